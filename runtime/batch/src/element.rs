@@ -1,0 +1,157 @@
+//! The ports of a step's elements. A native element and a sandboxed one look the same from here.
+
+use async_trait::async_trait;
+
+use crate::error::ElementError;
+use crate::job::ChunkLimit;
+use crate::rows::Rows;
+use crate::step_context::StepContext;
+
+/// What an element starts with.
+#[derive(Debug)]
+pub struct Opening<'a> {
+    /// Names of the columns of the rows to come; empty for a reader.
+    pub header: &'a [String],
+    /// What the element returned from `state` or `checkpoint` at the last commit, if it resumes.
+    pub state: Option<&'a [u8]>,
+    /// The running step.
+    pub context: &'a StepContext,
+}
+
+/// What a reader delivers in one go.
+#[derive(Debug, Default)]
+pub struct Chunk {
+    /// The items.
+    pub rows: Rows,
+    /// The line on which each row begins, from 1; empty if the reader does not know.
+    pub lines: Vec<u64>,
+    /// Items that could not be read. They count as read and skipped.
+    pub unreadable: Vec<Unreadable>,
+}
+
+impl Chunk {
+    /// Empties it for rows with `columns` cells, and keeps its memory.
+    pub fn reset(&mut self, columns: usize) {
+        self.rows.reset(columns);
+        self.lines.clear();
+        self.unreadable.clear();
+    }
+
+    /// How many items were read, readable or not.
+    pub fn items(&self) -> usize {
+        self.rows.len() + self.unreadable.len()
+    }
+}
+
+/// An item that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Stable, for machines.
+    pub code: String,
+    /// For people.
+    pub reason: String,
+    /// Where it stands: `line 41`.
+    pub place: String,
+    /// What there is of it: JSON or any other text.
+    pub item: String,
+}
+
+/// Whether there may be items after this chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum More {
+    /// Read again.
+    Yes,
+    /// This was the last chunk.
+    No,
+}
+
+/// How many items a reader has to deliver in all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Total {
+    /// It cannot say.
+    #[default]
+    Unknown,
+    /// From the bytes read so far.
+    Estimate(u64),
+    /// Counted.
+    Exact(u64),
+}
+
+/// A row of the batch that an element set aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SkippedRow {
+    /// Its index in the batch.
+    pub row: u32,
+    /// Stable, for machines.
+    pub code: String,
+    /// For people.
+    pub reason: String,
+}
+
+/// Where items come from. Called in the order open, read …, state (now and then), close.
+#[async_trait]
+pub trait ItemReader: Send {
+    /// Returns the names of the columns that `read` will deliver.
+    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, ElementError>;
+
+    /// Fills `chunk`, which is empty and set to the columns, up to its limit.
+    async fn read(&mut self, limit: ChunkLimit, chunk: &mut Chunk) -> Result<More, ElementError>;
+
+    /// How many items there are in all, as far as it knows by now.
+    fn total(&self) -> Total {
+        Total::Unknown
+    }
+
+    /// All that `open` needs to go on after the last item read.
+    async fn state(&mut self) -> Result<Vec<u8>, ElementError>;
+
+    /// Called once at the end, also when the step stops; not after a failure.
+    async fn close(&mut self) -> Result<(), ElementError> {
+        Ok(())
+    }
+}
+
+/// What happens to items. Called in the order open, process …, state (now and then), close.
+#[async_trait]
+pub trait ItemProcessor: Send {
+    /// Returns the names of the columns that `process` will return.
+    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, ElementError>;
+
+    /// Appends what becomes of `rows` to `output`, which is empty and set to the columns. Items
+    /// neither there nor returned as skipped count as filtered.
+    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<Vec<SkippedRow>, ElementError>;
+
+    /// All that `open` needs to go on after the last batch; empty for most.
+    async fn state(&mut self) -> Result<Vec<u8>, ElementError> {
+        Ok(Vec::new())
+    }
+
+    /// Called once at the end, also when the step stops; not after a failure.
+    async fn close(&mut self) -> Result<(), ElementError> {
+        Ok(())
+    }
+}
+
+/// Where items go. Called in the order open, write …, checkpoint (now and then), complete.
+#[async_trait]
+pub trait ItemWriter: Send {
+    /// Gets ready, and undoes whatever was written after the given state.
+    async fn open(&mut self, opening: Opening<'_>) -> Result<(), ElementError>;
+
+    /// Writes all rows but those it returns as skipped.
+    async fn write(&mut self, rows: &Rows) -> Result<Vec<SkippedRow>, ElementError>;
+
+    /// Makes what was written durable, and returns all that `open` needs to go on from here.
+    async fn checkpoint(&mut self) -> Result<Vec<u8>, ElementError>;
+
+    /// Shows the output under its final name. Called once, after the last item, never when the step
+    /// stops or fails. Called again on a restart that finds it done already.
+    async fn complete(&mut self) -> Result<(), ElementError>;
+}
+
+/// One task without items.
+#[async_trait]
+pub trait Tasklet: Send {
+    /// Does it all; returns the code of an exit status of its own, if it has one to say.
+    async fn run(&mut self, context: &StepContext) -> Result<Option<String>, ElementError>;
+}

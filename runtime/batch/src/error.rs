@@ -1,0 +1,151 @@
+//! How elements and steps fail.
+
+use std::borrow::Cow;
+
+use crate::execution::{Counts, Failure};
+use crate::repository::RepositoryError;
+use crate::rows::BadRows;
+
+/// Why an element cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ElementError {
+    /// Something is wrong with it or its surroundings: the step fails.
+    #[error("{message}")]
+    Failed {
+        /// Stable, for machines and for `docs/errors.md`.
+        code: Cow<'static, str>,
+        /// What happened.
+        message: String,
+        /// What to do about it; may be empty.
+        help: String,
+        /// Whether the same call may succeed later.
+        is_retryable: bool,
+    },
+    /// It was ended in the middle of a call because a stop was requested. Its chunk is not committed.
+    #[error("ended by a stop request")]
+    Stopped,
+}
+
+impl ElementError {
+    /// A failure with a code and a message.
+    pub fn failed(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self::Failed { code: code.into(), message: message.into(), help: String::new(), is_retryable: false }
+    }
+
+    /// The same with a next action.
+    #[must_use]
+    pub fn with_help(mut self, text: impl Into<String>) -> Self {
+        if let Self::Failed { help, .. } = &mut self {
+            *help = text.into();
+        }
+        self
+    }
+
+    /// The same, marked as worth trying again.
+    #[must_use]
+    pub fn retryable(mut self) -> Self {
+        if let Self::Failed { is_retryable, .. } = &mut self {
+            *is_retryable = true;
+        }
+        self
+    }
+}
+
+/// Why a step failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// An element could not go on.
+    #[error("{culprit}: {source}")]
+    Element {
+        /// Who: ``processor `normalise` ``.
+        culprit: String,
+        /// Where: `items 1001 to 2000`. Empty before the first item.
+        place: String,
+        /// Why.
+        source: ElementError,
+    },
+    /// A component returned a batch or a list of skipped rows that breaks the rules.
+    #[error("{culprit} returned an impossible batch: {source}")]
+    LyingBatch {
+        /// Who.
+        culprit: String,
+        /// Which items.
+        place: String,
+        /// Which rule.
+        source: LyingBatch,
+    },
+    /// The items do not add up: a defect of Stepbox.
+    #[error("the items do not add up: read {read}, written {written}, filtered {filtered}, skipped {skipped}",
+        read = counts.read, written = counts.written, filtered = counts.filtered, skipped = counts.skipped)]
+    Accounting {
+        /// What was counted.
+        counts: Counts,
+    },
+    /// The store did not take what the step had to save.
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+}
+
+/// Which rule an element's answer breaks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LyingBatch {
+    /// The batch itself is malformed.
+    #[error(transparent)]
+    Rows(#[from] BadRows),
+    /// More items came out than went in.
+    #[error("{returned} rows and {skipped} skipped ones came back for {given}")]
+    TooMany {
+        /// Rows that went in.
+        given: usize,
+        /// Rows that came out.
+        returned: usize,
+        /// Rows it says it skipped.
+        skipped: usize,
+    },
+    /// A skipped row is none of the batch.
+    #[error("it skipped row {row} of a batch of {given}")]
+    NoSuchRow {
+        /// From 0.
+        row: usize,
+        /// Rows that went in.
+        given: usize,
+    },
+    /// A row was skipped twice.
+    #[error("it skipped row {row} twice")]
+    SkippedTwice {
+        /// From 0.
+        row: usize,
+    },
+}
+
+impl StepError {
+    /// The stable code, a heading in `docs/errors.md`.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Element { source: ElementError::Failed { code, .. }, .. } => code,
+            Self::Element { source: ElementError::Stopped, .. } => "stopped",
+            Self::LyingBatch { .. } => "lying-batch",
+            Self::Accounting { .. } => "items-do-not-add-up",
+            Self::Repository(error) => error.code(),
+        }
+    }
+
+    /// What is stored of it.
+    pub fn to_failure(&self) -> Failure {
+        let (culprit, place, message, help) = match self {
+            Self::Element { culprit, place, source } => {
+                let help = match source {
+                    ElementError::Failed { help, .. } => help.clone(),
+                    ElementError::Stopped => String::new(),
+                };
+                (culprit.clone(), place.clone(), source.to_string(), help)
+            }
+            Self::LyingBatch { culprit, place, source } => {
+                let help = "the component breaks the contract in `wit/types.wit`; tell its author".to_owned();
+                (culprit.clone(), place.clone(), format!("returned an impossible batch: {source}"), help)
+            }
+            other => (String::new(), String::new(), other.to_string(), String::new()),
+        };
+        Failure { code: self.code().to_owned(), culprit, place, message, help }
+    }
+}

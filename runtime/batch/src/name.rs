@@ -1,0 +1,214 @@
+//! Names and ids: each its own type, checked once where it comes in.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The longest code of a job instance, in characters.
+pub const CODE_CHARACTERS_MAX: usize = 100;
+
+/// Why a text is not a name of the wanted kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// Nothing at all.
+    #[error("the {kind} is empty")]
+    Empty {
+        /// What the name was for.
+        kind: &'static str,
+    },
+    /// More characters than such a name may have.
+    #[error("the {kind} `{text}` has {length} characters; at most {max} are allowed")]
+    TooLong {
+        /// What the name was for.
+        kind: &'static str,
+        /// Its beginning.
+        text: String,
+        /// In characters.
+        length: usize,
+        /// In characters.
+        max: usize,
+    },
+    /// A character outside the allowed ones.
+    #[error("the {kind} `{text}` holds the character `{character}`; allowed are {allowed}")]
+    BadCharacter {
+        /// What the name was for.
+        kind: &'static str,
+        /// The name as given.
+        text: String,
+        /// The first character that is not allowed.
+        character: char,
+        /// The allowed ones, for people.
+        allowed: &'static str,
+    },
+}
+
+fn check(
+    kind: &'static str,
+    text: &str,
+    allowed: &'static str,
+    is_allowed: impl Fn(char) -> bool,
+) -> Result<(), NameError> {
+    if text.is_empty() {
+        return Err(NameError::Empty { kind });
+    }
+    let length = text.chars().count();
+    if length > CODE_CHARACTERS_MAX {
+        let text = text.chars().take(CODE_CHARACTERS_MAX).collect();
+        return Err(NameError::TooLong { kind, text, length, max: CODE_CHARACTERS_MAX });
+    }
+    match text.chars().find(|&c| !is_allowed(c)) {
+        None => Ok(()),
+        Some(character) => Err(NameError::BadCharacter { kind, text: text.to_owned(), character, allowed }),
+    }
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $allowed:literal, $is_allowed:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// Checks and takes a name.
+            pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
+                let text = text.into();
+                check($kind, &text, $allowed, $is_allowed)?;
+                Ok(Self(text))
+            }
+
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = NameError;
+
+            fn try_from(text: String) -> Result<Self, NameError> {
+                Self::new(text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> String {
+                name.0
+            }
+        }
+    };
+}
+
+name! {
+    /// Who owns instances, executions, connectors, components and files. Tenants never see each other's.
+    TenantId, "tenant", "letters, digits, `_` and `-`",
+    |c| c.is_ascii_alphanumeric() || c == '_' || c == '-'
+}
+name! {
+    /// The code of a job instance, unique in its tenant.
+    InstanceCode, "code", "letters, digits and `_`",
+    |c| c.is_ascii_alphanumeric() || c == '_'
+}
+name! {
+    /// The code of a connector, unique in its tenant.
+    ConnectorCode, "connector code", "letters, digits and `_`",
+    |c| c.is_ascii_alphanumeric() || c == '_'
+}
+name! {
+    /// The name of a job, unique in its tenant.
+    JobName, "job name", "letters, digits and `_`",
+    |c| c.is_ascii_alphanumeric() || c == '_'
+}
+name! {
+    /// The name of a step, unique in its job.
+    StepName, "step name", "letters, digits, `_` and `-`",
+    |c| c.is_ascii_alphanumeric() || c == '_' || c == '-'
+}
+
+impl Default for TenantId {
+    /// The tenant of an installation that has only one.
+    fn default() -> Self {
+        Self("default".to_owned())
+    }
+}
+
+/// The number of a job execution, given by the store, unique over all tenants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobExecutionId(pub u64);
+
+impl fmt::Display for JobExecutionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The SHA-256 of a component's bytes: what an execution pins, whatever name it was found under.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Digest(String);
+
+impl Digest {
+    /// From the 32 bytes of the hash.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// From 64 hexadecimal digits; none for any other text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_digest = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        is_digest.then(|| Self(text.to_ascii_lowercase()))
+    }
+
+    /// 64 hexadecimal digits, lower case.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The first twelve digits, for people.
+    pub fn short(&self) -> &str {
+        &self.0[..12]
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_takes_letters_digits_and_underscores_up_to_a_hundred() {
+        let rows = [
+            ("my_app_product_export", "ok"),
+            ("A1", "ok"),
+            ("", "the code is empty"),
+            ("my-app", "the code `my-app` holds the character `-`; allowed are letters, digits and `_`"),
+            ("é", "the code `é` holds the character `é`; allowed are letters, digits and `_`"),
+        ];
+        for (text, expected) in rows {
+            let found = InstanceCode::new(text).map_or_else(|e| e.to_string(), |_| "ok".to_owned());
+            assert_eq!(found, expected);
+        }
+        assert!(InstanceCode::new("x".repeat(100)).is_ok());
+        assert!(matches!(InstanceCode::new("x".repeat(101)), Err(NameError::TooLong { length: 101, .. })));
+    }
+
+    #[test]
+    fn a_digest_is_64_hexadecimal_digits() {
+        let digest = Digest::from_bytes([0xAB; 32]);
+        assert_eq!(Digest::parse(digest.as_str()), Some(digest.clone()));
+        assert_eq!(digest.short(), "abababababab");
+        assert_eq!(Digest::parse("ab"), None);
+    }
+}

@@ -1,0 +1,330 @@
+//! The port of the job repository: everything that is persisted, and who may write it.
+//!
+//! Only the worker that holds the lease of an execution writes its rows, with [`JobRepository::save`],
+//! one transaction each. A stop request is somebody else's, in a column of its own, so no save can
+//! overwrite it.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::clock::Timestamp;
+use crate::execution::{Checkpoint, ExecutionContext, JobExecution, StepExecution, Tracking, Warning};
+use crate::job::{Job, JobInstance};
+use crate::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId, TenantId};
+use crate::status::BatchStatus;
+
+/// Why the repository did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum RepositoryError {
+    /// There is one of that name already.
+    #[error("the {kind} `{name}` exists already")]
+    AlreadyExists {
+        /// `instance`, `connector`, `component`.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// There is none of that name in this tenant.
+    #[error("there is no {kind} `{name}`")]
+    NotFound {
+        /// `instance`, `execution`, …
+        kind: &'static str,
+        /// Its name or number.
+        name: String,
+    },
+    /// Something still needs it.
+    #[error("the {kind} `{name}` is used by {user}")]
+    InUse {
+        /// `component`, `connector`, `instance`.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// What needs it.
+        user: String,
+    },
+    /// The execution is not in a status from which this is possible.
+    #[error("execution {id} is {status}: {reason}")]
+    WrongStatus {
+        /// Which one.
+        id: JobExecutionId,
+        /// Where it stands.
+        status: BatchStatus,
+        /// What is not possible.
+        reason: &'static str,
+    },
+    /// Another worker holds the execution: this one must stop touching anything.
+    #[error("the lease of execution {id} was lost to another worker")]
+    LeaseLost {
+        /// Which one.
+        id: JobExecutionId,
+    },
+    /// Another process keeps the database locked.
+    #[error("the store is busy: {detail}")]
+    Busy {
+        /// Which one, and how long it was waited for.
+        detail: String,
+    },
+    /// The database was written by a newer version.
+    #[error("the store {store} has schema version {found}; this program knows versions up to {known}")]
+    NewerVersion {
+        /// Where it is.
+        store: String,
+        /// The version found.
+        found: u32,
+        /// The newest version known.
+        known: u32,
+    },
+    /// What was stored cannot be understood.
+    #[error("the store holds a {what} that cannot be read: {detail}")]
+    Corrupt {
+        /// Which row and column.
+        what: String,
+        /// Why.
+        detail: String,
+    },
+    /// The database cannot be opened, reached or written, a full disk among the reasons.
+    #[error("the store {store} failed: {detail}")]
+    Unavailable {
+        /// Where it is.
+        store: String,
+        /// What it said.
+        detail: String,
+    },
+}
+
+impl RepositoryError {
+    /// The stable code, a heading in `docs/errors.md`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::AlreadyExists { .. } => "already-exists",
+            Self::NotFound { .. } => "not-found",
+            Self::InUse { .. } => "in-use",
+            Self::WrongStatus { .. } => "wrong-status",
+            Self::LeaseLost { .. } => "lease-lost",
+            Self::Busy { .. } => "store-busy",
+            Self::NewerVersion { .. } => "store-newer-version",
+            Self::Corrupt { .. } => "store-corrupt",
+            Self::Unavailable { .. } => "store-unavailable",
+        }
+    }
+}
+
+/// The outcome of a call to the repository.
+pub type Result<T> = std::result::Result<T, RepositoryError>;
+
+/// An installed connector: a named family of jobs, with the components they use pinned.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Connector {
+    /// Unique in its tenant.
+    pub code: ConnectorCode,
+    /// For people; commands take it as a name, too. Unique in its tenant.
+    pub label: String,
+    /// Its jobs, whose names are unique in the tenant.
+    pub jobs: Vec<Job>,
+}
+
+/// What is known of an uploaded component. Its bytes lie elsewhere, under the digest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Component {
+    /// The SHA-256 of its bytes.
+    pub digest: Digest,
+    /// The name it gave in `describe`.
+    pub name: String,
+    /// The version it gave in `describe`.
+    pub version: String,
+    /// `tasklet`, `item-reader`, `item-processor` or `item-writer`.
+    pub world: String,
+    /// How long it is.
+    pub size_bytes: u64,
+    /// When it came in.
+    pub uploaded_at: Timestamp,
+    /// All it said in `describe`. A JSON object.
+    pub description: Value,
+}
+
+/// An execution about to be accepted.
+#[derive(Debug, Clone)]
+pub struct NewJobExecution {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The instance it runs.
+    pub instance: InstanceCode,
+    /// The job, frozen.
+    pub job: Job,
+    /// Effective parameters, frozen.
+    pub parameters: Value,
+    /// Who asked for it.
+    pub user: Option<String>,
+    /// When.
+    pub created_at: Timestamp,
+    /// The execution that it goes on from, with the context and the steps to begin with: completed
+    /// ones are carried over, the interrupted one brings its checkpoint.
+    pub restart_of: Option<JobExecutionId>,
+    /// The execution context to begin with.
+    pub context: ExecutionContext,
+    /// The steps to begin with; empty for a first run.
+    pub steps: Vec<StepExecution>,
+}
+
+/// A worker's wish to run an execution.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// The worker's name, unique among all processes.
+    pub worker: String,
+    /// Now.
+    pub now: Timestamp,
+    /// How long the lease lasts without a heartbeat, in milliseconds.
+    pub lease_ms: u64,
+}
+
+/// The right to write the rows of an execution, until somebody else claims it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// Whose execution.
+    pub tenant: TenantId,
+    /// Which execution.
+    pub id: JobExecutionId,
+    /// The fencing token: it grows with each claim and stands in the `WHERE` of each write.
+    pub token: u64,
+}
+
+/// What a worker saves in one transaction.
+#[derive(Debug, Default)]
+pub struct Save<'a> {
+    /// The execution's own row: status, exit status, times, failures. Not its steps, its lease or
+    /// its stop request.
+    pub execution: Option<&'a JobExecution>,
+    /// The execution context.
+    pub context: Option<&'a ExecutionContext>,
+    /// A step's row, inserted or replaced by its position, all of it but the checkpoint.
+    pub step: Option<&'a StepExecution>,
+    /// That step's checkpoint; none leaves the stored one.
+    pub checkpoint: Option<&'a Checkpoint>,
+    /// Warnings to append to that step, already within the cap.
+    pub warnings: &'a [Warning],
+    /// Whether the lease is given back with this save.
+    pub is_last: bool,
+}
+
+/// Which executions to list.
+#[derive(Debug, Clone, Default)]
+pub struct ExecutionFilter {
+    /// Only those of this instance.
+    pub instance: Option<InstanceCode>,
+    /// Only those in this status.
+    pub status: Option<BatchStatus>,
+    /// Only those created before this moment.
+    pub created_before: Option<Timestamp>,
+    /// Only those with a smaller id, to page backwards.
+    pub before: Option<JobExecutionId>,
+    /// At most so many; 0 means all.
+    pub limit: u32,
+}
+
+/// What became of a stop request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopRequest {
+    /// A worker holds the execution and will see the request.
+    Requested,
+    /// No worker had begun it; it is STOPPED now.
+    StoppedAtOnce,
+}
+
+/// Everything that is persisted.
+///
+/// All methods are atomic, durable when they return, and see only the given tenant's rows.
+#[async_trait]
+pub trait JobRepository: Send + Sync + 'static {
+    /// Installs a connector or replaces the one of that code. Refuses a label or a job name that
+    /// another connector of the tenant has.
+    async fn put_connector(&self, tenant: &TenantId, connector: &Connector) -> Result<()>;
+
+    /// All connectors, by code.
+    async fn connectors(&self, tenant: &TenantId) -> Result<Vec<Connector>>;
+
+    /// Removes a connector; refuses while an instance needs it.
+    async fn remove_connector(&self, tenant: &TenantId, code: &ConnectorCode) -> Result<()>;
+
+    /// Records a component; does nothing if the tenant has that digest already.
+    async fn put_component(&self, tenant: &TenantId, component: &Component) -> Result<()>;
+
+    /// All components, by name, then newest first.
+    async fn components(&self, tenant: &TenantId) -> Result<Vec<Component>>;
+
+    /// Removes a component; refuses while a connector or an execution that has not ended needs it.
+    /// Returns whether no tenant has that digest any more, so that the bytes can go.
+    async fn remove_component(&self, tenant: &TenantId, digest: &Digest) -> Result<bool>;
+
+    /// Refuses a code that the tenant has already.
+    async fn create_instance(&self, instance: &JobInstance) -> Result<()>;
+
+    /// Replaces label and raw parameters of the instance with that code.
+    async fn update_instance(&self, instance: &JobInstance) -> Result<()>;
+
+    /// Removes an instance; its executions stay as history. Refuses while one of them has not ended.
+    async fn delete_instance(&self, tenant: &TenantId, code: &InstanceCode) -> Result<()>;
+
+    /// The instance with that code.
+    async fn instance(&self, tenant: &TenantId, code: &InstanceCode) -> Result<Option<JobInstance>>;
+
+    /// All instances, of one type if given, by type, then code.
+    async fn instances(&self, tenant: &TenantId, job_type: Option<&str>) -> Result<Vec<JobInstance>>;
+
+    /// Accepts an execution as STARTING. With a claim, its lease begins in the same transaction.
+    async fn create_execution(
+        &self,
+        new: &NewJobExecution,
+        claim: Option<&Claim>,
+    ) -> Result<(JobExecution, Option<Lease>)>;
+
+    /// Takes the lease of an execution that is STARTING or PAUSED and whose lease is free or has
+    /// run out.
+    async fn claim(&self, tenant: &TenantId, id: JobExecutionId, claim: &Claim) -> Result<Lease>;
+
+    /// Prolongs a lease, and tells whether a stop was requested.
+    async fn heartbeat(&self, lease: &Lease, now: Timestamp, lease_ms: u64) -> Result<bool>;
+
+    /// Whether a stop was requested; cheap enough for every 100 ms.
+    async fn is_stop_requested(&self, lease: &Lease) -> Result<bool>;
+
+    /// Saves what a worker has to say, in one transaction, if its lease still holds.
+    async fn save(&self, lease: &Lease, save: Save<'_>) -> Result<()>;
+
+    /// Saves only a step's progress, if the lease still holds. It need not survive a power loss.
+    async fn save_tracking(
+        &self,
+        lease: &Lease,
+        position: u32,
+        tracking: Tracking,
+        now: Timestamp,
+    ) -> Result<()>;
+
+    /// Asks the worker of an execution to stop it, or stops one that no worker has begun.
+    async fn request_stop(
+        &self,
+        tenant: &TenantId,
+        id: JobExecutionId,
+        now: Timestamp,
+    ) -> Result<StopRequest>;
+
+    /// Gives up an execution that will not be restarted.
+    async fn abandon(&self, tenant: &TenantId, id: JobExecutionId, now: Timestamp) -> Result<()>;
+
+    /// An execution with its steps.
+    async fn execution(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<JobExecution>>;
+
+    /// Executions with their steps, newest first.
+    async fn executions(&self, tenant: &TenantId, filter: &ExecutionFilter) -> Result<Vec<JobExecution>>;
+
+    /// The stored warnings of an execution, in the order they came.
+    async fn warnings(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Vec<Warning>>;
+
+    /// Deletes executions that have ended and match the filter, but never the latest COMPLETED one of
+    /// an instance. Returns their ids.
+    async fn purge(&self, tenant: &TenantId, filter: &ExecutionFilter) -> Result<Vec<JobExecutionId>>;
+
+    /// Ends as FAILED, with a readable reason and an end time, every execution whose worker let its
+    /// lease run out, of all tenants. Returns their ids.
+    async fn fail_lost(&self, now: Timestamp) -> Result<Vec<(TenantId, JobExecutionId)>>;
+}

@@ -1,0 +1,413 @@
+//! A running step, as everything that works for it sees it: parameters, progress, findings, stop.
+//!
+//! Counters and the stop flag are atomics, so that a component may call them for every item.
+//! Whatever else an element reports is kept until the engine saves it with a checkpoint.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+
+use crate::clock::Timestamp;
+use crate::execution::{
+    CONTEXT_BYTES_MAX, Counts, ExecutionContext, Summary, SummaryValue, Tracking, Warning,
+};
+use crate::log::{ExecutionLog, LogLevel};
+use crate::name::{JobExecutionId, StepName};
+
+/// How many warnings of a step are stored; all are counted.
+pub const WARNINGS_STORED_MAX: u64 = 1000;
+/// How many errors of a step are kept.
+pub const ERRORS_MAX: usize = 100;
+/// How many names a summary may have.
+pub const SUMMARY_NAMES_MAX: usize = 100;
+/// How long a name in a summary or an execution context may be, in bytes.
+pub const NAME_BYTES_MAX: usize = 100;
+/// How long an error, a reason or a text of a summary may be, in bytes; the rest is cut off.
+pub const TEXT_BYTES_MAX: usize = 4 << 10;
+/// How long the item of a warning may be, in bytes; the rest is cut off.
+pub const ITEM_BYTES_MAX: usize = 16 << 10;
+
+/// Which run it is, for names and placeholders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunInfo {
+    /// The execution.
+    pub id: JobExecutionId,
+    /// The label of its instance: `%job_label%`.
+    pub job_label: String,
+    /// When it began: `%datetime%`.
+    pub started_at: Timestamp,
+}
+
+/// What all steps of a run share.
+pub struct RunContext {
+    /// Which run it is.
+    pub info: RunInfo,
+    /// The effective parameters. A JSON object.
+    pub parameters: Value,
+    /// The same as text, made once for the components.
+    pub parameters_text: String,
+    /// Values shared by the steps.
+    context: Mutex<ExecutionContext>,
+    /// Set once a stop is requested, never taken back.
+    is_stopping: AtomicBool,
+    /// Where messages go.
+    log: Arc<dyn ExecutionLog>,
+}
+
+impl RunContext {
+    /// A run that begins, or goes on, with the given values.
+    pub fn new(
+        info: RunInfo,
+        parameters: Value,
+        context: ExecutionContext,
+        log: Arc<dyn ExecutionLog>,
+    ) -> Arc<Self> {
+        let parameters_text = parameters.to_string();
+        let (context, is_stopping) = (Mutex::new(context), AtomicBool::new(false));
+        Arc::new(Self { info, parameters, parameters_text, context, is_stopping, log })
+    }
+
+    /// Asks every step of this run to stop.
+    pub fn request_stop(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody asked to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
+    }
+
+    /// The shared values as they are now.
+    pub fn context(&self) -> ExecutionContext {
+        lock(&self.context).clone()
+    }
+
+    /// Logs a message about the job.
+    pub fn log(&self, level: LogLevel, message: &str) {
+        self.log.log(level, None, message);
+    }
+}
+
+impl fmt::Debug for RunContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunContext").field("info", &self.info).finish_non_exhaustive()
+    }
+}
+
+/// A running step. Cheap to clone; all clones are the same step.
+#[derive(Clone)]
+pub struct StepContext(Arc<Inner>);
+
+struct Inner {
+    run: Arc<RunContext>,
+    step: StepName,
+    /// Whether the engine counts items itself, so that elements cannot.
+    has_items: bool,
+    processed: AtomicU64,
+    /// `u64::MAX` while nobody knows.
+    total: AtomicU64,
+    is_estimate: AtomicBool,
+    findings: Mutex<Findings>,
+}
+
+/// What a step has reported.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Findings {
+    /// Named counters and texts.
+    pub summary: Summary,
+    /// All warnings so far, stored or not.
+    pub warning_count: u64,
+    /// Warnings within the cap that are not saved yet.
+    pub unsaved_warnings: Vec<Warning>,
+    /// Errors that did not end the step.
+    pub errors: Vec<String>,
+}
+
+/// Where a step's findings stood, to go back there when a chunk is not committed.
+#[derive(Debug)]
+pub struct Mark {
+    summary: Summary,
+    warning_count: u64,
+    unsaved_warnings: usize,
+}
+
+impl StepContext {
+    /// A step of a run. `has_items` says whether the engine counts its items.
+    pub fn new(run: Arc<RunContext>, step: StepName, has_items: bool, findings: Findings) -> Self {
+        Self(Arc::new(Inner {
+            run,
+            step,
+            has_items,
+            processed: AtomicU64::new(0),
+            total: AtomicU64::new(u64::MAX),
+            is_estimate: AtomicBool::new(false),
+            findings: Mutex::new(findings),
+        }))
+    }
+
+    /// The run it belongs to.
+    pub fn run(&self) -> &Arc<RunContext> {
+        &self.0.run
+    }
+
+    /// The step's name.
+    pub fn step(&self) -> &StepName {
+        &self.0.step
+    }
+
+    /// Whether somebody asked to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.0.run.is_stopping()
+    }
+
+    /// Progress as an element reports it. In an item step the engine counts, and this does nothing.
+    pub fn increment_processed_items(&self, by: u32) {
+        if !self.0.has_items {
+            self.0.processed.fetch_add(u64::from(by), Ordering::Relaxed);
+        }
+    }
+
+    /// The total as an element reports it. In an item step the reader's total counts instead.
+    pub fn set_total_items(&self, total: u32) {
+        if !self.0.has_items {
+            self.0.total.store(u64::from(total), Ordering::Relaxed);
+        }
+    }
+
+    /// Progress as the engine counts it.
+    pub fn set_tracking(&self, tracking: Tracking) {
+        self.0.processed.store(tracking.processed, Ordering::Relaxed);
+        self.0.total.store(tracking.total.unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.0.is_estimate.store(tracking.is_estimate, Ordering::Relaxed);
+    }
+
+    /// Progress now. More processed items than the total raise the total.
+    pub fn tracking(&self) -> Tracking {
+        let processed = self.0.processed.load(Ordering::Relaxed);
+        let total = self.0.total.load(Ordering::Relaxed);
+        Tracking {
+            processed,
+            total: (total != u64::MAX).then_some(total.max(processed)),
+            is_estimate: self.0.is_estimate.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Adds to a named counter, which replaces a text of that name.
+    pub fn increment_summary(&self, name: &str, by: u64) {
+        let mut findings = lock(&self.0.findings);
+        let before = match findings.summary.get(name) {
+            Some(SummaryValue::Count(count)) => *count,
+            _ => 0,
+        };
+        self.put_summary(&mut findings, name, SummaryValue::Count(before.saturating_add(by)));
+    }
+
+    /// Sets a named text.
+    pub fn set_summary(&self, name: &str, text: &str) {
+        let text = SummaryValue::Text(cut(text, TEXT_BYTES_MAX).to_owned());
+        self.put_summary(&mut lock(&self.0.findings), name, text);
+    }
+
+    fn put_summary(&self, findings: &mut Findings, name: &str, value: SummaryValue) {
+        let is_new = !findings.summary.contains_key(name);
+        if name.len() > NAME_BYTES_MAX || (is_new && findings.summary.len() >= SUMMARY_NAMES_MAX) {
+            let name = cut(name, NAME_BYTES_MAX);
+            self.log(
+                LogLevel::Warning,
+                &format!(
+                    "summary `{name}` dropped: at most {SUMMARY_NAMES_MAX} names of {NAME_BYTES_MAX} bytes"
+                ),
+            );
+            return;
+        }
+        findings.summary.insert(name.to_owned(), value);
+    }
+
+    /// Records a warning; counted always, kept up to the cap.
+    pub fn add_warning(&self, code: &str, reason: &str, place: &str, item: &str) {
+        let mut findings = lock(&self.0.findings);
+        findings.warning_count += 1;
+        if findings.warning_count <= WARNINGS_STORED_MAX {
+            findings.unsaved_warnings.push(Warning {
+                step: self.0.step.clone(),
+                code: cut(code, NAME_BYTES_MAX).to_owned(),
+                reason: cut(reason, TEXT_BYTES_MAX).to_owned(),
+                place: place.to_owned(),
+                item: cut(item, ITEM_BYTES_MAX).to_owned(),
+            });
+        }
+    }
+
+    /// Whether the next warning would still be stored; saves making one that would not.
+    pub fn keeps_warnings(&self) -> bool {
+        lock(&self.0.findings).warning_count < WARNINGS_STORED_MAX
+    }
+
+    /// Counts warnings that are beyond the cap.
+    pub fn count_warnings(&self, count: u64) {
+        lock(&self.0.findings).warning_count += count;
+    }
+
+    /// Records an error that does not end the step.
+    pub fn add_error(&self, message: &str) {
+        let mut findings = lock(&self.0.findings);
+        if findings.errors.len() < ERRORS_MAX {
+            findings.errors.push(cut(message, TEXT_BYTES_MAX).to_owned());
+        }
+        drop(findings);
+        self.log(LogLevel::Error, cut(message, TEXT_BYTES_MAX));
+    }
+
+    /// A value of the execution context.
+    pub fn get(&self, key: &str) -> Option<Value> {
+        lock(&self.0.run.context).0.get(key).cloned()
+    }
+
+    /// Keeps a value for later steps and a restart; refuses what does not fit, saying why.
+    pub fn put(&self, key: &str, value: Value) -> Result<(), String> {
+        if key.is_empty() || key.len() > NAME_BYTES_MAX {
+            return Err(format!("a key has 1 to {NAME_BYTES_MAX} bytes, this one {}", key.len()));
+        }
+        let mut context = lock(&self.0.run.context);
+        let mut next = context.clone();
+        next.0.insert(key.to_owned(), value);
+        let bytes = next.bytes();
+        if bytes > CONTEXT_BYTES_MAX {
+            return Err(format!("the execution context would take {bytes} of {CONTEXT_BYTES_MAX} bytes"));
+        }
+        *context = next;
+        Ok(())
+    }
+
+    /// Logs a message about this step.
+    pub fn log(&self, level: LogLevel, message: &str) {
+        self.0.run.log.log(level, Some(self.0.step.as_str()), message);
+    }
+
+    /// What was reported so far.
+    pub fn findings(&self) -> Findings {
+        lock(&self.0.findings).clone()
+    }
+
+    /// Forgets warnings that were saved.
+    pub fn warnings_are_saved(&self, count: usize) {
+        lock(&self.0.findings).unsaved_warnings.drain(..count);
+    }
+
+    /// Remembers where the findings stand before a chunk.
+    pub fn mark(&self) -> Mark {
+        let findings = lock(&self.0.findings);
+        Mark {
+            summary: findings.summary.clone(),
+            warning_count: findings.warning_count,
+            unsaved_warnings: findings.unsaved_warnings.len(),
+        }
+    }
+
+    /// Goes back to a mark, since its chunk is not committed and will run again. Errors stay.
+    pub fn rollback(&self, mark: Mark) {
+        let mut findings = lock(&self.0.findings);
+        findings.summary = mark.summary;
+        findings.warning_count = mark.warning_count;
+        findings.unsaved_warnings.truncate(mark.unsaved_warnings);
+    }
+}
+
+impl fmt::Debug for StepContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StepContext").field("step", &self.0.step).finish_non_exhaustive()
+    }
+}
+
+/// Counts and tracking go together in an item step.
+impl From<Counts> for Tracking {
+    fn from(counts: Counts) -> Self {
+        Self { processed: counts.read, total: None, is_estimate: false }
+    }
+}
+
+/// A panic of one holder must not take the others down: the values are whole between calls.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The beginning of a text, at most `max` bytes, cut at a character.
+pub fn cut(text: &str, max: usize) -> &str {
+    &text[..text.floor_char_boundary(max)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::NoLog;
+
+    fn step(has_items: bool) -> StepContext {
+        let info = RunInfo { id: JobExecutionId(1), job_label: "Job".to_owned(), started_at: Timestamp(0) };
+        let run = RunContext::new(info, serde_json::json!({}), ExecutionContext::default(), Arc::new(NoLog));
+        StepContext::new(run, StepName::new("s").unwrap(), has_items, Findings::default())
+    }
+
+    #[test]
+    fn more_processed_than_total_raises_the_total() {
+        let step = step(false);
+        assert_eq!(step.tracking().total, None);
+        step.set_total_items(2);
+        step.increment_processed_items(3);
+        assert_eq!(step.tracking(), Tracking { processed: 3, total: Some(3), is_estimate: false });
+    }
+
+    #[test]
+    fn elements_do_not_count_where_the_engine_does() {
+        let step = step(true);
+        step.increment_processed_items(3);
+        step.set_total_items(9);
+        assert_eq!(step.tracking(), Tracking::default());
+    }
+
+    #[test]
+    fn counts_all_warnings_and_stores_the_first_thousand() {
+        let step = step(true);
+        for _ in 0..WARNINGS_STORED_MAX + 5 {
+            step.add_warning("c", "r", "", "i");
+        }
+        let findings = step.findings();
+        assert_eq!(findings.warning_count, WARNINGS_STORED_MAX + 5);
+        assert_eq!(findings.unsaved_warnings.len() as u64, WARNINGS_STORED_MAX);
+    }
+
+    #[test]
+    fn goes_back_to_a_mark_but_keeps_errors() {
+        let step = step(true);
+        step.increment_summary("done", 2);
+        step.add_warning("c", "first", "", "");
+        let mark = step.mark();
+        step.increment_summary("done", 2);
+        step.set_summary("note", "x");
+        step.add_warning("c", "second", "", "");
+        step.add_error("e");
+        step.rollback(mark);
+        let findings = step.findings();
+        assert_eq!(findings.summary, Summary::from([("done".to_owned(), SummaryValue::Count(2))]));
+        assert_eq!((findings.warning_count, findings.unsaved_warnings.len()), (1, 1));
+        assert_eq!(findings.errors, ["e"]);
+    }
+
+    #[test]
+    fn the_context_refuses_what_does_not_fit() {
+        let step = step(false);
+        assert!(step.put("k", Value::from(1)).is_ok());
+        assert_eq!(step.get("k"), Some(Value::from(1)));
+        assert!(step.put("", Value::Null).is_err());
+        assert!(step.put("k", Value::from("x".repeat(CONTEXT_BYTES_MAX))).is_err());
+        assert_eq!(step.get("k"), Some(Value::from(1)), "a refused value changes nothing");
+    }
+
+    #[test]
+    fn cuts_texts_at_a_character() {
+        assert_eq!(cut("aé", 2), "a");
+        assert_eq!(cut("aé", 3), "aé");
+        assert_eq!(cut("a", 9), "a");
+    }
+}
