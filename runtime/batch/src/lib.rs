@@ -1,13 +1,58 @@
-//! The domain and the engine of Stepbox. (tour to come)
+//! The domain and the engine of Stepbox: what a job is, and how its steps run.
+//!
+//! Start with [`item_step`]: a data item's journey, top to bottom. Around it stand
+//!
+//! - what is defined: [`job`] (jobs, steps, instances), [`parameters`] (schemas, merging, violations),
+//!   [`template`];
+//! - what is stored of a run: [`execution`], [`status`], and through which door: [`repository`],
+//!   [`recorder`];
+//! - what elements see: [`element`] (the ports), [`rows`] (items as one flat batch), [`step_context`]
+//!   (parameters, progress, findings, stop), [`log`].
+//!
+//! There is no WebAssembly, SQL, HTTP, path, argument or clock in here. A sandboxed processor is one
+//! more implementor of [`element::ItemProcessor`], a database one more [`repository::JobRepository`],
+//! and time comes in through [`clock::Clock`].
+//!
+//! ```
+//! use stepbox_batch::parameters::ParameterSchema;
+//! use serde_json::json;
+//!
+//! let schema = ParameterSchema::new(&json!({
+//!     "properties": {
+//!         "delimiter": { "enum": [",", ";"], "default": ";" },
+//!         "storage": { "type": "string" },
+//!     },
+//!     "required": ["storage"],
+//! }))?;
+//! let parameters = schema.effective(&json!({ "storage": "out.csv" }), &json!({ "delimiter": "," }));
+//! assert_eq!(parameters.unwrap(), json!({ "delimiter": ",", "storage": "out.csv" }));
+//!
+//! let violations = schema.effective(&json!({ "storrage": "out.csv" }), &json!({})).unwrap_err();
+//! assert_eq!(violations[0].to_string(), "/storage: is required");
+//! assert_eq!(
+//!     violations[1].to_string(),
+//!     "/storrage: is not a known parameter; did you mean `storage`?"
+//! );
+//! # Ok::<(), stepbox_batch::parameters::SchemaError>(())
+//! ```
 
 pub mod clock;
 pub mod element;
 pub mod error;
 pub mod execution;
+pub mod item_step;
 pub mod job;
 pub mod log;
 pub mod name;
+pub mod nearest;
+pub mod parameters;
+pub mod recorder;
 pub mod repository;
 pub mod rows;
 pub mod status;
 pub mod step_context;
+pub mod tasklet_step;
+pub mod template;
+
+#[cfg(test)]
+mod testing;

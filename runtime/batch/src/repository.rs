@@ -1,6 +1,6 @@
 //! The port of the job repository: everything that is persisted, and who may write it.
 //!
-//! Only the worker that holds the lease of an execution writes its rows, with [`JobRepository::save`],
+//! Only the worker that holds the lease of an execution writes its rows, with [`ExecutionJournal::save`],
 //! one transaction each. A stop request is somebody else's, in a column of its own, so no save can
 //! overwrite it.
 
@@ -231,11 +231,34 @@ pub enum StopRequest {
     StoppedAtOnce,
 }
 
+/// What a worker may do with an execution whose lease it holds. Every write is fenced: one whose lease
+/// was lost changes nothing and gets [`RepositoryError::LeaseLost`].
+#[async_trait]
+pub trait ExecutionJournal: Send + Sync + 'static {
+    /// Prolongs a lease, and tells whether a stop was requested.
+    async fn heartbeat(&self, lease: &Lease, now: Timestamp, lease_ms: u64) -> Result<bool>;
+
+    /// Whether a stop was requested; cheap enough for every 100 ms.
+    async fn is_stop_requested(&self, lease: &Lease) -> Result<bool>;
+
+    /// Saves what a worker has to say, in one transaction, if its lease still holds.
+    async fn save(&self, lease: &Lease, save: Save<'_>) -> Result<()>;
+
+    /// Saves only a step's progress, if the lease still holds. It need not survive a power loss.
+    async fn save_tracking(
+        &self,
+        lease: &Lease,
+        position: u32,
+        tracking: Tracking,
+        now: Timestamp,
+    ) -> Result<()>;
+}
+
 /// Everything that is persisted.
 ///
 /// All methods are atomic, durable when they return, and see only the given tenant's rows.
 #[async_trait]
-pub trait JobRepository: Send + Sync + 'static {
+pub trait JobRepository: ExecutionJournal {
     /// Installs a connector or replaces the one of that code. Refuses a label or a job name that
     /// another connector of the tenant has.
     async fn put_connector(&self, tenant: &TenantId, connector: &Connector) -> Result<()>;
@@ -281,24 +304,6 @@ pub trait JobRepository: Send + Sync + 'static {
     /// Takes the lease of an execution that is STARTING or PAUSED and whose lease is free or has
     /// run out.
     async fn claim(&self, tenant: &TenantId, id: JobExecutionId, claim: &Claim) -> Result<Lease>;
-
-    /// Prolongs a lease, and tells whether a stop was requested.
-    async fn heartbeat(&self, lease: &Lease, now: Timestamp, lease_ms: u64) -> Result<bool>;
-
-    /// Whether a stop was requested; cheap enough for every 100 ms.
-    async fn is_stop_requested(&self, lease: &Lease) -> Result<bool>;
-
-    /// Saves what a worker has to say, in one transaction, if its lease still holds.
-    async fn save(&self, lease: &Lease, save: Save<'_>) -> Result<()>;
-
-    /// Saves only a step's progress, if the lease still holds. It need not survive a power loss.
-    async fn save_tracking(
-        &self,
-        lease: &Lease,
-        position: u32,
-        tracking: Tracking,
-        now: Timestamp,
-    ) -> Result<()>;
 
     /// Asks the worker of an execution to stop it, or stops one that no worker has begun.
     async fn request_stop(

@@ -109,6 +109,7 @@ struct Inner {
     /// `u64::MAX` while nobody knows.
     total: AtomicU64,
     is_estimate: AtomicBool,
+    has_observed_stop: AtomicBool,
     findings: Mutex<Findings>,
 }
 
@@ -143,6 +144,7 @@ impl StepContext {
             processed: AtomicU64::new(0),
             total: AtomicU64::new(u64::MAX),
             is_estimate: AtomicBool::new(false),
+            has_observed_stop: AtomicBool::new(false),
             findings: Mutex::new(findings),
         }))
     }
@@ -160,6 +162,21 @@ impl StepContext {
     /// Whether somebody asked to stop.
     pub fn is_stopping(&self) -> bool {
         self.0.run.is_stopping()
+    }
+
+    /// Whether somebody asked to stop, as an element asks it: one that was told so and returns has
+    /// stopped, while one that never asked has done all its work.
+    pub fn observe_stop(&self) -> bool {
+        let is_stopping = self.is_stopping();
+        if is_stopping {
+            self.0.has_observed_stop.store(true, Ordering::Relaxed);
+        }
+        is_stopping
+    }
+
+    /// Whether an element was told to stop.
+    pub fn has_observed_stop(&self) -> bool {
+        self.0.has_observed_stop.load(Ordering::Relaxed)
     }
 
     /// Progress as an element reports it. In an item step the engine counts, and this does nothing.

@@ -1,0 +1,189 @@
+//! Templates in a job's definition: `${parameters.storage.file_path}`.
+//!
+//! Only what a connector's author wrote is expanded, and only once. A value that comes in through a
+//! parameter is never looked at again, so a user's `${…}` stays the text that it is.
+
+use serde_json::Value;
+
+/// Why a template cannot be expanded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// Does not end.
+    #[error("`{text}` opens `${{` without closing it")]
+    Unclosed {
+        /// The whole text.
+        text: String,
+    },
+    /// Not `parameters` and names behind dots.
+    #[error("`${{{expression}}}` is not understood; a template is `${{parameters.name}}`")]
+    NotUnderstood {
+        /// What stands between the braces.
+        expression: String,
+    },
+    /// The job has no such parameter, or no value was given for it.
+    #[error("there is no value for `${{{expression}}}`")]
+    NoValue {
+        /// What stands between the braces.
+        expression: String,
+    },
+    /// An object or array in the middle of a text.
+    #[error("`${{{expression}}}` is no text or number, so it must stand alone, not inside `{text}`")]
+    NotText {
+        /// What stands between the braces.
+        expression: String,
+        /// The whole text.
+        text: String,
+    },
+}
+
+/// A text as it reads: literal pieces and expressions by turns.
+enum Piece<'a> {
+    Literal(&'a str),
+    Expression(&'a str),
+}
+
+fn pieces(text: &str) -> Result<Vec<Piece<'_>>, TemplateError> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some(start) = rest.find("${") {
+        let Some(length) = rest[start..].find('}') else {
+            return Err(TemplateError::Unclosed { text: text.to_owned() });
+        };
+        if start > 0 {
+            pieces.push(Piece::Literal(&rest[..start]));
+        }
+        pieces.push(Piece::Expression(&rest[start + 2..start + length]));
+        rest = &rest[start + length + 1..];
+    }
+    if !rest.is_empty() {
+        pieces.push(Piece::Literal(rest));
+    }
+    Ok(pieces)
+}
+
+/// The names behind `parameters`, such as `["storage", "file_path"]`.
+fn path_of(expression: &str) -> Result<Vec<&str>, TemplateError> {
+    let names: Vec<&str> = expression.trim().split('.').collect();
+    match names.split_first() {
+        Some((&"parameters", path)) if !path.is_empty() && path.iter().all(|name| !name.is_empty()) => {
+            Ok(path.to_vec())
+        }
+        _ => Err(TemplateError::NotUnderstood { expression: expression.to_owned() }),
+    }
+}
+
+fn lookup(expression: &str, parameters: &Value) -> Result<Value, TemplateError> {
+    let path = path_of(expression)?;
+    let found = path.iter().try_fold(parameters, |value, name| value.get(name));
+    found.cloned().ok_or_else(|| TemplateError::NoValue { expression: expression.to_owned() })
+}
+
+/// Expands every text in a JSON value. A text that is one template alone becomes the parameter's
+/// value, whatever its type.
+pub fn expand(value: &Value, parameters: &Value) -> Result<Value, TemplateError> {
+    match value {
+        Value::String(text) => expand_text(text, parameters),
+        Value::Array(items) => items.iter().map(|item| expand(item, parameters)).collect(),
+        Value::Object(entries) => {
+            entries.iter().map(|(key, item)| Ok((key.clone(), expand(item, parameters)?))).collect()
+        }
+        other => Ok(other.clone()),
+    }
+}
+
+fn expand_text(text: &str, parameters: &Value) -> Result<Value, TemplateError> {
+    let pieces = pieces(text)?;
+    if let [Piece::Expression(expression)] = pieces[..] {
+        return lookup(expression, parameters);
+    }
+    let mut expanded = String::new();
+    for piece in pieces {
+        match piece {
+            Piece::Literal(literal) => expanded.push_str(literal),
+            Piece::Expression(expression) => match lookup(expression, parameters)? {
+                Value::String(value) => expanded.push_str(&value),
+                value @ (Value::Number(_) | Value::Bool(_)) => expanded.push_str(&value.to_string()),
+                _ => {
+                    let (expression, text) = (expression.to_owned(), text.to_owned());
+                    return Err(TemplateError::NotText { expression, text });
+                }
+            },
+        }
+    }
+    Ok(Value::String(expanded))
+}
+
+/// The top-level parameters that a JSON value's templates name, for a check at installation.
+pub fn names(value: &Value) -> Result<Vec<String>, TemplateError> {
+    let mut found = Vec::new();
+    collect_names(value, &mut found)?;
+    Ok(found)
+}
+
+fn collect_names(value: &Value, found: &mut Vec<String>) -> Result<(), TemplateError> {
+    match value {
+        Value::String(text) => {
+            for piece in pieces(text)? {
+                if let Piece::Expression(expression) = piece {
+                    found.push(path_of(expression)?[0].to_owned());
+                }
+            }
+        }
+        Value::Array(items) => items.iter().try_for_each(|item| collect_names(item, found))?,
+        Value::Object(entries) => entries.values().try_for_each(|item| collect_names(item, found))?,
+        _ => {}
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn expands_what_the_definition_says_and_nothing_else() {
+        let parameters = json!({
+            "storage": { "type": "local", "file_path": "a.csv" },
+            "host": "example.com", "port": 8080, "sly": "${parameters.host}",
+        });
+        let rows = [
+            (json!("${parameters.storage}"), Ok(json!({ "type": "local", "file_path": "a.csv" }))),
+            (json!("${parameters.storage.file_path}"), Ok(json!("a.csv"))),
+            (json!("${parameters.port}"), Ok(json!(8080))),
+            (
+                json!("POST http://${parameters.host}:${parameters.port}/x"),
+                Ok(json!("POST http://example.com:8080/x")),
+            ),
+            (json!(["a", { "b": "${parameters.host}" }, 1]), Ok(json!(["a", { "b": "example.com" }, 1]))),
+            (json!("${parameters.sly}!"), Ok(json!("${parameters.host}!"))),
+            (json!("$5 {x}"), Ok(json!("$5 {x}"))),
+            (json!("a ${parameters.host"), Err("`a ${parameters.host` opens `${` without closing it")),
+            (
+                json!("${env.HOME}"),
+                Err("`${env.HOME}` is not understood; a template is `${parameters.name}`"),
+            ),
+            (
+                json!("${parameters}"),
+                Err("`${parameters}` is not understood; a template is `${parameters.name}`"),
+            ),
+            (json!("${parameters.nothing}"), Err("there is no value for `${parameters.nothing}`")),
+            (
+                json!("a ${parameters.storage}"),
+                Err(
+                    "`${parameters.storage}` is no text or number, so it must stand alone, not inside `a ${parameters.storage}`",
+                ),
+            ),
+        ];
+        for (template, expected) in rows {
+            let found = expand(&template, &parameters).map_err(|error| error.to_string());
+            assert_eq!(found, expected.map_err(str::to_owned));
+        }
+    }
+
+    #[test]
+    fn names_the_parameters_it_needs() {
+        let value = json!({ "a": "${parameters.x.y} ${parameters.z}", "b": ["${parameters.x}"] });
+        assert_eq!(names(&value).unwrap(), ["x", "z", "x"]);
+    }
+}

@@ -1,0 +1,93 @@
+//! What the engine's own tests need: a clock that tests advance and a journal in memory.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+
+use crate::clock::{Clock, Timestamp};
+use crate::execution::{Checkpoint, ExecutionContext, StepExecution, Tracking, Warning};
+use crate::log::NoLog;
+use crate::name::{JobExecutionId, StepName, TenantId};
+use crate::recorder::Recorder;
+use crate::repository::{ExecutionJournal, Lease, Result, Save};
+use crate::step_context::{Findings, RunContext, RunInfo, StepContext};
+
+/// Stands still until it is told to go on.
+#[derive(Default)]
+pub(crate) struct FakeClock(AtomicI64);
+
+impl FakeClock {
+    pub(crate) fn advance_ms(&self, ms: i64) {
+        self.0.fetch_add(ms, Ordering::Relaxed);
+    }
+}
+
+#[async_trait]
+impl Clock for FakeClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::Relaxed))
+    }
+
+    async fn sleep_ms(&self, ms: u64) {
+        self.advance_ms(i64::try_from(ms).expect("a test's sleep is short"));
+    }
+}
+
+/// What was saved last, and how often.
+#[derive(Default)]
+pub(crate) struct Saved {
+    pub(crate) step: Option<StepExecution>,
+    pub(crate) checkpoint: Option<Checkpoint>,
+    pub(crate) warnings: Vec<Warning>,
+    pub(crate) saves: usize,
+}
+
+/// Keeps the last save.
+#[derive(Default)]
+pub(crate) struct MemoryJournal(pub(crate) Mutex<Saved>);
+
+#[async_trait]
+impl ExecutionJournal for MemoryJournal {
+    async fn heartbeat(&self, _: &Lease, _: Timestamp, _: u64) -> Result<bool> {
+        Ok(false)
+    }
+
+    async fn is_stop_requested(&self, _: &Lease) -> Result<bool> {
+        Ok(false)
+    }
+
+    async fn save(&self, _: &Lease, save: Save<'_>) -> Result<()> {
+        let mut saved = self.0.lock().unwrap();
+        saved.step = save.step.cloned().or(saved.step.take());
+        saved.checkpoint = save.checkpoint.cloned().or(saved.checkpoint.take());
+        saved.warnings.extend_from_slice(save.warnings);
+        saved.saves += 1;
+        Ok(())
+    }
+
+    async fn save_tracking(&self, _: &Lease, _: u32, _: Tracking, _: Timestamp) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// A run of one step and all that it needs.
+pub(crate) struct Bench {
+    pub(crate) clock: Arc<FakeClock>,
+    pub(crate) journal: Arc<MemoryJournal>,
+    pub(crate) recorder: Recorder,
+    pub(crate) context: StepContext,
+}
+
+impl Bench {
+    pub(crate) fn new(has_items: bool) -> Self {
+        let (clock, journal) = (Arc::new(FakeClock::default()), Arc::new(MemoryJournal::default()));
+        let lease = Lease { tenant: TenantId::default(), id: JobExecutionId(1), token: 1 };
+        let info = RunInfo { id: lease.id, job_label: "Job".to_owned(), started_at: Timestamp(0) };
+        let run = RunContext::new(info, serde_json::json!({}), ExecutionContext::default(), Arc::new(NoLog));
+        let name = StepName::new("step").expect("a good name");
+        let context = StepContext::new(run, name, has_items, Findings::default());
+        let recorder = Recorder { journal: journal.clone(), lease, clock: clock.clone() };
+        Self { clock, journal, recorder, context }
+    }
+}
