@@ -1,0 +1,164 @@
+//! Writes decimals with a chosen separator and dates in a chosen format.
+//!
+//! - A cell that is wholly a decimal number, `-?digits.digits`, gets `decimalSeparator` for its point.
+//! - A cell that is wholly a calendar date, `YYYY-MM-DD`, is written in `dateFormat`.
+//! - The first column, which identifies the item, and all other cells stay as they are.
+//! - An item whose first cell is empty is skipped as `missing-identifier`, and one with a cell that is
+//!   shaped like a date but is none, such as `2024-02-31`, as `impossible-date`.
+
+mod date;
+
+use serde::Deserialize;
+use stepbox_step::{Column, Description, Item, Opening, Processor, StepError, Verdict, json};
+
+use date::{Date, DateFormat};
+
+/// The processor.
+pub struct Normalise {
+    /// None for a point, which decimals have already.
+    decimal_separator: Option<String>,
+    date_format: DateFormat,
+    /// A date being written; kept for its memory.
+    written: String,
+}
+
+/// What it is configured with.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Parameters {
+    decimal_separator: String,
+    date_format: String,
+}
+
+impl Default for Parameters {
+    fn default() -> Parameters {
+        Parameters { decimal_separator: ".".to_owned(), date_format: "yyyy-MM-dd".to_owned() }
+    }
+}
+
+impl Processor for Normalise {
+    type Parameters = Parameters;
+
+    fn describe(about: Description) -> Description {
+        let schema = json!({
+            "type": "object",
+            "properties": {
+                "decimalSeparator": { "type": "string", "default": ".", "minLength": 1, "maxLength": 1 },
+                "dateFormat": { "type": "string", "default": "yyyy-MM-dd" },
+            },
+        });
+        about.parameters(schema).stateless()
+    }
+
+    fn open(parameters: Parameters, _: &mut Opening) -> Result<Self, StepError> {
+        let date_format = DateFormat::parse(&parameters.date_format)
+            .map_err(|problem| StepError::parameter("dateFormat", problem))?;
+        Ok(Normalise {
+            decimal_separator: separator(parameters.decimal_separator)?,
+            date_format,
+            written: String::new(),
+        })
+    }
+
+    fn process(&mut self, item: &mut Item<'_>) -> Result<Verdict, StepError> {
+        let mut cells = item.cells().enumerate();
+        if cells.next().is_none_or(|(_, identifier)| identifier.unwrap_or_default().is_empty()) {
+            let column = item.columns().name(0);
+            return Ok(Verdict::skip(
+                "missing-identifier",
+                format!("column `{column}`, which identifies the item, is empty"),
+            ));
+        }
+        for (position, cell) in cells {
+            let cell = cell.unwrap_or_default();
+            match shape(cell) {
+                Shape::Other => {}
+                Shape::Decimal { point } => self.write_decimal(item, position.into(), point),
+                Shape::Date => match Date::parse(cell) {
+                    Some(date) => self.write_date(item, position.into(), date),
+                    None => return Ok(impossible_date(item, position.into())),
+                },
+            }
+        }
+        Ok(Verdict::Keep)
+    }
+}
+
+stepbox_step::export_processor!(Normalise);
+
+impl Normalise {
+    fn write_decimal(&self, item: &mut Item<'_>, column: Column, point: usize) {
+        if let Some(separator) = &self.decimal_separator {
+            let text = item.text(column);
+            item.set_parts(column, &[&text[..point], separator, &text[point + 1..]]);
+        }
+    }
+
+    fn write_date(&mut self, item: &mut Item<'_>, column: Column, date: Date) {
+        if !self.date_format.is_iso() {
+            self.written.clear();
+            self.date_format.write(date, &mut self.written);
+            item.set(column, &self.written);
+        }
+    }
+}
+
+fn impossible_date(item: &Item<'_>, column: Column) -> Verdict {
+    let (name, value) = (item.columns().name(column), item.text(column));
+    Verdict::skip(
+        "impossible-date",
+        format!("column `{name}` says `{value}`, which is no date of the calendar"),
+    )
+}
+
+fn separator(text: String) -> Result<Option<String>, StepError> {
+    let mut characters = text.chars();
+    match (characters.next(), characters.next()) {
+        (Some('.'), None) => Ok(None),
+        (Some(one), None) if !one.is_ascii_digit() && !one.is_control() && one != '-' => Ok(Some(text)),
+        _ => {
+            let problem = format_args!(
+                "`{text}` cannot separate decimals; give one character that is no digit, such as `,`"
+            );
+            Err(StepError::parameter("decimalSeparator", problem))
+        }
+    }
+}
+
+/// What a cell looks like, from its bytes alone.
+#[derive(Debug, PartialEq, Eq)]
+enum Shape {
+    /// `-?digits.digits`, with the point at this byte.
+    Decimal {
+        point: usize,
+    },
+    /// `dddd-dd-dd`, whatever the digits.
+    Date,
+    Other,
+}
+
+/// Most cells are told apart by their first byte, and the others by one walk over their digits.
+fn shape(cell: &[u8]) -> Shape {
+    let sign = match cell {
+        [b'0'..=b'9', ..] => 0,
+        [b'-', b'0'..=b'9', ..] => 1,
+        _ => return Shape::Other,
+    };
+    let whole = sign + digits(&cell[sign..]);
+    match &cell[whole..] {
+        [b'.', fraction @ ..] if !fraction.is_empty() && digits(fraction) == fraction.len() => {
+            Shape::Decimal { point: whole }
+        }
+        [b'-', m1, m2, b'-', d1, d2] if whole == 4 && sign == 0 && digits(&[*m1, *m2, *d1, *d2]) == 4 => {
+            Shape::Date
+        }
+        _ => Shape::Other,
+    }
+}
+
+fn digits(bytes: &[u8]) -> usize {
+    bytes.iter().take_while(|byte| byte.is_ascii_digit()).count()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+//! What the export macros make of a step: the contract's exports over the drivers.
+
+use std::any::Any;
+use std::cell::RefCell;
+
+use crate::raw::{describe, processor, reader, task, types, writer};
+use crate::{Description, Exit, Processor, ProcessorDriver, Reader, ReaderDriver, StepError};
+use crate::{Tasklet, Writer, WriterDriver, contract, run_tasklet};
+
+/// A component: a step and the crate it is made of.
+pub trait Exported {
+    /// The step.
+    type Step;
+    /// Its crate.
+    const CRATE: Crate;
+    /// What the step adds to what its crate says.
+    fn describe(about: Description) -> Description;
+}
+
+/// What Cargo knows of a step's crate.
+pub struct Crate {
+    /// With underscores.
+    pub name: &'static str,
+    /// A semantic version.
+    pub version: &'static str,
+    /// One sentence.
+    pub description: &'static str,
+}
+
+thread_local! {
+    /// The driver that is open. A component has one element, and the runtime opens it once.
+    static DRIVER: RefCell<Option<Box<dyn Any>>> = const { RefCell::new(None) };
+}
+
+fn set_driver(driver: impl Any) {
+    DRIVER.set(Some(Box::new(driver)));
+}
+
+fn with_driver<D: Any, T>(call: impl FnOnce(&mut D) -> Result<T, StepError>) -> Result<T, types::StepError> {
+    DRIVER.with_borrow_mut(|driver| {
+        let driver = driver.as_mut().and_then(|driver| driver.downcast_mut());
+        let driver =
+            driver.ok_or_else(|| StepError::new("not-open", "the element was called before its `open`"))?;
+        Ok(call(driver)?)
+    })
+}
+
+impl<C: Exported> describe::Guest for C {
+    fn describe() -> types::Description {
+        C::describe(C::CRATE.describe()).into()
+    }
+}
+
+impl<C: Exported<Step: Processor + 'static>> processor::Guest for C {
+    fn open(setup: types::Setup) -> Result<Vec<String>, types::StepError> {
+        let (driver, header) = ProcessorDriver::<C::Step>::open(setup.into())?;
+        set_driver(driver);
+        Ok(header)
+    }
+
+    fn process(rows: types::Rows) -> Result<processor::Outcome, types::StepError> {
+        let outcome = with_driver(|driver: &mut ProcessorDriver<C::Step>| driver.process(rows.into()))?;
+        let skipped = outcome.skipped.into_iter().map(Into::into).collect();
+        Ok(processor::Outcome { rows: outcome.rows.into(), skipped })
+    }
+
+    fn checkpoint() -> Result<Vec<u8>, types::StepError> {
+        with_driver(ProcessorDriver::<C::Step>::checkpoint)
+    }
+
+    fn close() -> Result<(), types::StepError> {
+        with_driver(ProcessorDriver::<C::Step>::close)
+    }
+}
+
+impl<C: Exported<Step: Reader + 'static>> reader::Guest for C {
+    fn open(setup: types::Setup) -> Result<Vec<String>, types::StepError> {
+        let (driver, header) = ReaderDriver::<C::Step>::open(setup.into())?;
+        set_driver(driver);
+        Ok(header)
+    }
+
+    fn read(max_rows: u32, max_bytes: u32) -> Result<reader::Chunk, types::StepError> {
+        let chunk = with_driver(|driver: &mut ReaderDriver<C::Step>| driver.read(max_rows, max_bytes))?;
+        let unreadable = chunk.unreadable.into_iter().map(Into::into).collect();
+        Ok(reader::Chunk { rows: chunk.rows.into(), unreadable, more: chunk.more })
+    }
+
+    fn checkpoint() -> Result<Vec<u8>, types::StepError> {
+        with_driver(ReaderDriver::<C::Step>::checkpoint)
+    }
+
+    fn close() -> Result<(), types::StepError> {
+        with_driver(ReaderDriver::<C::Step>::close)
+    }
+}
+
+impl<C: Exported<Step: Writer + 'static>> writer::Guest for C {
+    fn open(setup: types::Setup) -> Result<(), types::StepError> {
+        set_driver(WriterDriver::<C::Step>::open(setup.into())?);
+        Ok(())
+    }
+
+    fn write(rows: types::Rows) -> Result<Vec<types::Skipped>, types::StepError> {
+        let skipped = with_driver(|driver: &mut WriterDriver<C::Step>| driver.write(&rows.into()))?;
+        Ok(skipped.into_iter().map(Into::into).collect())
+    }
+
+    fn checkpoint() -> Result<Vec<u8>, types::StepError> {
+        with_driver(WriterDriver::<C::Step>::checkpoint)
+    }
+
+    fn complete() -> Result<(), types::StepError> {
+        with_driver(WriterDriver::<C::Step>::complete)
+    }
+}
+
+impl<C: Exported<Step: Tasklet>> task::Guest for C {
+    fn run(setup: types::Setup) -> Result<Option<String>, types::StepError> {
+        match run_tasklet::<C::Step>(&setup.into())? {
+            Exit::Completed => Ok(None),
+            Exit::Own(status) => Ok(Some(status)),
+        }
+    }
+}
+
+impl Crate {
+    fn describe(&self) -> Description {
+        Description {
+            name: self.name.replace('_', "-"),
+            version: self.version.to_owned(),
+            summary: self.description.to_owned(),
+            ..Description::default()
+        }
+    }
+}
+
+impl From<types::Setup> for contract::Setup {
+    fn from(setup: types::Setup) -> contract::Setup {
+        let types::Setup { header, parameters, checkpoint } = setup;
+        contract::Setup { header, parameters, checkpoint }
+    }
+}
+
+impl From<types::Rows> for contract::Rows {
+    fn from(rows: types::Rows) -> contract::Rows {
+        let types::Rows { data, ends, nulls } = rows;
+        contract::Rows { data, ends, nulls }
+    }
+}
+
+impl From<contract::Rows> for types::Rows {
+    fn from(rows: contract::Rows) -> types::Rows {
+        let contract::Rows { data, ends, nulls } = rows;
+        types::Rows { data, ends, nulls }
+    }
+}
+
+impl From<contract::Skipped> for types::Skipped {
+    fn from(skipped: contract::Skipped) -> types::Skipped {
+        let contract::Skipped { row, code, reason } = skipped;
+        types::Skipped { row, code, reason }
+    }
+}
+
+impl From<contract::Unreadable> for reader::Unreadable {
+    fn from(unreadable: contract::Unreadable) -> reader::Unreadable {
+        let contract::Unreadable { code, reason, place, item } = unreadable;
+        reader::Unreadable { code, reason, place, item }
+    }
+}
+
+impl From<StepError> for types::StepError {
+    fn from(error: StepError) -> types::StepError {
+        let StepError { code, message, retryable } = error;
+        types::StepError { code, message, retryable }
+    }
+}
+
+impl From<Description> for types::Description {
+    fn from(about: Description) -> types::Description {
+        let Description { name, version, summary, parameters, grants, columns_in, columns_out, stateless } =
+            about;
+        types::Description { name, version, summary, parameters, grants, columns_in, columns_out, stateless }
+    }
+}

@@ -1,0 +1,65 @@
+//! The macros that make a component of a step. Natively they only check that it is one.
+
+/// Makes a component of a [`Processor`](crate::Processor), named after its crate.
+#[macro_export]
+macro_rules! export_processor {
+    ($step:ty) => {
+        $crate::__export!($step, $crate::Processor, processor);
+    };
+}
+
+/// Makes a component of a [`Reader`](crate::Reader), named after its crate.
+#[macro_export]
+macro_rules! export_reader {
+    ($step:ty) => {
+        $crate::__export!($step, $crate::Reader, reader);
+    };
+}
+
+/// Makes a component of a [`Writer`](crate::Writer), named after its crate.
+#[macro_export]
+macro_rules! export_writer {
+    ($step:ty) => {
+        $crate::__export!($step, $crate::Writer, writer);
+    };
+}
+
+/// Makes a component of a [`Tasklet`](crate::Tasklet), named after its crate.
+#[macro_export]
+macro_rules! export_tasklet {
+    ($step:ty) => {
+        $crate::__export!($step, $crate::Tasklet, task);
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __export {
+    ($step:ty, $trait:path, $interface:ident) => {
+        const _: () = {
+            const fn assert_is_a_step<T: $trait>() {}
+            assert_is_a_step::<$step>();
+        };
+
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            struct Component;
+
+            impl $crate::component::Exported for Component {
+                type Step = $step;
+                const CRATE: $crate::component::Crate = $crate::component::Crate {
+                    name: env!("CARGO_CRATE_NAME"),
+                    version: env!("CARGO_PKG_VERSION"),
+                    description: env!("CARGO_PKG_DESCRIPTION"),
+                };
+
+                fn describe(about: $crate::Description) -> $crate::Description {
+                    <$step as $trait>::describe(about)
+                }
+            }
+
+    $crate::raw::describe::export!(Component with_types_in $crate::raw::describe);
+    $crate::raw::$interface::export!(Component with_types_in $crate::raw::$interface);
+        };
+    };
+}

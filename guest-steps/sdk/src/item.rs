@@ -1,0 +1,159 @@
+//! One item: a view into the batch it came in, and what is to change about it.
+
+use std::fmt::{self, Write};
+use std::ops::Range;
+
+use serde::Serializer;
+
+use crate::contract::Rows;
+use crate::{Column, Columns};
+
+/// One item. Its cells are read as they came in; setting one changes what goes out.
+pub struct Item<'a> {
+    rows: &'a Rows,
+    /// Index of the item's first cell in the batch.
+    first: usize,
+    columns: &'a Columns,
+    changes: &'a mut Changes,
+}
+
+impl<'a> Item<'a> {
+    pub(crate) fn new(
+        rows: &'a Rows,
+        first: usize,
+        columns: &'a Columns,
+        changes: &'a mut Changes,
+    ) -> Item<'a> {
+        Item { rows, first, columns, changes }
+    }
+
+    /// A cell's text; none if it is null, or of a column that the step itself adds.
+    #[inline]
+    pub fn get(&self, column: impl Into<Column>) -> Option<&'a str> {
+        self.bytes(column).map(as_text)
+    }
+
+    /// A cell's text, with null as the empty text.
+    #[inline]
+    pub fn text(&self, column: impl Into<Column>) -> &'a str {
+        self.get(column).unwrap_or_default()
+    }
+
+    /// A cell by its column's name. Searches the header each time: [`Columns::find`] once in `open`
+    /// and [`get`](Item::get) are faster.
+    pub fn named(&self, name: &str) -> Option<&'a str> {
+        self.columns.get(name).and_then(|column| self.get(column))
+    }
+
+    /// A cell's bytes, which are UTF-8; none if it is null. For scanning without a check of the text.
+    #[inline]
+    pub fn bytes(&self, column: impl Into<Column>) -> Option<&'a [u8]> {
+        let position = column.into().position();
+        if position >= self.columns.incoming() {
+            return None;
+        }
+        self.rows.cell(self.first + position)
+    }
+
+    /// The bytes of all cells that came in, in order; none for null.
+    #[inline]
+    pub fn cells(&self) -> impl Iterator<Item = Option<&'a [u8]>> + use<'a> {
+        let rows = self.rows;
+        (self.first..self.first + self.columns.incoming()).map(move |index| rows.cell(index))
+    }
+
+    /// The columns of this item.
+    #[inline]
+    pub fn columns(&self) -> &'a Columns {
+        self.columns
+    }
+
+    /// Sets a cell of the row that goes out. The last word on a cell counts.
+    #[inline]
+    pub fn set(&mut self, column: impl Into<Column>, text: &str) {
+        self.set_parts(column, &[text]);
+    }
+
+    /// Sets a cell to these parts, one after the other, without joining them first.
+    #[inline]
+    pub fn set_parts(&mut self, column: impl Into<Column>, parts: &[&str]) {
+        let start = self.changes.text.len();
+        for part in parts {
+            self.changes.text.extend_from_slice(part.as_bytes());
+        }
+        self.change(column.into(), Some(start..self.changes.text.len()));
+    }
+
+    /// Sets a cell to a formatted text: `item.set_fmt(price, format_args!("{value:.2}"))`.
+    pub fn set_fmt(&mut self, column: impl Into<Column>, text: fmt::Arguments<'_>) {
+        let start = self.changes.text.len();
+        // Writing to memory does not fail; a value's own Display may, and then ends the text here.
+        let _ = self.changes.write_fmt(text);
+        self.change(column.into(), Some(start..self.changes.text.len()));
+    }
+
+    /// Sets a cell of the row that goes out to null.
+    pub fn set_null(&mut self, column: impl Into<Column>) {
+        self.change(column.into(), None);
+    }
+
+    /// The item as it came in, as a JSON object: what a warning shows of it.
+    pub fn to_json(&self) -> String {
+        let cells = self.columns.iter().take(self.columns.incoming());
+        let mut json = Vec::new();
+        let object = cells.map(|(column, name)| (name, self.get(column)));
+        let _ = serde_json::Serializer::new(&mut json).collect_map(object); // texts into memory: cannot fail
+        String::from_utf8(json).unwrap_or_default()
+    }
+
+    fn change(&mut self, column: Column, cell: Option<Range<usize>>) {
+        let column = column.position();
+        let cells = &mut self.changes.cells;
+        match cells.last() {
+            Some(last) if last.column >= column => {
+                match cells.binary_search_by_key(&column, |known| known.column) {
+                    Ok(place) => cells[place].cell = cell,
+                    Err(place) => cells.insert(place, Change { column, cell }),
+                }
+            }
+            _ => cells.push(Change { column, cell }),
+        }
+    }
+}
+
+/// What is to change about one item. Reused for the next, so that no item allocates.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    /// Ascending by column.
+    pub(crate) cells: Vec<Change>,
+    text: Vec<u8>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) column: usize,
+    /// Where the new text stands; none for null.
+    pub(crate) cell: Option<Range<usize>>,
+}
+
+impl Changes {
+    pub(crate) fn clear(&mut self) {
+        self.cells.clear();
+        self.text.clear();
+    }
+
+    pub(crate) fn text(&self, cell: Range<usize>) -> &[u8] {
+        &self.text[cell]
+    }
+}
+
+impl Write for Changes {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.text.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
+
+fn as_text(cell: &[u8]) -> &str {
+    std::str::from_utf8(cell).expect("the runtime sends cells in UTF-8")
+}

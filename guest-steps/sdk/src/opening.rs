@@ -1,0 +1,121 @@
+//! What an element is given when it opens.
+
+use serde::Serialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+
+use crate::{Columns, StepError, contract};
+
+/// For a step that has no parameters, or does not look at them.
+pub type NoParameters = IgnoredAny;
+
+/// What an element is given when it opens, beside its parameters.
+pub struct Opening {
+    /// The columns of the items. A reader finds none and adds its own; a processor may add and
+    /// remove some; a writer only looks.
+    pub columns: Columns,
+    checkpoint: Option<Vec<u8>>,
+}
+
+impl Opening {
+    /// Splits what the runtime sent into typed parameters and the rest.
+    pub(crate) fn of<P: DeserializeOwned>(setup: contract::Setup) -> Result<(P, Opening), StepError> {
+        let parameters = parse_parameters(&setup.parameters)?;
+        Ok((parameters, Opening { columns: Columns::of(setup.header), checkpoint: setup.checkpoint }))
+    }
+
+    /// Where to go on, if the step is being resumed: the value that [`Checkpoint::of`] kept.
+    pub fn checkpoint<T: DeserializeOwned>(&self) -> Result<Option<T>, StepError> {
+        let Some(bytes) = &self.checkpoint else { return Ok(None) };
+        serde_json::from_slice(bytes).map(Some).map_err(|error| {
+            let problem = format_args!("the checkpoint is not one of this step's version: {error}; restart the job from its beginning");
+            StepError::new("bad-checkpoint", problem)
+        })
+    }
+
+    /// The checkpoint as it was kept, for a step with a format of its own.
+    pub fn checkpoint_bytes(&self) -> Option<&[u8]> {
+        self.checkpoint.as_deref()
+    }
+}
+
+/// Where an element stands, so that a later `open` can go on from there. At most 64 KiB.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checkpoint(Vec<u8>);
+
+impl Checkpoint {
+    /// For an element without state.
+    pub fn none() -> Checkpoint {
+        Checkpoint::default()
+    }
+
+    /// Any value, kept as JSON.
+    pub fn of<T: Serialize>(place: &T) -> Result<Checkpoint, StepError> {
+        Ok(Checkpoint(serde_json::to_vec(place)?))
+    }
+
+    /// Bytes in a format of the element's own.
+    pub fn bytes(bytes: impl Into<Vec<u8>>) -> Checkpoint {
+        Checkpoint(bytes.into())
+    }
+
+    /// What is stored.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+/// Parameters as the step's own type. An error names the parameter it is about.
+pub(crate) fn parse_parameters<P: DeserializeOwned>(json: &str) -> Result<P, StepError> {
+    let mut source = serde_json::Deserializer::from_str(json);
+    serde_path_to_error::deserialize(&mut source).map_err(|error| {
+        let path = error.path().to_string();
+        match path.as_str() {
+            "." => StepError::new("bad-parameter", format_args!("the parameters: {}", error.inner())),
+            path => StepError::parameter(path, error.inner()),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Shop {
+        #[expect(dead_code, reason = "only the refusals are of interest")]
+        storage: Storage,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Storage {
+        #[expect(dead_code, reason = "only the refusals are of interest")]
+        path: String,
+    }
+
+    #[test]
+    fn an_unfit_parameter_is_named() {
+        check(
+            r#"{"storage": {"path": 3}}"#,
+            "parameter `storage.path`: invalid type: integer `3`, expected a string",
+        );
+        check(r#"{}"#, "the parameters: missing field `storage`");
+
+        fn check(json: &str, expected: &str) {
+            let refusal = parse_parameters::<Shop>(json).unwrap_err();
+            assert_eq!(refusal.code, "bad-parameter");
+            assert!(refusal.message.starts_with(expected), "{}", refusal.message);
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_comes_back_as_it_was_kept() {
+        let kept = Checkpoint::of(&(41_u64, "b")).unwrap().into_bytes();
+        let setup = contract::Setup { parameters: "{}".into(), checkpoint: Some(kept), ..Default::default() };
+        let (_, opening) = Opening::of::<NoParameters>(setup).unwrap();
+
+        assert_eq!(opening.checkpoint::<(u64, String)>().unwrap(), Some((41, "b".to_owned())));
+        assert_eq!(opening.checkpoint::<bool>().unwrap_err().code, "bad-checkpoint");
+    }
+}

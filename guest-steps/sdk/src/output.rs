@@ -1,0 +1,122 @@
+//! The rows that a processor returns: changed ones put together from their cells, and unchanged
+//! ones copied as they stand, as many at a time as follow each other.
+
+use std::mem;
+use std::ops::Range;
+
+use crate::columns::Layout;
+use crate::contract::{Rows, offset};
+use crate::item::Changes;
+
+/// Collects the rows that go out while the rows that came in are looked at, in order.
+pub(crate) struct Output<'a> {
+    incoming: &'a Rows,
+    layout: &'a Layout,
+    outgoing: Rows,
+    /// Rows that go out as they came in and are still to be copied.
+    unchanged: Range<usize>,
+}
+
+impl<'a> Output<'a> {
+    pub(crate) fn new(incoming: &'a Rows, layout: &'a Layout) -> Output<'a> {
+        Output { incoming, layout, outgoing: Rows::default(), unchanged: 0..0 }
+    }
+
+    /// Keeps a row, changed or not.
+    #[inline]
+    pub(crate) fn keep(&mut self, row: usize, changes: &Changes) {
+        if changes.cells.is_empty() && self.layout.is_unchanged {
+            self.keep_unchanged(row);
+        } else {
+            self.copy_unchanged();
+            self.push_changed(row, changes);
+        }
+    }
+
+    /// All rows that go out; none if they are those that came in, every one and unchanged.
+    pub(crate) fn finish(mut self, row_count: usize) -> Option<Rows> {
+        if self.unchanged == (0..row_count) && self.layout.is_unchanged {
+            return None;
+        }
+        self.copy_unchanged();
+        Some(self.outgoing)
+    }
+
+    fn keep_unchanged(&mut self, row: usize) {
+        if self.unchanged.end == row && !self.unchanged.is_empty() {
+            self.unchanged.end += 1;
+        } else {
+            self.copy_unchanged();
+            self.unchanged = row..row + 1;
+        }
+    }
+
+    fn copy_unchanged(&mut self) {
+        let rows = mem::replace(&mut self.unchanged, 0..0);
+        if !rows.is_empty() {
+            self.copy(rows.start * self.layout.incoming..rows.end * self.layout.incoming);
+        }
+    }
+
+    fn push_changed(&mut self, row: usize, changes: &Changes) {
+        self.reserve();
+        let layout = self.layout;
+        let first = row * layout.incoming;
+        let mut changed = changes.cells.iter().peekable();
+        for kept in &layout.kept {
+            let mut next = kept.start;
+            while let Some(change) = changed.next_if(|change| change.column < kept.end) {
+                if change.column < kept.start {
+                    continue; // set, but of a column that is left out
+                }
+                self.copy(first + next..first + change.column);
+                self.push(change.cell.clone(), changes);
+                next = change.column + 1;
+            }
+            self.copy(first + next..first + kept.end);
+        }
+        for added in &layout.added {
+            while changed.next_if(|change| change.column < *added).is_some() {}
+            let change = changed.next_if(|change| change.column == *added);
+            self.push(change.and_then(|change| change.cell.clone()), changes);
+        }
+    }
+
+    fn push(&mut self, cell: Option<Range<usize>>, changes: &Changes) {
+        match cell {
+            Some(text) => self.outgoing.push(changes.text(text)),
+            None => self.outgoing.push_null(),
+        }
+    }
+
+    /// Copies cells as they came in: their bytes at once, their ends and nulls moved along.
+    fn copy(&mut self, cells: Range<usize>) {
+        if cells.is_empty() {
+            return;
+        }
+        self.reserve();
+        let Rows { data, ends, nulls } = &mut self.outgoing;
+        let bytes = self.incoming.start(cells.start)..self.incoming.ends[cells.end - 1] as usize;
+        let moved = offset(data.len()).wrapping_sub(offset(bytes.start));
+        if !self.incoming.nulls.is_empty() {
+            let moved = offset(ends.len()).wrapping_sub(offset(cells.start));
+            let from = self.incoming.nulls.partition_point(|null| (*null as usize) < cells.start);
+            let copied = self.incoming.nulls[from..].iter().take_while(|null| (**null as usize) < cells.end);
+            nulls.extend(copied.map(|null| null.wrapping_add(moved)));
+        }
+        data.extend_from_slice(&self.incoming.data[bytes]);
+        ends.extend(self.incoming.ends[cells].iter().map(|end| end.wrapping_add(moved)));
+    }
+
+    /// Room for about everything, once: a batch that is returned as it came needs none.
+    fn reserve(&mut self) {
+        if self.outgoing.ends.capacity() == 0 {
+            let row_count = self.incoming.ends.len() / self.layout.incoming;
+            self.outgoing.ends.reserve(row_count * self.layout.outgoing);
+            self.outgoing.data.reserve(self.incoming.data.len() + self.incoming.data.len() / 8);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
