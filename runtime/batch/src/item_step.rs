@@ -11,7 +11,7 @@ use crate::element::{Chunk, ItemProcessor, ItemReader, ItemWriter, More, Opening
 use crate::error::{ElementError, LyingBatch, StepError};
 use crate::execution::{Checkpoint, Counts, StepExecution, Tracking};
 use crate::job::ChunkLimit;
-use crate::recorder::Recorder;
+use crate::recorder::{Recorder, With};
 use crate::rows::Rows;
 use crate::step_context::{Mark, StepContext};
 
@@ -291,7 +291,8 @@ async fn commit(
 ) -> Result<(), StepError> {
     let writer = step.writer.checkpoint().await.map_err(|source| failed(&step.writer_name, "", source))?;
     let checkpoint = Checkpoint { reader, processors, writer };
-    journey.recorder.save_step(journey.execution, journey.context, Some(&checkpoint)).await?;
+    let with = With { checkpoint: Some(&checkpoint), ..With::default() };
+    journey.recorder.save_step(journey.execution, journey.context, with).await?;
     belt.committed_counts = journey.execution.counts;
     belt.committed_mark = journey.context.mark();
     belt.committed_at = journey.recorder.clock.now();

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::execution::{Checkpoint, StepExecution};
+use crate::execution::{Checkpoint, JobExecution, StepExecution};
 use crate::repository::{ExecutionJournal, Lease, Result, Save};
 use crate::step_context::StepContext;
 
@@ -19,13 +19,24 @@ pub struct Recorder {
     pub clock: Arc<dyn Clock>,
 }
 
+/// What is saved together with a step.
+#[derive(Debug, Default)]
+pub struct With<'a> {
+    /// Where each element resumes.
+    pub checkpoint: Option<&'a Checkpoint>,
+    /// The job execution's own row.
+    pub execution: Option<&'a JobExecution>,
+    /// Whether this is the last word, which gives the lease back.
+    pub is_last: bool,
+}
+
 impl Recorder {
-    /// Saves a step with everything its elements reported, and its checkpoint if there is one.
+    /// Saves a step with everything its elements reported.
     pub async fn save_step(
         &self,
         execution: &mut StepExecution,
         context: &StepContext,
-        checkpoint: Option<&Checkpoint>,
+        with: With<'_>,
     ) -> Result<()> {
         let findings = context.findings();
         execution.tracking = context.tracking();
@@ -33,19 +44,25 @@ impl Recorder {
         execution.warning_count = findings.warning_count;
         execution.errors = findings.errors;
         execution.updated_at = self.clock.now();
-        if let Some(checkpoint) = checkpoint {
+        if let Some(checkpoint) = with.checkpoint {
             execution.checkpoint = Some(checkpoint.clone());
         }
         let save = Save {
-            step: Some(execution),
-            checkpoint,
-            warnings: &findings.unsaved_warnings,
+            execution: with.execution,
             context: Some(&context.run().context()),
-            ..Save::default()
+            step: Some(execution),
+            checkpoint: with.checkpoint,
+            warnings: &findings.unsaved_warnings,
+            is_last: with.is_last,
         };
         self.journal.save(&self.lease, save).await?;
         context.warnings_are_saved(findings.unsaved_warnings.len());
         Ok(())
+    }
+
+    /// Saves the job execution's own row.
+    pub async fn save_execution(&self, execution: &JobExecution, is_last: bool) -> Result<()> {
+        self.journal.save(&self.lease, Save { execution: Some(execution), is_last, ..Save::default() }).await
     }
 
     /// Saves a step's progress alone, between two checkpoints.
