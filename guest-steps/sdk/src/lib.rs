@@ -81,3 +81,8 @@ pub use reader::{NewItem, Next, Reader, ReaderDriver};
 pub use serde_json::json;
 pub use tasklet::{Exit, Tasklet, run_tasklet};
 pub use writer::{Writer, WriterDriver, Written};
+
+/// The example in the guide compiles, too.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Guide;

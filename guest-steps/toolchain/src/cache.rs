@@ -1,0 +1,57 @@
+//! The user's cache, where a toolchain that took minutes to make is kept.
+
+use std::env;
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use crate::Say;
+
+/// `$STEPBOX_CACHE_DIR`, or `stepbox` in the user's cache folder; for toolchains, a folder in it.
+pub(crate) fn folder() -> Result<PathBuf, String> {
+    let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let root = set("STEPBOX_CACHE_DIR")
+        .or_else(|| set("XDG_CACHE_HOME").map(|cache| cache.join("stepbox")))
+        .or_else(|| env::home_dir().map(|home| home.join(".cache/stepbox")))
+        .ok_or("there is no folder to keep a sysroot in: set `STEPBOX_CACHE_DIR`")?;
+    let folder = std::path::absolute(root.join("guest-toolchain")).map_err(|error| error.to_string())?;
+    fs::create_dir_all(&folder).map_err(|error| refuse(&folder, &error))?;
+    Ok(folder)
+}
+
+/// Lets one process at a time make things in the cache. The operating system lets go of the lock
+/// when its holder ends, however it ends.
+pub(crate) fn lock(folder: &Path, say: Say<'_>) -> Result<File, String> {
+    let path = folder.join("lock");
+    let file = File::create(&path).map_err(|error| refuse(&path, &error))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            say("another process is making the guest toolchain; waiting for it");
+            file.lock().map_err(|error| refuse(&path, &error))?;
+        }
+        Err(TryLockError::Error(error)) => return Err(refuse(&path, &error)),
+    }
+    Ok(file)
+}
+
+/// Makes a folder all at once: `make` fills another one, which then gets its name. Whatever an
+/// interrupted call has left there is removed first. To be called under the [`lock`].
+pub(crate) fn make_whole(
+    folder: &Path,
+    make: impl FnOnce(&Path) -> Result<(), String>,
+) -> Result<(), String> {
+    let mut unfinished = folder.as_os_str().to_owned();
+    unfinished.push(".unfinished");
+    let unfinished = PathBuf::from(unfinished);
+    if unfinished.exists() {
+        fs::remove_dir_all(&unfinished).map_err(|error| refuse(&unfinished, &error))?;
+    }
+    fs::create_dir_all(&unfinished).map_err(|error| refuse(&unfinished, &error))?;
+    make(&unfinished)?;
+    fs::rename(&unfinished, folder).map_err(|error| refuse(folder, &error))
+}
+
+/// A sentence on a file or folder that could not be dealt with.
+pub(crate) fn refuse(path: &Path, error: &std::io::Error) -> String {
+    format!("`{}`: {error}", path.display())
+}

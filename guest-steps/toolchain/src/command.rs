@@ -1,0 +1,57 @@
+//! Running other programs: what they say is kept in a log file, and none may take forever.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Runs a command to its end, or to the end of its time.
+///
+/// Its output goes to `log`, so that nothing is lost and nobody has to read it; a failure is told with
+/// the last lines of it.
+pub(crate) fn run(command: &mut Command, seconds_max: u64, log: &Path) -> Result<(), String> {
+    let shown = show(command);
+    let output =
+        File::create(log).map_err(|error| format!("`{}` cannot be written: {error}", log.display()))?;
+    let errors =
+        output.try_clone().map_err(|error| format!("`{}` cannot be shared: {error}", log.display()))?;
+    let started = command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn();
+    let mut child = started.map_err(|error| format!("`{shown}` cannot be started: {error}"))?;
+
+    let deadline = Instant::now() + Duration::from_secs(seconds_max);
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) if status.success() => return Ok(()),
+            Ok(Some(status)) => return Err(format!("`{shown}` failed ({status}): {}", last_lines(log))),
+            Ok(None) if Instant::now() < deadline => thread::sleep(Duration::from_millis(50)),
+            Ok(None) => {
+                let _ = child.kill(); // it may have ended this moment, which is as good
+                let _ = child.wait();
+                return Err(format!("`{shown}` took longer than {seconds_max} s"));
+            }
+            Err(error) => return Err(format!("`{shown}` cannot be waited for: {error}")),
+        }
+    }
+}
+
+/// The one line that a quick command prints; none if it fails or prints nothing.
+pub(crate) fn line(command: &mut Command) -> Option<String> {
+    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let line = text.lines().next()?.trim();
+    (output.status.success() && !line.is_empty()).then(|| line.to_owned())
+}
+
+/// A command as one would type it.
+pub(crate) fn show(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+fn last_lines(log: &Path) -> String {
+    let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    let last = &lines[lines.len().saturating_sub(12)..];
+    format!("\n    {}\n    (all of it: {})", last.join("\n    "), log.display())
+}
