@@ -110,6 +110,15 @@ pub enum LyingBatch {
         /// Rows that went in.
         given: usize,
     },
+    /// A header without columns.
+    #[error("it has no columns")]
+    NoColumns,
+    /// Two columns of one name.
+    #[error("it has two columns called `{name}`")]
+    ColumnTwice {
+        /// The name.
+        name: String,
+    },
     /// A row was skipped twice.
     #[error("it skipped row {row} twice")]
     SkippedTwice {

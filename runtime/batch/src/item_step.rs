@@ -3,6 +3,7 @@
 //! Items travel in chunks. A chunk that could not go all the way leaves no trace: the step ends at
 //! the last whole one, and a restart takes it up again from there.
 
+use std::collections::HashSet;
 use std::future::poll_fn;
 use std::task::Poll;
 
@@ -126,11 +127,13 @@ async fn open(step: &mut ItemStep, journey: &Journey<'_>) -> Result<Belt, StepEr
     let opening = Opening { header: &[], state: checkpoint.map(|c| &c.reader[..]), context };
     let mut header =
         step.reader.open(opening).await.map_err(|source| failed(&step.reader_name, "", source))?;
+    check_header(&header).map_err(|source| lied(&step.reader_name, "", source))?;
     let mut headers = vec![header.clone()];
     for (index, (name, processor)) in step.processors.iter_mut().enumerate() {
         let state = checkpoint.and_then(|c| c.processors.get(index)).map(|state| &state[..]);
         let opening = Opening { header: &header, state, context };
         header = processor.open(opening).await.map_err(|source| failed(name, "", source))?;
+        check_header(&header).map_err(|source| lied(name, "", source))?;
         headers.push(header.clone());
     }
     let opening = Opening { header: &header, state: checkpoint.map(|c| &c.writer[..]), context };
@@ -362,6 +365,18 @@ fn set_aside(journey: &Journey<'_>, belt: &Belt, stage: usize, skipped: &[Skippe
         let place = if stage == 0 { belt.place_of_row(journey, *row as usize) } else { belt.place(journey) };
         let item = rows.row_as_json(&belt.headers[stage], *row as usize).to_string();
         journey.context.add_warning(code, reason, &place, &item);
+    }
+}
+
+/// Whether columns can be told apart by name.
+fn check_header(header: &[String]) -> Result<(), LyingBatch> {
+    if header.is_empty() {
+        return Err(LyingBatch::NoColumns);
+    }
+    let mut names = HashSet::new();
+    match header.iter().find(|name| !names.insert(name.as_str())) {
+        Some(name) => Err(LyingBatch::ColumnTwice { name: name.clone() }),
+        None => Ok(()),
     }
 }
 
