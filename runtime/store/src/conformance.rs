@@ -1,0 +1,154 @@
+//! What every store does: one suite, run against each of them.
+//!
+//! A behaviour is a function that gets an empty store. [`conformance!`](crate::conformance!) makes a
+//! test of each:
+//!
+//! ```ignore
+//! async fn empty_store() -> impl std::ops::Deref<Target = MyStore> { … }
+//!
+//! stepbox_store::conformance!(empty_store);
+//! ```
+//!
+//! The store may be a handle that owns more than the store (a temporary folder, a schema to drop).
+
+#![allow(missing_docs, reason = "the name of a behaviour is its sentence")]
+
+pub mod components;
+pub mod connectors;
+pub mod endings;
+pub mod executions;
+pub mod instances;
+pub mod leases;
+pub mod purging;
+mod sample;
+pub mod saves;
+pub mod stops;
+pub mod tenants;
+pub mod watchdog;
+
+/// Makes a `#[tokio::test]` of each behaviour. The argument names an async function that returns an
+/// empty store, or something that dereferences to one.
+#[macro_export]
+macro_rules! conformance {
+    ($empty_store:ident) => {
+        $crate::conformance! { @tests $empty_store
+            components {
+                a_digest_is_recorded_once
+                come_back_as_they_went
+                come_by_name_then_newest_first
+                are_kept_while_a_connector_needs_them
+                are_kept_while_an_execution_needs_them
+                their_bytes_can_go_once_no_tenant_has_them
+            }
+            connectors {
+                come_back_as_they_went
+                come_by_code
+                are_replaced_by_code
+                a_label_is_taken_once
+                a_job_name_is_taken_once
+                are_kept_while_an_instance_needs_them
+            }
+            endings {
+                what_has_not_begun_or_has_ended_badly_is_given_up
+                giving_up_keeps_how_it_ended
+                giving_up_takes_the_lease
+            }
+            executions {
+                are_accepted_as_starting
+                are_accepted_with_a_lease_at_once
+                need_an_instance
+                ids_grow_and_are_never_given_twice
+                go_on_from_stopped_and_failed_ones
+                go_on_from_another_only_one_at_a_time
+                come_newest_first_and_filtered
+                keep_their_parameters_when_the_instance_changes
+            }
+            instances {
+                come_back_as_they_went
+                a_code_is_taken_once
+                label_and_raw_parameters_change
+                come_by_type_then_code
+                are_kept_while_an_execution_has_not_ended
+            }
+            leases {
+                are_taken_where_nobody_holds_them
+                a_claim_counts_attempts_and_names_the_worker
+                one_of_many_claims_wins
+                a_fenced_worker_cannot_write
+                a_slow_worker_may_write_until_somebody_acts
+                given_back_is_gone
+                a_heartbeat_prolongs_and_tells_of_a_stop
+            }
+            purging {
+                takes_what_has_ended
+                keeps_the_last_success_of_each_instance
+                takes_only_what_matches
+                takes_steps_and_warnings_along
+            }
+            saves {
+                move_only_where_the_state_machine_says_so
+                write_the_state_and_nothing_else
+                always_set_an_end_time
+                write_a_step_in_its_position
+                keep_a_checkpoint_until_the_next_one
+                append_warnings
+                happen_as_a_whole_or_not_at_all
+                write_progress_alone
+                hold_large_numbers
+            }
+            stops {
+                are_requested_of_workers_and_done_where_there_is_none
+                are_refused_where_the_job_is_not_stoppable
+                survive_a_save
+                at_once_leave_nothing_open
+                are_remembered_until_a_worker_comes
+            }
+            tenants {
+                never_see_each_other
+            }
+            watchdog {
+                fails_what_a_lost_worker_left_behind
+                says_who_was_lost_and_when
+                spares_the_living_and_the_ended
+                watches_all_tenants
+            }
+        }
+    };
+    (@tests $empty_store:ident $($group:ident { $($behaviour:ident)+ })+) => {
+        $(mod $group {
+            use super::$empty_store;
+            $(#[tokio::test]
+            async fn $behaviour() {
+                let store = $empty_store().await;
+                $crate::conformance::$group::$behaviour(&*store).await;
+            })+
+        })+
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    /// A behaviour that the macro forgets would never run.
+    #[test]
+    fn every_behaviour_is_a_test() {
+        let list = include_str!("conformance.rs");
+        let groups = [
+            include_str!("conformance/components.rs"),
+            include_str!("conformance/connectors.rs"),
+            include_str!("conformance/endings.rs"),
+            include_str!("conformance/executions.rs"),
+            include_str!("conformance/instances.rs"),
+            include_str!("conformance/leases.rs"),
+            include_str!("conformance/purging.rs"),
+            include_str!("conformance/saves.rs"),
+            include_str!("conformance/stops.rs"),
+            include_str!("conformance/tenants.rs"),
+            include_str!("conformance/watchdog.rs"),
+        ];
+        for line in groups.iter().flat_map(|group| group.lines()) {
+            let Some(behaviour) = line.strip_prefix("pub async fn ") else { continue };
+            let name = behaviour.split('(').next().unwrap_or_default();
+            assert!(list.contains(&format!("                {name}\n")), "`{name}` is not in the list");
+        }
+    }
+}

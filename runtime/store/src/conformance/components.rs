@@ -1,0 +1,71 @@
+//! What is known of uploaded components.
+
+use stepbox_batch::clock::Timestamp;
+use stepbox_batch::name::{ConnectorCode, TenantId};
+use stepbox_batch::repository::{Component, JobRepository};
+use stepbox_batch::status::BatchStatus;
+
+use super::sample::*;
+
+pub async fn come_back_as_they_went(store: &dyn JobRepository) {
+    let component = Component { description: odd_object(), ..component(1, "greet", 5) };
+    store.put_component(&tenant(), &component).await.unwrap();
+    assert_eq!(store.components(&tenant()).await.unwrap(), [component]);
+}
+
+pub async fn a_digest_is_recorded_once(store: &dyn JobRepository) {
+    let first = component(1, "greet", 5);
+    store.put_component(&tenant(), &first).await.unwrap();
+    let again = Component { uploaded_at: Timestamp(6), ..first.clone() };
+    store.put_component(&tenant(), &again).await.unwrap();
+    assert_eq!(store.components(&tenant()).await.unwrap(), [first]);
+}
+
+pub async fn come_by_name_then_newest_first(store: &dyn JobRepository) {
+    for (byte, name, uploaded_at) in [(1, "wave", 1), (2, "greet", 2), (3, "greet", 3), (4, "ask", 4)] {
+        store.put_component(&tenant(), &component(byte, name, uploaded_at)).await.unwrap();
+    }
+    let found = store.components(&tenant()).await.unwrap();
+    let found: Vec<_> = found.iter().map(|c| (c.name.as_str(), c.uploaded_at.0)).collect();
+    assert_eq!(found, [("ask", 4), ("greet", 3), ("greet", 2), ("wave", 1)]);
+}
+
+pub async fn are_kept_while_a_connector_needs_them(store: &dyn JobRepository) {
+    store.put_component(&tenant(), &component(1, "greet", 5)).await.unwrap();
+    store.put_component(&tenant(), &component(2, "unused", 5)).await.unwrap();
+    store.put_connector(&tenant(), &connector("acme", "Acme", &["greet"])).await.unwrap();
+    let error = store.remove_component(&tenant(), &digest(1)).await.unwrap_err();
+    let expected = format!("the component `{}` is used by connector `acme`", digest(1));
+    assert_eq!(error.to_string(), expected);
+
+    store.remove_component(&tenant(), &digest(2)).await.unwrap();
+    store.remove_connector(&tenant(), &ConnectorCode::new("acme").unwrap()).await.unwrap();
+    store.remove_component(&tenant(), &digest(1)).await.unwrap();
+    let error = store.remove_component(&tenant(), &digest(1)).await.unwrap_err();
+    assert_eq!(error.to_string(), format!("there is no component `{}`", digest(1)));
+}
+
+pub async fn are_kept_while_an_execution_needs_them(store: &dyn JobRepository) {
+    with_instance(store).await;
+    for status in BatchStatus::ALL {
+        store.put_component(&tenant(), &component(1, "greet", 5)).await.unwrap();
+        let (mut execution, lease) = in_status(store, status, Hold::Held).await;
+        let removed = store.remove_component(&tenant(), &digest(1)).await;
+        if status.has_ended() {
+            assert_eq!(told(removed), "ok", "{status}");
+        } else {
+            let expected = format!("the component `{}` is used by execution {}", digest(1), execution.id);
+            assert_eq!(removed.unwrap_err().to_string(), expected);
+            move_to(store, &lease, &mut execution, BatchStatus::Failed).await;
+        }
+    }
+}
+
+pub async fn their_bytes_can_go_once_no_tenant_has_them(store: &dyn JobRepository) {
+    let other = TenantId::new("other").unwrap();
+    for tenant in [&tenant(), &other] {
+        store.put_component(tenant, &component(1, "greet", 5)).await.unwrap();
+    }
+    assert!(!store.remove_component(&tenant(), &digest(1)).await.unwrap(), "another tenant has it");
+    assert!(store.remove_component(&other, &digest(1)).await.unwrap(), "that was the last one");
+}

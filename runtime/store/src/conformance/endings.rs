@@ -1,0 +1,62 @@
+//! Giving an execution up.
+
+use stepbox_batch::execution::JobExecution;
+use stepbox_batch::name::JobExecutionId;
+use stepbox_batch::repository::{JobRepository, Save};
+use stepbox_batch::status::BatchStatus::*;
+use stepbox_batch::status::ExitStatus;
+
+use super::sample::*;
+
+pub async fn what_has_not_begun_or_has_ended_badly_is_given_up(store: &dyn JobRepository) {
+    with_instance(store).await;
+    let rows = [
+        (Starting, Hold::Free, "ok"),
+        (Starting, Hold::Over, "ok"),
+        (Starting, Hold::Held, "is STARTING: a worker has claimed it; stop it first"),
+        (Started, Hold::Over, "is STARTED: a worker is on it; stop it first"),
+        (Stopping, Hold::Held, "is STOPPING: a worker is on it; stop it first"),
+        (Pausing, Hold::Held, "is PAUSING: a worker is on it; stop it first"),
+        (Paused, Hold::Free, "ok"),
+        (Paused, Hold::Held, "is PAUSED: a worker has claimed it; stop it first"),
+        (Completed, Hold::Free, "is COMPLETED: there is nothing to give up"),
+        (Stopped, Hold::Free, "ok"),
+        (Failed, Hold::Free, "ok"),
+        (Unknown, Hold::Free, "ok"),
+        (Abandoned, Hold::Free, "is ABANDONED: it is given up already"),
+    ];
+    for (status, hold, expected) in rows {
+        let (execution, _) = in_status(store, status, hold).await;
+        let answer = store.abandon(&tenant(), execution.id, NOW).await;
+        let then = if answer.is_ok() { Abandoned } else { status };
+        let found = answer.map_or_else(|error| error.to_string(), |()| "ok".to_owned());
+        assert!(found.ends_with(expected), "{status} {hold:?}: {found}");
+        let found = stored(store, execution.id).await;
+        assert_eq!((found.status, found.ended_at.is_some()), (then, then.has_ended()), "{status} {hold:?}");
+    }
+    let error = store.abandon(&tenant(), JobExecutionId(999), NOW).await.unwrap_err();
+    assert_eq!(error.to_string(), "there is no execution `999`");
+}
+
+pub async fn giving_up_keeps_how_it_ended(store: &dyn JobRepository) {
+    with_instance(store).await;
+    let (failed, _) = in_status(store, Failed, Hold::Free).await;
+    let later = NOW.plus_ms(5);
+    store.abandon(&tenant(), failed.id, later).await.unwrap();
+    let expected = JobExecution { status: Abandoned, updated_at: later, ..failed };
+    assert_eq!(stored(store, expected.id).await, expected);
+
+    let waiting = waiting(store).await;
+    store.abandon(&tenant(), waiting.id, NOW).await.unwrap();
+    let exit_status = ExitStatus::new(ExitStatus::STOPPED).with_description("given up before it ended");
+    let expected =
+        JobExecution { status: Abandoned, exit_status, ended_at: Some(NOW), updated_at: NOW, ..waiting };
+    assert_eq!(stored(store, expected.id).await, expected);
+}
+
+pub async fn giving_up_takes_the_lease(store: &dyn JobRepository) {
+    with_instance(store).await;
+    let (execution, lease) = in_status(store, Starting, Hold::Over).await;
+    store.abandon(&tenant(), execution.id, NOW).await.unwrap();
+    assert_eq!(told(store.save(&lease, Save::default()).await), "lease-lost");
+}

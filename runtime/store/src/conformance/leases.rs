@@ -1,0 +1,140 @@
+//! Leases: who may write an execution's rows.
+
+use stepbox_batch::execution::Tracking;
+use stepbox_batch::name::JobExecutionId;
+use stepbox_batch::repository::{JobRepository, Lease, RepositoryError, Save};
+use stepbox_batch::status::BatchStatus::*;
+
+use super::sample::*;
+
+pub async fn are_taken_where_nobody_holds_them(store: &dyn JobRepository) {
+    with_instance(store).await;
+    let rows = [
+        (Starting, Hold::Free, "ok"),
+        (Starting, Hold::Over, "ok"),
+        (Starting, Hold::Held, "is STARTING: another worker has claimed it"),
+        (Started, Hold::Held, "is STARTED: a worker has begun it"),
+        (Started, Hold::Over, "is STARTED: a worker has begun it"),
+        (Stopping, Hold::Over, "is STOPPING: a worker has begun it"),
+        (Pausing, Hold::Over, "is PAUSING: a worker has begun it"),
+        (Paused, Hold::Free, "ok"),
+        (Paused, Hold::Over, "ok"),
+        (Paused, Hold::Held, "is PAUSED: another worker has claimed it"),
+        (Completed, Hold::Free, "is COMPLETED: it has ended"),
+        (Stopped, Hold::Free, "is STOPPED: it has ended"),
+        (Failed, Hold::Free, "is FAILED: it has ended"),
+        (Abandoned, Hold::Free, "is ABANDONED: it has ended"),
+        (Unknown, Hold::Free, "is UNKNOWN: it has ended"),
+    ];
+    for (status, hold, expected) in rows {
+        let (execution, _) = in_status(store, status, hold).await;
+        let claimed = store.claim(&tenant(), execution.id, &claim("w-2", NOW)).await;
+        let found = claimed.map_or_else(|error| error.to_string(), |_| "ok".to_owned());
+        assert!(found.ends_with(expected), "{status} {hold:?}: {found}");
+        assert_eq!(stored(store, execution.id).await.status, status, "a claim moves no status");
+    }
+    let error = store.claim(&tenant(), JobExecutionId(999), &claim("w-2", NOW)).await.unwrap_err();
+    assert_eq!(error.to_string(), "there is no execution `999`");
+}
+
+pub async fn a_claim_counts_attempts_and_names_the_worker(store: &dyn JobRepository) {
+    with_instance(store).await;
+    let id = waiting(store).await.id;
+    let first = store.claim(&tenant(), id, &claim("w-1", EARLIER)).await.unwrap();
+    let second = store.claim(&tenant(), id, &claim("w-2", NOW)).await.unwrap();
+    assert!(second.token > first.token, "the fencing token grows");
+    assert_eq!((&second.tenant, second.id), (&tenant(), id));
+    let found = stored(store, id).await;
+    assert_eq!((found.worker.as_deref(), found.attempt, found.updated_at), (Some("w-2"), 2, NOW));
+}
+
+pub async fn one_of_many_claims_wins(store: &dyn JobRepository) {
+    with_instance(store).await;
+    let (id, tenant) = (waiting(store).await.id, tenant());
+    let claims = ["w-1", "w-2", "w-3", "w-4"].map(|worker| claim(worker, NOW));
+    let (a, b, c, d) = tokio::join!(
+        store.claim(&tenant, id, &claims[0]),
+        store.claim(&tenant, id, &claims[1]),
+        store.claim(&tenant, id, &claims[2]),
+        store.claim(&tenant, id, &claims[3]),
+    );
+    let mut told = [a, b, c, d].map(told);
+    told.sort();
+    assert_eq!(told, ["ok", "wrong-status", "wrong-status", "wrong-status"]);
+    assert_eq!(stored(store, id).await.attempt, 1);
+}
+
+pub async fn a_fenced_worker_cannot_write(store: &dyn JobRepository) {
+    with_instance(store).await;
+    let id = waiting(store).await.id;
+    let old = store.claim(&tenant(), id, &claim("w-1", EARLIER)).await.unwrap();
+    store.save(&old, Save { step: Some(&step()), ..Save::default() }).await.unwrap();
+    let new = store.claim(&tenant(), id, &claim("w-2", NOW)).await.unwrap();
+    let before = stored(store, id).await;
+
+    refuses_everything(store, &old).await;
+    let guessed = Lease { token: new.token + 1, ..new.clone() };
+    refuses_everything(store, &guessed).await;
+    assert_eq!(stored(store, id).await, before, "not a trace of it");
+    assert_eq!(store.warnings(&tenant(), id).await.unwrap(), []);
+
+    assert_eq!(told(store.heartbeat(&new, NOW, LEASE_MS).await), "ok");
+}
+
+/// Tries everything a worker can write.
+async fn refuses_everything(store: &dyn JobRepository, lease: &Lease) {
+    let mut execution = stored(store, lease.id).await;
+    execution.status = Started;
+    let save = Save {
+        execution: Some(&execution),
+        context: Some(&execution.context),
+        step: Some(&step()),
+        warnings: &[warning("late")],
+        is_last: true,
+        ..Save::default()
+    };
+    let id = lease.id;
+    let error = store.save(lease, save).await.unwrap_err();
+    assert!(matches!(error, RepositoryError::LeaseLost { id: of } if of == id), "{error}");
+    let refused = [
+        told(store.save(lease, Save::default()).await),
+        told(store.save_tracking(lease, 0, Tracking::default(), NOW).await),
+        told(store.heartbeat(lease, NOW, LEASE_MS).await),
+        told(store.is_stop_requested(lease).await),
+    ];
+    assert_eq!(refused, ["lease-lost"; 4]);
+}
+
+pub async fn a_slow_worker_may_write_until_somebody_acts(store: &dyn JobRepository) {
+    with_instance(store).await;
+    let (execution, lease) = in_status(store, Started, Hold::Over).await;
+    assert_eq!(told(store.save(&lease, Save::default()).await), "ok");
+    assert_eq!(told(store.heartbeat(&lease, NOW.plus_ms(1), LEASE_MS).await), "ok");
+    assert_eq!(store.fail_lost(NOW.plus_ms(LEASE_MS)).await.unwrap(), [], "it has caught up");
+
+    let lost = store.fail_lost(NOW.plus_ms(LEASE_MS + 1)).await.unwrap();
+    assert_eq!(lost, [(tenant(), execution.id)]);
+    refuses_everything(store, &lease).await;
+}
+
+pub async fn given_back_is_gone(store: &dyn JobRepository) {
+    with_instance(store).await;
+    let (execution, lease) = in_status(store, Paused, Hold::Held).await;
+    let save = Save { execution: Some(&execution), is_last: true, ..Save::default() };
+    store.save(&lease, save).await.unwrap();
+    refuses_everything(store, &lease).await;
+    let next = store.claim(&tenant(), execution.id, &claim("w-2", NOW)).await.unwrap();
+    assert!(next.token > lease.token);
+}
+
+pub async fn a_heartbeat_prolongs_and_tells_of_a_stop(store: &dyn JobRepository) {
+    with_instance(store).await;
+    let (execution, lease) = started(store).await;
+    assert!(!store.heartbeat(&lease, NOW, LEASE_MS).await.unwrap());
+    assert!(!store.is_stop_requested(&lease).await.unwrap());
+    assert_eq!(store.fail_lost(NOW).await.unwrap(), [], "without it, the lease would be over now");
+
+    store.request_stop(&tenant(), execution.id, NOW).await.unwrap();
+    assert!(store.heartbeat(&lease, NOW, LEASE_MS).await.unwrap());
+    assert!(store.is_stop_requested(&lease).await.unwrap());
+}

@@ -1,0 +1,76 @@
+//! Tenants never see each other.
+
+use stepbox_batch::execution::Tracking;
+use stepbox_batch::job::JobInstance;
+use stepbox_batch::name::{ConnectorCode, TenantId};
+use stepbox_batch::repository::{ExecutionFilter, JobRepository, Lease, NewJobExecution, Save};
+use stepbox_batch::status::BatchStatus;
+
+use super::sample::*;
+
+/// Everything one tenant has, looked for and touched by another one, in every method that takes a
+/// tenant or a lease.
+pub async fn never_see_each_other(store: &dyn JobRepository) {
+    let stranger = TenantId::new("stranger").unwrap();
+    store.put_component(&tenant(), &component(1, "greet", 1)).await.unwrap();
+    store.put_connector(&tenant(), &connector("acme", "Acme", &["greet"])).await.unwrap();
+    with_instance(store).await;
+    let (running, lease) = started(store).await;
+    let warnings = [warning("private")];
+    let save = Save { step: Some(&step()), warnings: &warnings, ..Save::default() };
+    store.save(&lease, save).await.unwrap();
+    let (ended, _) = in_status(store, BatchStatus::Failed, Hold::Free).await;
+    let waiting = waiting(store).await;
+    let before = store.executions(&tenant(), &ExecutionFilter::default()).await.unwrap();
+
+    // Looking: nothing is there.
+    assert_eq!(store.connectors(&stranger).await.unwrap(), []);
+    assert_eq!(store.components(&stranger).await.unwrap(), []);
+    assert_eq!(store.instances(&stranger, None).await.unwrap(), []);
+    assert_eq!(store.instance(&stranger, &code("nightly")).await.unwrap(), None);
+    assert_eq!(store.executions(&stranger, &ExecutionFilter::default()).await.unwrap(), []);
+    assert_eq!(store.execution(&stranger, running.id).await.unwrap(), None);
+    assert_eq!(store.warnings(&stranger, running.id).await.unwrap(), []);
+
+    // Touching: there is nothing to touch.
+    let acme = ConnectorCode::new("acme").unwrap();
+    let theirs = JobInstance { tenant: stranger.clone(), ..instance("nightly") };
+    let new = NewJobExecution { tenant: stranger.clone(), ..new("nightly") };
+    let forged = Lease { tenant: stranger.clone(), ..lease.clone() };
+    let answers = [
+        told(store.remove_connector(&stranger, &acme).await),
+        told(store.remove_component(&stranger, &digest(1)).await),
+        told(store.update_instance(&theirs).await),
+        told(store.delete_instance(&stranger, &code("nightly")).await),
+        told(store.create_execution(&new, None).await),
+        told(store.claim(&stranger, waiting.id, &claim("w-9", NOW)).await),
+        told(store.request_stop(&stranger, running.id, NOW).await),
+        told(store.abandon(&stranger, waiting.id, NOW).await),
+    ];
+    assert_eq!(answers, ["not-found"; 8]);
+    let answers = [
+        told(store.heartbeat(&forged, NOW, LEASE_MS).await),
+        told(store.is_stop_requested(&forged).await),
+        told(store.save(&forged, Save { step: Some(&step()), ..Save::default() }).await),
+        told(store.save_tracking(&forged, 0, Tracking::default(), NOW).await),
+    ];
+    assert_eq!(answers, ["lease-lost"; 4]);
+    assert_eq!(store.purge(&stranger, &ExecutionFilter::default()).await.unwrap(), []);
+
+    // Having the same: no name is taken, and nothing of the other's can be gone on from.
+    store.put_component(&stranger, &component(1, "greet", 2)).await.unwrap();
+    store.put_connector(&stranger, &connector("acme", "Acme", &["greet"])).await.unwrap();
+    store.create_instance(&theirs).await.unwrap();
+    let restart = NewJobExecution { restart_of: Some(ended.id), ..new };
+    assert_eq!(told(store.create_execution(&restart, None).await), "not-found");
+
+    // Their leaving takes nothing along.
+    store.delete_instance(&stranger, &code("nightly")).await.unwrap();
+    store.remove_connector(&stranger, &acme).await.unwrap();
+    assert!(!store.remove_component(&stranger, &digest(1)).await.unwrap());
+    assert_eq!(store.executions(&tenant(), &ExecutionFilter::default()).await.unwrap(), before);
+    assert_eq!(store.warnings(&tenant(), running.id).await.unwrap(), warnings);
+    assert_eq!(store.instances(&tenant(), None).await.unwrap().len(), 1);
+    assert_eq!(store.connectors(&tenant()).await.unwrap()[0].jobs.len(), 1);
+    assert_eq!(store.components(&tenant()).await.unwrap().len(), 1);
+}

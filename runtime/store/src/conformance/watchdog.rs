@@ -1,0 +1,97 @@
+//! Executions whose worker is gone.
+
+use stepbox_batch::execution::StepExecution;
+use stepbox_batch::name::TenantId;
+use stepbox_batch::repository::{JobRepository, NewJobExecution, Save};
+use stepbox_batch::status::BatchStatus::*;
+use stepbox_batch::status::ExitStatus;
+
+use super::sample::*;
+
+pub async fn fails_what_a_lost_worker_left_behind(store: &dyn JobRepository) {
+    with_instance(store).await;
+    for status in [Starting, Started, Stopping, Pausing, Paused] {
+        let (execution, lease) = in_status(store, status, Hold::Over).await;
+        let done = StepExecution { status: Completed, ended_at: Some(EARLIER), ..step() };
+        let running = StepExecution { position: 1, ..step() };
+        for step in [&done, &running] {
+            store.save(&lease, Save { step: Some(step), ..Save::default() }).await.unwrap();
+        }
+        store.request_stop(&tenant(), execution.id, EARLIER).await.unwrap();
+
+        assert_eq!(store.fail_lost(NOW).await.unwrap(), [(tenant(), execution.id)], "{status}");
+        let found = stored(store, execution.id).await;
+        assert_eq!((found.status, found.ended_at, found.updated_at), (Failed, Some(NOW), NOW), "{status}");
+        assert_eq!((found.exit_status.code.as_str(), found.stop_requested), (ExitStatus::FAILED, true));
+        assert_eq!(found.steps[0], done, "a step that has ended stays as it is");
+        let lost = &found.steps[1];
+        assert_eq!((lost.status, lost.ended_at, lost.updated_at), (Failed, Some(NOW), NOW));
+        assert_eq!((&lost.exit_status, &lost.failures), (&found.exit_status, &found.failures));
+
+        assert_eq!(store.fail_lost(NOW).await.unwrap(), [], "once is enough");
+        assert_eq!(told(store.save(&lease, Save::default()).await), "lease-lost");
+    }
+}
+
+pub async fn says_who_was_lost_and_when(store: &dyn JobRepository) {
+    with_instance(store).await;
+    let (mut execution, lease) = started(store).await;
+    let earlier = stepbox_batch::execution::Failure {
+        code: "earlier".to_owned(),
+        culprit: String::new(),
+        place: String::new(),
+        message: "was there before".to_owned(),
+        help: String::new(),
+    };
+    execution.failures = vec![earlier.clone()];
+    move_to(store, &lease, &mut execution, Started).await;
+    store.heartbeat(&lease, NOW, 30_000).await.unwrap();
+    store.fail_lost(NOW.plus_ms(90_000)).await.unwrap();
+
+    let found = stored(store, execution.id).await;
+    let [first, lost] = &found.failures[..] else { panic!("{:?}", found.failures) };
+    assert_eq!(first, &earlier);
+    assert_eq!((lost.code.as_str(), lost.culprit.as_str()), ("worker-lost", "worker `w-1`"));
+    assert_eq!(
+        lost.message,
+        "was lost: its last heartbeat was at 2023-11-14T22:13:20Z, its lease ran out at 2023-11-14T22:13:50Z"
+    );
+    assert!(lost.help.contains(&format!("executions restart {}", execution.id)), "{}", lost.help);
+    assert_eq!(found.exit_status.description, lost.to_string());
+}
+
+pub async fn spares_the_living_and_the_ended(store: &dyn JobRepository) {
+    with_instance(store).await;
+    let rows = [
+        (Starting, Hold::Free),
+        (Starting, Hold::Held),
+        (Started, Hold::Held),
+        (Stopping, Hold::Held),
+        (Pausing, Hold::Held),
+        (Paused, Hold::Free),
+        (Completed, Hold::Over),
+        (Stopped, Hold::Over),
+        (Failed, Hold::Over),
+        (Abandoned, Hold::Free),
+        (Unknown, Hold::Over),
+    ];
+    for (status, hold) in rows {
+        let (execution, _) = in_status(store, status, hold).await;
+        assert_eq!(store.fail_lost(NOW).await.unwrap(), [], "{status} {hold:?}");
+        assert_eq!(stored(store, execution.id).await, execution);
+    }
+}
+
+pub async fn watches_all_tenants(store: &dyn JobRepository) {
+    let mut expected = Vec::new();
+    for name in ["first", "second"] {
+        let tenant = TenantId::new(name).unwrap();
+        let mut instance = instance("nightly");
+        instance.tenant = tenant.clone();
+        store.create_instance(&instance).await.unwrap();
+        let new = NewJobExecution { tenant: tenant.clone(), ..new("nightly") };
+        let (execution, _) = store.create_execution(&new, Some(&claim("w-1", EARLIER))).await.unwrap();
+        expected.push((tenant, execution.id));
+    }
+    assert_eq!(store.fail_lost(NOW).await.unwrap(), expected);
+}

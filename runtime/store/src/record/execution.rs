@@ -1,0 +1,138 @@
+//! A row of `job_executions`, in the parts that are written by different people at different times.
+
+use serde::{Deserialize, Serialize};
+use stepbox_batch::clock::Timestamp;
+use stepbox_batch::execution::{Failure, JobExecution, StepExecution};
+use stepbox_batch::repository::Result;
+use stepbox_batch::status::ExitStatus;
+
+use super::{Row, ended_at, job, json, stored_id};
+
+/// What never changes: written when the execution is accepted.
+#[derive(Debug)]
+pub(crate) struct AcceptedRecord {
+    pub tenant: String,
+    pub instance: String,
+    pub stoppable: bool,
+    pub created_at: i64,
+    pub restart_of: Option<i64>,
+    pub user_name: Option<String>,
+    pub parameters: String,
+    pub job: String,
+}
+
+impl From<&JobExecution> for AcceptedRecord {
+    fn from(execution: &JobExecution) -> Self {
+        Self {
+            tenant: execution.tenant.to_string(),
+            instance: execution.instance.to_string(),
+            stoppable: execution.job.stoppable,
+            created_at: execution.created_at.0,
+            restart_of: execution.restart_of.map(stored_id),
+            user_name: execution.user.clone(),
+            parameters: json(&execution.parameters),
+            job: job::encode(&execution.job),
+        }
+    }
+}
+
+/// What its worker saves.
+#[derive(Debug)]
+pub(crate) struct StateRecord {
+    pub status: i64,
+    pub exit_code: String,
+    pub exit_description: String,
+    pub started_at: Option<i64>,
+    pub ended_at: Option<i64>,
+    pub updated_at: i64,
+    pub failures: String,
+}
+
+impl From<&JobExecution> for StateRecord {
+    fn from(execution: &JobExecution) -> Self {
+        let ExitStatus { code, description } = &execution.exit_status;
+        Self {
+            status: execution.status.number().into(),
+            exit_code: code.clone(),
+            exit_description: description.clone(),
+            started_at: execution.started_at.map(|at| at.0),
+            ended_at: ended_at(execution.status, execution.ended_at, execution.updated_at),
+            updated_at: execution.updated_at.0,
+            failures: failures(&execution.failures),
+        }
+    }
+}
+
+/// The whole row, but for its lease.
+#[derive(Debug)]
+pub(crate) struct ExecutionRecord {
+    pub id: i64,
+    pub accepted: AcceptedRecord,
+    pub state: StateRecord,
+    pub context: String,
+    pub worker: Option<String>,
+    pub attempt: i64,
+    pub stop_requested_at: Option<i64>,
+}
+
+impl ExecutionRecord {
+    pub(crate) fn into_execution(self, steps: Vec<StepExecution>) -> Result<JobExecution> {
+        let Self { id, accepted, state, context, worker, attempt, stop_requested_at } = self;
+        let row = Row(format!("execution {id}"));
+        Ok(JobExecution {
+            id: row.id("id", id)?,
+            tenant: row.name("tenant", accepted.tenant)?,
+            instance: row.name("instance", accepted.instance)?,
+            job: job::decode(&row, "job", &accepted.job)?,
+            parameters: row.json("parameters", &accepted.parameters)?,
+            user: accepted.user_name,
+            status: row.status(state.status)?,
+            exit_status: ExitStatus { code: state.exit_code, description: state.exit_description },
+            created_at: Timestamp(accepted.created_at),
+            started_at: state.started_at.map(Timestamp),
+            ended_at: state.ended_at.map(Timestamp),
+            updated_at: Timestamp(state.updated_at),
+            worker,
+            attempt: row.count("attempt", attempt)?,
+            stop_requested: stop_requested_at.is_some(),
+            restart_of: accepted.restart_of.map(|id| row.id("restart_of", id)).transpose()?,
+            failures: failures_from(&row, &state.failures)?,
+            context: row.json("context", &context)?,
+            steps,
+        })
+    }
+}
+
+/// One of the JSON array in `failures`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FailureForm {
+    code: String,
+    culprit: String,
+    place: String,
+    message: String,
+    help: String,
+}
+
+impl From<&Failure> for FailureForm {
+    fn from(failure: &Failure) -> Self {
+        let Failure { code, culprit, place, message, help } = failure.clone();
+        Self { code, culprit, place, message, help }
+    }
+}
+
+/// One failure, to be appended to a stored array.
+pub(crate) fn failure(failure: &Failure) -> String {
+    json(&FailureForm::from(failure))
+}
+
+pub(super) fn failures(failures: &[Failure]) -> String {
+    json(&failures.iter().map(FailureForm::from).collect::<Vec<_>>())
+}
+
+pub(super) fn failures_from(row: &Row, text: &str) -> Result<Vec<Failure>> {
+    let forms: Vec<FailureForm> = row.json("failures", text)?;
+    let domain =
+        |FailureForm { code, culprit, place, message, help }| Failure { code, culprit, place, message, help };
+    Ok(forms.into_iter().map(domain).collect())
+}

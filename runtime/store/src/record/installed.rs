@@ -1,0 +1,93 @@
+//! What is installed or saved for later runs: components and job instances. A connector is its code,
+//! its label and its jobs' definitions; it needs no record of its own.
+
+use stepbox_batch::clock::Timestamp;
+use stepbox_batch::job::JobInstance;
+use stepbox_batch::name::Digest;
+use stepbox_batch::repository::{Component, Result};
+
+use super::{Row, json, stored};
+
+/// A row of `job_instances`.
+#[derive(Debug)]
+pub(crate) struct InstanceRecord {
+    pub tenant: String,
+    pub code: String,
+    pub label: String,
+    pub connector: String,
+    pub job: String,
+    pub job_type: String,
+    pub raw_parameters: String,
+}
+
+impl From<&JobInstance> for InstanceRecord {
+    fn from(instance: &JobInstance) -> Self {
+        let JobInstance { tenant, code, label, connector, job, job_type, raw_parameters } = instance;
+        Self {
+            tenant: tenant.to_string(),
+            code: code.to_string(),
+            label: label.clone(),
+            connector: connector.to_string(),
+            job: job.to_string(),
+            job_type: job_type.clone(),
+            raw_parameters: json(raw_parameters),
+        }
+    }
+}
+
+impl InstanceRecord {
+    pub(crate) fn into_instance(self) -> Result<JobInstance> {
+        let row = Row(format!("instance `{}`", self.code));
+        Ok(JobInstance {
+            tenant: row.name("tenant", self.tenant)?,
+            code: row.name("code", self.code)?,
+            label: self.label,
+            connector: row.name("connector", self.connector)?,
+            job: row.name("job", self.job)?,
+            job_type: self.job_type,
+            raw_parameters: row.json("raw_parameters", &self.raw_parameters)?,
+        })
+    }
+}
+
+/// A row of `components`.
+#[derive(Debug)]
+pub(crate) struct ComponentRecord {
+    pub digest: String,
+    pub name: String,
+    pub version: String,
+    pub world: String,
+    pub size_bytes: i64,
+    pub uploaded_at: i64,
+    pub description: String,
+}
+
+impl From<&Component> for ComponentRecord {
+    fn from(component: &Component) -> Self {
+        let Component { digest, name, version, world, size_bytes, uploaded_at, description } = component;
+        Self {
+            digest: digest.to_string(),
+            name: name.clone(),
+            version: version.clone(),
+            world: world.clone(),
+            size_bytes: stored(*size_bytes),
+            uploaded_at: uploaded_at.0,
+            description: json(description),
+        }
+    }
+}
+
+impl ComponentRecord {
+    pub(crate) fn into_component(self) -> Result<Component> {
+        let row = Row(format!("component `{}`", self.digest));
+        Ok(Component {
+            digest: Digest::parse(&self.digest).ok_or_else(|| row.corrupt("digest", "it is malformed"))?,
+            name: self.name,
+            version: self.version,
+            world: self.world,
+            size_bytes: row.count("size_bytes", self.size_bytes)?,
+            uploaded_at: Timestamp(self.uploaded_at),
+            description: row.json("description", &self.description)?,
+        })
+    }
+}

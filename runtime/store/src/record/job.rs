@@ -1,0 +1,230 @@
+//! A job's definition as JSON, kept with its connector and frozen into each execution.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use stepbox_batch::job::{
+    ChunkLimit, ComponentRef, Element, ElementSource, GrantRequest, Job, LimitOverrides, Step, StepKind,
+};
+use stepbox_batch::name::Digest;
+use stepbox_batch::repository::Result;
+
+use super::{Row, json};
+
+/// The stored form.
+pub(crate) fn encode(job: &Job) -> String {
+    json(&JobForm::V1(JobV1::from(job)))
+}
+
+/// The job of a stored form, in the given column.
+pub(crate) fn decode(row: &Row, column: &str, text: &str) -> Result<Job> {
+    let JobForm::V1(form) = row.json(column, text)?;
+    form.into_job(row, column)
+}
+
+/// Executions keep the form of their time, so all of them stay known.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "format")]
+enum JobForm {
+    #[serde(rename = "1")]
+    V1(JobV1),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JobV1 {
+    connector: String,
+    name: String,
+    #[serde(rename = "type")]
+    job_type: String,
+    label: String,
+    stoppable: bool,
+    parameters: Value,
+    steps: Vec<StepV1>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StepV1 {
+    name: String,
+    work: WorkV1,
+    grants: GrantsV1,
+    limits: LimitsV1,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum WorkV1 {
+    Item {
+        reader: ElementV1,
+        processors: Vec<ElementV1>,
+        writer: ElementV1,
+        chunk_rows: u32,
+        chunk_bytes: u32,
+    },
+    Tasklet {
+        tasklet: ElementV1,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ElementV1 {
+    source: SourceV1,
+    options: Option<Value>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum SourceV1 {
+    Native { name: String },
+    Component { name: String, digest: String },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GrantsV1 {
+    http: Vec<String>,
+    files: BTreeMap<String, String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitsV1 {
+    memory_bytes_max: Option<u64>,
+    time_ms_max: Option<u64>,
+    disk_bytes_max: Option<u64>,
+    log_bytes_max: Option<u64>,
+    http_requests_max: Option<u64>,
+}
+
+impl From<&Job> for JobV1 {
+    fn from(job: &Job) -> Self {
+        let Job { connector, name, job_type, label, stoppable, parameters, steps } = job;
+        Self {
+            connector: connector.to_string(),
+            name: name.to_string(),
+            job_type: job_type.clone(),
+            label: label.clone(),
+            stoppable: *stoppable,
+            parameters: parameters.clone(),
+            steps: steps.iter().map(StepV1::from).collect(),
+        }
+    }
+}
+
+impl From<&Step> for StepV1 {
+    fn from(step: &Step) -> Self {
+        let Step { name, kind, grants: GrantRequest { http, files }, limits } = step;
+        let LimitOverrides {
+            memory_bytes_max,
+            time_ms_max,
+            disk_bytes_max,
+            log_bytes_max,
+            http_requests_max,
+        } = *limits;
+        Self {
+            name: name.to_string(),
+            work: WorkV1::from(kind),
+            grants: GrantsV1 { http: http.clone(), files: files.clone() },
+            limits: LimitsV1 {
+                memory_bytes_max,
+                time_ms_max,
+                disk_bytes_max,
+                log_bytes_max,
+                http_requests_max,
+            },
+        }
+    }
+}
+
+impl From<&StepKind> for WorkV1 {
+    fn from(kind: &StepKind) -> Self {
+        match kind {
+            StepKind::Item { reader, processors, writer, chunk: ChunkLimit { rows, bytes } } => Self::Item {
+                reader: reader.into(),
+                processors: processors.iter().map(ElementV1::from).collect(),
+                writer: writer.into(),
+                chunk_rows: *rows,
+                chunk_bytes: *bytes,
+            },
+            StepKind::Tasklet { tasklet } => Self::Tasklet { tasklet: tasklet.into() },
+        }
+    }
+}
+
+impl From<&Element> for ElementV1 {
+    fn from(element: &Element) -> Self {
+        let Element { source, options } = element;
+        let source = match source {
+            ElementSource::Native(name) => SourceV1::Native { name: name.clone() },
+            ElementSource::Component(ComponentRef { name, digest }) => {
+                SourceV1::Component { name: name.clone(), digest: digest.to_string() }
+            }
+        };
+        Self { source, options: options.clone() }
+    }
+}
+
+impl JobV1 {
+    fn into_job(self, row: &Row, column: &str) -> Result<Job> {
+        Ok(Job {
+            connector: row.name(column, self.connector)?,
+            name: row.name(column, self.name)?,
+            job_type: self.job_type,
+            label: self.label,
+            stoppable: self.stoppable,
+            parameters: self.parameters,
+            steps: self.steps.into_iter().map(|step| step.into_step(row, column)).collect::<Result<_>>()?,
+        })
+    }
+}
+
+impl StepV1 {
+    fn into_step(self, row: &Row, column: &str) -> Result<Step> {
+        let LimitsV1 { memory_bytes_max, time_ms_max, disk_bytes_max, log_bytes_max, http_requests_max } =
+            self.limits;
+        Ok(Step {
+            name: row.name(column, self.name)?,
+            kind: self.work.into_kind(row, column)?,
+            grants: GrantRequest { http: self.grants.http, files: self.grants.files },
+            limits: LimitOverrides {
+                memory_bytes_max,
+                time_ms_max,
+                disk_bytes_max,
+                log_bytes_max,
+                http_requests_max,
+            },
+        })
+    }
+}
+
+impl WorkV1 {
+    fn into_kind(self, row: &Row, column: &str) -> Result<StepKind> {
+        let element = |form: ElementV1| form.into_element(row, column);
+        Ok(match self {
+            Self::Item { reader, processors, writer, chunk_rows, chunk_bytes } => StepKind::Item {
+                reader: element(reader)?,
+                processors: processors.into_iter().map(element).collect::<Result<_>>()?,
+                writer: element(writer)?,
+                chunk: ChunkLimit { rows: chunk_rows, bytes: chunk_bytes },
+            },
+            Self::Tasklet { tasklet } => StepKind::Tasklet { tasklet: element(tasklet)? },
+        })
+    }
+}
+
+impl ElementV1 {
+    fn into_element(self, row: &Row, column: &str) -> Result<Element> {
+        let source = match self.source {
+            SourceV1::Native { name } => ElementSource::Native(name),
+            SourceV1::Component { name, digest } => {
+                let digest =
+                    Digest::parse(&digest).ok_or_else(|| row.corrupt(column, "a digest is malformed"))?;
+                ElementSource::Component(ComponentRef { name, digest })
+            }
+        };
+        Ok(Element { source, options: self.options })
+    }
+}

@@ -1,0 +1,258 @@
+//! The embedded store: one SQLite file, with a write-ahead log, for any number of processes of one
+//! machine.
+
+mod components;
+mod connectors;
+mod endings;
+mod executions;
+mod instances;
+mod leases;
+mod migrate;
+mod open;
+mod readers;
+mod steps;
+mod trouble;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use stepbox_batch::clock::Timestamp;
+use stepbox_batch::execution::{JobExecution, Tracking, Warning};
+use stepbox_batch::job::JobInstance;
+use stepbox_batch::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId, TenantId};
+use stepbox_batch::repository::{
+    Claim, Component, Connector, ExecutionFilter, ExecutionJournal, JobRepository, Lease, NewJobExecution,
+    Result, Save, StopRequest,
+};
+
+use crate::record::installed::{ComponentRecord, InstanceRecord};
+use crate::record::stored_id;
+use crate::save::{ClaimRecord, LeaseRecord, NewRecord, SaveRecord, accepted};
+use readers::Readers;
+use trouble::Place;
+use writer::{Durability, Writer};
+
+/// How a file is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqliteOptions {
+    /// How long to wait while another process writes, in milliseconds. After that the answer is
+    /// [`RepositoryError::Busy`](stepbox_batch::repository::RepositoryError::Busy).
+    pub busy_timeout_ms: u32,
+    /// How many calls may read at the same time, at least 1; more of them wait.
+    pub readers_max: usize,
+    /// How large the file may grow, in bytes; none leaves that to the disk. What would go past it is
+    /// refused as a full disk is. The write-ahead log beside the file comes on top.
+    pub size_bytes_max: Option<u64>,
+}
+
+impl Default for SqliteOptions {
+    /// Waits 5 s, reads four at a time, grows as it must.
+    fn default() -> Self {
+        Self { busy_timeout_ms: 5000, readers_max: 4, size_bytes_max: None }
+    }
+}
+
+/// A job repository in an SQLite file. Calls need a Tokio runtime.
+///
+/// Dropping it finishes what callers have asked for, and closes the file.
+#[derive(Debug)]
+pub struct SqliteStore {
+    place: Arc<Place>,
+    writer: Writer,
+    readers: Readers,
+}
+
+impl SqliteStore {
+    /// Opens a file with the default options. Makes it, and its folder, for their owner only, if they
+    /// do not exist; brings an older schema up to date. Blocks meanwhile.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(path, SqliteOptions::default())
+    }
+
+    /// Opens a file with options of one's own.
+    pub fn open_with(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self> {
+        let path: PathBuf = path.as_ref().to_owned();
+        let place = Arc::new(Place { path, options });
+        let db = open::open(&place)?;
+        let writer = Writer::start(db, place.clone())?;
+        let readers = Readers::new(place.clone());
+        Ok(Self { place, writer, readers })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.place.path
+    }
+
+    /// How many commits have waited for the disk since it was opened: what a write costs, since
+    /// everything else is thousandfold faster. Calls that are made at the same time share one.
+    pub fn durable_commits(&self) -> u64 {
+        self.writer.durable_commits()
+    }
+}
+
+/// Each method makes records that own their data, and has the work done by the writer or a reader;
+/// what the work is stands in the module of its table.
+#[async_trait]
+impl ExecutionJournal for SqliteStore {
+    async fn heartbeat(&self, lease: &Lease, now: Timestamp, lease_ms: u64) -> Result<bool> {
+        let (lease, end) = (LeaseRecord::from(lease), now.plus_ms(lease_ms));
+        self.writer.write(Durability::Power, move |db| leases::heartbeat(db, &lease, now.0, end.0)).await
+    }
+
+    async fn is_stop_requested(&self, lease: &Lease) -> Result<bool> {
+        let lease = LeaseRecord::from(lease);
+        self.readers.read(move |db| leases::is_stop_requested(db, &lease)).await
+    }
+
+    async fn save(&self, lease: &Lease, save: Save<'_>) -> Result<()> {
+        let (lease, record) = (LeaseRecord::from(lease), SaveRecord::from(save));
+        self.writer.write(Durability::Power, move |db| leases::save(db, &lease, &record)).await
+    }
+
+    async fn save_tracking(
+        &self,
+        lease: &Lease,
+        position: u32,
+        tracking: Tracking,
+        now: Timestamp,
+    ) -> Result<()> {
+        let lease = LeaseRecord::from(lease);
+        self.writer
+            .write(Durability::Process, move |db| {
+                leases::save_tracking(db, &lease, position, tracking.into(), now.0)
+            })
+            .await
+    }
+}
+
+#[async_trait]
+impl JobRepository for SqliteStore {
+    async fn put_connector(&self, tenant: &TenantId, connector: &Connector) -> Result<()> {
+        let (tenant, connector) = (tenant.clone(), connector.clone());
+        self.writer.write(Durability::Power, move |db| connectors::put(db, &tenant, &connector)).await
+    }
+
+    async fn connectors(&self, tenant: &TenantId) -> Result<Vec<Connector>> {
+        let tenant = tenant.clone();
+        self.readers.read(move |db| connectors::list(db, &tenant)).await
+    }
+
+    async fn remove_connector(&self, tenant: &TenantId, code: &ConnectorCode) -> Result<()> {
+        let (tenant, code) = (tenant.clone(), code.clone());
+        self.writer.write(Durability::Power, move |db| connectors::remove(db, &tenant, &code)).await
+    }
+
+    async fn put_component(&self, tenant: &TenantId, component: &Component) -> Result<()> {
+        let (tenant, record) = (tenant.clone(), ComponentRecord::from(component));
+        self.writer.write(Durability::Power, move |db| components::put(db, &tenant, &record)).await
+    }
+
+    async fn components(&self, tenant: &TenantId) -> Result<Vec<Component>> {
+        let tenant = tenant.clone();
+        self.readers.read(move |db| components::list(db, &tenant)).await
+    }
+
+    async fn remove_component(&self, tenant: &TenantId, digest: &Digest) -> Result<bool> {
+        let (tenant, digest) = (tenant.clone(), digest.clone());
+        self.writer.write(Durability::Power, move |db| components::remove(db, &tenant, &digest)).await
+    }
+
+    async fn create_instance(&self, instance: &JobInstance) -> Result<()> {
+        let record = InstanceRecord::from(instance);
+        self.writer.write(Durability::Power, move |db| instances::create(db, &record)).await
+    }
+
+    async fn update_instance(&self, instance: &JobInstance) -> Result<()> {
+        let record = InstanceRecord::from(instance);
+        self.writer.write(Durability::Power, move |db| instances::update(db, &record)).await
+    }
+
+    async fn delete_instance(&self, tenant: &TenantId, code: &InstanceCode) -> Result<()> {
+        let (tenant, code) = (tenant.clone(), code.clone());
+        self.writer.write(Durability::Power, move |db| instances::delete(db, &tenant, &code)).await
+    }
+
+    async fn instance(&self, tenant: &TenantId, code: &InstanceCode) -> Result<Option<JobInstance>> {
+        let (tenant, code) = (tenant.clone(), code.clone());
+        self.readers.read(move |db| instances::get(db, &tenant, &code)).await
+    }
+
+    async fn instances(&self, tenant: &TenantId, job_type: Option<&str>) -> Result<Vec<JobInstance>> {
+        let (tenant, job_type) = (tenant.clone(), job_type.map(str::to_owned));
+        self.readers.read(move |db| instances::list(db, &tenant, job_type.as_deref())).await
+    }
+
+    async fn create_execution(
+        &self,
+        new: &NewJobExecution,
+        claim: Option<&Claim>,
+    ) -> Result<(JobExecution, Option<Lease>)> {
+        let mut execution = accepted(new, claim);
+        let (record, claim) = (NewRecord::from(&execution), claim.map(ClaimRecord::from));
+        let is_claimed = claim.is_some();
+        execution.id = self
+            .writer
+            .write(Durability::Power, move |db| executions::create(db, &record, claim.as_ref()))
+            .await?;
+        let lease = Lease { tenant: execution.tenant.clone(), id: execution.id, token: 1 };
+        Ok((execution, is_claimed.then_some(lease)))
+    }
+
+    async fn claim(&self, tenant: &TenantId, id: JobExecutionId, claim: &Claim) -> Result<Lease> {
+        let (owner, claim) = (tenant.to_string(), ClaimRecord::from(claim));
+        let token = self
+            .writer
+            .write(Durability::Power, move |db| leases::claim(db, &owner, stored_id(id), &claim))
+            .await?;
+        Ok(Lease { tenant: tenant.clone(), id, token })
+    }
+
+    async fn request_stop(
+        &self,
+        tenant: &TenantId,
+        id: JobExecutionId,
+        now: Timestamp,
+    ) -> Result<StopRequest> {
+        let tenant = tenant.to_string();
+        self.writer
+            .write(Durability::Power, move |db| endings::request_stop(db, &tenant, stored_id(id), now))
+            .await
+    }
+
+    async fn abandon(&self, tenant: &TenantId, id: JobExecutionId, now: Timestamp) -> Result<()> {
+        let tenant = tenant.to_string();
+        self.writer
+            .write(Durability::Power, move |db| endings::abandon(db, &tenant, stored_id(id), now))
+            .await
+    }
+
+    async fn execution(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<JobExecution>> {
+        let tenant = tenant.clone();
+        self.readers.read(move |db| executions::get(db, &tenant, id)).await
+    }
+
+    async fn executions(&self, tenant: &TenantId, filter: &ExecutionFilter) -> Result<Vec<JobExecution>> {
+        let (tenant, filter) = (tenant.clone(), filter.clone());
+        self.readers.read(move |db| executions::list(db, &tenant, &filter)).await
+    }
+
+    async fn warnings(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Vec<Warning>> {
+        let tenant = tenant.clone();
+        self.readers.read(move |db| steps::warnings(db, &tenant, id)).await
+    }
+
+    async fn purge(&self, tenant: &TenantId, filter: &ExecutionFilter) -> Result<Vec<JobExecutionId>> {
+        let (tenant, filter) = (tenant.clone(), filter.clone());
+        self.writer.write(Durability::Power, move |db| executions::purge(db, &tenant, &filter)).await
+    }
+
+    async fn fail_lost(&self, now: Timestamp) -> Result<Vec<(TenantId, JobExecutionId)>> {
+        self.writer.write(Durability::Power, move |db| endings::fail_lost(db, now)).await
+    }
+}

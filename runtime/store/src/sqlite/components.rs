@@ -1,0 +1,87 @@
+//! What is known of uploaded components.
+
+use rusqlite::{Connection as Db, Row as SqlRow, named_params};
+use stepbox_batch::job::Job;
+use stepbox_batch::name::{Digest, TenantId};
+use stepbox_batch::repository::{Component, RepositoryError};
+
+use super::trouble::Outcome;
+use crate::record::installed::ComponentRecord;
+use crate::record::{Row, job};
+
+pub(super) fn put(db: &Db, tenant: &TenantId, record: &ComponentRecord) -> Outcome<()> {
+    let ComponentRecord { digest, name, version, world, size_bytes, uploaded_at, description } = record;
+    db.prepare_cached(
+        "INSERT INTO components
+             (tenant, digest, name, version, world, size_bytes, uploaded_at, description)
+         VALUES (:tenant, :digest, :name, :version, :world, :size_bytes, :uploaded_at, :description)
+         ON CONFLICT (tenant, digest) DO NOTHING",
+    )?
+    .execute(named_params! {
+        ":tenant": tenant.as_str(), ":digest": digest, ":name": name, ":version": version,
+        ":world": world, ":size_bytes": size_bytes, ":uploaded_at": uploaded_at,
+        ":description": description,
+    })?;
+    Ok(())
+}
+
+pub(super) fn list(db: &Db, tenant: &TenantId) -> Outcome<Vec<Component>> {
+    let mut statement = db.prepare_cached(
+        "SELECT digest, name, version, world, size_bytes, uploaded_at, description
+         FROM components WHERE tenant = :tenant ORDER BY name, uploaded_at DESC, digest",
+    )?;
+    let records = statement.query_map(named_params! {":tenant": tenant.as_str()}, record)?;
+    records.map(|record| Ok(record?.into_component()?)).collect()
+}
+
+fn record(row: &SqlRow<'_>) -> rusqlite::Result<ComponentRecord> {
+    Ok(ComponentRecord {
+        digest: row.get("digest")?,
+        name: row.get("name")?,
+        version: row.get("version")?,
+        world: row.get("world")?,
+        size_bytes: row.get("size_bytes")?,
+        uploaded_at: row.get("uploaded_at")?,
+        description: row.get("description")?,
+    })
+}
+
+pub(super) fn remove(db: &Db, tenant: &TenantId, digest: &Digest) -> Outcome<bool> {
+    if let Some(user) = user_of(db, tenant, digest)? {
+        return Err(RepositoryError::InUse { kind: "component", name: digest.to_string(), user }.into());
+    }
+    let gone = db
+        .prepare_cached("DELETE FROM components WHERE tenant = :tenant AND digest = :digest")?
+        .execute(named_params! {":tenant": tenant.as_str(), ":digest": digest.as_str()})?;
+    if gone == 0 {
+        return Err(RepositoryError::NotFound { kind: "component", name: digest.to_string() }.into());
+    }
+    // Of all tenants, on purpose: they share the bytes.
+    let is_kept = db
+        .prepare_cached("SELECT 1 FROM components WHERE digest = :digest")?
+        .exists(named_params! {":digest": digest.as_str()})?;
+    Ok(!is_kept)
+}
+
+/// Who pins a component: a connector's job, or an execution that has not ended. Removing is rare and
+/// running is not, so no table of pins is kept: the text is searched, and each hit looked at properly.
+fn user_of(db: &Db, tenant: &TenantId, digest: &Digest) -> Outcome<Option<String>> {
+    let jobs = "SELECT 'connector `' || connector || '`', definition FROM jobs
+                WHERE tenant = :tenant AND instr(definition, :digest) > 0 ORDER BY connector, position";
+    let executions = "SELECT 'execution ' || id, job FROM job_executions
+                      WHERE tenant = :tenant AND status IN (2, 3, 4, 9, 10) AND instr(job, :digest) > 0
+                      ORDER BY id";
+    for sql in [jobs, executions] {
+        let mut statement = db.prepare_cached(sql)?;
+        let parameters = named_params! {":tenant": tenant.as_str(), ":digest": digest.as_str()};
+        let mut rows = statement.query(parameters)?;
+        while let Some(row) = rows.next()? {
+            let (user, text): (String, String) = (row.get(0)?, row.get(1)?);
+            let job: Job = job::decode(&Row(user.clone()), "job", &text)?;
+            if job.components().any(|component| component.digest == *digest) {
+                return Ok(Some(user));
+            }
+        }
+    }
+    Ok(None)
+}

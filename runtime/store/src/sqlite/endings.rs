@@ -1,0 +1,126 @@
+//! How others than its worker end an execution: by a stop, by giving it up, or because its worker
+//! is gone.
+
+use rusqlite::{Connection as Db, named_params};
+use stepbox_batch::clock::Timestamp;
+use stepbox_batch::name::{JobExecutionId, TenantId};
+use stepbox_batch::repository::StopRequest;
+use stepbox_batch::status::{BatchStatus, ExitStatus};
+
+use super::executions;
+use super::trouble::Outcome;
+use crate::record::{Row, execution};
+use crate::standing::worker_lost;
+
+/// Writes the request down, and ends the execution here if no worker is there to do it.
+pub(super) fn request_stop(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<StopRequest> {
+    let stop = executions::standing(db, tenant, id)?.stop(now)?;
+    db.prepare_cached(
+        "UPDATE job_executions
+         SET stop_requested_at = coalesce(stop_requested_at, :now), updated_at = :now
+         WHERE tenant = :tenant AND id = :id",
+    )?
+    .execute(named_params! {":now": now.0, ":tenant": tenant, ":id": id})?;
+    if stop == StopRequest::StoppedAtOnce {
+        let exit_status = ExitStatus::new(ExitStatus::STOPPED);
+        end(db, tenant, id, &Ending { status: BatchStatus::Stopped, exit_status, failure: None, now })?;
+    }
+    Ok(stop)
+}
+
+/// Gives an execution up. One that has ended before keeps its exit status and its end time.
+pub(super) fn abandon(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<()> {
+    let standing = executions::standing(db, tenant, id)?;
+    standing.abandon(now)?;
+    if standing.status.has_ended() {
+        db.prepare_cached(
+            "UPDATE job_executions SET status = :status, updated_at = :now
+             WHERE tenant = :tenant AND id = :id",
+        )?
+        .execute(named_params! {
+            ":status": BatchStatus::Abandoned.number(), ":now": now.0, ":tenant": tenant, ":id": id,
+        })?;
+        return Ok(());
+    }
+    let exit_status = ExitStatus::new(ExitStatus::STOPPED).with_description("given up before it ended");
+    end(db, tenant, id, &Ending { status: BatchStatus::Abandoned, exit_status, failure: None, now })
+}
+
+/// Ends as FAILED, whatever was on the way (a stop among it), what lost workers have left behind. Of
+/// all tenants, on purpose: the watchdog is nobody's.
+pub(super) fn fail_lost(db: &Db, now: Timestamp) -> Outcome<Vec<(TenantId, JobExecutionId)>> {
+    let lost = lost(db, now)?;
+    lost.into_iter().map(|lost| fail_one(db, lost, now)).collect()
+}
+
+/// An execution whose worker let its lease run out.
+struct Lost {
+    tenant: String,
+    id: i64,
+    worker: String,
+    heartbeat_at: i64,
+    lease_expires_at: i64,
+}
+
+fn lost(db: &Db, now: Timestamp) -> Outcome<Vec<Lost>> {
+    let mut statement = db.prepare_cached(
+        "SELECT tenant, id, coalesce(worker, '') AS worker, lease_expires_at,
+                coalesce(heartbeat_at, lease_expires_at) AS heartbeat_at
+         FROM job_executions WHERE lease_expires_at <= :now AND ended_at IS NULL ORDER BY id",
+    )?;
+    let rows = statement.query_map(named_params! {":now": now.0}, |row| {
+        Ok(Lost {
+            tenant: row.get("tenant")?,
+            id: row.get("id")?,
+            worker: row.get("worker")?,
+            heartbeat_at: row.get("heartbeat_at")?,
+            lease_expires_at: row.get("lease_expires_at")?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn fail_one(db: &Db, lost: Lost, now: Timestamp) -> Outcome<(TenantId, JobExecutionId)> {
+    let Lost { tenant, id, worker, heartbeat_at, lease_expires_at } = lost;
+    let row = Row(format!("execution {id}"));
+    let known = row.id("id", id)?;
+    let failure = worker_lost(known, &worker, Timestamp(heartbeat_at), Timestamp(lease_expires_at));
+    let exit_status = ExitStatus::new(ExitStatus::FAILED).with_description(failure.to_string());
+    let failure = Some(execution::failure(&failure));
+    end(db, &tenant, id, &Ending { status: BatchStatus::Failed, exit_status, failure, now })?;
+    Ok((row.name("tenant", tenant)?, known))
+}
+
+/// How an execution and its unended steps end.
+struct Ending {
+    status: BatchStatus,
+    exit_status: ExitStatus,
+    /// Appended to the failures of both, in its stored form.
+    failure: Option<String>,
+    now: Timestamp,
+}
+
+/// Ends an execution and those of its steps that have not ended, and takes its lease from whoever
+/// still believes to hold it.
+fn end(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outcome<()> {
+    let Ending { status, exit_status: ExitStatus { code, description }, failure, now } = ending;
+    let execution = "
+        UPDATE job_executions
+        SET status = :status, exit_code = :exit_code, exit_description = :exit_description,
+            ended_at = :now, updated_at = :now, lease_expires_at = NULL,
+            failures = iif(:failure IS NULL, failures, json_insert(failures, '$[#]', json(:failure)))
+        WHERE tenant = :tenant AND id = :id";
+    let steps = "
+        UPDATE step_executions
+        SET status = :status, exit_code = :exit_code, exit_description = :exit_description,
+            ended_at = :now, updated_at = :now,
+            failures = iif(:failure IS NULL, failures, json_insert(failures, '$[#]', json(:failure)))
+        WHERE tenant = :tenant AND execution_id = :id AND ended_at IS NULL";
+    for sql in [execution, steps] {
+        db.prepare_cached(sql)?.execute(named_params! {
+            ":status": status.number(), ":exit_code": code, ":exit_description": description,
+            ":now": now.0, ":failure": failure, ":tenant": tenant, ":id": id,
+        })?;
+    }
+    Ok(())
+}

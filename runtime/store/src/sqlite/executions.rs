@@ -1,0 +1,218 @@
+//! Job executions: accepted, looked up, listed, purged.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection as Db, OptionalExtension, Row as SqlRow, named_params, params_from_iter};
+use stepbox_batch::clock::Timestamp;
+use stepbox_batch::execution::JobExecution;
+use stepbox_batch::name::{JobExecutionId, TenantId};
+use stepbox_batch::repository::{ExecutionFilter, RepositoryError};
+
+use super::trouble::Outcome;
+use super::{instances, steps};
+use crate::record::execution::{AcceptedRecord, ExecutionRecord, StateRecord};
+use crate::record::{Row, stored_id};
+use crate::save::{ClaimRecord, NewRecord};
+use crate::standing::Standing;
+
+const COLUMNS: &str = "id, tenant, instance, stoppable, created_at, restart_of, user_name, parameters, job,
+    status, exit_code, exit_description, started_at, ended_at, updated_at, failures,
+    context, worker, attempt, stop_requested_at";
+
+/// Accepts an execution; returns its id.
+pub(super) fn create(db: &Db, new: &NewRecord, claim: Option<&ClaimRecord>) -> Outcome<JobExecutionId> {
+    let AcceptedRecord { tenant, instance, restart_of, .. } = &new.accepted;
+    if !instances::exists(db, tenant, instance)? {
+        return Err(instances::not_found(instance).into());
+    }
+    if let Some(before) = restart_of {
+        refuse_second_restart(db, tenant, *before)?;
+    }
+    let id = insert(db, new, claim)?;
+    for step in &new.steps {
+        steps::put(db, tenant, id, step)?;
+    }
+    Ok(JobExecutionId(Row(format!("execution {id}")).count("id", id)?))
+}
+
+/// Two runs from the same checkpoint would write the same output.
+fn refuse_second_restart(db: &Db, tenant: &str, before: i64) -> Outcome<()> {
+    standing(db, tenant, before)?.restart()?;
+    let running: Option<i64> = db
+        .prepare_cached(
+            "SELECT id FROM job_executions
+             WHERE tenant = :tenant AND restart_of = :before AND ended_at IS NULL LIMIT 1",
+        )?
+        .query_row(named_params! {":tenant": tenant, ":before": before}, |row| row.get(0))
+        .optional()?;
+    match running {
+        None => Ok(()),
+        Some(id) => {
+            let user = format!("execution {id}, which goes on from it");
+            Err(RepositoryError::InUse { kind: "execution", name: before.to_string(), user }.into())
+        }
+    }
+}
+
+fn insert(db: &Db, new: &NewRecord, claim: Option<&ClaimRecord>) -> Outcome<i64> {
+    let accepted = &new.accepted;
+    let state = &new.state;
+    let mut statement = db.prepare_cached(
+        "INSERT INTO job_executions
+             (tenant, instance, status, stoppable, created_at, updated_at, attempt, lease_token,
+              lease_expires_at, heartbeat_at, restart_of, user_name, worker, exit_code,
+              exit_description, failures, context, parameters, job)
+         VALUES
+             (:tenant, :instance, :status, :stoppable, :created_at, :updated_at, :attempt, :attempt,
+              :lease_expires_at, :heartbeat_at, :restart_of, :user_name, :worker, :exit_code,
+              :exit_description, :failures, :context, :parameters, :job)
+         RETURNING id",
+    )?;
+    let id = statement.query_row(
+        named_params! {
+            ":tenant": accepted.tenant,
+            ":instance": accepted.instance,
+            ":status": state.status,
+            ":stoppable": accepted.stoppable,
+            ":created_at": accepted.created_at,
+            ":updated_at": state.updated_at,
+            ":attempt": i64::from(claim.is_some()),
+            ":lease_expires_at": claim.map(|claim| claim.lease_expires_at),
+            ":heartbeat_at": claim.map(|claim| claim.now),
+            ":restart_of": accepted.restart_of,
+            ":user_name": accepted.user_name,
+            ":worker": claim.map(|claim| &claim.worker),
+            ":exit_code": state.exit_code,
+            ":exit_description": state.exit_description,
+            ":failures": state.failures,
+            ":context": new.context,
+            ":parameters": accepted.parameters,
+            ":job": accepted.job,
+        },
+        |row| row.get(0),
+    )?;
+    Ok(id)
+}
+
+/// How an execution stands, to decide what may happen to it.
+pub(super) fn standing(db: &Db, tenant: &str, id: i64) -> Outcome<Standing> {
+    let found: Option<(i64, bool, Option<i64>)> = db
+        .prepare_cached(
+            "SELECT status, stoppable, lease_expires_at FROM job_executions
+             WHERE tenant = :tenant AND id = :id",
+        )?
+        .query_row(named_params! {":tenant": tenant, ":id": id}, |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .optional()?;
+    let (status, stoppable, lease_expires_at) = found.ok_or_else(|| not_found(id))?;
+    let row = Row(format!("execution {id}"));
+    Ok(Standing {
+        id: row.id("id", id)?,
+        status: row.status(status)?,
+        stoppable,
+        lease_expires_at: lease_expires_at.map(Timestamp),
+    })
+}
+
+pub(super) fn not_found(id: i64) -> RepositoryError {
+    RepositoryError::NotFound { kind: "execution", name: id.to_string() }
+}
+
+pub(super) fn get(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outcome<Option<JobExecution>> {
+    let sql = format!("SELECT {COLUMNS} FROM job_executions WHERE tenant = :tenant AND id = :id");
+    let found = db
+        .prepare_cached(&sql)?
+        .query_row(named_params! {":tenant": tenant.as_str(), ":id": stored_id(id)}, record)
+        .optional()?;
+    found.map(|record| with_steps(db, tenant, record)).transpose()
+}
+
+pub(super) fn list(db: &Db, tenant: &TenantId, filter: &ExecutionFilter) -> Outcome<Vec<JobExecution>> {
+    let (conditions, values) = conditions(tenant, filter);
+    let sql = format!(
+        "SELECT {COLUMNS} FROM job_executions WHERE {conditions} ORDER BY id DESC LIMIT {}",
+        limit(filter)
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let records = statement.query_map(params_from_iter(values), record)?;
+    records.map(|record| with_steps(db, tenant, record?)).collect()
+}
+
+/// Deletes what has ended and matches, oldest first; steps and warnings go with it.
+pub(super) fn purge(db: &Db, tenant: &TenantId, filter: &ExecutionFilter) -> Outcome<Vec<JobExecutionId>> {
+    let (conditions, values) = conditions(tenant, filter);
+    // An instance keeps its last success as long as it exists.
+    let sql = format!(
+        "SELECT id FROM job_executions AS execution
+         WHERE {conditions} AND ended_at IS NOT NULL AND NOT (
+             status = 1
+             AND id = (SELECT max(id) FROM job_executions
+                       WHERE tenant = execution.tenant AND instance = execution.instance AND status = 1)
+             AND EXISTS (SELECT 1 FROM job_instances
+                         WHERE tenant = execution.tenant AND code = execution.instance))
+         ORDER BY id LIMIT {}",
+        limit(filter)
+    );
+    let ids: Vec<i64> = db
+        .prepare_cached(&sql)?
+        .query_map(params_from_iter(values), |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let mut delete = db.prepare_cached("DELETE FROM job_executions WHERE tenant = :tenant AND id = :id")?;
+    for id in &ids {
+        delete.execute(named_params! {":tenant": tenant.as_str(), ":id": id})?;
+    }
+    ids.into_iter().map(|id| Ok(Row("an execution".to_owned()).id("id", id)?)).collect()
+}
+
+/// The filter as SQL. Only what is asked for is written, so that each form finds its index.
+fn conditions(tenant: &TenantId, filter: &ExecutionFilter) -> (String, Vec<Value>) {
+    let ExecutionFilter { instance, status, created_before, before, limit: _ } = filter;
+    let wanted = [
+        Some(("tenant = ?", Value::from(tenant.to_string()))),
+        instance.as_ref().map(|code| ("instance = ?", Value::from(code.to_string()))),
+        status.map(|status| ("status = ?", Value::from(i64::from(status.number())))),
+        created_before.map(|moment| ("created_at < ?", Value::from(moment.0))),
+        before.map(|id| ("id < ?", Value::from(stored_id(id)))),
+    ];
+    let (texts, values): (Vec<_>, _) = wanted.into_iter().flatten().unzip();
+    (texts.join(" AND "), values)
+}
+
+/// For SQLite, a negative limit means all.
+fn limit(filter: &ExecutionFilter) -> i64 {
+    if filter.limit == 0 { -1 } else { filter.limit.into() }
+}
+
+fn with_steps(db: &Db, tenant: &TenantId, record: ExecutionRecord) -> Outcome<JobExecution> {
+    let steps = steps::of(db, tenant, record.id)?;
+    Ok(record.into_execution(steps)?)
+}
+
+fn record(row: &SqlRow<'_>) -> rusqlite::Result<ExecutionRecord> {
+    Ok(ExecutionRecord {
+        id: row.get("id")?,
+        accepted: AcceptedRecord {
+            tenant: row.get("tenant")?,
+            instance: row.get("instance")?,
+            stoppable: row.get("stoppable")?,
+            created_at: row.get("created_at")?,
+            restart_of: row.get("restart_of")?,
+            user_name: row.get("user_name")?,
+            parameters: row.get("parameters")?,
+            job: row.get("job")?,
+        },
+        state: StateRecord {
+            status: row.get("status")?,
+            exit_code: row.get("exit_code")?,
+            exit_description: row.get("exit_description")?,
+            started_at: row.get("started_at")?,
+            ended_at: row.get("ended_at")?,
+            updated_at: row.get("updated_at")?,
+            failures: row.get("failures")?,
+        },
+        context: row.get("context")?,
+        worker: row.get("worker")?,
+        attempt: row.get("attempt")?,
+        stop_requested_at: row.get("stop_requested_at")?,
+    })
+}

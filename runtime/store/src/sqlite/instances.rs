@@ -1,0 +1,112 @@
+//! Job instances.
+
+use rusqlite::{Connection as Db, OptionalExtension, Row as SqlRow, named_params};
+use stepbox_batch::job::JobInstance;
+use stepbox_batch::name::{InstanceCode, TenantId};
+use stepbox_batch::repository::RepositoryError;
+
+use super::trouble::Outcome;
+use crate::record::Row;
+use crate::record::installed::InstanceRecord;
+
+const COLUMNS: &str = "tenant, code, label, connector, job, type, raw_parameters";
+
+pub(super) fn create(db: &Db, record: &InstanceRecord) -> Outcome<()> {
+    let InstanceRecord { tenant, code, label, connector, job, job_type, raw_parameters } = record;
+    let created = db
+        .prepare_cached(
+            "INSERT INTO job_instances (tenant, code, label, connector, job, type, raw_parameters)
+             VALUES (:tenant, :code, :label, :connector, :job, :type, :raw_parameters)
+             ON CONFLICT (tenant, code) DO NOTHING",
+        )?
+        .execute(named_params! {
+            ":tenant": tenant, ":code": code, ":label": label, ":connector": connector, ":job": job,
+            ":type": job_type, ":raw_parameters": raw_parameters,
+        })?;
+    match created {
+        0 => Err(RepositoryError::AlreadyExists { kind: "instance", name: code.clone() }.into()),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn update(db: &Db, record: &InstanceRecord) -> Outcome<()> {
+    let InstanceRecord { tenant, code, label, raw_parameters, .. } = record;
+    let updated = db
+        .prepare_cached(
+            "UPDATE job_instances SET label = :label, raw_parameters = :raw_parameters
+             WHERE tenant = :tenant AND code = :code",
+        )?
+        .execute(named_params! {
+            ":tenant": tenant, ":code": code, ":label": label, ":raw_parameters": raw_parameters,
+        })?;
+    if updated == 0 { Err(not_found(code).into()) } else { Ok(()) }
+}
+
+pub(super) fn delete(db: &Db, tenant: &TenantId, code: &InstanceCode) -> Outcome<()> {
+    let parameters = named_params! {":tenant": tenant.as_str(), ":code": code.as_str()};
+    if let Some(user) = running_execution(db, tenant, code)? {
+        return Err(RepositoryError::InUse { kind: "instance", name: code.to_string(), user }.into());
+    }
+    let deleted = db
+        .prepare_cached("DELETE FROM job_instances WHERE tenant = :tenant AND code = :code")?
+        .execute(parameters)?;
+    if deleted == 0 { Err(not_found(code.as_str()).into()) } else { Ok(()) }
+}
+
+/// `execution 118 (STARTED)`, if one has not ended.
+fn running_execution(db: &Db, tenant: &TenantId, code: &InstanceCode) -> Outcome<Option<String>> {
+    let found: Option<(i64, i64)> = db
+        .prepare_cached(
+            "SELECT id, status FROM job_executions
+             WHERE tenant = :tenant AND instance = :code AND ended_at IS NULL ORDER BY id LIMIT 1",
+        )?
+        .query_row(named_params! {":tenant": tenant.as_str(), ":code": code.as_str()}, |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
+    let Some((id, status)) = found else { return Ok(None) };
+    let status = Row(format!("execution {id}")).status(status)?;
+    Ok(Some(format!("execution {id} ({status})")))
+}
+
+pub(super) fn exists(db: &Db, tenant: &str, code: &str) -> Outcome<bool> {
+    let mut statement =
+        db.prepare_cached("SELECT 1 FROM job_instances WHERE tenant = :tenant AND code = :code")?;
+    Ok(statement.exists(named_params! {":tenant": tenant, ":code": code})?)
+}
+
+pub(super) fn get(db: &Db, tenant: &TenantId, code: &InstanceCode) -> Outcome<Option<JobInstance>> {
+    let sql = format!("SELECT {COLUMNS} FROM job_instances WHERE tenant = :tenant AND code = :code");
+    let record = db
+        .prepare_cached(&sql)?
+        .query_row(named_params! {":tenant": tenant.as_str(), ":code": code.as_str()}, record)
+        .optional()?;
+    Ok(record.map(InstanceRecord::into_instance).transpose()?)
+}
+
+pub(super) fn list(db: &Db, tenant: &TenantId, job_type: Option<&str>) -> Outcome<Vec<JobInstance>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM job_instances
+         WHERE tenant = :tenant AND (:type IS NULL OR type = :type) ORDER BY type, code"
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let records =
+        statement.query_map(named_params! {":tenant": tenant.as_str(), ":type": job_type}, record)?;
+    records.map(|record| Ok(record?.into_instance()?)).collect()
+}
+
+fn record(row: &SqlRow<'_>) -> rusqlite::Result<InstanceRecord> {
+    Ok(InstanceRecord {
+        tenant: row.get("tenant")?,
+        code: row.get("code")?,
+        label: row.get("label")?,
+        connector: row.get("connector")?,
+        job: row.get("job")?,
+        job_type: row.get("type")?,
+        raw_parameters: row.get("raw_parameters")?,
+    })
+}
+
+pub(super) fn not_found(code: &str) -> RepositoryError {
+    RepositoryError::NotFound { kind: "instance", name: code.to_owned() }
+}

@@ -1,0 +1,162 @@
+//! What a worker does: it takes a lease, keeps it alive, and writes as long as it holds.
+//!
+//! The token grows with each claim, and `lease_expires_at` is null while nobody holds the lease, so
+//! one condition fences every write: `lease_token = :token AND lease_expires_at IS NOT NULL`. A lease
+//! that ran out still holds until somebody acts on it: a slow worker is not a lost one.
+
+use rusqlite::{Connection as Db, OptionalExtension, named_params};
+use stepbox_batch::clock::Timestamp;
+use stepbox_batch::name::JobExecutionId;
+use stepbox_batch::repository::RepositoryError;
+
+use super::trouble::Outcome;
+use super::{executions, steps};
+use crate::record::Row;
+use crate::record::execution::StateRecord;
+use crate::record::step::TrackingRecord;
+use crate::save::{ClaimRecord, LeaseRecord, SaveRecord};
+use crate::standing::Standing;
+
+/// Takes the lease; returns its token.
+pub(super) fn claim(db: &Db, tenant: &str, id: i64, claim: &ClaimRecord) -> Outcome<u64> {
+    executions::standing(db, tenant, id)?.claim(Timestamp(claim.now))?;
+    let token: i64 = db
+        .prepare_cached(
+            "UPDATE job_executions
+             SET lease_token = lease_token + 1, lease_expires_at = :lease_expires_at,
+                 heartbeat_at = :now, updated_at = :now, worker = :worker, attempt = attempt + 1
+             WHERE tenant = :tenant AND id = :id
+             RETURNING lease_token",
+        )?
+        .query_row(
+            named_params! {
+                ":lease_expires_at": claim.lease_expires_at, ":now": claim.now,
+                ":worker": claim.worker, ":tenant": tenant, ":id": id,
+            },
+            |row| row.get(0),
+        )?;
+    Ok(Row(format!("execution {id}")).count("lease_token", token)?)
+}
+
+/// Prolongs a lease; returns whether a stop was requested.
+pub(super) fn heartbeat(db: &Db, lease: &LeaseRecord, now: i64, lease_expires_at: i64) -> Outcome<bool> {
+    let is_stopping = db
+        .prepare_cached(
+            "UPDATE job_executions SET lease_expires_at = :lease_expires_at, heartbeat_at = :now
+             WHERE tenant = :tenant AND id = :id
+               AND lease_token = :token AND lease_expires_at IS NOT NULL
+             RETURNING stop_requested_at IS NOT NULL",
+        )?
+        .query_row(
+            named_params! {
+                ":lease_expires_at": lease_expires_at, ":now": now,
+                ":tenant": lease.tenant, ":id": lease.id, ":token": lease.token,
+            },
+            |row| row.get(0),
+        )
+        .optional()?;
+    is_stopping.ok_or_else(|| lost(lease).into())
+}
+
+pub(super) fn is_stop_requested(db: &Db, lease: &LeaseRecord) -> Outcome<bool> {
+    let is_stopping = db
+        .prepare_cached(
+            "SELECT stop_requested_at IS NOT NULL FROM job_executions
+             WHERE tenant = :tenant AND id = :id
+               AND lease_token = :token AND lease_expires_at IS NOT NULL",
+        )?
+        .query_row(named_params! {":tenant": lease.tenant, ":id": lease.id, ":token": lease.token}, |row| {
+            row.get(0)
+        })
+        .optional()?;
+    is_stopping.ok_or_else(|| lost(lease).into())
+}
+
+/// Writes whatever the worker has to say.
+pub(super) fn save(db: &Db, lease: &LeaseRecord, save: &SaveRecord) -> Outcome<()> {
+    let standing = fence(db, lease)?;
+    if let Some((next, state)) = &save.execution {
+        standing.become_status(*next)?;
+        put_state(db, lease, state)?;
+    }
+    if let Some(context) = &save.context {
+        put_context(db, lease, context)?;
+    }
+    if let Some(step) = &save.step {
+        steps::put(db, &lease.tenant, lease.id, step)?;
+    }
+    for warning in &save.warnings {
+        steps::add_warning(db, &lease.tenant, lease.id, warning)?;
+    }
+    if save.is_last {
+        give_back(db, lease)?;
+    }
+    Ok(())
+}
+
+/// Writes a step's progress alone.
+pub(super) fn save_tracking(
+    db: &Db,
+    lease: &LeaseRecord,
+    position: u32,
+    tracking: TrackingRecord,
+    now: i64,
+) -> Outcome<()> {
+    fence(db, lease)?;
+    steps::put_tracking(db, &lease.tenant, lease.id, position, tracking, now)
+}
+
+/// Lets only the holder of the lease through. What it sees stays true until the commit: the
+/// transaction has been the only writing one since it began.
+fn fence(db: &Db, lease: &LeaseRecord) -> Outcome<Standing> {
+    let is_held = db
+        .prepare_cached(
+            "SELECT 1 FROM job_executions
+             WHERE tenant = :tenant AND id = :id
+               AND lease_token = :token AND lease_expires_at IS NOT NULL",
+        )?
+        .exists(named_params! {":tenant": lease.tenant, ":id": lease.id, ":token": lease.token})?;
+    if is_held { executions::standing(db, &lease.tenant, lease.id) } else { Err(lost(lease).into()) }
+}
+
+fn lost(lease: &LeaseRecord) -> RepositoryError {
+    RepositoryError::LeaseLost { id: JobExecutionId(lease.id.unsigned_abs()) }
+}
+
+fn put_state(db: &Db, lease: &LeaseRecord, state: &StateRecord) -> Outcome<()> {
+    let StateRecord { status, exit_code, exit_description, started_at, ended_at, updated_at, failures } =
+        state;
+    db.prepare_cached(
+        "UPDATE job_executions
+         SET status = :status, exit_code = :exit_code, exit_description = :exit_description,
+             started_at = :started_at, ended_at = :ended_at, updated_at = :updated_at,
+             failures = :failures
+         WHERE tenant = :tenant AND id = :id AND lease_token = :token",
+    )?
+    .execute(named_params! {
+        ":status": status, ":exit_code": exit_code, ":exit_description": exit_description,
+        ":started_at": started_at, ":ended_at": ended_at, ":updated_at": updated_at,
+        ":failures": failures, ":tenant": lease.tenant, ":id": lease.id, ":token": lease.token,
+    })?;
+    Ok(())
+}
+
+fn put_context(db: &Db, lease: &LeaseRecord, context: &str) -> Outcome<()> {
+    db.prepare_cached(
+        "UPDATE job_executions SET context = :context
+         WHERE tenant = :tenant AND id = :id AND lease_token = :token",
+    )?
+    .execute(named_params! {
+        ":context": context, ":tenant": lease.tenant, ":id": lease.id, ":token": lease.token,
+    })?;
+    Ok(())
+}
+
+fn give_back(db: &Db, lease: &LeaseRecord) -> Outcome<()> {
+    db.prepare_cached(
+        "UPDATE job_executions SET lease_expires_at = NULL
+         WHERE tenant = :tenant AND id = :id AND lease_token = :token",
+    )?
+    .execute(named_params! {":tenant": lease.tenant, ":id": lease.id, ":token": lease.token})?;
+    Ok(())
+}

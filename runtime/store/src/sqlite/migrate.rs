@@ -1,0 +1,64 @@
+//! The schema's versions: numbered files, run once each, all missing ones in one transaction.
+
+use rusqlite::{Connection, TransactionBehavior};
+use stepbox_batch::repository::RepositoryError;
+
+use super::trouble::{Outcome, Place};
+
+/// In order; the version of a schema is how many of them it has seen. Files that were released are
+/// never changed, only followed.
+const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/sqlite/0001_first.sql")];
+
+/// The version that this program reads and writes.
+pub(super) const SCHEMA_VERSION: u32 = MIGRATIONS.len() as u32;
+
+/// `Stbx`: tells our files from other programs' in SQLite's header.
+const APPLICATION_ID: u32 = 0x5374_6278;
+
+/// Brings the schema up to date. Whoever comes second while another process does it waits and finds
+/// nothing left to do.
+pub(super) fn migrate(db: &mut Connection) -> Outcome<()> {
+    if version(db)? == SCHEMA_VERSION {
+        return Ok(());
+    }
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let seen = version(&transaction)? as usize;
+    for migration in MIGRATIONS.iter().skip(seen) {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    Ok(transaction.commit()?)
+}
+
+/// Refuses, before anything is changed, a newer version's file and one that another program made.
+pub(super) fn refuse_foreign(db: &Connection, place: &Place) -> Outcome<()> {
+    let application: u32 = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    if application == APPLICATION_ID {
+        return refuse_newer(db, place);
+    }
+    let tables: u32 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application != 0 || tables > 0 {
+        return Err(place.unavailable("it is another program's database; name another file").into());
+    }
+    Ok(())
+}
+
+/// Refuses a newer version's file.
+pub(super) fn refuse_newer(db: &Connection, place: &Place) -> Outcome<()> {
+    newer_version(db)?.map_or(Ok(()), |found| Err(newer(found, place).into()))
+}
+
+/// The file's version if it is newer than this program. Asked in each transaction, since a newer
+/// program may bring the file up to its own version while this one has it open.
+pub(super) fn newer_version(db: &Connection) -> rusqlite::Result<Option<u32>> {
+    Ok(Some(version(db)?).filter(|found| *found > SCHEMA_VERSION))
+}
+
+pub(super) fn newer(found: u32, place: &Place) -> RepositoryError {
+    RepositoryError::NewerVersion { store: place.path.display().to_string(), found, known: SCHEMA_VERSION }
+}
+
+fn version(db: &Connection) -> rusqlite::Result<u32> {
+    db.prepare_cached("PRAGMA user_version")?.query_row([], |row| row.get(0))
+}

@@ -1,0 +1,164 @@
+//! Step executions and their warnings. Always written by somebody who has checked that they may.
+
+use rusqlite::{Connection as Db, Row as SqlRow, named_params};
+use stepbox_batch::execution::{StepExecution, Warning};
+use stepbox_batch::name::{JobExecutionId, TenantId};
+use stepbox_batch::repository::RepositoryError;
+
+use super::trouble::Outcome;
+use crate::record::step::{StepRecord, TrackingRecord, WarningRecord};
+use crate::record::stored_id;
+
+/// Inserts a step's row or replaces the one in its position. A row without checkpoint leaves the
+/// stored one.
+pub(super) fn put(db: &Db, tenant: &str, execution_id: i64, step: &StepRecord) -> Outcome<()> {
+    db.prepare_cached(
+        "INSERT INTO step_executions
+             (tenant, execution_id, position, name, status, exit_code, exit_description, started_at,
+              ended_at, updated_at, read_count, written_count, filtered_count, skipped_count,
+              tracking_processed, tracking_total, tracking_is_estimate, warning_count, carried_from,
+              summary, errors, failures, checkpoint)
+         VALUES
+             (:tenant, :execution_id, :position, :name, :status, :exit_code, :exit_description, :started_at,
+              :ended_at, :updated_at, :read_count, :written_count, :filtered_count, :skipped_count,
+              :tracking_processed, :tracking_total, :tracking_is_estimate, :warning_count, :carried_from,
+              :summary, :errors, :failures, :checkpoint)
+         ON CONFLICT (tenant, execution_id, position) DO UPDATE SET
+             name = excluded.name, status = excluded.status, exit_code = excluded.exit_code,
+             exit_description = excluded.exit_description, started_at = excluded.started_at,
+             ended_at = excluded.ended_at, updated_at = excluded.updated_at,
+             read_count = excluded.read_count, written_count = excluded.written_count,
+             filtered_count = excluded.filtered_count, skipped_count = excluded.skipped_count,
+             tracking_processed = excluded.tracking_processed, tracking_total = excluded.tracking_total,
+             tracking_is_estimate = excluded.tracking_is_estimate, warning_count = excluded.warning_count,
+             carried_from = excluded.carried_from, summary = excluded.summary, errors = excluded.errors,
+             failures = excluded.failures, checkpoint = coalesce(excluded.checkpoint, checkpoint)",
+    )?
+    .execute(named_params! {
+        ":tenant": tenant,
+        ":execution_id": execution_id,
+        ":position": step.position,
+        ":name": step.name,
+        ":status": step.status,
+        ":exit_code": step.exit_code,
+        ":exit_description": step.exit_description,
+        ":started_at": step.started_at,
+        ":ended_at": step.ended_at,
+        ":updated_at": step.updated_at,
+        ":read_count": step.read_count,
+        ":written_count": step.written_count,
+        ":filtered_count": step.filtered_count,
+        ":skipped_count": step.skipped_count,
+        ":tracking_processed": step.tracking.processed,
+        ":tracking_total": step.tracking.total,
+        ":tracking_is_estimate": step.tracking.is_estimate,
+        ":warning_count": step.warning_count,
+        ":carried_from": step.carried_from,
+        ":summary": step.summary,
+        ":errors": step.errors,
+        ":failures": step.failures,
+        ":checkpoint": step.checkpoint,
+    })?;
+    Ok(())
+}
+
+/// Writes a step's progress alone.
+pub(super) fn put_tracking(
+    db: &Db,
+    tenant: &str,
+    execution_id: i64,
+    position: u32,
+    tracking: TrackingRecord,
+    now: i64,
+) -> Outcome<()> {
+    let updated = db
+        .prepare_cached(
+            "UPDATE step_executions
+             SET tracking_processed = :processed, tracking_total = :total,
+                 tracking_is_estimate = :is_estimate, updated_at = :now
+             WHERE tenant = :tenant AND execution_id = :execution_id AND position = :position",
+        )?
+        .execute(named_params! {
+            ":processed": tracking.processed, ":total": tracking.total,
+            ":is_estimate": tracking.is_estimate, ":now": now,
+            ":tenant": tenant, ":execution_id": execution_id, ":position": position,
+        })?;
+    if updated == 0 {
+        let name = format!("{position} of execution {execution_id}");
+        return Err(RepositoryError::NotFound { kind: "step", name }.into());
+    }
+    Ok(())
+}
+
+/// The steps of an execution, in order.
+pub(super) fn of(db: &Db, tenant: &TenantId, execution_id: i64) -> Outcome<Vec<StepExecution>> {
+    let mut statement = db.prepare_cached(
+        "SELECT * FROM step_executions
+         WHERE tenant = :tenant AND execution_id = :execution_id ORDER BY position",
+    )?;
+    let parameters = named_params! {":tenant": tenant.as_str(), ":execution_id": execution_id};
+    let records = statement.query_map(parameters, record)?;
+    records.map(|record| Ok(record?.into_step(execution_id)?)).collect()
+}
+
+fn record(row: &SqlRow<'_>) -> rusqlite::Result<StepRecord> {
+    Ok(StepRecord {
+        position: row.get("position")?,
+        name: row.get("name")?,
+        status: row.get("status")?,
+        exit_code: row.get("exit_code")?,
+        exit_description: row.get("exit_description")?,
+        started_at: row.get("started_at")?,
+        ended_at: row.get("ended_at")?,
+        updated_at: row.get("updated_at")?,
+        read_count: row.get("read_count")?,
+        written_count: row.get("written_count")?,
+        filtered_count: row.get("filtered_count")?,
+        skipped_count: row.get("skipped_count")?,
+        tracking: TrackingRecord {
+            processed: row.get("tracking_processed")?,
+            total: row.get("tracking_total")?,
+            is_estimate: row.get("tracking_is_estimate")?,
+        },
+        warning_count: row.get("warning_count")?,
+        carried_from: row.get("carried_from")?,
+        summary: row.get("summary")?,
+        errors: row.get("errors")?,
+        failures: row.get("failures")?,
+        checkpoint: row.get("checkpoint")?,
+    })
+}
+
+/// Appends a warning to those of an execution.
+pub(super) fn add_warning(db: &Db, tenant: &str, execution_id: i64, warning: &WarningRecord) -> Outcome<()> {
+    let WarningRecord { step, code, reason, place, item } = warning;
+    db.prepare_cached(
+        "INSERT INTO warnings (tenant, execution_id, step, code, reason, place, item)
+         VALUES (:tenant, :execution_id, :step, :code, :reason, :place, :item)",
+    )?
+    .execute(named_params! {
+        ":tenant": tenant, ":execution_id": execution_id, ":step": step, ":code": code,
+        ":reason": reason, ":place": place, ":item": item,
+    })?;
+    Ok(())
+}
+
+/// The warnings of an execution, in the order they came.
+pub(super) fn warnings(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outcome<Vec<Warning>> {
+    let execution_id = stored_id(id);
+    let mut statement = db.prepare_cached(
+        "SELECT step, code, reason, place, item FROM warnings
+         WHERE tenant = :tenant AND execution_id = :execution_id ORDER BY id",
+    )?;
+    let parameters = named_params! {":tenant": tenant.as_str(), ":execution_id": execution_id};
+    let records = statement.query_map(parameters, |row| {
+        Ok(WarningRecord {
+            step: row.get("step")?,
+            code: row.get("code")?,
+            reason: row.get("reason")?,
+            place: row.get("place")?,
+            item: row.get("item")?,
+        })
+    })?;
+    records.map(|record| Ok(record?.into_warning(execution_id)?)).collect()
+}

@@ -1,0 +1,243 @@
+//! The one thread that writes. Whatever waits when it comes round is committed together.
+//!
+//! A durable commit costs one wait for the disk (4 ms on a plain one), however much is in it. So the
+//! thread takes all requests that have gathered during the last wait, runs each in a savepoint of one
+//! transaction, and answers them after the commit: sixteen jobs that save at once share one wait. A
+//! request that is refused takes back its own savepoint and nothing else.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use stepbox_batch::repository::{RepositoryError, Result};
+use tokio::sync::oneshot;
+
+use super::migrate;
+use super::trouble::{Outcome, Place};
+
+/// How many requests share a transaction at most, so that none waits long for its answer.
+const TOGETHER_MAX: usize = 256;
+
+/// Whether a request must survive a power loss once it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Durability {
+    /// It survives the end of this process. Its commit waits for no disk, unless it shares one.
+    Process,
+    /// It survives a power loss.
+    Power,
+}
+
+/// A handle to the thread. Dropping it lets the thread finish what waits, and waits for that.
+#[derive(Debug)]
+pub(super) struct Writer {
+    requests: Option<Sender<Box<dyn Request>>>,
+    thread: Option<JoinHandle<()>>,
+    place: Arc<Place>,
+    durable_commits: Arc<AtomicU64>,
+}
+
+impl Writer {
+    pub(super) fn start(db: Connection, place: Arc<Place>) -> Result<Self> {
+        let durable_commits = Arc::new(AtomicU64::new(0));
+        let (requests, incoming) = mpsc::channel();
+        let mut desk = Desk {
+            db,
+            place: place.clone(),
+            synchronous: Durability::Power,
+            durable_commits: durable_commits.clone(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("stepbox-store".to_owned())
+            .spawn(move || desk.work(&incoming))
+            .map_err(|error| place.unavailable(format!("its thread cannot be started: {error}")))?;
+        Ok(Self { requests: Some(requests), thread: Some(thread), place, durable_commits })
+    }
+
+    /// Has some work done and committed. The work may be done twice, in different transactions, of
+    /// which only the last is committed. A caller that stops waiting does not take it back.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        durability: Durability,
+        work: impl FnMut(&Connection) -> Outcome<T> + Send + 'static,
+    ) -> Result<T> {
+        let (caller, answer) = oneshot::channel();
+        let request = Pending { work, durability, outcome: None, caller };
+        let gone = || self.place.unavailable("its writing thread has ended after a defect; start again");
+        let requests = self.requests.as_ref().ok_or_else(gone)?;
+        requests.send(Box::new(request)).map_err(|_| gone())?;
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// How often the disk was waited for.
+    pub(super) fn durable_commits(&self) -> u64 {
+        self.durable_commits.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.requests = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic over there was told to whoever waited for an answer.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Work that waits for its turn.
+trait Request: Send {
+    fn durability(&self) -> Durability;
+    /// Does the work and keeps its outcome; says whether it succeeded.
+    fn run(&mut self, db: &Connection) -> bool;
+    /// Tells the outcome, which is committed by now.
+    fn answer(self: Box<Self>, place: &Place);
+    /// Tells that nothing was committed: its own failure, if it had one, or else the given reason.
+    fn refuse(self: Box<Self>, place: &Place, reason: &Lost);
+}
+
+struct Pending<T, W> {
+    work: W,
+    durability: Durability,
+    outcome: Option<Outcome<T>>,
+    caller: oneshot::Sender<Result<T>>,
+}
+
+impl<T: Send, W: FnMut(&Connection) -> Outcome<T> + Send> Request for Pending<T, W> {
+    fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    fn run(&mut self, db: &Connection) -> bool {
+        self.outcome.insert((self.work)(db)).is_ok()
+    }
+
+    fn answer(self: Box<Self>, place: &Place) {
+        if let Some(outcome) = self.outcome {
+            // Nobody waits any more: that is their choice.
+            let _ = self.caller.send(place.explain(outcome));
+        }
+    }
+
+    fn refuse(self: Box<Self>, place: &Place, reason: &Lost) {
+        let error = match self.outcome {
+            Some(Err(trouble)) => trouble.explain(place),
+            _ => reason.explain(place),
+        };
+        let _ = self.caller.send(Err(error));
+    }
+}
+
+/// Why a transaction was not committed.
+enum Lost {
+    /// It could not begin, and could not for any other request either.
+    AtBegin(rusqlite::Error),
+    /// Another program has brought the file to this version meanwhile.
+    Newer(u32),
+    /// It was rolled back on account of one of its requests, or of them all.
+    Later(rusqlite::Error),
+}
+
+impl Lost {
+    fn explain(&self, place: &Place) -> RepositoryError {
+        match self {
+            Self::AtBegin(error) | Self::Later(error) => place.explain_sqlite(error),
+            Self::Newer(found) => migrate::newer(*found, place),
+        }
+    }
+}
+
+/// What the thread has before it.
+struct Desk {
+    db: Connection,
+    place: Arc<Place>,
+    /// What the connection is set to.
+    synchronous: Durability,
+    durable_commits: Arc<AtomicU64>,
+}
+
+impl Desk {
+    fn work(&mut self, incoming: &Receiver<Box<dyn Request>>) {
+        while let Ok(first) = incoming.recv() {
+            let others = incoming.try_iter().take(TOGETHER_MAX - 1);
+            let together = std::iter::once(first).chain(others).collect();
+            self.settle(together);
+        }
+    }
+
+    /// Commits requests together; where that fails, each alone, so that one that does not fit on the
+    /// disk does not fail its neighbours.
+    fn settle(&mut self, mut together: Vec<Box<dyn Request>>) {
+        match self.commit(&mut together) {
+            Ok(()) => together.into_iter().for_each(|request| request.answer(&self.place)),
+            Err(Lost::Later(_)) if together.len() > 1 => {
+                together.into_iter().for_each(|request| self.settle(vec![request]));
+            }
+            Err(lost) => together.into_iter().for_each(|request| request.refuse(&self.place, &lost)),
+        }
+    }
+
+    fn commit(&mut self, together: &mut [Box<dyn Request>]) -> std::result::Result<(), Lost> {
+        let durability = together.iter().map(|request| request.durability()).max();
+        let durability = durability.unwrap_or(Durability::Power);
+        self.begin(durability).map_err(Lost::AtBegin)?;
+        let outcome = self.run_all(together);
+        if outcome.is_err() {
+            self.roll_back();
+        } else if durability == Durability::Power {
+            self.durable_commits.fetch_add(1, Ordering::Relaxed);
+        }
+        outcome
+    }
+
+    fn begin(&mut self, durability: Durability) -> rusqlite::Result<()> {
+        self.set_synchronous(durability)?;
+        self.execute("BEGIN IMMEDIATE")
+    }
+
+    fn run_all(&self, together: &mut [Box<dyn Request>]) -> std::result::Result<(), Lost> {
+        if let Some(found) = migrate::newer_version(&self.db).map_err(Lost::Later)? {
+            return Err(Lost::Newer(found));
+        }
+        self.run_and_commit(together).map_err(Lost::Later)
+    }
+
+    fn run_and_commit(&self, together: &mut [Box<dyn Request>]) -> rusqlite::Result<()> {
+        for request in together {
+            self.execute("SAVEPOINT request")?;
+            if !request.run(&self.db) {
+                // Fails if SQLite gave up the whole transaction, as it may on a full disk.
+                self.execute("ROLLBACK TO request")?;
+            }
+            self.execute("RELEASE request")?;
+        }
+        self.execute("COMMIT")
+    }
+
+    /// In a write-ahead log, `normal` commits without waiting for the disk; the next `full` commit
+    /// makes it durable as well.
+    fn set_synchronous(&mut self, durability: Durability) -> rusqlite::Result<()> {
+        if self.synchronous != durability {
+            // Not through the cache of prepared statements: SQLite obeys when it prepares this one.
+            let level = match durability {
+                Durability::Process => "normal",
+                Durability::Power => "full",
+            };
+            self.db.pragma_update(None, "synchronous", level)?;
+            self.synchronous = durability;
+        }
+        Ok(())
+    }
+
+    fn roll_back(&self) {
+        if !self.db.is_autocommit() {
+            // It fails only if there is nothing left to roll back.
+            let _ = self.execute("ROLLBACK");
+        }
+    }
+
+    fn execute(&self, sql: &str) -> rusqlite::Result<()> {
+        self.db.prepare_cached(sql)?.execute([]).map(|_| ())
+    }
+}

@@ -1,0 +1,170 @@
+//! Who may do what to an execution, decided from the little that is stored of it.
+//!
+//! Functions from values to values: every store asks here, inside its transaction, so that all
+//! stores answer alike.
+
+use stepbox_batch::clock::Timestamp;
+use stepbox_batch::execution::Failure;
+use stepbox_batch::name::JobExecutionId;
+use stepbox_batch::repository::{RepositoryError, Result, StopRequest};
+use stepbox_batch::status::BatchStatus::{self, *};
+
+/// How an execution stands, as far as that decides anything.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Standing {
+    pub id: JobExecutionId,
+    pub status: BatchStatus,
+    /// Whether its job may be stopped by a request.
+    pub stoppable: bool,
+    /// None while nobody holds its lease.
+    pub lease_expires_at: Option<Timestamp>,
+}
+
+impl Standing {
+    /// Whether a worker may take its lease.
+    pub(crate) fn claim(&self, now: Timestamp) -> Result<()> {
+        match self.status {
+            Starting | Paused if self.is_held(now) => self.refuse("another worker has claimed it"),
+            Starting | Paused => Ok(()),
+            Started | Stopping | Pausing => self.refuse("a worker has begun it"),
+            Completed | Stopped | Failed | Abandoned | Unknown => self.refuse("it has ended"),
+        }
+    }
+
+    /// What a stop request does to it.
+    pub(crate) fn stop(&self, now: Timestamp) -> Result<StopRequest> {
+        match self.status {
+            status if status.has_ended() => self.refuse("it has ended"),
+            _ if !self.stoppable => self.refuse("its job is not stoppable"),
+            Starting | Paused if !self.is_held(now) => Ok(StopRequest::StoppedAtOnce),
+            _ => Ok(StopRequest::Requested),
+        }
+    }
+
+    /// Whether a person may give it up.
+    pub(crate) fn abandon(&self, now: Timestamp) -> Result<()> {
+        match self.status {
+            Starting | Paused if self.is_held(now) => self.refuse("a worker has claimed it; stop it first"),
+            status if status.may_become(Abandoned) => Ok(()),
+            Abandoned => self.refuse("it is given up already"),
+            Completed => self.refuse("there is nothing to give up"),
+            _ => self.refuse("a worker is on it; stop it first"),
+        }
+    }
+
+    /// Whether another execution may go on from it.
+    pub(crate) fn restart(&self) -> Result<()> {
+        match self.status {
+            Stopped | Failed => Ok(()),
+            _ => self.refuse("only a STOPPED or FAILED one can be restarted"),
+        }
+    }
+
+    /// Whether its worker may save this status.
+    pub(crate) fn become_status(&self, next: BatchStatus) -> Result<()> {
+        if next == self.status || self.status.may_become(next) {
+            return Ok(());
+        }
+        self.refuse(match next {
+            Completed => "it cannot become COMPLETED",
+            Starting => "it cannot become STARTING",
+            Started => "it cannot become STARTED",
+            Stopping => "it cannot become STOPPING",
+            Stopped => "it cannot become STOPPED",
+            Failed => "it cannot become FAILED",
+            Abandoned => "it cannot become ABANDONED",
+            Unknown => "it cannot become UNKNOWN",
+            Pausing => "it cannot become PAUSING",
+            Paused => "it cannot become PAUSED",
+        })
+    }
+
+    /// A lease is over at the very millisecond it ends.
+    fn is_held(&self, now: Timestamp) -> bool {
+        self.lease_expires_at.is_some_and(|end| end > now)
+    }
+
+    fn refuse<T>(&self, reason: &'static str) -> Result<T> {
+        Err(RepositoryError::WrongStatus { id: self.id, status: self.status, reason })
+    }
+}
+
+/// What is stored of an execution whose worker let its lease run out.
+pub(crate) fn worker_lost(
+    id: JobExecutionId,
+    worker: &str,
+    heartbeat_at: Timestamp,
+    lease_expires_at: Timestamp,
+) -> Failure {
+    Failure {
+        code: "worker-lost".to_owned(),
+        culprit: format!("worker `{worker}`"),
+        place: String::new(),
+        message: format!(
+            "was lost: its last heartbeat was at {}, its lease ran out at {}",
+            readable(heartbeat_at),
+            readable(lease_expires_at)
+        ),
+        help: format!(
+            "see why the worker ended (killed, out of memory, power loss), then `stepbox executions restart {id}`"
+        ),
+    }
+}
+
+fn readable(moment: Timestamp) -> String {
+    match jiff::Timestamp::from_millisecond(moment.0) {
+        Ok(moment) => moment.to_string(),
+        Err(_) => format!("{} ms", moment.0), // outside of years -9999 to 9999
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One line per status: what becomes of claim, stop and abandon with a lease that is free (or
+    /// has run out) and with one that is held.
+    #[test]
+    fn answers_for_each_status() {
+        let rows = [
+            (Starting, "claim=ok stop=at-once abandon=ok", "claim=no stop=requested abandon=no"),
+            (Started, "claim=no stop=requested abandon=no", "claim=no stop=requested abandon=no"),
+            (Stopping, "claim=no stop=requested abandon=no", "claim=no stop=requested abandon=no"),
+            (Pausing, "claim=no stop=requested abandon=no", "claim=no stop=requested abandon=no"),
+            (Paused, "claim=ok stop=at-once abandon=ok", "claim=no stop=requested abandon=no"),
+            (Stopped, "claim=no stop=no abandon=ok", "claim=no stop=no abandon=ok"),
+            (Failed, "claim=no stop=no abandon=ok", "claim=no stop=no abandon=ok"),
+            (Unknown, "claim=no stop=no abandon=ok", "claim=no stop=no abandon=ok"),
+            (Completed, "claim=no stop=no abandon=no", "claim=no stop=no abandon=no"),
+            (Abandoned, "claim=no stop=no abandon=no", "claim=no stop=no abandon=no"),
+        ];
+        for (status, free, held) in rows {
+            assert_eq!(answers(status, None), free, "{status}, never claimed");
+            assert_eq!(answers(status, Some(Timestamp(10))), free, "{status}, lease over");
+            assert_eq!(answers(status, Some(Timestamp(11))), held, "{status}, held");
+        }
+    }
+
+    fn answers(status: BatchStatus, lease_expires_at: Option<Timestamp>) -> String {
+        let now = Timestamp(10);
+        let standing = Standing { id: JobExecutionId(1), status, stoppable: true, lease_expires_at };
+        let claim = standing.claim(now).map_or("no", |()| "ok");
+        let stop = match standing.stop(now) {
+            Ok(StopRequest::StoppedAtOnce) => "at-once",
+            Ok(StopRequest::Requested) => "requested",
+            Err(_) => "no",
+        };
+        let abandon = standing.abandon(now).map_or("no", |()| "ok");
+        format!("claim={claim} stop={stop} abandon={abandon}")
+    }
+
+    #[test]
+    fn says_when_a_worker_was_last_heard_of() {
+        let failure = worker_lost(JobExecutionId(7), "w-1", Timestamp(0), Timestamp(30_000));
+        assert_eq!(
+            failure.to_string(),
+            "worker `w-1`: was lost: its last heartbeat was at 1970-01-01T00:00:00Z, \
+             its lease ran out at 1970-01-01T00:00:30Z"
+        );
+    }
+}
