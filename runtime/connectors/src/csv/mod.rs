@@ -1,0 +1,16 @@
+//! CSV files: the reader and writer `csv`.
+
+mod dialect;
+mod parse;
+mod reader;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub(crate) use reader::CsvReader;
+pub(crate) use writer::CsvWriter;
+
+/// Options of the reader, in the order of its documentation.
+pub(crate) const READER_OPTIONS: &[&str] = &["from", "delimiter", "enclosure", "header"];
+/// Options of the writer.
+pub(crate) const WRITER_OPTIONS: &[&str] = &["to", "delimiter", "enclosure", "with_header"];

@@ -1,0 +1,272 @@
+//! The reader `csv`: one row of the file is one item.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use stepbox_batch::element::{Chunk, ItemReader, More, Opening, Total, Unreadable};
+use stepbox_batch::error::ElementError;
+use stepbox_batch::job::ChunkLimit;
+use stepbox_batch::log::LogLevel;
+use stepbox_batch::rows::ROWS_BYTES_MAX;
+use stepbox_batch::step_context::{ITEM_BYTES_MAX, cut};
+
+use super::dialect::Dialect;
+use super::parse::{Parsed, Record, parse_row};
+use crate::error::{ConnectorError, Result};
+use crate::fingerprint::fingerprint_of_names;
+use crate::folders::Folders;
+use crate::input_file::InputFile;
+use crate::options::Options;
+use crate::storage::Storage;
+use crate::{COLUMNS_MAX, ITEM_MIB_MAX};
+
+/// Reads the rows of a CSV file.
+///
+/// Empty lines are no items. A row with more or fewer cells than the header is set aside as
+/// `ragged-row`. Cells are never null: CSV cannot say so.
+#[derive(Debug)]
+pub(crate) struct CsvReader {
+    from: Storage,
+    folders: Folders,
+    dialect: Dialect,
+    has_header: bool,
+    input: Option<Input>,
+}
+
+/// What the reader needs to go on after the last row it delivered.
+#[derive(Debug, Serialize, Deserialize)]
+struct State {
+    offset: u64,
+    /// The line at that offset, from 1.
+    line: u64,
+    items: u64,
+    /// Fingerprint of the header.
+    header: u64,
+    /// Fingerprint of the bytes before the offset.
+    tail: u64,
+}
+
+/// The file while it is read.
+struct Input {
+    file: InputFile,
+    dialect: Dialect,
+    header: Vec<String>,
+    record: Record,
+    /// The line at the beginning of the unread bytes, from 1.
+    line: u64,
+    items: u64,
+}
+
+impl CsvReader {
+    pub(crate) fn new(options: &Value, folders: &Folders) -> Result<Self> {
+        let options = Options::new(options, super::READER_OPTIONS)?;
+        Ok(Self {
+            from: options.storage("from")?,
+            folders: folders.clone(),
+            dialect: Dialect::from_options(&options)?,
+            has_header: options.flag("header", true)?,
+            input: None,
+        })
+    }
+
+    fn input(&mut self) -> Result<&mut Input> {
+        self.input.as_mut().ok_or(ConnectorError::NotOpen)
+    }
+}
+
+#[async_trait]
+impl ItemReader for CsvReader {
+    async fn open(&mut self, opening: Opening<'_>) -> std::result::Result<Vec<String>, ElementError> {
+        let file = InputFile::open(&self.from, &self.folders)?;
+        let mut input = Input::begin(file, self.dialect, self.has_header)?;
+        if let Some(hint) = input.hint() {
+            opening.context.log(LogLevel::Warning, &hint);
+        }
+        if let Some(state) = opening.state.filter(|state| !state.is_empty()) {
+            input.resume(state)?;
+        }
+        Ok(self.input.insert(input).header.clone())
+    }
+
+    async fn read(
+        &mut self,
+        limit: ChunkLimit,
+        chunk: &mut Chunk,
+    ) -> std::result::Result<More, ElementError> {
+        Ok(self.input()?.read(limit, chunk)?)
+    }
+
+    fn total(&self) -> Total {
+        match &self.input {
+            None => Total::Unknown,
+            Some(input) if input.is_at_end() => Total::Exact(input.items),
+            Some(input) => input.file.estimate(input.items),
+        }
+    }
+
+    async fn state(&mut self) -> std::result::Result<Vec<u8>, ElementError> {
+        Ok(self.input()?.state()?)
+    }
+}
+
+impl Input {
+    /// Reads as far as the first item.
+    fn begin(file: InputFile, dialect: Dialect, has_header: bool) -> Result<Self> {
+        let (header, record) = (Vec::new(), Record::default());
+        let mut input = Self { file, dialect, header, record, line: 1, items: 0 };
+        let Some((bytes, lines)) = input.next_row()? else {
+            return Err(ConnectorError::EmptyFile { path: input.file.path() });
+        };
+        if input.record.ends().len() > COLUMNS_MAX {
+            return Err(ConnectorError::TooManyColumns { path: input.file.path(), max: COLUMNS_MAX });
+        }
+        if has_header {
+            input.check_utf8()?;
+            input.header = input.record.cells().map(str::to_owned).collect();
+            check_names(&input.header, &input.file)?;
+            input.consume(bytes, lines);
+        } else {
+            input.header = (1..=input.record.ends().len()).map(|i| format!("column_{i}")).collect();
+        }
+        Ok(input)
+    }
+
+    /// A header of one column is mostly a file with another delimiter.
+    fn hint(&self) -> Option<String> {
+        let [only] = self.header.as_slice() else { return None };
+        let other = [',', ';', '\t', '|'].into_iter().find(|&other| only.contains(other))?;
+        Some(format!(
+            "the header is one column, `{only}`; should `delimiter` be `{}`?",
+            other.escape_default()
+        ))
+    }
+
+    fn resume(&mut self, state: &[u8]) -> Result<()> {
+        let state: State =
+            serde_json::from_slice(state).map_err(|source| ConnectorError::BadState { source })?;
+        if state.header != fingerprint_of_names(&self.header) {
+            let (path, difference) = (self.file.path(), "its header differs".to_owned());
+            return Err(ConnectorError::InputChanged { path, difference });
+        }
+        self.file.resume(state.offset, state.tail)?;
+        (self.line, self.items) = (state.line, state.items);
+        Ok(())
+    }
+
+    fn state(&mut self) -> Result<Vec<u8>> {
+        let (offset, line, items) = (self.file.offset(), self.line, self.items);
+        let (header, tail) = (fingerprint_of_names(&self.header), self.file.tail_fingerprint(offset)?);
+        let state = serde_json::to_vec(&State { offset, line, items, header, tail });
+        state.map_err(|source| ConnectorError::BadState { source })
+    }
+
+    fn read(&mut self, limit: ChunkLimit, chunk: &mut Chunk) -> Result<More> {
+        while chunk.items() < limit.rows as usize && chunk.rows.data().len() < limit.bytes as usize {
+            let Some((bytes, lines)) = self.next_row()? else { return Ok(More::No) };
+            if chunk.rows.data().len() + self.record.bytes() > ROWS_BYTES_MAX {
+                break;
+            }
+            self.deliver(chunk)?;
+            self.consume(bytes, lines);
+            self.items += 1;
+        }
+        // A last chunk that says so saves reading an empty one, and makes the total exact.
+        self.skip_empty_lines()?;
+        Ok(if self.is_at_end() { More::No } else { More::Yes })
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.file.is_at_end() && self.file.unread().is_empty()
+    }
+
+    /// Parses the next row into `record` and returns its bytes and lines, which are not consumed yet.
+    fn next_row(&mut self) -> Result<Option<(usize, u64)>> {
+        self.skip_empty_lines()?;
+        loop {
+            let (input, is_last) = (self.file.unread(), self.file.is_at_end());
+            if input.is_empty() && is_last {
+                return Ok(None);
+            }
+            match parse_row(input, is_last, self.dialect, &mut self.record) {
+                Parsed::Row { bytes, lines } if bytes <= ROWS_BYTES_MAX => return Ok(Some((bytes, lines))),
+                Parsed::Cut if input.len() < ROWS_BYTES_MAX => self.file.fill()?,
+                Parsed::Row { .. } | Parsed::Cut => {
+                    let (path, line) = (self.file.path(), self.line);
+                    return Err(ConnectorError::RowTooLong { path, line, max_mib: ITEM_MIB_MAX });
+                }
+                Parsed::Unclosed => {
+                    let (path, line) = (self.file.path(), self.line);
+                    let enclosure = char::from(self.dialect.enclosure);
+                    return Err(ConnectorError::UnclosedEnclosure { path, line, enclosure });
+                }
+            }
+        }
+    }
+
+    fn skip_empty_lines(&mut self) -> Result<()> {
+        loop {
+            match self.file.unread() {
+                [b'\r'] | [] if !self.file.is_at_end() => self.file.fill()?,
+                [b'\r', b'\n', ..] => self.consume(2, 1),
+                [b'\r' | b'\n', ..] => self.consume(1, 1),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn consume(&mut self, bytes: usize, lines: u64) {
+        self.file.consume(bytes);
+        self.line += lines;
+    }
+
+    fn deliver(&self, chunk: &mut Chunk) -> Result<()> {
+        let text = self.check_utf8()?;
+        if self.record.ends().len() == self.header.len() {
+            chunk.rows.push_row(text, self.record.ends().iter().copied());
+            chunk.lines.push(self.line);
+        } else {
+            chunk.unreadable.push(self.ragged());
+        }
+        Ok(())
+    }
+
+    /// A file in another encoding fails the step: a million warnings would help nobody.
+    fn check_utf8(&self) -> Result<&str> {
+        let not_utf8 =
+            || ConnectorError::NotUtf8 { path: self.file.path(), line: self.line, is_utf16: false };
+        self.record.text().ok_or_else(not_utf8)
+    }
+
+    fn ragged(&self) -> Unreadable {
+        let cells: Vec<&str> = self.record.cells().collect();
+        let item = Value::from(cells.as_slice()).to_string();
+        Unreadable {
+            code: "ragged-row".to_owned(),
+            reason: format!("it has {} cells, the header has {}", cells.len(), self.header.len()),
+            place: format!("line {}", self.line),
+            item: cut(&item, ITEM_BYTES_MAX).to_owned(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Input {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Input").field("line", &self.line).field("items", &self.items).finish_non_exhaustive()
+    }
+}
+
+/// Later elements find cells by their column's name.
+fn check_names(header: &[String], file: &InputFile) -> Result<()> {
+    let mut seen = std::collections::HashMap::new();
+    for (i, name) in header.iter().enumerate() {
+        let column = i + 1;
+        if name.is_empty() {
+            return Err(ConnectorError::EmptyColumnName { path: file.path(), column });
+        }
+        if let Some(first) = seen.insert(name, column) {
+            let (path, name) = (file.path(), name.clone());
+            return Err(ConnectorError::DuplicateColumnName { path, name, first, second: column });
+        }
+    }
+    Ok(())
+}

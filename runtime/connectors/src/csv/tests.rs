@@ -1,0 +1,270 @@
+//! Behaviours of the reader and writer `csv`, as rows.
+
+use serde_json::{Value, json};
+use stepbox_batch::element::Total;
+use stepbox_batch::job::ChunkLimit;
+
+use crate::fingerprint::fingerprint_of_names;
+use crate::folders::Folders;
+use crate::input_file::InputFile;
+use crate::storage::Storage;
+use crate::testing::{
+    Reading, Writing, check_resume, check_writer_resume, in_one_line, read_text, rows, say,
+};
+
+fn check(options: Value, content: impl AsRef<[u8]>, expected: &str) {
+    let content = content.as_ref();
+    let found = read_text("csv", options, content);
+    assert_eq!(found.trim_end(), expected, "{}", String::from_utf8_lossy(content));
+}
+
+#[test]
+fn a_row_is_an_item() {
+    let plain = || json!({});
+    check(plain(), "sku,name\nA1,Shoe\nB2,Hat\n", "sku|name\n2: A1|Shoe\n3: B2|Hat");
+    check(plain(), "sku,name\r\nA1,Shoe\r\nB2,Hat", "sku|name\n2: A1|Shoe\n3: B2|Hat");
+    check(plain(), "\u{feff}sku,name\nA1,\n", "sku|name\n2: A1|");
+    check(plain(), "sku\n\n\r\nA1\n\n", "sku\n4: A1");
+    check(plain(), "a,b\n\"x\n\ny\",1\nz,2\n", "a|b\n2: x\\n\\ny|1\n5: z|2");
+    check(plain(), "a,b\n", "a|b");
+    check(plain(), "\n\na,b", "a|b");
+    check(plain(), " a ,b\n 1 ,2", " a |b\n2:  1 |2");
+    check(plain(), "a\nx\0y\n", "a\n2: x\0y");
+}
+
+#[test]
+fn the_dialect_is_free() {
+    check(json!({"delimiter": ";"}), "a;b\n1,5;\"x;y\"", "a|b\n2: 1,5|x;y");
+    check(json!({"delimiter": "\t", "enclosure": "'"}), "a\tb\n'1\t'\t\"", "a|b\n2: 1\t|\"");
+    check(json!({"header": false}), "1,2\n3,4\n", "column_1|column_2\n1: 1|2\n2: 3|4");
+}
+
+#[test]
+fn a_ragged_row_is_set_aside() {
+    check(
+        json!({}),
+        "a,b\n1,2\n3\n4,\"5\n\",6\n7,8\n",
+        "a|b\n2: 1|2\n3! ragged-row: it has 1 cells, the header has 2 [\"3\"]\n\
+         4! ragged-row: it has 3 cells, the header has 2 [\"4\",\"5\\n\",\"6\"]\n6: 7|8",
+    );
+    check(
+        json!({"header": false}),
+        "1,2\n3\n",
+        "column_1|column_2\n1: 1|2\n2! ragged-row: it has 1 cells, the header has 2 [\"3\"]",
+    );
+}
+
+#[test]
+fn a_file_that_is_no_csv_fails_the_step() {
+    let plain = || json!({});
+    let empty = "file-empty: `in` holds nothing that tells its columns";
+    check(plain(), "", empty);
+    check(plain(), "\u{feff}", empty);
+    check(plain(), "\r\n\n", empty);
+    check(json!({"header": false}), "", empty);
+    check(plain(), "a,,b\n", "header-empty-name: the header of `in` has no name for column 2");
+    check(plain(), "a,b,\n", "header-empty-name: the header of `in` has no name for column 3");
+    check(plain(), "a,b,a\n", "header-duplicate-name: the header of `in` names columns 1 and 3 both `a`");
+    check(plain(), b"a\nb\nx\xe9\n", "file-not-utf8: line 3 of `in` is not UTF-8");
+    check(plain(), b"a\n\"b\n\",\xff\n", "file-not-utf8: line 2 of `in` is not UTF-8");
+    check(plain(), b"na\xefve\n", "file-not-utf8: line 1 of `in` is not UTF-8");
+    check(plain(), b"\xff\xfea\0\n\0", "file-not-utf8: line 1 of `in` is not UTF-8, it looks like UTF-16");
+    check(
+        plain(),
+        "a\nb\n\"c\nd\n",
+        "unclosed-enclosure: the row on line 3 of `in` opens a \" that is never closed",
+    );
+    check(plain(), ",".repeat(16_384), "too-many-columns: `in` has more than 16384 columns");
+    let long = format!("a\nb\n{}\nc\n", "x".repeat((16 << 20) + 1));
+    check(plain(), long, "row-too-long: the row on line 3 of `in` is longer than 16 MiB");
+    let swallowed = format!("a\n\"{}\nc\n", "x\n".repeat(9 << 20));
+    check(plain(), swallowed, "row-too-long: the row on line 2 of `in` is longer than 16 MiB");
+}
+
+#[test]
+fn resumes_from_the_checkpoint() {
+    for end in ["\n", "\r\n", "\r"] {
+        let content = ["a,b", "1,2", "\"x\ny\",\"\"\"\"", "", "3", "4,5", "é,6"].join(end);
+        check_resume("csv", json!({}), content.as_bytes());
+        check_resume("csv", json!({"header": false}), format!("\u{feff}{content}{end}").as_bytes());
+    }
+    check_resume("csv", json!({}), b"a\n");
+}
+
+#[test]
+fn refuses_to_resume_in_another_file() {
+    let check = |before: &str, after: &str, expected: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("in"), before).unwrap();
+        let mut reading = Reading::open("csv", json!({}), folder.path(), None).unwrap();
+        reading.read(1).unwrap();
+        let state = reading.state();
+        std::fs::write(folder.path().join("in"), after).unwrap();
+        let found = match Reading::open("csv", json!({}), folder.path(), Some(&state)) {
+            Ok(mut reading) => reading.read_all().map_or_else(say, |()| reading.items.trim_end().to_owned()),
+            Err(error) => say(error),
+        };
+        assert_eq!(found, expected);
+    };
+    let other = "file-changed: `in` is not the file this run began with: ";
+    check("a,b\n1,2\n3,4\n", "a,b\n1,2\n3,4\n5,6\n", "3: 3|4\n4: 5|6");
+    check("a,b\n1,2\n3,4\n", "a,c\n1,2\n3,4\n", &format!("{other}its header differs"));
+    check("a,b\n1,2\n3,4\n", "a,b\n", &format!("{other}it has 4 bytes, 8 of them were read"));
+    check("a,b\n1,2\n3,4\n", "a,b\n9,9\n3,4\n", &format!("{other}its content before byte 8 differs"));
+}
+
+#[test]
+fn an_unknown_checkpoint_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("in"), "a\n1\n").unwrap();
+    let open = |state: &[u8]| Reading::open("csv", json!({}), folder.path(), Some(state)).map(|_| ());
+    assert!(say(open(b"{}").unwrap_err()).starts_with("state-unreadable: the checkpoint cannot be read: "));
+    assert!(open(b"").is_ok(), "an empty one is none");
+}
+
+/// Offsets are 64 bits wide: the middle of this file is a hole.
+#[test]
+fn resumes_beyond_four_gibibytes() {
+    use std::io::{Seek, SeekFrom, Write};
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = std::fs::File::create(folder.path().join("in")).unwrap();
+    file.write_all(b"a,b\n").unwrap();
+    file.seek(SeekFrom::Start(5 << 30)).unwrap();
+    file.write_all(b"\n1,2\n3,4\n").unwrap();
+    let (from, folders) = (Storage::Local { file_path: "in".to_owned() }, Folders::anywhere(folder.path()));
+    let offset = (5u64 << 30) + 1;
+    let tail = InputFile::open(&from, &folders).unwrap().tail_fingerprint(offset).unwrap();
+    let header = fingerprint_of_names(&["a".to_owned(), "b".to_owned()]);
+    let state = json!({"offset": offset, "line": 50, "items": 48, "header": header, "tail": tail});
+    let mut reading =
+        Reading::open("csv", json!({}), folder.path(), Some(state.to_string().as_bytes())).unwrap();
+    reading.read_all().unwrap();
+    assert_eq!(reading.items, "50: 1|2\n51: 3|4\n");
+    assert_eq!(reading.total(), Total::Exact(50));
+}
+
+#[test]
+fn a_chunk_is_full_at_rows_or_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("in"), "a\n1234\n5678\n9\n").unwrap();
+    let check = |rows, bytes, expected| {
+        let mut reading = Reading::open("csv", json!({}), folder.path(), None).unwrap();
+        let mut items = Vec::new();
+        while !reading.is_done() {
+            let before = reading.items.lines().count();
+            reading.read_limited(ChunkLimit { rows, bytes }).unwrap();
+            items.push(reading.items.lines().count() - before);
+        }
+        assert_eq!(items, expected, "{rows} rows, {bytes} bytes");
+    };
+    check(1000, 1000, vec![3]);
+    check(2, 1000, vec![2, 1]);
+    check(3, 1000, vec![3]);
+    check(1000, 1, vec![1, 1, 1]);
+    check(1000, 5, vec![2, 1]);
+}
+
+#[test]
+fn rows_that_do_not_fit_together_go_to_different_chunks() {
+    let folder = tempfile::tempdir().unwrap();
+    let large = "x".repeat(10 << 20);
+    std::fs::write(folder.path().join("in"), format!("a\n{large}\n{large}\n1\n")).unwrap();
+    let mut reading = Reading::open("csv", json!({}), folder.path(), None).unwrap();
+    let mut chunks = 0;
+    while reading.read_limited(ChunkLimit { rows: 9, bytes: u32::MAX }).unwrap() {
+        chunks += 1;
+    }
+    assert_eq!((chunks, reading.items.lines().count()), (1, 3));
+}
+
+#[test]
+fn the_total_is_an_estimate_until_it_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("in"), "a\n1\n2\n3\n4\n").unwrap();
+    let mut reading = Reading::open("csv", json!({}), folder.path(), None).unwrap();
+    assert_eq!(reading.total(), Total::Unknown);
+    reading.read(2).unwrap();
+    assert_eq!(reading.total(), Total::Estimate(3));
+    reading.read(2).unwrap();
+    assert_eq!(reading.total(), Total::Exact(4));
+}
+
+fn check_written(options: Value, header: &[&str], items: &[&[&str]], expected: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writing = Writing::open("csv", options, "out", folder.path(), header, None).unwrap();
+    assert!(writing.write(&rows(items)).unwrap().is_empty());
+    writing.complete().unwrap();
+    assert_eq!(std::fs::read_to_string(folder.path().join("out")).unwrap(), expected);
+}
+
+#[test]
+fn encloses_only_what_must_be() {
+    let plain = || json!({});
+    check_written(plain(), &["a", "b"], &[&["1", "x y"], &["", "é"]], "a,b\n1,x y\n,é\n");
+    check_written(plain(), &["a,b", "c\"d"], &[], "\"a,b\",\"c\"\"d\"\n");
+    check_written(
+        plain(),
+        &["a", "b"],
+        &[&["1,5", "\""], &["x\ny", "x\ry"]],
+        "a,b\n\"1,5\",\"\"\"\"\n\"x\ny\",\"x\ry\"\n",
+    );
+    check_written(plain(), &["a", "b"], &[&["∅", "x"], &["x", "∅"]], "a,b\n,x\nx,\n");
+    check_written(plain(), &["a"], &[&[""], &["∅"], &["x"]], "a\n\"\"\n\"\"\nx\n");
+    check_written(json!({"delimiter": ";"}), &["a", "b"], &[&["1,5", "x;y"]], "a;b\n1,5;\"x;y\"\n");
+    check_written(json!({"enclosure": "'"}), &["a", "b"], &[&["\"", "it's"]], "a,b\n\",'it''s'\n");
+    check_written(json!({"with_header": false}), &["a", "b"], &[&["1", "2"]], "1,2\n");
+    check_written(json!({"with_header": false}), &["a", "b"], &[], "");
+}
+
+#[test]
+fn an_output_resumed_anywhere_is_that_of_an_undisturbed_run() {
+    let items: &[&[&str]] = &[&["1", "x\ny"], &["", "∅"], &["é", "\""], &["4", "5"]];
+    check_writer_resume("csv", json!({}), &["a", "b"], items);
+    check_writer_resume("csv", json!({"with_header": false}), &["a", "b"], items);
+}
+
+/// Batches of every length and all special characters come back as they went, read by this crate
+/// and by the `csv` crate.
+#[test]
+fn what_is_written_reads_the_same() {
+    let parts = ["", "a", "é", ",", "\"", "\n", "\r", ";", "'", " ", "\r\n", "\"\"", "long text, here"];
+    let mut seed = 1u64;
+    let mut next = |n: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % n
+    };
+    for round in 0..200 {
+        let (columns, count) = (1 + next(4), next(20));
+        let dialect = [json!({}), json!({"delimiter": ";", "enclosure": "'"})][round % 2].clone();
+        let items: Vec<Vec<String>> = (0..count)
+            .map(|_| (0..columns).map(|_| parts[next(13)].to_owned() + parts[next(13)]).collect())
+            .collect();
+        let folder = tempfile::tempdir().unwrap();
+        let header: Vec<String> = (0..columns).map(|i| format!("c{i}")).collect();
+        let names: Vec<&str> = header.iter().map(String::as_str).collect();
+        let mut writing = Writing::open("csv", dialect.clone(), "in", folder.path(), &names, None).unwrap();
+        for batch in items.chunks(7) {
+            let cells: Vec<Vec<&str>> =
+                batch.iter().map(|row| row.iter().map(String::as_str).collect()).collect();
+            writing.write(&rows(&cells.iter().map(Vec::as_slice).collect::<Vec<_>>())).unwrap();
+        }
+        writing.complete().unwrap();
+
+        let mut reading = Reading::open("csv", dialect.clone(), folder.path(), None).unwrap();
+        reading.read_all().unwrap();
+        let mut builder = csv::ReaderBuilder::new();
+        if dialect["delimiter"] == ";" {
+            builder.delimiter(b';').quote(b'\'');
+        }
+        let mut oracle = builder.from_path(folder.path().join("in")).unwrap();
+        let records: Vec<csv::StringRecord> = oracle.records().map(Result::unwrap).collect();
+        assert_eq!(records.len(), items.len());
+        let mut expected = String::new();
+        for (record, item) in records.iter().zip(&items) {
+            assert_eq!(record.iter().collect::<Vec<_>>(), *item);
+            let line = reading.items[expected.len()..].split(':').next().unwrap();
+            expected += &format!("{line}: {}\n", in_one_line(&item.join("|")));
+        }
+        assert_eq!(reading.items, expected);
+    }
+}

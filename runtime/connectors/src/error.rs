@@ -1,0 +1,422 @@
+//! How readers, writers and storages fail.
+
+use std::io;
+
+use stepbox_batch::error::ElementError;
+
+/// Every code of this crate: of its errors, and of the rows that its elements set aside.
+///
+/// Each has a heading in `docs/errors.md`.
+pub const CODES: &[&str] = &[
+    "bad-json",
+    "bad-option",
+    "bad-path",
+    "context-full",
+    "disk-full",
+    "file-changed",
+    "file-empty",
+    "file-failed",
+    "file-is-directory",
+    "file-not-found",
+    "file-not-regular",
+    "file-not-utf8",
+    "file-refused",
+    "file-too-large",
+    "folder-read-only",
+    "header-duplicate-name",
+    "header-empty-name",
+    "line-too-long",
+    "missing-option",
+    "not-an-object",
+    "not-json",
+    "not-open",
+    "output-busy",
+    "output-changed",
+    "permission-denied",
+    "ragged-row",
+    "row-too-long",
+    "state-unreadable",
+    "storage-unknown",
+    "too-many-columns",
+    "unclosed-enclosure",
+    "unknown-column",
+    "unknown-option",
+];
+
+/// Why a reader or writer cannot begin or go on.
+///
+/// Paths stand as they were given, never as they were resolved: a tenant may read these texts.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectorError {
+    /// An option that the element does not have.
+    #[error("there is no option `{option}`")]
+    UnknownOption {
+        /// As given.
+        option: String,
+        /// The options there are.
+        known: &'static [&'static str],
+    },
+    /// An option that cannot be left out.
+    #[error("the option `{option}` is missing")]
+    MissingOption {
+        /// Its name.
+        option: &'static str,
+    },
+    /// An option with a value it cannot have.
+    #[error("the option `{option}` {problem}")]
+    BadOption {
+        /// Its name.
+        option: &'static str,
+        /// What is wrong: `is neither true nor false`.
+        problem: String,
+    },
+    /// A storage of a type that does not exist.
+    #[error("the option `{option}` names the storage type `{given}`; available: {}", available.join(", "))]
+    UnknownStorage {
+        /// The option that holds the storage.
+        option: &'static str,
+        /// The type as given.
+        given: String,
+        /// The types there are.
+        available: &'static [&'static str],
+    },
+    /// A path that could not name a file anywhere.
+    #[error("the path `{}` {problem}", path.escape_debug())]
+    BadPath {
+        /// As given.
+        path: String,
+        /// What is wrong: `is empty`.
+        problem: &'static str,
+    },
+    /// The operating system, or the folders granted, did not allow it.
+    #[error("cannot {action} `{path}`: {}", problem.text(source))]
+    File {
+        /// `open`, `read`, `write` …
+        action: &'static str,
+        /// As given.
+        path: String,
+        /// What kind of problem it is.
+        problem: FileProblem,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A file without the first row or item that would tell the columns.
+    #[error("`{path}` holds nothing that tells its columns")]
+    EmptyFile {
+        /// As given.
+        path: String,
+    },
+    /// A column without a name.
+    #[error("the header of `{path}` has no name for column {column}")]
+    EmptyColumnName {
+        /// As given.
+        path: String,
+        /// From 1.
+        column: usize,
+    },
+    /// Two columns of one name.
+    #[error("the header of `{path}` names columns {first} and {second} both `{name}`")]
+    DuplicateColumnName {
+        /// As given.
+        path: String,
+        /// The name.
+        name: String,
+        /// From 1.
+        first: usize,
+        /// From 1.
+        second: usize,
+    },
+    /// More columns than rows can have.
+    #[error("`{path}` has more than {max} columns")]
+    TooManyColumns {
+        /// As given.
+        path: String,
+        /// How many are allowed.
+        max: usize,
+    },
+    /// Bytes that are not UTF-8.
+    #[error("line {line} of `{path}` is not UTF-8{}", if *is_utf16 { ", it looks like UTF-16" } else { "" })]
+    NotUtf8 {
+        /// As given.
+        path: String,
+        /// The line on which the row begins, from 1.
+        line: u64,
+        /// Whether its first bytes are those of UTF-16.
+        is_utf16: bool,
+    },
+    /// A cell that is enclosed at its beginning and nowhere else.
+    #[error("the row on line {line} of `{path}` opens a {enclosure} that is never closed")]
+    UnclosedEnclosure {
+        /// As given.
+        path: String,
+        /// The line on which the row begins, from 1.
+        line: u64,
+        /// The character.
+        enclosure: char,
+    },
+    /// A row larger than a chunk may be.
+    #[error("the row on line {line} of `{path}` is longer than {max_mib} MiB")]
+    RowTooLong {
+        /// As given.
+        path: String,
+        /// The line on which the row begins, from 1.
+        line: u64,
+        /// The limit.
+        max_mib: usize,
+    },
+    /// The input is not the file that an earlier attempt read.
+    #[error("`{path}` is not the file this run began with: {difference}")]
+    InputChanged {
+        /// As given.
+        path: String,
+        /// What gave it away.
+        difference: String,
+    },
+    /// The output is not as the last checkpoint left it.
+    #[error("the unfinished output of `{path}` is not as this run left it: {difference}")]
+    OutputChanged {
+        /// As given.
+        path: String,
+        /// What gave it away.
+        difference: String,
+    },
+    /// An option names a column that the rows do not have.
+    #[error("the option `{option}` names the column `{column}`, which the rows do not have")]
+    UnknownColumn {
+        /// The option.
+        option: &'static str,
+        /// The column as given.
+        column: String,
+        /// The columns there are.
+        header: Vec<String>,
+    },
+    /// A checkpoint that this version cannot read.
+    #[error("the checkpoint cannot be read: {source}")]
+    BadState {
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// The execution context has no room for the path of the output.
+    #[error("the path of `{path}` cannot be kept for later steps: {reason}")]
+    ContextFull {
+        /// As given.
+        path: String,
+        /// What the context said.
+        reason: String,
+    },
+    /// A call out of order: a defect of whoever calls.
+    #[error("it was used before it was opened")]
+    NotOpen,
+}
+
+/// The result of everything in this crate.
+pub(crate) type Result<T> = std::result::Result<T, ConnectorError>;
+
+/// What kind of problem there was with a file, so that each gets its own help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileProblem {
+    /// Nothing of that name.
+    NotFound,
+    /// A folder where a file belongs.
+    IsDirectory,
+    /// A device, a pipe, a socket; for an output also a link.
+    NotRegular,
+    /// Outside of the folders granted.
+    Refused,
+    /// The user of this process may not.
+    PermissionDenied,
+    /// Nobody may write there.
+    ReadOnly,
+    /// No room left, on the disk or in the user's quota.
+    DiskFull,
+    /// Larger than the file system or the process may write.
+    TooLarge,
+    /// Somebody else writes it right now.
+    Busy,
+    /// Whatever else the operating system says.
+    Other,
+}
+
+impl FileProblem {
+    /// Sorts what the operating system, or the capability in front of it, said.
+    pub(crate) fn of(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::NotFound,
+            io::ErrorKind::IsADirectory => Self::IsDirectory,
+            // A way out of a folder is refused before the operating system sees it.
+            io::ErrorKind::PermissionDenied if error.raw_os_error().is_none() => Self::Refused,
+            io::ErrorKind::PermissionDenied => Self::PermissionDenied,
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull,
+            io::ErrorKind::FileTooLarge => Self::TooLarge,
+            _ => Self::Other,
+        }
+    }
+
+    fn code(self) -> &'static str {
+        match self {
+            Self::NotFound => "file-not-found",
+            Self::IsDirectory => "file-is-directory",
+            Self::NotRegular => "file-not-regular",
+            Self::Refused => "file-refused",
+            Self::PermissionDenied => "permission-denied",
+            Self::ReadOnly => "folder-read-only",
+            Self::DiskFull => "disk-full",
+            Self::TooLarge => "file-too-large",
+            Self::Busy => "output-busy",
+            Self::Other => "file-failed",
+        }
+    }
+
+    fn text(self, source: &io::Error) -> String {
+        match self {
+            Self::NotFound => "there is no such file or folder".to_owned(),
+            Self::IsDirectory => "it is a folder".to_owned(),
+            Self::NotRegular => "it is not a regular file".to_owned(),
+            Self::Refused => "it is outside of the folders granted".to_owned(),
+            Self::PermissionDenied => "permission denied".to_owned(),
+            Self::ReadOnly => "the file system is read-only".to_owned(),
+            Self::DiskFull => "there is no room left".to_owned(),
+            Self::TooLarge => "it would be larger than a file may be".to_owned(),
+            Self::Busy => "another process is still writing it".to_owned(),
+            Self::Other => source.to_string(),
+        }
+    }
+
+    fn help(self) -> &'static str {
+        match self {
+            Self::NotFound => "check the path; a relative one starts at the base folder of this runtime",
+            Self::IsDirectory => "name a file in that folder",
+            Self::NotRegular => "name a regular file: devices and pipes are not read, links not replaced",
+            Self::Refused => "use a path in a folder of this tenant, or ask the operator to grant this one",
+            Self::PermissionDenied => "let the user who runs Stepbox read the file, or write to its folder",
+            Self::ReadOnly => "choose a folder on a file system that can be written",
+            Self::DiskFull => "make room, then restart the execution: it goes on from its last checkpoint",
+            Self::TooLarge => "split the export, or raise the largest size of a file for this process",
+            Self::Busy => "wait until the other attempt has ended, then restart the execution",
+            Self::Other => "see what the operating system says, then restart the execution",
+        }
+    }
+}
+
+impl ConnectorError {
+    /// A failed file operation, sorted by what went wrong.
+    pub(crate) fn file(action: &'static str, path: &str, source: io::Error) -> Self {
+        if source.kind() == io::ErrorKind::InvalidFilename {
+            return Self::BadPath { path: path.to_owned(), problem: "is longer than a path may be" };
+        }
+        Self::File { action, path: path.to_owned(), problem: FileProblem::of(&source), source }
+    }
+
+    /// A file operation that was never tried.
+    pub(crate) fn not_tried(action: &'static str, path: &str, problem: FileProblem) -> Self {
+        Self::File { action, path: path.to_owned(), problem, source: io::ErrorKind::Other.into() }
+    }
+
+    /// The stable code, a heading in `docs/errors.md`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownOption { .. } => "unknown-option",
+            Self::MissingOption { .. } => "missing-option",
+            Self::BadOption { .. } => "bad-option",
+            Self::UnknownStorage { .. } => "storage-unknown",
+            Self::BadPath { .. } => "bad-path",
+            Self::File { problem, .. } => problem.code(),
+            Self::EmptyFile { .. } => "file-empty",
+            Self::EmptyColumnName { .. } => "header-empty-name",
+            Self::DuplicateColumnName { .. } => "header-duplicate-name",
+            Self::TooManyColumns { .. } => "too-many-columns",
+            Self::NotUtf8 { .. } => "file-not-utf8",
+            Self::UnclosedEnclosure { .. } => "unclosed-enclosure",
+            Self::RowTooLong { .. } => "row-too-long",
+            Self::InputChanged { .. } => "file-changed",
+            Self::OutputChanged { .. } => "output-changed",
+            Self::UnknownColumn { .. } => "unknown-column",
+            Self::BadState { .. } => "state-unreadable",
+            Self::ContextFull { .. } => "context-full",
+            Self::NotOpen => "not-open",
+        }
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> String {
+        match self {
+            Self::UnknownOption { option, known } => {
+                format!("{}the options are {}", did_you_mean(option, known), quoted(known))
+            }
+            Self::MissingOption { option } => format!("add `{option}` to the element in the connector file"),
+            Self::BadOption { .. } => "correct the option, or the parameter that it takes".to_owned(),
+            Self::UnknownStorage { .. } => {
+                r#"a storage is written `{"type": "local", "file_path": "…"}`"#.to_owned()
+            }
+            Self::BadPath { .. } => "name a file, such as `out/products.csv`".to_owned(),
+            Self::File { problem, .. } => problem.help().to_owned(),
+            Self::EmptyFile { .. } => {
+                "check that the file is the right one and was written to its end; for JSON Lines, list the \
+                 `columns` to allow an empty file"
+                    .to_owned()
+            }
+            Self::EmptyColumnName { .. } => {
+                "name every column; does the header end in a delimiter too many?".to_owned()
+            }
+            Self::DuplicateColumnName { .. } => "give each column a name of its own".to_owned(),
+            Self::TooManyColumns { .. } => {
+                "check the delimiter; for JSON Lines, list the `columns` to be read".to_owned()
+            }
+            Self::NotUtf8 { is_utf16: true, .. } => {
+                "save the file as UTF-8, or convert it: `iconv -f UTF-16 -t UTF-8 old.csv > new.csv`"
+                    .to_owned()
+            }
+            Self::NotUtf8 { .. } => {
+                "save the file as UTF-8, or convert it: `iconv -f WINDOWS-1252 -t UTF-8 old.csv > new.csv`"
+                    .to_owned()
+            }
+            Self::UnclosedEnclosure { .. } => {
+                "close it, or set `enclosure` to the character that this file uses".to_owned()
+            }
+            Self::RowTooLong { .. } => {
+                "look for an enclosure that is opened and not closed; check `enclosure`".to_owned()
+            }
+            Self::InputChanged { .. } => {
+                "put the first file back, or start a new execution instead of restarting this one".to_owned()
+            }
+            Self::OutputChanged { .. } => "start a new execution instead of restarting this one".to_owned(),
+            Self::UnknownColumn { column, header, .. } => {
+                format!("{}the columns are {}", did_you_mean(column, header), quoted(header))
+            }
+            Self::BadState { .. } => {
+                "start a new execution, or restart with the version of Stepbox that began this one".to_owned()
+            }
+            Self::ContextFull { .. } => "keep fewer or smaller values in the execution context".to_owned(),
+            Self::NotOpen => "report this as a defect of Stepbox".to_owned(),
+        }
+    }
+
+    /// Whether the same call may succeed later without anybody doing something.
+    fn is_retryable(&self) -> bool {
+        matches!(self, Self::File { problem: FileProblem::Busy, .. })
+    }
+}
+
+impl From<ConnectorError> for ElementError {
+    fn from(error: ConnectorError) -> Self {
+        let failed = Self::failed(error.code(), error.to_string()).with_help(error.help());
+        if error.is_retryable() { failed.retryable() } else { failed }
+    }
+}
+
+/// `` did you mean `delimiter`? `` or nothing, if no known name is near.
+fn did_you_mean(given: &str, known: &[impl AsRef<str>]) -> String {
+    let near = known.iter().map(|name| (strsim::jaro_winkler(given, name.as_ref()), name.as_ref()));
+    match near.max_by(|a, b| a.0.total_cmp(&b.0)) {
+        Some((nearness, name)) if nearness > 0.8 => format!("did you mean `{name}`? "),
+        _ => String::new(),
+    }
+}
+
+/// Names in backticks; the first twenty of them.
+fn quoted(names: &[impl AsRef<str>]) -> String {
+    let shown: Vec<_> = names.iter().take(20).map(|name| format!("`{}`", name.as_ref())).collect();
+    let rest = if names.len() > 20 { " …" } else { "" };
+    shown.join(", ") + rest
+}

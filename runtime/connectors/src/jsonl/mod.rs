@@ -1,0 +1,15 @@
+//! JSON Lines files: the reader and writer `jsonl`.
+
+mod line;
+mod reader;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub(crate) use reader::JsonlReader;
+pub(crate) use writer::JsonlWriter;
+
+/// Options of the reader, in the order of its documentation.
+pub(crate) const READER_OPTIONS: &[&str] = &["from", "columns"];
+/// Options of the writer.
+pub(crate) const WRITER_OPTIONS: &[&str] = &["to", "json"];

@@ -1,0 +1,304 @@
+//! The reader `jsonl`: one line of the file is one item.
+
+use async_trait::async_trait;
+use memchr::memchr;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use stepbox_batch::element::{Chunk, ItemReader, More, Opening, Total, Unreadable};
+use stepbox_batch::error::ElementError;
+use stepbox_batch::job::ChunkLimit;
+use stepbox_batch::rows::ROWS_BYTES_MAX;
+use stepbox_batch::step_context::{ITEM_BYTES_MAX, StepContext, cut};
+
+use super::line::{BadLine, Cells, Columns, add_keys};
+use crate::error::{ConnectorError, Result};
+use crate::folders::Folders;
+use crate::input_file::InputFile;
+use crate::options::Options;
+use crate::storage::Storage;
+use crate::{COLUMNS_MAX, ITEM_MIB_MAX};
+
+/// Reads the objects of a JSON Lines file.
+///
+/// Without the option `columns` a first pass over the file finds all keys and counts the items. With
+/// it, keys that it does not name are left out. Empty lines are no items; a line that is not an object
+/// is set aside.
+#[derive(Debug)]
+pub(crate) struct JsonlReader {
+    from: Storage,
+    folders: Folders,
+    columns: Option<Vec<String>>,
+    input: Option<Input>,
+}
+
+/// What the reader needs to go on after the last line it delivered.
+#[derive(Debug, Serialize, Deserialize)]
+struct State {
+    offset: u64,
+    /// The line at that offset, from 1.
+    line: u64,
+    items: u64,
+    /// Fingerprint of the bytes before the offset.
+    tail: u64,
+    /// What the first pass found, so that there is only one.
+    found: Option<Found>,
+}
+
+/// The result of the first pass.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Found {
+    columns: Vec<String>,
+    items: u64,
+}
+
+/// The file while it is read.
+struct Input {
+    file: InputFile,
+    /// The line at the beginning of the unread bytes, from 1.
+    line: u64,
+    items: u64,
+    columns: Columns,
+    found: Option<Found>,
+    cells: Cells,
+}
+
+/// A line that is not empty, at the beginning of the unread bytes.
+enum Line {
+    /// So many bytes, with its line feed.
+    Whole(usize),
+    /// Longer than an item may be.
+    TooLong,
+}
+
+impl JsonlReader {
+    pub(crate) fn new(options: &Value, folders: &Folders) -> Result<Self> {
+        let options = Options::new(options, super::READER_OPTIONS)?;
+        Ok(Self {
+            from: options.storage("from")?,
+            folders: folders.clone(),
+            columns: options.names("columns")?,
+            input: None,
+        })
+    }
+
+    fn input(&mut self) -> Result<&mut Input> {
+        self.input.as_mut().ok_or(ConnectorError::NotOpen)
+    }
+}
+
+#[async_trait]
+impl ItemReader for JsonlReader {
+    async fn open(&mut self, opening: Opening<'_>) -> std::result::Result<Vec<String>, ElementError> {
+        let mut input = Input::begin(InputFile::open(&self.from, &self.folders)?);
+        let state = opening.state.filter(|state| !state.is_empty());
+        let resumed = state.map(|state| input.resume(state)).transpose()?;
+        match &self.columns {
+            Some(names) => input.columns = Columns::new(names.clone()),
+            None if resumed.is_some() => {}
+            None => {
+                if !input.first_pass(opening.context)? {
+                    return Err(ElementError::Stopped);
+                }
+            }
+        }
+        Ok(self.input.insert(input).columns.names().to_vec())
+    }
+
+    async fn read(
+        &mut self,
+        limit: ChunkLimit,
+        chunk: &mut Chunk,
+    ) -> std::result::Result<More, ElementError> {
+        Ok(self.input()?.read(limit, chunk)?)
+    }
+
+    fn total(&self) -> Total {
+        match &self.input {
+            None => Total::Unknown,
+            Some(input) if input.is_at_end() => Total::Exact(input.items),
+            Some(Input { found: Some(found), .. }) => Total::Exact(found.items),
+            Some(input) => input.file.estimate(input.items),
+        }
+    }
+
+    async fn state(&mut self) -> std::result::Result<Vec<u8>, ElementError> {
+        Ok(self.input()?.state()?)
+    }
+}
+
+impl Input {
+    fn begin(file: InputFile) -> Self {
+        let (columns, cells) = (Columns::default(), Cells::default());
+        Self { file, line: 1, items: 0, columns, found: None, cells }
+    }
+
+    /// Finds all columns and counts the items, then goes back. False if it was stopped on the way.
+    fn first_pass(&mut self, context: &StepContext) -> Result<bool> {
+        let (mut columns, mut items) = (Columns::default(), 0);
+        while let Some(line) = self.next_line()? {
+            match line {
+                // A bad line is set aside when it is delivered.
+                Line::Whole(bytes) => {
+                    let _ = add_keys(self.text(bytes)?, &mut columns);
+                    self.consume(bytes);
+                }
+                Line::TooLong => self.skip_line()?,
+            }
+            items += 1;
+            if columns.names().len() > COLUMNS_MAX {
+                return Err(ConnectorError::TooManyColumns { path: self.file.path(), max: COLUMNS_MAX });
+            }
+            if items % 1024 == 0 && context.is_stopping() {
+                return Ok(false);
+            }
+        }
+        if columns.names().is_empty() {
+            return Err(ConnectorError::EmptyFile { path: self.file.path() });
+        }
+        self.found = Some(Found { columns: columns.names().to_vec(), items });
+        self.columns = columns;
+        self.file.rewind()?;
+        self.line = 1;
+        Ok(true)
+    }
+
+    fn resume(&mut self, state: &[u8]) -> Result<()> {
+        let state: State =
+            serde_json::from_slice(state).map_err(|source| ConnectorError::BadState { source })?;
+        self.file.resume(state.offset, state.tail)?;
+        (self.line, self.items) = (state.line, state.items);
+        self.columns = Columns::new(state.found.iter().flat_map(|found| found.columns.clone()).collect());
+        self.found = state.found;
+        Ok(())
+    }
+
+    fn state(&mut self) -> Result<Vec<u8>> {
+        let (offset, line, items) = (self.file.offset(), self.line, self.items);
+        let (tail, found) = (self.file.tail_fingerprint(offset)?, self.found.clone());
+        let state = serde_json::to_vec(&State { offset, line, items, tail, found });
+        state.map_err(|source| ConnectorError::BadState { source })
+    }
+
+    fn read(&mut self, limit: ChunkLimit, chunk: &mut Chunk) -> Result<More> {
+        while chunk.items() < limit.rows as usize && chunk.rows.data().len() < limit.bytes as usize {
+            let Some(line) = self.next_line()? else { return Ok(More::No) };
+            match line {
+                Line::Whole(bytes) => {
+                    if !self.deliver(bytes, chunk)? {
+                        break;
+                    }
+                    self.consume(bytes);
+                }
+                Line::TooLong => {
+                    let reason = format!("it is longer than {ITEM_MIB_MAX} MiB");
+                    let bad = BadLine { code: "line-too-long", reason };
+                    chunk.unreadable.push(self.unreadable(bad, self.file.unread()));
+                    self.skip_line()?;
+                }
+            }
+            self.items += 1;
+        }
+        // A last chunk that says so saves reading an empty one, and makes the total exact.
+        Ok(if self.next_line()?.is_none() { More::No } else { More::Yes })
+    }
+
+    /// Adds a line to the chunk. False if the chunk has no room for it.
+    fn deliver(&mut self, bytes: usize, chunk: &mut Chunk) -> Result<bool> {
+        let mut cells = std::mem::take(&mut self.cells);
+        let parsed = cells.parse(self.text(bytes)?, &self.columns);
+        let has_room = chunk.rows.data().len() + cells.bytes() <= ROWS_BYTES_MAX;
+        match parsed {
+            Err(bad) => chunk.unreadable.push(self.unreadable(bad, &self.file.unread()[..bytes])),
+            Ok(()) => {
+                if let (Some(key), Some(_)) = (cells.unknown_key(), &self.found) {
+                    let difference = format!("the key `{key}` on line {} is new", self.line);
+                    return Err(ConnectorError::InputChanged { path: self.file.path(), difference });
+                }
+                if has_room {
+                    cells.push_to(&mut chunk.rows);
+                    chunk.lines.push(self.line);
+                }
+            }
+        }
+        self.cells = cells;
+        Ok(has_room)
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.file.is_at_end() && self.file.unread().is_empty()
+    }
+
+    /// Finds the next line that is not empty, which is not consumed yet.
+    fn next_line(&mut self) -> Result<Option<Line>> {
+        loop {
+            let unread = self.file.unread();
+            let bytes = match memchr(b'\n', unread) {
+                Some(at) => at + 1,
+                None if unread.len() > ROWS_BYTES_MAX => return Ok(Some(Line::TooLong)),
+                None if !self.file.is_at_end() => {
+                    self.file.fill()?;
+                    continue;
+                }
+                None if unread.is_empty() => return Ok(None),
+                None => unread.len(),
+            };
+            if bytes > ROWS_BYTES_MAX {
+                return Ok(Some(Line::TooLong));
+            }
+            if !unread[..bytes].trim_ascii().is_empty() {
+                return Ok(Some(Line::Whole(bytes)));
+            }
+            self.consume(bytes);
+        }
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        self.file.consume(bytes);
+        self.line += 1;
+    }
+
+    /// Passes over a line that does not fit in memory.
+    fn skip_line(&mut self) -> Result<()> {
+        loop {
+            match memchr(b'\n', self.file.unread()) {
+                Some(at) => {
+                    self.consume(at + 1);
+                    return Ok(());
+                }
+                None if self.file.is_at_end() => {
+                    self.consume(self.file.unread().len());
+                    return Ok(());
+                }
+                None => {
+                    self.file.consume(self.file.unread().len());
+                    self.file.fill()?;
+                }
+            }
+        }
+    }
+
+    /// The line without its end. A file in another encoding fails the step: a million warnings would
+    /// help nobody.
+    fn text(&self, bytes: usize) -> Result<&str> {
+        let not_utf8 =
+            |_| ConnectorError::NotUtf8 { path: self.file.path(), line: self.line, is_utf16: false };
+        let text = std::str::from_utf8(&self.file.unread()[..bytes]).map_err(not_utf8)?;
+        Ok(text.trim_ascii_end())
+    }
+
+    fn unreadable(&self, bad: BadLine, line: &[u8]) -> Unreadable {
+        let beginning = String::from_utf8_lossy(&line[..line.len().min(ITEM_BYTES_MAX)]);
+        Unreadable {
+            code: bad.code.to_owned(),
+            reason: bad.reason,
+            place: format!("line {}", self.line),
+            item: cut(beginning.trim_end(), ITEM_BYTES_MAX).to_owned(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Input {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Input").field("line", &self.line).field("items", &self.items).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,139 @@
+//! The writer `jsonl`: one item is one line of the file.
+
+use async_trait::async_trait;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+use stepbox_batch::element::{ItemWriter, Opening, SkippedRow};
+use stepbox_batch::error::ElementError;
+use stepbox_batch::rows::Rows;
+use stepbox_batch::step_context::StepContext;
+
+use crate::error::{ConnectorError, Result};
+use crate::folders::Folders;
+use crate::options::Options;
+use crate::output_file::OutputFile;
+use crate::storage::Storage;
+
+/// Writes items to a JSON Lines file, with their columns as keys, in order.
+///
+/// A cell is text, so it becomes a JSON text; which columns hold JSON themselves, such as numbers or
+/// lists, only the job can know, and says in the option `json`. Their cells are written as they are,
+/// an empty one as null. An item with a cell there that is not JSON is set aside as `not-json`.
+#[derive(Debug)]
+pub(crate) struct JsonlWriter {
+    to: Storage,
+    folders: Folders,
+    json: Vec<String>,
+    output: Option<Output>,
+}
+
+#[derive(Debug)]
+struct Output {
+    file: OutputFile,
+    context: StepContext,
+    columns: Vec<Column>,
+}
+
+/// A column, ready to be written.
+#[derive(Debug)]
+struct Column {
+    name: String,
+    /// What stands before its value: `{"name":` or `,"name":`.
+    prefix: String,
+    is_json: bool,
+}
+
+impl JsonlWriter {
+    pub(crate) fn new(options: &Value, folders: &Folders) -> Result<Self> {
+        let options = Options::new(options, super::WRITER_OPTIONS)?;
+        Ok(Self {
+            to: options.storage("to")?,
+            folders: folders.clone(),
+            json: options.names("json")?.unwrap_or_default(),
+            output: None,
+        })
+    }
+
+    fn columns(&self, header: &[String]) -> Result<Vec<Column>> {
+        if let Some(column) = self.json.iter().find(|name| !header.contains(name)) {
+            let (column, header) = (column.clone(), header.to_vec());
+            return Err(ConnectorError::UnknownColumn { option: "json", column, header });
+        }
+        let column = |(i, name): (usize, &String)| Column {
+            name: name.clone(),
+            prefix: format!("{}{}:", if i == 0 { '{' } else { ',' }, Value::from(name.as_str())),
+            is_json: self.json.contains(name),
+        };
+        Ok(header.iter().enumerate().map(column).collect())
+    }
+
+    fn output(&mut self) -> Result<&mut Output> {
+        self.output.as_mut().ok_or(ConnectorError::NotOpen)
+    }
+}
+
+#[async_trait]
+impl ItemWriter for JsonlWriter {
+    async fn open(&mut self, opening: Opening<'_>) -> std::result::Result<(), ElementError> {
+        // An output of this very writer would keep its lock.
+        self.output = None;
+        let columns = self.columns(opening.header)?;
+        let (file, _) = OutputFile::open(&self.to, &self.folders, &opening)?;
+        self.output = Some(Output { file, context: opening.context.clone(), columns });
+        Ok(())
+    }
+
+    async fn write(&mut self, rows: &Rows) -> std::result::Result<Vec<SkippedRow>, ElementError> {
+        let Output { file, columns, .. } = self.output()?;
+        let mut skipped = Vec::new();
+        for row in 0..rows.len() {
+            let begin = file.buffer().len();
+            if let Err(reason) = append_row(columns, rows, row, file.buffer()) {
+                file.buffer().truncate(begin);
+                skipped.push(SkippedRow { row: row as u32, code: "not-json".to_owned(), reason });
+            }
+        }
+        file.flush_if_full()?;
+        Ok(skipped)
+    }
+
+    async fn checkpoint(&mut self) -> std::result::Result<Vec<u8>, ElementError> {
+        Ok(self.output()?.file.checkpoint()?)
+    }
+
+    async fn complete(&mut self) -> std::result::Result<(), ElementError> {
+        let Output { file, context, .. } = self.output()?;
+        Ok(file.complete(context)?)
+    }
+}
+
+/// Appends one object and its line feed; the reason why not, if a cell is not the JSON it should be.
+fn append_row(
+    columns: &[Column],
+    rows: &Rows,
+    row: usize,
+    output: &mut Vec<u8>,
+) -> std::result::Result<(), String> {
+    for (column, cell) in columns.iter().zip(rows.row(row)) {
+        output.extend_from_slice(column.prefix.as_bytes());
+        match cell {
+            None => output.extend_from_slice(b"null"),
+            Some(json) if column.is_json => append_json(json, output)
+                .map_err(|error| format!("its column `{}` is not JSON: {error}", column.name))?,
+            Some(text) => serde_json::to_writer(&mut *output, text).map_err(|error| error.to_string())?,
+        }
+    }
+    output.extend_from_slice(b"}\n");
+    Ok(())
+}
+
+fn append_json(json: &str, output: &mut Vec<u8>) -> serde_json::Result<()> {
+    if json.is_empty() {
+        output.extend_from_slice(b"null");
+        return Ok(());
+    }
+    serde_json::from_str::<IgnoredAny>(json)?;
+    // Inside of texts JSON has no line breaks, so these stand between tokens and mean nothing.
+    output.extend(json.bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
+    Ok(())
+}

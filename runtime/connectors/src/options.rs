@@ -1,0 +1,77 @@
+//! The options of an element, read strictly: nothing unknown, nothing of the wrong type.
+//!
+//! An option that is null counts as not given, so that a template may leave one out.
+
+use serde_json::{Map, Value};
+
+use crate::error::{ConnectorError, Result};
+use crate::storage::Storage;
+
+pub(crate) struct Options<'a>(Option<&'a Map<String, Value>>);
+
+impl<'a> Options<'a> {
+    /// Takes an object, all of whose keys are among `known`.
+    pub(crate) fn new(values: &'a Value, known: &'static [&'static str]) -> Result<Self> {
+        let values = match values {
+            Value::Null => return Ok(Self(None)),
+            Value::Object(values) => values,
+            other => return Err(ConnectorError::UnknownOption { option: other.to_string(), known }),
+        };
+        match values.keys().find(|key| !known.contains(&key.as_str())) {
+            None => Ok(Self(Some(values))),
+            Some(option) => Err(ConnectorError::UnknownOption { option: option.clone(), known }),
+        }
+    }
+
+    fn get(&self, option: &str) -> Option<&'a Value> {
+        self.0?.get(option).filter(|value| !value.is_null())
+    }
+
+    /// A storage, which cannot be left out.
+    pub(crate) fn storage(&self, option: &'static str) -> Result<Storage> {
+        let value = self.get(option).ok_or(ConnectorError::MissingOption { option })?;
+        Storage::from_value(option, value)
+    }
+
+    /// True or false.
+    pub(crate) fn flag(&self, option: &'static str, default: bool) -> Result<bool> {
+        match self.get(option) {
+            None => Ok(default),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(other) => Err(bad(option, format!("is {other}, which is neither true nor false"))),
+        }
+    }
+
+    /// One printable ASCII character, or a tab.
+    pub(crate) fn character(&self, option: &'static str, default: u8) -> Result<u8> {
+        let value = match self.get(option) {
+            None => return Ok(default),
+            Some(value) => value,
+        };
+        match value.as_str().map(str::as_bytes) {
+            Some(&[byte @ (b' '..=b'~' | b'\t')]) => Ok(byte),
+            _ => Err(bad(option, format!("is {value}, which is not one printable ASCII character or tab"))),
+        }
+    }
+
+    /// A list of different texts, at least one.
+    pub(crate) fn names(&self, option: &'static str) -> Result<Option<Vec<String>>> {
+        let Some(value) = self.get(option) else { return Ok(None) };
+        let texts = value.as_array().map(|list| list.iter().map(|name| name.as_str().map(str::to_owned)));
+        let names: Vec<String> = match texts.and_then(Iterator::collect) {
+            Some(names) => names,
+            None => return Err(bad(option, "is not a list of names".to_owned())),
+        };
+        if names.is_empty() {
+            return Err(bad(option, "is an empty list".to_owned()));
+        }
+        match names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
+            None => Ok(Some(names)),
+            Some((_, name)) => Err(bad(option, format!("names `{name}` twice"))),
+        }
+    }
+}
+
+pub(crate) fn bad(option: &'static str, problem: String) -> ConnectorError {
+    ConnectorError::BadOption { option, problem }
+}

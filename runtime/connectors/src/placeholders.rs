@@ -1,0 +1,51 @@
+//! `%job_label%` and `%datetime%` in the path of an output.
+
+use stepbox_batch::clock::Timestamp;
+use stepbox_batch::step_context::RunInfo;
+
+/// Fills the placeholders of a path. Any other text between `%` is left as it is.
+///
+/// `%job_label%` is the label of the job instance, with `_` for every character outside of
+/// `A–Z a–z 0–9 .`; `%datetime%` is when the run began, in UTC: `2024-03-05_14-07-09`.
+pub(crate) fn fill(path: &str, run: &RunInfo) -> String {
+    path.replace("%datetime%", &datetime(run.started_at)).replace("%job_label%", &label(&run.job_label))
+}
+
+fn label(text: &str) -> String {
+    let keep = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '_' };
+    text.chars().map(keep).collect()
+}
+
+fn datetime(moment: Timestamp) -> String {
+    match jiff::Timestamp::from_millisecond(moment.0) {
+        Ok(moment) => moment.strftime("%Y-%m-%d_%H-%M-%S").to_string(),
+        // Past the year 9999 no calendar helps, but the name still has to be one.
+        Err(_) => moment.0.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stepbox_batch::name::JobExecutionId;
+
+    fn check(path: &str, label: &str, expected: &str) {
+        let started_at = Timestamp(1_709_647_629_999);
+        let run = RunInfo { id: JobExecutionId(7), job_label: label.to_owned(), started_at };
+        assert_eq!(fill(path, &run), expected);
+    }
+
+    #[test]
+    fn fills_label_and_time_and_leaves_the_rest() {
+        check("out/%job_label%_%datetime%.csv", "Été 2.0/x", "out/_t__2.0_x_2024-03-05_14-07-09.csv");
+        check("%fileNb%/100%", "x", "%fileNb%/100%");
+        check("%job_label%%job_label%", "a%datetime%b", "a_datetime_ba_datetime_b");
+        check("%job_label%", "../..", ".._..");
+    }
+
+    #[test]
+    fn a_moment_beyond_the_calendar_still_gives_a_name() {
+        assert_eq!(datetime(Timestamp(i64::MAX)), "9223372036854775807");
+        assert_eq!(datetime(Timestamp(0)), "1970-01-01_00-00-00");
+    }
+}

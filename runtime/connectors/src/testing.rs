@@ -1,0 +1,239 @@
+//! What the tests of readers and writers have in common.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use stepbox_batch::clock::Timestamp;
+use stepbox_batch::element::{Chunk, ItemReader, ItemWriter, More, Opening, Total};
+use stepbox_batch::error::ElementError;
+use stepbox_batch::execution::ExecutionContext;
+use stepbox_batch::job::ChunkLimit;
+use stepbox_batch::log::NoLog;
+use stepbox_batch::name::{JobExecutionId, StepName};
+use stepbox_batch::rows::Rows;
+use stepbox_batch::step_context::{Findings, RunContext, RunInfo, StepContext};
+
+use crate::folders::Folders;
+use crate::registry::{native_reader, native_writer};
+
+/// The step `export` of execution 118.
+pub(crate) fn step() -> StepContext {
+    let started_at = Timestamp(1_709_647_629_000);
+    let info = RunInfo { id: JobExecutionId(118), job_label: "My job".to_owned(), started_at };
+    let run = RunContext::new(info, json!({}), ExecutionContext::default(), Arc::new(NoLog));
+    StepContext::new(run, StepName::new("export").unwrap(), true, Findings::default())
+}
+
+/// Native elements never wait, so any runtime will do.
+pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+/// `code: message`, with the folder of the test cut out.
+pub(crate) fn say(error: ElementError) -> String {
+    match error {
+        ElementError::Failed { code, message, .. } => format!("{code}: {message}"),
+        other => other.to_string(),
+    }
+}
+
+/// Line breaks as `\n` and `\r`.
+pub(crate) fn in_one_line(text: &str) -> String {
+    text.replace('\n', "\\n").replace('\r', "\\r")
+}
+
+/// A reader of the file `in`, and what it has delivered.
+pub(crate) struct Reading {
+    reader: Box<dyn ItemReader>,
+    pub(crate) header: Vec<String>,
+    /// A line for each item: `4: x|∅` for a row, `4! ragged-row: …` for one set aside.
+    pub(crate) items: String,
+    more: More,
+}
+
+impl Reading {
+    /// Opens the reader `name` for `file` in `folder`.
+    pub(crate) fn open(
+        name: &str,
+        mut options: Value,
+        folder: &Path,
+        state: Option<&[u8]>,
+    ) -> Result<Self, ElementError> {
+        options["from"] = json!("in");
+        let mut reader = native_reader(name, &options, &Folders::anywhere(folder))?.unwrap();
+        let opening = Opening { header: &[], state, context: &step() };
+        let header = wait(reader.open(opening))?;
+        Ok(Self { reader, header, items: String::new(), more: More::Yes })
+    }
+
+    /// Reads one chunk of at most `rows` items. False if it was the last one.
+    pub(crate) fn read(&mut self, rows: u32) -> Result<bool, ElementError> {
+        self.read_limited(ChunkLimit { rows, ..ChunkLimit::default() })
+    }
+
+    pub(crate) fn read_limited(&mut self, limit: ChunkLimit) -> Result<bool, ElementError> {
+        let mut chunk = Chunk::default();
+        chunk.reset(self.header.len());
+        self.more = wait(self.reader.read(limit, &mut chunk))?;
+        assert!(chunk.items() <= limit.rows as usize);
+        assert_eq!(chunk.lines.len(), chunk.rows.len());
+        // Whatever a native reader delivers would also be believed if it came from outside.
+        let (data, ends, nulls) = (chunk.rows.data(), chunk.rows.ends(), chunk.rows.nulls());
+        Rows::from_parts(self.header.len(), data.to_vec(), ends.to_vec(), nulls.to_vec()).unwrap();
+        for row in 0..chunk.rows.len() {
+            let cells: Vec<_> = chunk.rows.row(row).map(|cell| cell.unwrap_or("∅")).collect();
+            writeln!(self.items, "{}: {}", chunk.lines[row], in_one_line(&cells.join("|"))).unwrap();
+        }
+        for bad in &chunk.unreadable {
+            let line = bad.place.trim_start_matches("line ");
+            writeln!(self.items, "{line}! {}: {} {}", bad.code, bad.reason, in_one_line(&bad.item)).unwrap();
+        }
+        Ok(self.more == More::Yes)
+    }
+
+    /// Reads all there is, one item at a time, so that `items` is in order.
+    pub(crate) fn read_all(&mut self) -> Result<(), ElementError> {
+        while self.read(1)? {}
+        Ok(())
+    }
+
+    pub(crate) fn state(&mut self) -> Vec<u8> {
+        wait(self.reader.state()).unwrap()
+    }
+
+    pub(crate) fn total(&self) -> Total {
+        self.reader.total()
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.more == More::No
+    }
+}
+
+/// Header and items of the file `in` with this content, or the error.
+pub(crate) fn read_text(name: &str, options: Value, content: &[u8]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("in"), content).unwrap();
+    let read = || {
+        let mut reading = Reading::open(name, options, folder.path(), None)?;
+        reading.read_all()?;
+        Ok(format!("{}\n{}", reading.header.join("|"), reading.items))
+    };
+    read().unwrap_or_else(say)
+}
+
+/// Checks that a run resumed from any of its checkpoints ends like an undisturbed one.
+pub(crate) fn check_resume(name: &str, options: Value, content: &[u8]) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("in"), content).unwrap();
+    let open = |state: Option<&[u8]>| Reading::open(name, options.clone(), folder.path(), state).unwrap();
+    let mut whole = open(None);
+    whole.read_all().unwrap();
+    let items = whole.items.lines().count() as u64;
+    assert_eq!(whole.total(), Total::Exact(items));
+    for chunk in 1..4 {
+        let mut first = open(None);
+        loop {
+            let state = first.state();
+            let mut second = open(Some(&state));
+            assert_eq!(second.header, whole.header);
+            second.read_all().unwrap();
+            assert_eq!(format!("{}{}", first.items, second.items), whole.items);
+            assert_eq!(second.total(), Total::Exact(items));
+            if first.is_done() {
+                break;
+            }
+            first.read(chunk).unwrap();
+            // Rows and bad rows of one chunk are told apart only by their lines.
+            let mut lines: Vec<_> = first.items.lines().map(str::to_owned).collect();
+            lines.sort_by_key(|line| line[..line.find([':', '!']).unwrap()].parse::<u64>().unwrap());
+            first.items = lines.iter().map(|line| format!("{line}\n")).collect();
+        }
+    }
+}
+
+/// A writer into the file `to` of a folder.
+pub(crate) struct Writing {
+    pub(crate) writer: Box<dyn ItemWriter>,
+    pub(crate) context: StepContext,
+}
+
+impl Writing {
+    pub(crate) fn open(
+        name: &str,
+        mut options: Value,
+        to: &str,
+        folder: &Path,
+        header: &[&str],
+        state: Option<&[u8]>,
+    ) -> Result<Self, ElementError> {
+        options["to"] = json!({"type": "local", "file_path": to});
+        let mut writer = native_writer(name, &options, &Folders::anywhere(folder))?.unwrap();
+        let (context, header) = (step(), header.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
+        wait(writer.open(Opening { header: &header, state, context: &context }))?;
+        Ok(Self { writer, context })
+    }
+
+    /// Writes rows and returns those set aside: `1 not-json: …`.
+    pub(crate) fn write(&mut self, rows: &Rows) -> Result<Vec<String>, ElementError> {
+        let skipped = wait(self.writer.write(rows))?;
+        Ok(skipped.iter().map(|s| format!("{} {}: {}", s.row, s.code, s.reason)).collect())
+    }
+
+    pub(crate) fn checkpoint(&mut self) -> Vec<u8> {
+        wait(self.writer.checkpoint()).unwrap()
+    }
+
+    pub(crate) fn complete(&mut self) -> Result<(), ElementError> {
+        wait(self.writer.complete())
+    }
+}
+
+/// Rows from literals; `∅` is null.
+pub(crate) fn rows(rows: &[&[&str]]) -> Rows {
+    let mut batch = Rows::new(rows.first().map_or(0, |row| row.len()));
+    for cell in rows.iter().copied().flatten() {
+        if *cell == "∅" { batch.push_null() } else { batch.push(cell) }
+    }
+    batch
+}
+
+/// Checks that a run that breaks off at any point, and goes on from any earlier checkpoint, leaves the
+/// same file as an undisturbed one.
+pub(crate) fn check_writer_resume(name: &str, options: Value, header: &[&str], items: &[&[&str]]) {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |to: &str, state: Option<&[u8]>| {
+        Writing::open(name, options.clone(), to, folder.path(), header, state).unwrap()
+    };
+    let write = |writing: &mut Writing, items: &[&[&str]]| {
+        items.iter().for_each(|item| drop(writing.write(&rows(&[item])).unwrap()));
+    };
+    let mut whole = open("whole", None);
+    write(&mut whole, items);
+    whole.complete().unwrap();
+    let expected = std::fs::read_to_string(folder.path().join("whole")).unwrap();
+    for kept in 0..=items.len() {
+        for lost in kept..=items.len() {
+            let mut first = open("out", None);
+            write(&mut first, &items[..kept]);
+            let state = first.checkpoint();
+            write(&mut first, &items[kept..lost]);
+            if lost > kept {
+                // Half of what is lost reached the disk.
+                first.checkpoint();
+            }
+            drop(first);
+            let mut second = open("out", Some(&state));
+            write(&mut second, &items[kept..]);
+            second.complete().unwrap();
+            let found = std::fs::read_to_string(folder.path().join("out")).unwrap();
+            assert_eq!(found, expected, "kept {kept}, lost {lost}");
+        }
+    }
+    let mut names: Vec<_> =
+        std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["out", "whole"], "no temporary file is left");
+}
