@@ -55,3 +55,44 @@ pub(crate) fn make_whole(
 pub(crate) fn refuse(path: &Path, error: &std::io::Error) -> String {
     format!("`{}`: {error}", path.display())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_whole_or_not_there() {
+        let cache = tempfile::tempdir().unwrap();
+        let sysroot = cache.path().join("sysroot+1.2");
+
+        let interrupted = make_whole(&sysroot, |unfinished| {
+            fs::write(unfinished.join("half"), "").unwrap();
+            Err("interrupted".to_owned())
+        });
+        assert_eq!(interrupted, Err("interrupted".to_owned()));
+        assert!(!sysroot.exists());
+
+        make_whole(&sysroot, |unfinished| {
+            assert!(!unfinished.join("half").exists());
+            fs::write(unfinished.join("whole"), "").map_err(|error| error.to_string())
+        })
+        .unwrap();
+        assert!(sysroot.join("whole").exists());
+        assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_second_builder_waits_for_the_first() {
+        let cache = tempfile::tempdir().unwrap();
+        let first = lock(cache.path(), &|_| panic!("nobody to wait for")).unwrap();
+        std::thread::scope(|scope| {
+            let (told, is_told) = std::sync::mpsc::channel();
+            let second = scope.spawn(move || {
+                lock(cache.path(), &|message| told.send(message.to_owned()).unwrap()).map(drop)
+            });
+            assert!(is_told.recv().unwrap().contains("waiting"));
+            drop(first);
+            second.join().unwrap().unwrap();
+        });
+    }
+}

@@ -55,3 +55,34 @@ fn last_lines(log: &Path) -> String {
     let last = &lines[lines.len().saturating_sub(12)..];
     format!("\n    {}\n    (all of it: {})", last.join("\n    "), log.display())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str, seconds_max: u64) -> Result<(), String> {
+        let folder = tempfile::tempdir().unwrap();
+        run(Command::new("sh").args(["-c", script]), seconds_max, &folder.path().join("log"))
+    }
+
+    #[test]
+    fn a_failure_shows_what_was_said_last() {
+        let refusal = sh("for line in $(seq 20); do echo $line; done; echo why >&2; exit 3", 60).unwrap_err();
+        assert!(refusal.contains("exit status: 3"), "{refusal}");
+        assert!(refusal.contains("    20\n    why\n"), "{refusal}");
+        assert!(!refusal.contains("    9\n"), "{refusal}");
+    }
+
+    #[test]
+    fn a_command_that_takes_too_long_is_ended() {
+        let refusal = sh("exec sleep 60", 0).unwrap_err();
+        assert!(refusal.ends_with("took longer than 0 s"), "{refusal}");
+    }
+
+    #[test]
+    fn a_quick_command_gives_its_line() {
+        assert_eq!(line(Command::new("echo").arg("one")).as_deref(), Some("one"));
+        assert_eq!(line(&mut Command::new("false")), None);
+        assert_eq!(line(&mut Command::new("there-is-no-such-command")), None);
+    }
+}

@@ -37,8 +37,8 @@ const BUILD_SECONDS_MAX: u64 = 1800;
 
 /// The sysroot, if an earlier call has saved it.
 pub(crate) fn saved(_: Say<'_>) -> Result<Toolchain, String> {
-    let packages = installed_packages().map_err(|missing| not_installed(&missing))?;
-    let sysroot = cache::folder()?.join(key(&packages));
+    let versions = installed_versions().map_err(|missing| not_installed(&missing))?;
+    let sysroot = cache::folder()?.join(key(&versions));
     if !sysroot.is_dir() {
         return Err(format!("there is no saved sysroot at `{}`", sysroot.display()));
     }
@@ -49,19 +49,18 @@ pub(crate) fn saved(_: Say<'_>) -> Result<Toolchain, String> {
 pub(crate) fn make(say: Say<'_>) -> Result<Toolchain, String> {
     let folder = cache::folder()?;
     let _lock = cache::lock(&folder, say)?;
-    let packages = match installed_packages() {
-        Ok(packages) => packages,
+    let versions = match installed_versions() {
+        Ok(versions) => versions,
         Err(missing) => {
             install_packages(&missing, &folder, say)?;
-            installed_packages().map_err(|missing| not_installed(&missing))?
+            installed_versions().map_err(|missing| not_installed(&missing))?
         }
     };
-    let sysroot = folder.join(key(&packages));
+    let sysroot = folder.join(key(&versions));
     if !sysroot.is_dir() {
-        say(&format!("building the standard library for {TARGET}, once: about two minutes"));
         cache::make_whole(&sysroot, |unfinished| {
             place_linkers(unfinished, &folder, say)?;
-            build_std(unfinished, &folder.join("std.log"))
+            build_std(unfinished, &folder.join("std.log"), say)
         })?;
         say(&format!("saved it in `{}`", sysroot.display()));
     }
@@ -70,36 +69,31 @@ pub(crate) fn make(say: Say<'_>) -> Result<Toolchain, String> {
 
 fn toolchain(sysroot: &Path) -> Toolchain {
     let version = command::line(Command::new(RUSTC).arg("--version")).unwrap_or_else(|| "rustc".to_owned());
+    let version = version.split(" (").next().unwrap_or_default();
     let flags =
         ["--sysroot", &sysroot.to_string_lossy(), "-L", &format!("native={WASI_LIBC}")].map(toml_string);
     Toolchain {
         kind: Kind::Debian,
-        description: format!("Debian's {version}, with the sysroot `{}`", sysroot.display()),
+        description: format!("Debian's {version}, with the saved sysroot `{}`", sysroot.display()),
         cargo: CARGO.into(),
         arguments: vec!["--config".to_owned(), format!("target.{TARGET}.rustflags=[{}]", flags.join(","))],
         environment: vec![("RUSTC", RUSTC.into()), ("PATH", path_with(&linkers(sysroot)))],
     }
 }
 
-/// Name and version of every package, or the names of those that are missing.
-fn installed_packages() -> Result<Vec<String>, Vec<&'static str>> {
-    let version = |package: &str| {
-        let status = command::line(Command::new("dpkg-query").args([
-            "-W",
-            "-f=${db:Status-Abbrev}${Version}",
-            package,
-        ]));
-        status.and_then(|status| Some(status.strip_prefix("ii ")?.to_owned()))
-    };
-    let mut installed = Vec::new();
+/// The version of every package, in the order of [`PACKAGES`]; or the names of those that are missing.
+fn installed_versions() -> Result<Vec<String>, Vec<&'static str>> {
+    let mut versions = Vec::new();
     let mut missing = Vec::new();
     for package in PACKAGES {
-        match version(package) {
-            Some(version) => installed.push(format!("{package}_{version}")),
+        let query = ["-W", "-f=${db:Status-Abbrev}${Version}", package];
+        let status = command::line(Command::new("dpkg-query").args(query));
+        match status.as_deref().and_then(|status| status.strip_prefix("ii ")) {
+            Some(version) => versions.push(version.to_owned()),
             None => missing.push(package),
         }
     }
-    if missing.is_empty() { Ok(installed) } else { Err(missing) }
+    if missing.is_empty() { Ok(versions) } else { Err(missing) }
 }
 
 fn not_installed(missing: &[&str]) -> String {
@@ -144,14 +138,17 @@ fn place_linkers(sysroot: &Path, folder: &Path, say: Say<'_>) -> Result<(), Stri
     let linkers = linkers(sysroot);
     fs::create_dir_all(&linkers).map_err(|error| refuse(&linkers, &error))?;
     symlink(WASM_LD, linkers.join("wasm-ld")).map_err(|error| refuse(&linkers, &error))?;
-    let component_linker = match rustup_component_linker() {
-        Some(linker) => linker,
-        None => install_component_linker(sysroot, folder, say)?,
-    };
-    // A copy: the other toolchain may go, and this one stays.
-    fs::copy(&component_linker, linkers.join(COMPONENT_LINKER))
-        .map_err(|error| refuse(&component_linker, &error))?;
-    Ok(())
+    let component_linker = linkers.join(COMPONENT_LINKER);
+    match rustup_component_linker() {
+        // A copy: rustup's toolchain may go, and this one stays.
+        Some(linker) => copy(&linker, &component_linker),
+        None => build_component_linker(
+            &component_linker,
+            &sysroot.join("linker"),
+            &folder.join("linker.log"),
+            say,
+        ),
+    }
 }
 
 /// The one inside rustup's toolchain, where there is one.
@@ -162,19 +159,19 @@ fn rustup_component_linker() -> Option<PathBuf> {
     linker.is_file().then_some(linker)
 }
 
-fn install_component_linker(sysroot: &Path, folder: &Path, say: Say<'_>) -> Result<PathBuf, String> {
+fn build_component_linker(linker: &Path, root: &Path, log: &Path, say: Say<'_>) -> Result<(), String> {
     say(&format!("building {COMPONENT_LINKER} {COMPONENT_LINKER_VERSION}, once: about four minutes"));
-    let root = sysroot.join("linker");
     let mut install = debian_cargo();
     install.args(["install", COMPONENT_LINKER, "--version", COMPONENT_LINKER_VERSION, "--locked", "--root"]);
-    install.arg(&root).env("CARGO_TARGET_DIR", root.join("build"));
-    command::run(&mut install, BUILD_SECONDS_MAX, &folder.join("linker.log"))?;
-    let _ = fs::remove_dir_all(root.join("build")); // only space
-    Ok(root.join("bin").join(COMPONENT_LINKER))
+    install.arg(root).env("CARGO_TARGET_DIR", root.join("build"));
+    command::run(&mut install, BUILD_SECONDS_MAX, log)?;
+    copy(&root.join("bin").join(COMPONENT_LINKER), linker)?;
+    fs::remove_dir_all(root).map_err(|error| refuse(root, &error))
 }
 
 /// Builds the standard library as a dependency of an empty crate, and lays it out as a sysroot.
-fn build_std(sysroot: &Path, log: &Path) -> Result<(), String> {
+fn build_std(sysroot: &Path, log: &Path, say: Say<'_>) -> Result<(), String> {
+    say(&format!("building the standard library for {TARGET}, once: about two minutes"));
     let seed = sysroot.join("seed");
     write(&seed.join("src/lib.rs"), "#![no_std]\n")?;
     write(&seed.join("Cargo.toml"), SEED)?;
@@ -218,10 +215,14 @@ fn copy_all(from: &Path, to: &Path, is_wanted: impl Fn(&str) -> bool) -> Result<
     for file in fs::read_dir(from).map_err(|error| refuse(from, &error))?.flatten() {
         let name = file.file_name();
         if is_wanted(&name.to_string_lossy()) {
-            fs::copy(file.path(), to.join(&name)).map_err(|error| refuse(&file.path(), &error))?;
+            copy(&file.path(), &to.join(&name))?;
         }
     }
     Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), String> {
+    fs::copy(from, to).map(drop).map_err(|error| refuse(from, &error))
 }
 
 fn write(path: &Path, text: &str) -> Result<(), String> {
@@ -230,11 +231,12 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
     fs::write(path, text).map_err(|error| refuse(path, &error))
 }
 
-/// A folder name that changes with every version the sysroot depends on.
-fn key(packages: &[String]) -> String {
-    let versions = [&[format!("sysroot-{RECIPE}")], packages].concat().join("+");
-    versions
-        .replace(|character: char| !character.is_ascii_alphanumeric() && !"._+~-".contains(character), "-")
+/// A folder name that changes with whatever goes into the sysroot: the recipe, the compiler with its
+/// library, and wasi-libc.
+fn key(versions: &[String]) -> String {
+    let [rustc, _, _, wasi_libc, _] = versions else { unreachable!("a version for each package") };
+    let key = format!("sysroot-{RECIPE}-rustc-{rustc}-wasi-libc-{wasi_libc}");
+    key.replace(|character: char| !character.is_ascii_alphanumeric() && !"._+~-".contains(character), "-")
 }
 
 fn path_with(first: &Path) -> std::ffi::OsString {
