@@ -1,1 +1,3 @@
 //! To come.
+#[allow(missing_docs)]
+pub mod bindings;

@@ -1,0 +1,41 @@
+//! How a step's requests leave: one policy and one client for both doors, `http` and `wasi:http`.
+//!
+//! A request passes in this order: grants (scheme, host, port, method, path), the address if the URL
+//! holds one, the budget; then the name is resolved once, addresses that may not be dialled are taken
+//! out, and exactly the rest is dialled. Nothing follows redirects, asks a proxy, or decompresses:
+//! the client is bare hyper, which can do none of it.
+
+mod address;
+mod body;
+mod client;
+mod error;
+mod resolver;
+
+pub use self::address::AddressKind;
+pub(crate) use self::body::{AnswerBody, RequestBody};
+pub(crate) use self::client::{Egress, Network, Timeouts, is_forbidden_header};
+pub(crate) use self::error::EgressError;
+
+use std::net::IpAddr;
+
+/// Which addresses beyond public ones the operator opens. By default none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NetworkPolicy {
+    /// Whether steps may reach this machine: 127.0.0.0/8 and `::1`. For development.
+    pub allows_loopback: bool,
+    /// Whether steps may reach private networks: RFC 1918, 100.64.0.0/10, fc00::/7.
+    pub allows_private: bool,
+}
+
+impl NetworkPolicy {
+    /// Why an address may not be dialled; none if it may. Link-local and metadata addresses are
+    /// never opened.
+    pub fn refuses(&self, address: IpAddr) -> Option<AddressKind> {
+        match AddressKind::of(address) {
+            AddressKind::Public => None,
+            AddressKind::Loopback if self.allows_loopback => None,
+            AddressKind::Private if self.allows_private => None,
+            kind => Some(kind),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Bodies on their way: requests of any origin, and answers that may not grow or stall for ever.
+
+use std::error::Error;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::body::Incoming;
+use tokio::time::Sleep;
+
+use super::EgressError;
+
+/// The body of a request, whatever it is made of.
+pub(crate) type RequestBody = UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>;
+
+/// The body of an answer, within its limits.
+#[derive(Debug)]
+pub(crate) struct AnswerBody {
+    incoming: Incoming,
+    bytes_max: u64,
+    bytes_left: u64,
+    between_bytes: Duration,
+    /// Runs only while the other side is waited for, not while the step is thinking.
+    waiting: Option<Pin<Box<Sleep>>>,
+}
+
+impl AnswerBody {
+    pub(crate) fn new(incoming: Incoming, bytes_max: u64, between_bytes: Duration) -> Self {
+        Self { incoming, bytes_max, bytes_left: bytes_max, between_bytes, waiting: None }
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = EgressError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, EgressError>>> {
+        let this = &mut *self;
+        let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) else {
+            let between_bytes = this.between_bytes;
+            let waiting = this.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(between_bytes)));
+            ready!(waiting.as_mut().poll(cx));
+            let text = format!("no further byte of the answer within {} ms", between_bytes.as_millis());
+            return Poll::Ready(Some(Err(EgressError::TimedOut(text))));
+        };
+        this.waiting = None;
+        let frame = match frame {
+            None => return Poll::Ready(None),
+            Some(Err(error)) => {
+                let text = format!("the answer breaks off: {error}");
+                return Poll::Ready(Some(Err(EgressError::Unreachable(text))));
+            }
+            Some(Ok(frame)) => frame,
+        };
+        let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+        match this.bytes_left.checked_sub(bytes) {
+            Some(left) => this.bytes_left = left,
+            None => {
+                return Poll::Ready(Some(Err(EgressError::body_too_large(this.bytes_max, "an answer"))));
+            }
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}

@@ -1,0 +1,72 @@
+//! Why there is no answer.
+
+use std::error::Error;
+use std::io;
+use std::net::IpAddr;
+
+use http_body_util::LengthLimitError;
+
+use super::AddressKind;
+use crate::budget::OverLimit;
+
+/// Why there is no answer. The texts are read by the step and by people.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum EgressError {
+    /// No grant covers the request.
+    #[error("no grant covers `{method} {url}`; this line under the step's `grants.http` would: `{method} {origin}`")]
+    NotGranted { method: String, url: String, origin: String },
+    /// The policy forbids the address.
+    #[error("`{host}` is {kind} ({address}); {}", opened_by(*kind))]
+    Forbidden { host: String, address: IpAddr, kind: AddressKind },
+    /// Nothing that could be sent.
+    #[error("{0}")]
+    BadRequest(String),
+    /// The host does not resolve, does not accept, or breaks off.
+    #[error("{0}")]
+    Unreachable(String),
+    /// A phase took too long.
+    #[error("{0}")]
+    TimedOut(String),
+    /// A limit of the step.
+    #[error("{0}")]
+    OverLimit(String),
+}
+
+fn opened_by(kind: AddressKind) -> &'static str {
+    match kind {
+        AddressKind::Loopback => "the operator's setting `allow_loopback` would open it",
+        AddressKind::Private => "the operator's setting `allow_private` would open it",
+        _ => "such addresses are never opened",
+    }
+}
+
+impl From<OverLimit> for EgressError {
+    fn from(error: OverLimit) -> Self {
+        Self::OverLimit(error.to_string())
+    }
+}
+
+impl EgressError {
+    pub(crate) fn body_too_large(max: u64, whose: &str) -> Self {
+        Self::OverLimit(format!("over the limit of {max} bytes in the body of {whose}"))
+    }
+
+    /// What the client says, with our own errors found again inside it.
+    pub(crate) fn from_client(error: &(dyn Error + 'static), body_bytes_max: u64) -> Self {
+        let chain = || std::iter::successors(Some(error), |error| error.source());
+        if let Some(own) = chain().find_map(|error| error.downcast_ref::<Self>()) {
+            return own.clone();
+        }
+        if chain().any(|error| error.is::<LengthLimitError>()) {
+            return Self::body_too_large(body_bytes_max, "a request");
+        }
+        let is_timeout =
+            |error: &io::Error| error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none();
+        if chain().filter_map(|error| error.downcast_ref()).any(is_timeout) {
+            return Self::TimedOut("no connection within 30 s".to_owned());
+        }
+        // The outer layers say "client error (Connect)"; the innermost says what happened.
+        let innermost = chain().last().map(ToString::to_string).unwrap_or_default();
+        Self::Unreachable(innermost)
+    }
+}

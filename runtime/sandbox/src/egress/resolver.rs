@@ -1,0 +1,112 @@
+//! Names are resolved here, once, and only addresses that may be dialled come out.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::vec;
+
+use hyper_util::client::legacy::connect::dns::Name;
+use tower_service::Service;
+
+use super::{EgressError, NetworkPolicy};
+
+/// Resolves with the system's resolver and takes out every address that the policy refuses.
+#[derive(Debug, Clone)]
+pub(crate) struct VettedResolver {
+    policy: NetworkPolicy,
+}
+
+impl VettedResolver {
+    pub(crate) fn new(policy: NetworkPolicy) -> Self {
+        Self { policy }
+    }
+}
+
+impl Service<Name> for VettedResolver {
+    type Response = vec::IntoIter<SocketAddr>;
+    type Error = EgressError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, EgressError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), EgressError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let policy = self.policy;
+        Box::pin(async move {
+            // The connector puts the port in; 0 stands for "not known here".
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await;
+            let found = found.map_err(|error| {
+                EgressError::Unreachable(format!("`{}` does not resolve: {error}", name.as_str()))
+            })?;
+            vet(policy, name.as_str(), found).map(Vec::into_iter)
+        })
+    }
+}
+
+/// The addresses that may be dialled. With none left, the error tells about the first one refused.
+fn vet(
+    policy: NetworkPolicy,
+    host: &str,
+    found: impl Iterator<Item = SocketAddr>,
+) -> Result<Vec<SocketAddr>, EgressError> {
+    let mut refused = None;
+    let mut allowed = Vec::new();
+    for address in found {
+        match policy.refuses(address.ip()) {
+            None => allowed.push(address),
+            Some(kind) => refused = refused.or(Some((address.ip(), kind))),
+        }
+    }
+    match (allowed.is_empty(), refused) {
+        (false, _) => Ok(allowed),
+        (true, Some((address, kind))) => {
+            Err(EgressError::Forbidden { host: host.to_owned(), address, kind })
+        }
+        (true, None) => Err(EgressError::Unreachable(format!("`{host}` has no address"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(policy: NetworkPolicy, found: &[&str], expected: &str) {
+        let found = found.iter().map(|text| SocketAddr::new(text.parse().unwrap(), 0));
+        let text = match vet(policy, "x.example", found) {
+            Ok(allowed) => {
+                allowed.iter().map(|address| address.ip().to_string()).collect::<Vec<_>>().join(" ")
+            }
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn dials_only_what_the_policy_leaves() {
+        let closed = NetworkPolicy::default();
+        let loopback = NetworkPolicy { allows_loopback: true, ..closed };
+        let private = NetworkPolicy { allows_private: true, ..closed };
+        check(closed, &["8.8.8.8", "10.0.0.1", "::1"], "8.8.8.8");
+        check(
+            closed,
+            &["127.0.0.1", "10.0.0.1"],
+            "`x.example` is a loopback address (127.0.0.1); \
+             the operator's setting `allow_loopback` would open it",
+        );
+        check(
+            loopback,
+            &["10.0.0.1"],
+            "`x.example` is a private address (10.0.0.1); the operator's setting `allow_private` would open it",
+        );
+        check(loopback, &["127.0.0.1", "::1", "10.0.0.1"], "127.0.0.1 ::1");
+        check(private, &["10.0.0.1", "127.0.0.1", "fd00::1"], "10.0.0.1 fd00::1");
+        check(
+            NetworkPolicy { allows_loopback: true, allows_private: true },
+            &["169.254.169.254"],
+            "`x.example` is a cloud metadata address (169.254.169.254); such addresses are never opened",
+        );
+        check(closed, &[], "`x.example` has no address");
+    }
+}

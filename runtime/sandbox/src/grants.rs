@@ -1,0 +1,134 @@
+//! What a step may touch: hosts and folders, by name. Nothing is granted by default but `work`.
+//!
+//! The same grants are served through two doors: the contract's own `http` and `files`, and WASI's.
+
+mod folder;
+mod http;
+
+use std::path::Path;
+use std::sync::Arc;
+
+pub use self::folder::{Access, FolderGrant};
+pub use self::http::HttpGrant;
+
+/// The name of the folder that every step has without asking.
+pub const WORK_FOLDER: &str = "work";
+
+/// What a step may touch.
+#[derive(Debug, Clone, Default)]
+pub struct Grants {
+    http: Vec<HttpGrant>,
+    folders: Vec<Arc<FolderGrant>>,
+}
+
+impl Grants {
+    /// Nothing: no hosts, no folders.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Adds the right to send requests, in a job's words: `POST https://api.example.com`.
+    pub fn with_http(mut self, line: &str) -> Result<Self, GrantError> {
+        self.http.push(HttpGrant::parse(line)?);
+        Ok(self)
+    }
+
+    /// Adds a folder under the name that the step knows it by. It is opened now, and whatever later
+    /// happens to the path, the step works in the folder that was opened.
+    pub fn with_folder(mut self, name: &str, access: Access, path: &Path) -> Result<Self, GrantError> {
+        if self.folder(name).is_some() {
+            return Err(GrantError::FolderTwice { name: name.to_owned() });
+        }
+        self.folders.push(Arc::new(FolderGrant::open(name, access, path)?));
+        Ok(self)
+    }
+
+    /// The hosts.
+    pub fn http(&self) -> &[HttpGrant] {
+        &self.http
+    }
+
+    /// The folders.
+    pub fn folders(&self) -> &[Arc<FolderGrant>] {
+        &self.folders
+    }
+
+    /// The folder of that name.
+    pub fn folder(&self, name: &str) -> Option<&Arc<FolderGrant>> {
+        self.folders.iter().find(|folder| folder.name() == name)
+    }
+}
+
+/// Why a grant is none.
+#[derive(Debug, thiserror::Error)]
+pub enum GrantError {
+    /// A line that is not `METHOD scheme://host[:port][/path]`.
+    #[error("`{line}` is no grant for HTTP: {problem}")]
+    BadHttp {
+        /// As it was written.
+        line: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A line that is not `read PATH` or `write PATH`.
+    #[error("`{line}` is no grant for a folder: {problem}")]
+    BadFolder {
+        /// As it was written.
+        line: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A name that no path could begin with.
+    #[error("`{name}` is no name for a granted folder: {problem}")]
+    BadFolderName {
+        /// As it was written.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// Two folders of one name.
+    #[error("two folders are granted under the name `{name}`")]
+    FolderTwice {
+        /// The name.
+        name: String,
+    },
+    /// The folder is not there, is none, or may not be opened.
+    #[error("the folder granted as `{name}` does not open: {source}")]
+    FolderDoesNotOpen {
+        /// Its name in the step.
+        name: String,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl GrantError {
+    /// The codes of all variants.
+    pub const CODES: &[&str] =
+        &["grant-http-malformed", "grant-folder-malformed", "grant-folder-twice", "grant-folder-does-not-open"];
+
+    /// The stable code, a heading in `docs/errors.md`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::BadHttp { .. } => "grant-http-malformed",
+            Self::BadFolder { .. } | Self::BadFolderName { .. } => "grant-folder-malformed",
+            Self::FolderTwice { .. } => "grant-folder-twice",
+            Self::FolderDoesNotOpen { .. } => "grant-folder-does-not-open",
+        }
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> String {
+        match self {
+            Self::BadHttp { .. } => {
+                "write it like `POST https://api.example.com`, `* http://localhost:8080` or \
+                 `GET https://*.example.com/feed/*`"
+                    .to_owned()
+            }
+            Self::BadFolder { .. } => "write it like `read /srv/inbox` or `write /srv/outbox`".to_owned(),
+            Self::BadFolderName { .. } => "write it like `inbox`".to_owned(),
+            Self::FolderTwice { name } => format!("give one of the two folders another name than `{name}`"),
+            Self::FolderDoesNotOpen { .. } => "create the folder, or correct the path in the grant".to_owned(),
+        }
+    }
+}

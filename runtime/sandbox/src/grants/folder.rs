@@ -1,0 +1,131 @@
+//! The right to use a folder, held as an open handle rather than as a path.
+
+use std::path::{Path, PathBuf};
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+
+use super::GrantError;
+
+/// What a step may do in a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Look and read.
+    Read,
+    /// That, and create, change and remove.
+    Write,
+}
+
+impl Access {
+    /// The word that stands for it in a job: `read`, `write`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+}
+
+/// A folder that a step may use, under the name it knows it by.
+#[derive(Debug)]
+pub struct FolderGrant {
+    name: String,
+    access: Access,
+    dir: Dir,
+}
+
+impl FolderGrant {
+    /// Reads a line of a job's `grants.files`: `read /srv/inbox`. Opens nothing.
+    pub fn parse(line: &str) -> Result<(Access, PathBuf), GrantError> {
+        let bad =
+            |problem: &str| GrantError::BadFolder { line: line.to_owned(), problem: problem.to_owned() };
+        let (word, path) =
+            line.trim().split_once(char::is_whitespace).ok_or_else(|| bad("it is not a word and a path"))?;
+        let access = match word {
+            "read" => Access::Read,
+            "write" => Access::Write,
+            _ => return Err(bad("it begins with neither `read` nor `write`")),
+        };
+        Ok((access, PathBuf::from(path.trim_start())))
+    }
+
+    /// Opens the folder at a path of the host's.
+    pub(crate) fn open(name: &str, access: Access, path: &Path) -> Result<Self, GrantError> {
+        check_name(name)?;
+        let dir = Dir::open_ambient_dir(path, ambient_authority())
+            .map_err(|source| GrantError::FolderDoesNotOpen { name: name.to_owned(), source })?;
+        Ok(Self { name: name.to_owned(), access, dir })
+    }
+
+    /// Its name in the step.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the step may do there.
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// The open folder; everything beneath it is reached through this handle.
+    pub(crate) fn dir(&self) -> &Dir {
+        &self.dir
+    }
+}
+
+fn check_name(name: &str) -> Result<(), GrantError> {
+    let bad = |problem| GrantError::BadFolderName { name: name.to_owned(), problem };
+    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    match name {
+        "" => Err(bad("it is empty")),
+        "." | ".." => Err(bad("it would lead elsewhere")),
+        _ if name.len() > 100 => Err(bad("it has more than 100 characters")),
+        _ if !name.chars().all(is_word) => Err(bad("allowed are letters, digits, `_`, `-` and `.`")),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Grants;
+    use super::*;
+
+    #[test]
+    fn reads_an_access_and_a_path() {
+        let rows = [
+            ("read /srv/in", "read /srv/in"),
+            ("  write   my files/out ", "write my files/out"),
+            ("read", "`read` is no grant for a folder: it is not a word and a path"),
+            (
+                "append /x",
+                "`append /x` is no grant for a folder: it begins with neither `read` nor `write`",
+            ),
+        ];
+        for (line, expected) in rows {
+            let found = match FolderGrant::parse(line) {
+                Ok((access, path)) => format!("{} {}", access.as_str(), path.display()),
+                Err(error) => error.to_string(),
+            };
+            assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn opens_a_folder_once_under_a_plain_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let grants = Grants::none().with_folder("in.box-1", Access::Read, folder.path()).unwrap();
+        assert_eq!(grants.folder("in.box-1").unwrap().access(), Access::Read);
+        let rows = [
+            ("in.box-1", "grant-folder-twice"),
+            ("", "grant-folder-malformed"),
+            ("..", "grant-folder-malformed"),
+            ("a/b", "grant-folder-malformed"),
+        ];
+        for (name, code) in rows {
+            let error = grants.clone().with_folder(name, Access::Write, folder.path()).expect_err(name);
+            assert_eq!(error.code(), code);
+        }
+        let missing = grants.with_folder("missing", Access::Read, &folder.path().join("missing"));
+        assert_eq!(missing.expect_err("missing").code(), "grant-folder-does-not-open");
+    }
+}

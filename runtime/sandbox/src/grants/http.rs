@@ -1,0 +1,246 @@
+//! The right to send requests to a host.
+
+use std::fmt;
+
+use http::Method;
+use url::{Host, Url};
+
+use super::GrantError;
+
+/// The right to send requests: `METHOD scheme://host[:port][/path]`.
+///
+/// - The method is upper case, or `*` for any.
+/// - The scheme is `http` or `https`. Without a port it is the scheme's own.
+/// - `*.example.com` stands for every name below `example.com`, not for `example.com` itself.
+/// - Without a path, or with `/`, every path of the host is granted. A path grants exactly itself;
+///   one that ends with `*` grants all that begin like it. A query is not compared: whoever may
+///   call a path may say anything to it. So the URL of a job's parameter makes a grant for that URL
+///   alone: `POST ${parameters.urlToNotify}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpGrant {
+    /// None is any.
+    method: Option<Method>,
+    scheme: String,
+    host: HostPattern,
+    port: u16,
+    path: PathPattern,
+    line: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum HostPattern {
+    Is(Host),
+    /// Every name below this one, which begins with a dot.
+    Below(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum PathPattern {
+    Any,
+    Is(String),
+    BeginsWith(String),
+}
+
+impl HttpGrant {
+    /// Reads a line of a job's `grants.http`.
+    pub fn parse(line: &str) -> Result<Self, GrantError> {
+        let bad = |problem: String| GrantError::BadHttp { line: line.to_owned(), problem };
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [method, target] = words[..] else {
+            return Err(bad("it is not a method and a URL".to_owned()));
+        };
+        let method = parse_method(method).map_err(bad)?;
+        let (target, is_below) = strip_wildcard(target);
+        let url = Url::parse(&target).map_err(|error| bad(format!("the URL is wrong: {error}")))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(bad(format!("the scheme is `{}`, not http or https", url.scheme())));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(bad("credentials do not belong in a grant".to_owned()));
+        }
+        if url.fragment().is_some() {
+            return Err(bad("a fragment (`#…`) never reaches a host".to_owned()));
+        }
+        let host = parse_host(&url, is_below).map_err(bad)?;
+        let port = url.port_or_known_default().filter(|&port| port != 0);
+        let port = port.ok_or_else(|| bad("port 0 is no port".to_owned()))?;
+        let (scheme, path) = (url.scheme().to_owned(), parse_path(url.path()));
+        Ok(Self { method, scheme, host, port, path, line: words.join(" ") })
+    }
+
+    /// Whether a request is covered.
+    pub(crate) fn permits(&self, method: &Method, url: &Url) -> bool {
+        self.method.as_ref().is_none_or(|granted| granted == method)
+            && self.scheme == url.scheme()
+            && Some(self.port) == url.port_or_known_default()
+            && url.host().is_some_and(|host| self.host.matches(&host))
+            && self.path.matches(url.path())
+    }
+}
+
+impl fmt::Display for HttpGrant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.line)
+    }
+}
+
+impl HostPattern {
+    fn matches(&self, host: &Host<&str>) -> bool {
+        match (self, host) {
+            (Self::Is(Host::Domain(granted)), Host::Domain(name)) => granted == without_root(name),
+            (Self::Is(Host::Ipv4(granted)), Host::Ipv4(address)) => granted == address,
+            (Self::Is(Host::Ipv6(granted)), Host::Ipv6(address)) => granted == address,
+            // The dot at the front keeps `evil-example.com` apart from `*.example.com`.
+            (Self::Below(parent), Host::Domain(name)) => {
+                let name = without_root(name);
+                name.len() > parent.len() && name.ends_with(parent)
+            }
+            _ => false,
+        }
+    }
+}
+
+impl PathPattern {
+    fn matches(&self, path: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Is(granted) => granted == path,
+            Self::BeginsWith(prefix) => path.starts_with(prefix),
+        }
+    }
+}
+
+fn parse_method(text: &str) -> Result<Option<Method>, String> {
+    match text {
+        "*" => Ok(None),
+        "CONNECT" | "TRACE" => Err(format!("`{text}` is never sent")),
+        _ if text.bytes().all(|byte| byte.is_ascii_uppercase()) => {
+            Method::from_bytes(text.as_bytes()).map(Some).map_err(|error| error.to_string())
+        }
+        _ => Err(format!("`{text}` is no method in upper case, nor `*`")),
+    }
+}
+
+/// `https://*.example.com` without its `*.`, and whether it had one. The rest is for the URL parser.
+fn strip_wildcard(target: &str) -> (String, bool) {
+    match target.split_once("://*.") {
+        Some((scheme, rest)) => (format!("{scheme}://{rest}"), true),
+        None => (target.to_owned(), false),
+    }
+}
+
+fn parse_host(url: &Url, is_below: bool) -> Result<HostPattern, String> {
+    match url.host() {
+        None => Err("there is no host".to_owned()),
+        Some(Host::Domain(name)) if name.contains('*') => {
+            Err("`*` may only stand for the first part of a name: `*.example.com`".to_owned())
+        }
+        Some(Host::Domain(name)) if is_below => {
+            let name = without_root(name);
+            if !name.contains('.') {
+                return Err(format!("`*.{name}` would grant a whole top-level domain"));
+            }
+            Ok(HostPattern::Below(format!(".{name}")))
+        }
+        Some(_) if is_below => Err("`*.` cannot stand before an address".to_owned()),
+        Some(Host::Domain(name)) => Ok(HostPattern::Is(Host::Domain(without_root(name).to_owned()))),
+        Some(host) => Ok(HostPattern::Is(host.to_owned())),
+    }
+}
+
+fn parse_path(path: &str) -> PathPattern {
+    match path.strip_suffix('*') {
+        _ if path == "/" => PathPattern::Any,
+        Some(prefix) => PathPattern::BeginsWith(prefix.to_owned()),
+        None => PathPattern::Is(path.to_owned()),
+    }
+}
+
+/// A name without the dot of the root: `example.com.` is `example.com`.
+fn without_root(name: &str) -> &str {
+    name.strip_suffix('.').unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(grant: &str, method: &str, url: &str, expected: bool) {
+        let grant = HttpGrant::parse(grant).expect(grant);
+        let found = Url::parse(url)
+            .is_ok_and(|url| grant.permits(&Method::from_bytes(method.as_bytes()).unwrap(), &url));
+        assert_eq!(found, expected, "{grant} for {method} {url}");
+    }
+
+    #[test]
+    fn covers_the_method_scheme_host_and_port_it_names() {
+        let grant = "POST https://api.example.com";
+        check(grant, "POST", "https://api.example.com", true);
+        check(grant, "POST", "https://API.example.com/any/path?and=query", true);
+        check(grant, "POST", "https://api.example.com:443/", true);
+        check(grant, "POST", "https://api.example.com./", true);
+        check(grant, "GET", "https://api.example.com", false);
+        check(grant, "POST", "http://api.example.com", false);
+        check(grant, "POST", "https://api.example.com:8443/", false);
+        check(grant, "POST", "https://example.com", false);
+        check(grant, "POST", "https://api.example.com.evil.com", false);
+        check(grant, "POST", "https://evil-api.example.com", false);
+        check(grant, "POST", "https://api.example.com@evil.com/", false);
+        check(grant, "POST", "https://evil.com#@api.example.com", false);
+        check(grant, "POST", "https://evil.com\\@api.example.com", false);
+        check(grant, "POST", "https://аpi.example.com", false); // a Cyrillic а
+        check("* http://localhost:8080", "DELETE", "http://localhost:8080/x", true);
+        check("GET http://127.0.0.1:80", "GET", "http://2130706433/", true);
+        check("GET http://127.0.0.1", "GET", "http://0x7f.1/", true);
+        check("GET http://[::1]:80", "GET", "http://[0:0:0:0:0:0:0:1]/", true);
+        check("GET https://bücher.example", "GET", "https://xn--bcher-kva.example/", true);
+    }
+
+    #[test]
+    fn a_wildcard_stands_for_names_below() {
+        let grant = "GET https://*.example.com";
+        check(grant, "GET", "https://a.example.com", true);
+        check(grant, "GET", "https://a.b.example.com", true);
+        check(grant, "GET", "https://example.com", false);
+        check(grant, "GET", "https://evil-example.com", false);
+        check(grant, "GET", "https://.example.com", false);
+        check(grant, "GET", "https://a.example.com.evil.com", false);
+    }
+
+    #[test]
+    fn a_path_grants_itself_and_a_star_at_its_end_what_begins_like_it() {
+        check("POST https://x.example/notify?job=1", "POST", "https://x.example/notify?job=2", true);
+        check("POST https://x.example/notify", "POST", "https://x.example/notify/", false);
+        check("POST https://x.example/notify", "POST", "https://x.example/other", false);
+        check("POST https://x.example/notify", "POST", "https://x.example/a/../notify", true);
+        check("POST https://x.example/", "POST", "https://x.example/other", true);
+        check("POST https://x.example/*", "POST", "https://x.example/other", true);
+        check("GET https://x.example/feed/*", "GET", "https://x.example/feed/1", true);
+        check("GET https://x.example/feed/*", "GET", "https://x.example/feed/../admin", false);
+        check("GET https://x.example/feed/*", "GET", "https://x.example/feed/%2e%2e/admin", false);
+        check("GET https://x.example/feed*", "GET", "https://x.example/feeds", true);
+    }
+
+    #[test]
+    fn says_why_a_line_is_no_grant() {
+        let rows = [
+            ("https://x.example", "it is not a method and a URL"),
+            ("GET https://x.example now", "it is not a method and a URL"),
+            ("get https://x.example", "`get` is no method in upper case, nor `*`"),
+            ("CONNECT https://x.example", "`CONNECT` is never sent"),
+            ("GET x.example", "the URL is wrong: relative URL without a base"),
+            ("GET ftp://x.example", "the scheme is `ftp`, not http or https"),
+            ("GET https://u:p@x.example", "credentials do not belong in a grant"),
+            ("GET https://x.example/#a", "a fragment (`#…`) never reaches a host"),
+            ("GET https://x.example:0", "port 0 is no port"),
+            ("GET https://*.com", "`*.com` would grant a whole top-level domain"),
+            ("GET https://*.127.0.0.1", "`*.` cannot stand before an address"),
+            ("GET https://a.*.example", "`*` may only stand for the first part of a name: `*.example.com`"),
+            ("GET https://*", "`*` may only stand for the first part of a name: `*.example.com`"),
+        ];
+        for (line, expected) in rows {
+            let error = HttpGrant::parse(line).expect_err(line);
+            assert_eq!(error.to_string(), format!("`{line}` is no grant for HTTP: {expected}"));
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! How much a step may use. Every limit has a default, and none can be switched off.
+
+use stepbox_batch::job::LimitOverrides;
+
+/// How much a step's components may use.
+///
+/// The numbers that say "of the step" are shared by all its components; the others hold for each one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// All memories and tables of one component together, in bytes. A component that asks for more
+    /// is ended: most could do nothing sensible about it.
+    pub memory_bytes_max: u64,
+    /// How long one call of a reader, processor or writer may take, in milliseconds on the clock.
+    ///
+    /// Reaching it ends the step, not the item: after an interrupt the component's memory cannot be
+    /// trusted.
+    pub call_ms_max: u64,
+    /// How long a tasklet may take in all, in milliseconds on the clock.
+    pub tasklet_ms_max: u64,
+    /// How long a component may go on after a stop was requested, in milliseconds.
+    pub stop_grace_ms: u64,
+    /// What the step's components may write to files, in bytes. Removing a file gives nothing back:
+    /// this bounds the work of the disk, not only its space.
+    pub disk_bytes_max: u64,
+    /// How many files and folders the step's components may create.
+    pub disk_files_max: u64,
+    /// How many files, requests and answers one component may have open.
+    pub open_handles_max: u64,
+    /// What the step's components may log, standard output included, in bytes. Past it one line says
+    /// so, and the rest is dropped; the step goes on.
+    pub log_bytes_max: u64,
+    /// How many HTTP requests the step's components may send.
+    pub http_requests_max: u64,
+    /// The largest body of a request or an answer, in bytes.
+    pub http_body_bytes_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_bytes_max: 256 << 20,
+            call_ms_max: 60_000,
+            tasklet_ms_max: 3_600_000,
+            stop_grace_ms: 5_000,
+            disk_bytes_max: 1 << 30,
+            disk_files_max: 10_000,
+            open_handles_max: 64,
+            log_bytes_max: 4 << 20,
+            http_requests_max: 10_000,
+            http_body_bytes_max: 64 << 20,
+        }
+    }
+}
+
+impl Limits {
+    /// What `describe` gets when a component is uploaded: next to nothing.
+    pub(crate) fn for_describe() -> Self {
+        Self {
+            memory_bytes_max: 64 << 20,
+            call_ms_max: 1_000,
+            tasklet_ms_max: 1_000,
+            stop_grace_ms: 0,
+            disk_bytes_max: 0,
+            disk_files_max: 0,
+            open_handles_max: 8,
+            log_bytes_max: 64 << 10,
+            http_requests_max: 0,
+            http_body_bytes_max: 0,
+        }
+    }
+}
+
+/// The defaults, where a job says nothing else.
+impl From<LimitOverrides> for Limits {
+    fn from(overrides: LimitOverrides) -> Self {
+        let default = Self::default();
+        Self {
+            memory_bytes_max: overrides.memory_bytes_max.unwrap_or(default.memory_bytes_max),
+            call_ms_max: overrides.time_ms_max.unwrap_or(default.call_ms_max),
+            tasklet_ms_max: overrides.time_ms_max.unwrap_or(default.tasklet_ms_max),
+            disk_bytes_max: overrides.disk_bytes_max.unwrap_or(default.disk_bytes_max),
+            log_bytes_max: overrides.log_bytes_max.unwrap_or(default.log_bytes_max),
+            http_requests_max: overrides.http_requests_max.unwrap_or(default.http_requests_max),
+            ..default
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_changes_what_it_names_and_keeps_the_rest() {
+        assert_eq!(Limits::from(LimitOverrides::default()), Limits::default());
+        let overrides = LimitOverrides { time_ms_max: Some(7), ..LimitOverrides::default() };
+        let limits = Limits::from(overrides);
+        assert_eq!((limits.call_ms_max, limits.tasklet_ms_max), (7, 7));
+        assert_eq!(limits.memory_bytes_max, 256 << 20);
+    }
+}

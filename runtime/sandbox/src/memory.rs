@@ -1,0 +1,151 @@
+//! What a component's memories and tables take, all together.
+//!
+//! wasmtime's own limiter counts each memory by itself, so a component with a hundred of them would
+//! get a hundred times the limit.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use wasmtime::ResourceLimiter;
+
+/// What a table takes for one element, in bytes.
+const TABLE_ELEMENT_BYTES: u64 = 16;
+/// How many core instances a component may have. Interpreters with many extensions need dozens.
+const INSTANCES_MAX: usize = 200;
+/// How many memories a component may have, and how many tables.
+const MEMORIES_MAX: usize = 20;
+
+/// The memory that all running components take together.
+#[derive(Debug)]
+pub(crate) struct SharedMemory {
+    max: u64,
+    used: AtomicU64,
+}
+
+impl SharedMemory {
+    pub(crate) fn new(max: u64) -> Arc<Self> {
+        Arc::new(Self { max, used: AtomicU64::new(0) })
+    }
+
+    fn take(&self, bytes: u64) -> bool {
+        let fits = |used: u64| used.checked_add(bytes).filter(|&sum| sum <= self.max);
+        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
+    }
+}
+
+/// Counts one component's memory, and ends the component when it asks for too much.
+///
+/// `memory.grow` could also answer "no". But most programs abort on that with less to say than we
+/// have, and a hostile one could ask for ever.
+#[derive(Debug)]
+pub(crate) struct MemoryMeter {
+    max: u64,
+    used: u64,
+    shared: Arc<SharedMemory>,
+}
+
+/// A component asked for more memory than it may have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum OutOfMemory {
+    #[error("out of memory: asked for {asked} of {max} bytes")]
+    Component { asked: u64, max: u64 },
+    #[error(
+        "out of memory: asked for {asked} bytes, and all running components together may have {max} bytes"
+    )]
+    AllTogether { asked: u64, max: u64 },
+}
+
+impl MemoryMeter {
+    pub(crate) fn new(max: u64, shared: Arc<SharedMemory>) -> Self {
+        Self { max, used: 0, shared }
+    }
+
+    fn grow(&mut self, bytes: u64) -> wasmtime::Result<()> {
+        let asked = self.used.saturating_add(bytes);
+        if asked > self.max {
+            return Err(OutOfMemory::Component { asked, max: self.max }.into());
+        }
+        if !self.shared.take(bytes) {
+            return Err(OutOfMemory::AllTogether { asked, max: self.shared.max }.into());
+        }
+        self.used = asked;
+        Ok(())
+    }
+}
+
+/// Growth that the system then fails to deliver stays counted: such a component is near its end.
+impl ResourceLimiter for MemoryMeter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        // Past its own declared maximum a program is told "no", as it expects.
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        self.grow((desired - current) as u64)?;
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        self.grow(((desired - current) as u64).saturating_mul(TABLE_ELEMENT_BYTES))?;
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        INSTANCES_MAX
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES_MAX
+    }
+
+    fn tables(&self) -> usize {
+        MEMORIES_MAX
+    }
+}
+
+impl Drop for MemoryMeter {
+    fn drop(&mut self) {
+        self.shared.used.fetch_sub(self.used, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_all_memories_and_tables_together() {
+        let mut meter = MemoryMeter::new(1000, SharedMemory::new(10_000));
+        assert!(meter.memory_growing(0, 400, None).unwrap());
+        assert!(meter.memory_growing(0, 400, Some(400)).unwrap());
+        assert!(meter.table_growing(0, 10, None).unwrap());
+        assert!(!meter.memory_growing(400, 401, Some(400)).unwrap(), "its own maximum");
+        let error = meter.memory_growing(400, 500, None).unwrap_err();
+        assert_eq!(error.to_string(), "out of memory: asked for 1060 of 1000 bytes");
+        assert!(meter.table_growing(0, usize::MAX / 16, None).is_err());
+    }
+
+    #[test]
+    fn counts_all_components_together_while_they_live() {
+        let shared = SharedMemory::new(1000);
+        let mut first = MemoryMeter::new(900, shared.clone());
+        assert!(first.memory_growing(0, 900, None).unwrap());
+        let mut second = MemoryMeter::new(900, shared.clone());
+        let error = second.memory_growing(0, 200, None).unwrap_err();
+        assert!(error.to_string().ends_with("all running components together may have 1000 bytes"));
+        drop(first);
+        assert!(second.memory_growing(0, 200, None).unwrap());
+    }
+}
