@@ -20,7 +20,7 @@ pub mod executions;
 pub mod instances;
 pub mod leases;
 pub mod purging;
-mod sample;
+pub(crate) mod sample;
 pub mod saves;
 pub mod stops;
 pub mod tenants;

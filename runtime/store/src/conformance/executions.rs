@@ -70,12 +70,11 @@ pub async fn go_on_from_stopped_and_failed_ones(store: &dyn JobRepository) {
     use BatchStatus::*;
     with_instance(store).await;
     for status in BatchStatus::ALL {
-        let (before, lease) = in_status(store, status, Hold::Held).await;
+        let (before, _) = in_status(store, status, Hold::Held).await;
         let new = NewJobExecution { restart_of: Some(before.id), ..new("nightly") };
         let restarted = store.create_execution(&new, None).await;
         let expected = if matches!(status, Stopped | Failed) { "ok" } else { "wrong-status" };
         assert_eq!(told(restarted), expected, "{status}");
-        drop(lease);
     }
     let new = NewJobExecution { restart_of: Some(JobExecutionId(999)), ..new("nightly") };
     let error = store.create_execution(&new, None).await.unwrap_err();

@@ -65,7 +65,7 @@ pub async fn come_by_type_then_code(store: &dyn JobRepository) {
 pub async fn are_kept_while_an_execution_has_not_ended(store: &dyn JobRepository) {
     for status in BatchStatus::ALL {
         with_instance(store).await;
-        let (execution, lease) = in_status(store, status, Hold::Held).await;
+        let (mut execution, lease) = in_status(store, status, Hold::Held).await;
         let deleted = store.delete_instance(&tenant(), &code("nightly")).await;
         if status.has_ended() {
             assert_eq!(told(deleted), "ok", "{status}");
@@ -73,7 +73,7 @@ pub async fn are_kept_while_an_execution_has_not_ended(store: &dyn JobRepository
             let user = format!("execution {} ({status})", execution.id);
             let expected = RepositoryError::InUse { kind: "instance", name: "nightly".to_owned(), user };
             assert_eq!(deleted.unwrap_err().to_string(), expected.to_string());
-            end(store, execution, lease).await;
+            move_to(store, &lease, &mut execution, BatchStatus::Failed).await;
             store.delete_instance(&tenant(), &code("nightly")).await.unwrap();
         }
     }
@@ -82,12 +82,4 @@ pub async fn are_kept_while_an_execution_has_not_ended(store: &dyn JobRepository
 
     let error = store.delete_instance(&tenant(), &code("nightly")).await.unwrap_err();
     assert_eq!(error.to_string(), "there is no instance `nightly`");
-}
-
-async fn end(
-    store: &dyn JobRepository,
-    mut execution: stepbox_batch::execution::JobExecution,
-    lease: stepbox_batch::repository::Lease,
-) {
-    move_to(store, &lease, &mut execution, BatchStatus::Failed).await;
 }

@@ -11,20 +11,20 @@ use stepbox_batch::repository::{
 use stepbox_batch::status::{BatchStatus, ExitStatus};
 
 /// When everything is looked at.
-pub(super) const NOW: Timestamp = Timestamp(1_700_000_000_000);
+pub(crate) const NOW: Timestamp = Timestamp(1_700_000_000_000);
 /// When everything was accepted and claimed: one minute before.
-pub(super) const EARLIER: Timestamp = Timestamp(NOW.0 - 60_000);
+pub(crate) const EARLIER: Timestamp = Timestamp(NOW.0 - 60_000);
 /// A lease that runs out at [`NOW`] exactly, if it began [`EARLIER`], in milliseconds.
-pub(super) const LEASE_MS: u64 = 60_000;
+pub(crate) const LEASE_MS: u64 = 60_000;
 
 /// `ok`, or the code of the error: what a row of a table can hold.
-pub(super) fn told<T>(result: Result<T>) -> &'static str {
+pub(crate) fn told<T>(result: Result<T>) -> &'static str {
     result.map_or_else(|error| error.code(), |_| "ok")
 }
 
 /// Whether the lease of an execution is held when it is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hold {
+pub(crate) enum Hold {
     /// Nobody has it.
     Free,
     /// It has just run out.
@@ -33,20 +33,20 @@ pub(super) enum Hold {
     Held,
 }
 
-pub(super) fn tenant() -> TenantId {
+pub(crate) fn tenant() -> TenantId {
     TenantId::default()
 }
 
-pub(super) fn code(text: &str) -> InstanceCode {
+pub(crate) fn code(text: &str) -> InstanceCode {
     InstanceCode::new(text).unwrap()
 }
 
-pub(super) fn digest(byte: u8) -> Digest {
+pub(crate) fn digest(byte: u8) -> Digest {
     Digest::from_bytes([byte; 32])
 }
 
 /// A job with one tasklet, a component.
-pub(super) fn job(connector: &str, name: &str) -> Job {
+pub(crate) fn job(connector: &str, name: &str) -> Job {
     let source = ElementSource::Component(ComponentRef { name: "greet".to_owned(), digest: digest(1) });
     let tasklet = Element { source, options: None };
     Job {
@@ -65,7 +65,7 @@ pub(super) fn job(connector: &str, name: &str) -> Job {
     }
 }
 
-pub(super) fn connector(code: &str, label: &str, jobs: &[&str]) -> Connector {
+pub(crate) fn connector(code: &str, label: &str, jobs: &[&str]) -> Connector {
     Connector {
         code: ConnectorCode::new(code).unwrap(),
         label: label.to_owned(),
@@ -73,7 +73,7 @@ pub(super) fn connector(code: &str, label: &str, jobs: &[&str]) -> Connector {
     }
 }
 
-pub(super) fn component(byte: u8, name: &str, uploaded_at: i64) -> Component {
+pub(crate) fn component(byte: u8, name: &str, uploaded_at: i64) -> Component {
     Component {
         digest: digest(byte),
         name: name.to_owned(),
@@ -85,7 +85,7 @@ pub(super) fn component(byte: u8, name: &str, uploaded_at: i64) -> Component {
     }
 }
 
-pub(super) fn instance(text: &str) -> JobInstance {
+pub(crate) fn instance(text: &str) -> JobInstance {
     JobInstance {
         tenant: tenant(),
         code: code(text),
@@ -98,7 +98,7 @@ pub(super) fn instance(text: &str) -> JobInstance {
 }
 
 /// An execution of the instance with that code.
-pub(super) fn new(text: &str) -> NewJobExecution {
+pub(crate) fn new(text: &str) -> NewJobExecution {
     NewJobExecution {
         tenant: tenant(),
         instance: code(text),
@@ -112,22 +112,22 @@ pub(super) fn new(text: &str) -> NewJobExecution {
     }
 }
 
-pub(super) fn claim(worker: &str, now: Timestamp) -> Claim {
+pub(crate) fn claim(worker: &str, now: Timestamp) -> Claim {
     Claim { worker: worker.to_owned(), now, lease_ms: LEASE_MS }
 }
 
 /// The store with the instance `nightly`.
-pub(super) async fn with_instance(store: &dyn JobRepository) {
+pub(crate) async fn with_instance(store: &dyn JobRepository) {
     store.create_instance(&instance("nightly")).await.unwrap();
 }
 
 /// An execution of `nightly` that nobody has claimed.
-pub(super) async fn waiting(store: &dyn JobRepository) -> JobExecution {
+pub(crate) async fn waiting(store: &dyn JobRepository) -> JobExecution {
     store.create_execution(&new("nightly"), None).await.unwrap().0
 }
 
 /// An execution of `nightly` that the worker `w-1` has begun.
-pub(super) async fn started(store: &dyn JobRepository) -> (JobExecution, Lease) {
+pub(crate) async fn started(store: &dyn JobRepository) -> (JobExecution, Lease) {
     let first = claim("w-1", EARLIER);
     let (mut execution, lease) = store.create_execution(&new("nightly"), Some(&first)).await.unwrap();
     let lease = lease.unwrap();
@@ -137,7 +137,7 @@ pub(super) async fn started(store: &dyn JobRepository) -> (JobExecution, Lease) 
 }
 
 /// Saves an execution with another status.
-pub(super) async fn move_to(
+pub(crate) async fn move_to(
     store: &dyn JobRepository,
     lease: &Lease,
     execution: &mut JobExecution,
@@ -150,18 +150,17 @@ pub(super) async fn move_to(
 }
 
 /// An execution of `nightly` in the given status, as a worker and perhaps a person would bring it there.
-pub(super) async fn in_status(
+pub(crate) async fn in_status(
     store: &dyn JobRepository,
     status: BatchStatus,
     hold: Hold,
 ) -> (JobExecution, Lease) {
     use BatchStatus::*;
-    let mut new = new("nightly");
-    new.job.stoppable = true;
     let lease_ms = if hold == Hold::Held { LEASE_MS + 1 } else { LEASE_MS };
     let first = Claim { lease_ms, ..claim("w-1", EARLIER) };
     let is_waiting = status == Starting && hold == Hold::Free;
-    let (mut execution, lease) = store.create_execution(&new, (!is_waiting).then_some(&first)).await.unwrap();
+    let (mut execution, lease) =
+        store.create_execution(&new("nightly"), (!is_waiting).then_some(&first)).await.unwrap();
     let lease = lease.unwrap_or_else(|| Lease { tenant: tenant(), id: execution.id, token: 0 });
     if status != Starting {
         move_to(store, &lease, &mut execution, Started).await;
@@ -180,25 +179,25 @@ pub(super) async fn in_status(
 }
 
 /// The execution as the store has it.
-pub(super) async fn stored(store: &dyn JobRepository, id: JobExecutionId) -> JobExecution {
+pub(crate) async fn stored(store: &dyn JobRepository, id: JobExecutionId) -> JobExecution {
     store.execution(&tenant(), id).await.unwrap().unwrap()
 }
 
 /// The ids of the executions that a filter lists.
-pub(super) async fn listed(store: &dyn JobRepository, filter: &ExecutionFilter) -> Vec<JobExecutionId> {
+pub(crate) async fn listed(store: &dyn JobRepository, filter: &ExecutionFilter) -> Vec<JobExecutionId> {
     let found = store.executions(&tenant(), filter).await.unwrap();
     found.into_iter().map(|execution| execution.id).collect()
 }
 
 /// The first step, begun.
-pub(super) fn step() -> StepExecution {
+pub(crate) fn step() -> StepExecution {
     StepExecution {
         status: BatchStatus::Started,
         ..StepExecution::new(0, StepName::new("greet").unwrap(), EARLIER)
     }
 }
 
-pub(super) fn warning(reason: &str) -> Warning {
+pub(crate) fn warning(reason: &str) -> Warning {
     Warning {
         step: StepName::new("greet").unwrap(),
         code: "no-name".to_owned(),
@@ -209,7 +208,7 @@ pub(super) fn warning(reason: &str) -> Warning {
 }
 
 /// A JSON object in which nothing is simple: order, depth, scripts, numbers, quotes, NUL.
-pub(super) fn odd_object() -> Value {
+pub(crate) fn odd_object() -> Value {
     json!({
         "z": "first on purpose", "a": [null, true, -1, 0.5, u64::MAX, i64::MIN],
         "deep": {"": {"ключ": "値 🙂"}}, "quotes": "'\"\\ \n\u{0}", "empty": {}, "none": null,

@@ -2,7 +2,7 @@
 
 use stepbox_batch::execution::StepExecution;
 use stepbox_batch::name::JobExecutionId;
-use stepbox_batch::repository::{JobRepository, NewJobExecution, Save, StopRequest};
+use stepbox_batch::repository::{JobRepository, Save, StopRequest};
 use stepbox_batch::status::BatchStatus::*;
 use stepbox_batch::status::ExitStatus;
 
@@ -101,14 +101,8 @@ pub async fn at_once_leave_nothing_open(store: &dyn JobRepository) {
 
 pub async fn are_remembered_until_a_worker_comes(store: &dyn JobRepository) {
     with_instance(store).await;
-    let first = NewJobExecution { user: None, ..new("nightly") };
-    let (mut execution, lease) = store.create_execution(&first, Some(&claim("w-1", EARLIER))).await.unwrap();
-    let lease = lease.unwrap();
-    let before_the_end = NOW.plus_ms(0).0 - 1;
-    let stop = store
-        .request_stop(&tenant(), execution.id, stepbox_batch::clock::Timestamp(before_the_end))
-        .await
-        .unwrap();
+    let (mut execution, lease) = in_status(store, Starting, Hold::Held).await;
+    let stop = store.request_stop(&tenant(), execution.id, NOW).await.unwrap();
     assert_eq!(stop, StopRequest::Requested, "its lease holds for one more millisecond");
     move_to(store, &lease, &mut execution, Started).await;
     move_to(store, &lease, &mut execution, Paused).await;

@@ -1,6 +1,6 @@
 //! Executions whose worker is gone.
 
-use stepbox_batch::execution::StepExecution;
+use stepbox_batch::execution::{Failure, StepExecution};
 use stepbox_batch::name::TenantId;
 use stepbox_batch::repository::{JobRepository, NewJobExecution, Save};
 use stepbox_batch::status::BatchStatus::*;
@@ -36,7 +36,7 @@ pub async fn fails_what_a_lost_worker_left_behind(store: &dyn JobRepository) {
 pub async fn says_who_was_lost_and_when(store: &dyn JobRepository) {
     with_instance(store).await;
     let (mut execution, lease) = started(store).await;
-    let earlier = stepbox_batch::execution::Failure {
+    let earlier = Failure {
         code: "earlier".to_owned(),
         culprit: String::new(),
         place: String::new(),

@@ -32,10 +32,12 @@ pub(super) fn migrate(db: &mut Connection) -> Outcome<()> {
 }
 
 /// Refuses, before anything is changed, a newer version's file and one that another program made.
-pub(super) fn refuse_foreign(db: &Connection, place: &Place) -> Outcome<()> {
+pub(super) fn refuse_foreign(db: &mut Connection, place: &Place) -> Outcome<()> {
+    // In one transaction, since another process may be making the schema just now.
+    let db = db.transaction()?;
     let application: u32 = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
     if application == APPLICATION_ID {
-        return refuse_newer(db, place);
+        return refuse_newer(&db, place);
     }
     let tables: u32 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if application != 0 || tables > 0 {

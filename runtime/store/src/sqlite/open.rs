@@ -84,7 +84,7 @@ fn patiently<T>(place: &Place, attempt: impl Fn() -> Outcome<T>) -> Outcome<T> {
 
 fn prepare(place: &Place) -> Outcome<Connection> {
     let mut db = connect(place)?;
-    migrate::refuse_foreign(&db, place)?;
+    migrate::refuse_foreign(&mut db, place)?;
     let journal: String = db.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     if journal != "wal" {
         let detail = format!("its file system allows no write-ahead log (the journal stays `{journal}`)");

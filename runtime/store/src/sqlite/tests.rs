@@ -1,18 +1,24 @@
 //! What is particular to a file: who else has it open, what is in it, where it lies.
 
 mod conformance;
+mod damage;
+mod opening;
+mod processes;
+mod sharing;
+mod together;
 
 use std::ops::Deref;
 
+use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::SqliteStore;
+use super::{SqliteOptions, SqliteStore};
 
 /// A store in a folder of its own, which goes when it goes.
 pub(super) struct TemporaryStore {
     store: SqliteStore,
     // Dropped last: the file is closed by then.
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Deref for TemporaryStore {
@@ -25,7 +31,24 @@ impl Deref for TemporaryStore {
 
 /// An empty store.
 pub(super) async fn empty_store() -> TemporaryStore {
+    store_with(SqliteOptions::default())
+}
+
+/// An empty store with options of its own.
+pub(super) fn store_with(options: SqliteOptions) -> TemporaryStore {
     let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(folder.path().join("stepbox.db")).unwrap();
-    TemporaryStore { store, _folder: folder }
+    let store = SqliteStore::open_with(folder.path().join("stepbox.db"), options).unwrap();
+    TemporaryStore { store, folder }
+}
+
+impl TemporaryStore {
+    /// Somebody else's connection to the same file.
+    fn stranger(&self) -> Connection {
+        Connection::open(self.store.path()).unwrap()
+    }
+
+    /// Closes the store and keeps the folder.
+    fn close(self) -> TempDir {
+        self.folder
+    }
 }

@@ -1,0 +1,203 @@
+//! Where the file lies, and whether it is one of ours.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Barrier;
+
+use rusqlite::Connection;
+use stepbox_batch::repository::{JobRepository, Result};
+
+use super::{SqliteOptions, SqliteStore, empty_store};
+use crate::conformance::sample::{Hold, told};
+use crate::conformance::sample::{code, in_status, instance, stored, tenant, with_instance};
+
+fn refusal(path: impl AsRef<Path>) -> String {
+    let opened: Result<SqliteStore> = SqliteStore::open(path);
+    let error = opened.unwrap_err();
+    assert_eq!(error.code(), "store-unavailable");
+    error.to_string()
+}
+
+#[tokio::test]
+async fn keeps_everything_when_closed_and_opened_again() {
+    let store = empty_store().await;
+    with_instance(&*store).await;
+    let (execution, _) = in_status(&*store, stepbox_batch::status::BatchStatus::Started, Hold::Held).await;
+    let path = store.path().to_owned();
+    let folder = store.close();
+    let names: Vec<_> =
+        fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["stepbox.db"], "a closed store is one file");
+
+    let store = SqliteStore::open(path).unwrap();
+    assert_eq!(store.instance(&tenant(), &code("nightly")).await.unwrap().unwrap(), instance("nightly"));
+    assert_eq!(stored(&store, execution.id).await, execution);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn makes_folder_and_file_for_their_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let outer = tempfile::tempdir().unwrap();
+    let path = outer.path().join("data/deep/stepbox.db");
+    let store = SqliteStore::open(&path).unwrap();
+    with_instance(&store).await;
+    for (path, expected) in [
+        (outer.path().join("data"), 0o700),
+        (outer.path().join("data/deep"), 0o700),
+        (path.clone(), 0o600),
+        (path.with_extension("db-wal"), 0o600),
+        (path.with_extension("db-shm"), 0o600),
+    ] {
+        assert_eq!(mode(&path), expected, "{}", path.display());
+    }
+
+    let kept = outer.path().join("kept");
+    fs::create_dir(&kept).unwrap();
+    fs::set_permissions(&kept, fs::Permissions::from_mode(0o755)).unwrap();
+    SqliteStore::open(kept.join("stepbox.db")).unwrap();
+    assert_eq!(mode(&kept), 0o755, "what was there keeps its permissions");
+}
+
+#[tokio::test]
+async fn takes_a_path_that_looks_like_a_uri() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file:a?mode=memory");
+    let store = SqliteStore::open(&path).unwrap();
+    with_instance(&store).await;
+    assert!(path.is_file());
+}
+
+#[test]
+fn refuses_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let expected = format!(
+        "the store {} failed: it is a folder; name a file in it, such as `stepbox.db`",
+        folder.path().display()
+    );
+    assert_eq!(refusal(folder.path()), expected);
+}
+
+#[test]
+fn refuses_a_file_that_is_no_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.txt");
+    let content = "not a database, however long one reads\n".repeat(100);
+    fs::write(&path, &content).unwrap();
+    assert!(
+        refusal(&path).ends_with("it is not an SQLite database; name another file, or move this one away")
+    );
+    assert_eq!(fs::read_to_string(&path).unwrap(), content, "it is untouched");
+}
+
+#[test]
+fn refuses_the_database_of_another_program() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, sql) in [
+        ("tables.db", "CREATE TABLE bookmarks (url TEXT)"),
+        ("marked.db", "PRAGMA application_id = 42"),
+        ("versioned.db", "CREATE TABLE t (x); PRAGMA user_version = 1"),
+    ] {
+        let path = folder.path().join(name);
+        Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+        let before = fs::read(&path).unwrap();
+        assert!(refusal(&path).ends_with("it is another program's database; name another file"), "{name}");
+        assert!(fs::read(&path).unwrap() == before, "{name} is untouched");
+    }
+}
+
+#[test]
+fn refuses_a_place_where_nothing_can_be_made() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("file"), "").unwrap();
+    let found = refusal(folder.path().join("file/deep/stepbox.db"));
+    assert!(found.contains("its folder `") && found.contains("cannot be made: "), "{found}");
+
+    // Not even root makes a file there.
+    #[cfg(target_os = "linux")]
+    {
+        let found = refusal("/proc/stepbox.db");
+        assert!(found.starts_with("the store /proc/stepbox.db failed: it cannot be made: "), "{found}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn refuses_a_folder_that_must_not_be_written() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o500)).unwrap();
+    if fs::write(folder.path().join("probe"), "").is_ok() {
+        return; // root may write anywhere; the test above covers it
+    }
+    let found = refusal(folder.path().join("stepbox.db"));
+    assert!(found.contains("it cannot be made: Permission denied"), "{found}");
+}
+
+#[tokio::test]
+async fn refuses_a_newer_version_and_leaves_it_alone() {
+    let store = empty_store().await;
+    with_instance(&*store).await;
+    store.stranger().pragma_update(None, "user_version", 99).unwrap();
+
+    // One that has it open stops at the next call, whether it reads or writes.
+    let refused = [
+        told(store.create_instance(&instance("weekly")).await),
+        told(store.instances(&tenant(), None).await),
+    ];
+    assert_eq!(refused, ["store-newer-version"; 2]);
+
+    let path = store.path().to_owned();
+    let _folder = store.close();
+    let error = SqliteStore::open(&path).unwrap_err();
+    let expected =
+        format!("the store {} has schema version 99; this program knows versions up to 1", path.display());
+    assert_eq!(error.to_string(), expected);
+    let db = Connection::open(&path).unwrap();
+    let count: u32 = db.query_row("SELECT count(*) FROM job_instances", [], |row| row.get(0)).unwrap();
+    assert_eq!(count, 1);
+}
+
+/// Regression: while one process made the schema, another saw its tables but not yet its mark, and took
+/// the file for another program's.
+#[test]
+fn many_open_a_new_file_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0..10 {
+        let path = folder.path().join(format!("{round}.db"));
+        let start = Barrier::new(8);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    start.wait();
+                    SqliteStore::open(&path).unwrap();
+                });
+            }
+        });
+        let version: u32 = Connection::open(&path)
+            .unwrap()
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .unwrap();
+        assert_eq!(version, super::super::migrate::SCHEMA_VERSION);
+    }
+}
+
+#[test]
+fn opens_while_somebody_writes_but_waits_to_make_a_schema() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("stepbox.db");
+    let options = SqliteOptions { busy_timeout_ms: 1, ..SqliteOptions::default() };
+
+    let stranger = Connection::open(&path).unwrap();
+    stranger.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let error = SqliteStore::open_with(&path, options.clone()).unwrap_err();
+    let expected =
+        format!("the store is busy: another process kept `{}` locked for more than 1 ms", path.display());
+    assert_eq!(error.to_string(), expected);
+    stranger.execute_batch("ROLLBACK").unwrap();
+
+    SqliteStore::open_with(&path, options.clone()).unwrap();
+    stranger.execute_batch("BEGIN IMMEDIATE").unwrap();
+    SqliteStore::open_with(&path, options).unwrap();
+}

@@ -1,0 +1,114 @@
+//! Other processes: this test program, started again.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use rusqlite::Connection;
+use stepbox_batch::execution::Tracking;
+use stepbox_batch::repository::{ExecutionFilter, ExecutionJournal, JobRepository, Save};
+use stepbox_batch::status::BatchStatus;
+
+use super::{SqliteStore, empty_store};
+use crate::conformance::sample::*;
+
+const FILE: &str = "STEPBOX_STORE_TEST_FILE";
+const ROLE: &str = "STEPBOX_STORE_TEST_ROLE";
+/// What others say begins with this; the rest is the test harness.
+const SAYS: &str = "process says ";
+
+fn start(role: &str, file: &Path) -> (Child, impl Iterator<Item = u64>) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "sqlite::tests::processes::another_process", "--ignored", "--nocapture"])
+        .env(FILE, file)
+        .env(ROLE, role)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let numbers = lines.filter_map(|line| {
+        let line = line.ok()?;
+        line.split_once(SAYS).map(|(_, number)| number.parse().unwrap())
+    });
+    (child, numbers)
+}
+
+fn say(number: u64) {
+    writeln!(std::io::stdout(), "\n{SAYS}{number}").unwrap();
+}
+
+#[tokio::test]
+#[ignore = "what the tests below start as a process of its own"]
+async fn another_process() {
+    let store = SqliteStore::open(std::env::var(FILE).unwrap()).unwrap();
+    match std::env::var(ROLE).unwrap().as_str() {
+        "accept twenty" => accept_twenty(&store).await,
+        "run for ever" => run_for_ever(&store).await,
+        role => panic!("no such role: {role}"),
+    }
+}
+
+async fn accept_twenty(store: &SqliteStore) {
+    for _ in 0..20 {
+        say(waiting(store).await.id.0);
+    }
+}
+
+async fn run_for_ever(store: &SqliteStore) {
+    let (execution, lease) = started(store).await;
+    say(execution.id.0);
+    let mut step = step();
+    for processed in 1.. {
+        step.tracking = Tracking { processed, ..Tracking::default() };
+        let warnings = [warning("one more")];
+        let save = Save { step: Some(&step), warnings: &warnings, ..Save::default() };
+        store.save(&lease, save).await.unwrap();
+        say(processed);
+    }
+}
+
+#[tokio::test]
+async fn several_processes_accept_at_the_same_time() {
+    let store = empty_store().await;
+    with_instance(&*store).await;
+    let started: Vec<_> = (0..3).map(|_| start("accept twenty", store.path())).collect();
+    let mut accepted = Vec::new();
+    for _ in 0..20 {
+        accepted.push(waiting(&*store).await.id.0);
+    }
+    for (mut child, ids) in started {
+        accepted.extend(ids);
+        assert!(child.wait().unwrap().success());
+    }
+    accepted.sort_unstable();
+    let listed = listed(&*store, &ExecutionFilter::default()).await;
+    let listed: Vec<_> = listed.into_iter().rev().map(|id| id.0).collect();
+    assert_eq!((accepted.len(), accepted), (80, listed), "each id once, and every one is there");
+}
+
+#[tokio::test]
+async fn what_was_answered_outlives_a_killed_process() {
+    let store = empty_store().await;
+    with_instance(&*store).await;
+    let (mut child, mut numbers) = start("run for ever", store.path());
+    let id = stepbox_batch::name::JobExecutionId(numbers.next().unwrap());
+    let mut answered = numbers.nth(20).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    answered = numbers.last().unwrap_or(answered);
+
+    let found = stored(&*store, id).await;
+    let processed = found.steps[0].tracking.processed;
+    assert!(processed == answered || processed == answered + 1, "{processed} stored, {answered} answered");
+    let warnings = store.warnings(&tenant(), id).await.unwrap();
+    assert_eq!(warnings.len() as u64, processed, "step and warnings go together");
+    let whole: String = Connection::open(store.path())
+        .unwrap()
+        .pragma_query_value(None, "integrity_check", |row| row.get(0))
+        .unwrap();
+    assert_eq!(whole, "ok");
+
+    assert_eq!(store.fail_lost(NOW).await.unwrap(), [(tenant(), id)]);
+    let found = stored(&*store, id).await;
+    assert_eq!((found.status, found.steps[0].status), (BatchStatus::Failed, BatchStatus::Failed));
+}
