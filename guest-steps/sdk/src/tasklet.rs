@@ -26,7 +26,7 @@ pub trait Tasklet {
 /// How a tasklet ended, if not with an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// As it should: COMPLETED, or STOPPED after a stop request.
+    /// As it should: COMPLETED, or STOPPED if `is_stopping` told it yes.
     Completed,
     /// With an exit status of its own, at most 100 bytes, such as `PARTIAL`.
     Own(String),
