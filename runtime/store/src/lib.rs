@@ -1,4 +1,110 @@
-//! Stepbox's job repository. (tour to come)
+//! Stepbox's job repository: every instance, execution, step, warning and checkpoint, on a disk.
+//!
+//! [`SqliteStore`] keeps it all in one SQLite file and needs no set-up. It is an implementation of
+//! `stepbox-batch`'s [`JobRepository`](stepbox_batch::repository::JobRepository), whose documentation
+//! says what each method does; this crate says how it is kept.
+//!
+//! ```
+//! use serde_json::json;
+//! use stepbox_batch::clock::Timestamp;
+//! use stepbox_batch::execution::ExecutionContext;
+//! use stepbox_batch::job::{Element, ElementSource, Job, JobInstance, Step, StepKind};
+//! use stepbox_batch::name::{ConnectorCode, InstanceCode, JobName, StepName, TenantId};
+//! use stepbox_batch::repository::{
+//!     Claim, ExecutionJournal, JobRepository, NewJobExecution, Save, StopRequest,
+//! };
+//! use stepbox_batch::status::{BatchStatus, ExitStatus};
+//! use stepbox_store::SqliteStore;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let data_folder = folder.path();
+//! let store = SqliteStore::open(data_folder.join("stepbox.db"))?;
+//!
+//! // A saved configuration of a job …
+//! let tenant = TenantId::default();
+//! let tasklet = Element { source: ElementSource::Native("greet".to_owned()), options: None };
+//! let job = Job {
+//!     connector: ConnectorCode::new("acme")?,
+//!     name: JobName::new("greet")?,
+//!     job_type: "export".to_owned(),
+//!     label: "Greet".to_owned(),
+//!     stoppable: true,
+//!     parameters: json!({"type": "object"}),
+//!     steps: vec![Step {
+//!         name: StepName::new("greet")?,
+//!         kind: StepKind::Tasklet { tasklet },
+//!         grants: Default::default(),
+//!         limits: Default::default(),
+//!     }],
+//! };
+//! let instance = JobInstance {
+//!     tenant: tenant.clone(),
+//!     code: InstanceCode::new("greet_nightly")?,
+//!     label: "Greet every night".to_owned(),
+//!     connector: job.connector.clone(),
+//!     job: job.name.clone(),
+//!     job_type: job.job_type.clone(),
+//!     raw_parameters: json!({}),
+//! };
+//! store.create_instance(&instance).await?;
+//!
+//! // … is run: accepted and claimed in one transaction.
+//! let now = Timestamp(1_700_000_000_000);
+//! let new = NewJobExecution {
+//!     tenant: tenant.clone(),
+//!     instance: instance.code,
+//!     job,
+//!     parameters: json!({}),
+//!     user: Some("julia".to_owned()),
+//!     created_at: now,
+//!     restart_of: None,
+//!     context: ExecutionContext::default(),
+//!     steps: Vec::new(),
+//! };
+//! let claim = Claim { worker: "worker-1".to_owned(), now, lease_ms: 15_000 };
+//! let (mut execution, lease) = store.create_execution(&new, Some(&claim)).await?;
+//! let lease = lease.ok_or("claimed, so there is a lease")?;
+//!
+//! // Only the holder of the lease saves; somebody else's stop request has a place of its own.
+//! execution.status = BatchStatus::Started;
+//! execution.started_at = Some(now);
+//! store.save(&lease, Save { execution: Some(&execution), ..Save::default() }).await?;
+//! let answer = store.request_stop(&tenant, execution.id, now).await?;
+//! assert_eq!(answer, StopRequest::Requested);
+//! assert!(store.is_stop_requested(&lease).await?);
+//!
+//! execution.status = BatchStatus::Stopped;
+//! execution.exit_status = ExitStatus::new(ExitStatus::STOPPED);
+//! execution.ended_at = Some(now);
+//! store.save(&lease, Save { execution: Some(&execution), is_last: true, ..Save::default() }).await?;
+//!
+//! let found = store.execution(&tenant, execution.id).await?.ok_or("it is there")?;
+//! assert_eq!((found.status, found.stop_requested), (BatchStatus::Stopped, true));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it promises
+//!
+//! - **Durable before it is told**: an answer comes after the commit has reached the disk. Progress
+//!   ([`save_tracking`](stepbox_batch::repository::ExecutionJournal::save_tracking)) is the exception:
+//!   it survives the end of the process, not a power loss, and costs no wait for the disk.
+//! - **Waits are shared**: one thread writes, and commits everything that has gathered while it waited
+//!   for the disk at once. A request that is refused, or does not fit on the disk, takes nothing from
+//!   its neighbours.
+//! - **Any number of processes** may have the file open. One of them writes at a time; the others wait
+//!   up to [`SqliteOptions::busy_timeout_ms`]. Reading waits for nobody.
+//! - **Old and new versions** never misread each other: a newer file is refused, at opening and in
+//!   each later transaction, and an older one is brought up to date, in one transaction.
+//! - **Private**: a new folder and file are for their owner only.
+//!
+//! # Where things are
+//!
+//! `standing.rs` decides who may do what to an execution. `record.rs` and its modules are the stored
+//! forms. `sqlite.rs` is the store and its table of contents; `sqlite/writer.rs` tells how requests
+//! share a commit. `conformance.rs` (feature `conformance`) is what every store has to pass.
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;

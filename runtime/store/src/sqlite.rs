@@ -27,7 +27,7 @@ use stepbox_batch::job::JobInstance;
 use stepbox_batch::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId, TenantId};
 use stepbox_batch::repository::{
     Claim, Component, Connector, ExecutionFilter, ExecutionJournal, JobRepository, Lease, NewJobExecution,
-    Result, Save, StopRequest,
+    RepositoryError, Result, Save, StopRequest,
 };
 
 use crate::record::installed::{ComponentRecord, InstanceRecord};
@@ -41,7 +41,7 @@ use writer::{Durability, Writer};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqliteOptions {
     /// How long to wait while another process writes, in milliseconds. After that the answer is
-    /// [`RepositoryError::Busy`](stepbox_batch::repository::RepositoryError::Busy).
+    /// [`RepositoryError::Busy`].
     pub busy_timeout_ms: u32,
     /// How many calls may read at the same time, at least 1; more of them wait.
     pub readers_max: usize,
@@ -76,7 +76,7 @@ impl SqliteStore {
 
     /// Opens a file with options of one's own.
     pub fn open_with(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self> {
-        let path: PathBuf = path.as_ref().to_owned();
+        let path = path_from_now_on(path.as_ref())?;
         let place = Arc::new(Place { path, options });
         let db = open::open(&place)?;
         let writer = Writer::start(db, place.clone())?;
@@ -94,6 +94,14 @@ impl SqliteStore {
     pub fn durable_commits(&self) -> u64 {
         self.writer.durable_commits()
     }
+}
+
+/// Readers are opened later, when this process may have another current folder.
+fn path_from_now_on(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(|error| RepositoryError::Unavailable {
+        store: path.display().to_string(),
+        detail: format!("it is no path: {error}"),
+    })
 }
 
 /// Each method makes records that own their data, and has the work done by the writer or a reader;

@@ -69,8 +69,7 @@ fn user_of(db: &Db, tenant: &TenantId, digest: &Digest) -> Outcome<Option<String
     let jobs = "SELECT 'connector `' || connector || '`', definition FROM jobs
                 WHERE tenant = :tenant AND instr(definition, :digest) > 0 ORDER BY connector, position";
     let executions = "SELECT 'execution ' || id, job FROM job_executions
-                      WHERE tenant = :tenant AND status IN (2, 3, 4, 9, 10) AND instr(job, :digest) > 0
-                      ORDER BY id";
+                      WHERE tenant = :tenant AND status IN (2, 3, 4, 9, 10) AND instr(job, :digest) > 0";
     for sql in [jobs, executions] {
         let mut statement = db.prepare_cached(sql)?;
         let parameters = named_params! {":tenant": tenant.as_str(), ":digest": digest.as_str()};

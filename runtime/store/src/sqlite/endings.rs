@@ -66,7 +66,8 @@ fn lost(db: &Db, now: Timestamp) -> Outcome<Vec<Lost>> {
     let mut statement = db.prepare_cached(
         "SELECT tenant, id, coalesce(worker, '') AS worker, lease_expires_at,
                 coalesce(heartbeat_at, lease_expires_at) AS heartbeat_at
-         FROM job_executions WHERE lease_expires_at <= :now AND ended_at IS NULL ORDER BY id",
+         FROM job_executions WHERE lease_expires_at <= :now AND ended_at IS NULL
+         ORDER BY lease_expires_at, id",
     )?;
     let rows = statement.query_map(named_params! {":now": now.0}, |row| {
         Ok(Lost {

@@ -143,13 +143,12 @@ pub(super) fn purge(db: &Db, tenant: &TenantId, filter: &ExecutionFilter) -> Out
     let (conditions, values) = conditions(tenant, filter);
     // An instance keeps its last success as long as it exists.
     let sql = format!(
-        "SELECT id FROM job_executions AS execution
-         WHERE {conditions} AND ended_at IS NOT NULL AND NOT (
-             status = 1
-             AND id = (SELECT max(id) FROM job_executions
-                       WHERE tenant = execution.tenant AND instance = execution.instance AND status = 1)
-             AND EXISTS (SELECT 1 FROM job_instances
-                         WHERE tenant = execution.tenant AND code = execution.instance))
+        "SELECT id FROM job_executions
+         WHERE {conditions} AND ended_at IS NOT NULL AND id NOT IN (
+             SELECT max(id) FROM job_executions
+             WHERE tenant = ?1 AND status = 1
+               AND instance IN (SELECT code FROM job_instances WHERE tenant = ?1)
+             GROUP BY instance)
          ORDER BY id LIMIT {}",
         limit(filter)
     );
@@ -164,7 +163,7 @@ pub(super) fn purge(db: &Db, tenant: &TenantId, filter: &ExecutionFilter) -> Out
     ids.into_iter().map(|id| Ok(Row("an execution".to_owned()).id("id", id)?)).collect()
 }
 
-/// The filter as SQL. Only what is asked for is written, so that each form finds its index.
+/// The filter as SQL, whose parameter `?1` is the tenant. Only what is asked for is written, so that each form finds its index.
 fn conditions(tenant: &TenantId, filter: &ExecutionFilter) -> (String, Vec<Value>) {
     let ExecutionFilter { instance, status, created_before, before, limit: _ } = filter;
     let wanted = [

@@ -10,11 +10,13 @@ use super::SqliteOptions;
 /// The outcome of work on a connection, before anybody explained it.
 pub(super) type Outcome<T> = std::result::Result<T, Trouble>;
 
-/// Either SQLite failed, or the answer is no.
+/// Either SQLite failed, or the answer is no, or this crate has a defect.
 #[derive(Debug)]
 pub(super) enum Trouble {
     Sqlite(rusqlite::Error),
     Repository(RepositoryError),
+    /// The work panicked.
+    Defect,
 }
 
 impl Trouble {
@@ -22,6 +24,9 @@ impl Trouble {
         match self {
             Self::Sqlite(error) => place.explain_sqlite(&error),
             Self::Repository(error) => error,
+            Self::Defect => {
+                place.unavailable("a defect of Stepbox ended this call; nothing of it was written")
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 //! transaction, and answers them after the commit: sixteen jobs that save at once share one wait. A
 //! request that is refused takes back its own savepoint and nothing else.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -15,7 +16,7 @@ use stepbox_batch::repository::{RepositoryError, Result};
 use tokio::sync::oneshot;
 
 use super::migrate;
-use super::trouble::{Outcome, Place};
+use super::trouble::{Outcome, Place, Trouble};
 
 /// How many requests share a transaction at most, so that none waits long for its answer.
 const TOGETHER_MAX: usize = 256;
@@ -64,7 +65,7 @@ impl Writer {
     ) -> Result<T> {
         let (caller, answer) = oneshot::channel();
         let request = Pending { work, durability, outcome: None, caller };
-        let gone = || self.place.unavailable("its writing thread has ended after a defect; start again");
+        let gone = || self.place.unavailable("its writing thread has ended; start again");
         let requests = self.requests.as_ref().ok_or_else(gone)?;
         requests.send(Box::new(request)).map_err(|_| gone())?;
         answer.await.unwrap_or_else(|_| Err(gone()))
@@ -80,7 +81,7 @@ impl Drop for Writer {
     fn drop(&mut self) {
         self.requests = None;
         if let Some(thread) = self.thread.take() {
-            // A panic over there was told to whoever waited for an answer.
+            // Whoever waited for an answer was told if it panicked.
             let _ = thread.join();
         }
     }
@@ -110,7 +111,10 @@ impl<T: Send, W: FnMut(&Connection) -> Outcome<T> + Send> Request for Pending<T,
     }
 
     fn run(&mut self, db: &Connection) -> bool {
-        self.outcome.insert((self.work)(db)).is_ok()
+        // A defect in one request must not end the thread that all others need. Nothing it left half
+        // done is seen again: its savepoint is taken back.
+        let outcome = catch_unwind(AssertUnwindSafe(|| (self.work)(db)));
+        self.outcome.insert(outcome.unwrap_or(Err(Trouble::Defect))).is_ok()
     }
 
     fn answer(self: Box<Self>, place: &Place) {

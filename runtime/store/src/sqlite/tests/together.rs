@@ -106,6 +106,29 @@ async fn a_request_that_does_not_fit_on_the_disk_takes_nothing_from_its_neighbou
 }
 
 #[tokio::test]
+async fn a_defect_in_one_request_takes_nothing_from_its_neighbours() {
+    let store = Arc::new(empty_store().await);
+    let held = Held::begin(&store).await;
+    let before = create(&store, instance("a"));
+    let defect = {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let work = |db: &rusqlite::Connection| {
+                db.execute("DELETE FROM job_instances", [])?;
+                panic!("a defect, on purpose")
+            };
+            store.writer.write::<()>(Durability::Power, work).await.unwrap_err()
+        })
+    };
+    let after = create(&store, instance("b"));
+    held.let_go().await;
+    assert_eq!((before.await.unwrap(), after.await.unwrap()), ("ok", "ok"));
+    let error = defect.await.unwrap().to_string();
+    assert!(error.ends_with("a defect of Stepbox ended this call; nothing of it was written"), "{error}");
+    assert_eq!(store.instances(&tenant(), None).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn progress_alone_waits_for_no_disk() {
     let store = empty_store().await;
     with_instance(&*store).await;
