@@ -9,7 +9,8 @@
 //! stepbox_store::conformance!(empty_store);
 //! ```
 //!
-//! The store may be a handle that owns more than the store (a temporary folder, a schema to drop).
+//! The store may be a handle that owns more than the store (a temporary folder, a schema to drop). The
+//! crate with the tests needs `tokio` with `macros` and `rt`.
 
 #![allow(missing_docs, reason = "the name of a behaviour is its sentence")]
 
