@@ -1,11 +1,11 @@
-//! What the contract in `wit/` looks like from the runtime's side. Generated, so it cannot drift.
+//! The contract in `wit/`, as the runtime sees it. Generated from it, so the two cannot drift apart.
 
 wasmtime::component::bindgen!({
     path: "../../wit",
+    // One world with everything, for one set of types. A component is asked interface by interface.
     inline: "
         package stepbox:host;
 
-        // One world with everything, for one set of types. A component is asked interface by interface.
         world every-step {
             include stepbox:step/item-reader@0.1.0;
             include stepbox:step/item-processor@0.1.0;
@@ -14,10 +14,22 @@ wasmtime::component::bindgen!({
         }
     ",
     world: "stepbox:host/every-step",
+    // What waits is async; the rest are plain calls, which cost a tenth of a microsecond.
     imports: {
-        "stepbox:step/files": async,
-        "stepbox:step/http": async,
+        "stepbox:step/files": async | trappable,
+        "stepbox:step/http": async | trappable,
     },
     exports: { default: async },
+    trappable_error_type: {
+        "stepbox:step/files.file-error" => crate::imports::files::FileFailure,
+        "stepbox:step/http.http-error" => crate::imports::http::HttpFailure,
+    },
+    with: {
+        "stepbox:step/files.reader": crate::imports::files::FileReader,
+        "stepbox:step/files.writer": crate::imports::files::FileWriter,
+        "stepbox:step/http.exchange": crate::imports::http::Exchange,
+        "stepbox:step/http.response": crate::imports::http::Answer,
+    },
+    // Batches go in as borrowed slices: the only copy is the one into the component's memory.
     ownership: Borrowing { duplicate_if_necessary: true },
 });

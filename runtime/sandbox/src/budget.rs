@@ -1,12 +1,24 @@
-//! What a step has used of its limits. One budget is shared by all components of a step.
+//! What a step has used of its limits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::limits::Limits;
 
-/// What the components of one step use up together.
-#[derive(Debug)]
+/// What the components of a step have used up together. Cheap to clone; all clones count as one.
+#[derive(Debug, Clone, Default)]
+pub struct Usage(Arc<Used>);
+
+#[derive(Debug, Default)]
+struct Used {
+    disk_bytes: AtomicU64,
+    disk_files: AtomicU64,
+    log_bytes: AtomicU64,
+    http_requests: AtomicU64,
+}
+
+/// What is left for a component of what its step's components may use together.
+#[derive(Debug, Clone)]
 pub(crate) struct Budget {
     /// Bytes written to files.
     pub(crate) disk_bytes: Allowance,
@@ -19,23 +31,31 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits, usage: &Usage) -> Self {
+        let allow = |limit, what, max, counter| Allowance { limit, what, max, usage: usage.clone(), counter };
         Self {
-            disk_bytes: Allowance::new("disk_bytes_max", "bytes written to files", limits.disk_bytes_max),
-            disk_files: Allowance::new("disk_files_max", "files and folders created", limits.disk_files_max),
-            log_bytes: Allowance::new("log_bytes_max", "bytes logged", limits.log_bytes_max),
-            http_requests: Allowance::new("http_requests_max", "HTTP requests", limits.http_requests_max),
+            disk_bytes: allow("disk_bytes_max", "bytes written to files", limits.disk_bytes_max, |used| {
+                &used.disk_bytes
+            }),
+            disk_files: allow("disk_files_max", "files and folders created", limits.disk_files_max, |used| {
+                &used.disk_files
+            }),
+            log_bytes: allow("log_bytes_max", "bytes logged", limits.log_bytes_max, |used| &used.log_bytes),
+            http_requests: allow("http_requests_max", "HTTP requests", limits.http_requests_max, |used| {
+                &used.http_requests
+            }),
         }
     }
 }
 
 /// So much of something, and no more.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Allowance {
     limit: &'static str,
     what: &'static str,
     max: u64,
-    used: AtomicU64,
+    usage: Usage,
+    counter: fn(&Used) -> &AtomicU64,
 }
 
 /// There is not enough left.
@@ -48,14 +68,10 @@ pub(crate) struct OverLimit {
 }
 
 impl Allowance {
-    pub(crate) fn new(limit: &'static str, what: &'static str, max: u64) -> Self {
-        Self { limit, what, max, used: AtomicU64::new(0) }
-    }
-
     /// Takes `amount` if that much is left, or nothing.
     pub(crate) fn take(&self, amount: u64) -> Result<(), OverLimit> {
         let fits = |used: u64| used.checked_add(amount).filter(|&sum| sum <= self.max);
-        match self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits) {
+        match self.used().fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits) {
             Ok(_) => Ok(()),
             Err(_) => Err(OverLimit { limit: self.limit, what: self.what, max: self.max }),
         }
@@ -63,32 +79,44 @@ impl Allowance {
 
     /// Gives back what was taken and not used.
     pub(crate) fn give_back(&self, amount: u64) {
-        self.used.fetch_sub(amount, Ordering::Relaxed);
+        self.used().fetch_sub(amount, Ordering::Relaxed);
+    }
+
+    fn used(&self) -> &AtomicU64 {
+        (self.counter)(&self.usage.0)
     }
 }
 
 /// The open files, requests and answers of one component.
 #[derive(Debug, Clone)]
-pub(crate) struct Handles(Arc<Allowance>);
+pub(crate) struct Handles {
+    max: u64,
+    open: Arc<AtomicU64>,
+}
 
 /// Held by whatever is open, and given back when it is closed.
 #[derive(Debug)]
-pub(crate) struct Handle(Arc<Allowance>);
+pub(crate) struct Handle(Arc<AtomicU64>);
 
 impl Handles {
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self(Arc::new(Allowance::new("open_handles_max", "open handles", limits.open_handles_max)))
+        Self { max: limits.open_handles_max, open: Arc::new(AtomicU64::new(0)) }
     }
 
     pub(crate) fn open(&self) -> Result<Handle, OverLimit> {
-        self.0.take(1)?;
-        Ok(Handle(self.0.clone()))
+        // Counted first: if there is no room after all, dropping the handle takes it back.
+        let before = self.open.fetch_add(1, Ordering::Relaxed);
+        let handle = Handle(self.open.clone());
+        if before < self.max {
+            return Ok(handle);
+        }
+        Err(OverLimit { limit: "open_handles_max", what: "open handles", max: self.max })
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.0.give_back(1);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -98,7 +126,8 @@ mod tests {
 
     #[test]
     fn gives_all_or_nothing_up_to_the_limit() {
-        let bytes = Allowance::new("disk_bytes_max", "bytes written to files", 10);
+        let limits = Limits { disk_bytes_max: 10, ..Limits::default() };
+        let bytes = Budget::new(&limits, &Usage::default()).disk_bytes;
         assert!(bytes.take(6).is_ok());
         let error = bytes.take(5).unwrap_err();
         assert_eq!(error.to_string(), "over the limit of 10 bytes written to files (`limits.disk_bytes_max`)");
@@ -106,6 +135,14 @@ mod tests {
         assert!(bytes.take(u64::MAX).is_err(), "a sum past 64 bits is too much as well");
         bytes.give_back(1);
         assert!(bytes.take(1).is_ok());
+    }
+
+    #[test]
+    fn components_of_one_step_share_what_they_use() {
+        let (limits, usage) = (Limits { http_requests_max: 1, ..Limits::default() }, Usage::default());
+        let (first, second) = (Budget::new(&limits, &usage), Budget::new(&limits, &usage));
+        assert!(first.http_requests.take(1).is_ok());
+        assert!(second.http_requests.take(1).is_err());
     }
 
     #[test]

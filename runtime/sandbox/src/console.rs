@@ -16,9 +16,12 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{DynOutputStream, OutputStream, Pollable, StreamResult};
 
 use crate::budget::Budget;
+use crate::text::storable;
 
 /// How long a message or a line may be, in bytes; the rest is cut off.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 16 << 10;
+/// What a message counts beside its text, for the row it takes, in bytes.
+const MESSAGE_OVERHEAD: u64 = 64;
 /// How much of standard error is kept for a failure, in bytes.
 const LAST_WORDS_BYTES: usize = 4 << 10;
 /// How much a component may write at once.
@@ -28,21 +31,21 @@ const WRITE_BYTES_MAX: usize = 64 << 10;
 #[derive(Debug, Clone)]
 pub(crate) struct Journal {
     context: StepContext,
-    budget: Arc<Budget>,
+    budget: Budget,
     /// Whether this component was told that the log is full.
     is_full: Arc<AtomicBool>,
 }
 
 impl Journal {
-    pub(crate) fn new(context: StepContext, budget: Arc<Budget>) -> Self {
+    pub(crate) fn new(context: StepContext, budget: Budget) -> Self {
         Self { context, budget, is_full: Arc::new(AtomicBool::new(false)) }
     }
 
     /// Logs a message while there is budget; then says once that the rest is dropped.
     pub(crate) fn log(&self, level: LogLevel, message: &str) {
         let message = cut(message, MESSAGE_BYTES_MAX);
-        match self.budget.log_bytes.take(message.len() as u64) {
-            Ok(()) => self.context.log(level, message),
+        match self.budget.log_bytes.take(message.len() as u64 + MESSAGE_OVERHEAD) {
+            Ok(()) => self.context.log(level, &storable(message)),
             Err(error) if !self.is_full.swap(true, Ordering::Relaxed) => {
                 self.context.log(LogLevel::Warning, &format!("further messages are dropped: {error}"));
             }
@@ -66,7 +69,8 @@ struct Lines {
 
 impl Console {
     pub(crate) fn new(journal: Journal, level: LogLevel) -> Self {
-        let last_words = VecDeque::new();
+        let lines = Lines { journal, level, open_line: Vec::new(), last_words: VecDeque::new() };
+        Self(Arc::new(Mutex::new(lines)))
     }
 
     /// The end of what was written, whole lines as far as there are any.
@@ -167,12 +171,14 @@ impl Pollable for Console {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::Usage;
     use crate::limits::Limits;
     use crate::testing::{RecordedLog, step_context};
 
     fn written(log_bytes_max: u64, pieces: &[&[u8]]) -> (Vec<String>, String) {
         let log = Arc::new(RecordedLog::default());
-        let budget = Arc::new(Budget::new(&Limits { log_bytes_max, ..Limits::default() }));
+        let limits = Limits { log_bytes_max, ..Limits::default() };
+        let budget = Budget::new(&limits, &Usage::default());
         let journal = Journal::new(step_context(log.clone()), budget);
         let console = Console::new(journal, LogLevel::Info);
         for piece in pieces {
@@ -184,6 +190,7 @@ mod tests {
     }
 
     #[test]
+    fn makes_a_message_of_each_line_whatever_pieces_it_comes_in() {
         let (messages, last_words) = written(1000, &[b"one\ntw", b"o\r\n\n", b"\xff", b"three"]);
         assert_eq!(messages, ["info one", "info two", "info \u{fffd}three"]);
         assert_eq!(last_words, "one\ntwo\r\n\n\u{fffd}three");
@@ -192,14 +199,14 @@ mod tests {
     #[test]
     fn cuts_long_lines_and_says_once_that_the_log_is_full() {
         let long = vec![b'x'; 3 * MESSAGE_BYTES_MAX];
-        let (messages, _) = written(MESSAGE_BYTES_MAX as u64 + 3, &[&long, b"\nabc\nd\ne\n"]);
+        let (messages, _) = written(MESSAGE_BYTES_MAX as u64 + 3 + 2 * MESSAGE_OVERHEAD, &[&long, b"\nabc\nd\ne\n"]);
         assert_eq!(messages[0].len(), "info ".len() + MESSAGE_BYTES_MAX);
         assert_eq!(
             messages[1..],
             [
                 "info abc",
                 "warning further messages are dropped: \
-                 over the limit of 16387 bytes logged (`limits.log_bytes_max`)"
+                 over the limit of 16515 bytes logged (`limits.log_bytes_max`)"
             ]
         );
     }

@@ -13,7 +13,7 @@ mod resolver;
 
 pub use self::address::AddressKind;
 pub(crate) use self::body::{AnswerBody, RequestBody};
-pub(crate) use self::client::{Egress, Network, Timeouts, is_forbidden_header};
+pub(crate) use self::client::{Egress, Timeouts, Trust, is_forbidden_header};
 pub(crate) use self::error::EgressError;
 
 use std::net::IpAddr;
@@ -22,9 +22,9 @@ use std::net::IpAddr;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NetworkPolicy {
     /// Whether steps may reach this machine: 127.0.0.0/8 and `::1`. For development.
-    pub allows_loopback: bool,
+    pub allow_loopback: bool,
     /// Whether steps may reach private networks: RFC 1918, 100.64.0.0/10, fc00::/7.
-    pub allows_private: bool,
+    pub allow_private: bool,
 }
 
 impl NetworkPolicy {
@@ -33,8 +33,8 @@ impl NetworkPolicy {
     pub fn refuses(&self, address: IpAddr) -> Option<AddressKind> {
         match AddressKind::of(address) {
             AddressKind::Public => None,
-            AddressKind::Loopback if self.allows_loopback => None,
-            AddressKind::Private if self.allows_private => None,
+            AddressKind::Loopback if self.allow_loopback => None,
+            AddressKind::Private if self.allow_private => None,
             kind => Some(kind),
         }
     }

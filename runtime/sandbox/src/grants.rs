@@ -5,8 +5,9 @@
 mod folder;
 mod http;
 
-use std::path::Path;
 use std::sync::Arc;
+
+use cap_std::fs::Dir;
 
 pub use self::folder::{Access, FolderGrant};
 pub use self::http::HttpGrant;
@@ -33,13 +34,13 @@ impl Grants {
         Ok(self)
     }
 
-    /// Adds a folder under the name that the step knows it by. It is opened now, and whatever later
-    /// happens to the path, the step works in the folder that was opened.
-    pub fn with_folder(mut self, name: &str, access: Access, path: &Path) -> Result<Self, GrantError> {
+    /// Adds an open folder under the name that the step knows it by. Whatever later happens to the
+    /// path it was opened from, the step works in this folder and nowhere else.
+    pub fn with_folder(mut self, name: &str, access: Access, folder: Dir) -> Result<Self, GrantError> {
         if self.folder(name).is_some() {
             return Err(GrantError::FolderTwice { name: name.to_owned() });
         }
-        self.folders.push(Arc::new(FolderGrant::open(name, access, path)?));
+        self.folders.push(Arc::new(FolderGrant::new(name, access, folder)?));
         Ok(self)
     }
 
@@ -92,20 +93,11 @@ pub enum GrantError {
         /// The name.
         name: String,
     },
-    /// The folder is not there, is none, or may not be opened.
-    #[error("the folder granted as `{name}` does not open: {source}")]
-    FolderDoesNotOpen {
-        /// Its name in the step.
-        name: String,
-        /// Why.
-        source: std::io::Error,
-    },
 }
 
 impl GrantError {
     /// The codes of all variants.
-    pub const CODES: &[&str] =
-        &["grant-http-malformed", "grant-folder-malformed", "grant-folder-twice", "grant-folder-does-not-open"];
+    pub const CODES: &[&str] = &["grant-http-malformed", "grant-folder-malformed", "grant-folder-twice"];
 
     /// The stable code, a heading in `docs/errors.md`.
     pub fn code(&self) -> &'static str {
@@ -113,7 +105,6 @@ impl GrantError {
             Self::BadHttp { .. } => "grant-http-malformed",
             Self::BadFolder { .. } | Self::BadFolderName { .. } => "grant-folder-malformed",
             Self::FolderTwice { .. } => "grant-folder-twice",
-            Self::FolderDoesNotOpen { .. } => "grant-folder-does-not-open",
         }
     }
 
@@ -128,7 +119,6 @@ impl GrantError {
             Self::BadFolder { .. } => "write it like `read /srv/inbox` or `write /srv/outbox`".to_owned(),
             Self::BadFolderName { .. } => "write it like `inbox`".to_owned(),
             Self::FolderTwice { name } => format!("give one of the two folders another name than `{name}`"),
-            Self::FolderDoesNotOpen { .. } => "create the folder, or correct the path in the grant".to_owned(),
         }
     }
 }

@@ -4,7 +4,8 @@ use stepbox_batch::job::LimitOverrides;
 
 /// How much a step's components may use.
 ///
-/// The numbers that say "of the step" are shared by all its components; the others hold for each one.
+/// What "the step's components" may do counts for all that share a [`Usage`](crate::Usage); the other
+/// limits hold for each component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// All memories and tables of one component together, in bytes. A component that asks for more
@@ -26,8 +27,8 @@ pub struct Limits {
     pub disk_files_max: u64,
     /// How many files, requests and answers one component may have open.
     pub open_handles_max: u64,
-    /// What the step's components may log, standard output included, in bytes. Past it one line says
-    /// so, and the rest is dropped; the step goes on.
+    /// What the step's components may log, standard output included, in bytes; each message counts
+    /// 64 more. Past it one line says so, and the rest is dropped; the step goes on.
     pub log_bytes_max: u64,
     /// How many HTTP requests the step's components may send.
     pub http_requests_max: u64,

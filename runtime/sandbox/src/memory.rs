@@ -33,15 +33,16 @@ impl SharedMemory {
     }
 }
 
-/// Counts one component's memory, and ends the component when it asks for too much.
+/// Counts one component's memory, and refuses what is too much.
 ///
-/// `memory.grow` could also answer "no". But most programs abort on that with less to say than we
-/// have, and a hostile one could ask for ever.
+/// `memory.grow` then answers "no", as a program may expect. Most abort on that, with less to say than
+/// is known here: so the last refusal is kept, for the failure that may follow.
 #[derive(Debug)]
 pub(crate) struct MemoryMeter {
     max: u64,
     used: u64,
     shared: Arc<SharedMemory>,
+    refusal: Option<OutOfMemory>,
 }
 
 /// A component asked for more memory than it may have.
@@ -57,19 +58,25 @@ pub(crate) enum OutOfMemory {
 
 impl MemoryMeter {
     pub(crate) fn new(max: u64, shared: Arc<SharedMemory>) -> Self {
-        Self { max, used: 0, shared }
+        Self { max, used: 0, shared, refusal: None }
     }
 
-    fn grow(&mut self, bytes: u64) -> wasmtime::Result<()> {
+    /// What was last refused since the last time this was asked.
+    pub(crate) fn take_refusal(&mut self) -> Option<OutOfMemory> {
+        self.refusal.take()
+    }
+
+    fn grow(&mut self, bytes: u64) -> bool {
         let asked = self.used.saturating_add(bytes);
-        if asked > self.max {
-            return Err(OutOfMemory::Component { asked, max: self.max }.into());
-        }
-        if !self.shared.take(bytes) {
-            return Err(OutOfMemory::AllTogether { asked, max: self.shared.max }.into());
-        }
-        self.used = asked;
-        Ok(())
+        self.refusal = if asked > self.max {
+            Some(OutOfMemory::Component { asked, max: self.max })
+        } else if !self.shared.take(bytes) {
+            Some(OutOfMemory::AllTogether { asked, max: self.shared.max })
+        } else {
+            self.used = asked;
+            return true;
+        };
+        false
     }
 }
 
@@ -81,12 +88,9 @@ impl ResourceLimiter for MemoryMeter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        // Past its own declared maximum a program is told "no", as it expects.
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            return Ok(false);
-        }
-        self.grow((desired - current) as u64)?;
-        Ok(true)
+        // Past its own declared maximum it gets nothing anyway.
+        let is_within_own = maximum.is_none_or(|maximum| desired <= maximum);
+        Ok(is_within_own && self.grow((desired - current) as u64))
     }
 
     fn table_growing(
@@ -95,11 +99,8 @@ impl ResourceLimiter for MemoryMeter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            return Ok(false);
-        }
-        self.grow(((desired - current) as u64).saturating_mul(TABLE_ELEMENT_BYTES))?;
-        Ok(true)
+        let is_within_own = maximum.is_none_or(|maximum| desired <= maximum);
+        Ok(is_within_own && self.grow(((desired - current) as u64).saturating_mul(TABLE_ELEMENT_BYTES)))
     }
 
     fn instances(&self) -> usize {
@@ -131,10 +132,12 @@ mod tests {
         assert!(meter.memory_growing(0, 400, None).unwrap());
         assert!(meter.memory_growing(0, 400, Some(400)).unwrap());
         assert!(meter.table_growing(0, 10, None).unwrap());
-        assert!(!meter.memory_growing(400, 401, Some(400)).unwrap(), "its own maximum");
-        let error = meter.memory_growing(400, 500, None).unwrap_err();
-        assert_eq!(error.to_string(), "out of memory: asked for 1060 of 1000 bytes");
-        assert!(meter.table_growing(0, usize::MAX / 16, None).is_err());
+        assert!(!meter.memory_growing(400, 401, Some(400)).unwrap());
+        assert_eq!(meter.take_refusal(), None, "its own maximum is nobody's fault");
+        assert!(!meter.memory_growing(400, 500, None).unwrap());
+        let refusal = meter.take_refusal().unwrap();
+        assert_eq!(refusal.to_string(), "out of memory: asked for 1060 of 1000 bytes");
+        assert!(!meter.table_growing(0, usize::MAX / 4, None).unwrap());
     }
 
     #[test]
@@ -143,8 +146,9 @@ mod tests {
         let mut first = MemoryMeter::new(900, shared.clone());
         assert!(first.memory_growing(0, 900, None).unwrap());
         let mut second = MemoryMeter::new(900, shared.clone());
-        let error = second.memory_growing(0, 200, None).unwrap_err();
-        assert!(error.to_string().ends_with("all running components together may have 1000 bytes"));
+        assert!(!second.memory_growing(0, 200, None).unwrap());
+        let refusal = second.take_refusal().unwrap().to_string();
+        assert!(refusal.ends_with("all running components together may have 1000 bytes"), "{refusal}");
         drop(first);
         assert!(second.memory_growing(0, 200, None).unwrap());
     }

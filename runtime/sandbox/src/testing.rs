@@ -1,5 +1,6 @@
 //! What the unit tests of this crate share.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -8,6 +9,14 @@ use stepbox_batch::execution::ExecutionContext;
 use stepbox_batch::log::{ExecutionLog, LogLevel};
 use stepbox_batch::name::{JobExecutionId, StepName};
 use stepbox_batch::step_context::{Findings, RunContext, RunInfo, StepContext};
+
+use crate::budget::Usage;
+use crate::egress::NetworkPolicy;
+use crate::grants::Grants;
+use crate::limits::Limits;
+use crate::memory::SharedMemory;
+use crate::setup::ComponentSetup;
+use crate::state::StepState;
 
 /// A log that can be read again.
 #[derive(Debug, Default)]
@@ -34,4 +43,21 @@ pub(crate) fn step_context_with(parameters: Value, log: Arc<dyn ExecutionLog>) -
     let info = RunInfo { id: JobExecutionId(1), job_label: "Job".to_owned(), started_at: Timestamp(0) };
     let run = RunContext::new(info, parameters, ExecutionContext::default(), log);
     StepContext::new(run, StepName::new("step").unwrap(), false, Findings::default())
+}
+
+/// A component's state without any grant.
+pub(crate) fn state(context: &StepContext) -> StepState {
+    state_with(context, Grants::none(), Limits::default())
+}
+
+pub(crate) fn state_with(context: &StepContext, grants: Grants, limits: Limits) -> StepState {
+    let setup = ComponentSetup {
+        grants: Grants::none(),
+        network: NetworkPolicy { allow_loopback: true, allow_private: false },
+        limits,
+        usage: Usage::default(),
+        options: None,
+        work: PathBuf::new(),
+    };
+    StepState::new(context, &setup, Arc::new(grants), SharedMemory::new(u64::MAX), Arc::default())
 }

@@ -1,6 +1,5 @@
 //! The client: checks a request, and sends it.
 
-use std::error::Error;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -13,6 +12,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
+use rustls_platform_verifier::BuilderVerifierExt;
 use url::{Host, Url};
 
 use super::resolver::VettedResolver;
@@ -29,42 +29,30 @@ const HEADERS_MAX: usize = 100;
 
 type Connector = HttpsConnector<HttpConnector<VettedResolver>>;
 
-/// The way out, shared by all steps: the policy, and the certificates, which are read once.
-#[derive(Debug)]
-pub(crate) struct Network {
-    pub(crate) policy: NetworkPolicy,
-    connector: OnceLock<Connector>,
-}
+/// What the machine trusts, read once for all components.
+#[derive(Debug, Default)]
+pub(crate) struct Trust(OnceLock<ClientConfig>);
 
-impl Network {
-    pub(crate) fn new(policy: NetworkPolicy) -> Self {
-        Self { policy, connector: OnceLock::new() }
-    }
-
-    fn connector(&self) -> Connector {
-        let connect = || {
-            let mut tcp = HttpConnector::new_with_resolver(VettedResolver::new(self.policy));
-            tcp.enforce_http(false);
-            tcp.set_nodelay(true);
-            tcp.set_connect_timeout(Some(CONNECT));
-            tls().https_or_http().enable_http1().wrap_connector(tcp)
-        };
-        self.connector.get_or_init(connect).clone()
+impl Trust {
+    fn connector(&self, policy: NetworkPolicy) -> Connector {
+        let mut tcp = HttpConnector::new_with_resolver(VettedResolver::new(policy));
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(CONNECT));
+        let tls = self.0.get_or_init(tls).clone();
+        let builder = HttpsConnectorBuilder::new().with_tls_config(tls);
+        builder.https_or_http().enable_http1().wrap_connector(tcp)
     }
 }
 
-/// Trusts what the machine trusts. On a machine without any certificates every `https` host is
-/// refused as unknown, and plain `http` still works.
-fn tls() -> HttpsConnectorBuilder<hyper_rustls::builderstates::WantsSchemes> {
-    let provider = Arc::new(ring::default_provider());
-    match HttpsConnectorBuilder::new().with_provider_and_platform_verifier(provider.clone()) {
-        Ok(builder) => builder,
-        Err(_) => {
-            let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-            let config = config.expect("ring has the default protocol versions");
-            let config = config.with_root_certificates(RootCertStore::empty()).with_no_client_auth();
-            HttpsConnectorBuilder::new().with_tls_config(config)
-        }
+/// On a machine without any certificates every `https` host is refused as unknown, and plain `http`
+/// still works.
+fn tls() -> ClientConfig {
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().expect("ring has the usual versions");
+    match builder.clone().with_platform_verifier() {
+        Ok(builder) => builder.with_no_client_auth(),
+        Err(_) => builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth(),
     }
 }
 
@@ -86,9 +74,10 @@ impl Default for Timeouts {
 /// The way out of one component: its grants, its budget, its connections.
 #[derive(Debug)]
 pub(crate) struct Egress {
-    network: Arc<Network>,
+    policy: NetworkPolicy,
+    trust: Arc<Trust>,
     grants: Arc<Grants>,
-    budget: Arc<Budget>,
+    budget: Budget,
     pub(crate) body_bytes_max: u64,
     /// Made at the first request. Connections are never shared between components, let alone tenants.
     client: OnceLock<Client<Connector, RequestBody>>,
@@ -96,12 +85,13 @@ pub(crate) struct Egress {
 
 impl Egress {
     pub(crate) fn new(
-        network: Arc<Network>,
+        policy: NetworkPolicy,
+        trust: Arc<Trust>,
         grants: Arc<Grants>,
-        budget: Arc<Budget>,
+        budget: Budget,
         body_bytes_max: u64,
     ) -> Self {
-        Self { network, grants, budget, body_bytes_max, client: OnceLock::new() }
+        Self { policy, trust, grants, budget, body_bytes_max, client: OnceLock::new() }
     }
 
     /// Whether a request may be sent, as far as can be said before its host is resolved; counts it.
@@ -129,7 +119,7 @@ impl Egress {
             _ => None,
         };
         if let Some((address, kind)) =
-            address.and_then(|address| Some((address, self.network.policy.refuses(address)?)))
+            address.and_then(|address| Some((address, self.policy.refuses(address)?)))
         {
             let host = url.host_str().unwrap_or_default().to_owned();
             return Err(EgressError::Forbidden { host, address, kind });
@@ -169,7 +159,7 @@ impl Egress {
                 .pool_max_idle_per_host(4)
                 .http1_max_buf_size(HEAD_BYTES_MAX)
                 .http1_max_headers(HEADERS_MAX)
-                .build(self.network.connector())
+                .build(self.trust.connector(self.policy))
         })
     }
 }

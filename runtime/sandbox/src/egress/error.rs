@@ -53,7 +53,7 @@ impl EgressError {
 
     /// What the client says, with our own errors found again inside it.
     pub(crate) fn from_client(error: &(dyn Error + 'static), body_bytes_max: u64) -> Self {
-        let chain = || std::iter::successors(Some(error), |error| error.source());
+        let chain = || chain(error);
         if let Some(own) = chain().find_map(|error| error.downcast_ref::<Self>()) {
             return own.clone();
         }
@@ -69,4 +69,9 @@ impl EgressError {
         let innermost = chain().last().map(ToString::to_string).unwrap_or_default();
         Self::Unreachable(innermost)
     }
+}
+
+/// An error and what is behind it.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())
 }

@@ -86,8 +86,8 @@ mod tests {
     #[test]
     fn dials_only_what_the_policy_leaves() {
         let closed = NetworkPolicy::default();
-        let loopback = NetworkPolicy { allows_loopback: true, ..closed };
-        let private = NetworkPolicy { allows_private: true, ..closed };
+        let loopback = NetworkPolicy { allow_loopback: true, ..closed };
+        let private = NetworkPolicy { allow_private: true, ..closed };
         check(closed, &["8.8.8.8", "10.0.0.1", "::1"], "8.8.8.8");
         check(
             closed,
@@ -103,7 +103,7 @@ mod tests {
         check(loopback, &["127.0.0.1", "::1", "10.0.0.1"], "127.0.0.1 ::1");
         check(private, &["10.0.0.1", "127.0.0.1", "fd00::1"], "10.0.0.1 fd00::1");
         check(
-            NetworkPolicy { allows_loopback: true, allows_private: true },
+            NetworkPolicy { allow_loopback: true, allow_private: true },
             &["169.254.169.254"],
             "`x.example` is a cloud metadata address (169.254.169.254); such addresses are never opened",
         );

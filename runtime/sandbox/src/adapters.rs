@@ -1,0 +1,15 @@
+//! Components in the places of native elements: one adapter for each world.
+//!
+//! An adapter starts its component when it is opened, in a store of its own, and lets go of it at the
+//! first call that fails: nothing can be said any more about what is in its memory.
+
+mod processor;
+mod reader;
+mod running;
+mod tasklet;
+mod writer;
+
+pub use self::processor::SandboxedProcessor;
+pub use self::reader::SandboxedReader;
+pub use self::tasklet::SandboxedTasklet;
+pub use self::writer::SandboxedWriter;

@@ -1,0 +1,71 @@
+//! A component of the world `item-reader`.
+
+use async_trait::async_trait;
+use stepbox_batch::element::{Chunk, ItemReader, More, Opening, Unreadable};
+use stepbox_batch::error::ElementError;
+use stepbox_batch::job::ChunkLimit;
+use stepbox_batch::step_context::{ITEM_BYTES_MAX, TEXT_BYTES_MAX, cut};
+
+use super::running::{Beginning, Running, call, checked, checked_header, checked_state};
+use crate::bindings::exports::stepbox::step::reader::{self, Guest};
+use crate::failure;
+use crate::program::Program;
+use crate::setup::ComponentSetup;
+use crate::text::storable;
+
+/// A reader that is a component.
+#[derive(Debug)]
+pub struct SandboxedReader {
+    program: Program,
+    setup: ComponentSetup,
+    running: Option<Running<Guest>>,
+    columns: usize,
+}
+
+impl SandboxedReader {
+    pub(crate) fn new(program: Program, setup: ComponentSetup) -> Self {
+        Self { program, setup, running: None, columns: 0 }
+    }
+}
+
+#[async_trait]
+impl ItemReader for SandboxedReader {
+    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, ElementError> {
+        let running = Running::start(&self.program, &self.setup, opening.context).await?;
+        self.running = Some(running);
+        let beginning = Beginning::of(&opening, &self.setup);
+        let header = checked_header(call!(self.call_open(beginning.setup())))?;
+        self.columns = header.len();
+        Ok(header)
+    }
+
+    async fn read(&mut self, limit: ChunkLimit, chunk: &mut Chunk) -> Result<More, ElementError> {
+        let read = call!(self.call_read(limit.rows, limit.bytes));
+        chunk.rows = checked(self.columns, read.rows)?;
+        let items = chunk.rows.len() + read.unreadable.len();
+        if items > limit.rows as usize {
+            return Err(failure::too_many_items(items, limit.rows));
+        }
+        chunk.unreadable.extend(read.unreadable.into_iter().map(unreadable));
+        Ok(if read.more { More::Yes } else { More::No })
+    }
+
+    async fn state(&mut self) -> Result<Vec<u8>, ElementError> {
+        checked_state(call!(self.call_checkpoint()))
+    }
+
+    async fn close(&mut self) -> Result<(), ElementError> {
+        call!(self.call_close());
+        self.running = None;
+        Ok(())
+    }
+}
+
+fn unreadable(found: reader::Unreadable) -> Unreadable {
+    Unreadable {
+        code: failure::code_of(found.code),
+        reason: storable(cut(&found.reason, TEXT_BYTES_MAX)).into_owned(),
+        place: storable(cut(&found.place, TEXT_BYTES_MAX)).into_owned(),
+        item: storable(cut(&found.item, ITEM_BYTES_MAX)).into_owned(),
+    }
+}

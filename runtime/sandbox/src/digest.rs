@@ -1,0 +1,13 @@
+//! The digest that a component is known by.
+
+use sha2::{Digest as _, Sha256};
+use stepbox_batch::name::Digest;
+
+/// The SHA-256 of a component's bytes.
+pub(crate) fn of(bytes: &[u8]) -> Digest {
+    Digest::from_bytes(sha256(bytes))
+}
+
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}

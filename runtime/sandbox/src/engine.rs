@@ -1,0 +1,130 @@
+//! wasmtime, set up once: what it compiles, what it refuses, and the beat that keeps it interruptible.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::Duration;
+
+use wasmparser::WasmFeatures;
+use wasmtime::{Config, Engine};
+
+/// How often a running component is asked whether it must end, and lets others run.
+const TICK: Duration = Duration::from_millis(10);
+/// How deep a component may recurse, in bytes.
+const STACK_BYTES_MAX: usize = 512 << 10;
+/// The stack under an async call: the component's, and what the host needs on top of it.
+const ASYNC_STACK_BYTES: usize = 2 << 20;
+
+/// What a component may be made of: WebAssembly 2.0 and what compilers emit by default, component
+/// model 0.2. Everything else is off, for nobody needs it here: threads and shared memory, memory64,
+/// multi-memory, GC, typed function references, exceptions, tail calls, relaxed SIMD, stack switching,
+/// custom page sizes, wide arithmetic; and of the component model async, threads, error contexts,
+/// GC, maps, 64-bit memories, fixed-length lists.
+pub(crate) const FEATURES: WasmFeatures = WasmFeatures::WASM2
+    .union(WasmFeatures::EXTENDED_CONST)
+    .union(WasmFeatures::COMPONENT_MODEL)
+    .difference(WasmFeatures::GC_TYPES);
+
+/// Features that wasmtime has on by default, and this engine off.
+fn unwanted() -> WasmFeatures {
+    WasmFeatures::all().difference(FEATURES)
+}
+
+pub(crate) fn engine(is_parallel: bool) -> wasmtime::Result<Engine> {
+    let mut config = Config::new();
+    config
+        .wasm_features(unwanted(), false)
+        .wasm_features(FEATURES, true)
+        // Needed for WASI 0.3 only, and halves the cost of every call.
+        .concurrency_support(false)
+        .epoch_interruption(true)
+        .max_wasm_stack(STACK_BYTES_MAX)
+        .async_stack_size(ASYNC_STACK_BYTES)
+        .parallel_compilation(is_parallel);
+    Engine::new(&config)
+}
+
+/// The beat that interrupts components. Without it no time limit holds, so it is begun again should
+/// it ever break off, and it ends with its owner.
+#[derive(Debug)]
+pub(crate) struct Ticker {
+    _ends_when_dropped: Sender<()>,
+}
+
+impl Ticker {
+    pub(crate) fn start(engine: &Engine) -> std::io::Result<Self> {
+        let (sender, end) = mpsc::channel::<()>();
+        let engine = engine.weak();
+        let beat = move || {
+            while let Err(RecvTimeoutError::Timeout) = end.recv_timeout(TICK) {
+                match engine.upgrade() {
+                    Some(engine) => engine.increment_epoch(),
+                    None => return,
+                }
+            }
+        };
+        let supervise = move || while catch_unwind(AssertUnwindSafe(&beat)).is_err() {};
+        thread::Builder::new().name("stepbox-ticker".to_owned()).spawn(supervise)?;
+        Ok(Self { _ends_when_dropped: sender })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(wat: &str, expected: &str) {
+        let bytes = wat::parse_str(wat).expect(wat);
+        let found = match wasmparser::Validator::new_with_features(FEATURES).validate_all(&bytes) {
+            Ok(_) => "fine".to_owned(),
+            Err(error) => error.message().to_owned(),
+        };
+        assert!(found.contains(expected), "{wat}: {found}");
+        let component = format!("(component (core module {}", wat.trim_start_matches("(module "));
+        let bytes = wat::parse_str(format!("{component})")).expect(wat);
+        let compiled = wasmtime::component::Component::from_binary(&engine(false).unwrap(), &bytes);
+        assert_eq!(compiled.is_ok(), expected == "fine", "{wat}: {:?}", compiled.err());
+    }
+
+    #[test]
+    fn takes_what_compilers_emit_and_refuses_each_exotic_proposal() {
+        check("(module (memory 1) (func (memory.fill (i32.const 0) (i32.const 0) (i32.const 1))))", "fine");
+        check("(module (func (result i32 i32) (i32.const 1) (i32.const 2)))", "fine");
+        check("(module (func (result v128) (v128.const i64x2 0 0)))", "fine");
+        check("(module (table 1 funcref) (func (table.set (i32.const 0) (ref.null func))))", "fine");
+        check("(module (func (result i32) (i32.trunc_sat_f32_s (f32.const 1))))", "fine");
+        check("(module (global i32 (i32.add (i32.const 1) (i32.const 2))))", "fine");
+        check("(module (memory 1 1 shared))", "threads");
+        check("(module (memory i64 1))", "memory64");
+        check("(module (memory 1) (memory 1))", "multi-memory");
+        check("(module (type (struct)))", "gc");
+        check("(module (func (param (ref func))))", "function references");
+        check("(module (table 1 externref))", "reference types");
+        check("(module (tag))", "exceptions");
+        check("(module (func $f (return_call $f)))", "tail calls");
+        check(
+            "(module (func (result v128) (i8x16.relaxed_swizzle (v128.const i64x2 0 0) (v128.const i64x2 0 0))))",
+            "relaxed SIMD",
+        );
+        check("(module (memory 1 (pagesize 1)))", "custom-page-sizes");
+        check(
+            "(module (func (result i64 i64) (i64.add128 (i64.const 0) (i64.const 0) (i64.const 0) (i64.const 0))))",
+            "wide arithmetic",
+        );
+    }
+
+    #[test]
+    fn the_beat_goes_on_and_ends_with_its_owner() {
+        let engine = engine(false).unwrap();
+        let ticker = Ticker::start(&engine).unwrap();
+        let mut store = wasmtime::Store::new(&engine, ());
+        store.set_epoch_deadline(2);
+        let wat = "(module (func (export \"f\") (loop (br 0))))";
+        let module = wasmtime::Module::new(&engine, wat::parse_str(wat).unwrap()).unwrap();
+        let instance = wasmtime::Instance::new(&mut store, &module, &[]).unwrap();
+        let spin = instance.get_typed_func::<(), ()>(&mut store, "f").unwrap();
+        let error = spin.call(&mut store, ()).unwrap_err();
+        assert_eq!(error.downcast_ref(), Some(&wasmtime::Trap::Interrupt));
+        drop(ticker);
+    }
+}

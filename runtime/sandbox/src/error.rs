@@ -1,0 +1,195 @@
+//! Why a component is refused, or the sandbox does not start.
+
+use std::io;
+use std::path::PathBuf;
+
+use stepbox_batch::error::ElementError;
+use stepbox_batch::name::Digest;
+
+use crate::upload::{Finding, World};
+
+/// Why a component is refused. The texts complete the sentence "the component is refused: …".
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ComponentError {
+    /// No bytes.
+    #[error("the file is empty")]
+    Empty,
+    /// More bytes than are taken.
+    #[error("it has {bytes} bytes; at most {max} are taken")]
+    TooLarge {
+        /// How many it has.
+        bytes: usize,
+        /// How many it may have.
+        max: usize,
+    },
+    /// Text rather than a binary.
+    #[error("it is {what}, not a component")]
+    IsText {
+        /// What it looks like.
+        what: &'static str,
+    },
+    /// Some other binary.
+    #[error("it is {what}, not a component")]
+    IsNotWasm {
+        /// What it looks like.
+        what: &'static str,
+    },
+    /// WebAssembly, but no component.
+    #[error("it is a core module, not a component")]
+    IsCoreModule,
+    /// Machine code that somebody compiled before. Running it would mean trusting it.
+    #[error("it is compiled to machine code already; only WebAssembly is taken")]
+    Precompiled,
+    /// The end is missing.
+    #[error("it breaks off after {bytes} bytes")]
+    Truncated {
+        /// How many there are.
+        bytes: usize,
+    },
+    /// Not valid, or made with proposals that are off here.
+    #[error("it is not valid: {problem}")]
+    Malformed {
+        /// What the validator says.
+        problem: String,
+    },
+    /// None of the four worlds, or more than one.
+    #[error("it is not a step: {problem}")]
+    NoWorld {
+        /// What is missing.
+        problem: String,
+        /// What to do about it.
+        help: String,
+    },
+    /// One of the four worlds, and does not fit it.
+    #[error("it does not fit the world `{world}`: {}", join(findings))]
+    WrongWorld {
+        /// The world it is nearest to.
+        world: World,
+        /// What does not fit.
+        findings: Vec<Finding>,
+    },
+    /// It is valid and does not compile.
+    #[error("it does not compile: {problem}")]
+    DoesNotCompile {
+        /// What the compiler says.
+        problem: String,
+    },
+    /// `describe` did not return.
+    #[error("its `describe` failed: {source}")]
+    DescribeFailed {
+        /// How.
+        source: ElementError,
+    },
+    /// `describe` returned something that cannot be shown or checked.
+    #[error("what its `describe` returned is wrong: {problem}")]
+    BadDescription {
+        /// What is wrong.
+        problem: String,
+    },
+    /// The bytes are not those that the digest stands for.
+    #[error("its bytes are not those of {expected}, but of {found}")]
+    OtherDigest {
+        /// What was asked for.
+        expected: Digest,
+        /// What came.
+        found: Digest,
+    },
+}
+
+fn join(findings: &[Finding]) -> String {
+    findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+impl ComponentError {
+    /// The codes of all variants.
+    pub const CODES: &[&str] = &[
+        "component-is-empty",
+        "component-too-large",
+        "component-is-text",
+        "component-is-not-wasm",
+        "component-is-core-module",
+        "component-precompiled",
+        "component-truncated",
+        "component-malformed",
+        "component-no-world",
+        "component-wrong-world",
+        "component-does-not-compile",
+        "component-describe-failed",
+        "component-bad-description",
+        "component-other-digest",
+    ];
+
+    /// The stable code, a heading in `docs/errors.md`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "component-is-empty",
+            Self::TooLarge { .. } => "component-too-large",
+            Self::IsText { .. } => "component-is-text",
+            Self::IsNotWasm { .. } => "component-is-not-wasm",
+            Self::IsCoreModule => "component-is-core-module",
+            Self::Precompiled => "component-precompiled",
+            Self::Truncated { .. } => "component-truncated",
+            Self::Malformed { .. } => "component-malformed",
+            Self::NoWorld { .. } => "component-no-world",
+            Self::WrongWorld { .. } => "component-wrong-world",
+            Self::DoesNotCompile { .. } => "component-does-not-compile",
+            Self::DescribeFailed { .. } => "component-describe-failed",
+            Self::BadDescription { .. } => "component-bad-description",
+            Self::OtherDigest { .. } => "component-other-digest",
+        }
+    }
+
+    /// What to do about it; empty where there is nothing to say.
+    pub fn help(&self) -> String {
+        const MAKE: &str = "build the step for the target `wasm32-wasip2`, or turn the module into a component \
+                            with `wasm-tools component new`";
+        let help = match self {
+            Self::Empty | Self::Truncated { .. } => "upload the file again, whole",
+            Self::TooLarge { .. } => "leave out debug information (`strip = true`, `wasm-tools strip`)",
+            Self::IsText { what: "WebAssembly in its text form" } => {
+                "turn it into a binary with `wasm-tools parse`"
+            }
+            Self::IsText { .. } | Self::IsNotWasm { .. } => "upload the `.wasm` file that the build made",
+            Self::IsCoreModule => MAKE,
+            Self::Precompiled => "upload the `.wasm` file that it was compiled from",
+            Self::Malformed { .. } => "turn off proposals beyond WebAssembly 2.0 in the build of the step",
+            Self::NoWorld { help, .. } => help,
+            Self::WrongWorld { findings, .. } => return findings.first().map(Finding::help).unwrap_or_default(),
+            Self::DescribeFailed { .. } => {
+                "`describe` runs without any grant, with 1 second and 64 MiB; it should only return what it knows"
+            }
+            Self::BadDescription { .. } => "the comments in `wit/types.wit` say what a description may hold",
+            Self::DoesNotCompile { .. } => "",
+            Self::OtherDigest { .. } => "upload the component again: the stored file was changed",
+        };
+        help.to_owned()
+    }
+}
+
+/// Why the sandbox does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// This machine cannot run it.
+    #[error("the engine does not start: {problem}")]
+    Engine {
+        /// What the engine says.
+        problem: String,
+    },
+    /// The folder for compiled components.
+    #[error("the folder for compiled components `{}` {action}: {source}", path.display())]
+    Cache {
+        /// The folder.
+        path: PathBuf,
+        /// What it does not do.
+        action: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// The thread that keeps components interruptible.
+    #[error("no thread for the beat that keeps components interruptible: {source}")]
+    Ticker {
+        /// Why.
+        source: io::Error,
+    },
+}

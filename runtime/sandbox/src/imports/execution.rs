@@ -1,0 +1,106 @@
+//! `stepbox:step/execution`: the step's parameters, progress, findings and stop request.
+//!
+//! `is-stopping` and `increment-processed-items` may be called for every item: they touch an atomic.
+
+use crate::bindings::stepbox::step::execution::Host;
+use crate::state::StepState;
+use crate::text::storable;
+
+/// The code of warnings that a step reports itself.
+const WARNING_CODE: &str = "reported-by-step";
+
+impl Host for StepState {
+    fn parameters(&mut self) -> String {
+        self.context.run().parameters_text.clone()
+    }
+
+    fn parameter(&mut self, name: String) -> Option<String> {
+        self.context.run().parameters.get(&name).map(ToString::to_string)
+    }
+
+    fn context_get(&mut self, key: String) -> Option<String> {
+        self.context.get(&key).map(|value| value.to_string())
+    }
+
+    fn context_put(&mut self, key: String, value: String) -> Result<(), String> {
+        let value = serde_json::from_str(&value).map_err(|error| format!("the value is not JSON: {error}"))?;
+        self.context.put(&key, value)
+    }
+
+    fn set_total_items(&mut self, total: u32) {
+        self.context.set_total_items(total);
+    }
+
+    fn increment_processed_items(&mut self, by: u32) {
+        self.context.increment_processed_items(by);
+    }
+
+    fn increment_summary(&mut self, name: String, by: u32) {
+        self.context.increment_summary(&storable(&name), u64::from(by));
+    }
+
+    fn set_summary(&mut self, name: String, value: String) {
+        self.context.set_summary(&storable(&name), &storable(&value));
+    }
+
+    fn add_warning(&mut self, reason: String, item: String) {
+        self.context.add_warning(WARNING_CODE, &storable(&reason), "", &storable(&item));
+    }
+
+    fn add_error(&mut self, message: String) {
+        self.context.add_error(&storable(&message));
+    }
+
+    fn is_stopping(&mut self) -> bool {
+        self.context.observe_stop()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use stepbox_batch::log::NoLog;
+
+    use super::*;
+    use crate::testing::{state, step_context};
+
+    #[test]
+    fn gives_parameters_as_json_text() {
+        let mut state = state(&step_context(Arc::new(NoLog)));
+        assert_eq!(state.parameters(), r#"{"greeting":"hello"}"#);
+        assert_eq!(state.parameter("greeting".to_owned()).as_deref(), Some(r#""hello""#));
+        assert_eq!(state.parameter("missing".to_owned()), None);
+    }
+
+    #[test]
+    fn keeps_json_in_the_context_and_refuses_anything_else() {
+        let mut state = state(&step_context(Arc::new(NoLog)));
+        assert_eq!(state.context_put("k".to_owned(), r#"{"a":[1]}"#.to_owned()), Ok(()));
+        assert_eq!(state.context_get("k".to_owned()).as_deref(), Some(r#"{"a":[1]}"#));
+        let refusal = state.context_put("k".to_owned(), "{".to_owned()).unwrap_err();
+        assert!(refusal.starts_with("the value is not JSON: "), "{refusal}");
+    }
+
+    #[test]
+    fn whoever_asks_whether_to_stop_is_remembered() {
+        let context = step_context(Arc::new(NoLog));
+        let mut state = state(&context);
+        assert!(!state.is_stopping());
+        context.run().request_stop();
+        assert!(!context.has_observed_stop());
+        assert!(state.is_stopping());
+        assert!(context.has_observed_stop());
+    }
+
+    #[test]
+    fn findings_can_be_stored() {
+        let context = step_context(Arc::new(NoLog));
+        let mut state = state(&context);
+        state.add_warning("bad\0 cell".to_owned(), "{}".to_owned());
+        state.set_summary("note".to_owned(), "\0".to_owned());
+        let findings = context.findings();
+        assert_eq!(findings.unsaved_warnings[0].reason, "bad\u{fffd} cell");
+        assert_eq!(findings.summary["note"].to_string(), "\u{fffd}");
+    }
+}

@@ -1,0 +1,18 @@
+//! `stepbox:step/log`: messages for the execution's log, within the step's allowance.
+
+use stepbox_batch::log::LogLevel;
+
+use crate::bindings::stepbox::step::log::{Host, Level};
+use crate::state::StepState;
+
+impl Host for StepState {
+    fn log(&mut self, level: Level, message: String) {
+        let level = match level {
+            Level::Error => LogLevel::Error,
+            Level::Warning => LogLevel::Warning,
+            Level::Info => LogLevel::Info,
+            Level::Debug => LogLevel::Debug,
+        };
+        self.journal.log(level, &message);
+    }
+}

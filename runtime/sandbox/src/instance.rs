@@ -1,0 +1,88 @@
+//! A component that runs: a store of its own, and the calls into it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use stepbox_batch::error::ElementError;
+use stepbox_batch::step_context::StepContext;
+use wasmtime::component::Instance as WasmInstance;
+use wasmtime::{Store, UpdateDeadline};
+
+use crate::failure;
+use crate::grants::{Access, Grants, WORK_FOLDER};
+use crate::program::Program;
+use crate::setup::ComponentSetup;
+use crate::state::StepState;
+use crate::watch::Watch;
+
+/// How much may cross from a component in one call, in bytes: a batch of 16 MiB, and its offsets.
+const HOSTCALL_BYTES_MAX: usize = 64 << 20;
+/// How many handles of any kind a component may hold.
+const COMPONENT_HANDLES_MAX: usize = 10_000;
+
+/// A component that runs. A call that fails is its last: whoever holds it lets it go.
+pub(crate) struct Instance {
+    pub(crate) store: Store<StepState>,
+    pub(crate) watch: Watch,
+}
+
+impl Instance {
+    /// Starts a component in a store of its own, so that nothing is left of any other run.
+    pub(crate) async fn start(
+        program: &Program,
+        setup: &ComponentSetup,
+        context: &StepContext,
+    ) -> Result<(Self, WasmInstance), ElementError> {
+        let grants = with_work_folder(setup)?;
+        Self::start_with(program, setup, grants, context).await
+    }
+
+    /// The same with exactly these grants, without a working folder.
+    pub(crate) async fn start_with(
+        program: &Program,
+        setup: &ComponentSetup,
+        grants: Grants,
+        context: &StepContext,
+    ) -> Result<(Self, WasmInstance), ElementError> {
+        let sandbox = program.sandbox();
+        let memory = sandbox.memory.clone();
+        let state = StepState::new(context, setup, Arc::new(grants), memory, sandbox.trust.clone());
+        let mut store = Store::new(&sandbox.engine, state);
+        store.limiter(|state| &mut state.memory);
+        store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
+        store.set_max_component_handles(COMPONENT_HANDLES_MAX);
+        let watch = Watch::new(context.clone(), setup.limits.stop_grace_ms);
+        interrupt(&mut store, watch.clone());
+        let mut instance = Self { store, watch };
+        let starting = program.pre().instantiate_async(&mut instance.store);
+        let started = instance.watch.guard(setup.limits.call_ms_max, starting).await;
+        let wasm = instance.settle(started)?;
+        Ok((instance, wasm))
+    }
+
+    /// Turns a trap into the step's failure, in the component's own words if it left any.
+    pub(crate) fn settle<T>(&mut self, result: wasmtime::Result<T>) -> Result<T, ElementError> {
+        let state = self.store.data_mut();
+        let refusal = state.memory.take_refusal();
+        result.map_err(|error| failure::of_trap(&error, refusal, &state.stderr.last_words()))
+    }
+}
+
+/// At each tick of the engine the component lets others run, and ends if it must.
+fn interrupt(store: &mut Store<StepState>, watch: Watch) {
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(move |_| match watch.check(Instant::now()) {
+        Some(cut) => Err(cut.into()),
+        None => Ok(UpdateDeadline::Yield(1)),
+    });
+}
+
+fn with_work_folder(setup: &ComponentSetup) -> Result<Grants, ElementError> {
+    let folder = Dir::open_ambient_dir(&setup.work, ambient_authority()).map_err(|error| {
+        ElementError::failed("work-folder-unavailable", format!("the working folder does not open: {error}"))
+    })?;
+    let grants = setup.grants.clone().with_folder(WORK_FOLDER, Access::Write, folder);
+    grants.map_err(|error| ElementError::failed(error.code(), error.to_string()).with_help(error.help()))
+}

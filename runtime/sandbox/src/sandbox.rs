@@ -1,0 +1,162 @@
+//! The sandbox: compiles components, and hands them out as programs.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use stepbox_batch::name::Digest;
+use tokio::sync::Semaphore;
+use wasmtime::Engine;
+use wasmtime::component::{Component, Linker};
+
+use crate::compile_cache::CompileCache;
+use crate::egress::Trust;
+use crate::engine::{Ticker, engine};
+use crate::error::{ComponentError, SandboxError};
+use crate::linker::linker;
+use crate::memory::SharedMemory;
+use crate::program::{Compiled, Program};
+use crate::state::StepState;
+use crate::upload::{self, Inspected};
+use crate::digest;
+
+/// How a sandbox is set up.
+#[derive(Debug, Clone)]
+pub struct SandboxConfig {
+    /// Where compiled components are kept. Made if it is not there, and private to this user.
+    pub cache_dir: PathBuf,
+    /// What all running components may take together, in bytes.
+    pub memory_bytes_max: u64,
+    /// Whether one compilation may take all cores. Good on one's own machine; where many tenants
+    /// upload, it would slow down everybody's steps.
+    pub compiles_in_parallel: bool,
+}
+
+impl Default for SandboxConfig {
+    /// A cache below the system's folder for temporary files, 4 GiB for all components together.
+    fn default() -> Self {
+        Self {
+            cache_dir: std::env::temp_dir().join("stepbox-compiled"),
+            memory_bytes_max: 4 << 30,
+            compiles_in_parallel: true,
+        }
+    }
+}
+
+/// Compiles and runs components. Cheap to clone; a process needs one.
+#[derive(Clone)]
+pub struct Sandbox(Arc<Inner>);
+
+/// What programs share.
+pub(crate) struct Inner {
+    pub(crate) engine: Engine,
+    pub(crate) memory: Arc<SharedMemory>,
+    pub(crate) trust: Arc<Trust>,
+    linker: Linker<StepState>,
+    cache: CompileCache,
+    /// Programs that somebody holds, to be found again.
+    loaded: Mutex<HashMap<Digest, Weak<Compiled>>>,
+    /// One compilation at a time: they are long, and cannot be called off.
+    compiling: Semaphore,
+    _ticker: Ticker,
+}
+
+impl Sandbox {
+    /// Starts the engine and opens the cache.
+    pub fn new(config: SandboxConfig) -> Result<Self, SandboxError> {
+        let failed = |error: wasmtime::Error| SandboxError::Engine { problem: format!("{error:#}") };
+        let engine = engine(config.compiles_in_parallel).map_err(failed)?;
+        Ok(Self(Arc::new(Inner {
+            linker: linker(&engine).map_err(failed)?,
+            cache: CompileCache::open(&config.cache_dir, &engine)?,
+            memory: SharedMemory::new(config.memory_bytes_max),
+            trust: Arc::default(),
+            loaded: Mutex::default(),
+            compiling: Semaphore::new(1),
+            _ticker: Ticker::start(&engine).map_err(|source| SandboxError::Ticker { source })?,
+            engine,
+        })))
+    }
+
+    /// Checks the bytes of an uploaded component, compiles it into the cache, and lets it describe
+    /// itself. Nothing of it is kept but what was compiled.
+    pub async fn inspect(&self, bytes: &[u8]) -> Result<Inspected, ComponentError> {
+        upload::inspect(&self.0, bytes).await
+    }
+
+    /// A component that was inspected before, by its digest. Its bytes are asked for only if it has
+    /// to be compiled again.
+    pub async fn load<E: From<ComponentError>>(
+        &self,
+        digest: &Digest,
+        bytes: impl FnOnce() -> Result<Vec<u8>, E>,
+    ) -> Result<Program, E> {
+        if let Some(program) = self.0.find(digest) {
+            return Ok(program);
+        }
+        let bytes = bytes()?;
+        let found = digest::of(&bytes);
+        if found != *digest {
+            return Err(ComponentError::OtherDigest { expected: digest.clone(), found }.into());
+        }
+        Ok(self.0.compile(digest, bytes.into()).await?)
+    }
+}
+
+impl Inner {
+    /// A component that is in memory or in the cache.
+    fn find(self: &Arc<Self>, digest: &Digest) -> Option<Program> {
+        let held = self.loaded().get(digest).and_then(Weak::upgrade);
+        if let Some(compiled) = held {
+            return Some(Program::new(self.clone(), compiled));
+        }
+        let component = self.cache.load(&self.engine, digest)?;
+        self.keep(digest, &component).ok()
+    }
+
+    /// Compiles a component, unless it is there by now.
+    pub(crate) async fn compile(
+        self: &Arc<Self>,
+        digest: &Digest,
+        bytes: Arc<[u8]>,
+    ) -> Result<Program, ComponentError> {
+        let _turn = self.compiling.acquire().await;
+        if let Some(program) = self.find(digest) {
+            return Ok(program);
+        }
+        let (inner, digest) = (self.clone(), digest.clone());
+        let compiling = tokio::task::spawn_blocking(move || {
+            let component = Component::from_binary(&inner.engine, &bytes).map_err(does_not_compile)?;
+            // A cache that cannot be written to costs time, nothing else.
+            let _ = inner.cache.store(&digest, &component);
+            inner.keep(&digest, &component).map_err(does_not_compile)
+        });
+        compiling.await.unwrap_or_else(|_| {
+            Err(ComponentError::DoesNotCompile { problem: "it breaks the compiler".to_owned() })
+        })
+    }
+
+    fn keep(self: &Arc<Self>, digest: &Digest, component: &Component) -> wasmtime::Result<Program> {
+        let pre = self.linker.instantiate_pre(component)?;
+        let compiled = Arc::new(Compiled { digest: digest.clone(), pre });
+        let mut loaded = self.loaded();
+        loaded.retain(|_, program| program.strong_count() > 0);
+        loaded.insert(digest.clone(), Arc::downgrade(&compiled));
+        Ok(Program::new(self.clone(), compiled))
+    }
+
+    fn loaded(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Weak<Compiled>>> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn does_not_compile(error: wasmtime::Error) -> ComponentError {
+    ComponentError::DoesNotCompile { problem: format!("{error:#}") }
+}
+
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sandbox").field("cache", &self.0.cache).finish_non_exhaustive()
+    }
+}

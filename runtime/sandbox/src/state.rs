@@ -1,0 +1,101 @@
+//! What a running component has beside its own memory: its step, its grants, and what it used.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use stepbox_batch::log::LogLevel;
+use stepbox_batch::step_context::StepContext;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use crate::budget::{Budget, Handle, Handles};
+use crate::console::{Console, Journal};
+use crate::egress::{Egress, Trust};
+use crate::grants::Grants;
+use crate::memory::{MemoryMeter, SharedMemory};
+use crate::setup::ComponentSetup;
+use crate::wasi::http::HttpDoor;
+
+/// How many things of the host's a component may hold, files and streams and errors together.
+const RESOURCES_MAX: usize = 1000;
+/// How much randomness one call gives, in bytes.
+const RANDOM_BYTES_MAX: u64 = 1 << 20;
+/// How large the headers of one request or answer may be in memory, in bytes.
+const FIELDS_BYTES_MAX: usize = 64 << 10;
+
+/// What a running component has beside its own memory.
+pub(crate) struct StepState {
+    pub(crate) context: StepContext,
+    pub(crate) journal: Journal,
+    /// Standard error, for its last words.
+    pub(crate) stderr: Console,
+    pub(crate) grants: Arc<Grants>,
+    pub(crate) budget: Budget,
+    pub(crate) handles: Handles,
+    /// The handles of what was opened through WASI, by the number of the descriptor.
+    pub(crate) descriptors: HashMap<u32, Handle>,
+    pub(crate) egress: Arc<Egress>,
+    pub(crate) memory: MemoryMeter,
+    pub(crate) table: ResourceTable,
+    pub(crate) wasi: WasiCtx,
+    wasi_http: WasiHttpCtx,
+    http_door: HttpDoor,
+}
+
+impl StepState {
+    pub(crate) fn new(
+        context: &StepContext,
+        setup: &ComponentSetup,
+        grants: Arc<Grants>,
+        memory: Arc<SharedMemory>,
+        trust: Arc<Trust>,
+    ) -> Self {
+        let budget = Budget::new(&setup.limits, &setup.usage);
+        let journal = Journal::new(context.clone(), budget.clone());
+        let stdout = Console::new(journal.clone(), LogLevel::Info);
+        let stderr = Console::new(journal.clone(), LogLevel::Warning);
+        let body_bytes_max = setup.limits.http_body_bytes_max;
+        let egress =
+            Arc::new(Egress::new(setup.network, trust, grants.clone(), budget.clone(), body_bytes_max));
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(RESOURCES_MAX);
+        let mut wasi_http = WasiHttpCtx::new();
+        wasi_http.set_field_size_limit(FIELDS_BYTES_MAX);
+        Self {
+            context: context.clone(),
+            handles: Handles::new(&setup.limits),
+            descriptors: HashMap::new(),
+            memory: MemoryMeter::new(setup.limits.memory_bytes_max, memory),
+            wasi: wasi(stdout, stderr.clone()),
+            http_door: HttpDoor::new(egress.clone(), journal.clone()),
+            wasi_http,
+            journal,
+            stderr,
+            grants,
+            budget,
+            egress,
+            table,
+        }
+    }
+}
+
+/// No arguments, no environment, no input, no sockets; folders come through the filesystem's own door.
+/// Clocks and randomness are the machine's.
+fn wasi(stdout: Console, stderr: Console) -> WasiCtx {
+    let mut builder = WasiCtx::builder();
+    builder.stdout(stdout).stderr(stderr).max_random_size(RANDOM_BYTES_MAX);
+    builder.build()
+}
+
+impl WasiView for StepState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for StepState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.wasi_http, table: &mut self.table, hooks: &mut self.http_door }
+    }
+}

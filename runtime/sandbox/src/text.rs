@@ -1,0 +1,8 @@
+//! Texts of components on their way to where they are kept.
+
+use std::borrow::Cow;
+
+/// A text that every store takes: NUL, which PostgreSQL cannot keep, becomes the replacement character.
+pub(crate) fn storable(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }
+}

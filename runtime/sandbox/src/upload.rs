@@ -1,0 +1,53 @@
+//! The check of an uploaded component: nothing is compiled before it looks right, and nothing kept
+//! before it described itself.
+
+mod contract;
+mod description;
+mod difference;
+mod form;
+
+pub use self::contract::{Finding, World};
+pub use self::description::Description;
+
+use stepbox_batch::name::Digest;
+
+use crate::error::ComponentError;
+use crate::sandbox::Inner;
+use std::sync::Arc;
+
+/// What the check of an uploaded component found out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Inspected {
+    /// The SHA-256 of its bytes.
+    pub digest: Digest,
+    /// What it can be used as.
+    pub world: World,
+    /// What it says about itself.
+    pub description: Description,
+}
+
+/// Checks a component, compiles it into the cache, and asks it to describe itself.
+pub(crate) async fn inspect(sandbox: &Arc<Inner>, bytes: &[u8]) -> Result<Inspected, ComponentError> {
+    form::check(bytes)?;
+    let bytes: Arc<[u8]> = Arc::from(bytes);
+    let world = off_thread(bytes.clone(), |bytes| {
+        form::validate(bytes)?;
+        contract::check(bytes)
+    })
+    .await?;
+    let digest = crate::digest::of(&bytes);
+    let program = sandbox.compile(&digest, bytes).await?;
+    let description = description::ask(&program).await?;
+    Ok(Inspected { digest, world, description })
+}
+
+/// Looks at hostile bytes where it keeps nobody waiting and a panic takes nobody along.
+async fn off_thread<T: Send + 'static>(
+    bytes: Arc<[u8]>,
+    look: impl FnOnce(&[u8]) -> Result<T, ComponentError> + Send + 'static,
+) -> Result<T, ComponentError> {
+    match tokio::task::spawn_blocking(move || look(&bytes)).await {
+        Ok(result) => result,
+        Err(_) => Err(ComponentError::Malformed { problem: "it confuses the validator".to_owned() }),
+    }
+}

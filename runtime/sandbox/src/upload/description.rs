@@ -1,0 +1,216 @@
+//! What a component says about itself, checked before anybody is shown it.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use semver::Version;
+use serde_json::{Value, json};
+use stepbox_batch::clock::Timestamp;
+use stepbox_batch::execution::ExecutionContext;
+use stepbox_batch::log::NoLog;
+use stepbox_batch::name::{JobExecutionId, StepName};
+use stepbox_batch::step_context::{Findings, RunContext, RunInfo, StepContext};
+
+use crate::bindings::exports::stepbox::step::describe::GuestIndices;
+use crate::bindings::stepbox::step::types::Description as Raw;
+use crate::budget::Usage;
+use crate::egress::NetworkPolicy;
+use crate::error::ComponentError;
+use crate::failure::is_code;
+use crate::grants::Grants;
+use crate::instance::Instance;
+use crate::limits::Limits;
+use crate::program::Program;
+use crate::setup::ComponentSetup;
+
+/// How long the summary may be, and each grant, in bytes.
+const TEXT_BYTES_MAX: usize = 4 << 10;
+/// How long the schema of the parameters may be, in bytes.
+const SCHEMA_BYTES_MAX: usize = 256 << 10;
+/// How many grants and how many columns may be named.
+const NAMES_MAX: usize = 1000;
+
+/// What a component is and what it would like to have. Nothing follows from a wish.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Description {
+    /// Lower-case words joined by hyphens.
+    pub name: String,
+    /// A semantic version.
+    pub version: String,
+    /// What it does, in one sentence.
+    pub summary: String,
+    /// A JSON Schema (2020-12) for its parameters. None if any will do.
+    pub parameters: Option<Value>,
+    /// The grants it needs: `http: POST https://api.example.com`.
+    pub grants: Vec<String>,
+    /// The columns it reads; none means all.
+    pub columns_in: Option<Vec<String>>,
+    /// The columns it writes; none means it depends on the input.
+    pub columns_out: Option<Vec<String>>,
+    /// Whether each call depends on its own rows alone, so that several may run side by side.
+    pub is_stateless: bool,
+}
+
+impl Description {
+    /// As a JSON object, to be kept and shown.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "name": self.name,
+            "version": self.version,
+            "summary": self.summary,
+            "parameters": self.parameters,
+            "grants": self.grants,
+            "columns_in": self.columns_in,
+            "columns_out": self.columns_out,
+            "stateless": self.is_stateless,
+        })
+    }
+}
+
+/// Calls `describe`, with no grants and next to no means.
+pub(super) async fn ask(program: &Program) -> Result<Description, ComponentError> {
+    let failed = |source| ComponentError::DescribeFailed { source };
+    let setup = ComponentSetup {
+        grants: Grants::none(),
+        network: NetworkPolicy::default(),
+        limits: Limits::for_describe(),
+        usage: Usage::default(),
+        options: None,
+        work: PathBuf::new(),
+    };
+    let started = Instance::start_with(program, &setup, Grants::none(), &nowhere()).await;
+    let (mut instance, wasm) = started.map_err(failed)?;
+    let exports = GuestIndices::new(program.pre()).and_then(|all| all.load(&mut instance.store, &wasm));
+    let exports = instance.settle(exports).map_err(failed)?;
+    let call = exports.call_describe(&mut instance.store);
+    let described = instance.watch.guard(setup.limits.call_ms_max, call).await;
+    let raw = instance.settle(described).map_err(failed)?;
+    check(raw).map_err(|problem| ComponentError::BadDescription { problem })
+}
+
+/// A step of no run, whose parameters are empty and whose words nobody hears.
+fn nowhere() -> StepContext {
+    let info = RunInfo { id: JobExecutionId(0), job_label: String::new(), started_at: Timestamp(0) };
+    let run = RunContext::new(info, json!({}), ExecutionContext::default(), Arc::new(NoLog));
+    let step = StepName::new("describe").expect("a word");
+    StepContext::new(run, step, false, Findings::default())
+}
+
+fn check(raw: Raw) -> Result<Description, String> {
+    if !is_code(&raw.name) {
+        return Err(format!("the name `{}` is not lower-case words joined by hyphens, at most 100 bytes", cut(&raw.name)));
+    }
+    Version::parse(&raw.version)
+        .map_err(|error| format!("the version `{}` is no semantic version: {error}", cut(&raw.version)))?;
+    check_text("the summary", &raw.summary)?;
+    if raw.grants.len() > NAMES_MAX {
+        return Err(format!("{} grants are named; at most {NAMES_MAX} may be", raw.grants.len()));
+    }
+    raw.grants.iter().try_for_each(|grant| check_text("a grant", grant))?;
+    Ok(Description {
+        parameters: schema(&raw.parameters)?,
+        columns_in: columns("columns-in", raw.columns_in)?,
+        columns_out: columns("columns-out", raw.columns_out)?,
+        name: raw.name,
+        version: raw.version,
+        summary: raw.summary,
+        grants: raw.grants,
+        is_stateless: raw.stateless,
+    })
+}
+
+fn check_text(what: &str, text: &str) -> Result<(), String> {
+    match text.len() {
+        _ if text.contains('\0') => Err(format!("{what} holds a NUL")),
+        bytes if bytes > TEXT_BYTES_MAX => {
+            Err(format!("{what} has {bytes} bytes; at most {TEXT_BYTES_MAX} are allowed"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn schema(text: &str) -> Result<Option<Value>, String> {
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    if text.len() > SCHEMA_BYTES_MAX {
+        let bytes = text.len();
+        return Err(format!("the parameters' schema has {bytes} bytes; at most {SCHEMA_BYTES_MAX} are allowed"));
+    }
+    match serde_json::from_str(text) {
+        Ok(schema @ Value::Object(_)) => Ok(Some(schema)),
+        Ok(_) => Err("the parameters' schema is JSON, but no object".to_owned()),
+        Err(error) => Err(format!("the parameters' schema is not JSON: {error}")),
+    }
+}
+
+fn columns(what: &str, names: Option<Vec<String>>) -> Result<Option<Vec<String>>, String> {
+    let Some(names) = names else { return Ok(None) };
+    if names.len() > NAMES_MAX {
+        return Err(format!("{what} names {} columns; at most {NAMES_MAX} may be", names.len()));
+    }
+    let mut seen = HashSet::new();
+    for name in &names {
+        check_text(what, name)?;
+        if !seen.insert(name) {
+            return Err(format!("{what} names `{}` twice", cut(name)));
+        }
+    }
+    Ok(Some(names))
+}
+
+fn cut(text: &str) -> &str {
+    stepbox_batch::step_context::cut(text, 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw() -> Raw {
+        Raw {
+            name: "normalise-prices".to_owned(),
+            version: "1.2.0".to_owned(),
+            summary: "Brings prices into one form.".to_owned(),
+            parameters: r#"{"type":"object"}"#.to_owned(),
+            grants: vec!["http: GET https://x.example".to_owned()],
+            columns_in: Some(vec!["price".to_owned()]),
+            columns_out: None,
+            stateless: true,
+        }
+    }
+
+    #[test]
+    fn takes_a_description_and_makes_json_of_it() {
+        let description = check(raw()).unwrap();
+        assert_eq!(
+            description.to_json(),
+            json!({
+                "name": "normalise-prices", "version": "1.2.0", "summary": "Brings prices into one form.",
+                "parameters": { "type": "object" }, "grants": ["http: GET https://x.example"],
+                "columns_in": ["price"], "columns_out": null, "stateless": true,
+            })
+        );
+    }
+
+    #[test]
+    fn says_what_is_wrong_with_a_description() {
+        let check_with = |change: fn(&mut Raw), expected: &str| {
+            let mut raw = raw();
+            change(&mut raw);
+            let found = check(raw).map_or_else(|problem| problem, |_| "fine".to_owned());
+            assert!(found.starts_with(expected), "{found}");
+        };
+        check_with(|raw| raw.parameters.clear(), "fine");
+        check_with(|raw| raw.name = "Normalise".to_owned(), "the name `Normalise` is not lower-case words");
+        check_with(|raw| raw.name.clear(), "the name `` is not lower-case words");
+        check_with(|raw| raw.version = "1.2".to_owned(), "the version `1.2` is no semantic version");
+        check_with(|raw| raw.summary = "x".repeat(5000), "the summary has 5000 bytes; at most 4096");
+        check_with(|raw| raw.summary = "\0".to_owned(), "the summary holds a NUL");
+        check_with(|raw| raw.parameters = "{".to_owned(), "the parameters' schema is not JSON");
+        check_with(|raw| raw.parameters = "true".to_owned(), "the parameters' schema is JSON, but no object");
+        check_with(|raw| raw.grants = vec![String::new(); 1001], "1001 grants are named");
+        check_with(|raw| raw.columns_in = Some(vec!["a".to_owned(); 2]), "columns-in names `a` twice");
+    }
+}

@@ -1,0 +1,142 @@
+//! When a call must end: its time, and a stop request that it does not heed.
+//!
+//! Two places ask. While the component computes, wasmtime's epoch callback does, every 10 ms. While it
+//! waits for the host, the future around the call does.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use stepbox_batch::step_context::StepContext;
+use tokio::time::Interval;
+
+/// How often a call that waits for the host is looked at.
+const BEAT: Duration = Duration::from_millis(20);
+
+/// Watches over the calls of one component, one at a time.
+#[derive(Debug, Clone)]
+pub(crate) struct Watch(Arc<Mutex<Call>>);
+
+#[derive(Debug)]
+struct Call {
+    context: StepContext,
+    stop_grace: Duration,
+    time_ms_max: u64,
+    began_at: Instant,
+    /// When this call was first seen to go on in spite of a stop request.
+    stop_seen_at: Option<Instant>,
+}
+
+/// Why a call was ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Cut {
+    #[error("ran longer than {ms} ms")]
+    TimeLimit { ms: u64 },
+    #[error("went on after a stop request")]
+    Stopped,
+}
+
+impl Watch {
+    pub(crate) fn new(context: StepContext, stop_grace_ms: u64) -> Self {
+        Self(Arc::new(Mutex::new(Call {
+            context,
+            stop_grace: Duration::from_millis(stop_grace_ms),
+            time_ms_max: 0,
+            began_at: Instant::now(),
+            stop_seen_at: None,
+        })))
+    }
+
+    /// Lets a call run until it returns or must end. A call that was cut may have left its component
+    /// in any state: no other may follow.
+    pub(crate) async fn guard<T>(
+        &self,
+        time_ms_max: u64,
+        call: impl Future<Output = wasmtime::Result<T>>,
+    ) -> wasmtime::Result<T> {
+        self.begin(time_ms_max);
+        let mut call = pin!(call);
+        let mut beat: Option<Interval> = None;
+        poll_fn(|cx| {
+            if let Poll::Ready(result) = call.as_mut().poll(cx) {
+                return Poll::Ready(result);
+            }
+            if let Some(cut) = self.check(Instant::now()) {
+                return Poll::Ready(Err(cut.into()));
+            }
+            let beat = beat.get_or_insert_with(|| tokio::time::interval(BEAT));
+            while beat.poll_tick(cx).is_ready() {}
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn begin(&self, time_ms_max: u64) {
+        let mut call = self.lock();
+        call.time_ms_max = time_ms_max;
+        call.began_at = Instant::now();
+        call.stop_seen_at = None;
+    }
+
+    /// Whether the call must end now.
+    pub(crate) fn check(&self, now: Instant) -> Option<Cut> {
+        let mut call = self.lock();
+        if now.saturating_duration_since(call.began_at) >= Duration::from_millis(call.time_ms_max) {
+            return Some(Cut::TimeLimit { ms: call.time_ms_max });
+        }
+        if !call.context.is_stopping() {
+            return None;
+        }
+        let seen_at = *call.stop_seen_at.get_or_insert(now);
+        (now.saturating_duration_since(seen_at) >= call.stop_grace).then_some(Cut::Stopped)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Call> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use stepbox_batch::log::NoLog;
+
+    use super::*;
+    use crate::testing::step_context;
+
+    #[test]
+    fn a_call_ends_at_its_time() {
+        let watch = Watch::new(step_context(Arc::new(NoLog)), 5000);
+        watch.begin(100);
+        let began_at = watch.lock().began_at;
+        assert_eq!(watch.check(began_at + Duration::from_millis(99)), None);
+        assert_eq!(watch.check(began_at + Duration::from_millis(100)), Some(Cut::TimeLimit { ms: 100 }));
+    }
+
+    #[test]
+    fn a_call_that_goes_on_after_a_stop_request_has_its_grace() {
+        let context = step_context(Arc::new(NoLog));
+        let watch = Watch::new(context.clone(), 5000);
+        watch.begin(60_000);
+        let at = |ms| watch.lock().began_at + Duration::from_millis(ms);
+        let (before, seen, within, after) = (at(1000), at(2000), at(6999), at(7000));
+        assert_eq!(watch.check(before), None);
+        context.run().request_stop();
+        assert_eq!(watch.check(seen), None);
+        assert_eq!(watch.check(within), None);
+        assert_eq!(watch.check(after), Some(Cut::Stopped));
+        watch.begin(60_000);
+        assert_eq!(watch.check(Instant::now()), None, "the next call, such as `close`, has its own");
+    }
+
+    #[tokio::test]
+    async fn a_call_that_waits_for_ever_is_ended_all_the_same() {
+        let watch = Watch::new(step_context(Arc::new(NoLog)), 5000);
+        let waiting = std::future::pending::<wasmtime::Result<()>>();
+        let error = watch.guard(1, waiting).await.unwrap_err();
+        assert_eq!(error.downcast_ref(), Some(&Cut::TimeLimit { ms: 1 }));
+    }
+}
