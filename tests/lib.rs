@@ -1,1 +1,1 @@
-//! To come.
+//! Nothing: all of this crate is in its one test binary, `main.rs`.

@@ -1,1 +1,8 @@
-//! To come.
+//! Black-box tests: the public API and the binary, with real components, files and connections.
+
+#![expect(missing_docs, reason = "tests are sentences")]
+
+mod native_and_sandboxed;
+mod support;
+mod tenants;
+mod worked_example;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use rustix::fs::OFlags;
+use stepbox_batch::error::ElementError;
 
 use crate::error::{ConnectorError, FileProblem, Result};
 
@@ -82,6 +83,20 @@ impl Folders {
         let kind = file.metadata().map_err(failed)?.file_type();
         regular("open", path, (kind.is_file(), kind.is_dir()))?;
         Ok(file)
+    }
+
+    /// Opens a folder that a component is to be granted. It must exist.
+    pub fn open_folder(&self, path: &str) -> std::result::Result<Dir, ElementError> {
+        let failed = |source| ElementError::from(ConnectorError::file("open", path, source));
+        match &*self.0 {
+            Reach::Anywhere { base } => {
+                Dir::open_ambient_dir(base.join(path), ambient_authority()).map_err(failed)
+            }
+            Reach::Beneath { roots } => {
+                let (root, below) = within(roots, path)?;
+                root.folder.open_dir(or_here(below)).map_err(failed)
+            }
+        }
     }
 
     /// Finds the place of an output, and makes its folder if it is missing.

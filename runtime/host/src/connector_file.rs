@@ -1,0 +1,218 @@
+//! A connector's folder: `connector.yaml` and the components it names.
+//!
+//! Reading goes in three passes, each with its own kind of mistake: the YAML ([`form`]), what the words
+//! mean together ([`check`]), and, once the components are uploaded and have digests, the jobs
+//! ([`ConnectorFile::into_connector`]). Every mistake is told with its line and column.
+
+mod check;
+mod form;
+mod located;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use stepbox_batch::job::{ComponentRef, Element, ElementSource, Job, Step, StepKind};
+use stepbox_batch::name::{ConnectorCode, Digest};
+use stepbox_batch::repository::Connector;
+
+use check::{CheckedElement, CheckedJob, CheckedStepKind};
+pub use check::{Known, Role};
+use located::Locations;
+
+/// How long a connector file may be, in bytes.
+pub const CONNECTOR_FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// What is wrong with a connector file, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectorFileError {
+    /// Stable, for machines and for `docs/errors.md`.
+    pub code: &'static str,
+    /// The file.
+    pub file: PathBuf,
+    /// From 1; none if the file as a whole is meant.
+    pub line: Option<u64>,
+    /// From 1.
+    pub column: Option<u64>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it; may be empty.
+    pub help: String,
+}
+
+impl fmt::Display for ConnectorFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        if let (Some(line), Some(column)) = (self.line, self.column) {
+            write!(f, ", line {line}, column {column}")?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+impl std::error::Error for ConnectorFileError {}
+
+/// What a pass finds wrong, before it is known in which file: a JSON pointer instead of a place.
+struct Mistake {
+    code: &'static str,
+    pointer: String,
+    message: String,
+    help: String,
+}
+
+impl Mistake {
+    fn new(code: &'static str, pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code, pointer: pointer.into(), message: message.into(), help: String::new() }
+    }
+
+    fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = help.into();
+        self
+    }
+}
+
+/// A connector file whose words make sense together. Its components are not looked at yet.
+#[derive(Debug)]
+pub struct ConnectorFile {
+    file: PathBuf,
+    locations: Locations,
+    code: ConnectorCode,
+    label: String,
+    components: BTreeMap<String, PathBuf>,
+    jobs: Vec<CheckedJob>,
+}
+
+impl ConnectorFile {
+    /// Reads `connector.yaml` in a folder.
+    pub fn read(folder: &Path, known: &Known) -> Result<Self, ConnectorFileError> {
+        let file = folder.join("connector.yaml");
+        let failed = |message: String, help: &str| ConnectorFileError {
+            code: "connector-file-unreadable",
+            file: file.clone(),
+            line: None,
+            column: None,
+            message,
+            help: help.to_owned(),
+        };
+        let metadata = std::fs::metadata(&file).map_err(|error| {
+            failed(error.to_string(), "a connector is a folder with a file `connector.yaml`")
+        })?;
+        if metadata.len() > CONNECTOR_FILE_BYTES_MAX {
+            let bytes = metadata.len();
+            return Err(failed(format!("{bytes} bytes are more than {CONNECTOR_FILE_BYTES_MAX}"), ""));
+        }
+        let text = std::fs::read(&file).map_err(|error| failed(error.to_string(), ""))?;
+        let text = String::from_utf8(text).map_err(|error| {
+            let line =
+                1 + error.as_bytes()[..error.utf8_error().valid_up_to()].split(|&b| b == b'\n').count() - 1;
+            failed(format!("line {line} is not UTF-8"), "save the file as UTF-8")
+        })?;
+        Self::parse(file, &text, known)
+    }
+
+    /// Reads the text of a connector file; `file` is for messages and the components' folder.
+    pub fn parse(file: PathBuf, text: &str, known: &Known) -> Result<Self, ConnectorFileError> {
+        let form = form::parse(text).map_err(|mistake| mistake.at(&file))?;
+        let locations = Locations::of(text);
+        let checked = check::check(form, known).map_err(|mistake| place(&file, &locations, mistake))?;
+        let check::Checked { code, label, components, jobs } = checked;
+        Ok(Self { file, locations, code, label, components, jobs })
+    }
+
+    /// The components by name, with the files that hold them.
+    pub fn components(&self) -> impl Iterator<Item = (&str, PathBuf)> {
+        let folder = self.file.parent().unwrap_or(Path::new("."));
+        self.components.iter().map(move |(name, path)| (name.as_str(), folder.join(path)))
+    }
+
+    /// An error about a component, at the place where the file names it.
+    pub fn component_error(
+        &self,
+        name: &str,
+        code: &'static str,
+        message: String,
+        help: String,
+    ) -> ConnectorFileError {
+        let pointer = format!("/components/{name}");
+        place(&self.file, &self.locations, Mistake { code, pointer, message, help })
+    }
+
+    /// The connector, once the digest and the world of each component are known.
+    pub fn into_connector(
+        self,
+        components: &BTreeMap<String, (Digest, String)>,
+    ) -> Result<Connector, ConnectorFileError> {
+        let mut jobs = Vec::new();
+        for job in self.jobs {
+            let mut steps = Vec::new();
+            for step in job.steps {
+                let pin = |element: CheckedElement| {
+                    pin(element, components).map_err(|mistake| place(&self.file, &self.locations, mistake))
+                };
+                let kind = match step.kind {
+                    CheckedStepKind::Item { reader, processors, writer, chunk } => StepKind::Item {
+                        reader: pin(reader)?,
+                        processors: processors.into_iter().map(pin).collect::<Result<_, _>>()?,
+                        writer: pin(writer)?,
+                        chunk,
+                    },
+                    CheckedStepKind::Tasklet { tasklet } => StepKind::Tasklet { tasklet: pin(tasklet)? },
+                };
+                steps.push(Step { name: step.name, kind, grants: step.grants, limits: step.limits });
+            }
+            jobs.push(Job {
+                connector: self.code.clone(),
+                name: job.name,
+                job_type: job.job_type,
+                label: job.label,
+                stoppable: job.stoppable,
+                parameters: job.parameters,
+                steps,
+            });
+        }
+        Ok(Connector { code: self.code, label: self.label, jobs })
+    }
+}
+
+/// Ties an element to a component's bytes, if its world fits the element's role.
+fn pin(element: CheckedElement, components: &BTreeMap<String, (Digest, String)>) -> Result<Element, Mistake> {
+    let CheckedElement { pointer, role, name, is_component, options } = element;
+    if !is_component {
+        return Ok(Element { source: ElementSource::Native(name), options });
+    }
+    let Some((digest, world)) = components.get(&name) else {
+        return Err(Mistake::new("unknown-component", pointer, format!("there is no component `{name}`")));
+    };
+    if world != role.world() {
+        let message = format!("the component `{name}` is a {world}; a {role} must be a {}", role.world());
+        return Err(Mistake::new("component-wrong-role", pointer, message));
+    }
+    let component = ComponentRef { name, digest: digest.clone() };
+    Ok(Element { source: ElementSource::Component(component), options })
+}
+
+fn place(file: &Path, locations: &Locations, mistake: Mistake) -> ConnectorFileError {
+    let place = locations.at(&mistake.pointer);
+    ConnectorFileError {
+        code: mistake.code,
+        file: file.to_owned(),
+        line: place.map(|(line, _)| line),
+        column: place.map(|(_, column)| column),
+        message: mistake.message,
+        help: mistake.help,
+    }
+}
+
+/// A JSON pointer's next part, escaped.
+fn part(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+/// Parameters of a job as a schema, for those who build connectors in code.
+pub(crate) fn parameters_or_default(parameters: Option<Value>) -> Value {
+    parameters.unwrap_or_else(|| serde_json::json!({ "properties": {} }))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,437 @@
+//! What the words of a connector file mean together: names, roles, options, templates, schemas.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::path::{Component as PathPart, PathBuf};
+
+use serde_json::Value;
+use stepbox_batch::job::{ChunkLimit, GrantRequest, LimitOverrides};
+use stepbox_batch::name::{ConnectorCode, JobName, NameError, StepName};
+use stepbox_batch::nearest::nearest;
+use stepbox_batch::parameters::{self, ParameterSchema, SchemaError};
+use stepbox_batch::template;
+
+use super::{Mistake, form, parameters_or_default, part};
+
+/// What a connector file may refer to beside itself.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// The parameter schemas of the tenant's other jobs, for `extends`.
+    pub schemas: BTreeMap<String, Value>,
+    /// The native elements, with the names of their options; none if their options are their own
+    /// affair.
+    pub native: Vec<(Role, String, Option<&'static [&'static str]>)>,
+}
+
+/// What an element does in its step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Delivers items.
+    Reader,
+    /// Changes items.
+    Processor,
+    /// Takes items.
+    Writer,
+    /// Does one task without items.
+    Tasklet,
+}
+
+impl Role {
+    /// The world that a component in this role must have.
+    pub fn world(self) -> &'static str {
+        match self {
+            Self::Reader => "item-reader",
+            Self::Processor => "item-processor",
+            Self::Writer => "item-writer",
+            Self::Tasklet => "tasklet",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Reader => "reader",
+            Self::Processor => "processor",
+            Self::Writer => "writer",
+            Self::Tasklet => "tasklet",
+        })
+    }
+}
+
+pub(super) struct Checked {
+    pub(super) code: ConnectorCode,
+    pub(super) label: String,
+    pub(super) components: BTreeMap<String, PathBuf>,
+    pub(super) jobs: Vec<CheckedJob>,
+}
+
+#[derive(Debug)]
+pub(super) struct CheckedJob {
+    pub(super) name: JobName,
+    pub(super) job_type: String,
+    pub(super) label: String,
+    pub(super) stoppable: bool,
+    pub(super) parameters: Value,
+    pub(super) steps: Vec<CheckedStep>,
+}
+
+#[derive(Debug)]
+pub(super) struct CheckedStep {
+    pub(super) name: StepName,
+    pub(super) kind: CheckedStepKind,
+    pub(super) grants: GrantRequest,
+    pub(super) limits: LimitOverrides,
+}
+
+#[derive(Debug)]
+pub(super) enum CheckedStepKind {
+    Item {
+        reader: CheckedElement,
+        processors: Vec<CheckedElement>,
+        writer: CheckedElement,
+        chunk: ChunkLimit,
+    },
+    Tasklet {
+        tasklet: CheckedElement,
+    },
+}
+
+#[derive(Debug)]
+pub(super) struct CheckedElement {
+    pub(super) pointer: String,
+    pub(super) role: Role,
+    pub(super) name: String,
+    pub(super) is_component: bool,
+    pub(super) options: Option<Value>,
+}
+
+pub(super) fn check(file: form::File, known: &Known) -> Result<Checked, Mistake> {
+    let code = named("/connector", ConnectorCode::new(file.connector))?;
+    let label = check_label("/label", file.label.unwrap_or_else(|| code.to_string()))?;
+    let components = check_components(file.components, known)?;
+    if file.jobs.0.is_empty() {
+        return Err(Mistake::new("connector-without-jobs", "/jobs", "the connector has no jobs"));
+    }
+    let mut schemas = known.schemas.clone();
+    let mut jobs = Vec::new();
+    for (name, job) in file.jobs.0 {
+        let pointer = format!("/jobs/{}", part(&name));
+        let name = named(&pointer, JobName::new(name))?;
+        let job = Scope { pointer: &pointer, known, components: &components }.job(name, job, &schemas)?;
+        schemas.insert(job.name.to_string(), job.parameters.clone());
+        jobs.push(job);
+    }
+    Ok(Checked { code, label, components, jobs })
+}
+
+fn named<T>(pointer: &str, name: Result<T, NameError>) -> Result<T, Mistake> {
+    name.map_err(|error| Mistake::new("bad-name", pointer, error.to_string()))
+}
+
+fn check_label(pointer: &str, label: String) -> Result<String, Mistake> {
+    if label.trim().is_empty() || label.chars().count() > 255 {
+        return Err(Mistake::new("bad-name", pointer, "a label has 1 to 255 characters"));
+    }
+    Ok(label)
+}
+
+fn check_components(
+    components: BTreeMap<String, String>,
+    known: &Known,
+) -> Result<BTreeMap<String, PathBuf>, Mistake> {
+    let mut checked = BTreeMap::new();
+    for (name, path) in components {
+        let pointer = format!("/components/{}", part(&name));
+        named(&pointer, StepName::new(&name))?;
+        if known.native.iter().any(|(_, native, _)| *native == name) {
+            let message = format!("`{name}` is the name of a native element");
+            return Err(Mistake::new("bad-name", pointer, message).help("give the component another name"));
+        }
+        let path = PathBuf::from(path);
+        if !path.components().all(|part| matches!(part, PathPart::Normal(_) | PathPart::CurDir)) {
+            let message = format!("`{}` is not a path inside the connector's folder", path.display());
+            return Err(Mistake::new("bad-component-path", pointer, message));
+        }
+        checked.insert(name, path);
+    }
+    Ok(checked)
+}
+
+/// A job and what it may refer to.
+struct Scope<'a> {
+    pointer: &'a str,
+    known: &'a Known,
+    components: &'a BTreeMap<String, PathBuf>,
+}
+
+impl Scope<'_> {
+    fn job(
+        &self,
+        name: JobName,
+        job: form::Job,
+        schemas: &BTreeMap<String, Value>,
+    ) -> Result<CheckedJob, Mistake> {
+        let pointer = self.pointer;
+        let parameters = self.parameters(job.parameters, schemas)?;
+        if job.job_type.trim().is_empty() || job.job_type.chars().count() > 255 {
+            let message = "a type has 1 to 255 characters, such as `export`";
+            return Err(Mistake::new("bad-name", format!("{pointer}/type"), message));
+        }
+        let label = check_label(&format!("{pointer}/label"), job.label.unwrap_or_else(|| name.to_string()))?;
+        if job.steps.is_empty() {
+            let message = format!("the job `{name}` has no steps");
+            return Err(Mistake::new("job-without-steps", format!("{pointer}/steps"), message)
+                .help("give it at least one step"));
+        }
+        let mut names = HashSet::new();
+        let mut steps = Vec::new();
+        for (index, step) in job.steps.into_iter().enumerate() {
+            let pointer = format!("{pointer}/steps/{index}");
+            let step = self.step(&pointer, step, &parameters)?;
+            if !names.insert(step.name.clone()) {
+                let message = format!("the job `{name}` has two steps called `{}`", step.name);
+                return Err(Mistake::new("step-name-taken", format!("{pointer}/name"), message)
+                    .help("give each step of a job its own name"));
+            }
+            steps.push(step);
+        }
+        let parameters = parameters.as_json().clone();
+        Ok(CheckedJob { name, job_type: job.job_type, label, stoppable: job.stoppable, parameters, steps })
+    }
+
+    fn parameters(
+        &self,
+        own: Option<Value>,
+        schemas: &BTreeMap<String, Value>,
+    ) -> Result<ParameterSchema, Mistake> {
+        let pointer = format!("{}/parameters", self.pointer);
+        let misplaced = |error: SchemaError| schema_mistake(&pointer, &error);
+        let mut own = parameters_or_default(own);
+        let Some(base) = own.as_object_mut().and_then(|own| own.remove("extends")) else {
+            return ParameterSchema::new(&own).map_err(misplaced);
+        };
+        let base = base.as_str().unwrap_or_default().to_owned();
+        let Some(schema) = schemas.get(&base) else {
+            let message = format!("there is no job `{base}` to extend");
+            let help = match nearest(&base, schemas.keys().map(String::as_str)) {
+                Some(nearest) => format!("did you mean `{nearest}`?"),
+                None => "name a job of this connector that stands above, or one that is installed".to_owned(),
+            };
+            return Err(Mistake::new("unknown-job", format!("{pointer}/extends"), message).help(help));
+        };
+        let extended = parameters::extend(&base, schema, &own).map_err(misplaced)?;
+        ParameterSchema::new(&extended).map_err(misplaced)
+    }
+
+    fn step(
+        &self,
+        pointer: &str,
+        step: form::Step,
+        schema: &ParameterSchema,
+    ) -> Result<CheckedStep, Mistake> {
+        let name = named(&format!("{pointer}/name"), StepName::new(step.name.clone()))?;
+        let grants = self.grants(pointer, step.grants, schema)?;
+        let limits = limits(pointer, step.limits)?;
+        let has_item_keys = step.reader.is_some() || step.writer.is_some();
+        let kind = match (step.tasklet, step.reader, step.writer) {
+            (Some(tasklet), None, None)
+                if step.processor.is_none() && step.processors.is_none() && step.chunk.is_none() =>
+            {
+                let tasklet = self.element(&format!("{pointer}/tasklet"), Role::Tasklet, tasklet, schema)?;
+                CheckedStepKind::Tasklet { tasklet }
+            }
+            (None, Some(reader), Some(writer)) => {
+                let processors = match (step.processor, step.processors) {
+                    (None, processors) => processors.unwrap_or_default(),
+                    (Some(processor), None) => vec![processor],
+                    (Some(_), Some(_)) => {
+                        let message = format!("the step `{name}` has both `processor` and `processors`");
+                        return Err(
+                            Mistake::new("step-incomplete", pointer, message).help("keep one of them")
+                        );
+                    }
+                };
+                let processors = processors.into_iter().map(|processor| {
+                    self.element(&format!("{pointer}/processor"), Role::Processor, processor, schema)
+                });
+                CheckedStepKind::Item {
+                    reader: self.element(&format!("{pointer}/reader"), Role::Reader, reader, schema)?,
+                    processors: processors.collect::<Result<_, _>>()?,
+                    writer: self.element(&format!("{pointer}/writer"), Role::Writer, writer, schema)?,
+                    chunk: chunk(pointer, step.chunk)?,
+                }
+            }
+            (tasklet, reader, _) => {
+                let message = match (tasklet.is_some(), reader.is_some()) {
+                    (true, _) if has_item_keys => "has a `tasklet` beside a `reader` or a `writer`",
+                    (true, _) => "has a `tasklet` beside `processor` or `chunk`",
+                    (false, true) => "has a `reader` but no `writer`",
+                    (false, false) if has_item_keys => "has a `writer` but no `reader`",
+                    (false, false) => "has neither a `reader` and a `writer` nor a `tasklet`",
+                };
+                return Err(Mistake::new("step-incomplete", pointer, format!("the step `{name}` {message}"))
+                    .help("an item step has `reader` and `writer`, a tasklet step has `tasklet`"));
+            }
+        };
+        Ok(CheckedStep { name, kind, grants, limits })
+    }
+
+    /// An element is a name alone, or a name with options.
+    fn element(
+        &self,
+        pointer: &str,
+        role: Role,
+        value: Value,
+        schema: &ParameterSchema,
+    ) -> Result<CheckedElement, Mistake> {
+        let (name, options) = match value {
+            Value::String(name) => (name, None),
+            Value::Object(map) if map.len() == 1 => {
+                let (name, options) = map.into_iter().next().expect("it has one entry");
+                (name, Some(options))
+            }
+            _ => {
+                let message =
+                    format!("a {role} is a name, or a name with options: `{role}: {{ csv: {{ … }} }}`");
+                return Err(Mistake::new("bad-element", pointer, message));
+            }
+        };
+        let options = match options {
+            None | Some(Value::Null) => None,
+            Some(options @ Value::Object(_)) => Some(options),
+            Some(_) => {
+                let message = format!("the options of `{name}` are a mapping");
+                return Err(Mistake::new("bad-element", format!("{pointer}/{}", part(&name)), message));
+            }
+        };
+        let pointer_of_name =
+            if options.is_some() { format!("{pointer}/{}", part(&name)) } else { pointer.to_owned() };
+        let is_component = self.components.contains_key(&name);
+        if !is_component {
+            self.native(&pointer_of_name, role, &name, options.as_ref())?;
+        }
+        if let Some(options) = &options {
+            check_templates(&pointer_of_name, options, schema)?;
+        }
+        Ok(CheckedElement { pointer: pointer.to_owned(), role, name, is_component, options })
+    }
+
+    fn native(&self, pointer: &str, role: Role, name: &str, options: Option<&Value>) -> Result<(), Mistake> {
+        let of_role = self.known.native.iter().filter(|(known, _, _)| *known == role);
+        let Some((_, _, option_names)) = of_role.clone().find(|(_, known, _)| known == name) else {
+            let message = format!("there is no {role} `{name}`");
+            let names: Vec<&str> = of_role
+                .map(|(_, name, _)| name.as_str())
+                .chain(self.components.keys().map(String::as_str))
+                .collect();
+            let help = match nearest(name, names.iter().copied()) {
+                Some(nearest) => format!("did you mean `{nearest}`?"),
+                None => format!("name it under `components`, or use one of: {}", names.join(", ")),
+            };
+            return Err(Mistake::new("unknown-element", pointer, message).help(help));
+        };
+        let Some(option_names) = option_names else { return Ok(()) };
+        for option in options.and_then(Value::as_object).into_iter().flat_map(|options| options.keys()) {
+            if !option_names.contains(&option.as_str()) {
+                let message = format!("the {role} `{name}` has no option `{option}`");
+                let help = match nearest(option, option_names.iter().copied()) {
+                    Some(nearest) => format!("did you mean `{nearest}`?"),
+                    None => format!("its options are {}", option_names.join(", ")),
+                };
+                return Err(
+                    Mistake::new("unknown-option", format!("{pointer}/{}", part(option)), message).help(help)
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn grants(
+        &self,
+        pointer: &str,
+        grants: form::Grants,
+        schema: &ParameterSchema,
+    ) -> Result<GrantRequest, Mistake> {
+        for (index, grant) in grants.http.iter().enumerate() {
+            let pointer = format!("{pointer}/grants/http/{index}");
+            if grant.split_once(' ').is_none_or(|(method, url)| method.is_empty() || url.trim().is_empty()) {
+                let message = format!("`{grant}` is not an HTTP grant");
+                return Err(Mistake::new("bad-grant", pointer, message)
+                    .help("write a method and a URL: `POST https://api.example.com`"));
+            }
+            check_templates(&pointer, &Value::from(grant.as_str()), schema)?;
+        }
+        for (name, grant) in &grants.files {
+            let pointer = format!("{pointer}/grants/files/{}", part(name));
+            named(&pointer, StepName::new(name))?;
+            let is_grant =
+                matches!(grant.split_once(' '), Some(("read" | "write", path)) if !path.trim().is_empty());
+            if !is_grant || name == "work" {
+                let message = if is_grant {
+                    "`work` is the name of the execution's own folder".to_owned()
+                } else {
+                    format!("`{grant}` is not a grant for files")
+                };
+                return Err(Mistake::new("bad-grant", pointer, message)
+                    .help("write `read` or `write` and the path of a folder: `inbox: read /srv/in`"));
+            }
+            check_templates(&pointer, &Value::from(grant.as_str()), schema)?;
+        }
+        Ok(GrantRequest { http: grants.http, files: grants.files })
+    }
+}
+
+fn check_templates(pointer: &str, value: &Value, schema: &ParameterSchema) -> Result<(), Mistake> {
+    let names =
+        template::names(value).map_err(|error| Mistake::new("bad-template", pointer, error.to_string()))?;
+    let known: Vec<&str> = schema.properties().map(|(name, _)| name.as_str()).collect();
+    match names.iter().find(|name| !known.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => {
+            let message = format!("the job has no parameter `{name}`");
+            let help = nearest(name, known).map(|nearest| format!("did you mean `{nearest}`?"));
+            Err(Mistake::new("bad-template", pointer, message).help(help.unwrap_or_default()))
+        }
+    }
+}
+
+fn chunk(pointer: &str, chunk: Option<form::Chunk>) -> Result<ChunkLimit, Mistake> {
+    let default = ChunkLimit::default();
+    let limit = match chunk {
+        None => default,
+        Some(form::Chunk::Rows(rows)) => ChunkLimit { rows, ..default },
+        Some(form::Chunk::Both(form::ChunkLimits { rows, bytes })) => {
+            ChunkLimit { rows: rows.unwrap_or(default.rows), bytes: bytes.unwrap_or(default.bytes) }
+        }
+    };
+    if !(1..=1_000_000).contains(&limit.rows) || !(1..=8 << 20).contains(&limit.bytes) {
+        let message = "a chunk has 1 to 1,000,000 rows and 1 byte to 8 MiB";
+        return Err(Mistake::new("bad-chunk", format!("{pointer}/chunk"), message));
+    }
+    Ok(limit)
+}
+
+fn limits(pointer: &str, limits: form::Limits) -> Result<LimitOverrides, Mistake> {
+    let form::Limits { memory_bytes_max, time_ms_max, disk_bytes_max, log_bytes_max, http_requests_max } =
+        limits;
+    for (name, value) in [("memory_bytes_max", memory_bytes_max), ("time_ms_max", time_ms_max)] {
+        if value == Some(0) {
+            let message = format!("`{name}` is at least 1; limits cannot be switched off");
+            return Err(Mistake::new("bad-limit", format!("{pointer}/limits/{name}"), message));
+        }
+    }
+    Ok(LimitOverrides { memory_bytes_max, time_ms_max, disk_bytes_max, log_bytes_max, http_requests_max })
+}
+
+fn schema_mistake(pointer: &str, error: &SchemaError) -> Mistake {
+    let inner = match error {
+        SchemaError::NotAnObject { .. } => String::new(),
+        SchemaError::Invalid { path, .. } => path.clone(),
+        SchemaError::Redefined { parameter, keyword, .. } => {
+            format!("/properties/{}/{}", part(parameter), part(keyword))
+        }
+        SchemaError::BadDefault { parameter, .. } => format!("/properties/{}/default", part(parameter)),
+    };
+    Mistake::new("bad-schema", format!("{pointer}{inner}"), error.to_string())
+}

@@ -1,0 +1,137 @@
+//! Where each value of a YAML file stands, by JSON pointer.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::Spanned;
+
+use super::part;
+
+/// Line and column of each value, by JSON pointer.
+#[derive(Debug, Default)]
+pub(super) struct Locations(HashMap<String, (u64, u64)>);
+
+impl Locations {
+    /// The places in a file that was parsed before.
+    pub(super) fn of(text: &str) -> Self {
+        let mut locations = HashMap::new();
+        if let Ok(root) = serde_saphyr::from_str::<Spanned<Node>>(text) {
+            collect(String::new(), &root, &mut locations);
+        }
+        Self(locations)
+    }
+
+    /// The place of a value, or of the nearest one around it.
+    pub(super) fn at(&self, pointer: &str) -> Option<(u64, u64)> {
+        let mut pointer = pointer;
+        loop {
+            if let Some(place) = self.0.get(pointer) {
+                return Some(*place);
+            }
+            pointer = &pointer[..pointer.rfind('/')?];
+        }
+    }
+}
+
+fn collect(pointer: String, node: &Spanned<Node>, locations: &mut HashMap<String, (u64, u64)>) {
+    match &node.value {
+        Node::Leaf => {}
+        Node::Sequence(items) => {
+            for (index, item) in items.iter().enumerate() {
+                collect(format!("{pointer}/{index}"), item, locations);
+            }
+        }
+        Node::Mapping(entries) => {
+            for (key, item) in entries {
+                collect(format!("{pointer}/{}", part(key)), item, locations);
+            }
+        }
+    }
+    locations.insert(pointer, (node.referenced.line(), node.referenced.column()));
+}
+
+/// A YAML value, of which only the shape matters.
+enum Node {
+    Leaf,
+    Sequence(Vec<Spanned<Node>>),
+    Mapping(Vec<(String, Spanned<Node>)>),
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NodeVisitor)
+    }
+}
+
+struct NodeVisitor;
+
+macro_rules! leaf {
+    ($($visit:ident: $type:ty),*) => {
+        $(fn $visit<E>(self, _: $type) -> Result<Node, E> {
+            Ok(Node::Leaf)
+        })*
+    };
+}
+
+impl<'de> Visitor<'de> for NodeVisitor {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    leaf!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_i128: i128, visit_u128: u128, visit_f64: f64, visit_str: &str);
+
+    fn visit_unit<E>(self) -> Result<Node, E> {
+        Ok(Node::Leaf)
+    }
+
+    fn visit_none<E>(self) -> Result<Node, E> {
+        Ok(Node::Leaf)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = access.next_element()? {
+            items.push(item);
+        }
+        Ok(Node::Sequence(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(key) = access.next_key::<serde_json::Value>()? {
+            match key.as_str() {
+                Some(name) => entries.push((name.to_owned(), access.next_value()?)),
+                None => {
+                    access.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(Node::Mapping(entries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_a_value_or_what_is_around_it() {
+        let locations = Locations::of("a:\n  - x: 1\n    y/z: [2, 3]\n");
+        let rows = [
+            ("", Some((1, 1))),
+            ("/a/0/x", Some((2, 8))),
+            ("/a/0/y~1z/1", Some((3, 14))),
+            ("/a/0/nothing/here", Some((2, 5))),
+        ];
+        for (pointer, expected) in rows {
+            assert_eq!(locations.at(pointer), expected, "{pointer}");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! What a connector file may say, and what each mistake gets: rows of files and messages.
+
+use serde_json::json;
+
+use super::*;
+
+fn known() -> Known {
+    let schema = json!({
+        "properties": {
+            "storage": { "type": "object" },
+            "delimiter": { "enum": [",", ";"], "default": ";" },
+        },
+        "required": ["storage"],
+    });
+    Known {
+        schemas: BTreeMap::from([("csv_export".to_owned(), schema)]),
+        native: vec![
+            (Role::Reader, "csv".to_owned(), Some(&["from", "delimiter"])),
+            (Role::Writer, "csv".to_owned(), Some(&["to", "delimiter"])),
+            (Role::Tasklet, "pause".to_owned(), None),
+        ],
+    }
+}
+
+const GOOD: &str = "\
+connector: acme
+label: Acme Connector
+components:
+  normalise: steps/normalise.wasm
+jobs:
+  acme_export:
+    type: export
+    parameters:
+      extends: csv_export
+      properties:
+        url: { type: string, format: uri }
+      required: [url]
+    steps:
+      - name: export
+        reader: { csv: { from: \"${parameters.storage}\" } }
+        processor: normalise
+        writer: { csv: { to: \"${parameters.storage}\", delimiter: \"${parameters.delimiter}\" } }
+        chunk: 500
+      - name: wait
+        tasklet: pause
+        grants:
+          http: [\"POST ${parameters.url}\"]
+          files: { inbox: read /srv/in }
+        limits: { time_ms_max: 2000 }
+";
+
+#[test]
+fn reads_a_connector() {
+    let file = ConnectorFile::parse("c/connector.yaml".into(), GOOD, &known()).unwrap();
+    let components: Vec<_> = file.components().map(|(name, path)| (name.to_owned(), path)).collect();
+    assert_eq!(components, [("normalise".to_owned(), PathBuf::from("c/steps/normalise.wasm"))]);
+
+    let digest = Digest::from_bytes([1; 32]);
+    let worlds = BTreeMap::from([("normalise".to_owned(), (digest.clone(), "item-processor".to_owned()))]);
+    let connector = file.into_connector(&worlds).unwrap();
+    let job = &connector.jobs[0];
+    assert_eq!((connector.label.as_str(), job.label.as_str()), ("Acme Connector", "acme_export"));
+    assert_eq!(job.parameters["required"], json!(["storage", "url"]));
+    assert_eq!(job.components().map(|c| &c.digest).collect::<Vec<_>>(), [&digest]);
+    let StepKind::Item { chunk, .. } = &job.steps[0].kind else { panic!("an item step") };
+    assert_eq!((chunk.rows, chunk.bytes), (500, 256 << 10));
+    assert_eq!(job.steps[1].limits.time_ms_max, Some(2000));
+    assert_eq!(job.steps[1].grants.files["inbox"], "read /srv/in");
+}
+
+#[test]
+fn a_component_must_fit_its_role() {
+    let file = ConnectorFile::parse("connector.yaml".into(), GOOD, &known()).unwrap();
+    let worlds =
+        BTreeMap::from([("normalise".to_owned(), (Digest::from_bytes([1; 32]), "tasklet".to_owned()))]);
+    let error = file.into_connector(&worlds).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "connector.yaml, line 16, column 20: the component `normalise` is a tasklet; a processor must be a item-processor"
+    );
+}
+
+/// Replaces a part of the good file and tells what the mistake gets.
+fn check(part: &str, replacement: &str, expected: &str) {
+    assert!(GOOD.contains(part), "the good file has {part}");
+    let text = GOOD.replacen(part, replacement, 1);
+    let found = match ConnectorFile::parse("connector.yaml".into(), &text, &known()) {
+        Ok(_) => "accepted".to_owned(),
+        Err(error) => {
+            let help = if error.help.is_empty() { String::new() } else { format!(" | {}", error.help) };
+            format!("{} {error}{help}", error.code).replacen("connector.yaml, ", "", 1)
+        }
+    };
+    assert_eq!(found, expected, "{replacement}");
+}
+
+#[test]
+fn every_mistake_has_a_place_and_a_next_action() {
+    check(
+        "    type: export",
+        "    typ: export",
+        "connector-file-malformed line 7, column 5: the key `typ` is not known here | did you mean `type`?",
+    );
+    check(
+        "label: Acme",
+        "colour: Acme",
+        "connector-file-malformed line 2, column 1: the key `colour` is not known here \
+         | known are `connector`, `label`, `components`, `jobs`",
+    );
+    check("    type: export\n", "", "connector-file-malformed line 7, column 5: the key `type` is missing");
+    check(
+        "connector: acme",
+        "connector: ac-me",
+        "bad-name line 1, column 12: the connector code `ac-me` holds the character `-`; allowed are letters, digits and `_`",
+    );
+    check(
+        "extends: csv_export",
+        "extends: csv_exprot",
+        "unknown-job line 9, column 16: there is no job `csv_exprot` to extend | did you mean `csv_export`?",
+    );
+    check(
+        "{ type: string, format: uri }",
+        "{ type: strin }",
+        "bad-schema line 11, column 22: at `/properties/url/type`: \"strin\" is not valid under any of the schemas listed in the 'anyOf' keyword",
+    );
+    check(
+        "url: { type: string, format: uri }",
+        "delimiter: { enum: [x] }",
+        "bad-schema line 11, column 28: at `/properties/delimiter/enum`: `csv_export` defines the parameter `delimiter`; \
+         only its default, title and description may be changed",
+    );
+    check(
+        "      - name: wait",
+        "      - name: export",
+        "step-name-taken line 19, column 15: the job `acme_export` has two steps called `export` \
+         | give each step of a job its own name",
+    );
+    check(
+        "processor: normalise",
+        "processor: normalize",
+        "unknown-element line 16, column 20: there is no processor `normalize` | did you mean `normalise`?",
+    );
+    check(
+        "reader: { csv: { from: ",
+        "reader: { csv: { form: ",
+        "unknown-option line 15, column 32: the reader `csv` has no option `form` | did you mean `from`?",
+    );
+    check(
+        "\"${parameters.delimiter}\"",
+        "\"${parameters.delimeter}\"",
+        "bad-template line 17, column 24: the job has no parameter `delimeter` | did you mean `delimiter`?",
+    );
+    check(
+        "tasklet: pause",
+        "reader: csv",
+        "step-incomplete line 19, column 9: the step `wait` has a `reader` but no `writer` \
+         | an item step has `reader` and `writer`, a tasklet step has `tasklet`",
+    );
+    check(
+        "chunk: 500",
+        "chunk: 0",
+        "bad-chunk line 18, column 16: a chunk has 1 to 1,000,000 rows and 1 byte to 8 MiB",
+    );
+    check(
+        "inbox: read /srv/in",
+        "inbox: /srv/in",
+        "bad-grant line 23, column 27: `/srv/in` is not a grant for files \
+         | write `read` or `write` and the path of a folder: `inbox: read /srv/in`",
+    );
+    check(
+        "POST ${parameters.url}",
+        "${parameters.url}",
+        "bad-grant line 22, column 18: `${parameters.url}` is not an HTTP grant \
+         | write a method and a URL: `POST https://api.example.com`",
+    );
+    check(
+        "time_ms_max: 2000",
+        "time_ms_max: 0",
+        "bad-limit line 24, column 32: `time_ms_max` is at least 1; limits cannot be switched off",
+    );
+    check(
+        "steps/normalise.wasm",
+        "../normalise.wasm",
+        "bad-component-path line 4, column 14: `../normalise.wasm` is not a path inside the connector's folder",
+    );
+}
+
+#[test]
+fn malformed_yaml_is_placed() {
+    let error = ConnectorFile::parse("c.yaml".into(), "connector: acme\njobs: [", &known()).unwrap_err();
+    assert_eq!((error.code, error.line), ("connector-file-malformed", Some(2)), "{error}");
+    let twice = "connector: a\nconnector: b\njobs: {}\n";
+    let error = ConnectorFile::parse("c.yaml".into(), twice, &known()).unwrap_err();
+    assert_eq!((error.code, error.line), ("connector-file-malformed", Some(2)), "{error}");
+}
+
+#[test]
+fn a_job_needs_steps_and_a_connector_jobs() {
+    let text = "connector: a\njobs:\n  b:\n    type: x\n    steps: []\n";
+    let error = ConnectorFile::parse("c.yaml".into(), text, &known()).unwrap_err();
+    assert_eq!(error.to_string(), "c.yaml, line 5, column 12: the job `b` has no steps");
+    let error = ConnectorFile::parse("c.yaml".into(), "connector: a\njobs: {}\n", &known()).unwrap_err();
+    assert_eq!(error.to_string(), "c.yaml, line 2, column 7: the connector has no jobs");
+}

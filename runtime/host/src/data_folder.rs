@@ -1,0 +1,133 @@
+//! The data folder: where things lie that are no rows.
+//!
+//! ```text
+//! stepbox.db                 the store
+//! components/<digest>.wasm   uploaded components
+//! compiled/                  what they were compiled to
+//! executions/<id>/log.jsonl  the log of an execution
+//! executions/<id>/work/      the working folder of its steps, while it runs
+//! ```
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use stepbox_batch::name::{Digest, JobExecutionId};
+
+use crate::error::Error;
+
+/// The data folder of an installation.
+#[derive(Debug, Clone)]
+pub(crate) struct DataFolder(PathBuf);
+
+impl DataFolder {
+    /// Creates it, readable by nobody else, or takes one that exists.
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        let folder = Self(path.to_owned());
+        for path in [path.to_owned(), path.join("components"), folder.compiled(), path.join("executions")] {
+            create_private_folder(&path).map_err(|source| Error::DataFolder {
+                path,
+                action: "cannot be created",
+                source,
+            })?;
+        }
+        Ok(folder)
+    }
+
+    /// The database of the embedded store.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.0.join("stepbox.db")
+    }
+
+    /// What components were compiled to.
+    pub(crate) fn compiled(&self) -> PathBuf {
+        self.0.join("compiled")
+    }
+
+    /// An execution's folder.
+    pub(crate) fn execution(&self, id: JobExecutionId) -> PathBuf {
+        self.0.join("executions").join(id.to_string())
+    }
+
+    /// Creates an execution's folder with an empty working folder, and returns the latter.
+    pub(crate) fn begin_execution(&self, id: JobExecutionId) -> Result<PathBuf, Error> {
+        let work = self.execution(id).join("work");
+        let created = match fs::remove_dir_all(&work) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => create_private_folder(&work),
+        };
+        created.map_err(|source| Error::DataFolder {
+            path: work.clone(),
+            action: "cannot be created",
+            source,
+        })?;
+        Ok(work)
+    }
+
+    /// Removes what only a running execution needs.
+    pub(crate) fn end_execution(&self, id: JobExecutionId) -> io::Result<()> {
+        fs::remove_dir_all(self.execution(id).join("work"))
+    }
+
+    /// Removes all that is left of an execution.
+    pub(crate) fn remove_execution(&self, id: JobExecutionId) -> Result<(), Error> {
+        let path = self.execution(id);
+        match fs::remove_dir_all(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(Error::DataFolder { path, action: "cannot be removed", source })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn component(&self, digest: &Digest) -> PathBuf {
+        self.0.join("components").join(format!("{digest}.wasm"))
+    }
+
+    /// Keeps a component's bytes under their digest; durable when it returns.
+    pub(crate) fn put_component(&self, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {
+        let path = self.component(digest);
+        if path.exists() {
+            return Ok(());
+        }
+        let temporary = path.with_extension(format!("{}.part", std::process::id()));
+        let written = OpenOptions::new().write(true).create(true).truncate(true).open(&temporary).and_then(
+            |mut file| {
+                file.write_all(bytes)?;
+                file.sync_all()?;
+                fs::rename(&temporary, &path)?;
+                fs::File::open(self.0.join("components"))?.sync_all()
+            },
+        );
+        written.map_err(|source| {
+            // What is left of it has no name that anybody looks for; removing it is a courtesy.
+            let _ = fs::remove_file(&temporary);
+            Error::DataFolder { path, action: "cannot be written", source }
+        })
+    }
+
+    /// A component's bytes.
+    pub(crate) fn component_bytes(&self, digest: &Digest) -> Result<Vec<u8>, Error> {
+        let path = self.component(digest);
+        fs::read(&path).map_err(|source| Error::DataFolder { path, action: "cannot be read", source })
+    }
+
+    /// Removes a component's bytes.
+    pub(crate) fn remove_component(&self, digest: &Digest) -> Result<(), Error> {
+        let path = self.component(digest);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(Error::DataFolder { path, action: "cannot be removed", source })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn create_private_folder(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}

@@ -1,0 +1,158 @@
+//! What goes wrong between a request and its execution.
+
+use std::path::PathBuf;
+
+use stepbox_batch::name::{NameError, TenantId};
+use stepbox_batch::parameters::Violation;
+use stepbox_batch::repository::RepositoryError;
+use stepbox_sandbox::ComponentError;
+
+use crate::connector_file::ConnectorFileError;
+
+/// Why a request was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store said no, or could not.
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+    /// A name that is none.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A connector's folder is not right.
+    #[error(transparent)]
+    ConnectorFile(#[from] ConnectorFileError),
+    /// An uploaded component is refused.
+    #[error("the component is refused: {0}")]
+    Component(#[from] ComponentError),
+    /// Parameters that break the job's constraints.
+    #[error("{count} of the parameters of {subject} cannot be accepted", count = violations.len())]
+    Violations {
+        /// The instance or job.
+        subject: String,
+        /// All of them, by path.
+        violations: Vec<Violation>,
+    },
+    /// There is nothing of that name.
+    #[error("there is no {kind} `{name}`")]
+    NotFound {
+        /// `connector`, `job`, …
+        kind: &'static str,
+        /// As it was given.
+        name: String,
+        /// What may have been meant; may be empty.
+        help: String,
+    },
+    /// A job that is not of the connector or the type it was named with.
+    #[error("{message}")]
+    Mismatch {
+        /// What does not go together.
+        message: String,
+        /// What would.
+        help: String,
+    },
+    /// A tenant that nobody has set up.
+    #[error("there is no tenant `{0}`")]
+    UnknownTenant(TenantId),
+    /// A label that is empty or too long.
+    #[error("a label has 1 to 255 characters")]
+    BadLabel,
+    /// A file or folder of the data folder does not do what it should.
+    #[error("{} {action}: {source}", path.display())]
+    DataFolder {
+        /// Which one.
+        path: PathBuf,
+        /// `cannot be written`, …
+        action: &'static str,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The sandbox does not start.
+    #[error("the sandbox does not start: {0}")]
+    Sandbox(String),
+    /// The task that ran an execution is gone, by a defect of Stepbox.
+    #[error("the run of execution {0} broke off; it will be marked as FAILED when its lease runs out")]
+    RunBrokeOff(u64),
+}
+
+/// What sort of trouble it is, for exit codes and HTTP statuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The request itself is wrong.
+    BadRequest,
+    /// Parameters break their constraints.
+    Violations,
+    /// Something named does not exist.
+    NotFound,
+    /// A component is refused.
+    ComponentRefused,
+    /// The store cannot be used.
+    StoreUnavailable,
+    /// Anything else.
+    Unexpected,
+}
+
+impl Error {
+    /// The stable code, a heading in `docs/errors.md`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Repository(error) => error.code(),
+            Self::Name(_) => "bad-name",
+            Self::ConnectorFile(error) => error.code,
+            Self::Component(error) => error.code(),
+            Self::Violations { .. } => "parameters-invalid",
+            Self::NotFound { .. } => "not-found",
+            Self::Mismatch { .. } => "job-mismatch",
+            Self::UnknownTenant(_) => "unknown-tenant",
+            Self::BadLabel => "bad-name",
+            Self::DataFolder { .. } => "data-folder",
+            Self::Sandbox(_) => "sandbox-unavailable",
+            Self::RunBrokeOff(_) => "run-broke-off",
+        }
+    }
+
+    /// What sort of trouble it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Repository(error) => match error {
+                RepositoryError::NotFound { .. } => ErrorKind::NotFound,
+                RepositoryError::AlreadyExists { .. }
+                | RepositoryError::InUse { .. }
+                | RepositoryError::WrongStatus { .. } => ErrorKind::BadRequest,
+                RepositoryError::LeaseLost { .. } => ErrorKind::Unexpected,
+                RepositoryError::Busy { .. }
+                | RepositoryError::NewerVersion { .. }
+                | RepositoryError::Corrupt { .. }
+                | RepositoryError::Unavailable { .. } => ErrorKind::StoreUnavailable,
+            },
+            Self::ConnectorFile(error) if error.code.starts_with("component-") => ErrorKind::ComponentRefused,
+            Self::Name(_) | Self::ConnectorFile(_) | Self::Mismatch { .. } | Self::BadLabel => {
+                ErrorKind::BadRequest
+            }
+            Self::Component(_) => ErrorKind::ComponentRefused,
+            Self::Violations { .. } => ErrorKind::Violations,
+            Self::NotFound { .. } | Self::UnknownTenant(_) => ErrorKind::NotFound,
+            Self::DataFolder { .. } => ErrorKind::StoreUnavailable,
+            Self::Sandbox(_) | Self::RunBrokeOff(_) => ErrorKind::Unexpected,
+        }
+    }
+
+    /// What to do about it; none if there is nothing to add.
+    pub fn help(&self) -> Option<String> {
+        let help = match self {
+            Self::NotFound { help, .. } | Self::Mismatch { help, .. } => help.clone(),
+            Self::ConnectorFile(error) => error.help.clone(),
+            Self::Component(error) => error.help(),
+            Self::Repository(error) => match error {
+                RepositoryError::Busy { .. } => "try again; another process is writing".to_owned(),
+                RepositoryError::NewerVersion { .. } => "use the newer `stepbox` that wrote it".to_owned(),
+                RepositoryError::Unavailable { .. } => {
+                    "check that the data folder exists, can be written and has room".to_owned()
+                }
+                _ => String::new(),
+            },
+            Self::DataFolder { .. } => "check that the data folder can be written and has room".to_owned(),
+            _ => String::new(),
+        };
+        (!help.is_empty()).then_some(help)
+    }
+}

@@ -1,0 +1,77 @@
+//! An execution's log: a file of JSON lines in the execution's folder.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use stepbox_batch::clock::{Clock, Timestamp};
+use stepbox_batch::log::{ExecutionLog, LogLevel};
+
+/// The file's name in the execution's folder.
+pub(crate) const LOG_FILE: &str = "log.jsonl";
+
+/// One message of an execution's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// When.
+    pub at: Timestamp,
+    /// How much it matters.
+    pub level: LogLevel,
+    /// The step it is about; none for the job.
+    pub step: Option<String>,
+    /// The message.
+    pub message: String,
+}
+
+/// Receives each message as it is logged.
+pub type LogListener = Arc<dyn Fn(&LogLine) + Send + Sync>;
+
+/// Writes messages to a file and tells a listener.
+pub(crate) struct FileLog {
+    file: Mutex<Option<File>>,
+    clock: Arc<dyn Clock>,
+    listener: Option<LogListener>,
+}
+
+impl FileLog {
+    /// Goes on with the log in a folder. Without a file, messages still reach the listener.
+    pub(crate) fn open(folder: &Path, clock: Arc<dyn Clock>, listener: Option<LogListener>) -> Self {
+        let file = OpenOptions::new().create(true).append(true).open(folder.join(LOG_FILE)).ok();
+        Self { file: Mutex::new(file), clock, listener }
+    }
+}
+
+impl ExecutionLog for FileLog {
+    fn log(&self, level: LogLevel, step: Option<&str>, message: &str) {
+        let step = step.map(str::to_owned);
+        let line = LogLine { at: self.clock.now(), level, step, message: message.to_owned() };
+        if let Some(listener) = &self.listener {
+            listener(&line);
+        }
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(open), Ok(mut text)) = (file.as_mut(), serde_json::to_vec(&line)) {
+            text.push(b'\n');
+            // One write for one line, so that lines of two processes never mix. A log that cannot be
+            // written must not fail the job.
+            if open.write_all(&text).is_err() {
+                *file = None;
+            }
+        }
+    }
+}
+
+/// The messages logged so far; a line that a crash cut off is left out.
+pub(crate) fn read(folder: &Path) -> std::io::Result<Vec<LogLine>> {
+    let file = match File::open(folder.join(LOG_FILE)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut lines = Vec::new();
+    for line in BufReader::new(file).lines() {
+        lines.extend(serde_json::from_str(&line?).ok());
+    }
+    Ok(lines)
+}

@@ -1,0 +1,73 @@
+//! What a tenant's jobs may touch at most. A step gets what its job asks for, cut down to this.
+
+use std::path::PathBuf;
+
+use stepbox_batch::error::ElementError;
+use stepbox_connectors::Folders;
+use stepbox_sandbox::NetworkPolicy;
+
+/// What a tenant's jobs may touch at most.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Which files the native elements and the steps' granted folders may be.
+    pub files: FilesPolicy,
+    /// Which addresses requests may go to, whatever host name they were granted by.
+    pub network: NetworkPolicy,
+}
+
+/// Which files a tenant's jobs may use.
+#[derive(Debug, Clone)]
+pub enum FilesPolicy {
+    /// All that the process may use. For somebody's own machine, not for tenants.
+    Anywhere {
+        /// Where relative paths begin.
+        base: PathBuf,
+    },
+    /// Only those below these folders; relative paths begin in the first one.
+    Beneath(Vec<PathBuf>),
+}
+
+impl Policy {
+    /// No files, and public addresses only.
+    pub fn nothing() -> Self {
+        Self { files: FilesPolicy::Beneath(Vec::new()), network: NetworkPolicy::default() }
+    }
+
+    /// What a person may do on their own machine: use their files, relative to `base`, and public
+    /// addresses.
+    pub fn own_machine(base: impl Into<PathBuf>) -> Self {
+        Self { files: FilesPolicy::Anywhere { base: base.into() }, ..Self::nothing() }
+    }
+
+    /// Allows files below one more folder.
+    #[must_use]
+    pub fn with_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        match &mut self.files {
+            FilesPolicy::Beneath(folders) => folders.push(folder.into()),
+            FilesPolicy::Anywhere { .. } => {}
+        }
+        self
+    }
+
+    /// Allows requests to this machine itself. For development.
+    #[must_use]
+    pub fn with_loopback(mut self) -> Self {
+        self.network.allow_loopback = true;
+        self
+    }
+
+    /// Allows requests to private networks.
+    #[must_use]
+    pub fn with_private_networks(mut self) -> Self {
+        self.network.allow_private = true;
+        self
+    }
+
+    /// The files as the native elements see them.
+    pub(crate) fn folders(&self) -> Result<Folders, ElementError> {
+        match &self.files {
+            FilesPolicy::Anywhere { base } => Ok(Folders::anywhere(base)),
+            FilesPolicy::Beneath(folders) => Ok(Folders::beneath(folders)?),
+        }
+    }
+}

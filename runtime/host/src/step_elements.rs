@@ -1,0 +1,181 @@
+//! From a job's step to elements that can run: templates expanded, grants cut down to the policy.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Tasklet};
+use stepbox_batch::error::{ElementError, StepError};
+use stepbox_batch::item_step::ItemStep;
+use stepbox_batch::job::{ComponentRef, Element, ElementSource, Step, StepKind};
+use stepbox_batch::template;
+use stepbox_sandbox::{ComponentSetup, Grants, Limits, Program, Usage};
+
+use crate::connector_file::Role;
+use crate::policy::Policy;
+use crate::stepbox::Installation;
+
+/// What the elements of a step are made from.
+pub(crate) struct StepElements<'a> {
+    pub(crate) installation: &'a Installation,
+    pub(crate) policy: &'a Policy,
+    /// The execution's working folder.
+    pub(crate) work: PathBuf,
+    pub(crate) parameters: &'a Value,
+    /// What the step's components have used so far, together.
+    pub(crate) usage: Usage,
+}
+
+impl StepElements<'_> {
+    /// The elements of an item step, not opened yet.
+    pub(crate) async fn item_step(&self, step: &Step) -> Result<ItemStep, StepError> {
+        let StepKind::Item { reader, processors, writer, chunk } = &step.kind else {
+            unreachable!("called for item steps only");
+        };
+        let mut made = Vec::new();
+        for element in processors {
+            let name = called(Role::Processor, element);
+            let processor = self.processor(step, element).await.map_err(|source| failed(&name, source))?;
+            made.push((name, processor));
+        }
+        let (reader_name, writer_name) = (called(Role::Reader, reader), called(Role::Writer, writer));
+        let reader = self.reader(step, reader).await.map_err(|source| failed(&reader_name, source))?;
+        let writer = self.writer(step, writer).await.map_err(|source| failed(&writer_name, source))?;
+        Ok(ItemStep { reader, reader_name, processors: made, writer, writer_name, chunk: *chunk })
+    }
+
+    /// A tasklet, not started yet.
+    pub(crate) async fn tasklet(
+        &self,
+        step: &Step,
+        element: &Element,
+    ) -> Result<Box<dyn Tasklet>, StepError> {
+        let made = match &element.source {
+            ElementSource::Native(name) => {
+                self.options(element).and_then(|options| self.installation.native.tasklet(name, &options))
+            }
+            ElementSource::Component(component) => match self.sandboxed(step, element, component).await {
+                Ok((program, setup)) => Ok(Box::new(program.tasklet(setup)) as Box<dyn Tasklet>),
+                Err(error) => Err(error),
+            },
+        };
+        made.map_err(|source| failed(&called(Role::Tasklet, element), source))
+    }
+
+    async fn reader(&self, step: &Step, element: &Element) -> Result<Box<dyn ItemReader>, ElementError> {
+        match &element.source {
+            ElementSource::Native(name) => {
+                self.installation.native.reader(name, &self.options(element)?, &self.policy.folders()?)
+            }
+            ElementSource::Component(component) => {
+                let (program, setup) = self.sandboxed(step, element, component).await?;
+                Ok(Box::new(program.reader(setup)))
+            }
+        }
+    }
+
+    async fn processor(
+        &self,
+        step: &Step,
+        element: &Element,
+    ) -> Result<Box<dyn ItemProcessor>, ElementError> {
+        match &element.source {
+            ElementSource::Native(name) => self.installation.native.processor(name, &self.options(element)?),
+            ElementSource::Component(component) => {
+                let (program, setup) = self.sandboxed(step, element, component).await?;
+                Ok(Box::new(program.processor(setup)))
+            }
+        }
+    }
+
+    async fn writer(&self, step: &Step, element: &Element) -> Result<Box<dyn ItemWriter>, ElementError> {
+        match &element.source {
+            ElementSource::Native(name) => {
+                self.installation.native.writer(name, &self.options(element)?, &self.policy.folders()?)
+            }
+            ElementSource::Component(component) => {
+                let (program, setup) = self.sandboxed(step, element, component).await?;
+                Ok(Box::new(program.writer(setup)))
+            }
+        }
+    }
+
+    /// An element's options with its templates expanded; none are an empty object.
+    fn options(&self, element: &Element) -> Result<Value, ElementError> {
+        let none = Value::Object(serde_json::Map::new());
+        let options = element.options.as_ref().unwrap_or(&none);
+        // An option whose parameter has no value is left to its default.
+        let given = options.as_object().into_iter().flatten();
+        let mut expanded = serde_json::Map::new();
+        for (name, value) in given {
+            match template::expand(value, self.parameters) {
+                Ok(value) => {
+                    expanded.insert(name.clone(), value);
+                }
+                Err(template::TemplateError::NoValue { .. }) => {}
+                Err(error) => return Err(ElementError::failed("bad-template", error.to_string())),
+            }
+        }
+        Ok(Value::Object(expanded))
+    }
+
+    /// A component with what it is granted and how much it may use.
+    async fn sandboxed(
+        &self,
+        step: &Step,
+        element: &Element,
+        component: &ComponentRef,
+    ) -> Result<(Program, ComponentSetup), ElementError> {
+        let program = self.installation.program(&component.digest).await.map_err(|error| {
+            ElementError::failed(error.code(), error.to_string()).with_help(error.help().unwrap_or_default())
+        })?;
+        let options = match &element.options {
+            Some(_) => Some(self.options(element)?),
+            None => None,
+        };
+        let setup = ComponentSetup {
+            grants: self.grants(step)?,
+            network: self.policy.network.clone(),
+            limits: Limits::from(step.limits),
+            usage: self.usage.clone(),
+            options,
+            work: self.work.clone(),
+        };
+        Ok((program, setup))
+    }
+
+    /// What the step asks for, as far as the tenant's policy allows it.
+    fn grants(&self, step: &Step) -> Result<Grants, ElementError> {
+        let refused = |error: stepbox_sandbox::GrantError| {
+            ElementError::failed(error.code(), error.to_string()).with_help(error.help())
+        };
+        let mut grants = Grants::none();
+        for line in &step.grants.http {
+            grants = grants.with_http(&self.text(line)?).map_err(refused)?;
+        }
+        for (name, line) in &step.grants.files {
+            let (access, path) = stepbox_sandbox::FolderGrant::parse(&self.text(line)?).map_err(refused)?;
+            let folder = self.policy.folders()?.open_folder(&path.to_string_lossy())?;
+            grants = grants.with_folder(name, access, folder).map_err(refused)?;
+        }
+        Ok(grants)
+    }
+
+    fn text(&self, template: &str) -> Result<String, ElementError> {
+        match template::expand(&Value::from(template), self.parameters) {
+            Ok(Value::String(text)) => Ok(text),
+            Ok(other) => {
+                Err(ElementError::failed("bad-template", format!("`{template}` gives {other}, not a text")))
+            }
+            Err(error) => Err(ElementError::failed("bad-template", error.to_string())),
+        }
+    }
+}
+
+/// An element for people: ``reader `csv` ``.
+fn called(role: Role, element: &Element) -> String {
+    format!("{role} `{}`", element.name())
+}
+
+fn failed(name: &str, source: ElementError) -> StepError {
+    StepError::Element { culprit: name.to_owned(), place: String::new(), source }
+}

@@ -1,0 +1,189 @@
+//! An installation of Stepbox, and how it is built.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::Value;
+use stepbox_batch::clock::Clock;
+use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Tasklet};
+use stepbox_batch::error::ElementError;
+use stepbox_batch::name::{Digest, TenantId};
+use stepbox_batch::repository::{Connector, JobRepository};
+use stepbox_sandbox::{Program, Sandbox, SandboxConfig};
+use stepbox_store::SqliteStore;
+
+use crate::data_folder::DataFolder;
+use crate::error::Error;
+use crate::native::{NativeElements, native_connector};
+use crate::policy::Policy;
+use crate::system_clock::SystemClock;
+use crate::tenant::Tenant;
+
+/// An installation of Stepbox: a store, a sandbox, native elements and tenants. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Stepbox {
+    installation: Arc<Installation>,
+}
+
+/// What all tenants of an installation share.
+pub(crate) struct Installation {
+    pub(crate) data: DataFolder,
+    pub(crate) repository: Arc<dyn JobRepository>,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) native: NativeElements,
+    pub(crate) native_connector: Connector,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// This process, among all that share the store.
+    pub(crate) worker: String,
+    tenants: BTreeMap<TenantId, Policy>,
+}
+
+/// Says how an installation is to be.
+///
+/// Without more words: the embedded store in the data folder, the native elements that Stepbox brings,
+/// and no tenants.
+pub struct Builder {
+    data_dir: PathBuf,
+    native: NativeElements,
+    tenants: BTreeMap<TenantId, Policy>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Stepbox {
+    /// Begins an installation whose data lie in a folder; the folder is created if there is none.
+    pub fn builder(data_dir: impl Into<PathBuf>) -> Builder {
+        Builder {
+            data_dir: data_dir.into(),
+            native: NativeElements::default(),
+            tenants: BTreeMap::new(),
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// A tenant that the builder was told of.
+    pub fn tenant(&self, id: &TenantId) -> Result<Tenant, Error> {
+        match self.installation.tenants.get(id) {
+            Some(policy) => Ok(Tenant::new(self.installation.clone(), id.clone(), policy.clone())),
+            None => Err(Error::UnknownTenant(id.clone())),
+        }
+    }
+}
+
+impl Builder {
+    /// Adds a tenant and what its jobs may touch at most.
+    #[must_use]
+    pub fn tenant(mut self, id: TenantId, policy: Policy) -> Self {
+        self.tenants.insert(id, policy);
+        self
+    }
+
+    /// Adds a native reader that jobs may name.
+    #[must_use]
+    pub fn reader(
+        mut self,
+        name: &str,
+        factory: impl Fn(&Value) -> Result<Box<dyn ItemReader>, ElementError> + Send + Sync + 'static,
+    ) -> Self {
+        self.native.readers.insert(name.to_owned(), Arc::new(factory));
+        self
+    }
+
+    /// Adds a native processor that jobs may name.
+    #[must_use]
+    pub fn processor(
+        mut self,
+        name: &str,
+        factory: impl Fn(&Value) -> Result<Box<dyn ItemProcessor>, ElementError> + Send + Sync + 'static,
+    ) -> Self {
+        self.native.processors.insert(name.to_owned(), Arc::new(factory));
+        self
+    }
+
+    /// Adds a native writer that jobs may name.
+    #[must_use]
+    pub fn writer(
+        mut self,
+        name: &str,
+        factory: impl Fn(&Value) -> Result<Box<dyn ItemWriter>, ElementError> + Send + Sync + 'static,
+    ) -> Self {
+        self.native.writers.insert(name.to_owned(), Arc::new(factory));
+        self
+    }
+
+    /// Adds a native tasklet that jobs may name.
+    #[must_use]
+    pub fn tasklet(
+        mut self,
+        name: &str,
+        factory: impl Fn(&Value) -> Result<Box<dyn Tasklet>, ElementError> + Send + Sync + 'static,
+    ) -> Self {
+        self.native.tasklets.insert(name.to_owned(), Arc::new(factory));
+        self
+    }
+
+    /// Takes the time from somewhere else than the operating system.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Opens the data folder and the store, starts the sandbox, and marks as FAILED what processes
+    /// that died have left behind.
+    pub async fn open(self) -> Result<Stepbox, Error> {
+        let data = DataFolder::open(&self.data_dir)?;
+        let repository = Arc::new(SqliteStore::open(&data.database())?);
+        let config = SandboxConfig { cache_dir: data.compiled(), ..SandboxConfig::default() };
+        let sandbox = Sandbox::new(config).map_err(|error| Error::Sandbox(error.to_string()))?;
+        for (_, id) in repository.fail_lost(self.clock.now()).await? {
+            // It is lost whether or not its folder goes; the next run begins with an empty one.
+            let _ = data.end_execution(id);
+        }
+        let installation = Installation {
+            data,
+            repository,
+            sandbox,
+            native: self.native,
+            native_connector: native_connector(),
+            worker: worker_name(self.clock.as_ref()),
+            clock: self.clock,
+            tenants: self.tenants,
+        };
+        Ok(Stepbox { installation: Arc::new(installation) })
+    }
+}
+
+impl Installation {
+    /// A compiled component, from the cache if it was compiled before.
+    pub(crate) async fn program(&self, digest: &Digest) -> Result<Program, Error> {
+        let bytes = || self.data.component_bytes(digest);
+        self.sandbox.load(digest, bytes).await
+    }
+}
+
+/// A name that no other process on this store has, and that tells people which one it is.
+fn worker_name(clock: &dyn Clock) -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = if host.trim().is_empty() { "localhost" } else { host.trim() };
+    format!("{host}:{}:{:x}", std::process::id(), clock.now().0)
+}
+
+impl fmt::Debug for Installation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Installation")
+            .field("data", &self.data)
+            .field("worker", &self.worker)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("data_dir", &self.data_dir)
+            .field("native", &self.native)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,115 @@
+//! Connectors and their jobs: installed from a folder, found by code or label.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use stepbox_batch::job::Job;
+use stepbox_batch::name::ConnectorCode;
+use stepbox_batch::nearest::nearest;
+use stepbox_batch::repository::{Connector, RepositoryError};
+
+use super::Tenant;
+use crate::connector_file::{ConnectorFile, Known};
+use crate::error::Error;
+
+impl Tenant {
+    /// Installs the connector in a folder, with its components, or replaces the one of its code.
+    pub async fn install_connector(&self, folder: &Path) -> Result<Connector, Error> {
+        let file = ConnectorFile::read(folder, &self.known().await?)?;
+        let mut components = BTreeMap::new();
+        for (name, path) in file.components() {
+            let unreadable = |error: std::io::Error| {
+                let message = format!("{} cannot be read: {error}", path.display());
+                let help = "build the connector's steps first".to_owned();
+                file.component_error(name, "component-unreadable", message, help)
+            };
+            let bytes = std::fs::read(&path).map_err(unreadable)?;
+            let component = self.upload_component(&bytes).await.map_err(|error| match error {
+                Error::Component(error) => {
+                    let message = format!("{} is refused: {error}", path.display());
+                    file.component_error(name, error.code(), message, error.help()).into()
+                }
+                other => other,
+            })?;
+            components.insert(name.to_owned(), (component.digest, component.world));
+        }
+        let connector = file.into_connector(&components)?;
+        self.refuse_native_names(&connector)?;
+        self.installation.repository.put_connector(&self.id, &connector).await?;
+        Ok(connector)
+    }
+
+    /// All connectors: the native one, then the installed ones by code.
+    pub async fn connectors(&self) -> Result<Vec<Connector>, Error> {
+        let mut connectors = vec![self.installation.native_connector.clone()];
+        connectors.extend(self.installation.repository.connectors(&self.id).await?);
+        Ok(connectors)
+    }
+
+    /// A connector by its code or its label.
+    pub async fn connector(&self, name: &str) -> Result<Connector, Error> {
+        let connectors = self.connectors().await?;
+        let found =
+            connectors.iter().find(|connector| connector.code.as_str() == name || connector.label == name);
+        found.cloned().ok_or_else(|| {
+            let names = connectors.iter().flat_map(|c| [c.code.as_str(), c.label.as_str()]);
+            not_found("connector", name, nearest(name, names), "`stepbox connectors list` shows all of them")
+        })
+    }
+
+    /// Removes an installed connector that no instance needs.
+    pub async fn remove_connector(&self, code: &ConnectorCode) -> Result<(), Error> {
+        if *code == self.installation.native_connector.code {
+            return Err(Error::Mismatch {
+                message: format!("the connector `{code}` is part of Stepbox"),
+                help: "only installed connectors can be removed".to_owned(),
+            });
+        }
+        Ok(self.installation.repository.remove_connector(&self.id, code).await?)
+    }
+
+    /// All jobs, connector by connector.
+    pub async fn jobs(&self) -> Result<Vec<Job>, Error> {
+        Ok(self.connectors().await?.into_iter().flat_map(|connector| connector.jobs).collect())
+    }
+
+    /// A job by its name.
+    pub async fn job(&self, name: &str) -> Result<Job, Error> {
+        let jobs = self.jobs().await?;
+        let found = jobs.iter().find(|job| job.name.as_str() == name);
+        found.cloned().ok_or_else(|| {
+            let nearest = nearest(name, jobs.iter().map(|job| job.name.as_str()));
+            not_found("job", name, nearest, "`stepbox jobs list` shows all of them")
+        })
+    }
+
+    /// What a connector file may refer to.
+    async fn known(&self) -> Result<Known, Error> {
+        let jobs = self.jobs().await?.into_iter();
+        let schemas = jobs.map(|job| (job.name.to_string(), job.parameters)).collect();
+        Ok(Known { schemas, native: self.installation.native.known() })
+    }
+
+    /// The store knows the installed connectors; the native one is for us to keep apart.
+    fn refuse_native_names(&self, connector: &Connector) -> Result<(), Error> {
+        let native = &self.installation.native_connector;
+        let taken = |kind, name: &str| {
+            Err(Error::Repository(RepositoryError::AlreadyExists { kind, name: name.to_owned() }))
+        };
+        if connector.code == native.code || connector.label == native.label {
+            return taken("connector", native.code.as_str());
+        }
+        match connector.jobs.iter().find(|job| native.jobs.iter().any(|native| native.name == job.name)) {
+            Some(job) => taken("job", job.name.as_str()),
+            None => Ok(()),
+        }
+    }
+}
+
+fn not_found(kind: &'static str, name: &str, nearest: Option<&str>, otherwise: &str) -> Error {
+    let help = match nearest {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None => otherwise.to_owned(),
+    };
+    Error::NotFound { kind, name: name.to_owned(), help }
+}

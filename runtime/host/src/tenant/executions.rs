@@ -1,0 +1,225 @@
+//! Executions: run, followed, stopped, restarted, abandoned, purged.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use stepbox_batch::execution::{JobExecution, StepExecution, Warning};
+use stepbox_batch::name::{InstanceCode, JobExecutionId};
+use stepbox_batch::repository::{ExecutionFilter, NewJobExecution, RepositoryError, StopRequest};
+use stepbox_batch::status::BatchStatus;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::Tenant;
+use super::instances::effective;
+use crate::error::Error;
+use crate::execution_log::{self, LogLine, LogListener};
+use crate::job_lifecycle::{self, Life, Progress};
+
+/// How a run differs from what the instance says.
+#[derive(Clone, Default)]
+pub struct RunOptions {
+    /// Parameters for this run alone, by top-level key. A JSON object; none changes nothing.
+    pub overrides: Option<Value>,
+    /// Who asked for it.
+    pub user: Option<String>,
+    /// Receives each message of the log as it comes.
+    pub log: Option<LogListener>,
+}
+
+/// Which executions to purge.
+#[derive(Debug, Clone, Default)]
+pub struct Purge {
+    /// Only those of this instance.
+    pub instance: Option<InstanceCode>,
+    /// Only those in this status.
+    pub status: Option<BatchStatus>,
+    /// Only those created more than so many days ago; 0 means all.
+    pub older_than_days: u32,
+}
+
+/// A run in this process. Dropping it lets the run go on.
+#[derive(Debug)]
+pub struct Running {
+    id: JobExecutionId,
+    progress: watch::Receiver<Progress>,
+    tenant: Tenant,
+    task: JoinHandle<Result<JobExecution, Error>>,
+}
+
+impl Running {
+    /// The execution.
+    pub fn id(&self) -> JobExecutionId {
+        self.id
+    }
+
+    /// How far it is, from now on.
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.clone()
+    }
+
+    /// Asks it to stop.
+    pub async fn stop(&self) -> Result<StopRequest, Error> {
+        self.tenant.stop_execution(self.id).await
+    }
+
+    /// Waits for its end, good or bad: a failed step is in the execution, not an error.
+    pub async fn wait(&mut self) -> Result<JobExecution, Error> {
+        (&mut self.task).await.unwrap_or(Err(Error::RunBrokeOff(self.id.0)))
+    }
+}
+
+impl Tenant {
+    /// Runs an instance now, in this process.
+    pub async fn run(&self, code: &str, options: RunOptions) -> Result<Running, Error> {
+        let instance = self.instance(code).await?;
+        let job = self.job(instance.job.as_str()).await?;
+        let overrides = options.overrides.clone().unwrap_or_else(|| json!({}));
+        let new = NewJobExecution {
+            tenant: self.id.clone(),
+            instance: instance.code.clone(),
+            parameters: effective(&job, &instance, &overrides)?,
+            job,
+            user: options.user,
+            created_at: self.installation.clock.now(),
+            restart_of: None,
+            context: Default::default(),
+            steps: Vec::new(),
+        };
+        self.start(&new, instance.label, options.log).await
+    }
+
+    /// Goes on with an execution that was stopped or failed, as a new execution: steps that completed
+    /// are not run again, the interrupted one resumes from its checkpoint.
+    pub async fn restart_execution(
+        &self,
+        id: JobExecutionId,
+        user: Option<String>,
+        log: Option<LogListener>,
+    ) -> Result<Running, Error> {
+        let earlier = self.execution(id).await?;
+        if !matches!(earlier.status, BatchStatus::Stopped | BatchStatus::Failed) {
+            let reason = "only an execution that is STOPPED or FAILED can be restarted";
+            return Err(RepositoryError::WrongStatus { id, status: earlier.status, reason }.into());
+        }
+        let label = self.instance(earlier.instance.as_str()).await?.label;
+        let new = NewJobExecution {
+            tenant: self.id.clone(),
+            instance: earlier.instance,
+            job: earlier.job,
+            parameters: earlier.parameters,
+            user,
+            created_at: self.installation.clock.now(),
+            restart_of: Some(id),
+            context: earlier.context,
+            steps: earlier.steps.into_iter().map(|step| carried_over(id, step)).collect(),
+        };
+        self.start(&new, label, log).await
+    }
+
+    async fn start(
+        &self,
+        new: &NewJobExecution,
+        job_label: String,
+        log: Option<LogListener>,
+    ) -> Result<Running, Error> {
+        let claimed = job_lifecycle::submit_and_claim(&self.installation, new).await?;
+        let id = claimed.0.id;
+        let (sender, progress) = watch::channel(Progress::default());
+        let installation: Arc<_> = self.installation.clone();
+        let life = Life::new(installation, self.policy.clone(), claimed, job_label, log, sender)?;
+        let task = tokio::spawn(life.run());
+        Ok(Running { id, progress, tenant: self.clone(), task })
+    }
+
+    /// An execution with its steps.
+    pub async fn execution(&self, id: JobExecutionId) -> Result<JobExecution, Error> {
+        let found = self.installation.repository.execution(&self.id, id).await?;
+        found.ok_or_else(|| Error::NotFound {
+            kind: "execution",
+            name: id.to_string(),
+            help: "`stepbox executions list` shows all of them".to_owned(),
+        })
+    }
+
+    /// Executions with their steps, newest first.
+    pub async fn executions(&self, filter: &ExecutionFilter) -> Result<Vec<JobExecution>, Error> {
+        Ok(self.installation.repository.executions(&self.id, filter).await?)
+    }
+
+    /// The stored warnings of an execution, in the order they came.
+    pub async fn warnings(&self, id: JobExecutionId) -> Result<Vec<Warning>, Error> {
+        self.execution(id).await?;
+        Ok(self.installation.repository.warnings(&self.id, id).await?)
+    }
+
+    /// The log of an execution.
+    pub async fn log(&self, id: JobExecutionId) -> Result<Vec<LogLine>, Error> {
+        self.execution(id).await?;
+        let path = self.installation.data.execution(id);
+        execution_log::read(&path).map_err(|source| Error::DataFolder {
+            path,
+            action: "cannot be read",
+            source,
+        })
+    }
+
+    /// Asks for an execution to be stopped, wherever it runs.
+    pub async fn stop_execution(&self, id: JobExecutionId) -> Result<StopRequest, Error> {
+        let now = self.installation.clock.now();
+        Ok(self.installation.repository.request_stop(&self.id, id, now).await?)
+    }
+
+    /// Gives up an execution that will not be restarted.
+    pub async fn abandon_execution(&self, id: JobExecutionId) -> Result<(), Error> {
+        let now = self.installation.clock.now();
+        Ok(self.installation.repository.abandon(&self.id, id, now).await?)
+    }
+
+    /// Deletes executions that have ended, but never the latest COMPLETED one of an instance.
+    pub async fn purge_executions(&self, purge: Purge) -> Result<Vec<JobExecutionId>, Error> {
+        let now = self.installation.clock.now();
+        let age_ms = i64::from(purge.older_than_days) * 24 * 3_600_000;
+        let filter = ExecutionFilter {
+            instance: purge.instance,
+            status: purge.status,
+            created_before: (age_ms > 0).then_some(stepbox_batch::clock::Timestamp(now.0 - age_ms)),
+            ..ExecutionFilter::default()
+        };
+        let purged = self.installation.repository.purge(&self.id, &filter).await?;
+        for id in &purged {
+            self.installation.data.remove_execution(*id)?;
+        }
+        Ok(purged)
+    }
+}
+
+/// A step of an earlier execution, as its successor begins with it.
+fn carried_over(id: JobExecutionId, mut step: StepExecution) -> StepExecution {
+    if step.status == BatchStatus::Completed {
+        step.carried_from = step.carried_from.or(Some(id));
+        return step;
+    }
+    step.status = BatchStatus::Starting;
+    step.exit_status = stepbox_batch::status::ExitStatus::new("EXECUTING");
+    step.ended_at = None;
+    step.errors.clear();
+    step.failures.clear();
+    if step.checkpoint.is_none() {
+        // Nothing of it was committed, so nothing of it counts.
+        step.counts = Default::default();
+        step.tracking = Default::default();
+        step.summary.clear();
+        step.warning_count = 0;
+    }
+    step
+}
+
+impl std::fmt::Debug for RunOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunOptions")
+            .field("overrides", &self.overrides)
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
+}

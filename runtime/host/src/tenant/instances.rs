@@ -1,0 +1,178 @@
+//! Job instances: saved parameters, validated at every door.
+
+use serde_json::{Map, Value, json};
+use stepbox_batch::job::{Job, JobInstance};
+use stepbox_batch::name::InstanceCode;
+use stepbox_batch::nearest::nearest;
+use stepbox_batch::parameters::{ParameterSchema, SchemaError};
+use stepbox_batch::repository::RepositoryError;
+
+use super::Tenant;
+use crate::error::Error;
+
+/// A job instance to be created.
+#[derive(Debug, Clone)]
+pub struct NewInstance {
+    /// The connector, by code or label.
+    pub connector: String,
+    /// The job's name.
+    pub job: String,
+    /// The job's type.
+    pub job_type: String,
+    /// Unique in its tenant.
+    pub code: String,
+    /// The code where there is none.
+    pub label: Option<String>,
+    /// What differs from the job's defaults. A JSON object.
+    pub parameters: Value,
+}
+
+/// What is to change in a job instance.
+#[derive(Debug, Clone, Default)]
+pub struct InstanceEdit {
+    /// A new label.
+    pub label: Option<String>,
+    /// Parameters to set, by top-level key. A JSON object.
+    pub set: Option<Value>,
+    /// Parameters that go back to their defaults.
+    pub unset: Vec<String>,
+}
+
+impl Tenant {
+    /// Creates an instance whose effective parameters are right.
+    pub async fn create_instance(&self, new: NewInstance) -> Result<JobInstance, Error> {
+        let connector = self.connector(&new.connector).await?;
+        let Some(job) = connector.jobs.iter().find(|job| job.name.as_str() == new.job) else {
+            let nearest = nearest(&new.job, connector.jobs.iter().map(|job| job.name.as_str()));
+            return Err(Error::NotFound {
+                kind: "job",
+                name: new.job,
+                help: match nearest {
+                    Some(nearest) => format!("did you mean `{nearest}`?"),
+                    None => {
+                        format!("`stepbox connectors show {}` shows the connector's jobs", connector.code)
+                    }
+                },
+            });
+        };
+        if job.job_type != new.job_type {
+            return Err(Error::Mismatch {
+                message: format!(
+                    "the job `{}` is of type `{}`, not `{}`",
+                    job.name, job.job_type, new.job_type
+                ),
+                help: format!("create it with the type `{}`", job.job_type),
+            });
+        }
+        let instance = JobInstance {
+            tenant: self.id.clone(),
+            label: checked_label(new.label.unwrap_or_else(|| new.code.clone()))?,
+            code: InstanceCode::new(new.code)?,
+            connector: connector.code.clone(),
+            job: job.name.clone(),
+            job_type: job.job_type.clone(),
+            raw_parameters: new.parameters,
+        };
+        effective(job, &instance, &json!({}))?;
+        self.installation.repository.create_instance(&instance).await?;
+        Ok(instance)
+    }
+
+    /// Changes an instance, if its parameters are still right afterwards.
+    pub async fn edit_instance(&self, code: &str, edit: InstanceEdit) -> Result<JobInstance, Error> {
+        let mut instance = self.instance(code).await?;
+        if let Some(label) = edit.label {
+            instance.label = checked_label(label)?;
+        }
+        let set = edit.set.unwrap_or_else(|| json!({}));
+        let raw = instance.raw_parameters.as_object().cloned().unwrap_or_default();
+        instance.raw_parameters = match set {
+            Value::Object(set) => Value::Object(merged(raw, set, &edit.unset)),
+            other => other,
+        };
+        let job = self.job(instance.job.as_str()).await?;
+        effective(&job, &instance, &json!({}))?;
+        self.installation.repository.update_instance(&instance).await?;
+        Ok(instance)
+    }
+
+    /// Copies an instance under another code.
+    pub async fn duplicate_instance(
+        &self,
+        code: &str,
+        new_code: &str,
+        label: Option<String>,
+    ) -> Result<JobInstance, Error> {
+        let mut instance = self.instance(code).await?;
+        instance.code = InstanceCode::new(new_code)?;
+        instance.label = checked_label(label.unwrap_or_else(|| new_code.to_owned()))?;
+        let job = self.job(instance.job.as_str()).await?;
+        effective(&job, &instance, &json!({}))?;
+        self.installation.repository.create_instance(&instance).await?;
+        Ok(instance)
+    }
+
+    /// Deletes an instance; its executions stay as history.
+    pub async fn delete_instance(&self, code: &str) -> Result<(), Error> {
+        let instance = self.instance(code).await?;
+        Ok(self.installation.repository.delete_instance(&self.id, &instance.code).await?)
+    }
+
+    /// The instance with that code.
+    pub async fn instance(&self, code: &str) -> Result<JobInstance, Error> {
+        let found = match InstanceCode::new(code) {
+            Ok(code) => self.installation.repository.instance(&self.id, &code).await?,
+            Err(_) => None,
+        };
+        match found {
+            Some(instance) => Ok(instance),
+            None => {
+                let instances = self.instances(None).await?;
+                let nearest = nearest(code, instances.iter().map(|instance| instance.code.as_str()));
+                Err(Error::NotFound {
+                    kind: "instance",
+                    name: code.to_owned(),
+                    help: match nearest {
+                        Some(nearest) => format!("did you mean `{nearest}`?"),
+                        None => "`stepbox instances list` shows all of them".to_owned(),
+                    },
+                })
+            }
+        }
+    }
+
+    /// All instances, of one type if given, by type, then code.
+    pub async fn instances(&self, job_type: Option<&str>) -> Result<Vec<JobInstance>, Error> {
+        Ok(self.installation.repository.instances(&self.id, job_type).await?)
+    }
+
+    /// What an instance's parameters come to, without an override.
+    pub async fn effective_parameters(&self, instance: &JobInstance) -> Result<Value, Error> {
+        effective(&self.job(instance.job.as_str()).await?, instance, &json!({}))
+    }
+}
+
+fn merged(mut raw: Map<String, Value>, set: Map<String, Value>, unset: &[String]) -> Map<String, Value> {
+    raw.extend(set);
+    raw.retain(|name, _| !unset.contains(name));
+    raw
+}
+
+/// Effective parameters: defaults ← instance ← override, or all that is wrong with them.
+pub(super) fn effective(job: &Job, instance: &JobInstance, overrides: &Value) -> Result<Value, Error> {
+    let schema = ParameterSchema::new(&job.parameters).map_err(|error: SchemaError| {
+        // Checked at installation; only a change of the store from outside can get here.
+        RepositoryError::Corrupt {
+            what: format!("schema of the job `{}`", job.name),
+            detail: error.to_string(),
+        }
+    })?;
+    schema
+        .effective(&instance.raw_parameters, overrides)
+        .map_err(|violations| Error::Violations { subject: format!("`{}`", instance.code), violations })
+}
+
+fn checked_label(label: String) -> Result<String, Error> {
+    let is_good = !label.trim().is_empty() && label.chars().count() <= 255;
+    if is_good { Ok(label) } else { Err(Error::BadLabel) }
+}

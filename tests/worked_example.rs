@@ -1,0 +1,172 @@
+//! The worked example, `examples/csv-notify`, as its users meet it.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use stepbox::batch::status::BatchStatus;
+use stepbox_guest_artifacts::steps;
+
+use crate::support::{Installation, Manner, Server, counts, ending, local, nobodys_url, start, summary};
+
+/// Installs the example with components built from the sources.
+async fn install(installation: &Installation) {
+    let folder = installation.path("csv-notify");
+    std::fs::create_dir_all(folder.join("steps")).unwrap();
+    std::fs::copy(example().join("connector.yaml"), folder.join("connector.yaml")).unwrap();
+    std::fs::copy(steps::NORMALISE, folder.join("steps/normalise.wasm")).unwrap();
+    std::fs::copy(steps::NOTIFY, folder.join("steps/notify.wasm")).unwrap();
+    let connector = installation.tenant.install_connector(&folder).await;
+    connector.unwrap_or_else(|error| panic!("{error}"));
+}
+
+fn example() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/csv-notify")
+}
+
+fn parameters(url: &str, more: Value) -> Value {
+    let mut parameters = json!({
+        "source": local(example().join("data/catalogue.csv")),
+        "storage": local("out/products.csv"),
+        "urlToNotify": url,
+    });
+    parameters.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+    parameters
+}
+
+#[tokio::test]
+async fn exports_the_catalogue_and_notifies_the_other_application() {
+    let installation = Installation::new().await;
+    install(&installation).await;
+    let server = Server::start(Manner::Answers(204));
+    let more = json!({ "decimalSeparator": ",", "dateFormat": "dd.MM.yyyy" });
+    let execution =
+        installation.run("csv_product_export_notify", parameters(&server.url("/exported"), more)).await;
+
+    assert_eq!(ending(&execution), "COMPLETED");
+    assert_eq!(counts(&execution, 0), "read=240 written=237 filtered=0 skipped=3");
+    let warnings = installation.tenant.warnings(execution.id).await.unwrap();
+    let warnings: Vec<_> = warnings.iter().map(|w| format!("{} at {}", w.code, w.place)).collect();
+    assert_eq!(warnings.len(), 3);
+    assert!(warnings.iter().any(|w| w.starts_with("missing-identifier at line ")), "{warnings:?}");
+    assert!(warnings.iter().any(|w| w.starts_with("impossible-date at line ")), "{warnings:?}");
+    assert!(warnings.iter().any(|w| w.starts_with("ragged-row at line ")), "{warnings:?}");
+
+    let output = installation.read("out/products.csv");
+    let mut lines = output.lines();
+    assert_eq!(
+        lines.next().unwrap(),
+        "sku;name-en_US;name-de_DE;categories;enabled;price-EUR;weight;weight-unit;released_on;description-en_US"
+    );
+    assert_eq!(
+        lines.next().unwrap(),
+        "AC-1001;Double Satchel;Ranzen;home;1;205,00;2,9;KILOGRAM;19.06.2019;A double satchel, made to last."
+    );
+
+    let request = server.request();
+    assert!(request.starts_with("POST /exported HTTP/1.1\r\n"), "{request}");
+    let directory = form_encoded(installation.path("out").to_str().unwrap());
+    assert!(request.ends_with(&format!("directory={directory}")), "{request}");
+    assert_eq!(summary(&execution, 1, "notified"), "yes");
+}
+
+fn form_encoded(text: &str) -> String {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'*');
+    text.bytes().map(|b| if is_plain(b) { (b as char).to_string() } else { format!("%{b:02X}") }).collect()
+}
+
+#[tokio::test]
+async fn a_notification_that_fails_fails_the_job_unless_it_may() {
+    let installation = Installation::new().await;
+    install(&installation).await;
+    for (server, url) in [
+        (None, nobodys_url()),
+        {
+            let server = Server::start(Manner::Answers(500));
+            let url = server.url("/");
+            (Some(server), url)
+        },
+    ] {
+        for may_fail in [false, true] {
+            let more = json!({ "notifyFailureIsError": !may_fail });
+            let execution = installation.run("csv_product_export_notify", parameters(&url, more)).await;
+            let expected = if may_fail { BatchStatus::Completed } else { BatchStatus::Failed };
+            assert_eq!(execution.status, expected, "{}", ending(&execution));
+            assert_eq!(summary(&execution, 1, "notified"), "no");
+            assert_eq!(execution.steps[1].errors.len(), 1, "the error is told either way");
+            if !may_fail {
+                assert_eq!(execution.steps[1].failures[0].code, "notification-failed");
+            }
+            assert_eq!(execution.steps[0].status, BatchStatus::Completed, "the export itself is done");
+        }
+        drop(server);
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_hangs_does_not_keep_a_stop_waiting() {
+    let installation = Installation::new().await;
+    install(&installation).await;
+    let server = Server::start(Manner::Hangs);
+    let mut running =
+        start(&installation.tenant, "csv_product_export_notify", parameters(&server.url("/"), json!({}))).await;
+    server.request();
+    running.stop().await.unwrap();
+    let execution = running.wait().await.unwrap();
+    assert_eq!(ending(&execution), "STOPPED");
+}
+
+/// The real catalogue that this project is measured on. It is not ours to ship, so machines without it
+/// have the demo catalogue above alone.
+#[tokio::test]
+async fn every_value_of_a_real_catalogue_arrives() {
+    let catalogue = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/icecat_products.csv");
+    if !catalogue.exists() {
+        return;
+    }
+    let installation = Installation::new().await;
+    install(&installation).await;
+    let server = Server::start(Manner::Answers(200));
+    let more = json!({
+        "source": local(&catalogue), "sourceDelimiter": ";", "decimalSeparator": ",", "dateFormat": "dd/MM/yyyy",
+    });
+    let execution =
+        installation.run("csv_product_export_notify", parameters(&server.url("/"), more)).await;
+    assert_eq!(ending(&execution), "COMPLETED");
+    assert_eq!(counts(&execution, 0), "read=1239 written=1239 filtered=0 skipped=0");
+    compare(&catalogue, &installation.path("out/products.csv"), 111);
+}
+
+/// Reads both files again: each value is the input's, or what `normalise` is documented to make of it.
+fn compare(input: &Path, output: &Path, columns: usize) {
+    let open = |path: &Path| csv::ReaderBuilder::new().delimiter(b';').has_headers(false).from_path(path).unwrap();
+    let mut written = open(output).into_records();
+    let (mut rows, mut changed) = (0, 0);
+    for read in open(input).records() {
+        let (read, written) = (read.unwrap(), written.next().expect("as many rows").unwrap());
+        assert_eq!((read.len(), written.len()), (columns, columns));
+        for (column, (from, to)) in read.iter().zip(&written).enumerate() {
+            let expected = if column == 0 || rows == 0 { from.to_owned() } else { normalised(from) };
+            assert_eq!(to, expected, "row {rows}, column {column}");
+            changed += usize::from(from != to);
+        }
+        rows += 1;
+    }
+    assert!(written.next().is_none(), "no more rows than were read");
+    assert!(changed > 0, "the catalogue has decimals");
+}
+
+/// The documented rule, said again in other words than the component's.
+fn normalised(cell: &str) -> String {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if let Some((whole, fraction)) = cell.split_once('.') {
+        if digits(whole.strip_prefix('-').unwrap_or(whole)) && digits(fraction) {
+            return cell.replace('.', ",");
+        }
+    }
+    match cell.split('-').collect::<Vec<_>>()[..] {
+        [y, m, d] if (y.len(), m.len(), d.len()) == (4, 2, 2) && digits(y) && digits(m) && digits(d) => {
+            format!("{d}/{m}/{y}")
+        }
+        _ => cell.to_owned(),
+    }
+}
