@@ -7,11 +7,13 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
-use rustix::fs::OFlags;
+use cap_std::fs::{Dir, OpenOptions};
 use stepbox_batch::error::ElementError;
+#[cfg(unix)]
+use {cap_std::fs::OpenOptionsExt, rustix::fs::OFlags};
 
-use crate::error::{ConnectorError, FileProblem, Result};
+use crate::error::{ConnectorError, Result};
+use crate::file_problem::FileProblem;
 
 /// The folders in which files may be opened. Cheap to clone.
 ///
@@ -238,15 +240,19 @@ impl OutputPlace {
 
 fn for_reading() -> OpenOptions {
     let mut options = OpenOptions::new();
+    options.read(true);
     // Without it, opening a pipe waits for somebody to write.
-    options.read(true).custom_flags(OFlags::NONBLOCK.bits() as i32);
+    #[cfg(unix)]
+    options.custom_flags(OFlags::NONBLOCK.bits() as i32);
     options
 }
 
 fn for_writing() -> OpenOptions {
     let mut options = OpenOptions::new();
+    options.write(true);
     // A link under a temporary name was put there by somebody else.
-    options.write(true).custom_flags(OFlags::NOFOLLOW.bits() as i32);
+    #[cfg(unix)]
+    options.custom_flags(OFlags::NOFOLLOW.bits() as i32);
     options
 }
 
@@ -323,8 +329,9 @@ fn or_here(path: &Path) -> &Path {
     if path.as_os_str().is_empty() { Path::new(".") } else { path }
 }
 
+/// Only Unix opens a folder like a file; elsewhere the file system keeps its names in order itself.
 fn sync_folder(folder: &Dir) -> io::Result<()> {
-    folder.open(".")?.sync_all()
+    if cfg!(unix) { folder.open(".")?.sync_all() } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -15,8 +15,8 @@ use crate::storage::Storage;
 
 /// How many bytes are read at a time. Larger windows leave the processor's cache and gain nothing.
 const WINDOW_BYTES: usize = 128 << 10;
-/// How many bytes before a checkpoint tell whether the file is still the same.
-const TAIL_BYTES: u64 = 4 << 10;
+/// How many bytes before a checkpoint tell whether the file is still the same: a few rows.
+const TAIL_BYTES: u64 = 512;
 
 /// An open input.
 pub(crate) struct InputFile {
@@ -123,7 +123,7 @@ impl InputFile {
         if offset > self.length {
             return Err(changed(format!("it has {} bytes, {offset} of them were read", self.length)));
         }
-        if self.tail_fingerprint(offset)? != tail {
+        if self.tail_before(offset)? != tail {
             let path = self.path();
             let difference = format!("its content before byte {offset} differs");
             return Err(ConnectorError::InputChanged { path, difference });
@@ -131,8 +131,19 @@ impl InputFile {
         self.seek(offset)
     }
 
-    /// Tells the bytes just before an offset from others.
-    pub(crate) fn tail_fingerprint(&mut self, offset: u64) -> Result<u64> {
+    /// Tells the bytes just before the first unread one from others. Asked for with every chunk, so
+    /// what the window still holds is not read again.
+    pub(crate) fn tail(&mut self) -> Result<u64> {
+        let offset = self.offset();
+        let length = offset.min(TAIL_BYTES) as usize;
+        match self.start.checked_sub(length) {
+            Some(from) => Ok(fingerprint(&self.window[from..self.start])),
+            None => self.tail_before(offset),
+        }
+    }
+
+    /// The same for any offset.
+    pub(crate) fn tail_before(&mut self, offset: u64) -> Result<u64> {
         let bytes = self.read_before(offset);
         let bytes = bytes.map_err(|source| ConnectorError::file("read", &self.path, source))?;
         Ok(fingerprint(&bytes))
@@ -209,8 +220,11 @@ mod tests {
         }
         assert_eq!(input.offset(), 1000);
         assert!(input.unread() == &content[1000..]);
-        let tail = input.tail_fingerprint(5000).unwrap();
+        let tail = input.tail_before(5000).unwrap();
+        input.consume(4000);
+        assert_eq!((input.offset(), input.tail().unwrap()), (5000, tail));
         input.resume(5000, tail).unwrap();
+        assert_eq!(input.tail().unwrap(), tail, "from the file, as the window is empty");
         input.fill().unwrap();
         assert_eq!((input.offset(), input.unread()[0]), (5000, content[5000]));
     }
@@ -218,7 +232,7 @@ mod tests {
     #[test]
     fn knows_a_file_that_changed() {
         let mut input = open(b"a\n1\n2\n").unwrap();
-        let tail = input.tail_fingerprint(4).unwrap();
+        let tail = input.tail_before(4).unwrap();
         let found = |content, offset| match open(content).unwrap().resume(offset, tail) {
             Ok(()) => "same".to_owned(),
             Err(error) => error.to_string(),

@@ -1,7 +1,91 @@
-//! Native readers, writers and storages. (tour below)
+//! Stepbox's native readers, writers and storages.
+//!
+//! A reader or writer is made by name from the options in a connector file, and is then one more
+//! implementor of the ports in `stepbox_batch::element`. Here a CSV file becomes JSON Lines:
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use serde_json::json;
+//! # use stepbox_batch::{clock::Timestamp, execution::ExecutionContext, log::NoLog};
+//! # use stepbox_batch::{name::{JobExecutionId, StepName}, step_context::*};
+//! use stepbox_batch::element::{Chunk, More, Opening};
+//! use stepbox_batch::job::ChunkLimit;
+//! use stepbox_connectors::{Folders, native_reader, native_writer};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let info = RunInfo { id: JobExecutionId(1), job_label: "Prices".into(), started_at: Timestamp(0) };
+//! # let run = RunContext::new(info, json!({}), ExecutionContext::default(), Arc::new(NoLog));
+//! # let step = StepContext::new(run, StepName::new("export")?, true, Findings::default());
+//! # let data = tempfile::tempdir()?;
+//! std::fs::write(data.path().join("prices.csv"), "sku;price\nA1;9.90\n")?;
+//!
+//! // A tenant's files: nothing outside of this folder opens, however the path is written.
+//! let folders = Folders::beneath([data.path()])?;
+//! let options = json!({"from": "prices.csv", "delimiter": ";"});
+//! let mut reader = native_reader("csv", &options, &folders)?.expect("it is native");
+//! let options = json!({"to": "%job_label%.jsonl", "json": ["price"]});
+//! let mut writer = native_writer("jsonl", &options, &folders)?.expect("it is native");
+//!
+//! let header = reader.open(Opening { header: &[], state: None, context: &step }).await?;
+//! writer.open(Opening { header: &header, state: None, context: &step }).await?;
+//! let (mut chunk, mut more) = (Chunk::default(), More::Yes);
+//! while more == More::Yes {
+//!     chunk.reset(header.len());
+//!     more = reader.read(ChunkLimit::default(), &mut chunk).await?;
+//!     writer.write(&chunk.rows).await?;
+//! }
+//! writer.complete().await?;
+//!
+//! let written = std::fs::read_to_string(data.path().join("Prices.jsonl"))?;
+//! assert_eq!(written, "{\"sku\":\"A1\",\"price\":9.90}\n");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Readers
+//!
+//! | name | option | default | |
+//! |---|---|---|---|
+//! | `csv` | `from` | | a [`Storage`] or a path |
+//! | | `delimiter` | `,` | one printable ASCII character or a tab |
+//! | | `enclosure` | `"` | the same, and another one |
+//! | | `header` | true | whether the first row names the columns; else `column_1`, `column_2` … |
+//! | `jsonl` | `from` | | a [`Storage`] or a path |
+//! | | `columns` | all keys, found in a first pass | the keys to read, in this order |
+//!
+//! Both want UTF-8, with or without its byte order mark, and fail on anything else. Empty lines are no
+//! items. An item that cannot be read (`ragged-row`, `bad-json`, `not-an-object`, `line-too-long`) is set
+//! aside with its line. Going on from a checkpoint costs the same wherever it is, and is refused if the
+//! file is not the one that the checkpoint speaks of.
+//!
+//! # Writers
+//!
+//! | name | option | default | |
+//! |---|---|---|---|
+//! | `csv` | `to` | | a [`Storage`] or a path, with placeholders |
+//! | | `delimiter`, `enclosure` | `,` and `"` | as for the reader |
+//! | | `with_header` | true | whether the first row names the columns |
+//! | `jsonl` | `to` | | a [`Storage`] or a path, with placeholders |
+//! | | `json` | none | the columns whose cells are JSON: numbers, truth values, lists, objects |
+//!
+//! `%job_label%` and `%datetime%` in `to` stand for the label of the job instance, with `_` for all but
+//! letters, digits and dots, and for the beginning of the run in UTC, `2024-03-05_14-07-09`. Any other
+//! text between `%` stays. Missing folders are made.
+//!
+//! An output appears under its final name only when it is complete, in place of an older file, and never
+//! over a folder, a link or a device. The step after finds its absolute path in the execution context
+//! under `<step>.file_path`. A stopped or failed run leaves `.<name>.<execution>.part` beside it, from
+//! which a restart goes on; the result is that of an undisturbed run, byte for byte.
+//!
+//! # Waiting
+//!
+//! Elements read and write in place: a call that waits for the disk keeps its thread. `checkpoint` and
+//! `complete` wait until the disk has everything. Run them where a thread may block.
 
 mod csv;
 mod error;
+mod file_problem;
 mod fingerprint;
 mod folders;
 mod input_file;
@@ -14,7 +98,8 @@ mod storage;
 #[cfg(test)]
 mod testing;
 
-pub use error::{CODES, ConnectorError, FileProblem};
+pub use error::{CODES, ConnectorError};
+pub use file_problem::FileProblem;
 pub use folders::Folders;
 pub use registry::{ElementKind, native_names, native_reader, native_writer, option_names};
 pub use storage::{STORAGE_TYPES, Storage};

@@ -10,7 +10,7 @@ use stepbox_batch::element::{Chunk, ItemReader, ItemWriter, More, Opening, Total
 use stepbox_batch::error::ElementError;
 use stepbox_batch::execution::ExecutionContext;
 use stepbox_batch::job::ChunkLimit;
-use stepbox_batch::log::NoLog;
+use stepbox_batch::log::{ExecutionLog, NoLog};
 use stepbox_batch::name::{JobExecutionId, StepName};
 use stepbox_batch::rows::Rows;
 use stepbox_batch::step_context::{Findings, RunContext, RunInfo, StepContext};
@@ -20,9 +20,14 @@ use crate::registry::{native_reader, native_writer};
 
 /// The step `export` of execution 118.
 pub(crate) fn step() -> StepContext {
+    step_with_log(Arc::new(NoLog))
+}
+
+/// The same with a log to look into.
+pub(crate) fn step_with_log(log: Arc<dyn ExecutionLog>) -> StepContext {
     let started_at = Timestamp(1_709_647_629_000);
     let info = RunInfo { id: JobExecutionId(118), job_label: "My job".to_owned(), started_at };
-    let run = RunContext::new(info, json!({}), ExecutionContext::default(), Arc::new(NoLog));
+    let run = RunContext::new(info, json!({}), ExecutionContext::default(), log);
     StepContext::new(run, StepName::new("export").unwrap(), true, Findings::default())
 }
 

@@ -51,6 +51,7 @@ struct Input {
     file: InputFile,
     dialect: Dialect,
     header: Vec<String>,
+    header_fingerprint: u64,
     record: Record,
     /// The line at the beginning of the unread bytes, from 1.
     line: u64,
@@ -113,7 +114,7 @@ impl Input {
     /// Reads as far as the first item.
     fn begin(file: InputFile, dialect: Dialect, has_header: bool) -> Result<Self> {
         let (header, record) = (Vec::new(), Record::default());
-        let mut input = Self { file, dialect, header, record, line: 1, items: 0 };
+        let mut input = Self { file, dialect, header, header_fingerprint: 0, record, line: 1, items: 0 };
         let Some((bytes, lines)) = input.next_row()? else {
             return Err(ConnectorError::EmptyFile { path: input.file.path() });
         };
@@ -128,6 +129,7 @@ impl Input {
         } else {
             input.header = (1..=input.record.ends().len()).map(|i| format!("column_{i}")).collect();
         }
+        input.header_fingerprint = fingerprint_of_names(&input.header);
         Ok(input)
     }
 
@@ -144,7 +146,7 @@ impl Input {
     fn resume(&mut self, state: &[u8]) -> Result<()> {
         let state: State =
             serde_json::from_slice(state).map_err(|source| ConnectorError::BadState { source })?;
-        if state.header != fingerprint_of_names(&self.header) {
+        if state.header != self.header_fingerprint {
             let (path, difference) = (self.file.path(), "its header differs".to_owned());
             return Err(ConnectorError::InputChanged { path, difference });
         }
@@ -155,7 +157,7 @@ impl Input {
 
     fn state(&mut self) -> Result<Vec<u8>> {
         let (offset, line, items) = (self.file.offset(), self.line, self.items);
-        let (header, tail) = (fingerprint_of_names(&self.header), self.file.tail_fingerprint(offset)?);
+        let (header, tail) = (self.header_fingerprint, self.file.tail()?);
         let state = serde_json::to_vec(&State { offset, line, items, header, tail });
         state.map_err(|source| ConnectorError::BadState { source })
     }

@@ -1,15 +1,20 @@
 //! Behaviours of the reader and writer `csv`, as rows.
 
+use std::sync::{Arc, Mutex};
+
 use serde_json::{Value, json};
-use stepbox_batch::element::Total;
+use stepbox_batch::element::{Opening, Total};
 use stepbox_batch::job::ChunkLimit;
+use stepbox_batch::log::{ExecutionLog, LogLevel};
 
 use crate::fingerprint::fingerprint_of_names;
 use crate::folders::Folders;
 use crate::input_file::InputFile;
+use crate::registry::native_reader;
 use crate::storage::Storage;
 use crate::testing::{
-    Reading, Writing, check_resume, check_writer_resume, in_one_line, read_text, rows, say,
+    Reading, Writing, check_resume, check_writer_resume, in_one_line, read_text, rows, say, step_with_log,
+    wait,
 };
 
 fn check(options: Value, content: impl AsRef<[u8]>, expected: &str) {
@@ -81,6 +86,42 @@ fn a_file_that_is_no_csv_fails_the_step() {
     check(plain(), swallowed, "row-too-long: the row on line 2 of `in` is longer than 16 MiB");
 }
 
+/// A file with another delimiter would pass as one column, and look right until somebody uses it.
+#[test]
+fn a_header_of_one_column_is_questioned() {
+    #[derive(Default)]
+    struct Messages(Mutex<Vec<String>>);
+    impl ExecutionLog for Messages {
+        fn log(&self, _: LogLevel, _: Option<&str>, message: &str) {
+            self.0.lock().unwrap().push(message.to_owned());
+        }
+    }
+    let check = |content: &str, expected: &[&str]| {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("in"), content).unwrap();
+        let messages = Arc::new(Messages::default());
+        let context = step_with_log(messages.clone());
+        let folders = Folders::anywhere(folder.path());
+        let mut reader = native_reader("csv", &json!({"from": "in"}), &folders).unwrap().unwrap();
+        wait(reader.open(Opening { header: &[], state: None, context: &context })).unwrap();
+        assert_eq!(*messages.0.lock().unwrap(), expected);
+    };
+    check("a;b\n1;2\n", &["the header is one column, `a;b`; should `delimiter` be `;`?"]);
+    check("a\tb\n", &["the header is one column, `a\tb`; should `delimiter` be `\\t`?"]);
+    check("a\n1\n", &[]);
+    check("a,b;c\n1,2\n", &[]);
+}
+
+/// Rows of all lengths, over several windows, with line ends of two bytes at their edges.
+#[test]
+fn the_edges_of_windows_do_not_show() {
+    let items: Vec<String> = (0..3000).map(|i| "é".repeat(i % 211)).collect();
+    let rows = items.iter().enumerate().map(|(i, text)| format!("{i},\"{text}\"\"\r\n\"\r\n"));
+    let found = read_text("csv", json!({}), ("n,text\r\n".to_owned() + &rows.collect::<String>()).as_bytes());
+    let expected = items.iter().enumerate().map(|(i, text)| format!("{}: {i}|{text}\"\\r\\n\n", 2 * i + 2));
+    assert!(found == "n|text\n".to_owned() + &expected.collect::<String>());
+}
+
 #[test]
 fn resumes_from_the_checkpoint() {
     for end in ["\n", "\r\n", "\r"] {
@@ -133,7 +174,7 @@ fn resumes_beyond_four_gibibytes() {
     file.write_all(b"\n1,2\n3,4\n").unwrap();
     let (from, folders) = (Storage::Local { file_path: "in".to_owned() }, Folders::anywhere(folder.path()));
     let offset = (5u64 << 30) + 1;
-    let tail = InputFile::open(&from, &folders).unwrap().tail_fingerprint(offset).unwrap();
+    let tail = InputFile::open(&from, &folders).unwrap().tail_before(offset).unwrap();
     let header = fingerprint_of_names(&["a".to_owned(), "b".to_owned()]);
     let state = json!({"offset": offset, "line": 50, "items": 48, "header": header, "tail": tail});
     let mut reading =

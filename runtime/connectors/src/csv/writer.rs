@@ -18,7 +18,8 @@ use crate::storage::Storage;
 /// Writes items to a CSV file, with line feeds between them.
 ///
 /// A cell is enclosed only where it must be. Null becomes an empty cell: CSV knows no difference.
-/// An export without items still has its header.
+/// An export without items still has its header. Cells are written as they are: one that begins with
+/// `=` is a formula to a spreadsheet, and guarding against that would change the data for everyone else.
 #[derive(Debug)]
 pub(crate) struct CsvWriter {
     to: Storage,

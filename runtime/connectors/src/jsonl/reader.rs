@@ -1,5 +1,7 @@
 //! The reader `jsonl`: one line of the file is one item.
 
+use std::borrow::Cow;
+
 use async_trait::async_trait;
 use memchr::memchr;
 use serde::{Deserialize, Serialize};
@@ -33,7 +35,7 @@ pub(crate) struct JsonlReader {
 
 /// What the reader needs to go on after the last line it delivered.
 #[derive(Debug, Serialize, Deserialize)]
-struct State {
+struct State<'a> {
     offset: u64,
     /// The line at that offset, from 1.
     line: u64,
@@ -41,7 +43,7 @@ struct State {
     /// Fingerprint of the bytes before the offset.
     tail: u64,
     /// What the first pass found, so that there is only one.
-    found: Option<Found>,
+    found: Option<Cow<'a, Found>>,
 }
 
 /// The result of the first pass.
@@ -163,18 +165,18 @@ impl Input {
     }
 
     fn resume(&mut self, state: &[u8]) -> Result<()> {
-        let state: State =
+        let state: State<'_> =
             serde_json::from_slice(state).map_err(|source| ConnectorError::BadState { source })?;
         self.file.resume(state.offset, state.tail)?;
         (self.line, self.items) = (state.line, state.items);
-        self.columns = Columns::new(state.found.iter().flat_map(|found| found.columns.clone()).collect());
-        self.found = state.found;
+        self.found = state.found.map(Cow::into_owned);
+        self.columns = Columns::new(self.found.iter().flat_map(|found| found.columns.clone()).collect());
         Ok(())
     }
 
     fn state(&mut self) -> Result<Vec<u8>> {
         let (offset, line, items) = (self.file.offset(), self.line, self.items);
-        let (tail, found) = (self.file.tail_fingerprint(offset)?, self.found.clone());
+        let (tail, found) = (self.file.tail()?, self.found.as_ref().map(Cow::Borrowed));
         let state = serde_json::to_vec(&State { offset, line, items, tail, found });
         state.map_err(|source| ConnectorError::BadState { source })
     }

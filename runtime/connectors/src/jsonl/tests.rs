@@ -46,6 +46,18 @@ fn a_bad_line_is_set_aside() {
     assert_eq!(found.lines().count(), 3, "a last line without end is one item, too");
 }
 
+/// No parser here calls itself for each level, so depth costs no stack.
+#[test]
+fn nesting_has_no_limit_but_the_length_of_a_line() {
+    let deep = format!("{}{}", "[".repeat(1 << 20), "]".repeat(1 << 20));
+    let found = read_text("jsonl", json!({}), format!("{{\"a\":{deep}}}").as_bytes());
+    assert!(found == format!("a\n1: {deep}\n"));
+    let folder = tempfile::tempdir().unwrap();
+    let mut writing =
+        Writing::open("jsonl", json!({"json": ["a"]}), "out", folder.path(), &["a"], None).unwrap();
+    assert!(writing.write(&rows(&[&[&deep]])).unwrap().is_empty());
+}
+
 #[test]
 fn a_file_that_is_no_json_lines_fails_the_step() {
     let empty = "file-empty: `in` holds nothing that tells its columns";

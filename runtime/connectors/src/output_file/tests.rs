@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use stepbox_batch::execution::SummaryValue;
 
 use super::*;
-use crate::error::FileProblem;
+use crate::file_problem::FileProblem;
 use crate::testing::{Writing, rows, say, step};
 
 fn open(folder: &Path, to: &str, state: Option<&[u8]>) -> std::result::Result<Writing, String> {
