@@ -1,3 +1,61 @@
-//! To come.
+//! The command line of Stepbox: parse, run, report, exit.
+//!
+//! It is one user of the crate `stepbox` among others, and the only crate that prints and exits.
+//! [`args`] is the language, each noun has a file of its own, [`output`] is how answers look.
 
-fn main() {}
+mod args;
+mod completions;
+mod connectors;
+mod error;
+mod executions;
+mod exit_code;
+mod follow;
+mod installation;
+mod instances;
+mod interrupts;
+mod jobs;
+mod output;
+mod parameters;
+mod policy_file;
+mod report;
+mod run;
+mod steps;
+
+use std::process;
+
+use args::{Args, Noun};
+use clap::Parser as _;
+use error::CliError;
+use output::Answer;
+
+fn main() -> process::ExitCode {
+    let args = Args::parse();
+    let answer = run_to_its_end(args);
+    let exit_code = answer.and_then(Answer::print).unwrap_or_else(|error| report::report(&error));
+    exit_code.into()
+}
+
+/// Runs a command on threads that are left behind when it is over: a guest that spins cannot keep the
+/// program from exiting.
+fn run_to_its_end(args: Args) -> Result<Answer, CliError> {
+    let runtime = tokio::runtime::Runtime::new().map_err(CliError::Start)?;
+    let answer = runtime.block_on(carry_out(args));
+    runtime.shutdown_background();
+    answer
+}
+
+async fn carry_out(Args { data_dir, noun }: Args) -> Result<Answer, CliError> {
+    if let Noun::Completions { shell } = noun {
+        return Ok(completions::script(shell));
+    }
+    let tenant = installation::open(&data_dir).await?;
+    match noun {
+        Noun::Connectors(verb) => connectors::carry_out(&tenant, verb).await,
+        Noun::Steps(verb) => steps::carry_out(&tenant, verb).await,
+        Noun::Jobs(verb) => jobs::carry_out(&tenant, verb).await,
+        Noun::Instances(verb) => instances::carry_out(&tenant, verb).await,
+        Noun::Run(run) => run::carry_out(&tenant, run).await,
+        Noun::Executions(verb) => executions::carry_out(&tenant, verb).await,
+        Noun::Completions { .. } => unreachable!("needs no installation, answered above"),
+    }
+}

@@ -1,0 +1,430 @@
+//! The command line as a language: nouns, then verbs. What each word does stands in the file of its
+//! noun.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum, builder::PossibleValuesParser, builder::TypedValueParser as _};
+use clap_complete::Shell;
+use stepbox::batch::status::BatchStatus;
+
+use crate::exit_code::ExitCode;
+
+/// Run batch jobs whose custom steps are sandboxed WebAssembly components.
+#[derive(Debug, Parser)]
+#[command(
+    name = "stepbox",
+    version,
+    max_term_width = 100,
+    after_long_help = examples(&[
+        "stepbox instances create stepbox csv_export export my_export '{\"source\":{\"file_path\":\"in.csv\"}}'",
+        "stepbox run my_export",
+        "stepbox executions show 1",
+    ]) + "\n\n" + ExitCode::HELP,
+)]
+pub(crate) struct Args {
+    /// The folder with the store, the uploaded components and the logs
+    ///
+    /// It is created if there is none. A file `policy.yaml` in it says which special addresses the
+    /// requests of steps may go to: `network: { loopback: true, private: true }` opens this machine
+    /// itself and private networks, which are closed otherwise.
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = ".stepbox",
+        env = "STEPBOX_DATA_DIR",
+        hide_env_values = true
+    )]
+    pub(crate) data_dir: PathBuf,
+
+    #[command(subcommand)]
+    pub(crate) noun: Noun,
+}
+
+/// What the command is about.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Noun {
+    /// Named families of jobs, installed from a folder
+    #[command(subcommand, after_long_help = examples(&[
+        "stepbox connectors add examples/csv-notify",
+        "stepbox connectors show acme_csv_notify",
+    ]))]
+    Connectors(Connectors),
+    /// Components that steps can use
+    #[command(subcommand, after_long_help = examples(&[
+        "stepbox steps inspect normalise.wasm",
+        "stepbox steps upload normalise.wasm",
+        "stepbox steps list",
+    ]))]
+    Steps(Steps),
+    /// Definitions: ordered steps and the parameters they take
+    #[command(subcommand, after_long_help = examples(&[
+        "stepbox jobs list",
+        "stepbox jobs show csv_export",
+    ]))]
+    Jobs(Jobs),
+    /// Jobs with saved parameters
+    #[command(subcommand, after_long_help = examples(&[
+        "stepbox instances create stepbox csv_export export my_export @parameters.json \"My export\"",
+        "stepbox instances edit my_export -c '{\"delimiter\":\"|\"}' --unset enclosure",
+        "stepbox instances list -t export",
+    ]))]
+    Instances(Instances),
+    /// Run an instance now, in this process
+    ///
+    /// Ctrl-C asks it to stop; what is done until then stays done, and `stepbox executions restart`
+    /// goes on from there. A second Ctrl-C leaves at once.
+    #[command(after_long_help = examples(&[
+        "stepbox run my_export",
+        "stepbox run my_export -c '{\"delimiter\":\"|\"}' -v",
+        "stepbox run my_export --format json --warnings-as-errors",
+    ]) + "\n\n" + ExitCode::HELP)]
+    Run(Run),
+    /// Runs of instances: what became of them
+    #[command(subcommand, after_long_help = examples(&[
+        "stepbox executions list --status FAILED",
+        "stepbox executions show 118",
+        "stepbox executions restart 118",
+    ]))]
+    Executions(Executions),
+    /// Print a completion script for a shell
+    #[command(after_long_help = examples(&[
+        "stepbox completions bash > ~/.local/share/bash-completion/completions/stepbox",
+        "stepbox completions zsh > ~/.zfunc/_stepbox",
+    ]))]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// What can be done with connectors.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Connectors {
+    /// Install the connector in a folder, or replace the one of its code
+    ///
+    /// The folder holds `connector.yaml` and the components that it names. What its steps ask to
+    /// touch is shown.
+    Add {
+        /// The folder
+        dir: PathBuf,
+        #[command(flatten)]
+        format: FormatArg,
+    },
+    /// List all connectors
+    List(FormatArg),
+    /// Show a connector, its jobs and what their steps ask to touch
+    Show {
+        /// Its code or its label
+        code: String,
+        #[command(flatten)]
+        format: FormatArg,
+    },
+    /// Remove a connector that no instance needs
+    Remove {
+        /// Its code or its label
+        code: String,
+    },
+}
+
+/// What can be done with components.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Steps {
+    /// Check a component, keep it, and print its digest
+    Upload {
+        /// The component: a `.wasm` file
+        file: PathBuf,
+        #[command(flatten)]
+        format: FormatArg,
+    },
+    /// List all components
+    List(FormatArg),
+    /// Show what a component is and what it would like to have
+    Inspect {
+        /// A file, or the name or the digest (or its first digits, at least 6) of an uploaded component
+        #[arg(value_name = "FILE|NAME|DIGEST")]
+        component: String,
+        #[command(flatten)]
+        format: FormatArg,
+    },
+    /// Remove a component that no connector and no unfinished execution needs
+    Remove {
+        /// Its name or its digest (or the first digits, at least 6)
+        #[arg(value_name = "NAME|DIGEST")]
+        component: String,
+    },
+}
+
+/// What can be done with jobs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Jobs {
+    /// List all jobs
+    List(FormatArg),
+    /// Show a job's parameters and steps
+    Show {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        format: FormatArg,
+    },
+}
+
+/// What can be done with instances.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Instances {
+    /// Create an instance of a job
+    ///
+    /// The parameters are a JSON object; `stepbox jobs show` lists them. Those that are left out have
+    /// their default values. All of them together are checked before anything is saved.
+    #[command(after_long_help = examples(&[
+        "stepbox instances create stepbox csv_export export my_export '{\"source\":{\"file_path\":\"in.csv\"}}'",
+        "stepbox instances create 'Acme CSV Notify Connector' csv_product_export_notify export shop @shop.json \"Shop\"",
+    ]))]
+    Create {
+        /// The connector's code or label
+        connector: String,
+        /// The job's name
+        job: String,
+        /// The job's type, such as `export`
+        #[arg(value_name = "TYPE")]
+        job_type: String,
+        /// The new instance's code: letters, digits and `_`
+        code: String,
+        /// Its parameters: a JSON object, `@FILE` with one, or `-` for one on standard input
+        #[arg(value_name = "CONFIG_JSON", default_value = "{}", hide_default_value = true)]
+        config: String,
+        /// Its label, for people [default: the code]
+        label: Option<String>,
+        #[command(flatten)]
+        format: FormatArg,
+    },
+    /// List all instances
+    List {
+        /// Only those of this type, such as `export`
+        #[arg(short = 't', long = "type", value_name = "TYPE")]
+        job_type: Option<String>,
+        #[command(flatten)]
+        format: FormatArg,
+    },
+    /// Show an instance, its own parameters and what they come to
+    Show {
+        /// Its code
+        code: String,
+        #[command(flatten)]
+        format: FormatArg,
+    },
+    /// Change an instance's parameters or label
+    Edit {
+        /// Its code
+        code: String,
+        /// Parameters to set: a JSON object, `@FILE` with one, or `-` for one on standard input
+        #[arg(short, long, value_name = "CONFIG_JSON")]
+        config: Option<String>,
+        /// A parameter that goes back to its default; may be repeated
+        #[arg(long, value_name = "NAME")]
+        unset: Vec<String>,
+        /// A new label
+        #[arg(long)]
+        label: Option<String>,
+        #[command(flatten)]
+        format: FormatArg,
+    },
+    /// Copy an instance under another code
+    Duplicate {
+        /// Its code
+        code: String,
+        /// The copy's code: letters, digits and `_`
+        new_code: String,
+        /// The copy's label [default: its code]
+        #[arg(long)]
+        label: Option<String>,
+        #[command(flatten)]
+        format: FormatArg,
+    },
+    /// Delete an instance; its executions stay as history
+    Delete {
+        /// Its code
+        code: String,
+    },
+}
+
+/// Runs an instance.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Run {
+    /// The instance's code
+    pub(crate) code: String,
+    /// Parameters for this run alone: a JSON object, `@FILE` with one, or `-` for one on standard input
+    #[arg(short, long, value_name = "CONFIG_JSON")]
+    pub(crate) config: Option<String>,
+    #[command(flatten)]
+    pub(crate) manner: RunManner,
+}
+
+/// How a run is begun and followed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunManner {
+    /// Who asked for it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
+    /// Exit with 9 if it completes with warnings
+    #[arg(long)]
+    pub(crate) warnings_as_errors: bool,
+    /// Show the execution's log as it comes
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) format: FormatArg,
+}
+
+/// What can be done with executions.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Executions {
+    /// List executions, newest first
+    List {
+        /// Only those of this instance
+        #[arg(long, value_name = "CODE")]
+        instance: Option<String>,
+        /// Only those in this status
+        #[arg(long, value_parser = batch_status(), ignore_case = true, hide_possible_values = false)]
+        status: Option<BatchStatus>,
+        /// At most so many; 0 shows all
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: u32,
+        #[command(flatten)]
+        format: FormatArg,
+    },
+    /// Show an execution and its steps
+    Show {
+        /// Its number
+        id: u64,
+        #[command(flatten)]
+        format: FormatArg,
+    },
+    /// Show the log of an execution
+    Log {
+        /// Its number
+        id: u64,
+        #[command(flatten)]
+        format: FormatArg,
+    },
+    /// Show the warnings of an execution: items set aside, and why
+    Warnings {
+        /// Its number
+        id: u64,
+        #[command(flatten)]
+        format: FormatArg,
+    },
+    /// Ask for an execution to be stopped, wherever it runs
+    Stop {
+        /// Its number
+        id: u64,
+    },
+    /// Go on with an execution that was stopped or failed
+    ///
+    /// It runs now, in this process, as a new execution: steps that completed are not run again, the
+    /// interrupted one resumes from its checkpoint.
+    Restart {
+        /// Its number
+        id: u64,
+        #[command(flatten)]
+        manner: RunManner,
+    },
+    /// Give up an execution that will not be restarted
+    Abandon {
+        /// Its number
+        id: u64,
+    },
+    /// Delete executions that have ended, with their logs and warnings
+    ///
+    /// The latest COMPLETED execution of each instance stays. Asks first, unless told `--yes`.
+    Purge {
+        /// Only those created more than so many days ago; 0 means all
+        #[arg(long, value_name = "N", default_value_t = 90)]
+        older_than_days: u32,
+        /// Only those in this status
+        #[arg(long, value_parser = batch_status(), ignore_case = true)]
+        status: Option<BatchStatus>,
+        /// Only those of this instance
+        #[arg(long, value_name = "CODE")]
+        instance: Option<String>,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        format: FormatArg,
+    },
+}
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct FormatArg {
+    /// How the answer is written
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// For programs: stable, documented in docs/cli.md
+    Json,
+}
+
+/// A batch status by its name, in any case.
+fn batch_status() -> impl clap::builder::TypedValueParser<Value = BatchStatus> {
+    PossibleValuesParser::new(BatchStatus::ALL.map(BatchStatus::as_str)).map(|name| {
+        let is_meant = |status: &BatchStatus| status.as_str().eq_ignore_ascii_case(&name);
+        BatchStatus::ALL.into_iter().find(is_meant).expect("only names of statuses are let through")
+    })
+}
+
+/// The end of a long help page: real commands.
+fn examples(examples: &[&str]) -> String {
+    let examples: Vec<_> = examples.iter().map(|example| format!("  {example}")).collect();
+    format!("Examples:\n{}", examples.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_language_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_example_parses() {
+        for line in examples_of(&Args::command()) {
+            let words = words(line.split(" > ").next().unwrap_or_default());
+            let parsed = Args::try_parse_from(&words);
+            assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+        }
+    }
+
+    fn examples_of(command: &clap::Command) -> Vec<String> {
+        let help = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+        let own =
+            help.lines().filter(|line| line.starts_with("  stepbox ")).map(|line| line.trim().to_owned());
+        own.chain(command.get_subcommands().flat_map(examples_of)).collect()
+    }
+
+    /// Splits a command line as a shell would, as far as the examples need it.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut quote, mut word) = (Vec::new(), None, String::new());
+        for character in line.chars() {
+            match (quote, character) {
+                (None, '\'' | '"') => quote = Some(character),
+                (Some(open), _) if open == character => quote = None,
+                (None, ' ') => words.extend((!word.is_empty()).then(|| std::mem::take(&mut word))),
+                _ => word.push(character),
+            }
+        }
+        words.extend((!word.is_empty()).then_some(word));
+        words
+    }
+}

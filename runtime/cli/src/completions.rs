@@ -1,0 +1,14 @@
+//! `stepbox completions`.
+
+use clap::CommandFactory as _;
+use clap_complete::Shell;
+
+use crate::args::Args;
+use crate::output::Answer;
+
+/// A script that completes commands and options in a shell.
+pub(crate) fn script(shell: Shell) -> Answer {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "stepbox", &mut script);
+    Answer::text(String::from_utf8_lossy(&script).into_owned())
+}

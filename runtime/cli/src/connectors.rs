@@ -1,0 +1,77 @@
+//! `stepbox connectors`: named families of jobs.
+
+use std::path::Path;
+
+use stepbox::Tenant;
+use stepbox::batch::repository::Connector;
+
+use crate::args::{Connectors, Format, FormatArg};
+use crate::error::CliError;
+use crate::jobs;
+use crate::output::json::{ConnectorEntry, ConnectorView};
+use crate::output::table::{Column, Table, indented, pairs};
+use crate::output::words::counted;
+use crate::output::{Answer, talk};
+use crate::policy_file::POLICY_FILE;
+
+pub(crate) async fn carry_out(tenant: &Tenant, verb: Connectors) -> Result<Answer, CliError> {
+    match verb {
+        Connectors::Add { dir, format } => add(tenant, &dir, format.format).await,
+        Connectors::List(FormatArg { format }) => {
+            let connectors = tenant.connectors().await?;
+            let entries = || connectors.iter().map(ConnectorEntry::of).collect::<Vec<_>>();
+            Ok(Answer::new(format, || list(&connectors), entries))
+        }
+        Connectors::Show { code, format } => {
+            let connector = tenant.connector(&code).await?;
+            Ok(answer(&connector, format.format))
+        }
+        Connectors::Remove { code } => {
+            let connector = tenant.connector(&code).await?;
+            tenant.remove_connector(&connector.code).await?;
+            talk(format!("removed the connector `{}`", connector.code));
+            Ok(Answer::nothing())
+        }
+    }
+}
+
+/// Whoever installs a connector sees what its steps ask to touch, and what the policy leaves of it.
+async fn add(tenant: &Tenant, dir: &Path, format: Format) -> Result<Answer, CliError> {
+    let connector = tenant.install_connector(dir).await?;
+    let jobs = counted(connector.jobs.len() as u64, "job");
+    talk(format!("installed the connector `{}` with {jobs}", connector.code));
+    talk(policy(tenant));
+    Ok(answer(&connector, format))
+}
+
+fn policy(tenant: &Tenant) -> String {
+    let network = tenant.policy().network;
+    let word = |is_open: bool| if is_open { "open" } else { "closed" };
+    format!(
+        "of what its steps ask for, the policy allows: files of this user; requests to public addresses, \
+         loopback {}, private networks {} (`network` in `{POLICY_FILE}` of the data folder)",
+        word(network.allow_loopback),
+        word(network.allow_private)
+    )
+}
+
+fn answer(connector: &Connector, format: Format) -> Answer {
+    Answer::new(format, || show(connector), || ConnectorView::of(connector))
+}
+
+fn list(connectors: &[Connector]) -> String {
+    let columns = [Column::Left("connector"), Column::Right("jobs"), Column::Left("label")];
+    let table = Table::of(columns, connectors, |connector| {
+        [connector.code.to_string(), connector.jobs.len().to_string(), connector.label.clone()]
+    });
+    table.to_string()
+}
+
+fn show(connector: &Connector) -> String {
+    let mut text = pairs([("connector", connector.code.to_string()), ("label", connector.label.clone())]);
+    for job in &connector.jobs {
+        text.push_str(&format!("\njob `{}`, type {}: {}\n", job.name, job.job_type, job.label));
+        text.push_str(&indented(&jobs::steps(job)));
+    }
+    text
+}

@@ -1,0 +1,128 @@
+//! What goes wrong at the command line itself.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use stepbox::batch::name::JobExecutionId;
+
+use crate::exit_code::ExitCode;
+
+/// Why a command was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    /// The library says so.
+    #[error(transparent)]
+    Stepbox(#[from] stepbox::Error),
+    /// A file that the command names cannot be read.
+    #[error("`{}` cannot be read", path.display())]
+    FileUnreadable {
+        /// Which one.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A file that the command names is longer than any such file can be.
+    #[error("{subject} is longer than {bytes_max} bytes")]
+    TooLong {
+        /// ``standard input``, a file.
+        subject: String,
+        /// How long it may be.
+        bytes_max: u64,
+    },
+    /// Parameters that are no JSON.
+    #[error("{subject}, line {line}, column {column}: {message}")]
+    ParametersMalformed {
+        /// `the parameters`, or the file that they come from.
+        subject: String,
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+        /// What is wrong there.
+        message: String,
+        /// What to do about it.
+        help: String,
+    },
+    /// The policy file is wrong.
+    #[error("{}{place}: {message}", file.display())]
+    PolicyFile {
+        /// The file.
+        file: PathBuf,
+        /// `, line 3, column 5`; empty for the file as a whole.
+        place: String,
+        /// What is wrong.
+        message: String,
+        /// What to do about it.
+        help: String,
+    },
+    /// Nobody is there to confirm what cannot be undone.
+    #[error("executions are deleted for good, and there is no terminal to ask whether you mean it")]
+    ConfirmationNeeded,
+    /// The answer was no.
+    #[error("nothing was deleted")]
+    NotConfirmed,
+    /// A second Ctrl-C.
+    #[error("interrupted before execution {0} had stopped")]
+    Interrupted(JobExecutionId),
+    /// The answer cannot be written.
+    #[error("standard output cannot be written")]
+    Output(#[source] io::Error),
+    /// The machine gives us no threads or no signals.
+    #[error("the program does not start")]
+    Start(#[source] io::Error),
+}
+
+impl CliError {
+    /// The stable code, a heading in `docs/errors.md`.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Stepbox(error) => error.code(),
+            Self::FileUnreadable { .. } => "file-unreadable",
+            Self::TooLong { .. } => "file-too-long",
+            Self::ParametersMalformed { .. } => "parameters-malformed",
+            Self::PolicyFile { .. } => "policy-file-malformed",
+            Self::ConfirmationNeeded | Self::NotConfirmed => "not-confirmed",
+            Self::Interrupted(_) => "interrupted",
+            Self::Output(_) => "output-unwritable",
+            Self::Start(_) => "program-does-not-start",
+        }
+    }
+
+    /// What to do about it; none if there is nothing to add.
+    pub(crate) fn help(&self) -> Option<String> {
+        match self {
+            Self::Stepbox(error) => error.help(),
+            Self::FileUnreadable { .. } => Some("check the path; it must be a file you may read".to_owned()),
+            Self::ParametersMalformed { help, .. } | Self::PolicyFile { help, .. } => {
+                Some(help.clone()).filter(|help| !help.is_empty())
+            }
+            Self::ConfirmationNeeded => Some("add `--yes`".to_owned()),
+            Self::Interrupted(id) => Some(format!(
+                "its lease runs out within {} s; it is FAILED then, and `stepbox executions restart {id}` goes on from there",
+                stepbox::LEASE_MS / 1000
+            )),
+            Self::TooLong { .. } | Self::NotConfirmed | Self::Output(_) | Self::Start(_) => None,
+        }
+    }
+
+    /// What the program's exit code says about it.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Stepbox(error) => ExitCode::of_error(error),
+            Self::FileUnreadable { .. }
+            | Self::TooLong { .. }
+            | Self::ParametersMalformed { .. }
+            | Self::PolicyFile { .. }
+            | Self::ConfirmationNeeded
+            | Self::NotConfirmed => ExitCode::BadCommand,
+            Self::Interrupted(_) => ExitCode::Interrupted,
+            Self::Output(_) | Self::Start(_) => ExitCode::Unexpected,
+        }
+    }
+
+    /// For `map_err` on the reading of a file.
+    pub(crate) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::FileUnreadable { path, source }
+    }
+}

@@ -1,0 +1,180 @@
+//! `stepbox executions`: what became of runs.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use stepbox::batch::execution::{JobExecution, Warning};
+use stepbox::batch::name::{InstanceCode, JobExecutionId};
+use stepbox::batch::repository::{ExecutionFilter, StopRequest};
+use stepbox::batch::status::BatchStatus;
+use stepbox::{LogLine, Purge, Tenant};
+
+use crate::args::{Executions, Format, RunManner};
+use crate::error::CliError;
+use crate::follow::follow;
+use crate::output::execution::details;
+use crate::output::json::{ExecutionView, LogLineView, PurgedView, WarningView};
+use crate::output::progress::{ProgressDisplay, log_line};
+use crate::output::table::{Column, Table};
+use crate::output::words::{beginning, between, counted, moment, number};
+use crate::output::{Answer, talk};
+
+/// How much of a warning's item a line of text shows, in characters. JSON has all of it.
+const ITEM_CHARACTERS_SHOWN: usize = 120;
+
+pub(crate) async fn carry_out(tenant: &Tenant, verb: Executions) -> Result<Answer, CliError> {
+    match verb {
+        Executions::List { instance, status, limit, format } => {
+            let instance = instance_code(instance)?;
+            let filter = ExecutionFilter { instance, status, limit, ..ExecutionFilter::default() };
+            list(tenant, &filter, format.format).await
+        }
+        Executions::Show { id, format } => {
+            let execution = tenant.execution(JobExecutionId(id)).await?;
+            Ok(Answer::new(format.format, || details(&execution), || ExecutionView::of(&execution)))
+        }
+        Executions::Log { id, format } => {
+            let log = tenant.log(JobExecutionId(id)).await?;
+            let text = || log.iter().map(|line: &LogLine| log_line(line) + "\n").collect();
+            Ok(Answer::new(format.format, text, || log.iter().map(LogLineView::of).collect::<Vec<_>>()))
+        }
+        Executions::Warnings { id, format } => warnings(tenant, JobExecutionId(id), format.format).await,
+        Executions::Stop { id } => stop(tenant, JobExecutionId(id)).await,
+        Executions::Restart { id, manner } => restart(tenant, JobExecutionId(id), &manner).await,
+        Executions::Abandon { id } => {
+            tenant.abandon_execution(JobExecutionId(id)).await?;
+            talk(format!("execution {id} is given up"));
+            Ok(Answer::nothing())
+        }
+        Executions::Purge { older_than_days, status, instance, yes, format } => {
+            let purge = Purge { instance: instance_code(instance)?, status, older_than_days };
+            if !yes {
+                confirm(&purge)?;
+            }
+            let purged = tenant.purge_executions(purge).await?;
+            talk(format!("deleted {}", counted(purged.len() as u64, "execution")));
+            let view = || PurgedView { purged: purged.iter().map(|id| id.0).collect() };
+            Ok(Answer::new(format.format, String::new, view))
+        }
+    }
+}
+
+/// A code of an instance that may be gone by now, so only its form is checked.
+fn instance_code(code: Option<String>) -> Result<Option<InstanceCode>, CliError> {
+    let code = code.map(InstanceCode::new).transpose();
+    code.map_err(|error| stepbox::Error::from(error).into())
+}
+
+async fn list(tenant: &Tenant, filter: &ExecutionFilter, format: Format) -> Result<Answer, CliError> {
+    let executions = tenant.executions(filter).await?;
+    if executions.is_empty() {
+        let is_narrow = filter.instance.is_some() || filter.status.is_some();
+        talk(if is_narrow { "there are no such executions" } else { "there are no executions yet" });
+    }
+    if filter.limit > 0 && executions.len() == filter.limit as usize {
+        talk(format!("the newest {} are shown; `--limit 0` shows all", number(filter.limit.into())));
+    }
+    let text = || match executions.is_empty() {
+        true => String::new(),
+        false => table(&executions).to_string(),
+    };
+    Ok(Answer::new(format, text, || executions.iter().map(ExecutionView::of).collect::<Vec<_>>()))
+}
+
+fn table(executions: &[JobExecution]) -> Table {
+    let columns = [
+        Column::Right("id"),
+        Column::Left("instance"),
+        Column::Left("job"),
+        Column::Left("status"),
+        Column::Right("warnings"),
+        Column::Left("created"),
+        Column::Left("took"),
+    ];
+    Table::of(columns, executions, |execution| {
+        let warnings: u64 = execution.steps.iter().map(|step| step.warning_count).sum();
+        [
+            execution.id.to_string(),
+            execution.instance.to_string(),
+            execution.job.name.to_string(),
+            execution.status.to_string(),
+            number(warnings),
+            moment(execution.created_at),
+            between(execution.started_at, execution.ended_at),
+        ]
+    })
+}
+
+async fn warnings(tenant: &Tenant, id: JobExecutionId, format: Format) -> Result<Answer, CliError> {
+    let execution = tenant.execution(id).await?;
+    let warnings = tenant.warnings(id).await?;
+    let counted_in_all: u64 = execution.steps.iter().map(|step| step.warning_count).sum();
+    if counted_in_all > warnings.len() as u64 {
+        let (stored, all) = (number(warnings.len() as u64), number(counted_in_all));
+        talk(format!("{stored} of {all} warnings were stored; the others were only counted"));
+    } else if warnings.is_empty() {
+        talk(format!("execution {id} has no warnings"));
+    }
+    let text = || match warnings.is_empty() {
+        true => String::new(),
+        false => warning_table(&warnings).to_string(),
+    };
+    Ok(Answer::new(format, text, || warnings.iter().map(WarningView::of).collect::<Vec<_>>()))
+}
+
+fn warning_table(warnings: &[Warning]) -> Table {
+    let columns = [
+        Column::Left("step"),
+        Column::Left("place"),
+        Column::Left("code"),
+        Column::Left("reason"),
+        Column::Left("item"),
+    ];
+    Table::of(columns, warnings, |warning| {
+        [
+            warning.step.to_string(),
+            warning.place.clone(),
+            warning.code.clone(),
+            warning.reason.clone(),
+            beginning(&warning.item, ITEM_CHARACTERS_SHOWN),
+        ]
+    })
+}
+
+async fn stop(tenant: &Tenant, id: JobExecutionId) -> Result<Answer, CliError> {
+    match tenant.stop_execution(id).await? {
+        StopRequest::Requested => talk(format!("execution {id} was asked to stop")),
+        StopRequest::StoppedAtOnce => talk(format!("execution {id} is {}", BatchStatus::Stopped)),
+    }
+    Ok(Answer::nothing())
+}
+
+async fn restart(tenant: &Tenant, id: JobExecutionId, manner: &RunManner) -> Result<Answer, CliError> {
+    let display = ProgressDisplay::new(manner.verbose);
+    let running = tenant.restart_execution(id, manner.user.clone(), display.log_listener()).await?;
+    follow(tenant, running, display, manner).await
+}
+
+/// Asks whether executions are to be deleted for good.
+fn confirm(purge: &Purge) -> Result<(), CliError> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Err(CliError::ConfirmationNeeded);
+    }
+    let mut which = String::new();
+    if let Some(status) = purge.status {
+        which.push_str(&format!(" {status}"));
+    }
+    which.push_str(" executions");
+    if let Some(instance) = &purge.instance {
+        which.push_str(&format!(" of `{instance}`"));
+    }
+    if purge.older_than_days > 0 {
+        which.push_str(&format!(" older than {}", counted(purge.older_than_days.into(), "day")));
+    }
+    let _ = write!(io::stderr(), "delete all{which}, with their logs and warnings? [y/N] ");
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).map_err(CliError::Output)?;
+    match answer.trim().to_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => Err(CliError::NotConfirmed),
+    }
+}

@@ -1,0 +1,121 @@
+//! A run in this process, watched to its end.
+
+use std::time::Duration;
+
+use stepbox::batch::execution::{JobExecution, StepExecution};
+use stepbox::batch::repository::RepositoryError;
+use stepbox::{Error, Progress, Running, Tenant};
+use tokio::time::MissedTickBehavior;
+
+use crate::args::RunManner;
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+use crate::interrupts::Interrupts;
+use crate::output::Answer;
+use crate::output::execution::summary;
+use crate::output::json::ExecutionView;
+use crate::output::progress::ProgressDisplay;
+
+/// How often the display is brought up to date.
+const DISPLAY_EVERY: Duration = Duration::from_millis(200);
+
+/// Watches a run to its end and tells how it went. The first interrupt asks it to stop, the second one
+/// leaves at once.
+pub(crate) async fn follow(
+    tenant: &Tenant,
+    mut running: Running,
+    display: ProgressDisplay,
+    manner: &RunManner,
+) -> Result<Answer, CliError> {
+    let id = running.id();
+    let mut interrupts = Interrupts::listen().map_err(CliError::Start)?;
+    let mut is_interrupted = false;
+    let mut beat = tokio::time::interval(DISPLAY_EVERY);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut steps = Steps { display, shown: 0 };
+    let execution = loop {
+        tokio::select! {
+            ended = running.wait() => break ended?,
+            () = interrupts.next() => {
+                if is_interrupted {
+                    return Err(CliError::Interrupted(id));
+                }
+                is_interrupted = true;
+                ask_to_stop(&running, &steps.display).await?;
+            }
+            _ = beat.tick() => {
+                let progress = running.progress().borrow().clone();
+                steps.show(tenant, &running, &progress).await?;
+            }
+        }
+    };
+    steps.end(&execution);
+    let exit_code = ExitCode::of_run(&execution, is_interrupted, manner.warnings_as_errors);
+    let answer = Answer::new(manner.format.format, || summary(&execution), || ExecutionView::of(&execution));
+    Ok(answer.with_exit_code(exit_code))
+}
+
+/// A job that is not stoppable goes on; only a second interrupt ends the program then.
+async fn ask_to_stop(running: &Running, display: &ProgressDisplay) -> Result<(), CliError> {
+    let id = running.id();
+    match running.stop().await {
+        Ok(_) => display.say(&format!(
+            "stopping execution {id}: what is done stays done; press Ctrl-C again to leave at once"
+        )),
+        Err(Error::Repository(RepositoryError::WrongStatus { reason, .. })) => {
+            display.say(&format!("execution {id} goes on: {reason}; press Ctrl-C again to leave at once"));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+/// The steps as they are shown: each begins and ends once, in order, however fast they go by.
+struct Steps {
+    display: ProgressDisplay,
+    /// How many have been begun on the display.
+    shown: usize,
+}
+
+impl Steps {
+    /// Brings the display to where the run is.
+    async fn show(
+        &mut self,
+        tenant: &Tenant,
+        running: &Running,
+        progress: &Progress,
+    ) -> Result<(), CliError> {
+        if progress.step_number > self.shown {
+            let execution = tenant.execution(running.id()).await?;
+            self.catch_up(&execution, progress.step_number - 1);
+            self.shown = progress.step_number;
+            self.display.begin(progress.step_number, progress.step_count, &progress.step);
+        }
+        self.display.advance(progress.tracking);
+        Ok(())
+    }
+
+    /// Shows the rest of what has happened.
+    fn end(&mut self, execution: &JobExecution) {
+        self.catch_up(execution, execution.steps.len());
+    }
+
+    /// Ends the step that is shown, and begins and ends those that came and went since, up to the
+    /// first `count` ones.
+    fn catch_up(&mut self, execution: &JobExecution, count: usize) {
+        for (index, step) in execution.steps.iter().enumerate().take(count) {
+            let number = index + 1;
+            if number > self.shown {
+                self.shown = number;
+                self.display.begin(number, execution.job.steps.len(), step.name.as_str());
+            }
+            self.end_shown(step, number);
+        }
+    }
+
+    fn end_shown(&mut self, step: &StepExecution, number: usize) {
+        if number == self.shown {
+            self.display.end(step);
+        }
+    }
+}

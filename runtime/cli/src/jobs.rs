@@ -1,0 +1,196 @@
+//! `stepbox jobs`: definitions, their parameters and steps.
+
+use serde_json::Value;
+use stepbox::Tenant;
+use stepbox::batch::job::{Element, Job, LimitOverrides, Step, StepKind};
+
+use crate::args::{FormatArg, Jobs};
+use crate::error::CliError;
+use crate::output::Answer;
+use crate::output::json::JobView;
+use crate::output::table::{Column, Table, indented, pairs};
+use crate::output::words::{bytes, duration, number};
+
+pub(crate) async fn carry_out(tenant: &Tenant, verb: Jobs) -> Result<Answer, CliError> {
+    match verb {
+        Jobs::List(FormatArg { format }) => {
+            let jobs = tenant.jobs().await?;
+            let views = || jobs.iter().map(JobView::of).collect::<Vec<_>>();
+            Ok(Answer::new(format, || list(&jobs).to_string(), views))
+        }
+        Jobs::Show { name, format } => {
+            let job = tenant.job(&name).await?;
+            Ok(Answer::new(format.format, || show(&job), || JobView::of(&job)))
+        }
+    }
+}
+
+/// Jobs, one a line.
+pub(crate) fn list(jobs: &[Job]) -> Table {
+    let columns =
+        [Column::Left("type"), Column::Left("job"), Column::Left("connector"), Column::Left("label")];
+    Table::of(columns, jobs, |job| {
+        [job.job_type.clone(), job.name.to_string(), job.connector.to_string(), job.label.clone()]
+    })
+}
+
+fn show(job: &Job) -> String {
+    let facts = [
+        ("job", job.name.to_string()),
+        ("connector", job.connector.to_string()),
+        ("type", job.job_type.clone()),
+        ("label", job.label.clone()),
+        ("stoppable", yes_or_no(job.stoppable)),
+    ];
+    format!("{}\n{}\n{}", pairs(facts), parameters(&job.parameters), steps(job))
+}
+
+fn yes_or_no(yes: bool) -> String {
+    if yes { "yes" } else { "no" }.to_owned()
+}
+
+/// The parameters of a job, one a line.
+fn parameters(schema: &Value) -> String {
+    let Some(properties) = schema["properties"].as_object().filter(|properties| !properties.is_empty())
+    else {
+        return "it takes no parameters\n".to_owned();
+    };
+    let required: Vec<&str> =
+        schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let columns = [
+        Column::Left("parameter"),
+        Column::Left("type"),
+        Column::Left("required"),
+        Column::Left("default"),
+        Column::Left("description"),
+    ];
+    let table = Table::of(columns, properties, |(name, property)| {
+        let text = |keyword: &str| property[keyword].as_str().unwrap_or_default().to_owned();
+        let description = Some(text("description")).filter(|text| !text.is_empty());
+        [
+            name.clone(),
+            type_of(property, schema),
+            yes_or_no(required.contains(&name.as_str())),
+            property.get("default").map_or_else(|| "-".to_owned(), Value::to_string),
+            description.unwrap_or_else(|| text("title")),
+        ]
+    });
+    table.to_string()
+}
+
+/// What a parameter's schema lets through, in a few words.
+fn type_of(property: &Value, schema: &Value) -> String {
+    if let Some(target) = property["$ref"].as_str().and_then(|reference| reference.strip_prefix('#')) {
+        // A schema that refers to itself in circles is of no type that could be said in a few words.
+        return match schema.pointer(target).filter(|target| target.get("$ref").is_none()) {
+            Some(target) => type_of(target, schema),
+            None => "any".to_owned(),
+        };
+    }
+    if let Some(values) = property["enum"].as_array() {
+        let values: Vec<_> = values.iter().map(Value::to_string).collect();
+        return values.join(" or ");
+    }
+    if let Some(value) = property.get("const") {
+        return value.to_string();
+    }
+    let of_type = |name: &str| match (name, property["properties"].as_object(), property["format"].as_str()) {
+        ("object", Some(properties), _) => {
+            let names: Vec<&str> = properties.keys().map(String::as_str).collect();
+            format!("object {{ {} }}", names.join(", "))
+        }
+        ("string", _, Some(format)) => format!("string, {format}"),
+        _ => name.to_owned(),
+    };
+    match &property["type"] {
+        Value::String(name) => of_type(name),
+        Value::Array(names) => {
+            names.iter().filter_map(Value::as_str).map(of_type).collect::<Vec<_>>().join(" or ")
+        }
+        _ => "any".to_owned(),
+    }
+}
+
+/// A job's steps, and what they ask to touch.
+pub(crate) fn steps(job: &Job) -> String {
+    let count = job.steps.len();
+    job.steps
+        .iter()
+        .enumerate()
+        .map(|(index, step)| {
+            format!("step {}/{count} `{}`\n{}", index + 1, step.name, indented(&step_facts(step)))
+        })
+        .collect()
+}
+
+fn step_facts(step: &Step) -> String {
+    let mut facts = Vec::new();
+    match &step.kind {
+        StepKind::Item { reader, processors, writer, chunk } => {
+            facts.push(("reader", element(reader)));
+            facts.extend(processors.iter().map(|processor| ("processor", element(processor))));
+            facts.push(("writer", element(writer)));
+            facts.push((
+                "chunk",
+                format!("{} rows or {}", number(chunk.rows.into()), bytes(chunk.bytes.into())),
+            ));
+        }
+        StepKind::Tasklet { tasklet } => facts.push(("tasklet", element(tasklet))),
+    }
+    let mut grants: Vec<_> = step.grants.http.iter().map(|grant| format!("http: {grant}")).collect();
+    grants.extend(step.grants.files.iter().map(|(name, grant)| format!("files: {name}: {grant}")));
+    let grants = if grants.is_empty() { "none".to_owned() } else { grants.join("\n") };
+    facts.push(("grants", grants));
+    facts.extend(limits(&step.limits).map(|limits| ("limits", limits)));
+    pairs(facts)
+}
+
+fn element(element: &Element) -> String {
+    use stepbox::batch::job::ElementSource::{Component, Native};
+    match &element.source {
+        Native(name) => format!("{name} (native)"),
+        Component(component) => format!("{} (component {})", component.name, component.digest.short()),
+    }
+}
+
+fn limits(limits: &LimitOverrides) -> Option<String> {
+    let lines = [
+        limits.memory_bytes_max.map(|max| format!("memory_bytes_max: {max} ({})", bytes(max))),
+        limits.time_ms_max.map(|max| format!("time_ms_max: {max} ({})", duration(max))),
+        limits.disk_bytes_max.map(|max| format!("disk_bytes_max: {max} ({})", bytes(max))),
+        limits.log_bytes_max.map(|max| format!("log_bytes_max: {max} ({})", bytes(max))),
+        limits.http_requests_max.map(|max| format!("http_requests_max: {max}")),
+    ];
+    let lines: Vec<_> = lines.into_iter().flatten().collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn says_what_a_parameter_may_be() {
+        let schema = json!({ "$defs": {
+            "storage": { "type": "object", "properties": { "type": {}, "file_path": {} } },
+            "circle": { "$ref": "#/$defs/circle" },
+        } });
+        let rows = [
+            (json!({ "type": "boolean" }), "boolean"),
+            (json!({ "type": ["string", "null"] }), "string or null"),
+            (json!({ "type": "string", "format": "uri" }), "string, uri"),
+            (json!({ "enum": [",", ";"] }), "\",\" or \";\""),
+            (json!({ "const": 1 }), "1"),
+            (json!({ "$ref": "#/$defs/storage", "title": "File" }), "object { type, file_path }"),
+            (json!({ "$ref": "#/$defs/circle" }), "any"),
+            (json!({ "$ref": "#/$defs/nothing" }), "any"),
+            (json!({}), "any"),
+            (json!(true), "any"),
+        ];
+        for (property, expected) in rows {
+            assert_eq!(type_of(&property, &schema), expected, "{property}");
+        }
+    }
+}

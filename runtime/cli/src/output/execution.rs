@@ -1,0 +1,189 @@
+//! An execution, for people: how it stands, what became of its items, what went wrong and what to do
+//! about it.
+
+use stepbox::batch::execution::{Failure, JobExecution, StepExecution, Tracking};
+use stepbox::batch::job::{Step, StepKind};
+use stepbox::batch::status::{BatchStatus, ExitStatus};
+
+use super::table::{Column, Table, indented, pairs};
+use super::visible;
+use super::words::{between, counted, moment, number};
+
+/// How a run ended, in a sentence, and what became of each step.
+pub(crate) fn summary(execution: &JobExecution) -> String {
+    let JobExecution { id, instance, status, started_at, ended_at, .. } = execution;
+    let took = match ended_at {
+        Some(_) => format!(" after {}", between(*started_at, *ended_at)),
+        None => String::new(),
+    };
+    format!("execution {id} of `{instance}` is {status}{took}\n{}", results(execution))
+}
+
+/// All that is known of an execution but its log and its warnings.
+pub(crate) fn details(execution: &JobExecution) -> String {
+    let job = &execution.job;
+    let mut facts = vec![
+        ("execution", execution.id.to_string()),
+        ("instance", execution.instance.to_string()),
+        ("job", format!("{} of connector {}, type {}", job.name, job.connector, job.job_type)),
+        ("status", status(execution)),
+        ("exit status", exit_status(&execution.exit_status)),
+        ("user", execution.user.clone().unwrap_or_else(|| "-".to_owned())),
+        ("created", moment(execution.created_at)),
+        ("started", execution.started_at.map_or_else(|| "-".to_owned(), moment)),
+        ("ended", execution.ended_at.map_or_else(|| "-".to_owned(), moment)),
+        ("took", between(execution.started_at, execution.ended_at)),
+        ("worker", execution.worker.clone().unwrap_or_else(|| "-".to_owned())),
+        ("attempt", execution.attempt.to_string()),
+    ];
+    if let Some(earlier) = execution.restart_of {
+        facts.push(("restart of", earlier.to_string()));
+    }
+    facts.push(("parameters", parameters(execution.parameters.as_object().into_iter().flatten())));
+    let components: Vec<_> = job.components().map(|c| format!("{} {}", c.name, c.digest)).collect();
+    if !components.is_empty() {
+        facts.push(("components", components.join("\n")));
+    }
+    format!("{}{}", pairs(facts), results(execution))
+}
+
+/// Parameters by name, one a line, their values as JSON.
+pub(crate) fn parameters<'a>(
+    parameters: impl IntoIterator<Item = (&'a String, &'a serde_json::Value)>,
+) -> String {
+    let lines: Vec<_> = parameters.into_iter().map(|(name, value)| format!("{name} = {value}")).collect();
+    if lines.is_empty() { "-".to_owned() } else { lines.join("\n") }
+}
+
+/// What a stop that nobody has seen yet adds to the status.
+fn status(execution: &JobExecution) -> String {
+    let is_asked = execution.stop_requested && execution.status == BatchStatus::Started;
+    format!("{}{}", execution.status, if is_asked { ", a stop is requested" } else { "" })
+}
+
+fn exit_status(exit: &ExitStatus) -> String {
+    match exit.description.is_empty() {
+        true => exit.code.clone(),
+        false => format!("{}: {}", exit.code, visible::on_one_line(&exit.description)),
+    }
+}
+
+/// The steps, their findings, and what is to be done next.
+fn results(execution: &JobExecution) -> String {
+    let mut parts = Vec::new();
+    if !execution.steps.is_empty() {
+        parts.push(steps(execution));
+    }
+    parts.extend(execution.steps.iter().map(findings).filter(|findings| !findings.is_empty()));
+    parts.extend(execution.failures.iter().map(|failure| failed("the job", failure)));
+    if let Some(next) = next_action(execution) {
+        parts.push(next);
+    }
+    parts.iter().map(|part| format!("\n{part}")).collect()
+}
+
+fn steps(execution: &JobExecution) -> String {
+    let columns = [
+        Column::Left("step"),
+        Column::Left("status"),
+        Column::Right("processed"),
+        Column::Right("read"),
+        Column::Right("written"),
+        Column::Right("filtered"),
+        Column::Right("skipped"),
+        Column::Right("warnings"),
+        Column::Left("took"),
+    ];
+    let table = Table::of(columns, &execution.steps, |step| {
+        let has_items = execution.job.steps.get(step.position as usize).is_some_and(has_items);
+        let items = |count| if has_items { number(count) } else { "-".to_owned() };
+        let took = match step.carried_from {
+            Some(earlier) => format!("in execution {earlier}"),
+            None => between(Some(step.started_at), step.ended_at),
+        };
+        [
+            step.name.to_string(),
+            step.status.to_string(),
+            processed(step.tracking),
+            items(step.counts.read),
+            items(step.counts.written),
+            items(step.counts.filtered),
+            items(step.counts.skipped),
+            number(step.warning_count),
+            took,
+        ]
+    });
+    table.to_string()
+}
+
+fn has_items(step: &Step) -> bool {
+    matches!(step.kind, StepKind::Item { .. })
+}
+
+/// `1,200 of ~5,000`; `-` for a step that says nothing about its progress.
+fn processed(tracking: Tracking) -> String {
+    match tracking {
+        Tracking { processed: 0, total: None, .. } => "-".to_owned(),
+        Tracking { processed, total, .. } if total.is_none_or(|total| total == processed) => {
+            number(processed)
+        }
+        Tracking { processed, .. } => format!("{} of {}", number(processed), total(tracking)),
+    }
+}
+
+/// The total, with a `~` before an estimate; `?` if nobody knows.
+pub(crate) fn total(tracking: Tracking) -> String {
+    match tracking.total {
+        None => "?".to_owned(),
+        Some(total) => format!("{}{}", if tracking.is_estimate { "~" } else { "" }, number(total)),
+    }
+}
+
+/// What a step had to say beside its counts.
+fn findings(step: &StepExecution) -> String {
+    let mut lines = String::new();
+    let exit = &step.exit_status;
+    let has_own_exit = step.ended_at.is_some() && exit.code != step.status.as_str();
+    if has_own_exit {
+        lines.push_str(&format!("step `{}` has the exit status {}\n", step.name, exit_status(exit)));
+    }
+    if !step.summary.is_empty() {
+        let summary = step.summary.iter().map(|(name, value)| {
+            format!("{} = {}\n", visible::on_one_line(name), visible::on_one_line(&value.to_string()))
+        });
+        lines.push_str(&format!("step `{}` sums up:\n{}", step.name, indented(&summary.collect::<String>())));
+    }
+    for error in &step.errors {
+        lines.push_str(&format!("step `{}` found an error: {error}\n", step.name));
+    }
+    for failure in &step.failures {
+        lines.push_str(&failed(&format!("step `{}`", step.name), failure));
+    }
+    lines
+}
+
+/// A failure as `report` tells an error: place and cause, then what to do.
+fn failed(subject: &str, failure: &Failure) -> String {
+    let message = failure.to_string().replace('\n', "\n         ");
+    let mut text = format!("{subject} failed:\n  cause: {message}\n");
+    if !failure.help.is_empty() {
+        text.push_str(&format!("   help: {}\n", failure.help));
+    }
+    text.push_str(&format!("   docs: errors#{}\n", failure.code));
+    text
+}
+
+/// What somebody may want to do next.
+fn next_action(execution: &JobExecution) -> Option<String> {
+    let id = execution.id;
+    let warnings: u64 = execution.steps.iter().map(|step| step.warning_count).sum();
+    let mut lines = String::new();
+    if warnings > 0 {
+        lines
+            .push_str(&format!("{}: see `stepbox executions warnings {id}`\n", counted(warnings, "warning")));
+    }
+    if matches!(execution.status, BatchStatus::Failed | BatchStatus::Stopped) {
+        lines.push_str(&format!("to go on from here: `stepbox executions restart {id}`\n"));
+    }
+    Some(lines).filter(|lines| !lines.is_empty())
+}

@@ -1,0 +1,455 @@
+//! What `--format json` says. Programs rely on these fields: they are only ever added to. Their names
+//! are the domain's words; moments are RFC 3339 in UTC; what is not known is `null`.
+//!
+//! The fields are described in docs/cli.md, and a test compares the two.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+use stepbox::LogLine;
+use stepbox::batch::execution::{
+    Counts, Failure, JobExecution, StepExecution, SummaryValue, Tracking, Warning,
+};
+use stepbox::batch::job::{
+    Element, ElementSource, GrantRequest, Job, JobInstance, LimitOverrides, Step, StepKind,
+};
+use stepbox::batch::parameters::Violation;
+use stepbox::batch::repository::{Component, Connector};
+
+use super::{visible, words};
+
+/// JSON for programs, laid out for people.
+pub(crate) fn text(value: &impl Serialize) -> String {
+    let json =
+        serde_json::to_string_pretty(value).expect("these types have text keys and no custom serializers");
+    format!("{}\n", visible::in_json(&json))
+}
+
+/// A connector and the names of its jobs.
+#[derive(Debug, Serialize)]
+pub(crate) struct ConnectorEntry {
+    code: String,
+    label: String,
+    jobs: Vec<String>,
+}
+
+impl ConnectorEntry {
+    pub(crate) fn of(connector: &Connector) -> Self {
+        Self {
+            code: connector.code.to_string(),
+            label: connector.label.clone(),
+            jobs: connector.jobs.iter().map(|job| job.name.to_string()).collect(),
+        }
+    }
+}
+
+/// A connector with its jobs.
+#[derive(Debug, Serialize)]
+pub(crate) struct ConnectorView {
+    code: String,
+    label: String,
+    jobs: Vec<JobView>,
+}
+
+impl ConnectorView {
+    pub(crate) fn of(connector: &Connector) -> Self {
+        Self {
+            code: connector.code.to_string(),
+            label: connector.label.clone(),
+            jobs: connector.jobs.iter().map(JobView::of).collect(),
+        }
+    }
+}
+
+/// A job. `parameters` is its JSON Schema.
+#[derive(Debug, Serialize)]
+pub(crate) struct JobView {
+    connector: String,
+    name: String,
+    r#type: String,
+    label: String,
+    stoppable: bool,
+    parameters: Value,
+    steps: Vec<StepView>,
+}
+
+impl JobView {
+    pub(crate) fn of(job: &Job) -> Self {
+        Self {
+            connector: job.connector.to_string(),
+            name: job.name.to_string(),
+            r#type: job.job_type.clone(),
+            label: job.label.clone(),
+            stoppable: job.stoppable,
+            parameters: job.parameters.clone(),
+            steps: job.steps.iter().map(StepView::of).collect(),
+        }
+    }
+}
+
+/// A step of a job: an item step has `reader`, `processors`, `writer` and `chunk`, the other kind has
+/// `tasklet`.
+#[derive(Debug, Serialize)]
+struct StepView {
+    name: String,
+    #[serde(flatten)]
+    kind: StepKindView,
+    grants: GrantsView,
+    limits: LimitsView,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum StepKindView {
+    Item { reader: ElementView, processors: Vec<ElementView>, writer: ElementView, chunk: ChunkView },
+    Tasklet { tasklet: ElementView },
+}
+
+#[derive(Debug, Serialize)]
+struct ChunkView {
+    rows: u32,
+    bytes: u32,
+}
+
+impl StepView {
+    fn of(step: &Step) -> Self {
+        let kind = match &step.kind {
+            StepKind::Item { reader, processors, writer, chunk } => StepKindView::Item {
+                reader: ElementView::of(reader),
+                processors: processors.iter().map(ElementView::of).collect(),
+                writer: ElementView::of(writer),
+                chunk: ChunkView { rows: chunk.rows, bytes: chunk.bytes },
+            },
+            StepKind::Tasklet { tasklet } => StepKindView::Tasklet { tasklet: ElementView::of(tasklet) },
+        };
+        let (grants, limits) = (GrantsView::of(&step.grants), LimitsView::of(&step.limits));
+        Self { name: step.name.to_string(), kind, grants, limits }
+    }
+}
+
+/// An element of a step. `digest` is null for a native one.
+#[derive(Debug, Serialize)]
+struct ElementView {
+    name: String,
+    digest: Option<String>,
+    options: Option<Value>,
+}
+
+impl ElementView {
+    fn of(element: &Element) -> Self {
+        let digest = match &element.source {
+            ElementSource::Component(component) => Some(component.digest.to_string()),
+            ElementSource::Native(_) => None,
+        };
+        Self { name: element.name().to_owned(), digest, options: element.options.clone() }
+    }
+}
+
+/// What a step asks to touch.
+#[derive(Debug, Serialize)]
+struct GrantsView {
+    http: Vec<String>,
+    files: BTreeMap<String, String>,
+}
+
+impl GrantsView {
+    fn of(grants: &GrantRequest) -> Self {
+        Self { http: grants.http.clone(), files: grants.files.clone() }
+    }
+}
+
+/// Where a step's limits differ from the defaults; null where they do not.
+#[derive(Debug, Serialize)]
+struct LimitsView {
+    memory_bytes_max: Option<u64>,
+    time_ms_max: Option<u64>,
+    disk_bytes_max: Option<u64>,
+    log_bytes_max: Option<u64>,
+    http_requests_max: Option<u64>,
+}
+
+impl LimitsView {
+    fn of(limits: &LimitOverrides) -> Self {
+        let LimitOverrides {
+            memory_bytes_max,
+            time_ms_max,
+            disk_bytes_max,
+            log_bytes_max,
+            http_requests_max,
+        } = *limits;
+        Self { memory_bytes_max, time_ms_max, disk_bytes_max, log_bytes_max, http_requests_max }
+    }
+}
+
+/// An uploaded component. `description` is all that it says of itself.
+#[derive(Debug, Serialize)]
+pub(crate) struct ComponentView {
+    pub(crate) digest: String,
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) world: String,
+    pub(crate) size_bytes: u64,
+    /// Null for a file that was only inspected.
+    pub(crate) uploaded_at: Option<String>,
+    pub(crate) description: Value,
+}
+
+impl ComponentView {
+    pub(crate) fn of(component: &Component) -> Self {
+        Self {
+            digest: component.digest.to_string(),
+            name: component.name.clone(),
+            version: component.version.clone(),
+            world: component.world.clone(),
+            size_bytes: component.size_bytes,
+            uploaded_at: Some(words::moment(component.uploaded_at)),
+            description: component.description.clone(),
+        }
+    }
+}
+
+/// A job instance.
+#[derive(Debug, Serialize)]
+pub(crate) struct InstanceEntry {
+    code: String,
+    label: String,
+    connector: String,
+    job: String,
+    r#type: String,
+    raw_parameters: Value,
+}
+
+impl InstanceEntry {
+    pub(crate) fn of(instance: &JobInstance) -> Self {
+        Self {
+            code: instance.code.to_string(),
+            label: instance.label.clone(),
+            connector: instance.connector.to_string(),
+            job: instance.job.to_string(),
+            r#type: instance.job_type.clone(),
+            raw_parameters: instance.raw_parameters.clone(),
+        }
+    }
+}
+
+/// A job instance, and what its parameters come to: `effective_parameters`, or null and the
+/// `violations` of a schema that has changed since.
+#[derive(Debug, Serialize)]
+pub(crate) struct InstanceView {
+    #[serde(flatten)]
+    pub(crate) instance: InstanceEntry,
+    pub(crate) effective_parameters: Option<Value>,
+    pub(crate) violations: Vec<ViolationView>,
+}
+
+/// A value that breaks a constraint.
+#[derive(Debug, Serialize)]
+pub(crate) struct ViolationView {
+    path: String,
+    message: String,
+}
+
+impl ViolationView {
+    pub(crate) fn of(violation: &Violation) -> Self {
+        Self { path: violation.path.clone(), message: violation.message.clone() }
+    }
+}
+
+/// A job execution with its steps.
+#[derive(Debug, Serialize)]
+pub(crate) struct ExecutionView {
+    id: u64,
+    instance: String,
+    connector: String,
+    job: String,
+    r#type: String,
+    status: &'static str,
+    exit_status: ExitStatusView,
+    user: Option<String>,
+    created_at: String,
+    started_at: Option<String>,
+    ended_at: Option<String>,
+    updated_at: String,
+    worker: Option<String>,
+    attempt: u32,
+    stop_requested: bool,
+    restart_of: Option<u64>,
+    parameters: Value,
+    components: Vec<PinnedView>,
+    warning_count: u64,
+    failures: Vec<FailureView>,
+    steps: Vec<StepExecutionView>,
+}
+
+impl ExecutionView {
+    pub(crate) fn of(execution: &JobExecution) -> Self {
+        let job = &execution.job;
+        Self {
+            id: execution.id.0,
+            instance: execution.instance.to_string(),
+            connector: job.connector.to_string(),
+            job: job.name.to_string(),
+            r#type: job.job_type.clone(),
+            status: execution.status.as_str(),
+            exit_status: ExitStatusView {
+                code: execution.exit_status.code.clone(),
+                description: execution.exit_status.description.clone(),
+            },
+            user: execution.user.clone(),
+            created_at: words::moment(execution.created_at),
+            started_at: execution.started_at.map(words::moment),
+            ended_at: execution.ended_at.map(words::moment),
+            updated_at: words::moment(execution.updated_at),
+            worker: execution.worker.clone(),
+            attempt: execution.attempt,
+            stop_requested: execution.stop_requested,
+            restart_of: execution.restart_of.map(|id| id.0),
+            parameters: execution.parameters.clone(),
+            components: job
+                .components()
+                .map(|component| PinnedView {
+                    name: component.name.clone(),
+                    digest: component.digest.to_string(),
+                })
+                .collect(),
+            warning_count: execution.steps.iter().map(|step| step.warning_count).sum(),
+            failures: execution.failures.iter().map(FailureView::of).collect(),
+            steps: execution.steps.iter().map(StepExecutionView::of).collect(),
+        }
+    }
+}
+
+/// A component as the execution's job names it, and the bytes it stood for.
+#[derive(Debug, Serialize)]
+struct PinnedView {
+    name: String,
+    digest: String,
+}
+
+#[derive(Debug, Serialize)]
+struct ExitStatusView {
+    code: String,
+    description: String,
+}
+
+/// A step execution.
+#[derive(Debug, Serialize)]
+struct StepExecutionView {
+    name: String,
+    status: &'static str,
+    exit_status: ExitStatusView,
+    started_at: String,
+    ended_at: Option<String>,
+    updated_at: String,
+    counts: CountsView,
+    tracking: TrackingView,
+    summary: BTreeMap<String, Value>,
+    warning_count: u64,
+    errors: Vec<String>,
+    failures: Vec<FailureView>,
+    carried_from: Option<u64>,
+}
+
+impl StepExecutionView {
+    fn of(step: &StepExecution) -> Self {
+        let Counts { read, written, filtered, skipped } = step.counts;
+        let Tracking { processed, total, is_estimate } = step.tracking;
+        Self {
+            name: step.name.to_string(),
+            status: step.status.as_str(),
+            exit_status: ExitStatusView {
+                code: step.exit_status.code.clone(),
+                description: step.exit_status.description.clone(),
+            },
+            started_at: words::moment(step.started_at),
+            ended_at: step.ended_at.map(words::moment),
+            updated_at: words::moment(step.updated_at),
+            counts: CountsView { read, written, filtered, skipped },
+            tracking: TrackingView { processed, total, is_estimate },
+            summary: step.summary.iter().map(|(name, value)| (name.clone(), summary_value(value))).collect(),
+            warning_count: step.warning_count,
+            errors: step.errors.clone(),
+            failures: step.failures.iter().map(FailureView::of).collect(),
+            carried_from: step.carried_from.map(|id| id.0),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct CountsView {
+    read: u64,
+    written: u64,
+    filtered: u64,
+    skipped: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct TrackingView {
+    processed: u64,
+    total: Option<u64>,
+    is_estimate: bool,
+}
+
+fn summary_value(value: &SummaryValue) -> Value {
+    match value {
+        SummaryValue::Count(count) => (*count).into(),
+        SummaryValue::Text(text) => text.as_str().into(),
+    }
+}
+
+/// What ended a step or a job.
+#[derive(Debug, Serialize)]
+struct FailureView {
+    code: String,
+    culprit: String,
+    place: String,
+    message: String,
+    help: String,
+}
+
+impl FailureView {
+    fn of(failure: &Failure) -> Self {
+        let Failure { code, culprit, place, message, help } = failure.clone();
+        Self { code, culprit, place, message, help }
+    }
+}
+
+/// An item set aside, or something that a component wants people to know.
+#[derive(Debug, Serialize)]
+pub(crate) struct WarningView {
+    step: String,
+    code: String,
+    reason: String,
+    place: String,
+    item: String,
+}
+
+impl WarningView {
+    pub(crate) fn of(warning: &Warning) -> Self {
+        let Warning { step, code, reason, place, item } = warning.clone();
+        Self { step: step.to_string(), code, reason, place, item }
+    }
+}
+
+/// A message of an execution's log. `step` is null if it is about the job.
+#[derive(Debug, Serialize)]
+pub(crate) struct LogLineView {
+    at: String,
+    level: String,
+    step: Option<String>,
+    message: String,
+}
+
+impl LogLineView {
+    pub(crate) fn of(line: &LogLine) -> Self {
+        let LogLine { at, level, step, message } = line.clone();
+        Self { at: words::moment(at), level: level.to_string(), step, message }
+    }
+}
+
+/// What a purge has deleted.
+#[derive(Debug, Serialize)]
+pub(crate) struct PurgedView {
+    pub(crate) purged: Vec<u64>,
+}

@@ -1,0 +1,206 @@
+//! A run as it goes on: a progress bar for each step on a terminal, plain lines elsewhere. All of it
+//! is talk, on standard error.
+
+use std::io::{self, IsTerminal as _};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use stepbox::batch::execution::{StepExecution, Tracking};
+use stepbox::batch::status::BatchStatus;
+use stepbox::{LogLine, LogListener};
+
+use super::execution::total;
+use super::talk;
+use super::visible;
+use super::words::{between, counted, duration, moment, number};
+
+/// How often a plain line tells how far a step is.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// Shows how far a run is.
+pub(crate) struct ProgressDisplay {
+    /// None where no terminal is.
+    bars: Option<MultiProgress>,
+    is_verbose: bool,
+    running: Option<RunningStep>,
+}
+
+/// The step that is being shown.
+struct RunningStep {
+    /// ``step 1/2 `export` ``.
+    title: String,
+    began: Instant,
+    /// What was done before it was first seen: a restarted step goes on from there.
+    processed_before: Option<u64>,
+    last_line: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl ProgressDisplay {
+    /// Looks whether there is a terminal. `is_verbose` shows the execution's log instead of the lines
+    /// about begun and ended steps.
+    pub(crate) fn new(is_verbose: bool) -> Self {
+        let is_terminal =
+            io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        Self { bars: is_terminal.then(MultiProgress::new), is_verbose, running: None }
+    }
+
+    /// Receives the execution's log, if it is to be shown.
+    pub(crate) fn log_listener(&self) -> Option<LogListener> {
+        let bars = self.bars.clone();
+        let show = move |line: &LogLine| say(bars.as_ref(), &log_line(line));
+        self.is_verbose.then(|| Arc::new(show) as LogListener)
+    }
+
+    /// A step begins.
+    pub(crate) fn begin(&mut self, number: usize, count: usize, name: &str) {
+        let title = format!("step {number}/{count} `{name}`");
+        let bar = self.bars.as_ref().map(|bars| bars.add(bar(&title)));
+        if bar.is_none() && !self.is_verbose {
+            talk(format!("{title} starting"));
+        }
+        let now = Instant::now();
+        self.running = Some(RunningStep { title, began: now, processed_before: None, last_line: now, bar });
+    }
+
+    /// The running step has come so far.
+    pub(crate) fn advance(&mut self, tracking: Tracking) {
+        let Some(step) = &mut self.running else { return };
+        let before = *step.processed_before.get_or_insert(tracking.processed);
+        let words = advance_words(tracking, before, step.began.elapsed());
+        match &step.bar {
+            Some(bar) => {
+                if let Some(total) = tracking.total {
+                    bar.set_style(bar_style());
+                    bar.set_length(total);
+                }
+                bar.set_position(tracking.processed);
+                bar.set_message(words);
+            }
+            None if step.last_line.elapsed() >= LINE_EVERY => {
+                step.last_line = Instant::now();
+                talk(format!("{} {words}", step.title));
+            }
+            None => {}
+        }
+    }
+
+    /// The step that was begun last has ended.
+    pub(crate) fn end(&mut self, step: &StepExecution) {
+        let Some(RunningStep { title, bar, .. }) = self.running.take() else { return };
+        let words = end_words(step);
+        match bar {
+            Some(bar) => {
+                bar.set_style(ended_style());
+                bar.finish_with_message(words);
+            }
+            None if !self.is_verbose => talk(format!("{title} {words}")),
+            None => {}
+        }
+    }
+
+    /// Something else is to be said.
+    pub(crate) fn say(&self, text: &str) {
+        say(self.bars.as_ref(), text);
+    }
+}
+
+/// Says something without tearing the bars.
+fn say(bars: Option<&MultiProgress>, text: &str) {
+    match bars {
+        Some(bars) => bars.suspend(|| talk(text)),
+        None => talk(text),
+    }
+}
+
+/// A line of the log: when, how much it matters, about which step, and what.
+pub(crate) fn log_line(line: &LogLine) -> String {
+    let step = line.step.as_deref().map(|step| format!("[{step}] ")).unwrap_or_default();
+    format!("{} {:<7} {step}{}", moment(line.at), line.level, visible::on_one_line(&line.message))
+}
+
+fn bar(title: &str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner().with_style(spinner_style()).with_prefix(title.to_owned());
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+/// Nobody knows how much there is to do.
+fn spinner_style() -> ProgressStyle {
+    ProgressStyle::with_template("{prefix} {spinner} {msg}").expect("the template is right")
+}
+
+fn bar_style() -> ProgressStyle {
+    let style = ProgressStyle::with_template("{prefix} [{bar:24}] {msg}").expect("the template is right");
+    style.progress_chars("=> ")
+}
+
+fn ended_style() -> ProgressStyle {
+    ProgressStyle::with_template("{prefix} {msg}").expect("the template is right")
+}
+
+/// `12,000 of ~50,000 items, 4,000 items/s, ~9.5 s left`.
+fn advance_words(tracking: Tracking, processed_before: u64, elapsed: Duration) -> String {
+    let processed = tracking.processed;
+    let mut words = match tracking.total {
+        Some(_) => format!("{} of {} items", number(processed), total(tracking)),
+        None => counted(processed, "item"),
+    };
+    let done_here = processed.saturating_sub(processed_before);
+    let rate = done_here as f64 / elapsed.as_secs_f64().max(0.001);
+    if done_here > 0 {
+        words.push_str(&format!(", {} items/s", number(rate.round() as u64)));
+        if let Some(left) = tracking.total.map(|total| total.saturating_sub(processed)) {
+            words.push_str(&format!(", ~{} left", duration((left as f64 / rate * 1000.0) as u64)));
+        }
+    }
+    words
+}
+
+/// `COMPLETED after 1.2 s: read 3, written 2, filtered 0, skipped 1`.
+fn end_words(step: &StepExecution) -> String {
+    if let Some(earlier) = step.carried_from {
+        return format!("{} in execution {earlier} already", step.status);
+    }
+    let mut words = format!("{} after {}", step.status, between(Some(step.started_at), step.ended_at));
+    let counts = step.counts;
+    if counts.read > 0 {
+        words.push_str(&format!(
+            ": read {}, written {}, filtered {}, skipped {}",
+            number(counts.read),
+            number(counts.written),
+            number(counts.filtered),
+            number(counts.skipped)
+        ));
+    }
+    match step.failures.last() {
+        Some(failure) if step.status == BatchStatus::Failed => format!("{words}: {failure}"),
+        _ => words,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_how_far_it_is_how_fast_and_how_long_to_go() {
+        let known = |processed, total, is_estimate| Tracking { processed, total: Some(total), is_estimate };
+        let unknown = Tracking { processed: 4000, total: None, is_estimate: false };
+        let rows = [
+            (known(0, 50_000, false), 0, 1000, "0 of 50,000 items"),
+            (known(12_000, 50_000, true), 0, 3000, "12,000 of ~50,000 items, 4,000 items/s, ~9.5 s left"),
+            (
+                known(30_000, 50_000, false),
+                20_000,
+                1000,
+                "30,000 of 50,000 items, 10,000 items/s, ~2.0 s left",
+            ),
+            (unknown, 0, 2000, "4,000 items, 2,000 items/s"),
+        ];
+        for (tracking, before, ms, expected) in rows {
+            assert_eq!(advance_words(tracking, before, Duration::from_millis(ms)), expected);
+        }
+    }
+}

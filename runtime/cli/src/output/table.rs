@@ -1,0 +1,119 @@
+//! Tables of text: columns as wide as their widest cell, numbers to the right.
+
+use std::fmt;
+
+use unicode_width::UnicodeWidthStr as _;
+
+use super::visible;
+
+/// A table with a header. It is written without a frame, so that `cut` and `awk` can read it, too.
+#[derive(Debug)]
+pub(crate) struct Table {
+    columns: Vec<Column>,
+    rows: Vec<Vec<String>>,
+}
+
+/// A column's name, and on which side its cells stand.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Column {
+    /// Texts.
+    Left(&'static str),
+    /// Numbers.
+    Right(&'static str),
+}
+
+impl Column {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Left(name) | Self::Right(name) => name,
+        }
+    }
+}
+
+impl Table {
+    /// A table without rows.
+    pub(crate) fn new(columns: impl Into<Vec<Column>>) -> Self {
+        Self { columns: columns.into(), rows: Vec::new() }
+    }
+
+    /// Adds a row with a cell for each column.
+    pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
+        debug_assert_eq!(N, self.columns.len(), "a row has a cell for each column");
+        self.rows.push(cells.iter().map(|cell| visible::on_one_line(cell).into_owned()).collect());
+    }
+
+    /// A table of all these.
+    pub(crate) fn of<T, const N: usize>(
+        columns: [Column; N],
+        items: impl IntoIterator<Item = T>,
+        cells: impl Fn(T) -> [String; N],
+    ) -> Self {
+        let mut table = Self::new(columns);
+        for item in items {
+            table.row(cells(item));
+        }
+        table
+    }
+
+    fn width(&self, index: usize) -> usize {
+        let cells = self.rows.iter().map(|row| row[index].width());
+        cells.chain([self.columns[index].name().width()]).max().unwrap_or(0)
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let widths: Vec<usize> = (0..self.columns.len()).map(|index| self.width(index)).collect();
+        let header: Vec<String> = self.columns.iter().map(|column| column.name().to_owned()).collect();
+        for row in [&header].into_iter().chain(&self.rows) {
+            let mut line = String::new();
+            for ((cell, column), width) in row.iter().zip(&self.columns).zip(&widths) {
+                let padding = " ".repeat(width - cell.width());
+                match column {
+                    Column::Left(_) => line.extend([cell, padding.as_str(), "  "]),
+                    Column::Right(_) => line.extend([padding.as_str(), cell, "  "]),
+                }
+            }
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// Names and values below each other; a value of several lines stays in its column.
+pub(crate) fn pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, String)>) -> String {
+    let pairs: Vec<_> = pairs.into_iter().collect();
+    let width = pairs.iter().map(|(name, _)| name.width()).max().unwrap_or(0);
+    let mut text = String::new();
+    for (name, value) in pairs {
+        let value = value.replace('\n', &format!("\n{}", " ".repeat(width + 2)));
+        let padding = " ".repeat(width - name.width());
+        text.push_str(format!("{name}{padding}  {value}").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Every line a little to the right.
+pub(crate) fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}").trim_end().to_owned() + "\n").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stand_below_each_other_whatever_is_in_them() {
+        let mut table = Table::new([Column::Left("name"), Column::Right("read"), Column::Left("label")]);
+        table.row(["漢字".to_owned(), "1,239".to_owned(), "a\nb\u{1b}".to_owned()]);
+        table.row(["export".to_owned(), "7".to_owned(), String::new()]);
+        let expected = "\
+name     read  label
+漢字    1,239  a\\nb\\u{1b}
+export      7
+";
+        assert_eq!(table.to_string(), expected);
+        assert_eq!(pairs([("a", "1\n2".to_owned()), ("long", String::new())]), "a     1\n      2\nlong\n");
+    }
+}

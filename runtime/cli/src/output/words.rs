@@ -1,0 +1,109 @@
+//! Moments, durations, numbers and sizes, as people read them.
+
+use stepbox::batch::clock::Timestamp;
+
+/// A moment in UTC: `2026-11-24T04:12:31.870Z`.
+pub(crate) fn moment(moment: Timestamp) -> String {
+    match jiff::Timestamp::from_millisecond(moment.0) {
+        Ok(moment) => format!("{moment:.3}"),
+        Err(_) => format!("{} ms", moment.0), // outside of the years -9999 to 9999
+    }
+}
+
+/// The time between two moments; `-` while the later one is not known.
+pub(crate) fn between(earlier: Option<Timestamp>, later: Option<Timestamp>) -> String {
+    match (earlier, later) {
+        (Some(earlier), Some(later)) => duration(later.ms_since(earlier)),
+        _ => "-".to_owned(),
+    }
+}
+
+/// Milliseconds: `85 ms`, `1.2 s`, `2 min 5 s`, `1 h 3 min`.
+pub(crate) fn duration(ms: u64) -> String {
+    let seconds = ms / 1000;
+    match seconds {
+        0 => format!("{ms} ms"),
+        1..60 => format!("{seconds}.{} s", ms % 1000 / 100),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// A number with its thousands apart: `1,239`.
+pub(crate) fn number(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A number and its noun: `1 step`, `2 steps`.
+pub(crate) fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", number(count))
+}
+
+/// Bytes: `800 bytes`, `256 KiB`, `1.5 MiB`.
+pub(crate) fn bytes(bytes: u64) -> String {
+    let in_units = |unit: u64| {
+        let tenths = bytes.saturating_mul(10) / unit;
+        if tenths.is_multiple_of(10) {
+            number(tenths / 10)
+        } else {
+            format!("{}.{}", number(tenths / 10), tenths % 10)
+        }
+    };
+    match bytes {
+        0..1024 => counted(bytes, "byte"),
+        1024..1_048_576 => format!("{} KiB", in_units(1 << 10)),
+        1_048_576..1_073_741_824 => format!("{} MiB", in_units(1 << 20)),
+        _ => format!("{} GiB", in_units(1 << 30)),
+    }
+}
+
+/// The beginning of a text that is too long to show, at most `characters` of it.
+pub(crate) fn beginning(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_as_people_say_it() {
+        let durations = [
+            (0, "0 ms"),
+            (999, "999 ms"),
+            (1000, "1.0 s"),
+            (59_990, "59.9 s"),
+            (125_000, "2 min 5 s"),
+            (3_780_000, "1 h 3 min"),
+        ];
+        for (ms, expected) in durations {
+            assert_eq!(duration(ms), expected);
+        }
+        for (value, expected) in [(0, "0"), (999, "999"), (1239, "1,239"), (10_000_000, "10,000,000")] {
+            assert_eq!(number(value), expected);
+        }
+        for (value, expected) in [
+            (1, "1 byte"),
+            (800, "800 bytes"),
+            (256 << 10, "256 KiB"),
+            (3 << 19, "1.5 MiB"),
+            (1 << 31, "2 GiB"),
+        ] {
+            assert_eq!(bytes(value), expected);
+        }
+        assert_eq!(moment(Timestamp(1_700_000_000_000)), "2023-11-14T22:13:20.000Z");
+        assert_eq!((beginning("héllo", 2), beginning("héllo", 5)), ("hé…".to_owned(), "héllo".to_owned()));
+    }
+}

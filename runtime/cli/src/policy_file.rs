@@ -1,0 +1,153 @@
+//! `policy.yaml` in the data folder: what the operator opens beyond the default policy.
+//!
+//! ```yaml
+//! network:
+//!   loopback: true   # requests of steps may go to this machine itself; for development
+//!   private: true    # and to private networks: 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, …
+//! ```
+//!
+//! Both are closed unless the file opens them. It has no say on files: whoever runs the command line
+//! on their own machine may use what the process may use.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use serde::Deserialize;
+use stepbox::Policy;
+use stepbox::batch::nearest::nearest;
+
+use crate::error::CliError;
+
+/// The file's name in the data folder.
+pub(crate) const POLICY_FILE: &str = "policy.yaml";
+
+/// How long the file may be, in bytes.
+const FILE_BYTES_MAX: u64 = 64 << 10;
+
+/// The whole file.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct PolicyFile {
+    network: Network,
+}
+
+/// Which special addresses are open.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Network {
+    /// This machine itself.
+    loopback: bool,
+    /// Private networks.
+    private: bool,
+}
+
+/// What jobs may touch on somebody's own machine, and what the policy file opens beside it.
+pub(crate) fn policy(data_dir: &Path, base: &Path) -> Result<Policy, CliError> {
+    let PolicyFile { network } = read(&data_dir.join(POLICY_FILE))?;
+    let mut policy = Policy::own_machine(base);
+    if network.loopback {
+        policy = policy.with_loopback();
+    }
+    if network.private {
+        policy = policy.with_private_networks();
+    }
+    Ok(policy)
+}
+
+/// No file opens nothing.
+fn read(path: &Path) -> Result<PolicyFile, CliError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(PolicyFile::default()),
+        Err(error) => return Err(CliError::unreadable(path)(error)),
+    };
+    let mut text = Vec::new();
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut text).map_err(CliError::unreadable(path))?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        let subject = format!("`{}`", path.display());
+        return Err(CliError::TooLong { subject, bytes_max: FILE_BYTES_MAX });
+    }
+    parse(path, &text)
+}
+
+fn parse(path: &Path, text: &[u8]) -> Result<PolicyFile, CliError> {
+    let mistake = |place: String, message: String, help: String| CliError::PolicyFile {
+        file: path.to_owned(),
+        place,
+        message,
+        help,
+    };
+    let Ok(text) = std::str::from_utf8(text) else {
+        return Err(mistake(
+            String::new(),
+            "it is not UTF-8".to_owned(),
+            "save the file as UTF-8".to_owned(),
+        ));
+    };
+    let options = serde_saphyr::options! { with_snippet: false };
+    match serde_saphyr::from_str_with_options::<Option<PolicyFile>>(text, options) {
+        Ok(file) => Ok(file.unwrap_or_default()),
+        Err(error) => {
+            let place = error.location().map(|at| format!(", line {}, column {}", at.line(), at.column()));
+            let (message, help) = describe(error.without_snippet());
+            Err(mistake(place.unwrap_or_default(), message, help))
+        }
+    }
+}
+
+fn describe(error: &serde_saphyr::Error) -> (String, String) {
+    match error {
+        serde_saphyr::Error::SerdeUnknownField { field, expected, .. } => {
+            let message = format!("the key `{field}` is not known here");
+            let help = match nearest(field, expected.iter().copied()) {
+                Some(nearest) => format!("did you mean `{nearest}`?"),
+                None => format!("known are `{}`", expected.join("`, `")),
+            };
+            (message, help)
+        }
+        other => {
+            // The library's own text ends with the place, which stands in front already.
+            let text = other.to_string();
+            let text = text.lines().next().unwrap_or_default();
+            let text = text.split(" at line ").next().unwrap_or(text).trim_start_matches("error: ");
+            (text.to_owned(), "the file may say `network: { loopback: true, private: true }`".to_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &str) {
+        let found = match parse(Path::new("policy.yaml"), text.as_bytes()) {
+            Ok(PolicyFile { network: Network { loopback, private } }) => {
+                format!("loopback={loopback} private={private}")
+            }
+            Err(error) => match error.help() {
+                Some(help) => format!("{error} | {help}"),
+                None => error.to_string(),
+            },
+        };
+        assert_eq!(found, expected, "{text}");
+    }
+
+    #[test]
+    fn opens_what_it_says_and_nothing_else() {
+        check("", "loopback=false private=false");
+        check("# nothing\n", "loopback=false private=false");
+        check("network: { loopback: true }", "loopback=true private=false");
+        check("network:\n  loopback: true\n  private: true\n", "loopback=true private=true");
+        check(
+            "network:\n  lopback: true\n",
+            "policy.yaml, line 2, column 3: the key `lopback` is not known here | did you mean `loopback`?",
+        );
+        check(
+            "files: {}",
+            "policy.yaml, line 1, column 1: the key `files` is not known here | known are `network`",
+        );
+        check("network: { loopback: perhaps }", "");
+        check("network: [", "");
+    }
+}

@@ -1,0 +1,129 @@
+//! An error as people receive it: what happened, the cause, the next action, where to read more.
+
+use std::error::Error as _;
+use std::io::{self, IsTerminal as _};
+
+use clap::builder::styling::{AnsiColor, Style};
+use stepbox::Error;
+
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+use crate::output::{talk, talk_styled};
+
+/// Tells an error on standard error, and what to exit with.
+pub(crate) fn report(error: &CliError) -> ExitCode {
+    let has_colour =
+        io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+    let style = if has_colour { AnsiColor::Red.on_default().bold() } else { Style::new() };
+    let text = text(error);
+    match text.strip_prefix("error:") {
+        Some(rest) => talk_styled(style, "error:", rest),
+        None => talk(&text),
+    }
+    error.exit_code()
+}
+
+/// ```text
+/// error: there is no instance `my_exprot`
+///  cause: …
+///   help: did you mean `my_export`?
+///   docs: errors#not-found
+/// ```
+fn text(error: &CliError) -> String {
+    let (message, causes) = message_and_causes(error);
+    let mut lines = vec![("error", message)];
+    lines.extend(causes.into_iter().map(|cause| ("cause", cause)));
+    lines.extend(error.help().map(|help| ("help", help)));
+    lines.push(("docs", format!("errors#{}", error.code())));
+    let lines: Vec<_> = lines.into_iter().map(|(name, text)| line(name, &text)).collect();
+    lines.join("\n")
+}
+
+/// A line, and those that go on from it below its text.
+fn line(name: &str, text: &str) -> String {
+    let name = if name == "error" { "error:".to_owned() } else { format!("{:>8}", format!("{name}:")) };
+    let indent = " ".repeat(name.len() + 1);
+    format!("{name} {}", text.trim_end().replace('\n', &format!("\n{indent}")))
+}
+
+/// What happened, and why. A message that ends with its own cause gives it up.
+fn message_and_causes(error: &CliError) -> (String, Vec<String>) {
+    if let CliError::Stepbox(Error::Violations { violations, .. }) = error {
+        let causes: Vec<_> = violations.iter().map(ToString::to_string).collect();
+        return (error.to_string(), vec![causes.join("\n")]);
+    }
+    let message = error.to_string();
+    let Some(source) = error.source() else { return (message, Vec::new()) };
+    let cause = match source.downcast_ref::<io::Error>() {
+        Some(error) => in_words(error),
+        None => source.to_string(),
+    };
+    let said = source.to_string();
+    match message.strip_suffix(&said).and_then(|message| message.strip_suffix(": ")) {
+        Some(message) => (message.to_owned(), vec![cause]),
+        None if message.contains(&said) => (message, Vec::new()),
+        None => (message, vec![cause]),
+    }
+}
+
+/// What the operating system said, without its number.
+fn in_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
+        io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
+        io::ErrorKind::NotADirectory => "a part of the path is not a folder".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
+        io::ErrorKind::StorageFull => "the disk is full".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stepbox::batch::parameters::Violation;
+
+    use super::*;
+
+    fn violation(path: &str, message: &str) -> Violation {
+        Violation { path: path.to_owned(), message: message.to_owned() }
+    }
+
+    #[test]
+    fn tells_what_happened_why_and_what_to_do() {
+        let rows = [
+            (
+                CliError::unreadable("a.wasm".as_ref())(io::ErrorKind::IsADirectory.into()),
+                "error: `a.wasm` cannot be read\n  cause: it is a folder\n   help: check the path; it must be a file you may read\n   docs: errors#file-unreadable",
+            ),
+            (
+                Error::Violations {
+                    subject: "`x`".to_owned(),
+                    violations: vec![
+                        violation("/storage", "is required"),
+                        violation("/a", "is not a known parameter"),
+                    ],
+                }
+                .into(),
+                "error: 2 of the parameters of `x` cannot be accepted\n  cause: /storage: is required\n         /a: is not a known parameter\n   docs: errors#parameters-invalid",
+            ),
+            (
+                Error::NotFound { kind: "job", name: "a".to_owned(), help: "did you mean `b`?".to_owned() }
+                    .into(),
+                "error: there is no job `a`\n   help: did you mean `b`?\n   docs: errors#not-found",
+            ),
+            (
+                Error::DataFolder {
+                    path: "d".into(),
+                    action: "cannot be created",
+                    source: io::ErrorKind::PermissionDenied.into(),
+                }
+                .into(),
+                "error: d cannot be created\n  cause: permission denied\n   help: check that the data folder can be written and has room\n   docs: errors#data-folder",
+            ),
+        ];
+        for (error, expected) in rows {
+            assert_eq!(text(&error), expected);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! `stepbox steps`: components that steps can use.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use serde_json::Value;
+use stepbox::Tenant;
+use stepbox::batch::repository::Component;
+
+use crate::args::{Format, FormatArg, Steps};
+use crate::error::CliError;
+use crate::output::json::ComponentView;
+use crate::output::table::{Column, Table, pairs};
+use crate::output::words::bytes;
+use crate::output::{Answer, talk};
+
+/// How long a file may be to be looked at, in bytes: more than any component that is accepted.
+const FILE_BYTES_MAX: u64 = 256 << 20;
+
+pub(crate) async fn carry_out(tenant: &Tenant, verb: Steps) -> Result<Answer, CliError> {
+    match verb {
+        Steps::Upload { file, format } => upload(tenant, &file, format.format).await,
+        Steps::List(FormatArg { format }) => list(tenant, format).await,
+        Steps::Inspect { component, format } => {
+            let view = inspect(tenant, &component).await?;
+            Ok(Answer::new(format.format, || show(&view), || &view))
+        }
+        Steps::Remove { component } => {
+            let component = tenant.component(&component).await?;
+            tenant.remove_component(&component.digest).await?;
+            talk(format!("removed the component {}", full_name(&component)));
+            Ok(Answer::nothing())
+        }
+    }
+}
+
+async fn upload(tenant: &Tenant, file: &Path, format: Format) -> Result<Answer, CliError> {
+    let component = tenant.upload_component(&read(file)?).await?;
+    talk(format!("the component {} is a {}", full_name(&component), component.world));
+    Ok(Answer::new(format, || format!("{}\n", component.digest), || ComponentView::of(&component)))
+}
+
+/// ``normalise` 1.2.0`.
+fn full_name(component: &Component) -> String {
+    format!("`{}` {}", component.name, component.version)
+}
+
+async fn list(tenant: &Tenant, format: Format) -> Result<Answer, CliError> {
+    let components = tenant.components().await?;
+    if components.is_empty() {
+        talk("there are no components yet; `stepbox steps upload` and `stepbox connectors add` bring some");
+    }
+    let columns = [
+        Column::Left("component"),
+        Column::Left("version"),
+        Column::Left("world"),
+        Column::Right("size"),
+        Column::Left("digest"),
+    ];
+    let table = || match components.is_empty() {
+        true => String::new(),
+        false => Table::of(columns, &components, |component| {
+            [
+                component.name.clone(),
+                component.version.clone(),
+                component.world.clone(),
+                bytes(component.size_bytes),
+                component.digest.short().to_owned(),
+            ]
+        })
+        .to_string(),
+    };
+    Ok(Answer::new(format, table, || components.iter().map(ComponentView::of).collect::<Vec<_>>()))
+}
+
+/// A file, if there is one of that name, otherwise an uploaded component.
+async fn inspect(tenant: &Tenant, component: &str) -> Result<ComponentView, CliError> {
+    let path = Path::new(component);
+    let is_path = path.exists() || component.contains(['/', '\\']) || component.ends_with(".wasm");
+    if !is_path {
+        return Ok(ComponentView::of(&tenant.component(component).await?));
+    }
+    let file = read(path)?;
+    let inspected = tenant.inspect_component(&file).await?;
+    Ok(ComponentView {
+        digest: inspected.digest.to_string(),
+        name: inspected.description.name.clone(),
+        version: inspected.description.version.clone(),
+        world: inspected.world.to_string(),
+        size_bytes: file.len() as u64,
+        uploaded_at: None,
+        description: inspected.description.to_json(),
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, CliError> {
+    let mut file = Vec::new();
+    let opened = File::open(path).map_err(CliError::unreadable(path))?;
+    opened.take(FILE_BYTES_MAX + 1).read_to_end(&mut file).map_err(CliError::unreadable(path))?;
+    if file.len() as u64 > FILE_BYTES_MAX {
+        let subject = format!("`{}`", path.display());
+        return Err(CliError::TooLong { subject, bytes_max: FILE_BYTES_MAX });
+    }
+    Ok(file)
+}
+
+/// What a component is, and what it would like to have.
+fn show(view: &ComponentView) -> String {
+    let description = &view.description;
+    let lines = |value: &Value| {
+        let texts: Vec<_> = value.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        texts.join("\n")
+    };
+    let columns = |value: &Value, otherwise: &str| match value.as_array() {
+        Some(_) => lines(value),
+        None => otherwise.to_owned(),
+    };
+    let mut facts = vec![
+        ("component", view.name.clone()),
+        ("version", view.version.clone()),
+        ("world", view.world.clone()),
+        ("size", bytes(view.size_bytes)),
+        ("digest", view.digest.clone()),
+        ("uploaded", view.uploaded_at.clone().unwrap_or_else(|| "no".to_owned())),
+    ];
+    facts.push(("summary", description["summary"].as_str().unwrap_or_default().to_owned()));
+    facts.push(("parameters", serde_json::to_string_pretty(&description["parameters"]).unwrap_or_default()));
+    facts.push((
+        "wishes",
+        Some(lines(&description["grants"])).filter(|l| !l.is_empty()).unwrap_or("none".to_owned()),
+    ));
+    facts.push(("columns in", columns(&description["columns_in"], "all")));
+    facts.push(("columns out", columns(&description["columns_out"], "it depends on the input")));
+    facts.push(("stateless", if description["stateless"] == true { "yes" } else { "no" }.to_owned()));
+    pairs(facts)
+}
