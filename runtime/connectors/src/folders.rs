@@ -64,26 +64,25 @@ impl Folders {
     pub(crate) fn open_input(&self, path: &str) -> Result<File> {
         check_path(path)?;
         let failed = |source| ConnectorError::file("open", path, source);
-        // Looked at first, since opening alone can wind a tape or start a watchdog; and once more
-        // below, since a link may have been turned in between.
-        let (kind, file) = match &*self.0 {
+        // Looked at before it is opened, since opening alone can wind a tape or start a watchdog; and
+        // once more after, since a link may have been turned in between.
+        let file = match &*self.0 {
             Reach::Anywhere { base } => {
-                let path = base.join(path);
-                let kind = std::fs::metadata(&path).map_err(failed)?.file_type();
-                let kind = (kind.is_file(), kind.is_dir());
-                (kind, cap_std::fs::File::open_ambient_with(path, &for_reading(), ambient_authority()))
+                let resolved = base.join(path);
+                let found = std::fs::metadata(&resolved).map_err(failed)?;
+                regular("open", path, (found.is_file(), found.is_dir()))?;
+                cap_std::fs::File::open_ambient_with(resolved, &for_reading(), ambient_authority())
             }
             Reach::Beneath { roots } => {
                 let (root, below) = within(roots, path)?;
-                let kind = root.folder.metadata(below).map_err(failed)?.file_type();
-                let kind = (kind.is_file(), kind.is_dir());
-                (kind, root.folder.open_with(below, &for_reading()))
+                let found = root.folder.metadata(below).map_err(failed)?;
+                regular("open", path, (found.is_file(), found.is_dir()))?;
+                root.folder.open_with(below, &for_reading())
             }
         };
-        regular("open", path, kind)?;
         let file = file.map_err(failed)?.into_std();
-        let kind = file.metadata().map_err(failed)?.file_type();
-        regular("open", path, (kind.is_file(), kind.is_dir()))?;
+        let found = file.metadata().map_err(failed)?;
+        regular("open", path, (found.is_file(), found.is_dir()))?;
         Ok(file)
     }
 
