@@ -96,17 +96,17 @@ mod tests {
         check("(module (global i32 (i32.add (i32.const 1) (i32.const 2))))", "fine");
         check("(module (memory 1 1 shared))", "threads");
         check("(module (memory i64 1))", "memory64");
-        check("(module (memory 1) (memory 1))", "multi-memory");
+        check("(module (memory 1) (memory 1))", "multiple memories");
         check("(module (type (struct)))", "gc");
         check("(module (func (param (ref func))))", "function references");
-        check("(module (table 1 externref))", "reference types");
+        check("(module (table 1 externref))", "gc types");
         check("(module (tag))", "exceptions");
         check("(module (func $f (return_call $f)))", "tail calls");
         check(
             "(module (func (result v128) (i8x16.relaxed_swizzle (v128.const i64x2 0 0) (v128.const i64x2 0 0))))",
             "relaxed SIMD",
         );
-        check("(module (memory 1 (pagesize 1)))", "custom-page-sizes");
+        check("(module (memory 1 (pagesize 1)))", "custom page sizes");
         check(
             "(module (func (result i64 i64) (i64.add128 (i64.const 0) (i64.const 0) (i64.const 0) (i64.const 0))))",
             "wide arithmetic",

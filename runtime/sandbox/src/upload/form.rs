@@ -27,9 +27,6 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), ComponentError> {
         return Err(ComponentError::IsCoreModule);
     }
     if b"\0asm".starts_with(&bytes[..bytes.len().min(4)]) {
-        return Err(ComponentError::Truncated { bytes: bytes.len() });
-    }
-    if bytes.starts_with(b"\0asm") {
         return Err(match bytes.len() {
             ..8 => ComponentError::Truncated { bytes: bytes.len() },
             _ => ComponentError::Malformed { problem: "an unknown version of WebAssembly".to_owned() },

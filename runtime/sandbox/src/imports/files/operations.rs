@@ -210,7 +210,7 @@ mod tests {
     fn outcome<T>(outcome: Outcome<T>, text: impl FnOnce(T) -> String) -> String {
         match outcome {
             Ok(value) => text(value),
-            Err(FileFailure::Told(error)) => format!("{error:?}"),
+            Err(FileFailure::Told(error)) => format!("{error:?}").replace("FileError::", ""),
             Err(FileFailure::Trap(error)) => format!("trap: {error}"),
         }
     }
