@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum ToolchainKind {
+pub(crate) enum ToolchainKind {
     /// The compiler in use, with rustup's target
     Rustup,
     /// Debian's compiler, with a saved sysroot
@@ -37,32 +37,48 @@ enum ToolchainKind {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let start = Instant::now();
     let toolchain = toolchain(arguments.toolchain)?;
-    eprintln!("toolchain: {toolchain} ({:.1} s)", start.elapsed().as_secs_f64());
-
-    let root = repository::root();
-    let guests_dir = repository::target_dir()?.join("guests");
-    let steps = toolchain.build(&Guests::steps(&root), &guests_dir)?;
-    let out = arguments.out.clone().unwrap_or_else(|| guests_dir.join("steps"));
-    for step in &steps {
-        report(&copy_to(&out, step)?)?;
-    }
+    let out = match &arguments.out {
+        Some(out) => out.clone(),
+        None => guests_dir()?.join("steps"),
+    };
+    build_steps(&toolchain, &out)?;
     if !arguments.steps_only {
-        for guest in toolchain.build(&Guests::hostile(&root), &guests_dir)? {
-            report(&guest.path)?;
-        }
+        build_hostile(&toolchain)?;
     }
     eprintln!("done in {:.1} s", start.elapsed().as_secs_f64());
     Ok(())
 }
 
-fn toolchain(kind: Option<ToolchainKind>) -> anyhow::Result<Toolchain> {
+/// Finds or makes a toolchain, and says which.
+pub(crate) fn toolchain(kind: Option<ToolchainKind>) -> anyhow::Result<Toolchain> {
     let say = |message: &str| eprintln!("{message} …");
-    let found = match kind {
+    let toolchain = match kind {
         None => find(&say)?,
         Some(ToolchainKind::Rustup) => find_kind(Some(Kind::Rustup), &say)?,
         Some(ToolchainKind::Debian) => find_kind(Some(Kind::Debian), &say)?,
     };
-    Ok(found)
+    eprintln!("toolchain: {toolchain}");
+    Ok(toolchain)
+}
+
+/// Builds the sample steps, and copies their components to a folder.
+pub(crate) fn build_steps(toolchain: &Toolchain, out: &Path) -> anyhow::Result<()> {
+    for step in toolchain.build(&Guests::steps(&repository::root()), &guests_dir()?)? {
+        report(&copy_to(out, &step)?)?;
+    }
+    Ok(())
+}
+
+/// Builds the hostile guests of the tests.
+pub(crate) fn build_hostile(toolchain: &Toolchain) -> anyhow::Result<()> {
+    for guest in toolchain.build(&Guests::hostile(&repository::root()), &guests_dir()?)? {
+        report(&guest.path)?;
+    }
+    Ok(())
+}
+
+fn guests_dir() -> anyhow::Result<PathBuf> {
+    Ok(repository::target_dir()?.join("guests"))
 }
 
 /// A connector's folder names its components with hyphens, as the steps' crates do.

@@ -1,8 +1,14 @@
 //! The project's own commands: `cargo xtask <command>`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "commands talk to the person who runs them")]
 
+mod bench;
+mod demo;
 mod guests;
+mod process;
 mod repository;
+mod stages;
+mod test;
+mod tidy;
 
 use std::process::ExitCode;
 
@@ -10,7 +16,7 @@ use clap::{Parser, Subcommand};
 
 /// The project's own commands.
 #[derive(Parser)]
-#[command(name = "cargo xtask")]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -18,19 +24,31 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Build everything and run the worked example, on its own catalogue or on yours.
+    Demo(demo::Arguments),
+    /// Test everything. Needs Rust, a C compiler and the package managers.
+    Test(test::Arguments),
     /// Build the guests, as components.
     Guests(guests::Arguments),
+    /// Measure what sandboxing costs.
+    Bench(bench::Arguments),
+    /// Check what the compiler does not: layout, the map, error codes, leftovers.
+    Tidy(tidy::Arguments),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
         Command::Guests(arguments) => guests::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+        Command::Tidy(arguments) => tidy::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            process::exit_code(&error)
         }
     }
 }

@@ -18,8 +18,22 @@ impl Numbers {
 }
 
 const WORDS: [&str; 16] = [
-    "lantern", "kettle", "étagère", "bench", "notebook", "Kompaß", "blanket", "mug", "ladder", "telescope",
-    "tent", "clock", "größer", "amber", "olive", "woven",
+    "lantern",
+    "kettle",
+    "étagère",
+    "bench",
+    "notebook",
+    "Kompaß",
+    "blanket",
+    "mug",
+    "ladder",
+    "telescope",
+    "tent",
+    "clock",
+    "größer",
+    "amber",
+    "olive",
+    "woven",
 ];
 
 /// Writes the catalogue; returns its bytes.
@@ -41,7 +55,8 @@ pub(crate) fn write(path: &Path, rows: u32) -> Result<u64> {
         }
         let price = format!("{}.{:02}", numbers.below(900), numbers.below(100));
         let weight = format!("{}.{}", numbers.below(90), numbers.below(10));
-        let date = format!("20{:02}-{:02}-{:02}", numbers.below(26), numbers.below(12) + 1, numbers.below(28) + 1);
+        let date =
+            format!("20{:02}-{:02}-{:02}", numbers.below(26), numbers.below(12) + 1, numbers.below(28) + 1);
         let enabled = u64::from(numbers.below(10) > 0);
         let ean = 4_000_000_000_000 + numbers.below(999_999_999);
         writeln!(

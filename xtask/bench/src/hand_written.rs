@@ -48,7 +48,11 @@ fn normalise(field: &[u8], cell: &mut Vec<u8>) -> bool {
     let unsigned = field.strip_prefix(b"-").unwrap_or(field);
     let Some(point) = unsigned.iter().position(|byte| !byte.is_ascii_digit()) else { return false };
     let fraction = &unsigned[point + 1..];
-    if point == 0 || unsigned[point] != b'.' || fraction.is_empty() || !fraction.iter().all(u8::is_ascii_digit) {
+    if point == 0
+        || unsigned[point] != b'.'
+        || fraction.is_empty()
+        || !fraction.iter().all(u8::is_ascii_digit)
+    {
         return false;
     }
     cell.clear();

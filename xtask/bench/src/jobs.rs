@@ -79,7 +79,9 @@ impl Jobs {
     async fn create(&self, job: &str, job_type: &str, parameters: Value) -> Result<()> {
         let (connector, job_type) = ("bench".to_owned(), job_type.to_owned());
         let (job, code) = (job.to_owned(), job.to_owned());
-        self.tenant.create_instance(NewInstance { connector, job, job_type, code, label: None, parameters }).await?;
+        self.tenant
+            .create_instance(NewInstance { connector, job, job_type, code, label: None, parameters })
+            .await?;
         Ok(())
     }
 

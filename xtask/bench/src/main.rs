@@ -55,7 +55,10 @@ async fn measure(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>
     jobs.check_outputs_are_identical(folder.path())?;
 
     let by_hand = Measured::median(by_hand);
-    println!("\n{:<42} {:>10} {:>8} {:>8} {:>10} {:>10}", "", "rows/s", "wall s", "CPU s", "wall ratio", "CPU ratio");
+    println!(
+        "\n{:<42} {:>10} {:>8} {:>8} {:>10} {:>10}",
+        "", "rows/s", "wall s", "CPU s", "wall ratio", "CPU ratio"
+    );
     let rows = f64::from(arguments.rows);
     for (name, measured) in [
         ("(a) hand-written loop over csv::ByteRecord", by_hand),
@@ -73,9 +76,6 @@ async fn measure(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>
     }
 
     let pair = host_calls::nanoseconds_per_pair(&jobs, arguments.calls).await?;
-    println!(
-        "\nincrement-processed-items + is-stopping, {} times: {pair:.0} ns a pair",
-        arguments.calls
-    );
+    println!("\nincrement-processed-items + is-stopping, {} times: {pair:.0} ns a pair", arguments.calls);
     Ok(())
 }

@@ -53,4 +53,3 @@ impl<P: Processor + Send + 'static> ItemProcessor for Native<P> {
         Ok(skipped.map(|s| SkippedRow { row: s.row, code: s.code, reason: s.reason }).collect())
     }
 }
-

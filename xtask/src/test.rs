@@ -1,0 +1,64 @@
+//! `cargo xtask test`: everything, in stages; the first that fails ends it with its exit code.
+
+use stepbox_guest_toolchain::CHOICE_VARIABLE;
+
+use crate::guests::{self, ToolchainKind};
+use crate::stages::Stages;
+use crate::{process, repository, tidy};
+
+/// The guests are built with the first toolchain that is found. There are two kinds, rustup's target
+/// and a sysroot made of Debian's packages, and a machine rarely has need of both: `--both-toolchains`
+/// builds and tests with one after the other. It needs a Debian-like machine that can fetch rustup's
+/// target as well as packages.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Build the guests with each kind of toolchain, and test with both
+    #[arg(long)]
+    both_toolchains: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let mut stages = Stages::begin();
+    stages
+        .stage("Tidy: layout, the map, error codes, leftovers", || tidy::run(&tidy::Arguments::default()))?;
+    stages.stage("Guests: find a toolchain, build the components", || {
+        let toolchain = guests::toolchain(None)?;
+        guests::build_steps(&toolchain, &repository::target_dir()?.join("guests/steps"))?;
+        guests::build_hostile(&toolchain)
+    })?;
+    // Programs and tests in one go, so that cargo settles on one set of features for both: the
+    // sandbox would be compiled twice otherwise. The tests run `stepbox` from the same folder.
+    stages.stage("Build: `stepbox`, the libraries and their tests (minutes, the first time)", || {
+        cargo_test_workspace("build", &["--all-targets"], None)
+    })?;
+    stages.stage("Test: the workspace", || cargo_test_workspace("test", &[], None))?;
+    stages.stage("Test: the sample steps, natively", test_steps_natively)?;
+    if arguments.both_toolchains {
+        for (name, kind) in [("rustup", ToolchainKind::Rustup), ("debian", ToolchainKind::Debian)] {
+            stages.stage(&format!("Test: with guests of the {name} toolchain"), || {
+                guests::toolchain(Some(kind))?;
+                cargo_test_workspace("test", &["--test", "stepbox"], Some(name))
+            })?;
+        }
+    }
+    stages.end("all tests passed");
+    Ok(())
+}
+
+fn cargo_test_workspace(command: &str, arguments: &[&str], toolchain: Option<&str>) -> anyhow::Result<()> {
+    let mut cargo = process::cargo(&repository::root())?;
+    cargo.args([command, "--workspace"]).args(arguments);
+    if let Some(toolchain) = toolchain {
+        cargo.env(CHOICE_VARIABLE, toolchain);
+    }
+    process::run(&mut cargo)
+}
+
+/// The guests' workspace is one of its own, and so is the folder that its tests are built in: the two
+/// would otherwise wait for each other's lock.
+fn test_steps_natively() -> anyhow::Result<()> {
+    let mut cargo = process::cargo(&repository::root().join("guest-steps"))?;
+    cargo.args(["test", "--workspace"]);
+    cargo.env("CARGO_TARGET_DIR", repository::target_dir()?.join("guest-tests"));
+    process::run(&mut cargo)
+}
