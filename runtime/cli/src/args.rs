@@ -3,7 +3,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum, builder::PossibleValuesParser, builder::TypedValueParser as _};
+use clap::{
+    ArgGroup, Parser, Subcommand, ValueEnum, builder::PossibleValuesParser, builder::TypedValueParser as _,
+};
 use clap_complete::Shell;
 use stepbox::batch::status::BatchStatus;
 
@@ -16,17 +18,13 @@ use crate::exit_code::ExitCode;
     version,
     max_term_width = 100,
     after_long_help = examples(&[
-        "stepbox instances create stepbox csv_export export my_export '{\"source\":{\"file_path\":\"in.csv\"}}'",
+        "stepbox instances create stepbox csv_export export my_export @parameters.json",
         "stepbox run my_export",
         "stepbox executions show 1",
     ]) + "\n\n" + ExitCode::HELP,
 )]
 pub(crate) struct Args {
-    /// The folder with the store, the uploaded components and the logs
-    ///
-    /// It is created if there is none. A file `policy.yaml` in it says which special addresses the
-    /// requests of steps may go to: `network: { loopback: true, private: true }` opens this machine
-    /// itself and private networks, which are closed otherwise.
+    /// The folder with the store, the components and the logs; created if there is none
     #[arg(
         long,
         global = true,
@@ -105,6 +103,7 @@ pub(crate) enum Connectors {
     ///
     /// The folder holds `connector.yaml` and the components that it names. What its steps ask to
     /// touch is shown.
+    #[command(after_long_help = examples(&["stepbox connectors add examples/csv-notify"]))]
     Add {
         /// The folder
         dir: PathBuf,
@@ -112,8 +111,10 @@ pub(crate) enum Connectors {
         format: FormatArg,
     },
     /// List all connectors
+    #[command(after_long_help = examples(&["stepbox connectors list --format json"]))]
     List(FormatArg),
     /// Show a connector, its jobs and what their steps ask to touch
+    #[command(after_long_help = examples(&["stepbox connectors show acme_csv_notify", "stepbox connectors show 'Acme CSV Notify Connector'"]))]
     Show {
         /// Its code or its label
         code: String,
@@ -121,6 +122,7 @@ pub(crate) enum Connectors {
         format: FormatArg,
     },
     /// Remove a connector that no instance needs
+    #[command(after_long_help = examples(&["stepbox connectors remove acme_csv_notify"]))]
     Remove {
         /// Its code or its label
         code: String,
@@ -131,6 +133,7 @@ pub(crate) enum Connectors {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Steps {
     /// Check a component, keep it, and print its digest
+    #[command(after_long_help = examples(&["stepbox steps upload normalise.wasm"]))]
     Upload {
         /// The component: a `.wasm` file
         file: PathBuf,
@@ -138,8 +141,10 @@ pub(crate) enum Steps {
         format: FormatArg,
     },
     /// List all components
+    #[command(after_long_help = examples(&["stepbox steps list --format json"]))]
     List(FormatArg),
     /// Show what a component is and what it would like to have
+    #[command(after_long_help = examples(&["stepbox steps inspect normalise.wasm", "stepbox steps inspect normalise"]))]
     Inspect {
         /// A file, or the name or the digest (or its first digits, at least 6) of an uploaded component
         #[arg(value_name = "FILE|NAME|DIGEST")]
@@ -148,6 +153,7 @@ pub(crate) enum Steps {
         format: FormatArg,
     },
     /// Remove a component that no connector and no unfinished execution needs
+    #[command(after_long_help = examples(&["stepbox steps remove normalise"]))]
     Remove {
         /// Its name or its digest (or the first digits, at least 6)
         #[arg(value_name = "NAME|DIGEST")]
@@ -159,8 +165,10 @@ pub(crate) enum Steps {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Jobs {
     /// List all jobs
+    #[command(after_long_help = examples(&["stepbox jobs list --format json"]))]
     List(FormatArg),
     /// Show a job's parameters and steps
+    #[command(after_long_help = examples(&["stepbox jobs show csv_export"]))]
     Show {
         /// Its name
         name: String,
@@ -177,8 +185,8 @@ pub(crate) enum Instances {
     /// The parameters are a JSON object; `stepbox jobs show` lists them. Those that are left out have
     /// their default values. All of them together are checked before anything is saved.
     #[command(after_long_help = examples(&[
-        "stepbox instances create stepbox csv_export export my_export '{\"source\":{\"file_path\":\"in.csv\"}}'",
-        "stepbox instances create 'Acme CSV Notify Connector' csv_product_export_notify export shop @shop.json \"Shop\"",
+        "stepbox instances create acme_csv_notify csv_product_export_notify export shop @shop.json \"Shop\"",
+        "stepbox instances create stepbox csv_import import stock - < stock.json",
     ]))]
     Create {
         /// The connector's code or label
@@ -199,6 +207,7 @@ pub(crate) enum Instances {
         format: FormatArg,
     },
     /// List all instances
+    #[command(after_long_help = examples(&["stepbox instances list -t export"]))]
     List {
         /// Only those of this type, such as `export`
         #[arg(short = 't', long = "type", value_name = "TYPE")]
@@ -207,6 +216,7 @@ pub(crate) enum Instances {
         format: FormatArg,
     },
     /// Show an instance, its own parameters and what they come to
+    #[command(after_long_help = examples(&["stepbox instances show my_export"]))]
     Show {
         /// Its code
         code: String,
@@ -214,6 +224,13 @@ pub(crate) enum Instances {
         format: FormatArg,
     },
     /// Change an instance's parameters or label
+    #[command(
+        group = ArgGroup::new("change").args(["config", "unset", "label"]).multiple(true).required(true),
+        after_long_help = examples(&[
+            "stepbox instances edit my_export -c '{\"delimiter\":\"|\"}' --unset enclosure",
+            "stepbox instances edit my_export --label 'My export'",
+        ]),
+    )]
     Edit {
         /// Its code
         code: String,
@@ -230,6 +247,7 @@ pub(crate) enum Instances {
         format: FormatArg,
     },
     /// Copy an instance under another code
+    #[command(after_long_help = examples(&["stepbox instances duplicate my_export my_copy --label 'My copy'"]))]
     Duplicate {
         /// Its code
         code: String,
@@ -242,6 +260,7 @@ pub(crate) enum Instances {
         format: FormatArg,
     },
     /// Delete an instance; its executions stay as history
+    #[command(after_long_help = examples(&["stepbox instances delete my_export"]))]
     Delete {
         /// Its code
         code: String,
@@ -280,12 +299,13 @@ pub(crate) struct RunManner {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Executions {
     /// List executions, newest first
+    #[command(after_long_help = examples(&["stepbox executions list --status FAILED --instance my_export", "stepbox executions list --limit 0 --format json"]))]
     List {
         /// Only those of this instance
         #[arg(long, value_name = "CODE")]
         instance: Option<String>,
         /// Only those in this status
-        #[arg(long, value_parser = batch_status(), ignore_case = true, hide_possible_values = false)]
+        #[arg(long, value_parser = batch_status(), ignore_case = true)]
         status: Option<BatchStatus>,
         /// At most so many; 0 shows all
         #[arg(long, value_name = "N", default_value_t = 20)]
@@ -294,6 +314,7 @@ pub(crate) enum Executions {
         format: FormatArg,
     },
     /// Show an execution and its steps
+    #[command(after_long_help = examples(&["stepbox executions show 118"]))]
     Show {
         /// Its number
         id: u64,
@@ -301,6 +322,7 @@ pub(crate) enum Executions {
         format: FormatArg,
     },
     /// Show the log of an execution
+    #[command(after_long_help = examples(&["stepbox executions log 118"]))]
     Log {
         /// Its number
         id: u64,
@@ -308,6 +330,7 @@ pub(crate) enum Executions {
         format: FormatArg,
     },
     /// Show the warnings of an execution: items set aside, and why
+    #[command(after_long_help = examples(&["stepbox executions warnings 118"]))]
     Warnings {
         /// Its number
         id: u64,
@@ -315,6 +338,7 @@ pub(crate) enum Executions {
         format: FormatArg,
     },
     /// Ask for an execution to be stopped, wherever it runs
+    #[command(after_long_help = examples(&["stepbox executions stop 118"]))]
     Stop {
         /// Its number
         id: u64,
@@ -323,6 +347,7 @@ pub(crate) enum Executions {
     ///
     /// It runs now, in this process, as a new execution: steps that completed are not run again, the
     /// interrupted one resumes from its checkpoint.
+    #[command(after_long_help = examples(&["stepbox executions restart 118", "stepbox executions restart 118 -v"]))]
     Restart {
         /// Its number
         id: u64,
@@ -330,6 +355,7 @@ pub(crate) enum Executions {
         manner: RunManner,
     },
     /// Give up an execution that will not be restarted
+    #[command(after_long_help = examples(&["stepbox executions abandon 118"]))]
     Abandon {
         /// Its number
         id: u64,
@@ -337,6 +363,7 @@ pub(crate) enum Executions {
     /// Delete executions that have ended, with their logs and warnings
     ///
     /// The latest COMPLETED execution of each instance stays. Asks first, unless told `--yes`.
+    #[command(after_long_help = examples(&["stepbox executions purge", "stepbox executions purge --older-than-days 30 --status FAILED --yes"]))]
     Purge {
         /// Only those created more than so many days ago; 0 means all
         #[arg(long, value_name = "N", default_value_t = 90)]
@@ -358,7 +385,7 @@ pub(crate) enum Executions {
 /// How an answer is written.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct FormatArg {
-    /// How the answer is written
+    /// Text for people, or JSON for programs, whose fields are in docs/cli.md
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
 }
@@ -366,9 +393,9 @@ pub(crate) struct FormatArg {
 /// How an answer is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people
+    // For people.
     Text,
-    /// For programs: stable, documented in docs/cli.md
+    // For programs.
     Json,
 }
 
@@ -400,9 +427,21 @@ mod tests {
     #[test]
     fn every_example_parses() {
         for line in examples_of(&Args::command()) {
-            let words = words(line.split(" > ").next().unwrap_or_default());
+            let words = words(line.split(['<', '>']).next().unwrap_or_default());
             let parsed = Args::try_parse_from(&words);
             assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+        }
+    }
+
+    #[test]
+    fn every_help_page_has_examples_that_fit_a_line() {
+        check(&Args::command());
+
+        fn check(command: &clap::Command) {
+            let help = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.starts_with("Examples:\n"), "`{}` has no examples", command.get_name());
+            assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
+            command.get_subcommands().for_each(check);
         }
     }
 

@@ -91,6 +91,10 @@ impl CliError {
     /// What to do about it; none if there is nothing to add.
     pub(crate) fn help(&self) -> Option<String> {
         match self {
+            Self::Stepbox(error @ stepbox::Error::Violations { .. }) => {
+                let help = "`stepbox jobs show` tells what the parameters of a job may be";
+                error.help().or_else(|| Some(help.to_owned()))
+            }
             Self::Stepbox(error) => error.help(),
             Self::FileUnreadable { .. } => Some("check the path; it must be a file you may read".to_owned()),
             Self::ParametersMalformed { help, .. } | Self::PolicyFile { help, .. } => {

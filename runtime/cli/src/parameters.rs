@@ -155,7 +155,7 @@ mod tests {
             (r#"{"a":1,"a":2}"#, "the parameters, line 1, column 10: the key `a` appears twice"),
             (
                 "{\"a\":1,\n \"b\":{\"c\":1,\"c\":2}}",
-                "the parameters, line 2, column 17: the key `c` appears twice",
+                "the parameters, line 2, column 15: the key `c` appears twice",
             ),
             ("{a:1}", "the parameters, line 1, column 2: key must be a string"),
             (r#"{"a":1"#, "the parameters, line 1, column 6: the text ends in the middle of an object"),

@@ -147,7 +147,9 @@ mod tests {
             "files: {}",
             "policy.yaml, line 1, column 1: the key `files` is not known here | known are `network`",
         );
-        check("network: { loopback: perhaps }", "");
-        check("network: [", "");
+        let help = "the file may say `network: { loopback: true, private: true }`";
+        let boolean = format!("policy.yaml, line 1, column 22: invalid boolean | {help}");
+        check("network: { loopback: perhaps }", &boolean);
+        check("network: [", &format!("policy.yaml, line 1, column 10: expected mapping start | {help}"));
     }
 }
