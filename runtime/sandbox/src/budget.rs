@@ -130,7 +130,10 @@ mod tests {
         let bytes = Budget::new(&limits, &Usage::default()).disk_bytes;
         assert!(bytes.take(6).is_ok());
         let error = bytes.take(5).unwrap_err();
-        assert_eq!(error.to_string(), "over the limit of 10 bytes written to files (`limits.disk_bytes_max`)");
+        assert_eq!(
+            error.to_string(),
+            "over the limit of 10 bytes written to files (`limits.disk_bytes_max`)"
+        );
         assert!(bytes.take(4).is_ok());
         assert!(bytes.take(u64::MAX).is_err(), "a sum past 64 bits is too much as well");
         bytes.give_back(1);

@@ -199,7 +199,8 @@ mod tests {
     #[test]
     fn cuts_long_lines_and_says_once_that_the_log_is_full() {
         let long = vec![b'x'; 3 * MESSAGE_BYTES_MAX];
-        let (messages, _) = written(MESSAGE_BYTES_MAX as u64 + 3 + 2 * MESSAGE_OVERHEAD, &[&long, b"\nabc\nd\ne\n"]);
+        let (messages, _) =
+            written(MESSAGE_BYTES_MAX as u64 + 3 + 2 * MESSAGE_OVERHEAD, &[&long, b"\nabc\nd\ne\n"]);
         assert_eq!(messages[0].len(), "info ".len() + MESSAGE_BYTES_MAX);
         assert_eq!(
             messages[1..],

@@ -1,5 +1,6 @@
 //! wasmtime, set up once: what it compiles, what it refuses, and the beat that keeps it interruptible.
 
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
@@ -14,6 +15,9 @@ const TICK: Duration = Duration::from_millis(10);
 const STACK_BYTES_MAX: usize = 512 << 10;
 /// The stack under an async call: the component's, and what the host needs on top of it.
 const ASYNC_STACK_BYTES: usize = 2 << 20;
+
+/// How many calls are looked at when a component traps. With so many open, it was recursing.
+pub(crate) const FRAMES_MAX: usize = 256;
 
 /// What a component may be made of: WebAssembly 2.0 and what compilers emit by default, component
 /// model 0.2. Everything else is off, for nobody needs it here: threads and shared memory, memory64,
@@ -40,6 +44,7 @@ pub(crate) fn engine(is_parallel: bool) -> wasmtime::Result<Engine> {
         .epoch_interruption(true)
         .max_wasm_stack(STACK_BYTES_MAX)
         .async_stack_size(ASYNC_STACK_BYTES)
+        .wasm_backtrace_max_frames(NonZeroUsize::new(FRAMES_MAX))
         .parallel_compilation(is_parallel);
     Engine::new(&config)
 }

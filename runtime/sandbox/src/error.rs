@@ -97,8 +97,14 @@ pub enum ComponentError {
     },
 }
 
+/// The first few say enough: one type that differs makes many functions differ.
 fn join(findings: &[Finding]) -> String {
-    findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    const SHOWN: usize = 3;
+    let shown = findings.iter().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    match findings.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown}; and {more} more like that"),
+    }
 }
 
 impl ComponentError {
@@ -155,7 +161,9 @@ impl ComponentError {
             Self::Precompiled => "upload the `.wasm` file that it was compiled from",
             Self::Malformed { .. } => "turn off proposals beyond WebAssembly 2.0 in the build of the step",
             Self::NoWorld { help, .. } => help,
-            Self::WrongWorld { findings, .. } => return findings.first().map(Finding::help).unwrap_or_default(),
+            Self::WrongWorld { findings, .. } => {
+                return findings.first().map(Finding::help).unwrap_or_default();
+            }
             Self::DescribeFailed { .. } => {
                 "`describe` runs without any grant, with 1 second and 64 MiB; it should only return what it knows"
             }

@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use stepbox_batch::error::ElementError;
 use stepbox_batch::rows::BadRows;
 use stepbox_batch::step_context::{NAME_BYTES_MAX, cut};
-use wasmtime::Trap;
+use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use crate::bindings::stepbox::step::types::StepError;
+use crate::engine::FRAMES_MAX;
 use crate::memory::OutOfMemory;
 use crate::text::storable;
 use crate::upload::World;
@@ -78,8 +79,8 @@ pub(crate) fn of_trap(
         return ElementError::failed("step-exited", with_last_words(message, last_words));
     }
     match error.downcast_ref::<Trap>() {
-        Some(Trap::StackOverflow) => {
-            ElementError::failed("step-stack-overflow", "the stack overflowed its 512 KiB".to_owned())
+        Some(trap) if is_stack_overflow(*trap, error) => {
+            ElementError::failed("step-stack-overflow", "the stack overflowed")
                 .with_help("the component recurses too deeply; tell its author")
         }
         // What languages compile a panic or an abort to.
@@ -95,6 +96,14 @@ pub(crate) fn of_trap(
         // A host function refused to go on, or a value that came back is malformed.
         None => ElementError::failed("step-trapped", with_last_words(innermost(error), last_words)),
     }
+}
+
+/// There are two stacks: the engine's, and the one that compilers keep in a component's own memory,
+/// whose end shows as an access out of bounds in the depth of a recursion.
+fn is_stack_overflow(trap: Trap, error: &wasmtime::Error) -> bool {
+    let is_deep =
+        || error.downcast_ref::<WasmBacktrace>().is_some_and(|trace| trace.frames().len() >= FRAMES_MAX);
+    trap == Trap::StackOverflow || (trap == Trap::MemoryOutOfBounds && is_deep())
 }
 
 fn innermost(error: &wasmtime::Error) -> String {
@@ -181,7 +190,7 @@ mod tests {
             "step-memory-limit: out of memory: asked for 9 of 8 bytes; \
              its last words: memory allocation of 1 bytes failed",
         );
-        check(Trap::StackOverflow.into(), None, "", "step-stack-overflow: the stack overflowed its 512 KiB");
+        check(Trap::StackOverflow.into(), None, "", "step-stack-overflow: the stack overflowed");
         check(
             Trap::IntegerDivisionByZero.into(),
             None,

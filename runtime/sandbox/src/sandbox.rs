@@ -11,6 +11,7 @@ use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
 use crate::compile_cache::CompileCache;
+use crate::digest;
 use crate::egress::Trust;
 use crate::engine::{Ticker, engine};
 use crate::error::{ComponentError, SandboxError};
@@ -19,7 +20,6 @@ use crate::memory::SharedMemory;
 use crate::program::{Compiled, Program};
 use crate::state::StepState;
 use crate::upload::{self, Inspected};
-use crate::digest;
 
 /// How a sandbox is set up.
 #[derive(Debug, Clone)]

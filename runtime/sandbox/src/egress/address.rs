@@ -67,7 +67,9 @@ impl AddressKind {
             (224..=239, ..) => Self::Multicast,
             (192, 0, 2, _) | (198, 51, 100, _) | (203, 0, 113, _) => Self::Documentation,
             // "This network", protocol assignments, 6to4 relays, AS112, benchmarking, the future, broadcast.
-            (0, ..) | (192, 0, 0, _) | (192, 88, 99, _) | (192, 31, 196, _) | (192, 52, 193, _) => Self::Reserved,
+            (0, ..) | (192, 0, 0, _) | (192, 88, 99, _) | (192, 31, 196, _) | (192, 52, 193, _) => {
+                Self::Reserved
+            }
             (192, 175, 48, _) | (198, 18..=19, ..) | (240..=255, ..) => Self::Reserved,
             _ => Self::Public,
         }

@@ -188,4 +188,3 @@ pub(crate) fn is_forbidden_header(name: &HeaderName) -> bool {
         || name_text.starts_with("proxy-")
         || matches!(name_text, "keep-alive" | "http2-settings")
 }
-

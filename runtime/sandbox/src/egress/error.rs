@@ -13,7 +13,9 @@ use crate::budget::OverLimit;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EgressError {
     /// No grant covers the request.
-    #[error("no grant covers `{method} {url}`; this line under the step's `grants.http` would: `{method} {origin}`")]
+    #[error(
+        "no grant covers `{method} {url}`; this line under the step's `grants.http` would: `{method} {origin}`"
+    )]
     NotGranted { method: String, url: String, origin: String },
     /// The policy forbids the address.
     #[error("`{host}` is {kind} ({address}); {}", opened_by(*kind))]

@@ -61,9 +61,7 @@ fn vet(
     }
     match (allowed.is_empty(), refused) {
         (false, _) => Ok(allowed),
-        (true, Some((address, kind))) => {
-            Err(EgressError::Forbidden { host: host.to_owned(), address, kind })
-        }
+        (true, Some((address, kind))) => Err(EgressError::Forbidden { host: host.to_owned(), address, kind }),
         (true, None) => Err(EgressError::Unreachable(format!("`{host}` has no address"))),
     }
 }

@@ -92,10 +92,7 @@ mod tests {
             ("read /srv/in", "read /srv/in"),
             ("  write   my files/out ", "write my files/out"),
             ("read", "`read` is no grant for a folder: it is not a word and a path"),
-            (
-                "append /x",
-                "`append /x` is no grant for a folder: it begins with neither `read` nor `write`",
-            ),
+            ("append /x", "`append /x` is no grant for a folder: it begins with neither `read` nor `write`"),
         ];
         for (line, expected) in rows {
             let found = match FolderGrant::parse(line) {

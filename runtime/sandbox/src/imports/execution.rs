@@ -23,7 +23,8 @@ impl Host for StepState {
     }
 
     fn context_put(&mut self, key: String, value: String) -> Result<(), String> {
-        let value = serde_json::from_str(&value).map_err(|error| format!("the value is not JSON: {error}"))?;
+        let value =
+            serde_json::from_str(&value).map_err(|error| format!("the value is not JSON: {error}"))?;
         self.context.put(&key, value)
     }
 

@@ -94,7 +94,11 @@ impl Checked {
         Ok(Self { head, url, timeouts })
     }
 
-    async fn send(self, egress: &Egress, body: RequestBody) -> Result<http::Response<AnswerBody>, EgressError> {
+    async fn send(
+        self,
+        egress: &Egress,
+        body: RequestBody,
+    ) -> Result<http::Response<AnswerBody>, EgressError> {
         egress.send(self.head.map(|()| body), &self.url, self.timeouts).await
     }
 }

@@ -99,7 +99,10 @@ fn nowhere() -> StepContext {
 
 fn check(raw: Raw) -> Result<Description, String> {
     if !is_code(&raw.name) {
-        return Err(format!("the name `{}` is not lower-case words joined by hyphens, at most 100 bytes", cut(&raw.name)));
+        return Err(format!(
+            "the name `{}` is not lower-case words joined by hyphens, at most 100 bytes",
+            cut(&raw.name)
+        ));
     }
     Version::parse(&raw.version)
         .map_err(|error| format!("the version `{}` is no semantic version: {error}", cut(&raw.version)))?;
@@ -136,7 +139,9 @@ fn schema(text: &str) -> Result<Option<Value>, String> {
     }
     if text.len() > SCHEMA_BYTES_MAX {
         let bytes = text.len();
-        return Err(format!("the parameters' schema has {bytes} bytes; at most {SCHEMA_BYTES_MAX} are allowed"));
+        return Err(format!(
+            "the parameters' schema has {bytes} bytes; at most {SCHEMA_BYTES_MAX} are allowed"
+        ));
     }
     match serde_json::from_str(text) {
         Ok(schema @ Value::Object(_)) => Ok(Some(schema)),

@@ -1,6 +1,8 @@
 //! Where two functions differ, told by name: what a component was built for, and what there is.
 
-use wit_parser::{Enum, Flags, Function, Handle, Record, Resolve, Type, TypeDefKind as Kind, TypeId, Variant};
+use wit_parser::{
+    Enum, Flags, Function, Handle, Record, Resolve, Type, TypeDefKind as Kind, TypeId, Variant,
+};
 
 /// Compares the contract's functions and types with a component's.
 pub(super) struct Differ<'a> {
@@ -46,18 +48,19 @@ impl Differ<'_> {
     }
 
     fn definitions(&self, ours: TypeId, theirs: TypeId) -> Option<String> {
+        let name = describe(self.ours, Type::Id(ours));
         match (&self.ours.types[ours].kind, &self.theirs.types[theirs].kind) {
             (Kind::Record(ours), Kind::Record(theirs)) => {
-                let names = |record: &Record| words(record.fields.iter().map(|field| &field.name));
-                different_words("fields", names(ours), names(theirs)).or_else(|| {
+                let names = |record: &Record| record.fields.iter().map(|field| field.name.clone()).collect();
+                other_names(&name, "field", names(ours), names(theirs)).or_else(|| {
                     ours.fields.iter().zip(&theirs.fields).find_map(|(ours, theirs)| {
                         Some(format!("field `{}`: {}", ours.name, self.types(&ours.ty, &theirs.ty)?))
                     })
                 })
             }
             (Kind::Variant(ours), Kind::Variant(theirs)) => {
-                let names = |variant: &Variant| words(variant.cases.iter().map(|case| &case.name));
-                different_words("cases", names(ours), names(theirs)).or_else(|| {
+                let names = |variant: &Variant| variant.cases.iter().map(|case| case.name.clone()).collect();
+                other_names(&name, "case", names(ours), names(theirs)).or_else(|| {
                     ours.cases.iter().zip(&theirs.cases).find_map(|(ours, theirs)| {
                         let difference = self.optional(ours.ty.as_ref(), theirs.ty.as_ref())?;
                         Some(format!("case `{}`: {difference}", ours.name))
@@ -65,27 +68,28 @@ impl Differ<'_> {
                 })
             }
             (Kind::Enum(ours), Kind::Enum(theirs)) => {
-                let names = |cases: &Enum| words(cases.cases.iter().map(|case| &case.name));
-                different_words("cases", names(ours), names(theirs))
+                let names = |cases: &Enum| cases.cases.iter().map(|case| case.name.clone()).collect();
+                other_names(&name, "case", names(ours), names(theirs))
             }
             (Kind::Flags(ours), Kind::Flags(theirs)) => {
-                let names = |flags: &Flags| words(flags.flags.iter().map(|flag| &flag.name));
-                different_words("flags", names(ours), names(theirs))
+                let names = |flags: &Flags| flags.flags.iter().map(|flag| flag.name.clone()).collect();
+                other_names(&name, "flag", names(ours), names(theirs))
             }
             (Kind::Tuple(ours), Kind::Tuple(theirs)) if ours.types.len() == theirs.types.len() => {
                 ours.types.iter().zip(&theirs.types).find_map(|(ours, theirs)| self.types(ours, theirs))
             }
-            (Kind::List(ours), Kind::List(theirs)) | (Kind::Option(ours), Kind::Option(theirs)) => self.types(ours, theirs),
+            (Kind::List(ours), Kind::List(theirs)) | (Kind::Option(ours), Kind::Option(theirs)) => {
+                self.types(ours, theirs)
+            }
             (Kind::Result(ours), Kind::Result(theirs)) => {
                 let ok = self.optional(ours.ok.as_ref(), theirs.ok.as_ref());
                 ok.or_else(|| self.optional(ours.err.as_ref(), theirs.err.as_ref()))
             }
             (Kind::Handle(ours), Kind::Handle(theirs)) => self.handles(ours, theirs),
             (Kind::Resource, Kind::Resource) => self.names(ours, theirs),
-            _ => Some(instead(
-                &describe(self.ours, Type::Id(ours)),
-                &describe(self.theirs, Type::Id(theirs)),
-            )),
+            _ => {
+                Some(instead(&describe(self.ours, Type::Id(ours)), &describe(self.theirs, Type::Id(theirs))))
+            }
         }
     }
 
@@ -98,8 +102,12 @@ impl Differ<'_> {
                 };
                 self.names(resource(self.ours, *ours), resource(self.theirs, *theirs))
             }
-            (Handle::Own(_), Handle::Borrow(_)) => Some("a borrowed handle instead of an owned one".to_owned()),
-            (Handle::Borrow(_), Handle::Own(_)) => Some("an owned handle instead of a borrowed one".to_owned()),
+            (Handle::Own(_), Handle::Borrow(_)) => {
+                Some("a borrowed handle instead of an owned one".to_owned())
+            }
+            (Handle::Borrow(_), Handle::Own(_)) => {
+                Some("an owned handle instead of a borrowed one".to_owned())
+            }
         }
     }
 
@@ -129,12 +137,16 @@ fn describe(resolve: &Resolve, ty: Type) -> String {
     }
 }
 
-fn words<'a>(names: impl Iterator<Item = &'a String>) -> String {
-    names.map(String::as_str).collect::<Vec<_>>().join(", ")
-}
-
-fn different_words(what: &str, ours: String, theirs: String) -> Option<String> {
-    (ours != theirs).then(|| format!("{what} {theirs} instead of {ours}"))
+/// What one list of names has that the other lacks.
+fn other_names(of: &str, what: &str, ours: Vec<String>, theirs: Vec<String>) -> Option<String> {
+    let lacking = ours.iter().find(|name| !theirs.contains(name));
+    let besides = theirs.iter().find(|name| !ours.contains(name));
+    match (lacking, besides) {
+        (Some(name), _) => Some(format!("{of} lacks the {what} `{name}`")),
+        (None, Some(name)) => Some(format!("{of} has the {what} `{name}` besides")),
+        (None, None) if ours != theirs => Some(format!("{of} has its {what}s in another order")),
+        (None, None) => None,
+    }
 }
 
 fn instead(ours: &str, theirs: &str) -> String {

@@ -21,7 +21,9 @@ impl MeteredStream {
 #[async_trait]
 impl OutputStream for MeteredStream {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.bytes.take(bytes.len() as u64).map_err(|error| StreamError::LastOperationFailed(error.into()))?;
+        self.bytes
+            .take(bytes.len() as u64)
+            .map_err(|error| StreamError::LastOperationFailed(error.into()))?;
         self.inner.write(bytes)
     }
 

@@ -124,7 +124,11 @@ impl Place {
 
     pub(super) fn rename(&self, to: &Place) -> Outcome<()> {
         if self.folder.name() != to.folder.name() {
-            let text = format!("from `{}` to `{}`: a rename stays in its folder", self.folder.name(), to.folder.name());
+            let text = format!(
+                "from `{}` to `{}`: a rename stays in its folder",
+                self.folder.name(),
+                to.folder.name()
+            );
             return Err(FileError::Refused(text).into());
         }
         self.folder.dir().rename(self.below_grant()?, to.folder.dir(), to.below_grant()?)?;
@@ -284,7 +288,10 @@ mod tests {
         assert!(write("work/../secret", Mode::Replace).contains("out of its granted folder"));
         assert_eq!(write("work/one.txt", Mode::Replace), "ok");
         let inside = |name: &str| std::fs::read_to_string(outside.path().join("inside").join(name)).unwrap();
-        assert_eq!((inside("a.txt"), inside("one.txt"), inside("two.txt")), ("abc+".into(), "+".into(), "+".into()));
+        assert_eq!(
+            (inside("a.txt"), inside("one.txt"), inside("two.txt")),
+            ("abc+".into(), "+".into(), "+".into())
+        );
         assert_eq!(std::fs::read_to_string(outside.path().join("secret")).unwrap(), "secret");
     }
 
@@ -293,16 +300,16 @@ mod tests {
         let (_outside, grants) = granted();
         let list = |path: &str| {
             outcome(Place::of(&grants, path).and_then(|place| place.list()), |entries| {
-                let names = entries.iter().map(|entry| format!("{}:{:?}:{}", entry.name, entry.kind, entry.size));
+                let names =
+                    entries.iter().map(|entry| format!("{}:{:?}:{}", entry.name, entry.kind, entry.size));
                 names.collect::<Vec<_>>().join(" ")
             })
         };
         assert_eq!(list("inbox"), "a.txt:Kind::File:3 folder:Kind::Folder:0 in:Kind::File:3");
         assert_eq!(list("inbox/a.txt"), "WrongKind");
         assert!(list("inbox/up").contains("out of its granted folder"));
-        let stat = |path: &str| {
-            outcome(Place::of(&grants, path).and_then(|place| place.stat()), |entry| entry.name)
-        };
+        let stat =
+            |path: &str| outcome(Place::of(&grants, path).and_then(|place| place.stat()), |entry| entry.name);
         assert_eq!(stat("inbox/folder"), "folder");
         assert_eq!(stat("inbox"), "inbox");
         assert_eq!(stat("inbox/pipe"), "WrongKind");

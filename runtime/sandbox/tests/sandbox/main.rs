@@ -1,0 +1,8 @@
+//! The sandbox from outside: small components, written as text, that do one thing each.
+//!
+//! What real steps in Rust do, and what hostile ones try, is tested in the repository's own `tests/`.
+
+mod components;
+mod costs;
+mod support;
+mod uploads;
