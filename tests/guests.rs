@@ -89,8 +89,7 @@ async fn spins_forever() {
 
 #[tokio::test]
 async fn spins_in_processor() {
-    let (_, execution) =
-        run_processor("spins_in_processor", "limits: { time_ms_max: 300 }", json!({})).await;
+    let (_, execution) = run_processor("spins_in_processor", "limits: { time_ms_max: 300 }", json!({})).await;
     assert_failed(&execution, "step-time-limit", "300 ms");
     assert_eq!(counts(&execution, 0), "read=0 written=0 filtered=0 skipped=0");
 }

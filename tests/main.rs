@@ -2,6 +2,8 @@
 
 #![expect(missing_docs, reason = "tests are sentences")]
 
+mod cli;
+mod guests;
 mod native_and_sandboxed;
 mod support;
 mod tenants;

@@ -93,7 +93,11 @@ async fn give_byte_identical_output() {
     let mut text = "sku,price,released_on,note\n".to_owned();
     for row in 0..5000 {
         let sku = if row % 97 == 0 { String::new() } else { format!("s{row}") };
-        let date = if row % 89 == 0 { "2023-02-30".to_owned() } else { format!("20{:02}-0{}-1{}", row % 80, row % 9 + 1, row % 10) };
+        let date = if row % 89 == 0 {
+            "2023-02-30".to_owned()
+        } else {
+            format!("20{:02}-0{}-1{}", row % 80, row % 9 + 1, row % 10)
+        };
         text.push_str(&format!("{sku},-{row}.5{row},{date},\"é \"\"{row}\"\",\n\"\n"));
     }
     installation.write("in.csv", text);

@@ -161,7 +161,8 @@ impl Server {
                 }
                 match manner {
                     Manner::Answers(status) => {
-                        let head = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+                        let head =
+                            format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
                         // The client may be gone by now, which is its own affair.
                         let _ = stream.write_all(head.as_bytes());
                     }

@@ -83,7 +83,8 @@ async fn a_tenant_reads_and_writes_below_its_own_folder_alone() {
         let execution = support::start(&bob, "csv_export", parameters).await.wait().await.unwrap();
         assert!(ending(&execution).starts_with("FAILED [file-refused]"), "{source}: {}", ending(&execution));
     }
-    for target in ["../alice/out.csv", "link/out.csv", folder.path().join("alice/out.csv").to_str().unwrap()] {
+    for target in ["../alice/out.csv", "link/out.csv", folder.path().join("alice/out.csv").to_str().unwrap()]
+    {
         let parameters = json!({ "source": local("in.csv"), "storage": local(target) });
         let execution = support::start(&bob, "csv_export", parameters).await.wait().await.unwrap();
         assert!(ending(&execution).starts_with("FAILED [file-refused]"), "{target}: {}", ending(&execution));

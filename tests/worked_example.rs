@@ -78,14 +78,11 @@ fn form_encoded(text: &str) -> String {
 async fn a_notification_that_fails_fails_the_job_unless_it_may() {
     let installation = Installation::new().await;
     install(&installation).await;
-    for (server, url) in [
-        (None, nobodys_url()),
-        {
-            let server = Server::start(Manner::Answers(500));
-            let url = server.url("/");
-            (Some(server), url)
-        },
-    ] {
+    for (server, url) in [(None, nobodys_url()), {
+        let server = Server::start(Manner::Answers(500));
+        let url = server.url("/");
+        (Some(server), url)
+    }] {
         for may_fail in [false, true] {
             let more = json!({ "notifyFailureIsError": !may_fail });
             let execution = installation.run("csv_product_export_notify", parameters(&url, more)).await;
@@ -108,7 +105,8 @@ async fn a_host_that_hangs_does_not_keep_a_stop_waiting() {
     install(&installation).await;
     let server = Server::start(Manner::Hangs);
     let mut running =
-        start(&installation.tenant, "csv_product_export_notify", parameters(&server.url("/"), json!({}))).await;
+        start(&installation.tenant, "csv_product_export_notify", parameters(&server.url("/"), json!({})))
+            .await;
     server.request();
     running.stop().await.unwrap();
     let execution = running.wait().await.unwrap();
@@ -129,8 +127,7 @@ async fn every_value_of_a_real_catalogue_arrives() {
     let more = json!({
         "source": local(&catalogue), "sourceDelimiter": ";", "decimalSeparator": ",", "dateFormat": "dd/MM/yyyy",
     });
-    let execution =
-        installation.run("csv_product_export_notify", parameters(&server.url("/"), more)).await;
+    let execution = installation.run("csv_product_export_notify", parameters(&server.url("/"), more)).await;
     assert_eq!(ending(&execution), "COMPLETED");
     assert_eq!(counts(&execution, 0), "read=1239 written=1239 filtered=0 skipped=0");
     compare(&catalogue, &installation.path("out/products.csv"), 111);
@@ -138,7 +135,8 @@ async fn every_value_of_a_real_catalogue_arrives() {
 
 /// Reads both files again: each value is the input's, or what `normalise` is documented to make of it.
 fn compare(input: &Path, output: &Path, columns: usize) {
-    let open = |path: &Path| csv::ReaderBuilder::new().delimiter(b';').has_headers(false).from_path(path).unwrap();
+    let open =
+        |path: &Path| csv::ReaderBuilder::new().delimiter(b';').has_headers(false).from_path(path).unwrap();
     let mut written = open(output).into_records();
     let (mut rows, mut changed) = (0, 0);
     for read in open(input).records() {

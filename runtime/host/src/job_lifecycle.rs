@@ -147,6 +147,7 @@ impl Life {
             }
             if let Some(Ended { step, context, .. }) = &mut last {
                 self.recorder.save_step(step, context, With::default()).await?;
+                self.keep(Some(step));
             }
         }
         Ok(last)

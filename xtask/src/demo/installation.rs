@@ -59,7 +59,7 @@ impl Installation {
 
     /// The latest execution of an instance, as the store has it.
     pub(super) fn latest_execution(&self, instance: &str) -> anyhow::Result<Value> {
-        let list = ["executions", "list", "--instance", instance, "--limit", "1", "--format", "json"];
+        let list = ["executions", "list", "--instance", instance, "--format", "json"];
         let id = self.json(&list)?[0]["id"].to_string();
         self.json(&["executions", "show", &id, "--format", "json"])
     }

@@ -1,0 +1,128 @@
+//! The command line, from outside: whole commands and all that they say.
+
+mod runs;
+mod session;
+
+use stepbox_guest_artifacts::steps;
+
+use session::Folder;
+
+/// Four lines of a catalogue, of which the last one is ragged.
+const PRODUCTS: &str = "sku,name,price\n1,Chair,10.5\n2,\"Table, round\",20\n3,Lamp,7\n4,broken\n";
+
+/// A folder with a catalogue.
+fn with_products() -> Folder {
+    let folder = Folder::new();
+    folder.write("products.csv", PRODUCTS);
+    let parameters = r#"{
+  "source": { "type": "local", "file_path": "products.csv" },
+  "storage": { "type": "local", "file_path": "out/products.csv" }
+}
+"#;
+    folder.write("parameters.json", parameters);
+    folder
+}
+
+/// The same with an instance `products` of the native CSV export.
+fn with_instance() -> Folder {
+    let folder = with_products();
+    folder.run("stepbox instances create stepbox csv_export export products @parameters.json 'All products'");
+    folder
+}
+
+/// A folder with the worked example's connector, its components built.
+fn with_connector() -> Folder {
+    let folder = with_products();
+    let yaml = include_str!("../../examples/csv-notify/connector.yaml");
+    folder.write("csv-notify/connector.yaml", yaml);
+    for (name, path) in [("normalise", steps::NORMALISE), ("notify", steps::NOTIFY)] {
+        let component = std::fs::read(path).expect("the guest was built");
+        folder.write(&format!("csv-notify/steps/{name}.wasm"), component);
+    }
+    folder
+}
+
+#[test]
+fn help_pages_end_with_real_commands() {
+    Folder::new().play("help");
+}
+
+#[test]
+fn jobs_are_listed_and_shown() {
+    Folder::new().play("jobs");
+}
+
+#[test]
+fn instances_are_created_shown_edited_duplicated_and_deleted() {
+    with_products().play("instances");
+}
+
+#[test]
+fn instances_run_and_their_executions_are_shown() {
+    with_instance().play("executions");
+}
+
+#[test]
+fn connectors_are_installed_shown_and_removed() {
+    with_connector().play("connectors");
+}
+
+#[test]
+fn components_are_inspected_kept_and_removed() {
+    with_connector().play("steps");
+}
+
+#[test]
+fn bad_parameters_get_a_clear_error() {
+    with_instance().play("bad_parameters");
+}
+
+#[test]
+fn bad_connector_files_get_a_clear_error() {
+    Folder::new().play("bad_connectors");
+}
+
+#[test]
+fn what_is_no_component_is_refused() {
+    with_connector().play("bad_components");
+}
+
+#[test]
+fn bad_files_end_the_execution_as_failed() {
+    let folder = with_instance();
+    folder.write("latin1.csv", b"sku,name\n1,Sof\xe0\n");
+    folder.play("bad_files");
+}
+
+#[test]
+fn bad_data_folders_get_a_clear_error() {
+    with_instance().play("bad_data_folders");
+}
+
+#[test]
+fn a_database_of_a_newer_version_is_left_alone() {
+    let folder = with_instance();
+    let database = rusqlite::Connection::open(folder.path(".stepbox/stepbox.db")).unwrap();
+    database.pragma_update(None, "user_version", 999).unwrap();
+    folder.play("newer_database");
+}
+
+#[test]
+fn a_locked_database_gets_a_clear_error() {
+    let folder = with_instance();
+    let database = rusqlite::Connection::open(folder.path(".stepbox/stepbox.db")).unwrap();
+    database.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    folder.play("locked_database");
+}
+
+#[test]
+fn texts_from_outside_cannot_steer_the_terminal() {
+    let folder = with_instance();
+    folder.write("sly.csv", "sku,name\n\"\u{1b}[2Jcleared\"\n");
+    folder.play("sly_texts");
+}
+
+#[test]
+fn the_policy_file_opens_addresses() {
+    with_connector().play("policy");
+}

@@ -1,0 +1,160 @@
+//! Plays a recorded session with the command line, and compares what comes out.
+//!
+//! A session is a file of commands and what each one said:
+//!
+//! ```text
+//! # A line about the next command.
+//! $ stepbox run my_exprot
+//! ! error: there is no instance `my_exprot`     standard error
+//! ! …
+//! text of standard output
+//! ? 6                                           the exit code, unless it is 0
+//! ```
+//!
+//! To add a row, write a `$` line where it belongs and run the tests with `SNAPSHOTS=overwrite`; then
+//! read what was recorded. Moments, durations, digests, sizes of components, workers and the session's
+//! folder stand as `[TIME]` and the like; ids are real, since each session has a store of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use snapbox::{Assert, Data, Redactions};
+use tempfile::TempDir;
+
+/// The folder that a session's commands run in.
+pub(crate) struct Folder {
+    folder: TempDir,
+    /// `stepbox` and helpers of the sessions.
+    programs: PathBuf,
+}
+
+impl Folder {
+    /// An empty one, of its own.
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let programs = folder.path().join("programs");
+        let new = Self { folder, programs };
+        // Root may write everywhere; without its capabilities it is a user like any other.
+        let unprivileged = "#!/bin/sh\n\
+            [ \"$(id -u)\" = 0 ] || exec \"$@\"\n\
+            exec setpriv --bounding-set=-all --inh-caps=-all -- \"$@\"\n";
+        let script = new.write("programs/unprivileged", unprivileged);
+        fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("a script");
+        new
+    }
+
+    /// A path in it.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file in it.
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("a file has a folder")).expect("a folder");
+        fs::write(&path, content).expect("a file");
+        path
+    }
+
+    /// A command line for a shell in it.
+    pub(crate) fn shell(&self, line: &str) -> Command {
+        let programs = [self.programs.clone(), stepbox_folder()];
+        let known = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths(programs.into_iter().chain(std::env::split_paths(&known)));
+        let mut shell = Command::new("sh");
+        shell.args(["-c", line]).current_dir(self.folder.path()).stdin(Stdio::null());
+        shell.env("PATH", path.expect("no folder's name has a colon")).env("LC_ALL", "C.UTF-8");
+        for variable in ["STEPBOX_DATA_DIR", "COLUMNS", "CLICOLOR_FORCE"] {
+            shell.env_remove(variable);
+        }
+        shell
+    }
+
+    /// Runs a command line that must succeed.
+    pub(crate) fn run(&self, line: &str) {
+        let output = self.shell(line).output().expect("`sh` runs");
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Plays the session of that name in it.
+    pub(crate) fn play(&self, name: &str) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("cli").join(name).with_extension("console");
+        let recorded =
+            fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let played: String = commands(&recorded).map(|command| self.answer(command)).collect();
+        let assert =
+            Assert::new().action_env("SNAPSHOTS").normalize_paths(false).redact_with(self.redactions());
+        assert.eq(played.trim_start().to_owned(), Data::read_from(&path, None));
+    }
+
+    /// A command, with the lines about it, and what comes out.
+    fn answer(&self, command: CommandLine<'_>) -> String {
+        let output = self.shell(command.line).output().expect("`sh` runs");
+        let CommandLine { about, line } = command;
+        format!("\n{about}$ {line}\n{}", told(&output))
+    }
+
+    fn redactions(&self) -> Redactions {
+        let regex = |text: &str| regex::Regex::new(text).expect("the pattern is right");
+        let mut redactions = Redactions::new();
+        let folder = self.folder.path().to_str().expect("the temporary folder's name is UTF-8").to_owned();
+        redactions.insert("[FOLDER]", folder).expect("a good name");
+        let patterns = [
+            ("[TIME]", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"),
+            ("[DIGEST]", r"\b[0-9a-f]{64}\b"),
+            ("[SHORT_DIGEST]", r"\b[0-9a-f]{12}\b"),
+            ("[SIZE]", r"(?m)(^size +|  )(?<redacted>[0-9.]+ KiB)$"),
+            ("[WORKER]", r"\S+:\d+:[0-9a-f]{11}"),
+            ("[DURATION]", r"(?m)(after |  )(?<redacted>(\d+ ms|\d+\.\d s))(:|\.|$)"),
+        ];
+        for (name, pattern) in patterns {
+            redactions.insert(name, regex(pattern)).expect("a good name");
+        }
+        redactions
+    }
+}
+
+/// A command of a session.
+struct CommandLine<'a> {
+    /// The `#` lines above it.
+    about: String,
+    line: &'a str,
+}
+
+fn commands(recorded: &str) -> impl Iterator<Item = CommandLine<'_>> {
+    let mut about = String::new();
+    recorded.lines().filter_map(move |line| match line.strip_prefix("$ ") {
+        Some(line) => Some(CommandLine { about: std::mem::take(&mut about), line }),
+        None if line.starts_with("# ") => {
+            about.push_str(&format!("{line}\n"));
+            None
+        }
+        None => {
+            about.clear();
+            None
+        }
+    })
+}
+
+fn told(output: &Output) -> String {
+    let lines = |bytes: &[u8], prefix: &str| {
+        let text = String::from_utf8_lossy(bytes);
+        text.lines().map(|line| format!("{prefix}{line}").trim_end().to_owned() + "\n").collect::<String>()
+    };
+    let exit_code = match output.status.code() {
+        Some(0) => String::new(),
+        Some(code) => format!("? {code}\n"),
+        None => "? killed\n".to_owned(),
+    };
+    lines(&output.stderr, "! ") + &lines(&output.stdout, "") + &exit_code
+}
+
+/// The folder with the `stepbox` that was built beside these tests.
+fn stepbox_folder() -> PathBuf {
+    let test = std::env::current_exe().expect("a test has a path");
+    let folder = test.ancestors().nth(2).expect("tests are built below `target`");
+    let stepbox = folder.join("stepbox");
+    assert!(stepbox.is_file(), "{} is not built; `cargo xtask test` builds it first", stepbox.display());
+    folder.to_owned()
+}
