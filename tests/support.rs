@@ -4,7 +4,6 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
 use std::thread;
 
 use serde_json::{Value, json};
@@ -12,6 +11,7 @@ use stepbox::batch::execution::{JobExecution, SummaryValue};
 use stepbox::batch::name::TenantId;
 use stepbox::{Builder, NewInstance, Policy, RunOptions, Running, Stepbox, Tenant};
 use tempfile::TempDir;
+use tokio::sync::mpsc;
 
 /// An installation with one tenant, whose files lie in `folder`.
 pub struct Installation {
@@ -142,7 +142,7 @@ pub enum Manner {
 /// A server on loopback that takes requests one by one.
 pub struct Server {
     address: SocketAddr,
-    requests: mpsc::Receiver<String>,
+    requests: mpsc::UnboundedReceiver<String>,
 }
 
 impl Server {
@@ -150,7 +150,7 @@ impl Server {
     pub fn start(manner: Manner) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port on loopback");
         let address = listener.local_addr().expect("a bound port");
-        let (sender, requests) = mpsc::channel();
+        let (sender, requests) = mpsc::unbounded_channel();
         thread::spawn(move || {
             let mut hanging = Vec::new();
             for stream in listener.incoming() {
@@ -179,12 +179,14 @@ impl Server {
     }
 
     /// The next request, head and body; waits for it.
-    pub fn request(&self) -> String {
-        self.requests.recv_timeout(std::time::Duration::from_secs(60)).expect("a request arrives")
+    pub async fn request(&mut self) -> String {
+        let limit = std::time::Duration::from_secs(60);
+        let request = tokio::time::timeout(limit, self.requests.recv()).await;
+        request.expect("a request arrives").expect("the server lives")
     }
 
     /// Whether no request has come.
-    pub fn is_untouched(&self) -> bool {
+    pub fn is_untouched(&mut self) -> bool {
         self.requests.try_recv().is_err()
     }
 }

@@ -37,7 +37,7 @@ fn parameters(url: &str, more: Value) -> Value {
 async fn exports_the_catalogue_and_notifies_the_other_application() {
     let installation = Installation::new().await;
     install(&installation).await;
-    let server = Server::start(Manner::Answers(204));
+    let mut server = Server::start(Manner::Answers(204));
     let more = json!({ "decimalSeparator": ",", "dateFormat": "dd.MM.yyyy" });
     let execution =
         installation.run("csv_product_export_notify", parameters(&server.url("/exported"), more)).await;
@@ -62,7 +62,7 @@ async fn exports_the_catalogue_and_notifies_the_other_application() {
         "AC-1001;Double Satchel;Ranzen;home;1;205,00;2,9;KILOGRAM;19.06.2019;A double satchel, made to last."
     );
 
-    let request = server.request();
+    let request = server.request().await;
     assert!(request.starts_with("POST /exported HTTP/1.1\r\n"), "{request}");
     let directory = form_encoded(installation.path("out").to_str().unwrap());
     assert!(request.ends_with(&format!("directory={directory}")), "{request}");
@@ -103,11 +103,11 @@ async fn a_notification_that_fails_fails_the_job_unless_it_may() {
 async fn a_host_that_hangs_does_not_keep_a_stop_waiting() {
     let installation = Installation::new().await;
     install(&installation).await;
-    let server = Server::start(Manner::Hangs);
+    let mut server = Server::start(Manner::Hangs);
     let mut running =
         start(&installation.tenant, "csv_product_export_notify", parameters(&server.url("/"), json!({})))
             .await;
-    server.request();
+    server.request().await;
     running.stop().await.unwrap();
     let execution = running.wait().await.unwrap();
     assert_eq!(ending(&execution), "STOPPED");

@@ -104,8 +104,8 @@ impl Folder {
             ("[TIME]", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"),
             ("[DIGEST]", r"\b[0-9a-f]{64}\b"),
             ("[SHORT_DIGEST]", r"\b[0-9a-f]{12}\b"),
-            ("[SIZE]", r"(?m)(^size +|  )(?<redacted>[0-9.]+ KiB)$"),
-            ("[WORKER]", r"\S+:\d+:[0-9a-f]{11}"),
+            ("[SIZE]", r#"(?m)(^size +|  |"size_bytes": )(?<redacted>[0-9.]+ KiB|\d+)(,?)$"#),
+            ("[WORKER]", r#"[^\s"]+:\d+:[0-9a-f]{11}"#),
             ("[DURATION]", r"(?m)(after |  )(?<redacted>(\d+ ms|\d+\.\d s))(:|\.|$)"),
         ];
         for (name, pattern) in patterns {

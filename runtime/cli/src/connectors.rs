@@ -48,8 +48,8 @@ fn policy(tenant: &Tenant) -> String {
     let network = tenant.policy().network;
     let word = |is_open: bool| if is_open { "open" } else { "closed" };
     format!(
-        "of what its steps ask for, the policy allows: files of this user; requests to public addresses, \
-         loopback {}, private networks {} (`network` in `{POLICY_FILE}` of the data folder)",
+        "the policy lets its steps touch: granted files as this user, granted hosts at public addresses \
+         (loopback {}, private networks {}; `{POLICY_FILE}` in the data folder decides)",
         word(network.allow_loopback),
         word(network.allow_private)
     )

@@ -71,7 +71,7 @@ async fn list(tenant: &Tenant, filter: &ExecutionFilter, format: Format) -> Resu
         talk(if is_narrow { "there are no such executions" } else { "there are no executions yet" });
     }
     if filter.limit > 0 && executions.len() == filter.limit as usize {
-        talk(format!("the newest {} are shown; `--limit 0` shows all", number(filter.limit.into())));
+        talk("these are the newest; `--limit 0` shows all");
     }
     let text = || match executions.is_empty() {
         true => String::new(),

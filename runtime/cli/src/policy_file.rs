@@ -59,7 +59,10 @@ pub(crate) fn policy(data_dir: &Path, base: &Path) -> Result<Policy, CliError> {
 fn read(path: &Path) -> Result<PolicyFile, CliError> {
     let file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(PolicyFile::default()),
+        // A data folder that is none is told when the store is opened.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(PolicyFile::default());
+        }
         Err(error) => return Err(CliError::unreadable(path)(error)),
     };
     let mut text = Vec::new();
@@ -111,6 +114,7 @@ fn describe(error: &serde_saphyr::Error) -> (String, String) {
             let text = other.to_string();
             let text = text.lines().next().unwrap_or_default();
             let text = text.split(" at line ").next().unwrap_or(text).trim_start_matches("error: ");
+            let text = text.split(", set DuplicateKeyPolicy").next().unwrap_or(text);
             (text.to_owned(), "the file may say `network: { loopback: true, private: true }`".to_owned())
         }
     }
@@ -150,6 +154,10 @@ mod tests {
         let help = "the file may say `network: { loopback: true, private: true }`";
         let boolean = format!("policy.yaml, line 1, column 22: invalid boolean | {help}");
         check("network: { loopback: perhaps }", &boolean);
+        check(
+            "network: {}\nnetwork: {}",
+            &format!("policy.yaml, line 2, column 1: duplicate mapping key: network | {help}"),
+        );
         check("network: [", &format!("policy.yaml, line 1, column 10: expected mapping start | {help}"));
     }
 }

@@ -37,7 +37,7 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Steps) -> Result<Answer, Cl
 
 async fn upload(tenant: &Tenant, file: &Path, format: Format) -> Result<Answer, CliError> {
     let component = tenant.upload_component(&read(file)?).await?;
-    talk(format!("the component {} is a {}", full_name(&component), component.world));
+    talk(format!("kept the component {} ({})", full_name(&component), component.world));
     Ok(Answer::new(format, || format!("{}\n", component.digest), || ComponentView::of(&component)))
 }
 
@@ -55,8 +55,8 @@ async fn list(tenant: &Tenant, format: Format) -> Result<Answer, CliError> {
         Column::Left("component"),
         Column::Left("version"),
         Column::Left("world"),
-        Column::Right("size"),
         Column::Left("digest"),
+        Column::Left("size"),
     ];
     let table = || match components.is_empty() {
         true => String::new(),
@@ -65,8 +65,8 @@ async fn list(tenant: &Tenant, format: Format) -> Result<Answer, CliError> {
                 component.name.clone(),
                 component.version.clone(),
                 component.world.clone(),
-                bytes(component.size_bytes),
                 component.digest.short().to_owned(),
+                bytes(component.size_bytes),
             ]
         })
         .to_string(),

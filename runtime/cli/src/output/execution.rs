@@ -153,7 +153,9 @@ fn findings(step: &StepExecution) -> String {
         });
         lines.push_str(&format!("step `{}` sums up:\n{}", step.name, indented(&summary.collect::<String>())));
     }
-    for error in &step.errors {
+    // A component that tells people of an error often fails with the same words.
+    let is_told = |error: &String| step.failures.iter().any(|failure| failure.message == *error);
+    for error in step.errors.iter().filter(|error| !is_told(error)) {
         lines.push_str(&format!("step `{}` found an error: {error}\n", step.name));
     }
     for failure in &step.failures {

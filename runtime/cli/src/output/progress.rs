@@ -140,7 +140,7 @@ fn ended_style() -> ProgressStyle {
     ProgressStyle::with_template("{prefix} {msg}").expect("the template is right")
 }
 
-/// `12,000 of ~50,000 items, 4,000 items/s, ~9.5 s left`.
+/// `12,000 of ~50,000 items, 4,000 items/s, ~10 s left`.
 fn advance_words(tracking: Tracking, processed_before: u64, elapsed: Duration) -> String {
     let processed = tracking.processed;
     let mut words = match tracking.total {
@@ -152,10 +152,15 @@ fn advance_words(tracking: Tracking, processed_before: u64, elapsed: Duration) -
     if done_here > 0 {
         words.push_str(&format!(", {} items/s", number(rate.round() as u64)));
         if let Some(left) = tracking.total.map(|total| total.saturating_sub(processed)) {
-            words.push_str(&format!(", ~{} left", duration((left as f64 / rate * 1000.0) as u64)));
+            words.push_str(&format!(", ~{} left", whole_seconds((left as f64 / rate).ceil() as u64)));
         }
     }
     words
+}
+
+/// Nobody needs to know a guess to the tenth of a second.
+fn whole_seconds(seconds: u64) -> String {
+    if seconds < 60 { format!("{seconds} s") } else { duration(seconds.saturating_mul(1000)) }
 }
 
 /// `COMPLETED after 1.2 s: read 3, written 2, filtered 0, skipped 1`.
@@ -190,13 +195,8 @@ mod tests {
         let unknown = Tracking { processed: 4000, total: None, is_estimate: false };
         let rows = [
             (known(0, 50_000, false), 0, 1000, "0 of 50,000 items"),
-            (known(12_000, 50_000, true), 0, 3000, "12,000 of ~50,000 items, 4,000 items/s, ~9.5 s left"),
-            (
-                known(30_000, 50_000, false),
-                20_000,
-                1000,
-                "30,000 of 50,000 items, 10,000 items/s, ~2.0 s left",
-            ),
+            (known(12_000, 50_000, true), 0, 3000, "12,000 of ~50,000 items, 4,000 items/s, ~10 s left"),
+            (known(30_000, 50_000, false), 20_000, 1000, "30,000 of 50,000 items, 10,000 items/s, ~2 s left"),
             (unknown, 0, 2000, "4,000 items, 2,000 items/s"),
         ];
         for (tracking, before, ms, expected) in rows {
