@@ -39,11 +39,7 @@ impl CompileCache {
     /// A component that was compiled before. What cannot be read or believed is not there.
     pub(crate) fn load(&self, engine: &Engine, digest: &Digest) -> Option<Component> {
         let file = fs::read(self.path(digest)).ok()?;
-        let (checksum, code) = file.split_first_chunk::<32>()?;
-        if *checksum != sha256(code) {
-            return None;
-        }
-        deserialize(engine, code)
+        deserialize(engine, code_of(&file)?)
     }
 
     /// Keeps a compiled component.
@@ -59,6 +55,17 @@ impl CompileCache {
     fn path(&self, digest: &Digest) -> PathBuf {
         self.folder.join(format!("{digest}.cwasm"))
     }
+}
+
+/// The machine code in a file of the cache, if its checksum holds.
+fn code_of(file: &[u8]) -> Option<&[u8]> {
+    let (checksum, code) = file.split_first_chunk::<32>()?;
+    (*checksum == sha256(code)).then_some(code)
+}
+
+/// Whether these are the bytes of a file of some cache.
+pub(crate) fn is_entry(bytes: &[u8]) -> bool {
+    bytes.get(32..).is_some_and(|code| Engine::detect_precompiled(code).is_some())
 }
 
 #[expect(unsafe_code, reason = "the one place where machine code is taken from a file")]
@@ -104,6 +111,7 @@ mod tests {
 
         let path = cache.path(&digest);
         let whole = fs::read(&path).unwrap();
+        assert!(is_entry(&whole));
         for place in [0, 40, whole.len() / 2, whole.len() - 1] {
             let mut bytes = whole.clone();
             bytes[place] ^= 1;

@@ -3,6 +3,8 @@
 #![expect(unreachable_pub, reason = "the generated bindings re-export the types behind resources")]
 
 mod exchange;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

@@ -3,6 +3,7 @@
 use wasmparser::{Parser, Validator};
 use wasmtime::Engine;
 
+use crate::compile_cache;
 use crate::engine::FEATURES;
 use crate::error::ComponentError;
 
@@ -17,7 +18,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), ComponentError> {
     if bytes.len() > COMPONENT_BYTES_MAX {
         return Err(ComponentError::TooLarge { bytes: bytes.len(), max: COMPONENT_BYTES_MAX });
     }
-    if Engine::detect_precompiled(bytes).is_some() {
+    if Engine::detect_precompiled(bytes).is_some() || compile_cache::is_entry(bytes) {
         return Err(ComponentError::Precompiled);
     }
     if Parser::is_component(bytes) {

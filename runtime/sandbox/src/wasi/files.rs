@@ -4,6 +4,9 @@
 //! `files` does. What stands here takes away and counts: links can be neither made nor moved out of
 //! their folder, only regular files and folders open, and bytes, files and handles are limited.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 
 use wasmtime::component::{HasData, Resource};

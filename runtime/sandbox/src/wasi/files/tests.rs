@@ -1,0 +1,135 @@
+//! The second door to the granted folders: what it takes away, and what it counts.
+
+use std::os::unix::fs::symlink;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cap_std::ambient_authority;
+use cap_std::fs::Dir as CapDir;
+use stepbox_batch::log::NoLog;
+use tempfile::TempDir;
+
+use super::*;
+use crate::limits::Limits;
+use crate::testing::{state_with, step_context};
+
+struct Door {
+    folder: TempDir,
+    state: StepState,
+    inbox: u32,
+    work: u32,
+}
+
+/// `inbox` for reading and `work` for writing are one and the same folder here.
+fn door(limits: Limits) -> Door {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.txt"), "abc").unwrap();
+    symlink("/etc/passwd", folder.path().join("out")).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, folder.path().join("pipe"), rustix::fs::Mode::RUSR).unwrap();
+    let open = || CapDir::open_ambient_dir(folder.path(), ambient_authority()).unwrap();
+    let grants = Grants::none().with_folder("inbox", Access::Read, open()).unwrap();
+    let grants = grants.with_folder("work", Access::Write, open()).unwrap();
+    let mut state = state_with(&step_context(Arc::new(NoLog)), grants, limits);
+    let folders = preopens::Host::get_directories(&mut state.folder_door()).unwrap();
+    assert_eq!(folders.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>(), ["/inbox", "/work"]);
+    let (inbox, work) = (folders[0].0.rep(), folders[1].0.rep());
+    Door { folder, state, inbox, work }
+}
+
+impl Door {
+    async fn open(
+        &mut self,
+        folder: u32,
+        path: &str,
+        how: OpenFlags,
+        flags: DescriptorFlags,
+    ) -> FsResult<u32> {
+        let (mut door, folder) = (self.state.folder_door(), Resource::new_borrow(folder));
+        let opened = door.open_at(folder, PathFlags::SYMLINK_FOLLOW, path.to_owned(), how, flags).await;
+        opened.map(|descriptor| descriptor.rep())
+    }
+
+    async fn create(&mut self, path: &str) -> FsResult<u32> {
+        self.open(self.work, path, OpenFlags::CREATE, DescriptorFlags::WRITE).await
+    }
+}
+
+fn code<T>(result: FsResult<T>) -> String {
+    match result {
+        Ok(_) => "ok".to_owned(),
+        Err(error) => {
+            error.downcast().map_or_else(|trap| format!("trap: {trap}"), |code| code.name().to_owned())
+        }
+    }
+}
+
+#[tokio::test]
+async fn opens_files_and_folders_within_a_grant() {
+    let mut door = door(Limits::default());
+    let read = DescriptorFlags::READ;
+    let (inbox, none) = (door.inbox, OpenFlags::empty());
+    for (path, expected) in [
+        ("a.txt", "ok"),
+        (".", "ok"),
+        ("none", "no-entry"),
+        ("pipe", "not-permitted"),
+        ("out", "not-permitted"),
+        ("../a.txt", "not-permitted"),
+        ("/etc/passwd", "not-permitted"),
+    ] {
+        assert_eq!(code(door.open(inbox, path, none, read).await), expected, "{path}");
+    }
+    let write = DescriptorFlags::WRITE;
+    assert_ne!(code(door.open(inbox, "a.txt", none, write).await), "ok");
+    assert_ne!(code(door.open(inbox, "new", OpenFlags::CREATE, write).await), "ok");
+    assert_ne!(code(door.open(inbox, "a.txt", OpenFlags::TRUNCATE, read).await), "ok");
+    assert_eq!(std::fs::read_to_string(door.folder.path().join("a.txt")).unwrap(), "abc");
+}
+
+#[tokio::test]
+async fn makes_no_links() {
+    let mut door = door(Limits::default());
+    let work = || Resource::new_borrow(door.work);
+    let (here, there, other) = (work(), work(), work());
+    let mut folders = door.state.folder_door();
+    let linked = folders.symlink_at(here, "a.txt".to_owned(), "link".to_owned()).await;
+    assert_eq!(code(linked), "not-permitted");
+    let linked =
+        folders.link_at(there, PathFlags::empty(), "a.txt".to_owned(), other, "link".to_owned()).await;
+    assert_eq!(code(linked), "not-permitted");
+    assert!(!door.folder.path().join("link").exists());
+}
+
+#[tokio::test]
+async fn counts_bytes_however_they_are_written() {
+    let mut door = door(Limits { disk_bytes_max: 10, ..Limits::default() });
+    let file = door.create("file").await.unwrap();
+    let descriptor = || Resource::new_borrow(file);
+    let mut folders = door.state.folder_door();
+    assert_eq!(folders.write(descriptor(), b"four".to_vec(), 0).await.unwrap(), 4);
+    assert_eq!(code(folders.set_size(descriptor(), 1 << 40).await), "quota");
+    assert_eq!(code(folders.set_size(descriptor(), 6).await), "ok");
+    assert_eq!(code(folders.set_size(descriptor(), 0).await), "ok");
+    let stream = folders.append_via_stream(descriptor()).unwrap();
+    let stream = folders.wasi.table.get_mut(&stream).unwrap();
+    stream.blocking_write_and_flush(Bytes::from_static(b"four")).await.unwrap();
+    assert!(stream.blocking_write_and_flush(Bytes::from_static(b"1")).await.is_err());
+    assert_eq!(code(folders.write(descriptor(), b"1".to_vec(), 0).await), "quota");
+    assert_eq!(std::fs::read_to_string(door.folder.path().join("file")).unwrap(), "four");
+}
+
+#[tokio::test]
+async fn counts_what_is_created_and_what_is_open() {
+    let mut door = door(Limits { disk_files_max: 2, open_handles_max: 2, ..Limits::default() });
+    let first = door.create("first").await.unwrap();
+    assert_eq!(code(door.create("first").await), "ok", "it is there already");
+    assert_eq!(code(door.create("second").await), "insufficient-memory", "two are open");
+    HostDescriptor::drop(&mut door.state.folder_door(), Resource::new_own(first)).unwrap();
+    assert_eq!(code(door.create("nowhere/second").await), "no-entry");
+    let work = || Resource::new_borrow(door.work);
+    let (here, there) = (work(), work());
+    let mut folders = door.state.folder_door();
+    assert_eq!(code(folders.create_directory_at(here, "folder".to_owned()).await), "ok");
+    assert_eq!(code(folders.create_directory_at(there, "another".to_owned()).await), "quota");
+    assert_eq!(code(door.create("third").await), "quota");
+}
