@@ -1,5 +1,6 @@
 //! The command line, from outside: whole commands and all that they say.
 
+mod documentation;
 mod runs;
 mod session;
 

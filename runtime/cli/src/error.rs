@@ -3,7 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use stepbox::batch::name::JobExecutionId;
+use stepbox::Error;
+use stepbox::batch::name::{JobExecutionId, NameError};
+use stepbox::batch::repository::RepositoryError;
 
 use crate::exit_code::ExitCode;
 
@@ -95,7 +97,7 @@ impl CliError {
                 let help = "`stepbox jobs show` tells what the parameters of a job may be";
                 error.help().or_else(|| Some(help.to_owned()))
             }
-            Self::Stepbox(error) => error.help(),
+            Self::Stepbox(error) => error.help().or_else(|| next_action(error)),
             Self::FileUnreadable { .. } => Some("check the path; it must be a file you may read".to_owned()),
             Self::ParametersMalformed { help, .. } | Self::PolicyFile { help, .. } => {
                 Some(help.clone()).filter(|help| !help.is_empty())
@@ -105,7 +107,8 @@ impl CliError {
                 "its lease runs out within {} s; it is FAILED then, and `stepbox executions restart {id}` goes on from there",
                 stepbox::LEASE_MS / 1000
             )),
-            Self::TooLong { .. } | Self::NotConfirmed | Self::Output(_) | Self::Start(_) => None,
+            Self::TooLong { .. } => Some("check that it is the file you mean".to_owned()),
+            Self::NotConfirmed | Self::Output(_) | Self::Start(_) => None,
         }
     }
 
@@ -129,4 +132,44 @@ impl CliError {
         let path = path.to_owned();
         move |source| Self::FileUnreadable { path, source }
     }
+}
+
+/// What to do at the command line about an error that the library leaves without a next action.
+fn next_action(error: &Error) -> Option<String> {
+    let action = match error {
+        Error::Repository(RepositoryError::AlreadyExists { kind: "instance", name }) => {
+            format!("choose another code, or change that one with `stepbox instances edit {name}`")
+        }
+        Error::Repository(RepositoryError::AlreadyExists { kind, .. }) => {
+            format!("choose another name for the {kind}; `stepbox jobs list` shows those that are taken")
+        }
+        Error::Repository(RepositoryError::InUse { user, .. }) => format!("remove the {user} first"),
+        Error::Repository(RepositoryError::WrongStatus { id, .. }) => {
+            format!("`stepbox executions show {id}` tells where it stands")
+        }
+        Error::Name(NameError::Empty { .. }) => "give it one, such as `my_export`".to_owned(),
+        Error::Name(NameError::TooLong { .. }) => "choose a shorter one".to_owned(),
+        Error::Name(NameError::BadCharacter { text, .. }) => format!("`{}` would do", allowed(text)),
+        Error::BadLabel => "leave it out, and it is the code".to_owned(),
+        Error::ConnectorFile(error) => match error.code {
+            "bad-schema" => {
+                "`stepbox jobs show csv_export --format json` shows a schema that works".to_owned()
+            }
+            "bad-name" => "write letters, digits and `_`".to_owned(),
+            "component-wrong-role" => {
+                "name a component of that world; `stepbox steps inspect` tells the world of one".to_owned()
+            }
+            "connector-file-malformed" => {
+                "examples/csv-notify/connector.yaml is a file that works".to_owned()
+            }
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some(action)
+}
+
+/// A name with `_` for each character that no name may have.
+fn allowed(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }
