@@ -96,6 +96,16 @@ fn bad_files_end_the_execution_as_failed() {
 }
 
 #[test]
+fn nothing_half_written_has_a_final_name() {
+    with_instance().play("final_names");
+}
+
+#[test]
+fn components_of_other_versions_are_refused() {
+    with_connector().play("other_versions");
+}
+
+#[test]
 fn bad_data_folders_get_a_clear_error() {
     with_instance().play("bad_data_folders");
 }
