@@ -36,8 +36,8 @@ pub(crate) enum EgressError {
 
 fn opened_by(kind: AddressKind) -> &'static str {
     match kind {
-        AddressKind::Loopback => "the operator's setting `allow_loopback` would open it",
-        AddressKind::Private => "the operator's setting `allow_private` would open it",
+        AddressKind::Loopback => "`network: { loopback: true }` in the operator's policy would open it",
+        AddressKind::Private => "`network: { private: true }` in the operator's policy would open it",
         _ => "such addresses are never opened",
     }
 }

@@ -91,12 +91,12 @@ mod tests {
             closed,
             &["127.0.0.1", "10.0.0.1"],
             "`x.example` is a loopback address (127.0.0.1); \
-             the operator's setting `allow_loopback` would open it",
+             `network: { loopback: true }` in the operator's policy would open it",
         );
         check(
             loopback,
             &["10.0.0.1"],
-            "`x.example` is a private address (10.0.0.1); the operator's setting `allow_private` would open it",
+            "`x.example` is a private address (10.0.0.1); `network: { private: true }` in the operator's policy would open it",
         );
         check(loopback, &["127.0.0.1", "::1", "10.0.0.1"], "127.0.0.1 ::1");
         check(private, &["10.0.0.1", "127.0.0.1", "fd00::1"], "10.0.0.1 fd00::1");

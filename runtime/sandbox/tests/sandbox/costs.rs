@@ -1,6 +1,7 @@
 //! What the sandbox costs. The bounds are wide, for machines are busy; the figures are printed:
 //! `cargo test --release -p stepbox-sandbox costs -- --nocapture`.
 
+#![expect(clippy::print_stdout, reason = "the figures are for whoever asks with `--nocapture`")]
 #![expect(clippy::print_stdout, reason = "the figures are what somebody runs this for")]
 
 use std::sync::Arc;
