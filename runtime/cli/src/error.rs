@@ -14,7 +14,7 @@ use crate::exit_code::ExitCode;
 pub(crate) enum CliError {
     /// The library says so.
     #[error(transparent)]
-    Stepbox(#[from] stepbox::Error),
+    Stepbox(#[from] Error),
     /// A file that the command names cannot be read.
     #[error("`{}` cannot be read", path.display())]
     FileUnreadable {
@@ -93,7 +93,7 @@ impl CliError {
     /// What to do about it; none if there is nothing to add.
     pub(crate) fn help(&self) -> Option<String> {
         match self {
-            Self::Stepbox(error @ stepbox::Error::Violations { .. }) => {
+            Self::Stepbox(error @ Error::Violations { .. }) => {
                 let help = "`stepbox jobs show` tells what the parameters of a job may be";
                 error.help().or_else(|| Some(help.to_owned()))
             }
@@ -143,14 +143,19 @@ fn next_action(error: &Error) -> Option<String> {
         Error::Repository(RepositoryError::AlreadyExists { kind, .. }) => {
             format!("choose another name for the {kind}; `stepbox jobs list` shows those that are taken")
         }
-        Error::Repository(RepositoryError::InUse { user, .. }) => format!("remove the {user} first"),
+        Error::Repository(RepositoryError::InUse { kind, .. }) => match *kind {
+            "connector" => "delete its instances first: `stepbox instances delete`".to_owned(),
+            "component" => "remove what uses it first".to_owned(),
+            _ => "wait until that has ended, or stop it: `stepbox executions stop`".to_owned(),
+        },
         Error::Repository(RepositoryError::WrongStatus { id, .. }) => {
             format!("`stepbox executions show {id}` tells where it stands")
         }
+        Error::Repository(RepositoryError::Corrupt { .. }) => "put back a copy of the data folder".to_owned(),
         Error::Name(NameError::Empty { .. }) => "give it one, such as `my_export`".to_owned(),
         Error::Name(NameError::TooLong { .. }) => "choose a shorter one".to_owned(),
         Error::Name(NameError::BadCharacter { text, .. }) => format!("`{}` would do", allowed(text)),
-        Error::BadLabel => "leave it out, and it is the code".to_owned(),
+        Error::BadLabel => "write a text for people, or leave it out".to_owned(),
         Error::ConnectorFile(error) => match error.code {
             "bad-schema" => {
                 "`stepbox jobs show csv_export --format json` shows a schema that works".to_owned()
@@ -159,10 +164,9 @@ fn next_action(error: &Error) -> Option<String> {
             "component-wrong-role" => {
                 "name a component of that world; `stepbox steps inspect` tells the world of one".to_owned()
             }
-            "connector-file-malformed" => {
-                "examples/csv-notify/connector.yaml is a file that works".to_owned()
-            }
-            _ => return None,
+            "bad-component-path" => "give the path of a file below that folder".to_owned(),
+            "connector-file-unreadable" => "a connector is a folder with a file `connector.yaml`".to_owned(),
+            _ => "examples/csv-notify/connector.yaml is a file that works".to_owned(),
         },
         _ => return None,
     };

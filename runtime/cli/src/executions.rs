@@ -34,6 +34,9 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Executions) -> Result<Answe
         }
         Executions::Log { id, format } => {
             let log = tenant.log(JobExecutionId(id)).await?;
+            if log.is_empty() {
+                talk(format!("execution {id} has no log"));
+            }
             let text = || log.iter().map(|line: &LogLine| log_line(line) + "\n").collect();
             Ok(Answer::new(format.format, text, || log.iter().map(LogLineView::of).collect::<Vec<_>>()))
         }

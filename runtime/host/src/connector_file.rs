@@ -185,7 +185,8 @@ fn pin(element: CheckedElement, components: &BTreeMap<String, (Digest, String)>)
         return Err(Mistake::new("unknown-component", pointer, format!("there is no component `{name}`")));
     };
     if world != role.world() {
-        let message = format!("the component `{name}` is a {world}; a {role} must be a {}", role.world());
+        let message =
+            format!("the component `{name}` is of the world `{world}`; a {role} needs `{}`", role.world());
         return Err(Mistake::new("component-wrong-role", pointer, message));
     }
     let component = ComponentRef { name, digest: digest.clone() };

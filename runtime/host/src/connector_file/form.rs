@@ -172,6 +172,8 @@ fn describe(error: &serde_saphyr::Error) -> (String, String) {
             let text = other.to_string();
             let text = text.lines().next().unwrap_or_default();
             let text = text.split(" at line ").next().unwrap_or(text);
+            // Advice to those who call the library.
+            let text = text.split(", set DuplicateKeyPolicy").next().unwrap_or(text);
             (text.trim_start_matches("error: ").to_owned(), String::new())
         }
     }

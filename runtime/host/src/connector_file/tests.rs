@@ -76,7 +76,7 @@ fn a_component_must_fit_its_role() {
     let error = file.into_connector(&worlds).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "connector.yaml, line 16, column 20: the component `normalise` is a tasklet; a processor must be a item-processor"
+        "connector.yaml, line 16, column 20: the component `normalise` is of the world `tasklet`; a processor needs `item-processor`"
     );
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use stepbox_batch::job::{Job, JobInstance};
 use stepbox_batch::name::InstanceCode;
 use stepbox_batch::nearest::nearest;
-use stepbox_batch::parameters::{ParameterSchema, SchemaError};
+use stepbox_batch::parameters::{ParameterSchema, SchemaError, Violation};
 use stepbox_batch::repository::RepositoryError;
 
 use super::Tenant;
@@ -66,8 +66,8 @@ impl Tenant {
         }
         let instance = JobInstance {
             tenant: self.id.clone(),
-            label: checked_label(new.label.unwrap_or_else(|| new.code.clone()))?,
-            code: InstanceCode::new(new.code)?,
+            code: InstanceCode::new(new.code.clone())?,
+            label: checked_label(new.label.unwrap_or(new.code))?,
             connector: connector.code.clone(),
             job: job.name.clone(),
             job_type: job.job_type.clone(),
@@ -84,13 +84,14 @@ impl Tenant {
         if let Some(label) = edit.label {
             instance.label = checked_label(label)?;
         }
+        let job = self.job(instance.job.as_str()).await?;
         let set = edit.set.unwrap_or_else(|| json!({}));
         let raw = instance.raw_parameters.as_object().cloned().unwrap_or_default();
+        refuse_unknown(&job, &instance, &edit.unset)?;
         instance.raw_parameters = match set {
             Value::Object(set) => Value::Object(merged(raw, set, &edit.unset)),
             other => other,
         };
-        let job = self.job(instance.job.as_str()).await?;
         effective(&job, &instance, &json!({}))?;
         self.installation.repository.update_instance(&instance).await?;
         Ok(instance)
@@ -156,6 +157,28 @@ fn merged(mut raw: Map<String, Value>, set: Map<String, Value>, unset: &[String]
     raw.extend(set);
     raw.retain(|name, _| !unset.contains(name));
     raw
+}
+
+/// Refuses names that are neither a parameter of the job nor left over in the instance.
+fn refuse_unknown(job: &Job, instance: &JobInstance, names: &[String]) -> Result<(), Error> {
+    let properties = job.parameters.get("properties").and_then(Value::as_object);
+    let known: Vec<_> = properties.into_iter().flat_map(Map::keys).map(String::as_str).collect();
+    let is_unknown = |name: &&String| {
+        !known.contains(&name.as_str()) && instance.raw_parameters.get(name.as_str()).is_none()
+    };
+    let violations: Vec<_> = names.iter().filter(is_unknown).map(|name| unknown(name, &known)).collect();
+    match violations.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Violations { subject: format!("`{}`", instance.code), violations }),
+    }
+}
+
+fn unknown(name: &str, known: &[&str]) -> Violation {
+    let message = match nearest(name, known.iter().copied()) {
+        Some(nearest) => format!("is not a known parameter; did you mean `{nearest}`?"),
+        None => "is not a known parameter".to_owned(),
+    };
+    Violation { path: format!("/{name}"), message }
 }
 
 /// Effective parameters: defaults ← instance ← override, or all that is wrong with them.
