@@ -1,7 +1,6 @@
 //! Black-box tests: the public API and the binary, with real components, files and connections.
 
 #![expect(unreachable_pub, reason = "one binary: everything is reached from here alone")]
-#![expect(missing_docs, reason = "tests are sentences")]
 
 mod cli;
 mod guests;

@@ -13,11 +13,14 @@ use stepbox_connectors::{ElementKind, Folders};
 use crate::connector_file::{ConnectorFile, Known, Role};
 
 /// Makes a native reader from its options.
-pub(crate) type ReaderFactory = Arc<dyn Fn(&Value) -> Result<Box<dyn ItemReader>, ElementError> + Send + Sync>;
+pub(crate) type ReaderFactory =
+    Arc<dyn Fn(&Value) -> Result<Box<dyn ItemReader>, ElementError> + Send + Sync>;
 /// Makes a native processor from its options.
-pub(crate) type ProcessorFactory = Arc<dyn Fn(&Value) -> Result<Box<dyn ItemProcessor>, ElementError> + Send + Sync>;
+pub(crate) type ProcessorFactory =
+    Arc<dyn Fn(&Value) -> Result<Box<dyn ItemProcessor>, ElementError> + Send + Sync>;
 /// Makes a native writer from its options.
-pub(crate) type WriterFactory = Arc<dyn Fn(&Value) -> Result<Box<dyn ItemWriter>, ElementError> + Send + Sync>;
+pub(crate) type WriterFactory =
+    Arc<dyn Fn(&Value) -> Result<Box<dyn ItemWriter>, ElementError> + Send + Sync>;
 /// Makes a native tasklet from its options.
 pub(crate) type TaskletFactory = Arc<dyn Fn(&Value) -> Result<Box<dyn Tasklet>, ElementError> + Send + Sync>;
 

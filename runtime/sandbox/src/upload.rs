@@ -5,15 +5,17 @@ mod contract;
 mod description;
 mod difference;
 mod form;
+mod world;
 
-pub use self::contract::{Finding, World};
 pub use self::description::Description;
+pub use self::world::{Finding, World};
+
+use std::sync::Arc;
 
 use stepbox_batch::name::Digest;
 
 use crate::error::ComponentError;
 use crate::sandbox::Inner;
-use std::sync::Arc;
 
 /// What the check of an uploaded component found out.
 #[derive(Debug, Clone, PartialEq)]

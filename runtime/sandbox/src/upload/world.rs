@@ -1,0 +1,127 @@
+//! The four worlds, and what may not fit about a component.
+
+use std::fmt;
+
+use semver::Version;
+
+/// What a component can be used as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum World {
+    /// One task without items.
+    Tasklet,
+    /// Where items come from.
+    ItemReader,
+    /// What happens to items.
+    ItemProcessor,
+    /// Where items go.
+    ItemWriter,
+}
+
+impl World {
+    /// All four.
+    pub const ALL: [Self; 4] = [Self::Tasklet, Self::ItemReader, Self::ItemProcessor, Self::ItemWriter];
+
+    /// Its name in `wit/worlds.wit`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tasklet => "tasklet",
+            Self::ItemReader => "item-reader",
+            Self::ItemProcessor => "item-processor",
+            Self::ItemWriter => "item-writer",
+        }
+    }
+
+    /// The interface that makes a component one of this world.
+    pub(super) fn interface(self) -> &'static str {
+        match self {
+            Self::Tasklet => "task",
+            Self::ItemReader => "reader",
+            Self::ItemProcessor => "processor",
+            Self::ItemWriter => "writer",
+        }
+    }
+}
+
+impl fmt::Display for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One thing about a component that does not fit its world.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Finding {
+    /// It was built against another version of the contract.
+    #[error("it was built for `stepbox:step@{found}`; this runtime knows {known}")]
+    OtherVersion {
+        /// The version it was built for.
+        found: Version,
+        /// The one there is.
+        known: Version,
+    },
+    /// It wants something that no step gets.
+    #[error("it imports `{name}`, which steps do not get")]
+    UnknownImport {
+        /// The import.
+        name: String,
+    },
+    /// It wants a function that this runtime does not have.
+    #[error("it imports `{function}` of `{interface}`, which this runtime does not have")]
+    UnknownFunction {
+        /// The interface.
+        interface: String,
+        /// The function.
+        function: String,
+    },
+    /// It lacks an interface.
+    #[error("it does not export `{name}`")]
+    MissingExport {
+        /// The interface.
+        name: String,
+    },
+    /// It lacks a function.
+    #[error("its `{interface}` does not export `{function}`")]
+    MissingFunction {
+        /// The interface.
+        interface: String,
+        /// The function.
+        function: String,
+    },
+    /// It has a function of another type.
+    #[error("`{function}` of `{interface}` differs: {difference}")]
+    DifferentFunction {
+        /// The interface.
+        interface: String,
+        /// The function.
+        function: String,
+        /// Where.
+        difference: String,
+    },
+}
+
+impl Finding {
+    pub(crate) fn help(&self) -> String {
+        match self {
+            Self::OtherVersion { known, .. } => {
+                format!("build it with the SDK, or the `wit` folder, of version {}.{}", known.major, known.minor)
+            }
+            Self::UnknownImport { name } if name.starts_with("wasi:sockets/") => {
+                "steps have no sockets: send requests through `http`; for a Python step, `componentize-py … -s` \
+                 leaves out what it does not use"
+                    .to_owned()
+            }
+            Self::UnknownImport { name } if name.starts_with("wasi:") && name.contains("@0.3") => {
+                "build it for WASI 0.2 (`wasm32-wasip2`)".to_owned()
+            }
+            Self::UnknownImport { .. } => {
+                "the page on what a step may import is `wit/README.md`; leave out the library that wants more"
+                    .to_owned()
+            }
+            Self::UnknownFunction { .. } => "it was built for a newer runtime: update this one".to_owned(),
+            Self::MissingExport { .. } | Self::MissingFunction { .. } | Self::DifferentFunction { .. } => {
+                "build it with the SDK or the `wit` folder of this runtime".to_owned()
+            }
+        }
+    }
+}
