@@ -52,6 +52,11 @@ impl CompileCache {
         Ok(())
     }
 
+    /// Removes a component; one that is not there is removed already.
+    pub(crate) fn remove(&self, digest: &Digest) {
+        let _ = fs::remove_file(self.path(digest));
+    }
+
     fn path(&self, digest: &Digest) -> PathBuf {
         self.folder.join(format!("{digest}.cwasm"))
     }

@@ -137,6 +137,11 @@ impl Inner {
         })
     }
 
+    /// Removes a component that is refused after all from the cache.
+    pub(crate) fn forget(&self, digest: &Digest) {
+        self.cache.remove(digest);
+    }
+
     fn keep(self: &Arc<Self>, digest: &Digest, component: &Component) -> wasmtime::Result<Program> {
         let pre = self.linker.instantiate_pre(component)?;
         let compiled = Arc::new(Compiled { digest: digest.clone(), pre });

@@ -61,6 +61,7 @@ async fn a_component_that_cannot_describe_itself_is_refused() {
     let text = component("tasklet", "", &text);
     let error = place.sandbox.inspect(&text).await.unwrap_err();
     assert_eq!(error.code(), "component-bad-description", "{error}");
+    assert_eq!(cached(&place).len(), 0, "nothing is kept of what is refused");
 }
 
 #[tokio::test]
