@@ -165,7 +165,8 @@ fn describe(error: &serde_saphyr::Error) -> (String, String) {
             (message, help)
         }
         serde_saphyr::Error::SerdeMissingField { field, .. } => {
-            (format!("the key `{field}` is missing"), String::new())
+            // The place is that of a neighbour in the same mapping.
+            (format!("the key `{field}` is missing beside this one"), String::new())
         }
         other => {
             // The library's own text ends with the place, which stands in front already.

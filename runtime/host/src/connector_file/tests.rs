@@ -107,7 +107,11 @@ fn every_mistake_has_a_place_and_a_next_action() {
         "connector-file-malformed line 2, column 1: the key `colour` is not known here \
          | known are `connector`, `label`, `components`, `jobs`",
     );
-    check("    type: export\n", "", "connector-file-malformed line 7, column 5: the key `type` is missing");
+    check(
+        "    type: export\n",
+        "",
+        "connector-file-malformed line 12, column 5: the key `type` is missing beside this one",
+    );
     check(
         "connector: acme",
         "connector: ac-me",
