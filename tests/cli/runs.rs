@@ -62,8 +62,9 @@ impl RunningCommand {
     }
 
     fn interrupt(&self) {
-        let kill = Command::new("kill").args(["-INT", &self.process.id().to_string()]).status();
-        assert!(kill.expect("`kill` runs").success());
+        // The shell's own `kill`: a machine may have no program of that name.
+        let kill = Command::new("sh").args(["-c", &format!("kill -INT {}", self.process.id())]).status();
+        assert!(kill.expect("`sh` runs").success());
     }
 
     /// Waits for its end: the exit code, and what it said on standard output.
@@ -107,8 +108,8 @@ fn a_run_is_stopped_from_another_process() {
     let folder = with_waiting_jobs();
     let mut run = RunningCommand::start(&folder, "stepbox run wait -v");
     run.wait_for("Step execution starting: wait");
-    let listed = answer(&folder, "stepbox executions list --status started");
-    assert!(listed.contains(" 1  wait      wait  STARTED"), "{listed}");
+    let listed = answer(&folder, "stepbox executions list --instance wait");
+    assert!(listed.contains(" 1  wait      wait  START"), "STARTING or STARTED: {listed}");
     assert_eq!(answer(&folder, "stepbox executions stop 1"), "execution 1 was asked to stop\n");
     run.wait_for("Stop requested");
     run.wait_for("Step execution complete: wait, status=STOPPED, exitCode=STOPPED");
@@ -122,7 +123,7 @@ fn a_second_ctrl_c_leaves_a_run_that_cannot_be_stopped() {
     let mut run = RunningCommand::start(&folder, "stepbox run wait_on");
     run.wait_for("step 1/1 `wait` starting");
     let refused = answer(&folder, "stepbox executions stop 1");
-    assert!(refused.starts_with("error: execution 1 is STARTED: its job is not stoppable\n"), "{refused}");
+    assert!(refused.contains(": its job is not stoppable\n"), "{refused}");
     run.interrupt();
     run.wait_for("execution 1 goes on: its job is not stoppable; press Ctrl-C again to leave at once");
     run.interrupt();
