@@ -1,4 +1,52 @@
 //! Run batch jobs whose custom steps are sandboxed WebAssembly components.
+//!
+//! Start with [`Stepbox::builder`], which opens an installation, and [`Tenant`], which can do the rest:
+//! install connectors, create job instances, run them, follow, stop and restart their executions.
+//! A job's life stands in one file, `job_lifecycle.rs`; a data item's journey in another,
+//! [`batch::item_step`].
+//!
+//! ```
+//! use stepbox::batch::name::TenantId;
+//! use stepbox::batch::status::BatchStatus;
+//! use stepbox::{NewInstance, Policy, RunOptions, Stepbox};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let files = folder.path().join("files");
+//! # std::fs::create_dir(&files)?;
+//! std::fs::write(files.join("in.csv"), "sku,name\n1,chair\n2,table\n")?;
+//!
+//! // One tenant, who may use files below one folder and nothing else.
+//! let acme = TenantId::new("acme")?;
+//! let stepbox = Stepbox::builder(folder.path().join("data"))
+//!     .tenant(acme.clone(), Policy::nothing().with_folder(&files))
+//!     .open()
+//!     .await?;
+//! let tenant = stepbox.tenant(&acme)?;
+//!
+//! tenant
+//!     .create_instance(NewInstance {
+//!         connector: "stepbox".to_owned(),
+//!         job: "csv_export".to_owned(),
+//!         job_type: "export".to_owned(),
+//!         code: "products".to_owned(),
+//!         label: None,
+//!         parameters: serde_json::json!({
+//!             "source": { "type": "local", "file_path": "in.csv" },
+//!             "storage": { "type": "local", "file_path": "out.csv" },
+//!         }),
+//!     })
+//!     .await?;
+//! let execution = tenant.run("products", RunOptions::default()).await?.wait().await?;
+//! assert_eq!(execution.status, BatchStatus::Completed);
+//! assert_eq!(std::fs::read_to_string(files.join("out.csv"))?, "sku;name\n1;chair\n2;table\n");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Native elements join by [`Builder::reader`] and its like; components come with connectors, whose
+//! files [`connector_file`] reads.
 
 pub mod connector_file;
 mod data_folder;
