@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "one binary: everything is reached from here alone")]
 
 mod cli;
+mod durability;
 mod guests;
 mod native_and_sandboxed;
 mod support;

@@ -29,11 +29,13 @@ impl Installation {
     /// The same with more said to the builder.
     pub async fn with(more: impl FnOnce(Builder) -> Builder) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let policy = Policy::own_machine(folder.path()).with_loopback();
-        let builder = Stepbox::builder(folder.path().join("data")).tenant(TenantId::default(), policy);
-        let stepbox = more(builder).open().await.expect("the installation opens");
-        let tenant = stepbox.tenant(&TenantId::default()).expect("the tenant was built");
+        let tenant = open(folder.path(), more).await;
         Self { folder, tenant }
+    }
+
+    /// Another look at the same data, as by another process.
+    pub async fn reopened(&self, more: impl FnOnce(Builder) -> Builder) -> Tenant {
+        open(self.folder.path(), more).await
     }
 
     /// A path below the installation's folder.
@@ -68,6 +70,13 @@ impl Installation {
     pub async fn start(&self, job: &str, parameters: Value) -> Running {
         start(&self.tenant, job, parameters).await
     }
+}
+
+async fn open(folder: &Path, more: impl FnOnce(Builder) -> Builder) -> Tenant {
+    let policy = Policy::own_machine(folder).with_loopback();
+    let builder = Stepbox::builder(folder.join("data")).tenant(TenantId::default(), policy);
+    let stepbox = more(builder).open().await.expect("the installation opens");
+    stepbox.tenant(&TenantId::default()).expect("the tenant was built")
 }
 
 /// Installs a connector `test` for a tenant.

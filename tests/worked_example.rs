@@ -113,6 +113,31 @@ async fn a_host_that_hangs_does_not_keep_a_stop_waiting() {
     assert_eq!(ending(&execution), "STOPPED");
 }
 
+/// The program that the embedders' guide shows, in a folder of its own.
+#[tokio::test]
+async fn the_example_for_embedders_runs() {
+    let installation = Installation::new().await;
+    install(&installation).await;
+    let mut server = Server::start(Manner::Answers(200));
+    std::fs::copy(example().join("data/catalogue.csv"), installation.path("catalogue.csv")).unwrap();
+    let program = std::env::current_exe().unwrap().parent().unwrap().join("../embed-minimal");
+    assert!(program.exists(), "`cargo xtask test` builds {}", program.display());
+    let output = std::process::Command::new(program)
+        .current_dir(installation.folder.path())
+        .arg(installation.path("csv-notify"))
+        .args(["catalogue.csv", &server.url("/exported")])
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(
+        told.trim_end(),
+        "execution 1: COMPLETED Counts { read: 240, written: 237, filtered: 0, skipped: 3 }",
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(server.request().await.starts_with("POST /exported"));
+}
+
 /// The real catalogue that this project is measured on. It is not ours to ship, so machines without it
 /// have the demo catalogue above alone.
 #[tokio::test]

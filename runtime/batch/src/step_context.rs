@@ -22,8 +22,11 @@ pub const WARNINGS_STORED_MAX: u64 = 1000;
 pub const ERRORS_MAX: usize = 100;
 /// How many names a summary may have.
 pub const SUMMARY_NAMES_MAX: usize = 100;
-/// How long a name in a summary or an execution context may be, in bytes.
+/// How long a name in a summary may be, in bytes.
 pub const NAME_BYTES_MAX: usize = 100;
+/// How long a key of the execution context may be, in bytes: the longest name of a step, and what is
+/// said of it, such as `.file_path`.
+pub const CONTEXT_KEY_BYTES_MAX: usize = 128;
 /// How long an error, a reason or a text of a summary may be, in bytes; the rest is cut off.
 pub const TEXT_BYTES_MAX: usize = 4 << 10;
 /// How long the item of a warning may be, in bytes; the rest is cut off.
@@ -284,8 +287,8 @@ impl StepContext {
 
     /// Keeps a value for later steps and a restart; refuses what does not fit, saying why.
     pub fn put(&self, key: &str, value: Value) -> Result<(), String> {
-        if key.is_empty() || key.len() > NAME_BYTES_MAX {
-            return Err(format!("a key has 1 to {NAME_BYTES_MAX} bytes, this one {}", key.len()));
+        if key.is_empty() || key.len() > CONTEXT_KEY_BYTES_MAX {
+            return Err(format!("a key has 1 to {CONTEXT_KEY_BYTES_MAX} bytes, this one {}", key.len()));
         }
         let mut context = lock(&self.0.run.context);
         let mut next = context.clone();

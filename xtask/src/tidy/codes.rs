@@ -74,7 +74,8 @@ fn without_tests(text: &str) -> &str {
 fn codes_of(text: &str) -> Vec<&str> {
     let mut codes = Vec::new();
     for before in GIVEN_OUT_BY {
-        codes.extend(text.split(before).skip(1).filter_map(|rest| literal(rest.trim_start())));
+        let places = text.match_indices(before).filter(|(at, _)| !is_in_a_comment(&text[..*at]));
+        codes.extend(places.filter_map(|(at, _)| literal(text[at + before.len()..].trim_start())));
     }
     for (start, end) in LISTS {
         for rest in text.split(start).skip(1) {
@@ -84,6 +85,11 @@ fn codes_of(text: &str) -> Vec<&str> {
     }
     codes.retain(|code| is_code(code));
     codes
+}
+
+/// Examples in comments make codes up, too.
+fn is_in_a_comment(text_before: &str) -> bool {
+    text_before.lines().next_back().is_some_and(|line| line.trim_start().starts_with("//"))
 }
 
 /// The text literal that something begins with.

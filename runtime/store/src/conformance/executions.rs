@@ -115,7 +115,9 @@ pub async fn go_on_from_another_only_one_at_a_time(store: &dyn JobRepository) {
 
     let mut ended = second;
     move_to(store, &lease.unwrap(), &mut ended, BatchStatus::Failed).await;
-    store.create_execution(&new, None).await.unwrap();
+    let error = store.create_execution(&new, None).await.unwrap_err();
+    assert_eq!(error.code(), "in-use", "the chain goes on at its end: {error}");
+    store.create_execution(&NewJobExecution { restart_of: Some(ended.id), ..new }, None).await.unwrap();
 }
 
 pub async fn come_newest_first_and_filtered(store: &dyn JobRepository) {

@@ -34,17 +34,18 @@ pub(super) fn create(db: &Db, new: &NewRecord, claim: Option<&ClaimRecord>) -> O
     Ok(JobExecutionId(Row(format!("execution {id}")).count("id", id)?))
 }
 
-/// Two runs from the same checkpoint would write the same output.
+/// Two runs from the same checkpoint would write the same output, and one after the other would find
+/// it changed: the chain goes on at its last execution only.
 fn refuse_second_restart(db: &Db, tenant: &str, before: i64) -> Outcome<()> {
     standing(db, tenant, before)?.restart()?;
-    let running: Option<i64> = db
+    let next: Option<i64> = db
         .prepare_cached(
             "SELECT id FROM job_executions
-             WHERE tenant = :tenant AND restart_of = :before AND ended_at IS NULL LIMIT 1",
+             WHERE tenant = :tenant AND restart_of = :before LIMIT 1",
         )?
         .query_row(named_params! {":tenant": tenant, ":before": before}, |row| row.get(0))
         .optional()?;
-    match running {
+    match next {
         None => Ok(()),
         Some(id) => {
             let user = format!("execution {id}, which goes on from it");

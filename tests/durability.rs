@@ -1,0 +1,139 @@
+//! What is left when a process dies in the middle of a job.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::json;
+use stepbox::batch::clock::{Clock, Timestamp};
+use stepbox::batch::repository::ExecutionFilter;
+use stepbox::{NewInstance, SystemClock};
+
+use crate::support::{Installation, counts, ending, local};
+
+/// An hour later than it is, so that nobody has to wait for a lease to run out.
+struct AnHourLater;
+
+#[async_trait]
+impl Clock for AnHourLater {
+    fn now(&self) -> Timestamp {
+        SystemClock.now().plus_ms(3_600_000)
+    }
+
+    async fn sleep_ms(&self, ms: u64) {
+        SystemClock.sleep_ms(ms).await;
+    }
+}
+
+/// Chunks of one row, so that a run lasts for some checkpoints.
+const JOBS: &str = r#"
+jobs:
+  slow_export:
+    type: export
+    parameters:
+      extends: csv_export
+    steps:
+      - name: export
+        reader: { csv: { from: "${parameters.source}" } }
+        writer: { csv: { to: "${parameters.storage}" } }
+        chunk: 1
+"#;
+
+const ROWS: usize = 3_000_000;
+
+#[tokio::test]
+async fn a_killed_run_goes_on_from_its_checkpoint_to_the_same_output() {
+    let installation = Installation::new().await;
+    installation.install(&[], JOBS).await;
+    let rows: String = (0..ROWS).map(|row| format!("{row},item {row}\n")).collect();
+    let input = format!("sku,name\n{rows}");
+    installation.write("in.csv", &input);
+    create_instance(&installation, "out.csv").await;
+
+    let mut run = Command::new(stepbox_binary())
+        .current_dir(installation.folder.path())
+        .args(["--data-dir", "data", "run", "export"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let killed = loop {
+        let executions = installation.tenant.executions(&ExecutionFilter::default()).await.unwrap();
+        let execution = executions.into_iter().next();
+        if let Some(execution) = execution {
+            assert!(execution.ended_at.is_none(), "it ended before it could be killed");
+            if execution.steps.first().is_some_and(|step| step.counts.written > 0) {
+                break execution.id;
+            }
+        }
+        tokio::task::yield_now().await;
+    };
+    run.kill().unwrap();
+    run.wait().unwrap();
+    assert!(!installation.path("out.csv").exists(), "nothing half-written has the final name");
+
+    let later = installation.reopened(|builder| builder.clock(Arc::new(AnHourLater))).await;
+    let lost = later.execution(killed).await.unwrap();
+    assert!(ending(&lost).starts_with("FAILED [worker-lost]"), "{}", ending(&lost));
+    let committed = lost.steps[0].counts.written;
+    assert!(committed > 0 && committed < ROWS as u64);
+
+    let mut restarted = later.restart_execution(killed, None, None).await.unwrap();
+    let execution = restarted.wait().await.unwrap();
+    assert_eq!(ending(&execution), "COMPLETED");
+    assert_eq!(counts(&execution, 0), format!("read={ROWS} written={ROWS} filtered=0 skipped=0"));
+    assert!(installation.read("out.csv") == input, "the output is that of an undisturbed run");
+
+    let again = later.restart_execution(killed, None, None).await.unwrap_err();
+    assert_eq!(again.code(), "in-use", "what was gone on from is not gone on from twice: {again}");
+}
+
+/// A file system of 64 KiB, in a name space that ends with the command. Where the kernel lets nobody have
+/// one, the disk is full in the tests of the connectors and the store alone.
+#[tokio::test]
+async fn a_full_disk_fails_the_step_and_leaves_nothing_under_the_final_name() {
+    let own_mounts = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--mount", "sh", "-c", script]);
+        command
+    };
+    if !own_mounts("true").status().is_ok_and(|status| status.success()) {
+        return;
+    }
+    let installation = Installation::new().await;
+    installation.install(&[], JOBS).await;
+    let rows: String = (0..10_000).map(|row| format!("{row},item {row}\n")).collect();
+    installation.write("in.csv", format!("sku,name\n{rows}"));
+    std::fs::create_dir(installation.path("small")).unwrap();
+    create_instance(&installation, "small/out.csv").await;
+
+    let script = r#"mount -t tmpfs -o size=64k none small
+        "$0" --data-dir data run export 2>&1; echo "exit $?"; ls -A small"#;
+    let output = own_mounts(script).arg(stepbox_binary()).current_dir(installation.folder.path()).output();
+    let told = String::from_utf8(output.unwrap().stdout).unwrap();
+    assert!(told.contains("docs: errors#disk-full"), "{told}");
+    assert!(told.ends_with("exit 3\n.out.csv.1.part\n"), "{told}");
+
+    let executions = installation.tenant.executions(&ExecutionFilter::default()).await.unwrap();
+    assert!(ending(&executions[0]).starts_with("FAILED [disk-full]"), "{}", ending(&executions[0]));
+    counts(&executions[0], 0);
+}
+
+async fn create_instance(installation: &Installation, output: &str) {
+    let new = NewInstance {
+        connector: "test".to_owned(),
+        job: "slow_export".to_owned(),
+        job_type: "export".to_owned(),
+        code: "export".to_owned(),
+        label: None,
+        parameters: json!({ "source": local("in.csv"), "storage": local(output) }),
+    };
+    installation.tenant.create_instance(new).await.expect("the parameters are right");
+}
+
+fn stepbox_binary() -> PathBuf {
+    let binary = std::env::current_exe().unwrap().parent().unwrap().join("../stepbox");
+    assert!(binary.exists(), "`cargo xtask test` builds {}", binary.display());
+    binary
+}
