@@ -1,54 +1,21 @@
 //! One row of CSV, from a window onto the file.
 //!
-//! The format is that of RFC 4180 as spreadsheets and the `csv` crate read it: rows end with a line
-//! feed, a carriage return or both; an enclosure counts only at the beginning of a cell; whatever
-//! follows a closed one belongs to the cell as it is. One thing is stricter than in most readers: a
-//! cell that is opened and never closed is an error, since it has swallowed the rest of the file.
+//! The parsing is csv-core's; what is added is what a restart and a good message need: a row that the
+//! window cuts off is none yet, each row knows its bytes and lines, and a cell that is opened and never
+//! closed is an error, since it has swallowed the rest of the file.
 
-use memchr::{memchr, memchr_iter, memchr3};
+use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
+use memchr::memchr_iter;
 
 use super::dialect::Dialect;
 
 /// A row without its delimiters and enclosures: all cells back to back, and where each one ends.
-#[derive(Debug, Default)]
 pub(super) struct Record {
+    parser: Reader,
     text: Vec<u8>,
+    text_bytes: usize,
     ends: Vec<usize>,
-}
-
-impl Record {
-    /// The cells as text; none if one of them is not UTF-8.
-    pub(super) fn text(&self) -> Option<&str> {
-        let text = std::str::from_utf8(&self.text).ok()?;
-        // Two bad cells can make a good character where they meet.
-        self.ends.iter().all(|&end| text.is_char_boundary(end)).then_some(text)
-    }
-
-    /// The end of each cell in the text.
-    pub(super) fn ends(&self) -> &[usize] {
-        &self.ends
-    }
-
-    /// How many bytes its cells have.
-    pub(super) fn bytes(&self) -> usize {
-        self.text.len()
-    }
-
-    /// The cells of a record whose text is UTF-8.
-    pub(super) fn cells(&self) -> impl Iterator<Item = &str> {
-        let text = self.text().unwrap_or_default();
-        let mut start = 0;
-        self.ends.iter().map(move |&end| &text[std::mem::replace(&mut start, end)..end])
-    }
-
-    fn clear(&mut self) {
-        self.text.clear();
-        self.ends.clear();
-    }
-
-    fn end_cell(&mut self) {
-        self.ends.push(self.text.len());
-    }
+    cells: usize,
 }
 
 /// What a window holds.
@@ -62,58 +29,94 @@ pub(super) enum Parsed {
     Unclosed,
 }
 
-/// Parses the row at the beginning of `input`, which is not empty. `is_last` says that the file ends
-/// where the input does.
-pub(super) fn parse_row(input: &[u8], is_last: bool, dialect: Dialect, record: &mut Record) -> Parsed {
-    record.clear();
-    let (mut at, mut lines) = (0, 1);
-    loop {
-        if input.get(at) == Some(&dialect.enclosure) {
-            let cell = &input[at + 1..];
-            let Some(bytes) = parse_enclosed(cell, is_last, dialect.enclosure, record) else {
-                return if is_last { Parsed::Unclosed } else { Parsed::Cut };
-            };
-            lines += memchr_iter(b'\n', &cell[..bytes]).count() as u64;
-            at += 1 + bytes;
-        }
-        let Some(plain) = memchr3(dialect.delimiter, b'\n', b'\r', &input[at..]) else {
-            if !is_last {
-                return Parsed::Cut;
-            }
-            record.text.extend_from_slice(&input[at..]);
-            record.end_cell();
-            return Parsed::Row { bytes: input.len(), lines };
-        };
-        record.text.extend_from_slice(&input[at..at + plain]);
-        record.end_cell();
-        at += plain + 1;
-        match (input[at - 1], input.get(at)) {
-            (b'\r', Some(b'\n')) => return Parsed::Row { bytes: at + 1, lines },
-            // The line feed may be the first byte of the next window.
-            (b'\r', None) if !is_last => return Parsed::Cut,
-            (b'\r' | b'\n', _) => return Parsed::Row { bytes: at, lines },
-            _ => {}
-        }
+impl Record {
+    /// Room for rows of a dialect.
+    pub(super) fn new(dialect: Dialect) -> Self {
+        let parser = ReaderBuilder::new().delimiter(dialect.delimiter).quote(dialect.enclosure).build();
+        let (text, ends) = (vec![0; 4096], vec![0; 64]);
+        let mut record = Self { parser, text, text_bytes: 0, ends, cells: 0 };
+        record.begin_row();
+        record
     }
-}
 
-/// Appends an enclosed part of a cell and returns its bytes with the closing enclosure; none if it
-/// does not close here.
-fn parse_enclosed(input: &[u8], is_last: bool, enclosure: u8, record: &mut Record) -> Option<usize> {
-    let mut at = 0;
-    loop {
-        let part = memchr(enclosure, &input[at..])?;
-        record.text.extend_from_slice(&input[at..at + part]);
-        at += part + 1;
-        match input.get(at) {
-            Some(&next) if next == enclosure => {
-                record.text.push(enclosure);
-                at += 1;
+    /// Forgets a row that was begun. A new parser would take a byte order mark off the next row; one
+    /// that has read an empty line does not.
+    fn begin_row(&mut self) {
+        self.parser.reset();
+        self.parser.read_record(b"\n", &mut self.text, &mut self.ends);
+    }
+
+    /// Parses the row at the beginning of `input`, which is not empty. `is_last` says that the file
+    /// ends where the input does.
+    pub(super) fn parse_row(&mut self, input: &[u8], is_last: bool) -> Parsed {
+        (self.text_bytes, self.cells) = (0, 0);
+        let Some(mut bytes) = self.take_row(input) else {
+            // The line feed that a last row may lack ends it, unless an enclosure is open.
+            return match is_last && self.take_row(b"\n").is_some() {
+                true => Parsed::Row { bytes: input.len(), lines: 1 + self.inner_lines() },
+                false => {
+                    self.begin_row();
+                    if is_last { Parsed::Unclosed } else { Parsed::Cut }
+                }
+            };
+        };
+        if input[bytes - 1] == b'\r' {
+            match input.get(bytes) {
+                Some(b'\n') => bytes += 1,
+                // The line feed may be the first byte of the next window.
+                None if !is_last => return Parsed::Cut,
+                _ => {}
             }
-            // A second one may be the first byte of the next window.
-            None if !is_last => return None,
-            _ => return Some(at),
         }
+        Parsed::Row { bytes, lines: 1 + self.inner_lines() }
+    }
+
+    /// Feeds the parser, and returns what the row takes of the input, if it ends there.
+    fn take_row(&mut self, input: &[u8]) -> Option<usize> {
+        let mut bytes = 0;
+        while bytes < input.len() {
+            let (text, ends) = (&mut self.text[self.text_bytes..], &mut self.ends[self.cells..]);
+            let (result, read, written, cells) = self.parser.read_record(&input[bytes..], text, ends);
+            bytes += read;
+            self.text_bytes += written;
+            self.cells += cells;
+            match result {
+                ReadRecordResult::Record => return Some(bytes),
+                ReadRecordResult::OutputFull => self.text.resize(2 * self.text.len(), 0),
+                ReadRecordResult::OutputEndsFull => self.ends.resize(2 * self.ends.len(), 0),
+                ReadRecordResult::InputEmpty | ReadRecordResult::End => {}
+            }
+        }
+        None
+    }
+
+    /// Line feeds in cells; those between rows are none of the text.
+    fn inner_lines(&self) -> u64 {
+        memchr_iter(b'\n', &self.text[..self.text_bytes]).count() as u64
+    }
+
+    /// The cells as text; none if one of them is not UTF-8.
+    pub(super) fn text(&self) -> Option<&str> {
+        let text = std::str::from_utf8(&self.text[..self.text_bytes]).ok()?;
+        // Two bad cells can make a good character where they meet.
+        self.ends().iter().all(|&end| text.is_char_boundary(end)).then_some(text)
+    }
+
+    /// The end of each cell in the text.
+    pub(super) fn ends(&self) -> &[usize] {
+        &self.ends[..self.cells]
+    }
+
+    /// How many bytes its cells have.
+    pub(super) fn bytes(&self) -> usize {
+        self.text_bytes
+    }
+
+    /// The cells of a record whose text is UTF-8.
+    pub(super) fn cells(&self) -> impl Iterator<Item = &str> {
+        let text = self.text().unwrap_or_default();
+        let mut start = 0;
+        self.ends().iter().map(move |&end| &text[std::mem::replace(&mut start, end)..end])
     }
 }
 
@@ -125,9 +128,9 @@ mod tests {
 
     /// All rows of a text, `|` between cells and `;` between rows, with the line each begins on.
     fn rows(text: &[u8], dialect: Dialect) -> String {
-        let (mut record, mut rest, mut line, mut found) = (Record::default(), text, 1, Vec::new());
+        let (mut record, mut rest, mut line, mut found) = (Record::new(dialect), text, 1, Vec::new());
         while !rest.is_empty() {
-            match parse_row(rest, true, dialect, &mut record) {
+            match record.parse_row(rest, true) {
                 Parsed::Row { bytes, lines } => {
                     found.push(format!("{line}:{}", record.cells().collect::<Vec<_>>().join("|")));
                     rest = &rest[bytes..];
@@ -165,15 +168,19 @@ mod tests {
     #[test]
     fn a_row_cut_anywhere_is_the_same_row() {
         let text = "\"a\"\"b\",c\r\n\"d\re\",\r\nf,\"g\"\nh,i".as_bytes();
-        let mut record = Record::default();
+        let mut record = Record::new(COMMA);
         for cut in 1..text.len() {
             let mut rest = text;
             while !rest.is_empty() {
-                let whole = parse_row(rest, true, COMMA, &mut record);
-                let cells = format!("{record:?}");
+                let whole = record.parse_row(rest, true);
+                let cells = record.cells().collect::<Vec<_>>().join("|");
                 let window = &rest[..cut.min(rest.len())];
-                let found = parse_row(window, window.len() == rest.len(), COMMA, &mut record);
-                assert!(found == Parsed::Cut || (found == whole && format!("{record:?}") == cells), "{cut}");
+                let found = record.parse_row(window, window.len() == rest.len());
+                assert!(
+                    found == Parsed::Cut
+                        || (found == whole && record.cells().collect::<Vec<_>>().join("|") == cells),
+                    "{cut}"
+                );
                 let Parsed::Row { bytes, .. } = whole else { panic!("{whole:?}") };
                 rest = &rest[bytes..];
             }
@@ -189,13 +196,13 @@ mod tests {
             let mut builder = csv::ReaderBuilder::new();
             let mut reader = builder.has_headers(false).flexible(true).from_reader(text.as_slice());
             let expected: Vec<csv::ByteRecord> = reader.byte_records().map(Result::unwrap).collect();
-            let (mut record, mut rest, mut found) = (Record::default(), text.as_slice(), Vec::new());
+            let (mut record, mut rest, mut found) = (Record::new(COMMA), text.as_slice(), Vec::new());
             let closed = loop {
                 rest = rest.trim_ascii_start();
                 if rest.is_empty() {
                     break true;
                 }
-                let Parsed::Row { bytes, .. } = parse_row(rest, true, COMMA, &mut record) else {
+                let Parsed::Row { bytes, .. } = record.parse_row(rest, true) else {
                     break false;
                 };
                 found.push(record.cells().map(str::as_bytes).collect::<csv::ByteRecord>());
@@ -211,10 +218,10 @@ mod tests {
 
     #[test]
     fn two_bad_cells_do_not_make_a_good_one() {
-        let mut record = Record::default();
-        parse_row(b"a\xc3,\xa9b\n", true, COMMA, &mut record);
+        let mut record = Record::new(COMMA);
+        record.parse_row(b"a\xc3,\xa9b\n", true);
         assert_eq!(record.text(), None);
-        parse_row("aé,ü\n".as_bytes(), true, COMMA, &mut record);
+        record.parse_row("aé,ü\n".as_bytes(), true);
         assert_eq!(record.text(), Some("aéü"));
     }
 }

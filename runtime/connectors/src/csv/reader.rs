@@ -11,7 +11,7 @@ use stepbox_batch::rows::ROWS_BYTES_MAX;
 use stepbox_batch::step_context::{ITEM_BYTES_MAX, cut};
 
 use super::dialect::Dialect;
-use super::parse::{Parsed, Record, parse_row};
+use super::parse::{Parsed, Record};
 use crate::error::{ConnectorError, Result};
 use crate::fingerprint::fingerprint_of_names;
 use crate::folders::Folders;
@@ -113,7 +113,7 @@ impl ItemReader for CsvReader {
 impl Input {
     /// Reads as far as the first item.
     fn begin(file: InputFile, dialect: Dialect, has_header: bool) -> Result<Self> {
-        let (header, record) = (Vec::new(), Record::default());
+        let (header, record) = (Vec::new(), Record::new(dialect));
         let mut input = Self { file, dialect, header, header_fingerprint: 0, record, line: 1, items: 0 };
         let Some((bytes, lines)) = input.next_row()? else {
             return Err(ConnectorError::EmptyFile { path: input.file.path() });
@@ -189,7 +189,7 @@ impl Input {
             if input.is_empty() && is_last {
                 return Ok(None);
             }
-            match parse_row(input, is_last, self.dialect, &mut self.record) {
+            match self.record.parse_row(input, is_last) {
                 Parsed::Row { bytes, lines } if bytes <= ROWS_BYTES_MAX => return Ok(Some((bytes, lines))),
                 Parsed::Cut if input.len() < ROWS_BYTES_MAX => self.file.fill()?,
                 Parsed::Row { .. } | Parsed::Cut => {

@@ -1,7 +1,6 @@
 //! The writer `csv`: one item is one row of the file.
 
 use async_trait::async_trait;
-use memchr::{memchr, memchr_iter, memchr3};
 use serde_json::Value;
 use stepbox_batch::element::{ItemWriter, Opening, SkippedRow};
 use stepbox_batch::error::ElementError;
@@ -84,74 +83,21 @@ fn header_row(header: &[String]) -> Rows {
 }
 
 impl Dialect {
-    /// Appends all rows. Special characters are rare, so one search over the whole batch, from each
-    /// to the next, is faster than one in every cell.
+    /// Appends all rows as the `csv` crate writes them: cells are enclosed where they must be.
     fn append_rows(self, rows: &Rows, output: &mut Vec<u8>) {
-        let (data, columns) = (rows.data(), rows.columns());
-        let mut special = Special::first(data, self);
-        let (mut start, mut column) = (0, 0);
-        for &end in rows.ends() {
-            let end = end as usize;
-            let cell = &data[start..end];
-            // A row of one empty cell would be an empty line, which is no row at all.
-            if special.is_before(end) || (cell.is_empty() && columns == 1) {
-                self.append_enclosed(cell, output);
-                special.advance(data, end, self);
-            } else {
-                output.extend_from_slice(cell);
-            }
-            column += 1;
-            if column == columns {
-                output.push(b'\n');
-                column = 0;
-            } else {
-                output.push(self.delimiter);
-            }
-            start = end;
-        }
-    }
-
-    fn append_enclosed(self, cell: &[u8], output: &mut Vec<u8>) {
+        let whole = "memory takes rows that all have as many cells as there are columns";
+        let mut writer = csv::WriterBuilder::new()
+            .delimiter(self.delimiter)
+            .quote(self.enclosure)
+            .from_writer(std::mem::take(output));
         let mut start = 0;
-        output.push(self.enclosure);
-        for inner in memchr_iter(self.enclosure, cell) {
-            output.extend_from_slice(&cell[start..=inner]);
-            output.push(self.enclosure);
-            start = inner + 1;
+        for ends in rows.ends().chunks_exact(rows.columns().max(1)) {
+            for &end in ends {
+                writer.write_field(&rows.data()[start..end as usize]).expect(whole);
+                start = end as usize;
+            }
+            writer.write_record(None::<&[u8]>).expect(whole);
         }
-        output.extend_from_slice(&cell[start..]);
-        output.push(self.enclosure);
-    }
-}
-
-/// Where the next characters stand that make a cell need an enclosure.
-struct Special {
-    /// A delimiter, an enclosure or a line feed.
-    common: usize,
-    /// A carriage return: apart, since the search takes three characters at once.
-    carriage_return: usize,
-}
-
-impl Special {
-    fn first(data: &[u8], dialect: Dialect) -> Self {
-        let mut special = Self { common: 0, carriage_return: 0 };
-        special.advance(data, 0, dialect);
-        special
-    }
-
-    fn is_before(&self, end: usize) -> bool {
-        self.common < end || self.carriage_return < end
-    }
-
-    /// Searches on at `from` for those that stand before it.
-    fn advance(&mut self, data: &[u8], from: usize, dialect: Dialect) {
-        let (rest, none) = (&data[from..], data.len());
-        if self.common <= from {
-            let found = memchr3(dialect.delimiter, dialect.enclosure, b'\n', rest);
-            self.common = found.map_or(none, |at| from + at);
-        }
-        if self.carriage_return <= from {
-            self.carriage_return = memchr(b'\r', rest).map_or(none, |at| from + at);
-        }
+        *output = writer.into_inner().expect(whole);
     }
 }
