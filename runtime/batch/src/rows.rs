@@ -114,7 +114,7 @@ impl Rows {
         if self.data.is_ascii() {
             return Ok(());
         }
-        let whole = std::str::from_utf8(&self.data);
+        let whole = simdutf8::basic::from_utf8(&self.data);
         let bad = match whole {
             Ok(text) => self.ends.iter().position(|&end| !text.is_char_boundary(end as usize)),
             Err(_) => (0..self.ends.len()).find(|&cell| std::str::from_utf8(self.bytes(cell)).is_err()),

@@ -97,7 +97,7 @@ impl Record {
 
     /// The cells as text; none if one of them is not UTF-8.
     pub(super) fn text(&self) -> Option<&str> {
-        let text = std::str::from_utf8(&self.text[..self.text_bytes]).ok()?;
+        let text = simdutf8::basic::from_utf8(&self.text[..self.text_bytes]).ok()?;
         // Two bad cells can make a good character where they meet.
         self.ends().iter().all(|&end| text.is_char_boundary(end)).then_some(text)
     }
