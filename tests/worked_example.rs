@@ -181,10 +181,11 @@ fn compare(input: &Path, output: &Path, columns: usize) {
 /// The documented rule, said again in other words than the component's.
 fn normalised(cell: &str) -> String {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    if let Some((whole, fraction)) = cell.split_once('.') {
-        if digits(whole.strip_prefix('-').unwrap_or(whole)) && digits(fraction) {
-            return cell.replace('.', ",");
-        }
+    if let Some((whole, fraction)) = cell.split_once('.')
+        && digits(whole.strip_prefix('-').unwrap_or(whole))
+        && digits(fraction)
+    {
+        return cell.replace('.', ",");
     }
     match cell.split('-').collect::<Vec<_>>()[..] {
         [y, m, d] if (y.len(), m.len(), d.len()) == (4, 2, 2) && digits(y) && digits(m) && digits(d) => {

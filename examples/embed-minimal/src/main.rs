@@ -1,6 +1,7 @@
 //! The worked example through the public API: install, create, run, look.
 //!
 //! `cargo run -p embed-minimal -- <connector folder> <catalogue.csv> <URL to notify>`
+#![expect(clippy::print_stdout, reason = "an example shows what came of it")]
 
 use stepbox::batch::name::TenantId;
 use stepbox::{NewInstance, Policy, RunOptions, Stepbox};

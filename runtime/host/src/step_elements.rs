@@ -134,7 +134,7 @@ impl StepElements<'_> {
         };
         let setup = ComponentSetup {
             grants: self.grants(step)?,
-            network: self.policy.network.clone(),
+            network: self.policy.network,
             limits: Limits::from(step.limits),
             usage: self.usage.clone(),
             options,

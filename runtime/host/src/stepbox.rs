@@ -134,7 +134,7 @@ impl Builder {
     /// that died have left behind.
     pub async fn open(self) -> Result<Stepbox, Error> {
         let data = DataFolder::open(&self.data_dir)?;
-        let repository = Arc::new(SqliteStore::open(&data.database())?);
+        let repository = Arc::new(SqliteStore::open(data.database())?);
         let config = SandboxConfig { cache_dir: data.compiled(), ..SandboxConfig::default() };
         let sandbox = Sandbox::new(config).map_err(|error| Error::Sandbox(error.to_string()))?;
         for (_, id) in repository.fail_lost(self.clock.now()).await? {

@@ -38,12 +38,12 @@ fn normalise(field: &[u8], cell: &mut Vec<u8>) -> bool {
     if !(first.is_ascii_digit() || *first == b'-') {
         return false;
     }
-    if let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = field {
-        if [y1, y2, y3, y4, m1, m2, d1, d2].iter().all(u8::is_ascii_digit) {
-            cell.clear();
-            cell.extend_from_slice(&[d1, d2, b'.', m1, m2, b'.', y1, y2, y3, y4]);
-            return true;
-        }
+    if let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = field
+        && [y1, y2, y3, y4, m1, m2, d1, d2].iter().all(u8::is_ascii_digit)
+    {
+        cell.clear();
+        cell.extend_from_slice(&[d1, d2, b'.', m1, m2, b'.', y1, y2, y3, y4]);
+        return true;
     }
     let unsigned = field.strip_prefix(b"-").unwrap_or(field);
     let Some(point) = unsigned.iter().position(|byte| !byte.is_ascii_digit()) else { return false };
