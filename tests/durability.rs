@@ -120,6 +120,18 @@ async fn a_full_disk_fails_the_step_and_leaves_nothing_under_the_final_name() {
     counts(&executions[0], 0);
 }
 
+#[tokio::test]
+async fn an_execution_without_a_working_folder_ends_with_its_reason() {
+    let installation = Installation::new().await;
+    installation.write("data/executions/1", "a file where a folder belongs");
+    installation.write("in.csv", "sku\n1\n");
+    let parameters = json!({ "source": local("in.csv"), "storage": local("out.csv") });
+    let execution = installation.run("csv_export", parameters).await;
+    assert!(ending(&execution).starts_with("FAILED [data-folder]"), "{}", ending(&execution));
+    assert_eq!(installation.tenant.execution(execution.id).await.unwrap(), execution, "as it is stored");
+    assert!(!installation.path("out.csv").exists());
+}
+
 async fn create_instance(installation: &Installation, output: &str) {
     let new = NewInstance {
         connector: "test".to_owned(),

@@ -1,1 +1,5 @@
-//! Nothing: all of this crate is in its one test binary, `main.rs`.
+//! What the tests and the benchmarks share. The tests themselves are in one binary, `main.rs`.
+
+mod native;
+
+pub use native::Native;

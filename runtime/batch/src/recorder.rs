@@ -60,9 +60,16 @@ impl Recorder {
         Ok(())
     }
 
-    /// Saves the job execution's own row.
-    pub async fn save_execution(&self, execution: &JobExecution, is_last: bool) -> Result<()> {
-        self.journal.save(&self.lease, Save { execution: Some(execution), is_last, ..Save::default() }).await
+    /// Saves the job execution's own row, and a step's as it is.
+    pub async fn save_execution(
+        &self,
+        execution: &JobExecution,
+        step: Option<&StepExecution>,
+        is_last: bool,
+    ) -> Result<()> {
+        self.journal
+            .save(&self.lease, Save { execution: Some(execution), step, is_last, ..Save::default() })
+            .await
     }
 
     /// Saves a step's progress alone, between two checkpoints.

@@ -12,7 +12,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
 use stepbox_batch::job::{ComponentRef, Element, ElementSource, Job, Step, StepKind};
 use stepbox_batch::name::{ConnectorCode, Digest};
 use stepbox_batch::repository::Connector;
@@ -208,11 +207,6 @@ fn place(file: &Path, locations: &Locations, mistake: Mistake) -> ConnectorFileE
 /// A JSON pointer's next part, escaped.
 fn part(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
-}
-
-/// Parameters of a job as a schema, for those who build connectors in code.
-pub(crate) fn parameters_or_default(parameters: Option<Value>) -> Value {
-    parameters.unwrap_or_else(|| serde_json::json!({ "properties": {} }))
 }
 
 #[cfg(test)]

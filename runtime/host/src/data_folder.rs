@@ -49,24 +49,24 @@ impl DataFolder {
         self.0.join("executions").join(id.to_string())
     }
 
-    /// Creates an execution's folder with an empty working folder, and returns the latter.
-    pub(crate) fn begin_execution(&self, id: JobExecutionId) -> Result<PathBuf, Error> {
-        let work = self.execution(id).join("work");
+    /// The working folder of an execution's steps.
+    pub(crate) fn work(&self, id: JobExecutionId) -> PathBuf {
+        self.execution(id).join("work")
+    }
+
+    /// Creates an execution's folder with an empty working folder.
+    pub(crate) fn begin_execution(&self, id: JobExecutionId) -> Result<(), Error> {
+        let work = self.work(id);
         let created = match fs::remove_dir_all(&work) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => create_private_folder(&work),
         };
-        created.map_err(|source| Error::DataFolder {
-            path: work.clone(),
-            action: "cannot be created",
-            source,
-        })?;
-        Ok(work)
+        created.map_err(|source| Error::DataFolder { path: work, action: "cannot be created", source })
     }
 
     /// Removes what only a running execution needs.
     pub(crate) fn end_execution(&self, id: JobExecutionId) -> io::Result<()> {
-        fs::remove_dir_all(self.execution(id).join("work"))
+        fs::remove_dir_all(self.work(id))
     }
 
     /// Removes all that is left of an execution.

@@ -66,6 +66,8 @@ pub(crate) struct Life {
     execution: JobExecution,
     recorder: Recorder,
     run: Arc<RunContext>,
+    /// Why there is no working folder, if there is none.
+    unprepared: Option<Error>,
     progress: watch::Sender<Progress>,
     last_heartbeat: Timestamp,
     last_progress: Timestamp,
@@ -86,8 +88,8 @@ impl Life {
         job_label: String,
         listener: Option<LogListener>,
         progress: watch::Sender<Progress>,
-    ) -> Result<Self, Error> {
-        installation.data.begin_execution(execution.id)?;
+    ) -> Self {
+        let unprepared = installation.data.begin_execution(execution.id).err();
         let clock = installation.clock.clone();
         let now = clock.now();
         let folder = installation.data.execution(execution.id);
@@ -95,22 +97,26 @@ impl Life {
         let info = RunInfo { id: execution.id, job_label, started_at: now };
         let run = RunContext::new(info, execution.parameters.clone(), execution.context.clone(), log);
         let recorder = Recorder { journal: installation.repository.clone(), lease, clock };
-        Ok(Self {
+        Self {
             installation,
             policy,
             execution,
             recorder,
             run,
+            unprepared,
             progress,
             last_heartbeat: now,
             last_progress: now,
-        })
+        }
     }
 
     /// Runs the steps in order, and finishes. The execution returned is as it was stored last.
     pub(crate) async fn run(mut self) -> Result<JobExecution, Error> {
         self.begin();
-        let ended = self.run_steps().await;
+        let ended = match self.unprepared.take() {
+            None => self.run_steps().await.map_err(Error::from),
+            Some(error) => Err(error),
+        };
         let finished = match ended {
             Ok(last) => self.finish(last).await,
             Err(error) => self.give_up(error).await,
@@ -165,6 +171,7 @@ impl Life {
         let (mut execution, context) = self.begin_step(position, step);
         let with = With { execution: Some(&self.execution), ..With::default() };
         self.recorder.save_step(&mut execution, &context, with).await?;
+        self.keep(Some(&execution));
         let outcome = self.run_elements(step, &mut execution, &context).await?;
         self.end_step(&mut execution, &context, outcome);
         let goes_on = execution.status == BatchStatus::Completed && !self.run.is_stopping();
@@ -202,7 +209,7 @@ impl Life {
         let elements = StepElements {
             installation: &self.installation,
             policy: &self.policy,
-            work: self.installation.data.execution(self.execution.id).join("work"),
+            work: self.installation.data.work(self.execution.id),
             parameters: &self.execution.parameters,
             usage: Usage::default(),
         };
@@ -263,7 +270,7 @@ impl Life {
             self.run.log(LogLevel::Info, "Stop requested");
             self.execution.status = BatchStatus::Stopping;
             self.execution.updated_at = now;
-            self.recorder.save_execution(&self.execution, false).await?;
+            self.recorder.save_execution(&self.execution, None, false).await?;
         }
         self.progress.send_modify(|progress| progress.tracking = context.tracking());
         if now.ms_since(self.last_progress) >= PROGRESS_MS {
@@ -328,7 +335,7 @@ impl Life {
                 self.recorder.save_step(&mut step, &context, with).await?;
                 self.keep(Some(&step));
             }
-            None => self.recorder.save_execution(&self.execution, true).await?,
+            None => self.recorder.save_execution(&self.execution, None, true).await?,
         }
         let (id, status) = (self.execution.id, self.execution.status);
         self.run.log(LogLevel::Info, &format!("Job execution complete: id={id}, status={status}"));
@@ -340,12 +347,13 @@ impl Life {
         !ended.goes_on && (ended.step.position as usize + 1) < self.execution.job.steps.len()
     }
 
-    /// The store failed in the middle of a run. If it takes one more word, the execution ends as
-    /// FAILED with its reason; if not, the next program on this store will say so.
-    async fn give_up(&mut self, error: RepositoryError) -> Result<(), Error> {
+    /// The store or the data folder failed a run. If the store takes one more word, the execution and
+    /// the step that it was at end as FAILED with the reason; if not, the next program on this store
+    /// will say so.
+    async fn give_up(&mut self, error: Error) -> Result<(), Error> {
         self.run.log(LogLevel::Error, &error.to_string());
-        if matches!(error, RepositoryError::LeaseLost { .. }) {
-            return Err(error.into());
+        if matches!(error, Error::Repository(RepositoryError::LeaseLost { .. })) {
+            return Err(error);
         }
         let now = self.recorder.clock.now();
         self.execution.status = BatchStatus::Failed;
@@ -357,9 +365,16 @@ impl Life {
             culprit: String::new(),
             place: String::new(),
             message: error.to_string(),
-            help: "mend the store, then restart the execution".to_owned(),
+            help: error.help().unwrap_or_default(),
         });
-        self.recorder.save_execution(&self.execution, true).await?;
+        let interrupted = self.execution.steps.iter_mut().find(|step| step.status == BatchStatus::Started);
+        let interrupted = interrupted.map(|step| {
+            step.status = BatchStatus::Failed;
+            step.exit_status = ExitStatus::new(ExitStatus::FAILED).with_description(error.to_string());
+            step.ended_at = Some(now);
+            step.clone()
+        });
+        self.recorder.save_execution(&self.execution, interrupted.as_ref(), true).await?;
         Ok(())
     }
 

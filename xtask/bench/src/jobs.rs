@@ -7,8 +7,7 @@ use stepbox::batch::name::TenantId;
 use stepbox::batch::status::BatchStatus;
 use stepbox::{NewInstance, Policy, RunOptions, Stepbox, Tenant};
 use stepbox_guest_artifacts::steps;
-
-use crate::native::Native;
+use stepbox_tests::Native;
 
 const CONNECTOR: &str = r#"
 connector: bench
@@ -57,7 +56,7 @@ impl Jobs {
         let tenant_id = TenantId::default();
         let stepbox = Stepbox::builder(folder.join("data"))
             .tenant(tenant_id.clone(), Policy::own_machine(folder))
-            .processor("native_normalise", |_| Ok(Box::new(Native::<normalise::Normalise>::new())))
+            .processor("native_normalise", |_| Ok(Box::new(Native::<normalise::Normalise>::default())))
             .open()
             .await?;
         let jobs = Self { tenant: stepbox.tenant(&tenant_id)?, outputs: folder.to_owned() };

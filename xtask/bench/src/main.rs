@@ -9,7 +9,6 @@ mod catalogue;
 mod hand_written;
 mod host_calls;
 mod jobs;
-mod native;
 mod stopwatch;
 
 use clap::Parser;

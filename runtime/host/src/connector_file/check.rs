@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::path::{Component as PathPart, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use stepbox_batch::job::{ChunkLimit, GrantRequest, LimitOverrides};
 use stepbox_batch::name::{ConnectorCode, JobName, NameError, StepName};
 use stepbox_batch::nearest::nearest;
 use stepbox_batch::parameters::{self, ParameterSchema, SchemaError};
 use stepbox_batch::template;
 
-use super::{Mistake, form, parameters_or_default, part};
+use super::{Mistake, form, part};
 
 /// What a connector file may refer to beside itself.
 #[derive(Debug, Clone, Default)]
@@ -207,7 +207,7 @@ impl Scope<'_> {
     ) -> Result<ParameterSchema, Mistake> {
         let pointer = format!("{}/parameters", self.pointer);
         let misplaced = |error: SchemaError| schema_mistake(&pointer, &error);
-        let mut own = parameters_or_default(own);
+        let mut own = own.unwrap_or_else(|| json!({ "properties": {} }));
         let Some(base) = own.as_object_mut().and_then(|own| own.remove("extends")) else {
             return ParameterSchema::new(&own).map_err(misplaced);
         };

@@ -127,7 +127,7 @@ impl Tenant {
         let id = claimed.0.id;
         let (sender, progress) = watch::channel(Progress::default());
         let installation: Arc<_> = self.installation.clone();
-        let life = Life::new(installation, self.policy.clone(), claimed, job_label, log, sender)?;
+        let life = Life::new(installation, self.policy.clone(), claimed, job_label, log, sender);
         let task = tokio::spawn(life.run());
         Ok(Running { id, progress, tenant: self.clone(), task })
     }

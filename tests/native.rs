@@ -1,4 +1,4 @@
-//! The component's own code, run natively in the engine: what is left is the cost of the sandbox.
+//! A component's own code, run natively in the engine: what is left of the difference is the sandbox.
 
 use std::marker::PhantomData;
 
@@ -10,14 +10,15 @@ use stepbox_step::contract;
 use stepbox_step::{Processor, ProcessorDriver};
 
 /// A guest's processor in the place of a native one: the SDK's own driver, without a sandbox.
-pub(crate) struct Native<P: Processor> {
+pub struct Native<P: Processor> {
     driver: Option<ProcessorDriver<P>>,
     columns: usize,
     processor: PhantomData<fn() -> P>,
 }
 
-impl<P: Processor> Native<P> {
-    pub(crate) fn new() -> Self {
+impl<P: Processor> Default for Native<P> {
+    /// A processor that is not open yet.
+    fn default() -> Self {
         Self { driver: None, columns: 0, processor: PhantomData }
     }
 }
