@@ -84,6 +84,10 @@ pub struct StepExecution {
     pub failures: Vec<Failure>,
     /// Where each element resumes; none before the first checkpoint and for tasklets.
     pub checkpoint: Option<Checkpoint>,
+    /// How often it was begun, over all restarts.
+    pub starts: u32,
+    /// How many of its retries are used up, over all restarts.
+    pub retries: u32,
     /// The earlier execution that completed this step, if it was not run again.
     pub carried_from: Option<JobExecutionId>,
 }
@@ -106,6 +110,8 @@ impl StepExecution {
             errors: Vec::new(),
             failures: Vec::new(),
             checkpoint: None,
+            starts: 0,
+            retries: 0,
             carried_from: None,
         }
     }
@@ -231,4 +237,6 @@ pub struct Checkpoint {
     pub processors: Vec<Vec<u8>>,
     /// The writer's state, opaque. What it names is durable.
     pub writer: Vec<u8>,
+    /// The state of the rejected items file, opaque. What it names is durable.
+    pub rejected: Vec<u8>,
 }

@@ -293,7 +293,7 @@ async fn commit(
     processors: Vec<Vec<u8>>,
 ) -> Result<(), StepError> {
     let writer = step.writer.checkpoint().await.map_err(|source| failed(&step.writer_name, "", source))?;
-    let checkpoint = Checkpoint { reader, processors, writer };
+    let checkpoint = Checkpoint { reader, processors, writer, ..Checkpoint::default() };
     let with = With { checkpoint: Some(&checkpoint), ..With::default() };
     journey.recorder.save_step(journey.execution, journey.context, with).await?;
     belt.committed_counts = journey.execution.counts;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::name::{ConnectorCode, Digest, InstanceCode, JobName, StepName, TenantId};
+use crate::pattern::Pattern;
 
 /// A definition: ordered steps, a parameter schema, a form. It is frozen into each execution.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,6 +52,18 @@ pub struct Step {
     /// Where this step's limits differ from the defaults.
     #[serde(default)]
     pub limits: LimitOverrides,
+    /// What is tried again.
+    #[serde(default)]
+    pub retry: RetryPolicy,
+    /// What a restart does with it once it has completed.
+    #[serde(default)]
+    pub rerun: Rerun,
+    /// How often it may be begun, over all restarts; none sets no limit.
+    #[serde(default)]
+    pub start_limit: Option<u32>,
+    /// Where the job goes after it.
+    #[serde(default)]
+    pub flow: StepFlow,
 }
 
 /// The two kinds of step.
@@ -65,8 +78,8 @@ pub enum StepKind {
         processors: Vec<Element>,
         /// Where they go.
         writer: Element,
-        /// How many items make a chunk.
-        chunk: ChunkLimit,
+        /// How items move.
+        settings: ItemSettings,
     },
     /// One task without items.
     Tasklet {
@@ -114,6 +127,12 @@ pub struct ComponentRef {
     pub name: String,
     /// The SHA-256 of its bytes.
     pub digest: Digest,
+    /// Whether several instances of it may work side by side; from its description.
+    #[serde(default)]
+    pub is_stateless: bool,
+    /// The columns it needs, if it says so; the others pass it by.
+    #[serde(default)]
+    pub columns_in: Option<Vec<String>>,
 }
 
 impl Element {
@@ -124,6 +143,151 @@ impl Element {
             ElementSource::Component(component) => &component.name,
         }
     }
+}
+
+/// How an item step moves its items.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ItemSettings {
+    /// How many items make a chunk.
+    pub chunk: ChunkLimit,
+    /// How many instances of its processors work side by side, 1 to [`WORKERS_MAX`]. With 1, one
+    /// thread reads, processes and writes; with more, reading and writing have threads of their own.
+    pub workers: u32,
+    /// Whether chunks are written in the order they were read.
+    pub ordered: bool,
+    /// When what was written is made durable.
+    pub checkpoint: CheckpointInterval,
+    /// Which items may be set aside.
+    pub skip: SkipPolicy,
+}
+
+/// How many instances of a step's processors may work side by side.
+pub const WORKERS_MAX: u32 = 64;
+
+impl Default for ItemSettings {
+    fn default() -> Self {
+        Self {
+            chunk: ChunkLimit::default(),
+            workers: 1,
+            ordered: true,
+            checkpoint: CheckpointInterval::default(),
+            skip: SkipPolicy::default(),
+        }
+    }
+}
+
+/// How much is done between two checkpoints: so many items or so much time, whichever comes first.
+/// A checkpoint costs two waits for the disk, about 8 ms on a plain one; a crash costs what was done
+/// since the last one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointInterval {
+    /// At least 1; none leaves it to the time.
+    pub items: Option<u64>,
+    /// In milliseconds; 0 is every chunk.
+    pub ms: u64,
+}
+
+impl Default for CheckpointInterval {
+    fn default() -> Self {
+        Self { items: None, ms: 1000 }
+    }
+}
+
+/// Which items may be set aside, and how many. What is set aside becomes a warning and a row of the
+/// rejected items file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SkipPolicy {
+    /// The step fails with `skip-limit` at the item after so many, counted over all restarts; none
+    /// sets no limit.
+    pub limit: Option<u64>,
+    /// The codes with which an item may be set aside, whether an element does it itself or fails over
+    /// it. None allows what elements set aside themselves, whatever the code, and no failure.
+    pub on: Option<Vec<Pattern>>,
+}
+
+/// What a step tries again, how often, and after how long.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RetryPolicy {
+    /// How many retries the step has in all, counted over all restarts; 0 is none.
+    pub limit: u32,
+    /// The codes of failures that are worth it; none takes those that say so of themselves.
+    pub on: Option<Vec<Pattern>>,
+    /// How long to wait before.
+    pub backoff: Backoff,
+}
+
+/// Waiting that doubles with each retry in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backoff {
+    /// Before the first retry, in milliseconds.
+    pub ms: u64,
+    /// Before any retry, in milliseconds.
+    pub ms_max: u64,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { ms: 1000, ms_max: 60_000 }
+    }
+}
+
+/// What a restart does with a step that has completed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rerun {
+    /// Its results stand.
+    #[default]
+    UnlessCompleted,
+    /// It runs again from its beginning.
+    Always,
+}
+
+/// Where a job goes after a step.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StepFlow {
+    /// By exit status: an exact code first, then the first pattern that fits. Where nothing fits, a
+    /// step that completed is followed by the next one, and any other ends the job as it ended.
+    pub on: Vec<Transition>,
+    /// Whether it runs whatever happened before it.
+    pub always: bool,
+    /// Its place in a split, if it is in one.
+    pub branch: Option<Branch>,
+}
+
+/// What follows an exit status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transition {
+    /// The exit code, or a pattern.
+    pub exit: Pattern,
+    /// What follows.
+    pub to: Target,
+}
+
+/// What follows a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// The step that stands next.
+    Next,
+    /// The job ends well, or, in a split, the branch.
+    End,
+    /// The job ends as FAILED, or, in a split, the branch.
+    Fail,
+    /// A step further down.
+    Step(StepName),
+}
+
+/// A step's place in a split: consecutive steps with the same split run side by side, one branch each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Branch {
+    /// The split.
+    pub split: StepName,
+    /// Which of its branches, from 0; a branch's own steps stand together.
+    pub number: u32,
 }
 
 /// When a chunk is full: at so many rows or so many bytes, whichever comes first.

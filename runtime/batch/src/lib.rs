@@ -46,6 +46,7 @@ pub mod log;
 pub mod name;
 pub mod nearest;
 pub mod parameters;
+pub mod pattern;
 pub mod recorder;
 pub mod repository;
 pub mod rows;
