@@ -81,6 +81,27 @@ pub enum StepError {
         /// What was counted.
         counts: Counts,
     },
+    /// More items were skipped than the step allows.
+    #[error("more than {limit} items were skipped; the last one: {last}")]
+    SkipLimit {
+        /// What the step allows.
+        limit: u64,
+        /// Who skipped the last one.
+        culprit: String,
+        /// Where the last one stands: `line 41`.
+        place: String,
+        /// What was wrong with the last one.
+        last: String,
+    },
+    /// The step was begun as often as it may be.
+    #[error("it may be begun {limit} times, and was")]
+    StartLimit {
+        /// How often.
+        limit: u32,
+    },
+    /// An element panicked: a defect of whoever wrote it.
+    #[error("an element panicked")]
+    Panicked,
     /// The store did not take what the step had to save.
     #[error(transparent)]
     Repository(#[from] RepositoryError),
@@ -113,6 +134,9 @@ pub enum LyingBatch {
     /// A header without columns.
     #[error("it has no columns")]
     NoColumns,
+    /// Instances of one component do not agree on the columns.
+    #[error("its instances have different columns")]
+    OtherHeader,
     /// Two columns of one name.
     #[error("it has two columns called `{name}`")]
     ColumnTwice {
@@ -135,6 +159,9 @@ impl StepError {
             Self::Element { source: ElementError::Stopped, .. } => "stopped",
             Self::LyingBatch { .. } => "lying-batch",
             Self::Accounting { .. } => "items-do-not-add-up",
+            Self::SkipLimit { .. } => "skip-limit",
+            Self::StartLimit { .. } => "start-limit",
+            Self::Panicked => "element-panicked",
             Self::Repository(error) => error.code(),
         }
     }
@@ -152,6 +179,15 @@ impl StepError {
             Self::LyingBatch { culprit, place, source } => {
                 let help = "the component breaks the contract in `wit/types.wit`; tell its author".to_owned();
                 (culprit.clone(), place.clone(), format!("returned an impossible batch: {source}"), help)
+            }
+            Self::SkipLimit { culprit, place, .. } => {
+                let help = "see `stepbox executions rejected`; raise `skip.limit` if so many may be missing";
+                (culprit.clone(), place.clone(), self.to_string(), help.to_owned())
+            }
+            Self::StartLimit { .. } => {
+                let help =
+                    "find out why it keeps failing; raise `start_limit`, or start anew with `stepbox run`";
+                (String::new(), String::new(), self.to_string(), help.to_owned())
             }
             other => (String::new(), String::new(), other.to_string(), String::new()),
         };

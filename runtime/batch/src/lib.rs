@@ -36,6 +36,7 @@
 //! # Ok::<(), stepbox_batch::parameters::SchemaError>(())
 //! ```
 
+pub mod accounting;
 pub mod clock;
 pub mod element;
 pub mod error;
@@ -48,12 +49,14 @@ pub mod nearest;
 pub mod parameters;
 pub mod pattern;
 pub mod recorder;
+mod reports;
 pub mod repository;
 pub mod rows;
 pub mod status;
 pub mod step_context;
 pub mod tasklet_step;
 pub mod template;
+pub mod thread;
 
 #[cfg(test)]
 mod testing;
