@@ -41,6 +41,7 @@ pub mod clock;
 pub mod element;
 pub mod error;
 pub mod execution;
+pub mod flow;
 pub mod item_step;
 pub mod job;
 pub mod log;
