@@ -49,6 +49,8 @@ pub struct Builder {
     native: NativeElements,
     tenants: BTreeMap<TenantId, Policy>,
     clock: Arc<dyn Clock>,
+    /// None for the embedded store.
+    repository: Option<Arc<dyn JobRepository>>,
 }
 
 impl Stepbox {
@@ -59,6 +61,7 @@ impl Stepbox {
             native: NativeElements::default(),
             tenants: BTreeMap::new(),
             clock: Arc::new(SystemClock),
+            repository: None,
         }
     }
 
@@ -123,6 +126,13 @@ impl Builder {
         self
     }
 
+    /// Persists everything in another store than the embedded one in the data folder.
+    #[must_use]
+    pub fn repository(mut self, repository: Arc<dyn JobRepository>) -> Self {
+        self.repository = Some(repository);
+        self
+    }
+
     /// Takes the time from somewhere else than the operating system.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
@@ -134,7 +144,10 @@ impl Builder {
     /// that died have left behind.
     pub async fn open(self) -> Result<Stepbox, Error> {
         let data = DataFolder::open(&self.data_dir)?;
-        let repository = Arc::new(SqliteStore::open(data.database())?);
+        let repository = match self.repository {
+            Some(repository) => repository,
+            None => Arc::new(SqliteStore::open(data.database())?),
+        };
         let config = SandboxConfig { cache_dir: data.compiled(), ..SandboxConfig::default() };
         let sandbox = Sandbox::new(config).map_err(|error| Error::Sandbox(error.to_string()))?;
         for (_, id) in repository.fail_lost(self.clock.now()).await? {
