@@ -28,7 +28,7 @@ pub(crate) struct StepElements<'a> {
 impl StepElements<'_> {
     /// The elements of an item step, not opened yet.
     pub(crate) async fn item_step(&self, step: &Step) -> Result<ItemStep, StepError> {
-        let StepKind::Item { reader, processors, writer, chunk } = &step.kind else {
+        let StepKind::Item { reader, processors, writer, settings } = &step.kind else {
             unreachable!("called for item steps only");
         };
         let mut made = Vec::new();
@@ -40,7 +40,7 @@ impl StepElements<'_> {
         let (reader_name, writer_name) = (called(Role::Reader, reader), called(Role::Writer, writer));
         let reader = self.reader(step, reader).await.map_err(|source| failed(&reader_name, source))?;
         let writer = self.writer(step, writer).await.map_err(|source| failed(&writer_name, source))?;
-        Ok(ItemStep { reader, reader_name, processors: made, writer, writer_name, chunk: *chunk })
+        Ok(ItemStep { reader, reader_name, processors: made, writer, writer_name, chunk: settings.chunk })
     }
 
     /// A tasklet, not started yet.
