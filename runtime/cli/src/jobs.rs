@@ -126,7 +126,8 @@ pub(crate) fn steps(job: &Job) -> String {
 fn step_facts(step: &Step) -> String {
     let mut facts = Vec::new();
     match &step.kind {
-        StepKind::Item { reader, processors, writer, chunk } => {
+        StepKind::Item { reader, processors, writer, settings } => {
+            let chunk = settings.chunk;
             facts.push(("reader", element(reader)));
             facts.extend(processors.iter().map(|processor| ("processor", element(processor))));
             facts.push(("writer", element(writer)));

@@ -12,11 +12,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
 use stepbox_batch::job::{ComponentRef, Element, ElementSource, Job, Step, StepKind};
-use stepbox_batch::name::{ConnectorCode, Digest};
-use stepbox_batch::repository::Connector;
+use stepbox_batch::name::ConnectorCode;
+use stepbox_batch::repository::{Component, Connector};
 
-use check::{CheckedElement, CheckedJob, CheckedStepKind};
+use check::{CheckedElement, CheckedJob, CheckedStep, CheckedStepKind};
 pub use check::{Known, Role};
 use located::Locations;
 
@@ -137,29 +138,18 @@ impl ConnectorFile {
         place(&self.file, &self.locations, Mistake { code, pointer, message, help })
     }
 
-    /// The connector, once the digest and the world of each component are known.
+    /// The connector, once its components are known: what the store has of each, by the name in this
+    /// file.
     pub fn into_connector(
         self,
-        components: &BTreeMap<String, (Digest, String)>,
+        components: &BTreeMap<String, Component>,
     ) -> Result<Connector, ConnectorFileError> {
         let mut jobs = Vec::new();
         for job in self.jobs {
-            let mut steps = Vec::new();
-            for step in job.steps {
-                let pin = |element: CheckedElement| {
-                    pin(element, components).map_err(|mistake| place(&self.file, &self.locations, mistake))
-                };
-                let kind = match step.kind {
-                    CheckedStepKind::Item { reader, processors, writer, chunk } => StepKind::Item {
-                        reader: pin(reader)?,
-                        processors: processors.into_iter().map(pin).collect::<Result<_, _>>()?,
-                        writer: pin(writer)?,
-                        chunk,
-                    },
-                    CheckedStepKind::Tasklet { tasklet } => StepKind::Tasklet { tasklet: pin(tasklet)? },
-                };
-                steps.push(Step { name: step.name, kind, grants: step.grants, limits: step.limits });
-            }
+            let steps = job.steps.into_iter().map(|step| pin_step(step, components));
+            let steps = steps
+                .collect::<Result<_, _>>()
+                .map_err(|mistake| place(&self.file, &self.locations, mistake))?;
             jobs.push(Job {
                 connector: self.code.clone(),
                 name: job.name,
@@ -174,13 +164,49 @@ impl ConnectorFile {
     }
 }
 
+fn pin_step(step: CheckedStep, components: &BTreeMap<String, Component>) -> Result<Step, Mistake> {
+    let pin = |element| pin(element, components);
+    let kind = match step.kind {
+        CheckedStepKind::Item { reader, processors, writer, settings } => {
+            let mut pinned = Vec::new();
+            for processor in processors {
+                let pointer = processor.pointer.clone();
+                let processor = pin(processor)?;
+                refuse_workers(&pointer, settings.workers, &processor)?;
+                pinned.push(processor);
+            }
+            StepKind::Item { reader: pin(reader)?, processors: pinned, writer: pin(writer)?, settings }
+        }
+        CheckedStepKind::Tasklet { tasklet } => StepKind::Tasklet { tasklet: pin(tasklet)? },
+    };
+    let CheckedStep { name, grants, limits, retry, rerun, start_limit, flow, .. } = step;
+    Ok(Step { name, kind, grants, limits, retry, rerun, start_limit, flow })
+}
+
+/// Several workers have an instance each, so what one of them remembers, the others do not know. A
+/// native processor is the embedder's own, who knows whether it remembers anything.
+fn refuse_workers(pointer: &str, workers: u32, processor: &Element) -> Result<(), Mistake> {
+    match &processor.source {
+        ElementSource::Component(component) if workers > 1 && !component.is_stateless => {
+            let message = format!(
+                "the processor `{}` does not say that it is stateless, so it cannot have {workers} workers",
+                component.name
+            );
+            let help = "leave `workers` out, or say `stateless` in its `describe` if each call depends on \
+                        its own rows alone";
+            Err(Mistake::new("workers-need-stateless", pointer, message).help(help))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Ties an element to a component's bytes, if its world fits the element's role.
-fn pin(element: CheckedElement, components: &BTreeMap<String, (Digest, String)>) -> Result<Element, Mistake> {
+fn pin(element: CheckedElement, components: &BTreeMap<String, Component>) -> Result<Element, Mistake> {
     let CheckedElement { pointer, role, name, is_component, options } = element;
     if !is_component {
         return Ok(Element { source: ElementSource::Native(name), options });
     }
-    let Some((digest, world)) = components.get(&name) else {
+    let Some(Component { digest, world, description, .. }) = components.get(&name) else {
         return Err(Mistake::new("unknown-component", pointer, format!("there is no component `{name}`")));
     };
     if world != role.world() {
@@ -188,8 +214,17 @@ fn pin(element: CheckedElement, components: &BTreeMap<String, (Digest, String)>)
             format!("the component `{name}` is of the world `{world}`; a {role} needs `{}`", role.world());
         return Err(Mistake::new("component-wrong-role", pointer, message));
     }
-    let component = ComponentRef { name, digest: digest.clone() };
+    let component = ComponentRef {
+        name,
+        digest: digest.clone(),
+        is_stateless: description["stateless"].as_bool().unwrap_or_default(),
+        columns_in: description["columns_in"].as_array().map(|names| texts(names)),
+    };
     Ok(Element { source: ElementSource::Component(component), options })
+}
+
+fn texts(values: &[Value]) -> Vec<String> {
+    values.iter().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 fn place(file: &Path, locations: &Locations, mistake: Mistake) -> ConnectorFileError {

@@ -53,6 +53,7 @@ macro_rules! conformance {
                 what_has_not_begun_or_has_ended_badly_is_given_up
                 giving_up_keeps_how_it_ended
                 giving_up_takes_the_lease
+                giving_up_leaves_nothing_open
             }
             executions {
                 are_accepted_as_starting
@@ -78,6 +79,7 @@ macro_rules! conformance {
                 a_fenced_worker_cannot_write
                 a_slow_worker_may_write_until_somebody_acts
                 given_back_is_gone
+                a_paused_one_is_resumed_as_itself
                 a_heartbeat_prolongs_and_tells_of_a_stop
             }
             purging {

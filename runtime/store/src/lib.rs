@@ -37,6 +37,10 @@
 //!         kind: StepKind::Tasklet { tasklet },
 //!         grants: Default::default(),
 //!         limits: Default::default(),
+//!         retry: Default::default(),
+//!         rerun: Default::default(),
+//!         start_limit: None,
+//!         flow: Default::default(),
 //!     }],
 //! };
 //! let instance = JobInstance {

@@ -115,11 +115,11 @@ struct ChunkView {
 impl StepView {
     fn of(step: &Step) -> Self {
         let kind = match &step.kind {
-            StepKind::Item { reader, processors, writer, chunk } => StepKindView::Item {
+            StepKind::Item { reader, processors, writer, settings } => StepKindView::Item {
                 reader: ElementView::of(reader),
                 processors: processors.iter().map(ElementView::of).collect(),
                 writer: ElementView::of(writer),
-                chunk: ChunkView { rows: chunk.rows, bytes: chunk.bytes },
+                chunk: ChunkView { rows: settings.chunk.rows, bytes: settings.chunk.bytes },
             },
             StepKind::Tasklet { tasklet } => StepKindView::Tasklet { tasklet: ElementView::of(tasklet) },
         };

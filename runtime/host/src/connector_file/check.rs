@@ -1,11 +1,15 @@
 //! What the words of a connector file mean together: names, roles, options, templates, schemas.
 
-use std::collections::{BTreeMap, HashSet};
+mod flow;
+mod settings;
+mod split;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Component as PathPart, PathBuf};
 
 use serde_json::{Value, json};
-use stepbox_batch::job::{ChunkLimit, GrantRequest, LimitOverrides};
+use stepbox_batch::job::{Branch, GrantRequest, ItemSettings, LimitOverrides, Rerun, RetryPolicy, StepFlow};
 use stepbox_batch::name::{ConnectorCode, JobName, NameError, StepName};
 use stepbox_batch::nearest::nearest;
 use stepbox_batch::parameters::{self, ParameterSchema, SchemaError};
@@ -78,10 +82,15 @@ pub(super) struct CheckedJob {
 
 #[derive(Debug)]
 pub(super) struct CheckedStep {
+    pub(super) pointer: String,
     pub(super) name: StepName,
     pub(super) kind: CheckedStepKind,
     pub(super) grants: GrantRequest,
     pub(super) limits: LimitOverrides,
+    pub(super) retry: RetryPolicy,
+    pub(super) rerun: Rerun,
+    pub(super) start_limit: Option<u32>,
+    pub(super) flow: StepFlow,
 }
 
 #[derive(Debug)]
@@ -90,7 +99,7 @@ pub(super) enum CheckedStepKind {
         reader: CheckedElement,
         processors: Vec<CheckedElement>,
         writer: CheckedElement,
-        chunk: ChunkLimit,
+        settings: ItemSettings,
     },
     Tasklet {
         tasklet: CheckedElement,
@@ -184,18 +193,8 @@ impl Scope<'_> {
             return Err(Mistake::new("job-without-steps", format!("{pointer}/steps"), message)
                 .help("give it at least one step"));
         }
-        let mut names = HashSet::new();
-        let mut steps = Vec::new();
-        for (index, step) in job.steps.into_iter().enumerate() {
-            let pointer = format!("{pointer}/steps/{index}");
-            let step = self.step(&pointer, step, &parameters)?;
-            if !names.insert(step.name.clone()) {
-                let message = format!("the job `{name}` has two steps called `{}`", step.name);
-                return Err(Mistake::new("step-name-taken", format!("{pointer}/name"), message)
-                    .help("give each step of a job its own name"));
-            }
-            steps.push(step);
-        }
+        let steps = split::steps(self, &name, job.steps, &parameters)?;
+        flow::check(&steps)?;
         let parameters = parameters.as_json().clone();
         Ok(CheckedJob { name, job_type: job.job_type, label, stoppable: job.stoppable, parameters, steps })
     }
@@ -227,24 +226,35 @@ impl Scope<'_> {
     fn step(
         &self,
         pointer: &str,
+        name: StepName,
+        branch: Option<Branch>,
         step: form::Step,
         schema: &ParameterSchema,
     ) -> Result<CheckedStep, Mistake> {
-        let name = named(&format!("{pointer}/name"), StepName::new(step.name.clone()))?;
-        let grants = self.grants(pointer, step.grants, schema)?;
-        let limits = limits(pointer, step.limits)?;
-        let has_item_keys = step.reader.is_some() || step.writer.is_some();
+        let item_key = step.item_keys().next();
+        let settings = settings::of_items(pointer, &step)?;
+        let retry = settings::retry(pointer, step.retry.as_ref())?;
+        let start_limit = settings::start_limit(pointer, step.start_limit)?;
+        let flow = StepFlow {
+            on: flow::transitions(pointer, step.on.as_ref())?,
+            always: step.always.unwrap_or_default(),
+            branch,
+        };
+        let grants = self.grants(pointer, step.grants.unwrap_or_default(), schema)?;
+        let limits = limits(pointer, step.limits.unwrap_or_default())?;
+        let has_item_elements = step.reader.is_some() || step.writer.is_some();
         let kind = match (step.tasklet, step.reader, step.writer) {
-            (Some(tasklet), None, None)
-                if step.processor.is_none() && step.processors.is_none() && step.chunk.is_none() =>
-            {
+            (Some(tasklet), None, None) if item_key.is_none() => {
                 let tasklet = self.element(&format!("{pointer}/tasklet"), Role::Tasklet, tasklet, schema)?;
                 CheckedStepKind::Tasklet { tasklet }
             }
             (None, Some(reader), Some(writer)) => {
                 let processors = match (step.processor, step.processors) {
-                    (None, processors) => processors.unwrap_or_default(),
-                    (Some(processor), None) => vec![processor],
+                    (None, processors) => {
+                        let processors = processors.unwrap_or_default().into_iter().enumerate();
+                        processors.map(|(index, each)| (format!("processors/{index}"), each)).collect()
+                    }
+                    (Some(processor), None) => vec![("processor".to_owned(), processor)],
                     (Some(_), Some(_)) => {
                         let message = format!("the step `{name}` has both `processor` and `processors`");
                         return Err(
@@ -252,29 +262,32 @@ impl Scope<'_> {
                         );
                     }
                 };
-                let processors = processors.into_iter().map(|processor| {
-                    self.element(&format!("{pointer}/processor"), Role::Processor, processor, schema)
+                let processors = processors.into_iter().map(|(key, processor)| {
+                    self.element(&format!("{pointer}/{key}"), Role::Processor, processor, schema)
                 });
                 CheckedStepKind::Item {
                     reader: self.element(&format!("{pointer}/reader"), Role::Reader, reader, schema)?,
                     processors: processors.collect::<Result<_, _>>()?,
                     writer: self.element(&format!("{pointer}/writer"), Role::Writer, writer, schema)?,
-                    chunk: chunk(pointer, step.chunk)?,
+                    settings,
                 }
             }
             (tasklet, reader, _) => {
                 let message = match (tasklet.is_some(), reader.is_some()) {
-                    (true, _) if has_item_keys => "has a `tasklet` beside a `reader` or a `writer`",
-                    (true, _) => "has a `tasklet` beside `processor` or `chunk`",
-                    (false, true) => "has a `reader` but no `writer`",
-                    (false, false) if has_item_keys => "has a `writer` but no `reader`",
-                    (false, false) => "has neither a `reader` and a `writer` nor a `tasklet`",
+                    (true, _) if has_item_elements => {
+                        "has a `tasklet` beside a `reader` or a `writer`".to_owned()
+                    }
+                    (true, _) => format!("has a `tasklet` beside `{}`", item_key.unwrap_or_default()),
+                    (false, true) => "has a `reader` but no `writer`".to_owned(),
+                    (false, false) if has_item_elements => "has a `writer` but no `reader`".to_owned(),
+                    (false, false) => "has neither a `reader` and a `writer` nor a `tasklet`".to_owned(),
                 };
                 return Err(Mistake::new("step-incomplete", pointer, format!("the step `{name}` {message}"))
                     .help("an item step has `reader` and `writer`, a tasklet step has `tasklet`"));
             }
         };
-        Ok(CheckedStep { name, kind, grants, limits })
+        let (pointer, rerun) = (pointer.to_owned(), settings::rerun(step.rerun));
+        Ok(CheckedStep { pointer, name, kind, grants, limits, retry, rerun, start_limit, flow })
     }
 
     /// An element is a name alone, or a name with options.
@@ -394,22 +407,6 @@ fn check_templates(pointer: &str, value: &Value, schema: &ParameterSchema) -> Re
             Err(Mistake::new("bad-template", pointer, message).help(help.unwrap_or_default()))
         }
     }
-}
-
-fn chunk(pointer: &str, chunk: Option<form::Chunk>) -> Result<ChunkLimit, Mistake> {
-    let default = ChunkLimit::default();
-    let limit = match chunk {
-        None => default,
-        Some(form::Chunk::Rows(rows)) => ChunkLimit { rows, ..default },
-        Some(form::Chunk::Both(form::ChunkLimits { rows, bytes })) => {
-            ChunkLimit { rows: rows.unwrap_or(default.rows), bytes: bytes.unwrap_or(default.bytes) }
-        }
-    };
-    if !(1..=1_000_000).contains(&limit.rows) || !(1..=8 << 20).contains(&limit.bytes) {
-        let message = "a chunk has 1 to 1,000,000 rows and 1 byte to 8 MiB";
-        return Err(Mistake::new("bad-chunk", format!("{pointer}/chunk"), message));
-    }
-    Ok(limit)
 }
 
 fn limits(pointer: &str, limits: form::Limits) -> Result<LimitOverrides, Mistake> {

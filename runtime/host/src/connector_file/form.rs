@@ -41,10 +41,11 @@ pub(super) struct Job {
     pub(super) steps: Vec<Step>,
 }
 
+/// A step, or a split: a name and branches, and nothing else.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Step {
-    pub(super) name: String,
+    pub(super) name: Option<String>,
     pub(super) reader: Option<Value>,
     /// One processor …
     pub(super) processor: Option<Value>,
@@ -53,10 +54,57 @@ pub(super) struct Step {
     pub(super) writer: Option<Value>,
     pub(super) tasklet: Option<Value>,
     pub(super) chunk: Option<Chunk>,
-    #[serde(default)]
-    pub(super) grants: Grants,
-    #[serde(default)]
-    pub(super) limits: Limits,
+    pub(super) workers: Option<u32>,
+    pub(super) ordered: Option<bool>,
+    pub(super) checkpoint: Option<Checkpoint>,
+    pub(super) skip: Option<Skip>,
+    pub(super) retry: Option<Retry>,
+    pub(super) rerun: Option<Rerun>,
+    pub(super) start_limit: Option<u32>,
+    /// What follows an exit status, in the order of the file.
+    pub(super) on: Option<Ordered<String>>,
+    pub(super) always: Option<bool>,
+    pub(super) grants: Option<Grants>,
+    pub(super) limits: Option<Limits>,
+    /// The name of a split …
+    pub(super) split: Option<String>,
+    /// … and its branches, each with its steps.
+    pub(super) branches: Option<Vec<Vec<Step>>>,
+}
+
+impl Step {
+    /// The keys that only an item step has, beside its elements.
+    pub(super) fn item_keys(&self) -> impl Iterator<Item = &'static str> {
+        let keys = [
+            ("processor", self.processor.is_some()),
+            ("processors", self.processors.is_some()),
+            ("chunk", self.chunk.is_some()),
+            ("workers", self.workers.is_some()),
+            ("ordered", self.ordered.is_some()),
+            ("checkpoint", self.checkpoint.is_some()),
+            ("skip", self.skip.is_some()),
+        ];
+        keys.into_iter().filter(|(_, is_given)| *is_given).map(|(key, _)| key)
+    }
+
+    /// The keys that a split does not have.
+    pub(super) fn step_keys(&self) -> impl Iterator<Item = &'static str> {
+        let keys = [
+            ("name", self.name.is_some()),
+            ("reader", self.reader.is_some()),
+            ("writer", self.writer.is_some()),
+            ("tasklet", self.tasklet.is_some()),
+            ("retry", self.retry.is_some()),
+            ("rerun", self.rerun.is_some()),
+            ("start_limit", self.start_limit.is_some()),
+            ("on", self.on.is_some()),
+            ("always", self.always.is_some()),
+            ("grants", self.grants.is_some()),
+            ("limits", self.limits.is_some()),
+        ];
+        let keys = keys.into_iter().filter(|(_, is_given)| *is_given).map(|(key, _)| key);
+        keys.chain(self.item_keys())
+    }
 }
 
 /// Rows alone, or rows and bytes.
@@ -72,6 +120,42 @@ pub(super) enum Chunk {
 pub(super) struct ChunkLimits {
     pub(super) rows: Option<u32>,
     pub(super) bytes: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Checkpoint {
+    pub(super) items: Option<u64>,
+    pub(super) seconds: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Skip {
+    pub(super) limit: Option<u64>,
+    pub(super) on: Option<Vec<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Retry {
+    pub(super) limit: Option<u32>,
+    pub(super) on: Option<Vec<String>>,
+    pub(super) backoff: Option<Backoff>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Backoff {
+    pub(super) seconds: Option<f64>,
+    pub(super) seconds_max: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Rerun {
+    UnlessCompleted,
+    Always,
 }
 
 #[derive(Debug, Default, Deserialize)]

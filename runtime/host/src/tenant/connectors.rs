@@ -31,7 +31,7 @@ impl Tenant {
                 }
                 other => other,
             })?;
-            components.insert(name.to_owned(), (component.digest, component.world));
+            components.insert(name.to_owned(), component);
         }
         let connector = file.into_connector(&components)?;
         self.refuse_native_names(&connector)?;

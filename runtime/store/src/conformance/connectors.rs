@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use stepbox_batch::job::{
-    ChunkLimit, ComponentRef, Element, ElementSource, GrantRequest, Job, LimitOverrides, Step, StepKind,
+    Backoff, Branch, CheckpointInterval, ChunkLimit, ComponentRef, Element, ElementSource, GrantRequest,
+    ItemSettings, Job, LimitOverrides, Rerun, RetryPolicy, SkipPolicy, Step, StepFlow, StepKind, Target,
+    Transition,
 };
 use stepbox_batch::name::{ConnectorCode, StepName, TenantId};
+use stepbox_batch::pattern::Pattern;
 use stepbox_batch::repository::JobRepository;
 
 use super::sample::*;
@@ -22,18 +25,39 @@ pub async fn come_back_as_they_went(store: &dyn JobRepository) {
 
 /// A job that uses everything a job can have.
 fn rich_job() -> Job {
+    let mut job = job("acme", "rich");
+    job.label = "Тест «rich»".to_owned();
+    job.stoppable = false;
+    job.parameters = odd_object();
+    job.steps.splice(0..0, [rich_step(), branch_step(0), branch_step(1)]);
+    job
+}
+
+fn rich_step() -> Step {
     let native = |name: &str, options| Element { source: ElementSource::Native(name.to_owned()), options };
     let component = |byte, options| Element {
-        source: ElementSource::Component(ComponentRef { name: format!("c{byte}"), digest: digest(byte) }),
+        source: ElementSource::Component(ComponentRef {
+            is_stateless: byte == 2,
+            columns_in: (byte == 3).then(|| vec!["price".to_owned(), String::new()]),
+            ..component_ref(byte, &format!("c{byte}"))
+        }),
         options,
     };
-    let item_step = Step {
+    let pattern = |text: &str| Pattern::new(text);
+    let transition = |exit: &str, to| Transition { exit: Pattern::new(exit), to };
+    Step {
         name: StepName::new("export-all").unwrap(),
         kind: StepKind::Item {
             reader: native("csv", Some(json!({"from": "${parameters.source}", "delimiter": ";"}))),
             processors: vec![component(2, None), component(3, Some(odd_object()))],
             writer: native("jsonl", None),
-            chunk: ChunkLimit { rows: 7, bytes: u32::MAX },
+            settings: ItemSettings {
+                chunk: ChunkLimit { rows: 7, bytes: u32::MAX },
+                workers: 64,
+                ordered: false,
+                checkpoint: CheckpointInterval { items: Some(u64::MAX), ms: 0 },
+                skip: SkipPolicy { limit: Some(0), on: Some(vec![pattern("bad-*"), pattern("ragged-row")]) },
+            },
         },
         grants: GrantRequest {
             http: vec!["POST https://api.example.com".to_owned()],
@@ -46,13 +70,34 @@ fn rich_job() -> Job {
             log_bytes_max: None,
             http_requests_max: Some(0),
         },
-    };
-    let mut job = job("acme", "rich");
-    job.label = "Тест «rich»".to_owned();
-    job.stoppable = false;
-    job.parameters = odd_object();
-    job.steps.insert(0, item_step);
-    job
+        retry: RetryPolicy {
+            limit: u32::MAX,
+            on: Some(vec![pattern("*")]),
+            backoff: Backoff { ms: 0, ms_max: u64::MAX },
+        },
+        rerun: Rerun::Always,
+        start_limit: Some(3),
+        flow: StepFlow {
+            on: vec![
+                transition("COMPLETED", Target::Next),
+                transition("NOOP", Target::End),
+                transition("PART*", Target::Step(StepName::new("greet").unwrap())),
+                transition("*", Target::Fail),
+            ],
+            always: true,
+            branch: None,
+        },
+    }
+}
+
+/// A step that is alone in its branch.
+fn branch_step(number: u32) -> Step {
+    let split = StepName::new("both").unwrap();
+    Step {
+        name: StepName::new(format!("branch-{number}")).unwrap(),
+        flow: StepFlow { branch: Some(Branch { split, number }), ..StepFlow::default() },
+        ..job("acme", "greet").steps.remove(0)
+    }
 }
 
 pub async fn come_by_code(store: &dyn JobRepository) {

@@ -1,6 +1,6 @@
 //! Giving an execution up.
 
-use stepbox_batch::execution::JobExecution;
+use stepbox_batch::execution::{JobExecution, StepExecution};
 use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::repository::{JobRepository, Save};
 use stepbox_batch::status::BatchStatus::*;
@@ -52,6 +52,22 @@ pub async fn giving_up_keeps_how_it_ended(store: &dyn JobRepository) {
     let expected =
         JobExecution { status: Abandoned, exit_status, ended_at: Some(NOW), updated_at: NOW, ..waiting };
     assert_eq!(stored(store, expected.id).await, expected);
+}
+
+pub async fn giving_up_leaves_nothing_open(store: &dyn JobRepository) {
+    with_instance(store).await;
+    let (mut execution, lease) = started(store).await;
+    let paused = StepExecution { status: Paused, ..step() };
+    execution.status = Paused;
+    let save = Save { execution: Some(&execution), step: Some(&paused), is_last: true, ..Save::default() };
+    store.save(&lease, save).await.unwrap();
+    store.abandon(&tenant(), execution.id, NOW).await.unwrap();
+    let found = stored(store, execution.id).await;
+    let step = &found.steps[0];
+    assert_eq!((found.status, found.ended_at), (Abandoned, Some(NOW)));
+    assert_eq!((step.status, step.ended_at, &step.exit_status), (Abandoned, Some(NOW), &found.exit_status));
+    let next = store.claim(&tenant(), execution.id, &claim("w-2", NOW)).await;
+    assert_eq!(told(next), "wrong-status");
 }
 
 pub async fn giving_up_takes_the_lease(store: &dyn JobRepository) {

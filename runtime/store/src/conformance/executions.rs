@@ -88,6 +88,7 @@ pub async fn go_on_from_another_only_one_at_a_time(store: &dyn JobRepository) {
         status: BatchStatus::Completed,
         ended_at: Some(EARLIER),
         carried_from: Some(before.id),
+        starts: 2,
         ..step()
     };
     let interrupted = StepExecution {
@@ -95,7 +96,14 @@ pub async fn go_on_from_another_only_one_at_a_time(store: &dyn JobRepository) {
         name: StepName::new("second").unwrap(),
         status: BatchStatus::Failed,
         ended_at: Some(EARLIER),
-        checkpoint: Some(Checkpoint { reader: vec![0, 255], processors: vec![vec![]], writer: vec![1] }),
+        checkpoint: Some(Checkpoint {
+            reader: vec![0, 255],
+            processors: vec![vec![]],
+            writer: vec![1],
+            rejected: vec![2],
+        }),
+        starts: 3,
+        retries: 5,
         ..step()
     };
     let new = NewJobExecution {
@@ -107,7 +115,7 @@ pub async fn go_on_from_another_only_one_at_a_time(store: &dyn JobRepository) {
     let (second, lease) = store.create_execution(&new, Some(&claim("w-1", EARLIER))).await.unwrap();
     assert_eq!(second, stored(store, second.id).await);
     assert_eq!((second.restart_of, &second.context), (Some(before.id), &new.context));
-    assert_eq!(second.steps, new.steps, "with checkpoints");
+    assert_eq!(second.steps, new.steps, "with checkpoints, starts and retries");
 
     let error = store.create_execution(&new, None).await.unwrap_err();
     let user = format!("execution {}, which goes on from it", second.id);

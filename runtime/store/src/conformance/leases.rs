@@ -1,6 +1,6 @@
 //! Leases: who may write an execution's rows.
 
-use stepbox_batch::execution::Tracking;
+use stepbox_batch::execution::{Checkpoint, StepExecution, Tracking};
 use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::repository::{JobRepository, Lease, RepositoryError, Save};
 use stepbox_batch::status::BatchStatus::*;
@@ -125,6 +125,38 @@ pub async fn given_back_is_gone(store: &dyn JobRepository) {
     refuses_everything(store, &lease).await;
     let next = store.claim(&tenant(), execution.id, &claim("w-2", NOW)).await.unwrap();
     assert!(next.token > lease.token);
+}
+
+/// What pauses for a deployment goes on in the next process, as if nothing had been.
+pub async fn a_paused_one_is_resumed_as_itself(store: &dyn JobRepository) {
+    with_instance(store).await;
+    let (mut execution, lease) = started(store).await;
+    let paused = StepExecution { status: Paused, starts: 1, retries: 2, ..step() };
+    let checkpoint = Checkpoint { reader: vec![41], rejected: vec![1], ..Checkpoint::default() };
+    move_to(store, &lease, &mut execution, Pausing).await;
+    execution.status = Paused;
+    let save = Save {
+        execution: Some(&execution),
+        step: Some(&paused),
+        checkpoint: Some(&checkpoint),
+        is_last: true,
+        ..Save::default()
+    };
+    store.save(&lease, save).await.unwrap();
+    refuses_everything(store, &lease).await;
+    assert_eq!(store.fail_lost(NOW.plus_ms(9 * LEASE_MS)).await.unwrap(), [], "nobody holds it");
+
+    let next = store.claim(&tenant(), execution.id, &claim("w-2", NOW)).await.unwrap();
+    assert_eq!(next.id, execution.id);
+    assert!(next.token > lease.token);
+    let found = stored(store, execution.id).await;
+    assert_eq!((found.status, found.attempt, found.worker.as_deref()), (Paused, 2, Some("w-2")));
+    assert_eq!((found.started_at, found.ended_at), (Some(EARLIER), None));
+    assert_eq!(found.steps, [StepExecution { checkpoint: Some(checkpoint), ..paused }]);
+    let other = store.claim(&tenant(), execution.id, &claim("w-3", NOW)).await;
+    assert_eq!(told(other), "wrong-status");
+    move_to(store, &next, &mut execution, Started).await;
+    assert_eq!(stored(store, execution.id).await.status, Started);
 }
 
 pub async fn a_heartbeat_prolongs_and_tells_of_a_stop(store: &dyn JobRepository) {

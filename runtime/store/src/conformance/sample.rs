@@ -47,7 +47,7 @@ pub(crate) fn digest(byte: u8) -> Digest {
 
 /// A job with one tasklet, a component.
 pub(crate) fn job(connector: &str, name: &str) -> Job {
-    let source = ElementSource::Component(ComponentRef { name: "greet".to_owned(), digest: digest(1) });
+    let source = ElementSource::Component(component_ref(1, "greet"));
     let tasklet = Element { source, options: None };
     Job {
         connector: ConnectorCode::new(connector).unwrap(),
@@ -61,8 +61,17 @@ pub(crate) fn job(connector: &str, name: &str) -> Job {
             kind: StepKind::Tasklet { tasklet },
             grants: Default::default(),
             limits: Default::default(),
+            retry: Default::default(),
+            rerun: Default::default(),
+            start_limit: None,
+            flow: Default::default(),
         }],
     }
+}
+
+/// A component that says nothing of itself.
+pub(crate) fn component_ref(byte: u8, name: &str) -> ComponentRef {
+    ComponentRef { name: name.to_owned(), digest: digest(byte), is_stateless: false, columns_in: None }
 }
 
 pub(crate) fn connector(code: &str, label: &str, jobs: &[&str]) -> Connector {

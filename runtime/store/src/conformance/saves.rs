@@ -117,6 +117,8 @@ pub async fn write_a_step_in_its_position(store: &dyn JobRepository) {
         warning_count: 7,
         errors: vec!["один".to_owned(), String::new()],
         failures: vec![failure("broke")],
+        starts: u32::MAX,
+        retries: 2,
         carried_from: Some(JobExecutionId(3)),
         ..second
     };
@@ -127,8 +129,13 @@ pub async fn write_a_step_in_its_position(store: &dyn JobRepository) {
 pub async fn keep_a_checkpoint_until_the_next_one(store: &dyn JobRepository) {
     with_instance(store).await;
     let (execution, lease) = started(store).await;
-    let first = Checkpoint { reader: vec![1], processors: vec![], writer: vec![] };
-    let second = Checkpoint { reader: vec![], processors: vec![vec![2; 9], vec![]], writer: vec![0; 70_000] };
+    let first = Checkpoint { reader: vec![1], ..Checkpoint::default() };
+    let second = Checkpoint {
+        reader: vec![],
+        processors: vec![vec![2; 9], vec![]],
+        writer: vec![0; 70_000],
+        rejected: vec![3],
+    };
     let step = StepExecution { checkpoint: Some(second.clone()), ..step() };
     let rows =
         [(None, None), (Some(&first), Some(&first)), (None, Some(&first)), (Some(&second), Some(&second))];

@@ -1,45 +1,53 @@
 //! A checkpoint as bytes. Its parts are opaque and may be large, so no text form carries them.
 //!
 //! ```text
-//! format   1 byte, 1
-//! reader   length (u64, little-endian), bytes
-//! number   of processors (u64)
-//! each     length (u64), bytes
-//! writer   length (u64), bytes; nothing follows
+//! format    1 byte, 2
+//! reader    length (u64, little-endian), bytes
+//! number    of processors (u64)
+//! each      length (u64), bytes
+//! writer    length (u64), bytes
+//! rejected  length (u64), bytes; nothing follows
 //! ```
 //!
-//! Only the known format is taken, and only whole: resuming from half a checkpoint would repeat or
-//! lose items in silence.
+//! Format 1, of the time before there was a rejected items file, ends after the writer. It is read, and
+//! never written. Only the known formats are taken, and only whole: resuming from half a checkpoint
+//! would repeat or lose items in silence.
 
 use stepbox_batch::execution::Checkpoint;
 
-const FORMAT: u8 = 1;
+/// Without `rejected`.
+const FORMAT_1: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// The stored form.
 pub(crate) fn encode(checkpoint: &Checkpoint) -> Vec<u8> {
-    let Checkpoint { reader, processors, writer } = checkpoint;
+    let Checkpoint { reader, processors, writer, rejected } = checkpoint;
     let mut bytes = vec![FORMAT];
     put(&mut bytes, reader);
     bytes.extend((processors.len() as u64).to_le_bytes());
     processors.iter().for_each(|processor| put(&mut bytes, processor));
     put(&mut bytes, writer);
+    put(&mut bytes, rejected);
     bytes
 }
 
 /// The checkpoint of a stored form, or what is wrong with it.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Checkpoint, String> {
     match bytes.split_first() {
-        Some((&FORMAT, mut rest)) => {
+        Some((&format @ (FORMAT_1 | FORMAT), mut rest)) => {
             let reader = take(&mut rest)?;
             let count = take_number(&mut rest)?;
             let processors = (0..count).map(|_| take(&mut rest)).collect::<Result<_, _>>()?;
             let writer = take(&mut rest)?;
+            let rejected = if format == FORMAT_1 { Vec::new() } else { take(&mut rest)? };
             match rest.len() {
-                0 => Ok(Checkpoint { reader, processors, writer }),
+                0 => Ok(Checkpoint { reader, processors, writer, rejected }),
                 more => Err(format!("{more} bytes follow its end")),
             }
         }
-        Some((other, _)) => Err(format!("it has format {other}; this program knows format {FORMAT}")),
+        Some((other, _)) => {
+            Err(format!("it has format {other}; this program knows the formats {FORMAT_1} and {FORMAT}"))
+        }
         None => Err("it is empty".to_owned()),
     }
 }
@@ -65,7 +73,27 @@ mod tests {
     use super::*;
 
     fn sample() -> Checkpoint {
-        Checkpoint { reader: b"offset 41".to_vec(), processors: vec![vec![], vec![0, 255]], writer: vec![7] }
+        Checkpoint {
+            reader: b"offset 41".to_vec(),
+            processors: vec![vec![], vec![0, 255]],
+            writer: vec![7],
+            rejected: vec![8, 9],
+        }
+    }
+
+    /// What both formats begin with, of the sample.
+    fn until_writer() -> Vec<u8> {
+        let parts = [
+            &9u64.to_le_bytes()[..],
+            b"offset 41",
+            &2u64.to_le_bytes(),
+            &0u64.to_le_bytes(),
+            &2u64.to_le_bytes(),
+            &[0, 255],
+            &1u64.to_le_bytes(),
+            &[7],
+        ];
+        parts.concat()
     }
 
     #[test]
@@ -78,33 +106,30 @@ mod tests {
     /// The stored bytes are a promise to later versions: this test fails when they change.
     #[test]
     fn keeps_its_form() {
-        let expected = [
-            &[1][..],
-            &9u64.to_le_bytes(),
-            b"offset 41",
-            &2u64.to_le_bytes(),
-            &0u64.to_le_bytes(),
-            &2u64.to_le_bytes(),
-            &[0, 255],
-            &1u64.to_le_bytes(),
-            &[7],
-        ];
+        let expected = [&[2][..], &until_writer(), &2u64.to_le_bytes(), &[8, 9]];
         assert_eq!(encode(&sample()), expected.concat());
     }
 
     #[test]
+    fn reads_the_format_without_rejected_items() {
+        let bytes = [&[1][..], &until_writer()].concat();
+        assert_eq!(decode(&bytes), Ok(Checkpoint { rejected: Vec::new(), ..sample() }));
+    }
+
+    #[test]
     fn refuses_every_shorter_form_and_any_longer_one() {
-        let bytes = encode(&sample());
-        for length in 0..bytes.len() {
-            assert!(decode(&bytes[..length]).is_err(), "{length} of {} bytes", bytes.len());
+        for bytes in [encode(&sample()), [&[1][..], &until_writer()].concat()] {
+            for length in 0..bytes.len() {
+                assert!(decode(&bytes[..length]).is_err(), "{length} of {} bytes", bytes.len());
+            }
+            assert_eq!(decode(&[&bytes[..], b"x"].concat()), Err("1 bytes follow its end".to_owned()));
         }
-        assert_eq!(decode(&[&bytes[..], b"x"].concat()), Err("1 bytes follow its end".to_owned()));
     }
 
     #[test]
     fn refuses_another_format_and_impossible_lengths() {
         let rows = [
-            (vec![2, 0], "it has format 2; this program knows format 1"),
+            (vec![3, 0], "it has format 3; this program knows the formats 1 and 2"),
             (vec![1; 9], "a part of 72340172838076673 bytes is cut off"),
         ];
         for (bytes, expected) in rows {

@@ -1,16 +1,23 @@
 //! A job's definition as JSON, kept with its connector and frozen into each execution.
+//!
+//! Form 1 has grown: keys that it did not have at first are always written, and where one is absent, it
+//! stands for what every job did at the time. `settings.rs` has them.
+
+mod settings;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stepbox_batch::job::{
-    ChunkLimit, ComponentRef, Element, ElementSource, GrantRequest, Job, LimitOverrides, Step, StepKind,
+    ChunkLimit, ComponentRef, Element, ElementSource, GrantRequest, ItemSettings, Job, LimitOverrides, Step,
+    StepKind,
 };
 use stepbox_batch::name::Digest;
 use stepbox_batch::repository::Result;
 
 use super::{Row, json};
+use settings::{CheckpointV1, FlowV1, RerunV1, RetryV1, SkipV1};
 
 /// The stored form.
 pub(crate) fn encode(job: &Job) -> String {
@@ -51,6 +58,14 @@ struct StepV1 {
     work: WorkV1,
     grants: GrantsV1,
     limits: LimitsV1,
+    #[serde(default)]
+    retry: RetryV1,
+    #[serde(default)]
+    rerun: RerunV1,
+    #[serde(default)]
+    start_limit: Option<u32>,
+    #[serde(default)]
+    flow: FlowV1,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -62,6 +77,14 @@ enum WorkV1 {
         writer: ElementV1,
         chunk_rows: u32,
         chunk_bytes: u32,
+        #[serde(default = "settings::one_worker")]
+        workers: u32,
+        #[serde(default = "settings::in_order")]
+        ordered: bool,
+        #[serde(default)]
+        checkpoint: CheckpointV1,
+        #[serde(default)]
+        skip: SkipV1,
     },
     Tasklet {
         tasklet: ElementV1,
@@ -78,8 +101,17 @@ struct ElementV1 {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum SourceV1 {
-    Native { name: String },
-    Component { name: String, digest: String },
+    Native {
+        name: String,
+    },
+    Component {
+        name: String,
+        digest: String,
+        #[serde(default)]
+        is_stateless: bool,
+        #[serde(default)]
+        columns_in: Option<Vec<String>>,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -116,7 +148,8 @@ impl From<&Job> for JobV1 {
 
 impl From<&Step> for StepV1 {
     fn from(step: &Step) -> Self {
-        let Step { name, kind, grants: GrantRequest { http, files }, limits } = step;
+        let Step { name, kind, grants, limits, retry, rerun, start_limit, flow } = step;
+        let GrantRequest { http, files } = grants;
         let LimitOverrides {
             memory_bytes_max,
             time_ms_max,
@@ -135,6 +168,10 @@ impl From<&Step> for StepV1 {
                 log_bytes_max,
                 http_requests_max,
             },
+            retry: retry.into(),
+            rerun: (*rerun).into(),
+            start_limit: *start_limit,
+            flow: flow.into(),
         }
     }
 }
@@ -142,13 +179,21 @@ impl From<&Step> for StepV1 {
 impl From<&StepKind> for WorkV1 {
     fn from(kind: &StepKind) -> Self {
         match kind {
-            StepKind::Item { reader, processors, writer, chunk: ChunkLimit { rows, bytes } } => Self::Item {
-                reader: reader.into(),
-                processors: processors.iter().map(ElementV1::from).collect(),
-                writer: writer.into(),
-                chunk_rows: *rows,
-                chunk_bytes: *bytes,
-            },
+            StepKind::Item { reader, processors, writer, settings } => {
+                let ItemSettings { chunk: ChunkLimit { rows, bytes }, workers, ordered, checkpoint, skip } =
+                    settings;
+                Self::Item {
+                    reader: reader.into(),
+                    processors: processors.iter().map(ElementV1::from).collect(),
+                    writer: writer.into(),
+                    chunk_rows: *rows,
+                    chunk_bytes: *bytes,
+                    workers: *workers,
+                    ordered: *ordered,
+                    checkpoint: (*checkpoint).into(),
+                    skip: skip.into(),
+                }
+            }
             StepKind::Tasklet { tasklet } => Self::Tasklet { tasklet: tasklet.into() },
         }
     }
@@ -159,8 +204,13 @@ impl From<&Element> for ElementV1 {
         let Element { source, options } = element;
         let source = match source {
             ElementSource::Native(name) => SourceV1::Native { name: name.clone() },
-            ElementSource::Component(ComponentRef { name, digest }) => {
-                SourceV1::Component { name: name.clone(), digest: digest.to_string() }
+            ElementSource::Component(ComponentRef { name, digest, is_stateless, columns_in }) => {
+                SourceV1::Component {
+                    name: name.clone(),
+                    digest: digest.to_string(),
+                    is_stateless: *is_stateless,
+                    columns_in: columns_in.clone(),
+                }
             }
         };
         Self { source, options: options.clone() }
@@ -196,6 +246,10 @@ impl StepV1 {
                 log_bytes_max,
                 http_requests_max,
             },
+            retry: self.retry.into(),
+            rerun: self.rerun.into(),
+            start_limit: self.start_limit,
+            flow: self.flow.into_flow(row, column)?,
         })
     }
 }
@@ -204,11 +258,27 @@ impl WorkV1 {
     fn into_kind(self, row: &Row, column: &str) -> Result<StepKind> {
         let element = |form: ElementV1| form.into_element(row, column);
         Ok(match self {
-            Self::Item { reader, processors, writer, chunk_rows, chunk_bytes } => StepKind::Item {
+            Self::Item {
+                reader,
+                processors,
+                writer,
+                chunk_rows,
+                chunk_bytes,
+                workers,
+                ordered,
+                checkpoint,
+                skip,
+            } => StepKind::Item {
                 reader: element(reader)?,
                 processors: processors.into_iter().map(element).collect::<Result<_>>()?,
                 writer: element(writer)?,
-                chunk: ChunkLimit { rows: chunk_rows, bytes: chunk_bytes },
+                settings: ItemSettings {
+                    chunk: ChunkLimit { rows: chunk_rows, bytes: chunk_bytes },
+                    workers,
+                    ordered,
+                    checkpoint: checkpoint.into(),
+                    skip: skip.into(),
+                },
             },
             Self::Tasklet { tasklet } => StepKind::Tasklet { tasklet: element(tasklet)? },
         })
@@ -219,12 +289,15 @@ impl ElementV1 {
     fn into_element(self, row: &Row, column: &str) -> Result<Element> {
         let source = match self.source {
             SourceV1::Native { name } => ElementSource::Native(name),
-            SourceV1::Component { name, digest } => {
+            SourceV1::Component { name, digest, is_stateless, columns_in } => {
                 let digest =
                     Digest::parse(&digest).ok_or_else(|| row.corrupt(column, "a digest is malformed"))?;
-                ElementSource::Component(ComponentRef { name, digest })
+                ElementSource::Component(ComponentRef { name, digest, is_stateless, columns_in })
             }
         };
         Ok(Element { source, options: self.options })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,6 +34,8 @@ pub(crate) struct StepRecord {
     pub errors: String,
     pub failures: String,
     pub checkpoint: Option<Vec<u8>>,
+    pub starts: i64,
+    pub retries: i64,
 }
 
 /// A step's progress, which is also saved alone.
@@ -75,6 +77,8 @@ impl StepRecord {
             errors: json(&step.errors),
             failures: failures(&step.failures),
             checkpoint: checkpoint.map(checkpoint::encode),
+            starts: step.starts.into(),
+            retries: step.retries.into(),
         }
     }
 
@@ -105,6 +109,8 @@ impl StepRecord {
             errors: row.json("errors", &self.errors)?,
             failures: failures_from(&row, &self.failures)?,
             checkpoint: checkpoint.map_err(|detail| row.corrupt("checkpoint", detail))?,
+            starts: row.count("starts", self.starts)?,
+            retries: row.count("retries", self.retries)?,
             carried_from: self.carried_from.map(|id| row.id("carried_from", id)).transpose()?,
         })
     }

@@ -17,12 +17,12 @@ pub(super) fn put(db: &Db, tenant: &str, execution_id: i64, step: &StepRecord) -
              (tenant, execution_id, position, name, status, exit_code, exit_description, started_at,
               ended_at, updated_at, read_count, written_count, filtered_count, skipped_count,
               tracking_processed, tracking_total, tracking_is_estimate, warning_count, carried_from,
-              summary, errors, failures, checkpoint)
+              summary, errors, failures, checkpoint, starts, retries)
          VALUES
              (:tenant, :execution_id, :position, :name, :status, :exit_code, :exit_description, :started_at,
               :ended_at, :updated_at, :read_count, :written_count, :filtered_count, :skipped_count,
               :tracking_processed, :tracking_total, :tracking_is_estimate, :warning_count, :carried_from,
-              :summary, :errors, :failures, :checkpoint)
+              :summary, :errors, :failures, :checkpoint, :starts, :retries)
          ON CONFLICT (tenant, execution_id, position) DO UPDATE SET
              name = excluded.name, status = excluded.status, exit_code = excluded.exit_code,
              exit_description = excluded.exit_description, started_at = excluded.started_at,
@@ -32,7 +32,8 @@ pub(super) fn put(db: &Db, tenant: &str, execution_id: i64, step: &StepRecord) -
              tracking_processed = excluded.tracking_processed, tracking_total = excluded.tracking_total,
              tracking_is_estimate = excluded.tracking_is_estimate, warning_count = excluded.warning_count,
              carried_from = excluded.carried_from, summary = excluded.summary, errors = excluded.errors,
-             failures = excluded.failures, checkpoint = coalesce(excluded.checkpoint, checkpoint)",
+             failures = excluded.failures, checkpoint = coalesce(excluded.checkpoint, checkpoint),
+             starts = excluded.starts, retries = excluded.retries",
     )?
     .execute(named_params! {
         ":tenant": tenant,
@@ -58,6 +59,8 @@ pub(super) fn put(db: &Db, tenant: &str, execution_id: i64, step: &StepRecord) -
         ":errors": step.errors,
         ":failures": step.failures,
         ":checkpoint": step.checkpoint,
+        ":starts": step.starts,
+        ":retries": step.retries,
     })?;
     Ok(())
 }
@@ -126,6 +129,8 @@ fn record(row: &SqlRow<'_>) -> rusqlite::Result<StepRecord> {
         errors: row.get("errors")?,
         failures: row.get("failures")?,
         checkpoint: row.get("checkpoint")?,
+        starts: row.get("starts")?,
+        retries: row.get("retries")?,
     })
 }
 

@@ -61,12 +61,17 @@ async fn is_named_by_row_and_column() {
             "`job` of execution 1",
             "unknown field `colour`",
         ),
+        (
+            "UPDATE step_executions SET starts = -1",
+            "`starts` of step `greet` of execution 1",
+            "-1 is out of range",
+        ),
         ("UPDATE step_executions SET status = 0", "`status` of step `greet` of execution 1", "status 0"),
         ("UPDATE step_executions SET summary = '[]'", "`summary` of step `greet` of execution 1", "map"),
         (
-            "UPDATE step_executions SET checkpoint = x'02'",
+            "UPDATE step_executions SET checkpoint = x'03'",
             "`checkpoint` of step `greet` of execution 1",
-            "it has format 2; this program knows format 1",
+            "it has format 3; this program knows the formats 1 and 2",
         ),
         ("UPDATE warnings SET step = ''", "`step` of a warning of execution 1", "the step name is empty"),
     ];

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Barrier;
 
 use rusqlite::Connection;
+use stepbox_batch::execution::Checkpoint;
+use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::repository::{JobRepository, Result};
 
 use super::{SqliteOptions, SqliteStore, empty_store};
@@ -152,11 +154,46 @@ async fn refuses_a_newer_version_and_leaves_it_alone() {
     let _folder = store.close();
     let error = SqliteStore::open(&path).unwrap_err();
     let expected =
-        format!("the store {} has schema version 99; this program knows versions up to 1", path.display());
+        format!("the store {} has schema version 99; this program knows versions up to 2", path.display());
     assert_eq!(error.to_string(), expected);
     let db = Connection::open(&path).unwrap();
     let count: u32 = db.query_row("SELECT count(*) FROM job_instances", [], |row| row.get(0)).unwrap();
     assert_eq!(count, 1);
+}
+
+#[tokio::test]
+async fn brings_the_first_version_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("stepbox.db");
+    let db = Connection::open(&path).unwrap();
+    db.execute_batch(include_str!("../../../migrations/sqlite/0001_first.sql")).unwrap();
+    db.execute_batch(
+        r#"PRAGMA application_id = 1400136312;
+           PRAGMA user_version = 1;
+           INSERT INTO job_executions
+               (id, tenant, instance, status, stoppable, created_at, ended_at, updated_at, attempt,
+                lease_token, exit_code, exit_description, failures, context, parameters, job)
+           VALUES
+               (7, 'default', 'nightly', 6, 1, 1, 3, 3, 1, 1, 'FAILED', '', '[]', '{}', '{}',
+                '{"format":"1","connector":"acme","name":"greet","type":"export","label":"Greet",
+                  "stoppable":true,"parameters":{},"steps":[]}');
+           INSERT INTO step_executions
+               (tenant, execution_id, position, name, status, exit_code, exit_description, started_at,
+                ended_at, updated_at, read_count, written_count, filtered_count, skipped_count,
+                tracking_processed, tracking_is_estimate, warning_count, summary, errors, failures,
+                checkpoint)
+           VALUES
+               ('default', 7, 0, 'export', 6, 'FAILED', '', 2, 3, 3, 5, 5, 0, 0, 5, 0, 0, '{}', '[]', '[]',
+                x'0101000000000000000900000000000000000000000000000000');"#,
+    )
+    .unwrap();
+    drop(db);
+
+    let store = SqliteStore::open(&path).unwrap();
+    let step = &stored(&store, JobExecutionId(7)).await.steps[0];
+    assert_eq!((step.starts, step.retries), (1, 0));
+    let checkpoint = Checkpoint { reader: vec![9], ..Checkpoint::default() };
+    assert_eq!(step.checkpoint, Some(checkpoint), "of the format without rejected items");
 }
 
 /// Regression: while one process made the schema, another saw its tables but not yet its mark, and took

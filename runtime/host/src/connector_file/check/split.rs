@@ -1,0 +1,111 @@
+//! Steps in the order of the file. Those of a split are told flat, each with its branch.
+
+use std::collections::HashSet;
+
+use stepbox_batch::job::Branch;
+use stepbox_batch::name::{JobName, StepName};
+use stepbox_batch::parameters::ParameterSchema;
+
+use super::super::{Mistake, form};
+use super::{CheckedStep, Scope, flow, named};
+
+/// The steps of a job.
+pub(super) fn steps(
+    scope: &Scope<'_>,
+    job: &JobName,
+    forms: Vec<form::Step>,
+    schema: &ParameterSchema,
+) -> Result<Vec<CheckedStep>, Mistake> {
+    let mut steps = Steps { scope, job, schema, names: HashSet::new(), checked: Vec::new() };
+    for (index, form) in forms.into_iter().enumerate() {
+        let pointer = format!("{}/steps/{index}", scope.pointer);
+        if form.split.is_some() || form.branches.is_some() {
+            steps.split(&pointer, form)?;
+        } else {
+            steps.step(&pointer, form, None)?;
+        }
+    }
+    Ok(steps.checked)
+}
+
+struct Steps<'a> {
+    scope: &'a Scope<'a>,
+    job: &'a JobName,
+    schema: &'a ParameterSchema,
+    /// Of steps and splits.
+    names: HashSet<StepName>,
+    checked: Vec<CheckedStep>,
+}
+
+impl Steps<'_> {
+    fn step(&mut self, pointer: &str, mut form: form::Step, branch: Option<Branch>) -> Result<(), Mistake> {
+        let Some(name) = form.name.take() else {
+            let message = "a step has no `name`";
+            return Err(Mistake::new("step-incomplete", pointer, message)
+                .help("give each step of a job its own name"));
+        };
+        let name = self.name(&format!("{pointer}/name"), name)?;
+        self.checked.push(self.scope.step(pointer, name, branch, form, self.schema)?);
+        Ok(())
+    }
+
+    fn split(&mut self, pointer: &str, form: form::Step) -> Result<(), Mistake> {
+        if let Some(key) = form.step_keys().next() {
+            let message = format!("a split has no `{key}`");
+            return Err(Mistake::new("bad-split", format!("{pointer}/{key}"), message)
+                .help(format!("a split is a name and `branches`; `{key}` belongs to a step of a branch")));
+        }
+        let (Some(split), Some(branches)) = (form.split, form.branches) else {
+            let message = "a split has both `split`, its name, and `branches`";
+            return Err(Mistake::new("bad-split", pointer, message)
+                .help("write `split: both`, and below it `branches` with a list of steps for each"));
+        };
+        let split = self.name(&format!("{pointer}/split"), split)?;
+        if branches.len() < 2 {
+            let message = format!("the split `{split}` has fewer than two branches");
+            return Err(Mistake::new("bad-split", format!("{pointer}/branches"), message)
+                .help("give it a branch for each list of steps that runs beside the others"));
+        }
+        for (number, steps) in (0..).zip(branches) {
+            self.branch(
+                &format!("{pointer}/branches/{number}"),
+                &Branch { split: split.clone(), number },
+                steps,
+            )?;
+        }
+        Ok(())
+    }
+
+    fn branch(&mut self, pointer: &str, branch: &Branch, forms: Vec<form::Step>) -> Result<(), Mistake> {
+        if forms.is_empty() {
+            let message = format!("a branch of the split `{}` has no steps", branch.split);
+            return Err(Mistake::new("bad-split", pointer, message).help("give it at least one step"));
+        }
+        for (index, form) in forms.into_iter().enumerate() {
+            let pointer = format!("{pointer}/{index}");
+            if form.split.is_some() || form.branches.is_some() {
+                let message = format!("a split stands inside the split `{}`", branch.split);
+                return Err(Mistake::new("bad-split", pointer, message).help(
+                    "splits do not nest: give the outer one more branches, or put one below the other",
+                ));
+            }
+            self.step(&pointer, form, Some(branch.clone()))?;
+        }
+        Ok(())
+    }
+
+    /// A name that nothing else in the job has.
+    fn name(&mut self, pointer: &str, text: String) -> Result<StepName, Mistake> {
+        let name = named(pointer, StepName::new(text))?;
+        if flow::RESERVED.contains(&name.as_str()) {
+            let message = format!("`{name}` says where a job goes on, and names no step");
+            return Err(Mistake::new("bad-name", pointer, message).help("give it another name"));
+        }
+        if !self.names.insert(name.clone()) {
+            let message = format!("the job `{}` has two steps called `{name}`", self.job);
+            return Err(Mistake::new("step-name-taken", pointer, message)
+                .help("give each step of a job its own name"));
+        }
+        Ok(name)
+    }
+}
