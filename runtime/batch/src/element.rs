@@ -88,6 +88,23 @@ pub struct SkippedRow {
     pub reason: String,
 }
 
+/// What a processor did not pass on. With the rows that it returns it accounts for every row of the
+/// batch; the engine checks that.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SetAside {
+    /// Rows set aside, each with its reason. They become warnings.
+    pub skipped: Vec<SkippedRow>,
+    /// Indexes of the rows that were left out on purpose.
+    pub filtered: Vec<u32>,
+}
+
+impl SetAside {
+    /// The indexes of all its rows, the skipped ones first.
+    pub fn rows(&self) -> impl Iterator<Item = u32> {
+        self.skipped.iter().map(|skipped| skipped.row).chain(self.filtered.iter().copied())
+    }
+}
+
 /// Where items come from. Called in the order open, read …, state (now and then), close.
 #[async_trait]
 pub trait ItemReader: Send {
@@ -117,9 +134,9 @@ pub trait ItemProcessor: Send {
     /// Returns the names of the columns that `process` will return.
     async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, ElementError>;
 
-    /// Appends what becomes of `rows` to `output`, which is empty and set to the columns. Items
-    /// neither there nor returned as skipped count as filtered.
-    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<Vec<SkippedRow>, ElementError>;
+    /// Appends what becomes of `rows` to `output`, which is empty and set to the columns: the rows
+    /// kept, in their order. Returns which rows are not among them.
+    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, ElementError>;
 
     /// All that `open` needs to go on after the last batch; empty for most.
     async fn state(&mut self) -> Result<Vec<u8>, ElementError> {

@@ -3,10 +3,10 @@
 //! Items travel in chunks. A chunk that could not go all the way leaves no trace: the step ends at
 //! the last whole one, and a restart takes it up again from there.
 
-use std::collections::HashSet;
 use std::future::poll_fn;
 use std::task::Poll;
 
+use crate::accounting::{check_header, check_processed, check_written};
 use crate::clock::Timestamp;
 use crate::element::{Chunk, ItemProcessor, ItemReader, ItemWriter, More, Opening, SkippedRow, Total};
 use crate::error::{ElementError, LyingBatch, StepError};
@@ -221,14 +221,13 @@ async fn process_chunk(step: &mut ItemStep, journey: &Journey<'_>, belt: &mut Be
         }
         belt.spare.reset(belt.headers[index + 1].len());
         let processed = processor.process(input, &mut belt.spare).await;
-        let skipped = processed.map_err(|source| failed(name, &belt.place(journey), source))?;
+        let set_aside = processed.map_err(|source| failed(name, &belt.place(journey), source))?;
         let input = if index == 0 { &belt.chunk.rows } else { &belt.processed };
-        check_answer(input.len(), belt.spare.len(), &skipped)
+        check_processed(input.len(), belt.spare.len(), &set_aside)
             .map_err(|source| lied(name, &belt.place(journey), source))?;
-        set_aside(journey, belt, index, &skipped);
-        let filtered = input.len() - belt.spare.len() - skipped.len();
-        belt.chunk_counts.filtered += filtered as u64;
-        belt.chunk_counts.skipped += skipped.len() as u64;
+        warn_of(journey, belt, index, &set_aside.skipped);
+        belt.chunk_counts.filtered += set_aside.filtered.len() as u64;
+        belt.chunk_counts.skipped += set_aside.skipped.len() as u64;
         std::mem::swap(&mut belt.processed, &mut belt.spare);
     }
     Ok(())
@@ -245,9 +244,9 @@ async fn write_chunk(
     if !rows.is_empty() {
         let written = step.writer.write(rows).await;
         let skipped = written.map_err(|source| failed(&step.writer_name, &belt.place(journey), source))?;
-        check_answer(rows.len(), 0, &skipped)
+        check_written(rows.len(), &skipped)
             .map_err(|source| lied(&step.writer_name, &belt.place(journey), source))?;
-        set_aside(journey, belt, stage, &skipped);
+        warn_of(journey, belt, stage, &skipped);
         belt.chunk_counts.written = (rows.len() - skipped.len()) as u64;
         belt.chunk_counts.skipped += skipped.len() as u64;
     }
@@ -355,7 +354,7 @@ async fn keep_what_is_whole(
 
 /// Makes warnings of the rows that an element set aside. Rows after the first processor cannot be
 /// told apart by line any more.
-fn set_aside(journey: &Journey<'_>, belt: &Belt, stage: usize, skipped: &[SkippedRow]) {
+fn warn_of(journey: &Journey<'_>, belt: &Belt, stage: usize, skipped: &[SkippedRow]) {
     let rows = if stage == 0 { &belt.chunk.rows } else { &belt.processed };
     for SkippedRow { row, code, reason } in skipped {
         if !journey.context.keeps_warnings() {
@@ -365,34 +364,6 @@ fn set_aside(journey: &Journey<'_>, belt: &Belt, stage: usize, skipped: &[Skippe
         let place = if stage == 0 { belt.place_of_row(journey, *row as usize) } else { belt.place(journey) };
         let item = rows.row_as_json(&belt.headers[stage], *row as usize).to_string();
         journey.context.add_warning(code, reason, &place, &item);
-    }
-}
-
-/// Whether columns can be told apart by name.
-fn check_header(header: &[String]) -> Result<(), LyingBatch> {
-    if header.is_empty() {
-        return Err(LyingBatch::NoColumns);
-    }
-    let mut names = HashSet::new();
-    match header.iter().find(|name| !names.insert(name.as_str())) {
-        Some(name) => Err(LyingBatch::ColumnTwice { name: name.clone() }),
-        None => Ok(()),
-    }
-}
-
-/// Whether an element's answer can be true: nothing comes out that did not go in.
-fn check_answer(given: usize, returned: usize, skipped: &[SkippedRow]) -> Result<(), LyingBatch> {
-    if returned + skipped.len() > given {
-        return Err(LyingBatch::TooMany { given, returned, skipped: skipped.len() });
-    }
-    let mut rows: Vec<usize> = skipped.iter().map(|skipped| skipped.row as usize).collect();
-    rows.sort_unstable();
-    if let Some(&row) = rows.last().filter(|&&row| row >= given) {
-        return Err(LyingBatch::NoSuchRow { row, given });
-    }
-    match rows.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(LyingBatch::SkippedTwice { row: pair[0] }),
-        None => Ok(()),
     }
 }
 

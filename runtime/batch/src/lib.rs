@@ -36,6 +36,7 @@
 //! # Ok::<(), stepbox_batch::parameters::SchemaError>(())
 //! ```
 
+mod accounting;
 pub mod clock;
 pub mod element;
 pub mod error;

@@ -1,12 +1,13 @@
 //! The item step's behaviour as rows. Items are words; what a word does stands in its first letter:
-//! `r…` cannot be read, `s…` is skipped by the processor, `f…` is filtered, `p!` breaks the processor,
-//! `w…` is refused by the writer, `w!` breaks it, `halt` requests a stop, `cut` is ended by one.
+//! `r…` cannot be read, `s…` is skipped by the processor, `f…` is filtered, `lost` is lost by it, `p!`
+//! breaks it, `w…` is refused by the writer, `w!` breaks that, `halt` requests a stop, `cut` is ended by
+//! one.
 
 use async_trait::async_trait;
 
 use super::*;
 use crate::clock::Clock;
-use crate::element::Unreadable;
+use crate::element::{SetAside, Unreadable};
 use crate::name::StepName;
 use crate::testing::{Bench, FakeClock};
 
@@ -60,8 +61,8 @@ impl ItemProcessor for Upper {
         Ok(opening.header.to_vec())
     }
 
-    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<Vec<SkippedRow>, ElementError> {
-        let mut skipped = Vec::new();
+    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, ElementError> {
+        let mut set_aside = SetAside::default();
         for row in 0..rows.len() {
             match rows.cell(row, 0).unwrap() {
                 "p!" => return Err(ElementError::failed("broken", "the processor broke")),
@@ -70,8 +71,9 @@ impl ItemProcessor for Upper {
                     output.push("TWICE");
                     output.push("TWICE");
                 }
-                word if word.starts_with('f') => {}
-                word if word.starts_with('s') => skipped.push(SkippedRow {
+                "lost" => {}
+                word if word.starts_with('f') => set_aside.filtered.push(row as u32),
+                word if word.starts_with('s') => set_aside.skipped.push(SkippedRow {
                     row: row as u32,
                     code: "bad".to_owned(),
                     reason: "is bad".to_owned(),
@@ -79,7 +81,7 @@ impl ItemProcessor for Upper {
                 word => output.push(&word.to_uppercase()),
             }
         }
-        Ok(skipped)
+        Ok(set_aside)
     }
 }
 
@@ -218,7 +220,15 @@ async fn a_chunk_that_fails_leaves_no_trace() {
         1,
         "twice",
         "Failed(processor `upper`, item 1 (line 1): returned an impossible batch: \
-         2 rows and 0 skipped ones came back for 1) \
+         2 rows, 0 skipped and 0 filtered ones came back for 1) \
+         read=0 written=0 filtered=0 skipped=0 warnings=0 out=",
+    )
+    .await;
+    check(
+        3,
+        "a s1 lost",
+        "Failed(processor `upper`, items 1 to 3 (lines 1 to 3): returned an impossible batch: \
+         1 rows, 1 skipped and 0 filtered ones came back for 3) \
          read=0 written=0 filtered=0 skipped=0 warnings=0 out=",
     )
     .await;
