@@ -48,6 +48,7 @@ pub mod name;
 pub mod nearest;
 pub mod parameters;
 pub mod pattern;
+pub mod projection;
 pub mod recorder;
 pub mod repository;
 pub mod rows;

@@ -7,6 +7,7 @@ use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Tasklet};
 use stepbox_batch::error::{ElementError, StepError};
 use stepbox_batch::item_step::ItemStep;
 use stepbox_batch::job::{ComponentRef, Element, ElementSource, Step, StepKind};
+use stepbox_batch::projection::Projected;
 use stepbox_batch::template;
 use stepbox_sandbox::{ComponentSetup, Grants, Limits, Program, Usage};
 
@@ -82,7 +83,11 @@ impl StepElements<'_> {
             ElementSource::Native(name) => self.installation.native.processor(name, &self.options(element)?),
             ElementSource::Component(component) => {
                 let (program, setup) = self.sandboxed(step, element, component).await?;
-                Ok(Box::new(program.processor(setup)))
+                let processor = Box::new(program.processor(setup));
+                Ok(match &component.columns_in {
+                    Some(columns) => Box::new(Projected::new(processor, columns.clone())),
+                    None => processor,
+                })
             }
         }
     }
