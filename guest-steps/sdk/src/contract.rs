@@ -72,13 +72,15 @@ pub struct Skipped {
     pub reason: String,
 }
 
-/// What became of a batch. Items in neither list were filtered.
+/// What became of a batch: every item is kept, skipped or filtered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// The items kept, in order.
     pub rows: Rows,
     /// The items set aside.
     pub skipped: Vec<Skipped>,
+    /// Indexes of the rows of the input batch that were left out on purpose.
+    pub filtered: Vec<u32>,
 }
 
 /// An item that could not be read.

@@ -88,13 +88,21 @@ pub struct SkippedRow {
     pub reason: String,
 }
 
-/// What a processor did not pass on. Every row it was given is in its output, skipped or filtered.
+/// What a processor did not pass on. With the rows that it returns it accounts for every row of the
+/// batch; the engine checks that.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SetAside {
-    /// Rows that become warnings.
+    /// Rows set aside, each with its reason. They become warnings.
     pub skipped: Vec<SkippedRow>,
-    /// Indexes of rows that were dropped on purpose.
+    /// Indexes of the rows that were left out on purpose.
     pub filtered: Vec<u32>,
+}
+
+impl SetAside {
+    /// The indexes of all its rows, the skipped ones first.
+    pub fn rows(&self) -> impl Iterator<Item = u32> {
+        self.skipped.iter().map(|skipped| skipped.row).chain(self.filtered.iter().copied())
+    }
 }
 
 /// An item that was skipped, as the rejected items file keeps it.
@@ -159,8 +167,8 @@ pub trait ItemProcessor: Send {
     /// Returns the names of the columns that `process` will return.
     async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, ElementError>;
 
-    /// Appends what becomes of `rows` to `output`, which is empty and set to the columns, in the order
-    /// of the rows, one for each that is not set aside.
+    /// Appends what becomes of `rows` to `output`, which is empty and set to the columns: the rows
+    /// kept, in their order. Returns which rows are not among them.
     async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, ElementError>;
 
     /// All that `open` needs to go on after the last batch; empty for most.

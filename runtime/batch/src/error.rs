@@ -113,18 +113,20 @@ pub enum LyingBatch {
     /// The batch itself is malformed.
     #[error(transparent)]
     Rows(#[from] BadRows),
-    /// More items came out than went in.
-    #[error("{returned} rows and {skipped} skipped ones came back for {given}")]
-    TooMany {
+    /// Rows came from nowhere, or were lost.
+    #[error("{returned} rows, {skipped} skipped and {filtered} filtered ones came back for {given}")]
+    DoNotAddUp {
         /// Rows that went in.
         given: usize,
         /// Rows that came out.
         returned: usize,
         /// Rows it says it skipped.
         skipped: usize,
+        /// Rows it says it filtered.
+        filtered: usize,
     },
-    /// A skipped row is none of the batch.
-    #[error("it skipped row {row} of a batch of {given}")]
+    /// A row that it says it set aside is none of the batch.
+    #[error("it skipped or filtered row {row} of a batch of {given}")]
     NoSuchRow {
         /// From 0.
         row: usize,
@@ -143,12 +145,23 @@ pub enum LyingBatch {
         /// The name.
         name: String,
     },
-    /// A row was skipped twice.
-    #[error("it skipped row {row} twice")]
-    SkippedTwice {
+    /// A row was set aside twice.
+    #[error("it skipped or filtered row {row} twice")]
+    SetAsideTwice {
         /// From 0.
         row: usize,
     },
+}
+
+/// What whoever reads of a lie can do about it.
+const LYING_BATCH_HELP: &str = "the component breaks the contract in `wit/types.wit`; tell its author";
+
+impl From<LyingBatch> for ElementError {
+    /// For an adapter that finds out about it before the engine does.
+    fn from(lie: LyingBatch) -> Self {
+        Self::failed("lying-batch", format!("returned an impossible batch: {lie}"))
+            .with_help(LYING_BATCH_HELP)
+    }
 }
 
 impl StepError {
@@ -177,8 +190,8 @@ impl StepError {
                 (culprit.clone(), place.clone(), source.to_string(), help)
             }
             Self::LyingBatch { culprit, place, source } => {
-                let help = "the component breaks the contract in `wit/types.wit`; tell its author".to_owned();
-                (culprit.clone(), place.clone(), format!("returned an impossible batch: {source}"), help)
+                let message = format!("returned an impossible batch: {source}");
+                (culprit.clone(), place.clone(), message, LYING_BATCH_HELP.to_owned())
             }
             Self::SkipLimit { culprit, place, .. } => {
                 let help = "see `stepbox executions rejected`; raise `skip.limit` if so many may be missing";

@@ -9,13 +9,12 @@ mod recovery;
 mod rejected;
 mod source;
 
-use std::collections::HashSet;
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
-use crate::accounting::{check_processed, check_written};
+use crate::accounting::{check_header, check_processed, check_written};
 use crate::clock::Timestamp;
 use crate::element::{ItemProcessor, ItemReader, ItemWriter, Opening, RejectedItems, Total};
 use crate::error::{ElementError, LyingBatch, StepError};
@@ -537,18 +536,6 @@ pub(crate) async fn wait_to_retry(
 impl<E: ?Sized> Named<E> {
     fn take_reports(&self) -> Reports {
         self.context.as_ref().map(StepContext::take_reports).unwrap_or_default()
-    }
-}
-
-/// Whether columns can be told apart by name.
-fn check_header(header: &[String]) -> Result<(), LyingBatch> {
-    if header.is_empty() {
-        return Err(LyingBatch::NoColumns);
-    }
-    let mut names = HashSet::new();
-    match header.iter().find(|name| !names.insert(name.as_str())) {
-        Some(name) => Err(LyingBatch::ColumnTwice { name: name.clone() }),
-        None => Ok(()),
     }
 }
 

@@ -36,7 +36,7 @@
 //! # Ok::<(), stepbox_batch::parameters::SchemaError>(())
 //! ```
 
-pub mod accounting;
+mod accounting;
 pub mod clock;
 pub mod element;
 pub mod error;
@@ -49,6 +49,7 @@ pub mod name;
 pub mod nearest;
 pub mod parameters;
 pub mod pattern;
+pub mod projection;
 pub mod recorder;
 mod reports;
 pub mod repository;

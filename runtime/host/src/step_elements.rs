@@ -7,6 +7,8 @@ use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Tasklet};
 use stepbox_batch::error::{ElementError, StepError};
 use stepbox_batch::item_step::{Elements, ItemStep, Line, Named};
 use stepbox_batch::job::{ComponentRef, Element, ElementSource, Step, StepKind};
+use stepbox_batch::projection::Projected;
+use stepbox_batch::projection::Projected;
 use stepbox_batch::template;
 use stepbox_sandbox::{ComponentSetup, Grants, Limits, Program, Usage};
 
@@ -100,7 +102,11 @@ impl StepElements<'_> {
             ElementSource::Native(name) => self.installation.native.processor(name, &self.options(element)?),
             ElementSource::Component(component) => {
                 let (program, setup) = self.sandboxed(step, element, component).await?;
-                Ok(Box::new(program.processor(setup)))
+                let processor = Box::new(program.processor(setup));
+                Ok(match &component.columns_in {
+                    Some(columns) => Box::new(Projected::new(processor, columns.clone())),
+                    None => processor,
+                })
             }
         }
     }
