@@ -8,7 +8,6 @@ use stepbox_batch::error::{ElementError, StepError};
 use stepbox_batch::item_step::{Elements, ItemStep, Line, Named};
 use stepbox_batch::job::{ComponentRef, Element, ElementSource, Step, StepKind};
 use stepbox_batch::projection::Projected;
-use stepbox_batch::projection::Projected;
 use stepbox_batch::template;
 use stepbox_sandbox::{ComponentSetup, Grants, Limits, Program, Usage};
 
