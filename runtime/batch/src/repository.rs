@@ -329,6 +329,10 @@ pub trait JobRepository: ExecutionJournal {
     /// an instance. Returns their ids.
     async fn purge(&self, tenant: &TenantId, filter: &ExecutionFilter) -> Result<Vec<JobExecutionId>>;
 
+    /// Ends the leases of a worker that is known to be dead, of all tenants, so that nobody waits for
+    /// them to run out.
+    async fn expire_leases(&self, worker: &str, now: Timestamp) -> Result<()>;
+
     /// Ends as FAILED, with a readable reason and an end time, every execution whose worker let its
     /// lease run out, of all tenants. Returns their ids.
     async fn fail_lost(&self, now: Timestamp) -> Result<Vec<(TenantId, JobExecutionId)>>;

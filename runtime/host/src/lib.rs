@@ -60,6 +60,7 @@ mod step_elements;
 mod stepbox;
 mod system_clock;
 mod tenant;
+mod worker_lock;
 
 pub use error::{Error, ErrorKind};
 pub use execution_log::{LogLine, LogListener};

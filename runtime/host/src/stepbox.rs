@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 use stepbox_batch::clock::Clock;
@@ -20,6 +21,7 @@ use crate::native::{NativeElements, native_connector};
 use crate::policy::Policy;
 use crate::system_clock::SystemClock;
 use crate::tenant::Tenant;
+use crate::worker_lock::WorkerLock;
 
 /// An installation of Stepbox: a store, a sandbox, native elements and tenants. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -37,6 +39,7 @@ pub(crate) struct Installation {
     pub(crate) clock: Arc<dyn Clock>,
     /// This process, among all that share the store.
     pub(crate) worker: String,
+    _lock: WorkerLock,
     tenants: BTreeMap<TenantId, Policy>,
 }
 
@@ -150,6 +153,13 @@ impl Builder {
         };
         let config = SandboxConfig { cache_dir: data.compiled(), ..SandboxConfig::default() };
         let sandbox = Sandbox::new(config).map_err(|error| Error::Sandbox(error.to_string()))?;
+        let (workers, worker) = (data.workers(), worker_name(self.clock.as_ref()));
+        let unusable = |source| Error::DataFolder { path: workers.clone(), action: "cannot be used", source };
+        let lock = WorkerLock::take(&workers, &worker).map_err(unusable)?;
+        for dead in WorkerLock::dead(&workers).map_err(unusable)? {
+            repository.expire_leases(&dead, self.clock.now()).await?;
+            WorkerLock::forget(&workers, &dead);
+        }
         for (_, id) in repository.fail_lost(self.clock.now()).await? {
             // It is lost whether or not its folder goes; the next run begins with an empty one.
             let _ = data.end_execution(id);
@@ -160,7 +170,8 @@ impl Builder {
             sandbox,
             native: self.native,
             native_connector: native_connector(),
-            worker: worker_name(self.clock.as_ref()),
+            worker,
+            _lock: lock,
             clock: self.clock,
             tenants: self.tenants,
         };
@@ -180,7 +191,9 @@ impl Installation {
 fn worker_name(clock: &dyn Clock) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = if host.trim().is_empty() { "localhost" } else { host.trim() };
-    format!("{host}:{}:{:x}", std::process::id(), clock.now().0)
+    static OPENED: AtomicU32 = AtomicU32::new(0);
+    let number = OPENED.fetch_add(1, Ordering::Relaxed);
+    format!("{host}:{}:{:x}{number:02x}", std::process::id(), clock.now().0)
 }
 
 impl fmt::Debug for Installation {
