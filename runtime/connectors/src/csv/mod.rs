@@ -3,6 +3,9 @@
 mod dialect;
 mod parse;
 mod reader;
+mod render;
+mod short;
+mod simple_row;
 #[cfg(test)]
 mod tests;
 mod writer;

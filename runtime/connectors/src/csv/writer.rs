@@ -8,6 +8,7 @@ use stepbox_batch::rows::Rows;
 use stepbox_batch::step_context::StepContext;
 
 use super::dialect::Dialect;
+use super::render::append_rows;
 use crate::error::{ConnectorError, Result};
 use crate::folders::Folders;
 use crate::options::Options;
@@ -52,7 +53,7 @@ impl ItemWriter for CsvWriter {
         self.output = None;
         let (mut output, is_new) = OutputFile::open(&self.to, &self.folders, &opening)?;
         if is_new && self.with_header {
-            self.dialect.append_rows(&header_row(opening.header), output.buffer());
+            append_rows(self.dialect, &header_row(opening.header), output.buffer());
         }
         self.output = Some((output, opening.context.clone()));
         Ok(())
@@ -61,7 +62,7 @@ impl ItemWriter for CsvWriter {
     async fn write(&mut self, rows: &Rows) -> std::result::Result<Vec<SkippedRow>, ElementError> {
         let dialect = self.dialect;
         let (output, _) = self.output()?;
-        dialect.append_rows(rows, output.buffer());
+        append_rows(dialect, rows, output.buffer());
         output.flush_if_full()?;
         Ok(Vec::new())
     }
@@ -80,24 +81,4 @@ fn header_row(header: &[String]) -> Rows {
     let mut rows = Rows::new(header.len());
     header.iter().for_each(|name| rows.push(name));
     rows
-}
-
-impl Dialect {
-    /// Appends all rows as the `csv` crate writes them: cells are enclosed where they must be.
-    fn append_rows(self, rows: &Rows, output: &mut Vec<u8>) {
-        let whole = "memory takes rows that all have as many cells as there are columns";
-        let mut writer = csv::WriterBuilder::new()
-            .delimiter(self.delimiter)
-            .quote(self.enclosure)
-            .from_writer(std::mem::take(output));
-        let mut start = 0;
-        for ends in rows.ends().chunks_exact(rows.columns().max(1)) {
-            for &end in ends {
-                writer.write_field(&rows.data()[start..end as usize]).expect(whole);
-                start = end as usize;
-            }
-            writer.write_record(None::<&[u8]>).expect(whole);
-        }
-        *output = writer.into_inner().expect(whole);
-    }
 }
