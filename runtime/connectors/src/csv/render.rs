@@ -3,23 +3,28 @@
 //! Few cells hold anything special. One search over the whole batch finds those; all others are copied
 //! as they are.
 
+use std::ops::Range;
+
 use memchr::{memchr_iter, memchr2};
 use stepbox_batch::rows::Rows;
 
 use super::dialect::Dialect;
 use super::short::append_part;
 
-/// Appends all rows, with a line feed after each. A cell is enclosed only where it must be.
-pub(super) fn append_rows(dialect: Dialect, rows: &Rows, output: &mut Vec<u8>) {
+/// Appends some rows, with a line feed after each. A cell is enclosed only where it must be.
+pub(super) fn append_rows(dialect: Dialect, rows: &Rows, range: Range<usize>, output: &mut Vec<u8>) {
     let Dialect { delimiter, enclosure } = dialect;
-    let (data, columns) = (rows.data(), rows.columns().max(1));
+    let columns = rows.columns().max(1);
+    let ends = &rows.ends()[range.start * columns..range.end * columns];
+    let before = (range.start * columns).checked_sub(1);
+    let mut start = before.map_or(0, |cell| rows.ends()[cell] as usize);
+    let data = &rows.data()[..ends.last().map_or(start, |&end| end as usize)];
     // Where the next cell is that must be enclosed: two searches for two bytes each, as there is none
     // for four.
     let next = |first, second, from| memchr2(first, second, &data[from..]).map_or(usize::MAX, |at| from + at);
-    let (mut mark, mut line_end) = (next(delimiter, enclosure, 0), next(b'\n', b'\r', 0));
-    let mut start = 0;
-    output.reserve(data.len() + rows.ends().len());
-    for ends in rows.ends().chunks_exact(columns) {
+    let (mut mark, mut line_end) = (next(delimiter, enclosure, start), next(b'\n', b'\r', start));
+    output.reserve(data.len() - start + ends.len());
+    for ends in ends.chunks_exact(columns) {
         for &end in ends {
             let end = end as usize;
             if mark.min(line_end) < end {
@@ -61,7 +66,9 @@ mod tests {
         let mut rows = Rows::new(columns);
         cells.iter().for_each(|cell| rows.push(cell));
         let mut found = b"before\n".to_vec();
-        append_rows(dialect, &rows, &mut found);
+        // In two parts, as at the end of a file.
+        append_rows(dialect, &rows, 0..rows.len() / 2, &mut found);
+        append_rows(dialect, &rows, rows.len() / 2..rows.len(), &mut found);
         let mut builder = csv::WriterBuilder::new();
         let builder = builder.delimiter(dialect.delimiter).quote(dialect.enclosure);
         let mut oracle = builder.from_writer(b"before\n".to_vec());

@@ -282,6 +282,9 @@ fn an_output_resumed_anywhere_is_that_of_an_undisturbed_run() {
     let items: &[&[&str]] = &[&["1", "x\ny"], &["", "∅"], &["é", "\""], &["4", "5"]];
     check_writer_resume("csv", json!({}), &["a", "b"], items);
     check_writer_resume("csv", json!({"with_header": false}), &["a", "b"], items);
+    for lines in 1..6 {
+        check_writer_resume("csv", json!({"lines_per_file": lines}), &["a", "b"], items);
+    }
 }
 
 /// Batches of every length and all special characters come back as they went, read by this crate
