@@ -176,6 +176,14 @@ impl Rows {
         self.nulls.clear();
     }
 
+    /// The memory of a batch that is done with, emptied: for the data and the ends of one that a reader
+    /// puts together itself and gives to `from_parts`.
+    pub fn into_memory(mut self) -> (Vec<u8>, Vec<u32>) {
+        self.data.clear();
+        self.ends.clear();
+        (self.data, self.ends)
+    }
+
     /// Appends the next cell. A row is whole once `columns` cells were pushed.
     pub fn push(&mut self, cell: &str) {
         self.data.extend_from_slice(cell.as_bytes());
@@ -186,13 +194,6 @@ impl Rows {
     pub fn push_null(&mut self) {
         self.nulls.push(self.ends.len() as u32);
         self.ends.push(self.data.len() as u32);
-    }
-
-    /// Appends a whole row whose cells stand back to back in `text`, each ending at one of `ends`.
-    pub fn push_row(&mut self, text: &str, ends: impl IntoIterator<Item = usize>) {
-        let start = self.data.len();
-        self.data.extend_from_slice(text.as_bytes());
-        self.ends.extend(ends.into_iter().map(|end| (start + end) as u32));
     }
 
     /// Appends row `row` of another batch with the same columns.
