@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
 use super::part;
@@ -16,7 +16,11 @@ impl Locations {
     /// The places in a file that was parsed before.
     pub(super) fn of(text: &str) -> Self {
         let mut locations = HashMap::new();
-        if let Ok(root) = serde_saphyr::from_str::<Spanned<Node>>(text) {
+        // A number such as `.nan` is for others to refuse.
+        let options = serde_saphyr::options! {
+            non_finite_float_policy: serde_saphyr::NonFiniteFloatPolicy::PassThrough
+        };
+        if let Ok(root) = serde_saphyr::from_str_with_options::<Spanned<Node>>(text, options) {
             collect(String::new(), &root, &mut locations);
         }
         Self(locations)
@@ -105,13 +109,9 @@ impl<'de> Visitor<'de> for NodeVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
         let mut entries = Vec::new();
-        while let Some(key) = access.next_key::<serde_json::Value>()? {
-            match key.as_str() {
-                Some(name) => entries.push((name.to_owned(), access.next_value()?)),
-                None => {
-                    access.next_value::<IgnoredAny>()?;
-                }
-            }
+        // As texts, like the form takes them: as any value, `on` would be a boolean.
+        while let Some(name) = access.next_key::<String>()? {
+            entries.push((name, access.next_value()?));
         }
         Ok(Node::Mapping(entries))
     }
@@ -123,12 +123,13 @@ mod tests {
 
     #[test]
     fn finds_a_value_or_what_is_around_it() {
-        let locations = Locations::of("a:\n  - x: 1\n    y/z: [2, 3]\n");
+        let locations = Locations::of("a:\n  - x: 1\n    y/z: [2, 3]\n    on: { 4: [.nan, yes] }\n");
         let rows = [
             ("", Some((1, 1))),
             ("/a/0/x", Some((2, 8))),
             ("/a/0/y~1z/1", Some((3, 14))),
             ("/a/0/nothing/here", Some((2, 5))),
+            ("/a/0/on/4/1", Some((4, 21))),
         ];
         for (pointer, expected) in rows {
             assert_eq!(locations.at(pointer), expected, "{pointer}");

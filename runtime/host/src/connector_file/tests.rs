@@ -1,6 +1,11 @@
 //! What a connector file may say, and what each mistake gets: rows of files and messages.
 
+mod flow;
+mod settings;
+
 use serde_json::json;
+use stepbox_batch::clock::Timestamp;
+use stepbox_batch::name::Digest;
 
 use super::*;
 
@@ -19,6 +24,19 @@ fn known() -> Known {
             (Role::Writer, "csv".to_owned(), Some(&["to", "delimiter"])),
             (Role::Tasklet, "pause".to_owned(), None),
         ],
+    }
+}
+
+/// A component as the store has it.
+fn component(world: &str, description: Value) -> Component {
+    Component {
+        digest: Digest::from_bytes([1; 32]),
+        name: "normalise".to_owned(),
+        version: "1.0.0".to_owned(),
+        world: world.to_owned(),
+        size_bytes: 1,
+        uploaded_at: Timestamp(0),
+        description,
     }
 }
 
@@ -55,15 +73,19 @@ fn reads_a_connector() {
     let components: Vec<_> = file.components().map(|(name, path)| (name.to_owned(), path)).collect();
     assert_eq!(components, [("normalise".to_owned(), PathBuf::from("c/steps/normalise.wasm"))]);
 
-    let digest = Digest::from_bytes([1; 32]);
-    let worlds = BTreeMap::from([("normalise".to_owned(), (digest.clone(), "item-processor".to_owned()))]);
-    let connector = file.into_connector(&worlds).unwrap();
+    let description = json!({ "stateless": true, "columns_in": ["price", "date"] });
+    let known = component("item-processor", description);
+    let digest = known.digest.clone();
+    let connector = file.into_connector(&BTreeMap::from([("normalise".to_owned(), known)])).unwrap();
     let job = &connector.jobs[0];
     assert_eq!((connector.label.as_str(), job.label.as_str()), ("Acme Connector", "acme_export"));
     assert_eq!(job.parameters["required"], json!(["storage", "url"]));
     assert_eq!(job.components().map(|c| &c.digest).collect::<Vec<_>>(), [&digest]);
-    let StepKind::Item { chunk, .. } = &job.steps[0].kind else { panic!("an item step") };
-    assert_eq!((chunk.rows, chunk.bytes), (500, 256 << 10));
+    let StepKind::Item { processors, settings, .. } = &job.steps[0].kind else { panic!("an item step") };
+    assert_eq!((settings.chunk.rows, settings.chunk.bytes), (500, 256 << 10));
+    let ElementSource::Component(pinned) = &processors[0].source else { panic!("a component") };
+    let columns = ["price", "date"].map(str::to_owned).to_vec();
+    assert_eq!((pinned.is_stateless, &pinned.columns_in), (true, &Some(columns)), "as it describes itself");
     assert_eq!(job.steps[1].limits.time_ms_max, Some(2000));
     assert_eq!(job.steps[1].grants.files["inbox"], "read /srv/in");
 }
@@ -71,9 +93,8 @@ fn reads_a_connector() {
 #[test]
 fn a_component_must_fit_its_role() {
     let file = ConnectorFile::parse("connector.yaml".into(), GOOD, &known()).unwrap();
-    let worlds =
-        BTreeMap::from([("normalise".to_owned(), (Digest::from_bytes([1; 32]), "tasklet".to_owned()))]);
-    let error = file.into_connector(&worlds).unwrap_err();
+    let known = BTreeMap::from([("normalise".to_owned(), component("tasklet", json!({})))]);
+    let error = file.into_connector(&known).unwrap_err();
     assert_eq!(
         error.to_string(),
         "connector.yaml, line 16, column 20: the component `normalise` is of the world `tasklet`; a processor needs `item-processor`"
