@@ -100,6 +100,7 @@ mod options;
 mod output_file;
 mod placeholders;
 mod registry;
+mod rejected_items;
 mod storage;
 #[cfg(test)]
 mod testing;
@@ -108,6 +109,7 @@ pub use error::{CODES, ConnectorError};
 pub use file_problem::FileProblem;
 pub use folders::Folders;
 pub use registry::{ElementKind, native_names, native_reader, native_writer, option_names};
+pub use rejected_items::RejectedItemsFile;
 pub use storage::{STORAGE_TYPES, Storage};
 
 use stepbox_batch::rows::ROWS_BYTES_MAX;

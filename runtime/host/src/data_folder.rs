@@ -52,9 +52,14 @@ impl DataFolder {
         self.0.join("workers")
     }
 
+    /// The folder of all executions.
+    pub(crate) fn executions(&self) -> PathBuf {
+        self.0.join("executions")
+    }
+
     /// An execution's folder.
     pub(crate) fn execution(&self, id: JobExecutionId) -> PathBuf {
-        self.0.join("executions").join(id.to_string())
+        self.executions().join(id.to_string())
     }
 
     /// The working folder of an execution's steps.

@@ -7,6 +7,7 @@ use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Tasklet};
 use stepbox_batch::error::{ElementError, StepError};
 use stepbox_batch::item_step::{Elements, ItemStep, Line, Named};
 use stepbox_batch::job::{ComponentRef, Element, ElementSource, Step, StepKind};
+use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::projection::Projected;
 use stepbox_batch::template;
 use stepbox_sandbox::{ComponentSetup, Grants, Limits, Program, Usage};
@@ -20,8 +21,8 @@ use crate::stepbox::Installation;
 pub(crate) struct StepElements<'a> {
     pub(crate) installation: &'a Installation,
     pub(crate) policy: &'a Policy,
-    /// The execution's folder.
-    pub(crate) execution: PathBuf,
+    /// The execution.
+    pub(crate) execution: JobExecutionId,
     /// Its working folder.
     pub(crate) work: PathBuf,
     pub(crate) parameters: &'a Value,
@@ -45,7 +46,7 @@ impl StepElements<'_> {
         Ok(ItemStep {
             elements: Elements { reader: Named::new(reader_name, reader), lines },
             writer: Named::new(writer_name, writer),
-            rejected: Box::new(RejectedFile::new(&self.execution, &step.name)),
+            rejected: Box::new(RejectedFile::new(&self.installation.data, self.execution, &step.name)),
             settings: settings.as_ref().clone(),
             retry: step.retry.clone(),
         })

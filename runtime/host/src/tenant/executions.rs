@@ -176,12 +176,7 @@ impl Tenant {
         Ok(self.begin(claimed, job_label, log))
     }
 
-    fn begin(
-        &self,
-        claimed: (JobExecution, Lease),
-        job_label: String,
-        log: Option<LogListener>,
-    ) -> Running {
+    fn begin(&self, claimed: (JobExecution, Lease), job_label: String, log: Option<LogListener>) -> Running {
         let id = claimed.0.id;
         let (sender, progress) = watch::channel(Progress::default());
         let installation: Arc<_> = self.installation.clone();
@@ -195,8 +190,8 @@ impl Tenant {
     /// why each was skipped. A step without any has no file.
     pub async fn rejected_items(&self, id: JobExecutionId) -> Result<Vec<(StepName, PathBuf)>, Error> {
         let execution = self.execution(id).await?;
-        let folder = self.installation.data.execution(id);
-        let file = |step: StepName| (step.clone(), RejectedFile::new(&folder, &step).path());
+        let data = &self.installation.data;
+        let file = |step: StepName| (step.clone(), RejectedFile::new(data, id, &step).path());
         let files = execution.steps.into_iter().map(|step| file(step.name));
         Ok(files.filter(|(_, path)| path.exists()).collect())
     }
