@@ -115,10 +115,9 @@ impl CliError {
             Self::StepNeeded { steps, .. } => {
                 Some(format!("add `--step {}`", steps.first().map_or("", String::as_str)))
             }
-            Self::Interrupted(id) => Some(format!(
-                "its lease runs out within {} s; it is FAILED then, and `stepbox executions restart {id}` goes on from there",
-                stepbox::LEASE_MS / 1000
-            )),
+            Self::Interrupted(id) => {
+                Some(format!("`stepbox executions restart {id}` goes on from its last checkpoint"))
+            }
             Self::TooLong { .. } => Some("check that it is the file you mean".to_owned()),
             Self::NotConfirmed | Self::Output(_) | Self::Start(_) => None,
         }
