@@ -3,9 +3,11 @@
 
 use stepbox::batch::job::{
     Backoff, CheckpointInterval, ItemSettings, Rerun, RetryPolicy, SkipPolicy, Step, StepKind, Target,
+    Transition,
 };
 use stepbox::batch::pattern::Pattern;
 
+use super::visible;
 use super::words::{counted, duration};
 
 /// The settings of a step by name.
@@ -73,18 +75,21 @@ fn limited(noun: &str, limit: Option<u64>, on: Option<&[Pattern]>) -> String {
 
 /// What follows each exit status, one a line.
 fn on(step: &Step) -> String {
-    let line = |exit: &Pattern, to: &Target| match to {
-        Target::Next => format!("{exit}: next"),
-        Target::End => format!("{exit}: end"),
-        Target::Fail => format!("{exit}: fail"),
-        Target::Step(name) => format!("{exit}: {name}"),
+    let line = |transition: &Transition| {
+        let to = match &transition.to {
+            Target::Next => "next",
+            Target::End => "end",
+            Target::Fail => "fail",
+            Target::Step(name) => name.as_str(),
+        };
+        format!("{}: {to}", visible::on_one_line(transition.exit.as_str()))
     };
-    step.flow.on.iter().map(|on| line(&on.exit, &on.to)).collect::<Vec<_>>().join("\n")
+    step.flow.on.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
 mod tests {
-    use stepbox::batch::job::{ChunkLimit, Element, ElementSource, StepFlow, Transition};
+    use stepbox::batch::job::{ChunkLimit, Element, ElementSource, StepFlow};
     use stepbox::batch::name::StepName;
 
     use super::*;
