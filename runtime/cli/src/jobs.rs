@@ -2,12 +2,13 @@
 
 use serde_json::Value;
 use stepbox::Tenant;
-use stepbox::batch::job::{Element, Job, LimitOverrides, Step, StepKind};
+use stepbox::batch::job::{Branch, Element, Job, LimitOverrides, Step, StepKind};
 
 use crate::args::{FormatArg, Jobs};
 use crate::error::CliError;
 use crate::output::Answer;
 use crate::output::json::JobView;
+use crate::output::settings;
 use crate::output::table::{Column, Table, indented, pairs};
 use crate::output::words::{bytes, duration, number};
 
@@ -118,9 +119,18 @@ pub(crate) fn steps(job: &Job) -> String {
         .iter()
         .enumerate()
         .map(|(index, step)| {
-            format!("step {}/{count} `{}`\n{}", index + 1, step.name, indented(&step_facts(step)))
+            let place = place(step);
+            format!("step {}/{count} `{}`{place}\n{}", index + 1, step.name, indented(&step_facts(step)))
         })
         .collect()
+}
+
+/// Where a step of a split runs; branches are counted from 1, as people do.
+fn place(step: &Step) -> String {
+    match &step.flow.branch {
+        Some(Branch { split, number }) => format!(", branch {} of the split `{split}`", number + 1),
+        None => String::new(),
+    }
 }
 
 fn step_facts(step: &Step) -> String {
@@ -138,6 +148,7 @@ fn step_facts(step: &Step) -> String {
         }
         StepKind::Tasklet { tasklet } => facts.push(("tasklet", element(tasklet))),
     }
+    facts.extend(settings::facts(step));
     let mut grants: Vec<_> = step.grants.http.iter().map(|grant| format!("http: {grant}")).collect();
     grants.extend(step.grants.files.iter().map(|(name, grant)| format!("files: {name}: {grant}")));
     let grants = if grants.is_empty() { "none".to_owned() } else { grants.join("\n") };

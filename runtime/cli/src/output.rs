@@ -6,6 +6,7 @@
 pub(crate) mod execution;
 pub(crate) mod json;
 pub(crate) mod progress;
+pub(crate) mod settings;
 pub(crate) mod table;
 pub(crate) mod visible;
 pub(crate) mod words;

@@ -3,6 +3,8 @@
 //!
 //! The fields are described in docs/cli.md, and a test compares the two.
 
+mod settings;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -18,6 +20,7 @@ use stepbox::batch::parameters::Violation;
 use stepbox::batch::repository::{Component, Connector};
 
 use super::{visible, words};
+use settings::{BranchView, ItemSettingsView, RetryView, TransitionView};
 
 /// JSON for programs, laid out for people.
 pub(crate) fn text(value: &impl Serialize) -> String {
@@ -88,8 +91,8 @@ impl JobView {
     }
 }
 
-/// A step of a job: an item step has `reader`, `processors`, `writer` and `chunk`, the other kind has
-/// `tasklet`.
+/// A step of a job: an item step has `reader`, `processors`, `writer` and how items move, the other kind
+/// has `tasklet`. `branch` is null outside of splits.
 #[derive(Debug, Serialize)]
 struct StepView {
     name: String,
@@ -97,19 +100,27 @@ struct StepView {
     kind: StepKindView,
     grants: GrantsView,
     limits: LimitsView,
+    retry: RetryView,
+    rerun: &'static str,
+    start_limit: Option<u32>,
+    on: Vec<TransitionView>,
+    always: bool,
+    branch: Option<BranchView>,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum StepKindView {
-    Item { reader: ElementView, processors: Vec<ElementView>, writer: ElementView, chunk: ChunkView },
-    Tasklet { tasklet: ElementView },
-}
-
-#[derive(Debug, Serialize)]
-struct ChunkView {
-    rows: u32,
-    bytes: u32,
+    Item {
+        reader: ElementView,
+        processors: Vec<ElementView>,
+        writer: ElementView,
+        #[serde(flatten)]
+        settings: ItemSettingsView,
+    },
+    Tasklet {
+        tasklet: ElementView,
+    },
 }
 
 impl StepView {
@@ -119,12 +130,22 @@ impl StepView {
                 reader: ElementView::of(reader),
                 processors: processors.iter().map(ElementView::of).collect(),
                 writer: ElementView::of(writer),
-                chunk: ChunkView { rows: settings.chunk.rows, bytes: settings.chunk.bytes },
+                settings: ItemSettingsView::of(settings),
             },
             StepKind::Tasklet { tasklet } => StepKindView::Tasklet { tasklet: ElementView::of(tasklet) },
         };
-        let (grants, limits) = (GrantsView::of(&step.grants), LimitsView::of(&step.limits));
-        Self { name: step.name.to_string(), kind, grants, limits }
+        Self {
+            name: step.name.to_string(),
+            kind,
+            grants: GrantsView::of(&step.grants),
+            limits: LimitsView::of(&step.limits),
+            retry: RetryView::of(&step.retry),
+            rerun: settings::rerun(step.rerun),
+            start_limit: step.start_limit,
+            on: step.flow.on.iter().map(TransitionView::of).collect(),
+            always: step.flow.always,
+            branch: step.flow.branch.as_ref().map(BranchView::of),
+        }
     }
 }
 
@@ -349,6 +370,8 @@ struct StepExecutionView {
     errors: Vec<String>,
     failures: Vec<FailureView>,
     carried_from: Option<u64>,
+    starts: u32,
+    retries: u32,
 }
 
 impl StepExecutionView {
@@ -372,6 +395,8 @@ impl StepExecutionView {
             errors: step.errors.clone(),
             failures: step.failures.iter().map(FailureView::of).collect(),
             carried_from: step.carried_from.map(|id| id.0),
+            starts: step.starts,
+            retries: step.retries,
         }
     }
 }

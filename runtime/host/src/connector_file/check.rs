@@ -93,6 +93,7 @@ pub(super) struct CheckedStep {
     pub(super) flow: StepFlow,
 }
 
+#[expect(clippy::large_enum_variant, reason = "a job has few steps, and nearly all are item steps")]
 #[derive(Debug)]
 pub(super) enum CheckedStepKind {
     Item {

@@ -1,0 +1,174 @@
+//! What a step says about itself beside its elements, for people: only where it differs from what every
+//! step does.
+
+use stepbox::batch::job::{
+    Backoff, CheckpointInterval, ItemSettings, Rerun, RetryPolicy, SkipPolicy, Step, StepKind, Target,
+    Transition,
+};
+use stepbox::batch::pattern::Pattern;
+
+use super::visible;
+use super::words::{counted, duration};
+
+/// The settings of a step by name.
+pub(crate) fn facts(step: &Step) -> Vec<(&'static str, String)> {
+    let mut facts = Vec::new();
+    if let StepKind::Item { settings, .. } = &step.kind {
+        facts.extend(of_items(settings));
+    }
+    if step.retry != RetryPolicy::default() {
+        facts.push(("retry", retry(&step.retry)));
+    }
+    if step.rerun == Rerun::Always {
+        facts.push(("rerun", "always: a restart runs it again, also when it has completed".to_owned()));
+    }
+    if let Some(limit) = step.start_limit {
+        facts.push(("start limit", format!("{}, over all restarts", counted(limit.into(), "start"))));
+    }
+    if !step.flow.on.is_empty() {
+        facts.push(("on", on(step)));
+    }
+    if step.flow.always {
+        facts.push(("always", "runs whatever happened before it".to_owned()));
+    }
+    facts
+}
+
+fn of_items(settings: &ItemSettings) -> Vec<(&'static str, String)> {
+    let ItemSettings { chunk: _, workers, ordered, checkpoint, skip } = settings;
+    let mut facts = Vec::new();
+    if *workers > 1 {
+        let order = if *ordered { "chunks in order" } else { "chunks in any order" };
+        facts.push(("workers", format!("{workers}, {order}")));
+    }
+    if *checkpoint != CheckpointInterval::default() {
+        facts.push(("checkpoint", interval(checkpoint)));
+    }
+    if *skip != SkipPolicy::default() {
+        facts.push(("skip", limited("item", skip.limit, skip.on.as_deref())));
+    }
+    facts
+}
+
+fn interval(CheckpointInterval { items, ms }: &CheckpointInterval) -> String {
+    match (items, ms) {
+        (_, 0) => "after every chunk".to_owned(),
+        (None, ms) => format!("every {}", duration(*ms)),
+        (Some(items), ms) => format!("every {} or {}", counted(*items, "item"), duration(*ms)),
+    }
+}
+
+fn retry(retry: &RetryPolicy) -> String {
+    let RetryPolicy { limit, on, backoff: Backoff { ms, ms_max } } = retry;
+    let allowed = limited("time", Some(u64::from(*limit)), on.as_deref());
+    format!("{allowed}, after {}, doubling to {}", duration(*ms), duration(*ms_max))
+}
+
+/// `up to 100 items, on bad-*, ragged-row`.
+fn limited(noun: &str, limit: Option<u64>, on: Option<&[Pattern]>) -> String {
+    let limit = limit
+        .map_or_else(|| format!("any number of {noun}s"), |limit| format!("up to {}", counted(limit, noun)));
+    let Some(on) = on else { return limit };
+    let on: Vec<_> = on.iter().map(Pattern::as_str).collect();
+    format!("{limit}, on {}", on.join(", "))
+}
+
+/// What follows each exit status, one a line.
+fn on(step: &Step) -> String {
+    let line = |transition: &Transition| {
+        let to = match &transition.to {
+            Target::Next => "next",
+            Target::End => "end",
+            Target::Fail => "fail",
+            Target::Step(name) => name.as_str(),
+        };
+        format!("{}: {to}", visible::on_one_line(transition.exit.as_str()))
+    };
+    step.flow.on.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use stepbox::batch::job::{ChunkLimit, Element, ElementSource, StepFlow};
+    use stepbox::batch::name::StepName;
+
+    use super::*;
+
+    fn step() -> Step {
+        let element = Element { source: ElementSource::Native("csv".to_owned()), options: None };
+        Step {
+            name: StepName::new("a").unwrap(),
+            kind: StepKind::Item {
+                reader: element.clone(),
+                processors: Vec::new(),
+                writer: element,
+                settings: ItemSettings::default(),
+            },
+            grants: Default::default(),
+            limits: Default::default(),
+            retry: Default::default(),
+            rerun: Rerun::default(),
+            start_limit: None,
+            flow: StepFlow::default(),
+        }
+    }
+
+    fn lines(step: &Step) -> Vec<String> {
+        facts(step).into_iter().map(|(name, value)| format!("{name} = {value}")).collect()
+    }
+
+    #[test]
+    fn says_nothing_of_what_every_step_does() {
+        assert!(lines(&step()).is_empty());
+    }
+
+    #[test]
+    fn says_what_differs() {
+        let on = |texts: &[&str]| Some(texts.iter().copied().map(Pattern::new).collect());
+        let transition = |exit: &str, to| Transition { exit: Pattern::new(exit), to };
+        let mut step = step();
+        let StepKind::Item { settings, .. } = &mut step.kind else { panic!("an item step") };
+        *settings = ItemSettings {
+            chunk: ChunkLimit::default(),
+            workers: 4,
+            ordered: false,
+            checkpoint: CheckpointInterval { items: Some(100_000), ms: 500 },
+            skip: SkipPolicy { limit: Some(100), on: on(&["bad-*", "ragged-row"]) },
+        };
+        step.retry = RetryPolicy { limit: 3, on: on(&["busy"]), backoff: Backoff::default() };
+        step.rerun = Rerun::Always;
+        step.start_limit = Some(1);
+        step.flow.always = true;
+        let recover = Target::Step(StepName::new("recover").unwrap());
+        step.flow.on = vec![
+            transition("COMPLETED", Target::Next),
+            transition("FAILED", recover),
+            transition("PART*", Target::End),
+            transition("*", Target::Fail),
+        ];
+        let expected = [
+            "workers = 4, chunks in any order",
+            "checkpoint = every 100,000 items or 500 ms",
+            "skip = up to 100 items, on bad-*, ragged-row",
+            "retry = up to 3 times, on busy, after 1.0 s, doubling to 1 min 0 s",
+            "rerun = always: a restart runs it again, also when it has completed",
+            "start limit = 1 start, over all restarts",
+            "on = COMPLETED: next\nFAILED: recover\nPART*: end\n*: fail",
+            "always = runs whatever happened before it",
+        ];
+        assert_eq!(lines(&step), expected);
+    }
+
+    #[test]
+    fn says_where_there_is_no_limit() {
+        let rows = [
+            (CheckpointInterval { items: None, ms: 0 }, "after every chunk"),
+            (CheckpointInterval { items: None, ms: 500 }, "every 500 ms"),
+        ];
+        for (checkpoint, expected) in rows {
+            assert_eq!(interval(&checkpoint), expected);
+        }
+        assert_eq!(limited("item", None, Some(&[Pattern::new("bad-*")])), "any number of items, on bad-*");
+        assert_eq!(limited("item", Some(0), None), "up to 0 items");
+    }
+}
