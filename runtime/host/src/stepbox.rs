@@ -193,7 +193,8 @@ fn worker_name(clock: &dyn Clock) -> String {
     let host = if host.trim().is_empty() { "localhost" } else { host.trim() };
     static OPENED: AtomicU32 = AtomicU32::new(0);
     let number = OPENED.fetch_add(1, Ordering::Relaxed);
-    format!("{host}:{}:{:x}{number:02x}", std::process::id(), clock.now().0)
+    let number = if number == 0 { String::new() } else { format!(".{number}") };
+    format!("{host}:{}:{:x}{number}", std::process::id(), clock.now().0)
 }
 
 impl fmt::Debug for Installation {
