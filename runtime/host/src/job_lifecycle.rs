@@ -438,8 +438,7 @@ impl Life {
     /// What happens about ten times a second. Losing the lease ends the run here, since another worker
     /// has the execution now.
     async fn beat(&self) -> Result<(), RepositoryError> {
-        let (lease, journal, now) =
-            (&self.recorder.lease, &self.recorder.journal, self.recorder.clock.now());
+        let (lease, journal, now) = (&self.recorder.lease, &self.recorder.journal, self.recorder.clock.now());
         let is_stop_requested = if now.ms_since(lock(&self.course).last_heartbeat) >= HEARTBEAT_MS {
             let is_stop_requested = journal.heartbeat(lease, now, LEASE_MS).await?;
             lock(&self.course).last_heartbeat = now;

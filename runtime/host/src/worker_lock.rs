@@ -47,7 +47,8 @@ mod tests {
     fn a_worker_is_dead_once_it_lets_go() {
         let folder = tempfile::tempdir().unwrap();
         let dead = || WorkerLock::dead(folder.path()).unwrap();
-        let (one, _two) = ["one", "two"].map(|worker| WorkerLock::take(folder.path(), worker).unwrap()).into();
+        let (one, _two) =
+            ["one", "two"].map(|worker| WorkerLock::take(folder.path(), worker).unwrap()).into();
         assert_eq!(dead(), [""; 0]);
         drop(one);
         assert_eq!(dead(), ["one"]);

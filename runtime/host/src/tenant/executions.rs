@@ -176,12 +176,7 @@ impl Tenant {
         Ok(self.begin(claimed, job_label, log))
     }
 
-    fn begin(
-        &self,
-        claimed: (JobExecution, Lease),
-        job_label: String,
-        log: Option<LogListener>,
-    ) -> Running {
+    fn begin(&self, claimed: (JobExecution, Lease), job_label: String, log: Option<LogListener>) -> Running {
         let id = claimed.0.id;
         let (sender, progress) = watch::channel(Progress::default());
         let installation: Arc<_> = self.installation.clone();
