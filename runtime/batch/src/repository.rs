@@ -190,7 +190,7 @@ pub struct Lease {
 }
 
 /// What a worker saves in one transaction.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Save<'a> {
     /// The execution's own row: status, exit status, times, failures. Not its steps, its lease or
     /// its stop request.
