@@ -68,7 +68,6 @@ pub struct Step {
 
 /// The two kinds of step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[expect(clippy::large_enum_variant, reason = "a job has few steps, and nearly all are item steps")]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum StepKind {
     /// Reader → processors → writer, in chunks.
