@@ -2,29 +2,12 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 
-use async_trait::async_trait;
 use serde_json::json;
-use stepbox::batch::clock::{Clock, Timestamp};
 use stepbox::batch::repository::ExecutionFilter;
-use stepbox::{NewInstance, SystemClock};
+use stepbox::{NewInstance, RestartOptions};
 
 use crate::support::{Installation, counts, ending, local};
-
-/// An hour later than it is, so that nobody has to wait for a lease to run out.
-struct AnHourLater;
-
-#[async_trait]
-impl Clock for AnHourLater {
-    fn now(&self) -> Timestamp {
-        SystemClock.now().plus_ms(3_600_000)
-    }
-
-    async fn sleep_ms(&self, ms: u64) {
-        SystemClock.sleep_ms(ms).await;
-    }
-}
 
 /// Chunks of one row, so that a run lasts for some checkpoints.
 const JOBS: &str = r#"
@@ -73,19 +56,19 @@ async fn a_killed_run_goes_on_from_its_checkpoint_to_the_same_output() {
     run.wait().unwrap();
     assert!(!installation.path("out.csv").exists(), "nothing half-written has the final name");
 
-    let later = installation.reopened(|builder| builder.clock(Arc::new(AnHourLater))).await;
+    let later = installation.reopened(|builder| builder).await;
     let lost = later.execution(killed).await.unwrap();
     assert!(ending(&lost).starts_with("FAILED [worker-lost]"), "{}", ending(&lost));
     let committed = lost.steps[0].counts.written;
     assert!(committed > 0 && committed < ROWS as u64);
 
-    let mut restarted = later.restart_execution(killed, None, None).await.unwrap();
+    let mut restarted = later.restart_execution(killed, RestartOptions::default()).await.unwrap();
     let execution = restarted.wait().await.unwrap();
     assert_eq!(ending(&execution), "COMPLETED");
     assert_eq!(counts(&execution, 0), format!("read={ROWS} written={ROWS} filtered=0 skipped=0"));
     assert!(installation.read("out.csv") == input, "the output is that of an undisturbed run");
 
-    let again = later.restart_execution(killed, None, None).await.unwrap_err();
+    let again = later.restart_execution(killed, RestartOptions::default()).await.unwrap_err();
     assert_eq!(again.code(), "in-use", "what was gone on from is not gone on from twice: {again}");
 }
 

@@ -4,6 +4,7 @@
 
 mod cli;
 mod durability;
+mod faults;
 mod guests;
 mod native_and_sandboxed;
 mod support;

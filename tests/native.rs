@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use async_trait::async_trait;
-use stepbox::batch::element::{ItemProcessor, Opening, SkippedRow};
+use stepbox::batch::element::{ItemProcessor, Opening, SetAside, SkippedRow};
 use stepbox::batch::error::ElementError;
 use stepbox::batch::rows::Rows;
 use stepbox_step::contract;
@@ -41,7 +41,7 @@ impl<P: Processor + Send + 'static> ItemProcessor for Native<P> {
         Ok(header)
     }
 
-    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<Vec<SkippedRow>, ElementError> {
+    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, ElementError> {
         let rows = contract::Rows {
             data: rows.data().to_vec(),
             ends: rows.ends().to_vec(),
@@ -51,6 +51,7 @@ impl<P: Processor + Send + 'static> ItemProcessor for Native<P> {
         let contract::Rows { data, ends, nulls } = outcome.rows;
         *output = Rows::from_parts(self.columns, data, ends, nulls).expect("the driver is honest");
         let skipped = outcome.skipped.into_iter();
-        Ok(skipped.map(|s| SkippedRow { row: s.row, code: s.code, reason: s.reason }).collect())
+        let skipped = skipped.map(|s| SkippedRow { row: s.row, code: s.code, reason: s.reason }).collect();
+        Ok(SetAside { skipped, filtered: outcome.filtered })
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 use stepbox::batch::name::TenantId;
 use stepbox::batch::repository::ExecutionFilter;
-use stepbox::{ErrorKind, Policy, Stepbox, Tenant};
+use stepbox::{ErrorKind, Policy, RestartOptions, Stepbox, Tenant};
 use stepbox_guest_artifacts::steps;
 
 use crate::support::{self, counts, ending, local};
@@ -61,7 +61,7 @@ async fn cannot_see_each_others_instances_components_executions_or_files() {
         bob.log(execution.id).await.unwrap_err(),
         bob.stop_execution(execution.id).await.unwrap_err(),
         bob.abandon_execution(execution.id).await.unwrap_err(),
-        bob.restart_execution(execution.id, None, None).await.unwrap_err(),
+        bob.restart_execution(execution.id, RestartOptions::default()).await.unwrap_err(),
     ];
     for error in not_found {
         assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");

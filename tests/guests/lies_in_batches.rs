@@ -63,7 +63,7 @@ impl processor::Guest for LiesInBatches {
 }
 
 fn lie(lie: &str, columns: usize, mut rows: Rows) -> Result<processor::Outcome, StepError> {
-    let mut skipped = Vec::new();
+    let (mut skipped, mut filtered) = (Vec::new(), Vec::new());
     let cells = rows.ends.len();
     let row_count = (cells / columns) as u32;
     match lie {
@@ -88,12 +88,28 @@ fn lie(lie: &str, columns: usize, mut rows: Rows) -> Result<processor::Outcome, 
             rows.ends.extend_from_within(..);
             rows.ends[cells..].iter_mut().for_each(|end| *end += moved);
         }
-        "bad-skip-row" => skipped.push(skip(row_count)),
+        // The last row is gone, and nothing says where it went.
+        "lost-row" => keep(&mut rows, cells - columns),
+        // Here and in the next three, as many rows are named as are gone, but not those.
+        "bad-skip-row" => {
+            keep(&mut rows, cells - columns);
+            skipped.push(skip(row_count));
+        }
+        "bad-filter-row" => {
+            keep(&mut rows, cells - columns);
+            filtered.push(row_count);
+        }
         "duplicate-skip" => {
-            rows = Rows { data: Vec::new(), ends: Vec::new(), nulls: Vec::new() };
+            keep(&mut rows, cells - 2 * columns);
             skipped.extend([skip(0), skip(0)]);
         }
+        "skipped-and-filtered" => {
+            keep(&mut rows, cells - 2 * columns);
+            skipped.push(skip(0));
+            filtered.push(0);
+        }
         "kept-and-skipped" => skipped.push(skip(0)),
+        "kept-and-filtered" => filtered.push(0),
         "null-out-of-range" => rows.nulls.push(cells as u32),
         "null-with-bytes" => rows.nulls = vec![0],
         "descending-nulls" => {
@@ -107,7 +123,14 @@ fn lie(lie: &str, columns: usize, mut rows: Rows) -> Result<processor::Outcome, 
             return Err(StepError { code: "bad-parameter".to_owned(), message, retryable: false });
         }
     }
-    Ok(processor::Outcome { rows, skipped })
+    Ok(processor::Outcome { rows, skipped, filtered })
+}
+
+/// Drops all cells from this one on.
+fn keep(rows: &mut Rows, cells: usize) {
+    rows.ends.truncate(cells);
+    rows.data.truncate(rows.ends.last().map_or(0, |end| *end as usize));
+    rows.nulls.retain(|null| (*null as usize) < cells);
 }
 
 fn skip(row: u32) -> Skipped {

@@ -73,7 +73,7 @@ impl Processor for Normalise {
             let cell = cell.unwrap_or_default();
             match shape(cell) {
                 Shape::Other => {}
-                Shape::Decimal { point } => self.write_decimal(item, position.into(), point),
+                Shape::Decimal { point } => self.write_decimal(item, position.into(), cell.split_at(point)),
                 Shape::Date => match Date::parse(cell) {
                     Some(date) => self.write_date(item, position.into(), date),
                     None => return Ok(impossible_date(item, position.into())),
@@ -87,10 +87,10 @@ impl Processor for Normalise {
 stepbox_step::export_processor!(Normalise);
 
 impl Normalise {
-    fn write_decimal(&self, item: &mut Item<'_>, column: Column, point: usize) {
+    fn write_decimal(&self, item: &mut Item<'_>, column: Column, (whole, fraction): (&[u8], &[u8])) {
         if let Some(separator) = &self.decimal_separator {
-            let text = item.text(column);
-            item.set_parts(column, &[&text[..point], separator, &text[point + 1..]]);
+            // All but the separator are digits: there is no text to check again.
+            item.set_bytes(column, &[whole, separator.as_bytes(), &fraction[1..]]);
         }
     }
 

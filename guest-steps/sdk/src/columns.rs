@@ -78,6 +78,9 @@ impl Columns {
     }
 
     /// Leaves a column out of the rows that the step returns. Its cells can still be read.
+    ///
+    /// In a processor that [names the columns it reads](crate::Description::reads), such a column stays
+    /// with the item, as it was: it is only not carried back.
     pub fn remove(&mut self, column: Column) {
         self.removed.push(column);
     }

@@ -61,7 +61,7 @@ impl<C: Exported<Step: Processor + 'static>> processor::Guest for C {
     fn process(rows: types::Rows) -> Result<processor::Outcome, types::StepError> {
         let outcome = with_driver(|driver: &mut ProcessorDriver<C::Step>| driver.process(rows.into()))?;
         let skipped = outcome.skipped.into_iter().map(Into::into).collect();
-        Ok(processor::Outcome { rows: outcome.rows.into(), skipped })
+        Ok(processor::Outcome { rows: outcome.rows.into(), skipped, filtered: outcome.filtered })
     }
 
     fn checkpoint() -> Result<Vec<u8>, types::StepError> {

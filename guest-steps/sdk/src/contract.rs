@@ -28,10 +28,12 @@ impl Rows {
     /// The cell at an index into `ends`; none for null.
     #[inline]
     pub fn cell(&self, index: usize) -> Option<&[u8]> {
-        if !self.nulls.is_empty() && self.nulls.binary_search(&offset(index)).is_ok() {
-            return None;
-        }
-        Some(&self.data[self.start(index)..self.ends[index] as usize])
+        (!self.is_null(index)).then(|| &self.data[self.start(index)..self.ends[index] as usize])
+    }
+
+    #[inline]
+    pub(crate) fn is_null(&self, index: usize) -> bool {
+        !self.nulls.is_empty() && self.nulls.binary_search(&offset(index)).is_ok()
     }
 
     /// Where the cell at an index into `ends` starts in `data`.
@@ -72,13 +74,15 @@ pub struct Skipped {
     pub reason: String,
 }
 
-/// What became of a batch. Items in neither list were filtered.
+/// What became of a batch: every item is kept, skipped or filtered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// The items kept, in order.
     pub rows: Rows,
     /// The items set aside.
     pub skipped: Vec<Skipped>,
+    /// Indexes of the rows of the input batch that were left out on purpose.
+    pub filtered: Vec<u32>,
 }
 
 /// An item that could not be read.

@@ -40,6 +40,10 @@ impl Description {
     }
 
     /// The columns that the step reads.
+    ///
+    /// A processor that says so gets only these, in this order, and all others pass it by untouched:
+    /// less to carry there and back. What it returns replaces the item's columns of those names, or is
+    /// added to them, so it removes none.
     #[must_use]
     pub fn reads(self, columns: &[&str]) -> Description {
         Description { columns_in: Some(owned(columns)), ..self }

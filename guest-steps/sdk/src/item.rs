@@ -59,7 +59,13 @@ impl<'a> Item<'a> {
     #[inline]
     pub fn cells(&self) -> impl Iterator<Item = Option<&'a [u8]>> + use<'a> {
         let rows = self.rows;
-        (self.first..self.first + self.columns.incoming()).map(move |index| rows.cell(index))
+        let cells = self.first..self.first + self.columns.incoming();
+        let mut start = rows.start(cells.start);
+        rows.ends[cells.clone()].iter().zip(cells).map(move |(end, index)| {
+            let cell = start..*end as usize;
+            start = cell.end;
+            (!rows.is_null(index)).then(|| &rows.data[cell])
+        })
     }
 
     /// The columns of this item.
@@ -80,6 +86,17 @@ impl<'a> Item<'a> {
         let start = self.changes.text.len();
         for part in parts {
             self.changes.text.extend_from_slice(part.as_bytes());
+        }
+        self.change(column.into(), Some(start..self.changes.text.len()));
+    }
+
+    /// Sets a cell to these bytes, which together are UTF-8: with [`bytes`](Item::bytes), for a cell that
+    /// was scanned and is known to be text. If they are not, the step fails with `lying-batch`.
+    #[inline]
+    pub fn set_bytes(&mut self, column: impl Into<Column>, parts: &[&[u8]]) {
+        let start = self.changes.text.len();
+        for part in parts {
+            self.changes.text.extend_from_slice(part);
         }
         self.change(column.into(), Some(start..self.changes.text.len()));
     }

@@ -1,5 +1,5 @@
-//! The rows that a processor returns: changed ones put together from their cells, and unchanged
-//! ones copied as they stand, as many at a time as follow each other.
+//! The rows that a processor returns: cells that were set, and between them those that were not, copied
+//! as they stand, as many at a time as follow each other.
 
 use std::mem;
 use std::ops::Range;
@@ -13,7 +13,8 @@ pub(crate) struct Output<'a> {
     incoming: &'a Rows,
     layout: &'a Layout,
     outgoing: Rows,
-    /// Rows that go out as they came in and are still to be copied.
+    /// Cells that go out as they came in and are still to be copied: many rows of them, or those
+    /// between the last cell that was set in one row and the first in the next.
     unchanged: Range<usize>,
 }
 
@@ -25,43 +26,35 @@ impl<'a> Output<'a> {
     /// Keeps a row, changed or not.
     #[inline]
     pub(crate) fn keep(&mut self, row: usize, changes: &Changes) {
+        let first = row * self.layout.incoming;
         if changes.cells.is_empty() && self.layout.is_unchanged {
-            self.keep_unchanged(row);
+            self.keep_unchanged(first..first + self.layout.incoming);
         } else {
-            self.copy_unchanged();
-            self.push_changed(row, changes);
+            self.keep_changed(first, changes);
         }
     }
 
     /// All rows that go out; none if they are those that came in, every one and unchanged.
     pub(crate) fn finish(mut self, row_count: usize) -> Option<Rows> {
-        if self.unchanged == (0..row_count) && self.layout.is_unchanged {
+        if self.unchanged == (0..row_count * self.layout.incoming) && self.layout.is_unchanged {
             return None;
         }
         self.copy_unchanged();
         Some(self.outgoing)
     }
 
-    fn keep_unchanged(&mut self, row: usize) {
-        if self.unchanged.end == row && !self.unchanged.is_empty() {
-            self.unchanged.end += 1;
-        } else {
+    #[inline]
+    fn keep_unchanged(&mut self, cells: Range<usize>) {
+        if self.unchanged.end == cells.start {
+            self.unchanged.end = cells.end;
+        } else if !cells.is_empty() {
             self.copy_unchanged();
-            self.unchanged = row..row + 1;
+            self.unchanged = cells;
         }
     }
 
-    fn copy_unchanged(&mut self) {
-        let rows = mem::replace(&mut self.unchanged, 0..0);
-        if !rows.is_empty() {
-            self.copy(rows.start * self.layout.incoming..rows.end * self.layout.incoming);
-        }
-    }
-
-    fn push_changed(&mut self, row: usize, changes: &Changes) {
-        self.reserve();
+    fn keep_changed(&mut self, first: usize, changes: &Changes) {
         let layout = self.layout;
-        let first = row * layout.incoming;
         let mut changed = changes.cells.iter().peekable();
         for kept in &layout.kept {
             let mut next = kept.start;
@@ -69,11 +62,11 @@ impl<'a> Output<'a> {
                 if change.column < kept.start {
                     continue; // set, but of a column that is left out
                 }
-                self.copy(first + next..first + change.column);
+                self.keep_unchanged(first + next..first + change.column);
                 self.push(change.cell.clone(), changes);
                 next = change.column + 1;
             }
-            self.copy(first + next..first + kept.end);
+            self.keep_unchanged(first + next..first + kept.end);
         }
         for added in &layout.added {
             while changed.next_if(|change| change.column < *added).is_some() {}
@@ -83,6 +76,7 @@ impl<'a> Output<'a> {
     }
 
     fn push(&mut self, cell: Option<Range<usize>>, changes: &Changes) {
+        self.copy_unchanged();
         match cell {
             Some(text) => self.outgoing.push(changes.text(text)),
             None => self.outgoing.push_null(),
@@ -90,11 +84,12 @@ impl<'a> Output<'a> {
     }
 
     /// Copies cells as they came in: their bytes at once, their ends and nulls moved along.
-    fn copy(&mut self, cells: Range<usize>) {
+    fn copy_unchanged(&mut self) {
+        self.reserve();
+        let cells = mem::replace(&mut self.unchanged, 0..0);
         if cells.is_empty() {
             return;
         }
-        self.reserve();
         let Rows { data, ends, nulls } = &mut self.outgoing;
         let bytes = self.incoming.start(cells.start)..self.incoming.ends[cells.end - 1] as usize;
         let moved = offset(data.len()).wrapping_sub(offset(bytes.start));

@@ -101,7 +101,7 @@ impl<P: Processor> ProcessorDriver<P> {
     /// Processes a batch, which must be whole rows of the columns given at `open`.
     pub fn process(&mut self, rows: Rows) -> Result<Outcome, StepError> {
         let mut output = Output::new(&rows, &self.layout);
-        let mut skipped = Vec::new();
+        let (mut skipped, mut filtered) = (Vec::new(), Vec::new());
         let row_count = rows.ends.len() / self.layout.incoming;
         for row in 0..row_count {
             self.changes.clear();
@@ -109,12 +109,12 @@ impl<P: Processor> ProcessorDriver<P> {
             let mut item = Item::new(&rows, first, &self.columns, &mut self.changes);
             match self.processor.process(&mut item)? {
                 Verdict::Keep => output.keep(row, &self.changes),
-                Verdict::Filter => {}
+                Verdict::Filter => filtered.push(offset(row)),
                 Verdict::Skip(skip) => skipped.push(skip.of_row(row)),
             }
         }
         let rows = output.finish(row_count).unwrap_or(rows);
-        Ok(Outcome { rows, skipped })
+        Ok(Outcome { rows, skipped, filtered })
     }
 
     /// Where the processor stands.

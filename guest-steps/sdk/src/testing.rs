@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 
 pub use serde_json::Value;
 
-use crate::contract::{Rows, Setup, Skipped, Unreadable};
+use crate::contract::{Outcome, Rows, Setup, Skipped, Unreadable};
 use crate::http::HttpError;
 use crate::log::Level;
 use crate::{Exit, Processor, ProcessorDriver, Reader, ReaderDriver, StepError};
@@ -159,6 +159,8 @@ pub struct Processed {
     pub rows: Rows,
     /// The items it set aside.
     pub skipped: Vec<Skipped>,
+    /// The rows it left out on purpose.
+    pub filtered: Vec<u32>,
 }
 
 /// What a reader found.
@@ -195,7 +197,8 @@ pub fn process<P: Processor>(
     let (mut driver, outgoing) = ProcessorDriver::<P>::open(setup(parameters, header))?;
     let outcome = driver.process(rows(items))?;
     driver.close()?;
-    Ok(Processed { header: outgoing, rows: outcome.rows, skipped: outcome.skipped })
+    let Outcome { rows, skipped, filtered } = outcome;
+    Ok(Processed { header: outgoing, rows, skipped, filtered })
 }
 
 /// Opens a reader, lets it read to its end, and closes it.

@@ -88,7 +88,56 @@ pub struct SkippedRow {
     pub reason: String,
 }
 
-/// Where items come from. Called in the order open, read …, state (now and then), close.
+/// What a processor did not pass on. With the rows that it returns it accounts for every row of the
+/// batch; the engine checks that.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SetAside {
+    /// Rows set aside, each with its reason. They become warnings.
+    pub skipped: Vec<SkippedRow>,
+    /// Indexes of the rows that were left out on purpose.
+    pub filtered: Vec<u32>,
+}
+
+impl SetAside {
+    /// The indexes of all its rows, the skipped ones first.
+    pub fn rows(&self) -> impl Iterator<Item = u32> {
+        self.skipped.iter().map(|skipped| skipped.row).chain(self.filtered.iter().copied())
+    }
+}
+
+/// An item that was skipped, as the rejected items file keeps it.
+#[derive(Debug, Clone, Copy)]
+pub struct Rejected<'a> {
+    /// The batch it was read in and its row there; none for an item that could not be read.
+    pub row: Option<(&'a Rows, usize)>,
+    /// Stable, for machines.
+    pub code: &'a str,
+    /// For people.
+    pub reason: &'a str,
+    /// Where it stands: `line 41`.
+    pub place: &'a str,
+    /// Where it ended: `read`, `process` or `write`.
+    pub phase: &'static str,
+    /// The text of an item that could not be read.
+    pub item: &'a str,
+}
+
+/// Where skipped items go, in the order they were read. Called in the order open, append …,
+/// checkpoint (now and then); may be opened again after a failure.
+#[async_trait]
+pub trait RejectedItems: Send {
+    /// Gets ready for items with these columns, and undoes whatever came after the given state.
+    async fn open(&mut self, header: &[String], state: Option<&[u8]>) -> Result<(), ElementError>;
+
+    /// Adds an item.
+    async fn append(&mut self, rejected: Rejected<'_>) -> Result<(), ElementError>;
+
+    /// Makes everything durable, and returns all that `open` needs to go on from here.
+    async fn checkpoint(&mut self) -> Result<Vec<u8>, ElementError>;
+}
+
+/// Where items come from. Called in the order open, read …, state (now and then), close. After a
+/// failure it may be opened again, to go on from a state.
 #[async_trait]
 pub trait ItemReader: Send {
     /// Returns the names of the columns that `read` will deliver.
@@ -111,15 +160,16 @@ pub trait ItemReader: Send {
     }
 }
 
-/// What happens to items. Called in the order open, process …, state (now and then), close.
+/// What happens to items. Called in the order open, process …, state (now and then), close. After a
+/// failure it may be opened again, to go on from a state.
 #[async_trait]
 pub trait ItemProcessor: Send {
     /// Returns the names of the columns that `process` will return.
     async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, ElementError>;
 
-    /// Appends what becomes of `rows` to `output`, which is empty and set to the columns. Items
-    /// neither there nor returned as skipped count as filtered.
-    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<Vec<SkippedRow>, ElementError>;
+    /// Appends what becomes of `rows` to `output`, which is empty and set to the columns: the rows
+    /// kept, in their order. Returns which rows are not among them.
+    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, ElementError>;
 
     /// All that `open` needs to go on after the last batch; empty for most.
     async fn state(&mut self) -> Result<Vec<u8>, ElementError> {
@@ -132,7 +182,8 @@ pub trait ItemProcessor: Send {
     }
 }
 
-/// Where items go. Called in the order open, write …, checkpoint (now and then), complete.
+/// Where items go. Called in the order open, write …, checkpoint (now and then), complete. After a
+/// failure it may be opened again, to go on from a state.
 #[async_trait]
 pub trait ItemWriter: Send {
     /// Gets ready, and undoes whatever was written after the given state.

@@ -81,6 +81,27 @@ pub enum StepError {
         /// What was counted.
         counts: Counts,
     },
+    /// More items were skipped than the step allows.
+    #[error("more than {limit} items were skipped; the last one: {last}")]
+    SkipLimit {
+        /// What the step allows.
+        limit: u64,
+        /// Who skipped the last one.
+        culprit: String,
+        /// Where the last one stands: `line 41`.
+        place: String,
+        /// What was wrong with the last one.
+        last: String,
+    },
+    /// The step was begun as often as it may be.
+    #[error("it may be begun {limit} times, and was")]
+    StartLimit {
+        /// How often.
+        limit: u32,
+    },
+    /// An element panicked: a defect of whoever wrote it.
+    #[error("an element panicked")]
+    Panicked,
     /// The store did not take what the step had to save.
     #[error(transparent)]
     Repository(#[from] RepositoryError),
@@ -92,18 +113,20 @@ pub enum LyingBatch {
     /// The batch itself is malformed.
     #[error(transparent)]
     Rows(#[from] BadRows),
-    /// More items came out than went in.
-    #[error("{returned} rows and {skipped} skipped ones came back for {given}")]
-    TooMany {
+    /// Rows came from nowhere, or were lost.
+    #[error("{returned} rows, {skipped} skipped and {filtered} filtered ones came back for {given}")]
+    DoNotAddUp {
         /// Rows that went in.
         given: usize,
         /// Rows that came out.
         returned: usize,
         /// Rows it says it skipped.
         skipped: usize,
+        /// Rows it says it filtered.
+        filtered: usize,
     },
-    /// A skipped row is none of the batch.
-    #[error("it skipped row {row} of a batch of {given}")]
+    /// A row that it says it set aside is none of the batch.
+    #[error("it skipped or filtered row {row} of a batch of {given}")]
     NoSuchRow {
         /// From 0.
         row: usize,
@@ -113,18 +136,32 @@ pub enum LyingBatch {
     /// A header without columns.
     #[error("it has no columns")]
     NoColumns,
+    /// Instances of one component do not agree on the columns.
+    #[error("its instances have different columns")]
+    OtherHeader,
     /// Two columns of one name.
     #[error("it has two columns called `{name}`")]
     ColumnTwice {
         /// The name.
         name: String,
     },
-    /// A row was skipped twice.
-    #[error("it skipped row {row} twice")]
-    SkippedTwice {
+    /// A row was set aside twice.
+    #[error("it skipped or filtered row {row} twice")]
+    SetAsideTwice {
         /// From 0.
         row: usize,
     },
+}
+
+/// What whoever reads of a lie can do about it.
+const LYING_BATCH_HELP: &str = "the component breaks the contract in `wit/types.wit`; tell its author";
+
+impl From<LyingBatch> for ElementError {
+    /// For an adapter that finds out about it before the engine does.
+    fn from(lie: LyingBatch) -> Self {
+        Self::failed("lying-batch", format!("returned an impossible batch: {lie}"))
+            .with_help(LYING_BATCH_HELP)
+    }
 }
 
 impl StepError {
@@ -135,6 +172,9 @@ impl StepError {
             Self::Element { source: ElementError::Stopped, .. } => "stopped",
             Self::LyingBatch { .. } => "lying-batch",
             Self::Accounting { .. } => "items-do-not-add-up",
+            Self::SkipLimit { .. } => "skip-limit",
+            Self::StartLimit { .. } => "start-limit",
+            Self::Panicked => "element-panicked",
             Self::Repository(error) => error.code(),
         }
     }
@@ -150,8 +190,17 @@ impl StepError {
                 (culprit.clone(), place.clone(), source.to_string(), help)
             }
             Self::LyingBatch { culprit, place, source } => {
-                let help = "the component breaks the contract in `wit/types.wit`; tell its author".to_owned();
-                (culprit.clone(), place.clone(), format!("returned an impossible batch: {source}"), help)
+                let message = format!("returned an impossible batch: {source}");
+                (culprit.clone(), place.clone(), message, LYING_BATCH_HELP.to_owned())
+            }
+            Self::SkipLimit { culprit, place, .. } => {
+                let help = "see `stepbox executions rejected`; raise `skip.limit` if so many may be missing";
+                (culprit.clone(), place.clone(), self.to_string(), help.to_owned())
+            }
+            Self::StartLimit { .. } => {
+                let help =
+                    "find out why it keeps failing; raise `start_limit`, or start anew with `stepbox run`";
+                (String::new(), String::new(), self.to_string(), help.to_owned())
             }
             other => (String::new(), String::new(), other.to_string(), String::new()),
         };

@@ -1,40 +1,91 @@
 //! A data item's journey: read, processed, written, accounted for.
 //!
 //! Items travel in chunks. A chunk that could not go all the way leaves no trace: the step ends at
-//! the last whole one, and a restart takes it up again from there.
+//! the last whole one, and a restart, or a retry, takes it up again from there.
 
-use std::collections::HashSet;
+mod parcel;
+mod pipeline;
+mod recovery;
+mod rejected;
+mod source;
+
+use std::fmt;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::Poll;
 
+use crate::accounting::{check_header, check_processed, check_written};
 use crate::clock::Timestamp;
-use crate::element::{Chunk, ItemProcessor, ItemReader, ItemWriter, More, Opening, SkippedRow, Total};
+use crate::element::{ItemProcessor, ItemReader, ItemWriter, Opening, RejectedItems, Total};
 use crate::error::{ElementError, LyingBatch, StepError};
 use crate::execution::{Checkpoint, Counts, StepExecution, Tracking};
-use crate::job::ChunkLimit;
+use crate::job::{ChunkLimit, ItemSettings, RetryPolicy};
+use crate::log::LogLevel;
 use crate::recorder::{Recorder, With};
-use crate::rows::Rows;
-use crate::step_context::{Mark, StepContext};
+use crate::reports::Reports;
+use crate::step_context::StepContext;
+use parcel::{Parcel, Skipped};
+use recovery::{Interruption, Next, Recovery};
+use source::Source;
 
-/// How long items may be written without a checkpoint, in milliseconds.
-///
-/// A checkpoint costs two fsyncs, about 8 ms on a plain disk; a crash costs what was done since.
-pub const CHECKPOINT_MS: u64 = 1000;
+pub(crate) use recovery::wait;
 
-/// The elements of an item step, ready to open.
+/// How long a retry waits at a time before it looks whether the step should stop, in milliseconds.
+const STOP_CHECK_MS: u64 = 100;
+
+/// An item step, ready to open.
 pub struct ItemStep {
-    /// Where items come from.
-    pub reader: Box<dyn ItemReader>,
-    /// The reader, for people: ``reader `csv` ``.
-    pub reader_name: String,
-    /// What happens to them, each with its name for people.
-    pub processors: Vec<(String, Box<dyn ItemProcessor>)>,
+    /// Where items come from and what happens to them.
+    pub elements: Elements,
     /// Where they go.
-    pub writer: Box<dyn ItemWriter>,
-    /// The writer, for people.
-    pub writer_name: String,
-    /// How many items make a chunk.
-    pub chunk: ChunkLimit,
+    pub writer: Named<dyn ItemWriter>,
+    /// Where those go that are skipped.
+    pub rejected: Box<dyn RejectedItems>,
+    /// How they move.
+    pub settings: ItemSettings,
+    /// What is tried again.
+    pub retry: RetryPolicy,
+}
+
+/// The reader, and the processors.
+#[derive(Debug)]
+pub struct Elements {
+    /// Where items come from.
+    pub reader: Named<dyn ItemReader>,
+    /// At least one line of processors, all alike; each chunk goes through one of them.
+    pub lines: Vec<Line>,
+}
+
+/// Processors, in the order that items go through them.
+pub type Line = Vec<Named<dyn ItemProcessor>>;
+
+/// An element with its name for people: ``reader `csv` ``.
+pub struct Named<E: ?Sized> {
+    name: String,
+    element: Box<E>,
+    /// Where its reports wait, once it is open.
+    context: Option<StepContext>,
+}
+
+impl<E: ?Sized> Named<E> {
+    /// An element that is not open yet.
+    pub fn new(name: impl Into<String>, element: Box<E>) -> Self {
+        Self { name: name.into(), element, context: None }
+    }
+
+    fn failed(&self, place: &str, source: ElementError) -> StepError {
+        StepError::Element { culprit: self.name.clone(), place: place.to_owned(), source }
+    }
+
+    fn lied(&self, place: &str, source: LyingBatch) -> StepError {
+        StepError::LyingBatch { culprit: self.name.clone(), place: place.to_owned(), source }
+    }
+}
+
+impl<E: ?Sized> fmt::Debug for Named<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
 }
 
 /// How a step ended, if it did not fail.
@@ -42,7 +93,7 @@ pub struct ItemStep {
 pub enum StepOutcome {
     /// Everything is done; a tasklet may say more with an exit code of its own.
     Completed(Option<String>),
-    /// A stop was requested; it can go on from its checkpoint.
+    /// It was asked to end, for good or for a pause; it can go on from its checkpoint.
     Stopped,
 }
 
@@ -57,356 +108,448 @@ pub struct Journey<'a> {
 }
 
 /// Runs an item step from its checkpoint, or from the beginning, to its end.
-pub async fn run(step: &mut ItemStep, mut journey: Journey<'_>) -> Result<StepOutcome, StepError> {
-    let mut belt = open(step, &journey).await?;
-    let outcome = match move_chunks(step, &mut journey, &mut belt).await {
-        Ok(outcome) => outcome,
-        Err(Interruption { error, is_writers }) => {
-            keep_what_is_whole(step, &mut journey, &mut belt, is_writers).await?;
-            match error {
-                StepError::Element { source: ElementError::Stopped, .. } => return Ok(StepOutcome::Stopped),
-                error => return Err(error),
+pub async fn run(step: ItemStep, mut journey: Journey<'_>) -> Result<StepOutcome, StepError> {
+    let ItemStep { mut elements, writer, rejected, settings, retry } = step;
+    let (mut end, mut recovery) = (Destination::new(writer, rejected, &journey), Recovery::default());
+    loop {
+        let moved = match open(&mut elements, &mut end, &journey).await {
+            Ok(headers) => {
+                let moved;
+                (elements, moved) =
+                    move_all(elements, &headers, &mut end, &mut journey, &settings, &mut recovery).await?;
+                moved
             }
+            Err(error) => Err(Interruption::of(error)),
+        };
+        let finished = match moved {
+            Ok(outcome) => finish(&mut elements, &mut end, &mut journey, outcome).await,
+            Err(failure) => Err(failure),
+        };
+        match finished {
+            Ok(outcome) => return Ok(outcome),
+            Err(Interruption { error: StepError::Element { source: ElementError::Stopped, .. }, .. }) => {
+                return Ok(StepOutcome::Stopped);
+            }
+            Err(failure) => recover(failure, &mut recovery, &mut journey, &settings, &retry).await?,
         }
-    };
-    finish(step, &mut journey, &mut belt, outcome).await
+    }
 }
 
-/// Why a chunk did not go all the way, and whether the writer may have taken part of it.
-struct Interruption {
-    error: StepError,
-    is_writers: bool,
+/// Moves chunks until there are none or the step is asked to end. What went all the way is committed
+/// also if a chunk fails.
+async fn move_all(
+    mut elements: Elements,
+    headers: &Arc<Headers>,
+    end: &mut Destination,
+    journey: &mut Journey<'_>,
+    settings: &ItemSettings,
+    recovery: &mut Recovery,
+) -> Result<(Elements, Result<StepOutcome, Interruption>), StepError> {
+    loop {
+        let read = journey.execution.counts.read;
+        end.number = 0;
+        let mut source = Source::start(elements, headers.clone(), settings, recovery, read);
+        let moved = move_chunks(&mut source, end, journey, settings, recovery).await;
+        if let Err(failure) = &moved {
+            let is_whole = source.is_settled() && !failure.is_writers;
+            keep_what_is_whole(end, journey, is_whole).await?;
+        }
+        elements = source.end().await?;
+        match moved {
+            Ok(Some(outcome)) => return Ok((elements, Ok(outcome))),
+            Err(failure) => return Ok((elements, Err(failure))),
+            // The items at fault are passed.
+            Ok(None) => {}
+        }
+    }
 }
 
 async fn move_chunks(
-    step: &mut ItemStep,
+    source: &mut Source,
+    end: &mut Destination,
     journey: &mut Journey<'_>,
-    belt: &mut Belt,
-) -> Result<StepOutcome, Interruption> {
-    let before_writing = |error| Interruption { error, is_writers: false };
-    let while_writing = |error| Interruption { error, is_writers: true };
+    settings: &ItemSettings,
+    recovery: &mut Recovery,
+) -> Result<Option<StepOutcome>, Interruption> {
     loop {
         if journey.context.is_stopping() {
-            return Ok(StepOutcome::Stopped);
+            if source.is_settled() {
+                return Ok(Some(StepOutcome::Stopped));
+            }
+            source.settle();
         }
-        belt.note_where_it_stands(step, journey).await.map_err(before_writing)?;
-        let more = read_chunk(step, journey, belt).await.map_err(before_writing)?;
-        process_chunk(step, journey, belt).await.map_err(before_writing)?;
-        write_chunk(step, journey, belt).await.map_err(while_writing)?;
-        checkpoint_if_due(step, journey, belt).await.map_err(while_writing)?;
-        if more == More::No {
-            return Ok(StepOutcome::Completed(None));
+        let mut parcel = source.next(recovery).await?; // read and processed
+        write_chunk(&mut parcel, end, journey, settings).await?;
+        source.written(parcel);
+        checkpoint_if_due(source, end, journey, settings, recovery).await?;
+        if source.is_done() {
+            return Ok(Some(StepOutcome::Completed(None)));
+        }
+        if recovery.is_past(journey.execution.counts.read) {
+            return Ok(None);
         }
         let_others_run().await;
     }
 }
 
-/// What moves from element to element, and what is needed to take a chunk back.
-struct Belt {
-    /// The column names after the reader and after each processor.
-    headers: Vec<Vec<String>>,
-    chunk: Chunk,
-    /// What the last processor returned, and room for the next one.
-    processed: Rows,
-    spare: Rows,
-    /// What the chunk on the belt adds to the counts.
-    chunk_counts: Counts,
-    /// Where the readers and processors stood before it, and the findings.
-    before_chunk: Checkpoint,
-    before_chunk_mark: Mark,
-    /// The counts and findings of the last checkpoint.
+/// The end of the journey, and what is committed of it.
+struct Destination {
+    writer: Named<dyn ItemWriter>,
+    rejected: Box<dyn RejectedItems>,
+    /// The columns as they are read.
+    header: Vec<String>,
+    /// The last chunk that was written.
+    number: u64,
+    /// Where the reader and the processors stood after it.
+    reader: Vec<u8>,
+    processors: Vec<Vec<u8>>,
     committed_counts: Counts,
-    committed_mark: Mark,
     committed_at: Timestamp,
 }
 
-/// Opens the elements in the order of the journey: each needs the header that the one before it gives.
-async fn open(step: &mut ItemStep, journey: &Journey<'_>) -> Result<Belt, StepError> {
-    let context = journey.context;
-    let checkpoint = journey.execution.checkpoint.as_ref();
-    let opening = Opening { header: &[], state: checkpoint.map(|c| &c.reader[..]), context };
-    let mut header =
-        step.reader.open(opening).await.map_err(|source| failed(&step.reader_name, "", source))?;
-    check_header(&header).map_err(|source| lied(&step.reader_name, "", source))?;
-    let mut headers = vec![header.clone()];
-    for (index, (name, processor)) in step.processors.iter_mut().enumerate() {
-        let state = checkpoint.and_then(|c| c.processors.get(index)).map(|state| &state[..]);
-        let opening = Opening { header: &header, state, context };
-        header = processor.open(opening).await.map_err(|source| failed(name, "", source))?;
-        check_header(&header).map_err(|source| lied(name, "", source))?;
-        headers.push(header.clone());
-    }
-    let opening = Opening { header: &header, state: checkpoint.map(|c| &c.writer[..]), context };
-    step.writer.open(opening).await.map_err(|source| failed(&step.writer_name, "", source))?;
-    track(step, journey);
-    Ok(Belt {
-        chunk: Chunk { rows: Rows::new(headers[0].len()), ..Chunk::default() },
-        processed: Rows::default(),
-        spare: Rows::default(),
-        headers,
-        chunk_counts: Counts::default(),
-        before_chunk: Checkpoint::default(),
-        before_chunk_mark: context.mark(),
-        committed_counts: journey.execution.counts,
-        committed_mark: context.mark(),
-        committed_at: journey.recorder.clock.now(),
-    })
-}
-
-impl Belt {
-    /// Remembers what a chunk can be taken back to.
-    async fn note_where_it_stands(
-        &mut self,
-        step: &mut ItemStep,
-        journey: &Journey<'_>,
-    ) -> Result<(), StepError> {
-        self.chunk_counts = Counts::default();
-        self.before_chunk_mark = journey.context.mark();
-        self.before_chunk.reader =
-            step.reader.state().await.map_err(|source| failed(&step.reader_name, "", source))?;
-        self.before_chunk.processors = processor_states(step).await?;
-        Ok(())
-    }
-
-    /// The items on the belt, for people: `items 1001 to 2000 (lines 1002 to 2001)`.
-    fn place(&self, journey: &Journey<'_>) -> String {
-        let first = journey.execution.counts.read + 1;
-        let last = journey.execution.counts.read + self.chunk.items() as u64;
-        let lines = match (self.chunk.lines.first(), self.chunk.lines.last()) {
-            (Some(from), Some(to)) if from < to => format!(" (lines {from} to {to})"),
-            (Some(line), _) => format!(" (line {line})"),
-            _ => String::new(),
-        };
-        if first < last { format!("items {first} to {last}{lines}") } else { format!("item {first}{lines}") }
-    }
-
-    /// A row as the reader delivered it, for people.
-    fn place_of_row(&self, journey: &Journey<'_>, row: usize) -> String {
-        match self.chunk.lines.get(row) {
-            Some(line) => format!("line {line}"),
-            None if self.chunk.unreadable.is_empty() => {
-                format!("item {}", journey.execution.counts.read + row as u64 + 1)
-            }
-            None => self.place(journey),
+impl Destination {
+    fn new(writer: Named<dyn ItemWriter>, rejected: Box<dyn RejectedItems>, journey: &Journey<'_>) -> Self {
+        Self {
+            writer,
+            rejected,
+            header: Vec::new(),
+            number: 0,
+            reader: Vec::new(),
+            processors: Vec::new(),
+            committed_counts: journey.execution.counts,
+            committed_at: journey.recorder.clock.now(),
         }
     }
 }
 
-/// Reads the next items; those that cannot be read are set aside.
-async fn read_chunk(step: &mut ItemStep, journey: &Journey<'_>, belt: &mut Belt) -> Result<More, StepError> {
-    belt.chunk.reset(belt.headers[0].len());
-    let read = step.reader.read(step.chunk, &mut belt.chunk).await;
-    let more = read.map_err(|source| {
-        let done = journey.execution.counts.read;
-        let place = if done > 0 { format!("after item {done}") } else { String::new() };
-        failed(&step.reader_name, &place, source)
-    })?;
-    for item in &belt.chunk.unreadable {
-        journey.context.add_warning(&item.code, &item.reason, &item.place, &item.item);
+/// The column names after the reader and after each processor.
+#[derive(Debug)]
+struct Headers(Vec<Vec<String>>);
+
+impl Headers {
+    fn of_reader(&self) -> &[String] {
+        &self.0[0]
     }
-    belt.chunk_counts.read = belt.chunk.items() as u64;
-    belt.chunk_counts.skipped = belt.chunk.unreadable.len() as u64;
-    Ok(more)
+
+    fn of_writer(&self) -> &[String] {
+        &self.0[self.0.len() - 1]
+    }
+}
+
+/// Opens the elements in the order of the journey, at the last checkpoint if there is one: each needs
+/// the header that the one before it gives.
+async fn open(
+    elements: &mut Elements,
+    end: &mut Destination,
+    journey: &Journey<'_>,
+) -> Result<Arc<Headers>, StepError> {
+    let checkpoint = journey.execution.checkpoint.as_ref();
+    let Elements { reader, lines } = elements;
+    let context = reader.context.insert(journey.context.for_element());
+    let opening = Opening { header: &[], state: checkpoint.map(|c| &c.reader[..]), context };
+    let header = reader.element.open(opening).await.map_err(|source| reader.failed("", source))?;
+    check_header(&header).map_err(|source| reader.lied("", source))?;
+    let mut headers = vec![header];
+    for (number, line) in lines.iter_mut().enumerate() {
+        let opened = open_line(line, &headers[0], checkpoint, journey.context).await?;
+        if number == 0 {
+            headers.extend(opened);
+        } else if headers[1..] != opened {
+            return Err(line[0].lied("", LyingBatch::OtherHeader));
+        }
+    }
+    let (writer, header) = (&mut end.writer, &headers[headers.len() - 1]);
+    let context = writer.context.insert(journey.context.for_element());
+    let opening = Opening { header, state: checkpoint.map(|c| &c.writer[..]), context };
+    writer.element.open(opening).await.map_err(|source| writer.failed("", source))?;
+    let state = checkpoint.map(|c| &c.rejected[..]).filter(|state| !state.is_empty());
+    end.rejected.open(&headers[0], state).await.map_err(rejected::failed)?;
+
+    (end.header, end.number) = (headers[0].clone(), 0);
+    end.reader = reader.element.state().await.map_err(|source| reader.failed("", source))?;
+    end.processors = states(&mut lines[0]).await?;
+    journey.context.accept(reader.take_reports());
+    lines.iter().flatten().for_each(|processor| journey.context.accept(processor.take_reports()));
+    journey.context.accept(end.writer.take_reports());
+    track(journey, elements.reader.element.total());
+    Ok(Arc::new(Headers(headers)))
+}
+
+/// Opens a line of processors; returns the header after each.
+async fn open_line(
+    line: &mut Line,
+    header: &[String],
+    checkpoint: Option<&Checkpoint>,
+    step: &StepContext,
+) -> Result<Vec<Vec<String>>, StepError> {
+    let mut headers: Vec<Vec<String>> = Vec::with_capacity(line.len());
+    for (index, processor) in line.iter_mut().enumerate() {
+        let state = checkpoint.and_then(|c| c.processors.get(index)).map(|state| &state[..]);
+        let context = processor.context.insert(step.for_element());
+        let header = headers.last().map_or(header, |header| header);
+        let opening = Opening { header, state, context };
+        let opened = processor.element.open(opening).await;
+        let header = opened.map_err(|source| processor.failed("", source))?;
+        check_header(&header).map_err(|source| processor.lied("", source))?;
+        headers.push(header);
+    }
+    Ok(headers)
+}
+
+/// Reads the next items; those that cannot be read are set aside later.
+async fn read_chunk(
+    reader: &mut Named<dyn ItemReader>,
+    limit: ChunkLimit,
+    parcel: &mut Parcel,
+) -> Result<(), StepError> {
+    let done = parcel.items_before;
+    let failed = |reader: &Named<dyn ItemReader>, source| {
+        let place = if done > 0 { format!("after item {done}") } else { String::new() };
+        reader.failed(&place, source)
+    };
+    let read = reader.element.read(limit, &mut parcel.chunk).await;
+    parcel.more = read.map_err(|source| failed(reader, source))?;
+    parcel.reader = reader.element.state().await.map_err(|source| failed(reader, source))?;
+    parcel.total = reader.element.total();
+    parcel.reports.push(reader.take_reports());
+    Ok(())
 }
 
 /// Sends the chunk through the processors; what comes out of one goes into the next.
-async fn process_chunk(step: &mut ItemStep, journey: &Journey<'_>, belt: &mut Belt) -> Result<(), StepError> {
-    for index in 0..step.processors.len() {
-        let (name, processor) = &mut step.processors[index];
-        let input = if index == 0 { &belt.chunk.rows } else { &belt.processed };
-        if input.is_empty() {
-            belt.spare.reset(belt.headers[index + 1].len());
-            std::mem::swap(&mut belt.processed, &mut belt.spare);
-            continue;
+async fn process_chunk(line: &mut Line, headers: &Headers, parcel: &mut Parcel) -> Result<(), StepError> {
+    for (index, processor) in line.iter_mut().enumerate() {
+        let mut output = std::mem::take(&mut parcel.spare);
+        output.reset(headers.0[index + 1].len());
+        let input = parcel.rows();
+        if !input.is_empty() {
+            let processed = processor.element.process(input, &mut output).await;
+            let aside = processed.map_err(|source| processor.failed(&parcel.place(), source))?;
+            check_processed(input.len(), output.len(), &aside)
+                .map_err(|source| processor.lied(&parcel.place(), source))?;
+            parcel.set_aside(&processor.name, aside.skipped, &aside.filtered);
+        } else {
+            parcel.set_aside(&processor.name, Vec::new(), &[]);
         }
-        belt.spare.reset(belt.headers[index + 1].len());
-        let processed = processor.process(input, &mut belt.spare).await;
-        let skipped = processed.map_err(|source| failed(name, &belt.place(journey), source))?;
-        let input = if index == 0 { &belt.chunk.rows } else { &belt.processed };
-        check_answer(input.len(), belt.spare.len(), &skipped)
-            .map_err(|source| lied(name, &belt.place(journey), source))?;
-        set_aside(journey, belt, index, &skipped);
-        let filtered = input.len() - belt.spare.len() - skipped.len();
-        belt.chunk_counts.filtered += filtered as u64;
-        belt.chunk_counts.skipped += skipped.len() as u64;
-        std::mem::swap(&mut belt.processed, &mut belt.spare);
+        parcel.spare = std::mem::replace(&mut parcel.processed, output);
     }
+    parcel.processors = states(line).await?;
+    parcel.reports.extend(line.iter().map(Named::take_reports));
     Ok(())
 }
 
 /// Writes what is left of the chunk. Only now do its items count.
 async fn write_chunk(
-    step: &mut ItemStep,
+    parcel: &mut Parcel,
+    end: &mut Destination,
     journey: &mut Journey<'_>,
-    belt: &mut Belt,
-) -> Result<(), StepError> {
-    let stage = step.processors.len();
-    let rows = if stage == 0 { &belt.chunk.rows } else { &belt.processed };
-    if !rows.is_empty() {
-        let written = step.writer.write(rows).await;
-        let skipped = written.map_err(|source| failed(&step.writer_name, &belt.place(journey), source))?;
-        check_answer(rows.len(), 0, &skipped)
-            .map_err(|source| lied(&step.writer_name, &belt.place(journey), source))?;
-        set_aside(journey, belt, stage, &skipped);
-        belt.chunk_counts.written = (rows.len() - skipped.len()) as u64;
-        belt.chunk_counts.skipped += skipped.len() as u64;
+    settings: &ItemSettings,
+) -> Result<(), Interruption> {
+    let skipped_before = journey.execution.counts.skipped;
+    if let Some(error) = rejected::refused(parcel, &settings.skip, skipped_before) {
+        return Err(Interruption::of(error));
     }
-    let (counts, chunk) = (&mut journey.execution.counts, belt.chunk_counts);
-    counts.read += chunk.read;
-    counts.written += chunk.written;
-    counts.filtered += chunk.filtered;
-    counts.skipped += chunk.skipped;
-    track(step, journey);
+    let given = parcel.rows().len();
+    if given > 0 {
+        let writer = &mut end.writer;
+        let over = |error| Interruption::over(error, parcel.items()).while_writing();
+        let written = writer.element.write(parcel.rows()).await;
+        let skipped = written.map_err(|source| over(writer.failed(&parcel.place(), source)))?;
+        check_written(given, &skipped).map_err(|source| over(writer.lied(&parcel.place(), source)))?;
+        if !skipped.is_empty() {
+            parcel.skip(&writer.name, skipped, "write");
+            if let Some(error) = rejected::refused(parcel, &settings.skip, skipped_before) {
+                return Err(Interruption::of(error).while_writing());
+            }
+        }
+    }
+    let set_aside = rejected::set_aside(parcel, end.rejected.as_mut(), &end.header, journey.context).await;
+    set_aside.map_err(|error| Interruption::of(error).while_writing())?;
+    parcel.reports.drain(..).for_each(|reports| journey.context.accept(reports));
+    journey.context.accept(end.writer.take_reports());
+
+    let counts = &mut journey.execution.counts;
+    let skipped = (parcel.skipped.len() + parcel.chunk.unreadable.len()) as u64;
+    counts.read += parcel.chunk.items() as u64;
+    counts.filtered += parcel.filtered;
+    counts.skipped += skipped;
+    counts.written += parcel.chunk.items() as u64 - parcel.filtered - skipped;
+    if parcel.number >= end.number {
+        end.number = parcel.number;
+        std::mem::swap(&mut end.reader, &mut parcel.reader);
+        std::mem::swap(&mut end.processors, &mut parcel.processors);
+        track(journey, parcel.total);
+    }
     Ok(())
 }
 
-/// Commits at chunk ends, about once a second.
+/// Commits at chunk ends, as often as the step's settings say.
 async fn checkpoint_if_due(
-    step: &mut ItemStep,
+    source: &mut Source,
+    end: &mut Destination,
     journey: &mut Journey<'_>,
-    belt: &mut Belt,
-) -> Result<(), StepError> {
-    let now = journey.recorder.clock.now();
-    if now.ms_since(belt.committed_at) < CHECKPOINT_MS {
-        return Ok(());
+    settings: &ItemSettings,
+    recovery: &Recovery,
+) -> Result<(), Interruption> {
+    let read = journey.execution.counts.read;
+    let items = read - end.committed_counts.read;
+    let ms = journey.recorder.clock.now().ms_since(end.committed_at);
+    let is_due = ms >= settings.checkpoint.ms
+        || settings.checkpoint.items.is_some_and(|max| items >= max)
+        || recovery.is_border(read);
+    if is_due && source.is_settled() {
+        commit(end, journey).await.map_err(|error| Interruption::of(error).while_writing())?;
+    } else if is_due {
+        source.settle();
     }
-    checkpoint(step, journey, belt).await
+    Ok(())
 }
 
 /// Makes everything up to here durable: first the output, then, in one transaction, the counts, the
 /// warnings and where each element resumes.
-async fn checkpoint(
-    step: &mut ItemStep,
-    journey: &mut Journey<'_>,
-    belt: &mut Belt,
-) -> Result<(), StepError> {
-    let reader = step.reader.state().await.map_err(|source| failed(&step.reader_name, "", source))?;
-    let processors = processor_states(step).await?;
-    commit(step, journey, belt, reader, processors).await
-}
-
-async fn commit(
-    step: &mut ItemStep,
-    journey: &mut Journey<'_>,
-    belt: &mut Belt,
-    reader: Vec<u8>,
-    processors: Vec<Vec<u8>>,
-) -> Result<(), StepError> {
-    let writer = step.writer.checkpoint().await.map_err(|source| failed(&step.writer_name, "", source))?;
-    let checkpoint = Checkpoint { reader, processors, writer, ..Checkpoint::default() };
+async fn commit(end: &mut Destination, journey: &mut Journey<'_>) -> Result<(), StepError> {
+    let Destination { writer, rejected, reader, processors, .. } = end;
+    let written = writer.element.checkpoint().await.map_err(|source| writer.failed("", source))?;
+    journey.context.accept(writer.take_reports());
+    let checkpoint = Checkpoint {
+        reader: reader.clone(),
+        processors: processors.clone(),
+        writer: written,
+        rejected: rejected.checkpoint().await.map_err(rejected::failed)?,
+    };
     let with = With { checkpoint: Some(&checkpoint), ..With::default() };
     journey.recorder.save_step(journey.execution, journey.context, with).await?;
-    belt.committed_counts = journey.execution.counts;
-    belt.committed_mark = journey.context.mark();
-    belt.committed_at = journey.recorder.clock.now();
+    end.committed_counts = journey.execution.counts;
+    end.committed_at = journey.recorder.clock.now();
     Ok(())
 }
 
 /// Ends a step that ran to its end or to a stop. The output appears under its final name last.
 async fn finish(
-    step: &mut ItemStep,
+    elements: &mut Elements,
+    end: &mut Destination,
     journey: &mut Journey<'_>,
-    belt: &mut Belt,
     outcome: StepOutcome,
-) -> Result<StepOutcome, StepError> {
+) -> Result<StepOutcome, Interruption> {
+    let counts = journey.execution.counts;
+    if !counts.add_up() {
+        return Err(Interruption::of(StepError::Accounting { counts }));
+    }
     if outcome != StepOutcome::Stopped {
-        let processed = journey.execution.counts.read;
+        let processed = counts.read;
         journey.context.set_tracking(Tracking { processed, total: Some(processed), is_estimate: false });
     }
-    checkpoint(step, journey, belt).await?;
-    step.reader.close().await.map_err(|source| failed(&step.reader_name, "", source))?;
-    for (name, processor) in &mut step.processors {
-        processor.close().await.map_err(|source| failed(name, "", source))?;
-    }
+    commit(end, journey).await.map_err(|error| Interruption::of(error).while_writing())?;
+    close(elements).await.map_err(Interruption::of)?;
+    journey.context.accept(elements.reader.take_reports());
+    let processors = elements.lines.iter().flatten();
+    processors.for_each(|processor| journey.context.accept(processor.take_reports()));
     if outcome != StepOutcome::Stopped {
-        step.writer.complete().await.map_err(|source| failed(&step.writer_name, "", source))?;
+        let completed = end.writer.element.complete().await;
+        completed.map_err(|source| Interruption::of(end.writer.failed("", source)).while_writing())?;
+        journey.context.accept(end.writer.take_reports());
     }
-    if journey.execution.counts.add_up() {
-        Ok(outcome)
-    } else {
-        Err(StepError::Accounting { counts: journey.execution.counts })
-    }
+    Ok(outcome)
 }
 
-/// Ends a step whose last chunk did not go all the way: commits what was whole before it. If the
-/// writer may hold part of it, or cannot say what it holds, the last checkpoint is what counts.
+async fn close(elements: &mut Elements) -> Result<(), StepError> {
+    let Elements { reader, lines } = elements;
+    reader.element.close().await.map_err(|source| reader.failed("", source))?;
+    for processor in lines.iter_mut().flatten() {
+        processor.element.close().await.map_err(|source| processor.failed("", source))?;
+    }
+    Ok(())
+}
+
+/// After a failure: commits the chunks that went all the way. If the writer may hold part of another
+/// one, or cannot say what it holds, the last checkpoint is what counts.
 async fn keep_what_is_whole(
-    step: &mut ItemStep,
+    end: &mut Destination,
     journey: &mut Journey<'_>,
-    belt: &mut Belt,
-    is_writers: bool,
+    is_whole: bool,
 ) -> Result<(), StepError> {
-    if !is_writers {
-        let mark = std::mem::replace(&mut belt.before_chunk_mark, journey.context.mark());
-        journey.context.rollback(mark);
-        let Checkpoint { reader, processors, .. } = std::mem::take(&mut belt.before_chunk);
-        match commit(step, journey, belt, reader, processors).await {
+    if is_whole {
+        match commit(end, journey).await {
             Ok(()) => return Ok(()),
             Err(StepError::Repository(error)) => return Err(error.into()),
             Err(_) => {}
         }
     }
-    let mark = std::mem::replace(&mut belt.committed_mark, journey.context.mark());
-    journey.context.rollback(mark);
-    journey.execution.counts = belt.committed_counts;
-    track(step, journey);
+    journey.context.go_back_to_saved();
+    journey.execution.counts = end.committed_counts;
+    journey
+        .context
+        .set_tracking(Tracking { total: journey.context.tracking().total, ..end.committed_counts.into() });
     Ok(())
 }
 
-/// Makes warnings of the rows that an element set aside. Rows after the first processor cannot be
-/// told apart by line any more.
-fn set_aside(journey: &Journey<'_>, belt: &Belt, stage: usize, skipped: &[SkippedRow]) {
-    let rows = if stage == 0 { &belt.chunk.rows } else { &belt.processed };
-    for SkippedRow { row, code, reason } in skipped {
-        if !journey.context.keeps_warnings() {
-            journey.context.count_warnings(1);
-            continue;
+/// Gets ready for another attempt from the last checkpoint, or fails for good.
+async fn recover(
+    failure: Interruption,
+    recovery: &mut Recovery,
+    journey: &mut Journey<'_>,
+    settings: &ItemSettings,
+    retry: &RetryPolicy,
+) -> Result<(), StepError> {
+    let retries = journey.execution.retries;
+    match recovery.next(&failure, (retry, retries), &settings.skip, journey.execution.counts.read) {
+        Next::Fail => Err(failure.error),
+        Next::Narrow => {
+            let message = format!("{}; looking for the item at fault", failure.error.to_failure());
+            journey.context.log(LogLevel::Warning, &message);
+            Ok(())
         }
-        let place = if stage == 0 { belt.place_of_row(journey, *row as usize) } else { belt.place(journey) };
-        let item = rows.row_as_json(&belt.headers[stage], *row as usize).to_string();
-        journey.context.add_warning(code, reason, &place, &item);
+        Next::Retry { after_ms } => {
+            journey.execution.retries += 1;
+            wait_to_retry(
+                &failure.error,
+                (retries + 1, retry.limit),
+                after_ms,
+                journey.context,
+                journey.recorder,
+            )
+            .await;
+            Ok(())
+        }
     }
 }
 
-/// Whether columns can be told apart by name.
-fn check_header(header: &[String]) -> Result<(), LyingBatch> {
-    if header.is_empty() {
-        return Err(LyingBatch::NoColumns);
-    }
-    let mut names = HashSet::new();
-    match header.iter().find(|name| !names.insert(name.as_str())) {
-        Some(name) => Err(LyingBatch::ColumnTwice { name: name.clone() }),
-        None => Ok(()),
-    }
-}
-
-/// Whether an element's answer can be true: nothing comes out that did not go in.
-fn check_answer(given: usize, returned: usize, skipped: &[SkippedRow]) -> Result<(), LyingBatch> {
-    if returned + skipped.len() > given {
-        return Err(LyingBatch::TooMany { given, returned, skipped: skipped.len() });
-    }
-    let mut rows: Vec<usize> = skipped.iter().map(|skipped| skipped.row as usize).collect();
-    rows.sort_unstable();
-    if let Some(&row) = rows.last().filter(|&&row| row >= given) {
-        return Err(LyingBatch::NoSuchRow { row, given });
-    }
-    match rows.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(LyingBatch::SkippedTwice { row: pair[0] }),
-        None => Ok(()),
+/// Waits before a retry, unless the step is asked to end.
+pub(crate) async fn wait_to_retry(
+    error: &StepError,
+    (number, limit): (u32, u32),
+    ms: u64,
+    context: &StepContext,
+    recorder: &Recorder,
+) {
+    let message = format!("{}; retry {number} of {limit} in {ms} ms", error.to_failure());
+    context.log(LogLevel::Warning, &message);
+    let began = recorder.clock.now();
+    while !context.is_stopping() {
+        let waited = recorder.clock.now().ms_since(began);
+        if waited >= ms {
+            break;
+        }
+        recorder.clock.sleep_ms((ms - waited).min(STOP_CHECK_MS)).await;
     }
 }
 
-async fn processor_states(step: &mut ItemStep) -> Result<Vec<Vec<u8>>, StepError> {
-    let mut states = Vec::with_capacity(step.processors.len());
-    for (name, processor) in &mut step.processors {
-        states.push(processor.state().await.map_err(|source| failed(name, "", source))?);
+impl<E: ?Sized> Named<E> {
+    fn take_reports(&self) -> Reports {
+        self.context.as_ref().map(StepContext::take_reports).unwrap_or_default()
+    }
+}
+
+async fn states(line: &mut Line) -> Result<Vec<Vec<u8>>, StepError> {
+    let mut states = Vec::with_capacity(line.len());
+    for processor in line {
+        states.push(processor.element.state().await.map_err(|source| processor.failed("", source))?);
     }
     Ok(states)
 }
 
-fn track(step: &ItemStep, journey: &Journey<'_>) {
+fn track(journey: &Journey<'_>, total: Total) {
     let processed = journey.execution.counts.read;
-    let (total, is_estimate) = match step.reader.total() {
+    let (total, is_estimate) = match total {
         Total::Unknown => (None, false),
         Total::Estimate(total) => (Some(total.max(processed)), true),
         Total::Exact(total) => (Some(total), false),
@@ -414,8 +557,8 @@ fn track(step: &ItemStep, journey: &Journey<'_>) {
     journey.context.set_tracking(Tracking { processed, total, is_estimate });
 }
 
-/// Native elements never wait, so a step gives way after each chunk; the beat that looks for stop
-/// requests runs on the same task.
+/// Native elements never wait, so a step gives way after each chunk: whoever drops it, or works on the
+/// same thread, gets a turn.
 async fn let_others_run() {
     let mut has_waited = false;
     poll_fn(|context| {
@@ -427,14 +570,6 @@ async fn let_others_run() {
         Poll::Pending
     })
     .await;
-}
-
-fn failed(name: &str, place: &str, source: ElementError) -> StepError {
-    StepError::Element { culprit: name.to_owned(), place: place.to_owned(), source }
-}
-
-fn lied(name: &str, place: &str, source: LyingBatch) -> StepError {
-    StepError::LyingBatch { culprit: name.to_owned(), place: place.to_owned(), source }
 }
 
 #[cfg(test)]

@@ -68,7 +68,6 @@ pub struct Step {
 
 /// The two kinds of step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[expect(clippy::large_enum_variant, reason = "a job has few steps, and nearly all are item steps")]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum StepKind {
     /// Reader → processors → writer, in chunks.
@@ -80,7 +79,7 @@ pub enum StepKind {
         /// Where they go.
         writer: Element,
         /// How items move.
-        settings: ItemSettings,
+        settings: Box<ItemSettings>,
     },
     /// One task without items.
     Tasklet {
@@ -92,6 +91,18 @@ pub enum StepKind {
 impl StepKind {
     /// Its elements, in the order of an item's journey.
     pub fn elements(&self) -> Vec<&Element> {
+        match self {
+            Self::Item { reader, processors, writer, .. } => {
+                std::iter::once(reader).chain(processors).chain(std::iter::once(writer)).collect()
+            }
+            Self::Tasklet { tasklet } => vec![tasklet],
+        }
+    }
+}
+
+impl StepKind {
+    /// The same, to be changed.
+    pub fn elements_mut(&mut self) -> Vec<&mut Element> {
         match self {
             Self::Item { reader, processors, writer, .. } => {
                 std::iter::once(reader).chain(processors).chain(std::iter::once(writer)).collect()

@@ -36,10 +36,12 @@
 //! # Ok::<(), stepbox_batch::parameters::SchemaError>(())
 //! ```
 
+mod accounting;
 pub mod clock;
 pub mod element;
 pub mod error;
 pub mod execution;
+pub mod flow;
 pub mod item_step;
 pub mod job;
 pub mod log;
@@ -47,13 +49,16 @@ pub mod name;
 pub mod nearest;
 pub mod parameters;
 pub mod pattern;
+pub mod projection;
 pub mod recorder;
+mod reports;
 pub mod repository;
 pub mod rows;
 pub mod status;
 pub mod step_context;
 pub mod tasklet_step;
 pub mod template;
+pub mod thread;
 
 #[cfg(test)]
 mod testing;

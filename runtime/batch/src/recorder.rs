@@ -40,9 +40,9 @@ impl Recorder {
     ) -> Result<()> {
         let findings = context.findings();
         execution.tracking = context.tracking();
-        execution.summary = findings.summary;
+        execution.summary.clone_from(&findings.summary);
         execution.warning_count = findings.warning_count;
-        execution.errors = findings.errors;
+        execution.errors.clone_from(&findings.errors);
         execution.updated_at = self.clock.now();
         if let Some(checkpoint) = with.checkpoint {
             execution.checkpoint = Some(checkpoint.clone());
@@ -56,7 +56,7 @@ impl Recorder {
             is_last: with.is_last,
         };
         self.journal.save(&self.lease, save).await?;
-        context.warnings_are_saved(findings.unsaved_warnings.len());
+        context.is_saved(&findings);
         Ok(())
     }
 

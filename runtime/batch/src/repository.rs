@@ -190,7 +190,7 @@ pub struct Lease {
 }
 
 /// What a worker saves in one transaction.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Save<'a> {
     /// The execution's own row: status, exit status, times, failures. Not its steps, its lease or
     /// its stop request.
@@ -328,6 +328,10 @@ pub trait JobRepository: ExecutionJournal {
     /// Deletes executions that have ended and match the filter, but never the latest COMPLETED one of
     /// an instance. Returns their ids.
     async fn purge(&self, tenant: &TenantId, filter: &ExecutionFilter) -> Result<Vec<JobExecutionId>>;
+
+    /// Ends the leases of a worker that is known to be dead, of all tenants, so that nobody waits for
+    /// them to run out.
+    async fn expire_leases(&self, worker: &str, now: Timestamp) -> Result<()>;
 
     /// Ends as FAILED, with a readable reason and an end time, every execution whose worker let its
     /// lease run out, of all tenants. Returns their ids.

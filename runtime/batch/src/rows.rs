@@ -176,6 +176,14 @@ impl Rows {
         self.nulls.clear();
     }
 
+    /// The memory of a batch that is done with, emptied: for the data and the ends of one that a reader
+    /// puts together itself and gives to `from_parts`.
+    pub fn into_memory(mut self) -> (Vec<u8>, Vec<u32>) {
+        self.data.clear();
+        self.ends.clear();
+        (self.data, self.ends)
+    }
+
     /// Appends the next cell. A row is whole once `columns` cells were pushed.
     pub fn push(&mut self, cell: &str) {
         self.data.extend_from_slice(cell.as_bytes());
@@ -188,21 +196,27 @@ impl Rows {
         self.ends.push(self.data.len() as u32);
     }
 
-    /// Appends a whole row whose cells stand back to back in `text`, each ending at one of `ends`.
-    pub fn push_row(&mut self, text: &str, ends: impl IntoIterator<Item = usize>) {
-        let start = self.data.len();
-        self.data.extend_from_slice(text.as_bytes());
-        self.ends.extend(ends.into_iter().map(|end| (start + end) as u32));
-    }
-
     /// Appends row `row` of another batch with the same columns.
     pub fn push_row_of(&mut self, other: &Rows, row: usize) {
-        for column in 0..other.columns {
-            match other.cell(row, column) {
-                Some(text) => self.push(text),
-                None => self.push_null(),
-            }
+        self.push_cells_of(other, row * other.columns..(row + 1) * other.columns);
+    }
+
+    /// Appends cells of another batch, counted row by row from its first one. Their bytes are copied at
+    /// once, so a long range costs little more than a short one.
+    pub fn push_cells_of(&mut self, other: &Rows, cells: Range<usize>) {
+        if cells.is_empty() {
+            return;
         }
+        let bytes = other.start(cells.start)..other.ends[cells.end - 1] as usize;
+        if !other.nulls.is_empty() {
+            let moved = (self.ends.len() as u32).wrapping_sub(cells.start as u32);
+            let from = other.nulls.partition_point(|&null| (null as usize) < cells.start);
+            let copied = other.nulls[from..].iter().take_while(|&&null| (null as usize) < cells.end);
+            self.nulls.extend(copied.map(|null| null.wrapping_add(moved)));
+        }
+        let moved = (self.data.len() as u32).wrapping_sub(bytes.start as u32);
+        self.data.extend_from_slice(&other.data[bytes]);
+        self.ends.extend(other.ends[cells].iter().map(|end| end.wrapping_add(moved)));
     }
 
     /// The text of a cell; none if it is null.
@@ -227,8 +241,11 @@ impl Rows {
     }
 
     fn range(&self, cell: usize) -> Range<usize> {
-        let start = if cell == 0 { 0 } else { self.ends[cell - 1] as usize };
-        start..self.ends[cell] as usize
+        self.start(cell)..self.ends[cell] as usize
+    }
+
+    fn start(&self, cell: usize) -> usize {
+        if cell == 0 { 0 } else { self.ends[cell - 1] as usize }
     }
 
     fn bytes(&self, cell: usize) -> &[u8] {

@@ -1,8 +1,12 @@
 //! A running step, as everything that works for it sees it: parameters, progress, findings, stop.
 //!
 //! Counters and the stop flag are atomics, so that a component may call them for every item.
-//! Whatever else an element reports is kept until the engine saves it with a checkpoint.
+//!
+//! Whatever else an element of an item step reports goes on a slip of its own ([`Reports`]) that travels
+//! with the chunk it is about: several chunks may be under way, and only what belongs to the written
+//! ones may be saved with a checkpoint.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +19,7 @@ use crate::execution::{
 };
 use crate::log::{ExecutionLog, LogLevel};
 use crate::name::{JobExecutionId, StepName};
+use crate::reports::{Reports, SummaryChange};
 
 /// How many warnings of a step are stored; all are counted.
 pub const WARNINGS_STORED_MAX: u64 = 1000;
@@ -55,6 +60,8 @@ pub struct RunContext {
     context: Mutex<ExecutionContext>,
     /// Set once a stop is requested, never taken back.
     is_stopping: AtomicBool,
+    /// Set once the worker is about to end: a stop after which the run can go on.
+    is_pausing: AtomicBool,
     /// Where messages go.
     log: Arc<dyn ExecutionLog>,
 }
@@ -68,8 +75,9 @@ impl RunContext {
         log: Arc<dyn ExecutionLog>,
     ) -> Arc<Self> {
         let parameters_text = parameters.to_string();
-        let (context, is_stopping) = (Mutex::new(context), AtomicBool::new(false));
-        Arc::new(Self { info, parameters, parameters_text, context, is_stopping, log })
+        let (is_stopping, is_pausing) = (AtomicBool::new(false), AtomicBool::new(false));
+        let context = Mutex::new(context);
+        Arc::new(Self { info, parameters, parameters_text, context, is_stopping, is_pausing, log })
     }
 
     /// Asks every step of this run to stop.
@@ -77,9 +85,24 @@ impl RunContext {
         self.is_stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Whether somebody asked to stop.
+    /// Asks every step of this run to come to a checkpoint and end there, to go on later.
+    pub fn request_pause(&self) {
+        self.is_pausing.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether steps should end, for good or for a pause.
     pub fn is_stopping(&self) -> bool {
+        self.is_stop_requested() || self.is_pause_requested()
+    }
+
+    /// Whether somebody asked to stop.
+    pub fn is_stop_requested(&self) -> bool {
         self.is_stopping.load(Ordering::Relaxed)
+    }
+
+    /// Whether the worker asked to pause.
+    pub fn is_pause_requested(&self) -> bool {
+        self.is_pausing.load(Ordering::Relaxed)
     }
 
     /// The shared values as they are now.
@@ -101,7 +124,11 @@ impl fmt::Debug for RunContext {
 
 /// A running step. Cheap to clone; all clones are the same step.
 #[derive(Clone)]
-pub struct StepContext(Arc<Inner>);
+pub struct StepContext {
+    inner: Arc<Inner>,
+    /// Where this element's reports wait for their chunk; none where they count at once.
+    slip: Option<Arc<Mutex<Reports>>>,
+}
 
 struct Inner {
     run: Arc<RunContext>,
@@ -113,7 +140,19 @@ struct Inner {
     total: AtomicU64,
     is_estimate: AtomicBool,
     has_observed_stop: AtomicBool,
+    /// Whether it runs on although a stop was requested.
+    ignores_stop: bool,
     findings: Mutex<Findings>,
+    saved: Mutex<Saved>,
+}
+
+/// Where a step stood when it was saved last, to go back there when later chunks are not committed.
+#[derive(Default)]
+struct Saved {
+    summary: Summary,
+    warning_count: u64,
+    /// What the values of the execution context were that the step has changed since.
+    context: BTreeMap<String, Option<Value>>,
 }
 
 /// What a step has reported.
@@ -129,18 +168,26 @@ pub struct Findings {
     pub errors: Vec<String>,
 }
 
-/// Where a step's findings stood, to go back there when a chunk is not committed.
-#[derive(Debug)]
-pub struct Mark {
-    summary: Summary,
-    warning_count: u64,
-    unsaved_warnings: usize,
-}
-
 impl StepContext {
     /// A step of a run. `has_items` says whether the engine counts its items.
     pub fn new(run: Arc<RunContext>, step: StepName, has_items: bool, findings: Findings) -> Self {
-        Self(Arc::new(Inner {
+        Self::begin(run, step, has_items, false, findings)
+    }
+
+    /// A step that runs whatever happened: also after a stop was requested.
+    pub fn new_always(run: Arc<RunContext>, step: StepName, has_items: bool, findings: Findings) -> Self {
+        Self::begin(run, step, has_items, true, findings)
+    }
+
+    fn begin(
+        run: Arc<RunContext>,
+        step: StepName,
+        has_items: bool,
+        ignores_stop: bool,
+        findings: Findings,
+    ) -> Self {
+        let (summary, warning_count) = (findings.summary.clone(), findings.warning_count);
+        let inner = Arc::new(Inner {
             run,
             step,
             has_items,
@@ -148,23 +195,57 @@ impl StepContext {
             total: AtomicU64::new(u64::MAX),
             is_estimate: AtomicBool::new(false),
             has_observed_stop: AtomicBool::new(false),
+            ignores_stop,
             findings: Mutex::new(findings),
-        }))
+            saved: Mutex::new(Saved { summary, warning_count, context: BTreeMap::new() }),
+        });
+        Self { inner, slip: None }
+    }
+
+    /// The same step for one of its elements, whose reports wait until they are taken.
+    #[must_use]
+    pub fn for_element(&self) -> Self {
+        Self { inner: self.inner.clone(), slip: Some(Arc::default()) }
+    }
+
+    /// What this element has reported since it was asked last.
+    pub fn take_reports(&self) -> Reports {
+        self.slip.as_ref().map(|slip| std::mem::take(&mut *lock(slip))).unwrap_or_default()
+    }
+
+    /// Lets an element's reports count.
+    pub fn accept(&self, reports: Reports) {
+        if reports.is_empty() {
+            return;
+        }
+        let Reports { summary, warnings, warning_count, context } = reports;
+        let mut findings = lock(&self.inner.findings);
+        for (name, change) in summary {
+            self.change_summary(&mut findings, &name, change);
+        }
+        let room = WARNINGS_STORED_MAX.saturating_sub(findings.warning_count);
+        findings.unsaved_warnings.extend(warnings.into_iter().take(room as usize));
+        findings.warning_count += warning_count;
+        drop(findings);
+        for (key, value) in context {
+            let previous = lock(&self.inner.run.context).0.insert(key.clone(), value);
+            lock(&self.inner.saved).context.entry(key).or_insert(previous);
+        }
     }
 
     /// The run it belongs to.
     pub fn run(&self) -> &Arc<RunContext> {
-        &self.0.run
+        &self.inner.run
     }
 
     /// The step's name.
     pub fn step(&self) -> &StepName {
-        &self.0.step
+        &self.inner.step
     }
 
     /// Whether somebody asked to stop.
     pub fn is_stopping(&self) -> bool {
-        self.0.run.is_stopping()
+        self.inner.run.is_stopping() && !self.inner.ignores_stop
     }
 
     /// Whether somebody asked to stop, as an element asks it: one that was told so and returns has
@@ -172,107 +253,121 @@ impl StepContext {
     pub fn observe_stop(&self) -> bool {
         let is_stopping = self.is_stopping();
         if is_stopping {
-            self.0.has_observed_stop.store(true, Ordering::Relaxed);
+            self.inner.has_observed_stop.store(true, Ordering::Relaxed);
         }
         is_stopping
     }
 
     /// Whether an element was told to stop.
     pub fn has_observed_stop(&self) -> bool {
-        self.0.has_observed_stop.load(Ordering::Relaxed)
+        self.inner.has_observed_stop.load(Ordering::Relaxed)
     }
 
     /// Progress as an element reports it. In an item step the engine counts, and this does nothing.
     pub fn increment_processed_items(&self, by: u32) {
-        if !self.0.has_items {
-            self.0.processed.fetch_add(u64::from(by), Ordering::Relaxed);
+        if !self.inner.has_items {
+            self.inner.processed.fetch_add(u64::from(by), Ordering::Relaxed);
         }
     }
 
     /// The total as an element reports it. In an item step the reader's total counts instead.
     pub fn set_total_items(&self, total: u32) {
-        if !self.0.has_items {
-            self.0.total.store(u64::from(total), Ordering::Relaxed);
+        if !self.inner.has_items {
+            self.inner.total.store(u64::from(total), Ordering::Relaxed);
         }
     }
 
     /// Progress as the engine counts it.
     pub fn set_tracking(&self, tracking: Tracking) {
-        self.0.processed.store(tracking.processed, Ordering::Relaxed);
-        self.0.total.store(tracking.total.unwrap_or(u64::MAX), Ordering::Relaxed);
-        self.0.is_estimate.store(tracking.is_estimate, Ordering::Relaxed);
+        self.inner.processed.store(tracking.processed, Ordering::Relaxed);
+        self.inner.total.store(tracking.total.unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.inner.is_estimate.store(tracking.is_estimate, Ordering::Relaxed);
     }
 
     /// Progress now. More processed items than the total raise the total.
     pub fn tracking(&self) -> Tracking {
-        let processed = self.0.processed.load(Ordering::Relaxed);
-        let total = self.0.total.load(Ordering::Relaxed);
+        let processed = self.inner.processed.load(Ordering::Relaxed);
+        let total = self.inner.total.load(Ordering::Relaxed);
         Tracking {
             processed,
             total: (total != u64::MAX).then_some(total.max(processed)),
-            is_estimate: self.0.is_estimate.load(Ordering::Relaxed),
+            is_estimate: self.inner.is_estimate.load(Ordering::Relaxed),
         }
     }
 
     /// Adds to a named counter, which replaces a text of that name.
     pub fn increment_summary(&self, name: &str, by: u64) {
-        let mut findings = lock(&self.0.findings);
-        let before = match findings.summary.get(name) {
-            Some(SummaryValue::Count(count)) => *count,
-            _ => 0,
-        };
-        self.put_summary(&mut findings, name, SummaryValue::Count(before.saturating_add(by)));
+        self.report_summary(name, SummaryChange::Add(by));
     }
 
     /// Sets a named text.
     pub fn set_summary(&self, name: &str, text: &str) {
         let text = SummaryValue::Text(cut(text, TEXT_BYTES_MAX).to_owned());
-        self.put_summary(&mut lock(&self.0.findings), name, text);
+        self.report_summary(name, SummaryChange::Set(text));
     }
 
-    fn put_summary(&self, findings: &mut Findings, name: &str, value: SummaryValue) {
-        let is_new = !findings.summary.contains_key(name);
-        if name.len() > NAME_BYTES_MAX || (is_new && findings.summary.len() >= SUMMARY_NAMES_MAX) {
-            let name = cut(name, NAME_BYTES_MAX);
-            self.log(
-                LogLevel::Warning,
-                &format!(
-                    "summary `{name}` dropped: at most {SUMMARY_NAMES_MAX} names of {NAME_BYTES_MAX} bytes"
-                ),
-            );
-            return;
+    fn report_summary(&self, name: &str, change: SummaryChange) {
+        match &self.slip {
+            Some(slip) if lock(slip).change_summary(name, &change) => {}
+            Some(_) => self.log_dropped_summary(name),
+            None => self.change_summary(&mut lock(&self.inner.findings), name, change),
         }
+    }
+
+    fn change_summary(&self, findings: &mut Findings, name: &str, change: SummaryChange) {
+        let before = findings.summary.get(name);
+        if name.len() > NAME_BYTES_MAX || (before.is_none() && findings.summary.len() >= SUMMARY_NAMES_MAX) {
+            return self.log_dropped_summary(name);
+        }
+        let value = change.onto(before);
         findings.summary.insert(name.to_owned(), value);
+    }
+
+    fn log_dropped_summary(&self, name: &str) {
+        let name = cut(name, NAME_BYTES_MAX);
+        self.log(
+            LogLevel::Warning,
+            &format!("summary `{name}` dropped: at most {SUMMARY_NAMES_MAX} names of {NAME_BYTES_MAX} bytes"),
+        );
     }
 
     /// Records a warning; counted always, kept up to the cap.
     pub fn add_warning(&self, code: &str, reason: &str, place: &str, item: &str) {
-        let mut findings = lock(&self.0.findings);
+        let warning = || Warning {
+            step: self.inner.step.clone(),
+            code: cut(code, NAME_BYTES_MAX).to_owned(),
+            reason: cut(reason, TEXT_BYTES_MAX).to_owned(),
+            place: place.to_owned(),
+            item: cut(item, ITEM_BYTES_MAX).to_owned(),
+        };
+        if let Some(slip) = &self.slip {
+            let mut reports = lock(slip);
+            reports.warning_count += 1;
+            if reports.warning_count <= WARNINGS_STORED_MAX {
+                reports.warnings.push(warning());
+            }
+            return;
+        }
+        let mut findings = lock(&self.inner.findings);
         findings.warning_count += 1;
         if findings.warning_count <= WARNINGS_STORED_MAX {
-            findings.unsaved_warnings.push(Warning {
-                step: self.0.step.clone(),
-                code: cut(code, NAME_BYTES_MAX).to_owned(),
-                reason: cut(reason, TEXT_BYTES_MAX).to_owned(),
-                place: place.to_owned(),
-                item: cut(item, ITEM_BYTES_MAX).to_owned(),
-            });
+            findings.unsaved_warnings.push(warning());
         }
     }
 
     /// Whether the next warning would still be stored; saves making one that would not.
     pub fn keeps_warnings(&self) -> bool {
-        lock(&self.0.findings).warning_count < WARNINGS_STORED_MAX
+        lock(&self.inner.findings).warning_count < WARNINGS_STORED_MAX
     }
 
     /// Counts warnings that are beyond the cap.
     pub fn count_warnings(&self, count: u64) {
-        lock(&self.0.findings).warning_count += count;
+        lock(&self.inner.findings).warning_count += count;
     }
 
     /// Records an error that does not end the step.
     pub fn add_error(&self, message: &str) {
-        let mut findings = lock(&self.0.findings);
+        let mut findings = lock(&self.inner.findings);
         if findings.errors.len() < ERRORS_MAX {
             findings.errors.push(cut(message, TEXT_BYTES_MAX).to_owned());
         }
@@ -282,7 +377,8 @@ impl StepContext {
 
     /// A value of the execution context.
     pub fn get(&self, key: &str) -> Option<Value> {
-        lock(&self.0.run.context).0.get(key).cloned()
+        let reported = self.slip.as_ref().and_then(|slip| lock(slip).context.get(key).cloned());
+        reported.or_else(|| lock(&self.inner.run.context).0.get(key).cloned())
     }
 
     /// Keeps a value for later steps and a restart; refuses what does not fit, saying why.
@@ -290,54 +386,66 @@ impl StepContext {
         if key.is_empty() || key.len() > CONTEXT_KEY_BYTES_MAX {
             return Err(format!("a key has 1 to {CONTEXT_KEY_BYTES_MAX} bytes, this one {}", key.len()));
         }
-        let mut context = lock(&self.0.run.context);
+        let mut context = lock(&self.inner.run.context);
         let mut next = context.clone();
-        next.0.insert(key.to_owned(), value);
+        let mut slip = self.slip.as_ref().map(|slip| lock(slip));
+        let reported = slip.iter().flat_map(|reports| &reports.context);
+        next.0.extend(reported.map(|(key, value)| (key.clone(), value.clone())));
+        next.0.insert(key.to_owned(), value.clone());
         let bytes = next.bytes();
         if bytes > CONTEXT_BYTES_MAX {
             return Err(format!("the execution context would take {bytes} of {CONTEXT_BYTES_MAX} bytes"));
         }
-        *context = next;
+        match &mut slip {
+            Some(reports) => {
+                reports.context.insert(key.to_owned(), value);
+            }
+            None => *context = next,
+        }
         Ok(())
     }
 
     /// Logs a message about this step.
     pub fn log(&self, level: LogLevel, message: &str) {
-        self.0.run.log.log(level, Some(self.0.step.as_str()), message);
+        self.inner.run.log.log(level, Some(self.inner.step.as_str()), message);
     }
 
     /// What was reported so far.
     pub fn findings(&self) -> Findings {
-        lock(&self.0.findings).clone()
+        lock(&self.inner.findings).clone()
     }
 
-    /// Forgets warnings that were saved.
-    pub fn warnings_are_saved(&self, count: usize) {
-        lock(&self.0.findings).unsaved_warnings.drain(..count);
+    /// Remembers that these findings, and the execution context, were saved.
+    pub fn is_saved(&self, findings: &Findings) {
+        lock(&self.inner.findings).unsaved_warnings.drain(..findings.unsaved_warnings.len());
+        let (summary, warning_count) = (findings.summary.clone(), findings.warning_count);
+        *lock(&self.inner.saved) = Saved { summary, warning_count, context: BTreeMap::new() };
     }
 
-    /// Remembers where the findings stand before a chunk.
-    pub fn mark(&self) -> Mark {
-        let findings = lock(&self.0.findings);
-        Mark {
-            summary: findings.summary.clone(),
-            warning_count: findings.warning_count,
-            unsaved_warnings: findings.unsaved_warnings.len(),
+    /// Goes back to what was saved last, since the chunks that came after will run again. Errors stay.
+    pub fn go_back_to_saved(&self) {
+        let saved = std::mem::take(&mut *lock(&self.inner.saved));
+        let mut context = lock(&self.inner.run.context);
+        for (key, value) in saved.context {
+            match value {
+                Some(value) => context.0.insert(key, value),
+                None => context.0.remove(&key),
+            };
         }
-    }
-
-    /// Goes back to a mark, since its chunk is not committed and will run again. Errors stay.
-    pub fn rollback(&self, mark: Mark) {
-        let mut findings = lock(&self.0.findings);
-        findings.summary = mark.summary;
-        findings.warning_count = mark.warning_count;
-        findings.unsaved_warnings.truncate(mark.unsaved_warnings);
+        drop(context);
+        let mut findings = lock(&self.inner.findings);
+        findings.summary.clone_from(&saved.summary);
+        findings.warning_count = saved.warning_count;
+        findings.unsaved_warnings.clear();
+        drop(findings);
+        let (summary, warning_count) = (saved.summary, saved.warning_count);
+        *lock(&self.inner.saved) = Saved { summary, warning_count, context: BTreeMap::new() };
     }
 }
 
 impl fmt::Debug for StepContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StepContext").field("step", &self.0.step).finish_non_exhaustive()
+        f.debug_struct("StepContext").field("step", &self.inner.step).finish_non_exhaustive()
     }
 }
 
@@ -398,19 +506,19 @@ mod tests {
     }
 
     #[test]
-    fn goes_back_to_a_mark_but_keeps_errors() {
+    fn goes_back_to_what_was_saved_but_keeps_errors() {
         let step = step(true);
         step.increment_summary("done", 2);
         step.add_warning("c", "first", "", "");
-        let mark = step.mark();
+        step.is_saved(&step.findings());
         step.increment_summary("done", 2);
         step.set_summary("note", "x");
         step.add_warning("c", "second", "", "");
         step.add_error("e");
-        step.rollback(mark);
+        step.go_back_to_saved();
         let findings = step.findings();
         assert_eq!(findings.summary, Summary::from([("done".to_owned(), SummaryValue::Count(2))]));
-        assert_eq!((findings.warning_count, findings.unsaved_warnings.len()), (1, 1));
+        assert_eq!((findings.warning_count, findings.unsaved_warnings.len()), (1, 0));
         assert_eq!(findings.errors, ["e"]);
     }
 

@@ -81,12 +81,22 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new(has_items: bool) -> Self {
+        Self::with(has_items, Findings::default())
+    }
+
+    /// For another run of an item step that ended early.
+    pub(crate) fn resumed(step: &StepExecution) -> Self {
+        let (summary, warning_count) = (step.summary.clone(), step.warning_count);
+        Self::with(true, Findings { summary, warning_count, ..Findings::default() })
+    }
+
+    fn with(has_items: bool, findings: Findings) -> Self {
         let (clock, journal) = (Arc::new(FakeClock::default()), Arc::new(MemoryJournal::default()));
         let lease = Lease { tenant: TenantId::default(), id: JobExecutionId(1), token: 1 };
         let info = RunInfo { id: lease.id, job_label: "Job".to_owned(), started_at: Timestamp(0) };
         let run = RunContext::new(info, serde_json::json!({}), ExecutionContext::default(), Arc::new(NoLog));
         let name = StepName::new("step").expect("a good name");
-        let context = StepContext::new(run, name, has_items, Findings::default());
+        let context = StepContext::new(run, name, has_items, findings);
         let recorder = Recorder { journal: journal.clone(), lease, clock: clock.clone() };
         Self { clock, journal, recorder, context }
     }

@@ -351,8 +351,34 @@ pub(crate) enum Executions {
     Restart {
         /// Its number
         id: u64,
+        /// Run with the components that are installed now instead of those it began with
+        #[arg(long)]
+        newest_components: bool,
         #[command(flatten)]
         manner: RunManner,
+    },
+    /// Go on with an execution that is PAUSED
+    ///
+    /// It runs now, in this process, as the same execution, from its checkpoint. SIGTERM pauses a run.
+    #[command(after_long_help = examples(&["stepbox executions resume 118"]))]
+    Resume {
+        /// Its number
+        id: u64,
+        #[command(flatten)]
+        manner: RunManner,
+    },
+    /// Print the items that a step skipped, as CSV
+    ///
+    /// The original columns, then why each item was skipped: rejected_code, rejected_reason,
+    /// rejected_place, rejected_phase, and rejected_item for one that could not be read. It can be
+    /// corrected and imported again.
+    #[command(after_long_help = examples(&["stepbox executions rejected 118 > rejected.csv", "stepbox executions rejected 118 --step import"]))]
+    Rejected {
+        /// Its number
+        id: u64,
+        /// The step; needed where several have skipped items
+        #[arg(long)]
+        step: Option<String>,
     },
     /// Give up an execution that will not be restarted
     #[command(after_long_help = examples(&["stepbox executions abandon 118"]))]

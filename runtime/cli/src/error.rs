@@ -63,6 +63,14 @@ pub(crate) enum CliError {
     /// The answer was no.
     #[error("nothing was deleted")]
     NotConfirmed,
+    /// Several steps have what was asked for.
+    #[error("several steps of execution {id} have rejected items: {}", steps.join(", "))]
+    StepNeeded {
+        /// Which execution.
+        id: JobExecutionId,
+        /// Their names.
+        steps: Vec<String>,
+    },
     /// A second Ctrl-C.
     #[error("interrupted before execution {0} had stopped")]
     Interrupted(JobExecutionId),
@@ -84,6 +92,7 @@ impl CliError {
             Self::ParametersMalformed { .. } => "parameters-malformed",
             Self::PolicyFile { .. } => "policy-file-malformed",
             Self::ConfirmationNeeded | Self::NotConfirmed => "not-confirmed",
+            Self::StepNeeded { .. } => "step-needed",
             Self::Interrupted(_) => "interrupted",
             Self::Output(_) => "output-unwritable",
             Self::Start(_) => "program-does-not-start",
@@ -103,10 +112,12 @@ impl CliError {
                 Some(help.clone()).filter(|help| !help.is_empty())
             }
             Self::ConfirmationNeeded => Some("add `--yes`".to_owned()),
-            Self::Interrupted(id) => Some(format!(
-                "its lease runs out within {} s; it is FAILED then, and `stepbox executions restart {id}` goes on from there",
-                stepbox::LEASE_MS / 1000
-            )),
+            Self::StepNeeded { steps, .. } => {
+                Some(format!("add `--step {}`", steps.first().map_or("", String::as_str)))
+            }
+            Self::Interrupted(id) => {
+                Some(format!("`stepbox executions restart {id}` goes on from its last checkpoint"))
+            }
             Self::TooLong { .. } => Some("check that it is the file you mean".to_owned()),
             Self::NotConfirmed | Self::Output(_) | Self::Start(_) => None,
         }
@@ -121,6 +132,7 @@ impl CliError {
             | Self::ParametersMalformed { .. }
             | Self::PolicyFile { .. }
             | Self::ConfirmationNeeded
+            | Self::StepNeeded { .. }
             | Self::NotConfirmed => ExitCode::BadCommand,
             Self::Interrupted(_) => ExitCode::Interrupted,
             Self::Output(_) | Self::Start(_) => ExitCode::Unexpected,

@@ -6,7 +6,7 @@ use stepbox::batch::execution::{JobExecution, Warning};
 use stepbox::batch::name::{InstanceCode, JobExecutionId};
 use stepbox::batch::repository::{ExecutionFilter, StopRequest};
 use stepbox::batch::status::BatchStatus;
-use stepbox::{LogLine, Purge, Tenant};
+use stepbox::{LogLine, Purge, RestartOptions, Tenant};
 
 use crate::args::{Executions, Format, RunManner};
 use crate::error::CliError;
@@ -42,7 +42,11 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Executions) -> Result<Answe
         }
         Executions::Warnings { id, format } => warnings(tenant, JobExecutionId(id), format.format).await,
         Executions::Stop { id } => stop(tenant, JobExecutionId(id)).await,
-        Executions::Restart { id, manner } => restart(tenant, JobExecutionId(id), &manner).await,
+        Executions::Restart { id, newest_components, manner } => {
+            restart(tenant, JobExecutionId(id), newest_components, &manner).await
+        }
+        Executions::Resume { id, manner } => resume(tenant, JobExecutionId(id), &manner).await,
+        Executions::Rejected { id, step } => rejected(tenant, JobExecutionId(id), step).await,
         Executions::Abandon { id } => {
             tenant.abandon_execution(JobExecutionId(id)).await?;
             talk(format!("execution {id} is given up"));
@@ -151,10 +155,47 @@ async fn stop(tenant: &Tenant, id: JobExecutionId) -> Result<Answer, CliError> {
     Ok(Answer::nothing())
 }
 
-async fn restart(tenant: &Tenant, id: JobExecutionId, manner: &RunManner) -> Result<Answer, CliError> {
+async fn restart(
+    tenant: &Tenant,
+    id: JobExecutionId,
+    newest_components: bool,
+    manner: &RunManner,
+) -> Result<Answer, CliError> {
     let display = ProgressDisplay::new(manner.verbose);
-    let running = tenant.restart_execution(id, manner.user.clone(), display.log_listener()).await?;
+    let (user, log) = (manner.user.clone(), display.log_listener());
+    let options = RestartOptions { newest_components, user, log };
+    let running = tenant.restart_execution(id, options).await?;
     follow(tenant, running, display, manner).await
+}
+
+async fn resume(tenant: &Tenant, id: JobExecutionId, manner: &RunManner) -> Result<Answer, CliError> {
+    let display = ProgressDisplay::new(manner.verbose);
+    let running = tenant.resume_execution(id, display.log_listener()).await?;
+    follow(tenant, running, display, manner).await
+}
+
+/// Copies a file of rejected items as it is; it may be larger than memory.
+async fn rejected(tenant: &Tenant, id: JobExecutionId, step: Option<String>) -> Result<Answer, CliError> {
+    let mut files = tenant.rejected_items(id).await?;
+    if let Some(step) = &step {
+        files.retain(|(name, _)| name.as_str() == step);
+    }
+    match files.as_slice() {
+        [] => talk(format!("execution {id} has no rejected items{}", of_step(step.as_deref()))),
+        [(_, path)] => {
+            let mut file = std::fs::File::open(path).map_err(CliError::unreadable(path))?;
+            io::copy(&mut file, &mut io::stdout().lock()).map_err(CliError::Output)?;
+        }
+        several => {
+            let steps = several.iter().map(|(name, _)| name.to_string()).collect();
+            return Err(CliError::StepNeeded { id, steps });
+        }
+    }
+    Ok(Answer::nothing())
+}
+
+fn of_step(step: Option<&str>) -> String {
+    step.map(|step| format!(" of a step `{step}`")).unwrap_or_default()
 }
 
 /// Asks whether executions are to be deleted for good.

@@ -10,7 +10,7 @@ use tokio::time::MissedTickBehavior;
 use crate::args::RunManner;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
-use crate::interrupts::Interrupts;
+use crate::interrupts::{Interrupt, Interrupts};
 use crate::output::Answer;
 use crate::output::execution::summary;
 use crate::output::json::ExecutionView;
@@ -19,8 +19,8 @@ use crate::output::progress::ProgressDisplay;
 /// How often the display is brought up to date.
 const DISPLAY_EVERY: Duration = Duration::from_millis(200);
 
-/// Watches a run to its end and tells how it went. The first interrupt asks it to stop, the second one
-/// leaves at once.
+/// Watches a run to its end and tells how it went. The first interrupt asks it to stop or to pause, the
+/// second one leaves at once.
 pub(crate) async fn follow(
     tenant: &Tenant,
     mut running: Running,
@@ -36,12 +36,18 @@ pub(crate) async fn follow(
     let execution = loop {
         tokio::select! {
             ended = running.wait() => break ended?,
-            () = interrupts.next() => {
+            interrupt = interrupts.next() => {
                 if is_interrupted {
                     return Err(CliError::Interrupted(id));
                 }
                 is_interrupted = true;
-                ask_to_stop(&running, &steps.display).await?;
+                match interrupt {
+                    Interrupt::Stop => ask_to_stop(&running, &steps.display).await?,
+                    Interrupt::Pause => {
+                        running.pause();
+                        steps.display.say(&format!("pausing execution {id} at its next checkpoint"));
+                    }
+                }
             }
             _ = beat.tick() => {
                 let progress = running.progress().borrow().clone();

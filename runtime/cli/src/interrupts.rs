@@ -2,6 +2,15 @@
 
 use std::io;
 
+/// Who wants it, and what for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Interrupt {
+    /// SIGINT: the person at the terminal wants the job to stop.
+    Stop,
+    /// SIGTERM: a supervisor wants the program to end; the job can go on later.
+    Pause,
+}
+
 /// Receives interrupts from now on; until then they end the program.
 pub(crate) struct Interrupts {
     #[cfg(unix)]
@@ -18,10 +27,10 @@ impl Interrupts {
     }
 
     /// Waits for the next one.
-    pub(crate) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) -> Interrupt {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => Interrupt::Stop,
+            _ = self.terminate.recv() => Interrupt::Pause,
         }
     }
 }
@@ -33,10 +42,11 @@ impl Interrupts {
     }
 
     /// Waits for the next one.
-    pub(crate) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) -> Interrupt {
         if tokio::signal::ctrl_c().await.is_err() {
             // Nobody can be heard, so nobody interrupts.
             std::future::pending::<()>().await;
         }
+        Interrupt::Stop
     }
 }

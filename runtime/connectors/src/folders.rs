@@ -120,7 +120,7 @@ impl Folders {
         let folder = folder.map_err(|source| ConnectorError::file("open the folder of", path, source))?;
         let absolute = parent.join(&name).components().collect();
         let place = OutputPlace { folder, name, given: path.to_owned(), absolute };
-        place.check_final_name()?;
+        place.check_final_name(&place.name)?;
         Ok(place)
     }
 }
@@ -158,9 +158,9 @@ impl OutputPlace {
         &self.absolute
     }
 
-    /// What stands under the final name will be replaced, so it has to be a file of its own.
-    fn check_final_name(&self) -> Result<()> {
-        match self.folder.symlink_metadata(&self.name) {
+    /// What stands under a final name will be replaced, so it has to be a file of its own.
+    pub(crate) fn check_final_name(&self, name: &str) -> Result<()> {
+        match self.folder.symlink_metadata(name) {
             Ok(found) => regular("replace", &self.given, (found.is_file(), found.is_dir())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(source) => Err(self.failed("replace", source)),
@@ -208,17 +208,16 @@ impl OutputPlace {
         }
     }
 
-    /// How long the regular file under the final name is; none if there is no such file.
-    pub(crate) fn final_length(&self) -> Option<u64> {
-        let found = self.folder.symlink_metadata(&self.name).ok()?;
+    /// How long the regular file of a name is; none if there is no such file.
+    pub(crate) fn length_of(&self, name: &str) -> Option<u64> {
+        let found = self.folder.symlink_metadata(name).ok()?;
         found.is_file().then(|| found.len())
     }
 
-    /// Gives the file its final name, and returns when that will survive a loss of power.
-    pub(crate) fn rename_into_place(&self, temporary: &str) -> Result<()> {
-        let renamed = self.folder.rename(temporary, &self.folder, &self.name);
-        renamed.map_err(|source| self.failed("rename the output to", source))?;
-        self.sync()
+    /// Gives the file its final name. Call `sync` for that to survive a loss of power.
+    pub(crate) fn rename(&self, temporary: &str, name: &str) -> Result<()> {
+        let renamed = self.folder.rename(temporary, &self.folder, name);
+        renamed.map_err(|source| self.failed("rename the output to", source))
     }
 
     /// Removes the file under a temporary name.

@@ -66,8 +66,10 @@
 //! | `csv` | `to` | | a [`Storage`] or a path, with placeholders |
 //! | | `delimiter`, `enclosure` | `,` and `"` | as for the reader |
 //! | | `with_header` | true | whether the first row names the columns |
+//! | | `lines_per_file` | no limit | how many items a file takes |
 //! | `jsonl` | `to` | | a [`Storage`] or a path, with placeholders |
 //! | | `json` | none | the columns whose cells are JSON: numbers, truth values, lists, objects |
+//! | | `lines_per_file` | no limit | how many items a file takes |
 //!
 //! `%job_label%` and `%datetime%` in `to` stand for the label of the job instance, with `_` for all but
 //! letters, digits and dots, and for the beginning of the run in UTC, `2024-03-05_14-07-09`. Any other
@@ -77,6 +79,10 @@
 //! over a folder, a link or a device. The step after finds its absolute path in the execution context
 //! under `<step>.file_path`. A stopped or failed run leaves `.<name>.<execution>.part` beside it, from
 //! which a restart goes on; the result is that of an undisturbed run, byte for byte.
+//!
+//! With `lines_per_file`, an output of more items becomes `products_1.csv`, `products_2.csv` and so on,
+//! each with the header; all appear at the end. `<step>.file_path` is then the first one, and
+//! `<step>.file_count` says how many there are. Files of an older run with higher numbers stay.
 //!
 //! # Waiting
 //!
@@ -94,6 +100,7 @@ mod options;
 mod output_file;
 mod placeholders;
 mod registry;
+mod rejected_items;
 mod storage;
 #[cfg(test)]
 mod testing;
@@ -102,6 +109,7 @@ pub use error::{CODES, ConnectorError};
 pub use file_problem::FileProblem;
 pub use folders::Folders;
 pub use registry::{ElementKind, native_names, native_reader, native_writer, option_names};
+pub use rejected_items::RejectedItemsFile;
 pub use storage::{STORAGE_TYPES, Storage};
 
 use stepbox_batch::rows::ROWS_BYTES_MAX;

@@ -42,6 +42,15 @@ impl<'a> Options<'a> {
         }
     }
 
+    /// A whole number from 1 on.
+    pub(crate) fn count(&self, option: &'static str) -> Result<Option<u64>> {
+        let Some(value) = self.get(option) else { return Ok(None) };
+        match value.as_u64() {
+            Some(count) if count > 0 => Ok(Some(count)),
+            _ => Err(bad(option, format!("is {value}, which is not a whole number from 1 on"))),
+        }
+    }
+
     /// One printable ASCII character, or a tab.
     pub(crate) fn character(&self, option: &'static str, default: u8) -> Result<u8> {
         let value = match self.get(option) {

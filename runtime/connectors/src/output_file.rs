@@ -1,15 +1,21 @@
-//! A file that appears under its final name only when it is complete.
+//! An output that appears under its final name only when it is complete.
 //!
 //! Until then it grows under a temporary name in the same folder, `.products.csv.118.part`. A
 //! checkpoint names a length that is on the disk; going on from there cuts off whatever came after.
 //! Together they make the output exactly that of an undisturbed run, however often it was disturbed.
+//!
+//! With a limit of lines an output is a series of files, `.products.csv.118.1.part` and so on. Only the
+//! last one grows: the others were durable when it was begun. How many there are shows at the end, so
+//! until then none has its final name, which is `products.csv` for a single one.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stepbox_batch::element::Opening;
+use stepbox_batch::execution::SummaryValue;
 use stepbox_batch::step_context::{StepContext, cut};
 
 use crate::error::{ConnectorError, Result};
@@ -24,13 +30,29 @@ const NAME_BYTES_MAX: usize = 200;
 /// An open output.
 pub(crate) struct OutputFile {
     place: OutputPlace,
+    /// Of a single file. Those of a series have their number before `.part`.
     temporary: String,
-    /// None once it has its final name.
+    /// The last file; none once it has its final name.
     file: Option<File>,
     /// What was not written yet.
     buffer: Vec<u8>,
-    /// How many bytes were written.
+    /// How many bytes of the last file were written.
     length: u64,
+    /// None for a single file.
+    series: Option<Series>,
+    /// How many lines a file of a series takes.
+    lines_max: u64,
+}
+
+/// Where a series of files stands.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Series {
+    /// Which file is the last one, from 1.
+    number: u64,
+    /// How many lines it has, without a header.
+    lines: u64,
+    /// How many bytes the files before it have together.
+    bytes_before: u64,
 }
 
 /// What `open` needs to go on.
@@ -39,46 +61,129 @@ struct State {
     /// The final path as it was given, with its placeholders filled once and for all: a restart has
     /// another time and perhaps another label.
     path: String,
-    /// The temporary name.
+    /// The temporary name of a single file.
     part: String,
-    /// How many bytes of it are durable.
+    /// How many bytes of the last file are durable.
     length: u64,
+    /// None for a single file, and in what was stored when there was no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    series: Option<Series>,
 }
 
 impl OutputFile {
     /// A new output, or the one that the state speaks of. The second value tells whether it is new.
-    pub(crate) fn open(to: &Storage, folders: &Folders, opening: &Opening<'_>) -> Result<(Self, bool)> {
+    /// `lines_max` makes it a series of files of so many lines.
+    pub(crate) fn open(
+        to: &Storage,
+        folders: &Folders,
+        opening: &Opening<'_>,
+        lines_max: Option<u64>,
+    ) -> Result<(Self, bool)> {
         match opening.state.filter(|state| !state.is_empty()) {
-            None => Ok((Self::create(to, folders, opening.context)?, true)),
-            Some(state) => Ok((Self::resume(state, folders)?, false)),
+            None => Ok((Self::create(to, folders, opening.context, lines_max)?, true)),
+            Some(state) => Ok((Self::resume(state, folders, lines_max)?, false)),
         }
     }
 
-    fn create(to: &Storage, folders: &Folders, context: &StepContext) -> Result<Self> {
+    fn create(
+        to: &Storage,
+        folders: &Folders,
+        context: &StepContext,
+        lines_max: Option<u64>,
+    ) -> Result<Self> {
         let run = &context.run().info;
         let place = to.place_output(folders, run)?;
         let temporary = format!(".{}.{}.part", cut(place.name(), NAME_BYTES_MAX), run.id);
-        let file = Some(place.create(&temporary)?);
-        Ok(Self { place, temporary, file, buffer: Vec::new(), length: 0 })
+        let series = lines_max.map(|_| Series { number: 1, lines: 0, bytes_before: 0 });
+        let (buffer, lines_max) = (Vec::new(), lines_max.unwrap_or(u64::MAX));
+        let mut output = Self { place, temporary, file: None, buffer, length: 0, series, lines_max };
+        output.remove_later_files()?;
+        output.file = Some(output.place.create(&output.last_temporary())?);
+        Ok(output)
     }
 
-    fn resume(state: &[u8], folders: &Folders) -> Result<Self> {
-        let state: State =
+    fn resume(state: &[u8], folders: &Folders, lines_max: Option<u64>) -> Result<Self> {
+        let State { path, part: temporary, length, series } =
             serde_json::from_slice(state).map_err(|source| ConnectorError::BadState { source })?;
-        let place = folders.place_output(&state.path)?;
-        let file = place.reopen(&state.part)?;
-        let (temporary, length) = (state.part, state.length);
-        let mut output = Self { place, temporary, file, buffer: Vec::new(), length };
+        let place = folders.place_output(&path)?;
+        let (buffer, lines_max) = (Vec::new(), lines_max.unwrap_or(u64::MAX));
+        let mut output = Self { place, temporary, file: None, buffer, length, series, lines_max };
+        output.file = output.place.reopen(&output.last_temporary())?;
         match output.file.as_mut().map(|file| cut_off(file, length)) {
-            Some(Ok(found)) if found >= length => Ok(output),
+            Some(Ok(found)) if found >= length => {}
             Some(Ok(found)) => {
-                Err(output.changed(format!("it has {found} bytes, {length} of them were written")))
+                return Err(output.changed(format!("it has {found} bytes, {length} of them were written")));
             }
-            Some(Err(source)) => Err(output.failed("cut off", source)),
+            Some(Err(source)) => return Err(output.failed("cut off", source)),
             // The run ended between renaming and saying so.
-            None if output.place.final_length() == Some(length) => Ok(output),
-            None => Err(output.changed(format!("`{}` is gone", output.temporary))),
+            None if output.place.length_of(&output.last_name()) == Some(length) => {}
+            None => return Err(output.changed(format!("`{}` is gone", output.last_temporary()))),
         }
+        output.check_files_before()?;
+        output.remove_later_files()?;
+        Ok(output)
+    }
+
+    /// Removes what an earlier attempt began after the last file. The last ones first, so that a second
+    /// attempt finds what this one leaves.
+    fn remove_later_files(&self) -> Result<()> {
+        let Some(Series { number, .. }) = self.series else { return Ok(()) };
+        let later = || (number + 1..).map(|number| self.temporary_of(number));
+        let count = later().take_while(|name| self.place.length_of(name).is_some()).count();
+        let mut names: Vec<String> = later().take(count).collect();
+        names.reverse();
+        for name in names {
+            // Its lock says that nobody writes it any more.
+            if self.place.reopen(&name)?.is_some() {
+                self.place.remove(&name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// They are as they were left, under their temporary names, or under their final ones if completing
+    /// was interrupted.
+    fn check_files_before(&self) -> Result<()> {
+        let Some(Series { number, bytes_before, .. }) = self.series else { return Ok(()) };
+        let mut found = 0;
+        for number in 1..number {
+            let temporary = self.temporary_of(number);
+            let length = self.place.length_of(&temporary);
+            let length = length.or_else(|| self.place.length_of(&self.name_of(number)));
+            found += length.ok_or_else(|| self.changed(format!("`{temporary}` is gone")))?;
+        }
+        if found == bytes_before {
+            return Ok(());
+        }
+        let files = number - 1;
+        Err(self.changed(format!("its first {files} files have {found} bytes, not {bytes_before}")))
+    }
+
+    /// How many lines may be appended before `begin_next_file`.
+    pub(crate) fn lines_left(&self) -> u64 {
+        self.series.map_or(u64::MAX, |series| self.lines_max.saturating_sub(series.lines))
+    }
+
+    /// Counts lines that were appended.
+    pub(crate) fn add_lines(&mut self, lines: u64) {
+        if let Some(series) = &mut self.series {
+            series.lines += lines;
+        }
+    }
+
+    /// Begins the next file of a series, once the last one is durable.
+    pub(crate) fn begin_next_file(&mut self) -> Result<()> {
+        self.sync()?;
+        let Some(Series { number, bytes_before, .. }) = self.series else { return Ok(()) };
+        if self.file.is_none() {
+            return Err(self.already_complete());
+        }
+        let number = number + 1;
+        self.place.check_final_name(&self.name_of(number))?;
+        self.file = Some(self.place.create(&self.temporary_of(number))?);
+        self.series = Some(Series { number, lines: 0, bytes_before: bytes_before + self.length });
+        self.length = 0;
+        Ok(())
     }
 
     /// Where to append what is to be written. Call `flush_if_full` now and then.
@@ -95,9 +200,7 @@ impl OutputFile {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        let Some(file) = &mut self.file else {
-            return Err(self.changed("it was complete, and there are further items".to_owned()));
-        };
+        let Some(file) = &mut self.file else { return Err(self.already_complete()) };
         file.write_all(&self.buffer).map_err(|source| self.failed("write", source))?;
         self.length += self.buffer.len() as u64;
         self.buffer.clear();
@@ -114,31 +217,78 @@ impl OutputFile {
     pub(crate) fn checkpoint(&mut self) -> Result<Vec<u8>> {
         self.sync()?;
         let (path, part) = (self.place.given().to_owned(), self.temporary.clone());
-        let state = serde_json::to_vec(&State { path, part, length: self.length });
+        let state = serde_json::to_vec(&State { path, part, length: self.length, series: self.series });
         state.map_err(|source| ConnectorError::BadState { source })
     }
 
-    /// Gives the file its final name and tells later steps where it is. May be called again.
+    /// Gives all files their final names and tells later steps where the first one is. May be called
+    /// again, also by an attempt that finds it half done.
     pub(crate) fn complete(&mut self, context: &StepContext) -> Result<()> {
         self.sync()?;
+        self.check_files_before()?;
         // First, since an output that nobody hears of must not be seen, either.
         self.announce(context)?;
-        if self.file.is_some() {
-            self.place.rename_into_place(&self.temporary)?;
-            self.file = None;
-            Ok(())
-        } else {
-            self.place.sync()
+        for number in 1..self.files() {
+            let temporary = self.temporary_of(number);
+            if self.place.length_of(&temporary).is_some() {
+                self.place.rename(&temporary, &self.name_of(number))?;
+            }
         }
+        // Last, since it is the one that an attempt goes on with.
+        if self.file.is_some() {
+            self.place.rename(&self.last_temporary(), &self.last_name())?;
+            self.file = None;
+        }
+        self.place.sync()
     }
 
     fn announce(&self, context: &StepContext) -> Result<()> {
-        let path = self.place.absolute().to_string_lossy().into_owned();
-        let kept = context.put(&format!("{}.file_path", context.step()), Value::from(path));
-        let path = self.place.given();
-        kept.map_err(|reason| ConnectorError::ContextFull { path: path.to_owned(), reason })?;
-        context.set_summary("file", path);
+        let (files, first) = (self.files(), self.name_of(1));
+        let absolute = self.place.absolute().with_file_name(&first).to_string_lossy().into_owned();
+        let keep = |what: &str, value| {
+            let kept = context.put(&format!("{}.{what}", context.step()), value);
+            let path = self.place.given().to_owned();
+            kept.map_err(|reason| ConnectorError::ContextFull { path, reason })
+        };
+        keep("file_path", Value::from(absolute))?;
+        if files > 1 {
+            keep("file_count", Value::from(files))?;
+            let counted = context.findings().summary.get("files").cloned();
+            let counted = if let Some(SummaryValue::Count(counted)) = counted { counted } else { 0 };
+            context.increment_summary("files", files.saturating_sub(counted));
+        }
+        context.set_summary("file", &with_name(self.place.given(), &first));
         Ok(())
+    }
+
+    fn files(&self) -> u64 {
+        self.series.map_or(1, |series| series.number)
+    }
+
+    /// The final name of a file.
+    fn name_of(&self, number: u64) -> String {
+        if self.files() > 1 || number > 1 {
+            numbered(self.place.name(), number)
+        } else {
+            self.place.name().to_owned()
+        }
+    }
+
+    fn last_name(&self) -> String {
+        self.name_of(self.files())
+    }
+
+    fn temporary_of(&self, number: u64) -> String {
+        let base = self.temporary.strip_suffix(".part").unwrap_or(&self.temporary);
+        format!("{base}.{number}.part")
+    }
+
+    fn last_temporary(&self) -> String {
+        self.series.map_or_else(|| self.temporary.clone(), |series| self.temporary_of(series.number))
+    }
+
+    fn already_complete(&self) -> ConnectorError {
+        self.changed("it was complete, and there are further items".to_owned())
     }
 
     fn changed(&self, difference: String) -> ConnectorError {
@@ -156,8 +306,25 @@ impl std::fmt::Debug for OutputFile {
         f.debug_struct("OutputFile")
             .field("path", &path)
             .field("length", &self.length)
+            .field("series", &self.series)
             .finish_non_exhaustive()
     }
+}
+
+/// The name of one of several files, with its number before the extension: `products_2.csv`.
+fn numbered(name: &str, number: u64) -> String {
+    match Path::new(name).extension().and_then(|extension| extension.to_str()) {
+        Some(extension) => {
+            let stem = &name[..name.len() - extension.len() - 1];
+            format!("{stem}_{number}.{extension}")
+        }
+        None => format!("{name}_{number}"),
+    }
+}
+
+/// A path with another last part, and otherwise as it was given.
+fn with_name(path: &str, name: &str) -> String {
+    path.rsplit_once('/').map_or_else(|| name.to_owned(), |(folder, _)| format!("{folder}/{name}"))
 }
 
 /// Cuts a file off after `length` bytes and goes to its end, unless it is shorter; returns how long it was.
@@ -170,5 +337,7 @@ fn cut_off(file: &mut File, length: u64) -> io::Result<u64> {
     Ok(found)
 }
 
+#[cfg(test)]
+mod series_tests;
 #[cfg(test)]
 mod tests;

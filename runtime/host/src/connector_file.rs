@@ -175,7 +175,12 @@ fn pin_step(step: CheckedStep, components: &BTreeMap<String, Component>) -> Resu
                 refuse_workers(&pointer, settings.workers, &processor)?;
                 pinned.push(processor);
             }
-            StepKind::Item { reader: pin(reader)?, processors: pinned, writer: pin(writer)?, settings }
+            StepKind::Item {
+                reader: pin(reader)?,
+                processors: pinned,
+                writer: pin(writer)?,
+                settings: Box::new(settings),
+            }
         }
         CheckedStepKind::Tasklet { tasklet } => StepKind::Tasklet { tasklet: pin(tasklet)? },
     };

@@ -5,7 +5,9 @@
 //! components/<digest>.wasm   uploaded components
 //! compiled/                  what they were compiled to
 //! executions/<id>/log.jsonl  the log of an execution
+//! executions/<id>/rejected/  the items that its steps skipped, a file for each step
 //! executions/<id>/work/      the working folder of its steps, while it runs
+//! workers/<name>             locked by each process that works here
 //! ```
 
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -24,7 +26,8 @@ impl DataFolder {
     /// Creates it, readable by nobody else, or takes one that exists.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let folder = Self(path.to_owned());
-        for path in [path.to_owned(), path.join("components"), folder.compiled(), path.join("executions")] {
+        let inner = ["components", "compiled", "executions", "workers"].map(|name| path.join(name));
+        for path in std::iter::once(path.to_owned()).chain(inner) {
             create_private_folder(&path).map_err(|source| Error::DataFolder {
                 path,
                 action: "cannot be created",
@@ -44,9 +47,19 @@ impl DataFolder {
         self.0.join("compiled")
     }
 
+    /// The locks of the processes that work here.
+    pub(crate) fn workers(&self) -> PathBuf {
+        self.0.join("workers")
+    }
+
+    /// The folder of all executions.
+    pub(crate) fn executions(&self) -> PathBuf {
+        self.0.join("executions")
+    }
+
     /// An execution's folder.
     pub(crate) fn execution(&self, id: JobExecutionId) -> PathBuf {
-        self.0.join("executions").join(id.to_string())
+        self.executions().join(id.to_string())
     }
 
     /// The working folder of an execution's steps.

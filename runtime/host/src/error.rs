@@ -69,6 +69,9 @@ pub enum Error {
     /// The sandbox does not start.
     #[error("the sandbox does not start: {0}")]
     Sandbox(String),
+    /// The job has other steps now than when the execution began.
+    #[error("the steps of the job have changed since execution {0} began, not only their components")]
+    StepsChanged(u64),
     /// The task that ran an execution is gone, by a defect of Stepbox.
     #[error("the run of execution {0} broke off; it will be marked as FAILED when its lease runs out")]
     RunBrokeOff(u64),
@@ -106,6 +109,7 @@ impl Error {
             Self::BadLabel => "bad-name",
             Self::DataFolder { .. } => "data-folder",
             Self::Sandbox(_) => "sandbox-unavailable",
+            Self::StepsChanged(_) => "steps-changed",
             Self::RunBrokeOff(_) => "run-broke-off",
         }
     }
@@ -125,9 +129,11 @@ impl Error {
                 | RepositoryError::Unavailable { .. } => ErrorKind::StoreUnavailable,
             },
             Self::ConnectorFile(error) if error.code.starts_with("component-") => ErrorKind::ComponentRefused,
-            Self::Name(_) | Self::ConnectorFile(_) | Self::Mismatch { .. } | Self::BadLabel => {
-                ErrorKind::BadRequest
-            }
+            Self::Name(_)
+            | Self::ConnectorFile(_)
+            | Self::Mismatch { .. }
+            | Self::StepsChanged(_)
+            | Self::BadLabel => ErrorKind::BadRequest,
             Self::Component(_) => ErrorKind::ComponentRefused,
             Self::Violations { .. } => ErrorKind::Violations,
             Self::NotFound { .. } | Self::UnknownTenant(_) => ErrorKind::NotFound,
@@ -150,6 +156,9 @@ impl Error {
                 }
                 _ => String::new(),
             },
+            Self::StepsChanged(id) => format!(
+                "`stepbox executions restart {id}` goes on with the job as it was; `stepbox run` starts anew"
+            ),
             Self::DataFolder { .. } => "check that the data folder can be written and has room".to_owned(),
             _ => String::new(),
         };

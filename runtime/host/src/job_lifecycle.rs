@@ -2,20 +2,31 @@
 //!
 //! A run makes as few durable commits as it can: one that accepts and claims it, one that begins the
 //! first step, and one that ends the last step and the job together.
+//!
+//! Each step works on a thread of its own, so that elements may block; the life itself only waits, looks
+//! for requests and keeps the lease.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::future::join_all;
 
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::error::StepError;
 use stepbox_batch::execution::{Failure, JobExecution, StepExecution, Tracking};
+use stepbox_batch::flow::{Follows, Unit, after, worst};
 use stepbox_batch::item_step::{self, Journey, StepOutcome};
-use stepbox_batch::job::{Step, StepKind};
+use stepbox_batch::job::{Rerun, Step, StepKind};
 use stepbox_batch::log::LogLevel;
+use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::recorder::{Recorder, With};
-use stepbox_batch::repository::{Claim, Lease, NewJobExecution, RepositoryError};
+use stepbox_batch::repository::{Claim, Lease, NewJobExecution, RepositoryError, Save};
 use stepbox_batch::status::{BatchStatus, ExitStatus};
 use stepbox_batch::step_context::{Findings, RunContext, RunInfo, StepContext};
 use stepbox_batch::tasklet_step;
+use stepbox_batch::thread::{Panicked, on_own_thread};
 use stepbox_sandbox::Usage;
 use tokio::sync::watch;
 
@@ -52,33 +63,59 @@ pub(crate) async fn submit_and_claim(
     installation: &Installation,
     new: &NewJobExecution,
 ) -> Result<(JobExecution, Lease), Error> {
-    let claim =
-        Claim { worker: installation.worker.clone(), now: installation.clock.now(), lease_ms: LEASE_MS };
+    let claim = claim_now(installation);
     let (execution, lease) = installation.repository.create_execution(new, Some(&claim)).await?;
     let lease = lease.ok_or(RepositoryError::LeaseLost { id: execution.id })?;
     Ok((execution, lease))
+}
+
+/// Takes the lease of an execution that waits or rests.
+pub(crate) async fn claim(
+    installation: &Installation,
+    tenant: &TenantId,
+    id: JobExecutionId,
+) -> Result<Lease, Error> {
+    Ok(installation.repository.claim(tenant, id, &claim_now(installation)).await?)
+}
+
+fn claim_now(installation: &Installation) -> Claim {
+    Claim { worker: installation.worker.clone(), now: installation.clock.now(), lease_ms: LEASE_MS }
 }
 
 /// A claimed execution, and all that its run needs.
 pub(crate) struct Life {
     installation: Arc<Installation>,
     policy: Policy,
-    execution: JobExecution,
+    steps: Arc<[Step]>,
+    execution: Mutex<JobExecution>,
     recorder: Recorder,
     run: Arc<RunContext>,
     /// Why there is no working folder, if there is none.
     unprepared: Option<Error>,
     progress: watch::Sender<Progress>,
+    course: Mutex<Course>,
+}
+
+/// What happens while a job runs.
+struct Course {
+    /// The steps at work, with their positions.
+    running: Vec<(u32, StepContext)>,
+    /// The positions of steps that ran, in this execution or in one that it goes on from.
+    done: BTreeSet<usize>,
+    /// Those whose failure the flow deals with.
+    dealt_with: BTreeSet<usize>,
     last_heartbeat: Timestamp,
     last_progress: Timestamp,
 }
 
-/// How a step ended, and whether the job goes on after it.
+/// How a step ended. It is saved once it is known what follows.
 struct Ended {
     step: StepExecution,
     context: StepContext,
-    goes_on: bool,
 }
+
+/// How a sequence of steps ended, and its last step if that is not saved yet.
+type FlowEnd = Result<(BatchStatus, Option<Ended>), RepositoryError>;
 
 impl Life {
     pub(crate) fn new(
@@ -94,190 +131,359 @@ impl Life {
         let now = clock.now();
         let folder = installation.data.execution(execution.id);
         let log = Arc::new(FileLog::open(&folder, clock.clone(), listener));
-        let info = RunInfo { id: execution.id, job_label, started_at: now };
+        let started_at = execution.started_at.unwrap_or(now);
+        let info = RunInfo { id: execution.id, job_label, started_at };
         let run = RunContext::new(info, execution.parameters.clone(), execution.context.clone(), log);
         let recorder = Recorder { journal: installation.repository.clone(), lease, clock };
+        let course = Course {
+            running: Vec::new(),
+            done: BTreeSet::new(),
+            dealt_with: BTreeSet::new(),
+            last_heartbeat: now,
+            last_progress: now,
+        };
         Self {
             installation,
             policy,
-            execution,
+            steps: execution.job.steps.clone().into(),
+            execution: Mutex::new(execution),
             recorder,
             run,
             unprepared,
             progress,
-            last_heartbeat: now,
-            last_progress: now,
+            course: Mutex::new(course),
         }
     }
 
-    /// Runs the steps in order, and finishes. The execution returned is as it was stored last.
+    /// Where a stop or a pause of this run can be asked for within this process.
+    pub(crate) fn run_context(&self) -> Arc<RunContext> {
+        self.run.clone()
+    }
+
+    /// Runs the steps, and finishes. The execution returned is as it was stored last.
     pub(crate) async fn run(mut self) -> Result<JobExecution, Error> {
         self.begin();
         let ended = match self.unprepared.take() {
-            None => self.run_steps().await.map_err(Error::from),
+            None => self.attend(self.run_steps()).await.map_err(Error::from),
             Some(error) => Err(error),
         };
         let finished = match ended {
-            Ok(last) => self.finish(last).await,
+            Ok((status, last)) => self.finish(status, last).await,
             Err(error) => self.give_up(error).await,
         };
-        if let Err(error) = self.installation.data.end_execution(self.execution.id) {
+        if let Err(error) = self.installation.data.end_execution(self.run.info.id) {
             self.run.log(LogLevel::Warning, &format!("the working folder could not be removed: {error}"));
         }
-        finished.map(|()| self.execution)
+        finished.map(|()| self.execution())
     }
 
-    fn begin(&mut self) {
-        self.execution.status = BatchStatus::Started;
-        self.execution.started_at = Some(self.run.info.started_at);
-        let JobExecution { id, job, instance, .. } = &self.execution;
+    fn begin(&self) {
+        let mut execution = lock(&self.execution);
+        execution.status = BatchStatus::Started;
+        execution.started_at = Some(self.run.info.started_at);
+        let JobExecution { id, job, instance, .. } = &*execution;
         self.run.log(
             LogLevel::Info,
             &format!("Job execution starting: id={id}, instance={instance}, job={}", job.name),
         );
     }
 
-    /// Runs one step after the other until one does not complete, and returns the last one.
-    async fn run_steps(&mut self) -> Result<Option<Ended>, RepositoryError> {
-        let steps = self.execution.job.steps.clone();
-        let mut last = None;
-        for (position, step) in steps.iter().enumerate() {
-            if self.is_done_already(position) {
+    /// Runs the flow to its end, and then the steps that run whatever happened.
+    async fn run_steps(&self) -> FlowEnd {
+        let (mut status, mut last) = self.run_sequence(0..self.steps.len(), false).await?;
+        for (position, step) in self.steps.iter().enumerate() {
+            if !step.flow.always || self.rests_in(status) || lock(&self.course).done.contains(&position) {
                 continue;
             }
-            let ended = self.run_step(position, step).await?;
-            let is_over = !ended.goes_on || position + 1 == steps.len();
+            self.save_ended(last.take()).await?;
+            let ended = self.run_step(position).await?;
+            status = worst(status, ended.step.status);
             last = Some(ended);
-            if is_over {
-                break;
+        }
+        Ok((status, last))
+    }
+
+    /// Runs the steps in a range, one after the other or as their flow says.
+    async fn run_sequence(&self, range: Range<usize>, is_branch: bool) -> FlowEnd {
+        let (mut at, mut last) = (range.start, None);
+        while at < range.end {
+            if last.is_some() && self.run.is_stopping() {
+                return Ok((BatchStatus::Stopped, last));
             }
-            if let Some(Ended { step, context, .. }) = &mut last {
-                self.recorder.save_step(step, context, With::default()).await?;
-                self.keep(Some(step));
+            self.save_ended(last.take()).await?;
+            let unit = if is_branch { Unit::Step(at) } else { Unit::at(&self.steps, at) };
+            let follows = match &unit {
+                Unit::Split { branches, .. } => match self.run_branches(branches).await? {
+                    BatchStatus::Completed => Follows::Next,
+                    status => Follows::End(status),
+                },
+                Unit::Step(position) => {
+                    let (status, exit_status) = match self.done_already(*position) {
+                        Some(done) => (done.status, done.exit_status),
+                        None => {
+                            let Ended { step, .. } = last.insert(self.run_step(*position).await?);
+                            (step.status, step.exit_status.clone())
+                        }
+                    };
+                    let (follows, is_dealt_with) = after(&self.steps, *position, status, &exit_status);
+                    if is_dealt_with {
+                        lock(&self.course).dealt_with.insert(*position);
+                    }
+                    follows
+                }
+            };
+            match follows {
+                Follows::Next => at = unit.end(),
+                Follows::Step(position) => at = position,
+                Follows::End(status) => return Ok((status, last)),
             }
         }
-        Ok(last)
+        Ok((BatchStatus::Completed, last))
     }
 
-    /// Whether an execution that this one goes on from has completed the step.
-    fn is_done_already(&self, position: usize) -> bool {
-        self.execution
-            .steps
-            .iter()
-            .any(|step| step.position as usize == position && step.status == BatchStatus::Completed)
+    /// Runs the branches of a split side by side. It is as good as its worst branch.
+    async fn run_branches(&self, branches: &[Range<usize>]) -> Result<BatchStatus, RepositoryError> {
+        let run = |branch: &Range<usize>| self.run_branch(branch.clone());
+        let mut status = BatchStatus::Completed;
+        for ended in join_all(branches.iter().map(run)).await {
+            let (of_branch, last) = ended?;
+            self.save_ended(last).await?;
+            status = worst(status, of_branch);
+        }
+        Ok(status)
     }
 
-    async fn run_step(&mut self, position: usize, step: &Step) -> Result<Ended, RepositoryError> {
-        let (mut execution, context) = self.begin_step(position, step);
-        let with = With { execution: Some(&self.execution), ..With::default() };
+    /// Its type breaks the circle of sequences that run branches that are sequences.
+    fn run_branch(&self, range: Range<usize>) -> Pin<Box<dyn Future<Output = FlowEnd> + Send + '_>> {
+        Box::pin(self.run_sequence(range, true))
+    }
+
+    /// The step as it ended before a pause, or as an execution that this one goes on from has completed
+    /// it; none if it runs now.
+    fn done_already(&self, position: usize) -> Option<StepExecution> {
+        let execution = lock(&self.execution);
+        let known = execution.steps.iter().find(|step| step.position as usize == position)?;
+        let is_done = match known.status {
+            BatchStatus::Completed => {
+                self.steps[position].rerun == Rerun::UnlessCompleted || known.carried_from.is_none()
+            }
+            // Before a pause; a restart would have set it back.
+            BatchStatus::Failed => true,
+            _ => false,
+        };
+        if is_done {
+            lock(&self.course).done.insert(position);
+        }
+        is_done.then(|| known.clone())
+    }
+
+    async fn run_step(&self, position: usize) -> Result<Ended, RepositoryError> {
+        let step = &self.steps[position];
+        let (mut execution, context) = self.begin_step(position);
+        let job_execution = self.execution();
+        let with = With { execution: Some(&job_execution), ..With::default() };
         self.recorder.save_step(&mut execution, &context, with).await?;
-        self.keep(Some(&execution));
-        let outcome = self.run_elements(step, &mut execution, &context).await?;
+        self.keep(&execution);
+        lock(&self.course).running.push((execution.position, context.clone()));
+        let outcome = match step.start_limit {
+            Some(limit) if execution.starts > limit => Err(StepError::StartLimit { limit }),
+            _ => {
+                let outcome;
+                (execution, outcome) = self.run_elements(step, execution, &context).await?;
+                outcome
+            }
+        };
+        let mut course = lock(&self.course);
+        course.running.retain(|(running, _)| *running != execution.position);
+        course.done.insert(position);
+        drop(course);
         self.end_step(&mut execution, &context, outcome);
-        let goes_on = execution.status == BatchStatus::Completed && !self.run.is_stopping();
-        Ok(Ended { step: execution, context, goes_on })
+        self.keep(&execution);
+        Ok(Ended { step: execution, context })
     }
 
     /// A step that begins, or goes on from the checkpoint of an earlier execution.
-    fn begin_step(&mut self, position: usize, step: &Step) -> (StepExecution, StepContext) {
-        let now = self.recorder.clock.now();
-        let earlier = self.execution.steps.iter().find(|earlier| earlier.position as usize == position);
-        let mut execution =
-            earlier.cloned().unwrap_or_else(|| StepExecution::new(position as u32, step.name.clone(), now));
+    fn begin_step(&self, position: usize) -> (StepExecution, StepContext) {
+        let (step, now) = (&self.steps[position], self.recorder.clock.now());
+        let steps = self.execution().steps;
+        let earlier = steps.into_iter().find(|earlier| earlier.position as usize == position);
+        let anew = || StepExecution::new(position as u32, step.name.clone(), now);
+        let mut execution = match earlier {
+            // One that runs again although it completed begins at its beginning.
+            Some(earlier) if earlier.status == BatchStatus::Completed => {
+                StepExecution { starts: earlier.starts, ..anew() }
+            }
+            Some(earlier) => earlier,
+            None => anew(),
+        };
         execution.status = BatchStatus::Started;
         execution.started_at = now;
+        execution.starts += 1;
         let findings = Findings {
             summary: execution.summary.clone(),
             warning_count: execution.warning_count,
             ..Findings::default()
         };
         let has_items = matches!(step.kind, StepKind::Item { .. });
-        let context = StepContext::new(self.run.clone(), step.name.clone(), has_items, findings);
+        let (run, name) = (self.run.clone(), step.name.clone());
+        let context = if step.flow.always {
+            StepContext::new_always(run, name, has_items, findings)
+        } else {
+            StepContext::new(run, name, has_items, findings)
+        };
         context.set_tracking(execution.tracking);
         context.log(LogLevel::Info, &format!("Step execution starting: {}", step.name));
         self.show_progress(&execution, &context);
         (execution, context)
     }
 
-    /// Lets a step's elements work, and in between looks for stop requests and shows progress.
+    /// Lets a step's elements work, on a thread of their own.
     async fn run_elements(
-        &mut self,
+        &self,
         step: &Step,
-        execution: &mut StepExecution,
+        execution: StepExecution,
         context: &StepContext,
-    ) -> Result<Result<StepOutcome, StepError>, RepositoryError> {
+    ) -> Result<(StepExecution, Result<StepOutcome, StepError>), RepositoryError> {
+        let id = self.run.info.id;
         let elements = StepElements {
             installation: &self.installation,
             policy: &self.policy,
-            work: self.installation.data.work(self.execution.id),
-            parameters: &self.execution.parameters,
+            execution: id,
+            work: self.installation.data.work(id),
+            parameters: &self.run.parameters,
             usage: Usage::default(),
         };
-        match &step.kind {
+        let (recorder, on_thread, begun) = (self.recorder.clone(), context.clone(), execution.clone());
+        let mut execution = execution;
+        let ran = match &step.kind {
             StepKind::Item { .. } => {
-                let mut item_step = match elements.item_step(step).await {
+                let item_step = match elements.item_step(step).await {
                     Ok(item_step) => item_step,
-                    Err(error) => return Ok(Err(error)),
+                    Err(error) => return Ok((execution, Err(error))),
                 };
-                let recorder = self.recorder.clone();
-                let position = execution.position;
-                let journey = Journey { execution, context, recorder: &recorder };
-                let work = item_step::run(&mut item_step, journey);
-                self.attend(work, position, context).await
+                on_own_thread(async move {
+                    let journey =
+                        Journey { execution: &mut execution, context: &on_thread, recorder: &recorder };
+                    let outcome = item_step::run(item_step, journey).await;
+                    (execution, outcome)
+                })
+                .await
             }
             StepKind::Tasklet { tasklet } => {
-                let name = format!("tasklet `{}`", tasklet.name());
+                let (name, retry) = (format!("tasklet `{}`", tasklet.name()), step.retry.clone());
                 let mut tasklet = match elements.tasklet(step, tasklet).await {
                     Ok(tasklet) => tasklet,
-                    Err(error) => return Ok(Err(error)),
+                    Err(error) => return Ok((execution, Err(error))),
                 };
-                let work = tasklet_step::run(tasklet.as_mut(), &name, context);
-                self.attend(work, execution.position, context).await
+                on_own_thread(async move {
+                    let journey =
+                        Journey { execution: &mut execution, context: &on_thread, recorder: &recorder };
+                    let outcome = tasklet_step::run(tasklet.as_mut(), &name, &retry, journey).await;
+                    (execution, outcome)
+                })
+                .await
+            }
+        };
+        match ran {
+            Ok((execution, Err(StepError::Repository(error)))) => {
+                self.keep(&execution);
+                Err(error)
+            }
+            Ok(ran) => Ok(ran),
+            // What it knew is gone with its thread; what counts is what is stored.
+            Err(Panicked) => {
+                context.go_back_to_saved();
+                let stored = self.stored_steps().await?;
+                let known = stored.into_iter().find(|step| step.position == begun.position);
+                Ok((known.unwrap_or(begun), Err(StepError::Panicked)))
             }
         }
     }
 
-    async fn attend(
-        &mut self,
-        work: impl Future<Output = Result<StepOutcome, StepError>>,
-        position: u32,
-        context: &StepContext,
-    ) -> Result<Result<StepOutcome, StepError>, RepositoryError> {
+    /// Looks for requests and shows progress while the steps work.
+    async fn attend<T>(
+        &self,
+        work: impl Future<Output = Result<T, RepositoryError>>,
+    ) -> Result<T, RepositoryError> {
         let clock = self.recorder.clock.clone();
         let mut work = std::pin::pin!(work);
         loop {
             tokio::select! {
-                outcome = &mut work => return Ok(outcome),
-                () = clock.sleep_ms(STOP_CHECK_MS) => self.beat(position, context).await?,
+                outcome = &mut work => return outcome,
+                () = clock.sleep_ms(STOP_CHECK_MS) => {
+                    if let Err(error) = self.beat_if_it_can().await {
+                        // Nobody else may touch the files before the steps have let go of them.
+                        self.run.request_pause();
+                        let _ = work.await;
+                        return Err(error);
+                    }
+                }
             }
         }
     }
 
-    /// What happens about ten times a second while a step works. Losing the lease ends the run here,
-    /// since another worker has the execution now.
-    async fn beat(&mut self, position: u32, context: &StepContext) -> Result<(), RepositoryError> {
-        let now = self.recorder.clock.now();
-        let lease = &self.recorder.lease;
-        let journal = &self.recorder.journal;
-        let is_stop_requested = if now.ms_since(self.last_heartbeat) >= HEARTBEAT_MS {
-            self.last_heartbeat = now;
-            journal.heartbeat(lease, now, LEASE_MS).await?
+    /// A store that does not answer for a moment is no reason to end: the lease goes on for a while.
+    async fn beat_if_it_can(&self) -> Result<(), RepositoryError> {
+        let last_heartbeat = lock(&self.course).last_heartbeat;
+        match self.beat().await {
+            Err(RepositoryError::Busy { .. } | RepositoryError::Unavailable { .. })
+                if self.recorder.clock.now().ms_since(last_heartbeat) < LEASE_MS - HEARTBEAT_MS =>
+            {
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// What happens about ten times a second. Losing the lease ends the run here, since another worker
+    /// has the execution now.
+    async fn beat(&self) -> Result<(), RepositoryError> {
+        let (lease, journal, now) = (&self.recorder.lease, &self.recorder.journal, self.recorder.clock.now());
+        let is_stop_requested = if now.ms_since(lock(&self.course).last_heartbeat) >= HEARTBEAT_MS {
+            let is_stop_requested = journal.heartbeat(lease, now, LEASE_MS).await?;
+            lock(&self.course).last_heartbeat = now;
+            is_stop_requested
         } else {
             journal.is_stop_requested(lease).await?
         };
-        if is_stop_requested && !self.run.is_stopping() {
+        if is_stop_requested && !self.run.is_stop_requested() {
             self.run.request_stop();
             self.run.log(LogLevel::Info, "Stop requested");
-            self.execution.status = BatchStatus::Stopping;
-            self.execution.updated_at = now;
-            self.recorder.save_execution(&self.execution, None, false).await?;
+            self.change_status(BatchStatus::Stopping).await?;
+        } else if self.is_pausing() && lock(&self.execution).status == BatchStatus::Started {
+            self.run.log(LogLevel::Info, "Pause requested");
+            self.change_status(BatchStatus::Pausing).await?;
         }
-        self.progress.send_modify(|progress| progress.tracking = context.tracking());
-        if now.ms_since(self.last_progress) >= PROGRESS_MS {
-            self.last_progress = now;
-            self.recorder.save_tracking(position, context).await?;
+        let running = lock(&self.course).running.clone();
+        if let Some((_, context)) = running.first() {
+            self.progress.send_modify(|progress| progress.tracking = context.tracking());
+        }
+        if now.ms_since(lock(&self.course).last_progress) >= PROGRESS_MS {
+            lock(&self.course).last_progress = now;
+            for (position, context) in &running {
+                self.recorder.save_tracking(*position, context).await?;
+            }
         }
         Ok(())
+    }
+
+    async fn change_status(&self, status: BatchStatus) -> Result<(), RepositoryError> {
+        let changed = {
+            let mut execution = lock(&self.execution);
+            (execution.status, execution.updated_at) = (status, self.recorder.clock.now());
+            execution.clone()
+        };
+        self.recorder.save_execution(&changed, None, false).await
+    }
+
+    /// Whether the worker is about to end, and nobody wants the job to end for good.
+    fn is_pausing(&self) -> bool {
+        self.run.is_pause_requested() && !self.run.is_stop_requested()
+    }
+
+    /// Whether a run that ended so goes on later.
+    fn rests_in(&self, status: BatchStatus) -> bool {
+        status == BatchStatus::Paused || (status == BatchStatus::Stopped && self.is_pausing())
     }
 
     fn end_step(
@@ -287,10 +493,15 @@ impl Life {
         outcome: Result<StepOutcome, StepError>,
     ) {
         let now = self.recorder.clock.now();
+        execution.ended_at = Some(now);
         (execution.status, execution.exit_status) = match outcome {
             Ok(StepOutcome::Completed(code)) => {
                 let code = code.unwrap_or_else(|| ExitStatus::COMPLETED.to_owned());
                 (BatchStatus::Completed, ExitStatus::new(code))
+            }
+            Ok(StepOutcome::Stopped) if self.is_pausing() => {
+                execution.ended_at = None;
+                (BatchStatus::Paused, ExitStatus::new(ExitStatus::EXECUTING))
             }
             Ok(StepOutcome::Stopped) => (BatchStatus::Stopped, ExitStatus::new(ExitStatus::STOPPED)),
             Err(error) => {
@@ -301,7 +512,6 @@ impl Life {
                 (BatchStatus::Failed, exit)
             }
         };
-        execution.ended_at = Some(now);
         context.log(
             LogLevel::Info,
             &format!(
@@ -312,87 +522,125 @@ impl Life {
         self.show_progress(execution, context);
     }
 
-    /// Ends the job as its last step ended, and gives the lease back.
-    async fn finish(&mut self, last: Option<Ended>) -> Result<(), Error> {
+    /// Saves a step that others follow.
+    async fn save_ended(&self, ended: Option<Ended>) -> Result<(), RepositoryError> {
+        let Some(Ended { mut step, context }) = ended else { return Ok(()) };
+        self.recorder.save_step(&mut step, &context, With::default()).await?;
+        self.keep(&step);
+        Ok(())
+    }
+
+    /// Ends the job, or lets it rest, and gives the lease back.
+    async fn finish(&self, status: BatchStatus, last: Option<Ended>) -> Result<(), Error> {
         let now = self.recorder.clock.now();
-        self.execution.status = match &last {
-            Some(ended) if ended.step.status != BatchStatus::Completed => ended.step.status,
-            Some(ended) if self.is_cut_short(ended) => BatchStatus::Stopped,
-            _ => BatchStatus::Completed,
-        };
-        self.keep(last.as_ref().map(|ended| &ended.step));
-        let steps = self.execution.steps.iter().map(|step| step.exit_status.clone());
-        let mut exit_status = steps.fold(ExitStatus::new(ExitStatus::COMPLETED), ExitStatus::and);
-        if self.execution.status == BatchStatus::Stopped {
-            exit_status = exit_status.and(ExitStatus::new(ExitStatus::STOPPED));
+        let mut execution = self.execution();
+        execution.updated_at = now;
+        if self.rests_in(status) {
+            execution.status = BatchStatus::Paused;
+        } else {
+            execution.status = status;
+            execution.ended_at = Some(now);
+            execution.exit_status = self.exit_status(&execution);
         }
-        self.execution.exit_status = exit_status;
-        self.execution.ended_at = Some(now);
-        self.execution.updated_at = now;
         match last {
             Some(Ended { mut step, context, .. }) => {
-                let with = With { execution: Some(&self.execution), is_last: true, ..With::default() };
+                let with = With { execution: Some(&execution), is_last: true, ..With::default() };
                 self.recorder.save_step(&mut step, &context, with).await?;
-                self.keep(Some(&step));
+                self.keep(&step);
             }
-            None => self.recorder.save_execution(&self.execution, None, true).await?,
+            None => self.recorder.save_execution(&execution, None, true).await?,
         }
-        let (id, status) = (self.execution.id, self.execution.status);
+        let JobExecution { id, status, exit_status, ended_at, updated_at, .. } = execution;
+        let mut known = lock(&self.execution);
+        (known.status, known.exit_status) = (status, exit_status);
+        (known.ended_at, known.updated_at) = (ended_at, updated_at);
         self.run.log(LogLevel::Info, &format!("Job execution complete: id={id}, status={status}"));
         Ok(())
     }
 
-    /// Whether a stop came after a step that completed, and steps are left.
-    fn is_cut_short(&self, ended: &Ended) -> bool {
-        !ended.goes_on && (ended.step.position as usize + 1) < self.execution.job.steps.len()
+    /// All steps' exit statuses together, but for failures that the flow dealt with.
+    fn exit_status(&self, execution: &JobExecution) -> ExitStatus {
+        let course = lock(&self.course);
+        let is_dealt_with = |step: &&StepExecution| {
+            step.status == BatchStatus::Failed && course.dealt_with.contains(&(step.position as usize))
+        };
+        let steps = execution.steps.iter().filter(|step| !is_dealt_with(step));
+        let of_steps = steps.map(|step| step.exit_status.clone());
+        let exit_status = of_steps.fold(ExitStatus::new(ExitStatus::COMPLETED), ExitStatus::and);
+        match execution.status {
+            BatchStatus::Stopped => exit_status.and(ExitStatus::new(ExitStatus::STOPPED)),
+            BatchStatus::Failed => exit_status.and(ExitStatus::new(ExitStatus::FAILED)),
+            _ => exit_status,
+        }
     }
 
     /// The store or the data folder failed a run. If the store takes one more word, the execution and
-    /// the step that it was at end as FAILED with the reason; if not, the next program on this store
-    /// will say so.
-    async fn give_up(&mut self, error: Error) -> Result<(), Error> {
+    /// the steps that it was at end as FAILED with the reason; if not, the next program on this store
+    /// will say so. What the steps have come to is what is stored of them, whatever this run believes.
+    async fn give_up(&self, error: Error) -> Result<(), Error> {
         self.run.log(LogLevel::Error, &error.to_string());
         if matches!(error, Error::Repository(RepositoryError::LeaseLost { .. })) {
             return Err(error);
         }
         let now = self.recorder.clock.now();
-        self.execution.status = BatchStatus::Failed;
-        self.execution.exit_status = ExitStatus::new(ExitStatus::FAILED).with_description(error.to_string());
-        self.execution.ended_at = Some(now);
-        self.execution.updated_at = now;
-        self.execution.failures.push(Failure {
+        let exit_status = ExitStatus::new(ExitStatus::FAILED).with_description(error.to_string());
+        for mut step in self.stored_steps().await? {
+            if !step.status.has_ended() {
+                (step.status, step.exit_status) = (BatchStatus::Failed, exit_status.clone());
+                step.ended_at = Some(now);
+                let save = Save { step: Some(&step), ..Save::default() };
+                self.recorder.journal.save(&self.recorder.lease, save).await?;
+            }
+            self.keep(&step);
+        }
+        let mut execution = self.execution();
+        (execution.status, execution.exit_status) = (BatchStatus::Failed, exit_status);
+        (execution.ended_at, execution.updated_at) = (Some(now), now);
+        execution.failures.push(Failure {
             code: error.code().to_owned(),
             culprit: String::new(),
             place: String::new(),
             message: error.to_string(),
             help: error.help().unwrap_or_default(),
         });
-        let interrupted = self.execution.steps.iter_mut().find(|step| step.status == BatchStatus::Started);
-        let interrupted = interrupted.map(|step| {
-            step.status = BatchStatus::Failed;
-            step.exit_status = ExitStatus::new(ExitStatus::FAILED).with_description(error.to_string());
-            step.ended_at = Some(now);
-            step.clone()
-        });
-        self.recorder.save_execution(&self.execution, interrupted.as_ref(), true).await?;
+        self.recorder.save_execution(&execution, None, true).await?;
+        *lock(&self.execution) = execution;
         Ok(())
     }
 
+    /// The steps as the store has them.
+    async fn stored_steps(&self) -> Result<Vec<StepExecution>, RepositoryError> {
+        let Lease { tenant, id, .. } = &self.recorder.lease;
+        let stored = self.installation.repository.execution(tenant, *id).await?;
+        Ok(stored.map(|execution| execution.steps).unwrap_or_default())
+    }
+
+    /// The execution as it is now.
+    fn execution(&self) -> JobExecution {
+        lock(&self.execution).clone()
+    }
+
     /// Puts a step's latest state where the execution's other steps are.
-    fn keep(&mut self, step: Option<&StepExecution>) {
-        let Some(step) = step else { return };
-        match self.execution.steps.iter_mut().find(|known| known.position == step.position) {
+    fn keep(&self, step: &StepExecution) {
+        let mut execution = lock(&self.execution);
+        match execution.steps.iter_mut().find(|known| known.position == step.position) {
             Some(known) => *known = step.clone(),
-            None => self.execution.steps.push(step.clone()),
+            None => execution.steps.push(step.clone()),
         }
+        execution.steps.sort_by_key(|step| step.position);
     }
 
     fn show_progress(&self, execution: &StepExecution, context: &StepContext) {
         self.progress.send_replace(Progress {
             step: execution.name.to_string(),
             step_number: execution.position as usize + 1,
-            step_count: self.execution.job.steps.len(),
+            step_count: self.steps.len(),
             tracking: context.tracking(),
         });
     }
+}
+
+/// A panic of one holder must not take the others down: the values are whole between calls.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

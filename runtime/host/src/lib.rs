@@ -55,10 +55,12 @@ mod execution_log;
 mod job_lifecycle;
 mod native;
 mod policy;
+mod rejected_file;
 mod step_elements;
 mod stepbox;
 mod system_clock;
 mod tenant;
+mod worker_lock;
 
 pub use error::{Error, ErrorKind};
 pub use execution_log::{LogLine, LogListener};
@@ -67,4 +69,4 @@ pub use policy::{FilesPolicy, Policy};
 pub use stepbox::{Builder, Stepbox};
 pub use stepbox_batch as batch;
 pub use system_clock::SystemClock;
-pub use tenant::{Inspected, InstanceEdit, NewInstance, Purge, RunOptions, Running, Tenant};
+pub use tenant::{Inspected, InstanceEdit, NewInstance, Purge, RestartOptions, RunOptions, Running, Tenant};

@@ -5,20 +5,25 @@ use std::path::PathBuf;
 use serde_json::Value;
 use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Tasklet};
 use stepbox_batch::error::{ElementError, StepError};
-use stepbox_batch::item_step::ItemStep;
+use stepbox_batch::item_step::{Elements, ItemStep, Line, Named};
 use stepbox_batch::job::{ComponentRef, Element, ElementSource, Step, StepKind};
+use stepbox_batch::name::JobExecutionId;
+use stepbox_batch::projection::Projected;
 use stepbox_batch::template;
 use stepbox_sandbox::{ComponentSetup, Grants, Limits, Program, Usage};
 
 use crate::connector_file::Role;
 use crate::policy::Policy;
+use crate::rejected_file::RejectedFile;
 use crate::stepbox::Installation;
 
 /// What the elements of a step are made from.
 pub(crate) struct StepElements<'a> {
     pub(crate) installation: &'a Installation,
     pub(crate) policy: &'a Policy,
-    /// The execution's working folder.
+    /// The execution.
+    pub(crate) execution: JobExecutionId,
+    /// Its working folder.
     pub(crate) work: PathBuf,
     pub(crate) parameters: &'a Value,
     /// What the step's components have used so far, together.
@@ -26,21 +31,36 @@ pub(crate) struct StepElements<'a> {
 }
 
 impl StepElements<'_> {
-    /// The elements of an item step, not opened yet.
+    /// An item step, not opened yet.
     pub(crate) async fn item_step(&self, step: &Step) -> Result<ItemStep, StepError> {
         let StepKind::Item { reader, processors, writer, settings } = &step.kind else {
             unreachable!("called for item steps only");
         };
-        let mut made = Vec::new();
-        for element in processors {
-            let name = called(Role::Processor, element);
-            let processor = self.processor(step, element).await.map_err(|source| failed(&name, source))?;
-            made.push((name, processor));
+        let mut lines = Vec::new();
+        for _ in 0..settings.workers.max(1) {
+            lines.push(self.line(step, processors).await?);
         }
         let (reader_name, writer_name) = (called(Role::Reader, reader), called(Role::Writer, writer));
         let reader = self.reader(step, reader).await.map_err(|source| failed(&reader_name, source))?;
         let writer = self.writer(step, writer).await.map_err(|source| failed(&writer_name, source))?;
-        Ok(ItemStep { reader, reader_name, processors: made, writer, writer_name, chunk: settings.chunk })
+        Ok(ItemStep {
+            elements: Elements { reader: Named::new(reader_name, reader), lines },
+            writer: Named::new(writer_name, writer),
+            rejected: Box::new(RejectedFile::new(&self.installation.data, self.execution, &step.name)),
+            settings: settings.as_ref().clone(),
+            retry: step.retry.clone(),
+        })
+    }
+
+    /// One line of processors, as many as there are workers.
+    async fn line(&self, step: &Step, processors: &[Element]) -> Result<Line, StepError> {
+        let mut line = Vec::new();
+        for element in processors {
+            let name = called(Role::Processor, element);
+            let processor = self.processor(step, element).await.map_err(|source| failed(&name, source))?;
+            line.push(Named::new(name, processor));
+        }
+        Ok(line)
     }
 
     /// A tasklet, not started yet.
@@ -82,7 +102,11 @@ impl StepElements<'_> {
             ElementSource::Native(name) => self.installation.native.processor(name, &self.options(element)?),
             ElementSource::Component(component) => {
                 let (program, setup) = self.sandboxed(step, element, component).await?;
-                Ok(Box::new(program.processor(setup)))
+                let processor = Box::new(program.processor(setup));
+                Ok(match &component.columns_in {
+                    Some(columns) => Box::new(Projected::new(processor, columns.clone())),
+                    None => processor,
+                })
             }
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 use stepbox_batch::clock::Clock;
@@ -20,6 +21,7 @@ use crate::native::{NativeElements, native_connector};
 use crate::policy::Policy;
 use crate::system_clock::SystemClock;
 use crate::tenant::Tenant;
+use crate::worker_lock::WorkerLock;
 
 /// An installation of Stepbox: a store, a sandbox, native elements and tenants. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -37,6 +39,7 @@ pub(crate) struct Installation {
     pub(crate) clock: Arc<dyn Clock>,
     /// This process, among all that share the store.
     pub(crate) worker: String,
+    _lock: WorkerLock,
     tenants: BTreeMap<TenantId, Policy>,
 }
 
@@ -49,6 +52,8 @@ pub struct Builder {
     native: NativeElements,
     tenants: BTreeMap<TenantId, Policy>,
     clock: Arc<dyn Clock>,
+    /// None for the embedded store.
+    repository: Option<Arc<dyn JobRepository>>,
 }
 
 impl Stepbox {
@@ -59,6 +64,7 @@ impl Stepbox {
             native: NativeElements::default(),
             tenants: BTreeMap::new(),
             clock: Arc::new(SystemClock),
+            repository: None,
         }
     }
 
@@ -123,6 +129,13 @@ impl Builder {
         self
     }
 
+    /// Persists everything in another store than the embedded one in the data folder.
+    #[must_use]
+    pub fn repository(mut self, repository: Arc<dyn JobRepository>) -> Self {
+        self.repository = Some(repository);
+        self
+    }
+
     /// Takes the time from somewhere else than the operating system.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
@@ -134,9 +147,19 @@ impl Builder {
     /// that died have left behind.
     pub async fn open(self) -> Result<Stepbox, Error> {
         let data = DataFolder::open(&self.data_dir)?;
-        let repository = Arc::new(SqliteStore::open(data.database())?);
+        let repository = match self.repository {
+            Some(repository) => repository,
+            None => Arc::new(SqliteStore::open(data.database())?),
+        };
         let config = SandboxConfig { cache_dir: data.compiled(), ..SandboxConfig::default() };
         let sandbox = Sandbox::new(config).map_err(|error| Error::Sandbox(error.to_string()))?;
+        let (workers, worker) = (data.workers(), worker_name(self.clock.as_ref()));
+        let unusable = |source| Error::DataFolder { path: workers.clone(), action: "cannot be used", source };
+        let lock = WorkerLock::take(&workers, &worker).map_err(unusable)?;
+        for dead in WorkerLock::dead(&workers).map_err(unusable)? {
+            repository.expire_leases(&dead, self.clock.now()).await?;
+            WorkerLock::forget(&workers, &dead);
+        }
         for (_, id) in repository.fail_lost(self.clock.now()).await? {
             // It is lost whether or not its folder goes; the next run begins with an empty one.
             let _ = data.end_execution(id);
@@ -147,7 +170,8 @@ impl Builder {
             sandbox,
             native: self.native,
             native_connector: native_connector(),
-            worker: worker_name(self.clock.as_ref()),
+            worker,
+            _lock: lock,
             clock: self.clock,
             tenants: self.tenants,
         };
@@ -167,7 +191,10 @@ impl Installation {
 fn worker_name(clock: &dyn Clock) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = if host.trim().is_empty() { "localhost" } else { host.trim() };
-    format!("{host}:{}:{:x}", std::process::id(), clock.now().0)
+    static OPENED: AtomicU32 = AtomicU32::new(0);
+    let number = OPENED.fetch_add(1, Ordering::Relaxed);
+    let number = if number == 0 { String::new() } else { format!(".{number}") };
+    format!("{host}:{}:{:x}{number}", std::process::id(), clock.now().0)
 }
 
 impl fmt::Debug for Installation {

@@ -13,7 +13,7 @@ use crate::policy::Policy;
 use crate::stepbox::Installation;
 
 pub use components::Inspected;
-pub use executions::{Purge, RunOptions, Running};
+pub use executions::{Purge, RestartOptions, RunOptions, Running};
 pub use instances::{InstanceEdit, NewInstance};
 
 /// A tenant of an installation. Cheap to clone.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use stepbox_batch::error::ElementError;
+use stepbox_batch::error::{ElementError, LyingBatch};
 use stepbox_batch::rows::BadRows;
 use stepbox_batch::step_context::{NAME_BYTES_MAX, cut};
 use wasmtime::{Trap, WasmBacktrace};
@@ -116,9 +116,8 @@ fn with_last_words(message: String, last_words: &str) -> String {
 }
 
 /// A batch that breaks the contract.
-pub(crate) fn of_bad_rows(error: &BadRows) -> ElementError {
-    ElementError::failed("lying-batch", format!("returned an impossible batch: {error}"))
-        .with_help("the component breaks the contract in `wit/types.wit`; tell its author")
+pub(crate) fn of_bad_rows(error: BadRows) -> ElementError {
+    LyingBatch::from(error).into()
 }
 
 /// A component in the place of another world's.

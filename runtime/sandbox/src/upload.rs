@@ -39,7 +39,7 @@ pub(crate) async fn inspect(sandbox: &Arc<Inner>, bytes: &[u8]) -> Result<Inspec
     .await?;
     let digest = crate::digest::of(&bytes);
     let program = sandbox.compile(&digest, bytes).await?;
-    let description = description::ask(&program).await.inspect_err(|_| sandbox.forget(&digest))?;
+    let description = description::ask(&program, world).await.inspect_err(|_| sandbox.forget(&digest))?;
     Ok(Inspected { digest, world, description })
 }
 

@@ -109,9 +109,14 @@
 //! `standing.rs` decides who may do what to an execution. `record.rs` and its modules are the stored
 //! forms. `sqlite.rs` is the store and its table of contents; `sqlite/writer.rs` tells how requests
 //! share a commit. `conformance.rs` (feature `conformance`) is what every store has to pass.
+//! `faulty.rs` and `interposed.rs` (feature `faults`) are for tests of whatever works with a store.
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+#[cfg(feature = "faults")]
+pub mod faulty;
+#[cfg(feature = "faults")]
+pub mod interposed;
 mod naming;
 mod record;
 mod save;

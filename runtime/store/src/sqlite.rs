@@ -260,6 +260,11 @@ impl JobRepository for SqliteStore {
         self.writer.write(Durability::Power, move |db| executions::purge(db, &tenant, &filter)).await
     }
 
+    async fn expire_leases(&self, worker: &str, now: Timestamp) -> Result<()> {
+        let worker = worker.to_owned();
+        self.writer.write(Durability::Power, move |db| leases::expire(db, &worker, now.0)).await
+    }
+
     async fn fail_lost(&self, now: Timestamp) -> Result<Vec<(TenantId, JobExecutionId)>> {
         self.writer.write(Durability::Power, move |db| endings::fail_lost(db, now)).await
     }

@@ -1,80 +1,143 @@
-//! What sandboxing costs: the same export in a hand-written loop, as a native processor and as a
-//! component, side by side in one run.
+//! What sandboxing costs: the same export in a hand-written loop, in the loop that most people write,
+//! with a native processor and with a component, side by side in one run; and beside it what durable
+//! checkpoints, a run's begin and single calls cost.
 //!
 //! The machine may be busy, so the figures to trust are ratios, of CPU time before wall time.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 mod catalogue;
+mod elements;
+mod exports;
 mod hand_written;
 mod host_calls;
 mod jobs;
+mod micro;
+mod peak_memory;
 mod stopwatch;
+mod usual_loop;
+mod variant;
+
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
-use stopwatch::Measured;
+use serde::Serialize;
 
-/// Measures stepbox against a hand-written loop.
+use exports::{Checkpoints, Export, Memory};
+use jobs::Jobs;
+use micro::Micro;
+
+/// How often the time to the first row is taken.
+const FIRST_ROWS: usize = 50;
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// Measures Stepbox against a hand-written loop.
 #[derive(Parser)]
 struct Arguments {
     /// Rows of the generated catalogue.
-    #[arg(long, default_value_t = 200_000)]
+    #[arg(long, default_value_t = 1_000_000)]
     rows: u32,
-    /// How often everything is measured; the median counts.
+    /// How often every export is measured; the median counts.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
+    /// Rows of the catalogues whose export's peak memory is compared; the largest one is also the one
+    /// that shows what checkpoints cost, so its export should take several seconds.
+    #[arg(long, value_delimiter = ',', default_value = "200000,4000000")]
+    memory_rows: Vec<u32>,
     /// Items that the tasklet counts and asks for a stop at.
     #[arg(long, default_value_t = 10_000_000)]
     calls: u32,
+    /// Measures only what single things cost.
+    #[arg(long)]
+    micro: bool,
+    /// Where all figures go, as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// What a process of its own does, to tell its peak memory.
+    #[arg(long, hide = true, requires_all = ["folder", "input"])]
+    peak_of: Option<String>,
+    #[arg(long, hide = true)]
+    folder: Option<PathBuf>,
+    #[arg(hide = true)]
+    input: Option<PathBuf>,
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// All figures of a run.
+#[derive(Debug, Serialize)]
+struct Report {
+    cores: usize,
+    rows: u32,
+    rounds: usize,
+    exports: Vec<Export>,
+    checkpoints: Option<Checkpoints>,
+    memory: Vec<Memory>,
+    /// From `run` to the first rows at the writer, of a job whose component is loaded.
+    first_row_milliseconds: Option<f64>,
+    micro: Micro,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    // One thread for everything, so that wall and CPU time tell the same story.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(measure(&arguments))
+    if let Arguments { peak_of: Some(way), folder: Some(folder), input: Some(input), .. } = &arguments {
+        println!("{}", peak_memory::measure(way, folder, input).await?);
+        return Ok(());
+    }
+    let report = measure(&arguments).await?;
+    if let Some(file) = arguments.json {
+        std::fs::write(file, serde_json::to_string_pretty(&report)? + "\n")?;
+    }
+    Ok(())
 }
 
-async fn measure(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
+async fn measure(arguments: &Arguments) -> Result<Report> {
+    let Arguments { rows, rounds, .. } = *arguments;
     let folder = tempfile::tempdir()?;
-    let input = folder.path().join("catalogue.csv");
-    let bytes = catalogue::write(&input, arguments.rows)?;
-    println!("{} rows, 12 columns, {:.1} MB", arguments.rows, bytes as f64 / 1e6);
+    let folder = folder.path();
+    let few = catalogue(folder, 2000)?;
+    let jobs = Jobs::open(folder).await?;
+    jobs.install(&few).await?;
 
-    let jobs = jobs::Jobs::install(folder.path(), &input).await?;
-    let mut by_hand = Vec::new();
-    let mut native = Vec::new();
-    let mut sandboxed = Vec::new();
-    for _ in 0..arguments.rounds {
-        let output = folder.path().join("by_hand.csv");
-        by_hand.push(stopwatch::time(async || hand_written::export(&input, &output)).await?);
-        native.push(stopwatch::time(async || jobs.run("native").await).await?);
-        sandboxed.push(stopwatch::time(async || jobs.run("sandboxed").await).await?);
+    let (mut exports, mut memory) = (Vec::new(), Vec::new());
+    let (mut checkpoints, mut first_row_milliseconds) = (None, None);
+    if !arguments.micro {
+        let input = catalogue(folder, rows)?;
+        println!("{rows} rows, 12 columns, {:.1} MB", std::fs::metadata(&input)?.len() as f64 / 1e6);
+        exports = exports::compare(&jobs, folder, &input, rows, rounds).await?;
+        exports::print(&exports);
+
+        let mut seconds = Vec::new();
+        for _ in 0..FIRST_ROWS {
+            seconds.push(jobs.seconds_to_first_row(&few).await?);
+        }
+        let milliseconds = stopwatch::median(seconds) * 1e3;
+        println!("\nfirst rows at the writer after {milliseconds:.2} ms");
+        first_row_milliseconds = Some(milliseconds);
+
+        let largest = arguments.memory_rows.iter().copied().max();
+        for &rows in &arguments.memory_rows {
+            let input = catalogue(folder, rows)?;
+            let peaks = exports::memory(&jobs, folder, &input, rows)?;
+            peaks.print();
+            memory.push(peaks);
+            if largest == Some(rows) {
+                let measured = exports::checkpoints(&jobs, &input, rows, rounds).await?;
+                measured.print();
+                checkpoints = Some(measured);
+            }
+        }
     }
-    jobs.check_outputs_are_identical(folder.path())?;
+    let micro = micro::measure(&jobs, folder, arguments.calls).await?;
+    micro.print();
+    let cores = std::thread::available_parallelism()?.get();
+    Ok(Report { cores, rows, rounds, exports, checkpoints, memory, first_row_milliseconds, micro })
+}
 
-    let by_hand = Measured::median(by_hand);
-    println!(
-        "\n{:<42} {:>10} {:>8} {:>8} {:>10} {:>10}",
-        "", "rows/s", "wall s", "CPU s", "wall ratio", "CPU ratio"
-    );
-    let rows = f64::from(arguments.rows);
-    for (name, measured) in [
-        ("(a) hand-written loop over csv::ByteRecord", by_hand),
-        ("(c) stepbox, native processor", Measured::median(native)),
-        ("(d) stepbox, the same as a component", Measured::median(sandboxed)),
-    ] {
-        println!(
-            "{name:<42} {:>10.0} {:>8.3} {:>8.3} {:>10.2} {:>10.2}",
-            rows / measured.wall,
-            measured.wall,
-            measured.cpu,
-            by_hand.wall / measured.wall,
-            by_hand.cpu / measured.cpu,
-        );
+fn catalogue(folder: &Path, rows: u32) -> Result<PathBuf> {
+    let path = folder.join(format!("catalogue-{rows}.csv"));
+    if !path.exists() {
+        catalogue::write(&path, rows)?;
     }
-
-    let pair = host_calls::nanoseconds_per_pair(&jobs, arguments.calls).await?;
-    println!("\nincrement-processed-items + is-stopping, {} times: {pair:.0} ns a pair", arguments.calls);
-    Ok(())
+    Ok(path)
 }

@@ -15,15 +15,17 @@ pub(crate) struct Measured {
 impl Measured {
     /// The middle one, wall and CPU each for itself.
     pub(crate) fn median(all: Vec<Self>) -> Self {
-        let middle = |mut values: Vec<f64>| {
-            values.sort_by(f64::total_cmp);
-            values[values.len() / 2]
-        };
         Self {
-            wall: middle(all.iter().map(|measured| measured.wall).collect()),
-            cpu: middle(all.iter().map(|measured| measured.cpu).collect()),
+            wall: median(all.iter().map(|measured| measured.wall).collect()),
+            cpu: median(all.iter().map(|measured| measured.cpu).collect()),
         }
     }
+}
+
+/// The middle one; of an even number, the later of the two.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 /// Times something that does not fail.

@@ -59,7 +59,8 @@ fn check(parameters: serde_json::Value, scripts: &str, expected: &str) {
     let items: Vec<&[&str]> = items.iter().map(|item| item.as_slice()).collect();
     let done = process::<Scripted>(parameters, &["script", "target", "last"], &items).unwrap();
     let skipped = done.skipped.iter().map(|skipped| format!("!{}", skipped.row));
-    let all: Vec<String> = done.lines().into_iter().chain(skipped).collect();
+    let filtered = done.filtered.iter().map(|row| format!("-{row}"));
+    let all: Vec<String> = done.lines().into_iter().chain(skipped).chain(filtered).collect();
     assert_eq!(all.join(" "), expected, "{scripts}");
 }
 
@@ -68,10 +69,10 @@ fn keeps_sets_filters_and_skips() {
     check(json!({}), "k k k", "k|t|l k|t|l k|t|l");
     check(json!({}), "s", "s|set|l");
     check(json!({}), "k s k k e k", "k|t|l s|set|l k|t|l k|t|l e||l k|t|l");
-    check(json!({}), "f k", "k|t|l");
-    check(json!({}), "k f", "k|t|l");
-    check(json!({}), "f x f", "!1");
-    check(json!({}), "k x k s f x n", "k|t|l k|t|l s|set|l n|NULL|l !1 !5");
+    check(json!({}), "f k", "k|t|l -0");
+    check(json!({}), "k f", "k|t|l -1");
+    check(json!({}), "f x f", "!1 -0 -2");
+    check(json!({}), "k x k s f x n", "k|t|l k|t|l s|set|l n|NULL|l !1 !5 -4");
 }
 
 #[test]

@@ -1,13 +1,20 @@
 //! The item step's behaviour as rows. Items are words; what a word does stands in its first letter:
 //! `r…` cannot be read, `s…` is skipped by the processor, `f…` is filtered, `p!` breaks the processor,
-//! `w…` is refused by the writer, `w!` breaks it, `halt` requests a stop, `cut` is ended by one.
+//! `w…` is refused by the writer, `w!` breaks it, `halt` requests a stop, `cut` is ended by one, `flaky`
+//! breaks the processor as often as the case says.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 
 use super::*;
-use crate::clock::Clock;
-use crate::element::Unreadable;
+use crate::element::{Chunk, More, Rejected, SetAside, SkippedRow, Unreadable};
+use crate::execution::{Summary, SummaryValue};
+use crate::job::{Backoff, CheckpointInterval, SkipPolicy};
 use crate::name::StepName;
+use crate::pattern::Pattern;
+use crate::rows::Rows;
 use crate::testing::{Bench, FakeClock};
 
 struct Words {
@@ -52,25 +59,35 @@ impl ItemReader for Words {
     }
 }
 
-struct Upper;
+#[derive(Default)]
+struct Upper {
+    flakes: Arc<AtomicU32>,
+    context: Option<StepContext>,
+}
 
 #[async_trait]
 impl ItemProcessor for Upper {
     async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, ElementError> {
+        self.context = Some(opening.context.clone());
         Ok(opening.header.to_vec())
     }
 
-    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<Vec<SkippedRow>, ElementError> {
-        let mut skipped = Vec::new();
+    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, ElementError> {
+        let (mut skipped, mut filtered) = (Vec::new(), Vec::new());
         for row in 0..rows.len() {
+            self.context.as_ref().unwrap().increment_summary("seen", 1);
             match rows.cell(row, 0).unwrap() {
                 "p!" => return Err(ElementError::failed("broken", "the processor broke")),
                 "cut" => return Err(ElementError::Stopped),
+                "flaky" if self.flakes.load(Ordering::Relaxed) > 0 => {
+                    self.flakes.fetch_sub(1, Ordering::Relaxed);
+                    return Err(ElementError::failed("flaky", "not now").retryable());
+                }
                 "twice" => {
                     output.push("TWICE");
                     output.push("TWICE");
                 }
-                word if word.starts_with('f') => {}
+                word if word.starts_with('f') && word != "flaky" => filtered.push(row as u32),
                 word if word.starts_with('s') => skipped.push(SkippedRow {
                     row: row as u32,
                     code: "bad".to_owned(),
@@ -79,7 +96,7 @@ impl ItemProcessor for Upper {
                 word => output.push(&word.to_uppercase()),
             }
         }
-        Ok(skipped)
+        Ok(SetAside { skipped, filtered })
     }
 }
 
@@ -88,14 +105,15 @@ impl ItemProcessor for Upper {
 struct Paper {
     words: Vec<String>,
     is_complete: bool,
+    rejected: Vec<String>,
 }
 
-struct Pen<'a> {
-    paper: &'a std::sync::Mutex<Paper>,
+struct Pen {
+    paper: Arc<Mutex<Paper>>,
 }
 
 #[async_trait]
-impl ItemWriter for Pen<'_> {
+impl ItemWriter for Pen {
     async fn open(&mut self, opening: Opening<'_>) -> Result<(), ElementError> {
         let length = opening.state.map_or(0, |state| usize::from(state[0]));
         self.paper.lock().unwrap().words.truncate(length);
@@ -128,54 +146,109 @@ impl ItemWriter for Pen<'_> {
     }
 }
 
-/// Runs one step over words and tells how it ended.
-async fn run_words(
-    words: &str,
-    chunk: u32,
-    bench: &Bench,
-    paper: &'static std::sync::Mutex<Paper>,
-    checkpoint: Option<(Checkpoint, Counts)>,
-) -> (StepExecution, Result<StepOutcome, StepError>) {
-    let words = words.split_whitespace().map(str::to_owned).collect();
-    let mut step = ItemStep {
-        reader: Box::new(Words { words, at: 0, context: None }),
-        reader_name: "reader `words`".to_owned(),
-        processors: vec![("processor `upper`".to_owned(), Box::new(Upper))],
-        writer: Box::new(Pen { paper }),
-        writer_name: "writer `pen`".to_owned(),
-        chunk: ChunkLimit { rows: chunk, bytes: u32::MAX },
-    };
-    let mut execution = StepExecution::new(0, StepName::new("step").unwrap(), bench.clock.now());
-    if let Some((checkpoint, counts)) = checkpoint {
-        (execution.checkpoint, execution.counts) = (Some(checkpoint), counts);
+/// Keeps rejected items beside the words, with the same promise.
+struct Basket(Arc<Mutex<Paper>>);
+
+#[async_trait]
+impl RejectedItems for Basket {
+    async fn open(&mut self, _: &[String], state: Option<&[u8]>) -> Result<(), ElementError> {
+        let length = state.map_or(0, |state| usize::from(state[0]));
+        self.0.lock().unwrap().rejected.truncate(length);
+        Ok(())
     }
-    let journey = Journey { execution: &mut execution, context: &bench.context, recorder: &bench.recorder };
-    let outcome = run(&mut step, journey).await;
-    (execution, outcome)
+
+    async fn append(&mut self, rejected: Rejected<'_>) -> Result<(), ElementError> {
+        let Rejected { row, code, place, phase, item, .. } = rejected;
+        let word = row.map_or(item, |(rows, row)| rows.cell(row, 0).unwrap());
+        self.0.lock().unwrap().rejected.push(format!("{word} {code} {place} {phase}"));
+        Ok(())
+    }
+
+    async fn checkpoint(&mut self) -> Result<Vec<u8>, ElementError> {
+        Ok(vec![self.0.lock().unwrap().rejected.len() as u8])
+    }
 }
 
-fn fresh_paper() -> &'static std::sync::Mutex<Paper> {
-    Box::leak(Box::default())
+/// A step over words, and what became of it.
+struct Case {
+    settings: ItemSettings,
+    retry: RetryPolicy,
+    flakes: u32,
+    bench: Bench,
+    paper: Arc<Mutex<Paper>>,
 }
 
+impl Case {
+    fn new(rows: u32, workers: u32) -> Self {
+        let chunk = ChunkLimit { rows, bytes: u32::MAX };
+        let settings = ItemSettings { chunk, workers, ..ItemSettings::default() };
+        let retry = RetryPolicy::default();
+        Self { settings, retry, flakes: 0, bench: Bench::new(true), paper: Arc::default() }
+    }
+
+    fn skipping(mut self, limit: Option<u64>, on: &str) -> Self {
+        self.settings.skip = SkipPolicy { limit, on: Some(on.split(' ').map(Pattern::new).collect()) };
+        self
+    }
+
+    async fn run(
+        &self,
+        words: &str,
+        resumed: Option<StepExecution>,
+    ) -> (StepExecution, Result<StepOutcome, StepError>) {
+        let words = words.split_whitespace().map(str::to_owned).collect();
+        let flakes = Arc::new(AtomicU32::new(self.flakes));
+        let line = || -> Line {
+            let upper = Upper { flakes: flakes.clone(), context: None };
+            vec![Named::new("processor `upper`", Box::new(upper))]
+        };
+        let reader = Named::new("reader `words`", Box::new(Words { words, at: 0, context: None }) as Box<_>);
+        let step = ItemStep {
+            elements: Elements { reader, lines: (0..self.settings.workers).map(|_| line()).collect() },
+            writer: Named::new("writer `pen`", Box::new(Pen { paper: self.paper.clone() })),
+            rejected: Box::new(Basket(self.paper.clone())),
+            settings: self.settings.clone(),
+            retry: self.retry.clone(),
+        };
+        let name = StepName::new("step").unwrap();
+        let new = || StepExecution::new(0, name, self.bench.recorder.clock.now());
+        let mut execution = resumed.unwrap_or_else(new);
+        let (context, recorder) = (&self.bench.context, &self.bench.recorder);
+        let outcome = run(step, Journey { execution: &mut execution, context, recorder }).await;
+        (execution, outcome)
+    }
+
+    /// The outcome, the counts, and what was written, in one line.
+    async fn tell(&self, words: &str) -> String {
+        let (execution, outcome) = self.run(words, None).await;
+        assert!(execution.counts.add_up());
+        let outcome = match outcome {
+            Ok(StepOutcome::Completed(_)) => "Completed".to_owned(),
+            Ok(StepOutcome::Stopped) => "Stopped".to_owned(),
+            Err(error) => format!("Failed({})", error.to_failure()),
+        };
+        let Counts { read, written, filtered, skipped } = execution.counts;
+        let paper = self.paper.lock().unwrap();
+        let warnings = self.bench.context.findings().warning_count;
+        let is_complete = if paper.is_complete { "." } else { "" };
+        format!(
+            "{outcome} read={read} written={written} filtered={filtered} skipped={skipped} \
+             warnings={warnings} out={}{is_complete}",
+            paper.words.join(","),
+        )
+    }
+
+    /// How often each of the processors' items counts, once what failed is taken back.
+    fn seen(&self) -> Summary {
+        self.bench.context.findings().summary
+    }
+}
+
+/// The same whether one thread does it all or several.
 async fn check(chunk: u32, words: &str, expected: &str) {
-    let (bench, paper) = (Bench::new(true), fresh_paper());
-    let (execution, outcome) = run_words(words, chunk, &bench, paper, None).await;
-    let outcome = match outcome {
-        Ok(StepOutcome::Completed(_)) => "Completed".to_owned(),
-        Ok(StepOutcome::Stopped) => "Stopped".to_owned(),
-        Err(error) => format!("Failed({})", error.to_failure()),
-    };
-    let Counts { read, written, filtered, skipped } = execution.counts;
-    let paper = paper.lock().unwrap();
-    let found = format!(
-        "{outcome} read={read} written={written} filtered={filtered} skipped={skipped} warnings={} out={}{}",
-        bench.context.findings().warning_count,
-        paper.words.join(","),
-        if paper.is_complete { "." } else { "" },
-    );
-    assert_eq!(found, expected, "{words}");
-    assert!(execution.counts.add_up());
+    for workers in [1, 3] {
+        assert_eq!(Case::new(chunk, workers).tell(words).await, expected, "{words}, {workers} workers");
+    }
 }
 
 #[tokio::test]
@@ -214,46 +287,135 @@ async fn a_chunk_that_fails_leaves_no_trace() {
          read=0 written=0 filtered=0 skipped=0 warnings=0 out=A",
     )
     .await;
-    check(
-        1,
-        "twice",
-        "Failed(processor `upper`, item 1 (line 1): returned an impossible batch: \
-         2 rows and 0 skipped ones came back for 1) \
-         read=0 written=0 filtered=0 skipped=0 warnings=0 out=",
-    )
-    .await;
+}
+
+#[tokio::test]
+async fn an_impossible_answer_is_a_failure() {
+    let found = Case::new(1, 1).tell("twice").await;
+    assert!(
+        found.starts_with("Failed(processor `upper`, item 1 (line 1): returned an impossible"),
+        "{found}"
+    );
 }
 
 #[tokio::test]
 async fn a_stop_is_honoured_between_chunks() {
-    check(2, "halt b c d e", "Stopped read=2 written=2 filtered=0 skipped=0 warnings=0 out=HALT,B").await;
     check(2, "a b s1 cut e", "Stopped read=2 written=2 filtered=0 skipped=0 warnings=0 out=A,B").await;
+    // The reader of a pipeline is ahead of the writer, so how far it came is chance.
+    let case = Case::new(2, 1);
+    let expected = "Stopped read=2 written=2 filtered=0 skipped=0 warnings=0 out=HALT,B";
+    assert_eq!(case.tell("halt b c d e").await, expected);
     // Everything was read and written before anybody looked: there is nothing left to stop.
-    check(2, "a halt", "Completed read=2 written=2 filtered=0 skipped=0 warnings=0 out=A,HALT.").await;
+    let case = Case::new(2, 1);
+    let expected = "Completed read=2 written=2 filtered=0 skipped=0 warnings=0 out=A,HALT.";
+    assert_eq!(case.tell("a halt").await, expected);
 }
 
 #[tokio::test]
 async fn resumes_from_the_checkpoint_as_if_undisturbed() {
     let undisturbed = "a s1 f1 b c r1 d w1 e f2 g";
-    for chunk in 1..=4 {
+    let expected = ["s1 bad line 2 process", "r1 unreadable line 6 read", "w1 refused line 8 write"];
+    for (chunk, workers, ordered) in
+        [(1, 1, true), (2, 1, true), (4, 1, true), (1, 3, true), (2, 2, true), (1, 3, false)]
+    {
         for (at, breaker) in (0..11).flat_map(|at| ["p!", "w!", "cut"].map(|breaker| (at, breaker))) {
             let mut words: Vec<&str> = undisturbed.split(' ').collect();
             words[at] = breaker;
-            let (bench, paper) = (Bench::new(true), fresh_paper());
-            let (broken, _) = run_words(&words.join(" "), chunk, &bench, paper, None).await;
-            let warnings = bench.journal.0.lock().unwrap().warnings.len();
-            let resume = bench.journal.0.lock().unwrap().checkpoint.clone().map(|c| (c, broken.counts));
-
-            let bench = Bench::new(true);
-            let (execution, outcome) = run_words(undisturbed, chunk, &bench, paper, resume).await;
-            let case = format!("chunk {chunk}, {breaker} at {at}");
-            assert_eq!(outcome.unwrap(), StepOutcome::Completed(None), "{case}");
+            let mut case = Case::new(chunk, workers);
+            case.settings.ordered = ordered;
+            let (mut broken, outcome) = case.run(&words.join(" "), None).await;
+            let name = format!("chunk {chunk}, {workers} workers, ordered {ordered}, {breaker} at {at}");
+            assert!(broken.counts.add_up(), "{name}");
+            assert!(!matches!(outcome, Ok(StepOutcome::Completed(_))), "{name}");
+            // What was stored last is what another run begins with.
+            let saved = std::mem::take(&mut *case.bench.journal.0.lock().unwrap());
+            broken.checkpoint = saved.checkpoint;
+            if let Some(step) = saved.step {
+                broken.counts = step.counts;
+            }
+            let again = Case { bench: Bench::resumed(&broken), ..case };
+            let (execution, outcome) = again.run(undisturbed, Some(broken)).await;
+            assert_eq!(outcome.unwrap(), StepOutcome::Completed(None), "{name}");
             let counts = Counts { read: 11, written: 6, filtered: 2, skipped: 3 };
-            assert_eq!(execution.counts, counts, "{case}");
-            assert_eq!(paper.lock().unwrap().words.join(""), "ABCDEG", "{case}");
-            let later = bench.journal.0.lock().unwrap().warnings.len();
-            assert_eq!(warnings + later, 3, "{case}");
+            assert_eq!(execution.counts, counts, "{name}");
+            let mut paper = again.paper.lock().unwrap().clone();
+            if !ordered {
+                paper.words.sort();
+                paper.rejected.sort_by_key(|row| expected.iter().position(|known| known == row));
+            }
+            assert_eq!(paper.words.join(""), "ABCDEG", "{name}");
+            assert_eq!(paper.rejected, expected, "{name}");
+            let later = again.bench.journal.0.lock().unwrap().warnings.len();
+            assert_eq!(saved.warnings.len() + later, 3, "{name}");
+            // Ten items reach the processor, each counted once whatever ran twice.
+            assert_eq!(again.seen()["seen"], SummaryValue::Count(10), "{name}");
         }
+    }
+}
+
+#[tokio::test]
+async fn sets_exactly_the_item_at_fault_aside() {
+    let words = "a b c p! d w! e p! f1 g";
+    for (chunk, workers) in [(1, 1), (3, 1), (4, 1), (100, 1), (1, 3), (3, 2)] {
+        let case = Case::new(chunk, workers).skipping(None, "broken full");
+        let expected = "Completed read=10 written=6 filtered=1 skipped=3 warnings=3 out=A,B,C,D,E,G.";
+        assert_eq!(case.tell(words).await, expected, "chunk {chunk}, {workers} workers");
+        let expected = ["p! broken line 4 process", "w! full line 6 write", "p! broken line 8 process"];
+        assert_eq!(case.paper.lock().unwrap().rejected, expected, "chunk {chunk}, {workers} workers");
+    }
+}
+
+#[tokio::test]
+async fn skips_only_what_it_may_and_only_so_often() {
+    let case = Case::new(2, 1).skipping(None, "full");
+    let found = case.tell("a b c p!").await;
+    assert_eq!(
+        found,
+        "Failed(processor `upper`, items 3 to 4 (lines 3 to 4): the processor broke) \
+         read=2 written=2 filtered=0 skipped=0 warnings=0 out=A,B"
+    );
+    // What elements set aside is held to the same codes.
+    let found = Case::new(2, 1).skipping(None, "full").tell("a b c s1").await;
+    assert_eq!(
+        found,
+        "Failed(processor `upper`, line 4: is bad) \
+         read=2 written=2 filtered=0 skipped=0 warnings=0 out=A,B"
+    );
+    let found = Case::new(2, 1).skipping(Some(2), "*").tell("a s1 b r1 c w1 d").await;
+    assert_eq!(
+        found,
+        "Failed(writer `pen`, line 6: more than 2 items were skipped; the last one: is refused) \
+         read=0 written=0 filtered=0 skipped=0 warnings=0 out=A,B,C"
+    );
+    // Over a restart the limit goes on counting.
+    let case = Case::new(1, 1).skipping(Some(1), "*");
+    let (broken, _) = case.run("s1 cut s2", None).await;
+    assert_eq!(broken.counts.skipped, 1);
+    let (_, outcome) = case.run("s1 b s2", Some(broken)).await;
+    assert_eq!(outcome.unwrap_err().code(), "skip-limit");
+}
+
+#[tokio::test]
+async fn tries_again_what_may_pass() {
+    let retry = |limit| RetryPolicy { limit, on: None, backoff: Backoff { ms: 100, ms_max: 1000 } };
+    let rows = [
+        (0, 0, "Completed", 0, 0),
+        (2, 2, "Completed", 2, 300),
+        (3, 2, "Failed", 2, 300),
+        (1, 0, "Failed", 0, 0),
+    ];
+    for ((flakes, limit, expected, retries, waited), workers) in
+        rows.into_iter().flat_map(|row| [1, 2].map(|workers| (row, workers)))
+    {
+        let case = Case { flakes, retry: retry(limit), ..Case::new(1, workers) };
+        let (execution, outcome) = case.run("a flaky b", None).await;
+        let found = if outcome.is_ok() { "Completed" } else { "Failed" };
+        assert_eq!((found, execution.retries), (expected, retries), "{flakes} {limit} {workers}");
+        assert_eq!(case.bench.recorder.clock.now().0, waited);
+        let written = case.paper.lock().unwrap().words.join("");
+        assert_eq!(written, if outcome.is_ok() { "AFLAKYB" } else { "A" });
+        let seen = if outcome.is_ok() { 3 } else { 1 };
+        assert_eq!(case.seen()["seen"], SummaryValue::Count(seen));
     }
 }
 
@@ -276,35 +438,48 @@ impl ItemReader for Slow {
     }
 }
 
-#[tokio::test]
-async fn commits_about_once_a_second_and_at_the_end() {
-    let (bench, paper) = (Bench::new(true), fresh_paper());
+async fn saves(settings: ItemSettings) -> usize {
+    let (bench, paper) = (Bench::new(true), Arc::<Mutex<Paper>>::default());
     let words = "a b c d e f2 g".split(' ').map(str::to_owned).collect();
-    let mut step = ItemStep {
-        reader: Box::new(Slow(Words { words, at: 0, context: None }, bench.clock.clone())),
-        reader_name: String::new(),
-        processors: Vec::new(),
-        writer: Box::new(Pen { paper }),
-        writer_name: String::new(),
-        chunk: ChunkLimit { rows: 1, bytes: u32::MAX },
+    let reader = Slow(Words { words, at: 0, context: None }, bench.clock.clone());
+    let step = ItemStep {
+        elements: Elements { reader: Named::new("", Box::new(reader) as Box<_>), lines: vec![Vec::new()] },
+        writer: Named::new("", Box::new(Pen { paper: paper.clone() })),
+        rejected: Box::new(Basket(paper)),
+        settings,
+        retry: RetryPolicy::default(),
     };
-    let mut execution = StepExecution::new(0, StepName::new("step").unwrap(), bench.clock.now());
+    let mut execution = StepExecution::new(0, StepName::new("step").unwrap(), bench.recorder.clock.now());
     let journey = Journey { execution: &mut execution, context: &bench.context, recorder: &bench.recorder };
-    run(&mut step, journey).await.unwrap();
+    run(step, journey).await.unwrap();
     let saved = bench.journal.0.lock().unwrap();
-    assert_eq!(saved.saves, 3, "after items 3 and 6, and at the end");
     assert_eq!(saved.step.as_ref().unwrap().counts.written, 7);
+    saved.saves
+}
+
+#[tokio::test]
+async fn commits_as_often_as_the_settings_say_and_at_the_end() {
+    let chunk = ChunkLimit { rows: 1, bytes: u32::MAX };
+    let every = |items, ms| {
+        let checkpoint = CheckpointInterval { items, ms };
+        saves(ItemSettings { chunk, checkpoint, ..ItemSettings::default() })
+    };
+    // An item takes 400 ms.
+    assert_eq!(every(None, 1000).await, 3, "after items 3 and 6, and at the end");
+    assert_eq!(every(Some(2), 60_000).await, 4, "after items 2, 4 and 6, and at the end");
+    assert_eq!(every(None, 0).await, 8, "after each item, and at the end");
+    assert_eq!(every(None, 60_000).await, 1, "at the end");
 }
 
 #[tokio::test]
 async fn names_the_line_of_a_skipped_item() {
-    let bench = Bench::new(true);
-    run_words("a s1 r1 b w1", 2, &bench, fresh_paper(), None).await.1.unwrap();
-    let saved = bench.journal.0.lock().unwrap();
+    let case = Case::new(2, 1);
+    case.run("a s1 r1 b w1", None).await.1.unwrap();
+    let saved = case.bench.journal.0.lock().unwrap();
     let places: Vec<_> =
         saved.warnings.iter().map(|w| format!("{} {} {}", w.code, w.place, w.item)).collect();
     assert_eq!(
         places,
-        [r#"bad line 2 {"word":"s1"}"#, "unreadable line 3 r1", r#"refused item 5 (line 5) {"word":"W1"}"#,]
+        [r#"bad line 2 {"word":"s1"}"#, "unreadable line 3 r1", r#"refused line 5 {"word":"w1"}"#]
     );
 }

@@ -184,8 +184,17 @@ fn next_action(execution: &JobExecution) -> Option<String> {
         lines
             .push_str(&format!("{}: see `stepbox executions warnings {id}`\n", counted(warnings, "warning")));
     }
-    if matches!(execution.status, BatchStatus::Failed | BatchStatus::Stopped) {
-        lines.push_str(&format!("to go on from here: `stepbox executions restart {id}`\n"));
+    if execution.steps.iter().any(|step| step.counts.skipped > 0) {
+        lines.push_str(&format!("to correct skipped items: `stepbox executions rejected {id}`\n"));
+    }
+    match execution.status {
+        BatchStatus::Failed | BatchStatus::Stopped => {
+            lines.push_str(&format!("to go on from here: `stepbox executions restart {id}`\n"));
+        }
+        BatchStatus::Paused => {
+            lines.push_str(&format!("to go on from here: `stepbox executions resume {id}`\n"));
+        }
+        _ => {}
     }
     Some(lines).filter(|lines| !lines.is_empty())
 }

@@ -102,7 +102,7 @@ mod tests {
                 reader: element.clone(),
                 processors: Vec::new(),
                 writer: element,
-                settings: ItemSettings::default(),
+                settings: Box::default(),
             },
             grants: Default::default(),
             limits: Default::default(),
@@ -128,7 +128,7 @@ mod tests {
         let transition = |exit: &str, to| Transition { exit: Pattern::new(exit), to };
         let mut step = step();
         let StepKind::Item { settings, .. } = &mut step.kind else { panic!("an item step") };
-        *settings = ItemSettings {
+        **settings = ItemSettings {
             chunk: ChunkLimit::default(),
             workers: 4,
             ordered: false,

@@ -1,22 +1,15 @@
-//! One row of CSV, from a window onto the file.
+//! Rows of CSV, from a window onto the file.
 //!
-//! The parsing is csv-core's; what is added is what a restart and a good message need: a row that the
-//! window cuts off is none yet, each row knows its bytes and lines, and a cell that is opened and never
-//! closed is an error, since it has swallowed the rest of the file.
+//! Most rows are found by searching for delimiters and enclosures, as in `simple_row`; csv-core parses
+//! all others. What is added is what a restart and a good message need: a row that the window cuts off
+//! is none yet, each row knows its bytes and lines, and a cell that is opened and never closed is an
+//! error, since it has swallowed the rest of the file.
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use memchr::memchr_iter;
 
 use super::dialect::Dialect;
-
-/// A row without its delimiters and enclosures: all cells back to back, and where each one ends.
-pub(super) struct Record {
-    parser: Reader,
-    text: Vec<u8>,
-    text_bytes: usize,
-    ends: Vec<usize>,
-    cells: usize,
-}
+use super::simple_row::append_simple_row;
 
 /// What a window holds.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,26 +22,52 @@ pub(super) enum Parsed {
     Unclosed,
 }
 
-impl Record {
-    /// Room for rows of a dialect.
+/// Takes rows apart.
+pub(super) struct Parser {
+    dialect: Dialect,
+    core: Reader,
+    /// What csv-core makes of a row, which needs room beforehand.
+    text: Vec<u8>,
+    text_bytes: usize,
+    ends: Vec<usize>,
+    cells: usize,
+}
+
+impl Parser {
     pub(super) fn new(dialect: Dialect) -> Self {
-        let parser = ReaderBuilder::new().delimiter(dialect.delimiter).quote(dialect.enclosure).build();
+        let core = ReaderBuilder::new().delimiter(dialect.delimiter).quote(dialect.enclosure).build();
         let (text, ends) = (vec![0; 4096], vec![0; 64]);
-        let mut record = Self { parser, text, text_bytes: 0, ends, cells: 0 };
-        record.begin_row();
-        record
+        let mut parser = Self { dialect, core, text, text_bytes: 0, ends, cells: 0 };
+        parser.begin_row();
+        parser
+    }
+
+    /// Appends the cells of the row at the beginning of `input`, which is not empty; nothing, unless the
+    /// row is whole. `is_last` says that the file ends where the input does.
+    pub(super) fn append_row(&mut self, input: &[u8], is_last: bool, cells: &mut Cells) -> Parsed {
+        let (start, count) = cells.mark();
+        if let Some((bytes, lines)) = append_simple_row(self.dialect, input, is_last, cells) {
+            return Parsed::Row { bytes, lines };
+        }
+        cells.text.truncate(start);
+        cells.ends.truncate(count);
+        let parsed = self.parse_row(input, is_last);
+        if matches!(parsed, Parsed::Row { .. }) {
+            cells.text.extend_from_slice(&self.text[..self.text_bytes]);
+            cells.ends.extend(self.ends[..self.cells].iter().map(|end| (start + end) as u32));
+        }
+        parsed
     }
 
     /// Forgets a row that was begun. A new parser would take a byte order mark off the next row; one
     /// that has read an empty line does not.
     fn begin_row(&mut self) {
-        self.parser.reset();
-        self.parser.read_record(b"\n", &mut self.text, &mut self.ends);
+        self.core.reset();
+        self.core.read_record(b"\n", &mut self.text, &mut self.ends);
     }
 
-    /// Parses the row at the beginning of `input`, which is not empty. `is_last` says that the file
-    /// ends where the input does.
-    pub(super) fn parse_row(&mut self, input: &[u8], is_last: bool) -> Parsed {
+    /// Any row at all, by csv-core.
+    fn parse_row(&mut self, input: &[u8], is_last: bool) -> Parsed {
         (self.text_bytes, self.cells) = (0, 0);
         let Some(mut bytes) = self.take_row(input) else {
             // The line feed that a last row may lack ends it, unless an enclosure is open.
@@ -71,12 +90,12 @@ impl Record {
         Parsed::Row { bytes, lines: 1 + self.inner_lines() }
     }
 
-    /// Feeds the parser, and returns what the row takes of the input, if it ends there.
+    /// Feeds csv-core, and returns what the row takes of the input, if it ends there.
     fn take_row(&mut self, input: &[u8]) -> Option<usize> {
         let mut bytes = 0;
         while bytes < input.len() {
             let (text, ends) = (&mut self.text[self.text_bytes..], &mut self.ends[self.cells..]);
-            let (result, read, written, cells) = self.parser.read_record(&input[bytes..], text, ends);
+            let (result, read, written, cells) = self.core.read_record(&input[bytes..], text, ends);
             bytes += read;
             self.text_bytes += written;
             self.cells += cells;
@@ -94,35 +113,67 @@ impl Record {
     fn inner_lines(&self) -> u64 {
         memchr_iter(b'\n', &self.text[..self.text_bytes]).count() as u64
     }
+}
+
+/// Rows without their delimiters and enclosures: all cells back to back, and where each one ends.
+#[derive(Debug, Default)]
+pub(super) struct Cells {
+    pub(super) text: Vec<u8>,
+    pub(super) ends: Vec<u32>,
+}
+
+impl Cells {
+    /// How many bytes and cells there are, to cut off what comes after.
+    pub(super) fn mark(&self) -> (usize, usize) {
+        (self.text.len(), self.ends.len())
+    }
+
+    /// Takes off what came after a mark, and returns it.
+    pub(super) fn cut_off(&mut self, (bytes, cells): (usize, usize)) -> Self {
+        let mut off = Self { text: self.text.split_off(bytes), ends: self.ends.split_off(cells) };
+        off.ends.iter_mut().for_each(|end| *end -= bytes as u32);
+        off
+    }
 
     /// The cells as text; none if one of them is not UTF-8.
-    pub(super) fn text(&self) -> Option<&str> {
-        let text = simdutf8::basic::from_utf8(&self.text[..self.text_bytes]).ok()?;
+    pub(super) fn as_text(&self) -> Option<impl Iterator<Item = &str>> {
+        let text = simdutf8::basic::from_utf8(&self.text).ok()?;
         // Two bad cells can make a good character where they meet.
-        self.ends().iter().all(|&end| text.is_char_boundary(end)).then_some(text)
-    }
-
-    /// The end of each cell in the text.
-    pub(super) fn ends(&self) -> &[usize] {
-        &self.ends[..self.cells]
-    }
-
-    /// How many bytes its cells have.
-    pub(super) fn bytes(&self) -> usize {
-        self.text_bytes
-    }
-
-    /// The cells of a record whose text is UTF-8.
-    pub(super) fn cells(&self) -> impl Iterator<Item = &str> {
-        let text = self.text().unwrap_or_default();
+        self.ends.iter().all(|&end| text.is_char_boundary(end as usize)).then_some(())?;
         let mut start = 0;
-        self.ends().iter().map(move |&end| &text[std::mem::replace(&mut start, end)..end])
+        let to = move |&end: &u32| &text[std::mem::replace(&mut start, end as usize)..end as usize];
+        Some(self.ends.iter().map(to))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// One row at a time.
+    struct Record {
+        parser: Parser,
+        row: Cells,
+    }
+
+    impl Record {
+        fn new(dialect: Dialect) -> Self {
+            Self { parser: Parser::new(dialect), row: Cells::default() }
+        }
+
+        fn parse_row(&mut self, input: &[u8], is_last: bool) -> Parsed {
+            self.row.cut_off((0, 0));
+            self.parser.append_row(input, is_last, &mut self.row)
+        }
+
+        fn text(&self) -> Option<&str> {
+            self.row.as_text().and(std::str::from_utf8(&self.row.text).ok())
+        }
+
+        fn cells(&self) -> impl Iterator<Item = &str> {
+            self.row.as_text().into_iter().flatten()
+        }
+    }
 
     const COMMA: Dialect = Dialect { delimiter: b',', enclosure: b'"' };
 
@@ -212,6 +263,33 @@ mod tests {
                 assert_eq!(found, expected, "{:?}", String::from_utf8_lossy(&text));
             } else {
                 assert_eq!(found, expected[..found.len()], "{:?}", String::from_utf8_lossy(&text));
+            }
+        }
+    }
+
+    /// Every text of seven characters, before the end of the file and at it, and with room for a search
+    /// of sixteen bytes: the same cells, bytes and lines.
+    #[test]
+    fn searching_finds_what_csv_core_finds() {
+        let alphabet = b"a,\"\n\r";
+        let (mut parser, mut alone) = (Parser::new(COMMA), Parser::new(COMMA));
+        for number in 0..5u32.pow(7) {
+            let text = (0..7).map(|i| alphabet[(number / 5u32.pow(i) % 5) as usize]);
+            let text: Vec<u8> = text.chain(*b"b,cccccccccccccccc\nd").collect();
+            for (length, is_last) in [(7, true), (7, false), (text.len(), false)] {
+                let (input, mut cells) = (&text[..length], Cells { text: b"x".to_vec(), ends: vec![1] });
+                let found = parser.append_row(input, is_last, &mut cells);
+                let expected = alone.parse_row(input, is_last);
+                let is_row = matches!(expected, Parsed::Row { .. });
+                let (bytes, count) = if is_row { (alone.text_bytes, alone.cells) } else { (0, 0) };
+                assert_eq!(found, expected, "{:?}", String::from_utf8_lossy(input));
+                assert_eq!(cells.text[1..], alone.text[..bytes]);
+                assert!(
+                    cells.ends[1..]
+                        .iter()
+                        .map(|&end| end as usize - 1)
+                        .eq(alone.ends[..count].iter().copied())
+                );
             }
         }
     }

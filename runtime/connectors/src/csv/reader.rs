@@ -7,11 +7,11 @@ use stepbox_batch::element::{Chunk, ItemReader, More, Opening, Total, Unreadable
 use stepbox_batch::error::ElementError;
 use stepbox_batch::job::ChunkLimit;
 use stepbox_batch::log::LogLevel;
-use stepbox_batch::rows::ROWS_BYTES_MAX;
+use stepbox_batch::rows::{BadRows, ROWS_BYTES_MAX, Rows};
 use stepbox_batch::step_context::{ITEM_BYTES_MAX, cut};
 
 use super::dialect::Dialect;
-use super::parse::{Parsed, Record};
+use super::parse::{Cells, Parsed, Parser};
 use crate::error::{ConnectorError, Result};
 use crate::fingerprint::fingerprint_of_names;
 use crate::folders::Folders;
@@ -52,7 +52,7 @@ struct Input {
     dialect: Dialect,
     header: Vec<String>,
     header_fingerprint: u64,
-    record: Record,
+    parser: Parser,
     /// The line at the beginning of the unread bytes, from 1.
     line: u64,
     items: u64,
@@ -113,21 +113,22 @@ impl ItemReader for CsvReader {
 impl Input {
     /// Reads as far as the first item.
     fn begin(file: InputFile, dialect: Dialect, has_header: bool) -> Result<Self> {
-        let (header, record) = (Vec::new(), Record::new(dialect));
-        let mut input = Self { file, dialect, header, header_fingerprint: 0, record, line: 1, items: 0 };
-        let Some((bytes, lines)) = input.next_row()? else {
+        let (header, parser) = (Vec::new(), Parser::new(dialect));
+        let mut input = Self { file, dialect, header, header_fingerprint: 0, parser, line: 1, items: 0 };
+        let mut first = Cells::default();
+        let Some((bytes, lines)) = input.next_row(&mut first)? else {
             return Err(ConnectorError::EmptyFile { path: input.file.path() });
         };
-        if input.record.ends().len() > COLUMNS_MAX {
+        if first.ends.len() > COLUMNS_MAX {
             return Err(ConnectorError::TooManyColumns { path: input.file.path(), max: COLUMNS_MAX });
         }
         if has_header {
-            input.check_utf8()?;
-            input.header = input.record.cells().map(str::to_owned).collect();
+            let names = first.as_text().ok_or_else(|| input.not_utf8(input.line))?;
+            input.header = names.map(str::to_owned).collect();
             check_names(&input.header, &input.file)?;
             input.consume(bytes, lines);
         } else {
-            input.header = (1..=input.record.ends().len()).map(|i| format!("column_{i}")).collect();
+            input.header = (1..=first.ends.len()).map(|i| format!("column_{i}")).collect();
         }
         input.header_fingerprint = fingerprint_of_names(&input.header);
         Ok(input)
@@ -162,14 +163,35 @@ impl Input {
         state.map_err(|source| ConnectorError::BadState { source })
     }
 
+    /// Fills a chunk. Whether all of it is UTF-8 shows at the end, in one pass.
     fn read(&mut self, limit: ChunkLimit, chunk: &mut Chunk) -> Result<More> {
-        while chunk.items() < limit.rows as usize && chunk.rows.data().len() < limit.bytes as usize {
-            let Some((bytes, lines)) = self.next_row()? else { return Ok(More::No) };
-            if chunk.rows.data().len() + self.record.bytes() > ROWS_BYTES_MAX {
+        let (text, ends) = std::mem::take(&mut chunk.rows).into_memory();
+        let mut cells = Cells { text, ends };
+        let more = self.read_rows(limit, &mut cells, chunk);
+        match Rows::from_parts(self.header.len(), cells.text, cells.ends, Vec::new()) {
+            Ok(rows) => chunk.rows = rows,
+            Err(BadRows::NotUtf8 { row, .. }) => return Err(self.not_utf8(chunk.lines[row])),
+            Err(broken) => unreachable!("the parser makes whole rows: {broken}"),
+        }
+        more
+    }
+
+    fn read_rows(&mut self, limit: ChunkLimit, cells: &mut Cells, chunk: &mut Chunk) -> Result<More> {
+        let (mut items, rows_max, bytes_max) = (0, limit.rows as usize, limit.bytes as usize);
+        while items < rows_max && cells.text.len() < bytes_max {
+            let before = cells.mark();
+            let Some((bytes, lines)) = self.next_row(cells)? else { return Ok(More::No) };
+            if cells.text.len() > ROWS_BYTES_MAX {
+                cells.cut_off(before);
                 break;
             }
-            self.deliver(chunk)?;
+            if cells.ends.len() - before.1 == self.header.len() {
+                chunk.lines.push(self.line);
+            } else {
+                chunk.unreadable.push(self.ragged(&cells.cut_off(before))?);
+            }
             self.consume(bytes, lines);
+            items += 1;
             self.items += 1;
         }
         // A last chunk that says so saves reading an empty one, and makes the total exact.
@@ -181,15 +203,15 @@ impl Input {
         self.file.is_at_end() && self.file.unread().is_empty()
     }
 
-    /// Parses the next row into `record` and returns its bytes and lines, which are not consumed yet.
-    fn next_row(&mut self) -> Result<Option<(usize, u64)>> {
+    /// Appends the cells of the next row and returns its bytes and lines, which are not consumed yet.
+    fn next_row(&mut self, cells: &mut Cells) -> Result<Option<(usize, u64)>> {
         self.skip_empty_lines()?;
         loop {
             let (input, is_last) = (self.file.unread(), self.file.is_at_end());
             if input.is_empty() && is_last {
                 return Ok(None);
             }
-            match self.record.parse_row(input, is_last) {
+            match self.parser.append_row(input, is_last, cells) {
                 Parsed::Row { bytes, lines } if bytes <= ROWS_BYTES_MAX => return Ok(Some((bytes, lines))),
                 Parsed::Cut if input.len() < ROWS_BYTES_MAX => self.file.fill()?,
                 Parsed::Row { .. } | Parsed::Cut => {
@@ -221,33 +243,20 @@ impl Input {
         self.line += lines;
     }
 
-    fn deliver(&self, chunk: &mut Chunk) -> Result<()> {
-        let text = self.check_utf8()?;
-        if self.record.ends().len() == self.header.len() {
-            chunk.rows.push_row(text, self.record.ends().iter().copied());
-            chunk.lines.push(self.line);
-        } else {
-            chunk.unreadable.push(self.ragged());
-        }
-        Ok(())
-    }
-
     /// A file in another encoding fails the step: a million warnings would help nobody.
-    fn check_utf8(&self) -> Result<&str> {
-        let not_utf8 =
-            || ConnectorError::NotUtf8 { path: self.file.path(), line: self.line, is_utf16: false };
-        self.record.text().ok_or_else(not_utf8)
+    fn not_utf8(&self, line: u64) -> ConnectorError {
+        ConnectorError::NotUtf8 { path: self.file.path(), line, is_utf16: false }
     }
 
-    fn ragged(&self) -> Unreadable {
-        let cells: Vec<&str> = self.record.cells().collect();
+    fn ragged(&self, row: &Cells) -> Result<Unreadable> {
+        let cells: Vec<&str> = row.as_text().ok_or_else(|| self.not_utf8(self.line))?.collect();
         let item = Value::from(cells.as_slice()).to_string();
-        Unreadable {
+        Ok(Unreadable {
             code: "ragged-row".to_owned(),
             reason: format!("it has {} cells, the header has {}", cells.len(), self.header.len()),
             place: format!("line {}", self.line),
             item: cut(&item, ITEM_BYTES_MAX).to_owned(),
-        }
+        })
     }
 }
 

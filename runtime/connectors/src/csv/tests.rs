@@ -86,6 +86,26 @@ fn a_file_that_is_no_csv_fails_the_step() {
     check(plain(), swallowed, "row-too-long: the row on line 2 of `in` is longer than 16 MiB");
 }
 
+/// All rows of a chunk are checked at once.
+#[test]
+fn the_first_bad_line_of_a_chunk_is_named() {
+    let check = |content: &[u8], expected: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("in"), content).unwrap();
+        let mut reading = Reading::open("csv", json!({}), folder.path(), None).unwrap();
+        let found = reading.read(1000).map_err(say).unwrap_err();
+        assert_eq!(found, expected, "{}", String::from_utf8_lossy(content));
+    };
+    check(b"a,b\n1,2\nx,\xe9\n3,4\n5,\xe9\n", "file-not-utf8: line 3 of `in` is not UTF-8");
+    check(b"a,b\n1,\"\n\"\n2,\xe9\n", "file-not-utf8: line 4 of `in` is not UTF-8");
+    check(b"a,b\n1,2\n3\n\n\xe9\n4,\xe9\n", "file-not-utf8: line 5 of `in` is not UTF-8");
+    // Two bad cells that would make a good character.
+    check(b"a,b\n1,2\n3,\xc3\n\xa9,4\n", "file-not-utf8: line 3 of `in` is not UTF-8");
+    // What is wrong after a bad line is not reached.
+    check(b"a,b\n1,\xe9\n2,\"3\n", "file-not-utf8: line 2 of `in` is not UTF-8");
+    check(b"a,b\n1,\xe9\n\xe9\n", "file-not-utf8: line 2 of `in` is not UTF-8");
+}
+
 /// A file with another delimiter would pass as one column, and look right until somebody uses it.
 #[test]
 fn a_header_of_one_column_is_questioned() {
@@ -262,6 +282,9 @@ fn an_output_resumed_anywhere_is_that_of_an_undisturbed_run() {
     let items: &[&[&str]] = &[&["1", "x\ny"], &["", "∅"], &["é", "\""], &["4", "5"]];
     check_writer_resume("csv", json!({}), &["a", "b"], items);
     check_writer_resume("csv", json!({"with_header": false}), &["a", "b"], items);
+    for lines in 1..6 {
+        check_writer_resume("csv", json!({"lines_per_file": lines}), &["a", "b"], items);
+    }
 }
 
 /// Batches of every length and all special characters come back as they went, read by this crate

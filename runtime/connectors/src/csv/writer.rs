@@ -8,6 +8,7 @@ use stepbox_batch::rows::Rows;
 use stepbox_batch::step_context::StepContext;
 
 use super::dialect::Dialect;
+use super::render::append_rows;
 use crate::error::{ConnectorError, Result};
 use crate::folders::Folders;
 use crate::options::Options;
@@ -25,7 +26,17 @@ pub(crate) struct CsvWriter {
     folders: Folders,
     dialect: Dialect,
     with_header: bool,
-    output: Option<(OutputFile, StepContext)>,
+    /// How many items a file takes.
+    lines_per_file: Option<u64>,
+    output: Option<Output>,
+}
+
+#[derive(Debug)]
+struct Output {
+    file: OutputFile,
+    context: StepContext,
+    /// At the top of each file; no row if there is none.
+    header: Rows,
 }
 
 impl CsvWriter {
@@ -36,11 +47,12 @@ impl CsvWriter {
             folders: folders.clone(),
             dialect: Dialect::from_options(&options)?,
             with_header: options.flag("with_header", true)?,
+            lines_per_file: options.count("lines_per_file")?,
             output: None,
         })
     }
 
-    fn output(&mut self) -> Result<&mut (OutputFile, StepContext)> {
+    fn output(&mut self) -> Result<&mut Output> {
         self.output.as_mut().ok_or(ConnectorError::NotOpen)
     }
 }
@@ -50,54 +62,42 @@ impl ItemWriter for CsvWriter {
     async fn open(&mut self, opening: Opening<'_>) -> std::result::Result<(), ElementError> {
         // An output of this very writer would keep its lock.
         self.output = None;
-        let (mut output, is_new) = OutputFile::open(&self.to, &self.folders, &opening)?;
-        if is_new && self.with_header {
-            self.dialect.append_rows(&header_row(opening.header), output.buffer());
+        let (mut file, is_new) = OutputFile::open(&self.to, &self.folders, &opening, self.lines_per_file)?;
+        let mut header = Rows::new(opening.header.len());
+        if self.with_header {
+            opening.header.iter().for_each(|name| header.push(name));
         }
-        self.output = Some((output, opening.context.clone()));
+        if is_new {
+            append_rows(self.dialect, &header, 0..header.len(), file.buffer());
+        }
+        self.output = Some(Output { file, context: opening.context.clone(), header });
         Ok(())
     }
 
     async fn write(&mut self, rows: &Rows) -> std::result::Result<Vec<SkippedRow>, ElementError> {
         let dialect = self.dialect;
-        let (output, _) = self.output()?;
-        dialect.append_rows(rows, output.buffer());
-        output.flush_if_full()?;
+        let Output { file, header, .. } = self.output()?;
+        let mut start = 0;
+        while start < rows.len() {
+            if file.lines_left() == 0 {
+                file.begin_next_file()?;
+                append_rows(dialect, header, 0..header.len(), file.buffer());
+            }
+            let count = (rows.len() - start).min(usize::try_from(file.lines_left()).unwrap_or(usize::MAX));
+            append_rows(dialect, rows, start..start + count, file.buffer());
+            file.add_lines(count as u64);
+            file.flush_if_full()?;
+            start += count;
+        }
         Ok(Vec::new())
     }
 
     async fn checkpoint(&mut self) -> std::result::Result<Vec<u8>, ElementError> {
-        Ok(self.output()?.0.checkpoint()?)
+        Ok(self.output()?.file.checkpoint()?)
     }
 
     async fn complete(&mut self) -> std::result::Result<(), ElementError> {
-        let (output, context) = self.output()?;
-        Ok(output.complete(context)?)
-    }
-}
-
-fn header_row(header: &[String]) -> Rows {
-    let mut rows = Rows::new(header.len());
-    header.iter().for_each(|name| rows.push(name));
-    rows
-}
-
-impl Dialect {
-    /// Appends all rows as the `csv` crate writes them: cells are enclosed where they must be.
-    fn append_rows(self, rows: &Rows, output: &mut Vec<u8>) {
-        let whole = "memory takes rows that all have as many cells as there are columns";
-        let mut writer = csv::WriterBuilder::new()
-            .delimiter(self.delimiter)
-            .quote(self.enclosure)
-            .from_writer(std::mem::take(output));
-        let mut start = 0;
-        for ends in rows.ends().chunks_exact(rows.columns().max(1)) {
-            for &end in ends {
-                writer.write_field(&rows.data()[start..end as usize]).expect(whole);
-                start = end as usize;
-            }
-            writer.write_record(None::<&[u8]>).expect(whole);
-        }
-        *output = writer.into_inner().expect(whole);
+        let Output { file, context, .. } = self.output()?;
+        Ok(file.complete(context)?)
     }
 }

@@ -158,6 +158,9 @@ fn a_cell_is_text_unless_its_column_holds_json() {
 fn an_output_resumed_anywhere_is_that_of_an_undisturbed_run() {
     let items: &[&[&str]] = &[&["1", "x\ny"], &["", "∅"], &["bad", "x"], &["4", "5"]];
     check_writer_resume("jsonl", json!({"json": ["a"]}), &["a", "b"], items);
+    for lines in 1..5 {
+        check_writer_resume("jsonl", json!({"json": ["a"], "lines_per_file": lines}), &["a", "b"], items);
+    }
 }
 
 /// Everything but a missing key, which becomes null, survives if the job says which columns hold JSON.

@@ -24,6 +24,8 @@ pub(crate) struct JsonlWriter {
     to: Storage,
     folders: Folders,
     json: Vec<String>,
+    /// How many items a file takes.
+    lines_per_file: Option<u64>,
     output: Option<Output>,
 }
 
@@ -50,6 +52,7 @@ impl JsonlWriter {
             to: options.storage("to")?,
             folders: folders.clone(),
             json: options.names("json")?.unwrap_or_default(),
+            lines_per_file: options.count("lines_per_file")?,
             output: None,
         })
     }
@@ -78,7 +81,7 @@ impl ItemWriter for JsonlWriter {
         // An output of this very writer would keep its lock.
         self.output = None;
         let columns = self.columns(opening.header)?;
-        let (file, _) = OutputFile::open(&self.to, &self.folders, &opening)?;
+        let (file, _) = OutputFile::open(&self.to, &self.folders, &opening, self.lines_per_file)?;
         self.output = Some(Output { file, context: opening.context.clone(), columns });
         Ok(())
     }
@@ -88,9 +91,12 @@ impl ItemWriter for JsonlWriter {
         let mut skipped = Vec::new();
         for row in 0..rows.len() {
             let begin = file.buffer().len();
-            if let Err(reason) = append_row(columns, rows, row, file.buffer()) {
-                file.buffer().truncate(begin);
-                skipped.push(SkippedRow { row: row as u32, code: "not-json".to_owned(), reason });
+            match append_row(columns, rows, row, file.buffer()) {
+                Ok(()) => place_line(file, begin)?,
+                Err(reason) => {
+                    file.buffer().truncate(begin);
+                    skipped.push(SkippedRow { row: row as u32, code: "not-json".to_owned(), reason });
+                }
             }
         }
         file.flush_if_full()?;
@@ -105,6 +111,18 @@ impl ItemWriter for JsonlWriter {
         let Output { file, context, .. } = self.output()?;
         Ok(file.complete(context)?)
     }
+}
+
+/// Counts the line at the end of the buffer, and moves it to the next file if this one is full. Only
+/// now, since an item that is set aside begins no file.
+fn place_line(file: &mut OutputFile, begin: usize) -> Result<()> {
+    if file.lines_left() == 0 {
+        let line = file.buffer().split_off(begin);
+        file.begin_next_file()?;
+        file.buffer().extend_from_slice(&line);
+    }
+    file.add_lines(1);
+    Ok(())
 }
 
 /// Appends one object and its line feed; the reason why not, if a cell is not the JSON it should be.

@@ -1,12 +1,16 @@
 //! Executions: run, followed, stopped, restarted, abandoned, purged.
 
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use stepbox_batch::execution::{JobExecution, StepExecution, Warning};
-use stepbox_batch::name::{InstanceCode, JobExecutionId};
-use stepbox_batch::repository::{ExecutionFilter, NewJobExecution, RepositoryError, StopRequest};
+use stepbox_batch::job::{ElementSource, Job};
+use stepbox_batch::name::{InstanceCode, JobExecutionId, StepName};
+use stepbox_batch::repository::{ExecutionFilter, Lease, NewJobExecution, RepositoryError, StopRequest};
 use stepbox_batch::status::BatchStatus;
+use stepbox_batch::step_context::RunContext;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -15,6 +19,7 @@ use super::instances::effective;
 use crate::error::Error;
 use crate::execution_log::{self, LogLine, LogListener};
 use crate::job_lifecycle::{self, Life, Progress};
+use crate::rejected_file::RejectedFile;
 
 /// How a run differs from what the instance says.
 #[derive(Clone, Default)]
@@ -38,10 +43,23 @@ pub struct Purge {
     pub older_than_days: u32,
 }
 
+/// How an execution is taken up again.
+#[derive(Clone, Default)]
+pub struct RestartOptions {
+    /// Whether its steps run with the components that are installed now, where the interrupted
+    /// execution had others of the same names.
+    pub newest_components: bool,
+    /// Who asked for it.
+    pub user: Option<String>,
+    /// Receives each message of the log as it comes.
+    pub log: Option<LogListener>,
+}
+
 /// A run in this process. Dropping it lets the run go on.
 #[derive(Debug)]
 pub struct Running {
     id: JobExecutionId,
+    run: Arc<RunContext>,
     progress: watch::Receiver<Progress>,
     tenant: Tenant,
     task: JoinHandle<Result<JobExecution, Error>>,
@@ -61,6 +79,11 @@ impl Running {
     /// Asks it to stop.
     pub async fn stop(&self) -> Result<StopRequest, Error> {
         self.tenant.stop_execution(self.id).await
+    }
+
+    /// Asks it to come to a checkpoint and rest there as PAUSED; [`Tenant::resume_execution`] goes on.
+    pub fn pause(&self) {
+        self.run.request_pause();
     }
 
     /// Waits for its end, good or bad: a failed step is in the execution, not an error.
@@ -90,31 +113,57 @@ impl Tenant {
     }
 
     /// Goes on with an execution that was stopped or failed, as a new execution: steps that completed
-    /// are not run again, the interrupted one resumes from its checkpoint.
+    /// are not run again unless they say so, the interrupted one resumes from its checkpoint.
     pub async fn restart_execution(
         &self,
         id: JobExecutionId,
-        user: Option<String>,
-        log: Option<LogListener>,
+        options: RestartOptions,
     ) -> Result<Running, Error> {
         let earlier = self.execution(id).await?;
         if !matches!(earlier.status, BatchStatus::Stopped | BatchStatus::Failed) {
-            let reason = "only an execution that is STOPPED or FAILED can be restarted";
+            let reason = match earlier.status {
+                BatchStatus::Paused => "it rests at its checkpoint; resume it",
+                BatchStatus::Completed => "there is nothing left to do; run the instance again",
+                BatchStatus::Abandoned => "it was given up; run the instance again",
+                _ => "only an execution that is STOPPED or FAILED can be restarted",
+            };
             return Err(RepositoryError::WrongStatus { id, status: earlier.status, reason }.into());
         }
         let label = self.instance(earlier.instance.as_str()).await?.label;
+        let mut job = earlier.job;
+        if options.newest_components {
+            let installed = self.job(job.name.as_str()).await?;
+            job = with_components_of(job, &installed).ok_or(Error::StepsChanged(id.0))?;
+        }
         let new = NewJobExecution {
             tenant: self.id.clone(),
             instance: earlier.instance,
-            job: earlier.job,
+            job,
             parameters: earlier.parameters,
-            user,
+            user: options.user,
             created_at: self.installation.clock.now(),
             restart_of: Some(id),
             context: earlier.context,
             steps: earlier.steps.into_iter().map(|step| carried_over(id, step)).collect(),
         };
-        self.start(&new, label, log).await
+        self.start(&new, label, options.log).await
+    }
+
+    /// Goes on with an execution that is PAUSED: the same one, from its checkpoint.
+    pub async fn resume_execution(
+        &self,
+        id: JobExecutionId,
+        log: Option<LogListener>,
+    ) -> Result<Running, Error> {
+        let paused = self.execution(id).await?;
+        if paused.status != BatchStatus::Paused {
+            let reason = "only an execution that is PAUSED can be resumed";
+            return Err(RepositoryError::WrongStatus { id, status: paused.status, reason }.into());
+        }
+        let label = self.instance(paused.instance.as_str()).await?.label;
+        let lease = job_lifecycle::claim(&self.installation, &self.id, id).await?;
+        let execution = self.execution(id).await?;
+        Ok(self.begin((execution, lease), label, log))
     }
 
     async fn start(
@@ -124,12 +173,27 @@ impl Tenant {
         log: Option<LogListener>,
     ) -> Result<Running, Error> {
         let claimed = job_lifecycle::submit_and_claim(&self.installation, new).await?;
+        Ok(self.begin(claimed, job_label, log))
+    }
+
+    fn begin(&self, claimed: (JobExecution, Lease), job_label: String, log: Option<LogListener>) -> Running {
         let id = claimed.0.id;
         let (sender, progress) = watch::channel(Progress::default());
         let installation: Arc<_> = self.installation.clone();
         let life = Life::new(installation, self.policy.clone(), claimed, job_label, log, sender);
+        let run = life.run_context();
         let task = tokio::spawn(life.run());
-        Ok(Running { id, progress, tenant: self.clone(), task })
+        Running { id, run, progress, tenant: self.clone(), task }
+    }
+
+    /// The files of items that an execution's steps skipped, by step: CSV with the original columns and
+    /// why each was skipped. A step without any has no file.
+    pub async fn rejected_items(&self, id: JobExecutionId) -> Result<Vec<(StepName, PathBuf)>, Error> {
+        let execution = self.execution(id).await?;
+        let data = &self.installation.data;
+        let file = |step: StepName| (step.clone(), RejectedFile::new(data, id, &step).path());
+        let files = execution.steps.into_iter().map(|step| file(step.name));
+        Ok(files.filter(|(_, path)| path.exists()).collect())
     }
 
     /// An execution with its steps.
@@ -194,6 +258,18 @@ impl Tenant {
     }
 }
 
+/// A job with the components that an installed one has now; none if its steps are not the same.
+fn with_components_of(mut job: Job, installed: &Job) -> Option<Job> {
+    let digests: HashMap<_, _> =
+        installed.components().map(|component| (component.name.clone(), component.clone())).collect();
+    for element in job.steps.iter_mut().flat_map(|step| step.kind.elements_mut()) {
+        if let ElementSource::Component(component) = &mut element.source {
+            *component = digests.get(&component.name)?.clone();
+        }
+    }
+    (job.steps == installed.steps).then_some(job)
+}
+
 /// A step of an earlier execution, as its successor begins with it.
 fn carried_over(id: JobExecutionId, mut step: StepExecution) -> StepExecution {
     if step.status == BatchStatus::Completed {
@@ -213,6 +289,15 @@ fn carried_over(id: JobExecutionId, mut step: StepExecution) -> StepExecution {
         step.warning_count = 0;
     }
     step
+}
+
+impl std::fmt::Debug for RestartOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RestartOptions")
+            .field("newest_components", &self.newest_components)
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
 }
 
 impl std::fmt::Debug for RunOptions {

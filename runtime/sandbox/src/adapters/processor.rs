@@ -1,7 +1,7 @@
 //! A component of the world `item-processor`.
 
 use async_trait::async_trait;
-use stepbox_batch::element::{ItemProcessor, Opening, SkippedRow};
+use stepbox_batch::element::{ItemProcessor, Opening, SetAside};
 use stepbox_batch::error::ElementError;
 use stepbox_batch::rows::Rows;
 
@@ -36,10 +36,10 @@ impl ItemProcessor for SandboxedProcessor {
         Ok(header)
     }
 
-    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<Vec<SkippedRow>, ElementError> {
+    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, ElementError> {
         let outcome = call!(self.call_process(lent(rows)));
         *output = checked(self.columns, outcome.rows)?;
-        Ok(skipped_rows(outcome.skipped))
+        Ok(SetAside { skipped: skipped_rows(outcome.skipped), filtered: outcome.filtered })
     }
 
     async fn state(&mut self) -> Result<Vec<u8>, ElementError> {

@@ -150,7 +150,7 @@ pub(super) fn lent(rows: &Rows) -> RowsParam<'_> {
 
 /// A batch that came back, believed only after every rule was checked.
 pub(super) fn checked(columns: usize, rows: RowsResult) -> Result<Rows, ElementError> {
-    Rows::from_parts(columns, rows.data, rows.ends, rows.nulls).map_err(|error| failure::of_bad_rows(&error))
+    Rows::from_parts(columns, rows.data, rows.ends, rows.nulls).map_err(failure::of_bad_rows)
 }
 
 /// The engine checks that the columns can be told apart; here only that they can be kept.

@@ -23,6 +23,7 @@ use crate::instance::Instance;
 use crate::limits::Limits;
 use crate::program::Program;
 use crate::setup::ComponentSetup;
+use crate::upload::World;
 
 /// How long the summary may be, and each grant, in bytes.
 const TEXT_BYTES_MAX: usize = 4 << 10;
@@ -69,7 +70,7 @@ impl Description {
 }
 
 /// Calls `describe`, with no grants and next to no means.
-pub(super) async fn ask(program: &Program) -> Result<Description, ComponentError> {
+pub(super) async fn ask(program: &Program, world: World) -> Result<Description, ComponentError> {
     let failed = |source| ComponentError::DescribeFailed { source };
     let setup = ComponentSetup {
         grants: Grants::none(),
@@ -86,7 +87,7 @@ pub(super) async fn ask(program: &Program) -> Result<Description, ComponentError
     let call = exports.call_describe(&mut instance.store);
     let described = instance.watch.guard(setup.limits.call_ms_max, call).await;
     let raw = instance.settle(described).map_err(failed)?;
-    check(raw).map_err(|problem| ComponentError::BadDescription { problem })
+    check(raw, world).map_err(|problem| ComponentError::BadDescription { problem })
 }
 
 /// A step of no run, whose parameters are empty and whose words nobody hears.
@@ -97,7 +98,7 @@ fn nowhere() -> StepContext {
     StepContext::new(run, step, false, Findings::default())
 }
 
-fn check(raw: Raw) -> Result<Description, String> {
+fn check(raw: Raw, world: World) -> Result<Description, String> {
     if !is_code(&raw.name) {
         return Err(format!(
             "the name `{}` is not lower-case words joined by hyphens, at most 100 bytes",
@@ -111,6 +112,10 @@ fn check(raw: Raw) -> Result<Description, String> {
         return Err(format!("{} grants are named; at most {NAMES_MAX} may be", raw.grants.len()));
     }
     raw.grants.iter().try_for_each(|grant| check_text("a grant", grant))?;
+    // A batch without columns could not even say how many items it has.
+    if world == World::ItemProcessor && raw.columns_in.as_ref().is_some_and(Vec::is_empty) {
+        return Err("columns-in names no column; leave it out to get all of them".to_owned());
+    }
     Ok(Description {
         parameters: schema(&raw.parameters)?,
         columns_in: columns("columns-in", raw.columns_in)?,
@@ -188,7 +193,7 @@ mod tests {
 
     #[test]
     fn takes_a_description_and_makes_json_of_it() {
-        let description = check(raw()).unwrap();
+        let description = check(raw(), World::ItemProcessor).unwrap();
         assert_eq!(
             description.to_json(),
             json!({
@@ -204,7 +209,8 @@ mod tests {
         let check_with = |change: fn(&mut Raw), expected: &str| {
             let mut raw = raw();
             change(&mut raw);
-            let found = check(raw).map_or_else(|problem| problem, |_| "fine".to_owned());
+            let found =
+                check(raw, World::ItemProcessor).map_or_else(|problem| problem, |_| "fine".to_owned());
             assert!(found.starts_with(expected), "{found}");
         };
         check_with(|raw| raw.parameters.clear(), "fine");
@@ -217,5 +223,8 @@ mod tests {
         check_with(|raw| raw.parameters = "true".to_owned(), "the parameters' schema is JSON, but no object");
         check_with(|raw| raw.grants = vec![String::new(); 1001], "1001 grants are named");
         check_with(|raw| raw.columns_in = Some(vec!["a".to_owned(); 2]), "columns-in names `a` twice");
+        check_with(|raw| raw.columns_in = Some(Vec::new()), "columns-in names no column; leave it out");
+        check_with(|raw| raw.columns_out = Some(Vec::new()), "fine");
+        assert!(check(Raw { columns_in: Some(Vec::new()), ..raw() }, World::ItemReader).is_ok());
     }
 }

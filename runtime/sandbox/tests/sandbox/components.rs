@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stepbox_batch::element::{Chunk, ItemProcessor, ItemReader, ItemWriter, Opening, Tasklet};
+use stepbox_batch::element::{Chunk, ItemProcessor, ItemReader, ItemWriter, Opening, SetAside, Tasklet};
 use stepbox_batch::error::ElementError;
 use stepbox_batch::job::ChunkLimit;
 use stepbox_batch::rows::Rows;
@@ -169,7 +169,7 @@ pub(crate) fn echo() -> Vec<u8> {
             (i32.store offset=520 (i32.const 0) (local.get $count))
             (drop (memory.grow (i32.const 30)))
             i32.const 512)
-        ;; rows: data, ends, nulls. Returns them, and nothing skipped.
+        ;; rows: data, ends, nulls. Returns them, and nothing skipped or filtered.
         (func (export "stepbox:step/processor@0.1.0#process") (param $data i32) (param $bytes i32)
             (param $ends i32) (param $cells i32) (param $nulls i32) (param $null_count i32) (result i32)
             (i32.store offset=516 (i32.const 0) (local.get $data))
@@ -205,7 +205,7 @@ async fn a_batch_comes_back_as_it_went_in() {
     rows.push("end");
     let mut output = Rows::new(2);
     for _ in 0..3 {
-        assert_eq!(processor.process(&rows, &mut output).await.unwrap(), []);
+        assert_eq!(processor.process(&rows, &mut output).await.unwrap(), SetAside::default());
         assert_eq!(output, rows);
     }
     assert_eq!(processor.state().await.unwrap(), b"");

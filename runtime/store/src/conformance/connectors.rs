@@ -51,13 +51,13 @@ fn rich_step() -> Step {
             reader: native("csv", Some(json!({"from": "${parameters.source}", "delimiter": ";"}))),
             processors: vec![component(2, None), component(3, Some(odd_object()))],
             writer: native("jsonl", None),
-            settings: ItemSettings {
+            settings: Box::new(ItemSettings {
                 chunk: ChunkLimit { rows: 7, bytes: u32::MAX },
                 workers: 64,
                 ordered: false,
                 checkpoint: CheckpointInterval { items: Some(u64::MAX), ms: 0 },
                 skip: SkipPolicy { limit: Some(0), on: Some(vec![pattern("bad-*"), pattern("ragged-row")]) },
-            },
+            }),
         },
         grants: GrantRequest {
             http: vec!["POST https://api.example.com".to_owned()],

@@ -33,6 +33,16 @@ pub async fn fails_what_a_lost_worker_left_behind(store: &dyn JobRepository) {
     }
 }
 
+pub async fn waits_for_no_lease_of_a_worker_known_to_be_dead(store: &dyn JobRepository) {
+    with_instance(store).await;
+    let (held, lease) = in_status(store, Started, Hold::Held).await;
+    store.expire_leases("another worker", NOW).await.unwrap();
+    assert_eq!(store.fail_lost(NOW).await.unwrap(), [], "its worker lives");
+    store.expire_leases("w-1", NOW).await.unwrap();
+    assert_eq!(store.fail_lost(NOW).await.unwrap(), [(tenant(), held.id)]);
+    assert_eq!(told(store.save(&lease, Save::default()).await), "lease-lost");
+}
+
 pub async fn says_who_was_lost_and_when(store: &dyn JobRepository) {
     with_instance(store).await;
     let (mut execution, lease) = started(store).await;

@@ -182,7 +182,7 @@ impl From<&StepKind> for WorkV1 {
         match kind {
             StepKind::Item { reader, processors, writer, settings } => {
                 let ItemSettings { chunk: ChunkLimit { rows, bytes }, workers, ordered, checkpoint, skip } =
-                    settings;
+                    settings.as_ref();
                 Self::Item {
                     reader: reader.into(),
                     processors: processors.iter().map(ElementV1::from).collect(),
@@ -273,13 +273,13 @@ impl WorkV1 {
                 reader: element(reader)?,
                 processors: processors.into_iter().map(element).collect::<Result<_>>()?,
                 writer: element(writer)?,
-                settings: ItemSettings {
+                settings: Box::new(ItemSettings {
                     chunk: ChunkLimit { rows: chunk_rows, bytes: chunk_bytes },
                     workers,
                     ordered,
                     checkpoint: checkpoint.into(),
                     skip: skip.into(),
-                },
+                }),
             },
             Self::Tasklet { tasklet } => StepKind::Tasklet { tasklet: element(tasklet)? },
         })

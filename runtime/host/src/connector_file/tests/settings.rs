@@ -31,7 +31,7 @@ fn step(keys: &str) -> Step {
 
 fn items(keys: &str) -> ItemSettings {
     match step(keys).kind {
-        StepKind::Item { settings, .. } => settings,
+        StepKind::Item { settings, .. } => *settings,
         StepKind::Tasklet { .. } => panic!("an item step"),
     }
 }

@@ -37,7 +37,7 @@ fn a_job_without_the_settings_does_what_it_did() {
         checkpoint: CheckpointInterval { items: None, ms: 1000 },
         skip: SkipPolicy { limit: None, on: None },
     };
-    assert_eq!(settings, &expected);
+    assert_eq!(**settings, expected);
     let ElementSource::Component(normalise) = &processors[0].source else { panic!("a component") };
     assert_eq!((normalise.is_stateless, &normalise.columns_in), (false, &None));
     assert_eq!(export.limits.time_ms_max, Some(2000));

@@ -1,0 +1,230 @@
+//! The pipeline: a thread that reads, several that process, and the journey's own, which writes.
+//!
+//! ```text
+//! empty parcels ─▶ reader ─▶ line of processors ─┐
+//!       ▲                 ─▶ line of processors ─┼─▶ in order ─▶ writer ─┐
+//!       │                 ─▶ line of processors ─┘                      │
+//!       └───────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! There are only so many parcels, and who has none waits: that bounds the memory and how far the
+//! reader runs ahead. Nothing counts before it is written, so what is under way when a step ends is
+//! simply dropped.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, mpsc};
+
+use super::recovery::Interruption;
+use super::{Elements, Headers, Line, Named, Parcel, process_chunk, read_chunk};
+use crate::element::ItemReader;
+use crate::error::StepError;
+use crate::job::{ChunkLimit, ItemSettings};
+use crate::thread::{OwnThread, on_own_thread};
+
+/// A chunk's number, and the chunk or why there is none.
+type Done = (u64, Result<Parcel, Interruption>);
+
+#[derive(Debug)]
+pub(super) struct Pipeline {
+    reader: OwnThread<Named<dyn ItemReader>>,
+    lines: Vec<OwnThread<Line>>,
+    empty: mpsc::Sender<Parcel>,
+    done: mpsc::Receiver<Done>,
+    order: Order,
+    /// Whether the last chunk there is was delivered.
+    is_at_end: bool,
+}
+
+impl Pipeline {
+    /// Starts all threads; the first chunk begins at item `read`.
+    pub(super) fn start(
+        elements: Elements,
+        headers: Arc<Headers>,
+        settings: &ItemSettings,
+        read: u64,
+    ) -> Self {
+        let Elements { reader, lines } = elements;
+        let parcels = 2 * lines.len() + 2;
+        let (empty, empties) = mpsc::channel(parcels);
+        let (full, fulls) = mpsc::channel(parcels);
+        // A failure to read is no parcel.
+        let (ready, done) = mpsc::channel(parcels + 1);
+        for _ in 0..parcels {
+            empty.try_send(Parcel::default()).expect("there is room for all");
+        }
+        let fulls = Arc::new(Mutex::new(fulls));
+        let columns = headers.of_reader().len();
+        let lines = lines
+            .into_iter()
+            .map(|line| on_own_thread(process_ahead(line, headers.clone(), fulls.clone(), ready.clone())))
+            .collect();
+        let reader =
+            on_own_thread(read_ahead(reader, settings.chunk, (read, columns), empties, (full, ready)));
+        let order = Order { is_strict: settings.ordered, ..Order::default() };
+        Self { reader, lines, empty, done, order, is_at_end: false }
+    }
+
+    pub(super) async fn next(&mut self) -> Result<Parcel, Interruption> {
+        loop {
+            if let Some(done) = self.order.take() {
+                let parcel = done?;
+                self.is_at_end |= parcel.is_last();
+                return Ok(parcel);
+            }
+            match self.done.recv().await {
+                Some((number, done)) => self.order.add(number, done),
+                // One of them ended without a word; `end` tells.
+                None => return Err(Interruption::of(StepError::Panicked)),
+            }
+        }
+    }
+
+    pub(super) fn written(&mut self, parcel: Parcel) {
+        self.order.is_written(parcel.number);
+        // The reader is gone once there is nothing left to read.
+        let _ = self.empty.try_send(parcel);
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.order.is_settled()
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.is_at_end && self.is_settled()
+    }
+
+    pub(super) fn settle(&mut self) {
+        self.order.is_settling = true;
+    }
+
+    /// Closes all channels, which ends the threads after the chunk that each is at.
+    pub(super) async fn end(self) -> Result<Elements, StepError> {
+        let Self { reader, lines, empty, done, .. } = self;
+        drop((empty, done));
+        let panicked = |_| StepError::Panicked;
+        let reader = reader.await.map_err(panicked)?;
+        let mut ended = Vec::with_capacity(lines.len());
+        for line in lines {
+            ended.push(line.await.map_err(panicked)?);
+        }
+        Ok(Elements { reader, lines: ended })
+    }
+}
+
+/// Fills parcels until there is nothing more to read or nobody to take them.
+async fn read_ahead(
+    mut reader: Named<dyn ItemReader>,
+    limit: ChunkLimit,
+    (mut read, columns): (u64, usize),
+    mut empties: mpsc::Receiver<Parcel>,
+    (full, ready): (mpsc::Sender<Parcel>, mpsc::Sender<Done>),
+) -> Named<dyn ItemReader> {
+    let mut number = 0;
+    while let Some(mut parcel) = empties.recv().await {
+        parcel.reset(number, read, columns);
+        if let Err(error) = read_chunk(&mut reader, limit, &mut parcel).await {
+            let _ = ready.send((number, Err(Interruption::of(error)))).await;
+            break;
+        }
+        let is_last = parcel.is_last();
+        read = parcel.items().end;
+        number += 1;
+        if full.send(parcel).await.is_err() || is_last {
+            break;
+        }
+    }
+    reader
+}
+
+/// Processes one parcel after another until none comes, nobody takes them, or one fails.
+async fn process_ahead(
+    mut line: Line,
+    headers: Arc<Headers>,
+    fulls: Arc<Mutex<mpsc::Receiver<Parcel>>>,
+    ready: mpsc::Sender<Done>,
+) -> Line {
+    loop {
+        let next = fulls.lock().await.recv().await;
+        let Some(mut parcel) = next else { return line };
+        let (number, items) = (parcel.number, parcel.items());
+        let processed = process_chunk(&mut line, &headers, &mut parcel).await;
+        let has_failed = processed.is_err();
+        let done = processed.map(|()| parcel).map_err(|error| Interruption::over(error, items));
+        if ready.send((number, done)).await.is_err() || has_failed {
+            return line;
+        }
+    }
+}
+
+/// Which chunk is written next, of those that are ready.
+#[derive(Debug, Default)]
+struct Order {
+    /// Whether chunks are written as they were read.
+    is_strict: bool,
+    /// Whether gaps are filled first.
+    is_settling: bool,
+    ready: BTreeMap<u64, Result<Parcel, Interruption>>,
+    /// Everything before it is written.
+    next: u64,
+    /// What is written after it.
+    ahead: BTreeSet<u64>,
+}
+
+impl Order {
+    fn add(&mut self, number: u64, done: Result<Parcel, Interruption>) {
+        self.ready.insert(number, done);
+    }
+
+    fn take(&mut self) -> Option<Result<Parcel, Interruption>> {
+        let (&first, _) = self.ready.first_key_value()?;
+        let last_written = self.ahead.last().copied().unwrap_or(0);
+        let may_go =
+            if self.is_strict { first == self.next } else { !self.is_settling || first < last_written };
+        may_go.then(|| self.ready.remove(&first)).flatten()
+    }
+
+    fn is_written(&mut self, number: u64) {
+        self.ahead.insert(number);
+        while self.ahead.remove(&self.next) {
+            self.next += 1;
+        }
+        self.is_settling &= !self.ahead.is_empty();
+    }
+
+    fn is_settled(&self) -> bool {
+        self.ahead.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers become ready one after another; each row says which are written after each of them.
+    fn order(is_strict: bool, settles_after: usize, ready: &[u64]) -> String {
+        let mut order = Order { is_strict, ..Order::default() };
+        let mut found = Vec::new();
+        for (index, &number) in ready.iter().enumerate() {
+            order.add(number, Ok(Parcel { number, ..Parcel::default() }));
+            while let Some(Ok(parcel)) = order.take() {
+                order.is_written(parcel.number);
+                found.push(format!("{}{}", parcel.number, if order.is_settled() { "." } else { "" }));
+            }
+            if index + 1 == settles_after && !order.is_settled() {
+                order.is_settling = true;
+            }
+            found.push("|".to_owned());
+        }
+        found.concat()
+    }
+
+    #[test]
+    fn writes_in_order_or_as_they_come_and_fills_gaps_first() {
+        assert_eq!(order(true, 0, &[1, 0, 3, 2]), "|0.1.||2.3.|");
+        assert_eq!(order(false, 0, &[1, 0, 3, 2]), "1|0.|3|2.|");
+        // Once 2 is written it waits for 0 and 1; 3 waits with it.
+        assert_eq!(order(false, 1, &[2, 3, 1, 0, 4]), "2||1|0.3.|4.|");
+    }
+}

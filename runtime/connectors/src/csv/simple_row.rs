@@ -1,0 +1,67 @@
+//! The rows that nearly all rows are, found by searching instead of by looking at each byte.
+//!
+//! A cell is plain, or enclosed from its first byte to its last. Anything else is left to csv-core:
+//! text after a closing enclosure, a row that the window cuts off, an empty line.
+
+use memchr::{memchr, memchr_iter, memchr2};
+
+use super::dialect::Dialect;
+use super::parse::Cells;
+use super::short::{append_part, find_in_part};
+
+/// Appends the cells of the row at the beginning of `input`, and returns the bytes and lines that it
+/// takes with its line end. None if it is no simple row; then what was appended is good for nothing.
+pub(super) fn append_simple_row(
+    dialect: Dialect,
+    input: &[u8],
+    is_last: bool,
+    Cells { text, ends }: &mut Cells,
+) -> Option<(usize, u64)> {
+    let (mut at, mut lines) = (0, 1);
+    let mut line_end = memchr2(b'\n', b'\r', input).filter(|&end| end > 0)?;
+    loop {
+        if input.get(at) == Some(&dialect.enclosure) {
+            let cell = text.len();
+            at += append_enclosed(dialect.enclosure, &input[at..], text)?;
+            // Only here can a line end be part of a cell.
+            if at > line_end {
+                lines += memchr_iter(b'\n', &text[cell..]).count() as u64;
+                line_end = at + memchr2(b'\n', b'\r', &input[at..])?;
+            }
+        } else {
+            let end = find_in_part(dialect.delimiter, input, at..line_end);
+            append_part(input, at..end, text);
+            at = end;
+        }
+        ends.push(text.len() as u32);
+        if at == line_end {
+            break;
+        }
+        if input[at] != dialect.delimiter {
+            return None;
+        }
+        at += 1;
+    }
+    match (input[at], input.get(at + 1)) {
+        (b'\r', Some(b'\n')) => Some((at + 2, lines)),
+        // The line feed may be the first byte of the next window.
+        (b'\r', None) if !is_last => None,
+        _ => Some((at + 1, lines)),
+    }
+}
+
+/// Appends the enclosed cell at the beginning of `input`, and returns what it takes of it; none if it is
+/// not closed there.
+fn append_enclosed(enclosure: u8, input: &[u8], text: &mut Vec<u8>) -> Option<usize> {
+    let mut at = 1;
+    loop {
+        let closing = at + memchr(enclosure, &input[at..])?;
+        if input.get(closing + 1) != Some(&enclosure) {
+            append_part(input, at..closing, text);
+            return Some(closing + 1);
+        }
+        // One of two that stand for one.
+        text.extend_from_slice(&input[at..=closing]);
+        at = closing + 2;
+    }
+}

@@ -1,0 +1,262 @@
+//! The rejected items file: what a step skipped, as CSV that can be corrected and imported again.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use stepbox_batch::element::Rejected;
+
+use crate::csv::append_row;
+use crate::error::{ConnectorError, Result};
+
+/// What is said of each item, after its original columns. Columns of these names in the input, from a
+/// file that was rejected before, are left out.
+const COLUMNS: [&str; 5] =
+    ["rejected_code", "rejected_reason", "rejected_place", "rejected_phase", "rejected_item"];
+
+/// How many bytes are collected before they are written.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// A file of rejected items below a folder that all executions share. It is there from the first
+/// rejected item on.
+#[derive(Debug)]
+pub struct RejectedItemsFile {
+    root: PathBuf,
+    /// Below the root.
+    path: String,
+    header: Vec<String>,
+    /// The original columns that are kept, by their place.
+    kept: Vec<usize>,
+    /// None before the first item.
+    file: Option<File>,
+    buffer: Vec<u8>,
+    /// How many bytes were written.
+    length: u64,
+    /// Whether any of them may not be on the disk yet.
+    is_ahead: bool,
+}
+
+/// What a resumed file goes on from.
+#[derive(Debug, Serialize, Deserialize)]
+struct State {
+    /// Below the root: that of an earlier execution, mostly.
+    path: String,
+    /// How many bytes of it are durable.
+    length: u64,
+}
+
+impl RejectedItemsFile {
+    /// A file for items with these columns, or, with a state, one that goes on from there: if the state
+    /// is another file's, from a copy of it, so that each execution's file is whole.
+    pub fn open(root: &Path, path: &str, header: &[String], state: Option<&[u8]>) -> Result<Self> {
+        let kept = (0..header.len()).filter(|&at| !COLUMNS.contains(&header[at].as_str())).collect();
+        let mut file = Self {
+            root: root.to_owned(),
+            path: path.to_owned(),
+            header: header.to_vec(),
+            kept,
+            file: None,
+            buffer: Vec::new(),
+            length: 0,
+            is_ahead: false,
+        };
+        match state {
+            Some(state) => {
+                let state =
+                    serde_json::from_slice(state).map_err(|source| ConnectorError::BadState { source })?;
+                file.resume(&state)?;
+            }
+            // What an attempt left behind that no checkpoint speaks of.
+            None => match fs::remove_file(file.full_path()) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(file.failed("remove")(error));
+                }
+                _ => {}
+            },
+        }
+        Ok(file)
+    }
+
+    fn full_path(&self) -> PathBuf {
+        self.root.join(&self.path)
+    }
+
+    fn resume(&mut self, state: &State) -> Result<()> {
+        let changed = |difference: String| ConnectorError::OutputChanged {
+            path: format!("rejected items file {}", state.path),
+            difference,
+        };
+        let found = match fs::metadata(self.root.join(&state.path)) {
+            Ok(metadata) => metadata.len(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(changed("it is gone".to_owned()));
+            }
+            Err(error) => return Err(self.failed("open")(error)),
+        };
+        if found < state.length {
+            return Err(changed(format!("it has {found} bytes, {} of them were written", state.length)));
+        }
+        if state.path == self.path {
+            let file = OpenOptions::new().write(true).open(self.full_path());
+            let cut = file.and_then(|mut file| {
+                file.set_len(state.length)?;
+                file.seek(SeekFrom::Start(state.length))?;
+                Ok(file)
+            });
+            self.file = Some(cut.map_err(self.failed("open"))?);
+        } else {
+            let mut earlier = File::open(self.root.join(&state.path)).map_err(self.failed("open"))?;
+            let mut file = self.create()?;
+            let copied = io::copy(&mut (&mut earlier).take(state.length), &mut file);
+            copied.map_err(self.failed("write"))?;
+            (self.file, self.is_ahead) = (Some(file), true);
+        }
+        self.length = state.length;
+        Ok(())
+    }
+
+    /// A new file, whose name is on the disk as well.
+    fn create(&self) -> Result<File> {
+        let path = self.full_path();
+        let folder = path.parent().unwrap_or(&self.root);
+        let created = fs::create_dir_all(folder).and_then(|()| {
+            let file = File::create(&path)?;
+            File::open(folder)?.sync_all()?;
+            Ok(file)
+        });
+        created.map_err(self.failed("create"))
+    }
+
+    /// Adds an item.
+    pub fn append(&mut self, rejected: &Rejected<'_>) -> Result<()> {
+        if self.file.is_none() {
+            self.file = Some(self.create()?);
+            let names = self.kept.iter().map(|&at| self.header[at].as_str()).chain(COLUMNS);
+            append_row(names, &mut self.buffer);
+        }
+        let Rejected { row, code, reason, place, phase, item } = rejected;
+        let original = self.kept.iter().map(|&at| match row {
+            Some((rows, row)) => rows.cell(*row, at).unwrap_or_default(),
+            None => "",
+        });
+        append_row(original.chain([*code, *reason, *place, *phase, *item]), &mut self.buffer);
+        if self.buffer.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if let Some(file) = self.file.as_mut().filter(|_| !self.buffer.is_empty()) {
+            let written = file.write_all(&self.buffer);
+            written.map_err(self.failed("write"))?;
+            self.length += self.buffer.len() as u64;
+            self.buffer.clear();
+            self.is_ahead = true;
+        }
+        Ok(())
+    }
+
+    /// Makes everything durable, and returns the state to go on from; empty before the first item.
+    pub fn checkpoint(&mut self) -> Result<Vec<u8>> {
+        self.flush()?;
+        let Some(file) = &self.file else { return Ok(Vec::new()) };
+        if self.is_ahead {
+            file.sync_all().map_err(self.failed("sync"))?;
+            self.is_ahead = false;
+        }
+        let state = serde_json::to_vec(&State { path: self.path.clone(), length: self.length });
+        state.map_err(|source| ConnectorError::BadState { source })
+    }
+
+    fn failed(&self, action: &'static str) -> impl Fn(io::Error) -> ConnectorError + use<> {
+        let path = format!("rejected items file {}", self.path);
+        move |source| ConnectorError::file(action, &path, source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stepbox_batch::rows::Rows;
+
+    use super::*;
+
+    const HEADER: [&str; 3] = ["sku", "rejected_code", "name"];
+
+    fn header() -> Vec<String> {
+        HEADER.map(str::to_owned).to_vec()
+    }
+
+    fn open(root: &Path, execution: u32, state: Option<&[u8]>) -> Result<RejectedItemsFile> {
+        RejectedItemsFile::open(root, &format!("{execution}/rejected/step.csv"), &header(), state)
+    }
+
+    fn append(file: &mut RejectedItemsFile, sku: &str) {
+        let mut rows = Rows::new(3);
+        [sku, "earlier", "a \"chair\""].into_iter().for_each(|cell| rows.push(cell));
+        let (code, reason, place) = ("bad-date", "is no date", "line 7");
+        let row = Some((&rows, 0));
+        file.append(&Rejected { row, code, reason, place, phase: "process", item: "" }).unwrap();
+    }
+
+    fn read(root: &Path, execution: u32) -> Option<String> {
+        fs::read_to_string(root.join(format!("{execution}/rejected/step.csv"))).ok()
+    }
+
+    const FIRST: &str =
+        "sku,name,rejected_code,rejected_reason,rejected_place,rejected_phase,rejected_item\n";
+
+    fn row(sku: &str) -> String {
+        format!("{sku},\"a \"\"chair\"\"\",bad-date,is no date,line 7,process,\n")
+    }
+
+    #[test]
+    fn keeps_the_original_columns_and_says_why() {
+        let root = tempfile::tempdir().unwrap();
+        let mut file = open(root.path(), 1, None).unwrap();
+        assert_eq!(
+            (file.checkpoint().unwrap(), read(root.path(), 1)),
+            (Vec::new(), None),
+            "no item, no file"
+        );
+        append(&mut file, "A1");
+        let (code, reason, place, item) = ("ragged-row", "has 4 cells", "line 9", "x,y,\"z\",w");
+        file.append(&Rejected { row: None, code, reason, place, phase: "read", item }).unwrap();
+        file.checkpoint().unwrap();
+        let unreadable = ",,ragged-row,has 4 cells,line 9,read,\"x,y,\"\"z\"\",w\"\n";
+        assert_eq!(read(root.path(), 1).unwrap(), format!("{FIRST}{}{unreadable}", row("A1")));
+    }
+
+    #[test]
+    fn goes_on_from_its_state_in_the_same_execution_and_in_another() {
+        let root = tempfile::tempdir().unwrap();
+        let mut file = open(root.path(), 1, None).unwrap();
+        append(&mut file, "A1");
+        let state = file.checkpoint().unwrap();
+        append(&mut file, "lost");
+        file.flush().unwrap();
+        drop(file);
+        let expected = format!("{FIRST}{}{}", row("A1"), row("A2"));
+        for execution in [2, 1] {
+            let mut file = open(root.path(), execution, Some(&state)).unwrap();
+            append(&mut file, "A2");
+            file.checkpoint().unwrap();
+            assert_eq!(read(root.path(), execution).unwrap(), expected, "execution {execution}");
+        }
+        open(root.path(), 1, None).unwrap();
+        assert_eq!(read(root.path(), 1), None, "without a state nothing counts");
+        assert_eq!(read(root.path(), 2).unwrap(), expected, "each execution has a file of its own");
+    }
+
+    #[test]
+    fn knows_a_file_that_changed() {
+        let root = tempfile::tempdir().unwrap();
+        let mut file = open(root.path(), 1, None).unwrap();
+        append(&mut file, "A1");
+        let state = file.checkpoint().unwrap();
+        let found = |execution| open(root.path(), execution, Some(&state)).unwrap_err().to_string();
+        let path = root.path().join("1/rejected/step.csv");
+        File::create(&path).unwrap();
+        assert!(found(1).contains("it has 0 bytes, 1"), "{}", found(1));
+        fs::remove_file(&path).unwrap();
+        assert!(found(2).ends_with("it is gone"), "{}", found(2));
+    }
+}

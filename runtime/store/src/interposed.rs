@@ -1,0 +1,182 @@
+//! A store with somebody standing before it, who hears of each call before and after it is made.
+
+use async_trait::async_trait;
+use stepbox_batch::clock::Timestamp;
+use stepbox_batch::execution::{JobExecution, Tracking, Warning};
+use stepbox_batch::job::JobInstance;
+use stepbox_batch::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId, TenantId};
+use stepbox_batch::repository::{
+    Claim, Component, Connector, ExecutionFilter, ExecutionJournal, JobRepository, Lease, NewJobExecution,
+    Result, Save, StopRequest,
+};
+
+/// A call to the store.
+#[derive(Debug, Clone, Copy)]
+pub enum Call<'a> {
+    /// Changes nothing.
+    Read(&'static str),
+    /// Changes something.
+    Write(&'static str),
+    /// Saves what the holder of a lease has to say.
+    Save(&'a Lease, Save<'a>),
+}
+
+impl Call<'_> {
+    /// The method.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Read(name) | Self::Write(name) => name,
+            Self::Save(..) => "save",
+        }
+    }
+}
+
+/// Who stands before a store.
+#[async_trait]
+pub trait Interposer: Send + Sync + 'static {
+    /// Hears of a call about to be made; an error is the answer, and the store hears nothing.
+    async fn before(&self, call: Call<'_>) -> Result<()>;
+
+    /// Hears of a call that succeeded; an error is the answer in the place of the store's.
+    async fn after(&self, call: Call<'_>) -> Result<()>;
+}
+
+/// A store with somebody before it.
+#[derive(Debug)]
+pub struct Interposed<S, I> {
+    /// The store itself.
+    pub store: S,
+    /// Who stands before it.
+    pub interposer: I,
+}
+
+impl<S: JobRepository, I: Interposer> Interposed<S, I> {
+    async fn around<T>(&self, call: Call<'_>, made: impl Future<Output = Result<T>>) -> Result<T> {
+        self.interposer.before(call).await?;
+        let answer = made.await?;
+        self.interposer.after(call).await?;
+        Ok(answer)
+    }
+}
+
+#[async_trait]
+impl<S: JobRepository, I: Interposer> ExecutionJournal for Interposed<S, I> {
+    async fn heartbeat(&self, lease: &Lease, now: Timestamp, lease_ms: u64) -> Result<bool> {
+        self.around(Call::Write("heartbeat"), self.store.heartbeat(lease, now, lease_ms)).await
+    }
+
+    async fn is_stop_requested(&self, lease: &Lease) -> Result<bool> {
+        self.around(Call::Read("is_stop_requested"), self.store.is_stop_requested(lease)).await
+    }
+
+    async fn save(&self, lease: &Lease, save: Save<'_>) -> Result<()> {
+        self.around(Call::Save(lease, save), self.store.save(lease, save)).await
+    }
+
+    async fn save_tracking(
+        &self,
+        lease: &Lease,
+        position: u32,
+        tracking: Tracking,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.around(Call::Write("save_tracking"), self.store.save_tracking(lease, position, tracking, now))
+            .await
+    }
+}
+
+#[async_trait]
+impl<S: JobRepository, I: Interposer> JobRepository for Interposed<S, I> {
+    async fn put_connector(&self, tenant: &TenantId, connector: &Connector) -> Result<()> {
+        self.around(Call::Write("put_connector"), self.store.put_connector(tenant, connector)).await
+    }
+
+    async fn remove_connector(&self, tenant: &TenantId, code: &ConnectorCode) -> Result<()> {
+        self.around(Call::Write("remove_connector"), self.store.remove_connector(tenant, code)).await
+    }
+
+    async fn put_component(&self, tenant: &TenantId, component: &Component) -> Result<()> {
+        self.around(Call::Write("put_component"), self.store.put_component(tenant, component)).await
+    }
+
+    async fn remove_component(&self, tenant: &TenantId, digest: &Digest) -> Result<bool> {
+        self.around(Call::Write("remove_component"), self.store.remove_component(tenant, digest)).await
+    }
+
+    async fn create_instance(&self, instance: &JobInstance) -> Result<()> {
+        self.around(Call::Write("create_instance"), self.store.create_instance(instance)).await
+    }
+
+    async fn update_instance(&self, instance: &JobInstance) -> Result<()> {
+        self.around(Call::Write("update_instance"), self.store.update_instance(instance)).await
+    }
+
+    async fn delete_instance(&self, tenant: &TenantId, code: &InstanceCode) -> Result<()> {
+        self.around(Call::Write("delete_instance"), self.store.delete_instance(tenant, code)).await
+    }
+
+    async fn create_execution(
+        &self,
+        new: &NewJobExecution,
+        claim: Option<&Claim>,
+    ) -> Result<(JobExecution, Option<Lease>)> {
+        self.around(Call::Write("create_execution"), self.store.create_execution(new, claim)).await
+    }
+
+    async fn claim(&self, tenant: &TenantId, id: JobExecutionId, claim: &Claim) -> Result<Lease> {
+        self.around(Call::Write("claim"), self.store.claim(tenant, id, claim)).await
+    }
+
+    async fn request_stop(
+        &self,
+        tenant: &TenantId,
+        id: JobExecutionId,
+        now: Timestamp,
+    ) -> Result<StopRequest> {
+        self.around(Call::Write("request_stop"), self.store.request_stop(tenant, id, now)).await
+    }
+
+    async fn abandon(&self, tenant: &TenantId, id: JobExecutionId, now: Timestamp) -> Result<()> {
+        self.around(Call::Write("abandon"), self.store.abandon(tenant, id, now)).await
+    }
+
+    async fn purge(&self, tenant: &TenantId, filter: &ExecutionFilter) -> Result<Vec<JobExecutionId>> {
+        self.around(Call::Write("purge"), self.store.purge(tenant, filter)).await
+    }
+
+    async fn expire_leases(&self, worker: &str, now: Timestamp) -> Result<()> {
+        self.around(Call::Write("expire_leases"), self.store.expire_leases(worker, now)).await
+    }
+
+    async fn fail_lost(&self, now: Timestamp) -> Result<Vec<(TenantId, JobExecutionId)>> {
+        self.around(Call::Write("fail_lost"), self.store.fail_lost(now)).await
+    }
+
+    async fn connectors(&self, tenant: &TenantId) -> Result<Vec<Connector>> {
+        self.around(Call::Read("connectors"), self.store.connectors(tenant)).await
+    }
+
+    async fn components(&self, tenant: &TenantId) -> Result<Vec<Component>> {
+        self.around(Call::Read("components"), self.store.components(tenant)).await
+    }
+
+    async fn instance(&self, tenant: &TenantId, code: &InstanceCode) -> Result<Option<JobInstance>> {
+        self.around(Call::Read("instance"), self.store.instance(tenant, code)).await
+    }
+
+    async fn instances(&self, tenant: &TenantId, job_type: Option<&str>) -> Result<Vec<JobInstance>> {
+        self.around(Call::Read("instances"), self.store.instances(tenant, job_type)).await
+    }
+
+    async fn execution(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<JobExecution>> {
+        self.around(Call::Read("execution"), self.store.execution(tenant, id)).await
+    }
+
+    async fn executions(&self, tenant: &TenantId, filter: &ExecutionFilter) -> Result<Vec<JobExecution>> {
+        self.around(Call::Read("executions"), self.store.executions(tenant, filter)).await
+    }
+
+    async fn warnings(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Vec<Warning>> {
+        self.around(Call::Read("warnings"), self.store.warnings(tenant, id)).await
+    }
+}

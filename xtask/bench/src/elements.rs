@@ -1,0 +1,43 @@
+//! Native elements that only serve to measure.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use async_trait::async_trait;
+use stepbox::batch::element::{ItemWriter, Opening, SkippedRow, Tasklet};
+use stepbox::batch::error::ElementError;
+use stepbox::batch::rows::Rows;
+use stepbox::batch::step_context::StepContext;
+
+/// A writer that keeps nothing but the instant of its first rows.
+pub(crate) struct NotesTheFirstWrite(pub(crate) Arc<Mutex<Option<Instant>>>);
+
+#[async_trait]
+impl ItemWriter for NotesTheFirstWrite {
+    async fn open(&mut self, _: Opening<'_>) -> Result<(), ElementError> {
+        Ok(())
+    }
+
+    async fn write(&mut self, _: &Rows) -> Result<Vec<SkippedRow>, ElementError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Instant::now);
+        Ok(Vec::new())
+    }
+
+    async fn checkpoint(&mut self) -> Result<Vec<u8>, ElementError> {
+        Ok(Vec::new())
+    }
+
+    async fn complete(&mut self) -> Result<(), ElementError> {
+        Ok(())
+    }
+}
+
+/// A tasklet that does nothing.
+pub(crate) struct Nothing;
+
+#[async_trait]
+impl Tasklet for Nothing {
+    async fn run(&mut self, _: &StepContext) -> Result<Option<String>, ElementError> {
+        Ok(None)
+    }
+}
