@@ -116,7 +116,7 @@ enum StepKindView {
         processors: Vec<ElementView>,
         writer: ElementView,
         #[serde(flatten)]
-        settings: ItemSettingsView,
+        settings: Box<ItemSettingsView>,
     },
     Tasklet {
         tasklet: ElementView,
@@ -130,7 +130,7 @@ impl StepView {
                 reader: ElementView::of(reader),
                 processors: processors.iter().map(ElementView::of).collect(),
                 writer: ElementView::of(writer),
-                settings: ItemSettingsView::of(settings),
+                settings: Box::new(ItemSettingsView::of(settings)),
             },
             StepKind::Tasklet { tasklet } => StepKindView::Tasklet { tasklet: ElementView::of(tasklet) },
         };
