@@ -7,7 +7,7 @@ use crate::{process, repository};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Passed on: `--rows`, `--rounds`, `--calls`; `-- --help` explains them
+    /// Passed on: `--rows`, `--rounds`, `--memory-rows`, `--micro`, `--json`; `-- --help` explains them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     arguments: Vec<OsString>,
 }
