@@ -5,13 +5,13 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
-mod catalogue;
 mod hand_written;
 mod host_calls;
 mod jobs;
 mod stopwatch;
 
 use clap::Parser;
+use stepbox_tests::catalogue;
 use stopwatch::Measured;
 
 /// Measures stepbox against a hand-written loop.
@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 async fn measure(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let input = folder.path().join("catalogue.csv");
-    let bytes = catalogue::write(&input, arguments.rows)?;
+    let bytes = catalogue::write(&input, arguments.rows, None)?;
     println!("{} rows, 12 columns, {:.1} MB", arguments.rows, bytes as f64 / 1e6);
 
     let jobs = jobs::Jobs::install(folder.path(), &input).await?;
