@@ -66,7 +66,7 @@ impl Crashes {
         let bytes = catalogue::write(&folder.path().join("in.csv"), arguments.rows, Some(2003))?;
         println!("{} rows, {:.1} MB, seed {}", arguments.rows, bytes as f64 / 1e6, arguments.seed);
         let tenant = jobs::open(folder.path(), Killer::at("")).await?;
-        jobs::install(&tenant, folder.path()).await?;
+        jobs::install(&tenant, folder.path(), arguments.rows / 20).await?;
         let (seed, lines_per_file) = (arguments.seed, arguments.rows / 3);
         Ok(Self {
             folder,
@@ -102,13 +102,15 @@ impl Crashes {
 
         let (mut by_point, mut killed, mut completed) = (BTreeMap::<&str, u32>::new(), 0, 0);
         let mut points = POINTS.iter().copied().flat_map(|point| [point, "random"]).cycle();
-        while killed < kills || by_point.len() <= POINTS.len() {
+        let mut tried = 0;
+        while killed < kills || tried < 2 * POINTS.len() {
             let (code, form) = (format!("{variant}_{completed}"), completed % 2);
             let lines = (form == 1).then_some(self.lines_per_file);
             jobs::create(&self.tenant, variant, &code, lines).await?;
             loop {
-                // One that was not come to so far has its turn again.
+                // One that this process does not come to has its turn again later.
                 let point = points.next().expect("they go round");
+                tried += 1;
                 let status = match point {
                     "random" => self.kill_at_random(&code, duration)?,
                     named => self.child(&code, named).status()?,
