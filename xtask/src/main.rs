@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "commands talk to the person who runs them")]
 
 mod bench;
+mod crash;
 mod demo;
 mod guests;
 mod process;
@@ -32,6 +33,8 @@ enum Command {
     Guests(guests::Arguments),
     /// Measure what sandboxing costs.
     Bench(bench::Arguments),
+    /// Kill jobs in the middle, restart them, and compare the outputs.
+    Crash(crash::Arguments),
     /// Check what the compiler does not: layout, the map, error codes, leftovers.
     Tidy(tidy::Arguments),
 }
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Guests(arguments) => guests::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Crash(arguments) => crash::run(&arguments),
         Command::Tidy(arguments) => tidy::run(&arguments),
     };
     match outcome {

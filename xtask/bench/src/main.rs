@@ -6,7 +6,6 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
-mod catalogue;
 mod elements;
 mod exports;
 mod hand_written;
@@ -21,6 +20,7 @@ mod variant;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
+use stepbox_tests::catalogue;
 use serde::Serialize;
 
 use exports::{Checkpoints, Export, Memory};
@@ -137,7 +137,7 @@ async fn measure(arguments: &Arguments) -> Result<Report> {
 fn catalogue(folder: &Path, rows: u32) -> Result<PathBuf> {
     let path = folder.join(format!("catalogue-{rows}.csv"));
     if !path.exists() {
-        catalogue::write(&path, rows)?;
+        catalogue::write(&path, rows, None)?;
     }
     Ok(path)
 }

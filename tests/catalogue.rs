@@ -36,8 +36,8 @@ const WORDS: [&str; 16] = [
     "woven",
 ];
 
-/// Writes the catalogue; returns its bytes.
-pub(crate) fn write(path: &Path, rows: u32) -> Result<u64> {
+/// Writes the catalogue, each so manieth row without its `sku` if asked; returns its bytes.
+pub fn write(path: &Path, rows: u32, bad_every: Option<u32>) -> Result<u64> {
     let mut numbers = Numbers(0x5EED);
     let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
     writeln!(
@@ -57,11 +57,13 @@ pub(crate) fn write(path: &Path, rows: u32) -> Result<u64> {
         let weight = format!("{}.{}", numbers.below(90), numbers.below(10));
         let date =
             format!("20{:02}-{:02}-{:02}", numbers.below(26), numbers.below(12) + 1, numbers.below(28) + 1);
+        let is_bad = bad_every.is_some_and(|every| row % every == 0);
+        let sku = if is_bad { String::new() } else { format!("sku-{row:07}") };
         let enabled = u64::from(numbers.below(10) > 0);
         let ean = 4_000_000_000_000 + numbers.below(999_999_999);
         writeln!(
             file,
-            "sku-{row:07},{name} {row},{brand},\"a,b\",{enabled},{price},{weight},{date},{ean},{colour},\
+            "{sku},{name} {row},{brand},\"a,b\",{enabled},{price},{weight},{date},{ean},{colour},\
              \"{keywords}\",\"The \"\"{name}\"\": {description}.\""
         )?;
     }
