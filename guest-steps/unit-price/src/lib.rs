@@ -3,8 +3,8 @@
 //! - It reads `price` and `weight`, and writes `unit_price`. However many columns the items have, only
 //!   these three cross between it and the runtime.
 //! - Without a price or a weight, or with a weight of zero, the unit price is null.
-//! - An item whose price or weight is no decimal number, `digits` or `digits.digits`, is skipped as
-//!   `no-number`.
+//! - An item whose price or weight is no decimal number of at most nine characters, `digits` or
+//!   `digits.digits`, is skipped as `no-number`.
 
 use stepbox_step::{Column, Description, Item, NoParameters, Opening, Processor, StepError, Verdict};
 
@@ -61,15 +61,18 @@ fn number(item: &Item<'_>, column: Column) -> Result<Option<Decimal>, Verdict> {
     }
     parse(cell).map(Some).ok_or_else(|| {
         let (name, text) = (item.columns().name(column), item.text(column));
-        Verdict::skip("no-number", format!("column `{name}` says `{text}`, which is no decimal number"))
+        Verdict::skip(
+            "no-number",
+            format!("column `{name}` says `{text}`, which is no decimal number of at most 9 characters"),
+        )
     })
 }
 
-/// At most 18 digits, so that all products here fit.
+/// At most nine characters, so that all products here fit into 64 bits.
 fn parse(cell: &[u8]) -> Option<Decimal> {
     let point = cell.iter().position(|byte| *byte == b'.');
     let (whole, fraction) = point.map_or((cell, None), |at| (&cell[..at], Some(&cell[at + 1..])));
-    if whole.is_empty() || fraction.is_some_and(<[u8]>::is_empty) || cell.len() > 18 {
+    if whole.is_empty() || fraction.is_some_and(<[u8]>::is_empty) || cell.len() > 9 {
         return None;
     }
     let fraction = fraction.unwrap_or_default();
@@ -81,9 +84,9 @@ fn parse(cell: &[u8]) -> Option<Decimal> {
 }
 
 /// In hundredths, rounded half up; none for a division by zero.
-fn divide(price: Decimal, weight: Decimal) -> Option<u128> {
-    let above = u128::from(price.digits) * 10_u128.pow(weight.places) * 100;
-    let below = u128::from(weight.digits) * 10_u128.pow(price.places);
+fn divide(price: Decimal, weight: Decimal) -> Option<u64> {
+    let above = price.digits * 10_u64.pow(weight.places) * 100;
+    let below = weight.digits * 10_u64.pow(price.places);
     (2 * above + below).checked_div(2 * below)
 }
 

@@ -22,7 +22,8 @@ fn divides_to_the_hundredth() {
     check("0.01", "2.1", "0.00");
     check("0", "5", "0.00");
     check("1", "0.001", "1000.00");
-    check("999999999999999999", "0.0000000000000001", "9999999999999999990000000000000000.00");
+    check("999999999", "0.0000001", "9999999990000000.00");
+    check("0.0000001", "999999999", "0.00");
 }
 
 #[test]
@@ -34,8 +35,12 @@ fn without_a_price_or_a_weight_there_is_no_unit_price() {
 
 #[test]
 fn what_is_no_number_is_skipped_with_its_reason() {
-    let told = |name, text| format!("no-number: column `{name}` says `{text}`, which is no decimal number");
-    for text in ["12.", ".5", "-1", "1,5", "1.2.3", "1e3", "12 kg", "1234567890123456789"] {
+    let told = |name, text| {
+        format!(
+            "no-number: column `{name}` says `{text}`, which is no decimal number of at most 9 characters"
+        )
+    };
+    for text in ["12.", ".5", "-1", "1,5", "1.2.3", "1e3", "12 kg", "1234567890"] {
         check(text, "2", &told("price", text));
         check("2", text, &told("weight", text));
     }

@@ -95,17 +95,15 @@ impl Rows {
     }
 
     fn check_ends(&self) -> Result<(), BadRows> {
-        let mut start = 0;
-        for (cell, &end) in self.ends.iter().enumerate() {
-            if end < start {
-                return Err(BadRows::Descending { row: cell / self.columns, column: cell % self.columns });
-            }
-            start = end;
+        let pairs = || self.ends.iter().zip(self.ends.iter().skip(1));
+        // Without a way out of the loop many are compared at once; the culprit is looked for after.
+        if !pairs().fold(true, |ascends, (start, end)| ascends & (start <= end)) {
+            let cell = 1 + pairs().position(|(start, end)| start > end).unwrap_or_default();
+            return Err(BadRows::Descending { row: cell / self.columns, column: cell % self.columns });
         }
-        if start as usize == self.data.len() {
-            Ok(())
-        } else {
-            Err(BadRows::WrongEnd { end: start as usize, bytes: self.data.len() })
+        match self.ends.last().map_or(0, |&end| end as usize) {
+            end if end == self.data.len() => Ok(()),
+            end => Err(BadRows::WrongEnd { end, bytes: self.data.len() }),
         }
     }
 
@@ -114,15 +112,15 @@ impl Rows {
         if self.data.is_ascii() {
             return Ok(());
         }
-        let whole = simdutf8::basic::from_utf8(&self.data);
-        let bad = match whole {
-            Ok(text) => self.ends.iter().position(|&end| !text.is_char_boundary(end as usize)),
-            Err(_) => (0..self.ends.len()).find(|&cell| std::str::from_utf8(self.bytes(cell)).is_err()),
-        };
-        match bad {
-            None => Ok(()),
-            Some(cell) => Err(BadRows::NotUtf8 { row: cell / self.columns, column: cell % self.columns }),
+        // A byte `10xxxxxx` goes on with a character that began before it.
+        let cuts = |&end: &u32| self.data.get(end as usize).is_some_and(|byte| byte & 0xc0 == 0x80);
+        let is_utf8 = simdutf8::basic::from_utf8(&self.data).is_ok();
+        if is_utf8 && !self.ends.iter().fold(false, |cut, end| cut | cuts(end)) {
+            return Ok(());
         }
+        let bad = (0..self.ends.len()).find(|&cell| std::str::from_utf8(self.bytes(cell)).is_err());
+        let cell = bad.unwrap_or_default();
+        Err(BadRows::NotUtf8 { row: cell / self.columns, column: cell % self.columns })
     }
 
     fn check_nulls(&self) -> Result<(), BadRows> {
