@@ -20,8 +20,8 @@ mod variant;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
-use stepbox_tests::catalogue;
 use serde::Serialize;
+use stepbox_tests::catalogue;
 
 use exports::{Checkpoints, Export, Memory};
 use jobs::Jobs;
