@@ -5,6 +5,7 @@
 mod cli;
 mod durability;
 mod faults;
+mod flow;
 mod guests;
 mod native_and_sandboxed;
 mod support;

@@ -80,6 +80,10 @@ impl<E: ?Sized> Named<E> {
     fn lied(&self, place: &str, source: LyingBatch) -> StepError {
         StepError::LyingBatch { culprit: self.name.clone(), place: place.to_owned(), source }
     }
+
+    fn take_reports(&self) -> Reports {
+        self.context.as_ref().map(StepContext::take_reports).unwrap_or_default()
+    }
 }
 
 impl<E: ?Sized> fmt::Debug for Named<E> {
@@ -268,8 +272,7 @@ async fn open(
     (end.header, end.number) = (headers[0].clone(), 0);
     end.reader = reader.element.state().await.map_err(|source| reader.failed("", source))?;
     end.processors = states(&mut lines[0]).await?;
-    journey.context.accept(reader.take_reports());
-    lines.iter().flatten().for_each(|processor| journey.context.accept(processor.take_reports()));
+    accept_reports(elements, journey.context);
     journey.context.accept(end.writer.take_reports());
     track(journey, elements.reader.element.total());
     Ok(Arc::new(Headers(headers)))
@@ -440,9 +443,7 @@ async fn finish(
     }
     commit(end, journey).await.map_err(|error| Interruption::of(error).while_writing())?;
     close(elements).await.map_err(Interruption::of)?;
-    journey.context.accept(elements.reader.take_reports());
-    let processors = elements.lines.iter().flatten();
-    processors.for_each(|processor| journey.context.accept(processor.take_reports()));
+    accept_reports(elements, journey.context);
     if outcome != StepOutcome::Stopped {
         let completed = end.writer.element.complete().await;
         completed.map_err(|source| Interruption::of(end.writer.failed("", source)).while_writing())?;
@@ -533,10 +534,10 @@ pub(crate) async fn wait_to_retry(
     }
 }
 
-impl<E: ?Sized> Named<E> {
-    fn take_reports(&self) -> Reports {
-        self.context.as_ref().map(StepContext::take_reports).unwrap_or_default()
-    }
+/// Lets count what elements report outside of any chunk.
+fn accept_reports(elements: &Elements, step: &StepContext) {
+    step.accept(elements.reader.take_reports());
+    elements.lines.iter().flatten().for_each(|processor| step.accept(processor.take_reports()));
 }
 
 async fn states(line: &mut Line) -> Result<Vec<Vec<u8>>, StepError> {

@@ -37,6 +37,7 @@ pub const CODES: &[&str] = &[
     "output-changed",
     "permission-denied",
     "ragged-row",
+    "rejected-too-large",
     "row-too-long",
     "state-unreadable",
     "storage-unknown",
@@ -199,6 +200,12 @@ pub enum ConnectorError {
         /// Why.
         source: serde_json::Error,
     },
+    /// More was skipped than a rejected items file may hold.
+    #[error("the rejected items file would be longer than {bytes_max} bytes")]
+    RejectedTooLarge {
+        /// How long it may be.
+        bytes_max: u64,
+    },
     /// The execution context has no room for the path of the output.
     #[error("the path of `{path}` cannot be kept for later steps: {reason}")]
     ContextFull {
@@ -249,6 +256,7 @@ impl ConnectorError {
             Self::OutputChanged { .. } => "output-changed",
             Self::UnknownColumn { .. } => "unknown-column",
             Self::BadState { .. } => "state-unreadable",
+            Self::RejectedTooLarge { .. } => "rejected-too-large",
             Self::ContextFull { .. } => "context-full",
             Self::NotOpen => "not-open",
         }
@@ -302,6 +310,9 @@ impl ConnectorError {
             }
             Self::BadState { .. } => {
                 "start a new execution, or restart with the version of Stepbox that began this one".to_owned()
+            }
+            Self::RejectedTooLarge { .. } => {
+                "correct the input, or set `skip.limit` so that the step ends sooner".to_owned()
             }
             Self::ContextFull { .. } => "keep fewer or smaller values in the execution context".to_owned(),
             Self::NotOpen => "report this as a defect of Stepbox".to_owned(),

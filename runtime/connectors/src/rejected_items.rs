@@ -15,6 +15,9 @@ use crate::error::{ConnectorError, Result};
 const COLUMNS: [&str; 5] =
     ["rejected_code", "rejected_reason", "rejected_place", "rejected_phase", "rejected_item"];
 
+/// How long the file may grow, in bytes: nobody corrects more by hand, and a reader without an end must
+/// not fill the disk that all executions share.
+const FILE_BYTES_MAX: u64 = 1 << 30;
 /// How many bytes are collected before they are written.
 const BUFFER_BYTES: usize = 64 << 10;
 
@@ -33,6 +36,7 @@ pub struct RejectedItemsFile {
     buffer: Vec<u8>,
     /// How many bytes were written.
     length: u64,
+    bytes_max: u64,
     /// Whether any of them may not be on the disk yet.
     is_ahead: bool,
 }
@@ -59,6 +63,7 @@ impl RejectedItemsFile {
             file: None,
             buffer: Vec::new(),
             length: 0,
+            bytes_max: FILE_BYTES_MAX,
             is_ahead: false,
         };
         match state {
@@ -141,6 +146,9 @@ impl RejectedItemsFile {
             None => "",
         });
         append_row(original.chain([*code, *reason, *place, *phase, *item]), &mut self.buffer);
+        if self.length + self.buffer.len() as u64 > self.bytes_max {
+            return Err(ConnectorError::RejectedTooLarge { bytes_max: self.bytes_max });
+        }
         if self.buffer.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
     }
 
@@ -244,6 +252,17 @@ mod tests {
         open(root.path(), 1, None).unwrap();
         assert_eq!(read(root.path(), 1), None, "without a state nothing counts");
         assert_eq!(read(root.path(), 2).unwrap(), expected, "each execution has a file of its own");
+    }
+
+    #[test]
+    fn a_file_without_an_end_fails_the_step() {
+        let root = tempfile::tempdir().unwrap();
+        let mut file = open(root.path(), 1, None).unwrap();
+        file.bytes_max = 10_000;
+        let item = "x".repeat(300);
+        let rejected = Rejected { row: None, code: "c", reason: "r", place: "", phase: "read", item: &item };
+        let error = (0..100).find_map(|_| file.append(&rejected).err()).unwrap();
+        assert_eq!(error.code(), "rejected-too-large");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use stepbox_batch::error::StepError;
 use stepbox_batch::execution::{Failure, JobExecution, StepExecution, Tracking};
 use stepbox_batch::flow::{Follows, Unit, after, worst};
 use stepbox_batch::item_step::{self, Journey, StepOutcome};
-use stepbox_batch::job::{Rerun, Step, StepKind};
+use stepbox_batch::job::{Step, StepKind};
 use stepbox_batch::log::LogLevel;
 use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::recorder::{Recorder, With};
@@ -205,22 +205,26 @@ impl Life {
 
     /// Runs the steps in a range, one after the other or as their flow says.
     async fn run_sequence(&self, range: Range<usize>, is_branch: bool) -> FlowEnd {
-        let (mut at, mut last) = (range.start, None);
+        let (mut at, mut last, mut has_run) = (range.start, None, false);
         while at < range.end {
-            if last.is_some() && self.run.is_stopping() {
+            if has_run && self.run.is_stopping() {
                 return Ok((BatchStatus::Stopped, last));
             }
             self.save_ended(last.take()).await?;
             let unit = if is_branch { Unit::Step(at) } else { Unit::at(&self.steps, at) };
             let follows = match &unit {
-                Unit::Split { branches, .. } => match self.run_branches(branches).await? {
-                    BatchStatus::Completed => Follows::Next,
-                    status => Follows::End(status),
-                },
+                Unit::Split { branches, .. } => {
+                    has_run = true;
+                    match self.run_branches(branches).await? {
+                        BatchStatus::Completed => Follows::Next,
+                        status => Follows::End(status),
+                    }
+                }
                 Unit::Step(position) => {
                     let (status, exit_status) = match self.done_already(*position) {
                         Some(done) => (done.status, done.exit_status),
                         None => {
+                            has_run = true;
                             let Ended { step, .. } = last.insert(self.run_step(*position).await?);
                             (step.status, step.exit_status.clone())
                         }
@@ -263,14 +267,8 @@ impl Life {
     fn done_already(&self, position: usize) -> Option<StepExecution> {
         let execution = lock(&self.execution);
         let known = execution.steps.iter().find(|step| step.position as usize == position)?;
-        let is_done = match known.status {
-            BatchStatus::Completed => {
-                self.steps[position].rerun == Rerun::UnlessCompleted || known.carried_from.is_none()
-            }
-            // Before a pause; a restart would have set it back.
-            BatchStatus::Failed => true,
-            _ => false,
-        };
+        // A restart sets back what has failed, so that was before a pause.
+        let is_done = matches!(known.status, BatchStatus::Completed | BatchStatus::Failed);
         if is_done {
             lock(&self.course).done.insert(position);
         }
@@ -308,14 +306,7 @@ impl Life {
         let steps = self.execution().steps;
         let earlier = steps.into_iter().find(|earlier| earlier.position as usize == position);
         let anew = || StepExecution::new(position as u32, step.name.clone(), now);
-        let mut execution = match earlier {
-            // One that runs again although it completed begins at its beginning.
-            Some(earlier) if earlier.status == BatchStatus::Completed => {
-                StepExecution { starts: earlier.starts, ..anew() }
-            }
-            Some(earlier) => earlier,
-            None => anew(),
-        };
+        let mut execution = earlier.unwrap_or_else(anew);
         execution.status = BatchStatus::Started;
         execution.started_at = now;
         execution.starts += 1;
@@ -533,6 +524,9 @@ impl Life {
     /// Ends the job, or lets it rest, and gives the lease back.
     async fn finish(&self, status: BatchStatus, last: Option<Ended>) -> Result<(), Error> {
         let now = self.recorder.clock.now();
+        if !self.rests_in(status) {
+            self.end_paused_steps(now).await?;
+        }
         let mut execution = self.execution();
         execution.updated_at = now;
         if self.rests_in(status) {
@@ -555,6 +549,19 @@ impl Life {
         (known.status, known.exit_status) = (status, exit_status);
         (known.ended_at, known.updated_at) = (ended_at, updated_at);
         self.run.log(LogLevel::Info, &format!("Job execution complete: id={id}, status={status}"));
+        Ok(())
+    }
+
+    /// A branch that came to rest while another one failed will not go on in this execution.
+    async fn end_paused_steps(&self, now: Timestamp) -> Result<(), RepositoryError> {
+        let paused = |step: &StepExecution| step.status == BatchStatus::Paused;
+        for mut step in self.execution().steps.into_iter().filter(paused) {
+            (step.status, step.exit_status) = (BatchStatus::Stopped, ExitStatus::new(ExitStatus::STOPPED));
+            step.ended_at = Some(now);
+            let save = Save { step: Some(&step), ..Save::default() };
+            self.recorder.journal.save(&self.recorder.lease, save).await?;
+            self.keep(&step);
+        }
         Ok(())
     }
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use stepbox_batch::execution::{JobExecution, StepExecution, Warning};
-use stepbox_batch::job::{ElementSource, Job};
+use stepbox_batch::job::{ElementSource, Job, Rerun};
 use stepbox_batch::name::{InstanceCode, JobExecutionId, StepName};
 use stepbox_batch::repository::{ExecutionFilter, Lease, NewJobExecution, RepositoryError, StopRequest};
-use stepbox_batch::status::BatchStatus;
+use stepbox_batch::status::{BatchStatus, ExitStatus};
 use stepbox_batch::step_context::RunContext;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -138,13 +138,13 @@ impl Tenant {
         let new = NewJobExecution {
             tenant: self.id.clone(),
             instance: earlier.instance,
-            job,
             parameters: earlier.parameters,
             user: options.user,
             created_at: self.installation.clock.now(),
             restart_of: Some(id),
             context: earlier.context,
-            steps: earlier.steps.into_iter().map(|step| carried_over(id, step)).collect(),
+            steps: earlier.steps.into_iter().map(|step| carried_over(id, &job, step)).collect(),
+            job,
         };
         self.start(&new, label, options.log).await
     }
@@ -271,13 +271,18 @@ fn with_components_of(mut job: Job, installed: &Job) -> Option<Job> {
 }
 
 /// A step of an earlier execution, as its successor begins with it.
-fn carried_over(id: JobExecutionId, mut step: StepExecution) -> StepExecution {
+fn carried_over(id: JobExecutionId, job: &Job, mut step: StepExecution) -> StepExecution {
     if step.status == BatchStatus::Completed {
-        step.carried_from = step.carried_from.or(Some(id));
-        return step;
+        let rerun = job.steps.get(step.position as usize).map_or(Rerun::UnlessCompleted, |step| step.rerun);
+        if rerun == Rerun::UnlessCompleted {
+            step.carried_from = step.carried_from.or(Some(id));
+            return step;
+        }
+        // It runs again from its beginning: where it ended must not be taken for where it resumes.
+        step.checkpoint = None;
     }
     step.status = BatchStatus::Starting;
-    step.exit_status = stepbox_batch::status::ExitStatus::new("EXECUTING");
+    step.exit_status = ExitStatus::new(ExitStatus::EXECUTING);
     step.ended_at = None;
     step.errors.clear();
     step.failures.clear();
