@@ -2,6 +2,8 @@
 //!
 //! Each lie but `truth` and the two of `open` starts from a true batch, so that nothing else is wrong.
 
+#![cfg(target_family = "wasm")] // the raw contract is there for components alone
+
 use std::cell::RefCell;
 
 use stepbox_step::json;
