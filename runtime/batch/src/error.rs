@@ -82,7 +82,7 @@ pub enum StepError {
         counts: Counts,
     },
     /// More items were skipped than the step allows.
-    #[error("more than {limit} items were skipped; the last one: {last}")]
+    #[error("one more item than the {limit} that may be skipped: {last}")]
     SkipLimit {
         /// What the step allows.
         limit: u64,

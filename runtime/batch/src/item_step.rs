@@ -200,6 +200,8 @@ async fn move_chunks(
 struct Destination {
     writer: Named<dyn ItemWriter>,
     rejected: Box<dyn RejectedItems>,
+    /// Who reads, for people.
+    reader_name: String,
     /// The columns as they are read.
     header: Vec<String>,
     /// The last chunk that was written.
@@ -216,6 +218,7 @@ impl Destination {
         Self {
             writer,
             rejected,
+            reader_name: String::new(),
             header: Vec::new(),
             number: 0,
             reader: Vec::new(),
@@ -269,7 +272,7 @@ async fn open(
     let state = checkpoint.map(|c| &c.rejected[..]).filter(|state| !state.is_empty());
     end.rejected.open(&headers[0], state).await.map_err(rejected::failed)?;
 
-    (end.header, end.number) = (headers[0].clone(), 0);
+    (end.reader_name, end.header) = (reader.name.clone(), headers[0].clone());
     end.reader = reader.element.state().await.map_err(|source| reader.failed("", source))?;
     end.processors = states(&mut lines[0]).await?;
     accept_reports(elements, journey.context);
@@ -348,7 +351,7 @@ async fn write_chunk(
     settings: &ItemSettings,
 ) -> Result<(), Interruption> {
     let skipped_before = journey.execution.counts.skipped;
-    if let Some(error) = rejected::refused(parcel, &settings.skip, skipped_before) {
+    if let Some(error) = rejected::refused(parcel, &end.reader_name, &settings.skip, skipped_before) {
         return Err(Interruption::of(error));
     }
     let given = parcel.rows().len();
@@ -360,7 +363,7 @@ async fn write_chunk(
         check_written(given, &skipped).map_err(|source| over(writer.lied(&parcel.place(), source)))?;
         if !skipped.is_empty() {
             parcel.skip(&writer.name, skipped, "write");
-            if let Some(error) = rejected::refused(parcel, &settings.skip, skipped_before) {
+            if let Some(error) = rejected::refused(parcel, &end.reader_name, &settings.skip, skipped_before) {
                 return Err(Interruption::of(error).while_writing());
             }
         }

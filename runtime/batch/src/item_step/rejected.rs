@@ -8,9 +8,9 @@ use crate::step_context::StepContext;
 
 /// Why the items of a chunk that were skipped so far may not all be, after so many others; none if they
 /// may.
-pub(super) fn refused(parcel: &Parcel, skip: &SkipPolicy, before: u64) -> Option<StepError> {
+pub(super) fn refused(parcel: &Parcel, reader: &str, skip: &SkipPolicy, before: u64) -> Option<StepError> {
     let unreadable = parcel.chunk.unreadable.iter();
-    let unreadable = unreadable.map(|item| ("reader", &item.code, &item.reason, item.place.clone()));
+    let unreadable = unreadable.map(|item| (reader, &item.code, &item.reason, item.place.clone()));
     let skipped = parcel.skipped.iter();
     let skipped =
         skipped.map(|item| (item.culprit.as_str(), &item.code, &item.reason, parcel.place_of_row(item.row)));

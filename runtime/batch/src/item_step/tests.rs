@@ -384,7 +384,7 @@ async fn skips_only_what_it_may_and_only_so_often() {
     let found = Case::new(2, 1).skipping(Some(2), "*").tell("a s1 b r1 c w1 d").await;
     assert_eq!(
         found,
-        "Failed(writer `pen`, line 6: more than 2 items were skipped; the last one: is refused) \
+        "Failed(writer `pen`, line 6: one more item than the 2 that may be skipped: is refused) \
          read=0 written=0 filtered=0 skipped=0 warnings=0 out=A,B,C"
     );
     // Over a restart the limit goes on counting.
