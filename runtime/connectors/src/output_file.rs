@@ -22,6 +22,14 @@ use crate::error::{ConnectorError, Result};
 use crate::folders::{Folders, OutputPlace};
 use crate::storage::Storage;
 
+mod early_sync;
+#[cfg(test)]
+mod series_tests;
+#[cfg(test)]
+mod tests;
+
+use early_sync::EarlySync;
+
 /// How many bytes are collected before they are written.
 const BUFFER_BYTES: usize = 128 << 10;
 /// How much of the final name a temporary name keeps, in bytes: file systems allow 255 in all.
@@ -34,6 +42,7 @@ pub(crate) struct OutputFile {
     temporary: String,
     /// The last file; none once it has its final name.
     file: Option<File>,
+    early_sync: EarlySync,
     /// What was not written yet.
     buffer: Vec<u8>,
     /// How many bytes of the last file were written.
@@ -85,6 +94,17 @@ impl OutputFile {
         }
     }
 
+    fn at(
+        place: OutputPlace,
+        temporary: String,
+        length: u64,
+        series: Option<Series>,
+        lines_max: u64,
+    ) -> Self {
+        let (file, early_sync, buffer) = (None, EarlySync::default(), Vec::new());
+        Self { place, temporary, file, early_sync, buffer, length, series, lines_max }
+    }
+
     fn create(
         to: &Storage,
         folders: &Folders,
@@ -95,8 +115,8 @@ impl OutputFile {
         let place = to.place_output(folders, run)?;
         let temporary = format!(".{}.{}.part", cut(place.name(), NAME_BYTES_MAX), run.id);
         let series = lines_max.map(|_| Series { number: 1, lines: 0, bytes_before: 0 });
-        let (buffer, lines_max) = (Vec::new(), lines_max.unwrap_or(u64::MAX));
-        let mut output = Self { place, temporary, file: None, buffer, length: 0, series, lines_max };
+        let lines_max = lines_max.unwrap_or(u64::MAX);
+        let mut output = Self::at(place, temporary, 0, series, lines_max);
         output.remove_later_files()?;
         output.file = Some(output.place.create(&output.last_temporary())?);
         Ok(output)
@@ -106,8 +126,8 @@ impl OutputFile {
         let State { path, part: temporary, length, series } =
             serde_json::from_slice(state).map_err(|source| ConnectorError::BadState { source })?;
         let place = folders.place_output(&path)?;
-        let (buffer, lines_max) = (Vec::new(), lines_max.unwrap_or(u64::MAX));
-        let mut output = Self { place, temporary, file: None, buffer, length, series, lines_max };
+        let lines_max = lines_max.unwrap_or(u64::MAX);
+        let mut output = Self::at(place, temporary, length, series, lines_max);
         output.file = output.place.reopen(&output.last_temporary())?;
         match output.file.as_mut().map(|file| cut_off(file, length)) {
             Some(Ok(found)) if found >= length => {}
@@ -201,15 +221,20 @@ impl OutputFile {
             return Ok(());
         }
         let Some(file) = &mut self.file else { return Err(self.already_complete()) };
-        file.write_all(&self.buffer).map_err(|source| self.failed("write", source))?;
-        self.length += self.buffer.len() as u64;
+        let written = file.write_all(&self.buffer).map_err(|source| ("write", source));
+        let bytes = self.buffer.len() as u64;
+        let synced =
+            written.and_then(|()| self.early_sync.written(file, bytes).map_err(|source| ("sync", source)));
+        synced.map_err(|(action, source)| self.failed(action, source))?;
+        self.length += bytes;
         self.buffer.clear();
         Ok(())
     }
 
     fn sync(&mut self) -> Result<()> {
         self.flush()?;
-        let synced = self.file.as_ref().map_or(Ok(()), File::sync_all);
+        let early = self.early_sync.wait();
+        let synced = early.and_then(|()| self.file.as_ref().map_or(Ok(()), File::sync_all));
         synced.map_err(|source| self.failed("sync", source))
     }
 
@@ -336,8 +361,3 @@ fn cut_off(file: &mut File, length: u64) -> io::Result<u64> {
     file.seek(SeekFrom::Start(length))?;
     Ok(found)
 }
-
-#[cfg(test)]
-mod series_tests;
-#[cfg(test)]
-mod tests;

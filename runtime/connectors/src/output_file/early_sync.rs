@@ -1,0 +1,53 @@
+//! Making an output durable while it is still being written.
+//!
+//! Waiting for the disk at a checkpoint is short when most of the output is there already. So every now
+//! and then a thread of its own syncs what was written so far, and the writer goes on meanwhile.
+
+use std::fs::File;
+use std::io;
+use std::thread::{self, JoinHandle};
+
+/// After how many bytes the next sync begins, if the last one has ended.
+const BYTES_BETWEEN: u64 = 8 << 20;
+
+/// The syncs of one file, one at a time.
+#[derive(Default)]
+pub(super) struct EarlySync {
+    /// How many bytes were written since the last one began.
+    unsynced: u64,
+    running: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl EarlySync {
+    /// Begins a sync if enough was written since the last one, and that one has ended.
+    pub(super) fn written(&mut self, file: &File, bytes: u64) -> io::Result<()> {
+        self.unsynced += bytes;
+        if self.unsynced < BYTES_BETWEEN || self.running.as_ref().is_some_and(|thread| !thread.is_finished())
+        {
+            return Ok(());
+        }
+        self.wait()?;
+        let file = file.try_clone()?;
+        let thread = thread::Builder::new().name("stepbox-sync".to_owned());
+        self.running = Some(thread.spawn(move || file.sync_data())?);
+        self.unsynced = 0;
+        Ok(())
+    }
+
+    /// Waits for the sync that runs. The system tells an error of the disk once, to whichever sync meets
+    /// it first: a later one says nothing of what this one failed to write.
+    pub(super) fn wait(&mut self) -> io::Result<()> {
+        match self.running.take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(synced)) => synced,
+            Some(Err(_)) => Err(io::Error::other("the thread that syncs has panicked")),
+        }
+    }
+}
+
+/// The thread has the file open, and with it its lock: whoever opens the output again must find it free.
+impl Drop for EarlySync {
+    fn drop(&mut self) {
+        let _ = self.wait();
+    }
+}
