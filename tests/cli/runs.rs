@@ -191,6 +191,14 @@ fn assert_goes_on_to_the_same_output(folder: &Folder, line: &str, input: &str) {
     assert!(output == input, "the output is that of an undisturbed run");
 }
 
+/// A folder with a long run that rests somewhere in its middle.
+pub(super) fn with_paused_run() -> Folder {
+    let (folder, run, ..) = in_the_middle_of_a_run();
+    run.terminate();
+    assert_eq!(run.end().0, Some(130));
+    folder
+}
+
 #[test]
 fn sigterm_pauses_a_run_and_the_same_execution_goes_on() {
     let (folder, mut run, input, store) = in_the_middle_of_a_run();
