@@ -107,7 +107,7 @@ fn rows_with_other_columns_are_not_put_below_those_of_a_csv_file() {
             Writing::open(name, json!({}), "out.txt", folder.path(), header, state).map_err(say)
         };
         let state = open(&["a", "b"], None).unwrap().checkpoint();
-        open(header, Some(&state)).map(|_| "ok".to_owned()).unwrap_or_else(|error| error)
+        open(header, Some(&state)).map_or_else(|error| error, |_| "ok".to_owned())
     };
     let changed = "columns-changed: the unfinished output of `out.txt` was begun with other columns than the \
                    items have now";
