@@ -233,7 +233,7 @@ fn newer() -> (&'static str, &'static str) {
     ("guest", path)
 }
 
-/// The job at rest of each kind, with the old component, after something else was installed instead.
+/// A job at rest that began with the old component, after its connector was installed with others.
 async fn at_rest_below(how: &str, components: &[(&str, &str)]) -> (Installation, JobExecution) {
     let processors = format!("guest, {how}");
     let (installation, rests) = at_rest(&[OLD], &processors).await;
