@@ -72,10 +72,10 @@ async fn a_killed_run_goes_on_from_its_checkpoint_to_the_same_output() {
     assert_eq!(again.code(), "in-use", "what was gone on from is not gone on from twice: {again}");
 }
 
-/// A file system of 64 KiB, in a name space that ends with the command. Where the kernel lets nobody have
-/// one, the disk is full in the tests of the connectors and the store alone.
+/// A file system of 64 KiB, in a name space that ends with the command, and later of 1 MiB. Where the kernel
+/// lets nobody have one, the disk is full in the tests of the connectors and the store alone.
 #[tokio::test]
-async fn a_full_disk_fails_the_step_and_leaves_nothing_under_the_final_name() {
+async fn a_full_disk_fails_the_step_and_a_restart_with_room_ends_like_an_undisturbed_run() {
     let own_mounts = |script: &str| {
         let mut command = Command::new("unshare");
         command.args(["--map-root-user", "--mount", "sh", "-c", script]);
@@ -85,22 +85,32 @@ async fn a_full_disk_fails_the_step_and_leaves_nothing_under_the_final_name() {
         return;
     }
     let installation = Installation::new().await;
-    installation.install(&[], JOBS).await;
+    installation.install(&[], &format!("{JOBS}        checkpoint: {{ items: 1000 }}\n")).await;
     let rows: String = (0..10_000).map(|row| format!("{row},item {row}\n")).collect();
-    installation.write("in.csv", format!("sku,name\n{rows}"));
+    let input = format!("sku,name\n{rows}");
+    installation.write("in.csv", &input);
     std::fs::create_dir(installation.path("small")).unwrap();
     create_instance(&installation, "small/out.csv").await;
 
     let script = r#"mount -t tmpfs -o size=64k none small
-        "$0" --data-dir data run export 2>&1; echo "exit $?"; ls -A small"#;
+        "$0" --data-dir data run export 2>&1; echo "exit $?"; ls -A small
+        mount -o remount,size=1m small
+        "$0" --data-dir data executions restart 1 >restart.txt 2>&1; echo "exit $?"; ls -A small
+        cp small/out.csv whole.csv"#;
     let output = own_mounts(script).arg(stepbox_binary()).current_dir(installation.folder.path()).output();
     let told = String::from_utf8(output.unwrap().stdout).unwrap();
     assert!(told.contains("docs: errors#disk-full"), "{told}");
-    assert!(told.ends_with("exit 3\n.out.csv.1.part\n"), "{told}");
+    let restart = installation.read("restart.txt");
+    assert!(told.ends_with("exit 3\n.out.csv.1.part\nexit 0\nout.csv\n"), "{told}{restart}");
+    assert!(installation.read("whole.csv") == input, "the output is that of an undisturbed run");
 
     let executions = installation.tenant.executions(&ExecutionFilter::default()).await.unwrap();
-    assert!(ending(&executions[0]).starts_with("FAILED [disk-full]"), "{}", ending(&executions[0]));
-    counts(&executions[0], 0);
+    let [restarted, failed] = &executions[..] else { panic!("{executions:?}") };
+    assert!(ending(failed).starts_with("FAILED [disk-full]"), "{}", ending(failed));
+    let committed = failed.steps[0].counts.written;
+    assert!(committed > 0 && committed < 10_000, "{committed}");
+    assert_eq!(ending(restarted), "COMPLETED");
+    assert_eq!(counts(restarted, 0), "read=10000 written=10000 filtered=0 skipped=0");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod durability;
 mod faults;
 mod flow;
 mod guests;
+mod interrupted;
 mod native_and_sandboxed;
 mod support;
 mod tenants;

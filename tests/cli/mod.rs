@@ -4,12 +4,38 @@ mod documentation;
 mod runs;
 mod session;
 
-use stepbox_guest_artifacts::steps;
+use stepbox_guest_artifacts::{hostile, steps};
 
 use session::Folder;
 
 /// Four lines of a catalogue, of which the last one is ragged.
 const PRODUCTS: &str = "sku,name,price\n1,Chair,10.5\n2,\"Table, round\",20\n3,Lamp,7\n4,broken\n";
+
+/// A job of two steps that skip the same items.
+const EXPORTS_TWICE: &str = r#"
+connector: twice
+jobs:
+  twice:
+    type: export
+    parameters: { extends: csv_export }
+    steps:
+      - &export
+        name: first
+        reader: { csv: { from: "${parameters.source}" } }
+        writer: { csv: { to: first.csv } }
+      - { <<: *export, name: second, writer: { csv: { to: second.csv } } }
+"#;
+
+/// A job of one step, whose component can be replaced.
+const PRINTS: &str = "\
+connector: printing
+components: { print: print.wasm }
+jobs:
+  print:
+    type: test
+    steps:
+      - { name: print, tasklet: print }
+";
 
 /// A folder with a catalogue.
 fn with_products() -> Folder {
@@ -61,6 +87,33 @@ fn instances_are_created_shown_edited_duplicated_and_deleted() {
 #[test]
 fn instances_run_and_their_executions_are_shown() {
     with_instance().play("executions");
+}
+
+#[test]
+fn skipped_items_are_shown_corrected_and_exported_again() {
+    let folder = with_instance();
+    folder.write("twice/connector.yaml", EXPORTS_TWICE);
+    folder.run("stepbox connectors add twice");
+    folder.run("stepbox instances create twice twice export twice @parameters.json");
+    folder.play("rejected");
+}
+
+#[test]
+fn a_paused_execution_is_resumed() {
+    runs::with_paused_run().play("resume");
+}
+
+#[test]
+fn newest_components_are_used_when_asked_for() {
+    let folder = Folder::new();
+    folder.write("printing/connector.yaml", PRINTS);
+    for (version, guest) in [("old", "fails_with_error"), ("new", "own_exit_status")] {
+        let (_, path) = hostile::ALL.iter().find(|(name, _)| *name == guest).expect("there is such a guest");
+        folder.write(&format!("{version}.wasm"), std::fs::read(path).expect("the guest was built"));
+    }
+    folder.run("cp old.wasm printing/print.wasm; stepbox connectors add printing");
+    folder.run("stepbox instances create printing print test print");
+    folder.play("newest_components");
 }
 
 #[test]

@@ -4,6 +4,8 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr, Command, Stdio};
 
+use rusqlite::{Connection, OptionalExtension};
+use serde_json::json;
 use stepbox_guest_artifacts::steps;
 
 use super::session::Folder;
@@ -62,8 +64,16 @@ impl RunningCommand {
     }
 
     fn interrupt(&self) {
+        self.signal("INT");
+    }
+
+    fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    fn signal(&self, name: &str) {
         // The shell's own `kill`: a machine may have no program of that name.
-        let kill = Command::new("sh").args(["-c", &format!("kill -INT {}", self.process.id())]).status();
+        let kill = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.process.id())]).status();
         assert!(kill.expect("`sh` runs").success());
     }
 
@@ -129,4 +139,94 @@ fn a_second_ctrl_c_leaves_a_run_that_cannot_be_stopped() {
     run.interrupt();
     run.wait_for("error: interrupted before execution 1 had stopped");
     assert_eq!(run.end(), (Some(130), String::new()));
+}
+
+/// A job that takes some seconds, with a checkpoint after every few of its items.
+const LONG_JOB: &str = r#"
+connector: long
+jobs:
+  long:
+    type: export
+    parameters: { extends: csv_export }
+    steps:
+      - name: export
+        reader: { csv: { from: "${parameters.source}" } }
+        writer: { csv: { to: "${parameters.storage}" } }
+        chunk: 1
+        checkpoint: { items: 100 }
+"#;
+
+const ROWS: i64 = 200_000;
+
+/// A long run that has come to its first checkpoint, what it reads, and its store.
+fn in_the_middle_of_a_run() -> (Folder, RunningCommand, String, Connection) {
+    let folder = Folder::new();
+    folder.write("long/connector.yaml", LONG_JOB);
+    let rows: String = (0..ROWS).map(|row| format!("{row},item {row}\n")).collect();
+    let input = format!("sku,name\n{rows}");
+    folder.write("in.csv", &input);
+    let local = |path: &str| json!({ "type": "local", "file_path": path });
+    let parameters = json!({ "source": local("in.csv"), "storage": local("out.csv") });
+    folder.write("parameters.json", parameters.to_string());
+    folder.run("stepbox connectors add long");
+    folder.run("stepbox instances create long long export long @parameters.json");
+    let run = RunningCommand::start(&folder, "stepbox run long");
+    let store = Connection::open(folder.path(".stepbox/stepbox.db")).expect("the store is there");
+    while written(&store) == 0 {
+        std::thread::yield_now();
+    }
+    (folder, run, input, store)
+}
+
+/// How many items of the latest execution are written, as far as they are committed.
+fn written(store: &Connection) -> i64 {
+    let sql = "SELECT written_count FROM step_executions ORDER BY execution_id DESC LIMIT 1";
+    store.query_row(sql, [], |row| row.get(0)).optional().expect("the store can be read").unwrap_or(0)
+}
+
+fn assert_goes_on_to_the_same_output(folder: &Folder, line: &str, input: &str) {
+    let execution = answer(folder, line);
+    assert!(execution.contains(" is COMPLETED after "), "{execution}");
+    let output = std::fs::read_to_string(folder.path("out.csv")).expect("it is complete");
+    assert!(output == input, "the output is that of an undisturbed run");
+}
+
+/// A folder with a long run that rests somewhere in its middle.
+pub(super) fn with_paused_run() -> Folder {
+    let (folder, run, ..) = in_the_middle_of_a_run();
+    run.terminate();
+    assert_eq!(run.end().0, Some(130));
+    folder
+}
+
+#[test]
+fn sigterm_pauses_a_run_and_the_same_execution_goes_on() {
+    let (folder, mut run, input, store) = in_the_middle_of_a_run();
+    run.terminate();
+    run.wait_for("pausing execution 1 at its next checkpoint");
+    let (exit_code, answer_of_run) = run.end();
+    assert_eq!(exit_code, Some(130), "{answer_of_run}");
+    assert!(answer_of_run.starts_with("execution 1 of `long` is PAUSED"), "{answer_of_run}");
+    let next = "to go on from here: `stepbox executions resume 1`\n";
+    assert!(answer_of_run.ends_with(next), "{answer_of_run}");
+    let committed = written(&store);
+    assert!(committed > 0 && committed < ROWS, "{committed}");
+    assert!(!folder.path("out.csv").exists(), "nothing half-written has the final name");
+    assert_goes_on_to_the_same_output(&folder, "stepbox executions resume 1", &input);
+}
+
+#[test]
+fn a_second_sigterm_ends_a_run_at_once_and_a_restart_goes_on() {
+    let (folder, mut run, input, store) = in_the_middle_of_a_run();
+    // Whoever cannot save cannot come to rest.
+    store.execute_batch("BEGIN IMMEDIATE").expect("the store can be locked");
+    run.terminate();
+    run.wait_for("pausing execution 1 at its next checkpoint");
+    run.terminate();
+    run.wait_for("error: interrupted before execution 1 had stopped");
+    assert_eq!(run.end(), (Some(130), String::new()));
+    store.execute_batch("ROLLBACK").expect("it was locked");
+    let committed = written(&store);
+    assert!(committed > 0 && committed < ROWS, "{committed}");
+    assert_goes_on_to_the_same_output(&folder, "stepbox executions restart 1", &input);
 }

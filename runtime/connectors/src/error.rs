@@ -14,6 +14,7 @@ pub const CODES: &[&str] = &[
     "bad-json",
     "bad-option",
     "bad-path",
+    "columns-changed",
     "context-full",
     "disk-full",
     "file-changed",
@@ -184,6 +185,12 @@ pub enum ConnectorError {
         /// What gave it away.
         difference: String,
     },
+    /// The rows have other columns than those that the output was begun with.
+    #[error("the unfinished output of `{path}` was begun with other columns than the items have now")]
+    ColumnsChanged {
+        /// As given.
+        path: String,
+    },
     /// An option names a column that the rows do not have.
     #[error("the option `{option}` names the column `{column}`, which the rows do not have")]
     UnknownColumn {
@@ -254,6 +261,7 @@ impl ConnectorError {
             Self::RowTooLong { .. } => "row-too-long",
             Self::InputChanged { .. } => "file-changed",
             Self::OutputChanged { .. } => "output-changed",
+            Self::ColumnsChanged { .. } => "columns-changed",
             Self::UnknownColumn { .. } => "unknown-column",
             Self::BadState { .. } => "state-unreadable",
             Self::RejectedTooLarge { .. } => "rejected-too-large",
@@ -304,7 +312,15 @@ impl ConnectorError {
             Self::InputChanged { .. } => {
                 "put the first file back, or start a new execution instead of restarting this one".to_owned()
             }
-            Self::OutputChanged { .. } => "start a new execution instead of restarting this one".to_owned(),
+            Self::OutputChanged { .. } => {
+                "put the unfinished output back, or start a new execution instead of restarting this one"
+                    .to_owned()
+            }
+            Self::ColumnsChanged { .. } => {
+                "start a new execution, or install the components that this one began with and restart it \
+                 with `--newest-components`"
+                    .to_owned()
+            }
             Self::UnknownColumn { column, header, .. } => {
                 format!("{}the columns are {}", did_you_mean(column, header), quoted(header))
             }

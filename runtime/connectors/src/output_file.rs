@@ -51,6 +51,17 @@ pub(crate) struct OutputFile {
     series: Option<Series>,
     /// How many lines a file of a series takes.
     lines_max: u64,
+    /// Fingerprint of the columns that all its rows have; none where each row names its own.
+    columns: Option<u64>,
+}
+
+/// How an output is made of lines.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Layout {
+    /// How many lines a file takes; none for a single file.
+    pub(crate) lines_max: Option<u64>,
+    /// Fingerprint of the columns, where lines mean something only below those of their file.
+    pub(crate) columns: Option<u64>,
 }
 
 /// Where a series of files stands.
@@ -77,57 +88,60 @@ struct State {
     /// None for a single file, and in what was stored when there was no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     series: Option<Series>,
+    /// None where each row names its own, and in what was stored before they were looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    columns: Option<u64>,
 }
 
 impl OutputFile {
     /// A new output, or the one that the state speaks of. The second value tells whether it is new.
-    /// `lines_max` makes it a series of files of so many lines.
     pub(crate) fn open(
         to: &Storage,
         folders: &Folders,
         opening: &Opening<'_>,
-        lines_max: Option<u64>,
+        layout: Layout,
     ) -> Result<(Self, bool)> {
         match opening.state.filter(|state| !state.is_empty()) {
-            None => Ok((Self::create(to, folders, opening.context, lines_max)?, true)),
-            Some(state) => Ok((Self::resume(state, folders, lines_max)?, false)),
+            None => Ok((Self::create(to, folders, opening.context, layout)?, true)),
+            Some(state) => Ok((Self::resume(state, folders, layout)?, false)),
         }
     }
 
-    fn at(
-        place: OutputPlace,
-        temporary: String,
-        length: u64,
-        series: Option<Series>,
-        lines_max: u64,
-    ) -> Self {
-        let (file, early_sync, buffer) = (None, EarlySync::default(), Vec::new());
-        Self { place, temporary, file, early_sync, buffer, length, series, lines_max }
+    /// An output without a file yet, at its beginning.
+    fn at(place: OutputPlace, temporary: String, layout: Layout) -> Self {
+        let series = layout.lines_max.map(|_| Series { number: 1, lines: 0, bytes_before: 0 });
+        Self {
+            place,
+            temporary,
+            file: None,
+            early_sync: EarlySync::default(),
+            buffer: Vec::new(),
+            length: 0,
+            series,
+            lines_max: layout.lines_max.unwrap_or(u64::MAX),
+            columns: layout.columns,
+        }
     }
 
-    fn create(
-        to: &Storage,
-        folders: &Folders,
-        context: &StepContext,
-        lines_max: Option<u64>,
-    ) -> Result<Self> {
+    fn create(to: &Storage, folders: &Folders, context: &StepContext, layout: Layout) -> Result<Self> {
         let run = &context.run().info;
         let place = to.place_output(folders, run)?;
         let temporary = format!(".{}.{}.part", cut(place.name(), NAME_BYTES_MAX), run.id);
-        let series = lines_max.map(|_| Series { number: 1, lines: 0, bytes_before: 0 });
-        let lines_max = lines_max.unwrap_or(u64::MAX);
-        let mut output = Self::at(place, temporary, 0, series, lines_max);
+        let mut output = Self::at(place, temporary, layout);
         output.remove_later_files()?;
         output.file = Some(output.place.create(&output.last_temporary())?);
         Ok(output)
     }
 
-    fn resume(state: &[u8], folders: &Folders, lines_max: Option<u64>) -> Result<Self> {
-        let State { path, part: temporary, length, series } =
+    fn resume(state: &[u8], folders: &Folders, layout: Layout) -> Result<Self> {
+        let State { path, part: temporary, length, series, columns: begun_with } =
             serde_json::from_slice(state).map_err(|source| ConnectorError::BadState { source })?;
+        if begun_with.is_some() && begun_with != layout.columns {
+            return Err(ConnectorError::ColumnsChanged { path });
+        }
         let place = folders.place_output(&path)?;
-        let lines_max = lines_max.unwrap_or(u64::MAX);
-        let mut output = Self::at(place, temporary, length, series, lines_max);
+        let mut output = Self::at(place, temporary, layout);
+        (output.length, output.series) = (length, series);
         output.file = output.place.reopen(&output.last_temporary())?;
         match output.file.as_mut().map(|file| cut_off(file, length)) {
             Some(Ok(found)) if found >= length => {}
@@ -242,7 +256,8 @@ impl OutputFile {
     pub(crate) fn checkpoint(&mut self) -> Result<Vec<u8>> {
         self.sync()?;
         let (path, part) = (self.place.given().to_owned(), self.temporary.clone());
-        let state = serde_json::to_vec(&State { path, part, length: self.length, series: self.series });
+        let Self { length, series, columns, .. } = *self;
+        let state = serde_json::to_vec(&State { path, part, length, series, columns });
         state.map_err(|source| ConnectorError::BadState { source })
     }
 

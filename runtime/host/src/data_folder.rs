@@ -97,10 +97,11 @@ impl DataFolder {
         self.0.join("components").join(format!("{digest}.wasm"))
     }
 
-    /// Keeps a component's bytes under their digest; durable when it returns.
+    /// Keeps a component's bytes under their digest; durable when it returns. A file that has come to
+    /// harm is replaced.
     pub(crate) fn put_component(&self, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {
         let path = self.component(digest);
-        if path.exists() {
+        if fs::read(&path).is_ok_and(|known| known == bytes) {
             return Ok(());
         }
         let temporary = path.with_extension(format!("{}.part", std::process::id()));
@@ -122,7 +123,10 @@ impl DataFolder {
     /// A component's bytes.
     pub(crate) fn component_bytes(&self, digest: &Digest) -> Result<Vec<u8>, Error> {
         let path = self.component(digest);
-        fs::read(&path).map_err(|source| Error::DataFolder { path, action: "cannot be read", source })
+        fs::read(&path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => Error::ComponentGone(digest.clone()),
+            _ => Error::DataFolder { path, action: "cannot be read", source },
+        })
     }
 
     /// Removes a component's bytes.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use stepbox_batch::name::{NameError, TenantId};
+use stepbox_batch::name::{Digest, NameError, TenantId};
 use stepbox_batch::parameters::Violation;
 use stepbox_batch::repository::RepositoryError;
 use stepbox_sandbox::ComponentError;
@@ -24,6 +24,9 @@ pub enum Error {
     /// An uploaded component is refused.
     #[error("the component is refused: {0}")]
     Component(#[from] ComponentError),
+    /// A component that an execution began with was removed since.
+    #[error("the component {0} was removed")]
+    ComponentGone(Digest),
     /// Parameters that break the job's constraints.
     #[error("{count} of the parameters of {subject} cannot be accepted", count = violations.len())]
     Violations {
@@ -102,6 +105,7 @@ impl Error {
             Self::Name(_) => "bad-name",
             Self::ConnectorFile(error) => error.code,
             Self::Component(error) => error.code(),
+            Self::ComponentGone(_) => "component-gone",
             Self::Violations { .. } => "parameters-invalid",
             Self::NotFound { .. } => "not-found",
             Self::Mismatch { .. } => "job-mismatch",
@@ -136,7 +140,7 @@ impl Error {
             | Self::BadLabel => ErrorKind::BadRequest,
             Self::Component(_) => ErrorKind::ComponentRefused,
             Self::Violations { .. } => ErrorKind::Violations,
-            Self::NotFound { .. } | Self::UnknownTenant(_) => ErrorKind::NotFound,
+            Self::NotFound { .. } | Self::UnknownTenant(_) | Self::ComponentGone(_) => ErrorKind::NotFound,
             Self::DataFolder { .. } => ErrorKind::StoreUnavailable,
             Self::Sandbox(_) | Self::RunBrokeOff(_) => ErrorKind::Unexpected,
         }
@@ -159,6 +163,10 @@ impl Error {
             Self::StepsChanged(id) => format!(
                 "`stepbox executions restart {id}` goes on with the job as it was; `stepbox run` starts anew"
             ),
+            Self::ComponentGone(_) => {
+                "upload the same file again with `stepbox steps upload`, or restart with `--newest-components`"
+                    .to_owned()
+            }
             Self::DataFolder { .. } => "check that the data folder can be written and has room".to_owned(),
             _ => String::new(),
         };

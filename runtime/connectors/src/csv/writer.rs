@@ -10,9 +10,10 @@ use stepbox_batch::step_context::StepContext;
 use super::dialect::Dialect;
 use super::render::append_rows;
 use crate::error::{ConnectorError, Result};
+use crate::fingerprint::fingerprint_of_names;
 use crate::folders::Folders;
 use crate::options::Options;
-use crate::output_file::OutputFile;
+use crate::output_file::{Layout, OutputFile};
 use crate::storage::Storage;
 
 /// Writes items to a CSV file, with line feeds between them.
@@ -62,7 +63,9 @@ impl ItemWriter for CsvWriter {
     async fn open(&mut self, opening: Opening<'_>) -> std::result::Result<(), ElementError> {
         // An output of this very writer would keep its lock.
         self.output = None;
-        let (mut file, is_new) = OutputFile::open(&self.to, &self.folders, &opening, self.lines_per_file)?;
+        let columns = Some(fingerprint_of_names(opening.header));
+        let layout = Layout { lines_max: self.lines_per_file, columns };
+        let (mut file, is_new) = OutputFile::open(&self.to, &self.folders, &opening, layout)?;
         let mut header = Rows::new(opening.header.len());
         if self.with_header {
             opening.header.iter().for_each(|name| header.push(name));

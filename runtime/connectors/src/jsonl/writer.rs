@@ -11,7 +11,7 @@ use stepbox_batch::step_context::StepContext;
 use crate::error::{ConnectorError, Result};
 use crate::folders::Folders;
 use crate::options::Options;
-use crate::output_file::OutputFile;
+use crate::output_file::{Layout, OutputFile};
 use crate::storage::Storage;
 
 /// Writes items to a JSON Lines file, with their columns as keys, in order.
@@ -81,7 +81,8 @@ impl ItemWriter for JsonlWriter {
         // An output of this very writer would keep its lock.
         self.output = None;
         let columns = self.columns(opening.header)?;
-        let (file, _) = OutputFile::open(&self.to, &self.folders, &opening, self.lines_per_file)?;
+        let layout = Layout { lines_max: self.lines_per_file, columns: None };
+        let (file, _) = OutputFile::open(&self.to, &self.folders, &opening, layout)?;
         self.output = Some(Output { file, context: opening.context.clone(), columns });
         Ok(())
     }

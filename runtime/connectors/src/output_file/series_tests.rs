@@ -158,14 +158,16 @@ fn the_state_stays_small_and_an_earlier_one_is_read() {
     write(&mut writing, "1 2 3");
     let series = r#""series":{"number":3,"lines":1,"bytes_before":8}"#;
     let found = state(&mut writing);
-    assert_eq!(found, format!(r#"{{"path":"out.csv","part":".out.csv.118.part","length":4,{series}}}"#));
-    // What was stored when there were no series.
+    let columns = r#""columns":12638194897137039473"#;
+    let part = r#""path":"out.csv","part":".out.csv.118.part","length":4"#;
+    assert_eq!(found, format!("{{{part},{series},{columns}}}"));
     let mut writing = Writing::open("csv", json!({}), "out.csv", folder.path(), &["n"], None).unwrap();
     write(&mut writing, "1");
     let found = state(&mut writing);
-    assert_eq!(found, r#"{"path":"out.csv","part":".out.csv.118.part","length":4}"#);
+    assert_eq!(found, format!("{{{part},{columns}}}"));
     drop(writing);
-    let mut writing = open(folder.path(), 1, Some(found.as_bytes())).unwrap();
+    // What was stored when there were no series and nobody looked at the columns.
+    let mut writing = open(folder.path(), 1, Some(format!("{{{part}}}").as_bytes())).unwrap();
     write(&mut writing, "2 3");
     assert!(!state(&mut writing).contains("series"), "it began as a single file");
     writing.complete().unwrap();

@@ -98,6 +98,25 @@ fn an_output_that_changed_is_not_gone_on_with() {
     assert_eq!(found(), "file-is-directory: cannot open the unfinished `out.csv`: it is a folder");
 }
 
+/// Regression: rows of a newer component were put below the header of the one before.
+#[test]
+fn rows_with_other_columns_are_not_put_below_those_of_a_csv_file() {
+    let found = |name: &str, header: &[&str]| {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |header: &[&str], state: Option<&[u8]>| {
+            Writing::open(name, json!({}), "out.txt", folder.path(), header, state).map_err(say)
+        };
+        let state = open(&["a", "b"], None).unwrap().checkpoint();
+        open(header, Some(&state)).map_or_else(|error| error, |_| "ok".to_owned())
+    };
+    let changed = "columns-changed: the unfinished output of `out.txt` was begun with other columns than the \
+                   items have now";
+    assert_eq!(found("csv", &["a", "b"]), "ok");
+    assert_eq!(found("csv", &["b", "a"]), changed);
+    assert_eq!(found("csv", &["a", "b", "c"]), changed);
+    assert_eq!(found("jsonl", &["a", "b", "c"]), "ok", "each line names its own");
+}
+
 #[test]
 fn two_attempts_never_write_one_file() {
     let folder = tempfile::tempdir().unwrap();
@@ -171,7 +190,8 @@ fn is_not_seen_if_nobody_can_hear_of_it() {
 fn a_full_disk_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let to = Storage::Local { file_path: "out.csv".to_owned() };
-    let mut output = OutputFile::create(&to, &Folders::anywhere(folder.path()), &step(), None).unwrap();
+    let mut output =
+        OutputFile::create(&to, &Folders::anywhere(folder.path()), &step(), Layout::default()).unwrap();
     output.file = Some(File::options().write(true).open("/dev/full").unwrap());
     output.buffer().extend_from_slice(b"1\n");
     output.flush_if_full().unwrap();

@@ -17,12 +17,12 @@ impl Tenant {
     /// Checks a component and keeps it. One that is there already is returned as it is.
     pub async fn upload_component(&self, bytes: &[u8]) -> Result<Component, Error> {
         let inspected = self.inspect_component(bytes).await?;
+        self.installation.data.put_component(&inspected.digest, bytes)?;
         if let Some(known) =
             self.components().await?.into_iter().find(|known| known.digest == inspected.digest)
         {
             return Ok(known);
         }
-        self.installation.data.put_component(&inspected.digest, bytes)?;
         let component = Component {
             digest: inspected.digest,
             name: inspected.description.name.clone(),
