@@ -140,11 +140,6 @@ enum Shape {
 /// Most cells are told apart by their first byte, and the others by one walk over their digits.
 fn shape(cell: &[u8]) -> Shape {
     let sign = match cell {
-        [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2]
-            if [y1, y2, y3, y4, m1, m2, d1, d2].iter().all(|digit| digit.is_ascii_digit()) =>
-        {
-            return Shape::Date;
-        }
         [b'0'..=b'9', ..] => 0,
         [b'-', b'0'..=b'9', ..] => 1,
         _ => return Shape::Other,
@@ -153,6 +148,9 @@ fn shape(cell: &[u8]) -> Shape {
     match &cell[whole..] {
         [b'.', fraction @ ..] if !fraction.is_empty() && digits(fraction) == fraction.len() => {
             Shape::Decimal { point: whole }
+        }
+        [b'-', m1, m2, b'-', d1, d2] if whole == 4 && sign == 0 && digits(&[*m1, *m2, *d1, *d2]) == 4 => {
+            Shape::Date
         }
         _ => Shape::Other,
     }

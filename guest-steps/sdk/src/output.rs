@@ -100,12 +100,7 @@ impl<'a> Output<'a> {
             nulls.extend(copied.map(|null| null.wrapping_add(moved)));
         }
         data.extend_from_slice(&self.incoming.data[bytes]);
-        // Eight at a time: a component asks at every turn of a loop whether it is to be interrupted.
-        let (eights, rest) = self.incoming.ends[cells].as_chunks::<8>();
-        for eight in eights {
-            ends.extend_from_slice(&eight.map(|end| end.wrapping_add(moved)));
-        }
-        ends.extend(rest.iter().map(|end| end.wrapping_add(moved)));
+        ends.extend(self.incoming.ends[cells].iter().map(|end| end.wrapping_add(moved)));
     }
 
     /// Room for about everything, once: a batch that is returned as it came needs none.
