@@ -135,6 +135,20 @@ async fn check_changed(name: &str, change: Option<&str>, expected: &str) {
     }
 }
 
+/// Nothing names the file that it began: the restart finds it by its own name.
+#[tokio::test]
+async fn a_run_that_ends_before_its_first_checkpoint_leaves_nothing_to_its_restart() {
+    let installation = Installation::with(with_interrupts).await;
+    installation.install(&[], &job("fails", "")).await;
+    installation.write("in.csv", "price,weight\n4,4.5\n");
+    let failed = installation.run("job", parameters()).await;
+    assert_eq!(counts(&failed, 0), "read=0 written=0 filtered=0 skipped=0");
+    assert!(installation.path(PART).exists());
+    assert_eq!(ending(&go_on(&installation, &failed).await.unwrap()), "COMPLETED");
+    assert_eq!(installation.read("out.csv"), "price,weight\n4,4.5\n");
+    assert!(!installation.path(PART).exists());
+}
+
 #[tokio::test]
 async fn an_input_that_is_another_one_is_not_gone_on_with() {
     let gone = "[file-not-found] reader `csv`: cannot open `in.csv`: there is no such file or folder";

@@ -37,14 +37,15 @@ pub const TEXT_BYTES_MAX: usize = 4 << 10;
 /// How long the item of a warning may be, in bytes; the rest is cut off.
 pub const ITEM_BYTES_MAX: usize = 16 << 10;
 
-/// Which run it is, for names and placeholders.
+/// Which run it is, for names and placeholders: an execution, or several that go on from one another.
+/// They all give the same names, so each finds what the one before it left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunInfo {
-    /// The execution.
+    /// The first of these executions.
     pub id: JobExecutionId,
     /// The label of its instance: `%job_label%`.
     pub job_label: String,
-    /// When it began: `%datetime%`.
+    /// When the first of them began: `%datetime%`.
     pub started_at: Timestamp,
 }
 

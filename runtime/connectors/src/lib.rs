@@ -72,8 +72,8 @@
 //! | | `lines_per_file` | no limit | how many items a file takes |
 //!
 //! `%job_label%` and `%datetime%` in `to` stand for the label of the job instance, with `_` for all but
-//! letters, digits and dots, and for the beginning of the run in UTC, `2024-03-05_14-07-09`. Any other
-//! text between `%` stays. Missing folders are made.
+//! letters, digits and dots, and for the beginning of the run in UTC, `2024-03-05_14-07-09`; a restart
+//! keeps that of the execution it goes on from. Any other text between `%` stays. Missing folders are made.
 //!
 //! An output appears under its final name only when it is complete, in place of an older file, and never
 //! over a folder, a link or a device. The step after finds its absolute path in the execution context

@@ -122,7 +122,7 @@ impl Life {
         installation: Arc<Installation>,
         policy: Policy,
         (execution, lease): (JobExecution, Lease),
-        job_label: String,
+        info: RunInfo,
         listener: Option<LogListener>,
         progress: watch::Sender<Progress>,
     ) -> Self {
@@ -131,8 +131,6 @@ impl Life {
         let now = clock.now();
         let folder = installation.data.execution(execution.id);
         let log = Arc::new(FileLog::open(&folder, clock.clone(), listener));
-        let started_at = execution.started_at.unwrap_or(now);
-        let info = RunInfo { id: execution.id, job_label, started_at };
         let run = RunContext::new(info, execution.parameters.clone(), execution.context.clone(), log);
         let recorder = Recorder { journal: installation.repository.clone(), lease, clock };
         let course = Course {
@@ -171,7 +169,7 @@ impl Life {
             Ok((status, last)) => self.finish(status, last).await,
             Err(error) => self.give_up(error).await,
         };
-        if let Err(error) = self.installation.data.end_execution(self.run.info.id) {
+        if let Err(error) = self.installation.data.end_execution(self.recorder.lease.id) {
             self.run.log(LogLevel::Warning, &format!("the working folder could not be removed: {error}"));
         }
         finished.map(|()| self.execution())
@@ -180,7 +178,7 @@ impl Life {
     fn begin(&self) {
         let mut execution = lock(&self.execution);
         execution.status = BatchStatus::Started;
-        execution.started_at = Some(self.run.info.started_at);
+        execution.started_at.get_or_insert_with(|| self.installation.clock.now());
         let JobExecution { id, job, instance, .. } = &*execution;
         self.run.log(
             LogLevel::Info,
@@ -335,7 +333,7 @@ impl Life {
         execution: StepExecution,
         context: &StepContext,
     ) -> Result<(StepExecution, Result<StepOutcome, StepError>), RepositoryError> {
-        let id = self.run.info.id;
+        let id = self.recorder.lease.id;
         let elements = StepElements {
             installation: &self.installation,
             policy: &self.policy,

@@ -142,8 +142,6 @@ impl End {
         }
         let files = std::fs::read_dir(folder.join(code))?.map(|entry| Ok(entry?.path()));
         let mut files = files.collect::<std::io::Result<Vec<_>>>()?;
-        // What was written before the first checkpoint has no execution that goes on from it.
-        files.retain(|file| file.extension().is_none_or(|extension| extension != "part"));
         files.sort();
         Ok(Self { counts: last.counts, warning_count: last.warning_count, warnings, files })
     }

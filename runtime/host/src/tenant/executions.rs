@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::{JobExecution, StepExecution, Warning};
 use stepbox_batch::job::{ElementSource, Job, Rerun};
 use stepbox_batch::name::{InstanceCode, JobExecutionId, StepName};
 use stepbox_batch::repository::{ExecutionFilter, Lease, NewJobExecution, RepositoryError, StopRequest};
 use stepbox_batch::status::{BatchStatus, ExitStatus};
-use stepbox_batch::step_context::RunContext;
+use stepbox_batch::step_context::{RunContext, RunInfo};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -20,6 +21,9 @@ use crate::error::Error;
 use crate::execution_log::{self, LogLine, LogListener};
 use crate::job_lifecycle::{self, Life, Progress};
 use crate::rejected_file::RejectedFile;
+
+/// The first of executions that go on from one another, and when it began, as far as that is known.
+type First = (JobExecutionId, Option<Timestamp>);
 
 /// How a run differs from what the instance says.
 #[derive(Clone, Default)]
@@ -109,7 +113,7 @@ impl Tenant {
             context: Default::default(),
             steps: Vec::new(),
         };
-        self.start(&new, instance.label, options.log).await
+        self.start(&new, None, instance.label, options.log).await
     }
 
     /// Goes on with an execution that was stopped or failed, as a new execution: steps that completed
@@ -130,6 +134,7 @@ impl Tenant {
             return Err(RepositoryError::WrongStatus { id, status: earlier.status, reason }.into());
         }
         let label = self.instance(earlier.instance.as_str()).await?.label;
+        let first = self.first_of(&earlier).await?;
         let mut job = earlier.job;
         if options.newest_components {
             let installed = self.job(job.name.as_str()).await?;
@@ -146,7 +151,7 @@ impl Tenant {
             steps: earlier.steps.into_iter().map(|step| carried_over(id, &job, step)).collect(),
             job,
         };
-        self.start(&new, label, options.log).await
+        self.start(&new, Some(first), label, options.log).await
     }
 
     /// Goes on with an execution that is PAUSED: the same one, from its checkpoint.
@@ -161,26 +166,51 @@ impl Tenant {
             return Err(RepositoryError::WrongStatus { id, status: paused.status, reason }.into());
         }
         let label = self.instance(paused.instance.as_str()).await?.label;
+        let first = self.first_of(&paused).await?;
         let lease = job_lifecycle::claim(&self.installation, &self.id, id).await?;
         let execution = self.execution(id).await?;
-        Ok(self.begin((execution, lease), label, log))
+        Ok(self.begin((execution, lease), Some(first), label, log))
+    }
+
+    /// The first of the executions that go on from one another up to this one, and when it began. One
+    /// that was purged is known by its id alone.
+    async fn first_of(&self, execution: &JobExecution) -> Result<First, Error> {
+        let mut first = (execution.id, execution.started_at);
+        let mut earlier = execution.restart_of;
+        while let Some(id) = earlier {
+            let found = self.installation.repository.execution(&self.id, id).await?;
+            first = (id, found.as_ref().and_then(|found| found.started_at).or(first.1));
+            earlier = found.and_then(|found| found.restart_of);
+        }
+        Ok(first)
     }
 
     async fn start(
         &self,
         new: &NewJobExecution,
+        first: Option<First>,
         job_label: String,
         log: Option<LogListener>,
     ) -> Result<Running, Error> {
         let claimed = job_lifecycle::submit_and_claim(&self.installation, new).await?;
-        Ok(self.begin(claimed, job_label, log))
+        Ok(self.begin(claimed, first, job_label, log))
     }
 
-    fn begin(&self, claimed: (JobExecution, Lease), job_label: String, log: Option<LogListener>) -> Running {
+    fn begin(
+        &self,
+        claimed: (JobExecution, Lease),
+        first: Option<First>,
+        job_label: String,
+        log: Option<LogListener>,
+    ) -> Running {
         let id = claimed.0.id;
+        let (first, started_at) = first.unwrap_or((id, None));
+        let started_at = started_at.or(claimed.0.started_at);
+        let started_at = started_at.unwrap_or_else(|| self.installation.clock.now());
+        let info = RunInfo { id: first, job_label, started_at };
         let (sender, progress) = watch::channel(Progress::default());
         let installation: Arc<_> = self.installation.clone();
-        let life = Life::new(installation, self.policy.clone(), claimed, job_label, log, sender);
+        let life = Life::new(installation, self.policy.clone(), claimed, info, log, sender);
         let run = life.run_context();
         let task = tokio::spawn(life.run());
         Running { id, run, progress, tenant: self.clone(), task }
@@ -247,7 +277,7 @@ impl Tenant {
         let filter = ExecutionFilter {
             instance: purge.instance,
             status: purge.status,
-            created_before: (age_ms > 0).then_some(stepbox_batch::clock::Timestamp(now.0 - age_ms)),
+            created_before: (age_ms > 0).then_some(Timestamp(now.0 - age_ms)),
             ..ExecutionFilter::default()
         };
         let purged = self.installation.repository.purge(&self.id, &filter).await?;
