@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use serde_json::json;
+use stepbox::batch::element::Tasklet;
+use stepbox::batch::error::ElementError;
 use stepbox::batch::execution::JobExecution;
 use stepbox::batch::name::{InstanceCode, TenantId};
 use stepbox::batch::repository::ExecutionFilter;
 use stepbox::batch::status::BatchStatus;
+use stepbox::batch::step_context::StepContext;
 use stepbox::{Builder, Error, NewInstance, Policy, RestartOptions, RunOptions, Stepbox, Tenant};
 use stepbox_guest_artifacts::steps;
 use stepbox_store::SqliteStore;
@@ -40,6 +44,20 @@ jobs:
     type: export
     parameters: *parameters
     steps: [ { <<: *native, processor: normalise } ]
+  in_many_files:
+    type: export
+    parameters: *parameters
+    steps: [ { <<: *native, writer: { csv: { to: "${parameters.storage}", lines_per_file: 70 } } } ]
+  with_flow:
+    type: export
+    parameters: *parameters
+    steps:
+      - split: both
+        branches: [ [ *native ], [ { name: beside, tasklet: works } ] ]
+      - { name: after, tasklet: works, on: { COMPLETED: last, FAILED: never, "*": fail } }
+      - { name: never, tasklet: works }
+      - { name: last, tasklet: works, rerun: always }
+      - { name: tells, tasklet: works, always: true }
 "#;
 
 const ROWS: usize = 300;
@@ -74,7 +92,9 @@ async fn a_job_on_a_failing_store_ends_like_an_undisturbed_one() {
     for seed in 0..64 {
         let job = match seed % 16 {
             0 => "sandboxed",
-            1..8 => "native_by_two",
+            1..5 => "native_by_two",
+            5..8 => "in_many_files",
+            8..12 => "with_flow",
             _ => "native",
         };
         let rate = [20, 60, 200][seed as usize % 3];
@@ -86,7 +106,19 @@ async fn a_job_on_a_failing_store_ends_like_an_undisturbed_one() {
 }
 
 fn with_native(builder: Builder) -> Builder {
-    builder.processor("native_normalise", |_| Ok(Box::new(Native::<normalise::Normalise>::default())))
+    builder
+        .processor("native_normalise", |_| Ok(Box::new(Native::<normalise::Normalise>::default())))
+        .tasklet("works", |_| Ok(Box::new(Works)))
+}
+
+/// A tasklet that has nothing to do.
+struct Works;
+
+#[async_trait]
+impl Tasklet for Works {
+    async fn run(&mut self, _: &StepContext) -> Result<Option<String>, ElementError> {
+        Ok(None)
+    }
 }
 
 async fn undisturbed(installation: &Installation) -> End {
@@ -112,7 +144,13 @@ async fn disturbed(installation: &Installation, job: &str, seed: u64, rate: u32)
         for execution in &executions {
             check_is_true(execution, &store, seed);
         }
-        if executions.first().is_some_and(|execution| execution.status == BatchStatus::Completed) {
+        if let Some(latest) = executions.first().filter(|latest| latest.status == BatchStatus::Completed) {
+            let is_flow = latest.job.steps.len() > 1;
+            let ran: Vec<_> = latest.steps.iter().map(|step| step.name.as_str()).collect();
+            assert!(
+                !is_flow || ran == ["export", "beside", "after", "last", "tells"],
+                "seed {seed}: {ran:?}"
+            );
             return (end(installation, &healthy, &code).await, executions.len());
         }
     }
@@ -186,7 +224,20 @@ async fn end(installation: &Installation, tenant: &Tenant, code: &str) -> End {
         warnings.extend(stored.into_iter().map(|w| (w.code, w.reason, w.place, w.item)));
     }
     assert_eq!(executions[0].steps[0].warning_count, warnings.len() as u64, "{code}");
-    End { counts: counts(&executions[0], 0), warnings, output: installation.read(&format!("{code}.csv")) }
+    End { counts: counts(&executions[0], 0), warnings, output: output(installation, code) }
+}
+
+/// What was written, as if it were one file.
+fn output(installation: &Installation, code: &str) -> String {
+    if installation.path(&format!("{code}.csv")).exists() {
+        return installation.read(&format!("{code}.csv"));
+    }
+    let files = (1..).map(|number| format!("{code}_{number}.csv"));
+    let files = files.take_while(|file| installation.path(file).exists());
+    let files: Vec<String> = files.map(|file| installation.read(&file)).collect();
+    let header = format!("{}\n", files[0].lines().next().expect("a header"));
+    assert!(files.len() > 1 && files.iter().all(|file| file.starts_with(&header)), "{code}: {files:?}");
+    header.clone() + &files.iter().map(|file| &file[header.len()..]).collect::<String>()
 }
 
 fn instance(code: &str) -> InstanceCode {
