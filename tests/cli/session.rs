@@ -106,6 +106,8 @@ impl Folder {
             ("[SHORT_DIGEST]", r"\b[0-9a-f]{12}\b"),
             ("[SIZE]", r#"(?m)(^size +|  |"size_bytes": )(?<redacted>[0-9.]+ [KM]iB|\d{5,})(,?)$"#),
             ("[WORKER]", r#"[^\s"]+:\d+:[0-9a-f]{11}"#),
+            ("[CPU_US]", r#""cpu_us": (?<redacted>\d+),"#),
+            ("[CPU]", r"[a-z](?<redacted> +(\d+ ms|\d+\.\d s))  "),
             ("[DURATION]", r"(?m)(after |  )(?<redacted>(\d+ ms|\d+\.\d s))(:|\.|$)"),
         ];
         for (name, pattern) in patterns {

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::clock::Timestamp;
 use crate::job::Job;
+use crate::metering::ResourceUsage;
 use crate::name::{InstanceCode, JobExecutionId, StepName, TenantId};
 use crate::status::{BatchStatus, ExitStatus};
 
@@ -90,6 +91,8 @@ pub struct StepExecution {
     pub retries: u32,
     /// The earlier execution that completed this step, if it was not run again.
     pub carried_from: Option<JobExecutionId>,
+    /// What it has used in this execution; nothing if an earlier one completed it.
+    pub usage: ResourceUsage,
 }
 
 impl StepExecution {
@@ -113,6 +116,7 @@ impl StepExecution {
             starts: 0,
             retries: 0,
             carried_from: None,
+            usage: ResourceUsage::default(),
         }
     }
 }

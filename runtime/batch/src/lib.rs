@@ -45,6 +45,7 @@ pub mod flow;
 pub mod item_step;
 pub mod job;
 pub mod log;
+pub mod metering;
 pub mod name;
 pub mod nearest;
 pub mod parameters;

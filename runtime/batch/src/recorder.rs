@@ -43,6 +43,7 @@ impl Recorder {
         execution.summary.clone_from(&findings.summary);
         execution.warning_count = findings.warning_count;
         execution.errors.clone_from(&findings.errors);
+        execution.usage = findings.usage;
         execution.updated_at = self.clock.now();
         if let Some(checkpoint) = with.checkpoint {
             execution.checkpoint = Some(checkpoint.clone());

@@ -18,6 +18,7 @@ use crate::execution::{
     CONTEXT_BYTES_MAX, Counts, ExecutionContext, Summary, SummaryValue, Tracking, Warning,
 };
 use crate::log::{ExecutionLog, LogLevel};
+use crate::metering::{Metering, ResourceUsage};
 use crate::name::{JobExecutionId, StepName};
 use crate::reports::{Reports, SummaryChange};
 
@@ -143,6 +144,7 @@ struct Inner {
     has_observed_stop: AtomicBool,
     /// Whether it runs on although a stop was requested.
     ignores_stop: bool,
+    metering: Metering,
     findings: Mutex<Findings>,
     saved: Mutex<Saved>,
 }
@@ -167,6 +169,8 @@ pub struct Findings {
     pub unsaved_warnings: Vec<Warning>,
     /// Errors that did not end the step.
     pub errors: Vec<String>,
+    /// What was used so far.
+    pub usage: ResourceUsage,
 }
 
 impl StepContext {
@@ -197,6 +201,7 @@ impl StepContext {
             is_estimate: AtomicBool::new(false),
             has_observed_stop: AtomicBool::new(false),
             ignores_stop,
+            metering: Metering::going_on_from(findings.usage),
             findings: Mutex::new(findings),
             saved: Mutex::new(Saved { summary, warning_count, context: BTreeMap::new() }),
         });
@@ -413,7 +418,12 @@ impl StepContext {
 
     /// What was reported so far.
     pub fn findings(&self) -> Findings {
-        lock(&self.inner.findings).clone()
+        Findings { usage: self.metering().usage(), ..lock(&self.inner.findings).clone() }
+    }
+
+    /// Where elements count what they use.
+    pub fn metering(&self) -> &Metering {
+        &self.inner.metering
     }
 
     /// Remembers that these findings, and the execution context, were saved.

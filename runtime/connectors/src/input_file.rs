@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
 use stepbox_batch::element::Total;
+use stepbox_batch::step_context::StepContext;
 
 use crate::error::{ConnectorError, Result};
 use crate::fingerprint::fingerprint;
@@ -21,6 +22,7 @@ const TAIL_BYTES: u64 = 512;
 /// An open input.
 pub(crate) struct InputFile {
     file: File,
+    context: StepContext,
     path: String,
     /// In bytes, when it was opened. It may grow; what is added is read, too.
     length: u64,
@@ -37,18 +39,29 @@ pub(crate) struct InputFile {
 
 impl InputFile {
     /// Opens the file and skips the byte order mark of UTF-8.
-    pub(crate) fn open(storage: &Storage, folders: &Folders) -> Result<Self> {
+    pub(crate) fn open(storage: &Storage, folders: &Folders, context: &StepContext) -> Result<Self> {
         let file = storage.open_input(folders)?;
         let path = storage.path().to_owned();
         let length = file.metadata().map_err(|source| ConnectorError::file("open", &path, source))?.len();
-        Self::new(file, path, length)
+        context.metering().opened_to_read();
+        Self::new(file, path, length, context.clone())
     }
 
-    fn new(file: File, path: String, length: u64) -> Result<Self> {
+    fn new(file: File, path: String, length: u64, context: StepContext) -> Result<Self> {
         let window = vec![0; WINDOW_BYTES];
         let (start, end, end_offset) = (0, 0, 0);
-        let mut input =
-            Self { file, path, length, window, start, end, end_offset, is_at_end: false, content_offset: 0 };
+        let mut input = Self {
+            file,
+            context,
+            path,
+            length,
+            window,
+            start,
+            end,
+            end_offset,
+            is_at_end: false,
+            content_offset: 0,
+        };
         while input.unread().len() < 3 && !input.is_at_end {
             input.fill()?;
         }
@@ -97,6 +110,7 @@ impl InputFile {
             self.window.resize(self.window.len() * 2, 0);
         }
         let bytes = self.read_file().map_err(|source| ConnectorError::file("read", &self.path, source))?;
+        self.context.metering().read_file(bytes as u64);
         self.end += bytes;
         self.end_offset += bytes as u64;
         self.is_at_end = bytes == 0;
@@ -185,7 +199,7 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         io::Write::write_all(&mut file, content).unwrap();
         file.rewind().unwrap();
-        InputFile::new(file, "in.csv".to_owned(), content.len() as u64)
+        InputFile::new(file, "in.csv".to_owned(), content.len() as u64, crate::testing::step())
     }
 
     fn check_start(content: &[u8], expected: &str) {

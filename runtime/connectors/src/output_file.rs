@@ -38,6 +38,7 @@ const NAME_BYTES_MAX: usize = 200;
 /// An open output.
 pub(crate) struct OutputFile {
     place: OutputPlace,
+    context: StepContext,
     /// Of a single file. Those of a series have their number before `.part`.
     temporary: String,
     /// The last file; none once it has its final name.
@@ -103,15 +104,16 @@ impl OutputFile {
     ) -> Result<(Self, bool)> {
         match opening.state.filter(|state| !state.is_empty()) {
             None => Ok((Self::create(to, folders, opening.context, layout)?, true)),
-            Some(state) => Ok((Self::resume(state, folders, layout)?, false)),
+            Some(state) => Ok((Self::resume(state, folders, opening.context, layout)?, false)),
         }
     }
 
     /// An output without a file yet, at its beginning.
-    fn at(place: OutputPlace, temporary: String, layout: Layout) -> Self {
+    fn at(place: OutputPlace, context: &StepContext, temporary: String, layout: Layout) -> Self {
         let series = layout.lines_max.map(|_| Series { number: 1, lines: 0, bytes_before: 0 });
         Self {
             place,
+            context: context.clone(),
             temporary,
             file: None,
             early_sync: EarlySync::default(),
@@ -127,20 +129,21 @@ impl OutputFile {
         let run = &context.run().info;
         let place = to.place_output(folders, run)?;
         let temporary = format!(".{}.{}.part", cut(place.name(), NAME_BYTES_MAX), run.id);
-        let mut output = Self::at(place, temporary, layout);
+        let mut output = Self::at(place, context, temporary, layout);
         output.remove_later_files()?;
         output.file = Some(output.place.create(&output.last_temporary())?);
+        context.metering().opened_to_write();
         Ok(output)
     }
 
-    fn resume(state: &[u8], folders: &Folders, layout: Layout) -> Result<Self> {
+    fn resume(state: &[u8], folders: &Folders, context: &StepContext, layout: Layout) -> Result<Self> {
         let State { path, part: temporary, length, series, columns: begun_with } =
             serde_json::from_slice(state).map_err(|source| ConnectorError::BadState { source })?;
         if begun_with.is_some() && begun_with != layout.columns {
             return Err(ConnectorError::ColumnsChanged { path });
         }
         let place = folders.place_output(&path)?;
-        let mut output = Self::at(place, temporary, layout);
+        let mut output = Self::at(place, context, temporary, layout);
         (output.length, output.series) = (length, series);
         output.file = output.place.reopen(&output.last_temporary())?;
         match output.file.as_mut().map(|file| cut_off(file, length)) {
@@ -155,6 +158,7 @@ impl OutputFile {
         }
         output.check_files_before()?;
         output.remove_later_files()?;
+        context.metering().opened_to_write();
         Ok(output)
     }
 
@@ -215,6 +219,7 @@ impl OutputFile {
         let number = number + 1;
         self.place.check_final_name(&self.name_of(number))?;
         self.file = Some(self.place.create(&self.temporary_of(number))?);
+        self.context.metering().opened_to_write();
         self.series = Some(Series { number, lines: 0, bytes_before: bytes_before + self.length });
         self.length = 0;
         Ok(())
@@ -240,6 +245,7 @@ impl OutputFile {
         let synced =
             written.and_then(|()| self.early_sync.written(file, bytes).map_err(|source| ("sync", source)));
         synced.map_err(|(action, source)| self.failed(action, source))?;
+        self.context.metering().wrote_file(bytes);
         self.length += bytes;
         self.buffer.clear();
         Ok(())

@@ -311,6 +311,7 @@ impl Life {
         let findings = Findings {
             summary: execution.summary.clone(),
             warning_count: execution.warning_count,
+            usage: execution.usage,
             ..Findings::default()
         };
         let has_items = matches!(step.kind, StepKind::Item { .. });

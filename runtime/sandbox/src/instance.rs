@@ -1,5 +1,6 @@
 //! A component that runs: a store of its own, and the calls into it.
 
+use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -65,6 +66,7 @@ impl Instance {
     /// Turns a trap into the step's failure, in the component's own words if it left any.
     pub(crate) fn settle<T>(&mut self, result: wasmtime::Result<T>) -> Result<T, ElementError> {
         let state = self.store.data_mut();
+        state.context.metering().called_host(mem::take(&mut state.host_calls));
         let refusal = state.memory.take_refusal();
         result.map_err(|error| failure::of_trap(&error, refusal, &state.stderr.last_words()))
     }

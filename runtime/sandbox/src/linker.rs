@@ -23,11 +23,17 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<StepState>> {
 }
 
 fn add_contract(linker: &mut Linker<StepState>) -> wasmtime::Result<()> {
-    step::execution::add_to_linker::<_, HasSelf<StepState>>(linker, |state| state)?;
-    step::files::add_to_linker::<_, HasSelf<StepState>>(linker, |state| state)?;
-    step::http::add_to_linker::<_, HasSelf<StepState>>(linker, |state| state)?;
-    step::log::add_to_linker::<_, HasSelf<StepState>>(linker, |state| state)?;
-    step::types::add_to_linker::<_, HasSelf<StepState>>(linker, |state| state)
+    step::execution::add_to_linker::<_, HasSelf<StepState>>(linker, counted)?;
+    step::files::add_to_linker::<_, HasSelf<StepState>>(linker, counted)?;
+    step::http::add_to_linker::<_, HasSelf<StepState>>(linker, counted)?;
+    step::log::add_to_linker::<_, HasSelf<StepState>>(linker, counted)?;
+    step::types::add_to_linker::<_, HasSelf<StepState>>(linker, counted)
+}
+
+/// Every call of the host passes here, or through WASI's own views of the state.
+fn counted(state: &mut StepState) -> &mut StepState {
+    state.host_calls += 1;
+    state
 }
 
 /// The resources of `wasi:io`.
@@ -39,9 +45,9 @@ impl HasData for HasTable {
 
 /// WASI 0.2 without sockets and time zones. Arguments and environment are empty, standard input too.
 fn add_wasi(linker: &mut Linker<StepState>) -> wasmtime::Result<()> {
-    io::error::add_to_linker::<_, HasTable>(linker, |state| &mut state.table)?;
-    io::poll::add_to_linker::<_, HasTable>(linker, |state| &mut state.table)?;
-    io::streams::add_to_linker::<_, HasTable>(linker, |state| &mut state.table)?;
+    io::error::add_to_linker::<_, HasTable>(linker, |state| &mut counted(state).table)?;
+    io::poll::add_to_linker::<_, HasTable>(linker, |state| &mut counted(state).table)?;
+    io::streams::add_to_linker::<_, HasTable>(linker, |state| &mut counted(state).table)?;
 
     clocks::monotonic_clock::add_to_linker::<_, WasiClocks>(linker, StepState::clocks)?;
     clocks::wall_clock::add_to_linker::<_, WasiClocks>(linker, StepState::clocks)?;

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use stepbox_batch::step_context::StepContext;
 use wasmtime::ResourceLimiter;
 
 /// What a table takes for one element, in bytes.
@@ -42,6 +43,7 @@ pub(crate) struct MemoryMeter {
     max: u64,
     used: u64,
     shared: Arc<SharedMemory>,
+    context: StepContext,
     refusal: Option<OutOfMemory>,
 }
 
@@ -57,8 +59,8 @@ pub(crate) enum OutOfMemory {
 }
 
 impl MemoryMeter {
-    pub(crate) fn new(max: u64, shared: Arc<SharedMemory>) -> Self {
-        Self { max, used: 0, shared, refusal: None }
+    pub(crate) fn new(max: u64, shared: Arc<SharedMemory>, context: StepContext) -> Self {
+        Self { max, used: 0, shared, context, refusal: None }
     }
 
     /// What was last refused since the last time this was asked.
@@ -74,6 +76,7 @@ impl MemoryMeter {
             Some(OutOfMemory::AllTogether { asked, max: self.shared.max })
         } else {
             self.used = asked;
+            self.context.metering().took_memory(bytes);
             return true;
         };
         false
@@ -119,16 +122,24 @@ impl ResourceLimiter for MemoryMeter {
 impl Drop for MemoryMeter {
     fn drop(&mut self) {
         self.shared.used.fetch_sub(self.used, Ordering::Relaxed);
+        self.context.metering().gave_memory_back(self.used);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use stepbox_batch::log::NoLog;
+
     use super::*;
+    use crate::testing::step_context;
+
+    fn step() -> StepContext {
+        step_context(Arc::new(NoLog))
+    }
 
     #[test]
     fn counts_all_memories_and_tables_together() {
-        let mut meter = MemoryMeter::new(1000, SharedMemory::new(10_000));
+        let mut meter = MemoryMeter::new(1000, SharedMemory::new(10_000), step());
         assert!(meter.memory_growing(0, 400, None).unwrap());
         assert!(meter.memory_growing(0, 400, Some(400)).unwrap());
         assert!(meter.table_growing(0, 10, None).unwrap());
@@ -143,9 +154,9 @@ mod tests {
     #[test]
     fn counts_all_components_together_while_they_live() {
         let shared = SharedMemory::new(1000);
-        let mut first = MemoryMeter::new(900, shared.clone());
+        let mut first = MemoryMeter::new(900, shared.clone(), step());
         assert!(first.memory_growing(0, 900, None).unwrap());
-        let mut second = MemoryMeter::new(900, shared.clone());
+        let mut second = MemoryMeter::new(900, shared.clone(), step());
         assert!(!second.memory_growing(0, 200, None).unwrap());
         let refusal = second.take_refusal().unwrap().to_string();
         assert!(refusal.ends_with("all running components together may have 1000 bytes"), "{refusal}");

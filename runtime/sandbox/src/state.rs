@@ -35,6 +35,8 @@ pub(crate) struct StepState {
     pub(crate) handles: Handles,
     /// The handles of what was opened through WASI, by the number of the descriptor.
     pub(crate) descriptors: HashMap<u32, Handle>,
+    /// How often the component has called the host, since it was counted last.
+    pub(crate) host_calls: u64,
     pub(crate) egress: Arc<Egress>,
     pub(crate) memory: MemoryMeter,
     pub(crate) table: ResourceTable,
@@ -56,8 +58,14 @@ impl StepState {
         let stdout = Console::new(journal.clone(), LogLevel::Info);
         let stderr = Console::new(journal.clone(), LogLevel::Warning);
         let body_bytes_max = setup.limits.http_body_bytes_max;
-        let egress =
-            Arc::new(Egress::new(setup.network, trust, grants.clone(), budget.clone(), body_bytes_max));
+        let egress = Arc::new(Egress::new(
+            setup.network,
+            trust,
+            grants.clone(),
+            budget.clone(),
+            context.clone(),
+            body_bytes_max,
+        ));
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES_MAX);
         let mut wasi_http = WasiHttpCtx::new();
@@ -66,7 +74,8 @@ impl StepState {
             context: context.clone(),
             handles: Handles::new(&setup.limits),
             descriptors: HashMap::new(),
-            memory: MemoryMeter::new(setup.limits.memory_bytes_max, memory),
+            host_calls: 0,
+            memory: MemoryMeter::new(setup.limits.memory_bytes_max, memory, context.clone()),
             wasi: wasi(stdout, stderr.clone()),
             http_door: HttpDoor::new(egress.clone(), journal.clone()),
             wasi_http,
@@ -90,12 +99,14 @@ fn wasi(stdout: Console, stderr: Console) -> WasiCtx {
 
 impl WasiView for StepState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.host_calls += 1;
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 }
 
 impl WasiHttpView for StepState {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
+        self.host_calls += 1;
         WasiHttpCtxView { ctx: &mut self.wasi_http, table: &mut self.table, hooks: &mut self.http_door }
     }
 }

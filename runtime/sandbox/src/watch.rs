@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
 use stepbox_batch::step_context::StepContext;
 use tokio::time::Interval;
 
@@ -56,11 +57,14 @@ impl Watch {
         time_ms_max: u64,
         call: impl Future<Output = wasmtime::Result<T>>,
     ) -> wasmtime::Result<T> {
-        self.begin(time_ms_max);
+        let context = self.begin(time_ms_max);
         let mut call = pin!(call);
         let mut beat: Option<Interval> = None;
         poll_fn(|cx| {
-            if let Poll::Ready(result) = call.as_mut().poll(cx) {
+            let before = thread_cpu();
+            let polled = call.as_mut().poll(cx);
+            context.metering().computed(thread_cpu().saturating_sub(before).as_micros() as u64);
+            if let Poll::Ready(result) = polled {
                 return Poll::Ready(result);
             }
             if let Some(cut) = self.check(Instant::now()) {
@@ -73,11 +77,12 @@ impl Watch {
         .await
     }
 
-    fn begin(&self, time_ms_max: u64) {
+    fn begin(&self, time_ms_max: u64) -> StepContext {
         let mut call = self.lock();
         call.time_ms_max = time_ms_max;
         call.began_at = Instant::now();
         call.stop_seen_at = None;
+        call.context.clone()
     }
 
     /// Whether the call must end now.
@@ -96,6 +101,12 @@ impl Watch {
     fn lock(&self) -> MutexGuard<'_, Call> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How long this thread has computed.
+fn thread_cpu() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use stepbox::batch::status::{BatchStatus, ExitStatus};
 
 use super::table::{Column, Table, indented, pairs};
 use super::visible;
-use super::words::{between, counted, moment, number};
+use super::words::{between, bytes, counted, duration, moment, number};
 
 /// How a run ended, in a sentence, and what became of each step.
 pub(crate) fn summary(execution: &JobExecution) -> String {
@@ -16,7 +16,7 @@ pub(crate) fn summary(execution: &JobExecution) -> String {
         Some(_) => format!(" after {}", between(*started_at, *ended_at)),
         None => String::new(),
     };
-    format!("execution {id} of `{instance}` is {status}{took}\n{}", results(execution))
+    format!("execution {id} of `{instance}` is {status}{took}\n{}", results(execution, None))
 }
 
 /// All that is known of an execution but its log and its warnings.
@@ -44,7 +44,7 @@ pub(crate) fn details(execution: &JobExecution) -> String {
     if !components.is_empty() {
         facts.push(("components", components.join("\n")));
     }
-    format!("{}{}", pairs(facts), results(execution))
+    format!("{}{}", pairs(facts), results(execution, Some(usage(execution))))
 }
 
 /// Parameters by name, one a line, their values as JSON.
@@ -68,11 +68,12 @@ fn exit_status(exit: &ExitStatus) -> String {
     }
 }
 
-/// The steps, their findings, and what is to be done next.
-fn results(execution: &JobExecution) -> String {
+/// The steps, what they used if that is to be told, their findings, and what is to be done next.
+fn results(execution: &JobExecution, usage: Option<String>) -> String {
     let mut parts = Vec::new();
     if !execution.steps.is_empty() {
         parts.push(steps(execution));
+        parts.extend(usage);
     }
     parts.extend(execution.steps.iter().map(findings).filter(|findings| !findings.is_empty()));
     parts.extend(execution.failures.iter().map(|failure| failed("the job", failure)));
@@ -111,6 +112,37 @@ fn steps(execution: &JobExecution) -> String {
             items(step.counts.skipped),
             number(step.warning_count),
             took,
+        ]
+    });
+    table.to_string()
+}
+
+/// What each step used of the machine.
+fn usage(execution: &JobExecution) -> String {
+    let columns = [
+        Column::Left("step used"),
+        Column::Right("CPU of components"),
+        Column::Right("memory"),
+        Column::Right("host calls"),
+        Column::Right("read from files"),
+        Column::Right("written to files"),
+        Column::Right("requests"),
+        Column::Right("sent"),
+        Column::Right("received"),
+    ];
+    let in_files = |size, files| format!("{} in {}", bytes(size), number(files));
+    let table = Table::of(columns, &execution.steps, |step| {
+        let used = &step.usage;
+        [
+            step.name.to_string(),
+            duration(used.cpu_us.div_ceil(1000)),
+            bytes(used.memory_bytes_peak),
+            number(used.host_calls),
+            in_files(used.file_bytes_read, used.files_read),
+            in_files(used.file_bytes_written, used.files_written),
+            number(used.http_requests),
+            bytes(used.http_bytes_sent),
+            bytes(used.http_bytes_received),
         ]
     });
     table.to_string()

@@ -16,6 +16,7 @@ use stepbox::batch::execution::{
 use stepbox::batch::job::{
     Element, ElementSource, GrantRequest, Job, JobInstance, LimitOverrides, Step, StepKind,
 };
+use stepbox::batch::metering::ResourceUsage;
 use stepbox::batch::parameters::Violation;
 use stepbox::batch::repository::{Component, Connector};
 
@@ -372,6 +373,7 @@ struct StepExecutionView {
     carried_from: Option<u64>,
     starts: u32,
     retries: u32,
+    usage: ResourceUsage,
 }
 
 impl StepExecutionView {
@@ -397,6 +399,7 @@ impl StepExecutionView {
             carried_from: step.carried_from.map(|id| id.0),
             starts: step.starts,
             retries: step.retries,
+            usage: step.usage,
         }
     }
 }

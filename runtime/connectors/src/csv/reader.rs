@@ -78,7 +78,7 @@ impl CsvReader {
 #[async_trait]
 impl ItemReader for CsvReader {
     async fn open(&mut self, opening: Opening<'_>) -> std::result::Result<Vec<String>, ElementError> {
-        let file = InputFile::open(&self.from, &self.folders)?;
+        let file = InputFile::open(&self.from, &self.folders, opening.context)?;
         let mut input = Input::begin(file, self.dialect, self.has_header)?;
         if let Some(hint) = input.hint() {
             opening.context.log(LogLevel::Warning, &hint);

@@ -91,7 +91,7 @@ impl JsonlReader {
 #[async_trait]
 impl ItemReader for JsonlReader {
     async fn open(&mut self, opening: Opening<'_>) -> std::result::Result<Vec<String>, ElementError> {
-        let mut input = Input::begin(InputFile::open(&self.from, &self.folders)?);
+        let mut input = Input::begin(InputFile::open(&self.from, &self.folders, opening.context)?);
         let state = opening.state.filter(|state| !state.is_empty());
         let resumed = state.map(|state| input.resume(state)).transpose()?;
         match &self.columns {

@@ -302,6 +302,7 @@ fn with_components_of(mut job: Job, installed: &Job) -> Option<Job> {
 
 /// A step of an earlier execution, as its successor begins with it.
 fn carried_over(id: JobExecutionId, job: &Job, mut step: StepExecution) -> StepExecution {
+    step.usage = Default::default();
     if step.status == BatchStatus::Completed {
         let rerun = job.steps.get(step.position as usize).map_or(Rerun::UnlessCompleted, |step| step.rerun);
         if rerun == Rerun::UnlessCompleted {

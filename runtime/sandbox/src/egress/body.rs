@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
+use stepbox_batch::step_context::StepContext;
 use tokio::time::Sleep;
 
 use super::EgressError;
@@ -20,6 +21,7 @@ pub(crate) type RequestBody = UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>
 #[derive(Debug)]
 pub(crate) struct AnswerBody {
     incoming: Incoming,
+    context: StepContext,
     bytes_max: u64,
     bytes_left: u64,
     between_bytes: Duration,
@@ -28,8 +30,13 @@ pub(crate) struct AnswerBody {
 }
 
 impl AnswerBody {
-    pub(crate) fn new(incoming: Incoming, bytes_max: u64, between_bytes: Duration) -> Self {
-        Self { incoming, bytes_max, bytes_left: bytes_max, between_bytes, waiting: None }
+    pub(crate) fn new(
+        incoming: Incoming,
+        context: StepContext,
+        bytes_max: u64,
+        between_bytes: Duration,
+    ) -> Self {
+        Self { incoming, context, bytes_max, bytes_left: bytes_max, between_bytes, waiting: None }
     }
 }
 
@@ -59,6 +66,7 @@ impl Body for AnswerBody {
             Some(Ok(frame)) => frame,
         };
         let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+        this.context.metering().received_body(bytes);
         match this.bytes_left.checked_sub(bytes) {
             Some(left) => this.bytes_left = left,
             None => {

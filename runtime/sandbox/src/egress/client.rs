@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, Request, Response, Uri};
+use http_body_util::BodyExt;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -13,6 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
+use stepbox_batch::step_context::StepContext;
 use url::{Host, Url};
 
 use super::resolver::VettedResolver;
@@ -78,6 +80,7 @@ pub(crate) struct Egress {
     trust: Arc<Trust>,
     grants: Arc<Grants>,
     budget: Budget,
+    context: StepContext,
     pub(crate) body_bytes_max: u64,
     /// Made at the first request. Connections are never shared between components, let alone tenants.
     client: OnceLock<Client<Connector, RequestBody>>,
@@ -89,9 +92,10 @@ impl Egress {
         trust: Arc<Trust>,
         grants: Arc<Grants>,
         budget: Budget,
+        context: StepContext,
         body_bytes_max: u64,
     ) -> Self {
-        Self { policy, trust, grants, budget, body_bytes_max, client: OnceLock::new() }
+        Self { policy, trust, grants, budget, context, body_bytes_max, client: OnceLock::new() }
     }
 
     /// Whether a request may be sent, as far as can be said before its host is resolved; counts it.
@@ -125,16 +129,18 @@ impl Egress {
             return Err(EgressError::Forbidden { host, address, kind });
         }
         self.budget.http_requests.take(1)?;
+        self.context.metering().sent_request();
         Ok(())
     }
 
     /// Sends a request that was checked, to the URL that was checked.
     pub(crate) async fn send(
         &self,
-        mut request: Request<RequestBody>,
+        request: Request<RequestBody>,
         url: &Url,
         timeouts: Timeouts,
     ) -> Result<Response<AnswerBody>, EgressError> {
+        let mut request = request.map(|body| counted(body, self.context.clone()));
         *request.uri_mut() = uri(url)?;
         let agent = HeaderValue::from_static(concat!("stepbox/", env!("CARGO_PKG_VERSION")));
         request.headers_mut().entry(header::USER_AGENT).or_insert(agent);
@@ -147,7 +153,9 @@ impl Egress {
             }
         };
         let answer = answer.map_err(|error| EgressError::from_client(&error, self.body_bytes_max))?;
-        Ok(answer.map(|body| AnswerBody::new(body, self.body_bytes_max, timeouts.between_bytes)))
+        Ok(answer.map(|body| {
+            AnswerBody::new(body, self.context.clone(), self.body_bytes_max, timeouts.between_bytes)
+        }))
     }
 
     fn client(&self) -> &Client<Connector, RequestBody> {
@@ -162,6 +170,14 @@ impl Egress {
                 .build(self.trust.connector(self.policy))
         })
     }
+}
+
+fn counted(body: RequestBody, context: StepContext) -> RequestBody {
+    let counted = body.map_frame(move |frame| {
+        context.metering().sent_body(frame.data_ref().map_or(0, |data| data.len() as u64));
+        frame
+    });
+    counted.boxed_unsync()
 }
 
 /// The URL as hyper wants it: what was checked is what is dialled. Fragments stay here.

@@ -86,6 +86,7 @@ impl Host for StepState {
         let place = Place::of(&self.grants, &path)?;
         let handle = self.handles.open()?;
         let file = off_thread(move || place.open_to_read()).await?;
+        self.context.metering().opened_to_read();
         Ok(self.table.push(FileReader { file: Arc::new(file), _handle: handle })?)
     }
 
@@ -94,6 +95,7 @@ impl Host for StepState {
         let handle = self.handles.open()?;
         let files = self.budget.disk_files.clone();
         let file = off_thread(move || place.open_to_write(mode, &files)).await?;
+        self.context.metering().opened_to_write();
         Ok(self.table.push(FileWriter { file: Arc::new(file), _handle: handle })?)
     }
 
@@ -128,10 +130,12 @@ impl Host for StepState {
 impl HostReader for StepState {
     async fn read(&mut self, reader: Resource<Reader>, bytes_max: u32) -> Outcome<Vec<u8>> {
         let file = self.table.get(&reader)?.file.clone();
+        let context = self.context.clone();
         off_thread(move || {
             let bytes_max = bytes_max.min(READ_BYTES_MAX);
             let mut bytes = Vec::with_capacity(bytes_max as usize);
             file.as_ref().take(u64::from(bytes_max)).read_to_end(&mut bytes)?;
+            context.metering().read_file(bytes.len() as u64);
             Ok(bytes)
         })
         .await
@@ -153,6 +157,7 @@ impl HostWriter for StepState {
     async fn write(&mut self, writer: Resource<Writer>, bytes: Vec<u8>) -> Outcome<()> {
         let file = self.table.get(&writer)?.file.clone();
         self.budget.disk_bytes.take(bytes.len() as u64)?;
+        self.context.metering().wrote_file(bytes.len() as u64);
         off_thread(move || Ok(file.as_ref().write_all(&bytes)?)).await
     }
 

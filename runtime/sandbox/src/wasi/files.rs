@@ -9,6 +9,7 @@ mod tests;
 
 use std::collections::HashMap;
 
+use stepbox_batch::step_context::StepContext;
 use wasmtime::component::{HasData, Resource};
 use wasmtime_wasi::filesystem::{Descriptor, Dir, WasiFilesystemCtxView};
 use wasmtime_wasi::p2::bindings::filesystem::preopens;
@@ -20,7 +21,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 use wasmtime_wasi::{FsPerms, OpenMode};
 
-use super::metered::MeteredStream;
+use super::metered::{MeteredInput, MeteredOutput};
 use crate::budget::{Budget, Handle, Handles, OverLimit};
 use crate::grants::{Access, FolderGrant, Grants};
 use crate::state::StepState;
@@ -28,6 +29,7 @@ use crate::state::StepState;
 /// The granted folders, for one call.
 pub(crate) struct FolderDoor<'a> {
     wasi: WasiFilesystemCtxView<'a>,
+    context: &'a StepContext,
     grants: &'a Grants,
     budget: &'a Budget,
     handles: &'a Handles,
@@ -43,7 +45,9 @@ impl HasData for HasFolders {
 
 impl StepState {
     pub(crate) fn folder_door(&mut self) -> FolderDoor<'_> {
+        self.host_calls += 1;
         FolderDoor {
+            context: &self.context,
             wasi: WasiFilesystemCtxView { ctx: self.wasi.filesystem(), table: &mut self.table },
             grants: &self.grants,
             budget: &self.budget,
@@ -92,7 +96,7 @@ impl FolderDoor<'_> {
 
     fn metered(&mut self, stream: Resource<DynOutputStream>) -> FsResult<Resource<DynOutputStream>> {
         let inner = self.wasi.table.delete(stream)?;
-        let metered = MeteredStream::new(inner, self.budget.disk_bytes.clone());
+        let metered = MeteredOutput::new(inner, self.budget.disk_bytes.clone(), self.context.clone());
         Ok(self.wasi.table.push(Box::new(metered) as DynOutputStream)?)
     }
 }
@@ -121,6 +125,11 @@ impl HostDescriptor for FolderDoor<'_> {
             self.budget.disk_files.give_back(1);
         }
         let opened = opened?;
+        if flags.contains(DescriptorFlags::WRITE) {
+            self.context.metering().opened_to_write();
+        } else if !how.contains(OpenFlags::DIRECTORY) {
+            self.context.metering().opened_to_read();
+        }
         self.descriptors.insert(opened.rep(), handle);
         Ok(opened)
     }
@@ -137,6 +146,7 @@ impl HostDescriptor for FolderDoor<'_> {
         offset: Filesize,
     ) -> FsResult<Filesize> {
         self.budget.disk_bytes.take(bytes.len() as u64).map_err(over_limit)?;
+        self.context.metering().wrote_file(bytes.len() as u64);
         self.wasi.write(fd, bytes, offset).await
     }
 
@@ -224,7 +234,9 @@ impl HostDescriptor for FolderDoor<'_> {
         length: Filesize,
         offset: Filesize,
     ) -> FsResult<(Vec<u8>, bool)> {
-        self.wasi.read(fd, length, offset).await
+        let read = self.wasi.read(fd, length, offset).await?;
+        self.context.metering().read_file(read.0.len() as u64);
+        Ok(read)
     }
 
     async fn read_directory(&mut self, fd: Resource<Descriptor>) -> FsResult<Resource<DirectoryEntryStream>> {
@@ -286,7 +298,10 @@ impl HostDescriptor for FolderDoor<'_> {
         fd: Resource<Descriptor>,
         offset: Filesize,
     ) -> FsResult<Resource<DynInputStream>> {
-        self.wasi.read_via_stream(fd, offset)
+        let stream = self.wasi.read_via_stream(fd, offset)?;
+        let inner = self.wasi.table.delete(stream)?;
+        let metered = MeteredInput::new(inner, self.context.clone());
+        Ok(self.wasi.table.push(Box::new(metered) as DynInputStream)?)
     }
 
     async fn is_same_object(

@@ -1,29 +1,72 @@
-//! An output stream to a file, counted.
+//! Streams from and to files, counted.
 
 use bytes::Bytes;
+use stepbox_batch::step_context::StepContext;
 use wasmtime_wasi::async_trait;
-use wasmtime_wasi::p2::{DynOutputStream, OutputStream, Pollable, StreamError, StreamResult};
+use wasmtime_wasi::p2::{
+    DynInputStream, DynOutputStream, InputStream, OutputStream, Pollable, StreamError, StreamResult,
+};
 
 use crate::budget::Allowance;
 
-/// Writes to a file as long as the step may write more bytes.
-pub(super) struct MeteredStream {
-    inner: DynOutputStream,
-    bytes: Allowance,
+/// Reads from a file, and says how much.
+pub(super) struct MeteredInput {
+    inner: DynInputStream,
+    context: StepContext,
 }
 
-impl MeteredStream {
-    pub(super) fn new(inner: DynOutputStream, bytes: Allowance) -> Self {
-        Self { inner, bytes }
+impl MeteredInput {
+    pub(super) fn new(inner: DynInputStream, context: StepContext) -> Self {
+        Self { inner, context }
     }
 }
 
 #[async_trait]
-impl OutputStream for MeteredStream {
+impl InputStream for MeteredInput {
+    fn read(&mut self, size: usize) -> StreamResult<Bytes> {
+        let bytes = self.inner.read(size)?;
+        self.context.metering().read_file(bytes.len() as u64);
+        Ok(bytes)
+    }
+
+    async fn blocking_read(&mut self, size: usize) -> StreamResult<Bytes> {
+        let bytes = self.inner.blocking_read(size).await?;
+        self.context.metering().read_file(bytes.len() as u64);
+        Ok(bytes)
+    }
+
+    async fn cancel(&mut self) {
+        self.inner.cancel().await;
+    }
+}
+
+#[async_trait]
+impl Pollable for MeteredInput {
+    async fn ready(&mut self) {
+        self.inner.ready().await;
+    }
+}
+
+/// Writes to a file as long as the step may write more bytes.
+pub(super) struct MeteredOutput {
+    inner: DynOutputStream,
+    bytes: Allowance,
+    context: StepContext,
+}
+
+impl MeteredOutput {
+    pub(super) fn new(inner: DynOutputStream, bytes: Allowance, context: StepContext) -> Self {
+        Self { inner, bytes, context }
+    }
+}
+
+#[async_trait]
+impl OutputStream for MeteredOutput {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         self.bytes
             .take(bytes.len() as u64)
             .map_err(|error| StreamError::LastOperationFailed(error.into()))?;
+        self.context.metering().wrote_file(bytes.len() as u64);
         self.inner.write(bytes)
     }
 
@@ -41,7 +84,7 @@ impl OutputStream for MeteredStream {
 }
 
 #[async_trait]
-impl Pollable for MeteredStream {
+impl Pollable for MeteredOutput {
     async fn ready(&mut self) {
         self.inner.ready().await;
     }

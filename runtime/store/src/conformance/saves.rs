@@ -4,6 +4,7 @@ use serde_json::json;
 use stepbox_batch::execution::{
     Checkpoint, Counts, ExecutionContext, Failure, JobExecution, StepExecution, SummaryValue, Tracking,
 };
+use stepbox_batch::metering::ResourceUsage;
 use stepbox_batch::name::{JobExecutionId, StepName};
 use stepbox_batch::repository::{JobRepository, Save};
 use stepbox_batch::status::{BatchStatus, ExitStatus};
@@ -119,6 +120,7 @@ pub async fn write_a_step_in_its_position(store: &dyn JobRepository) {
         failures: vec![failure("broke")],
         starts: u32::MAX,
         retries: 2,
+        usage: ResourceUsage { cpu_us: 1 << 40, http_requests: 3, ..ResourceUsage::default() },
         carried_from: Some(JobExecutionId(3)),
         ..second
     };

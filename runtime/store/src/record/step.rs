@@ -36,6 +36,7 @@ pub(crate) struct StepRecord {
     pub checkpoint: Option<Vec<u8>>,
     pub starts: i64,
     pub retries: i64,
+    pub usage: String,
 }
 
 /// A step's progress, which is also saved alone.
@@ -79,6 +80,7 @@ impl StepRecord {
             checkpoint: checkpoint.map(checkpoint::encode),
             starts: step.starts.into(),
             retries: step.retries.into(),
+            usage: json(&step.usage),
         }
     }
 
@@ -111,6 +113,7 @@ impl StepRecord {
             checkpoint: checkpoint.map_err(|detail| row.corrupt("checkpoint", detail))?,
             starts: row.count("starts", self.starts)?,
             retries: row.count("retries", self.retries)?,
+            usage: row.json("usage", &self.usage)?,
             carried_from: self.carried_from.map(|id| row.id("carried_from", id)).transpose()?,
         })
     }

@@ -7,9 +7,10 @@ use super::trouble::{Outcome, Place};
 
 /// In order; the version of a schema is how many of them it has seen. Files that were released are
 /// never changed, only followed.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../../migrations/sqlite/0001_first.sql"),
     include_str!("../../migrations/sqlite/0002_settings.sql"),
+    include_str!("../../migrations/sqlite/0003_usage.sql"),
 ];
 
 /// The version that this program reads and writes.

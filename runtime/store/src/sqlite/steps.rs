@@ -17,12 +17,12 @@ pub(super) fn put(db: &Db, tenant: &str, execution_id: i64, step: &StepRecord) -
              (tenant, execution_id, position, name, status, exit_code, exit_description, started_at,
               ended_at, updated_at, read_count, written_count, filtered_count, skipped_count,
               tracking_processed, tracking_total, tracking_is_estimate, warning_count, carried_from,
-              summary, errors, failures, checkpoint, starts, retries)
+              summary, errors, failures, checkpoint, starts, retries, usage)
          VALUES
              (:tenant, :execution_id, :position, :name, :status, :exit_code, :exit_description, :started_at,
               :ended_at, :updated_at, :read_count, :written_count, :filtered_count, :skipped_count,
               :tracking_processed, :tracking_total, :tracking_is_estimate, :warning_count, :carried_from,
-              :summary, :errors, :failures, :checkpoint, :starts, :retries)
+              :summary, :errors, :failures, :checkpoint, :starts, :retries, :usage)
          ON CONFLICT (tenant, execution_id, position) DO UPDATE SET
              name = excluded.name, status = excluded.status, exit_code = excluded.exit_code,
              exit_description = excluded.exit_description, started_at = excluded.started_at,
@@ -33,7 +33,7 @@ pub(super) fn put(db: &Db, tenant: &str, execution_id: i64, step: &StepRecord) -
              tracking_is_estimate = excluded.tracking_is_estimate, warning_count = excluded.warning_count,
              carried_from = excluded.carried_from, summary = excluded.summary, errors = excluded.errors,
              failures = excluded.failures, checkpoint = coalesce(excluded.checkpoint, checkpoint),
-             starts = excluded.starts, retries = excluded.retries",
+             starts = excluded.starts, retries = excluded.retries, usage = excluded.usage",
     )?
     .execute(named_params! {
         ":tenant": tenant,
@@ -61,6 +61,7 @@ pub(super) fn put(db: &Db, tenant: &str, execution_id: i64, step: &StepRecord) -
         ":checkpoint": step.checkpoint,
         ":starts": step.starts,
         ":retries": step.retries,
+        ":usage": step.usage,
     })?;
     Ok(())
 }
@@ -131,6 +132,7 @@ fn record(row: &SqlRow<'_>) -> rusqlite::Result<StepRecord> {
         checkpoint: row.get("checkpoint")?,
         starts: row.get("starts")?,
         retries: row.get("retries")?,
+        usage: row.get("usage")?,
     })
 }
 

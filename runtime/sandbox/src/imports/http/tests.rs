@@ -214,6 +214,7 @@ async fn a_name_that_leads_home_is_refused_where_loopback_is_closed() {
         Arc::default(),
         state.grants.clone(),
         state.budget.clone(),
+        state.context.clone(),
         1000,
     ));
     let found = told(Host::send(&mut state, request("GET", "http://localhost:9/"), Vec::new()).await);

@@ -1,0 +1,158 @@
+//! What a step uses of the machine, counted for whoever pays for it.
+//!
+//! Elements count as they go; nothing here limits anything. What a step execution used is its own: a
+//! restart begins at zero, a pause goes on counting.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+/// What a step execution has used. In JSON, what is missing is 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ResourceUsage {
+    /// Processor time of its components, in microseconds, with what they made the host compute.
+    pub cpu_us: u64,
+    /// The most memory that its components had at one time, all together, in bytes.
+    pub memory_bytes_peak: u64,
+    /// How often its components called the host.
+    pub host_calls: u64,
+    /// Files opened for reading.
+    pub files_read: u64,
+    /// Bytes read from files.
+    pub file_bytes_read: u64,
+    /// Files opened for writing.
+    pub files_written: u64,
+    /// Bytes written to files.
+    pub file_bytes_written: u64,
+    /// HTTP requests sent.
+    pub http_requests: u64,
+    /// Bytes of their bodies.
+    pub http_bytes_sent: u64,
+    /// Bytes of the answers' bodies.
+    pub http_bytes_received: u64,
+}
+
+/// Counts what a running step uses. Its elements count side by side.
+#[derive(Debug, Default)]
+pub struct Metering {
+    earlier: ResourceUsage,
+    cpu_us: AtomicU64,
+    memory_bytes: AtomicU64,
+    memory_bytes_peak: AtomicU64,
+    host_calls: AtomicU64,
+    files_read: AtomicU64,
+    file_bytes_read: AtomicU64,
+    files_written: AtomicU64,
+    file_bytes_written: AtomicU64,
+    http_requests: AtomicU64,
+    http_bytes_sent: AtomicU64,
+    http_bytes_received: AtomicU64,
+}
+
+impl Metering {
+    /// Goes on from what the same execution had used before it rested.
+    pub fn going_on_from(earlier: ResourceUsage) -> Self {
+        Self { earlier, ..Self::default() }
+    }
+
+    /// What was used so far.
+    pub fn usage(&self) -> ResourceUsage {
+        let now = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let earlier = &self.earlier;
+        ResourceUsage {
+            cpu_us: earlier.cpu_us + now(&self.cpu_us),
+            memory_bytes_peak: earlier.memory_bytes_peak.max(now(&self.memory_bytes_peak)),
+            host_calls: earlier.host_calls + now(&self.host_calls),
+            files_read: earlier.files_read + now(&self.files_read),
+            file_bytes_read: earlier.file_bytes_read + now(&self.file_bytes_read),
+            files_written: earlier.files_written + now(&self.files_written),
+            file_bytes_written: earlier.file_bytes_written + now(&self.file_bytes_written),
+            http_requests: earlier.http_requests + now(&self.http_requests),
+            http_bytes_sent: earlier.http_bytes_sent + now(&self.http_bytes_sent),
+            http_bytes_received: earlier.http_bytes_received + now(&self.http_bytes_received),
+        }
+    }
+
+    /// A component has computed for so long.
+    pub fn computed(&self, us: u64) {
+        self.cpu_us.fetch_add(us, Ordering::Relaxed);
+    }
+
+    /// A component has called the host so often.
+    pub fn called_host(&self, calls: u64) {
+        self.host_calls.fetch_add(calls, Ordering::Relaxed);
+    }
+
+    /// A component got so much more memory.
+    pub fn took_memory(&self, bytes: u64) {
+        let now = self.memory_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        self.memory_bytes_peak.fetch_max(now, Ordering::Relaxed);
+    }
+
+    /// A component ended that had so much memory.
+    pub fn gave_memory_back(&self, bytes: u64) {
+        self.memory_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// A file was opened for reading.
+    pub fn opened_to_read(&self) {
+        self.files_read.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So many bytes were read from a file.
+    pub fn read_file(&self, bytes: u64) {
+        self.file_bytes_read.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// A file was opened for writing.
+    pub fn opened_to_write(&self) {
+        self.files_written.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So many bytes were written to a file.
+    pub fn wrote_file(&self, bytes: u64) {
+        self.file_bytes_written.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// A request was sent.
+    pub fn sent_request(&self) {
+        self.http_requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So much of a request's body was sent.
+    pub fn sent_body(&self, bytes: u64) {
+        self.http_bytes_sent.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// So much of an answer's body came.
+    pub fn received_body(&self, bytes: u64) {
+        self.http_bytes_received.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_peak_is_that_of_all_elements_at_one_time() {
+        let metering = Metering::default();
+        metering.took_memory(10);
+        metering.took_memory(5);
+        metering.gave_memory_back(10);
+        metering.took_memory(7);
+        assert_eq!(metering.usage().memory_bytes_peak, 15);
+    }
+
+    #[test]
+    fn goes_on_counting_after_a_pause() {
+        let earlier = ResourceUsage { cpu_us: 5, memory_bytes_peak: 9, ..ResourceUsage::default() };
+        let metering = Metering::going_on_from(earlier);
+        metering.computed(2);
+        metering.took_memory(4);
+        metering.wrote_file(3);
+        let expected = ResourceUsage { cpu_us: 7, file_bytes_written: 3, ..earlier };
+        assert_eq!(metering.usage(), expected);
+    }
+}
