@@ -74,6 +74,35 @@ fn form_encoded(text: &str) -> String {
     text.bytes().map(|b| if is_plain(b) { (b as char).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
+/// What a host bills for: counted by the byte where it can be, and stored.
+#[tokio::test]
+async fn says_what_each_step_used() {
+    let installation = Installation::new().await;
+    install(&installation).await;
+    let mut server = Server::start(Manner::Answers(204));
+    let execution =
+        installation.run("csv_product_export_notify", parameters(&server.url("/"), json!({}))).await;
+    let request = server.request().await;
+    let stored = installation.tenant.execution(execution.id).await.unwrap();
+    let [export, notify] = &stored.steps[..] else { panic!("{stored:?}") };
+    assert_eq!((export.usage, notify.usage), (execution.steps[0].usage, execution.steps[1].usage));
+
+    let length = |path: &Path| std::fs::metadata(path).unwrap().len();
+    let used = export.usage;
+    assert_eq!((used.files_read, used.file_bytes_read), (1, length(&example().join("data/catalogue.csv"))));
+    let written = length(&installation.path("out/products.csv"));
+    assert_eq!((used.files_written, used.file_bytes_written), (1, written));
+    assert!(used.cpu_us > 0 && used.memory_bytes_peak >= 64 << 10, "{used:?}");
+    assert_eq!((used.http_requests, used.http_bytes_sent), (0, 0));
+
+    let used = notify.usage;
+    let body = format!("directory={}", form_encoded(installation.path("out").to_str().unwrap()));
+    assert!(request.contains(&body), "{request}");
+    assert_eq!((used.http_requests, used.http_bytes_sent), (1, body.len() as u64));
+    assert!(used.cpu_us > 0 && used.host_calls > 0, "{used:?}");
+    assert_eq!(used.file_bytes_read + used.file_bytes_written, 0);
+}
+
 #[tokio::test]
 async fn a_notification_that_fails_fails_the_job_unless_it_may() {
     let installation = Installation::new().await;

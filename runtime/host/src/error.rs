@@ -75,6 +75,12 @@ pub enum Error {
     /// The job has other steps now than when the execution began.
     #[error("the steps of the job have changed since execution {0} began, not only their components")]
     StepsChanged(u64),
+    /// The tenant's quota of running executions is used up.
+    #[error("{max} executions of this tenant are running, and no more may at a time")]
+    TooManyRunning {
+        /// The quota.
+        max: usize,
+    },
     /// The task that ran an execution is gone, by a defect of Stepbox.
     #[error("the run of execution {0} broke off; it will be marked as FAILED when its lease runs out")]
     RunBrokeOff(u64),
@@ -114,6 +120,7 @@ impl Error {
             Self::DataFolder { .. } => "data-folder",
             Self::Sandbox(_) => "sandbox-unavailable",
             Self::StepsChanged(_) => "steps-changed",
+            Self::TooManyRunning { .. } => "too-many-running",
             Self::RunBrokeOff(_) => "run-broke-off",
         }
     }
@@ -137,6 +144,7 @@ impl Error {
             | Self::ConnectorFile(_)
             | Self::Mismatch { .. }
             | Self::StepsChanged(_)
+            | Self::TooManyRunning { .. }
             | Self::BadLabel => ErrorKind::BadRequest,
             Self::Component(_) => ErrorKind::ComponentRefused,
             Self::Violations { .. } => ErrorKind::Violations,
@@ -160,6 +168,9 @@ impl Error {
                 }
                 _ => String::new(),
             },
+            Self::TooManyRunning { .. } => {
+                "wait until one has ended, or let the operator raise the quota `running_max`".to_owned()
+            }
             Self::StepsChanged(id) => format!(
                 "`stepbox executions restart {id}` goes on with the job as it was; `stepbox run` starts anew"
             ),

@@ -27,7 +27,7 @@ use stepbox_batch::status::{BatchStatus, ExitStatus};
 use stepbox_batch::step_context::{Findings, RunContext, RunInfo, StepContext};
 use stepbox_batch::tasklet_step;
 use stepbox_batch::thread::{Panicked, on_own_thread};
-use stepbox_sandbox::Usage;
+use stepbox_sandbox::{Share, Usage};
 use tokio::sync::watch;
 
 use crate::error::Error;
@@ -86,6 +86,7 @@ fn claim_now(installation: &Installation) -> Claim {
 pub(crate) struct Life {
     installation: Arc<Installation>,
     policy: Policy,
+    share: Share,
     steps: Arc<[Step]>,
     execution: Mutex<JobExecution>,
     recorder: Recorder,
@@ -120,7 +121,7 @@ type FlowEnd = Result<(BatchStatus, Option<Ended>), RepositoryError>;
 impl Life {
     pub(crate) fn new(
         installation: Arc<Installation>,
-        policy: Policy,
+        (policy, share): (Policy, Share),
         (execution, lease): (JobExecution, Lease),
         info: RunInfo,
         listener: Option<LogListener>,
@@ -143,6 +144,7 @@ impl Life {
         Self {
             installation,
             policy,
+            share,
             steps: execution.job.steps.clone().into(),
             execution: Mutex::new(execution),
             recorder,
@@ -341,6 +343,7 @@ impl Life {
             execution: id,
             work: self.installation.data.work(id),
             parameters: &self.run.parameters,
+            share: self.share.clone(),
             usage: Usage::default(),
         };
         let (recorder, on_thread, begun) = (self.recorder.clone(), context.clone(), execution.clone());

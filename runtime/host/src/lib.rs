@@ -65,7 +65,7 @@ mod worker_lock;
 pub use error::{Error, ErrorKind};
 pub use execution_log::{LogLine, LogListener};
 pub use job_lifecycle::{HEARTBEAT_MS, LEASE_MS, PROGRESS_MS, Progress, STOP_CHECK_MS};
-pub use policy::{FilesPolicy, Policy};
+pub use policy::{FilesPolicy, Policy, Quotas};
 pub use stepbox::{Builder, Stepbox};
 pub use stepbox_batch as batch;
 pub use system_clock::SystemClock;

@@ -13,6 +13,24 @@ pub struct Policy {
     pub files: FilesPolicy,
     /// Which addresses requests may go to, whatever host name they were granted by.
     pub network: NetworkPolicy,
+    /// How much they may use together.
+    pub quotas: Quotas,
+}
+
+/// How much a tenant's jobs may use together, in one process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quotas {
+    /// How many executions may run at a time. One more is refused, as `too-many-running`.
+    pub running_max: usize,
+    /// What all running components may take together, in bytes. One that asks for more fails its step.
+    pub memory_bytes_max: u64,
+}
+
+impl Default for Quotas {
+    /// 64 executions and 1 GiB, a quarter of what all tenants may take together.
+    fn default() -> Self {
+        Self { running_max: 64, memory_bytes_max: 1 << 30 }
+    }
 }
 
 /// Which files a tenant's jobs may use.
@@ -30,13 +48,15 @@ pub enum FilesPolicy {
 impl Policy {
     /// No files, and public addresses only.
     pub fn nothing() -> Self {
-        Self { files: FilesPolicy::Beneath(Vec::new()), network: NetworkPolicy::default() }
+        let (files, network) = (FilesPolicy::Beneath(Vec::new()), NetworkPolicy::default());
+        Self { files, network, quotas: Quotas::default() }
     }
 
     /// What a person may do on their own machine: use their files, relative to `base`, and public
     /// addresses.
     pub fn own_machine(base: impl Into<PathBuf>) -> Self {
-        Self { files: FilesPolicy::Anywhere { base: base.into() }, ..Self::nothing() }
+        let files = FilesPolicy::Anywhere { base: base.into() };
+        Self { files, quotas: Quotas { memory_bytes_max: 4 << 30, ..Quotas::default() }, ..Self::nothing() }
     }
 
     /// Allows files below one more folder.
@@ -46,6 +66,13 @@ impl Policy {
             FilesPolicy::Beneath(folders) => folders.push(folder.into()),
             FilesPolicy::Anywhere { .. } => {}
         }
+        self
+    }
+
+    /// Limits how much the tenant's jobs may use together.
+    #[must_use]
+    pub fn with_quotas(mut self, quotas: Quotas) -> Self {
+        self.quotas = quotas;
         self
     }
 

@@ -10,7 +10,7 @@ use stepbox_batch::job::{ComponentRef, Element, ElementSource, Step, StepKind};
 use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::projection::Projected;
 use stepbox_batch::template;
-use stepbox_sandbox::{ComponentSetup, Grants, Limits, Program, Usage};
+use stepbox_sandbox::{ComponentSetup, Grants, Limits, Program, Share, Usage};
 
 use crate::connector_file::Role;
 use crate::policy::Policy;
@@ -27,6 +27,7 @@ pub(crate) struct StepElements<'a> {
     pub(crate) work: PathBuf,
     pub(crate) parameters: &'a Value,
     /// What the step's components have used so far, together.
+    pub(crate) share: Share,
     pub(crate) usage: Usage,
 }
 
@@ -160,6 +161,7 @@ impl StepElements<'_> {
             grants: self.grants(step)?,
             network: self.policy.network,
             limits: Limits::from(step.limits),
+            share: self.share.clone(),
             usage: self.usage.clone(),
             options,
             work: self.work.clone(),

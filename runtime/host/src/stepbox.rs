@@ -12,8 +12,9 @@ use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Tasklet};
 use stepbox_batch::error::ElementError;
 use stepbox_batch::name::{Digest, TenantId};
 use stepbox_batch::repository::{Connector, JobRepository};
-use stepbox_sandbox::{Program, Sandbox, SandboxConfig};
+use stepbox_sandbox::{Program, Sandbox, SandboxConfig, Share};
 use stepbox_store::SqliteStore;
+use tokio::sync::Semaphore;
 
 use crate::data_folder::DataFolder;
 use crate::error::Error;
@@ -40,7 +41,16 @@ pub(crate) struct Installation {
     /// This process, among all that share the store.
     pub(crate) worker: String,
     _lock: WorkerLock,
-    tenants: BTreeMap<TenantId, Policy>,
+    tenants: BTreeMap<TenantId, TenantState>,
+}
+
+/// What all of a tenant's handles share.
+#[derive(Clone)]
+pub(crate) struct TenantState {
+    pub(crate) policy: Policy,
+    pub(crate) share: Share,
+    /// A permit for each execution that may run at a time.
+    pub(crate) running: Arc<Semaphore>,
 }
 
 /// Says how an installation is to be.
@@ -71,7 +81,7 @@ impl Stepbox {
     /// A tenant that the builder was told of.
     pub fn tenant(&self, id: &TenantId) -> Result<Tenant, Error> {
         match self.installation.tenants.get(id) {
-            Some(policy) => Ok(Tenant::new(self.installation.clone(), id.clone(), policy.clone())),
+            Some(state) => Ok(Tenant::new(self.installation.clone(), id.clone(), state.clone())),
             None => Err(Error::UnknownTenant(id.clone())),
         }
     }
@@ -164,6 +174,12 @@ impl Builder {
             // It is lost whether or not its folder goes; the next run begins with an empty one.
             let _ = data.end_execution(id);
         }
+        let state = |policy: Policy| TenantState {
+            share: sandbox.share(policy.quotas.memory_bytes_max),
+            running: Arc::new(Semaphore::new(policy.quotas.running_max.min(Semaphore::MAX_PERMITS))),
+            policy,
+        };
+        let tenants = self.tenants.into_iter().map(|(id, policy)| (id, state(policy))).collect();
         let installation = Installation {
             data,
             repository,
@@ -173,7 +189,7 @@ impl Builder {
             worker,
             _lock: lock,
             clock: self.clock,
-            tenants: self.tenants,
+            tenants,
         };
         Ok(Stepbox { installation: Arc::new(installation) })
     }

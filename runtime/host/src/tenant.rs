@@ -5,28 +5,29 @@ mod connectors;
 mod executions;
 mod instances;
 
+use std::fmt;
 use std::sync::Arc;
 
 use stepbox_batch::name::TenantId;
 
 use crate::policy::Policy;
-use crate::stepbox::Installation;
+use crate::stepbox::{Installation, TenantState};
 
 pub use components::Inspected;
 pub use executions::{Purge, RestartOptions, RunOptions, Running};
 pub use instances::{InstanceEdit, NewInstance};
 
 /// A tenant of an installation. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Tenant {
     installation: Arc<Installation>,
     id: TenantId,
-    policy: Policy,
+    state: TenantState,
 }
 
 impl Tenant {
-    pub(crate) fn new(installation: Arc<Installation>, id: TenantId, policy: Policy) -> Self {
-        Self { installation, id, policy }
+    pub(crate) fn new(installation: Arc<Installation>, id: TenantId, state: TenantState) -> Self {
+        Self { installation, id, state }
     }
 
     /// Which one.
@@ -36,6 +37,12 @@ impl Tenant {
 
     /// What its jobs may touch at most.
     pub fn policy(&self) -> &Policy {
-        &self.policy
+        &self.state.policy
+    }
+}
+
+impl fmt::Debug for Tenant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tenant").field("id", &self.id).field("policy", self.policy()).finish_non_exhaustive()
     }
 }

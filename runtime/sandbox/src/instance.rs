@@ -48,13 +48,12 @@ impl Instance {
         context: &StepContext,
     ) -> Result<(Self, WasmInstance), ElementError> {
         let sandbox = program.sandbox();
-        let memory = sandbox.memory.clone();
-        let state = StepState::new(context, setup, Arc::new(grants), memory, sandbox.trust.clone());
+        let state = StepState::new(context, setup, Arc::new(grants), sandbox.trust.clone());
         let mut store = Store::new(&sandbox.engine, state);
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
         store.set_max_component_handles(COMPONENT_HANDLES_MAX);
-        let watch = Watch::new(context.clone(), setup.limits.stop_grace_ms);
+        let watch = Watch::new(context.clone(), setup.share.clone(), setup.limits.stop_grace_ms);
         interrupt(&mut store, watch.clone());
         let mut instance = Self { store, watch };
         let starting = program.pre().instantiate_async(&mut instance.store);

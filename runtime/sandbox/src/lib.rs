@@ -39,6 +39,7 @@
 //!         grants: Grants::none().with_http("GET https://api.example.com")?,
 //!         network: NetworkPolicy::default(),
 //!         limits: Limits::default(),
+//!         share: sandbox.share(1 << 30),
 //!         usage: Usage::default(),
 //!         options: None,
 //!         work,
@@ -55,7 +56,8 @@
 //! - Each element has a store of its own, and its first call that fails is its last: after a trap
 //!   nothing can be said about what is in its memory.
 //! - Time is cut off from outside: a ticker interrupts what computes, and what waits is dropped. A stop
-//!   request leaves a grace time. Memory is counted per component and for all together.
+//!   request leaves a grace time. Memory is counted per component, per tenant and for all together;
+//!   tenants take turns on the processors.
 //! - A path begins with the name of a granted folder, and the operating system resolves the rest beneath
 //!   it. No text is compared.
 //! - A request is judged by its grant first, and then by the addresses that its host resolves to; only
@@ -85,6 +87,7 @@ mod memory;
 mod program;
 mod sandbox;
 mod setup;
+mod share;
 mod state;
 #[cfg(test)]
 mod testing;
@@ -103,4 +106,5 @@ pub use self::limits::Limits;
 pub use self::program::Program;
 pub use self::sandbox::{Sandbox, SandboxConfig};
 pub use self::setup::ComponentSetup;
+pub use self::share::Share;
 pub use self::upload::{Description, Finding, Inspected, World};

@@ -16,21 +16,48 @@ const INSTANCES_MAX: usize = 200;
 /// How many memories a component may have, and how many tables.
 const MEMORIES_MAX: usize = 20;
 
-/// The memory that all running components take together.
+/// The memory that several running components take together: all of a tenant, or all there are.
 #[derive(Debug)]
 pub(crate) struct SharedMemory {
     max: u64,
     used: AtomicU64,
+    /// What it is a part of.
+    whole: Option<Arc<Self>>,
 }
 
 impl SharedMemory {
     pub(crate) fn new(max: u64) -> Arc<Self> {
-        Arc::new(Self { max, used: AtomicU64::new(0) })
+        Arc::new(Self { max, used: AtomicU64::new(0), whole: None })
     }
 
-    fn take(&self, bytes: u64) -> bool {
+    /// At most `max` bytes of a whole that others take from as well.
+    pub(crate) fn part_of(whole: &Arc<Self>, max: u64) -> Arc<Self> {
+        Arc::new(Self { max, used: AtomicU64::new(0), whole: Some(whole.clone()) })
+    }
+
+    /// Takes memory if this and the whole have it, or else says what is too much.
+    fn take(&self, bytes: u64) -> Result<(), OutOfMemory> {
         let fits = |used: u64| used.checked_add(bytes).filter(|&sum| sum <= self.max);
-        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
+        if self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_err() {
+            let (asked, max) = (bytes, self.max);
+            return Err(match self.whole {
+                Some(_) => OutOfMemory::Tenant { asked, max },
+                None => OutOfMemory::AllTogether { asked, max },
+            });
+        }
+        match &self.whole {
+            Some(whole) => whole.take(bytes).inspect_err(|_| {
+                self.used.fetch_sub(bytes, Ordering::Relaxed);
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn give_back(&self, bytes: u64) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+        if let Some(whole) = &self.whole {
+            whole.give_back(bytes);
+        }
     }
 }
 
@@ -52,6 +79,8 @@ pub(crate) struct MemoryMeter {
 pub(crate) enum OutOfMemory {
     #[error("out of memory: asked for {asked} of {max} bytes")]
     Component { asked: u64, max: u64 },
+    #[error("out of memory: asked for {asked} bytes, and all of its tenant together may have {max} bytes")]
+    Tenant { asked: u64, max: u64 },
     #[error(
         "out of memory: asked for {asked} bytes, and all running components together may have {max} bytes"
     )]
@@ -70,16 +99,17 @@ impl MemoryMeter {
 
     fn grow(&mut self, bytes: u64) -> bool {
         let asked = self.used.saturating_add(bytes);
-        self.refusal = if asked > self.max {
-            Some(OutOfMemory::Component { asked, max: self.max })
-        } else if !self.shared.take(bytes) {
-            Some(OutOfMemory::AllTogether { asked, max: self.shared.max })
+        let taken = if asked > self.max {
+            Err(OutOfMemory::Component { asked, max: self.max })
         } else {
+            self.shared.take(bytes)
+        };
+        if taken.is_ok() {
             self.used = asked;
             self.context.metering().took_memory(bytes);
-            return true;
-        };
-        false
+        }
+        self.refusal = taken.err();
+        self.refusal.is_none()
     }
 }
 
@@ -121,7 +151,7 @@ impl ResourceLimiter for MemoryMeter {
 
 impl Drop for MemoryMeter {
     fn drop(&mut self) {
-        self.shared.used.fetch_sub(self.used, Ordering::Relaxed);
+        self.shared.give_back(self.used);
         self.context.metering().gave_memory_back(self.used);
     }
 }
@@ -149,6 +179,23 @@ mod tests {
         let refusal = meter.take_refusal().unwrap();
         assert_eq!(refusal.to_string(), "out of memory: asked for 1060 of 1000 bytes");
         assert!(!meter.table_growing(0, usize::MAX / 4, None).unwrap());
+    }
+
+    #[test]
+    fn a_tenant_takes_its_part_and_leaves_the_rest() {
+        let whole = SharedMemory::new(1000);
+        let part = SharedMemory::part_of(&whole, 600);
+        let mut first = MemoryMeter::new(5000, part.clone(), step());
+        assert!(first.memory_growing(0, 500, None).unwrap());
+        assert!(!first.memory_growing(500, 601, None).unwrap());
+        let refusal = first.take_refusal().unwrap().to_string();
+        assert!(refusal.ends_with("all of its tenant together may have 600 bytes"), "{refusal}");
+        let mut other = MemoryMeter::new(5000, SharedMemory::part_of(&whole, 600), step());
+        assert!(other.memory_growing(0, 500, None).unwrap());
+        assert!(!other.memory_growing(500, 501, None).unwrap(), "the whole is used up");
+        drop(first);
+        assert!(other.memory_growing(500, 600, None).unwrap());
+        assert_eq!((part.used.load(Ordering::Relaxed), whole.used.load(Ordering::Relaxed)), (0, 600));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread;
 
 use stepbox_batch::name::Digest;
 use tokio::sync::Semaphore;
@@ -18,8 +19,12 @@ use crate::error::{ComponentError, SandboxError};
 use crate::linker::linker;
 use crate::memory::SharedMemory;
 use crate::program::{Compiled, Program};
+use crate::share::{Processors, Share};
 use crate::state::StepState;
 use crate::upload::{self, Inspected};
+
+/// What components that describe themselves may take together, in bytes.
+const UPLOADS_MEMORY_BYTES_MAX: u64 = 256 << 20;
 
 /// How a sandbox is set up.
 #[derive(Debug, Clone)]
@@ -51,7 +56,10 @@ pub struct Sandbox(Arc<Inner>);
 /// What programs share.
 pub(crate) struct Inner {
     pub(crate) engine: Engine,
-    pub(crate) memory: Arc<SharedMemory>,
+    memory: Arc<SharedMemory>,
+    processors: Arc<Processors>,
+    /// What components have that describe themselves.
+    pub(crate) uploads: Share,
     pub(crate) trust: Arc<Trust>,
     linker: Linker<StepState>,
     cache: CompileCache,
@@ -67,16 +75,29 @@ impl Sandbox {
     pub fn new(config: SandboxConfig) -> Result<Self, SandboxError> {
         let failed = |error: wasmtime::Error| SandboxError::Engine { problem: format!("{error:#}") };
         let engine = engine(config.compiles_in_parallel).map_err(failed)?;
+        let memory = SharedMemory::new(config.memory_bytes_max);
+        let processors = Processors::new(&engine, thread::available_parallelism().map_or(1, usize::from));
+        let uploads =
+            Share::new(processors.clone(), SharedMemory::part_of(&memory, UPLOADS_MEMORY_BYTES_MAX));
         Ok(Self(Arc::new(Inner {
             linker: linker(&engine).map_err(failed)?,
             cache: CompileCache::open(&config.cache_dir, &engine)?,
-            memory: SharedMemory::new(config.memory_bytes_max),
+            memory,
+            processors,
+            uploads,
             trust: Arc::default(),
             loaded: Mutex::default(),
             compiling: Semaphore::new(1),
             _ticker: Ticker::start(&engine).map_err(|source| SandboxError::Ticker { source })?,
             engine,
         })))
+    }
+
+    /// A tenant's part of the machine: its turns on the processors, and so much memory for all its
+    /// running components together, in bytes.
+    pub fn share(&self, memory_bytes_max: u64) -> Share {
+        let memory = SharedMemory::part_of(&self.0.memory, memory_bytes_max);
+        Share::new(self.0.processors.clone(), memory)
     }
 
     /// Checks the bytes of an uploaded component, compiles it into the cache, and lets it describe

@@ -8,6 +8,7 @@ use crate::budget::Usage;
 use crate::egress::NetworkPolicy;
 use crate::grants::Grants;
 use crate::limits::Limits;
+use crate::share::Share;
 
 /// What a component gets when it is run: what it may touch, and how much it may use.
 #[derive(Debug, Clone)]
@@ -18,6 +19,8 @@ pub struct ComponentSetup {
     pub network: NetworkPolicy,
     /// How much it may use.
     pub limits: Limits,
+    /// What it shares with all others of its tenant.
+    pub share: Share,
     /// What its step has used so far: give all components of a step the same one.
     pub usage: Usage,
     /// The options which the job gives it, with their templates expanded. None gives it all

@@ -13,7 +13,7 @@ use crate::budget::{Budget, Handle, Handles};
 use crate::console::{Console, Journal};
 use crate::egress::{Egress, Trust};
 use crate::grants::Grants;
-use crate::memory::{MemoryMeter, SharedMemory};
+use crate::memory::MemoryMeter;
 use crate::setup::ComponentSetup;
 use crate::wasi::http::HttpDoor;
 
@@ -50,7 +50,6 @@ impl StepState {
         context: &StepContext,
         setup: &ComponentSetup,
         grants: Arc<Grants>,
-        memory: Arc<SharedMemory>,
         trust: Arc<Trust>,
     ) -> Self {
         let budget = Budget::new(&setup.limits, &setup.usage);
@@ -75,7 +74,11 @@ impl StepState {
             handles: Handles::new(&setup.limits),
             descriptors: HashMap::new(),
             host_calls: 0,
-            memory: MemoryMeter::new(setup.limits.memory_bytes_max, memory, context.clone()),
+            memory: MemoryMeter::new(
+                setup.limits.memory_bytes_max,
+                setup.share.memory.clone(),
+                context.clone(),
+            ),
             wasi: wasi(stdout, stderr.clone()),
             http_door: HttpDoor::new(egress.clone(), journal.clone()),
             wasi_http,

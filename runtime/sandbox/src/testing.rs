@@ -12,10 +12,12 @@ use stepbox_batch::step_context::{Findings, RunContext, RunInfo, StepContext};
 
 use crate::budget::Usage;
 use crate::egress::NetworkPolicy;
+use crate::engine::engine;
 use crate::grants::Grants;
 use crate::limits::Limits;
 use crate::memory::SharedMemory;
 use crate::setup::ComponentSetup;
+use crate::share::{Processors, Share};
 use crate::state::StepState;
 
 /// A log that can be read again.
@@ -55,9 +57,16 @@ pub(crate) fn state_with(context: &StepContext, grants: Grants, limits: Limits) 
         grants: Grants::none(),
         network: NetworkPolicy { allow_loopback: true, allow_private: false },
         limits,
+        share: share(),
         usage: Usage::default(),
         options: None,
         work: PathBuf::new(),
     };
-    StepState::new(context, &setup, Arc::new(grants), SharedMemory::new(u64::MAX), Arc::default())
+    StepState::new(context, &setup, Arc::new(grants), Arc::default())
+}
+
+/// Of one who is alone.
+pub(crate) fn share() -> Share {
+    let engine = engine(false).expect("the engine's configuration is right");
+    Share::new(Processors::new(&engine, 2), SharedMemory::new(u64::MAX))
 }

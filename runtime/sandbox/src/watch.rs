@@ -4,14 +4,16 @@
 //! waits for the host, the future around the call does.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 use stepbox_batch::step_context::StepContext;
 use tokio::time::Interval;
+
+use crate::share::{Asked, Share};
 
 /// How often a call that waits for the host is looked at.
 const BEAT: Duration = Duration::from_millis(20);
@@ -23,6 +25,7 @@ pub(crate) struct Watch(Arc<Mutex<Call>>);
 #[derive(Debug)]
 struct Call {
     context: StepContext,
+    share: Share,
     stop_grace: Duration,
     time_ms_max: u64,
     began_at: Instant,
@@ -40,9 +43,10 @@ pub(crate) enum Cut {
 }
 
 impl Watch {
-    pub(crate) fn new(context: StepContext, stop_grace_ms: u64) -> Self {
+    pub(crate) fn new(context: StepContext, share: Share, stop_grace_ms: u64) -> Self {
         Self(Arc::new(Mutex::new(Call {
             context,
+            share,
             stop_grace: Duration::from_millis(stop_grace_ms),
             time_ms_max: 0,
             began_at: Instant::now(),
@@ -57,15 +61,19 @@ impl Watch {
         time_ms_max: u64,
         call: impl Future<Output = wasmtime::Result<T>>,
     ) -> wasmtime::Result<T> {
-        let context = self.begin(time_ms_max);
+        let (context, share) = self.begin(time_ms_max);
         let mut call = pin!(call);
         let mut beat: Option<Interval> = None;
+        let mut asked = None;
         poll_fn(|cx| {
-            let before = thread_cpu();
-            let polled = call.as_mut().poll(cx);
-            context.metering().computed(thread_cpu().saturating_sub(before).as_micros() as u64);
-            if let Poll::Ready(result) = polled {
-                return Poll::Ready(result);
+            if poll_turn(asked.get_or_insert_with(|| share.ask()), cx).is_ready() {
+                let before = thread_cpu();
+                let polled = call.as_mut().poll(cx);
+                context.metering().computed(thread_cpu().saturating_sub(before).as_micros() as u64);
+                asked = None;
+                if let Poll::Ready(result) = polled {
+                    return Poll::Ready(result);
+                }
             }
             if let Some(cut) = self.check(Instant::now()) {
                 return Poll::Ready(Err(cut.into()));
@@ -77,12 +85,12 @@ impl Watch {
         .await
     }
 
-    fn begin(&self, time_ms_max: u64) -> StepContext {
+    fn begin(&self, time_ms_max: u64) -> (StepContext, Share) {
         let mut call = self.lock();
         call.time_ms_max = time_ms_max;
         call.began_at = Instant::now();
         call.stop_seen_at = None;
-        call.context.clone()
+        (call.context.clone(), call.share.clone())
     }
 
     /// Whether the call must end now.
@@ -103,6 +111,18 @@ impl Watch {
     }
 }
 
+/// Whether it is the component's turn to compute.
+fn poll_turn(asked: &mut Asked, cx: &mut Context<'_>) -> Poll<()> {
+    if let Asked::Waits(receiver) = asked {
+        match ready!(Pin::new(receiver).poll(cx)) {
+            Ok(turn) => *asked = Asked::Granted { _turn: turn },
+            // Nobody gives turns any more: the sandbox ends.
+            Err(_) => return Poll::Pending,
+        }
+    }
+    Poll::Ready(())
+}
+
 /// How long this thread has computed.
 fn thread_cpu() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
@@ -116,11 +136,11 @@ mod tests {
     use stepbox_batch::log::NoLog;
 
     use super::*;
-    use crate::testing::step_context;
+    use crate::testing::{share, step_context};
 
     #[test]
     fn a_call_ends_at_its_time() {
-        let watch = Watch::new(step_context(Arc::new(NoLog)), 5000);
+        let watch = Watch::new(step_context(Arc::new(NoLog)), share(), 5000);
         watch.begin(100);
         let began_at = watch.lock().began_at;
         assert_eq!(watch.check(began_at + Duration::from_millis(99)), None);
@@ -130,7 +150,7 @@ mod tests {
     #[test]
     fn a_call_that_goes_on_after_a_stop_request_has_its_grace() {
         let context = step_context(Arc::new(NoLog));
-        let watch = Watch::new(context.clone(), 5000);
+        let watch = Watch::new(context.clone(), share(), 5000);
         watch.begin(60_000);
         let at = |ms| watch.lock().began_at + Duration::from_millis(ms);
         let (before, seen, within, after) = (at(1000), at(2000), at(6999), at(7000));
@@ -145,7 +165,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_that_waits_for_ever_is_ended_all_the_same() {
-        let watch = Watch::new(step_context(Arc::new(NoLog)), 5000);
+        let watch = Watch::new(step_context(Arc::new(NoLog)), share(), 5000);
         let waiting = std::future::pending::<wasmtime::Result<()>>();
         let error = watch.guard(1, waiting).await.unwrap_err();
         assert_eq!(error.downcast_ref(), Some(&Cut::TimeLimit { ms: 1 }));

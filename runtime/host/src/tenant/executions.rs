@@ -12,7 +12,7 @@ use stepbox_batch::name::{InstanceCode, JobExecutionId, StepName};
 use stepbox_batch::repository::{ExecutionFilter, Lease, NewJobExecution, RepositoryError, StopRequest};
 use stepbox_batch::status::{BatchStatus, ExitStatus};
 use stepbox_batch::step_context::{RunContext, RunInfo};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinHandle;
 
 use super::Tenant;
@@ -167,9 +167,10 @@ impl Tenant {
         }
         let label = self.instance(paused.instance.as_str()).await?.label;
         let first = self.first_of(&paused).await?;
+        let place = self.place()?;
         let lease = job_lifecycle::claim(&self.installation, &self.id, id).await?;
         let execution = self.execution(id).await?;
-        Ok(self.begin((execution, lease), Some(first), label, log))
+        Ok(self.begin((execution, lease), place, Some(first), label, log))
     }
 
     /// The first of the executions that go on from one another up to this one, and when it began. One
@@ -185,6 +186,12 @@ impl Tenant {
         Ok(first)
     }
 
+    /// A place among the tenant's running executions.
+    fn place(&self) -> Result<OwnedSemaphorePermit, Error> {
+        let max = self.state.policy.quotas.running_max;
+        self.state.running.clone().try_acquire_owned().map_err(|_| Error::TooManyRunning { max })
+    }
+
     async fn start(
         &self,
         new: &NewJobExecution,
@@ -192,13 +199,15 @@ impl Tenant {
         job_label: String,
         log: Option<LogListener>,
     ) -> Result<Running, Error> {
+        let place = self.place()?;
         let claimed = job_lifecycle::submit_and_claim(&self.installation, new).await?;
-        Ok(self.begin(claimed, first, job_label, log))
+        Ok(self.begin(claimed, place, first, job_label, log))
     }
 
     fn begin(
         &self,
         claimed: (JobExecution, Lease),
+        place: OwnedSemaphorePermit,
         first: Option<First>,
         job_label: String,
         log: Option<LogListener>,
@@ -210,9 +219,19 @@ impl Tenant {
         let info = RunInfo { id: first, job_label, started_at };
         let (sender, progress) = watch::channel(Progress::default());
         let installation: Arc<_> = self.installation.clone();
-        let life = Life::new(installation, self.policy.clone(), claimed, info, log, sender);
+        let life = Life::new(
+            installation,
+            (self.state.policy.clone(), self.state.share.clone()),
+            claimed,
+            info,
+            log,
+            sender,
+        );
         let run = life.run_context();
-        let task = tokio::spawn(life.run());
+        let task = tokio::spawn(async move {
+            let _place = place;
+            life.run().await
+        });
         Running { id, run, progress, tenant: self.clone(), task }
     }
 

@@ -44,6 +44,7 @@ impl Place {
             grants: Grants::none(),
             network: NetworkPolicy { allow_loopback: true, allow_private: false },
             limits,
+            share: self.sandbox.share(1 << 30),
             usage: Usage::default(),
             options: Some(json!({ "option": 1 })),
             work: self.folder.path().join("work"),
