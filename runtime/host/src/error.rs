@@ -80,6 +80,11 @@ pub enum Error {
     RunBrokeOff(u64),
 }
 
+/// Whether the code is one of a component that is refused, wherever a connector file names it.
+fn is_of_a_component(code: &str) -> bool {
+    code.starts_with("component-") || ComponentError::CODES.contains(&code)
+}
+
 /// What sort of trouble it is, for exit codes and HTTP statuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
@@ -132,7 +137,7 @@ impl Error {
                 | RepositoryError::Corrupt { .. }
                 | RepositoryError::Unavailable { .. } => ErrorKind::StoreUnavailable,
             },
-            Self::ConnectorFile(error) if error.code.starts_with("component-") => ErrorKind::ComponentRefused,
+            Self::ConnectorFile(error) if is_of_a_component(error.code) => ErrorKind::ComponentRefused,
             Self::Name(_)
             | Self::ConnectorFile(_)
             | Self::Mismatch { .. }

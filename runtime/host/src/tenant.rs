@@ -12,7 +12,7 @@ use stepbox_batch::name::TenantId;
 use crate::policy::Policy;
 use crate::stepbox::Installation;
 
-pub use components::Inspected;
+pub use components::{Inspected, receive_component};
 pub use executions::{Purge, RestartOptions, RunOptions, Running};
 pub use instances::{InstanceEdit, NewInstance};
 

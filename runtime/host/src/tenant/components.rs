@@ -2,16 +2,23 @@
 
 use stepbox_batch::name::Digest;
 use stepbox_batch::repository::Component;
+use tokio::io::AsyncRead;
 
 use super::Tenant;
 use crate::error::Error;
 
-pub use stepbox_sandbox::Inspected;
+pub use stepbox_sandbox::{Inspected, receive as receive_component};
 
 impl Tenant {
     /// Checks a component without keeping it.
     pub async fn inspect_component(&self, bytes: &[u8]) -> Result<Inspected, Error> {
         Ok(self.installation.sandbox.inspect(bytes).await?)
+    }
+
+    /// Checks a component that arrives piece by piece, and keeps it. Not more is read than any component
+    /// may have.
+    pub async fn upload_component_from(&self, stream: impl AsyncRead + Unpin) -> Result<Component, Error> {
+        self.upload_component(&receive_component(stream).await?).await
     }
 
     /// Checks a component and keeps it. One that is there already is returned as it is.
