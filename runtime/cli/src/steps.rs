@@ -1,12 +1,11 @@
 //! `stepbox steps`: components that steps can use.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 use serde_json::Value;
-use stepbox::Tenant;
 use stepbox::batch::repository::Component;
+use stepbox::{ComponentError, Error, Tenant, receive_component};
+use tokio::fs::File;
 
 use crate::args::{Format, FormatArg, Steps};
 use crate::error::CliError;
@@ -14,9 +13,6 @@ use crate::output::json::ComponentView;
 use crate::output::table::{Column, Table, pairs};
 use crate::output::words::bytes;
 use crate::output::{Answer, talk};
-
-/// How long a file may be to be looked at, in bytes: more than any component that is accepted.
-const FILE_BYTES_MAX: u64 = 256 << 20;
 
 pub(crate) async fn carry_out(tenant: &Tenant, verb: Steps) -> Result<Answer, CliError> {
     match verb {
@@ -36,7 +32,7 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Steps) -> Result<Answer, Cl
 }
 
 async fn upload(tenant: &Tenant, file: &Path, format: Format) -> Result<Answer, CliError> {
-    let component = tenant.upload_component(&read(file)?).await?;
+    let component = tenant.upload_component(&read(file).await?).await?;
     talk(format!("kept the component {} ({})", full_name(&component), component.world));
     Ok(Answer::new(format, || format!("{}\n", component.digest), || ComponentView::of(&component)))
 }
@@ -81,7 +77,7 @@ async fn inspect(tenant: &Tenant, component: &str) -> Result<ComponentView, CliE
     if !is_path {
         return Ok(ComponentView::of(&tenant.component(component).await?));
     }
-    let file = read(path)?;
+    let file = read(path).await?;
     let inspected = tenant.inspect_component(&file).await?;
     Ok(ComponentView {
         digest: inspected.digest.to_string(),
@@ -94,15 +90,13 @@ async fn inspect(tenant: &Tenant, component: &str) -> Result<ComponentView, CliE
     })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, CliError> {
-    let mut file = Vec::new();
-    let opened = File::open(path).map_err(CliError::unreadable(path))?;
-    opened.take(FILE_BYTES_MAX + 1).read_to_end(&mut file).map_err(CliError::unreadable(path))?;
-    if file.len() as u64 > FILE_BYTES_MAX {
-        let subject = format!("`{}`", path.display());
-        return Err(CliError::TooLong { subject, bytes_max: FILE_BYTES_MAX });
-    }
-    Ok(file)
+/// Not more of a file than any component may have, be it a device or a pipe without an end.
+async fn read(path: &Path) -> Result<Vec<u8>, CliError> {
+    let opened = File::open(path).await.map_err(CliError::unreadable(path))?;
+    receive_component(opened).await.map_err(|error| match error {
+        ComponentError::Unreadable { source } => CliError::unreadable(path)(source),
+        refused => Error::Component(refused).into(),
+    })
 }
 
 /// What a component is, and what it would like to have.

@@ -6,7 +6,9 @@ use std::path::Path;
 use stepbox_batch::job::Job;
 use stepbox_batch::name::ConnectorCode;
 use stepbox_batch::nearest::nearest;
-use stepbox_batch::repository::{Connector, RepositoryError};
+use stepbox_batch::repository::{Component, Connector, RepositoryError};
+use stepbox_sandbox::ComponentError;
+use tokio::fs::File;
 
 use super::Tenant;
 use crate::connector_file::{ConnectorFile, Known};
@@ -18,25 +20,30 @@ impl Tenant {
         let file = ConnectorFile::read(folder, &self.known().await?)?;
         let mut components = BTreeMap::new();
         for (name, path) in file.components() {
-            let unreadable = |error: std::io::Error| {
-                let message = format!("{} cannot be read: {error}", path.display());
-                let help = "build the connector's steps first".to_owned();
-                file.component_error(name, "component-unreadable", message, help)
-            };
-            let bytes = std::fs::read(&path).map_err(unreadable)?;
-            let component = self.upload_component(&bytes).await.map_err(|error| match error {
+            let refused = |error: Error| match error {
+                Error::Component(ComponentError::Unreadable { source }) => {
+                    let message = format!("{} cannot be read: {source}", path.display());
+                    let help = "build the connector's steps first".to_owned();
+                    file.component_error(name, "component-unreadable", message, help).into()
+                }
                 Error::Component(error) => {
                     let message = format!("{} is refused: {error}", path.display());
                     file.component_error(name, error.code(), message, error.help()).into()
                 }
                 other => other,
-            })?;
+            };
+            let component = self.upload_file(&path).await.map_err(refused)?;
             components.insert(name.to_owned(), component);
         }
         let connector = file.into_connector(&components)?;
         self.refuse_native_names(&connector)?;
         self.installation.repository.put_connector(&self.id, &connector).await?;
         Ok(connector)
+    }
+
+    async fn upload_file(&self, path: &Path) -> Result<Component, Error> {
+        let unreadable = |source| ComponentError::Unreadable { source };
+        self.upload_component_from(File::open(path).await.map_err(unreadable)?).await
     }
 
     /// All connectors: the native one, then the installed ones by code.
