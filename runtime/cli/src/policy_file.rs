@@ -58,7 +58,7 @@ struct Components {
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Compile {
-    /// In milliseconds on the clock.
+    /// In milliseconds of computing.
     time_ms_max: Option<NonZeroU64>,
     /// In bytes.
     memory_bytes_max: Option<NonZeroU64>,

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use serde_json::Value;
-use stepbox::batch::repository::Component;
 use stepbox::{ComponentError, Error, Tenant, receive_component};
 use tokio::fs::File;
 
@@ -25,7 +24,7 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Steps) -> Result<Answer, Cl
         Steps::Remove { component } => {
             let component = tenant.component(&component).await?;
             tenant.remove_component(&component.digest).await?;
-            talk(format!("removed the component {}", full_name(&component)));
+            talk(format!("removed the component `{}`", component.reference()));
             Ok(Answer::nothing())
         }
     }
@@ -33,13 +32,8 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Steps) -> Result<Answer, Cl
 
 async fn upload(tenant: &Tenant, file: &Path, format: Format) -> Result<Answer, CliError> {
     let component = tenant.upload_component(&read(file).await?).await?;
-    talk(format!("kept the component {} ({})", full_name(&component), component.world));
+    talk(format!("kept the component `{}` ({})", component.reference(), component.world));
     Ok(Answer::new(format, || format!("{}\n", component.digest), || ComponentView::of(&component)))
-}
-
-/// ``normalise` 1.2.0`.
-fn full_name(component: &Component) -> String {
-    format!("`{}` {}", component.name, component.version)
 }
 
 async fn list(tenant: &Tenant, format: Format) -> Result<Answer, CliError> {
@@ -47,19 +41,13 @@ async fn list(tenant: &Tenant, format: Format) -> Result<Answer, CliError> {
     if components.is_empty() {
         talk("there are no components yet; `stepbox steps upload` and `stepbox connectors add` bring some");
     }
-    let columns = [
-        Column::Left("component"),
-        Column::Left("version"),
-        Column::Left("world"),
-        Column::Left("digest"),
-        Column::Left("size"),
-    ];
+    let columns =
+        [Column::Left("component"), Column::Left("world"), Column::Left("digest"), Column::Left("size")];
     let table = || match components.is_empty() {
         true => String::new(),
         false => Table::of(columns, &components, |component| {
             [
-                component.name.clone(),
-                component.version.clone(),
+                component.reference(),
                 component.world.clone(),
                 component.digest.short().to_owned(),
                 bytes(component.size_bytes),

@@ -82,7 +82,7 @@ pub enum Error {
 
 /// Whether the code is one of a component that is refused, wherever a connector file names it.
 fn is_of_a_component(code: &str) -> bool {
-    code.starts_with("component-") || ComponentError::CODES.contains(&code)
+    code.starts_with("component-") || code == "version-exists" || ComponentError::CODES.contains(&code)
 }
 
 /// What sort of trouble it is, for exit codes and HTTP statuses.
@@ -128,6 +128,7 @@ impl Error {
         match self {
             Self::Repository(error) => match error {
                 RepositoryError::NotFound { .. } => ErrorKind::NotFound,
+                RepositoryError::VersionExists { .. } => ErrorKind::ComponentRefused,
                 RepositoryError::AlreadyExists { .. }
                 | RepositoryError::InUse { .. }
                 | RepositoryError::WrongStatus { .. } => ErrorKind::BadRequest,
@@ -158,6 +159,11 @@ impl Error {
             Self::ConnectorFile(error) => error.help.clone(),
             Self::Component(error) => error.help(),
             Self::Repository(error) => match error {
+                RepositoryError::VersionExists { reference, .. } => format!(
+                    "give it another version in its `describe`, a pre-release such as `{}` while you work on it; \
+                     or remove `{reference}` first",
+                    reference.split('+').next().unwrap_or_default().to_owned() + "-dev"
+                ),
                 RepositoryError::Busy { .. } => "try again; another process is writing".to_owned(),
                 RepositoryError::NewerVersion { .. } => "use the newer `stepbox` that wrote it".to_owned(),
                 RepositoryError::Unavailable { .. } => {

@@ -38,7 +38,9 @@ pub struct CompileProcess {
     pub program: PathBuf,
     /// What makes it do so.
     pub arguments: Vec<OsString>,
-    /// How long one compilation may take, in milliseconds on the clock. Reaching it refuses the component.
+    /// How long one compilation may compute, in milliseconds, rounded up to seconds. Reaching it refuses
+    /// the component; so does four times that on the clock, which a busy machine may take, since a
+    /// compilation gives way to steps.
     pub time_ms_max: u64,
     /// How much memory it may take, in bytes. Reaching it refuses the component. Held by the operating
     /// system: Linux counts what the process can write to (`RLIMIT_DATA`), other systems may count less.

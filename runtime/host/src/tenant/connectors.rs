@@ -11,7 +11,7 @@ use stepbox_sandbox::ComponentError;
 use tokio::fs::File;
 
 use super::Tenant;
-use crate::connector_file::{ConnectorFile, Known};
+use crate::connector_file::{ComponentSource, ConnectorFile, Known};
 use crate::error::Error;
 
 impl Tenant {
@@ -19,31 +19,17 @@ impl Tenant {
     pub async fn install_connector(&self, folder: &Path) -> Result<Connector, Error> {
         let file = ConnectorFile::read(folder, &self.known().await?)?;
         let mut components = BTreeMap::new();
-        for (name, path) in file.components() {
-            let refused = |error: Error| match error {
-                Error::Component(ComponentError::Unreadable { source }) => {
-                    let message = format!("{} cannot be read: {source}", path.display());
-                    let help = "build the connector's steps first".to_owned();
-                    file.component_error(name, "component-unreadable", message, help).into()
-                }
-                Error::Component(error) => {
-                    let message = format!("{} is refused: {error}", path.display());
-                    file.component_error(name, error.code(), message, error.help()).into()
-                }
-                other => other,
+        for (name, source) in file.components() {
+            let component = match source {
+                ComponentSource::File(path) => self.upload_named(&file, name, &path).await?,
+                ComponentSource::Uploaded(reference) => self.uploaded(&file, name, &reference).await?,
             };
-            let component = self.upload_file(&path).await.map_err(refused)?;
             components.insert(name.to_owned(), component);
         }
         let connector = file.into_connector(&components)?;
         self.refuse_native_names(&connector)?;
         self.installation.repository.put_connector(&self.id, &connector).await?;
         Ok(connector)
-    }
-
-    async fn upload_file(&self, path: &Path) -> Result<Component, Error> {
-        let unreadable = |source| ComponentError::Unreadable { source };
-        self.upload_component_from(File::open(path).await.map_err(unreadable)?).await
     }
 
     /// All connectors: the native one, then the installed ones by code.
@@ -87,6 +73,42 @@ impl Tenant {
         found.cloned().ok_or_else(|| {
             let nearest = nearest(name, jobs.iter().map(|job| job.name.as_str()));
             not_found("job", name, nearest, "`stepbox jobs list` shows all of them")
+        })
+    }
+
+    /// Uploads a component that a connector file names by its file.
+    async fn upload_named(&self, file: &ConnectorFile, name: &str, path: &Path) -> Result<Component, Error> {
+        let uploaded = match File::open(path).await {
+            Ok(opened) => self.upload_component_from(opened).await,
+            Err(source) => Err(ComponentError::Unreadable { source }.into()),
+        };
+        uploaded.map_err(|error| match error {
+            Error::Component(ComponentError::Unreadable { source }) => {
+                let message = format!("{} cannot be read: {source}", path.display());
+                let help = "build the connector's steps first".to_owned();
+                file.component_error(name, "component-unreadable", message, help).into()
+            }
+            error @ (Error::Component(_) | Error::Repository(RepositoryError::VersionExists { .. })) => {
+                let cause = match &error {
+                    Error::Component(error) => error.to_string(),
+                    other => other.to_string(),
+                };
+                let message = format!("{} is refused: {cause}", path.display());
+                let help = error.help().unwrap_or_default();
+                file.component_error(name, error.code(), message, help).into()
+            }
+            other => other,
+        })
+    }
+
+    /// A component that a connector file names by its name and version.
+    async fn uploaded(&self, file: &ConnectorFile, name: &str, reference: &str) -> Result<Component, Error> {
+        self.component(reference).await.map_err(|error| match error {
+            Error::NotFound { help, .. } => {
+                let message = format!("no component `{reference}` was uploaded");
+                file.component_error(name, "component-not-uploaded", message, help).into()
+            }
+            other => other,
         })
     }
 

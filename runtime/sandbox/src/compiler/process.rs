@@ -13,6 +13,9 @@ use tokio::process::{Child, Command};
 use super::{CODE_BYTES_MAX, CompileProcess, breaks_the_compiler, worker};
 use crate::error::{CompileLimit, ComponentError};
 
+/// How many times as long as it may compute it may take on the clock: steps come first, and on a busy
+/// machine an ordinary component is not to be refused for that.
+const PATIENCE: u32 = 4;
 /// How much of what it says on standard error is listened to, in bytes.
 const TALK_BYTES_MAX: u64 = 64 << 10;
 /// How much of a compiler's problem is passed on, in bytes.
@@ -26,7 +29,7 @@ pub(super) async fn compile(
     bytes: &[u8],
 ) -> Result<Vec<u8>, ComponentError> {
     let mut child = start(process, is_parallel).map_err(|error| lost(format!("does not start: {error}")))?;
-    let time = Duration::from_millis(process.time_ms_max);
+    let time = Duration::from_millis(process.time_ms_max).saturating_mul(PATIENCE);
     let heard = match tokio::time::timeout(time, converse(&mut child, bytes)).await {
         Ok(Ok(heard)) => judge(heard, process),
         Ok(Err(error)) => Err(lost(format!("cannot be listened to: {error}"))),
@@ -41,7 +44,7 @@ pub(super) async fn compile(
 /// all closed on exec. Ctrl-C is not for it: it ends with us.
 fn start(process: &CompileProcess, is_parallel: bool) -> io::Result<Child> {
     let seconds = process.time_ms_max.div_ceil(1000).max(1);
-    // All cores together compute for longer than one.
+    // All cores together compute as long as each of them.
     let cores = if is_parallel { std::thread::available_parallelism()?.get() as u64 } else { 1 };
     Command::new(&process.program)
         .args(&process.arguments)

@@ -23,7 +23,7 @@ pub(super) const PROBLEM: u8 = 1;
 
 /// In the environment, and nothing else is: how much memory, in bytes.
 pub(super) const MEMORY: &str = "STEPBOX_COMPILE_MEMORY_BYTES";
-/// How many seconds of computing, should nobody be there to end it in time.
+/// How many seconds of computing.
 pub(super) const SECONDS: &str = "STEPBOX_COMPILE_CPU_SECONDS";
 /// Whether all cores may be used: `true` or `false`.
 pub(super) const PARALLEL: &str = "STEPBOX_COMPILE_PARALLEL";
