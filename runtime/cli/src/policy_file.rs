@@ -153,6 +153,10 @@ fn describe(error: &serde_saphyr::Error) -> (String, String) {
             let text = text.lines().next().unwrap_or_default();
             let text = text.split(" at line ").next().unwrap_or(text).trim_start_matches("error: ");
             let text = text.split(", set DuplicateKeyPolicy").next().unwrap_or(text);
+            if text.ends_with("expected a nonzero u64") {
+                let message = text.replace("a nonzero u64", "1 or more");
+                return (message, "limits cannot be switched off; leave it out for the default".to_owned());
+            }
             (text.to_owned(), "the file may say `network: { loopback: true, private: true }`".to_owned())
         }
     }
@@ -197,6 +201,11 @@ mod tests {
         );
         check("components: { compile: { time_ms_max: 5000 } }", "time=5000 memory=1073741824");
         check("components: { compile: { memory_bytes_max: 536870912 } }", "time=30000 memory=536870912");
+        check(
+            "components: { compile: { time_ms_max: 0 } }",
+            "policy.yaml, line 1, column 26: invalid value: integer `0`, expected 1 or more | limits cannot be \
+             switched off; leave it out for the default",
+        );
         check(
             "components: { compile: { seconds: 5 } }",
             "policy.yaml, line 1, column 26: the key `seconds` is not known here | known are `time_ms_max`, \
