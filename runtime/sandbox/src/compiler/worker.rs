@@ -12,7 +12,7 @@ use std::thread;
 
 use rustix::process::{Resource, Rlimit, nice, setrlimit};
 
-use super::{CODE_BYTES_MAX, code};
+use super::code;
 use crate::engine::engine;
 use crate::upload::COMPONENT_BYTES_MAX;
 
@@ -35,7 +35,7 @@ const OPEN_FILES_MAX: u64 = 16;
 
 /// Compiles one component for the program that started this process.
 ///
-/// For the hidden entry of a program that embeds the sandbox, as early as it can be told: an
+/// For the hidden entry of a program that embeds the sandbox, as early as it can be told: a
 /// [`CompileProcess`](crate::CompileProcess) starts that program again with the arguments that lead here.
 #[must_use = "the process must end with this exit code"]
 pub fn compile_worker() -> ExitCode {
@@ -104,9 +104,6 @@ fn component(input: &mut impl Read) -> io::Result<Vec<u8>> {
         false => Err(io::ErrorKind::UnexpectedEof.into()),
     }
 }
-
-// More than the largest code is never written to the end: the other side stops reading.
-const _: () = assert!(CODE_BYTES_MAX < u32::MAX as u64);
 
 #[cfg(test)]
 mod tests {

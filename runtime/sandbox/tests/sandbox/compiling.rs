@@ -4,6 +4,8 @@
 #![expect(clippy::print_stdout, reason = "the figures are for whoever asks with `--nocapture`")]
 
 use std::fs;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -206,6 +208,27 @@ async fn a_process_gets_nothing_of_ours_and_is_not_believed_blindly() {
     let error = gone.unwrap_err();
     assert_eq!(error.code(), "compiler-lost");
     assert!(error.to_string().starts_with("the process that compiles it does not start: "), "{error}");
+}
+
+#[test]
+fn the_process_ends_with_whoever_asked() {
+    let bytes = bomb(1);
+    let mut process = Command::new(env!("CARGO_BIN_EXE_stepbox-compile"))
+        .env_clear()
+        .env("STEPBOX_COMPILE_MEMORY_BYTES", "1073741824")
+        .env("STEPBOX_COMPILE_CPU_SECONDS", "30")
+        .env("STEPBOX_COMPILE_PARALLEL", "false")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut input = process.stdin.take().unwrap();
+    input.write_all(&(bytes.len() as u64).to_le_bytes()).unwrap();
+    input.write_all(&bytes).unwrap();
+    // As the operating system does it for a program that was killed.
+    drop(input);
+    assert_eq!(process.wait().unwrap().code(), Some(2), "it did not compute until its limit");
 }
 
 #[tokio::test]
