@@ -25,6 +25,14 @@ pub enum RepositoryError {
         /// Its name.
         name: String,
     },
+    /// That version of a component was released, and a release stays what it is.
+    #[error("the component `{reference}` exists already with other bytes: {digest}")]
+    VersionExists {
+        /// `normalise@1.2.0`.
+        reference: String,
+        /// The bytes that it stands for.
+        digest: Digest,
+    },
     /// There is none of that name in this tenant.
     #[error("there is no {kind} `{name}`")]
     NotFound {
@@ -98,6 +106,7 @@ impl RepositoryError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::AlreadyExists { .. } => "already-exists",
+            Self::VersionExists { .. } => "version-exists",
             Self::NotFound { .. } => "not-found",
             Self::InUse { .. } => "in-use",
             Self::WrongStatus { .. } => "wrong-status",
@@ -141,6 +150,20 @@ pub struct Component {
     pub uploaded_at: Timestamp,
     /// All it said in `describe`. A JSON object.
     pub description: Value,
+}
+
+impl Component {
+    /// What people call it: `normalise@1.2.0`.
+    pub fn reference(&self) -> String {
+        format!("{}@{}", self.name, self.version)
+    }
+
+    /// Whether its version is a release, which stands for the same bytes for good. A pre-release, such as
+    /// `1.2.0-dev`, is being worked on: it stands for the newest.
+    pub fn is_release(&self) -> bool {
+        // What follows a `+` says how it was built.
+        !self.version.split('+').next().unwrap_or_default().contains('-')
+    }
 }
 
 /// An execution about to be accepted.
@@ -269,7 +292,8 @@ pub trait JobRepository: ExecutionJournal {
     /// Removes a connector; refuses while an instance needs it.
     async fn remove_connector(&self, tenant: &TenantId, code: &ConnectorCode) -> Result<()>;
 
-    /// Records a component; does nothing if the tenant has that digest already.
+    /// Records a component; does nothing if the tenant has that digest already. Refuses a released
+    /// version that the tenant has with another digest.
     async fn put_component(&self, tenant: &TenantId, component: &Component) -> Result<()>;
 
     /// All components, by name, then newest first.

@@ -144,19 +144,21 @@ pub(crate) enum Steps {
     #[command(after_long_help = examples(&["stepbox steps list --format json"]))]
     List(FormatArg),
     /// Show what a component is and what it would like to have
-    #[command(after_long_help = examples(&["stepbox steps inspect normalise.wasm", "stepbox steps inspect normalise"]))]
+    #[command(after_long_help = examples(&["stepbox steps inspect normalise.wasm", "stepbox steps inspect normalise@1.2.0"]))]
     Inspect {
-        /// A file, or the name or the digest (or its first digits, at least 6) of an uploaded component
-        #[arg(value_name = "FILE|NAME|DIGEST")]
+        /// A file; or of an uploaded component the name, which means the newest of that name, or the name
+        /// and the version, `normalise@1.2.0`, or the digest (or its first digits, at least 6)
+        #[arg(value_name = "FILE|NAME|NAME@VERSION|DIGEST")]
         component: String,
         #[command(flatten)]
         format: FormatArg,
     },
     /// Remove a component that no connector and no unfinished execution needs
-    #[command(after_long_help = examples(&["stepbox steps remove normalise"]))]
+    #[command(after_long_help = examples(&["stepbox steps remove normalise@1.2.0"]))]
     Remove {
-        /// Its name or its digest (or the first digits, at least 6)
-        #[arg(value_name = "NAME|DIGEST")]
+        /// Its name, which means the newest of that name, its name and version, `normalise@1.2.0`, or its
+        /// digest (or the first digits, at least 6)
+        #[arg(value_name = "NAME|NAME@VERSION|DIGEST")]
         component: String,
     },
 }

@@ -3,19 +3,33 @@
 use std::path::Path;
 
 use stepbox::batch::name::TenantId;
-use stepbox::{Stepbox, Tenant};
+use stepbox::{CompileProcess, Compiler, Stepbox, Tenant};
 
 use crate::error::CliError;
 use crate::output::talk;
-use crate::policy_file;
+use crate::policy_file::PolicyFile;
+
+/// What makes this program compile one component for the one that started it. No word of the language,
+/// and so on no help page.
+const COMPILE: &str = "__compile";
+
+/// Whether this process is to compile one component, and nothing else.
+pub(crate) fn is_compile_worker() -> bool {
+    std::env::args_os().nth(1).is_some_and(|argument| argument == COMPILE)
+}
 
 /// Opens the installation. Relative paths in parameters begin in the current folder.
 pub(crate) async fn open(data_dir: &Path) -> Result<Tenant, CliError> {
     let here = std::env::current_dir().map_err(CliError::unreadable(Path::new(".")))?;
-    let policy = policy_file::policy(data_dir, &here)?;
+    let file = PolicyFile::in_folder(data_dir)?;
+    let itself = CompileProcess::of_this_program([COMPILE.into()]).map_err(CliError::Start)?;
     let is_new = !data_dir.exists();
     let id = TenantId::default();
-    let stepbox = Stepbox::builder(data_dir).tenant(id.clone(), policy).open().await?;
+    let stepbox = Stepbox::builder(data_dir)
+        .tenant(id.clone(), file.policy(&here))
+        .compiler(Compiler::Process(file.limit(itself)))
+        .open()
+        .await?;
     if is_new {
         talk(format!("new data folder `{}`", data_dir.display()));
     }

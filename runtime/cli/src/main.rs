@@ -29,6 +29,9 @@ use error::CliError;
 use output::Answer;
 
 fn main() -> process::ExitCode {
+    if installation::is_compile_worker() {
+        return stepbox::compile_worker();
+    }
     let args = Args::parse();
     let answer = run_to_its_end(args);
     let exit_code = answer.and_then(Answer::print).unwrap_or_else(|error| report::report(&error));

@@ -1,21 +1,25 @@
-//! `policy.yaml` in the data folder: what the operator opens beyond the default policy.
+//! `policy.yaml` in the data folder: what the operator opens beyond the default policy, and how much
+//! compiling a component may cost.
 //!
 //! ```yaml
 //! network:
 //!   loopback: true   # requests of steps may go to this machine itself; for development
 //!   private: true    # and to private networks: 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, …
+//! components:
+//!   compile: { time_ms_max: 30000, memory_bytes_max: 1073741824 }   # the defaults
 //! ```
 //!
-//! Both are closed unless the file opens them. It has no say on files: whoever runs the command line
+//! The networks are closed unless the file opens them. It has no say on files: whoever runs the command line
 //! on their own machine may use what the process may use.
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::num::NonZeroU64;
 use std::path::Path;
 
 use serde::Deserialize;
-use stepbox::Policy;
 use stepbox::batch::nearest::nearest;
+use stepbox::{CompileProcess, Policy};
 
 use crate::error::CliError;
 
@@ -28,8 +32,9 @@ const FILE_BYTES_MAX: u64 = 64 << 10;
 /// The whole file.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct PolicyFile {
+pub(crate) struct PolicyFile {
     network: Network,
+    components: Components,
 }
 
 /// Which special addresses are open.
@@ -42,17 +47,50 @@ struct Network {
     private: bool,
 }
 
-/// What jobs may touch on somebody's own machine, and what the policy file opens beside it.
-pub(crate) fn policy(data_dir: &Path, base: &Path) -> Result<Policy, CliError> {
-    let PolicyFile { network } = read(&data_dir.join(POLICY_FILE))?;
-    let mut policy = Policy::own_machine(base);
-    if network.loopback {
-        policy = policy.with_loopback();
+/// What is asked of components before they are kept.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Components {
+    compile: Compile,
+}
+
+/// How much compiling one component may take.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Compile {
+    /// In milliseconds of computing.
+    time_ms_max: Option<NonZeroU64>,
+    /// In bytes.
+    memory_bytes_max: Option<NonZeroU64>,
+}
+
+impl PolicyFile {
+    /// The one in a data folder. Without it nothing is opened.
+    pub(crate) fn in_folder(data_dir: &Path) -> Result<Self, CliError> {
+        read(&data_dir.join(POLICY_FILE))
     }
-    if network.private {
-        policy = policy.with_private_networks();
+
+    /// What jobs may touch on somebody's own machine, and what the file opens beside it.
+    pub(crate) fn policy(&self, base: &Path) -> Policy {
+        let mut policy = Policy::own_machine(base);
+        if self.network.loopback {
+            policy = policy.with_loopback();
+        }
+        if self.network.private {
+            policy = policy.with_private_networks();
+        }
+        policy
     }
-    Ok(policy)
+
+    /// Sets the limits that the file names.
+    pub(crate) fn limit(&self, process: CompileProcess) -> CompileProcess {
+        let Compile { time_ms_max, memory_bytes_max } = self.components.compile;
+        CompileProcess {
+            time_ms_max: time_ms_max.map_or(process.time_ms_max, NonZeroU64::get),
+            memory_bytes_max: memory_bytes_max.map_or(process.memory_bytes_max, NonZeroU64::get),
+            ..process
+        }
+    }
 }
 
 /// No file opens nothing.
@@ -115,6 +153,10 @@ fn describe(error: &serde_saphyr::Error) -> (String, String) {
             let text = text.lines().next().unwrap_or_default();
             let text = text.split(" at line ").next().unwrap_or(text).trim_start_matches("error: ");
             let text = text.split(", set DuplicateKeyPolicy").next().unwrap_or(text);
+            if text.ends_with("expected a nonzero u64") {
+                let message = text.replace("a nonzero u64", "1 or more");
+                return (message, "limits cannot be switched off; leave it out for the default".to_owned());
+            }
             (text.to_owned(), "the file may say `network: { loopback: true, private: true }`".to_owned())
         }
     }
@@ -126,8 +168,14 @@ mod tests {
 
     fn check(text: &str, expected: &str) {
         let found = match parse(Path::new("policy.yaml"), text.as_bytes()) {
-            Ok(PolicyFile { network: Network { loopback, private } }) => {
-                format!("loopback={loopback} private={private}")
+            Ok(file) => {
+                let Network { loopback, private } = file.network;
+                let CompileProcess { time_ms_max, memory_bytes_max, .. } =
+                    file.limit(CompileProcess::new("stepbox", []));
+                match (time_ms_max, memory_bytes_max) {
+                    (30_000, 0x4000_0000) => format!("loopback={loopback} private={private}"),
+                    (time, memory) => format!("time={time} memory={memory}"),
+                }
             }
             Err(error) => match error.help() {
                 Some(help) => format!("{error} | {help}"),
@@ -149,7 +197,19 @@ mod tests {
         );
         check(
             "files: {}",
-            "policy.yaml, line 1, column 1: the key `files` is not known here | known are `network`",
+            "policy.yaml, line 1, column 1: the key `files` is not known here | known are `network`, `components`",
+        );
+        check("components: { compile: { time_ms_max: 5000 } }", "time=5000 memory=1073741824");
+        check("components: { compile: { memory_bytes_max: 536870912 } }", "time=30000 memory=536870912");
+        check(
+            "components: { compile: { time_ms_max: 0 } }",
+            "policy.yaml, line 1, column 26: invalid value: integer `0`, expected 1 or more | limits cannot be \
+             switched off; leave it out for the default",
+        );
+        check(
+            "components: { compile: { seconds: 5 } }",
+            "policy.yaml, line 1, column 26: the key `seconds` is not known here | known are `time_ms_max`, \
+             `memory_bytes_max`",
         );
         let help = "the file may say `network: { loopback: true, private: true }`";
         let boolean = format!("policy.yaml, line 1, column 22: invalid boolean | {help}");

@@ -1,12 +1,10 @@
 //! `stepbox steps`: components that steps can use.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 use serde_json::Value;
-use stepbox::Tenant;
-use stepbox::batch::repository::Component;
+use stepbox::{ComponentError, Error, Tenant, receive_component};
+use tokio::fs::File;
 
 use crate::args::{Format, FormatArg, Steps};
 use crate::error::CliError;
@@ -14,9 +12,6 @@ use crate::output::json::ComponentView;
 use crate::output::table::{Column, Table, pairs};
 use crate::output::words::bytes;
 use crate::output::{Answer, talk};
-
-/// How long a file may be to be looked at, in bytes: more than any component that is accepted.
-const FILE_BYTES_MAX: u64 = 256 << 20;
 
 pub(crate) async fn carry_out(tenant: &Tenant, verb: Steps) -> Result<Answer, CliError> {
     match verb {
@@ -29,21 +24,16 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Steps) -> Result<Answer, Cl
         Steps::Remove { component } => {
             let component = tenant.component(&component).await?;
             tenant.remove_component(&component.digest).await?;
-            talk(format!("removed the component {}", full_name(&component)));
+            talk(format!("removed the component `{}`", component.reference()));
             Ok(Answer::nothing())
         }
     }
 }
 
 async fn upload(tenant: &Tenant, file: &Path, format: Format) -> Result<Answer, CliError> {
-    let component = tenant.upload_component(&read(file)?).await?;
-    talk(format!("kept the component {} ({})", full_name(&component), component.world));
+    let component = tenant.upload_component(&read(file).await?).await?;
+    talk(format!("kept the component `{}` ({})", component.reference(), component.world));
     Ok(Answer::new(format, || format!("{}\n", component.digest), || ComponentView::of(&component)))
-}
-
-/// ``normalise` 1.2.0`.
-fn full_name(component: &Component) -> String {
-    format!("`{}` {}", component.name, component.version)
 }
 
 async fn list(tenant: &Tenant, format: Format) -> Result<Answer, CliError> {
@@ -51,19 +41,13 @@ async fn list(tenant: &Tenant, format: Format) -> Result<Answer, CliError> {
     if components.is_empty() {
         talk("there are no components yet; `stepbox steps upload` and `stepbox connectors add` bring some");
     }
-    let columns = [
-        Column::Left("component"),
-        Column::Left("version"),
-        Column::Left("world"),
-        Column::Left("digest"),
-        Column::Left("size"),
-    ];
+    let columns =
+        [Column::Left("component"), Column::Left("world"), Column::Left("digest"), Column::Left("size")];
     let table = || match components.is_empty() {
         true => String::new(),
         false => Table::of(columns, &components, |component| {
             [
-                component.name.clone(),
-                component.version.clone(),
+                component.reference(),
                 component.world.clone(),
                 component.digest.short().to_owned(),
                 bytes(component.size_bytes),
@@ -81,7 +65,7 @@ async fn inspect(tenant: &Tenant, component: &str) -> Result<ComponentView, CliE
     if !is_path {
         return Ok(ComponentView::of(&tenant.component(component).await?));
     }
-    let file = read(path)?;
+    let file = read(path).await?;
     let inspected = tenant.inspect_component(&file).await?;
     Ok(ComponentView {
         digest: inspected.digest.to_string(),
@@ -94,15 +78,13 @@ async fn inspect(tenant: &Tenant, component: &str) -> Result<ComponentView, CliE
     })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, CliError> {
-    let mut file = Vec::new();
-    let opened = File::open(path).map_err(CliError::unreadable(path))?;
-    opened.take(FILE_BYTES_MAX + 1).read_to_end(&mut file).map_err(CliError::unreadable(path))?;
-    if file.len() as u64 > FILE_BYTES_MAX {
-        let subject = format!("`{}`", path.display());
-        return Err(CliError::TooLong { subject, bytes_max: FILE_BYTES_MAX });
-    }
-    Ok(file)
+/// Not more of a file than any component may have, be it a device or a pipe without an end.
+async fn read(path: &Path) -> Result<Vec<u8>, CliError> {
+    let opened = File::open(path).await.map_err(CliError::unreadable(path))?;
+    receive_component(opened).await.map_err(|error| match error {
+        ComponentError::Unreadable { source } => CliError::unreadable(path)(source),
+        refused => Error::Component(refused).into(),
+    })
 }
 
 /// What a component is, and what it would like to have.

@@ -79,8 +79,17 @@ pub struct ConnectorFile {
     locations: Locations,
     code: ConnectorCode,
     label: String,
-    components: BTreeMap<String, PathBuf>,
+    components: BTreeMap<String, ComponentSource>,
     jobs: Vec<CheckedJob>,
+}
+
+/// Where a connector's component comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ComponentSource {
+    /// From a file, to be uploaded.
+    File(PathBuf),
+    /// From those that were uploaded: `normalise@1.2.0`.
+    Uploaded(String),
 }
 
 impl ConnectorFile {
@@ -120,10 +129,16 @@ impl ConnectorFile {
         Ok(Self { file, locations, code, label, components, jobs })
     }
 
-    /// The components by name, with the files that hold them.
-    pub fn components(&self) -> impl Iterator<Item = (&str, PathBuf)> {
+    /// The components by name, with where they come from.
+    pub fn components(&self) -> impl Iterator<Item = (&str, ComponentSource)> {
         let folder = self.file.parent().unwrap_or(Path::new("."));
-        self.components.iter().map(move |(name, path)| (name.as_str(), folder.join(path)))
+        self.components.iter().map(move |(name, source)| {
+            let source = match source {
+                ComponentSource::File(path) => ComponentSource::File(folder.join(path)),
+                uploaded @ ComponentSource::Uploaded(_) => uploaded.clone(),
+            };
+            (name.as_str(), source)
+        })
     }
 
     /// An error about a component, at the place where the file names it.

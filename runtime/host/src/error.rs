@@ -86,6 +86,11 @@ pub enum Error {
     RunBrokeOff(u64),
 }
 
+/// Whether the code is one of a component that is refused, wherever a connector file names it.
+fn is_of_a_component(code: &str) -> bool {
+    code.starts_with("component-") || code == "version-exists" || ComponentError::CODES.contains(&code)
+}
+
 /// What sort of trouble it is, for exit codes and HTTP statuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
@@ -130,6 +135,7 @@ impl Error {
         match self {
             Self::Repository(error) => match error {
                 RepositoryError::NotFound { .. } => ErrorKind::NotFound,
+                RepositoryError::VersionExists { .. } => ErrorKind::ComponentRefused,
                 RepositoryError::AlreadyExists { .. }
                 | RepositoryError::InUse { .. }
                 | RepositoryError::WrongStatus { .. } => ErrorKind::BadRequest,
@@ -139,7 +145,7 @@ impl Error {
                 | RepositoryError::Corrupt { .. }
                 | RepositoryError::Unavailable { .. } => ErrorKind::StoreUnavailable,
             },
-            Self::ConnectorFile(error) if error.code.starts_with("component-") => ErrorKind::ComponentRefused,
+            Self::ConnectorFile(error) if is_of_a_component(error.code) => ErrorKind::ComponentRefused,
             Self::Name(_)
             | Self::ConnectorFile(_)
             | Self::Mismatch { .. }
@@ -161,6 +167,11 @@ impl Error {
             Self::ConnectorFile(error) => error.help.clone(),
             Self::Component(error) => error.help(),
             Self::Repository(error) => match error {
+                RepositoryError::VersionExists { reference, .. } => format!(
+                    "give it another version in its `describe`, a pre-release such as `{}` while you work on it; \
+                     or remove `{reference}` first",
+                    reference.split('+').next().unwrap_or_default().to_owned() + "-dev"
+                ),
                 RepositoryError::Busy { .. } => "try again; another process is writing".to_owned(),
                 RepositoryError::NewerVersion { .. } => "use the newer `stepbox` that wrote it".to_owned(),
                 RepositoryError::Unavailable { .. } => {

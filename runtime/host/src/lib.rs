@@ -68,5 +68,9 @@ pub use job_lifecycle::{HEARTBEAT_MS, LEASE_MS, PROGRESS_MS, Progress, STOP_CHEC
 pub use policy::{FilesPolicy, Policy, Quotas};
 pub use stepbox::{Builder, Stepbox};
 pub use stepbox_batch as batch;
+pub use stepbox_sandbox::{CompileProcess, Compiler, ComponentError, compile_worker};
 pub use system_clock::SystemClock;
-pub use tenant::{Inspected, InstanceEdit, NewInstance, Purge, RestartOptions, RunOptions, Running, Tenant};
+pub use tenant::{
+    Inspected, InstanceEdit, NewInstance, Purge, RestartOptions, RunOptions, Running, Tenant,
+    receive_component,
+};

@@ -12,7 +12,7 @@ use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Tasklet};
 use stepbox_batch::error::ElementError;
 use stepbox_batch::name::{Digest, TenantId};
 use stepbox_batch::repository::{Connector, JobRepository};
-use stepbox_sandbox::{Program, Sandbox, SandboxConfig, Share};
+use stepbox_sandbox::{Compiler, Program, Sandbox, SandboxConfig, Share};
 use stepbox_store::SqliteStore;
 use tokio::sync::Semaphore;
 
@@ -56,12 +56,13 @@ pub(crate) struct TenantState {
 /// Says how an installation is to be.
 ///
 /// Without more words: the embedded store in the data folder, the native elements that Stepbox brings,
-/// and no tenants.
+/// no tenants, and components compiled in this process.
 pub struct Builder {
     data_dir: PathBuf,
     native: NativeElements,
     tenants: BTreeMap<TenantId, Policy>,
     clock: Arc<dyn Clock>,
+    compiler: Compiler,
     /// None for the embedded store.
     repository: Option<Arc<dyn JobRepository>>,
 }
@@ -74,6 +75,7 @@ impl Stepbox {
             native: NativeElements::default(),
             tenants: BTreeMap::new(),
             clock: Arc::new(SystemClock),
+            compiler: Compiler::InProcess,
             repository: None,
         }
     }
@@ -153,6 +155,14 @@ impl Builder {
         self
     }
 
+    /// Compiles components elsewhere than in this process. Where others upload them, in processes of their
+    /// own, which can be ended: [`Compiler::Process`].
+    #[must_use]
+    pub fn compiler(mut self, compiler: Compiler) -> Self {
+        self.compiler = compiler;
+        self
+    }
+
     /// Opens the data folder and the store, starts the sandbox, and marks as FAILED what processes
     /// that died have left behind.
     pub async fn open(self) -> Result<Stepbox, Error> {
@@ -161,7 +171,13 @@ impl Builder {
             Some(repository) => repository,
             None => Arc::new(SqliteStore::open(data.database())?),
         };
-        let config = SandboxConfig { cache_dir: data.compiled(), ..SandboxConfig::default() };
+        let config = SandboxConfig {
+            cache_dir: data.compiled(),
+            compiler: self.compiler,
+            // One tenant's component is not to take the cores of another's steps.
+            compiles_in_parallel: self.tenants.len() <= 1,
+            ..SandboxConfig::default()
+        };
         let sandbox = Sandbox::new(config).map_err(|error| Error::Sandbox(error.to_string()))?;
         let (workers, worker) = (data.workers(), worker_name(self.clock.as_ref()));
         let unusable = |source| Error::DataFolder { path: workers.clone(), action: "cannot be used", source };

@@ -39,15 +39,21 @@ impl CompileCache {
     /// A component that was compiled before. What cannot be read or believed is not there.
     pub(crate) fn load(&self, engine: &Engine, digest: &Digest) -> Option<Component> {
         let file = fs::read(self.path(digest)).ok()?;
-        deserialize(engine, code_of(&file)?)
+        deserialize(engine, code_of(&file)?).ok()
     }
 
-    /// Keeps a compiled component.
-    pub(crate) fn store(&self, digest: &Digest, component: &Component) -> io::Result<()> {
-        let code = component.serialize().map_err(io::Error::other)?;
+    /// Takes what our compiler has just made of a component, and keeps it.
+    pub(crate) fn take(&self, engine: &Engine, digest: &Digest, code: &[u8]) -> wasmtime::Result<Component> {
+        let component = deserialize(engine, code)?;
+        // A cache that cannot be written to costs time, nothing else.
+        let _ = self.store(digest, code);
+        Ok(component)
+    }
+
+    fn store(&self, digest: &Digest, code: &[u8]) -> io::Result<()> {
         let mut file = NamedTempFile::new_in(&self.folder)?;
-        file.write_all(&sha256(&code))?;
-        file.write_all(&code)?;
+        file.write_all(&sha256(code))?;
+        file.write_all(code)?;
         file.persist(self.path(digest))?;
         Ok(())
     }
@@ -73,12 +79,14 @@ pub(crate) fn is_entry(bytes: &[u8]) -> bool {
     bytes.get(32..).is_some_and(|code| Engine::detect_precompiled(code).is_some())
 }
 
-#[expect(unsafe_code, reason = "the one place where machine code is taken from a file")]
-fn deserialize(engine: &Engine, code: &[u8]) -> Option<Component> {
-    // SAFETY: these bytes must be what `Component::serialize` returned. They come from a folder that
-    // only this user can write to (`private_folder`), where only `store` writes, and their checksum
-    // holds. Bytes that somebody uploads never come here: `upload::form` refuses precompiled ones.
-    unsafe { Component::deserialize(engine, code) }.ok()
+#[expect(unsafe_code, reason = "the one place where machine code is taken from bytes")]
+fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: these bytes must be what wasmtime's compiler made. Either they come from `crate::compiler`:
+    // from this process, or through a pipe from a program that whoever set up the sandbox named as built
+    // from the same sources, started by us. Or they come from a folder that only this user can write to
+    // (`private_folder`), where only `store` writes, and their checksum holds. Bytes that somebody uploads
+    // never come here: `upload::form` refuses precompiled ones.
+    unsafe { Component::deserialize(engine, code) }
 }
 
 /// Makes a folder that is this user's alone, or makes it so.
@@ -106,10 +114,10 @@ mod tests {
         let dir = folder.path().join("cache");
         let engine = engine(false).unwrap();
         let cache = CompileCache::open(&dir, &engine).unwrap();
-        let component = Component::from_binary(&engine, &wat::parse_str("(component)").unwrap()).unwrap();
+        let code = engine.precompile_component(&wat::parse_str("(component)").unwrap()).unwrap();
         let digest = Digest::from_bytes([7; 32]);
         assert!(cache.load(&engine, &digest).is_none());
-        cache.store(&digest, &component).unwrap();
+        cache.take(&engine, &digest, &code).unwrap();
         assert!(cache.load(&engine, &digest).is_some());
         assert_eq!(fs::metadata(&dir).unwrap().mode() & 0o777, 0o700);
         assert_eq!(fs::read_dir(&cache.folder).unwrap().count(), 1, "no temporary file is left");
@@ -127,8 +135,9 @@ mod tests {
             fs::write(&path, &whole[..length]).unwrap();
             assert!(cache.load(&engine, &digest).is_none(), "cut to {length} bytes");
         }
-        cache.store(&digest, &component).unwrap();
+        cache.take(&engine, &digest, &code).unwrap();
         assert!(cache.load(&engine, &digest).is_some(), "a corrupt file is replaced");
+        assert!(cache.take(&engine, &digest, b"no code").is_err());
     }
 
     #[test]

@@ -16,12 +16,16 @@ pub enum ComponentError {
     #[error("the file is empty")]
     Empty,
     /// More bytes than are taken.
-    #[error("it has {bytes} bytes; at most {max} are taken")]
+    #[error("it has more than {max} bytes")]
     TooLarge {
-        /// How many it has.
-        bytes: usize,
         /// How many it may have.
         max: usize,
+    },
+    /// Its bytes do not arrive.
+    #[error("it cannot be read: {source}")]
+    Unreadable {
+        /// What the operating system said.
+        source: io::Error,
     },
     /// Text rather than a binary.
     #[error("it is {what}, not a component")]
@@ -53,6 +57,14 @@ pub enum ComponentError {
         /// What the validator says.
         problem: String,
     },
+    /// Expensive to compile, as anybody can see.
+    #[error("it has {what}; at most {max} are taken")]
+    TooComplex {
+        /// How many of what, and where.
+        what: String,
+        /// How many there may be.
+        max: u64,
+    },
     /// None of the four worlds, or more than one.
     #[error("it is not a step: {problem}")]
     NoWorld {
@@ -73,6 +85,18 @@ pub enum ComponentError {
     #[error("it does not compile: {problem}")]
     DoesNotCompile {
         /// What the compiler says.
+        problem: String,
+    },
+    /// It is too expensive to compile.
+    #[error("compiling it takes {limit}")]
+    CompileLimit {
+        /// What it reached.
+        limit: CompileLimit,
+    },
+    /// The process that was to compile it was killed, or does not work.
+    #[error("the process that compiles it {problem}")]
+    CompilerLost {
+        /// What became of it.
         problem: String,
     },
     /// `describe` did not return.
@@ -97,6 +121,60 @@ pub enum ComponentError {
     },
 }
 
+/// What compiling a component reached. The texts complete the sentence "compiling it takes …".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompileLimit {
+    /// Too long.
+    #[error("longer than {}", seconds(*ms_max))]
+    Time {
+        /// How long it may take, in milliseconds.
+        ms_max: u64,
+    },
+    /// Too much memory.
+    #[error("more than {} MiB of memory", bytes_max >> 20)]
+    Memory {
+        /// How much it may take, in bytes.
+        bytes_max: u64,
+    },
+    /// Too much machine code.
+    #[error("more than {} MiB of machine code", bytes_max >> 20)]
+    Code {
+        /// How much there may be, in bytes.
+        bytes_max: u64,
+    },
+}
+
+impl CompileLimit {
+    fn help(self) -> &'static str {
+        match self {
+            Self::Time { .. } => {
+                "make it smaller, and its functions, too; or the operator raises `components: { compile: { \
+                 time_ms_max: … } }` in the policy"
+            }
+            Self::Memory { .. } => {
+                "make it smaller, and its functions, too; or the operator raises `components: { compile: { \
+                 memory_bytes_max: … } }` in the policy"
+            }
+            Self::Code { .. } => "make it smaller: leave out what the step does not need",
+        }
+    }
+}
+
+impl From<CompileLimit> for ComponentError {
+    fn from(limit: CompileLimit) -> Self {
+        Self::CompileLimit { limit }
+    }
+}
+
+/// `30 s`, `1500 ms`.
+fn seconds(ms: u64) -> String {
+    match ms % 1000 {
+        0 => format!("{} s", ms / 1000),
+        _ => format!("{ms} ms"),
+    }
+}
+
 /// The first few say enough: one type that differs makes many functions differ.
 fn join(findings: &[Finding]) -> String {
     const SHOWN: usize = 3;
@@ -112,15 +190,19 @@ impl ComponentError {
     pub const CODES: &[&str] = &[
         "component-is-empty",
         "component-too-large",
+        "component-unreadable",
         "component-is-text",
         "component-is-not-wasm",
         "component-is-core-module",
         "component-precompiled",
         "component-truncated",
         "component-malformed",
+        "component-too-complex",
         "component-no-world",
         "component-wrong-world",
         "component-does-not-compile",
+        "compile-limit",
+        "compiler-lost",
         "component-describe-failed",
         "component-bad-description",
         "component-other-digest",
@@ -131,15 +213,19 @@ impl ComponentError {
         match self {
             Self::Empty => "component-is-empty",
             Self::TooLarge { .. } => "component-too-large",
+            Self::Unreadable { .. } => "component-unreadable",
             Self::IsText { .. } => "component-is-text",
             Self::IsNotWasm { .. } => "component-is-not-wasm",
             Self::IsCoreModule => "component-is-core-module",
             Self::Precompiled => "component-precompiled",
             Self::Truncated { .. } => "component-truncated",
             Self::Malformed { .. } => "component-malformed",
+            Self::TooComplex { .. } => "component-too-complex",
             Self::NoWorld { .. } => "component-no-world",
             Self::WrongWorld { .. } => "component-wrong-world",
             Self::DoesNotCompile { .. } => "component-does-not-compile",
+            Self::CompileLimit { .. } => "compile-limit",
+            Self::CompilerLost { .. } => "compiler-lost",
             Self::DescribeFailed { .. } => "component-describe-failed",
             Self::BadDescription { .. } => "component-bad-description",
             Self::OtherDigest { .. } => "component-other-digest",
@@ -151,7 +237,7 @@ impl ComponentError {
         const MAKE: &str = "build the step for the target `wasm32-wasip2`, or turn the module into a component \
                             with `wasm-tools component new`";
         let help = match self {
-            Self::Empty | Self::Truncated { .. } => "upload the file again, whole",
+            Self::Empty | Self::Truncated { .. } | Self::Unreadable { .. } => "upload the file again, whole",
             Self::TooLarge { .. } => "leave out debug information (`strip = true`, `wasm-tools strip`)",
             Self::IsText { what: "WebAssembly in its text form" } => {
                 "turn it into a binary with `wasm-tools parse`"
@@ -160,6 +246,9 @@ impl ComponentError {
             Self::IsCoreModule => MAKE,
             Self::Precompiled => "upload the `.wasm` file that it was compiled from",
             Self::Malformed { .. } => "turn off proposals beyond WebAssembly 2.0 in the build of the step",
+            Self::TooComplex { .. } => {
+                "no program that we know of comes near; build it with optimisations, or split what was generated"
+            }
             Self::NoWorld { help, .. } => help,
             Self::WrongWorld { findings, .. } => {
                 return findings.first().map(Finding::help).unwrap_or_default();
@@ -169,6 +258,10 @@ impl ComponentError {
             }
             Self::BadDescription { .. } => "the comments in `wit/types.wit` say what a description may hold",
             Self::DoesNotCompile { .. } => "",
+            Self::CompileLimit { limit } => limit.help(),
+            Self::CompilerLost { .. } => {
+                "try again; the log of the operating system tells whether it ended a process for want of memory"
+            }
             Self::OtherDigest { .. } => "upload the component again: the stored file was changed",
         };
         help.to_owned()

@@ -3,7 +3,8 @@
 //!
 //! A component's way leads through three types:
 //!
-//! 1. [`Sandbox::inspect`] takes the bytes that somebody uploads. Nothing is compiled before it looks
+//! 1. [`receive`] takes what somebody uploads, as long as it is no longer than a component may be, and
+//!    [`Sandbox::inspect`] looks at it. Nothing is compiled before it looks
 //!    like a step of one of the four worlds ([`World`]), and nothing is kept before the component has
 //!    described itself ([`Description`]). What it refuses is a [`ComponentError`].
 //! 2. [`Sandbox::load`] finds it again by its digest, from memory or the cache, as a [`Program`].
@@ -65,6 +66,9 @@
 //! - The contract's own imports and WASI's are two doors to the same grants and the same budget.
 //! - Whatever a component returns is checked before it is used: batches, headers, checkpoints, codes.
 //!
+//! - Compiling cannot be called off, so a [`Compiler`] that others' components come to is a process, ended
+//!   at its limits of time and memory.
+//!
 //! There is no job, repository or tenant in here, and no default that opens anything. Failures that the
 //! sandbox itself finds have the codes in [`FAILURE_CODES`], each explained in `docs/errors.md`.
 
@@ -72,6 +76,7 @@ mod adapters;
 mod bindings;
 mod budget;
 mod compile_cache;
+mod compiler;
 mod console;
 mod digest;
 mod egress;
@@ -98,8 +103,10 @@ mod watch;
 
 pub use self::adapters::{SandboxedProcessor, SandboxedReader, SandboxedTasklet, SandboxedWriter};
 pub use self::budget::Usage;
+pub use self::compiler::worker::compile_worker;
+pub use self::compiler::{CompileProcess, Compiler};
 pub use self::egress::{AddressKind, NetworkPolicy};
-pub use self::error::{ComponentError, SandboxError};
+pub use self::error::{CompileLimit, ComponentError, SandboxError};
 pub use self::failure::FAILURE_CODES;
 pub use self::grants::{Access, FolderGrant, GrantError, Grants, HttpGrant, WORK_FOLDER};
 pub use self::limits::Limits;
@@ -107,4 +114,4 @@ pub use self::program::Program;
 pub use self::sandbox::{Sandbox, SandboxConfig};
 pub use self::setup::ComponentSetup;
 pub use self::share::Share;
-pub use self::upload::{Description, Finding, Inspected, World};
+pub use self::upload::{Description, Finding, Inspected, World, receive};

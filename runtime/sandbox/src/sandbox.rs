@@ -12,6 +12,7 @@ use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
 use crate::compile_cache::CompileCache;
+use crate::compiler::Compiler;
 use crate::digest;
 use crate::egress::Trust;
 use crate::engine::{Ticker, engine};
@@ -36,15 +37,19 @@ pub struct SandboxConfig {
     /// Whether one compilation may take all cores. Good on one's own machine; where many tenants
     /// upload, it would slow down everybody's steps.
     pub compiles_in_parallel: bool,
+    /// Where components are compiled. Where others upload, in processes of their own.
+    pub compiler: Compiler,
 }
 
 impl Default for SandboxConfig {
-    /// A cache below the system's folder for temporary files, 4 GiB for all components together.
+    /// A cache below the system's folder for temporary files, 4 GiB for all components together, compiled
+    /// in this process.
     fn default() -> Self {
         Self {
             cache_dir: std::env::temp_dir().join("stepbox-compiled"),
             memory_bytes_max: 4 << 30,
             compiles_in_parallel: true,
+            compiler: Compiler::InProcess,
         }
     }
 }
@@ -65,7 +70,9 @@ pub(crate) struct Inner {
     cache: CompileCache,
     /// Programs that somebody holds, to be found again.
     loaded: Mutex<HashMap<Digest, Weak<Compiled>>>,
-    /// One compilation at a time: they are long, and cannot be called off.
+    compiler: Compiler,
+    compiles_in_parallel: bool,
+    /// One compilation at a time: they are long, and take much memory.
     compiling: Semaphore,
     _ticker: Ticker,
 }
@@ -87,6 +94,8 @@ impl Sandbox {
             uploads,
             trust: Arc::default(),
             loaded: Mutex::default(),
+            compiler: config.compiler,
+            compiles_in_parallel: config.compiles_in_parallel,
             compiling: Semaphore::new(1),
             _ticker: Ticker::start(&engine).map_err(|source| SandboxError::Ticker { source })?,
             engine,
@@ -146,15 +155,14 @@ impl Inner {
         if let Some(program) = self.find(digest) {
             return Ok(program);
         }
+        let code = self.compiler.compile(&self.engine, self.compiles_in_parallel, bytes).await?;
         let (inner, digest) = (self.clone(), digest.clone());
-        let compiling = tokio::task::spawn_blocking(move || {
-            let component = Component::from_binary(&inner.engine, &bytes).map_err(does_not_compile)?;
-            // A cache that cannot be written to costs time, nothing else.
-            let _ = inner.cache.store(&digest, &component);
+        let taking = tokio::task::spawn_blocking(move || {
+            let component = inner.cache.take(&inner.engine, &digest, &code).map_err(does_not_compile)?;
             inner.keep(&digest, &component).map_err(does_not_compile)
         });
-        compiling.await.unwrap_or_else(|_| {
-            Err(ComponentError::DoesNotCompile { problem: "it breaks the compiler".to_owned() })
+        taking.await.unwrap_or_else(|_| {
+            Err(ComponentError::DoesNotCompile { problem: "its code confuses the engine".to_owned() })
         })
     }
 

@@ -2,13 +2,18 @@
 //! before it described itself.
 
 mod contract;
+mod cost;
 mod description;
 mod difference;
 mod form;
+mod receive;
 mod world;
 
 pub use self::description::Description;
+pub use self::receive::receive;
 pub use self::world::{Finding, World};
+
+pub(crate) use self::form::COMPONENT_BYTES_MAX;
 
 use std::sync::Arc;
 
@@ -34,6 +39,7 @@ pub(crate) async fn inspect(sandbox: &Arc<Inner>, bytes: &[u8]) -> Result<Inspec
     let bytes: Arc<[u8]> = Arc::from(bytes);
     let world = off_thread(bytes.clone(), |bytes| {
         form::validate(bytes)?;
+        cost::check(bytes)?;
         contract::check(bytes)
     })
     .await?;

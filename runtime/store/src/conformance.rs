@@ -36,6 +36,7 @@ macro_rules! conformance {
             components {
                 a_digest_is_recorded_once
                 come_back_as_they_went
+                a_released_version_keeps_its_bytes
                 come_by_name_then_newest_first
                 are_kept_while_a_connector_needs_them
                 are_kept_while_an_execution_needs_them

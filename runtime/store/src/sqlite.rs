@@ -30,7 +30,7 @@ use stepbox_batch::repository::{
     RepositoryError, Result, Save, StopRequest,
 };
 
-use crate::record::installed::{ComponentRecord, InstanceRecord};
+use crate::record::installed::InstanceRecord;
 use crate::record::stored_id;
 use crate::save::{ClaimRecord, LeaseRecord, NewRecord, SaveRecord, accepted};
 use readers::Readers;
@@ -157,8 +157,8 @@ impl JobRepository for SqliteStore {
     }
 
     async fn put_component(&self, tenant: &TenantId, component: &Component) -> Result<()> {
-        let (tenant, record) = (tenant.clone(), ComponentRecord::from(component));
-        self.writer.write(Durability::Power, move |db| components::put(db, &tenant, &record)).await
+        let (tenant, component) = (tenant.clone(), component.clone());
+        self.writer.write(Durability::Power, move |db| components::put(db, &tenant, &component)).await
     }
 
     async fn components(&self, tenant: &TenantId) -> Result<Vec<Component>> {

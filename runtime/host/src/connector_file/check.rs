@@ -15,7 +15,7 @@ use stepbox_batch::nearest::nearest;
 use stepbox_batch::parameters::{self, ParameterSchema, SchemaError};
 use stepbox_batch::template;
 
-use super::{Mistake, form, part};
+use super::{ComponentSource, Mistake, form, part};
 
 /// What a connector file may refer to beside itself.
 #[derive(Debug, Clone, Default)]
@@ -66,7 +66,7 @@ impl fmt::Display for Role {
 pub(super) struct Checked {
     pub(super) code: ConnectorCode,
     pub(super) label: String,
-    pub(super) components: BTreeMap<String, PathBuf>,
+    pub(super) components: BTreeMap<String, ComponentSource>,
     pub(super) jobs: Vec<CheckedJob>,
 }
 
@@ -149,30 +149,39 @@ fn check_label(pointer: &str, label: String) -> Result<String, Mistake> {
 fn check_components(
     components: BTreeMap<String, String>,
     known: &Known,
-) -> Result<BTreeMap<String, PathBuf>, Mistake> {
+) -> Result<BTreeMap<String, ComponentSource>, Mistake> {
     let mut checked = BTreeMap::new();
-    for (name, path) in components {
+    for (name, source) in components {
         let pointer = format!("/components/{}", part(&name));
         named(&pointer, StepName::new(&name))?;
         if known.native.iter().any(|(_, native, _)| *native == name) {
             let message = format!("`{name}` is the name of a native element");
             return Err(Mistake::new("bad-name", pointer, message).help("give the component another name"));
         }
-        let path = PathBuf::from(path);
+        if is_reference(&source) {
+            checked.insert(name, ComponentSource::Uploaded(source));
+            continue;
+        }
+        let path = PathBuf::from(source);
         if !path.components().all(|part| matches!(part, PathPart::Normal(_) | PathPart::CurDir)) {
             let message = format!("`{}` is not a path inside the connector's folder", path.display());
             return Err(Mistake::new("bad-component-path", pointer, message));
         }
-        checked.insert(name, path);
+        checked.insert(name, ComponentSource::File(path));
     }
     Ok(checked)
+}
+
+/// Whether it is a name and a version, `normalise@1.2.0`, rather than a file.
+fn is_reference(source: &str) -> bool {
+    source.contains('@') && !source.contains('/') && !source.ends_with(".wasm")
 }
 
 /// A job and what it may refer to.
 struct Scope<'a> {
     pointer: &'a str,
     known: &'a Known,
-    components: &'a BTreeMap<String, PathBuf>,
+    components: &'a BTreeMap<String, ComponentSource>,
 }
 
 impl Scope<'_> {

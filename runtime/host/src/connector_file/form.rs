@@ -17,7 +17,8 @@ pub(super) struct File {
     pub(super) connector: String,
     /// For people; the code where there is none.
     pub(super) label: Option<String>,
-    /// Files with components, by the name that the steps use, relative to this file's folder.
+    /// Files with components, by the name that the steps use, relative to this file's folder; or names and
+    /// versions of components that were uploaded.
     #[serde(default)]
     pub(super) components: BTreeMap<String, String>,
     /// At least one.

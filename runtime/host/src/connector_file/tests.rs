@@ -68,10 +68,26 @@ jobs:
 ";
 
 #[test]
+fn takes_names_and_versions_for_uploaded_components_and_the_rest_for_files() {
+    for (written, expected) in [
+        ("normalise@1.2.0", ComponentSource::Uploaded("normalise@1.2.0".to_owned())),
+        ("normalise@1.2.0-dev+3", ComponentSource::Uploaded("normalise@1.2.0-dev+3".to_owned())),
+        ("normalise@1.2.0.wasm", ComponentSource::File("c/normalise@1.2.0.wasm".into())),
+        ("steps@1/normalise", ComponentSource::File("c/steps@1/normalise".into())),
+        ("normalise", ComponentSource::File("c/normalise".into())),
+    ] {
+        let text = GOOD.replace("steps/normalise.wasm", written);
+        let file = ConnectorFile::parse("c/connector.yaml".into(), &text, &known()).unwrap();
+        assert_eq!(file.components().next(), Some(("normalise", expected)), "{written}");
+    }
+}
+
+#[test]
 fn reads_a_connector() {
     let file = ConnectorFile::parse("c/connector.yaml".into(), GOOD, &known()).unwrap();
-    let components: Vec<_> = file.components().map(|(name, path)| (name.to_owned(), path)).collect();
-    assert_eq!(components, [("normalise".to_owned(), PathBuf::from("c/steps/normalise.wasm"))]);
+    let components: Vec<_> = file.components().map(|(name, source)| (name.to_owned(), source)).collect();
+    let path = ComponentSource::File("c/steps/normalise.wasm".into());
+    assert_eq!(components, [("normalise".to_owned(), path)]);
 
     let description = json!({ "stateless": true, "columns_in": ["price", "date"] });
     let known = component("item-processor", description);
@@ -202,6 +218,11 @@ fn every_mistake_has_a_place_and_a_next_action() {
         "time_ms_max: 2000",
         "time_ms_max: 0",
         "bad-limit line 24, column 32: `time_ms_max` is at least 1; limits cannot be switched off",
+    );
+    check(
+        "steps/normalise.wasm",
+        "steps/../a@1.wasm",
+        "bad-component-path line 4, column 14: `steps/../a@1.wasm` is not a path inside the connector's folder",
     );
     check(
         "steps/normalise.wasm",

@@ -1,12 +1,23 @@
 //! Uploaded components: checked before they are kept, found by their digest.
 
 use stepbox_batch::name::Digest;
-use stepbox_batch::repository::Component;
+use stepbox_batch::repository::{Component, RepositoryError};
+use tokio::io::AsyncRead;
 
 use super::Tenant;
 use crate::error::Error;
 
-pub use stepbox_sandbox::Inspected;
+pub use stepbox_sandbox::{Inspected, receive as receive_component};
+
+/// Told before anything is written; the store has the last word, should two come at once.
+fn refuse_other_bytes(known: &[Component], new: &Component) -> Result<(), RepositoryError> {
+    let reference = new.reference();
+    let other = known.iter().find(|known| known.reference() == reference && known.digest != new.digest);
+    match other.filter(|_| new.is_release()) {
+        Some(other) => Err(RepositoryError::VersionExists { reference, digest: other.digest.clone() }),
+        None => Ok(()),
+    }
+}
 
 impl Tenant {
     /// Checks a component without keeping it.
@@ -14,15 +25,15 @@ impl Tenant {
         Ok(self.installation.sandbox.inspect(bytes).await?)
     }
 
+    /// Checks a component that arrives piece by piece, and keeps it. Not more is read than any component
+    /// may have.
+    pub async fn upload_component_from(&self, stream: impl AsyncRead + Unpin) -> Result<Component, Error> {
+        self.upload_component(&receive_component(stream).await?).await
+    }
+
     /// Checks a component and keeps it. One that is there already is returned as it is.
     pub async fn upload_component(&self, bytes: &[u8]) -> Result<Component, Error> {
         let inspected = self.inspect_component(bytes).await?;
-        self.installation.data.put_component(&inspected.digest, bytes)?;
-        if let Some(known) =
-            self.components().await?.into_iter().find(|known| known.digest == inspected.digest)
-        {
-            return Ok(known);
-        }
         let component = Component {
             digest: inspected.digest,
             name: inspected.description.name.clone(),
@@ -32,6 +43,12 @@ impl Tenant {
             uploaded_at: self.installation.clock.now(),
             description: inspected.description.to_json(),
         };
+        let known = self.components().await?;
+        refuse_other_bytes(&known, &component)?;
+        self.installation.data.put_component(&component.digest, bytes)?;
+        if let Some(known) = known.into_iter().find(|known| known.digest == component.digest) {
+            return Ok(known);
+        }
         self.installation.repository.put_component(&self.id, &component).await?;
         Ok(component)
     }
@@ -41,17 +58,19 @@ impl Tenant {
         Ok(self.installation.repository.components(&self.id).await?)
     }
 
-    /// The component whose digest begins so (at least 6 digits), or the newest one of that name.
-    pub async fn component(&self, name_or_digest: &str) -> Result<Component, Error> {
-        let components = self.components().await?;
-        let is_digest = name_or_digest.len() >= 6 && name_or_digest.bytes().all(|b| b.is_ascii_hexdigit());
-        let prefix = name_or_digest.to_ascii_lowercase();
-        let mut matching = components.iter().filter(|component| {
-            (is_digest && component.digest.as_str().starts_with(&prefix)) || component.name == name_or_digest
-        });
-        matching.next().cloned().ok_or_else(|| Error::NotFound {
+    /// The component that is called so: by its name and version (`normalise@1.2.0`), by its name alone,
+    /// which means the newest one, or by its digest or at least 6 first digits of it.
+    pub async fn component(&self, reference: &str) -> Result<Component, Error> {
+        let is_digest = reference.len() >= 6 && reference.bytes().all(|b| b.is_ascii_hexdigit());
+        let prefix = reference.to_ascii_lowercase();
+        let is_called_so = |component: &Component| {
+            (is_digest && component.digest.as_str().starts_with(&prefix))
+                || component.name == reference
+                || component.reference() == reference
+        };
+        self.components().await?.into_iter().find(is_called_so).ok_or_else(|| Error::NotFound {
             kind: "component",
-            name: name_or_digest.to_owned(),
+            name: reference.to_owned(),
             help: "`stepbox steps list` shows all of them".to_owned(),
         })
     }

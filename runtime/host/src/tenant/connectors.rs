@@ -6,10 +6,12 @@ use std::path::Path;
 use stepbox_batch::job::Job;
 use stepbox_batch::name::ConnectorCode;
 use stepbox_batch::nearest::nearest;
-use stepbox_batch::repository::{Connector, RepositoryError};
+use stepbox_batch::repository::{Component, Connector, RepositoryError};
+use stepbox_sandbox::ComponentError;
+use tokio::fs::File;
 
 use super::Tenant;
-use crate::connector_file::{ConnectorFile, Known};
+use crate::connector_file::{ComponentSource, ConnectorFile, Known};
 use crate::error::Error;
 
 impl Tenant {
@@ -17,20 +19,11 @@ impl Tenant {
     pub async fn install_connector(&self, folder: &Path) -> Result<Connector, Error> {
         let file = ConnectorFile::read(folder, &self.known().await?)?;
         let mut components = BTreeMap::new();
-        for (name, path) in file.components() {
-            let unreadable = |error: std::io::Error| {
-                let message = format!("{} cannot be read: {error}", path.display());
-                let help = "build the connector's steps first".to_owned();
-                file.component_error(name, "component-unreadable", message, help)
+        for (name, source) in file.components() {
+            let component = match source {
+                ComponentSource::File(path) => self.upload_named(&file, name, &path).await?,
+                ComponentSource::Uploaded(reference) => self.uploaded(&file, name, &reference).await?,
             };
-            let bytes = std::fs::read(&path).map_err(unreadable)?;
-            let component = self.upload_component(&bytes).await.map_err(|error| match error {
-                Error::Component(error) => {
-                    let message = format!("{} is refused: {error}", path.display());
-                    file.component_error(name, error.code(), message, error.help()).into()
-                }
-                other => other,
-            })?;
             components.insert(name.to_owned(), component);
         }
         let connector = file.into_connector(&components)?;
@@ -80,6 +73,42 @@ impl Tenant {
         found.cloned().ok_or_else(|| {
             let nearest = nearest(name, jobs.iter().map(|job| job.name.as_str()));
             not_found("job", name, nearest, "`stepbox jobs list` shows all of them")
+        })
+    }
+
+    /// Uploads a component that a connector file names by its file.
+    async fn upload_named(&self, file: &ConnectorFile, name: &str, path: &Path) -> Result<Component, Error> {
+        let uploaded = match File::open(path).await {
+            Ok(opened) => self.upload_component_from(opened).await,
+            Err(source) => Err(ComponentError::Unreadable { source }.into()),
+        };
+        uploaded.map_err(|error| match error {
+            Error::Component(ComponentError::Unreadable { source }) => {
+                let message = format!("{} cannot be read: {source}", path.display());
+                let help = "build the connector's steps first".to_owned();
+                file.component_error(name, "component-unreadable", message, help).into()
+            }
+            error @ (Error::Component(_) | Error::Repository(RepositoryError::VersionExists { .. })) => {
+                let cause = match &error {
+                    Error::Component(error) => error.to_string(),
+                    other => other.to_string(),
+                };
+                let message = format!("{} is refused: {cause}", path.display());
+                let help = error.help().unwrap_or_default();
+                file.component_error(name, error.code(), message, help).into()
+            }
+            other => other,
+        })
+    }
+
+    /// A component that a connector file names by its name and version.
+    async fn uploaded(&self, file: &ConnectorFile, name: &str, reference: &str) -> Result<Component, Error> {
+        self.component(reference).await.map_err(|error| match error {
+            Error::NotFound { help, .. } => {
+                let message = format!("no component `{reference}` was uploaded");
+                file.component_error(name, "component-not-uploaded", message, help).into()
+            }
+            other => other,
         })
     }
 

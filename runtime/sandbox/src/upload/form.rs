@@ -8,7 +8,7 @@ use crate::engine::FEATURES;
 use crate::error::ComponentError;
 
 /// How large a component may be, in bytes. A Python interpreter with its libraries takes about 18 MiB.
-pub(super) const COMPONENT_BYTES_MAX: usize = 32 << 20;
+pub(crate) const COMPONENT_BYTES_MAX: usize = 32 << 20;
 
 /// Tells a component from everything else that gets uploaded by mistake.
 pub(super) fn check(bytes: &[u8]) -> Result<(), ComponentError> {
@@ -16,7 +16,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), ComponentError> {
         return Err(ComponentError::Empty);
     }
     if bytes.len() > COMPONENT_BYTES_MAX {
-        return Err(ComponentError::TooLarge { bytes: bytes.len(), max: COMPONENT_BYTES_MAX });
+        return Err(ComponentError::TooLarge { max: COMPONENT_BYTES_MAX });
     }
     if Engine::detect_precompiled(bytes).is_some() || compile_cache::is_entry(bytes) {
         return Err(ComponentError::Precompiled);

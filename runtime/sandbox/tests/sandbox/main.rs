@@ -2,6 +2,7 @@
 //!
 //! What real steps in Rust do, and what hostile ones try, is tested in the repository's own `tests/`.
 
+mod compiling;
 mod components;
 mod costs;
 mod support;

@@ -92,7 +92,7 @@ async fn other_bytes_than_those_of_the_digest_are_refused() {
     assert_eq!(error.code(), "component-other-digest");
 }
 
-fn cached(place: &Place) -> Vec<std::path::PathBuf> {
+pub(crate) fn cached(place: &Place) -> Vec<std::path::PathBuf> {
     let cache = fs::read_dir(place.folder.path().join("cache")).unwrap();
     let engines: Vec<_> = cache.map(|entry| entry.unwrap().path()).collect();
     assert_eq!(engines.len(), 1);

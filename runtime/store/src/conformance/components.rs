@@ -21,9 +21,29 @@ pub async fn a_digest_is_recorded_once(store: &dyn JobRepository) {
     assert_eq!(store.components(&tenant()).await.unwrap(), [first]);
 }
 
+pub async fn a_released_version_keeps_its_bytes(store: &dyn JobRepository) {
+    let versioned =
+        |byte, version: &str| Component { version: version.to_owned(), ..component(byte, "greet", 5) };
+    let put = async |component| told(store.put_component(&tenant(), &component).await);
+    assert_eq!(put(versioned(1, "1.2.0")).await, "ok");
+    assert_eq!(put(versioned(1, "1.2.0")).await, "ok", "the same bytes again");
+    let error = store.put_component(&tenant(), &versioned(2, "1.2.0")).await.unwrap_err();
+    let expected = format!("the component `greet@1.2.0` exists already with other bytes: {}", digest(1));
+    assert_eq!((error.code(), error.to_string()), ("version-exists", expected));
+    for (byte, version) in [(2, "1.2.1"), (3, "1.2.0+linux-2"), (4, "1.3.0-dev"), (5, "1.3.0-dev")] {
+        assert_eq!(put(versioned(byte, version)).await, "ok", "{version}");
+    }
+    assert_eq!(put(versioned(6, "1.2.0+linux-2")).await, "version-exists");
+    let other = TenantId::new("other").unwrap();
+    store.put_component(&other, &versioned(2, "1.2.0")).await.expect("another tenant has names of its own");
+    store.remove_component(&tenant(), &digest(1)).await.unwrap();
+    assert_eq!(put(versioned(7, "1.2.0")).await, "ok", "the earlier one is gone");
+}
+
 pub async fn come_by_name_then_newest_first(store: &dyn JobRepository) {
     for (byte, name, uploaded_at) in [(1, "wave", 1), (2, "greet", 2), (3, "greet", 3), (4, "ask", 4)] {
-        store.put_component(&tenant(), &component(byte, name, uploaded_at)).await.unwrap();
+        let component = Component { version: format!("1.{byte}.0"), ..component(byte, name, uploaded_at) };
+        store.put_component(&tenant(), &component).await.unwrap();
     }
     let found = store.components(&tenant()).await.unwrap();
     let found: Vec<_> = found.iter().map(|c| (c.name.as_str(), c.uploaded_at.0)).collect();

@@ -9,8 +9,12 @@ use super::trouble::Outcome;
 use crate::record::installed::ComponentRecord;
 use crate::record::{Row, job};
 
-pub(super) fn put(db: &Db, tenant: &TenantId, record: &ComponentRecord) -> Outcome<()> {
-    let ComponentRecord { digest, name, version, world, size_bytes, uploaded_at, description } = record;
+pub(super) fn put(db: &Db, tenant: &TenantId, component: &Component) -> Outcome<()> {
+    if component.is_release() {
+        refuse_other_bytes(db, tenant, component)?;
+    }
+    let ComponentRecord { digest, name, version, world, size_bytes, uploaded_at, description } =
+        ComponentRecord::from(component);
     db.prepare_cached(
         "INSERT INTO components
              (tenant, digest, name, version, world, size_bytes, uploaded_at, description)
@@ -23,6 +27,26 @@ pub(super) fn put(db: &Db, tenant: &TenantId, record: &ComponentRecord) -> Outco
         ":description": description,
     })?;
     Ok(())
+}
+
+/// A released version stands for the same bytes for good.
+fn refuse_other_bytes(db: &Db, tenant: &TenantId, component: &Component) -> Outcome<()> {
+    let Component { digest, name, version, .. } = component;
+    let mut statement = db.prepare_cached(
+        "SELECT digest, name, version, world, size_bytes, uploaded_at, description
+         FROM components
+         WHERE tenant = :tenant AND name = :name AND version = :version AND digest <> :digest LIMIT 1",
+    )?;
+    let parameters = named_params! {
+        ":tenant": tenant.as_str(), ":name": name, ":version": version, ":digest": digest.as_str(),
+    };
+    match statement.query_map(parameters, record)?.next() {
+        None => Ok(()),
+        Some(other) => {
+            let digest = other?.into_component()?.digest;
+            Err(RepositoryError::VersionExists { reference: component.reference(), digest }.into())
+        }
+    }
 }
 
 pub(super) fn list(db: &Db, tenant: &TenantId) -> Outcome<Vec<Component>> {
