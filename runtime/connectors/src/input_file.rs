@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
+use serde::de::Error;
 use stepbox_batch::element::Total;
 
 use crate::error::{ConnectorError, Result};
@@ -14,9 +15,17 @@ use crate::folders::Folders;
 use crate::storage::Storage;
 
 /// How many bytes are read at a time. Larger windows leave the processor's cache and gain nothing.
-const WINDOW_BYTES: usize = 128 << 10;
+pub(crate) const WINDOW_BYTES: usize = 128 << 10;
 /// How many bytes before a checkpoint tell whether the file is still the same: a few rows.
 const TAIL_BYTES: u64 = 512;
+
+#[cfg(feature = "fuzzing")]
+use crate::fuzzing::window_bytes;
+
+#[cfg(not(feature = "fuzzing"))]
+fn window_bytes() -> usize {
+    WINDOW_BYTES
+}
 
 /// An open input.
 pub(crate) struct InputFile {
@@ -45,7 +54,7 @@ impl InputFile {
     }
 
     fn new(file: File, path: String, length: u64) -> Result<Self> {
-        let window = vec![0; WINDOW_BYTES];
+        let window = vec![0; window_bytes()];
         let (start, end, end_offset) = (0, 0, 0);
         let mut input =
             Self { file, path, length, window, start, end, end_offset, is_at_end: false, content_offset: 0 };
@@ -115,6 +124,16 @@ impl InputFile {
     /// Goes on reading after the byte order mark.
     pub(crate) fn rewind(&mut self) -> Result<()> {
         self.seek(self.content_offset)
+    }
+
+    /// Whether so many lines and items can stand before an offset: each takes a byte at least. Numbers
+    /// that no reader wrote would overflow where they are counted on.
+    pub(crate) fn check_counts(&self, offset: u64, line: u64, items: u64) -> Result<()> {
+        if (1..=offset.saturating_add(1)).contains(&line) && items <= offset {
+            return Ok(());
+        }
+        let message = format!("line {line} and {items} items before byte {offset}");
+        Err(ConnectorError::BadState { source: serde_json::Error::custom(message) })
     }
 
     /// Goes on reading where an earlier attempt stopped, if the file is still the one it read.

@@ -167,6 +167,7 @@ impl Input {
     fn resume(&mut self, state: &[u8]) -> Result<()> {
         let state: State<'_> =
             serde_json::from_slice(state).map_err(|source| ConnectorError::BadState { source })?;
+        self.file.check_counts(state.offset, state.line, state.items)?;
         self.file.resume(state.offset, state.tail)?;
         (self.line, self.items) = (state.line, state.items);
         self.found = state.found.map(Cow::into_owned);
