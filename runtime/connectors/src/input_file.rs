@@ -248,6 +248,23 @@ mod tests {
         assert_eq!((input.offset(), input.unread()[0]), (5000, content[5000]));
     }
 
+    /// Counting on from there overflowed.
+    #[test]
+    fn refuses_numbers_that_no_reader_wrote() {
+        let input = open(b"a\n1\n2\n").unwrap();
+        let found = |line, items| match input.check_counts(4, line, items) {
+            Ok(()) => "fine".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(found(3, 1), "fine");
+        assert_eq!(found(5, 4), "fine");
+        let refused = "the checkpoint cannot be read: ";
+        assert_eq!(found(0, 0), format!("{refused}line 0 and 0 items before byte 4"));
+        assert_eq!(found(6, 0), format!("{refused}line 6 and 0 items before byte 4"));
+        assert_eq!(found(u64::MAX, 0), format!("{refused}line {} and 0 items before byte 4", u64::MAX));
+        assert_eq!(found(1, u64::MAX), format!("{refused}line 1 and {} items before byte 4", u64::MAX));
+    }
+
     #[test]
     fn knows_a_file_that_changed() {
         let mut input = open(b"a\n1\n2\n").unwrap();

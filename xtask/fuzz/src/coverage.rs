@@ -20,7 +20,7 @@ static TARGET: LazyLock<Target> = LazyLock::new(|| {
 
 fuzz_target!(init: write_seeds(), |bytes: &[u8]| (TARGET.run)(bytes));
 
-/// libFuzzer knows nothing of lengths: where bytes have sections, those are changed as well.
+// libFuzzer knows nothing of lengths: where bytes have sections, those are changed as well.
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     let mut numbers = Numbers::new(u64::from(seed));
     if TARGET.name == "upload" && numbers.below(4) != 0 {

@@ -4,7 +4,7 @@
 //! of the runtime's own, an answer that differs from the oracle's, an error without a code. So that is
 //! what a fuzzer looks for.
 //!
-//! Two versions run them: `tests/short.rs` for some seconds with `cargo xtask test`, over the kept
+//! Two versions run them: `tests/kept_inputs.rs` for some seconds with `cargo xtask test`, over the kept
 //! inputs and changed ones that are the same each time; and `coverage.rs` for as long as one likes with
 //! `cargo xtask fuzz`, guided by which code an input reaches. `corpus/<target>/` keeps what once was a
 //! finding, and what shows the way.

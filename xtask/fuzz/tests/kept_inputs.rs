@@ -53,7 +53,7 @@ fn every_target_has_inputs_and_a_test() {
     folders.sort();
     let names: Vec<_> = TARGETS.iter().map(|target| target.name).collect();
     assert_eq!(folders, names);
-    let tests = include_str!("short.rs");
+    let tests = include_str!("kept_inputs.rs");
     assert!(names.iter().all(|name| tests.contains(&format!("check(\"{name}\")"))));
 }
 
