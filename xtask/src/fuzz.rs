@@ -2,8 +2,8 @@
 //! coverage.
 //!
 //! What guides libFuzzer is put into our own crates alone, by this program in the compiler's place
-//! (`RUSTC_WORKSPACE_WRAPPER`). So what we depend on is that of any other build and need not be compiled
-//! again, and no flag stays behind in anybody's environment.
+//! (`RUSTC_WORKSPACE_WRAPPER`). So most of what we depend on is that of any other build and need not be
+//! compiled again, and no flag stays behind in anybody's environment.
 
 use std::env;
 use std::ffi::OsString;
