@@ -4,6 +4,7 @@
 mod bench;
 mod crash;
 mod demo;
+mod fuzz;
 mod guests;
 mod process;
 mod repository;
@@ -35,17 +36,23 @@ enum Command {
     Bench(bench::Arguments),
     /// Kill jobs in the middle, restart them, and compare the outputs.
     Crash(crash::Arguments),
+    /// Feed whatever comes from outside with what nobody would send.
+    Fuzz(fuzz::Arguments),
     /// Check what the compiler does not: layout, the map, error codes, leftovers.
     Tidy(tidy::Arguments),
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = fuzz::as_compiler() {
+        return code;
+    }
     let outcome = match Arguments::parse().command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Guests(arguments) => guests::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Crash(arguments) => crash::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Tidy(arguments) => tidy::run(&arguments),
     };
     match outcome {

@@ -1,9 +1,18 @@
 //! Which known name somebody may have meant.
 
+/// How long a name may be to be compared, in bytes. What a comparison takes, time and memory, grows with
+/// the product of two lengths, and names come from outside.
+const COMPARED_BYTES_MAX: usize = 200;
+
 /// The known name most like `name`, if one is like it at all.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let is_comparable = |name: &str| name.len() <= COMPARED_BYTES_MAX;
+    if !is_comparable(name) {
+        return None;
+    }
     known
         .into_iter()
+        .filter(|candidate| is_comparable(candidate))
         .map(|candidate| {
             (strsim::damerau_levenshtein(&name.to_lowercase(), &candidate.to_lowercase()), candidate)
         })
@@ -29,5 +38,13 @@ mod tests {
         for (name, expected) in rows {
             assert_eq!(nearest(name, known), expected, "{name}");
         }
+    }
+
+    /// A comparison of two names of 100 KB asked for 80 GB.
+    #[test]
+    fn long_names_are_not_compared() {
+        let long = "x".repeat(100_000);
+        assert_eq!(nearest(&long, [long.as_str()]), None);
+        assert_eq!(nearest("delimeter", [&long, "delimiter"]), Some("delimiter"));
     }
 }

@@ -8,9 +8,13 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::nearest::nearest;
+use crate::step_context::{TEXT_BYTES_MAX, cut};
 
 /// How many bytes the parameters of an instance or an execution may take as JSON.
 pub const PARAMETERS_BYTES_MAX: usize = 1 << 20;
+
+/// How many violations are told: nobody mends more at once, and each may quote what it is about.
+pub const VIOLATIONS_MAX: usize = 100;
 
 /// A checked schema, ready to validate.
 #[derive(Debug)]
@@ -168,17 +172,23 @@ impl ParameterSchema {
 
     /// A default must hold by itself; a missing required value is for the instance to give.
     fn check_defaults(&self) -> Result<(), SchemaError> {
-        for (name, property) in self.properties() {
-            let Some(default) = property.get("default") else { continue };
-            // The property may refer to `$defs` of the whole schema, so it is checked inside of it.
-            let alone = json!({ "$defs": self.schema.get("$defs").cloned().unwrap_or_else(|| json!({})),
-                "properties": { name: property } });
-            if let Some(error) = build(&alone)?.iter_errors(&json!({ name: default })).next() {
-                let (parameter, message) = (name.clone(), message_of(&error, &[]));
-                return Err(SchemaError::BadDefault { parameter, message });
-            }
+        let defaults = Value::Object(self.defaults());
+        // Nothing but the properties constrains them; those may refer to `$defs`.
+        let part = |name: &str| self.schema.get(name).cloned().unwrap_or_else(|| json!({}));
+        let alone = build(&json!({ "$defs": part("$defs"), "properties": part("properties") }))?;
+        match alone.iter_errors(&defaults).next() {
+            None => Ok(()),
+            Some(error) => Err(SchemaError::BadDefault {
+                parameter: first_name(&error.instance_path().to_string()),
+                message: message_of(&error, &[]),
+            }),
         }
-        Ok(())
+    }
+
+    fn defaults(&self) -> Map<String, Value> {
+        let default =
+            |(name, property): (&String, &Value)| Some((name.clone(), property.get("default")?.clone()));
+        self.properties().filter_map(default).collect()
     }
 
     /// The parameters by name, with their own schemas.
@@ -191,15 +201,10 @@ impl ParameterSchema {
         &self.schema
     }
 
-    /// Effective parameters: defaults ← `raw` ← `overrides`, by top-level key. Every violation of the
-    /// result is returned, sorted by path.
+    /// Effective parameters: defaults ← `raw` ← `overrides`, by top-level key. The violations of the
+    /// result are returned, at most [`VIOLATIONS_MAX`], sorted by path.
     pub fn effective(&self, raw: &Value, overrides: &Value) -> Result<Value, Vec<Violation>> {
-        let mut effective = Map::new();
-        for (name, property) in self.properties() {
-            if let Some(default) = property.get("default") {
-                effective.insert(name.clone(), default.clone());
-            }
-        }
+        let mut effective = self.defaults();
         for given in [raw, overrides] {
             let Some(given) = given.as_object() else {
                 let message = format!("parameters are a JSON object, not {}", kind_of(given));
@@ -220,7 +225,8 @@ impl ParameterSchema {
         }
         let names: Vec<&str> = self.properties().map(|(name, _)| name.as_str()).collect();
         let errors = self.validator.iter_errors(parameters);
-        let mut violations: Vec<_> = errors.flat_map(|error| violations_of(&error, &names)).collect();
+        let violations = errors.flat_map(|error| violations_of(&error, &names));
+        let mut violations: Vec<_> = violations.take(VIOLATIONS_MAX).collect();
         violations.sort_by(|a, b| a.path.cmp(&b.path));
         violations
     }
@@ -244,6 +250,7 @@ fn violations_of(error: &jsonschema::ValidationError<'_>, names: &[&str]) -> Vec
     match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected } => unexpected
             .iter()
+            .take(VIOLATIONS_MAX)
             .map(|name| Violation { path: format!("{path}/{name}"), message: unknown(name, known) })
             .collect(),
         ValidationErrorKind::Required { property } => {
@@ -265,10 +272,17 @@ fn unknown(name: &str, known: &[&str]) -> String {
 fn message_of(error: &jsonschema::ValidationError<'_>, known: &[&str]) -> String {
     match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected } => {
-            unexpected.iter().map(|name| unknown(name, known)).collect::<Vec<_>>().join("; ")
+            let unexpected = unexpected.iter().take(VIOLATIONS_MAX);
+            unexpected.map(|name| unknown(name, known)).collect::<Vec<_>>().join("; ")
         }
-        _ => error.to_string(),
+        _ => cut(&error.to_string(), TEXT_BYTES_MAX).to_owned(),
     }
+}
+
+/// The first part of a JSON pointer.
+fn first_name(pointer: &str) -> String {
+    let first = pointer.split('/').nth(1).unwrap_or_default();
+    first.replace("~1", "/").replace("~0", "~")
 }
 
 fn kind_of(value: &Value) -> &'static str {
@@ -351,6 +365,17 @@ mod tests {
              | /urlToNotify: \"nowhere\" is not a \"uri\"",
         );
         check(&export(), json!([]), json!({}), "parameters: parameters are a JSON object, not an array");
+    }
+
+    /// Each quoted a megabyte, and there was one for each of as many keys as fit in.
+    #[test]
+    fn tells_as_many_violations_as_anybody_mends() {
+        let schema = ParameterSchema::new(&json!({ "properties": { "a": { "maxLength": 3 } } })).unwrap();
+        let unknown: Map<String, Value> = (0..1000).map(|i| (format!("unknown_{i}"), json!(i))).collect();
+        assert_eq!(schema.effective(&Value::Object(unknown), &json!({})).unwrap_err().len(), VIOLATIONS_MAX);
+        let long = json!({ "a": "x".repeat(100_000) });
+        let violations = schema.effective(&long, &json!({})).unwrap_err();
+        assert!(violations[0].message.len() <= TEXT_BYTES_MAX, "{}", violations[0].message.len());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
+use serde::de::Error;
 use stepbox_batch::element::Total;
 use stepbox_batch::step_context::StepContext;
 
@@ -15,9 +16,17 @@ use crate::folders::Folders;
 use crate::storage::Storage;
 
 /// How many bytes are read at a time. Larger windows leave the processor's cache and gain nothing.
-const WINDOW_BYTES: usize = 128 << 10;
+pub(crate) const WINDOW_BYTES: usize = 128 << 10;
 /// How many bytes before a checkpoint tell whether the file is still the same: a few rows.
 const TAIL_BYTES: u64 = 512;
+
+#[cfg(feature = "fuzzing")]
+use crate::fuzzing::window_bytes;
+
+#[cfg(not(feature = "fuzzing"))]
+fn window_bytes() -> usize {
+    WINDOW_BYTES
+}
 
 /// An open input.
 pub(crate) struct InputFile {
@@ -48,7 +57,7 @@ impl InputFile {
     }
 
     fn new(file: File, path: String, length: u64, context: StepContext) -> Result<Self> {
-        let window = vec![0; WINDOW_BYTES];
+        let window = vec![0; window_bytes()];
         let (start, end, end_offset) = (0, 0, 0);
         let mut input = Self {
             file,
@@ -129,6 +138,16 @@ impl InputFile {
     /// Goes on reading after the byte order mark.
     pub(crate) fn rewind(&mut self) -> Result<()> {
         self.seek(self.content_offset)
+    }
+
+    /// Whether so many lines and items can stand before an offset: each takes a byte at least. Numbers
+    /// that no reader wrote would overflow where they are counted on.
+    pub(crate) fn check_counts(&self, offset: u64, line: u64, items: u64) -> Result<()> {
+        if (1..=offset.saturating_add(1)).contains(&line) && items <= offset {
+            return Ok(());
+        }
+        let message = format!("line {line} and {items} items before byte {offset}");
+        Err(ConnectorError::BadState { source: serde_json::Error::custom(message) })
     }
 
     /// Goes on reading where an earlier attempt stopped, if the file is still the one it read.
@@ -241,6 +260,23 @@ mod tests {
         assert_eq!(input.tail().unwrap(), tail, "from the file, as the window is empty");
         input.fill().unwrap();
         assert_eq!((input.offset(), input.unread()[0]), (5000, content[5000]));
+    }
+
+    /// Counting on from there overflowed.
+    #[test]
+    fn refuses_numbers_that_no_reader_wrote() {
+        let input = open(b"a\n1\n2\n").unwrap();
+        let found = |line, items| match input.check_counts(4, line, items) {
+            Ok(()) => "fine".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(found(3, 1), "fine");
+        assert_eq!(found(5, 4), "fine");
+        let refused = "the checkpoint cannot be read: ";
+        assert_eq!(found(0, 0), format!("{refused}line 0 and 0 items before byte 4"));
+        assert_eq!(found(6, 0), format!("{refused}line 6 and 0 items before byte 4"));
+        assert_eq!(found(u64::MAX, 0), format!("{refused}line {} and 0 items before byte 4", u64::MAX));
+        assert_eq!(found(1, u64::MAX), format!("{refused}line 1 and {} items before byte 4", u64::MAX));
     }
 
     #[test]

@@ -94,6 +94,9 @@ mod error;
 mod file_problem;
 mod fingerprint;
 mod folders;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod input_file;
 mod jsonl;
 mod options;

@@ -3,6 +3,8 @@
 //! An adapter starts its component when it is opened, in a store of its own, and lets go of it at the
 //! first call that fails: nothing can be said any more about what is in its memory.
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod lies;
 mod processor;
 mod reader;
 mod running;

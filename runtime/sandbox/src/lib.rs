@@ -83,6 +83,9 @@ mod egress;
 mod engine;
 mod error;
 mod failure;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod grants;
 mod imports;
 mod instance;

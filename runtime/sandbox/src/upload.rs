@@ -37,16 +37,25 @@ pub struct Inspected {
 pub(crate) async fn inspect(sandbox: &Arc<Inner>, bytes: &[u8]) -> Result<Inspected, ComponentError> {
     form::check(bytes)?;
     let bytes: Arc<[u8]> = Arc::from(bytes);
-    let world = off_thread(bytes.clone(), |bytes| {
-        form::validate(bytes)?;
-        cost::check(bytes)?;
-        contract::check(bytes)
-    })
-    .await?;
+    let world = off_thread(bytes.clone(), validate).await?;
     let digest = crate::digest::of(&bytes);
     let program = sandbox.compile(&digest, bytes).await?;
     let description = description::ask(&program, world).await.inspect_err(|_| sandbox.forget(&digest))?;
     Ok(Inspected { digest, world, description })
+}
+
+/// What can be found out without compiling.
+fn validate(bytes: &[u8]) -> Result<World, ComponentError> {
+    form::validate(bytes)?;
+    cost::check(bytes)?;
+    contract::check(bytes)
+}
+
+/// The checks before compiling, in the open.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn look(bytes: &[u8]) -> Result<World, ComponentError> {
+    form::check(bytes)?;
+    validate(bytes)
 }
 
 /// Looks at hostile bytes where it keeps nobody waiting and a panic takes nobody along.

@@ -151,6 +151,7 @@ impl Input {
             let (path, difference) = (self.file.path(), "its header differs".to_owned());
             return Err(ConnectorError::InputChanged { path, difference });
         }
+        self.file.check_counts(state.offset, state.line, state.items)?;
         self.file.resume(state.offset, state.tail)?;
         (self.line, self.items) = (state.line, state.items);
         Ok(())

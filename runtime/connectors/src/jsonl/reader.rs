@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use async_trait::async_trait;
 use memchr::memchr;
+use serde::de::Error;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stepbox_batch::element::{Chunk, ItemReader, More, Opening, Total, Unreadable};
@@ -95,8 +96,8 @@ impl ItemReader for JsonlReader {
         let state = opening.state.filter(|state| !state.is_empty());
         let resumed = state.map(|state| input.resume(state)).transpose()?;
         match &self.columns {
-            Some(names) => input.columns = Columns::new(names.clone()),
-            None if resumed.is_some() => {}
+            Some(names) => input.choose(names),
+            None if resumed.is_some() => input.check_found()?,
             None => {
                 if !input.first_pass(opening.context)? {
                     return Err(ElementError::Stopped);
@@ -167,10 +168,27 @@ impl Input {
     fn resume(&mut self, state: &[u8]) -> Result<()> {
         let state: State<'_> =
             serde_json::from_slice(state).map_err(|source| ConnectorError::BadState { source })?;
+        self.file.check_counts(state.offset, state.line, state.items)?;
         self.file.resume(state.offset, state.tail)?;
         (self.line, self.items) = (state.line, state.items);
         self.found = state.found.map(Cow::into_owned);
         self.columns = Columns::new(self.found.iter().flat_map(|found| found.columns.clone()).collect());
+        Ok(())
+    }
+
+    /// Other keys are left out, also those that an earlier attempt found when nothing was chosen.
+    fn choose(&mut self, columns: &[String]) {
+        self.columns = Columns::new(columns.to_vec());
+        self.found = None;
+    }
+
+    /// The columns of a checkpoint are those of the first pass, which an attempt with chosen ones had not.
+    fn check_found(&self) -> Result<()> {
+        if self.columns.names().is_empty() {
+            let source =
+                serde_json::Error::custom("it holds no columns, and the option `columns` names none");
+            return Err(ConnectorError::BadState { source });
+        }
         Ok(())
     }
 

@@ -95,6 +95,28 @@ fn a_new_key_in_the_middle_of_a_run_is_a_changed_file() {
     assert!(found.ends_with("its content before byte 8 differs"), "{found}");
 }
 
+/// The option `columns` came or went between two attempts: rows came without a column, or every key that
+/// is not chosen was a new one.
+#[test]
+fn a_checkpoint_of_other_columns_is_refused_or_gone_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("in"), "{\"a\":1}\n{\"b\":2}\n").unwrap();
+    let open =
+        |options: &Value, state: Option<&[u8]>| Reading::open("jsonl", options.clone(), folder.path(), state);
+    let state_of = |options: &Value| {
+        let mut reading = open(options, None).unwrap();
+        reading.read(1).unwrap();
+        reading.state()
+    };
+    let (chosen, all) = (json!({"columns": ["a"]}), json!({}));
+    let found = open(&all, Some(&state_of(&chosen))).err().map(say).unwrap();
+    let reason = "it holds no columns, and the option `columns` names none";
+    assert_eq!(found, format!("state-unreadable: the checkpoint cannot be read: {reason}"));
+    let mut reading = open(&chosen, Some(&state_of(&all))).unwrap();
+    reading.read_all().unwrap();
+    assert_eq!(reading.items, "2: ∅\n");
+}
+
 #[test]
 fn the_first_pass_counts_and_the_option_estimates() {
     let folder = tempfile::tempdir().unwrap();

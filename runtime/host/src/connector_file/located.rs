@@ -1,6 +1,5 @@
 //! Where each value of a YAML file stands, by JSON pointer.
 
-use std::collections::HashMap;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -8,58 +7,51 @@ use serde_saphyr::Spanned;
 
 use super::part;
 
-/// Line and column of each value, by JSON pointer.
+/// The values of a file and their places, to be asked by JSON pointer. A table of all pointers would
+/// repeat a long key for each value below it.
 #[derive(Debug, Default)]
-pub(super) struct Locations(HashMap<String, (u64, u64)>);
+pub(super) struct Locations(Option<Spanned<Node>>);
 
 impl Locations {
     /// The places in a file that was parsed before.
     pub(super) fn of(text: &str) -> Self {
-        let mut locations = HashMap::new();
         // A number such as `.nan` is for others to refuse.
         let options = serde_saphyr::options! {
             non_finite_float_policy: serde_saphyr::NonFiniteFloatPolicy::PassThrough
         };
-        if let Ok(root) = serde_saphyr::from_str_with_options::<Spanned<Node>>(text, options) {
-            collect(String::new(), &root, &mut locations);
-        }
-        Self(locations)
+        Self(serde_saphyr::from_str_with_options(text, options).ok())
     }
 
-    /// The place of a value, or of the nearest one around it.
+    /// Line and column of a value, or of the nearest one around it.
     pub(super) fn at(&self, pointer: &str) -> Option<(u64, u64)> {
-        let mut pointer = pointer;
-        loop {
-            if let Some(place) = self.0.get(pointer) {
-                return Some(*place);
+        let mut found = self.0.as_ref()?;
+        for name in pointer.split('/').skip(1) {
+            match found.value.child(name) {
+                Some(child) => found = child,
+                None => break,
             }
-            pointer = &pointer[..pointer.rfind('/')?];
         }
+        Some((found.referenced.line(), found.referenced.column()))
     }
-}
-
-fn collect(pointer: String, node: &Spanned<Node>, locations: &mut HashMap<String, (u64, u64)>) {
-    match &node.value {
-        Node::Leaf => {}
-        Node::Sequence(items) => {
-            for (index, item) in items.iter().enumerate() {
-                collect(format!("{pointer}/{index}"), item, locations);
-            }
-        }
-        Node::Mapping(entries) => {
-            for (key, item) in entries {
-                collect(format!("{pointer}/{}", part(key)), item, locations);
-            }
-        }
-    }
-    locations.insert(pointer, (node.referenced.line(), node.referenced.column()));
 }
 
 /// A YAML value, of which only the shape matters.
+#[derive(Debug)]
 enum Node {
     Leaf,
     Sequence(Vec<Spanned<Node>>),
     Mapping(Vec<(String, Spanned<Node>)>),
+}
+
+impl Node {
+    /// The value that one part of a pointer leads to.
+    fn child(&self, name: &str) -> Option<&Spanned<Self>> {
+        match self {
+            Self::Leaf => None,
+            Self::Sequence(items) => items.get(name.parse::<usize>().ok()?),
+            Self::Mapping(entries) => entries.iter().find(|(key, _)| part(key) == name).map(|(_, item)| item),
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for Node {
@@ -130,9 +122,18 @@ mod tests {
             ("/a/0/y~1z/1", Some((3, 14))),
             ("/a/0/nothing/here", Some((2, 5))),
             ("/a/0/on/4/1", Some((4, 21))),
+            ("/a/x", Some((2, 3))),
         ];
         for (pointer, expected) in rows {
             assert_eq!(locations.at(pointer), expected, "{pointer}");
         }
+    }
+
+    /// It took 100 GB, in a file that is small enough to be read.
+    #[test]
+    fn a_long_key_above_many_values_costs_no_more_than_they_do() {
+        let text = format!("? {}\n: [{}]\n", "k".repeat(400 << 10), "1,".repeat(200 << 10));
+        assert!(text.len() < 1 << 20);
+        assert_eq!(Locations::of(&text).at("/x"), Some((1, 1)));
     }
 }

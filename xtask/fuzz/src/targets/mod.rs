@@ -1,0 +1,9 @@
+//! One module for each door.
+
+pub mod connector_file;
+pub mod csv;
+pub mod jsonl;
+pub mod parameters;
+mod reading;
+pub mod rows;
+pub mod upload;

@@ -1,0 +1,213 @@
+//! What the targets of both readers have in common: a file is read in windows and chunks of any size,
+//! and a run that goes on from a checkpoint, good or forged, is compared with an undisturbed one.
+
+use std::cell::LazyCell;
+use std::fs;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use serde_json::{Value, json};
+use stepbox::batch::clock::Timestamp;
+use stepbox::batch::element::{Chunk, More, Opening, Total};
+use stepbox::batch::error::ElementError;
+use stepbox::batch::execution::ExecutionContext;
+use stepbox::batch::job::ChunkLimit;
+use stepbox::batch::log::NoLog;
+use stepbox::batch::name::{JobExecutionId, StepName};
+use stepbox::batch::step_context::{Findings, RunContext, RunInfo, StepContext};
+use stepbox_connectors::fuzzing::set_window_bytes;
+use stepbox_connectors::{CODES, Folders, native_reader};
+use tempfile::TempDir;
+
+use crate::oracle;
+
+/// An item and the line it begins on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Item {
+    pub(super) line: u64,
+    pub(super) what: What,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum What {
+    Row(Vec<Option<String>>),
+    /// One that cannot be read: the code, and what there is of it.
+    Unreadable(String, String),
+}
+
+/// What a file came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Outcome {
+    pub(super) header: Vec<String>,
+    pub(super) items: Vec<Item>,
+    /// The code of what ended it early.
+    pub(super) failure: Option<String>,
+}
+
+/// How a file is read, as two bytes decide.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Manner {
+    window_bytes: usize,
+    limit: ChunkLimit,
+    /// After how many chunks the second run takes over.
+    chunks: usize,
+    forgery: usize,
+}
+
+impl Manner {
+    pub(super) fn of(one: u8, other: u8) -> Self {
+        let (one, other) = (usize::from(one), usize::from(other));
+        Self {
+            window_bytes: [1, 2, 3, 5, 8, 16, 61, 4096][one % 8],
+            limit: ChunkLimit { rows: [1, 2, 3, 7][one / 8 % 4], bytes: [1, 9, 64, u32::MAX][one / 32 % 4] },
+            chunks: other % 16,
+            forgery: other / 16,
+        }
+    }
+}
+
+/// Where a run breaks off.
+struct Checkpoint {
+    before: Outcome,
+    state: Vec<u8>,
+}
+
+/// A reader's file, in a folder that is used again.
+pub(super) struct Input<'a> {
+    reader: &'static str,
+    options: &'a Value,
+    folders: Folders,
+}
+
+thread_local! {
+    static FOLDER: LazyCell<TempDir> = LazyCell::new(|| tempfile::tempdir().expect("there is room"));
+}
+
+impl<'a> Input<'a> {
+    pub(super) fn new(reader: &'static str, options: &'a Value, content: &[u8]) -> Self {
+        let folder = FOLDER.with(|folder| folder.path().to_owned());
+        fs::write(folder.join("in"), content).expect("there is room");
+        Self { reader, options, folders: Folders::anywhere(folder) }
+    }
+
+    /// Reads the file in this manner and in one go; returns what it comes to.
+    pub(super) fn check(&self, manner: Manner) -> Outcome {
+        set_window_bytes(8192);
+        let (whole, _) = self.read(None, ChunkLimit { rows: u32::MAX, bytes: u32::MAX }, usize::MAX);
+        set_window_bytes(manner.window_bytes);
+        let (pieces, checkpoint) = self.read(None, manner.limit, manner.chunks);
+        pieces.assert_same(&whole);
+        if let Some(Checkpoint { mut before, state }) = checkpoint {
+            let (resumed, _) = self.read(Some(&state), manner.limit, usize::MAX);
+            before.items.extend(resumed.items);
+            let resumed = Outcome { items: before.items, ..resumed };
+            resumed.assert_same(&pieces);
+            self.check_state(&forged(&state, manner.forgery));
+        }
+        pieces
+    }
+
+    /// Reads on from any bytes in a checkpoint's place.
+    pub(super) fn check_state(&self, state: &[u8]) {
+        let (outcome, _) = self.read(Some(state), ChunkLimit::default(), usize::MAX);
+        drop(outcome);
+    }
+
+    /// Reads all; returns as well the checkpoint after so many chunks, if there are so many.
+    fn read(&self, state: Option<&[u8]>, limit: ChunkLimit, chunks: usize) -> (Outcome, Option<Checkpoint>) {
+        let (mut outcome, mut checkpoint) = (Outcome::default(), None);
+        let read = self.read_into(&mut outcome, &mut checkpoint, state, limit, chunks);
+        if let Err(error) = at_once(read) {
+            let ElementError::Failed { code, .. } = error else { panic!("nobody stopped it") };
+            assert!(CODES.contains(&&*code), "`{code}` is no code of a connector");
+            outcome.failure = Some(code.into_owned());
+        }
+        (outcome, checkpoint)
+    }
+
+    async fn read_into(
+        &self,
+        outcome: &mut Outcome,
+        checkpoint: &mut Option<Checkpoint>,
+        state: Option<&[u8]>,
+        limit: ChunkLimit,
+        chunks: usize,
+    ) -> Result<(), ElementError> {
+        let mut reader = native_reader(self.reader, self.options, &self.folders)?.expect("it is native");
+        let context = step_context();
+        outcome.header = reader.open(Opening { header: &[], state, context: &context }).await?;
+        let mut chunk = Chunk::default();
+        for number in 0.. {
+            if number == chunks {
+                *checkpoint = Some(Checkpoint { before: outcome.clone(), state: reader.state().await? });
+            }
+            chunk.reset(outcome.header.len());
+            let more = reader.read(limit, &mut chunk).await?;
+            outcome.take(&chunk, limit);
+            if more == More::No {
+                break;
+            }
+        }
+        if state.is_none() {
+            assert_eq!(reader.total(), Total::Exact(outcome.items.len() as u64));
+        }
+        reader.close().await
+    }
+}
+
+impl Outcome {
+    fn take(&mut self, chunk: &Chunk, limit: ChunkLimit) {
+        assert!(chunk.items() <= limit.rows as usize, "more items than asked for");
+        assert_eq!(chunk.lines.len(), chunk.rows.len());
+        oracle::assert_whole(&chunk.rows, self.header.len());
+        let cells = |row| chunk.rows.row(row).map(|cell| cell.map(str::to_owned)).collect();
+        let rows = chunk.lines.iter().enumerate();
+        let rows = rows.map(|(row, &line)| Item { line, what: What::Row(cells(row)) });
+        let unreadable = chunk.unreadable.iter().map(|found| {
+            let line = found.place.strip_prefix("line ").and_then(|line| line.parse().ok());
+            let what = What::Unreadable(found.code.clone(), found.item.clone());
+            Item { line: line.expect("a place is a line"), what }
+        });
+        let mut items: Vec<_> = rows.chain(unreadable).collect();
+        items.sort_by_key(|item| item.line);
+        self.items.append(&mut items);
+        let ascends = self.items.windows(2).all(|pair| pair[0].line < pair[1].line);
+        assert!(ascends, "two items on one line");
+    }
+
+    /// Of a chunk that fails nothing counts, so what failed may have delivered less.
+    #[track_caller]
+    fn assert_same(&self, other: &Self) {
+        assert_eq!((&self.header, &self.failure), (&other.header, &other.failure));
+        let items = match self.failure {
+            None => self.items.len().max(other.items.len()),
+            Some(_) => self.items.len().min(other.items.len()),
+        };
+        assert_eq!(self.items.get(..items), other.items.get(..items));
+    }
+}
+
+/// A checkpoint that this reader did not write: one of its numbers is another.
+fn forged(state: &[u8], forgery: usize) -> Vec<u8> {
+    let mut state: Value = serde_json::from_slice(state).expect("it is JSON");
+    let numbers = ["offset", "line", "items", "tail"];
+    let number = &mut state[numbers[forgery % 4]];
+    let right = number.as_u64().expect("it is a number");
+    *number = json!([u64::MAX, u64::MAX - 1, right + 1, 0][forgery / 4]);
+    state.to_string().into_bytes()
+}
+
+/// Native elements never wait.
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("a native element waits"),
+    }
+}
+
+fn step_context() -> StepContext {
+    let info = RunInfo { id: JobExecutionId(1), job_label: "Job".to_owned(), started_at: Timestamp(0) };
+    let run = RunContext::new(info, json!({}), ExecutionContext::default(), Arc::new(NoLog));
+    StepContext::new(run, StepName::new("step").expect("a word"), true, Findings::default())
+}
