@@ -68,5 +68,6 @@ pub use job_lifecycle::{HEARTBEAT_MS, LEASE_MS, PROGRESS_MS, Progress, STOP_CHEC
 pub use policy::{FilesPolicy, Policy};
 pub use stepbox::{Builder, Stepbox};
 pub use stepbox_batch as batch;
+pub use stepbox_sandbox::{GrantError, HttpPolicy, HttpPolicyError, NetworkPolicy, Resolver};
 pub use system_clock::SystemClock;
 pub use tenant::{Inspected, InstanceEdit, NewInstance, Purge, RestartOptions, RunOptions, Running, Tenant};

@@ -159,6 +159,7 @@ impl StepElements<'_> {
         let setup = ComponentSetup {
             grants: self.grants(step)?,
             network: self.policy.network,
+            http: self.policy.http.clone(),
             limits: Limits::from(step.limits),
             usage: self.usage.clone(),
             options,

@@ -12,7 +12,7 @@ use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Tasklet};
 use stepbox_batch::error::ElementError;
 use stepbox_batch::name::{Digest, TenantId};
 use stepbox_batch::repository::{Connector, JobRepository};
-use stepbox_sandbox::{Program, Sandbox, SandboxConfig};
+use stepbox_sandbox::{Program, Resolver, Sandbox, SandboxConfig, SystemResolver};
 use stepbox_store::SqliteStore;
 
 use crate::data_folder::DataFolder;
@@ -52,6 +52,7 @@ pub struct Builder {
     native: NativeElements,
     tenants: BTreeMap<TenantId, Policy>,
     clock: Arc<dyn Clock>,
+    resolver: Arc<dyn Resolver>,
     /// None for the embedded store.
     repository: Option<Arc<dyn JobRepository>>,
 }
@@ -64,6 +65,7 @@ impl Stepbox {
             native: NativeElements::default(),
             tenants: BTreeMap::new(),
             clock: Arc::new(SystemClock),
+            resolver: Arc::new(SystemResolver),
             repository: None,
         }
     }
@@ -143,15 +145,28 @@ impl Builder {
         self
     }
 
+    /// Finds the addresses of the hosts that steps call by other means than the system's. Whatever it
+    /// answers, only addresses that the tenant's policy leaves are dialled.
+    #[must_use]
+    pub fn resolver(mut self, resolver: Arc<dyn Resolver>) -> Self {
+        self.resolver = resolver;
+        self
+    }
+
     /// Opens the data folder and the store, starts the sandbox, and marks as FAILED what processes
     /// that died have left behind.
     pub async fn open(self) -> Result<Stepbox, Error> {
+        for (tenant, policy) in &self.tenants {
+            let wrong = |source| Error::Policy { tenant: tenant.clone(), source };
+            policy.http.check(policy.network).map_err(wrong)?;
+        }
         let data = DataFolder::open(&self.data_dir)?;
         let repository = match self.repository {
             Some(repository) => repository,
             None => Arc::new(SqliteStore::open(data.database())?),
         };
-        let config = SandboxConfig { cache_dir: data.compiled(), ..SandboxConfig::default() };
+        let config =
+            SandboxConfig { cache_dir: data.compiled(), resolver: self.resolver, ..SandboxConfig::default() };
         let sandbox = Sandbox::new(config).map_err(|error| Error::Sandbox(error.to_string()))?;
         let (workers, worker) = (data.workers(), worker_name(self.clock.as_ref()));
         let unusable = |source| Error::DataFolder { path: workers.clone(), action: "cannot be used", source };

@@ -11,8 +11,8 @@
 //!    [`tasklet`](Program::tasklet) put it in an element's place. The engine in `stepbox-batch` cannot
 //!    tell the difference.
 //!
-//! What it gets there stands in one [`ComponentSetup`]: what it may touch ([`Grants`], and for addresses
-//! the [`NetworkPolicy`]) and how much it may use ([`Limits`], counted in [`Usage`] for all components of
+//! What it gets there stands in one [`ComponentSetup`]: what it may touch ([`Grants`], and at most
+//! [`HttpPolicy`] and [`NetworkPolicy`]) and how much it may use ([`Limits`], counted in [`Usage`] for all components of
 //! a step). The grants are empty by default: no files but the working folder, no hosts, no environment.
 //!
 //! ```
@@ -22,7 +22,7 @@
 //! use stepbox_batch::element::Tasklet;
 //! use stepbox_batch::step_context::StepContext;
 //! use stepbox_sandbox::{
-//!     ComponentError, ComponentSetup, Grants, Limits, NetworkPolicy, Sandbox, SandboxConfig, Usage,
+//!     ComponentError, ComponentSetup, Grants, HttpPolicy, Limits, NetworkPolicy, Sandbox, SandboxConfig, Usage,
 //! };
 //!
 //! /// Runs a component of the world `tasklet`; returns the code of its exit status, if it says one.
@@ -38,6 +38,7 @@
 //!     let setup = ComponentSetup {
 //!         grants: Grants::none().with_http("GET https://api.example.com")?,
 //!         network: NetworkPolicy::default(),
+//!         http: HttpPolicy::default(),
 //!         limits: Limits::default(),
 //!         usage: Usage::default(),
 //!         options: None,
@@ -95,7 +96,7 @@ mod watch;
 
 pub use self::adapters::{SandboxedProcessor, SandboxedReader, SandboxedTasklet, SandboxedWriter};
 pub use self::budget::Usage;
-pub use self::egress::{AddressKind, NetworkPolicy};
+pub use self::egress::{AddressKind, HttpPolicy, HttpPolicyError, NetworkPolicy, Resolver, SystemResolver};
 pub use self::error::{ComponentError, SandboxError};
 pub use self::failure::FAILURE_CODES;
 pub use self::grants::{Access, FolderGrant, GrantError, Grants, HttpGrant, WORK_FOLDER};

@@ -12,7 +12,7 @@ use wasmtime::component::{Component, Linker};
 
 use crate::compile_cache::CompileCache;
 use crate::digest;
-use crate::egress::Trust;
+use crate::egress::{Outside, Resolver, SystemResolver};
 use crate::engine::{Ticker, engine};
 use crate::error::{ComponentError, SandboxError};
 use crate::linker::linker;
@@ -31,15 +31,19 @@ pub struct SandboxConfig {
     /// Whether one compilation may take all cores. Good on one's own machine; where many tenants
     /// upload, it would slow down everybody's steps.
     pub compiles_in_parallel: bool,
+    /// Who finds the addresses of the hosts that steps call.
+    pub resolver: Arc<dyn Resolver>,
 }
 
 impl Default for SandboxConfig {
-    /// A cache below the system's folder for temporary files, 4 GiB for all components together.
+    /// A cache below the system's folder for temporary files, 4 GiB for all components together, the
+    /// system's resolver.
     fn default() -> Self {
         Self {
             cache_dir: std::env::temp_dir().join("stepbox-compiled"),
             memory_bytes_max: 4 << 30,
             compiles_in_parallel: true,
+            resolver: Arc::new(SystemResolver),
         }
     }
 }
@@ -52,7 +56,7 @@ pub struct Sandbox(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) engine: Engine,
     pub(crate) memory: Arc<SharedMemory>,
-    pub(crate) trust: Arc<Trust>,
+    pub(crate) outside: Arc<Outside>,
     linker: Linker<StepState>,
     cache: CompileCache,
     /// Programs that somebody holds, to be found again.
@@ -71,7 +75,7 @@ impl Sandbox {
             linker: linker(&engine).map_err(failed)?,
             cache: CompileCache::open(&config.cache_dir, &engine)?,
             memory: SharedMemory::new(config.memory_bytes_max),
-            trust: Arc::default(),
+            outside: Arc::new(Outside::new(config.resolver)),
             loaded: Mutex::default(),
             compiling: Semaphore::new(1),
             _ticker: Ticker::start(&engine).map_err(|source| SandboxError::Ticker { source })?,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::budget::Usage;
-use crate::egress::NetworkPolicy;
+use crate::egress::{HttpPolicy, NetworkPolicy};
 use crate::grants::Grants;
 use crate::limits::Limits;
 
@@ -16,6 +16,8 @@ pub struct ComponentSetup {
     pub grants: Grants,
     /// Which addresses its requests may go to, whatever host name they were granted by.
     pub network: NetworkPolicy,
+    /// Which requests the operator allows at most, whatever was granted.
+    pub http: HttpPolicy,
     /// How much it may use.
     pub limits: Limits,
     /// What its step has used so far: give all components of a step the same one.

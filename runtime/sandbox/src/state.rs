@@ -11,7 +11,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::budget::{Budget, Handle, Handles};
 use crate::console::{Console, Journal};
-use crate::egress::{Egress, Trust};
+use crate::egress::{Egress, Outside};
 use crate::grants::Grants;
 use crate::memory::{MemoryMeter, SharedMemory};
 use crate::setup::ComponentSetup;
@@ -49,15 +49,13 @@ impl StepState {
         setup: &ComponentSetup,
         grants: Arc<Grants>,
         memory: Arc<SharedMemory>,
-        trust: Arc<Trust>,
+        outside: Arc<Outside>,
     ) -> Self {
         let budget = Budget::new(&setup.limits, &setup.usage);
         let journal = Journal::new(context.clone(), budget.clone());
         let stdout = Console::new(journal.clone(), LogLevel::Info);
         let stderr = Console::new(journal.clone(), LogLevel::Warning);
-        let body_bytes_max = setup.limits.http_body_bytes_max;
-        let egress =
-            Arc::new(Egress::new(setup.network, trust, grants.clone(), budget.clone(), body_bytes_max));
+        let egress = Arc::new(Egress::new(setup, outside, grants.clone(), budget.clone()));
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES_MAX);
         let mut wasi_http = WasiHttpCtx::new();

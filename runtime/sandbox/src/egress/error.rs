@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use http_body_util::LengthLimitError;
 
 use super::AddressKind;
+use super::policy::Missing;
 use crate::budget::OverLimit;
 
 /// Why there is no answer. The texts are read by the step and by people.
@@ -17,6 +18,13 @@ pub(crate) enum EgressError {
         "no grant covers `{method} {url}`; this line under the step's `grants.http` would: `{method} {origin}`"
     )]
     NotGranted { method: String, url: String, origin: String },
+    /// A grant covers the request, and the operator's policy does not.
+    #[error(
+        "`{method} {url}` is granted, but `http.{0}` in the operator's policy leaves out `{1}`; adding it there would allow it",
+        missing.key,
+        missing.value
+    )]
+    NotInPolicy { method: String, url: String, missing: Missing },
     /// The policy forbids the address.
     #[error("`{host}` is {kind} ({address}); {}", opened_by(*kind))]
     Forbidden { host: String, address: IpAddr, kind: AddressKind },
@@ -34,7 +42,7 @@ pub(crate) enum EgressError {
     OverLimit(String),
 }
 
-fn opened_by(kind: AddressKind) -> &'static str {
+pub(super) fn opened_by(kind: AddressKind) -> &'static str {
     match kind {
         AddressKind::Loopback => "`network: { loopback: true }` in the operator's policy would open it",
         AddressKind::Private => "`network: { private: true }` in the operator's policy would open it",

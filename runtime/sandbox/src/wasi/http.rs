@@ -90,7 +90,7 @@ fn timeouts(options: RequestOptions) -> Timeouts {
 /// The nearest of WASI's errors.
 fn told(error: EgressError) -> Error {
     match error {
-        EgressError::NotGranted { .. } => Error::HttpRequestDenied,
+        EgressError::NotGranted { .. } | EgressError::NotInPolicy { .. } => Error::HttpRequestDenied,
         EgressError::Forbidden { .. } => Error::DestinationIpProhibited,
         EgressError::BadRequest(_) => Error::HttpRequestUriInvalid,
         EgressError::Unreachable(_) => Error::DestinationUnavailable,
