@@ -1,26 +1,36 @@
-//! `policy.yaml` in the data folder: what the operator opens beyond the default policy.
+//! `policy.yaml` in the data folder: what the operator opens beyond the default policy, and closes.
 //!
 //! ```yaml
 //! network:
 //!   loopback: true   # requests of steps may go to this machine itself; for development
 //!   private: true    # and to private networks: 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, …
+//! http:              # what granted requests are cut down to; each list may be left out
+//!   hosts: [api.example.com, "*.example.org"]
+//!   schemes: [https]
+//!   methods: [GET, POST]
+//!   ports: [443]
 //! ```
 //!
-//! Both are closed unless the file opens them. It has no say on files: whoever runs the command line
-//! on their own machine may use what the process may use.
+//! The two networks are closed unless the file opens them, and granted requests are not cut down unless it
+//! says so. It has no say on files: whoever runs the command line on their own machine may use what the
+//! process may use.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use serde::Deserialize;
-use stepbox::Policy;
 use stepbox::batch::nearest::nearest;
+use stepbox::{HttpPolicy, HttpPolicyError, Policy};
 
 use crate::error::CliError;
 
 /// The file's name in the data folder.
 pub(crate) const POLICY_FILE: &str = "policy.yaml";
+
+/// What to do about a value of the wrong form.
+const HELP: &str = "the file may say `network: { loopback: true, private: true }` and \
+                    `http: { hosts: [api.example.com], schemes: [https], methods: [GET], ports: [443] }`";
 
 /// How long the file may be, in bytes.
 const FILE_BYTES_MAX: u64 = 64 << 10;
@@ -30,6 +40,7 @@ const FILE_BYTES_MAX: u64 = 64 << 10;
 #[serde(deny_unknown_fields, default)]
 struct PolicyFile {
     network: Network,
+    http: Http,
 }
 
 /// Which special addresses are open.
@@ -42,16 +53,56 @@ struct Network {
     private: bool,
 }
 
+/// What granted requests are cut down to; a list that is left out allows all.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Http {
+    hosts: Option<Vec<String>>,
+    schemes: Option<Vec<String>>,
+    methods: Option<Vec<String>>,
+    ports: Option<Vec<u16>>,
+}
+
+impl Http {
+    fn policy(&self) -> Result<HttpPolicy, HttpPolicyError> {
+        let mut policy = HttpPolicy::default();
+        if let Some(hosts) = &self.hosts {
+            policy = policy.with_hosts(hosts.iter().map(String::as_str))?;
+        }
+        if let Some(schemes) = &self.schemes {
+            policy = policy.with_schemes(schemes.iter().map(String::as_str))?;
+        }
+        if let Some(methods) = &self.methods {
+            policy = policy.with_methods(methods.iter().map(String::as_str))?;
+        }
+        if let Some(ports) = &self.ports {
+            policy = policy.with_ports(ports.iter().copied())?;
+        }
+        Ok(policy)
+    }
+}
+
 /// What jobs may touch on somebody's own machine, and what the policy file opens beside it.
 pub(crate) fn policy(data_dir: &Path, base: &Path) -> Result<Policy, CliError> {
-    let PolicyFile { network } = read(&data_dir.join(POLICY_FILE))?;
-    let mut policy = Policy::own_machine(base);
+    let path = data_dir.join(POLICY_FILE);
+    let file = read(&path)?;
+    build(&file, base).map_err(|error| CliError::PolicyFile {
+        file: path,
+        place: String::new(),
+        message: error.to_string(),
+        help: error.help(),
+    })
+}
+
+fn build(PolicyFile { network, http }: &PolicyFile, base: &Path) -> Result<Policy, HttpPolicyError> {
+    let mut policy = Policy::own_machine(base).with_http(http.policy()?);
     if network.loopback {
         policy = policy.with_loopback();
     }
     if network.private {
         policy = policy.with_private_networks();
     }
+    policy.http.check(policy.network)?;
     Ok(policy)
 }
 
@@ -115,7 +166,7 @@ fn describe(error: &serde_saphyr::Error) -> (String, String) {
             let text = text.lines().next().unwrap_or_default();
             let text = text.split(" at line ").next().unwrap_or(text).trim_start_matches("error: ");
             let text = text.split(", set DuplicateKeyPolicy").next().unwrap_or(text);
-            (text.to_owned(), "the file may say `network: { loopback: true, private: true }`".to_owned())
+            (text.to_owned(), HELP.to_owned())
         }
     }
 }
@@ -126,9 +177,13 @@ mod tests {
 
     fn check(text: &str, expected: &str) {
         let found = match parse(Path::new("policy.yaml"), text.as_bytes()) {
-            Ok(PolicyFile { network: Network { loopback, private } }) => {
-                format!("loopback={loopback} private={private}")
-            }
+            Ok(file) => match build(&file, Path::new(".")) {
+                Ok(Policy { network, http, .. }) => {
+                    let (loopback, private) = (network.allow_loopback, network.allow_private);
+                    format!("loopback={loopback} private={private} {http}").trim_end().to_owned()
+                }
+                Err(error) => format!("{error} | {}", error.help()),
+            },
             Err(error) => match error.help() {
                 Some(help) => format!("{error} | {help}"),
                 None => error.to_string(),
@@ -149,9 +204,9 @@ mod tests {
         );
         check(
             "files: {}",
-            "policy.yaml, line 1, column 1: the key `files` is not known here | known are `network`",
+            "policy.yaml, line 1, column 1: the key `files` is not known here | known are `network`, `http`",
         );
-        let help = "the file may say `network: { loopback: true, private: true }`";
+        let help = HELP;
         let boolean = format!("policy.yaml, line 1, column 22: invalid boolean | {help}");
         check("network: { loopback: perhaps }", &boolean);
         check(
@@ -159,5 +214,34 @@ mod tests {
             &format!("policy.yaml, line 2, column 1: duplicate mapping key: network | {help}"),
         );
         check("network: [", &format!("policy.yaml, line 1, column 10: expected mapping start | {help}"));
+    }
+
+    #[test]
+    fn cuts_requests_down_to_what_it_lists() {
+        check(
+            "http: { hosts: [api.example.com, \"*.example.org\"], schemes: [https], methods: [GET, POST], ports: [443] }",
+            "loopback=false private=false hosts: api.example.com, *.example.org; schemes: https; \
+             methods: GET, POST; ports: 443",
+        );
+        check("http: { methods: [GET] }", "loopback=false private=false methods: GET");
+        check(
+            "http: { host: [a.example] }",
+            "policy.yaml, line 1, column 9: the key `host` is not known here | did you mean `hosts`?",
+        );
+        check(
+            "http: { hosts: [] }",
+            "`http.hosts` is empty, so that no request could be sent | \
+             leave `hosts` out to allow all of them, or list some",
+        );
+        check(
+            "http: { hosts: [localhost] }",
+            "`localhost` in `http.hosts` has no effect: it is a loopback address; \
+             `network: { loopback: true }` in the operator's policy would open it | \
+             take `localhost` out, or change what makes it idle",
+        );
+        check(
+            "http: { hosts: [localhost] }\nnetwork: { loopback: true }",
+            "loopback=true private=false hosts: localhost",
+        );
     }
 }
