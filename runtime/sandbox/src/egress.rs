@@ -11,6 +11,8 @@ mod client;
 mod error;
 mod policy;
 mod resolver;
+#[cfg(test)]
+mod tests;
 
 pub use self::address::AddressKind;
 pub(crate) use self::body::{AnswerBody, RequestBody};

@@ -56,17 +56,18 @@ impl StepState {
         let stdout = Console::new(journal.clone(), LogLevel::Info);
         let stderr = Console::new(journal.clone(), LogLevel::Warning);
         let egress = Arc::new(Egress::new(setup, outside, grants.clone(), budget.clone()));
+        let handles = Handles::new(&setup.limits);
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES_MAX);
         let mut wasi_http = WasiHttpCtx::new();
         wasi_http.set_field_size_limit(FIELDS_BYTES_MAX);
         Self {
             context: context.clone(),
-            handles: Handles::new(&setup.limits),
+            handles: handles.clone(),
             descriptors: HashMap::new(),
             memory: MemoryMeter::new(setup.limits.memory_bytes_max, memory),
             wasi: wasi(stdout, stderr.clone()),
-            http_door: HttpDoor::new(egress.clone(), journal.clone()),
+            http_door: HttpDoor::new(egress.clone(), handles, journal.clone()),
             wasi_http,
             journal,
             stderr,

@@ -22,7 +22,7 @@ use crate::grants::Grants;
 use crate::setup::ComponentSetup;
 
 /// How long to wait for a connection.
-const CONNECT: Duration = Duration::from_secs(30);
+pub(super) const CONNECT: Duration = Duration::from_secs(10);
 /// The most bytes of an answer's head.
 const HEAD_BYTES_MAX: usize = 256 << 10;
 /// The most headers of an answer.

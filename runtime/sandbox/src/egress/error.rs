@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use http_body_util::LengthLimitError;
 
 use super::AddressKind;
+use super::client::CONNECT;
 use super::policy::Missing;
 use crate::budget::OverLimit;
 
@@ -73,7 +74,7 @@ impl EgressError {
         let is_timeout =
             |error: &io::Error| error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none();
         if chain().filter_map(|error| error.downcast_ref()).any(is_timeout) {
-            return Self::TimedOut("no connection within 30 s".to_owned());
+            return Self::TimedOut(format!("no connection within {} s", CONNECT.as_secs()));
         }
         // The outer layers say "client error (Connect)"; the innermost says what happened.
         let innermost = chain().last().map(ToString::to_string).unwrap_or_default();
