@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use stepbox::batch::execution::JobExecution;
 use stepbox_guest_artifacts::hostile;
 
+use crate::egress;
 use crate::support::{Installation, Manner, Server, counts, ending, local, summary};
 
 /// Every guest has a test here; `artifacts` knows which guests there are.
@@ -146,6 +147,11 @@ async fn calls_ungranted_host_by_wasi() {
     let grant = format!("GET {url}");
     assert!(log.iter().any(|line| line.message.contains(&grant)), "the log names the line: {log:?}");
     assert!(server.is_untouched());
+}
+
+#[tokio::test]
+async fn spells_hosts() {
+    egress::every_spelling_is_refused().await;
 }
 
 #[tokio::test]

@@ -3,7 +3,9 @@
 #![expect(unreachable_pub, reason = "one binary: everything is reached from here alone")]
 
 mod cli;
+mod dns;
 mod durability;
+mod egress;
 mod faults;
 mod flow;
 mod guests;

@@ -206,7 +206,8 @@ pub fn nobodys_url() -> String {
     format!("http://{}/", listener.local_addr().expect("a bound port"))
 }
 
-fn read_request(stream: &mut impl Read) -> String {
+/// A request, head and body, or as far as it comes.
+pub fn read_request(stream: &mut impl Read) -> String {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     loop {

@@ -2,17 +2,17 @@
 
 use std::path::Path;
 
-use stepbox::Tenant;
 use stepbox::batch::repository::Connector;
+use stepbox::{Policy, Tenant};
 
 use crate::args::{Connectors, Format, FormatArg};
 use crate::error::CliError;
+use crate::grants;
 use crate::jobs;
 use crate::output::json::{ConnectorEntry, ConnectorView};
 use crate::output::table::{Column, Table, indented, pairs};
 use crate::output::words::counted;
 use crate::output::{Answer, talk};
-use crate::policy_file::POLICY_FILE;
 
 pub(crate) async fn carry_out(tenant: &Tenant, verb: Connectors) -> Result<Answer, CliError> {
     match verb {
@@ -24,7 +24,7 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Connectors) -> Result<Answe
         }
         Connectors::Show { code, format } => {
             let connector = tenant.connector(&code).await?;
-            Ok(answer(&connector, format.format))
+            Ok(answer(tenant, &connector, format.format))
         }
         Connectors::Remove { code } => {
             let connector = tenant.connector(&code).await?;
@@ -40,23 +40,11 @@ async fn add(tenant: &Tenant, dir: &Path, format: Format) -> Result<Answer, CliE
     let connector = tenant.install_connector(dir).await?;
     let jobs = counted(connector.jobs.len() as u64, "job");
     talk(format!("installed the connector `{}` with {jobs}", connector.code));
-    talk(policy(tenant));
-    Ok(answer(&connector, format))
+    Ok(answer(tenant, &connector, format))
 }
 
-fn policy(tenant: &Tenant) -> String {
-    let network = tenant.policy().network;
-    let word = |is_open: bool| if is_open { "open" } else { "closed" };
-    format!(
-        "the policy lets its steps touch: granted files as this user, granted hosts at public addresses \
-         (loopback {}, private networks {}; `{POLICY_FILE}` in the data folder decides)",
-        word(network.allow_loopback),
-        word(network.allow_private)
-    )
-}
-
-fn answer(connector: &Connector, format: Format) -> Answer {
-    Answer::new(format, || show(connector), || ConnectorView::of(connector))
+fn answer(tenant: &Tenant, connector: &Connector, format: Format) -> Answer {
+    Answer::new(format, || show(connector, tenant.policy()), || ConnectorView::of(connector))
 }
 
 fn list(connectors: &[Connector]) -> String {
@@ -67,11 +55,12 @@ fn list(connectors: &[Connector]) -> String {
     table.to_string()
 }
 
-fn show(connector: &Connector) -> String {
+fn show(connector: &Connector, policy: &Policy) -> String {
     let mut text = pairs([("connector", connector.code.to_string()), ("label", connector.label.clone())]);
     for job in &connector.jobs {
         text.push_str(&format!("\njob `{}`, type {}: {}\n", job.name, job.job_type, job.label));
         text.push_str(&indented(&jobs::steps(job)));
     }
+    text.push_str(&grants::of(connector, policy));
     text
 }

@@ -26,7 +26,7 @@ pub(crate) async fn open(data_dir: &Path) -> Result<Tenant, CliError> {
     let is_new = !data_dir.exists();
     let id = TenantId::default();
     let stepbox = Stepbox::builder(data_dir)
-        .tenant(id.clone(), file.policy(&here))
+        .tenant(id.clone(), file.policy(data_dir, &here)?)
         .compiler(Compiler::Process(file.limit(itself)))
         .open()
         .await?;

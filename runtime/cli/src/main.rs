@@ -10,6 +10,7 @@ mod error;
 mod executions;
 mod exit_code;
 mod follow;
+mod grants;
 mod installation;
 mod instances;
 mod interrupts;

@@ -1,16 +1,22 @@
-//! `policy.yaml` in the data folder: what the operator opens beyond the default policy, and how much
-//! compiling a component may cost.
+//! `policy.yaml` in the data folder: what the operator opens beyond the default policy, and closes, and
+//! how much compiling a component may cost.
 //!
 //! ```yaml
 //! network:
 //!   loopback: true   # requests of steps may go to this machine itself; for development
 //!   private: true    # and to private networks: 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, …
+//! http:              # what granted requests are cut down to; each list may be left out
+//!   hosts: [api.example.com, "*.example.org"]
+//!   schemes: [https]
+//!   methods: [GET, POST]
+//!   ports: [443]
 //! components:
 //!   compile: { time_ms_max: 30000, memory_bytes_max: 1073741824 }   # the defaults
 //! ```
 //!
-//! The networks are closed unless the file opens them. It has no say on files: whoever runs the command line
-//! on their own machine may use what the process may use.
+//! The two networks are closed unless the file opens them, and granted requests are not cut down unless it
+//! says so. It has no say on files: whoever runs the command line on their own machine may use what the
+//! process may use.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -19,12 +25,16 @@ use std::path::Path;
 
 use serde::Deserialize;
 use stepbox::batch::nearest::nearest;
-use stepbox::{CompileProcess, Policy};
+use stepbox::{CompileProcess, HttpPolicy, HttpPolicyError, Policy};
 
 use crate::error::CliError;
 
 /// The file's name in the data folder.
 pub(crate) const POLICY_FILE: &str = "policy.yaml";
+
+/// What to do about a value of the wrong form.
+const HELP: &str = "the file may say `network: { loopback: true, private: true }` and \
+                    `http: { hosts: [api.example.com], schemes: [https], methods: [GET], ports: [443] }`";
 
 /// How long the file may be, in bytes.
 const FILE_BYTES_MAX: u64 = 64 << 10;
@@ -34,6 +44,7 @@ const FILE_BYTES_MAX: u64 = 64 << 10;
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct PolicyFile {
     network: Network,
+    http: Http,
     components: Components,
 }
 
@@ -45,6 +56,35 @@ struct Network {
     loopback: bool,
     /// Private networks.
     private: bool,
+}
+
+/// What granted requests are cut down to; a list that is left out allows all.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Http {
+    hosts: Option<Vec<String>>,
+    schemes: Option<Vec<String>>,
+    methods: Option<Vec<String>>,
+    ports: Option<Vec<u16>>,
+}
+
+impl Http {
+    fn policy(&self) -> Result<HttpPolicy, HttpPolicyError> {
+        let mut policy = HttpPolicy::default();
+        if let Some(hosts) = &self.hosts {
+            policy = policy.with_hosts(hosts.iter().map(String::as_str))?;
+        }
+        if let Some(schemes) = &self.schemes {
+            policy = policy.with_schemes(schemes.iter().map(String::as_str))?;
+        }
+        if let Some(methods) = &self.methods {
+            policy = policy.with_methods(methods.iter().map(String::as_str))?;
+        }
+        if let Some(ports) = &self.ports {
+            policy = policy.with_ports(ports.iter().copied())?;
+        }
+        Ok(policy)
+    }
 }
 
 /// What is asked of components before they are kept.
@@ -70,16 +110,26 @@ impl PolicyFile {
         read(&data_dir.join(POLICY_FILE))
     }
 
-    /// What jobs may touch on somebody's own machine, and what the file opens beside it.
-    pub(crate) fn policy(&self, base: &Path) -> Policy {
-        let mut policy = Policy::own_machine(base);
+    /// What jobs may touch on somebody's own machine, and what the file opens beside it, and closes.
+    pub(crate) fn policy(&self, data_dir: &Path, base: &Path) -> Result<Policy, CliError> {
+        self.build(base).map_err(|error| CliError::PolicyFile {
+            file: data_dir.join(POLICY_FILE),
+            place: String::new(),
+            message: error.to_string(),
+            help: error.help(),
+        })
+    }
+
+    fn build(&self, base: &Path) -> Result<Policy, HttpPolicyError> {
+        let mut policy = Policy::own_machine(base).with_http(self.http.policy()?);
         if self.network.loopback {
             policy = policy.with_loopback();
         }
         if self.network.private {
             policy = policy.with_private_networks();
         }
-        policy
+        policy.http.check(policy.network)?;
+        Ok(policy)
     }
 
     /// Sets the limits that the file names.
@@ -157,7 +207,7 @@ fn describe(error: &serde_saphyr::Error) -> (String, String) {
                 let message = text.replace("a nonzero u64", "1 or more");
                 return (message, "limits cannot be switched off; leave it out for the default".to_owned());
             }
-            (text.to_owned(), "the file may say `network: { loopback: true, private: true }`".to_owned())
+            (text.to_owned(), HELP.to_owned())
         }
     }
 }
@@ -169,12 +219,15 @@ mod tests {
     fn check(text: &str, expected: &str) {
         let found = match parse(Path::new("policy.yaml"), text.as_bytes()) {
             Ok(file) => {
-                let Network { loopback, private } = file.network;
                 let CompileProcess { time_ms_max, memory_bytes_max, .. } =
                     file.limit(CompileProcess::new("stepbox", []));
-                match (time_ms_max, memory_bytes_max) {
-                    (30_000, 0x4000_0000) => format!("loopback={loopback} private={private}"),
-                    (time, memory) => format!("time={time} memory={memory}"),
+                match (file.build(Path::new(".")), time_ms_max, memory_bytes_max) {
+                    (Err(error), ..) => format!("{error} | {}", error.help()),
+                    (Ok(Policy { network, http, .. }), 30_000, 0x4000_0000) => {
+                        let (loopback, private) = (network.allow_loopback, network.allow_private);
+                        format!("loopback={loopback} private={private} {http}").trim_end().to_owned()
+                    }
+                    (_, time, memory) => format!("time={time} memory={memory}"),
                 }
             }
             Err(error) => match error.help() {
@@ -197,7 +250,8 @@ mod tests {
         );
         check(
             "files: {}",
-            "policy.yaml, line 1, column 1: the key `files` is not known here | known are `network`, `components`",
+            "policy.yaml, line 1, column 1: the key `files` is not known here | known are `network`, `http`, \
+             `components`",
         );
         check("components: { compile: { time_ms_max: 5000 } }", "time=5000 memory=1073741824");
         check("components: { compile: { memory_bytes_max: 536870912 } }", "time=30000 memory=536870912");
@@ -211,7 +265,7 @@ mod tests {
             "policy.yaml, line 1, column 26: the key `seconds` is not known here | known are `time_ms_max`, \
              `memory_bytes_max`",
         );
-        let help = "the file may say `network: { loopback: true, private: true }`";
+        let help = HELP;
         let boolean = format!("policy.yaml, line 1, column 22: invalid boolean | {help}");
         check("network: { loopback: perhaps }", &boolean);
         check(
@@ -219,5 +273,34 @@ mod tests {
             &format!("policy.yaml, line 2, column 1: duplicate mapping key: network | {help}"),
         );
         check("network: [", &format!("policy.yaml, line 1, column 10: expected mapping start | {help}"));
+    }
+
+    #[test]
+    fn cuts_requests_down_to_what_it_lists() {
+        check(
+            "http: { hosts: [api.example.com, \"*.example.org\"], schemes: [https], methods: [GET, POST], ports: [443] }",
+            "loopback=false private=false hosts: api.example.com, *.example.org; schemes: https; \
+             methods: GET, POST; ports: 443",
+        );
+        check("http: { methods: [GET] }", "loopback=false private=false methods: GET");
+        check(
+            "http: { host: [a.example] }",
+            "policy.yaml, line 1, column 9: the key `host` is not known here | did you mean `hosts`?",
+        );
+        check(
+            "http: { hosts: [] }",
+            "`http.hosts` is empty, so that no request could be sent | \
+             leave `hosts` out to allow all of them, or list some",
+        );
+        check(
+            "http: { hosts: [localhost] }",
+            "`localhost` in `http.hosts` has no effect: it is a loopback address; \
+             `network: { loopback: true }` in the operator's policy would open it | \
+             take `localhost` out, or change what makes it idle",
+        );
+        check(
+            "http: { hosts: [localhost] }\nnetwork: { loopback: true }",
+            "loopback=true private=false hosts: localhost",
+        );
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use stepbox_batch::name::{Digest, NameError, TenantId};
 use stepbox_batch::parameters::Violation;
 use stepbox_batch::repository::RepositoryError;
-use stepbox_sandbox::ComponentError;
+use stepbox_sandbox::{ComponentError, HttpPolicyError};
 
 use crate::connector_file::ConnectorFileError;
 
@@ -56,6 +56,14 @@ pub enum Error {
     /// A tenant that nobody has set up.
     #[error("there is no tenant `{0}`")]
     UnknownTenant(TenantId),
+    /// A tenant's policy has a setting that cannot be, or that has no effect.
+    #[error("the policy of the tenant `{tenant}`: {source}")]
+    Policy {
+        /// Whose policy it is.
+        tenant: TenantId,
+        /// What is wrong with it.
+        source: HttpPolicyError,
+    },
     /// A label that is empty or too long.
     #[error("a label has 1 to 255 characters")]
     BadLabel,
@@ -121,6 +129,7 @@ impl Error {
             Self::NotFound { .. } => "not-found",
             Self::Mismatch { .. } => "job-mismatch",
             Self::UnknownTenant(_) => "unknown-tenant",
+            Self::Policy { source, .. } => source.code(),
             Self::BadLabel => "bad-name",
             Self::DataFolder { .. } => "data-folder",
             Self::Sandbox(_) => "sandbox-unavailable",
@@ -149,6 +158,7 @@ impl Error {
             Self::Name(_)
             | Self::ConnectorFile(_)
             | Self::Mismatch { .. }
+            | Self::Policy { .. }
             | Self::StepsChanged(_)
             | Self::TooManyRunning { .. }
             | Self::BadLabel => ErrorKind::BadRequest,
@@ -166,6 +176,7 @@ impl Error {
             Self::NotFound { help, .. } | Self::Mismatch { help, .. } => help.clone(),
             Self::ConnectorFile(error) => error.help.clone(),
             Self::Component(error) => error.help(),
+            Self::Policy { source, .. } => source.help(),
             Self::Repository(error) => match error {
                 RepositoryError::VersionExists { reference, .. } => format!(
                     "give it another version in its `describe`, a pre-release such as `{}` while you work on it; \

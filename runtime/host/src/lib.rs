@@ -69,6 +69,7 @@ pub use policy::{FilesPolicy, Policy, Quotas};
 pub use stepbox::{Builder, Stepbox};
 pub use stepbox_batch as batch;
 pub use stepbox_sandbox::{CompileProcess, Compiler, ComponentError, compile_worker};
+pub use stepbox_sandbox::{GrantError, HttpPolicy, HttpPolicyError, NetworkPolicy, Resolver};
 pub use system_clock::SystemClock;
 pub use tenant::{
     Inspected, InstanceEdit, NewInstance, Purge, RestartOptions, RunOptions, Running, Tenant,

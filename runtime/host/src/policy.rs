@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use stepbox_batch::error::ElementError;
 use stepbox_connectors::Folders;
-use stepbox_sandbox::NetworkPolicy;
+use stepbox_sandbox::{GrantError, HttpGrant, HttpPolicy, NetworkPolicy};
 
 /// What a tenant's jobs may touch at most.
 #[derive(Debug, Clone)]
@@ -13,6 +13,8 @@ pub struct Policy {
     pub files: FilesPolicy,
     /// Which addresses requests may go to, whatever host name they were granted by.
     pub network: NetworkPolicy,
+    /// Which requests may be sent at most, whatever was granted.
+    pub http: HttpPolicy,
     /// How much they may use together.
     pub quotas: Quotas,
 }
@@ -46,10 +48,14 @@ pub enum FilesPolicy {
 }
 
 impl Policy {
-    /// No files, and public addresses only.
+    /// No files, and of the granted hosts those at public addresses.
     pub fn nothing() -> Self {
-        let (files, network) = (FilesPolicy::Beneath(Vec::new()), NetworkPolicy::default());
-        Self { files, network, quotas: Quotas::default() }
+        Self {
+            files: FilesPolicy::Beneath(Vec::new()),
+            network: NetworkPolicy::default(),
+            http: HttpPolicy::default(),
+            quotas: Quotas::default(),
+        }
     }
 
     /// What a person may do on their own machine: use their files, relative to `base`, and public
@@ -88,6 +94,18 @@ impl Policy {
     pub fn with_private_networks(mut self) -> Self {
         self.network.allow_private = true;
         self
+    }
+
+    /// Cuts granted requests down to some hosts, schemes, methods and ports.
+    #[must_use]
+    pub fn with_http(mut self, http: HttpPolicy) -> Self {
+        self.http = http;
+        self
+    }
+
+    /// What it leaves of a line of a job's `grants.http`, as lines of the same form.
+    pub fn http_within(&self, grant: &str) -> Result<Vec<String>, GrantError> {
+        Ok(HttpGrant::parse(grant)?.within(&self.http, self.network))
     }
 
     /// The files as the native elements see them.

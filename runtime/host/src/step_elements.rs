@@ -160,6 +160,7 @@ impl StepElements<'_> {
         let setup = ComponentSetup {
             grants: self.grants(step)?,
             network: self.policy.network,
+            http: self.policy.http.clone(),
             limits: Limits::from(step.limits),
             share: self.share.clone(),
             usage: self.usage.clone(),

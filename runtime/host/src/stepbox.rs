@@ -12,7 +12,7 @@ use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Tasklet};
 use stepbox_batch::error::ElementError;
 use stepbox_batch::name::{Digest, TenantId};
 use stepbox_batch::repository::{Connector, JobRepository};
-use stepbox_sandbox::{Compiler, Program, Sandbox, SandboxConfig, Share};
+use stepbox_sandbox::{Compiler, Program, Resolver, Sandbox, SandboxConfig, Share, SystemResolver};
 use stepbox_store::SqliteStore;
 use tokio::sync::Semaphore;
 
@@ -63,6 +63,7 @@ pub struct Builder {
     tenants: BTreeMap<TenantId, Policy>,
     clock: Arc<dyn Clock>,
     compiler: Compiler,
+    resolver: Arc<dyn Resolver>,
     /// None for the embedded store.
     repository: Option<Arc<dyn JobRepository>>,
 }
@@ -76,6 +77,7 @@ impl Stepbox {
             tenants: BTreeMap::new(),
             clock: Arc::new(SystemClock),
             compiler: Compiler::InProcess,
+            resolver: Arc::new(SystemResolver),
             repository: None,
         }
     }
@@ -163,9 +165,21 @@ impl Builder {
         self
     }
 
+    /// Finds the addresses of the hosts that steps call by other means than the system's. Whatever it
+    /// answers, only addresses that the tenant's policy leaves are dialled.
+    #[must_use]
+    pub fn resolver(mut self, resolver: Arc<dyn Resolver>) -> Self {
+        self.resolver = resolver;
+        self
+    }
+
     /// Opens the data folder and the store, starts the sandbox, and marks as FAILED what processes
     /// that died have left behind.
     pub async fn open(self) -> Result<Stepbox, Error> {
+        for (tenant, policy) in &self.tenants {
+            let wrong = |source| Error::Policy { tenant: tenant.clone(), source };
+            policy.http.check(policy.network).map_err(wrong)?;
+        }
         let data = DataFolder::open(&self.data_dir)?;
         let repository = match self.repository {
             Some(repository) => repository,
@@ -174,6 +188,7 @@ impl Builder {
         let config = SandboxConfig {
             cache_dir: data.compiled(),
             compiler: self.compiler,
+            resolver: self.resolver,
             // One tenant's component is not to take the cores of another's steps.
             compiles_in_parallel: self.tenants.len() <= 1,
             ..SandboxConfig::default()

@@ -1,7 +1,7 @@
 //! How a step's requests leave: one policy and one client for both doors, `http` and `wasi:http`.
 //!
-//! A request passes in this order: grants (scheme, host, port, method, path), the address if the URL
-//! holds one, the budget; then the name is resolved once, addresses that may not be dialled are taken
+//! A request passes in this order: grants (scheme, host, port, method, path), the operator's policy, the
+//! address if the URL holds one, the budget; then the name is resolved once, addresses that may not be dialled are taken
 //! out, and exactly the rest is dialled. Nothing follows redirects, asks a proxy, or decompresses:
 //! the client is bare hyper, which can do none of it.
 
@@ -9,12 +9,17 @@ mod address;
 mod body;
 mod client;
 mod error;
+mod policy;
 mod resolver;
+#[cfg(test)]
+mod tests;
 
 pub use self::address::AddressKind;
 pub(crate) use self::body::{AnswerBody, RequestBody};
-pub(crate) use self::client::{Egress, Timeouts, Trust, is_forbidden_header};
+pub(crate) use self::client::{Egress, Outside, Timeouts, is_forbidden_header};
 pub(crate) use self::error::EgressError;
+pub use self::policy::{HttpPolicy, HttpPolicyError};
+pub use self::resolver::{Resolver, SystemResolver};
 
 use std::net::IpAddr;
 

@@ -3,6 +3,7 @@
 //! The same grants are served through two doors: the contract's own `http` and `files`, and WASI's.
 
 mod folder;
+mod host_pattern;
 mod http;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use cap_std::fs::Dir;
 
 pub use self::folder::{Access, FolderGrant};
+pub(crate) use self::host_pattern::HostPattern;
 pub use self::http::HttpGrant;
 
 /// The name of the folder that every step has without asking.

@@ -48,7 +48,7 @@ impl Instance {
         context: &StepContext,
     ) -> Result<(Self, WasmInstance), ElementError> {
         let sandbox = program.sandbox();
-        let state = StepState::new(context, setup, Arc::new(grants), sandbox.trust.clone());
+        let state = StepState::new(context, setup, Arc::new(grants), sandbox.outside.clone());
         let mut store = Store::new(&sandbox.engine, state);
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);

@@ -12,8 +12,8 @@
 //!    [`tasklet`](Program::tasklet) put it in an element's place. The engine in `stepbox-batch` cannot
 //!    tell the difference.
 //!
-//! What it gets there stands in one [`ComponentSetup`]: what it may touch ([`Grants`], and for addresses
-//! the [`NetworkPolicy`]) and how much it may use ([`Limits`], counted in [`Usage`] for all components of
+//! What it gets there stands in one [`ComponentSetup`]: what it may touch ([`Grants`], and at most
+//! [`HttpPolicy`] and [`NetworkPolicy`]) and how much it may use ([`Limits`], counted in [`Usage`] for all components of
 //! a step). The grants are empty by default: no files but the working folder, no hosts, no environment.
 //!
 //! ```
@@ -23,7 +23,7 @@
 //! use stepbox_batch::element::Tasklet;
 //! use stepbox_batch::step_context::StepContext;
 //! use stepbox_sandbox::{
-//!     ComponentError, ComponentSetup, Grants, Limits, NetworkPolicy, Sandbox, SandboxConfig, Usage,
+//!     ComponentError, ComponentSetup, Grants, HttpPolicy, Limits, NetworkPolicy, Sandbox, SandboxConfig, Usage,
 //! };
 //!
 //! /// Runs a component of the world `tasklet`; returns the code of its exit status, if it says one.
@@ -39,6 +39,7 @@
 //!     let setup = ComponentSetup {
 //!         grants: Grants::none().with_http("GET https://api.example.com")?,
 //!         network: NetworkPolicy::default(),
+//!         http: HttpPolicy::default(),
 //!         limits: Limits::default(),
 //!         share: sandbox.share(1 << 30),
 //!         usage: Usage::default(),
@@ -108,7 +109,7 @@ pub use self::adapters::{SandboxedProcessor, SandboxedReader, SandboxedTasklet, 
 pub use self::budget::Usage;
 pub use self::compiler::worker::compile_worker;
 pub use self::compiler::{CompileProcess, Compiler};
-pub use self::egress::{AddressKind, NetworkPolicy};
+pub use self::egress::{AddressKind, HttpPolicy, HttpPolicyError, NetworkPolicy, Resolver, SystemResolver};
 pub use self::error::{CompileLimit, ComponentError, SandboxError};
 pub use self::failure::FAILURE_CODES;
 pub use self::grants::{Access, FolderGrant, GrantError, Grants, HttpGrant, WORK_FOLDER};

@@ -14,7 +14,7 @@ use wasmtime::component::{Component, Linker};
 use crate::compile_cache::CompileCache;
 use crate::compiler::Compiler;
 use crate::digest;
-use crate::egress::Trust;
+use crate::egress::{Outside, Resolver, SystemResolver};
 use crate::engine::{Ticker, engine};
 use crate::error::{ComponentError, SandboxError};
 use crate::linker::linker;
@@ -39,17 +39,20 @@ pub struct SandboxConfig {
     pub compiles_in_parallel: bool,
     /// Where components are compiled. Where others upload, in processes of their own.
     pub compiler: Compiler,
+    /// Who finds the addresses of the hosts that steps call.
+    pub resolver: Arc<dyn Resolver>,
 }
 
 impl Default for SandboxConfig {
     /// A cache below the system's folder for temporary files, 4 GiB for all components together, compiled
-    /// in this process.
+    /// in this process, and the system's resolver.
     fn default() -> Self {
         Self {
             cache_dir: std::env::temp_dir().join("stepbox-compiled"),
             memory_bytes_max: 4 << 30,
             compiles_in_parallel: true,
             compiler: Compiler::InProcess,
+            resolver: Arc::new(SystemResolver),
         }
     }
 }
@@ -65,7 +68,7 @@ pub(crate) struct Inner {
     processors: Arc<Processors>,
     /// What components have that describe themselves.
     pub(crate) uploads: Share,
-    pub(crate) trust: Arc<Trust>,
+    pub(crate) outside: Arc<Outside>,
     linker: Linker<StepState>,
     cache: CompileCache,
     /// Programs that somebody holds, to be found again.
@@ -92,7 +95,7 @@ impl Sandbox {
             memory,
             processors,
             uploads,
-            trust: Arc::default(),
+            outside: Arc::new(Outside::new(config.resolver)),
             loaded: Mutex::default(),
             compiler: config.compiler,
             compiles_in_parallel: config.compiles_in_parallel,

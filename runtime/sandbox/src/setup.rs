@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::budget::Usage;
-use crate::egress::NetworkPolicy;
+use crate::egress::{HttpPolicy, NetworkPolicy};
 use crate::grants::Grants;
 use crate::limits::Limits;
 use crate::share::Share;
@@ -17,6 +17,8 @@ pub struct ComponentSetup {
     pub grants: Grants,
     /// Which addresses its requests may go to, whatever host name they were granted by.
     pub network: NetworkPolicy,
+    /// Which requests the operator allows at most, whatever was granted.
+    pub http: HttpPolicy,
     /// How much it may use.
     pub limits: Limits,
     /// What it shares with all others of its tenant.

@@ -11,7 +11,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::budget::{Budget, Handle, Handles};
 use crate::console::{Console, Journal};
-use crate::egress::{Egress, Trust};
+use crate::egress::{Egress, Outside};
 use crate::grants::Grants;
 use crate::memory::MemoryMeter;
 use crate::setup::ComponentSetup;
@@ -50,28 +50,22 @@ impl StepState {
         context: &StepContext,
         setup: &ComponentSetup,
         grants: Arc<Grants>,
-        trust: Arc<Trust>,
+        outside: Arc<Outside>,
     ) -> Self {
         let budget = Budget::new(&setup.limits, &setup.usage);
         let journal = Journal::new(context.clone(), budget.clone());
         let stdout = Console::new(journal.clone(), LogLevel::Info);
         let stderr = Console::new(journal.clone(), LogLevel::Warning);
-        let body_bytes_max = setup.limits.http_body_bytes_max;
-        let egress = Arc::new(Egress::new(
-            setup.network,
-            trust,
-            grants.clone(),
-            budget.clone(),
-            context.clone(),
-            body_bytes_max,
-        ));
+        let (grants_of, budget_of) = (grants.clone(), budget.clone());
+        let egress = Arc::new(Egress::new(setup, outside, grants_of, budget_of, context.clone()));
+        let handles = Handles::new(&setup.limits);
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES_MAX);
         let mut wasi_http = WasiHttpCtx::new();
         wasi_http.set_field_size_limit(FIELDS_BYTES_MAX);
         Self {
             context: context.clone(),
-            handles: Handles::new(&setup.limits),
+            handles: handles.clone(),
             descriptors: HashMap::new(),
             host_calls: 0,
             memory: MemoryMeter::new(
@@ -80,7 +74,7 @@ impl StepState {
                 context.clone(),
             ),
             wasi: wasi(stdout, stderr.clone()),
-            http_door: HttpDoor::new(egress.clone(), journal.clone()),
+            http_door: HttpDoor::new(egress.clone(), handles, journal.clone()),
             wasi_http,
             journal,
             stderr,

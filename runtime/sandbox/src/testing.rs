@@ -11,7 +11,7 @@ use stepbox_batch::name::{JobExecutionId, StepName};
 use stepbox_batch::step_context::{Findings, RunContext, RunInfo, StepContext};
 
 use crate::budget::Usage;
-use crate::egress::NetworkPolicy;
+use crate::egress::{HttpPolicy, NetworkPolicy};
 use crate::engine::engine;
 use crate::grants::Grants;
 use crate::limits::Limits;
@@ -53,16 +53,22 @@ pub(crate) fn state(context: &StepContext) -> StepState {
 }
 
 pub(crate) fn state_with(context: &StepContext, grants: Grants, limits: Limits) -> StepState {
-    let setup = ComponentSetup {
+    let setup = setup(limits);
+    StepState::new(context, &setup, Arc::new(grants), Arc::default())
+}
+
+/// A component's setup that opens loopback, for the tests' servers, and grants nothing.
+pub(crate) fn setup(limits: Limits) -> ComponentSetup {
+    ComponentSetup {
         grants: Grants::none(),
         network: NetworkPolicy { allow_loopback: true, allow_private: false },
+        http: HttpPolicy::default(),
         limits,
         share: share(),
         usage: Usage::default(),
         options: None,
         work: PathBuf::new(),
-    };
-    StepState::new(context, &setup, Arc::new(grants), Arc::default())
+    }
 }
 
 /// Of one who is alone.

@@ -19,7 +19,8 @@ use stepbox::batch::rows::Rows;
 use stepbox::batch::step_context::{Findings, RunContext, RunInfo, StepContext};
 use stepbox_guest_artifacts::steps;
 use stepbox_sandbox::{
-    ComponentError, ComponentSetup, Grants, Limits, NetworkPolicy, Program, Sandbox, SandboxConfig, Usage,
+    ComponentError, ComponentSetup, Grants, HttpPolicy, Limits, NetworkPolicy, Program, Sandbox,
+    SandboxConfig, Usage,
 };
 
 use crate::host_calls;
@@ -197,6 +198,7 @@ fn setup(work: &Path) -> ComponentSetup {
     ComponentSetup {
         grants: Grants::none(),
         network: NetworkPolicy::default(),
+        http: HttpPolicy::default(),
         limits: Limits::default(),
         usage: Usage::default(),
         options: None,

@@ -13,6 +13,7 @@ use stepbox_batch::step_context::StepContext;
 use tokio::time::Sleep;
 
 use super::EgressError;
+use crate::budget::Handle;
 
 /// The body of a request, whatever it is made of.
 pub(crate) type RequestBody = UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>;
@@ -27,6 +28,8 @@ pub(crate) struct AnswerBody {
     between_bytes: Duration,
     /// Runs only while the other side is waited for, not while the step is thinking.
     waiting: Option<Pin<Box<Sleep>>>,
+    /// Given back when the answer is let go.
+    _handle: Option<Handle>,
 }
 
 impl AnswerBody {
@@ -36,7 +39,13 @@ impl AnswerBody {
         bytes_max: u64,
         between_bytes: Duration,
     ) -> Self {
-        Self { incoming, context, bytes_max, bytes_left: bytes_max, between_bytes, waiting: None }
+        let (waiting, _handle) = (None, None);
+        Self { incoming, context, bytes_max, bytes_left: bytes_max, between_bytes, waiting, _handle }
+    }
+
+    /// Keeps the answer counted among what its component has open, for as long as it lives.
+    pub(crate) fn held_by(self, handle: Handle) -> Self {
+        Self { _handle: Some(handle), ..self }
     }
 }
 

@@ -17,13 +17,14 @@ use rustls_platform_verifier::BuilderVerifierExt;
 use stepbox_batch::step_context::StepContext;
 use url::{Host, Url};
 
-use super::resolver::VettedResolver;
-use super::{AnswerBody, EgressError, NetworkPolicy, RequestBody};
+use super::resolver::{Resolver, SystemResolver, VettedResolver};
+use super::{AnswerBody, EgressError, HttpPolicy, NetworkPolicy, RequestBody};
 use crate::budget::Budget;
 use crate::grants::Grants;
+use crate::setup::ComponentSetup;
 
 /// How long to wait for a connection.
-const CONNECT: Duration = Duration::from_secs(30);
+pub(super) const CONNECT: Duration = Duration::from_secs(10);
 /// The most bytes of an answer's head.
 const HEAD_BYTES_MAX: usize = 256 << 10;
 /// The most headers of an answer.
@@ -31,17 +32,32 @@ const HEADERS_MAX: usize = 100;
 
 type Connector = HttpsConnector<HttpConnector<VettedResolver>>;
 
-/// What the machine trusts, read once for all components.
-#[derive(Debug, Default)]
-pub(crate) struct Trust(OnceLock<ClientConfig>);
+/// What all components share on their way out: who resolves names, and whom the machine trusts.
+#[derive(Debug)]
+pub(crate) struct Outside {
+    resolver: Arc<dyn Resolver>,
+    /// Read once, at the first request of all.
+    trusted: OnceLock<ClientConfig>,
+}
 
-impl Trust {
+impl Default for Outside {
+    fn default() -> Self {
+        Self::new(Arc::new(SystemResolver))
+    }
+}
+
+impl Outside {
+    pub(crate) fn new(resolver: Arc<dyn Resolver>) -> Self {
+        Self { resolver, trusted: OnceLock::new() }
+    }
+
     fn connector(&self, policy: NetworkPolicy) -> Connector {
-        let mut tcp = HttpConnector::new_with_resolver(VettedResolver::new(policy));
+        let resolver = VettedResolver::new(self.resolver.clone(), policy);
+        let mut tcp = HttpConnector::new_with_resolver(resolver);
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT));
-        let tls = self.0.get_or_init(tls).clone();
+        let tls = self.trusted.get_or_init(tls).clone();
         let builder = HttpsConnectorBuilder::new().with_tls_config(tls);
         builder.https_or_http().enable_http1().wrap_connector(tcp)
     }
@@ -76,32 +92,46 @@ impl Default for Timeouts {
 /// The way out of one component: its grants, its budget, its connections.
 #[derive(Debug)]
 pub(crate) struct Egress {
-    policy: NetworkPolicy,
-    trust: Arc<Trust>,
+    network: NetworkPolicy,
+    policy: HttpPolicy,
+    outside: Arc<Outside>,
     grants: Arc<Grants>,
     budget: Budget,
     context: StepContext,
     pub(crate) body_bytes_max: u64,
     /// Made at the first request. Connections are never shared between components, let alone tenants.
+    /// One that is kept alive was dialled at a vetted address, and leads there as long as it lives.
     client: OnceLock<Client<Connector, RequestBody>>,
 }
 
 impl Egress {
     pub(crate) fn new(
-        policy: NetworkPolicy,
-        trust: Arc<Trust>,
+        setup: &ComponentSetup,
+        outside: Arc<Outside>,
         grants: Arc<Grants>,
         budget: Budget,
         context: StepContext,
-        body_bytes_max: u64,
     ) -> Self {
-        Self { policy, trust, grants, budget, context, body_bytes_max, client: OnceLock::new() }
+        Self {
+            network: setup.network,
+            policy: setup.http.clone(),
+            outside,
+            grants,
+            budget,
+            context,
+            body_bytes_max: setup.limits.http_body_bytes_max,
+            client: OnceLock::new(),
+        }
     }
 
     /// Whether a request may be sent, as far as can be said before its host is resolved; counts it.
     pub(crate) fn check(&self, method: &Method, url: &Url) -> Result<(), EgressError> {
         if matches!(*method, Method::CONNECT | Method::TRACE) {
             return Err(EgressError::BadRequest(format!("the method `{method}` is never sent")));
+        }
+        // Servers that take `get` for `GET` would undo a grant for other methods.
+        if method.as_str().bytes().any(|byte| byte.is_ascii_lowercase()) {
+            return Err(EgressError::BadRequest(format!("`{method}` is no method in upper case")));
         }
         if !matches!(url.scheme(), "http" | "https") {
             let text = format!("the scheme `{}` is neither http nor https", url.scheme());
@@ -111,10 +141,17 @@ impl Egress {
             let text = "credentials in a URL are not sent; use the header `authorization`".to_owned();
             return Err(EgressError::BadRequest(text));
         }
+        if url.port() == Some(0) {
+            return Err(EgressError::BadRequest("port 0 is no port".to_owned()));
+        }
         if !self.grants.http().iter().any(|grant| grant.permits(method, url)) {
             let origin = url.origin().ascii_serialization();
             let (method, url) = (method.to_string(), format!("{origin}{}", url.path()));
             return Err(EgressError::NotGranted { method, url, origin });
+        }
+        if let Some(missing) = self.policy.refuses(method, url) {
+            let (method, url) = (method.to_string(), url.origin().ascii_serialization());
+            return Err(EgressError::NotInPolicy { method, url, missing });
         }
         // A name is judged when it is resolved; an address in the URL never is.
         let address = match url.host() {
@@ -123,7 +160,7 @@ impl Egress {
             _ => None,
         };
         if let Some((address, kind)) =
-            address.and_then(|address| Some((address, self.policy.refuses(address)?)))
+            address.and_then(|address| Some((address, self.network.refuses(address)?)))
         {
             let host = url.host_str().unwrap_or_default().to_owned();
             return Err(EgressError::Forbidden { host, address, kind });
@@ -167,7 +204,7 @@ impl Egress {
                 .pool_max_idle_per_host(4)
                 .http1_max_buf_size(HEAD_BYTES_MAX)
                 .http1_max_headers(HEADERS_MAX)
-                .build(self.trust.connector(self.policy))
+                .build(self.outside.connector(self.network))
         })
     }
 }

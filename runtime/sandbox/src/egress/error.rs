@@ -7,6 +7,8 @@ use std::net::IpAddr;
 use http_body_util::LengthLimitError;
 
 use super::AddressKind;
+use super::client::CONNECT;
+use super::policy::Missing;
 use crate::budget::OverLimit;
 
 /// Why there is no answer. The texts are read by the step and by people.
@@ -17,6 +19,13 @@ pub(crate) enum EgressError {
         "no grant covers `{method} {url}`; this line under the step's `grants.http` would: `{method} {origin}`"
     )]
     NotGranted { method: String, url: String, origin: String },
+    /// A grant covers the request, and the operator's policy does not.
+    #[error(
+        "`{method} {url}` is granted, but `http.{0}` in the operator's policy leaves out `{1}`; adding it there would allow it",
+        missing.key,
+        missing.value
+    )]
+    NotInPolicy { method: String, url: String, missing: Missing },
     /// The policy forbids the address.
     #[error("`{host}` is {kind} ({address}); {}", opened_by(*kind))]
     Forbidden { host: String, address: IpAddr, kind: AddressKind },
@@ -34,7 +43,7 @@ pub(crate) enum EgressError {
     OverLimit(String),
 }
 
-fn opened_by(kind: AddressKind) -> &'static str {
+pub(super) fn opened_by(kind: AddressKind) -> &'static str {
     match kind {
         AddressKind::Loopback => "`network: { loopback: true }` in the operator's policy would open it",
         AddressKind::Private => "`network: { private: true }` in the operator's policy would open it",
@@ -65,7 +74,7 @@ impl EgressError {
         let is_timeout =
             |error: &io::Error| error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none();
         if chain().filter_map(|error| error.downcast_ref()).any(is_timeout) {
-            return Self::TimedOut("no connection within 30 s".to_owned());
+            return Self::TimedOut(format!("no connection within {} s", CONNECT.as_secs()));
         }
         // The outer layers say "client error (Connect)"; the innermost says what happened.
         let innermost = chain().last().map(ToString::to_string).unwrap_or_default();

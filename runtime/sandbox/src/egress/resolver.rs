@@ -1,25 +1,51 @@
 //! Names are resolved here, once, and only addresses that may be dialled come out.
 
+use std::fmt;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::vec;
 
+use async_trait::async_trait;
 use hyper_util::client::legacy::connect::dns::Name;
 use tower_service::Service;
 
 use super::{EgressError, NetworkPolicy};
 
-/// Resolves with the system's resolver and takes out every address that the policy refuses.
+/// Finds the addresses of a host.
+///
+/// It is asked once for each connection, and is trusted with nothing: whatever it answers, only addresses
+/// that the policy leaves are dialled.
+#[async_trait]
+pub trait Resolver: fmt::Debug + Send + Sync {
+    /// All addresses of a name, the preferred ones first.
+    async fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>>;
+}
+
+/// The system's own resolver, with its `hosts` file and its name servers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemResolver;
+
+#[async_trait]
+impl Resolver for SystemResolver {
+    async fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+        Ok(tokio::net::lookup_host((name, 0)).await?.map(|address| address.ip()).collect())
+    }
+}
+
+/// Resolves, and takes out every address that the policy refuses.
 #[derive(Debug, Clone)]
 pub(crate) struct VettedResolver {
+    resolver: Arc<dyn Resolver>,
     policy: NetworkPolicy,
 }
 
 impl VettedResolver {
-    pub(crate) fn new(policy: NetworkPolicy) -> Self {
-        Self { policy }
+    pub(crate) fn new(resolver: Arc<dyn Resolver>, policy: NetworkPolicy) -> Self {
+        Self { resolver, policy }
     }
 }
 
@@ -33,11 +59,9 @@ impl Service<Name> for VettedResolver {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let policy = self.policy;
+        let (resolver, policy) = (self.resolver.clone(), self.policy);
         Box::pin(async move {
-            // The connector puts the port in; 0 stands for "not known here".
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await;
-            let found = found.map_err(|error| {
+            let found = resolver.resolve(name.as_str()).await.map_err(|error| {
                 EgressError::Unreachable(format!("`{}` does not resolve: {error}", name.as_str()))
             })?;
             vet(policy, name.as_str(), found).map(Vec::into_iter)
@@ -49,14 +73,15 @@ impl Service<Name> for VettedResolver {
 fn vet(
     policy: NetworkPolicy,
     host: &str,
-    found: impl Iterator<Item = SocketAddr>,
+    found: impl IntoIterator<Item = IpAddr>,
 ) -> Result<Vec<SocketAddr>, EgressError> {
     let mut refused = None;
     let mut allowed = Vec::new();
     for address in found {
-        match policy.refuses(address.ip()) {
-            None => allowed.push(address),
-            Some(kind) => refused = refused.or(Some((address.ip(), kind))),
+        match policy.refuses(address) {
+            // The connector puts the port in; 0 stands for "not known here".
+            None => allowed.push(SocketAddr::new(address, 0)),
+            Some(kind) => refused = refused.or(Some((address, kind))),
         }
     }
     match (allowed.is_empty(), refused) {
@@ -71,7 +96,7 @@ mod tests {
     use super::*;
 
     fn check(policy: NetworkPolicy, found: &[&str], expected: &str) {
-        let found = found.iter().map(|text| SocketAddr::new(text.parse().unwrap(), 0));
+        let found = found.iter().map(|text| text.parse().unwrap());
         let text = match vet(policy, "x.example", found) {
             Ok(allowed) => {
                 allowed.iter().map(|address| address.ip().to_string()).collect::<Vec<_>>().join(" ")

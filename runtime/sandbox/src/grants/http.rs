@@ -1,11 +1,14 @@
 //! The right to send requests to a host.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use http::Method;
 use url::{Host, Url};
 
 use super::GrantError;
+use super::host_pattern::{HostPattern, without_root};
+use crate::egress::{HttpPolicy, NetworkPolicy};
 
 /// The right to send requests: `METHOD scheme://host[:port][/path]`.
 ///
@@ -25,13 +28,6 @@ pub struct HttpGrant {
     port: u16,
     path: PathPattern,
     line: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum HostPattern {
-    Is(Host),
-    /// Every name below this one, which begins with a dot.
-    Below(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,27 +72,51 @@ impl HttpGrant {
             && url.host().is_some_and(|host| self.host.matches(&host))
             && self.path.matches(url.path())
     }
+
+    /// What an operator's policy leaves of it, as lines of the same form; none if nothing is left.
+    ///
+    /// A name counts as far as it can be told without resolving it: where it leads is judged when it is
+    /// called.
+    pub fn within(&self, policy: &HttpPolicy, network: NetworkPolicy) -> Vec<String> {
+        if !policy.has_scheme(&self.scheme) || !policy.has_port(self.port) {
+            return Vec::new();
+        }
+        let hosts = policy.hosts_within(&self.host).into_iter().filter(|host| is_open(host, network));
+        let methods = policy.methods_within(self.method.as_ref());
+        let line = |host: &HostPattern, method: &Option<Method>| {
+            if *host == self.host && *method == self.method {
+                return self.line.clone();
+            }
+            let method = method.as_ref().map_or("*", Method::as_str);
+            format!("{method} {}://{host}{}{}", self.scheme, self.written_port(), self.path)
+        };
+        hosts
+            .flat_map(|host| methods.iter().map(move |method| line(&host, method)).collect::<Vec<_>>())
+            .collect()
+    }
+
+    /// The port, where it is not the scheme's own.
+    fn written_port(&self) -> String {
+        match (self.scheme.as_str(), self.port) {
+            ("http", 80) | ("https", 443) => String::new(),
+            (_, port) => format!(":{port}"),
+        }
+    }
+}
+
+/// Whether the policy lets an address be dialled. Names are open until they are resolved.
+fn is_open(host: &HostPattern, network: NetworkPolicy) -> bool {
+    let address = match host {
+        HostPattern::Is(Host::Ipv4(address)) => IpAddr::V4(*address),
+        HostPattern::Is(Host::Ipv6(address)) => IpAddr::V6(*address),
+        HostPattern::Is(Host::Domain(_)) | HostPattern::Below(_) => return true,
+    };
+    network.refuses(address).is_none()
 }
 
 impl fmt::Display for HttpGrant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.line)
-    }
-}
-
-impl HostPattern {
-    fn matches(&self, host: &Host<&str>) -> bool {
-        match (self, host) {
-            (Self::Is(Host::Domain(granted)), Host::Domain(name)) => granted == without_root(name),
-            (Self::Is(Host::Ipv4(granted)), Host::Ipv4(address)) => granted == address,
-            (Self::Is(Host::Ipv6(granted)), Host::Ipv6(address)) => granted == address,
-            // The dot at the front keeps `evil-example.com` apart from `*.example.com`.
-            (Self::Below(parent), Host::Domain(name)) => {
-                let name = without_root(name);
-                name.len() > parent.len() && name.ends_with(parent)
-            }
-            _ => false,
-        }
     }
 }
 
@@ -106,6 +126,16 @@ impl PathPattern {
             Self::Any => true,
             Self::Is(granted) => granted == path,
             Self::BeginsWith(prefix) => path.starts_with(prefix),
+        }
+    }
+}
+
+impl fmt::Display for PathPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => Ok(()),
+            Self::Is(path) => f.write_str(path),
+            Self::BeginsWith(prefix) => write!(f, "{prefix}*"),
         }
     }
 }
@@ -140,11 +170,10 @@ fn parse_host(url: &Url, is_below: bool) -> Result<HostPattern, String> {
             if !name.contains('.') {
                 return Err(format!("`*.{name}` would grant a whole top-level domain"));
             }
-            Ok(HostPattern::Below(format!(".{name}")))
+            Ok(HostPattern::below(name))
         }
         Some(_) if is_below => Err("`*.` cannot stand before an address".to_owned()),
-        Some(Host::Domain(name)) => Ok(HostPattern::Is(Host::Domain(without_root(name).to_owned()))),
-        Some(host) => Ok(HostPattern::Is(host.to_owned())),
+        Some(host) => Ok(HostPattern::is(host)),
     }
 }
 
@@ -154,11 +183,6 @@ fn parse_path(path: &str) -> PathPattern {
         Some(prefix) => PathPattern::BeginsWith(prefix.to_owned()),
         None => PathPattern::Is(path.to_owned()),
     }
-}
-
-/// A name without the dot of the root: `example.com.` is `example.com`.
-fn without_root(name: &str) -> &str {
-    name.strip_suffix('.').unwrap_or(name)
 }
 
 #[cfg(test)]
@@ -219,6 +243,38 @@ mod tests {
         check("GET https://x.example/feed/*", "GET", "https://x.example/feed/../admin", false);
         check("GET https://x.example/feed/*", "GET", "https://x.example/feed/%2e%2e/admin", false);
         check("GET https://x.example/feed*", "GET", "https://x.example/feeds", true);
+    }
+
+    #[test]
+    fn a_policy_leaves_what_both_allow() {
+        let any = HttpPolicy::default();
+        let check = |grant: &str, policy: &HttpPolicy, expected: &[&str]| {
+            let grant = HttpGrant::parse(grant).expect(grant);
+            assert_eq!(grant.within(policy, NetworkPolicy::default()), expected, "{grant}");
+        };
+        check("* https://*.example.com/feed/*", &any, &["* https://*.example.com/feed/*"]);
+        check("GET http://10.0.0.1", &any, &[]);
+        check("GET http://[::1]:8080", &any, &[]);
+        let https = any.clone().with_schemes(["https"]).unwrap();
+        check("GET http://x.example", &https, &[]);
+        let hosts = any.clone().with_hosts(["a.example.com", "*.b.example.com"]).unwrap();
+        check(
+            "GET https://*.example.com:8443/feed/*",
+            &hosts,
+            &["GET https://a.example.com:8443/feed/*", "GET https://*.b.example.com:8443/feed/*"],
+        );
+        check("GET https://c.b.example.com", &hosts, &["GET https://c.b.example.com"]);
+        check("GET https://example.com", &hosts, &[]);
+        let methods = hosts.with_methods(["GET", "HEAD"]).unwrap();
+        check(
+            "* https://a.example.com",
+            &methods,
+            &["GET https://a.example.com", "HEAD https://a.example.com"],
+        );
+        check("POST https://a.example.com", &methods, &[]);
+        let ports = any.with_ports([443]).unwrap();
+        check("GET https://x.example", &ports, &["GET https://x.example"]);
+        check("GET https://x.example:8443", &ports, &[]);
     }
 
     #[test]

@@ -52,7 +52,9 @@ impl From<EgressError> for HttpFailure {
     fn from(error: EgressError) -> Self {
         let text = error.to_string();
         Self::Told(match error {
-            EgressError::NotGranted { .. } | EgressError::Forbidden { .. } => HttpError::Refused(text),
+            EgressError::NotGranted { .. }
+            | EgressError::NotInPolicy { .. }
+            | EgressError::Forbidden { .. } => HttpError::Refused(text),
             EgressError::BadRequest(_) => HttpError::BadRequest(text),
             EgressError::Unreachable(_) => HttpError::Unreachable(text),
             EgressError::TimedOut(_) => HttpError::TimedOut(text),
@@ -110,11 +112,8 @@ fn whole(body: Vec<u8>) -> RequestBody {
 }
 
 fn method(text: &str) -> Result<Method, EgressError> {
-    let bad = || EgressError::BadRequest(format!("`{text}` is no method in upper case"));
-    if text.bytes().any(|byte| byte.is_ascii_lowercase()) {
-        return Err(bad());
-    }
-    Method::from_bytes(text.as_bytes()).map_err(|_| bad())
+    Method::from_bytes(text.as_bytes())
+        .map_err(|_| EgressError::BadRequest(format!("`{text}` is no method in upper case")))
 }
 
 fn headers(given: Vec<Header>) -> Result<HeaderMap, EgressError> {

@@ -15,7 +15,7 @@ use stepbox_batch::step_context::{Findings, RunContext, RunInfo, StepContext};
 use crate::bindings::exports::stepbox::step::describe::GuestIndices;
 use crate::bindings::stepbox::step::types::Description as Raw;
 use crate::budget::Usage;
-use crate::egress::NetworkPolicy;
+use crate::egress::{HttpPolicy, NetworkPolicy};
 use crate::error::ComponentError;
 use crate::failure::is_code;
 use crate::grants::Grants;
@@ -75,6 +75,7 @@ pub(super) async fn ask(program: &Program, world: World) -> Result<Description, 
     let setup = ComponentSetup {
         grants: Grants::none(),
         network: NetworkPolicy::default(),
+        http: HttpPolicy::default(),
         limits: Limits::for_describe(),
         share: program.sandbox().uploads.clone(),
         usage: Usage::default(),

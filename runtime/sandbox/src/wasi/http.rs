@@ -8,6 +8,7 @@ use stepbox_batch::log::LogLevel;
 use url::Url;
 use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
 
+use crate::budget::{Handle, Handles};
 use crate::console::Journal;
 use crate::egress::{Egress, EgressError, Timeouts, is_forbidden_header};
 
@@ -15,6 +16,7 @@ use crate::egress::{Egress, EgressError, Timeouts, is_forbidden_header};
 #[derive(Debug)]
 pub(crate) struct HttpDoor {
     egress: Arc<Egress>,
+    handles: Handles,
     journal: Journal,
 }
 
@@ -22,8 +24,8 @@ type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
 type Answered = Result<(http::Response<WasiBody>, Io), Error>;
 
 impl HttpDoor {
-    pub(crate) fn new(egress: Arc<Egress>, journal: Journal) -> Self {
-        Self { egress, journal }
+    pub(crate) fn new(egress: Arc<Egress>, handles: Handles, journal: Journal) -> Self {
+        Self { egress, handles, journal }
     }
 }
 
@@ -44,8 +46,14 @@ impl WasiHttpHooks for HttpDoor {
         _: Io,
     ) -> Box<dyn Future<Output = Answered> + Send> {
         let (egress, journal) = (self.egress.clone(), self.journal.clone());
+        // Counted from now on, not from when somebody first waits for it.
+        let handle = self.handles.open();
         Box::new(async move {
-            match send(&egress, request, options.unwrap_or_default()).await {
+            let answered = match handle {
+                Ok(handle) => send(&egress, request, options.unwrap_or_default(), handle).await,
+                Err(error) => Err(error.into()),
+            };
+            match answered {
                 Ok(answer) => {
                     let answer = answer.map(|body| body.map_err(told).boxed_unsync());
                     Ok((answer, Box::new(async { Ok(()) }) as Io))
@@ -64,13 +72,15 @@ async fn send(
     egress: &Egress,
     request: http::Request<WasiBody>,
     options: RequestOptions,
+    handle: Handle,
 ) -> Result<http::Response<crate::egress::AnswerBody>, EgressError> {
     let url = Url::parse(&request.uri().to_string())
         .map_err(|error| EgressError::BadRequest(format!("`{}` is no URL: {error}", request.uri())))?;
     egress.check(request.method(), &url)?;
     let bytes_max = usize::try_from(egress.body_bytes_max).unwrap_or(usize::MAX);
     let request = request.map(|body| Limited::new(body.map_err(boxed), bytes_max).boxed_unsync());
-    egress.send(request, &url, timeouts(options)).await
+    let answer = egress.send(request, &url, timeouts(options)).await?;
+    Ok(answer.map(|body| body.held_by(handle)))
 }
 
 fn boxed(error: Error) -> Box<dyn StdError + Send + Sync> {
@@ -90,11 +100,57 @@ fn timeouts(options: RequestOptions) -> Timeouts {
 /// The nearest of WASI's errors.
 fn told(error: EgressError) -> Error {
     match error {
-        EgressError::NotGranted { .. } => Error::HttpRequestDenied,
+        EgressError::NotGranted { .. } | EgressError::NotInPolicy { .. } => Error::HttpRequestDenied,
         EgressError::Forbidden { .. } => Error::DestinationIpProhibited,
         EgressError::BadRequest(_) => Error::HttpRequestUriInvalid,
         EgressError::Unreachable(_) => Error::DestinationUnavailable,
         EgressError::TimedOut(_) => Error::HttpResponseTimeout,
         EgressError::OverLimit(text) => Error::InternalError(Some(text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+
+    use bytes::Bytes;
+    use http_body_util::Empty;
+    use stepbox_batch::log::NoLog;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::grants::Grants;
+    use crate::limits::Limits;
+    use crate::testing::{state_with, step_context};
+
+    /// Begins a request; it is sent when the future is waited for.
+    fn begin(door: &mut HttpDoor, url: &str) -> Pin<Box<dyn Future<Output = Answered> + Send>> {
+        let body = Empty::<Bytes>::new().map_err(|never| match never {}).boxed_unsync();
+        let request = http::Request::get(url).body(body).unwrap();
+        Pin::from(door.send_request(request, None, Box::new(async { Ok(()) })))
+    }
+
+    #[tokio::test]
+    async fn requests_under_way_are_counted() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let grants = Grants::none().with_http(&format!("GET {url}")).unwrap();
+        let limits = Limits { open_handles_max: 1, ..Limits::default() };
+        let state = state_with(&step_context(Arc::new(NoLog)), grants, limits);
+        let mut door = HttpDoor::new(state.egress.clone(), state.handles.clone(), state.journal.clone());
+        let first = begin(&mut door, &url);
+        match begin(&mut door, &url).await {
+            Err(Error::InternalError(Some(text))) => {
+                assert!(text.contains("`limits.open_handles_max`"), "{text}")
+            }
+            Err(other) => panic!("{other:?}"),
+            Ok(_) => panic!("it was sent"),
+        }
+        drop(first);
+        let mut third = begin(&mut door, &url);
+        tokio::select! {
+            taken = listener.accept() => { taken.unwrap(); }
+            _ = &mut third => panic!("nobody answers"),
+        }
     }
 }

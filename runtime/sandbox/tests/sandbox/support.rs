@@ -12,7 +12,8 @@ use stepbox_batch::log::{ExecutionLog, LogLevel};
 use stepbox_batch::name::{JobExecutionId, StepName};
 use stepbox_batch::step_context::{Findings, RunContext, RunInfo, StepContext};
 use stepbox_sandbox::{
-    ComponentError, ComponentSetup, Grants, Limits, NetworkPolicy, Program, Sandbox, SandboxConfig, Usage,
+    ComponentError, ComponentSetup, Grants, HttpPolicy, Limits, NetworkPolicy, Program, Sandbox,
+    SandboxConfig, Usage,
 };
 use tempfile::TempDir;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
@@ -43,6 +44,7 @@ impl Place {
         ComponentSetup {
             grants: Grants::none(),
             network: NetworkPolicy { allow_loopback: true, allow_private: false },
+            http: HttpPolicy::default(),
             limits,
             share: self.sandbox.share(1 << 30),
             usage: Usage::default(),

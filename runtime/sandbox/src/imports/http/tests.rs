@@ -9,9 +9,11 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::bindings::stepbox::step::http::{Header, Host, HostExchange, HostResponse, Request};
+use crate::egress::NetworkPolicy;
 use crate::grants::Grants;
 use crate::limits::Limits;
-use crate::testing::{state_with, step_context};
+use crate::setup::ComponentSetup;
+use crate::testing::{setup, state_with, step_context};
 
 /// A server that takes one request after the other, and gives each the same bytes for an answer.
 struct Server {
@@ -209,14 +211,9 @@ async fn refuses_what_is_not_granted_or_not_sent() {
 async fn a_name_that_leads_home_is_refused_where_loopback_is_closed() {
     let grants = Grants::none().with_http("GET http://localhost:9").unwrap();
     let mut state = state_with(&step_context(Arc::new(NoLog)), grants, Limits::default());
-    state.egress = Arc::new(Egress::new(
-        crate::egress::NetworkPolicy::default(),
-        Arc::default(),
-        state.grants.clone(),
-        state.budget.clone(),
-        state.context.clone(),
-        1000,
-    ));
+    let setup = ComponentSetup { network: NetworkPolicy::default(), ..setup(Limits::default()) };
+    let (grants, budget, context) = (state.grants.clone(), state.budget.clone(), state.context.clone());
+    state.egress = Arc::new(Egress::new(&setup, Arc::default(), grants, budget, context));
     let found = told(Host::send(&mut state, request("GET", "http://localhost:9/"), Vec::new()).await);
     assert!(found.contains("`localhost` is a loopback address"), "{found}");
 }

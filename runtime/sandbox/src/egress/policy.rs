@@ -1,0 +1,357 @@
+//! Which requests the operator allows at most, whatever a job was granted.
+
+use std::fmt;
+
+use http::Method;
+use url::{Host, Url};
+
+use super::NetworkPolicy;
+use crate::grants::HostPattern;
+
+/// Which requests steps may send at most. By default all that they are granted.
+///
+/// Each of the four lists narrows the grants; one that is not set leaves them as they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HttpPolicy {
+    hosts: Option<Vec<HostPattern>>,
+    schemes: Option<Vec<String>>,
+    methods: Option<Vec<Method>>,
+    ports: Option<Vec<u16>>,
+}
+
+/// What a policy would have to list for a request to pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Missing {
+    pub(crate) key: &'static str,
+    pub(crate) value: String,
+}
+
+impl HttpPolicy {
+    /// Allows only these hosts: `api.example.com`, an address, or `*.example.com` for all names below.
+    pub fn with_hosts<'a>(
+        mut self,
+        hosts: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, HttpPolicyError> {
+        self.hosts = Some(list("hosts", hosts, host, HostPattern::covers)?);
+        Ok(self)
+    }
+
+    /// Allows only these schemes, of `http` and `https`.
+    pub fn with_schemes<'a>(
+        mut self,
+        schemes: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, HttpPolicyError> {
+        self.schemes = Some(list("schemes", schemes, scheme, String::eq)?);
+        Ok(self)
+    }
+
+    /// Allows only these methods, in upper case.
+    pub fn with_methods<'a>(
+        mut self,
+        methods: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, HttpPolicyError> {
+        self.methods = Some(list("methods", methods, method, Method::eq)?);
+        Ok(self)
+    }
+
+    /// Allows only these ports.
+    pub fn with_ports(mut self, ports: impl IntoIterator<Item = u16>) -> Result<Self, HttpPolicyError> {
+        let texts: Vec<String> = ports.into_iter().map(|port| port.to_string()).collect();
+        self.ports = Some(list("ports", texts.iter().map(String::as_str), port, u16::eq)?);
+        Ok(self)
+    }
+
+    /// Whether each host can be reached at all, where a network policy closes addresses.
+    pub fn check(&self, network: NetworkPolicy) -> Result<(), HttpPolicyError> {
+        for host in self.hosts.iter().flatten() {
+            let kind = match host {
+                HostPattern::Is(Host::Ipv4(address)) => network.refuses((*address).into()),
+                HostPattern::Is(Host::Ipv6(address)) => network.refuses((*address).into()),
+                HostPattern::Is(Host::Domain(name)) if name == "localhost" => {
+                    network.refuses(std::net::Ipv4Addr::LOCALHOST.into())
+                }
+                HostPattern::Is(Host::Domain(_)) | HostPattern::Below(_) => None,
+            };
+            if let Some(kind) = kind {
+                let cause = format!("it is {kind}; {}", super::error::opened_by(kind));
+                return Err(HttpPolicyError::NoEffect { key: "hosts", value: host.to_string(), cause });
+            }
+        }
+        Ok(())
+    }
+
+    /// What the policy leaves out of a request; none if it allows it.
+    pub(super) fn refuses(&self, method: &Method, url: &Url) -> Option<Missing> {
+        let missing = |key, value: String| Some(Missing { key, value });
+        if !self.has_scheme(url.scheme()) {
+            return missing("schemes", url.scheme().to_owned());
+        }
+        if !url.host().is_some_and(|host| self.has_host(&host)) {
+            return missing("hosts", url.host_str().unwrap_or_default().to_owned());
+        }
+        let port = url.port_or_known_default().unwrap_or_default();
+        if !self.has_port(port) {
+            return missing("ports", port.to_string());
+        }
+        if self.methods_within(Some(method)).is_empty() {
+            return missing("methods", method.to_string());
+        }
+        None
+    }
+
+    pub(crate) fn has_scheme(&self, scheme: &str) -> bool {
+        self.schemes.as_ref().is_none_or(|schemes| schemes.iter().any(|allowed| allowed == scheme))
+    }
+
+    pub(crate) fn has_port(&self, port: u16) -> bool {
+        self.ports.as_ref().is_none_or(|ports| ports.contains(&port))
+    }
+
+    fn has_host(&self, host: &Host<&str>) -> bool {
+        self.hosts.as_ref().is_none_or(|hosts| hosts.iter().any(|allowed| allowed.matches(host)))
+    }
+
+    /// The hosts that a grant names and the policy allows.
+    pub(crate) fn hosts_within(&self, granted: &HostPattern) -> Vec<HostPattern> {
+        match &self.hosts {
+            None => vec![granted.clone()],
+            Some(hosts) => hosts.iter().filter_map(|allowed| allowed.common(granted)).collect(),
+        }
+    }
+
+    /// The methods that a grant names and the policy allows; none stands for any.
+    pub(crate) fn methods_within(&self, granted: Option<&Method>) -> Vec<Option<Method>> {
+        match (&self.methods, granted) {
+            (None, granted) => vec![granted.cloned()],
+            (Some(methods), None) => methods.iter().cloned().map(Some).collect(),
+            (Some(methods), Some(granted)) if methods.contains(granted) => vec![Some(granted.clone())],
+            (Some(_), Some(_)) => Vec::new(),
+        }
+    }
+}
+
+/// `hosts: api.example.com; methods: GET, POST`, or nothing if every request is allowed.
+impl fmt::Display for HttpPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fn list<T: ToString>(key: &str, values: Option<&Vec<T>>) -> Option<String> {
+            let values: Vec<_> = values?.iter().map(T::to_string).collect();
+            Some(format!("{key}: {}", values.join(", ")))
+        }
+        let lists = [
+            list("hosts", self.hosts.as_ref()),
+            list("schemes", self.schemes.as_ref()),
+            list("methods", self.methods.as_ref()),
+            list("ports", self.ports.as_ref()),
+        ];
+        f.write_str(&lists.into_iter().flatten().collect::<Vec<_>>().join("; "))
+    }
+}
+
+/// Reads the values of a list, each of which must have an effect beside the others.
+fn list<'a, T>(
+    key: &'static str,
+    texts: impl IntoIterator<Item = &'a str>,
+    read: impl Fn(&str) -> Result<T, String>,
+    covers: impl Fn(&T, &T) -> bool,
+) -> Result<Vec<T>, HttpPolicyError> {
+    let mut values: Vec<(&str, T)> = Vec::new();
+    for text in texts {
+        let value = read(text).map_err(|problem| HttpPolicyError::BadValue {
+            key,
+            value: text.to_owned(),
+            problem,
+        })?;
+        for (other_text, other) in &values {
+            let (idle, by) = match (covers(other, &value), covers(&value, other)) {
+                (true, _) => (text, other_text),
+                (false, true) => (*other_text, &text),
+                (false, false) => continue,
+            };
+            let cause = format!("`{by}` covers it");
+            return Err(HttpPolicyError::NoEffect { key, value: idle.to_owned(), cause });
+        }
+        values.push((text, value));
+    }
+    match values.is_empty() {
+        true => Err(HttpPolicyError::Empty { key }),
+        false => Ok(values.into_iter().map(|(_, value)| value).collect()),
+    }
+}
+
+fn host(text: &str) -> Result<HostPattern, String> {
+    if text == "*" {
+        return Err("leave `hosts` out to allow every host".to_owned());
+    }
+    if text.contains("://") {
+        return Err("it is a URL; write its host alone".to_owned());
+    }
+    let (name, is_below) = match text.strip_prefix("*.") {
+        Some(name) => (name, true),
+        None => (text, false),
+    };
+    match Host::parse(name) {
+        Ok(Host::Domain(name)) if name.contains('*') => {
+            Err("`*` may only stand for the first part of a name: `*.example.com`".to_owned())
+        }
+        Ok(Host::Domain(name)) if is_below => Ok(HostPattern::below(&name)),
+        Ok(_) if is_below => Err("`*.` cannot stand before an address".to_owned()),
+        Ok(Host::Domain(name)) => Ok(HostPattern::is(Host::Domain(&name))),
+        Ok(Host::Ipv4(address)) => Ok(HostPattern::Is(Host::Ipv4(address))),
+        Ok(Host::Ipv6(address)) => Ok(HostPattern::Is(Host::Ipv6(address))),
+        Err(error) => Err(format!("{error}; write a host alone, without port and path")),
+    }
+}
+
+fn scheme(text: &str) -> Result<String, String> {
+    match text {
+        "http" | "https" => Ok(text.to_owned()),
+        _ => Err("only `http` and `https` are ever sent".to_owned()),
+    }
+}
+
+fn method(text: &str) -> Result<Method, String> {
+    match text {
+        "CONNECT" | "TRACE" => Err("it is never sent".to_owned()),
+        _ if text.bytes().all(|byte| byte.is_ascii_uppercase()) => {
+            Method::from_bytes(text.as_bytes()).map_err(|error| error.to_string())
+        }
+        _ => Err("it is no method in upper case".to_owned()),
+    }
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    text.parse().ok().filter(|&port| port != 0).ok_or_else(|| "it is no port".to_owned())
+}
+
+/// Why a policy for HTTP is none: every setting must have an effect.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HttpPolicyError {
+    /// A list that allows nothing.
+    #[error("`http.{key}` is empty, so that no request could be sent")]
+    Empty {
+        /// The list.
+        key: &'static str,
+    },
+    /// Something that cannot stand in the list.
+    #[error("`{value}` cannot stand in `http.{key}`: {problem}")]
+    BadValue {
+        /// The list.
+        key: &'static str,
+        /// As it was written.
+        value: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Something that no request needs, or none can use.
+    #[error("`{value}` in `http.{key}` has no effect: {cause}")]
+    NoEffect {
+        /// The list.
+        key: &'static str,
+        /// As it was written.
+        value: String,
+        /// Why not.
+        cause: String,
+    },
+}
+
+impl HttpPolicyError {
+    /// The codes of all variants.
+    pub const CODES: &[&str] = &["policy-http-malformed"];
+
+    /// The stable code, a heading in `docs/errors.md`.
+    pub fn code(&self) -> &'static str {
+        "policy-http-malformed"
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> String {
+        match self {
+            Self::Empty { key } => format!("leave `{key}` out to allow all of them, or list some"),
+            Self::BadValue { key: "ports", .. } => "write ports like `ports: [443, 8443]`".to_owned(),
+            Self::BadValue { key: "methods", .. } => "write methods like `methods: [GET, POST]`".to_owned(),
+            Self::BadValue { key: "schemes", .. } => "write schemes like `schemes: [https]`".to_owned(),
+            Self::BadValue { .. } => {
+                "write hosts like `hosts: [api.example.com, \"*.example.com\"]`".to_owned()
+            }
+            Self::NoEffect { value, .. } => format!("take `{value}` out, or change what makes it idle"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_what_it_leaves_out_of_a_request() {
+        let policy = HttpPolicy::default().with_hosts(["api.example.com", "*.cdn.example"]).unwrap();
+        let policy = policy.with_schemes(["https"]).unwrap().with_methods(["GET", "POST"]).unwrap();
+        let policy = policy.with_ports([443, 8443]).unwrap();
+        let rows = [
+            ("GET", "https://api.example.com/x", ""),
+            ("POST", "https://API.example.com.:8443/", ""),
+            ("GET", "https://a.b.cdn.example/", ""),
+            ("GET", "http://api.example.com/", "schemes: http"),
+            ("GET", "https://cdn.example/", "hosts: cdn.example"),
+            ("GET", "https://evil-cdn.example/", "hosts: evil-cdn.example"),
+            ("GET", "https://[2606:4700::1111]/", "hosts: [2606:4700::1111]"),
+            ("GET", "https://api.example.com:444/", "ports: 444"),
+            ("PUT", "https://api.example.com/", "methods: PUT"),
+        ];
+        for (method, url, expected) in rows {
+            let (method, url) = (method.parse().unwrap(), Url::parse(url).unwrap());
+            let missing = policy.refuses(&method, &url);
+            let found = missing.map(|missing| format!("{}: {}", missing.key, missing.value));
+            assert_eq!(found.unwrap_or_default(), expected, "{method} {url}");
+            assert_eq!(HttpPolicy::default().refuses(&method, &url), None);
+        }
+    }
+
+    #[test]
+    fn a_setting_without_effect_is_a_mistake() {
+        fn check(made: Result<HttpPolicy, HttpPolicyError>, expected: &str) {
+            let checked = made.and_then(|policy| policy.check(NetworkPolicy::default()));
+            assert_eq!(checked.unwrap_err().to_string(), expected);
+        }
+        let hosts = |hosts: &[&'static str]| HttpPolicy::default().with_hosts(hosts.iter().copied());
+        let any = HttpPolicy::default;
+        check(hosts(&[]), "`http.hosts` is empty, so that no request could be sent");
+        check(any().with_ports([]), "`http.ports` is empty, so that no request could be sent");
+        check(any().with_ports([0]), "`0` cannot stand in `http.ports`: it is no port");
+        check(
+            any().with_schemes(["ftp"]),
+            "`ftp` cannot stand in `http.schemes`: only `http` and `https` are ever sent",
+        );
+        check(
+            any().with_methods(["get"]),
+            "`get` cannot stand in `http.methods`: it is no method in upper case",
+        );
+        check(any().with_methods(["TRACE"]), "`TRACE` cannot stand in `http.methods`: it is never sent");
+        check(any().with_methods(["GET", "GET"]), "`GET` in `http.methods` has no effect: `GET` covers it");
+        check(hosts(&["*"]), "`*` cannot stand in `http.hosts`: leave `hosts` out to allow every host");
+        check(
+            hosts(&["https://x.example"]),
+            "`https://x.example` cannot stand in `http.hosts`: it is a URL; write its host alone",
+        );
+        check(
+            hosts(&["x.example:443"]),
+            "`x.example:443` cannot stand in `http.hosts`: invalid international domain name; write a host alone, without port and path",
+        );
+        check(
+            hosts(&["a.example.com", "*.example.com"]),
+            "`a.example.com` in `http.hosts` has no effect: `*.example.com` covers it",
+        );
+        check(
+            hosts(&["localhost"]),
+            "`localhost` in `http.hosts` has no effect: it is a loopback address; `network: { loopback: true }` in the operator's policy would open it",
+        );
+        check(
+            hosts(&["10.0.0.1"]),
+            "`10.0.0.1` in `http.hosts` has no effect: it is a private address; `network: { private: true }` in the operator's policy would open it",
+        );
+        check(
+            hosts(&["169.254.169.254"]),
+            "`169.254.169.254` in `http.hosts` has no effect: it is a cloud metadata address; such addresses are never opened",
+        );
+    }
+}

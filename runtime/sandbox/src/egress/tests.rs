@@ -1,0 +1,107 @@
+//! Servers that answer too slowly, too much, or never to the end.
+
+use std::future::pending;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Method, Request};
+use http_body_util::{BodyExt, Empty};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use url::Url;
+
+use super::client::Outside;
+use super::resolver::Resolver;
+use super::{Egress, EgressError, RequestBody, Timeouts};
+use crate::budget::{Budget, Usage};
+use crate::grants::Grants;
+use crate::limits::Limits;
+use crate::testing::setup;
+
+const BODY_BYTES_MAX: u64 = 1000;
+
+/// A server that takes a request, says `begin`, and then `again` for as long as somebody listens; without `again` it keeps
+/// the connection and says nothing more.
+async fn server(scheme: &str, begin: &'static str, again: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("{scheme}://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            // Who answers before there is a question is not heard at all.
+            let _ = stream.read_buf(&mut Vec::new()).await;
+            let _ = stream.write_all(begin.as_bytes()).await;
+            while !again.is_empty() && stream.write_all(again.as_bytes()).await.is_ok() {}
+            if again.is_empty() {
+                pending::<()>().await;
+            }
+        }
+    });
+    url
+}
+
+/// Reads an answer to its end, with little patience.
+async fn read(url: &str, outside: Outside) -> Result<usize, EgressError> {
+    let grants = Arc::new(Grants::none().with_http(&format!("* {url}")).unwrap());
+    let limits = Limits { http_body_bytes_max: BODY_BYTES_MAX, ..Limits::default() };
+    let budget = Budget::new(&limits, &Usage::default());
+    let egress = Egress::new(&setup(limits), Arc::new(outside), grants, budget);
+    let url = Url::parse(url).unwrap();
+    egress.check(&Method::GET, &url)?;
+    let body: RequestBody = Empty::<Bytes>::new().map_err(|never| match never {}).boxed_unsync();
+    let patience = Duration::from_millis(300);
+    let timeouts = Timeouts { head: patience, between_bytes: patience };
+    let answer = egress.send(Request::new(body), &url, timeouts).await?;
+    Ok(answer.into_body().collect().await?.to_bytes().len())
+}
+
+#[tokio::test]
+async fn answers_without_an_end_are_cut_off() {
+    let slow_head = "no answer within 300 ms";
+    let slow_body = "no further byte of the answer within 300 ms";
+    let over = "over the limit of 1000 bytes in the body of an answer";
+    let too_large = "message head is too large";
+    let rows = [
+        ("http", "", "", slow_head),
+        ("http", "HTTP/1.1 200 OK\r\nx: ", "", slow_head),
+        ("http", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n", "", slow_body),
+        ("http", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n", "", slow_body),
+        ("http", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "1\r\na\r\n", over),
+        ("http", "HTTP/1.1 200 OK\r\n\r\n", "without an end ", over),
+        ("http", "HTTP/1.1 200 OK\r\ncontent-length: 9999999999\r\n\r\n", "long ", over),
+        // A claim to be small inside; nothing here unpacks it.
+        ("http", "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\n", "packed ", over),
+        ("http", "HTTP/1.1 200 OK\r\nx: ", "a header without an end ", too_large),
+        ("http", "HTTP/1.1 200 OK\r\n", "x: y\r\n", too_large),
+        ("http", "", "HTTP/1.1 103 Early Hints\r\n\r\n", slow_head),
+        // A handshake that is never answered, and one that makes no sense.
+        ("https", "", "", slow_head),
+        ("https", "HTTP/1.1 200 OK\r\n\r\n", "", "received corrupt message"),
+    ];
+    for (scheme, begin, again, expected) in rows {
+        let url = server(scheme, begin, again).await;
+        let found = read(&url, Outside::default()).await.map_err(|error| error.to_string());
+        let found = found.expect_err(begin);
+        assert!(found.contains(expected), "{begin:?} {again:?}: {found}");
+    }
+}
+
+/// Never answers.
+#[derive(Debug)]
+struct Silent;
+
+#[async_trait]
+impl Resolver for Silent {
+    async fn resolve(&self, _: &str) -> io::Result<Vec<IpAddr>> {
+        pending().await
+    }
+}
+
+#[tokio::test]
+async fn a_name_server_that_keeps_still_is_not_waited_for() {
+    let error = read("http://name.example/", Outside::new(Arc::new(Silent))).await.unwrap_err();
+    assert_eq!(error, EgressError::TimedOut("no answer within 300 ms".to_owned()));
+}
