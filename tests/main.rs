@@ -7,6 +7,7 @@ mod dns;
 mod durability;
 mod egress;
 mod faults;
+mod floods;
 mod flow;
 mod guests;
 mod interrupted;

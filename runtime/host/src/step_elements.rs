@@ -161,7 +161,7 @@ impl StepElements<'_> {
             grants: self.grants(step)?,
             network: self.policy.network,
             http: self.policy.http.clone(),
-            limits: Limits::from(step.limits),
+            limits: Limits { stop_grace_ms: self.policy.quotas.stop_grace_ms, ..Limits::from(step.limits) },
             share: self.share.clone(),
             usage: self.usage.clone(),
             options,

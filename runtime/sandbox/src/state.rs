@@ -56,8 +56,8 @@ impl StepState {
         let journal = Journal::new(context.clone(), budget.clone());
         let stdout = Console::new(journal.clone(), LogLevel::Info);
         let stderr = Console::new(journal.clone(), LogLevel::Warning);
-        let (grants_of, budget_of) = (grants.clone(), budget.clone());
-        let egress = Arc::new(Egress::new(setup, outside, grants_of, budget_of, context.clone()));
+        let egress = Egress::new(setup, outside, grants.clone(), budget.clone(), context.clone());
+        let egress = Arc::new(egress);
         let handles = Handles::new(&setup.limits);
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES_MAX);

@@ -140,13 +140,13 @@ impl Sandboxed {
         let mut instantiate = Vec::new();
         for _ in 0..1000 {
             let begun = Instant::now();
-            let mut processor = program.processor(setup(&work));
+            let mut processor = program.processor(setup(&sandbox, &work));
             processor.open(opening()).await?;
             processor.close().await?;
             drop(processor);
             instantiate.push(microseconds(begun));
         }
-        let mut processor = program.processor(setup(&work));
+        let mut processor = program.processor(setup(&sandbox, &work));
         processor.open(opening()).await?;
         let (mut round_trip, mut output) = (Vec::new(), Rows::default());
         for _ in 0..1000 {
@@ -194,12 +194,13 @@ fn step_name() -> StepName {
     StepName::new("nothing").expect("it is a name")
 }
 
-fn setup(work: &Path) -> ComponentSetup {
+fn setup(sandbox: &Sandbox, work: &Path) -> ComponentSetup {
     ComponentSetup {
         grants: Grants::none(),
         network: NetworkPolicy::default(),
         http: HttpPolicy::default(),
         limits: Limits::default(),
+        share: sandbox.share(1 << 30),
         usage: Usage::default(),
         options: None,
         work: work.to_owned(),

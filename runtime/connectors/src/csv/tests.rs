@@ -194,7 +194,8 @@ fn resumes_beyond_four_gibibytes() {
     file.write_all(b"\n1,2\n3,4\n").unwrap();
     let (from, folders) = (Storage::Local { file_path: "in".to_owned() }, Folders::anywhere(folder.path()));
     let offset = (5u64 << 30) + 1;
-    let tail = InputFile::open(&from, &folders, &step()).unwrap().tail_before(offset).unwrap();
+    let tail =
+        InputFile::open(&from, &folders, &crate::testing::step()).unwrap().tail_before(offset).unwrap();
     let header = fingerprint_of_names(&["a".to_owned(), "b".to_owned()]);
     let state = json!({"offset": offset, "line": 50, "items": 48, "header": header, "tail": tail});
     let mut reading =

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::{BodyExt, Empty};
+use stepbox_batch::log::NoLog;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use url::Url;
@@ -20,7 +21,7 @@ use super::{Egress, EgressError, RequestBody, Timeouts};
 use crate::budget::{Budget, Usage};
 use crate::grants::Grants;
 use crate::limits::Limits;
-use crate::testing::setup;
+use crate::testing::{setup, step_context};
 
 const BODY_BYTES_MAX: u64 = 1000;
 
@@ -48,7 +49,8 @@ async fn read(url: &str, outside: Outside) -> Result<usize, EgressError> {
     let grants = Arc::new(Grants::none().with_http(&format!("* {url}")).unwrap());
     let limits = Limits { http_body_bytes_max: BODY_BYTES_MAX, ..Limits::default() };
     let budget = Budget::new(&limits, &Usage::default());
-    let egress = Egress::new(&setup(limits), Arc::new(outside), grants, budget);
+    let egress =
+        Egress::new(&setup(limits), Arc::new(outside), grants, budget, step_context(Arc::new(NoLog)));
     let url = Url::parse(url).unwrap();
     egress.check(&Method::GET, &url)?;
     let body: RequestBody = Empty::<Bytes>::new().map_err(|never| match never {}).boxed_unsync();

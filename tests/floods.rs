@@ -1,0 +1,157 @@
+//! One tenant lets everything loose at once; another one's job goes on as if it were alone.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use stepbox::batch::execution::JobExecution;
+use stepbox::batch::name::TenantId;
+use stepbox::batch::status::BatchStatus;
+use stepbox::{Policy, Quotas, Running, Stepbox, Tenant};
+use stepbox_guest_artifacts::{hostile, steps};
+
+use crate::support::{self, counts, ending, local};
+
+/// How many of each kind.
+const HOSTILE: usize = 50;
+/// When each hostile step must end, in milliseconds.
+const LIMIT_MS: u64 = 5_000;
+const MEMORY_BYTES_MAX: u64 = 512 << 20;
+const ROWS: usize = 2_000_000;
+
+const HOSTILE_JOBS: &str = r#"
+jobs:
+  loops:
+    type: test
+    steps: [ { name: attack, tasklet: spins_forever, limits: &limits { time_ms_max: 5000 } } ]
+  bombs:
+    type: test
+    steps: [ { name: attack, tasklet: { eats_memory: { insist: true } }, limits: *limits } ]
+  floods:
+    type: test
+    steps: [ { name: attack, tasklet: { floods_log: { messages: 4000000 } }, limits: *limits } ]
+"#;
+
+const ORDINARY_JOB: &str = r#"
+jobs:
+  ordinary:
+    type: export
+    parameters:
+      extends: csv_export
+    steps:
+      - name: export
+        reader: { csv: { from: "${parameters.source}" } }
+        processor: normalise
+        writer: { csv: { to: "${parameters.storage}" } }
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_tenants_flood_leaves_another_its_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let (hostile, ordinary) = tenants(folder.path()).await;
+    let alone = run_ordinary(&ordinary).await;
+
+    let mut attacks = Vec::new();
+    for job in ["loops", "bombs", "floods"] {
+        for _ in 0..HOSTILE {
+            attacks.push((job, support::start(&hostile, job, json!({})).await));
+        }
+    }
+    let began_at = Instant::now();
+    let beside = run_ordinary(&ordinary).await;
+    println!("the ordinary job took {alone:?} alone and {beside:?} beside the flood");
+    let is_over = began_at.elapsed() >= Duration::from_millis(LIMIT_MS);
+    assert!(!is_over, "it waited for the flood to end: {beside:?}, alone {alone:?}");
+
+    let asked_at = Instant::now();
+    attacks[0].1.stop().await.unwrap();
+    assert_eq!(attacks[0].1.wait().await.unwrap().status, BatchStatus::Stopped);
+    println!("a loop was stopped after {:?}", asked_at.elapsed());
+    for (job, mut attack) in attacks.into_iter().skip(1) {
+        check_end(job, &attack.wait().await.unwrap());
+    }
+    let healthy = run_ordinary(&ordinary).await;
+    assert!(healthy < Duration::from_millis(LIMIT_MS), "nothing is left of the flood");
+}
+
+fn check_end(job: &str, execution: &JobExecution) {
+    let told = format!("{job}: {}", ending(execution));
+    let step = &execution.steps[0];
+    let ms = step.ended_at.unwrap().ms_since(step.started_at);
+    assert!(ms < LIMIT_MS + 1_000, "{told} after {ms} ms");
+    match job {
+        "loops" => assert!(told.contains("FAILED [step-time-limit]"), "{told}"),
+        "bombs" => {
+            // Those whose turn comes late are ended by the clock before they get what they want.
+            let is_memory = told.contains("FAILED [step-memory-limit]");
+            assert!(is_memory || told.contains("FAILED [step-time-limit]"), "{told}");
+            assert!(step.usage.memory_bytes_peak <= MEMORY_BYTES_MAX, "{told}");
+        }
+        _ => {
+            let is_done = execution.status == BatchStatus::Completed;
+            assert!(is_done || told.contains("FAILED [step-time-limit]"), "{told}");
+        }
+    }
+}
+
+async fn tenants(folder: &Path) -> (Tenant, Tenant) {
+    let id = |name: &str| TenantId::new(name).unwrap();
+    let quotas = Quotas { running_max: 3 * HOSTILE, memory_bytes_max: MEMORY_BYTES_MAX, stop_grace_ms: 100 };
+    let ordinary = Policy::nothing().with_folder(folder);
+    let stepbox = Stepbox::builder(folder.join("data"))
+        .tenant(id("hostile"), Policy::nothing().with_quotas(quotas))
+        .tenant(id("ordinary"), ordinary)
+        .open()
+        .await
+        .unwrap();
+    let (hostile, ordinary) =
+        (stepbox.tenant(&id("hostile")).unwrap(), stepbox.tenant(&id("ordinary")).unwrap());
+    let guests = ["spins_forever", "eats_memory", "floods_log"];
+    let path_of = |name| hostile::ALL.iter().find(|(known, _)| *known == name).expect("it is built").1;
+    support::install(&hostile, &folder.join("h"), &guests.map(|name| (name, path_of(name))), HOSTILE_JOBS)
+        .await;
+    let normalise = [("normalise", steps::NORMALISE)];
+    support::install(&ordinary, &folder.join("o"), &normalise, ORDINARY_JOB).await;
+    let rows: String = (0..ROWS).map(|row| format!("{row},{row}.50,2024-03-05\n")).collect();
+    std::fs::write(folder.join("in.csv"), format!("sku,price,released_on\n{rows}")).unwrap();
+    (hostile, ordinary)
+}
+
+/// How long the ordinary job takes.
+async fn run_ordinary(tenant: &Tenant) -> Duration {
+    let began_at = Instant::now();
+    let parameters = json!({ "source": local("in.csv"), "storage": local("out.csv") });
+    let mut running: Running = support::start(tenant, "ordinary", parameters).await;
+    let execution = running.wait().await.unwrap();
+    assert_eq!(ending(&execution), "COMPLETED");
+    assert_eq!(counts(&execution, 0), format!("read={ROWS} written={ROWS} filtered=0 skipped=0"));
+    began_at.elapsed()
+}
+
+/// A place more than the quota is not given, and one that is free again is.
+#[tokio::test]
+async fn no_more_executions_run_than_the_quota_allows() {
+    let folder = tempfile::tempdir().unwrap();
+    let id = TenantId::default();
+    let quotas = Quotas { running_max: 1, stop_grace_ms: 0, ..Quotas::default() };
+    let builder = Stepbox::builder(folder.path().join("data"));
+    let stepbox = builder.tenant(id.clone(), Policy::nothing().with_quotas(quotas)).open().await.unwrap();
+    let tenant = stepbox.tenant(&id).unwrap();
+    support::install(
+        &tenant,
+        folder.path(),
+        &[("spins_forever", hostile::SPINS_FOREVER)],
+        "jobs:
+  loops: { type: test, steps: [ { name: attack, tasklet: spins_forever } ] }
+",
+    )
+    .await;
+    let mut first = support::start(&tenant, "loops", json!({})).await;
+    let refused = tenant.run("i0", Default::default()).await.unwrap_err();
+    assert_eq!(refused.code(), "too-many-running", "{refused}");
+    first.stop().await.unwrap();
+    assert_eq!(first.wait().await.unwrap().status, BatchStatus::Stopped);
+    let mut second = tenant.run("i0", Default::default()).await.unwrap();
+    second.stop().await.unwrap();
+    second.wait().await.unwrap();
+}
