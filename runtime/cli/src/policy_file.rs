@@ -11,7 +11,7 @@
 //!   methods: [GET, POST]
 //!   ports: [443]
 //! components:
-//!   compile: { time_ms_max: 30000, memory_bytes_max: 1073741824 }   # the defaults
+//!   compile: { time_ms_max: 20000, memory_bytes_max: 1073741824 }   # the defaults
 //! ```
 //!
 //! The two networks are closed unless the file opens them, and granted requests are not cut down unless it
@@ -223,7 +223,7 @@ mod tests {
                     file.limit(CompileProcess::new("stepbox", []));
                 match (file.build(Path::new(".")), time_ms_max, memory_bytes_max) {
                     (Err(error), ..) => format!("{error} | {}", error.help()),
-                    (Ok(Policy { network, http, .. }), 30_000, 0x4000_0000) => {
+                    (Ok(Policy { network, http, .. }), 20_000, 0x4000_0000) => {
                         let (loopback, private) = (network.allow_loopback, network.allow_private);
                         format!("loopback={loopback} private={private} {http}").trim_end().to_owned()
                     }
@@ -254,7 +254,7 @@ mod tests {
              `components`",
         );
         check("components: { compile: { time_ms_max: 5000 } }", "time=5000 memory=1073741824");
-        check("components: { compile: { memory_bytes_max: 536870912 } }", "time=30000 memory=536870912");
+        check("components: { compile: { memory_bytes_max: 536870912 } }", "time=20000 memory=536870912");
         check(
             "components: { compile: { time_ms_max: 0 } }",
             "policy.yaml, line 1, column 26: invalid value: integer `0`, expected 1 or more | limits cannot be \

@@ -164,7 +164,7 @@ mod tests {
             "memory allocation of 9 bytes failed\n",
             "compile-limit: compiling it takes more than 1024 MiB of memory",
         );
-        check(24, b"", "", "compile-limit: compiling it takes longer than 30 s");
+        check(24, b"", "", "compile-limit: compiling it takes longer than 20 s");
         let breaks = "component-does-not-compile: it does not compile: it breaks the compiler";
         check(exit(101), b"", "thread 'main' panicked", breaks);
         check(11, b"", "", breaks);
