@@ -158,11 +158,12 @@ impl Component {
         format!("{}@{}", self.name, self.version)
     }
 
-    /// Whether its version is a release, which stands for the same bytes for good. A pre-release, such as
-    /// `1.2.0-dev`, is being worked on: it stands for the newest.
+    /// Whether its version is a release, which stands for the same bytes for good. A version `0.y.z` and a
+    /// pre-release, such as `1.2.0-dev`, are being worked on: they stand for the newest.
     pub fn is_release(&self) -> bool {
         // What follows a `+` says how it was built.
-        !self.version.split('+').next().unwrap_or_default().contains('-')
+        let version = self.version.split('+').next().unwrap_or_default();
+        !version.starts_with("0.") && !version.contains('-')
     }
 }
 

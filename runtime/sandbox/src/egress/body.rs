@@ -18,6 +18,42 @@ use crate::budget::Handle;
 /// The body of a request, whatever it is made of.
 pub(crate) type RequestBody = UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>;
 
+/// The body of a request that says how much of it was sent.
+pub(super) struct CountedBody {
+    inner: RequestBody,
+    context: StepContext,
+}
+
+impl CountedBody {
+    pub(super) fn new(inner: RequestBody, context: StepContext) -> Self {
+        Self { inner, context }
+    }
+}
+
+impl Body for CountedBody {
+    type Data = Bytes;
+    type Error = Box<dyn Error + Send + Sync>;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame {
+            self.context.metering().sent_body(frame.data_ref().map_or(0, |data| data.len() as u64));
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
 /// The body of an answer, within its limits.
 #[derive(Debug)]
 pub(crate) struct AnswerBody {

@@ -17,6 +17,7 @@ use rustls_platform_verifier::BuilderVerifierExt;
 use stepbox_batch::step_context::StepContext;
 use url::{Host, Url};
 
+use super::body::CountedBody;
 use super::resolver::{Resolver, SystemResolver, VettedResolver};
 use super::{AnswerBody, EgressError, HttpPolicy, NetworkPolicy, RequestBody};
 use crate::budget::Budget;
@@ -177,7 +178,7 @@ impl Egress {
         url: &Url,
         timeouts: Timeouts,
     ) -> Result<Response<AnswerBody>, EgressError> {
-        let mut request = request.map(|body| counted(body, self.context.clone()));
+        let mut request = request.map(|body| CountedBody::new(body, self.context.clone()).boxed_unsync());
         *request.uri_mut() = uri(url)?;
         let agent = HeaderValue::from_static(concat!("stepbox/", env!("CARGO_PKG_VERSION")));
         request.headers_mut().entry(header::USER_AGENT).or_insert(agent);
@@ -207,14 +208,6 @@ impl Egress {
                 .build(self.outside.connector(self.network))
         })
     }
-}
-
-fn counted(body: RequestBody, context: StepContext) -> RequestBody {
-    let counted = body.map_frame(move |frame| {
-        context.metering().sent_body(frame.data_ref().map_or(0, |data| data.len() as u64));
-        frame
-    });
-    counted.boxed_unsync()
 }
 
 /// The URL as hyper wants it: what was checked is what is dialled. Fragments stay here.

@@ -30,7 +30,9 @@ pub async fn a_released_version_keeps_its_bytes(store: &dyn JobRepository) {
     let error = store.put_component(&tenant(), &versioned(2, "1.2.0")).await.unwrap_err();
     let expected = format!("the component `greet@1.2.0` exists already with other bytes: {}", digest(1));
     assert_eq!((error.code(), error.to_string()), ("version-exists", expected));
-    for (byte, version) in [(2, "1.2.1"), (3, "1.2.0+linux-2"), (4, "1.3.0-dev"), (5, "1.3.0-dev")] {
+    let others =
+        [(2, "1.2.1"), (3, "1.2.0+linux-2"), (4, "1.3.0-dev"), (5, "1.3.0-dev"), (8, "0.1.0"), (9, "0.1.0")];
+    for (byte, version) in others {
         assert_eq!(put(versioned(byte, version)).await, "ok", "{version}");
     }
     assert_eq!(put(versioned(6, "1.2.0+linux-2")).await, "version-exists");
