@@ -149,7 +149,7 @@ async fn the_process_is_bound_and_its_end_from_outside_is_told() {
     assert_eq!(children("is-killed"), []);
     for (limit, value) in [
         ("Max data size", "1073741824"),
-        ("Max cpu time", "30"),
+        ("Max cpu time", "20"),
         ("Max file size", "0"),
         ("Max core file size", "0"),
         ("Max open files", "16"),
