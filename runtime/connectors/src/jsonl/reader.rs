@@ -303,7 +303,7 @@ impl Input {
         let not_utf8 =
             |_| ConnectorError::NotUtf8 { path: self.file.path(), line: self.line, is_utf16: false };
         let text = std::str::from_utf8(&self.file.unread()[..bytes]).map_err(not_utf8)?;
-        Ok(text.trim_ascii_end())
+        Ok(text.trim_end_matches(['\r', '\n']))
     }
 
     fn unreadable(&self, bad: BadLine, line: &[u8]) -> Unreadable {

@@ -32,6 +32,9 @@ fn a_bad_line_is_set_aside() {
          3! bad-json: it is not JSON: EOF while parsing a value at column 5 {\"a\":\n\
          4! bad-json: the text of its key `a` is broken: unexpected end of hex escape {\"a\":\"\\ud800\"}\n5: 5",
     );
+    // A form feed is no blank in JSON.
+    let trailing = "2! bad-json: it is not JSON: trailing characters at column 8 {\"a\":2}";
+    check(json!({}), "{\"a\":1}\n{\"a\":2}\u{c}\n", &format!("a\n1: 1\n{trailing}"));
     let content = |bytes: usize| format!("{{\"a\":1}}\n{{\"a\":\"{}\"}}\n{{\"a\":3}}\n", "x".repeat(bytes));
     let found = read_text("jsonl", json!({}), content((16 << 20) - 8).as_bytes());
     assert_eq!(found.lines().count(), 4);

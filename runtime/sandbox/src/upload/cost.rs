@@ -50,7 +50,9 @@ impl Counts {
             let counted = match payload? {
                 Payload::CodeSectionEntry(body) => self.add_function(&body)?,
                 Payload::ElementSection(elements) => {
-                    elements.into_iter().try_for_each(|element| Ok(self.elements += length(&element?)))?;
+                    for element in elements {
+                        self.elements += length(&element?);
+                    }
                     bound(self.elements, "table entries", ELEMENTS_MAX)
                 }
                 Payload::DataSection(data) => {
