@@ -264,8 +264,12 @@ pub(crate) async fn every_spelling_is_refused() {
     assert_eq!(trap.connections(), 0, "nobody was connected to");
 }
 
+/// Method, path, headers, and what each door says of it.
+type Forged =
+    (&'static str, &'static str, &'static [(&'static str, &'static str)], &'static str, &'static str);
+
 /// Requests that would be another one on the wire, all for a server that is granted and open.
-const FORGED: &[(&str, &str, &[(&str, &str)], &str, &str)] = &[
+const FORGED: &[Forged] = &[
     ("GET", "/", &[("x", "a\r\nhost: evil")], "has no possible value", "no such header"),
     ("GET", "/", &[("x", "a\nb")], "has no possible value", "no such header"),
     ("GET", "/", &[("x", "a\0b")], "has no possible value", "no such header"),

@@ -1,4 +1,5 @@
 //! One tenant lets everything loose at once; another one's job goes on as if it were alone.
+#![expect(clippy::print_stdout, reason = "`cargo test floods -- --nocapture` tells the figures")]
 
 use std::path::Path;
 use std::time::{Duration, Instant};
