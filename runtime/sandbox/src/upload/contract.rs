@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::panic::catch_unwind;
 use std::sync::LazyLock;
 
 use semver::Version;
@@ -83,7 +84,10 @@ impl Contract {
 /// Finds out which world a valid component is of.
 pub(super) fn check(bytes: &[u8]) -> Result<World, ComponentError> {
     let malformed = |problem: String| ComponentError::Malformed { problem };
-    let (resolve, world) = match decode(bytes).map_err(|error| malformed(format!("{error:#}")))? {
+    // It panics over some types that are valid and that no WIT makes.
+    let decoded =
+        catch_unwind(|| decode(bytes)).map_err(|_| malformed("its types are no WIT's".to_owned()))?;
+    let (resolve, world) = match decoded.map_err(|error| malformed(format!("{error:#}")))? {
         DecodedWasm::Component(resolve, world) => (resolve, world),
         DecodedWasm::WitPackage(..) => {
             let (problem, help) =
