@@ -63,7 +63,7 @@ pub(crate) fn of_trap(
 ) -> ElementError {
     if let Some(refusal) = refusal {
         return ElementError::failed("step-memory-limit", with_last_words(refusal.to_string(), last_words))
-            .with_help("raise `limits.memory_bytes_max` of this step, or give it smaller chunks");
+            .with_help(refusal.help());
     }
     if let Some(cut) = error.downcast_ref::<Cut>() {
         return match cut {

@@ -87,6 +87,21 @@ pub(crate) enum OutOfMemory {
     AllTogether { asked: u64, max: u64 },
 }
 
+impl OutOfMemory {
+    /// What to do about it: a step's own limit is of no use where others have taken what there is.
+    pub(crate) fn help(&self) -> &'static str {
+        match self {
+            Self::Component { .. } => {
+                "raise `limits.memory_bytes_max` of this step, or give it smaller chunks"
+            }
+            Self::Tenant { .. } => {
+                "restart it when fewer of the tenant's jobs run, or let the operator raise the tenant's quota"
+            }
+            Self::AllTogether { .. } => "restart it when fewer jobs run",
+        }
+    }
+}
+
 impl MemoryMeter {
     pub(crate) fn new(max: u64, shared: Arc<SharedMemory>, context: StepContext) -> Self {
         Self { max, used: 0, shared, context, refusal: None }
@@ -190,6 +205,8 @@ mod tests {
         assert!(!first.memory_growing(500, 601, None).unwrap());
         let refusal = first.take_refusal().unwrap().to_string();
         assert!(refusal.ends_with("all of its tenant together may have 600 bytes"), "{refusal}");
+        assert!(!first.memory_growing(500, 601, None).unwrap());
+        assert!(first.take_refusal().unwrap().help().contains("the tenant's quota"));
         let mut other = MemoryMeter::new(5000, SharedMemory::part_of(&whole, 600), step());
         assert!(other.memory_growing(0, 500, None).unwrap());
         assert!(!other.memory_growing(500, 501, None).unwrap(), "the whole is used up");
