@@ -2,6 +2,9 @@
 
 use serde_json::{Value, json};
 use stepbox::batch::execution::JobExecution;
+use stepbox::batch::job::LimitOverrides;
+use stepbox::batch::name::TenantId;
+use stepbox::{Policy, Quotas};
 use stepbox_guest_artifacts::hostile;
 
 use crate::egress;
@@ -80,6 +83,17 @@ async fn spins_forever() {
     let (_, execution) = run_tasklet("spins_forever", json!({}), "limits: { time_ms_max: 300 }").await;
     assert_failed(&execution, "step-time-limit", "300 ms");
 
+    // Its processor time is limited as well, over all calls of the step's components.
+    let (_, execution) = run_tasklet("spins_forever", json!({}), "limits: { cpu_ms_max: 100 }").await;
+    assert_failed(&execution, "step-cpu-limit", "100 ms");
+
+    // What the operator allows cuts a job's own limits down.
+    let limits = LimitOverrides { time_ms_max: Some(200), ..LimitOverrides::default() };
+    let policy = Policy::own_machine(".").with_limits(limits);
+    let installation = Installation::with(|builder| builder.tenant(TenantId::default(), policy)).await;
+    install_tasklet(&installation, "spins_forever", json!({}), "limits: { time_ms_max: 3600000 }").await;
+    assert_failed(&installation.run("hostile", json!({})).await, "step-time-limit", "200 ms");
+
     // A stop ends it, too, though it never asks whether to stop.
     let installation = Installation::new().await;
     install_tasklet(&installation, "spins_forever", json!({}), "").await;
@@ -121,6 +135,58 @@ async fn climbs_out() {
     assert_eq!(installation.read("secret.txt"), "the secret");
     assert_eq!(installation.read("inbox/a.txt"), "allowed", "what is granted to be read is not written");
     assert_eq!(std::fs::read_dir(inbox).unwrap().count(), 5, "and nothing was added");
+}
+
+#[tokio::test]
+async fn fills_disk() {
+    let quotas = Quotas { disk_files_max: 50, ..Quotas::default() };
+    let installation = with_quotas(quotas).await;
+    install_tasklet(&installation, "fills_disk", json!({}), "limits: { disk_bytes_max: 1000000 }").await;
+    let execution = installation.run("hostile", json!({})).await;
+    assert_eq!(ending(&execution), "COMPLETED");
+    assert_eq!(summary(&execution, 0, "refused"), "9", "{:#?}", execution.steps[0].summary);
+    assert_eq!(summary(&execution, 0, "bytes"), (15 * (64 << 10)).to_string());
+    assert_eq!(summary(&execution, 0, "files"), "50");
+    let told = summary(&execution, 0, "told");
+    assert!(told.contains("1000000 bytes written to files (`limits.disk_bytes_max`)"), "{told}");
+    let work = installation.path(&format!("data/executions/{}/work", execution.id));
+    assert!(!work.exists(), "nothing is left of it");
+}
+
+/// What one execution has written counts for the tenant's others, until it has ended.
+#[tokio::test]
+async fn the_disk_is_shared_by_a_tenants_executions() {
+    let quotas = Quotas { disk_bytes_max: 1_000_000, stop_grace_ms: 100, ..Quotas::default() };
+    let installation = with_quotas(quotas).await;
+    let mut server = Server::start(Manner::Hangs);
+    let url = server.url("/");
+    let jobs = format!(
+        "jobs:
+  holds:
+    type: test
+    steps: [ {{ name: attack, tasklet: {{ guest: {{ url: \"{url}\" }} }}, grants: {{ http: [\"GET {url}\"] }} }} ]
+  writes:
+    type: test
+    steps: [ {{ name: attack, tasklet: {{ guest: {{}} }} }} ]
+"
+    );
+    installation.install(&[("guest", path_of("fills_disk"))], &jobs).await;
+    let mut holds = installation.start("holds", json!({})).await;
+    server.request().await;
+    let beside = installation.run("writes", json!({})).await;
+    assert_eq!(summary(&beside, 0, "bytes"), "0");
+    let told = summary(&beside, 0, "told");
+    assert!(told.contains("1000000 bytes written to files (`quotas.disk_bytes_max`)"), "{told}");
+    holds.stop().await.unwrap();
+    assert_eq!(ending(&holds.wait().await.unwrap()), "STOPPED");
+    let after = installation.run("writes", json!({})).await;
+    assert_eq!(summary(&after, 0, "bytes"), (15 * (64 << 10)).to_string());
+}
+
+async fn with_quotas(quotas: Quotas) -> Installation {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = Policy::own_machine(folder.path()).with_loopback().with_quotas(quotas);
+    Installation::with(|builder| builder.tenant(TenantId::default(), policy)).await
 }
 
 #[tokio::test]

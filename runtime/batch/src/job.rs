@@ -344,12 +344,16 @@ pub struct LimitOverrides {
     /// How long the step's components may run in one call of an element, or a tasklet in all, in
     /// milliseconds.
     pub time_ms_max: Option<u64>,
+    /// How long the step's components may compute, all together, in milliseconds of processor time.
+    pub cpu_ms_max: Option<u64>,
     /// How many bytes a step's components may write to files.
     pub disk_bytes_max: Option<u64>,
     /// How many bytes of messages a step's components may log.
     pub log_bytes_max: Option<u64>,
     /// How many HTTP requests a step's components may send.
     pub http_requests_max: Option<u64>,
+    /// How many bytes the bodies of a step's requests and answers may have, all together.
+    pub http_bytes_max: Option<u64>,
 }
 
 /// A job with saved parameters: what is run, again and again.

@@ -1,7 +1,8 @@
-//! What a connector's steps ask to touch, what the policy says on it, and what is left.
+//! What a connector's steps ask to touch and to use, what the policy says on it, and what is left.
 
+use stepbox::batch::job::LimitOverrides;
 use stepbox::batch::repository::Connector;
-use stepbox::{GrantError, Policy};
+use stepbox::{FilesPolicy, GrantError, Policy};
 
 use crate::output::table::{Column, Table, indented};
 use crate::policy_file::POLICY_FILE;
@@ -14,16 +15,15 @@ struct Asked {
     effective: String,
 }
 
-/// A table of all grants; nothing if no step asks for any.
+/// A table of all grants and limits; nothing if no step asks for any.
 pub(crate) fn of(connector: &Connector, policy: &Policy) -> String {
     let mut rows = Vec::new();
     for job in &connector.jobs {
         for step in &job.steps {
             let place = format!("{}/{}", job.name, step.name);
             rows.extend(step.grants.http.iter().map(|line| http(&place, line, policy)));
-            rows.extend(
-                step.grants.files.iter().map(|(name, line)| file(&place, &format!("{name}: {line}"))),
-            );
+            rows.extend(step.grants.files.iter().map(|(name, line)| file(&place, name, line, policy)));
+            rows.extend(limits(&place, &step.limits, &policy.limits));
         }
     }
     if rows.is_empty() {
@@ -62,14 +62,44 @@ fn requests(policy: &Policy) -> String {
     text
 }
 
-fn file(place: &str, line: &str) -> Asked {
-    let effective = if is_template(line) { "known when it runs" } else { line };
-    Asked {
-        step: place.to_owned(),
-        asked: format!("files: {line}"),
-        policy: "as this user".to_owned(),
-        effective: effective.to_owned(),
-    }
+fn file(place: &str, name: &str, line: &str, policy: &Policy) -> Asked {
+    let effective = match policy.folder_within(line) {
+        _ if is_template(line) => "known when it runs".to_owned(),
+        Ok(Some(line)) => format!("{name}: {line}"),
+        Ok(None) => "nothing".to_owned(),
+        Err(error) => format!("nothing: {error}"),
+    };
+    let allowed = match &policy.files {
+        FilesPolicy::Anywhere { .. } => "as this user".to_owned(),
+        FilesPolicy::Beneath(folders) => {
+            let folders: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
+            format!("below {}", folders.join(", "))
+        }
+    };
+    Asked { step: place.to_owned(), asked: format!("files: {name}: {line}"), policy: allowed, effective }
+}
+
+/// The limits that a step sets itself.
+fn limits(place: &str, asked: &LimitOverrides, max: &LimitOverrides) -> Vec<Asked> {
+    let all = [
+        ("memory_bytes_max", asked.memory_bytes_max, max.memory_bytes_max),
+        ("time_ms_max", asked.time_ms_max, max.time_ms_max),
+        ("cpu_ms_max", asked.cpu_ms_max, max.cpu_ms_max),
+        ("disk_bytes_max", asked.disk_bytes_max, max.disk_bytes_max),
+        ("log_bytes_max", asked.log_bytes_max, max.log_bytes_max),
+        ("http_requests_max", asked.http_requests_max, max.http_requests_max),
+        ("http_bytes_max", asked.http_bytes_max, max.http_bytes_max),
+    ];
+    let row = |(name, asked, max): (&str, Option<u64>, Option<u64>)| {
+        let asked = asked?;
+        Some(Asked {
+            step: place.to_owned(),
+            asked: format!("limits: {name}: {asked}"),
+            policy: max.map_or("any".to_owned(), |max| format!("at most {max}")),
+            effective: max.map_or(asked, |max| asked.min(max)).to_string(),
+        })
+    };
+    all.into_iter().filter_map(row).collect()
 }
 
 /// Whether the line depends on the parameters of a run.

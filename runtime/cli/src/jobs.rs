@@ -169,9 +169,11 @@ fn limits(limits: &LimitOverrides) -> Option<String> {
     let lines = [
         limits.memory_bytes_max.map(|max| format!("memory_bytes_max: {max} ({})", bytes(max))),
         limits.time_ms_max.map(|max| format!("time_ms_max: {max} ({})", duration(max))),
+        limits.cpu_ms_max.map(|max| format!("cpu_ms_max: {max} ({})", duration(max))),
         limits.disk_bytes_max.map(|max| format!("disk_bytes_max: {max} ({})", bytes(max))),
         limits.log_bytes_max.map(|max| format!("log_bytes_max: {max} ({})", bytes(max))),
         limits.http_requests_max.map(|max| format!("http_requests_max: {max}")),
+        limits.http_bytes_max.map(|max| format!("http_bytes_max: {max} ({})", bytes(max))),
     ];
     let lines: Vec<_> = lines.into_iter().flatten().collect();
     (!lines.is_empty()).then(|| lines.join("\n"))

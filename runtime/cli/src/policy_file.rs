@@ -10,13 +10,21 @@
 //!   schemes: [https]
 //!   methods: [GET, POST]
 //!   ports: [443]
+//! files:             # below which folders jobs may read and write; without it, as this user may
+//!   folders: [/srv/stepbox]
+//! limits:            # how much one step may use at most, whatever its job says
+//!   memory_bytes_max: 268435456
+//! quotas:            # how much all jobs may use together, in one process
+//!   running_max: 8
 //! components:
 //!   compile: { time_ms_max: 20000, memory_bytes_max: 1073741824 }   # the defaults
 //! ```
 //!
-//! The two networks are closed unless the file opens them, and granted requests are not cut down unless it
-//! says so. It has no say on files: whoever runs the command line on their own machine may use what the
-//! process may use.
+//! The two networks are closed unless the file opens them, and what jobs are granted is not cut down unless it
+//! says so.
+
+mod files;
+mod quotas;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -27,14 +35,15 @@ use serde::Deserialize;
 use stepbox::batch::nearest::nearest;
 use stepbox::{CompileProcess, HttpPolicy, HttpPolicyError, Policy};
 
+use self::files::Files;
+use self::quotas::{Limits, Quotas};
 use crate::error::CliError;
 
 /// The file's name in the data folder.
 pub(crate) const POLICY_FILE: &str = "policy.yaml";
 
 /// What to do about a value of the wrong form.
-const HELP: &str = "the file may say `network: { loopback: true, private: true }` and \
-                    `http: { hosts: [api.example.com], schemes: [https], methods: [GET], ports: [443] }`";
+const HELP: &str = "`docs/operators.md` shows the form of the file";
 
 /// How long the file may be, in bytes.
 const FILE_BYTES_MAX: u64 = 64 << 10;
@@ -45,6 +54,9 @@ const FILE_BYTES_MAX: u64 = 64 << 10;
 pub(crate) struct PolicyFile {
     network: Network,
     http: Http,
+    files: Files,
+    limits: Limits,
+    quotas: Quotas,
     components: Components,
 }
 
@@ -115,13 +127,18 @@ impl PolicyFile {
         self.build(base).map_err(|error| CliError::PolicyFile {
             file: data_dir.join(POLICY_FILE),
             place: String::new(),
-            message: error.to_string(),
-            help: error.help(),
+            message: error.message,
+            help: error.help,
         })
     }
 
-    fn build(&self, base: &Path) -> Result<Policy, HttpPolicyError> {
+    fn build(&self, base: &Path) -> Result<Policy, Problem> {
         let mut policy = Policy::own_machine(base).with_http(self.http.policy()?);
+        policy.quotas = self.quotas.over(policy.quotas);
+        policy.limits = self.limits.into();
+        if let Some(files) = self.files.policy()? {
+            policy.files = files;
+        }
         if self.network.loopback {
             policy = policy.with_loopback();
         }
@@ -140,6 +157,18 @@ impl PolicyFile {
             memory_bytes_max: memory_bytes_max.map_or(process.memory_bytes_max, NonZeroU64::get),
             ..process
         }
+    }
+}
+
+/// A setting that cannot be, or that has no effect.
+struct Problem {
+    message: String,
+    help: String,
+}
+
+impl From<HttpPolicyError> for Problem {
+    fn from(error: HttpPolicyError) -> Self {
+        Self { message: error.to_string(), help: error.help() }
     }
 }
 
@@ -203,8 +232,10 @@ fn describe(error: &serde_saphyr::Error) -> (String, String) {
             let text = text.lines().next().unwrap_or_default();
             let text = text.split(" at line ").next().unwrap_or(text).trim_start_matches("error: ");
             let text = text.split(", set DuplicateKeyPolicy").next().unwrap_or(text);
-            if text.ends_with("expected a nonzero u64") {
-                let message = text.replace("a nonzero u64", "1 or more");
+            if let Some(text) =
+                text.strip_suffix("expected a nonzero u64").or(text.strip_suffix("expected a nonzero usize"))
+            {
+                let message = format!("{text}expected 1 or more");
                 return (message, "limits cannot be switched off; leave it out for the default".to_owned());
             }
             (text.to_owned(), HELP.to_owned())
@@ -222,7 +253,7 @@ mod tests {
                 let CompileProcess { time_ms_max, memory_bytes_max, .. } =
                     file.limit(CompileProcess::new("stepbox", []));
                 match (file.build(Path::new(".")), time_ms_max, memory_bytes_max) {
-                    (Err(error), ..) => format!("{error} | {}", error.help()),
+                    (Err(Problem { message, help }), ..) => format!("{message} | {help}"),
                     (Ok(Policy { network, http, .. }), 20_000, 0x4000_0000) => {
                         let (loopback, private) = (network.allow_loopback, network.allow_private);
                         format!("loopback={loopback} private={private} {http}").trim_end().to_owned()
@@ -249,9 +280,9 @@ mod tests {
             "policy.yaml, line 2, column 3: the key `lopback` is not known here | did you mean `loopback`?",
         );
         check(
-            "files: {}",
-            "policy.yaml, line 1, column 1: the key `files` is not known here | known are `network`, `http`, \
-             `components`",
+            "sockets: {}",
+            "policy.yaml, line 1, column 1: the key `sockets` is not known here | known are `network`, `http`, \
+             `files`, `limits`, `quotas`, `components`",
         );
         check("components: { compile: { time_ms_max: 5000 } }", "time=5000 memory=1073741824");
         check("components: { compile: { memory_bytes_max: 536870912 } }", "time=20000 memory=536870912");

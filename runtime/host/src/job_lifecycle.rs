@@ -27,7 +27,7 @@ use stepbox_batch::status::{BatchStatus, ExitStatus};
 use stepbox_batch::step_context::{Findings, RunContext, RunInfo, StepContext};
 use stepbox_batch::tasklet_step;
 use stepbox_batch::thread::{Panicked, on_own_thread};
-use stepbox_sandbox::{Share, Usage};
+use stepbox_sandbox::{ExecutionDisk, Share, Usage};
 use tokio::sync::watch;
 
 use crate::error::Error;
@@ -87,6 +87,8 @@ pub(crate) struct Life {
     installation: Arc<Installation>,
     policy: Policy,
     share: Share,
+    /// What its steps write counts for the tenant until it has ended.
+    disk: ExecutionDisk,
     steps: Arc<[Step]>,
     execution: Mutex<JobExecution>,
     recorder: Recorder,
@@ -144,6 +146,7 @@ impl Life {
         Self {
             installation,
             policy,
+            disk: share.execution_disk(),
             share,
             steps: execution.job.steps.clone().into(),
             execution: Mutex::new(execution),
@@ -344,7 +347,7 @@ impl Life {
             work: self.installation.data.work(id),
             parameters: &self.run.parameters,
             share: self.share.clone(),
-            usage: Usage::default(),
+            usage: Usage::on(&self.disk),
         };
         let (recorder, on_thread, begun) = (self.recorder.clone(), context.clone(), execution.clone());
         let mut execution = execution;

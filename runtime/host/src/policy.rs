@@ -1,10 +1,11 @@
 //! What a tenant's jobs may touch at most. A step gets what its job asks for, cut down to this.
 
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 
 use stepbox_batch::error::ElementError;
+use stepbox_batch::job::LimitOverrides;
 use stepbox_connectors::Folders;
-use stepbox_sandbox::{GrantError, HttpGrant, HttpPolicy, NetworkPolicy};
+use stepbox_sandbox::{FolderGrant, GrantError, HttpGrant, HttpPolicy, NetworkPolicy, ShareLimits};
 
 /// What a tenant's jobs may touch at most.
 #[derive(Debug, Clone)]
@@ -15,25 +16,57 @@ pub struct Policy {
     pub network: NetworkPolicy,
     /// Which requests may be sent at most, whatever was granted.
     pub http: HttpPolicy,
+    /// How much one step may use at most, whatever its job says.
+    pub limits: LimitOverrides,
     /// How much they may use together.
     pub quotas: Quotas,
 }
 
-/// How much a tenant's jobs may use together, in one process.
+/// How much a tenant's jobs may use together, in one process. None can be switched off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quotas {
     /// How many executions may run at a time. One more is refused, as `too-many-running`.
     pub running_max: usize,
     /// What all running components may take together, in bytes. One that asks for more fails its step.
     pub memory_bytes_max: u64,
+    /// How many components may compute at a time. While several tenants want to, each has its part of the
+    /// processors, and never more than this.
+    pub processors_max: usize,
+    /// What steps may have written to files in executions that have not ended, in bytes. A step that
+    /// writes more is told so.
+    pub disk_bytes_max: u64,
+    /// How many files and folders they may have created in these.
+    pub disk_files_max: u64,
     /// How long a component that never asks may go on after a stop was requested, in milliseconds.
     pub stop_grace_ms: u64,
 }
 
 impl Default for Quotas {
-    /// 64 executions, 1 GiB, a quarter of what all tenants may take together, and 5 seconds.
+    /// 64 executions, 1 GiB of memory (a quarter of what all tenants may take together), all processors,
+    /// 10 GiB in 100,000 files on the disk, and 5 seconds.
     fn default() -> Self {
-        Self { running_max: 64, memory_bytes_max: 1 << 30, stop_grace_ms: 5_000 }
+        let ShareLimits { memory_bytes_max, processors_max, disk_bytes_max, disk_files_max } =
+            ShareLimits::default();
+        Self {
+            running_max: 64,
+            memory_bytes_max,
+            processors_max,
+            disk_bytes_max,
+            disk_files_max,
+            stop_grace_ms: 5_000,
+        }
+    }
+}
+
+impl Quotas {
+    /// Those that the sandbox keeps.
+    pub(crate) fn of_share(&self) -> ShareLimits {
+        ShareLimits {
+            memory_bytes_max: self.memory_bytes_max,
+            processors_max: self.processors_max,
+            disk_bytes_max: self.disk_bytes_max,
+            disk_files_max: self.disk_files_max,
+        }
     }
 }
 
@@ -56,6 +89,7 @@ impl Policy {
             files: FilesPolicy::Beneath(Vec::new()),
             network: NetworkPolicy::default(),
             http: HttpPolicy::default(),
+            limits: LimitOverrides::default(),
             quotas: Quotas::default(),
         }
     }
@@ -64,7 +98,8 @@ impl Policy {
     /// addresses.
     pub fn own_machine(base: impl Into<PathBuf>) -> Self {
         let files = FilesPolicy::Anywhere { base: base.into() };
-        Self { files, quotas: Quotas { memory_bytes_max: 4 << 30, ..Quotas::default() }, ..Self::nothing() }
+        let quotas = Quotas { memory_bytes_max: 4 << 30, disk_bytes_max: 100 << 30, ..Quotas::default() };
+        Self { files, quotas, ..Self::nothing() }
     }
 
     /// Allows files below one more folder.
@@ -74,6 +109,13 @@ impl Policy {
             FilesPolicy::Beneath(folders) => folders.push(folder.into()),
             FilesPolicy::Anywhere { .. } => {}
         }
+        self
+    }
+
+    /// Limits how much one step may use at most, whatever its job says. What is not set is left to the job.
+    #[must_use]
+    pub fn with_limits(mut self, limits: LimitOverrides) -> Self {
+        self.limits = limits;
         self
     }
 
@@ -103,6 +145,20 @@ impl Policy {
     pub fn with_http(mut self, http: HttpPolicy) -> Self {
         self.http = http;
         self
+    }
+
+    /// What it leaves of a line of a job's `grants.files`: the line, or none if its folder lies elsewhere than
+    /// the policy allows. Links are not followed here; when the step runs, they lead nowhere else either.
+    pub fn folder_within(&self, grant: &str) -> Result<Option<String>, GrantError> {
+        let (_, path) = FolderGrant::parse(grant)?;
+        let is_allowed = match &self.files {
+            FilesPolicy::Anywhere { .. } => true,
+            FilesPolicy::Beneath(folders) => {
+                let climbs = path.components().any(|part| part == Component::ParentDir);
+                !climbs && (path.is_relative() || folders.iter().any(|folder| path.starts_with(folder)))
+            }
+        };
+        Ok(is_allowed.then(|| grant.to_owned()))
     }
 
     /// What it leaves of a line of a job's `grants.http`, as lines of the same form.

@@ -157,11 +157,12 @@ impl StepElements<'_> {
             Some(_) => Some(self.options(element)?),
             None => None,
         };
+        let limits = Limits { stop_grace_ms: self.policy.quotas.stop_grace_ms, ..Limits::from(step.limits) };
         let setup = ComponentSetup {
             grants: self.grants(step)?,
             network: self.policy.network,
             http: self.policy.http.clone(),
-            limits: Limits { stop_grace_ms: self.policy.quotas.stop_grace_ms, ..Limits::from(step.limits) },
+            limits: limits.at_most(&self.policy.limits),
             share: self.share.clone(),
             usage: self.usage.clone(),
             options,

@@ -206,7 +206,7 @@ impl Builder {
             let _ = data.end_execution(id);
         }
         let state = |policy: Policy| TenantState {
-            share: sandbox.share(policy.quotas.memory_bytes_max),
+            share: sandbox.share(policy.quotas.of_share()),
             running: Arc::new(Semaphore::new(policy.quotas.running_max.min(Semaphore::MAX_PERMITS))),
             policy,
         };

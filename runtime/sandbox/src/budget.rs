@@ -11,15 +11,68 @@ pub struct Usage(Arc<Used>);
 
 #[derive(Debug, Default)]
 struct Used {
+    cpu_us: AtomicU64,
     disk_bytes: AtomicU64,
     disk_files: AtomicU64,
     log_bytes: AtomicU64,
     http_requests: AtomicU64,
+    http_bytes: AtomicU64,
+    /// What the execution has of its tenant's disk; none has no tenant.
+    disk: Option<ExecutionDisk>,
+}
+
+impl Usage {
+    /// Nothing yet, and what is written counts among what an execution has of its tenant's disk.
+    pub fn on(disk: &ExecutionDisk) -> Self {
+        Self(Arc::new(Used { disk: Some(disk.clone()), ..Used::default() }))
+    }
+}
+
+/// What the running executions of a tenant may have written together.
+#[derive(Debug)]
+pub(crate) struct TenantDisk {
+    pub(crate) bytes_max: u64,
+    pub(crate) files_max: u64,
+    bytes: AtomicU64,
+    files: AtomicU64,
+}
+
+impl TenantDisk {
+    pub(crate) fn new(bytes_max: u64, files_max: u64) -> Arc<Self> {
+        Arc::new(Self { bytes_max, files_max, bytes: AtomicU64::new(0), files: AtomicU64::new(0) })
+    }
+}
+
+/// What one execution has written, counted among what its tenant's may. Given back when it has ended: its
+/// working folder is gone then. Cheap to clone; all clones count as one.
+#[derive(Debug, Clone)]
+pub struct ExecutionDisk(Arc<Written>);
+
+#[derive(Debug)]
+struct Written {
+    tenant: Arc<TenantDisk>,
+    bytes: AtomicU64,
+    files: AtomicU64,
+}
+
+impl ExecutionDisk {
+    pub(crate) fn new(tenant: Arc<TenantDisk>) -> Self {
+        Self(Arc::new(Written { tenant, bytes: AtomicU64::new(0), files: AtomicU64::new(0) }))
+    }
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        self.tenant.bytes.fetch_sub(*self.bytes.get_mut(), Ordering::Relaxed);
+        self.tenant.files.fetch_sub(*self.files.get_mut(), Ordering::Relaxed);
+    }
 }
 
 /// What is left for a component of what its step's components may use together.
 #[derive(Debug, Clone)]
 pub(crate) struct Budget {
+    /// Time computed.
+    pub(crate) cpu: CpuTime,
     /// Bytes written to files.
     pub(crate) disk_bytes: Allowance,
     /// Files and folders created.
@@ -28,23 +81,76 @@ pub(crate) struct Budget {
     pub(crate) log_bytes: Allowance,
     /// HTTP requests sent.
     pub(crate) http_requests: Allowance,
+    /// Bytes of the bodies of requests and answers.
+    pub(crate) http_bytes: Allowance,
 }
 
 impl Budget {
     pub(crate) fn new(limits: &Limits, usage: &Usage) -> Self {
-        let allow = |limit, what, max, counter| Allowance { limit, what, max, usage: usage.clone(), counter };
-        Self {
-            disk_bytes: allow("disk_bytes_max", "bytes written to files", limits.disk_bytes_max, |used| {
+        let allow = |limit, what, max, counter| Allowance {
+            limit,
+            what,
+            max,
+            usage: usage.clone(),
+            counter,
+            of_tenant: None,
+        };
+        let disk_bytes =
+            allow("limits.disk_bytes_max", "bytes written to files", limits.disk_bytes_max, |used| {
                 &used.disk_bytes
-            }),
-            disk_files: allow("disk_files_max", "files and folders created", limits.disk_files_max, |used| {
+            });
+        let disk_files =
+            allow("limits.disk_files_max", "files and folders created", limits.disk_files_max, |used| {
                 &used.disk_files
+            });
+        Self {
+            cpu: CpuTime { ms_max: limits.cpu_ms_max, usage: usage.clone() },
+            disk_bytes: disk_bytes.within(OfTenant {
+                limit: "quotas.disk_bytes_max",
+                max: |disk| disk.bytes_max,
+                of_execution: |written| &written.bytes,
+                of_all: |disk| &disk.bytes,
             }),
-            log_bytes: allow("log_bytes_max", "bytes logged", limits.log_bytes_max, |used| &used.log_bytes),
-            http_requests: allow("http_requests_max", "HTTP requests", limits.http_requests_max, |used| {
-                &used.http_requests
+            disk_files: disk_files.within(OfTenant {
+                limit: "quotas.disk_files_max",
+                max: |disk| disk.files_max,
+                of_execution: |written| &written.files,
+                of_all: |disk| &disk.files,
             }),
+            log_bytes: allow("limits.log_bytes_max", "bytes logged", limits.log_bytes_max, |used| {
+                &used.log_bytes
+            }),
+            http_requests: allow(
+                "limits.http_requests_max",
+                "HTTP requests",
+                limits.http_requests_max,
+                |used| &used.http_requests,
+            ),
+            http_bytes: allow(
+                "limits.http_bytes_max",
+                "bytes in the bodies of requests and answers",
+                limits.http_bytes_max,
+                |used| &used.http_bytes,
+            ),
         }
+    }
+}
+
+/// So much processor time, and no more. It is counted after it was used: a component has until the next
+/// tick.
+#[derive(Debug, Clone)]
+pub(crate) struct CpuTime {
+    pub(crate) ms_max: u64,
+    usage: Usage,
+}
+
+impl CpuTime {
+    pub(crate) fn computed(&self, us: u64) {
+        self.usage.0.cpu_us.fetch_add(us, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_used_up(&self) -> bool {
+        self.usage.0.cpu_us.load(Ordering::Relaxed) >= self.ms_max.saturating_mul(1000)
     }
 }
 
@@ -56,11 +162,21 @@ pub(crate) struct Allowance {
     max: u64,
     usage: Usage,
     counter: fn(&Used) -> &AtomicU64,
+    of_tenant: Option<OfTenant>,
+}
+
+/// Where the same is counted for all executions of the tenant.
+#[derive(Debug, Clone, Copy)]
+struct OfTenant {
+    limit: &'static str,
+    max: fn(&TenantDisk) -> u64,
+    of_execution: fn(&Written) -> &AtomicU64,
+    of_all: fn(&TenantDisk) -> &AtomicU64,
 }
 
 /// There is not enough left.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("over the limit of {max} {what} (`limits.{limit}`)")]
+#[error("over the limit of {max} {what} (`{limit}`)")]
 pub(crate) struct OverLimit {
     pub(crate) limit: &'static str,
     pub(crate) what: &'static str,
@@ -68,23 +184,42 @@ pub(crate) struct OverLimit {
 }
 
 impl Allowance {
+    fn within(self, of_tenant: OfTenant) -> Self {
+        Self { of_tenant: Some(of_tenant), ..self }
+    }
+
     /// Takes `amount` if that much is left, or nothing.
     pub(crate) fn take(&self, amount: u64) -> Result<(), OverLimit> {
-        let fits = |used: u64| used.checked_add(amount).filter(|&sum| sum <= self.max);
-        match self.used().fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(OverLimit { limit: self.limit, what: self.what, max: self.max }),
+        let used = (self.counter)(&self.usage.0);
+        add(used, amount, self.max).ok_or(OverLimit { limit: self.limit, what: self.what, max: self.max })?;
+        let Some((tenant, disk)) = self.tenant() else { return Ok(()) };
+        let max = (tenant.max)(&disk.0.tenant);
+        if add((tenant.of_all)(&disk.0.tenant), amount, max).is_none() {
+            used.fetch_sub(amount, Ordering::Relaxed);
+            return Err(OverLimit { limit: tenant.limit, what: self.what, max });
         }
+        (tenant.of_execution)(&disk.0).fetch_add(amount, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Gives back what was taken and not used.
     pub(crate) fn give_back(&self, amount: u64) {
-        self.used().fetch_sub(amount, Ordering::Relaxed);
+        (self.counter)(&self.usage.0).fetch_sub(amount, Ordering::Relaxed);
+        if let Some((tenant, disk)) = self.tenant() {
+            (tenant.of_execution)(&disk.0).fetch_sub(amount, Ordering::Relaxed);
+            (tenant.of_all)(&disk.0.tenant).fetch_sub(amount, Ordering::Relaxed);
+        }
     }
 
-    fn used(&self) -> &AtomicU64 {
-        (self.counter)(&self.usage.0)
+    fn tenant(&self) -> Option<(&OfTenant, &ExecutionDisk)> {
+        self.of_tenant.as_ref().zip(self.usage.0.disk.as_ref())
     }
+}
+
+/// Adds up to a maximum, or not at all.
+fn add(used: &AtomicU64, amount: u64, max: u64) -> Option<u64> {
+    let fits = |used: u64| used.checked_add(amount).filter(|&sum| sum <= max);
+    used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).ok()
 }
 
 /// The open files, requests and answers of one component.
@@ -110,7 +245,7 @@ impl Handles {
         if before < self.max {
             return Ok(handle);
         }
-        Err(OverLimit { limit: "open_handles_max", what: "open handles", max: self.max })
+        Err(OverLimit { limit: "limits.open_handles_max", what: "open handles", max: self.max })
     }
 }
 
@@ -146,6 +281,39 @@ mod tests {
         let (first, second) = (Budget::new(&limits, &usage), Budget::new(&limits, &usage));
         assert!(first.http_requests.take(1).is_ok());
         assert!(second.http_requests.take(1).is_err());
+    }
+
+    #[test]
+    fn what_a_tenants_executions_write_counts_until_they_end() {
+        let (tenant, limits) = (TenantDisk::new(10, 1), Limits { disk_bytes_max: 8, ..Limits::default() });
+        let execution = || ExecutionDisk::new(tenant.clone());
+        let budget = |disk: &ExecutionDisk| Budget::new(&limits, &Usage::on(disk));
+        let (first, second) = (execution(), execution());
+        let of_first = budget(&first);
+        assert!(of_first.disk_bytes.take(8).is_ok());
+        assert!(of_first.disk_files.take(1).is_ok());
+        let of_second = budget(&second);
+        let error = of_second.disk_bytes.take(3).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "over the limit of 10 bytes written to files (`quotas.disk_bytes_max`)"
+        );
+        assert!(of_second.disk_bytes.take(2).is_ok(), "what was refused took nothing");
+        of_second.disk_bytes.give_back(2);
+        assert!(of_second.disk_files.take(1).is_err());
+        drop((of_first, first));
+        assert!(of_second.disk_bytes.take(8).is_ok());
+        assert!(of_second.disk_files.take(1).is_ok());
+    }
+
+    #[test]
+    fn the_time_of_a_steps_components_counts_as_one() {
+        let (limits, usage) = (Limits { cpu_ms_max: 2, ..Limits::default() }, Usage::default());
+        let (first, second) = (Budget::new(&limits, &usage).cpu, Budget::new(&limits, &usage).cpu);
+        first.computed(1_999);
+        assert!(!second.is_used_up());
+        second.computed(1);
+        assert!(first.is_used_up());
     }
 
     #[test]

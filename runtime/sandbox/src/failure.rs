@@ -21,6 +21,7 @@ const MESSAGE_BYTES_MAX: usize = 64 << 10;
 /// The codes of failures that the sandbox itself finds, each a heading in `docs/errors.md`.
 pub const FAILURE_CODES: &[&str] = &[
     "step-time-limit",
+    "step-cpu-limit",
     "step-memory-limit",
     "step-stack-overflow",
     "step-panicked",
@@ -71,6 +72,10 @@ pub(crate) fn of_trap(
             Cut::TimeLimit { .. } => {
                 ElementError::failed("step-time-limit", with_last_words(cut.to_string(), last_words))
                     .with_help("raise `limits.time_ms_max` of this step, or give it smaller chunks")
+            }
+            Cut::CpuLimit { .. } => {
+                ElementError::failed("step-cpu-limit", with_last_words(cut.to_string(), last_words))
+                    .with_help("raise `limits.cpu_ms_max` of this step, or give it less to do")
             }
         };
     }
@@ -198,6 +203,12 @@ mod tests {
         );
         check(Cut::Stopped.into(), None, "", "stopped");
         check(Cut::TimeLimit { ms: 5 }.into(), None, "", "step-time-limit: ran longer than 5 ms");
+        check(
+            Cut::CpuLimit { ms: 5 }.into(),
+            None,
+            "",
+            "step-cpu-limit: its step's components computed longer than 5 ms, all together",
+        );
         check(
             I32Exit(3).into(),
             None,

@@ -53,7 +53,8 @@ impl Instance {
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
         store.set_max_component_handles(COMPONENT_HANDLES_MAX);
-        let watch = Watch::new(context.clone(), setup.share.clone(), setup.limits.stop_grace_ms);
+        let cpu = store.data().budget.cpu.clone();
+        let watch = Watch::new(context.clone(), setup.share.clone(), cpu, setup.limits.stop_grace_ms);
         interrupt(&mut store, watch.clone());
         let mut instance = Self { store, watch };
         let starting = program.pre().instantiate_async(&mut instance.store);

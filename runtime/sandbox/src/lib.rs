@@ -23,7 +23,8 @@
 //! use stepbox_batch::element::Tasklet;
 //! use stepbox_batch::step_context::StepContext;
 //! use stepbox_sandbox::{
-//!     ComponentError, ComponentSetup, Grants, HttpPolicy, Limits, NetworkPolicy, Sandbox, SandboxConfig, Usage,
+//!     ComponentError, ComponentSetup, Grants, HttpPolicy, Limits, NetworkPolicy, Sandbox, SandboxConfig,
+//!     ShareLimits, Usage,
 //! };
 //!
 //! /// Runs a component of the world `tasklet`; returns the code of its exit status, if it says one.
@@ -41,7 +42,7 @@
 //!         network: NetworkPolicy::default(),
 //!         http: HttpPolicy::default(),
 //!         limits: Limits::default(),
-//!         share: sandbox.share(1 << 30),
+//!         share: sandbox.share(ShareLimits::default()),
 //!         usage: Usage::default(),
 //!         options: None,
 //!         work,
@@ -106,7 +107,7 @@ mod wasi;
 mod watch;
 
 pub use self::adapters::{SandboxedProcessor, SandboxedReader, SandboxedTasklet, SandboxedWriter};
-pub use self::budget::Usage;
+pub use self::budget::{ExecutionDisk, Usage};
 pub use self::compiler::worker::compile_worker;
 pub use self::compiler::{CompileProcess, Compiler};
 pub use self::egress::{AddressKind, HttpPolicy, HttpPolicyError, NetworkPolicy, Resolver, SystemResolver};
@@ -117,5 +118,5 @@ pub use self::limits::Limits;
 pub use self::program::Program;
 pub use self::sandbox::{Sandbox, SandboxConfig};
 pub use self::setup::ComponentSetup;
-pub use self::share::Share;
+pub use self::share::{Share, ShareLimits};
 pub use self::upload::{Description, Finding, Inspected, World, receive};

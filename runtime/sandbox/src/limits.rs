@@ -18,6 +18,9 @@ pub struct Limits {
     pub call_ms_max: u64,
     /// How long a tasklet may take in all, in milliseconds on the clock.
     pub tasklet_ms_max: u64,
+    /// How long the step's components may compute, all together, in milliseconds of processor time. What
+    /// they make the host compute counts.
+    pub cpu_ms_max: u64,
     /// How long a component may go on after a stop was requested, in milliseconds.
     pub stop_grace_ms: u64,
     /// What the step's components may write to files, in bytes. Removing a file gives nothing back:
@@ -34,6 +37,8 @@ pub struct Limits {
     pub http_requests_max: u64,
     /// The largest body of a request or an answer, in bytes.
     pub http_body_bytes_max: u64,
+    /// The bodies of all requests and answers of the step's components together, in bytes.
+    pub http_bytes_max: u64,
 }
 
 impl Default for Limits {
@@ -42,6 +47,7 @@ impl Default for Limits {
             memory_bytes_max: 256 << 20,
             call_ms_max: 60_000,
             tasklet_ms_max: 3_600_000,
+            cpu_ms_max: 86_400_000,
             stop_grace_ms: 5_000,
             disk_bytes_max: 1 << 30,
             disk_files_max: 10_000,
@@ -49,6 +55,7 @@ impl Default for Limits {
             log_bytes_max: 4 << 20,
             http_requests_max: 10_000,
             http_body_bytes_max: 64 << 20,
+            http_bytes_max: 10 << 30,
         }
     }
 }
@@ -60,6 +67,7 @@ impl Limits {
             memory_bytes_max: 64 << 20,
             call_ms_max: 1_000,
             tasklet_ms_max: 1_000,
+            cpu_ms_max: 1_000,
             stop_grace_ms: 0,
             disk_bytes_max: 0,
             disk_files_max: 0,
@@ -67,6 +75,26 @@ impl Limits {
             log_bytes_max: 64 << 10,
             http_requests_max: 0,
             http_body_bytes_max: 0,
+            http_bytes_max: 0,
+        }
+    }
+}
+
+impl Limits {
+    /// No more than the operator allows, where the operator says something.
+    #[must_use]
+    pub fn at_most(self, max: &LimitOverrides) -> Self {
+        let least = |limit: u64, max: Option<u64>| max.map_or(limit, |max| limit.min(max));
+        Self {
+            memory_bytes_max: least(self.memory_bytes_max, max.memory_bytes_max),
+            call_ms_max: least(self.call_ms_max, max.time_ms_max),
+            tasklet_ms_max: least(self.tasklet_ms_max, max.time_ms_max),
+            cpu_ms_max: least(self.cpu_ms_max, max.cpu_ms_max),
+            disk_bytes_max: least(self.disk_bytes_max, max.disk_bytes_max),
+            log_bytes_max: least(self.log_bytes_max, max.log_bytes_max),
+            http_requests_max: least(self.http_requests_max, max.http_requests_max),
+            http_bytes_max: least(self.http_bytes_max, max.http_bytes_max),
+            ..self
         }
     }
 }
@@ -79,9 +107,11 @@ impl From<LimitOverrides> for Limits {
             memory_bytes_max: overrides.memory_bytes_max.unwrap_or(default.memory_bytes_max),
             call_ms_max: overrides.time_ms_max.unwrap_or(default.call_ms_max),
             tasklet_ms_max: overrides.time_ms_max.unwrap_or(default.tasklet_ms_max),
+            cpu_ms_max: overrides.cpu_ms_max.unwrap_or(default.cpu_ms_max),
             disk_bytes_max: overrides.disk_bytes_max.unwrap_or(default.disk_bytes_max),
             log_bytes_max: overrides.log_bytes_max.unwrap_or(default.log_bytes_max),
             http_requests_max: overrides.http_requests_max.unwrap_or(default.http_requests_max),
+            http_bytes_max: overrides.http_bytes_max.unwrap_or(default.http_bytes_max),
             ..default
         }
     }
@@ -98,5 +128,20 @@ mod tests {
         let limits = Limits::from(overrides);
         assert_eq!((limits.call_ms_max, limits.tasklet_ms_max), (7, 7));
         assert_eq!(limits.memory_bytes_max, 256 << 20);
+    }
+
+    #[test]
+    fn the_operator_cuts_down_what_a_job_asks_for_and_its_defaults() {
+        let asked = LimitOverrides { cpu_ms_max: Some(50), http_requests_max: Some(3), ..Default::default() };
+        let max = LimitOverrides {
+            time_ms_max: Some(100_000),
+            cpu_ms_max: Some(40),
+            http_requests_max: Some(9),
+            ..LimitOverrides::default()
+        };
+        let limits = Limits::from(asked).at_most(&max);
+        assert_eq!((limits.call_ms_max, limits.tasklet_ms_max), (60_000, 100_000));
+        assert_eq!((limits.cpu_ms_max, limits.http_requests_max), (40, 3));
+        assert_eq!(limits.disk_bytes_max, 1 << 30);
     }
 }

@@ -20,7 +20,7 @@ use crate::error::{ComponentError, SandboxError};
 use crate::linker::linker;
 use crate::memory::SharedMemory;
 use crate::program::{Compiled, Program};
-use crate::share::{Processors, Share};
+use crate::share::{Processors, Share, ShareLimits};
 use crate::state::StepState;
 use crate::upload::{self, Inspected};
 
@@ -87,8 +87,8 @@ impl Sandbox {
         let engine = engine(config.compiles_in_parallel).map_err(failed)?;
         let memory = SharedMemory::new(config.memory_bytes_max);
         let processors = Processors::new(&engine, thread::available_parallelism().map_or(1, usize::from));
-        let uploads =
-            Share::new(processors.clone(), SharedMemory::part_of(&memory, UPLOADS_MEMORY_BYTES_MAX));
+        let of_uploads = ShareLimits { memory_bytes_max: UPLOADS_MEMORY_BYTES_MAX, ..ShareLimits::default() };
+        let uploads = Share::new(processors.clone(), &memory, of_uploads);
         Ok(Self(Arc::new(Inner {
             linker: linker(&engine).map_err(failed)?,
             cache: CompileCache::open(&config.cache_dir, &engine)?,
@@ -105,11 +105,10 @@ impl Sandbox {
         })))
     }
 
-    /// A tenant's part of the machine: its turns on the processors, and so much memory for all its
-    /// running components together, in bytes.
-    pub fn share(&self, memory_bytes_max: u64) -> Share {
-        let memory = SharedMemory::part_of(&self.0.memory, memory_bytes_max);
-        Share::new(self.0.processors.clone(), memory)
+    /// A tenant's part of the machine: its turns on the processors, and how much all its running
+    /// components may have together.
+    pub fn share(&self, max: ShareLimits) -> Share {
+        Share::new(self.0.processors.clone(), &self.0.memory, max)
     }
 
     /// Checks the bytes of an uploaded component, compiles it into the cache, and lets it describe

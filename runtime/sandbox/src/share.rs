@@ -12,16 +12,43 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use wasmtime::{Engine, EngineWeak};
 
+use crate::budget::{ExecutionDisk, TenantDisk};
 use crate::memory::SharedMemory;
 
 /// How long a tenant counts after its components wanted to compute: between two chunks of a job other
 /// work is done, and its processor should not have been given away by then.
 const COUNTS_FOR: Duration = Duration::from_millis(100);
 
+/// How much of the machine a tenant's running components may have, all together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShareLimits {
+    /// All their memories and tables, in bytes.
+    pub memory_bytes_max: u64,
+    /// How many of them may compute at a time. More than the machine has processors means all of them.
+    pub processors_max: usize,
+    /// What executions may have written that have not ended, in bytes.
+    pub disk_bytes_max: u64,
+    /// How many files and folders they may have created.
+    pub disk_files_max: u64,
+}
+
+impl Default for ShareLimits {
+    /// 1 GiB of memory, all processors, and on the disk 10 GiB in 100,000 files.
+    fn default() -> Self {
+        Self {
+            memory_bytes_max: 1 << 30,
+            processors_max: usize::MAX,
+            disk_bytes_max: 10 << 30,
+            disk_files_max: 100_000,
+        }
+    }
+}
+
 /// A tenant's part of the machine. Give all its components the same one; cheap to clone.
 #[derive(Clone)]
 pub struct Share {
     pub(crate) memory: Arc<SharedMemory>,
+    disk: Arc<TenantDisk>,
     processors: Arc<Processors>,
     /// Which of the parties it is.
     party: usize,
@@ -35,8 +62,9 @@ pub(crate) struct Processors {
 }
 
 /// A tenant, as far as processors go.
-#[derive(Default)]
 struct Party {
+    /// How many of its components may compute at a time, however many processors are idle.
+    max: usize,
     computing: usize,
     waiting: VecDeque<oneshot::Sender<Turn>>,
     last_wanted: Option<Instant>,
@@ -55,12 +83,21 @@ pub(crate) enum Asked {
 }
 
 impl Share {
-    pub(crate) fn new(processors: Arc<Processors>, memory: Arc<SharedMemory>) -> Self {
+    /// A part of the processors and of what memory there is.
+    pub(crate) fn new(processors: Arc<Processors>, memory: &Arc<SharedMemory>, max: ShareLimits) -> Self {
         let mut parties = processors.lock();
-        parties.push(Party::default());
+        let max_computing = max.processors_max.max(1);
+        parties.push(Party { max: max_computing, computing: 0, waiting: VecDeque::new(), last_wanted: None });
         let party = parties.len() - 1;
         drop(parties);
-        Self { memory, processors, party }
+        let memory = SharedMemory::part_of(memory, max.memory_bytes_max);
+        let disk = TenantDisk::new(max.disk_bytes_max, max.disk_files_max);
+        Self { memory, disk, processors, party }
+    }
+
+    /// What one execution has of the tenant's disk: nothing yet.
+    pub fn execution_disk(&self) -> ExecutionDisk {
+        ExecutionDisk::new(self.disk.clone())
     }
 
     /// Asks for a turn.
@@ -74,7 +111,7 @@ impl Share {
         }
         let (sender, receiver) = oneshot::channel();
         parties[self.party].waiting.push_back(sender);
-        let is_due = parties[self.party].computing < processors.part(&parties, now);
+        let is_due = parties[self.party].computing < processors.part_of(&parties, self.party, now);
         drop(parties);
         if is_due {
             // Somebody has more than their part: all are asked at once whether they may go on.
@@ -105,9 +142,13 @@ impl Processors {
         self.count.div_ceil(parties.iter().filter(counts).count().max(1))
     }
 
+    fn part_of(&self, parties: &[Party], party: usize, now: Instant) -> usize {
+        self.part(parties, now).min(parties[party].max)
+    }
+
     fn has_room(&self, parties: &[Party], party: usize, now: Instant) -> bool {
         let computing: usize = parties.iter().map(|party| party.computing).sum();
-        computing < self.count && parties[party].computing < self.part(parties, now)
+        computing < self.count && parties[party].computing < self.part_of(parties, party, now)
     }
 
     /// Gives turns to those who wait, to the party first that has the fewest.
@@ -158,7 +199,8 @@ mod tests {
 
     fn shares(processors: usize, parties: usize) -> Vec<Share> {
         let processors = Processors::new(&engine(false).unwrap(), processors);
-        let share = |_| Share::new(processors.clone(), SharedMemory::new(u64::MAX));
+        let memory = SharedMemory::new(u64::MAX);
+        let share = |_| Share::new(processors.clone(), &memory, ShareLimits::default());
         (0..parties).map(share).collect()
     }
 
@@ -181,6 +223,19 @@ mod tests {
         let [one, _idle] = &shares(2, 2)[..] else { unreachable!() };
         let _turns = (granted(one), granted(one));
         waits(one);
+    }
+
+    #[test]
+    fn alone_as_well_a_tenant_has_no_more_than_its_quota() {
+        let processors = Processors::new(&engine(false).unwrap(), 4);
+        let max = ShareLimits { processors_max: 2, ..ShareLimits::default() };
+        let [one, other] = [max, ShareLimits::default()]
+            .map(|max| Share::new(processors.clone(), &SharedMemory::new(u64::MAX), max));
+        let _turns = (granted(&one), granted(&one));
+        let mut third = waits(&one);
+        let turns = (granted(&other), granted(&other));
+        drop(turns);
+        assert!(third.try_recv().is_err());
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::grants::Grants;
 use crate::limits::Limits;
 use crate::memory::SharedMemory;
 use crate::setup::ComponentSetup;
-use crate::share::{Processors, Share};
+use crate::share::{Processors, Share, ShareLimits};
 use crate::state::StepState;
 
 /// A log that can be read again.
@@ -74,5 +74,6 @@ pub(crate) fn setup(limits: Limits) -> ComponentSetup {
 /// Of one who is alone.
 pub(crate) fn share() -> Share {
     let engine = engine(false).expect("the engine's configuration is right");
-    Share::new(Processors::new(&engine, 2), SharedMemory::new(u64::MAX))
+    let max = ShareLimits { memory_bytes_max: u64::MAX, ..ShareLimits::default() };
+    Share::new(Processors::new(&engine, 2), &SharedMemory::new(u64::MAX), max)
 }

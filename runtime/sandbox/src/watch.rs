@@ -13,6 +13,7 @@ use rustix::time::{ClockId, clock_gettime};
 use stepbox_batch::step_context::StepContext;
 use tokio::time::Interval;
 
+use crate::budget::CpuTime;
 use crate::share::{Asked, Share};
 
 /// How often a call that waits for the host is looked at.
@@ -26,6 +27,7 @@ pub(crate) struct Watch(Arc<Mutex<Call>>);
 struct Call {
     context: StepContext,
     share: Share,
+    cpu: CpuTime,
     stop_grace: Duration,
     time_ms_max: u64,
     began_at: Instant,
@@ -38,15 +40,18 @@ struct Call {
 pub(crate) enum Cut {
     #[error("ran longer than {ms} ms")]
     TimeLimit { ms: u64 },
+    #[error("its step's components computed longer than {ms} ms, all together")]
+    CpuLimit { ms: u64 },
     #[error("went on after a stop request")]
     Stopped,
 }
 
 impl Watch {
-    pub(crate) fn new(context: StepContext, share: Share, stop_grace_ms: u64) -> Self {
+    pub(crate) fn new(context: StepContext, share: Share, cpu: CpuTime, stop_grace_ms: u64) -> Self {
         Self(Arc::new(Mutex::new(Call {
             context,
             share,
+            cpu,
             stop_grace: Duration::from_millis(stop_grace_ms),
             time_ms_max: 0,
             began_at: Instant::now(),
@@ -61,7 +66,7 @@ impl Watch {
         time_ms_max: u64,
         call: impl Future<Output = wasmtime::Result<T>>,
     ) -> wasmtime::Result<T> {
-        let (context, share) = self.begin(time_ms_max);
+        let (context, share, cpu) = self.begin(time_ms_max);
         let mut call = pin!(call);
         let mut beat: Option<Interval> = None;
         let mut asked = None;
@@ -69,7 +74,9 @@ impl Watch {
             if poll_turn(asked.get_or_insert_with(|| share.ask()), cx).is_ready() {
                 let before = thread_cpu();
                 let polled = call.as_mut().poll(cx);
-                context.metering().computed(thread_cpu().saturating_sub(before).as_micros() as u64);
+                let us = thread_cpu().saturating_sub(before).as_micros() as u64;
+                context.metering().computed(us);
+                cpu.computed(us);
                 asked = None;
                 if let Poll::Ready(result) = polled {
                     return Poll::Ready(result);
@@ -85,12 +92,12 @@ impl Watch {
         .await
     }
 
-    fn begin(&self, time_ms_max: u64) -> (StepContext, Share) {
+    fn begin(&self, time_ms_max: u64) -> (StepContext, Share, CpuTime) {
         let mut call = self.lock();
         call.time_ms_max = time_ms_max;
         call.began_at = Instant::now();
         call.stop_seen_at = None;
-        (call.context.clone(), call.share.clone())
+        (call.context.clone(), call.share.clone(), call.cpu.clone())
     }
 
     /// Whether the call must end now.
@@ -98,6 +105,9 @@ impl Watch {
         let mut call = self.lock();
         if now.saturating_duration_since(call.began_at) >= Duration::from_millis(call.time_ms_max) {
             return Some(Cut::TimeLimit { ms: call.time_ms_max });
+        }
+        if call.cpu.is_used_up() {
+            return Some(Cut::CpuLimit { ms: call.cpu.ms_max });
         }
         if !call.context.is_stopping() {
             return None;
@@ -136,11 +146,27 @@ mod tests {
     use stepbox_batch::log::NoLog;
 
     use super::*;
+    use crate::budget::{Budget, Usage};
+    use crate::limits::Limits;
     use crate::testing::{share, step_context};
+
+    fn cpu(cpu_ms_max: u64) -> CpuTime {
+        Budget::new(&Limits { cpu_ms_max, ..Limits::default() }, &Usage::default()).cpu
+    }
+
+    #[test]
+    fn a_call_ends_when_its_step_has_computed_enough() {
+        let cpu = cpu(7);
+        let watch = Watch::new(step_context(Arc::new(NoLog)), share(), cpu.clone(), 5000);
+        watch.begin(60_000);
+        assert_eq!(watch.check(Instant::now()), None);
+        cpu.computed(7_000);
+        assert_eq!(watch.check(Instant::now()), Some(Cut::CpuLimit { ms: 7 }));
+    }
 
     #[test]
     fn a_call_ends_at_its_time() {
-        let watch = Watch::new(step_context(Arc::new(NoLog)), share(), 5000);
+        let watch = Watch::new(step_context(Arc::new(NoLog)), share(), cpu(86_400_000), 5000);
         watch.begin(100);
         let began_at = watch.lock().began_at;
         assert_eq!(watch.check(began_at + Duration::from_millis(99)), None);
@@ -150,7 +176,7 @@ mod tests {
     #[test]
     fn a_call_that_goes_on_after_a_stop_request_has_its_grace() {
         let context = step_context(Arc::new(NoLog));
-        let watch = Watch::new(context.clone(), share(), 5000);
+        let watch = Watch::new(context.clone(), share(), cpu(86_400_000), 5000);
         watch.begin(60_000);
         let at = |ms| watch.lock().began_at + Duration::from_millis(ms);
         let (before, seen, within, after) = (at(1000), at(2000), at(6999), at(7000));
@@ -165,7 +191,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_that_waits_for_ever_is_ended_all_the_same() {
-        let watch = Watch::new(step_context(Arc::new(NoLog)), share(), 5000);
+        let watch = Watch::new(step_context(Arc::new(NoLog)), share(), cpu(86_400_000), 5000);
         let waiting = std::future::pending::<wasmtime::Result<()>>();
         let error = watch.guard(1, waiting).await.unwrap_err();
         assert_eq!(error.downcast_ref(), Some(&Cut::TimeLimit { ms: 1 }));

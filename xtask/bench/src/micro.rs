@@ -200,7 +200,7 @@ fn setup(sandbox: &Sandbox, work: &Path) -> ComponentSetup {
         network: NetworkPolicy::default(),
         http: HttpPolicy::default(),
         limits: Limits::default(),
-        share: sandbox.share(1 << 30),
+        share: sandbox.share(ShareLimits::default()),
         usage: Usage::default(),
         options: None,
         work: work.to_owned(),

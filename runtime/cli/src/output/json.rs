@@ -186,9 +186,11 @@ impl GrantsView {
 struct LimitsView {
     memory_bytes_max: Option<u64>,
     time_ms_max: Option<u64>,
+    cpu_ms_max: Option<u64>,
     disk_bytes_max: Option<u64>,
     log_bytes_max: Option<u64>,
     http_requests_max: Option<u64>,
+    http_bytes_max: Option<u64>,
 }
 
 impl LimitsView {
@@ -196,11 +198,21 @@ impl LimitsView {
         let LimitOverrides {
             memory_bytes_max,
             time_ms_max,
+            cpu_ms_max,
             disk_bytes_max,
             log_bytes_max,
             http_requests_max,
+            http_bytes_max,
         } = *limits;
-        Self { memory_bytes_max, time_ms_max, disk_bytes_max, log_bytes_max, http_requests_max }
+        Self {
+            memory_bytes_max,
+            time_ms_max,
+            cpu_ms_max,
+            disk_bytes_max,
+            log_bytes_max,
+            http_requests_max,
+            http_bytes_max,
+        }
     }
 }
 

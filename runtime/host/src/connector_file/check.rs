@@ -420,15 +420,32 @@ fn check_templates(pointer: &str, value: &Value, schema: &ParameterSchema) -> Re
 }
 
 fn limits(pointer: &str, limits: form::Limits) -> Result<LimitOverrides, Mistake> {
-    let form::Limits { memory_bytes_max, time_ms_max, disk_bytes_max, log_bytes_max, http_requests_max } =
-        limits;
-    for (name, value) in [("memory_bytes_max", memory_bytes_max), ("time_ms_max", time_ms_max)] {
+    let form::Limits {
+        memory_bytes_max,
+        time_ms_max,
+        cpu_ms_max,
+        disk_bytes_max,
+        log_bytes_max,
+        http_requests_max,
+        http_bytes_max,
+    } = limits;
+    for (name, value) in
+        [("memory_bytes_max", memory_bytes_max), ("time_ms_max", time_ms_max), ("cpu_ms_max", cpu_ms_max)]
+    {
         if value == Some(0) {
             let message = format!("`{name}` is at least 1; limits cannot be switched off");
             return Err(Mistake::new("bad-limit", format!("{pointer}/limits/{name}"), message));
         }
     }
-    Ok(LimitOverrides { memory_bytes_max, time_ms_max, disk_bytes_max, log_bytes_max, http_requests_max })
+    Ok(LimitOverrides {
+        memory_bytes_max,
+        time_ms_max,
+        cpu_ms_max,
+        disk_bytes_max,
+        log_bytes_max,
+        http_requests_max,
+        http_bytes_max,
+    })
 }
 
 fn schema_mistake(pointer: &str, error: &SchemaError) -> Mistake {

@@ -171,9 +171,11 @@ pub(super) struct Grants {
 pub(super) struct Limits {
     pub(super) memory_bytes_max: Option<u64>,
     pub(super) time_ms_max: Option<u64>,
+    pub(super) cpu_ms_max: Option<u64>,
     pub(super) disk_bytes_max: Option<u64>,
     pub(super) log_bytes_max: Option<u64>,
     pub(super) http_requests_max: Option<u64>,
+    pub(super) http_bytes_max: Option<u64>,
 }
 
 fn yes() -> bool {

@@ -13,7 +13,7 @@ use stepbox_batch::step_context::StepContext;
 use tokio::time::Sleep;
 
 use super::EgressError;
-use crate::budget::Handle;
+use crate::budget::{Allowance, Handle};
 
 /// The body of a request, whatever it is made of.
 pub(crate) type RequestBody = UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>;
@@ -22,11 +22,12 @@ pub(crate) type RequestBody = UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>
 pub(super) struct CountedBody {
     inner: RequestBody,
     context: StepContext,
+    bytes: Allowance,
 }
 
 impl CountedBody {
-    pub(super) fn new(inner: RequestBody, context: StepContext) -> Self {
-        Self { inner, context }
+    pub(super) fn new(inner: RequestBody, context: StepContext, bytes: Allowance) -> Self {
+        Self { inner, context, bytes }
     }
 }
 
@@ -40,7 +41,11 @@ impl Body for CountedBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
         if let Some(Ok(frame)) = &frame {
-            self.context.metering().sent_body(frame.data_ref().map_or(0, |data| data.len() as u64));
+            let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+            self.context.metering().sent_body(bytes);
+            if let Err(error) = self.bytes.take(bytes) {
+                return Poll::Ready(Some(Err(EgressError::from(error).into())));
+            }
         }
         Poll::Ready(frame)
     }
@@ -59,6 +64,8 @@ impl Body for CountedBody {
 pub(crate) struct AnswerBody {
     incoming: Incoming,
     context: StepContext,
+    /// What its step may send and receive together.
+    bytes: Allowance,
     bytes_max: u64,
     bytes_left: u64,
     between_bytes: Duration,
@@ -72,11 +79,13 @@ impl AnswerBody {
     pub(crate) fn new(
         incoming: Incoming,
         context: StepContext,
+        bytes: Allowance,
         bytes_max: u64,
         between_bytes: Duration,
     ) -> Self {
         let (waiting, _handle) = (None, None);
-        Self { incoming, context, bytes_max, bytes_left: bytes_max, between_bytes, waiting, _handle }
+        let bytes_left = bytes_max;
+        Self { incoming, context, bytes, bytes_max, bytes_left, between_bytes, waiting, _handle }
     }
 
     /// Keeps the answer counted among what its component has open, for as long as it lives.
@@ -112,6 +121,9 @@ impl Body for AnswerBody {
         };
         let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
         this.context.metering().received_body(bytes);
+        if let Err(error) = this.bytes.take(bytes) {
+            return Poll::Ready(Some(Err(error.into())));
+        }
         match this.bytes_left.checked_sub(bytes) {
             Some(left) => this.bytes_left = left,
             None => {

@@ -178,7 +178,9 @@ impl Egress {
         url: &Url,
         timeouts: Timeouts,
     ) -> Result<Response<AnswerBody>, EgressError> {
-        let mut request = request.map(|body| CountedBody::new(body, self.context.clone()).boxed_unsync());
+        let bytes = &self.budget.http_bytes;
+        let mut request =
+            request.map(|body| CountedBody::new(body, self.context.clone(), bytes.clone()).boxed_unsync());
         *request.uri_mut() = uri(url)?;
         let agent = HeaderValue::from_static(concat!("stepbox/", env!("CARGO_PKG_VERSION")));
         request.headers_mut().entry(header::USER_AGENT).or_insert(agent);
@@ -192,7 +194,8 @@ impl Egress {
         };
         let answer = answer.map_err(|error| EgressError::from_client(&error, self.body_bytes_max))?;
         Ok(answer.map(|body| {
-            AnswerBody::new(body, self.context.clone(), self.body_bytes_max, timeouts.between_bytes)
+            let (context, between_bytes) = (self.context.clone(), timeouts.between_bytes);
+            AnswerBody::new(body, context, bytes.clone(), self.body_bytes_max, between_bytes)
         }))
     }
 

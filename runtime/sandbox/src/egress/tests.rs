@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Method, Request};
-use http_body_util::{BodyExt, Empty};
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt, Empty, Full};
 use stepbox_batch::log::NoLog;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -17,7 +17,7 @@ use url::Url;
 
 use super::client::Outside;
 use super::resolver::Resolver;
-use super::{Egress, EgressError, RequestBody, Timeouts};
+use super::{AnswerBody, Egress, EgressError, RequestBody, Timeouts};
 use crate::budget::{Budget, Usage};
 use crate::grants::Grants;
 use crate::limits::Limits;
@@ -42,6 +42,23 @@ async fn server(scheme: &str, begin: &'static str, again: &'static str) -> Strin
         }
     });
     url
+}
+
+/// Sends a body to any host, and waits for the answer's head.
+async fn send(
+    url: &str,
+    body: Bytes,
+    limits: &Limits,
+    usage: &Usage,
+) -> Result<Response<AnswerBody>, EgressError> {
+    let grants = Arc::new(Grants::none().with_http(&format!("* {url}")).unwrap());
+    let (setup, budget) = (setup(limits.clone()), Budget::new(limits, usage));
+    let egress = Egress::new(&setup, Arc::default(), grants, budget, step_context(Arc::new(NoLog)));
+    let url = Url::parse(url).unwrap();
+    egress.check(&Method::POST, &url)?;
+    let body: RequestBody = Full::new(body).map_err(|never| match never {}).boxed_unsync();
+    let request = http::Request::post("/").body(body).unwrap();
+    egress.send(request, &url, Timeouts::default()).await
 }
 
 /// Reads an answer to its end, with little patience.
@@ -89,6 +106,20 @@ async fn answers_without_an_end_are_cut_off() {
         let found = found.expect_err(begin);
         assert!(found.contains(expected), "{begin:?} {again:?}: {found}");
     }
+}
+
+#[tokio::test]
+async fn the_bodies_of_a_step_count_together() {
+    let (limits, usage) = (Limits { http_bytes_max: 8, ..Limits::default() }, Usage::default());
+    let ask = async |body: &'static str| {
+        let url = server("http", "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nyes", "").await;
+        let answer = send(&url, Bytes::from(body), &limits, &usage).await?;
+        answer.into_body().collect().await
+    };
+    assert!(ask("ask").await.is_ok());
+    let over = "over the limit of 8 bytes in the bodies of requests and answers (`limits.http_bytes_max`)";
+    assert_eq!(ask("a").await.unwrap_err().to_string(), over, "the answer is too much");
+    assert_eq!(ask("ask").await.unwrap_err().to_string(), over, "so is a request");
 }
 
 /// Never answers.

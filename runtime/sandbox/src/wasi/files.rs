@@ -94,6 +94,16 @@ impl FolderDoor<'_> {
         }
     }
 
+    /// Growing a file costs as much as writing it: what is sparse today is filled tomorrow.
+    fn fill_up_to(&mut self, fd: &Resource<Descriptor>, size: Filesize) -> FsResult<()> {
+        let Descriptor::File(file) = self.wasi.table.get(fd)? else { return Ok(()) };
+        if size == 0 {
+            return Ok(());
+        }
+        let now = file.file.metadata()?.len();
+        self.budget.disk_bytes.take(size.saturating_sub(now)).map_err(over_limit)
+    }
+
     fn metered(&mut self, stream: Resource<DynOutputStream>) -> FsResult<Resource<DynOutputStream>> {
         let inner = self.wasi.table.delete(stream)?;
         let metered = MeteredOutput::new(inner, self.budget.disk_bytes.clone(), self.context.clone());
@@ -145,6 +155,7 @@ impl HostDescriptor for FolderDoor<'_> {
         bytes: Vec<u8>,
         offset: Filesize,
     ) -> FsResult<Filesize> {
+        self.fill_up_to(&fd, offset)?;
         self.budget.disk_bytes.take(bytes.len() as u64).map_err(over_limit)?;
         self.context.metering().wrote_file(bytes.len() as u64);
         self.wasi.write(fd, bytes, offset).await
@@ -155,6 +166,7 @@ impl HostDescriptor for FolderDoor<'_> {
         fd: Resource<Descriptor>,
         offset: Filesize,
     ) -> FsResult<Resource<DynOutputStream>> {
+        self.fill_up_to(&fd, offset)?;
         let stream = self.wasi.write_via_stream(fd, offset)?;
         self.metered(stream)
     }
@@ -164,10 +176,8 @@ impl HostDescriptor for FolderDoor<'_> {
         self.metered(stream)
     }
 
-    /// Growing a file costs as much as writing it: what is sparse today is filled tomorrow.
     async fn set_size(&mut self, fd: Resource<Descriptor>, size: Filesize) -> FsResult<()> {
-        let now = self.wasi.stat(Resource::new_borrow(fd.rep())).await?.size;
-        self.budget.disk_bytes.take(size.saturating_sub(now)).map_err(over_limit)?;
+        self.fill_up_to(&fd, size)?;
         self.wasi.set_size(fd, size).await
     }
 

@@ -46,7 +46,7 @@ impl Place {
             network: NetworkPolicy { allow_loopback: true, allow_private: false },
             http: HttpPolicy::default(),
             limits,
-            share: self.sandbox.share(1 << 30),
+            share: self.sandbox.share(ShareLimits::default()),
             usage: Usage::default(),
             options: Some(json!({ "option": 1 })),
             work: self.folder.path().join("work"),

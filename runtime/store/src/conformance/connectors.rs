@@ -64,6 +64,8 @@ fn rich_step() -> Step {
             files: BTreeMap::from([("in".to_owned(), "read ${parameters.folder}".to_owned())]),
         },
         limits: LimitOverrides {
+            cpu_ms_max: Some(1000),
+            http_bytes_max: Some(1 << 20),
             memory_bytes_max: Some(64 << 20),
             time_ms_max: Some(2000),
             disk_bytes_max: Some(u64::MAX),

@@ -130,6 +130,11 @@ struct LimitsV1 {
     disk_bytes_max: Option<u64>,
     log_bytes_max: Option<u64>,
     http_requests_max: Option<u64>,
+    /// Came later, like the next one; a job of before has neither.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cpu_ms_max: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    http_bytes_max: Option<u64>,
 }
 
 impl From<&Job> for JobV1 {
@@ -157,6 +162,8 @@ impl From<&Step> for StepV1 {
             disk_bytes_max,
             log_bytes_max,
             http_requests_max,
+            cpu_ms_max,
+            http_bytes_max,
         } = *limits;
         Self {
             name: name.to_string(),
@@ -168,6 +175,8 @@ impl From<&Step> for StepV1 {
                 disk_bytes_max,
                 log_bytes_max,
                 http_requests_max,
+                cpu_ms_max,
+                http_bytes_max,
             },
             retry: retry.into(),
             rerun: (*rerun).into(),
@@ -234,8 +243,15 @@ impl JobV1 {
 
 impl StepV1 {
     fn into_step(self, row: &Row, column: &str) -> Result<Step> {
-        let LimitsV1 { memory_bytes_max, time_ms_max, disk_bytes_max, log_bytes_max, http_requests_max } =
-            self.limits;
+        let LimitsV1 {
+            memory_bytes_max,
+            time_ms_max,
+            disk_bytes_max,
+            log_bytes_max,
+            http_requests_max,
+            cpu_ms_max,
+            http_bytes_max,
+        } = self.limits;
         Ok(Step {
             name: row.name(column, self.name)?,
             kind: self.work.into_kind(row, column)?,
@@ -246,6 +262,8 @@ impl StepV1 {
                 disk_bytes_max,
                 log_bytes_max,
                 http_requests_max,
+                cpu_ms_max,
+                http_bytes_max,
             },
             retry: self.retry.into(),
             rerun: self.rerun.into(),

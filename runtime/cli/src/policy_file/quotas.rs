@@ -1,0 +1,107 @@
+//! `limits` and `quotas` in `policy.yaml`: how much one step may use at most, and all jobs together.
+
+use std::num::{NonZeroU64, NonZeroUsize};
+
+use serde::Deserialize;
+use stepbox::batch::job::LimitOverrides;
+
+/// How much one step may use at most. What is left out is left to the job.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Limits {
+    memory_bytes_max: Option<NonZeroU64>,
+    time_ms_max: Option<NonZeroU64>,
+    cpu_ms_max: Option<NonZeroU64>,
+    /// These four may be 0: the step may not write, log or send at all.
+    disk_bytes_max: Option<u64>,
+    log_bytes_max: Option<u64>,
+    http_requests_max: Option<u64>,
+    http_bytes_max: Option<u64>,
+}
+
+impl From<Limits> for LimitOverrides {
+    fn from(limits: Limits) -> Self {
+        let Limits {
+            memory_bytes_max,
+            time_ms_max,
+            cpu_ms_max,
+            disk_bytes_max,
+            log_bytes_max,
+            http_requests_max,
+            http_bytes_max,
+        } = limits;
+        Self {
+            memory_bytes_max: memory_bytes_max.map(NonZeroU64::get),
+            time_ms_max: time_ms_max.map(NonZeroU64::get),
+            cpu_ms_max: cpu_ms_max.map(NonZeroU64::get),
+            disk_bytes_max,
+            log_bytes_max,
+            http_requests_max,
+            http_bytes_max,
+        }
+    }
+}
+
+/// How much all jobs may use together. What is left out has its default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Quotas {
+    running_max: Option<NonZeroUsize>,
+    memory_bytes_max: Option<NonZeroU64>,
+    processors_max: Option<NonZeroUsize>,
+    disk_bytes_max: Option<u64>,
+    disk_files_max: Option<u64>,
+    stop_grace_ms: Option<u64>,
+}
+
+impl Quotas {
+    pub(super) fn over(self, default: stepbox::Quotas) -> stepbox::Quotas {
+        let Self {
+            running_max,
+            memory_bytes_max,
+            processors_max,
+            disk_bytes_max,
+            disk_files_max,
+            stop_grace_ms,
+        } = self;
+        stepbox::Quotas {
+            running_max: running_max.map_or(default.running_max, NonZeroUsize::get),
+            memory_bytes_max: memory_bytes_max.map_or(default.memory_bytes_max, NonZeroU64::get),
+            processors_max: processors_max.map_or(default.processors_max, NonZeroUsize::get),
+            disk_bytes_max: disk_bytes_max.unwrap_or(default.disk_bytes_max),
+            disk_files_max: disk_files_max.unwrap_or(default.disk_files_max),
+            stop_grace_ms: stop_grace_ms.unwrap_or(default.stop_grace_ms),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_named_is_set_and_the_rest_stays() {
+        let quotas: Quotas =
+            serde_saphyr::from_str("{ running_max: 2, processors_max: 1, disk_bytes_max: 0 }").unwrap();
+        let default = stepbox::Quotas::default();
+        let expected = stepbox::Quotas {
+            running_max: 2,
+            processors_max: 1,
+            disk_bytes_max: 0,
+            ..stepbox::Quotas::default()
+        };
+        assert_eq!(quotas.over(default), expected);
+        let limits: Limits = serde_saphyr::from_str("{ cpu_ms_max: 5, http_bytes_max: 0 }").unwrap();
+        let expected =
+            LimitOverrides { cpu_ms_max: Some(5), http_bytes_max: Some(0), ..LimitOverrides::default() };
+        assert_eq!(LimitOverrides::from(limits), expected);
+    }
+
+    #[test]
+    fn none_can_be_switched_off() {
+        let limits = serde_saphyr::from_str::<Limits>("{ memory_bytes_max: 0 }");
+        assert!(limits.unwrap_err().to_string().contains("expected a nonzero u64"));
+        let quotas = serde_saphyr::from_str::<Quotas>("{ running_max: 0 }");
+        assert!(quotas.unwrap_err().to_string().contains("expected a nonzero"));
+    }
+}
