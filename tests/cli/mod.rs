@@ -37,6 +37,20 @@ jobs:
       - { name: print, tasklet: print }
 ";
 
+/// A job whose step asks for more than it needs.
+const ASKS_FOR_MUCH: &str = r#"
+connector: limits
+components: { notify: steps/notify.wasm }
+jobs:
+  notify:
+    type: test
+    steps:
+      - name: notify
+        tasklet: notify
+        grants: { files: { out: write /etc, in: read catalogue } }
+        limits: { memory_bytes_max: 9000000000, cpu_ms_max: 60000, http_requests_max: 2 }
+"#;
+
 /// A folder with a catalogue.
 fn with_products() -> Folder {
     let folder = Folder::new();
@@ -184,6 +198,13 @@ fn texts_from_outside_cannot_steer_the_terminal() {
     let folder = with_instance();
     folder.write("sly.csv", "sku,name\n\"\u{1b}[2Jcleared\"\n");
     folder.play("sly_texts");
+}
+
+#[test]
+fn the_policy_file_limits_what_jobs_use() {
+    let folder = with_connector();
+    folder.write("connector/connector.yaml", ASKS_FOR_MUCH);
+    folder.play("quotas");
 }
 
 #[test]
