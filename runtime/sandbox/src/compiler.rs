@@ -39,8 +39,8 @@ pub struct CompileProcess {
     /// What makes it do so.
     pub arguments: Vec<OsString>,
     /// How long one compilation may compute, in milliseconds, rounded up to seconds. Reaching it refuses
-    /// the component; so does four times that on the clock, which a busy machine may take, since a
-    /// compilation gives way to steps.
+    /// the component; so does half as much again on the clock, on a machine that is busy:
+    /// a compilation gives way to steps.
     pub time_ms_max: u64,
     /// How much memory it may take, in bytes. Reaching it refuses the component. Held by the operating
     /// system: Linux counts what the process can write to (`RLIMIT_DATA`), other systems may count less.

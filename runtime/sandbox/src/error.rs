@@ -131,6 +131,12 @@ pub enum CompileLimit {
         /// How long it may take, in milliseconds.
         ms_max: u64,
     },
+    /// Too long on the clock, since the machine has other things to do.
+    #[error("longer than {} on the clock", seconds(*ms_max))]
+    Clock {
+        /// How long it may take, in milliseconds.
+        ms_max: u64,
+    },
     /// Too much memory.
     #[error("more than {} MiB of memory", bytes_max >> 20)]
     Memory {
@@ -151,6 +157,10 @@ impl CompileLimit {
             Self::Time { .. } => {
                 "make it smaller, and its functions, too; or the operator raises `components: { compile: { \
                  time_ms_max: … } }` in the policy"
+            }
+            Self::Clock { .. } => {
+                "upload it again when the machine has less to do, or make it smaller; or the operator raises \
+                 `components: { compile: { time_ms_max: … } }` in the policy, of which this is one and a half"
             }
             Self::Memory { .. } => {
                 "make it smaller, and its functions, too; or the operator raises `components: { compile: { \

@@ -20,7 +20,7 @@ use stepbox::batch::step_context::{Findings, RunContext, RunInfo, StepContext};
 use stepbox_guest_artifacts::steps;
 use stepbox_sandbox::{
     ComponentError, ComponentSetup, Grants, HttpPolicy, Limits, NetworkPolicy, Program, Sandbox,
-    SandboxConfig, Usage,
+    SandboxConfig, ShareLimits, Usage,
 };
 
 use crate::host_calls;

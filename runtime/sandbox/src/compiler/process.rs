@@ -13,9 +13,11 @@ use tokio::process::{Child, Command};
 use super::{CODE_BYTES_MAX, CompileProcess, breaks_the_compiler, worker};
 use crate::error::{CompileLimit, ComponentError};
 
-/// How many times as long as it may compute it may take on the clock: steps come first, and on a busy
-/// machine an ordinary component is not to be refused for that.
-const PATIENCE: u32 = 4;
+/// How long it may take on the clock, if it may compute so long: half as much again. Steps come first, but
+/// whoever uploads is not to wait for ever, and the next upload waits, too.
+fn on_the_clock(time_ms_max: u64) -> u64 {
+    time_ms_max.saturating_mul(3) / 2
+}
 /// How much of what it says on standard error is listened to, in bytes.
 const TALK_BYTES_MAX: u64 = 64 << 10;
 /// How much of a compiler's problem is passed on, in bytes.
@@ -29,11 +31,11 @@ pub(super) async fn compile(
     bytes: &[u8],
 ) -> Result<Vec<u8>, ComponentError> {
     let mut child = start(process, is_parallel).map_err(|error| lost(format!("does not start: {error}")))?;
-    let time = Duration::from_millis(process.time_ms_max).saturating_mul(PATIENCE);
-    let heard = match tokio::time::timeout(time, converse(&mut child, bytes)).await {
+    let ms_max = on_the_clock(process.time_ms_max);
+    let heard = match tokio::time::timeout(Duration::from_millis(ms_max), converse(&mut child, bytes)).await {
         Ok(Ok(heard)) => judge(heard, process),
         Ok(Err(error)) => Err(lost(format!("cannot be listened to: {error}"))),
-        Err(_) => Err(CompileLimit::Time { ms_max: process.time_ms_max }.into()),
+        Err(_) => Err(CompileLimit::Clock { ms_max }.into()),
     };
     // It has ended by itself, or is killed; either way nothing is left of it.
     let _ = child.kill().await;

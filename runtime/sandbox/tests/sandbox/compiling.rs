@@ -113,7 +113,8 @@ async fn a_component_that_takes_minutes_is_refused_at_the_time_limit() {
     let error = place.sandbox.inspect(&bytes).await.unwrap_err();
     let took = began_at.elapsed();
     assert_eq!(error.code(), "compile-limit", "{error}");
-    assert_eq!(error.to_string(), "compiling it takes longer than 1 s");
+    // Whether it has computed for 1 s or waited for 1.5 s first depends on what else the machine does.
+    assert!(error.to_string().starts_with("compiling it takes longer than 1"), "{error}");
     assert!(error.help().contains("time_ms_max"), "{}", error.help());
     // Looking at so many bytes takes a while, too; compiling them would take minutes.
     assert!(took < Duration::from_secs(20), "{took:?}");

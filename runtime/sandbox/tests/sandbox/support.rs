@@ -13,7 +13,7 @@ use stepbox_batch::name::{JobExecutionId, StepName};
 use stepbox_batch::step_context::{Findings, RunContext, RunInfo, StepContext};
 use stepbox_sandbox::{
     ComponentError, ComponentSetup, Grants, HttpPolicy, Limits, NetworkPolicy, Program, Sandbox,
-    SandboxConfig, Usage,
+    SandboxConfig, ShareLimits, Usage,
 };
 use tempfile::TempDir;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
