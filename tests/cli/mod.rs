@@ -187,6 +187,11 @@ fn texts_from_outside_cannot_steer_the_terminal() {
 }
 
 #[test]
+fn whoever_changes_something_stands_in_the_audit_trail() {
+    with_connector().play("audit");
+}
+
+#[test]
 fn the_policy_file_opens_addresses() {
     with_connector().play("policy");
 }

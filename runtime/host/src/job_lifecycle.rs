@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::join_all;
 
+use stepbox_batch::audit::Actor;
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::error::StepError;
 use stepbox_batch::execution::{Failure, JobExecution, StepExecution, Tracking};
@@ -74,8 +75,9 @@ pub(crate) async fn claim(
     installation: &Installation,
     tenant: &TenantId,
     id: JobExecutionId,
+    by: &Actor,
 ) -> Result<Lease, Error> {
-    Ok(installation.repository.claim(tenant, id, &claim_now(installation)).await?)
+    Ok(installation.repository.claim(tenant, id, &claim_now(installation), by).await?)
 }
 
 fn claim_now(installation: &Installation) -> Claim {
