@@ -55,5 +55,6 @@ async fn refused_uploads_are_recorded_and_broken_ways_are_not() {
     assert_eq!(codes, ["component-too-large", "component-is-text"]);
     assert!(refused[0].deed.detail["digest"].is_null(), "bytes without an end have none");
     assert_eq!(refused[1].deed.detail["digest"].as_str().map(str::len), Some(64));
+    assert_eq!(eve.counters().uploads_refused, 2);
     assert!(refused.iter().all(|event| event.by.user.as_deref() == Some("eve")));
 }

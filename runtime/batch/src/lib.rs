@@ -39,6 +39,7 @@
 mod accounting;
 pub mod audit;
 pub mod clock;
+pub mod counters;
 pub mod element;
 pub mod error;
 pub mod execution;

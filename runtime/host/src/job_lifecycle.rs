@@ -35,7 +35,7 @@ use crate::error::Error;
 use crate::execution_log::{FileLog, LogListener};
 use crate::policy::Policy;
 use crate::step_elements::StepElements;
-use crate::stepbox::Installation;
+use crate::stepbox::{Installation, TenantState};
 
 /// How long a worker's lease lasts without a heartbeat, in milliseconds.
 pub const LEASE_MS: u64 = 15_000;
@@ -123,7 +123,7 @@ type FlowEnd = Result<(BatchStatus, Option<Ended>), RepositoryError>;
 impl Life {
     pub(crate) fn new(
         installation: Arc<Installation>,
-        (policy, share): (Policy, Share),
+        tenant: &TenantState,
         (execution, lease): (JobExecution, Lease),
         info: RunInfo,
         listener: Option<LogListener>,
@@ -134,7 +134,8 @@ impl Life {
         let now = clock.now();
         let folder = installation.data.execution(execution.id);
         let log = Arc::new(FileLog::open(&folder, clock.clone(), listener));
-        let run = RunContext::new(info, execution.parameters.clone(), execution.context.clone(), log);
+        let (parameters, context) = (execution.parameters.clone(), execution.context.clone());
+        let run = RunContext::counted(info, parameters, context, log, tenant.tally.clone());
         let recorder = Recorder { journal: installation.repository.clone(), lease, clock };
         let course = Course {
             running: Vec::new(),
@@ -145,8 +146,8 @@ impl Life {
         };
         Self {
             installation,
-            policy,
-            share,
+            policy: tenant.policy.clone(),
+            share: tenant.share.clone(),
             steps: execution.job.steps.clone().into(),
             execution: Mutex::new(execution),
             recorder,

@@ -10,6 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use stepbox_batch::audit::Actor;
+use stepbox_batch::counters::Counters;
 use stepbox_batch::name::TenantId;
 
 use crate::policy::Policy;
@@ -48,6 +49,11 @@ impl Tenant {
     /// Who acts, now.
     fn by(&self) -> Actor {
         Actor::new(self.user.as_deref(), self.installation.clock.now())
+    }
+
+    /// How often its components and uploads ran into a limit or a refusal, since the process began.
+    pub fn counters(&self) -> Counters {
+        self.state.tally.counters()
     }
 
     /// What its jobs may touch at most.

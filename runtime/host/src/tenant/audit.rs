@@ -23,11 +23,12 @@ impl Tenant {
         Ok(self.installation.repository.purge_audit(&self.id, before, &by).await?)
     }
 
-    /// Records that a component was refused, if that is what happened to it.
+    /// Counts and records that a component was refused, if that is what happened to it.
     pub(super) async fn record_refusal(&self, digest: Option<&Digest>, error: &Error) -> Result<(), Error> {
         if !is_refusal(error) {
             return Ok(());
         }
+        self.state.tally.refused_upload();
         let deed = Deed::component_refused(digest, error.code(), &error.to_string());
         Ok(self.installation.repository.record(&self.id, &deed, &self.by()).await?)
     }

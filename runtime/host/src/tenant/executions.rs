@@ -213,14 +213,7 @@ impl Tenant {
         let info = RunInfo { id: first, job_label, started_at };
         let (sender, progress) = watch::channel(Progress::default());
         let installation: Arc<_> = self.installation.clone();
-        let life = Life::new(
-            installation,
-            (self.state.policy.clone(), self.state.share.clone()),
-            claimed,
-            info,
-            log,
-            sender,
-        );
+        let life = Life::new(installation, &self.state, claimed, info, log, sender);
         let run = life.run_context();
         let task = tokio::spawn(async move {
             let _place = place;

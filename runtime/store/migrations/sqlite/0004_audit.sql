@@ -1,5 +1,7 @@
 -- Who did what, and when. Events are added and, when the trail is purged, deleted; never changed. No foreign
 -- keys: what they tell of may be gone.
+--
+-- With this version, what a step has used may hold what it was refused (`http_requests_refused` and its like).
 
 CREATE TABLE audit_events (
     id        INTEGER PRIMARY KEY AUTOINCREMENT, -- in the order they came
