@@ -1,6 +1,7 @@
 //! One test for each guest in `tests/guests/`, of the same name: what it tries, and what it gets.
 
 use serde_json::{Value, json};
+use stepbox::batch::counters::Counters;
 use stepbox::batch::execution::JobExecution;
 use stepbox::batch::job::LimitOverrides;
 use stepbox::batch::name::TenantId;
@@ -78,10 +79,22 @@ fn assert_failed(execution: &JobExecution, code: &str, words: &str) {
     assert!(ending.contains(words), "{ending}");
 }
 
+/// They are counted for the step, and for its tenant.
+#[track_caller]
+fn assert_refused_requests(installation: &Installation, execution: &JobExecution, expected: u64) {
+    let usage = execution.steps[0].usage;
+    assert_eq!((usage.http_requests_refused, usage.http_requests), (expected, 0));
+    let expected = Counters { http_requests_refused: expected, ..Counters::default() };
+    assert_eq!(installation.tenant.counters(), expected);
+}
+
 #[tokio::test]
 async fn spins_forever() {
-    let (_, execution) = run_tasklet("spins_forever", json!({}), "limits: { time_ms_max: 300 }").await;
+    let limit = "limits: { time_ms_max: 300 }";
+    let (installation, execution) = run_tasklet("spins_forever", json!({}), limit).await;
     assert_failed(&execution, "step-time-limit", "300 ms");
+    let expected = Counters { time_limits_reached: 1, ..Counters::default() };
+    assert_eq!(installation.tenant.counters(), expected);
 
     // Its processor time is limited as well, over all calls of the step's components.
     let (_, execution) = run_tasklet("spins_forever", json!({}), "limits: { cpu_ms_max: 100 }").await;
@@ -100,6 +113,8 @@ async fn spins_forever() {
     let mut running = installation.start("hostile", json!({})).await;
     running.stop().await.unwrap();
     assert_eq!(ending(&running.wait().await.unwrap()), "STOPPED");
+    let expected = Counters { stops_forced: 1, ..Counters::default() };
+    assert_eq!(installation.tenant.counters(), expected);
 }
 
 #[tokio::test]
@@ -112,8 +127,10 @@ async fn spins_in_processor() {
 #[tokio::test]
 async fn eats_memory() {
     let limit = "limits: { memory_bytes_max: 33554432 }";
-    let (_, execution) = run_tasklet("eats_memory", json!({ "insist": true }), limit).await;
+    let (installation, execution) = run_tasklet("eats_memory", json!({ "insist": true }), limit).await;
     assert_failed(&execution, "step-memory-limit", "33554432");
+    let expected = Counters { memory_limits_reached: 1, ..Counters::default() };
+    assert_eq!(installation.tenant.counters(), expected);
 }
 
 #[tokio::test]
@@ -135,6 +152,10 @@ async fn climbs_out() {
     assert_eq!(installation.read("secret.txt"), "the secret");
     assert_eq!(installation.read("inbox/a.txt"), "allowed", "what is granted to be read is not written");
     assert_eq!(std::fs::read_dir(inbox).unwrap().count(), 5, "and nothing was added");
+    let refused = execution.steps[0].usage.file_accesses_refused;
+    assert!(refused > 20, "through both doors: {refused}");
+    let expected = Counters { file_accesses_refused: refused, ..Counters::default() };
+    assert_eq!(installation.tenant.counters(), expected);
 }
 
 #[tokio::test]
@@ -194,10 +215,12 @@ async fn calls_ungranted_host() {
     let mut server = Server::start(Manner::Answers(200));
     let url = server.url("/secret");
     let grants = "grants: { http: [\"GET https://granted.example\"] }";
-    let (_, execution) = run_tasklet("calls_ungranted_host", json!({ "urls": [url] }), grants).await;
+    let (installation, execution) =
+        run_tasklet("calls_ungranted_host", json!({ "urls": [url] }), grants).await;
     assert_eq!(ending(&execution), "COMPLETED");
     let refusal = summary(&execution, 0, &url);
     assert!(refusal.contains("GET http://127.0.0.1"), "it names the line that would allow it: {refusal}");
+    assert_refused_requests(&installation, &execution, 1);
     assert!(server.is_untouched());
 }
 
@@ -212,6 +235,7 @@ async fn calls_ungranted_host_by_wasi() {
     let log = installation.tenant.log(execution.id).await.unwrap();
     let grant = format!("GET {url}");
     assert!(log.iter().any(|line| line.message.contains(&grant)), "the log names the line: {log:?}");
+    assert_refused_requests(&installation, &execution, 1);
     assert!(server.is_untouched());
 }
 
@@ -270,6 +294,9 @@ async fn floods_log() {
         let bytes: usize = log.iter().map(|line| line.message.len()).sum();
         assert!(bytes < 3 * 65536, "{door}: {bytes} bytes");
         assert!(log.iter().any(|line| line.message.contains("dropped")), "{door}: one line says so");
+        let dropped = execution.steps[0].usage.log_messages_dropped;
+        assert!(dropped > 100, "{door}: {dropped}");
+        assert_eq!(installation.tenant.counters().log_messages_dropped, dropped, "{door}");
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![expect(unreachable_pub, reason = "one binary: everything is reached from here alone")]
 
+mod audit;
 mod cli;
 mod dns;
 mod durability;

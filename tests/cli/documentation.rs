@@ -63,6 +63,7 @@ fn every_field_of_the_json_is_described() {
         "stepbox executions log 1",
         "stepbox executions warnings 1",
         "stepbox executions purge --yes",
+        "stepbox audit list --limit 0",
     ];
     let mut fields = BTreeSet::new();
     for command in commands {

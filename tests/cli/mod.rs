@@ -208,6 +208,11 @@ fn the_policy_file_limits_what_jobs_use() {
 }
 
 #[test]
+fn whoever_changes_something_stands_in_the_audit_trail() {
+    with_connector().play("audit");
+}
+
+#[test]
 fn the_policy_file_opens_addresses() {
     with_connector().play("policy");
 }

@@ -64,7 +64,10 @@ impl Folder {
         let path = std::env::join_paths(programs.into_iter().chain(std::env::split_paths(&known)));
         let mut shell = Command::new("sh");
         shell.args(["-c", line]).current_dir(self.folder.path()).stdin(Stdio::null());
-        shell.env("PATH", path.expect("no folder's name has a colon")).env("LC_ALL", "C.UTF-8");
+        shell
+            .env("PATH", path.expect("no folder's name has a colon"))
+            .env("LC_ALL", "C.UTF-8")
+            .env("STEPBOX_USER", "julia");
         for variable in ["STEPBOX_DATA_DIR", "COLUMNS", "CLICOLOR_FORCE"] {
             shell.env_remove(variable);
         }
@@ -106,6 +109,7 @@ impl Folder {
             ("[SHORT_DIGEST]", r"\b[0-9a-f]{12}\b"),
             ("[SIZE]", r#"(?m)(^size +|  |"size_bytes": )(?<redacted>[0-9.]+ [KM]iB|\d{5,})(,?)$"#),
             ("[WORKER]", r#"[^\s"]+:\d+:[0-9a-f]{11}"#),
+            ("[BEFORE_MS]", r#""before_ms":(?<redacted>\d+)"#),
             ("[CPU_US]", r#""cpu_us": (?<redacted>\d+),"#),
             ("[CPU]", r"[a-z](?<redacted> +(\d+ ms|\d+\.\d s))  "),
             ("[DURATION]", r"(?m)(after |  )(?<redacted>(\d+ ms|\d+\.\d s))(:|\.|$)"),

@@ -5,7 +5,7 @@
 //! - what is defined: [`job`] (jobs, steps, instances), [`parameters`] (schemas, merging, violations),
 //!   [`template`];
 //! - what is stored of a run: [`execution`], [`status`], and through which door: [`repository`],
-//!   [`recorder`];
+//!   [`recorder`]; and who did what, [`audit`];
 //! - what elements see: [`element`] (the ports), [`rows`] (items as one flat batch), [`step_context`]
 //!   (parameters, progress, findings, stop), [`log`].
 //!
@@ -37,7 +37,9 @@
 //! ```
 
 mod accounting;
+pub mod audit;
 pub mod clock;
+pub mod counters;
 pub mod element;
 pub mod error;
 pub mod execution;

@@ -3,9 +3,12 @@
 //! Elements count as they go; nothing here limits anything. What a step execution used is its own: a
 //! restart begins at zero, a pause goes on counting.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
+
+use crate::counters::Tally;
 
 /// What a step execution has used. In JSON, what is missing is 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +34,12 @@ pub struct ResourceUsage {
     pub http_bytes_sent: u64,
     /// Bytes of the answers' bodies.
     pub http_bytes_received: u64,
+    /// HTTP requests that a grant, the policy or their address refused.
+    pub http_requests_refused: u64,
+    /// Accesses to files that a grant refused, or that led out of one.
+    pub file_accesses_refused: u64,
+    /// Messages that were dropped because the step's log was full.
+    pub log_messages_dropped: u64,
 }
 
 /// Counts what a running step uses. Its elements count side by side.
@@ -48,12 +57,21 @@ pub struct Metering {
     http_requests: AtomicU64,
     http_bytes_sent: AtomicU64,
     http_bytes_received: AtomicU64,
+    http_requests_refused: AtomicU64,
+    file_accesses_refused: AtomicU64,
+    log_messages_dropped: AtomicU64,
+    tally: Arc<Tally>,
 }
 
 impl Metering {
-    /// Goes on from what the same execution had used before it rested.
-    pub fn going_on_from(earlier: ResourceUsage) -> Self {
-        Self { earlier, ..Self::default() }
+    /// Goes on from what the same execution had used before it rested, and counts for its tenant as well.
+    pub fn going_on_from(earlier: ResourceUsage, tally: Arc<Tally>) -> Self {
+        Self { earlier, tally, ..Self::default() }
+    }
+
+    /// Where what its tenant's steps run into is counted.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// What was used so far.
@@ -71,6 +89,9 @@ impl Metering {
             http_requests: earlier.http_requests + now(&self.http_requests),
             http_bytes_sent: earlier.http_bytes_sent + now(&self.http_bytes_sent),
             http_bytes_received: earlier.http_bytes_received + now(&self.http_bytes_received),
+            http_requests_refused: earlier.http_requests_refused + now(&self.http_requests_refused),
+            file_accesses_refused: earlier.file_accesses_refused + now(&self.file_accesses_refused),
+            log_messages_dropped: earlier.log_messages_dropped + now(&self.log_messages_dropped),
         }
     }
 
@@ -129,6 +150,24 @@ impl Metering {
     pub fn received_body(&self, bytes: u64) {
         self.http_bytes_received.fetch_add(bytes, Ordering::Relaxed);
     }
+
+    /// A request was refused.
+    pub fn refused_request(&self) {
+        self.http_requests_refused.fetch_add(1, Ordering::Relaxed);
+        self.tally.refused_request();
+    }
+
+    /// A file was refused.
+    pub fn refused_file(&self) {
+        self.file_accesses_refused.fetch_add(1, Ordering::Relaxed);
+        self.tally.refused_file();
+    }
+
+    /// A message was dropped.
+    pub fn dropped_message(&self) {
+        self.log_messages_dropped.fetch_add(1, Ordering::Relaxed);
+        self.tally.dropped_message();
+    }
 }
 
 #[cfg(test)]
@@ -148,11 +187,35 @@ mod tests {
     #[test]
     fn goes_on_counting_after_a_pause() {
         let earlier = ResourceUsage { cpu_us: 5, memory_bytes_peak: 9, ..ResourceUsage::default() };
-        let metering = Metering::going_on_from(earlier);
+        let metering = Metering::going_on_from(earlier, Arc::default());
         metering.computed(2);
         metering.took_memory(4);
         metering.wrote_file(3);
         let expected = ResourceUsage { cpu_us: 7, file_bytes_written: 3, ..earlier };
         assert_eq!(metering.usage(), expected);
+    }
+
+    #[test]
+    fn what_is_refused_counts_for_the_step_and_for_its_tenant() {
+        let tally = Arc::<Tally>::default();
+        let earlier = ResourceUsage { http_requests_refused: 5, ..ResourceUsage::default() };
+        let steps = [earlier, ResourceUsage::default()];
+        let steps = steps.map(|earlier| Metering::going_on_from(earlier, tally.clone()));
+        for step in &steps {
+            step.refused_request();
+            step.refused_file();
+            step.dropped_message();
+        }
+        let of_first = steps[0].usage();
+        let expected = ResourceUsage {
+            http_requests_refused: 6,
+            file_accesses_refused: 1,
+            log_messages_dropped: 1,
+            ..ResourceUsage::default()
+        };
+        assert_eq!(of_first, expected);
+        let counters = tally.counters();
+        let refused = (counters.http_requests_refused, counters.file_accesses_refused);
+        assert_eq!((refused, counters.log_messages_dropped), ((2, 2), 2), "since the process began");
     }
 }

@@ -3,11 +3,15 @@
 //! Only the worker that holds the lease of an execution writes its rows, with [`ExecutionJournal::save`],
 //! one transaction each. A stop request is somebody else's, in a column of its own, so no save can
 //! overwrite it.
+//!
+//! Whatever changes on somebody's behalf takes an [`Actor`], and leaves an event in the audit trail in the
+//! same transaction: see [`crate::audit`].
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::audit::{Actor, AuditEvent, AuditFilter, Deed};
 use crate::clock::Timestamp;
 use crate::execution::{Checkpoint, ExecutionContext, JobExecution, StepExecution, Tracking, Warning};
 use crate::job::{Job, JobInstance};
@@ -178,10 +182,8 @@ pub struct NewJobExecution {
     pub job: Job,
     /// Effective parameters, frozen.
     pub parameters: Value,
-    /// Who asked for it.
-    pub user: Option<String>,
-    /// When.
-    pub created_at: Timestamp,
+    /// Who asked for it, and when.
+    pub by: Actor,
     /// The execution that it goes on from, with the context and the steps to begin with: completed
     /// ones are carried over, the interrupted one brings its checkpoint.
     pub restart_of: Option<JobExecutionId>,
@@ -280,38 +282,40 @@ pub trait ExecutionJournal: Send + Sync + 'static {
 
 /// Everything that is persisted.
 ///
-/// All methods are atomic, durable when they return, and see only the given tenant's rows.
+/// All methods are atomic, durable when they return, and see only the given tenant's rows. Those that take
+/// an [`Actor`] write their event with what they do; nothing deletes events but
+/// [`purge_audit`](Self::purge_audit).
 #[async_trait]
 pub trait JobRepository: ExecutionJournal {
     /// Installs a connector or replaces the one of that code. Refuses a label or a job name that
     /// another connector of the tenant has.
-    async fn put_connector(&self, tenant: &TenantId, connector: &Connector) -> Result<()>;
+    async fn put_connector(&self, tenant: &TenantId, connector: &Connector, by: &Actor) -> Result<()>;
 
     /// All connectors, by code.
     async fn connectors(&self, tenant: &TenantId) -> Result<Vec<Connector>>;
 
     /// Removes a connector; refuses while an instance needs it.
-    async fn remove_connector(&self, tenant: &TenantId, code: &ConnectorCode) -> Result<()>;
+    async fn remove_connector(&self, tenant: &TenantId, code: &ConnectorCode, by: &Actor) -> Result<()>;
 
     /// Records a component; does nothing if the tenant has that digest already. Refuses a released
     /// version that the tenant has with another digest.
-    async fn put_component(&self, tenant: &TenantId, component: &Component) -> Result<()>;
+    async fn put_component(&self, tenant: &TenantId, component: &Component, by: &Actor) -> Result<()>;
 
     /// All components, by name, then newest first.
     async fn components(&self, tenant: &TenantId) -> Result<Vec<Component>>;
 
     /// Removes a component; refuses while a connector or an execution that has not ended needs it.
     /// Returns whether no tenant has that digest any more, so that the bytes can go.
-    async fn remove_component(&self, tenant: &TenantId, digest: &Digest) -> Result<bool>;
+    async fn remove_component(&self, tenant: &TenantId, digest: &Digest, by: &Actor) -> Result<bool>;
 
     /// Refuses a code that the tenant has already.
-    async fn create_instance(&self, instance: &JobInstance) -> Result<()>;
+    async fn create_instance(&self, instance: &JobInstance, by: &Actor) -> Result<()>;
 
     /// Replaces label and raw parameters of the instance with that code.
-    async fn update_instance(&self, instance: &JobInstance) -> Result<()>;
+    async fn update_instance(&self, instance: &JobInstance, by: &Actor) -> Result<()>;
 
     /// Removes an instance; its executions stay as history. Refuses while one of them has not ended.
-    async fn delete_instance(&self, tenant: &TenantId, code: &InstanceCode) -> Result<()>;
+    async fn delete_instance(&self, tenant: &TenantId, code: &InstanceCode, by: &Actor) -> Result<()>;
 
     /// The instance with that code.
     async fn instance(&self, tenant: &TenantId, code: &InstanceCode) -> Result<Option<JobInstance>>;
@@ -328,18 +332,13 @@ pub trait JobRepository: ExecutionJournal {
 
     /// Takes the lease of an execution that is STARTING or PAUSED and whose lease is free or has
     /// run out.
-    async fn claim(&self, tenant: &TenantId, id: JobExecutionId, claim: &Claim) -> Result<Lease>;
+    async fn claim(&self, tenant: &TenantId, id: JobExecutionId, claim: &Claim, by: &Actor) -> Result<Lease>;
 
     /// Asks the worker of an execution to stop it, or stops one that no worker has begun.
-    async fn request_stop(
-        &self,
-        tenant: &TenantId,
-        id: JobExecutionId,
-        now: Timestamp,
-    ) -> Result<StopRequest>;
+    async fn request_stop(&self, tenant: &TenantId, id: JobExecutionId, by: &Actor) -> Result<StopRequest>;
 
     /// Gives up an execution that will not be restarted.
-    async fn abandon(&self, tenant: &TenantId, id: JobExecutionId, now: Timestamp) -> Result<()>;
+    async fn abandon(&self, tenant: &TenantId, id: JobExecutionId, by: &Actor) -> Result<()>;
 
     /// An execution with its steps.
     async fn execution(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<JobExecution>>;
@@ -352,7 +351,12 @@ pub trait JobRepository: ExecutionJournal {
 
     /// Deletes executions that have ended and match the filter, but never the latest COMPLETED one of
     /// an instance. Returns their ids.
-    async fn purge(&self, tenant: &TenantId, filter: &ExecutionFilter) -> Result<Vec<JobExecutionId>>;
+    async fn purge(
+        &self,
+        tenant: &TenantId,
+        filter: &ExecutionFilter,
+        by: &Actor,
+    ) -> Result<Vec<JobExecutionId>>;
 
     /// Ends the leases of a worker that is known to be dead, of all tenants, so that nobody waits for
     /// them to run out.
@@ -361,4 +365,13 @@ pub trait JobRepository: ExecutionJournal {
     /// Ends as FAILED, with a readable reason and an end time, every execution whose worker let its
     /// lease run out, of all tenants. Returns their ids.
     async fn fail_lost(&self, now: Timestamp) -> Result<Vec<(TenantId, JobExecutionId)>>;
+
+    /// Adds an event that tells of no other change: something was refused.
+    async fn record(&self, tenant: &TenantId, deed: &Deed, by: &Actor) -> Result<()>;
+
+    /// Events of the audit trail, newest first.
+    async fn audit(&self, tenant: &TenantId, filter: &AuditFilter) -> Result<Vec<AuditEvent>>;
+
+    /// Deletes the events from before a moment, which is an event in turn. Returns how many they were.
+    async fn purge_audit(&self, tenant: &TenantId, before: Timestamp, by: &Actor) -> Result<u64>;
 }

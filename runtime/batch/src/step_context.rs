@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 
 use crate::clock::Timestamp;
+use crate::counters::Tally;
 use crate::execution::{
     CONTEXT_BYTES_MAX, Counts, ExecutionContext, Summary, SummaryValue, Tracking, Warning,
 };
@@ -66,6 +67,8 @@ pub struct RunContext {
     is_pausing: AtomicBool,
     /// Where messages go.
     log: Arc<dyn ExecutionLog>,
+    /// Where what its tenant's steps run into is counted.
+    tally: Arc<Tally>,
 }
 
 impl RunContext {
@@ -76,10 +79,21 @@ impl RunContext {
         context: ExecutionContext,
         log: Arc<dyn ExecutionLog>,
     ) -> Arc<Self> {
+        Self::counted(info, parameters, context, log, Arc::default())
+    }
+
+    /// The same for a tenant that counts what its steps run into.
+    pub fn counted(
+        info: RunInfo,
+        parameters: Value,
+        context: ExecutionContext,
+        log: Arc<dyn ExecutionLog>,
+        tally: Arc<Tally>,
+    ) -> Arc<Self> {
         let parameters_text = parameters.to_string();
         let (is_stopping, is_pausing) = (AtomicBool::new(false), AtomicBool::new(false));
         let context = Mutex::new(context);
-        Arc::new(Self { info, parameters, parameters_text, context, is_stopping, is_pausing, log })
+        Arc::new(Self { info, parameters, parameters_text, context, is_stopping, is_pausing, log, tally })
     }
 
     /// Asks every step of this run to stop.
@@ -192,6 +206,7 @@ impl StepContext {
         findings: Findings,
     ) -> Self {
         let (summary, warning_count) = (findings.summary.clone(), findings.warning_count);
+        let metering = Metering::going_on_from(findings.usage, run.tally.clone());
         let inner = Arc::new(Inner {
             run,
             step,
@@ -201,7 +216,7 @@ impl StepContext {
             is_estimate: AtomicBool::new(false),
             has_observed_stop: AtomicBool::new(false),
             ignores_stop,
-            metering: Metering::going_on_from(findings.usage),
+            metering,
             findings: Mutex::new(findings),
             saved: Mutex::new(Saved { summary, warning_count, context: BTreeMap::new() }),
         });

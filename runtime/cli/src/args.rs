@@ -7,6 +7,8 @@ use clap::{
     ArgGroup, Parser, Subcommand, ValueEnum, builder::PossibleValuesParser, builder::TypedValueParser as _,
 };
 use clap_complete::Shell;
+use stepbox::batch::audit::AuditAction;
+use stepbox::batch::clock::Timestamp;
 use stepbox::batch::status::BatchStatus;
 
 use crate::exit_code::ExitCode;
@@ -34,6 +36,10 @@ pub(crate) struct Args {
         hide_env_values = true
     )]
     pub(crate) data_dir: PathBuf,
+
+    /// Who does it, for the audit trail and the executions [default: what the operating system calls you]
+    #[arg(long, global = true, value_name = "NAME", env = "STEPBOX_USER", hide_env_values = true)]
+    pub(crate) user: Option<String>,
 
     #[command(subcommand)]
     pub(crate) noun: Noun,
@@ -85,6 +91,12 @@ pub(crate) enum Noun {
         "stepbox executions restart 118",
     ]))]
     Executions(Executions),
+    /// Who did what, and when
+    #[command(subcommand, after_long_help = examples(&[
+        "stepbox audit list --since 2026-11-24",
+        "stepbox audit list --action component-refused",
+    ]))]
+    Audit(Audit),
     /// Print a completion script for a shell
     #[command(after_long_help = examples(&[
         "stepbox completions bash > ~/.local/share/bash-completion/completions/stepbox",
@@ -284,9 +296,6 @@ pub(crate) struct Run {
 /// How a run is begun and followed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RunManner {
-    /// Who asked for it
-    #[arg(long, value_name = "NAME")]
-    pub(crate) user: Option<String>,
     /// Exit with 9 if it completes with warnings
     #[arg(long)]
     pub(crate) warnings_as_errors: bool,
@@ -410,6 +419,43 @@ pub(crate) enum Executions {
     },
 }
 
+/// What can be done with the audit trail.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// List events, newest first
+    #[command(after_long_help = examples(&[
+        "stepbox audit list --by julia --limit 50",
+        "stepbox audit list --since 2026-11-24T08:00:00Z --format json",
+        "stepbox audit list --action execution-submitted --before 1200",
+    ]))]
+    List {
+        /// Only those of this day (in UTC) or moment, and later
+        #[arg(long, value_name = "DAY|MOMENT", value_parser = day_or_moment)]
+        since: Option<Timestamp>,
+        /// Only those of this action
+        #[arg(long, value_parser = audit_action())]
+        action: Option<AuditAction>,
+        /// Only those of this user
+        #[arg(long, value_name = "NAME")]
+        by: Option<String>,
+        /// Only those before the event of this number
+        #[arg(long, value_name = "ID")]
+        before: Option<u64>,
+        /// At most so many; 0 shows all
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: u32,
+        #[command(flatten)]
+        format: FormatArg,
+    },
+    /// Delete old events, which is an event in turn
+    #[command(after_long_help = examples(&["stepbox audit purge --older-than-days 365"]))]
+    Purge {
+        /// Those that are more than so many days old
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        older_than_days: u32,
+    },
+}
+
 /// How an answer is written.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct FormatArg {
@@ -433,6 +479,26 @@ fn batch_status() -> impl clap::builder::TypedValueParser<Value = BatchStatus> {
         let is_meant = |status: &BatchStatus| status.as_str().eq_ignore_ascii_case(&name);
         BatchStatus::ALL.into_iter().find(is_meant).expect("only names of statuses are let through")
     })
+}
+
+/// An action by its name.
+fn audit_action() -> impl clap::builder::TypedValueParser<Value = AuditAction> {
+    PossibleValuesParser::new(AuditAction::ALL.map(AuditAction::as_str))
+        .map(|name| name.parse().expect("only names of actions are let through"))
+}
+
+/// `2026-11-24`, or `2026-11-24T08:00:00Z`.
+fn day_or_moment(text: &str) -> Result<Timestamp, String> {
+    let day = || {
+        let day = jiff::civil::Date::strptime("%Y-%m-%d", text).ok()?;
+        jiff::tz::TimeZone::UTC.to_timestamp(day.at(0, 0, 0, 0)).ok()
+    };
+    let moment = text
+        .parse::<jiff::Timestamp>()
+        .ok()
+        .or_else(day)
+        .ok_or("write a day, `2026-11-24`, or a moment with its zone, `2026-11-24T08:00:00Z`")?;
+    Ok(Timestamp(moment.as_millisecond()))
 }
 
 /// The end of a long help page: real commands.
@@ -470,6 +536,20 @@ mod tests {
             assert!(help.starts_with("Examples:\n"), "`{}` has no examples", command.get_name());
             assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
             command.get_subcommands().for_each(check);
+        }
+    }
+
+    #[test]
+    fn a_day_begins_at_midnight_in_utc() {
+        let rows = [
+            ("2023-11-14", Some(1_699_920_000_000)),
+            ("2023-11-14T22:13:20Z", Some(1_700_000_000_000)),
+            ("2023-11-14T23:13:20+01:00", Some(1_700_000_000_000)),
+            ("2023-11-14T22:13:20", None),
+            ("yesterday", None),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(day_or_moment(text).ok().map(|moment| moment.0), expected, "{text}");
         }
     }
 

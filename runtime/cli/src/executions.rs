@@ -162,8 +162,7 @@ async fn restart(
     manner: &RunManner,
 ) -> Result<Answer, CliError> {
     let display = ProgressDisplay::new(manner.verbose);
-    let (user, log) = (manner.user.clone(), display.log_listener());
-    let options = RestartOptions { newest_components, user, log };
+    let options = RestartOptions { newest_components, log: display.log_listener() };
     let running = tenant.restart_execution(id, options).await?;
     follow(tenant, running, display, manner).await
 }

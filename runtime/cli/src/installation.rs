@@ -18,8 +18,9 @@ pub(crate) fn is_compile_worker() -> bool {
     std::env::args_os().nth(1).is_some_and(|argument| argument == COMPILE)
 }
 
-/// Opens the installation. Relative paths in parameters begin in the current folder.
-pub(crate) async fn open(data_dir: &Path) -> Result<Tenant, CliError> {
+/// Opens the installation for a user, or for whoever runs this process. Relative paths in parameters begin
+/// in the current folder.
+pub(crate) async fn open(data_dir: &Path, user: Option<&str>) -> Result<Tenant, CliError> {
     let here = std::env::current_dir().map_err(CliError::unreadable(Path::new(".")))?;
     let file = PolicyFile::in_folder(data_dir)?;
     let itself = CompileProcess::of_this_program([COMPILE.into()]).map_err(CliError::Start)?;
@@ -33,5 +34,8 @@ pub(crate) async fn open(data_dir: &Path) -> Result<Tenant, CliError> {
     if is_new {
         talk(format!("new data folder `{}`", data_dir.display()));
     }
-    Ok(stepbox.tenant(&id)?)
+    let tenant = stepbox.tenant(&id)?;
+    // An account without a name, as in some containers, stays unknown.
+    let user = user.map(str::to_owned).or_else(|| whoami::username().ok());
+    Ok(user.map_or_else(|| tenant.clone(), |user| tenant.acting_as(&user)))
 }

@@ -4,6 +4,7 @@
 //! [`args`] is the language, each noun has a file of its own, [`output`] is how answers look.
 
 mod args;
+mod audit;
 mod completions;
 mod connectors;
 mod error;
@@ -48,11 +49,11 @@ fn run_to_its_end(args: Args) -> Result<Answer, CliError> {
     answer
 }
 
-async fn carry_out(Args { data_dir, noun }: Args) -> Result<Answer, CliError> {
+async fn carry_out(Args { data_dir, user, noun }: Args) -> Result<Answer, CliError> {
     if let Noun::Completions { shell } = noun {
         return Ok(completions::script(shell));
     }
-    let tenant = installation::open(&data_dir).await?;
+    let tenant = installation::open(&data_dir, user.as_deref()).await?;
     match noun {
         Noun::Connectors(verb) => connectors::carry_out(&tenant, verb).await,
         Noun::Steps(verb) => steps::carry_out(&tenant, verb).await,
@@ -60,6 +61,7 @@ async fn carry_out(Args { data_dir, noun }: Args) -> Result<Answer, CliError> {
         Noun::Instances(verb) => instances::carry_out(&tenant, verb).await,
         Noun::Run(run) => run::carry_out(&tenant, run).await,
         Noun::Executions(verb) => executions::carry_out(&tenant, verb).await,
+        Noun::Audit(verb) => audit::carry_out(&tenant, verb).await,
         Noun::Completions { .. } => unreachable!("needs no installation, answered above"),
     }
 }

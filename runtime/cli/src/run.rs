@@ -16,7 +16,7 @@ pub(crate) async fn carry_out(
 ) -> Result<Answer, CliError> {
     let overrides = config.as_deref().map(parameters::read).transpose()?;
     let display = ProgressDisplay::new(manner.verbose);
-    let options = RunOptions { overrides, user: manner.user.clone(), log: display.log_listener() };
+    let options = RunOptions { overrides, log: display.log_listener() };
     let running = tenant.run(&code, options).await?;
     follow(tenant, running, display, &manner).await
 }

@@ -31,7 +31,8 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Steps) -> Result<Answer, Cl
 }
 
 async fn upload(tenant: &Tenant, file: &Path, format: Format) -> Result<Answer, CliError> {
-    let component = tenant.upload_component(&read(file).await?).await?;
+    let opened = File::open(file).await.map_err(CliError::unreadable(file))?;
+    let component = tenant.upload_component_from(opened).await.map_err(|error| told(file, error))?;
     talk(format!("kept the component `{}` ({})", component.reference(), component.world));
     Ok(Answer::new(format, || format!("{}\n", component.digest), || ComponentView::of(&component)))
 }
@@ -81,10 +82,15 @@ async fn inspect(tenant: &Tenant, component: &str) -> Result<ComponentView, CliE
 /// Not more of a file than any component may have, be it a device or a pipe without an end.
 async fn read(path: &Path) -> Result<Vec<u8>, CliError> {
     let opened = File::open(path).await.map_err(CliError::unreadable(path))?;
-    receive_component(opened).await.map_err(|error| match error {
-        ComponentError::Unreadable { source } => CliError::unreadable(path)(source),
-        refused => Error::Component(refused).into(),
-    })
+    receive_component(opened).await.map_err(|error| told(path, error.into()))
+}
+
+/// A file that cannot be read is named.
+fn told(path: &Path, error: Error) -> CliError {
+    match error {
+        Error::Component(ComponentError::Unreadable { source }) => CliError::unreadable(path)(source),
+        other => other.into(),
+    }
 }
 
 /// What a component is, and what it would like to have.

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::join_all;
 
+use stepbox_batch::audit::Actor;
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::error::StepError;
 use stepbox_batch::execution::{Failure, JobExecution, StepExecution, Tracking};
@@ -34,7 +35,7 @@ use crate::error::Error;
 use crate::execution_log::{FileLog, LogListener};
 use crate::policy::Policy;
 use crate::step_elements::StepElements;
-use crate::stepbox::Installation;
+use crate::stepbox::{Installation, TenantState};
 
 /// How long a worker's lease lasts without a heartbeat, in milliseconds.
 pub const LEASE_MS: u64 = 15_000;
@@ -74,8 +75,9 @@ pub(crate) async fn claim(
     installation: &Installation,
     tenant: &TenantId,
     id: JobExecutionId,
+    by: &Actor,
 ) -> Result<Lease, Error> {
-    Ok(installation.repository.claim(tenant, id, &claim_now(installation)).await?)
+    Ok(installation.repository.claim(tenant, id, &claim_now(installation), by).await?)
 }
 
 fn claim_now(installation: &Installation) -> Claim {
@@ -123,7 +125,7 @@ type FlowEnd = Result<(BatchStatus, Option<Ended>), RepositoryError>;
 impl Life {
     pub(crate) fn new(
         installation: Arc<Installation>,
-        (policy, share): (Policy, Share),
+        tenant: &TenantState,
         (execution, lease): (JobExecution, Lease),
         info: RunInfo,
         listener: Option<LogListener>,
@@ -134,7 +136,8 @@ impl Life {
         let now = clock.now();
         let folder = installation.data.execution(execution.id);
         let log = Arc::new(FileLog::open(&folder, clock.clone(), listener));
-        let run = RunContext::new(info, execution.parameters.clone(), execution.context.clone(), log);
+        let (parameters, context) = (execution.parameters.clone(), execution.context.clone());
+        let run = RunContext::counted(info, parameters, context, log, tenant.tally.clone());
         let recorder = Recorder { journal: installation.repository.clone(), lease, clock };
         let course = Course {
             running: Vec::new(),
@@ -145,9 +148,9 @@ impl Life {
         };
         Self {
             installation,
-            policy,
-            disk: share.execution_disk(),
-            share,
+            policy: tenant.policy.clone(),
+            disk: tenant.share.execution_disk(),
+            share: tenant.share.clone(),
             steps: execution.job.steps.clone().into(),
             execution: Mutex::new(execution),
             recorder,

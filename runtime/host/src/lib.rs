@@ -66,7 +66,7 @@ pub use error::{Error, ErrorKind};
 pub use execution_log::{LogLine, LogListener};
 pub use job_lifecycle::{HEARTBEAT_MS, LEASE_MS, PROGRESS_MS, Progress, STOP_CHECK_MS};
 pub use policy::{FilesPolicy, Policy, Quotas};
-pub use stepbox::{Builder, Stepbox};
+pub use stepbox::{Builder, Health, Stepbox};
 pub use stepbox_batch as batch;
 pub use stepbox_sandbox::{CompileProcess, Compiler, ComponentError, compile_worker};
 pub use stepbox_sandbox::{GrantError, HttpPolicy, HttpPolicyError, NetworkPolicy, Resolver};

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use serde::Serialize;
 use serde_json::Value;
 use stepbox_batch::clock::Clock;
+use stepbox_batch::counters::Tally;
 use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Tasklet};
 use stepbox_batch::error::ElementError;
 use stepbox_batch::name::{Digest, TenantId};
@@ -49,6 +51,8 @@ pub(crate) struct Installation {
 pub(crate) struct TenantState {
     pub(crate) policy: Policy,
     pub(crate) share: Share,
+    /// What its components and uploads run into.
+    pub(crate) tally: Arc<Tally>,
     /// A permit for each execution that may run at a time.
     pub(crate) running: Arc<Semaphore>,
 }
@@ -89,6 +93,20 @@ impl Stepbox {
             None => Err(Error::UnknownTenant(id.clone())),
         }
     }
+
+    /// What keeps this installation safe, as it is now.
+    pub fn health(&self) -> Health {
+        Health { ms_since_tick: self.installation.sandbox.ms_since_tick() }
+    }
+}
+
+/// What keeps an installation safe, as it is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Health {
+    /// How long ago running components were last asked whether they must end, in milliseconds. That happens
+    /// each 10 ms, as far as the machine lets it. Without it no time limit holds: after seconds, end the
+    /// process.
+    pub ms_since_tick: u64,
 }
 
 impl Builder {
@@ -208,6 +226,7 @@ impl Builder {
         let state = |policy: Policy| TenantState {
             share: sandbox.share(policy.quotas.of_share()),
             running: Arc::new(Semaphore::new(policy.quotas.running_max.min(Semaphore::MAX_PERMITS))),
+            tally: Arc::default(),
             policy,
         };
         let tenants = self.tenants.into_iter().map(|(id, policy)| (id, state(policy))).collect();

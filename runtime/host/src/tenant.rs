@@ -1,5 +1,6 @@
 //! All that a tenant can do. Nothing here can be told to look at another tenant.
 
+mod audit;
 mod components;
 mod connectors;
 mod executions;
@@ -8,6 +9,8 @@ mod instances;
 use std::fmt;
 use std::sync::Arc;
 
+use stepbox_batch::audit::Actor;
+use stepbox_batch::counters::Counters;
 use stepbox_batch::name::TenantId;
 
 use crate::policy::Policy;
@@ -17,22 +20,40 @@ pub use components::{Inspected, receive_component};
 pub use executions::{Purge, RestartOptions, RunOptions, Running};
 pub use instances::{InstanceEdit, NewInstance};
 
-/// A tenant of an installation. Cheap to clone.
+/// A tenant of an installation, and on whose behalf things are done there. Cheap to clone.
 #[derive(Clone)]
 pub struct Tenant {
     installation: Arc<Installation>,
     id: TenantId,
     state: TenantState,
+    user: Option<Arc<str>>,
 }
 
 impl Tenant {
     pub(crate) fn new(installation: Arc<Installation>, id: TenantId, state: TenantState) -> Self {
-        Self { installation, id, state }
+        Self { installation, id, state, user: None }
     }
 
     /// Which one.
     pub fn id(&self) -> &TenantId {
         &self.id
+    }
+
+    /// The same tenant for a user of it: whatever is done through this handle stands in the audit trail
+    /// under that name. Who that is, and that they may, is for the embedder to know.
+    #[must_use]
+    pub fn acting_as(&self, user: &str) -> Self {
+        Self { user: Some(user.into()), ..self.clone() }
+    }
+
+    /// Who acts, now.
+    fn by(&self) -> Actor {
+        Actor::new(self.user.as_deref(), self.installation.clock.now())
+    }
+
+    /// How often its components and uploads ran into a limit or a refusal, since the process began.
+    pub fn counters(&self) -> Counters {
+        self.state.tally.counters()
     }
 
     /// What its jobs may touch at most.
@@ -43,6 +64,10 @@ impl Tenant {
 
 impl fmt::Debug for Tenant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tenant").field("id", &self.id).field("policy", self.policy()).finish_non_exhaustive()
+        f.debug_struct("Tenant")
+            .field("id", &self.id)
+            .field("user", &self.user)
+            .field("policy", self.policy())
+            .finish_non_exhaustive()
     }
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use stepbox_batch::log::LogLevel;
+use stepbox_batch::metering::Metering;
 use stepbox_batch::step_context::{StepContext, cut};
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::async_trait;
@@ -41,15 +42,22 @@ impl Journal {
         Self { context, budget, is_full: Arc::new(AtomicBool::new(false)) }
     }
 
+    /// What the component's step uses, and runs into.
+    pub(crate) fn metering(&self) -> &Metering {
+        self.context.metering()
+    }
+
     /// Logs a message while there is budget; then says once that the rest is dropped.
     pub(crate) fn log(&self, level: LogLevel, message: &str) {
         let message = cut(message, MESSAGE_BYTES_MAX);
         match self.budget.log_bytes.take(message.len() as u64 + MESSAGE_OVERHEAD) {
             Ok(()) => self.context.log(level, &storable(message)),
-            Err(error) if !self.is_full.swap(true, Ordering::Relaxed) => {
-                self.context.log(LogLevel::Warning, &format!("further messages are dropped: {error}"));
+            Err(error) => {
+                self.context.metering().dropped_message();
+                if !self.is_full.swap(true, Ordering::Relaxed) {
+                    self.context.log(LogLevel::Warning, &format!("further messages are dropped: {error}"));
+                }
             }
-            Err(_) => {}
         }
     }
 }

@@ -2,9 +2,11 @@
 
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wasmparser::WasmFeatures;
 use wasmtime::{Config, Engine};
@@ -53,6 +55,7 @@ pub(crate) fn engine(is_parallel: bool) -> wasmtime::Result<Engine> {
 /// it ever break off, and it ends with its owner.
 #[derive(Debug)]
 pub(crate) struct Ticker {
+    last: Arc<LastTick>,
     _ends_when_dropped: Sender<()>,
 }
 
@@ -60,17 +63,55 @@ impl Ticker {
     pub(crate) fn start(engine: &Engine) -> std::io::Result<Self> {
         let (sender, end) = mpsc::channel::<()>();
         let engine = engine.weak();
+        let last = Arc::new(LastTick::at(Instant::now()));
+        let ticked = last.clone();
         let beat = move || {
             while let Err(RecvTimeoutError::Timeout) = end.recv_timeout(TICK) {
                 match engine.upgrade() {
                     Some(engine) => engine.increment_epoch(),
                     None => return,
                 }
+                ticked.is_now(Instant::now());
             }
         };
-        let supervise = move || while catch_unwind(AssertUnwindSafe(&beat)).is_err() {};
-        thread::Builder::new().name("stepbox-ticker".to_owned()).spawn(supervise)?;
-        Ok(Self { _ends_when_dropped: sender })
+        thread::Builder::new().name("stepbox-ticker".to_owned()).spawn(move || supervise(beat))?;
+        Ok(Self { last, _ends_when_dropped: sender })
+    }
+
+    /// How long ago the last tick was, in milliseconds.
+    pub(crate) fn silent_ms(&self) -> u64 {
+        self.last.ms_before(Instant::now())
+    }
+}
+
+/// Does a work that must not break off again and again until it returns.
+fn supervise(mut work: impl FnMut()) {
+    while catch_unwind(AssertUnwindSafe(&mut work)).is_err() {}
+}
+
+/// When the engine ticked last, for whoever asks from another thread.
+#[derive(Debug)]
+struct LastTick {
+    began_at: Instant,
+    /// Since then.
+    ms: AtomicU64,
+}
+
+impl LastTick {
+    fn at(now: Instant) -> Self {
+        Self { began_at: now, ms: AtomicU64::new(0) }
+    }
+
+    fn is_now(&self, now: Instant) {
+        self.ms.store(self.ms_since_beginning(now), Ordering::Relaxed);
+    }
+
+    fn ms_before(&self, now: Instant) -> u64 {
+        self.ms_since_beginning(now).saturating_sub(self.ms.load(Ordering::Relaxed))
+    }
+
+    fn ms_since_beginning(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.began_at).as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -155,6 +196,28 @@ mod tests {
         let spin = instance.get_typed_func::<(), ()>(&mut store, "f").unwrap();
         let error = spin.call(&mut store, ()).unwrap_err();
         assert_eq!(error.downcast_ref(), Some(&wasmtime::Trap::Interrupt));
+        assert_ne!(ticker.last.ms.load(Ordering::Relaxed), 0, "it knows that it ticked");
         drop(ticker);
+    }
+
+    #[test]
+    fn a_beat_that_breaks_off_is_begun_again() {
+        let mut begun = 0;
+        supervise(|| {
+            begun += 1;
+            assert!(begun >= 3, "breaks off");
+        });
+        assert_eq!(begun, 3);
+    }
+
+    #[test]
+    fn tells_how_long_it_has_been_silent() {
+        let now = Instant::now();
+        let last = LastTick::at(now);
+        let later = |ms| now + Duration::from_millis(ms);
+        assert_eq!(last.ms_before(later(70)), 70, "it never ticked");
+        last.is_now(later(100));
+        assert_eq!((last.ms_before(later(100)), last.ms_before(later(5100))), (0, 5000));
+        assert_eq!(last.ms_before(now), 0, "asked before, answered after");
     }
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use stepbox_batch::counters::Tally;
 use stepbox_batch::error::ElementError;
 use stepbox_batch::step_context::StepContext;
 use wasmtime::component::Instance as WasmInstance;
@@ -16,7 +17,7 @@ use crate::grants::{Access, Grants, WORK_FOLDER};
 use crate::program::Program;
 use crate::setup::ComponentSetup;
 use crate::state::StepState;
-use crate::watch::Watch;
+use crate::watch::{Cut, Watch};
 
 /// How much may cross from a component in one call, in bytes: a batch of 16 MiB, and its offsets.
 const HOSTCALL_BYTES_MAX: usize = 64 << 20;
@@ -68,7 +69,20 @@ impl Instance {
         let state = self.store.data_mut();
         state.context.metering().called_host(mem::take(&mut state.host_calls));
         let refusal = state.memory.take_refusal();
-        result.map_err(|error| failure::of_trap(&error, refusal, &state.stderr.last_words()))
+        result.map_err(|error| {
+            count(&error, refusal.is_some(), state.context.metering().tally());
+            failure::of_trap(&error, refusal, &state.stderr.last_words())
+        })
+    }
+}
+
+/// Counts an end that a limit has made.
+fn count(error: &wasmtime::Error, is_out_of_memory: bool, tally: &Tally) {
+    match error.downcast_ref() {
+        _ if is_out_of_memory => tally.reached_memory_limit(),
+        Some(Cut::TimeLimit { .. } | Cut::CpuLimit { .. }) => tally.reached_time_limit(),
+        Some(Cut::Stopped) => tally.forced_stop(),
+        None => {}
     }
 }
 

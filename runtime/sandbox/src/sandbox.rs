@@ -77,7 +77,7 @@ pub(crate) struct Inner {
     compiles_in_parallel: bool,
     /// One compilation at a time: they are long, and take much memory.
     compiling: Semaphore,
-    _ticker: Ticker,
+    ticker: Ticker,
 }
 
 impl Sandbox {
@@ -100,9 +100,15 @@ impl Sandbox {
             compiler: config.compiler,
             compiles_in_parallel: config.compiles_in_parallel,
             compiling: Semaphore::new(1),
-            _ticker: Ticker::start(&engine).map_err(|source| SandboxError::Ticker { source })?,
+            ticker: Ticker::start(&engine).map_err(|source| SandboxError::Ticker { source })?,
             engine,
         })))
+    }
+
+    /// How long ago components were last asked whether they must end, in milliseconds. While all is well
+    /// that happens each 10 ms, as far as the machine lets it; without it no time limit holds.
+    pub fn ms_since_tick(&self) -> u64 {
+        self.0.ticker.silent_ms()
     }
 
     /// A tenant's part of the machine: its turns on the processors, and how much all its running

@@ -14,6 +14,7 @@
 
 #![allow(missing_docs, reason = "the name of a behaviour is its sentence")]
 
+pub mod audit;
 pub mod components;
 pub mod connectors;
 pub mod endings;
@@ -33,6 +34,13 @@ pub mod watchdog;
 macro_rules! conformance {
     ($empty_store:ident) => {
         $crate::conformance! { @tests $empty_store
+            audit {
+                each_action_leaves_its_event
+                what_is_refused_leaves_no_event
+                comes_newest_first_and_filtered
+                outlives_what_it_tells_of
+                is_purged_by_age_and_says_so
+            }
             components {
                 a_digest_is_recorded_once
                 come_back_as_they_went
@@ -138,6 +146,7 @@ mod tests {
     fn every_behaviour_is_a_test() {
         let list = include_str!("conformance.rs");
         let groups = [
+            include_str!("conformance/audit.rs"),
             include_str!("conformance/components.rs"),
             include_str!("conformance/connectors.rs"),
             include_str!("conformance/endings.rs"),

@@ -1,6 +1,7 @@
 //! A store with somebody standing before it, who hears of each call before and after it is made.
 
 use async_trait::async_trait;
+use stepbox_batch::audit::{Actor, AuditEvent, AuditFilter, Deed};
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::{JobExecution, Tracking, Warning};
 use stepbox_batch::job::JobInstance;
@@ -87,32 +88,32 @@ impl<S: JobRepository, I: Interposer> ExecutionJournal for Interposed<S, I> {
 
 #[async_trait]
 impl<S: JobRepository, I: Interposer> JobRepository for Interposed<S, I> {
-    async fn put_connector(&self, tenant: &TenantId, connector: &Connector) -> Result<()> {
-        self.around(Call::Write("put_connector"), self.store.put_connector(tenant, connector)).await
+    async fn put_connector(&self, tenant: &TenantId, connector: &Connector, by: &Actor) -> Result<()> {
+        self.around(Call::Write("put_connector"), self.store.put_connector(tenant, connector, by)).await
     }
 
-    async fn remove_connector(&self, tenant: &TenantId, code: &ConnectorCode) -> Result<()> {
-        self.around(Call::Write("remove_connector"), self.store.remove_connector(tenant, code)).await
+    async fn remove_connector(&self, tenant: &TenantId, code: &ConnectorCode, by: &Actor) -> Result<()> {
+        self.around(Call::Write("remove_connector"), self.store.remove_connector(tenant, code, by)).await
     }
 
-    async fn put_component(&self, tenant: &TenantId, component: &Component) -> Result<()> {
-        self.around(Call::Write("put_component"), self.store.put_component(tenant, component)).await
+    async fn put_component(&self, tenant: &TenantId, component: &Component, by: &Actor) -> Result<()> {
+        self.around(Call::Write("put_component"), self.store.put_component(tenant, component, by)).await
     }
 
-    async fn remove_component(&self, tenant: &TenantId, digest: &Digest) -> Result<bool> {
-        self.around(Call::Write("remove_component"), self.store.remove_component(tenant, digest)).await
+    async fn remove_component(&self, tenant: &TenantId, digest: &Digest, by: &Actor) -> Result<bool> {
+        self.around(Call::Write("remove_component"), self.store.remove_component(tenant, digest, by)).await
     }
 
-    async fn create_instance(&self, instance: &JobInstance) -> Result<()> {
-        self.around(Call::Write("create_instance"), self.store.create_instance(instance)).await
+    async fn create_instance(&self, instance: &JobInstance, by: &Actor) -> Result<()> {
+        self.around(Call::Write("create_instance"), self.store.create_instance(instance, by)).await
     }
 
-    async fn update_instance(&self, instance: &JobInstance) -> Result<()> {
-        self.around(Call::Write("update_instance"), self.store.update_instance(instance)).await
+    async fn update_instance(&self, instance: &JobInstance, by: &Actor) -> Result<()> {
+        self.around(Call::Write("update_instance"), self.store.update_instance(instance, by)).await
     }
 
-    async fn delete_instance(&self, tenant: &TenantId, code: &InstanceCode) -> Result<()> {
-        self.around(Call::Write("delete_instance"), self.store.delete_instance(tenant, code)).await
+    async fn delete_instance(&self, tenant: &TenantId, code: &InstanceCode, by: &Actor) -> Result<()> {
+        self.around(Call::Write("delete_instance"), self.store.delete_instance(tenant, code, by)).await
     }
 
     async fn create_execution(
@@ -123,25 +124,25 @@ impl<S: JobRepository, I: Interposer> JobRepository for Interposed<S, I> {
         self.around(Call::Write("create_execution"), self.store.create_execution(new, claim)).await
     }
 
-    async fn claim(&self, tenant: &TenantId, id: JobExecutionId, claim: &Claim) -> Result<Lease> {
-        self.around(Call::Write("claim"), self.store.claim(tenant, id, claim)).await
+    async fn claim(&self, tenant: &TenantId, id: JobExecutionId, claim: &Claim, by: &Actor) -> Result<Lease> {
+        self.around(Call::Write("claim"), self.store.claim(tenant, id, claim, by)).await
     }
 
-    async fn request_stop(
+    async fn request_stop(&self, tenant: &TenantId, id: JobExecutionId, by: &Actor) -> Result<StopRequest> {
+        self.around(Call::Write("request_stop"), self.store.request_stop(tenant, id, by)).await
+    }
+
+    async fn abandon(&self, tenant: &TenantId, id: JobExecutionId, by: &Actor) -> Result<()> {
+        self.around(Call::Write("abandon"), self.store.abandon(tenant, id, by)).await
+    }
+
+    async fn purge(
         &self,
         tenant: &TenantId,
-        id: JobExecutionId,
-        now: Timestamp,
-    ) -> Result<StopRequest> {
-        self.around(Call::Write("request_stop"), self.store.request_stop(tenant, id, now)).await
-    }
-
-    async fn abandon(&self, tenant: &TenantId, id: JobExecutionId, now: Timestamp) -> Result<()> {
-        self.around(Call::Write("abandon"), self.store.abandon(tenant, id, now)).await
-    }
-
-    async fn purge(&self, tenant: &TenantId, filter: &ExecutionFilter) -> Result<Vec<JobExecutionId>> {
-        self.around(Call::Write("purge"), self.store.purge(tenant, filter)).await
+        filter: &ExecutionFilter,
+        by: &Actor,
+    ) -> Result<Vec<JobExecutionId>> {
+        self.around(Call::Write("purge"), self.store.purge(tenant, filter, by)).await
     }
 
     async fn expire_leases(&self, worker: &str, now: Timestamp) -> Result<()> {
@@ -178,5 +179,17 @@ impl<S: JobRepository, I: Interposer> JobRepository for Interposed<S, I> {
 
     async fn warnings(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Vec<Warning>> {
         self.around(Call::Read("warnings"), self.store.warnings(tenant, id)).await
+    }
+
+    async fn record(&self, tenant: &TenantId, deed: &Deed, by: &Actor) -> Result<()> {
+        self.around(Call::Write("record"), self.store.record(tenant, deed, by)).await
+    }
+
+    async fn audit(&self, tenant: &TenantId, filter: &AuditFilter) -> Result<Vec<AuditEvent>> {
+        self.around(Call::Read("audit"), self.store.audit(tenant, filter)).await
+    }
+
+    async fn purge_audit(&self, tenant: &TenantId, before: Timestamp, by: &Actor) -> Result<u64> {
+        self.around(Call::Write("purge_audit"), self.store.purge_audit(tenant, before, by)).await
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! ```
 //! use serde_json::json;
+//! use stepbox_batch::audit::{Actor, AuditFilter};
 //! use stepbox_batch::clock::Timestamp;
 //! use stepbox_batch::execution::ExecutionContext;
 //! use stepbox_batch::job::{Element, ElementSource, Job, JobInstance, Step, StepKind};
@@ -52,17 +53,17 @@
 //!     job_type: job.job_type.clone(),
 //!     raw_parameters: json!({}),
 //! };
-//! store.create_instance(&instance).await?;
+//! let now = Timestamp(1_700_000_000_000);
+//! let by = Actor::new(Some("julia"), now);
+//! store.create_instance(&instance, &by).await?;
 //!
 //! // … is run: accepted and claimed in one transaction.
-//! let now = Timestamp(1_700_000_000_000);
 //! let new = NewJobExecution {
 //!     tenant: tenant.clone(),
 //!     instance: instance.code,
 //!     job,
 //!     parameters: json!({}),
-//!     user: Some("julia".to_owned()),
-//!     created_at: now,
+//!     by: by.clone(),
 //!     restart_of: None,
 //!     context: ExecutionContext::default(),
 //!     steps: Vec::new(),
@@ -75,7 +76,7 @@
 //! execution.status = BatchStatus::Started;
 //! execution.started_at = Some(now);
 //! store.save(&lease, Save { execution: Some(&execution), ..Save::default() }).await?;
-//! let answer = store.request_stop(&tenant, execution.id, now).await?;
+//! let answer = store.request_stop(&tenant, execution.id, &by).await?;
 //! assert_eq!(answer, StopRequest::Requested);
 //! assert!(store.is_stop_requested(&lease).await?);
 //!
@@ -86,6 +87,11 @@
 //!
 //! let found = store.execution(&tenant, execution.id).await?.ok_or("it is there")?;
 //! assert_eq!((found.status, found.stop_requested), (BatchStatus::Stopped, true));
+//!
+//! // Whoever did something stands in the audit trail.
+//! let trail = store.audit(&tenant, &AuditFilter::default()).await?;
+//! let actions: Vec<_> = trail.iter().map(|event| event.deed.action.as_str()).collect();
+//! assert_eq!(actions, ["execution-stop-requested", "execution-submitted", "instance-created"]);
 //! # Ok(())
 //! # }
 //! ```

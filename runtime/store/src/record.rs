@@ -14,6 +14,7 @@
 //!   job's definition, a checkpoint) carries a number of its own, and the program knows all of them.
 //! - *Anything else* is damage, and refused as [`RepositoryError::Corrupt`] with row and column.
 
+pub(crate) mod audit;
 pub(crate) mod checkpoint;
 pub(crate) mod execution;
 pub(crate) mod installed;

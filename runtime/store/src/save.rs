@@ -32,21 +32,20 @@ impl From<&JobExecution> for NewRecord {
 
 /// The execution that will be accepted, but for its id.
 pub(crate) fn accepted(new: &NewJobExecution, claim: Option<&Claim>) -> JobExecution {
-    let NewJobExecution { tenant, instance, job, parameters, user, created_at, restart_of, context, steps } =
-        new.clone();
+    let NewJobExecution { tenant, instance, job, parameters, by, restart_of, context, steps } = new.clone();
     JobExecution {
         id: JobExecutionId(0),
         tenant,
         instance,
         job,
         parameters,
-        user,
+        user: by.user,
         status: BatchStatus::Starting,
         exit_status: ExitStatus::new(ExitStatus::EXECUTING),
-        created_at,
+        created_at: by.at,
         started_at: None,
         ended_at: None,
-        updated_at: created_at,
+        updated_at: by.at,
         worker: claim.map(|claim| claim.worker.clone()),
         attempt: u32::from(claim.is_some()),
         stop_requested: false,

@@ -1,6 +1,7 @@
 //! The embedded store: one SQLite file, with a write-ahead log, for any number of processes of one
 //! machine.
 
+mod audit;
 mod components;
 mod connectors;
 mod endings;
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use stepbox_batch::audit::{Actor, AuditEvent, AuditFilter, Deed};
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::{JobExecution, Tracking, Warning};
 use stepbox_batch::job::JobInstance;
@@ -30,8 +32,6 @@ use stepbox_batch::repository::{
     RepositoryError, Result, Save, StopRequest,
 };
 
-use crate::record::installed::InstanceRecord;
-use crate::record::stored_id;
 use crate::save::{ClaimRecord, LeaseRecord, NewRecord, SaveRecord, accepted};
 use readers::Readers;
 use trouble::Place;
@@ -141,9 +141,9 @@ impl ExecutionJournal for SqliteStore {
 
 #[async_trait]
 impl JobRepository for SqliteStore {
-    async fn put_connector(&self, tenant: &TenantId, connector: &Connector) -> Result<()> {
-        let (tenant, connector) = (tenant.clone(), connector.clone());
-        self.writer.write(Durability::Power, move |db| connectors::put(db, &tenant, &connector)).await
+    async fn put_connector(&self, tenant: &TenantId, connector: &Connector, by: &Actor) -> Result<()> {
+        let (tenant, connector, by) = (tenant.clone(), connector.clone(), by.clone());
+        self.writer.write(Durability::Power, move |db| connectors::put(db, &tenant, &connector, &by)).await
     }
 
     async fn connectors(&self, tenant: &TenantId) -> Result<Vec<Connector>> {
@@ -151,14 +151,14 @@ impl JobRepository for SqliteStore {
         self.readers.read(move |db| connectors::list(db, &tenant)).await
     }
 
-    async fn remove_connector(&self, tenant: &TenantId, code: &ConnectorCode) -> Result<()> {
-        let (tenant, code) = (tenant.clone(), code.clone());
-        self.writer.write(Durability::Power, move |db| connectors::remove(db, &tenant, &code)).await
+    async fn remove_connector(&self, tenant: &TenantId, code: &ConnectorCode, by: &Actor) -> Result<()> {
+        let (tenant, code, by) = (tenant.clone(), code.clone(), by.clone());
+        self.writer.write(Durability::Power, move |db| connectors::remove(db, &tenant, &code, &by)).await
     }
 
-    async fn put_component(&self, tenant: &TenantId, component: &Component) -> Result<()> {
-        let (tenant, component) = (tenant.clone(), component.clone());
-        self.writer.write(Durability::Power, move |db| components::put(db, &tenant, &component)).await
+    async fn put_component(&self, tenant: &TenantId, component: &Component, by: &Actor) -> Result<()> {
+        let (tenant, component, by) = (tenant.clone(), component.clone(), by.clone());
+        self.writer.write(Durability::Power, move |db| components::put(db, &tenant, &component, &by)).await
     }
 
     async fn components(&self, tenant: &TenantId) -> Result<Vec<Component>> {
@@ -166,24 +166,24 @@ impl JobRepository for SqliteStore {
         self.readers.read(move |db| components::list(db, &tenant)).await
     }
 
-    async fn remove_component(&self, tenant: &TenantId, digest: &Digest) -> Result<bool> {
-        let (tenant, digest) = (tenant.clone(), digest.clone());
-        self.writer.write(Durability::Power, move |db| components::remove(db, &tenant, &digest)).await
+    async fn remove_component(&self, tenant: &TenantId, digest: &Digest, by: &Actor) -> Result<bool> {
+        let (tenant, digest, by) = (tenant.clone(), digest.clone(), by.clone());
+        self.writer.write(Durability::Power, move |db| components::remove(db, &tenant, &digest, &by)).await
     }
 
-    async fn create_instance(&self, instance: &JobInstance) -> Result<()> {
-        let record = InstanceRecord::from(instance);
-        self.writer.write(Durability::Power, move |db| instances::create(db, &record)).await
+    async fn create_instance(&self, instance: &JobInstance, by: &Actor) -> Result<()> {
+        let (instance, by) = (instance.clone(), by.clone());
+        self.writer.write(Durability::Power, move |db| instances::create(db, &instance, &by)).await
     }
 
-    async fn update_instance(&self, instance: &JobInstance) -> Result<()> {
-        let record = InstanceRecord::from(instance);
-        self.writer.write(Durability::Power, move |db| instances::update(db, &record)).await
+    async fn update_instance(&self, instance: &JobInstance, by: &Actor) -> Result<()> {
+        let (instance, by) = (instance.clone(), by.clone());
+        self.writer.write(Durability::Power, move |db| instances::update(db, &instance, &by)).await
     }
 
-    async fn delete_instance(&self, tenant: &TenantId, code: &InstanceCode) -> Result<()> {
-        let (tenant, code) = (tenant.clone(), code.clone());
-        self.writer.write(Durability::Power, move |db| instances::delete(db, &tenant, &code)).await
+    async fn delete_instance(&self, tenant: &TenantId, code: &InstanceCode, by: &Actor) -> Result<()> {
+        let (tenant, code, by) = (tenant.clone(), code.clone(), by.clone());
+        self.writer.write(Durability::Power, move |db| instances::delete(db, &tenant, &code, &by)).await
     }
 
     async fn instance(&self, tenant: &TenantId, code: &InstanceCode) -> Result<Option<JobInstance>> {
@@ -203,41 +203,32 @@ impl JobRepository for SqliteStore {
     ) -> Result<(JobExecution, Option<Lease>)> {
         let mut execution = accepted(new, claim);
         let (record, claim) = (NewRecord::from(&execution), claim.map(ClaimRecord::from));
-        let is_claimed = claim.is_some();
+        let (new, is_claimed) = (new.clone(), claim.is_some());
         execution.id = self
             .writer
-            .write(Durability::Power, move |db| executions::create(db, &record, claim.as_ref()))
+            .write(Durability::Power, move |db| executions::create(db, &new, &record, claim.as_ref()))
             .await?;
         let lease = Lease { tenant: execution.tenant.clone(), id: execution.id, token: 1 };
         Ok((execution, is_claimed.then_some(lease)))
     }
 
-    async fn claim(&self, tenant: &TenantId, id: JobExecutionId, claim: &Claim) -> Result<Lease> {
-        let (owner, claim) = (tenant.to_string(), ClaimRecord::from(claim));
+    async fn claim(&self, tenant: &TenantId, id: JobExecutionId, claim: &Claim, by: &Actor) -> Result<Lease> {
+        let (owner, claim, by) = (tenant.clone(), ClaimRecord::from(claim), by.clone());
         let token = self
             .writer
-            .write(Durability::Power, move |db| leases::claim(db, &owner, stored_id(id), &claim))
+            .write(Durability::Power, move |db| leases::claim(db, &owner, id, &claim, &by))
             .await?;
         Ok(Lease { tenant: tenant.clone(), id, token })
     }
 
-    async fn request_stop(
-        &self,
-        tenant: &TenantId,
-        id: JobExecutionId,
-        now: Timestamp,
-    ) -> Result<StopRequest> {
-        let tenant = tenant.to_string();
-        self.writer
-            .write(Durability::Power, move |db| endings::request_stop(db, &tenant, stored_id(id), now))
-            .await
+    async fn request_stop(&self, tenant: &TenantId, id: JobExecutionId, by: &Actor) -> Result<StopRequest> {
+        let (tenant, by) = (tenant.clone(), by.clone());
+        self.writer.write(Durability::Power, move |db| endings::request_stop(db, &tenant, id, &by)).await
     }
 
-    async fn abandon(&self, tenant: &TenantId, id: JobExecutionId, now: Timestamp) -> Result<()> {
-        let tenant = tenant.to_string();
-        self.writer
-            .write(Durability::Power, move |db| endings::abandon(db, &tenant, stored_id(id), now))
-            .await
+    async fn abandon(&self, tenant: &TenantId, id: JobExecutionId, by: &Actor) -> Result<()> {
+        let (tenant, by) = (tenant.clone(), by.clone());
+        self.writer.write(Durability::Power, move |db| endings::abandon(db, &tenant, id, &by)).await
     }
 
     async fn execution(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<JobExecution>> {
@@ -255,9 +246,14 @@ impl JobRepository for SqliteStore {
         self.readers.read(move |db| steps::warnings(db, &tenant, id)).await
     }
 
-    async fn purge(&self, tenant: &TenantId, filter: &ExecutionFilter) -> Result<Vec<JobExecutionId>> {
-        let (tenant, filter) = (tenant.clone(), filter.clone());
-        self.writer.write(Durability::Power, move |db| executions::purge(db, &tenant, &filter)).await
+    async fn purge(
+        &self,
+        tenant: &TenantId,
+        filter: &ExecutionFilter,
+        by: &Actor,
+    ) -> Result<Vec<JobExecutionId>> {
+        let (tenant, filter, by) = (tenant.clone(), filter.clone(), by.clone());
+        self.writer.write(Durability::Power, move |db| executions::purge(db, &tenant, &filter, &by)).await
     }
 
     async fn expire_leases(&self, worker: &str, now: Timestamp) -> Result<()> {
@@ -267,5 +263,20 @@ impl JobRepository for SqliteStore {
 
     async fn fail_lost(&self, now: Timestamp) -> Result<Vec<(TenantId, JobExecutionId)>> {
         self.writer.write(Durability::Power, move |db| endings::fail_lost(db, now)).await
+    }
+
+    async fn record(&self, tenant: &TenantId, deed: &Deed, by: &Actor) -> Result<()> {
+        let (tenant, deed, by) = (tenant.clone(), deed.clone(), by.clone());
+        self.writer.write(Durability::Power, move |db| audit::append(db, &tenant, &deed, &by)).await
+    }
+
+    async fn audit(&self, tenant: &TenantId, filter: &AuditFilter) -> Result<Vec<AuditEvent>> {
+        let (tenant, filter) = (tenant.clone(), filter.clone());
+        self.readers.read(move |db| audit::list(db, &tenant, &filter)).await
+    }
+
+    async fn purge_audit(&self, tenant: &TenantId, before: Timestamp, by: &Actor) -> Result<u64> {
+        let (tenant, by) = (tenant.clone(), by.clone());
+        self.writer.write(Durability::Power, move |db| audit::purge(db, &tenant, before, &by)).await
     }
 }

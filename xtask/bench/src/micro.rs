@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 use serde_json::json;
+use stepbox::batch::audit::Actor;
 use stepbox::batch::clock::{Clock, Timestamp};
 use stepbox::batch::element::{ItemProcessor, Opening};
 use stepbox::batch::execution::{Checkpoint, ExecutionContext, StepExecution};
@@ -239,7 +240,7 @@ async fn checkpoint_commit(jobs: &Jobs) -> Result<f64> {
         store.save(&lease, save).await?;
         all.push(microseconds(begun));
     }
-    store.request_stop(&lease.tenant, lease.id, Timestamp(0)).await?;
+    store.request_stop(&lease.tenant, lease.id, &Actor::new(None, Timestamp(0))).await?;
     Ok(median(all))
 }
 
@@ -255,8 +256,7 @@ async fn claimed(jobs: &Jobs) -> Result<Lease> {
         instance: InstanceCode::new("nothing")?,
         job,
         parameters: json!({}),
-        user: None,
-        created_at: now,
+        by: Actor::new(None, now),
         restart_of: None,
         context: ExecutionContext::default(),
         steps: Vec::new(),

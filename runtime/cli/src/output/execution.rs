@@ -185,6 +185,7 @@ fn findings(step: &StepExecution) -> String {
         });
         lines.push_str(&format!("step `{}` sums up:\n{}", step.name, indented(&summary.collect::<String>())));
     }
+    lines.push_str(&refusals(step));
     // A component that tells people of an error often fails with the same words.
     let is_told = |error: &String| step.failures.iter().any(|failure| failure.message == *error);
     for error in step.errors.iter().filter(|error| !is_told(error)) {
@@ -194,6 +195,19 @@ fn findings(step: &StepExecution) -> String {
         lines.push_str(&failed(&format!("step `{}`", step.name), failure));
     }
     lines
+}
+
+/// What a step was refused, and what of its messages was lost.
+fn refusals(step: &StepExecution) -> String {
+    let used = &step.usage;
+    let counts = [
+        (used.http_requests_refused, "requests refused"),
+        (used.file_accesses_refused, "accesses to files refused"),
+        (used.log_messages_dropped, "messages dropped"),
+    ];
+    let told = counts.iter().filter(|(count, _)| *count > 0);
+    let told = told.map(|(count, what)| format!("step `{}`: {what}: {}\n", step.name, number(*count)));
+    told.collect()
 }
 
 /// A failure as `report` tells an error: place and cause, then what to do.

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 use stepbox::LogLine;
+use stepbox::batch::audit::AuditEvent;
 use stepbox::batch::execution::{
     Counts, Failure, JobExecution, StepExecution, SummaryValue, Tracking, Warning,
 };
@@ -485,6 +486,38 @@ impl LogLineView {
     pub(crate) fn of(line: &LogLine) -> Self {
         let LogLine { at, level, step, message } = line.clone();
         Self { at: words::moment(at), level: level.to_string(), step, message }
+    }
+}
+
+/// An event of the audit trail.
+#[derive(Debug, Serialize)]
+pub(crate) struct AuditEventView {
+    id: u64,
+    at: String,
+    user: Option<String>,
+    action: &'static str,
+    subject: SubjectView,
+    detail: Value,
+}
+
+/// What something was done to.
+#[derive(Debug, Serialize)]
+struct SubjectView {
+    kind: &'static str,
+    name: String,
+}
+
+impl AuditEventView {
+    pub(crate) fn of(event: &AuditEvent) -> Self {
+        let AuditEvent { id, by, deed } = event;
+        Self {
+            id: id.0,
+            at: words::moment(by.at),
+            user: by.user.clone(),
+            action: deed.action.as_str(),
+            subject: SubjectView { kind: deed.action.kind(), name: deed.subject.clone() },
+            detail: deed.detail.clone(),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use stepbox_batch::name::Digest;
 use stepbox_batch::repository::{Component, RepositoryError};
+use stepbox_sandbox::digest_of;
 use tokio::io::AsyncRead;
 
 use super::Tenant;
@@ -28,19 +29,35 @@ impl Tenant {
     /// Checks a component that arrives piece by piece, and keeps it. Not more is read than any component
     /// may have.
     pub async fn upload_component_from(&self, stream: impl AsyncRead + Unpin) -> Result<Component, Error> {
-        self.upload_component(&receive_component(stream).await?).await
+        match receive_component(stream).await {
+            Ok(bytes) => self.upload_component(&bytes).await,
+            Err(error) => {
+                let error = error.into();
+                self.record_refusal(None, &error).await?;
+                Err(error)
+            }
+        }
     }
 
     /// Checks a component and keeps it. One that is there already is returned as it is.
     pub async fn upload_component(&self, bytes: &[u8]) -> Result<Component, Error> {
+        let kept = self.keep_component(bytes).await;
+        if let Err(error) = &kept {
+            self.record_refusal(Some(&digest_of(bytes)), error).await?;
+        }
+        kept
+    }
+
+    async fn keep_component(&self, bytes: &[u8]) -> Result<Component, Error> {
         let inspected = self.inspect_component(bytes).await?;
+        let by = self.by();
         let component = Component {
             digest: inspected.digest,
             name: inspected.description.name.clone(),
             version: inspected.description.version.clone(),
             world: inspected.world.to_string(),
             size_bytes: bytes.len() as u64,
-            uploaded_at: self.installation.clock.now(),
+            uploaded_at: by.at,
             description: inspected.description.to_json(),
         };
         let known = self.components().await?;
@@ -49,7 +66,7 @@ impl Tenant {
         if let Some(known) = known.into_iter().find(|known| known.digest == component.digest) {
             return Ok(known);
         }
-        self.installation.repository.put_component(&self.id, &component).await?;
+        self.installation.repository.put_component(&self.id, &component, &by).await?;
         Ok(component)
     }
 
@@ -77,7 +94,7 @@ impl Tenant {
 
     /// Removes a component that no connector and no unfinished execution needs.
     pub async fn remove_component(&self, digest: &Digest) -> Result<(), Error> {
-        if self.installation.repository.remove_component(&self.id, digest).await? {
+        if self.installation.repository.remove_component(&self.id, digest, &self.by()).await? {
             self.installation.data.remove_component(digest)?;
         }
         Ok(())

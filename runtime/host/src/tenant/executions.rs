@@ -30,8 +30,6 @@ type First = (JobExecutionId, Option<Timestamp>);
 pub struct RunOptions {
     /// Parameters for this run alone, by top-level key. A JSON object; none changes nothing.
     pub overrides: Option<Value>,
-    /// Who asked for it.
-    pub user: Option<String>,
     /// Receives each message of the log as it comes.
     pub log: Option<LogListener>,
 }
@@ -53,8 +51,6 @@ pub struct RestartOptions {
     /// Whether its steps run with the components that are installed now, where the interrupted
     /// execution had others of the same names.
     pub newest_components: bool,
-    /// Who asked for it.
-    pub user: Option<String>,
     /// Receives each message of the log as it comes.
     pub log: Option<LogListener>,
 }
@@ -107,8 +103,7 @@ impl Tenant {
             instance: instance.code.clone(),
             parameters: effective(&job, &instance, &overrides)?,
             job,
-            user: options.user,
-            created_at: self.installation.clock.now(),
+            by: self.by(),
             restart_of: None,
             context: Default::default(),
             steps: Vec::new(),
@@ -144,8 +139,7 @@ impl Tenant {
             tenant: self.id.clone(),
             instance: earlier.instance,
             parameters: earlier.parameters,
-            user: options.user,
-            created_at: self.installation.clock.now(),
+            by: self.by(),
             restart_of: Some(id),
             context: earlier.context,
             steps: earlier.steps.into_iter().map(|step| carried_over(id, &job, step)).collect(),
@@ -168,7 +162,7 @@ impl Tenant {
         let label = self.instance(paused.instance.as_str()).await?.label;
         let first = self.first_of(&paused).await?;
         let place = self.place()?;
-        let lease = job_lifecycle::claim(&self.installation, &self.id, id).await?;
+        let lease = job_lifecycle::claim(&self.installation, &self.id, id, &self.by()).await?;
         let execution = self.execution(id).await?;
         Ok(self.begin((execution, lease), place, Some(first), label, log))
     }
@@ -219,14 +213,7 @@ impl Tenant {
         let info = RunInfo { id: first, job_label, started_at };
         let (sender, progress) = watch::channel(Progress::default());
         let installation: Arc<_> = self.installation.clone();
-        let life = Life::new(
-            installation,
-            (self.state.policy.clone(), self.state.share.clone()),
-            claimed,
-            info,
-            log,
-            sender,
-        );
+        let life = Life::new(installation, &self.state, claimed, info, log, sender);
         let run = life.run_context();
         let task = tokio::spawn(async move {
             let _place = place;
@@ -279,32 +266,35 @@ impl Tenant {
 
     /// Asks for an execution to be stopped, wherever it runs.
     pub async fn stop_execution(&self, id: JobExecutionId) -> Result<StopRequest, Error> {
-        let now = self.installation.clock.now();
-        Ok(self.installation.repository.request_stop(&self.id, id, now).await?)
+        Ok(self.installation.repository.request_stop(&self.id, id, &self.by()).await?)
     }
 
     /// Gives up an execution that will not be restarted.
     pub async fn abandon_execution(&self, id: JobExecutionId) -> Result<(), Error> {
-        let now = self.installation.clock.now();
-        Ok(self.installation.repository.abandon(&self.id, id, now).await?)
+        Ok(self.installation.repository.abandon(&self.id, id, &self.by()).await?)
     }
 
     /// Deletes executions that have ended, but never the latest COMPLETED one of an instance.
     pub async fn purge_executions(&self, purge: Purge) -> Result<Vec<JobExecutionId>, Error> {
-        let now = self.installation.clock.now();
-        let age_ms = i64::from(purge.older_than_days) * 24 * 3_600_000;
+        let by = self.by();
+        let is_by_age = purge.older_than_days > 0;
         let filter = ExecutionFilter {
             instance: purge.instance,
             status: purge.status,
-            created_before: (age_ms > 0).then_some(Timestamp(now.0 - age_ms)),
+            created_before: is_by_age.then(|| days_before(by.at, purge.older_than_days)),
             ..ExecutionFilter::default()
         };
-        let purged = self.installation.repository.purge(&self.id, &filter).await?;
+        let purged = self.installation.repository.purge(&self.id, &filter, &by).await?;
         for id in &purged {
             self.installation.data.remove_execution(*id)?;
         }
         Ok(purged)
     }
+}
+
+/// The moment so many days before another one.
+pub(super) fn days_before(moment: Timestamp, days: u32) -> Timestamp {
+    Timestamp(moment.0.saturating_sub(i64::from(days) * 24 * 3_600_000))
 }
 
 /// A job with the components that an installed one has now; none if its steps are not the same.
@@ -350,16 +340,12 @@ impl std::fmt::Debug for RestartOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RestartOptions")
             .field("newest_components", &self.newest_components)
-            .field("user", &self.user)
             .finish_non_exhaustive()
     }
 }
 
 impl std::fmt::Debug for RunOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RunOptions")
-            .field("overrides", &self.overrides)
-            .field("user", &self.user)
-            .finish_non_exhaustive()
+        f.debug_struct("RunOptions").field("overrides", &self.overrides).finish_non_exhaustive()
     }
 }

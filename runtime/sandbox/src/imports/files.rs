@@ -77,7 +77,12 @@ impl From<io::Error> for FileFailure {
 impl Host for StepState {
     fn convert_file_error(&mut self, failure: FileFailure) -> wasmtime::Result<FileError> {
         match failure {
-            FileFailure::Told(error) => Ok(error),
+            FileFailure::Told(error) => {
+                if matches!(error, FileError::Refused(_)) {
+                    self.context.metering().refused_file();
+                }
+                Ok(error)
+            }
             FileFailure::Trap(error) => Err(error),
         }
     }

@@ -133,7 +133,12 @@ fn headers(given: Vec<Header>) -> Result<HeaderMap, EgressError> {
 impl Host for StepState {
     fn convert_http_error(&mut self, failure: HttpFailure) -> wasmtime::Result<HttpError> {
         match failure {
-            HttpFailure::Told(error) => Ok(error),
+            HttpFailure::Told(error) => {
+                if matches!(error, HttpError::Refused(_)) {
+                    self.context.metering().refused_request();
+                }
+                Ok(error)
+            }
             HttpFailure::Trap(error) => Err(error),
         }
     }

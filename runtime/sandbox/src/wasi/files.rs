@@ -338,7 +338,12 @@ impl HostDescriptor for FolderDoor<'_> {
 
 impl Host for FolderDoor<'_> {
     fn convert_error_code(&mut self, error: FsError) -> wasmtime::Result<ErrorCode> {
-        self.wasi.convert_error_code(error)
+        let code = self.wasi.convert_error_code(error)?;
+        // Out of the granted folder, to be written though it is granted for reading, or a kind of its own.
+        if matches!(code, ErrorCode::NotPermitted | ErrorCode::ReadOnly | ErrorCode::Access) {
+            self.context.metering().refused_file();
+        }
+        Ok(code)
     }
 
     fn filesystem_error_code(

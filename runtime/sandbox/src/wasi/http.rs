@@ -61,7 +61,11 @@ impl WasiHttpHooks for HttpDoor {
                 Err(error) => {
                     // WASI's errors have no room for the line that would help.
                     journal.log(LogLevel::Warning, &error.to_string());
-                    Err(told(error))
+                    let told = told(error);
+                    if matches!(told, Error::HttpRequestDenied | Error::DestinationIpProhibited) {
+                        journal.metering().refused_request();
+                    }
+                    Err(told)
                 }
             }
         })

@@ -9,25 +9,25 @@ use super::sample::*;
 
 pub async fn come_back_as_they_went(store: &dyn JobRepository) {
     let component = Component { description: odd_object(), ..component(1, "greet", 5) };
-    store.put_component(&tenant(), &component).await.unwrap();
+    store.put_component(&tenant(), &component, &by(NOW)).await.unwrap();
     assert_eq!(store.components(&tenant()).await.unwrap(), [component]);
 }
 
 pub async fn a_digest_is_recorded_once(store: &dyn JobRepository) {
     let first = component(1, "greet", 5);
-    store.put_component(&tenant(), &first).await.unwrap();
+    store.put_component(&tenant(), &first, &by(NOW)).await.unwrap();
     let again = Component { uploaded_at: Timestamp(6), ..first.clone() };
-    store.put_component(&tenant(), &again).await.unwrap();
+    store.put_component(&tenant(), &again, &by(NOW)).await.unwrap();
     assert_eq!(store.components(&tenant()).await.unwrap(), [first]);
 }
 
 pub async fn a_released_version_keeps_its_bytes(store: &dyn JobRepository) {
     let versioned =
         |byte, version: &str| Component { version: version.to_owned(), ..component(byte, "greet", 5) };
-    let put = async |component| told(store.put_component(&tenant(), &component).await);
+    let put = async |component| told(store.put_component(&tenant(), &component, &by(NOW)).await);
     assert_eq!(put(versioned(1, "1.2.0")).await, "ok");
     assert_eq!(put(versioned(1, "1.2.0")).await, "ok", "the same bytes again");
-    let error = store.put_component(&tenant(), &versioned(2, "1.2.0")).await.unwrap_err();
+    let error = store.put_component(&tenant(), &versioned(2, "1.2.0"), &by(NOW)).await.unwrap_err();
     let expected = format!("the component `greet@1.2.0` exists already with other bytes: {}", digest(1));
     assert_eq!((error.code(), error.to_string()), ("version-exists", expected));
     let others =
@@ -37,15 +37,18 @@ pub async fn a_released_version_keeps_its_bytes(store: &dyn JobRepository) {
     }
     assert_eq!(put(versioned(6, "1.2.0+linux-2")).await, "version-exists");
     let other = TenantId::new("other").unwrap();
-    store.put_component(&other, &versioned(2, "1.2.0")).await.expect("another tenant has names of its own");
-    store.remove_component(&tenant(), &digest(1)).await.unwrap();
+    store
+        .put_component(&other, &versioned(2, "1.2.0"), &by(NOW))
+        .await
+        .expect("another tenant has names of its own");
+    store.remove_component(&tenant(), &digest(1), &by(NOW)).await.unwrap();
     assert_eq!(put(versioned(7, "1.2.0")).await, "ok", "the earlier one is gone");
 }
 
 pub async fn come_by_name_then_newest_first(store: &dyn JobRepository) {
     for (byte, name, uploaded_at) in [(1, "wave", 1), (2, "greet", 2), (3, "greet", 3), (4, "ask", 4)] {
         let component = Component { version: format!("1.{byte}.0"), ..component(byte, name, uploaded_at) };
-        store.put_component(&tenant(), &component).await.unwrap();
+        store.put_component(&tenant(), &component, &by(NOW)).await.unwrap();
     }
     let found = store.components(&tenant()).await.unwrap();
     let found: Vec<_> = found.iter().map(|c| (c.name.as_str(), c.uploaded_at.0)).collect();
@@ -53,26 +56,26 @@ pub async fn come_by_name_then_newest_first(store: &dyn JobRepository) {
 }
 
 pub async fn are_kept_while_a_connector_needs_them(store: &dyn JobRepository) {
-    store.put_component(&tenant(), &component(1, "greet", 5)).await.unwrap();
-    store.put_component(&tenant(), &component(2, "unused", 5)).await.unwrap();
-    store.put_connector(&tenant(), &connector("acme", "Acme", &["greet"])).await.unwrap();
-    let error = store.remove_component(&tenant(), &digest(1)).await.unwrap_err();
+    store.put_component(&tenant(), &component(1, "greet", 5), &by(NOW)).await.unwrap();
+    store.put_component(&tenant(), &component(2, "unused", 5), &by(NOW)).await.unwrap();
+    store.put_connector(&tenant(), &connector("acme", "Acme", &["greet"]), &by(NOW)).await.unwrap();
+    let error = store.remove_component(&tenant(), &digest(1), &by(NOW)).await.unwrap_err();
     let expected = format!("the component `{}` is used by connector `acme`", digest(1));
     assert_eq!(error.to_string(), expected);
 
-    store.remove_component(&tenant(), &digest(2)).await.unwrap();
-    store.remove_connector(&tenant(), &ConnectorCode::new("acme").unwrap()).await.unwrap();
-    store.remove_component(&tenant(), &digest(1)).await.unwrap();
-    let error = store.remove_component(&tenant(), &digest(1)).await.unwrap_err();
+    store.remove_component(&tenant(), &digest(2), &by(NOW)).await.unwrap();
+    store.remove_connector(&tenant(), &ConnectorCode::new("acme").unwrap(), &by(NOW)).await.unwrap();
+    store.remove_component(&tenant(), &digest(1), &by(NOW)).await.unwrap();
+    let error = store.remove_component(&tenant(), &digest(1), &by(NOW)).await.unwrap_err();
     assert_eq!(error.to_string(), format!("there is no component `{}`", digest(1)));
 }
 
 pub async fn are_kept_while_an_execution_needs_them(store: &dyn JobRepository) {
     with_instance(store).await;
     for status in BatchStatus::ALL {
-        store.put_component(&tenant(), &component(1, "greet", 5)).await.unwrap();
+        store.put_component(&tenant(), &component(1, "greet", 5), &by(NOW)).await.unwrap();
         let (mut execution, lease) = in_status(store, status, Hold::Held).await;
-        let removed = store.remove_component(&tenant(), &digest(1)).await;
+        let removed = store.remove_component(&tenant(), &digest(1), &by(NOW)).await;
         if status.has_ended() {
             assert_eq!(told(removed), "ok", "{status}");
         } else {
@@ -86,8 +89,8 @@ pub async fn are_kept_while_an_execution_needs_them(store: &dyn JobRepository) {
 pub async fn their_bytes_can_go_once_no_tenant_has_them(store: &dyn JobRepository) {
     let other = TenantId::new("other").unwrap();
     for tenant in [&tenant(), &other] {
-        store.put_component(tenant, &component(1, "greet", 5)).await.unwrap();
+        store.put_component(tenant, &component(1, "greet", 5), &by(NOW)).await.unwrap();
     }
-    assert!(!store.remove_component(&tenant(), &digest(1)).await.unwrap(), "another tenant has it");
-    assert!(store.remove_component(&other, &digest(1)).await.unwrap(), "that was the last one");
+    assert!(!store.remove_component(&tenant(), &digest(1), &by(NOW)).await.unwrap(), "another tenant has it");
+    assert!(store.remove_component(&other, &digest(1), &by(NOW)).await.unwrap(), "that was the last one");
 }

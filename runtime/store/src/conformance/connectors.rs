@@ -18,7 +18,7 @@ pub async fn come_back_as_they_went(store: &dyn JobRepository) {
     let mut connector = connector("acme", "Acme", &["greet"]);
     connector.jobs.push(rich_job());
     connector.jobs.push(job("acme", "another"));
-    store.put_connector(&tenant(), &connector).await.unwrap();
+    store.put_connector(&tenant(), &connector, &by(NOW)).await.unwrap();
     let found = store.connectors(&tenant()).await.unwrap();
     assert_eq!(found, [connector], "every part of a job, and the order of jobs");
 }
@@ -104,62 +104,64 @@ fn branch_step(number: u32) -> Step {
 
 pub async fn come_by_code(store: &dyn JobRepository) {
     for code in ["b", "c", "a"] {
-        store.put_connector(&tenant(), &connector(code, code, &[])).await.unwrap();
+        store.put_connector(&tenant(), &connector(code, code, &[]), &by(NOW)).await.unwrap();
     }
     assert_eq!(codes(store).await, "a b c");
 }
 
 pub async fn are_replaced_by_code(store: &dyn JobRepository) {
-    store.put_connector(&tenant(), &connector("acme", "Acme", &["greet", "wave"])).await.unwrap();
+    store.put_connector(&tenant(), &connector("acme", "Acme", &["greet", "wave"]), &by(NOW)).await.unwrap();
     let newer = connector("acme", "Acme, Inc.", &["wave", "leave"]);
-    store.put_connector(&tenant(), &newer).await.unwrap();
+    store.put_connector(&tenant(), &newer, &by(NOW)).await.unwrap();
     assert_eq!(store.connectors(&tenant()).await.unwrap(), [newer]);
-    store.put_connector(&tenant(), &connector("other", "Acme", &["greet"])).await.unwrap();
+    store.put_connector(&tenant(), &connector("other", "Acme", &["greet"]), &by(NOW)).await.unwrap();
 }
 
 pub async fn a_label_is_taken_once(store: &dyn JobRepository) {
-    store.put_connector(&tenant(), &connector("acme", "Acme", &["greet"])).await.unwrap();
-    let error = store.put_connector(&tenant(), &connector("other", "Acme", &["wave"])).await.unwrap_err();
+    store.put_connector(&tenant(), &connector("acme", "Acme", &["greet"]), &by(NOW)).await.unwrap();
+    let error =
+        store.put_connector(&tenant(), &connector("other", "Acme", &["wave"]), &by(NOW)).await.unwrap_err();
     assert_eq!(error.to_string(), "the connector `Acme` exists already");
     assert_eq!(codes(store).await, "acme");
 
-    store.put_connector(&tenant(), &connector("other", "Other", &["wave"])).await.unwrap();
-    let renamed = store.put_connector(&tenant(), &connector("other", "Acme", &["wave"])).await;
+    store.put_connector(&tenant(), &connector("other", "Other", &["wave"]), &by(NOW)).await.unwrap();
+    let renamed = store.put_connector(&tenant(), &connector("other", "Acme", &["wave"]), &by(NOW)).await;
     assert_eq!(told(renamed), "already-exists");
 
     let elsewhere = TenantId::new("other").unwrap();
-    store.put_connector(&elsewhere, &connector("acme", "Acme", &["greet"])).await.unwrap();
+    store.put_connector(&elsewhere, &connector("acme", "Acme", &["greet"]), &by(NOW)).await.unwrap();
 }
 
 pub async fn a_job_name_is_taken_once(store: &dyn JobRepository) {
     let acme = connector("acme", "Acme", &["greet"]);
-    store.put_connector(&tenant(), &acme).await.unwrap();
+    store.put_connector(&tenant(), &acme, &by(NOW)).await.unwrap();
     let other = connector("other", "Other", &["wave", "greet"]);
-    let error = store.put_connector(&tenant(), &other).await.unwrap_err();
+    let error = store.put_connector(&tenant(), &other, &by(NOW)).await.unwrap_err();
     assert_eq!(error.to_string(), "the job `greet` exists already");
     assert_eq!(store.connectors(&tenant()).await.unwrap(), [acme], "nothing of it was installed");
 
-    let twice = store.put_connector(&tenant(), &connector("other", "Other", &["wave", "wave"])).await;
+    let twice =
+        store.put_connector(&tenant(), &connector("other", "Other", &["wave", "wave"]), &by(NOW)).await;
     assert_eq!(told(twice), "already-exists");
 
-    store.remove_connector(&tenant(), &ConnectorCode::new("acme").unwrap()).await.unwrap();
-    store.put_connector(&tenant(), &other).await.unwrap();
+    store.remove_connector(&tenant(), &ConnectorCode::new("acme").unwrap(), &by(NOW)).await.unwrap();
+    store.put_connector(&tenant(), &other, &by(NOW)).await.unwrap();
 }
 
 pub async fn are_kept_while_an_instance_needs_them(store: &dyn JobRepository) {
     let acme = ConnectorCode::new("acme").unwrap();
-    store.put_connector(&tenant(), &connector("acme", "Acme", &["greet"])).await.unwrap();
-    store.create_instance(&instance("nightly")).await.unwrap();
-    store.create_instance(&instance("weekly")).await.unwrap();
-    let error = store.remove_connector(&tenant(), &acme).await.unwrap_err();
+    store.put_connector(&tenant(), &connector("acme", "Acme", &["greet"]), &by(NOW)).await.unwrap();
+    store.create_instance(&instance("nightly"), &by(NOW)).await.unwrap();
+    store.create_instance(&instance("weekly"), &by(NOW)).await.unwrap();
+    let error = store.remove_connector(&tenant(), &acme, &by(NOW)).await.unwrap_err();
     assert_eq!(error.to_string(), "the connector `acme` is used by instances `nightly`, `weekly`");
 
     for code in ["nightly", "weekly"] {
-        store.delete_instance(&tenant(), &super::sample::code(code)).await.unwrap();
+        store.delete_instance(&tenant(), &super::sample::code(code), &by(NOW)).await.unwrap();
     }
-    store.remove_connector(&tenant(), &acme).await.unwrap();
+    store.remove_connector(&tenant(), &acme, &by(NOW)).await.unwrap();
     assert_eq!(store.connectors(&tenant()).await.unwrap(), []);
-    let error = store.remove_connector(&tenant(), &acme).await.unwrap_err();
+    let error = store.remove_connector(&tenant(), &acme, &by(NOW)).await.unwrap_err();
     assert_eq!(error.to_string(), "there is no connector `acme`");
 }
 

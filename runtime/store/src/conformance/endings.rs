@@ -27,14 +27,14 @@ pub async fn what_has_not_begun_or_has_ended_badly_is_given_up(store: &dyn JobRe
     ];
     for (status, hold, expected) in rows {
         let (execution, _) = in_status(store, status, hold).await;
-        let answer = store.abandon(&tenant(), execution.id, NOW).await;
+        let answer = store.abandon(&tenant(), execution.id, &by(NOW)).await;
         let then = if answer.is_ok() { Abandoned } else { status };
         let found = answer.map_or_else(|error| error.to_string(), |()| "ok".to_owned());
         assert!(found.ends_with(expected), "{status} {hold:?}: {found}");
         let found = stored(store, execution.id).await;
         assert_eq!((found.status, found.ended_at.is_some()), (then, then.has_ended()), "{status} {hold:?}");
     }
-    let error = store.abandon(&tenant(), JobExecutionId(999), NOW).await.unwrap_err();
+    let error = store.abandon(&tenant(), JobExecutionId(999), &by(NOW)).await.unwrap_err();
     assert_eq!(error.to_string(), "there is no execution `999`");
 }
 
@@ -42,12 +42,12 @@ pub async fn giving_up_keeps_how_it_ended(store: &dyn JobRepository) {
     with_instance(store).await;
     let (failed, _) = in_status(store, Failed, Hold::Free).await;
     let later = NOW.plus_ms(5);
-    store.abandon(&tenant(), failed.id, later).await.unwrap();
+    store.abandon(&tenant(), failed.id, &by(later)).await.unwrap();
     let expected = JobExecution { status: Abandoned, updated_at: later, ..failed };
     assert_eq!(stored(store, expected.id).await, expected);
 
     let waiting = waiting(store).await;
-    store.abandon(&tenant(), waiting.id, NOW).await.unwrap();
+    store.abandon(&tenant(), waiting.id, &by(NOW)).await.unwrap();
     let exit_status = ExitStatus::new(ExitStatus::STOPPED).with_description("given up before it ended");
     let expected =
         JobExecution { status: Abandoned, exit_status, ended_at: Some(NOW), updated_at: NOW, ..waiting };
@@ -61,18 +61,18 @@ pub async fn giving_up_leaves_nothing_open(store: &dyn JobRepository) {
     execution.status = Paused;
     let save = Save { execution: Some(&execution), step: Some(&paused), is_last: true, ..Save::default() };
     store.save(&lease, save).await.unwrap();
-    store.abandon(&tenant(), execution.id, NOW).await.unwrap();
+    store.abandon(&tenant(), execution.id, &by(NOW)).await.unwrap();
     let found = stored(store, execution.id).await;
     let step = &found.steps[0];
     assert_eq!((found.status, found.ended_at), (Abandoned, Some(NOW)));
     assert_eq!((step.status, step.ended_at, &step.exit_status), (Abandoned, Some(NOW), &found.exit_status));
-    let next = store.claim(&tenant(), execution.id, &claim("w-2", NOW)).await;
+    let next = store.claim(&tenant(), execution.id, &claim("w-2", NOW), &by(NOW)).await;
     assert_eq!(told(next), "wrong-status");
 }
 
 pub async fn giving_up_takes_the_lease(store: &dyn JobRepository) {
     with_instance(store).await;
     let (execution, lease) = in_status(store, Starting, Hold::Over).await;
-    store.abandon(&tenant(), execution.id, NOW).await.unwrap();
+    store.abandon(&tenant(), execution.id, &by(NOW)).await.unwrap();
     assert_eq!(told(store.save(&lease, Save::default()).await), "lease-lost");
 }

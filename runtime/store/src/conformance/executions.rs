@@ -1,6 +1,7 @@
 //! Executions: accepted, found, listed, restarted.
 
 use serde_json::json;
+use stepbox_batch::audit::Actor;
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::{Checkpoint, ExecutionContext, StepExecution};
 use stepbox_batch::job::JobInstance;
@@ -34,7 +35,7 @@ pub async fn are_accepted_as_starting(store: &dyn JobRepository) {
 
 pub async fn are_accepted_with_a_lease_at_once(store: &dyn JobRepository) {
     with_instance(store).await;
-    let new = NewJobExecution { user: None, ..new("nightly") };
+    let new = NewJobExecution { by: Actor::new(None, EARLIER), ..new("nightly") };
     let (accepted, lease) = store.create_execution(&new, Some(&claim("w-1", EARLIER))).await.unwrap();
     assert_eq!(accepted, stored(store, accepted.id).await);
     assert_eq!(accepted.status, BatchStatus::Starting);
@@ -43,7 +44,7 @@ pub async fn are_accepted_with_a_lease_at_once(store: &dyn JobRepository) {
     let lease = lease.unwrap();
     assert_eq!((&lease.tenant, lease.id), (&tenant(), accepted.id));
     assert_eq!(told(store.save(&lease, Save::default()).await), "ok");
-    let other = store.claim(&tenant(), accepted.id, &claim("w-2", EARLIER)).await;
+    let other = store.claim(&tenant(), accepted.id, &claim("w-2", EARLIER), &by(NOW)).await;
     assert_eq!(told(other), "wrong-status", "it is taken from the start");
 }
 
@@ -61,7 +62,7 @@ pub async fn ids_grow_and_are_never_given_twice(store: &dyn JobRepository) {
         assert!(execution.id > last, "{} after {last}", execution.id);
         last = execution.id;
     }
-    let purged = store.purge(&tenant(), &ExecutionFilter::default()).await.unwrap();
+    let purged = store.purge(&tenant(), &ExecutionFilter::default(), &by(NOW)).await.unwrap();
     assert_eq!(purged.len(), 3);
     assert!(waiting(store).await.id > last);
 }
@@ -130,14 +131,14 @@ pub async fn go_on_from_another_only_one_at_a_time(store: &dyn JobRepository) {
 
 pub async fn come_newest_first_and_filtered(store: &dyn JobRepository) {
     for code in ["nightly", "weekly"] {
-        store.create_instance(&instance(code)).await.unwrap();
+        store.create_instance(&instance(code), &by(NOW)).await.unwrap();
     }
     let mut ids = Vec::new();
     for (position, code) in ["nightly", "weekly", "nightly", "weekly"].into_iter().enumerate() {
-        let new = NewJobExecution { created_at: Timestamp(position as i64), ..new(code) };
+        let new = NewJobExecution { by: by(Timestamp(position as i64)), ..new(code) };
         ids.push(store.create_execution(&new, None).await.unwrap().0.id);
     }
-    store.request_stop(&tenant(), ids[1], NOW).await.unwrap();
+    store.request_stop(&tenant(), ids[1], &by(NOW)).await.unwrap();
 
     let all = ExecutionFilter::default();
     let rows = [
@@ -171,7 +172,7 @@ pub async fn keep_their_parameters_when_the_instance_changes(store: &dyn JobRepo
     with_instance(store).await;
     let execution = waiting(store).await;
     let changed = JobInstance { raw_parameters: json!({"greeting": "bye"}), ..instance("nightly") };
-    store.update_instance(&changed).await.unwrap();
-    store.put_connector(&tenant(), &connector("acme", "Acme", &["greet"])).await.unwrap();
+    store.update_instance(&changed, &by(NOW)).await.unwrap();
+    store.put_connector(&tenant(), &connector("acme", "Acme", &["greet"]), &by(NOW)).await.unwrap();
     assert_eq!(stored(store, execution.id).await, execution);
 }

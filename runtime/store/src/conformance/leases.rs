@@ -28,20 +28,20 @@ pub async fn are_taken_where_nobody_holds_them(store: &dyn JobRepository) {
     ];
     for (status, hold, expected) in rows {
         let (execution, _) = in_status(store, status, hold).await;
-        let claimed = store.claim(&tenant(), execution.id, &claim("w-2", NOW)).await;
+        let claimed = store.claim(&tenant(), execution.id, &claim("w-2", NOW), &by(NOW)).await;
         let found = claimed.map_or_else(|error| error.to_string(), |_| "ok".to_owned());
         assert!(found.ends_with(expected), "{status} {hold:?}: {found}");
         assert_eq!(stored(store, execution.id).await.status, status, "a claim moves no status");
     }
-    let error = store.claim(&tenant(), JobExecutionId(999), &claim("w-2", NOW)).await.unwrap_err();
+    let error = store.claim(&tenant(), JobExecutionId(999), &claim("w-2", NOW), &by(NOW)).await.unwrap_err();
     assert_eq!(error.to_string(), "there is no execution `999`");
 }
 
 pub async fn a_claim_counts_attempts_and_names_the_worker(store: &dyn JobRepository) {
     with_instance(store).await;
     let id = waiting(store).await.id;
-    let first = store.claim(&tenant(), id, &claim("w-1", EARLIER)).await.unwrap();
-    let second = store.claim(&tenant(), id, &claim("w-2", NOW)).await.unwrap();
+    let first = store.claim(&tenant(), id, &claim("w-1", EARLIER), &by(NOW)).await.unwrap();
+    let second = store.claim(&tenant(), id, &claim("w-2", NOW), &by(NOW)).await.unwrap();
     assert!(second.token > first.token, "the fencing token grows");
     assert_eq!((&second.tenant, second.id), (&tenant(), id));
     let found = stored(store, id).await;
@@ -50,13 +50,13 @@ pub async fn a_claim_counts_attempts_and_names_the_worker(store: &dyn JobReposit
 
 pub async fn one_of_many_claims_wins(store: &dyn JobRepository) {
     with_instance(store).await;
-    let (id, tenant) = (waiting(store).await.id, tenant());
+    let (id, tenant, by) = (waiting(store).await.id, tenant(), by(NOW));
     let claims = ["w-1", "w-2", "w-3", "w-4"].map(|worker| claim(worker, NOW));
     let (a, b, c, d) = tokio::join!(
-        store.claim(&tenant, id, &claims[0]),
-        store.claim(&tenant, id, &claims[1]),
-        store.claim(&tenant, id, &claims[2]),
-        store.claim(&tenant, id, &claims[3]),
+        store.claim(&tenant, id, &claims[0], &by),
+        store.claim(&tenant, id, &claims[1], &by),
+        store.claim(&tenant, id, &claims[2], &by),
+        store.claim(&tenant, id, &claims[3], &by),
     );
     let mut told = [a, b, c, d].map(told);
     told.sort();
@@ -67,9 +67,9 @@ pub async fn one_of_many_claims_wins(store: &dyn JobRepository) {
 pub async fn a_fenced_worker_cannot_write(store: &dyn JobRepository) {
     with_instance(store).await;
     let id = waiting(store).await.id;
-    let old = store.claim(&tenant(), id, &claim("w-1", EARLIER)).await.unwrap();
+    let old = store.claim(&tenant(), id, &claim("w-1", EARLIER), &by(NOW)).await.unwrap();
     store.save(&old, Save { step: Some(&step()), ..Save::default() }).await.unwrap();
-    let new = store.claim(&tenant(), id, &claim("w-2", NOW)).await.unwrap();
+    let new = store.claim(&tenant(), id, &claim("w-2", NOW), &by(NOW)).await.unwrap();
     let before = stored(store, id).await;
 
     refuses_everything(store, &old).await;
@@ -123,7 +123,7 @@ pub async fn given_back_is_gone(store: &dyn JobRepository) {
     let save = Save { execution: Some(&execution), is_last: true, ..Save::default() };
     store.save(&lease, save).await.unwrap();
     refuses_everything(store, &lease).await;
-    let next = store.claim(&tenant(), execution.id, &claim("w-2", NOW)).await.unwrap();
+    let next = store.claim(&tenant(), execution.id, &claim("w-2", NOW), &by(NOW)).await.unwrap();
     assert!(next.token > lease.token);
 }
 
@@ -146,14 +146,14 @@ pub async fn a_paused_one_is_resumed_as_itself(store: &dyn JobRepository) {
     refuses_everything(store, &lease).await;
     assert_eq!(store.fail_lost(NOW.plus_ms(9 * LEASE_MS)).await.unwrap(), [], "nobody holds it");
 
-    let next = store.claim(&tenant(), execution.id, &claim("w-2", NOW)).await.unwrap();
+    let next = store.claim(&tenant(), execution.id, &claim("w-2", NOW), &by(NOW)).await.unwrap();
     assert_eq!(next.id, execution.id);
     assert!(next.token > lease.token);
     let found = stored(store, execution.id).await;
     assert_eq!((found.status, found.attempt, found.worker.as_deref()), (Paused, 2, Some("w-2")));
     assert_eq!((found.started_at, found.ended_at), (Some(EARLIER), None));
     assert_eq!(found.steps, [StepExecution { checkpoint: Some(checkpoint), ..paused }]);
-    let other = store.claim(&tenant(), execution.id, &claim("w-3", NOW)).await;
+    let other = store.claim(&tenant(), execution.id, &claim("w-3", NOW), &by(NOW)).await;
     assert_eq!(told(other), "wrong-status");
     move_to(store, &next, &mut execution, Started).await;
     assert_eq!(stored(store, execution.id).await.status, Started);
@@ -166,7 +166,7 @@ pub async fn a_heartbeat_prolongs_and_tells_of_a_stop(store: &dyn JobRepository)
     assert!(!store.is_stop_requested(&lease).await.unwrap());
     assert_eq!(store.fail_lost(NOW).await.unwrap(), [], "without it, the lease would be over now");
 
-    store.request_stop(&tenant(), execution.id, NOW).await.unwrap();
+    store.request_stop(&tenant(), execution.id, &by(NOW)).await.unwrap();
     assert!(store.heartbeat(&lease, NOW, LEASE_MS).await.unwrap());
     assert!(store.is_stop_requested(&lease).await.unwrap());
 }

@@ -26,7 +26,7 @@ pub async fn takes_what_has_ended(store: &dyn JobRepository) {
 
 pub async fn keeps_the_last_success_of_each_instance(store: &dyn JobRepository) {
     for code in ["nightly", "weekly"] {
-        store.create_instance(&instance(code)).await.unwrap();
+        store.create_instance(&instance(code), &by(NOW)).await.unwrap();
     }
     let mut ids = Vec::new();
     for (code, status) in [
@@ -42,21 +42,21 @@ pub async fn keeps_the_last_success_of_each_instance(store: &dyn JobRepository) 
     assert_eq!(purged, [ids[0], ids[2], ids[4]]);
     assert_eq!(listed(store, &ExecutionFilter::default()).await, [ids[3], ids[1]]);
 
-    store.delete_instance(&tenant(), &code("nightly")).await.unwrap();
+    store.delete_instance(&tenant(), &code("nightly"), &by(NOW)).await.unwrap();
     assert_eq!(purge_all(store).await, [ids[1]], "what is no longer there has no last success");
 }
 
 pub async fn takes_only_what_matches(store: &dyn JobRepository) {
     for code in ["nightly", "weekly"] {
-        store.create_instance(&instance(code)).await.unwrap();
+        store.create_instance(&instance(code), &by(NOW)).await.unwrap();
     }
     let other = TenantId::new("other").unwrap();
     let mut elsewhere = instance("nightly");
     elsewhere.tenant = other.clone();
-    store.create_instance(&elsewhere).await.unwrap();
+    store.create_instance(&elsewhere, &by(NOW)).await.unwrap();
     let new = NewJobExecution { tenant: other.clone(), ..new("nightly") };
     let (foreign, _) = store.create_execution(&new, None).await.unwrap();
-    store.request_stop(&other, foreign.id, NOW).await.unwrap();
+    store.request_stop(&other, foreign.id, &by(NOW)).await.unwrap();
 
     let mut ids = Vec::new();
     for (code, status) in [("nightly", Failed), ("weekly", Failed), ("weekly", Stopped), ("weekly", Failed)] {
@@ -73,7 +73,7 @@ pub async fn takes_only_what_matches(store: &dyn JobRepository) {
     ];
     for (filter, expected) in rows {
         let expected: Vec<_> = expected.into_iter().map(|index: usize| ids[index]).collect();
-        assert_eq!(store.purge(&tenant(), &filter).await.unwrap(), expected, "{filter:?}");
+        assert_eq!(store.purge(&tenant(), &filter, &by(NOW)).await.unwrap(), expected, "{filter:?}");
     }
     assert!(store.execution(&other, foreign.id).await.unwrap().is_some());
 }
@@ -90,11 +90,11 @@ pub async fn takes_steps_and_warnings_along(store: &dyn JobRepository) {
     assert_eq!(store.execution(&tenant(), execution.id).await.unwrap(), None);
     assert_eq!(store.warnings(&tenant(), execution.id).await.unwrap(), []);
     assert_eq!(told(store.save(&lease, Save::default()).await), "lease-lost");
-    assert_eq!(told(store.abandon(&tenant(), execution.id, NOW).await), "not-found");
+    assert_eq!(told(store.abandon(&tenant(), execution.id, &by(NOW)).await), "not-found");
 }
 
 async fn purge_all(store: &dyn JobRepository) -> Vec<JobExecutionId> {
-    store.purge(&tenant(), &ExecutionFilter::default()).await.unwrap()
+    store.purge(&tenant(), &ExecutionFilter::default(), &by(NOW)).await.unwrap()
 }
 
 async fn ended(store: &dyn JobRepository, code: &str, status: BatchStatus) -> JobExecution {

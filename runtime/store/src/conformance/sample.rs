@@ -1,6 +1,7 @@
 //! What the behaviours are shown on: one job, one instance, executions in any status.
 
 use serde_json::{Value, json};
+use stepbox_batch::audit::Actor;
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::{ExecutionContext, JobExecution, StepExecution, Warning};
 use stepbox_batch::job::{ComponentRef, Element, ElementSource, Job, JobInstance, Step, StepKind};
@@ -113,12 +114,16 @@ pub(crate) fn new(text: &str) -> NewJobExecution {
         instance: code(text),
         job: job("acme", "greet"),
         parameters: json!({"greeting": "hello", "times": 3}),
-        user: Some("julia".to_owned()),
-        created_at: EARLIER,
+        by: by(EARLIER),
         restart_of: None,
         context: ExecutionContext::default(),
         steps: Vec::new(),
     }
+}
+
+/// Somebody, at that moment.
+pub(crate) fn by(at: Timestamp) -> Actor {
+    Actor::new(Some("julia"), at)
 }
 
 pub(crate) fn claim(worker: &str, now: Timestamp) -> Claim {
@@ -127,7 +132,7 @@ pub(crate) fn claim(worker: &str, now: Timestamp) -> Claim {
 
 /// The store with the instance `nightly`.
 pub(crate) async fn with_instance(store: &dyn JobRepository) {
-    store.create_instance(&instance("nightly")).await.unwrap();
+    store.create_instance(&instance("nightly"), &by(NOW)).await.unwrap();
 }
 
 /// An execution of `nightly` that nobody has claimed.
@@ -182,7 +187,7 @@ pub(crate) async fn in_status(
         store.save(&lease, Save { is_last: true, ..Save::default() }).await.unwrap();
     }
     if status == Abandoned {
-        store.abandon(&tenant(), execution.id, NOW).await.unwrap();
+        store.abandon(&tenant(), execution.id, &by(NOW)).await.unwrap();
     }
     (stored(store, execution.id).await, lease)
 }

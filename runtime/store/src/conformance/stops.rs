@@ -28,14 +28,14 @@ pub async fn are_requested_of_workers_and_done_where_there_is_none(store: &dyn J
     ];
     for (status, hold, expected, then) in rows {
         let (execution, _) = in_status(store, status, hold).await;
-        let answer = store.request_stop(&tenant(), execution.id, NOW).await;
+        let answer = store.request_stop(&tenant(), execution.id, &by(NOW)).await;
         let is_requested = answer.is_ok();
         let found = answer.map_or_else(|error| error.code().to_owned(), |stop| format!("{stop:?}"));
         assert_eq!(found, expected, "{status} {hold:?}");
         let found = stored(store, execution.id).await;
         assert_eq!((found.status, found.stop_requested), (then, is_requested), "{status} {hold:?}");
     }
-    let error = store.request_stop(&tenant(), JobExecutionId(999), NOW).await.unwrap_err();
+    let error = store.request_stop(&tenant(), JobExecutionId(999), &by(NOW)).await.unwrap_err();
     assert_eq!(error.to_string(), "there is no execution `999`");
 }
 
@@ -45,7 +45,7 @@ pub async fn are_refused_where_the_job_is_not_stoppable(store: &dyn JobRepositor
     new.job.stoppable = false;
     for first in [None, Some(&claim("w-1", EARLIER))] {
         let (execution, _) = store.create_execution(&new, first).await.unwrap();
-        let error = store.request_stop(&tenant(), execution.id, NOW).await.unwrap_err();
+        let error = store.request_stop(&tenant(), execution.id, &by(NOW)).await.unwrap_err();
         let expected = format!("execution {} is STARTING: its job is not stoppable", execution.id);
         assert_eq!(error.to_string(), expected);
         assert_eq!(stored(store, execution.id).await, execution);
@@ -55,14 +55,14 @@ pub async fn are_refused_where_the_job_is_not_stoppable(store: &dyn JobRepositor
 pub async fn survive_a_save(store: &dyn JobRepository) {
     with_instance(store).await;
     let (mut execution, lease) = started(store).await;
-    store.request_stop(&tenant(), execution.id, NOW).await.unwrap();
+    store.request_stop(&tenant(), execution.id, &by(NOW)).await.unwrap();
     assert!(!execution.stop_requested, "the worker does not know yet");
     move_to(store, &lease, &mut execution, Started).await;
     store.save(&lease, Save { step: Some(&step()), ..Save::default() }).await.unwrap();
     assert!(store.is_stop_requested(&lease).await.unwrap());
 
     move_to(store, &lease, &mut execution, Stopping).await;
-    let again = store.request_stop(&tenant(), execution.id, NOW.plus_ms(1)).await.unwrap();
+    let again = store.request_stop(&tenant(), execution.id, &by(NOW.plus_ms(1))).await.unwrap();
     assert_eq!(again, StopRequest::Requested, "asking twice does no harm");
     move_to(store, &lease, &mut execution, Stopped).await;
     assert!(stored(store, execution.id).await.stop_requested);
@@ -84,7 +84,7 @@ pub async fn at_once_leave_nothing_open(store: &dyn JobRepository) {
     }
     move_to(store, &lease, &mut execution, Paused).await;
 
-    let stop = store.request_stop(&tenant(), execution.id, NOW).await.unwrap();
+    let stop = store.request_stop(&tenant(), execution.id, &by(NOW)).await.unwrap();
     assert_eq!(stop, StopRequest::StoppedAtOnce, "its lease has just run out");
     let found = stored(store, execution.id).await;
     let exit_status = ExitStatus::new(ExitStatus::STOPPED);
@@ -95,18 +95,18 @@ pub async fn at_once_leave_nothing_open(store: &dyn JobRepository) {
 
     let late = store.save(&lease, Save { execution: Some(&execution), ..Save::default() }).await;
     assert_eq!(told(late), "lease-lost", "the worker that was too slow");
-    let next = store.claim(&tenant(), execution.id, &claim("w-2", NOW)).await;
+    let next = store.claim(&tenant(), execution.id, &claim("w-2", NOW), &by(NOW)).await;
     assert_eq!(told(next), "wrong-status");
 }
 
 pub async fn are_remembered_until_a_worker_comes(store: &dyn JobRepository) {
     with_instance(store).await;
     let (mut execution, lease) = in_status(store, Starting, Hold::Held).await;
-    let stop = store.request_stop(&tenant(), execution.id, NOW).await.unwrap();
+    let stop = store.request_stop(&tenant(), execution.id, &by(NOW)).await.unwrap();
     assert_eq!(stop, StopRequest::Requested, "its lease holds for one more millisecond");
     move_to(store, &lease, &mut execution, Started).await;
     move_to(store, &lease, &mut execution, Paused).await;
     store.save(&lease, Save { is_last: true, ..Save::default() }).await.unwrap();
-    let next = store.claim(&tenant(), execution.id, &claim("w-2", NOW)).await.unwrap();
+    let next = store.claim(&tenant(), execution.id, &claim("w-2", NOW), &by(NOW)).await.unwrap();
     assert!(store.is_stop_requested(&next).await.unwrap());
 }

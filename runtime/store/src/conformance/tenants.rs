@@ -1,5 +1,6 @@
 //! Tenants never see each other.
 
+use stepbox_batch::audit::AuditFilter;
 use stepbox_batch::execution::Tracking;
 use stepbox_batch::job::JobInstance;
 use stepbox_batch::name::{ConnectorCode, TenantId};
@@ -12,8 +13,8 @@ use super::sample::*;
 /// tenant or a lease.
 pub async fn never_see_each_other(store: &dyn JobRepository) {
     let stranger = TenantId::new("stranger").unwrap();
-    store.put_component(&tenant(), &component(1, "greet", 1)).await.unwrap();
-    store.put_connector(&tenant(), &connector("acme", "Acme", &["greet"])).await.unwrap();
+    store.put_component(&tenant(), &component(1, "greet", 1), &by(NOW)).await.unwrap();
+    store.put_connector(&tenant(), &connector("acme", "Acme", &["greet"]), &by(NOW)).await.unwrap();
     with_instance(store).await;
     let (running, lease) = started(store).await;
     let warnings = [warning("private")];
@@ -31,6 +32,7 @@ pub async fn never_see_each_other(store: &dyn JobRepository) {
     assert_eq!(store.executions(&stranger, &ExecutionFilter::default()).await.unwrap(), []);
     assert_eq!(store.execution(&stranger, running.id).await.unwrap(), None);
     assert_eq!(store.warnings(&stranger, running.id).await.unwrap(), []);
+    assert_eq!(store.audit(&stranger, &AuditFilter::default()).await.unwrap(), []);
 
     // Touching: there is nothing to touch.
     let acme = ConnectorCode::new("acme").unwrap();
@@ -38,14 +40,14 @@ pub async fn never_see_each_other(store: &dyn JobRepository) {
     let new = NewJobExecution { tenant: stranger.clone(), ..new("nightly") };
     let forged = Lease { tenant: stranger.clone(), ..lease.clone() };
     let answers = [
-        told(store.remove_connector(&stranger, &acme).await),
-        told(store.remove_component(&stranger, &digest(1)).await),
-        told(store.update_instance(&theirs).await),
-        told(store.delete_instance(&stranger, &code("nightly")).await),
+        told(store.remove_connector(&stranger, &acme, &by(NOW)).await),
+        told(store.remove_component(&stranger, &digest(1), &by(NOW)).await),
+        told(store.update_instance(&theirs, &by(NOW)).await),
+        told(store.delete_instance(&stranger, &code("nightly"), &by(NOW)).await),
         told(store.create_execution(&new, None).await),
-        told(store.claim(&stranger, waiting.id, &claim("w-9", NOW)).await),
-        told(store.request_stop(&stranger, running.id, NOW).await),
-        told(store.abandon(&stranger, waiting.id, NOW).await),
+        told(store.claim(&stranger, waiting.id, &claim("w-9", NOW), &by(NOW)).await),
+        told(store.request_stop(&stranger, running.id, &by(NOW)).await),
+        told(store.abandon(&stranger, waiting.id, &by(NOW)).await),
     ];
     assert_eq!(answers, ["not-found"; 8]);
     let answers = [
@@ -55,19 +57,20 @@ pub async fn never_see_each_other(store: &dyn JobRepository) {
         told(store.save_tracking(&forged, 0, Tracking::default(), NOW).await),
     ];
     assert_eq!(answers, ["lease-lost"; 4]);
-    assert_eq!(store.purge(&stranger, &ExecutionFilter::default()).await.unwrap(), []);
+    assert_eq!(store.purge(&stranger, &ExecutionFilter::default(), &by(NOW)).await.unwrap(), []);
+    assert_eq!(store.purge_audit(&stranger, NOW.plus_ms(1), &by(NOW)).await.unwrap(), 0);
 
     // Having the same: no name is taken, and nothing of the other's can be gone on from.
-    store.put_component(&stranger, &component(1, "greet", 2)).await.unwrap();
-    store.put_connector(&stranger, &connector("acme", "Acme", &["greet"])).await.unwrap();
-    store.create_instance(&theirs).await.unwrap();
+    store.put_component(&stranger, &component(1, "greet", 2), &by(NOW)).await.unwrap();
+    store.put_connector(&stranger, &connector("acme", "Acme", &["greet"]), &by(NOW)).await.unwrap();
+    store.create_instance(&theirs, &by(NOW)).await.unwrap();
     let restart = NewJobExecution { restart_of: Some(ended.id), ..new };
     assert_eq!(told(store.create_execution(&restart, None).await), "not-found");
 
     // Their leaving takes nothing along.
-    store.delete_instance(&stranger, &code("nightly")).await.unwrap();
-    store.remove_connector(&stranger, &acme).await.unwrap();
-    assert!(!store.remove_component(&stranger, &digest(1)).await.unwrap());
+    store.delete_instance(&stranger, &code("nightly"), &by(NOW)).await.unwrap();
+    store.remove_connector(&stranger, &acme, &by(NOW)).await.unwrap();
+    assert!(!store.remove_component(&stranger, &digest(1), &by(NOW)).await.unwrap());
     assert_eq!(store.executions(&tenant(), &ExecutionFilter::default()).await.unwrap(), before);
     assert_eq!(store.warnings(&tenant(), running.id).await.unwrap(), warnings);
     assert_eq!(store.instances(&tenant(), None).await.unwrap().len(), 1);

@@ -17,7 +17,7 @@ pub async fn fails_what_a_lost_worker_left_behind(store: &dyn JobRepository) {
         for step in [&done, &running] {
             store.save(&lease, Save { step: Some(step), ..Save::default() }).await.unwrap();
         }
-        store.request_stop(&tenant(), execution.id, EARLIER).await.unwrap();
+        store.request_stop(&tenant(), execution.id, &by(EARLIER)).await.unwrap();
 
         assert_eq!(store.fail_lost(NOW).await.unwrap(), [(tenant(), execution.id)], "{status}");
         let found = stored(store, execution.id).await;
@@ -98,7 +98,7 @@ pub async fn watches_all_tenants(store: &dyn JobRepository) {
         let tenant = TenantId::new(name).unwrap();
         let mut instance = instance("nightly");
         instance.tenant = tenant.clone();
-        store.create_instance(&instance).await.unwrap();
+        store.create_instance(&instance, &by(NOW)).await.unwrap();
         let new = NewJobExecution { tenant: tenant.clone(), ..new("nightly") };
         let (execution, _) = store.create_execution(&new, Some(&claim("w-1", EARLIER))).await.unwrap();
         expected.push((tenant, execution.id));

@@ -1,32 +1,38 @@
 //! What is known of uploaded components.
 
-use rusqlite::{Connection as Db, Row as SqlRow, named_params};
+use rusqlite::{Connection as Db, OptionalExtension, Row as SqlRow, named_params};
+use stepbox_batch::audit::{Actor, Deed};
 use stepbox_batch::job::Job;
 use stepbox_batch::name::{Digest, TenantId};
 use stepbox_batch::repository::{Component, RepositoryError};
 
+use super::audit;
 use super::trouble::Outcome;
 use crate::record::installed::ComponentRecord;
 use crate::record::{Row, job};
 
-pub(super) fn put(db: &Db, tenant: &TenantId, component: &Component) -> Outcome<()> {
+pub(super) fn put(db: &Db, tenant: &TenantId, component: &Component, by: &Actor) -> Outcome<()> {
     if component.is_release() {
         refuse_other_bytes(db, tenant, component)?;
     }
     let ComponentRecord { digest, name, version, world, size_bytes, uploaded_at, description } =
         ComponentRecord::from(component);
-    db.prepare_cached(
-        "INSERT INTO components
+    let new = db
+        .prepare_cached(
+            "INSERT INTO components
              (tenant, digest, name, version, world, size_bytes, uploaded_at, description)
          VALUES (:tenant, :digest, :name, :version, :world, :size_bytes, :uploaded_at, :description)
          ON CONFLICT (tenant, digest) DO NOTHING",
-    )?
-    .execute(named_params! {
-        ":tenant": tenant.as_str(), ":digest": digest, ":name": name, ":version": version,
-        ":world": world, ":size_bytes": size_bytes, ":uploaded_at": uploaded_at,
-        ":description": description,
-    })?;
-    Ok(())
+        )?
+        .execute(named_params! {
+            ":tenant": tenant.as_str(), ":digest": digest, ":name": name, ":version": version,
+            ":world": world, ":size_bytes": size_bytes, ":uploaded_at": uploaded_at,
+            ":description": description,
+        })?;
+    if new == 0 {
+        return Ok(());
+    }
+    audit::append(db, tenant, &Deed::component_uploaded(component), by)
 }
 
 /// A released version stands for the same bytes for good.
@@ -70,16 +76,21 @@ fn record(row: &SqlRow<'_>) -> rusqlite::Result<ComponentRecord> {
     })
 }
 
-pub(super) fn remove(db: &Db, tenant: &TenantId, digest: &Digest) -> Outcome<bool> {
+pub(super) fn remove(db: &Db, tenant: &TenantId, digest: &Digest, by: &Actor) -> Outcome<bool> {
     if let Some(user) = user_of(db, tenant, digest)? {
         return Err(RepositoryError::InUse { kind: "component", name: digest.to_string(), user }.into());
     }
-    let gone = db
-        .prepare_cached("DELETE FROM components WHERE tenant = :tenant AND digest = :digest")?
-        .execute(named_params! {":tenant": tenant.as_str(), ":digest": digest.as_str()})?;
-    if gone == 0 {
+    let gone: Option<String> = db
+        .prepare_cached(
+            "DELETE FROM components WHERE tenant = :tenant AND digest = :digest
+             RETURNING name || '@' || version",
+        )?
+        .query_row(named_params! {":tenant": tenant.as_str(), ":digest": digest.as_str()}, |row| row.get(0))
+        .optional()?;
+    let Some(reference) = gone else {
         return Err(RepositoryError::NotFound { kind: "component", name: digest.to_string() }.into());
-    }
+    };
+    audit::append(db, tenant, &Deed::component_removed(&reference, digest), by)?;
     // Of all tenants, on purpose: they share the bytes.
     let is_kept = db
         .prepare_cached("SELECT 1 FROM components WHERE digest = :digest")?

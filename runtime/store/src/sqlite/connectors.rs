@@ -1,14 +1,17 @@
 //! Connectors and their jobs.
 
 use rusqlite::{Connection as Db, OptionalExtension, named_params};
+use stepbox_batch::audit::{Actor, Deed};
 use stepbox_batch::name::{ConnectorCode, TenantId};
 use stepbox_batch::repository::{Connector, RepositoryError};
 
+use super::audit;
 use super::trouble::Outcome;
 use crate::naming::some_of;
 use crate::record::{Row, job};
 
-pub(super) fn put(db: &Db, tenant: &TenantId, connector: &Connector) -> Outcome<()> {
+pub(super) fn put(db: &Db, tenant: &TenantId, connector: &Connector, by: &Actor) -> Outcome<()> {
+    audit::append(db, tenant, &Deed::connector_installed(connector), by)?;
     let Connector { code, label, jobs } = connector;
     let (tenant, code) = (tenant.as_str(), code.as_str());
     refuse_label_of_another(db, tenant, connector)?;
@@ -84,7 +87,7 @@ pub(super) fn list(db: &Db, tenant: &TenantId) -> Outcome<Vec<Connector>> {
     Ok(found)
 }
 
-pub(super) fn remove(db: &Db, tenant: &TenantId, code: &ConnectorCode) -> Outcome<()> {
+pub(super) fn remove(db: &Db, tenant: &TenantId, code: &ConnectorCode, by: &Actor) -> Outcome<()> {
     let parameters = named_params! {":tenant": tenant.as_str(), ":code": code.as_str()};
     let users: Vec<String> = db
         .prepare_cached(
@@ -101,5 +104,6 @@ pub(super) fn remove(db: &Db, tenant: &TenantId, code: &ConnectorCode) -> Outcom
         .prepare_cached("DELETE FROM connectors WHERE tenant = :tenant AND code = :code RETURNING code")?
         .query_row(parameters, |_| Ok(()))
         .optional()?;
-    Ok(gone.ok_or_else(|| RepositoryError::NotFound { kind: "connector", name: code.to_string() })?)
+    gone.ok_or_else(|| RepositoryError::NotFound { kind: "connector", name: code.to_string() })?;
+    audit::append(db, tenant, &Deed::connector_removed(code), by)
 }

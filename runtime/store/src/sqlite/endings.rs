@@ -2,18 +2,26 @@
 //! is gone.
 
 use rusqlite::{Connection as Db, named_params};
+use stepbox_batch::audit::{Actor, Deed};
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::repository::StopRequest;
 use stepbox_batch::status::{BatchStatus, ExitStatus};
 
-use super::executions;
 use super::trouble::Outcome;
-use crate::record::{Row, execution};
+use super::{audit, executions};
+use crate::record::{Row, execution, stored_id};
 use crate::standing::worker_lost;
 
 /// Writes the request down, and ends the execution here if no worker is there to do it.
-pub(super) fn request_stop(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<StopRequest> {
+pub(super) fn request_stop(
+    db: &Db,
+    tenant: &TenantId,
+    id: JobExecutionId,
+    by: &Actor,
+) -> Outcome<StopRequest> {
+    audit::append(db, tenant, &Deed::execution_stop_requested(id), by)?;
+    let (tenant, id, now) = (tenant.as_str(), stored_id(id), by.at);
     let stop = executions::standing(db, tenant, id)?.stop(now)?;
     db.prepare_cached(
         "UPDATE job_executions
@@ -29,7 +37,9 @@ pub(super) fn request_stop(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Ou
 }
 
 /// Gives an execution up. One that has ended before keeps its exit status and its end time.
-pub(super) fn abandon(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<()> {
+pub(super) fn abandon(db: &Db, tenant: &TenantId, id: JobExecutionId, by: &Actor) -> Outcome<()> {
+    audit::append(db, tenant, &Deed::execution_abandoned(id), by)?;
+    let (tenant, id, now) = (tenant.as_str(), stored_id(id), by.at);
     let standing = executions::standing(db, tenant, id)?;
     standing.abandon(now)?;
     if standing.status.has_ended() {
@@ -89,7 +99,9 @@ fn fail_one(db: &Db, lost: Lost, now: Timestamp) -> Outcome<(TenantId, JobExecut
     let exit_status = ExitStatus::new(ExitStatus::FAILED).with_description(failure.to_string());
     let failure = Some(execution::failure(&failure));
     end(db, &tenant, id, &Ending { status: BatchStatus::Failed, exit_status, failure, now })?;
-    Ok((row.name("tenant", tenant)?, known))
+    let tenant = row.name("tenant", tenant)?;
+    audit::append(db, &tenant, &Deed::execution_lost(known, &worker), &Actor::stepbox(now))?;
+    Ok((tenant, known))
 }
 
 /// How an execution and its unended steps end.

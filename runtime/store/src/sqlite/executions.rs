@@ -2,13 +2,14 @@
 
 use rusqlite::types::Value;
 use rusqlite::{Connection as Db, OptionalExtension, Row as SqlRow, named_params, params_from_iter};
+use stepbox_batch::audit::{Actor, Deed};
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::JobExecution;
 use stepbox_batch::name::{JobExecutionId, TenantId};
-use stepbox_batch::repository::{ExecutionFilter, RepositoryError};
+use stepbox_batch::repository::{ExecutionFilter, NewJobExecution, RepositoryError};
 
 use super::trouble::Outcome;
-use super::{instances, steps};
+use super::{audit, instances, steps};
 use crate::record::execution::{AcceptedRecord, ExecutionRecord, StateRecord};
 use crate::record::{Row, stored_id};
 use crate::save::{ClaimRecord, NewRecord};
@@ -19,19 +20,26 @@ const COLUMNS: &str = "id, tenant, instance, stoppable, created_at, restart_of, 
     context, worker, attempt, stop_requested_at";
 
 /// Accepts an execution; returns its id.
-pub(super) fn create(db: &Db, new: &NewRecord, claim: Option<&ClaimRecord>) -> Outcome<JobExecutionId> {
-    let AcceptedRecord { tenant, instance, restart_of, .. } = &new.accepted;
+pub(super) fn create(
+    db: &Db,
+    new: &NewJobExecution,
+    record: &NewRecord,
+    claim: Option<&ClaimRecord>,
+) -> Outcome<JobExecutionId> {
+    let AcceptedRecord { tenant, instance, restart_of, .. } = &record.accepted;
     if !instances::exists(db, tenant, instance)? {
         return Err(instances::not_found(instance).into());
     }
     if let Some(before) = restart_of {
         refuse_second_restart(db, tenant, *before)?;
     }
-    let id = insert(db, new, claim)?;
-    for step in &new.steps {
+    let id = insert(db, record, claim)?;
+    for step in &record.steps {
         steps::put(db, tenant, id, step)?;
     }
-    Ok(JobExecutionId(Row(format!("execution {id}")).count("id", id)?))
+    let id = Row(format!("execution {id}")).id("id", id)?;
+    audit::append(db, &new.tenant, &Deed::execution_submitted(id, new), &new.by)?;
+    Ok(id)
 }
 
 /// Two runs from the same checkpoint would write the same output, and one after the other would find
@@ -140,11 +148,16 @@ pub(super) fn list(db: &Db, tenant: &TenantId, filter: &ExecutionFilter) -> Outc
 }
 
 /// Deletes what has ended and matches, oldest first; steps and warnings go with it.
-pub(super) fn purge(db: &Db, tenant: &TenantId, filter: &ExecutionFilter) -> Outcome<Vec<JobExecutionId>> {
+pub(super) fn purge(
+    db: &Db,
+    tenant: &TenantId,
+    filter: &ExecutionFilter,
+    by: &Actor,
+) -> Outcome<Vec<JobExecutionId>> {
     let (conditions, values) = conditions(tenant, filter);
     // An instance keeps its last success as long as it exists.
     let sql = format!(
-        "SELECT id FROM job_executions
+        "SELECT id, instance, status FROM job_executions
          WHERE {conditions} AND ended_at IS NOT NULL AND id NOT IN (
              SELECT max(id) FROM job_executions
              WHERE tenant = ?1 AND status = 1
@@ -153,15 +166,20 @@ pub(super) fn purge(db: &Db, tenant: &TenantId, filter: &ExecutionFilter) -> Out
          ORDER BY id LIMIT {}",
         limit(filter)
     );
-    let ids: Vec<i64> = db
+    let found: Vec<(i64, String, i64)> = db
         .prepare_cached(&sql)?
-        .query_map(params_from_iter(values), |row| row.get(0))?
+        .query_map(params_from_iter(values), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect::<Result<_, _>>()?;
     let mut delete = db.prepare_cached("DELETE FROM job_executions WHERE tenant = :tenant AND id = :id")?;
-    for id in &ids {
+    let mut purged = Vec::new();
+    for (id, instance, status) in found {
         delete.execute(named_params! {":tenant": tenant.as_str(), ":id": id})?;
+        let row = Row(format!("execution {id}"));
+        let (id, status) = (row.id("id", id)?, row.status(status)?);
+        audit::append(db, tenant, &Deed::execution_purged(id, &instance, status), by)?;
+        purged.push(id);
     }
-    ids.into_iter().map(|id| Ok(Row("an execution".to_owned()).id("id", id)?)).collect()
+    Ok(purged)
 }
 
 /// The filter as SQL, whose parameter `?1` is the tenant. Only what is asked for is written, so that each form finds its index.

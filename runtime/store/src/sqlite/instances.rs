@@ -1,18 +1,21 @@
 //! Job instances.
 
 use rusqlite::{Connection as Db, OptionalExtension, Row as SqlRow, named_params};
+use stepbox_batch::audit::{Actor, Deed};
 use stepbox_batch::job::JobInstance;
 use stepbox_batch::name::{InstanceCode, TenantId};
 use stepbox_batch::repository::RepositoryError;
 
+use super::audit;
 use super::trouble::Outcome;
 use crate::record::Row;
 use crate::record::installed::InstanceRecord;
 
 const COLUMNS: &str = "tenant, code, label, connector, job, type, raw_parameters";
 
-pub(super) fn create(db: &Db, record: &InstanceRecord) -> Outcome<()> {
-    let InstanceRecord { tenant, code, label, connector, job, job_type, raw_parameters } = record;
+pub(super) fn create(db: &Db, instance: &JobInstance, by: &Actor) -> Outcome<()> {
+    let InstanceRecord { tenant, code, label, connector, job, job_type, raw_parameters } =
+        InstanceRecord::from(instance);
     let created = db
         .prepare_cached(
             "INSERT INTO job_instances (tenant, code, label, connector, job, type, raw_parameters)
@@ -24,25 +27,25 @@ pub(super) fn create(db: &Db, record: &InstanceRecord) -> Outcome<()> {
             ":type": job_type, ":raw_parameters": raw_parameters,
         })?;
     match created {
-        0 => Err(RepositoryError::AlreadyExists { kind: "instance", name: code.clone() }.into()),
-        _ => Ok(()),
+        0 => Err(RepositoryError::AlreadyExists { kind: "instance", name: code }.into()),
+        _ => audit::append(db, &instance.tenant, &Deed::instance_created(instance), by),
     }
 }
 
-pub(super) fn update(db: &Db, record: &InstanceRecord) -> Outcome<()> {
-    let InstanceRecord { tenant, code, label, raw_parameters, .. } = record;
-    let updated = db
-        .prepare_cached(
-            "UPDATE job_instances SET label = :label, raw_parameters = :raw_parameters
+pub(super) fn update(db: &Db, instance: &JobInstance, by: &Actor) -> Outcome<()> {
+    let InstanceRecord { tenant, code, label, raw_parameters, .. } = InstanceRecord::from(instance);
+    let before = get(db, &instance.tenant, &instance.code)?.ok_or_else(|| not_found(&code))?;
+    db.prepare_cached(
+        "UPDATE job_instances SET label = :label, raw_parameters = :raw_parameters
              WHERE tenant = :tenant AND code = :code",
-        )?
-        .execute(named_params! {
-            ":tenant": tenant, ":code": code, ":label": label, ":raw_parameters": raw_parameters,
-        })?;
-    if updated == 0 { Err(not_found(code).into()) } else { Ok(()) }
+    )?
+    .execute(named_params! {
+        ":tenant": tenant, ":code": code, ":label": label, ":raw_parameters": raw_parameters,
+    })?;
+    audit::append(db, &instance.tenant, &Deed::instance_changed(&before, instance), by)
 }
 
-pub(super) fn delete(db: &Db, tenant: &TenantId, code: &InstanceCode) -> Outcome<()> {
+pub(super) fn delete(db: &Db, tenant: &TenantId, code: &InstanceCode, by: &Actor) -> Outcome<()> {
     let parameters = named_params! {":tenant": tenant.as_str(), ":code": code.as_str()};
     if let Some(user) = running_execution(db, tenant, code)? {
         return Err(RepositoryError::InUse { kind: "instance", name: code.to_string(), user }.into());
@@ -50,7 +53,10 @@ pub(super) fn delete(db: &Db, tenant: &TenantId, code: &InstanceCode) -> Outcome
     let deleted = db
         .prepare_cached("DELETE FROM job_instances WHERE tenant = :tenant AND code = :code")?
         .execute(parameters)?;
-    if deleted == 0 { Err(not_found(code.as_str()).into()) } else { Ok(()) }
+    if deleted == 0 {
+        return Err(not_found(code.as_str()).into());
+    }
+    audit::append(db, tenant, &Deed::instance_deleted(code), by)
 }
 
 /// `execution 118 (STARTED)`, if one has not ended.

@@ -5,21 +5,33 @@
 //! that ran out still holds until somebody acts on it: a slow worker is not a lost one.
 
 use rusqlite::{Connection as Db, OptionalExtension, named_params};
+use stepbox_batch::audit::{Actor, Deed};
 use stepbox_batch::clock::Timestamp;
-use stepbox_batch::name::JobExecutionId;
+use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::repository::RepositoryError;
+use stepbox_batch::status::BatchStatus;
 
 use super::trouble::Outcome;
-use super::{executions, steps};
-use crate::record::Row;
+use super::{audit, executions, steps};
 use crate::record::execution::StateRecord;
 use crate::record::step::TrackingRecord;
+use crate::record::{Row, stored_id};
 use crate::save::{ClaimRecord, LeaseRecord, SaveRecord};
 use crate::standing::Standing;
 
 /// Takes the lease; returns its token.
-pub(super) fn claim(db: &Db, tenant: &str, id: i64, claim: &ClaimRecord) -> Outcome<u64> {
-    executions::standing(db, tenant, id)?.claim(Timestamp(claim.now))?;
+pub(super) fn claim(
+    db: &Db,
+    tenant: &TenantId,
+    id: JobExecutionId,
+    claim: &ClaimRecord,
+    by: &Actor,
+) -> Outcome<u64> {
+    let standing = executions::standing(db, tenant.as_str(), stored_id(id))?;
+    standing.claim(Timestamp(claim.now))?;
+    if standing.status == BatchStatus::Paused {
+        audit::append(db, tenant, &Deed::execution_resumed(id, &claim.worker), by)?;
+    }
     let token: i64 = db
         .prepare_cached(
             "UPDATE job_executions
@@ -31,7 +43,7 @@ pub(super) fn claim(db: &Db, tenant: &str, id: i64, claim: &ClaimRecord) -> Outc
         .query_row(
             named_params! {
                 ":lease_expires_at": claim.lease_expires_at, ":now": claim.now,
-                ":worker": claim.worker, ":tenant": tenant, ":id": id,
+                ":worker": claim.worker, ":tenant": tenant.as_str(), ":id": stored_id(id),
             },
             |row| row.get(0),
         )?;

@@ -1,5 +1,6 @@
 //! What is particular to a file: who else has it open, what is in it, where it lies.
 
+mod audit;
 mod conformance;
 mod damage;
 mod opening;

@@ -10,7 +10,7 @@ use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::repository::{JobRepository, Result};
 
 use super::{SqliteOptions, SqliteStore, empty_store};
-use crate::conformance::sample::{Hold, told};
+use crate::conformance::sample::{Hold, NOW, by, told};
 use crate::conformance::sample::{code, in_status, instance, stored, tenant, with_instance};
 
 fn refusal(path: impl AsRef<Path>) -> String {
@@ -145,7 +145,7 @@ async fn refuses_a_newer_version_and_leaves_it_alone() {
 
     // One that has it open stops at the next call, whether it reads or writes.
     let refused = [
-        told(store.create_instance(&instance("weekly")).await),
+        told(store.create_instance(&instance("weekly"), &by(NOW)).await),
         told(store.instances(&tenant(), None).await),
     ];
     assert_eq!(refused, ["store-newer-version"; 2]);
@@ -154,7 +154,7 @@ async fn refuses_a_newer_version_and_leaves_it_alone() {
     let _folder = store.close();
     let error = SqliteStore::open(&path).unwrap_err();
     let expected =
-        format!("the store {} has schema version 99; this program knows versions up to 3", path.display());
+        format!("the store {} has schema version 99; this program knows versions up to 4", path.display());
     assert_eq!(error.to_string(), expected);
     let db = Connection::open(&path).unwrap();
     let count: u32 = db.query_row("SELECT count(*) FROM job_instances", [], |row| row.get(0)).unwrap();

@@ -16,7 +16,7 @@ async fn two_stores_on_one_file_see_each_other_at_once() {
     let (execution, lease) = started(&two).await;
     assert_eq!(stored(&*one, execution.id).await, execution);
 
-    one.request_stop(&tenant(), execution.id, NOW).await.unwrap();
+    one.request_stop(&tenant(), execution.id, &by(NOW)).await.unwrap();
     assert!(two.is_stop_requested(&lease).await.unwrap());
 
     one.fail_lost(NOW).await.unwrap();
@@ -31,7 +31,7 @@ async fn says_busy_when_another_process_does_not_let_go() {
     let stranger = store.stranger();
     stranger.execute_batch("BEGIN EXCLUSIVE").unwrap();
 
-    let error = store.create_instance(&instance("weekly")).await.unwrap_err();
+    let error = store.create_instance(&instance("weekly"), &by(NOW)).await.unwrap_err();
     let expected = format!(
         "the store is busy: another process kept `{}` locked for more than 1 ms",
         store.path().display()
@@ -41,7 +41,7 @@ async fn says_busy_when_another_process_does_not_let_go() {
     assert_eq!(found.len(), 1, "who only looks need not wait");
 
     stranger.execute_batch("ROLLBACK").unwrap();
-    store.create_instance(&instance("weekly")).await.unwrap();
+    store.create_instance(&instance("weekly"), &by(NOW)).await.unwrap();
 }
 
 #[tokio::test]
@@ -83,11 +83,11 @@ async fn goes_on_after_a_full_disk_once_there_is_room() {
         ..instance(&format!("i{n}"))
     };
     let mut count = 0;
-    while told(store.create_instance(&filling(count)).await) == "ok" {
+    while told(store.create_instance(&filling(count), &by(NOW)).await) == "ok" {
         count += 1;
     }
     assert!(count > 3, "{count}");
     assert_eq!(store.instances(&tenant(), None).await.unwrap().len(), count);
-    store.delete_instance(&tenant(), &code("i0")).await.unwrap();
-    store.create_instance(&filling(count)).await.unwrap();
+    store.delete_instance(&tenant(), &code("i0"), &by(NOW)).await.unwrap();
+    store.create_instance(&filling(count), &by(NOW)).await.unwrap();
 }

@@ -46,7 +46,7 @@ impl Held {
 
 fn create(store: &Arc<TemporaryStore>, instance: JobInstance) -> JoinHandle<&'static str> {
     let store = store.clone();
-    tokio::spawn(async move { told(store.create_instance(&instance).await) })
+    tokio::spawn(async move { told(store.create_instance(&instance, &by(NOW)).await) })
 }
 
 #[tokio::test]

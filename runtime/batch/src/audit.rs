@@ -1,0 +1,370 @@
+//! Who did what, and when: the events of a tenant's audit trail.
+//!
+//! A repository writes the event in the same transaction as what it tells of, so nothing happens that is not
+//! recorded, and nothing is recorded that did not happen. What an event says is decided here, for every
+//! store. Values of parameters are in none of them: they may be private.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::clock::Timestamp;
+use crate::job::{Job, JobInstance};
+use crate::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId};
+use crate::repository::{Component, Connector, NewJobExecution};
+use crate::status::BatchStatus;
+use crate::step_context::cut;
+
+/// How long the reason of a refusal may be, in bytes; the rest is cut off. It may quote what was refused.
+pub const REASON_BYTES_MAX: usize = 1 << 10;
+
+/// On whose behalf something is done, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// Who asked for it, if somebody said so.
+    pub user: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Actor {
+    /// The name under which the runtime itself acts.
+    pub const STEPBOX: &'static str = "stepbox";
+
+    /// Somebody, if it is known who.
+    pub fn new(user: Option<&str>, at: Timestamp) -> Self {
+        Self { user: user.map(str::to_owned), at }
+    }
+
+    /// The runtime itself, which nobody asked.
+    pub fn stepbox(at: Timestamp) -> Self {
+        Self::new(Some(Self::STEPBOX), at)
+    }
+}
+
+/// The number of an event, given by the store; later events have larger ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AuditEventId(pub u64);
+
+impl fmt::Display for AuditEventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum AuditAction {
+    /// A component was checked and kept.
+    ComponentUploaded,
+    /// A component was refused.
+    ComponentRefused,
+    /// A component was removed.
+    ComponentRemoved,
+    /// A connector was installed or replaced, and its steps granted what it says.
+    ConnectorInstalled,
+    /// A connector was removed.
+    ConnectorRemoved,
+    /// A job instance was created.
+    InstanceCreated,
+    /// A job instance was changed.
+    InstanceChanged,
+    /// A job instance was deleted.
+    InstanceDeleted,
+    /// An execution was accepted.
+    ExecutionSubmitted,
+    /// An execution was accepted that goes on from another one.
+    ExecutionRestarted,
+    /// An execution that rested goes on.
+    ExecutionResumed,
+    /// Somebody asked an execution to stop.
+    ExecutionStopRequested,
+    /// An execution was given up.
+    ExecutionAbandoned,
+    /// An execution was ended because its worker was lost.
+    ExecutionLost,
+    /// An execution was deleted.
+    ExecutionPurged,
+    /// Events of this trail were deleted.
+    AuditPurged,
+}
+
+impl AuditAction {
+    /// All of them.
+    pub const ALL: [Self; 16] = [
+        Self::ComponentUploaded,
+        Self::ComponentRefused,
+        Self::ComponentRemoved,
+        Self::ConnectorInstalled,
+        Self::ConnectorRemoved,
+        Self::InstanceCreated,
+        Self::InstanceChanged,
+        Self::InstanceDeleted,
+        Self::ExecutionSubmitted,
+        Self::ExecutionRestarted,
+        Self::ExecutionResumed,
+        Self::ExecutionStopRequested,
+        Self::ExecutionAbandoned,
+        Self::ExecutionLost,
+        Self::ExecutionPurged,
+        Self::AuditPurged,
+    ];
+
+    /// Its stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ComponentUploaded => "component-uploaded",
+            Self::ComponentRefused => "component-refused",
+            Self::ComponentRemoved => "component-removed",
+            Self::ConnectorInstalled => "connector-installed",
+            Self::ConnectorRemoved => "connector-removed",
+            Self::InstanceCreated => "instance-created",
+            Self::InstanceChanged => "instance-changed",
+            Self::InstanceDeleted => "instance-deleted",
+            Self::ExecutionSubmitted => "execution-submitted",
+            Self::ExecutionRestarted => "execution-restarted",
+            Self::ExecutionResumed => "execution-resumed",
+            Self::ExecutionStopRequested => "execution-stop-requested",
+            Self::ExecutionAbandoned => "execution-abandoned",
+            Self::ExecutionLost => "execution-lost",
+            Self::ExecutionPurged => "execution-purged",
+            Self::AuditPurged => "audit-purged",
+        }
+    }
+
+    /// What it was done to: the first word of its name.
+    pub fn kind(self) -> &'static str {
+        self.as_str().split('-').next().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for AuditAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A text that names no action.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no action `{0}`")]
+pub struct UnknownAction(String);
+
+impl FromStr for AuditAction {
+    type Err = UnknownAction;
+
+    fn from_str(text: &str) -> Result<Self, UnknownAction> {
+        let found = Self::ALL.into_iter().find(|action| action.as_str() == text);
+        found.ok_or_else(|| UnknownAction(text.to_owned()))
+    }
+}
+
+/// What was done to what.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deed {
+    /// What was done.
+    pub action: AuditAction,
+    /// The name, code or number of what it was done to; its kind is [`AuditAction::kind`]. Empty where it
+    /// has none.
+    pub subject: String,
+    /// What else there is to know. A JSON object.
+    pub detail: Value,
+}
+
+/// An event of the audit trail.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AuditEvent {
+    /// Given by the store.
+    pub id: AuditEventId,
+    /// Who did it, and when.
+    pub by: Actor,
+    /// What it was.
+    pub deed: Deed,
+}
+
+/// Which events to list.
+#[derive(Debug, Clone, Default)]
+pub struct AuditFilter {
+    /// Only those of this action.
+    pub action: Option<AuditAction>,
+    /// Only those of this user.
+    pub user: Option<String>,
+    /// Only those of this moment and later.
+    pub since: Option<Timestamp>,
+    /// Only those with a smaller id, to page backwards.
+    pub before: Option<AuditEventId>,
+    /// At most so many; 0 means all.
+    pub limit: u32,
+}
+
+/// Each function tells of one action.
+impl Deed {
+    fn new(action: AuditAction, subject: impl ToString, detail: Value) -> Self {
+        Self { action, subject: subject.to_string(), detail }
+    }
+
+    /// A component was checked and kept.
+    pub fn component_uploaded(component: &Component) -> Self {
+        let Component { digest, world, size_bytes, .. } = component;
+        let detail = json!({ "digest": digest, "world": world, "size_bytes": size_bytes });
+        Self::new(AuditAction::ComponentUploaded, component.reference(), detail)
+    }
+
+    /// A component was refused. Bytes without an end have no digest.
+    pub fn component_refused(digest: Option<&Digest>, code: &str, reason: &str) -> Self {
+        let detail = json!({ "digest": digest, "code": code, "reason": cut(reason, REASON_BYTES_MAX) });
+        Self::new(AuditAction::ComponentRefused, "", detail)
+    }
+
+    /// A component of that name and version was removed.
+    pub fn component_removed(reference: &str, digest: &Digest) -> Self {
+        Self::new(AuditAction::ComponentRemoved, reference, json!({ "digest": digest }))
+    }
+
+    /// A connector was installed: what its steps are granted, how far their limits go, and the components
+    /// that they pin.
+    pub fn connector_installed(connector: &Connector) -> Self {
+        let Connector { code, label, jobs } = connector;
+        let detail = json!({ "label": label, "jobs": jobs.iter().map(granted).collect::<Vec<_>>() });
+        Self::new(AuditAction::ConnectorInstalled, code, detail)
+    }
+
+    /// A connector was removed.
+    pub fn connector_removed(code: &ConnectorCode) -> Self {
+        Self::new(AuditAction::ConnectorRemoved, code, json!({}))
+    }
+
+    /// An instance was created.
+    pub fn instance_created(instance: &JobInstance) -> Self {
+        let JobInstance { code, label, connector, job, raw_parameters, .. } = instance;
+        let parameters: Vec<_> = raw_parameters.as_object().into_iter().flat_map(Map::keys).collect();
+        let detail = json!({ "connector": connector, "job": job, "label": label, "parameters": parameters });
+        Self::new(AuditAction::InstanceCreated, code, detail)
+    }
+
+    /// An instance was changed: its new label, or `null` if it kept the old one, and the parameters that
+    /// were set, changed or taken back.
+    pub fn instance_changed(before: &JobInstance, after: &JobInstance) -> Self {
+        let label = (before.label != after.label).then_some(&after.label);
+        let parameters = changed(&before.raw_parameters, &after.raw_parameters);
+        let detail = json!({ "label": label, "parameters": parameters });
+        Self::new(AuditAction::InstanceChanged, &after.code, detail)
+    }
+
+    /// An instance was deleted.
+    pub fn instance_deleted(code: &InstanceCode) -> Self {
+        Self::new(AuditAction::InstanceDeleted, code, json!({}))
+    }
+
+    /// An execution was accepted, to begin or to go on from another one.
+    pub fn execution_submitted(id: JobExecutionId, new: &NewJobExecution) -> Self {
+        let NewJobExecution { instance, job, restart_of, .. } = new;
+        let components = pinned(job);
+        match restart_of {
+            None => {
+                let detail = json!({ "instance": instance, "job": job.name, "components": components });
+                Self::new(AuditAction::ExecutionSubmitted, id, detail)
+            }
+            Some(earlier) => {
+                let detail = json!({
+                    "instance": instance, "job": job.name, "components": components, "restart_of": earlier,
+                });
+                Self::new(AuditAction::ExecutionRestarted, id, detail)
+            }
+        }
+    }
+
+    /// An execution that rested goes on with that worker.
+    pub fn execution_resumed(id: JobExecutionId, worker: &str) -> Self {
+        Self::new(AuditAction::ExecutionResumed, id, json!({ "worker": worker }))
+    }
+
+    /// Somebody asked an execution to stop.
+    pub fn execution_stop_requested(id: JobExecutionId) -> Self {
+        Self::new(AuditAction::ExecutionStopRequested, id, json!({}))
+    }
+
+    /// An execution was given up.
+    pub fn execution_abandoned(id: JobExecutionId) -> Self {
+        Self::new(AuditAction::ExecutionAbandoned, id, json!({}))
+    }
+
+    /// An execution was ended because its worker was lost.
+    pub fn execution_lost(id: JobExecutionId, worker: &str) -> Self {
+        Self::new(AuditAction::ExecutionLost, id, json!({ "worker": worker }))
+    }
+
+    /// An execution of an instance was deleted, and in which status it was.
+    pub fn execution_purged(id: JobExecutionId, instance: &str, status: BatchStatus) -> Self {
+        let detail = json!({ "instance": instance, "status": status.as_str() });
+        Self::new(AuditAction::ExecutionPurged, id, detail)
+    }
+
+    /// So many events from before that moment were deleted.
+    pub fn audit_purged(before: Timestamp, events: u64) -> Self {
+        Self::new(AuditAction::AuditPurged, "", json!({ "before_ms": before, "events": events }))
+    }
+}
+
+/// What a job's steps may touch and use, and the components they are made of.
+fn granted(job: &Job) -> Value {
+    let step =
+        |step: &crate::job::Step| json!({ "name": step.name, "grants": step.grants, "limits": step.limits });
+    let steps: Vec<_> = job.steps.iter().map(step).collect();
+    json!({ "name": job.name, "components": pinned(job), "steps": steps })
+}
+
+/// The components of a job, each once.
+fn pinned(job: &Job) -> Vec<Value> {
+    let pinned: BTreeMap<_, _> = job.components().map(|one| (&one.name, &one.digest)).collect();
+    pinned.into_iter().map(|(name, digest)| json!({ "name": name, "digest": digest })).collect()
+}
+
+/// The names of the values that differ, in the order of their first appearance.
+fn changed<'a>(before: &'a Value, after: &'a Value) -> Vec<&'a str> {
+    let names = |value: &'a Value| value.as_object().into_iter().flat_map(Map::keys).map(String::as_str);
+    let gone = names(before).filter(|name| after.get(name).is_none());
+    let differs = names(after).filter(|name| before.get(name) != after.get(name));
+    gone.chain(differs).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_action_has_a_name_of_its_own() {
+        for action in AuditAction::ALL {
+            assert_eq!(action.as_str().parse(), Ok(action));
+            let kinds = ["component", "connector", "instance", "execution", "audit"];
+            assert!(kinds.contains(&action.kind()), "{action}");
+        }
+        let error = "execution-forgotten".parse::<AuditAction>().unwrap_err();
+        assert_eq!(error.to_string(), "there is no action `execution-forgotten`");
+    }
+
+    #[test]
+    fn names_of_changed_parameters_are_told_and_values_are_not() {
+        let rows = [
+            (json!({"a": 1, "b": 2}), json!({"a": 1, "b": 3, "c": null}), "b c"),
+            (json!({"secret": "x", "b": 2}), json!({"b": 2}), "secret"),
+            (json!({"a": {"deep": 1}}), json!({"a": {"deep": 2}}), "a"),
+            (json!({"a": 1, "b": 2}), json!({"b": 2, "a": 1}), ""),
+            (json!({}), json!({}), ""),
+        ];
+        for (before, after, expected) in rows {
+            assert_eq!(changed(&before, &after).join(" "), expected, "{before} {after}");
+        }
+    }
+
+    #[test]
+    fn a_long_reason_is_cut_off() {
+        let deed = Deed::component_refused(None, "component-malformed", &"ü".repeat(2000));
+        let reason = deed.detail["reason"].as_str().unwrap();
+        assert!(reason.len() <= REASON_BYTES_MAX && reason.starts_with('ü'), "{}", reason.len());
+        assert_eq!(deed.detail["digest"], Value::Null);
+    }
+}

@@ -1,0 +1,70 @@
+//! `stepbox audit`: who did what, and when.
+
+use stepbox::Tenant;
+use stepbox::batch::audit::{AuditEvent, AuditEventId, AuditFilter};
+
+use crate::args::{Audit, Format};
+use crate::error::CliError;
+use crate::output::json::AuditEventView;
+use crate::output::table::{Column, Table};
+use crate::output::words::{beginning, counted, moment};
+use crate::output::{Answer, talk};
+
+/// How much of an event's detail a line of text shows, in characters. JSON has all of it.
+const DETAIL_CHARACTERS_SHOWN: usize = 100;
+
+pub(crate) async fn carry_out(tenant: &Tenant, verb: Audit) -> Result<Answer, CliError> {
+    match verb {
+        Audit::List { since, action, by, before, limit, format } => {
+            let before = before.map(AuditEventId);
+            let filter = AuditFilter { action, user: by, since, before, limit };
+            list(tenant, &filter, format.format).await
+        }
+        Audit::Purge { older_than_days } => {
+            let events = tenant.purge_audit(older_than_days).await?;
+            talk(format!("deleted {}", counted(events, "event")));
+            Ok(Answer::nothing())
+        }
+    }
+}
+
+async fn list(tenant: &Tenant, filter: &AuditFilter, format: Format) -> Result<Answer, CliError> {
+    let events = tenant.audit(filter).await?;
+    match events.last() {
+        None => talk("there are no such events"),
+        Some(last) if filter.limit > 0 && events.len() == filter.limit as usize => {
+            talk(format!("there may be older ones: `--before {}`", last.id));
+        }
+        Some(_) => {}
+    }
+    let text = || match events.is_empty() {
+        true => String::new(),
+        false => table(&events).to_string(),
+    };
+    Ok(Answer::new(format, text, || events.iter().map(AuditEventView::of).collect::<Vec<_>>()))
+}
+
+fn table(events: &[AuditEvent]) -> Table {
+    let columns = [
+        Column::Right("id"),
+        Column::Left("at"),
+        Column::Left("user"),
+        Column::Left("action"),
+        Column::Left("subject"),
+        Column::Left("detail"),
+    ];
+    Table::of(columns, events, |event| {
+        let detail = match event.deed.detail.as_object() {
+            Some(detail) if detail.is_empty() => String::new(),
+            _ => event.deed.detail.to_string(),
+        };
+        [
+            event.id.to_string(),
+            moment(event.by.at),
+            event.by.user.clone().unwrap_or_else(|| "-".to_owned()),
+            event.deed.action.to_string(),
+            event.deed.subject.clone(),
+            beginning(&detail, DETAIL_CHARACTERS_SHOWN),
+        ]
+    })
+}

@@ -1,0 +1,46 @@
+//! The audit trail: who did what, and when.
+
+use stepbox_batch::audit::{AuditEvent, AuditFilter, Deed};
+use stepbox_batch::name::Digest;
+use stepbox_batch::repository::RepositoryError;
+use stepbox_sandbox::ComponentError;
+
+use super::Tenant;
+use super::executions::days_before;
+use crate::error::Error;
+
+impl Tenant {
+    /// Events of the audit trail, newest first. To page, ask for those before the last one's id.
+    pub async fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditEvent>, Error> {
+        Ok(self.installation.repository.audit(&self.id, filter).await?)
+    }
+
+    /// Deletes the events that are more than so many days old, and leaves an event that says so. Returns
+    /// how many they were.
+    pub async fn purge_audit(&self, older_than_days: u32) -> Result<u64, Error> {
+        let by = self.by();
+        let before = days_before(by.at, older_than_days);
+        Ok(self.installation.repository.purge_audit(&self.id, before, &by).await?)
+    }
+
+    /// Counts and records that a component was refused, if that is what happened to it.
+    pub(super) async fn record_refusal(&self, digest: Option<&Digest>, error: &Error) -> Result<(), Error> {
+        if !is_refusal(error) {
+            return Ok(());
+        }
+        self.state.tally.refused_upload();
+        let deed = Deed::component_refused(digest, error.code(), &error.to_string());
+        Ok(self.installation.repository.record(&self.id, &deed, &self.by()).await?)
+    }
+}
+
+/// Whether an upload failed on account of the component: not of this machine, nor of the way it came.
+fn is_refusal(error: &Error) -> bool {
+    match error {
+        Error::Component(error) => {
+            !matches!(error, ComponentError::Unreadable { .. } | ComponentError::CompilerLost { .. })
+        }
+        Error::Repository(error) => matches!(error, RepositoryError::VersionExists { .. }),
+        _ => false,
+    }
+}

@@ -1,0 +1,46 @@
+//! Events of the audit trail.
+
+use stepbox_batch::audit::{Actor, AuditEvent, AuditEventId, Deed};
+use stepbox_batch::clock::Timestamp;
+use stepbox_batch::repository::Result;
+
+use super::{Row, json};
+
+/// A row of `audit_events`, but for its tenant.
+#[derive(Debug)]
+pub(crate) struct AuditRecord {
+    /// 0 until the store has given it one.
+    pub id: i64,
+    pub at: i64,
+    pub user_name: Option<String>,
+    pub action: String,
+    pub subject: String,
+    pub detail: String,
+}
+
+impl AuditRecord {
+    pub(crate) fn new(deed: &Deed, by: &Actor) -> Self {
+        let (Deed { action, subject, detail }, Actor { user, at }) = (deed, by);
+        Self {
+            id: 0,
+            at: at.0,
+            user_name: user.clone(),
+            action: action.to_string(),
+            subject: subject.clone(),
+            detail: json(detail),
+        }
+    }
+
+    pub(crate) fn into_event(self) -> Result<AuditEvent> {
+        let row = Row(format!("audit event {}", self.id));
+        Ok(AuditEvent {
+            id: AuditEventId(row.count("id", self.id)?),
+            by: Actor { user: self.user_name, at: Timestamp(self.at) },
+            deed: Deed {
+                action: self.action.parse().map_err(|error| row.corrupt("action", error))?,
+                subject: self.subject,
+                detail: row.json("detail", &self.detail)?,
+            },
+        })
+    }
+}
