@@ -20,7 +20,7 @@ use stepbox::batch::step_context::{Findings, RunContext, RunInfo, StepContext};
 use stepbox_guest_artifacts::steps;
 use stepbox_sandbox::{
     ComponentError, ComponentSetup, Grants, HttpPolicy, Limits, NetworkPolicy, Program, Sandbox,
-    SandboxConfig, Usage,
+    SandboxConfig, StepSecrets, Usage,
 };
 
 use crate::host_calls;
@@ -199,6 +199,7 @@ fn setup(sandbox: &Sandbox, work: &Path) -> ComponentSetup {
         grants: Grants::none(),
         network: NetworkPolicy::default(),
         http: HttpPolicy::default(),
+        secrets: StepSecrets::default(),
         limits: Limits::default(),
         share: sandbox.share(1 << 30),
         usage: Usage::default(),

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Method, Request};
-use http_body_util::{BodyExt, Empty};
+use http::{HeaderMap, Method, Request};
+use http_body_util::BodyExt;
 use stepbox_batch::log::NoLog;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -52,8 +52,8 @@ async fn read(url: &str, outside: Outside) -> Result<usize, EgressError> {
     let egress =
         Egress::new(&setup(limits), Arc::new(outside), grants, budget, step_context(Arc::new(NoLog)));
     let url = Url::parse(url).unwrap();
-    egress.check(&Method::GET, &url)?;
-    let body: RequestBody = Empty::<Bytes>::new().map_err(|never| match never {}).boxed_unsync();
+    egress.check(&Method::GET, &url, &HeaderMap::new())?;
+    let body = RequestBody::Whole(Bytes::new());
     let patience = Duration::from_millis(300);
     let timeouts = Timeouts { head: patience, between_bytes: patience };
     let answer = egress.send(Request::new(body), &url, timeouts).await?;

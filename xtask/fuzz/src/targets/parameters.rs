@@ -30,8 +30,10 @@ pub fn run(bytes: &[u8]) {
     if let Some(value) = input.get("template") {
         let names = template::names(value);
         // Whatever a template names is there to be asked for, and a parameter is never expanded itself.
-        if let (Ok(names), Ok(_)) = (names, template::expand(value, raw)) {
-            assert!(names.iter().all(|name| raw.get(name).is_some()), "a template of nothing");
+        let values = template::Values { parameters: raw, secrets: &BTreeMap::new() };
+        if let (Ok(names), Ok(_)) = (names, template::expand(value, values)) {
+            assert!(names.parameters.iter().all(|name| raw.get(name).is_some()), "a template of nothing");
+            assert!(names.secrets.is_empty(), "a secret that nobody has");
         }
     }
 }
