@@ -5,6 +5,7 @@ use stepbox::batch::execution::JobExecution;
 use stepbox_guest_artifacts::hostile;
 
 use crate::egress;
+use crate::secrets;
 use crate::support::{Installation, Manner, Server, counts, ending, local, summary};
 
 /// Every guest has a test here; `artifacts` knows which guests there are.
@@ -147,6 +148,16 @@ async fn calls_ungranted_host_by_wasi() {
     let grant = format!("GET {url}");
     assert!(log.iter().any(|line| line.message.contains(&grant)), "the log names the line: {log:?}");
     assert!(server.is_untouched());
+}
+
+#[tokio::test]
+async fn echoes_secrets() {
+    secrets::nothing_that_a_step_does_lets_a_secret_out().await;
+}
+
+#[tokio::test]
+async fn leaks_secrets_in_items() {
+    secrets::items_hold_placeholders().await;
 }
 
 #[tokio::test]

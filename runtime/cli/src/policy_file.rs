@@ -10,6 +10,8 @@
 //!   schemes: [https]
 //!   methods: [GET, POST]
 //!   ports: [443]
+//! secrets:           # what requests take along without their step knowing it, and where to
+//!   crm_token: { file: crm-token.txt, hosts: [api.example.com] }
 //! components:
 //!   compile: { time_ms_max: 20000, memory_bytes_max: 1073741824 }   # the defaults
 //! ```
@@ -17,6 +19,8 @@
 //! The two networks are closed unless the file opens them, and granted requests are not cut down unless it
 //! says so. It has no say on files: whoever runs the command line on their own machine may use what the
 //! process may use.
+
+mod secrets;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -45,6 +49,7 @@ const FILE_BYTES_MAX: u64 = 64 << 10;
 pub(crate) struct PolicyFile {
     network: Network,
     http: Http,
+    secrets: secrets::Form,
     components: Components,
 }
 
@@ -112,12 +117,14 @@ impl PolicyFile {
 
     /// What jobs may touch on somebody's own machine, and what the file opens beside it, and closes.
     pub(crate) fn policy(&self, data_dir: &Path, base: &Path) -> Result<Policy, CliError> {
-        self.build(base).map_err(|error| CliError::PolicyFile {
+        let mistake = |message: String, help: String| CliError::PolicyFile {
             file: data_dir.join(POLICY_FILE),
             place: String::new(),
-            message: error.to_string(),
-            help: error.help(),
-        })
+            message,
+            help,
+        };
+        let policy = self.build(base).map_err(|error| mistake(error.to_string(), error.help()))?;
+        secrets::add(&self.secrets, policy, data_dir).map_err(|wrong| mistake(wrong.message, wrong.help))
     }
 
     fn build(&self, base: &Path) -> Result<Policy, HttpPolicyError> {
@@ -251,7 +258,7 @@ mod tests {
         check(
             "files: {}",
             "policy.yaml, line 1, column 1: the key `files` is not known here | known are `network`, `http`, \
-             `components`",
+             `secrets`, `components`",
         );
         check("components: { compile: { time_ms_max: 5000 } }", "time=5000 memory=1073741824");
         check("components: { compile: { memory_bytes_max: 536870912 } }", "time=20000 memory=536870912");

@@ -337,6 +337,10 @@ impl Life {
         context: &StepContext,
     ) -> Result<(StepExecution, Result<StepOutcome, StepError>), RepositoryError> {
         let id = self.recorder.lease.id;
+        let secrets = match StepElements::secrets_of(step, &self.policy) {
+            Ok(secrets) => secrets,
+            Err(error) => return Ok((execution, Err(error))),
+        };
         let elements = StepElements {
             installation: &self.installation,
             policy: &self.policy,
@@ -345,6 +349,7 @@ impl Life {
             parameters: &self.run.parameters,
             share: self.share.clone(),
             usage: Usage::default(),
+            secrets,
         };
         let (recorder, on_thread, begun) = (self.recorder.clone(), context.clone(), execution.clone());
         let mut execution = execution;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use stepbox_batch::error::ElementError;
 use stepbox_connectors::Folders;
-use stepbox_sandbox::{GrantError, HttpGrant, HttpPolicy, NetworkPolicy};
+use stepbox_sandbox::{GrantError, HttpGrant, HttpPolicy, NetworkPolicy, Secret, SecretError, Secrets};
 
 /// What a tenant's jobs may touch at most.
 #[derive(Debug, Clone)]
@@ -15,6 +15,8 @@ pub struct Policy {
     pub network: NetworkPolicy,
     /// Which requests may be sent at most, whatever was granted.
     pub http: HttpPolicy,
+    /// What requests may take along without their step knowing it.
+    pub secrets: Secrets,
     /// How much they may use together.
     pub quotas: Quotas,
 }
@@ -50,12 +52,13 @@ pub enum FilesPolicy {
 }
 
 impl Policy {
-    /// No files, and of the granted hosts those at public addresses.
+    /// No files, no secrets, and of the granted hosts those at public addresses.
     pub fn nothing() -> Self {
         Self {
             files: FilesPolicy::Beneath(Vec::new()),
             network: NetworkPolicy::default(),
             http: HttpPolicy::default(),
+            secrets: Secrets::default(),
             quotas: Quotas::default(),
         }
     }
@@ -103,6 +106,24 @@ impl Policy {
     pub fn with_http(mut self, http: HttpPolicy) -> Self {
         self.http = http;
         self
+    }
+
+    /// Lets jobs name one more secret, to be sent to its hosts.
+    #[must_use]
+    pub fn with_secret(mut self, secret: Secret) -> Self {
+        self.secrets.add(secret);
+        self
+    }
+
+    /// Whether each secret has an effect beside the others and beside what the policy closes. An
+    /// installation does not open before.
+    pub fn check_secrets(&self) -> Result<(), SecretError> {
+        self.secrets.check(&self.http, self.network)
+    }
+
+    /// The hosts that a line of a job's `grants.http` takes a secret to, as far as the policy allows it.
+    pub fn secret_within(&self, secret: &Secret, grant: &str) -> Result<Vec<String>, GrantError> {
+        Ok(HttpGrant::parse(grant)?.takes(secret, &self.http, self.network))
     }
 
     /// What it leaves of a line of a job's `grants.http`, as lines of the same form.

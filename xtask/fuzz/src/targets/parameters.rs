@@ -3,6 +3,8 @@
 //!
 //! An input is a JSON object with `schema`, and perhaps `extends`, `raw` and `overrides`.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use stepbox::batch::parameters::{PARAMETERS_BYTES_MAX, ParameterSchema, SchemaError, Violation, extend};
 use stepbox::batch::template;
