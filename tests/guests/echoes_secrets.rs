@@ -108,13 +108,13 @@ fn by_contract(sent: &Sent<'_>) -> Result<String, String> {
     let mut answer = match sent.pieces {
         [] => request.send(),
         [whole] => request.body(*whole).send(),
-        pieces => request.start().and_then(|mut exchange| {
+        pieces => {
+            let mut exchange = request.start().map_err(|error| error.to_string())?;
             for piece in pieces {
-                // What is refused in the middle of a body is told again at its end.
-                let _ = exchange.write_all(piece.as_bytes());
+                exchange.write_all(piece.as_bytes()).map_err(|error| error.to_string())?;
             }
             exchange.finish()
-        }),
+        }
     }
     .map_err(|error| error.to_string())?;
     let mut text = String::new();
