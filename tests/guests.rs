@@ -9,6 +9,7 @@ use stepbox::{Policy, Quotas};
 use stepbox_guest_artifacts::hostile;
 
 use crate::egress;
+use crate::secrets;
 use crate::support::{Installation, Manner, Server, counts, ending, local, summary};
 
 /// Every guest has a test here; `artifacts` knows which guests there are.
@@ -237,6 +238,16 @@ async fn calls_ungranted_host_by_wasi() {
     assert!(log.iter().any(|line| line.message.contains(&grant)), "the log names the line: {log:?}");
     assert_refused_requests(&installation, &execution, 1);
     assert!(server.is_untouched());
+}
+
+#[tokio::test]
+async fn echoes_secrets() {
+    secrets::nothing_that_a_step_does_lets_a_secret_out().await;
+}
+
+#[tokio::test]
+async fn leaks_secrets_in_items() {
+    secrets::items_hold_placeholders().await;
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod flow;
 mod guests;
 mod interrupted;
 mod native_and_sandboxed;
+mod secrets;
 mod support;
 mod tenants;
 mod worked_example;

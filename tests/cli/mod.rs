@@ -2,6 +2,7 @@
 
 mod documentation;
 mod runs;
+mod secrets;
 mod session;
 
 use stepbox_guest_artifacts::{hostile, steps};

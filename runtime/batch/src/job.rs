@@ -1,12 +1,13 @@
 //! What a job is: its parameters' schema and its ordered steps. Nothing here has run yet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::name::{ConnectorCode, Digest, InstanceCode, JobName, StepName, TenantId};
 use crate::pattern::Pattern;
+use crate::template;
 
 /// A definition: ordered steps, a parameter schema, a form. It is frozen into each execution.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,6 +65,17 @@ pub struct Step {
     /// Where the job goes after it.
     #[serde(default)]
     pub flow: StepFlow,
+}
+
+impl Step {
+    /// The names of the secrets that its components ask for in their options, each once.
+    pub fn secrets(&self) -> BTreeSet<String> {
+        let elements = self.kind.elements().into_iter();
+        let components = elements.filter(|element| matches!(element.source, ElementSource::Component(_)));
+        let options = components.filter_map(|element| element.options.as_ref());
+        // A template that is none fails the step when it is expanded.
+        options.filter_map(|options| template::names(options).ok()).flat_map(|names| names.secrets).collect()
+    }
 }
 
 /// The two kinds of step.

@@ -1,9 +1,29 @@
-//! Templates in a job's definition: `${parameters.storage.file_path}`.
+//! Templates in a job's definition: `${parameters.storage.file_path}`, `${secrets.crm_token}`.
 //!
 //! Only what a connector's author wrote is expanded, and only once. A value that comes in through a
 //! parameter is never looked at again, so a user's `${…}` stays the text that it is.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
+
+/// What templates are expanded from.
+#[derive(Debug, Clone, Copy)]
+pub struct Values<'a> {
+    /// The parameters of the run.
+    pub parameters: &'a Value,
+    /// What stands for each secret where it may be named. Never the secret itself.
+    pub secrets: &'a BTreeMap<String, String>,
+}
+
+/// What a value's templates name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Top-level parameters, in the order they stand.
+    pub parameters: Vec<String>,
+    /// Secrets, in the order they stand.
+    pub secrets: Vec<String>,
+}
 
 /// Why a template cannot be expanded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,8 +34,10 @@ pub enum TemplateError {
         /// The whole text.
         text: String,
     },
-    /// Not `parameters` and names behind dots.
-    #[error("`${{{expression}}}` is not understood; a template is `${{parameters.name}}`")]
+    /// Neither `parameters` and names behind dots nor `secrets` and one name.
+    #[error(
+        "`${{{expression}}}` is not understood; a template is `${{parameters.name}}` or `${{secrets.name}}`"
+    )]
     NotUnderstood {
         /// What stands between the braces.
         expression: String,
@@ -61,46 +83,58 @@ fn pieces(text: &str) -> Result<Vec<Piece<'_>>, TemplateError> {
     Ok(pieces)
 }
 
-/// The names behind `parameters`, such as `["storage", "file_path"]`.
-fn path_of(expression: &str) -> Result<Vec<&str>, TemplateError> {
+/// What an expression asks for.
+enum Asked<'a> {
+    /// The names behind `parameters`, such as `["storage", "file_path"]`.
+    Parameter(Vec<&'a str>),
+    /// The name behind `secrets`.
+    Secret(&'a str),
+}
+
+fn asked(expression: &str) -> Result<Asked<'_>, TemplateError> {
     let names: Vec<&str> = expression.trim().split('.').collect();
-    match names.split_first() {
-        Some((&"parameters", path)) if !path.is_empty() && path.iter().all(|name| !name.is_empty()) => {
-            Ok(path.to_vec())
+    match names[..] {
+        ["parameters", ref path @ ..] if !path.is_empty() && path.iter().all(|name| !name.is_empty()) => {
+            Ok(Asked::Parameter(path.to_vec()))
         }
+        ["secrets", name] if !name.is_empty() => Ok(Asked::Secret(name)),
         _ => Err(TemplateError::NotUnderstood { expression: expression.to_owned() }),
     }
 }
 
-fn lookup(expression: &str, parameters: &Value) -> Result<Value, TemplateError> {
-    let path = path_of(expression)?;
-    let found = path.iter().try_fold(parameters, |value, name| value.get(name));
-    found.cloned().ok_or_else(|| TemplateError::NoValue { expression: expression.to_owned() })
+fn lookup(expression: &str, values: Values<'_>) -> Result<Value, TemplateError> {
+    let found = match asked(expression)? {
+        Asked::Parameter(path) => {
+            path.iter().try_fold(values.parameters, |value, name| value.get(name)).cloned()
+        }
+        Asked::Secret(name) => values.secrets.get(name).map(|text| Value::from(text.as_str())),
+    };
+    found.ok_or_else(|| TemplateError::NoValue { expression: expression.to_owned() })
 }
 
 /// Expands every text in a JSON value. A text that is one template alone becomes the parameter's
 /// value, whatever its type.
-pub fn expand(value: &Value, parameters: &Value) -> Result<Value, TemplateError> {
+pub fn expand(value: &Value, values: Values<'_>) -> Result<Value, TemplateError> {
     match value {
-        Value::String(text) => expand_text(text, parameters),
-        Value::Array(items) => items.iter().map(|item| expand(item, parameters)).collect(),
+        Value::String(text) => expand_text(text, values),
+        Value::Array(items) => items.iter().map(|item| expand(item, values)).collect(),
         Value::Object(entries) => {
-            entries.iter().map(|(key, item)| Ok((key.clone(), expand(item, parameters)?))).collect()
+            entries.iter().map(|(key, item)| Ok((key.clone(), expand(item, values)?))).collect()
         }
         other => Ok(other.clone()),
     }
 }
 
-fn expand_text(text: &str, parameters: &Value) -> Result<Value, TemplateError> {
+fn expand_text(text: &str, values: Values<'_>) -> Result<Value, TemplateError> {
     let pieces = pieces(text)?;
     if let [Piece::Expression(expression)] = pieces[..] {
-        return lookup(expression, parameters);
+        return lookup(expression, values);
     }
     let mut expanded = String::new();
     for piece in pieces {
         match piece {
             Piece::Literal(literal) => expanded.push_str(literal),
-            Piece::Expression(expression) => match lookup(expression, parameters)? {
+            Piece::Expression(expression) => match lookup(expression, values)? {
                 Value::String(value) => expanded.push_str(&value),
                 value @ (Value::Number(_) | Value::Bool(_)) => expanded.push_str(&value.to_string()),
                 _ => {
@@ -113,19 +147,21 @@ fn expand_text(text: &str, parameters: &Value) -> Result<Value, TemplateError> {
     Ok(Value::String(expanded))
 }
 
-/// The top-level parameters that a JSON value's templates name, for a check at installation.
-pub fn names(value: &Value) -> Result<Vec<String>, TemplateError> {
-    let mut found = Vec::new();
+/// What a JSON value's templates name, for a check at installation.
+pub fn names(value: &Value) -> Result<Names, TemplateError> {
+    let mut found = Names::default();
     collect_names(value, &mut found)?;
     Ok(found)
 }
 
-fn collect_names(value: &Value, found: &mut Vec<String>) -> Result<(), TemplateError> {
+fn collect_names(value: &Value, found: &mut Names) -> Result<(), TemplateError> {
     match value {
         Value::String(text) => {
             for piece in pieces(text)? {
-                if let Piece::Expression(expression) = piece {
-                    found.push(path_of(expression)?[0].to_owned());
+                let Piece::Expression(expression) = piece else { continue };
+                match asked(expression)? {
+                    Asked::Parameter(path) => found.parameters.push(path[0].to_owned()),
+                    Asked::Secret(name) => found.secrets.push(name.to_owned()),
                 }
             }
         }
@@ -145,8 +181,9 @@ mod tests {
     fn expands_what_the_definition_says_and_nothing_else() {
         let parameters = json!({
             "storage": { "type": "local", "file_path": "a.csv" },
-            "host": "example.com", "port": 8080, "sly": "${parameters.host}",
+            "host": "example.com", "port": 8080, "sly": "${parameters.host}", "slyer": "${secrets.token}",
         });
+        let secrets = BTreeMap::from([("token".to_owned(), "stands-for-it".to_owned())]);
         let rows = [
             (json!("${parameters.storage}"), Ok(json!({ "type": "local", "file_path": "a.csv" }))),
             (json!("${parameters.storage.file_path}"), Ok(json!("a.csv"))),
@@ -157,15 +194,30 @@ mod tests {
             ),
             (json!(["a", { "b": "${parameters.host}" }, 1]), Ok(json!(["a", { "b": "example.com" }, 1]))),
             (json!("${parameters.sly}!"), Ok(json!("${parameters.host}!"))),
+            (json!("${parameters.slyer}"), Ok(json!("${secrets.token}"))),
+            (json!("Bearer ${parameters.slyer}"), Ok(json!("Bearer ${secrets.token}"))),
+            (json!("${secrets.token}"), Ok(json!("stands-for-it"))),
+            (json!(["Bearer ${secrets.token}"]), Ok(json!(["Bearer stands-for-it"]))),
+            (json!("${secrets.other}"), Err("there is no value for `${secrets.other}`")),
+            (
+                json!("${secrets.token.part}"),
+                Err(
+                    "`${secrets.token.part}` is not understood; a template is `${parameters.name}` or `${secrets.name}`",
+                ),
+            ),
             (json!("$5 {x}"), Ok(json!("$5 {x}"))),
             (json!("a ${parameters.host"), Err("`a ${parameters.host` opens `${` without closing it")),
             (
                 json!("${env.HOME}"),
-                Err("`${env.HOME}` is not understood; a template is `${parameters.name}`"),
+                Err(
+                    "`${env.HOME}` is not understood; a template is `${parameters.name}` or `${secrets.name}`",
+                ),
             ),
             (
                 json!("${parameters}"),
-                Err("`${parameters}` is not understood; a template is `${parameters.name}`"),
+                Err(
+                    "`${parameters}` is not understood; a template is `${parameters.name}` or `${secrets.name}`",
+                ),
             ),
             (json!("${parameters.nothing}"), Err("there is no value for `${parameters.nothing}`")),
             (
@@ -176,14 +228,17 @@ mod tests {
             ),
         ];
         for (template, expected) in rows {
-            let found = expand(&template, &parameters).map_err(|error| error.to_string());
+            let values = Values { parameters: &parameters, secrets: &secrets };
+            let found = expand(&template, values).map_err(|error| error.to_string());
             assert_eq!(found, expected.map_err(str::to_owned));
         }
     }
 
     #[test]
-    fn names_the_parameters_it_needs() {
-        let value = json!({ "a": "${parameters.x.y} ${parameters.z}", "b": ["${parameters.x}"] });
-        assert_eq!(names(&value).unwrap(), ["x", "z", "x"]);
+    fn names_what_it_needs() {
+        let value =
+            json!({ "a": "${parameters.x.y} ${parameters.z}", "b": ["${parameters.x}", "a ${secrets.s}"] });
+        let Names { parameters, secrets } = names(&value).unwrap();
+        assert_eq!((parameters.join(" ").as_str(), secrets.join(" ").as_str()), ("x z x", "s"));
     }
 }

@@ -1,4 +1,4 @@
-//! What a connector's steps ask to touch and to use, what the policy says on it, and what is left.
+//! What a connector's steps ask to touch, to send and to use, what the policy says on it, and what is left.
 
 use stepbox::batch::job::LimitOverrides;
 use stepbox::batch::repository::Connector;
@@ -23,6 +23,7 @@ pub(crate) fn of(connector: &Connector, policy: &Policy) -> String {
             let place = format!("{}/{}", job.name, step.name);
             rows.extend(step.grants.http.iter().map(|line| http(&place, line, policy)));
             rows.extend(step.grants.files.iter().map(|(name, line)| file(&place, name, line, policy)));
+            rows.extend(step.secrets().iter().map(|name| secret(&place, name, &step.grants.http, policy)));
             rows.extend(limits(&place, &step.limits, &policy.limits));
         }
     }
@@ -60,6 +61,27 @@ fn requests(policy: &Policy) -> String {
         text.push_str(", private networks");
     }
     text
+}
+
+/// A secret goes where the secret's own hosts, the step's grants and the policy all lead.
+fn secret(place: &str, name: &str, grants: &[String], policy: &Policy) -> Asked {
+    let (limits, effective) = match policy.secrets.get(name) {
+        None => ("no such secret".to_owned(), "nothing: the step fails".to_owned()),
+        Some(secret) => {
+            let hosts = secret.hosts().collect::<Vec<_>>().join(", ");
+            let within = |grant: &String| policy.secret_within(secret, grant).unwrap_or_default();
+            let mut sent: Vec<String> = grants.iter().flat_map(within).collect();
+            sent.sort();
+            sent.dedup();
+            sent.extend(grants.iter().any(|line| is_template(line)).then(|| "known when it runs".to_owned()));
+            let effective = match sent.is_empty() {
+                true => "nothing: no grant leads to its hosts".to_owned(),
+                false => format!("to {}", sent.join(", ")),
+            };
+            (format!("hosts: {hosts}"), effective.replace("to known when", "known when"))
+        }
+    };
+    Asked { step: place.to_owned(), asked: format!("secret: {name}"), policy: limits, effective }
 }
 
 fn file(place: &str, name: &str, line: &str, policy: &Policy) -> Asked {

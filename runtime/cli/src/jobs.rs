@@ -153,6 +153,10 @@ fn step_facts(step: &Step) -> String {
     grants.extend(step.grants.files.iter().map(|(name, grant)| format!("files: {name}: {grant}")));
     let grants = if grants.is_empty() { "none".to_owned() } else { grants.join("\n") };
     facts.push(("grants", grants));
+    let secrets: Vec<_> = step.secrets().into_iter().collect();
+    if !secrets.is_empty() {
+        facts.push(("secrets", secrets.join("\n")));
+    }
     facts.extend(limits(&step.limits).map(|limits| ("limits", limits)));
     pairs(facts)
 }

@@ -16,6 +16,8 @@
 //!   memory_bytes_max: 268435456
 //! quotas:            # how much all jobs may use together, in one process
 //!   running_max: 8
+//! secrets:           # what requests take along without their step knowing it, and where to
+//!   crm_token: { file: crm-token.txt, hosts: [api.example.com] }
 //! components:
 //!   compile: { time_ms_max: 20000, memory_bytes_max: 1073741824 }   # the defaults
 //! ```
@@ -25,6 +27,7 @@
 
 mod files;
 mod quotas;
+mod secrets;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -57,6 +60,7 @@ pub(crate) struct PolicyFile {
     files: Files,
     limits: Limits,
     quotas: Quotas,
+    secrets: secrets::Form,
     components: Components,
 }
 
@@ -124,15 +128,16 @@ impl PolicyFile {
 
     /// What jobs may touch on somebody's own machine, and what the file opens beside it, and closes.
     pub(crate) fn policy(&self, data_dir: &Path, base: &Path) -> Result<Policy, CliError> {
-        self.build(base).map_err(|error| CliError::PolicyFile {
+        let mistake = |wrong: Problem| CliError::PolicyFile {
             file: data_dir.join(POLICY_FILE),
             place: String::new(),
-            message: error.message,
-            help: error.help,
-        })
+            message: wrong.message,
+            help: wrong.help,
+        };
+        self.build(data_dir, base).map_err(mistake)
     }
 
-    fn build(&self, base: &Path) -> Result<Policy, Problem> {
+    fn build(&self, data_dir: &Path, base: &Path) -> Result<Policy, Problem> {
         let mut policy = Policy::own_machine(base).with_http(self.http.policy()?);
         policy.quotas = self.quotas.over(policy.quotas);
         policy.limits = self.limits.into();
@@ -146,7 +151,7 @@ impl PolicyFile {
             policy = policy.with_private_networks();
         }
         policy.http.check(policy.network)?;
-        Ok(policy)
+        secrets::add(&self.secrets, policy, data_dir)
     }
 
     /// Sets the limits that the file names.
@@ -160,7 +165,8 @@ impl PolicyFile {
     }
 }
 
-/// A setting that cannot be, or that has no effect.
+/// A setting that cannot be, or that has no effect. It says nothing of a secret's value.
+#[derive(Debug)]
 struct Problem {
     message: String,
     help: String,
@@ -252,7 +258,7 @@ mod tests {
             Ok(file) => {
                 let CompileProcess { time_ms_max, memory_bytes_max, .. } =
                     file.limit(CompileProcess::new("stepbox", []));
-                match (file.build(Path::new(".")), time_ms_max, memory_bytes_max) {
+                match (file.build(Path::new("."), Path::new(".")), time_ms_max, memory_bytes_max) {
                     (Err(Problem { message, help }), ..) => format!("{message} | {help}"),
                     (Ok(Policy { network, http, .. }), 20_000, 0x4000_0000) => {
                         let (loopback, private) = (network.allow_loopback, network.allow_private);
@@ -280,9 +286,9 @@ mod tests {
             "policy.yaml, line 2, column 3: the key `lopback` is not known here | did you mean `loopback`?",
         );
         check(
-            "sockets: {}",
-            "policy.yaml, line 1, column 1: the key `sockets` is not known here | known are `network`, `http`, \
-             `files`, `limits`, `quotas`, `components`",
+            "elephants: {}",
+            "policy.yaml, line 1, column 1: the key `elephants` is not known here | known are `network`, `http`, \
+             `files`, `limits`, `quotas`, `secrets`, `components`",
         );
         check("components: { compile: { time_ms_max: 5000 } }", "time=5000 memory=1073741824");
         check("components: { compile: { memory_bytes_max: 536870912 } }", "time=20000 memory=536870912");

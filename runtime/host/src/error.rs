@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use stepbox_batch::name::{Digest, NameError, TenantId};
 use stepbox_batch::parameters::Violation;
 use stepbox_batch::repository::RepositoryError;
-use stepbox_sandbox::{ComponentError, HttpPolicyError};
+use stepbox_sandbox::{ComponentError, HttpPolicyError, SecretError};
 
 use crate::connector_file::ConnectorFileError;
 
@@ -63,6 +63,14 @@ pub enum Error {
         tenant: TenantId,
         /// What is wrong with it.
         source: HttpPolicyError,
+    },
+    /// A tenant's policy has a secret that cannot be, or that has no effect.
+    #[error("the policy of the tenant `{tenant}`: {source}")]
+    Secret {
+        /// Whose policy it is.
+        tenant: TenantId,
+        /// What is wrong with it.
+        source: SecretError,
     },
     /// A label that is empty or too long.
     #[error("a label has 1 to 255 characters")]
@@ -130,6 +138,7 @@ impl Error {
             Self::Mismatch { .. } => "job-mismatch",
             Self::UnknownTenant(_) => "unknown-tenant",
             Self::Policy { source, .. } => source.code(),
+            Self::Secret { source, .. } => source.code(),
             Self::BadLabel => "bad-name",
             Self::DataFolder { .. } => "data-folder",
             Self::Sandbox(_) => "sandbox-unavailable",
@@ -159,6 +168,7 @@ impl Error {
             | Self::ConnectorFile(_)
             | Self::Mismatch { .. }
             | Self::Policy { .. }
+            | Self::Secret { .. }
             | Self::StepsChanged(_)
             | Self::TooManyRunning { .. }
             | Self::BadLabel => ErrorKind::BadRequest,
@@ -177,6 +187,7 @@ impl Error {
             Self::ConnectorFile(error) => error.help.clone(),
             Self::Component(error) => error.help(),
             Self::Policy { source, .. } => source.help(),
+            Self::Secret { source, .. } => source.help(),
             Self::Repository(error) => match error {
                 RepositoryError::VersionExists { reference, .. } => format!(
                     "give it another version in its `describe`, a pre-release such as `{}` while you work on it; \

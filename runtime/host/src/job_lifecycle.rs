@@ -343,6 +343,10 @@ impl Life {
         context: &StepContext,
     ) -> Result<(StepExecution, Result<StepOutcome, StepError>), RepositoryError> {
         let id = self.recorder.lease.id;
+        let secrets = match StepElements::secrets_of(step, &self.policy) {
+            Ok(secrets) => secrets,
+            Err(error) => return Ok((execution, Err(error))),
+        };
         let elements = StepElements {
             installation: &self.installation,
             policy: &self.policy,
@@ -351,6 +355,7 @@ impl Life {
             parameters: &self.run.parameters,
             share: self.share.clone(),
             usage: Usage::on(&self.disk),
+            secrets,
         };
         let (recorder, on_thread, begun) = (self.recorder.clone(), context.clone(), execution.clone());
         let mut execution = execution;

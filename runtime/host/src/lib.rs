@@ -56,6 +56,7 @@ mod job_lifecycle;
 mod native;
 mod policy;
 mod rejected_file;
+mod secrets;
 mod step_elements;
 mod stepbox;
 mod system_clock;
@@ -70,6 +71,7 @@ pub use stepbox::{Builder, Health, Stepbox};
 pub use stepbox_batch as batch;
 pub use stepbox_sandbox::{CompileProcess, Compiler, ComponentError, compile_worker};
 pub use stepbox_sandbox::{GrantError, HttpPolicy, HttpPolicyError, NetworkPolicy, Resolver};
+pub use stepbox_sandbox::{Secret, SecretError, Secrets};
 pub use system_clock::SystemClock;
 pub use tenant::{
     Inspected, InstanceEdit, NewInstance, Purge, RestartOptions, RunOptions, Running, Tenant,

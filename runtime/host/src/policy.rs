@@ -5,7 +5,9 @@ use std::path::{Component, PathBuf};
 use stepbox_batch::error::ElementError;
 use stepbox_batch::job::LimitOverrides;
 use stepbox_connectors::Folders;
-use stepbox_sandbox::{FolderGrant, GrantError, HttpGrant, HttpPolicy, NetworkPolicy, ShareLimits};
+use stepbox_sandbox::{
+    FolderGrant, GrantError, HttpGrant, HttpPolicy, NetworkPolicy, Secret, SecretError, Secrets, ShareLimits,
+};
 
 /// What a tenant's jobs may touch at most.
 #[derive(Debug, Clone)]
@@ -16,6 +18,8 @@ pub struct Policy {
     pub network: NetworkPolicy,
     /// Which requests may be sent at most, whatever was granted.
     pub http: HttpPolicy,
+    /// What requests may take along without their step knowing it.
+    pub secrets: Secrets,
     /// How much one step may use at most, whatever its job says.
     pub limits: LimitOverrides,
     /// How much they may use together.
@@ -83,12 +87,13 @@ pub enum FilesPolicy {
 }
 
 impl Policy {
-    /// No files, and of the granted hosts those at public addresses.
+    /// No files, no secrets, and of the granted hosts those at public addresses.
     pub fn nothing() -> Self {
         Self {
             files: FilesPolicy::Beneath(Vec::new()),
             network: NetworkPolicy::default(),
             http: HttpPolicy::default(),
+            secrets: Secrets::default(),
             limits: LimitOverrides::default(),
             quotas: Quotas::default(),
         }
@@ -145,6 +150,24 @@ impl Policy {
     pub fn with_http(mut self, http: HttpPolicy) -> Self {
         self.http = http;
         self
+    }
+
+    /// Lets jobs name one more secret, to be sent to its hosts.
+    #[must_use]
+    pub fn with_secret(mut self, secret: Secret) -> Self {
+        self.secrets.add(secret);
+        self
+    }
+
+    /// Whether each secret has an effect beside the others and beside what the policy closes. An
+    /// installation does not open before.
+    pub fn check_secrets(&self) -> Result<(), SecretError> {
+        self.secrets.check(&self.http, self.network)
+    }
+
+    /// The hosts that a line of a job's `grants.http` takes a secret to, as far as the policy allows it.
+    pub fn secret_within(&self, secret: &Secret, grant: &str) -> Result<Vec<String>, GrantError> {
+        Ok(HttpGrant::parse(grant)?.takes(secret, &self.http, self.network))
     }
 
     /// What it leaves of a line of a job's `grants.files`: the line, or none if its folder lies elsewhere than

@@ -1,5 +1,7 @@
-//! From a job's step to elements that can run: templates expanded, grants cut down to the policy.
+//! From a job's step to elements that can run: templates expanded, grants cut down to the policy, secrets
+//! hidden behind placeholders.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -9,12 +11,13 @@ use stepbox_batch::item_step::{Elements, ItemStep, Line, Named};
 use stepbox_batch::job::{ComponentRef, Element, ElementSource, Step, StepKind};
 use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::projection::Projected;
-use stepbox_batch::template;
-use stepbox_sandbox::{ComponentSetup, Grants, Limits, Program, Share, Usage};
+use stepbox_batch::template::{self, Values};
+use stepbox_sandbox::{ComponentSetup, Grants, Limits, Program, Share, StepSecrets, Usage};
 
 use crate::connector_file::Role;
 use crate::policy::Policy;
 use crate::rejected_file::RejectedFile;
+use crate::secrets;
 use crate::stepbox::Installation;
 
 /// What the elements of a step are made from.
@@ -29,9 +32,28 @@ pub(crate) struct StepElements<'a> {
     /// What the step's components have used so far, together.
     pub(crate) share: Share,
     pub(crate) usage: Usage,
+    /// What its components ask for of the tenant's secrets. No native element gets any.
+    pub(crate) secrets: StepSecrets,
 }
 
 impl StepElements<'_> {
+    /// The secrets that a step's components ask for, each behind a placeholder of this run.
+    pub(crate) fn secrets_of(step: &Step, policy: &Policy) -> Result<StepSecrets, StepError> {
+        let asked = step.secrets();
+        let found = asked.iter().map(|name| match policy.secrets.get(name) {
+            Some(secret) => Ok(secret.clone()),
+            // It was there when the job was installed.
+            None => Err(ElementError::failed(secrets::UNKNOWN_CODE, secrets::unknown(name))
+                .with_help(secrets::help_for_unknown(name, policy.secrets.names()))),
+        });
+        let found = found.collect::<Result<Vec<_>, _>>().map_err(|source| StepError::Element {
+            culprit: format!("step `{}`", step.name),
+            place: String::new(),
+            source,
+        })?;
+        Ok(StepSecrets::bind(found))
+    }
+
     /// An item step, not opened yet.
     pub(crate) async fn item_step(&self, step: &Step) -> Result<ItemStep, StepError> {
         let StepKind::Item { reader, processors, writer, settings } = &step.kind else {
@@ -71,9 +93,9 @@ impl StepElements<'_> {
         element: &Element,
     ) -> Result<Box<dyn Tasklet>, StepError> {
         let made = match &element.source {
-            ElementSource::Native(name) => {
-                self.options(element).and_then(|options| self.installation.native.tasklet(name, &options))
-            }
+            ElementSource::Native(name) => self
+                .native_options(element)
+                .and_then(|options| self.installation.native.tasklet(name, &options)),
             ElementSource::Component(component) => match self.sandboxed(step, element, component).await {
                 Ok((program, setup)) => Ok(Box::new(program.tasklet(setup)) as Box<dyn Tasklet>),
                 Err(error) => Err(error),
@@ -85,7 +107,7 @@ impl StepElements<'_> {
     async fn reader(&self, step: &Step, element: &Element) -> Result<Box<dyn ItemReader>, ElementError> {
         match &element.source {
             ElementSource::Native(name) => {
-                self.installation.native.reader(name, &self.options(element)?, &self.policy.folders()?)
+                self.installation.native.reader(name, &self.native_options(element)?, &self.policy.folders()?)
             }
             ElementSource::Component(component) => {
                 let (program, setup) = self.sandboxed(step, element, component).await?;
@@ -100,7 +122,9 @@ impl StepElements<'_> {
         element: &Element,
     ) -> Result<Box<dyn ItemProcessor>, ElementError> {
         match &element.source {
-            ElementSource::Native(name) => self.installation.native.processor(name, &self.options(element)?),
+            ElementSource::Native(name) => {
+                self.installation.native.processor(name, &self.native_options(element)?)
+            }
             ElementSource::Component(component) => {
                 let (program, setup) = self.sandboxed(step, element, component).await?;
                 let processor = Box::new(program.processor(setup));
@@ -115,7 +139,7 @@ impl StepElements<'_> {
     async fn writer(&self, step: &Step, element: &Element) -> Result<Box<dyn ItemWriter>, ElementError> {
         match &element.source {
             ElementSource::Native(name) => {
-                self.installation.native.writer(name, &self.options(element)?, &self.policy.folders()?)
+                self.installation.native.writer(name, &self.native_options(element)?, &self.policy.folders()?)
             }
             ElementSource::Component(component) => {
                 let (program, setup) = self.sandboxed(step, element, component).await?;
@@ -124,15 +148,21 @@ impl StepElements<'_> {
         }
     }
 
+    /// A native element's options. A secret is for requests of components alone.
+    fn native_options(&self, element: &Element) -> Result<Value, ElementError> {
+        self.options(element, &BTreeMap::new())
+    }
+
     /// An element's options with its templates expanded; none are an empty object.
-    fn options(&self, element: &Element) -> Result<Value, ElementError> {
+    fn options(&self, element: &Element, secrets: &BTreeMap<String, String>) -> Result<Value, ElementError> {
+        let values = Values { parameters: self.parameters, secrets };
         let none = Value::Object(serde_json::Map::new());
         let options = element.options.as_ref().unwrap_or(&none);
         // An option whose parameter has no value is left to its default.
         let given = options.as_object().into_iter().flatten();
         let mut expanded = serde_json::Map::new();
         for (name, value) in given {
-            match template::expand(value, self.parameters) {
+            match template::expand(value, values) {
                 Ok(value) => {
                     expanded.insert(name.clone(), value);
                 }
@@ -154,7 +184,7 @@ impl StepElements<'_> {
             ElementError::failed(error.code(), error.to_string()).with_help(error.help().unwrap_or_default())
         })?;
         let options = match &element.options {
-            Some(_) => Some(self.options(element)?),
+            Some(_) => Some(self.options(element, &self.secrets.placeholders())?),
             None => None,
         };
         let limits = Limits { stop_grace_ms: self.policy.quotas.stop_grace_ms, ..Limits::from(step.limits) };
@@ -162,6 +192,7 @@ impl StepElements<'_> {
             grants: self.grants(step)?,
             network: self.policy.network,
             http: self.policy.http.clone(),
+            secrets: self.secrets.clone(),
             limits: limits.at_most(&self.policy.limits),
             share: self.share.clone(),
             usage: self.usage.clone(),
@@ -189,7 +220,8 @@ impl StepElements<'_> {
     }
 
     fn text(&self, template: &str) -> Result<String, ElementError> {
-        match template::expand(&Value::from(template), self.parameters) {
+        let values = Values { parameters: self.parameters, secrets: &BTreeMap::new() };
+        match template::expand(&Value::from(template), values) {
             Ok(Value::String(text)) => Ok(text),
             Ok(other) => {
                 Err(ElementError::failed("bad-template", format!("`{template}` gives {other}, not a text")))

@@ -197,6 +197,7 @@ impl Builder {
         for (tenant, policy) in &self.tenants {
             let wrong = |source| Error::Policy { tenant: tenant.clone(), source };
             policy.http.check(policy.network).map_err(wrong)?;
+            policy.check_secrets().map_err(|source| Error::Secret { tenant: tenant.clone(), source })?;
         }
         let data = DataFolder::open(&self.data_dir)?;
         let repository = match self.repository {

@@ -2,23 +2,28 @@
 //!
 //! A request passes in this order: grants (scheme, host, port, method, path), the operator's policy, the
 //! address if the URL holds one, the budget; then the name is resolved once, addresses that may not be dialled are taken
-//! out, and exactly the rest is dialled. Nothing follows redirects, asks a proxy, or decompresses:
+//! out, and exactly the rest is dialled. On the way out the step's secrets are put in, where they may go, and
+//! on the way back they are taken out. Nothing follows redirects, asks a proxy, or decompresses:
 //! the client is bare hyper, which can do none of it.
 
 mod address;
 mod body;
 mod client;
 mod error;
+mod passage;
 mod policy;
 mod resolver;
+mod rewriter;
+mod rewritten;
 #[cfg(test)]
 mod tests;
 
 pub use self::address::AddressKind;
 pub(crate) use self::body::{AnswerBody, RequestBody};
 pub(crate) use self::client::{Egress, Outside, Timeouts, is_forbidden_header};
-pub(crate) use self::error::EgressError;
+pub(crate) use self::error::{EgressError, opened_by};
 pub use self::policy::{HttpPolicy, HttpPolicyError};
+pub(crate) use self::policy::{closed_by, host as parse_host};
 pub use self::resolver::{Resolver, SystemResolver};
 
 use std::net::IpAddr;

@@ -24,7 +24,7 @@
 //! use stepbox_batch::step_context::StepContext;
 //! use stepbox_sandbox::{
 //!     ComponentError, ComponentSetup, Grants, HttpPolicy, Limits, NetworkPolicy, Sandbox, SandboxConfig,
-//!     ShareLimits, Usage,
+//!     ShareLimits, StepSecrets, Usage,
 //! };
 //!
 //! /// Runs a component of the world `tasklet`; returns the code of its exit status, if it says one.
@@ -41,6 +41,7 @@
 //!         grants: Grants::none().with_http("GET https://api.example.com")?,
 //!         network: NetworkPolicy::default(),
 //!         http: HttpPolicy::default(),
+//!         secrets: StepSecrets::default(),
 //!         limits: Limits::default(),
 //!         share: sandbox.share(ShareLimits::default()),
 //!         usage: Usage::default(),
@@ -65,6 +66,8 @@
 //!   it. No text is compared.
 //! - A request is judged by its grant first, and then by the addresses that its host resolves to; only
 //!   those that were judged are dialled.
+//! - A secret never enters a component's memory: it is put in where a request leaves, towards its own hosts
+//!   alone, and taken out of their answers.
 //! - The contract's own imports and WASI's are two doors to the same grants and the same budget.
 //! - Whatever a component returns is checked before it is used: batches, headers, checkpoints, codes.
 //!
@@ -96,6 +99,7 @@ mod linker;
 mod memory;
 mod program;
 mod sandbox;
+mod secrets;
 mod setup;
 mod share;
 mod state;
@@ -118,6 +122,7 @@ pub use self::grants::{Access, FolderGrant, GrantError, Grants, HttpGrant, WORK_
 pub use self::limits::Limits;
 pub use self::program::Program;
 pub use self::sandbox::{Sandbox, SandboxConfig};
+pub use self::secrets::{Secret, SecretError, Secrets, StepSecrets};
 pub use self::setup::ComponentSetup;
 pub use self::share::{Share, ShareLimits};
 pub use self::upload::{Description, Finding, Inspected, World, receive};

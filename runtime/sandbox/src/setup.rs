@@ -8,6 +8,7 @@ use crate::budget::Usage;
 use crate::egress::{HttpPolicy, NetworkPolicy};
 use crate::grants::Grants;
 use crate::limits::Limits;
+use crate::secrets::StepSecrets;
 use crate::share::Share;
 
 /// What a component gets when it is run: what it may touch, and how much it may use.
@@ -19,6 +20,9 @@ pub struct ComponentSetup {
     pub network: NetworkPolicy,
     /// Which requests the operator allows at most, whatever was granted.
     pub http: HttpPolicy,
+    /// What is put into its requests where their placeholders stand: give all components of a step the same
+    /// ones.
+    pub secrets: StepSecrets,
     /// How much it may use.
     pub limits: Limits,
     /// What it shares with all others of its tenant.

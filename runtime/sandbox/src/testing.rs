@@ -16,6 +16,7 @@ use crate::engine::engine;
 use crate::grants::Grants;
 use crate::limits::Limits;
 use crate::memory::SharedMemory;
+use crate::secrets::StepSecrets;
 use crate::setup::ComponentSetup;
 use crate::share::{Processors, Share, ShareLimits};
 use crate::state::StepState;
@@ -63,6 +64,7 @@ pub(crate) fn setup(limits: Limits) -> ComponentSetup {
         grants: Grants::none(),
         network: NetworkPolicy { allow_loopback: true, allow_private: false },
         http: HttpPolicy::default(),
+        secrets: StepSecrets::default(),
         limits,
         share: share(),
         usage: Usage::default(),

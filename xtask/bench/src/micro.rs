@@ -21,7 +21,7 @@ use stepbox::batch::step_context::{Findings, RunContext, RunInfo, StepContext};
 use stepbox_guest_artifacts::steps;
 use stepbox_sandbox::{
     ComponentError, ComponentSetup, Grants, HttpPolicy, Limits, NetworkPolicy, Program, Sandbox,
-    SandboxConfig, ShareLimits, Usage,
+    SandboxConfig, ShareLimits, StepSecrets, Usage,
 };
 
 use crate::host_calls;
@@ -200,6 +200,7 @@ fn setup(sandbox: &Sandbox, work: &Path) -> ComponentSetup {
         grants: Grants::none(),
         network: NetworkPolicy::default(),
         http: HttpPolicy::default(),
+        secrets: StepSecrets::default(),
         limits: Limits::default(),
         share: sandbox.share(ShareLimits::default()),
         usage: Usage::default(),

@@ -101,6 +101,7 @@ struct StepView {
     #[serde(flatten)]
     kind: StepKindView,
     grants: GrantsView,
+    secrets: Vec<String>,
     limits: LimitsView,
     retry: RetryView,
     rerun: &'static str,
@@ -140,6 +141,7 @@ impl StepView {
             name: step.name.to_string(),
             kind,
             grants: GrantsView::of(&step.grants),
+            secrets: step.secrets().into_iter().collect(),
             limits: LimitsView::of(&step.limits),
             retry: RetryView::of(&step.retry),
             rerun: settings::rerun(step.rerun),

@@ -3,8 +3,9 @@
 mod flow;
 mod settings;
 mod split;
+mod templates;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Component as PathPart, PathBuf};
 
@@ -13,7 +14,6 @@ use stepbox_batch::job::{Branch, GrantRequest, ItemSettings, LimitOverrides, Rer
 use stepbox_batch::name::{ConnectorCode, JobName, NameError, StepName};
 use stepbox_batch::nearest::nearest;
 use stepbox_batch::parameters::{self, ParameterSchema, SchemaError};
-use stepbox_batch::template;
 
 use super::{ComponentSource, Mistake, form, part};
 
@@ -25,6 +25,8 @@ pub struct Known {
     /// The native elements, with the names of their options; none if their options are their own
     /// affair.
     pub native: Vec<(Role, String, Option<&'static [&'static str]>)>,
+    /// The names of the secrets that the tenant's policy has.
+    pub secrets: BTreeSet<String>,
 }
 
 /// What an element does in its step.
@@ -215,6 +217,9 @@ impl Scope<'_> {
         schemas: &BTreeMap<String, Value>,
     ) -> Result<ParameterSchema, Mistake> {
         let pointer = format!("{}/parameters", self.pointer);
+        if let Some(own) = &own {
+            templates::refuse_secrets(&pointer, own)?;
+        }
         let misplaced = |error: SchemaError| schema_mistake(&pointer, &error);
         let mut own = own.unwrap_or_else(|| json!({ "properties": {} }));
         let Some(base) = own.as_object_mut().and_then(|own| own.remove("extends")) else {
@@ -335,7 +340,8 @@ impl Scope<'_> {
             self.native(&pointer_of_name, role, &name, options.as_ref())?;
         }
         if let Some(options) = &options {
-            check_templates(&pointer_of_name, options, schema)?;
+            let secrets = is_component.then_some(&self.known.secrets);
+            templates::check(&pointer_of_name, options, schema, secrets)?;
         }
         Ok(CheckedElement { pointer: pointer.to_owned(), role, name, is_component, options })
     }
@@ -383,7 +389,7 @@ impl Scope<'_> {
                 return Err(Mistake::new("bad-grant", pointer, message)
                     .help("write a method and a URL: `POST https://api.example.com`"));
             }
-            check_templates(&pointer, &Value::from(grant.as_str()), schema)?;
+            templates::check(&pointer, &Value::from(grant.as_str()), schema, None)?;
         }
         for (name, grant) in &grants.files {
             let pointer = format!("{pointer}/grants/files/{}", part(name));
@@ -399,23 +405,9 @@ impl Scope<'_> {
                 return Err(Mistake::new("bad-grant", pointer, message)
                     .help("write `read` or `write` and the path of a folder: `inbox: read /srv/in`"));
             }
-            check_templates(&pointer, &Value::from(grant.as_str()), schema)?;
+            templates::check(&pointer, &Value::from(grant.as_str()), schema, None)?;
         }
         Ok(GrantRequest { http: grants.http, files: grants.files })
-    }
-}
-
-fn check_templates(pointer: &str, value: &Value, schema: &ParameterSchema) -> Result<(), Mistake> {
-    let names =
-        template::names(value).map_err(|error| Mistake::new("bad-template", pointer, error.to_string()))?;
-    let known: Vec<&str> = schema.properties().map(|(name, _)| name.as_str()).collect();
-    match names.iter().find(|name| !known.contains(&name.as_str())) {
-        None => Ok(()),
-        Some(name) => {
-            let message = format!("the job has no parameter `{name}`");
-            let help = nearest(name, known).map(|nearest| format!("did you mean `{nearest}`?"));
-            Err(Mistake::new("bad-template", pointer, message).help(help.unwrap_or_default()))
-        }
     }
 }
 

@@ -24,6 +24,7 @@ fn known() -> Known {
             (Role::Writer, "csv".to_owned(), Some(&["to", "delimiter"])),
             (Role::Tasklet, "pause".to_owned(), None),
         ],
+        secrets: BTreeSet::from(["crm_token".to_owned()]),
     }
 }
 
@@ -229,6 +230,45 @@ fn every_mistake_has_a_place_and_a_next_action() {
         "../normalise.wasm",
         "bad-component-path line 4, column 14: `../normalise.wasm` is not a path inside the connector's folder",
     );
+}
+
+/// Only a component's options may name a secret, and only one that there is.
+#[test]
+fn a_secret_may_be_named_in_the_options_of_a_component_alone() {
+    let with_options = |options: &str| format!("processor: {{ normalise: {options} }}");
+    let check_options =
+        |options: &str, expected: &str| check("processor: normalise", &with_options(options), expected);
+    check_options("{ token: \"${secrets.crm_token}\" }", "accepted");
+    check_options("{ headers: [ { authorization: \"Bearer ${secrets.crm_token}\" } ] }", "accepted");
+    check_options(
+        "{ headers: [ { authorization: \"Bearer ${secrets.crm_tokn}\" } ] }",
+        "secret-unknown line 16, column 63: the policy has no secret `crm_tokn` | did you mean `crm_token`? If not, the \
+         operator adds `secrets: { crm_tokn: { file: PATH, hosts: [HOST] } }` to the policy",
+    );
+    check_options(
+        "{ token: \"${secrets.shop}\" }",
+        "secret-unknown line 16, column 41: the policy has no secret `shop` | the operator adds \
+         `secrets: { shop: { file: PATH, hosts: [HOST] } }` to the policy, with the hosts that may get it",
+    );
+    check_options(
+        "{ token: \"${secrets}\" }",
+        "bad-template line 16, column 41: `${secrets}` is not understood; a template is `${parameters.name}` or \
+         `${secrets.name}`",
+    );
+    let help = "only the options of a component may name a secret: `tasklet: { notify: { token: \"${secrets.NAME}\" } }`";
+    for (part, replacement, place) in [
+        (
+            "delimiter: \"${parameters.delimiter}\"",
+            "delimiter: \"${secrets.crm_token}\"",
+            "line 17, column 65",
+        ),
+        ("POST ${parameters.url}", "POST https://${secrets.crm_token}", "line 22, column 18"),
+        ("inbox: read /srv/in", "inbox: \"read /srv/${secrets.crm_token}\"", "line 23, column 27"),
+        ("format: uri }", "default: \"x ${secrets.crm_token}\" }", "line 11, column 41"),
+    ] {
+        let message = "the secret `crm_token` cannot be named here";
+        check(part, replacement, &format!("secret-misplaced {place}: {message} | {help}"));
+    }
 }
 
 #[test]

@@ -116,7 +116,8 @@ impl Tenant {
     async fn known(&self) -> Result<Known, Error> {
         let jobs = self.jobs().await?.into_iter();
         let schemas = jobs.map(|job| (job.name.to_string(), job.parameters)).collect();
-        Ok(Known { schemas, native: self.installation.native.known() })
+        let secrets = self.policy().secrets.names().map(str::to_owned).collect();
+        Ok(Known { schemas, native: self.installation.native.known(), secrets })
     }
 
     /// The store knows the installed connectors; the native one is for us to keep apart.

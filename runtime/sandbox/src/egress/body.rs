@@ -13,20 +13,30 @@ use stepbox_batch::step_context::StepContext;
 use tokio::time::Sleep;
 
 use super::EgressError;
+use super::rewriter::Rewriter;
+use super::rewritten::Rewritten;
 use crate::budget::{Allowance, Handle};
 
+/// The body of a request, as a step hands it over.
+pub(crate) enum RequestBody {
+    /// All of it, so that its length is known.
+    Whole(Bytes),
+    /// As it comes.
+    Streamed(SentBody),
+}
+
 /// The body of a request, whatever it is made of.
-pub(crate) type RequestBody = UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>;
+pub(crate) type SentBody = UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>;
 
 /// The body of a request that says how much of it was sent.
 pub(super) struct CountedBody {
-    inner: RequestBody,
+    inner: SentBody,
     context: StepContext,
     bytes: Allowance,
 }
 
 impl CountedBody {
-    pub(super) fn new(inner: RequestBody, context: StepContext, bytes: Allowance) -> Self {
+    pub(super) fn new(inner: SentBody, context: StepContext, bytes: Allowance) -> Self {
         Self { inner, context, bytes }
     }
 }
@@ -59,33 +69,16 @@ impl Body for CountedBody {
     }
 }
 
-/// The body of an answer, within its limits.
-#[derive(Debug)]
+/// The body of an answer, within its limits and without the step's secrets.
 pub(crate) struct AnswerBody {
-    incoming: Incoming,
-    context: StepContext,
-    /// What its step may send and receive together.
-    bytes: Allowance,
-    bytes_max: u64,
-    bytes_left: u64,
-    between_bytes: Duration,
-    /// Runs only while the other side is waited for, not while the step is thinking.
-    waiting: Option<Pin<Box<Sleep>>>,
+    inner: Rewritten<Received>,
     /// Given back when the answer is let go.
     _handle: Option<Handle>,
 }
 
 impl AnswerBody {
-    pub(crate) fn new(
-        incoming: Incoming,
-        context: StepContext,
-        bytes: Allowance,
-        bytes_max: u64,
-        between_bytes: Duration,
-    ) -> Self {
-        let (waiting, _handle) = (None, None);
-        let bytes_left = bytes_max;
-        Self { incoming, context, bytes, bytes_max, bytes_left, between_bytes, waiting, _handle }
+    pub(super) fn new(received: Received, redactor: Option<Rewriter>) -> Self {
+        Self { inner: Rewritten::new(received, redactor), _handle: None }
     }
 
     /// Keeps the answer counted among what its component has open, for as long as it lives.
@@ -95,6 +88,51 @@ impl AnswerBody {
 }
 
 impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = EgressError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, EgressError>>> {
+        Pin::new(&mut self.inner).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// The body of an answer as it arrives, within its limits.
+pub(super) struct Received {
+    incoming: Incoming,
+    context: StepContext,
+    /// What its step may send and receive together.
+    bytes: Allowance,
+    bytes_max: u64,
+    bytes_left: u64,
+    between_bytes: Duration,
+    /// Runs only while the other side is waited for, not while the step is thinking.
+    waiting: Option<Pin<Box<Sleep>>>,
+}
+
+impl Received {
+    pub(super) fn new(
+        incoming: Incoming,
+        context: StepContext,
+        bytes: Allowance,
+        bytes_max: u64,
+        between_bytes: Duration,
+    ) -> Self {
+        Self { incoming, context, bytes, bytes_max, bytes_left: bytes_max, between_bytes, waiting: None }
+    }
+}
+
+impl Body for Received {
     type Data = Bytes;
     type Error = EgressError;
 

@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::header::{self, HeaderName, HeaderValue};
-use http::{Method, Request, Response, Uri};
+use http::{HeaderMap, Method, Request, Response, Uri};
+use http_body::Body;
 use http_body_util::BodyExt;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -17,11 +18,13 @@ use rustls_platform_verifier::BuilderVerifierExt;
 use stepbox_batch::step_context::StepContext;
 use url::{Host, Url};
 
-use super::body::CountedBody;
+use super::body::{CountedBody, Received, SentBody};
+use super::passage::Passage;
 use super::resolver::{Resolver, SystemResolver, VettedResolver};
 use super::{AnswerBody, EgressError, HttpPolicy, NetworkPolicy, RequestBody};
 use crate::budget::Budget;
 use crate::grants::Grants;
+use crate::secrets::StepSecrets;
 use crate::setup::ComponentSetup;
 
 /// How long to wait for a connection.
@@ -95,6 +98,7 @@ impl Default for Timeouts {
 pub(crate) struct Egress {
     network: NetworkPolicy,
     policy: HttpPolicy,
+    secrets: StepSecrets,
     outside: Arc<Outside>,
     grants: Arc<Grants>,
     budget: Budget,
@@ -102,7 +106,7 @@ pub(crate) struct Egress {
     pub(crate) body_bytes_max: u64,
     /// Made at the first request. Connections are never shared between components, let alone tenants.
     /// One that is kept alive was dialled at a vetted address, and leads there as long as it lives.
-    client: OnceLock<Client<Connector, RequestBody>>,
+    client: OnceLock<Client<Connector, SentBody>>,
 }
 
 impl Egress {
@@ -116,6 +120,7 @@ impl Egress {
         Self {
             network: setup.network,
             policy: setup.http.clone(),
+            secrets: setup.secrets.clone(),
             outside,
             grants,
             budget,
@@ -126,7 +131,7 @@ impl Egress {
     }
 
     /// Whether a request may be sent, as far as can be said before its host is resolved; counts it.
-    pub(crate) fn check(&self, method: &Method, url: &Url) -> Result<(), EgressError> {
+    pub(crate) fn check(&self, method: &Method, url: &Url, headers: &HeaderMap) -> Result<(), EgressError> {
         if matches!(*method, Method::CONNECT | Method::TRACE) {
             return Err(EgressError::BadRequest(format!("the method `{method}` is never sent")));
         }
@@ -166,6 +171,9 @@ impl Egress {
             let host = url.host_str().unwrap_or_default().to_owned();
             return Err(EgressError::Forbidden { host, address, kind });
         }
+        if let Some(passage) = Passage::towards(url, &self.secrets) {
+            passage.check(method, url, headers)?;
+        }
         self.budget.http_requests.take(1)?;
         self.context.metering().sent_request();
         Ok(())
@@ -178,13 +186,18 @@ impl Egress {
         url: &Url,
         timeouts: Timeouts,
     ) -> Result<Response<AnswerBody>, EgressError> {
-        let bytes = &self.budget.http_bytes;
-        let mut request =
-            request.map(|body| CountedBody::new(body, self.context.clone(), bytes.clone()).boxed_unsync());
-        *request.uri_mut() = uri(url)?;
+        let passage = Passage::towards(url, &self.secrets);
+        let (mut head, body) = request.into_parts();
+        head.uri = uri(url)?;
         let agent = HeaderValue::from_static(concat!("stepbox/", env!("CARGO_PKG_VERSION")));
-        request.headers_mut().entry(header::USER_AGENT).or_insert(agent);
-        let answer = self.client().request(request);
+        head.headers.entry(header::USER_AGENT).or_insert(agent);
+        let body = match &passage {
+            Some(passage) => passage.fill(&mut head.headers, body, self.body_bytes_max)?,
+            None => body.into_sent(),
+        };
+        let body =
+            CountedBody::new(body, self.context.clone(), self.budget.http_bytes.clone()).boxed_unsync();
+        let answer = self.client().request(Request::from_parts(head, body));
         let answer = match tokio::time::timeout(timeouts.head, answer).await {
             Ok(answer) => answer,
             Err(_) => {
@@ -192,14 +205,20 @@ impl Egress {
                 return Err(EgressError::TimedOut(text));
             }
         };
-        let answer = answer.map_err(|error| EgressError::from_client(&error, self.body_bytes_max))?;
-        Ok(answer.map(|body| {
-            let (context, between_bytes) = (self.context.clone(), timeouts.between_bytes);
-            AnswerBody::new(body, context, bytes.clone(), self.body_bytes_max, between_bytes)
-        }))
+        let answer = answer.map_err(|error| {
+            let error = EgressError::from_client(&error, self.body_bytes_max);
+            passage.as_ref().map_or(error.clone(), |passage| passage.redact_error(error))
+        })?;
+        let (mut head, body) = answer.into_parts();
+        let has_body = !body.is_end_stream();
+        let redactor = passage.and_then(|passage| passage.redact(&mut head.headers, has_body));
+        let bytes = self.budget.http_bytes.clone();
+        let body =
+            Received::new(body, self.context.clone(), bytes, self.body_bytes_max, timeouts.between_bytes);
+        Ok(Response::from_parts(head, AnswerBody::new(body, redactor)))
     }
 
-    fn client(&self) -> &Client<Connector, RequestBody> {
+    fn client(&self) -> &Client<Connector, SentBody> {
         self.client.get_or_init(|| {
             Client::builder(TokioExecutor::new())
                 .timer(TokioTimer::new())

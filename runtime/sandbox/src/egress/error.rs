@@ -11,6 +11,9 @@ use super::client::CONNECT;
 use super::policy::Missing;
 use crate::budget::OverLimit;
 
+/// The code of refusals that are about secrets; it begins their texts.
+const SECRET_REFUSED_CODE: &str = "secret-refused";
+
 /// Why there is no answer. The texts are read by the step and by people.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EgressError {
@@ -29,6 +32,9 @@ pub(crate) enum EgressError {
     /// The policy forbids the address.
     #[error("`{host}` is {kind} ({address}); {}", opened_by(*kind))]
     Forbidden { host: String, address: IpAddr, kind: AddressKind },
+    /// A secret does not go there. Its value is in no text.
+    #[error("{}: the secret `{secret}` is not sent: {cause}", SECRET_REFUSED_CODE)]
+    SecretRefused { secret: String, cause: String },
     /// Nothing that could be sent.
     #[error("{0}")]
     BadRequest(String),
@@ -43,7 +49,7 @@ pub(crate) enum EgressError {
     OverLimit(String),
 }
 
-pub(super) fn opened_by(kind: AddressKind) -> &'static str {
+pub(crate) fn opened_by(kind: AddressKind) -> &'static str {
     match kind {
         AddressKind::Loopback => "`network: { loopback: true }` in the operator's policy would open it",
         AddressKind::Private => "`network: { private: true }` in the operator's policy would open it",

@@ -5,7 +5,7 @@ use std::fmt;
 use http::Method;
 use url::{Host, Url};
 
-use super::NetworkPolicy;
+use super::{AddressKind, NetworkPolicy};
 use crate::grants::HostPattern;
 
 /// Which requests steps may send at most. By default all that they are granted.
@@ -64,15 +64,7 @@ impl HttpPolicy {
     /// Whether each host can be reached at all, where a network policy closes addresses.
     pub fn check(&self, network: NetworkPolicy) -> Result<(), HttpPolicyError> {
         for host in self.hosts.iter().flatten() {
-            let kind = match host {
-                HostPattern::Is(Host::Ipv4(address)) => network.refuses((*address).into()),
-                HostPattern::Is(Host::Ipv6(address)) => network.refuses((*address).into()),
-                HostPattern::Is(Host::Domain(name)) if name == "localhost" => {
-                    network.refuses(std::net::Ipv4Addr::LOCALHOST.into())
-                }
-                HostPattern::Is(Host::Domain(_)) | HostPattern::Below(_) => None,
-            };
-            if let Some(kind) = kind {
+            if let Some(kind) = closed_by(host, network) {
                 let cause = format!("it is {kind}; {}", super::error::opened_by(kind));
                 return Err(HttpPolicyError::NoEffect { key: "hosts", value: host.to_string(), cause });
             }
@@ -178,7 +170,19 @@ fn list<'a, T>(
     }
 }
 
-fn host(text: &str) -> Result<HostPattern, String> {
+/// What a host is, where a network policy closes it. Names are open until they are resolved.
+pub(crate) fn closed_by(host: &HostPattern, network: NetworkPolicy) -> Option<AddressKind> {
+    match host {
+        HostPattern::Is(Host::Ipv4(address)) => network.refuses((*address).into()),
+        HostPattern::Is(Host::Ipv6(address)) => network.refuses((*address).into()),
+        HostPattern::Is(Host::Domain(name)) if name == "localhost" => {
+            network.refuses(std::net::Ipv4Addr::LOCALHOST.into())
+        }
+        HostPattern::Is(Host::Domain(_)) | HostPattern::Below(_) => None,
+    }
+}
+
+pub(crate) fn host(text: &str) -> Result<HostPattern, String> {
     if text == "*" {
         return Err("leave `hosts` out to allow every host".to_owned());
     }

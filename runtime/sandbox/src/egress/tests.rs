@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Method, Request, Response};
-use http_body_util::{BodyExt, Empty, Full};
+use http::{HeaderMap, Method, Request, Response};
+use http_body_util::BodyExt;
 use stepbox_batch::log::NoLog;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -55,9 +55,8 @@ async fn send(
     let (setup, budget) = (setup(limits.clone()), Budget::new(limits, usage));
     let egress = Egress::new(&setup, Arc::default(), grants, budget, step_context(Arc::new(NoLog)));
     let url = Url::parse(url).unwrap();
-    egress.check(&Method::POST, &url)?;
-    let body: RequestBody = Full::new(body).map_err(|never| match never {}).boxed_unsync();
-    let request = http::Request::post("/").body(body).unwrap();
+    egress.check(&Method::POST, &url, &HeaderMap::new())?;
+    let request = Request::post("/").body(RequestBody::Whole(body)).unwrap();
     egress.send(request, &url, Timeouts::default()).await
 }
 
@@ -69,8 +68,8 @@ async fn read(url: &str, outside: Outside) -> Result<usize, EgressError> {
     let egress =
         Egress::new(&setup(limits), Arc::new(outside), grants, budget, step_context(Arc::new(NoLog)));
     let url = Url::parse(url).unwrap();
-    egress.check(&Method::GET, &url)?;
-    let body: RequestBody = Empty::<Bytes>::new().map_err(|never| match never {}).boxed_unsync();
+    egress.check(&Method::GET, &url, &HeaderMap::new())?;
+    let body = RequestBody::Whole(Bytes::new());
     let patience = Duration::from_millis(300);
     let timeouts = Timeouts { head: patience, between_bytes: patience };
     let answer = egress.send(Request::new(body), &url, timeouts).await?;

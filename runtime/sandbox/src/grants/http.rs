@@ -9,6 +9,7 @@ use url::{Host, Url};
 use super::GrantError;
 use super::host_pattern::{HostPattern, without_root};
 use crate::egress::{HttpPolicy, NetworkPolicy};
+use crate::secrets::{Secret, is_of_this_machine};
 
 /// The right to send requests: `METHOD scheme://host[:port][/path]`.
 ///
@@ -93,6 +94,17 @@ impl HttpGrant {
         hosts
             .flat_map(|host| methods.iter().map(move |method| line(&host, method)).collect::<Vec<_>>())
             .collect()
+    }
+
+    /// The hosts that a request takes a secret to, as far as an operator's policy goes.
+    pub fn takes(&self, secret: &Secret, policy: &HttpPolicy, network: NetworkPolicy) -> Vec<String> {
+        if !policy.has_scheme(&self.scheme) || !policy.has_port(self.port) {
+            return Vec::new();
+        }
+        let hosts = policy.hosts_within(&self.host).into_iter().filter(|host| is_open(host, network));
+        let hosts = hosts.flat_map(|host| secret.hosts_within(&host));
+        let is_safe = |host: &HostPattern| self.scheme == "https" || is_of_this_machine(host);
+        hosts.filter(is_safe).map(|host| host.to_string()).collect()
     }
 
     /// The port, where it is not the scheme's own.

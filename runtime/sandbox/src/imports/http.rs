@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use url::Url;
 use wasmtime::component::{Resource, ResourceTableError};
 
@@ -54,7 +54,8 @@ impl From<EgressError> for HttpFailure {
         Self::Told(match error {
             EgressError::NotGranted { .. }
             | EgressError::NotInPolicy { .. }
-            | EgressError::Forbidden { .. } => HttpError::Refused(text),
+            | EgressError::Forbidden { .. }
+            | EgressError::SecretRefused { .. } => HttpError::Refused(text),
             EgressError::BadRequest(_) => HttpError::BadRequest(text),
             EgressError::Unreachable(_) => HttpError::Unreachable(text),
             EgressError::TimedOut(_) => HttpError::TimedOut(text),
@@ -87,10 +88,11 @@ impl Checked {
         let url = Url::parse(&request.url)
             .map_err(|error| EgressError::BadRequest(format!("`{}` is no URL: {error}", request.url)))?;
         let method = method(&request.method)?;
-        egress.check(&method, &url)?;
+        let headers = headers(request.headers);
+        egress.check(&method, &url, headers.as_ref().unwrap_or(&HeaderMap::new()))?;
         let mut head = http::Request::new(());
         *head.method_mut() = method;
-        *head.headers_mut() = headers(request.headers)?;
+        *head.headers_mut() = headers?;
         let mut timeouts = Timeouts::default();
         if let Some(ms) = request.timeout_ms {
             timeouts.head = Duration::from_millis(u64::from(ms));
@@ -108,7 +110,7 @@ impl Checked {
 }
 
 fn whole(body: Vec<u8>) -> RequestBody {
-    Full::new(Bytes::from(body)).map_err(|never| match never {}).boxed_unsync()
+    RequestBody::Whole(Bytes::from(body))
 }
 
 fn method(text: &str) -> Result<Method, EgressError> {

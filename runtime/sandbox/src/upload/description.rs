@@ -22,6 +22,7 @@ use crate::grants::Grants;
 use crate::instance::Instance;
 use crate::limits::Limits;
 use crate::program::Program;
+use crate::secrets::StepSecrets;
 use crate::setup::ComponentSetup;
 use crate::upload::World;
 
@@ -76,6 +77,7 @@ pub(super) async fn ask(program: &Program, world: World) -> Result<Description, 
         grants: Grants::none(),
         network: NetworkPolicy::default(),
         http: HttpPolicy::default(),
+        secrets: StepSecrets::default(),
         limits: Limits::for_describe(),
         share: program.sandbox().uploads.clone(),
         usage: Usage::default(),

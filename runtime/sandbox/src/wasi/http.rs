@@ -10,7 +10,7 @@ use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody,
 
 use crate::budget::{Handle, Handles};
 use crate::console::Journal;
-use crate::egress::{Egress, EgressError, Timeouts, is_forbidden_header};
+use crate::egress::{Egress, EgressError, RequestBody, Timeouts, is_forbidden_header};
 
 /// Sends what a component wants to send through WASI.
 #[derive(Debug)]
@@ -80,9 +80,10 @@ async fn send(
 ) -> Result<http::Response<crate::egress::AnswerBody>, EgressError> {
     let url = Url::parse(&request.uri().to_string())
         .map_err(|error| EgressError::BadRequest(format!("`{}` is no URL: {error}", request.uri())))?;
-    egress.check(request.method(), &url)?;
+    egress.check(request.method(), &url, request.headers())?;
     let bytes_max = usize::try_from(egress.body_bytes_max).unwrap_or(usize::MAX);
-    let request = request.map(|body| Limited::new(body.map_err(boxed), bytes_max).boxed_unsync());
+    let request = request
+        .map(|body| RequestBody::Streamed(Limited::new(body.map_err(boxed), bytes_max).boxed_unsync()));
     let answer = egress.send(request, &url, timeouts(options)).await?;
     Ok(answer.map(|body| body.held_by(handle)))
 }
@@ -104,7 +105,9 @@ fn timeouts(options: RequestOptions) -> Timeouts {
 /// The nearest of WASI's errors.
 fn told(error: EgressError) -> Error {
     match error {
-        EgressError::NotGranted { .. } | EgressError::NotInPolicy { .. } => Error::HttpRequestDenied,
+        EgressError::NotGranted { .. }
+        | EgressError::NotInPolicy { .. }
+        | EgressError::SecretRefused { .. } => Error::HttpRequestDenied,
         EgressError::Forbidden { .. } => Error::DestinationIpProhibited,
         EgressError::BadRequest(_) => Error::HttpRequestUriInvalid,
         EgressError::Unreachable(_) => Error::DestinationUnavailable,

@@ -13,7 +13,7 @@ use stepbox_batch::name::{JobExecutionId, StepName};
 use stepbox_batch::step_context::{Findings, RunContext, RunInfo, StepContext};
 use stepbox_sandbox::{
     ComponentError, ComponentSetup, Grants, HttpPolicy, Limits, NetworkPolicy, Program, Sandbox,
-    SandboxConfig, ShareLimits, Usage,
+    SandboxConfig, ShareLimits, StepSecrets, Usage,
 };
 use tempfile::TempDir;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
@@ -45,6 +45,7 @@ impl Place {
             grants: Grants::none(),
             network: NetworkPolicy { allow_loopback: true, allow_private: false },
             http: HttpPolicy::default(),
+            secrets: StepSecrets::default(),
             limits,
             share: self.sandbox.share(ShareLimits::default()),
             usage: Usage::default(),

@@ -13,7 +13,7 @@ use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
 
 use super::{Checked, whole};
 use crate::budget::Handle;
-use crate::egress::{AnswerBody, Egress, EgressError};
+use crate::egress::{AnswerBody, Egress, EgressError, RequestBody};
 
 type Answered = Result<Response<AnswerBody>, EgressError>;
 type BodySender = Sender<Bytes, Box<dyn std::error::Error + Send + Sync>>;
@@ -88,7 +88,8 @@ impl Exchange {
         let Phase::Ready(checked) = mem::replace(&mut self.phase, Phase::Over) else { return };
         let (sender, body) = Channel::new(1);
         let egress = self.egress.clone();
-        let answer = spawn(async move { checked.send(&egress, body.boxed_unsync()).await });
+        let answer =
+            spawn(async move { checked.send(&egress, RequestBody::Streamed(body.boxed_unsync())).await });
         self.phase = Phase::Sending { body: sender, answer };
     }
 

@@ -1,0 +1,181 @@
+//! Where a step's secrets may pass: towards which hosts they are put into a request, and out of whose
+//! answers they are taken again.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, header};
+use http_body::Body;
+use http_body_util::{BodyExt, Full};
+use url::Url;
+
+use super::body::SentBody;
+use super::rewriter::Rewriter;
+use super::rewritten::Rewritten;
+use super::{EgressError, RequestBody};
+use crate::secrets::{Bound, Direction, Secret, StepSecrets, is_this_machine};
+
+/// The most bytes of a request's headers with secrets in them.
+const HEADERS_BYTES_MAX: u64 = 256 << 10;
+
+/// The secrets of a step, on the way to one host and back.
+///
+/// Only what may go there is taken out of what comes back: whoever else sends a secret has not got it
+/// from here. If a step could see in the answers of any host what is replaced, it could try out a whole
+/// dictionary.
+pub(super) struct Passage {
+    rules: Vec<(Arc<Bound>, Option<EgressError>)>,
+}
+
+impl Passage {
+    /// None if the step has no secrets.
+    pub(super) fn towards(url: &Url, secrets: &StepSecrets) -> Option<Self> {
+        let judged = |bound: &Arc<Bound>| (bound.clone(), refuses(&bound.secret, url));
+        (!secrets.is_empty()).then(|| Self { rules: secrets.iter().map(judged).collect() })
+    }
+
+    /// Refuses a placeholder where no secret is put in, or towards a host that it is not for.
+    pub(super) fn check(&self, method: &Method, url: &Url, headers: &HeaderMap) -> Result<(), EgressError> {
+        for (bound, refusal) in &self.rules {
+            let placeholder = bound.placeholder();
+            let place = if url.as_str().contains(placeholder) {
+                "a URL"
+            } else if method.as_str().to_ascii_lowercase().contains(placeholder) {
+                "a method"
+            } else if headers.keys().any(|name| name.as_str().contains(placeholder)) {
+                "the name of a header"
+            } else {
+                continue;
+            };
+            let cause =
+                format!("it stands in {place}, and is put only into values of headers and into bodies");
+            let refusal = refusal.clone();
+            return Err(refusal.unwrap_or_else(|| refused(&bound.secret, cause)));
+        }
+        self.header_filler().headers(&mut headers.clone())
+    }
+
+    /// Puts the secrets into a request.
+    pub(super) fn fill(
+        &self,
+        headers: &mut HeaderMap,
+        body: RequestBody,
+        body_bytes_max: u64,
+    ) -> Result<SentBody, EgressError> {
+        self.header_filler().headers(headers)?;
+        if self.is_open() {
+            // In an answer that is packed, or only a part of what was asked for, no echo could be found.
+            headers.remove(header::ACCEPT_ENCODING);
+            headers.remove(header::RANGE);
+        }
+        let over = EgressError::body_too_large(body_bytes_max, "a request");
+        let mut filler = self.filler().with_room(body_bytes_max, over);
+        match body {
+            RequestBody::Whole(bytes) => {
+                let filled = filler.whole(&bytes)?.map_or(bytes, Bytes::from);
+                Ok(RequestBody::Whole(filled).into_sent())
+            }
+            RequestBody::Streamed(body) if body.is_end_stream() => Ok(body),
+            RequestBody::Streamed(body) => {
+                // How long it will be is not known before its end.
+                if self.is_open() && headers.remove(header::CONTENT_LENGTH).is_some() {
+                    headers.insert(header::TRANSFER_ENCODING, header::HeaderValue::from_static("chunked"));
+                }
+                Ok(Rewritten::new(body, Some(filler)).boxed_unsync())
+            }
+        }
+    }
+
+    /// Takes the secrets out of an answer's headers; what does it to the body comes back.
+    pub(super) fn redact(&self, headers: &mut HeaderMap, has_body: bool) -> Option<Rewriter> {
+        if !self.is_open() {
+            return None;
+        }
+        // Names are in lower case when they come here.
+        let values: Vec<String> =
+            self.open().map(|bound| bound.secret.value().to_ascii_lowercase()).collect();
+        let is_named_so =
+            |name: &&header::HeaderName| values.iter().any(|value| name.as_str().contains(value));
+        let named: Vec<_> = headers.keys().filter(is_named_so).cloned().collect();
+        for name in named {
+            headers.remove(name);
+        }
+        if let Err(error) = self.redactor().headers(headers) {
+            // A placeholder stands wherever a text may, so this does not happen; if it does, nothing passes.
+            debug_assert!(false, "{error}");
+            headers.clear();
+        }
+        if has_body {
+            // A length that would be wrong is worse than none.
+            headers.remove(header::CONTENT_LENGTH);
+        }
+        Some(self.redactor())
+    }
+
+    /// Takes the secrets out of what an error says.
+    pub(super) fn redact_error(&self, error: EgressError) -> EgressError {
+        let redact = |text: String| {
+            self.open().fold(text, |text, bound| text.replace(bound.secret.value(), bound.placeholder()))
+        };
+        match error {
+            EgressError::Unreachable(text) => EgressError::Unreachable(redact(text)),
+            other => other,
+        }
+    }
+
+    fn filler(&self) -> Rewriter {
+        Rewriter::new(Direction::Out, self.rules.iter().cloned())
+    }
+
+    fn header_filler(&self) -> Rewriter {
+        let text = format!("over the limit of {HEADERS_BYTES_MAX} bytes in the headers of a request");
+        self.filler().with_room(HEADERS_BYTES_MAX, EgressError::OverLimit(text))
+    }
+
+    fn redactor(&self) -> Rewriter {
+        Rewriter::new(Direction::Back, self.open().map(|bound| (bound.clone(), None)))
+    }
+
+    /// The secrets that may go there.
+    fn open(&self) -> impl Iterator<Item = &Arc<Bound>> {
+        self.rules.iter().filter(|(_, refusal)| refusal.is_none()).map(|(bound, _)| bound)
+    }
+
+    fn is_open(&self) -> bool {
+        self.open().next().is_some()
+    }
+}
+
+impl RequestBody {
+    /// As it is.
+    pub(super) fn into_sent(self) -> SentBody {
+        match self {
+            Self::Whole(bytes) => Full::new(bytes).map_err(|never| match never {}).boxed_unsync(),
+            Self::Streamed(body) => body,
+        }
+    }
+}
+
+/// Why a secret is not sent to a URL; none if it is.
+fn refuses(secret: &Secret, url: &Url) -> Option<EgressError> {
+    let host = url.host_str().unwrap_or_default();
+    if !secret.is_for_host_of(url) {
+        let cause = format!(
+            "`secrets.{}.hosts` in the operator's policy leaves out `{host}`; adding it there would allow it",
+            secret.name()
+        );
+        return Some(refused(secret, cause));
+    }
+    if url.scheme() != "https" && !url.host().is_some_and(|host| is_this_machine(&host)) {
+        let cause = format!(
+            "plain `http` to `{host}` could be read on its way; call it by `https` (by `http` secrets go only to \
+             addresses of this machine, such as 127.0.0.1, where `network: {{ loopback: true }}` opens them)"
+        );
+        return Some(refused(secret, cause));
+    }
+    None
+}
+
+fn refused(secret: &Secret, cause: String) -> EgressError {
+    EgressError::SecretRefused { secret: secret.name().to_owned(), cause }
+}

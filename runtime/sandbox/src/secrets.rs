@@ -1,0 +1,378 @@
+//! Secrets: what the host puts into requests on their way out, and what a component sees in its place.
+//!
+//! A component gets a placeholder, drawn anew for each run of its step. The value never enters its memory:
+//! it is put in where the request leaves ([`crate::egress`]), only towards the hosts of the secret, and it
+//! is taken out of what these answer.
+
+mod step;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+use url::{Host, Url};
+
+pub use self::step::StepSecrets;
+pub(crate) use self::step::{Bound, Direction};
+use crate::egress::{HttpPolicy, NetworkPolicy, closed_by, opened_by, parse_host};
+use crate::grants::HostPattern;
+
+/// How short a value may be, in bytes. A shorter one would stand in many a text by chance, and be taken out
+/// of it.
+const VALUE_BYTES_MIN: usize = 8;
+/// How long a value may be, in bytes.
+const VALUE_BYTES_MAX: usize = 64 << 10;
+/// How long a name may be, in bytes.
+const NAME_BYTES_MAX: usize = 100;
+
+/// A text that only some hosts may get, and no component. Cheap to clone; printing it does not show it.
+#[derive(Clone)]
+pub struct Secret(Arc<Inner>);
+
+struct Inner {
+    name: String,
+    /// Wiped when the last clone is let go.
+    value: SecretString,
+    hosts: Vec<HostPattern>,
+}
+
+impl Secret {
+    /// A secret by the name that jobs know it by, with the hosts that it may be sent to: `api.example.com`,
+    /// an address, or `*.example.com` for all names below.
+    ///
+    /// The value is 8 bytes to 64 KiB of text without control characters, so that it fits into a header
+    /// and can be told from other texts.
+    pub fn new<'a>(
+        name: &str,
+        value: impl Into<SecretString>,
+        hosts: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, SecretError> {
+        let value = value.into();
+        if let Some(problem) = problem_of_name(name) {
+            return Err(SecretError::BadName { name: name.to_owned(), problem });
+        }
+        if let Some(problem) = problem_of_value(value.expose_secret()) {
+            return Err(SecretError::BadValue { name: name.to_owned(), problem });
+        }
+        let hosts = hosts_of(name, hosts)?;
+        Ok(Self(Arc::new(Inner { name: name.to_owned(), value, hosts })))
+    }
+
+    /// The name that jobs know it by.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The hosts that it may be sent to, as the policy writes them.
+    pub fn hosts(&self) -> impl Iterator<Item = String> {
+        self.0.hosts.iter().map(ToString::to_string)
+    }
+
+    pub(crate) fn value(&self) -> &str {
+        self.0.value.expose_secret()
+    }
+
+    /// The hosts among those that it and somebody else names.
+    pub(crate) fn hosts_within(&self, other: &HostPattern) -> Vec<HostPattern> {
+        self.0.hosts.iter().filter_map(|host| host.common(other)).collect()
+    }
+
+    /// Whether it may be sent to the host of a URL.
+    pub(crate) fn is_for_host_of(&self, url: &Url) -> bool {
+        url.host().is_some_and(|host| self.0.hosts.iter().any(|pattern| pattern.matches(&host)))
+    }
+}
+
+/// Whether what is sent to a host by plain `http` stays on this machine: a name might lead anywhere, so
+/// only an address counts.
+pub(crate) fn is_this_machine(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(_) => false,
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    }
+}
+
+/// The same for a pattern.
+pub(crate) fn is_of_this_machine(pattern: &HostPattern) -> bool {
+    match pattern {
+        HostPattern::Is(Host::Ipv4(address)) => IpAddr::from(*address).is_loopback(),
+        HostPattern::Is(Host::Ipv6(address)) => IpAddr::from(*address).is_loopback(),
+        HostPattern::Is(Host::Domain(_)) | HostPattern::Below(_) => false,
+    }
+}
+
+fn problem_of_name(name: &str) -> Option<&'static str> {
+    match name.len() {
+        0 => Some("it is empty"),
+        length if length > NAME_BYTES_MAX => Some("it is longer than 100 bytes"),
+        _ if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) => None,
+        _ => Some("it has other characters than letters, digits, `_` and `-`"),
+    }
+}
+
+/// Nothing in the answer may tell what is in the value.
+fn problem_of_value(value: &str) -> Option<String> {
+    match value.len() {
+        0 => Some("it is empty".to_owned()),
+        length if length < VALUE_BYTES_MIN => Some(format!(
+            "it is shorter than {VALUE_BYTES_MIN} bytes, so it could not be told from other texts"
+        )),
+        length if length > VALUE_BYTES_MAX => Some(format!("it is longer than {VALUE_BYTES_MAX} bytes")),
+        _ if value.chars().any(char::is_control) => {
+            Some("it has control characters, such as a line break, which no header may have".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn hosts_of<'a>(
+    name: &str,
+    texts: impl IntoIterator<Item = &'a str>,
+) -> Result<Vec<HostPattern>, SecretError> {
+    let mut hosts: Vec<HostPattern> = Vec::new();
+    for text in texts {
+        let bad =
+            |problem: String| SecretError::BadHost { name: name.to_owned(), host: text.to_owned(), problem };
+        let host = match text {
+            "*" => return Err(bad("a secret is for hosts that are named".to_owned())),
+            _ => parse_host(text).map_err(bad)?,
+        };
+        if let Some(other) = hosts.iter().find(|other| other.covers(&host) || host.covers(other)) {
+            let cause = format!("`{other}` stands there as well, and one covers the other");
+            return Err(SecretError::NoEffect { name: name.to_owned(), host: text.to_owned(), cause });
+        }
+        hosts.push(host);
+    }
+    if hosts.is_empty() {
+        return Err(SecretError::NoHosts { name: name.to_owned() });
+    }
+    Ok(hosts)
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hosts: Vec<_> = self.hosts().collect();
+        f.debug_struct("Secret").field("name", &self.name()).field("hosts", &hosts).finish_non_exhaustive()
+    }
+}
+
+/// The secrets that a tenant's jobs may name. By default none.
+#[derive(Debug, Clone, Default)]
+pub struct Secrets(Vec<Secret>);
+
+impl Secrets {
+    /// Adds one more.
+    pub fn add(&mut self, secret: Secret) {
+        self.0.push(secret);
+    }
+
+    /// The one of that name.
+    pub fn get(&self, name: &str) -> Option<&Secret> {
+        self.0.iter().find(|secret| secret.name() == name)
+    }
+
+    /// The names of all.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(Secret::name)
+    }
+
+    /// Whether each has an effect beside the others, and each of its hosts beside what the other policies
+    /// close.
+    pub fn check(&self, http: &HttpPolicy, network: NetworkPolicy) -> Result<(), SecretError> {
+        for (position, secret) in self.0.iter().enumerate() {
+            self.0[..position].iter().try_for_each(|earlier| can_be_told_apart(earlier, secret))?;
+            for host in &secret.0.hosts {
+                if let Some(cause) = idle(host, http, network) {
+                    let name = secret.name().to_owned();
+                    return Err(SecretError::NoEffect { name, host: host.to_string(), cause });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// In an answer it must be clear which of two stands there.
+fn can_be_told_apart(one: &Secret, other: &Secret) -> Result<(), SecretError> {
+    let (name, twin) = (other.name().to_owned(), one.name().to_owned());
+    if one.name() == other.name() {
+        return Err(SecretError::Twice { name });
+    }
+    if one.value().contains(other.value()) || other.value().contains(one.value()) {
+        return Err(SecretError::Alike { name, twin });
+    }
+    Ok(())
+}
+
+/// Why nothing is ever sent to a host that could take a secret along.
+fn idle(host: &HostPattern, http: &HttpPolicy, network: NetworkPolicy) -> Option<String> {
+    if let Some(kind) = closed_by(host, network) {
+        return Some(format!("it is {kind}; {}", opened_by(kind)));
+    }
+    if http.hosts_within(host).is_empty() {
+        return Some("`http.hosts` in the operator's policy leaves it out".to_owned());
+    }
+    let is_sent = http.has_scheme("https") || (is_of_this_machine(host) && http.has_scheme("http"));
+    (!is_sent).then(|| "`http.schemes` in the operator's policy leaves out `https`".to_owned())
+}
+
+/// Why a secret is none: every setting must have an effect. No text has anything of the value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SecretError {
+    /// A name that no template could have.
+    #[error("`{name}` is no name for a secret: {problem}")]
+    BadName {
+        /// As it was written.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A value that cannot be put into requests, or taken out of answers.
+    #[error("the value of the secret `{name}` cannot be used: {problem}")]
+    BadValue {
+        /// The secret.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// No hosts, so that it could not be sent.
+    #[error("`secrets.{name}.hosts` is empty, so that it could not be sent anywhere")]
+    NoHosts {
+        /// The secret.
+        name: String,
+    },
+    /// Something that is no host.
+    #[error("`{host}` cannot stand in `secrets.{name}.hosts`: {problem}")]
+    BadHost {
+        /// The secret.
+        name: String,
+        /// As it was written.
+        host: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A host that the secret is never sent to.
+    #[error("`{host}` in `secrets.{name}.hosts` has no effect: {cause}")]
+    NoEffect {
+        /// The secret.
+        name: String,
+        /// The host.
+        host: String,
+        /// Why not.
+        cause: String,
+    },
+    /// Two of one name.
+    #[error("there are two secrets of the name `{name}`")]
+    Twice {
+        /// The name.
+        name: String,
+    },
+    /// Two of one value, or one that is a part of the other's.
+    #[error("the value of the secret `{name}` is, or holds, or is a part of that of `{twin}`")]
+    Alike {
+        /// The secret.
+        name: String,
+        /// The other one.
+        twin: String,
+    },
+}
+
+impl SecretError {
+    /// The codes of all variants.
+    pub const CODES: &[&str] = &["policy-secret-malformed"];
+
+    /// The stable code, a heading in `docs/errors.md`.
+    pub fn code(&self) -> &'static str {
+        "policy-secret-malformed"
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> String {
+        match self {
+            Self::BadName { .. } => "write it like `crm_token`".to_owned(),
+            Self::BadValue { .. } => {
+                format!("give it {VALUE_BYTES_MIN} bytes to 64 KiB of text on one line")
+            }
+            Self::NoHosts { .. } | Self::BadHost { .. } => {
+                "write hosts like `hosts: [api.example.com, \"*.example.com\"]`".to_owned()
+            }
+            Self::NoEffect { host, .. } => format!("take `{host}` out, or change what makes it idle"),
+            Self::Twice { .. } => "give one of them another name".to_owned(),
+            Self::Alike { name, twin } => format!(
+                "keep one of `{name}` and `{twin}` and list the hosts of both there; what stands around it, such as \
+                 `Bearer `, belongs into the job's options"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VALUE: &str = "s3cr3t-value";
+
+    fn secret(name: &str, value: &str, hosts: &[&str]) -> Result<Secret, SecretError> {
+        Secret::new(name, value, hosts.iter().copied())
+    }
+
+    #[test]
+    fn says_what_is_wrong_and_nothing_of_the_value() {
+        let rows: &[(&str, &str, &[&str], &str)] = &[
+            ("crm.token", VALUE, &["a.example"], "`crm.token` is no name for a secret"),
+            ("", VALUE, &["a.example"], "it is empty"),
+            ("t", "", &["a.example"], "the value of the secret `t` cannot be used: it is empty"),
+            ("t", "s3cr3t-", &["a.example"], "it is shorter than 8 bytes"),
+            ("t", &VALUE.repeat(10_000), &["a.example"], "it is longer than 65536 bytes"),
+            ("t", "s3cr3t-value\n", &["a.example"], "it has control characters"),
+            ("t", "s3cr3t-value\u{85}", &["a.example"], "it has control characters"),
+            ("t", VALUE, &[], "`secrets.t.hosts` is empty"),
+            ("t", VALUE, &["*"], "a secret is for hosts that are named"),
+            ("t", VALUE, &["https://a.example"], "it is a URL; write its host alone"),
+            ("t", VALUE, &["a.example", "*.example"], "one covers the other"),
+            ("t", VALUE, &["a.example", "A.example."], "one covers the other"),
+        ];
+        for (name, value, hosts, expected) in rows {
+            let error = secret(name, value, hosts).unwrap_err();
+            assert!(error.to_string().contains(expected), "{error}");
+            assert!(!format!("{error} {error:?} {}", error.help()).contains("s3cr3t"), "{error}");
+        }
+        let whole = secret("t", VALUE, &["*.a.example", "10.0.0.1"]).unwrap();
+        assert_eq!(format!("{whole:?}"), r#"Secret { name: "t", hosts: ["*.a.example", "10.0.0.1"], .. }"#);
+    }
+
+    #[test]
+    fn each_has_an_effect_beside_the_others_and_the_policies() {
+        let closed = NetworkPolicy::default();
+        let loopback = NetworkPolicy { allow_loopback: true, ..closed };
+        let all = HttpPolicy::default();
+        let one = all.clone().with_hosts(["a.example", "127.0.0.1"]).unwrap();
+        let plain = one.clone().with_schemes(["http"]).unwrap();
+        let check = |secrets: &[(&str, &str, &str)], http: &HttpPolicy, network, expected: &str| {
+            let mut all = Secrets::default();
+            for (name, value, host) in secrets {
+                all.add(secret(name, value, &[host]).unwrap());
+            }
+            let found = all.check(http, network).err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(found.contains(expected) && found.is_empty() == expected.is_empty(), "{found}");
+            assert!(!found.contains("s3cr3t"), "{found}");
+        };
+        check(&[("t", VALUE, "a.example"), ("u", "s3cr3t-other", "a.example")], &all, closed, "");
+        check(&[("t", VALUE, "a.example"), ("t", "s3cr3t-other", "b.example")], &all, closed, "two secrets");
+        check(&[("t", VALUE, "a.example"), ("u", VALUE, "b.example")], &all, closed, "a part of that of `t`");
+        check(
+            &[("t", VALUE, "a.example"), ("u", "s3cr3t-v", "a.example")],
+            &all,
+            closed,
+            "of the secret `u`",
+        );
+        check(&[("t", VALUE, "b.example")], &one, closed, "`http.hosts` in the operator's policy");
+        check(&[("t", VALUE, "a.example")], &one, closed, "");
+        check(&[("t", VALUE, "a.example")], &plain, closed, "leaves out `https`");
+        check(&[("t", VALUE, "127.0.0.1")], &plain, loopback, "");
+        check(&[("t", VALUE, "127.0.0.1")], &all, closed, "it is a loopback address; `network: {");
+        check(&[("t", VALUE, "10.0.0.1")], &all, loopback, "it is a private address");
+    }
+}

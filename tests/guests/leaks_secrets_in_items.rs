@@ -1,0 +1,45 @@
+//! A processor that has a secret in its options and puts what a server echoes of it into its items, into
+//! the reasons of those that it skips, and into its checkpoint.
+//!
+//! The parameter `token` has the secret, `echo` is the URL of a server that it is for. The first cell of
+//! an item that says `skip` has it skipped; any other gets the answer.
+
+use serde::Deserialize;
+use stepbox_step::{Checkpoint, Item, Opening, Processor, StepError, Verdict, http};
+
+struct LeaksSecretsInItems {
+    parameters: Parameters,
+    seen: String,
+}
+
+#[derive(Deserialize)]
+struct Parameters {
+    token: String,
+    echo: String,
+}
+
+impl Processor for LeaksSecretsInItems {
+    type Parameters = Parameters;
+
+    fn open(parameters: Parameters, _: &mut Opening) -> Result<Self, StepError> {
+        Ok(LeaksSecretsInItems { parameters, seen: String::new() })
+    }
+
+    fn process(&mut self, item: &mut Item<'_>) -> Result<Verdict, StepError> {
+        let Parameters { token, echo } = &self.parameters;
+        let mut answer = http::post(echo).header("authorization", token).body(token.as_str()).send()?;
+        let body = answer.text(1 << 20).map_err(|error| StepError::new("no-answer", error))?;
+        self.seen = format!("{token} {:?} {body}", answer.headers());
+        if item.text(0) == "skip" {
+            return Ok(Verdict::skip("has-seen", &self.seen));
+        }
+        item.set(1, &self.seen);
+        Ok(Verdict::Keep)
+    }
+
+    fn checkpoint(&mut self) -> Result<Checkpoint, StepError> {
+        Ok(Checkpoint::bytes(self.seen.clone()))
+    }
+}
+
+stepbox_step::export_processor!(LeaksSecretsInItems);
