@@ -91,7 +91,9 @@ fn check_end(job: &str, execution: &JobExecution) {
         }
         _ => {
             let is_done = execution.status == BatchStatus::Completed;
-            assert!(is_done || told.contains("FAILED [step-time-limit]"), "{told}");
+            // Where the bombs hold all that their tenant may have, there is none to start with.
+            let is_starved = told.contains("all of its tenant together may have");
+            assert!(is_done || is_starved || told.contains("FAILED [step-time-limit]"), "{told}");
         }
     }
 }
