@@ -97,7 +97,11 @@ fn check_end(job: &str, execution: &JobExecution) {
             assert!(is_memory || told.contains("FAILED [step-time-limit]"), "{told}");
             assert!(step.usage.memory_bytes_peak <= MEMORY_BYTES_MAX, "{told}");
         }
-        _ => assert!(told.contains("FAILED [step-time-limit]"), "{told}"),
+        _ => {
+            // Where the bombs hold all that their tenant may have, there is none to start with.
+            let is_starved = told.contains("all of its tenant together may have");
+            assert!(is_starved || told.contains("FAILED [step-time-limit]"), "{told}");
+        }
     }
 }
 

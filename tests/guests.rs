@@ -1,12 +1,20 @@
 //! One test for each guest in `tests/guests/`, of the same name: what it tries, and what it gets.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use async_trait::async_trait;
 use serde_json::{Value, json};
 use stepbox::batch::counters::Counters;
-use stepbox::batch::execution::JobExecution;
+use stepbox::batch::execution::{CONTEXT_BYTES_MAX, JobExecution};
 use stepbox::batch::job::LimitOverrides;
 use stepbox::batch::name::TenantId;
+use stepbox::batch::repository::RepositoryError;
 use stepbox::{Policy, Quotas};
 use stepbox_guest_artifacts::hostile;
+use stepbox_store::SqliteStore;
+use stepbox_store::interposed::{Call, Interposed, Interposer};
 
 use crate::egress;
 use crate::secrets;
@@ -153,6 +161,10 @@ async fn climbs_out() {
     assert_eq!(installation.read("secret.txt"), "the secret");
     assert_eq!(installation.read("inbox/a.txt"), "allowed", "what is granted to be read is not written");
     assert_eq!(std::fs::read_dir(inbox).unwrap().count(), 5, "and nothing was added");
+    // Nothing that the step or its people read says where the folders lie.
+    let place = installation.folder.path().to_str().unwrap();
+    let told = format!("{:?} {}", execution.steps, installation.log(execution.id).await);
+    assert!(!told.contains(place), "{told}");
     let refused = execution.steps[0].usage.file_accesses_refused;
     assert!(refused > 20, "through both doors: {refused}");
     let expected = Counters { file_accesses_refused: refused, ..Counters::default() };
@@ -309,19 +321,125 @@ async fn floods_log() {
         assert!(dropped > 100, "{door}: {dropped}");
         assert_eq!(installation.tenant.counters().log_messages_dropped, dropped, "{door}");
     }
+    // One line of 50 MB.
+    let options = json!({ "door": "stdout", "messages": 1, "bytes": 50_000_000 });
+    let (installation, execution) = run_tasklet("floods_log", options, "").await;
+    assert_eq!(ending(&execution), "COMPLETED");
+    assert!(installation.log(execution.id).await.len() < 32 << 10);
+}
+
+/// What is kept is limited; what is written comes by the clock, not by the call.
+#[tokio::test]
+async fn floods_host() {
+    let rows = [
+        ("progress", 5_000_000, "processed=5000000 names=0 warnings=0/0 errors=0"),
+        ("summary", 200_000, "processed=0 names=100 warnings=0/0 errors=0"),
+        ("warning", 100_000, "processed=0 names=0 warnings=1000/100000 errors=0"),
+        ("error", 100_000, "processed=0 names=0 warnings=0/0 errors=100"),
+        ("context", 10_000, "processed=0 names=0 warnings=0/0 errors=0"),
+    ];
+    for (call, times, expected) in rows {
+        let writes = Arc::new(Writes::default());
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(folder.path().join("stepbox.db")).unwrap();
+        let repository = Arc::new(Interposed { store, interposer: CountsWrites(writes.clone()) });
+        let installation = Installation::with(|builder| builder.repository(repository)).await;
+        install_tasklet(&installation, "floods_host", json!({ "call": call, "times": times }), "").await;
+        let before = writes.count();
+        let began_at = Instant::now();
+        let execution = installation.run("hostile", json!({})).await;
+        let (ms, writes) = (began_at.elapsed().as_millis() as u64, writes.count() - before);
+        println!("{call}: {writes} writes in {ms} ms");
+        assert_eq!(ending(&execution), "COMPLETED", "{call}");
+        let step = &execution.steps[0];
+        let warnings = installation.tenant.warnings(execution.id).await.unwrap().len();
+        let found = format!(
+            "processed={} names={} warnings={warnings}/{} errors={}",
+            step.tracking.processed,
+            step.summary.len(),
+            step.warning_count,
+            step.errors.len()
+        );
+        assert_eq!(found, expected, "{call}");
+        assert!(execution.context.bytes() <= CONTEXT_BYTES_MAX, "{call}");
+        assert!(writes <= 10 + ms / 100, "{call}: {writes} writes in {ms} ms");
+        assert!(step.usage.host_calls >= times, "{call}");
+    }
+}
+
+/// How often a store was asked to change something.
+#[derive(Default)]
+struct Writes(AtomicU64);
+
+impl Writes {
+    fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+struct CountsWrites(Arc<Writes>);
+
+#[async_trait]
+impl Interposer for CountsWrites {
+    async fn before(&self, call: Call<'_>) -> Result<(), RepositoryError> {
+        if !matches!(call, Call::Read(_)) {
+            self.0.0.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    async fn after(&self, _: Call<'_>) -> Result<(), RepositoryError> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn hoards_handles() {
+    let (_, execution) = run_tasklet("hoards_handles", json!({}), "").await;
+    assert_eq!(ending(&execution), "COMPLETED");
+    let found = ["contract", "beside", "std", "again"].map(|name| summary(&execution, 0, name));
+    assert_eq!(found, ["64", "0", "64", "1"]);
+}
+
+#[tokio::test]
+async fn looks_around() {
+    let installation = Installation::new().await;
+    let options = json!({ "random_bytes": 1 << 20 });
+    install_tasklet(&installation, "looks_around", options, "").await;
+    for _ in 0..2 {
+        let execution = installation.run("hostile", json!({})).await;
+        assert_eq!(ending(&execution), "COMPLETED");
+        let step = &execution.steps[0];
+        let found: Vec<_> = step.summary.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let expected = "environment=[] arguments=[] current folder=None input=[] earlier runs=0 /=[] /work=[] \
+                        /tmp=[] .=[] random bytes=1048576";
+        for fact in &found {
+            assert!(expected.contains(fact.as_str()), "{fact}");
+        }
+        assert_eq!(found.len(), 10);
+    }
+    // More than a megabyte at once is not given.
+    let (_, execution) = run_tasklet("looks_around", json!({ "random_bytes": 1 << 30 }), "").await;
+    assert_failed(&execution, "step-trapped", "");
+    assert_eq!(summary(&execution, 0, "random bytes"), "");
 }
 
 #[tokio::test]
 async fn waits_for_http() {
-    let installation = Installation::new().await;
-    let mut server = Server::start(Manner::Hangs);
-    let url = server.url("/");
-    let grants = format!("grants: {{ http: [\"GET {url}\"] }}");
-    install_tasklet(&installation, "waits_for_http", json!({ "url": url }), &grants).await;
-    let mut running = installation.start("hostile", json!({})).await;
-    server.request().await;
-    running.stop().await.unwrap();
-    assert_eq!(ending(&running.wait().await.unwrap()), "STOPPED");
+    for (manner, last_words) in [(Manner::Hangs, "the head"), (Manner::Stalls, "the body")] {
+        let installation = Installation::new().await;
+        let mut server = Server::start(manner);
+        let url = server.url("/");
+        let grants = format!("grants: {{ http: [\"GET {url}\"] }}");
+        install_tasklet(&installation, "waits_for_http", json!({ "url": url }), &grants).await;
+        let mut running = installation.start("hostile", json!({})).await;
+        server.request().await;
+        while !installation.log(running.id()).await.contains(&format!("waiting for {last_words}")) {
+            tokio::task::yield_now().await;
+        }
+        running.stop().await.unwrap();
+        assert_eq!(ending(&running.wait().await.unwrap()), "STOPPED");
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 use stepbox::batch::execution::{JobExecution, SummaryValue};
-use stepbox::batch::name::TenantId;
+use stepbox::batch::name::{JobExecutionId, TenantId};
 use stepbox::{Builder, NewInstance, Policy, RunOptions, Running, Stepbox, Tenant};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -64,6 +64,12 @@ impl Installation {
     /// Runs a job to its end with the given parameters.
     pub async fn run(&self, job: &str, parameters: Value) -> JobExecution {
         self.start(job, parameters).await.wait().await.expect("the run ends in the store")
+    }
+
+    /// The messages of an execution's log, one a line.
+    pub async fn log(&self, id: JobExecutionId) -> String {
+        let log = self.tenant.log(id).await.expect("the execution has a log");
+        log.into_iter().map(|line| line.message + "\n").collect()
     }
 
     /// Starts a job with the given parameters.
@@ -146,6 +152,8 @@ pub enum Manner {
     Answers(u16),
     /// Takes it and never answers.
     Hangs,
+    /// Begins an answer, and its body, and never goes on.
+    Stalls,
 }
 
 /// A server on loopback that takes requests one by one.
@@ -176,6 +184,10 @@ impl Server {
                         let _ = stream.write_all(head.as_bytes());
                     }
                     Manner::Hangs => hanging.push(stream),
+                    Manner::Stalls => {
+                        let _ = stream.write_all(b"HTTP/1.1 200 X\r\ncontent-length: 10\r\n\r\n1");
+                        hanging.push(stream);
+                    }
                 }
             }
         });

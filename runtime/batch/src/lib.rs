@@ -40,6 +40,7 @@ mod accounting;
 pub mod audit;
 pub mod clock;
 pub mod counters;
+pub mod depth;
 pub mod element;
 pub mod error;
 pub mod execution;

@@ -7,6 +7,7 @@ use jsonschema::error::ValidationErrorKind;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::depth::{DEPTH_MAX, is_too_deep};
 use crate::nearest::nearest;
 use crate::step_context::{TEXT_BYTES_MAX, cut};
 
@@ -151,6 +152,10 @@ impl ParameterSchema {
         let Some(object) = schema.as_object() else {
             return Err(SchemaError::NotAnObject { found: kind_of(schema).to_owned() });
         };
+        if is_too_deep(schema) {
+            let message = format!("a schema nests at most {DEPTH_MAX} levels deep, this one deeper");
+            return Err(SchemaError::Invalid { path: String::new(), message });
+        }
         let mut object = object.clone();
         if object.get("type").is_some_and(|found| found != "object") {
             return Err(SchemaError::NotAnObject { found: format!("`type: {}`", object["type"]) });
@@ -221,6 +226,10 @@ impl ParameterSchema {
         let bytes = parameters.to_string().len();
         if bytes > PARAMETERS_BYTES_MAX {
             let message = format!("{bytes} bytes of JSON are more than the {PARAMETERS_BYTES_MAX} allowed");
+            return vec![Violation { path: String::new(), message }];
+        }
+        if is_too_deep(parameters) {
+            let message = format!("parameters nest at most {DEPTH_MAX} levels deep, these deeper");
             return vec![Violation { path: String::new(), message }];
         }
         let names: Vec<&str> = self.properties().map(|(name, _)| name.as_str()).collect();
@@ -376,6 +385,51 @@ mod tests {
         let long = json!({ "a": "x".repeat(100_000) });
         let violations = schema.effective(&long, &json!({})).unwrap_err();
         assert!(violations[0].message.len() <= TEXT_BYTES_MAX, "{}", violations[0].message.len());
+    }
+
+    /// What a form or a script may send that no person would.
+    #[test]
+    fn poison_is_refused_before_it_is_stored() {
+        let schema = json!({ "properties": { "any": {}, "delimiter": { "default": ";" } } });
+        let nested = |levels| (0..levels).fold(json!(1), |value, _| json!([value]));
+        check(
+            &schema,
+            json!({ "any": nested(100) }),
+            json!({}),
+            "parameters: parameters nest at most 64 levels deep, these deeper",
+        );
+        check(
+            &schema,
+            json!({}),
+            json!({ "any": nested(64) }),
+            "parameters: parameters nest at most 64 levels deep, these deeper",
+        );
+        let kept =
+            ParameterSchema::new(&schema).unwrap().effective(&json!({ "any": nested(63) }), &json!({}));
+        let read_again: Value = serde_json::from_str(&kept.unwrap().to_string()).unwrap();
+        assert_eq!(read_again["any"], nested(63));
+        check(
+            &schema,
+            json!({ "any": "x".repeat(10_000_000) }),
+            json!({}),
+            "parameters: 10000026 bytes of JSON are more than the 1048576 allowed",
+        );
+        check(
+            &schema,
+            json!({ "__proto__": { "delimiter": "," }, "constructor": 1 }),
+            json!({}),
+            "/__proto__: is not a known parameter; known are any, delimiter \
+             | /constructor: is not a known parameter; known are any, delimiter",
+        );
+        // They are data: kept as they are, run by nobody.
+        for text in ["'; DROP TABLE job_instances; --", "=1+1|cmd", "${parameters.any}", "<script>", "\u{0}"]
+        {
+            let parameters = json!({ "any": text });
+            let expected = json!({ "delimiter": ";", "any": text }).to_string();
+            check(&schema, parameters, json!({}), &expected);
+        }
+        let refused = ParameterSchema::new(&json!({ "properties": { "a": { "default": nested(100) } } }));
+        assert!(refused.unwrap_err().to_string().contains("a schema nests at most 64 levels deep"));
     }
 
     #[test]

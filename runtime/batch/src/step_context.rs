@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::clock::Timestamp;
 use crate::counters::Tally;
+use crate::depth::{DEPTH_MAX, is_too_deep};
 use crate::execution::{
     CONTEXT_BYTES_MAX, Counts, ExecutionContext, Summary, SummaryValue, Tracking, Warning,
 };
@@ -406,6 +407,9 @@ impl StepContext {
     pub fn put(&self, key: &str, value: Value) -> Result<(), String> {
         if key.is_empty() || key.len() > CONTEXT_KEY_BYTES_MAX {
             return Err(format!("a key has 1 to {CONTEXT_KEY_BYTES_MAX} bytes, this one {}", key.len()));
+        }
+        if is_too_deep(&value) {
+            return Err(format!("a value nests at most {DEPTH_MAX} levels deep, this one deeper"));
         }
         let mut context = lock(&self.inner.run.context);
         let mut next = context.clone();

@@ -185,6 +185,28 @@ mod tests {
     }
 
     #[test]
+    fn refuses_each_exotic_proposal_of_the_component_model() {
+        let rows = [
+            ("(component (type (list u8)))", "fine"),
+            ("(component (type (stream u8)))", "async"),
+            ("(component (type (future u8)))", "async"),
+            ("(component (core func (canon context.get i32 0)))", "async"),
+            ("(component (core func (canon thread.yield)))", "async"),
+            ("(component (type error-context))", "error-context"),
+            ("(component (type (list u8 4)))", "fixed-length lists"),
+            ("(component (type (map u8 u8)))", "map"),
+        ];
+        for (wat, expected) in rows {
+            let bytes = wat::parse_str(wat).expect(wat);
+            let found = match wasmparser::Validator::new_with_features(FEATURES).validate_all(&bytes) {
+                Ok(_) => "fine".to_owned(),
+                Err(error) => error.message().to_owned(),
+            };
+            assert!(found.contains(expected), "{wat}: {found}");
+        }
+    }
+
+    #[test]
     fn the_beat_goes_on_and_ends_with_its_owner() {
         let engine = engine(false).unwrap();
         let ticker = Ticker::start(&engine).unwrap();

@@ -81,6 +81,10 @@ mod tests {
         assert_eq!(state.context_get("k".to_owned()).as_deref(), Some(r#"{"a":[1]}"#));
         let refusal = state.context_put("k".to_owned(), "{".to_owned()).unwrap_err();
         assert!(refusal.starts_with("the value is not JSON: "), "{refusal}");
+        // Regression: at 127 levels it was stored, within others, and nothing of the execution could be read.
+        let deep = format!("{}{}", "[".repeat(127), "]".repeat(127));
+        let refusal = state.context_put("k".to_owned(), deep).unwrap_err();
+        assert_eq!(refusal, "a value nests at most 64 levels deep, this one deeper");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use semver::Version;
 use serde_json::{Value, json};
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::depth::{DEPTH_MAX, is_too_deep};
 use stepbox_batch::execution::ExecutionContext;
 use stepbox_batch::log::NoLog;
 use stepbox_batch::name::{JobExecutionId, StepName};
@@ -153,6 +154,9 @@ fn schema(text: &str) -> Result<Option<Value>, String> {
         ));
     }
     match serde_json::from_str(text) {
+        Ok(schema) if is_too_deep(&schema) => {
+            Err(format!("the parameters' schema nests deeper than {DEPTH_MAX} levels"))
+        }
         Ok(schema @ Value::Object(_)) => Ok(Some(schema)),
         Ok(_) => Err("the parameters' schema is JSON, but no object".to_owned()),
         Err(error) => Err(format!("the parameters' schema is not JSON: {error}")),
@@ -224,6 +228,10 @@ mod tests {
         check_with(|raw| raw.summary = "x".repeat(5000), "the summary has 5000 bytes; at most 4096");
         check_with(|raw| raw.summary = "\0".to_owned(), "the summary holds a NUL");
         check_with(|raw| raw.parameters = "{".to_owned(), "the parameters' schema is not JSON");
+        check_with(
+            |raw| raw.parameters = format!("{}1{}", "{\"a\":".repeat(65), "}".repeat(65)),
+            "the parameters' schema nests deeper than 64 levels",
+        );
         check_with(|raw| raw.parameters = "true".to_owned(), "the parameters' schema is JSON, but no object");
         check_with(|raw| raw.grants = vec![String::new(); 1001], "1001 grants are named");
         check_with(|raw| raw.columns_in = Some(vec!["a".to_owned(); 2]), "columns-in names `a` twice");

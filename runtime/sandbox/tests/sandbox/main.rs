@@ -5,5 +5,6 @@
 mod compiling;
 mod components;
 mod costs;
+mod hostile;
 mod support;
 mod uploads;
