@@ -23,7 +23,7 @@ use stepbox_step::{Exit, NoParameters, StepError, Tasklet, execution};
 struct ClimbsOut;
 
 /// Paths that lead out, within a granted folder's name.
-const OUT_OF_THE_FOLDER: [&str; 12] = [
+const OUT_OF_THE_FOLDER: [&str; 20] = [
     "inbox/../secret.txt",
     "inbox/./../secret.txt",
     "inbox/a.txt/../../secret.txt",
@@ -36,10 +36,18 @@ const OUT_OF_THE_FOLDER: [&str; 12] = [
     "inbox/root-link/proc/self/environ",
     "inbox/loop",
     "work/../secret.txt",
+    "inbox/file-link/.",
+    "inbox/folder-link/./secret.txt",
+    "inbox/folder-link/inbox/../secret.txt",
+    "inbox/%2e%2e/secret.txt",
+    "inbox/\u{ff0e}\u{ff0e}/secret.txt",
+    "inbox\\..\\secret.txt",
+    "inbox/..\\secret.txt",
+    "INBOX/../secret.txt",
 ];
 
 /// Paths that never were in one.
-const ELSEWHERE: [&str; 10] = [
+const ELSEWHERE: [&str; 13] = [
     "/etc/passwd",
     "//etc/passwd",
     "../secret.txt",
@@ -50,6 +58,9 @@ const ELSEWHERE: [&str; 10] = [
     "inbox",
     "",
     "inbox/a.txt\0/../../secret.txt",
+    "C:\\secret.txt",
+    "~/secret.txt",
+    "/proc/self/root/etc/passwd",
 ];
 
 impl Tasklet for ClimbsOut {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use cap_std::fs::{Metadata, OpenOptions, OpenOptionsExt};
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use super::{FileFailure, Outcome};
 use crate::bindings::stepbox::step::files::{Entry, FileError, Kind, Mode};
@@ -167,6 +168,8 @@ pub(super) fn told(error: &io::Error) -> FileError {
         io::ErrorKind::AlreadyExists => FileError::AlreadyExists,
         io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => FileError::WrongKind,
         io::ErrorKind::InvalidFilename => FileError::BadPath,
+        // Sockets cannot even be opened.
+        _ if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => FileError::WrongKind,
         // With no number of the system's, it is the capability layer that refuses.
         io::ErrorKind::PermissionDenied if error.raw_os_error().is_none() => {
             FileError::Refused("the path leads out of its granted folder".to_owned())
@@ -183,6 +186,7 @@ mod tests {
     use cap_std::ambient_authority;
     use cap_std::fs::Dir;
     use std::os::unix::fs::symlink;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
     use crate::budget::{Budget, Usage};
@@ -206,6 +210,7 @@ mod tests {
             symlink(target, inside.join(link)).unwrap();
         }
         rustix::fs::mkfifoat(rustix::fs::CWD, inside.join("pipe"), rustix::fs::Mode::RUSR).unwrap();
+        std::os::unix::net::UnixListener::bind(inside.join("socket")).unwrap();
         let open = || Dir::open_ambient_dir(&inside, ambient_authority()).unwrap();
         let grants = Grants::none().with_folder("inbox", Access::Read, open()).unwrap();
         (outside, grants.with_folder("work", Access::Write, open()).unwrap())
@@ -248,6 +253,7 @@ mod tests {
             ("inbox/up/secret", "out of its granted folder"),
             ("inbox/root/etc/passwd", "out of its granted folder"),
             ("inbox/loop", "Failed"),
+            ("inbox/socket", "WrongKind"),
             ("etc/passwd", "no grant covers `etc`"),
             ("/etc/passwd", "no grant covers `etc`"),
             ("//etc/passwd", "no grant covers ``"),
@@ -293,6 +299,38 @@ mod tests {
             ("abc+".into(), "+".into(), "+".into())
         );
         assert_eq!(std::fs::read_to_string(outside.path().join("secret")).unwrap(), "secret");
+    }
+
+    /// Between looking at a name and opening it there is no time in which another program could change it.
+    #[test]
+    fn a_link_that_is_swapped_all_the_time_never_leads_out() {
+        let (outside, grants) = granted();
+        let inside = outside.path().join("inside");
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for target in ["a.txt", "../secret"].into_iter().cycle() {
+                    if is_over.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    symlink(target, inside.join("next")).unwrap();
+                    std::fs::rename(inside.join("next"), inside.join("swapped")).unwrap();
+                }
+            });
+            let (mut inside, mut refused, mut other) = (0, 0, None);
+            while (inside < 100 || refused < 100) && other.is_none() {
+                let opened = Place::of(&grants, "inbox/swapped").and_then(|place| place.open_to_read());
+                match outcome(opened, text_of) {
+                    text if text == "abc" => inside += 1,
+                    text if text.contains("out of its granted folder") => refused += 1,
+                    // Before the first link is there.
+                    text if text == "NotFound" => {}
+                    text => other = Some(text),
+                }
+            }
+            is_over.store(true, Ordering::Relaxed);
+            assert_eq!(other, None);
+        });
     }
 
     #[test]
