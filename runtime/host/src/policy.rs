@@ -28,14 +28,17 @@ pub struct Quotas {
     pub running_max: usize,
     /// What all running components may take together, in bytes. One that asks for more fails its step.
     pub memory_bytes_max: u64,
+    /// How many connections of their requests may be open, those included that are kept for a further
+    /// request. One more is refused to its step.
+    pub http_connections_max: u64,
     /// How long a component that never asks may go on after a stop was requested, in milliseconds.
     pub stop_grace_ms: u64,
 }
 
 impl Default for Quotas {
-    /// 64 executions, 1 GiB, a quarter of what all tenants may take together, and 5 seconds.
+    /// 64 executions, 1 GiB, a quarter of what all tenants may take together, 256 connections, and 5 seconds.
     fn default() -> Self {
-        Self { running_max: 64, memory_bytes_max: 1 << 30, stop_grace_ms: 5_000 }
+        Self { running_max: 64, memory_bytes_max: 1 << 30, http_connections_max: 256, stop_grace_ms: 5_000 }
     }
 }
 

@@ -207,7 +207,9 @@ impl Builder {
             let _ = data.end_execution(id);
         }
         let state = |policy: Policy| TenantState {
-            share: sandbox.share(policy.quotas.memory_bytes_max),
+            share: sandbox
+                .share(policy.quotas.memory_bytes_max)
+                .with_http_connections_max(policy.quotas.http_connections_max),
             running: Arc::new(Semaphore::new(policy.quotas.running_max.min(Semaphore::MAX_PERMITS))),
             policy,
         };

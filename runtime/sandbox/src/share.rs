@@ -1,4 +1,4 @@
-//! Each tenant's part of the machine: processors by turns, memory by a quota.
+//! Each tenant's part of the machine: processors by turns, memory and connections by quotas.
 //!
 //! At most as many components compute at a time as there are processors. While several tenants want to,
 //! each has its part of them, however many components it lets loose; alone, a tenant has them all. A
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use wasmtime::{Engine, EngineWeak};
 
+use crate::egress::{CONNECTIONS_MAX, Connections};
 use crate::memory::SharedMemory;
 
 /// How long a tenant counts after its components wanted to compute: between two chunks of a job other
@@ -23,6 +24,7 @@ const COUNTS_FOR: Duration = Duration::from_millis(100);
 pub struct Share {
     pub(crate) memory: Arc<SharedMemory>,
     processors: Arc<Processors>,
+    pub(crate) connections: Connections,
     /// Which of the parties it is.
     party: usize,
 }
@@ -60,7 +62,14 @@ impl Share {
         parties.push(Party::default());
         let party = parties.len() - 1;
         drop(parties);
-        Self { memory, processors, party }
+        Self { memory, processors, connections: Connections::new(CONNECTIONS_MAX), party }
+    }
+
+    /// Lets all running components together have so many connections open at a time, those included that are
+    /// kept for a further request; 256 if nothing is said.
+    #[must_use]
+    pub fn with_http_connections_max(self, max: u64) -> Self {
+        Self { connections: Connections::new(max), ..self }
     }
 
     /// Asks for a turn.

@@ -11,7 +11,7 @@ use stepbox_batch::name::{JobExecutionId, StepName};
 use stepbox_batch::step_context::{Findings, RunContext, RunInfo, StepContext};
 
 use crate::budget::Usage;
-use crate::egress::{HttpPolicy, NetworkPolicy};
+use crate::egress::{HttpPolicy, NetworkPolicy, Outside};
 use crate::engine::engine;
 use crate::grants::Grants;
 use crate::limits::Limits;
@@ -56,6 +56,16 @@ pub(crate) fn state(context: &StepContext) -> StepState {
 pub(crate) fn state_with(context: &StepContext, grants: Grants, limits: Limits) -> StepState {
     let setup = setup(limits);
     StepState::new(context, &setup, Arc::new(grants), Arc::default())
+}
+
+/// The same on a way out of its own.
+pub(crate) fn state_of(
+    context: &StepContext,
+    setup: &ComponentSetup,
+    grants: Grants,
+    outside: Arc<Outside>,
+) -> StepState {
+    StepState::new(context, setup, Arc::new(grants), outside)
 }
 
 /// A component's setup that opens loopback, for the tests' servers, and grants nothing.
