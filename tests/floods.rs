@@ -98,7 +98,12 @@ fn check_end(job: &str, execution: &JobExecution) {
 
 async fn tenants(folder: &Path) -> (Tenant, Tenant) {
     let id = |name: &str| TenantId::new(name).unwrap();
-    let quotas = Quotas { running_max: 3 * HOSTILE, memory_bytes_max: MEMORY_BYTES_MAX, stop_grace_ms: 100 };
+    let quotas = Quotas {
+        running_max: 3 * HOSTILE,
+        memory_bytes_max: MEMORY_BYTES_MAX,
+        stop_grace_ms: 100,
+        ..Quotas::default()
+    };
     let ordinary = Policy::nothing().with_folder(folder);
     let stepbox = Stepbox::builder(folder.join("data"))
         .tenant(id("hostile"), Policy::nothing().with_quotas(quotas))
