@@ -55,7 +55,8 @@ fn echo(stream: &mut TcpStream, request: &str) -> std::io::Result<()> {
     // A value that is no name gives a header that is none; the client must not stumble over it.
     let name = authorization.trim_start_matches("Bearer ");
     let name = if name.is_empty() || name.contains(' ') { "x-none" } else { name };
-    let head = format!("HTTP/1.1 200 OK\r\nx-echo: {authorization}\r\n{name}: 1\r\ntransfer-encoding: chunked\r\n");
+    let head =
+        format!("HTTP/1.1 200 OK\r\nx-echo: {authorization}\r\n{name}: 1\r\ntransfer-encoding: chunked\r\n");
     stream.write_all(format!("{head}connection: close\r\n\r\n").as_bytes())?;
     let body = body(request);
     for piece in body.as_bytes().chunks(3) {
@@ -68,7 +69,10 @@ fn echo(stream: &mut TcpStream, request: &str) -> std::io::Result<()> {
 
 /// The value of a header; names come in lower case.
 fn header<'a>(request: &'a str, name: &str) -> Option<&'a str> {
-    request.lines().take_while(|line| !line.is_empty()).find_map(|line| line.strip_prefix(&format!("{name}: ")))
+    request
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .find_map(|line| line.strip_prefix(&format!("{name}: ")))
 }
 
 /// A request's body, its chunks put together.
@@ -137,9 +141,11 @@ pub(crate) fn jobs(echo: &str, other: &str, end: &str, out: &Path) -> String {
 }
 
 pub(crate) async fn nothing_that_a_step_does_lets_a_secret_out() {
-    for (end, expected) in
-        [("exit", "COMPLETED"), ("fail", "FAILED [fails-with-all-it-saw]"), ("panic", "FAILED [step-panicked]")]
-    {
+    for (end, expected) in [
+        ("exit", "COMPLETED"),
+        ("fail", "FAILED [fails-with-all-it-saw]"),
+        ("panic", "FAILED [step-panicked]"),
+    ] {
         let (echo, other) = (Echo::start("127.0.0.1"), Echo::start("127.0.0.2"));
         let installation = installation(&["127.0.0.1"]).await;
         let out = installation.path("out");
@@ -153,7 +159,10 @@ pub(crate) async fn nothing_that_a_step_does_lets_a_secret_out() {
         assert_server_got_it(&echo.requests());
         for request in other.requests() {
             assert!(!request.contains(VALUE) && !request.contains("stepbox-secret-"), "{request}");
-            assert!(header(&request, "authorization").is_none() && !request.ends_with("0\r\n\r\n"), "{request}");
+            assert!(
+                header(&request, "authorization").is_none() && !request.ends_with("0\r\n\r\n"),
+                "{request}"
+            );
         }
         assert!(!files_with(&out, "stepbox-secret-").is_empty(), "the step wrote what it saw");
         assert!(format!("{execution:?}").contains("stepbox-secret-"), "it was stored");
@@ -167,7 +176,8 @@ async fn assert_outcomes(installation: &Installation, execution: &JobExecution) 
     let placeholder = summary(execution, 0, "seen").split_whitespace().nth(3).expect("the option").to_owned();
     assert_eq!(placeholder.len(), "stepbox-secret-".len() + 32, "{placeholder}");
     let echoed = |text: &str| format!("answered {}", text.replace("VALUE", &placeholder));
-    let odd = echoed(&ODD.replace("stepbox-secret-stepbox", &format!("stepbox-secret-{}", &placeholder[..7])));
+    let odd =
+        echoed(&ODD.replace("stepbox-secret-stepbox", &format!("stepbox-secret-{}", &placeholder[..7])));
     let not_for = "secret-refused: the secret `token` is not sent: `secrets.token.hosts` in the operator's policy \
                    leaves out `127.0.0.2`; adding it there would allow it";
     let not_there = |place: &str| {
@@ -237,7 +247,8 @@ pub(crate) async fn items_hold_placeholders() {
         echo.url
     );
     installation.install(&[("guest", hostile::LEAKS_SECRETS_IN_ITEMS)], &jobs).await;
-    let (source, storage) = (installation.write("in.csv", "sku,seen\n1,\nskip,\n3,\n"), installation.path("out.csv"));
+    let (source, storage) =
+        (installation.write("in.csv", "sku,seen\n1,\nskip,\n3,\n"), installation.path("out.csv"));
     let parameters = json!({ "source": local(source), "storage": local(&storage) });
     let execution = installation.run("hostile", parameters).await;
     assert_eq!(ending(&execution), "COMPLETED");
@@ -259,10 +270,7 @@ async fn a_secret_that_was_removed_fails_the_step_that_asks_for_it() {
     installation.install(&[("guest", hostile::ECHOES_SECRETS)], &jobs).await;
     let tenant: Tenant = installation.reopened(|builder| builder).await;
     let execution = support::start(&tenant, "hostile", json!({})).await.wait().await.expect("it ends");
-    assert_eq!(
-        ending(&execution),
-        "FAILED [secret-unknown] step `attack`: the policy has no secret `token`"
-    );
+    assert_eq!(ending(&execution), "FAILED [secret-unknown] step `attack`: the policy has no secret `token`");
     let help = &execution.steps[0].failures[0].help;
     assert!(help.contains("`secrets: { token: { file: PATH, hosts: [HOST] } }`"), "{help}");
     assert_eq!(echo.requests(), Vec::<String>::new());
@@ -284,7 +292,8 @@ async fn a_parameter_names_no_secret() {
         echo.url
     );
     installation.install(&[("guest", hostile::ECHOES_SECRETS)], &jobs).await;
-    let execution = installation.run("hostile", json!({ "sly": "http://127.0.0.1:9/${secrets.token}" })).await;
+    let execution =
+        installation.run("hostile", json!({ "sly": "http://127.0.0.1:9/${secrets.token}" })).await;
     let outcome = summary(&execution, 0, "http other header");
     assert!(outcome.contains("127.0.0.1:9/$%7Bsecrets.token%7D`"), "it stays the text that it is: {outcome}");
 }
@@ -321,4 +330,3 @@ async fn a_secret_without_effect_is_refused_at_the_start() {
     assert!(error.to_string().contains("`10.0.0.1` in `secrets.token.hosts` has no effect"), "{error}");
     assert!(!format!("{error:?}").contains(VALUE));
 }
-

@@ -39,11 +39,15 @@ fn no_command_prints_a_secret() {
     let (echo, other) = (Echo::start("127.0.0.1"), Echo::start("127.0.0.2"));
     let folder = Folder::new();
     folder.write("kept/token", format!("{VALUE}\n"));
-    let policy = "network: { loopback: true }\nsecrets: { token: { file: ../kept/token, hosts: [127.0.0.1] } }\n";
+    let policy =
+        "network: { loopback: true }\nsecrets: { token: { file: ../kept/token, hosts: [127.0.0.1] } }\n";
     folder.write(".stepbox/policy.yaml", policy);
     std::fs::create_dir(folder.path("out")).expect("a folder");
     let jobs = jobs(&echo.url, &other.url, "fail", &folder.path("out"));
-    folder.write("test/connector.yaml", format!("connector: test\ncomponents: {{ guest: guest.wasm }}\n{jobs}"));
+    folder.write(
+        "test/connector.yaml",
+        format!("connector: test\ncomponents: {{ guest: guest.wasm }}\n{jobs}"),
+    );
     folder.write("test/guest.wasm", std::fs::read(hostile::ECHOES_SECRETS).expect("the guest was built"));
 
     let mut told = String::new();

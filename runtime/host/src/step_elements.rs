@@ -93,9 +93,9 @@ impl StepElements<'_> {
         element: &Element,
     ) -> Result<Box<dyn Tasklet>, StepError> {
         let made = match &element.source {
-            ElementSource::Native(name) => {
-                self.native_options(element).and_then(|options| self.installation.native.tasklet(name, &options))
-            }
+            ElementSource::Native(name) => self
+                .native_options(element)
+                .and_then(|options| self.installation.native.tasklet(name, &options)),
             ElementSource::Component(component) => match self.sandboxed(step, element, component).await {
                 Ok((program, setup)) => Ok(Box::new(program.tasklet(setup)) as Box<dyn Tasklet>),
                 Err(error) => Err(error),
@@ -122,7 +122,9 @@ impl StepElements<'_> {
         element: &Element,
     ) -> Result<Box<dyn ItemProcessor>, ElementError> {
         match &element.source {
-            ElementSource::Native(name) => self.installation.native.processor(name, &self.native_options(element)?),
+            ElementSource::Native(name) => {
+                self.installation.native.processor(name, &self.native_options(element)?)
+            }
             ElementSource::Component(component) => {
                 let (program, setup) = self.sandboxed(step, element, component).await?;
                 let processor = Box::new(program.processor(setup));

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
 
-pub(crate) use self::step::{Bound, Direction};
 pub use self::step::StepSecrets;
+pub(crate) use self::step::{Bound, Direction};
 use crate::egress::{HttpPolicy, NetworkPolicy, closed_by, opened_by, parse_host};
 use crate::grants::HostPattern;
 
@@ -116,9 +116,9 @@ fn problem_of_name(name: &str) -> Option<&'static str> {
 fn problem_of_value(value: &str) -> Option<String> {
     match value.len() {
         0 => Some("it is empty".to_owned()),
-        length if length < VALUE_BYTES_MIN => {
-            Some(format!("it is shorter than {VALUE_BYTES_MIN} bytes, so it could not be told from other texts"))
-        }
+        length if length < VALUE_BYTES_MIN => Some(format!(
+            "it is shorter than {VALUE_BYTES_MIN} bytes, so it could not be told from other texts"
+        )),
         length if length > VALUE_BYTES_MAX => Some(format!("it is longer than {VALUE_BYTES_MAX} bytes")),
         _ if value.chars().any(char::is_control) => {
             Some("it has control characters, such as a line break, which no header may have".to_owned())
@@ -133,11 +133,8 @@ fn hosts_of<'a>(
 ) -> Result<Vec<HostPattern>, SecretError> {
     let mut hosts: Vec<HostPattern> = Vec::new();
     for text in texts {
-        let bad = |problem: String| SecretError::BadHost {
-            name: name.to_owned(),
-            host: text.to_owned(),
-            problem,
-        };
+        let bad =
+            |problem: String| SecretError::BadHost { name: name.to_owned(), host: text.to_owned(), problem };
         let host = match text {
             "*" => return Err(bad("a secret is for hosts that are named".to_owned())),
             _ => parse_host(text).map_err(bad)?,
@@ -365,7 +362,12 @@ mod tests {
         check(&[("t", VALUE, "a.example"), ("u", "s3cr3t-other", "a.example")], &all, closed, "");
         check(&[("t", VALUE, "a.example"), ("t", "s3cr3t-other", "b.example")], &all, closed, "two secrets");
         check(&[("t", VALUE, "a.example"), ("u", VALUE, "b.example")], &all, closed, "a part of that of `t`");
-        check(&[("t", VALUE, "a.example"), ("u", "s3cr3t-v", "a.example")], &all, closed, "of the secret `u`");
+        check(
+            &[("t", VALUE, "a.example"), ("u", "s3cr3t-v", "a.example")],
+            &all,
+            closed,
+            "of the secret `u`",
+        );
         check(&[("t", VALUE, "b.example")], &one, closed, "`http.hosts` in the operator's policy");
         check(&[("t", VALUE, "a.example")], &one, closed, "");
         check(&[("t", VALUE, "a.example")], &plain, closed, "leaves out `https`");

@@ -54,10 +54,13 @@ impl SecretForm {
             (Some(file), None) => in_file(name, &data_dir.join(file)),
             (None, Some(variable)) => in_environment(name, variable),
             (given, _) => {
-                let problem = if given.is_some() { "both `file` and `env`" } else { "neither `file` nor `env`" };
+                let problem =
+                    if given.is_some() { "both `file` and `env`" } else { "neither `file` nor `env`" };
                 Err(Mistake {
                     message: format!("the secret `{name}` has {problem}"),
-                    help: format!("write `{name}: {{ file: PATH, hosts: [HOST] }}` or `{name}: {{ env: NAME, hosts: [HOST] }}`"),
+                    help: format!(
+                        "write `{name}: {{ file: PATH, hosts: [HOST] }}` or `{name}: {{ env: NAME, hosts: [HOST] }}`"
+                    ),
                 })
             }
         }
@@ -145,7 +148,10 @@ mod tests {
             "the secret `t` cannot be read from `missing`: No such file or directory (os error 2)",
         );
         check(&format!("t: {{ file: ., {hosts} }}"), "the secret `t` cannot be read from `.`: it is no file");
-        check(&format!("t: {{ file: latin1, {hosts} }}"), "the secret `t` cannot be read from `latin1`: it is not UTF-8");
+        check(
+            &format!("t: {{ file: latin1, {hosts} }}"),
+            "the secret `t` cannot be read from `latin1`: it is not UTF-8",
+        );
         check(
             &format!("t: {{ file: long, {hosts} }}"),
             "the secret `t` cannot be read from `long`: it is longer than 64 KiB",

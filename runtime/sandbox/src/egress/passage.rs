@@ -47,7 +47,8 @@ impl Passage {
             } else {
                 continue;
             };
-            let cause = format!("it stands in {place}, and is put only into values of headers and into bodies");
+            let cause =
+                format!("it stands in {place}, and is put only into values of headers and into bodies");
             let refusal = refusal.clone();
             return Err(refusal.unwrap_or_else(|| refused(&bound.secret, cause)));
         }
@@ -91,8 +92,10 @@ impl Passage {
             return None;
         }
         // Names are in lower case when they come here.
-        let values: Vec<String> = self.open().map(|bound| bound.secret.value().to_ascii_lowercase()).collect();
-        let is_named_so = |name: &&header::HeaderName| values.iter().any(|value| name.as_str().contains(value));
+        let values: Vec<String> =
+            self.open().map(|bound| bound.secret.value().to_ascii_lowercase()).collect();
+        let is_named_so =
+            |name: &&header::HeaderName| values.iter().any(|value| name.as_str().contains(value));
         let named: Vec<_> = headers.keys().filter(is_named_so).cloned().collect();
         for name in named {
             headers.remove(name);
@@ -219,10 +222,13 @@ mod tests {
             ("http://[::ffff:127.0.0.1]/", hosts),
             ("http://[64:ff9b::127.0.0.1]/", hosts),
         ] {
-            let found = towards(url, &secrets).rules[0].1.as_ref().map(ToString::to_string).unwrap_or_default();
+            let found =
+                towards(url, &secrets).rules[0].1.as_ref().map(ToString::to_string).unwrap_or_default();
             assert!(found.contains(expected) && found.is_empty() == expected.is_empty(), "{url}: {found}");
         }
-        assert!(Passage::towards(&Url::parse("https://a.example/").unwrap(), &StepSecrets::default()).is_none());
+        assert!(
+            Passage::towards(&Url::parse("https://a.example/").unwrap(), &StepSecrets::default()).is_none()
+        );
     }
 
     fn filled(secrets: &StepSecrets, body: RequestBody) -> (HeaderMap, SentBody) {
@@ -243,7 +249,8 @@ mod tests {
     #[test]
     fn a_request_with_a_secret_asks_for_answers_that_can_be_looked_through() {
         let secrets = secrets(&["a.example"]);
-        let (headers, body) = filled(&secrets, RequestBody::Whole(secrets.placeholders()["token"].clone().into()));
+        let (headers, body) =
+            filled(&secrets, RequestBody::Whole(secrets.placeholders()["token"].clone().into()));
         assert_eq!(headers["authorization"], format!("Bearer {VALUE}"));
         assert!(headers["authorization"].is_sensitive() && !format!("{headers:?}").contains(VALUE));
         assert!(!headers.contains_key("accept-encoding") && !headers.contains_key("range"));

@@ -233,7 +233,9 @@ mod tests {
     fn only_what_may_be_a_beginning_waits() {
         let secrets = bound();
         let (mut rewriter, mut out) = (rewriter(&secrets, Direction::Back), Vec::new());
-        for (piece, expected) in [("xyz", "xyz"), ("xabcd", "x"), ("efx", "abcdefx"), ("aab", ""), ("x", "aabx")] {
+        for (piece, expected) in
+            [("xyz", "xyz"), ("xabcd", "x"), ("efx", "abcdefx"), ("aab", ""), ("x", "aabx")]
+        {
             out.clear();
             rewriter.push(piece.as_bytes(), &mut out).unwrap();
             assert_eq!(str::from_utf8(&out).unwrap(), expected, "{piece}");

@@ -59,7 +59,9 @@ where
                 Some(Err(frame)) => {
                     trailers = frame.into_trailers().ok();
                     let rest = rewriter.finish(&mut out);
-                    rest.and_then(|()| trailers.iter_mut().try_for_each(|trailers| rewriter.headers(trailers)))
+                    rest.and_then(|()| {
+                        trailers.iter_mut().try_for_each(|trailers| rewriter.headers(trailers))
+                    })
                 }
                 None => rewriter.finish(&mut out),
             };

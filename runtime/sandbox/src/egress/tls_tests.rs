@@ -81,10 +81,17 @@ impl Server {
             while let Ok((stream, _)) = listener.accept().await {
                 let Ok(mut stream) = acceptor.accept(stream).await else { continue };
                 let mut request = Vec::new();
-                while !request.ends_with(b"\r\n\r\n") && stream.read_buf(&mut request).await.unwrap_or(0) > 0 {}
+                while !request.ends_with(b"\r\n\r\n") && stream.read_buf(&mut request).await.unwrap_or(0) > 0
+                {
+                }
                 counted.fetch_add(1, Ordering::SeqCst);
-                found.fetch_add(usize::from(request.windows(VALUE.len()).any(|text| text == VALUE.as_bytes())), Ordering::SeqCst);
-                let answer = format!("HTTP/1.1 200 OK\r\nx-echo: {VALUE}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+                found.fetch_add(
+                    usize::from(request.windows(VALUE.len()).any(|text| text == VALUE.as_bytes())),
+                    Ordering::SeqCst,
+                );
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nx-echo: {VALUE}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+                );
                 let _ = stream.write_all(answer.as_bytes()).await;
                 let _ = stream.shutdown().await;
             }
@@ -158,7 +165,8 @@ async fn a_certificate_that_does_not_hold_is_refused() {
             assert!(outcome.contains(expected), "{host}, {expected}: {outcome}");
         }
         let seen = if expected == "answered" { 2 } else { 0 };
-        let [requests, secrets] = [&server.requests, &server.secrets].map(|count| count.load(Ordering::SeqCst));
+        let [requests, secrets] =
+            [&server.requests, &server.secrets].map(|count| count.load(Ordering::SeqCst));
         assert_eq!((requests, secrets), (seen, seen), "{host}, {expected}: a request was sent, or a secret");
     }
 }

@@ -78,9 +78,8 @@ async fn send(
         .map_err(|error| EgressError::BadRequest(format!("`{}` is no URL: {error}", request.uri())))?;
     egress.check(request.method(), &url, request.headers())?;
     let bytes_max = usize::try_from(egress.body_bytes_max).unwrap_or(usize::MAX);
-    let request = request.map(|body| {
-        RequestBody::Streamed(Limited::new(body.map_err(boxed), bytes_max).boxed_unsync())
-    });
+    let request = request
+        .map(|body| RequestBody::Streamed(Limited::new(body.map_err(boxed), bytes_max).boxed_unsync()));
     let answer = egress.send(request, &url, timeouts(options)).await?;
     Ok(answer.map(|body| body.held_by(handle)))
 }

@@ -23,9 +23,9 @@ pub(super) fn check(
             let mut items = items.iter().enumerate();
             items.try_for_each(|(index, item)| check(&format!("{pointer}/{index}"), item, schema, secrets))
         }
-        Value::Object(entries) => entries.iter().try_for_each(|(key, item)| {
-            check(&format!("{pointer}/{}", part(key)), item, schema, secrets)
-        }),
+        Value::Object(entries) => entries
+            .iter()
+            .try_for_each(|(key, item)| check(&format!("{pointer}/{}", part(key)), item, schema, secrets)),
         _ => Ok(()),
     }
 }

@@ -88,7 +88,8 @@ impl Exchange {
         let Phase::Ready(checked) = mem::replace(&mut self.phase, Phase::Over) else { return };
         let (sender, body) = Channel::new(1);
         let egress = self.egress.clone();
-        let answer = spawn(async move { checked.send(&egress, RequestBody::Streamed(body.boxed_unsync())).await });
+        let answer =
+            spawn(async move { checked.send(&egress, RequestBody::Streamed(body.boxed_unsync())).await });
         self.phase = Phase::Sending { body: sender, answer };
     }
 
