@@ -268,6 +268,41 @@ async fn spells_hosts() {
 }
 
 #[tokio::test]
+async fn smuggles_in_trailers() {
+    let mut server = Server::start(Manner::Answers(200));
+    let url = server.url("");
+    let grants = format!("grants: {{ http: [\"POST {url}\"] }}");
+    let (_, execution) = run_tasklet("smuggles_in_trailers", json!({ "url": url }), &grants).await;
+    assert_eq!(ending(&execution), "COMPLETED");
+    for (name, expected) in [
+        ("trailer host", "HeaderError::Forbidden"),
+        ("trailer transfer-encoding", "HeaderError::Forbidden"),
+        ("trailer connection", "HeaderError::Forbidden"),
+        ("trailer upgrade", "HeaderError::Forbidden"),
+        ("trailer te", "HeaderError::Forbidden"),
+        ("trailer trailer", "HeaderError::Forbidden"),
+        ("trailer proxy-authorization", "HeaderError::Forbidden"),
+        ("trailer x-sly", "HeaderError::InvalidSyntax"),
+        ("trailer x-slyx-slyer", "HeaderError::InvalidSyntax"),
+        ("trailer content-length", "taken"),
+        ("trailer authorization", "taken"),
+        ("request", "answered 200"),
+    ] {
+        assert_eq!(summary(&execution, 0, name), expected, "{name}");
+    }
+    let request = server.request().await;
+    assert!(request.ends_with("\r\n\r\n8\r\nthe body\r\n0\r\n\r\n"), "no trailers follow: {request}");
+    assert!(server.is_untouched(), "and no other request");
+
+    for (flood, at_most) in [("large", 0), ("many", 64 * 1024 / 100)] {
+        let (_, execution) = run_tasklet("smuggles_in_trailers", json!({ "flood": flood }), "").await;
+        assert_failed(&execution, "step-trapped", "total size of fields exceeds limit");
+        let appended = summary(&execution, 0, "appended").parse().unwrap_or(0);
+        assert!(appended <= at_most, "{flood}: {appended}");
+    }
+}
+
+#[tokio::test]
 async fn panics() {
     let (_, execution) = run_tasklet("panics", json!({}), "").await;
     assert_failed(&execution, "step-panicked", "panicked");

@@ -41,22 +41,31 @@ pub struct Quotas {
     pub disk_bytes_max: u64,
     /// How many files and folders they may have created in these.
     pub disk_files_max: u64,
+    /// How many connections of their requests may be open, those included that are kept for a further
+    /// request. One more is refused to its step.
+    pub http_connections_max: u64,
     /// How long a component that never asks may go on after a stop was requested, in milliseconds.
     pub stop_grace_ms: u64,
 }
 
 impl Default for Quotas {
     /// 64 executions, 1 GiB of memory (a quarter of what all tenants may take together), all processors,
-    /// 10 GiB in 100,000 files on the disk, and 5 seconds.
+    /// 10 GiB in 100,000 files on the disk, 256 connections, and 5 seconds.
     fn default() -> Self {
-        let ShareLimits { memory_bytes_max, processors_max, disk_bytes_max, disk_files_max } =
-            ShareLimits::default();
+        let ShareLimits {
+            memory_bytes_max,
+            processors_max,
+            disk_bytes_max,
+            disk_files_max,
+            http_connections_max,
+        } = ShareLimits::default();
         Self {
             running_max: 64,
             memory_bytes_max,
             processors_max,
             disk_bytes_max,
             disk_files_max,
+            http_connections_max,
             stop_grace_ms: 5_000,
         }
     }
@@ -70,6 +79,7 @@ impl Quotas {
             processors_max: self.processors_max,
             disk_bytes_max: self.disk_bytes_max,
             disk_files_max: self.disk_files_max,
+            http_connections_max: self.http_connections_max,
         }
     }
 }

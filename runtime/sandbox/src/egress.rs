@@ -9,6 +9,7 @@
 mod address;
 mod body;
 mod client;
+mod connections;
 mod error;
 mod passage;
 mod policy;
@@ -17,10 +18,13 @@ mod rewriter;
 mod rewritten;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;
 
 pub use self::address::AddressKind;
 pub(crate) use self::body::{AnswerBody, RequestBody};
 pub(crate) use self::client::{Egress, Outside, Timeouts, is_forbidden_header};
+pub(crate) use self::connections::Connections;
 pub(crate) use self::error::{EgressError, opened_by};
 pub use self::policy::{HttpPolicy, HttpPolicyError};
 pub(crate) use self::policy::{closed_by, host as parse_host};

@@ -1,4 +1,4 @@
-//! Each tenant's part of the machine: processors by turns, memory by a quota.
+//! Each tenant's part of the machine: processors by turns, memory and connections by quotas.
 //!
 //! At most as many components compute at a time as there are processors. While several tenants want to,
 //! each has its part of them, however many components it lets loose; alone, a tenant has them all. A
@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use wasmtime::{Engine, EngineWeak};
 
 use crate::budget::{ExecutionDisk, TenantDisk};
+use crate::egress::Connections;
 use crate::memory::SharedMemory;
 
 /// How long a tenant counts after its components wanted to compute: between two chunks of a job other
@@ -30,16 +31,19 @@ pub struct ShareLimits {
     pub disk_bytes_max: u64,
     /// How many files and folders they may have created.
     pub disk_files_max: u64,
+    /// How many connections they may have open, those included that are kept for a further request.
+    pub http_connections_max: u64,
 }
 
 impl Default for ShareLimits {
-    /// 1 GiB of memory, all processors, and on the disk 10 GiB in 100,000 files.
+    /// 1 GiB of memory, all processors, 10 GiB in 100,000 files on the disk, and 256 connections.
     fn default() -> Self {
         Self {
             memory_bytes_max: 1 << 30,
             processors_max: usize::MAX,
             disk_bytes_max: 10 << 30,
             disk_files_max: 100_000,
+            http_connections_max: 256,
         }
     }
 }
@@ -50,6 +54,7 @@ pub struct Share {
     pub(crate) memory: Arc<SharedMemory>,
     disk: Arc<TenantDisk>,
     processors: Arc<Processors>,
+    pub(crate) connections: Connections,
     /// Which of the parties it is.
     party: usize,
 }
@@ -92,7 +97,8 @@ impl Share {
         drop(parties);
         let memory = SharedMemory::part_of(memory, max.memory_bytes_max);
         let disk = TenantDisk::new(max.disk_bytes_max, max.disk_files_max);
-        Self { memory, disk, processors, party }
+        let connections = Connections::new(max.http_connections_max);
+        Self { memory, disk, processors, connections, party }
     }
 
     /// What one execution has of the tenant's disk: nothing yet.

@@ -11,7 +11,7 @@ use stepbox_batch::name::{JobExecutionId, StepName};
 use stepbox_batch::step_context::{Findings, RunContext, RunInfo, StepContext};
 
 use crate::budget::Usage;
-use crate::egress::{HttpPolicy, NetworkPolicy};
+use crate::egress::{HttpPolicy, NetworkPolicy, Outside};
 use crate::engine::engine;
 use crate::grants::Grants;
 use crate::limits::Limits;
@@ -58,6 +58,16 @@ pub(crate) fn state_with(context: &StepContext, grants: Grants, limits: Limits) 
     StepState::new(context, &setup, Arc::new(grants), Arc::default())
 }
 
+/// The same on a way out of its own.
+pub(crate) fn state_of(
+    context: &StepContext,
+    setup: &ComponentSetup,
+    grants: Grants,
+    outside: Arc<Outside>,
+) -> StepState {
+    StepState::new(context, setup, Arc::new(grants), outside)
+}
+
 /// A component's setup that opens loopback, for the tests' servers, and grants nothing.
 pub(crate) fn setup(limits: Limits) -> ComponentSetup {
     ComponentSetup {
@@ -66,7 +76,7 @@ pub(crate) fn setup(limits: Limits) -> ComponentSetup {
         http: HttpPolicy::default(),
         secrets: StepSecrets::default(),
         limits,
-        share: share(),
+        share: share(ShareLimits::default()),
         usage: Usage::default(),
         options: None,
         work: PathBuf::new(),
@@ -74,8 +84,7 @@ pub(crate) fn setup(limits: Limits) -> ComponentSetup {
 }
 
 /// Of one who is alone.
-pub(crate) fn share() -> Share {
+pub(crate) fn share(max: ShareLimits) -> Share {
     let engine = engine(false).expect("the engine's configuration is right");
-    let max = ShareLimits { memory_bytes_max: u64::MAX, ..ShareLimits::default() };
     Share::new(Processors::new(&engine, 2), &SharedMemory::new(u64::MAX), max)
 }

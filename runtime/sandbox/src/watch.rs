@@ -148,6 +148,7 @@ mod tests {
     use super::*;
     use crate::budget::{Budget, Usage};
     use crate::limits::Limits;
+    use crate::share::ShareLimits;
     use crate::testing::{share, step_context};
 
     fn cpu(cpu_ms_max: u64) -> CpuTime {
@@ -157,7 +158,8 @@ mod tests {
     #[test]
     fn a_call_ends_when_its_step_has_computed_enough() {
         let cpu = cpu(7);
-        let watch = Watch::new(step_context(Arc::new(NoLog)), share(), cpu.clone(), 5000);
+        let watch =
+            Watch::new(step_context(Arc::new(NoLog)), share(ShareLimits::default()), cpu.clone(), 5000);
         watch.begin(60_000);
         assert_eq!(watch.check(Instant::now()), None);
         cpu.computed(7_000);
@@ -166,7 +168,8 @@ mod tests {
 
     #[test]
     fn a_call_ends_at_its_time() {
-        let watch = Watch::new(step_context(Arc::new(NoLog)), share(), cpu(86_400_000), 5000);
+        let watch =
+            Watch::new(step_context(Arc::new(NoLog)), share(ShareLimits::default()), cpu(86_400_000), 5000);
         watch.begin(100);
         let began_at = watch.lock().began_at;
         assert_eq!(watch.check(began_at + Duration::from_millis(99)), None);
@@ -176,7 +179,7 @@ mod tests {
     #[test]
     fn a_call_that_goes_on_after_a_stop_request_has_its_grace() {
         let context = step_context(Arc::new(NoLog));
-        let watch = Watch::new(context.clone(), share(), cpu(86_400_000), 5000);
+        let watch = Watch::new(context.clone(), share(ShareLimits::default()), cpu(86_400_000), 5000);
         watch.begin(60_000);
         let at = |ms| watch.lock().began_at + Duration::from_millis(ms);
         let (before, seen, within, after) = (at(1000), at(2000), at(6999), at(7000));
@@ -191,7 +194,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_that_waits_for_ever_is_ended_all_the_same() {
-        let watch = Watch::new(step_context(Arc::new(NoLog)), share(), cpu(86_400_000), 5000);
+        let watch =
+            Watch::new(step_context(Arc::new(NoLog)), share(ShareLimits::default()), cpu(86_400_000), 5000);
         let waiting = std::future::pending::<wasmtime::Result<()>>();
         let error = watch.guard(1, waiting).await.unwrap_err();
         assert_eq!(error.downcast_ref(), Some(&Cut::TimeLimit { ms: 1 }));

@@ -51,6 +51,7 @@ pub(super) struct Quotas {
     processors_max: Option<NonZeroUsize>,
     disk_bytes_max: Option<u64>,
     disk_files_max: Option<u64>,
+    http_connections_max: Option<u64>,
     stop_grace_ms: Option<u64>,
 }
 
@@ -62,6 +63,7 @@ impl Quotas {
             processors_max,
             disk_bytes_max,
             disk_files_max,
+            http_connections_max,
             stop_grace_ms,
         } = self;
         stepbox::Quotas {
@@ -70,6 +72,7 @@ impl Quotas {
             processors_max: processors_max.map_or(default.processors_max, NonZeroUsize::get),
             disk_bytes_max: disk_bytes_max.unwrap_or(default.disk_bytes_max),
             disk_files_max: disk_files_max.unwrap_or(default.disk_files_max),
+            http_connections_max: http_connections_max.unwrap_or(default.http_connections_max),
             stop_grace_ms: stop_grace_ms.unwrap_or(default.stop_grace_ms),
         }
     }

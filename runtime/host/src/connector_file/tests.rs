@@ -3,6 +3,8 @@
 mod flow;
 mod settings;
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::name::Digest;
@@ -190,7 +192,7 @@ fn every_mistake_has_a_place_and_a_next_action() {
     check(
         "\"${parameters.delimiter}\"",
         "\"${parameters.delimeter}\"",
-        "bad-template line 17, column 24: the job has no parameter `delimeter` | did you mean `delimiter`?",
+        "bad-template line 17, column 66: the job has no parameter `delimeter` | did you mean `delimiter`?",
     );
     check(
         "tasklet: pause",
@@ -247,12 +249,12 @@ fn a_secret_may_be_named_in_the_options_of_a_component_alone() {
     );
     check_options(
         "{ token: \"${secrets.shop}\" }",
-        "secret-unknown line 16, column 41: the policy has no secret `shop` | the operator adds \
+        "secret-unknown line 16, column 42: the policy has no secret `shop` | the operator adds \
          `secrets: { shop: { file: PATH, hosts: [HOST] } }` to the policy, with the hosts that may get it",
     );
     check_options(
         "{ token: \"${secrets}\" }",
-        "bad-template line 16, column 41: `${secrets}` is not understood; a template is `${parameters.name}` or \
+        "bad-template line 16, column 42: `${secrets}` is not understood; a template is `${parameters.name}` or \
          `${secrets.name}`",
     );
     let help = "only the options of a component may name a secret: `tasklet: { notify: { token: \"${secrets.NAME}\" } }`";
@@ -260,11 +262,11 @@ fn a_secret_may_be_named_in_the_options_of_a_component_alone() {
         (
             "delimiter: \"${parameters.delimiter}\"",
             "delimiter: \"${secrets.crm_token}\"",
-            "line 17, column 65",
+            "line 17, column 66",
         ),
         ("POST ${parameters.url}", "POST https://${secrets.crm_token}", "line 22, column 18"),
         ("inbox: read /srv/in", "inbox: \"read /srv/${secrets.crm_token}\"", "line 23, column 27"),
-        ("format: uri }", "default: \"x ${secrets.crm_token}\" }", "line 11, column 41"),
+        ("format: uri }", "default: \"x ${secrets.crm_token}\" }", "line 11, column 39"),
     ] {
         let message = "the secret `crm_token` cannot be named here";
         check(part, replacement, &format!("secret-misplaced {place}: {message} | {help}"));

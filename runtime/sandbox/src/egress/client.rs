@@ -19,6 +19,7 @@ use stepbox_batch::step_context::StepContext;
 use url::{Host, Url};
 
 use super::body::{CountedBody, Received, SentBody};
+use super::connections::{Connections, CountedConnector};
 use super::passage::Passage;
 use super::resolver::{Resolver, SystemResolver, VettedResolver};
 use super::{AnswerBody, EgressError, HttpPolicy, NetworkPolicy, RequestBody};
@@ -34,7 +35,7 @@ const HEAD_BYTES_MAX: usize = 256 << 10;
 /// The most headers of an answer.
 const HEADERS_MAX: usize = 100;
 
-type Connector = HttpsConnector<HttpConnector<VettedResolver>>;
+type Connector = HttpsConnector<CountedConnector<HttpConnector<VettedResolver>>>;
 
 /// What all components share on their way out: who resolves names, and whom the machine trusts.
 #[derive(Debug)]
@@ -55,7 +56,16 @@ impl Outside {
         Self { resolver, trusted: OnceLock::new() }
     }
 
-    fn connector(&self, policy: NetworkPolicy) -> Connector {
+    /// Trusts other certificates than the machine does.
+    #[cfg(test)]
+    pub(super) fn trusting(roots: RootCertStore) -> Self {
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let builder = builder.with_safe_default_protocol_versions().expect("ring has the usual versions");
+        let config = builder.with_root_certificates(roots).with_no_client_auth();
+        Self { trusted: OnceLock::from(config), ..Self::default() }
+    }
+
+    fn connector(&self, policy: NetworkPolicy, connections: Connections) -> Connector {
         let resolver = VettedResolver::new(self.resolver.clone(), policy);
         let mut tcp = HttpConnector::new_with_resolver(resolver);
         tcp.enforce_http(false);
@@ -63,7 +73,7 @@ impl Outside {
         tcp.set_connect_timeout(Some(CONNECT));
         let tls = self.trusted.get_or_init(tls).clone();
         let builder = HttpsConnectorBuilder::new().with_tls_config(tls);
-        builder.https_or_http().enable_http1().wrap_connector(tcp)
+        builder.https_or_http().enable_http1().wrap_connector(CountedConnector::new(tcp, connections))
     }
 }
 
@@ -99,6 +109,8 @@ pub(crate) struct Egress {
     network: NetworkPolicy,
     policy: HttpPolicy,
     secrets: StepSecrets,
+    /// Those of all components of the tenant.
+    connections: Connections,
     outside: Arc<Outside>,
     grants: Arc<Grants>,
     budget: Budget,
@@ -121,6 +133,7 @@ impl Egress {
             network: setup.network,
             policy: setup.http.clone(),
             secrets: setup.secrets.clone(),
+            connections: setup.share.connections.clone(),
             outside,
             grants,
             budget,
@@ -227,7 +240,7 @@ impl Egress {
                 .pool_max_idle_per_host(4)
                 .http1_max_buf_size(HEAD_BYTES_MAX)
                 .http1_max_headers(HEADERS_MAX)
-                .build(self.outside.connector(self.network))
+                .build(self.outside.connector(self.network, self.connections.clone()))
         })
     }
 }

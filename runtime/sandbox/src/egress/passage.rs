@@ -179,3 +179,133 @@ fn refuses(secret: &Secret, url: &Url) -> Option<EgressError> {
 fn refused(secret: &Secret, cause: String) -> EgressError {
     EgressError::SecretRefused { secret: secret.name().to_owned(), cause }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    const VALUE: &str = "S3cr3t-Value";
+
+    fn secrets(hosts: &[&str]) -> StepSecrets {
+        StepSecrets::bind([Secret::new("token", VALUE, hosts.iter().copied()).unwrap()])
+    }
+
+    fn towards(url: &str, secrets: &StepSecrets) -> Passage {
+        Passage::towards(&Url::parse(url).unwrap(), secrets).unwrap()
+    }
+
+    #[test]
+    fn a_secret_goes_to_its_hosts_where_nobody_reads_along() {
+        let secrets = secrets(&["a.example", "*.b.example", "localhost", "127.0.0.1", "[::1]", "10.0.0.1"]);
+        let (hosts, plain) = ("in the operator's policy leaves out", "plain `http` to");
+        for (url, expected) in [
+            ("https://a.example/", ""),
+            ("https://A.example.:8443/path?query", ""),
+            ("https://x.b.example/", ""),
+            ("https://b.example/", hosts),
+            ("https://evil-a.example/", hosts),
+            ("https://a.example.evil.example/", hosts),
+            ("https://127.0.0.2/", hosts),
+            ("https://10.0.0.1/", ""),
+            ("http://a.example/", plain),
+            ("http://x.b.example/", plain),
+            ("http://10.0.0.1/", plain),
+            // A name leads wherever a resolver says.
+            ("http://localhost/", plain),
+            ("https://localhost/", ""),
+            ("http://127.0.0.1:8080/", ""),
+            ("http://2130706433/", ""),
+            ("http://[::1]/", ""),
+            // Another spelling of an address is another host, and NAT64 leads away from here.
+            ("http://[::ffff:127.0.0.1]/", hosts),
+            ("http://[64:ff9b::127.0.0.1]/", hosts),
+        ] {
+            let found =
+                towards(url, &secrets).rules[0].1.as_ref().map(ToString::to_string).unwrap_or_default();
+            assert!(found.contains(expected) && found.is_empty() == expected.is_empty(), "{url}: {found}");
+        }
+        assert!(
+            Passage::towards(&Url::parse("https://a.example/").unwrap(), &StepSecrets::default()).is_none()
+        );
+    }
+
+    fn filled(secrets: &StepSecrets, body: RequestBody) -> (HeaderMap, SentBody) {
+        let placeholder = secrets.placeholders()["token"].clone();
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("authorization", format!("Bearer {placeholder}")),
+            ("accept-encoding", "gzip".to_owned()),
+            ("range", "bytes=0-3".to_owned()),
+            ("content-length", "9".to_owned()),
+        ] {
+            headers.insert(name, HeaderValue::try_from(value).unwrap());
+        }
+        let body = towards("https://a.example/", secrets).fill(&mut headers, body, 1000).unwrap();
+        (headers, body)
+    }
+
+    #[test]
+    fn a_request_with_a_secret_asks_for_answers_that_can_be_looked_through() {
+        let secrets = secrets(&["a.example"]);
+        let (headers, body) =
+            filled(&secrets, RequestBody::Whole(secrets.placeholders()["token"].clone().into()));
+        assert_eq!(headers["authorization"], format!("Bearer {VALUE}"));
+        assert!(headers["authorization"].is_sensitive() && !format!("{headers:?}").contains(VALUE));
+        assert!(!headers.contains_key("accept-encoding") && !headers.contains_key("range"));
+        assert_eq!(body.size_hint().exact(), Some(VALUE.len() as u64));
+
+        let streamed = RequestBody::Whole("some body".into()).into_sent();
+        let (headers, body) = filled(&secrets, RequestBody::Streamed(streamed));
+        assert!(!headers.contains_key("content-length"), "how long it will be is not known");
+        assert_eq!(headers["transfer-encoding"], "chunked");
+        assert_eq!(body.size_hint().exact(), None);
+
+        let none = RequestBody::Whole(Bytes::new()).into_sent();
+        let (headers, _) = filled(&secrets, RequestBody::Streamed(none));
+        assert!(!headers.contains_key("transfer-encoding"), "nothing is nothing");
+    }
+
+    #[test]
+    fn large_secrets_do_not_make_a_request_of_any_size() {
+        let value = "x".repeat(60_000);
+        let secrets = StepSecrets::bind([Secret::new("token", value, ["a.example"]).unwrap()]);
+        let placeholder = secrets.placeholders()["token"].clone();
+        let passage = towards("https://a.example/", &secrets);
+        let mut headers = HeaderMap::new();
+        headers.insert("x", HeaderValue::try_from(placeholder.repeat(5)).unwrap());
+        let over = "over the limit of 262144 bytes in the headers of a request";
+        assert_eq!(passage.header_filler().headers(&mut headers).unwrap_err().to_string(), over);
+        let body = RequestBody::Whole(placeholder.repeat(5).into());
+        let error = passage.fill(&mut HeaderMap::new(), body, 200_000).err().unwrap();
+        assert_eq!(error.to_string(), "over the limit of 200000 bytes in the body of a request");
+    }
+
+    #[test]
+    fn an_answer_has_placeholders() {
+        let secrets = secrets(&["a.example"]);
+        let placeholder = secrets.placeholders()["token"].clone();
+        let passage = towards("https://a.example/", &secrets);
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("x-echo", format!("it was {VALUE}, {VALUE}")),
+            ("s3cr3t-value", "1".to_owned()),
+            ("x-s3cr3t-value-x", "1".to_owned()),
+            ("content-length", "9".to_owned()),
+        ] {
+            headers.insert(name, HeaderValue::try_from(value).unwrap());
+        }
+        assert!(passage.redact(&mut headers, true).is_some());
+        assert_eq!(headers.len(), 1, "{headers:?}");
+        assert_eq!(headers["x-echo"], format!("it was {placeholder}, {placeholder}"));
+        let error = passage.redact_error(EgressError::Unreachable(format!("no `{VALUE}` here")));
+        assert_eq!(error.to_string(), format!("no `{placeholder}` here"));
+
+        // Elsewhere it is a guess, and whoever guesses is not told.
+        let mut headers = HeaderMap::new();
+        headers.insert("x-guess", HeaderValue::from_static(VALUE));
+        assert!(towards("https://other.example/", &secrets).redact(&mut headers, true).is_none());
+        assert_eq!(headers["x-guess"], VALUE);
+    }
+}

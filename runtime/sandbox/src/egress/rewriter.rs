@@ -197,7 +197,7 @@ mod tests {
         ("fghabcdefgh", "{2}fgh"),
         ("abcdefg", "abcdefg"),
         ("abcdefabcdefgh", "abcdef{1}"),
-        ("aabaaabaaaabcdefgh", "aabaaabaaa{1}"),
+        ("aabaaabaaaabcdefgh", "{0}bcdefgh"),
         ("é abcdefgh ü aabaaabaaaa", "é {1} ü {0}"),
     ];
 

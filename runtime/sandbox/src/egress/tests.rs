@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::io;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,7 +12,8 @@ use http::{HeaderMap, Method, Request, Response};
 use http_body_util::BodyExt;
 use stepbox_batch::log::NoLog;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::time::Instant;
 use url::Url;
 
 use super::client::Outside;
@@ -21,7 +22,8 @@ use super::{AnswerBody, Egress, EgressError, RequestBody, Timeouts};
 use crate::budget::{Budget, Usage};
 use crate::grants::Grants;
 use crate::limits::Limits;
-use crate::testing::{setup, step_context};
+use crate::share::ShareLimits;
+use crate::testing::{setup, share, step_context};
 
 const BODY_BYTES_MAX: u64 = 1000;
 
@@ -136,4 +138,113 @@ impl Resolver for Silent {
 async fn a_name_server_that_keeps_still_is_not_waited_for() {
     let error = read("http://name.example/", Outside::new(Arc::new(Silent))).await.unwrap_err();
     assert_eq!(error, EgressError::TimedOut("no answer within 300 ms".to_owned()));
+}
+
+/// Its queue is full and stays so: who comes now gets no answer at all.
+#[tokio::test(start_paused = true)]
+async fn a_host_that_does_not_accept_is_waited_for_10_seconds() {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let _first = std::net::TcpStream::connect(address).unwrap();
+    let egress = Egress::new(
+        &setup(Limits::default()),
+        Arc::default(),
+        Arc::new(Grants::none()),
+        Budget::new(&Limits::default(), &Usage::default()),
+        step_context(Arc::new(NoLog)),
+    );
+    let url = Url::parse(&format!("http://{address}/")).unwrap();
+    let request = Request::new(RequestBody::Whole(Bytes::new()));
+    let begun = Instant::now();
+    let error = egress.send(request, &url, Timeouts::default()).await.err().unwrap();
+    assert_eq!(error, EgressError::TimedOut("no connection within 10 s".to_owned()));
+    assert_eq!(begun.elapsed().as_secs(), 10, "not by the 30 s of the answer");
+}
+
+/// Two components of one tenant: what one of them has open, the other one cannot have.
+#[tokio::test]
+async fn a_tenants_connections_are_counted() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+    let mut setup = setup(Limits::default());
+    setup.share = share(ShareLimits { http_connections_max: 1, ..ShareLimits::default() });
+    let component = || {
+        let budget = Budget::new(&setup.limits, &setup.usage);
+        let grants = Arc::new(Grants::none());
+        Egress::new(&setup, Arc::default(), grants, budget, step_context(Arc::new(NoLog)))
+    };
+    let (one, other) = (component(), component());
+    let request = || Request::new(RequestBody::Whole(Bytes::new()));
+    let mut first = Box::pin(one.send(request(), &url, Timeouts::default()));
+    let mut taken = tokio::select! {
+        taken = async {
+            let mut taken = listener.accept().await.unwrap().0;
+            taken.read_buf(&mut Vec::with_capacity(4096)).await.unwrap();
+            taken
+        } => taken,
+        _ = &mut first => panic!("nobody answers"),
+    };
+    let error = other.send(request(), &url, Timeouts::default()).await.err().unwrap();
+    let expected = "over the tenant's quota of 1 open connections (`quotas.http_connections_max`)";
+    assert_eq!(error, EgressError::OverLimit(expected.to_owned()));
+
+    // An answer that was read leaves its connection open, for a further request of the same component.
+    taken.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+    drop(first.await.unwrap());
+    assert!(other.send(request(), &url, Timeouts::default()).await.is_err());
+    drop(one);
+    while setup.share.connections.count() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let mut third = Box::pin(other.send(request(), &url, Timeouts::default()));
+    tokio::select! {
+        taken = listener.accept() => { taken.unwrap(); }
+        _ = &mut third => panic!("nobody answers"),
+    }
+}
+
+/// Answers differently every time.
+#[derive(Debug)]
+struct Turning(Mutex<Vec<&'static str>>);
+
+#[async_trait]
+impl Resolver for Turning {
+    async fn resolve(&self, _: &str) -> io::Result<Vec<IpAddr>> {
+        let next = self.0.lock().unwrap().pop().expect("nobody asks once more");
+        Ok(vec![next.parse().unwrap()])
+    }
+}
+
+/// What a name means by now is no matter to a connection that stands.
+#[tokio::test]
+async fn a_connection_that_is_kept_leads_where_it_was_judged() {
+    let judged = TcpListener::bind("127.0.0.2:0").await.unwrap();
+    let port = judged.local_addr().unwrap().port();
+    let _other = TcpListener::bind(("127.0.0.3", port)).await.unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = judged.accept().await.unwrap();
+        while stream.read_buf(&mut Vec::with_capacity(4096)).await.unwrap_or(0) > 0 {
+            let answer = b"HTTP/1.1 200 OK\r\nx-from: 127.0.0.2\r\ncontent-length: 0\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+        }
+    });
+    let names = Arc::new(Turning(Mutex::new(vec!["127.0.0.3", "127.0.0.2"])));
+    let limits = Limits::default();
+    let budget = Budget::new(&limits, &Usage::default());
+    let (outside, grants) = (Arc::new(Outside::new(names.clone())), Arc::new(Grants::none()));
+    let egress = Egress::new(&setup(limits), outside, grants, budget, step_context(Arc::new(NoLog)));
+    let url = Url::parse(&format!("http://turning.example:{port}/")).unwrap();
+    for _ in 0..3 {
+        let request = Request::new(RequestBody::Whole(Bytes::new()));
+        let answer = egress.send(request, &url, Timeouts::default()).await.unwrap();
+        assert_eq!(answer.headers()["x-from"], "127.0.0.2");
+        drop(answer);
+        // The task of the connection, on this one thread, gives it back.
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert_eq!(*names.0.lock().unwrap(), ["127.0.0.3"], "it was asked once");
 }

@@ -120,7 +120,11 @@ fn told(error: EgressError) -> Error {
 mod tests {
     use std::pin::Pin;
 
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Poll};
+
     use bytes::Bytes;
+    use http_body::{Body, Frame};
     use http_body_util::Empty;
     use stepbox_batch::log::NoLog;
     use tokio::net::TcpListener;
@@ -135,6 +139,44 @@ mod tests {
         let body = Empty::<Bytes>::new().map_err(|never| match never {}).boxed_unsync();
         let request = http::Request::get(url).body(body).unwrap();
         Pin::from(door.send_request(request, None, Box::new(async { Ok(()) })))
+    }
+
+    /// A body without an end, which says how often it was asked for more.
+    struct Endless(Arc<AtomicUsize>);
+
+    impl Body for Endless {
+        type Data = Bytes;
+        type Error = Error;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"more")))))
+        }
+    }
+
+    /// Whoever is refused is not listened to: its body is let go, unread.
+    #[tokio::test]
+    async fn the_body_of_a_refused_request_is_not_read() {
+        let grants = Grants::none().with_http("POST http://10.0.0.1").unwrap();
+        let state = state_with(&step_context(Arc::new(NoLog)), grants, Limits::default());
+        let mut door = HttpDoor::new(state.egress.clone(), state.handles.clone(), state.journal.clone());
+        for (method, url) in [
+            ("POST", "http://ungranted.example/"),
+            ("POST", "http://10.0.0.1/"),
+            ("CONNECT", "http://10.0.0.1/"),
+            ("POST", "ftp://10.0.0.1/"),
+        ] {
+            let asked = Arc::new(AtomicUsize::new(0));
+            let request = http::Request::builder().method(method).uri(url);
+            let request = request.body(Endless(asked.clone()).boxed_unsync()).unwrap();
+            let sending = Pin::from(door.send_request(request, None, Box::new(async { Ok(()) })));
+            assert!(sending.await.is_err(), "{method} {url}");
+            let (asked, holders) = (asked.load(Ordering::Relaxed), Arc::strong_count(&asked));
+            assert_eq!((asked, holders), (0, 1), "{method} {url}");
+        }
     }
 
     #[tokio::test]

@@ -1,0 +1,147 @@
+//! The open connections of a tenant, counted.
+//!
+//! A request under way has a connection of its own, and one that is kept for a further request is open as
+//! well: both take a file descriptor, which all tenants share.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use http::Uri;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use tower_service::Service;
+
+use super::EgressError;
+
+/// The open connections of a tenant. Cheap to clone; all clones count as one.
+#[derive(Debug, Clone)]
+pub(crate) struct Connections {
+    max: u64,
+    open: Arc<AtomicU64>,
+}
+
+/// A connection that is open, or being opened. Given back when it is closed.
+#[derive(Debug)]
+struct Permit(Arc<AtomicU64>);
+
+impl Connections {
+    pub(crate) fn new(max: u64) -> Self {
+        Self { max, open: Arc::new(AtomicU64::new(0)) }
+    }
+
+    /// How many are open.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> u64 {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    fn open(&self) -> Result<Permit, EgressError> {
+        // Counted first: if there is no room after all, dropping the permit takes it back.
+        let before = self.open.fetch_add(1, Ordering::Relaxed);
+        let permit = Permit(self.open.clone());
+        if before < self.max {
+            return Ok(permit);
+        }
+        Err(EgressError::OverLimit(format!(
+            "over the tenant's quota of {} open connections (`quotas.http_connections_max`)",
+            self.max
+        )))
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Opens connections as long as the tenant may have more.
+#[derive(Debug, Clone)]
+pub(super) struct CountedConnector<C> {
+    inner: C,
+    connections: Connections,
+}
+
+impl<C> CountedConnector<C> {
+    pub(super) fn new(inner: C, connections: Connections) -> Self {
+        Self { inner, connections }
+    }
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+impl<C> Service<Uri> for CountedConnector<C>
+where
+    C: Service<Uri>,
+    C::Error: Into<BoxError>,
+    C::Future: Send + 'static,
+{
+    type Response = Counted<C::Response>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let permit = self.connections.open();
+        let opening = permit.map(|permit| (self.inner.call(uri), permit));
+        Box::pin(async move {
+            let (opening, permit) = opening?;
+            let inner = opening.await.map_err(Into::into)?;
+            Ok(Counted { inner, _permit: permit })
+        })
+    }
+}
+
+/// A connection, counted while it is open.
+pub(super) struct Counted<T> {
+    inner: T,
+    _permit: Permit,
+}
+
+impl<T: Connection> Connection for Counted<T> {
+    fn connected(&self) -> Connected {
+        self.inner.connected()
+    }
+}
+
+impl<T: Read + Unpin> Read for Counted<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buffer)
+    }
+}
+
+impl<T: Write + Unpin> Write for Counted<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(cx, slices)
+    }
+}
