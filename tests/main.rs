@@ -12,6 +12,7 @@ mod flow;
 mod guests;
 mod interrupted;
 mod native_and_sandboxed;
+mod signatures;
 mod support;
 mod tenants;
 mod worked_example;

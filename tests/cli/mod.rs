@@ -6,6 +6,7 @@ mod session;
 
 use stepbox_guest_artifacts::{hostile, steps};
 
+use crate::signatures::Key;
 use session::Folder;
 
 /// Four lines of a catalogue, of which the last one is ragged.
@@ -184,6 +185,21 @@ fn texts_from_outside_cannot_steer_the_terminal() {
     let folder = with_instance();
     folder.write("sly.csv", "sku,name\n\"\u{1b}[2Jcleared\"\n");
     folder.play("sly_texts");
+}
+
+#[test]
+fn signatures_are_asked_for_where_the_policy_says_so() {
+    let folder = with_connector();
+    for (name, key) in [("acme", Key::new()), ("bolt", Key::new())] {
+        folder.write(&format!("{name}.pub"), key.public());
+        for component in ["normalise", "notify"] {
+            let path = folder.path(&format!("csv-notify/steps/{component}.wasm"));
+            let signature = key.sign(&std::fs::read(path).expect("a component"));
+            folder.write(&format!("{name}/{component}.wasm.minisig"), signature);
+        }
+    }
+    folder.run("stepbox connectors add csv-notify");
+    folder.play("signatures");
 }
 
 #[test]

@@ -150,6 +150,17 @@ pub struct Component {
     pub uploaded_at: Timestamp,
     /// All it said in `describe`. A JSON object.
     pub description: Value,
+    /// Whose signature of its bytes was checked when it came in. None if nobody asked for one.
+    pub signer: Option<Signer>,
+}
+
+/// Who signed a component. The key decides; the name is for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signer {
+    /// What the operator called the key when the signature was checked.
+    pub name: String,
+    /// The public key, as text.
+    pub key: String,
 }
 
 impl Component {
@@ -293,8 +304,8 @@ pub trait JobRepository: ExecutionJournal {
     /// Removes a connector; refuses while an instance needs it.
     async fn remove_connector(&self, tenant: &TenantId, code: &ConnectorCode) -> Result<()>;
 
-    /// Records a component; does nothing if the tenant has that digest already. Refuses a released
-    /// version that the tenant has with another digest.
+    /// Records a component. If the tenant has that digest already, all that changes is who signed it, if
+    /// somebody did. Refuses a released version that the tenant has with another digest.
     async fn put_component(&self, tenant: &TenantId, component: &Component) -> Result<()>;
 
     /// All components, by name, then newest first.

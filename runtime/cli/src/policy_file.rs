@@ -11,6 +11,7 @@
 //!   methods: [GET, POST]
 //!   ports: [443]
 //! components:
+//!   signed_by: [{ name: acme, key: RWQ… }]   # only what one of these keys signed comes in, and is run
 //!   compile: { time_ms_max: 20000, memory_bytes_max: 1073741824 }   # the defaults
 //! ```
 //!
@@ -18,15 +19,17 @@
 //! says so. It has no say on files: whoever runs the command line on their own machine may use what the
 //! process may use.
 
+mod components;
+
 use std::fs::File;
 use std::io::{self, Read};
-use std::num::NonZeroU64;
 use std::path::Path;
 
 use serde::Deserialize;
 use stepbox::batch::nearest::nearest;
 use stepbox::{CompileProcess, HttpPolicy, HttpPolicyError, Policy};
 
+use self::components::Components;
 use crate::error::CliError;
 
 /// The file's name in the data folder.
@@ -87,23 +90,6 @@ impl Http {
     }
 }
 
-/// What is asked of components before they are kept.
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Components {
-    compile: Compile,
-}
-
-/// How much compiling one component may take.
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Compile {
-    /// In milliseconds of computing.
-    time_ms_max: Option<NonZeroU64>,
-    /// In bytes.
-    memory_bytes_max: Option<NonZeroU64>,
-}
-
 impl PolicyFile {
     /// The one in a data folder. Without it nothing is opened.
     pub(crate) fn in_folder(data_dir: &Path) -> Result<Self, CliError> {
@@ -112,16 +98,17 @@ impl PolicyFile {
 
     /// What jobs may touch on somebody's own machine, and what the file opens beside it, and closes.
     pub(crate) fn policy(&self, data_dir: &Path, base: &Path) -> Result<Policy, CliError> {
-        self.build(base).map_err(|error| CliError::PolicyFile {
+        self.build(base).map_err(|Mistake { message, help }| CliError::PolicyFile {
             file: data_dir.join(POLICY_FILE),
             place: String::new(),
-            message: error.to_string(),
-            help: error.help(),
+            message,
+            help,
         })
     }
 
-    fn build(&self, base: &Path) -> Result<Policy, HttpPolicyError> {
+    fn build(&self, base: &Path) -> Result<Policy, Mistake> {
         let mut policy = Policy::own_machine(base).with_http(self.http.policy()?);
+        policy.components = self.components.policy()?;
         if self.network.loopback {
             policy = policy.with_loopback();
         }
@@ -134,12 +121,20 @@ impl PolicyFile {
 
     /// Sets the limits that the file names.
     pub(crate) fn limit(&self, process: CompileProcess) -> CompileProcess {
-        let Compile { time_ms_max, memory_bytes_max } = self.components.compile;
-        CompileProcess {
-            time_ms_max: time_ms_max.map_or(process.time_ms_max, NonZeroU64::get),
-            memory_bytes_max: memory_bytes_max.map_or(process.memory_bytes_max, NonZeroU64::get),
-            ..process
-        }
+        self.components.limit(process)
+    }
+}
+
+/// What is wrong with a file whose form is right.
+#[derive(Debug)]
+struct Mistake {
+    message: String,
+    help: String,
+}
+
+impl From<HttpPolicyError> for Mistake {
+    fn from(error: HttpPolicyError) -> Self {
+        Self { message: error.to_string(), help: error.help() }
     }
 }
 
@@ -212,29 +207,30 @@ fn describe(error: &serde_saphyr::Error) -> (String, String) {
     }
 }
 
+/// What a file comes to, or what is wrong with it: for the tests of all parts.
+#[cfg(test)]
+fn found(text: &str, tell: impl FnOnce(&PolicyFile, Policy) -> String) -> String {
+    match parse(Path::new("policy.yaml"), text.as_bytes()) {
+        Ok(file) => match file.build(Path::new(".")) {
+            Ok(policy) => tell(&file, policy),
+            Err(Mistake { message, help }) => format!("{message} | {help}"),
+        },
+        Err(error) => match error.help() {
+            Some(help) => format!("{error} | {help}"),
+            None => error.to_string(),
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn check(text: &str, expected: &str) {
-        let found = match parse(Path::new("policy.yaml"), text.as_bytes()) {
-            Ok(file) => {
-                let CompileProcess { time_ms_max, memory_bytes_max, .. } =
-                    file.limit(CompileProcess::new("stepbox", []));
-                match (file.build(Path::new(".")), time_ms_max, memory_bytes_max) {
-                    (Err(error), ..) => format!("{error} | {}", error.help()),
-                    (Ok(Policy { network, http, .. }), 20_000, 0x4000_0000) => {
-                        let (loopback, private) = (network.allow_loopback, network.allow_private);
-                        format!("loopback={loopback} private={private} {http}").trim_end().to_owned()
-                    }
-                    (_, time, memory) => format!("time={time} memory={memory}"),
-                }
-            }
-            Err(error) => match error.help() {
-                Some(help) => format!("{error} | {help}"),
-                None => error.to_string(),
-            },
-        };
+        let found = found(text, |_, Policy { network, http, .. }| {
+            let (loopback, private) = (network.allow_loopback, network.allow_private);
+            format!("loopback={loopback} private={private} {http}").trim_end().to_owned()
+        });
         assert_eq!(found, expected, "{text}");
     }
 
@@ -252,18 +248,6 @@ mod tests {
             "files: {}",
             "policy.yaml, line 1, column 1: the key `files` is not known here | known are `network`, `http`, \
              `components`",
-        );
-        check("components: { compile: { time_ms_max: 5000 } }", "time=5000 memory=1073741824");
-        check("components: { compile: { memory_bytes_max: 536870912 } }", "time=20000 memory=536870912");
-        check(
-            "components: { compile: { time_ms_max: 0 } }",
-            "policy.yaml, line 1, column 26: invalid value: integer `0`, expected 1 or more | limits cannot be \
-             switched off; leave it out for the default",
-        );
-        check(
-            "components: { compile: { seconds: 5 } }",
-            "policy.yaml, line 1, column 26: the key `seconds` is not known here | known are `time_ms_max`, \
-             `memory_bytes_max`",
         );
         let help = HELP;
         let boolean = format!("policy.yaml, line 1, column 22: invalid boolean | {help}");

@@ -7,7 +7,9 @@ use stepbox_batch::parameters::Violation;
 use stepbox_batch::repository::RepositoryError;
 use stepbox_sandbox::{ComponentError, HttpPolicyError};
 
+use crate::components_policy::ComponentsPolicyError;
 use crate::connector_file::ConnectorFileError;
+use crate::signature::SignatureError;
 
 /// Why a request was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +26,9 @@ pub enum Error {
     /// An uploaded component is refused.
     #[error("the component is refused: {0}")]
     Component(#[from] ComponentError),
+    /// A component without a signature that is accepted.
+    #[error("the component is refused: {0}")]
+    Signature(#[from] SignatureError),
     /// A component that an execution began with was removed since.
     #[error("the component {0} was removed")]
     ComponentGone(Digest),
@@ -63,6 +68,14 @@ pub enum Error {
         tenant: TenantId,
         /// What is wrong with it.
         source: HttpPolicyError,
+    },
+    /// The same of what it says on components.
+    #[error("the policy of the tenant `{tenant}`: {source}")]
+    ComponentsPolicy {
+        /// Whose policy it is.
+        tenant: TenantId,
+        /// What is wrong with it.
+        source: ComponentsPolicyError,
     },
     /// A label that is empty or too long.
     #[error("a label has 1 to 255 characters")]
@@ -124,12 +137,14 @@ impl Error {
             Self::Name(_) => "bad-name",
             Self::ConnectorFile(error) => error.code,
             Self::Component(error) => error.code(),
+            Self::Signature(error) => error.code(),
             Self::ComponentGone(_) => "component-gone",
             Self::Violations { .. } => "parameters-invalid",
             Self::NotFound { .. } => "not-found",
             Self::Mismatch { .. } => "job-mismatch",
             Self::UnknownTenant(_) => "unknown-tenant",
             Self::Policy { source, .. } => source.code(),
+            Self::ComponentsPolicy { source, .. } => source.code(),
             Self::BadLabel => "bad-name",
             Self::DataFolder { .. } => "data-folder",
             Self::Sandbox(_) => "sandbox-unavailable",
@@ -159,10 +174,11 @@ impl Error {
             | Self::ConnectorFile(_)
             | Self::Mismatch { .. }
             | Self::Policy { .. }
+            | Self::ComponentsPolicy { .. }
             | Self::StepsChanged(_)
             | Self::TooManyRunning { .. }
             | Self::BadLabel => ErrorKind::BadRequest,
-            Self::Component(_) => ErrorKind::ComponentRefused,
+            Self::Component(_) | Self::Signature(_) => ErrorKind::ComponentRefused,
             Self::Violations { .. } => ErrorKind::Violations,
             Self::NotFound { .. } | Self::UnknownTenant(_) | Self::ComponentGone(_) => ErrorKind::NotFound,
             Self::DataFolder { .. } => ErrorKind::StoreUnavailable,
@@ -176,6 +192,8 @@ impl Error {
             Self::NotFound { help, .. } | Self::Mismatch { help, .. } => help.clone(),
             Self::ConnectorFile(error) => error.help.clone(),
             Self::Component(error) => error.help(),
+            Self::Signature(error) => error.help(),
+            Self::ComponentsPolicy { source, .. } => source.help(),
             Self::Policy { source, .. } => source.help(),
             Self::Repository(error) => match error {
                 RepositoryError::VersionExists { reference, .. } => format!(

@@ -6,6 +6,8 @@ use stepbox_batch::error::ElementError;
 use stepbox_connectors::Folders;
 use stepbox_sandbox::{GrantError, HttpGrant, HttpPolicy, NetworkPolicy};
 
+use crate::components_policy::ComponentsPolicy;
+
 /// What a tenant's jobs may touch at most.
 #[derive(Debug, Clone)]
 pub struct Policy {
@@ -15,6 +17,8 @@ pub struct Policy {
     pub network: NetworkPolicy,
     /// Which requests may be sent at most, whatever was granted.
     pub http: HttpPolicy,
+    /// Which components may come in, and be run.
+    pub components: ComponentsPolicy,
     /// How much they may use together.
     pub quotas: Quotas,
 }
@@ -56,6 +60,7 @@ impl Policy {
             files: FilesPolicy::Beneath(Vec::new()),
             network: NetworkPolicy::default(),
             http: HttpPolicy::default(),
+            components: ComponentsPolicy::default(),
             quotas: Quotas::default(),
         }
     }
@@ -74,6 +79,13 @@ impl Policy {
             FilesPolicy::Beneath(folders) => folders.push(folder.into()),
             FilesPolicy::Anywhere { .. } => {}
         }
+        self
+    }
+
+    /// Says which components may come in, and be run.
+    #[must_use]
+    pub fn with_components(mut self, components: ComponentsPolicy) -> Self {
+        self.components = components;
         self
     }
 

@@ -179,6 +179,8 @@ impl Builder {
         for (tenant, policy) in &self.tenants {
             let wrong = |source| Error::Policy { tenant: tenant.clone(), source };
             policy.http.check(policy.network).map_err(wrong)?;
+            let wrong = |source| Error::ComponentsPolicy { tenant: tenant.clone(), source };
+            policy.components.check().map_err(wrong)?;
         }
         let data = DataFolder::open(&self.data_dir)?;
         let repository = match self.repository {

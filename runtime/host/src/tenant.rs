@@ -13,7 +13,7 @@ use stepbox_batch::name::TenantId;
 use crate::policy::Policy;
 use crate::stepbox::{Installation, TenantState};
 
-pub use components::{Inspected, receive_component};
+pub use components::{Inspected, Upload, receive_component};
 pub use executions::{Purge, RestartOptions, RunOptions, Running};
 pub use instances::{InstanceEdit, NewInstance};
 

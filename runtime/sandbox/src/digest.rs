@@ -4,7 +4,7 @@ use sha2::{Digest as _, Sha256};
 use stepbox_batch::name::Digest;
 
 /// The SHA-256 of a component's bytes.
-pub(crate) fn of(bytes: &[u8]) -> Digest {
+pub fn of(bytes: &[u8]) -> Digest {
     Digest::from_bytes(sha256(bytes))
 }
 

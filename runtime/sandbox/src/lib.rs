@@ -109,6 +109,7 @@ pub use self::adapters::{SandboxedProcessor, SandboxedReader, SandboxedTasklet, 
 pub use self::budget::Usage;
 pub use self::compiler::worker::compile_worker;
 pub use self::compiler::{CompileProcess, Compiler};
+pub use self::digest::of as digest_of;
 pub use self::egress::{AddressKind, HttpPolicy, HttpPolicyError, NetworkPolicy, Resolver, SystemResolver};
 pub use self::error::{CompileLimit, ComponentError, SandboxError};
 pub use self::failure::FAILURE_CODES;

@@ -36,6 +36,7 @@ macro_rules! conformance {
             components {
                 a_digest_is_recorded_once
                 come_back_as_they_went
+                a_signer_is_taken_over_and_never_lost
                 a_released_version_keeps_its_bytes
                 come_by_name_then_newest_first
                 are_kept_while_a_connector_needs_them

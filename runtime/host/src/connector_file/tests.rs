@@ -37,6 +37,7 @@ fn component(world: &str, description: Value) -> Component {
         size_bytes: 1,
         uploaded_at: Timestamp(0),
         description,
+        signer: None,
     }
 }
 

@@ -2,13 +2,14 @@
 
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::name::{ConnectorCode, TenantId};
-use stepbox_batch::repository::{Component, JobRepository};
+use stepbox_batch::repository::{Component, JobRepository, Signer};
 use stepbox_batch::status::BatchStatus;
 
 use super::sample::*;
 
 pub async fn come_back_as_they_went(store: &dyn JobRepository) {
-    let component = Component { description: odd_object(), ..component(1, "greet", 5) };
+    let signer = Some(Signer { name: "Acme \u{1f511}".to_owned(), key: "RWQ\"".to_owned() });
+    let component = Component { description: odd_object(), signer, ..component(1, "greet", 5) };
     store.put_component(&tenant(), &component).await.unwrap();
     assert_eq!(store.components(&tenant()).await.unwrap(), [component]);
 }
@@ -19,6 +20,21 @@ pub async fn a_digest_is_recorded_once(store: &dyn JobRepository) {
     let again = Component { uploaded_at: Timestamp(6), ..first.clone() };
     store.put_component(&tenant(), &again).await.unwrap();
     assert_eq!(store.components(&tenant()).await.unwrap(), [first]);
+}
+
+pub async fn a_signer_is_taken_over_and_never_lost(store: &dyn JobRepository) {
+    let signed = |name: &str| {
+        let signer = Signer { name: name.to_owned(), key: format!("RWQ{name}") };
+        Component { signer: Some(signer), uploaded_at: Timestamp(6), ..component(1, "greet", 5) }
+    };
+    let rows = [(component(1, "greet", 5), None), (signed("acme"), Some("acme"))];
+    let more = [(component(1, "greet", 7), Some("acme")), (signed("bolt"), Some("bolt"))];
+    for (component, expected) in rows.into_iter().chain(more) {
+        store.put_component(&tenant(), &component).await.unwrap();
+        let found = store.components(&tenant()).await.unwrap();
+        let [Component { signer, uploaded_at: Timestamp(5), .. }] = &found[..] else { panic!("{found:?}") };
+        assert_eq!(signer.as_ref().map(|signer| signer.name.as_str()), expected);
+    }
 }
 
 pub async fn a_released_version_keeps_its_bytes(store: &dyn JobRepository) {

@@ -91,6 +91,7 @@ pub(crate) fn component(byte: u8, name: &str, uploaded_at: i64) -> Component {
         size_bytes: 4096,
         uploaded_at: Timestamp(uploaded_at),
         description: json!({"name": name}),
+        signer: None,
     }
 }
 

@@ -13,18 +13,19 @@ pub(super) fn put(db: &Db, tenant: &TenantId, component: &Component) -> Outcome<
     if component.is_release() {
         refuse_other_bytes(db, tenant, component)?;
     }
-    let ComponentRecord { digest, name, version, world, size_bytes, uploaded_at, description } =
+    let ComponentRecord { digest, name, version, world, size_bytes, uploaded_at, description, signer } =
         ComponentRecord::from(component);
     db.prepare_cached(
         "INSERT INTO components
-             (tenant, digest, name, version, world, size_bytes, uploaded_at, description)
-         VALUES (:tenant, :digest, :name, :version, :world, :size_bytes, :uploaded_at, :description)
-         ON CONFLICT (tenant, digest) DO NOTHING",
+             (tenant, digest, name, version, world, size_bytes, uploaded_at, description, signer)
+         VALUES (:tenant, :digest, :name, :version, :world, :size_bytes, :uploaded_at, :description, :signer)
+         ON CONFLICT (tenant, digest) DO UPDATE SET signer = excluded.signer
+         WHERE excluded.signer IS NOT NULL",
     )?
     .execute(named_params! {
         ":tenant": tenant.as_str(), ":digest": digest, ":name": name, ":version": version,
         ":world": world, ":size_bytes": size_bytes, ":uploaded_at": uploaded_at,
-        ":description": description,
+        ":description": description, ":signer": signer,
     })?;
     Ok(())
 }
@@ -33,7 +34,7 @@ pub(super) fn put(db: &Db, tenant: &TenantId, component: &Component) -> Outcome<
 fn refuse_other_bytes(db: &Db, tenant: &TenantId, component: &Component) -> Outcome<()> {
     let Component { digest, name, version, .. } = component;
     let mut statement = db.prepare_cached(
-        "SELECT digest, name, version, world, size_bytes, uploaded_at, description
+        "SELECT digest, name, version, world, size_bytes, uploaded_at, description, signer
          FROM components
          WHERE tenant = :tenant AND name = :name AND version = :version AND digest <> :digest LIMIT 1",
     )?;
@@ -51,7 +52,7 @@ fn refuse_other_bytes(db: &Db, tenant: &TenantId, component: &Component) -> Outc
 
 pub(super) fn list(db: &Db, tenant: &TenantId) -> Outcome<Vec<Component>> {
     let mut statement = db.prepare_cached(
-        "SELECT digest, name, version, world, size_bytes, uploaded_at, description
+        "SELECT digest, name, version, world, size_bytes, uploaded_at, description, signer
          FROM components WHERE tenant = :tenant ORDER BY name, uploaded_at DESC, digest",
     )?;
     let records = statement.query_map(named_params! {":tenant": tenant.as_str()}, record)?;
@@ -67,6 +68,7 @@ fn record(row: &SqlRow<'_>) -> rusqlite::Result<ComponentRecord> {
         size_bytes: row.get("size_bytes")?,
         uploaded_at: row.get("uploaded_at")?,
         description: row.get("description")?,
+        signer: row.get("signer")?,
     })
 }
 
