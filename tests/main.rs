@@ -15,4 +15,5 @@ mod native_and_sandboxed;
 mod signatures;
 mod support;
 mod tenants;
+mod uploads;
 mod worked_example;

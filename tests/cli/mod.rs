@@ -203,6 +203,11 @@ fn signatures_are_asked_for_where_the_policy_says_so() {
 }
 
 #[test]
+fn components_come_in_within_their_quota() {
+    with_connector().play("component_quotas");
+}
+
+#[test]
 fn the_policy_file_opens_addresses() {
     with_connector().play("policy");
 }

@@ -38,6 +38,7 @@
 
 mod accounting;
 pub mod clock;
+pub mod component_quota;
 pub mod element;
 pub mod error;
 pub mod execution;

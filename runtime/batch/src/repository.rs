@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::clock::Timestamp;
+use crate::component_quota::{ComponentQuota, ComponentQuotaError};
 use crate::execution::{Checkpoint, ExecutionContext, JobExecution, StepExecution, Tracking, Warning};
 use crate::job::{Job, JobInstance};
 use crate::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId, TenantId};
@@ -33,6 +34,9 @@ pub enum RepositoryError {
         /// The bytes that it stands for.
         digest: Digest,
     },
+    /// The tenant has no room for one more component.
+    #[error("the component is refused: {0}")]
+    ComponentQuota(#[source] ComponentQuotaError),
     /// There is none of that name in this tenant.
     #[error("there is no {kind} `{name}`")]
     NotFound {
@@ -107,6 +111,7 @@ impl RepositoryError {
         match self {
             Self::AlreadyExists { .. } => "already-exists",
             Self::VersionExists { .. } => "version-exists",
+            Self::ComponentQuota(_) => "component-quota",
             Self::NotFound { .. } => "not-found",
             Self::InUse { .. } => "in-use",
             Self::WrongStatus { .. } => "wrong-status",
@@ -305,8 +310,14 @@ pub trait JobRepository: ExecutionJournal {
     async fn remove_connector(&self, tenant: &TenantId, code: &ConnectorCode) -> Result<()>;
 
     /// Records a component. If the tenant has that digest already, all that changes is who signed it, if
-    /// somebody did. Refuses a released version that the tenant has with another digest.
-    async fn put_component(&self, tenant: &TenantId, component: &Component) -> Result<()>;
+    /// somebody did. Refuses a released version that the tenant has with another digest, and a new digest
+    /// for which the quota leaves no room, however many come at once.
+    async fn put_component(
+        &self,
+        tenant: &TenantId,
+        component: &Component,
+        quota: &ComponentQuota,
+    ) -> Result<()>;
 
     /// All components, by name, then newest first.
     async fn components(&self, tenant: &TenantId) -> Result<Vec<Component>>;

@@ -12,6 +12,8 @@
 //!   ports: [443]
 //! components:
 //!   signed_by: [{ name: acme, key: RWQ… }]   # only what one of these keys signed comes in, and is run
+//!   upload: false                            # no new one comes in
+//!   count_max: 100                           # how many may be kept, and so on
 //!   compile: { time_ms_max: 20000, memory_bytes_max: 1073741824 }   # the defaults
 //! ```
 //!
@@ -108,7 +110,7 @@ impl PolicyFile {
 
     fn build(&self, base: &Path) -> Result<Policy, Mistake> {
         let mut policy = Policy::own_machine(base).with_http(self.http.policy()?);
-        policy.components = self.components.policy()?;
+        policy.components = self.components.policy(policy.components)?;
         if self.network.loopback {
             policy = policy.with_loopback();
         }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use stepbox_batch::component_quota::ComponentQuotaError;
 use stepbox_batch::name::{Digest, NameError, TenantId};
 use stepbox_batch::parameters::Violation;
 use stepbox_batch::repository::RepositoryError;
@@ -29,6 +30,9 @@ pub enum Error {
     /// A component without a signature that is accepted.
     #[error("the component is refused: {0}")]
     Signature(#[from] SignatureError),
+    /// The tenant's policy lets nothing new in.
+    #[error("the policy lets no new components in")]
+    UploadClosed,
     /// A component that an execution began with was removed since.
     #[error("the component {0} was removed")]
     ComponentGone(Digest),
@@ -138,6 +142,7 @@ impl Error {
             Self::ConnectorFile(error) => error.code,
             Self::Component(error) => error.code(),
             Self::Signature(error) => error.code(),
+            Self::UploadClosed => "component-upload-closed",
             Self::ComponentGone(_) => "component-gone",
             Self::Violations { .. } => "parameters-invalid",
             Self::NotFound { .. } => "not-found",
@@ -159,7 +164,9 @@ impl Error {
         match self {
             Self::Repository(error) => match error {
                 RepositoryError::NotFound { .. } => ErrorKind::NotFound,
-                RepositoryError::VersionExists { .. } => ErrorKind::ComponentRefused,
+                RepositoryError::VersionExists { .. } | RepositoryError::ComponentQuota(_) => {
+                    ErrorKind::ComponentRefused
+                }
                 RepositoryError::AlreadyExists { .. }
                 | RepositoryError::InUse { .. }
                 | RepositoryError::WrongStatus { .. } => ErrorKind::BadRequest,
@@ -178,7 +185,7 @@ impl Error {
             | Self::StepsChanged(_)
             | Self::TooManyRunning { .. }
             | Self::BadLabel => ErrorKind::BadRequest,
-            Self::Component(_) | Self::Signature(_) => ErrorKind::ComponentRefused,
+            Self::Component(_) | Self::Signature(_) | Self::UploadClosed => ErrorKind::ComponentRefused,
             Self::Violations { .. } => ErrorKind::Violations,
             Self::NotFound { .. } | Self::UnknownTenant(_) | Self::ComponentGone(_) => ErrorKind::NotFound,
             Self::DataFolder { .. } => ErrorKind::StoreUnavailable,
@@ -201,6 +208,14 @@ impl Error {
                      or remove `{reference}` first",
                     reference.split('+').next().unwrap_or_default().to_owned() + "-dev"
                 ),
+                RepositoryError::ComponentQuota(error) => {
+                    let remove = match error {
+                        ComponentQuotaError::Size { .. } => "leave out debug information (`strip = true`)",
+                        _ => "remove some that nothing needs with `stepbox steps remove`",
+                    };
+                    let quota = error.quota();
+                    format!("{remove}, or let the operator raise `components: {{ {quota}: … }}` in the policy")
+                }
                 RepositoryError::Busy { .. } => "try again; another process is writing".to_owned(),
                 RepositoryError::NewerVersion { .. } => "use the newer `stepbox` that wrote it".to_owned(),
                 RepositoryError::Unavailable { .. } => {
@@ -214,6 +229,9 @@ impl Error {
             Self::StepsChanged(id) => format!(
                 "`stepbox executions restart {id}` goes on with the job as it was; `stepbox run` starts anew"
             ),
+            Self::UploadClosed => {
+                "the operator can upload it, or take `components: { upload: false }` out of the policy".to_owned()
+            }
             Self::ComponentGone(_) => {
                 "upload the same file again with `stepbox steps upload`, or restart with `--newest-components`"
                     .to_owned()

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use stepbox_batch::component_quota::ComponentQuota;
 use stepbox_batch::error::ElementError;
 use stepbox_connectors::Folders;
 use stepbox_sandbox::{GrantError, HttpGrant, HttpPolicy, NetworkPolicy};
@@ -69,7 +70,18 @@ impl Policy {
     /// addresses.
     pub fn own_machine(base: impl Into<PathBuf>) -> Self {
         let files = FilesPolicy::Anywhere { base: base.into() };
-        Self { files, quotas: Quotas { memory_bytes_max: 4 << 30, ..Quotas::default() }, ..Self::nothing() }
+        let quota = ComponentQuota {
+            count_max: 10_000,
+            total_bytes_max: 64 << 30,
+            ..ComponentsPolicy::default().quota
+        };
+        let components = ComponentsPolicy { quota, ..ComponentsPolicy::default() };
+        Self {
+            files,
+            components,
+            quotas: Quotas { memory_bytes_max: 4 << 30, ..Quotas::default() },
+            ..Self::nothing()
+        }
     }
 
     /// Allows files below one more folder.

@@ -14,7 +14,7 @@ use stepbox_batch::name::{Digest, TenantId};
 use stepbox_batch::repository::{Connector, JobRepository};
 use stepbox_sandbox::{Compiler, Program, Resolver, Sandbox, SandboxConfig, Share, SystemResolver};
 use stepbox_store::SqliteStore;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::data_folder::DataFolder;
 use crate::error::Error;
@@ -42,6 +42,8 @@ pub(crate) struct Installation {
     pub(crate) worker: String,
     _lock: WorkerLock,
     tenants: BTreeMap<TenantId, TenantState>,
+    /// Held while the bytes of a component and what is known of it come in or go, together.
+    pub(crate) keeping: Mutex<()>,
 }
 
 /// What all of a tenant's handles share.
@@ -88,6 +90,12 @@ impl Stepbox {
             Some(state) => Ok(Tenant::new(self.installation.clone(), id.clone(), state.clone())),
             None => Err(Error::UnknownTenant(id.clone())),
         }
+    }
+
+    /// The same tenant, for whoever operates the installation: components may come in where the tenant
+    /// itself may not upload (`ComponentsPolicy::upload`). Signatures and quotas hold here, too.
+    pub fn operator_of(&self, id: &TenantId) -> Result<Tenant, Error> {
+        self.tenant(id).map(Tenant::for_operator)
     }
 }
 
@@ -223,6 +231,7 @@ impl Builder {
             _lock: lock,
             clock: self.clock,
             tenants,
+            keeping: Mutex::new(()),
         };
         Ok(Stepbox { installation: Arc::new(installation) })
     }

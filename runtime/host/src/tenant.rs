@@ -23,11 +23,17 @@ pub struct Tenant {
     installation: Arc<Installation>,
     id: TenantId,
     state: TenantState,
+    /// Whether the operator holds it.
+    is_operators: bool,
 }
 
 impl Tenant {
     pub(crate) fn new(installation: Arc<Installation>, id: TenantId, state: TenantState) -> Self {
-        Self { installation, id, state }
+        Self { installation, id, state, is_operators: false }
+    }
+
+    pub(crate) fn for_operator(self) -> Self {
+        Self { is_operators: true, ..self }
     }
 
     /// Which one.

@@ -119,4 +119,5 @@ pub use self::program::Program;
 pub use self::sandbox::{Sandbox, SandboxConfig};
 pub use self::setup::ComponentSetup;
 pub use self::share::Share;
+pub use self::upload::COMPONENT_BYTES_MAX;
 pub use self::upload::{Description, Finding, Inspected, World, receive};

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::component_quota::ComponentQuota;
 use stepbox_batch::execution::{JobExecution, Tracking, Warning};
 use stepbox_batch::job::JobInstance;
 use stepbox_batch::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId, TenantId};
@@ -95,8 +96,13 @@ impl<S: JobRepository, I: Interposer> JobRepository for Interposed<S, I> {
         self.around(Call::Write("remove_connector"), self.store.remove_connector(tenant, code)).await
     }
 
-    async fn put_component(&self, tenant: &TenantId, component: &Component) -> Result<()> {
-        self.around(Call::Write("put_component"), self.store.put_component(tenant, component)).await
+    async fn put_component(
+        &self,
+        tenant: &TenantId,
+        component: &Component,
+        quota: &ComponentQuota,
+    ) -> Result<()> {
+        self.around(Call::Write("put_component"), self.store.put_component(tenant, component, quota)).await
     }
 
     async fn remove_component(&self, tenant: &TenantId, digest: &Digest) -> Result<bool> {

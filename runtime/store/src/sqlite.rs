@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::component_quota::ComponentQuota;
 use stepbox_batch::execution::{JobExecution, Tracking, Warning};
 use stepbox_batch::job::JobInstance;
 use stepbox_batch::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId, TenantId};
@@ -156,9 +157,14 @@ impl JobRepository for SqliteStore {
         self.writer.write(Durability::Power, move |db| connectors::remove(db, &tenant, &code)).await
     }
 
-    async fn put_component(&self, tenant: &TenantId, component: &Component) -> Result<()> {
-        let (tenant, component) = (tenant.clone(), component.clone());
-        self.writer.write(Durability::Power, move |db| components::put(db, &tenant, &component)).await
+    async fn put_component(
+        &self,
+        tenant: &TenantId,
+        component: &Component,
+        quota: &ComponentQuota,
+    ) -> Result<()> {
+        let (tenant, component, quota) = (tenant.clone(), component.clone(), *quota);
+        self.writer.write(Durability::Power, move |db| components::put(db, &tenant, &component, &quota)).await
     }
 
     async fn components(&self, tenant: &TenantId) -> Result<Vec<Component>> {

@@ -4,6 +4,7 @@
 use std::num::NonZeroU64;
 
 use serde::Deserialize;
+use stepbox::batch::component_quota::ComponentQuota;
 use stepbox::{CompileProcess, ComponentsPolicy, ComponentsPolicyError, SigningKey, SigningKeyError};
 
 use super::Mistake;
@@ -12,6 +13,11 @@ use super::Mistake;
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Components {
+    /// Whether new ones may come in. Left out, they may.
+    upload: Option<bool>,
+    count_max: Option<u64>,
+    size_bytes_max: Option<u64>,
+    total_bytes_max: Option<u64>,
     /// Left out, nobody needs to sign.
     signed_by: Option<Vec<Key>>,
     compile: Compile,
@@ -36,13 +42,37 @@ struct Compile {
 }
 
 impl Components {
-    /// What the file says.
-    pub(super) fn policy(&self) -> Result<ComponentsPolicy, Mistake> {
+    /// The default policy with what the file says.
+    pub(super) fn policy(&self, default: ComponentsPolicy) -> Result<ComponentsPolicy, Mistake> {
         let signed_by =
             self.signed_by.as_ref().map(|keys| keys.iter().map(Key::parse).collect()).transpose()?;
-        let policy = ComponentsPolicy { signed_by };
+        let upload = self.upload.unwrap_or(default.upload);
+        let policy = ComponentsPolicy { upload, signed_by, quota: self.quota(default.quota)? };
         policy.check()?;
         Ok(policy)
+    }
+
+    fn quota(&self, default: ComponentQuota) -> Result<ComponentQuota, Mistake> {
+        let Self { count_max, size_bytes_max, total_bytes_max, .. } = *self;
+        let given = [
+            ("count_max", count_max),
+            ("size_bytes_max", size_bytes_max),
+            ("total_bytes_max", total_bytes_max),
+        ];
+        if let (Some(false), Some((name, _))) = (self.upload, given.iter().find(|(_, value)| value.is_some()))
+        {
+            return Err(idle(name, "`upload: false` lets nothing new in"));
+        }
+        if let (Some(size), Some(total)) = (size_bytes_max, total_bytes_max)
+            && size > total
+        {
+            return Err(idle("size_bytes_max", "it is more than `total_bytes_max`"));
+        }
+        Ok(ComponentQuota {
+            count_max: count_max.unwrap_or(default.count_max),
+            size_bytes_max: size_bytes_max.unwrap_or(default.size_bytes_max),
+            total_bytes_max: total_bytes_max.unwrap_or(default.total_bytes_max),
+        })
     }
 
     /// Sets the limits that the file names.
@@ -53,6 +83,13 @@ impl Components {
             memory_bytes_max: memory_bytes_max.map_or(process.memory_bytes_max, NonZeroU64::get),
             ..process
         }
+    }
+}
+
+fn idle(name: &str, why: &str) -> Mistake {
+    Mistake {
+        message: format!("`components.{name}` has no effect: {why}"),
+        help: format!("take `{name}` out"),
     }
 }
 
@@ -107,6 +144,38 @@ mod tests {
             "components: { compile: { seconds: 5 } }",
             "policy.yaml, line 1, column 26: the key `seconds` is not known here | known are `time_ms_max`, \
              `memory_bytes_max`",
+        );
+    }
+
+    #[test]
+    fn says_how_many_may_come_in() {
+        let check = |text: &str, expected: &str| {
+            let found = found(text, |_, policy| {
+                let ComponentsPolicy { upload, quota, .. } = policy.components;
+                let ComponentQuota { count_max, size_bytes_max, total_bytes_max } = quota;
+                format!("upload={upload} count={count_max} size={size_bytes_max} total={total_bytes_max}")
+            });
+            assert_eq!(found, expected, "{text}");
+        };
+        check("", "upload=true count=10000 size=33554432 total=68719476736");
+        check(
+            "components: { count_max: 9, size_bytes_max: 8, total_bytes_max: 70 }",
+            "upload=true count=9 size=8 total=70",
+        );
+        check("components: { upload: false }", "upload=false count=10000 size=33554432 total=68719476736");
+        check(
+            "components: { upload: false, count_max: 9 }",
+            "`components.count_max` has no effect: `upload: false` lets nothing new in | take `count_max` out",
+        );
+        check(
+            "components: { size_bytes_max: 8, total_bytes_max: 7 }",
+            "`components.size_bytes_max` has no effect: it is more than `total_bytes_max` | take `size_bytes_max` \
+             out",
+        );
+        check(
+            "components: { count_max: 0 }",
+            "`components.count_max` is 0, so that no component could be kept | write 1 or more, or `upload: \
+             false` to let nothing new in",
         );
     }
 

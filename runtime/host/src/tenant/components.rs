@@ -5,6 +5,7 @@ use stepbox_batch::repository::{Component, RepositoryError, Signer};
 use tokio::io::AsyncRead;
 
 use super::Tenant;
+use crate::components_policy::ComponentsPolicy;
 use crate::error::Error;
 use crate::signature::{self, SignatureError};
 
@@ -80,6 +81,9 @@ impl Tenant {
         let known = self.components().await?;
         let digest = digest_of(bytes);
         let is_known = known.iter().find(|known| known.digest == digest);
+        if is_known.is_none() {
+            self.refuse_without_room(&known, bytes.len() as u64)?;
+        }
         let is_signed = is_known.is_some_and(|known| self.policy().components.judge(known).is_ok());
         // Nothing is compiled before somebody vouches for it.
         let signer = match self.signer_of(upload) {
@@ -100,16 +104,33 @@ impl Tenant {
         self.keep(component, bytes).await
     }
 
-    /// Keeps a component that has passed.
+    /// Told before a component is looked at; the store has the last word on the quota.
+    fn refuse_without_room(&self, known: &[Component], size: u64) -> Result<(), Error> {
+        let ComponentsPolicy { upload, quota, .. } = &self.policy().components;
+        if !upload && !self.is_operators {
+            return Err(Error::UploadClosed);
+        }
+        let used = known.iter().map(|known| known.size_bytes).sum();
+        Ok(quota.check(known.len() as u64, used, size).map_err(RepositoryError::ComponentQuota)?)
+    }
+
+    /// Keeps a component that has passed. One at a time, so that no bytes are written for one that the
+    /// store then refuses; another process could still come in between, and leave a file that nobody asks
+    /// for.
     async fn keep(&self, component: Component, bytes: &[u8]) -> Result<Component, Error> {
+        let _alone = self.installation.keeping.lock().await;
         let known = self.components().await?;
         refuse_other_bytes(&known, &component)?;
+        if known.iter().all(|known| known.digest != component.digest) {
+            self.refuse_without_room(&known, component.size_bytes)?;
+        }
         self.installation.data.put_component(&component.digest, bytes)?;
         let known = known.into_iter().find(|known| known.digest == component.digest);
         match known {
             Some(known) if component.signer.is_none() || component.signer == known.signer => Ok(known),
             known => {
-                self.installation.repository.put_component(&self.id, &component).await?;
+                let quota = &self.policy().components.quota;
+                self.installation.repository.put_component(&self.id, &component, quota).await?;
                 let uploaded_at = known.map_or(component.uploaded_at, |known| known.uploaded_at);
                 Ok(Component { uploaded_at, ..component })
             }
@@ -140,6 +161,7 @@ impl Tenant {
 
     /// Removes a component that no connector and no unfinished execution needs.
     pub async fn remove_component(&self, digest: &Digest) -> Result<(), Error> {
+        let _alone = self.installation.keeping.lock().await;
         if self.installation.repository.remove_component(&self.id, digest).await? {
             self.installation.data.remove_component(digest)?;
         }

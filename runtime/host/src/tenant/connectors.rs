@@ -91,10 +91,14 @@ impl Tenant {
             }
             error @ (Error::Component(_)
             | Error::Signature(_)
-            | Error::Repository(RepositoryError::VersionExists { .. })) => {
+            | Error::UploadClosed
+            | Error::Repository(
+                RepositoryError::VersionExists { .. } | RepositoryError::ComponentQuota(_),
+            )) => {
                 let cause = match &error {
                     Error::Component(error) => error.to_string(),
                     Error::Signature(error) => error.to_string(),
+                    Error::Repository(RepositoryError::ComponentQuota(error)) => error.to_string(),
                     other => other.to_string(),
                 };
                 let message = format!("{} is refused: {cause}", path.display());

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::component_quota::ComponentQuota;
 use stepbox_batch::execution::{ExecutionContext, JobExecution, StepExecution, Warning};
 use stepbox_batch::job::{ComponentRef, Element, ElementSource, Job, JobInstance, Step, StepKind};
 use stepbox_batch::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId, JobName, StepName, TenantId};
@@ -81,6 +82,9 @@ pub(crate) fn connector(code: &str, label: &str, jobs: &[&str]) -> Connector {
         jobs: jobs.iter().map(|name| job(code, name)).collect(),
     }
 }
+
+/// A quota that nothing here comes near.
+pub(crate) const ROOM: ComponentQuota = ComponentQuota::UNBOUNDED;
 
 pub(crate) fn component(byte: u8, name: &str, uploaded_at: i64) -> Component {
     Component {

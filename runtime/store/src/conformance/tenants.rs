@@ -12,7 +12,7 @@ use super::sample::*;
 /// tenant or a lease.
 pub async fn never_see_each_other(store: &dyn JobRepository) {
     let stranger = TenantId::new("stranger").unwrap();
-    store.put_component(&tenant(), &component(1, "greet", 1)).await.unwrap();
+    store.put_component(&tenant(), &component(1, "greet", 1), &ROOM).await.unwrap();
     store.put_connector(&tenant(), &connector("acme", "Acme", &["greet"])).await.unwrap();
     with_instance(store).await;
     let (running, lease) = started(store).await;
@@ -58,7 +58,7 @@ pub async fn never_see_each_other(store: &dyn JobRepository) {
     assert_eq!(store.purge(&stranger, &ExecutionFilter::default()).await.unwrap(), []);
 
     // Having the same: no name is taken, and nothing of the other's can be gone on from.
-    store.put_component(&stranger, &component(1, "greet", 2)).await.unwrap();
+    store.put_component(&stranger, &component(1, "greet", 2), &ROOM).await.unwrap();
     store.put_connector(&stranger, &connector("acme", "Acme", &["greet"])).await.unwrap();
     store.create_instance(&theirs).await.unwrap();
     let restart = NewJobExecution { restart_of: Some(ended.id), ..new };

@@ -1,6 +1,7 @@
 //! What is known of uploaded components.
 
 use rusqlite::{Connection as Db, Row as SqlRow, named_params};
+use stepbox_batch::component_quota::ComponentQuota;
 use stepbox_batch::job::Job;
 use stepbox_batch::name::{Digest, TenantId};
 use stepbox_batch::repository::{Component, RepositoryError};
@@ -9,10 +10,11 @@ use super::trouble::Outcome;
 use crate::record::installed::ComponentRecord;
 use crate::record::{Row, job};
 
-pub(super) fn put(db: &Db, tenant: &TenantId, component: &Component) -> Outcome<()> {
+pub(super) fn put(db: &Db, tenant: &TenantId, component: &Component, quota: &ComponentQuota) -> Outcome<()> {
     if component.is_release() {
         refuse_other_bytes(db, tenant, component)?;
     }
+    refuse_without_room(db, tenant, component, quota)?;
     let ComponentRecord { digest, name, version, world, size_bytes, uploaded_at, description, signer } =
         ComponentRecord::from(component);
     db.prepare_cached(
@@ -28,6 +30,24 @@ pub(super) fn put(db: &Db, tenant: &TenantId, component: &Component) -> Outcome<
         ":description": description, ":signer": signer,
     })?;
     Ok(())
+}
+
+/// In the transaction that inserts, so that two at once cannot both take the last place.
+fn refuse_without_room(db: &Db, tenant: &TenantId, new: &Component, quota: &ComponentQuota) -> Outcome<()> {
+    let (is_known, count, used): (bool, i64, i64) = db
+        .prepare_cached(
+            "SELECT ifnull(max(digest = :digest), 0), count(*), ifnull(sum(size_bytes), 0)
+             FROM components WHERE tenant = :tenant",
+        )?
+        .query_row(named_params! {":tenant": tenant.as_str(), ":digest": new.digest.as_str()}, |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
+    match is_known {
+        true => Ok(()),
+        false => quota
+            .check(count.unsigned_abs(), used.unsigned_abs(), new.size_bytes)
+            .map_err(|error| RepositoryError::ComponentQuota(error).into()),
+    }
 }
 
 /// A released version stands for the same bytes for good.
