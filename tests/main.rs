@@ -14,6 +14,8 @@ mod guests;
 mod interrupted;
 mod native_and_sandboxed;
 mod secrets;
+mod signatures;
 mod support;
 mod tenants;
+mod uploads;
 mod worked_example;

@@ -8,6 +8,7 @@ mod session;
 
 use stepbox_guest_artifacts::{hostile, steps};
 
+use crate::signatures::Key;
 use session::Folder;
 
 /// Four lines of a catalogue, of which the last one is ragged.
@@ -212,6 +213,26 @@ fn the_policy_file_limits_what_jobs_use() {
 #[test]
 fn whoever_changes_something_stands_in_the_audit_trail() {
     with_connector().play("audit");
+}
+
+#[test]
+fn signatures_are_asked_for_where_the_policy_says_so() {
+    let folder = with_connector();
+    for (name, key) in [("acme", Key::new()), ("bolt", Key::new())] {
+        folder.write(&format!("{name}.pub"), key.public());
+        for component in ["normalise", "notify"] {
+            let path = folder.path(&format!("csv-notify/steps/{component}.wasm"));
+            let signature = key.sign(&std::fs::read(path).expect("a component"));
+            folder.write(&format!("{name}/{component}.wasm.minisig"), signature);
+        }
+    }
+    folder.run("stepbox connectors add csv-notify");
+    folder.play("signatures");
+}
+
+#[test]
+fn components_come_in_within_their_quota() {
+    with_connector().play("component_quotas");
 }
 
 #[test]

@@ -107,6 +107,7 @@ impl Folder {
             ("[TIME]", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"),
             ("[DIGEST]", r"\b[0-9a-f]{64}\b"),
             ("[SHORT_DIGEST]", r"\b[0-9a-f]{12}\b"),
+            ("[KEY]", r"\bRW[0-9A-Za-z+/]{54}"),
             ("[SIZE]", r#"(?m)(^size +|  |"size_bytes": )(?<redacted>[0-9.]+ [KM]iB|\d{5,})(,?)$"#),
             ("[WORKER]", r#"[^\s"]+:\d+:[0-9a-f]{11}"#),
             ("[BEFORE_MS]", r#""before_ms":(?<redacted>\d+)"#),

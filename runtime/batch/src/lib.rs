@@ -39,6 +39,7 @@
 mod accounting;
 pub mod audit;
 pub mod clock;
+pub mod component_quota;
 pub mod counters;
 pub mod depth;
 pub mod element;

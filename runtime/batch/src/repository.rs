@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::audit::{Actor, AuditEvent, AuditFilter, Deed};
 use crate::clock::Timestamp;
+use crate::component_quota::{ComponentQuota, ComponentQuotaError};
 use crate::execution::{Checkpoint, ExecutionContext, JobExecution, StepExecution, Tracking, Warning};
 use crate::job::{Job, JobInstance};
 use crate::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId, TenantId};
@@ -37,6 +38,9 @@ pub enum RepositoryError {
         /// The bytes that it stands for.
         digest: Digest,
     },
+    /// The tenant has no room for one more component.
+    #[error("the component is refused: {0}")]
+    ComponentQuota(#[source] ComponentQuotaError),
     /// There is none of that name in this tenant.
     #[error("there is no {kind} `{name}`")]
     NotFound {
@@ -111,6 +115,7 @@ impl RepositoryError {
         match self {
             Self::AlreadyExists { .. } => "already-exists",
             Self::VersionExists { .. } => "version-exists",
+            Self::ComponentQuota(_) => "component-quota",
             Self::NotFound { .. } => "not-found",
             Self::InUse { .. } => "in-use",
             Self::WrongStatus { .. } => "wrong-status",
@@ -154,6 +159,17 @@ pub struct Component {
     pub uploaded_at: Timestamp,
     /// All it said in `describe`. A JSON object.
     pub description: Value,
+    /// Whose signature of its bytes was checked when it came in. None if nobody asked for one.
+    pub signer: Option<Signer>,
+}
+
+/// Who signed a component. The key decides; the name is for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signer {
+    /// What the operator called the key when the signature was checked.
+    pub name: String,
+    /// The public key, as text.
+    pub key: String,
 }
 
 impl Component {
@@ -297,9 +313,16 @@ pub trait JobRepository: ExecutionJournal {
     /// Removes a connector; refuses while an instance needs it.
     async fn remove_connector(&self, tenant: &TenantId, code: &ConnectorCode, by: &Actor) -> Result<()>;
 
-    /// Records a component; does nothing if the tenant has that digest already. Refuses a released
-    /// version that the tenant has with another digest.
-    async fn put_component(&self, tenant: &TenantId, component: &Component, by: &Actor) -> Result<()>;
+    /// Records a component. If the tenant has that digest already, all that changes is who signed it, if
+    /// somebody did. Refuses a released version that the tenant has with another digest, and a new digest
+    /// for which the quota leaves no room, however many come at once.
+    async fn put_component(
+        &self,
+        tenant: &TenantId,
+        component: &Component,
+        quota: &ComponentQuota,
+        by: &Actor,
+    ) -> Result<()>;
 
     /// All components, by name, then newest first.
     async fn components(&self, tenant: &TenantId) -> Result<Vec<Component>>;

@@ -145,10 +145,15 @@ pub(crate) enum Connectors {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Steps {
     /// Check a component, keep it, and print its digest
-    #[command(after_long_help = examples(&["stepbox steps upload normalise.wasm"]))]
+    ///
+    /// Where the policy asks for signatures, that of `minisign` is looked for beside the file.
+    #[command(after_long_help = examples(&["stepbox steps upload normalise.wasm", "stepbox steps upload normalise.wasm --signature acme.minisig"]))]
     Upload {
         /// The component: a `.wasm` file
         file: PathBuf,
+        /// Its signature [default: the component's file name with `.minisig` after it]
+        #[arg(long, value_name = "FILE")]
+        signature: Option<PathBuf>,
         #[command(flatten)]
         format: FormatArg,
     },

@@ -57,6 +57,9 @@ pub(crate) enum CliError {
         /// What to do about it.
         help: String,
     },
+    /// A signature was named, and nobody said whose would do.
+    #[error("the signature cannot be judged: the policy lists no keys")]
+    NoKeys,
     /// Nobody is there to confirm what cannot be undone.
     #[error("executions are deleted for good, and there is no terminal to ask whether you mean it")]
     ConfirmationNeeded,
@@ -91,6 +94,7 @@ impl CliError {
             Self::TooLong { .. } => "file-too-long",
             Self::ParametersMalformed { .. } => "parameters-malformed",
             Self::PolicyFile { .. } => "policy-file-malformed",
+            Self::NoKeys => "no-signing-keys",
             Self::ConfirmationNeeded | Self::NotConfirmed => "not-confirmed",
             Self::StepNeeded { .. } => "step-needed",
             Self::Interrupted(_) => "interrupted",
@@ -111,6 +115,11 @@ impl CliError {
             Self::ParametersMalformed { help, .. } | Self::PolicyFile { help, .. } => {
                 Some(help.clone()).filter(|help| !help.is_empty())
             }
+            Self::NoKeys => Some(
+                "list whose signatures are accepted in `policy.yaml`: `components: { signed_by: [{ name: acme, key: \
+                 RWQ… }] }`; or leave out `--signature`"
+                    .to_owned(),
+            ),
             Self::ConfirmationNeeded => Some("add `--yes`".to_owned()),
             Self::StepNeeded { steps, .. } => {
                 Some(format!("add `--step {}`", steps.first().map_or("", String::as_str)))
@@ -131,6 +140,7 @@ impl CliError {
             | Self::TooLong { .. }
             | Self::ParametersMalformed { .. }
             | Self::PolicyFile { .. }
+            | Self::NoKeys
             | Self::ConfirmationNeeded
             | Self::StepNeeded { .. }
             | Self::NotConfirmed => ExitCode::BadCommand,

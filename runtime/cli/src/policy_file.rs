@@ -19,25 +19,29 @@
 //! secrets:           # what requests take along without their step knowing it, and where to
 //!   crm_token: { file: crm-token.txt, hosts: [api.example.com] }
 //! components:
+//!   signed_by: [{ name: acme, key: RWQ… }]   # only what one of these keys signed comes in, and is run
+//!   upload: false                            # no new one comes in
+//!   count_max: 100                           # how many may be kept, and so on
 //!   compile: { time_ms_max: 20000, memory_bytes_max: 1073741824 }   # the defaults
 //! ```
 //!
 //! The two networks are closed unless the file opens them, and what jobs are granted is not cut down unless it
 //! says so.
 
+mod components;
 mod files;
 mod quotas;
 mod secrets;
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::num::NonZeroU64;
 use std::path::Path;
 
 use serde::Deserialize;
 use stepbox::batch::nearest::nearest;
 use stepbox::{CompileProcess, HttpPolicy, HttpPolicyError, Policy};
 
+use self::components::Components;
 use self::files::Files;
 use self::quotas::{Limits, Quotas};
 use crate::error::CliError;
@@ -103,23 +107,6 @@ impl Http {
     }
 }
 
-/// What is asked of components before they are kept.
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Components {
-    compile: Compile,
-}
-
-/// How much compiling one component may take.
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Compile {
-    /// In milliseconds of computing.
-    time_ms_max: Option<NonZeroU64>,
-    /// In bytes.
-    memory_bytes_max: Option<NonZeroU64>,
-}
-
 impl PolicyFile {
     /// The one in a data folder. Without it nothing is opened.
     pub(crate) fn in_folder(data_dir: &Path) -> Result<Self, CliError> {
@@ -144,6 +131,7 @@ impl PolicyFile {
         if let Some(files) = self.files.policy()? {
             policy.files = files;
         }
+        policy.components = self.components.policy(policy.components)?;
         if self.network.loopback {
             policy = policy.with_loopback();
         }
@@ -156,12 +144,7 @@ impl PolicyFile {
 
     /// Sets the limits that the file names.
     pub(crate) fn limit(&self, process: CompileProcess) -> CompileProcess {
-        let Compile { time_ms_max, memory_bytes_max } = self.components.compile;
-        CompileProcess {
-            time_ms_max: time_ms_max.map_or(process.time_ms_max, NonZeroU64::get),
-            memory_bytes_max: memory_bytes_max.map_or(process.memory_bytes_max, NonZeroU64::get),
-            ..process
-        }
+        self.components.limit(process)
     }
 }
 
@@ -249,29 +232,30 @@ fn describe(error: &serde_saphyr::Error) -> (String, String) {
     }
 }
 
+/// What a file comes to, or what is wrong with it: for the tests of all parts.
+#[cfg(test)]
+fn found(text: &str, tell: impl FnOnce(&PolicyFile, Policy) -> String) -> String {
+    match parse(Path::new("policy.yaml"), text.as_bytes()) {
+        Ok(file) => match file.build(Path::new("."), Path::new(".")) {
+            Ok(policy) => tell(&file, policy),
+            Err(Problem { message, help }) => format!("{message} | {help}"),
+        },
+        Err(error) => match error.help() {
+            Some(help) => format!("{error} | {help}"),
+            None => error.to_string(),
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn check(text: &str, expected: &str) {
-        let found = match parse(Path::new("policy.yaml"), text.as_bytes()) {
-            Ok(file) => {
-                let CompileProcess { time_ms_max, memory_bytes_max, .. } =
-                    file.limit(CompileProcess::new("stepbox", []));
-                match (file.build(Path::new("."), Path::new(".")), time_ms_max, memory_bytes_max) {
-                    (Err(Problem { message, help }), ..) => format!("{message} | {help}"),
-                    (Ok(Policy { network, http, .. }), 20_000, 0x4000_0000) => {
-                        let (loopback, private) = (network.allow_loopback, network.allow_private);
-                        format!("loopback={loopback} private={private} {http}").trim_end().to_owned()
-                    }
-                    (_, time, memory) => format!("time={time} memory={memory}"),
-                }
-            }
-            Err(error) => match error.help() {
-                Some(help) => format!("{error} | {help}"),
-                None => error.to_string(),
-            },
-        };
+        let found = found(text, |_, Policy { network, http, .. }| {
+            let (loopback, private) = (network.allow_loopback, network.allow_private);
+            format!("loopback={loopback} private={private} {http}").trim_end().to_owned()
+        });
         assert_eq!(found, expected, "{text}");
     }
 
@@ -289,18 +273,6 @@ mod tests {
             "elephants: {}",
             "policy.yaml, line 1, column 1: the key `elephants` is not known here | known are `network`, `http`, \
              `files`, `limits`, `quotas`, `secrets`, `components`",
-        );
-        check("components: { compile: { time_ms_max: 5000 } }", "time=5000 memory=1073741824");
-        check("components: { compile: { memory_bytes_max: 536870912 } }", "time=20000 memory=536870912");
-        check(
-            "components: { compile: { time_ms_max: 0 } }",
-            "policy.yaml, line 1, column 26: invalid value: integer `0`, expected 1 or more | limits cannot be \
-             switched off; leave it out for the default",
-        );
-        check(
-            "components: { compile: { seconds: 5 } }",
-            "policy.yaml, line 1, column 26: the key `seconds` is not known here | known are `time_ms_max`, \
-             `memory_bytes_max`",
         );
         let help = HELP;
         let boolean = format!("policy.yaml, line 1, column 22: invalid boolean | {help}");

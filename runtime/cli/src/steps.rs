@@ -1,9 +1,10 @@
 //! `stepbox steps`: components that steps can use.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use stepbox::{ComponentError, Error, Tenant, receive_component};
+use stepbox::{ComponentError, Error, SIGNATURE_SUFFIX, Tenant, Upload, read_signature, receive_component};
 use tokio::fs::File;
 
 use crate::args::{Format, FormatArg, Steps};
@@ -15,7 +16,10 @@ use crate::output::{Answer, talk};
 
 pub(crate) async fn carry_out(tenant: &Tenant, verb: Steps) -> Result<Answer, CliError> {
     match verb {
-        Steps::Upload { file, format } => upload(tenant, &file, format.format).await,
+        Steps::Upload { file, signature, format } => {
+            let (bytes, signature) = (read(&file).await?, Signature::of(tenant, &file, signature).await?);
+            upload(tenant, signature.upload(&bytes), format.format).await
+        }
         Steps::List(FormatArg { format }) => list(tenant, format).await,
         Steps::Inspect { component, format } => {
             let view = inspect(tenant, &component).await?;
@@ -30,9 +34,8 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Steps) -> Result<Answer, Cl
     }
 }
 
-async fn upload(tenant: &Tenant, file: &Path, format: Format) -> Result<Answer, CliError> {
-    let opened = File::open(file).await.map_err(CliError::unreadable(file))?;
-    let component = tenant.upload_component_from(opened).await.map_err(|error| told(file, error))?;
+async fn upload(tenant: &Tenant, upload: Upload<'_>, format: Format) -> Result<Answer, CliError> {
+    let component = tenant.upload(upload).await?;
     talk(format!("kept the component `{}` ({})", component.reference(), component.world));
     Ok(Answer::new(format, || format!("{}\n", component.digest), || ComponentView::of(&component)))
 }
@@ -42,8 +45,7 @@ async fn list(tenant: &Tenant, format: Format) -> Result<Answer, CliError> {
     if components.is_empty() {
         talk("there are no components yet; `stepbox steps upload` and `stepbox connectors add` bring some");
     }
-    let columns =
-        [Column::Left("component"), Column::Left("world"), Column::Left("digest"), Column::Left("size")];
+    let columns = ["component", "world", "digest", "signed by", "size"].map(Column::Left);
     let table = || match components.is_empty() {
         true => String::new(),
         false => Table::of(columns, &components, |component| {
@@ -51,6 +53,7 @@ async fn list(tenant: &Tenant, format: Format) -> Result<Answer, CliError> {
                 component.reference(),
                 component.world.clone(),
                 component.digest.short().to_owned(),
+                component.signer.as_ref().map_or("-", |signer| &signer.name).to_owned(),
                 bytes(component.size_bytes),
             ]
         })
@@ -68,6 +71,7 @@ async fn inspect(tenant: &Tenant, component: &str) -> Result<ComponentView, CliE
     }
     let file = read(path).await?;
     let inspected = tenant.inspect_component(&file).await?;
+    let signature = Signature::of(tenant, path, None).await?;
     Ok(ComponentView {
         digest: inspected.digest.to_string(),
         name: inspected.description.name.clone(),
@@ -75,6 +79,8 @@ async fn inspect(tenant: &Tenant, component: &str) -> Result<ComponentView, CliE
         world: inspected.world.to_string(),
         size_bytes: file.len() as u64,
         uploaded_at: None,
+        // Nothing is refused here: to look at a component is what one does before one signs it.
+        signed_by: tenant.signer_of(signature.upload(&file)).ok().flatten().map(|signer| signer.name),
         description: inspected.description.to_json(),
     })
 }
@@ -90,6 +96,37 @@ fn told(path: &Path, error: Error) -> CliError {
     match error {
         Error::Component(ComponentError::Unreadable { source }) => CliError::unreadable(path)(source),
         other => other.into(),
+    }
+}
+
+/// The signature that comes with a component's file.
+struct Signature {
+    text: Option<String>,
+    file: String,
+}
+
+impl Signature {
+    /// The one that was named, or else the one beside the component's file, if there is one.
+    async fn of(tenant: &Tenant, component: &Path, named: Option<PathBuf>) -> Result<Self, CliError> {
+        if named.is_some() && tenant.policy().components.signed_by.is_none() {
+            return Err(CliError::NoKeys);
+        }
+        let is_named = named.is_some();
+        let path = named.unwrap_or_else(|| {
+            let mut file = component.as_os_str().to_owned();
+            file.push(SIGNATURE_SUFFIX);
+            file.into()
+        });
+        let unreadable = CliError::unreadable(&path);
+        let text = match read_signature(&path).await {
+            Ok(None) if is_named => return Err(unreadable(io::ErrorKind::NotFound.into())),
+            read => read.map_err(unreadable)?,
+        };
+        Ok(Self { text, file: path.display().to_string() })
+    }
+
+    fn upload<'a>(&'a self, bytes: &'a [u8]) -> Upload<'a> {
+        Upload { bytes, signature: self.text.as_deref(), signature_file: &self.file }
     }
 }
 
@@ -111,6 +148,7 @@ fn show(view: &ComponentView) -> String {
         ("size", bytes(view.size_bytes)),
         ("digest", view.digest.clone()),
         ("uploaded", view.uploaded_at.clone().unwrap_or_else(|| "no".to_owned())),
+        ("signed by", view.signed_by.clone().unwrap_or_else(|| "-".to_owned())),
     ];
     facts.push(("summary", description["summary"].as_str().unwrap_or_default().to_owned()));
     facts.push(("parameters", serde_json::to_string_pretty(&description["parameters"]).unwrap_or_default()));

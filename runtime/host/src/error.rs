@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 
+use stepbox_batch::component_quota::ComponentQuotaError;
 use stepbox_batch::name::{Digest, NameError, TenantId};
 use stepbox_batch::parameters::Violation;
 use stepbox_batch::repository::RepositoryError;
 use stepbox_sandbox::{ComponentError, HttpPolicyError, SecretError};
 
+use crate::components_policy::ComponentsPolicyError;
 use crate::connector_file::ConnectorFileError;
+use crate::signature::SignatureError;
 
 /// Why a request was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +27,12 @@ pub enum Error {
     /// An uploaded component is refused.
     #[error("the component is refused: {0}")]
     Component(#[from] ComponentError),
+    /// A component without a signature that is accepted.
+    #[error("the component is refused: {0}")]
+    Signature(#[from] SignatureError),
+    /// The tenant's policy lets nothing new in.
+    #[error("the policy lets no new components in")]
+    UploadClosed,
     /// A component that an execution began with was removed since.
     #[error("the component {0} was removed")]
     ComponentGone(Digest),
@@ -71,6 +80,14 @@ pub enum Error {
         tenant: TenantId,
         /// What is wrong with it.
         source: SecretError,
+    },
+    /// The same of what it says on components.
+    #[error("the policy of the tenant `{tenant}`: {source}")]
+    ComponentsPolicy {
+        /// Whose policy it is.
+        tenant: TenantId,
+        /// What is wrong with it.
+        source: ComponentsPolicyError,
     },
     /// A label that is empty or too long.
     #[error("a label has 1 to 255 characters")]
@@ -132,6 +149,8 @@ impl Error {
             Self::Name(_) => "bad-name",
             Self::ConnectorFile(error) => error.code,
             Self::Component(error) => error.code(),
+            Self::Signature(error) => error.code(),
+            Self::UploadClosed => "component-upload-closed",
             Self::ComponentGone(_) => "component-gone",
             Self::Violations { .. } => "parameters-invalid",
             Self::NotFound { .. } => "not-found",
@@ -139,6 +158,7 @@ impl Error {
             Self::UnknownTenant(_) => "unknown-tenant",
             Self::Policy { source, .. } => source.code(),
             Self::Secret { source, .. } => source.code(),
+            Self::ComponentsPolicy { source, .. } => source.code(),
             Self::BadLabel => "bad-name",
             Self::DataFolder { .. } => "data-folder",
             Self::Sandbox(_) => "sandbox-unavailable",
@@ -153,7 +173,9 @@ impl Error {
         match self {
             Self::Repository(error) => match error {
                 RepositoryError::NotFound { .. } => ErrorKind::NotFound,
-                RepositoryError::VersionExists { .. } => ErrorKind::ComponentRefused,
+                RepositoryError::VersionExists { .. } | RepositoryError::ComponentQuota(_) => {
+                    ErrorKind::ComponentRefused
+                }
                 RepositoryError::AlreadyExists { .. }
                 | RepositoryError::InUse { .. }
                 | RepositoryError::WrongStatus { .. } => ErrorKind::BadRequest,
@@ -169,10 +191,11 @@ impl Error {
             | Self::Mismatch { .. }
             | Self::Policy { .. }
             | Self::Secret { .. }
+            | Self::ComponentsPolicy { .. }
             | Self::StepsChanged(_)
             | Self::TooManyRunning { .. }
             | Self::BadLabel => ErrorKind::BadRequest,
-            Self::Component(_) => ErrorKind::ComponentRefused,
+            Self::Component(_) | Self::Signature(_) | Self::UploadClosed => ErrorKind::ComponentRefused,
             Self::Violations { .. } => ErrorKind::Violations,
             Self::NotFound { .. } | Self::UnknownTenant(_) | Self::ComponentGone(_) => ErrorKind::NotFound,
             Self::DataFolder { .. } => ErrorKind::StoreUnavailable,
@@ -186,6 +209,8 @@ impl Error {
             Self::NotFound { help, .. } | Self::Mismatch { help, .. } => help.clone(),
             Self::ConnectorFile(error) => error.help.clone(),
             Self::Component(error) => error.help(),
+            Self::Signature(error) => error.help(),
+            Self::ComponentsPolicy { source, .. } => source.help(),
             Self::Policy { source, .. } => source.help(),
             Self::Secret { source, .. } => source.help(),
             Self::Repository(error) => match error {
@@ -194,6 +219,14 @@ impl Error {
                      or remove `{reference}` first",
                     reference.split('+').next().unwrap_or_default().to_owned() + "-dev"
                 ),
+                RepositoryError::ComponentQuota(error) => {
+                    let remove = match error {
+                        ComponentQuotaError::Size { .. } => "leave out debug information (`strip = true`)",
+                        _ => "remove some that nothing needs with `stepbox steps remove`",
+                    };
+                    let quota = error.quota();
+                    format!("{remove}, or let the operator raise `components: {{ {quota}: … }}` in the policy")
+                }
                 RepositoryError::Busy { .. } => "try again; another process is writing".to_owned(),
                 RepositoryError::NewerVersion { .. } => "use the newer `stepbox` that wrote it".to_owned(),
                 RepositoryError::Unavailable { .. } => {
@@ -207,6 +240,9 @@ impl Error {
             Self::StepsChanged(id) => format!(
                 "`stepbox executions restart {id}` goes on with the job as it was; `stepbox run` starts anew"
             ),
+            Self::UploadClosed => {
+                "the operator can upload it, or take `components: { upload: false }` out of the policy".to_owned()
+            }
             Self::ComponentGone(_) => {
                 "upload the same file again with `stepbox steps upload`, or restart with `--newest-components`"
                     .to_owned()

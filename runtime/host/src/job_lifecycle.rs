@@ -350,6 +350,7 @@ impl Life {
         let elements = StepElements {
             installation: &self.installation,
             policy: &self.policy,
+            tenant: &self.recorder.lease.tenant,
             execution: id,
             work: self.installation.data.work(id),
             parameters: &self.run.parameters,

@@ -48,6 +48,7 @@
 //! Native elements join by [`Builder::reader`] and its like; components come with connectors, whose
 //! files [`connector_file`] reads.
 
+mod components_policy;
 pub mod connector_file;
 mod data_folder;
 mod error;
@@ -57,16 +58,22 @@ mod native;
 mod policy;
 mod rejected_file;
 mod secrets;
+mod signature;
 mod step_elements;
 mod stepbox;
 mod system_clock;
 mod tenant;
 mod worker_lock;
 
+pub use components_policy::{ComponentsPolicy, ComponentsPolicyError};
 pub use error::{Error, ErrorKind};
 pub use execution_log::{LogLine, LogListener};
 pub use job_lifecycle::{HEARTBEAT_MS, LEASE_MS, PROGRESS_MS, Progress, STOP_CHECK_MS};
 pub use policy::{FilesPolicy, Policy, Quotas};
+pub use signature::{
+    SIGNATURE_BYTES_MAX, SIGNATURE_SUFFIX, SignatureError, SignatureProblem, SigningKey, SigningKeyError,
+    read_signature,
+};
 pub use stepbox::{Builder, Health, Stepbox};
 pub use stepbox_batch as batch;
 pub use stepbox_sandbox::{CompileProcess, Compiler, ComponentError, compile_worker};
@@ -74,6 +81,6 @@ pub use stepbox_sandbox::{GrantError, HttpPolicy, HttpPolicyError, NetworkPolicy
 pub use stepbox_sandbox::{Secret, SecretError, Secrets};
 pub use system_clock::SystemClock;
 pub use tenant::{
-    Inspected, InstanceEdit, NewInstance, Purge, RestartOptions, RunOptions, Running, Tenant,
+    Inspected, InstanceEdit, NewInstance, Purge, RestartOptions, RunOptions, Running, Tenant, Upload,
     receive_component,
 };

@@ -2,12 +2,15 @@
 
 use std::path::{Component, PathBuf};
 
+use stepbox_batch::component_quota::ComponentQuota;
 use stepbox_batch::error::ElementError;
 use stepbox_batch::job::LimitOverrides;
 use stepbox_connectors::Folders;
 use stepbox_sandbox::{
     FolderGrant, GrantError, HttpGrant, HttpPolicy, NetworkPolicy, Secret, SecretError, Secrets, ShareLimits,
 };
+
+use crate::components_policy::ComponentsPolicy;
 
 /// What a tenant's jobs may touch at most.
 #[derive(Debug, Clone)]
@@ -22,6 +25,8 @@ pub struct Policy {
     pub secrets: Secrets,
     /// How much one step may use at most, whatever its job says.
     pub limits: LimitOverrides,
+    /// Which components may come in, and be run.
+    pub components: ComponentsPolicy,
     /// How much they may use together.
     pub quotas: Quotas,
 }
@@ -105,6 +110,7 @@ impl Policy {
             http: HttpPolicy::default(),
             secrets: Secrets::default(),
             limits: LimitOverrides::default(),
+            components: ComponentsPolicy::default(),
             quotas: Quotas::default(),
         }
     }
@@ -113,8 +119,18 @@ impl Policy {
     /// addresses.
     pub fn own_machine(base: impl Into<PathBuf>) -> Self {
         let files = FilesPolicy::Anywhere { base: base.into() };
-        let quotas = Quotas { memory_bytes_max: 4 << 30, disk_bytes_max: 100 << 30, ..Quotas::default() };
-        Self { files, quotas, ..Self::nothing() }
+        let quota = ComponentQuota {
+            count_max: 10_000,
+            total_bytes_max: 64 << 30,
+            ..ComponentsPolicy::default().quota
+        };
+        let components = ComponentsPolicy { quota, ..ComponentsPolicy::default() };
+        Self {
+            files,
+            components,
+            quotas: Quotas { memory_bytes_max: 4 << 30, disk_bytes_max: 100 << 30, ..Quotas::default() },
+            ..Self::nothing()
+        }
     }
 
     /// Allows files below one more folder.
@@ -131,6 +147,13 @@ impl Policy {
     #[must_use]
     pub fn with_limits(mut self, limits: LimitOverrides) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Says which components may come in, and be run.
+    #[must_use]
+    pub fn with_components(mut self, components: ComponentsPolicy) -> Self {
+        self.components = components;
         self
     }
 

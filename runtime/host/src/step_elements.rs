@@ -9,12 +9,13 @@ use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Tasklet};
 use stepbox_batch::error::{ElementError, StepError};
 use stepbox_batch::item_step::{Elements, ItemStep, Line, Named};
 use stepbox_batch::job::{ComponentRef, Element, ElementSource, Step, StepKind};
-use stepbox_batch::name::JobExecutionId;
+use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::projection::Projected;
 use stepbox_batch::template::{self, Values};
 use stepbox_sandbox::{ComponentSetup, Grants, Limits, Program, Share, StepSecrets, Usage};
 
 use crate::connector_file::Role;
+use crate::error::Error;
 use crate::policy::Policy;
 use crate::rejected_file::RejectedFile;
 use crate::secrets;
@@ -24,6 +25,7 @@ use crate::stepbox::Installation;
 pub(crate) struct StepElements<'a> {
     pub(crate) installation: &'a Installation,
     pub(crate) policy: &'a Policy,
+    pub(crate) tenant: &'a TenantId,
     /// The execution.
     pub(crate) execution: JobExecutionId,
     /// Its working folder.
@@ -180,6 +182,7 @@ impl StepElements<'_> {
         element: &Element,
         component: &ComponentRef,
     ) -> Result<(Program, ComponentSetup), ElementError> {
+        self.judge(component).await?;
         let program = self.installation.program(&component.digest).await.map_err(|error| {
             ElementError::failed(error.code(), error.to_string()).with_help(error.help().unwrap_or_default())
         })?;
@@ -200,6 +203,24 @@ impl StepElements<'_> {
             work: self.work.clone(),
         };
         Ok((program, setup))
+    }
+
+    /// Whether the component may be run by the policy of today, whatever it was when it came in.
+    async fn judge(&self, component: &ComponentRef) -> Result<(), ElementError> {
+        if self.policy.components.signed_by.is_none() {
+            return Ok(());
+        }
+        let failed = |code, message: String, help| ElementError::failed(code, message).with_help(help);
+        let kept = self.installation.repository.components(self.tenant).await;
+        let kept = kept.map_err(|error| failed(error.code(), error.to_string(), String::new()))?;
+        let kept = kept.into_iter().find(|kept| kept.digest == component.digest).ok_or_else(|| {
+            let error = Error::ComponentGone(component.digest.clone());
+            failed(error.code(), error.to_string(), error.help().unwrap_or_default())
+        })?;
+        self.policy.components.judge(&kept).map_err(|error| {
+            let message = format!("the component `{}` is refused: {error}", kept.reference());
+            failed(error.code(), message, error.help())
+        })
     }
 
     /// What the step asks for, as far as the tenant's policy allows it.

@@ -16,7 +16,7 @@ use stepbox_batch::name::{Digest, TenantId};
 use stepbox_batch::repository::{Connector, JobRepository};
 use stepbox_sandbox::{Compiler, Program, Resolver, Sandbox, SandboxConfig, Share, SystemResolver};
 use stepbox_store::SqliteStore;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::data_folder::DataFolder;
 use crate::error::Error;
@@ -44,6 +44,8 @@ pub(crate) struct Installation {
     pub(crate) worker: String,
     _lock: WorkerLock,
     tenants: BTreeMap<TenantId, TenantState>,
+    /// Held while the bytes of a component and what is known of it come in or go, together.
+    pub(crate) keeping: Mutex<()>,
 }
 
 /// What all of a tenant's handles share.
@@ -97,6 +99,12 @@ impl Stepbox {
     /// What keeps this installation safe, as it is now.
     pub fn health(&self) -> Health {
         Health { ms_since_tick: self.installation.sandbox.ms_since_tick() }
+    }
+
+    /// The same tenant, for whoever operates the installation: components may come in where the tenant
+    /// itself may not upload (`ComponentsPolicy::upload`). Signatures and quotas hold here, too.
+    pub fn operator_of(&self, id: &TenantId) -> Result<Tenant, Error> {
+        self.tenant(id).map(Tenant::for_operator)
     }
 }
 
@@ -198,6 +206,8 @@ impl Builder {
             let wrong = |source| Error::Policy { tenant: tenant.clone(), source };
             policy.http.check(policy.network).map_err(wrong)?;
             policy.check_secrets().map_err(|source| Error::Secret { tenant: tenant.clone(), source })?;
+            let wrong = |source| Error::ComponentsPolicy { tenant: tenant.clone(), source };
+            policy.components.check().map_err(wrong)?;
         }
         let data = DataFolder::open(&self.data_dir)?;
         let repository = match self.repository {
@@ -241,6 +251,7 @@ impl Builder {
             _lock: lock,
             clock: self.clock,
             tenants,
+            keeping: Mutex::new(()),
         };
         Ok(Stepbox { installation: Arc::new(installation) })
     }

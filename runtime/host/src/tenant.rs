@@ -16,7 +16,7 @@ use stepbox_batch::name::TenantId;
 use crate::policy::Policy;
 use crate::stepbox::{Installation, TenantState};
 
-pub use components::{Inspected, receive_component};
+pub use components::{Inspected, Upload, receive_component};
 pub use executions::{Purge, RestartOptions, RunOptions, Running};
 pub use instances::{InstanceEdit, NewInstance};
 
@@ -27,11 +27,17 @@ pub struct Tenant {
     id: TenantId,
     state: TenantState,
     user: Option<Arc<str>>,
+    /// Whether the operator holds it.
+    is_operators: bool,
 }
 
 impl Tenant {
     pub(crate) fn new(installation: Arc<Installation>, id: TenantId, state: TenantState) -> Self {
-        Self { installation, id, state, user: None }
+        Self { installation, id, state, user: None, is_operators: false }
+    }
+
+    pub(crate) fn for_operator(self) -> Self {
+        Self { is_operators: true, ..self }
     }
 
     /// Which one.

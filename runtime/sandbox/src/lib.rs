@@ -125,4 +125,5 @@ pub use self::sandbox::{Sandbox, SandboxConfig};
 pub use self::secrets::{Secret, SecretError, Secrets, StepSecrets};
 pub use self::setup::ComponentSetup;
 pub use self::share::{Share, ShareLimits};
+pub use self::upload::COMPONENT_BYTES_MAX;
 pub use self::upload::{Description, Finding, Inspected, World, receive};

@@ -13,7 +13,7 @@ pub use self::description::Description;
 pub use self::receive::receive;
 pub use self::world::{Finding, World};
 
-pub(crate) use self::form::COMPONENT_BYTES_MAX;
+pub use self::form::COMPONENT_BYTES_MAX;
 
 use std::sync::Arc;
 

@@ -44,8 +44,11 @@ macro_rules! conformance {
             components {
                 a_digest_is_recorded_once
                 come_back_as_they_went
+                a_signer_is_taken_over_and_never_lost
                 a_released_version_keeps_its_bytes
                 come_by_name_then_newest_first
+                come_in_while_there_is_room
+                of_two_at_once_one_takes_the_last_place
                 are_kept_while_a_connector_needs_them
                 are_kept_while_an_execution_needs_them
                 their_bytes_can_go_once_no_tenant_has_them

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use stepbox_batch::audit::{Actor, AuditEvent, AuditFilter, Deed};
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::component_quota::ComponentQuota;
 use stepbox_batch::execution::{JobExecution, Tracking, Warning};
 use stepbox_batch::job::JobInstance;
 use stepbox_batch::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId, TenantId};
@@ -96,8 +97,15 @@ impl<S: JobRepository, I: Interposer> JobRepository for Interposed<S, I> {
         self.around(Call::Write("remove_connector"), self.store.remove_connector(tenant, code, by)).await
     }
 
-    async fn put_component(&self, tenant: &TenantId, component: &Component, by: &Actor) -> Result<()> {
-        self.around(Call::Write("put_component"), self.store.put_component(tenant, component, by)).await
+    async fn put_component(
+        &self,
+        tenant: &TenantId,
+        component: &Component,
+        quota: &ComponentQuota,
+        by: &Actor,
+    ) -> Result<()> {
+        self.around(Call::Write("put_component"), self.store.put_component(tenant, component, quota, by))
+            .await
     }
 
     async fn remove_component(&self, tenant: &TenantId, digest: &Digest, by: &Actor) -> Result<bool> {

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use stepbox_batch::audit::{Actor, AuditEvent, AuditFilter, Deed};
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::component_quota::ComponentQuota;
 use stepbox_batch::execution::{JobExecution, Tracking, Warning};
 use stepbox_batch::job::JobInstance;
 use stepbox_batch::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId, TenantId};
@@ -156,9 +157,17 @@ impl JobRepository for SqliteStore {
         self.writer.write(Durability::Power, move |db| connectors::remove(db, &tenant, &code, &by)).await
     }
 
-    async fn put_component(&self, tenant: &TenantId, component: &Component, by: &Actor) -> Result<()> {
-        let (tenant, component, by) = (tenant.clone(), component.clone(), by.clone());
-        self.writer.write(Durability::Power, move |db| components::put(db, &tenant, &component, &by)).await
+    async fn put_component(
+        &self,
+        tenant: &TenantId,
+        component: &Component,
+        quota: &ComponentQuota,
+        by: &Actor,
+    ) -> Result<()> {
+        let (tenant, component, quota, by) = (tenant.clone(), component.clone(), *quota, by.clone());
+        self.writer
+            .write(Durability::Power, move |db| components::put(db, &tenant, &component, &quota, &by))
+            .await
     }
 
     async fn components(&self, tenant: &TenantId) -> Result<Vec<Component>> {

@@ -229,6 +229,8 @@ pub(crate) struct ComponentView {
     pub(crate) size_bytes: u64,
     /// Null for a file that was only inspected.
     pub(crate) uploaded_at: Option<String>,
+    /// Null where no signature was asked for, or none holds.
+    pub(crate) signed_by: Option<String>,
     pub(crate) description: Value,
 }
 
@@ -241,6 +243,7 @@ impl ComponentView {
             world: component.world.clone(),
             size_bytes: component.size_bytes,
             uploaded_at: Some(words::moment(component.uploaded_at)),
+            signed_by: component.signer.as_ref().map(|signer| signer.name.clone()),
             description: component.description.clone(),
         }
     }

@@ -40,6 +40,7 @@ fn component(world: &str, description: Value) -> Component {
         size_bytes: 1,
         uploaded_at: Timestamp(0),
         description,
+        signer: None,
     }
 }
 

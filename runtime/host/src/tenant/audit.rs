@@ -40,7 +40,10 @@ fn is_refusal(error: &Error) -> bool {
         Error::Component(error) => {
             !matches!(error, ComponentError::Unreadable { .. } | ComponentError::CompilerLost { .. })
         }
-        Error::Repository(error) => matches!(error, RepositoryError::VersionExists { .. }),
+        Error::Repository(error) => {
+            matches!(error, RepositoryError::VersionExists { .. } | RepositoryError::ComponentQuota(_))
+        }
+        Error::Signature(_) | Error::UploadClosed => true,
         _ => false,
     }
 }

@@ -1,14 +1,40 @@
 //! Uploaded components: checked before they are kept, found by their digest.
 
 use stepbox_batch::name::Digest;
-use stepbox_batch::repository::{Component, RepositoryError};
-use stepbox_sandbox::digest_of;
+use stepbox_batch::repository::{Component, RepositoryError, Signer};
 use tokio::io::AsyncRead;
 
 use super::Tenant;
+use crate::components_policy::ComponentsPolicy;
 use crate::error::Error;
+use crate::signature::{self, SignatureError};
 
+use stepbox_sandbox::digest_of;
 pub use stepbox_sandbox::{Inspected, receive as receive_component};
+
+/// A component that somebody brings, and what vouches for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Upload<'a> {
+    /// The component.
+    pub bytes: &'a [u8],
+    /// The text of a signature of these bytes. It is not looked at if the policy asks for none.
+    pub signature: Option<&'a str>,
+    /// What errors call the signature: the file that it came from, or that is not there. May be empty.
+    pub signature_file: &'a str,
+}
+
+impl<'a> Upload<'a> {
+    /// One that nobody signed.
+    pub fn unsigned(bytes: &'a [u8]) -> Self {
+        Self { bytes, signature: None, signature_file: "" }
+    }
+
+    /// Adds a signature, as `minisign` makes it.
+    #[must_use]
+    pub fn signed(self, signature: &'a str, file: &'a str) -> Self {
+        Self { signature: Some(signature), signature_file: file, ..self }
+    }
+}
 
 /// Told before anything is written; the store has the last word, should two come at once.
 fn refuse_other_bytes(known: &[Component], new: &Component) -> Result<(), RepositoryError> {
@@ -26,8 +52,18 @@ impl Tenant {
         Ok(self.installation.sandbox.inspect(bytes).await?)
     }
 
-    /// Checks a component that arrives piece by piece, and keeps it. Not more is read than any component
-    /// may have.
+    /// Whose accepted signature a component has. None if the policy asks for no signature.
+    pub fn signer_of(&self, upload: Upload<'_>) -> Result<Option<Signer>, SignatureError> {
+        let Some(keys) = &self.policy().components.signed_by else { return Ok(None) };
+        let file = upload.signature_file;
+        match upload.signature {
+            Some(text) => signature::verify(keys, upload.bytes, file, text).map(Some),
+            None => Err(SignatureError::Unsigned { looked_for: file.to_owned(), accepted: keys.clone() }),
+        }
+    }
+
+    /// Checks a component that arrives piece by piece without a signature, and keeps it. Not more is read
+    /// than any component may have.
     pub async fn upload_component_from(&self, stream: impl AsyncRead + Unpin) -> Result<Component, Error> {
         match receive_component(stream).await {
             Ok(bytes) => self.upload_component(&bytes).await,
@@ -39,16 +75,36 @@ impl Tenant {
         }
     }
 
-    /// Checks a component and keeps it. One that is there already is returned as it is.
+    /// Checks a component without a signature, and keeps it. One that is there already is returned as it
+    /// is.
     pub async fn upload_component(&self, bytes: &[u8]) -> Result<Component, Error> {
-        let kept = self.keep_component(bytes).await;
+        self.upload(Upload::unsigned(bytes)).await
+    }
+
+    /// Checks a component, its signature first, and keeps it. One that is there already is returned as it
+    /// is; it needs no signature again, and a new one replaces the earlier.
+    pub async fn upload(&self, upload: Upload<'_>) -> Result<Component, Error> {
+        let kept = self.admit(upload).await;
         if let Err(error) = &kept {
-            self.record_refusal(Some(&digest_of(bytes)), error).await?;
+            self.record_refusal(Some(&digest_of(upload.bytes)), error).await?;
         }
         kept
     }
 
-    async fn keep_component(&self, bytes: &[u8]) -> Result<Component, Error> {
+    async fn admit(&self, upload: Upload<'_>) -> Result<Component, Error> {
+        let bytes = upload.bytes;
+        let known = self.components().await?;
+        let digest = digest_of(bytes);
+        let is_known = known.iter().find(|known| known.digest == digest);
+        if is_known.is_none() {
+            self.refuse_without_room(&known, bytes.len() as u64)?;
+        }
+        let is_signed = is_known.is_some_and(|known| self.policy().components.judge(known).is_ok());
+        // Nothing is compiled before somebody vouches for it.
+        let signer = match self.signer_of(upload) {
+            Err(SignatureError::Unsigned { .. }) if is_signed => None,
+            judged => judged?,
+        };
         let inspected = self.inspect_component(bytes).await?;
         let by = self.by();
         let component = Component {
@@ -59,15 +115,42 @@ impl Tenant {
             size_bytes: bytes.len() as u64,
             uploaded_at: by.at,
             description: inspected.description.to_json(),
+            signer,
         };
+        self.keep(component, bytes).await
+    }
+
+    /// Told before a component is looked at; the store has the last word on the quota.
+    fn refuse_without_room(&self, known: &[Component], size: u64) -> Result<(), Error> {
+        let ComponentsPolicy { upload, quota, .. } = &self.policy().components;
+        if !upload && !self.is_operators {
+            return Err(Error::UploadClosed);
+        }
+        let used = known.iter().map(|known| known.size_bytes).sum();
+        Ok(quota.check(known.len() as u64, used, size).map_err(RepositoryError::ComponentQuota)?)
+    }
+
+    /// Keeps a component that has passed. One at a time, so that no bytes are written for one that the
+    /// store then refuses; another process could still come in between, and leave a file that nobody asks
+    /// for.
+    async fn keep(&self, component: Component, bytes: &[u8]) -> Result<Component, Error> {
+        let _alone = self.installation.keeping.lock().await;
         let known = self.components().await?;
         refuse_other_bytes(&known, &component)?;
-        self.installation.data.put_component(&component.digest, bytes)?;
-        if let Some(known) = known.into_iter().find(|known| known.digest == component.digest) {
-            return Ok(known);
+        if known.iter().all(|known| known.digest != component.digest) {
+            self.refuse_without_room(&known, component.size_bytes)?;
         }
-        self.installation.repository.put_component(&self.id, &component, &by).await?;
-        Ok(component)
+        self.installation.data.put_component(&component.digest, bytes)?;
+        let known = known.into_iter().find(|known| known.digest == component.digest);
+        match known {
+            Some(known) if component.signer.is_none() || component.signer == known.signer => Ok(known),
+            known => {
+                let quota = &self.policy().components.quota;
+                self.installation.repository.put_component(&self.id, &component, quota, &self.by()).await?;
+                let uploaded_at = known.map_or(component.uploaded_at, |known| known.uploaded_at);
+                Ok(Component { uploaded_at, ..component })
+            }
+        }
     }
 
     /// All components, by name, then newest first.
@@ -94,6 +177,7 @@ impl Tenant {
 
     /// Removes a component that no connector and no unfinished execution needs.
     pub async fn remove_component(&self, digest: &Digest) -> Result<(), Error> {
+        let _alone = self.installation.keeping.lock().await;
         if self.installation.repository.remove_component(&self.id, digest, &self.by()).await? {
             self.installation.data.remove_component(digest)?;
         }

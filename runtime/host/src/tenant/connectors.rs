@@ -10,9 +10,10 @@ use stepbox_batch::repository::{Component, Connector, RepositoryError};
 use stepbox_sandbox::ComponentError;
 use tokio::fs::File;
 
-use super::Tenant;
+use super::{Tenant, Upload, receive_component};
 use crate::connector_file::{ComponentSource, ConnectorFile, Known};
 use crate::error::Error;
+use crate::signature::{SIGNATURE_SUFFIX, read_signature};
 
 impl Tenant {
     /// Installs the connector in a folder, with its components, or replaces the one of its code.
@@ -24,6 +25,10 @@ impl Tenant {
                 ComponentSource::File(path) => self.upload_named(&file, name, &path).await?,
                 ComponentSource::Uploaded(reference) => self.uploaded(&file, name, &reference).await?,
             };
+            self.policy().components.judge(&component).map_err(|error| {
+                let message = format!("`{}` is refused: {error}", component.reference());
+                file.component_error(name, error.code(), message, error.help())
+            })?;
             components.insert(name.to_owned(), component);
         }
         let connector = file.into_connector(&components)?;
@@ -78,19 +83,22 @@ impl Tenant {
 
     /// Uploads a component that a connector file names by its file.
     async fn upload_named(&self, file: &ConnectorFile, name: &str, path: &Path) -> Result<Component, Error> {
-        let uploaded = match File::open(path).await {
-            Ok(opened) => self.upload_component_from(opened).await,
-            Err(source) => Err(ComponentError::Unreadable { source }.into()),
-        };
-        uploaded.map_err(|error| match error {
+        self.upload_file(path).await.map_err(|error| match error {
             Error::Component(ComponentError::Unreadable { source }) => {
                 let message = format!("{} cannot be read: {source}", path.display());
                 let help = "build the connector's steps first".to_owned();
                 file.component_error(name, "component-unreadable", message, help).into()
             }
-            error @ (Error::Component(_) | Error::Repository(RepositoryError::VersionExists { .. })) => {
+            error @ (Error::Component(_)
+            | Error::Signature(_)
+            | Error::UploadClosed
+            | Error::Repository(
+                RepositoryError::VersionExists { .. } | RepositoryError::ComponentQuota(_),
+            )) => {
                 let cause = match &error {
                     Error::Component(error) => error.to_string(),
+                    Error::Signature(error) => error.to_string(),
+                    Error::Repository(RepositoryError::ComponentQuota(error)) => error.to_string(),
                     other => other.to_string(),
                 };
                 let message = format!("{} is refused: {cause}", path.display());
@@ -99,6 +107,18 @@ impl Tenant {
             }
             other => other,
         })
+    }
+
+    /// Uploads a component from its file, with the signature that lies beside it, if one does.
+    async fn upload_file(&self, path: &Path) -> Result<Component, Error> {
+        let unreadable = |source| ComponentError::Unreadable { source };
+        let opened = File::open(path).await.map_err(unreadable)?;
+        let bytes = receive_component(opened).await?;
+        let mut file = path.as_os_str().to_owned();
+        file.push(SIGNATURE_SUFFIX);
+        let signature = read_signature(Path::new(&file)).await.map_err(unreadable)?;
+        let (signature, signature_file) = (signature.as_deref(), &*file.to_string_lossy());
+        self.upload(Upload { bytes: &bytes, signature, signature_file }).await
     }
 
     /// A component that a connector file names by its name and version.

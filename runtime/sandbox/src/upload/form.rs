@@ -8,7 +8,7 @@ use crate::engine::FEATURES;
 use crate::error::ComponentError;
 
 /// How large a component may be, in bytes. A Python interpreter with its libraries takes about 18 MiB.
-pub(crate) const COMPONENT_BYTES_MAX: usize = 32 << 20;
+pub const COMPONENT_BYTES_MAX: usize = 32 << 20;
 
 /// Tells a component from everything else that gets uploaded by mistake.
 pub(super) fn check(bytes: &[u8]) -> Result<(), ComponentError> {

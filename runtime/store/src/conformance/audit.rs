@@ -16,8 +16,8 @@ async fn carry_out(store: &dyn JobRepository, action: AuditAction, by: &Actor) -
     let pinned = json!([{ "name": "greet", "digest": digest(1) }]);
     match action {
         AuditAction::ComponentUploaded => {
-            store.put_component(&tenant, &component(7, "wave", 5), by).await.unwrap();
-            let detail = json!({ "digest": digest(7), "world": "tasklet", "size_bytes": 4096 });
+            store.put_component(&tenant, &component(7, "wave", 5), &ROOM, by).await.unwrap();
+            let detail = json!({ "digest": digest(7), "world": "tasklet", "size_bytes": 4096, "signed_by": null });
             ("wave@1.2.3".to_owned(), detail)
         }
         AuditAction::ComponentRefused => {
@@ -138,7 +138,7 @@ async fn check(store: &dyn JobRepository, action: AuditAction) {
 }
 
 pub async fn what_is_refused_leaves_no_event(store: &dyn JobRepository) {
-    store.put_component(&tenant(), &component(1, "greet", 5), &by(NOW)).await.unwrap();
+    store.put_component(&tenant(), &component(1, "greet", 5), &ROOM, &by(NOW)).await.unwrap();
     store.put_connector(&tenant(), &connector("acme", "Acme", &["greet"]), &by(NOW)).await.unwrap();
     with_instance(store).await;
     let (running, _) = in_status(store, Started, Hold::Held).await;
@@ -150,7 +150,7 @@ pub async fn what_is_refused_leaves_no_event(store: &dyn JobRepository) {
     let other_bytes = component(2, "greet", 5);
     let restart = NewJobExecution { restart_of: Some(ended.id), ..new("nightly") };
     let answers = [
-        told(store.put_component(&tenant, &other_bytes, &by).await),
+        told(store.put_component(&tenant, &other_bytes, &ROOM, &by).await),
         told(store.remove_component(&tenant, &digest(1), &by).await),
         told(store.put_connector(&tenant, &connector("other", "Acme", &[]), &by).await),
         told(store.put_connector(&tenant, &connector("other", "Other", &["greet"]), &by).await),
@@ -168,7 +168,7 @@ pub async fn what_is_refused_leaves_no_event(store: &dyn JobRepository) {
     assert!(!answers.contains(&"ok"), "{answers:?}");
     // What changes nothing is no event either.
     let again = Component { uploaded_at: Timestamp(6), ..component(1, "greet", 5) };
-    store.put_component(&tenant, &again, &by).await.unwrap();
+    store.put_component(&tenant, &again, &ROOM, &by).await.unwrap();
     assert_eq!(trail(store, &AuditFilter::default()).await, before);
 }
 

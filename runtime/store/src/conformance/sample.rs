@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use stepbox_batch::audit::Actor;
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::component_quota::ComponentQuota;
 use stepbox_batch::execution::{ExecutionContext, JobExecution, StepExecution, Warning};
 use stepbox_batch::job::{ComponentRef, Element, ElementSource, Job, JobInstance, Step, StepKind};
 use stepbox_batch::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId, JobName, StepName, TenantId};
@@ -83,6 +84,9 @@ pub(crate) fn connector(code: &str, label: &str, jobs: &[&str]) -> Connector {
     }
 }
 
+/// A quota that nothing here comes near.
+pub(crate) const ROOM: ComponentQuota = ComponentQuota::UNBOUNDED;
+
 pub(crate) fn component(byte: u8, name: &str, uploaded_at: i64) -> Component {
     Component {
         digest: digest(byte),
@@ -92,6 +96,7 @@ pub(crate) fn component(byte: u8, name: &str, uploaded_at: i64) -> Component {
         size_bytes: 4096,
         uploaded_at: Timestamp(uploaded_at),
         description: json!({"name": name}),
+        signer: None,
     }
 }
 

@@ -13,7 +13,7 @@ use super::sample::*;
 /// tenant or a lease.
 pub async fn never_see_each_other(store: &dyn JobRepository) {
     let stranger = TenantId::new("stranger").unwrap();
-    store.put_component(&tenant(), &component(1, "greet", 1), &by(NOW)).await.unwrap();
+    store.put_component(&tenant(), &component(1, "greet", 1), &ROOM, &by(NOW)).await.unwrap();
     store.put_connector(&tenant(), &connector("acme", "Acme", &["greet"]), &by(NOW)).await.unwrap();
     with_instance(store).await;
     let (running, lease) = started(store).await;
@@ -61,7 +61,7 @@ pub async fn never_see_each_other(store: &dyn JobRepository) {
     assert_eq!(store.purge_audit(&stranger, NOW.plus_ms(1), &by(NOW)).await.unwrap(), 0);
 
     // Having the same: no name is taken, and nothing of the other's can be gone on from.
-    store.put_component(&stranger, &component(1, "greet", 2), &by(NOW)).await.unwrap();
+    store.put_component(&stranger, &component(1, "greet", 2), &ROOM, &by(NOW)).await.unwrap();
     store.put_connector(&stranger, &connector("acme", "Acme", &["greet"]), &by(NOW)).await.unwrap();
     store.create_instance(&theirs, &by(NOW)).await.unwrap();
     let restart = NewJobExecution { restart_of: Some(ended.id), ..new };

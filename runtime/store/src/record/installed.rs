@@ -1,10 +1,11 @@
 //! What is installed or saved for later runs: components and job instances. A connector is its code,
 //! its label and its jobs' definitions; it needs no record of its own.
 
+use serde::{Deserialize, Serialize};
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::job::JobInstance;
 use stepbox_batch::name::Digest;
-use stepbox_batch::repository::{Component, Result};
+use stepbox_batch::repository::{Component, Result, Signer};
 
 use super::{Row, json, stored};
 
@@ -60,11 +61,21 @@ pub(crate) struct ComponentRecord {
     pub size_bytes: i64,
     pub uploaded_at: i64,
     pub description: String,
+    /// A [`SignerV1`], if somebody signed it.
+    pub signer: Option<String>,
+}
+
+/// Who signed a component, in the column `signer`.
+#[derive(Debug, Serialize, Deserialize)]
+struct SignerV1 {
+    name: String,
+    key: String,
 }
 
 impl From<&Component> for ComponentRecord {
     fn from(component: &Component) -> Self {
-        let Component { digest, name, version, world, size_bytes, uploaded_at, description } = component;
+        let Component { digest, name, version, world, size_bytes, uploaded_at, description, signer } =
+            component;
         Self {
             digest: digest.to_string(),
             name: name.clone(),
@@ -73,6 +84,9 @@ impl From<&Component> for ComponentRecord {
             size_bytes: stored(*size_bytes),
             uploaded_at: uploaded_at.0,
             description: json(description),
+            signer: signer
+                .as_ref()
+                .map(|Signer { name, key }| json(&SignerV1 { name: name.clone(), key: key.clone() })),
         }
     }
 }
@@ -88,6 +102,13 @@ impl ComponentRecord {
             size_bytes: row.count("size_bytes", self.size_bytes)?,
             uploaded_at: Timestamp(self.uploaded_at),
             description: row.json("description", &self.description)?,
+            signer: match &self.signer {
+                Some(text) => {
+                    let SignerV1 { name, key } = row.json("signer", text)?;
+                    Some(Signer { name, key })
+                }
+                None => None,
+            },
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection as Db, OptionalExtension, Row as SqlRow, named_params};
 use stepbox_batch::audit::{Actor, Deed};
+use stepbox_batch::component_quota::ComponentQuota;
 use stepbox_batch::job::Job;
 use stepbox_batch::name::{Digest, TenantId};
 use stepbox_batch::repository::{Component, RepositoryError};
@@ -11,35 +12,61 @@ use super::trouble::Outcome;
 use crate::record::installed::ComponentRecord;
 use crate::record::{Row, job};
 
-pub(super) fn put(db: &Db, tenant: &TenantId, component: &Component, by: &Actor) -> Outcome<()> {
+pub(super) fn put(
+    db: &Db,
+    tenant: &TenantId,
+    component: &Component,
+    quota: &ComponentQuota,
+    by: &Actor,
+) -> Outcome<()> {
     if component.is_release() {
         refuse_other_bytes(db, tenant, component)?;
     }
-    let ComponentRecord { digest, name, version, world, size_bytes, uploaded_at, description } =
+    refuse_without_room(db, tenant, component, quota)?;
+    let ComponentRecord { digest, name, version, world, size_bytes, uploaded_at, description, signer } =
         ComponentRecord::from(component);
-    let new = db
+    let changed = db
         .prepare_cached(
             "INSERT INTO components
-             (tenant, digest, name, version, world, size_bytes, uploaded_at, description)
-         VALUES (:tenant, :digest, :name, :version, :world, :size_bytes, :uploaded_at, :description)
-         ON CONFLICT (tenant, digest) DO NOTHING",
+             (tenant, digest, name, version, world, size_bytes, uploaded_at, description, signer)
+         VALUES (:tenant, :digest, :name, :version, :world, :size_bytes, :uploaded_at, :description, :signer)
+         ON CONFLICT (tenant, digest) DO UPDATE SET signer = excluded.signer
+         WHERE excluded.signer IS NOT NULL AND excluded.signer IS NOT components.signer",
         )?
         .execute(named_params! {
             ":tenant": tenant.as_str(), ":digest": digest, ":name": name, ":version": version,
             ":world": world, ":size_bytes": size_bytes, ":uploaded_at": uploaded_at,
-            ":description": description,
+            ":description": description, ":signer": signer,
         })?;
-    if new == 0 {
+    if changed == 0 {
         return Ok(());
     }
     audit::append(db, tenant, &Deed::component_uploaded(component), by)
+}
+
+/// In the transaction that inserts, so that two at once cannot both take the last place.
+fn refuse_without_room(db: &Db, tenant: &TenantId, new: &Component, quota: &ComponentQuota) -> Outcome<()> {
+    let (is_known, count, used): (bool, i64, i64) = db
+        .prepare_cached(
+            "SELECT ifnull(max(digest = :digest), 0), count(*), ifnull(sum(size_bytes), 0)
+             FROM components WHERE tenant = :tenant",
+        )?
+        .query_row(named_params! {":tenant": tenant.as_str(), ":digest": new.digest.as_str()}, |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
+    match is_known {
+        true => Ok(()),
+        false => quota
+            .check(count.unsigned_abs(), used.unsigned_abs(), new.size_bytes)
+            .map_err(|error| RepositoryError::ComponentQuota(error).into()),
+    }
 }
 
 /// A released version stands for the same bytes for good.
 fn refuse_other_bytes(db: &Db, tenant: &TenantId, component: &Component) -> Outcome<()> {
     let Component { digest, name, version, .. } = component;
     let mut statement = db.prepare_cached(
-        "SELECT digest, name, version, world, size_bytes, uploaded_at, description
+        "SELECT digest, name, version, world, size_bytes, uploaded_at, description, signer
          FROM components
          WHERE tenant = :tenant AND name = :name AND version = :version AND digest <> :digest LIMIT 1",
     )?;
@@ -57,7 +84,7 @@ fn refuse_other_bytes(db: &Db, tenant: &TenantId, component: &Component) -> Outc
 
 pub(super) fn list(db: &Db, tenant: &TenantId) -> Outcome<Vec<Component>> {
     let mut statement = db.prepare_cached(
-        "SELECT digest, name, version, world, size_bytes, uploaded_at, description
+        "SELECT digest, name, version, world, size_bytes, uploaded_at, description, signer
          FROM components WHERE tenant = :tenant ORDER BY name, uploaded_at DESC, digest",
     )?;
     let records = statement.query_map(named_params! {":tenant": tenant.as_str()}, record)?;
@@ -73,6 +100,7 @@ fn record(row: &SqlRow<'_>) -> rusqlite::Result<ComponentRecord> {
         size_bytes: row.get("size_bytes")?,
         uploaded_at: row.get("uploaded_at")?,
         description: row.get("description")?,
+        signer: row.get("signer")?,
     })
 }
 

@@ -7,11 +7,12 @@ use super::trouble::{Outcome, Place};
 
 /// In order; the version of a schema is how many of them it has seen. Files that were released are
 /// never changed, only followed.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../../migrations/sqlite/0001_first.sql"),
     include_str!("../../migrations/sqlite/0002_settings.sql"),
     include_str!("../../migrations/sqlite/0003_usage.sql"),
     include_str!("../../migrations/sqlite/0004_audit.sql"),
+    include_str!("../../migrations/sqlite/0005_signers.sql"),
 ];
 
 /// The version that this program reads and writes.

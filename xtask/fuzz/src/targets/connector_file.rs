@@ -45,6 +45,7 @@ fn component(name: &str) -> Component {
         size_bytes: 1,
         uploaded_at: Timestamp(0),
         description: json!({ "stateless": name.len().is_multiple_of(2), "columns_in": ["a"] }),
+        signer: None,
     }
 }
 

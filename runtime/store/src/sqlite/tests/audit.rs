@@ -11,8 +11,8 @@ use crate::conformance::sample::*;
 /// A store with something to change in each way.
 async fn filled() -> TemporaryStore {
     let store = empty_store().await;
-    store.put_component(&tenant(), &component(1, "greet", 1), &by(NOW)).await.unwrap();
-    store.put_component(&tenant(), &component(2, "unused", 1), &by(NOW)).await.unwrap();
+    store.put_component(&tenant(), &component(1, "greet", 1), &ROOM, &by(NOW)).await.unwrap();
+    store.put_component(&tenant(), &component(2, "unused", 1), &ROOM, &by(NOW)).await.unwrap();
     store.put_connector(&tenant(), &connector("acme", "Acme", &["greet"]), &by(NOW)).await.unwrap();
     store.put_connector(&tenant(), &connector("idle", "Idle", &[]), &by(NOW)).await.unwrap();
     with_instance(&*store).await;
@@ -37,7 +37,7 @@ async fn nothing_happens_that_cannot_be_recorded() {
     let deed = Deed::component_refused(None, "component-is-empty", "");
     let idle = ConnectorCode::new("idle").unwrap();
     let answers = [
-        told(store.put_component(&tenant, &component(3, "new", 1), &by).await),
+        told(store.put_component(&tenant, &component(3, "new", 1), &ROOM, &by).await),
         told(store.remove_component(&tenant, &digest(2), &by).await),
         told(store.put_connector(&tenant, &connector("new", "New", &["new"]), &by).await),
         told(store.remove_connector(&tenant, &idle, &by).await),

@@ -9,7 +9,7 @@ use crate::conformance::sample::*;
 /// A store with one of everything.
 async fn filled() -> TemporaryStore {
     let store = empty_store().await;
-    store.put_component(&tenant(), &component(1, "greet", 1), &by(NOW)).await.unwrap();
+    store.put_component(&tenant(), &component(1, "greet", 1), &ROOM, &by(NOW)).await.unwrap();
     store.put_connector(&tenant(), &connector("acme", "Acme", &["greet"]), &by(NOW)).await.unwrap();
     with_instance(&*store).await;
     let (_, lease) = started(&*store).await;

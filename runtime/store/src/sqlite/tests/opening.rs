@@ -153,8 +153,11 @@ async fn refuses_a_newer_version_and_leaves_it_alone() {
     let path = store.path().to_owned();
     let _folder = store.close();
     let error = SqliteStore::open(&path).unwrap_err();
-    let expected =
-        format!("the store {} has schema version 99; this program knows versions up to 4", path.display());
+    let known = super::super::migrate::SCHEMA_VERSION;
+    let expected = format!(
+        "the store {} has schema version 99; this program knows versions up to {known}",
+        path.display()
+    );
     assert_eq!(error.to_string(), expected);
     let db = Connection::open(&path).unwrap();
     let count: u32 = db.query_row("SELECT count(*) FROM job_instances", [], |row| row.get(0)).unwrap();
