@@ -345,7 +345,10 @@ impl Life {
         let id = self.recorder.lease.id;
         let secrets = match StepElements::secrets_of(step, &self.policy) {
             Ok(secrets) => secrets,
-            Err(error) => return Ok((execution, Err(error))),
+            Err(source) => {
+                let (culprit, place) = (format!("step `{}`", step.name), String::new());
+                return Ok((execution, Err(StepError::Element { culprit, place, source })));
+            }
         };
         let elements = StepElements {
             installation: &self.installation,

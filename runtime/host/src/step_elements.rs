@@ -40,7 +40,7 @@ pub(crate) struct StepElements<'a> {
 
 impl StepElements<'_> {
     /// The secrets that a step's components ask for, each behind a placeholder of this run.
-    pub(crate) fn secrets_of(step: &Step, policy: &Policy) -> Result<StepSecrets, StepError> {
+    pub(crate) fn secrets_of(step: &Step, policy: &Policy) -> Result<StepSecrets, ElementError> {
         let asked = step.secrets();
         let found = asked.iter().map(|name| match policy.secrets.get(name) {
             Some(secret) => Ok(secret.clone()),
@@ -48,12 +48,7 @@ impl StepElements<'_> {
             None => Err(ElementError::failed(secrets::UNKNOWN_CODE, secrets::unknown(name))
                 .with_help(secrets::help_for_unknown(name, policy.secrets.names()))),
         });
-        let found = found.collect::<Result<Vec<_>, _>>().map_err(|source| StepError::Element {
-            culprit: format!("step `{}`", step.name),
-            place: String::new(),
-            source,
-        })?;
-        Ok(StepSecrets::bind(found))
+        Ok(StepSecrets::bind(found.collect::<Result<Vec<_>, _>>()?))
     }
 
     /// An item step, not opened yet.
