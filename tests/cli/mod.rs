@@ -1,6 +1,8 @@
 //! The command line, from outside: whole commands and all that they say.
 
 mod documentation;
+mod pull;
+mod registry;
 mod runs;
 mod session;
 

@@ -75,6 +75,7 @@ pub use signature::{
 };
 pub use stepbox::{Builder, Stepbox};
 pub use stepbox_batch as batch;
+pub use stepbox_sandbox::{COMPONENT_BYTES_MAX, digest_of};
 pub use stepbox_sandbox::{CompileProcess, Compiler, ComponentError, compile_worker};
 pub use stepbox_sandbox::{GrantError, HttpPolicy, HttpPolicyError, NetworkPolicy, Resolver};
 pub use system_clock::SystemClock;
