@@ -29,6 +29,7 @@ pub(crate) struct Registry {
 impl Registry {
     /// Starts one; with a login, only `acme` gets in. None, told on standard error, on a machine that has
     /// no packages of Debian's.
+    #[expect(clippy::print_stderr, reason = "a test that is left out says so")]
     pub(crate) fn start(needs_login: bool) -> Option<Self> {
         static PROGRAM: OnceLock<Option<PathBuf>> = OnceLock::new();
         let Some(program) = PROGRAM.get_or_init(program) else {
