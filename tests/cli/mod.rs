@@ -2,6 +2,8 @@
 
 mod documentation;
 mod proxies;
+mod pull;
+mod registry;
 mod runs;
 mod secrets;
 mod session;
@@ -141,6 +143,22 @@ fn connectors_are_installed_shown_and_removed() {
 #[test]
 fn components_are_inspected_kept_and_removed() {
     with_connector().play("steps");
+}
+
+/// A component as if it had been released: the guests are all of version 0.1.0. The versions of interfaces,
+/// which follow an `@`, stay.
+fn released(mut component: Vec<u8>) -> Vec<u8> {
+    let is_version = |at: &usize| &component[*at..*at + 5] == b"0.1.0" && component[*at - 1] != b'@';
+    let places: Vec<_> = (1..component.len() - 5).filter(is_version).collect();
+    places.into_iter().for_each(|at| component[at] = b'1');
+    component
+}
+
+#[test]
+fn a_released_version_stands_for_the_same_bytes() {
+    let folder = Folder::new();
+    folder.write("notify.wasm", released(std::fs::read(steps::NOTIFY).expect("the guest was built")));
+    folder.play("released_versions");
 }
 
 #[test]

@@ -67,8 +67,11 @@ impl Folder {
         shell
             .env("PATH", path.expect("no folder's name has a colon"))
             .env("LC_ALL", "C.UTF-8")
-            .env("STEPBOX_USER", "julia");
-        for variable in ["STEPBOX_DATA_DIR", "COLUMNS", "CLICOLOR_FORCE"] {
+            .env("STEPBOX_USER", "julia")
+            // Nobody has logged in to a registry, and nobody stands in between.
+            .env("DOCKER_CONFIG", self.folder.path().join("docker"));
+        let proxies = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
+        for variable in ["STEPBOX_DATA_DIR", "COLUMNS", "CLICOLOR_FORCE"].into_iter().chain(proxies) {
             shell.env_remove(variable);
         }
         shell
@@ -107,8 +110,9 @@ impl Folder {
             ("[TIME]", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"),
             ("[DIGEST]", r"\b[0-9a-f]{64}\b"),
             ("[SHORT_DIGEST]", r"\b[0-9a-f]{12}\b"),
+            ("[REGISTRY]", r"127\.0\.0\.1:\d{4,5}"),
             ("[KEY]", r"\bRW[0-9A-Za-z+/]{54}"),
-            ("[SIZE]", r#"(?m)(^size +|  |"size_bytes": )(?<redacted>[0-9.]+ [KM]iB|\d{5,})(,?)$"#),
+            ("[SIZE]", r#"(?m)(^size +|  |"size_bytes": |pulled )(?<redacted>[0-9.]+ [KM]iB|\d{5,})(,?)$"#),
             ("[WORKER]", r#"[^\s"]+:\d+:[0-9a-f]{11}"#),
             ("[BEFORE_MS]", r#""before_ms":(?<redacted>\d+)"#),
             ("[CPU_US]", r#""cpu_us": (?<redacted>\d+),"#),

@@ -210,7 +210,8 @@ impl Deed {
     pub fn component_uploaded(component: &Component) -> Self {
         let Component { digest, world, size_bytes, signer, .. } = component;
         let signed_by = signer.as_ref().map(|signer| &signer.name);
-        let detail = json!({ "digest": digest, "world": world, "size_bytes": size_bytes, "signed_by": signed_by });
+        let detail =
+            json!({ "digest": digest, "world": world, "size_bytes": size_bytes, "signed_by": signed_by });
         Self::new(AuditAction::ComponentUploaded, component.reference(), detail)
     }
 

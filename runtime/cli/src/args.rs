@@ -157,6 +157,27 @@ pub(crate) enum Steps {
         #[command(flatten)]
         format: FormatArg,
     },
+    /// Pull a component from an OCI registry, check it, keep it, and print its digest
+    ///
+    /// The reference must name the digest of the artifact's manifest; for a tag, the digest that it means
+    /// today is told. Credentials are those of Docker's configuration, or `--username` with the password
+    /// in STEPBOX_REGISTRY_PASSWORD.
+    #[command(after_long_help = examples(&["stepbox steps pull oci://registry.example.com/acme/normalise:1.2.0", "stepbox steps pull oci://127.0.0.1:5000/normalise:dev --username acme"]))]
+    Pull {
+        /// `oci://`, the registry, the repository, and `@sha256:` with the digest
+        reference: String,
+        /// Its signature, where the policy asks for one
+        #[arg(long, value_name = "FILE")]
+        signature: Option<PathBuf>,
+        /// Who pulls
+        #[arg(long, value_name = "NAME")]
+        username: Option<String>,
+        /// Speak HTTP without TLS; to this machine it is the default
+        #[arg(long)]
+        plain_http: bool,
+        #[command(flatten)]
+        format: FormatArg,
+    },
     /// List all components
     #[command(after_long_help = examples(&["stepbox steps list --format json"]))]
     List(FormatArg),

@@ -44,7 +44,7 @@ async fn add(tenant: &Tenant, dir: &Path, format: Format) -> Result<Answer, CliE
 }
 
 fn answer(tenant: &Tenant, connector: &Connector, format: Format) -> Answer {
-    Answer::new(format, || show(connector, tenant.policy()), || ConnectorView::of(connector))
+    Answer::new(format, || show(connector, tenant.policy()), || ConnectorView::of(connector, tenant.policy()))
 }
 
 fn list(connectors: &[Connector]) -> String {

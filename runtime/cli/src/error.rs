@@ -8,6 +8,7 @@ use stepbox::batch::name::{JobExecutionId, NameError};
 use stepbox::batch::repository::RepositoryError;
 
 use crate::exit_code::ExitCode;
+use crate::pull::PullError;
 
 /// Why a command was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +58,9 @@ pub(crate) enum CliError {
         /// What to do about it.
         help: String,
     },
+    /// Nothing was pulled.
+    #[error(transparent)]
+    Pull(#[from] PullError),
     /// A signature was named, and nobody said whose would do.
     #[error("the signature cannot be judged: the policy lists no keys")]
     NoKeys,
@@ -94,6 +98,7 @@ impl CliError {
             Self::TooLong { .. } => "file-too-long",
             Self::ParametersMalformed { .. } => "parameters-malformed",
             Self::PolicyFile { .. } => "policy-file-malformed",
+            Self::Pull(error) => error.code(),
             Self::NoKeys => "no-signing-keys",
             Self::ConfirmationNeeded | Self::NotConfirmed => "not-confirmed",
             Self::StepNeeded { .. } => "step-needed",
@@ -115,6 +120,7 @@ impl CliError {
             Self::ParametersMalformed { help, .. } | Self::PolicyFile { help, .. } => {
                 Some(help.clone()).filter(|help| !help.is_empty())
             }
+            Self::Pull(error) => error.help(),
             Self::NoKeys => Some(
                 "list whose signatures are accepted in `policy.yaml`: `components: { signed_by: [{ name: acme, key: \
                  RWQ… }] }`; or leave out `--signature`"
@@ -136,6 +142,7 @@ impl CliError {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Stepbox(error) => ExitCode::of_error(error),
+            Self::Pull(error) => error.exit_code(),
             Self::FileUnreadable { .. }
             | Self::TooLong { .. }
             | Self::ParametersMalformed { .. }

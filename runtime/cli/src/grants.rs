@@ -1,5 +1,6 @@
 //! What a connector's steps ask to touch, to send and to use, what the policy says on it, and what is left.
 
+use serde::Serialize;
 use stepbox::batch::job::LimitOverrides;
 use stepbox::batch::repository::Connector;
 use stepbox::{FilesPolicy, GrantError, Policy};
@@ -8,15 +9,16 @@ use crate::output::table::{Column, Table, indented};
 use crate::policy_file::POLICY_FILE;
 
 /// One grant of one step.
-struct Asked {
+#[derive(Debug, Serialize)]
+pub(crate) struct Asked {
     step: String,
     asked: String,
     policy: String,
     effective: String,
 }
 
-/// A table of all grants and limits; nothing if no step asks for any.
-pub(crate) fn of(connector: &Connector, policy: &Policy) -> String {
+/// All grants and limits, job by job and step by step.
+pub(crate) fn asked(connector: &Connector, policy: &Policy) -> Vec<Asked> {
     let mut rows = Vec::new();
     for job in &connector.jobs {
         for step in &job.steps {
@@ -27,6 +29,12 @@ pub(crate) fn of(connector: &Connector, policy: &Policy) -> String {
             rows.extend(limits(&place, &step.limits, &policy.limits));
         }
     }
+    rows
+}
+
+/// A table of all grants; nothing if no step asks for any.
+pub(crate) fn of(connector: &Connector, policy: &Policy) -> String {
+    let rows = asked(connector, policy);
     if rows.is_empty() {
         return String::new();
     }

@@ -19,8 +19,10 @@ mod jobs;
 mod output;
 mod parameters;
 mod policy_file;
+mod pull;
 mod report;
 mod run;
+mod signature;
 mod steps;
 
 use std::process;

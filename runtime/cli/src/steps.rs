@@ -1,23 +1,37 @@
 //! `stepbox steps`: components that steps can use.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
-use stepbox::{ComponentError, Error, SIGNATURE_SUFFIX, Tenant, Upload, read_signature, receive_component};
+use stepbox::{ComponentError, Error, Tenant, Upload, receive_component};
 use tokio::fs::File;
 
 use crate::args::{Format, FormatArg, Steps};
 use crate::error::CliError;
 use crate::output::json::ComponentView;
 use crate::output::table::{Column, Table, pairs};
-use crate::output::words::bytes;
+use crate::output::words::{self, bytes};
 use crate::output::{Answer, talk};
+use crate::pull::{Pull, pull};
+use crate::signature::Signature;
 
 pub(crate) async fn carry_out(tenant: &Tenant, verb: Steps) -> Result<Answer, CliError> {
     match verb {
         Steps::Upload { file, signature, format } => {
-            let (bytes, signature) = (read(&file).await?, Signature::of(tenant, &file, signature).await?);
+            let signature = match signature {
+                Some(named) => Signature::named(tenant, &named).await?,
+                None => Signature::beside(&file).await?,
+            };
+            let bytes = read(&file).await?;
+            upload(tenant, signature.upload(&bytes), format.format).await
+        }
+        Steps::Pull { reference, signature, username, plain_http, format } => {
+            let signature = match signature {
+                Some(named) => Signature::named(tenant, &named).await?,
+                None => Signature::none(),
+            };
+            let bytes = pull(Pull { reference: &reference, username, plain_http }).await?;
+            talk(format!("pulled {}", words::bytes(bytes.len() as u64)));
             upload(tenant, signature.upload(&bytes), format.format).await
         }
         Steps::List(FormatArg { format }) => list(tenant, format).await,
@@ -71,7 +85,7 @@ async fn inspect(tenant: &Tenant, component: &str) -> Result<ComponentView, CliE
     }
     let file = read(path).await?;
     let inspected = tenant.inspect_component(&file).await?;
-    let signature = Signature::of(tenant, path, None).await?;
+    let signature = Signature::beside(path).await?;
     Ok(ComponentView {
         digest: inspected.digest.to_string(),
         name: inspected.description.name.clone(),
@@ -96,37 +110,6 @@ fn told(path: &Path, error: Error) -> CliError {
     match error {
         Error::Component(ComponentError::Unreadable { source }) => CliError::unreadable(path)(source),
         other => other.into(),
-    }
-}
-
-/// The signature that comes with a component's file.
-struct Signature {
-    text: Option<String>,
-    file: String,
-}
-
-impl Signature {
-    /// The one that was named, or else the one beside the component's file, if there is one.
-    async fn of(tenant: &Tenant, component: &Path, named: Option<PathBuf>) -> Result<Self, CliError> {
-        if named.is_some() && tenant.policy().components.signed_by.is_none() {
-            return Err(CliError::NoKeys);
-        }
-        let is_named = named.is_some();
-        let path = named.unwrap_or_else(|| {
-            let mut file = component.as_os_str().to_owned();
-            file.push(SIGNATURE_SUFFIX);
-            file.into()
-        });
-        let unreadable = CliError::unreadable(&path);
-        let text = match read_signature(&path).await {
-            Ok(None) if is_named => return Err(unreadable(io::ErrorKind::NotFound.into())),
-            read => read.map_err(unreadable)?,
-        };
-        Ok(Self { text, file: path.display().to_string() })
-    }
-
-    fn upload<'a>(&'a self, bytes: &'a [u8]) -> Upload<'a> {
-        Upload { bytes, signature: self.text.as_deref(), signature_file: &self.file }
     }
 }
 

@@ -76,6 +76,7 @@ pub use signature::{
 };
 pub use stepbox::{Builder, Health, Stepbox};
 pub use stepbox_batch as batch;
+pub use stepbox_sandbox::{COMPONENT_BYTES_MAX, digest_of};
 pub use stepbox_sandbox::{CompileProcess, Compiler, ComponentError, compile_worker};
 pub use stepbox_sandbox::{GrantError, HttpPolicy, HttpPolicyError, NetworkPolicy, Resolver};
 pub use stepbox_sandbox::{Secret, SecretError, Secrets};

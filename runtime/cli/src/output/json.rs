@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
-use stepbox::LogLine;
 use stepbox::batch::audit::AuditEvent;
 use stepbox::batch::execution::{
     Counts, Failure, JobExecution, StepExecution, SummaryValue, Tracking, Warning,
@@ -20,8 +19,10 @@ use stepbox::batch::job::{
 use stepbox::batch::metering::ResourceUsage;
 use stepbox::batch::parameters::Violation;
 use stepbox::batch::repository::{Component, Connector};
+use stepbox::{LogLine, Policy};
 
 use super::{visible, words};
+use crate::grants::{self, Asked};
 use settings::{BranchView, ItemSettingsView, RetryView, TransitionView};
 
 /// JSON for programs, laid out for people.
@@ -49,20 +50,22 @@ impl ConnectorEntry {
     }
 }
 
-/// A connector with its jobs.
+/// A connector with its jobs, and what their steps ask for, job by job.
 #[derive(Debug, Serialize)]
 pub(crate) struct ConnectorView {
     code: String,
     label: String,
     jobs: Vec<JobView>,
+    grants: Vec<Asked>,
 }
 
 impl ConnectorView {
-    pub(crate) fn of(connector: &Connector) -> Self {
+    pub(crate) fn of(connector: &Connector, policy: &Policy) -> Self {
         Self {
             code: connector.code.to_string(),
             label: connector.label.clone(),
             jobs: connector.jobs.iter().map(JobView::of).collect(),
+            grants: grants::asked(connector, policy),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What would make a component expensive to compile, counted before anybody compiles it.
 //!
 //! Compilers take time and memory that grow faster than a function's size, its locals and the depth of
-//! its loops. The bounds are several times what interpreters of JavaScript, Python and PHP need, the
-//! largest programs that become components. What stays below them and is expensive all the same meets
+//! its loops. The bounds are two to eighty times what interpreters of JavaScript and Python need, the
+//! largest programs that become components (measured in docs/decisions.md). What stays below them and is expensive all the same meets
 //! the limits of the compilation itself.
 
 use wasmparser::{BinaryReaderError, Data, Element, ElementItems, FunctionBody, Operator, Parser, Payload};

@@ -17,7 +17,8 @@ async fn carry_out(store: &dyn JobRepository, action: AuditAction, by: &Actor) -
     match action {
         AuditAction::ComponentUploaded => {
             store.put_component(&tenant, &component(7, "wave", 5), &ROOM, by).await.unwrap();
-            let detail = json!({ "digest": digest(7), "world": "tasklet", "size_bytes": 4096, "signed_by": null });
+            let detail =
+                json!({ "digest": digest(7), "world": "tasklet", "size_bytes": 4096, "signed_by": null });
             ("wave@1.2.3".to_owned(), detail)
         }
         AuditAction::ComponentRefused => {

@@ -1,0 +1,52 @@
+//! The signature that comes with a component.
+
+use std::io;
+use std::path::Path;
+
+use stepbox::{SIGNATURE_SUFFIX, Tenant, Upload, read_signature};
+
+use crate::error::CliError;
+
+/// The signature that comes with a component; perhaps there is none.
+pub(crate) struct Signature {
+    text: Option<String>,
+    /// Where it was looked for; empty if there is no such place.
+    file: String,
+}
+
+impl Signature {
+    /// The one in a file that the command names. It must be there, and somebody must have said whose would
+    /// do.
+    pub(crate) async fn named(tenant: &Tenant, file: &Path) -> Result<Self, CliError> {
+        if tenant.policy().components.signed_by.is_none() {
+            return Err(CliError::NoKeys);
+        }
+        let signature = Self::read(file).await?;
+        match signature.text {
+            Some(_) => Ok(signature),
+            None => Err(CliError::unreadable(file)(io::ErrorKind::NotFound.into())),
+        }
+    }
+
+    /// The one beside a component's file, if there is one.
+    pub(crate) async fn beside(component: &Path) -> Result<Self, CliError> {
+        let mut file = component.as_os_str().to_owned();
+        file.push(SIGNATURE_SUFFIX);
+        Self::read(Path::new(&file)).await
+    }
+
+    /// None at all.
+    pub(crate) fn none() -> Self {
+        Self { text: None, file: String::new() }
+    }
+
+    /// The component with it.
+    pub(crate) fn upload<'a>(&'a self, bytes: &'a [u8]) -> Upload<'a> {
+        Upload { bytes, signature: self.text.as_deref(), signature_file: &self.file }
+    }
+
+    async fn read(file: &Path) -> Result<Self, CliError> {
+        let text = read_signature(file).await.map_err(CliError::unreadable(file))?;
+        Ok(Self { text, file: file.display().to_string() })
+    }
+}
