@@ -384,7 +384,6 @@ async fn floods_host() {
         let began_at = Instant::now();
         let execution = installation.run("hostile", json!({})).await;
         let (ms, writes) = (began_at.elapsed().as_millis() as u64, writes.count() - before);
-        println!("{call}: {writes} writes in {ms} ms");
         assert_eq!(ending(&execution), "COMPLETED", "{call}");
         let step = &execution.steps[0];
         let warnings = installation.tenant.warnings(execution.id).await.unwrap().len();
