@@ -3,6 +3,7 @@
 mod codes;
 mod layout;
 mod map;
+mod promises;
 mod sources;
 
 use anyhow::bail;
@@ -28,6 +29,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let mut findings = map::check()?;
     findings.extend(codes::check(&sources)?);
+    findings.extend(promises::check(&sources)?);
     findings.extend(sources::check(&sources));
     findings.extend(layout::check()?);
     for finding in &findings {
