@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::clock::Timestamp;
 use crate::job::{Job, JobInstance};
 use crate::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId};
+use crate::queue::Fate;
 use crate::repository::{Component, Connector, NewJobExecution};
 use crate::status::BatchStatus;
 use crate::step_context::cut;
@@ -85,7 +86,7 @@ pub enum AuditAction {
     ExecutionStopRequested,
     /// An execution was given up.
     ExecutionAbandoned,
-    /// An execution was ended because its worker was lost.
+    /// The worker of an execution was lost.
     ExecutionLost,
     /// An execution was deleted.
     ExecutionPurged,
@@ -294,9 +295,14 @@ impl Deed {
         Self::new(AuditAction::ExecutionAbandoned, id, json!({}))
     }
 
-    /// An execution was ended because its worker was lost.
-    pub fn execution_lost(id: JobExecutionId, worker: &str) -> Self {
-        Self::new(AuditAction::ExecutionLost, id, json!({ "worker": worker }))
+    /// The worker of an execution was lost. Without another one, the execution ended.
+    pub fn execution_lost(id: JobExecutionId, worker: &str, fate: Fate) -> Self {
+        let becomes = match fate {
+            Fate::Requeued(_) => "queued again",
+            Fate::Stopped => "STOPPED",
+            Fate::Failed => "FAILED",
+        };
+        Self::new(AuditAction::ExecutionLost, id, json!({ "worker": worker, "becomes": becomes }))
     }
 
     /// An execution of an instance was deleted, and in which status it was.

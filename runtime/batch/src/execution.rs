@@ -46,12 +46,28 @@ pub struct JobExecution {
     pub stop_requested: bool,
     /// The execution that this one goes on from.
     pub restart_of: Option<JobExecutionId>,
+    /// The part of another execution's step that this one is; none for most.
+    pub partition: Option<Partition>,
     /// What failed outside of any step.
     pub failures: Vec<Failure>,
     /// Values shared by its steps.
     pub context: ExecutionContext,
     /// One for each step that began, in order.
     pub steps: Vec<StepExecution>,
+}
+
+/// Which part of which step an execution is. It has that one step, with a lease of its own, so that any worker
+/// may run it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Partition {
+    /// The execution whose step was split.
+    pub of: JobExecutionId,
+    /// The step's place in the job, from 0.
+    pub position: u32,
+    /// Which part, from 0, in the order of the items.
+    pub number: u32,
+    /// How many parts there are.
+    pub count: u32,
 }
 
 /// One run of a step.

@@ -23,6 +23,9 @@ pub struct Job {
     pub label: String,
     /// Whether its executions may be stopped by a request.
     pub stoppable: bool,
+    /// How many executions of one instance may run at a time, at least 1; none sets no limit.
+    #[serde(default)]
+    pub concurrency: Option<u32>,
     /// The JSON Schema (2020-12) of its parameters, with everything that `extends` brought in.
     pub parameters: Value,
     /// At least one, with unique names.
@@ -184,10 +187,15 @@ pub struct ItemSettings {
     pub checkpoint: CheckpointInterval,
     /// Which items may be set aside.
     pub skip: SkipPolicy,
+    /// Into how many parts its input is split, 1 to [`PARTITIONS_MAX`], for any worker to take; 1 does not split.
+    pub partitions: u32,
 }
 
 /// How many instances of a step's processors may work side by side.
 pub const WORKERS_MAX: u32 = 64;
+
+/// Into how many parts a step's input may be split.
+pub const PARTITIONS_MAX: u32 = 1000;
 
 impl Default for ItemSettings {
     fn default() -> Self {
@@ -197,6 +205,7 @@ impl Default for ItemSettings {
             ordered: true,
             checkpoint: CheckpointInterval::default(),
             skip: SkipPolicy::default(),
+            partitions: 1,
         }
     }
 }

@@ -55,6 +55,7 @@ pub mod nearest;
 pub mod parameters;
 pub mod pattern;
 pub mod projection;
+pub mod queue;
 pub mod recorder;
 mod reports;
 pub mod repository;

@@ -14,9 +14,12 @@ use serde_json::Value;
 use crate::audit::{Actor, AuditEvent, AuditFilter, Deed};
 use crate::clock::Timestamp;
 use crate::component_quota::{ComponentQuota, ComponentQuotaError};
-use crate::execution::{Checkpoint, ExecutionContext, JobExecution, StepExecution, Tracking, Warning};
+use crate::execution::{
+    Checkpoint, ExecutionContext, JobExecution, Partition, StepExecution, Tracking, Warning,
+};
 use crate::job::{Job, JobInstance};
 use crate::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId, TenantId};
+use crate::queue::{Enqueue, JobQueue};
 use crate::status::BatchStatus;
 
 /// Why the repository did not do what it was asked.
@@ -69,6 +72,28 @@ pub enum RepositoryError {
         /// What is not possible.
         reason: &'static str,
     },
+    /// One of the same instance and parameters has not ended.
+    #[error("execution {id} of the same instance and parameters has not ended")]
+    NotUnique {
+        /// Which one.
+        id: JobExecutionId,
+    },
+    /// The queue holds as many of the tenant's entries as may wait.
+    #[error("{max} executions wait in the queue, and no more may")]
+    QueueFull {
+        /// How many may.
+        max: u64,
+    },
+    /// As many executions of the instance run as its job allows.
+    #[error("the job of `{instance}` runs {max} at a time, and execution {id} does")]
+    ConcurrencyReached {
+        /// The instance.
+        instance: InstanceCode,
+        /// How many executions of it may run.
+        max: u32,
+        /// One that does.
+        id: JobExecutionId,
+    },
     /// Another worker holds the execution: this one must stop touching anything.
     #[error("the lease of execution {id} was lost to another worker")]
     LeaseLost {
@@ -119,6 +144,9 @@ impl RepositoryError {
             Self::NotFound { .. } => "not-found",
             Self::InUse { .. } => "in-use",
             Self::WrongStatus { .. } => "wrong-status",
+            Self::NotUnique { .. } => "not-unique",
+            Self::QueueFull { .. } => "queue-full",
+            Self::ConcurrencyReached { .. } => "concurrency-reached",
             Self::LeaseLost { .. } => "lease-lost",
             Self::Busy { .. } => "store-busy",
             Self::NewerVersion { .. } => "store-newer-version",
@@ -207,6 +235,10 @@ pub struct NewJobExecution {
     pub context: ExecutionContext,
     /// The steps to begin with; empty for a first run.
     pub steps: Vec<StepExecution>,
+    /// The part of another execution's step that it is.
+    pub partition: Option<Partition>,
+    /// How it waits for a worker; none for one that is not in the queue.
+    pub queue: Option<Enqueue>,
 }
 
 /// A worker's wish to run an execution.
@@ -258,6 +290,8 @@ pub struct ExecutionFilter {
     pub status: Option<BatchStatus>,
     /// Only those created before this moment.
     pub created_before: Option<Timestamp>,
+    /// Only the parts of this execution's steps; without it, there are no parts among them.
+    pub partitions_of: Option<JobExecutionId>,
     /// Only those with a smaller id, to page backwards.
     pub before: Option<JobExecutionId>,
     /// At most so many; 0 means all.
@@ -302,7 +336,7 @@ pub trait ExecutionJournal: Send + Sync + 'static {
 /// an [`Actor`] write their event with what they do; nothing deletes events but
 /// [`purge_audit`](Self::purge_audit).
 #[async_trait]
-pub trait JobRepository: ExecutionJournal {
+pub trait JobRepository: ExecutionJournal + JobQueue {
     /// Installs a connector or replaces the one of that code. Refuses a label or a job name that
     /// another connector of the tenant has.
     async fn put_connector(&self, tenant: &TenantId, connector: &Connector, by: &Actor) -> Result<()>;
@@ -346,7 +380,9 @@ pub trait JobRepository: ExecutionJournal {
     /// All instances, of one type if given, by type, then code.
     async fn instances(&self, tenant: &TenantId, job_type: Option<&str>) -> Result<Vec<JobInstance>>;
 
-    /// Accepts an execution as STARTING. With a claim, its lease begins in the same transaction.
+    /// Accepts an execution as STARTING, and puts it into the queue if it is to wait there. With a claim, its
+    /// lease begins in the same transaction; an instance whose job limits its concurrency is refused then
+    /// while it is full.
     async fn create_execution(
         &self,
         new: &NewJobExecution,
@@ -354,7 +390,7 @@ pub trait JobRepository: ExecutionJournal {
     ) -> Result<(JobExecution, Option<Lease>)>;
 
     /// Takes the lease of an execution that is STARTING or PAUSED and whose lease is free or has
-    /// run out.
+    /// run out, wherever it waits. The concurrency of its job holds here, too.
     async fn claim(&self, tenant: &TenantId, id: JobExecutionId, claim: &Claim, by: &Actor) -> Result<Lease>;
 
     /// Asks the worker of an execution to stop it, or stops one that no worker has begun.
@@ -380,14 +416,6 @@ pub trait JobRepository: ExecutionJournal {
         filter: &ExecutionFilter,
         by: &Actor,
     ) -> Result<Vec<JobExecutionId>>;
-
-    /// Ends the leases of a worker that is known to be dead, of all tenants, so that nobody waits for
-    /// them to run out.
-    async fn expire_leases(&self, worker: &str, now: Timestamp) -> Result<()>;
-
-    /// Ends as FAILED, with a readable reason and an end time, every execution whose worker let its
-    /// lease run out, of all tenants. Returns their ids.
-    async fn fail_lost(&self, now: Timestamp) -> Result<Vec<(TenantId, JobExecutionId)>>;
 
     /// Adds an event that tells of no other change: something was refused.
     async fn record(&self, tenant: &TenantId, deed: &Deed, by: &Actor) -> Result<()>;

@@ -42,6 +42,11 @@ fn show(job: &Job) -> String {
         ("type", job.job_type.clone()),
         ("label", job.label.clone()),
         ("stoppable", yes_or_no(job.stoppable)),
+        (
+            "concurrency",
+            job.concurrency
+                .map_or_else(|| "no limit".to_owned(), |max| format!("{max} of an instance at a time")),
+        ),
     ];
     format!("{}\n{}\n{}", pairs(facts), parameters(&job.parameters), steps(job))
 }

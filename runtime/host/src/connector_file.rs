@@ -171,6 +171,7 @@ impl ConnectorFile {
                 job_type: job.job_type,
                 label: job.label,
                 stoppable: job.stoppable,
+                concurrency: job.concurrency,
                 parameters: job.parameters,
                 steps,
             });

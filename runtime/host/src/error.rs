@@ -178,6 +178,9 @@ impl Error {
                 }
                 RepositoryError::AlreadyExists { .. }
                 | RepositoryError::InUse { .. }
+                | RepositoryError::NotUnique { .. }
+                | RepositoryError::QueueFull { .. }
+                | RepositoryError::ConcurrencyReached { .. }
                 | RepositoryError::WrongStatus { .. } => ErrorKind::BadRequest,
                 RepositoryError::LeaseLost { .. } => ErrorKind::Unexpected,
                 RepositoryError::Busy { .. }
@@ -219,6 +222,16 @@ impl Error {
                      or remove `{reference}` first",
                     reference.split('+').next().unwrap_or_default().to_owned() + "-dev"
                 ),
+                RepositoryError::QueueFull { .. } => {
+                    "wait until workers have taken some (`stepbox workers list` shows whether there are any), \
+                     or have the operator raise `queued_max`"
+                        .to_owned()
+                }
+                RepositoryError::ConcurrencyReached { id, .. } => format!(
+                    "wait for it, publish the instance so that it waits by itself, or stop it with \
+                     `stepbox executions stop {id}`"
+                ),
+                RepositoryError::NotUnique { id } => format!("`stepbox executions show {id}` tells how far it is"),
                 RepositoryError::ComponentQuota(error) => {
                     let remove = match error {
                         ComponentQuotaError::Size { .. } => "leave out debug information (`strip = true`)",

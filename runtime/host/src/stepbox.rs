@@ -230,9 +230,9 @@ impl Builder {
             repository.expire_leases(&dead, self.clock.now()).await?;
             WorkerLock::forget(&workers, &dead);
         }
-        for (_, id) in repository.fail_lost(self.clock.now()).await? {
+        for rescued in repository.rescue_lost(self.clock.now()).await? {
             // It is lost whether or not its folder goes; the next run begins with an empty one.
-            let _ = data.end_execution(id);
+            let _ = data.end_execution(rescued.id);
         }
         let state = |policy: Policy| TenantState {
             share: sandbox.share(policy.quotas.of_share()),

@@ -22,11 +22,13 @@ pub mod executions;
 pub mod instances;
 pub mod leases;
 pub mod purging;
+pub mod queue;
 pub(crate) mod sample;
 pub mod saves;
 pub mod stops;
 pub mod tenants;
 pub mod watchdog;
+pub mod workers;
 
 /// Makes a `#[tokio::test]` of each behaviour. The argument names an async function that returns an
 /// empty store, or something that dereferences to one.
@@ -100,6 +102,28 @@ macro_rules! conformance {
                 takes_only_what_matches
                 takes_steps_and_warnings_along
             }
+            queue {
+                an_entry_is_there_until_its_execution_has_ended
+                what_was_not_published_is_not_taken
+                priority_goes_first_then_age
+                a_flood_of_one_tenant_is_no_wait_for_another
+                a_tenant_runs_no_more_than_it_may
+                a_worker_takes_what_it_is_for
+                a_delayed_entry_waits_for_its_time
+                a_unique_one_is_refused_while_its_double_has_not_ended
+                no_more_wait_than_may
+                an_instance_runs_as_often_at_a_time_as_its_job_allows
+                what_is_handed_back_waits_again
+                what_a_lost_worker_held_goes_on_elsewhere
+                what_was_claimed_and_not_begun_goes_on_elsewhere
+                a_lost_one_that_was_to_stop_is_stopped
+                what_waits_is_stopped_and_given_up_at_once
+                what_is_claimed_by_its_number_is_not_taken_twice
+                each_entry_is_taken_once_by_many
+                who_waits_for_work_hears_of_it
+                its_depth_is_told_by_tenant_and_state
+                parts_wait_with_the_age_of_the_whole
+            }
             saves {
                 move_only_where_the_state_machine_says_so
                 write_the_state_and_nothing_else
@@ -127,6 +151,11 @@ macro_rules! conformance {
                 says_who_was_lost_and_when
                 spares_the_living_and_the_ended
                 watches_all_tenants
+            }
+            workers {
+                are_listed_as_they_said_last
+                are_forgotten_after_a_day_of_silence
+                what_they_hold_is_told
             }
         }
     };
@@ -157,10 +186,12 @@ mod tests {
             include_str!("conformance/instances.rs"),
             include_str!("conformance/leases.rs"),
             include_str!("conformance/purging.rs"),
+            include_str!("conformance/queue.rs"),
             include_str!("conformance/saves.rs"),
             include_str!("conformance/stops.rs"),
             include_str!("conformance/tenants.rs"),
             include_str!("conformance/watchdog.rs"),
+            include_str!("conformance/workers.rs"),
         ];
         for line in groups.iter().flat_map(|group| group.lines()) {
             let Some(behaviour) = line.strip_prefix("pub async fn ") else { continue };

@@ -7,6 +7,7 @@ use stepbox_batch::component_quota::ComponentQuota;
 use stepbox_batch::execution::{JobExecution, Tracking, Warning};
 use stepbox_batch::job::JobInstance;
 use stepbox_batch::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId, TenantId};
+use stepbox_batch::queue::{Held, JobQueue, QueueClaim, QueueDepth, QueueEntry, Rescued, Worker};
 use stepbox_batch::repository::{
     Claim, Component, Connector, ExecutionFilter, ExecutionJournal, JobRepository, Lease, NewJobExecution,
     Result, Save, StopRequest,
@@ -88,6 +89,49 @@ impl<S: JobRepository, I: Interposer> ExecutionJournal for Interposed<S, I> {
 }
 
 #[async_trait]
+impl<S: JobRepository, I: Interposer> JobQueue for Interposed<S, I> {
+    async fn claim_next(&self, wanted: &QueueClaim) -> Result<Vec<(JobExecution, Lease)>> {
+        self.around(Call::Write("claim_next"), self.store.claim_next(wanted)).await
+    }
+
+    async fn wait_for_work(&self, timeout_ms: u64) {
+        self.store.wait_for_work(timeout_ms).await;
+    }
+
+    async fn queue_entry(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<QueueEntry>> {
+        self.around(Call::Read("queue_entry"), self.store.queue_entry(tenant, id)).await
+    }
+
+    async fn queue_depths(&self) -> Result<Vec<QueueDepth>> {
+        self.around(Call::Read("queue_depths"), self.store.queue_depths()).await
+    }
+
+    async fn worker_beat(&self, worker: &Worker) -> Result<()> {
+        self.around(Call::Write("worker_beat"), self.store.worker_beat(worker)).await
+    }
+
+    async fn forget_worker(&self, name: &str) -> Result<()> {
+        self.around(Call::Write("forget_worker"), self.store.forget_worker(name)).await
+    }
+
+    async fn workers(&self) -> Result<Vec<Worker>> {
+        self.around(Call::Read("workers"), self.store.workers()).await
+    }
+
+    async fn held(&self, now: Timestamp) -> Result<Vec<Held>> {
+        self.around(Call::Read("held"), self.store.held(now)).await
+    }
+
+    async fn expire_leases(&self, worker: &str, now: Timestamp) -> Result<()> {
+        self.around(Call::Write("expire_leases"), self.store.expire_leases(worker, now)).await
+    }
+
+    async fn rescue_lost(&self, now: Timestamp) -> Result<Vec<Rescued>> {
+        self.around(Call::Write("rescue_lost"), self.store.rescue_lost(now)).await
+    }
+}
+
+#[async_trait]
 impl<S: JobRepository, I: Interposer> JobRepository for Interposed<S, I> {
     async fn put_connector(&self, tenant: &TenantId, connector: &Connector, by: &Actor) -> Result<()> {
         self.around(Call::Write("put_connector"), self.store.put_connector(tenant, connector, by)).await
@@ -151,14 +195,6 @@ impl<S: JobRepository, I: Interposer> JobRepository for Interposed<S, I> {
         by: &Actor,
     ) -> Result<Vec<JobExecutionId>> {
         self.around(Call::Write("purge"), self.store.purge(tenant, filter, by)).await
-    }
-
-    async fn expire_leases(&self, worker: &str, now: Timestamp) -> Result<()> {
-        self.around(Call::Write("expire_leases"), self.store.expire_leases(worker, now)).await
-    }
-
-    async fn fail_lost(&self, now: Timestamp) -> Result<Vec<(TenantId, JobExecutionId)>> {
-        self.around(Call::Write("fail_lost"), self.store.fail_lost(now)).await
     }
 
     async fn connectors(&self, tenant: &TenantId) -> Result<Vec<Connector>> {

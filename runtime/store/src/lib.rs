@@ -32,6 +32,7 @@
 //!     job_type: "export".to_owned(),
 //!     label: "Greet".to_owned(),
 //!     stoppable: true,
+//!     concurrency: None,
 //!     parameters: json!({"type": "object"}),
 //!     steps: vec![Step {
 //!         name: StepName::new("greet")?,
@@ -67,6 +68,8 @@
 //!     restart_of: None,
 //!     context: ExecutionContext::default(),
 //!     steps: Vec::new(),
+//!     partition: None,
+//!     queue: None,
 //! };
 //! let claim = Claim { worker: "worker-1".to_owned(), now, lease_ms: 15_000 };
 //! let (mut execution, lease) = store.create_execution(&new, Some(&claim)).await?;
@@ -119,6 +122,7 @@
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod fairness;
 #[cfg(feature = "faults")]
 pub mod faulty;
 #[cfg(feature = "faults")]

@@ -20,10 +20,12 @@ pub(crate) mod execution;
 pub(crate) mod installed;
 pub(crate) mod job;
 pub(crate) mod step;
+pub(crate) mod worker;
 
 use serde::de::DeserializeOwned;
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::name::{JobExecutionId, NameError};
+use stepbox_batch::queue::QueueState;
 use stepbox_batch::repository::{RepositoryError, Result};
 use stepbox_batch::status::BatchStatus;
 
@@ -66,6 +68,11 @@ impl Row {
     pub(crate) fn status(&self, number: i64) -> Result<BatchStatus> {
         let status = u8::try_from(number).ok().and_then(BatchStatus::from_number);
         status.ok_or_else(|| self.corrupt("status", format!("there is no batch status {number}")))
+    }
+
+    pub(crate) fn queue_state(&self, number: i64) -> Result<QueueState> {
+        let state = u8::try_from(number).ok().and_then(QueueState::from_number);
+        state.ok_or_else(|| self.corrupt("state", format!("there is no queue state {number}")))
     }
 
     pub(crate) fn count<N: TryFrom<i64>>(&self, column: &str, number: i64) -> Result<N> {

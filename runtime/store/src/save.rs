@@ -32,7 +32,9 @@ impl From<&JobExecution> for NewRecord {
 
 /// The execution that will be accepted, but for its id.
 pub(crate) fn accepted(new: &NewJobExecution, claim: Option<&Claim>) -> JobExecution {
-    let NewJobExecution { tenant, instance, job, parameters, by, restart_of, context, steps } = new.clone();
+    let NewJobExecution {
+        tenant, instance, job, parameters, by, restart_of, context, steps, partition, ..
+    } = new.clone();
     JobExecution {
         id: JobExecutionId(0),
         tenant,
@@ -50,9 +52,25 @@ pub(crate) fn accepted(new: &NewJobExecution, claim: Option<&Claim>) -> JobExecu
         attempt: u32::from(claim.is_some()),
         stop_requested: false,
         restart_of,
+        partition,
         failures: Vec::new(),
         context,
         steps,
+    }
+}
+
+/// What a worker got.
+#[derive(Debug)]
+pub(crate) struct ClaimedExecution {
+    pub execution: JobExecution,
+    pub token: u64,
+}
+
+impl ClaimedExecution {
+    pub(crate) fn with_lease(self) -> (JobExecution, Lease) {
+        let Self { execution, token } = self;
+        let lease = Lease { tenant: execution.tenant.clone(), id: execution.id, token };
+        (execution, lease)
     }
 }
 

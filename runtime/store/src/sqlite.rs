@@ -10,9 +10,13 @@ mod instances;
 mod leases;
 mod migrate;
 mod open;
+mod queue;
 mod readers;
+mod rescue;
 mod steps;
 mod trouble;
+mod wake;
+mod workers;
 mod writer;
 
 #[cfg(test)]
@@ -28,14 +32,18 @@ use stepbox_batch::component_quota::ComponentQuota;
 use stepbox_batch::execution::{JobExecution, Tracking, Warning};
 use stepbox_batch::job::JobInstance;
 use stepbox_batch::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId, TenantId};
+use stepbox_batch::queue::{Held, JobQueue, QueueClaim, QueueDepth, QueueEntry, Rescued, Worker};
 use stepbox_batch::repository::{
     Claim, Component, Connector, ExecutionFilter, ExecutionJournal, JobRepository, Lease, NewJobExecution,
     RepositoryError, Result, Save, StopRequest,
 };
 
-use crate::save::{ClaimRecord, LeaseRecord, NewRecord, SaveRecord, accepted};
+use crate::record::stored_id;
+use crate::record::worker::WorkerRecord;
+use crate::save::{ClaimRecord, ClaimedExecution, LeaseRecord, NewRecord, SaveRecord, accepted};
 use readers::Readers;
 use trouble::Place;
+use wake::Wake;
 use writer::{Durability, Writer};
 
 /// How a file is opened.
@@ -66,6 +74,7 @@ pub struct SqliteStore {
     place: Arc<Place>,
     writer: Writer,
     readers: Readers,
+    wake: Wake,
 }
 
 impl SqliteStore {
@@ -82,7 +91,8 @@ impl SqliteStore {
         let db = open::open(&place)?;
         let writer = Writer::start(db, place.clone())?;
         let readers = Readers::new(place.clone());
-        Ok(Self { place, writer, readers })
+        let wake = Wake::new(place.clone());
+        Ok(Self { place, writer, readers, wake })
     }
 
     /// Where it is.
@@ -120,8 +130,13 @@ impl ExecutionJournal for SqliteStore {
     }
 
     async fn save(&self, lease: &Lease, save: Save<'_>) -> Result<()> {
-        let (lease, record) = (LeaseRecord::from(lease), SaveRecord::from(save));
-        self.writer.write(Durability::Power, move |db| leases::save(db, &lease, &record)).await
+        let (lease, record, is_last) = (LeaseRecord::from(lease), SaveRecord::from(save), save.is_last);
+        self.writer.write(Durability::Power, move |db| leases::save(db, &lease, &record)).await?;
+        if is_last {
+            // It may have made room, or wait again.
+            self.wake.now();
+        }
+        Ok(())
     }
 
     async fn save_tracking(
@@ -137,6 +152,66 @@ impl ExecutionJournal for SqliteStore {
                 leases::save_tracking(db, &lease, position, tracking.into(), now.0)
             })
             .await
+    }
+}
+
+#[async_trait]
+impl JobQueue for SqliteStore {
+    async fn claim_next(&self, wanted: &QueueClaim) -> Result<Vec<(JobExecution, Lease)>> {
+        let QueueClaim { claim, tenants, filter, limit } = wanted.clone();
+        // A look costs no turn of the writer's.
+        if limit == 0 || !self.readers.read(move |db| queue::has_work(db, claim.now.0)).await? {
+            return Ok(Vec::new());
+        }
+        let claim = ClaimRecord::from(&wanted.claim);
+        let claimed = self
+            .writer
+            .write(Durability::Power, move |db| queue::claim_next(db, &claim, &tenants, &filter, limit));
+        Ok(claimed.await?.into_iter().map(ClaimedExecution::with_lease).collect())
+    }
+
+    async fn wait_for_work(&self, timeout_ms: u64) {
+        self.wake.wait(timeout_ms).await;
+    }
+
+    async fn queue_entry(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<QueueEntry>> {
+        let tenant = tenant.clone();
+        self.readers.read(move |db| queue::entry(db, &tenant, stored_id(id))).await
+    }
+
+    async fn queue_depths(&self) -> Result<Vec<QueueDepth>> {
+        self.readers.read(queue::depths).await
+    }
+
+    async fn worker_beat(&self, worker: &Worker) -> Result<()> {
+        let worker = WorkerRecord::from(worker);
+        self.writer.write(Durability::Process, move |db| workers::beat(db, &worker)).await
+    }
+
+    async fn forget_worker(&self, name: &str) -> Result<()> {
+        let name = name.to_owned();
+        self.writer.write(Durability::Process, move |db| workers::forget(db, &name)).await
+    }
+
+    async fn workers(&self) -> Result<Vec<Worker>> {
+        self.readers.read(workers::list).await
+    }
+
+    async fn held(&self, now: Timestamp) -> Result<Vec<Held>> {
+        self.readers.read(move |db| workers::held(db, now)).await
+    }
+
+    async fn expire_leases(&self, worker: &str, now: Timestamp) -> Result<()> {
+        let worker = worker.to_owned();
+        self.writer.write(Durability::Power, move |db| leases::expire(db, &worker, now.0)).await
+    }
+
+    async fn rescue_lost(&self, now: Timestamp) -> Result<Vec<Rescued>> {
+        let rescued = self.writer.write(Durability::Power, move |db| rescue::rescue_lost(db, now)).await?;
+        if !rescued.is_empty() {
+            self.wake.now();
+        }
+        Ok(rescued)
     }
 }
 
@@ -212,11 +287,14 @@ impl JobRepository for SqliteStore {
     ) -> Result<(JobExecution, Option<Lease>)> {
         let mut execution = accepted(new, claim);
         let (record, claim) = (NewRecord::from(&execution), claim.map(ClaimRecord::from));
-        let (new, is_claimed) = (new.clone(), claim.is_some());
+        let (new, is_claimed, is_queued) = (new.clone(), claim.is_some(), new.queue.is_some());
         execution.id = self
             .writer
             .write(Durability::Power, move |db| executions::create(db, &new, &record, claim.as_ref()))
             .await?;
+        if is_queued {
+            self.wake.now();
+        }
         let lease = Lease { tenant: execution.tenant.clone(), id: execution.id, token: 1 };
         Ok((execution, is_claimed.then_some(lease)))
     }
@@ -263,15 +341,6 @@ impl JobRepository for SqliteStore {
     ) -> Result<Vec<JobExecutionId>> {
         let (tenant, filter, by) = (tenant.clone(), filter.clone(), by.clone());
         self.writer.write(Durability::Power, move |db| executions::purge(db, &tenant, &filter, &by)).await
-    }
-
-    async fn expire_leases(&self, worker: &str, now: Timestamp) -> Result<()> {
-        let worker = worker.to_owned();
-        self.writer.write(Durability::Power, move |db| leases::expire(db, &worker, now.0)).await
-    }
-
-    async fn fail_lost(&self, now: Timestamp) -> Result<Vec<(TenantId, JobExecutionId)>> {
-        self.writer.write(Durability::Power, move |db| endings::fail_lost(db, now)).await
     }
 
     async fn record(&self, tenant: &TenantId, deed: &Deed, by: &Actor) -> Result<()> {

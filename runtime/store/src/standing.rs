@@ -6,6 +6,7 @@
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::Failure;
 use stepbox_batch::name::JobExecutionId;
+use stepbox_batch::queue::{Fate, backoff_ms};
 use stepbox_batch::repository::{RepositoryError, Result, StopRequest};
 use stepbox_batch::status::BatchStatus::{self, *};
 
@@ -89,19 +90,46 @@ impl Standing {
     }
 }
 
-/// What is stored of an execution whose worker let its lease run out.
+/// What the loss of a worker means for the execution that it held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Loss {
+    /// How many workers were lost over it, with this one; 1 if nobody counts.
+    pub losses: u32,
+    pub fate: Fate,
+}
+
+impl Loss {
+    /// Decides from how many were lost before and how many may be in all, none if it is in no queue.
+    pub(crate) fn new(losses: Option<(u32, u32)>, is_stopping: bool, now: Timestamp) -> Self {
+        let Some((before, max)) = losses else { return Self { losses: 1, fate: Fate::Failed } };
+        let losses = before.saturating_add(1);
+        let fate = match () {
+            () if is_stopping => Fate::Stopped,
+            () if losses >= max => Fate::Failed,
+            () => Fate::Requeued(now.plus_ms(backoff_ms(losses))),
+        };
+        Self { losses, fate }
+    }
+}
+
+/// What is stored of an execution that ended with its worker.
 pub(crate) fn worker_lost(
     id: JobExecutionId,
     worker: &str,
+    losses: u32,
     heartbeat_at: Timestamp,
     lease_expires_at: Timestamp,
 ) -> Failure {
+    let others = match losses {
+        0 | 1 => String::new(),
+        _ => format!("; {losses} workers were lost over this execution, and no more may be"),
+    };
     Failure {
-        code: "worker-lost".to_owned(),
+        code: if losses > 1 { "attempts-exhausted" } else { "worker-lost" }.to_owned(),
         culprit: format!("worker `{worker}`"),
         place: String::new(),
         message: format!(
-            "was lost: its last heartbeat was at {}, its lease ran out at {}",
+            "was lost: its last heartbeat was at {}, its lease ran out at {}{others}",
             readable(heartbeat_at),
             readable(lease_expires_at)
         ),
@@ -160,11 +188,33 @@ mod tests {
 
     #[test]
     fn says_when_a_worker_was_last_heard_of() {
-        let failure = worker_lost(JobExecutionId(7), "w-1", Timestamp(0), Timestamp(30_000));
+        let failure = worker_lost(JobExecutionId(7), "w-1", 1, Timestamp(0), Timestamp(30_000));
         assert_eq!(
             failure.to_string(),
             "worker `w-1`: was lost: its last heartbeat was at 1970-01-01T00:00:00Z, \
              its lease ran out at 1970-01-01T00:00:30Z"
         );
+    }
+
+    #[test]
+    fn a_loss_is_made_good_until_it_has_cost_too_many_workers() {
+        let now = Timestamp(10);
+        let fate = |losses, is_stopping| Loss::new(losses, is_stopping, now).fate;
+        let rows = [
+            (fate(None, false), Fate::Failed),
+            (fate(None, true), Fate::Failed),
+            (fate(Some((0, 5)), false), Fate::Requeued(now)),
+            (fate(Some((1, 5)), false), Fate::Requeued(Timestamp(2010))),
+            (fate(Some((3, 5)), false), Fate::Requeued(Timestamp(8010))),
+            (fate(Some((4, 5)), false), Fate::Failed),
+            (fate(Some((0, 1)), false), Fate::Failed),
+            (fate(Some((0, 1)), true), Fate::Stopped),
+        ];
+        for (found, expected) in rows {
+            assert_eq!(found, expected);
+        }
+        let failure = worker_lost(JobExecutionId(7), "w-1", 5, Timestamp(0), Timestamp(30_000));
+        assert_eq!(failure.code, "attempts-exhausted");
+        assert!(failure.message.ends_with("; 5 workers were lost over this execution, and no more may be"));
     }
 }

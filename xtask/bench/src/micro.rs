@@ -261,6 +261,8 @@ async fn claimed(jobs: &Jobs) -> Result<Lease> {
         restart_of: None,
         context: ExecutionContext::default(),
         steps: Vec::new(),
+        partition: None,
+        queue: None,
     };
     let claim = Claim { worker: "bench".to_owned(), now, lease_ms: 60_000 };
     let (_, lease) = jobs.store.create_execution(&new, Some(&claim)).await?;

@@ -78,6 +78,7 @@ pub(crate) struct JobView {
     r#type: String,
     label: String,
     stoppable: bool,
+    concurrency: Option<u32>,
     parameters: Value,
     steps: Vec<StepView>,
 }
@@ -90,6 +91,7 @@ impl JobView {
             r#type: job.job_type.clone(),
             label: job.label.clone(),
             stoppable: job.stoppable,
+            concurrency: job.concurrency,
             parameters: job.parameters.clone(),
             steps: job.steps.iter().map(StepView::of).collect(),
         }

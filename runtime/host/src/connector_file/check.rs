@@ -78,6 +78,7 @@ pub(super) struct CheckedJob {
     pub(super) job_type: String,
     pub(super) label: String,
     pub(super) stoppable: bool,
+    pub(super) concurrency: Option<u32>,
     pub(super) parameters: Value,
     pub(super) steps: Vec<CheckedStep>,
 }
@@ -208,7 +209,9 @@ impl Scope<'_> {
         let steps = split::steps(self, &name, job.steps, &parameters)?;
         flow::check(&steps)?;
         let parameters = parameters.as_json().clone();
-        Ok(CheckedJob { name, job_type: job.job_type, label, stoppable: job.stoppable, parameters, steps })
+        let concurrency = settings::concurrency(pointer, job.concurrency)?;
+        let (job_type, stoppable) = (job.job_type, job.stoppable);
+        Ok(CheckedJob { name, job_type, label, stoppable, concurrency, parameters, steps })
     }
 
     fn parameters(

@@ -36,6 +36,8 @@ pub(super) struct Job {
     /// Whether its executions may be stopped.
     #[serde(default = "yes")]
     pub(super) stoppable: bool,
+    /// How many executions of one instance may run at a time; as many as come where it is left out.
+    pub(super) concurrency: Option<u32>,
     /// A JSON Schema, and `extends` with the name of another job.
     pub(super) parameters: Option<Value>,
     /// In the order they run.

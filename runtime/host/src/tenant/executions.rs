@@ -107,6 +107,8 @@ impl Tenant {
             restart_of: None,
             context: Default::default(),
             steps: Vec::new(),
+            partition: None,
+            queue: None,
         };
         self.start(&new, None, instance.label, options.log).await
     }
@@ -143,6 +145,8 @@ impl Tenant {
             restart_of: Some(id),
             context: earlier.context,
             steps: earlier.steps.into_iter().map(|step| carried_over(id, &job, step)).collect(),
+            partition: None,
+            queue: None,
             job,
         };
         self.start(&new, Some(first), label, options.log).await

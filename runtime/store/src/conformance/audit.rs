@@ -96,8 +96,8 @@ async fn carry_out(store: &dyn JobRepository, action: AuditAction, by: &Actor) -
         }
         AuditAction::ExecutionLost => {
             let (lost, _) = in_status(store, Started, Hold::Over).await;
-            store.fail_lost(NOW).await.unwrap();
-            (lost.id.to_string(), json!({ "worker": "w-1" }))
+            store.rescue_lost(NOW).await.unwrap();
+            (lost.id.to_string(), json!({ "worker": "w-1", "becomes": "FAILED" }))
         }
         AuditAction::ExecutionPurged => {
             let (stopped, _) = in_status(store, Stopped, Hold::Free).await;

@@ -28,6 +28,7 @@ fn rich_job() -> Job {
     let mut job = job("acme", "rich");
     job.label = "Тест «rich»".to_owned();
     job.stoppable = false;
+    job.concurrency = Some(3);
     job.parameters = odd_object();
     job.steps.splice(0..0, [rich_step(), branch_step(0), branch_step(1)]);
     job
@@ -57,6 +58,7 @@ fn rich_step() -> Step {
                 ordered: false,
                 checkpoint: CheckpointInterval { items: Some(u64::MAX), ms: 0 },
                 skip: SkipPolicy { limit: Some(0), on: Some(vec![pattern("bad-*"), pattern("ragged-row")]) },
+                partitions: 1000,
             }),
         },
         grants: GrantRequest {

@@ -155,6 +155,7 @@ pub async fn come_newest_first_and_filtered(store: &dyn JobRepository) {
                 instance: Some(code("weekly")),
                 status: Some(BatchStatus::Starting),
                 created_before: Some(Timestamp(9)),
+                partitions_of: None,
                 before: Some(JobExecutionId(u64::MAX)),
                 limit: 9,
             },

@@ -2,6 +2,7 @@
 
 use stepbox_batch::execution::{Checkpoint, StepExecution, Tracking};
 use stepbox_batch::name::JobExecutionId;
+use stepbox_batch::queue::Fate;
 use stepbox_batch::repository::{JobRepository, Lease, RepositoryError, Save};
 use stepbox_batch::status::BatchStatus::*;
 
@@ -110,10 +111,10 @@ pub async fn a_slow_worker_may_write_until_somebody_acts(store: &dyn JobReposito
     let (execution, lease) = in_status(store, Started, Hold::Over).await;
     assert_eq!(told(store.save(&lease, Save::default()).await), "ok");
     assert_eq!(told(store.heartbeat(&lease, NOW.plus_ms(1), LEASE_MS).await), "ok");
-    assert_eq!(store.fail_lost(NOW.plus_ms(LEASE_MS)).await.unwrap(), [], "it has caught up");
+    assert_eq!(lost(store, NOW.plus_ms(LEASE_MS)).await, [], "it has caught up");
 
-    let lost = store.fail_lost(NOW.plus_ms(LEASE_MS + 1)).await.unwrap();
-    assert_eq!(lost, [(tenant(), execution.id)]);
+    let lost = lost(store, NOW.plus_ms(LEASE_MS + 1)).await;
+    assert_eq!(lost, [(tenant(), execution.id, Fate::Failed)]);
     refuses_everything(store, &lease).await;
 }
 
@@ -144,7 +145,7 @@ pub async fn a_paused_one_is_resumed_as_itself(store: &dyn JobRepository) {
     };
     store.save(&lease, save).await.unwrap();
     refuses_everything(store, &lease).await;
-    assert_eq!(store.fail_lost(NOW.plus_ms(9 * LEASE_MS)).await.unwrap(), [], "nobody holds it");
+    assert_eq!(lost(store, NOW.plus_ms(9 * LEASE_MS)).await, [], "nobody holds it");
 
     let next = store.claim(&tenant(), execution.id, &claim("w-2", NOW), &by(NOW)).await.unwrap();
     assert_eq!(next.id, execution.id);
@@ -164,7 +165,7 @@ pub async fn a_heartbeat_prolongs_and_tells_of_a_stop(store: &dyn JobRepository)
     let (execution, lease) = started(store).await;
     assert!(!store.heartbeat(&lease, NOW, LEASE_MS).await.unwrap());
     assert!(!store.is_stop_requested(&lease).await.unwrap());
-    assert_eq!(store.fail_lost(NOW).await.unwrap(), [], "without it, the lease would be over now");
+    assert_eq!(lost(store, NOW).await, [], "without it, the lease would be over now");
 
     store.request_stop(&tenant(), execution.id, &by(NOW)).await.unwrap();
     assert!(store.heartbeat(&lease, NOW, LEASE_MS).await.unwrap());

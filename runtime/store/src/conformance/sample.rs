@@ -7,6 +7,7 @@ use stepbox_batch::component_quota::ComponentQuota;
 use stepbox_batch::execution::{ExecutionContext, JobExecution, StepExecution, Warning};
 use stepbox_batch::job::{ComponentRef, Element, ElementSource, Job, JobInstance, Step, StepKind};
 use stepbox_batch::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId, JobName, StepName, TenantId};
+use stepbox_batch::queue::{Fate, Rescued};
 use stepbox_batch::repository::{
     Claim, Component, Connector, ExecutionFilter, JobRepository, Lease, NewJobExecution, Result, Save,
 };
@@ -57,6 +58,7 @@ pub(crate) fn job(connector: &str, name: &str) -> Job {
         job_type: "export".to_owned(),
         label: "Greet".to_owned(),
         stoppable: true,
+        concurrency: None,
         parameters: json!({"type": "object"}),
         steps: vec![Step {
             name: StepName::new("greet").unwrap(),
@@ -123,6 +125,8 @@ pub(crate) fn new(text: &str) -> NewJobExecution {
         restart_of: None,
         context: ExecutionContext::default(),
         steps: Vec::new(),
+        partition: None,
+        queue: None,
     }
 }
 
@@ -133,6 +137,12 @@ pub(crate) fn by(at: Timestamp) -> Actor {
 
 pub(crate) fn claim(worker: &str, now: Timestamp) -> Claim {
     Claim { worker: worker.to_owned(), now, lease_ms: LEASE_MS }
+}
+
+/// Whom the watchdog finds lost.
+pub(crate) async fn lost(store: &dyn JobRepository, now: Timestamp) -> Vec<(TenantId, JobExecutionId, Fate)> {
+    let rescued = store.rescue_lost(now).await.unwrap();
+    rescued.into_iter().map(|Rescued { tenant, id, fate }| (tenant, id, fate)).collect()
 }
 
 /// The store with the instance `nightly`.

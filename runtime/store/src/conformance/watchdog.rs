@@ -2,6 +2,7 @@
 
 use stepbox_batch::execution::{Failure, StepExecution};
 use stepbox_batch::name::TenantId;
+use stepbox_batch::queue::Fate;
 use stepbox_batch::repository::{JobRepository, NewJobExecution, Save};
 use stepbox_batch::status::BatchStatus::*;
 use stepbox_batch::status::ExitStatus;
@@ -19,16 +20,16 @@ pub async fn fails_what_a_lost_worker_left_behind(store: &dyn JobRepository) {
         }
         store.request_stop(&tenant(), execution.id, &by(EARLIER)).await.unwrap();
 
-        assert_eq!(store.fail_lost(NOW).await.unwrap(), [(tenant(), execution.id)], "{status}");
+        assert_eq!(lost(store, NOW).await, [(tenant(), execution.id, Fate::Failed)], "{status}");
         let found = stored(store, execution.id).await;
         assert_eq!((found.status, found.ended_at, found.updated_at), (Failed, Some(NOW), NOW), "{status}");
         assert_eq!((found.exit_status.code.as_str(), found.stop_requested), (ExitStatus::FAILED, true));
         assert_eq!(found.steps[0], done, "a step that has ended stays as it is");
-        let lost = &found.steps[1];
-        assert_eq!((lost.status, lost.ended_at, lost.updated_at), (Failed, Some(NOW), NOW));
-        assert_eq!((&lost.exit_status, &lost.failures), (&found.exit_status, &found.failures));
+        let running = &found.steps[1];
+        assert_eq!((running.status, running.ended_at, running.updated_at), (Failed, Some(NOW), NOW));
+        assert_eq!((&running.exit_status, &running.failures), (&found.exit_status, &found.failures));
 
-        assert_eq!(store.fail_lost(NOW).await.unwrap(), [], "once is enough");
+        assert_eq!(lost(store, NOW).await, [], "once is enough");
         assert_eq!(told(store.save(&lease, Save::default()).await), "lease-lost");
     }
 }
@@ -37,9 +38,9 @@ pub async fn waits_for_no_lease_of_a_worker_known_to_be_dead(store: &dyn JobRepo
     with_instance(store).await;
     let (held, lease) = in_status(store, Started, Hold::Held).await;
     store.expire_leases("another worker", NOW).await.unwrap();
-    assert_eq!(store.fail_lost(NOW).await.unwrap(), [], "its worker lives");
+    assert_eq!(lost(store, NOW).await, [], "its worker lives");
     store.expire_leases("w-1", NOW).await.unwrap();
-    assert_eq!(store.fail_lost(NOW).await.unwrap(), [(tenant(), held.id)]);
+    assert_eq!(lost(store, NOW).await, [(tenant(), held.id, Fate::Failed)]);
     assert_eq!(told(store.save(&lease, Save::default()).await), "lease-lost");
 }
 
@@ -56,7 +57,7 @@ pub async fn says_who_was_lost_and_when(store: &dyn JobRepository) {
     execution.failures = vec![earlier.clone()];
     move_to(store, &lease, &mut execution, Started).await;
     store.heartbeat(&lease, NOW, 30_000).await.unwrap();
-    store.fail_lost(NOW.plus_ms(90_000)).await.unwrap();
+    store.rescue_lost(NOW.plus_ms(90_000)).await.unwrap();
 
     let found = stored(store, execution.id).await;
     let [first, lost] = &found.failures[..] else { panic!("{:?}", found.failures) };
@@ -87,7 +88,7 @@ pub async fn spares_the_living_and_the_ended(store: &dyn JobRepository) {
     ];
     for (status, hold) in rows {
         let (execution, _) = in_status(store, status, hold).await;
-        assert_eq!(store.fail_lost(NOW).await.unwrap(), [], "{status} {hold:?}");
+        assert_eq!(lost(store, NOW).await, [], "{status} {hold:?}");
         assert_eq!(stored(store, execution.id).await, execution);
     }
 }
@@ -101,7 +102,7 @@ pub async fn watches_all_tenants(store: &dyn JobRepository) {
         store.create_instance(&instance, &by(NOW)).await.unwrap();
         let new = NewJobExecution { tenant: tenant.clone(), ..new("nightly") };
         let (execution, _) = store.create_execution(&new, Some(&claim("w-1", EARLIER))).await.unwrap();
-        expected.push((tenant, execution.id));
+        expected.push((tenant, execution.id, Fate::Failed));
     }
-    assert_eq!(store.fail_lost(NOW).await.unwrap(), expected);
+    assert_eq!(lost(store, NOW).await, expected);
 }

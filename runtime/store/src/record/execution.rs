@@ -1,8 +1,11 @@
 //! A row of `job_executions`, in the parts that are written by different people at different times.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use stepbox_batch::clock::Timestamp;
-use stepbox_batch::execution::{Failure, JobExecution, StepExecution};
+use stepbox_batch::execution::{Failure, JobExecution, Partition, StepExecution};
+use stepbox_batch::name::Digest;
 use stepbox_batch::repository::Result;
 use stepbox_batch::status::ExitStatus;
 
@@ -18,7 +21,37 @@ pub(crate) struct AcceptedRecord {
     pub restart_of: Option<i64>,
     pub user_name: Option<String>,
     pub parameters: String,
+    /// Equal for equal parameters, whatever the order of their keys.
+    pub parameters_key: String,
     pub job: String,
+    pub partition: Option<PartitionRecord>,
+}
+
+/// Which part of which step an execution is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PartitionRecord {
+    pub of: i64,
+    pub position: i64,
+    pub number: i64,
+    pub count: i64,
+}
+
+impl From<Partition> for PartitionRecord {
+    fn from(partition: Partition) -> Self {
+        let Partition { of, position, number, count } = partition;
+        Self { of: stored_id(of), position: position.into(), number: number.into(), count: count.into() }
+    }
+}
+
+impl PartitionRecord {
+    fn into_partition(self, row: &Row) -> Result<Partition> {
+        Ok(Partition {
+            of: row.id("partition_of", self.of)?,
+            position: row.count("partition_step", self.position)?,
+            number: row.count("partition_number", self.number)?,
+            count: row.count("partition_count", self.count)?,
+        })
+    }
 }
 
 impl From<&JobExecution> for AcceptedRecord {
@@ -31,6 +64,8 @@ impl From<&JobExecution> for AcceptedRecord {
             restart_of: execution.restart_of.map(stored_id),
             user_name: execution.user.clone(),
             parameters: json(&execution.parameters),
+            parameters_key: parameters_key(&execution.parameters),
+            partition: execution.partition.map(PartitionRecord::from),
             job: job::encode(&execution.job),
         }
     }
@@ -96,11 +131,19 @@ impl ExecutionRecord {
             attempt: row.count("attempt", attempt)?,
             stop_requested: stop_requested_at.is_some(),
             restart_of: accepted.restart_of.map(|id| row.id("restart_of", id)).transpose()?,
+            partition: accepted.partition.map(|partition| partition.into_partition(&row)).transpose()?,
             failures: failures_from(&row, &state.failures)?,
             context: row.json("context", &context)?,
             steps,
         })
     }
+}
+
+/// The SHA-256 of parameters with their keys in order.
+fn parameters_key(parameters: &Value) -> String {
+    let mut sorted = parameters.clone();
+    sorted.sort_all_objects();
+    Digest::from_bytes(Sha256::digest(json(&sorted)).into()).to_string()
 }
 
 /// One of the JSON array in `failures`.

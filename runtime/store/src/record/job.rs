@@ -47,6 +47,8 @@ struct JobV1 {
     job_type: String,
     label: String,
     stoppable: bool,
+    #[serde(default)]
+    concurrency: Option<u32>,
     parameters: Value,
     steps: Vec<StepV1>,
 }
@@ -86,6 +88,8 @@ enum WorkV1 {
         checkpoint: CheckpointV1,
         #[serde(default)]
         skip: SkipV1,
+        #[serde(default = "settings::one_part")]
+        partitions: u32,
     },
     Tasklet {
         tasklet: ElementV1,
@@ -139,13 +143,14 @@ struct LimitsV1 {
 
 impl From<&Job> for JobV1 {
     fn from(job: &Job) -> Self {
-        let Job { connector, name, job_type, label, stoppable, parameters, steps } = job;
+        let Job { connector, name, job_type, label, stoppable, concurrency, parameters, steps } = job;
         Self {
             connector: connector.to_string(),
             name: name.to_string(),
             job_type: job_type.clone(),
             label: label.clone(),
             stoppable: *stoppable,
+            concurrency: *concurrency,
             parameters: parameters.clone(),
             steps: steps.iter().map(StepV1::from).collect(),
         }
@@ -190,8 +195,14 @@ impl From<&StepKind> for WorkV1 {
     fn from(kind: &StepKind) -> Self {
         match kind {
             StepKind::Item { reader, processors, writer, settings } => {
-                let ItemSettings { chunk: ChunkLimit { rows, bytes }, workers, ordered, checkpoint, skip } =
-                    settings.as_ref();
+                let ItemSettings {
+                    chunk: ChunkLimit { rows, bytes },
+                    workers,
+                    ordered,
+                    checkpoint,
+                    skip,
+                    partitions,
+                } = settings.as_ref();
                 Self::Item {
                     reader: reader.into(),
                     processors: processors.iter().map(ElementV1::from).collect(),
@@ -202,6 +213,7 @@ impl From<&StepKind> for WorkV1 {
                     ordered: *ordered,
                     checkpoint: (*checkpoint).into(),
                     skip: skip.into(),
+                    partitions: *partitions,
                 }
             }
             StepKind::Tasklet { tasklet } => Self::Tasklet { tasklet: tasklet.into() },
@@ -235,6 +247,7 @@ impl JobV1 {
             job_type: self.job_type,
             label: self.label,
             stoppable: self.stoppable,
+            concurrency: self.concurrency,
             parameters: self.parameters,
             steps: self.steps.into_iter().map(|step| step.into_step(row, column)).collect::<Result<_>>()?,
         })
@@ -287,6 +300,7 @@ impl WorkV1 {
                 ordered,
                 checkpoint,
                 skip,
+                partitions,
             } => StepKind::Item {
                 reader: element(reader)?,
                 processors: processors.into_iter().map(element).collect::<Result<_>>()?,
@@ -297,6 +311,7 @@ impl WorkV1 {
                     ordered,
                     checkpoint: checkpoint.into(),
                     skip: skip.into(),
+                    partitions,
                 }),
             },
             Self::Tasklet { tasklet } => StepKind::Tasklet { tasklet: element(tasklet)? },

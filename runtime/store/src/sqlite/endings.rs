@@ -1,5 +1,5 @@
-//! How others than its worker end an execution: by a stop, by giving it up, or because its worker
-//! is gone.
+//! How others than its worker end an execution: by a stop, or by giving it up. `rescue.rs` has what happens when
+//! its worker is gone.
 
 use rusqlite::{Connection as Db, named_params};
 use stepbox_batch::audit::{Actor, Deed};
@@ -9,9 +9,8 @@ use stepbox_batch::repository::StopRequest;
 use stepbox_batch::status::{BatchStatus, ExitStatus};
 
 use super::trouble::Outcome;
-use super::{audit, executions};
-use crate::record::{Row, execution, stored_id};
-use crate::standing::worker_lost;
+use super::{audit, executions, queue};
+use crate::record::stored_id;
 
 /// Writes the request down, and ends the execution here if no worker is there to do it.
 pub(super) fn request_stop(
@@ -56,66 +55,18 @@ pub(super) fn abandon(db: &Db, tenant: &TenantId, id: JobExecutionId, by: &Actor
     end(db, tenant, id, &Ending { status: BatchStatus::Abandoned, exit_status, failure: None, now })
 }
 
-/// Ends as FAILED, whatever was on the way (a stop among it), what lost workers have left behind. Of
-/// all tenants, on purpose: the watchdog is nobody's.
-pub(super) fn fail_lost(db: &Db, now: Timestamp) -> Outcome<Vec<(TenantId, JobExecutionId)>> {
-    let lost = lost(db, now)?;
-    lost.into_iter().map(|lost| fail_one(db, lost, now)).collect()
-}
-
-/// An execution whose worker let its lease run out.
-struct Lost {
-    tenant: String,
-    id: i64,
-    worker: String,
-    heartbeat_at: i64,
-    lease_expires_at: i64,
-}
-
-fn lost(db: &Db, now: Timestamp) -> Outcome<Vec<Lost>> {
-    let mut statement = db.prepare_cached(
-        "SELECT tenant, id, coalesce(worker, '') AS worker, lease_expires_at,
-                coalesce(heartbeat_at, lease_expires_at) AS heartbeat_at
-         FROM job_executions WHERE lease_expires_at <= :now AND ended_at IS NULL
-         ORDER BY lease_expires_at, id",
-    )?;
-    let rows = statement.query_map(named_params! {":now": now.0}, |row| {
-        Ok(Lost {
-            tenant: row.get("tenant")?,
-            id: row.get("id")?,
-            worker: row.get("worker")?,
-            heartbeat_at: row.get("heartbeat_at")?,
-            lease_expires_at: row.get("lease_expires_at")?,
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-fn fail_one(db: &Db, lost: Lost, now: Timestamp) -> Outcome<(TenantId, JobExecutionId)> {
-    let Lost { tenant, id, worker, heartbeat_at, lease_expires_at } = lost;
-    let row = Row(format!("execution {id}"));
-    let known = row.id("id", id)?;
-    let failure = worker_lost(known, &worker, Timestamp(heartbeat_at), Timestamp(lease_expires_at));
-    let exit_status = ExitStatus::new(ExitStatus::FAILED).with_description(failure.to_string());
-    let failure = Some(execution::failure(&failure));
-    end(db, &tenant, id, &Ending { status: BatchStatus::Failed, exit_status, failure, now })?;
-    let tenant = row.name("tenant", tenant)?;
-    audit::append(db, &tenant, &Deed::execution_lost(known, &worker), &Actor::stepbox(now))?;
-    Ok((tenant, known))
-}
-
 /// How an execution and its unended steps end.
-struct Ending {
-    status: BatchStatus,
-    exit_status: ExitStatus,
+pub(super) struct Ending {
+    pub status: BatchStatus,
+    pub exit_status: ExitStatus,
     /// Appended to the failures of both, in its stored form.
-    failure: Option<String>,
-    now: Timestamp,
+    pub failure: Option<String>,
+    pub now: Timestamp,
 }
 
 /// Ends an execution and those of its steps that have not ended, and takes its lease from whoever
-/// still believes to hold it.
-fn end(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outcome<()> {
+/// still believes to hold it. It is in no queue any more.
+pub(super) fn end(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outcome<()> {
     let Ending { status, exit_status: ExitStatus { code, description }, failure, now } = ending;
     let execution = "
         UPDATE job_executions
@@ -135,5 +86,5 @@ fn end(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outcome<()> {
             ":now": now.0, ":failure": failure, ":tenant": tenant, ":id": id,
         })?;
     }
-    Ok(())
+    queue::let_go(db, id)
 }

@@ -9,14 +9,14 @@ use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::repository::{ExecutionFilter, NewJobExecution, RepositoryError};
 
 use super::trouble::Outcome;
-use super::{audit, instances, steps};
-use crate::record::execution::{AcceptedRecord, ExecutionRecord, StateRecord};
+use super::{audit, instances, queue, steps};
+use crate::record::execution::{AcceptedRecord, ExecutionRecord, PartitionRecord, StateRecord};
 use crate::record::{Row, stored_id};
 use crate::save::{ClaimRecord, NewRecord};
 use crate::standing::Standing;
 
-const COLUMNS: &str = "id, tenant, instance, stoppable, created_at, restart_of, user_name, parameters, job,
-    status, exit_code, exit_description, started_at, ended_at, updated_at, failures,
+const COLUMNS: &str = "id, tenant, instance, stoppable, created_at, restart_of, user_name, parameters,
+    parameters_key, job, partition_of, partition_step, partition_number, partition_count, status, exit_code, exit_description, started_at, ended_at, updated_at, failures,
     context, worker, attempt, stop_requested_at";
 
 /// Accepts an execution; returns its id.
@@ -33,7 +33,19 @@ pub(super) fn create(
     if let Some(before) = restart_of {
         refuse_second_restart(db, tenant, *before)?;
     }
+    if let (Some(claim), Some(max), None) = (claim, new.job.concurrency, new.partition) {
+        queue::check_concurrency(db, tenant, &new.instance, max, claim.now)?;
+    }
+    if let Some(queue) = &new.queue {
+        queue::check_room(db, new, &record.accepted.parameters_key, queue)?;
+    }
     let id = insert(db, record, claim)?;
+    if let Some(queue) = &new.queue {
+        queue::enqueue(db, id, new, queue)?;
+        if claim.is_some() {
+            queue::mark_claimed(db, id)?;
+        }
+    }
     for step in &record.steps {
         steps::put(db, tenant, id, step)?;
     }
@@ -69,11 +81,13 @@ fn insert(db: &Db, new: &NewRecord, claim: Option<&ClaimRecord>) -> Outcome<i64>
         "INSERT INTO job_executions
              (tenant, instance, status, stoppable, created_at, updated_at, attempt, lease_token,
               lease_expires_at, heartbeat_at, restart_of, user_name, worker, exit_code,
-              exit_description, failures, context, parameters, job)
+              exit_description, failures, context, parameters, parameters_key, job,
+              partition_of, partition_step, partition_number, partition_count)
          VALUES
              (:tenant, :instance, :status, :stoppable, :created_at, :updated_at, :attempt, :attempt,
               :lease_expires_at, :heartbeat_at, :restart_of, :user_name, :worker, :exit_code,
-              :exit_description, :failures, :context, :parameters, :job)
+              :exit_description, :failures, :context, :parameters, :parameters_key, :job,
+              :partition_of, :partition_step, :partition_number, :partition_count)
          RETURNING id",
     )?;
     let id = statement.query_row(
@@ -95,6 +109,11 @@ fn insert(db: &Db, new: &NewRecord, claim: Option<&ClaimRecord>) -> Outcome<i64>
             ":failures": state.failures,
             ":context": new.context,
             ":parameters": accepted.parameters,
+            ":parameters_key": accepted.parameters_key,
+            ":partition_of": accepted.partition.map(|partition| partition.of),
+            ":partition_step": accepted.partition.map(|partition| partition.position),
+            ":partition_number": accepted.partition.map(|partition| partition.number),
+            ":partition_count": accepted.partition.map(|partition| partition.count),
             ":job": accepted.job,
         },
         |row| row.get(0),
@@ -160,7 +179,7 @@ pub(super) fn purge(
         "SELECT id, instance, status FROM job_executions
          WHERE {conditions} AND ended_at IS NOT NULL AND id NOT IN (
              SELECT max(id) FROM job_executions
-             WHERE tenant = ?1 AND status = 1
+             WHERE tenant = ?1 AND status = 1 AND partition_of IS NULL
                AND instance IN (SELECT code FROM job_instances WHERE tenant = ?1)
              GROUP BY instance)
          ORDER BY id LIMIT {}",
@@ -184,15 +203,19 @@ pub(super) fn purge(
 
 /// The filter as SQL, whose parameter `?1` is the tenant. Only what is asked for is written, so that each form finds its index.
 fn conditions(tenant: &TenantId, filter: &ExecutionFilter) -> (String, Vec<Value>) {
-    let ExecutionFilter { instance, status, created_before, before, limit: _ } = filter;
+    let ExecutionFilter { instance, status, created_before, partitions_of, before, limit: _ } = filter;
     let wanted = [
         Some(("tenant = ?", Value::from(tenant.to_string()))),
         instance.as_ref().map(|code| ("instance = ?", Value::from(code.to_string()))),
         status.map(|status| ("status = ?", Value::from(i64::from(status.number())))),
         created_before.map(|moment| ("created_at < ?", Value::from(moment.0))),
         before.map(|id| ("id < ?", Value::from(stored_id(id)))),
+        partitions_of.map(|id| ("partition_of = ?", Value::from(stored_id(id)))),
     ];
-    let (texts, values): (Vec<_>, _) = wanted.into_iter().flatten().unzip();
+    let (mut texts, values): (Vec<_>, _) = wanted.into_iter().flatten().unzip();
+    if partitions_of.is_none() {
+        texts.push("partition_of IS NULL");
+    }
     (texts.join(" AND "), values)
 }
 
@@ -217,7 +240,9 @@ fn record(row: &SqlRow<'_>) -> rusqlite::Result<ExecutionRecord> {
             restart_of: row.get("restart_of")?,
             user_name: row.get("user_name")?,
             parameters: row.get("parameters")?,
+            parameters_key: row.get("parameters_key")?,
             job: row.get("job")?,
+            partition: partition(row)?,
         },
         state: StateRecord {
             status: row.get("status")?,
@@ -233,4 +258,14 @@ fn record(row: &SqlRow<'_>) -> rusqlite::Result<ExecutionRecord> {
         attempt: row.get("attempt")?,
         stop_requested_at: row.get("stop_requested_at")?,
     })
+}
+
+fn partition(row: &SqlRow<'_>) -> rusqlite::Result<Option<PartitionRecord>> {
+    let Some(of) = row.get("partition_of")? else { return Ok(None) };
+    Ok(Some(PartitionRecord {
+        of,
+        position: row.get("partition_step")?,
+        number: row.get("partition_number")?,
+        count: row.get("partition_count")?,
+    }))
 }

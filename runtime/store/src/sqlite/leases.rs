@@ -12,7 +12,7 @@ use stepbox_batch::repository::RepositoryError;
 use stepbox_batch::status::BatchStatus;
 
 use super::trouble::Outcome;
-use super::{audit, executions, steps};
+use super::{audit, executions, queue, steps};
 use crate::record::execution::StateRecord;
 use crate::record::step::TrackingRecord;
 use crate::record::{Row, stored_id};
@@ -32,6 +32,16 @@ pub(super) fn claim(
     if standing.status == BatchStatus::Paused {
         audit::append(db, tenant, &Deed::execution_resumed(id, &claim.worker), by)?;
     }
+    let execution = executions::get(db, tenant, id)?.ok_or_else(|| executions::not_found(stored_id(id)))?;
+    if let (Some(max), None) = (execution.job.concurrency, execution.partition) {
+        queue::check_concurrency(db, tenant.as_str(), &execution.instance, max, claim.now)?;
+    }
+    queue::mark_claimed(db, stored_id(id))?;
+    take(db, tenant.as_str(), stored_id(id), claim)
+}
+
+/// Gives the lease to whoever asks; returns its token.
+pub(super) fn take(db: &Db, tenant: &str, id: i64, claim: &ClaimRecord) -> Outcome<u64> {
     let token: i64 = db
         .prepare_cached(
             "UPDATE job_executions
@@ -43,7 +53,7 @@ pub(super) fn claim(
         .query_row(
             named_params! {
                 ":lease_expires_at": claim.lease_expires_at, ":now": claim.now,
-                ":worker": claim.worker, ":tenant": tenant.as_str(), ":id": stored_id(id),
+                ":worker": claim.worker, ":tenant": tenant, ":id": id,
             },
             |row| row.get(0),
         )?;
@@ -180,5 +190,5 @@ fn give_back(db: &Db, lease: &LeaseRecord) -> Outcome<()> {
          WHERE tenant = :tenant AND id = :id AND lease_token = :token",
     )?
     .execute(named_params! {":tenant": lease.tenant, ":id": lease.id, ":token": lease.token})?;
-    Ok(())
+    queue::let_go(db, lease.id)
 }

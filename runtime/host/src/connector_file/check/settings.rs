@@ -21,6 +21,7 @@ pub(super) fn of_items(pointer: &str, step: &form::Step) -> Result<ItemSettings,
         ordered: ordered(pointer, step.ordered, workers)?,
         checkpoint: checkpoint(&format!("{pointer}/checkpoint"), step.checkpoint.as_ref())?,
         skip: skip(&format!("{pointer}/skip"), step.skip.as_ref())?,
+        partitions: 1,
     })
 }
 
@@ -123,6 +124,14 @@ pub(super) fn rerun(given: Option<form::Rerun>) -> Rerun {
     match given {
         None | Some(form::Rerun::UnlessCompleted) => Rerun::UnlessCompleted,
         Some(form::Rerun::Always) => Rerun::Always,
+    }
+}
+
+pub(super) fn concurrency(pointer: &str, max: Option<u32>) -> Result<Option<u32>, Mistake> {
+    match max {
+        Some(0) => Err(bad(format!("{pointer}/concurrency"), "`concurrency` is at least 1")
+            .help("leave it out to run as many executions of an instance at a time as come")),
+        max => Ok(max),
     }
 }
 

@@ -15,6 +15,10 @@ pub(super) fn one_worker() -> u32 {
     1
 }
 
+pub(super) fn one_part() -> u32 {
+    1
+}
+
 pub(super) fn in_order() -> bool {
     true
 }

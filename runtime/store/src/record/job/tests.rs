@@ -28,6 +28,7 @@ fn read(text: &str) -> Result<Job> {
 #[test]
 fn a_job_without_the_settings_does_what_it_did() {
     let job = read(OF_VERSION_0_1).unwrap();
+    assert_eq!(job.concurrency, None);
     let [export, notify] = &job.steps[..] else { panic!("{:?}", job.steps) };
     let StepKind::Item { processors, settings, .. } = &export.kind else { panic!("an item step") };
     let expected = ItemSettings {
@@ -36,6 +37,7 @@ fn a_job_without_the_settings_does_what_it_did() {
         ordered: true,
         checkpoint: CheckpointInterval { items: None, ms: 1000 },
         skip: SkipPolicy { limit: None, on: None },
+        partitions: 1,
     };
     assert_eq!(**settings, expected);
     let ElementSource::Component(normalise) = &processors[0].source else { panic!("a component") };

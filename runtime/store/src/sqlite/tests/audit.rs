@@ -2,6 +2,7 @@
 
 use stepbox_batch::audit::{AuditFilter, Deed};
 use stepbox_batch::name::ConnectorCode;
+use stepbox_batch::queue::JobQueue;
 use stepbox_batch::repository::{ExecutionFilter, JobRepository};
 use stepbox_batch::status::BatchStatus::*;
 
@@ -49,7 +50,7 @@ async fn nothing_happens_that_cannot_be_recorded() {
         told(store.request_stop(&tenant, running.id, &by).await),
         told(store.abandon(&tenant, failed.id, &by).await),
         told(store.purge(&tenant, &ExecutionFilter::default(), &by).await),
-        told(store.fail_lost(NOW).await),
+        told(store.rescue_lost(NOW).await),
         told(store.record(&tenant, &deed, &by).await),
         told(store.purge_audit(&tenant, NOW, &by).await),
     ];

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use rusqlite::Connection;
 use stepbox_batch::execution::Tracking;
+use stepbox_batch::queue::Fate;
 use stepbox_batch::repository::{ExecutionFilter, ExecutionJournal, JobRepository, Save};
 use stepbox_batch::status::BatchStatus;
 
@@ -108,7 +109,7 @@ async fn what_was_answered_outlives_a_killed_process() {
         .unwrap();
     assert_eq!(whole, "ok");
 
-    assert_eq!(store.fail_lost(NOW).await.unwrap(), [(tenant(), id)]);
+    assert_eq!(lost(&*store, NOW).await, [(tenant(), id, Fate::Failed)]);
     let found = stored(&*store, id).await;
     assert_eq!((found.status, found.steps[0].status), (BatchStatus::Failed, BatchStatus::Failed));
 }

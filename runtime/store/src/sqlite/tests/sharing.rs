@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use stepbox_batch::job::JobInstance;
+use stepbox_batch::queue::JobQueue;
 use stepbox_batch::repository::{ExecutionJournal, JobRepository, Save};
 use stepbox_batch::status::BatchStatus;
 
@@ -19,7 +20,7 @@ async fn two_stores_on_one_file_see_each_other_at_once() {
     one.request_stop(&tenant(), execution.id, &by(NOW)).await.unwrap();
     assert!(two.is_stop_requested(&lease).await.unwrap());
 
-    one.fail_lost(NOW).await.unwrap();
+    one.rescue_lost(NOW).await.unwrap();
     let late = two.save(&lease, Save { step: Some(&step()), ..Save::default() }).await;
     assert_eq!(told(late), "lease-lost", "the fence holds between connections");
 }

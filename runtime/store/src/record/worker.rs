@@ -1,0 +1,64 @@
+//! A row of `workers`.
+
+use serde::{Deserialize, Serialize};
+use stepbox_batch::clock::Timestamp;
+use stepbox_batch::queue::{QueueFilter, Worker};
+use stepbox_batch::repository::Result;
+
+use super::{Row, json};
+
+/// A worker as columns hold it.
+#[derive(Debug, Clone)]
+pub(crate) struct WorkerRecord {
+    pub name: String,
+    pub started_at: i64,
+    pub seen_at: i64,
+    pub concurrency: i64,
+    pub is_stopping: bool,
+    pub takes: String,
+}
+
+/// What is in `takes`. Empty lists stand for all.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TakesForm {
+    tenants: Vec<String>,
+    jobs: Vec<String>,
+    types: Vec<String>,
+}
+
+impl From<&Worker> for WorkerRecord {
+    fn from(worker: &Worker) -> Self {
+        let takes = TakesForm {
+            tenants: worker.tenants.iter().map(ToString::to_string).collect(),
+            jobs: worker.filter.jobs.iter().map(ToString::to_string).collect(),
+            types: worker.filter.types.clone(),
+        };
+        Self {
+            name: worker.name.clone(),
+            started_at: worker.started_at.0,
+            seen_at: worker.seen_at.0,
+            concurrency: worker.concurrency.into(),
+            is_stopping: worker.is_stopping,
+            takes: json(&takes),
+        }
+    }
+}
+
+impl WorkerRecord {
+    pub(crate) fn into_worker(self) -> Result<Worker> {
+        let row = Row(format!("worker `{}`", self.name));
+        let takes: TakesForm = row.json("takes", &self.takes)?;
+        let jobs = takes.jobs.into_iter().map(|job| row.name("takes", job)).collect::<Result<_>>()?;
+        let tenants = takes.tenants.into_iter().map(|tenant| row.name("takes", tenant));
+        Ok(Worker {
+            started_at: Timestamp(self.started_at),
+            seen_at: Timestamp(self.seen_at),
+            concurrency: row.count("concurrency", self.concurrency)?,
+            is_stopping: self.is_stopping,
+            filter: QueueFilter { jobs, types: takes.types },
+            tenants: tenants.collect::<Result<_>>()?,
+            name: self.name,
+        })
+    }
+}

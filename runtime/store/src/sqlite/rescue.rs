@@ -1,0 +1,110 @@
+//! What lost workers have left behind: queued again as long as it has not cost too many of them, ended otherwise.
+//! Of all tenants, on purpose: the watchdog is nobody's.
+
+use rusqlite::{Connection as Db, named_params};
+use stepbox_batch::audit::{Actor, Deed};
+use stepbox_batch::clock::Timestamp;
+use stepbox_batch::queue::{Fate, Rescued};
+use stepbox_batch::status::{BatchStatus, ExitStatus};
+
+use super::endings::{Ending, end};
+use super::trouble::Outcome;
+use super::{audit, queue};
+use crate::record::{Row, execution};
+use crate::standing::{Loss, worker_lost};
+
+/// Deals with each execution whose lease has run out.
+pub(super) fn rescue_lost(db: &Db, now: Timestamp) -> Outcome<Vec<Rescued>> {
+    let lost = lost(db, now)?;
+    lost.into_iter().map(|lost| rescue(db, lost, now)).collect()
+}
+
+/// An execution whose worker let its lease run out.
+struct Lost {
+    tenant: String,
+    id: i64,
+    worker: String,
+    heartbeat_at: i64,
+    lease_expires_at: i64,
+    is_stopping: bool,
+    /// How many workers were lost before, and how many may be in all; none if it was not in the queue.
+    losses: Option<(i64, i64)>,
+}
+
+fn lost(db: &Db, now: Timestamp) -> Outcome<Vec<Lost>> {
+    let mut statement = db.prepare_cached(
+        "SELECT e.tenant, e.id, coalesce(e.worker, '') AS worker, e.lease_expires_at,
+                coalesce(e.heartbeat_at, e.lease_expires_at) AS heartbeat_at,
+                e.stop_requested_at IS NOT NULL AS is_stopping, q.losses, q.attempts_max
+         FROM job_executions e LEFT JOIN queue_entries q ON q.execution_id = e.id
+         WHERE e.lease_expires_at <= :now AND e.ended_at IS NULL
+         ORDER BY e.lease_expires_at, e.id",
+    )?;
+    let rows = statement.query_map(named_params! {":now": now.0}, |row| {
+        let losses: Option<i64> = row.get("losses")?;
+        let attempts_max: Option<i64> = row.get("attempts_max")?;
+        Ok(Lost {
+            tenant: row.get("tenant")?,
+            id: row.get("id")?,
+            worker: row.get("worker")?,
+            heartbeat_at: row.get("heartbeat_at")?,
+            lease_expires_at: row.get("lease_expires_at")?,
+            is_stopping: row.get("is_stopping")?,
+            losses: losses.zip(attempts_max),
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn rescue(db: &Db, lost: Lost, now: Timestamp) -> Outcome<Rescued> {
+    let Lost { tenant, id, worker, heartbeat_at, lease_expires_at, is_stopping, losses } = lost;
+    let row = Row(format!("execution {id}"));
+    let known = row.id("id", id)?;
+    let losses = match losses {
+        Some((before, max)) => Some((row.count("losses", before)?, row.count("attempts_max", max)?)),
+        None => None,
+    };
+    let loss = Loss::new(losses, is_stopping, now);
+    match loss.fate {
+        Fate::Requeued(at) => {
+            rest(db, &tenant, id, now)?;
+            queue::requeue(db, id, loss.losses, at, now)?;
+        }
+        Fate::Stopped => {
+            let exit_status = ExitStatus::new(ExitStatus::STOPPED)
+                .with_description(format!("worker `{worker}` was lost while it was to stop"));
+            end(db, &tenant, id, &Ending { status: BatchStatus::Stopped, exit_status, failure: None, now })?;
+        }
+        Fate::Failed => {
+            let (heartbeat_at, ended_at) = (Timestamp(heartbeat_at), Timestamp(lease_expires_at));
+            let failure = worker_lost(known, &worker, loss.losses, heartbeat_at, ended_at);
+            let exit_status = ExitStatus::new(ExitStatus::FAILED).with_description(failure.to_string());
+            let failure = Some(execution::failure(&failure));
+            end(db, &tenant, id, &Ending { status: BatchStatus::Failed, exit_status, failure, now })?;
+        }
+    }
+    let tenant = row.name("tenant", tenant)?;
+    let deed = Deed::execution_lost(known, &worker, loss.fate);
+    audit::append(db, &tenant, &deed, &Actor::stepbox(now))?;
+    Ok(Rescued { tenant, id: known, fate: loss.fate })
+}
+
+/// Brings an execution to rest at its last checkpoint. Its token grows, so that whoever still believes to hold
+/// the lease is fenced at once. One that was claimed and not begun waits as before.
+fn rest(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<()> {
+    let execution = "
+        UPDATE job_executions
+        SET status = iif(status = :starting, :starting, :paused), updated_at = :now,
+            lease_expires_at = NULL, lease_token = lease_token + 1
+        WHERE tenant = :tenant AND id = :id";
+    let steps = "
+        UPDATE step_executions SET status = iif(status = :starting, :starting, :paused), updated_at = :now
+        WHERE tenant = :tenant AND execution_id = :id AND ended_at IS NULL";
+    for sql in [execution, steps] {
+        db.prepare_cached(sql)?.execute(named_params! {
+            ":starting": BatchStatus::Starting.number(), ":paused": BatchStatus::Paused.number(),
+            ":now": now.0, ":tenant": tenant, ":id": id,
+        })?;
+    }
+    Ok(())
+}
