@@ -35,11 +35,14 @@ pub(crate) fn facts(step: &Step) -> Vec<(&'static str, String)> {
 }
 
 fn of_items(settings: &ItemSettings) -> Vec<(&'static str, String)> {
-    let ItemSettings { chunk: _, workers, ordered, checkpoint, skip } = settings;
+    let ItemSettings { chunk: _, workers, ordered, checkpoint, skip, partitions } = settings;
     let mut facts = Vec::new();
     if *workers > 1 {
         let order = if *ordered { "chunks in order" } else { "chunks in any order" };
         facts.push(("workers", format!("{workers}, {order}")));
+    }
+    if *partitions > 1 {
+        facts.push(("partitions", format!("{partitions}, for any worker")));
     }
     if *checkpoint != CheckpointInterval::default() {
         facts.push(("checkpoint", interval(checkpoint)));

@@ -14,6 +14,7 @@ pub(super) struct ItemSettingsView {
     ordered: bool,
     checkpoint: CheckpointView,
     skip: SkipView,
+    partitions: u32,
 }
 
 #[derive(Debug, Serialize)]
@@ -38,7 +39,7 @@ struct SkipView {
 
 impl ItemSettingsView {
     pub(super) fn of(settings: &ItemSettings) -> Self {
-        let ItemSettings { chunk, workers, ordered, checkpoint, skip } = settings;
+        let ItemSettings { chunk, workers, ordered, checkpoint, skip, partitions } = settings;
         let CheckpointInterval { items, ms } = *checkpoint;
         let SkipPolicy { limit, on } = skip;
         Self {
@@ -47,6 +48,7 @@ impl ItemSettingsView {
             ordered: *ordered,
             checkpoint: CheckpointView { items, ms },
             skip: SkipView { limit: *limit, on: texts(on.as_deref()) },
+            partitions: *partitions,
         }
     }
 }
