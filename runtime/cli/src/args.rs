@@ -1,6 +1,8 @@
 //! The command line as a language: nouns, then verbs. What each word does stands in the file of its
 //! noun.
 
+pub(crate) mod queue;
+
 use std::path::PathBuf;
 
 use clap::{
@@ -9,9 +11,11 @@ use clap::{
 use clap_complete::Shell;
 use stepbox::batch::audit::AuditAction;
 use stepbox::batch::clock::Timestamp;
+use stepbox::batch::name::TenantId;
 use stepbox::batch::status::BatchStatus;
 
 use crate::exit_code::ExitCode;
+use queue::{Publish, Worker, Workers};
 
 /// Run batch jobs whose custom steps are sandboxed WebAssembly components.
 #[derive(Debug, Parser)]
@@ -36,6 +40,17 @@ pub(crate) struct Args {
         hide_env_values = true
     )]
     pub(crate) data_dir: PathBuf,
+
+    /// Whose jobs, instances and executions; what another tenant has is out of reach
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        default_value = "default",
+        env = "STEPBOX_TENANT",
+        hide_env_values = true
+    )]
+    pub(crate) tenant: TenantId,
 
     /// Who does it, for the audit trail and the executions [default: what the operating system calls you]
     #[arg(long, global = true, value_name = "NAME", env = "STEPBOX_USER", hide_env_values = true)]
@@ -84,6 +99,28 @@ pub(crate) enum Noun {
         "stepbox run my_export --format json --warnings-as-errors",
     ]) + "\n\n" + ExitCode::HELP)]
     Run(Run),
+    /// Put an execution of an instance into the queue, for any worker
+    ///
+    /// Prints the number of the execution.
+    #[command(after_long_help = examples(&[
+        "stepbox publish my_export",
+        "stepbox publish my_export -c '{\"delimiter\":\"|\"}' --priority 10",
+        "stepbox publish my_export --unique --delay 15m",
+    ]))]
+    Publish(Publish),
+    /// Take executions from the queue and run them, until told to stop
+    ///
+    /// The first Ctrl-C or SIGTERM has it take nothing new, finish what it can within the grace, and hand back
+    /// the rest at its next checkpoint. A second one leaves at once; another worker goes on from the last
+    /// checkpoints.
+    #[command(after_long_help = examples(&[
+        "stepbox worker",
+        "stepbox worker --concurrency 8 --types import,export --grace 1m",
+    ]) + "\n\n" + ExitCode::HELP)]
+    Worker(Worker),
+    /// Processes that take executions from the queue
+    #[command(subcommand, after_long_help = examples(&["stepbox workers list"]))]
+    Workers(Workers),
     /// Runs of instances: what became of them
     #[command(subcommand, after_long_help = examples(&[
         "stepbox executions list --status FAILED",
@@ -382,15 +419,18 @@ pub(crate) enum Executions {
     },
     /// Go on with an execution that was stopped or failed
     ///
-    /// It runs now, in this process, as a new execution: steps that completed are not run again, the
-    /// interrupted one resumes from its checkpoint.
-    #[command(after_long_help = examples(&["stepbox executions restart 118", "stepbox executions restart 118 -v"]))]
+    /// It runs now, in this process, or with `--publish` in a worker, as a new execution: steps that completed
+    /// are not run again, the interrupted one resumes from its checkpoint.
+    #[command(after_long_help = examples(&["stepbox executions restart 118", "stepbox executions restart 118 -v", "stepbox executions restart 118 --publish"]))]
     Restart {
         /// Its number
         id: u64,
         /// Run with the components that are installed now instead of those it began with
         #[arg(long)]
         newest_components: bool,
+        /// Do not run it in this process but put it into the queue, and print the number of the new execution
+        #[arg(long)]
+        publish: bool,
         #[command(flatten)]
         manner: RunManner,
     },

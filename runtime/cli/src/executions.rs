@@ -6,13 +6,13 @@ use stepbox::batch::execution::{JobExecution, Warning};
 use stepbox::batch::name::{InstanceCode, JobExecutionId};
 use stepbox::batch::repository::{ExecutionFilter, StopRequest};
 use stepbox::batch::status::BatchStatus;
-use stepbox::{LogLine, Purge, RestartOptions, Tenant};
+use stepbox::{LogLine, Published, Purge, RestartOptions, Tenant};
 
 use crate::args::{Executions, Format, RunManner};
 use crate::error::CliError;
 use crate::follow::follow;
 use crate::output::execution::details;
-use crate::output::json::{ExecutionView, LogLineView, PurgedView, WarningView};
+use crate::output::json::{ExecutionView, LogLineView, PublishedView, PurgedView, WarningView};
 use crate::output::progress::{ProgressDisplay, log_line};
 use crate::output::table::{Column, Table};
 use crate::output::words::{beginning, between, counted, moment, number};
@@ -29,8 +29,10 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Executions) -> Result<Answe
             list(tenant, &filter, format.format).await
         }
         Executions::Show { id, format } => {
-            let execution = tenant.execution(JobExecutionId(id)).await?;
-            Ok(Answer::new(format.format, || details(&execution), || ExecutionView::of(&execution)))
+            let id = JobExecutionId(id);
+            let (execution, entry) = (tenant.execution(id).await?, tenant.queue_entry(id).await?);
+            let view = || ExecutionView::of(&execution).with_queue(entry.as_ref());
+            Ok(Answer::new(format.format, || details(&execution, entry.as_ref()), view))
         }
         Executions::Log { id, format } => {
             let log = tenant.log(JobExecutionId(id)).await?;
@@ -42,7 +44,12 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Executions) -> Result<Answe
         }
         Executions::Warnings { id, format } => warnings(tenant, JobExecutionId(id), format.format).await,
         Executions::Stop { id } => stop(tenant, JobExecutionId(id)).await,
-        Executions::Restart { id, newest_components, manner } => {
+        Executions::Restart { id, newest_components, publish: true, manner } => {
+            let id = tenant.publish_restart(JobExecutionId(id), newest_components).await?;
+            let view = || PublishedView::of(Published::Queued(id));
+            Ok(Answer::new(manner.format.format, || format!("{id}\n"), view))
+        }
+        Executions::Restart { id, newest_components, publish: false, manner } => {
             restart(tenant, JobExecutionId(id), newest_components, &manner).await
         }
         Executions::Resume { id, manner } => resume(tenant, JobExecutionId(id), &manner).await,

@@ -1,4 +1,4 @@
-//! The installation in the data folder, as the one tenant that a command line speaks for.
+//! The installation in the data folder, and the tenant that a command line speaks for.
 
 use std::path::Path;
 
@@ -18,23 +18,27 @@ pub(crate) fn is_compile_worker() -> bool {
     std::env::args_os().nth(1).is_some_and(|argument| argument == COMPILE)
 }
 
-/// Opens the installation for a user, or for whoever runs this process. Relative paths in parameters begin
+/// Opens the installation for some tenants, to whom the same policy applies. Relative paths in parameters begin
 /// in the current folder.
-pub(crate) async fn open(data_dir: &Path, user: Option<&str>) -> Result<Tenant, CliError> {
+pub(crate) async fn open(data_dir: &Path, tenants: &[TenantId]) -> Result<Stepbox, CliError> {
     let here = std::env::current_dir().map_err(CliError::unreadable(Path::new(".")))?;
     let file = PolicyFile::in_folder(data_dir)?;
     let itself = CompileProcess::of_this_program([COMPILE.into()]).map_err(CliError::Start)?;
     let is_new = !data_dir.exists();
-    let id = TenantId::default();
-    let stepbox = Stepbox::builder(data_dir)
-        .tenant(id.clone(), file.policy(data_dir, &here)?)
-        .compiler(Compiler::Process(file.limit(itself)))
-        .open()
-        .await?;
+    let mut builder = Stepbox::builder(data_dir).compiler(Compiler::Process(file.limit(itself)));
+    for tenant in tenants {
+        builder = builder.tenant(tenant.clone(), file.policy(data_dir, &here)?);
+    }
+    let stepbox = builder.open().await?;
     if is_new {
         talk(format!("new data folder `{}`", data_dir.display()));
     }
-    let tenant = stepbox.tenant(&id)?;
+    Ok(stepbox)
+}
+
+/// The tenant, for a user or for whoever runs this process.
+pub(crate) fn tenant(stepbox: &Stepbox, id: &TenantId, user: Option<&str>) -> Result<Tenant, CliError> {
+    let tenant = stepbox.tenant(id)?;
     // An account without a name, as in some containers, stays unknown.
     let user = user.map(str::to_owned).or_else(|| whoami::username().ok());
     Ok(user.map_or_else(|| tenant.clone(), |user| tenant.acting_as(&user)))

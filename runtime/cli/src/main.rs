@@ -19,11 +19,14 @@ mod jobs;
 mod output;
 mod parameters;
 mod policy_file;
+mod publish;
 mod pull;
 mod report;
 mod run;
 mod signature;
 mod steps;
+mod worker;
+mod workers;
 
 use std::process;
 
@@ -51,19 +54,31 @@ fn run_to_its_end(args: Args) -> Result<Answer, CliError> {
     answer
 }
 
-async fn carry_out(Args { data_dir, user, noun }: Args) -> Result<Answer, CliError> {
+async fn carry_out(Args { data_dir, tenant, user, noun }: Args) -> Result<Answer, CliError> {
     if let Noun::Completions { shell } = noun {
         return Ok(completions::script(shell));
     }
-    let tenant = installation::open(&data_dir, user.as_deref()).await?;
+    let mut tenants = vec![tenant.clone()];
+    if let Noun::Worker(worker) = &noun
+        && !worker.tenants.is_empty()
+    {
+        tenants.clone_from(&worker.tenants);
+    }
+    let stepbox = installation::open(&data_dir, &tenants).await?;
+    if let Noun::Worker(worker) = noun {
+        return worker::carry_out(&stepbox, worker).await;
+    }
+    let tenant = installation::tenant(&stepbox, &tenant, user.as_deref())?;
     match noun {
         Noun::Connectors(verb) => connectors::carry_out(&tenant, verb).await,
         Noun::Steps(verb) => steps::carry_out(&tenant, verb).await,
         Noun::Jobs(verb) => jobs::carry_out(&tenant, verb).await,
         Noun::Instances(verb) => instances::carry_out(&tenant, verb).await,
         Noun::Run(run) => run::carry_out(&tenant, run).await,
+        Noun::Publish(publish) => publish::carry_out(&tenant, publish).await,
+        Noun::Workers(verb) => workers::carry_out(&stepbox, verb).await,
         Noun::Executions(verb) => executions::carry_out(&tenant, verb).await,
         Noun::Audit(verb) => audit::carry_out(&tenant, verb).await,
-        Noun::Completions { .. } => unreachable!("needs no installation, answered above"),
+        Noun::Worker(_) | Noun::Completions { .. } => unreachable!("answered above"),
     }
 }

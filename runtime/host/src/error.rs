@@ -108,6 +108,9 @@ pub enum Error {
     /// The job has other steps now than when the execution began.
     #[error("the steps of the job have changed since execution {0} began, not only their components")]
     StepsChanged(u64),
+    /// An installation has one worker at a time.
+    #[error("this installation has a worker in this process already")]
+    WorkerExists,
     /// The tenant's quota of running executions is used up.
     #[error("{max} executions of this tenant are running, and no more may at a time")]
     TooManyRunning {
@@ -164,6 +167,7 @@ impl Error {
             Self::Sandbox(_) => "sandbox-unavailable",
             Self::StepsChanged(_) => "steps-changed",
             Self::TooManyRunning { .. } => "too-many-running",
+            Self::WorkerExists => "worker-exists",
             Self::RunBrokeOff(_) => "run-broke-off",
         }
     }
@@ -197,6 +201,7 @@ impl Error {
             | Self::ComponentsPolicy { .. }
             | Self::StepsChanged(_)
             | Self::TooManyRunning { .. }
+            | Self::WorkerExists
             | Self::BadLabel => ErrorKind::BadRequest,
             Self::Component(_) | Self::Signature(_) | Self::UploadClosed => ErrorKind::ComponentRefused,
             Self::Violations { .. } => ErrorKind::Violations,

@@ -95,6 +95,8 @@ pub(crate) struct Life {
     execution: Mutex<JobExecution>,
     recorder: Recorder,
     run: Arc<RunContext>,
+    /// Whether it goes on by itself after a loss.
+    is_queued: bool,
     /// Why there is no working folder, if there is none.
     unprepared: Option<Error>,
     progress: watch::Sender<Progress>,
@@ -130,6 +132,7 @@ impl Life {
         info: RunInfo,
         listener: Option<LogListener>,
         progress: watch::Sender<Progress>,
+        is_queued: bool,
     ) -> Self {
         let unprepared = installation.data.begin_execution(execution.id).err();
         let clock = installation.clock.clone();
@@ -155,6 +158,7 @@ impl Life {
             execution: Mutex::new(execution),
             recorder,
             run,
+            is_queued,
             unprepared,
             progress,
             course: Mutex::new(course),
@@ -177,7 +181,9 @@ impl Life {
             Ok((status, last)) => self.finish(status, last).await,
             Err(error) => self.give_up(error).await,
         };
-        if let Err(error) = self.installation.data.end_execution(self.recorder.lease.id) {
+        if !matches!(&finished, Err(Error::Repository(RepositoryError::LeaseLost { .. })))
+            && let Err(error) = self.installation.data.end_execution(self.recorder.lease.id)
+        {
             self.run.log(LogLevel::Warning, &format!("the working folder could not be removed: {error}"));
         }
         finished.map(|()| self.execution())
@@ -602,8 +608,13 @@ impl Life {
     /// the steps that it was at end as FAILED with the reason; if not, the next program on this store
     /// will say so. What the steps have come to is what is stored of them, whatever this run believes.
     async fn give_up(&self, error: Error) -> Result<(), Error> {
-        self.run.log(LogLevel::Error, &error.to_string());
         if matches!(error, Error::Repository(RepositoryError::LeaseLost { .. })) {
+            // Folder and log are another worker's now.
+            return Err(error);
+        }
+        self.run.log(LogLevel::Error, &error.to_string());
+        if self.is_queued && is_passing(&error) {
+            // Nobody writes any more. Once the lease has run out, a worker goes on from the last checkpoint.
             return Err(error);
         }
         let now = self.recorder.clock.now();
@@ -662,6 +673,11 @@ impl Life {
             tracking: context.tracking(),
         });
     }
+}
+
+/// Whether the store may answer again in a while.
+fn is_passing(error: &Error) -> bool {
+    matches!(error, Error::Repository(RepositoryError::Busy { .. } | RepositoryError::Unavailable { .. }))
 }
 
 /// A panic of one holder must not take the others down: the values are whole between calls.

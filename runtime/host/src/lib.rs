@@ -63,6 +63,7 @@ mod step_elements;
 mod stepbox;
 mod system_clock;
 mod tenant;
+mod worker;
 mod worker_lock;
 
 pub use components_policy::{ComponentsPolicy, ComponentsPolicyError};
@@ -82,6 +83,7 @@ pub use stepbox_sandbox::{GrantError, HttpPolicy, HttpPolicyError, NetworkPolicy
 pub use stepbox_sandbox::{Secret, SecretError, Secrets};
 pub use system_clock::SystemClock;
 pub use tenant::{
-    Inspected, InstanceEdit, NewInstance, Purge, RestartOptions, RunOptions, Running, Tenant, Upload,
-    receive_component,
+    Inspected, InstanceEdit, NewInstance, PublishOptions, Published, Purge, RestartOptions, RunOptions,
+    Running, Tenant, Upload, receive_component,
 };
+pub use worker::{RESCUE_MS, Worker, WorkerEvent, WorkerListener, WorkerOptions, WorkerStatus};

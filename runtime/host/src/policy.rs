@@ -31,11 +31,14 @@ pub struct Policy {
     pub quotas: Quotas,
 }
 
-/// How much a tenant's jobs may use together, in one process. None can be switched off.
+/// How much a tenant's jobs may use together; but for the first two, in one process. None can be switched off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quotas {
-    /// How many executions may run at a time. One more is refused, as `too-many-running`.
+    /// How many executions may run at a time, those that workers take from the queue over all workers. One
+    /// more waits there, or is refused as `too-many-running`.
     pub running_max: usize,
+    /// How many executions may wait in the queue. One more is refused, as `queue-full`.
+    pub queued_max: u64,
     /// What all running components may take together, in bytes. One that asks for more fails its step.
     pub memory_bytes_max: u64,
     /// How many components may compute at a time. While several tenants want to, each has its part of the
@@ -54,7 +57,7 @@ pub struct Quotas {
 }
 
 impl Default for Quotas {
-    /// 64 executions, 1 GiB of memory (a quarter of what all tenants may take together), all processors,
+    /// 64 executions and 100,000 that wait, 1 GiB of memory (a quarter of what all tenants may take together), all processors,
     /// 10 GiB in 100,000 files on the disk, 256 connections, and 5 seconds.
     fn default() -> Self {
         let ShareLimits {
@@ -66,6 +69,7 @@ impl Default for Quotas {
         } = ShareLimits::default();
         Self {
             running_max: 64,
+            queued_max: 100_000,
             memory_bytes_max,
             processors_max,
             disk_bytes_max,

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use serde::Serialize;
 use serde_json::Value;
-use stepbox_batch::clock::Clock;
+use stepbox_batch::clock::{Clock, Timestamp};
 use stepbox_batch::counters::Tally;
 use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Tasklet};
 use stepbox_batch::error::ElementError;
@@ -29,7 +29,7 @@ use crate::worker_lock::WorkerLock;
 /// An installation of Stepbox: a store, a sandbox, native elements and tenants. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Stepbox {
-    installation: Arc<Installation>,
+    pub(crate) installation: Arc<Installation>,
 }
 
 /// What all tenants of an installation share.
@@ -43,7 +43,10 @@ pub(crate) struct Installation {
     /// This process, among all that share the store.
     pub(crate) worker: String,
     _lock: WorkerLock,
-    tenants: BTreeMap<TenantId, TenantState>,
+    pub(crate) opened_at: Timestamp,
+    /// Whether this process takes entries from the queue.
+    pub(crate) has_worker: AtomicBool,
+    pub(crate) tenants: BTreeMap<TenantId, TenantState>,
     /// Held while the bytes of a component and what is known of it come in or go, together.
     pub(crate) keeping: Mutex<()>,
 }
@@ -199,8 +202,8 @@ impl Builder {
         self
     }
 
-    /// Opens the data folder and the store, starts the sandbox, and marks as FAILED what processes
-    /// that died have left behind.
+    /// Opens the data folder and the store, starts the sandbox, and deals with what processes that died
+    /// have left behind: what was in the queue waits there again, the rest is FAILED.
     pub async fn open(self) -> Result<Stepbox, Error> {
         for (tenant, policy) in &self.tenants {
             let wrong = |source| Error::Policy { tenant: tenant.clone(), source };
@@ -226,14 +229,6 @@ impl Builder {
         let (workers, worker) = (data.workers(), worker_name(self.clock.as_ref()));
         let unusable = |source| Error::DataFolder { path: workers.clone(), action: "cannot be used", source };
         let lock = WorkerLock::take(&workers, &worker).map_err(unusable)?;
-        for dead in WorkerLock::dead(&workers).map_err(unusable)? {
-            repository.expire_leases(&dead, self.clock.now()).await?;
-            WorkerLock::forget(&workers, &dead);
-        }
-        for rescued in repository.rescue_lost(self.clock.now()).await? {
-            // It is lost whether or not its folder goes; the next run begins with an empty one.
-            let _ = data.end_execution(rescued.id);
-        }
         let state = |policy: Policy| TenantState {
             share: sandbox.share(policy.quotas.of_share()),
             running: Arc::new(Semaphore::new(policy.quotas.running_max.min(Semaphore::MAX_PERMITS))),
@@ -249,10 +244,13 @@ impl Builder {
             native_connector: native_connector(),
             worker,
             _lock: lock,
+            opened_at: self.clock.now(),
+            has_worker: AtomicBool::new(false),
             clock: self.clock,
             tenants,
             keeping: Mutex::new(()),
         };
+        installation.rescue_lost().await?;
         Ok(Stepbox { installation: Arc::new(installation) })
     }
 }

@@ -5,6 +5,7 @@ mod components;
 mod connectors;
 mod executions;
 mod instances;
+mod queue;
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::stepbox::{Installation, TenantState};
 pub use components::{Inspected, Upload, receive_component};
 pub use executions::{Purge, RestartOptions, RunOptions, Running};
 pub use instances::{InstanceEdit, NewInstance};
+pub use queue::{PublishOptions, Published};
 
 /// A tenant of an installation, and on whose behalf things are done there. Cheap to clone.
 #[derive(Clone)]

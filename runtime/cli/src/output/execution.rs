@@ -3,6 +3,7 @@
 
 use stepbox::batch::execution::{Failure, JobExecution, StepExecution, Tracking};
 use stepbox::batch::job::{Step, StepKind};
+use stepbox::batch::queue::{QueueEntry, QueueState};
 use stepbox::batch::status::{BatchStatus, ExitStatus};
 
 use super::table::{Column, Table, indented, pairs};
@@ -20,7 +21,7 @@ pub(crate) fn summary(execution: &JobExecution) -> String {
 }
 
 /// All that is known of an execution but its log and its warnings.
-pub(crate) fn details(execution: &JobExecution) -> String {
+pub(crate) fn details(execution: &JobExecution, entry: Option<&QueueEntry>) -> String {
     let job = &execution.job;
     let mut facts = vec![
         ("execution", execution.id.to_string()),
@@ -36,6 +37,9 @@ pub(crate) fn details(execution: &JobExecution) -> String {
         ("worker", execution.worker.clone().unwrap_or_else(|| "-".to_owned())),
         ("attempt", execution.attempt.to_string()),
     ];
+    if let Some(entry) = entry {
+        facts.push(("queue", in_queue(entry)));
+    }
     if let Some(earlier) = execution.restart_of {
         facts.push(("restart of", earlier.to_string()));
     }
@@ -45,6 +49,23 @@ pub(crate) fn details(execution: &JobExecution) -> String {
         facts.push(("components", components.join("\n")));
     }
     format!("{}{}", pairs(facts), results(execution, Some(usage(execution))))
+}
+
+/// Where it stands in the queue.
+fn in_queue(entry: &QueueEntry) -> String {
+    let QueueEntry { state, priority, available_at, losses, attempts_max } = entry;
+    let mut parts = vec![match state {
+        QueueState::Waiting => format!("waits since {}", moment(*available_at)),
+        QueueState::Delayed => format!("waits until {}", moment(*available_at)),
+        QueueState::Claimed => "a worker has it".to_owned(),
+    }];
+    if *priority != 0 {
+        parts.push(format!("priority {priority}"));
+    }
+    if *losses > 0 {
+        parts.push(format!("lost {losses} of {} at most", counted(u64::from(*attempts_max), "worker")));
+    }
+    parts.join(", ")
 }
 
 /// Parameters by name, one a line, their values as JSON.

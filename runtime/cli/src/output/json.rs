@@ -3,6 +3,7 @@
 //!
 //! The fields are described in docs/cli.md, and a test compares the two.
 
+mod queue;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -18,11 +19,14 @@ use stepbox::batch::job::{
 };
 use stepbox::batch::metering::ResourceUsage;
 use stepbox::batch::parameters::Violation;
+use stepbox::batch::queue::QueueEntry;
 use stepbox::batch::repository::{Component, Connector};
 use stepbox::{LogLine, Policy};
 
 use super::{visible, words};
 use crate::grants::{self, Asked};
+use queue::QueueEntryView;
+pub(crate) use queue::{PublishedView, WorkerView};
 use settings::{BranchView, ItemSettingsView, RetryView, TransitionView};
 
 /// JSON for programs, laid out for people.
@@ -320,6 +324,7 @@ pub(crate) struct ExecutionView {
     attempt: u32,
     stop_requested: bool,
     restart_of: Option<u64>,
+    queue: Option<QueueEntryView>,
     parameters: Value,
     components: Vec<PinnedView>,
     warning_count: u64,
@@ -350,6 +355,7 @@ impl ExecutionView {
             attempt: execution.attempt,
             stop_requested: execution.stop_requested,
             restart_of: execution.restart_of.map(|id| id.0),
+            queue: None,
             parameters: execution.parameters.clone(),
             components: job
                 .components()
@@ -362,6 +368,11 @@ impl ExecutionView {
             failures: execution.failures.iter().map(FailureView::of).collect(),
             steps: execution.steps.iter().map(StepExecutionView::of).collect(),
         }
+    }
+
+    /// The same with its place in the queue.
+    pub(crate) fn with_queue(self, entry: Option<&QueueEntry>) -> Self {
+        Self { queue: entry.map(QueueEntryView::of), ..self }
     }
 }
 

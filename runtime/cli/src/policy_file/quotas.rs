@@ -47,6 +47,7 @@ impl From<Limits> for LimitOverrides {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Quotas {
     running_max: Option<NonZeroUsize>,
+    queued_max: Option<u64>,
     memory_bytes_max: Option<NonZeroU64>,
     processors_max: Option<NonZeroUsize>,
     disk_bytes_max: Option<u64>,
@@ -59,6 +60,7 @@ impl Quotas {
     pub(super) fn over(self, default: stepbox::Quotas) -> stepbox::Quotas {
         let Self {
             running_max,
+            queued_max,
             memory_bytes_max,
             processors_max,
             disk_bytes_max,
@@ -68,6 +70,7 @@ impl Quotas {
         } = self;
         stepbox::Quotas {
             running_max: running_max.map_or(default.running_max, NonZeroUsize::get),
+            queued_max: queued_max.unwrap_or(default.queued_max),
             memory_bytes_max: memory_bytes_max.map_or(default.memory_bytes_max, NonZeroU64::get),
             processors_max: processors_max.map_or(default.processors_max, NonZeroUsize::get),
             disk_bytes_max: disk_bytes_max.unwrap_or(default.disk_bytes_max),

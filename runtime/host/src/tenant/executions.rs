@@ -23,7 +23,7 @@ use crate::job_lifecycle::{self, Life, Progress};
 use crate::rejected_file::RejectedFile;
 
 /// The first of executions that go on from one another, and when it began, as far as that is known.
-type First = (JobExecutionId, Option<Timestamp>);
+pub(super) type First = (JobExecutionId, Option<Timestamp>);
 
 /// How a run differs from what the instance says.
 #[derive(Clone, Default)]
@@ -86,6 +86,11 @@ impl Running {
         self.run.request_pause();
     }
 
+    /// What all its steps share.
+    pub(crate) fn run_context(&self) -> Arc<RunContext> {
+        self.run.clone()
+    }
+
     /// Waits for its end, good or bad: a failed step is in the execution, not an error.
     pub async fn wait(&mut self) -> Result<JobExecution, Error> {
         (&mut self.task).await.unwrap_or(Err(Error::RunBrokeOff(self.id.0)))
@@ -95,9 +100,19 @@ impl Running {
 impl Tenant {
     /// Runs an instance now, in this process.
     pub async fn run(&self, code: &str, options: RunOptions) -> Result<Running, Error> {
+        let (new, label) = self.new_execution(code, options.overrides).await?;
+        self.start(&new, None, label, options.log).await
+    }
+
+    /// An execution of an instance, to be run or queued, and the label of the instance.
+    pub(super) async fn new_execution(
+        &self,
+        code: &str,
+        overrides: Option<Value>,
+    ) -> Result<(NewJobExecution, String), Error> {
         let instance = self.instance(code).await?;
         let job = self.job(instance.job.as_str()).await?;
-        let overrides = options.overrides.clone().unwrap_or_else(|| json!({}));
+        let overrides = overrides.unwrap_or_else(|| json!({}));
         let new = NewJobExecution {
             tenant: self.id.clone(),
             instance: instance.code.clone(),
@@ -110,7 +125,7 @@ impl Tenant {
             partition: None,
             queue: None,
         };
-        self.start(&new, None, instance.label, options.log).await
+        Ok((new, instance.label))
     }
 
     /// Goes on with an execution that was stopped or failed, as a new execution: steps that completed
@@ -121,6 +136,19 @@ impl Tenant {
         options: RestartOptions,
     ) -> Result<Running, Error> {
         let earlier = self.execution(id).await?;
+        let label = self.instance(earlier.instance.as_str()).await?.label;
+        let first = self.first_of(&earlier).await?;
+        let new = self.new_restart(earlier, options.newest_components).await?;
+        self.start(&new, Some(first), label, options.log).await
+    }
+
+    /// An execution that goes on from another one, to be run or queued.
+    pub(super) async fn new_restart(
+        &self,
+        earlier: JobExecution,
+        newest_components: bool,
+    ) -> Result<NewJobExecution, Error> {
+        let id = earlier.id;
         if !matches!(earlier.status, BatchStatus::Stopped | BatchStatus::Failed) {
             let reason = match earlier.status {
                 BatchStatus::Paused => "it rests at its checkpoint; resume it",
@@ -130,14 +158,12 @@ impl Tenant {
             };
             return Err(RepositoryError::WrongStatus { id, status: earlier.status, reason }.into());
         }
-        let label = self.instance(earlier.instance.as_str()).await?.label;
-        let first = self.first_of(&earlier).await?;
         let mut job = earlier.job;
-        if options.newest_components {
+        if newest_components {
             let installed = self.job(job.name.as_str()).await?;
             job = with_components_of(job, &installed).ok_or(Error::StepsChanged(id.0))?;
         }
-        let new = NewJobExecution {
+        Ok(NewJobExecution {
             tenant: self.id.clone(),
             instance: earlier.instance,
             parameters: earlier.parameters,
@@ -148,8 +174,7 @@ impl Tenant {
             partition: None,
             queue: None,
             job,
-        };
-        self.start(&new, Some(first), label, options.log).await
+        })
     }
 
     /// Goes on with an execution that is PAUSED: the same one, from its checkpoint.
@@ -168,12 +193,12 @@ impl Tenant {
         let place = self.place()?;
         let lease = job_lifecycle::claim(&self.installation, &self.id, id, &self.by()).await?;
         let execution = self.execution(id).await?;
-        Ok(self.begin((execution, lease), place, Some(first), label, log))
+        Ok(self.begin((execution, lease), Some(place), Some(first), label, log))
     }
 
     /// The first of the executions that go on from one another up to this one, and when it began. One
     /// that was purged is known by its id alone.
-    async fn first_of(&self, execution: &JobExecution) -> Result<First, Error> {
+    pub(super) async fn first_of(&self, execution: &JobExecution) -> Result<First, Error> {
         let mut first = (execution.id, execution.started_at);
         let mut earlier = execution.restart_of;
         while let Some(id) = earlier {
@@ -199,13 +224,14 @@ impl Tenant {
     ) -> Result<Running, Error> {
         let place = self.place()?;
         let claimed = job_lifecycle::submit_and_claim(&self.installation, new).await?;
-        Ok(self.begin(claimed, place, first, job_label, log))
+        Ok(self.begin(claimed, Some(place), first, job_label, log))
     }
 
-    fn begin(
+    /// Lets a claimed execution run. One from the queue has its place by the store's count.
+    pub(super) fn begin(
         &self,
         claimed: (JobExecution, Lease),
-        place: OwnedSemaphorePermit,
+        place: Option<OwnedSemaphorePermit>,
         first: Option<First>,
         job_label: String,
         log: Option<LogListener>,
@@ -217,7 +243,8 @@ impl Tenant {
         let info = RunInfo { id: first, job_label, started_at };
         let (sender, progress) = watch::channel(Progress::default());
         let installation: Arc<_> = self.installation.clone();
-        let life = Life::new(installation, &self.state, claimed, info, log, sender);
+        let is_queued = place.is_none();
+        let life = Life::new(installation, &self.state, claimed, info, log, sender, is_queued);
         let run = life.run_context();
         let task = tokio::spawn(async move {
             let _place = place;

@@ -1,0 +1,28 @@
+//! `stepbox publish`.
+
+use stepbox::batch::clock::Clock as _;
+use stepbox::{PublishOptions, Published, SystemClock, Tenant};
+
+use crate::args::queue::Publish;
+use crate::error::CliError;
+use crate::output::json::PublishedView;
+use crate::output::{Answer, talk};
+use crate::parameters;
+
+/// Puts an execution into the queue, and prints its number.
+pub(crate) async fn carry_out(tenant: &Tenant, publish: Publish) -> Result<Answer, CliError> {
+    let Publish { code, config, priority, at, delay, unique, attempts, format } = publish;
+    let options = PublishOptions {
+        overrides: config.as_deref().map(parameters::read).transpose()?,
+        priority,
+        available_at: at.or(delay.map(|ms| SystemClock.now().plus_ms(ms))),
+        is_unique: unique,
+        attempts_max: attempts,
+    };
+    let published = tenant.publish(&code, options).await?;
+    if let Published::ThereAlready(id) = published {
+        talk(format!("execution {id} of the same instance and parameters has not ended; none was published"));
+    }
+    let text = || format!("{}\n", published.id());
+    Ok(Answer::new(format.format, text, || PublishedView::of(published)))
+}

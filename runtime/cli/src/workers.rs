@@ -1,0 +1,71 @@
+//! `stepbox workers`: who takes executions from the queue.
+
+use stepbox::{Stepbox, WorkerStatus};
+
+use crate::args::queue::Workers;
+use crate::error::CliError;
+use crate::output::json::WorkerView;
+use crate::output::table::{Column, Table};
+use crate::output::words::moment;
+use crate::output::{Answer, talk};
+
+pub(crate) async fn carry_out(stepbox: &Stepbox, verb: Workers) -> Result<Answer, CliError> {
+    let Workers::List { all, format } = verb;
+    let mut workers = stepbox.workers().await?;
+    workers.retain(|worker| all || worker.is_alive);
+    if workers.is_empty() {
+        talk("no worker lives; `stepbox worker` starts one");
+    }
+    let text = || match workers.is_empty() {
+        true => String::new(),
+        false => table(&workers).to_string(),
+    };
+    Ok(Answer::new(format.format, text, || workers.iter().map(WorkerView::of).collect::<Vec<_>>()))
+}
+
+fn table(workers: &[WorkerStatus]) -> Table {
+    let columns = [
+        Column::Left("worker"),
+        Column::Left("state"),
+        Column::Right("concurrency"),
+        Column::Left("takes"),
+        Column::Left("started"),
+        Column::Left("last seen"),
+        Column::Left("runs"),
+    ];
+    Table::of(columns, workers, |status| {
+        let runs: Vec<_> =
+            status.running.iter().map(|held| format!("{} {}", held.id, held.instance)).collect();
+        [
+            status.worker.name.clone(),
+            state(status).to_owned(),
+            status.worker.concurrency.to_string(),
+            takes(status),
+            moment(status.worker.started_at),
+            moment(status.worker.seen_at),
+            if runs.is_empty() { "-".to_owned() } else { runs.join(", ") },
+        ]
+    })
+}
+
+/// How a worker stands, in a word.
+pub(crate) fn state(status: &WorkerStatus) -> &'static str {
+    match (status.is_alive, status.worker.is_stopping) {
+        (false, _) => "lost",
+        (true, true) => "shutting down",
+        (true, false) => "working",
+    }
+}
+
+fn takes(status: &WorkerStatus) -> String {
+    let filter = &status.worker.filter;
+    let mut parts = Vec::new();
+    parts.extend((!filter.jobs.is_empty()).then(|| {
+        let jobs: Vec<_> = filter.jobs.iter().map(ToString::to_string).collect();
+        format!("jobs {}", jobs.join(", "))
+    }));
+    parts.extend((!filter.types.is_empty()).then(|| format!("types {}", filter.types.join(", "))));
+    let tenants: Vec<_> = status.worker.tenants.iter().map(ToString::to_string).collect();
+    parts.extend((!tenants.is_empty()).then(|| format!("tenants {}", tenants.join(", "))));
+    if parts.is_empty() { "everything".to_owned() } else { parts.join("; ") }
+}

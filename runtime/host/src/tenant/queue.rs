@@ -1,0 +1,109 @@
+//! Executions that wait for a worker: published, looked at.
+
+use serde_json::Value;
+use stepbox_batch::clock::Timestamp;
+use stepbox_batch::execution::JobExecution;
+use stepbox_batch::name::JobExecutionId;
+use stepbox_batch::queue::{ATTEMPTS_MAX, Enqueue, QueueEntry};
+use stepbox_batch::repository::{Lease, NewJobExecution, RepositoryError};
+
+use super::{Running, Tenant};
+use crate::error::Error;
+
+/// How an execution is to wait for a worker.
+#[derive(Debug, Clone)]
+pub struct PublishOptions {
+    /// Parameters for this execution alone, by top-level key. A JSON object; none changes nothing.
+    pub overrides: Option<Value>,
+    /// Within the tenant, higher ones go first; among equals the older one.
+    pub priority: i16,
+    /// No worker begins it before; none is at once.
+    pub available_at: Option<Timestamp>,
+    /// Whether it is left out while another execution of the same instance and parameters has not ended.
+    pub is_unique: bool,
+    /// How many workers may be lost over it, at least 1, before it ends as FAILED.
+    pub attempts_max: u32,
+}
+
+impl Default for PublishOptions {
+    /// At once, of priority 0, five attempts.
+    fn default() -> Self {
+        Self {
+            overrides: None,
+            priority: 0,
+            available_at: None,
+            is_unique: false,
+            attempts_max: ATTEMPTS_MAX,
+        }
+    }
+}
+
+/// What became of the wish to publish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Published {
+    /// It is in the queue.
+    Queued(JobExecutionId),
+    /// Another one of the same instance and parameters has not ended.
+    ThereAlready(JobExecutionId),
+}
+
+impl Published {
+    /// The execution that does what was wished for.
+    pub fn id(self) -> JobExecutionId {
+        match self {
+            Self::Queued(id) | Self::ThereAlready(id) => id,
+        }
+    }
+}
+
+impl Tenant {
+    /// Puts an execution of an instance into the queue, for any worker.
+    pub async fn publish(&self, code: &str, options: PublishOptions) -> Result<Published, Error> {
+        let (new, _) = self.new_execution(code, options.overrides.clone()).await?;
+        self.enqueue(new, &options).await
+    }
+
+    /// Puts an execution into the queue that goes on from one that was stopped or failed; the overrides of the
+    /// options have no part in that, its parameters are those of the other one.
+    pub async fn publish_restart(
+        &self,
+        id: JobExecutionId,
+        newest_components: bool,
+    ) -> Result<JobExecutionId, Error> {
+        let earlier = self.execution(id).await?;
+        let new = self.new_restart(earlier, newest_components).await?;
+        Ok(self.enqueue(new, &PublishOptions::default()).await?.id())
+    }
+
+    async fn enqueue(&self, mut new: NewJobExecution, options: &PublishOptions) -> Result<Published, Error> {
+        new.queue = Some(Enqueue {
+            priority: options.priority,
+            available_at: options.available_at.unwrap_or(new.by.at),
+            is_unique: options.is_unique,
+            attempts_max: options.attempts_max,
+            queued_max: Some(self.state.policy.quotas.queued_max),
+        });
+        match self.installation.repository.create_execution(&new, None).await {
+            Ok((execution, _)) => Ok(Published::Queued(execution.id)),
+            Err(RepositoryError::NotUnique { id }) => Ok(Published::ThereAlready(id)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// An execution's place in the queue; none if it was never there or has ended.
+    pub async fn queue_entry(&self, id: JobExecutionId) -> Result<Option<QueueEntry>, Error> {
+        Ok(self.installation.repository.queue_entry(&self.id, id).await?)
+    }
+
+    /// Runs what a worker has claimed.
+    pub(crate) async fn run_claimed(&self, claimed: (JobExecution, Lease)) -> Result<Running, Error> {
+        let execution = &claimed.0;
+        let first = match execution.restart_of {
+            Some(_) => Some(self.first_of(execution).await?),
+            None => None,
+        };
+        let instance = self.installation.repository.instance(&self.id, &execution.instance).await?;
+        let label = instance.map_or_else(|| execution.instance.to_string(), |instance| instance.label);
+        Ok(self.begin(claimed, None, first, label, None))
+    }
+}

@@ -1,0 +1,476 @@
+//! A worker: it takes executions from the queue, runs them, and rescues what other workers lost.
+//!
+//! ```text
+//! working ── shut_down ──▶ finishing ── grace over ──▶ pausing ──▶ ended
+//!     └────────────────────── leave ──────────────────────────────▶ ended
+//! ```
+//!
+//! What it pauses waits in the queue again from its checkpoint. What it leaves is lost, and another worker
+//! takes it up at once.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use stepbox_batch::execution::JobExecution;
+use stepbox_batch::name::{JobExecutionId, TenantId};
+use stepbox_batch::queue::{Fate, Held, QueueClaim, QueueFilter, Rescued, Worker as Registered};
+use stepbox_batch::repository::{Claim, Lease, RepositoryError};
+use stepbox_batch::status::BatchStatus;
+use stepbox_batch::step_context::RunContext;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+
+use crate::error::Error;
+use crate::job_lifecycle::{HEARTBEAT_MS, LEASE_MS};
+use crate::stepbox::{Installation, Stepbox};
+use crate::tenant::Running;
+use crate::worker_lock::WorkerLock;
+
+/// How long a worker waits at most before it looks into the queue again, in milliseconds: entries whose time has
+/// come tell nobody.
+const LOOK_MS: u64 = 500;
+/// How often a worker looks for lost executions, in milliseconds.
+pub const RESCUE_MS: u64 = 1_000;
+/// How long a worker that leaves waits for the store to take its leases back, in milliseconds.
+const LEAVE_MS: u64 = 2_000;
+
+/// What a worker takes, and how.
+#[derive(Clone)]
+pub struct WorkerOptions {
+    /// How many executions it runs at a time, at least 1.
+    pub concurrency: usize,
+    /// The tenants that it works for, among those of the installation; empty means all.
+    pub tenants: Vec<TenantId>,
+    /// What it takes of theirs.
+    pub filter: QueueFilter,
+    /// How long what runs may go on after a shutdown was asked for before it is paused, in milliseconds.
+    pub grace_ms: u64,
+    /// Hears of everything that happens.
+    pub listener: Option<WorkerListener>,
+}
+
+impl Default for WorkerOptions {
+    /// As many at a time as there are processors, of all tenants and jobs, with a grace of 5 seconds.
+    fn default() -> Self {
+        let concurrency = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            concurrency,
+            tenants: Vec::new(),
+            filter: QueueFilter::default(),
+            grace_ms: 5_000,
+            listener: None,
+        }
+    }
+}
+
+/// Receives each event as it happens.
+pub type WorkerListener = Arc<dyn Fn(&WorkerEvent) + Send + Sync>;
+
+/// Something that happened to a worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorkerEvent {
+    /// It began to look into the queue.
+    Began {
+        /// Its name.
+        worker: String,
+    },
+    /// It runs an execution.
+    Claimed {
+        /// Whose.
+        tenant: TenantId,
+        /// Which one.
+        id: JobExecutionId,
+        /// Of which instance.
+        instance: String,
+        /// How many workers have begun it.
+        attempt: u32,
+    },
+    /// An execution ended here, or was handed back as PAUSED.
+    Ended {
+        /// Whose.
+        tenant: TenantId,
+        /// Which one.
+        id: JobExecutionId,
+        /// How it stands.
+        status: BatchStatus,
+    },
+    /// It no longer runs an execution, which has not ended.
+    Lost {
+        /// Whose.
+        tenant: TenantId,
+        /// Which one.
+        id: JobExecutionId,
+        /// Why, as a stable code.
+        code: &'static str,
+        /// Why, for people.
+        reason: String,
+    },
+    /// It dealt with an execution that another worker had lost.
+    Rescued(Rescued),
+    /// The store does not answer; it tries again.
+    Trouble {
+        /// As a stable code.
+        code: &'static str,
+        /// For people.
+        reason: String,
+    },
+    /// It takes nothing new, and waits for what runs.
+    ShuttingDown {
+        /// How many executions run.
+        running: usize,
+    },
+    /// The grace is over: what runs is to rest at its next checkpoint.
+    Pausing {
+        /// How many executions run.
+        running: usize,
+    },
+}
+
+/// A worker at work. Dropping it ends it as [`Worker::leave`] does.
+pub struct Worker {
+    shared: Arc<Shared>,
+    task: Option<tokio::task::JoinHandle<()>>,
+}
+
+struct Shared {
+    installation: Arc<Installation>,
+    stepbox: Stepbox,
+    options: WorkerOptions,
+    tenants: Vec<(TenantId, u64)>,
+    /// What runs, with what asks it to pause.
+    running: Mutex<BTreeMap<JobExecutionId, Arc<RunContext>>>,
+    stage: watch::Sender<Stage>,
+    /// A run has ended.
+    ended: Notify,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Working,
+    Finishing,
+    Pausing,
+}
+
+impl Stepbox {
+    /// Starts a worker in this process; one at a time for an installation.
+    pub async fn start_worker(&self, options: WorkerOptions) -> Result<Worker, Error> {
+        let installation = self.installation.clone();
+        let tenants = installation.worked_for(&options.tenants)?;
+        if installation.has_worker.swap(true, Ordering::AcqRel) {
+            return Err(Error::WorkerExists);
+        }
+        let shared = Arc::new(Shared {
+            stepbox: self.clone(),
+            tenants,
+            options,
+            running: Mutex::default(),
+            stage: watch::Sender::new(Stage::Working),
+            ended: Notify::new(),
+            installation,
+        });
+        if let Err(error) = shared.beat().await {
+            shared.installation.has_worker.store(false, Ordering::Release);
+            return Err(error.into());
+        }
+        let task = tokio::spawn(shared.clone().live());
+        Ok(Worker { shared, task: Some(task) })
+    }
+
+    /// The workers that live on this store, by name, and what each runs.
+    pub async fn workers(&self) -> Result<Vec<WorkerStatus>, Error> {
+        let (repository, now) = (&self.installation.repository, self.installation.clock.now());
+        let (workers, held) = (repository.workers().await?, repository.held(now).await?);
+        let status = |worker: Registered| WorkerStatus {
+            is_alive: now.ms_since(worker.seen_at) < LEASE_MS,
+            running: held.iter().filter(|held| held.worker == worker.name).cloned().collect(),
+            worker,
+        };
+        Ok(workers.into_iter().map(status).collect())
+    }
+}
+
+/// A worker, as the store knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerStatus {
+    /// What it said of itself.
+    pub worker: Registered,
+    /// Whether it was heard of within the time of a lease.
+    pub is_alive: bool,
+    /// What it runs.
+    pub running: Vec<Held>,
+}
+
+impl Worker {
+    /// Its name, unique among all processes.
+    pub fn name(&self) -> &str {
+        &self.shared.installation.worker
+    }
+
+    /// How many executions it runs.
+    pub fn running(&self) -> usize {
+        self.shared.running().len()
+    }
+
+    /// Has it take nothing new, finish what runs within the grace, pause the rest, and end.
+    pub fn shut_down(&self) {
+        self.shared.enter(Stage::Finishing);
+    }
+
+    /// Waits for its end.
+    pub async fn wait(&mut self) {
+        if let Some(task) = &mut self.task {
+            // It catches what runs there, and has no panics of its own; if it had, it would be over as well.
+            let _ = task.await;
+            self.task = None;
+        }
+    }
+
+    /// Leaves at once: the leases of what runs end now, so that another worker goes on from the last
+    /// checkpoints. The process should end now, too.
+    pub async fn leave(mut self) {
+        if let Some(task) = self.task.take() {
+            task.abort();
+        }
+        let (repository, now) = (&self.shared.installation.repository, self.shared.installation.clock.now());
+        let worker = &self.shared.installation.worker;
+        // If the store does not answer, the leases run out by themselves.
+        let _ = timeout(Duration::from_millis(LEAVE_MS), repository.expire_leases(worker, now)).await;
+        let _ = timeout(Duration::from_millis(LEAVE_MS), repository.forget_worker(worker)).await;
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.abort();
+        }
+        self.shared.installation.has_worker.store(false, Ordering::Release);
+    }
+}
+
+impl Shared {
+    async fn live(self: Arc<Self>) {
+        self.tell(|| WorkerEvent::Began { worker: self.installation.worker.clone() });
+        let watching = tokio::spawn(self.clone().watch());
+        let ending = tokio::spawn(self.clone().end_in_stages());
+        let _ends_with_this = (AbortOnDrop(watching), AbortOnDrop(ending));
+        let mut runs = JoinSet::new();
+        while self.stage() == Stage::Working {
+            let free = self.options.concurrency.max(1).saturating_sub(runs.len());
+            let taken = if free == 0 { 0 } else { self.take(free, &mut runs).await };
+            if taken == 0 || taken == free {
+                self.rest(free == taken).await;
+            }
+            while runs.try_join_next().is_some() {}
+        }
+        while runs.join_next().await.is_some() {}
+        // Listed until it is forgotten, as one that was not heard of.
+        let _ = self.installation.repository.forget_worker(&self.installation.worker).await;
+    }
+
+    /// Claims up to so many executions and lets them run; returns how many.
+    async fn take(self: &Arc<Self>, free: usize, runs: &mut JoinSet<()>) -> usize {
+        let wanted = QueueClaim {
+            claim: Claim {
+                worker: self.installation.worker.clone(),
+                now: self.installation.clock.now(),
+                lease_ms: LEASE_MS,
+            },
+            tenants: self.tenants.clone(),
+            filter: self.options.filter.clone(),
+            limit: u32::try_from(free).unwrap_or(u32::MAX),
+        };
+        match self.installation.repository.claim_next(&wanted).await {
+            Ok(claimed) => {
+                let taken = claimed.len();
+                for claimed in claimed {
+                    runs.spawn(self.clone().run(claimed));
+                }
+                taken
+            }
+            Err(error) => {
+                self.tell(|| WorkerEvent::Trouble { code: error.code(), reason: error.to_string() });
+                sleep(Duration::from_millis(LOOK_MS)).await;
+                0
+            }
+        }
+    }
+
+    /// Waits until there may be something to take, or a place for it.
+    async fn rest(&self, is_full: bool) {
+        let mut stage = self.stage.subscribe();
+        tokio::select! {
+            () = self.ended.notified() => {}
+            _ = stage.wait_for(|stage| *stage > Stage::Working) => {}
+            () = self.installation.repository.wait_for_work(LOOK_MS), if !is_full => {}
+        }
+    }
+
+    async fn run(self: Arc<Self>, claimed: (JobExecution, Lease)) {
+        let (tenant, id) = (claimed.0.tenant.clone(), claimed.0.id);
+        self.tell(|| WorkerEvent::Claimed {
+            tenant: tenant.clone(),
+            id,
+            instance: claimed.0.instance.to_string(),
+            attempt: claimed.0.attempt,
+        });
+        let ended = self.clone().run_to_its_end(claimed).await;
+        self.running().remove(&id);
+        self.tell(|| match ended {
+            Ok(execution) => WorkerEvent::Ended { tenant, id, status: execution.status },
+            Err(error) => WorkerEvent::Lost { tenant, id, code: error.code(), reason: error.to_string() },
+        });
+        self.ended.notify_one();
+    }
+
+    async fn run_to_its_end(self: Arc<Self>, claimed: (JobExecution, Lease)) -> Result<JobExecution, Error> {
+        let id = claimed.0.id;
+        let tenant = self.stepbox.tenant(&claimed.0.tenant)?;
+        let mut run: Running = tenant.run_claimed(claimed).await?;
+        self.running().insert(id, run.run_context());
+        if self.stage() == Stage::Pausing {
+            run.pause();
+        }
+        run.wait().await
+    }
+
+    /// After a shutdown was asked for: waits for the grace, then has what runs pause.
+    async fn end_in_stages(self: Arc<Self>) {
+        let mut stage = self.stage.subscribe();
+        let _ = stage.wait_for(|stage| *stage > Stage::Working).await;
+        self.tell(|| WorkerEvent::ShuttingDown { running: self.running().len() });
+        let _ = self.beat().await;
+        sleep(Duration::from_millis(self.options.grace_ms)).await;
+        self.enter(Stage::Pausing);
+        let running: Vec<_> = self.running().values().cloned().collect();
+        self.tell(|| WorkerEvent::Pausing { running: running.len() });
+        for run in running {
+            run.request_pause();
+        }
+    }
+
+    /// Says that this worker lives, and looks for what others lost.
+    async fn watch(self: Arc<Self>) {
+        let mut every = interval(Duration::from_millis(RESCUE_MS));
+        every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut last_beat = self.installation.clock.now();
+        loop {
+            every.tick().await;
+            if self.installation.clock.now().ms_since(last_beat) >= HEARTBEAT_MS {
+                last_beat = self.installation.clock.now();
+                self.heed(self.beat().await);
+            }
+            if let Some(rescued) = self.heed(self.installation.rescue_lost().await) {
+                for rescued in rescued {
+                    self.tell(|| WorkerEvent::Rescued(rescued));
+                }
+            }
+        }
+    }
+
+    async fn beat(&self) -> Result<(), RepositoryError> {
+        let now = self.installation.clock.now();
+        let worker = Registered {
+            name: self.installation.worker.clone(),
+            started_at: self.installation.opened_at,
+            seen_at: now,
+            concurrency: u32::try_from(self.options.concurrency).unwrap_or(u32::MAX),
+            filter: self.options.filter.clone(),
+            tenants: self.options.tenants.clone(),
+            is_stopping: self.stage() > Stage::Working,
+        };
+        self.installation.repository.worker_beat(&worker).await
+    }
+
+    fn heed<T>(&self, answer: Result<T, RepositoryError>) -> Option<T> {
+        answer
+            .map_err(|error| {
+                self.tell(|| WorkerEvent::Trouble { code: error.code(), reason: error.to_string() });
+            })
+            .ok()
+    }
+
+    fn stage(&self) -> Stage {
+        *self.stage.borrow()
+    }
+
+    /// There is no way back.
+    fn enter(&self, next: Stage) {
+        self.stage.send_if_modified(|stage| {
+            let is_later = next > *stage;
+            *stage = (*stage).max(next);
+            is_later
+        });
+    }
+
+    fn running(&self) -> MutexGuard<'_, BTreeMap<JobExecutionId, Arc<RunContext>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, event: impl FnOnce() -> WorkerEvent) {
+        if let Some(listener) = &self.options.listener {
+            listener(&event());
+        }
+    }
+}
+
+impl Installation {
+    /// The tenants to work for, each with how many of its executions may run.
+    fn worked_for(&self, wanted: &[TenantId]) -> Result<Vec<(TenantId, u64)>, Error> {
+        if let Some(unknown) = wanted.iter().find(|wanted| !self.tenants.contains_key(wanted)) {
+            return Err(Error::UnknownTenant(unknown.clone()));
+        }
+        let is_wanted = |id: &TenantId| wanted.is_empty() || wanted.contains(id);
+        let tenants = self.tenants.iter().filter(|(id, _)| is_wanted(id));
+        Ok(tenants.map(|(id, state)| (id.clone(), state.policy.quotas.running_max as u64)).collect())
+    }
+
+    /// Deals with what dead workers have left behind: those of this machine as soon as they are dead, others
+    /// once their leases have run out.
+    pub(crate) async fn rescue_lost(&self) -> Result<Vec<Rescued>, RepositoryError> {
+        let workers = self.data.workers();
+        // Without the folder, the leases tell it, only later.
+        for dead in WorkerLock::dead(&workers).unwrap_or_default() {
+            self.repository.expire_leases(&dead, self.clock.now()).await?;
+            self.repository.forget_worker(&dead).await?;
+            WorkerLock::forget(&workers, &dead);
+        }
+        let rescued = self.repository.rescue_lost(self.clock.now()).await?;
+        for rescued in &rescued {
+            if !matches!(rescued.fate, Fate::Requeued(_)) {
+                // It is over whether or not its folder goes.
+                let _ = self.data.end_execution(rescued.id);
+            }
+        }
+        Ok(rescued)
+    }
+}
+
+/// A task that ends with whoever holds this.
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker").field("name", &self.name()).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for WorkerOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WorkerOptions")
+            .field("concurrency", &self.concurrency)
+            .field("tenants", &self.tenants)
+            .field("filter", &self.filter)
+            .field("grace_ms", &self.grace_ms)
+            .finish_non_exhaustive()
+    }
+}
