@@ -19,3 +19,4 @@ mod support;
 mod tenants;
 mod uploads;
 mod worked_example;
+mod workers;

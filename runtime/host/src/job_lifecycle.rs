@@ -37,10 +37,10 @@ use crate::policy::Policy;
 use crate::step_elements::StepElements;
 use crate::stepbox::{Installation, TenantState};
 
-/// How long a worker's lease lasts without a heartbeat, in milliseconds.
+/// How long a worker's lease lasts without a heartbeat, in milliseconds, unless the builder says otherwise.
 pub const LEASE_MS: u64 = 15_000;
-/// How often a worker says that it lives, in milliseconds.
-pub const HEARTBEAT_MS: u64 = 5_000;
+/// How many heartbeats there are in the time of a lease: two may fail.
+pub(crate) const BEATS_PER_LEASE: u64 = 3;
 /// How often a run looks whether it should stop, in milliseconds.
 pub const STOP_CHECK_MS: u64 = 100;
 /// How often a run stores its progress, in milliseconds.
@@ -81,7 +81,11 @@ pub(crate) async fn claim(
 }
 
 fn claim_now(installation: &Installation) -> Claim {
-    Claim { worker: installation.worker.clone(), now: installation.clock.now(), lease_ms: LEASE_MS }
+    Claim {
+        worker: installation.worker.clone(),
+        now: installation.clock.now(),
+        lease_ms: installation.lease_ms,
+    }
 }
 
 /// A claimed execution, and all that its run needs.
@@ -441,7 +445,8 @@ impl Life {
         let last_heartbeat = lock(&self.course).last_heartbeat;
         match self.beat().await {
             Err(RepositoryError::Busy { .. } | RepositoryError::Unavailable { .. })
-                if self.recorder.clock.now().ms_since(last_heartbeat) < LEASE_MS - HEARTBEAT_MS =>
+                if self.recorder.clock.now().ms_since(last_heartbeat)
+                    < self.lease_ms() - self.heartbeat_ms() =>
             {
                 Ok(())
             }
@@ -453,8 +458,8 @@ impl Life {
     /// has the execution now.
     async fn beat(&self) -> Result<(), RepositoryError> {
         let (lease, journal, now) = (&self.recorder.lease, &self.recorder.journal, self.recorder.clock.now());
-        let is_stop_requested = if now.ms_since(lock(&self.course).last_heartbeat) >= HEARTBEAT_MS {
-            let is_stop_requested = journal.heartbeat(lease, now, LEASE_MS).await?;
+        let is_stop_requested = if now.ms_since(lock(&self.course).last_heartbeat) >= self.heartbeat_ms() {
+            let is_stop_requested = journal.heartbeat(lease, now, self.lease_ms()).await?;
             lock(&self.course).last_heartbeat = now;
             is_stop_requested
         } else {
@@ -479,6 +484,14 @@ impl Life {
             }
         }
         Ok(())
+    }
+
+    fn lease_ms(&self) -> u64 {
+        self.installation.lease_ms
+    }
+
+    fn heartbeat_ms(&self) -> u64 {
+        self.lease_ms() / BEATS_PER_LEASE
     }
 
     async fn change_status(&self, status: BatchStatus) -> Result<(), RepositoryError> {
