@@ -28,12 +28,11 @@ use stepbox_batch::status::{BatchStatus, ExitStatus};
 use stepbox_batch::step_context::{Findings, RunContext, RunInfo, StepContext};
 use stepbox_batch::tasklet_step;
 use stepbox_batch::thread::{Panicked, on_own_thread};
-use stepbox_sandbox::{ExecutionDisk, Share, Usage};
+use stepbox_sandbox::{ExecutionDisk, Usage};
 use tokio::sync::watch;
 
 use crate::error::Error;
 use crate::execution_log::{FileLog, LogListener};
-use crate::policy::Policy;
 use crate::step_elements::StepElements;
 use crate::stepbox::{Installation, TenantState};
 
@@ -91,8 +90,7 @@ fn claim_now(installation: &Installation) -> Claim {
 /// A claimed execution, and all that its run needs.
 pub(crate) struct Life {
     installation: Arc<Installation>,
-    policy: Policy,
-    share: Share,
+    tenant: TenantState,
     /// What its steps write counts for the tenant until it has ended.
     disk: ExecutionDisk,
     steps: Arc<[Step]>,
@@ -155,9 +153,8 @@ impl Life {
         };
         Self {
             installation,
-            policy: tenant.policy.clone(),
             disk: tenant.share.execution_disk(),
-            share: tenant.share.clone(),
+            tenant: tenant.clone(),
             steps: execution.job.steps.clone().into(),
             execution: Mutex::new(execution),
             recorder,
@@ -353,7 +350,7 @@ impl Life {
         context: &StepContext,
     ) -> Result<(StepExecution, Result<StepOutcome, StepError>), RepositoryError> {
         let id = self.recorder.lease.id;
-        let secrets = match StepElements::secrets_of(step, &self.policy) {
+        let secrets = match StepElements::secrets_of(step, &self.tenant.policy) {
             Ok(secrets) => secrets,
             Err(source) => {
                 let (culprit, place) = (format!("step `{}`", step.name), String::new());
@@ -362,12 +359,12 @@ impl Life {
         };
         let elements = StepElements {
             installation: &self.installation,
-            policy: &self.policy,
+            policy: &self.tenant.policy,
             tenant: &self.recorder.lease.tenant,
             execution: id,
             work: self.installation.data.work(id),
             parameters: &self.run.parameters,
-            share: self.share.clone(),
+            share: self.tenant.share.clone(),
             usage: Usage::on(&self.disk),
             secrets,
         };
