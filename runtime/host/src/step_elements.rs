@@ -69,6 +69,7 @@ impl StepElements<'_> {
             rejected: Box::new(RejectedFile::new(&self.installation.data, self.execution, &step.name)),
             settings: settings.as_ref().clone(),
             retry: step.retry.clone(),
+            fragment: None,
         })
     }
 
