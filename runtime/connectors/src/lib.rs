@@ -84,6 +84,16 @@
 //! each with the header; all appear at the end. `<step>.file_path` is then the first one, and
 //! `<step>.file_count` says how many there are. Files of an older run with higher numbers stay.
 //!
+//! A worker that lost its lease, and does not know yet, may still have that file open. The next one goes on
+//! in a copy, and the old one fails with `output-taken-over` without having touched anything.
+//!
+//! # Parts
+//!
+//! Both readers can `split` what they read: one pass finds where items begin, and each state that it gives
+//! reads on from there as the whole does, with the same lines and columns. Both writers write fragments and
+//! absorb them, unless `lines_per_file` is set: `.<name>.<execution>.p<number>.part` beside the output, copied
+//! into it in their order and removed once it is complete.
+//!
 //! # Waiting
 //!
 //! Elements read and write in place: a call that waits for the disk keeps its thread. `checkpoint` and
