@@ -54,6 +54,7 @@ mod data_folder;
 mod error;
 mod execution_log;
 mod job_lifecycle;
+mod metrics;
 mod native;
 mod policy;
 mod rejected_file;
@@ -70,6 +71,7 @@ pub use components_policy::{ComponentsPolicy, ComponentsPolicyError};
 pub use error::{Error, ErrorKind};
 pub use execution_log::{LogLine, LogListener};
 pub use job_lifecycle::{HEARTBEAT_MS, LEASE_MS, PROGRESS_MS, Progress, STOP_CHECK_MS};
+pub use metrics::METRICS_TYPE;
 pub use policy::{FilesPolicy, Policy, Quotas};
 pub use signature::{
     SIGNATURE_BYTES_MAX, SIGNATURE_SUFFIX, SignatureError, SignatureProblem, SigningKey, SigningKeyError,
@@ -86,4 +88,7 @@ pub use tenant::{
     Inspected, InstanceEdit, NewInstance, PublishOptions, Published, Purge, RestartOptions, RunOptions,
     Running, Tenant, Upload, receive_component,
 };
-pub use worker::{RESCUE_MS, Worker, WorkerEvent, WorkerListener, WorkerOptions, WorkerStatus};
+pub use worker::{
+    RESCUE_MS, Stage, Worker, WorkerEvent, WorkerHealth, WorkerListener, WorkerOptions, WorkerProbe,
+    WorkerProblem, WorkerStatus,
+};

@@ -13,13 +13,14 @@ use stepbox_batch::counters::Tally;
 use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Tasklet};
 use stepbox_batch::error::ElementError;
 use stepbox_batch::name::{Digest, TenantId};
-use stepbox_batch::repository::{Connector, JobRepository};
+use stepbox_batch::repository::{Connector, ExecutionJournal, JobRepository};
 use stepbox_sandbox::{Compiler, Program, Resolver, Sandbox, SandboxConfig, Share, SystemResolver};
 use stepbox_store::SqliteStore;
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::data_folder::DataFolder;
 use crate::error::Error;
+use crate::metrics::{Metrics, TenantMeters, TimedJournal};
 use crate::native::{NativeElements, native_connector};
 use crate::policy::Policy;
 use crate::system_clock::SystemClock;
@@ -36,6 +37,9 @@ pub struct Stepbox {
 pub(crate) struct Installation {
     pub(crate) data: DataFolder,
     pub(crate) repository: Arc<dyn JobRepository>,
+    /// The same, with its answers timed: for running executions.
+    pub(crate) journal: Arc<dyn ExecutionJournal>,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) sandbox: Sandbox,
     pub(crate) native: NativeElements,
     pub(crate) native_connector: Connector,
@@ -58,6 +62,8 @@ pub(crate) struct TenantState {
     pub(crate) share: Share,
     /// What its components and uploads run into.
     pub(crate) tally: Arc<Tally>,
+    /// What its runs come to.
+    pub(crate) meters: Arc<TenantMeters>,
     /// A permit for each execution that may run at a time.
     pub(crate) running: Arc<Semaphore>,
 }
@@ -229,16 +235,22 @@ impl Builder {
         let (workers, worker) = (data.workers(), worker_name(self.clock.as_ref()));
         let unusable = |source| Error::DataFolder { path: workers.clone(), action: "cannot be used", source };
         let lock = WorkerLock::take(&workers, &worker).map_err(unusable)?;
-        let state = |policy: Policy| TenantState {
+        let metrics = Arc::new(Metrics::new());
+        let state = |id: &TenantId, policy: Policy| TenantState {
+            meters: Arc::new(metrics.of_tenant(id)),
             share: sandbox.share(policy.quotas.of_share()),
             running: Arc::new(Semaphore::new(policy.quotas.running_max.min(Semaphore::MAX_PERMITS))),
             tally: Arc::default(),
             policy,
         };
-        let tenants = self.tenants.into_iter().map(|(id, policy)| (id, state(policy))).collect();
+        let tenants = self.tenants.into_iter().map(|(id, policy)| (id.clone(), state(&id, policy))).collect();
+        let (store, clock) = (repository.clone(), self.clock.clone());
+        let journal = Arc::new(TimedJournal { store, clock, metrics: metrics.clone() });
         let installation = Installation {
             data,
             repository,
+            journal,
+            metrics,
             sandbox,
             native: self.native,
             native_connector: native_connector(),
