@@ -15,6 +15,7 @@ use stepbox::batch::name::TenantId;
 use stepbox::batch::status::BatchStatus;
 
 use crate::exit_code::ExitCode;
+use crate::output::voice::Voice;
 use queue::{Publish, Worker, Workers};
 
 /// Run batch jobs whose custom steps are sandboxed WebAssembly components.
@@ -58,6 +59,16 @@ pub(crate) struct Args {
 
     #[command(subcommand)]
     pub(crate) noun: Noun,
+}
+
+impl Args {
+    /// How the command tells what happens: a service keeps a log.
+    pub(crate) fn voice(&self) -> Voice {
+        match &self.noun {
+            Noun::Worker(worker) => Voice::Log(worker.log_format),
+            _ => Voice::Talk,
+        }
+    }
 }
 
 /// What the command is about.
@@ -116,6 +127,7 @@ pub(crate) enum Noun {
     #[command(after_long_help = examples(&[
         "stepbox worker",
         "stepbox worker --concurrency 8 --types import,export --grace 1m",
+        "stepbox worker --listen 127.0.0.1:9464 --log-format json",
     ]) + "\n\n" + ExitCode::HELP)]
     Worker(Worker),
     /// Processes that take executions from the queue

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use stepbox::batch::log::LogLevel;
 use stepbox::batch::name::TenantId;
 use stepbox::{CompileProcess, Compiler, Stepbox, Tenant};
 
 use crate::error::CliError;
-use crate::output::talk;
+use crate::output::voice::{Entry, Voice};
 use crate::policy_file::PolicyFile;
 
 /// What makes this program compile one component for the one that started it. No word of the language,
@@ -20,7 +21,7 @@ pub(crate) fn is_compile_worker() -> bool {
 
 /// Opens the installation for some tenants, to whom the same policy applies. Relative paths in parameters begin
 /// in the current folder.
-pub(crate) async fn open(data_dir: &Path, tenants: &[TenantId]) -> Result<Stepbox, CliError> {
+pub(crate) async fn open(data_dir: &Path, tenants: &[TenantId], voice: Voice) -> Result<Stepbox, CliError> {
     let here = std::env::current_dir().map_err(CliError::unreadable(Path::new(".")))?;
     let file = PolicyFile::in_folder(data_dir)?;
     let itself = CompileProcess::of_this_program([COMPILE.into()]).map_err(CliError::Start)?;
@@ -31,7 +32,8 @@ pub(crate) async fn open(data_dir: &Path, tenants: &[TenantId]) -> Result<Stepbo
     }
     let stepbox = builder.open().await?;
     if is_new {
-        talk(format!("new data folder `{}`", data_dir.display()));
+        let message = format!("new data folder `{}`", data_dir.display());
+        voice.say(&Entry::new(LogLevel::Info, "data-folder-made", message));
     }
     Ok(stepbox)
 }

@@ -40,8 +40,9 @@ fn main() -> process::ExitCode {
         return stepbox::compile_worker();
     }
     let args = Args::parse();
+    let voice = args.voice();
     let answer = run_to_its_end(args);
-    let exit_code = answer.and_then(Answer::print).unwrap_or_else(|error| report::report(&error));
+    let exit_code = answer.and_then(Answer::print).unwrap_or_else(|error| report::report(&error, voice));
     exit_code.into()
 }
 
@@ -54,7 +55,9 @@ fn run_to_its_end(args: Args) -> Result<Answer, CliError> {
     answer
 }
 
-async fn carry_out(Args { data_dir, tenant, user, noun }: Args) -> Result<Answer, CliError> {
+async fn carry_out(args: Args) -> Result<Answer, CliError> {
+    let voice = args.voice();
+    let Args { data_dir, tenant, user, noun } = args;
     if let Noun::Completions { shell } = noun {
         return Ok(completions::script(shell));
     }
@@ -64,7 +67,7 @@ async fn carry_out(Args { data_dir, tenant, user, noun }: Args) -> Result<Answer
     {
         tenants.clone_from(&worker.tenants);
     }
-    let stepbox = installation::open(&data_dir, &tenants).await?;
+    let stepbox = installation::open(&data_dir, &tenants, voice).await?;
     if let Noun::Worker(worker) = noun {
         return worker::carry_out(&stepbox, worker).await;
     }

@@ -190,7 +190,6 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_that_cannot_be_had_is_told() {
-        let taken = hello().await.address();
         let server = Listener::open("127.0.0.1:0").await.unwrap();
         let busy = server.address().to_string();
         let rows = [
@@ -205,6 +204,5 @@ mod tests {
             assert_eq!(error.code(), code, "{address}");
             assert!(error.help().starts_with(help), "{address}: {}", error.help());
         }
-        assert!(taken.port() > 0);
     }
 }

@@ -1,10 +1,12 @@
 //! What the command line says of the queue and of workers.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 use stepbox::batch::clock::Timestamp;
 use stepbox::batch::name::{JobName, TenantId};
 
-use super::{FormatArg, day_or_moment, examples};
+use super::{Format, FormatArg, day_or_moment, examples};
 
 /// Put an execution of an instance into the queue, for any worker
 #[derive(Debug, clap::Args)]
@@ -51,6 +53,15 @@ pub(crate) struct Worker {
     /// How long what runs may go on after the first signal before it is paused
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub(crate) grace: u64,
+    /// Answer `GET /health` and `GET /metrics` there, to whoever can reach it [default: listen nowhere]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<String>,
+    /// A file that is touched every second while the worker is well, and removed at its end
+    #[arg(long, value_name = "FILE")]
+    pub(crate) liveness_file: Option<PathBuf>,
+    /// How standard error tells what happens: text for people, or a JSON object in each line
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) log_format: Format,
 }
 
 /// What can be done with workers.

@@ -75,6 +75,17 @@ pub enum WorkerProblem {
     SandboxStuck,
 }
 
+impl WorkerProblem {
+    /// What it is, for people.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LoopStuck => "it no longer looks for work",
+            Self::StoreSilent => "the store does not answer",
+            Self::SandboxStuck => "components are not asked whether they must end",
+        }
+    }
+}
+
 impl WorkerHealth {
     /// Whether there is nothing to mend.
     pub fn is_well(&self) -> bool {
