@@ -263,6 +263,7 @@ async fn open(
     end: &mut Destination,
     journey: &Journey<'_>,
 ) -> Result<Arc<Headers>, StepError> {
+    journey.recorder.check_lease().await?;
     let checkpoint = journey.execution.checkpoint.as_ref();
     let Elements { reader, lines } = elements;
     let context = reader.context.insert(journey.context.for_element());
@@ -464,6 +465,7 @@ async fn finish(
     close(elements).await.map_err(Interruption::of)?;
     accept_reports(elements, journey.context);
     if outcome != StepOutcome::Stopped {
+        journey.recorder.check_lease().await.map_err(|error| Interruption::of(error.into()))?;
         let completed = end.writer.element.complete().await;
         completed.map_err(|source| Interruption::of(end.writer.failed("", source)).while_writing())?;
         journey.context.accept(end.writer.take_reports());

@@ -27,7 +27,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Works until the first signal has had its way, or the second one.
 pub(crate) async fn carry_out(stepbox: &Stepbox, worker: Worker) -> Result<Answer, CliError> {
-    let Worker { concurrency, jobs, types, tenants, grace, listen, liveness_file, log_format } = worker;
+    let Worker { concurrency, jobs, types, tenants, lease: _, grace, .. } = worker;
+    let Worker { listen, liveness_file, log_format, .. } = worker;
     let voice = Voice::Log(log_format);
     let mut interrupts = Interrupts::listen().map_err(CliError::Start)?;
     let listener = match &listen {

@@ -9,7 +9,7 @@
 //! until then none has its final name, which is `products.csv` for a single one.
 
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ use stepbox_batch::execution::SummaryValue;
 use stepbox_batch::step_context::{StepContext, cut};
 
 use crate::error::{ConnectorError, Result};
-use crate::folders::{Folders, OutputPlace};
+use crate::folders::{Folders, OutputPlace, Reopened};
 use crate::storage::Storage;
 
 mod early_sync;
@@ -145,13 +145,14 @@ impl OutputFile {
         let place = folders.place_output(&path)?;
         let mut output = Self::at(place, context, temporary, layout);
         (output.length, output.series) = (length, series);
-        output.file = output.place.reopen(&output.last_temporary())?;
-        match output.file.as_mut().map(|file| cut_off(file, length)) {
-            Some(Ok(found)) if found >= length => {}
-            Some(Ok(found)) => {
+        match output.place.reopen(&output.last_temporary(), length)? {
+            Some(Reopened { found, .. }) if found < length => {
                 return Err(output.changed(format!("it has {found} bytes, {length} of them were written")));
             }
-            Some(Err(source)) => return Err(output.failed("cut off", source)),
+            Some(Reopened { file, copied, .. }) => {
+                output.file = Some(file);
+                context.metering().wrote_file(copied);
+            }
             // The run ended between renaming and saying so.
             None if output.place.length_of(&output.last_name()) == Some(length) => {}
             None => return Err(output.changed(format!("`{}` is gone", output.last_temporary()))),
@@ -171,10 +172,7 @@ impl OutputFile {
         let mut names: Vec<String> = later().take(count).collect();
         names.reverse();
         for name in names {
-            // Its lock says that nobody writes it any more.
-            if self.place.reopen(&name)?.is_some() {
-                self.place.remove(&name)?;
-            }
+            self.place.discard(&name)?;
         }
         Ok(())
     }
@@ -216,6 +214,8 @@ impl OutputFile {
         if self.file.is_none() {
             return Err(self.already_complete());
         }
+        // The next one's name could be that of whoever has taken over.
+        self.check_is_ours()?;
         let number = number + 1;
         self.place.check_final_name(&self.name_of(number))?;
         self.file = Some(self.place.create(&self.temporary_of(number))?);
@@ -258,9 +258,15 @@ impl OutputFile {
         synced.map_err(|source| self.failed("sync", source))
     }
 
+    /// Fails if another attempt has taken the last file over.
+    fn check_is_ours(&self) -> Result<()> {
+        self.file.as_ref().map_or(Ok(()), |file| self.place.check_is(&self.last_temporary(), file))
+    }
+
     /// Makes everything durable and returns the state to go on from.
     pub(crate) fn checkpoint(&mut self) -> Result<Vec<u8>> {
         self.sync()?;
+        self.check_is_ours()?;
         let (path, part) = (self.place.given().to_owned(), self.temporary.clone());
         let Self { length, series, columns, .. } = *self;
         let state = serde_json::to_vec(&State { path, part, length, series, columns });
@@ -271,6 +277,7 @@ impl OutputFile {
     /// again, also by an attempt that finds it half done.
     pub(crate) fn complete(&mut self, context: &StepContext) -> Result<()> {
         self.sync()?;
+        self.check_is_ours()?;
         self.check_files_before()?;
         // First, since an output that nobody hears of must not be seen, either.
         self.announce(context)?;
@@ -371,14 +378,4 @@ fn numbered(name: &str, number: u64) -> String {
 /// A path with another last part, and otherwise as it was given.
 fn with_name(path: &str, name: &str) -> String {
     path.rsplit_once('/').map_or_else(|| name.to_owned(), |(folder, _)| format!("{folder}/{name}"))
-}
-
-/// Cuts a file off after `length` bytes and goes to its end, unless it is shorter; returns how long it was.
-fn cut_off(file: &mut File, length: u64) -> io::Result<u64> {
-    let found = file.metadata()?.len();
-    if found > length {
-        file.set_len(length)?;
-    }
-    file.seek(SeekFrom::Start(length))?;
-    Ok(found)
 }

@@ -137,6 +137,7 @@ mod tests {
             ordered: false,
             checkpoint: CheckpointInterval { items: Some(100_000), ms: 500 },
             skip: SkipPolicy { limit: Some(100), on: on(&["bad-*", "ragged-row"]) },
+            partitions: 1,
         };
         step.retry = RetryPolicy { limit: 3, on: on(&["busy"]), backoff: Backoff::default() };
         step.rerun = Rerun::Always;

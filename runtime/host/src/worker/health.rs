@@ -9,10 +9,6 @@ use stepbox_batch::clock::Clock;
 use super::{Shared, Stage};
 use crate::job_lifecycle::LEASE_MS;
 
-/// How long a worker that looks for work may not come round, in milliseconds. It does twice a second.
-const TURN_MS_MAX: u64 = LEASE_MS;
-/// How long the store may not have answered, in milliseconds: by then the leases are over.
-const STORE_MS_MAX: u64 = LEASE_MS;
 /// How long running components may not have been asked whether they must end, in milliseconds.
 const TICK_MS_MAX: u64 = 5_000;
 
@@ -92,11 +88,14 @@ impl WorkerHealth {
         self.problems.is_empty()
     }
 
-    fn judge(mut self) -> Self {
+    /// A worker that looks for work comes round twice a second and hears from the store once; after the time
+    /// of a lease, what it runs is no longer its own.
+    fn judge(mut self, lease_ms: u64) -> Self {
+        let silent_ms_max = lease_ms.max(LEASE_MS);
         let looks = self.stage == Stage::Working;
         let problems = [
-            (looks && self.ms_since_turn >= TURN_MS_MAX, WorkerProblem::LoopStuck),
-            (self.ms_since_store >= STORE_MS_MAX, WorkerProblem::StoreSilent),
+            (looks && self.ms_since_turn >= silent_ms_max, WorkerProblem::LoopStuck),
+            (self.ms_since_store >= silent_ms_max, WorkerProblem::StoreSilent),
             (self.ms_since_tick >= TICK_MS_MAX, WorkerProblem::SandboxStuck),
         ];
         self.problems =
@@ -120,7 +119,7 @@ impl WorkerProbe {
             ms_since_tick: shared.stepbox.health().ms_since_tick,
             problems: Vec::new(),
         };
-        health.judge()
+        health.judge(shared.installation.lease_ms)
     }
 }
 
@@ -158,7 +157,7 @@ mod tests {
                 ms_since_tick,
                 problems,
             };
-            let health = health.judge();
+            let health = health.judge(1_000);
             assert_eq!(health.problems, expected, "{health:?}");
             assert_eq!(health.is_well(), expected.is_empty());
         }
