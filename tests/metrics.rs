@@ -1,12 +1,18 @@
 //! What a process exports for Prometheus, and what docs/operators.md says of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use async_trait::async_trait;
 use serde_json::json;
+use stepbox::batch::element::Tasklet;
+use stepbox::batch::error::ElementError;
 use stepbox::batch::execution::JobExecution;
 use stepbox::batch::name::TenantId;
 use stepbox::batch::status::BatchStatus;
+use stepbox::batch::step_context::StepContext;
 use stepbox::{NewInstance, Policy, PublishOptions, Stepbox, WorkerOptions};
+use tokio::sync::Notify;
 
 const PAGE: &str = include_str!("../docs/operators.md");
 
@@ -103,25 +109,55 @@ async fn what_ran_is_counted_and_timed() {
     assert!((0.0..600.0).contains(&age), "{age}");
 }
 
+/// Runs until it is let go.
+struct Waits(Arc<Notify>);
+
+#[async_trait]
+impl Tasklet for Waits {
+    async fn run(&mut self, _: &StepContext) -> Result<Option<String>, ElementError> {
+        self.0.notified().await;
+        Ok(None)
+    }
+}
+
+const WAITS: &str = "\
+connector: test
+jobs:
+  wait:
+    type: test
+    steps: [ { name: wait, tasklet: waits } ]
+";
+
 #[tokio::test]
-async fn what_lost_workers_left_is_counted_by_what_became_of_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let lost = with_exports(folder.path()).await;
+async fn what_a_lost_worker_leaves_is_counted_where_it_is_lost_and_where_it_is_found() {
+    let (folder, go) = (tempfile::tempdir().unwrap(), Arc::<Notify>::default());
+    let open = || {
+        let (policy, go) = (Policy::own_machine(folder.path()), go.clone());
+        let builder = Stepbox::builder(folder.path().join("data")).tenant(TenantId::default(), policy);
+        builder.tasklet("waits", move |_| Ok(Box::new(Waits(go.clone())))).open()
+    };
+    let lost = open().await.unwrap();
     let tenant = lost.tenant(&TenantId::default()).unwrap();
-    let id = tenant.publish("good", PublishOptions::default()).await.unwrap().id();
-    let options = WorkerOptions::default();
-    // It leaves while the execution is claimed, or before; an entry that was never claimed is not lost.
-    let worker = lost.start_worker(options).await.unwrap();
+    std::fs::write(folder.path().join("connector.yaml"), WAITS).unwrap();
+    tenant.install_connector(folder.path()).await.unwrap();
+    let (code, label, parameters) = ("wait".to_owned(), None, json!({}));
+    let (connector, job, job_type) = ("test".to_owned(), "wait".to_owned(), "test".to_owned());
+    tenant.create_instance(NewInstance { connector, job, job_type, code, label, parameters }).await.unwrap();
+    let id = tenant.publish("wait", PublishOptions::default()).await.unwrap().id();
+    let worker = lost.start_worker(WorkerOptions::default()).await.unwrap();
     while tenant.execution(id).await.unwrap().status == BatchStatus::Starting {
         tokio::task::yield_now().await;
     }
     worker.leave().await;
-    let was_over = tenant.execution(id).await.unwrap().status.has_ended();
-    let policy = Policy::own_machine(folder.path());
-    let next = Stepbox::builder(folder.path().join("data")).tenant(TenantId::default(), policy);
-    let page = next.open().await.unwrap().metrics().await;
+    let found = open().await.unwrap().metrics().await;
     let rescued = r#"stepbox_executions_rescued_total{tenant="default",fate="requeued"}"#;
-    assert_eq!(values(&page).contains_key(rescued), !was_over, "{page}");
+    assert_eq!(values(&found).get(rescued), Some(&1.0), "{found}");
+
+    go.notify_one();
+    let is_counted = |page: &str| values(page)[r#"stepbox_leases_lost_total{tenant="default"}"#] == 1.0;
+    while !is_counted(&lost.metrics().await) {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]

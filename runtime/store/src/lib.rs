@@ -133,4 +133,4 @@ mod save;
 mod sqlite;
 mod standing;
 
-pub use sqlite::{SqliteOptions, SqliteStore};
+pub use sqlite::{SqliteOptions, SqliteSchema, SqliteStore};
