@@ -16,7 +16,7 @@ use stepbox::batch::status::BatchStatus;
 
 use crate::exit_code::ExitCode;
 use crate::output::voice::Voice;
-use queue::{Publish, Worker, Workers};
+use queue::{Publish, Store, Worker, Workers};
 
 /// Run batch jobs whose custom steps are sandboxed WebAssembly components.
 #[derive(Debug, Parser)]
@@ -146,6 +146,9 @@ pub(crate) enum Noun {
         "stepbox audit list --action component-refused",
     ]))]
     Audit(Audit),
+    /// Where everything is kept: its version, and whether it is whole
+    #[command(subcommand, after_long_help = examples(&["stepbox store check", "stepbox store migrate"]))]
+    Store(Store),
     /// Print a completion script for a shell
     #[command(after_long_help = examples(&[
         "stepbox completions bash > ~/.local/share/bash-completion/completions/stepbox",

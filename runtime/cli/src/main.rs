@@ -25,6 +25,7 @@ mod report;
 mod run;
 mod signature;
 mod steps;
+mod store;
 mod worker;
 mod workers;
 
@@ -62,6 +63,9 @@ async fn carry_out(args: Args) -> Result<Answer, CliError> {
     if let Noun::Completions { shell } = noun {
         return Ok(completions::script(shell));
     }
+    if let Noun::Store(verb) = noun {
+        return store::carry_out(&data_dir, verb).await;
+    }
     if let Noun::Worker(worker) = noun {
         let tenants = if worker.tenants.is_empty() { vec![tenant] } else { worker.tenants.clone() };
         let stepbox = installation::open(&data_dir, &tenants, worker.lease, voice).await?;
@@ -79,6 +83,6 @@ async fn carry_out(args: Args) -> Result<Answer, CliError> {
         Noun::Workers(verb) => workers::carry_out(&stepbox, verb).await,
         Noun::Executions(verb) => executions::carry_out(&tenant, verb).await,
         Noun::Audit(verb) => audit::carry_out(&tenant, verb).await,
-        Noun::Worker(_) | Noun::Completions { .. } => unreachable!("answered above"),
+        Noun::Worker(_) | Noun::Store(_) | Noun::Completions { .. } => unreachable!("answered above"),
     }
 }

@@ -62,6 +62,7 @@ mod secrets;
 mod signature;
 mod step_elements;
 mod stepbox;
+mod store;
 mod system_clock;
 mod tenant;
 mod worker;
@@ -83,6 +84,7 @@ pub use stepbox_sandbox::{COMPONENT_BYTES_MAX, digest_of};
 pub use stepbox_sandbox::{CompileProcess, Compiler, ComponentError, compile_worker};
 pub use stepbox_sandbox::{GrantError, HttpPolicy, HttpPolicyError, NetworkPolicy, Resolver};
 pub use stepbox_sandbox::{Secret, SecretError, Secrets};
+pub use store::{StoreReport, check_store, migrate_store};
 pub use system_clock::SystemClock;
 pub use tenant::{
     Inspected, InstanceEdit, NewInstance, PublishOptions, Published, Purge, RestartOptions, RunOptions,

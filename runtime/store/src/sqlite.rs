@@ -97,6 +97,9 @@ impl SqliteStore {
         Ok(Self { place, writer, readers, wake })
     }
 
+    /// The version of the schema that this program reads and writes.
+    pub const SCHEMA_VERSION: u32 = migrate::SCHEMA_VERSION;
+
     /// What a file has, without opening it for writing. Blocks for as long as it takes to read all of it.
     pub fn look(path: impl AsRef<Path>) -> Result<SqliteSchema> {
         let place = Place { path: path_from_now_on(path.as_ref())?, options: SqliteOptions::default() };

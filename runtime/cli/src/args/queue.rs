@@ -81,6 +81,19 @@ pub(crate) enum Workers {
     },
 }
 
+/// What can be done with the store itself.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Store {
+    /// Tell which store it is, its schema's version, and whether it is whole; changes nothing
+    ///
+    /// Exits with 0 if it can be used as it is, and with 8 otherwise.
+    #[command(after_long_help = examples(&["stepbox store check", "stepbox store check --format json"]))]
+    Check(FormatArg),
+    /// Bring the schema up to date, or make the store if there is none
+    #[command(after_long_help = examples(&["stepbox store migrate"]))]
+    Migrate(FormatArg),
+}
+
 /// `90s`, `15m`, `2h`: milliseconds.
 fn duration(text: &str) -> Result<u64, String> {
     let span: jiff::SignedDuration =
