@@ -267,7 +267,7 @@ async fn open(
     let checkpoint = journey.execution.checkpoint.as_ref();
     let Elements { reader, lines } = elements;
     let context = reader.context.insert(journey.context.for_element());
-    let opening = Opening { header: &[], state: checkpoint.map(|c| &c.reader[..]), context };
+    let opening = Opening { header: &[], state: checkpoint.map(|c| &c.reader[..]), context, fragment: None };
     let header = reader.element.open(opening).await.map_err(|source| reader.failed("", source))?;
     check_header(&header).map_err(|source| reader.lied("", source))?;
     let mut headers = vec![header];
@@ -281,7 +281,7 @@ async fn open(
     }
     let (writer, header) = (&mut end.writer, &headers[headers.len() - 1]);
     let context = writer.context.insert(journey.context.for_element());
-    let opening = Opening { header, state: checkpoint.map(|c| &c.writer[..]), context };
+    let opening = Opening { header, state: checkpoint.map(|c| &c.writer[..]), context, fragment: None };
     writer.element.open(opening).await.map_err(|source| writer.failed("", source))?;
     let state = checkpoint.map(|c| &c.rejected[..]).filter(|state| !state.is_empty());
     end.rejected.open(&headers[0], state).await.map_err(rejected::failed)?;
@@ -307,7 +307,7 @@ async fn open_line(
         let state = checkpoint.and_then(|c| c.processors.get(index)).map(|state| &state[..]);
         let context = processor.context.insert(step.for_element());
         let header = headers.last().map_or(header, |header| header);
-        let opening = Opening { header, state, context };
+        let opening = Opening { header, state, context, fragment: None };
         let opened = processor.element.open(opening).await;
         let header = opened.map_err(|source| processor.failed("", source))?;
         check_header(&header).map_err(|source| processor.lied("", source))?;
