@@ -9,6 +9,7 @@ use clap::{
     ArgGroup, Parser, Subcommand, ValueEnum, builder::PossibleValuesParser, builder::TypedValueParser as _,
 };
 use clap_complete::Shell;
+use stepbox::DatabaseUrl;
 use stepbox::batch::audit::AuditAction;
 use stepbox::batch::clock::Timestamp;
 use stepbox::batch::name::TenantId;
@@ -41,6 +42,13 @@ pub(crate) struct Args {
         hide_env_values = true
     )]
     pub(crate) data_dir: PathBuf,
+
+    /// The PostgreSQL database that keeps everything but components, logs and files, for workers on several machines
+    ///
+    /// `postgres://user@host:5432/database?sslmode=verify-full`. One with a password is given in the variable:
+    /// arguments are seen by whoever uses the machine.
+    #[arg(long, global = true, value_name = "URL", env = "STEPBOX_DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: Option<DatabaseUrl>,
 
     /// Whose jobs, instances and executions; what another tenant has is out of reach
     #[arg(

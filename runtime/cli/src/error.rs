@@ -76,6 +76,9 @@ pub(crate) enum CliError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// Arguments are no secret.
+    #[error("a password stands on the command line, where all users of this machine can see it")]
+    PasswordShown,
     /// Nobody is there to confirm what cannot be undone.
     #[error("executions are deleted for good, and there is no terminal to ask whether you mean it")]
     ConfirmationNeeded,
@@ -114,6 +117,7 @@ impl CliError {
             Self::NoKeys => "no-signing-keys",
             Self::Server(error) => error.code(),
             Self::LivenessFile { .. } => "liveness-file",
+            Self::PasswordShown => "password-shown",
             Self::ConfirmationNeeded | Self::NotConfirmed => "not-confirmed",
             Self::StepNeeded { .. } => "step-needed",
             Self::Interrupted(_) => "interrupted",
@@ -142,6 +146,9 @@ impl CliError {
             ),
             Self::Server(error) => Some(error.help().to_owned()),
             Self::LivenessFile { .. } => Some("name a file in a folder that you may write to".to_owned()),
+            Self::PasswordShown => {
+                Some("give the URL in the variable STEPBOX_DATABASE_URL instead of `--database-url`".to_owned())
+            }
             Self::ConfirmationNeeded => Some("add `--yes`".to_owned()),
             Self::StepNeeded { steps, .. } => {
                 Some(format!("add `--step {}`", steps.first().map_or("", String::as_str)))
@@ -161,6 +168,7 @@ impl CliError {
             Self::Pull(error) => error.exit_code(),
             Self::Server(_)
             | Self::LivenessFile { .. }
+            | Self::PasswordShown
             | Self::FileUnreadable { .. }
             | Self::TooLong { .. }
             | Self::ParametersMalformed { .. }

@@ -34,6 +34,7 @@ use std::process;
 use args::{Args, Noun};
 use clap::Parser as _;
 use error::CliError;
+use installation::Place;
 use output::Answer;
 use stepbox::LEASE_MS;
 
@@ -59,19 +60,20 @@ fn run_to_its_end(args: Args) -> Result<Answer, CliError> {
 
 async fn carry_out(args: Args) -> Result<Answer, CliError> {
     let voice = args.voice();
-    let Args { data_dir, tenant, user, noun } = args;
+    let Args { data_dir, database_url, tenant, user, noun } = args;
     if let Noun::Completions { shell } = noun {
         return Ok(completions::script(shell));
     }
+    let place = Place::new(data_dir, database_url)?;
     if let Noun::Store(verb) = noun {
-        return store::carry_out(&data_dir, verb).await;
+        return store::carry_out(place.store(), verb).await;
     }
     if let Noun::Worker(worker) = noun {
         let tenants = if worker.tenants.is_empty() { vec![tenant] } else { worker.tenants.clone() };
-        let stepbox = installation::open(&data_dir, &tenants, worker.lease, voice).await?;
+        let stepbox = installation::open(&place, &tenants, worker.lease, voice).await?;
         return worker::carry_out(&stepbox, worker).await;
     }
-    let stepbox = installation::open(&data_dir, std::slice::from_ref(&tenant), LEASE_MS, voice).await?;
+    let stepbox = installation::open(&place, std::slice::from_ref(&tenant), LEASE_MS, voice).await?;
     let tenant = installation::tenant(&stepbox, &tenant, user.as_deref())?;
     match noun {
         Noun::Connectors(verb) => connectors::carry_out(&tenant, verb).await,

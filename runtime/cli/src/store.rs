@@ -1,8 +1,6 @@
 //! `stepbox store`: what everything is kept in, looked at and brought up to date.
 
-use std::path::Path;
-
-use stepbox::{StoreReport, check_store, migrate_store};
+use stepbox::{StorePlace, StoreReport, check_store, migrate_store};
 
 use crate::args::queue::Store;
 use crate::error::CliError;
@@ -10,10 +8,10 @@ use crate::exit_code::ExitCode;
 use crate::output::Answer;
 use crate::output::json::{MigratedView, StoreView};
 
-pub(crate) async fn carry_out(data_dir: &Path, verb: Store) -> Result<Answer, CliError> {
+pub(crate) async fn carry_out(place: StorePlace<'_>, verb: Store) -> Result<Answer, CliError> {
     match verb {
         Store::Check(format) => {
-            let report = check_store(data_dir).await?;
+            let report = check_store(place).await?;
             let exit_code = match report.is_ready() {
                 true => ExitCode::Completed,
                 false => ExitCode::StoreUnavailable,
@@ -22,14 +20,14 @@ pub(crate) async fn carry_out(data_dir: &Path, verb: Store) -> Result<Answer, Cl
             Ok(answer.with_exit_code(exit_code))
         }
         Store::Migrate(format) => {
-            let before = migrate_store(data_dir).await?;
+            let before = migrate_store(place).await?;
             Ok(Answer::new(format.format, || migrated(&before), || MigratedView::of(&before)))
         }
     }
 }
 
 fn checked(report: &StoreReport) -> String {
-    let StoreReport { store, version, known_version, problems } = report;
+    let StoreReport { store, server, version, known_version, problems } = report;
     let schema = match version {
         version if version == known_version => format!("version {version}, up to date"),
         0 => "none yet; `stepbox store migrate` makes it".to_owned(),
@@ -44,7 +42,11 @@ fn checked(report: &StoreReport) -> String {
             )
         }
     };
-    format!("store      {store}\nschema     {schema}\ncontents   {pages}\n")
+    let of_kind = match server {
+        Some(server) => format!("server     {server}\n"),
+        None => format!("contents   {pages}\n"),
+    };
+    format!("store      {store}\nschema     {schema}\n{of_kind}")
 }
 
 fn migrated(before: &StoreReport) -> String {

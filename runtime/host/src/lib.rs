@@ -84,7 +84,7 @@ pub use stepbox_sandbox::{COMPONENT_BYTES_MAX, digest_of};
 pub use stepbox_sandbox::{CompileProcess, Compiler, ComponentError, compile_worker};
 pub use stepbox_sandbox::{GrantError, HttpPolicy, HttpPolicyError, NetworkPolicy, Resolver};
 pub use stepbox_sandbox::{Secret, SecretError, Secrets};
-pub use store::{StoreReport, check_store, migrate_store};
+pub use store::{DatabaseUrl, StorePlace, StoreReport, check_store, migrate_store};
 pub use system_clock::SystemClock;
 pub use tenant::{
     Inspected, InstanceEdit, NewInstance, PublishOptions, Published, Purge, RestartOptions, RunOptions,

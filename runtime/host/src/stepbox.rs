@@ -24,6 +24,7 @@ use crate::job_lifecycle::LEASE_MS;
 use crate::metrics::{Metrics, TenantMeters, TimedJournal};
 use crate::native::{NativeElements, native_connector};
 use crate::policy::Policy;
+use crate::store::{DatabaseUrl, open_database};
 use crate::system_clock::SystemClock;
 use crate::tenant::Tenant;
 use crate::worker_lock::WorkerLock;
@@ -86,8 +87,10 @@ pub struct Builder {
     compiler: Compiler,
     resolver: Arc<dyn Resolver>,
     lease_ms: u64,
-    /// None for the embedded store.
+    /// None for another store.
     repository: Option<Arc<dyn JobRepository>>,
+    /// None for the embedded store.
+    database_url: Option<DatabaseUrl>,
 }
 
 impl Stepbox {
@@ -102,6 +105,7 @@ impl Stepbox {
             resolver: Arc::new(SystemResolver),
             lease_ms: LEASE_MS,
             repository: None,
+            database_url: None,
         }
     }
 
@@ -202,6 +206,14 @@ impl Builder {
         self
     }
 
+    /// Persists everything in a PostgreSQL database, version 15 or later, which any number of machines may use. It
+    /// must be up to date: [`migrate_store`](crate::migrate_store) brings it there.
+    #[must_use]
+    pub fn database_url(mut self, url: DatabaseUrl) -> Self {
+        self.database_url = Some(url);
+        self
+    }
+
     /// Takes the time from somewhere else than the operating system.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
@@ -236,9 +248,10 @@ impl Builder {
             policy.components.check().map_err(wrong)?;
         }
         let data = DataFolder::open(&self.data_dir)?;
-        let repository = match self.repository {
-            Some(repository) => repository,
-            None => Arc::new(SqliteStore::open(data.database())?),
+        let repository = match (self.repository, &self.database_url) {
+            (Some(repository), _) => repository,
+            (None, Some(url)) => open_database(url).await?,
+            (None, None) => Arc::new(SqliteStore::open(data.database())?),
         };
         let config = SandboxConfig {
             cache_dir: data.compiled(),

@@ -132,6 +132,8 @@ pub enum WorkerEvent {
         /// How many executions run.
         running: usize,
     },
+    /// It has ended in good order.
+    Over,
 }
 
 /// A worker at work. Dropping it ends it as [`Worker::leave`] does.
@@ -286,9 +288,11 @@ impl Shared {
             }
             while runs.try_join_next().is_some() {}
         }
+        self.tell(|| WorkerEvent::ShuttingDown { running: self.running().len() });
         while runs.join_next().await.is_some() {}
         // Listed until it is forgotten, as one that was not heard of.
         let _ = self.installation.repository.forget_worker(&self.installation.worker).await;
+        self.tell(|| WorkerEvent::Over);
     }
 
     /// Claims up to so many executions and lets them run; returns how many.
@@ -368,7 +372,6 @@ impl Shared {
     async fn end_in_stages(self: Arc<Self>) {
         let mut stage = self.stage.subscribe();
         let _ = stage.wait_for(|stage| *stage > Stage::Working).await;
-        self.tell(|| WorkerEvent::ShuttingDown { running: self.running().len() });
         let _ = self.beat().await;
         sleep(Duration::from_millis(self.options.grace_ms)).await;
         self.enter(Stage::Pausing);

@@ -39,3 +39,27 @@ fn health(worker: WorkerHealth) -> impl IntoResponse {
 async fn metrics(stepbox: Stepbox) -> impl IntoResponse {
     ([NEVER_KEPT, (CONTENT_TYPE, METRICS_TYPE)], stepbox.metrics().await)
 }
+
+#[cfg(test)]
+mod tests {
+    use stepbox::{Stage, WorkerProblem};
+
+    use super::*;
+
+    #[test]
+    fn a_worker_that_is_not_well_is_to_be_begun_anew() {
+        let well = WorkerHealth {
+            worker: "worker-1".to_owned(),
+            stage: Stage::Finishing,
+            running: 2,
+            ms_since_turn: 0,
+            ms_since_store: 0,
+            ms_since_tick: 0,
+            problems: Vec::new(),
+        };
+        let failing = WorkerHealth { problems: vec![WorkerProblem::StoreSilent], ..well.clone() };
+        for (health, expected) in [(well, StatusCode::OK), (failing, StatusCode::SERVICE_UNAVAILABLE)] {
+            assert_eq!(super::health(health).into_response().status(), expected);
+        }
+    }
+}

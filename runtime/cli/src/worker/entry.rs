@@ -44,6 +44,7 @@ pub(super) fn entry(event: &WorkerEvent) -> Entry {
             let running = counted(*running as u64, "execution");
             Entry::new(Info, "worker-pausing", format!("pausing {running} at the next checkpoint"))
         }
+        WorkerEvent::Over => Entry::new(Info, "worker-ended", "the worker has ended"),
     }
 }
 

@@ -56,7 +56,9 @@ pub(super) async fn claim(
 async fn check_concurrency(db: &Db, tenant: &TenantId, id: i64, claim: &ClaimRecord) -> Outcome<()> {
     let sql = "SELECT instance, job FROM job_executions
                WHERE tenant = :tenant AND id = :id AND partition_of IS NULL";
-    let Some(found) = db.row(sql, &named! {"tenant": tenant.as_str(), "id": id}).await? else { return Ok(()) };
+    let Some(found) = db.row(sql, &named! {"tenant": tenant.as_str(), "id": id}).await? else {
+        return Ok(());
+    };
     let row = Row(format!("execution {id}"));
     let instance: InstanceCode = row.name("instance", found.text("instance")?)?;
     match job::decode(&row, "job", &found.text("job")?)?.concurrency {
@@ -66,7 +68,12 @@ async fn check_concurrency(db: &Db, tenant: &TenantId, id: i64, claim: &ClaimRec
 }
 
 /// Prolongs a lease; returns whether a stop was requested.
-pub(super) async fn heartbeat(db: &Db, lease: &LeaseRecord, now: i64, lease_expires_at: i64) -> Outcome<bool> {
+pub(super) async fn heartbeat(
+    db: &Db,
+    lease: &LeaseRecord,
+    now: i64,
+    lease_expires_at: i64,
+) -> Outcome<bool> {
     let values = named! {
         "lease_expires_at": lease_expires_at, "now": now,
         "tenant": &lease.tenant, "id": lease.id, "token": lease.token,

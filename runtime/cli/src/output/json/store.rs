@@ -7,6 +7,7 @@ use stepbox::StoreReport;
 #[derive(Debug, Serialize)]
 pub(crate) struct StoreView {
     store: String,
+    server: Option<String>,
     version: u32,
     known_version: u32,
     is_ready: bool,
@@ -15,8 +16,8 @@ pub(crate) struct StoreView {
 
 impl StoreView {
     pub(crate) fn of(report: &StoreReport) -> Self {
-        let StoreReport { store, version, known_version, problems } = report.clone();
-        Self { store, version, known_version, is_ready: report.is_ready(), problems }
+        let StoreReport { store, server, version, known_version, problems } = report.clone();
+        Self { store, server, version, known_version, is_ready: report.is_ready(), problems }
     }
 }
 
