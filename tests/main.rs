@@ -14,6 +14,7 @@ mod guests;
 mod interrupted;
 mod metrics;
 mod native_and_sandboxed;
+mod partitions;
 mod queue;
 mod secrets;
 mod signatures;

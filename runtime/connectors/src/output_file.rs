@@ -14,9 +14,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use stepbox_batch::element::Opening;
+use stepbox_batch::element::{Fragment, Opening};
 use stepbox_batch::execution::SummaryValue;
-use stepbox_batch::step_context::{StepContext, cut};
+use stepbox_batch::step_context::StepContext;
 
 use crate::error::{ConnectorError, Result};
 use crate::folders::{Folders, OutputPlace, Reopened};
@@ -24,11 +24,15 @@ use crate::storage::Storage;
 
 mod early_sync;
 #[cfg(test)]
+mod fragment_tests;
+mod fragments;
+#[cfg(test)]
 mod series_tests;
 #[cfg(test)]
 mod tests;
 
 use early_sync::EarlySync;
+use fragments::{Absorbed, Fragments, temporary_name};
 
 /// How many bytes are collected before they are written.
 const BUFFER_BYTES: usize = 128 << 10;
@@ -54,6 +58,9 @@ pub(crate) struct OutputFile {
     lines_max: u64,
     /// Fingerprint of the columns that all its rows have; none where each row names its own.
     columns: Option<u64>,
+    /// Whether it is one of several that another execution puts together.
+    is_fragment: bool,
+    fragments: Fragments,
 }
 
 /// How an output is made of lines.
@@ -92,6 +99,9 @@ struct State {
     /// None where each row names its own, and in what was stored before they were looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     columns: Option<u64>,
+    /// None if it has no fragments, and in what was stored when there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    absorbed: Option<Absorbed>,
 }
 
 impl OutputFile {
@@ -102,10 +112,13 @@ impl OutputFile {
         opening: &Opening<'_>,
         layout: Layout,
     ) -> Result<(Self, bool)> {
-        match opening.state.filter(|state| !state.is_empty()) {
-            None => Ok((Self::create(to, folders, opening.context, layout)?, true)),
-            Some(state) => Ok((Self::resume(state, folders, opening.context, layout)?, false)),
-        }
+        let Opening { context, fragment, .. } = *opening;
+        let (mut output, is_new) = match opening.state.filter(|state| !state.is_empty()) {
+            None => (Self::create(to, folders, context, fragment, layout)?, true),
+            Some(state) => (Self::resume(state, folders, context, layout)?, false),
+        };
+        output.is_fragment = fragment.is_some();
+        Ok((output, is_new))
     }
 
     /// An output without a file yet, at its beginning.
@@ -122,13 +135,21 @@ impl OutputFile {
             series,
             lines_max: layout.lines_max.unwrap_or(u64::MAX),
             columns: layout.columns,
+            is_fragment: false,
+            fragments: Fragments::default(),
         }
     }
 
-    fn create(to: &Storage, folders: &Folders, context: &StepContext, layout: Layout) -> Result<Self> {
+    fn create(
+        to: &Storage,
+        folders: &Folders,
+        context: &StepContext,
+        fragment: Option<Fragment>,
+        layout: Layout,
+    ) -> Result<Self> {
         let run = &context.run().info;
         let place = to.place_output(folders, run)?;
-        let temporary = format!(".{}.{}.part", cut(place.name(), NAME_BYTES_MAX), run.id);
+        let temporary = temporary_name(place.name(), run.id, fragment);
         let mut output = Self::at(place, context, temporary, layout);
         output.remove_later_files()?;
         output.file = Some(output.place.create(&output.last_temporary())?);
@@ -137,14 +158,14 @@ impl OutputFile {
     }
 
     fn resume(state: &[u8], folders: &Folders, context: &StepContext, layout: Layout) -> Result<Self> {
-        let State { path, part: temporary, length, series, columns: begun_with } =
+        let State { path, part: temporary, length, series, columns: begun_with, absorbed } =
             serde_json::from_slice(state).map_err(|source| ConnectorError::BadState { source })?;
         if begun_with.is_some() && begun_with != layout.columns {
             return Err(ConnectorError::ColumnsChanged { path });
         }
         let place = folders.place_output(&path)?;
         let mut output = Self::at(place, context, temporary, layout);
-        (output.length, output.series) = (length, series);
+        (output.length, output.series, output.fragments.absorbed) = (length, series, absorbed);
         match output.place.reopen(&output.last_temporary(), length)? {
             Some(Reopened { found, .. }) if found < length => {
                 return Err(output.changed(format!("it has {found} bytes, {length} of them were written")));
@@ -268,16 +289,19 @@ impl OutputFile {
         self.sync()?;
         self.check_is_ours()?;
         let (path, part) = (self.place.given().to_owned(), self.temporary.clone());
-        let Self { length, series, columns, .. } = *self;
-        let state = serde_json::to_vec(&State { path, part, length, series, columns });
+        let Self { length, series, columns, fragments: Fragments { absorbed, .. }, .. } = *self;
+        let state = serde_json::to_vec(&State { path, part, length, series, columns, absorbed });
         state.map_err(|source| ConnectorError::BadState { source })
     }
 
     /// Gives all files their final names and tells later steps where the first one is. May be called
-    /// again, also by an attempt that finds it half done.
+    /// again, also by an attempt that finds it half done. A fragment becomes durable, and that is all.
     pub(crate) fn complete(&mut self, context: &StepContext) -> Result<()> {
         self.sync()?;
         self.check_is_ours()?;
+        if self.is_fragment {
+            return Ok(());
+        }
         self.check_files_before()?;
         // First, since an output that nobody hears of must not be seen, either.
         self.announce(context)?;
@@ -292,7 +316,8 @@ impl OutputFile {
             self.place.rename(&self.last_temporary(), &self.last_name())?;
             self.file = None;
         }
-        self.place.sync()
+        self.place.sync()?;
+        self.remove_fragments()
     }
 
     fn announce(&self, context: &StepContext) -> Result<()> {
