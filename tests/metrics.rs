@@ -2,16 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use serde_json::json;
+use stepbox::batch::clock::{Clock, Timestamp};
 use stepbox::batch::element::Tasklet;
 use stepbox::batch::error::ElementError;
 use stepbox::batch::execution::JobExecution;
 use stepbox::batch::name::TenantId;
+use stepbox::batch::repository::RepositoryError;
 use stepbox::batch::status::BatchStatus;
 use stepbox::batch::step_context::StepContext;
-use stepbox::{NewInstance, Policy, PublishOptions, Stepbox, WorkerOptions};
+use stepbox::{NewInstance, Policy, PublishOptions, Stepbox, SystemClock, WorkerOptions};
+use stepbox_store::SqliteStore;
+use stepbox_store::interposed::{Call, Interposed, Interposer};
 use tokio::sync::Notify;
 
 const PAGE: &str = include_str!("../docs/operators.md");
@@ -179,4 +184,56 @@ async fn every_metric_is_described_and_no_other() {
     let described: BTreeSet<String> =
         rows.map(|row| format!("stepbox_{}", row.split('`').next().unwrap())).collect();
     assert_eq!(exported, described);
+}
+
+/// Counts how often the store is asked what waits.
+#[derive(Default)]
+struct Asked(AtomicU64);
+
+#[async_trait]
+impl Interposer for Arc<Asked> {
+    async fn before(&self, call: Call<'_>) -> Result<(), RepositoryError> {
+        if call.name() == "queue_depths" {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    async fn after(&self, _: Call<'_>) -> Result<(), RepositoryError> {
+        Ok(())
+    }
+}
+
+/// Its ticks are moved by the test.
+#[derive(Default)]
+struct Ticks(AtomicU64);
+
+#[async_trait]
+impl Clock for Ticks {
+    fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+
+    fn ticks_us(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    async fn sleep_ms(&self, ms: u64) {
+        SystemClock.sleep_ms(ms).await;
+    }
+}
+
+#[tokio::test]
+async fn the_store_is_asked_once_however_many_look() {
+    let folder = tempfile::tempdir().unwrap();
+    let (asked, ticks) = (Arc::<Asked>::default(), Arc::<Ticks>::default());
+    let store = SqliteStore::open(folder.path().join("store.db")).unwrap();
+    let store = Interposed { store, interposer: asked.clone() };
+    let builder = Stepbox::builder(folder.path().join("data")).repository(Arc::new(store));
+    let stepbox = builder.clock(ticks.clone()).open().await.unwrap();
+    for (second, expected) in [(0, 1), (1, 2), (5, 3)] {
+        ticks.0.store(second * 1_000_000, Ordering::Relaxed);
+        futures_util::future::join_all((0..50).map(|_| stepbox.metrics())).await;
+        assert_eq!(asked.0.load(Ordering::Relaxed), expected, "at second {second}");
+    }
 }
