@@ -12,6 +12,7 @@ mod floods;
 mod flow;
 mod guests;
 mod interrupted;
+mod metrics;
 mod native_and_sandboxed;
 mod partitions;
 mod queue;

@@ -22,6 +22,7 @@ use crate::error::{ElementError, LyingBatch, StepError};
 use crate::execution::{Checkpoint, Counts, StepExecution, Tracking};
 use crate::job::{ChunkLimit, ItemSettings, RetryPolicy};
 use crate::log::LogLevel;
+use crate::observer::Observation;
 use crate::recorder::{Recorder, With};
 use crate::reports::Reports;
 use crate::step_context::StepContext;
@@ -115,6 +116,16 @@ pub struct Journey<'a> {
     pub recorder: &'a Recorder,
 }
 
+impl Journey<'_> {
+    fn observe(&self, observation: Observation) {
+        self.recorder.observer.observe(observation);
+    }
+
+    fn us_since(&self, began: u64) -> u64 {
+        self.recorder.clock.ticks_us().saturating_sub(began)
+    }
+}
+
 /// Runs an item step from its checkpoint, or from the beginning, to its end.
 ///
 /// A step execution that writes a fragment begins with a checkpoint in which there is only the state that
@@ -190,9 +201,11 @@ async fn move_chunks(
             }
             source.settle();
         }
+        let began = journey.recorder.clock.ticks_us();
         let mut parcel = source.next(recovery).await?; // read and processed
         write_chunk(&mut parcel, end, journey, settings).await?;
         source.written(parcel);
+        journey.observe(Observation::Chunk { us: journey.us_since(began) });
         checkpoint_if_due(source, end, journey, settings, recovery).await?;
         if source.is_done() {
             return Ok(Some(StepOutcome::Completed(None)));
@@ -426,6 +439,7 @@ async fn checkpoint_if_due(
 /// Makes everything up to here durable: first the output, then, in one transaction, the counts, the
 /// warnings and where each element resumes.
 async fn commit(end: &mut Destination, journey: &mut Journey<'_>) -> Result<(), StepError> {
+    let began = journey.recorder.clock.ticks_us();
     let Destination { writer, rejected, reader, processors, .. } = end;
     let written = writer.element.checkpoint().await.map_err(|source| writer.failed("", source))?;
     journey.context.accept(writer.take_reports());
@@ -437,6 +451,8 @@ async fn commit(end: &mut Destination, journey: &mut Journey<'_>) -> Result<(), 
     };
     let with = With { checkpoint: Some(&checkpoint), ..With::default() };
     journey.recorder.save_step(journey.execution, journey.context, with).await?;
+    let counts = journey.execution.counts.since(end.committed_counts);
+    journey.observe(Observation::Checkpoint { us: journey.us_since(began), counts });
     end.committed_counts = journey.execution.counts;
     end.committed_at = journey.recorder.clock.now();
     Ok(())

@@ -42,6 +42,28 @@ pub struct ResourceUsage {
     pub log_messages_dropped: u64,
 }
 
+impl ResourceUsage {
+    /// What was used after `earlier`; the peak is that of all.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            cpu_us: self.cpu_us.saturating_sub(earlier.cpu_us),
+            memory_bytes_peak: self.memory_bytes_peak,
+            host_calls: self.host_calls.saturating_sub(earlier.host_calls),
+            files_read: self.files_read.saturating_sub(earlier.files_read),
+            file_bytes_read: self.file_bytes_read.saturating_sub(earlier.file_bytes_read),
+            files_written: self.files_written.saturating_sub(earlier.files_written),
+            file_bytes_written: self.file_bytes_written.saturating_sub(earlier.file_bytes_written),
+            http_requests: self.http_requests.saturating_sub(earlier.http_requests),
+            http_bytes_sent: self.http_bytes_sent.saturating_sub(earlier.http_bytes_sent),
+            http_bytes_received: self.http_bytes_received.saturating_sub(earlier.http_bytes_received),
+            http_requests_refused: self.http_requests_refused.saturating_sub(earlier.http_requests_refused),
+            file_accesses_refused: self.file_accesses_refused.saturating_sub(earlier.file_accesses_refused),
+            log_messages_dropped: self.log_messages_dropped.saturating_sub(earlier.log_messages_dropped),
+        }
+    }
+}
+
 /// Counts what a running step uses. Its elements count side by side.
 #[derive(Debug, Default)]
 pub struct Metering {
@@ -219,6 +241,14 @@ mod tests {
         metering.gave_memory_back(10);
         metering.took_memory(7);
         assert_eq!(metering.usage().memory_bytes_peak, 15);
+    }
+
+    #[test]
+    fn what_came_since_is_everything_but_what_was_there() {
+        let all = ResourceUsage { cpu_us: 7, memory_bytes_peak: 9, http_requests: 4, ..Default::default() };
+        let earlier = ResourceUsage { cpu_us: 5, memory_bytes_peak: 8, ..Default::default() };
+        let since = ResourceUsage { cpu_us: 2, ..all };
+        assert_eq!((all.since(&earlier), all.since(&ResourceUsage::default())), (since, all));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::execution::{Checkpoint, JobExecution, StepExecution};
+use crate::observer::{Observation, Observer};
 use crate::repository::{ExecutionJournal, Lease, Result, Save};
 use crate::step_context::StepContext;
 
@@ -17,6 +18,8 @@ pub struct Recorder {
     pub lease: Lease,
     /// When.
     pub clock: Arc<dyn Clock>,
+    /// Who hears of it.
+    pub observer: Arc<dyn Observer>,
 }
 
 /// What is saved together with a step.
@@ -43,7 +46,9 @@ impl Recorder {
         execution.summary.clone_from(&findings.summary);
         execution.warning_count = findings.warning_count;
         execution.errors.clone_from(&findings.errors);
+        let used = findings.usage.since(&execution.usage);
         execution.usage = findings.usage;
+        self.observer.observe(Observation::Used(used));
         execution.updated_at = self.clock.now();
         if let Some(checkpoint) = with.checkpoint {
             execution.checkpoint = Some(checkpoint.clone());

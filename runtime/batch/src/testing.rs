@@ -9,6 +9,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::execution::{Checkpoint, ExecutionContext, StepExecution, Tracking, Warning};
 use crate::log::NoLog;
 use crate::name::{JobExecutionId, StepName, TenantId};
+use crate::observer::{Observation, Observer};
 use crate::recorder::Recorder;
 use crate::repository::{ExecutionJournal, Lease, RepositoryError, Result, Save};
 use crate::step_context::{Findings, RunContext, RunInfo, StepContext};
@@ -27,6 +28,10 @@ impl FakeClock {
 impl Clock for FakeClock {
     fn now(&self) -> Timestamp {
         Timestamp(self.0.load(Ordering::Relaxed))
+    }
+
+    fn ticks_us(&self) -> u64 {
+        u64::try_from(self.now().0).expect("it does not go back") * 1000
     }
 
     async fn sleep_ms(&self, ms: u64) {
@@ -77,8 +82,19 @@ impl ExecutionJournal for MemoryJournal {
     }
 }
 
+/// Keeps what it hears.
+#[derive(Default)]
+pub(crate) struct MemoryObserver(pub(crate) Mutex<Vec<Observation>>);
+
+impl Observer for MemoryObserver {
+    fn observe(&self, observation: Observation) {
+        self.0.lock().unwrap().push(observation);
+    }
+}
+
 /// A run of one step and all that it needs.
 pub(crate) struct Bench {
+    pub(crate) observer: Arc<MemoryObserver>,
     pub(crate) clock: Arc<FakeClock>,
     pub(crate) journal: Arc<MemoryJournal>,
     pub(crate) recorder: Recorder,
@@ -103,7 +119,9 @@ impl Bench {
         let run = RunContext::new(info, serde_json::json!({}), ExecutionContext::default(), Arc::new(NoLog));
         let name = StepName::new("step").expect("a good name");
         let context = StepContext::new(run, name, has_items, findings);
-        let recorder = Recorder { journal: journal.clone(), lease, clock: clock.clone() };
-        Self { clock, journal, recorder, context }
+        let observer = Arc::<MemoryObserver>::default();
+        let recorder =
+            Recorder { journal: journal.clone(), lease, clock: clock.clone(), observer: observer.clone() };
+        Self { observer, clock, journal, recorder, context }
     }
 }

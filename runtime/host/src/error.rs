@@ -189,6 +189,7 @@ impl Error {
                 RepositoryError::LeaseLost { .. } => ErrorKind::Unexpected,
                 RepositoryError::Busy { .. }
                 | RepositoryError::NewerVersion { .. }
+                | RepositoryError::OlderVersion { .. }
                 | RepositoryError::Corrupt { .. }
                 | RepositoryError::Unavailable { .. } => ErrorKind::StoreUnavailable,
             },
@@ -246,6 +247,9 @@ impl Error {
                     format!("{remove}, or let the operator raise `components: {{ {quota}: … }}` in the policy")
                 }
                 RepositoryError::Busy { .. } => "try again; another process is writing".to_owned(),
+                RepositoryError::OlderVersion { .. } => {
+                    "`stepbox store migrate` brings it up to date, once for all workers".to_owned()
+                }
                 RepositoryError::NewerVersion { .. } => "use the newer `stepbox` that wrote it".to_owned(),
                 RepositoryError::Unavailable { .. } => {
                     "check that the data folder exists, can be written and has room".to_owned()

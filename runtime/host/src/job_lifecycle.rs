@@ -151,7 +151,8 @@ impl Life {
         let log = Arc::new(FileLog::open(&folder, clock.clone(), listener));
         let (parameters, context) = (execution.parameters.clone(), execution.context.clone());
         let run = RunContext::counted(info, parameters, context, log, tenant.tally.clone());
-        let recorder = Recorder { journal: installation.repository.clone(), lease, clock };
+        let (journal, observer) = (installation.journal.clone(), tenant.meters.clone());
+        let recorder = Recorder { journal, lease, clock, observer };
         let course = Course {
             running: Vec::new(),
             done: BTreeSet::new(),

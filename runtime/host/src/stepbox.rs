@@ -13,7 +13,7 @@ use stepbox_batch::counters::Tally;
 use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Tasklet};
 use stepbox_batch::error::ElementError;
 use stepbox_batch::name::{Digest, TenantId};
-use stepbox_batch::repository::{Connector, JobRepository};
+use stepbox_batch::repository::{Connector, ExecutionJournal, JobRepository};
 use stepbox_sandbox::{Compiler, Program, Resolver, Sandbox, SandboxConfig, Share, SystemResolver};
 use stepbox_store::SqliteStore;
 use tokio::sync::{Mutex, Semaphore};
@@ -21,8 +21,10 @@ use tokio::sync::{Mutex, Semaphore};
 use crate::data_folder::DataFolder;
 use crate::error::Error;
 use crate::job_lifecycle::LEASE_MS;
+use crate::metrics::{Metrics, TenantMeters, TimedJournal};
 use crate::native::{NativeElements, native_connector};
 use crate::policy::Policy;
+use crate::store::{DatabaseUrl, open_database};
 use crate::system_clock::SystemClock;
 use crate::tenant::Tenant;
 use crate::worker_lock::WorkerLock;
@@ -40,6 +42,9 @@ pub struct Stepbox {
 pub(crate) struct Installation {
     pub(crate) data: DataFolder,
     pub(crate) repository: Arc<dyn JobRepository>,
+    /// The same, with its answers timed: for running executions.
+    pub(crate) journal: Arc<dyn ExecutionJournal>,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) sandbox: Sandbox,
     pub(crate) native: NativeElements,
     pub(crate) native_connector: Connector,
@@ -64,6 +69,8 @@ pub(crate) struct TenantState {
     pub(crate) share: Share,
     /// What its components and uploads run into.
     pub(crate) tally: Arc<Tally>,
+    /// What its runs come to.
+    pub(crate) meters: Arc<TenantMeters>,
     /// A permit for each execution that may run at a time.
     pub(crate) running: Arc<Semaphore>,
 }
@@ -80,8 +87,10 @@ pub struct Builder {
     compiler: Compiler,
     resolver: Arc<dyn Resolver>,
     lease_ms: u64,
-    /// None for the embedded store.
+    /// None for another store.
     repository: Option<Arc<dyn JobRepository>>,
+    /// None for the embedded store.
+    database_url: Option<DatabaseUrl>,
 }
 
 impl Stepbox {
@@ -96,6 +105,7 @@ impl Stepbox {
             resolver: Arc::new(SystemResolver),
             lease_ms: LEASE_MS,
             repository: None,
+            database_url: None,
         }
     }
 
@@ -196,6 +206,14 @@ impl Builder {
         self
     }
 
+    /// Persists everything in a PostgreSQL database, version 15 or later, which any number of machines may use. It
+    /// must be up to date: [`migrate_store`](crate::migrate_store) brings it there.
+    #[must_use]
+    pub fn database_url(mut self, url: DatabaseUrl) -> Self {
+        self.database_url = Some(url);
+        self
+    }
+
     /// Takes the time from somewhere else than the operating system.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
@@ -230,9 +248,10 @@ impl Builder {
             policy.components.check().map_err(wrong)?;
         }
         let data = DataFolder::open(&self.data_dir)?;
-        let repository = match self.repository {
-            Some(repository) => repository,
-            None => Arc::new(SqliteStore::open(data.database())?),
+        let repository = match (self.repository, &self.database_url) {
+            (Some(repository), _) => repository,
+            (None, Some(url)) => open_database(url).await?,
+            (None, None) => Arc::new(SqliteStore::open(data.database())?),
         };
         let config = SandboxConfig {
             cache_dir: data.compiled(),
@@ -246,16 +265,22 @@ impl Builder {
         let (workers, worker) = (data.workers(), worker_name(self.clock.as_ref()));
         let unusable = |source| Error::DataFolder { path: workers.clone(), action: "cannot be used", source };
         let lock = WorkerLock::take(&workers, &worker).map_err(unusable)?;
-        let state = |policy: Policy| TenantState {
+        let metrics = Arc::new(Metrics::new());
+        let state = |id: &TenantId, policy: Policy| TenantState {
+            meters: Arc::new(metrics.of_tenant(id)),
             share: sandbox.share(policy.quotas.of_share()),
             running: Arc::new(Semaphore::new(policy.quotas.running_max.min(Semaphore::MAX_PERMITS))),
             tally: Arc::default(),
             policy,
         };
-        let tenants = self.tenants.into_iter().map(|(id, policy)| (id, state(policy))).collect();
+        let tenants = self.tenants.into_iter().map(|(id, policy)| (id.clone(), state(&id, policy))).collect();
+        let (store, clock) = (repository.clone(), self.clock.clone());
+        let journal = Arc::new(TimedJournal { store, clock, metrics: metrics.clone() });
         let installation = Installation {
             data,
             repository,
+            journal,
+            metrics,
             sandbox,
             native: self.native,
             native_connector: native_connector(),

@@ -139,6 +139,11 @@ impl PostgresStore {
         explained(outcome.await, &address.name)
     }
 
+    /// What errors call the database of a URL: `PostgreSQL at db.example.com:5432/stepbox`.
+    pub fn name_of(url: &str) -> Result<String> {
+        Ok(Address::parse(url, &PostgresOptions::default())?.name)
+    }
+
     /// What errors call it: `PostgreSQL at db.example.com:5432/stepbox`.
     pub fn name(&self) -> &str {
         &self.name

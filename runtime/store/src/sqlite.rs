@@ -8,6 +8,7 @@ mod endings;
 mod executions;
 mod instances;
 mod leases;
+mod look;
 mod migrate;
 mod open;
 mod queue;
@@ -41,6 +42,7 @@ use stepbox_batch::repository::{
 use crate::record::stored_id;
 use crate::record::worker::WorkerRecord;
 use crate::save::{ClaimRecord, ClaimedExecution, LeaseRecord, NewRecord, SaveRecord, accepted};
+pub use look::SqliteSchema;
 use readers::Readers;
 use trouble::Place;
 use wake::Wake;
@@ -93,6 +95,15 @@ impl SqliteStore {
         let readers = Readers::new(place.clone());
         let wake = Wake::new(place.clone());
         Ok(Self { place, writer, readers, wake })
+    }
+
+    /// The version of the schema that this program reads and writes.
+    pub const SCHEMA_VERSION: u32 = migrate::SCHEMA_VERSION;
+
+    /// What a file has, without opening it for writing. Blocks for as long as it takes to read all of it.
+    pub fn look(path: impl AsRef<Path>) -> Result<SqliteSchema> {
+        let place = Place { path: path_from_now_on(path.as_ref())?, options: SqliteOptions::default() };
+        place.explain(look::look(&place))
     }
 
     /// Where it is.

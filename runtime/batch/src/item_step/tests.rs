@@ -394,6 +394,32 @@ async fn a_chunk_that_fails_leaves_no_trace() {
 }
 
 #[tokio::test]
+async fn an_observer_hears_of_each_chunk_and_of_what_is_committed() {
+    // What was written and taken back is in no checkpoint; a retry writes it again.
+    for (words, chunks) in [("a b s1 f1 c", 3), ("a b s1 flaky c", 4)] {
+        let mut case = Case::new(2, 1);
+        (case.flakes, case.retry.limit) = (1, 1);
+        let (execution, outcome) = case.run(words, None).await;
+        assert!(matches!(outcome, Ok(StepOutcome::Completed(_))), "{outcome:?}");
+        let (mut committed, mut heard) = (Counts::default(), 0);
+        for observation in case.bench.observer.0.lock().unwrap().iter() {
+            match observation {
+                Observation::Chunk { .. } => heard += 1,
+                Observation::Checkpoint { counts, .. } => {
+                    committed.read += counts.read;
+                    committed.written += counts.written;
+                    committed.filtered += counts.filtered;
+                    committed.skipped += counts.skipped;
+                }
+                Observation::Used(used) => assert_eq!(*used, Default::default()),
+            }
+        }
+        assert_eq!(committed, execution.counts, "{words}");
+        assert!(heard >= 3 && heard <= chunks, "{words}: {heard} chunks");
+    }
+}
+
+#[tokio::test]
 async fn an_impossible_answer_is_a_failure() {
     let found = Case::new(1, 1).tell("twice").await;
     assert!(

@@ -1,10 +1,12 @@
 //! What the command line says of the queue and of workers.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 use stepbox::batch::clock::Timestamp;
 use stepbox::batch::name::{JobName, TenantId};
 
-use super::{FormatArg, day_or_moment, examples};
+use super::{Format, FormatArg, day_or_moment, examples};
 
 /// Put an execution of an instance into the queue, for any worker
 #[derive(Debug, clap::Args)]
@@ -54,6 +56,15 @@ pub(crate) struct Worker {
     /// How long what runs may go on after the first signal before it is paused
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub(crate) grace: u64,
+    /// Answer `GET /health` and `GET /metrics` there, to whoever can reach it [default: listen nowhere]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<String>,
+    /// A file that is touched every second while the worker is well, and removed at its end
+    #[arg(long, value_name = "FILE")]
+    pub(crate) liveness_file: Option<PathBuf>,
+    /// How standard error tells what happens: text for people, or a JSON object in each line
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) log_format: Format,
 }
 
 /// What can be done with workers.
@@ -68,6 +79,19 @@ pub(crate) enum Workers {
         #[command(flatten)]
         format: FormatArg,
     },
+}
+
+/// What can be done with the store itself.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Store {
+    /// Tell which store it is, its schema's version, and whether it is whole; changes nothing
+    ///
+    /// Exits with 0 if it can be used as it is, and with 8 otherwise.
+    #[command(after_long_help = examples(&["stepbox store check", "stepbox store check --format json"]))]
+    Check(FormatArg),
+    /// Bring the schema up to date, or make the store if there is none
+    #[command(after_long_help = examples(&["stepbox store migrate"]))]
+    Migrate(FormatArg),
 }
 
 /// `90s`, `15m`, `2h`: milliseconds.

@@ -246,9 +246,10 @@ impl Tenant {
         let is_queued = place.is_none();
         let life = Life::new(installation, &self.state, claimed, info, log, sender, is_queued);
         let run = life.run_context();
+        let meters = self.state.meters.clone();
         let task = tokio::spawn(async move {
             let _place = place;
-            life.run().await
+            meters.attend(life.run()).await
         });
         Running { id, run, progress, tenant: self.clone(), task }
     }
