@@ -1,0 +1,128 @@
+//! The files of an output on this machine: they grow under temporary names beside the final ones.
+
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
+
+use super::destination::Destination;
+use super::early_sync::EarlySync;
+use crate::error::{ConnectorError, Result};
+use crate::folders::OutputPlace;
+
+pub(super) struct LocalFiles {
+    place: OutputPlace,
+    /// Of a single file. Those of a series have their number before `.part`.
+    temporary: String,
+    /// The last file; none once it has its final name.
+    file: Option<File>,
+    early_sync: EarlySync,
+}
+
+impl LocalFiles {
+    pub(super) fn new(place: OutputPlace, temporary: &str) -> Self {
+        Self { place, temporary: temporary.to_owned(), file: None, early_sync: EarlySync::default() }
+    }
+
+    fn temporary_of(&self, number: Option<u64>) -> String {
+        super::temporary_of(&self.temporary, number)
+    }
+
+    fn failed(&self, action: &'static str, source: io::Error) -> ConnectorError {
+        ConnectorError::file(action, self.place.given(), source)
+    }
+}
+
+impl Destination for LocalFiles {
+    fn given(&self) -> &str {
+        self.place.given()
+    }
+
+    fn name(&self) -> &str {
+        self.place.name()
+    }
+
+    fn address(&self, name: &str) -> String {
+        self.place.absolute().with_file_name(name).to_string_lossy().into_owned()
+    }
+
+    fn check_final_name(&self, name: &str) -> Result<()> {
+        self.place.check_final_name(name)
+    }
+
+    fn begin(&mut self, number: Option<u64>) -> Result<()> {
+        self.file = Some(self.place.create(&self.temporary_of(number))?);
+        Ok(())
+    }
+
+    fn go_on(&mut self, number: Option<u64>, length: u64) -> Result<Option<u64>> {
+        self.file = self.place.reopen(&self.temporary_of(number))?;
+        match self.file.as_mut().map(|file| cut_off(file, length)) {
+            None => Ok(None),
+            Some(Ok(found)) => Ok(Some(found)),
+            Some(Err(source)) => Err(self.failed("cut off", source)),
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.file.is_some()
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let written = file.write_all(bytes).map_err(|source| ("write", source));
+        let early = &mut self.early_sync;
+        let synced = written
+            .and_then(|()| early.written(file, bytes.len() as u64).map_err(|source| ("sync", source)));
+        synced.map_err(|(action, source)| self.failed(action, source))
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        let early = self.early_sync.wait();
+        let synced = early.and_then(|()| self.file.as_ref().map_or(Ok(()), File::sync_all));
+        synced.map_err(|source| self.failed("sync", source))
+    }
+
+    fn length_of(&self, number: Option<u64>) -> Result<Option<u64>> {
+        Ok(self.place.length_of(&self.temporary_of(number)))
+    }
+
+    fn final_length_of(&self, name: &str) -> Result<Option<u64>> {
+        Ok(self.place.length_of(name))
+    }
+
+    /// The last ones first, so that a second attempt finds what this one leaves.
+    fn remove_after(&mut self, number: u64) -> Result<()> {
+        let later = || (number + 1..).map(|number| self.temporary_of(Some(number)));
+        let count = later().take_while(|name| self.place.length_of(name).is_some()).count();
+        let mut names: Vec<String> = later().take(count).collect();
+        names.reverse();
+        for name in names {
+            // Its lock says that nobody writes it any more.
+            if self.place.reopen(&name)?.is_some() {
+                self.place.remove(&name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn show(&mut self, number: Option<u64>, name: &str, is_last: bool) -> Result<()> {
+        self.place.rename(&self.temporary_of(number), name)?;
+        if is_last {
+            self.file = None;
+        }
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<()> {
+        self.place.sync()
+    }
+}
+
+/// Cuts a file off after `length` bytes and goes to its end, unless it is shorter; returns how long it was.
+fn cut_off(file: &mut File, length: u64) -> io::Result<u64> {
+    let found = file.metadata()?.len();
+    if found > length {
+        file.set_len(length)?;
+    }
+    file.seek(SeekFrom::Start(length))?;
+    Ok(found)
+}
