@@ -250,10 +250,11 @@ async fn open(
     end: &mut Destination,
     journey: &Journey<'_>,
 ) -> Result<Arc<Headers>, StepError> {
+    journey.recorder.check_lease().await?;
     let checkpoint = journey.execution.checkpoint.as_ref();
     let Elements { reader, lines } = elements;
     let context = reader.context.insert(journey.context.for_element());
-    let opening = Opening { header: &[], state: checkpoint.map(|c| &c.reader[..]), context };
+    let opening = Opening { header: &[], state: checkpoint.map(|c| &c.reader[..]), context, fragment: None };
     let header = reader.element.open(opening).await.map_err(|source| reader.failed("", source))?;
     check_header(&header).map_err(|source| reader.lied("", source))?;
     let mut headers = vec![header];
@@ -267,7 +268,7 @@ async fn open(
     }
     let (writer, header) = (&mut end.writer, &headers[headers.len() - 1]);
     let context = writer.context.insert(journey.context.for_element());
-    let opening = Opening { header, state: checkpoint.map(|c| &c.writer[..]), context };
+    let opening = Opening { header, state: checkpoint.map(|c| &c.writer[..]), context, fragment: None };
     writer.element.open(opening).await.map_err(|source| writer.failed("", source))?;
     let state = checkpoint.map(|c| &c.rejected[..]).filter(|state| !state.is_empty());
     end.rejected.open(&headers[0], state).await.map_err(rejected::failed)?;
@@ -293,7 +294,7 @@ async fn open_line(
         let state = checkpoint.and_then(|c| c.processors.get(index)).map(|state| &state[..]);
         let context = processor.context.insert(step.for_element());
         let header = headers.last().map_or(header, |header| header);
-        let opening = Opening { header, state, context };
+        let opening = Opening { header, state, context, fragment: None };
         let opened = processor.element.open(opening).await;
         let header = opened.map_err(|source| processor.failed("", source))?;
         check_header(&header).map_err(|source| processor.lied("", source))?;
@@ -448,6 +449,7 @@ async fn finish(
     close(elements).await.map_err(Interruption::of)?;
     accept_reports(elements, journey.context);
     if outcome != StepOutcome::Stopped {
+        journey.recorder.check_lease().await.map_err(|error| Interruption::of(error.into()))?;
         let completed = end.writer.element.complete().await;
         completed.map_err(|source| Interruption::of(end.writer.failed("", source)).while_writing())?;
         journey.context.accept(end.writer.take_reports());

@@ -73,6 +73,12 @@ impl Recorder {
             .await
     }
 
+    /// Fails if another worker has the execution by now. Asked before an output is opened or gets its final
+    /// name, since no file knows of leases.
+    pub async fn check_lease(&self) -> Result<()> {
+        self.journal.is_stop_requested(&self.lease).await.map(drop)
+    }
+
     /// Saves a step's progress alone, between two checkpoints.
     pub async fn save_tracking(&self, position: u32, context: &StepContext) -> Result<()> {
         self.journal.save_tracking(&self.lease, position, context.tracking(), self.clock.now()).await

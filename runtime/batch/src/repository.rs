@@ -314,7 +314,7 @@ pub trait ExecutionJournal: Send + Sync + 'static {
     /// Prolongs a lease, and tells whether a stop was requested.
     async fn heartbeat(&self, lease: &Lease, now: Timestamp, lease_ms: u64) -> Result<bool>;
 
-    /// Whether a stop was requested; cheap enough for every 100 ms.
+    /// Whether a stop was requested, if the lease still holds; cheap enough for every 100 ms.
     async fn is_stop_requested(&self, lease: &Lease) -> Result<bool>;
 
     /// Saves what a worker has to say, in one transaction, if its lease still holds.

@@ -10,7 +10,7 @@ use crate::execution::{Checkpoint, ExecutionContext, StepExecution, Tracking, Wa
 use crate::log::NoLog;
 use crate::name::{JobExecutionId, StepName, TenantId};
 use crate::recorder::Recorder;
-use crate::repository::{ExecutionJournal, Lease, Result, Save};
+use crate::repository::{ExecutionJournal, Lease, RepositoryError, Result, Save};
 use crate::step_context::{Findings, RunContext, RunInfo, StepContext};
 
 /// Stands still until it is told to go on.
@@ -41,6 +41,8 @@ pub(crate) struct Saved {
     pub(crate) checkpoint: Option<Checkpoint>,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) saves: usize,
+    /// After how many saves another worker has the execution.
+    pub(crate) is_lost_after: Option<usize>,
 }
 
 /// Keeps the last save.
@@ -53,8 +55,12 @@ impl ExecutionJournal for MemoryJournal {
         Ok(false)
     }
 
-    async fn is_stop_requested(&self, _: &Lease) -> Result<bool> {
-        Ok(false)
+    async fn is_stop_requested(&self, lease: &Lease) -> Result<bool> {
+        let saved = self.0.lock().unwrap();
+        match saved.is_lost_after {
+            Some(saves) if saved.saves >= saves => Err(RepositoryError::LeaseLost { id: lease.id }),
+            _ => Ok(false),
+        }
     }
 
     async fn save(&self, _: &Lease, save: Save<'_>) -> Result<()> {

@@ -20,12 +20,13 @@ pub(crate) fn is_compile_worker() -> bool {
 
 /// Opens the installation for some tenants, to whom the same policy applies. Relative paths in parameters begin
 /// in the current folder.
-pub(crate) async fn open(data_dir: &Path, tenants: &[TenantId]) -> Result<Stepbox, CliError> {
+pub(crate) async fn open(data_dir: &Path, tenants: &[TenantId], lease_ms: u64) -> Result<Stepbox, CliError> {
     let here = std::env::current_dir().map_err(CliError::unreadable(Path::new(".")))?;
     let file = PolicyFile::in_folder(data_dir)?;
     let itself = CompileProcess::of_this_program([COMPILE.into()]).map_err(CliError::Start)?;
     let is_new = !data_dir.exists();
-    let mut builder = Stepbox::builder(data_dir).compiler(Compiler::Process(file.limit(itself)));
+    let compiler = Compiler::Process(file.limit(itself));
+    let mut builder = Stepbox::builder(data_dir).compiler(compiler).lease_ms(lease_ms);
     for tenant in tenants {
         builder = builder.tenant(tenant.clone(), file.policy(data_dir, &here)?);
     }

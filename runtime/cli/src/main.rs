@@ -34,6 +34,7 @@ use args::{Args, Noun};
 use clap::Parser as _;
 use error::CliError;
 use output::Answer;
+use stepbox::LEASE_MS;
 
 fn main() -> process::ExitCode {
     if installation::is_compile_worker() {
@@ -58,16 +59,12 @@ async fn carry_out(Args { data_dir, tenant, user, noun }: Args) -> Result<Answer
     if let Noun::Completions { shell } = noun {
         return Ok(completions::script(shell));
     }
-    let mut tenants = vec![tenant.clone()];
-    if let Noun::Worker(worker) = &noun
-        && !worker.tenants.is_empty()
-    {
-        tenants.clone_from(&worker.tenants);
-    }
-    let stepbox = installation::open(&data_dir, &tenants).await?;
     if let Noun::Worker(worker) = noun {
+        let tenants = if worker.tenants.is_empty() { vec![tenant] } else { worker.tenants.clone() };
+        let stepbox = installation::open(&data_dir, &tenants, worker.lease).await?;
         return worker::carry_out(&stepbox, worker).await;
     }
+    let stepbox = installation::open(&data_dir, std::slice::from_ref(&tenant), LEASE_MS).await?;
     let tenant = installation::tenant(&stepbox, &tenant, user.as_deref())?;
     match noun {
         Noun::Connectors(verb) => connectors::carry_out(&tenant, verb).await,

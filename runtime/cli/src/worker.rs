@@ -14,7 +14,7 @@ use crate::output::{Answer, talk};
 
 /// Works until the first signal has had its way, or the second one.
 pub(crate) async fn carry_out(stepbox: &Stepbox, worker: Worker) -> Result<Answer, CliError> {
-    let Worker { concurrency, jobs, types, tenants, grace } = worker;
+    let Worker { concurrency, jobs, types, tenants, lease: _, grace } = worker;
     let mut interrupts = Interrupts::listen().map_err(CliError::Start)?;
     let default = WorkerOptions::default();
     let options = WorkerOptions {

@@ -41,8 +41,8 @@ pub const CODES: &[&str] = &[
     "not-json",
     "not-open",
     "object-not-found",
-    "output-busy",
     "output-changed",
+    "output-taken-over",
     "permission-denied",
     "ragged-row",
     "rejected-too-large",
@@ -234,6 +234,12 @@ pub enum ConnectorError {
         /// What gave it away.
         difference: String,
     },
+    /// The name of the unfinished output is another file's by now.
+    #[error("another worker has taken the unfinished output of `{path}` over")]
+    OutputTakenOver {
+        /// As given.
+        path: String,
+    },
     /// The rows have other columns than those that the output was begun with.
     #[error("the unfinished output of `{path}` was begun with other columns than the items have now")]
     ColumnsChanged {
@@ -317,6 +323,7 @@ impl ConnectorError {
             Self::RowTooLong { .. } => "row-too-long",
             Self::InputChanged { .. } => "file-changed",
             Self::OutputChanged { .. } => "output-changed",
+            Self::OutputTakenOver { .. } => "output-taken-over",
             Self::ColumnsChanged { .. } => "columns-changed",
             Self::UnknownColumn { .. } => "unknown-column",
             Self::BadState { .. } => "state-unreadable",
@@ -380,6 +387,11 @@ impl ConnectorError {
                 "put the unfinished output back, or start a new execution instead of restarting this one"
                     .to_owned()
             }
+            Self::OutputTakenOver { .. } => {
+                "look whether another worker runs the execution, or another Stepbox writes the same file; if \
+                 neither does, start a new execution"
+                    .to_owned()
+            }
             Self::ColumnsChanged { .. } => {
                 "start a new execution, or install the components that this one began with and restart it \
                  with `--newest-components`"
@@ -401,11 +413,7 @@ impl ConnectorError {
 
     /// Whether the same call may succeed later without anybody doing something.
     fn is_retryable(&self) -> bool {
-        matches!(
-            self,
-            Self::File { problem: FileProblem::Busy, .. }
-                | Self::Bucket { problem: BucketProblem::Unreachable, .. }
-        )
+        matches!(self, Self::Bucket { problem: BucketProblem::Unreachable, .. })
     }
 }
 

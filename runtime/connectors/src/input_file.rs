@@ -112,6 +112,11 @@ impl InputFile {
         self.path.clone()
     }
 
+    /// In bytes, when it was opened.
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+
     /// What was read and not consumed yet.
     pub(crate) fn unread(&self) -> &[u8] {
         &self.window[self.start..self.end]

@@ -27,8 +27,8 @@
 //! let options = json!({"to": "%job_label%.jsonl", "json": ["price"]});
 //! let mut writer = native_writer("jsonl", &options, &folders)?.expect("it is native");
 //!
-//! let header = reader.open(Opening { header: &[], state: None, context: &step }).await?;
-//! writer.open(Opening { header: &header, state: None, context: &step }).await?;
+//! let header = reader.open(Opening { header: &[], state: None, context: &step, fragment: None }).await?;
+//! writer.open(Opening { header: &header, state: None, context: &step, fragment: None }).await?;
 //! let (mut chunk, mut more) = (Chunk::default(), More::Yes);
 //! while more == More::Yes {
 //!     chunk.reset(header.len());
@@ -102,6 +102,7 @@ mod input_file;
 mod jsonl;
 mod options;
 mod output_file;
+mod part;
 mod placeholders;
 mod registry;
 mod rejected_items;
@@ -116,7 +117,7 @@ pub use file_problem::FileProblem;
 pub use folders::Folders;
 pub use registry::{ElementKind, native_names, native_reader, native_writer, option_names};
 pub use rejected_items::RejectedItemsFile;
-pub use storage::{STORAGE_TYPES, Storage};
+pub use storage::{STORAGE_TYPES, Storage, check_storages};
 pub use storages::{NamedStorage, S3Settings, Storages};
 
 use stepbox_batch::rows::ROWS_BYTES_MAX;

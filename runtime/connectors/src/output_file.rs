@@ -32,7 +32,7 @@ mod series_tests;
 #[cfg(test)]
 mod tests;
 
-use destination::{Destination, Parts};
+use destination::{Destination, Found, Parts};
 
 /// How many bytes are collected before they are written.
 const BUFFER_BYTES: usize = 128 << 10;
@@ -159,10 +159,10 @@ impl OutputFile {
         (output.length, output.series) = (length, series);
         let number = output.last_number();
         match output.place.go_on(number, length)? {
-            Some(found) if found >= length => {}
-            Some(found) => {
+            Some(Found { length: found, .. }) if found < length => {
                 return Err(output.changed(format!("it has {found} bytes, {length} of them were written")));
             }
+            Some(Found { copied, .. }) => context.metering().wrote_file(copied),
             // The run ended between renaming and saying so.
             None if output.place.final_length_of(&output.last_name())? == Some(length) => {}
             None => return Err(output.changed(format!("`{}` is gone", output.last_temporary()))),
@@ -216,6 +216,8 @@ impl OutputFile {
         if !self.place.is_open() {
             return Err(self.already_complete());
         }
+        // The next one's name could be that of whoever has taken over.
+        self.place.check_is_ours(false)?;
         let number = number + 1;
         self.place.check_final_name(&self.name_of(number))?;
         self.place.begin(Some(number))?;
@@ -258,6 +260,7 @@ impl OutputFile {
     /// Makes everything durable and returns the state to go on from.
     pub(crate) fn checkpoint(&mut self) -> Result<Vec<u8>> {
         self.sync()?;
+        self.place.check_is_ours(false)?;
         let (path, part) = (self.place.given().to_owned(), self.temporary.clone());
         let Self { length, series, columns, .. } = *self;
         let parts = self.place.parts();
@@ -269,6 +272,7 @@ impl OutputFile {
     /// again, also by an attempt that finds it half done.
     pub(crate) fn complete(&mut self, context: &StepContext) -> Result<()> {
         self.sync()?;
+        self.place.check_is_ours(true)?;
         self.check_files_before()?;
         // First, since an output that nobody hears of must not be seen, either.
         self.announce(context)?;

@@ -1,7 +1,7 @@
 //! The rejected items file: what a step skipped, as CSV that can be corrected and imported again.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +9,7 @@ use stepbox_batch::element::Rejected;
 
 use crate::csv::append_row;
 use crate::error::{ConnectorError, Result};
+use crate::folders::{Folders, OutputPlace, Reopened};
 
 /// What is said of each item, after its original columns. Columns of these names in the input, from a
 /// file that was rejected before, are left out.
@@ -32,7 +33,7 @@ pub struct RejectedItemsFile {
     /// The original columns that are kept, by their place.
     kept: Vec<usize>,
     /// None before the first item.
-    file: Option<File>,
+    open: Option<(OutputPlace, File)>,
     buffer: Vec<u8>,
     /// How many bytes were written.
     length: u64,
@@ -60,7 +61,7 @@ impl RejectedItemsFile {
             path: path.to_owned(),
             header: header.to_vec(),
             kept,
-            file: None,
+            open: None,
             buffer: Vec::new(),
             length: 0,
             bytes_max: FILE_BYTES_MAX,
@@ -103,40 +104,41 @@ impl RejectedItemsFile {
             return Err(changed(format!("it has {found} bytes, {} of them were written", state.length)));
         }
         if state.path == self.path {
-            let file = OpenOptions::new().write(true).open(self.full_path());
-            let cut = file.and_then(|mut file| {
-                file.set_len(state.length)?;
-                file.seek(SeekFrom::Start(state.length))?;
-                Ok(file)
-            });
-            self.file = Some(cut.map_err(self.failed("open"))?);
+            let place = self.place()?;
+            let reopened = place.reopen(place.name(), state.length)?;
+            let Reopened { file, .. } = reopened.ok_or_else(|| changed("it is gone".to_owned()))?;
+            self.open = Some((place, file));
         } else {
             let mut earlier = File::open(self.root.join(&state.path)).map_err(self.failed("open"))?;
-            let mut file = self.create()?;
+            let place = self.place()?;
+            let mut file = place.create(place.name())?;
             let copied = io::copy(&mut (&mut earlier).take(state.length), &mut file);
             copied.map_err(self.failed("write"))?;
-            (self.file, self.is_ahead) = (Some(file), true);
+            (self.open, self.is_ahead) = (Some((place, file)), true);
         }
         self.length = state.length;
         Ok(())
     }
 
-    /// A new file, whose name is on the disk as well.
-    fn create(&self) -> Result<File> {
-        let path = self.full_path();
-        let folder = path.parent().unwrap_or(&self.root);
-        let created = fs::create_dir_all(folder).and_then(|()| {
-            let file = File::create(&path)?;
-            File::open(folder)?.sync_all()?;
-            Ok(file)
-        });
-        created.map_err(self.failed("create"))
+    /// Where it lies. Makes the folder.
+    fn place(&self) -> Result<OutputPlace> {
+        let place = Folders::anywhere(&self.root).place_output(&self.path)?;
+        Ok(place.called(format!("rejected items file {}", self.path)))
+    }
+
+    /// A new file, whose name is on the disk as well. One that is there by now is another worker's, which
+    /// has taken this step over.
+    fn create(&self) -> Result<(OutputPlace, File)> {
+        let place = self.place()?;
+        let file = place.create_new(place.name())?;
+        place.sync()?;
+        Ok((place, file))
     }
 
     /// Adds an item.
     pub fn append(&mut self, rejected: &Rejected<'_>) -> Result<()> {
-        if self.file.is_none() {
-            self.file = Some(self.create()?);
+        if self.open.is_none() {
+            self.open = Some(self.create()?);
             let names = self.kept.iter().map(|&at| self.header[at].as_str()).chain(COLUMNS);
             append_row(names, &mut self.buffer);
         }
@@ -153,7 +155,7 @@ impl RejectedItemsFile {
     }
 
     fn flush(&mut self) -> Result<()> {
-        if let Some(file) = self.file.as_mut().filter(|_| !self.buffer.is_empty()) {
+        if let Some((_, file)) = self.open.as_mut().filter(|_| !self.buffer.is_empty()) {
             let written = file.write_all(&self.buffer);
             written.map_err(self.failed("write"))?;
             self.length += self.buffer.len() as u64;
@@ -166,7 +168,8 @@ impl RejectedItemsFile {
     /// Makes everything durable, and returns the state to go on from; empty before the first item.
     pub fn checkpoint(&mut self) -> Result<Vec<u8>> {
         self.flush()?;
-        let Some(file) = &self.file else { return Ok(Vec::new()) };
+        let Some((place, file)) = &self.open else { return Ok(Vec::new()) };
+        place.check_is(place.name(), file)?;
         if self.is_ahead {
             file.sync_all().map_err(self.failed("sync"))?;
             self.is_ahead = false;
@@ -252,6 +255,37 @@ mod tests {
         open(root.path(), 1, None).unwrap();
         assert_eq!(read(root.path(), 1), None, "without a state nothing counts");
         assert_eq!(read(root.path(), 2).unwrap(), expected, "each execution has a file of its own");
+    }
+
+    #[test]
+    fn goes_on_although_a_worker_that_lost_its_lease_has_it_open() {
+        let taken_over =
+            |outcome: Result<Vec<u8>>| assert_eq!(outcome.unwrap_err().code(), "output-taken-over");
+        for is_from_checkpoint in [true, false] {
+            let root = tempfile::tempdir().unwrap();
+            let mut first = open(root.path(), 1, None).unwrap();
+            append(&mut first, "A1");
+            let state = first.checkpoint().unwrap();
+            let state = is_from_checkpoint.then_some(&state[..]);
+            let mut second = open(root.path(), 1, state).unwrap();
+            if !is_from_checkpoint {
+                append(&mut second, "A1");
+            }
+            append(&mut second, "A2");
+            second.checkpoint().unwrap();
+            append(&mut first, "lost");
+            taken_over(first.checkpoint());
+            assert_eq!(read(root.path(), 1).unwrap(), format!("{FIRST}{}{}", row("A1"), row("A2")));
+        }
+        // Before it rejected anything.
+        let root = tempfile::tempdir().unwrap();
+        let mut first = open(root.path(), 1, None).unwrap();
+        let mut second = open(root.path(), 1, None).unwrap();
+        append(&mut second, "A1");
+        second.checkpoint().unwrap();
+        let rejected = Rejected { row: None, code: "c", reason: "r", place: "", phase: "read", item: "" };
+        taken_over(first.append(&rejected).map(|()| Vec::new()));
+        assert_eq!(read(root.path(), 1).unwrap(), format!("{FIRST}{}", row("A1")));
     }
 
     #[test]

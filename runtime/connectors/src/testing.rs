@@ -72,7 +72,7 @@ impl Reading {
     ) -> Result<Self, ElementError> {
         options["from"] = json!("in");
         let mut reader = native_reader(name, &options, &Folders::anywhere(folder))?.unwrap();
-        let opening = Opening { header: &[], state, context: &step() };
+        let opening = Opening { header: &[], state, context: &step(), fragment: None };
         let header = wait(reader.open(opening))?;
         Ok(Self { reader, header, items: String::new(), more: More::Yes })
     }
@@ -163,6 +163,69 @@ pub(crate) fn check_resume(name: &str, options: Value, content: &[u8]) {
     }
 }
 
+/// The states of all parts of the file `in`.
+pub(crate) fn split(
+    name: &str,
+    mut options: Value,
+    folder: &Path,
+    state: Option<&[u8]>,
+    parts: u32,
+) -> Result<Option<Vec<Vec<u8>>>, ElementError> {
+    options["from"] = json!("in");
+    let mut reader = native_reader(name, &options, &Folders::anywhere(folder))?.unwrap();
+    wait(reader.split(Opening { header: &[], state, context: &step(), fragment: None }, parts))
+}
+
+/// Checks that the parts of a file have together what it has as a whole, each in its own right, also when
+/// one of them is begun anew in its middle.
+pub(crate) fn check_split(name: &str, options: &Value, content: &[u8]) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("in"), content).unwrap();
+    let open = |state: Option<&[u8]>| Reading::open(name, options.clone(), folder.path(), state);
+    let shown = String::from_utf8_lossy(&content[..content.len().min(200)]);
+    let mut whole = open(None);
+    let read = whole.as_mut().map_err(|error| say(std::mem::replace(error, ElementError::Stopped)));
+    let whole = read.and_then(|whole| whole.read_all().map_err(say).map(|()| (&whole.header, &whole.items)));
+    for parts in [1, 2, 3, 4, 7, 1000] {
+        let states = split(name, options.clone(), folder.path(), None, parts).map_err(say);
+        let (header, items) = match &whole {
+            Ok(whole) => *whole,
+            // Whatever can be found without looking into the rows.
+            Err(error) => {
+                if let Err(found) = states {
+                    assert_eq!(&found, error, "{shown:?}");
+                }
+                continue;
+            }
+        };
+        let states = states.unwrap().unwrap();
+        let count = items.lines().count();
+        assert!((1..=parts as usize).contains(&states.len()), "{shown:?}");
+        assert!(states.len() <= count.max(1), "{shown:?}");
+        let mut found = String::new();
+        for state in &states {
+            let (mut part, mut again) = (open(Some(state)).unwrap(), String::new());
+            assert_eq!(&part.header, header);
+            let announced = part.total();
+            part.read(1).unwrap();
+            let middle = part.state();
+            again.push_str(&part.items);
+            while !part.is_done() {
+                part.read(1).unwrap();
+            }
+            assert!(states.len() == 1 || !part.items.is_empty(), "{shown:?}");
+            assert_eq!(part.total(), Total::Exact(part.items.lines().count() as u64), "{shown:?}");
+            assert_eq!(part.total(), announced, "{shown:?}");
+            let mut resumed = open(Some(&middle)).unwrap();
+            resumed.read_all().unwrap();
+            assert_eq!(again + &resumed.items, part.items, "{shown:?}");
+            assert_eq!(split(name, options.clone(), folder.path(), Some(&middle), 2).unwrap(), None);
+            found += &part.items;
+        }
+        assert_eq!(&found, items, "{parts} parts of {shown:?}");
+    }
+}
+
 /// A writer into the file `to` of a folder.
 pub(crate) struct Writing {
     pub(crate) writer: Box<dyn ItemWriter>,
@@ -181,7 +244,7 @@ impl Writing {
         options["to"] = json!({"type": "local", "file_path": to});
         let mut writer = native_writer(name, &options, &Folders::anywhere(folder))?.unwrap();
         let (context, header) = (step(), header.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
-        wait(writer.open(Opening { header: &header, state, context: &context }))?;
+        wait(writer.open(Opening { header: &header, state, context: &context, fragment: None }))?;
         Ok(Self { writer, context })
     }
 

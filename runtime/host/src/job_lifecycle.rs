@@ -28,19 +28,18 @@ use stepbox_batch::status::{BatchStatus, ExitStatus};
 use stepbox_batch::step_context::{Attempt, Findings, RunContext, RunInfo, StepContext};
 use stepbox_batch::tasklet_step;
 use stepbox_batch::thread::{Panicked, on_own_thread};
-use stepbox_sandbox::{ExecutionDisk, Share, Usage};
+use stepbox_sandbox::{ExecutionDisk, Usage};
 use tokio::sync::watch;
 
 use crate::error::Error;
 use crate::execution_log::{FileLog, LogListener};
-use crate::policy::Policy;
 use crate::step_elements::StepElements;
 use crate::stepbox::{Installation, TenantState};
 
-/// How long a worker's lease lasts without a heartbeat, in milliseconds.
+/// How long a worker's lease lasts without a heartbeat, in milliseconds, unless the builder says otherwise.
 pub const LEASE_MS: u64 = 15_000;
-/// How often a worker says that it lives, in milliseconds.
-pub const HEARTBEAT_MS: u64 = 5_000;
+/// How many heartbeats there are in the time of a lease: two may fail.
+pub(crate) const BEATS_PER_LEASE: u64 = 3;
 /// How often a run looks whether it should stop, in milliseconds.
 pub const STOP_CHECK_MS: u64 = 100;
 /// How often a run stores its progress, in milliseconds.
@@ -81,14 +80,17 @@ pub(crate) async fn claim(
 }
 
 fn claim_now(installation: &Installation) -> Claim {
-    Claim { worker: installation.worker.clone(), now: installation.clock.now(), lease_ms: LEASE_MS }
+    Claim {
+        worker: installation.worker.clone(),
+        now: installation.clock.now(),
+        lease_ms: installation.lease_ms,
+    }
 }
 
 /// A claimed execution, and all that its run needs.
 pub(crate) struct Life {
     installation: Arc<Installation>,
-    policy: Policy,
-    share: Share,
+    tenant: TenantState,
     /// What its steps write counts for the tenant until it has ended.
     disk: ExecutionDisk,
     steps: Arc<[Step]>,
@@ -152,9 +154,8 @@ impl Life {
         };
         Self {
             installation,
-            policy: tenant.policy.clone(),
             disk: tenant.share.execution_disk(),
-            share: tenant.share.clone(),
+            tenant: tenant.clone(),
             steps: execution.job.steps.clone().into(),
             execution: Mutex::new(execution),
             recorder,
@@ -350,7 +351,7 @@ impl Life {
         context: &StepContext,
     ) -> Result<(StepExecution, Result<StepOutcome, StepError>), RepositoryError> {
         let id = self.recorder.lease.id;
-        let secrets = match StepElements::secrets_of(step, &self.policy) {
+        let secrets = match StepElements::secrets_of(step, &self.tenant.policy) {
             Ok(secrets) => secrets,
             Err(source) => {
                 let (culprit, place) = (format!("step `{}`", step.name), String::new());
@@ -359,12 +360,12 @@ impl Life {
         };
         let elements = StepElements {
             installation: &self.installation,
-            policy: &self.policy,
+            policy: &self.tenant.policy,
             tenant: &self.recorder.lease.tenant,
             execution: id,
             work: self.installation.data.work(id),
             parameters: &self.run.parameters,
-            share: self.share.clone(),
+            share: self.tenant.share.clone(),
             usage: Usage::on(&self.disk),
             secrets,
         };
@@ -442,7 +443,8 @@ impl Life {
         let last_heartbeat = lock(&self.course).last_heartbeat;
         match self.beat().await {
             Err(RepositoryError::Busy { .. } | RepositoryError::Unavailable { .. })
-                if self.recorder.clock.now().ms_since(last_heartbeat) < LEASE_MS - HEARTBEAT_MS =>
+                if self.recorder.clock.now().ms_since(last_heartbeat)
+                    < self.lease_ms() - self.heartbeat_ms() =>
             {
                 Ok(())
             }
@@ -454,8 +456,8 @@ impl Life {
     /// has the execution now.
     async fn beat(&self) -> Result<(), RepositoryError> {
         let (lease, journal, now) = (&self.recorder.lease, &self.recorder.journal, self.recorder.clock.now());
-        let is_stop_requested = if now.ms_since(lock(&self.course).last_heartbeat) >= HEARTBEAT_MS {
-            let is_stop_requested = journal.heartbeat(lease, now, LEASE_MS).await?;
+        let is_stop_requested = if now.ms_since(lock(&self.course).last_heartbeat) >= self.heartbeat_ms() {
+            let is_stop_requested = journal.heartbeat(lease, now, self.lease_ms()).await?;
             lock(&self.course).last_heartbeat = now;
             is_stop_requested
         } else {
@@ -480,6 +482,14 @@ impl Life {
             }
         }
         Ok(())
+    }
+
+    fn lease_ms(&self) -> u64 {
+        self.installation.lease_ms
+    }
+
+    fn heartbeat_ms(&self) -> u64 {
+        self.lease_ms() / BEATS_PER_LEASE
     }
 
     async fn change_status(&self, status: BatchStatus) -> Result<(), RepositoryError> {

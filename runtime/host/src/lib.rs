@@ -69,13 +69,13 @@ mod worker_lock;
 pub use components_policy::{ComponentsPolicy, ComponentsPolicyError};
 pub use error::{Error, ErrorKind};
 pub use execution_log::{LogLine, LogListener};
-pub use job_lifecycle::{HEARTBEAT_MS, LEASE_MS, PROGRESS_MS, Progress, STOP_CHECK_MS};
+pub use job_lifecycle::{LEASE_MS, PROGRESS_MS, Progress, STOP_CHECK_MS};
 pub use policy::{FilesPolicy, Policy, Quotas};
 pub use signature::{
     SIGNATURE_BYTES_MAX, SIGNATURE_SUFFIX, SignatureError, SignatureProblem, SigningKey, SigningKeyError,
     read_signature,
 };
-pub use stepbox::{Builder, Health, Stepbox};
+pub use stepbox::{Builder, Health, LEASE_MS_MIN, Stepbox};
 pub use stepbox_batch as batch;
 pub use stepbox_sandbox::{COMPONENT_BYTES_MAX, digest_of};
 pub use stepbox_sandbox::{CompileProcess, Compiler, ComponentError, compile_worker};

@@ -20,11 +20,15 @@ use tokio::sync::{Mutex, Semaphore};
 
 use crate::data_folder::DataFolder;
 use crate::error::Error;
+use crate::job_lifecycle::LEASE_MS;
 use crate::native::{NativeElements, native_connector};
 use crate::policy::Policy;
 use crate::system_clock::SystemClock;
 use crate::tenant::Tenant;
 use crate::worker_lock::WorkerLock;
+
+/// The shortest lease, in milliseconds: less would take a busy machine for a dead one.
+pub const LEASE_MS_MIN: u64 = 1_000;
 
 /// An installation of Stepbox: a store, a sandbox, native elements and tenants. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -44,6 +48,8 @@ pub(crate) struct Installation {
     pub(crate) worker: String,
     _lock: WorkerLock,
     pub(crate) opened_at: Timestamp,
+    /// How long a lease lasts without a heartbeat, in milliseconds.
+    pub(crate) lease_ms: u64,
     /// Whether this process takes entries from the queue.
     pub(crate) has_worker: AtomicBool,
     pub(crate) tenants: BTreeMap<TenantId, TenantState>,
@@ -73,6 +79,7 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     compiler: Compiler,
     resolver: Arc<dyn Resolver>,
+    lease_ms: u64,
     /// None for the embedded store.
     repository: Option<Arc<dyn JobRepository>>,
 }
@@ -87,6 +94,7 @@ impl Stepbox {
             clock: Arc::new(SystemClock),
             compiler: Compiler::InProcess,
             resolver: Arc::new(SystemResolver),
+            lease_ms: LEASE_MS,
             repository: None,
         }
     }
@@ -179,6 +187,15 @@ impl Builder {
         self
     }
 
+    /// Has leases last so long without a heartbeat, in milliseconds, at least [`LEASE_MS_MIN`]; there are three
+    /// heartbeats in that time. What runs here is another worker's so long after this process was last heard of.
+    /// All processes on a store should agree. Unless it is said, [`LEASE_MS`](crate::LEASE_MS).
+    #[must_use]
+    pub fn lease_ms(mut self, lease_ms: u64) -> Self {
+        self.lease_ms = lease_ms.max(LEASE_MS_MIN);
+        self
+    }
+
     /// Takes the time from somewhere else than the operating system.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
@@ -245,6 +262,7 @@ impl Builder {
             worker,
             _lock: lock,
             opened_at: self.clock.now(),
+            lease_ms: self.lease_ms,
             has_worker: AtomicBool::new(false),
             clock: self.clock,
             tenants,

@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::error::Error;
-use crate::job_lifecycle::{HEARTBEAT_MS, LEASE_MS};
+use crate::job_lifecycle::BEATS_PER_LEASE;
 use crate::stepbox::{Installation, Stepbox};
 use crate::tenant::Running;
 use crate::worker_lock::WorkerLock;
@@ -184,7 +184,7 @@ impl Stepbox {
         let (repository, now) = (&self.installation.repository, self.installation.clock.now());
         let (workers, held) = (repository.workers().await?, repository.held(now).await?);
         let status = |worker: Registered| WorkerStatus {
-            is_alive: now.ms_since(worker.seen_at) < LEASE_MS,
+            is_alive: now.ms_since(worker.seen_at) < self.installation.lease_ms,
             running: held.iter().filter(|held| held.worker == worker.name).cloned().collect(),
             worker,
         };
@@ -277,7 +277,7 @@ impl Shared {
             claim: Claim {
                 worker: self.installation.worker.clone(),
                 now: self.installation.clock.now(),
-                lease_ms: LEASE_MS,
+                lease_ms: self.installation.lease_ms,
             },
             tenants: self.tenants.clone(),
             filter: self.options.filter.clone(),
@@ -359,7 +359,9 @@ impl Shared {
         let mut last_beat = self.installation.clock.now();
         loop {
             every.tick().await;
-            if self.installation.clock.now().ms_since(last_beat) >= HEARTBEAT_MS {
+            if self.installation.clock.now().ms_since(last_beat)
+                >= self.installation.lease_ms / BEATS_PER_LEASE
+            {
                 last_beat = self.installation.clock.now();
                 self.heed(self.beat().await);
             }

@@ -174,6 +174,15 @@ impl JobQueue for SqliteStore {
         self.wake.wait(timeout_ms).await;
     }
 
+    async fn create_partitions(&self, lease: &Lease, parts: &[NewJobExecution]) -> Result<()> {
+        let lease = LeaseRecord::from(lease);
+        let parts: Vec<_> =
+            parts.iter().map(|new| (new.clone(), NewRecord::from(&accepted(new, None)))).collect();
+        self.writer.write(Durability::Power, move |db| leases::create_partitions(db, &lease, &parts)).await?;
+        self.wake.now();
+        Ok(())
+    }
+
     async fn queue_entry(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<QueueEntry>> {
         let tenant = tenant.clone();
         self.readers.read(move |db| queue::entry(db, &tenant, stored_id(id))).await

@@ -419,6 +419,19 @@ async fn tries_again_what_may_pass() {
     }
 }
 
+#[tokio::test]
+async fn a_worker_that_lost_its_lease_neither_opens_an_output_nor_completes_one() {
+    for (saves, written) in [(0, "yesterday"), (1, "A,B")] {
+        let case = Case::new(2, 1);
+        case.bench.journal.0.lock().unwrap().is_lost_after = Some(saves);
+        case.paper.lock().unwrap().words.push("yesterday".to_owned());
+        let (_, outcome) = case.run("a b", None).await;
+        assert_eq!(outcome.unwrap_err().code(), "lease-lost", "after {saves} saves");
+        let paper = case.paper.lock().unwrap();
+        assert_eq!((paper.words.join(",").as_str(), paper.is_complete), (written, false));
+    }
+}
+
 /// Advances the clock with each item, so that checkpoints fall due.
 struct Slow(Words, std::sync::Arc<FakeClock>);
 

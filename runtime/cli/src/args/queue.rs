@@ -48,6 +48,9 @@ pub(crate) struct Worker {
     /// Work for these tenants [default: the one of `--tenant`]
     #[arg(long, value_name = "TENANT", value_delimiter = ',')]
     pub(crate) tenants: Vec<TenantId>,
+    /// How long after it was last heard of another worker takes over what it runs; the same for all workers
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = lease)]
+    pub(crate) lease: u64,
     /// How long what runs may go on after the first signal before it is paused
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub(crate) grace: u64,
@@ -72,6 +75,13 @@ fn duration(text: &str) -> Result<u64, String> {
     let span: jiff::SignedDuration =
         text.parse().map_err(|_| "write a time with its unit: `500ms`, `90s`, `15m`, `2h`".to_owned())?;
     u64::try_from(span.as_millis()).map_err(|_| "a time is not negative".to_owned())
+}
+
+fn lease(text: &str) -> Result<u64, String> {
+    match duration(text)? {
+        ms if ms < stepbox::LEASE_MS_MIN => Err("a lease lasts one second at least".to_owned()),
+        ms => Ok(ms),
+    }
 }
 
 #[cfg(test)]

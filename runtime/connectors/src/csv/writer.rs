@@ -61,7 +61,7 @@ impl CsvWriter {
 #[async_trait]
 impl ItemWriter for CsvWriter {
     async fn open(&mut self, opening: Opening<'_>) -> std::result::Result<(), ElementError> {
-        // An output of this very writer would keep its lock.
+        // An output of this very writer would keep its lock, and have to be copied.
         self.output = None;
         let columns = Some(fingerprint_of_names(opening.header));
         let layout = Layout { lines_max: self.lines_per_file, columns };

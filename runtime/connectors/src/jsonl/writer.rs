@@ -78,7 +78,7 @@ impl JsonlWriter {
 #[async_trait]
 impl ItemWriter for JsonlWriter {
     async fn open(&mut self, opening: Opening<'_>) -> std::result::Result<(), ElementError> {
-        // An output of this very writer would keep its lock.
+        // An output of this very writer would keep its lock, and have to be copied.
         self.output = None;
         let columns = self.columns(opening.header)?;
         let layout = Layout { lines_max: self.lines_per_file, columns: None };

@@ -11,7 +11,7 @@ use std::ops::Range;
 use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::step_context::{Attempt, StepContext};
 
-use super::destination::{Destination, Parts, Run};
+use super::destination::{Destination, Found, Parts, Run};
 use crate::bucket::{Bucket, Pending};
 use crate::error::{ConnectorError, Result};
 
@@ -157,11 +157,24 @@ impl Destination for BucketFiles {
         Ok(())
     }
 
-    fn go_on(&mut self, number: Option<u64>, _: u64) -> Result<Option<u64>> {
+    fn go_on(&mut self, number: Option<u64>, _: u64) -> Result<Option<Found>> {
         self.load()?;
         let length = self.length_of(number)?;
         self.is_open = length.is_some();
-        Ok(length)
+        Ok(length.map(|length| Found { length, copied: 0 }))
+    }
+
+    /// Until then nothing that this attempt writes is in anybody's way.
+    fn check_is_ours(&self, is_complete: bool) -> Result<()> {
+        if !is_complete {
+            return Ok(());
+        }
+        let mut found = self.bucket.list(&self.folder)?.into_iter();
+        let is_later = |(path, _): (String, u64)| attempt_in(&path).is_some_and(|by| by > self.attempt);
+        if found.any(is_later) {
+            return Err(ConnectorError::OutputTakenOver { path: self.given.clone() });
+        }
+        Ok(())
     }
 
     fn is_open(&self) -> bool {

@@ -27,8 +27,12 @@ pub(super) trait Destination: Send {
     /// Begins a file, in place of what an earlier attempt left of it.
     fn begin(&mut self, number: Option<u64>) -> Result<()>;
 
-    /// Goes on with a file after `length` bytes; returns how many it had, or none if it is gone.
-    fn go_on(&mut self, number: Option<u64>, length: u64) -> Result<Option<u64>>;
+    /// Goes on with a file after `length` bytes, if it has as many; none if it is gone.
+    fn go_on(&mut self, number: Option<u64>, length: u64) -> Result<Option<Found>>;
+
+    /// Fails if another attempt has taken the last file over, as far as that can be told without much ado, or
+    /// for certain where it is about to be complete.
+    fn check_is_ours(&self, is_complete: bool) -> Result<()>;
 
     /// Whether the last file takes more.
     fn is_open(&self) -> bool;
@@ -58,6 +62,14 @@ pub(super) trait Destination: Send {
     fn parts(&self) -> Option<Parts> {
         None
     }
+}
+
+/// A file that an earlier attempt left.
+pub(super) struct Found {
+    /// How many bytes it had.
+    pub(super) length: u64,
+    /// How many of them had to be copied.
+    pub(super) copied: u64,
 }
 
 /// The objects that the unfinished files of an output are made of, in order.

@@ -1,25 +1,26 @@
 //! The files of an output on this machine: they grow under temporary names beside the final ones.
 
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 
-use super::destination::Destination;
+use super::destination::{Destination, Found};
 use super::early_sync::EarlySync;
 use crate::error::{ConnectorError, Result};
-use crate::folders::OutputPlace;
+use crate::folders::{OutputPlace, Reopened};
 
 pub(super) struct LocalFiles {
     place: OutputPlace,
     /// Of a single file. Those of a series have their number before `.part`.
     temporary: String,
-    /// The last file; none once it has its final name.
+    /// The last file, and its number; none once it has its final name.
     file: Option<File>,
+    number: Option<u64>,
     early_sync: EarlySync,
 }
 
 impl LocalFiles {
     pub(super) fn new(place: OutputPlace, temporary: &str) -> Self {
-        Self { place, temporary: temporary.to_owned(), file: None, early_sync: EarlySync::default() }
+        Self { place, temporary: temporary.to_owned(), file: None, number: None, early_sync: EarlySync::default() }
     }
 
     fn temporary_of(&self, number: Option<u64>) -> String {
@@ -49,17 +50,20 @@ impl Destination for LocalFiles {
     }
 
     fn begin(&mut self, number: Option<u64>) -> Result<()> {
-        self.file = Some(self.place.create(&self.temporary_of(number))?);
+        (self.file, self.number) = (Some(self.place.create(&self.temporary_of(number))?), number);
         Ok(())
     }
 
-    fn go_on(&mut self, number: Option<u64>, length: u64) -> Result<Option<u64>> {
-        self.file = self.place.reopen(&self.temporary_of(number))?;
-        match self.file.as_mut().map(|file| cut_off(file, length)) {
-            None => Ok(None),
-            Some(Ok(found)) => Ok(Some(found)),
-            Some(Err(source)) => Err(self.failed("cut off", source)),
-        }
+    fn go_on(&mut self, number: Option<u64>, length: u64) -> Result<Option<Found>> {
+        let reopened = self.place.reopen(&self.temporary_of(number), length)?;
+        let Some(Reopened { file, found, copied }) = reopened else { return Ok(None) };
+        (self.file, self.number) = (Some(file), number);
+        Ok(Some(Found { length: found, copied }))
+    }
+
+    fn check_is_ours(&self, _: bool) -> Result<()> {
+        let temporary = self.temporary_of(self.number);
+        self.file.as_ref().map_or(Ok(()), |file| self.place.check_is(&temporary, file))
     }
 
     fn is_open(&self) -> bool {
@@ -96,10 +100,7 @@ impl Destination for LocalFiles {
         let mut names: Vec<String> = later().take(count).collect();
         names.reverse();
         for name in names {
-            // Its lock says that nobody writes it any more.
-            if self.place.reopen(&name)?.is_some() {
-                self.place.remove(&name)?;
-            }
+            self.place.discard(&name)?;
         }
         Ok(())
     }
@@ -115,14 +116,4 @@ impl Destination for LocalFiles {
     fn close(&mut self) -> Result<()> {
         self.place.sync()
     }
-}
-
-/// Cuts a file off after `length` bytes and goes to its end, unless it is shorter; returns how long it was.
-fn cut_off(file: &mut File, length: u64) -> io::Result<u64> {
-    let found = file.metadata()?.len();
-    if found > length {
-        file.set_len(length)?;
-    }
-    file.seek(SeekFrom::Start(length))?;
-    Ok(found)
 }

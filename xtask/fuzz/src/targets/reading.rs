@@ -136,7 +136,7 @@ impl<'a> Input<'a> {
     ) -> Result<(), ElementError> {
         let mut reader = native_reader(self.reader, self.options, &self.folders)?.expect("it is native");
         let context = step_context();
-        outcome.header = reader.open(Opening { header: &[], state, context: &context }).await?;
+        outcome.header = reader.open(Opening { header: &[], state, context: &context, fragment: None }).await?;
         let mut chunk = Chunk::default();
         for number in 0.. {
             if number == chunks {
