@@ -1,7 +1,6 @@
 //! Where a file lives, as job parameters say it.
 
 use serde_json::{Map, Value};
-use stepbox_batch::error::ElementError;
 
 use crate::bucket::Bucket;
 use crate::error::{ConnectorError, Result};
@@ -112,7 +111,7 @@ fn storage_type(option: &'static str, value: &Map<String, Value>) -> Result<&'st
 
 /// Whether the storages that an element's options name are there. Options without their values, and those
 /// of other elements, say nothing.
-pub fn check_storages(options: &Value, storages: &Storages) -> std::result::Result<(), ElementError> {
+pub fn check_storages(options: &Value, storages: &Storages) -> std::result::Result<(), ConnectorError> {
     for option in ["from", "to"] {
         let Some(value @ Value::Object(_)) = options.get(option) else { continue };
         if let Storage::Named { storage_type, storage, .. } = Storage::from_value(option, value)? {
