@@ -128,9 +128,11 @@ pub mod faulty;
 #[cfg(feature = "faults")]
 pub mod interposed;
 mod naming;
+mod postgres;
 mod record;
 mod save;
 mod sqlite;
 mod standing;
 
+pub use postgres::{PostgresOptions, PostgresSchema, PostgresStore};
 pub use sqlite::{SqliteOptions, SqliteStore};

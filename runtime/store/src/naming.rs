@@ -1,5 +1,9 @@
 //! How a refusal names what it found.
 
+use stepbox_batch::repository::Result;
+
+use crate::record::Row;
+
 /// The most names that one message holds.
 const NAMES_MAX: usize = 5;
 
@@ -12,6 +16,12 @@ pub(crate) fn some_of(kind: &str, names: &[String]) -> String {
         more => format!(" and {more} more"),
     };
     format!("{kind}{plural} {}{rest}", shown.join(", "))
+}
+
+/// `execution 118 (STARTED)`: what stands in the way of deleting an instance.
+pub(crate) fn running(id: i64, status: i64) -> Result<String> {
+    let status = Row(format!("execution {id}")).status(status)?;
+    Ok(format!("execution {id} ({status})"))
 }
 
 #[cfg(test)]

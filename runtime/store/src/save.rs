@@ -1,5 +1,6 @@
 //! What is written, as records that own their data: they wait in a queue until the writer takes them.
 
+use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::{ExecutionContext, JobExecution};
 use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::repository::{Claim, Lease, NewJobExecution, Save};
@@ -127,6 +128,16 @@ impl From<Save<'_>> for SaveRecord {
             is_last,
         }
     }
+}
+
+/// How an execution and its unended steps end, if it is not by their worker.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    pub status: BatchStatus,
+    pub exit_status: ExitStatus,
+    /// Appended to the failures of both, in its stored form.
+    pub failure: Option<String>,
+    pub now: Timestamp,
 }
 
 /// The execution context is stored as the JSON object it is.

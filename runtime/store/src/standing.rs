@@ -9,6 +9,10 @@ use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::queue::{Fate, backoff_ms};
 use stepbox_batch::repository::{RepositoryError, Result, StopRequest};
 use stepbox_batch::status::BatchStatus::{self, *};
+use stepbox_batch::status::ExitStatus;
+
+use crate::record::{Row, execution};
+use crate::save::Ending;
 
 /// How an execution stands, as far as that decides anything.
 #[derive(Debug, Clone, Copy)]
@@ -110,10 +114,57 @@ impl Loss {
         };
         Self { losses, fate }
     }
+
+    /// From when on its entry waits again.
+    pub(crate) fn available_at(&self, now: Timestamp) -> Timestamp {
+        match self.fate {
+            Fate::Requeued(at) => at,
+            Fate::Stopped | Fate::Failed => now,
+        }
+    }
+}
+
+/// An execution whose worker let its lease run out, as it is stored.
+#[derive(Debug)]
+pub(crate) struct Lost {
+    pub tenant: String,
+    pub id: i64,
+    pub worker: String,
+    pub heartbeat_at: i64,
+    pub lease_expires_at: i64,
+    pub is_stopping: bool,
+    /// How many workers were lost before, and how many may be in all; none if it was not in the queue.
+    pub losses: Option<(i64, i64)>,
+}
+
+impl Lost {
+    pub(crate) fn losses(&self, row: &Row) -> Result<Option<(u32, u32)>> {
+        let Some((before, max)) = self.losses else { return Ok(None) };
+        Ok(Some((row.count("losses", before)?, row.count("attempts_max", max)?)))
+    }
+
+    /// How it ends; none if it waits again.
+    pub(crate) fn ending(&self, id: JobExecutionId, loss: &Loss, now: Timestamp) -> Option<Ending> {
+        let worker = &self.worker;
+        match loss.fate {
+            Fate::Requeued(_) => None,
+            Fate::Stopped => {
+                let exit_status = ExitStatus::new(ExitStatus::STOPPED)
+                    .with_description(format!("worker `{worker}` was lost while it was to stop"));
+                Some(Ending { status: Stopped, exit_status, failure: None, now })
+            }
+            Fate::Failed => {
+                let (heartbeat_at, ended_at) = (Timestamp(self.heartbeat_at), Timestamp(self.lease_expires_at));
+                let failure = worker_lost(id, worker, loss.losses, heartbeat_at, ended_at);
+                let exit_status = ExitStatus::new(ExitStatus::FAILED).with_description(failure.to_string());
+                Some(Ending { status: Failed, exit_status, failure: Some(execution::failure(&failure)), now })
+            }
+        }
+    }
 }
 
 /// What is stored of an execution that ended with its worker.
-pub(crate) fn worker_lost(
+fn worker_lost(
     id: JobExecutionId,
     worker: &str,
     losses: u32,

@@ -7,6 +7,9 @@ use stepbox_batch::repository::Result;
 
 use super::{Row, json};
 
+/// How long a worker that is not heard of stays listed, in milliseconds: a day.
+pub(crate) const FORGOTTEN_MS: i64 = 24 * 3_600_000;
+
 /// A worker as columns hold it.
 #[derive(Debug, Clone)]
 pub(crate) struct WorkerRecord {

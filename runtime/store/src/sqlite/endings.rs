@@ -3,7 +3,6 @@
 
 use rusqlite::{Connection as Db, named_params};
 use stepbox_batch::audit::{Actor, Deed};
-use stepbox_batch::clock::Timestamp;
 use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::repository::StopRequest;
 use stepbox_batch::status::{BatchStatus, ExitStatus};
@@ -11,6 +10,7 @@ use stepbox_batch::status::{BatchStatus, ExitStatus};
 use super::trouble::Outcome;
 use super::{audit, executions, queue};
 use crate::record::stored_id;
+use crate::save::Ending;
 
 /// Writes the request down, and ends the execution here if no worker is there to do it.
 pub(super) fn request_stop(
@@ -53,15 +53,6 @@ pub(super) fn abandon(db: &Db, tenant: &TenantId, id: JobExecutionId, by: &Actor
     }
     let exit_status = ExitStatus::new(ExitStatus::STOPPED).with_description("given up before it ended");
     end(db, tenant, id, &Ending { status: BatchStatus::Abandoned, exit_status, failure: None, now })
-}
-
-/// How an execution and its unended steps end.
-pub(super) struct Ending {
-    pub status: BatchStatus,
-    pub exit_status: ExitStatus,
-    /// Appended to the failures of both, in its stored form.
-    pub failure: Option<String>,
-    pub now: Timestamp,
 }
 
 /// Ends an execution and those of its steps that have not ended, and takes its lease from whoever

@@ -8,7 +8,7 @@ use stepbox_batch::repository::RepositoryError;
 
 use super::audit;
 use super::trouble::Outcome;
-use crate::record::Row;
+use crate::naming::running;
 use crate::record::installed::InstanceRecord;
 
 const COLUMNS: &str = "tenant, code, label, connector, job, type, raw_parameters";
@@ -70,9 +70,7 @@ fn running_execution(db: &Db, tenant: &TenantId, code: &InstanceCode) -> Outcome
             Ok((row.get(0)?, row.get(1)?))
         })
         .optional()?;
-    let Some((id, status)) = found else { return Ok(None) };
-    let status = Row(format!("execution {id}")).status(status)?;
-    Ok(Some(format!("execution {id} ({status})")))
+    Ok(found.map(|(id, status)| running(id, status)).transpose()?)
 }
 
 pub(super) fn exists(db: &Db, tenant: &str, code: &str) -> Outcome<bool> {

@@ -13,6 +13,7 @@ use super::{audit, executions};
 use crate::fairness::{Contender, Head, Lane, choose};
 use crate::record::{Row, stored, stored_id};
 use crate::save::{ClaimRecord, ClaimedExecution};
+use crate::standing::Loss;
 
 /// Puts an execution that was just accepted into the queue.
 pub(super) fn enqueue(db: &Db, id: i64, new: &NewJobExecution, queue: &Enqueue) -> Outcome<()> {
@@ -260,14 +261,15 @@ fn claim_one(db: &Db, tenant: &TenantId, id: i64, claim: &ClaimRecord) -> Outcom
 }
 
 /// Has an entry wait again after its worker was lost.
-pub(super) fn requeue(db: &Db, id: i64, losses: u32, available_at: Timestamp, now: Timestamp) -> Outcome<()> {
+pub(super) fn requeue(db: &Db, id: i64, loss: &Loss, now: Timestamp) -> Outcome<()> {
+    let available_at = loss.available_at(now);
     let state = if available_at > now { QueueState::Delayed } else { QueueState::Waiting };
     db.prepare_cached(
         "UPDATE queue_entries SET state = :state, losses = :losses, available_at = :available_at
          WHERE execution_id = :id",
     )?
     .execute(named_params! {
-        ":state": state.number(), ":losses": losses, ":available_at": available_at.0, ":id": id,
+        ":state": state.number(), ":losses": loss.losses, ":available_at": available_at.0, ":id": id,
     })?;
     Ok(())
 }

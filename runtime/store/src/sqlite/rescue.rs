@@ -4,31 +4,19 @@
 use rusqlite::{Connection as Db, named_params};
 use stepbox_batch::audit::{Actor, Deed};
 use stepbox_batch::clock::Timestamp;
-use stepbox_batch::queue::{Fate, Rescued};
-use stepbox_batch::status::{BatchStatus, ExitStatus};
+use stepbox_batch::queue::Rescued;
+use stepbox_batch::status::BatchStatus;
 
-use super::endings::{Ending, end};
+use super::endings::end;
 use super::trouble::Outcome;
 use super::{audit, queue};
-use crate::record::{Row, execution};
-use crate::standing::{Loss, worker_lost};
+use crate::record::Row;
+use crate::standing::{Loss, Lost};
 
 /// Deals with each execution whose lease has run out.
 pub(super) fn rescue_lost(db: &Db, now: Timestamp) -> Outcome<Vec<Rescued>> {
     let lost = lost(db, now)?;
     lost.into_iter().map(|lost| rescue(db, lost, now)).collect()
-}
-
-/// An execution whose worker let its lease run out.
-struct Lost {
-    tenant: String,
-    id: i64,
-    worker: String,
-    heartbeat_at: i64,
-    lease_expires_at: i64,
-    is_stopping: bool,
-    /// How many workers were lost before, and how many may be in all; none if it was not in the queue.
-    losses: Option<(i64, i64)>,
 }
 
 fn lost(db: &Db, now: Timestamp) -> Outcome<Vec<Lost>> {
@@ -57,36 +45,20 @@ fn lost(db: &Db, now: Timestamp) -> Outcome<Vec<Lost>> {
 }
 
 fn rescue(db: &Db, lost: Lost, now: Timestamp) -> Outcome<Rescued> {
-    let Lost { tenant, id, worker, heartbeat_at, lease_expires_at, is_stopping, losses } = lost;
-    let row = Row(format!("execution {id}"));
-    let known = row.id("id", id)?;
-    let losses = match losses {
-        Some((before, max)) => Some((row.count("losses", before)?, row.count("attempts_max", max)?)),
-        None => None,
-    };
-    let loss = Loss::new(losses, is_stopping, now);
-    match loss.fate {
-        Fate::Requeued(at) => {
-            rest(db, &tenant, id, now)?;
-            queue::requeue(db, id, loss.losses, at, now)?;
-        }
-        Fate::Stopped => {
-            let exit_status = ExitStatus::new(ExitStatus::STOPPED)
-                .with_description(format!("worker `{worker}` was lost while it was to stop"));
-            end(db, &tenant, id, &Ending { status: BatchStatus::Stopped, exit_status, failure: None, now })?;
-        }
-        Fate::Failed => {
-            let (heartbeat_at, ended_at) = (Timestamp(heartbeat_at), Timestamp(lease_expires_at));
-            let failure = worker_lost(known, &worker, loss.losses, heartbeat_at, ended_at);
-            let exit_status = ExitStatus::new(ExitStatus::FAILED).with_description(failure.to_string());
-            let failure = Some(execution::failure(&failure));
-            end(db, &tenant, id, &Ending { status: BatchStatus::Failed, exit_status, failure, now })?;
+    let row = Row(format!("execution {}", lost.id));
+    let id = row.id("id", lost.id)?;
+    let loss = Loss::new(lost.losses(&row)?, lost.is_stopping, now);
+    match lost.ending(id, &loss, now) {
+        Some(ending) => end(db, &lost.tenant, lost.id, &ending)?,
+        None => {
+            rest(db, &lost.tenant, lost.id, now)?;
+            queue::requeue(db, lost.id, &loss, now)?;
         }
     }
-    let tenant = row.name("tenant", tenant)?;
-    let deed = Deed::execution_lost(known, &worker, loss.fate);
+    let tenant = row.name("tenant", lost.tenant)?;
+    let deed = Deed::execution_lost(id, &lost.worker, loss.fate);
     audit::append(db, &tenant, &deed, &Actor::stepbox(now))?;
-    Ok(Rescued { tenant, id: known, fate: loss.fate })
+    Ok(Rescued { tenant, id, fate: loss.fate })
 }
 
 /// Brings an execution to rest at its last checkpoint. Its token grows, so that whoever still believes to hold

@@ -6,10 +6,7 @@ use stepbox_batch::queue::{Held, Worker};
 
 use super::trouble::Outcome;
 use crate::record::Row;
-use crate::record::worker::WorkerRecord;
-
-/// How long a worker that is not heard of stays listed, in milliseconds: a day.
-const FORGOTTEN_MS: i64 = 24 * 3_600_000;
+use crate::record::worker::{FORGOTTEN_MS, WorkerRecord};
 
 pub(super) fn beat(db: &Db, worker: &WorkerRecord) -> Outcome<()> {
     let WorkerRecord { name, started_at, seen_at, concurrency, is_stopping, takes } = worker;

@@ -1,0 +1,438 @@
+//! The store for many machines: a PostgreSQL database, which any number of processes use at the same time.
+
+mod address;
+mod audit;
+mod components;
+mod connection;
+mod connectors;
+mod endings;
+mod executions;
+mod instances;
+mod leases;
+mod locks;
+mod migrate;
+mod queue;
+mod rescue;
+mod saves;
+mod steps;
+mod trouble;
+mod value;
+mod wake;
+mod workers;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use stepbox_batch::audit::{Actor, AuditEvent, AuditFilter, Deed};
+use stepbox_batch::clock::Timestamp;
+use stepbox_batch::component_quota::ComponentQuota;
+use stepbox_batch::execution::{JobExecution, Tracking, Warning};
+use stepbox_batch::job::JobInstance;
+use stepbox_batch::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId, TenantId};
+use stepbox_batch::queue::{Held, JobQueue, QueueClaim, QueueDepth, QueueEntry, Rescued, Worker};
+use stepbox_batch::repository::{
+    Claim, Component, Connector, ExecutionFilter, ExecutionJournal, JobRepository, Lease, NewJobExecution,
+    Result, Save, StopRequest,
+};
+use stepbox_batch::status::BatchStatus;
+
+use crate::record::stored_id;
+use crate::record::worker::WorkerRecord;
+use crate::save::{ClaimRecord, ClaimedExecution, LeaseRecord, NewRecord, SaveRecord, accepted};
+use address::Address;
+use connection::{Connections, Db};
+use saves::{Desk, REPEATS_MAX};
+use trouble::{Outcome, Remedy, explained};
+use wake::Wake;
+
+/// How a database is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostgresOptions {
+    /// How many connections there are at most, at least 1. A worker that waits for work has one more.
+    pub connections_max: usize,
+    /// How long to wait for one of them to be free, in milliseconds. After that the answer is
+    /// [`Busy`](stepbox_batch::repository::RepositoryError::Busy).
+    pub pool_timeout_ms: u64,
+    /// How long connecting may take, in milliseconds.
+    pub connect_timeout_ms: u64,
+    /// How long the server may take to answer, in milliseconds. After that the connection is thrown away: the
+    /// network may be cut. The server gives up by then, too.
+    pub response_timeout_ms: u64,
+    /// For how long a worker's save is made again while there is no connection, in milliseconds. Nothing else is
+    /// made again.
+    pub save_patience_ms: u64,
+}
+
+impl Default for PostgresOptions {
+    /// 16 connections; waits 5 s for one of them, 5 s for a new one, 10 s for an answer; makes saves again for
+    /// 30 s.
+    fn default() -> Self {
+        Self {
+            connections_max: 16,
+            pool_timeout_ms: 5000,
+            connect_timeout_ms: 5000,
+            response_timeout_ms: 10_000,
+            save_patience_ms: 30_000,
+        }
+    }
+}
+
+/// What a database has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostgresSchema {
+    /// The server's version: `15.13`.
+    pub server: String,
+    /// The version of the schema; 0 if nothing is there.
+    pub version: u32,
+    /// The version that this program needs.
+    pub known: u32,
+}
+
+impl PostgresSchema {
+    /// Whether this program can work with it as it is.
+    pub fn is_current(&self) -> bool {
+        self.version == self.known
+    }
+}
+
+/// A job repository in a PostgreSQL database. Calls need the Tokio runtime in which it was opened.
+#[derive(Debug)]
+pub struct PostgresStore {
+    name: Arc<str>,
+    connections: Connections,
+    desk: Desk,
+    wake: Wake,
+}
+
+impl PostgresStore {
+    /// Opens a database with `postgres://user:password@host:port/database?sslmode=verify-full`, and brings its
+    /// schema up to date. Tables are where the user's `search_path` leads.
+    pub async fn open(url: &str, options: PostgresOptions) -> Result<Self> {
+        Self::migrate(url, &options).await?;
+        let (address, options) = (Arc::new(Address::parse(url, &options)?), Arc::new(options));
+        let name: Arc<str> = address.name.as_str().into();
+        let connections = explained(Connections::new(address.clone(), options.clone()), &name)?;
+        let patience = Duration::from_millis(options.save_patience_ms);
+        let desk = Desk::open(connections.clone(), name.clone(), patience);
+        Ok(Self { name, connections, desk, wake: Wake::new(address, options) })
+    }
+
+    /// Brings the schema up to date, and tells what is there then. Needs the right to create tables, unless
+    /// nothing has to be done.
+    pub async fn migrate(url: &str, options: &PostgresOptions) -> Result<PostgresSchema> {
+        let address = Address::parse(url, options)?;
+        let outcome = async {
+            let db = Db::open(&address, options).await?.patient();
+            migrate::migrate(&db, now()).await
+        };
+        explained(outcome.await, &address.name)
+    }
+
+    /// Tells what is there, and changes nothing.
+    pub async fn check(url: &str, options: &PostgresOptions) -> Result<PostgresSchema> {
+        let address = Address::parse(url, options)?;
+        let outcome = async { migrate::look(&Db::open(&address, options).await?).await };
+        explained(outcome.await, &address.name)
+    }
+
+    /// What errors call it: `PostgreSQL at db.example.com:5432/stepbox`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How many connections are open, without the one that listens.
+    pub fn connections_open(&self) -> usize {
+        self.connections.open()
+    }
+
+    /// How many transactions with saves were committed since it was opened. Saves that are made at the same time
+    /// share one.
+    pub fn save_commits(&self) -> u64 {
+        self.desk.commits()
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp(jiff::Timestamp::now().as_millisecond())
+}
+
+/// Work on a connection that is one statement, or ends by itself what it begins.
+macro_rules! work {
+    ($self:ident, |$db:ident| $work:expr) => {
+        again!($self, |session| {
+            let $db: &Db = &session;
+            let outcome = $work.await;
+            session.settle(outcome)
+        })
+    };
+}
+
+/// Work in a transaction.
+macro_rules! transaction {
+    ($self:ident, |$db:ident| $work:expr) => {
+        again!($self, |session| {
+            session.run("BEGIN").await?;
+            let $db: &Db = &session;
+            let outcome = $work.await;
+            session.end(outcome).await
+        })
+    };
+}
+
+/// Does something on a connection, again if others were in the way.
+macro_rules! again {
+    ($self:ident, |$session:ident| $work:block) => {{
+        let mut repeats = 0;
+        loop {
+            let outcome = async {
+                let $session = $self.connections.get().await?;
+                $work
+            };
+            match outcome.await {
+                Err(trouble) if trouble.remedy() == Remedy::Repeat && repeats < REPEATS_MAX => repeats += 1,
+                outcome => break explained(outcome, &$self.name),
+            }
+        }
+    }};
+}
+
+/// Looks something up, on another connection if the first one was broken: it may have been so for long.
+macro_rules! look {
+    ($self:ident, |$db:ident| $work:expr) => {{
+        let mut is_first = true;
+        loop {
+            let outcome: Outcome<_> = async {
+                let session = $self.connections.get().await?;
+                let $db: &Db = &session;
+                let outcome = $work.await;
+                session.settle(outcome)
+            }
+            .await;
+            match outcome {
+                Err(trouble) if trouble.remedy() != Remedy::Nothing && is_first => is_first = false,
+                outcome => break explained(outcome, &$self.name),
+            }
+        }
+    }};
+}
+
+/// Each method makes records, and has the work done on a connection; what the work is stands in the module of
+/// its table.
+#[async_trait]
+impl ExecutionJournal for PostgresStore {
+    async fn heartbeat(&self, lease: &Lease, now: Timestamp, lease_ms: u64) -> Result<bool> {
+        let (lease, end) = (LeaseRecord::from(lease), now.plus_ms(lease_ms));
+        work!(self, |db| leases::heartbeat(db, &lease, now.0, end.0))
+    }
+
+    async fn is_stop_requested(&self, lease: &Lease) -> Result<bool> {
+        let lease = LeaseRecord::from(lease);
+        work!(self, |db| leases::is_stop_requested(db, &lease))
+    }
+
+    async fn save(&self, lease: &Lease, save: Save<'_>) -> Result<()> {
+        self.desk.save(LeaseRecord::from(lease), SaveRecord::from(save)).await?;
+        if save.is_last {
+            // It may have made room, or wait again.
+            match save.execution {
+                Some(execution) if execution.status == BatchStatus::Paused => {
+                    self.wake.everywhere(&self.connections).await;
+                }
+                Some(execution) if execution.job.concurrency.is_some() => {
+                    self.wake.everywhere(&self.connections).await;
+                }
+                _ => self.wake.here(),
+            }
+        }
+        Ok(())
+    }
+
+    async fn save_tracking(
+        &self,
+        lease: &Lease,
+        position: u32,
+        tracking: Tracking,
+        now: Timestamp,
+    ) -> Result<()> {
+        let lease = LeaseRecord::from(lease);
+        work!(self, |db| leases::save_tracking(db, &lease, position, tracking.into(), now.0))
+    }
+}
+
+#[async_trait]
+impl JobQueue for PostgresStore {
+    async fn claim_next(&self, wanted: &QueueClaim) -> Result<Vec<(JobExecution, Lease)>> {
+        let QueueClaim { claim, tenants, filter, limit } = wanted;
+        let claim = ClaimRecord::from(claim);
+        self.wake.look();
+        if *limit == 0 || tenants.is_empty() || !look!(self, |db| queue::has_work(db, claim.now))? {
+            return Ok(Vec::new());
+        }
+        let claimed = work!(self, |db| queue::claim_next(db, &claim, tenants, filter, *limit))?;
+        Ok(claimed.into_iter().map(ClaimedExecution::with_lease).collect())
+    }
+
+    async fn wait_for_work(&self, timeout_ms: u64) {
+        self.wake.wait(timeout_ms).await;
+    }
+
+    async fn queue_entry(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<QueueEntry>> {
+        look!(self, |db| queue::entry(db, tenant, stored_id(id)))
+    }
+
+    async fn queue_depths(&self) -> Result<Vec<QueueDepth>> {
+        look!(self, |db| queue::depths(db))
+    }
+
+    async fn worker_beat(&self, worker: &Worker) -> Result<()> {
+        let worker = WorkerRecord::from(worker);
+        work!(self, |db| workers::beat(db, &worker))
+    }
+
+    async fn forget_worker(&self, name: &str) -> Result<()> {
+        work!(self, |db| workers::forget(db, name))
+    }
+
+    async fn workers(&self) -> Result<Vec<Worker>> {
+        look!(self, |db| workers::list(db))
+    }
+
+    async fn held(&self, now: Timestamp) -> Result<Vec<Held>> {
+        look!(self, |db| workers::held(db, now))
+    }
+
+    async fn expire_leases(&self, worker: &str, now: Timestamp) -> Result<()> {
+        work!(self, |db| leases::expire(db, worker, now.0))
+    }
+
+    async fn rescue_lost(&self, now: Timestamp) -> Result<Vec<Rescued>> {
+        let rescued = transaction!(self, |db| rescue::rescue_lost(db, now))?;
+        if !rescued.is_empty() {
+            self.wake.everywhere(&self.connections).await;
+        }
+        Ok(rescued)
+    }
+}
+
+#[async_trait]
+impl JobRepository for PostgresStore {
+    async fn put_connector(&self, tenant: &TenantId, connector: &Connector, by: &Actor) -> Result<()> {
+        transaction!(self, |db| connectors::put(db, tenant, connector, by))
+    }
+
+    async fn connectors(&self, tenant: &TenantId) -> Result<Vec<Connector>> {
+        look!(self, |db| connectors::list(db, tenant))
+    }
+
+    async fn remove_connector(&self, tenant: &TenantId, code: &ConnectorCode, by: &Actor) -> Result<()> {
+        transaction!(self, |db| connectors::remove(db, tenant, code, by))
+    }
+
+    async fn put_component(
+        &self,
+        tenant: &TenantId,
+        component: &Component,
+        quota: &ComponentQuota,
+        by: &Actor,
+    ) -> Result<()> {
+        transaction!(self, |db| components::put(db, tenant, component, quota, by))
+    }
+
+    async fn components(&self, tenant: &TenantId) -> Result<Vec<Component>> {
+        look!(self, |db| components::list(db, tenant))
+    }
+
+    async fn remove_component(&self, tenant: &TenantId, digest: &Digest, by: &Actor) -> Result<bool> {
+        transaction!(self, |db| components::remove(db, tenant, digest, by))
+    }
+
+    async fn create_instance(&self, instance: &JobInstance, by: &Actor) -> Result<()> {
+        transaction!(self, |db| instances::create(db, instance, by))
+    }
+
+    async fn update_instance(&self, instance: &JobInstance, by: &Actor) -> Result<()> {
+        transaction!(self, |db| instances::update(db, instance, by))
+    }
+
+    async fn delete_instance(&self, tenant: &TenantId, code: &InstanceCode, by: &Actor) -> Result<()> {
+        transaction!(self, |db| instances::delete(db, tenant, code, by))
+    }
+
+    async fn instance(&self, tenant: &TenantId, code: &InstanceCode) -> Result<Option<JobInstance>> {
+        look!(self, |db| instances::get(db, tenant, code))
+    }
+
+    async fn instances(&self, tenant: &TenantId, job_type: Option<&str>) -> Result<Vec<JobInstance>> {
+        look!(self, |db| instances::list(db, tenant, job_type))
+    }
+
+    async fn create_execution(
+        &self,
+        new: &NewJobExecution,
+        claim: Option<&Claim>,
+    ) -> Result<(JobExecution, Option<Lease>)> {
+        let mut execution = accepted(new, claim);
+        let (record, claim) = (NewRecord::from(&execution), claim.map(ClaimRecord::from));
+        let claim = claim.as_ref();
+        execution.id = match executions::is_plain(new, claim) {
+            true => work!(self, |db| executions::create(db, new, &record, claim))?,
+            false => transaction!(self, |db| executions::create(db, new, &record, claim))?,
+        };
+        if new.queue.is_some() && claim.is_none() {
+            self.wake.everywhere(&self.connections).await;
+        }
+        let lease = Lease { tenant: execution.tenant.clone(), id: execution.id, token: 1 };
+        Ok((execution, claim.map(|_| lease)))
+    }
+
+    async fn claim(&self, tenant: &TenantId, id: JobExecutionId, claim: &Claim, by: &Actor) -> Result<Lease> {
+        let claim = ClaimRecord::from(claim);
+        let token = transaction!(self, |db| leases::claim(db, tenant, id, &claim, by))?;
+        Ok(Lease { tenant: tenant.clone(), id, token })
+    }
+
+    async fn request_stop(&self, tenant: &TenantId, id: JobExecutionId, by: &Actor) -> Result<StopRequest> {
+        transaction!(self, |db| endings::request_stop(db, tenant, id, by))
+    }
+
+    async fn abandon(&self, tenant: &TenantId, id: JobExecutionId, by: &Actor) -> Result<()> {
+        transaction!(self, |db| endings::abandon(db, tenant, id, by))
+    }
+
+    async fn execution(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<JobExecution>> {
+        look!(self, |db| executions::get(db, tenant, id))
+    }
+
+    async fn executions(&self, tenant: &TenantId, filter: &ExecutionFilter) -> Result<Vec<JobExecution>> {
+        look!(self, |db| executions::list(db, tenant, filter))
+    }
+
+    async fn warnings(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Vec<Warning>> {
+        look!(self, |db| steps::warnings(db, tenant, id))
+    }
+
+    async fn purge(
+        &self,
+        tenant: &TenantId,
+        filter: &ExecutionFilter,
+        by: &Actor,
+    ) -> Result<Vec<JobExecutionId>> {
+        transaction!(self, |db| executions::purge(db, tenant, filter, by))
+    }
+
+    async fn record(&self, tenant: &TenantId, deed: &Deed, by: &Actor) -> Result<()> {
+        work!(self, |db| audit::append(db, tenant, deed, by))
+    }
+
+    async fn audit(&self, tenant: &TenantId, filter: &AuditFilter) -> Result<Vec<AuditEvent>> {
+        look!(self, |db| audit::list(db, tenant, filter))
+    }
+
+    async fn purge_audit(&self, tenant: &TenantId, before: Timestamp, by: &Actor) -> Result<u64> {
+        transaction!(self, |db| audit::purge(db, tenant, before, by))
+    }
+}

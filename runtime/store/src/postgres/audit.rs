@@ -1,0 +1,73 @@
+//! The audit trail: written by whatever changes something, within its transaction.
+
+use stepbox_batch::audit::{Actor, AuditEvent, AuditFilter, Deed};
+use stepbox_batch::clock::Timestamp;
+use stepbox_batch::name::TenantId;
+use tokio_postgres::Row;
+
+use super::connection::Db;
+use super::trouble::Outcome;
+use super::value::{Columns, Value, named};
+use crate::record::audit::AuditRecord;
+use crate::record::stored;
+
+/// Adds an event. If what it tells of is refused later in the same transaction, it is taken back with it.
+pub(super) async fn append(db: &Db, tenant: &TenantId, deed: &Deed, by: &Actor) -> Outcome<()> {
+    let AuditRecord { id: _, at, user_name, action, subject, detail } = AuditRecord::new(deed, by);
+    let sql = "INSERT INTO audit_events (tenant, at, user_name, action, subject, detail)
+               VALUES (:tenant, :at, :user_name, :action, :subject, :detail)";
+    let values = named! {
+        "tenant": tenant.as_str(), "at": at, "user_name": &user_name, "action": &action,
+        "subject": &subject, "detail": &detail,
+    };
+    db.execute(sql, &values).await.map(drop)
+}
+
+pub(super) async fn list(db: &Db, tenant: &TenantId, filter: &AuditFilter) -> Outcome<Vec<AuditEvent>> {
+    let AuditFilter { action, user, since, before, limit } = filter;
+    let action = action.map(|action| action.to_string());
+    let wanted = [
+        Some(("tenant", "tenant = :tenant", Value::from(tenant.as_str()))),
+        action.as_ref().map(|action| ("action", "action = :action", Value::from(action))),
+        user.as_ref().map(|user| ("user_name", "user_name = :user_name", Value::from(user))),
+        since.map(|moment| ("since", "at >= :since", Value::from(moment.0))),
+        before.map(|id| ("before", "id < :before", Value::from(stored(id.0)))),
+    ];
+    let mut values = vec![("limit", limit_of(*limit))];
+    let mut conditions = Vec::new();
+    for (name, condition, value) in wanted.into_iter().flatten() {
+        values.push((name, value));
+        conditions.push(condition);
+    }
+    let sql = format!(
+        "SELECT id, at, user_name, action, subject, detail FROM audit_events
+         WHERE {} ORDER BY id DESC LIMIT :limit",
+        conditions.join(" AND ")
+    );
+    let rows = db.rows(&sql, &values).await?;
+    rows.iter().map(|row| Ok(record(row)?.into_event()?)).collect()
+}
+
+/// No limit is a null.
+pub(super) fn limit_of(limit: u32) -> Value<'static> {
+    Value::Number((limit > 0).then_some(limit.into()))
+}
+
+fn record(row: &Row) -> Outcome<AuditRecord> {
+    Ok(AuditRecord {
+        id: row.number("id")?,
+        at: row.number("at")?,
+        user_name: row.maybe_text("user_name")?,
+        action: row.text("action")?,
+        subject: row.text("subject")?,
+        detail: row.text("detail")?,
+    })
+}
+
+/// Deletes what is older, and says so in an event that is not.
+pub(super) async fn purge(db: &Db, tenant: &TenantId, before: Timestamp, by: &Actor) -> Outcome<u64> {
+    let sql = "DELETE FROM audit_events WHERE tenant = :tenant AND at < :before";
+    let gone = db.execute(sql, &named! {"tenant": tenant.as_str(), "before": before.0}).await?;
+    append(db, tenant, &Deed::audit_purged(before, gone), by).await?;
+    Ok(gone)
+}

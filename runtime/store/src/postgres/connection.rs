@@ -1,0 +1,249 @@
+//! Connections: made and checked, kept in a pool, and thrown away at the first doubt.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult, TimeoutType};
+use deadpool::{Runtime, managed::Pool};
+use futures_util::future::try_join_all;
+use tokio::time::timeout;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Row, Statement};
+
+use super::address::Address;
+use super::migrate;
+use super::trouble::{Outcome, Trouble};
+use super::value::{Value, numbered};
+use super::PostgresOptions;
+
+/// Named parameters.
+pub(super) type Named<'a, 'b> = &'a [(&'static str, Value<'b>)];
+
+/// The connections of a store.
+#[derive(Debug, Clone)]
+pub(super) struct Connections {
+    pool: Pool<Maker>,
+    options: Arc<PostgresOptions>,
+}
+
+impl Connections {
+    pub(super) fn new(address: Arc<Address>, options: Arc<PostgresOptions>) -> Outcome<Self> {
+        let wait = Duration::from_millis(options.pool_timeout_ms);
+        let create = Duration::from_millis(options.connect_timeout_ms.saturating_add(options.response_timeout_ms));
+        let pool = Pool::builder(Maker { address, options: options.clone() })
+            .max_size(options.connections_max.max(1))
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(wait))
+            .create_timeout(Some(create))
+            .build()
+            .map_err(|error| Trouble::Unfit(error.to_string()))?;
+        Ok(Self { pool, options })
+    }
+
+    /// A connection to work with.
+    pub(super) async fn get(&self) -> Outcome<Session> {
+        match self.pool.get().await {
+            Ok(connection) => Ok(Session { connection: Some(connection), is_in_doubt: true }),
+            Err(PoolError::Backend(trouble)) => Err(trouble),
+            Err(PoolError::Timeout(TimeoutType::Wait)) => Err(Trouble::Crowded {
+                connections: self.options.connections_max.max(1),
+                waited_ms: self.options.pool_timeout_ms,
+            }),
+            Err(PoolError::Timeout(_)) => Err(Trouble::Silent(self.options.connect_timeout_ms)),
+            Err(PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_)) => {
+                Err(Trouble::Unfit("its connections are closed".to_owned()))
+            }
+        }
+    }
+
+    /// How many connections are open.
+    pub(super) fn open(&self) -> usize {
+        self.pool.status().size
+    }
+}
+
+/// Makes connections for the pool.
+#[derive(Debug)]
+struct Maker {
+    address: Arc<Address>,
+    options: Arc<PostgresOptions>,
+}
+
+impl managed::Manager for Maker {
+    type Type = Db;
+    type Error = Trouble;
+
+    async fn create(&self) -> Outcome<Db> {
+        let db = Db::open(&self.address, &self.options).await?;
+        db.bound(&self.options).await?;
+        migrate::refuse_newer(&db).await?;
+        Ok(db)
+    }
+
+    async fn recycle(&self, db: &mut Db, _: &Metrics) -> RecycleResult<Trouble> {
+        match db.client.is_closed() {
+            true => Err(RecycleError::message("it was closed")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// A connection on loan. It goes back only if all that was begun on it has come to its end: not after an error,
+/// nor when the caller went away in the middle.
+#[derive(Debug)]
+pub(super) struct Session {
+    connection: Option<Object<Maker>>,
+    is_in_doubt: bool,
+}
+
+impl Session {
+    /// Says that nothing is left open on the connection.
+    pub(super) fn give_back(mut self) {
+        self.is_in_doubt = false;
+    }
+
+    /// Gives the connection back, unless it failed.
+    pub(super) fn settle<T>(self, outcome: Outcome<T>) -> Outcome<T> {
+        if matches!(outcome, Ok(_) | Err(Trouble::Repository(_))) {
+            self.give_back();
+        }
+        outcome
+    }
+
+    /// Ends a transaction: with what it did, or as if it had never begun.
+    pub(super) async fn end<T>(self, outcome: Outcome<T>) -> Outcome<T> {
+        let answer = match outcome {
+            Ok(answer) => {
+                self.run("COMMIT").await?;
+                Ok(answer)
+            }
+            Err(Trouble::Repository(refusal)) => {
+                self.run("ROLLBACK").await?;
+                Err(Trouble::Repository(refusal))
+            }
+            // Whatever else it was, the connection is let go, and the transaction with it.
+            Err(trouble) => return Err(trouble),
+        };
+        self.give_back();
+        answer
+    }
+}
+
+impl std::ops::Deref for Session {
+    type Target = Db;
+
+    fn deref(&self) -> &Db {
+        self.connection.as_ref().expect("it is there until the session ends")
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take_if(|_| self.is_in_doubt) {
+            drop(Object::take(connection));
+        }
+    }
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Db {
+    client: Client,
+    /// By their text, as it is given.
+    statements: Mutex<HashMap<String, Arc<Prepared>>>,
+    response: Duration,
+}
+
+#[derive(Debug)]
+struct Prepared {
+    statement: Statement,
+    /// Which of the named parameters each number stands for.
+    order: Vec<usize>,
+}
+
+impl Db {
+    /// Connects, and keeps the line alive as long as this is there.
+    pub(super) async fn open(address: &Address, options: &PostgresOptions) -> Outcome<Self> {
+        let patience = Duration::from_millis(options.connect_timeout_ms);
+        let connecting = timeout(patience, address.connect()).await;
+        let (client, line) = connecting.map_err(|_| Trouble::Silent(options.connect_timeout_ms))??;
+        // It ends with the client. What broke it is told to whoever waits for an answer.
+        tokio::spawn(async move { line.await.ok() });
+        let response = Duration::from_millis(options.response_timeout_ms);
+        Ok(Self { client, statements: Mutex::default(), response })
+    }
+
+    /// Tells the server how long we wait, so that it does not work, or hold locks, for nobody.
+    async fn bound(&self, options: &PostgresOptions) -> Outcome<()> {
+        let ms = options.response_timeout_ms;
+        let settings = format!(
+            "SET statement_timeout = {ms}; SET idle_in_transaction_session_timeout = {ms}; \
+             SET client_min_messages = warning; SET jit = off; SET plan_cache_mode = auto"
+        );
+        self.run(&settings).await
+    }
+
+    /// Runs statements without parameters and without an answer.
+    pub(super) async fn run(&self, statements: &str) -> Outcome<()> {
+        self.in_time(self.client.batch_execute(statements)).await
+    }
+
+    /// The rows that a statement gives.
+    pub(super) async fn rows(&self, sql: &str, values: Named<'_, '_>) -> Outcome<Vec<Row>> {
+        let prepared = self.prepared(sql, values).await?;
+        let ordered: Vec<_> = prepared.order.iter().map(|index| &values[*index].1 as _).collect();
+        let ordered: &[&(dyn ToSql + Sync)] = &ordered;
+        self.in_time(self.client.query(&prepared.statement, ordered)).await
+    }
+
+    /// The first row, if there is one.
+    pub(super) async fn row(&self, sql: &str, values: Named<'_, '_>) -> Outcome<Option<Row>> {
+        Ok(self.rows(sql, values).await?.into_iter().next())
+    }
+
+    /// How many rows a statement has changed.
+    pub(super) async fn execute(&self, sql: &str, values: Named<'_, '_>) -> Outcome<u64> {
+        let prepared = self.prepared(sql, values).await?;
+        let ordered: Vec<_> = prepared.order.iter().map(|index| &values[*index].1 as _).collect();
+        let ordered: &[&(dyn ToSql + Sync)] = &ordered;
+        self.in_time(self.client.execute(&prepared.statement, ordered)).await
+    }
+
+    /// Makes sure that these statements need not be prepared any more, so that they can follow each other
+    /// without waiting.
+    pub(super) async fn prepare_all<'a, 'v: 'a>(
+        &self,
+        statements: impl Iterator<Item = (&'a str, Named<'a, 'v>)>,
+    ) -> Outcome<()> {
+        try_join_all(statements.map(|(sql, values)| self.prepared(sql, values))).await.map(drop)
+    }
+
+    async fn prepared(&self, sql: &str, values: Named<'_, '_>) -> Outcome<Arc<Prepared>> {
+        if let Some(known) = self.statements.lock().unwrap_or_else(PoisonError::into_inner).get(sql) {
+            return Ok(known.clone());
+        }
+        let names: Vec<_> = values.iter().map(|(name, _)| *name).collect();
+        let (text, order) = numbered(sql, &names);
+        let statement = self.in_time(self.client.prepare(&text)).await?;
+        let prepared = Arc::new(Prepared { statement, order });
+        let mut statements = self.statements.lock().unwrap_or_else(PoisonError::into_inner);
+        statements.insert(sql.to_owned(), prepared.clone());
+        Ok(prepared)
+    }
+
+    async fn in_time<T>(
+        &self,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Outcome<T> {
+        // The server gives up first, if it is there.
+        let patience = self.response + Duration::from_millis(500);
+        let answer = timeout(patience, answer).await;
+        Ok(answer.map_err(|_| Trouble::Silent(patience.as_millis() as u64))??)
+    }
+
+    /// Makes a migration last as long as it takes.
+    pub(super) fn patient(self) -> Self {
+        Self { response: Duration::from_secs(24 * 3600), ..self }
+    }
+}

@@ -1,0 +1,86 @@
+//! How others than its worker end an execution: by a stop, or by giving it up. `rescue.rs` has what happens when
+//! its worker is gone.
+
+use stepbox_batch::audit::{Actor, Deed};
+use stepbox_batch::name::{JobExecutionId, TenantId};
+use stepbox_batch::repository::StopRequest;
+use stepbox_batch::status::{BatchStatus, ExitStatus};
+
+use super::connection::Db;
+use super::trouble::Outcome;
+use super::value::named;
+use super::{audit, executions};
+use crate::record::stored_id;
+use crate::save::Ending;
+
+/// Writes the request down, and ends the execution here if no worker is there to do it.
+pub(super) async fn request_stop(
+    db: &Db,
+    tenant: &TenantId,
+    id: JobExecutionId,
+    by: &Actor,
+) -> Outcome<StopRequest> {
+    let (known, now) = (stored_id(id), by.at);
+    let stop = executions::standing(db, tenant.as_str(), known).await?.stop(now)?;
+    audit::append(db, tenant, &Deed::execution_stop_requested(id), by).await?;
+    let sql = "UPDATE job_executions
+               SET stop_requested_at = coalesce(stop_requested_at, :now), updated_at = :now
+               WHERE tenant = :tenant AND id = :id";
+    db.execute(sql, &named! {"now": now.0, "tenant": tenant.as_str(), "id": known}).await?;
+    if stop == StopRequest::StoppedAtOnce {
+        let exit_status = ExitStatus::new(ExitStatus::STOPPED);
+        let ending = Ending { status: BatchStatus::Stopped, exit_status, failure: None, now };
+        end(db, tenant.as_str(), known, &ending).await?;
+    }
+    Ok(stop)
+}
+
+/// Gives an execution up. One that has ended before keeps its exit status and its end time.
+pub(super) async fn abandon(db: &Db, tenant: &TenantId, id: JobExecutionId, by: &Actor) -> Outcome<()> {
+    let (known, now) = (stored_id(id), by.at);
+    let standing = executions::standing(db, tenant.as_str(), known).await?;
+    standing.abandon(now)?;
+    audit::append(db, tenant, &Deed::execution_abandoned(id), by).await?;
+    if standing.status.has_ended() {
+        let sql = "UPDATE job_executions SET status = :status, updated_at = :now
+                   WHERE tenant = :tenant AND id = :id";
+        let status = i64::from(BatchStatus::Abandoned.number());
+        let values =
+            named! {"status": status, "now": now.0, "tenant": tenant.as_str(), "id": known};
+        return db.execute(sql, &values).await.map(drop);
+    }
+    let exit_status = ExitStatus::new(ExitStatus::STOPPED).with_description("given up before it ended");
+    let ending = Ending { status: BatchStatus::Abandoned, exit_status, failure: None, now };
+    end(db, tenant.as_str(), known, &ending).await
+}
+
+/// Ends an execution and those of its steps that have not ended, and takes its lease from whoever still believes
+/// to hold it. It is in no queue any more.
+pub(super) async fn end(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outcome<()> {
+    let Ending { status, exit_status: ExitStatus { code, description }, failure, now } = ending;
+    // A stored array ends with its bracket.
+    let failures = "CASE WHEN CAST(:failure AS TEXT) IS NULL THEN failures
+                         WHEN failures = '[]' THEN '[' || :failure || ']'
+                         ELSE left(failures, -1) || ',' || :failure || ']' END";
+    let execution = format!(
+        "UPDATE job_executions
+         SET status = :status, exit_code = :exit_code, exit_description = :exit_description,
+             ended_at = :now, updated_at = :now, lease_expires_at = NULL, failures = {failures}
+         WHERE tenant = :tenant AND id = :id"
+    );
+    let steps = format!(
+        "UPDATE step_executions
+         SET status = :status, exit_code = :exit_code, exit_description = :exit_description,
+             ended_at = :now, updated_at = :now, failures = {failures}
+         WHERE tenant = :tenant AND execution_id = :id AND ended_at IS NULL"
+    );
+    let entry = "DELETE FROM queue_entries WHERE tenant = :tenant AND execution_id = :id";
+    let values = named! {
+        "status": i64::from(status.number()), "exit_code": code, "exit_description": description,
+        "now": now.0, "failure": failure, "tenant": tenant, "id": id,
+    };
+    for sql in [execution.as_str(), &steps, entry] {
+        db.execute(sql, &values).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! Job instances.
+
+use stepbox_batch::audit::{Actor, Deed};
+use stepbox_batch::job::JobInstance;
+use stepbox_batch::name::{InstanceCode, TenantId};
+use stepbox_batch::repository::RepositoryError;
+use tokio_postgres::Row as SqlRow;
+
+use super::audit;
+use super::connection::Db;
+use super::trouble::Outcome;
+use super::value::{Columns, named};
+use crate::naming::running;
+use crate::record::installed::InstanceRecord;
+
+const COLUMNS: &str = "tenant, code, label, connector, job, type, raw_parameters";
+
+pub(super) async fn create(db: &Db, instance: &JobInstance, by: &Actor) -> Outcome<()> {
+    let InstanceRecord { tenant, code, label, connector, job, job_type, raw_parameters } =
+        InstanceRecord::from(instance);
+    let sql = "INSERT INTO job_instances (tenant, code, label, connector, job, type, raw_parameters)
+               VALUES (:tenant, :code, :label, :connector, :job, :type, :raw_parameters)
+               ON CONFLICT (tenant, code) DO NOTHING";
+    let values = named! {
+        "tenant": &tenant, "code": &code, "label": &label, "connector": &connector, "job": &job,
+        "type": &job_type, "raw_parameters": &raw_parameters,
+    };
+    match db.execute(sql, &values).await? {
+        0 => Err(RepositoryError::AlreadyExists { kind: "instance", name: code }.into()),
+        _ => audit::append(db, &instance.tenant, &Deed::instance_created(instance), by).await,
+    }
+}
+
+pub(super) async fn update(db: &Db, instance: &JobInstance, by: &Actor) -> Outcome<()> {
+    let InstanceRecord { tenant, code, label, raw_parameters, .. } = InstanceRecord::from(instance);
+    let values = named! {
+        "tenant": &tenant, "code": &code, "label": &label, "raw_parameters": &raw_parameters,
+    };
+    let sql = format!(
+        "SELECT {COLUMNS} FROM job_instances WHERE tenant = :tenant AND code = :code FOR NO KEY UPDATE"
+    );
+    let before = db.row(&sql, &values).await?.ok_or_else(|| not_found(&code))?;
+    let before = record(&before)?.into_instance()?;
+    let sql = "UPDATE job_instances SET label = :label, raw_parameters = :raw_parameters
+               WHERE tenant = :tenant AND code = :code";
+    db.execute(sql, &values).await?;
+    audit::append(db, &instance.tenant, &Deed::instance_changed(&before, instance), by).await
+}
+
+/// Whoever accepts an execution locks its instance's row, so nothing can begin while this looks.
+pub(super) async fn delete(db: &Db, tenant: &TenantId, code: &InstanceCode, by: &Actor) -> Outcome<()> {
+    let values = named! {"tenant": tenant.as_str(), "code": code.as_str()};
+    db.rows("SELECT 1 FROM job_instances WHERE tenant = :tenant AND code = :code FOR UPDATE", &values).await?;
+    if let Some(user) = running_execution(db, tenant, code).await? {
+        return Err(RepositoryError::InUse { kind: "instance", name: code.to_string(), user }.into());
+    }
+    let sql = "DELETE FROM job_instances WHERE tenant = :tenant AND code = :code";
+    if db.execute(sql, &values).await? == 0 {
+        return Err(not_found(code.as_str()).into());
+    }
+    audit::append(db, tenant, &Deed::instance_deleted(code), by).await
+}
+
+/// `execution 118 (STARTED)`, if one has not ended.
+async fn running_execution(db: &Db, tenant: &TenantId, code: &InstanceCode) -> Outcome<Option<String>> {
+    let sql = "SELECT id, status FROM job_executions
+               WHERE tenant = :tenant AND instance = :code AND ended_at IS NULL ORDER BY id LIMIT 1";
+    let values = named! {"tenant": tenant.as_str(), "code": code.as_str()};
+    let Some(row) = db.row(sql, &values).await? else { return Ok(None) };
+    Ok(Some(running(row.number("id")?, row.number("status")?)?))
+}
+
+pub(super) async fn get(db: &Db, tenant: &TenantId, code: &InstanceCode) -> Outcome<Option<JobInstance>> {
+    let sql = format!("SELECT {COLUMNS} FROM job_instances WHERE tenant = :tenant AND code = :code");
+    let found = db.row(&sql, &named! {"tenant": tenant.as_str(), "code": code.as_str()}).await?;
+    found.map(|row| Ok(record(&row)?.into_instance()?)).transpose()
+}
+
+pub(super) async fn list(db: &Db, tenant: &TenantId, job_type: Option<&str>) -> Outcome<Vec<JobInstance>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM job_instances
+         WHERE tenant = :tenant AND (CAST(:type AS TEXT) IS NULL OR type = :type) ORDER BY type, code"
+    );
+    let rows = db.rows(&sql, &named! {"tenant": tenant.as_str(), "type": job_type}).await?;
+    rows.iter().map(|row| Ok(record(row)?.into_instance()?)).collect()
+}
+
+fn record(row: &SqlRow) -> Outcome<InstanceRecord> {
+    Ok(InstanceRecord {
+        tenant: row.text("tenant")?,
+        code: row.text("code")?,
+        label: row.text("label")?,
+        connector: row.text("connector")?,
+        job: row.text("job")?,
+        job_type: row.text("type")?,
+        raw_parameters: row.text("raw_parameters")?,
+    })
+}
+
+pub(super) fn not_found(code: &str) -> RepositoryError {
+    RepositoryError::NotFound { kind: "instance", name: code.to_owned() }
+}

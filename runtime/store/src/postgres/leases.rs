@@ -1,0 +1,140 @@
+//! What a worker does: it takes a lease, keeps it alive, and writes as long as it holds.
+//!
+//! The token grows with each claim, and `lease_expires_at` is null while nobody holds the lease, so one condition
+//! fences every write: `lease_token = :token AND is_leased`. A lease that ran out still holds until somebody acts
+//! on it: a slow worker is not a lost one. The execution's row is locked by whatever writes under it, so nobody
+//! takes the lease in between.
+
+use stepbox_batch::audit::{Actor, Deed};
+use stepbox_batch::clock::Timestamp;
+use stepbox_batch::name::{InstanceCode, JobExecutionId, TenantId};
+use stepbox_batch::repository::RepositoryError;
+use stepbox_batch::status::BatchStatus;
+
+use super::connection::Db;
+use super::trouble::{Outcome, Trouble};
+use super::value::{Columns, named};
+use super::{audit, executions, locks, queue};
+use crate::record::step::TrackingRecord;
+use crate::record::{Row, job, stored_id};
+use crate::save::{ClaimRecord, LeaseRecord};
+
+/// Who holds a lease, in the words of every fenced statement.
+pub(super) const HELD: &str = "tenant = :tenant AND id = :id AND lease_token = :token AND is_leased";
+
+/// Takes the lease; returns its token.
+pub(super) async fn claim(
+    db: &Db,
+    tenant: &TenantId,
+    id: JobExecutionId,
+    claim: &ClaimRecord,
+    by: &Actor,
+) -> Outcome<u64> {
+    db.run(locks::CLAIMS).await?;
+    let known = stored_id(id);
+    let standing = executions::standing(db, tenant.as_str(), known).await?;
+    standing.claim(Timestamp(claim.now))?;
+    if standing.status == BatchStatus::Paused {
+        audit::append(db, tenant, &Deed::execution_resumed(id, &claim.worker), by).await?;
+    }
+    check_concurrency(db, tenant, known, claim).await?;
+    queue::mark_claimed(db, tenant.as_str(), known).await?;
+    let sql = "UPDATE job_executions
+               SET lease_token = lease_token + 1, lease_expires_at = :lease_expires_at,
+                   heartbeat_at = :now, updated_at = :now, worker = :worker, attempt = attempt + 1
+               WHERE tenant = :tenant AND id = :id
+               RETURNING lease_token";
+    let values = named! {
+        "lease_expires_at": claim.lease_expires_at, "now": claim.now, "worker": &claim.worker,
+        "tenant": tenant.as_str(), "id": known,
+    };
+    let taken = db.row(sql, &values).await?.ok_or_else(|| executions::not_found(known))?;
+    Ok(Row(format!("execution {id}")).count("lease_token", taken.number("lease_token")?)?)
+}
+
+/// The concurrency of its job holds for an execution that is taken by its number, too.
+async fn check_concurrency(db: &Db, tenant: &TenantId, id: i64, claim: &ClaimRecord) -> Outcome<()> {
+    let sql = "SELECT instance, job FROM job_executions
+               WHERE tenant = :tenant AND id = :id AND partition_of IS NULL";
+    let Some(found) = db.row(sql, &named! {"tenant": tenant.as_str(), "id": id}).await? else { return Ok(()) };
+    let row = Row(format!("execution {id}"));
+    let instance: InstanceCode = row.name("instance", found.text("instance")?)?;
+    match job::decode(&row, "job", &found.text("job")?)?.concurrency {
+        Some(max) => queue::check_concurrency(db, tenant.as_str(), &instance, max, claim.now).await,
+        None => Ok(()),
+    }
+}
+
+/// Prolongs a lease; returns whether a stop was requested.
+pub(super) async fn heartbeat(db: &Db, lease: &LeaseRecord, now: i64, lease_expires_at: i64) -> Outcome<bool> {
+    let values = named! {
+        "lease_expires_at": lease_expires_at, "now": now,
+        "tenant": &lease.tenant, "id": lease.id, "token": lease.token,
+    };
+    let row = db.row(HEARTBEAT, &values).await?.ok_or_else(|| lost(lease))?;
+    row.flag("is_stopping")
+}
+
+pub(super) const HEARTBEAT: &str = "
+    UPDATE job_executions SET lease_expires_at = :lease_expires_at, heartbeat_at = :now
+    WHERE tenant = :tenant AND id = :id AND lease_token = :token AND is_leased
+    RETURNING stop_requested_at IS NOT NULL AS is_stopping";
+
+/// Ends the leases of a worker now. Of all tenants, on purpose: a process works for all of them.
+pub(super) async fn expire(db: &Db, worker: &str, now: i64) -> Outcome<()> {
+    let sql = "UPDATE job_executions SET lease_expires_at = :now
+               WHERE is_leased AND worker = :worker AND lease_expires_at > :now AND ended_at IS NULL";
+    db.execute(sql, &named! {"now": now, "worker": worker}).await.map(drop)
+}
+
+pub(super) async fn is_stop_requested(db: &Db, lease: &LeaseRecord) -> Outcome<bool> {
+    let values = named! {"tenant": &lease.tenant, "id": lease.id, "token": lease.token};
+    let row = db.row(IS_STOP_REQUESTED, &values).await?.ok_or_else(|| lost(lease))?;
+    row.flag("is_stopping")
+}
+
+pub(super) const IS_STOP_REQUESTED: &str = "
+    SELECT stop_requested_at IS NOT NULL AS is_stopping FROM job_executions
+    WHERE tenant = :tenant AND id = :id AND lease_token = :token AND is_leased";
+
+/// Writes a step's progress alone. Its commit waits for no disk.
+pub(super) async fn save_tracking(
+    db: &Db,
+    lease: &LeaseRecord,
+    position: u32,
+    tracking: TrackingRecord,
+    now: i64,
+) -> Outcome<()> {
+    let values = named! {
+        "tenant": &lease.tenant, "id": lease.id, "token": lease.token, "position": i64::from(position),
+        "processed": tracking.processed, "total": tracking.total, "is_estimate": tracking.is_estimate,
+        "now": now,
+    };
+    let answer = db.row(SAVE_TRACKING, &values).await?;
+    let answer = answer.ok_or_else(|| Trouble::Unfit("it gave no answer to a save".to_owned()))?;
+    match (answer.flag("is_held")?, answer.flag("is_there")?) {
+        (false, _) => Err(lost(lease).into()),
+        (true, true) => Ok(()),
+        (true, false) => {
+            let name = format!("{position} of execution {}", lease.id);
+            Err(RepositoryError::NotFound { kind: "step", name }.into())
+        }
+    }
+}
+
+pub(super) const SAVE_TRACKING: &str = "
+    WITH held AS (
+        SELECT tenant, id FROM job_executions
+        WHERE tenant = :tenant AND id = :id AND lease_token = :token AND is_leased FOR NO KEY UPDATE),
+    step AS (
+        UPDATE step_executions s
+        SET tracking_processed = :processed, tracking_total = :total, tracking_is_estimate = :is_estimate,
+            updated_at = :now
+        FROM held WHERE s.tenant = held.tenant AND s.execution_id = held.id AND s.position = :position
+        RETURNING s.position)
+    SELECT EXISTS (SELECT FROM held) AS is_held, EXISTS (SELECT FROM step) AS is_there,
+           set_config('synchronous_commit', 'off', TRUE)";
+
+pub(super) fn lost(lease: &LeaseRecord) -> RepositoryError {
+    RepositoryError::LeaseLost { id: JobExecutionId(lease.id.unsigned_abs()) }
+}

@@ -1,0 +1,19 @@
+//! What has to happen one at a time, though it touches no row that could be locked. Each lock lasts until the end
+//! of the transaction, and is taken before any row.
+//!
+//! The first number, `Stbx` and `Stby`, tells our locks from other programs' in the same database.
+
+use stepbox_batch::name::TenantId;
+
+use super::connection::Db;
+use super::trouble::Outcome;
+use super::value::named;
+
+/// Whoever chooses what begins next counts what runs, so nobody else may begin anything meanwhile.
+pub(super) const CLAIMS: &str = "SELECT pg_advisory_xact_lock(1400136312, 2)";
+
+/// Changes to the connectors and components of a tenant.
+pub(super) async fn inventory(db: &Db, tenant: &TenantId) -> Outcome<()> {
+    let sql = "SELECT pg_advisory_xact_lock(1400136313, hashtext(:tenant))";
+    db.rows(sql, &named! {"tenant": tenant.as_str()}).await.map(drop)
+}

@@ -1,0 +1,366 @@
+//! What workers save. Whatever waits when a connection comes free is committed together.
+//!
+//! A commit costs the server one wait for its disk (4 ms on a plain one), however much is in it. So saves gather
+//! while a few connections are busy, and go out as one transaction each: statements one behind the other, and one
+//! wait for all of them. Each is one statement that changes nothing if the lease does not hold, so none that is
+//! refused takes anything from its neighbours.
+//!
+//! A save that is made twice is as good as one that is made once. So where a connection breaks, and nobody knows
+//! what was done, it is made again on another one, for some seconds: a server that is restarted fails no job.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use stepbox_batch::clock::Timestamp;
+use stepbox_batch::repository::{RepositoryError, Result};
+use stepbox_batch::status::BatchStatus;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, sleep};
+
+use super::connection::{Connections, Db, Session};
+use super::leases::{HELD, lost};
+use super::steps;
+use super::trouble::{Outcome, Remedy, Trouble};
+use super::value::{Columns, Value, named};
+use crate::record::Row;
+use crate::record::execution::StateRecord;
+use crate::save::{LeaseRecord, SaveRecord};
+use crate::standing::Standing;
+
+/// How many saves share a transaction at most, so that none waits long for its answer.
+const TOGETHER_MAX: usize = 64;
+/// How many transactions are under way at most: one waits for the disk while the next one is being made.
+const LANES: usize = 4;
+/// How long to wait before a broken connection is followed by another one: at first, and at most.
+const PAUSE_MS: (u64, u64) = (50, 1000);
+
+/// A save that waits for its turn.
+#[derive(Debug)]
+struct Pending {
+    lease: LeaseRecord,
+    save: SaveRecord,
+    /// Grows with each save of this process.
+    number: i64,
+    caller: oneshot::Sender<Result<()>>,
+}
+
+/// Where saves are handed in. What was handed in is done even if nobody waits for it any more.
+#[derive(Debug)]
+pub(super) struct Desk {
+    requests: mpsc::UnboundedSender<Pending>,
+    store: Arc<str>,
+    commits: Arc<AtomicU64>,
+}
+
+impl Desk {
+    pub(super) fn open(connections: Connections, store: Arc<str>, patience: Duration) -> Self {
+        let (requests, incoming) = mpsc::unbounded_channel();
+        let commits = Arc::new(AtomicU64::new(0));
+        let lane = Lane { connections, store: store.clone(), patience, commits: commits.clone() };
+        tokio::spawn(serve(incoming, lane));
+        Self { requests, store, commits }
+    }
+
+    pub(super) async fn save(&self, lease: LeaseRecord, save: SaveRecord) -> Result<()> {
+        let (caller, answer) = oneshot::channel();
+        let pending = Pending { lease, save, number: next_number(), caller };
+        let gone = || Trouble::Unfit("this program is about to end".to_owned()).explain(&self.store);
+        self.requests.send(pending).map_err(|_| gone())?;
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// How many transactions with saves were committed.
+    pub(super) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+}
+
+/// Larger than any number that this process has used, and than those of processes that ended before.
+fn next_number() -> i64 {
+    static LAST: AtomicI64 = AtomicI64::new(0);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let now = i64::try_from(now.as_micros()).unwrap_or(0);
+    let next = |last: i64| Some(now.max(last + 1));
+    match LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) {
+        Ok(last) | Err(last) => now.max(last + 1),
+    }
+}
+
+async fn serve(mut incoming: mpsc::UnboundedReceiver<Pending>, lane: Lane) {
+    let free = Arc::new(Semaphore::new(LANES));
+    while let Some(first) = incoming.recv().await {
+        let Ok(permit) = free.clone().acquire_owned().await else { break };
+        let mut together = vec![first];
+        while together.len() < TOGETHER_MAX
+            && let Ok(next) = incoming.try_recv()
+        {
+            together.push(next);
+        }
+        // Two of them that touch the same rows do so in the same order as any other transaction.
+        together.sort_by(|a, b| (&a.lease.tenant, a.lease.id).cmp(&(&b.lease.tenant, b.lease.id)));
+        let lane = lane.clone();
+        tokio::spawn(async move {
+            lane.settle(together).await;
+            drop(permit);
+        });
+    }
+}
+
+/// What commits.
+#[derive(Debug, Clone)]
+struct Lane {
+    connections: Connections,
+    store: Arc<str>,
+    /// For how long a save is made again.
+    patience: Duration,
+    commits: Arc<AtomicU64>,
+}
+
+/// What became of a save.
+enum Fate {
+    Done,
+    /// The lease did not hold, or the status must not follow.
+    Refused,
+}
+
+impl Lane {
+    /// Commits saves together; where that fails, each alone, so that one that does not fit on the disk does not
+    /// fail its neighbours.
+    async fn settle(&self, together: Vec<Pending>) {
+        match self.patiently(&together).await {
+            Ok(fates) => {
+                for (pending, fate) in together.into_iter().zip(fates) {
+                    let _ = pending.caller.send(fate);
+                }
+            }
+            Err(trouble) if together.len() > 1 && trouble.remedy() != Remedy::Reconnect => {
+                for pending in together {
+                    let alone = std::slice::from_ref(&pending);
+                    let answer = self.patiently(alone).await;
+                    let answer = answer.map_err(|trouble| trouble.explain(&self.store));
+                    let _ = pending.caller.send(answer.and_then(|mut fates| fates.remove(0)));
+                }
+            }
+            Err(trouble) => {
+                let error = trouble.explain(&self.store);
+                for pending in together {
+                    let _ = pending.caller.send(Err(again(&error)));
+                }
+            }
+        }
+    }
+
+    /// Commits saves, again and again while there is no connection.
+    async fn patiently(&self, together: &[Pending]) -> Outcome<Vec<Result<()>>> {
+        let end = Instant::now() + self.patience;
+        let (mut pause, mut repeats, mut is_again) = (PAUSE_MS.0, 0, false);
+        loop {
+            let trouble = match self.commit(together, is_again).await {
+                Ok(answers) => return Ok(answers),
+                Err(trouble) => trouble,
+            };
+            match trouble.remedy() {
+                Remedy::Repeat if repeats < REPEATS_MAX => repeats += 1,
+                Remedy::Reconnect if Instant::now() < end => {
+                    is_again = true;
+                    sleep(Duration::from_millis(pause)).await;
+                    pause = (pause * 2).min(PAUSE_MS.1);
+                }
+                _ => return Err(trouble),
+            }
+        }
+    }
+
+    async fn commit(&self, together: &[Pending], is_again: bool) -> Outcome<Vec<Result<()>>> {
+        let session = self.connections.get().await?;
+        let fates = match together {
+            [alone] => vec![save(&session, alone).await?],
+            _ => save_all(&session, together).await?,
+        };
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        let mut answers = Vec::new();
+        for (pending, fate) in together.iter().zip(fates) {
+            answers.push(match fate {
+                Fate::Done => Ok(()),
+                Fate::Refused => self.reason(&session, pending, is_again).await?,
+            });
+        }
+        session.give_back();
+        Ok(answers)
+    }
+
+    async fn reason(&self, session: &Session, pending: &Pending, is_again: bool) -> Outcome<Result<()>> {
+        match why(session, pending, is_again).await {
+            Ok(()) => Ok(Ok(())),
+            Err(Trouble::Repository(refusal)) => Ok(Err(refusal)),
+            Err(trouble) => Err(trouble),
+        }
+    }
+}
+
+/// How often something is done again that others were in the way of.
+pub(super) const REPEATS_MAX: u32 = 10;
+
+/// The same error for one more caller.
+fn again(error: &RepositoryError) -> RepositoryError {
+    match error {
+        RepositoryError::Busy { detail } => RepositoryError::Busy { detail: detail.clone() },
+        RepositoryError::NewerVersion { store, found, known } => {
+            RepositoryError::NewerVersion { store: store.clone(), found: *found, known: *known }
+        }
+        RepositoryError::Unavailable { store, detail } => {
+            RepositoryError::Unavailable { store: store.clone(), detail: detail.clone() }
+        }
+        other => RepositoryError::Unavailable { store: "PostgreSQL".to_owned(), detail: other.to_string() },
+    }
+}
+
+async fn save(db: &Db, pending: &Pending) -> Outcome<Fate> {
+    let (sql, values) = statement(pending);
+    let row = db.row(&sql, &values).await?;
+    Ok(if row.is_some() { Fate::Done } else { Fate::Refused })
+}
+
+/// All in one transaction and one round trip.
+async fn save_all(db: &Db, together: &[Pending]) -> Outcome<Vec<Fate>> {
+    let statements: Vec<_> = together.iter().map(statement).collect();
+    db.prepare_all(statements.iter().map(|(sql, values)| (sql.as_str(), &values[..]))).await?;
+    let saves = statements.iter().map(|(sql, values)| db.row(sql, values));
+    let (_, rows, _) = tokio::try_join!(
+        biased;
+        db.run("BEGIN"),
+        async { join_all(saves).await.into_iter().collect::<Outcome<Vec<_>>>() },
+        db.run("COMMIT"),
+    )?;
+    Ok(rows.into_iter().map(|row| if row.is_some() { Fate::Done } else { Fate::Refused }).collect())
+}
+
+/// Why a save was refused. One that is made again may find that it was made the first time, if it was the last
+/// one: it gave the lease back itself.
+async fn why(db: &Db, pending: &Pending, is_again: bool) -> Outcome<()> {
+    let Pending { lease, save, .. } = pending;
+    let sql = "SELECT status, stoppable, lease_token, is_leased, updated_at FROM job_executions
+               WHERE tenant = :tenant AND id = :id";
+    let values = named! {"tenant": &lease.tenant, "id": lease.id};
+    let Some(found) = db.row(sql, &values).await? else { return Err(lost(lease).into()) };
+    let row = Row(format!("execution {}", lease.id));
+    let status = row.status(found.number("status")?)?;
+    let is_mine = found.number("lease_token")? == lease.token;
+    match (is_mine, found.flag("is_leased")?, &save.execution) {
+        (true, true, Some((next, _))) => {
+            let stoppable = found.flag("stoppable")?;
+            let standing = Standing { id: row.id("id", lease.id)?, status, stoppable, lease_expires_at: None };
+            standing.become_status(*next)?;
+            // It may by now, so somebody has changed it in between, and that is nobody but a worker.
+            Err(lost(lease).into())
+        }
+        (true, false, Some((next, state))) if is_again && save.is_last => {
+            let is_so = status == *next && Timestamp(found.number("updated_at")?) == Timestamp(state.updated_at);
+            if is_so { Ok(()) } else { Err(lost(lease).into()) }
+        }
+        (true, false, None) if is_again && save.is_last => Ok(()),
+        _ => Err(lost(lease).into()),
+    }
+}
+
+/// A save as one statement, which gives a row if the lease holds and the status may follow. Its parts are written
+/// only if there is something in them, so each mix of parts is a statement of its own, prepared once.
+fn statement(pending: &Pending) -> (String, Vec<(&'static str, Value<'_>)>) {
+    let Pending { lease, save, number, .. } = pending;
+    let mut values = Vec::from(named! {"tenant": &lease.tenant, "id": lease.id, "token": lease.token});
+    let mut sql = execution(save, &mut values);
+    if let Some(step) = &save.step {
+        let [insert, columns, on_conflict] = steps::PUT;
+        sql.push_str(", step AS (");
+        sql.extend([insert, "held.tenant, held.id", columns, " FROM held", on_conflict, ")"]);
+        values.extend(steps::values(step));
+    }
+    if !save.warnings.is_empty() {
+        sql.push_str(WARNINGS);
+        let all = |part: fn(&crate::record::step::WarningRecord) -> &String| {
+            save.warnings.iter().map(part).collect::<Value<'_>>()
+        };
+        values.push(("save_number", (*number).into()));
+        values.push(("warning_steps", all(|warning| &warning.step)));
+        values.push(("warning_codes", all(|warning| &warning.code)));
+        values.push(("warning_reasons", all(|warning| &warning.reason)));
+        values.push(("warning_places", all(|warning| &warning.place)));
+        values.push(("warning_items", all(|warning| &warning.item)));
+    }
+    if save.is_last {
+        sql.push_str(LET_GO);
+    }
+    sql.push_str(" SELECT FROM held");
+    (sql, values)
+}
+
+/// The execution's own row: changed or, where there is nothing to change, locked.
+fn execution<'a>(save: &'a SaveRecord, values: &mut Vec<(&'static str, Value<'a>)>) -> String {
+    let mut changes = Vec::new();
+    let mut may_follow = "";
+    if let Some((next, state)) = &save.execution {
+        let StateRecord {
+            status,
+            exit_code,
+            exit_description,
+            started_at,
+            ended_at,
+            updated_at,
+            failures,
+        } = state;
+        changes.push(
+            "status = :status, exit_code = :exit_code, exit_description = :exit_description,
+             started_at = :started_at, ended_at = :ended_at, updated_at = :updated_at, failures = :failures",
+        );
+        may_follow = " AND status = ANY(:from)";
+        values.extend(named! {
+            "status": *status, "exit_code": exit_code, "exit_description": exit_description,
+            "started_at": *started_at, "ended_at": *ended_at, "updated_at": *updated_at,
+            "failures": failures, "from": from(*next),
+        });
+    }
+    if let Some(context) = &save.context {
+        changes.push("context = :context");
+        values.push(("context", context.into()));
+    }
+    if save.is_last {
+        changes.push("lease_expires_at = NULL");
+    }
+    let columns = "tenant, id, ended_at, updated_at";
+    match changes.is_empty() {
+        true => format!(
+            "WITH held AS (SELECT {columns} FROM job_executions WHERE {HELD} FOR NO KEY UPDATE)"
+        ),
+        false => format!(
+            "WITH held AS (UPDATE job_executions SET {} WHERE {HELD}{may_follow} RETURNING {columns})",
+            changes.join(", ")
+        ),
+    }
+}
+
+/// From which a status may follow, itself among them.
+fn from(next: BatchStatus) -> Vec<i64> {
+    let before = BatchStatus::ALL.into_iter().filter(|before| *before == next || before.may_become(next));
+    before.map(|before| before.number().into()).collect()
+}
+
+const WARNINGS: &str = ", warnings AS (
+    INSERT INTO warnings
+        (tenant, execution_id, lease_token, save_number, number, step, code, reason, place, item)
+    SELECT held.tenant, held.id, :token, :save_number, w.number, w.step, w.code, w.reason, w.place, w.item
+    FROM held, unnest(CAST(:warning_steps AS TEXT[]), CAST(:warning_codes AS TEXT[]),
+                      CAST(:warning_reasons AS TEXT[]), CAST(:warning_places AS TEXT[]),
+                      CAST(:warning_items AS TEXT[]))
+         WITH ORDINALITY AS w (step, code, reason, place, item, number)
+    ON CONFLICT DO NOTHING)";
+
+/// What becomes of an entry whose execution nobody holds any more: one that has ended goes, one that rests waits
+/// for the next worker.
+const LET_GO: &str = ", gone AS (
+        DELETE FROM queue_entries q USING held h
+        WHERE q.tenant = h.tenant AND q.execution_id = h.id AND h.ended_at IS NOT NULL),
+    waits AS (
+        UPDATE queue_entries q SET state = 0, available_at = h.updated_at FROM held h
+        WHERE q.tenant = h.tenant AND q.execution_id = h.id AND h.ended_at IS NULL)";

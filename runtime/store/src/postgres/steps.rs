@@ -1,0 +1,136 @@
+//! Step executions and their warnings. Always written by somebody who has checked that they may.
+
+use stepbox_batch::execution::{StepExecution, Warning};
+use stepbox_batch::name::{JobExecutionId, TenantId};
+use tokio_postgres::Row;
+
+use super::connection::Db;
+use super::trouble::Outcome;
+use super::value::{Columns, Value, named};
+use crate::record::step::{StepRecord, TrackingRecord, WarningRecord};
+use crate::record::stored_id;
+
+/// What follows `INSERT INTO` and whatever gives `tenant` and `id`: a step's row is inserted, or replaces the one
+/// in its position. A row without checkpoint leaves the stored one.
+pub(super) const PUT: [&str; 3] = [
+    "INSERT INTO step_executions
+         (tenant, execution_id, position, name, status, exit_code, exit_description, started_at, ended_at,
+          updated_at, read_count, written_count, filtered_count, skipped_count, tracking_processed,
+          tracking_total, tracking_is_estimate, warning_count, carried_from, summary, errors, failures,
+          checkpoint, starts, retries, usage)
+     SELECT ",
+    ", :step_position, :step_name, :step_status, :step_exit_code, :step_exit_description,
+            :step_started_at, :step_ended_at, :step_updated_at, :read_count, :written_count, :filtered_count,
+            :skipped_count, :tracking_processed, :tracking_total, :tracking_is_estimate, :warning_count,
+            :carried_from, :summary, :errors, :step_failures, :checkpoint, :starts, :retries, :usage ",
+    " ON CONFLICT (tenant, execution_id, position) DO UPDATE SET
+         name = excluded.name, status = excluded.status, exit_code = excluded.exit_code,
+         exit_description = excluded.exit_description, started_at = excluded.started_at,
+         ended_at = excluded.ended_at, updated_at = excluded.updated_at, read_count = excluded.read_count,
+         written_count = excluded.written_count, filtered_count = excluded.filtered_count,
+         skipped_count = excluded.skipped_count, tracking_processed = excluded.tracking_processed,
+         tracking_total = excluded.tracking_total, tracking_is_estimate = excluded.tracking_is_estimate,
+         warning_count = excluded.warning_count, carried_from = excluded.carried_from,
+         summary = excluded.summary, errors = excluded.errors, failures = excluded.failures,
+         checkpoint = coalesce(excluded.checkpoint, step_executions.checkpoint),
+         starts = excluded.starts, retries = excluded.retries, usage = excluded.usage",
+];
+
+/// The parameters of [`PUT`].
+pub(super) fn values(step: &StepRecord) -> [(&'static str, Value<'_>); 24] {
+    named! {
+        "step_position": step.position,
+        "step_name": &step.name,
+        "step_status": step.status,
+        "step_exit_code": &step.exit_code,
+        "step_exit_description": &step.exit_description,
+        "step_started_at": step.started_at,
+        "step_ended_at": step.ended_at,
+        "step_updated_at": step.updated_at,
+        "read_count": step.read_count,
+        "written_count": step.written_count,
+        "filtered_count": step.filtered_count,
+        "skipped_count": step.skipped_count,
+        "tracking_processed": step.tracking.processed,
+        "tracking_total": step.tracking.total,
+        "tracking_is_estimate": step.tracking.is_estimate,
+        "warning_count": step.warning_count,
+        "carried_from": step.carried_from,
+        "summary": &step.summary,
+        "errors": &step.errors,
+        "step_failures": &step.failures,
+        "checkpoint": &step.checkpoint,
+        "starts": step.starts,
+        "retries": step.retries,
+        "usage": &step.usage,
+    }
+}
+
+/// Writes a step of an execution that was just accepted.
+pub(super) async fn put(db: &Db, tenant: &str, execution_id: i64, step: &StepRecord) -> Outcome<()> {
+    let [insert, columns, on_conflict] = PUT;
+    let sql = format!("{insert} :tenant, :id {columns} {on_conflict}");
+    let mut all = Vec::from(named! {"tenant": tenant, "id": execution_id});
+    all.extend(values(step));
+    db.execute(&sql, &all).await.map(drop)
+}
+
+/// The steps of executions of a tenant, by execution, in order.
+pub(super) const OF_EXECUTIONS: &str = "SELECT * FROM step_executions
+    WHERE tenant = :tenant AND execution_id = ANY(:ids) ORDER BY execution_id, position";
+
+/// A row of [`OF_EXECUTIONS`]: of which execution, and the step.
+pub(super) fn step(row: &Row) -> Outcome<(i64, StepExecution)> {
+    let id = row.number("execution_id")?;
+    Ok((id, record(row)?.into_step(id)?))
+}
+
+fn record(row: &Row) -> Outcome<StepRecord> {
+    Ok(StepRecord {
+        position: row.number("position")?,
+        name: row.text("name")?,
+        status: row.number("status")?,
+        exit_code: row.text("exit_code")?,
+        exit_description: row.text("exit_description")?,
+        started_at: row.number("started_at")?,
+        ended_at: row.maybe_number("ended_at")?,
+        updated_at: row.number("updated_at")?,
+        read_count: row.number("read_count")?,
+        written_count: row.number("written_count")?,
+        filtered_count: row.number("filtered_count")?,
+        skipped_count: row.number("skipped_count")?,
+        tracking: TrackingRecord {
+            processed: row.number("tracking_processed")?,
+            total: row.maybe_number("tracking_total")?,
+            is_estimate: row.flag("tracking_is_estimate")?,
+        },
+        warning_count: row.number("warning_count")?,
+        carried_from: row.maybe_number("carried_from")?,
+        summary: row.text("summary")?,
+        errors: row.text("errors")?,
+        failures: row.text("failures")?,
+        checkpoint: row.maybe_bytes("checkpoint")?,
+        starts: row.number("starts")?,
+        retries: row.number("retries")?,
+        usage: row.text("usage")?,
+    })
+}
+
+/// The warnings of an execution, in the order they came.
+pub(super) async fn warnings(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outcome<Vec<Warning>> {
+    let execution_id = stored_id(id);
+    let sql = "SELECT step, code, reason, place, item FROM warnings
+               WHERE tenant = :tenant AND execution_id = :id ORDER BY lease_token, save_number, number";
+    let rows = db.rows(sql, &named! {"tenant": tenant.as_str(), "id": execution_id}).await?;
+    let warning = |row: &Row| {
+        let record = WarningRecord {
+            step: row.text("step")?,
+            code: row.text("code")?,
+            reason: row.text("reason")?,
+            place: row.text("place")?,
+            item: row.text("item")?,
+        };
+        Ok(record.into_warning(execution_id)?)
+    };
+    rows.iter().map(warning).collect()
+}

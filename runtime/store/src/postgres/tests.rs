@@ -1,0 +1,17 @@
+//! What is particular to a server: it is far away, it comes and goes, and others are at it at the same time.
+
+mod conformance;
+
+use stepbox_test_postgres::Server;
+
+use super::{PostgresOptions, PostgresStore};
+
+/// An empty store, in a database of its own.
+pub(super) async fn empty_store() -> Box<PostgresStore> {
+    Box::new(store_with(PostgresOptions::default()).await)
+}
+
+/// An empty store with options of its own.
+pub(super) async fn store_with(options: PostgresOptions) -> PostgresStore {
+    PostgresStore::open(&Server::shared().database().unwrap(), options).await.unwrap()
+}

@@ -1,0 +1,149 @@
+//! What PostgreSQL says, turned into what people can act on.
+
+use std::error::Error as _;
+
+use stepbox_batch::repository::{RepositoryError, Result};
+use tokio_postgres::error::SqlState;
+
+use super::migrate::SCHEMA_VERSION;
+
+/// The outcome of work on a connection, before anybody explained it.
+pub(super) type Outcome<T> = std::result::Result<T, Trouble>;
+
+/// What went wrong.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// The server said so, or there was no talking to it.
+    Server(tokio_postgres::Error),
+    /// A column is not of the type that the schema promises.
+    Column(tokio_postgres::Error),
+    /// No answer came in so many milliseconds.
+    Silent(u64),
+    /// All connections were in use for so many milliseconds.
+    Crowded { connections: usize, waited_ms: u64 },
+    /// The database was written by a newer version.
+    Newer(u32),
+    /// It is no database for us.
+    Unfit(String),
+    /// The answer is no.
+    Repository(RepositoryError),
+}
+
+/// What helps against it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Remedy {
+    /// The transaction was taken back on account of others: once more, at once.
+    Repeat,
+    /// The connection is gone, and nobody knows what was done: once more on another one, if that does no harm.
+    Reconnect,
+    /// None.
+    Nothing,
+}
+
+impl Trouble {
+    pub(super) fn remedy(&self) -> Remedy {
+        match self {
+            Self::Server(error) => match error.code() {
+                None => Remedy::Reconnect,
+                Some(&SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED) => {
+                    Remedy::Repeat
+                }
+                Some(state) if is_unreachable(state) => Remedy::Reconnect,
+                Some(_) => Remedy::Nothing,
+            },
+            Self::Silent(_) => Remedy::Reconnect,
+            Self::Column(_) | Self::Crowded { .. } | Self::Newer(_) => Remedy::Nothing,
+            Self::Unfit(_) | Self::Repository(_) => Remedy::Nothing,
+        }
+    }
+
+    /// For a caller, who is told which store it is.
+    pub(super) fn explain(self, store: &str) -> RepositoryError {
+        let unavailable = |detail: String| RepositoryError::Unavailable { store: store.to_owned(), detail };
+        match self {
+            Self::Server(error) => explain_server(&error, store),
+            Self::Column(error) => {
+                RepositoryError::Corrupt { what: format!("row of {store}"), detail: told(&error) }
+            }
+            Self::Silent(ms) => unavailable(format!("it gave no answer for {ms} ms")),
+            Self::Crowded { connections, waited_ms } => RepositoryError::Busy {
+                detail: format!("all {connections} connections to {store} were in use for {waited_ms} ms"),
+            },
+            Self::Newer(found) => RepositoryError::NewerVersion {
+                store: format!("`{store}`"),
+                found,
+                known: SCHEMA_VERSION,
+            },
+            Self::Unfit(detail) => unavailable(detail),
+            Self::Repository(error) => error,
+        }
+    }
+}
+
+impl From<tokio_postgres::Error> for Trouble {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Server(error)
+    }
+}
+
+impl From<RepositoryError> for Trouble {
+    fn from(error: RepositoryError) -> Self {
+        Self::Repository(error)
+    }
+}
+
+/// An outcome for a caller.
+pub(super) fn explained<T>(outcome: Outcome<T>, store: &str) -> Result<T> {
+    outcome.map_err(|trouble| trouble.explain(store))
+}
+
+fn explain_server(error: &tokio_postgres::Error, store: &str) -> RepositoryError {
+    let unavailable = |detail: String| RepositoryError::Unavailable { store: store.to_owned(), detail };
+    let Some(state) = error.code() else { return unavailable(told(error)) };
+    let said = told(error);
+    match state {
+        &SqlState::T_R_SERIALIZATION_FAILURE
+        | &SqlState::T_R_DEADLOCK_DETECTED
+        | &SqlState::LOCK_NOT_AVAILABLE
+        | &SqlState::TOO_MANY_CONNECTIONS
+        | &SqlState::QUERY_CANCELED => RepositoryError::Busy { detail: format!("{store} says: {said}") },
+        &SqlState::DISK_FULL => unavailable(format!("its disk is full ({said})")),
+        &SqlState::READ_ONLY_SQL_TRANSACTION => {
+            unavailable(format!("it must not be written; it may be a standby ({said})"))
+        }
+        &SqlState::UNDEFINED_TABLE => {
+            unavailable(format!("it has no tables of Stepbox's, or others are in the way ({said})"))
+        }
+        &SqlState::INSUFFICIENT_PRIVILEGE => {
+            unavailable(format!("the user needs the rights to the tables of Stepbox ({said})"))
+        }
+        _ => unavailable(said),
+    }
+}
+
+/// The server or the way there is gone, for a while or for good.
+fn is_unreachable(state: &SqlState) -> bool {
+    let class = state.code().get(..2);
+    class == Some("08")
+        || matches!(
+            state,
+            &SqlState::ADMIN_SHUTDOWN
+                | &SqlState::CRASH_SHUTDOWN
+                | &SqlState::CANNOT_CONNECT_NOW
+                | &SqlState::READ_ONLY_SQL_TRANSACTION
+                | &SqlState::TOO_MANY_CONNECTIONS
+                | &SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT
+        )
+}
+
+/// What the server said in one line, or what stood in the way of asking it. Details are left out: they quote
+/// what is stored.
+fn told(error: &tokio_postgres::Error) -> String {
+    if let Some(said) = error.as_db_error() {
+        return said.message().to_owned();
+    }
+    match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}

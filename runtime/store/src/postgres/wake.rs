@@ -1,0 +1,144 @@
+//! Waiting for work: at once for what is published anywhere, as long as the server can be reached.
+//!
+//! Whoever publishes tells the others after its commit, not within it: PostgreSQL lets commits that notify happen
+//! only one after the other, each with its wait for the disk. Those that publish at the same time share one
+//! notification.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::future::poll_fn;
+use tokio::sync::{Mutex, OnceCell, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_postgres::AsyncMessage;
+
+use super::PostgresOptions;
+use super::address::Address;
+use super::connection::Connections;
+use super::trouble::Outcome;
+
+/// How long to wait before listening on another connection.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// Who waits for work.
+#[derive(Debug)]
+pub(super) struct Wake {
+    address: Arc<Address>,
+    options: Arc<PostgresOptions>,
+    /// How often something came in.
+    news: watch::Sender<u64>,
+    /// What of it a claim has looked at.
+    seen: AtomicU64,
+    listener: OnceCell<Listener>,
+    /// How often the others were to be told, and how often they were.
+    asked: AtomicU64,
+    told: Mutex<u64>,
+}
+
+/// A task with a connection of its own, which ends with the store.
+#[derive(Debug)]
+struct Listener(JoinHandle<()>);
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Wake {
+    pub(super) fn new(address: Arc<Address>, options: Arc<PostgresOptions>) -> Self {
+        Self {
+            address,
+            options,
+            news: watch::Sender::new(0),
+            seen: AtomicU64::new(0),
+            listener: OnceCell::new(),
+            asked: AtomicU64::new(0),
+            told: Mutex::new(0),
+        }
+    }
+
+    /// Something came in, for this process.
+    pub(super) fn here(&self) {
+        self.news.send_modify(|news| *news += 1);
+    }
+
+    /// Something came in, for every process. If the others cannot be told, they find it when they look by
+    /// themselves.
+    pub(super) async fn everywhere(&self, connections: &Connections) {
+        self.here();
+        let mine = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut told = self.told.lock().await;
+        if *told < mine {
+            let all = self.asked.load(Ordering::SeqCst);
+            if notify(connections).await.is_ok() {
+                *told = all;
+            }
+        }
+    }
+
+    /// A claim looks at what there is.
+    pub(super) fn look(&self) {
+        self.seen.store(*self.news.borrow(), Ordering::SeqCst);
+    }
+
+    /// Returns when something has come in since the last look, or after so many milliseconds.
+    pub(super) async fn wait(&self, timeout_ms: u64) {
+        let end = Instant::now() + Duration::from_millis(timeout_ms);
+        self.listener.get_or_init(|| async { self.listen() }).await;
+        let seen = self.seen.load(Ordering::SeqCst);
+        let mut news = self.news.subscribe();
+        let _ = timeout_at(end, news.wait_for(|news| *news != seen)).await;
+        self.look();
+    }
+
+    fn listen(&self) -> Listener {
+        let (address, options, news) = (self.address.clone(), self.options.clone(), self.news.clone());
+        Listener(tokio::spawn(async move {
+            loop {
+                // Whatever ends it, another connection may do. Meanwhile workers look by themselves.
+                let _ = hear(&address, &options, &news).await;
+                sleep(AGAIN).await;
+            }
+        }))
+    }
+}
+
+/// Tells all listeners. What is told need not survive anything, so no disk is waited for.
+async fn notify(connections: &Connections) -> Outcome<()> {
+    let session = connections.get().await?;
+    session.run("BEGIN; SET LOCAL synchronous_commit = off; NOTIFY stepbox_queue; COMMIT").await?;
+    session.give_back();
+    Ok(())
+}
+
+/// Listens until the connection breaks.
+async fn hear(
+    address: &Address,
+    options: &PostgresOptions,
+    news: &watch::Sender<u64>,
+) -> Result<(), tokio_postgres::Error> {
+    let patience = Duration::from_millis(options.connect_timeout_ms);
+    let Ok(connected) = tokio::time::timeout(patience, address.connect()).await else { return Ok(()) };
+    let (client, mut line) = connected?;
+    let listening = async {
+        client.batch_execute("LISTEN stepbox_queue").await?;
+        // What came in before this was told to nobody.
+        news.send_modify(|news| *news += 1);
+        std::future::pending().await
+    };
+    let hearing = async {
+        while let Some(message) = poll_fn(|context| line.poll_message(context)).await {
+            if let AsyncMessage::Notification(_) = message? {
+                news.send_modify(|news| *news += 1);
+            }
+        }
+        Ok(())
+    };
+    tokio::select! {
+        ended = listening => ended,
+        ended = hearing => ended,
+    }
+}

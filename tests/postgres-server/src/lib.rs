@@ -1,0 +1,242 @@
+//! PostgreSQL servers of one's own: on a private socket and a free port, gone with whoever started them.
+//!
+//! ```no_run
+//! # fn main() -> anyhow::Result<()> {
+//! let server = stepbox_test_postgres::Server::start(stepbox_test_postgres::Durability::None)?;
+//! let url = server.database()?; // a new database
+//! server.restart("immediate")?;
+//! # drop(url);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A guard, a process that reads from us, stops the server and removes its files when we end, in whatever way.
+
+mod programs;
+mod proxy;
+
+use std::fs;
+use std::io::Read;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context, Result, bail};
+
+pub use proxy::Proxy;
+
+use programs::Programs;
+
+/// Whether the server waits for the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Never: as fast as tests want it. What was committed survives the end of a process.
+    None,
+    /// At each commit, as in earnest.
+    Full,
+}
+
+/// The user of the server, who may do everything there.
+const USER: &str = "stepbox";
+/// The password for connections over TCP, with characters that a URL has to escape.
+pub const PASSWORD: &str = "p@ss/w:rd?";
+/// [`PASSWORD`] as a URL holds it.
+pub const PASSWORD_IN_URL: &str = "p%40ss%2Fw%3Ard%3F";
+
+/// A server that runs.
+#[derive(Debug)]
+pub struct Server {
+    programs: Programs,
+    folder: PathBuf,
+    port: u16,
+    databases: AtomicU32,
+    guard: Child,
+}
+
+impl Server {
+    /// The server of this process, started when it is first asked for, without waits for the disk.
+    ///
+    /// # Panics
+    /// If there is no PostgreSQL and none can be fetched, or it does not start.
+    pub fn shared() -> &'static Self {
+        static SERVER: OnceLock<Server> = OnceLock::new();
+        SERVER.get_or_init(|| Self::start(Durability::None).expect("a PostgreSQL server starts"))
+    }
+
+    /// Makes an empty cluster and starts it.
+    pub fn start(durability: Durability) -> Result<Self> {
+        let programs = Programs::find()?;
+        let folder = tempfile::Builder::new().prefix("stepbox-pg-").tempdir()?.keep();
+        let guard = guard(&programs, &folder)?;
+        let server = Self { programs, folder, port: free_port()?, databases: AtomicU32::new(0), guard };
+        server.prepare(durability)?;
+        server.pg_ctl(&["start"])?;
+        Ok(server)
+    }
+
+    fn prepare(&self, durability: Durability) -> Result<()> {
+        let (data, password) = (self.data(), self.folder.join("password"));
+        fs::set_permissions(&self.folder, fs::Permissions::from_mode(0o700))?;
+        fs::write(&password, PASSWORD)?;
+        self.programs.give(&self.folder)?;
+        self.programs.give(&password)?;
+        let mut initdb = self.programs.command("initdb");
+        initdb.arg("-D").arg(&data).arg("--pwfile").arg(&password);
+        initdb.args(["-U", USER, "-E", "UTF8", "--locale=C", "--auth-local=trust"]);
+        initdb.args(["--auth-host=scram-sha-256", "--no-sync"]);
+        run(&mut initdb)?;
+        let mut settings = format!(
+            "port = {}\nunix_socket_directories = '{}'\nlisten_addresses = '127.0.0.1'\n\
+             max_connections = 300\nshared_buffers = 128MB\nmax_wal_size = 4GB\n\
+             log_min_messages = warning\n",
+            self.port,
+            self.folder.display()
+        );
+        if durability == Durability::None {
+            settings.push_str("fsync = off\nfull_page_writes = off\nwal_level = minimal\nmax_wal_senders = 0\n");
+        }
+        let path = data.join("postgresql.conf");
+        let before = fs::read_to_string(&path)?;
+        Ok(fs::write(path, before + &settings)?)
+    }
+
+    /// A new, empty database, as a URL through the private socket.
+    pub fn database(&self) -> Result<String> {
+        self.database_like("template0")
+    }
+
+    /// A new database, a copy of the one with that name.
+    pub fn database_like(&self, template: &str) -> Result<String> {
+        let name = format!("db{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        self.sql("postgres", &format!("CREATE DATABASE {name} TEMPLATE {template}"))?;
+        Ok(self.url(&name))
+    }
+
+    /// The URL of a database through the private socket.
+    pub fn url(&self, database: &str) -> String {
+        let folder = self.folder.display().to_string().replace('/', "%2F");
+        format!("postgres://{USER}@{folder}:{}/{database}", self.port)
+    }
+
+    /// The same database at that address over TCP, with the password: the server's own or a [`Proxy`]'s.
+    pub fn url_at(&self, address: &str, url: &str) -> String {
+        format!("postgres://{USER}:{PASSWORD_IN_URL}@{address}/{}", database_of(url))
+    }
+
+    /// Where the server listens.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The server's data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// Runs statements with `psql` as the server's user, and returns what they print, unaligned.
+    pub fn sql(&self, database: &str, statements: &str) -> Result<String> {
+        let mut psql = self.programs.command("psql");
+        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", USER, "-d", database]);
+        psql.arg("-h").arg(&self.folder).arg("-p").arg(self.port.to_string()).arg("-c").arg(statements);
+        run(&mut psql)
+    }
+
+    /// Stops it and starts it again. `fast` ends sessions and writes everything down; `immediate` is as if it
+    /// had crashed.
+    pub fn restart(&self, mode: &str) -> Result<()> {
+        self.pg_ctl(&["restart", "-m", mode])
+    }
+
+    /// Stops it.
+    pub fn stop(&self, mode: &str) -> Result<()> {
+        self.pg_ctl(&["stop", "-m", mode])
+    }
+
+    /// Starts it after a stop.
+    pub fn go_on(&self) -> Result<()> {
+        self.pg_ctl(&["start"])
+    }
+
+    /// Has all its processes rest, as a machine that swaps or a network that is cut would.
+    pub fn pause(&self) -> Result<()> {
+        self.signal("STOP")
+    }
+
+    /// Has them go on.
+    pub fn resume(&self) -> Result<()> {
+        self.signal("CONT")
+    }
+
+    /// Sends a signal to the server and each of its children.
+    fn signal(&self, signal: &str) -> Result<()> {
+        let pid = fs::read_to_string(self.data().join("postmaster.pid"))?;
+        let pid = pid.lines().next().context("the server's number is in its file")?;
+        let script = "kill -s \"$1\" \"$2\" $(ps -o pid= --ppid \"$2\")";
+        run(Command::new("sh").args(["-c", script, "sh", signal, pid])).map(drop)
+    }
+
+    fn pg_ctl(&self, arguments: &[&str]) -> Result<()> {
+        let mut pg_ctl = self.programs.command("pg_ctl");
+        pg_ctl.arg("-D").arg(self.data()).arg("-l").arg(self.log()).args(["-w", "-s"]).args(arguments);
+        let done = run(&mut pg_ctl);
+        done.map(drop).with_context(|| fs::read_to_string(self.log()).unwrap_or_default())
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.join("log")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // The guard sees the end of its input and does the rest.
+        drop(self.guard.stdin.take());
+        let _ = self.guard.wait();
+    }
+}
+
+/// The database's name in a URL of ours.
+fn database_of(url: &str) -> &str {
+    url.rsplit('/').next().unwrap_or_default()
+}
+
+/// A process that ends the server when we end.
+fn guard(programs: &Programs, folder: &Path) -> Result<Child> {
+    let script = "cat > /dev/null; trap '' HUP INT TERM; \"$@\" > /dev/null 2>&1; rm -rf \"$FOLDER\"";
+    let mut stop = programs.command("pg_ctl");
+    stop.arg("-D").arg(folder.join("data")).args(["-m", "immediate", "-s", "stop"]);
+    let mut guard = Command::new("sh");
+    guard.args(["-c", script, "sh"]).arg(stop.get_program()).args(stop.get_args());
+    guard.envs(stop.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    guard.env("FOLDER", folder).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    // Ctrl-C is for whoever started us.
+    std::os::unix::process::CommandExt::process_group(&mut guard, 0);
+    guard.spawn().context("`sh` starts")
+}
+
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// Runs a program to its end, and returns what it printed. Its output goes to files: a server that it leaves
+/// behind would keep a pipe open.
+fn run(command: &mut Command) -> Result<String> {
+    let (mut out, mut errors) = (tempfile::tempfile()?, tempfile::tempfile()?);
+    command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(errors.try_clone()?);
+    let status = command.status().with_context(|| format!("`{command:?}` starts"))?;
+    if !status.success() {
+        bail!("`{command:?}` failed: {}", text(&mut errors)?);
+    }
+    text(&mut out)
+}
+
+fn text(file: &mut fs::File) -> Result<String> {
+    use std::io::Seek;
+    file.rewind()?;
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    Ok(text.trim_end().to_owned())
+}
