@@ -13,6 +13,7 @@ mod flow;
 mod guests;
 mod interrupted;
 mod native_and_sandboxed;
+mod partitions;
 mod queue;
 mod secrets;
 mod signatures;

@@ -226,7 +226,7 @@ pub trait ItemWriter: Send {
     /// Makes what was written durable, and returns all that `open` needs to go on from here.
     async fn checkpoint(&mut self) -> Result<Vec<u8>, ElementError>;
 
-    /// Whether `absorb` does anything.
+    /// Whether it writes fragments and absorbs them. Then no state of it is empty.
     fn can_absorb(&self) -> bool {
         false
     }

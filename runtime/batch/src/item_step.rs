@@ -3,6 +3,7 @@
 //! Items travel in chunks. A chunk that could not go all the way leaves no trace: the step ends at
 //! the last whole one, and a restart, or a retry, takes it up again from there.
 
+mod merge;
 mod parcel;
 mod pipeline;
 mod recovery;
@@ -16,7 +17,7 @@ use std::task::Poll;
 
 use crate::accounting::{check_header, check_processed, check_written};
 use crate::clock::Timestamp;
-use crate::element::{ItemProcessor, ItemReader, ItemWriter, Opening, RejectedItems, Total};
+use crate::element::{Fragment, ItemProcessor, ItemReader, ItemWriter, Opening, RejectedItems, Total};
 use crate::error::{ElementError, LyingBatch, StepError};
 use crate::execution::{Checkpoint, Counts, StepExecution, Tracking};
 use crate::job::{ChunkLimit, ItemSettings, RetryPolicy};
@@ -24,6 +25,7 @@ use crate::log::LogLevel;
 use crate::recorder::{Recorder, With};
 use crate::reports::Reports;
 use crate::step_context::StepContext;
+pub use merge::{FragmentState, merge};
 use parcel::{Parcel, Skipped};
 use recovery::{Interruption, Next, Recovery};
 use source::Source;
@@ -45,6 +47,8 @@ pub struct ItemStep {
     pub settings: ItemSettings,
     /// What is tried again.
     pub retry: RetryPolicy,
+    /// Which part of the output it writes, for `merge` to put together; none for all of it.
+    pub fragment: Option<Fragment>,
 }
 
 /// The reader, and the processors.
@@ -112,11 +116,15 @@ pub struct Journey<'a> {
 }
 
 /// Runs an item step from its checkpoint, or from the beginning, to its end.
+///
+/// A step execution that writes a fragment begins with a checkpoint in which there is only the state that
+/// the reader's `split` gave; its last checkpoint is what [`merge`] needs.
 pub async fn run(step: ItemStep, mut journey: Journey<'_>) -> Result<StepOutcome, StepError> {
-    let ItemStep { mut elements, writer, rejected, settings, retry } = step;
+    let ItemStep { mut elements, writer, rejected, settings, retry, fragment } = step;
     let (mut end, mut recovery) = (Destination::new(writer, rejected, &journey), Recovery::default());
     loop {
-        let moved = match open(&mut elements, &mut end, &journey).await {
+        let checkpoint = journey.execution.checkpoint.as_ref();
+        let moved = match open(&mut elements, &mut end, &journey, checkpoint, fragment).await {
             Ok(headers) => {
                 let moved;
                 (elements, moved) =
@@ -249,9 +257,10 @@ async fn open(
     elements: &mut Elements,
     end: &mut Destination,
     journey: &Journey<'_>,
+    checkpoint: Option<&Checkpoint>,
+    fragment: Option<Fragment>,
 ) -> Result<Arc<Headers>, StepError> {
     journey.recorder.check_lease().await?;
-    let checkpoint = journey.execution.checkpoint.as_ref();
     let Elements { reader, lines } = elements;
     let context = reader.context.insert(journey.context.for_element());
     let opening = Opening { header: &[], state: checkpoint.map(|c| &c.reader[..]), context, fragment: None };
@@ -268,7 +277,10 @@ async fn open(
     }
     let (writer, header) = (&mut end.writer, &headers[headers.len() - 1]);
     let context = writer.context.insert(journey.context.for_element());
-    let opening = Opening { header, state: checkpoint.map(|c| &c.writer[..]), context, fragment: None };
+    // Where only the reader begins somewhere, the writer has said nothing yet.
+    let state =
+        checkpoint.map(|c| &c.writer[..]).filter(|state| !state.is_empty() || !writer.element.can_absorb());
+    let opening = Opening { header, state, context, fragment };
     writer.element.open(opening).await.map_err(|source| writer.failed("", source))?;
     let state = checkpoint.map(|c| &c.rejected[..]).filter(|state| !state.is_empty());
     end.rejected.open(&headers[0], state).await.map_err(rejected::failed)?;

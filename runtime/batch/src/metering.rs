@@ -95,6 +95,43 @@ impl Metering {
         }
     }
 
+    /// What a part of the step has used elsewhere. Its peak of memory was another machine's, perhaps, so the higher
+    /// one counts.
+    pub fn add(&self, usage: &ResourceUsage) {
+        let ResourceUsage {
+            cpu_us,
+            memory_bytes_peak,
+            host_calls,
+            files_read,
+            file_bytes_read,
+            files_written,
+            file_bytes_written,
+            http_requests,
+            http_bytes_sent,
+            http_bytes_received,
+            http_requests_refused,
+            file_accesses_refused,
+            log_messages_dropped,
+        } = *usage;
+        self.memory_bytes_peak.fetch_max(memory_bytes_peak, Ordering::Relaxed);
+        for (counter, by) in [
+            (&self.cpu_us, cpu_us),
+            (&self.host_calls, host_calls),
+            (&self.files_read, files_read),
+            (&self.file_bytes_read, file_bytes_read),
+            (&self.files_written, files_written),
+            (&self.file_bytes_written, file_bytes_written),
+            (&self.http_requests, http_requests),
+            (&self.http_bytes_sent, http_bytes_sent),
+            (&self.http_bytes_received, http_bytes_received),
+            (&self.http_requests_refused, http_requests_refused),
+            (&self.file_accesses_refused, file_accesses_refused),
+            (&self.log_messages_dropped, log_messages_dropped),
+        ] {
+            counter.fetch_add(by, Ordering::Relaxed);
+        }
+    }
+
     /// A component has computed for so long.
     pub fn computed(&self, us: u64) {
         self.cpu_us.fetch_add(us, Ordering::Relaxed);
@@ -192,6 +229,19 @@ mod tests {
         metering.took_memory(4);
         metering.wrote_file(3);
         let expected = ResourceUsage { cpu_us: 7, file_bytes_written: 3, ..earlier };
+        assert_eq!(metering.usage(), expected);
+    }
+
+    #[test]
+    fn adds_what_a_part_has_used() {
+        let metering = Metering::default();
+        metering.took_memory(4);
+        metering.computed(2);
+        let part =
+            ResourceUsage { cpu_us: 5, memory_bytes_peak: 9, log_messages_dropped: 1, ..Default::default() };
+        metering.add(&part);
+        metering.add(&part);
+        let expected = ResourceUsage { cpu_us: 12, log_messages_dropped: 2, ..part };
         assert_eq!(metering.usage(), expected);
     }
 

@@ -14,9 +14,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use stepbox_batch::element::Opening;
+use stepbox_batch::element::{Fragment, Opening};
 use stepbox_batch::execution::SummaryValue;
-use stepbox_batch::step_context::{StepContext, cut};
+use stepbox_batch::step_context::StepContext;
 
 use crate::error::{ConnectorError, Result};
 use crate::folders::Folders;
@@ -28,11 +28,15 @@ mod destination;
 mod early_sync;
 mod local;
 #[cfg(test)]
+mod fragment_tests;
+mod fragments;
+#[cfg(test)]
 mod series_tests;
 #[cfg(test)]
 mod tests;
 
 use destination::{Destination, Found, Parts};
+use fragments::{Absorbed, Fragments, temporary_name};
 
 /// How many bytes are collected before they are written.
 const BUFFER_BYTES: usize = 128 << 10;
@@ -55,6 +59,9 @@ pub(crate) struct OutputFile {
     lines_max: u64,
     /// Fingerprint of the columns that all its rows have; none where each row names its own.
     columns: Option<u64>,
+    /// Whether it is one of several that another execution puts together.
+    is_fragment: bool,
+    fragments: Fragments,
 }
 
 /// How an output is made of lines.
@@ -96,6 +103,9 @@ struct State {
     /// None for files, and in what was stored before there was anything else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     parts: Option<Parts>,
+    /// None if it has no fragments, and in what was stored when there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    absorbed: Option<Absorbed>,
 }
 
 impl OutputFile {
@@ -106,10 +116,13 @@ impl OutputFile {
         opening: &Opening<'_>,
         layout: Layout,
     ) -> Result<(Self, bool)> {
-        match opening.state.filter(|state| !state.is_empty()) {
-            None => Ok((Self::create(to, folders, opening.context, layout)?, true)),
-            Some(state) => Ok((Self::resume(state, to, folders, opening.context, layout)?, false)),
-        }
+        let Opening { context, fragment, .. } = *opening;
+        let (mut output, is_new) = match opening.state.filter(|state| !state.is_empty()) {
+            None => (Self::create(to, folders, context, fragment, layout)?, true),
+            Some(state) => (Self::resume(state, to, folders, context, layout)?, false),
+        };
+        output.is_fragment = fragment.is_some();
+        Ok((output, is_new))
     }
 
     /// An output without a file yet, at its beginning.
@@ -128,12 +141,22 @@ impl OutputFile {
             series,
             lines_max: layout.lines_max.unwrap_or(u64::MAX),
             columns: layout.columns,
+            is_fragment: false,
+            fragments: Fragments::default(),
         }
     }
 
-    fn create(to: &Storage, folders: &Folders, context: &StepContext, layout: Layout) -> Result<Self> {
-        let path = placeholders::fill(to.path(), &context.run().info);
-        let found = destination::find(to, &path, folders, context, None)?;
+    fn create(
+        to: &Storage,
+        folders: &Folders,
+        context: &StepContext,
+        fragment: Option<Fragment>,
+        layout: Layout,
+    ) -> Result<Self> {
+        let run = &context.run().info;
+        let path = placeholders::fill(to.path(), run);
+        let temporary = |name: &str| temporary_name(name, run.id, fragment);
+        let found = destination::begin(to, &path, folders, context, temporary)?;
         let mut output = Self::at(found, context, layout);
         output.remove_later_files()?;
         let number = output.last_number();
@@ -149,14 +172,14 @@ impl OutputFile {
         context: &StepContext,
         layout: Layout,
     ) -> Result<Self> {
-        let State { path, part: temporary, length, series, columns: begun_with, parts } =
+        let State { path, part, length, series, columns: begun_with, parts, absorbed } =
             serde_json::from_slice(state).map_err(|source| ConnectorError::BadState { source })?;
         if begun_with.is_some() && begun_with != layout.columns {
             return Err(ConnectorError::ColumnsChanged { path });
         }
-        let found = destination::find(to, &path, folders, context, Some((temporary, parts)))?;
-        let mut output = Self::at(found, context, layout);
-        (output.length, output.series) = (length, series);
+        let place = destination::go_on(to, &path, folders, context, (&part, parts))?;
+        let mut output = Self::at((place, part), context, layout);
+        (output.length, output.series, output.fragments.absorbed) = (length, series, absorbed);
         let number = output.last_number();
         match output.place.go_on(number, length)? {
             Some(Found { length: found, .. }) if found < length => {
@@ -262,17 +285,20 @@ impl OutputFile {
         self.sync()?;
         self.place.check_is_ours(false)?;
         let (path, part) = (self.place.given().to_owned(), self.temporary.clone());
-        let Self { length, series, columns, .. } = *self;
         let parts = self.place.parts();
-        let state = serde_json::to_vec(&State { path, part, length, series, columns, parts });
+        let Self { length, series, columns, fragments: Fragments { absorbed, .. }, .. } = *self;
+        let state = serde_json::to_vec(&State { path, part, length, series, columns, parts, absorbed });
         state.map_err(|source| ConnectorError::BadState { source })
     }
 
     /// Gives all files their final names and tells later steps where the first one is. May be called
-    /// again, also by an attempt that finds it half done.
+    /// again, also by an attempt that finds it half done. A fragment becomes durable, and that is all.
     pub(crate) fn complete(&mut self, context: &StepContext) -> Result<()> {
         self.sync()?;
-        self.place.check_is_ours(true)?;
+        self.place.check_is_ours(!self.is_fragment)?;
+        if self.is_fragment {
+            return Ok(());
+        }
         self.check_files_before()?;
         // First, since an output that nobody hears of must not be seen, either.
         self.announce(context)?;
@@ -287,7 +313,8 @@ impl OutputFile {
             let (number, name) = (self.last_number(), self.last_name());
             self.place.show(number, &name, true)?;
         }
-        self.place.close()
+        self.place.close()?;
+        self.place.remove_fragments(self.fragments.names())
     }
 
     fn announce(&self, context: &StepContext) -> Result<()> {
@@ -353,11 +380,6 @@ impl std::fmt::Debug for OutputFile {
             .field("series", &self.series)
             .finish_non_exhaustive()
     }
-}
-
-/// The name that an output of this run has until it is complete.
-fn temporary_name(name: &str, context: &StepContext) -> String {
-    format!(".{}.{}.part", cut(name, NAME_BYTES_MAX), context.run().info.id)
 }
 
 /// The temporary name of a file.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use stepbox_batch::clock::Timestamp;
-use stepbox_batch::element::{Chunk, ItemReader, ItemWriter, More, Opening, Total};
+use stepbox_batch::element::{Chunk, Fragment, ItemReader, ItemWriter, More, Opening, Total};
 use stepbox_batch::error::ElementError;
 use stepbox_batch::execution::ExecutionContext;
 use stepbox_batch::job::ChunkLimit;
@@ -235,16 +235,30 @@ pub(crate) struct Writing {
 impl Writing {
     pub(crate) fn open(
         name: &str,
-        mut options: Value,
+        options: Value,
         to: &str,
         folder: &Path,
         header: &[&str],
         state: Option<&[u8]>,
     ) -> Result<Self, ElementError> {
+        Self::open_part(name, options, to, folder, header, state, None)
+    }
+
+    /// The same for a fragment of that number.
+    pub(crate) fn open_part(
+        name: &str,
+        mut options: Value,
+        to: &str,
+        folder: &Path,
+        header: &[&str],
+        state: Option<&[u8]>,
+        fragment: Option<u32>,
+    ) -> Result<Self, ElementError> {
+        let fragment = fragment.map(|number| Fragment { number });
         options["to"] = json!({"type": "local", "file_path": to});
         let mut writer = native_writer(name, &options, &Folders::anywhere(folder))?.unwrap();
         let (context, header) = (step(), header.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
-        wait(writer.open(Opening { header: &header, state, context: &context, fragment: None }))?;
+        wait(writer.open(Opening { header: &header, state, context: &context, fragment }))?;
         Ok(Self { writer, context })
     }
 
@@ -256,6 +270,12 @@ impl Writing {
 
     pub(crate) fn checkpoint(&mut self) -> Vec<u8> {
         wait(self.writer.checkpoint()).unwrap()
+    }
+
+    /// Absorbs a whole fragment.
+    pub(crate) fn absorb(&mut self, state: &[u8]) -> Result<(), ElementError> {
+        while wait(self.writer.absorb(state))? == More::Yes {}
+        Ok(())
     }
 
     pub(crate) fn complete(&mut self) -> Result<(), ElementError> {

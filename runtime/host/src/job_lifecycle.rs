@@ -15,8 +15,9 @@ use futures_util::future::join_all;
 
 use stepbox_batch::audit::Actor;
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::element::Fragment;
 use stepbox_batch::error::StepError;
-use stepbox_batch::execution::{Failure, JobExecution, StepExecution, Tracking};
+use stepbox_batch::execution::{Failure, JobExecution, Partition, StepExecution, Tracking};
 use stepbox_batch::flow::{Follows, Unit, after, worst};
 use stepbox_batch::item_step::{self, Journey, StepOutcome};
 use stepbox_batch::job::{Step, StepKind};
@@ -35,6 +36,10 @@ use crate::error::Error;
 use crate::execution_log::{FileLog, LogListener};
 use crate::step_elements::StepElements;
 use crate::stepbox::{Installation, TenantState};
+
+mod partitions;
+
+use partitions::PartsEnd;
 
 /// How long a worker's lease lasts without a heartbeat, in milliseconds, unless the builder says otherwise.
 pub const LEASE_MS: u64 = 15_000;
@@ -123,6 +128,9 @@ struct Ended {
     context: StepContext,
 }
 
+/// What running a step's elements comes to: its row, and how it ended.
+type Ran = Result<(StepExecution, Result<StepOutcome, StepError>), RepositoryError>;
+
 /// How a sequence of steps ended, and its last step if that is not saved yet.
 type FlowEnd = Result<(BatchStatus, Option<Ended>), RepositoryError>;
 
@@ -204,6 +212,10 @@ impl Life {
 
     /// Runs the flow to its end, and then the steps that run whatever happened.
     async fn run_steps(&self) -> FlowEnd {
+        let partition = self.execution().partition;
+        if let Some(Partition { position, .. }) = partition {
+            return self.run_part(position as usize).await;
+        }
         let (mut status, mut last) = self.run_sequence(0..self.steps.len(), false).await?;
         for (position, step) in self.steps.iter().enumerate() {
             if !step.flow.always || self.rests_in(status) || lock(&self.course).done.contains(&position) {
@@ -215,6 +227,15 @@ impl Life {
             last = Some(ended);
         }
         Ok((status, last))
+    }
+
+    /// Runs the one step of a part.
+    async fn run_part(&self, position: usize) -> FlowEnd {
+        if let Some(done) = self.done_already(position) {
+            return Ok((done.status, None));
+        }
+        let ended = self.run_step(position).await?;
+        Ok((ended.step.status, Some(ended)))
     }
 
     /// Runs the steps in a range, one after the other or as their flow says.
@@ -344,12 +365,7 @@ impl Life {
     }
 
     /// Lets a step's elements work, on a thread of their own.
-    async fn run_elements(
-        &self,
-        step: &Step,
-        execution: StepExecution,
-        context: &StepContext,
-    ) -> Result<(StepExecution, Result<StepOutcome, StepError>), RepositoryError> {
+    async fn run_elements(&self, step: &Step, execution: StepExecution, context: &StepContext) -> Ran {
         let id = self.recorder.lease.id;
         let secrets = match StepElements::secrets_of(step, &self.tenant.policy) {
             Ok(secrets) => secrets,
@@ -371,12 +387,17 @@ impl Life {
         };
         let (recorder, on_thread, begun) = (self.recorder.clone(), context.clone(), execution.clone());
         let mut execution = execution;
+        let partition = self.execution().partition;
         let ran = match &step.kind {
+            StepKind::Item { settings, .. } if settings.partitions > 1 && partition.is_none() => {
+                return self.run_parts(step, &elements, execution, context).await;
+            }
             StepKind::Item { .. } => {
-                let item_step = match elements.item_step(step).await {
+                let mut item_step = match elements.item_step(step).await {
                     Ok(item_step) => item_step,
                     Err(error) => return Ok((execution, Err(error))),
                 };
+                item_step.fragment = partition.map(|Partition { number, .. }| Fragment { number });
                 on_own_thread(async move {
                     let journey =
                         Journey { execution: &mut execution, context: &on_thread, recorder: &recorder };
@@ -400,6 +421,50 @@ impl Life {
                 .await
             }
         };
+        self.settle(ran, begun, context).await
+    }
+
+    /// Runs a step whose input is split: its parts, and then what puts them together.
+    async fn run_parts(
+        &self,
+        step: &Step,
+        elements: &StepElements<'_>,
+        mut execution: StepExecution,
+        context: &StepContext,
+    ) -> Ran {
+        let position = execution.position;
+        let split = async || elements.split(step, context).await;
+        if let Err(error) = self.begin_parts(step, position, split).await? {
+            return Ok((execution, Err(error)));
+        }
+        let parts = match self.await_parts(step, position, context).await? {
+            PartsEnd::Completed(parts) => parts,
+            PartsEnd::Stopped => return Ok((execution, Ok(StepOutcome::Stopped))),
+            PartsEnd::Failed(error) => return Ok((execution, Err(error))),
+        };
+        let item_step = match elements.item_step(step).await {
+            Ok(item_step) => item_step,
+            Err(error) => return Ok((execution, Err(error))),
+        };
+        self.adopt_parts(&parts, &mut execution, context);
+        let fragments = parts.into_iter().flat_map(|part| part.steps).filter_map(|step| step.checkpoint);
+        let fragments: Vec<_> = fragments.collect();
+        let (recorder, on_thread, begun) = (self.recorder.clone(), context.clone(), execution.clone());
+        let ran = on_own_thread(async move {
+            let journey = Journey { execution: &mut execution, context: &on_thread, recorder: &recorder };
+            let outcome = item_step::merge(item_step, fragments, journey).await;
+            (execution, outcome)
+        });
+        self.settle(ran.await, begun, context).await
+    }
+
+    /// What has become of a step that worked on a thread of its own.
+    async fn settle(
+        &self,
+        ran: Result<(StepExecution, Result<StepOutcome, StepError>), Panicked>,
+        begun: StepExecution,
+        context: &StepContext,
+    ) -> Ran {
         match ran {
             Ok((execution, Err(StepError::Repository(error)))) => {
                 self.keep(&execution);

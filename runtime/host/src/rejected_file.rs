@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use stepbox_batch::element::{Rejected, RejectedItems};
+use stepbox_batch::element::{More, Rejected, RejectedItems};
 use stepbox_batch::error::ElementError;
 use stepbox_batch::name::{JobExecutionId, StepName};
 use stepbox_connectors::RejectedItemsFile;
@@ -43,6 +43,11 @@ impl RejectedItems for RejectedFile {
 
     async fn append(&mut self, rejected: Rejected<'_>) -> Result<(), ElementError> {
         Ok(self.file()?.append(&rejected)?)
+    }
+
+    async fn absorb(&mut self, state: &[u8]) -> Result<More, ElementError> {
+        self.file()?.absorb(state)?;
+        Ok(More::No)
     }
 
     async fn checkpoint(&mut self) -> Result<Vec<u8>, ElementError> {

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::Value;
-use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Tasklet};
+use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Opening, Tasklet};
 use stepbox_batch::error::{ElementError, StepError};
 use stepbox_batch::item_step::{Elements, ItemStep, Line, Named};
 use stepbox_batch::job::{ComponentRef, Element, ElementSource, Job, Step, StepKind};
 use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::projection::Projected;
+use stepbox_batch::step_context::StepContext;
 use stepbox_batch::template::{self, TemplateError, Values};
 use stepbox_sandbox::{ComponentSetup, Grants, Limits, Program, Share, StepSecrets, Usage};
 
@@ -70,6 +71,31 @@ impl StepElements<'_> {
             rejected: Box::new(RejectedFile::new(&self.installation.data, self.execution, &step.name)),
             settings: settings.as_ref().clone(),
             retry: step.retry.clone(),
+            fragment: None,
+        })
+    }
+
+    /// Where each part of an item step begins to read.
+    pub(crate) async fn split(&self, step: &Step, context: &StepContext) -> Result<Vec<Vec<u8>>, StepError> {
+        let StepKind::Item { reader, writer, settings, .. } = &step.kind else {
+            unreachable!("called for item steps only");
+        };
+        let writer_name = called(Role::Writer, writer);
+        let writer = self.writer(step, writer).await.map_err(|source| failed(&writer_name, source))?;
+        if !writer.can_absorb() {
+            let message = "it cannot put together what several workers have written";
+            let help = "leave out `partitions`, or write with an element that can, such as `csv`";
+            return Err(failed(&writer_name, ElementError::failed("cannot-absorb", message).with_help(help)));
+        }
+        let name = called(Role::Reader, reader);
+        let refused = |source| failed(&name, source);
+        let mut made = self.reader(step, reader).await.map_err(refused)?;
+        let opening = Opening { header: &[], state: None, context, fragment: None };
+        let states = made.split(opening, settings.partitions).await.map_err(refused)?;
+        states.filter(|states| !states.is_empty()).ok_or_else(|| {
+            let message = "it cannot split what it reads";
+            let help = "leave out `partitions`, or read with an element that can, such as `csv`";
+            refused(ElementError::failed("cannot-split", message).with_help(help))
         })
     }
 

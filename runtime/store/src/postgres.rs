@@ -280,6 +280,14 @@ impl JobQueue for PostgresStore {
         self.wake.wait(timeout_ms).await;
     }
 
+    async fn create_partitions(&self, lease: &Lease, parts: &[NewJobExecution]) -> Result<()> {
+        let lease = LeaseRecord::from(lease);
+        let parts: Vec<_> = parts.iter().map(|new| (new, NewRecord::from(&accepted(new, None)))).collect();
+        transaction!(self, |db| leases::create_partitions(db, &lease, &parts))?;
+        self.wake.everywhere(&self.connections).await;
+        Ok(())
+    }
+
     async fn queue_entry(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<QueueEntry>> {
         look!(self, |db| queue::entry(db, tenant, stored_id(id)))
     }

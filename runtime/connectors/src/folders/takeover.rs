@@ -73,7 +73,7 @@ impl OutputPlace {
     /// These bytes are durable, and nobody changes them any more.
     fn take_over(&self, temporary: &str, length: u64) -> Result<Reopened> {
         let failed = |source| self.failed("take over the unfinished", source);
-        let theirs = self.folder.open_with(temporary, &for_reading()).map_err(failed)?.into_std();
+        let theirs = self.open_part(temporary)?;
         let found = theirs.metadata().map_err(failed)?.len();
         if found < length {
             return Ok(Reopened { file: theirs, found, copied: 0 });
@@ -88,6 +88,14 @@ impl OutputPlace {
         self.rename(&copy, temporary)?;
         self.sync()?;
         Ok(Reopened { file, found, copied })
+    }
+
+    /// Opens the file under a temporary name for reading.
+    pub(crate) fn open_part(&self, temporary: &str) -> Result<File> {
+        let failed = |source| self.failed("open the unfinished", source);
+        let found = self.folder.symlink_metadata(temporary).map_err(failed)?;
+        regular("open the unfinished", &self.given, (found.is_file(), found.is_dir()))?;
+        Ok(self.folder.open_with(temporary, &for_reading()).map_err(failed)?.into_std())
     }
 
     /// Fails if a temporary name stands for another file by now.

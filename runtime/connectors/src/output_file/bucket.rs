@@ -5,13 +5,13 @@
 //! that lost the lease, and does not know yet, writes over nothing of the new one's, and whoever comes later
 //! may remove what it left, never the other way round.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 
 use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::step_context::{Attempt, StepContext};
 
-use super::destination::{Destination, Found, Parts, Run};
+use super::destination::{Absorption, Destination, Found, Parts, Piece, Run};
 use crate::bucket::{Bucket, Pending};
 use crate::error::{ConnectorError, Result};
 
@@ -23,7 +23,7 @@ const UPLOADS_MAX: usize = 2;
 pub(super) struct BucketFiles {
     bucket: Bucket,
     given: String,
-    /// Where the parts lie, with a `/` at its end.
+    /// Where the parts lie, those of its fragments apart, with a `/` at its end.
     folder: String,
     /// What the metadata of the output says.
     run: String,
@@ -60,9 +60,11 @@ impl BucketFiles {
         getrandom::fill(&mut unique)
             .map_err(|error| ConnectorError::file("name the parts of", path, std::io::Error::other(error.to_string())))?;
         let by = format!("{}-{}-{:08x}", attempt.execution, attempt.token, u32::from_be_bytes(unique));
-        let next = state.runs.last().map_or(1, |run| run.first + run.count);
+        let own = state.runs.iter().filter(|run| run.of.is_none());
+        let next = own.map(|run| run.first.saturating_add(run.count)).max().unwrap_or(1);
+        bucket.check_path(path)?;
         Ok(Self {
-            folder: format!("{}/", in_same_folder(path, temporary)),
+            folder: folder_of(&bucket, path, temporary)?,
             bucket,
             given: path.to_owned(),
             run: context.run().info.id.to_string(),
@@ -80,14 +82,28 @@ impl BucketFiles {
     /// Looks which of the parts are there, and removes what no checkpoint speaks of.
     fn load(&mut self) -> Result<()> {
         let mut found: BTreeMap<String, u64> = self.bucket.list(&self.folder)?.into_iter().collect();
-        for Run { by, first, count } in &self.state.runs {
-            for number in *first..first.saturating_add(*count) {
-                let path = part_path(&self.folder, number, by);
+        let fragments: BTreeSet<&String> = self.state.runs.iter().filter_map(|run| run.of.as_ref()).collect();
+        for temporary in fragments {
+            found.extend(self.bucket.list(&folder_of(&self.bucket, &self.given, temporary)?)?);
+        }
+        for run in &self.state.runs {
+            for path in self.paths_of(run)? {
                 let length = found.remove(&path);
                 self.parts.push(Part { path, length });
             }
         }
-        self.remove_older(found.into_keys())
+        let folder = self.folder.clone();
+        self.remove_older(found.into_keys().filter(|path| path.starts_with(&folder)))
+    }
+
+    /// The parts that one attempt wrote.
+    fn paths_of(&self, run: &Run) -> Result<Vec<String>> {
+        let folder = match &run.of {
+            None => self.folder.clone(),
+            Some(temporary) => folder_of(&self.bucket, &self.given, temporary)?,
+        };
+        let numbers = run.first..run.first.saturating_add(run.count);
+        Ok(numbers.map(|number| part_path(&folder, number, &run.by)).collect())
     }
 
     /// Removes those parts that this attempt or earlier ones have written.
@@ -113,9 +129,9 @@ impl BucketFiles {
         self.uploads.push_back(self.bucket.begin_write(&path, bytes));
         self.parts.push(Part { path, length: Some(length) });
         self.next += 1;
-        match self.state.runs.last_mut().filter(|run| run.by == self.by) {
+        match self.state.runs.last_mut().filter(|run| run.of.is_none() && run.by == self.by) {
             Some(run) => run.count += 1,
-            None => self.state.runs.push(Run { by: self.by.clone(), first: number, count: 1 }),
+            None => self.state.runs.push(Run { of: None, by: self.by.clone(), first: number, count: 1 }),
         }
         self.wait_for_uploads(UPLOADS_MAX - 1)
     }
@@ -223,6 +239,40 @@ impl Destination for BucketFiles {
         self.remove_older(left.into_iter().map(|(path, _)| path))
     }
 
+    /// Its parts become parts of the output, in one go: nothing is copied before it is complete.
+    fn absorb(&mut self, fragment: &Piece<'_>, _: u64) -> Result<Absorption> {
+        let temporary = fragment.temporary;
+        self.sync()?;
+        let found = self.bucket.list(&folder_of(&self.bucket, &self.given, temporary)?)?;
+        let found: BTreeMap<String, u64> = found.into_iter().collect();
+        let (mut runs, mut parts) = (Vec::new(), Vec::new());
+        for run in fragment.parts.iter().flat_map(|parts| &parts.runs) {
+            let run = Run { of: Some(temporary.to_owned()), ..run.clone() };
+            for path in self.paths_of(&run)? {
+                let length = found.get(&path).copied();
+                parts.push(Part { path, length });
+            }
+            runs.push(run);
+        }
+        let length: Option<u64> = parts.iter().map(|part| part.length).sum();
+        if length != Some(fragment.length) {
+            let difference = format!("`{temporary}` is gone, or a part of it");
+            return Err(ConnectorError::OutputChanged { path: self.given.clone(), difference });
+        }
+        self.state.runs.append(&mut runs);
+        self.parts.append(&mut parts);
+        Ok(Absorption { bytes: fragment.length, copied: 0 })
+    }
+
+    /// Whoever wrote them: their executions have ended.
+    fn remove_fragments(&self, temporaries: &[String]) -> Result<()> {
+        for temporary in temporaries {
+            let left = self.bucket.list(&folder_of(&self.bucket, &self.given, temporary)?)?;
+            self.bucket.remove(left.into_iter().map(|(path, _)| path).collect())?;
+        }
+        Ok(())
+    }
+
     fn parts(&self) -> Option<Parts> {
         Some(self.state.clone())
     }
@@ -231,6 +281,13 @@ impl Destination for BucketFiles {
 /// A path with another last part.
 fn in_same_folder(path: &str, name: &str) -> String {
     path.rsplit_once('/').map_or_else(|| name.to_owned(), |(folder, _)| format!("{folder}/{name}"))
+}
+
+/// Where the parts of a temporary name lie, with a `/` at its end.
+fn folder_of(bucket: &Bucket, path: &str, temporary: &str) -> Result<String> {
+    let folder = in_same_folder(path, temporary);
+    bucket.check_path(&folder)?;
+    Ok(folder + "/")
 }
 
 fn part_path(folder: &str, number: u64, by: &str) -> String {
@@ -244,6 +301,3 @@ fn attempt_in(path: &str) -> Option<Attempt> {
     let execution = JobExecutionId(numbers.next()?.parse().ok()?);
     Some(Attempt { execution, token: numbers.next()?.parse().ok()? })
 }
-
-#[cfg(test)]
-mod tests;

@@ -58,6 +58,13 @@ pub(super) trait Destination: Send {
     /// Makes the final names durable, and leaves nothing else behind.
     fn close(&mut self) -> Result<()>;
 
+    /// Appends some of a fragment, after so many bytes of it that are there already; returns how many. All of
+    /// the last file is written before.
+    fn absorb(&mut self, fragment: &Piece<'_>, after: u64) -> Result<Absorption>;
+
+    /// Removes fragments that are a part of the output by now.
+    fn remove_fragments(&self, temporaries: &[String]) -> Result<()>;
+
     /// What the last file, and those before it, are made of, where that is more than a name.
     fn parts(&self) -> Option<Parts> {
         None
@@ -69,6 +76,23 @@ pub(super) struct Found {
     /// How many bytes it had.
     pub(super) length: u64,
     /// How many of them had to be copied.
+    pub(super) copied: u64,
+}
+
+/// A fragment, as the last state of its writer speaks of it.
+pub(super) struct Piece<'a> {
+    /// Its temporary name.
+    pub(super) temporary: &'a str,
+    /// How many bytes are durable.
+    pub(super) length: u64,
+    pub(super) parts: Option<&'a Parts>,
+}
+
+/// How much of a fragment was appended.
+pub(super) struct Absorption {
+    /// In bytes.
+    pub(super) bytes: u64,
+    /// How many of them were read and written for it.
     pub(super) copied: u64,
 }
 
@@ -84,6 +108,9 @@ pub(super) struct Parts {
 /// Objects that one attempt wrote one after the other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Run {
+    /// The temporary name of the fragment that they were written for; none for the output itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) of: Option<String>,
     /// Unique to the attempt.
     pub(super) by: String,
     /// The number of the first one.
@@ -92,32 +119,41 @@ pub(super) struct Run {
     pub(super) count: u64,
 }
 
-/// Finds the place of an output. The temporary name, and the parts, are those of a state, if there is one.
-pub(super) fn find(
+/// Finds the place of a new output, and the temporary name that it has there.
+pub(super) fn begin(
     to: &Storage,
     path: &str,
     folders: &Folders,
     context: &StepContext,
-    unfinished: Option<(String, Option<Parts>)>,
+    temporary: impl Fn(&str) -> String,
 ) -> Result<(Box<dyn Destination>, String)> {
     match to.locate(folders)? {
         Located::Folders(folders) => {
             let place = folders.place_output(path)?;
-            let temporary = match unfinished {
-                Some((temporary, _)) => temporary,
-                None => super::temporary_name(place.name(), context),
-            };
+            let temporary = temporary(place.name());
             Ok((Box::new(LocalFiles::new(place, &temporary)), temporary))
         }
         Located::Bucket(bucket) => {
-            bucket.check_path(path)?;
-            let name = path.rsplit('/').next().unwrap_or(path);
-            let (temporary, parts) = match unfinished {
-                Some((temporary, parts)) => (temporary, parts),
-                None => (super::temporary_name(name, context), None),
-            };
-            let files = BucketFiles::new(bucket, path, &temporary, context, parts.unwrap_or_default())?;
+            let temporary = temporary(path.rsplit('/').next().unwrap_or(path));
+            let files = BucketFiles::new(bucket, path, &temporary, context, Parts::default())?;
             Ok((Box::new(files), temporary))
+        }
+    }
+}
+
+/// Finds the place of an output that was begun under a temporary name.
+pub(super) fn go_on(
+    to: &Storage,
+    path: &str,
+    folders: &Folders,
+    context: &StepContext,
+    (temporary, parts): (&str, Option<Parts>),
+) -> Result<Box<dyn Destination>> {
+    match to.locate(folders)? {
+        Located::Folders(folders) => Ok(Box::new(LocalFiles::new(folders.place_output(path)?, temporary))),
+        Located::Bucket(bucket) => {
+            let parts = parts.unwrap_or_default();
+            Ok(Box::new(BucketFiles::new(bucket, path, temporary, context, parts)?))
         }
     }
 }

@@ -1,12 +1,15 @@
 //! The files of an output on this machine: they grow under temporary names beside the final ones.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 
-use super::destination::{Destination, Found};
+use super::destination::{Absorption, Destination, Found, Piece};
 use super::early_sync::EarlySync;
 use crate::error::{ConnectorError, Result};
 use crate::folders::{OutputPlace, Reopened};
+
+/// How many bytes of a fragment are copied before a checkpoint can be made.
+const STEP_BYTES: u64 = 64 << 20;
 
 pub(super) struct LocalFiles {
     place: OutputPlace,
@@ -25,6 +28,10 @@ impl LocalFiles {
 
     fn temporary_of(&self, number: Option<u64>) -> String {
         super::temporary_of(&self.temporary, number)
+    }
+
+    fn changed(&self, difference: String) -> ConnectorError {
+        ConnectorError::OutputChanged { path: self.place.given().to_owned(), difference }
     }
 
     fn failed(&self, action: &'static str, source: io::Error) -> ConnectorError {
@@ -115,5 +122,32 @@ impl Destination for LocalFiles {
 
     fn close(&mut self) -> Result<()> {
         self.place.sync()
+    }
+
+    fn absorb(&mut self, fragment: &Piece<'_>, after: u64) -> Result<Absorption> {
+        let Piece { temporary, length, .. } = *fragment;
+        let wanted = length.saturating_sub(after).min(STEP_BYTES);
+        let mut source = self.place.open_part(temporary)?;
+        let found = source.metadata().map_err(|source| self.failed("read the fragment of", source))?.len();
+        if found < length {
+            let difference = format!("`{temporary}` has {found} bytes, {length} of them were written");
+            return Err(self.changed(difference));
+        }
+        let Some(file) = &mut self.file else { return Ok(Absorption { bytes: 0, copied: 0 }) };
+        let early = &mut self.early_sync;
+        let copied = source.seek(SeekFrom::Start(after)).and_then(|_| {
+            let copied = io::copy(&mut source.take(wanted), file)?;
+            early.written(file, copied)?;
+            Ok(copied)
+        });
+        let copied = copied.map_err(|source| self.failed("write", source))?;
+        if copied < wanted {
+            return Err(self.changed(format!("`{temporary}` became shorter")));
+        }
+        Ok(Absorption { bytes: copied, copied })
+    }
+
+    fn remove_fragments(&self, temporaries: &[String]) -> Result<()> {
+        temporaries.iter().try_for_each(|name| self.place.discard(name))
     }
 }

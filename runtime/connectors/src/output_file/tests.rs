@@ -250,7 +250,7 @@ fn a_full_disk_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let to = Storage::Local { file_path: "out.csv".to_owned() };
     let mut output =
-        OutputFile::create(&to, &Folders::anywhere(folder.path()), &step(), Layout::default()).unwrap();
+        OutputFile::create(&to, &Folders::anywhere(folder.path()), &step(), None, Layout::default()).unwrap();
     output.file = Some(File::options().write(true).open("/dev/full").unwrap());
     output.buffer().extend_from_slice(b"1\n");
     output.flush_if_full().unwrap();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::{JobExecution, StepExecution, Warning};
-use stepbox_batch::job::{ElementSource, Job, Rerun};
+use stepbox_batch::job::{ElementSource, Job, Rerun, Step, StepKind};
 use stepbox_batch::name::{InstanceCode, JobExecutionId, StepName};
 use stepbox_batch::repository::{ExecutionFilter, Lease, NewJobExecution, RepositoryError, StopRequest};
 use stepbox_batch::status::{BatchStatus, ExitStatus};
@@ -281,10 +281,22 @@ impl Tenant {
         Ok(self.installation.repository.executions(&self.id, filter).await?)
     }
 
-    /// The stored warnings of an execution, in the order they came.
+    /// The stored warnings of an execution, in the order they came, and then those of its parts.
     pub async fn warnings(&self, id: JobExecutionId) -> Result<Vec<Warning>, Error> {
         self.execution(id).await?;
-        Ok(self.installation.repository.warnings(&self.id, id).await?)
+        let mut warnings = self.installation.repository.warnings(&self.id, id).await?;
+        for part in self.partitions(id).await? {
+            warnings.extend(self.installation.repository.warnings(&self.id, part.id).await?);
+        }
+        Ok(warnings)
+    }
+
+    /// The parts of an execution's steps, by step and number; none for most.
+    pub async fn partitions(&self, id: JobExecutionId) -> Result<Vec<JobExecution>, Error> {
+        let filter = ExecutionFilter { partitions_of: Some(id), ..ExecutionFilter::default() };
+        let mut parts = self.executions(&filter).await?;
+        parts.sort_by_key(|part| part.partition.map(|partition| (partition.position, partition.number)));
+        Ok(parts)
     }
 
     /// The log of an execution.
@@ -318,8 +330,17 @@ impl Tenant {
             created_before: is_by_age.then(|| days_before(by.at, purge.older_than_days)),
             ..ExecutionFilter::default()
         };
+        let mut parts = Vec::new();
+        for execution in self.executions(&filter).await? {
+            let is_split = |step: &Step| matches!(&step.kind, StepKind::Item { settings, .. } if settings.partitions > 1);
+            if execution.job.steps.iter().any(is_split) {
+                let of_it = self.partitions(execution.id).await?;
+                parts.extend(of_it.into_iter().map(|part| (execution.id, part.id)));
+            }
+        }
         let purged = self.installation.repository.purge(&self.id, &filter, &by).await?;
-        for id in &purged {
+        parts.retain(|(whole, _)| purged.contains(whole));
+        for id in purged.iter().chain(parts.iter().map(|(_, part)| part)) {
             self.installation.data.remove_execution(*id)?;
         }
         Ok(purged)

@@ -11,11 +11,11 @@ use tokio::time::timeout;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
+use super::PostgresOptions;
 use super::address::Address;
 use super::migrate;
 use super::trouble::{Outcome, Trouble};
 use super::value::{Value, numbered};
-use super::PostgresOptions;
 
 /// Named parameters.
 pub(super) type Named<'a, 'b> = &'a [(&'static str, Value<'b>)];
@@ -30,7 +30,8 @@ pub(super) struct Connections {
 impl Connections {
     pub(super) fn new(address: Arc<Address>, options: Arc<PostgresOptions>) -> Outcome<Self> {
         let wait = Duration::from_millis(options.pool_timeout_ms);
-        let create = Duration::from_millis(options.connect_timeout_ms.saturating_add(options.response_timeout_ms));
+        let create =
+            Duration::from_millis(options.connect_timeout_ms.saturating_add(options.response_timeout_ms));
         let pool = Pool::builder(Maker { address, options: options.clone() })
             .max_size(options.connections_max.max(1))
             .runtime(Runtime::Tokio1)
@@ -232,10 +233,7 @@ impl Db {
         Ok(prepared)
     }
 
-    async fn in_time<T>(
-        &self,
-        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
-    ) -> Outcome<T> {
+    async fn in_time<T>(&self, answer: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Outcome<T> {
         // The server gives up first, if it is there.
         let patience = self.response + Duration::from_millis(500);
         let answer = timeout(patience, answer).await;

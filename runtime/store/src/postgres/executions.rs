@@ -230,11 +230,7 @@ pub(super) async fn get(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outco
 }
 
 /// Executions with their steps, of one moment.
-pub(super) async fn list(
-    db: &Db,
-    tenant: &TenantId,
-    filter: &ExecutionFilter,
-) -> Outcome<Vec<JobExecution>> {
+pub(super) async fn list(db: &Db, tenant: &TenantId, filter: &ExecutionFilter) -> Outcome<Vec<JobExecution>> {
     let (conditions, mut values) = conditions(tenant, filter);
     values.push(("limit", limit_of(filter.limit)));
     let sql = list_statement(&conditions);

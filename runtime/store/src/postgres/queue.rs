@@ -86,7 +86,9 @@ impl<'a> Place<'a> {
     }
 
     pub(super) fn full(&self) -> RepositoryError {
-        RepositoryError::QueueFull { max: self.new.queue.as_ref().and_then(|queue| queue.queued_max).unwrap_or(0) }
+        RepositoryError::QueueFull {
+            max: self.new.queue.as_ref().and_then(|queue| queue.queued_max).unwrap_or(0),
+        }
     }
 }
 
@@ -269,7 +271,8 @@ fn contenders<'a>(
             turn: row.number("turn")?,
         };
         let lanes = lanes.entry(row.text("tenant")?).or_default();
-        let lane = lanes.entry(row.number("lane")?).or_insert_with(|| Lane { room, heads: Default::default() });
+        let lane =
+            lanes.entry(row.number("lane")?).or_insert_with(|| Lane { room, heads: Default::default() });
         lane.heads.push_back(head);
     }
     let mut contenders = Vec::new();
@@ -356,7 +359,9 @@ pub(super) async fn requeue(db: &Db, tenant: &str, id: i64, loss: &Loss, now: Ti
 pub(super) async fn entry(db: &Db, tenant: &TenantId, id: i64) -> Outcome<Option<QueueEntry>> {
     let sql = "SELECT state, priority, available_at, losses, attempts_max FROM queue_entries
                WHERE tenant = :tenant AND execution_id = :id";
-    let Some(found) = db.row(sql, &named! {"tenant": tenant.as_str(), "id": id}).await? else { return Ok(None) };
+    let Some(found) = db.row(sql, &named! {"tenant": tenant.as_str(), "id": id}).await? else {
+        return Ok(None);
+    };
     let row = Row(format!("queue entry {id}"));
     Ok(Some(QueueEntry {
         state: row.queue_state(found.number("state")?)?,

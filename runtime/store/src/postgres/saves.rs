@@ -251,13 +251,15 @@ async fn why(db: &Db, pending: &Pending, is_again: bool) -> Outcome<()> {
     match (is_mine, found.flag("is_leased")?, &save.execution) {
         (true, true, Some((next, _))) => {
             let stoppable = found.flag("stoppable")?;
-            let standing = Standing { id: row.id("id", lease.id)?, status, stoppable, lease_expires_at: None };
+            let standing =
+                Standing { id: row.id("id", lease.id)?, status, stoppable, lease_expires_at: None };
             standing.become_status(*next)?;
             // It may by now, so somebody has changed it in between, and that is nobody but a worker.
             Err(lost(lease).into())
         }
         (true, false, Some((next, state))) if is_again && save.is_last => {
-            let is_so = status == *next && Timestamp(found.number("updated_at")?) == Timestamp(state.updated_at);
+            let is_so =
+                status == *next && Timestamp(found.number("updated_at")?) == Timestamp(state.updated_at);
             if is_so { Ok(()) } else { Err(lost(lease).into()) }
         }
         (true, false, None) if is_again && save.is_last => Ok(()),
@@ -301,15 +303,8 @@ fn execution<'a>(save: &'a SaveRecord, values: &mut Vec<(&'static str, Value<'a>
     let mut changes = Vec::new();
     let mut may_follow = "";
     if let Some((next, state)) = &save.execution {
-        let StateRecord {
-            status,
-            exit_code,
-            exit_description,
-            started_at,
-            ended_at,
-            updated_at,
-            failures,
-        } = state;
+        let StateRecord { status, exit_code, exit_description, started_at, ended_at, updated_at, failures } =
+            state;
         changes.push(
             "status = :status, exit_code = :exit_code, exit_description = :exit_description,
              started_at = :started_at, ended_at = :ended_at, updated_at = :updated_at, failures = :failures",
@@ -330,9 +325,7 @@ fn execution<'a>(save: &'a SaveRecord, values: &mut Vec<(&'static str, Value<'a>
     }
     let columns = "tenant, id, ended_at, updated_at";
     match changes.is_empty() {
-        true => format!(
-            "WITH held AS (SELECT {columns} FROM job_executions WHERE {HELD} FOR NO KEY UPDATE)"
-        ),
+        true => format!("WITH held AS (SELECT {columns} FROM job_executions WHERE {HELD} FOR NO KEY UPDATE)"),
         false => format!(
             "WITH held AS (UPDATE job_executions SET {} WHERE {HELD}{may_follow} RETURNING {columns})",
             changes.join(", ")

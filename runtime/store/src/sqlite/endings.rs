@@ -3,6 +3,7 @@
 
 use rusqlite::{Connection as Db, named_params};
 use stepbox_batch::audit::{Actor, Deed};
+use stepbox_batch::clock::Timestamp;
 use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::repository::StopRequest;
 use stepbox_batch::status::{BatchStatus, ExitStatus};
