@@ -137,11 +137,6 @@ impl Bucket {
         Self::of(operator, "exchange", "s3://acme/".to_owned(), "exchange")
     }
 
-    /// What the operator calls it.
-    pub(crate) fn storage(&self) -> &str {
-        &self.0.storage
-    }
-
     /// The whole address of a path.
     pub(crate) fn address(&self, path: &str) -> String {
         format!("{}{path}", self.0.address)

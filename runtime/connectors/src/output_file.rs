@@ -24,6 +24,8 @@ use crate::placeholders;
 use crate::storage::Storage;
 
 mod bucket;
+#[cfg(test)]
+mod bucket_tests;
 mod destination;
 mod early_sync;
 mod local;

@@ -79,6 +79,7 @@ impl Storage {
     }
 
     /// The name of the storage, if it has one.
+    #[cfg(test)]
     pub(crate) fn name(&self) -> Option<&str> {
         match self {
             Self::Local { .. } => None,

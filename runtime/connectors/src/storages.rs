@@ -134,6 +134,12 @@ impl NamedStorage {
         Ok(Self { name: name.to_owned(), place: Place::Bucket { bucket, plain_host } })
     }
 
+    /// One without a network.
+    #[cfg(test)]
+    pub(crate) fn of_bucket(name: &str, bucket: Bucket) -> Self {
+        Self { name: name.to_owned(), place: Place::Bucket { bucket, plain_host: None } }
+    }
+
     /// The name that jobs know it by.
     pub fn name(&self) -> &str {
         &self.name

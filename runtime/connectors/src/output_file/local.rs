@@ -16,7 +16,7 @@ pub(super) struct LocalFiles {
     /// Of a single file. Those of a series have their number before `.part`.
     temporary: String,
     /// The last file, and its number; none once it has its final name.
-    file: Option<File>,
+    pub(super) file: Option<File>,
     number: Option<u64>,
     early_sync: EarlySync,
 }
