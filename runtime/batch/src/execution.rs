@@ -151,17 +151,6 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Those of two parts together.
-    #[must_use]
-    pub fn plus(self, other: Self) -> Self {
-        Self {
-            read: self.read + other.read,
-            written: self.written + other.written,
-            filtered: self.filtered + other.filtered,
-            skipped: self.skipped + other.skipped,
-        }
-    }
-
     /// Whether every item read is accounted for.
     pub fn add_up(&self) -> bool {
         self.read == self.written + self.filtered + self.skipped

@@ -446,13 +446,11 @@ impl Life {
             Ok(item_step) => item_step,
             Err(error) => return Ok((execution, Err(error))),
         };
-        self.adopt_parts(&parts, &mut execution, context);
-        let fragments = parts.into_iter().flat_map(|part| part.steps).filter_map(|step| step.checkpoint);
-        let fragments: Vec<_> = fragments.collect();
+        let fragments = self.adopt_parts(parts, &execution, context).await?;
         let (recorder, on_thread, begun) = (self.recorder.clone(), context.clone(), execution.clone());
         let ran = on_own_thread(async move {
             let journey = Journey { execution: &mut execution, context: &on_thread, recorder: &recorder };
-            let outcome = item_step::merge(item_step, fragments, journey).await;
+            let outcome = item_step::merge(item_step, &fragments, journey).await;
             (execution, outcome)
         });
         self.settle(ran.await, begun, context).await

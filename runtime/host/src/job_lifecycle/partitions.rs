@@ -12,9 +12,8 @@ use std::time::Duration;
 
 use stepbox_batch::audit::Actor;
 use stepbox_batch::error::StepError;
-use stepbox_batch::execution::{
-    Checkpoint, Counts, Failure, JobExecution, Partition, StepExecution, SummaryValue, Tracking,
-};
+use stepbox_batch::execution::{Checkpoint, Failure, JobExecution, Partition, StepExecution, Tracking};
+use stepbox_batch::item_step::FragmentState;
 use stepbox_batch::job::{Step, StepKind};
 use stepbox_batch::log::LogLevel;
 use stepbox_batch::name::JobExecutionId;
@@ -233,35 +232,29 @@ impl Life {
         Ok(())
     }
 
-    /// What the parts have come to, as the step's own.
-    pub(super) fn adopt_parts(
+    /// What the parts have left, in their order. What they used and shared is the step's from now on.
+    pub(super) async fn adopt_parts(
         &self,
-        parts: &[JobExecution],
-        execution: &mut StepExecution,
+        parts: Vec<JobExecution>,
+        execution: &StepExecution,
         context: &StepContext,
-    ) {
-        let steps = parts.iter().flat_map(|part| &part.steps);
-        execution.counts = steps.clone().fold(Counts::default(), |sum, step| sum.plus(step.counts));
-        if execution.checkpoint.is_some() {
-            // Adopted before a pause.
-            return;
-        }
-        for step in steps {
-            for (name, value) in &step.summary {
-                match value {
-                    SummaryValue::Count(count) => context.increment_summary(name, *count),
-                    SummaryValue::Text(text) => context.set_summary(name, text),
+    ) -> Result<Vec<FragmentState>, RepositoryError> {
+        let mut fragments = Vec::new();
+        for part in parts {
+            let warnings = self.installation.repository.warnings(&part.tenant, part.id).await?;
+            let Some(step) = part.steps.into_iter().next() else { continue };
+            // A merge that goes on has them already.
+            if execution.checkpoint.is_none() {
+                context.metering().add(&step.usage);
+                for (key, value) in part.context.0 {
+                    if let Err(reason) = context.put(&key, value) {
+                        context.log(LogLevel::Warning, &format!("`{key}` of a part is dropped: {reason}"));
+                    }
                 }
             }
-            step.errors.iter().for_each(|error| context.add_error(error));
-            context.count_warnings(step.warning_count);
-            context.metering().add(&step.usage);
+            fragments.extend(FragmentState::of(step, warnings));
         }
-        for (key, value) in parts.iter().flat_map(|part| &part.context.0) {
-            if let Err(reason) = context.put(key, value.clone()) {
-                context.log(LogLevel::Warning, &format!("`{key}` of a part is dropped: {reason}"));
-            }
-        }
+        Ok(fragments)
     }
 }
 

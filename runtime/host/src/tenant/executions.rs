@@ -283,9 +283,14 @@ impl Tenant {
 
     /// The stored warnings of an execution, in the order they came, and then those of its parts.
     pub async fn warnings(&self, id: JobExecutionId) -> Result<Vec<Warning>, Error> {
-        self.execution(id).await?;
+        let execution = self.execution(id).await?;
         let mut warnings = self.installation.repository.warnings(&self.id, id).await?;
-        for part in self.partitions(id).await? {
+        // Once a step has put its parts together, their warnings are its own.
+        let is_merged = |part: &JobExecution| {
+            let mut steps = execution.steps.iter().filter(|step| step.checkpoint.is_some());
+            steps.any(|step| part.partition.is_some_and(|partition| partition.position == step.position))
+        };
+        for part in self.partitions(id).await?.iter().filter(|part| !is_merged(part)) {
             warnings.extend(self.installation.repository.warnings(&self.id, part.id).await?);
         }
         Ok(warnings)
