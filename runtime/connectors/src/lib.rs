@@ -99,6 +99,7 @@
 //! Elements read and write in place: a call that waits for the disk keeps its thread. `checkpoint` and
 //! `complete` wait until the disk has everything. Run them where a thread may block.
 
+mod bucket;
 mod csv;
 mod error;
 mod file_problem;
@@ -116,15 +117,18 @@ mod placeholders;
 mod registry;
 mod rejected_items;
 mod storage;
+mod storages;
 #[cfg(test)]
 mod testing;
 
+pub use bucket::BucketProblem;
 pub use error::{CODES, ConnectorError};
 pub use file_problem::FileProblem;
 pub use folders::Folders;
 pub use registry::{ElementKind, native_names, native_reader, native_writer, option_names};
 pub use rejected_items::RejectedItemsFile;
-pub use storage::{STORAGE_TYPES, Storage};
+pub use storage::{STORAGE_TYPES, Storage, check_storages};
+pub use storages::{NamedStorage, S3Settings, Storages};
 
 use stepbox_batch::rows::ROWS_BYTES_MAX;
 

@@ -362,7 +362,9 @@ pub(super) const ENTRY: &str = "SELECT state, priority, available_at, losses, at
                WHERE tenant = :tenant AND execution_id = :id";
 
 pub(super) async fn entry(db: &Db, tenant: &TenantId, id: i64) -> Outcome<Option<QueueEntry>> {
-    let Some(found) = db.row(ENTRY, &named! {"tenant": tenant.as_str(), "id": id}).await? else { return Ok(None) };
+    let Some(found) = db.row(ENTRY, &named! {"tenant": tenant.as_str(), "id": id}).await? else {
+        return Ok(None);
+    };
     let row = Row(format!("queue entry {id}"));
     Ok(Some(QueueEntry {
         state: row.queue_state(found.number("state")?)?,

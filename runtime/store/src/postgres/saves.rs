@@ -225,7 +225,8 @@ async fn save(db: &Db, pending: &Pending) -> Outcome<Fate> {
 
 /// All in one transaction and one round trip.
 async fn save_all(db: &Db, together: &[Pending]) -> Outcome<Vec<Fate>> {
-    let statements: Vec<_> = together.iter().map(|one| statement(&one.lease, &one.save, one.number)).collect();
+    let statements: Vec<_> =
+        together.iter().map(|one| statement(&one.lease, &one.save, one.number)).collect();
     db.prepare_all(statements.iter().map(|(sql, values)| (sql.as_str(), &values[..]))).await?;
     let saves = statements.iter().map(|(sql, values)| db.row(sql, values));
     let (_, rows, _) = tokio::try_join!(

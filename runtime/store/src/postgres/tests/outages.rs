@@ -29,7 +29,8 @@ fn hasty() -> PostgresOptions {
 async fn a_restarted_server_fails_no_job() {
     for mode in ["immediate", "fast"] {
         let server = Server::start(Durability::Full).unwrap();
-        let store = PostgresStore::open(&server.database().unwrap(), PostgresOptions::default()).await.unwrap();
+        let store =
+            PostgresStore::open(&server.database().unwrap(), PostgresOptions::default()).await.unwrap();
         let store = Arc::new(store);
         with_instance(&*store).await;
         let is_over = Arc::new(AtomicBool::new(false));
@@ -55,7 +56,9 @@ async fn a_restarted_server_fails_no_job() {
 async fn job(store: Arc<PostgresStore>, is_over: Arc<AtomicBool>) {
     let (mut execution, lease) = loop {
         // Accepting may be refused while there is no server.
-        if let Ok((execution, lease)) = store.create_execution(&new("nightly"), Some(&claim("w-1", NOW))).await {
+        if let Ok((execution, lease)) =
+            store.create_execution(&new("nightly"), Some(&claim("w-1", NOW))).await
+        {
             break (execution, lease.unwrap());
         }
         tokio::task::yield_now().await;
@@ -196,7 +199,10 @@ async fn says_busy_when_no_connection_comes_free_and_when_a_row_stays_locked() {
     let (execution, lease) = started(&store).await;
     let stranger = PostgresStore::open(&url, PostgresOptions::default()).await.unwrap();
     let session = stranger.connections.get().await.unwrap();
-    session.run(&format!("BEGIN; SELECT FROM job_executions WHERE id = {} FOR UPDATE", execution.id)).await.unwrap();
+    session
+        .run(&format!("BEGIN; SELECT FROM job_executions WHERE id = {} FOR UPDATE", execution.id))
+        .await
+        .unwrap();
 
     let waiting = store.heartbeat(&lease, NOW, LEASE_MS);
     let crowded = async {
