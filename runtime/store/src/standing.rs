@@ -154,7 +154,8 @@ impl Lost {
                 Some(Ending { status: Stopped, exit_status, failure: None, now })
             }
             Fate::Failed => {
-                let (heartbeat_at, ended_at) = (Timestamp(self.heartbeat_at), Timestamp(self.lease_expires_at));
+                let (heartbeat_at, ended_at) =
+                    (Timestamp(self.heartbeat_at), Timestamp(self.lease_expires_at));
                 let failure = worker_lost(id, worker, loss.losses, heartbeat_at, ended_at);
                 let exit_status = ExitStatus::new(ExitStatus::FAILED).with_description(failure.to_string());
                 Some(Ending { status: Failed, exit_status, failure: Some(execution::failure(&failure)), now })

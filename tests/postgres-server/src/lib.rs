@@ -96,7 +96,8 @@ impl Server {
             self.folder.display()
         );
         if durability == Durability::None {
-            settings.push_str("fsync = off\nfull_page_writes = off\nwal_level = minimal\nmax_wal_senders = 0\n");
+            settings
+                .push_str("fsync = off\nfull_page_writes = off\nwal_level = minimal\nmax_wal_senders = 0\n");
         }
         let path = data.join("postgresql.conf");
         let before = fs::read_to_string(&path)?;

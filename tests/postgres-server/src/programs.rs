@@ -112,7 +112,8 @@ fn fetch(version: u32, root: &Path) -> Result<()> {
     let unfinished = tempfile::tempdir_in(parent)?;
     let packages =
         [format!("postgresql-{version}"), format!("postgresql-client-{version}"), "libpq5".to_owned()];
-    let download = Command::new("apt-get").arg("download").args(packages).current_dir(&unfinished).output()?;
+    let download =
+        Command::new("apt-get").arg("download").args(packages).current_dir(&unfinished).output()?;
     ensure!(download.status.success(), "{}", String::from_utf8_lossy(&download.stderr));
     for file in fs::read_dir(&unfinished)?.flatten().map(|entry| entry.path()) {
         if file.extension() == Some(OsStr::new("deb")) {

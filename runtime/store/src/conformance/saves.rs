@@ -208,7 +208,9 @@ pub async fn write_progress_alone(store: &dyn JobRepository) {
 /// Steps, items and files hold any text, NUL among it, which not every database takes.
 pub async fn hold_any_text(store: &dyn JobRepository) {
     with_instance(store).await;
-    for text in ["\0", "a\0b\0", "\u{1a}", "\u{1a}0\0\u{1a}1", "\\u0000 \\0 ' \" % :id $1", "🙂\u{feff}\u{fffd}\r\n"] {
+    for text in
+        ["\0", "a\0b\0", "\u{1a}", "\u{1a}0\0\u{1a}1", "\\u0000 \\0 ' \" % :id $1", "🙂\u{feff}\u{fffd}\r\n"]
+    {
         let (mut execution, lease) = started(store).await;
         let exit_status = ExitStatus { code: text.to_owned(), description: text.to_owned() };
         let failures = vec![failure(text)];

@@ -13,8 +13,8 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use rustls_platform_verifier::BuilderVerifierExt;
 use stepbox_batch::repository::{RepositoryError, Result};
 use tokio_postgres::config::{Host, SslMode};
-use tokio_postgres::{Client, Config, Connection, Socket};
 use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Client, Config, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use url::Url;
 
@@ -246,7 +246,10 @@ mod tests {
             ("postgres:///d", "its URL cannot be read"),
             ("postgres://u:hunter2@h/d?hunter2=1", "its URL cannot be read"),
             ("postgres://u:hunter2@h/d?sslmode=verify-ca", "`sslmode` in its URL is"),
-            ("postgres://u:hunter2@h/d?sslmode=verify-full&sslrootcert=/none", "`sslrootcert` `/none` cannot"),
+            (
+                "postgres://u:hunter2@h/d?sslmode=verify-full&sslrootcert=/none",
+                "`sslrootcert` `/none` cannot",
+            ),
         ];
         for (url, expected) in rows {
             let told = read(url);

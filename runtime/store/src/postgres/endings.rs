@@ -45,8 +45,7 @@ pub(super) async fn abandon(db: &Db, tenant: &TenantId, id: JobExecutionId, by: 
         let sql = "UPDATE job_executions SET status = :status, updated_at = :now
                    WHERE tenant = :tenant AND id = :id";
         let status = i64::from(BatchStatus::Abandoned.number());
-        let values =
-            named! {"status": status, "now": now.0, "tenant": tenant.as_str(), "id": known};
+        let values = named! {"status": status, "now": now.0, "tenant": tenant.as_str(), "id": known};
         return db.execute(sql, &values).await.map(drop);
     }
     let exit_status = ExitStatus::new(ExitStatus::STOPPED).with_description("given up before it ended");

@@ -50,7 +50,8 @@ pub(super) async fn update(db: &Db, instance: &JobInstance, by: &Actor) -> Outco
 /// Whoever accepts an execution locks its instance's row, so nothing can begin while this looks.
 pub(super) async fn delete(db: &Db, tenant: &TenantId, code: &InstanceCode, by: &Actor) -> Outcome<()> {
     let values = named! {"tenant": tenant.as_str(), "code": code.as_str()};
-    db.rows("SELECT 1 FROM job_instances WHERE tenant = :tenant AND code = :code FOR UPDATE", &values).await?;
+    db.rows("SELECT 1 FROM job_instances WHERE tenant = :tenant AND code = :code FOR UPDATE", &values)
+        .await?;
     if let Some(user) = running_execution(db, tenant, code).await? {
         return Err(RepositoryError::InUse { kind: "instance", name: code.to_string(), user }.into());
     }

@@ -54,7 +54,8 @@ pub(super) async fn migrate(db: &Db, now: Timestamp) -> Outcome<PostgresSchema> 
     let seen = version(db).await?;
     refuse(seen)?;
     if seen == 0 {
-        db.run("CREATE TABLE stepbox_schema (version BIGINT PRIMARY KEY, applied_at BIGINT NOT NULL)").await?;
+        db.run("CREATE TABLE stepbox_schema (version BIGINT PRIMARY KEY, applied_at BIGINT NOT NULL)")
+            .await?;
     } else if seen < SCHEMA_VERSION {
         db.run("LOCK TABLE stepbox_schema").await?;
         end_others(db).await?;

@@ -225,7 +225,8 @@ async fn save(db: &Db, pending: &Pending) -> Outcome<Fate> {
 
 /// All in one transaction and one round trip.
 async fn save_all(db: &Db, together: &[Pending]) -> Outcome<Vec<Fate>> {
-    let statements: Vec<_> = together.iter().map(|one| statement(&one.lease, &one.save, one.number)).collect();
+    let statements: Vec<_> =
+        together.iter().map(|one| statement(&one.lease, &one.save, one.number)).collect();
     db.prepare_all(statements.iter().map(|(sql, values)| (sql.as_str(), &values[..]))).await?;
     let saves = statements.iter().map(|(sql, values)| db.row(sql, values));
     let (_, rows, _) = tokio::try_join!(
@@ -241,23 +242,25 @@ async fn save_all(db: &Db, together: &[Pending]) -> Outcome<Vec<Fate>> {
 /// one: it gave the lease back itself.
 async fn why(db: &Db, pending: &Pending, is_again: bool) -> Outcome<()> {
     let Pending { lease, save, .. } = pending;
-    let sql = "SELECT status, stoppable, lease_token, is_leased, updated_at FROM job_executions
+    let sql = "SELECT status, stoppable, lease_token, lease_expires_at, updated_at FROM job_executions
                WHERE tenant = :tenant AND id = :id";
     let values = named! {"tenant": &lease.tenant, "id": lease.id};
     let Some(found) = db.row(sql, &values).await? else { return Err(lost(lease).into()) };
     let row = Row(format!("execution {}", lease.id));
     let status = row.status(found.number("status")?)?;
     let is_mine = found.number("lease_token")? == lease.token;
-    match (is_mine, found.flag("is_leased")?, &save.execution) {
+    match (is_mine, found.maybe_number("lease_expires_at")?.is_some(), &save.execution) {
         (true, true, Some((next, _))) => {
             let stoppable = found.flag("stoppable")?;
-            let standing = Standing { id: row.id("id", lease.id)?, status, stoppable, lease_expires_at: None };
+            let standing =
+                Standing { id: row.id("id", lease.id)?, status, stoppable, lease_expires_at: None };
             standing.become_status(*next)?;
             // It may by now, so somebody has changed it in between, and that is nobody but a worker.
             Err(lost(lease).into())
         }
         (true, false, Some((next, state))) if is_again && save.is_last => {
-            let is_so = status == *next && Timestamp(found.number("updated_at")?) == Timestamp(state.updated_at);
+            let is_so =
+                status == *next && Timestamp(found.number("updated_at")?) == Timestamp(state.updated_at);
             if is_so { Ok(()) } else { Err(lost(lease).into()) }
         }
         (true, false, None) if is_again && save.is_last => Ok(()),
@@ -304,15 +307,8 @@ fn execution<'a>(save: &'a SaveRecord, values: &mut Vec<(&'static str, Value<'a>
     let mut changes = Vec::new();
     let mut may_follow = "";
     if let Some((next, state)) = &save.execution {
-        let StateRecord {
-            status,
-            exit_code,
-            exit_description,
-            started_at,
-            ended_at,
-            updated_at,
-            failures,
-        } = state;
+        let StateRecord { status, exit_code, exit_description, started_at, ended_at, updated_at, failures } =
+            state;
         changes.push(
             "status = :status, exit_code = :exit_code, exit_description = :exit_description,
              started_at = :started_at, ended_at = :ended_at, updated_at = :updated_at, failures = :failures",
@@ -333,9 +329,7 @@ fn execution<'a>(save: &'a SaveRecord, values: &mut Vec<(&'static str, Value<'a>
     }
     let columns = "tenant, id, ended_at, updated_at";
     match changes.is_empty() {
-        true => format!(
-            "WITH held AS (SELECT {columns} FROM job_executions WHERE {HELD} FOR NO KEY UPDATE)"
-        ),
+        true => format!("WITH held AS (SELECT {columns} FROM job_executions WHERE {HELD} FOR NO KEY UPDATE)"),
         false => format!(
             "WITH held AS (UPDATE job_executions SET {} WHERE {HELD}{may_follow} RETURNING {columns})",
             changes.join(", ")
@@ -362,8 +356,8 @@ const WARNINGS: &str = ", warnings AS (
 /// What becomes of an entry whose execution nobody holds any more: one that has ended goes, one that rests waits
 /// for the next worker.
 const LET_GO: &str = ", gone AS (
-        DELETE FROM queue_entries q USING held h
-        WHERE q.tenant = h.tenant AND q.execution_id = h.id AND h.ended_at IS NOT NULL),
+        DELETE FROM queue_entries WHERE tenant = :tenant AND execution_id = :id
+           AND EXISTS (SELECT FROM held WHERE ended_at IS NOT NULL)),
     waits AS (
-        UPDATE queue_entries q SET state = 0, available_at = h.updated_at FROM held h
-        WHERE q.tenant = h.tenant AND q.execution_id = h.id AND h.ended_at IS NULL)";
+        UPDATE queue_entries SET state = 0, available_at = (SELECT updated_at FROM held)
+        WHERE tenant = :tenant AND execution_id = :id AND EXISTS (SELECT FROM held WHERE ended_at IS NULL))";

@@ -69,11 +69,9 @@ impl Trouble {
             Self::Crowded { connections, waited_ms } => RepositoryError::Busy {
                 detail: format!("all {connections} connections to {store} were in use for {waited_ms} ms"),
             },
-            Self::Newer(found) => RepositoryError::NewerVersion {
-                store: format!("`{store}`"),
-                found,
-                known: SCHEMA_VERSION,
-            },
+            Self::Newer(found) => {
+                RepositoryError::NewerVersion { store: format!("`{store}`"), found, known: SCHEMA_VERSION }
+            }
             Self::Unfit(detail) => unavailable(detail),
             Self::Repository(error) => error,
         }

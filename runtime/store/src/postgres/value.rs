@@ -217,7 +217,8 @@ mod tests {
 
     #[test]
     fn any_text_comes_back_as_it_went() {
-        for text in ["", "plain", "\0", "\u{1a}", "\u{1a}0", "a\0\u{1a}1\0", "один\0🙂", "\0\0\u{1a}\u{1a}"] {
+        for text in ["", "plain", "\0", "\u{1a}", "\u{1a}0", "a\0\u{1a}1\0", "один\0🙂", "\0\0\u{1a}\u{1a}"]
+        {
             let stored = escaped(text);
             assert!(!stored.contains('\0'), "{text:?}");
             assert_eq!(unescaped(stored.into_owned()), text);
@@ -227,8 +228,10 @@ mod tests {
 
     #[test]
     fn names_become_numbers() {
-        let (text, order) =
-            numbered("SELECT :b::BIGINT, x[1:2] WHERE a = :a AND c = :b OR d = :other", &["a", "unused", "b"]);
+        let (text, order) = numbered(
+            "SELECT :b::BIGINT, x[1:2] WHERE a = :a AND c = :b OR d = :other",
+            &["a", "unused", "b"],
+        );
         assert_eq!(text, "SELECT $1::BIGINT, x[1:2] WHERE a = $2 AND c = $1 OR d = :other");
         assert_eq!(order, [2, 0]);
     }

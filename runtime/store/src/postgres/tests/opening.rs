@@ -30,7 +30,10 @@ async fn a_schema_is_made_once_by_many() {
     let (one, two) = (stores.0.unwrap(), stores.1.unwrap());
     assert!(stores.2.is_ok() && stores.3.is_ok());
     let after = PostgresStore::check(&url, &options).await.unwrap();
-    assert!(after.is_current() && after.server.starts_with(|digit: char| digit.is_ascii_digit()), "{after:?}");
+    assert!(
+        after.is_current() && after.server.starts_with(|digit: char| digit.is_ascii_digit()),
+        "{after:?}"
+    );
     assert_eq!(PostgresStore::migrate(&url, &options).await.unwrap(), after, "nothing is left to do");
 
     with_instance(&one).await;
@@ -62,9 +65,8 @@ async fn a_newer_versions_database_is_refused_also_while_it_is_open() {
         PostgresStore::migrate(&url, &PostgresOptions::default()).await.map(drop).unwrap_err(),
     ];
     for error in refused {
-        let expected = format!(
-            "has schema version {newer}; this program knows versions up to {SCHEMA_VERSION}"
-        );
+        let expected =
+            format!("has schema version {newer}; this program knows versions up to {SCHEMA_VERSION}");
         assert_eq!(error.code(), "store-newer-version");
         assert!(error.to_string().contains(&expected), "{error}");
     }
@@ -80,7 +82,10 @@ async fn another_programs_tables_are_left_alone() {
     let error = opened(&url).await.unwrap_err();
     assert_eq!(error.code(), "store-unavailable");
     assert!(error.to_string().contains("another program's tables are in it"), "{error}");
-    let left = server.sql(database_of(&url), "SELECT string_agg(tablename, ' ') FROM pg_tables WHERE schemaname = 'public'");
+    let left = server.sql(
+        database_of(&url),
+        "SELECT string_agg(tablename, ' ') FROM pg_tables WHERE schemaname = 'public'",
+    );
     assert_eq!(left.unwrap(), "jobs", "nothing was made");
 
     // A schema of its own beside them.
@@ -102,9 +107,8 @@ async fn needs_no_right_to_make_tables_once_they_are_there() {
     let error = opened(&runner).await.unwrap_err();
     assert!(error.to_string().contains("permission denied"), "{error}");
     PostgresStore::migrate(&url, &PostgresOptions::default()).await.unwrap();
-    let grants = format!(
-        "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO runner_{name};"
-    );
+    let grants =
+        format!("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO runner_{name};");
     server.sql(name, &grants).unwrap();
     let store = opened(&runner).await.unwrap();
     with_instance(&store).await;
@@ -201,7 +205,8 @@ async fn encryption_is_what_the_url_asks_for() {
             Err(error) => assert!(error.to_string().contains(expected), "{url}: {error}"),
         }
         // So that the next row sees its own connections alone.
-        let sql = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'stepbox'";
+        let sql =
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'stepbox'";
         server.sql("postgres", sql).unwrap();
     }
 }

@@ -117,7 +117,8 @@ async fn nothing_begins_while_its_instance_is_deleted() {
         store.create_instance(&instance(&name), &by(NOW)).await.unwrap();
         let (deleting, accepting) = (store.clone(), store.clone());
         let (code, new) = (code(&name), new(&name));
-        let deleted = tokio::spawn(async move { told(deleting.delete_instance(&tenant(), &code, &by(NOW)).await) });
+        let deleted =
+            tokio::spawn(async move { told(deleting.delete_instance(&tenant(), &code, &by(NOW)).await) });
         let accepted = tokio::spawn(async move { told(accepting.create_execution(&new, None).await) });
         let found = (deleted.await.unwrap(), accepted.await.unwrap());
         assert!(matches!(found, ("ok", "not-found") | ("in-use", "ok")), "{found:?}");
@@ -204,7 +205,8 @@ async fn jobs_that_save_at_once_share_commits_and_none_takes_from_another() {
             let store = store.clone();
             tokio::spawn(async move {
                 // Each third one must not become what it says.
-                execution.status = if index % 3 == 0 { BatchStatus::Abandoned } else { BatchStatus::Completed };
+                execution.status =
+                    if index % 3 == 0 { BatchStatus::Abandoned } else { BatchStatus::Completed };
                 let step = StepExecution { warning_count: index as u64, ..step() };
                 let save = Save { execution: Some(&execution), step: Some(&step), ..Save::default() };
                 let answer = told(store.save(&lease, save).await);
@@ -262,7 +264,8 @@ async fn stores_that_are_let_go_leave_no_connection() {
         let instance = JobInstance { raw_parameters: json!({}), ..instance(&format!("i{round}")) };
         store.create_instance(&instance, &by(NOW)).await.unwrap();
     }
-    let sql = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}' AND pid <> pg_backend_pid()");
+    let sql =
+        format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}' AND pid <> pg_backend_pid()");
     let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
     // The server needs a moment to see them go.
     while server.sql("postgres", &sql).unwrap() != "0" {
