@@ -1,13 +1,12 @@
 //! What is left when a process dies in the middle of a job.
 
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde_json::json;
 use stepbox::batch::repository::ExecutionFilter;
 use stepbox::{NewInstance, RestartOptions};
 
-use crate::support::{Installation, counts, ending, local};
+use crate::support::{Installation, counts, ending, local, stepbox_binary};
 
 /// Chunks of one row, so that a run lasts for some checkpoints.
 const JOBS: &str = r#"
@@ -135,10 +134,4 @@ async fn create_instance(installation: &Installation, output: &str) {
         parameters: json!({ "source": local("in.csv"), "storage": local(output) }),
     };
     installation.tenant.create_instance(new).await.expect("the parameters are right");
-}
-
-fn stepbox_binary() -> PathBuf {
-    let binary = std::env::current_exe().unwrap().parent().unwrap().join("../stepbox");
-    assert!(binary.exists(), "`cargo xtask test` builds {}", binary.display());
-    binary
 }

@@ -238,3 +238,10 @@ pub fn read_request(stream: &mut impl Read) -> String {
         }
     }
 }
+
+/// The program as a user has it.
+pub fn stepbox_binary() -> PathBuf {
+    let binary = std::env::current_exe().unwrap().parent().unwrap().join("../stepbox");
+    assert!(binary.exists(), "`cargo xtask test` builds {}", binary.display());
+    binary
+}

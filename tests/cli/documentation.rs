@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::runs::RunningCommand;
 use super::session::Folder;
 use super::with_connector;
 
@@ -64,12 +65,22 @@ fn every_field_of_the_json_is_described() {
         "stepbox executions warnings 1",
         "stepbox executions purge --yes",
         "stepbox audit list --limit 0",
+        "stepbox publish a --delay 1h",
+        "stepbox executions show 2",
+        "stepbox workers list",
+        "stepbox store check",
+        "stepbox store migrate",
     ];
+    let mut worker = RunningCommand::start(&folder, "stepbox worker --jobs csv_import");
+    worker.wait_for("takes executions from the queue");
     let mut fields = BTreeSet::new();
     for command in commands {
         let json = answer(&folder, &format!("{command} --format json"));
         collect(&serde_json::from_str(&json).expect("it is JSON"), &mut fields);
     }
+    worker.terminate();
+    assert_eq!(worker.end().0, Some(0));
+    assert!(fields.contains("seen_at") && fields.contains("losses"), "{fields:?}");
     assert!(fields.contains("carried_from") && fields.contains("is_estimate"), "{fields:?}");
     let missing: Vec<_> = fields.iter().filter(|field| !PAGE.contains(&format!("`{field}`"))).collect();
     assert!(missing.is_empty(), "fields that docs/cli.md does not describe: {missing:?}");

@@ -7,8 +7,10 @@ mod registry;
 mod runs;
 mod secrets;
 mod session;
+mod workers;
 
 use stepbox_guest_artifacts::{hostile, steps};
+use stepbox_test_postgres::Server;
 
 use crate::signatures::Key;
 use session::Folder;
@@ -251,6 +253,24 @@ fn signatures_are_asked_for_where_the_policy_says_so() {
 #[test]
 fn components_come_in_within_their_quota() {
     with_connector().play("component_quotas");
+}
+
+#[test]
+fn executions_are_published_and_run_by_a_worker() {
+    with_instance().play("queue");
+}
+
+#[test]
+fn the_store_is_checked_and_brought_up_to_date() {
+    with_products().play("store");
+}
+
+#[test]
+fn a_database_is_used_once_it_is_up_to_date() {
+    let folder = with_products();
+    let url = Server::shared().database().expect("a database");
+    folder.write("url", &url);
+    folder.play("database");
 }
 
 #[test]

@@ -29,7 +29,7 @@ jobs:
       - { name: wait, tasklet: stoppable }
 ";
 
-fn with_waiting_jobs() -> Folder {
+pub(super) fn with_waiting_jobs() -> Folder {
     let folder = Folder::new();
     folder.write("waiting/connector.yaml", CONNECTOR);
     folder.write("waiting/stoppable.wasm", std::fs::read(steps::STOPPABLE).expect("the guest was built"));
@@ -39,35 +39,36 @@ fn with_waiting_jobs() -> Folder {
     folder
 }
 
-/// `stepbox run` in a process of its own.
-struct RunningCommand {
+/// A command in a process of its own.
+pub(super) struct RunningCommand {
     process: Child,
     talk: BufReader<ChildStderr>,
 }
 
 impl RunningCommand {
-    fn start(folder: &Folder, line: &str) -> Self {
+    pub(super) fn start(folder: &Folder, line: &str) -> Self {
         let mut shell = folder.shell(&format!("exec {line}"));
         let mut process = shell.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("`sh` runs");
         let talk = BufReader::new(process.stderr.take().expect("it is piped"));
         Self { process, talk }
     }
 
-    /// Waits until it says so on standard error.
-    fn wait_for(&mut self, words: &str) {
+    /// Waits until it says so on standard error; the line.
+    pub(super) fn wait_for(&mut self, words: &str) -> String {
         let mut said = String::new();
         while !said.contains(words) {
             said.clear();
             let length = self.talk.read_line(&mut said).expect("it is text");
             assert!(length > 0, "it ended without saying: {words}");
         }
+        said
     }
 
-    fn interrupt(&self) {
+    pub(super) fn interrupt(&self) {
         self.signal("INT");
     }
 
-    fn terminate(&self) {
+    pub(super) fn terminate(&self) {
         self.signal("TERM");
     }
 
@@ -78,7 +79,7 @@ impl RunningCommand {
     }
 
     /// Waits for its end: the exit code, and what it said on standard output.
-    fn end(mut self) -> (Option<i32>, String) {
+    pub(super) fn end(mut self) -> (Option<i32>, String) {
         let mut answer = String::new();
         self.process.stdout.take().expect("it is piped").read_to_string(&mut answer).expect("it is text");
         (self.process.wait().expect("it ends").code(), answer)

@@ -39,8 +39,22 @@ impl Folder {
         let unprivileged = "#!/bin/sh\n\
             [ \"$(id -u)\" = 0 ] || exec \"$@\"\n\
             exec setpriv --bounding-set=-all --inh-caps=-all -- \"$@\"\n";
-        let script = new.write("programs/unprivileged", unprivileged);
-        fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("a script");
+        // Runs a command until it has said some words on standard error, and then tells it to end.
+        let until = "#!/bin/sh\n\
+            words=$1; shift\n\
+            mkfifo said\n\
+            \"$@\" 2>said &\n\
+            while IFS= read -r line; do\n\
+                printf '%s\\n' \"$line\" >&2\n\
+                case $line in *\"$words\"*) kill -TERM $! ;; esac\n\
+            done <said\n\
+            rm said\n\
+            wait $!\n";
+        for (name, script) in [("unprivileged", unprivileged), ("until", until)] {
+            let script = new.write(&format!("programs/{name}"), script);
+            let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            fs::set_permissions(&script, executable).expect("a script");
+        }
         new
     }
 
@@ -71,7 +85,11 @@ impl Folder {
             // Nobody has logged in to a registry, and nobody stands in between.
             .env("DOCKER_CONFIG", self.folder.path().join("docker"));
         let proxies = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
-        for variable in ["STEPBOX_DATA_DIR", "COLUMNS", "CLICOLOR_FORCE"].into_iter().chain(proxies) {
+        for variable in
+            ["STEPBOX_DATA_DIR", "STEPBOX_DATABASE_URL", "STEPBOX_TENANT", "COLUMNS", "CLICOLOR_FORCE"]
+                .into_iter()
+                .chain(proxies)
+        {
             shell.env_remove(variable);
         }
         shell
@@ -110,6 +128,7 @@ impl Folder {
             ("[TIME]", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"),
             ("[DIGEST]", r"\b[0-9a-f]{64}\b"),
             ("[SHORT_DIGEST]", r"\b[0-9a-f]{12}\b"),
+            ("[DATABASE]", r"PostgreSQL at \S+"),
             ("[REGISTRY]", r"127\.0\.0\.1:\d{4,5}"),
             ("[KEY]", r"\bRW[0-9A-Za-z+/]{54}"),
             ("[SIZE]", r#"(?m)(^size +|  |"size_bytes": |pulled )(?<redacted>[0-9.]+ [KM]iB|\d{5,})(,?)$"#),

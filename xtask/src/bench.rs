@@ -7,14 +7,19 @@ use crate::{process, repository};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Passed on: `--rows`, `--rounds`, `--memory-rows`, `--micro`, `--json`; `-- --help` explains them
+    /// `queue` measures the queue; the rest is passed on: `--rows`, `--rounds`, `--memory-rows`, `--micro`, `--json`,
+    /// or those of the queue; `-- --help` explains them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     arguments: Vec<OsString>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     eprintln!("building with all optimisation; the first time takes some minutes …");
+    let (program, arguments) = match &arguments.arguments[..] {
+        [first, rest @ ..] if first == "queue" => ("stepbox-bench-queue", rest),
+        all => ("stepbox-bench", all),
+    };
     let mut cargo = process::cargo(&repository::root())?;
-    cargo.args(["run", "--release", "--package", "stepbox-bench", "--"]).args(&arguments.arguments);
+    cargo.args(["run", "--release", "--package", "stepbox-bench", "--bin", program, "--"]).args(arguments);
     process::run(&mut cargo)
 }

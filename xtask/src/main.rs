@@ -4,6 +4,7 @@
 mod bench;
 mod crash;
 mod demo;
+mod failover;
 mod fuzz;
 mod guests;
 mod process;
@@ -36,6 +37,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Kill jobs in the middle, restart them, and compare the outputs.
     Crash(crash::Arguments),
+    /// Kill, stop and cut off workers in the middle of jobs, and see who goes on.
+    Failover(failover::Arguments),
     /// Feed whatever comes from outside with what nobody would send.
     Fuzz(fuzz::Arguments),
     /// Check what the compiler does not: layout, the map, error codes, leftovers.
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Command::Guests(arguments) => guests::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Crash(arguments) => crash::run(&arguments),
+        Command::Failover(arguments) => failover::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Tidy(arguments) => tidy::run(&arguments),
     };

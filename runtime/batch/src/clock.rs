@@ -27,6 +27,9 @@ pub trait Clock: Send + Sync + 'static {
     /// The time now.
     fn now(&self) -> Timestamp;
 
+    /// Microseconds since some moment in the past, of a clock that never goes back: for how long something took.
+    fn ticks_us(&self) -> u64;
+
     /// Returns `ms` milliseconds later.
     async fn sleep_ms(&self, ms: u64);
 }

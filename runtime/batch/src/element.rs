@@ -16,6 +16,18 @@ pub struct Opening<'a> {
     pub state: Option<&'a [u8]>,
     /// The running step.
     pub context: &'a StepContext,
+    /// For a writer: which part of the output it writes, if not all of it.
+    pub fragment: Option<Fragment>,
+}
+
+/// A part of an output. Several step executions write one each, and another one puts them together.
+///
+/// The name that a writer gives its part comes from the run and this number, so all of them belong to one
+/// run ([`RunInfo`](crate::step_context::RunInfo)), that of the execution that puts them together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fragment {
+    /// Its place in the output, from 0.
+    pub number: u32,
 }
 
 /// What a reader delivers in one go.
@@ -132,6 +144,11 @@ pub trait RejectedItems: Send {
     /// Adds an item.
     async fn append(&mut self, rejected: Rejected<'_>) -> Result<(), ElementError>;
 
+    /// Appends what other step executions have rejected, given the last state of each in their order. To be
+    /// called again with the same state after `More::Yes`, when a checkpoint may be made. Once it was opened
+    /// again it starts over with the first one, and what the checkpoint holds already is passed over.
+    async fn absorb(&mut self, state: &[u8]) -> Result<More, ElementError>;
+
     /// Makes everything durable, and returns all that `open` needs to go on from here.
     async fn checkpoint(&mut self) -> Result<Vec<u8>, ElementError>;
 }
@@ -149,6 +166,20 @@ pub trait ItemReader: Send {
     /// How many items there are in all, as far as it knows by now.
     fn total(&self) -> Total {
         Total::Unknown
+    }
+
+    /// Divides the items into at most so many parts of about the same size, so that several step executions
+    /// can read them side by side. Called instead of `open`, which takes the states that it returns: one
+    /// reads on from each, in this order, until the next one begins. There is one at least, and as much of
+    /// each item is said as without parts: its line, for example. A total is that of the part.
+    ///
+    /// None if it cannot do so, or not from the state given.
+    async fn split(
+        &mut self,
+        _opening: Opening<'_>,
+        _parts: u32,
+    ) -> Result<Option<Vec<Vec<u8>>>, ElementError> {
+        Ok(None)
     }
 
     /// All that `open` needs to go on after the last item read.
@@ -195,8 +226,22 @@ pub trait ItemWriter: Send {
     /// Makes what was written durable, and returns all that `open` needs to go on from here.
     async fn checkpoint(&mut self) -> Result<Vec<u8>, ElementError>;
 
-    /// Shows the output under its final name. Called once, after the last item, never when the step
-    /// stops or fails. Called again on a restart that finds it done already.
+    /// Whether it writes fragments and absorbs them. Then no state of it is empty.
+    fn can_absorb(&self) -> bool {
+        false
+    }
+
+    /// Appends what other step executions have written as fragments, given the last state of each in their
+    /// order. To be called again with the same state after `More::Yes`, when a checkpoint may be made. Once
+    /// it was opened again it starts over with the first one, and what the checkpoint holds already is
+    /// passed over. The output is what it would be if it had been written in one go.
+    async fn absorb(&mut self, _state: &[u8]) -> Result<More, ElementError> {
+        Err(ElementError::failed("cannot-absorb", "it cannot put an output together from fragments"))
+    }
+
+    /// Shows the output under its final name, and removes the fragments that it was made of. Called once,
+    /// after the last item, never when the step stops or fails. Called again on a restart that finds it done
+    /// already. A fragment is left as it is, for the writer that absorbs it.
     async fn complete(&mut self) -> Result<(), ElementError>;
 }
 

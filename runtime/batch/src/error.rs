@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::execution::{Counts, Failure};
+use crate::execution::{Counts, Failure, Partition};
+use crate::name::JobExecutionId;
 use crate::repository::RepositoryError;
 use crate::rows::BadRows;
 
@@ -93,6 +94,16 @@ pub enum StepError {
         /// What was wrong with the last one.
         last: String,
     },
+    /// One of the parts of the step has ended badly.
+    #[error("part {number} of {count} (execution {execution}): {failure}", number = partition.number + 1, count = partition.count)]
+    Part {
+        /// The part.
+        execution: JobExecutionId,
+        /// Which part it is.
+        partition: Partition,
+        /// What ended it.
+        failure: Box<Failure>,
+    },
     /// The step was begun as often as it may be.
     #[error("it may be begun {limit} times, and was")]
     StartLimit {
@@ -173,6 +184,7 @@ impl StepError {
             Self::LyingBatch { .. } => "lying-batch",
             Self::Accounting { .. } => "items-do-not-add-up",
             Self::SkipLimit { .. } => "skip-limit",
+            Self::Part { failure, .. } => &failure.code,
             Self::StartLimit { .. } => "start-limit",
             Self::Panicked => "element-panicked",
             Self::Repository(error) => error.code(),
@@ -201,6 +213,16 @@ impl StepError {
                 let help =
                     "find out why it keeps failing; raise `start_limit`, or start anew with `stepbox run`";
                 (String::new(), String::new(), self.to_string(), help.to_owned())
+            }
+            Self::Part { execution, partition, failure } => {
+                let part = format!("part {} of {}", partition.number + 1, partition.count);
+                let place =
+                    if failure.place.is_empty() { part } else { format!("{}, {part}", failure.place) };
+                let help = match failure.help.is_empty() {
+                    true => format!("`stepbox executions log {execution}` tells more"),
+                    false => failure.help.clone(),
+                };
+                (failure.culprit.clone(), place, failure.message.clone(), help)
             }
             other => (String::new(), String::new(), other.to_string(), String::new()),
         };

@@ -155,6 +155,17 @@ impl Counts {
     pub fn add_up(&self) -> bool {
         self.read == self.written + self.filtered + self.skipped
     }
+
+    /// The items that came after `earlier`.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            read: self.read.saturating_sub(earlier.read),
+            written: self.written.saturating_sub(earlier.written),
+            filtered: self.filtered.saturating_sub(earlier.filtered),
+            skipped: self.skipped.saturating_sub(earlier.skipped),
+        }
+    }
 }
 
 /// How far a step is.

@@ -3,6 +3,7 @@
 //! Items travel in chunks. A chunk that could not go all the way leaves no trace: the step ends at
 //! the last whole one, and a restart, or a retry, takes it up again from there.
 
+mod merge;
 mod parcel;
 mod pipeline;
 mod recovery;
@@ -16,14 +17,16 @@ use std::task::Poll;
 
 use crate::accounting::{check_header, check_processed, check_written};
 use crate::clock::Timestamp;
-use crate::element::{ItemProcessor, ItemReader, ItemWriter, Opening, RejectedItems, Total};
+use crate::element::{Fragment, ItemProcessor, ItemReader, ItemWriter, Opening, RejectedItems, Total};
 use crate::error::{ElementError, LyingBatch, StepError};
 use crate::execution::{Checkpoint, Counts, StepExecution, Tracking};
 use crate::job::{ChunkLimit, ItemSettings, RetryPolicy};
 use crate::log::LogLevel;
+use crate::observer::Observation;
 use crate::recorder::{Recorder, With};
 use crate::reports::Reports;
 use crate::step_context::StepContext;
+pub use merge::{FragmentState, merge};
 use parcel::{Parcel, Skipped};
 use recovery::{Interruption, Next, Recovery};
 use source::Source;
@@ -45,6 +48,8 @@ pub struct ItemStep {
     pub settings: ItemSettings,
     /// What is tried again.
     pub retry: RetryPolicy,
+    /// Which part of the output it writes, for `merge` to put together; none for all of it.
+    pub fragment: Option<Fragment>,
 }
 
 /// The reader, and the processors.
@@ -111,12 +116,26 @@ pub struct Journey<'a> {
     pub recorder: &'a Recorder,
 }
 
+impl Journey<'_> {
+    fn observe(&self, observation: Observation) {
+        self.recorder.observer.observe(observation);
+    }
+
+    fn us_since(&self, began: u64) -> u64 {
+        self.recorder.clock.ticks_us().saturating_sub(began)
+    }
+}
+
 /// Runs an item step from its checkpoint, or from the beginning, to its end.
+///
+/// A step execution that writes a fragment begins with a checkpoint in which there is only the state that
+/// the reader's `split` gave; its last checkpoint is what [`merge`] needs.
 pub async fn run(step: ItemStep, mut journey: Journey<'_>) -> Result<StepOutcome, StepError> {
-    let ItemStep { mut elements, writer, rejected, settings, retry } = step;
+    let ItemStep { mut elements, writer, rejected, settings, retry, fragment } = step;
     let (mut end, mut recovery) = (Destination::new(writer, rejected, &journey), Recovery::default());
     loop {
-        let moved = match open(&mut elements, &mut end, &journey).await {
+        let checkpoint = journey.execution.checkpoint.as_ref();
+        let moved = match open(&mut elements, &mut end, &journey, checkpoint, fragment).await {
             Ok(headers) => {
                 let moved;
                 (elements, moved) =
@@ -182,9 +201,11 @@ async fn move_chunks(
             }
             source.settle();
         }
+        let began = journey.recorder.clock.ticks_us();
         let mut parcel = source.next(recovery).await?; // read and processed
         write_chunk(&mut parcel, end, journey, settings).await?;
         source.written(parcel);
+        journey.observe(Observation::Chunk { us: journey.us_since(began) });
         checkpoint_if_due(source, end, journey, settings, recovery).await?;
         if source.is_done() {
             return Ok(Some(StepOutcome::Completed(None)));
@@ -249,11 +270,13 @@ async fn open(
     elements: &mut Elements,
     end: &mut Destination,
     journey: &Journey<'_>,
+    checkpoint: Option<&Checkpoint>,
+    fragment: Option<Fragment>,
 ) -> Result<Arc<Headers>, StepError> {
-    let checkpoint = journey.execution.checkpoint.as_ref();
+    journey.recorder.check_lease().await?;
     let Elements { reader, lines } = elements;
     let context = reader.context.insert(journey.context.for_element());
-    let opening = Opening { header: &[], state: checkpoint.map(|c| &c.reader[..]), context };
+    let opening = Opening { header: &[], state: checkpoint.map(|c| &c.reader[..]), context, fragment: None };
     let header = reader.element.open(opening).await.map_err(|source| reader.failed("", source))?;
     check_header(&header).map_err(|source| reader.lied("", source))?;
     let mut headers = vec![header];
@@ -267,7 +290,10 @@ async fn open(
     }
     let (writer, header) = (&mut end.writer, &headers[headers.len() - 1]);
     let context = writer.context.insert(journey.context.for_element());
-    let opening = Opening { header, state: checkpoint.map(|c| &c.writer[..]), context };
+    // Where only the reader begins somewhere, the writer has said nothing yet.
+    let state =
+        checkpoint.map(|c| &c.writer[..]).filter(|state| !state.is_empty() || !writer.element.can_absorb());
+    let opening = Opening { header, state, context, fragment };
     writer.element.open(opening).await.map_err(|source| writer.failed("", source))?;
     let state = checkpoint.map(|c| &c.rejected[..]).filter(|state| !state.is_empty());
     end.rejected.open(&headers[0], state).await.map_err(rejected::failed)?;
@@ -293,7 +319,7 @@ async fn open_line(
         let state = checkpoint.and_then(|c| c.processors.get(index)).map(|state| &state[..]);
         let context = processor.context.insert(step.for_element());
         let header = headers.last().map_or(header, |header| header);
-        let opening = Opening { header, state, context };
+        let opening = Opening { header, state, context, fragment: None };
         let opened = processor.element.open(opening).await;
         let header = opened.map_err(|source| processor.failed("", source))?;
         check_header(&header).map_err(|source| processor.lied("", source))?;
@@ -413,6 +439,7 @@ async fn checkpoint_if_due(
 /// Makes everything up to here durable: first the output, then, in one transaction, the counts, the
 /// warnings and where each element resumes.
 async fn commit(end: &mut Destination, journey: &mut Journey<'_>) -> Result<(), StepError> {
+    let began = journey.recorder.clock.ticks_us();
     let Destination { writer, rejected, reader, processors, .. } = end;
     let written = writer.element.checkpoint().await.map_err(|source| writer.failed("", source))?;
     journey.context.accept(writer.take_reports());
@@ -424,6 +451,8 @@ async fn commit(end: &mut Destination, journey: &mut Journey<'_>) -> Result<(), 
     };
     let with = With { checkpoint: Some(&checkpoint), ..With::default() };
     journey.recorder.save_step(journey.execution, journey.context, with).await?;
+    let counts = journey.execution.counts.since(end.committed_counts);
+    journey.observe(Observation::Checkpoint { us: journey.us_since(began), counts });
     end.committed_counts = journey.execution.counts;
     end.committed_at = journey.recorder.clock.now();
     Ok(())
@@ -448,6 +477,7 @@ async fn finish(
     close(elements).await.map_err(Interruption::of)?;
     accept_reports(elements, journey.context);
     if outcome != StepOutcome::Stopped {
+        journey.recorder.check_lease().await.map_err(|error| Interruption::of(error.into()))?;
         let completed = end.writer.element.complete().await;
         completed.map_err(|source| Interruption::of(end.writer.failed("", source)).while_writing())?;
         journey.context.accept(end.writer.take_reports());

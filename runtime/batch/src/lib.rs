@@ -52,6 +52,7 @@ pub mod log;
 pub mod metering;
 pub mod name;
 pub mod nearest;
+pub mod observer;
 pub mod parameters;
 pub mod pattern;
 pub mod projection;

@@ -42,6 +42,28 @@ pub struct ResourceUsage {
     pub log_messages_dropped: u64,
 }
 
+impl ResourceUsage {
+    /// What was used after `earlier`; the peak is that of all.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            cpu_us: self.cpu_us.saturating_sub(earlier.cpu_us),
+            memory_bytes_peak: self.memory_bytes_peak,
+            host_calls: self.host_calls.saturating_sub(earlier.host_calls),
+            files_read: self.files_read.saturating_sub(earlier.files_read),
+            file_bytes_read: self.file_bytes_read.saturating_sub(earlier.file_bytes_read),
+            files_written: self.files_written.saturating_sub(earlier.files_written),
+            file_bytes_written: self.file_bytes_written.saturating_sub(earlier.file_bytes_written),
+            http_requests: self.http_requests.saturating_sub(earlier.http_requests),
+            http_bytes_sent: self.http_bytes_sent.saturating_sub(earlier.http_bytes_sent),
+            http_bytes_received: self.http_bytes_received.saturating_sub(earlier.http_bytes_received),
+            http_requests_refused: self.http_requests_refused.saturating_sub(earlier.http_requests_refused),
+            file_accesses_refused: self.file_accesses_refused.saturating_sub(earlier.file_accesses_refused),
+            log_messages_dropped: self.log_messages_dropped.saturating_sub(earlier.log_messages_dropped),
+        }
+    }
+}
+
 /// Counts what a running step uses. Its elements count side by side.
 #[derive(Debug, Default)]
 pub struct Metering {
@@ -92,6 +114,43 @@ impl Metering {
             http_requests_refused: earlier.http_requests_refused + now(&self.http_requests_refused),
             file_accesses_refused: earlier.file_accesses_refused + now(&self.file_accesses_refused),
             log_messages_dropped: earlier.log_messages_dropped + now(&self.log_messages_dropped),
+        }
+    }
+
+    /// What a part of the step has used elsewhere. Its peak of memory was another machine's, perhaps, so the higher
+    /// one counts.
+    pub fn add(&self, usage: &ResourceUsage) {
+        let ResourceUsage {
+            cpu_us,
+            memory_bytes_peak,
+            host_calls,
+            files_read,
+            file_bytes_read,
+            files_written,
+            file_bytes_written,
+            http_requests,
+            http_bytes_sent,
+            http_bytes_received,
+            http_requests_refused,
+            file_accesses_refused,
+            log_messages_dropped,
+        } = *usage;
+        self.memory_bytes_peak.fetch_max(memory_bytes_peak, Ordering::Relaxed);
+        for (counter, by) in [
+            (&self.cpu_us, cpu_us),
+            (&self.host_calls, host_calls),
+            (&self.files_read, files_read),
+            (&self.file_bytes_read, file_bytes_read),
+            (&self.files_written, files_written),
+            (&self.file_bytes_written, file_bytes_written),
+            (&self.http_requests, http_requests),
+            (&self.http_bytes_sent, http_bytes_sent),
+            (&self.http_bytes_received, http_bytes_received),
+            (&self.http_requests_refused, http_requests_refused),
+            (&self.file_accesses_refused, file_accesses_refused),
+            (&self.log_messages_dropped, log_messages_dropped),
+        ] {
+            counter.fetch_add(by, Ordering::Relaxed);
         }
     }
 
@@ -185,6 +244,14 @@ mod tests {
     }
 
     #[test]
+    fn what_came_since_is_everything_but_what_was_there() {
+        let all = ResourceUsage { cpu_us: 7, memory_bytes_peak: 9, http_requests: 4, ..Default::default() };
+        let earlier = ResourceUsage { cpu_us: 5, memory_bytes_peak: 8, ..Default::default() };
+        let since = ResourceUsage { cpu_us: 2, ..all };
+        assert_eq!((all.since(&earlier), all.since(&ResourceUsage::default())), (since, all));
+    }
+
+    #[test]
     fn goes_on_counting_after_a_pause() {
         let earlier = ResourceUsage { cpu_us: 5, memory_bytes_peak: 9, ..ResourceUsage::default() };
         let metering = Metering::going_on_from(earlier, Arc::default());
@@ -192,6 +259,19 @@ mod tests {
         metering.took_memory(4);
         metering.wrote_file(3);
         let expected = ResourceUsage { cpu_us: 7, file_bytes_written: 3, ..earlier };
+        assert_eq!(metering.usage(), expected);
+    }
+
+    #[test]
+    fn adds_what_a_part_has_used() {
+        let metering = Metering::default();
+        metering.took_memory(4);
+        metering.computed(2);
+        let part =
+            ResourceUsage { cpu_us: 5, memory_bytes_peak: 9, log_messages_dropped: 1, ..Default::default() };
+        metering.add(&part);
+        metering.add(&part);
+        let expected = ResourceUsage { cpu_us: 12, log_messages_dropped: 2, ..part };
         assert_eq!(metering.usage(), expected);
     }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::execution::JobExecution;
 use crate::name::{InstanceCode, JobExecutionId, JobName, TenantId};
-use crate::repository::{Claim, Lease, Result};
+use crate::repository::{Claim, Lease, NewJobExecution, Result};
 
 /// How often a worker may be lost over one execution before it ends as FAILED.
 pub const ATTEMPTS_MAX: u32 = 5;
@@ -205,6 +205,10 @@ pub trait JobQueue: Send + Sync + 'static {
 
     /// Returns when something may have come into the queue, or after so many milliseconds.
     async fn wait_for_work(&self, timeout_ms: u64);
+
+    /// Accepts the parts of a step of the execution whose lease it is, and puts them into the queue: all of them
+    /// or none. When that execution is ended by somebody else than its worker, its parts stop as well.
+    async fn create_partitions(&self, lease: &Lease, parts: &[NewJobExecution]) -> Result<()>;
 
     /// An execution's place in the queue; none if it was never there or has ended.
     async fn queue_entry(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<QueueEntry>>;

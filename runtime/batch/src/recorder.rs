@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::execution::{Checkpoint, JobExecution, StepExecution};
+use crate::observer::{Observation, Observer};
 use crate::repository::{ExecutionJournal, Lease, Result, Save};
 use crate::step_context::StepContext;
 
@@ -17,6 +18,8 @@ pub struct Recorder {
     pub lease: Lease,
     /// When.
     pub clock: Arc<dyn Clock>,
+    /// Who hears of it.
+    pub observer: Arc<dyn Observer>,
 }
 
 /// What is saved together with a step.
@@ -43,7 +46,9 @@ impl Recorder {
         execution.summary.clone_from(&findings.summary);
         execution.warning_count = findings.warning_count;
         execution.errors.clone_from(&findings.errors);
+        let used = findings.usage.since(&execution.usage);
         execution.usage = findings.usage;
+        self.observer.observe(Observation::Used(used));
         execution.updated_at = self.clock.now();
         if let Some(checkpoint) = with.checkpoint {
             execution.checkpoint = Some(checkpoint.clone());
@@ -71,6 +76,12 @@ impl Recorder {
         self.journal
             .save(&self.lease, Save { execution: Some(execution), step, is_last, ..Save::default() })
             .await
+    }
+
+    /// Fails if another worker has the execution by now. Asked before an output is opened or gets its final
+    /// name, since no file knows of leases.
+    pub async fn check_lease(&self) -> Result<()> {
+        self.journal.is_stop_requested(&self.lease).await.map(drop)
     }
 
     /// Saves a step's progress alone, between two checkpoints.

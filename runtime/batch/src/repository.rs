@@ -116,6 +116,16 @@ pub enum RepositoryError {
         /// The newest version known.
         known: u32,
     },
+    /// The database is of an older version, or empty, and is for somebody to bring up to date.
+    #[error("the store {store} has schema version {found}, and this program needs version {known}")]
+    OlderVersion {
+        /// Where it is.
+        store: String,
+        /// The version found; 0 for an empty database.
+        found: u32,
+        /// The version needed.
+        known: u32,
+    },
     /// What was stored cannot be understood.
     #[error("the store holds a {what} that cannot be read: {detail}")]
     Corrupt {
@@ -150,6 +160,7 @@ impl RepositoryError {
             Self::LeaseLost { .. } => "lease-lost",
             Self::Busy { .. } => "store-busy",
             Self::NewerVersion { .. } => "store-newer-version",
+            Self::OlderVersion { .. } => "store-older-version",
             Self::Corrupt { .. } => "store-corrupt",
             Self::Unavailable { .. } => "store-unavailable",
         }
@@ -314,7 +325,7 @@ pub trait ExecutionJournal: Send + Sync + 'static {
     /// Prolongs a lease, and tells whether a stop was requested.
     async fn heartbeat(&self, lease: &Lease, now: Timestamp, lease_ms: u64) -> Result<bool>;
 
-    /// Whether a stop was requested; cheap enough for every 100 ms.
+    /// Whether a stop was requested, if the lease still holds; cheap enough for every 100 ms.
     async fn is_stop_requested(&self, lease: &Lease) -> Result<bool>;
 
     /// Saves what a worker has to say, in one transaction, if its lease still holds.

@@ -9,8 +9,9 @@ use crate::clock::{Clock, Timestamp};
 use crate::execution::{Checkpoint, ExecutionContext, StepExecution, Tracking, Warning};
 use crate::log::NoLog;
 use crate::name::{JobExecutionId, StepName, TenantId};
+use crate::observer::{Observation, Observer};
 use crate::recorder::Recorder;
-use crate::repository::{ExecutionJournal, Lease, Result, Save};
+use crate::repository::{ExecutionJournal, Lease, RepositoryError, Result, Save};
 use crate::step_context::{Findings, RunContext, RunInfo, StepContext};
 
 /// Stands still until it is told to go on.
@@ -29,6 +30,10 @@ impl Clock for FakeClock {
         Timestamp(self.0.load(Ordering::Relaxed))
     }
 
+    fn ticks_us(&self) -> u64 {
+        u64::try_from(self.now().0).expect("it does not go back") * 1000
+    }
+
     async fn sleep_ms(&self, ms: u64) {
         self.advance_ms(i64::try_from(ms).expect("a test's sleep is short"));
     }
@@ -41,6 +46,8 @@ pub(crate) struct Saved {
     pub(crate) checkpoint: Option<Checkpoint>,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) saves: usize,
+    /// After how many saves another worker has the execution.
+    pub(crate) is_lost_after: Option<usize>,
 }
 
 /// Keeps the last save.
@@ -53,8 +60,12 @@ impl ExecutionJournal for MemoryJournal {
         Ok(false)
     }
 
-    async fn is_stop_requested(&self, _: &Lease) -> Result<bool> {
-        Ok(false)
+    async fn is_stop_requested(&self, lease: &Lease) -> Result<bool> {
+        let saved = self.0.lock().unwrap();
+        match saved.is_lost_after {
+            Some(saves) if saved.saves >= saves => Err(RepositoryError::LeaseLost { id: lease.id }),
+            _ => Ok(false),
+        }
     }
 
     async fn save(&self, _: &Lease, save: Save<'_>) -> Result<()> {
@@ -71,8 +82,19 @@ impl ExecutionJournal for MemoryJournal {
     }
 }
 
+/// Keeps what it hears.
+#[derive(Default)]
+pub(crate) struct MemoryObserver(pub(crate) Mutex<Vec<Observation>>);
+
+impl Observer for MemoryObserver {
+    fn observe(&self, observation: Observation) {
+        self.0.lock().unwrap().push(observation);
+    }
+}
+
 /// A run of one step and all that it needs.
 pub(crate) struct Bench {
+    pub(crate) observer: Arc<MemoryObserver>,
     pub(crate) clock: Arc<FakeClock>,
     pub(crate) journal: Arc<MemoryJournal>,
     pub(crate) recorder: Recorder,
@@ -97,7 +119,9 @@ impl Bench {
         let run = RunContext::new(info, serde_json::json!({}), ExecutionContext::default(), Arc::new(NoLog));
         let name = StepName::new("step").expect("a good name");
         let context = StepContext::new(run, name, has_items, findings);
-        let recorder = Recorder { journal: journal.clone(), lease, clock: clock.clone() };
-        Self { clock, journal, recorder, context }
+        let observer = Arc::<MemoryObserver>::default();
+        let recorder =
+            Recorder { journal: journal.clone(), lease, clock: clock.clone(), observer: observer.clone() };
+        Self { observer, clock, journal, recorder, context }
     }
 }

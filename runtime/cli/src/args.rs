@@ -9,13 +9,15 @@ use clap::{
     ArgGroup, Parser, Subcommand, ValueEnum, builder::PossibleValuesParser, builder::TypedValueParser as _,
 };
 use clap_complete::Shell;
+use stepbox::DatabaseUrl;
 use stepbox::batch::audit::AuditAction;
 use stepbox::batch::clock::Timestamp;
 use stepbox::batch::name::TenantId;
 use stepbox::batch::status::BatchStatus;
 
 use crate::exit_code::ExitCode;
-use queue::{Publish, Worker, Workers};
+use crate::output::voice::Voice;
+use queue::{Publish, Store, Worker, Workers};
 
 /// Run batch jobs whose custom steps are sandboxed WebAssembly components.
 #[derive(Debug, Parser)]
@@ -41,6 +43,13 @@ pub(crate) struct Args {
     )]
     pub(crate) data_dir: PathBuf,
 
+    /// The PostgreSQL database that keeps everything but components, logs and files, for workers on several machines
+    ///
+    /// `postgres://user@host:5432/database?sslmode=verify-full`. One with a password is given in the variable:
+    /// arguments are seen by whoever uses the machine.
+    #[arg(long, global = true, value_name = "URL", env = "STEPBOX_DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: Option<DatabaseUrl>,
+
     /// Whose jobs, instances and executions; what another tenant has is out of reach
     #[arg(
         long,
@@ -58,6 +67,16 @@ pub(crate) struct Args {
 
     #[command(subcommand)]
     pub(crate) noun: Noun,
+}
+
+impl Args {
+    /// How the command tells what happens: a service keeps a log.
+    pub(crate) fn voice(&self) -> Voice {
+        match &self.noun {
+            Noun::Worker(worker) => Voice::Log(worker.log_format),
+            _ => Voice::Talk,
+        }
+    }
 }
 
 /// What the command is about.
@@ -116,6 +135,7 @@ pub(crate) enum Noun {
     #[command(after_long_help = examples(&[
         "stepbox worker",
         "stepbox worker --concurrency 8 --types import,export --grace 1m",
+        "stepbox worker --listen 127.0.0.1:9464 --log-format json",
     ]) + "\n\n" + ExitCode::HELP)]
     Worker(Worker),
     /// Processes that take executions from the queue
@@ -134,6 +154,9 @@ pub(crate) enum Noun {
         "stepbox audit list --action component-refused",
     ]))]
     Audit(Audit),
+    /// Where everything is kept: its version, and whether it is whole
+    #[command(subcommand, after_long_help = examples(&["stepbox store check", "stepbox store migrate"]))]
+    Store(Store),
     /// Print a completion script for a shell
     #[command(after_long_help = examples(&[
         "stepbox completions bash > ~/.local/share/bash-completion/completions/stepbox",

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use stepbox::Error;
 use stepbox::batch::name::{JobExecutionId, NameError};
 use stepbox::batch::repository::RepositoryError;
+use stepbox_server::ServerError;
 
 use crate::exit_code::ExitCode;
 use crate::pull::PullError;
@@ -64,6 +65,20 @@ pub(crate) enum CliError {
     /// A signature was named, and nobody said whose would do.
     #[error("the signature cannot be judged: the policy lists no keys")]
     NoKeys,
+    /// Nothing listens where it should.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// Supervisors would take the worker for dead.
+    #[error("the liveness file `{}` cannot be written", path.display())]
+    LivenessFile {
+        /// Which one.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// Arguments are no secret.
+    #[error("a password stands on the command line, where all users of this machine can see it")]
+    PasswordShown,
     /// Nobody is there to confirm what cannot be undone.
     #[error("executions are deleted for good, and there is no terminal to ask whether you mean it")]
     ConfirmationNeeded,
@@ -100,6 +115,9 @@ impl CliError {
             Self::PolicyFile { .. } => "policy-file-malformed",
             Self::Pull(error) => error.code(),
             Self::NoKeys => "no-signing-keys",
+            Self::Server(error) => error.code(),
+            Self::LivenessFile { .. } => "liveness-file",
+            Self::PasswordShown => "password-shown",
             Self::ConfirmationNeeded | Self::NotConfirmed => "not-confirmed",
             Self::StepNeeded { .. } => "step-needed",
             Self::Interrupted(_) => "interrupted",
@@ -126,6 +144,11 @@ impl CliError {
                  RWQ… }] }`; or leave out `--signature`"
                     .to_owned(),
             ),
+            Self::Server(error) => Some(error.help().to_owned()),
+            Self::LivenessFile { .. } => Some("name a file in a folder that you may write to".to_owned()),
+            Self::PasswordShown => {
+                Some("give the URL in the variable STEPBOX_DATABASE_URL instead of `--database-url`".to_owned())
+            }
             Self::ConfirmationNeeded => Some("add `--yes`".to_owned()),
             Self::StepNeeded { steps, .. } => {
                 Some(format!("add `--step {}`", steps.first().map_or("", String::as_str)))
@@ -143,7 +166,10 @@ impl CliError {
         match self {
             Self::Stepbox(error) => ExitCode::of_error(error),
             Self::Pull(error) => error.exit_code(),
-            Self::FileUnreadable { .. }
+            Self::Server(_)
+            | Self::LivenessFile { .. }
+            | Self::PasswordShown
+            | Self::FileUnreadable { .. }
             | Self::TooLong { .. }
             | Self::ParametersMalformed { .. }
             | Self::PolicyFile { .. }

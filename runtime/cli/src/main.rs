@@ -25,6 +25,7 @@ mod report;
 mod run;
 mod signature;
 mod steps;
+mod store;
 mod worker;
 mod workers;
 
@@ -33,15 +34,18 @@ use std::process;
 use args::{Args, Noun};
 use clap::Parser as _;
 use error::CliError;
+use installation::Place;
 use output::Answer;
+use stepbox::LEASE_MS;
 
 fn main() -> process::ExitCode {
     if installation::is_compile_worker() {
         return stepbox::compile_worker();
     }
     let args = Args::parse();
+    let voice = args.voice();
     let answer = run_to_its_end(args);
-    let exit_code = answer.and_then(Answer::print).unwrap_or_else(|error| report::report(&error));
+    let exit_code = answer.and_then(Answer::print).unwrap_or_else(|error| report::report(&error, voice));
     exit_code.into()
 }
 
@@ -54,20 +58,22 @@ fn run_to_its_end(args: Args) -> Result<Answer, CliError> {
     answer
 }
 
-async fn carry_out(Args { data_dir, tenant, user, noun }: Args) -> Result<Answer, CliError> {
+async fn carry_out(args: Args) -> Result<Answer, CliError> {
+    let voice = args.voice();
+    let Args { data_dir, database_url, tenant, user, noun } = args;
     if let Noun::Completions { shell } = noun {
         return Ok(completions::script(shell));
     }
-    let mut tenants = vec![tenant.clone()];
-    if let Noun::Worker(worker) = &noun
-        && !worker.tenants.is_empty()
-    {
-        tenants.clone_from(&worker.tenants);
+    let place = Place::new(data_dir, database_url)?;
+    if let Noun::Store(verb) = noun {
+        return store::carry_out(place.store(), verb).await;
     }
-    let stepbox = installation::open(&data_dir, &tenants).await?;
     if let Noun::Worker(worker) = noun {
+        let tenants = if worker.tenants.is_empty() { vec![tenant] } else { worker.tenants.clone() };
+        let stepbox = installation::open(&place, &tenants, worker.lease, voice).await?;
         return worker::carry_out(&stepbox, worker).await;
     }
+    let stepbox = installation::open(&place, std::slice::from_ref(&tenant), LEASE_MS, voice).await?;
     let tenant = installation::tenant(&stepbox, &tenant, user.as_deref())?;
     match noun {
         Noun::Connectors(verb) => connectors::carry_out(&tenant, verb).await,
@@ -79,6 +85,6 @@ async fn carry_out(Args { data_dir, tenant, user, noun }: Args) -> Result<Answer
         Noun::Workers(verb) => workers::carry_out(&stepbox, verb).await,
         Noun::Executions(verb) => executions::carry_out(&tenant, verb).await,
         Noun::Audit(verb) => audit::carry_out(&tenant, verb).await,
-        Noun::Worker(_) | Noun::Completions { .. } => unreachable!("answered above"),
+        Noun::Worker(_) | Noun::Store(_) | Noun::Completions { .. } => unreachable!("answered above"),
     }
 }

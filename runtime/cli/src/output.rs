@@ -9,6 +9,7 @@ pub(crate) mod progress;
 pub(crate) mod settings;
 pub(crate) mod table;
 pub(crate) mod visible;
+pub(crate) mod voice;
 pub(crate) mod words;
 
 use std::fmt::Display;

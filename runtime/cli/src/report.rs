@@ -5,13 +5,20 @@ use std::io::{self, IsTerminal as _};
 
 use clap::builder::styling::{AnsiColor, Style};
 use stepbox::Error;
+use stepbox::batch::log::LogLevel;
 
+use crate::args::Format;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::output::voice::{Entry, Voice};
 use crate::output::{talk, talk_styled};
 
 /// Tells an error on standard error, and what to exit with.
-pub(crate) fn report(error: &CliError) -> ExitCode {
+pub(crate) fn report(error: &CliError, voice: Voice) -> ExitCode {
+    if voice == Voice::Log(Format::Json) {
+        voice.say(&entry(error));
+        return error.exit_code();
+    }
     let has_colour =
         io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
     let style = if has_colour { AnsiColor::Red.on_default().bold() } else { Style::new() };
@@ -37,6 +44,16 @@ fn text(error: &CliError) -> String {
     lines.push(("docs", format!("errors#{}", error.code())));
     let lines: Vec<_> = lines.into_iter().map(|(name, text)| line(name, &text)).collect();
     lines.join("\n")
+}
+
+/// The same as one entry of a log.
+fn entry(error: &CliError) -> Entry {
+    let (message, causes) = message_and_causes(error);
+    let mut message = [vec![message], causes].concat().join(": ");
+    if let Some(help) = error.help() {
+        message = format!("{message}; {help}");
+    }
+    Entry::new(LogLevel::Error, "error", message).coded(error.code())
 }
 
 /// A line, and those that go on from it below its text.

@@ -1,34 +1,63 @@
 //! `stepbox worker`: executions from the queue, one after the other, until somebody wants it to end.
 
-use std::sync::Arc;
+mod entry;
+mod liveness;
 
-use stepbox::batch::queue::{Fate, QueueFilter};
-use stepbox::{Stepbox, WorkerEvent, WorkerOptions};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stepbox::batch::log::LogLevel;
+use stepbox::batch::queue::QueueFilter;
+use stepbox::{Stepbox, WorkerOptions, WorkerProbe};
+use stepbox_server::{Listener, watching};
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::args::queue::Worker;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::interrupts::Interrupts;
-use crate::output::words::counted;
-use crate::output::{Answer, talk};
+use crate::output::Answer;
+use crate::output::voice::{Entry, Voice};
+use entry::entry;
+use liveness::LivenessFile;
+
+/// How often it is looked whether the worker is well.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Works until the first signal has had its way, or the second one.
 pub(crate) async fn carry_out(stepbox: &Stepbox, worker: Worker) -> Result<Answer, CliError> {
-    let Worker { concurrency, jobs, types, tenants, grace } = worker;
+    let Worker { concurrency, jobs, types, tenants, lease: _, grace, .. } = worker;
+    let Worker { listen, liveness_file, log_format, .. } = worker;
+    let voice = Voice::Log(log_format);
     let mut interrupts = Interrupts::listen().map_err(CliError::Start)?;
+    let listener = match &listen {
+        Some(address) => Some(Listener::open(address).await?),
+        None => None,
+    };
     let default = WorkerOptions::default();
     let options = WorkerOptions {
         concurrency: concurrency.map_or(default.concurrency, |count| count as usize),
         tenants,
         filter: QueueFilter { jobs, types },
         grace_ms: grace,
-        listener: Some(Arc::new(|event| talk(line(event)))),
+        listener: Some(Arc::new(move |event| voice.say(&entry(event)))),
     };
+    let mut watch = Watch::begin(voice, liveness_file)?;
     let mut worker = stepbox.start_worker(options).await?;
+    let probe = worker.probe();
+    let _server = listener.map(|listener| {
+        let message = format!("`/health` and `/metrics` are at http://{}", listener.address());
+        voice.say(&Entry::new(LogLevel::Info, "worker-listening", message));
+        listener.serve(watching(stepbox.clone(), probe.clone()))
+    });
+    let mut every = interval(LOOK_EVERY);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut is_ending = false;
     loop {
         tokio::select! {
             () = worker.wait() => return Ok(Answer::nothing()),
+            _ = every.tick() => watch.look(&probe),
             _ = interrupts.next() => {
                 if is_ending {
                     worker.leave().await;
@@ -41,35 +70,42 @@ pub(crate) async fn carry_out(stepbox: &Stepbox, worker: Worker) -> Result<Answe
     }
 }
 
-/// An event for people.
-fn line(event: &WorkerEvent) -> String {
-    match event {
-        WorkerEvent::Began { worker } => format!("worker {worker} takes executions from the queue"),
-        WorkerEvent::Claimed { id, instance, attempt, .. } => match attempt {
-            0 | 1 => format!("execution {id} of `{instance}` begins"),
-            _ => format!("execution {id} of `{instance}` goes on, attempt {attempt}"),
-        },
-        WorkerEvent::Ended { id, status, .. } => format!("execution {id} is {status}"),
-        WorkerEvent::Lost { id, reason, .. } => {
-            format!("execution {id} no longer runs here, and goes on once its lease has run out: {reason}")
-        }
-        WorkerEvent::Rescued(rescued) => {
-            let id = rescued.id;
-            match rescued.fate {
-                Fate::Requeued(_) => format!("execution {id} lost its worker, and waits for another one"),
-                Fate::Stopped => {
-                    format!("execution {id} lost its worker while it was to stop, and is STOPPED")
+/// Looks whether the worker is well, and says so where a supervisor looks.
+struct Watch {
+    voice: Voice,
+    file: Option<LivenessFile>,
+    was_well: bool,
+    was_touched: bool,
+}
+
+impl Watch {
+    fn begin(voice: Voice, file: Option<PathBuf>) -> Result<Self, CliError> {
+        let file = file.map(LivenessFile::begin).transpose()?;
+        Ok(Self { voice, file, was_well: true, was_touched: true })
+    }
+
+    /// Changes are told once, however long they last.
+    fn look(&mut self, probe: &WorkerProbe) {
+        let health = probe.health();
+        if health.is_well() != self.was_well {
+            self.was_well = health.is_well();
+            let problems: Vec<_> = health.problems.iter().map(|problem| problem.as_str()).collect();
+            self.voice.say(&match self.was_well {
+                true => Entry::new(LogLevel::Info, "worker-well", "the worker is well again"),
+                false => {
+                    let message = format!("the worker is not well: {}", problems.join("; "));
+                    Entry::new(LogLevel::Error, "worker-failing", message)
                 }
-                Fate::Failed => format!("execution {id} lost its worker, and is FAILED"),
-            }
+            });
         }
-        WorkerEvent::Trouble { reason, .. } => format!("trouble: {reason}; trying again"),
-        WorkerEvent::ShuttingDown { running } => format!(
-            "shutting down: {} to finish; a second signal leaves at once",
-            counted(*running as u64, "execution")
-        ),
-        WorkerEvent::Pausing { running } => {
-            format!("pausing {} at the next checkpoint", counted(*running as u64, "execution"))
+        if let Some(file) = self.file.as_ref().filter(|_| self.was_well) {
+            let touched = file.touch();
+            if let (Err(error), true) = (&touched, self.was_touched) {
+                let message = format!("the liveness file cannot be touched: {error}");
+                self.voice
+                    .say(&Entry::new(LogLevel::Warning, "liveness-file", message).coded("liveness-file"));
+            }
+            self.was_touched = touched.is_ok();
         }
     }
 }

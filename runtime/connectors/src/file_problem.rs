@@ -21,8 +21,6 @@ pub enum FileProblem {
     DiskFull,
     /// Larger than the file system or the process may write.
     TooLarge,
-    /// Somebody else writes it right now.
-    Busy,
     /// Whatever else the operating system says.
     Other,
 }
@@ -53,7 +51,6 @@ impl FileProblem {
             Self::ReadOnly => "folder-read-only",
             Self::DiskFull => "disk-full",
             Self::TooLarge => "file-too-large",
-            Self::Busy => "output-busy",
             Self::Other => "file-failed",
         }
     }
@@ -68,7 +65,6 @@ impl FileProblem {
             Self::ReadOnly => "the file system is read-only".to_owned(),
             Self::DiskFull => "there is no room left".to_owned(),
             Self::TooLarge => "it would be larger than a file may be".to_owned(),
-            Self::Busy => "another process is still writing it".to_owned(),
             Self::Other => source.to_string(),
         }
     }
@@ -83,7 +79,6 @@ impl FileProblem {
             Self::ReadOnly => "choose a folder on a file system that can be written",
             Self::DiskFull => "make room, then restart the execution: it goes on from its last checkpoint",
             Self::TooLarge => "split the export, or raise the largest size of a file for this process",
-            Self::Busy => "wait until the other attempt has ended, then restart the execution",
             Self::Other => "see what the operating system says, then restart the execution",
         }
     }

@@ -1,7 +1,8 @@
-//! What readers and writers may touch on this machine: a capability, not a check of paths.
+//! What readers and writers may touch: on this machine a capability, not a check of paths; beyond it the
+//! storages that the operator names.
 
 use std::fmt;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -14,13 +15,18 @@ use {cap_std::fs::OpenOptionsExt, rustix::fs::OFlags};
 
 use crate::error::{ConnectorError, Result};
 use crate::file_problem::FileProblem;
+use crate::storages::Storages;
 
-/// The folders in which files may be opened. Cheap to clone.
+mod takeover;
+
+pub(crate) use takeover::Reopened;
+
+/// The folders, and the named storages, in which files may be opened. Cheap to clone.
 ///
 /// A tenant's folders are open handles, and every path is resolved below one of them by the operating
 /// system: neither `..` nor a link nor a race between two calls leads out.
 #[derive(Clone)]
-pub struct Folders(Arc<Reach>);
+pub struct Folders(Arc<Reach>, Arc<Storages>);
 
 enum Reach {
     Anywhere { base: PathBuf },
@@ -40,7 +46,7 @@ impl Folders {
         let base = base.into();
         // Without a working directory there is nothing to make it absolute with.
         let base = std::path::absolute(&base).unwrap_or(base);
-        Self(Arc::new(Reach::Anywhere { base }))
+        Self(Arc::new(Reach::Anywhere { base }), Arc::default())
     }
 
     /// Only what lies below these folders, which are opened now: for a tenant.
@@ -57,7 +63,18 @@ impl Folders {
             }
         };
         let roots = roots.into_iter().map(open).collect::<Result<_>>()?;
-        Ok(Self(Arc::new(Reach::Beneath { roots })))
+        Ok(Self(Arc::new(Reach::Beneath { roots }), Arc::default()))
+    }
+
+    /// Allows files in named storages as well.
+    #[must_use]
+    pub fn with_storages(self, storages: Storages) -> Self {
+        Self(self.0, Arc::new(storages))
+    }
+
+    /// The storages that may be named.
+    pub(crate) fn storages(&self) -> &Storages {
+        &self.1
     }
 
     /// Opens a regular file for reading.
@@ -135,6 +152,7 @@ impl fmt::Debug for Folders {
 }
 
 /// The folder of an output, held open, and what is to happen in it.
+#[derive(Debug)]
 pub(crate) struct OutputPlace {
     folder: Dir,
     name: String,
@@ -143,6 +161,11 @@ pub(crate) struct OutputPlace {
 }
 
 impl OutputPlace {
+    /// The same place, called otherwise in errors.
+    pub(crate) fn called(self, given: String) -> Self {
+        Self { given, ..self }
+    }
+
     /// The final path as it was given.
     pub(crate) fn given(&self) -> &str {
         &self.given
@@ -167,47 +190,6 @@ impl OutputPlace {
         }
     }
 
-    /// Makes a new file under a temporary name, in place of one that an earlier attempt left.
-    pub(crate) fn create(&self, temporary: &str) -> Result<File> {
-        match self.reopen(temporary) {
-            // Its lock says that nobody writes it any more.
-            Ok(Some(_)) => self.remove(temporary)?,
-            Ok(None) => {}
-            Err(ConnectorError::File { problem: FileProblem::NotRegular, .. }) => self.remove(temporary)?,
-            Err(error) => return Err(error),
-        }
-        let file = self.folder.open_with(temporary, for_writing().create_new(true));
-        let file = file.map_err(|source| self.failed("create", source))?.into_std();
-        self.lock(&file)?;
-        self.sync()?;
-        Ok(file)
-    }
-
-    /// Opens the file under a temporary name again; none if it is gone.
-    pub(crate) fn reopen(&self, temporary: &str) -> Result<Option<File>> {
-        match self.folder.symlink_metadata(temporary) {
-            Ok(found) => regular("open the unfinished", &self.given, (found.is_file(), found.is_dir()))?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(self.failed("open the unfinished", source)),
-        }
-        let file = self.folder.open_with(temporary, &for_writing());
-        let file = file.map_err(|source| self.failed("open the unfinished", source))?.into_std();
-        self.lock(&file)?;
-        Ok(Some(file))
-    }
-
-    /// Keeps two attempts of one execution from writing the same file: the lock of a worker that lost
-    /// its lease, and does not know yet, is still there. It ends with the process.
-    fn lock(&self, file: &File) -> Result<()> {
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => {
-                Err(ConnectorError::not_tried("write", &self.given, FileProblem::Busy))
-            }
-            // Not every file system has locks. The lease protects there, too, only later.
-            Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
-        }
-    }
-
     /// How long the regular file of a name is; none if there is no such file.
     pub(crate) fn length_of(&self, name: &str) -> Option<u64> {
         let found = self.folder.symlink_metadata(name).ok()?;
@@ -218,12 +200,6 @@ impl OutputPlace {
     pub(crate) fn rename(&self, temporary: &str, name: &str) -> Result<()> {
         let renamed = self.folder.rename(temporary, &self.folder, name);
         renamed.map_err(|source| self.failed("rename the output to", source))
-    }
-
-    /// Removes the file under a temporary name.
-    pub(crate) fn remove(&self, temporary: &str) -> Result<()> {
-        let removed = self.folder.remove_file(temporary);
-        removed.map_err(|source| self.failed("remove the unfinished", source))
     }
 
     /// Makes names made and removed in the folder durable.

@@ -1,7 +1,7 @@
 //! The rejected items file: what a step skipped, as CSV that can be corrected and imported again.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +9,7 @@ use stepbox_batch::element::Rejected;
 
 use crate::csv::append_row;
 use crate::error::{ConnectorError, Result};
+use crate::folders::{Folders, OutputPlace, Reopened};
 
 /// What is said of each item, after its original columns. Columns of these names in the input, from a
 /// file that was rejected before, are left out.
@@ -32,13 +33,17 @@ pub struct RejectedItemsFile {
     /// The original columns that are kept, by their place.
     kept: Vec<usize>,
     /// None before the first item.
-    file: Option<File>,
+    open: Option<(OutputPlace, File)>,
     buffer: Vec<u8>,
     /// How many bytes were written.
     length: u64,
     bytes_max: u64,
     /// Whether any of them may not be on the disk yet.
     is_ahead: bool,
+    /// How many files of other step executions it has.
+    absorbed: u64,
+    /// How many it was given since it was opened.
+    offered: u64,
 }
 
 /// What a resumed file goes on from.
@@ -48,6 +53,13 @@ struct State {
     path: String,
     /// How many bytes of it are durable.
     length: u64,
+    /// How many files of other step executions it has.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    absorbed: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl RejectedItemsFile {
@@ -60,11 +72,13 @@ impl RejectedItemsFile {
             path: path.to_owned(),
             header: header.to_vec(),
             kept,
-            file: None,
+            open: None,
             buffer: Vec::new(),
             length: 0,
             bytes_max: FILE_BYTES_MAX,
             is_ahead: false,
+            absorbed: 0,
+            offered: 0,
         };
         match state {
             Some(state) => {
@@ -88,72 +102,129 @@ impl RejectedItemsFile {
     }
 
     fn resume(&mut self, state: &State) -> Result<()> {
-        let changed = |difference: String| ConnectorError::OutputChanged {
-            path: format!("rejected items file {}", state.path),
-            difference,
-        };
-        let found = match fs::metadata(self.root.join(&state.path)) {
-            Ok(metadata) => metadata.len(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(changed("it is gone".to_owned()));
-            }
-            Err(error) => return Err(self.failed("open")(error)),
-        };
-        if found < state.length {
-            return Err(changed(format!("it has {found} bytes, {} of them were written", state.length)));
-        }
+        let mut earlier = self.open_written(state)?;
         if state.path == self.path {
-            let file = OpenOptions::new().write(true).open(self.full_path());
-            let cut = file.and_then(|mut file| {
-                file.set_len(state.length)?;
-                file.seek(SeekFrom::Start(state.length))?;
-                Ok(file)
-            });
-            self.file = Some(cut.map_err(self.failed("open"))?);
+            let place = self.place()?;
+            let reopened = place.reopen(place.name(), state.length)?;
+            let Reopened { file, .. } = reopened.ok_or_else(|| changed(state, "it is gone".to_owned()))?;
+            self.open = Some((place, file));
         } else {
-            let mut earlier = File::open(self.root.join(&state.path)).map_err(self.failed("open"))?;
-            let mut file = self.create()?;
+            let place = self.place()?;
+            let mut file = place.create(place.name())?;
             let copied = io::copy(&mut (&mut earlier).take(state.length), &mut file);
             copied.map_err(self.failed("write"))?;
-            (self.file, self.is_ahead) = (Some(file), true);
+            (self.open, self.is_ahead) = (Some((place, file)), true);
         }
-        self.length = state.length;
+        (self.length, self.absorbed) = (state.length, state.absorbed);
         Ok(())
     }
 
-    /// A new file, whose name is on the disk as well.
-    fn create(&self) -> Result<File> {
-        let path = self.full_path();
-        let folder = path.parent().unwrap_or(&self.root);
-        let created = fs::create_dir_all(folder).and_then(|()| {
-            let file = File::create(&path)?;
-            File::open(folder)?.sync_all()?;
-            Ok(file)
-        });
-        created.map_err(self.failed("create"))
+    /// Opens the file of a state for reading, if it has what the state says.
+    fn open_written(&self, state: &State) -> Result<File> {
+        let file = File::open(self.root.join(&state.path)).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => changed(state, "it is gone".to_owned()),
+            _ => self.failed("open")(error),
+        })?;
+        let found = file.metadata().map_err(self.failed("open"))?.len();
+        if found < state.length {
+            return Err(changed(
+                state,
+                format!("it has {found} bytes, {} of them were written", state.length),
+            ));
+        }
+        Ok(file)
+    }
+
+    /// Appends the items of another step execution's file, given its last state, unless they are there.
+    pub fn absorb(&mut self, state: &[u8]) -> Result<()> {
+        self.offered += 1;
+        if self.offered <= self.absorbed {
+            return Ok(());
+        }
+        if !state.is_empty() {
+            let state =
+                serde_json::from_slice(state).map_err(|source| ConnectorError::BadState { source })?;
+            self.append_file(&state)?;
+        }
+        self.absorbed = self.offered;
+        Ok(())
+    }
+
+    fn append_file(&mut self, state: &State) -> Result<()> {
+        let mut source = self.open_written(state)?;
+        let (header, mut found) = (self.header_row(), Vec::new());
+        let read = (&mut source).take(header.len() as u64).read_to_end(&mut found);
+        read.map_err(self.failed("read"))?;
+        if found != header {
+            return Err(changed(state, "its columns are others".to_owned()));
+        }
+        self.begin()?;
+        self.flush()?;
+        let bytes = state.length.saturating_sub(header.len() as u64);
+        self.check_room(bytes)?;
+        let copied = match &mut self.open {
+            Some((_, file)) => io::copy(&mut source.take(bytes), file),
+            None => return Err(ConnectorError::NotOpen),
+        };
+        self.length += copied.map_err(self.failed("write"))?;
+        self.is_ahead = true;
+        Ok(())
+    }
+
+    /// Where it lies. Makes the folder.
+    fn place(&self) -> Result<OutputPlace> {
+        let place = Folders::anywhere(&self.root).place_output(&self.path)?;
+        Ok(place.called(format!("rejected items file {}", self.path)))
+    }
+
+    /// A new file, whose name is on the disk as well. One that is there by now is another worker's, which
+    /// has taken this step over.
+    fn create(&self) -> Result<(OutputPlace, File)> {
+        let place = self.place()?;
+        let file = place.create_new(place.name())?;
+        place.sync()?;
+        Ok((place, file))
     }
 
     /// Adds an item.
     pub fn append(&mut self, rejected: &Rejected<'_>) -> Result<()> {
-        if self.file.is_none() {
-            self.file = Some(self.create()?);
-            let names = self.kept.iter().map(|&at| self.header[at].as_str()).chain(COLUMNS);
-            append_row(names, &mut self.buffer);
-        }
+        self.begin()?;
         let Rejected { row, code, reason, place, phase, item } = rejected;
         let original = self.kept.iter().map(|&at| match row {
             Some((rows, row)) => rows.cell(*row, at).unwrap_or_default(),
             None => "",
         });
         append_row(original.chain([*code, *reason, *place, *phase, *item]), &mut self.buffer);
-        if self.length + self.buffer.len() as u64 > self.bytes_max {
-            return Err(ConnectorError::RejectedTooLarge { bytes_max: self.bytes_max });
-        }
+        self.check_room(self.buffer.len() as u64)?;
         if self.buffer.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
     }
 
+    /// Makes the file and its header, if it is not there.
+    fn begin(&mut self) -> Result<()> {
+        if self.open.is_none() {
+            self.open = Some(self.create()?);
+            self.buffer = self.header_row();
+        }
+        Ok(())
+    }
+
+    fn header_row(&self) -> Vec<u8> {
+        let names = self.kept.iter().map(|&at| self.header[at].as_str()).chain(COLUMNS);
+        let mut row = Vec::new();
+        append_row(names, &mut row);
+        row
+    }
+
+    /// Fails if there is no room for so many bytes after those that were written.
+    fn check_room(&self, bytes: u64) -> Result<()> {
+        if self.length.saturating_add(bytes) > self.bytes_max {
+            return Err(ConnectorError::RejectedTooLarge { bytes_max: self.bytes_max });
+        }
+        Ok(())
+    }
+
     fn flush(&mut self) -> Result<()> {
-        if let Some(file) = self.file.as_mut().filter(|_| !self.buffer.is_empty()) {
+        if let Some((_, file)) = self.open.as_mut().filter(|_| !self.buffer.is_empty()) {
             let written = file.write_all(&self.buffer);
             written.map_err(self.failed("write"))?;
             self.length += self.buffer.len() as u64;
@@ -166,12 +237,17 @@ impl RejectedItemsFile {
     /// Makes everything durable, and returns the state to go on from; empty before the first item.
     pub fn checkpoint(&mut self) -> Result<Vec<u8>> {
         self.flush()?;
-        let Some(file) = &self.file else { return Ok(Vec::new()) };
+        let Some((place, file)) = &self.open else { return Ok(Vec::new()) };
+        place.check_is(place.name(), file)?;
         if self.is_ahead {
             file.sync_all().map_err(self.failed("sync"))?;
             self.is_ahead = false;
         }
-        let state = serde_json::to_vec(&State { path: self.path.clone(), length: self.length });
+        let state = serde_json::to_vec(&State {
+            path: self.path.clone(),
+            length: self.length,
+            absorbed: self.absorbed,
+        });
         state.map_err(|source| ConnectorError::BadState { source })
     }
 
@@ -179,6 +255,10 @@ impl RejectedItemsFile {
         let path = format!("rejected items file {}", self.path);
         move |source| ConnectorError::file(action, &path, source)
     }
+}
+
+fn changed(state: &State, difference: String) -> ConnectorError {
+    ConnectorError::OutputChanged { path: format!("rejected items file {}", state.path), difference }
 }
 
 #[cfg(test)]
@@ -252,6 +332,77 @@ mod tests {
         open(root.path(), 1, None).unwrap();
         assert_eq!(read(root.path(), 1), None, "without a state nothing counts");
         assert_eq!(read(root.path(), 2).unwrap(), expected, "each execution has a file of its own");
+    }
+
+    #[test]
+    fn goes_on_although_a_worker_that_lost_its_lease_has_it_open() {
+        let taken_over =
+            |outcome: Result<Vec<u8>>| assert_eq!(outcome.unwrap_err().code(), "output-taken-over");
+        for is_from_checkpoint in [true, false] {
+            let root = tempfile::tempdir().unwrap();
+            let mut first = open(root.path(), 1, None).unwrap();
+            append(&mut first, "A1");
+            let state = first.checkpoint().unwrap();
+            let state = is_from_checkpoint.then_some(&state[..]);
+            let mut second = open(root.path(), 1, state).unwrap();
+            if !is_from_checkpoint {
+                append(&mut second, "A1");
+            }
+            append(&mut second, "A2");
+            second.checkpoint().unwrap();
+            append(&mut first, "lost");
+            taken_over(first.checkpoint());
+            assert_eq!(read(root.path(), 1).unwrap(), format!("{FIRST}{}{}", row("A1"), row("A2")));
+        }
+        // Before it rejected anything.
+        let root = tempfile::tempdir().unwrap();
+        let mut first = open(root.path(), 1, None).unwrap();
+        let mut second = open(root.path(), 1, None).unwrap();
+        append(&mut second, "A1");
+        second.checkpoint().unwrap();
+        let rejected = Rejected { row: None, code: "c", reason: "r", place: "", phase: "read", item: "" };
+        taken_over(first.append(&rejected).map(|()| Vec::new()));
+        assert_eq!(read(root.path(), 1).unwrap(), format!("{FIRST}{}", row("A1")));
+    }
+
+    #[test]
+    fn puts_the_files_of_several_executions_together() {
+        let root = tempfile::tempdir().unwrap();
+        let mut states = Vec::new();
+        for (execution, skus) in [(2, &["A1", "A2"][..]), (3, &[]), (4, &["A3"]), (5, &[])] {
+            let mut file = open(root.path(), execution, None).unwrap();
+            skus.iter().for_each(|sku| append(&mut file, sku));
+            states.push(file.checkpoint().unwrap());
+            skus.iter().for_each(|_| append(&mut file, "lost"));
+            file.flush().unwrap();
+        }
+        let expected = format!("{FIRST}{}{}{}", row("A1"), row("A2"), row("A3"));
+        // Broken off after so many, and gone on with in the same execution or in another.
+        for (execution, kept) in
+            [1, 9].into_iter().flat_map(|execution| (0..=4).map(move |kept| (execution, kept)))
+        {
+            let mut first = open(root.path(), 1, None).unwrap();
+            states[..kept].iter().for_each(|state| first.absorb(state).unwrap());
+            let state = first.checkpoint().unwrap();
+            states[kept..].iter().for_each(|state| first.absorb(state).unwrap());
+            first.checkpoint().unwrap();
+            drop(first);
+            let mut second =
+                open(root.path(), execution, Some(&state[..]).filter(|it| !it.is_empty())).unwrap();
+            states.iter().for_each(|state| second.absorb(state).unwrap());
+            second.checkpoint().unwrap();
+            assert_eq!(read(root.path(), execution).unwrap(), expected, "{kept} kept, as {execution}");
+        }
+        let mut none = open(root.path(), 1, None).unwrap();
+        none.absorb(&states[1]).unwrap();
+        assert_eq!((none.checkpoint().unwrap(), read(root.path(), 1)), (Vec::new(), None));
+        let mut small = open(root.path(), 1, None).unwrap();
+        small.bytes_max = 150;
+        let outcomes = states.iter().find_map(|state| small.absorb(state).err());
+        assert_eq!(outcomes.unwrap().code(), "rejected-too-large");
+        let mut other =
+            RejectedItemsFile::open(root.path(), "1/rejected/step.csv", &["x".to_owned()], None).unwrap();
+        assert!(other.absorb(&states[0]).unwrap_err().to_string().ends_with("its columns are others"));
     }
 
     #[test]

@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use stepbox_batch::clock::Timestamp;
-use stepbox_batch::element::{Chunk, ItemReader, ItemWriter, More, Opening, Total};
+use stepbox_batch::element::{Chunk, Fragment, ItemReader, ItemWriter, More, Opening, Total};
 use stepbox_batch::error::ElementError;
 use stepbox_batch::execution::ExecutionContext;
 use stepbox_batch::job::ChunkLimit;
 use stepbox_batch::log::{ExecutionLog, NoLog};
 use stepbox_batch::name::{JobExecutionId, StepName};
 use stepbox_batch::rows::Rows;
-use stepbox_batch::step_context::{Findings, RunContext, RunInfo, StepContext};
+use stepbox_batch::step_context::{Attempt, Findings, RunContext, RunInfo, StepContext};
 
 use tempfile::TempDir;
 
@@ -25,6 +25,15 @@ use crate::registry::{native_reader, native_writer};
 /// The step `export` of execution 118.
 pub(crate) fn step() -> StepContext {
     step_with_log(Arc::new(NoLog))
+}
+
+/// The same in an attempt of its own.
+pub(crate) fn step_of(attempt: Attempt) -> StepContext {
+    let started_at = Timestamp(1_709_647_629_000);
+    let info = RunInfo { id: JobExecutionId(118), job_label: "My job".to_owned(), started_at };
+    let (context, log) = (ExecutionContext::default(), Arc::new(NoLog));
+    let run = RunContext::counted(info, attempt, json!({}), context, log, Arc::default());
+    StepContext::new(run, StepName::new("export").unwrap(), true, Findings::default())
 }
 
 /// The same with a log to look into.
@@ -72,7 +81,7 @@ impl Reading {
     ) -> Result<Self, ElementError> {
         options["from"] = json!("in");
         let mut reader = native_reader(name, &options, &Folders::anywhere(folder))?.unwrap();
-        let opening = Opening { header: &[], state, context: &step() };
+        let opening = Opening { header: &[], state, context: &step(), fragment: None };
         let header = wait(reader.open(opening))?;
         Ok(Self { reader, header, items: String::new(), more: More::Yes })
     }
@@ -163,6 +172,69 @@ pub(crate) fn check_resume(name: &str, options: Value, content: &[u8]) {
     }
 }
 
+/// The states of all parts of the file `in`.
+pub(crate) fn split(
+    name: &str,
+    mut options: Value,
+    folder: &Path,
+    state: Option<&[u8]>,
+    parts: u32,
+) -> Result<Option<Vec<Vec<u8>>>, ElementError> {
+    options["from"] = json!("in");
+    let mut reader = native_reader(name, &options, &Folders::anywhere(folder))?.unwrap();
+    wait(reader.split(Opening { header: &[], state, context: &step(), fragment: None }, parts))
+}
+
+/// Checks that the parts of a file have together what it has as a whole, each in its own right, also when
+/// one of them is begun anew in its middle.
+pub(crate) fn check_split(name: &str, options: &Value, content: &[u8]) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("in"), content).unwrap();
+    let open = |state: Option<&[u8]>| Reading::open(name, options.clone(), folder.path(), state);
+    let shown = String::from_utf8_lossy(&content[..content.len().min(200)]);
+    let mut whole = open(None);
+    let read = whole.as_mut().map_err(|error| say(std::mem::replace(error, ElementError::Stopped)));
+    let whole = read.and_then(|whole| whole.read_all().map_err(say).map(|()| (&whole.header, &whole.items)));
+    for parts in [1, 2, 3, 4, 7, 1000] {
+        let states = split(name, options.clone(), folder.path(), None, parts).map_err(say);
+        let (header, items) = match &whole {
+            Ok(whole) => *whole,
+            // Whatever can be found without looking into the rows.
+            Err(error) => {
+                if let Err(found) = states {
+                    assert_eq!(&found, error, "{shown:?}");
+                }
+                continue;
+            }
+        };
+        let states = states.unwrap().unwrap();
+        let count = items.lines().count();
+        assert!((1..=parts as usize).contains(&states.len()), "{shown:?}");
+        assert!(states.len() <= count.max(1), "{shown:?}");
+        let mut found = String::new();
+        for state in &states {
+            let (mut part, mut again) = (open(Some(state)).unwrap(), String::new());
+            assert_eq!(&part.header, header);
+            let announced = part.total();
+            part.read(1).unwrap();
+            let middle = part.state();
+            again.push_str(&part.items);
+            while !part.is_done() {
+                part.read(1).unwrap();
+            }
+            assert!(states.len() == 1 || !part.items.is_empty(), "{shown:?}");
+            assert_eq!(part.total(), Total::Exact(part.items.lines().count() as u64), "{shown:?}");
+            assert_eq!(part.total(), announced, "{shown:?}");
+            let mut resumed = open(Some(&middle)).unwrap();
+            resumed.read_all().unwrap();
+            assert_eq!(again + &resumed.items, part.items, "{shown:?}");
+            assert_eq!(split(name, options.clone(), folder.path(), Some(&middle), 2).unwrap(), None);
+            found += &part.items;
+        }
+        assert_eq!(&found, items, "{parts} parts of {shown:?}");
+    }
+}
+
 /// A writer into the file `to` of a folder.
 pub(crate) struct Writing {
     pub(crate) writer: Box<dyn ItemWriter>,
@@ -172,16 +244,30 @@ pub(crate) struct Writing {
 impl Writing {
     pub(crate) fn open(
         name: &str,
-        mut options: Value,
+        options: Value,
         to: &str,
         folder: &Path,
         header: &[&str],
         state: Option<&[u8]>,
     ) -> Result<Self, ElementError> {
+        Self::open_part(name, options, to, folder, header, state, None)
+    }
+
+    /// The same for a fragment of that number.
+    pub(crate) fn open_part(
+        name: &str,
+        mut options: Value,
+        to: &str,
+        folder: &Path,
+        header: &[&str],
+        state: Option<&[u8]>,
+        fragment: Option<u32>,
+    ) -> Result<Self, ElementError> {
+        let fragment = fragment.map(|number| Fragment { number });
         options["to"] = json!({"type": "local", "file_path": to});
         let mut writer = native_writer(name, &options, &Folders::anywhere(folder))?.unwrap();
         let (context, header) = (step(), header.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
-        wait(writer.open(Opening { header: &header, state, context: &context }))?;
+        wait(writer.open(Opening { header: &header, state, context: &context, fragment }))?;
         Ok(Self { writer, context })
     }
 
@@ -193,6 +279,12 @@ impl Writing {
 
     pub(crate) fn checkpoint(&mut self) -> Vec<u8> {
         wait(self.writer.checkpoint()).unwrap()
+    }
+
+    /// Absorbs a whole fragment.
+    pub(crate) fn absorb(&mut self, state: &[u8]) -> Result<(), ElementError> {
+        while wait(self.writer.absorb(state))? == More::Yes {}
+        Ok(())
     }
 
     pub(crate) fn complete(&mut self) -> Result<(), ElementError> {

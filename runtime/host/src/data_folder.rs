@@ -39,7 +39,12 @@ impl DataFolder {
 
     /// The database of the embedded store.
     pub(crate) fn database(&self) -> PathBuf {
-        self.0.join("stepbox.db")
+        Self::database_in(&self.0)
+    }
+
+    /// The same of a folder that may not be there.
+    pub(crate) fn database_in(path: &Path) -> PathBuf {
+        path.join("stepbox.db")
     }
 
     /// What components were compiled to.

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use stepbox_batch::component_quota::ComponentQuotaError;
-use stepbox_batch::name::{Digest, NameError, TenantId};
+use stepbox_batch::name::{Digest, NameError, StepName, TenantId};
 use stepbox_batch::parameters::Violation;
 use stepbox_batch::repository::RepositoryError;
+use stepbox_connectors::ConnectorError;
 use stepbox_sandbox::{ComponentError, HttpPolicyError, SecretError};
 
 use crate::components_policy::ComponentsPolicyError;
@@ -89,6 +90,22 @@ pub enum Error {
         /// What is wrong with it.
         source: ComponentsPolicyError,
     },
+    /// The same of the storages that it names.
+    #[error("the policy of the tenant `{tenant}`: {source}")]
+    Storages {
+        /// Whose policy it is.
+        tenant: TenantId,
+        /// What is wrong with them.
+        source: ConnectorError,
+    },
+    /// A job is to use a storage that there is not.
+    #[error("the step `{step}` cannot run: {source}")]
+    StorageOfStep {
+        /// The step.
+        step: StepName,
+        /// What is wrong.
+        source: ConnectorError,
+    },
     /// A label that is empty or too long.
     #[error("a label has 1 to 255 characters")]
     BadLabel,
@@ -162,6 +179,7 @@ impl Error {
             Self::Policy { source, .. } => source.code(),
             Self::Secret { source, .. } => source.code(),
             Self::ComponentsPolicy { source, .. } => source.code(),
+            Self::Storages { source, .. } | Self::StorageOfStep { source, .. } => source.code(),
             Self::BadLabel => "bad-name",
             Self::DataFolder { .. } => "data-folder",
             Self::Sandbox(_) => "sandbox-unavailable",
@@ -189,6 +207,7 @@ impl Error {
                 RepositoryError::LeaseLost { .. } => ErrorKind::Unexpected,
                 RepositoryError::Busy { .. }
                 | RepositoryError::NewerVersion { .. }
+                | RepositoryError::OlderVersion { .. }
                 | RepositoryError::Corrupt { .. }
                 | RepositoryError::Unavailable { .. } => ErrorKind::StoreUnavailable,
             },
@@ -199,6 +218,8 @@ impl Error {
             | Self::Policy { .. }
             | Self::Secret { .. }
             | Self::ComponentsPolicy { .. }
+            | Self::Storages { .. }
+            | Self::StorageOfStep { .. }
             | Self::StepsChanged(_)
             | Self::TooManyRunning { .. }
             | Self::WorkerExists
@@ -221,6 +242,7 @@ impl Error {
             Self::ComponentsPolicy { source, .. } => source.help(),
             Self::Policy { source, .. } => source.help(),
             Self::Secret { source, .. } => source.help(),
+            Self::Storages { source, .. } | Self::StorageOfStep { source, .. } => source.help(),
             Self::Repository(error) => match error {
                 RepositoryError::VersionExists { reference, .. } => format!(
                     "give it another version in its `describe`, a pre-release such as `{}` while you work on it; \
@@ -246,6 +268,9 @@ impl Error {
                     format!("{remove}, or let the operator raise `components: {{ {quota}: … }}` in the policy")
                 }
                 RepositoryError::Busy { .. } => "try again; another process is writing".to_owned(),
+                RepositoryError::OlderVersion { .. } => {
+                    "`stepbox store migrate` brings it up to date, once for all workers".to_owned()
+                }
                 RepositoryError::NewerVersion { .. } => "use the newer `stepbox` that wrote it".to_owned(),
                 RepositoryError::Unavailable { .. } => {
                     "check that the data folder exists, can be written and has room".to_owned()

@@ -15,8 +15,9 @@ use futures_util::future::join_all;
 
 use stepbox_batch::audit::Actor;
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::element::Fragment;
 use stepbox_batch::error::StepError;
-use stepbox_batch::execution::{Failure, JobExecution, StepExecution, Tracking};
+use stepbox_batch::execution::{Failure, JobExecution, Partition, StepExecution, Tracking};
 use stepbox_batch::flow::{Follows, Unit, after, worst};
 use stepbox_batch::item_step::{self, Journey, StepOutcome};
 use stepbox_batch::job::{Step, StepKind};
@@ -25,22 +26,25 @@ use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::recorder::{Recorder, With};
 use stepbox_batch::repository::{Claim, Lease, NewJobExecution, RepositoryError, Save};
 use stepbox_batch::status::{BatchStatus, ExitStatus};
-use stepbox_batch::step_context::{Findings, RunContext, RunInfo, StepContext};
+use stepbox_batch::step_context::{Attempt, Findings, RunContext, RunInfo, StepContext};
 use stepbox_batch::tasklet_step;
 use stepbox_batch::thread::{Panicked, on_own_thread};
-use stepbox_sandbox::{ExecutionDisk, Share, Usage};
+use stepbox_sandbox::{ExecutionDisk, Usage};
 use tokio::sync::watch;
 
 use crate::error::Error;
 use crate::execution_log::{FileLog, LogListener};
-use crate::policy::Policy;
 use crate::step_elements::StepElements;
 use crate::stepbox::{Installation, TenantState};
 
-/// How long a worker's lease lasts without a heartbeat, in milliseconds.
+mod partitions;
+
+use partitions::PartsEnd;
+
+/// How long a worker's lease lasts without a heartbeat, in milliseconds, unless the builder says otherwise.
 pub const LEASE_MS: u64 = 15_000;
-/// How often a worker says that it lives, in milliseconds.
-pub const HEARTBEAT_MS: u64 = 5_000;
+/// How many heartbeats there are in the time of a lease: two may fail.
+pub(crate) const BEATS_PER_LEASE: u64 = 3;
 /// How often a run looks whether it should stop, in milliseconds.
 pub const STOP_CHECK_MS: u64 = 100;
 /// How often a run stores its progress, in milliseconds.
@@ -81,14 +85,17 @@ pub(crate) async fn claim(
 }
 
 fn claim_now(installation: &Installation) -> Claim {
-    Claim { worker: installation.worker.clone(), now: installation.clock.now(), lease_ms: LEASE_MS }
+    Claim {
+        worker: installation.worker.clone(),
+        now: installation.clock.now(),
+        lease_ms: installation.lease_ms,
+    }
 }
 
 /// A claimed execution, and all that its run needs.
 pub(crate) struct Life {
     installation: Arc<Installation>,
-    policy: Policy,
-    share: Share,
+    tenant: TenantState,
     /// What its steps write counts for the tenant until it has ended.
     disk: ExecutionDisk,
     steps: Arc<[Step]>,
@@ -121,6 +128,9 @@ struct Ended {
     context: StepContext,
 }
 
+/// What running a step's elements comes to: its row, and how it ended.
+type Ran = Result<(StepExecution, Result<StepOutcome, StepError>), RepositoryError>;
+
 /// How a sequence of steps ended, and its last step if that is not saved yet.
 type FlowEnd = Result<(BatchStatus, Option<Ended>), RepositoryError>;
 
@@ -140,8 +150,10 @@ impl Life {
         let folder = installation.data.execution(execution.id);
         let log = Arc::new(FileLog::open(&folder, clock.clone(), listener));
         let (parameters, context) = (execution.parameters.clone(), execution.context.clone());
-        let run = RunContext::counted(info, parameters, context, log, tenant.tally.clone());
-        let recorder = Recorder { journal: installation.repository.clone(), lease, clock };
+        let attempt = Attempt { execution: execution.id, token: lease.token };
+        let run = RunContext::counted(info, attempt, parameters, context, log, tenant.tally.clone());
+        let (journal, observer) = (installation.journal.clone(), tenant.meters.clone());
+        let recorder = Recorder { journal, lease, clock, observer };
         let course = Course {
             running: Vec::new(),
             done: BTreeSet::new(),
@@ -151,9 +163,8 @@ impl Life {
         };
         Self {
             installation,
-            policy: tenant.policy.clone(),
             disk: tenant.share.execution_disk(),
-            share: tenant.share.clone(),
+            tenant: tenant.clone(),
             steps: execution.job.steps.clone().into(),
             execution: Mutex::new(execution),
             recorder,
@@ -202,6 +213,10 @@ impl Life {
 
     /// Runs the flow to its end, and then the steps that run whatever happened.
     async fn run_steps(&self) -> FlowEnd {
+        let partition = self.execution().partition;
+        if let Some(Partition { position, .. }) = partition {
+            return self.run_part(position as usize).await;
+        }
         let (mut status, mut last) = self.run_sequence(0..self.steps.len(), false).await?;
         for (position, step) in self.steps.iter().enumerate() {
             if !step.flow.always || self.rests_in(status) || lock(&self.course).done.contains(&position) {
@@ -213,6 +228,15 @@ impl Life {
             last = Some(ended);
         }
         Ok((status, last))
+    }
+
+    /// Runs the one step of a part.
+    async fn run_part(&self, position: usize) -> FlowEnd {
+        if let Some(done) = self.done_already(position) {
+            return Ok((done.status, None));
+        }
+        let ended = self.run_step(position).await?;
+        Ok((ended.step.status, Some(ended)))
     }
 
     /// Runs the steps in a range, one after the other or as their flow says.
@@ -342,14 +366,9 @@ impl Life {
     }
 
     /// Lets a step's elements work, on a thread of their own.
-    async fn run_elements(
-        &self,
-        step: &Step,
-        execution: StepExecution,
-        context: &StepContext,
-    ) -> Result<(StepExecution, Result<StepOutcome, StepError>), RepositoryError> {
+    async fn run_elements(&self, step: &Step, execution: StepExecution, context: &StepContext) -> Ran {
         let id = self.recorder.lease.id;
-        let secrets = match StepElements::secrets_of(step, &self.policy) {
+        let secrets = match StepElements::secrets_of(step, &self.tenant.policy) {
             Ok(secrets) => secrets,
             Err(source) => {
                 let (culprit, place) = (format!("step `{}`", step.name), String::new());
@@ -358,23 +377,28 @@ impl Life {
         };
         let elements = StepElements {
             installation: &self.installation,
-            policy: &self.policy,
+            policy: &self.tenant.policy,
             tenant: &self.recorder.lease.tenant,
             execution: id,
             work: self.installation.data.work(id),
             parameters: &self.run.parameters,
-            share: self.share.clone(),
+            share: self.tenant.share.clone(),
             usage: Usage::on(&self.disk),
             secrets,
         };
         let (recorder, on_thread, begun) = (self.recorder.clone(), context.clone(), execution.clone());
         let mut execution = execution;
+        let partition = self.execution().partition;
         let ran = match &step.kind {
+            StepKind::Item { settings, .. } if settings.partitions > 1 && partition.is_none() => {
+                return self.run_parts(step, &elements, execution, context).await;
+            }
             StepKind::Item { .. } => {
-                let item_step = match elements.item_step(step).await {
+                let mut item_step = match elements.item_step(step).await {
                     Ok(item_step) => item_step,
                     Err(error) => return Ok((execution, Err(error))),
                 };
+                item_step.fragment = partition.map(|Partition { number, .. }| Fragment { number });
                 on_own_thread(async move {
                     let journey =
                         Journey { execution: &mut execution, context: &on_thread, recorder: &recorder };
@@ -398,6 +422,48 @@ impl Life {
                 .await
             }
         };
+        self.settle(ran, begun, context).await
+    }
+
+    /// Runs a step whose input is split: its parts, and then what puts them together.
+    async fn run_parts(
+        &self,
+        step: &Step,
+        elements: &StepElements<'_>,
+        mut execution: StepExecution,
+        context: &StepContext,
+    ) -> Ran {
+        let position = execution.position;
+        let split = async || elements.split(step, context).await;
+        if let Err(error) = self.begin_parts(step, position, split).await? {
+            return Ok((execution, Err(error)));
+        }
+        let parts = match self.await_parts(step, position, context).await? {
+            PartsEnd::Completed(parts) => parts,
+            PartsEnd::Stopped => return Ok((execution, Ok(StepOutcome::Stopped))),
+            PartsEnd::Failed(error) => return Ok((execution, Err(error))),
+        };
+        let item_step = match elements.item_step(step).await {
+            Ok(item_step) => item_step,
+            Err(error) => return Ok((execution, Err(error))),
+        };
+        let fragments = self.adopt_parts(parts, &execution, context).await?;
+        let (recorder, on_thread, begun) = (self.recorder.clone(), context.clone(), execution.clone());
+        let ran = on_own_thread(async move {
+            let journey = Journey { execution: &mut execution, context: &on_thread, recorder: &recorder };
+            let outcome = item_step::merge(item_step, &fragments, journey).await;
+            (execution, outcome)
+        });
+        self.settle(ran.await, begun, context).await
+    }
+
+    /// What has become of a step that worked on a thread of its own.
+    async fn settle(
+        &self,
+        ran: Result<(StepExecution, Result<StepOutcome, StepError>), Panicked>,
+        begun: StepExecution,
+        context: &StepContext,
+    ) -> Ran {
         match ran {
             Ok((execution, Err(StepError::Repository(error)))) => {
                 self.keep(&execution);
@@ -441,7 +507,8 @@ impl Life {
         let last_heartbeat = lock(&self.course).last_heartbeat;
         match self.beat().await {
             Err(RepositoryError::Busy { .. } | RepositoryError::Unavailable { .. })
-                if self.recorder.clock.now().ms_since(last_heartbeat) < LEASE_MS - HEARTBEAT_MS =>
+                if self.recorder.clock.now().ms_since(last_heartbeat)
+                    < self.lease_ms() - self.heartbeat_ms() =>
             {
                 Ok(())
             }
@@ -453,8 +520,8 @@ impl Life {
     /// has the execution now.
     async fn beat(&self) -> Result<(), RepositoryError> {
         let (lease, journal, now) = (&self.recorder.lease, &self.recorder.journal, self.recorder.clock.now());
-        let is_stop_requested = if now.ms_since(lock(&self.course).last_heartbeat) >= HEARTBEAT_MS {
-            let is_stop_requested = journal.heartbeat(lease, now, LEASE_MS).await?;
+        let is_stop_requested = if now.ms_since(lock(&self.course).last_heartbeat) >= self.heartbeat_ms() {
+            let is_stop_requested = journal.heartbeat(lease, now, self.lease_ms()).await?;
             lock(&self.course).last_heartbeat = now;
             is_stop_requested
         } else {
@@ -479,6 +546,14 @@ impl Life {
             }
         }
         Ok(())
+    }
+
+    fn lease_ms(&self) -> u64 {
+        self.installation.lease_ms
+    }
+
+    fn heartbeat_ms(&self) -> u64 {
+        self.lease_ms() / BEATS_PER_LEASE
     }
 
     async fn change_status(&self, status: BatchStatus) -> Result<(), RepositoryError> {

@@ -54,6 +54,7 @@ mod data_folder;
 mod error;
 mod execution_log;
 mod job_lifecycle;
+mod metrics;
 mod native;
 mod policy;
 mod rejected_file;
@@ -61,6 +62,7 @@ mod secrets;
 mod signature;
 mod step_elements;
 mod stepbox;
+mod store;
 mod system_clock;
 mod tenant;
 mod worker;
@@ -69,21 +71,27 @@ mod worker_lock;
 pub use components_policy::{ComponentsPolicy, ComponentsPolicyError};
 pub use error::{Error, ErrorKind};
 pub use execution_log::{LogLine, LogListener};
-pub use job_lifecycle::{HEARTBEAT_MS, LEASE_MS, PROGRESS_MS, Progress, STOP_CHECK_MS};
+pub use job_lifecycle::{LEASE_MS, PROGRESS_MS, Progress, STOP_CHECK_MS};
+pub use metrics::METRICS_TYPE;
 pub use policy::{FilesPolicy, Policy, Quotas};
 pub use signature::{
     SIGNATURE_BYTES_MAX, SIGNATURE_SUFFIX, SignatureError, SignatureProblem, SigningKey, SigningKeyError,
     read_signature,
 };
-pub use stepbox::{Builder, Health, Stepbox};
+pub use stepbox::{Builder, Health, LEASE_MS_MIN, Stepbox};
 pub use stepbox_batch as batch;
+pub use stepbox_connectors::{ConnectorError, NamedStorage, S3Settings, Storages};
 pub use stepbox_sandbox::{COMPONENT_BYTES_MAX, digest_of};
 pub use stepbox_sandbox::{CompileProcess, Compiler, ComponentError, compile_worker};
 pub use stepbox_sandbox::{GrantError, HttpPolicy, HttpPolicyError, NetworkPolicy, Resolver};
 pub use stepbox_sandbox::{Secret, SecretError, Secrets};
+pub use store::{DatabaseUrl, StorePlace, StoreReport, check_store, migrate_store};
 pub use system_clock::SystemClock;
 pub use tenant::{
     Inspected, InstanceEdit, NewInstance, PublishOptions, Published, Purge, RestartOptions, RunOptions,
     Running, Tenant, Upload, receive_component,
 };
-pub use worker::{RESCUE_MS, Worker, WorkerEvent, WorkerListener, WorkerOptions, WorkerStatus};
+pub use worker::{
+    RESCUE_MS, Stage, Worker, WorkerEvent, WorkerHealth, WorkerListener, WorkerOptions, WorkerProbe,
+    WorkerProblem, WorkerStatus,
+};

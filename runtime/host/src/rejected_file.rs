@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use stepbox_batch::element::{Rejected, RejectedItems};
+use stepbox_batch::element::{More, Rejected, RejectedItems};
 use stepbox_batch::error::ElementError;
 use stepbox_batch::name::{JobExecutionId, StepName};
 use stepbox_connectors::RejectedItemsFile;
@@ -37,12 +37,19 @@ impl RejectedFile {
 #[async_trait]
 impl RejectedItems for RejectedFile {
     async fn open(&mut self, header: &[String], state: Option<&[u8]>) -> Result<(), ElementError> {
+        // One that is open would keep its lock, and have to be copied.
+        self.file = None;
         self.file = Some(RejectedItemsFile::open(&self.root, &self.path, header, state)?);
         Ok(())
     }
 
     async fn append(&mut self, rejected: Rejected<'_>) -> Result<(), ElementError> {
         Ok(self.file()?.append(&rejected)?)
+    }
+
+    async fn absorb(&mut self, state: &[u8]) -> Result<More, ElementError> {
+        self.file()?.absorb(state)?;
+        Ok(More::No)
     }
 
     async fn checkpoint(&mut self) -> Result<Vec<u8>, ElementError> {

@@ -13,18 +13,24 @@ use stepbox_batch::counters::Tally;
 use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Tasklet};
 use stepbox_batch::error::ElementError;
 use stepbox_batch::name::{Digest, TenantId};
-use stepbox_batch::repository::{Connector, JobRepository};
+use stepbox_batch::repository::{Connector, ExecutionJournal, JobRepository};
 use stepbox_sandbox::{Compiler, Program, Resolver, Sandbox, SandboxConfig, Share, SystemResolver};
 use stepbox_store::SqliteStore;
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::data_folder::DataFolder;
 use crate::error::Error;
+use crate::job_lifecycle::LEASE_MS;
+use crate::metrics::{Metrics, TenantMeters, TimedJournal};
 use crate::native::{NativeElements, native_connector};
 use crate::policy::Policy;
+use crate::store::{DatabaseUrl, open_database};
 use crate::system_clock::SystemClock;
 use crate::tenant::Tenant;
 use crate::worker_lock::WorkerLock;
+
+/// The shortest lease, in milliseconds: less would take a busy machine for a dead one.
+pub const LEASE_MS_MIN: u64 = 1_000;
 
 /// An installation of Stepbox: a store, a sandbox, native elements and tenants. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -36,6 +42,9 @@ pub struct Stepbox {
 pub(crate) struct Installation {
     pub(crate) data: DataFolder,
     pub(crate) repository: Arc<dyn JobRepository>,
+    /// The same, with its answers timed: for running executions.
+    pub(crate) journal: Arc<dyn ExecutionJournal>,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) sandbox: Sandbox,
     pub(crate) native: NativeElements,
     pub(crate) native_connector: Connector,
@@ -44,6 +53,8 @@ pub(crate) struct Installation {
     pub(crate) worker: String,
     _lock: WorkerLock,
     pub(crate) opened_at: Timestamp,
+    /// How long a lease lasts without a heartbeat, in milliseconds.
+    pub(crate) lease_ms: u64,
     /// Whether this process takes entries from the queue.
     pub(crate) has_worker: AtomicBool,
     pub(crate) tenants: BTreeMap<TenantId, TenantState>,
@@ -58,6 +69,8 @@ pub(crate) struct TenantState {
     pub(crate) share: Share,
     /// What its components and uploads run into.
     pub(crate) tally: Arc<Tally>,
+    /// What its runs come to.
+    pub(crate) meters: Arc<TenantMeters>,
     /// A permit for each execution that may run at a time.
     pub(crate) running: Arc<Semaphore>,
 }
@@ -73,8 +86,11 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     compiler: Compiler,
     resolver: Arc<dyn Resolver>,
-    /// None for the embedded store.
+    lease_ms: u64,
+    /// None for another store.
     repository: Option<Arc<dyn JobRepository>>,
+    /// None for the embedded store.
+    database_url: Option<DatabaseUrl>,
 }
 
 impl Stepbox {
@@ -87,7 +103,9 @@ impl Stepbox {
             clock: Arc::new(SystemClock),
             compiler: Compiler::InProcess,
             resolver: Arc::new(SystemResolver),
+            lease_ms: LEASE_MS,
             repository: None,
+            database_url: None,
         }
     }
 
@@ -179,6 +197,23 @@ impl Builder {
         self
     }
 
+    /// Has leases last so long without a heartbeat, in milliseconds, at least [`LEASE_MS_MIN`]; there are three
+    /// heartbeats in that time. What runs here is another worker's so long after this process was last heard of.
+    /// All processes on a store should agree. Unless it is said, [`LEASE_MS`](crate::LEASE_MS).
+    #[must_use]
+    pub fn lease_ms(mut self, lease_ms: u64) -> Self {
+        self.lease_ms = lease_ms.max(LEASE_MS_MIN);
+        self
+    }
+
+    /// Persists everything in a PostgreSQL database, version 15 or later, which any number of machines may use. It
+    /// must be up to date: [`migrate_store`](crate::migrate_store) brings it there.
+    #[must_use]
+    pub fn database_url(mut self, url: DatabaseUrl) -> Self {
+        self.database_url = Some(url);
+        self
+    }
+
     /// Takes the time from somewhere else than the operating system.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
@@ -209,13 +244,15 @@ impl Builder {
             let wrong = |source| Error::Policy { tenant: tenant.clone(), source };
             policy.http.check(policy.network).map_err(wrong)?;
             policy.check_secrets().map_err(|source| Error::Secret { tenant: tenant.clone(), source })?;
+            policy.check_storages().map_err(|source| Error::Storages { tenant: tenant.clone(), source })?;
             let wrong = |source| Error::ComponentsPolicy { tenant: tenant.clone(), source };
             policy.components.check().map_err(wrong)?;
         }
         let data = DataFolder::open(&self.data_dir)?;
-        let repository = match self.repository {
-            Some(repository) => repository,
-            None => Arc::new(SqliteStore::open(data.database())?),
+        let repository = match (self.repository, &self.database_url) {
+            (Some(repository), _) => repository,
+            (None, Some(url)) => open_database(url).await?,
+            (None, None) => Arc::new(SqliteStore::open(data.database())?),
         };
         let config = SandboxConfig {
             cache_dir: data.compiled(),
@@ -229,22 +266,29 @@ impl Builder {
         let (workers, worker) = (data.workers(), worker_name(self.clock.as_ref()));
         let unusable = |source| Error::DataFolder { path: workers.clone(), action: "cannot be used", source };
         let lock = WorkerLock::take(&workers, &worker).map_err(unusable)?;
-        let state = |policy: Policy| TenantState {
+        let metrics = Arc::new(Metrics::new());
+        let state = |id: &TenantId, policy: Policy| TenantState {
+            meters: Arc::new(metrics.of_tenant(id)),
             share: sandbox.share(policy.quotas.of_share()),
             running: Arc::new(Semaphore::new(policy.quotas.running_max.min(Semaphore::MAX_PERMITS))),
             tally: Arc::default(),
             policy,
         };
-        let tenants = self.tenants.into_iter().map(|(id, policy)| (id, state(policy))).collect();
+        let tenants = self.tenants.into_iter().map(|(id, policy)| (id.clone(), state(&id, policy))).collect();
+        let (store, clock) = (repository.clone(), self.clock.clone());
+        let journal = Arc::new(TimedJournal { store, clock, metrics: metrics.clone() });
         let installation = Installation {
             data,
             repository,
+            journal,
+            metrics,
             sandbox,
             native: self.native,
             native_connector: native_connector(),
             worker,
             _lock: lock,
             opened_at: self.clock.now(),
+            lease_ms: self.lease_ms,
             has_worker: AtomicBool::new(false),
             clock: self.clock,
             tenants,

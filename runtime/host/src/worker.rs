@@ -8,11 +8,14 @@
 //! What it pauses waits in the queue again from its checkpoint. What it leaves is lost, and another worker
 //! takes it up at once.
 
+mod health;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde::Serialize;
 use stepbox_batch::execution::JobExecution;
 use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::queue::{Fate, Held, QueueClaim, QueueFilter, Rescued, Worker as Registered};
@@ -24,10 +27,12 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::error::Error;
-use crate::job_lifecycle::{HEARTBEAT_MS, LEASE_MS};
+use crate::job_lifecycle::BEATS_PER_LEASE;
 use crate::stepbox::{Installation, Stepbox};
 use crate::tenant::Running;
 use crate::worker_lock::WorkerLock;
+use health::Pulse;
+pub use health::{WorkerHealth, WorkerProbe, WorkerProblem};
 
 /// How long a worker waits at most before it looks into the queue again, in milliseconds: entries whose time has
 /// come tell nobody.
@@ -127,6 +132,8 @@ pub enum WorkerEvent {
         /// How many executions run.
         running: usize,
     },
+    /// It has ended in good order.
+    Over,
 }
 
 /// A worker at work. Dropping it ends it as [`Worker::leave`] does.
@@ -143,14 +150,21 @@ struct Shared {
     /// What runs, with what asks it to pause.
     running: Mutex<BTreeMap<JobExecutionId, Arc<RunContext>>>,
     stage: watch::Sender<Stage>,
+    /// When it was last seen to work.
+    pulse: Pulse,
     /// A run has ended.
     ended: Notify,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
+/// How far a worker is on its way to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// It takes executions from the queue.
     Working,
+    /// It takes nothing new, and lets what runs go on for the grace.
     Finishing,
+    /// What runs is to rest at its next checkpoint.
     Pausing,
 }
 
@@ -162,7 +176,9 @@ impl Stepbox {
         if installation.has_worker.swap(true, Ordering::AcqRel) {
             return Err(Error::WorkerExists);
         }
+        installation.metrics.has_slots(options.concurrency.max(1));
         let shared = Arc::new(Shared {
+            pulse: Pulse::begin(installation.clock.as_ref()),
             stepbox: self.clone(),
             tenants,
             options,
@@ -171,7 +187,7 @@ impl Stepbox {
             ended: Notify::new(),
             installation,
         });
-        if let Err(error) = shared.beat().await {
+        if let Err(error) = shared.heard(shared.beat().await) {
             shared.installation.has_worker.store(false, Ordering::Release);
             return Err(error.into());
         }
@@ -184,7 +200,7 @@ impl Stepbox {
         let (repository, now) = (&self.installation.repository, self.installation.clock.now());
         let (workers, held) = (repository.workers().await?, repository.held(now).await?);
         let status = |worker: Registered| WorkerStatus {
-            is_alive: now.ms_since(worker.seen_at) < LEASE_MS,
+            is_alive: now.ms_since(worker.seen_at) < self.installation.lease_ms,
             running: held.iter().filter(|held| held.worker == worker.name).cloned().collect(),
             worker,
         };
@@ -212,6 +228,11 @@ impl Worker {
     /// How many executions it runs.
     pub fn running(&self) -> usize {
         self.shared.running().len()
+    }
+
+    /// Tells how it is, for as long as anybody asks.
+    pub fn probe(&self) -> WorkerProbe {
+        WorkerProbe(self.shared.clone())
     }
 
     /// Has it take nothing new, finish what runs within the grace, pause the rest, and end.
@@ -259,6 +280,7 @@ impl Shared {
         let _ends_with_this = (AbortOnDrop(watching), AbortOnDrop(ending));
         let mut runs = JoinSet::new();
         while self.stage() == Stage::Working {
+            self.pulse.turned(self.installation.clock.as_ref());
             let free = self.options.concurrency.max(1).saturating_sub(runs.len());
             let taken = if free == 0 { 0 } else { self.take(free, &mut runs).await };
             if taken == 0 || taken == free {
@@ -266,9 +288,11 @@ impl Shared {
             }
             while runs.try_join_next().is_some() {}
         }
+        self.tell(|| WorkerEvent::ShuttingDown { running: self.running().len() });
         while runs.join_next().await.is_some() {}
         // Listed until it is forgotten, as one that was not heard of.
         let _ = self.installation.repository.forget_worker(&self.installation.worker).await;
+        self.tell(|| WorkerEvent::Over);
     }
 
     /// Claims up to so many executions and lets them run; returns how many.
@@ -277,16 +301,23 @@ impl Shared {
             claim: Claim {
                 worker: self.installation.worker.clone(),
                 now: self.installation.clock.now(),
-                lease_ms: LEASE_MS,
+                lease_ms: self.installation.lease_ms,
             },
             tenants: self.tenants.clone(),
             filter: self.options.filter.clone(),
             limit: u32::try_from(free).unwrap_or(u32::MAX),
         };
-        match self.installation.repository.claim_next(&wanted).await {
+        let began = self.installation.clock.ticks_us();
+        let claimed = self.installation.repository.claim_next(&wanted).await;
+        let us = self.installation.clock.ticks_us().saturating_sub(began);
+        self.installation.metrics.claimed(us, claimed.as_ref().ok().map(Vec::len));
+        match self.heard(claimed) {
             Ok(claimed) => {
                 let taken = claimed.len();
                 for claimed in claimed {
+                    if let Some(tenant) = self.installation.tenants.get(&claimed.0.tenant) {
+                        tenant.meters.claimed();
+                    }
                     runs.spawn(self.clone().run(claimed));
                 }
                 taken
@@ -341,7 +372,6 @@ impl Shared {
     async fn end_in_stages(self: Arc<Self>) {
         let mut stage = self.stage.subscribe();
         let _ = stage.wait_for(|stage| *stage > Stage::Working).await;
-        self.tell(|| WorkerEvent::ShuttingDown { running: self.running().len() });
         let _ = self.beat().await;
         sleep(Duration::from_millis(self.options.grace_ms)).await;
         self.enter(Stage::Pausing);
@@ -359,7 +389,9 @@ impl Shared {
         let mut last_beat = self.installation.clock.now();
         loop {
             every.tick().await;
-            if self.installation.clock.now().ms_since(last_beat) >= HEARTBEAT_MS {
+            if self.installation.clock.now().ms_since(last_beat)
+                >= self.installation.lease_ms / BEATS_PER_LEASE
+            {
                 last_beat = self.installation.clock.now();
                 self.heed(self.beat().await);
             }
@@ -386,11 +418,19 @@ impl Shared {
     }
 
     fn heed<T>(&self, answer: Result<T, RepositoryError>) -> Option<T> {
-        answer
+        self.heard(answer)
             .map_err(|error| {
                 self.tell(|| WorkerEvent::Trouble { code: error.code(), reason: error.to_string() });
             })
             .ok()
+    }
+
+    /// Whatever the store says but that it cannot, it has answered.
+    fn heard<T>(&self, answer: Result<T, RepositoryError>) -> Result<T, RepositoryError> {
+        if answer.is_ok() {
+            self.pulse.heard(self.installation.clock.as_ref());
+        }
+        answer
     }
 
     fn stage(&self) -> Stage {
@@ -440,6 +480,7 @@ impl Installation {
         }
         let rescued = self.repository.rescue_lost(self.clock.now()).await?;
         for rescued in &rescued {
+            self.metrics.rescued(rescued);
             if !matches!(rescued.fate, Fate::Requeued(_)) {
                 // It is over whether or not its folder goes.
                 let _ = self.data.end_execution(rescued.id);

@@ -123,6 +123,8 @@ macro_rules! conformance {
                 each_entry_is_taken_once_by_many
                 who_waits_for_work_hears_of_it
                 its_depth_is_told_by_tenant_and_state
+                parts_are_accepted_by_the_holder_of_the_lease_alone
+                parts_end_with_the_whole
                 parts_wait_with_the_age_of_the_whole
             }
             saves {

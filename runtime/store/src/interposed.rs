@@ -98,6 +98,10 @@ impl<S: JobRepository, I: Interposer> JobQueue for Interposed<S, I> {
         self.store.wait_for_work(timeout_ms).await;
     }
 
+    async fn create_partitions(&self, lease: &Lease, parts: &[NewJobExecution]) -> Result<()> {
+        self.around(Call::Write("create_partitions"), self.store.create_partitions(lease, parts)).await
+    }
+
     async fn queue_entry(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<QueueEntry>> {
         self.around(Call::Read("queue_entry"), self.store.queue_entry(tenant, id)).await
     }

@@ -135,4 +135,4 @@ mod sqlite;
 mod standing;
 
 pub use postgres::{PostgresOptions, PostgresSchema, PostgresStore};
-pub use sqlite::{SqliteOptions, SqliteStore};
+pub use sqlite::{SqliteOptions, SqliteSchema, SqliteStore};

@@ -139,6 +139,11 @@ impl PostgresStore {
         explained(outcome.await, &address.name)
     }
 
+    /// What errors call the database of a URL: `PostgreSQL at db.example.com:5432/stepbox`.
+    pub fn name_of(url: &str) -> Result<String> {
+        Ok(Address::parse(url, &PostgresOptions::default())?.name)
+    }
+
     /// What errors call it: `PostgreSQL at db.example.com:5432/stepbox`.
     pub fn name(&self) -> &str {
         &self.name
@@ -278,6 +283,14 @@ impl JobQueue for PostgresStore {
 
     async fn wait_for_work(&self, timeout_ms: u64) {
         self.wake.wait(timeout_ms).await;
+    }
+
+    async fn create_partitions(&self, lease: &Lease, parts: &[NewJobExecution]) -> Result<()> {
+        let lease = LeaseRecord::from(lease);
+        let parts: Vec<_> = parts.iter().map(|new| (new, NewRecord::from(&accepted(new, None)))).collect();
+        transaction!(self, |db| leases::create_partitions(db, &lease, &parts))?;
+        self.wake.everywhere(&self.connections).await;
+        Ok(())
     }
 
     async fn queue_entry(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<QueueEntry>> {

@@ -8,6 +8,7 @@ mod endings;
 mod executions;
 mod instances;
 mod leases;
+mod look;
 mod migrate;
 mod open;
 mod queue;
@@ -41,6 +42,7 @@ use stepbox_batch::repository::{
 use crate::record::stored_id;
 use crate::record::worker::WorkerRecord;
 use crate::save::{ClaimRecord, ClaimedExecution, LeaseRecord, NewRecord, SaveRecord, accepted};
+pub use look::SqliteSchema;
 use readers::Readers;
 use trouble::Place;
 use wake::Wake;
@@ -93,6 +95,15 @@ impl SqliteStore {
         let readers = Readers::new(place.clone());
         let wake = Wake::new(place.clone());
         Ok(Self { place, writer, readers, wake })
+    }
+
+    /// The version of the schema that this program reads and writes.
+    pub const SCHEMA_VERSION: u32 = migrate::SCHEMA_VERSION;
+
+    /// What a file has, without opening it for writing. Blocks for as long as it takes to read all of it.
+    pub fn look(path: impl AsRef<Path>) -> Result<SqliteSchema> {
+        let place = Place { path: path_from_now_on(path.as_ref())?, options: SqliteOptions::default() };
+        place.explain(look::look(&place))
     }
 
     /// Where it is.
@@ -172,6 +183,15 @@ impl JobQueue for SqliteStore {
 
     async fn wait_for_work(&self, timeout_ms: u64) {
         self.wake.wait(timeout_ms).await;
+    }
+
+    async fn create_partitions(&self, lease: &Lease, parts: &[NewJobExecution]) -> Result<()> {
+        let lease = LeaseRecord::from(lease);
+        let parts: Vec<_> =
+            parts.iter().map(|new| (new.clone(), NewRecord::from(&accepted(new, None)))).collect();
+        self.writer.write(Durability::Power, move |db| leases::create_partitions(db, &lease, &parts)).await?;
+        self.wake.now();
+        Ok(())
     }
 
     async fn queue_entry(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<QueueEntry>> {

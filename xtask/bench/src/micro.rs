@@ -137,7 +137,7 @@ impl Sandboxed {
 
         let (rows, context) = (rows(), context());
         let header: Vec<String> = (0..rows.columns()).map(|column| format!("column_{column}")).collect();
-        let opening = || Opening { header: &header, state: None, context: &context };
+        let opening = || Opening { header: &header, state: None, context: &context, fragment: None };
         let mut instantiate = Vec::new();
         for _ in 0..1000 {
             let begun = Instant::now();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use rustix::process::{Signal, getpid, kill_process};
-use stepbox::batch::element::{ItemWriter, Opening, SkippedRow};
+use stepbox::batch::element::{ItemWriter, More, Opening, SkippedRow};
 use stepbox::batch::error::ElementError;
 use stepbox::batch::repository;
 use stepbox::batch::rows::Rows;
@@ -95,6 +95,17 @@ impl ItemWriter for KillingWriter {
         let state = self.writer.checkpoint().await;
         self.killer.comes_to("after", "checkpoint");
         state
+    }
+
+    fn can_absorb(&self) -> bool {
+        self.writer.can_absorb()
+    }
+
+    async fn absorb(&mut self, state: &[u8]) -> Result<More, ElementError> {
+        self.killer.comes_to("before", "absorb");
+        let more = self.writer.absorb(state).await;
+        self.killer.comes_to("after", "absorb");
+        more
     }
 
     async fn complete(&mut self) -> Result<(), ElementError> {

@@ -3,6 +3,9 @@
 //! `w…` is refused by the writer, `w!` breaks it, `halt` requests a stop, `cut` is ended by one, `flaky`
 //! breaks the processor as often as the case says.
 
+mod merging;
+
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -20,19 +23,22 @@ use crate::testing::{Bench, FakeClock};
 struct Words {
     words: Vec<String>,
     at: usize,
+    end: usize,
     context: Option<StepContext>,
 }
 
 #[async_trait]
 impl ItemReader for Words {
     async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, ElementError> {
-        self.at = opening.state.map_or(0, |state| usize::from(state[0]));
+        let whole = [0, self.words.len() as u8];
+        let state = opening.state.unwrap_or(&whole);
+        (self.at, self.end) = (usize::from(state[0]), usize::from(state[1]));
         self.context = Some(opening.context.clone());
         Ok(vec!["word".to_owned()])
     }
 
     async fn read(&mut self, limit: ChunkLimit, chunk: &mut Chunk) -> Result<More, ElementError> {
-        while chunk.items() < limit.rows as usize && self.at < self.words.len() {
+        while chunk.items() < limit.rows as usize && self.at < self.end {
             let word = self.words[self.at].clone();
             self.at += 1;
             if word == "halt" {
@@ -47,7 +53,7 @@ impl ItemReader for Words {
                 chunk.lines.push(self.at as u64);
             }
         }
-        Ok(if self.at == self.words.len() { More::No } else { More::Yes })
+        Ok(if self.at == self.end { More::No } else { More::Yes })
     }
 
     fn total(&self) -> Total {
@@ -55,7 +61,13 @@ impl ItemReader for Words {
     }
 
     async fn state(&mut self) -> Result<Vec<u8>, ElementError> {
-        Ok(vec![self.at as u8])
+        Ok(vec![self.at as u8, self.end as u8])
+    }
+
+    async fn split(&mut self, _: Opening<'_>, parts: u32) -> Result<Option<Vec<Vec<u8>>>, ElementError> {
+        let (length, parts) = (self.words.len(), parts as usize);
+        let border = |part: usize| (length * part / parts) as u8;
+        Ok(Some((0..parts).map(|part| vec![border(part), border(part + 1)]).collect()))
     }
 }
 
@@ -106,17 +118,41 @@ struct Paper {
     words: Vec<String>,
     is_complete: bool,
     rejected: Vec<String>,
+    /// By their numbers.
+    fragments: BTreeMap<u32, Self>,
 }
 
+impl Paper {
+    /// The paper itself, or that of a fragment.
+    fn part(&mut self, fragment: Option<u32>) -> &mut Self {
+        match fragment {
+            Some(number) => self.fragments.entry(number).or_default(),
+            None => self,
+        }
+    }
+}
+
+/// Where a part stands: its length, its number, and how many fragments it has and words of the next one.
+type PartState = [u8; 4];
+
+#[derive(Default)]
 struct Pen {
     paper: Arc<Mutex<Paper>>,
+    fragment: Option<u32>,
+    /// How many fragments it has, how many words of the next one, and how many it was given.
+    absorbed: (u8, u8),
+    offered: u8,
+    /// How many words it can absorb before it fails once.
+    luck: Arc<AtomicU32>,
 }
 
 #[async_trait]
 impl ItemWriter for Pen {
     async fn open(&mut self, opening: Opening<'_>) -> Result<(), ElementError> {
-        let length = opening.state.map_or(0, |state| usize::from(state[0]));
-        self.paper.lock().unwrap().words.truncate(length);
+        let state = opening.state.map_or([0; 4], |state| PartState::try_from(state).unwrap());
+        self.fragment = opening.fragment.map(|fragment| fragment.number);
+        (self.absorbed, self.offered) = ((state[2], state[3]), 0);
+        self.paper.lock().unwrap().part(self.fragment).words.truncate(usize::from(state[0]));
         Ok(())
     }
 
@@ -130,42 +166,98 @@ impl ItemWriter for Pen {
                     code: "refused".to_owned(),
                     reason: "is refused".to_owned(),
                 }),
-                word => self.paper.lock().unwrap().words.push(word.to_owned()),
+                word => self.paper.lock().unwrap().part(self.fragment).words.push(word.to_owned()),
             }
         }
         Ok(skipped)
     }
 
     async fn checkpoint(&mut self) -> Result<Vec<u8>, ElementError> {
-        Ok(vec![self.paper.lock().unwrap().words.len() as u8])
+        let length = self.paper.lock().unwrap().part(self.fragment).words.len() as u8;
+        let state: PartState =
+            [length, self.fragment.unwrap_or_default() as u8, self.absorbed.0, self.absorbed.1];
+        Ok(state.to_vec())
+    }
+
+    fn can_absorb(&self) -> bool {
+        true
+    }
+
+    /// One word at a time.
+    async fn absorb(&mut self, state: &[u8]) -> Result<More, ElementError> {
+        let [length, number, ..] = PartState::try_from(state).unwrap();
+        if self.offered < self.absorbed.0 {
+            self.offered += 1;
+            return Ok(More::No);
+        }
+        if self.luck.fetch_sub(1, Ordering::Relaxed) == 0 {
+            return Err(ElementError::failed("torn", "the paper tore").retryable());
+        }
+        let mut paper = self.paper.lock().unwrap();
+        let next = usize::from(self.absorbed.1);
+        if next < usize::from(length) {
+            let word = paper.part(Some(number.into())).words[next].clone();
+            paper.words.push(word);
+            self.absorbed.1 += 1;
+            return Ok(More::Yes);
+        }
+        (self.absorbed, self.offered) = ((self.absorbed.0 + 1, 0), self.offered + 1);
+        Ok(More::No)
     }
 
     async fn complete(&mut self) -> Result<(), ElementError> {
-        self.paper.lock().unwrap().is_complete = true;
+        let mut paper = self.paper.lock().unwrap();
+        paper.part(self.fragment).is_complete = true;
+        if self.fragment.is_none() {
+            paper.fragments.clear();
+        }
         Ok(())
     }
 }
 
 /// Keeps rejected items beside the words, with the same promise.
-struct Basket(Arc<Mutex<Paper>>);
+#[derive(Default)]
+struct Basket {
+    paper: Arc<Mutex<Paper>>,
+    fragment: Option<u32>,
+    absorbed: u8,
+    offered: u8,
+}
 
 #[async_trait]
 impl RejectedItems for Basket {
     async fn open(&mut self, _: &[String], state: Option<&[u8]>) -> Result<(), ElementError> {
-        let length = state.map_or(0, |state| usize::from(state[0]));
-        self.0.lock().unwrap().rejected.truncate(length);
+        let state = state.map_or([0; 4], |state| PartState::try_from(state).unwrap());
+        (self.absorbed, self.offered) = (state[2], 0);
+        self.paper.lock().unwrap().part(self.fragment).rejected.truncate(usize::from(state[0]));
         Ok(())
     }
 
     async fn append(&mut self, rejected: Rejected<'_>) -> Result<(), ElementError> {
         let Rejected { row, code, place, phase, item, .. } = rejected;
         let word = row.map_or(item, |(rows, row)| rows.cell(row, 0).unwrap());
-        self.0.lock().unwrap().rejected.push(format!("{word} {code} {place} {phase}"));
+        let mut paper = self.paper.lock().unwrap();
+        paper.part(self.fragment).rejected.push(format!("{word} {code} {place} {phase}"));
         Ok(())
     }
 
+    async fn absorb(&mut self, state: &[u8]) -> Result<More, ElementError> {
+        self.offered += 1;
+        if self.offered <= self.absorbed {
+            return Ok(More::No);
+        }
+        let [length, number, ..] = PartState::try_from(state).unwrap();
+        let mut paper = self.paper.lock().unwrap();
+        let rejected = paper.part(Some(number.into())).rejected[..usize::from(length)].to_vec();
+        paper.rejected.extend(rejected);
+        self.absorbed += 1;
+        Ok(More::No)
+    }
+
     async fn checkpoint(&mut self) -> Result<Vec<u8>, ElementError> {
-        Ok(vec![self.0.lock().unwrap().rejected.len() as u8])
+        let length = self.paper.lock().unwrap().part(self.fragment).rejected.len() as u8;
+        let state: PartState = [length, self.fragment.unwrap_or_default() as u8, self.absorbed, 0];
+        Ok(state.to_vec())
     }
 }
 
@@ -176,6 +268,8 @@ struct Case {
     flakes: u32,
     bench: Bench,
     paper: Arc<Mutex<Paper>>,
+    /// How many words the writer can absorb before it fails once.
+    luck: Arc<AtomicU32>,
 }
 
 impl Case {
@@ -183,7 +277,8 @@ impl Case {
         let chunk = ChunkLimit { rows, bytes: u32::MAX };
         let settings = ItemSettings { chunk, workers, ..ItemSettings::default() };
         let retry = RetryPolicy::default();
-        Self { settings, retry, flakes: 0, bench: Bench::new(true), paper: Arc::default() }
+        let luck = Arc::new(AtomicU32::new(u32::MAX));
+        Self { settings, retry, flakes: 0, bench: Bench::new(true), paper: Arc::default(), luck }
     }
 
     fn skipping(mut self, limit: Option<u64>, on: &str) -> Self {
@@ -196,26 +291,35 @@ impl Case {
         words: &str,
         resumed: Option<StepExecution>,
     ) -> (StepExecution, Result<StepOutcome, StepError>) {
+        let (step, mut execution) = (self.step(words, None), resumed.unwrap_or_else(|| self.begin()));
+        let (context, recorder) = (&self.bench.context, &self.bench.recorder);
+        let outcome = run(step, Journey { execution: &mut execution, context, recorder }).await;
+        (execution, outcome)
+    }
+
+    fn begin(&self) -> StepExecution {
+        StepExecution::new(0, StepName::new("step").unwrap(), self.bench.recorder.clock.now())
+    }
+
+    fn step(&self, words: &str, fragment: Option<u32>) -> ItemStep {
         let words = words.split_whitespace().map(str::to_owned).collect();
         let flakes = Arc::new(AtomicU32::new(self.flakes));
         let line = || -> Line {
             let upper = Upper { flakes: flakes.clone(), context: None };
             vec![Named::new("processor `upper`", Box::new(upper))]
         };
-        let reader = Named::new("reader `words`", Box::new(Words { words, at: 0, context: None }) as Box<_>);
-        let step = ItemStep {
+        let reader = Words { words, at: 0, end: 0, context: None };
+        let reader = Named::new("reader `words`", Box::new(reader) as Box<_>);
+        let (paper, luck) = (self.paper.clone(), self.luck.clone());
+        let pen = Pen { paper: paper.clone(), luck, ..Pen::default() };
+        ItemStep {
             elements: Elements { reader, lines: (0..self.settings.workers).map(|_| line()).collect() },
-            writer: Named::new("writer `pen`", Box::new(Pen { paper: self.paper.clone() })),
-            rejected: Box::new(Basket(self.paper.clone())),
+            writer: Named::new("writer `pen`", Box::new(pen)),
+            rejected: Box::new(Basket { paper, fragment, ..Basket::default() }),
             settings: self.settings.clone(),
             retry: self.retry.clone(),
-        };
-        let name = StepName::new("step").unwrap();
-        let new = || StepExecution::new(0, name, self.bench.recorder.clock.now());
-        let mut execution = resumed.unwrap_or_else(new);
-        let (context, recorder) = (&self.bench.context, &self.bench.recorder);
-        let outcome = run(step, Journey { execution: &mut execution, context, recorder }).await;
-        (execution, outcome)
+            fragment: fragment.map(|number| Fragment { number }),
+        }
     }
 
     /// The outcome, the counts, and what was written, in one line.
@@ -287,6 +391,32 @@ async fn a_chunk_that_fails_leaves_no_trace() {
          read=0 written=0 filtered=0 skipped=0 warnings=0 out=A",
     )
     .await;
+}
+
+#[tokio::test]
+async fn an_observer_hears_of_each_chunk_and_of_what_is_committed() {
+    // What was written and taken back is in no checkpoint; a retry writes it again.
+    for (words, chunks) in [("a b s1 f1 c", 3), ("a b s1 flaky c", 4)] {
+        let mut case = Case::new(2, 1);
+        (case.flakes, case.retry.limit) = (1, 1);
+        let (execution, outcome) = case.run(words, None).await;
+        assert!(matches!(outcome, Ok(StepOutcome::Completed(_))), "{outcome:?}");
+        let (mut committed, mut heard) = (Counts::default(), 0);
+        for observation in case.bench.observer.0.lock().unwrap().iter() {
+            match observation {
+                Observation::Chunk { .. } => heard += 1,
+                Observation::Checkpoint { counts, .. } => {
+                    committed.read += counts.read;
+                    committed.written += counts.written;
+                    committed.filtered += counts.filtered;
+                    committed.skipped += counts.skipped;
+                }
+                Observation::Used(used) => assert_eq!(*used, Default::default()),
+            }
+        }
+        assert_eq!(committed, execution.counts, "{words}");
+        assert!(heard >= 3 && heard <= chunks, "{words}: {heard} chunks");
+    }
 }
 
 #[tokio::test]
@@ -419,6 +549,19 @@ async fn tries_again_what_may_pass() {
     }
 }
 
+#[tokio::test]
+async fn a_worker_that_lost_its_lease_neither_opens_an_output_nor_completes_one() {
+    for (saves, written) in [(0, "yesterday"), (1, "A,B")] {
+        let case = Case::new(2, 1);
+        case.bench.journal.0.lock().unwrap().is_lost_after = Some(saves);
+        case.paper.lock().unwrap().words.push("yesterday".to_owned());
+        let (_, outcome) = case.run("a b", None).await;
+        assert_eq!(outcome.unwrap_err().code(), "lease-lost", "after {saves} saves");
+        let paper = case.paper.lock().unwrap();
+        assert_eq!((paper.words.join(",").as_str(), paper.is_complete), (written, false));
+    }
+}
+
 /// Advances the clock with each item, so that checkpoints fall due.
 struct Slow(Words, std::sync::Arc<FakeClock>);
 
@@ -441,13 +584,14 @@ impl ItemReader for Slow {
 async fn saves(settings: ItemSettings) -> usize {
     let (bench, paper) = (Bench::new(true), Arc::<Mutex<Paper>>::default());
     let words = "a b c d e f2 g".split(' ').map(str::to_owned).collect();
-    let reader = Slow(Words { words, at: 0, context: None }, bench.clock.clone());
+    let reader = Slow(Words { words, at: 0, end: 0, context: None }, bench.clock.clone());
     let step = ItemStep {
         elements: Elements { reader: Named::new("", Box::new(reader) as Box<_>), lines: vec![Vec::new()] },
-        writer: Named::new("", Box::new(Pen { paper: paper.clone() })),
-        rejected: Box::new(Basket(paper)),
+        writer: Named::new("", Box::new(Pen { paper: paper.clone(), ..Pen::default() })),
+        rejected: Box::new(Basket { paper, ..Basket::default() }),
         settings,
         retry: RetryPolicy::default(),
+        fragment: None,
     };
     let mut execution = StepExecution::new(0, StepName::new("step").unwrap(), bench.recorder.clock.now());
     let journey = Journey { execution: &mut execution, context: &bench.context, recorder: &bench.recorder };

@@ -76,7 +76,7 @@ async fn outcome(header: &str, reads: &str, returns: &str, batches: &[&str]) -> 
     let inner = Box::new(Primes { announced: names(returns), header: Vec::new() });
     let mut processor = Projected::new(inner, names(reads));
     let (header, bench) = (names(header), Bench::new(true));
-    let opening = Opening { header: &header, state: None, context: &bench.context };
+    let opening = Opening { header: &header, state: None, context: &bench.context, fragment: None };
     let announced = processor.open(opening).await?;
     let mut found = vec![announced.join(",")];
     let mut output = Rows::default();

@@ -1,10 +1,12 @@
 //! What the command line says of the queue and of workers.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 use stepbox::batch::clock::Timestamp;
 use stepbox::batch::name::{JobName, TenantId};
 
-use super::{FormatArg, day_or_moment, examples};
+use super::{Format, FormatArg, day_or_moment, examples};
 
 /// Put an execution of an instance into the queue, for any worker
 #[derive(Debug, clap::Args)]
@@ -48,9 +50,21 @@ pub(crate) struct Worker {
     /// Work for these tenants [default: the one of `--tenant`]
     #[arg(long, value_name = "TENANT", value_delimiter = ',')]
     pub(crate) tenants: Vec<TenantId>,
+    /// How long after it was last heard of another worker takes over what it runs; the same for all workers
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = lease)]
+    pub(crate) lease: u64,
     /// How long what runs may go on after the first signal before it is paused
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub(crate) grace: u64,
+    /// Answer `GET /health` and `GET /metrics` there, to whoever can reach it [default: listen nowhere]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<String>,
+    /// A file that is touched every second while the worker is well, and removed at its end
+    #[arg(long, value_name = "FILE")]
+    pub(crate) liveness_file: Option<PathBuf>,
+    /// How standard error tells what happens: text for people, or a JSON object in each line
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) log_format: Format,
 }
 
 /// What can be done with workers.
@@ -67,11 +81,31 @@ pub(crate) enum Workers {
     },
 }
 
+/// What can be done with the store itself.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Store {
+    /// Tell which store it is, its schema's version, and whether it is whole; changes nothing
+    ///
+    /// Exits with 0 if it can be used as it is, and with 8 otherwise.
+    #[command(after_long_help = examples(&["stepbox store check", "stepbox store check --format json"]))]
+    Check(FormatArg),
+    /// Bring the schema up to date, or make the store if there is none
+    #[command(after_long_help = examples(&["stepbox store migrate"]))]
+    Migrate(FormatArg),
+}
+
 /// `90s`, `15m`, `2h`: milliseconds.
 fn duration(text: &str) -> Result<u64, String> {
     let span: jiff::SignedDuration =
         text.parse().map_err(|_| "write a time with its unit: `500ms`, `90s`, `15m`, `2h`".to_owned())?;
     u64::try_from(span.as_millis()).map_err(|_| "a time is not negative".to_owned())
+}
+
+fn lease(text: &str) -> Result<u64, String> {
+    match duration(text)? {
+        ms if ms < stepbox::LEASE_MS_MIN => Err("a lease lasts one second at least".to_owned()),
+        ms => Ok(ms),
+    }
 }
 
 #[cfg(test)]

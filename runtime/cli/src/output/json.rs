@@ -5,6 +5,7 @@
 
 mod queue;
 mod settings;
+mod store;
 
 use std::collections::BTreeMap;
 
@@ -28,6 +29,7 @@ use crate::grants::{self, Asked};
 use queue::QueueEntryView;
 pub(crate) use queue::{PublishedView, WorkerView};
 use settings::{BranchView, ItemSettingsView, RetryView, TransitionView};
+pub(crate) use store::{MigratedView, StoreView};
 
 /// JSON for programs, laid out for people.
 pub(crate) fn text(value: &impl Serialize) -> String {

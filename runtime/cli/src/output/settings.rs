@@ -137,6 +137,7 @@ mod tests {
             ordered: false,
             checkpoint: CheckpointInterval { items: Some(100_000), ms: 500 },
             skip: SkipPolicy { limit: Some(100), on: on(&["bad-*", "ragged-row"]) },
+            partitions: 8,
         };
         step.retry = RetryPolicy { limit: 3, on: on(&["busy"]), backoff: Backoff::default() };
         step.rerun = Rerun::Always;
@@ -151,6 +152,7 @@ mod tests {
         ];
         let expected = [
             "workers = 4, chunks in any order",
+            "partitions = 8, for any worker",
             "checkpoint = every 100,000 items or 500 ms",
             "skip = up to 100 items, on bad-*, ragged-row",
             "retry = up to 3 times, on busy, after 1.0 s, doubling to 1 min 0 s",

@@ -7,6 +7,8 @@ mod render;
 mod short;
 mod simple_row;
 #[cfg(test)]
+mod split_tests;
+#[cfg(test)]
 mod tests;
 mod writer;
 

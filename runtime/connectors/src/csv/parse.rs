@@ -9,7 +9,7 @@ use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use memchr::memchr_iter;
 
 use super::dialect::Dialect;
-use super::simple_row::append_simple_row;
+use super::simple_row::{append_simple_row, skip_simple_row};
 
 /// What a window holds.
 #[derive(Debug, PartialEq, Eq)]
@@ -57,6 +57,14 @@ impl Parser {
             cells.ends.extend(self.ends[..self.cells].iter().map(|end| (start + end) as u32));
         }
         parsed
+    }
+
+    /// Finds the end of the row at the beginning of `input`, like `append_row` without the cells.
+    pub(super) fn skip_row(&mut self, input: &[u8], is_last: bool) -> Parsed {
+        match skip_simple_row(self.dialect, input, is_last) {
+            Some((bytes, lines)) => Parsed::Row { bytes, lines },
+            None => self.parse_row(input, is_last),
+        }
     }
 
     /// Forgets a row that was begun. A new parser would take a byte order mark off the next row; one
@@ -283,6 +291,7 @@ mod tests {
                 let is_row = matches!(expected, Parsed::Row { .. });
                 let (bytes, count) = if is_row { (alone.text_bytes, alone.cells) } else { (0, 0) };
                 assert_eq!(found, expected, "{:?}", String::from_utf8_lossy(input));
+                assert_eq!(parser.skip_row(input, is_last), expected, "{:?}", String::from_utf8_lossy(input));
                 assert_eq!(cells.text[1..], alone.text[..bytes]);
                 assert!(
                     cells.ends[1..]

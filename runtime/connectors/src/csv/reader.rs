@@ -8,7 +8,7 @@ use stepbox_batch::error::ElementError;
 use stepbox_batch::job::ChunkLimit;
 use stepbox_batch::log::LogLevel;
 use stepbox_batch::rows::{BadRows, ROWS_BYTES_MAX, Rows};
-use stepbox_batch::step_context::{ITEM_BYTES_MAX, cut};
+use stepbox_batch::step_context::{ITEM_BYTES_MAX, StepContext, cut};
 
 use super::dialect::Dialect;
 use super::parse::{Cells, Parsed, Parser};
@@ -17,6 +17,7 @@ use crate::fingerprint::fingerprint_of_names;
 use crate::folders::Folders;
 use crate::input_file::InputFile;
 use crate::options::Options;
+use crate::part::{Mark, Part, Splitting};
 use crate::storage::Storage;
 use crate::{COLUMNS_MAX, ITEM_MIB_MAX};
 
@@ -44,6 +45,9 @@ struct State {
     header: u64,
     /// Fingerprint of the bytes before the offset.
     tail: u64,
+    /// None for the whole file, and in what was stored when there was nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    part: Option<Part>,
 }
 
 /// The file while it is read.
@@ -56,6 +60,8 @@ struct Input {
     /// The line at the beginning of the unread bytes, from 1.
     line: u64,
     items: u64,
+    /// None if it is read to its end.
+    part: Option<Part>,
 }
 
 impl CsvReader {
@@ -70,6 +76,16 @@ impl CsvReader {
         })
     }
 
+    /// Opens the file and goes where the state says.
+    fn begin(&self, opening: &Opening<'_>) -> Result<Input> {
+        let file = InputFile::open(&self.from, &self.folders, opening.context)?;
+        let mut input = Input::begin(file, self.dialect, self.has_header)?;
+        if let Some(state) = opening.state.filter(|state| !state.is_empty()) {
+            input.resume(state)?;
+        }
+        Ok(input)
+    }
+
     fn input(&mut self) -> Result<&mut Input> {
         self.input.as_mut().ok_or(ConnectorError::NotOpen)
     }
@@ -78,13 +94,9 @@ impl CsvReader {
 #[async_trait]
 impl ItemReader for CsvReader {
     async fn open(&mut self, opening: Opening<'_>) -> std::result::Result<Vec<String>, ElementError> {
-        let file = InputFile::open(&self.from, &self.folders, opening.context)?;
-        let mut input = Input::begin(file, self.dialect, self.has_header)?;
+        let input = self.begin(&opening)?;
         if let Some(hint) = input.hint() {
             opening.context.log(LogLevel::Warning, &hint);
-        }
-        if let Some(state) = opening.state.filter(|state| !state.is_empty()) {
-            input.resume(state)?;
         }
         Ok(self.input.insert(input).header.clone())
     }
@@ -100,8 +112,22 @@ impl ItemReader for CsvReader {
     fn total(&self) -> Total {
         match &self.input {
             None => Total::Unknown,
-            Some(input) if input.is_at_end() => Total::Exact(input.items),
-            Some(input) => input.file.estimate(input.items),
+            Some(input) => input.total(),
+        }
+    }
+
+    async fn split(
+        &mut self,
+        opening: Opening<'_>,
+        parts: u32,
+    ) -> std::result::Result<Option<Vec<Vec<u8>>>, ElementError> {
+        let mut input = self.begin(&opening)?;
+        if input.part.is_some() {
+            return Ok(None);
+        }
+        match input.split(parts, opening.context)? {
+            Some(states) => Ok(Some(states)),
+            None => Err(ElementError::Stopped),
         }
     }
 
@@ -114,7 +140,8 @@ impl Input {
     /// Reads as far as the first item.
     fn begin(file: InputFile, dialect: Dialect, has_header: bool) -> Result<Self> {
         let (header, parser) = (Vec::new(), Parser::new(dialect));
-        let mut input = Self { file, dialect, header, header_fingerprint: 0, parser, line: 1, items: 0 };
+        let (line, items, part) = (1, 0, None);
+        let mut input = Self { file, dialect, header, header_fingerprint: 0, parser, line, items, part };
         let mut first = Cells::default();
         let Some((bytes, lines)) = input.next_row(&mut first)? else {
             return Err(ConnectorError::EmptyFile { path: input.file.path() });
@@ -152,16 +179,53 @@ impl Input {
             return Err(ConnectorError::InputChanged { path, difference });
         }
         self.file.check_counts(state.offset, state.line, state.items)?;
+        Part::check_counts(state.part, state.offset, state.items)?;
         self.file.resume(state.offset, state.tail)?;
-        (self.line, self.items) = (state.line, state.items);
+        (self.line, self.items, self.part) = (state.line, state.items, state.part);
         Ok(())
     }
 
+    fn mark(&mut self) -> Result<Mark> {
+        let tail = self.file.tail()?;
+        Ok(Mark { offset: self.file.offset(), line: self.line, items: self.items, tail })
+    }
+
     fn state(&mut self) -> Result<Vec<u8>> {
-        let (offset, line, items) = (self.file.offset(), self.line, self.items);
-        let (header, tail) = (self.header_fingerprint, self.file.tail()?);
-        let state = serde_json::to_vec(&State { offset, line, items, header, tail });
+        let (mark, part) = (self.mark()?, self.part);
+        self.state_at(mark, part)
+    }
+
+    fn state_at(&self, mark: Mark, part: Option<Part>) -> Result<Vec<u8>> {
+        let Mark { offset, line, items, tail } = mark;
+        let state =
+            serde_json::to_vec(&State { offset, line, items, header: self.header_fingerprint, tail, part });
         state.map_err(|source| ConnectorError::BadState { source })
+    }
+
+    /// Passes over all rows, and returns the states to read each part from; none if it was stopped on the
+    /// way. Rows are not looked into, so that what is wrong with their cells is found by whoever reads them.
+    fn split(&mut self, parts: u32, context: &StepContext) -> Result<Option<Vec<Vec<u8>>>> {
+        let mut splitting = Splitting::of(&self.file, parts);
+        while let Some((bytes, lines)) = self.next_with(Parser::skip_row)? {
+            if splitting.begins_at(self.file.offset()) {
+                splitting.begin_part(self.mark()?);
+            }
+            self.consume(bytes, lines);
+            self.items += 1;
+            if self.items.is_multiple_of(4096) && context.is_stopping() {
+                return Ok(None);
+            }
+        }
+        let parts = splitting.into_parts(self.mark()?);
+        parts.into_iter().map(|(mark, part)| self.state_at(mark, Some(part))).collect::<Result<_>>().map(Some)
+    }
+
+    fn total(&self) -> Total {
+        match self.part {
+            Some(part) => part.total(self.items, self.is_at_end()),
+            None if self.is_at_end() => Total::Exact(self.items),
+            None => self.file.estimate(self.items),
+        }
     }
 
     /// Fills a chunk. Whether all of it is UTF-8 shows at the end, in one pass.
@@ -181,7 +245,7 @@ impl Input {
         let (mut items, rows_max, bytes_max) = (0, limit.rows as usize, limit.bytes as usize);
         while items < rows_max && cells.text.len() < bytes_max {
             let before = cells.mark();
-            let Some((bytes, lines)) = self.next_row(cells)? else { return Ok(More::No) };
+            let Some((bytes, lines)) = self.next_row(cells)? else { break };
             if cells.text.len() > ROWS_BYTES_MAX {
                 cells.cut_off(before);
                 break;
@@ -197,22 +261,33 @@ impl Input {
         }
         // A last chunk that says so saves reading an empty one, and makes the total exact.
         self.skip_empty_lines()?;
-        Ok(if self.is_at_end() { More::No } else { More::Yes })
+        if !self.is_at_end() {
+            return Ok(More::Yes);
+        }
+        Part::check_over(self.part, &self.file)?;
+        Ok(More::No)
     }
 
     fn is_at_end(&self) -> bool {
-        self.file.is_at_end() && self.file.unread().is_empty()
+        self.file.is_at_end() && self.file.unread().is_empty() || Part::is_over(self.part, self.file.offset())
     }
 
     /// Appends the cells of the next row and returns its bytes and lines, which are not consumed yet.
     fn next_row(&mut self, cells: &mut Cells) -> Result<Option<(usize, u64)>> {
+        self.next_with(|parser, input, is_last| parser.append_row(input, is_last, cells))
+    }
+
+    fn next_with(
+        &mut self,
+        mut parse: impl FnMut(&mut Parser, &[u8], bool) -> Parsed,
+    ) -> Result<Option<(usize, u64)>> {
         self.skip_empty_lines()?;
         loop {
-            let (input, is_last) = (self.file.unread(), self.file.is_at_end());
-            if input.is_empty() && is_last {
+            if self.is_at_end() {
                 return Ok(None);
             }
-            match self.parser.append_row(input, is_last, cells) {
+            let (input, is_last) = (self.file.unread(), self.file.is_at_end());
+            match parse(&mut self.parser, input, is_last) {
                 Parsed::Row { bytes, lines } if bytes <= ROWS_BYTES_MAX => return Ok(Some((bytes, lines))),
                 Parsed::Cut if input.len() < ROWS_BYTES_MAX => self.file.fill()?,
                 Parsed::Row { .. } | Parsed::Cut => {
@@ -231,6 +306,7 @@ impl Input {
     fn skip_empty_lines(&mut self) -> Result<()> {
         loop {
             match self.file.unread() {
+                _ if Part::is_over(self.part, self.file.offset()) => return Ok(()),
                 [b'\r'] | [] if !self.file.is_at_end() => self.file.fill()?,
                 [b'\r', b'\n', ..] => self.consume(2, 1),
                 [b'\r' | b'\n', ..] => self.consume(1, 1),

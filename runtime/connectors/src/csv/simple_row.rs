@@ -3,7 +3,7 @@
 //! A cell is plain, or enclosed from its first byte to its last. Anything else is left to csv-core:
 //! text after a closing enclosure, a row that the window cuts off, an empty line.
 
-use memchr::{memchr, memchr_iter, memchr2};
+use memchr::{memchr, memchr_iter, memchr2, memchr3};
 
 use super::dialect::Dialect;
 use super::parse::Cells;
@@ -42,11 +42,60 @@ pub(super) fn append_simple_row(
         }
         at += 1;
     }
+    Some((after_line_end(input, at, is_last)?, lines))
+}
+
+/// The same without the cells: only enclosures and line ends are searched for.
+pub(super) fn skip_simple_row(dialect: Dialect, input: &[u8], is_last: bool) -> Option<(usize, u64)> {
+    let Dialect { delimiter, enclosure } = dialect;
+    let (mut at, mut lines) = (0, 1);
+    loop {
+        if input.get(at) == Some(&enclosure) {
+            let end = at + enclosed_bytes(enclosure, &input[at..])?;
+            lines += memchr_iter(b'\n', &input[at..end]).count() as u64;
+            match *input.get(end)? {
+                b'\n' | b'\r' => return Some((after_line_end(input, end, is_last)?, lines)),
+                byte if byte == delimiter => at = end + 1,
+                _ => return None,
+            }
+            continue;
+        }
+        at += memchr3(b'\n', b'\r', enclosure, &input[at..])?;
+        if input[at] != enclosure {
+            return if at > 0 { Some((after_line_end(input, at, is_last)?, lines)) } else { None };
+        }
+        // Inside of a plain cell it is a character like any other.
+        if input[at - 1] != delimiter {
+            at += 1;
+            // The rest of the cell must not look like the beginning of an enclosed one.
+            at += memchr3(b'\n', b'\r', delimiter, &input[at..])?;
+            if input[at] != delimiter {
+                return Some((after_line_end(input, at, is_last)?, lines));
+            }
+            at += 1;
+        }
+    }
+}
+
+/// Where the next row begins after a line end; none if that is not in the window.
+fn after_line_end(input: &[u8], at: usize, is_last: bool) -> Option<usize> {
     match (input[at], input.get(at + 1)) {
-        (b'\r', Some(b'\n')) => Some((at + 2, lines)),
+        (b'\r', Some(b'\n')) => Some(at + 2),
         // The line feed may be the first byte of the next window.
         (b'\r', None) if !is_last => None,
-        _ => Some((at + 1, lines)),
+        _ => Some(at + 1),
+    }
+}
+
+/// How many bytes the enclosed cell at the beginning of `input` takes; none if it is not closed there.
+fn enclosed_bytes(enclosure: u8, input: &[u8]) -> Option<usize> {
+    let mut at = 1;
+    loop {
+        at += memchr(enclosure, &input[at..])? + 1;
+        match input.get(at) {
+            Some(&byte) if byte == enclosure => at += 1,
+            _ => return Some(at),
+        }
     }
 }
 

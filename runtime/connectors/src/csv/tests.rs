@@ -123,7 +123,7 @@ fn a_header_of_one_column_is_questioned() {
         let context = step_with_log(messages.clone());
         let folders = Folders::anywhere(folder.path());
         let mut reader = native_reader("csv", &json!({"from": "in"}), &folders).unwrap().unwrap();
-        wait(reader.open(Opening { header: &[], state: None, context: &context })).unwrap();
+        wait(reader.open(Opening { header: &[], state: None, context: &context, fragment: None })).unwrap();
         assert_eq!(*messages.0.lock().unwrap(), expected);
     };
     check("a;b\n1;2\n", &["the header is one column, `a;b`; should `delimiter` be `;`?"]);

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use serde_json::Value;
-use stepbox_batch::element::{ItemWriter, Opening, SkippedRow};
+use stepbox_batch::element::{ItemWriter, More, Opening, SkippedRow};
 use stepbox_batch::error::ElementError;
 use stepbox_batch::rows::Rows;
 use stepbox_batch::step_context::StepContext;
@@ -61,7 +61,7 @@ impl CsvWriter {
 #[async_trait]
 impl ItemWriter for CsvWriter {
     async fn open(&mut self, opening: Opening<'_>) -> std::result::Result<(), ElementError> {
-        // An output of this very writer would keep its lock.
+        // An output of this very writer would keep its lock, and have to be copied.
         self.output = None;
         let columns = Some(fingerprint_of_names(opening.header));
         let layout = Layout { lines_max: self.lines_per_file, columns };
@@ -70,7 +70,8 @@ impl ItemWriter for CsvWriter {
         if self.with_header {
             opening.header.iter().for_each(|name| header.push(name));
         }
-        if is_new {
+        // A fragment will stand below the header of the whole.
+        if is_new && opening.fragment.is_none() {
             append_rows(self.dialect, &header, 0..header.len(), file.buffer());
         }
         self.output = Some(Output { file, context: opening.context.clone(), header });
@@ -97,6 +98,15 @@ impl ItemWriter for CsvWriter {
 
     async fn checkpoint(&mut self) -> std::result::Result<Vec<u8>, ElementError> {
         Ok(self.output()?.file.checkpoint()?)
+    }
+
+    /// Which lines a file of several has shows only when all lines before it are counted.
+    fn can_absorb(&self) -> bool {
+        self.lines_per_file.is_none()
+    }
+
+    async fn absorb(&mut self, state: &[u8]) -> std::result::Result<More, ElementError> {
+        Ok(self.output()?.file.absorb(state)?)
     }
 
     async fn complete(&mut self) -> std::result::Result<(), ElementError> {

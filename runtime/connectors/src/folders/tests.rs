@@ -63,7 +63,7 @@ fn write(folders: &Folders, path: &str) -> String {
     match folders.place_output(path).and_then(|place| place.create(".part").map(|_| place)) {
         Err(error) => error.code().to_owned(),
         Ok(place) => {
-            place.remove(".part").unwrap();
+            place.discard(".part").unwrap();
             place.absolute().to_str().unwrap().to_owned()
         }
     }

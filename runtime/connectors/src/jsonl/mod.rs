@@ -3,6 +3,8 @@
 mod line;
 mod reader;
 #[cfg(test)]
+mod split_tests;
+#[cfg(test)]
 mod tests;
 mod writer;
 

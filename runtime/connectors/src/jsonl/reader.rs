@@ -18,6 +18,7 @@ use crate::error::{ConnectorError, Result};
 use crate::folders::Folders;
 use crate::input_file::InputFile;
 use crate::options::Options;
+use crate::part::{Mark, Part, Splitting};
 use crate::storage::Storage;
 use crate::{COLUMNS_MAX, ITEM_MIB_MAX};
 
@@ -45,6 +46,9 @@ struct State<'a> {
     tail: u64,
     /// What the first pass found, so that there is only one.
     found: Option<Cow<'a, Found>>,
+    /// None for the whole file, and in what was stored when there was nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    part: Option<Part>,
 }
 
 /// The result of the first pass.
@@ -62,6 +66,8 @@ struct Input {
     items: u64,
     columns: Columns,
     found: Option<Found>,
+    /// None if it is read to its end.
+    part: Option<Part>,
     cells: Cells,
 }
 
@@ -84,6 +90,20 @@ impl JsonlReader {
         })
     }
 
+    /// Opens the file and goes where the state says. Its columns are known then, if there is a state or the
+    /// job has chosen them.
+    fn begin(&self, opening: &Opening<'_>) -> Result<Input> {
+        let mut input = Input::begin(InputFile::open(&self.from, &self.folders, opening.context)?);
+        let state = opening.state.filter(|state| !state.is_empty());
+        let resumed = state.map(|state| input.resume(state)).transpose()?;
+        match &self.columns {
+            Some(names) => input.choose(names),
+            None if resumed.is_some() => input.check_found()?,
+            None => {}
+        }
+        Ok(input)
+    }
+
     fn input(&mut self) -> Result<&mut Input> {
         self.input.as_mut().ok_or(ConnectorError::NotOpen)
     }
@@ -92,17 +112,10 @@ impl JsonlReader {
 #[async_trait]
 impl ItemReader for JsonlReader {
     async fn open(&mut self, opening: Opening<'_>) -> std::result::Result<Vec<String>, ElementError> {
-        let mut input = Input::begin(InputFile::open(&self.from, &self.folders, opening.context)?);
-        let state = opening.state.filter(|state| !state.is_empty());
-        let resumed = state.map(|state| input.resume(state)).transpose()?;
-        match &self.columns {
-            Some(names) => input.choose(names),
-            None if resumed.is_some() => input.check_found()?,
-            None => {
-                if !input.first_pass(opening.context)? {
-                    return Err(ElementError::Stopped);
-                }
-            }
+        let mut input = self.begin(&opening)?;
+        if input.columns.names().is_empty() {
+            input.first_pass(opening.context, None)?;
+            input.go_back()?;
         }
         Ok(self.input.insert(input).columns.names().to_vec())
     }
@@ -115,9 +128,22 @@ impl ItemReader for JsonlReader {
         Ok(self.input()?.read(limit, chunk)?)
     }
 
+    async fn split(
+        &mut self,
+        opening: Opening<'_>,
+        parts: u32,
+    ) -> std::result::Result<Option<Vec<Vec<u8>>>, ElementError> {
+        let mut input = self.begin(&opening)?;
+        if input.part.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(input.split(parts, opening.context)?))
+    }
+
     fn total(&self) -> Total {
         match &self.input {
             None => Total::Unknown,
+            Some(input @ Input { part: Some(part), .. }) => part.total(input.items, input.is_at_end()),
             Some(input) if input.is_at_end() => Total::Exact(input.items),
             Some(Input { found: Some(found), .. }) => Total::Exact(found.items),
             Some(input) => input.file.estimate(input.items),
@@ -132,45 +158,75 @@ impl ItemReader for JsonlReader {
 impl Input {
     fn begin(file: InputFile) -> Self {
         let (columns, cells) = (Columns::default(), Cells::default());
-        Self { file, line: 1, items: 0, columns, found: None, cells }
+        Self { file, line: 1, items: 0, columns, found: None, part: None, cells }
     }
 
-    /// Finds all columns and counts the items, then goes back. False if it was stopped on the way.
-    fn first_pass(&mut self, context: &StepContext) -> Result<bool> {
-        let (mut columns, mut items) = (Columns::default(), 0);
+    /// Passes over all lines to count the items, to find the columns if they are not known, and to split.
+    fn first_pass(
+        &mut self,
+        context: &StepContext,
+        mut splitting: Option<&mut Splitting>,
+    ) -> std::result::Result<(), ElementError> {
+        let finds_columns = self.columns.names().is_empty();
+        let mut columns = Columns::default();
         while let Some(line) = self.next_line()? {
+            if let Some(splitting) = splitting.as_mut().filter(|it| it.begins_at(self.file.offset())) {
+                splitting.begin_part(self.mark()?);
+            }
             match line {
                 // A bad line is set aside when it is delivered.
-                Line::Whole(bytes) => {
+                Line::Whole(bytes) if finds_columns => {
                     let _ = add_keys(self.text(bytes)?, &mut columns);
                     self.consume(bytes);
                 }
+                Line::Whole(bytes) => self.consume(bytes),
                 Line::TooLong => self.skip_line()?,
             }
-            items += 1;
+            self.items += 1;
             if columns.names().len() > COLUMNS_MAX {
-                return Err(ConnectorError::TooManyColumns { path: self.file.path(), max: COLUMNS_MAX });
+                let (path, max) = (self.file.path(), COLUMNS_MAX);
+                return Err(ConnectorError::TooManyColumns { path, max }.into());
             }
-            if items % 1024 == 0 && context.is_stopping() {
-                return Ok(false);
+            if self.items.is_multiple_of(1024) && context.is_stopping() {
+                return Err(ElementError::Stopped);
             }
         }
-        if columns.names().is_empty() {
-            return Err(ConnectorError::EmptyFile { path: self.file.path() });
+        if finds_columns {
+            if columns.names().is_empty() {
+                return Err(ConnectorError::EmptyFile { path: self.file.path() }.into());
+            }
+            self.found = Some(Found { columns: columns.names().to_vec(), items: self.items });
+            self.columns = columns;
         }
-        self.found = Some(Found { columns: columns.names().to_vec(), items });
-        self.columns = columns;
-        self.file.rewind()?;
-        self.line = 1;
-        Ok(true)
+        Ok(())
+    }
+
+    /// To the first item, after a pass.
+    fn go_back(&mut self) -> Result<()> {
+        (self.line, self.items) = (1, 0);
+        self.file.rewind()
+    }
+
+    /// The states to read each part from.
+    fn split(
+        &mut self,
+        parts: u32,
+        context: &StepContext,
+    ) -> std::result::Result<Vec<Vec<u8>>, ElementError> {
+        let mut splitting = Splitting::of(&self.file, parts);
+        self.first_pass(context, Some(&mut splitting))?;
+        let parts = splitting.into_parts(self.mark()?);
+        let states = parts.into_iter().map(|(mark, part)| self.state_at(mark, Some(part)));
+        Ok(states.collect::<Result<_>>()?)
     }
 
     fn resume(&mut self, state: &[u8]) -> Result<()> {
         let state: State<'_> =
             serde_json::from_slice(state).map_err(|source| ConnectorError::BadState { source })?;
         self.file.check_counts(state.offset, state.line, state.items)?;
+        Part::check_counts(state.part, state.offset, state.items)?;
         self.file.resume(state.offset, state.tail)?;
-        (self.line, self.items) = (state.line, state.items);
+        (self.line, self.items, self.part) = (state.line, state.items, state.part);
         self.found = state.found.map(Cow::into_owned);
         self.columns = Columns::new(self.found.iter().flat_map(|found| found.columns.clone()).collect());
         Ok(())
@@ -192,16 +248,26 @@ impl Input {
         Ok(())
     }
 
+    fn mark(&mut self) -> Result<Mark> {
+        let tail = self.file.tail()?;
+        Ok(Mark { offset: self.file.offset(), line: self.line, items: self.items, tail })
+    }
+
     fn state(&mut self) -> Result<Vec<u8>> {
-        let (offset, line, items) = (self.file.offset(), self.line, self.items);
-        let (tail, found) = (self.file.tail()?, self.found.as_ref().map(Cow::Borrowed));
-        let state = serde_json::to_vec(&State { offset, line, items, tail, found });
+        let (mark, part) = (self.mark()?, self.part);
+        self.state_at(mark, part)
+    }
+
+    fn state_at(&self, mark: Mark, part: Option<Part>) -> Result<Vec<u8>> {
+        let Mark { offset, line, items, tail } = mark;
+        let found = self.found.as_ref().map(Cow::Borrowed);
+        let state = serde_json::to_vec(&State { offset, line, items, tail, found, part });
         state.map_err(|source| ConnectorError::BadState { source })
     }
 
     fn read(&mut self, limit: ChunkLimit, chunk: &mut Chunk) -> Result<More> {
         while chunk.items() < limit.rows as usize && chunk.rows.data().len() < limit.bytes as usize {
-            let Some(line) = self.next_line()? else { return Ok(More::No) };
+            let Some(line) = self.next_line()? else { break };
             match line {
                 Line::Whole(bytes) => {
                     if !self.deliver(bytes, chunk)? {
@@ -219,7 +285,11 @@ impl Input {
             self.items += 1;
         }
         // A last chunk that says so saves reading an empty one, and makes the total exact.
-        Ok(if self.next_line()?.is_none() { More::No } else { More::Yes })
+        if self.next_line()?.is_some() {
+            return Ok(More::Yes);
+        }
+        Part::check_over(self.part, &self.file)?;
+        Ok(More::No)
     }
 
     /// Adds a line to the chunk. False if the chunk has no room for it.
@@ -245,12 +315,15 @@ impl Input {
     }
 
     fn is_at_end(&self) -> bool {
-        self.file.is_at_end() && self.file.unread().is_empty()
+        self.file.is_at_end() && self.file.unread().is_empty() || Part::is_over(self.part, self.file.offset())
     }
 
     /// Finds the next line that is not empty, which is not consumed yet.
     fn next_line(&mut self) -> Result<Option<Line>> {
         loop {
+            if Part::is_over(self.part, self.file.offset()) {
+                return Ok(None);
+            }
             let unread = self.file.unread();
             let bytes = match memchr(b'\n', unread) {
                 Some(at) => at + 1,

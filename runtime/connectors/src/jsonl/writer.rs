@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde::de::IgnoredAny;
 use serde_json::Value;
-use stepbox_batch::element::{ItemWriter, Opening, SkippedRow};
+use stepbox_batch::element::{ItemWriter, More, Opening, SkippedRow};
 use stepbox_batch::error::ElementError;
 use stepbox_batch::rows::Rows;
 use stepbox_batch::step_context::StepContext;
@@ -78,7 +78,7 @@ impl JsonlWriter {
 #[async_trait]
 impl ItemWriter for JsonlWriter {
     async fn open(&mut self, opening: Opening<'_>) -> std::result::Result<(), ElementError> {
-        // An output of this very writer would keep its lock.
+        // An output of this very writer would keep its lock, and have to be copied.
         self.output = None;
         let columns = self.columns(opening.header)?;
         let layout = Layout { lines_max: self.lines_per_file, columns: None };
@@ -106,6 +106,15 @@ impl ItemWriter for JsonlWriter {
 
     async fn checkpoint(&mut self) -> std::result::Result<Vec<u8>, ElementError> {
         Ok(self.output()?.file.checkpoint()?)
+    }
+
+    /// Which lines a file of several has shows only when all lines before it are counted.
+    fn can_absorb(&self) -> bool {
+        self.lines_per_file.is_none()
+    }
+
+    async fn absorb(&mut self, state: &[u8]) -> std::result::Result<More, ElementError> {
+        Ok(self.output()?.file.absorb(state)?)
     }
 
     async fn complete(&mut self) -> std::result::Result<(), ElementError> {

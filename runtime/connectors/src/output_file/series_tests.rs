@@ -134,9 +134,6 @@ fn files_begun_after_the_checkpoint_are_gone() {
     let state = writing.checkpoint();
     write(&mut writing, "2 3 4");
     writing.checkpoint();
-    let busy = "output-busy: cannot write `out.csv`: another process is still writing it";
-    let refused = open(folder.path(), 1, Some(&state)).map(|_| ()).unwrap_err();
-    assert_eq!(refused, busy, "the file it writes is not the one of the checkpoint");
     drop(writing);
     open(folder.path(), 1, Some(&state)).unwrap().complete().unwrap();
     assert_eq!(show(folder.path()), "out.csv: n 1");
@@ -148,6 +145,30 @@ fn files_begun_after_the_checkpoint_are_gone() {
     write(&mut writing, "1 2");
     writing.complete().unwrap();
     assert_eq!(show(folder.path()), "out.csv: n 1; out_1.csv: n 1; out_2.csv: n 2");
+}
+
+/// A worker that was stopped beyond its lease has a later file open than the one of the checkpoint.
+#[test]
+fn a_worker_that_lost_its_lease_leaves_the_files_of_the_next_one_alone() {
+    for later in ["2", "2 3"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut first = open(folder.path(), 1, None).unwrap();
+        write(&mut first, "1");
+        let state = first.checkpoint();
+        write(&mut first, later);
+        let mut second = open(folder.path(), 1, Some(&state)).unwrap();
+        write(&mut second, "2 3");
+        second.checkpoint();
+        let before = show(folder.path());
+        let taken_over =
+            "output-taken-over: another worker has taken the unfinished output of `out.csv` over";
+        let more = first.write(&rows(&[&["x"], &["y"]])).map_err(say);
+        assert_eq!(more.unwrap_err(), taken_over, "it begins no file");
+        assert_eq!(say(first.complete().unwrap_err()), taken_over);
+        assert_eq!(show(folder.path()), before);
+        second.complete().unwrap();
+        assert_eq!(show(folder.path()), "out_1.csv: n 1; out_2.csv: n 2; out_3.csv: n 3");
+    }
 }
 
 #[test]

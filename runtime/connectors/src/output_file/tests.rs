@@ -6,9 +6,10 @@ use std::path::Path;
 use serde_json::{Value, json};
 use stepbox_batch::execution::SummaryValue;
 
+use super::local::LocalFiles;
 use super::*;
 use crate::file_problem::FileProblem;
-use crate::testing::{Writing, rows, say, step};
+use crate::testing::{Writing, rows, say, step, wait};
 
 fn open(folder: &Path, to: &str, state: Option<&[u8]>) -> std::result::Result<Writing, String> {
     Writing::open("csv", json!({}), to, folder, &["a"], state).map_err(say)
@@ -117,16 +118,75 @@ fn rows_with_other_columns_are_not_put_below_those_of_a_csv_file() {
     assert_eq!(found("jsonl", &["a", "b", "c"]), "ok", "each line names its own");
 }
 
+const TAKEN_OVER: &str =
+    "output-taken-over: another worker has taken the unfinished output of `out.csv` over";
+
+/// The first attempt stands for a worker that was stopped beyond its lease: it has the file open and locked.
 #[test]
-fn two_attempts_never_write_one_file() {
+fn goes_on_although_a_worker_that_lost_its_lease_has_the_file_open() {
+    for is_from_checkpoint in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let part = folder.path().join(".out.csv.118.part");
+        let mut first = open(folder.path(), "out.csv", None).unwrap();
+        first.write(&rows(&[&["1"]])).unwrap();
+        let state = is_from_checkpoint.then(|| first.checkpoint());
+        let lost = "x".repeat(BUFFER_BYTES);
+        first.write(&rows(&[&[&lost]])).unwrap();
+        let mut second = open(folder.path(), "out.csv", state.as_deref()).unwrap();
+        let begun = if is_from_checkpoint { "a\n1\n" } else { "" };
+        assert_eq!(fs::read_to_string(&part).unwrap(), begun);
+        if !is_from_checkpoint {
+            second.write(&rows(&[&["1"]])).unwrap();
+        }
+        second.write(&rows(&[&["2"]])).unwrap();
+        let later = second.checkpoint();
+        // The first one wakes up in turn, and cannot do any harm.
+        first.write(&rows(&[&[&lost]])).unwrap();
+        assert_eq!(say(wait(first.writer.checkpoint()).unwrap_err()), TAKEN_OVER);
+        assert_eq!(say(first.complete().unwrap_err()), TAKEN_OVER);
+        assert_eq!(first.context.get("export.file_path"), None, "nobody hears of it");
+        assert_eq!(names(folder.path()), [".out.csv.118.part"]);
+        assert_eq!(fs::read_to_string(&part).unwrap(), "a\n1\n2\n");
+        drop(first);
+        drop(second);
+        let mut third = open(folder.path(), "out.csv", Some(&later)).unwrap();
+        third.write(&rows(&[&["3"]])).unwrap();
+        third.complete().unwrap();
+        assert_eq!(names(folder.path()), ["out.csv"]);
+        assert_eq!(fs::read_to_string(folder.path().join("out.csv")).unwrap(), "a\n1\n2\n3\n");
+    }
+}
+
+/// The new worker is done before the old one wakes up.
+#[test]
+fn a_worker_that_lost_its_lease_never_replaces_what_is_complete() {
     let folder = tempfile::tempdir().unwrap();
     let mut first = open(folder.path(), "out.csv", None).unwrap();
+    first.write(&rows(&[&["1"]])).unwrap();
     let state = first.checkpoint();
-    let busy = "output-busy: cannot write `out.csv`: another process is still writing it";
-    assert_eq!(open(folder.path(), "out.csv", None).map(|_| ()).unwrap_err(), busy);
-    assert_eq!(open(folder.path(), "out.csv", Some(&state)).map(|_| ()).unwrap_err(), busy);
+    first.write(&rows(&[&["2"]])).unwrap();
+    let mut second = open(folder.path(), "out.csv", Some(&state)).unwrap();
+    second.complete().unwrap();
+    assert_eq!(say(first.complete().unwrap_err()), TAKEN_OVER);
+    assert_eq!(names(folder.path()), ["out.csv"]);
+    assert_eq!(fs::read_to_string(folder.path().join("out.csv")).unwrap(), "a\n1\n");
+}
+
+#[test]
+fn what_a_takeover_left_half_done_is_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join(".out.csv.118.part.copy");
+    let open = |state: Option<&[u8]>| open(folder.path(), "out.csv", state).unwrap();
+    fs::write(&copy, "half of it").unwrap();
+    let state = open(None).checkpoint();
+    assert!(!copy.exists());
+    fs::write(&copy, "half of it").unwrap();
+    let first = open(Some(&state));
+    assert!(!copy.exists());
+    fs::write(&copy, "half of it").unwrap();
+    open(Some(&state)).complete().unwrap();
     drop(first);
-    assert!(open(folder.path(), "out.csv", Some(&state)).is_ok());
+    assert_eq!(names(folder.path()), ["out.csv"]);
 }
 
 #[test]
@@ -191,8 +251,10 @@ fn a_full_disk_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let to = Storage::Local { file_path: "out.csv".to_owned() };
     let mut output =
-        OutputFile::create(&to, &Folders::anywhere(folder.path()), &step(), Layout::default()).unwrap();
-    output.file = Some(File::options().write(true).open("/dev/full").unwrap());
+        OutputFile::create(&to, &Folders::anywhere(folder.path()), &step(), None, Layout::default()).unwrap();
+    let mut full = LocalFiles::new(Folders::anywhere(folder.path()).place_output("out.csv").unwrap(), "x");
+    full.file = Some(std::fs::File::options().write(true).open("/dev/full").unwrap());
+    output.place = Box::new(full);
     output.buffer().extend_from_slice(b"1\n");
     output.flush_if_full().unwrap();
     let error = output.checkpoint().unwrap_err();

@@ -1,6 +1,7 @@
 //! What the words of a connector file mean together: names, roles, options, templates, schemas.
 
 mod flow;
+mod partitions;
 mod settings;
 mod split;
 mod templates;
@@ -283,12 +284,13 @@ impl Scope<'_> {
                 let processors = processors.into_iter().map(|(key, processor)| {
                     self.element(&format!("{pointer}/{key}"), Role::Processor, processor, schema)
                 });
-                CheckedStepKind::Item {
-                    reader: self.element(&format!("{pointer}/reader"), Role::Reader, reader, schema)?,
-                    processors: processors.collect::<Result<_, _>>()?,
-                    writer: self.element(&format!("{pointer}/writer"), Role::Writer, writer, schema)?,
-                    settings,
+                let reader = self.element(&format!("{pointer}/reader"), Role::Reader, reader, schema)?;
+                let processors = processors.collect::<Result<_, _>>()?;
+                let writer = self.element(&format!("{pointer}/writer"), Role::Writer, writer, schema)?;
+                if settings.partitions > 1 {
+                    partitions::check(&reader, &writer)?;
                 }
+                CheckedStepKind::Item { reader, processors, writer, settings }
             }
             (tasklet, reader, _) => {
                 let message = match (tasklet.is_some(), reader.is_some()) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::{JobExecution, StepExecution, Warning};
-use stepbox_batch::job::{ElementSource, Job, Rerun};
+use stepbox_batch::job::{ElementSource, Job, Rerun, Step, StepKind};
 use stepbox_batch::name::{InstanceCode, JobExecutionId, StepName};
 use stepbox_batch::repository::{ExecutionFilter, Lease, NewJobExecution, RepositoryError, StopRequest};
 use stepbox_batch::status::{BatchStatus, ExitStatus};
@@ -21,6 +21,7 @@ use crate::error::Error;
 use crate::execution_log::{self, LogLine, LogListener};
 use crate::job_lifecycle::{self, Life, Progress};
 use crate::rejected_file::RejectedFile;
+use crate::step_elements::check_storages;
 
 /// The first of executions that go on from one another, and when it began, as far as that is known.
 pub(super) type First = (JobExecutionId, Option<Timestamp>);
@@ -113,10 +114,12 @@ impl Tenant {
         let instance = self.instance(code).await?;
         let job = self.job(instance.job.as_str()).await?;
         let overrides = overrides.unwrap_or_else(|| json!({}));
+        let parameters = effective(&job, &instance, &overrides)?;
+        check_storages(&job, &parameters, &self.state.policy, &self.installation.native)?;
         let new = NewJobExecution {
             tenant: self.id.clone(),
             instance: instance.code.clone(),
-            parameters: effective(&job, &instance, &overrides)?,
+            parameters,
             job,
             by: self.by(),
             restart_of: None,
@@ -246,9 +249,10 @@ impl Tenant {
         let is_queued = place.is_none();
         let life = Life::new(installation, &self.state, claimed, info, log, sender, is_queued);
         let run = life.run_context();
+        let meters = self.state.meters.clone();
         let task = tokio::spawn(async move {
             let _place = place;
-            life.run().await
+            meters.attend(life.run()).await
         });
         Running { id, run, progress, tenant: self.clone(), task }
     }
@@ -278,10 +282,27 @@ impl Tenant {
         Ok(self.installation.repository.executions(&self.id, filter).await?)
     }
 
-    /// The stored warnings of an execution, in the order they came.
+    /// The stored warnings of an execution, in the order they came, and then those of its parts.
     pub async fn warnings(&self, id: JobExecutionId) -> Result<Vec<Warning>, Error> {
-        self.execution(id).await?;
-        Ok(self.installation.repository.warnings(&self.id, id).await?)
+        let execution = self.execution(id).await?;
+        let mut warnings = self.installation.repository.warnings(&self.id, id).await?;
+        // Once a step has put its parts together, their warnings are its own.
+        let is_merged = |part: &JobExecution| {
+            let mut steps = execution.steps.iter().filter(|step| step.checkpoint.is_some());
+            steps.any(|step| part.partition.is_some_and(|partition| partition.position == step.position))
+        };
+        for part in self.partitions(id).await?.iter().filter(|part| !is_merged(part)) {
+            warnings.extend(self.installation.repository.warnings(&self.id, part.id).await?);
+        }
+        Ok(warnings)
+    }
+
+    /// The parts of an execution's steps, by step and number; none for most.
+    pub async fn partitions(&self, id: JobExecutionId) -> Result<Vec<JobExecution>, Error> {
+        let filter = ExecutionFilter { partitions_of: Some(id), ..ExecutionFilter::default() };
+        let mut parts = self.executions(&filter).await?;
+        parts.sort_by_key(|part| part.partition.map(|partition| (partition.position, partition.number)));
+        Ok(parts)
     }
 
     /// The log of an execution.
@@ -315,8 +336,17 @@ impl Tenant {
             created_before: is_by_age.then(|| days_before(by.at, purge.older_than_days)),
             ..ExecutionFilter::default()
         };
+        let mut parts = Vec::new();
+        for execution in self.executions(&filter).await? {
+            let is_split = |step: &Step| matches!(&step.kind, StepKind::Item { settings, .. } if settings.partitions > 1);
+            if execution.job.steps.iter().any(is_split) {
+                let of_it = self.partitions(execution.id).await?;
+                parts.extend(of_it.into_iter().map(|part| (execution.id, part.id)));
+            }
+        }
         let purged = self.installation.repository.purge(&self.id, &filter, &by).await?;
-        for id in &purged {
+        parts.retain(|(whole, _)| purged.contains(whole));
+        for id in purged.iter().chain(parts.iter().map(|(_, part)| part)) {
             self.installation.data.remove_execution(*id)?;
         }
         Ok(purged)

@@ -98,9 +98,13 @@ impl Tenant {
     /// Runs what a worker has claimed.
     pub(crate) async fn run_claimed(&self, claimed: (JobExecution, Lease)) -> Result<Running, Error> {
         let execution = &claimed.0;
-        let first = match execution.restart_of {
-            Some(_) => Some(self.first_of(execution).await?),
+        let whole = match execution.partition {
+            Some(partition) => Some(self.execution(partition.of).await?),
             None => None,
+        };
+        let first = match whole.as_ref().unwrap_or(execution) {
+            alone if alone.restart_of.is_none() && whole.is_none() => None,
+            of_several => Some(self.first_of(of_several).await?),
         };
         let instance = self.installation.repository.instance(&self.id, &execution.instance).await?;
         let label = instance.map_or_else(|| execution.instance.to_string(), |instance| instance.label);

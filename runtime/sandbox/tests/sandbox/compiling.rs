@@ -253,7 +253,10 @@ async fn steps_keep_their_pace_while_a_component_is_compiled() {
     let mut processor = program.processor(place.setup(Limits::default()));
     let context = context(Arc::default());
     let header = ["column".to_owned()];
-    processor.open(Opening { header: &header, state: None, context: &context }).await.unwrap();
+    processor
+        .open(Opening { header: &header, state: None, context: &context, fragment: None })
+        .await
+        .unwrap();
     let mut rows = Rows::new(1);
     rows.push("cell");
     let mut output = Rows::new(1);

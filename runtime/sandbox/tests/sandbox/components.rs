@@ -143,7 +143,7 @@ async fn an_element_of_another_world_does_not_open() {
     let place = Place::new();
     let program = place.program(&tasklet("", "", "")).await.unwrap();
     let context = context(Arc::default());
-    let opening = || Opening { header: &[], state: None, context: &context };
+    let opening = || Opening { header: &[], state: None, context: &context, fragment: None };
     let setup = || place.setup(Limits::default());
     let codes = [
         program.reader(setup()).open(opening()).await.map(drop),
@@ -195,7 +195,7 @@ async fn a_batch_comes_back_as_it_went_in() {
     let mut processor = program.processor(place.setup(Limits::default()));
     let context = context(Arc::default());
     let header = ["a".to_owned(), "ü".to_owned()];
-    let opening = Opening { header: &header, state: None, context: &context };
+    let opening = Opening { header: &header, state: None, context: &context, fragment: None };
     assert_eq!(processor.open(opening).await.unwrap(), header);
     let mut rows = Rows::new(2);
     for cell in ["1", "größe", "", "x"] {
@@ -243,7 +243,7 @@ async fn a_reader_that_returns_more_than_was_asked_for_lies() {
     let program = place.program(&bytes).await.unwrap();
     let mut reader = program.reader(place.setup(Limits::default()));
     let context = context(Arc::default());
-    let opening = || Opening { header: &[], state: None, context: &context };
+    let opening = || Opening { header: &[], state: None, context: &context, fragment: None };
     assert_eq!(reader.open(opening()).await.unwrap(), ["a"]);
     let mut chunk = Chunk::default();
     reader.read(ChunkLimit { rows: 2, bytes: 1000 }, &mut chunk).await.unwrap();

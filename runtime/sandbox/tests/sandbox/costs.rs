@@ -47,7 +47,7 @@ async fn a_row_costs_two_copies() {
     let mut processor = program.processor(place.setup(Limits::default()));
     let context = context(Arc::default());
     let header: Vec<String> = (0..12).map(|column| format!("c{column}")).collect();
-    let opening = Opening { header: &header, state: None, context: &context };
+    let opening = Opening { header: &header, state: None, context: &context, fragment: None };
     processor.open(opening).await.unwrap();
     let mut rows = Rows::new(header.len());
     for row in 0..ROWS {

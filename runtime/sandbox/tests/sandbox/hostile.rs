@@ -203,7 +203,10 @@ async fn after_a_trap_nothing_is_called() {
     let program = place.program(&bytes).await.unwrap();
     let mut processor = program.processor(place.setup(Limits::default()));
     let (header, context) = (["a".to_owned()], context(Arc::default()));
-    processor.open(Opening { header: &header, state: None, context: &context }).await.unwrap();
+    processor
+        .open(Opening { header: &header, state: None, context: &context, fragment: None })
+        .await
+        .unwrap();
     let mut rows = Rows::new(1);
     rows.push("1");
     let mut output = Rows::new(1);

@@ -434,21 +434,66 @@ pub async fn its_depth_is_told_by_tenant_and_state(store: &dyn JobRepository) {
     assert_eq!(told, expected);
 }
 
+/// Accepts the parts of the first step of a running execution.
+async fn create_parts(store: &dyn JobRepository, lease: &Lease, count: u32) {
+    let part = |number| {
+        let partition = Partition { of: lease.id, position: 0, number, count };
+        let checkpoint = Some(Checkpoint { reader: vec![7], ..Checkpoint::default() });
+        let steps = vec![StepExecution { checkpoint, status: Starting, ..step() }];
+        NewJobExecution { partition: Some(partition), steps, ..queued("nightly") }
+    };
+    let parts: Vec<_> = (0..count).map(part).collect();
+    store.create_partitions(lease, &parts).await.unwrap();
+}
+
+pub async fn parts_are_accepted_by_the_holder_of_the_lease_alone(store: &dyn JobRepository) {
+    with_instance(store).await;
+    let (execution, lease) = started(store).await;
+    let fenced = Lease { token: lease.token + 1, ..lease.clone() };
+    let part = NewJobExecution {
+        partition: Some(Partition { of: execution.id, position: 0, number: 0, count: 1 }),
+        ..queued("nightly")
+    };
+    assert_eq!(told(store.create_partitions(&fenced, &[part]).await), "lease-lost");
+    assert_eq!(take(store, 9).await, []);
+}
+
+/// A whole that is ended by somebody else takes its parts with it.
+pub async fn parts_end_with_the_whole(store: &dyn JobRepository) {
+    with_instance(store).await;
+    let (mut whole, lease) = started(store).await;
+    create_parts(store, &lease, 3).await;
+    let (running, lease_of_part) = take(store, 1).await.remove(0);
+    move_to(store, &lease, &mut whole, Failed).await;
+    store.save(&lease, Save { is_last: true, ..Save::default() }).await.unwrap();
+    assert_eq!(take(store, 1).await.len(), 1, "its own worker sees to them itself");
+    store.abandon(&tenant(), whole.id, &by(NOW)).await.unwrap();
+    let (lost_whole, lease) = in_status(store, Started, Hold::Over).await;
+    create_parts(store, &lease, 2).await;
+    let (part, _) = take(store, 1).await.remove(0);
+    assert_eq!(part.partition.unwrap().of, running.partition.unwrap().of, "the older ones first");
+    let (part, lease_of_part_2) = take(store, 1).await.remove(0);
+    assert_eq!(part.partition.unwrap().of, lost_whole.id);
+    assert_eq!(lost(store, NOW).await, [(tenant(), lost_whole.id, Fate::Failed)]);
+    assert_eq!(take(store, 9).await, [], "none begins any more");
+    assert!(store.is_stop_requested(&lease_of_part_2).await.unwrap(), "who runs one is told");
+    assert!(!store.is_stop_requested(&lease_of_part).await.unwrap(), "of the other whole nobody says so");
+    let of_lost = ExecutionFilter { partitions_of: Some(lost_whole.id), ..ExecutionFilter::default() };
+    let parts = store.executions(&tenant(), &of_lost).await.unwrap();
+    let states: Vec<_> = parts.iter().map(|part| (part.status, part.stop_requested)).collect();
+    assert_eq!(states, [(Stopped, true), (Starting, true)]);
+}
+
 /// A part runs under the roof of the whole: it is not listed beside it, and goes with it.
 pub async fn parts_wait_with_the_age_of_the_whole(store: &dyn JobRepository) {
     with_instance(store).await;
     let whole = publish(store, &queued("nightly")).await;
     let (execution, lease) = take(store, 1).await.remove(0);
     let other = publish(store, &queued("nightly")).await;
-    let mut parts = Vec::new();
-    for number in [0, 1] {
-        let partition = Partition { of: whole, position: 0, number, count: 2 };
-        let checkpoint = Some(Checkpoint { reader: vec![7], ..Checkpoint::default() });
-        let steps = vec![StepExecution { checkpoint, status: Starting, ..step() }];
-        parts.push(
-            publish(store, &NewJobExecution { partition: Some(partition), steps, ..queued("nightly") }).await,
-        );
-    }
+    create_parts(store, &lease, 2).await;
+    let of_whole = ExecutionFilter { partitions_of: Some(whole), ..ExecutionFilter::default() };
+    let mut parts = listed(store, &of_whole).await;
+    parts.reverse();
     let taken = take(store, 9).await;
     let order: Vec<_> = taken.iter().map(|(execution, _)| execution.id).collect();
     assert_eq!(order, [parts[0], parts[1], other]);
@@ -459,8 +504,6 @@ pub async fn parts_wait_with_the_age_of_the_whole(store: &dyn JobRepository) {
     );
 
     assert_eq!(listed(store, &ExecutionFilter::default()).await, [other, whole]);
-    let of_whole = ExecutionFilter { partitions_of: Some(whole), ..ExecutionFilter::default() };
-    assert_eq!(listed(store, &of_whole).await, [parts[1], parts[0]]);
     for part in taken.into_iter().chain([(execution, lease)]) {
         complete(store, part).await;
     }

@@ -2,13 +2,14 @@
 //! its worker is gone.
 
 use stepbox_batch::audit::{Actor, Deed};
+use stepbox_batch::clock::Timestamp;
 use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::repository::StopRequest;
 use stepbox_batch::status::{BatchStatus, ExitStatus};
 
 use super::connection::Db;
 use super::trouble::Outcome;
-use super::value::named;
+use super::value::{Columns, named};
 use super::{audit, executions};
 use crate::record::stored_id;
 use crate::save::Ending;
@@ -80,6 +81,24 @@ pub(super) async fn end(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outc
     };
     for sql in [execution.as_str(), &steps, entry] {
         db.execute(sql, &values).await?;
+    }
+    stop_partitions(db, tenant, id, *now).await
+}
+
+/// What is left of the parts of an execution that has ended: those that nobody holds are STOPPED, the others
+/// are asked to stop.
+async fn stop_partitions(db: &Db, tenant: &str, of: i64, now: Timestamp) -> Outcome<()> {
+    let sql = "UPDATE job_executions
+               SET stop_requested_at = coalesce(stop_requested_at, :now), updated_at = :now
+               WHERE tenant = :tenant AND partition_of = :of AND ended_at IS NULL
+               RETURNING id, coalesce(lease_expires_at, 0) <= :now AS is_free";
+    let values = named! {"now": now.0, "tenant": tenant, "of": of};
+    for part in db.rows(sql, &values).await? {
+        if part.flag("is_free")? {
+            let exit_status = ExitStatus::new(ExitStatus::STOPPED);
+            let ending = Ending { status: BatchStatus::Stopped, exit_status, failure: None, now };
+            Box::pin(end(db, tenant, part.number("id")?, &ending)).await?;
+        }
     }
     Ok(())
 }

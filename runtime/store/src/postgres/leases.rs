@@ -8,7 +8,7 @@
 use stepbox_batch::audit::{Actor, Deed};
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::name::{InstanceCode, JobExecutionId, TenantId};
-use stepbox_batch::repository::RepositoryError;
+use stepbox_batch::repository::{NewJobExecution, RepositoryError};
 use stepbox_batch::status::BatchStatus;
 
 use super::connection::Db;
@@ -17,7 +17,7 @@ use super::value::{Columns, named};
 use super::{audit, executions, locks, queue};
 use crate::record::step::TrackingRecord;
 use crate::record::{Row, job, stored_id};
-use crate::save::{ClaimRecord, LeaseRecord};
+use crate::save::{ClaimRecord, LeaseRecord, NewRecord};
 
 /// Who holds a lease, in the words of every fenced statement.
 pub(super) const HELD: &str =
@@ -104,6 +104,21 @@ pub(super) async fn is_stop_requested(db: &Db, lease: &LeaseRecord) -> Outcome<b
 pub(super) const IS_STOP_REQUESTED: &str = "
     SELECT stop_requested_at IS NOT NULL AS is_stopping FROM job_executions
     WHERE tenant = :tenant AND id = :id AND lease_token = :token AND lease_expires_at IS NOT NULL";
+
+/// Accepts the parts of a step, in a transaction in which nobody else gets the lease.
+pub(super) async fn create_partitions(
+    db: &Db,
+    lease: &LeaseRecord,
+    parts: &[(&NewJobExecution, NewRecord)],
+) -> Outcome<()> {
+    let sql = format!("SELECT id FROM job_executions WHERE {HELD} FOR NO KEY UPDATE");
+    let values = named! {"tenant": &lease.tenant, "id": lease.id, "token": lease.token};
+    db.row(&sql, &values).await?.ok_or_else(|| lost(lease))?;
+    for (new, record) in parts {
+        executions::create(db, new, record, None).await?;
+    }
+    Ok(())
+}
 
 /// Writes a step's progress alone. Its commit waits for no disk.
 pub(super) async fn save_tracking(

@@ -3,6 +3,7 @@
 
 use rusqlite::{Connection as Db, named_params};
 use stepbox_batch::audit::{Actor, Deed};
+use stepbox_batch::clock::Timestamp;
 use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::repository::StopRequest;
 use stepbox_batch::status::{BatchStatus, ExitStatus};
@@ -77,5 +78,28 @@ pub(super) fn end(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outcome<()
             ":now": now.0, ":failure": failure, ":tenant": tenant, ":id": id,
         })?;
     }
-    queue::let_go(db, id)
+    queue::let_go(db, id)?;
+    stop_partitions(db, tenant, id, *now)
+}
+
+/// What is left of the parts of an execution that has ended: those that nobody holds are STOPPED, the others
+/// are asked to stop.
+fn stop_partitions(db: &Db, tenant: &str, of: i64, now: Timestamp) -> Outcome<()> {
+    db.prepare_cached(
+        "UPDATE job_executions SET stop_requested_at = coalesce(stop_requested_at, :now), updated_at = :now
+         WHERE partition_of = :of AND ended_at IS NULL",
+    )?
+    .execute(named_params! {":now": now.0, ":of": of})?;
+    let free: Vec<i64> = db
+        .prepare_cached(
+            "SELECT id FROM job_executions
+             WHERE partition_of = :of AND ended_at IS NULL AND coalesce(lease_expires_at, 0) <= :now",
+        )?
+        .query_map(named_params! {":now": now.0, ":of": of}, |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for id in free {
+        let exit_status = ExitStatus::new(ExitStatus::STOPPED);
+        end(db, tenant, id, &Ending { status: BatchStatus::Stopped, exit_status, failure: None, now })?;
+    }
+    Ok(())
 }

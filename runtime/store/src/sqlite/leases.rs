@@ -8,7 +8,7 @@ use rusqlite::{Connection as Db, OptionalExtension, named_params};
 use stepbox_batch::audit::{Actor, Deed};
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::name::{JobExecutionId, TenantId};
-use stepbox_batch::repository::RepositoryError;
+use stepbox_batch::repository::{NewJobExecution, RepositoryError};
 use stepbox_batch::status::BatchStatus;
 
 use super::trouble::Outcome;
@@ -16,7 +16,7 @@ use super::{audit, executions, queue, steps};
 use crate::record::execution::StateRecord;
 use crate::record::step::TrackingRecord;
 use crate::record::{Row, stored_id};
-use crate::save::{ClaimRecord, LeaseRecord, SaveRecord};
+use crate::save::{ClaimRecord, LeaseRecord, NewRecord, SaveRecord};
 use crate::standing::Standing;
 
 /// Takes the lease; returns its token.
@@ -122,6 +122,19 @@ pub(super) fn save(db: &Db, lease: &LeaseRecord, save: &SaveRecord) -> Outcome<(
     }
     if save.is_last {
         give_back(db, lease)?;
+    }
+    Ok(())
+}
+
+/// Accepts the parts of a step.
+pub(super) fn create_partitions(
+    db: &Db,
+    lease: &LeaseRecord,
+    parts: &[(NewJobExecution, NewRecord)],
+) -> Outcome<()> {
+    fence(db, lease)?;
+    for (new, record) in parts {
+        executions::create(db, new, record, None)?;
     }
     Ok(())
 }

@@ -68,6 +68,6 @@ pub(super) fn newer(found: u32, place: &Place) -> RepositoryError {
     RepositoryError::NewerVersion { store: place.path.display().to_string(), found, known: SCHEMA_VERSION }
 }
 
-fn version(db: &Connection) -> rusqlite::Result<u32> {
+pub(super) fn version(db: &Connection) -> rusqlite::Result<u32> {
     db.prepare_cached("PRAGMA user_version")?.query_row([], |row| row.get(0))
 }

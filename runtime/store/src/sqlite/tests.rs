@@ -3,6 +3,7 @@
 mod audit;
 mod conformance;
 mod damage;
+mod looking;
 mod opening;
 mod processes;
 mod sharing;

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use serde_json::{Value, json};
 use stepbox::batch::clock::Timestamp;
-use stepbox::batch::element::{Chunk, More, Opening, Total};
+use stepbox::batch::element::{Chunk, ItemReader, More, Opening, Total};
 use stepbox::batch::error::ElementError;
 use stepbox::batch::execution::ExecutionContext;
 use stepbox::batch::job::ChunkLimit;
@@ -105,7 +105,41 @@ impl<'a> Input<'a> {
             resumed.assert_same(&pieces);
             self.check_state(&forged(&state, manner.forgery));
         }
+        self.check_parts(&pieces, manner);
         pieces
+    }
+
+    /// Reads the file in parts: together they are the whole. What is wrong with it is found as well, at the
+    /// latest by whoever reads it.
+    fn check_parts(&self, whole: &Outcome, manner: Manner) {
+        let mut reader = self.reader().expect("it was made before");
+        let opening = Opening { header: &[], state: None, context: &step_context(), fragment: None };
+        let states = match at_once(reader.split(opening, 1 + manner.chunks as u32 % 5)) {
+            Ok(states) => states.expect("it can be split"),
+            Err(ElementError::Failed { code, .. }) => {
+                assert!(CODES.contains(&&*code), "`{code}` is no code of a connector");
+                return assert!(whole.failure.is_some(), "`{code}`, and nobody else finds it");
+            }
+            Err(ElementError::Stopped) => panic!("nobody stopped it"),
+        };
+        let mut together = Outcome { header: whole.header.clone(), ..Outcome::default() };
+        for (number, state) in states.iter().enumerate() {
+            let (part, _) = self.read(Some(state), manner.limit, usize::MAX);
+            assert!(states.len() == 1 || !part.items.is_empty() || part.failure.is_some(), "an empty part");
+            together.items.extend(part.items);
+            together.failure = together.failure.or(part.failure);
+            if together.failure.is_some() {
+                break;
+            }
+            if number == 0 {
+                self.check_state(&forged(state, manner.forgery));
+            }
+        }
+        together.assert_same(whole);
+    }
+
+    fn reader(&self) -> Result<Box<dyn ItemReader>, ElementError> {
+        Ok(native_reader(self.reader, self.options, &self.folders)?.expect("it is native"))
     }
 
     /// Reads on from any bytes in a checkpoint's place.
@@ -134,9 +168,10 @@ impl<'a> Input<'a> {
         limit: ChunkLimit,
         chunks: usize,
     ) -> Result<(), ElementError> {
-        let mut reader = native_reader(self.reader, self.options, &self.folders)?.expect("it is native");
+        let mut reader = self.reader()?;
         let context = step_context();
-        outcome.header = reader.open(Opening { header: &[], state, context: &context }).await?;
+        outcome.header =
+            reader.open(Opening { header: &[], state, context: &context, fragment: None }).await?;
         let mut chunk = Chunk::default();
         for number in 0.. {
             if number == chunks {

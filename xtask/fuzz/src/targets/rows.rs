@@ -310,6 +310,10 @@ impl RejectedItems for Nowhere {
         Ok(())
     }
 
+    async fn absorb(&mut self, _: &[u8]) -> Result<More, ElementError> {
+        Ok(More::No)
+    }
+
     async fn checkpoint(&mut self) -> Result<Vec<u8>, ElementError> {
         Ok(Vec::new())
     }
@@ -369,6 +373,7 @@ async fn play(script: Script) {
         rejected: Box::new(Nowhere),
         settings,
         retry,
+        fragment: None,
     };
     let info = RunInfo { id: JobExecutionId(1), job_label: "Job".to_owned(), started_at: Timestamp(0) };
     let run = RunContext::new(info, json!({}), ExecutionContext::default(), Arc::new(NoLog));

@@ -2,7 +2,8 @@
 //! tried again, and how often it may begin.
 
 use stepbox_batch::job::{
-    Backoff, CheckpointInterval, ChunkLimit, ItemSettings, Rerun, RetryPolicy, SkipPolicy, WORKERS_MAX,
+    Backoff, CheckpointInterval, ChunkLimit, ItemSettings, PARTITIONS_MAX, Rerun, RetryPolicy, SkipPolicy,
+    WORKERS_MAX,
 };
 use stepbox_batch::pattern::Pattern;
 
@@ -21,8 +22,18 @@ pub(super) fn of_items(pointer: &str, step: &form::Step) -> Result<ItemSettings,
         ordered: ordered(pointer, step.ordered, workers)?,
         checkpoint: checkpoint(&format!("{pointer}/checkpoint"), step.checkpoint.as_ref())?,
         skip: skip(&format!("{pointer}/skip"), step.skip.as_ref())?,
-        partitions: 1,
+        partitions: partitions(pointer, step)?,
     })
+}
+
+/// Whether the elements can do so is another question.
+fn partitions(pointer: &str, step: &form::Step) -> Result<u32, Mistake> {
+    let count = step.partitions.unwrap_or(1);
+    if !(1..=PARTITIONS_MAX).contains(&count) {
+        return Err(bad(format!("{pointer}/partitions"), format!("`partitions` is 1 to {PARTITIONS_MAX}"))
+            .help("about twice as many as workers run at a time is a good number"));
+    }
+    Ok(count)
 }
 
 fn chunk(pointer: &str, chunk: Option<&form::Chunk>) -> Result<ChunkLimit, Mistake> {

@@ -1,0 +1,118 @@
+//! How the program tells what happens: as talk to a person, or as the log of a service.
+
+use serde::Serialize;
+use stepbox::SystemClock;
+use stepbox::batch::clock::Clock as _;
+use stepbox::batch::log::LogLevel;
+use stepbox::batch::name::{JobExecutionId, TenantId};
+
+use super::talk;
+use super::words::moment;
+use crate::args::Format;
+
+/// Who listens to standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Voice {
+    /// A person who waits for the answer.
+    Talk,
+    /// Whoever looks at the log of a service, now or later.
+    Log(Format),
+}
+
+/// Something that happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// How much it matters.
+    pub(crate) level: LogLevel,
+    /// What it is, as a name that stays.
+    pub(crate) event: &'static str,
+    /// Whose.
+    pub(crate) tenant: Option<TenantId>,
+    /// Which execution it is about.
+    pub(crate) execution: Option<JobExecutionId>,
+    /// The code of an error.
+    pub(crate) code: Option<&'static str>,
+    /// For people.
+    pub(crate) message: String,
+}
+
+impl Entry {
+    /// Something about no execution.
+    pub(crate) fn new(level: LogLevel, event: &'static str, message: impl Into<String>) -> Self {
+        Self { level, event, tenant: None, execution: None, code: None, message: message.into() }
+    }
+
+    /// The same about an execution.
+    #[must_use]
+    pub(crate) fn about(self, tenant: &TenantId, execution: JobExecutionId) -> Self {
+        Self { tenant: Some(tenant.clone()), execution: Some(execution), ..self }
+    }
+
+    /// The same with the code of the error that it is about.
+    #[must_use]
+    pub(crate) fn coded(self, code: &'static str) -> Self {
+        Self { code: Some(code), ..self }
+    }
+}
+
+/// An entry for programs.
+#[derive(Serialize)]
+struct EntryView<'a> {
+    at: String,
+    level: LogLevel,
+    event: &'static str,
+    tenant: Option<&'a TenantId>,
+    execution: Option<JobExecutionId>,
+    code: Option<&'static str>,
+    message: &'a str,
+}
+
+impl Voice {
+    /// Tells it, each entry in one line.
+    pub(crate) fn say(self, entry: &Entry) {
+        talk(self.line(entry, moment(SystemClock.now())));
+    }
+
+    fn line(self, entry: &Entry, at: String) -> String {
+        let Entry { level, event, tenant, execution, code, message } = entry;
+        match self {
+            Self::Talk => message.clone(),
+            Self::Log(Format::Text) => format!("{at} {level:<7} {message}"),
+            Self::Log(Format::Json) => {
+                let (tenant, execution) = (tenant.as_ref(), *execution);
+                let view = EntryView { at, level: *level, event, tenant, execution, code: *code, message };
+                serde_json::to_string(&view).expect("names and texts can be written as JSON")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_one_line_of_its_kind() {
+        let about_all = Entry::new(LogLevel::Info, "worker-began", "worker a \"quoted\"\nb");
+        let about_one = Entry::new(LogLevel::Warning, "execution-lost", "gone")
+            .about(&TenantId::default(), JobExecutionId(7))
+            .coded("lease-lost");
+        let rows = [
+            (Voice::Talk, &about_one, "gone"),
+            (Voice::Log(Format::Text), &about_one, "NOW warning gone"),
+            (
+                Voice::Log(Format::Json),
+                &about_one,
+                r#"{"at":"NOW","level":"warning","event":"execution-lost","tenant":"default","execution":7,"code":"lease-lost","message":"gone"}"#,
+            ),
+            (
+                Voice::Log(Format::Json),
+                &about_all,
+                r#"{"at":"NOW","level":"info","event":"worker-began","tenant":null,"execution":null,"code":null,"message":"worker a \"quoted\"\nb"}"#,
+            ),
+        ];
+        for (voice, entry, expected) in rows {
+            assert_eq!(voice.line(entry, "NOW".to_owned()), expected);
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What happens to a worker, for its log.
+
+use stepbox::WorkerEvent;
+use stepbox::batch::log::LogLevel::{Info, Warning};
+use stepbox::batch::queue::{Fate, Rescued};
+use stepbox::batch::status::BatchStatus;
+
+use crate::output::voice::Entry;
+use crate::output::words::counted;
+
+/// An event as it stands in the log.
+pub(super) fn entry(event: &WorkerEvent) -> Entry {
+    match event {
+        WorkerEvent::Began { worker } => {
+            Entry::new(Info, "worker-began", format!("worker {worker} takes executions from the queue"))
+        }
+        WorkerEvent::Claimed { tenant, id, instance, attempt } => {
+            let message = match attempt {
+                0 | 1 => format!("execution {id} of `{instance}` begins"),
+                _ => format!("execution {id} of `{instance}` goes on, attempt {attempt}"),
+            };
+            Entry::new(Info, "execution-claimed", message).about(tenant, *id)
+        }
+        WorkerEvent::Ended { tenant, id, status } => {
+            let level = if *status == BatchStatus::Failed { Warning } else { Info };
+            Entry::new(level, "execution-ended", format!("execution {id} is {status}")).about(tenant, *id)
+        }
+        WorkerEvent::Lost { tenant, id, code, reason } => {
+            let message = format!(
+                "execution {id} no longer runs here, and goes on once its lease has run out: {reason}"
+            );
+            Entry::new(Warning, "execution-lost", message).about(tenant, *id).coded(code)
+        }
+        WorkerEvent::Rescued(rescued) => of_rescued(rescued),
+        WorkerEvent::Trouble { code, reason } => {
+            Entry::new(Warning, "store-trouble", format!("trouble: {reason}; trying again")).coded(code)
+        }
+        WorkerEvent::ShuttingDown { running } => {
+            let running = counted(*running as u64, "execution");
+            let message = format!("shutting down: {running} to finish; a second signal leaves at once");
+            Entry::new(Info, "worker-shutting-down", message)
+        }
+        WorkerEvent::Pausing { running } => {
+            let running = counted(*running as u64, "execution");
+            Entry::new(Info, "worker-pausing", format!("pausing {running} at the next checkpoint"))
+        }
+        WorkerEvent::Over => Entry::new(Info, "worker-ended", "the worker has ended"),
+    }
+}
+
+fn of_rescued(Rescued { tenant, id, fate }: &Rescued) -> Entry {
+    let message = match fate {
+        Fate::Requeued(_) => format!("execution {id} lost its worker, and waits for another one"),
+        Fate::Stopped => format!("execution {id} lost its worker while it was to stop, and is STOPPED"),
+        Fate::Failed => format!("execution {id} lost its worker, and is FAILED"),
+    };
+    Entry::new(Warning, "execution-rescued", message).about(tenant, *id)
+}

@@ -1,0 +1,63 @@
+//! The liveness file: for supervisors that look at a file's age instead of asking over HTTP.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use crate::error::CliError;
+
+/// A file that says by its age whether the worker is well. It goes with whoever holds this.
+#[derive(Debug)]
+pub(super) struct LivenessFile {
+    path: PathBuf,
+}
+
+impl LivenessFile {
+    /// Makes the file, or takes over the one that an earlier worker left.
+    pub(super) fn begin(path: PathBuf) -> Result<Self, CliError> {
+        let file = Self { path };
+        match file.touch() {
+            Ok(()) => Ok(file),
+            Err(source) => Err(CliError::LivenessFile { path: file.path.clone(), source }),
+        }
+    }
+
+    /// Says that the worker is well now.
+    pub(super) fn touch(&self) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&self.path)?;
+        file.set_modified(SystemTime::now())
+    }
+}
+
+impl Drop for LivenessFile {
+    fn drop(&mut self) {
+        // If it cannot be removed, it grows old.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn is_as_old_as_the_last_touch_and_goes_at_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("alive");
+        fs::write(&path, "kept").unwrap();
+        let file = LivenessFile::begin(path.clone()).unwrap();
+        let long_ago = SystemTime::now() - Duration::from_secs(3600);
+        OpenOptions::new().write(true).open(&path).unwrap().set_modified(long_ago).unwrap();
+        file.touch().unwrap();
+        let age = fs::metadata(&path).unwrap().modified().unwrap().elapsed().unwrap_or_default();
+        assert!(age < Duration::from_secs(600), "{age:?}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "kept");
+        drop(file);
+        assert!(!path.exists());
+        let no_folder = LivenessFile::begin(folder.path().join("no/alive")).unwrap_err();
+        assert_eq!(no_folder.code(), "liveness-file");
+    }
+}

@@ -1,0 +1,97 @@
+//! An output that is put together from fragments, each written by a step execution of its own.
+//!
+//! A fragment grows like an output, as `.products.csv.118.p3.part`, and never gets another name. It has items
+//! only, no header: that is at the top of the output, which begins as any other. Then its bytes are copied,
+//! by the system where it can. A checkpoint says how far that came, and the fragments stay until the output
+//! has its final name, so that copying can go on from any checkpoint. In a bucket nothing is copied: its parts
+//! become parts of the output.
+
+use serde::{Deserialize, Serialize};
+use stepbox_batch::element::{Fragment, More};
+use stepbox_batch::step_context::cut;
+
+use super::destination::{Absorption, Piece};
+use super::{NAME_BYTES_MAX, OutputFile, State};
+use crate::error::{ConnectorError, Result};
+
+/// How far an output is put together.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub(super) struct Absorbed {
+    /// How many fragments it has.
+    fragments: u64,
+    /// How many bytes of the next one.
+    bytes: u64,
+}
+
+/// The fragments of an output.
+#[derive(Debug, Default)]
+pub(super) struct Fragments {
+    /// None for an output that has none, yet.
+    pub(super) absorbed: Option<Absorbed>,
+    /// The temporary names of those that were absorbed, by this attempt or before.
+    names: Vec<String>,
+}
+
+/// The temporary name of an output or of its fragment.
+pub(super) fn temporary_name(name: &str, run: impl std::fmt::Display, fragment: Option<Fragment>) -> String {
+    let name = cut(name, NAME_BYTES_MAX);
+    match fragment {
+        Some(Fragment { number }) => format!(".{name}.{run}.p{number}.part"),
+        None => format!(".{name}.{run}.part"),
+    }
+}
+
+impl OutputFile {
+    /// Appends some of the next fragment, given the last state of its writer; `More::Yes` if not all of it.
+    /// Passes over what is there already.
+    pub(crate) fn absorb(&mut self, state: &[u8]) -> Result<More> {
+        let fragment: State =
+            serde_json::from_slice(state).map_err(|source| ConnectorError::BadState { source })?;
+        if fragment.columns != self.columns {
+            return Err(ConnectorError::ColumnsChanged { path: fragment.path });
+        }
+        if fragment.path != self.place.given() {
+            return Err(self.changed(format!("`{}` is a fragment of `{}`", fragment.part, fragment.path)));
+        }
+        let Absorbed { fragments, bytes } = self.fragments.absorbed.unwrap_or_default();
+        if (self.fragments.names.len() as u64) < fragments {
+            self.fragments.names.push(fragment.part);
+            return Ok(More::No);
+        }
+        self.flush()?;
+        let bytes = bytes + self.copy_fragment(&fragment, bytes)?;
+        let is_whole = bytes >= fragment.length;
+        self.fragments.absorbed = Some(match is_whole {
+            true => Absorbed { fragments: fragments + 1, bytes: 0 },
+            false => Absorbed { fragments, bytes },
+        });
+        if !is_whole {
+            return Ok(More::Yes);
+        }
+        self.fragments.names.push(fragment.part);
+        Ok(More::No)
+    }
+
+    /// Appends what comes after so many bytes, up to the length that its writer has made durable.
+    fn copy_fragment(&mut self, fragment: &State, after: u64) -> Result<u64> {
+        if !self.place.is_open() {
+            return Err(self.already_complete());
+        }
+        let State { part, length, parts, .. } = fragment;
+        let piece = Piece { temporary: part, length: *length, parts: parts.as_ref() };
+        let Absorption { bytes, copied } = self.place.absorb(&piece, after)?;
+        let metering = self.context.metering();
+        metering.opened_to_read();
+        metering.read_file(copied);
+        metering.wrote_file(copied);
+        self.length += bytes;
+        Ok(bytes)
+    }
+}
+
+impl Fragments {
+    /// The temporary names of those that were absorbed.
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
+    }
+}

@@ -1,0 +1,113 @@
+//! Parts of a file, each for a reader of its own.
+//!
+//! A part begins and ends where an item begins. One pass over the file finds these places, and what a
+//! reader that came there from the beginning would know by then.
+
+use serde::de::Error;
+use serde::{Deserialize, Serialize};
+use stepbox_batch::element::Total;
+
+use crate::error::{ConnectorError, Result};
+use crate::input_file::InputFile;
+
+/// Where an item begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) offset: u64,
+    /// From 1.
+    pub(crate) line: u64,
+    /// How many items come before it.
+    pub(crate) items: u64,
+    /// Fingerprint of the bytes before it.
+    pub(crate) tail: u64,
+}
+
+/// What a reader knows of the part that it reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Part {
+    /// How many items come before it.
+    items_before: u64,
+    /// How many it has.
+    items: u64,
+    /// The offset at which it ends. None for the last part, which has what is appended later as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    end: Option<u64>,
+}
+
+impl Part {
+    /// Whether nothing of it begins at this offset.
+    pub(crate) fn is_over(part: Option<Self>, offset: u64) -> bool {
+        part.and_then(|part| part.end).is_some_and(|end| offset >= end)
+    }
+
+    /// Fails where a part is over and does not end, since the file was changed.
+    pub(crate) fn check_over(part: Option<Self>, file: &InputFile) -> Result<()> {
+        match part.and_then(|part| part.end) {
+            Some(end) if file.offset() != end => {
+                let difference = format!("no item ends before byte {end}");
+                Err(ConnectorError::InputChanged { path: file.path(), difference })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Numbers that no reader wrote would overflow where they are counted with.
+    pub(crate) fn check_counts(part: Option<Self>, offset: u64, items: u64) -> Result<()> {
+        let Some(Self { items_before, end, .. }) = part else { return Ok(()) };
+        if items_before <= items && end.is_none_or(|end| offset <= end) {
+            return Ok(());
+        }
+        let message =
+            format!("{items} items before byte {offset} of a part that begins at item {items_before}");
+        Err(ConnectorError::BadState { source: serde_json::Error::custom(message) })
+    }
+
+    /// How many items it has, when so many of the file were read and perhaps none are left.
+    pub(crate) fn total(self, items: u64, is_at_end: bool) -> Total {
+        let read = items.saturating_sub(self.items_before);
+        Total::Exact(if is_at_end { read } else { self.items.max(read) })
+    }
+}
+
+/// Chooses where parts begin, while a reader passes over its file.
+#[derive(Debug)]
+pub(crate) struct Splitting {
+    parts: u64,
+    /// The bytes to divide.
+    begin: u64,
+    length: u64,
+    marks: Vec<Mark>,
+}
+
+impl Splitting {
+    /// Divides what is left of a file into at most so many parts, of about as many bytes.
+    pub(crate) fn of(file: &InputFile, parts: u32) -> Self {
+        let (begin, parts) = (file.offset(), u64::from(parts.max(1)));
+        Self { parts, begin, length: file.length().saturating_sub(begin), marks: Vec::new() }
+    }
+
+    /// Whether the item at this offset begins a part.
+    pub(crate) fn begins_at(&self, offset: u64) -> bool {
+        let begun = self.marks.len() as u64;
+        let due = u128::from(self.length) * u128::from(begun) / u128::from(self.parts);
+        begun == 0 || begun < self.parts && u128::from(offset - self.begin) >= due
+    }
+
+    /// Begins a part.
+    pub(crate) fn begin_part(&mut self, mark: Mark) {
+        self.marks.push(mark);
+    }
+
+    /// All parts, when the pass has ended at this mark. One without items, if there were none.
+    pub(crate) fn into_parts(mut self, end: Mark) -> Vec<(Mark, Part)> {
+        if self.marks.is_empty() {
+            self.marks.push(end);
+        }
+        let part = |number: usize| {
+            let (mark, next) = (self.marks[number], self.marks.get(number + 1));
+            let items = next.unwrap_or(&end).items - mark.items;
+            (mark, Part { items_before: mark.items, items, end: next.map(|next| next.offset) })
+        };
+        (0..self.marks.len()).map(part).collect()
+    }
+}

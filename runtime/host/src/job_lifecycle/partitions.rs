@@ -1,0 +1,348 @@
+//! A step in parts: its input is split, the parts are queued for any worker, this one runs some of them itself,
+//! and puts the outputs together in order once all are there.
+//!
+//! A part is an execution of its own, with that one step, a lease and a checkpoint. So a lost worker costs its
+//! part alone, and a restart runs those alone that have not completed.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use stepbox_batch::audit::Actor;
+use stepbox_batch::error::StepError;
+use stepbox_batch::execution::{Checkpoint, Failure, JobExecution, Partition, StepExecution, Tracking};
+use stepbox_batch::item_step::FragmentState;
+use stepbox_batch::job::{Step, StepKind};
+use stepbox_batch::log::LogLevel;
+use stepbox_batch::name::JobExecutionId;
+use stepbox_batch::queue::Enqueue;
+use stepbox_batch::repository::{ExecutionFilter, NewJobExecution, RepositoryError};
+use stepbox_batch::status::{BatchStatus, ExitStatus};
+use stepbox_batch::step_context::{RunContext, StepContext};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::{Life, Progress, claim};
+use crate::error::Error;
+
+/// How often a step looks how far its parts are, in milliseconds.
+const LOOK_MS: u64 = 200;
+
+/// How a step's parts ended, all of them.
+pub(super) enum PartsEnd {
+    /// All of it is there, in order.
+    Completed(Vec<JobExecution>),
+    /// The step is to stop, or to rest.
+    Stopped,
+    Failed(StepError),
+}
+
+/// The parts that this process runs itself.
+#[derive(Default)]
+struct Helping {
+    tasks: JoinSet<JobExecutionId>,
+    runs: BTreeMap<JobExecutionId, Arc<RunContext>>,
+}
+
+impl Life {
+    /// Sees to it that there are parts: those of before a pause, or what an earlier execution had not completed,
+    /// or new ones, which begin at the states that the reader's split gives.
+    pub(super) async fn begin_parts(
+        &self,
+        step: &Step,
+        position: u32,
+        split: impl AsyncFnOnce() -> Result<Vec<Vec<u8>>, StepError>,
+    ) -> Result<Result<(), StepError>, RepositoryError> {
+        if !self.parts(self.recorder.lease.id, position).await?.is_empty() {
+            return Ok(Ok(()));
+        }
+        let mut begin_with: Vec<_> =
+            self.left_parts(position).await?.into_iter().map(going_on_from).collect();
+        if begin_with.is_empty() {
+            let now = self.recorder.clock.now();
+            let begin = |reader| StepExecution {
+                checkpoint: Some(Checkpoint { reader, ..Checkpoint::default() }),
+                ..StepExecution::new(position, step.name.clone(), now)
+            };
+            match split().await {
+                Ok(states) => begin_with = states.into_iter().map(begin).collect(),
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        let count = u32::try_from(begin_with.len()).unwrap_or(u32::MAX);
+        self.run.log(LogLevel::Info, &format!("Step {} in {count} parts", step.name));
+        let (repository, lease) = (&self.installation.repository, &self.recorder.lease);
+        // They wait like the whole.
+        let priority =
+            repository.queue_entry(&lease.tenant, lease.id).await?.map_or(0, |entry| entry.priority);
+        let part = |(number, step)| self.part(position, (number, count), step, priority);
+        let parts: Vec<_> = (0..).zip(begin_with).map(part).collect();
+        repository.create_partitions(lease, &parts).await.map(Ok)
+    }
+
+    fn part(
+        &self,
+        position: u32,
+        (number, count): (u32, u32),
+        step: StepExecution,
+        priority: i16,
+    ) -> NewJobExecution {
+        let whole = self.execution();
+        let by = Actor::new(whole.user.as_deref(), self.recorder.clock.now());
+        NewJobExecution {
+            tenant: whole.tenant,
+            instance: whole.instance,
+            job: whole.job,
+            parameters: whole.parameters,
+            restart_of: None,
+            context: self.run.context(),
+            steps: vec![step],
+            partition: Some(Partition { of: whole.id, position, number, count }),
+            queue: Some(Enqueue { priority, ..Enqueue::at_once(by.at) }),
+            by,
+        }
+    }
+
+    /// The parts of a step of an execution, in order.
+    async fn parts(&self, of: JobExecutionId, position: u32) -> Result<Vec<JobExecution>, RepositoryError> {
+        let filter = ExecutionFilter { partitions_of: Some(of), ..ExecutionFilter::default() };
+        let mut parts = self.installation.repository.executions(&self.recorder.lease.tenant, &filter).await?;
+        parts.retain(|part| part.partition.is_some_and(|partition| partition.position == position));
+        parts.sort_by_key(|part| part.partition.map(|partition| partition.number));
+        Ok(parts)
+    }
+
+    /// The parts of the execution that this one goes on from, once all of them have ended; none if it had not come
+    /// to this step, had completed it, or has been purged.
+    async fn left_parts(&self, position: u32) -> Result<Vec<JobExecution>, RepositoryError> {
+        let (repository, tenant) = (&self.installation.repository, &self.recorder.lease.tenant);
+        let mut earlier = self.execution().restart_of;
+        while let Some(id) = earlier {
+            let Some(found) = repository.execution(tenant, id).await? else { break };
+            let mut of_step = found.steps.iter().filter(|step| step.position == position);
+            if of_step.any(|step| step.status == BatchStatus::Completed) {
+                break;
+            }
+            let mut parts = self.parts(id, position).await?;
+            while parts.iter().any(|part| part.ended_at.is_none()) && !self.run.is_stopping() {
+                sleep(Duration::from_millis(LOOK_MS)).await;
+                parts = self.parts(id, position).await?;
+            }
+            let is_whole = parts.first().and_then(|part| part.partition);
+            if is_whole.is_some_and(|partition| partition.count as usize == parts.len()) {
+                return Ok(parts);
+            }
+            earlier = found.restart_of;
+        }
+        Ok(Vec::new())
+    }
+
+    /// Waits for the parts, and runs some of them here.
+    pub(super) async fn await_parts(
+        &self,
+        step: &Step,
+        position: u32,
+        context: &StepContext,
+    ) -> Result<PartsEnd, RepositoryError> {
+        let mut helping = Helping::default();
+        let ended = self.follow_parts(step, position, context, &mut helping).await;
+        // Nobody else may have them before this process has let go of their files.
+        helping.rest().await;
+        ended
+    }
+
+    async fn follow_parts(
+        &self,
+        step: &Step,
+        position: u32,
+        context: &StepContext,
+        helping: &mut Helping,
+    ) -> Result<PartsEnd, RepositoryError> {
+        let mut are_stopping = false;
+        loop {
+            let parts = self.parts(self.recorder.lease.id, position).await?;
+            context.set_tracking(tracking(&parts));
+            let failed = failed(&parts).or_else(|| too_many_skipped(step, &parts));
+            if parts.iter().all(|part| part.ended_at.is_some()) {
+                return Ok(match failed {
+                    _ if context.is_stopping() && !are_completed(&parts) => PartsEnd::Stopped,
+                    Some(error) => PartsEnd::Failed(error),
+                    None => PartsEnd::Completed(parts),
+                });
+            }
+            if failed.is_some() || (context.is_stopping() && self.run.is_stop_requested()) {
+                if !are_stopping {
+                    self.stop_parts(&parts).await?;
+                }
+                are_stopping = true;
+            } else if context.is_stopping() {
+                return Ok(PartsEnd::Stopped);
+            } else {
+                self.help(&parts, helping).await?;
+            }
+            helping.look_up().await;
+        }
+    }
+
+    async fn stop_parts(&self, parts: &[JobExecution]) -> Result<(), RepositoryError> {
+        let (repository, lease) = (&self.installation.repository, &self.recorder.lease);
+        for part in parts.iter().filter(|part| part.ended_at.is_none()) {
+            let by = Actor::stepbox(self.recorder.clock.now());
+            match repository.request_stop(&lease.tenant, part.id, &by).await {
+                // It has ended meanwhile, or is not to be stopped and goes on to its end.
+                Err(RepositoryError::WrongStatus { .. }) | Ok(_) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs parts that nobody has begun: one at a time where workers take the others, as many as there are
+    /// processors in a run without workers.
+    async fn help(&self, parts: &[JobExecution], helping: &mut Helping) -> Result<(), RepositoryError> {
+        let at_a_time = if self.is_queued { 1 } else { available_parallelism().map_or(1, usize::from) };
+        let is_free = |part: &&JobExecution| match part.status {
+            BatchStatus::Starting => part.worker.is_none(),
+            status => status == BatchStatus::Paused,
+        };
+        for part in parts.iter().filter(is_free) {
+            if helping.tasks.len() >= at_a_time {
+                break;
+            }
+            let by = Actor::stepbox(self.recorder.clock.now());
+            let lease = match claim(&self.installation, &part.tenant, part.id, &by).await {
+                Ok(lease) => lease,
+                // Somebody was quicker.
+                Err(Error::Repository(RepositoryError::WrongStatus { .. })) => continue,
+                Err(Error::Repository(error)) => return Err(error),
+                Err(_) => continue,
+            };
+            let Some(claimed) = self.installation.repository.execution(&part.tenant, part.id).await? else {
+                continue;
+            };
+            let (installation, info) = (self.installation.clone(), self.run.info.clone());
+            let (progress, _) = watch::channel(Progress::default());
+            let life = Self::new(installation, &self.tenant, (claimed, lease), info, None, progress, true);
+            helping.runs.insert(part.id, life.run_context());
+            helping.tasks.spawn(run_to_its_end(life, part.id));
+        }
+        Ok(())
+    }
+
+    /// What the parts have left, in their order. What they used and shared is the step's from now on.
+    pub(super) async fn adopt_parts(
+        &self,
+        parts: Vec<JobExecution>,
+        execution: &StepExecution,
+        context: &StepContext,
+    ) -> Result<Vec<FragmentState>, RepositoryError> {
+        let mut fragments = Vec::new();
+        for part in parts {
+            let warnings = self.installation.repository.warnings(&part.tenant, part.id).await?;
+            let Some(step) = part.steps.into_iter().next() else { continue };
+            // A merge that goes on has them already.
+            if execution.checkpoint.is_none() {
+                context.metering().add(&step.usage);
+                for (key, value) in part.context.0 {
+                    if let Err(reason) = context.put(&key, value) {
+                        context.log(LogLevel::Warning, &format!("`{key}` of a part is dropped: {reason}"));
+                    }
+                }
+            }
+            fragments.extend(FragmentState::of(step, warnings));
+        }
+        Ok(fragments)
+    }
+}
+
+impl Helping {
+    /// Waits until one of them has ended, or for a while.
+    async fn look_up(&mut self) {
+        tokio::select! {
+            Some(ended) = self.tasks.join_next() => {
+                if let Ok(id) = ended {
+                    self.runs.remove(&id);
+                }
+            }
+            () = sleep(Duration::from_millis(LOOK_MS)) => {}
+        }
+    }
+
+    /// Has them come to a checkpoint, and waits for that.
+    async fn rest(&mut self) {
+        self.runs.values().for_each(|run| run.request_pause());
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Its type breaks the circle of lives that run parts that are lives. How it ended is in the store.
+fn run_to_its_end(life: Life, id: JobExecutionId) -> Pin<Box<dyn Future<Output = JobExecutionId> + Send>> {
+    Box::pin(async move {
+        let _ = life.run().await;
+        id
+    })
+}
+
+/// The step of a part, as the same part of the next execution begins with it. One that has completed is there
+/// already.
+fn going_on_from(part: JobExecution) -> StepExecution {
+    let id = part.id;
+    let mut step = part.steps.into_iter().next().expect("a part has its step from the beginning");
+    step.usage = Default::default();
+    if step.status == BatchStatus::Completed {
+        step.carried_from = step.carried_from.or(Some(id));
+        return step;
+    }
+    (step.status, step.exit_status) = (BatchStatus::Starting, ExitStatus::new(ExitStatus::EXECUTING));
+    step.ended_at = None;
+    step.errors.clear();
+    step.failures.clear();
+    step
+}
+
+fn are_completed(parts: &[JobExecution]) -> bool {
+    parts.iter().all(|part| part.status == BatchStatus::Completed)
+}
+
+/// Why the step cannot complete, if one of its parts has ended badly.
+fn failed(parts: &[JobExecution]) -> Option<StepError> {
+    let has_ended_badly =
+        |part: &&JobExecution| part.ended_at.is_some() && part.status != BatchStatus::Completed;
+    let part = parts.iter().filter(has_ended_badly).max_by_key(|part| part.status == BatchStatus::Failed)?;
+    let failures = part.steps.iter().flat_map(|step| &step.failures).chain(&part.failures);
+    let failure = failures.last().cloned().unwrap_or_else(|| Failure {
+        code: "part-stopped".to_owned(),
+        culprit: String::new(),
+        place: String::new(),
+        message: format!("it is {}", part.status),
+        help: String::new(),
+    });
+    let partition = part.partition.expect("only parts are looked at");
+    Some(StepError::Part { execution: part.id, partition, failure: Box::new(failure) })
+}
+
+/// A limit holds for all parts together.
+fn too_many_skipped(step: &Step, parts: &[JobExecution]) -> Option<StepError> {
+    let StepKind::Item { settings, .. } = &step.kind else { return None };
+    let limit = settings.skip.limit?;
+    let skipped: u64 = parts.iter().flat_map(|part| &part.steps).map(|step| step.counts.skipped).sum();
+    (skipped > limit).then(|| StepError::SkipLimit {
+        limit,
+        culprit: String::new(),
+        place: String::new(),
+        last: format!("its parts together have skipped {skipped}"),
+    })
+}
+
+/// How far the parts are together.
+fn tracking(parts: &[JobExecution]) -> Tracking {
+    let of_steps = || parts.iter().flat_map(|part| &part.steps).map(|step| step.tracking);
+    Tracking {
+        processed: of_steps().map(|tracking| tracking.processed).sum(),
+        total: of_steps().map(|tracking| tracking.total).sum(),
+        is_estimate: of_steps().any(|tracking| tracking.is_estimate),
+    }
+}

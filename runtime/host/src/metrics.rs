@@ -1,0 +1,167 @@
+//! What this process counts and times, in the text that Prometheus reads.
+//!
+//! Everything hangs beside the work: runs tell of each chunk and checkpoint ([`TenantMeters`]), the journal is
+//! timed from outside, and what stands in the store is asked for when somebody looks ([`AtScrape`]). No series
+//! has a name from outside but that of a tenant.
+
+mod at_scrape;
+mod tenant_meters;
+mod timed_journal;
+
+use std::time::Duration;
+
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use stepbox_batch::name::TenantId;
+use stepbox_batch::queue::{Fate, QueueDepth, Rescued};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use crate::stepbox::{Installation, Stepbox};
+use at_scrape::AtScrape;
+use tenant_meters::TenantFamilies;
+pub(crate) use tenant_meters::TenantMeters;
+pub(crate) use timed_journal::TimedJournal;
+
+/// The media type of [`Stepbox::metrics`].
+pub const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// How long whoever looks waits for the store at most, in milliseconds.
+const STORE_WAIT_MS: u64 = 2_000;
+/// For how long an answer of the store stands, in milliseconds: however many look, it is asked no more often.
+const STORE_KEPT_MS: u64 = 1_000;
+
+/// Upper bounds of the buckets, in seconds: from what a short chunk takes to what is too long for a lease.
+const BUCKETS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+/// Names and values of labels.
+type Labels = Vec<(&'static str, String)>;
+
+/// All that is counted and timed.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    tenants: TenantFamilies,
+    rescued: Family<Labels, Counter>,
+    claims: Family<Labels, Counter>,
+    claim: Histogram,
+    calls: Family<Labels, Histogram, fn() -> Histogram>,
+    slots: Gauge,
+    /// What the store said last, and at which tick.
+    depths: Mutex<Option<(u64, Vec<QueueDepth>)>>,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("stepbox");
+        let tenants = TenantFamilies::register(&mut registry);
+        let (rescued, claims) = (Family::default(), Family::<Labels, Counter>::default());
+        let help = "Executions that other workers had lost, by what became of them";
+        registry.register("executions_rescued", help, rescued.clone());
+        registry.register("claims", "Looks into the queue, by what came of them", claims.clone());
+        for outcome in ["claimed", "nothing", "failed"] {
+            drop(claims.get_or_create(&vec![("outcome", outcome.to_owned())]));
+        }
+        let claim = timer(&mut registry, "claim", "How long a look into the queue took");
+        let calls = Family::new_with_constructor(histogram as fn() -> Histogram);
+        let help = "How long the store took over what a running execution asked of it";
+        registry.register_with_unit("store_call", help, Unit::Seconds, calls.clone());
+        let slots = Gauge::default();
+        registry.register("worker_slots", "How many executions the worker runs at a time", slots.clone());
+        Self { registry, tenants, rescued, claims, claim, calls, slots, depths: Mutex::new(None) }
+    }
+
+    pub(crate) fn of_tenant(&self, tenant: &TenantId) -> TenantMeters {
+        self.tenants.of(tenant)
+    }
+
+    pub(crate) fn has_slots(&self, slots: usize) {
+        self.slots.set(i64::try_from(slots).unwrap_or(i64::MAX));
+    }
+
+    /// A worker has looked into the queue; none is a look that failed.
+    pub(crate) fn claimed(&self, us: u64, found: Option<usize>) {
+        self.claim.observe(seconds(us));
+        let outcome = match found {
+            Some(0) => "nothing",
+            Some(_) => "claimed",
+            None => "failed",
+        };
+        self.claims.get_or_create(&vec![("outcome", outcome.to_owned())]).inc();
+    }
+
+    pub(crate) fn rescued(&self, rescued: &Rescued) {
+        let fate = match rescued.fate {
+            Fate::Requeued(_) => "requeued",
+            Fate::Stopped => "stopped",
+            Fate::Failed => "failed",
+        };
+        let labels = vec![("tenant", rescued.tenant.to_string()), ("fate", fate.to_owned())];
+        self.rescued.get_or_create(&labels).inc();
+    }
+
+    pub(crate) fn called_store(&self, call: &'static str, us: u64) {
+        self.calls.get_or_create(&vec![("call", call.to_owned())]).observe(seconds(us));
+    }
+}
+
+impl Stepbox {
+    /// What this process has counted and timed since it began, and how much waits in the store: a text that
+    /// Prometheus reads, of the type [`METRICS_TYPE`]. It names the tenants.
+    pub async fn metrics(&self) -> String {
+        let installation = &self.installation;
+        let at_scrape = AtScrape {
+            depths: installation.queue_depths().await,
+            now: installation.clock.now(),
+            ms_since_tick: self.health().ms_since_tick,
+            counters: installation
+                .tenants
+                .iter()
+                .map(|(id, state)| (id.to_string(), state.tally.counters()))
+                .collect(),
+        };
+        let mut asked = Registry::with_prefix("stepbox");
+        asked.register_collector(Box::new(at_scrape));
+        let mut page = String::new();
+        text::encode_registry(&mut page, &installation.metrics.registry)
+            .and_then(|()| text::encode(&mut page, &asked))
+            .expect("a string takes any text");
+        page
+    }
+}
+
+impl Installation {
+    /// What waits, by tenant and state; none if the store does not say.
+    async fn queue_depths(&self) -> Option<Vec<QueueDepth>> {
+        let mut kept = self.metrics.depths.lock().await;
+        let now = self.clock.ticks_us();
+        if let Some((at, depths)) = &*kept
+            && now.saturating_sub(*at) < STORE_KEPT_MS * 1000
+        {
+            return Some(depths.clone());
+        }
+        *kept = None;
+        let asked = timeout(Duration::from_millis(STORE_WAIT_MS), self.repository.queue_depths()).await;
+        let depths = asked.ok()?.ok()?;
+        *kept = Some((now, depths.clone()));
+        Some(depths)
+    }
+}
+
+/// Registers a metric of seconds.
+fn timer(to: &mut Registry, name: &str, help: &str) -> Histogram {
+    let timer = histogram();
+    to.register_with_unit(name, help, Unit::Seconds, timer.clone());
+    timer
+}
+
+fn histogram() -> Histogram {
+    Histogram::new(BUCKETS)
+}
+
+fn seconds(us: u64) -> f64 {
+    us as f64 / 1e6
+}

@@ -1,0 +1,208 @@
+//! Listening at an address, and answering whoever comes, within limits.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::sync::Semaphore;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+
+use crate::error::ServerError;
+
+/// How many connections are answered at a time; further ones wait.
+const CONNECTIONS_MAX: usize = 64;
+/// How long a request's head may be, in bytes.
+const HEAD_BYTES_MAX: usize = 16 << 10;
+/// How long whoever asks may take over the head of a request, in milliseconds.
+const HEAD_MS_MAX: u64 = 5_000;
+/// How long a connection lasts at most, in milliseconds. It serves one request.
+const CONNECTION_MS_MAX: u64 = 15_000;
+/// How long to wait after a connection could not be taken, in milliseconds: there may be no descriptors left.
+const ACCEPT_AGAIN_MS: u64 = 100;
+
+/// An address that is taken. Whoever connects waits until it is served.
+#[derive(Debug)]
+pub struct Listener {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+/// Answers at an address until it is closed or dropped.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Listener {
+    /// Takes an address of this machine, `127.0.0.1:9464` or `localhost:9464`. Port 0 is any free one.
+    pub async fn open(address: &str) -> Result<Self, ServerError> {
+        let bad = |source| ServerError::BadAddress { address: address.to_owned(), source };
+        // By the addresses and not the name, so that both kinds of failure can be told apart.
+        let addresses: Vec<_> = lookup_host(address).await.map_err(bad)?.collect();
+        let cannot = |source| ServerError::CannotListen { address: address.to_owned(), source };
+        let listener = TcpListener::bind(&addresses[..]).await.map_err(cannot)?;
+        let address = listener.local_addr().map_err(cannot)?;
+        Ok(Self { listener, address })
+    }
+
+    /// Where, with the port that it came to.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers whoever comes.
+    pub fn serve(self, pages: Router) -> Server {
+        Server { address: self.address, task: tokio::spawn(accept(self.listener, pages)) }
+    }
+}
+
+impl Server {
+    /// Where it answers.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops listening, and breaks off whatever is being answered.
+    pub async fn close(mut self) {
+        self.task.abort();
+        // It was called off, which is no news.
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, pages: Router) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut connections = JoinSet::new();
+    loop {
+        let place = places.clone().acquire_owned().await.expect("nobody closes it");
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let pages = pages.clone();
+                connections.spawn(async move {
+                    let _place = place;
+                    answer(stream, pages).await;
+                });
+            }
+            Err(_) => sleep(Duration::from_millis(ACCEPT_AGAIN_MS)).await,
+        }
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+/// Answers one request. Whoever sends anything else, or too slowly, is hung up on.
+async fn answer(stream: TcpStream, pages: Router) {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(HEAD_MS_MAX))
+        .max_buf_size(HEAD_BYTES_MAX)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(pages));
+    let _ = timeout(Duration::from_millis(CONNECTION_MS_MAX), connection).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    async fn hello() -> Server {
+        let pages = Router::new().route("/hello", get(|| async { "hello" }));
+        Listener::open("127.0.0.1:0").await.unwrap().serve(pages)
+    }
+
+    async fn ask(server: &Server, request: &[u8]) -> String {
+        let mut stream = TcpStream::connect(server.address()).await.unwrap();
+        // The other side may hang up before it has read it all.
+        let _ = stream.write_all(request).await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8(answer).unwrap()
+    }
+
+    #[tokio::test]
+    async fn answers_what_it_knows_and_nothing_else() {
+        let server = hello().await;
+        let long = format!("GET /hello HTTP/1.1\r\nhost: a\r\nlong: {}\r\n\r\n", "x".repeat(64 << 10));
+        let rows: [(&str, &str); 7] = [
+            ("GET /hello HTTP/1.1\r\nhost: a\r\n\r\n", "HTTP/1.1 200 OK"),
+            ("HEAD /hello HTTP/1.1\r\nhost: a\r\n\r\n", "HTTP/1.1 200 OK"),
+            (
+                "POST /hello HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n",
+                "HTTP/1.1 405 Method Not Allowed",
+            ),
+            ("GET /../hello HTTP/1.1\r\nhost: a\r\n\r\n", "HTTP/1.1 404 Not Found"),
+            ("GET / HTTP/1.1\r\nhost: a\r\n\r\n", "HTTP/1.1 404 Not Found"),
+            ("\u{16}\u{3}\u{1} this is no HTTP\r\n\r\n", "HTTP/1.1 400 Bad Request"),
+            (&long, "HTTP/1.1 431 Request Header Fields Too Large"),
+        ];
+        for (request, expected) in rows {
+            let answer = ask(&server, request.as_bytes()).await;
+            let first = answer.lines().next().unwrap_or_default();
+            assert_eq!(first, expected, "{request:.80}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_says_nothing_is_hung_up_on() {
+        let server = hello().await;
+        let mut silent = Vec::new();
+        for _ in 0..CONNECTIONS_MAX {
+            let mut stream = TcpStream::connect(server.address()).await.unwrap();
+            stream.write_all(b"GET /hello HT").await.unwrap();
+            silent.push(stream);
+        }
+        // One more waits until the others had their time.
+        let answer = ask(&server, b"GET /hello HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn an_address_is_free_again_after_each_of_many_servers() {
+        let first = hello().await;
+        let address = first.address();
+        first.close().await;
+        for _ in 0..200 {
+            let listener = Listener::open(&address.to_string()).await.unwrap();
+            let server = listener.serve(Router::new().route("/hello", get(|| async { "hello" })));
+            let mut kept = TcpStream::connect(address).await.unwrap();
+            kept.write_all(b"GET").await.unwrap();
+            server.close().await;
+            let mut rest = Vec::new();
+            let _ = kept.read_to_end(&mut rest).await;
+            assert!(rest.is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_that_cannot_be_had_is_told() {
+        let server = Listener::open("127.0.0.1:0").await.unwrap();
+        let busy = server.address().to_string();
+        let rows = [
+            (busy.as_str(), "listen-failed", "something else listens there"),
+            ("203.0.113.1:0", "listen-failed", "choose an address that this machine has"),
+            ("127.0.0.1", "listen-address", "write an address"),
+            ("127.0.0.1:99999", "listen-address", "write an address"),
+            ("", "listen-address", "write an address"),
+        ];
+        for (address, code, help) in rows {
+            let error = Listener::open(address).await.unwrap_err();
+            assert_eq!(error.code(), code, "{address}");
+            assert!(error.help().starts_with(help), "{address}: {}", error.help());
+        }
+    }
+}

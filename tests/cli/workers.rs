@@ -1,0 +1,102 @@
+//! `stepbox worker` as a service: what it answers, what it logs, and what is left of it.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use serde_json::Value;
+
+use super::runs::RunningCommand;
+use super::{session::Folder, with_instance};
+
+const PAGE: &str = include_str!("../../docs/cli.md");
+
+/// What a server answers to a request for a page.
+fn get(address: &str, page: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    write!(stream, "GET {page} HTTP/1.1\r\nhost: {address}\r\n\r\n").expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    answer
+}
+
+/// A worker that listens at a port of its own, and its address.
+fn listening(folder: &Folder, more: &str) -> (RunningCommand, String) {
+    let mut worker = RunningCommand::start(folder, &format!("stepbox worker --listen 127.0.0.1:0 {more}"));
+    let said = worker.wait_for("`/health` and `/metrics` are at http://");
+    let address = said.rsplit("http://").next().expect("an address follows");
+    let address = address.trim_end_matches(|c: char| !c.is_ascii_digit()).to_owned();
+    (worker, address)
+}
+
+#[test]
+fn a_worker_tells_how_it_is_until_it_ends() {
+    let folder = with_instance();
+    folder.run("stepbox publish products");
+    let (mut worker, address) = listening(&folder, "--liveness-file alive");
+    worker.wait_for("execution 1 is COMPLETED");
+    let health = get(&address, "/health");
+    assert!(health.starts_with("HTTP/1.1 200 OK\r\n"), "{health}");
+    let health: Value = serde_json::from_str(health.split("\r\n\r\n").nth(1).expect("a body")).expect("JSON");
+    assert_eq!((&health["status"], &health["stage"]), (&"ok".into(), &"working".into()), "{health}");
+    assert_eq!(health["problems"], Value::Array(Vec::new()), "{health}");
+    let metrics = get(&address, "/metrics");
+    assert!(metrics.contains("\r\ncontent-type: application/openmetrics-text;"), "{metrics}");
+    assert!(metrics.contains("\nstepbox_items_written_total{tenant=\"default\"} 3\n"), "{metrics}");
+    assert!(folder.path("alive").exists());
+
+    let busy = folder.shell(&format!("stepbox worker --listen {address}")).output().expect("`sh` runs");
+    let told = String::from_utf8_lossy(&busy.stderr);
+    assert!(told.contains("something else listens there") && told.contains("errors#listen-failed"), "{told}");
+    assert_eq!(busy.status.code(), Some(2));
+
+    worker.terminate();
+    assert_eq!(worker.end().0, Some(0));
+    assert!(!folder.path("alive").exists());
+    assert!(TcpStream::connect(&address).is_err());
+}
+
+#[test]
+fn a_log_for_programs_is_json_in_each_line() {
+    let folder = with_instance();
+    folder.run("stepbox publish products");
+    let mut worker = RunningCommand::start(&folder, "stepbox worker --log-format json --concurrency 1");
+    let ended: Value = serde_json::from_str(&worker.wait_for("execution-ended")).expect("it is JSON");
+    let told = (&ended["level"], &ended["tenant"], &ended["execution"], &ended["message"]);
+    assert_eq!(told, (&"info".into(), &"default".into(), &1.into(), &"execution 1 is COMPLETED".into()));
+    worker.terminate();
+    assert_eq!(worker.end().0, Some(0));
+
+    let wrong = "stepbox --data-dir new worker --log-format json --listen nowhere";
+    let output = folder.shell(wrong).output().expect("`sh` runs");
+    let lines: Vec<Value> = String::from_utf8(output.stderr)
+        .expect("it is text")
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}")))
+        .collect();
+    let events: Vec<_> = lines.iter().map(|line| line["event"].as_str().expect("it has a name")).collect();
+    assert_eq!(events, ["data-folder-made", "error"]);
+    assert_eq!(lines[1]["code"], "listen-address");
+    for field in lines[1].as_object().expect("an object").keys() {
+        assert!(PAGE.contains(&format!("`{field}`")), "docs/cli.md does not describe `{field}`");
+    }
+}
+
+/// The names of events are a promise to whoever looks through logs.
+#[test]
+fn every_event_is_described() {
+    let sources = [
+        include_str!("../../runtime/cli/src/worker.rs"),
+        include_str!("../../runtime/cli/src/worker/entry.rs"),
+        include_str!("../../runtime/cli/src/installation.rs"),
+        include_str!("../../runtime/cli/src/report.rs"),
+    ];
+    let mut found = 0;
+    for source in sources {
+        for rest in source.split("Entry::new(").skip(1) {
+            let name = rest.split('"').nth(1).expect("an event has a name");
+            assert!(PAGE.contains(&format!("`{name}`")), "docs/cli.md does not describe the event `{name}`");
+            found += 1;
+        }
+    }
+    assert!(found > 10, "{found} events found");
+}

@@ -1,0 +1,191 @@
+//! The queue and a worker in this process: whose turn it is, and that nothing is left of a worker.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::json;
+use stepbox::batch::element::Tasklet;
+use stepbox::batch::error::ElementError;
+use stepbox::batch::name::{JobExecutionId, TenantId};
+use stepbox::batch::repository::ExecutionFilter;
+use stepbox::batch::status::BatchStatus;
+use stepbox::batch::step_context::StepContext;
+use stepbox::{NewInstance, Policy, PublishOptions, Published, Quotas, Stepbox, Tenant, WorkerOptions};
+
+/// Whose executions ran, in order. One whose worker left may be there twice.
+type Diary = Arc<Mutex<Vec<(String, JobExecutionId)>>>;
+
+fn distinct(diary: &Diary) -> usize {
+    diary.lock().unwrap().iter().map(|(_, id)| *id).collect::<BTreeSet<_>>().len()
+}
+
+/// Writes down whose it is.
+struct Notes(Diary);
+
+#[async_trait]
+impl Tasklet for Notes {
+    async fn run(&mut self, context: &StepContext) -> Result<Option<String>, ElementError> {
+        let whose = context.run().parameters["whose"].as_str().unwrap_or_default().to_owned();
+        self.0.lock().unwrap().push((whose, context.run().info.id));
+        Ok(None)
+    }
+}
+
+const JOBS: &str = r#"
+connector: test
+jobs:
+  note:
+    type: test
+    parameters: { properties: { whose: { type: string } } }
+    steps: [ { name: note, tasklet: notes } ]
+  alone:
+    type: test
+    concurrency: 1
+    parameters: { properties: { whose: { type: string } } }
+    steps: [ { name: note, tasklet: notes } ]
+"#;
+
+async fn open(folder: &Path, diary: &Diary, tenants: &[&str], quotas: Quotas) -> Stepbox {
+    let diary = diary.clone();
+    let mut builder =
+        Stepbox::builder(folder.join("data")).tasklet("notes", move |_| Ok(Box::new(Notes(diary.clone()))));
+    for tenant in tenants {
+        builder =
+            builder.tenant(TenantId::new(*tenant).unwrap(), Policy::nothing().with_quotas(quotas.clone()));
+    }
+    let stepbox = builder.open().await.unwrap();
+    std::fs::write(folder.join("connector.yaml"), JOBS).unwrap();
+    for tenant in tenants {
+        let tenant = stepbox.tenant(&TenantId::new(*tenant).unwrap()).unwrap();
+        tenant.install_connector(folder).await.unwrap();
+        for job in ["note", "alone"] {
+            let new = NewInstance {
+                connector: "test".to_owned(),
+                job: job.to_owned(),
+                job_type: "test".to_owned(),
+                code: job.to_owned(),
+                label: None,
+                parameters: json!({ "whose": tenant.id() }),
+            };
+            tenant.create_instance(new).await.unwrap();
+        }
+    }
+    stepbox
+}
+
+fn tenant(stepbox: &Stepbox, name: &str) -> Tenant {
+    stepbox.tenant(&TenantId::new(name).unwrap()).unwrap()
+}
+
+async fn publish(tenant: &Tenant, times: usize) {
+    for _ in 0..times {
+        tenant.publish("note", PublishOptions::default()).await.unwrap();
+    }
+}
+
+/// Works until so many tasklets have run, and then finishes in good order.
+async fn work(stepbox: &Stepbox, options: WorkerOptions, diary: &Diary, count: usize) {
+    let mut worker = stepbox.start_worker(options).await.unwrap();
+    while distinct(diary) < count {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    worker.shut_down();
+    worker.wait().await;
+}
+
+async fn check_all_completed(tenant: &Tenant) {
+    let executions = tenant.executions(&ExecutionFilter::default()).await.unwrap();
+    assert!(executions.iter().all(|execution| execution.status == BatchStatus::Completed), "{executions:?}");
+}
+
+#[tokio::test]
+async fn five_jobs_are_done_among_the_first_twenty_however_many_another_tenant_has() {
+    for concurrency in [1, 4] {
+        let (folder, diary) = (tempfile::tempdir().unwrap(), Diary::default());
+        let tenants = ["many", "few"];
+        let stepbox = open(folder.path(), &diary, &tenants, Quotas::default()).await;
+        publish(&tenant(&stepbox, "many"), 500).await;
+        publish(&tenant(&stepbox, "few"), 5).await;
+        let options = WorkerOptions { concurrency, ..WorkerOptions::default() };
+        work(&stepbox, options, &diary, 505).await;
+        let diary = diary.lock().unwrap();
+        let few = diary[..20].iter().filter(|(whose, _)| whose == "few").count();
+        assert_eq!((diary.len(), few), (505, 5), "{:?}", &diary[..20]);
+    }
+}
+
+#[tokio::test]
+async fn a_queue_that_is_full_refuses_and_a_double_is_not_published() {
+    let (folder, diary) = (tempfile::tempdir().unwrap(), Diary::default());
+    let quotas = Quotas { queued_max: 2, ..Quotas::default() };
+    let stepbox = open(folder.path(), &diary, &["one"], quotas).await;
+    let one = tenant(&stepbox, "one");
+    let unique = || PublishOptions { is_unique: true, ..PublishOptions::default() };
+    let first = one.publish("note", unique()).await.unwrap();
+    let Published::Queued(id) = first else { panic!("{first:?}") };
+    assert_eq!(one.publish("note", unique()).await.unwrap(), Published::ThereAlready(id));
+    one.publish("note", PublishOptions::default()).await.unwrap();
+    let refused = one.publish("note", PublishOptions::default()).await.unwrap_err();
+    assert_eq!(refused.code(), "queue-full", "{refused}");
+    work(&stepbox, WorkerOptions::default(), &diary, 2).await;
+    one.publish("note", unique()).await.unwrap();
+}
+
+#[tokio::test]
+async fn one_worker_at_a_time_is_started() {
+    let (folder, diary) = (tempfile::tempdir().unwrap(), Diary::default());
+    let stepbox = open(folder.path(), &diary, &["one"], Quotas::default()).await;
+    let first = stepbox.start_worker(WorkerOptions::default()).await.unwrap();
+    let refused = stepbox.start_worker(WorkerOptions::default()).await.unwrap_err();
+    assert_eq!(refused.code(), "worker-exists");
+    let stranger = WorkerOptions { tenants: vec![TenantId::new("two").unwrap()], ..WorkerOptions::default() };
+    assert_eq!(stepbox.start_worker(stranger).await.unwrap_err().code(), "unknown-tenant");
+    drop(first);
+    stepbox.start_worker(WorkerOptions::default()).await.unwrap();
+}
+
+/// Two hundred lives of a worker, each with something to run, end in several ways; nothing is left of any.
+#[tokio::test]
+async fn nothing_is_left_of_a_worker() {
+    let (folder, diary) = (tempfile::tempdir().unwrap(), Diary::default());
+    let stepbox = open(folder.path(), &diary, &["one"], Quotas::default()).await;
+    let one = tenant(&stepbox, "one");
+    let mut settled = None;
+    for cycle in 0..200 {
+        publish(&one, 2).await;
+        match cycle % 3 {
+            0 => work(&stepbox, WorkerOptions::default(), &diary, 2 * (cycle + 1)).await,
+            1 => {
+                let mut worker = stepbox.start_worker(WorkerOptions::default()).await.unwrap();
+                worker.shut_down();
+                worker.wait().await;
+            }
+            _ => stepbox.start_worker(WorkerOptions::default()).await.unwrap().leave().await,
+        }
+        if cycle % 3 == 0 {
+            let left = (open_files(folder.path()), tasks());
+            if cycle >= 30 {
+                assert_eq!(*settled.get_or_insert(left), left, "after {cycle} cycles: files and tasks");
+            }
+        }
+    }
+    work(&stepbox, WorkerOptions::default(), &diary, 400).await;
+    check_all_completed(&one).await;
+    assert_eq!(stepbox.workers().await.unwrap(), [], "none is listed, and no lease is held");
+}
+
+/// Files that this process has open below a folder, connections to the store among them.
+fn open_files(folder: &Path) -> usize {
+    let open = std::fs::read_dir("/proc/self/fd").unwrap();
+    // One that is gone by now was another test's.
+    open.filter_map(|entry| entry.unwrap().path().read_link().ok())
+        .filter(|path| path.starts_with(folder))
+        .count()
+}
+
+fn tasks() -> usize {
+    tokio::runtime::Handle::current().metrics().num_alive_tasks()
+}

@@ -1,0 +1,293 @@
+//! Workers as processes: killed, stopped, told to end, and what becomes of what they ran.
+#![expect(clippy::print_stdout, reason = "`cargo xtask failover` tells the figures")]
+
+use std::collections::BTreeSet;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use stepbox::batch::execution::JobExecution;
+use stepbox::batch::name::JobExecutionId;
+use stepbox::batch::queue::QueueState;
+use stepbox::batch::status::BatchStatus;
+use stepbox::{NewInstance, PublishOptions};
+
+use crate::support::{Installation, counts, ending, local, stepbox_binary};
+
+/// How long anything may take here before the test gives up.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Small chunks and frequent checkpoints, so that a run lasts for many of them.
+const JOBS: &str = r#"
+jobs:
+  slow_export:
+    type: export
+    parameters:
+      extends: csv_export
+    steps:
+      - name: export
+        reader: { csv: { from: "${parameters.source}" } }
+        writer: { csv: { to: "${parameters.storage}" } }
+        chunk: 10
+        checkpoint: { seconds: 0.1 }
+"#;
+
+/// How many rows are exported: few in the tests, a million by `cargo xtask failover`.
+fn rows() -> usize {
+    std::env::var("STEPBOX_FAILOVER_ROWS").map_or(2_000_000, |rows| rows.parse().expect("a number of rows"))
+}
+
+/// How long leases last: short in the tests, the default by `cargo xtask failover`.
+fn lease() -> (String, Duration) {
+    let text = std::env::var("STEPBOX_FAILOVER_LEASE").unwrap_or_else(|_| "2s".to_owned());
+    let seconds = text.trim_end_matches('s').parse().expect("a number of seconds");
+    (text, Duration::from_secs(seconds))
+}
+
+/// An installation with an export to run, and workers to run it.
+struct Fleet {
+    installation: Installation,
+    input: String,
+}
+
+impl Fleet {
+    async fn new() -> Self {
+        let installation = Installation::new().await;
+        installation.install(&[], JOBS).await;
+        let rows: String = (0..rows()).map(|row| format!("{row},item {row}\n")).collect();
+        let input = format!("sku,name\n{rows}");
+        installation.write("in.csv", &input);
+        let new = NewInstance {
+            connector: "test".to_owned(),
+            job: "slow_export".to_owned(),
+            job_type: "export".to_owned(),
+            code: "export".to_owned(),
+            label: None,
+            parameters: json!({ "source": local("in.csv"), "storage": local("out.csv") }),
+        };
+        installation.tenant.create_instance(new).await.expect("the parameters are right");
+        Self { installation, input }
+    }
+
+    async fn publish(&self, options: PublishOptions) -> JobExecutionId {
+        self.installation.tenant.publish("export", options).await.expect("there is room").id()
+    }
+
+    fn worker(&self) -> WorkerProcess {
+        let (lease, _) = lease();
+        let log =
+            std::fs::File::options().create(true).append(true).open(self.installation.path("workers.log"));
+        let child = Command::new(stepbox_binary())
+            .current_dir(self.installation.folder.path())
+            .args(["--data-dir", "data", "worker", "--concurrency", "2", "--grace", "0s", "--lease", &lease])
+            .stdout(Stdio::null())
+            .stderr(log.expect("a file for what they say"))
+            .spawn();
+        WorkerProcess(child.expect("the program starts"))
+    }
+
+    async fn execution(&self, id: JobExecutionId) -> JobExecution {
+        self.installation.tenant.execution(id).await.expect("it is there")
+    }
+
+    /// Waits until an execution is as a test needs it.
+    async fn wait_until(
+        &self,
+        id: JobExecutionId,
+        what: &str,
+        is_so: impl Fn(&JobExecution) -> bool,
+    ) -> JobExecution {
+        let began_at = Instant::now();
+        loop {
+            let execution = self.execution(id).await;
+            if is_so(&execution) {
+                return execution;
+            }
+            let told = || std::fs::read_to_string(self.installation.path("workers.log")).unwrap_or_default();
+            assert!(began_at.elapsed() < PATIENCE, "never {what}: {execution:?}\n{}", told());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until one of the workers has come to a checkpoint; returns it, and then the others.
+    async fn running(
+        &self,
+        id: JobExecutionId,
+        mut workers: Vec<WorkerProcess>,
+    ) -> (WorkerProcess, Vec<WorkerProcess>) {
+        let is_under_way = |execution: &JobExecution| {
+            assert!(execution.ended_at.is_none(), "it ended before anything happened: {execution:?}");
+            execution.steps.first().is_some_and(|step| step.counts.written > 0)
+        };
+        let execution = self.wait_until(id, "at a checkpoint", is_under_way).await;
+        let name = execution.worker.unwrap_or_default();
+        let index = workers.iter().position(|worker| name.contains(&format!(":{}:", worker.0.id())));
+        let runs = workers.swap_remove(index.unwrap_or_else(|| panic!("`{name}` is none of ours")));
+        (runs, workers)
+    }
+
+    /// The end of an undisturbed run.
+    async fn check_completed(&self, id: JobExecutionId) -> JobExecution {
+        let execution = self.wait_until(id, "ended", |execution| execution.ended_at.is_some()).await;
+        assert_eq!(ending(&execution), "COMPLETED");
+        let rows = rows();
+        assert_eq!(counts(&execution, 0), format!("read={rows} written={rows} filtered=0 skipped=0"));
+        assert!(self.installation.read("out.csv") == self.input, "the output is that of an undisturbed run");
+        let parts = self.installation.folder.path().read_dir().unwrap().filter_map(|entry| {
+            entry.unwrap().file_name().into_string().ok().filter(|name| name.ends_with(".part"))
+        });
+        assert_eq!(parts.collect::<Vec<_>>(), [""; 0], "nothing is left behind");
+        execution
+    }
+}
+
+/// A worker. It is killed with the test.
+struct WorkerProcess(Child);
+
+impl WorkerProcess {
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([&format!("-{signal}"), &self.0.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "SIG{signal} is sent");
+    }
+
+    fn kill(mut self) {
+        self.0.kill().expect("it lives");
+        self.0.wait().expect("it is ours");
+    }
+
+    /// Waits for its end; its exit code.
+    fn ended(mut self) -> Option<i32> {
+        self.0.wait().expect("it is ours").code()
+    }
+}
+
+impl Drop for WorkerProcess {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn a_killed_workers_job_goes_on_in_another() {
+    let fleet = Fleet::new().await;
+    let workers = vec![fleet.worker(), fleet.worker()];
+    let id = fleet.publish(PublishOptions::default()).await;
+    let (runs, _others) = fleet.running(id, workers).await;
+    let killed_at = Instant::now();
+    runs.kill();
+    fleet.wait_until(id, "resumed", |execution| execution.attempt == 2).await;
+    let gap = killed_at.elapsed();
+    println!("resumed {gap:?} after its worker was killed");
+    assert!(gap < Duration::from_secs(20), "{gap:?}");
+    let execution = fleet.check_completed(id).await;
+    assert_eq!(execution.attempt, 2);
+}
+
+/// A worker that does not move for longer than its lease, and then goes on as if nothing had been.
+#[tokio::test]
+async fn a_stopped_worker_is_fenced_when_it_goes_on() {
+    let fleet = Fleet::new().await;
+    let workers = vec![fleet.worker(), fleet.worker()];
+    let id = fleet.publish(PublishOptions::default()).await;
+    let (stopped, _others) = fleet.running(id, workers).await;
+    stopped.signal("STOP");
+    let stopped_at = Instant::now();
+    fleet.wait_until(id, "resumed", |execution| execution.attempt == 2).await;
+    println!("resumed {:?} after its worker was stopped", stopped_at.elapsed());
+    let committed = |execution: &JobExecution| execution.steps[0].counts.written;
+    let before = committed(&fleet.execution(id).await);
+    fleet
+        .wait_until(id, "further", |execution| committed(execution) > before || execution.ended_at.is_some())
+        .await;
+    stopped.signal("CONT");
+    let execution = fleet.check_completed(id).await;
+    assert_eq!(execution.attempt, 2, "the one that was fenced had no part in it");
+    stopped.signal("TERM");
+    assert_eq!(stopped.ended(), Some(0), "it ends in good order");
+    fleet.check_completed(id).await;
+}
+
+#[tokio::test]
+async fn a_worker_that_is_told_to_end_hands_back_what_it_runs() {
+    let fleet = Fleet::new().await;
+    let id = fleet.publish(PublishOptions::default()).await;
+    let (first, _) = fleet.running(id, vec![fleet.worker()]).await;
+    first.signal("TERM");
+    assert_eq!(first.ended(), Some(0));
+    let paused = fleet.execution(id).await;
+    assert_eq!(paused.status, BatchStatus::Paused);
+    let entry = fleet.installation.tenant.queue_entry(id).await.unwrap().unwrap();
+    assert_eq!((entry.state, entry.losses), (QueueState::Waiting, 0), "it waits, and nobody was lost");
+    let _second = fleet.worker();
+    assert_eq!(fleet.check_completed(id).await.attempt, 2);
+}
+
+#[tokio::test]
+async fn a_worker_that_is_told_twice_leaves_at_once_and_loses_nothing() {
+    let fleet = Fleet::new().await;
+    let id = fleet.publish(PublishOptions::default()).await;
+    let (first, _) = fleet.running(id, vec![fleet.worker()]).await;
+    // The second one may come while the first one is being heeded.
+    first.signal("TERM");
+    first.signal("INT");
+    let code = first.ended();
+    assert!(matches!(code, Some(0 | 130)), "{code:?}");
+    let _second = fleet.worker();
+    assert_eq!(fleet.check_completed(id).await.attempt, 2);
+}
+
+/// A job that takes its workers with it ends, and others go on.
+#[tokio::test]
+async fn a_poison_job_ends_as_failed_and_blocks_nobody() {
+    let fleet = Fleet::new().await;
+    let poison = fleet.publish(PublishOptions { attempts_max: 2, ..PublishOptions::default() }).await;
+    for attempt in [1, 2] {
+        let worker = fleet.worker();
+        let has_begun = |execution: &JobExecution| {
+            execution.attempt == attempt && execution.status == BatchStatus::Started
+        };
+        fleet.wait_until(poison, "begun", has_begun).await;
+        worker.kill();
+    }
+    let _worker = fleet.worker();
+    let failed = fleet.wait_until(poison, "ended", |execution| execution.ended_at.is_some()).await;
+    let told = ending(&failed);
+    assert!(told.starts_with("FAILED [attempts-exhausted] worker `"), "{told}");
+    assert!(told.contains("2 workers were lost over this execution"), "{told}");
+    std::fs::remove_file(fleet.installation.path(&format!(".out.csv.{poison}.part"))).unwrap();
+    let next = fleet.publish(PublishOptions::default()).await;
+    fleet.check_completed(next).await;
+}
+
+/// Two processes on one SQLite file share what waits, and run nothing twice.
+#[tokio::test]
+async fn several_workers_share_the_queue() {
+    let installation = Installation::new().await;
+    installation.write("in.csv", "sku\n1\n");
+    let new = NewInstance {
+        connector: "stepbox".to_owned(),
+        job: "csv_export".to_owned(),
+        job_type: "export".to_owned(),
+        code: "export".to_owned(),
+        label: None,
+        parameters: json!({ "source": local("in.csv"), "storage": local("out.csv") }),
+    };
+    installation.tenant.create_instance(new).await.unwrap();
+    let fleet = Fleet { installation, input: String::new() };
+    let mut ids = Vec::new();
+    for number in 0..60 {
+        let overrides = Some(json!({ "storage": local(format!("out/{number}.csv")) }));
+        ids.push(fleet.publish(PublishOptions { overrides, ..PublishOptions::default() }).await);
+    }
+    let _workers = [fleet.worker(), fleet.worker(), fleet.worker()];
+    let mut by_worker = BTreeSet::new();
+    for id in ids {
+        let execution = fleet.wait_until(id, "ended", |execution| execution.ended_at.is_some()).await;
+        assert_eq!((ending(&execution).as_str(), execution.attempt), ("COMPLETED", 1));
+        by_worker.insert(execution.worker);
+    }
+    assert!(by_worker.len() > 1, "{by_worker:?}");
+    assert_eq!(fleet.installation.path("out").read_dir().unwrap().count(), 60);
+}

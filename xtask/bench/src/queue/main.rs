@@ -1,0 +1,79 @@
+//! What the queue does in a second: publishing, claiming and completing empty jobs, how soon an idle worker
+//! begins one, and whether a long queue slows a claim down. The stores side by side in one run.
+
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
+mod flatness;
+mod jobs;
+mod pick_up;
+mod stores;
+mod throughput;
+
+use clap::Parser;
+use serde::Serialize;
+
+use stores::Kind;
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Measures the queue.
+#[derive(Parser)]
+struct Arguments {
+    /// Which stores.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "sqlite,postgres")]
+    stores: Vec<Kind>,
+    /// How many empty jobs are published, claimed and completed.
+    #[arg(long, default_value_t = 20_000)]
+    jobs: u32,
+    /// How many clients publish at the same time, and how many jobs the worker runs at a time.
+    #[arg(long, default_value_t = 64)]
+    concurrency: usize,
+    /// How often an idle worker is given something to do.
+    #[arg(long, default_value_t = 300)]
+    pick_ups: u32,
+    /// How long the queues are whose claims are compared.
+    #[arg(long, value_delimiter = ',', default_value = "1000,1000000")]
+    lengths: Vec<u32>,
+    /// Where all figures go, as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<std::path::PathBuf>,
+}
+
+/// All figures of a store.
+#[derive(Debug, Serialize)]
+struct Report {
+    store: &'static str,
+    throughput: throughput::Throughput,
+    pick_up: pick_up::PickUp,
+    claims: Vec<flatness::Claims>,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let mut reports = Vec::new();
+    for kind in &arguments.stores {
+        println!("\n{}", kind.name());
+        let store = stores::Store::open(*kind).await?;
+        let jobs = jobs::Jobs::open(&store).await?;
+        let throughput = throughput::measure(&jobs, arguments.jobs, arguments.concurrency).await?;
+        throughput.print();
+        let pick_up = pick_up::measure(&jobs, arguments.pick_ups).await?;
+        pick_up.print();
+        drop(jobs);
+        let mut claims = Vec::new();
+        for length in &arguments.lengths {
+            let measured = flatness::measure(&store, *length).await?;
+            measured.print();
+            claims.push(measured);
+        }
+        if let [short, .., long] = &claims[..] {
+            println!("  a claim takes {:.2} times as long", long.milliseconds / short.milliseconds);
+        }
+        reports.push(Report { store: kind.name(), throughput, pick_up, claims });
+    }
+    if let Some(file) = arguments.json {
+        std::fs::write(file, serde_json::to_string_pretty(&reports)? + "\n")?;
+    }
+    Ok(())
+}
