@@ -187,11 +187,11 @@ async fn every_metric_is_described_and_no_other() {
 }
 
 /// Counts how often the store is asked what waits.
-#[derive(Default)]
-struct Asked(AtomicU64);
+#[derive(Clone, Default)]
+struct Asked(Arc<AtomicU64>);
 
 #[async_trait]
-impl Interposer for Arc<Asked> {
+impl Interposer for Asked {
     async fn before(&self, call: Call<'_>) -> Result<(), RepositoryError> {
         if call.name() == "queue_depths" {
             self.0.fetch_add(1, Ordering::Relaxed);
@@ -226,7 +226,7 @@ impl Clock for Ticks {
 #[tokio::test]
 async fn the_store_is_asked_once_however_many_look() {
     let folder = tempfile::tempdir().unwrap();
-    let (asked, ticks) = (Arc::<Asked>::default(), Arc::<Ticks>::default());
+    let (asked, ticks) = (Asked::default(), Arc::<Ticks>::default());
     let store = SqliteStore::open(folder.path().join("store.db")).unwrap();
     let store = Interposed { store, interposer: asked.clone() };
     let builder = Stepbox::builder(folder.path().join("data")).repository(Arc::new(store));

@@ -52,10 +52,22 @@ pub struct RunInfo {
     pub started_at: Timestamp,
 }
 
+/// Which attempt at a run this is. One that comes later is greater, also in an execution that restarts
+/// another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Attempt {
+    /// The execution that runs now.
+    pub execution: JobExecutionId,
+    /// The fencing token of its lease.
+    pub token: u64,
+}
+
 /// What all steps of a run share.
 pub struct RunContext {
     /// Which run it is.
     pub info: RunInfo,
+    /// Which attempt at it.
+    pub attempt: Attempt,
     /// The effective parameters. A JSON object.
     pub parameters: Value,
     /// The same as text, made once for the components.
@@ -80,12 +92,14 @@ impl RunContext {
         context: ExecutionContext,
         log: Arc<dyn ExecutionLog>,
     ) -> Arc<Self> {
-        Self::counted(info, parameters, context, log, Arc::default())
+        let attempt = Attempt { execution: info.id, token: 0 };
+        Self::counted(info, attempt, parameters, context, log, Arc::default())
     }
 
-    /// The same for a tenant that counts what its steps run into.
+    /// The same under a lease, for a tenant that counts what its steps run into.
     pub fn counted(
         info: RunInfo,
+        attempt: Attempt,
         parameters: Value,
         context: ExecutionContext,
         log: Arc<dyn ExecutionLog>,
@@ -94,7 +108,17 @@ impl RunContext {
         let parameters_text = parameters.to_string();
         let (is_stopping, is_pausing) = (AtomicBool::new(false), AtomicBool::new(false));
         let context = Mutex::new(context);
-        Arc::new(Self { info, parameters, parameters_text, context, is_stopping, is_pausing, log, tally })
+        Arc::new(Self {
+            info,
+            attempt,
+            parameters,
+            parameters_text,
+            context,
+            is_stopping,
+            is_pausing,
+            log,
+            tally,
+        })
     }
 
     /// Asks every step of this run to stop.

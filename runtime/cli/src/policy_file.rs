@@ -18,6 +18,10 @@
 //!   running_max: 8
 //! secrets:           # what requests take along without their step knowing it, and where to
 //!   crm_token: { file: crm-token.txt, hosts: [api.example.com] }
+//! storages:          # where jobs may keep files beside the folders, by name
+//!   exchange: { type: s3, bucket: acme, prefix: exchange/, region: eu-central-1,
+//!               access_key_id: { env: S3_KEY_ID }, secret_access_key: { file: s3-secret.txt } }
+//!   archive: { type: local, path: /srv/archive }
 //! components:
 //!   signed_by: [{ name: acme, key: RWQ… }]   # only what one of these keys signed comes in, and is run
 //!   upload: false                            # no new one comes in
@@ -32,6 +36,7 @@ mod components;
 mod files;
 mod quotas;
 mod secrets;
+mod storages;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -65,6 +70,7 @@ pub(crate) struct PolicyFile {
     limits: Limits,
     quotas: Quotas,
     secrets: secrets::Form,
+    storages: storages::Form,
     components: Components,
 }
 
@@ -139,6 +145,7 @@ impl PolicyFile {
             policy = policy.with_private_networks();
         }
         policy.http.check(policy.network)?;
+        policy = storages::add(&self.storages, policy, data_dir)?;
         secrets::add(&self.secrets, policy, data_dir)
     }
 
@@ -272,7 +279,7 @@ mod tests {
         check(
             "elephants: {}",
             "policy.yaml, line 1, column 1: the key `elephants` is not known here | known are `network`, `http`, \
-             `files`, `limits`, `quotas`, `secrets`, `components`",
+             `files`, `limits`, `quotas`, `secrets`, `storages`, `components`",
         );
         let help = HELP;
         let boolean = format!("policy.yaml, line 1, column 22: invalid boolean | {help}");

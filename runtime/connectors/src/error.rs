@@ -5,6 +5,7 @@ use std::io;
 use stepbox_batch::error::ElementError;
 use stepbox_batch::nearest::nearest;
 
+use crate::bucket::BucketProblem;
 use crate::file_problem::FileProblem;
 
 /// Every code of this crate: of its errors, and of the items that its elements set aside.
@@ -14,6 +15,11 @@ pub const CODES: &[&str] = &[
     "bad-json",
     "bad-option",
     "bad-path",
+    "bad-storage",
+    "bucket-failed",
+    "bucket-not-found",
+    "bucket-refused",
+    "bucket-unreachable",
     "columns-changed",
     "context-full",
     "disk-full",
@@ -34,6 +40,7 @@ pub const CODES: &[&str] = &[
     "not-an-object",
     "not-json",
     "not-open",
+    "object-not-found",
     "output-changed",
     "output-taken-over",
     "permission-denied",
@@ -84,6 +91,48 @@ pub enum ConnectorError {
         given: String,
         /// The types there are.
         available: &'static [&'static str],
+    },
+    /// A storage that the operator has not named.
+    #[error("the option `{option}` names the storage `{given}`, which there is not")]
+    NoStorage {
+        /// The option that holds the storage.
+        option: &'static str,
+        /// The name as given.
+        given: String,
+        /// The names there are.
+        available: Vec<String>,
+    },
+    /// A storage of another type than the one it is used as.
+    #[error("the option `{option}` names the storage `{storage}` as `{given}`, and it is `{found}`")]
+    OtherStorage {
+        /// The option that holds the storage.
+        option: &'static str,
+        /// The name of the storage.
+        storage: String,
+        /// The type as given.
+        given: &'static str,
+        /// The type that it has.
+        found: &'static str,
+    },
+    /// A storage that cannot be as the operator describes it.
+    #[error("the storage `{storage}` {problem}")]
+    BadStorage {
+        /// Its name.
+        storage: String,
+        /// What is wrong: `has no bucket`.
+        problem: String,
+    },
+    /// A bucket did not allow it, or did not answer.
+    #[error("cannot {action} `{path}` in the storage `{storage}`: {}", problem.text())]
+    Bucket {
+        /// `open`, `read`, `write` …
+        action: &'static str,
+        /// The name of the storage.
+        storage: String,
+        /// As given.
+        path: String,
+        /// What kind of problem it is.
+        problem: BucketProblem,
     },
     /// A path that could not name a file anywhere.
     #[error("the path `{}` {problem}", path.escape_debug())]
@@ -238,6 +287,11 @@ pub(crate) type Result<T> = std::result::Result<T, ConnectorError>;
 impl ConnectorError {
     /// A failed file operation, sorted by what went wrong.
     pub(crate) fn file(action: &'static str, path: &str, source: io::Error) -> Self {
+        // A bucket that is read like a file says itself what went wrong.
+        let source = match source.downcast::<Self>() {
+            Ok(error) => return error,
+            Err(source) => source,
+        };
         if source.kind() == io::ErrorKind::InvalidFilename {
             return Self::BadPath { path: path.to_owned(), problem: "is longer than a path may be" };
         }
@@ -255,7 +309,11 @@ impl ConnectorError {
             Self::UnknownOption { .. } => "unknown-option",
             Self::MissingOption { .. } => "missing-option",
             Self::BadOption { .. } => "bad-option",
-            Self::UnknownStorage { .. } => "storage-unknown",
+            Self::UnknownStorage { .. } | Self::NoStorage { .. } | Self::OtherStorage { .. } => {
+                "storage-unknown"
+            }
+            Self::BadStorage { .. } => "bad-storage",
+            Self::Bucket { problem, .. } => problem.code(),
             Self::BadPath { .. } => "bad-path",
             Self::File { problem, .. } => problem.code(),
             Self::EmptyFile { .. } => "file-empty",
@@ -286,8 +344,16 @@ impl ConnectorError {
             Self::MissingOption { option } => format!("add `{option}` to the element in the connector file"),
             Self::BadOption { .. } => "correct the option, or the parameter that it takes".to_owned(),
             Self::UnknownStorage { .. } => {
-                r#"a storage is written `{"type": "local", "file_path": "…"}`"#.to_owned()
+                r#"a storage is written `{"type": "local", "file_path": "…"}`, or `{"type": "s3", "storage": "…", "file_path": "…"}`"#
+                    .to_owned()
             }
+            Self::NoStorage { given, available, .. } if !available.is_empty() => {
+                format!("{}the storages are {}", did_you_mean(given, available), quoted(available))
+            }
+            Self::NoStorage { .. } => "the operator names storages under `storages` in the policy".to_owned(),
+            Self::OtherStorage { found, .. } => format!("write `\"type\": \"{found}\"`"),
+            Self::BadStorage { .. } => "correct `storages` in the operator's policy".to_owned(),
+            Self::Bucket { problem, .. } => problem.help().to_owned(),
             Self::BadPath { .. } => "name a file, such as `out/products.csv`".to_owned(),
             Self::File { problem, .. } => problem.help().to_owned(),
             Self::EmptyFile { .. } => {
@@ -346,11 +412,17 @@ impl ConnectorError {
             Self::NotOpen => "report this as a defect of Stepbox".to_owned(),
         }
     }
+
+    /// Whether the same call may succeed later without anybody doing something.
+    fn is_retryable(&self) -> bool {
+        matches!(self, Self::Bucket { problem: BucketProblem::Unreachable, .. })
+    }
 }
 
 impl From<ConnectorError> for ElementError {
     fn from(error: ConnectorError) -> Self {
-        Self::failed(error.code(), error.to_string()).with_help(error.help())
+        let failed = Self::failed(error.code(), error.to_string()).with_help(error.help());
+        if error.is_retryable() { failed.retryable() } else { failed }
     }
 }
 
@@ -383,6 +455,7 @@ mod tests {
     #[test]
     fn lists_every_code() {
         let sources = [
+            include_str!("bucket/problem.rs"),
             include_str!("error.rs"),
             include_str!("file_problem.rs"),
             include_str!("csv/reader.rs"),

@@ -1,4 +1,5 @@
-//! What readers and writers may touch on this machine: a capability, not a check of paths.
+//! What readers and writers may touch: on this machine a capability, not a check of paths; beyond it the
+//! storages that the operator names.
 
 use std::fmt;
 use std::fs::File;
@@ -14,17 +15,18 @@ use {cap_std::fs::OpenOptionsExt, rustix::fs::OFlags};
 
 use crate::error::{ConnectorError, Result};
 use crate::file_problem::FileProblem;
+use crate::storages::Storages;
 
 mod takeover;
 
 pub(crate) use takeover::Reopened;
 
-/// The folders in which files may be opened. Cheap to clone.
+/// The folders, and the named storages, in which files may be opened. Cheap to clone.
 ///
 /// A tenant's folders are open handles, and every path is resolved below one of them by the operating
 /// system: neither `..` nor a link nor a race between two calls leads out.
 #[derive(Clone)]
-pub struct Folders(Arc<Reach>);
+pub struct Folders(Arc<Reach>, Arc<Storages>);
 
 enum Reach {
     Anywhere { base: PathBuf },
@@ -44,7 +46,7 @@ impl Folders {
         let base = base.into();
         // Without a working directory there is nothing to make it absolute with.
         let base = std::path::absolute(&base).unwrap_or(base);
-        Self(Arc::new(Reach::Anywhere { base }))
+        Self(Arc::new(Reach::Anywhere { base }), Arc::default())
     }
 
     /// Only what lies below these folders, which are opened now: for a tenant.
@@ -61,7 +63,18 @@ impl Folders {
             }
         };
         let roots = roots.into_iter().map(open).collect::<Result<_>>()?;
-        Ok(Self(Arc::new(Reach::Beneath { roots })))
+        Ok(Self(Arc::new(Reach::Beneath { roots }), Arc::default()))
+    }
+
+    /// Allows files in named storages as well.
+    #[must_use]
+    pub fn with_storages(self, storages: Storages) -> Self {
+        Self(self.0, Arc::new(storages))
+    }
+
+    /// The storages that may be named.
+    pub(crate) fn storages(&self) -> &Storages {
+        &self.1
     }
 
     /// Opens a regular file for reading.

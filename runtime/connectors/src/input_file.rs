@@ -3,17 +3,17 @@
 //! A parser takes whole rows from the window and asks for more when its row does not end there. It
 //! keeps no state between two windows: a row that was cut is simply parsed again.
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
 use serde::de::Error;
 use stepbox_batch::element::Total;
 use stepbox_batch::step_context::StepContext;
 
+use crate::bucket::BucketInput;
 use crate::error::{ConnectorError, Result};
 use crate::fingerprint::fingerprint;
 use crate::folders::Folders;
-use crate::storage::Storage;
+use crate::storage::{Located, Storage};
 
 /// How many bytes are read at a time. Larger windows leave the processor's cache and gain nothing.
 pub(crate) const WINDOW_BYTES: usize = 128 << 10;
@@ -28,11 +28,18 @@ fn window_bytes() -> usize {
     WINDOW_BYTES
 }
 
+/// What an input is read from: a file, or an object that reads like one.
+trait Source: Read + Seek + Send {}
+impl<T: Read + Seek + Send> Source for T {}
+
 /// An open input.
 pub(crate) struct InputFile {
-    file: File,
+    file: Box<dyn Source>,
     context: StepContext,
     path: String,
+    /// Fingerprint of the version of an object; none for a file. It is a part of what tells one input from
+    /// another.
+    version: Option<u64>,
     /// In bytes, when it was opened. It may grow; what is added is read, too.
     length: u64,
     window: Vec<u8>,
@@ -49,20 +56,34 @@ pub(crate) struct InputFile {
 impl InputFile {
     /// Opens the file and skips the byte order mark of UTF-8.
     pub(crate) fn open(storage: &Storage, folders: &Folders, context: &StepContext) -> Result<Self> {
-        let file = storage.open_input(folders)?;
         let path = storage.path().to_owned();
-        let length = file.metadata().map_err(|source| ConnectorError::file("open", &path, source))?.len();
+        let (file, length, version): (Box<dyn Source>, _, _) = match storage.locate(folders)? {
+            Located::Folders(folders) => {
+                let file = folders.open_input(&path)?;
+                let found = file.metadata().map_err(|source| ConnectorError::file("open", &path, source))?;
+                (Box::new(file), found.len(), None)
+            }
+            Located::Bucket(bucket) => {
+                let object = BucketInput::open(&bucket, &path)?;
+                let version = object.version().map(|version| fingerprint(version.as_bytes()));
+                let length = object.length();
+                (Box::new(object), length, version)
+            }
+        };
         context.metering().opened_to_read();
-        Self::new(file, path, length, context.clone())
+        let mut input = Self::new(file, path, length, context.clone())?;
+        input.version = version;
+        Ok(input)
     }
 
-    fn new(file: File, path: String, length: u64, context: StepContext) -> Result<Self> {
+    fn new(file: Box<dyn Source>, path: String, length: u64, context: StepContext) -> Result<Self> {
         let window = vec![0; window_bytes()];
         let (start, end, end_offset) = (0, 0, 0);
         let mut input = Self {
             file,
             context,
             path,
+            version: None,
             length,
             window,
             start,
@@ -163,7 +184,10 @@ impl InputFile {
         }
         if self.tail_before(offset)? != tail {
             let path = self.path();
-            let difference = format!("its content before byte {offset} differs");
+            let difference = match self.version {
+                None => format!("its content before byte {offset} differs"),
+                Some(_) => "another object was put in its place".to_owned(),
+            };
             return Err(ConnectorError::InputChanged { path, difference });
         }
         self.seek(offset)
@@ -175,7 +199,7 @@ impl InputFile {
         let offset = self.offset();
         let length = offset.min(TAIL_BYTES) as usize;
         match self.start.checked_sub(length) {
-            Some(from) => Ok(fingerprint(&self.window[from..self.start])),
+            Some(from) => Ok(self.fingerprint(&self.window[from..self.start])),
             None => self.tail_before(offset),
         }
     }
@@ -184,7 +208,11 @@ impl InputFile {
     pub(crate) fn tail_before(&mut self, offset: u64) -> Result<u64> {
         let bytes = self.read_before(offset);
         let bytes = bytes.map_err(|source| ConnectorError::file("read", &self.path, source))?;
-        Ok(fingerprint(&bytes))
+        Ok(self.fingerprint(&bytes))
+    }
+
+    fn fingerprint(&self, tail: &[u8]) -> u64 {
+        fingerprint(tail) ^ self.version.unwrap_or_default()
     }
 
     fn read_before(&mut self, offset: u64) -> io::Result<Vec<u8>> {
@@ -223,7 +251,7 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         io::Write::write_all(&mut file, content).unwrap();
         file.rewind().unwrap();
-        InputFile::new(file, "in.csv".to_owned(), content.len() as u64, crate::testing::step())
+        InputFile::new(Box::new(file), "in.csv".to_owned(), content.len() as u64, crate::testing::step())
     }
 
     fn check_start(content: &[u8], expected: &str) {

@@ -84,11 +84,22 @@
 //! each with the header; all appear at the end. `<step>.file_path` is then the first one, and
 //! `<step>.file_count` says how many there are. Files of an older run with higher numbers stay.
 //!
+//! A worker that lost its lease, and does not know yet, may still have that file open. The next one goes on
+//! in a copy, and the old one fails with `output-taken-over` without having touched anything.
+//!
+//! # Parts
+//!
+//! Both readers can `split` what they read: one pass finds where items begin, and each state that it gives
+//! reads on from there as the whole does, with the same lines and columns. Both writers write fragments and
+//! absorb them, unless `lines_per_file` is set: `.<name>.<execution>.p<number>.part` beside the output, copied
+//! into it in their order and removed once it is complete.
+//!
 //! # Waiting
 //!
 //! Elements read and write in place: a call that waits for the disk keeps its thread. `checkpoint` and
 //! `complete` wait until the disk has everything. Run them where a thread may block.
 
+mod bucket;
 mod csv;
 mod error;
 mod file_problem;
@@ -106,15 +117,18 @@ mod placeholders;
 mod registry;
 mod rejected_items;
 mod storage;
+mod storages;
 #[cfg(test)]
 mod testing;
 
+pub use bucket::BucketProblem;
 pub use error::{CODES, ConnectorError};
 pub use file_problem::FileProblem;
 pub use folders::Folders;
 pub use registry::{ElementKind, native_names, native_reader, native_writer, option_names};
 pub use rejected_items::RejectedItemsFile;
-pub use storage::{STORAGE_TYPES, Storage};
+pub use storage::{STORAGE_TYPES, Storage, check_storages};
+pub use storages::{NamedStorage, S3Settings, Storages};
 
 use stepbox_batch::rows::ROWS_BYTES_MAX;
 

@@ -7,9 +7,9 @@
 //! With a limit of lines an output is a series of files, `.products.csv.118.1.part` and so on. Only the
 //! last one grows: the others were durable when it was begun. How many there are shows at the end, so
 //! until then none has its final name, which is `products.csv` for a single one.
+//!
+//! In a bucket the temporary name is that of a folder of parts; see `bucket.rs`.
 
-use std::fs::File;
-use std::io::{self, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -19,19 +19,25 @@ use stepbox_batch::execution::SummaryValue;
 use stepbox_batch::step_context::StepContext;
 
 use crate::error::{ConnectorError, Result};
-use crate::folders::{Folders, OutputPlace, Reopened};
+use crate::folders::Folders;
+use crate::placeholders;
 use crate::storage::Storage;
 
+mod bucket;
+#[cfg(test)]
+mod bucket_tests;
+mod destination;
 mod early_sync;
 #[cfg(test)]
 mod fragment_tests;
 mod fragments;
+mod local;
 #[cfg(test)]
 mod series_tests;
 #[cfg(test)]
 mod tests;
 
-use early_sync::EarlySync;
+use destination::{Destination, Found, Parts};
 use fragments::{Absorbed, Fragments, temporary_name};
 
 /// How many bytes are collected before they are written.
@@ -41,13 +47,10 @@ const NAME_BYTES_MAX: usize = 200;
 
 /// An open output.
 pub(crate) struct OutputFile {
-    place: OutputPlace,
+    place: Box<dyn Destination>,
     context: StepContext,
     /// Of a single file. Those of a series have their number before `.part`.
     temporary: String,
-    /// The last file; none once it has its final name.
-    file: Option<File>,
-    early_sync: EarlySync,
     /// What was not written yet.
     buffer: Vec<u8>,
     /// How many bytes of the last file were written.
@@ -99,6 +102,9 @@ struct State {
     /// None where each row names its own, and in what was stored before they were looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     columns: Option<u64>,
+    /// None for files, and in what was stored before there was anything else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    parts: Option<Parts>,
     /// None if it has no fragments, and in what was stored when there were none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     absorbed: Option<Absorbed>,
@@ -115,21 +121,19 @@ impl OutputFile {
         let Opening { context, fragment, .. } = *opening;
         let (mut output, is_new) = match opening.state.filter(|state| !state.is_empty()) {
             None => (Self::create(to, folders, context, fragment, layout)?, true),
-            Some(state) => (Self::resume(state, folders, context, layout)?, false),
+            Some(state) => (Self::resume(state, to, folders, context, layout)?, false),
         };
         output.is_fragment = fragment.is_some();
         Ok((output, is_new))
     }
 
     /// An output without a file yet, at its beginning.
-    fn at(place: OutputPlace, context: &StepContext, temporary: String, layout: Layout) -> Self {
+    fn at((place, temporary): (Box<dyn Destination>, String), context: &StepContext, layout: Layout) -> Self {
         let series = layout.lines_max.map(|_| Series { number: 1, lines: 0, bytes_before: 0 });
         Self {
             place,
             context: context.clone(),
             temporary,
-            file: None,
-            early_sync: EarlySync::default(),
             buffer: Vec::new(),
             length: 0,
             series,
@@ -148,34 +152,40 @@ impl OutputFile {
         layout: Layout,
     ) -> Result<Self> {
         let run = &context.run().info;
-        let place = to.place_output(folders, run)?;
-        let temporary = temporary_name(place.name(), run.id, fragment);
-        let mut output = Self::at(place, context, temporary, layout);
+        let path = placeholders::fill(to.path(), run);
+        let temporary = |name: &str| temporary_name(name, run.id, fragment);
+        let found = destination::begin(to, &path, folders, context, temporary)?;
+        let mut output = Self::at(found, context, layout);
         output.remove_later_files()?;
-        output.file = Some(output.place.create(&output.last_temporary())?);
+        let number = output.last_number();
+        output.place.begin(number)?;
         context.metering().opened_to_write();
         Ok(output)
     }
 
-    fn resume(state: &[u8], folders: &Folders, context: &StepContext, layout: Layout) -> Result<Self> {
-        let State { path, part: temporary, length, series, columns: begun_with, absorbed } =
+    fn resume(
+        state: &[u8],
+        to: &Storage,
+        folders: &Folders,
+        context: &StepContext,
+        layout: Layout,
+    ) -> Result<Self> {
+        let State { path, part, length, series, columns: begun_with, parts, absorbed } =
             serde_json::from_slice(state).map_err(|source| ConnectorError::BadState { source })?;
         if begun_with.is_some() && begun_with != layout.columns {
             return Err(ConnectorError::ColumnsChanged { path });
         }
-        let place = folders.place_output(&path)?;
-        let mut output = Self::at(place, context, temporary, layout);
+        let place = destination::go_on(to, &path, folders, context, (&part, parts))?;
+        let mut output = Self::at((place, part), context, layout);
         (output.length, output.series, output.fragments.absorbed) = (length, series, absorbed);
-        match output.place.reopen(&output.last_temporary(), length)? {
-            Some(Reopened { found, .. }) if found < length => {
+        let number = output.last_number();
+        match output.place.go_on(number, length)? {
+            Some(Found { length: found, .. }) if found < length => {
                 return Err(output.changed(format!("it has {found} bytes, {length} of them were written")));
             }
-            Some(Reopened { file, copied, .. }) => {
-                output.file = Some(file);
-                context.metering().wrote_file(copied);
-            }
+            Some(Found { copied, .. }) => context.metering().wrote_file(copied),
             // The run ended between renaming and saying so.
-            None if output.place.length_of(&output.last_name()) == Some(length) => {}
+            None if output.place.final_length_of(&output.last_name())? == Some(length) => {}
             None => return Err(output.changed(format!("`{}` is gone", output.last_temporary()))),
         }
         output.check_files_before()?;
@@ -184,18 +194,8 @@ impl OutputFile {
         Ok(output)
     }
 
-    /// Removes what an earlier attempt began after the last file. The last ones first, so that a second
-    /// attempt finds what this one leaves.
-    fn remove_later_files(&self) -> Result<()> {
-        let Some(Series { number, .. }) = self.series else { return Ok(()) };
-        let later = || (number + 1..).map(|number| self.temporary_of(number));
-        let count = later().take_while(|name| self.place.length_of(name).is_some()).count();
-        let mut names: Vec<String> = later().take(count).collect();
-        names.reverse();
-        for name in names {
-            self.place.discard(&name)?;
-        }
-        Ok(())
+    fn remove_later_files(&mut self) -> Result<()> {
+        self.series.map_or(Ok(()), |Series { number, .. }| self.place.remove_after(number))
     }
 
     /// They are as they were left, under their temporary names, or under their final ones if completing
@@ -204,10 +204,12 @@ impl OutputFile {
         let Some(Series { number, bytes_before, .. }) = self.series else { return Ok(()) };
         let mut found = 0;
         for number in 1..number {
-            let temporary = self.temporary_of(number);
-            let length = self.place.length_of(&temporary);
-            let length = length.or_else(|| self.place.length_of(&self.name_of(number)));
-            found += length.ok_or_else(|| self.changed(format!("`{temporary}` is gone")))?;
+            let length = match self.place.length_of(Some(number))? {
+                None => self.place.final_length_of(&self.name_of(number))?,
+                length => length,
+            };
+            let temporary = || temporary_of(&self.temporary, Some(number));
+            found += length.ok_or_else(|| self.changed(format!("`{}` is gone", temporary())))?;
         }
         if found == bytes_before {
             return Ok(());
@@ -232,14 +234,14 @@ impl OutputFile {
     pub(crate) fn begin_next_file(&mut self) -> Result<()> {
         self.sync()?;
         let Some(Series { number, bytes_before, .. }) = self.series else { return Ok(()) };
-        if self.file.is_none() {
+        if !self.place.is_open() {
             return Err(self.already_complete());
         }
         // The next one's name could be that of whoever has taken over.
-        self.check_is_ours()?;
+        self.place.check_is_ours(false)?;
         let number = number + 1;
         self.place.check_final_name(&self.name_of(number))?;
-        self.file = Some(self.place.create(&self.temporary_of(number))?);
+        self.place.begin(Some(number))?;
         self.context.metering().opened_to_write();
         self.series = Some(Series { number, lines: 0, bytes_before: bytes_before + self.length });
         self.length = 0;
@@ -260,12 +262,11 @@ impl OutputFile {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        let Some(file) = &mut self.file else { return Err(self.already_complete()) };
-        let written = file.write_all(&self.buffer).map_err(|source| ("write", source));
+        if !self.place.is_open() {
+            return Err(self.already_complete());
+        }
+        self.place.append(&self.buffer)?;
         let bytes = self.buffer.len() as u64;
-        let synced =
-            written.and_then(|()| self.early_sync.written(file, bytes).map_err(|source| ("sync", source)));
-        synced.map_err(|(action, source)| self.failed(action, source))?;
         self.context.metering().wrote_file(bytes);
         self.length += bytes;
         self.buffer.clear();
@@ -274,23 +275,17 @@ impl OutputFile {
 
     fn sync(&mut self) -> Result<()> {
         self.flush()?;
-        let early = self.early_sync.wait();
-        let synced = early.and_then(|()| self.file.as_ref().map_or(Ok(()), File::sync_all));
-        synced.map_err(|source| self.failed("sync", source))
-    }
-
-    /// Fails if another attempt has taken the last file over.
-    fn check_is_ours(&self) -> Result<()> {
-        self.file.as_ref().map_or(Ok(()), |file| self.place.check_is(&self.last_temporary(), file))
+        self.place.sync()
     }
 
     /// Makes everything durable and returns the state to go on from.
     pub(crate) fn checkpoint(&mut self) -> Result<Vec<u8>> {
         self.sync()?;
-        self.check_is_ours()?;
+        self.place.check_is_ours(false)?;
         let (path, part) = (self.place.given().to_owned(), self.temporary.clone());
+        let parts = self.place.parts();
         let Self { length, series, columns, fragments: Fragments { absorbed, .. }, .. } = *self;
-        let state = serde_json::to_vec(&State { path, part, length, series, columns, absorbed });
+        let state = serde_json::to_vec(&State { path, part, length, series, columns, parts, absorbed });
         state.map_err(|source| ConnectorError::BadState { source })
     }
 
@@ -298,7 +293,7 @@ impl OutputFile {
     /// again, also by an attempt that finds it half done. A fragment becomes durable, and that is all.
     pub(crate) fn complete(&mut self, context: &StepContext) -> Result<()> {
         self.sync()?;
-        self.check_is_ours()?;
+        self.place.check_is_ours(!self.is_fragment)?;
         if self.is_fragment {
             return Ok(());
         }
@@ -306,29 +301,29 @@ impl OutputFile {
         // First, since an output that nobody hears of must not be seen, either.
         self.announce(context)?;
         for number in 1..self.files() {
-            let temporary = self.temporary_of(number);
-            if self.place.length_of(&temporary).is_some() {
-                self.place.rename(&temporary, &self.name_of(number))?;
+            if self.place.length_of(Some(number))?.is_some() {
+                let name = self.name_of(number);
+                self.place.show(Some(number), &name, false)?;
             }
         }
         // Last, since it is the one that an attempt goes on with.
-        if self.file.is_some() {
-            self.place.rename(&self.last_temporary(), &self.last_name())?;
-            self.file = None;
+        if self.place.is_open() {
+            let (number, name) = (self.last_number(), self.last_name());
+            self.place.show(number, &name, true)?;
         }
-        self.place.sync()?;
-        self.remove_fragments()
+        self.place.close()?;
+        self.place.remove_fragments(self.fragments.names())
     }
 
     fn announce(&self, context: &StepContext) -> Result<()> {
         let (files, first) = (self.files(), self.name_of(1));
-        let absolute = self.place.absolute().with_file_name(&first).to_string_lossy().into_owned();
+        let address = self.place.address(&first);
         let keep = |what: &str, value| {
             let kept = context.put(&format!("{}.{what}", context.step()), value);
             let path = self.place.given().to_owned();
             kept.map_err(|reason| ConnectorError::ContextFull { path, reason })
         };
-        keep("file_path", Value::from(absolute))?;
+        keep("file_path", Value::from(address))?;
         if files > 1 {
             keep("file_count", Value::from(files))?;
             let counted = context.findings().summary.get("files").cloned();
@@ -356,13 +351,13 @@ impl OutputFile {
         self.name_of(self.files())
     }
 
-    fn temporary_of(&self, number: u64) -> String {
-        let base = self.temporary.strip_suffix(".part").unwrap_or(&self.temporary);
-        format!("{base}.{number}.part")
+    /// The number of the last file; none for a single one.
+    fn last_number(&self) -> Option<u64> {
+        self.series.map(|series| series.number)
     }
 
     fn last_temporary(&self) -> String {
-        self.series.map_or_else(|| self.temporary.clone(), |series| self.temporary_of(series.number))
+        temporary_of(&self.temporary, self.last_number())
     }
 
     fn already_complete(&self) -> ConnectorError {
@@ -371,10 +366,6 @@ impl OutputFile {
 
     fn changed(&self, difference: String) -> ConnectorError {
         ConnectorError::OutputChanged { path: self.place.given().to_owned(), difference }
-    }
-
-    fn failed(&self, action: &'static str, source: io::Error) -> ConnectorError {
-        ConnectorError::file(action, self.place.given(), source)
     }
 }
 
@@ -387,6 +378,13 @@ impl std::fmt::Debug for OutputFile {
             .field("series", &self.series)
             .finish_non_exhaustive()
     }
+}
+
+/// The temporary name of a file.
+fn temporary_of(temporary: &str, number: Option<u64>) -> String {
+    let Some(number) = number else { return temporary.to_owned() };
+    let base = temporary.strip_suffix(".part").unwrap_or(temporary);
+    format!("{base}.{number}.part")
 }
 
 /// The name of one of several files, with its number before the extension: `products_2.csv`.

@@ -1,18 +1,17 @@
 //! Where a file lives, as job parameters say it.
 
-use std::fs::File;
+use serde_json::{Map, Value};
 
-use serde_json::Value;
-use stepbox_batch::step_context::RunInfo;
-
+use crate::bucket::Bucket;
 use crate::error::{ConnectorError, Result};
-use crate::folders::{Folders, OutputPlace};
-use crate::placeholders;
+use crate::folders::Folders;
+use crate::storages::{Place, Storages};
 
 /// The types of storage there are.
-pub const STORAGE_TYPES: &[&str] = &["local"];
+pub const STORAGE_TYPES: &[&str] = &["local", "s3"];
 
-/// A place for one file: `{"type": "local", "file_path": "out/products.csv"}`, or just the path.
+/// A place for one file: `{"type": "local", "file_path": "out/products.csv"}`, or just the path, or
+/// `{"type": "s3", "storage": "exchange", "file_path": "out/products.csv"}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Storage {
     /// A file of this machine, within the [`Folders`] that the runtime grants.
@@ -20,49 +19,110 @@ pub enum Storage {
         /// Absolute, or relative to the base folder. An output's may hold placeholders.
         file_path: String,
     },
+    /// A file in a storage that the operator names.
+    Named {
+        /// The option that names it, for errors.
+        option: &'static str,
+        /// The type that the job believes it to have.
+        storage_type: &'static str,
+        /// Its name.
+        storage: String,
+        /// Where it lies there. An output's may hold placeholders.
+        file_path: String,
+    },
+}
+
+/// What a storage comes to: where to open its path.
+pub(crate) enum Located {
+    /// In these folders.
+    Folders(Folders),
+    /// In this bucket.
+    Bucket(Bucket),
 }
 
 impl Storage {
     /// Reads the value of the option `option`.
     pub(crate) fn from_value(option: &'static str, value: &Value) -> Result<Self> {
         let bad = |problem: String| ConnectorError::BadOption { option, problem };
-        let storage = match value {
+        let value = match value {
             Value::String(file_path) => return Ok(Self::Local { file_path: file_path.clone() }),
-            Value::Object(storage) => storage,
+            Value::Object(value) => value,
             _ => return Err(bad("is neither a path nor a storage".to_owned())),
         };
-        match storage.get("type") {
-            Some(Value::String(name)) if name == "local" => {}
-            Some(Value::String(name)) => {
-                let (given, available) = (name.clone(), STORAGE_TYPES);
-                return Err(ConnectorError::UnknownStorage { option, given, available });
+        let storage_type = storage_type(option, value)?;
+        let storage = match value.get("storage") {
+            Some(Value::String(storage)) => Some(storage.clone()),
+            // The operator's keys never stand in a job.
+            None if storage_type == "s3" => {
+                return Err(bad("has no `storage`: the name of one in the operator's policy".to_owned()));
             }
-            _ => return Err(bad(format!("has no `type`; available: {}", STORAGE_TYPES.join(", ")))),
+            None => None,
+            Some(other) => return Err(bad(format!("has the `storage` {other}, which is no name"))),
+        };
+        if let Some(key) = value.keys().find(|key| !["type", "storage", "file_path"].contains(&key.as_str()))
+        {
+            return Err(bad(format!(
+                "has the key `{key}`, which a storage of type `{storage_type}` does not"
+            )));
         }
-        if let Some(key) = storage.keys().find(|key| !["type", "file_path"].contains(&key.as_str())) {
-            return Err(bad(format!("has the key `{key}`, which a local storage does not")));
-        }
-        match storage.get("file_path") {
-            Some(Value::String(file_path)) => Ok(Self::Local { file_path: file_path.clone() }),
-            _ => Err(bad("has no `file_path`".to_owned())),
-        }
+        let Some(Value::String(file_path)) = value.get("file_path") else {
+            return Err(bad("has no `file_path`".to_owned()));
+        };
+        let file_path = file_path.clone();
+        Ok(match storage {
+            None => Self::Local { file_path },
+            Some(storage) => Self::Named { option, storage_type, storage, file_path },
+        })
     }
 
     /// The path as it was given, for people.
     pub(crate) fn path(&self) -> &str {
-        let Self::Local { file_path } = self;
+        let (Self::Local { file_path } | Self::Named { file_path, .. }) = self;
         file_path
     }
 
-    /// Opens the file for reading.
-    pub(crate) fn open_input(&self, folders: &Folders) -> Result<File> {
-        folders.open_input(self.path())
+    /// The name of the storage, if it has one.
+    #[cfg(test)]
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Local { .. } => None,
+            Self::Named { storage, .. } => Some(storage),
+        }
     }
 
-    /// Finds the place of the output, with its placeholders filled.
-    pub(crate) fn place_output(&self, folders: &Folders, run: &RunInfo) -> Result<OutputPlace> {
-        folders.place_output(&placeholders::fill(self.path(), run))
+    /// Finds out where its path is to be opened.
+    pub(crate) fn locate(&self, folders: &Folders) -> Result<Located> {
+        let Self::Named { option, storage_type, storage, .. } = self else {
+            return Ok(Located::Folders(folders.clone()));
+        };
+        match folders.storages().find(option, storage, storage_type)?.place() {
+            Place::Local(path) => Ok(Located::Folders(Place::folder(path)?)),
+            Place::Bucket { bucket, .. } => Ok(Located::Bucket(bucket.clone())),
+        }
     }
+}
+
+fn storage_type(option: &'static str, value: &Map<String, Value>) -> Result<&'static str> {
+    let Some(Value::String(given)) = value.get("type") else {
+        let problem = format!("has no `type`; available: {}", STORAGE_TYPES.join(", "));
+        return Err(ConnectorError::BadOption { option, problem });
+    };
+    STORAGE_TYPES.iter().find(|known| *known == given).copied().ok_or_else(|| {
+        let (given, available) = (given.clone(), STORAGE_TYPES);
+        ConnectorError::UnknownStorage { option, given, available }
+    })
+}
+
+/// Whether the storages that an element's options name are there. Options without their values, and those
+/// of other elements, say nothing.
+pub fn check_storages(options: &Value, storages: &Storages) -> std::result::Result<(), ConnectorError> {
+    for option in ["from", "to"] {
+        let Some(value @ Value::Object(_)) = options.get(option) else { continue };
+        if let Storage::Named { storage_type, storage, .. } = Storage::from_value(option, value)? {
+            storages.find(option, &storage, storage_type)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -71,24 +131,44 @@ mod tests {
 
     fn check(value: &str, expected: &str) {
         let found = Storage::from_value("to", &serde_json::from_str(value).unwrap());
-        let found = found.map_or_else(|error| error.to_string(), |storage| storage.path().to_owned());
+        let found = found.map_or_else(
+            |error| error.to_string(),
+            |storage| match storage.name() {
+                None => storage.path().to_owned(),
+                Some(name) => format!("{name}: {}", storage.path()),
+            },
+        );
         assert_eq!(found, expected, "{value}");
     }
 
     #[test]
     fn a_storage_is_a_path_or_names_its_type() {
         check(r#"{"type": "local", "file_path": "out/a.csv"}"#, "out/a.csv");
+        check(r#"{"type": "local", "storage": "archive", "file_path": "out/a.csv"}"#, "archive: out/a.csv");
+        check(r#"{"type": "s3", "storage": "exchange", "file_path": "out/a.csv"}"#, "exchange: out/a.csv");
         check(r#""out/a.csv""#, "out/a.csv");
         check(
             r#"{"type": "ftp", "file_path": "a"}"#,
-            "the option `to` names the storage type `ftp`; available: local",
+            "the option `to` names the storage type `ftp`; available: local, s3",
         );
-        check(r#"{"file_path": "a"}"#, "the option `to` has no `type`; available: local");
-        check(r#"{"type": 1}"#, "the option `to` has no `type`; available: local");
+        check(r#"{"file_path": "a"}"#, "the option `to` has no `type`; available: local, s3");
+        check(r#"{"type": 1}"#, "the option `to` has no `type`; available: local, s3");
         check(r#"{"type": "local"}"#, "the option `to` has no `file_path`");
         check(
             r#"{"type": "local", "file_path": "a", "host": "h"}"#,
-            "the option `to` has the key `host`, which a local storage does not",
+            "the option `to` has the key `host`, which a storage of type `local` does not",
+        );
+        check(
+            r#"{"type": "s3", "storage": "x", "file_path": "a", "secret_access_key": "s3cr3t"}"#,
+            "the option `to` has the key `secret_access_key`, which a storage of type `s3` does not",
+        );
+        check(
+            r#"{"type": "s3", "file_path": "a"}"#,
+            "the option `to` has no `storage`: the name of one in the operator's policy",
+        );
+        check(
+            r#"{"type": "s3", "storage": 7, "file_path": "a"}"#,
+            "the option `to` has the `storage` 7, which is no name",
         );
         check("7", "the option `to` is neither a path nor a storage");
     }

@@ -15,7 +15,7 @@ use stepbox_batch::job::ChunkLimit;
 use stepbox_batch::log::{ExecutionLog, NoLog};
 use stepbox_batch::name::{JobExecutionId, StepName};
 use stepbox_batch::rows::Rows;
-use stepbox_batch::step_context::{Findings, RunContext, RunInfo, StepContext};
+use stepbox_batch::step_context::{Attempt, Findings, RunContext, RunInfo, StepContext};
 
 use tempfile::TempDir;
 
@@ -25,6 +25,15 @@ use crate::registry::{native_reader, native_writer};
 /// The step `export` of execution 118.
 pub(crate) fn step() -> StepContext {
     step_with_log(Arc::new(NoLog))
+}
+
+/// The same in an attempt of its own.
+pub(crate) fn step_of(attempt: Attempt) -> StepContext {
+    let started_at = Timestamp(1_709_647_629_000);
+    let info = RunInfo { id: JobExecutionId(118), job_label: "My job".to_owned(), started_at };
+    let (context, log) = (ExecutionContext::default(), Arc::new(NoLog));
+    let run = RunContext::counted(info, attempt, json!({}), context, log, Arc::default());
+    StepContext::new(run, StepName::new("export").unwrap(), true, Findings::default())
 }
 
 /// The same with a log to look into.

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use stepbox_batch::component_quota::ComponentQuotaError;
-use stepbox_batch::name::{Digest, NameError, TenantId};
+use stepbox_batch::name::{Digest, NameError, StepName, TenantId};
 use stepbox_batch::parameters::Violation;
 use stepbox_batch::repository::RepositoryError;
+use stepbox_connectors::ConnectorError;
 use stepbox_sandbox::{ComponentError, HttpPolicyError, SecretError};
 
 use crate::components_policy::ComponentsPolicyError;
@@ -89,6 +90,22 @@ pub enum Error {
         /// What is wrong with it.
         source: ComponentsPolicyError,
     },
+    /// The same of the storages that it names.
+    #[error("the policy of the tenant `{tenant}`: {source}")]
+    Storages {
+        /// Whose policy it is.
+        tenant: TenantId,
+        /// What is wrong with them.
+        source: ConnectorError,
+    },
+    /// A job is to use a storage that there is not.
+    #[error("the step `{step}` cannot run: {source}")]
+    StorageOfStep {
+        /// The step.
+        step: StepName,
+        /// What is wrong.
+        source: ConnectorError,
+    },
     /// A label that is empty or too long.
     #[error("a label has 1 to 255 characters")]
     BadLabel,
@@ -162,6 +179,7 @@ impl Error {
             Self::Policy { source, .. } => source.code(),
             Self::Secret { source, .. } => source.code(),
             Self::ComponentsPolicy { source, .. } => source.code(),
+            Self::Storages { source, .. } | Self::StorageOfStep { source, .. } => source.code(),
             Self::BadLabel => "bad-name",
             Self::DataFolder { .. } => "data-folder",
             Self::Sandbox(_) => "sandbox-unavailable",
@@ -200,6 +218,8 @@ impl Error {
             | Self::Policy { .. }
             | Self::Secret { .. }
             | Self::ComponentsPolicy { .. }
+            | Self::Storages { .. }
+            | Self::StorageOfStep { .. }
             | Self::StepsChanged(_)
             | Self::TooManyRunning { .. }
             | Self::WorkerExists
@@ -222,6 +242,7 @@ impl Error {
             Self::ComponentsPolicy { source, .. } => source.help(),
             Self::Policy { source, .. } => source.help(),
             Self::Secret { source, .. } => source.help(),
+            Self::Storages { source, .. } | Self::StorageOfStep { source, .. } => source.help(),
             Self::Repository(error) => match error {
                 RepositoryError::VersionExists { reference, .. } => format!(
                     "give it another version in its `describe`, a pre-release such as `{}` while you work on it; \

@@ -26,7 +26,7 @@ use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::recorder::{Recorder, With};
 use stepbox_batch::repository::{Claim, Lease, NewJobExecution, RepositoryError, Save};
 use stepbox_batch::status::{BatchStatus, ExitStatus};
-use stepbox_batch::step_context::{Findings, RunContext, RunInfo, StepContext};
+use stepbox_batch::step_context::{Attempt, Findings, RunContext, RunInfo, StepContext};
 use stepbox_batch::tasklet_step;
 use stepbox_batch::thread::{Panicked, on_own_thread};
 use stepbox_sandbox::{ExecutionDisk, Usage};
@@ -150,7 +150,8 @@ impl Life {
         let folder = installation.data.execution(execution.id);
         let log = Arc::new(FileLog::open(&folder, clock.clone(), listener));
         let (parameters, context) = (execution.parameters.clone(), execution.context.clone());
-        let run = RunContext::counted(info, parameters, context, log, tenant.tally.clone());
+        let attempt = Attempt { execution: execution.id, token: lease.token };
+        let run = RunContext::counted(info, attempt, parameters, context, log, tenant.tally.clone());
         let (journal, observer) = (installation.journal.clone(), tenant.meters.clone());
         let recorder = Recorder { journal, lease, clock, observer };
         let course = Course {

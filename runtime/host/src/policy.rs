@@ -5,7 +5,7 @@ use std::path::{Component, PathBuf};
 use stepbox_batch::component_quota::ComponentQuota;
 use stepbox_batch::error::ElementError;
 use stepbox_batch::job::LimitOverrides;
-use stepbox_connectors::Folders;
+use stepbox_connectors::{ConnectorError, Folders, NamedStorage, Storages};
 use stepbox_sandbox::{
     FolderGrant, GrantError, HttpGrant, HttpPolicy, NetworkPolicy, Secret, SecretError, Secrets, ShareLimits,
 };
@@ -17,6 +17,8 @@ use crate::components_policy::ComponentsPolicy;
 pub struct Policy {
     /// Which files the native elements and the steps' granted folders may be.
     pub files: FilesPolicy,
+    /// Which storages jobs may name beside them.
+    pub storages: Storages,
     /// Which addresses requests may go to, whatever host name they were granted by.
     pub network: NetworkPolicy,
     /// Which requests may be sent at most, whatever was granted.
@@ -110,6 +112,7 @@ impl Policy {
     pub fn nothing() -> Self {
         Self {
             files: FilesPolicy::Beneath(Vec::new()),
+            storages: Storages::default(),
             network: NetworkPolicy::default(),
             http: HttpPolicy::default(),
             secrets: Secrets::default(),
@@ -144,6 +147,13 @@ impl Policy {
             FilesPolicy::Beneath(folders) => folders.push(folder.into()),
             FilesPolicy::Anywhere { .. } => {}
         }
+        self
+    }
+
+    /// Lets jobs name one more storage.
+    #[must_use]
+    pub fn with_storage(mut self, storage: NamedStorage) -> Self {
+        self.storages.add(storage);
         self
     }
 
@@ -202,6 +212,12 @@ impl Policy {
         self.secrets.check(&self.http, self.network)
     }
 
+    /// Whether each storage has a name of its own, and goes without TLS only where the network is open. An
+    /// installation does not open before.
+    pub fn check_storages(&self) -> Result<(), ConnectorError> {
+        self.storages.check(self.network.allow_loopback, self.network.allow_private)
+    }
+
     /// The hosts that a line of a job's `grants.http` takes a secret to, as far as the policy allows it.
     pub fn secret_within(&self, secret: &Secret, grant: &str) -> Result<Vec<String>, GrantError> {
         Ok(HttpGrant::parse(grant)?.takes(secret, &self.http, self.network))
@@ -228,9 +244,10 @@ impl Policy {
 
     /// The files as the native elements see them.
     pub(crate) fn folders(&self) -> Result<Folders, ElementError> {
-        match &self.files {
-            FilesPolicy::Anywhere { base } => Ok(Folders::anywhere(base)),
-            FilesPolicy::Beneath(folders) => Ok(Folders::beneath(folders)?),
-        }
+        let folders = match &self.files {
+            FilesPolicy::Anywhere { base } => Folders::anywhere(base),
+            FilesPolicy::Beneath(folders) => Folders::beneath(folders)?,
+        };
+        Ok(folders.with_storages(self.storages.clone()))
     }
 }

@@ -37,6 +37,8 @@ impl RejectedFile {
 #[async_trait]
 impl RejectedItems for RejectedFile {
     async fn open(&mut self, header: &[String], state: Option<&[u8]>) -> Result<(), ElementError> {
+        // One that is open would keep its lock, and have to be copied.
+        self.file = None;
         self.file = Some(RejectedItemsFile::open(&self.root, &self.path, header, state)?);
         Ok(())
     }

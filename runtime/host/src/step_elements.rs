@@ -8,15 +8,16 @@ use serde_json::Value;
 use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Opening, Tasklet};
 use stepbox_batch::error::{ElementError, StepError};
 use stepbox_batch::item_step::{Elements, ItemStep, Line, Named};
-use stepbox_batch::job::{ComponentRef, Element, ElementSource, Step, StepKind};
+use stepbox_batch::job::{ComponentRef, Element, ElementSource, Job, Step, StepKind};
 use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::projection::Projected;
 use stepbox_batch::step_context::StepContext;
-use stepbox_batch::template::{self, Values};
+use stepbox_batch::template::{self, TemplateError, Values};
 use stepbox_sandbox::{ComponentSetup, Grants, Limits, Program, Share, StepSecrets, Usage};
 
 use crate::connector_file::Role;
 use crate::error::Error;
+use crate::native::NativeElements;
 use crate::policy::Policy;
 use crate::rejected_file::RejectedFile;
 use crate::secrets;
@@ -179,21 +180,7 @@ impl StepElements<'_> {
     /// An element's options with its templates expanded; none are an empty object.
     fn options(&self, element: &Element, secrets: &BTreeMap<String, String>) -> Result<Value, ElementError> {
         let values = Values { parameters: self.parameters, secrets };
-        let none = Value::Object(serde_json::Map::new());
-        let options = element.options.as_ref().unwrap_or(&none);
-        // An option whose parameter has no value is left to its default.
-        let given = options.as_object().into_iter().flatten();
-        let mut expanded = serde_json::Map::new();
-        for (name, value) in given {
-            match template::expand(value, values) {
-                Ok(value) => {
-                    expanded.insert(name.clone(), value);
-                }
-                Err(template::TemplateError::NoValue { .. }) => {}
-                Err(error) => return Err(ElementError::failed("bad-template", error.to_string())),
-            }
-        }
-        Ok(Value::Object(expanded))
+        expand(element, values).map_err(|error| ElementError::failed("bad-template", error.to_string()))
     }
 
     /// A component with what it is granted and how much it may use.
@@ -271,6 +258,51 @@ impl StepElements<'_> {
             Err(error) => Err(ElementError::failed("bad-template", error.to_string())),
         }
     }
+}
+
+fn expand(element: &Element, values: Values<'_>) -> Result<Value, TemplateError> {
+    let none = Value::Object(serde_json::Map::new());
+    let options = element.options.as_ref().unwrap_or(&none);
+    // An option whose parameter has no value is left to its default.
+    let given = options.as_object().into_iter().flatten();
+    let mut expanded = serde_json::Map::new();
+    for (name, value) in given {
+        match template::expand(value, values) {
+            Ok(value) => {
+                expanded.insert(name.clone(), value);
+            }
+            Err(TemplateError::NoValue { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Value::Object(expanded))
+}
+
+/// Whether the storages are there that the job's native elements would use with these parameters: told
+/// before it starts, not when the step is reached.
+pub(crate) fn check_storages(
+    job: &Job,
+    parameters: &Value,
+    policy: &Policy,
+    native: &NativeElements,
+) -> Result<(), Error> {
+    let values = Values { parameters, secrets: &BTreeMap::new() };
+    for step in &job.steps {
+        let StepKind::Item { reader, writer, .. } = &step.kind else { continue };
+        for (element, brings_own) in [
+            (reader, native.readers.contains_key(reader.name())),
+            (writer, native.writers.contains_key(writer.name())),
+        ] {
+            // What is not expanded fails in its step, with a better word than ours.
+            if let (ElementSource::Native(_), false, Ok(options)) =
+                (&element.source, brings_own, expand(element, values))
+            {
+                let wrong = |source| Error::StorageOfStep { step: step.name.clone(), source };
+                stepbox_connectors::check_storages(&options, &policy.storages).map_err(wrong)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// An element for people: ``reader `csv` ``.

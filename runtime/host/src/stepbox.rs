@@ -244,6 +244,7 @@ impl Builder {
             let wrong = |source| Error::Policy { tenant: tenant.clone(), source };
             policy.http.check(policy.network).map_err(wrong)?;
             policy.check_secrets().map_err(|source| Error::Secret { tenant: tenant.clone(), source })?;
+            policy.check_storages().map_err(|source| Error::Storages { tenant: tenant.clone(), source })?;
             let wrong = |source| Error::ComponentsPolicy { tenant: tenant.clone(), source };
             policy.components.check().map_err(wrong)?;
         }

@@ -81,6 +81,7 @@ macro_rules! conformance {
             }
             instances {
                 come_back_as_they_went
+                keep_any_text
                 a_code_is_taken_once
                 label_and_raw_parameters_change
                 come_by_type_then_code
@@ -135,6 +136,7 @@ macro_rules! conformance {
                 append_warnings
                 happen_as_a_whole_or_not_at_all
                 write_progress_alone
+                hold_any_text
                 hold_large_numbers
             }
             stops {

@@ -145,6 +145,21 @@ impl Server {
         run(&mut psql)
     }
 
+    /// Puts a file into the data folder, for the server alone.
+    pub fn put_file(&self, name: &str, text: &str) -> Result<()> {
+        let path = self.data().join(name);
+        fs::write(&path, text)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+        self.programs.give(&path)
+    }
+
+    /// Adds a line to the settings, for the next start.
+    pub fn set(&self, line: &str) -> Result<()> {
+        let path = self.data().join("postgresql.conf");
+        let before = fs::read_to_string(&path)?;
+        Ok(fs::write(path, format!("{before}{line}\n"))?)
+    }
+
     /// Stops it and starts it again. `fast` ends sessions and writes everything down; `immediate` is as if it
     /// had crashed.
     pub fn restart(&self, mode: &str) -> Result<()> {

@@ -13,8 +13,18 @@ use tokio::task::JoinHandle;
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
-    is_cut: watch::Sender<bool>,
+    state: watch::Sender<State>,
     task: JoinHandle<()>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct State {
+    /// Whether requests are held up.
+    holds_requests: bool,
+    /// Whether answers are held up.
+    holds_answers: bool,
+    /// How often everything was broken off.
+    broken: u64,
 }
 
 impl Proxy {
@@ -22,13 +32,13 @@ impl Proxy {
     pub async fn start(server: String) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let (is_cut, seen) = watch::channel(false);
+        let (state, seen) = watch::channel(State::default());
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 tokio::spawn(pass(client, server.clone(), seen.clone()));
             }
         });
-        Ok(Self { address, is_cut, task })
+        Ok(Self { address, state, task })
     }
 
     /// Where it listens.
@@ -38,12 +48,22 @@ impl Proxy {
 
     /// From now on nothing goes through; connections stay open, and new ones get no answer.
     pub fn cut(&self) {
-        self.is_cut.send_replace(true);
+        self.state.send_modify(|state| (state.holds_requests, state.holds_answers) = (true, true));
+    }
+
+    /// From now on requests go through, and no answer comes back.
+    pub fn hold_answers(&self) {
+        self.state.send_modify(|state| (state.holds_requests, state.holds_answers) = (false, true));
+    }
+
+    /// Breaks off every connection, and lets new ones through. What was held up is lost.
+    pub fn break_off(&self) {
+        self.state.send_modify(|state| *state = State { broken: state.broken + 1, ..State::default() });
     }
 
     /// What was held up goes on, as TCP would send it again.
     pub fn mend(&self) {
-        self.is_cut.send_replace(false);
+        self.state.send_modify(|state| *state = State { broken: state.broken, ..State::default() });
     }
 }
 
@@ -53,30 +73,38 @@ impl Drop for Proxy {
     }
 }
 
-async fn pass(client: TcpStream, server: String, mut is_cut: watch::Receiver<bool>) -> io::Result<()> {
-    wait(&mut is_cut).await;
-    let server = TcpStream::connect(server).await?;
-    for end in [&client, &server] {
-        end.set_nodelay(true)?;
-    }
-    let ((client_in, client_out), (server_in, server_out)) = (client.into_split(), server.into_split());
-    let both = (copy(client_in, server_out, is_cut.clone()), copy(server_in, client_out, is_cut));
-    // Both halves go when one side has gone.
+async fn pass(client: TcpStream, server: String, state: watch::Receiver<State>) -> io::Result<()> {
+    let broken = state.borrow().broken;
+    let mut watched = state.clone();
+    let passing = async {
+        wait(&mut state.clone(), |state| !state.holds_requests).await;
+        let server = TcpStream::connect(server).await?;
+        for end in [&client, &server] {
+            end.set_nodelay(true)?;
+        }
+        let ((client_in, client_out), (server_in, server_out)) = (client.into_split(), server.into_split());
+        // Both halves go when one side has gone.
+        tokio::select! {
+            done = copy(client_in, server_out, state.clone(), |state| !state.holds_requests) => done,
+            done = copy(server_in, client_out, state.clone(), |state| !state.holds_answers) => done,
+        }
+    };
     tokio::select! {
-        done = both.0 => done,
-        done = both.1 => done,
+        done = passing => done,
+        () = wait(&mut watched, |state| state.broken != broken) => Ok(()),
     }
 }
 
 async fn copy(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
-    mut is_cut: watch::Receiver<bool>,
+    mut state: watch::Receiver<State>,
+    is_open: fn(&State) -> bool,
 ) -> io::Result<()> {
     let mut buffer = vec![0; 16 << 10];
     loop {
         let count = from.read(&mut buffer).await?;
-        wait(&mut is_cut).await;
+        wait(&mut state, is_open).await;
         if count == 0 {
             return Ok(());
         }
@@ -84,8 +112,9 @@ async fn copy(
     }
 }
 
-/// Waits until the way is free.
-async fn wait(is_cut: &mut watch::Receiver<bool>) {
-    // Whoever could mend it may have gone.
-    let _ = is_cut.wait_for(|is_cut| !is_cut).await;
+/// Waits for a state. If nobody is there any more who could bring it about, waits for good.
+async fn wait(state: &mut watch::Receiver<State>, is_wanted: impl Fn(&State) -> bool) {
+    if state.wait_for(|state| is_wanted(state)).await.is_err() {
+        std::future::pending().await
+    }
 }

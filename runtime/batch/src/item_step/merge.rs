@@ -73,9 +73,14 @@ async fn put_together(
 ) -> Result<StepOutcome, Interruption> {
     let (checkpoint, has_begun) = beginning(fragments, journey);
     open(elements, end, journey, Some(&checkpoint), None).await.map_err(Interruption::of)?;
-    if !has_begun {
-        take_findings(fragments, journey, settings).map_err(Interruption::of)?;
+    let counts = counts_of(fragments);
+    if let Some(error) = refused(fragments, counts, settings) {
+        return Err(Interruption::of(error));
     }
+    if !has_begun {
+        take_findings(fragments, journey);
+    }
+    journey.execution.counts = counts;
     let processed = journey.execution.counts.read;
     journey.context.set_tracking(Tracking { processed, total: Some(processed), is_estimate: false });
     commit(end, journey).await.map_err(|error| Interruption::of(error).while_writing())?;
@@ -97,30 +102,30 @@ fn beginning(fragments: &[FragmentState], journey: &Journey<'_>) -> (Checkpoint,
     (Checkpoint { writer: own.writer, rejected: own.rejected, ..last }, has_begun)
 }
 
-/// Lets count what the fragments' items came to.
-fn take_findings(
-    fragments: &[FragmentState],
-    journey: &mut Journey<'_>,
-    settings: &ItemSettings,
-) -> Result<(), StepError> {
-    let mut counts = Counts::default();
-    for fragment in fragments {
-        counts.read += fragment.counts.read;
-        counts.written += fragment.counts.written;
-        counts.filtered += fragment.counts.filtered;
-        counts.skipped += fragment.counts.skipped;
-    }
-    if let Some(limit) = settings.skip.limit.filter(|&limit| counts.skipped > limit) {
-        let last = fragments.iter().rev().find_map(|fragment| fragment.warnings.last());
-        let (place, last) = last.map(|last| (last.place.clone(), last.reason.clone())).unwrap_or_default();
-        return Err(StepError::SkipLimit { limit, culprit: String::new(), place, last });
-    }
+/// The items of all fragments.
+fn counts_of(fragments: &[FragmentState]) -> Counts {
+    fragments.iter().fold(Counts::default(), |sum, FragmentState { counts, .. }| Counts {
+        read: sum.read + counts.read,
+        written: sum.written + counts.written,
+        filtered: sum.filtered + counts.filtered,
+        skipped: sum.skipped + counts.skipped,
+    })
+}
+
+/// Why so many items may not be skipped together, as each part may have skipped less; none if they may.
+fn refused(fragments: &[FragmentState], counts: Counts, settings: &ItemSettings) -> Option<StepError> {
+    let limit = settings.skip.limit.filter(|&limit| counts.skipped > limit)?;
+    let last = fragments.iter().rev().find_map(|fragment| fragment.warnings.last());
+    let (place, last) = last.map(|last| (last.place.clone(), last.reason.clone())).unwrap_or_default();
+    Some(StepError::SkipLimit { limit, culprit: String::new(), place, last })
+}
+
+/// Lets count what was found with the fragments' items.
+fn take_findings(fragments: &[FragmentState], journey: &Journey<'_>) {
     for fragment in fragments {
         fragment.errors.iter().for_each(|error| journey.context.add_error(error));
         journey.context.accept(reports_of(fragment));
     }
-    journey.execution.counts = counts;
-    Ok(())
 }
 
 fn reports_of(fragment: &FragmentState) -> Reports {

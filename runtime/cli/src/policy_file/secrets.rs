@@ -63,7 +63,7 @@ impl SecretForm {
 }
 
 /// The text of a file, without the line break that editors put at its end.
-fn in_file(name: &str, path: &Path) -> Result<String, Problem> {
+pub(super) fn in_file(name: &str, path: &Path) -> Result<String, Problem> {
     let problem = |problem: String| Problem {
         message: format!("the secret `{name}` cannot be read from `{}`: {problem}", path.display()),
         help: "check the path; it must be a file with one line of text that you may read".to_owned(),
@@ -85,7 +85,7 @@ fn in_file(name: &str, path: &Path) -> Result<String, Problem> {
     Ok(text)
 }
 
-fn in_environment(name: &str, variable: &str) -> Result<String, Problem> {
+pub(super) fn in_environment(name: &str, variable: &str) -> Result<String, Problem> {
     std::env::var(variable).map_err(|error| {
         let problem = match error {
             std::env::VarError::NotPresent => "is not set",

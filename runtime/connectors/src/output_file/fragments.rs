@@ -3,19 +3,16 @@
 //! A fragment grows like an output, as `.products.csv.118.p3.part`, and never gets another name. It has items
 //! only, no header: that is at the top of the output, which begins as any other. Then its bytes are copied,
 //! by the system where it can. A checkpoint says how far that came, and the fragments stay until the output
-//! has its final name, so that copying can go on from any checkpoint.
-
-use std::io::{self, Read, Seek, SeekFrom};
+//! has its final name, so that copying can go on from any checkpoint. In a bucket nothing is copied: its parts
+//! become parts of the output.
 
 use serde::{Deserialize, Serialize};
 use stepbox_batch::element::{Fragment, More};
 use stepbox_batch::step_context::cut;
 
+use super::destination::{Absorption, Piece};
 use super::{NAME_BYTES_MAX, OutputFile, State};
 use crate::error::{ConnectorError, Result};
-
-/// How many bytes are copied before a checkpoint can be made.
-const STEP_BYTES: u64 = 64 << 20;
 
 /// How far an output is put together.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
@@ -75,35 +72,26 @@ impl OutputFile {
         Ok(More::No)
     }
 
-    /// Copies what comes after so many bytes, up to the length that its writer has made durable.
+    /// Appends what comes after so many bytes, up to the length that its writer has made durable.
     fn copy_fragment(&mut self, fragment: &State, after: u64) -> Result<u64> {
-        let wanted = fragment.length.saturating_sub(after).min(STEP_BYTES);
-        let mut source = self.place.open_part(&fragment.part)?;
-        let found = source.metadata().map_err(|source| self.failed("read the fragment of", source))?.len();
-        if found < fragment.length {
-            let (part, length) = (&fragment.part, fragment.length);
-            return Err(self.changed(format!("`{part}` has {found} bytes, {length} of them were written")));
+        if !self.place.is_open() {
+            return Err(self.already_complete());
         }
-        let Some(file) = &mut self.file else { return Err(self.already_complete()) };
-        let copied = source.seek(SeekFrom::Start(after)).and_then(|_| {
-            let copied = io::copy(&mut source.take(wanted), file)?;
-            self.early_sync.written(file, copied)?;
-            Ok(copied)
-        });
-        let copied = copied.map_err(|source| self.failed("write", source))?;
-        if copied < wanted {
-            return Err(self.changed(format!("`{}` became shorter", fragment.part)));
-        }
+        let State { part, length, parts, .. } = fragment;
+        let piece = Piece { temporary: part, length: *length, parts: parts.as_ref() };
+        let Absorption { bytes, copied } = self.place.absorb(&piece, after)?;
         let metering = self.context.metering();
         metering.opened_to_read();
         metering.read_file(copied);
         metering.wrote_file(copied);
-        self.length += copied;
-        Ok(copied)
+        self.length += bytes;
+        Ok(bytes)
     }
+}
 
-    /// Removes the fragments of an output that is complete.
-    pub(super) fn remove_fragments(&self) -> Result<()> {
-        self.fragments.names.iter().try_for_each(|name| self.place.discard(name))
+impl Fragments {
+    /// The temporary names of those that were absorbed.
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
     }
 }

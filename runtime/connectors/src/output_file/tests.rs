@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use stepbox_batch::execution::SummaryValue;
 
+use super::local::LocalFiles;
 use super::*;
 use crate::file_problem::FileProblem;
 use crate::testing::{Writing, rows, say, step, wait};
@@ -251,7 +252,9 @@ fn a_full_disk_says_so() {
     let to = Storage::Local { file_path: "out.csv".to_owned() };
     let mut output =
         OutputFile::create(&to, &Folders::anywhere(folder.path()), &step(), None, Layout::default()).unwrap();
-    output.file = Some(File::options().write(true).open("/dev/full").unwrap());
+    let mut full = LocalFiles::new(Folders::anywhere(folder.path()).place_output("out.csv").unwrap(), "x");
+    full.file = Some(std::fs::File::options().write(true).open("/dev/full").unwrap());
+    output.place = Box::new(full);
     output.buffer().extend_from_slice(b"1\n");
     output.flush_if_full().unwrap();
     let error = output.checkpoint().unwrap_err();

@@ -21,6 +21,7 @@ use crate::error::Error;
 use crate::execution_log::{self, LogLine, LogListener};
 use crate::job_lifecycle::{self, Life, Progress};
 use crate::rejected_file::RejectedFile;
+use crate::step_elements::check_storages;
 
 /// The first of executions that go on from one another, and when it began, as far as that is known.
 pub(super) type First = (JobExecutionId, Option<Timestamp>);
@@ -113,10 +114,12 @@ impl Tenant {
         let instance = self.instance(code).await?;
         let job = self.job(instance.job.as_str()).await?;
         let overrides = overrides.unwrap_or_else(|| json!({}));
+        let parameters = effective(&job, &instance, &overrides)?;
+        check_storages(&job, &parameters, &self.state.policy, &self.installation.native)?;
         let new = NewJobExecution {
             tenant: self.id.clone(),
             instance: instance.code.clone(),
-            parameters: effective(&job, &instance, &overrides)?,
+            parameters,
             job,
             by: self.by(),
             restart_of: None,

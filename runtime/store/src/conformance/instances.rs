@@ -1,6 +1,7 @@
 //! Job instances.
 
 use serde_json::json;
+use stepbox_batch::audit::{Actor, AuditFilter};
 use stepbox_batch::job::JobInstance;
 use stepbox_batch::name::TenantId;
 use stepbox_batch::repository::{JobRepository, RepositoryError};
@@ -19,6 +20,25 @@ pub async fn come_back_as_they_went(store: &dyn JobRepository) {
     assert_eq!(found, instance);
     assert_eq!(found.raw_parameters.to_string(), instance.raw_parameters.to_string(), "order of keys");
     assert_eq!(store.instance(&tenant(), &code("weekly")).await.unwrap(), None);
+}
+
+/// What people type is kept to the letter, here and in the audit trail.
+pub async fn keep_any_text(store: &dyn JobRepository) {
+    for (index, text) in ["\0", "a\0\u{1a}", "\u{1a}0"].into_iter().enumerate() {
+        let by = Actor::new(Some(text), NOW);
+        let instance = JobInstance {
+            label: text.to_owned(),
+            job_type: text.to_owned(),
+            raw_parameters: json!({ text: text }),
+            ..instance(&format!("i{index}"))
+        };
+        store.create_instance(&instance, &by).await.unwrap();
+        assert_eq!(store.instances(&tenant(), Some(text)).await.unwrap(), [instance]);
+        let of_them = AuditFilter { user: Some(text.to_owned()), ..AuditFilter::default() };
+        let events = store.audit(&tenant(), &of_them).await.unwrap();
+        assert_eq!(events.len(), 1, "{text:?}");
+        assert_eq!(events[0].by, by);
+    }
 }
 
 pub async fn a_code_is_taken_once(store: &dyn JobRepository) {

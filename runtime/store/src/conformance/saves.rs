@@ -205,6 +205,42 @@ pub async fn write_progress_alone(store: &dyn JobRepository) {
     assert_eq!(error.to_string(), format!("there is no step `1 of execution {}`", execution.id));
 }
 
+/// Steps, items and files hold any text, NUL among it, which not every database takes.
+pub async fn hold_any_text(store: &dyn JobRepository) {
+    with_instance(store).await;
+    for text in
+        ["\0", "a\0b\0", "\u{1a}", "\u{1a}0\0\u{1a}1", "\\u0000 \\0 ' \" % :id $1", "🙂\u{feff}\u{fffd}\r\n"]
+    {
+        let (mut execution, lease) = started(store).await;
+        let exit_status = ExitStatus { code: text.to_owned(), description: text.to_owned() };
+        let failures = vec![failure(text)];
+        let context = ExecutionContext([(text.to_owned(), json!({ text: text }))].into());
+        (execution.exit_status, execution.failures) = (exit_status.clone(), failures.clone());
+        let step = StepExecution {
+            exit_status,
+            failures,
+            errors: vec![text.to_owned()],
+            summary: [(text.to_owned(), SummaryValue::Text(text.to_owned()))].into(),
+            ..step()
+        };
+        let mut warning = warning(text);
+        warning.code = text.to_owned();
+        warning.place = text.to_owned();
+        warning.item = text.to_owned();
+        let save = Save {
+            execution: Some(&execution),
+            context: Some(&context),
+            step: Some(&step),
+            warnings: std::slice::from_ref(&warning),
+            ..Save::default()
+        };
+        store.save(&lease, save).await.unwrap();
+        let expected = JobExecution { context, steps: vec![step], ..execution };
+        assert_eq!(stored(store, expected.id).await, expected);
+        assert_eq!(store.warnings(&tenant(), expected.id).await.unwrap(), [warning]);
+    }
+}
+
 pub async fn hold_large_numbers(store: &dyn JobRepository) {
     with_instance(store).await;
     let (execution, lease) = started(store).await;

@@ -159,8 +159,20 @@ pub(super) struct Db {
 #[derive(Debug)]
 struct Prepared {
     statement: Statement,
-    /// Which of the named parameters each number stands for.
-    order: Vec<usize>,
+    /// The named parameter that each number stands for, and where it was when this was prepared.
+    order: Vec<(usize, &'static str)>,
+}
+
+impl Prepared {
+    fn ordered<'v>(&self, values: &'v [(&'static str, Value<'_>)]) -> Outcome<Vec<&'v (dyn ToSql + Sync)>> {
+        let place = |(index, name): &(usize, &'static str)| {
+            let usual = values.get(*index).filter(|(known, _)| known == name);
+            let found = usual.or_else(|| values.iter().find(|(known, _)| known == name));
+            let value = found.map(|(_, value)| value as &(dyn ToSql + Sync));
+            value.ok_or_else(|| Trouble::Unfit(format!("a statement lacks its parameter `{name}`")))
+        };
+        self.order.iter().map(place).collect()
+    }
 }
 
 impl Db {
@@ -193,9 +205,8 @@ impl Db {
     /// The rows that a statement gives.
     pub(super) async fn rows(&self, sql: &str, values: Named<'_, '_>) -> Outcome<Vec<Row>> {
         let prepared = self.prepared(sql, values).await?;
-        let ordered: Vec<_> = prepared.order.iter().map(|index| &values[*index].1 as _).collect();
-        let ordered: &[&(dyn ToSql + Sync)] = &ordered;
-        self.in_time(self.client.query(&prepared.statement, ordered)).await
+        let ordered = prepared.ordered(values)?;
+        self.in_time(self.client.query(&prepared.statement, &ordered)).await
     }
 
     /// The first row, if there is one.
@@ -206,9 +217,8 @@ impl Db {
     /// How many rows a statement has changed.
     pub(super) async fn execute(&self, sql: &str, values: Named<'_, '_>) -> Outcome<u64> {
         let prepared = self.prepared(sql, values).await?;
-        let ordered: Vec<_> = prepared.order.iter().map(|index| &values[*index].1 as _).collect();
-        let ordered: &[&(dyn ToSql + Sync)] = &ordered;
-        self.in_time(self.client.execute(&prepared.statement, ordered)).await
+        let ordered = prepared.ordered(values)?;
+        self.in_time(self.client.execute(&prepared.statement, &ordered)).await
     }
 
     /// Makes sure that these statements need not be prepared any more, so that they can follow each other
@@ -227,6 +237,7 @@ impl Db {
         let names: Vec<_> = values.iter().map(|(name, _)| *name).collect();
         let (text, order) = numbered(sql, &names);
         let statement = self.in_time(self.client.prepare(&text)).await?;
+        let order = order.into_iter().map(|index| (index, names[index])).collect();
         let prepared = Arc::new(Prepared { statement, order });
         let mut statements = self.statements.lock().unwrap_or_else(PoisonError::into_inner);
         statements.insert(sql.to_owned(), prepared.clone());

@@ -36,7 +36,7 @@ pub(super) const ONE_MOMENT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ 
 /// statement, which is a transaction in itself. The row of the instance is locked, so it stays.
 ///
 /// Nothing is inserted if there is no such instance, no such lane, or no room.
-const ACCEPT: &str = "
+pub(super) const ACCEPT: &str = "
     WITH known AS (SELECT FROM job_instances WHERE tenant = :tenant AND code = :instance FOR KEY SHARE),
     lane AS (
         SELECT id FROM queue_lanes
@@ -144,10 +144,34 @@ async fn insert(
     record: &NewRecord,
     claim: Option<&ClaimRecord>,
 ) -> Outcome<i64> {
-    let NewRecord { accepted, state, context, .. } = record;
+    let place = queue::Place::new(new, claim.is_some());
     // The subject is the id, which the statement puts in.
     let event = AuditRecord::new(&Deed::execution_submitted(JobExecutionId(0), new), &new.by);
-    let place = queue::Place::new(new, claim.is_some());
+    let values = values(&place, record, claim, &event);
+    loop {
+        let row = db.row(ACCEPT, &values).await?;
+        let row = row.ok_or_else(|| Trouble::Unfit("it gave no answer to an insertion".to_owned()))?;
+        if let Some(id) = row.maybe_number("id")? {
+            return Ok(id);
+        }
+        if !row.flag("is_known")? {
+            return Err(instances::not_found(&record.accepted.instance).into());
+        }
+        if row.flag("has_lane")? || !place.is_queued {
+            return Err(place.full().into());
+        }
+        place.make_lane(db).await?;
+    }
+}
+
+/// The parameters of [`ACCEPT`].
+pub(super) fn values<'a>(
+    place: &queue::Place<'a>,
+    record: &'a NewRecord,
+    claim: Option<&'a ClaimRecord>,
+    event: &'a AuditRecord,
+) -> Vec<(&'static str, Value<'a>)> {
+    let NewRecord { accepted, state, context, .. } = record;
     let partition = accepted.partition;
     let mut values = place.values();
     values.extend(named! {
@@ -177,20 +201,7 @@ async fn insert(
             "action": &event.action,
             "detail": &event.detail,
     });
-    loop {
-        let row = db.row(ACCEPT, &values).await?;
-        let row = row.ok_or_else(|| Trouble::Unfit("it gave no answer to an insertion".to_owned()))?;
-        if let Some(id) = row.maybe_number("id")? {
-            return Ok(id);
-        }
-        if !row.flag("is_known")? {
-            return Err(instances::not_found(&accepted.instance).into());
-        }
-        if row.flag("has_lane")? || !place.is_queued {
-            return Err(place.full().into());
-        }
-        place.make_lane(db).await?;
-    }
+    values
 }
 
 /// How an execution stands, to decide what may happen to it. Nothing happens to it before the transaction ends.

@@ -92,22 +92,28 @@ impl<'a> Place<'a> {
     }
 }
 
-/// Refuses a double of what has not ended.
-pub(super) async fn refuse_double(db: &Db, new: &NewJobExecution, parameters_key: &str) -> Outcome<()> {
-    let sql = "SELECT id FROM job_executions
+pub(super) const DOUBLE: &str = "SELECT id FROM job_executions
                WHERE tenant = :tenant AND instance = :instance AND parameters_key = :key
                  AND ended_at IS NULL AND partition_of IS NULL
                ORDER BY id LIMIT 1";
+
+/// Refuses a double of what has not ended.
+pub(super) async fn refuse_double(db: &Db, new: &NewJobExecution, parameters_key: &str) -> Outcome<()> {
     let values = named! {
         "tenant": new.tenant.as_str(), "instance": new.instance.as_str(), "key": parameters_key,
     };
-    match db.row(sql, &values).await? {
+    match db.row(DOUBLE, &values).await? {
         None => Ok(()),
         Some(double) => {
             Err(RepositoryError::NotUnique { id: JobExecutionId(double.number("id")?.unsigned_abs()) }.into())
         }
     }
 }
+
+pub(super) const RUNNING: &str = "SELECT id FROM job_executions
+               WHERE tenant = :tenant AND instance = :instance AND is_leased AND lease_expires_at > :now
+                 AND ended_at IS NULL AND partition_of IS NULL
+               ORDER BY id LIMIT :max";
 
 /// Refuses to begin an execution of an instance that is full. Nobody else may begin one meanwhile.
 pub(super) async fn check_concurrency(
@@ -117,14 +123,10 @@ pub(super) async fn check_concurrency(
     max: u32,
     now: i64,
 ) -> Outcome<()> {
-    let sql = "SELECT id FROM job_executions
-               WHERE tenant = :tenant AND instance = :instance AND is_leased AND lease_expires_at > :now
-                 AND ended_at IS NULL AND partition_of IS NULL
-               ORDER BY id LIMIT :max";
     let values = named! {
         "tenant": tenant, "instance": instance.as_str(), "now": now, "max": i64::from(max),
     };
-    let running = db.rows(sql, &values).await?;
+    let running = db.rows(RUNNING, &values).await?;
     match running.first() {
         Some(first) if running.len() >= max as usize => {
             let id = JobExecutionId(first.number("id")?.unsigned_abs());
@@ -356,10 +358,11 @@ pub(super) async fn requeue(db: &Db, tenant: &str, id: i64, loss: &Loss, now: Ti
     db.execute(sql, &values).await.map(drop)
 }
 
-pub(super) async fn entry(db: &Db, tenant: &TenantId, id: i64) -> Outcome<Option<QueueEntry>> {
-    let sql = "SELECT state, priority, available_at, losses, attempts_max FROM queue_entries
+pub(super) const ENTRY: &str = "SELECT state, priority, available_at, losses, attempts_max FROM queue_entries
                WHERE tenant = :tenant AND execution_id = :id";
-    let Some(found) = db.row(sql, &named! {"tenant": tenant.as_str(), "id": id}).await? else {
+
+pub(super) async fn entry(db: &Db, tenant: &TenantId, id: i64) -> Outcome<Option<QueueEntry>> {
+    let Some(found) = db.row(ENTRY, &named! {"tenant": tenant.as_str(), "id": id}).await? else {
         return Ok(None);
     };
     let row = Row(format!("queue entry {id}"));

@@ -218,14 +218,15 @@ fn again(error: &RepositoryError) -> RepositoryError {
 }
 
 async fn save(db: &Db, pending: &Pending) -> Outcome<Fate> {
-    let (sql, values) = statement(pending);
+    let (sql, values) = statement(&pending.lease, &pending.save, pending.number);
     let row = db.row(&sql, &values).await?;
     Ok(if row.is_some() { Fate::Done } else { Fate::Refused })
 }
 
 /// All in one transaction and one round trip.
 async fn save_all(db: &Db, together: &[Pending]) -> Outcome<Vec<Fate>> {
-    let statements: Vec<_> = together.iter().map(statement).collect();
+    let statements: Vec<_> =
+        together.iter().map(|one| statement(&one.lease, &one.save, one.number)).collect();
     db.prepare_all(statements.iter().map(|(sql, values)| (sql.as_str(), &values[..]))).await?;
     let saves = statements.iter().map(|(sql, values)| db.row(sql, values));
     let (_, rows, _) = tokio::try_join!(
@@ -269,8 +270,11 @@ async fn why(db: &Db, pending: &Pending, is_again: bool) -> Outcome<()> {
 
 /// A save as one statement, which gives a row if the lease holds and the status may follow. Its parts are written
 /// only if there is something in them, so each mix of parts is a statement of its own, prepared once.
-fn statement(pending: &Pending) -> (String, Vec<(&'static str, Value<'_>)>) {
-    let Pending { lease, save, number, .. } = pending;
+pub(super) fn statement<'a>(
+    lease: &'a LeaseRecord,
+    save: &'a SaveRecord,
+    number: i64,
+) -> (String, Vec<(&'static str, Value<'a>)>) {
     let mut values = Vec::from(named! {"tenant": &lease.tenant, "id": lease.id, "token": lease.token});
     let mut sql = execution(save, &mut values);
     if let Some(step) = &save.step {
@@ -284,7 +288,7 @@ fn statement(pending: &Pending) -> (String, Vec<(&'static str, Value<'_>)>) {
         let all = |part: fn(&crate::record::step::WarningRecord) -> &String| {
             save.warnings.iter().map(part).collect::<Value<'_>>()
         };
-        values.push(("save_number", (*number).into()));
+        values.push(("save_number", number.into()));
         values.push(("warning_steps", all(|warning| &warning.step)));
         values.push(("warning_codes", all(|warning| &warning.code)));
         values.push(("warning_reasons", all(|warning| &warning.reason)));

@@ -116,12 +116,13 @@ fn record(row: &Row) -> Outcome<StepRecord> {
     })
 }
 
+pub(super) const WARNINGS: &str = "SELECT step, code, reason, place, item FROM warnings
+               WHERE tenant = :tenant AND execution_id = :id ORDER BY lease_token, save_number, number";
+
 /// The warnings of an execution, in the order they came.
 pub(super) async fn warnings(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outcome<Vec<Warning>> {
     let execution_id = stored_id(id);
-    let sql = "SELECT step, code, reason, place, item FROM warnings
-               WHERE tenant = :tenant AND execution_id = :id ORDER BY lease_token, save_number, number";
-    let rows = db.rows(sql, &named! {"tenant": tenant.as_str(), "id": execution_id}).await?;
+    let rows = db.rows(WARNINGS, &named! {"tenant": tenant.as_str(), "id": execution_id}).await?;
     let warning = |row: &Row| {
         let record = WarningRecord {
             step: row.text("step")?,

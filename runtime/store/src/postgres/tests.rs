@@ -1,6 +1,10 @@
 //! What is particular to a server: it is far away, it comes and goes, and others are at it at the same time.
 
 mod conformance;
+mod opening;
+mod outages;
+mod plans;
+mod together;
 
 use stepbox_test_postgres::Server;
 

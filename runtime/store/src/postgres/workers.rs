@@ -45,13 +45,15 @@ pub(super) async fn list(db: &Db) -> Outcome<Vec<Worker>> {
     Ok(workers)
 }
 
+pub(super) const HELD: &str =
+    "SELECT coalesce(worker, '') AS worker, tenant, id, instance FROM job_executions
+    WHERE is_leased AND lease_expires_at > :now AND ended_at IS NULL
+    ORDER BY coalesce(worker, '') COLLATE \"C\", id";
+
 /// What is leased. Of all tenants, on purpose: a process works for all of them.
 pub(super) async fn held(db: &Db, now: Timestamp) -> Outcome<Vec<Held>> {
-    let sql = "SELECT coalesce(worker, '') AS worker, tenant, id, instance FROM job_executions
-               WHERE is_leased AND lease_expires_at > :now AND ended_at IS NULL
-               ORDER BY coalesce(worker, '') COLLATE \"C\", id";
     let mut held = Vec::new();
-    for found in db.rows(sql, &named! {"now": now.0}).await? {
+    for found in db.rows(HELD, &named! {"now": now.0}).await? {
         let id = found.number("id")?;
         let row = Row(format!("execution {id}"));
         let (tenant, instance) =

@@ -1,0 +1,304 @@
+//! The files of an output in a bucket. An object cannot grow, so what is written between two checkpoints is
+//! an object of its own, `.products.csv.118.part/000001.118-3-5f0c2a97`; completing joins them to one.
+//!
+//! The end of such a name is unique to the attempt and begins with its execution and its lease: a worker
+//! that lost the lease, and does not know yet, writes over nothing of the new one's, and whoever comes later
+//! may remove what it left, never the other way round.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
+
+use stepbox_batch::name::JobExecutionId;
+use stepbox_batch::step_context::{Attempt, StepContext};
+
+use super::destination::{Absorption, Destination, Found, Parts, Piece, Run};
+use crate::bucket::{Bucket, Pending};
+use crate::error::{ConnectorError, Result};
+
+/// How much is collected, in bytes, before it is sent even without a checkpoint.
+const PART_BYTES: usize = 8 << 20;
+/// How many parts are on their way at a time; each is held in memory.
+const UPLOADS_MAX: usize = 2;
+
+pub(super) struct BucketFiles {
+    bucket: Bucket,
+    given: String,
+    /// Where the parts lie, those of its fragments apart, with a `/` at its end.
+    folder: String,
+    /// What the metadata of the output says.
+    run: String,
+    attempt: Attempt,
+    /// The end of the names of what this attempt writes.
+    by: String,
+    /// The number of the next part.
+    next: u64,
+    state: Parts,
+    /// All of the state's, in order.
+    parts: Vec<Part>,
+    is_open: bool,
+    /// What was not sent yet.
+    collected: Vec<u8>,
+    uploads: VecDeque<Pending<()>>,
+}
+
+struct Part {
+    path: String,
+    /// In bytes; none if it is gone.
+    length: Option<u64>,
+}
+
+impl BucketFiles {
+    pub(super) fn new(
+        bucket: Bucket,
+        path: &str,
+        temporary: &str,
+        context: &StepContext,
+        state: Parts,
+    ) -> Result<Self> {
+        let attempt = context.run().attempt;
+        let mut unique = [0; 4];
+        getrandom::fill(&mut unique).map_err(|error| {
+            ConnectorError::file("name the parts of", path, std::io::Error::other(error.to_string()))
+        })?;
+        let by = format!("{}-{}-{:08x}", attempt.execution, attempt.token, u32::from_be_bytes(unique));
+        let own = state.runs.iter().filter(|run| run.of.is_none());
+        let next = own.map(|run| run.first.saturating_add(run.count)).max().unwrap_or(1);
+        bucket.check_path(path)?;
+        Ok(Self {
+            folder: folder_of(&bucket, path, temporary)?,
+            bucket,
+            given: path.to_owned(),
+            run: context.run().info.id.to_string(),
+            attempt,
+            by,
+            next,
+            state,
+            parts: Vec::new(),
+            is_open: false,
+            collected: Vec::new(),
+            uploads: VecDeque::new(),
+        })
+    }
+
+    /// Looks which of the parts are there, and removes what no checkpoint speaks of.
+    fn load(&mut self) -> Result<()> {
+        let mut found: BTreeMap<String, u64> = self.bucket.list(&self.folder)?.into_iter().collect();
+        let fragments: BTreeSet<&String> = self.state.runs.iter().filter_map(|run| run.of.as_ref()).collect();
+        for temporary in fragments {
+            found.extend(self.bucket.list(&folder_of(&self.bucket, &self.given, temporary)?)?);
+        }
+        for run in &self.state.runs {
+            for path in self.paths_of(run)? {
+                let length = found.remove(&path);
+                self.parts.push(Part { path, length });
+            }
+        }
+        let folder = self.folder.clone();
+        self.remove_older(found.into_keys().filter(|path| path.starts_with(&folder)))
+    }
+
+    /// The parts that one attempt wrote.
+    fn paths_of(&self, run: &Run) -> Result<Vec<String>> {
+        let folder = match &run.of {
+            None => self.folder.clone(),
+            Some(temporary) => folder_of(&self.bucket, &self.given, temporary)?,
+        };
+        let numbers = run.first..run.first.saturating_add(run.count);
+        Ok(numbers.map(|number| part_path(&folder, number, &run.by)).collect())
+    }
+
+    /// Removes those parts that this attempt or earlier ones have written.
+    fn remove_older(&self, paths: impl Iterator<Item = String>) -> Result<()> {
+        let is_older = |path: &String| attempt_in(path).is_some_and(|attempt| attempt <= self.attempt);
+        self.bucket.remove(paths.filter(is_older).collect())
+    }
+
+    /// The parts of a file.
+    fn range(&self, number: Option<u64>) -> Range<usize> {
+        let index = number.unwrap_or(1).saturating_sub(1) as usize;
+        let all = self.parts.len();
+        let begin = |index: usize| self.state.files.get(index).map_or(all, |&at| all.min(at as usize));
+        begin(index)..begin(index + 1).max(begin(index))
+    }
+
+    fn send_collected(&mut self) -> Result<()> {
+        if self.collected.is_empty() {
+            return Ok(());
+        }
+        let (bytes, number) = (std::mem::take(&mut self.collected), self.next);
+        let (path, length) = (part_path(&self.folder, number, &self.by), bytes.len() as u64);
+        self.uploads.push_back(self.bucket.begin_write(&path, bytes));
+        self.parts.push(Part { path, length: Some(length) });
+        self.next += 1;
+        match self.state.runs.last_mut().filter(|run| run.of.is_none() && run.by == self.by) {
+            Some(run) => run.count += 1,
+            None => self.state.runs.push(Run { of: None, by: self.by.clone(), first: number, count: 1 }),
+        }
+        self.wait_for_uploads(UPLOADS_MAX - 1)
+    }
+
+    /// Waits until no more than so many are on their way.
+    fn wait_for_uploads(&mut self, max: usize) -> Result<()> {
+        while self.uploads.len() > max {
+            let Some(upload) = self.uploads.pop_front() else { break };
+            upload.wait().map_err(|error| self.bucket.failed("write", &self.given, &error))?;
+        }
+        Ok(())
+    }
+}
+
+impl Destination for BucketFiles {
+    fn given(&self) -> &str {
+        &self.given
+    }
+
+    fn name(&self) -> &str {
+        self.given.rsplit('/').next().unwrap_or(&self.given)
+    }
+
+    fn address(&self, name: &str) -> String {
+        self.bucket.address(&in_same_folder(&self.given, name))
+    }
+
+    /// An object is replaced whatever it is.
+    fn check_final_name(&self, _: &str) -> Result<()> {
+        Ok(())
+    }
+
+    fn begin(&mut self, number: Option<u64>) -> Result<()> {
+        if number.unwrap_or(1) == 1 {
+            self.load()?;
+        }
+        self.state.files.push(self.parts.len() as u64);
+        self.is_open = true;
+        Ok(())
+    }
+
+    fn go_on(&mut self, number: Option<u64>, _: u64) -> Result<Option<Found>> {
+        self.load()?;
+        let length = self.length_of(number)?;
+        self.is_open = length.is_some();
+        Ok(length.map(|length| Found { length, copied: 0 }))
+    }
+
+    /// Until then nothing that this attempt writes is in anybody's way.
+    fn check_is_ours(&self, is_complete: bool) -> Result<()> {
+        if !is_complete {
+            return Ok(());
+        }
+        let mut found = self.bucket.list(&self.folder)?.into_iter();
+        let is_later = |(path, _): (String, u64)| attempt_in(&path).is_some_and(|by| by > self.attempt);
+        if found.any(is_later) {
+            return Err(ConnectorError::OutputTakenOver { path: self.given.clone() });
+        }
+        Ok(())
+    }
+
+    fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.collected.extend_from_slice(bytes);
+        if self.collected.len() < PART_BYTES { Ok(()) } else { self.send_collected() }
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        self.send_collected()?;
+        self.wait_for_uploads(0)
+    }
+
+    fn length_of(&self, number: Option<u64>) -> Result<Option<u64>> {
+        Ok(self.parts[self.range(number)].iter().map(|part| part.length).sum())
+    }
+
+    fn final_length_of(&self, name: &str) -> Result<Option<u64>> {
+        let found = self.bucket.find(&in_same_folder(&self.given, name))?;
+        Ok(found.filter(|object| object.run.as_ref() == Some(&self.run)).map(|object| object.length))
+    }
+
+    /// They are only what no checkpoint speaks of, and gone already.
+    fn remove_after(&mut self, _: u64) -> Result<()> {
+        Ok(())
+    }
+
+    fn show(&mut self, number: Option<u64>, name: &str, is_last: bool) -> Result<()> {
+        let range = self.range(number);
+        let length = self.length_of(number)?.unwrap_or_default();
+        let paths: Vec<String> = self.parts[range.clone()].iter().map(|part| part.path.clone()).collect();
+        let to = in_same_folder(&self.given, name);
+        self.bucket.join(paths.clone(), length, &to, &self.run)?;
+        self.bucket.remove(paths)?;
+        // What is gone is not looked for in its parts any more.
+        self.parts[range].iter_mut().for_each(|part| part.length = None);
+        self.is_open &= !is_last;
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<()> {
+        let left = self.bucket.list(&self.folder)?;
+        self.remove_older(left.into_iter().map(|(path, _)| path))
+    }
+
+    /// Its parts become parts of the output, in one go: nothing is copied before it is complete.
+    fn absorb(&mut self, fragment: &Piece<'_>, _: u64) -> Result<Absorption> {
+        let temporary = fragment.temporary;
+        self.sync()?;
+        let found = self.bucket.list(&folder_of(&self.bucket, &self.given, temporary)?)?;
+        let found: BTreeMap<String, u64> = found.into_iter().collect();
+        let (mut runs, mut parts) = (Vec::new(), Vec::new());
+        for run in fragment.parts.iter().flat_map(|parts| &parts.runs) {
+            let run = Run { of: Some(temporary.to_owned()), ..run.clone() };
+            for path in self.paths_of(&run)? {
+                let length = found.get(&path).copied();
+                parts.push(Part { path, length });
+            }
+            runs.push(run);
+        }
+        let length: Option<u64> = parts.iter().map(|part| part.length).sum();
+        if length != Some(fragment.length) {
+            let difference = format!("`{temporary}` is gone, or a part of it");
+            return Err(ConnectorError::OutputChanged { path: self.given.clone(), difference });
+        }
+        self.state.runs.append(&mut runs);
+        self.parts.append(&mut parts);
+        Ok(Absorption { bytes: fragment.length, copied: 0 })
+    }
+
+    /// Whoever wrote them: their executions have ended.
+    fn remove_fragments(&self, temporaries: &[String]) -> Result<()> {
+        for temporary in temporaries {
+            let left = self.bucket.list(&folder_of(&self.bucket, &self.given, temporary)?)?;
+            self.bucket.remove(left.into_iter().map(|(path, _)| path).collect())?;
+        }
+        Ok(())
+    }
+
+    fn parts(&self) -> Option<Parts> {
+        Some(self.state.clone())
+    }
+}
+
+/// A path with another last part.
+fn in_same_folder(path: &str, name: &str) -> String {
+    path.rsplit_once('/').map_or_else(|| name.to_owned(), |(folder, _)| format!("{folder}/{name}"))
+}
+
+/// Where the parts of a temporary name lie, with a `/` at its end.
+fn folder_of(bucket: &Bucket, path: &str, temporary: &str) -> Result<String> {
+    let folder = in_same_folder(path, temporary);
+    bucket.check_path(&folder)?;
+    Ok(folder + "/")
+}
+
+fn part_path(folder: &str, number: u64, by: &str) -> String {
+    format!("{folder}{number:06}.{by}")
+}
+
+/// Who wrote a part, as its name says.
+fn attempt_in(path: &str) -> Option<Attempt> {
+    let (_, by) = path.rsplit('/').next()?.split_once('.')?;
+    let mut numbers = by.split('-');
+    let execution = JobExecutionId(numbers.next()?.parse().ok()?);
+    Some(Attempt { execution, token: numbers.next()?.parse().ok()? })
+}

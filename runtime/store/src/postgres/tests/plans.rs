@@ -1,0 +1,274 @@
+//! What is asked all the time looks at what it is about, however much there was before: the server is asked for
+//! its plans, with a million executions that have ended, and counts the pages that a claim touches.
+
+use stepbox_batch::audit::Deed;
+use stepbox_batch::clock::Timestamp;
+use stepbox_batch::execution::JobExecution;
+use stepbox_batch::name::JobExecutionId;
+use stepbox_batch::queue::Enqueue;
+use stepbox_batch::repository::{ExecutionFilter, Save};
+use stepbox_batch::status::BatchStatus;
+use stepbox_test_postgres::Server;
+
+use super::super::connection::{Db, Named};
+use super::super::executions::{self, conditions, list_statement};
+use super::super::value::{Value, named, numbered};
+use super::super::{
+    Address, PostgresOptions, PostgresStore, audit, leases, queue, rescue, saves, steps, workers,
+};
+use crate::conformance::sample::*;
+use crate::record::audit::AuditRecord;
+use crate::save::{LeaseRecord, NewRecord, SaveRecord, accepted};
+
+/// What grows with time.
+const BIG: [&str; 5] = ["job_executions", "step_executions", "warnings", "audit_events", "queue_entries"];
+
+/// Two tenants, a thousand instances, a million executions that have ended, and what came with some of them. The
+/// indexes are made anew at the end, which takes a third of the time.
+const ENDED: &str = "
+    SET session_replication_role = replica;
+    CREATE TEMP TABLE indexes AS
+        SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND indexname ~ '_(by_|open|leased)';
+    DO $$ DECLARE name TEXT; BEGIN
+        FOR name IN SELECT indexname FROM indexes LOOP EXECUTE 'DROP INDEX ' || name; END LOOP;
+    END $$;
+    INSERT INTO job_executions
+        (tenant, instance, status, stoppable, created_at, started_at, ended_at, updated_at, attempt, lease_token,
+         worker, exit_code, exit_description, parameters_key, failures, context, parameters, job)
+    SELECT CASE n % 2 WHEN 0 THEN 'default' ELSE 'other' END, 'i' || n % 1000, CASE n % 20 WHEN 3 THEN 6 ELSE 1 END,
+           TRUE, n, n, n, n, 1, 1, 'w', 'COMPLETED', '', '', '[]', '{}', '{}', '{}'
+    FROM generate_series(1, 1000000) n;
+    INSERT INTO step_executions
+    SELECT CASE n % 2 WHEN 0 THEN 'default' ELSE 'other' END, n, 0, 'greet', 1, 'COMPLETED', '', n, n, n,
+           1, 1, 0, 0, 1, 1, FALSE, 0, NULL, 1, 0, '{}', '{}', '[]', '[]', NULL
+    FROM generate_series(800000, 1000000) n;
+    INSERT INTO warnings SELECT 'default', n, 1, 1, 1, 'greet', 'c', 'r', 'p', 'i' FROM generate_series(2, 200000, 2) n;
+    INSERT INTO audit_events (tenant, at, action, subject, detail)
+    SELECT 'default', n, CASE n % 50 WHEN 0 THEN 'execution-purged' ELSE 'execution-submitted' END, n, '{}'
+    FROM generate_series(1, 200000) n;
+    INSERT INTO job_instances SELECT 'default', 'i' || n, 'l', 'acme', 'greet', 'export', '{}'
+    FROM generate_series(1, 1000) n;
+    INSERT INTO queue_lanes (tenant, type, job, instance) VALUES ('default', 'export', 'greet', '');
+    DO $$ DECLARE definition TEXT; BEGIN
+        FOR definition IN SELECT indexdef FROM indexes LOOP EXECUTE definition; END LOOP;
+    END $$;
+    ANALYZE;";
+
+/// Statements with parameters, by what they are for.
+struct Plans {
+    db: Db,
+    wrong: Vec<String>,
+}
+
+impl Plans {
+    /// Looks at the plan for these values, and at the one for any values.
+    async fn check(&mut self, what: &str, sql: &str, values: Named<'_, '_>) {
+        let rows = self.db.rows(&format!("EXPLAIN {sql}"), values).await;
+        let rows = rows.unwrap_or_else(|trouble| panic!("{what}: {trouble:?}"));
+        let plan = rows.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>();
+        self.look(what, &plan);
+
+        let names: Vec<_> = values.iter().map(|(name, _)| *name).collect();
+        let (text, order) = numbered(sql, &names);
+        self.db.run(&format!("PREPARE any_values AS {text}")).await.unwrap();
+        let nulls = vec!["NULL"; order.len()].join(", ");
+        let nulls = if nulls.is_empty() { String::new() } else { format!("({nulls})") };
+        let rows = self.db.rows(&format!("EXPLAIN EXECUTE any_values{nulls}"), &[]).await.unwrap();
+        let plan = rows.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>();
+        self.look(&format!("{what}, any values"), &plan);
+        self.db.run("DEALLOCATE any_values").await.unwrap();
+    }
+
+    fn look(&mut self, what: &str, plan: &[String]) {
+        let scans = BIG.map(|table| format!("Seq Scan on {table}"));
+        if plan.iter().any(|line| scans.iter().any(|scan| line.contains(scan))) {
+            self.wrong.push(format!("{what}:\n{}", plan.join("\n")));
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_hot_statement_reads_a_table_from_end_to_end() {
+    let server = Server::shared();
+    let url = server.database().unwrap();
+    let options = PostgresOptions { response_timeout_ms: 600_000, ..PostgresOptions::default() };
+    PostgresStore::migrate(&url, &options).await.unwrap();
+    server.sql(url.rsplit('/').next().unwrap(), ENDED).unwrap();
+    let address = Address::parse(&url, &options).unwrap();
+    let db = Db::open(&address, &options).await.unwrap();
+    db.run("SET plan_cache_mode = force_generic_plan; SET jit = off").await.unwrap();
+    let mut plans = Plans { db, wrong: Vec::new() };
+    worker_statements(&mut plans).await;
+    queue_statements(&mut plans).await;
+    lists(&mut plans).await;
+    assert!(plans.wrong.is_empty(), "{}", plans.wrong.join("\n\n"));
+}
+
+async fn worker_statements(plans: &mut Plans) {
+    let lease = named! {
+        "tenant": "default", "id": 5_i64, "token": 1_i64, "now": 1_i64, "lease_expires_at": 2_i64,
+        "position": 0_i64, "processed": 1_i64, "total": None::<i64>, "is_estimate": false,
+    };
+    plans.check("heartbeat", leases::HEARTBEAT, &lease).await;
+    plans.check("stop requested", leases::IS_STOP_REQUESTED, &lease).await;
+    plans.check("progress", leases::SAVE_TRACKING, &lease).await;
+    plans.check("lost leases", rescue::LOST, &lease).await;
+
+    let execution = execution_to_save();
+    let (step, warnings) = (step(), [warning("one"), warning("two")]);
+    let whole = Save {
+        execution: Some(&execution),
+        context: Some(&execution.context),
+        step: Some(&step),
+        checkpoint: None,
+        warnings: &warnings,
+        is_last: true,
+    };
+    let parts = [
+        ("a step", Save { step: Some(&step), ..Save::default() }),
+        ("warnings", Save { warnings: &warnings, ..Save::default() }),
+        ("all", whole),
+    ];
+    for (what, save) in parts {
+        let lease = LeaseRecord { tenant: "default".to_owned(), id: 5, token: 1 };
+        let save = SaveRecord::from(save);
+        let (sql, values) = saves::statement(&lease, &save, 1);
+        plans.check(&format!("save of {what}"), &sql, &values).await;
+    }
+}
+
+fn execution_to_save() -> JobExecution {
+    let mut execution = accepted(&new("i7"), None);
+    execution.status = BatchStatus::Completed;
+    execution
+}
+
+async fn queue_statements(plans: &mut Plans) {
+    let owners = || ["default", "other"].iter().collect::<Value<'_>>();
+    let nothing: [&str; 0] = [];
+    let values = named! {
+        "now": 1_i64, "limit": 16_i64, "lease_expires_at": 2_i64, "worker": "w",
+        "event_user": None::<&str>, "event_action": "execution-resumed", "event_detail": "{}",
+        "ids": vec![1_i64, 2],
+    };
+    let mut values = Vec::from(values);
+    values.push(("tenants", owners()));
+    values.push(("owners", owners()));
+    values.push(("served", owners()));
+    values.push(("jobs", nothing.iter().collect()));
+    values.push(("types", nothing.iter().collect()));
+    let take = queue::take_statement();
+    let rows = [
+        ("work", queue::HAS_WORK),
+        ("promotion", queue::PROMOTE),
+        ("what waits", queue::HEADS),
+        ("who runs what", queue::STANDINGS),
+        ("taking", take.as_str()),
+        ("steps of what is taken", queue::STEPS),
+    ];
+    for (what, sql) in rows {
+        plans.check(what, sql, &values).await;
+    }
+    let mut new = new("i7");
+    new.queue = Some(Enqueue { queued_max: Some(1000), ..Enqueue::at_once(NOW) });
+    let record = NewRecord::from(&accepted(&new, None));
+    let event = AuditRecord::new(&Deed::execution_submitted(JobExecutionId(0), &new), &new.by);
+    let values = executions::values(&queue::Place::new(&new, false), &record, None, &event);
+    plans.check("publishing", executions::ACCEPT, &values).await;
+    let values = named! {
+        "tenant": "default", "instance": "i7", "key": "", "now": 1_i64, "max": 1_i64, "id": 5_i64,
+    };
+    plans.check("doubles", queue::DOUBLE, &values).await;
+    plans.check("concurrency", queue::RUNNING, &values).await;
+    plans.check("entry", queue::ENTRY, &values).await;
+    plans.check("what is held", workers::HELD, &values).await;
+}
+
+async fn lists(plans: &mut Plans) {
+    let all = ExecutionFilter { limit: 20, ..ExecutionFilter::default() };
+    let filters = [
+        ("latest", all.clone()),
+        ("of an instance", ExecutionFilter { instance: Some(code("i7")), ..all.clone() }),
+        ("in a status", ExecutionFilter { status: Some(BatchStatus::Started), ..all.clone() }),
+        ("that failed", ExecutionFilter { status: Some(BatchStatus::Failed), ..all.clone() }),
+        ("before one", ExecutionFilter { before: Some(JobExecutionId(500_000)), ..all.clone() }),
+        ("of an age", ExecutionFilter { created_before: Some(Timestamp(500_000)), ..all.clone() }),
+        ("parts", ExecutionFilter { partitions_of: Some(JobExecutionId(7)), ..all.clone() }),
+    ];
+    for (what, filter) in filters {
+        let tenant = tenant();
+        let (conditions, mut values) = conditions(&tenant, &filter);
+        values.push(("limit", audit::limit_of(filter.limit)));
+        plans.check(&format!("executions: {what}"), &list_statement(&conditions), &values).await;
+    }
+    let values = named! {"tenant": "default", "id": 5_i64, "ids": vec![5_i64, 7], "limit": 20_i64};
+    let one = list_statement("e.tenant = :tenant AND e.id = :id");
+    plans.check("an execution", &one, &values).await;
+    plans.check("its steps", steps::OF_EXECUTIONS, &values).await;
+    plans.check("its warnings", steps::WARNINGS, &values).await;
+}
+
+/// Entries that wait, the first hundred of them with their executions.
+const WAITING: &str = "
+    SET session_replication_role = replica;
+    INSERT INTO queue_lanes (tenant, type, job, instance) VALUES ('default', 'export', 'greet', '') ON CONFLICT DO NOTHING;
+    INSERT INTO queue_tenants VALUES ('default', 0) ON CONFLICT DO NOTHING;
+    INSERT INTO queue_entries SELECT 'default', n, (SELECT max(id) FROM queue_lanes), 0, 0, n, 0, 0, 5
+    FROM generate_series(:from, :to) n;
+    INSERT INTO job_executions
+        (id, tenant, instance, status, stoppable, created_at, updated_at, attempt, lease_token, exit_code,
+         exit_description, parameters_key, failures, context, parameters, job)
+    OVERRIDING SYSTEM VALUE
+    SELECT n, 'default', 'i', 2, TRUE, n, n, 0, 0, '', '', '', '[]', '{}', '{}', '{}'
+    FROM generate_series(:from, :from + 99) n;
+    ANALYZE;";
+
+/// Pages instead of seconds: they are the same on every machine.
+#[tokio::test]
+async fn a_claim_touches_as_many_pages_with_a_million_entries_as_with_a_thousand() {
+    let server = Server::shared();
+    let url = server.database().unwrap();
+    let options = PostgresOptions { response_timeout_ms: 600_000, ..PostgresOptions::default() };
+    PostgresStore::migrate(&url, &options).await.unwrap();
+    let database = url.rsplit('/').next().unwrap();
+    let address = Address::parse(&url, &options).unwrap();
+    let mut pages = Vec::new();
+    for (from, to) in [(1, 1000), (1001, 1_000_000)] {
+        let fill = WAITING.replace(":from", &from.to_string()).replace(":to", &to.to_string());
+        server.sql(database, &fill).unwrap();
+        let db = Db::open(&address, &options).await.unwrap();
+        pages.push(pages_of_a_claim(&db, from).await);
+    }
+    let [few, many] = pages[..] else { panic!("{pages:?}") };
+    assert!(many * 2 <= few * 3, "{few} pages with a thousand entries, {many} with a million");
+}
+
+async fn pages_of_a_claim(db: &Db, first: i64) -> u64 {
+    let nothing: [&str; 0] = [];
+    let mut values = Vec::from(named! {
+        "now": 1_i64, "limit": 16_i64, "lease_expires_at": 2_i64, "worker": "w",
+        "event_user": None::<&str>, "event_action": "execution-resumed", "event_detail": "{}",
+        "ids": (first..first + 16).collect::<Vec<_>>(),
+    });
+    values.push(("tenants", ["default"].iter().collect()));
+    values.push(("owners", ["default"; 16].iter().collect()));
+    values.push(("served", ["default"].iter().collect()));
+    values.push(("jobs", nothing.iter().collect()));
+    values.push(("types", nothing.iter().collect()));
+    let take = queue::take_statement();
+    let mut pages = 0;
+    for sql in [queue::HAS_WORK, queue::PROMOTE, queue::HEADS, queue::STANDINGS, &take] {
+        db.run("BEGIN").await.unwrap();
+        let rows = db.rows(&format!("EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) {sql}"), &values).await.unwrap();
+        db.run("ROLLBACK").await.unwrap();
+        let plan: Vec<_> = rows.iter().map(|row| row.get::<_, String>(0)).collect();
+        // The first line with pages is the sum of all.
+        let line = plan.iter().find(|line| line.contains("Buffers: shared")).expect("it touches something");
+        let counts = line.split_whitespace().filter_map(|word| word.split_once('='));
+        pages += counts
+            .filter(|(name, _)| matches!(*name, "hit" | "read"))
+            .map(|(_, count)| count.parse::<u64>().unwrap())
+            .sum::<u64>();
+    }
+    pages
+}
