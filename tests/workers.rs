@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -11,6 +12,7 @@ use stepbox::batch::name::JobExecutionId;
 use stepbox::batch::queue::QueueState;
 use stepbox::batch::status::BatchStatus;
 use stepbox::{NewInstance, PublishOptions};
+use stepbox_test_postgres::{Durability, Proxy, Server};
 
 use crate::support::{Installation, counts, ending, local, stepbox_binary};
 
@@ -44,15 +46,42 @@ fn lease() -> (String, Duration) {
     (text, Duration::from_secs(seconds))
 }
 
+/// Where executions and queue lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Store {
+    /// In a file that all workers have open; they share the data folder.
+    Sqlite,
+    /// In a database; each worker has a data folder of its own, as on a machine of its own.
+    Postgres,
+}
+
 /// An installation with an export to run, and workers to run it.
 struct Fleet {
     installation: Installation,
     input: String,
+    /// None for the store in the data folder.
+    database: Option<String>,
 }
 
 impl Fleet {
-    async fn new() -> Self {
-        let installation = Installation::new().await;
+    async fn new(store: Store) -> Self {
+        let database = (store == Store::Postgres).then(|| Server::shared().database().expect("a database"));
+        Self::on(database).await
+    }
+
+    async fn on(database: Option<String>) -> Self {
+        if let Some(url) = &database {
+            let migrated = Command::new(stepbox_binary())
+                .args(["--data-dir", "/nowhere", "store", "migrate"])
+                .env("STEPBOX_DATABASE_URL", url)
+                .output();
+            assert!(migrated.is_ok_and(|output| output.status.success()), "the database has its tables");
+        }
+        let installation = Installation::with(|builder| match &database {
+            Some(url) => builder.database_url(url.parse().expect("the URL of a database")),
+            None => builder,
+        })
+        .await;
         installation.install(&[], JOBS).await;
         let rows: String = (0..rows()).map(|row| format!("{row},item {row}\n")).collect();
         let input = format!("sku,name\n{rows}");
@@ -66,7 +95,7 @@ impl Fleet {
             parameters: json!({ "source": local("in.csv"), "storage": local("out.csv") }),
         };
         installation.tenant.create_instance(new).await.expect("the parameters are right");
-        Self { installation, input }
+        Self { installation, input, database }
     }
 
     async fn publish(&self, options: PublishOptions) -> JobExecutionId {
@@ -74,12 +103,23 @@ impl Fleet {
     }
 
     fn worker(&self) -> WorkerProcess {
+        self.worker_at(self.database.as_deref())
+    }
+
+    /// A worker that reaches the database by a way of its own.
+    fn worker_at(&self, database: Option<&str>) -> WorkerProcess {
+        static WORKERS: AtomicU32 = AtomicU32::new(0);
         let (lease, _) = lease();
+        let data = match database {
+            Some(_) => format!("data-{}", WORKERS.fetch_add(1, Ordering::Relaxed)),
+            None => "data".to_owned(),
+        };
         let log =
             std::fs::File::options().create(true).append(true).open(self.installation.path("workers.log"));
         let child = Command::new(stepbox_binary())
             .current_dir(self.installation.folder.path())
-            .args(["--data-dir", "data", "worker", "--concurrency", "2", "--grace", "0s", "--lease", &lease])
+            .args(["--data-dir", &data, "worker", "--concurrency", "2", "--grace", "0s", "--lease", &lease])
+            .envs(database.map(|url| ("STEPBOX_DATABASE_URL", url)))
             .stdout(Stdio::null())
             .stderr(log.expect("a file for what they say"))
             .spawn();
@@ -171,7 +211,16 @@ impl Drop for WorkerProcess {
 
 #[tokio::test]
 async fn a_killed_workers_job_goes_on_in_another() {
-    let fleet = Fleet::new().await;
+    kill_one_of_two(Store::Sqlite).await;
+}
+
+#[tokio::test]
+async fn a_killed_workers_job_goes_on_in_another_on_postgresql() {
+    kill_one_of_two(Store::Postgres).await;
+}
+
+async fn kill_one_of_two(store: Store) {
+    let fleet = Fleet::new(store).await;
     let workers = vec![fleet.worker(), fleet.worker()];
     let id = fleet.publish(PublishOptions::default()).await;
     let (runs, _others) = fleet.running(id, workers).await;
@@ -185,10 +234,19 @@ async fn a_killed_workers_job_goes_on_in_another() {
     assert_eq!(execution.attempt, 2);
 }
 
-/// A worker that does not move for longer than its lease, and then goes on as if nothing had been.
 #[tokio::test]
 async fn a_stopped_worker_is_fenced_when_it_goes_on() {
-    let fleet = Fleet::new().await;
+    stop_one_of_two(Store::Sqlite).await;
+}
+
+#[tokio::test]
+async fn a_stopped_worker_is_fenced_when_it_goes_on_on_postgresql() {
+    stop_one_of_two(Store::Postgres).await;
+}
+
+/// A worker that does not move for longer than its lease, and then goes on as if nothing had been.
+async fn stop_one_of_two(store: Store) {
+    let fleet = Fleet::new(store).await;
     let workers = vec![fleet.worker(), fleet.worker()];
     let id = fleet.publish(PublishOptions::default()).await;
     let (stopped, _others) = fleet.running(id, workers).await;
@@ -209,9 +267,70 @@ async fn a_stopped_worker_is_fenced_when_it_goes_on() {
     fleet.check_completed(id).await;
 }
 
+/// The server goes away and comes back, twice and in both ways, while jobs run and are published.
+#[tokio::test]
+async fn a_restart_of_the_server_loses_nothing_and_runs_nothing_twice() {
+    let server = Server::start(Durability::Full).expect("a server");
+    let fleet = Fleet::on(Some(server.database().expect("a database"))).await;
+    let workers = vec![fleet.worker(), fleet.worker()];
+    let mut ids = vec![fleet.publish(PublishOptions::default()).await];
+    let (_runs, _others) = fleet.running(ids[0], workers).await;
+    for mode in ["immediate", "fast"] {
+        server.restart(mode).expect("it comes back");
+        let overrides = Some(json!({ "storage": local(format!("{mode}.csv")) }));
+        let began_at = Instant::now();
+        let published = loop {
+            let options =
+                PublishOptions { overrides: overrides.clone(), is_unique: true, ..PublishOptions::default() };
+            match fleet.installation.tenant.publish("export", options).await {
+                Ok(published) => break published,
+                Err(error) => assert!(began_at.elapsed() < PATIENCE, "{error}"),
+            }
+        };
+        ids.push(published.id());
+        let under_way = |execution: &JobExecution| {
+            execution.status == BatchStatus::Started || execution.ended_at.is_some()
+        };
+        fleet.wait_until(published.id(), "begun", under_way).await;
+    }
+    fleet.check_completed(ids[0]).await;
+    for (id, mode) in ids[1..].iter().zip(["immediate", "fast"]) {
+        let execution = fleet.wait_until(*id, "ended", |execution| execution.ended_at.is_some()).await;
+        assert_eq!(ending(&execution), "COMPLETED");
+        assert!(fleet.installation.read(&format!("{mode}.csv")) == fleet.input, "{mode}: as undisturbed");
+    }
+    let all = fleet.installation.tenant.executions(&Default::default()).await.unwrap();
+    assert_eq!(all.len(), 3, "nothing was accepted twice");
+}
+
+/// One worker cannot reach the database for twice its lease: the other one goes on.
+#[tokio::test]
+async fn a_worker_that_is_cut_off_is_replaced_and_touches_nothing_any_more() {
+    let server = Server::shared();
+    let fleet = Fleet::new(Store::Postgres).await;
+    let url = fleet.database.clone().expect("a database");
+    let proxy = Proxy::start(server.address()).await.expect("a way of its own");
+    let cut_off = fleet.worker_at(Some(&server.url_at(&proxy.address(), &url)));
+    let id = fleet.publish(PublishOptions::default()).await;
+    let (cut_off, _) = fleet.running(id, vec![cut_off]).await;
+    let _other = fleet.worker();
+    let (_, lease) = lease();
+    proxy.cut();
+    let cut_at = Instant::now();
+    fleet.wait_until(id, "resumed", |execution| execution.attempt == 2).await;
+    println!("resumed {:?} after its worker was cut off", cut_at.elapsed());
+    tokio::time::sleep((2 * lease).saturating_sub(cut_at.elapsed())).await;
+    proxy.mend();
+    let execution = fleet.check_completed(id).await;
+    assert_eq!(execution.attempt, 2, "the one that was cut off had no part in it");
+    cut_off.signal("TERM");
+    assert_eq!(cut_off.ended(), Some(0), "it ends in good order");
+    fleet.check_completed(id).await;
+}
+
 #[tokio::test]
 async fn a_worker_that_is_told_to_end_hands_back_what_it_runs() {
-    let fleet = Fleet::new().await;
+    let fleet = Fleet::new(Store::Sqlite).await;
     let id = fleet.publish(PublishOptions::default()).await;
     let (first, _) = fleet.running(id, vec![fleet.worker()]).await;
     first.signal("TERM");
@@ -226,7 +345,7 @@ async fn a_worker_that_is_told_to_end_hands_back_what_it_runs() {
 
 #[tokio::test]
 async fn a_worker_that_is_told_twice_leaves_at_once_and_loses_nothing() {
-    let fleet = Fleet::new().await;
+    let fleet = Fleet::new(Store::Sqlite).await;
     let id = fleet.publish(PublishOptions::default()).await;
     let (first, _) = fleet.running(id, vec![fleet.worker()]).await;
     // The second one may come while the first one is being heeded.
@@ -241,7 +360,7 @@ async fn a_worker_that_is_told_twice_leaves_at_once_and_loses_nothing() {
 /// A job that takes its workers with it ends, and others go on.
 #[tokio::test]
 async fn a_poison_job_ends_as_failed_and_blocks_nobody() {
-    let fleet = Fleet::new().await;
+    let fleet = Fleet::new(Store::Sqlite).await;
     let poison = fleet.publish(PublishOptions { attempts_max: 2, ..PublishOptions::default() }).await;
     for attempt in [1, 2] {
         let worker = fleet.worker();
@@ -275,7 +394,7 @@ async fn several_workers_share_the_queue() {
         parameters: json!({ "source": local("in.csv"), "storage": local("out.csv") }),
     };
     installation.tenant.create_instance(new).await.unwrap();
-    let fleet = Fleet { installation, input: String::new() };
+    let fleet = Fleet { installation, input: String::new(), database: None };
     let mut ids = Vec::new();
     for number in 0..60 {
         let overrides = Some(json!({ "storage": local(format!("out/{number}.csv")) }));
