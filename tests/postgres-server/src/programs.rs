@@ -37,7 +37,7 @@ impl Programs {
                 return Ok(Self { folder, libraries: None, owner });
             }
         }
-        let cache = cache();
+        let cache = cache(owner.is_some());
         for version in VERSIONS {
             let root = cache.join(version.to_string());
             if has_all(&bin(&root, version)) || fetch(version, &root).is_ok() {
@@ -99,7 +99,11 @@ fn owner() -> Result<Option<(u32, u32)>> {
     found.map(Some).context("neither `postgres` nor `nobody` is a user here, and root must not run a server")
 }
 
-fn cache() -> PathBuf {
+/// Where fetched programs are kept. Nobody else gets into root's home, and somebody else has to run them.
+fn cache(is_root: bool) -> PathBuf {
+    if is_root {
+        return PathBuf::from("/var/cache/stepbox-postgres");
+    }
     let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
     let root = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home).unwrap_or_else(env::temp_dir);
     root.join("stepbox/postgres")

@@ -32,7 +32,7 @@ use crate::standing::Standing;
 /// How many saves share a transaction at most, so that none waits long for its answer.
 const TOGETHER_MAX: usize = 64;
 /// How many transactions are under way at most: one waits for the disk while the next one is being made.
-const LANES: usize = 4;
+const LANES: usize = 6;
 /// How long to wait before a broken connection is followed by another one: at first, and at most.
 const PAUSE_MS: (u64, u64) = (50, 1000);
 
