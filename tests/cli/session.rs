@@ -50,7 +50,7 @@ impl Folder {
             done <said\n\
             rm said\n\
             wait $!\n";
-        for (name, script) in [("unprivileged", unprivileged), ("until", until)] {
+        for (name, script) in [("unprivileged", unprivileged), ("run-until", until)] {
             let script = new.write(&format!("programs/{name}"), script);
             let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
             fs::set_permissions(&script, executable).expect("a script");
@@ -128,8 +128,9 @@ impl Folder {
             ("[TIME]", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"),
             ("[DIGEST]", r"\b[0-9a-f]{64}\b"),
             ("[SHORT_DIGEST]", r"\b[0-9a-f]{12}\b"),
-            ("[DATABASE]", r"PostgreSQL at \S+"),
-            ("[REGISTRY]", r"127\.0\.0\.1:\d{4,5}"),
+            ("[DATABASE]", r#"PostgreSQL at [^\s"]+"#),
+            ("[SERVER]", r#"(?m)(^server +|"server": ")(?<redacted>\d+[^"\n]+)"#),
+            ("[REGISTRY]", r"127\.0\.0\.1:\d{5}"),
             ("[KEY]", r"\bRW[0-9A-Za-z+/]{54}"),
             ("[SIZE]", r#"(?m)(^size +|  |"size_bytes": |pulled )(?<redacted>[0-9.]+ [KM]iB|\d{5,})(,?)$"#),
             ("[WORKER]", r#"[^\s"]+:\d+:[0-9a-f]{11}"#),

@@ -117,7 +117,7 @@ pub enum RepositoryError {
         known: u32,
     },
     /// The database is of an older version, or empty, and is for somebody to bring up to date.
-    #[error("the store {store} has schema version {found}, and this program needs version {known}")]
+    #[error("the store {store} has {}, and this program needs schema version {known}", schema(*found))]
     OlderVersion {
         /// Where it is.
         store: String,
@@ -165,6 +165,10 @@ impl RepositoryError {
             Self::Unavailable { .. } => "store-unavailable",
         }
     }
+}
+
+fn schema(version: u32) -> String {
+    if version == 0 { "no schema yet".to_owned() } else { format!("schema version {version}") }
 }
 
 /// The outcome of a call to the repository.

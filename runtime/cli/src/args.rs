@@ -43,10 +43,7 @@ pub(crate) struct Args {
     )]
     pub(crate) data_dir: PathBuf,
 
-    /// The PostgreSQL database that keeps everything but components, logs and files, for workers on several machines
-    ///
-    /// `postgres://user@host:5432/database?sslmode=verify-full`. One with a password is given in the variable:
-    /// arguments are seen by whoever uses the machine.
+    /// A PostgreSQL database in the store's place, `postgres://user@host/database`; a password only in the variable
     #[arg(long, global = true, value_name = "URL", env = "STEPBOX_DATABASE_URL", hide_env_values = true)]
     pub(crate) database_url: Option<DatabaseUrl>,
 

@@ -272,6 +272,9 @@ impl Error {
                     "`stepbox store migrate` brings it up to date, once for all workers".to_owned()
                 }
                 RepositoryError::NewerVersion { .. } => "use the newer `stepbox` that wrote it".to_owned(),
+                RepositoryError::Unavailable { store, .. } if store.starts_with("PostgreSQL") => {
+                    "check the URL, and that the server runs and lets you in; its log may say more".to_owned()
+                }
                 RepositoryError::Unavailable { .. } => {
                     "check that the data folder exists, can be written and has room".to_owned()
                 }
