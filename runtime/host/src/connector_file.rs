@@ -13,7 +13,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use stepbox_batch::job::{ComponentRef, Element, ElementSource, Job, Step, StepKind};
+use stepbox_batch::job::{ComponentRef, Element, ElementSource, ItemSettings, Job, Step, StepKind};
 use stepbox_batch::name::ConnectorCode;
 use stepbox_batch::repository::{Component, Connector};
 
@@ -188,7 +188,7 @@ fn pin_step(step: CheckedStep, components: &BTreeMap<String, Component>) -> Resu
             for processor in processors {
                 let pointer = processor.pointer.clone();
                 let processor = pin(processor)?;
-                refuse_workers(&pointer, settings.workers, &processor)?;
+                refuse_side_by_side(&pointer, &settings, &processor)?;
                 pinned.push(processor);
             }
             StepKind::Item {
@@ -204,21 +204,24 @@ fn pin_step(step: CheckedStep, components: &BTreeMap<String, Component>) -> Resu
     Ok(Step { name, kind, grants, limits, retry, rerun, start_limit, flow })
 }
 
-/// Several workers have an instance each, so what one of them remembers, the others do not know. A
-/// native processor is the embedder's own, who knows whether it remembers anything.
-fn refuse_workers(pointer: &str, workers: u32, processor: &Element) -> Result<(), Mistake> {
-    match &processor.source {
-        ElementSource::Component(component) if workers > 1 && !component.is_stateless => {
-            let message = format!(
-                "the processor `{}` does not say that it is stateless, so it cannot have {workers} workers",
-                component.name
-            );
-            let help = "leave `workers` out, or say `stateless` in its `describe` if each call depends on \
-                        its own rows alone";
-            Err(Mistake::new("workers-need-stateless", pointer, message).help(help))
+/// Several workers, and several parts, have an instance each, so what one of them remembers, the others do
+/// not know. A native processor is the embedder's own, who knows whether it remembers anything.
+fn refuse_side_by_side(pointer: &str, settings: &ItemSettings, processor: &Element) -> Result<(), Mistake> {
+    let ElementSource::Component(component) = &processor.source else { return Ok(()) };
+    let (key, what) = match settings {
+        _ if component.is_stateless => return Ok(()),
+        ItemSettings { workers: 2.., .. } => ("workers", format!("have {} workers", settings.workers)),
+        ItemSettings { partitions: 2.., .. } => {
+            ("partitions", format!("run in {} parts", settings.partitions))
         }
-        _ => Ok(()),
-    }
+        _ => return Ok(()),
+    };
+    let name = &component.name;
+    let message = format!("the processor `{name}` does not say that it is stateless, so it cannot {what}");
+    let help = format!(
+        "leave `{key}` out, or say `stateless` in its `describe` if each call depends on its own rows alone"
+    );
+    Err(Mistake::new("workers-need-stateless", pointer, message).help(help))
 }
 
 /// Ties an element to a component's bytes, if its world fits the element's role.

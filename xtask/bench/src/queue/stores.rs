@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use stepbox::batch::repository::JobRepository;
-use stepbox_store::SqliteStore;
+use stepbox_store::{PostgresOptions, PostgresStore, SqliteStore};
+use stepbox_test_postgres::{Durability, Server};
 use tempfile::TempDir;
 
 use crate::Result;
@@ -15,12 +16,15 @@ use crate::Result;
 pub(crate) enum Kind {
     /// The embedded one.
     Sqlite,
+    /// A server of its own that waits for the disk as in earnest.
+    Postgres,
 }
 
 impl Kind {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Sqlite => "SQLite",
+            Self::Postgres => "PostgreSQL",
         }
     }
 }
@@ -29,15 +33,24 @@ impl Kind {
 pub(crate) struct Store {
     folder: TempDir,
     pub(crate) repository: Arc<dyn JobRepository>,
+    /// The server and the name of the database; none for a file.
+    server: Option<(Server, String)>,
 }
 
 impl Store {
     pub(crate) async fn open(kind: Kind) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let repository: Arc<dyn JobRepository> = match kind {
-            Kind::Sqlite => Arc::new(SqliteStore::open(folder.path().join("stepbox.db"))?),
+        let (repository, server): (Arc<dyn JobRepository>, _) = match kind {
+            Kind::Sqlite => (Arc::new(SqliteStore::open(folder.path().join("stepbox.db"))?), None),
+            Kind::Postgres => {
+                let server = Server::start(Durability::Full)?;
+                let url = server.database()?;
+                let store = PostgresStore::open(&url, PostgresOptions::default()).await?;
+                let database = url.rsplit('/').next().unwrap_or_default().to_owned();
+                (Arc::new(store), Some((server, database)))
+            }
         };
-        Ok(Self { folder, repository })
+        Ok(Self { folder, repository, server })
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -46,7 +59,12 @@ impl Store {
 
     /// Carries out SQL beside the store.
     pub(crate) async fn execute(&self, sql: &str) -> Result<()> {
-        let db = rusqlite::Connection::open(self.folder().join("stepbox.db"))?;
-        Ok(db.execute_batch(sql)?)
+        match &self.server {
+            Some((server, database)) => {
+                server.sql(database, sql)?;
+            }
+            None => rusqlite::Connection::open(self.folder().join("stepbox.db"))?.execute_batch(sql)?,
+        }
+        Ok(())
     }
 }

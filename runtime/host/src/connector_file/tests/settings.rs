@@ -205,6 +205,12 @@ fn a_tasklet_has_no_items_to_move() {
 fn workers_need_a_processor_that_says_it_is_stateless() {
     for description in [json!({ "stateless": false }), json!({})] {
         assert!(steps("workers: 1", description.clone()).is_ok());
+        let error = steps("partitions: 3", description.clone()).unwrap_err();
+        assert!(
+            told(&error).contains("so it cannot run in 3 parts | leave `partitions` out"),
+            "{}",
+            told(&error)
+        );
         let error = steps("workers: 2", description).unwrap_err();
         assert_eq!(
             told(&error),
