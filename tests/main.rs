@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "one binary: everything is reached from here alone")]
 
 mod audit;
+mod bucket;
 mod cli;
 mod dns;
 mod durability;
@@ -18,6 +19,7 @@ mod partitions;
 mod queue;
 mod secrets;
 mod signatures;
+mod storages;
 mod support;
 mod tenants;
 mod uploads;

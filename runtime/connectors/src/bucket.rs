@@ -68,7 +68,16 @@ pub(crate) struct Object {
     /// Another one for other content.
     pub(crate) version: Option<String>,
     /// The run that an output was made by.
-    pub(crate) run: Option<String>,
+    run: Option<String>,
+    /// Whether the server keeps that.
+    keeps_run: bool,
+}
+
+impl Object {
+    /// Whether it may be an output of a run.
+    pub(crate) fn is_by(&self, run: &str) -> bool {
+        !self.keeps_run || self.run.as_deref() == Some(run)
+    }
 }
 
 /// A request under way.
@@ -169,6 +178,7 @@ impl Bucket {
             Ok(found) => Ok(Some(Object {
                 length: found.content_length(),
                 version: found.etag().map(str::to_owned),
+                keeps_run: self.0.operator.info().capability().write_with_user_metadata,
                 run: found.user_metadata().and_then(|all| all.get(RUN_KEY).map(str::to_owned)),
             })),
             Err(error) if error.kind() == ErrorKind::NotFound => {

@@ -309,9 +309,8 @@ impl ConnectorError {
             Self::UnknownOption { .. } => "unknown-option",
             Self::MissingOption { .. } => "missing-option",
             Self::BadOption { .. } => "bad-option",
-            Self::UnknownStorage { .. } | Self::NoStorage { .. } | Self::OtherStorage { .. } => {
-                "storage-unknown"
-            }
+            Self::UnknownStorage { .. } | Self::NoStorage { .. } => "storage-unknown",
+            Self::OtherStorage { .. } => "storage-unknown",
             Self::BadStorage { .. } => "bad-storage",
             Self::Bucket { problem, .. } => problem.code(),
             Self::BadPath { .. } => "bad-path",

@@ -94,6 +94,10 @@
 //! absorb them, unless `lines_per_file` is set: `.<name>.<execution>.p<number>.part` beside the output, copied
 //! into it in their order and removed once it is complete.
 //!
+//! `from` and `to` may also name a storage of the operator's, `{"type": "s3", "storage": "exchange",
+//! "file_path": "out/products.csv"}`, that [`Folders::with_storages`] brings: a bucket, or a further folder.
+//! In a bucket the unfinished output is a folder of objects, one for each checkpoint.
+//!
 //! # Waiting
 //!
 //! Elements read and write in place: a call that waits for the disk keeps its thread. `checkpoint` and

@@ -80,7 +80,8 @@ impl BucketFiles {
         })
     }
 
-    /// Looks which of the parts are there, and removes what no checkpoint speaks of.
+    /// Looks which of the parts are there, and removes what no checkpoint speaks of. Not what was written
+    /// under the same lease: if that is lost by now, a checkpoint may speak of it that nobody told us of.
     fn load(&mut self) -> Result<()> {
         let mut found: BTreeMap<String, u64> = self.bucket.list(&self.folder)?.into_iter().collect();
         let fragments: BTreeSet<&String> = self.state.runs.iter().filter_map(|run| run.of.as_ref()).collect();
@@ -94,7 +95,7 @@ impl BucketFiles {
             }
         }
         let folder = self.folder.clone();
-        self.remove_older(found.into_keys().filter(|path| path.starts_with(&folder)))
+        self.remove_earlier(found.into_keys().filter(|path| path.starts_with(&folder)))
     }
 
     /// The parts that one attempt wrote.
@@ -107,10 +108,10 @@ impl BucketFiles {
         Ok(numbers.map(|number| part_path(&folder, number, &run.by)).collect())
     }
 
-    /// Removes those parts that this attempt or earlier ones have written.
-    fn remove_older(&self, paths: impl Iterator<Item = String>) -> Result<()> {
-        let is_older = |path: &String| attempt_in(path).is_some_and(|attempt| attempt <= self.attempt);
-        self.bucket.remove(paths.filter(is_older).collect())
+    /// Removes those parts that were written under earlier leases.
+    fn remove_earlier(&self, paths: impl Iterator<Item = String>) -> Result<()> {
+        let is_earlier = |path: &String| attempt_in(path).is_some_and(|attempt| attempt < self.attempt);
+        self.bucket.remove(paths.filter(is_earlier).collect())
     }
 
     /// The parts of a file.
@@ -214,7 +215,7 @@ impl Destination for BucketFiles {
 
     fn final_length_of(&self, name: &str) -> Result<Option<u64>> {
         let found = self.bucket.find(&in_same_folder(&self.given, name))?;
-        Ok(found.filter(|object| object.run.as_ref() == Some(&self.run)).map(|object| object.length))
+        Ok(found.filter(|object| object.is_by(&self.run)).map(|object| object.length))
     }
 
     /// They are only what no checkpoint speaks of, and gone already.
@@ -236,8 +237,9 @@ impl Destination for BucketFiles {
     }
 
     fn close(&mut self) -> Result<()> {
-        let left = self.bucket.list(&self.folder)?;
-        self.remove_older(left.into_iter().map(|(path, _)| path))
+        let left = self.bucket.list(&self.folder)?.into_iter().map(|(path, _)| path);
+        let is_ours = |path: &String| attempt_in(path).is_some_and(|attempt| attempt <= self.attempt);
+        self.bucket.remove(left.filter(is_ours).collect())
     }
 
     /// Its parts become parts of the output, in one go: nothing is copied before it is complete.

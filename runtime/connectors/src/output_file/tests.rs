@@ -253,7 +253,7 @@ fn a_full_disk_says_so() {
     let mut output =
         OutputFile::create(&to, &Folders::anywhere(folder.path()), &step(), None, Layout::default()).unwrap();
     let mut full = LocalFiles::new(Folders::anywhere(folder.path()).place_output("out.csv").unwrap(), "x");
-    full.file = Some(std::fs::File::options().write(true).open("/dev/full").unwrap());
+    full.file = Some(fs::File::options().write(true).open("/dev/full").unwrap());
     output.place = Box::new(full);
     output.buffer().extend_from_slice(b"1\n");
     output.flush_if_full().unwrap();
