@@ -145,7 +145,8 @@ fn with_failures(builder: Builder) -> Builder {
     })
 }
 
-fn interrupted_job(processor: &str) -> String {
+/// A job in four parts, with what else its step says.
+fn job_in_parts(more: &str) -> String {
     format!(
         r#"
 jobs:
@@ -155,11 +156,11 @@ jobs:
     steps:
       - name: export
         reader: {{ csv: {{ from: "${{parameters.source}}" }} }}
-        processor: {processor}
         writer: {{ csv: {{ to: "${{parameters.storage}}" }} }}
         chunk: 10
         checkpoint: {{ items: 10 }}
         partitions: 4
+        {more}
 "#
     )
 }
@@ -171,7 +172,7 @@ async fn a_restart_runs_what_had_not_completed_and_nothing_else() {
         [("fails", "FAILED [refused] processor `fails`, items"), ("stops", "FAILED [part-stopped]")]
     {
         let installation = Installation::with(with_failures).await;
-        installation.install(&[], &interrupted_job(how)).await;
+        installation.install(&[], &job_in_parts(&format!("processor: {how}"))).await;
         let rows: String = (0..1000).map(|row| format!("{row},item {row}\n")).collect();
         let input = format!("sku,name\n{rows}");
         installation.write("in.csv", &input);
@@ -203,7 +204,7 @@ async fn a_restart_runs_what_had_not_completed_and_nothing_else() {
 #[tokio::test]
 async fn a_stop_of_the_whole_stops_its_parts() {
     let installation = Installation::new().await;
-    installation.install(&[], &interrupted_job("[]").replace("processor: []\n", "")).await;
+    installation.install(&[], &job_in_parts("")).await;
     let rows: String = (0..200_000).map(|row| format!("{row},item {row}\n")).collect();
     let input = format!("sku,name\n{rows}");
     installation.write("in.csv", &input);
@@ -225,7 +226,7 @@ async fn a_stop_of_the_whole_stops_its_parts() {
 #[tokio::test]
 async fn any_worker_takes_them() {
     let installation = Installation::new().await;
-    installation.install(&[], &interrupted_job("[]").replace("processor: []\n", "")).await;
+    installation.install(&[], &job_in_parts("")).await;
     let rows: String = (0..100_000).map(|row| format!("{row},item {row}\n")).collect();
     let input = format!("sku,name\n{rows}");
     installation.write("in.csv", &input);

@@ -233,6 +233,8 @@ impl Life {
     /// Runs the one step of a part.
     async fn run_part(&self, position: usize) -> FlowEnd {
         if let Some(done) = self.done_already(position) {
+            // Whatever completes has begun.
+            self.change_status(BatchStatus::Started).await?;
             return Ok((done.status, None));
         }
         let ended = self.run_step(position).await?;

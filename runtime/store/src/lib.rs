@@ -1,8 +1,9 @@
 //! Stepbox's job repository: every instance, execution, step, warning and checkpoint, on a disk.
 //!
-//! [`SqliteStore`] keeps it all in one SQLite file and needs no set-up. It is an implementation of
-//! `stepbox-batch`'s [`JobRepository`](stepbox_batch::repository::JobRepository), whose documentation
-//! says what each method does; this crate says how it is kept.
+//! [`SqliteStore`] keeps it all in one SQLite file and needs no set-up; [`PostgresStore`] keeps it in a PostgreSQL
+//! database, for many machines. Both are implementations of `stepbox-batch`'s
+//! [`JobRepository`](stepbox_batch::repository::JobRepository), whose documentation says what each method does;
+//! this crate says how it is kept.
 //!
 //! ```
 //! use serde_json::json;
@@ -99,25 +100,27 @@
 //! # }
 //! ```
 //!
-//! # What it promises
+//! # What they promise
 //!
 //! - **Durable before it is told**: an answer comes after the commit has reached the disk. Progress
 //!   ([`save_tracking`](stepbox_batch::repository::ExecutionJournal::save_tracking)) is the exception:
 //!   it survives the end of the process, not a power loss, and costs no wait for the disk.
-//! - **Waits are shared**: one thread writes, and commits everything that has gathered while it waited
-//!   for the disk at once. A request that is refused, or does not fit on the disk, takes nothing from
-//!   its neighbours.
-//! - **Any number of processes** may have the file open. One of them writes at a time; the others wait
-//!   up to [`SqliteOptions::busy_timeout_ms`]. Reading waits for nobody.
-//! - **Old and new versions** never misread each other: a newer file is refused, at opening and in
-//!   each later transaction, and an older one is brought up to date, in one transaction.
-//! - **Private**: a new folder and file are for their owner only.
+//! - **Waits are shared**: whatever has gathered while the disk was waited for is committed at once. A request
+//!   that is refused, or does not fit on the disk, takes nothing from its neighbours.
+//! - **Any number of processes** may use a store. One of them writes to a file at a time; the others wait up to
+//!   [`SqliteOptions::busy_timeout_ms`]. Reading waits for nobody. In a database, only those wait for each other
+//!   that are about the same execution, or choose what begins next.
+//! - **Servers come and go**: what a worker saves is made again, and written once, when its connection breaks.
+//! - **Old and new versions** never misread each other: what is newer is refused, at opening and ever after, and
+//!   what is older is brought up to date, in one transaction.
+//! - **Private**: a new folder and file are for their owner only. A database's password is in nothing that is told.
 //!
 //! # Where things are
 //!
 //! `standing.rs` decides who may do what to an execution. `record.rs` and its modules are the stored
 //! forms. `sqlite.rs` is the store and its table of contents; `sqlite/writer.rs` tells how requests
-//! share a commit. `conformance.rs` (feature `conformance`) is what every store has to pass.
+//! share a commit. `postgres.rs` and `postgres/saves.rs` are the same for PostgreSQL. `conformance.rs` (feature
+//! `conformance`) is what every store has to pass.
 //! `faulty.rs` and `interposed.rs` (feature `faults`) are for tests of whatever works with a store.
 
 #[cfg(any(test, feature = "conformance"))]

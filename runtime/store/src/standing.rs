@@ -164,6 +164,11 @@ impl Lost {
     }
 }
 
+/// The code of an execution whose worker was lost.
+const LOST_CODE: &str = "worker-lost";
+/// The code of an execution that has cost too many workers.
+const EXHAUSTED_CODE: &str = "attempts-exhausted";
+
 /// What is stored of an execution that ended with its worker.
 fn worker_lost(
     id: JobExecutionId,
@@ -177,7 +182,7 @@ fn worker_lost(
         _ => format!("; {losses} workers were lost over this execution, and no more may be"),
     };
     Failure {
-        code: if losses > 1 { "attempts-exhausted" } else { "worker-lost" }.to_owned(),
+        code: if losses > 1 { EXHAUSTED_CODE } else { LOST_CODE }.to_owned(),
         culprit: format!("worker `{worker}`"),
         place: String::new(),
         message: format!(

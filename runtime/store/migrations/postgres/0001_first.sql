@@ -57,8 +57,9 @@ CREATE INDEX job_instances_by_connector ON job_instances (tenant, connector);
 
 -- No foreign key to job_instances: executions stay as history.
 --
--- A heartbeat changes `lease_expires_at` alone, which is in no index, so it costs no index an entry;
--- `is_leased` is what the indexes look at.
+-- A heartbeat changes `lease_expires_at` alone, which is in no index, so it costs no index an entry. What runs is
+-- found by `is_running`, and by nothing else; what asks for one row by its id does not mention it, so that no
+-- estimate, however old, leads the server to another index than the one of that question.
 CREATE TABLE job_executions (
     id                BIGINT GENERATED ALWAYS AS IDENTITY, -- never given twice, also after a purge
     tenant            TEXT COLLATE "C" NOT NULL,
@@ -72,7 +73,8 @@ CREATE TABLE job_executions (
     attempt           BIGINT NOT NULL,
     lease_token       BIGINT NOT NULL, -- grows with each claim
     lease_expires_at  BIGINT,          -- null while nobody holds the lease
-    is_leased         BOOLEAN NOT NULL GENERATED ALWAYS AS (lease_expires_at IS NOT NULL) STORED,
+    is_running        BOOLEAN NOT NULL
+                      GENERATED ALWAYS AS (lease_expires_at IS NOT NULL AND ended_at IS NULL) STORED,
     heartbeat_at      BIGINT,          -- of the last lease
     stop_requested_at BIGINT,          -- never written by the worker
     restart_of        BIGINT,          -- may have been purged
@@ -99,7 +101,7 @@ CREATE INDEX job_executions_by_status ON job_executions (tenant, status, id);
 CREATE INDEX job_executions_by_restart ON job_executions (tenant, restart_of) WHERE restart_of IS NOT NULL;
 CREATE INDEX job_executions_by_partition
     ON job_executions (tenant, partition_of, partition_step, partition_number) WHERE partition_of IS NOT NULL;
-CREATE INDEX job_executions_leased ON job_executions (tenant, instance) WHERE is_leased;
+CREATE INDEX job_executions_running ON job_executions (tenant, instance) WHERE is_running;
 CREATE INDEX job_executions_open ON job_executions (tenant, instance, parameters_key) WHERE ended_at IS NULL;
 
 CREATE TABLE step_executions (
@@ -187,6 +189,7 @@ CREATE TABLE queue_entries (
     execution_id BIGINT NOT NULL,
     lane         BIGINT NOT NULL REFERENCES queue_lanes (id),
     state        BIGINT NOT NULL, -- the number of `QueueState`
+    is_queued    BOOLEAN NOT NULL GENERATED ALWAYS AS (state <> 2) STORED,
     priority     BIGINT NOT NULL,
     turn         BIGINT NOT NULL, -- its age: the id of the execution; for a part, that of the whole
     available_at BIGINT NOT NULL,
@@ -197,7 +200,7 @@ CREATE TABLE queue_entries (
 ) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02);
 CREATE INDEX queue_entries_waiting ON queue_entries (lane, priority DESC, turn, execution_id) WHERE state = 0;
 CREATE INDEX queue_entries_delayed ON queue_entries (available_at) WHERE state = 1;
-CREATE INDEX queue_entries_by_tenant ON queue_entries (tenant, state);
+CREATE INDEX queue_entries_queued ON queue_entries (tenant) WHERE is_queued;
 
 -- Whose turn it is: the tenant with the smallest number was served longest ago.
 CREATE TABLE queue_tenants (

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult, TimeoutType};
 use deadpool::{Runtime, managed::Pool};
@@ -32,7 +32,7 @@ impl Connections {
         let wait = Duration::from_millis(options.pool_timeout_ms);
         let create =
             Duration::from_millis(options.connect_timeout_ms.saturating_add(options.response_timeout_ms));
-        let pool = Pool::builder(Maker { address, options: options.clone() })
+        let pool = Pool::builder(Maker { address, options: options.clone(), broken_at: Mutex::default() })
             .max_size(options.connections_max.max(1))
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(wait))
@@ -69,7 +69,12 @@ impl Connections {
 struct Maker {
     address: Arc<Address>,
     options: Arc<PostgresOptions>,
+    /// When a connection was found broken that had rested.
+    broken_at: Mutex<Option<Instant>>,
 }
+
+/// After how long a connection has rested.
+const RESTED: Duration = Duration::from_millis(100);
 
 impl managed::Manager for Maker {
     type Type = Db;
@@ -82,11 +87,21 @@ impl managed::Manager for Maker {
         Ok(db)
     }
 
-    async fn recycle(&self, db: &mut Db, _: &Metrics) -> RecycleResult<Trouble> {
-        match db.client.is_closed() {
-            true => Err(RecycleError::message("it was closed")),
-            false => Ok(()),
+    /// A connection that has rested is asked for a sign of life: the server may have been restarted, or the
+    /// network cut, since. If there is none, no other one of its time is trusted either.
+    async fn recycle(&self, db: &mut Db, metrics: &Metrics) -> RecycleResult<Trouble> {
+        let broken_at = *self.broken_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if db.client.is_closed() || broken_at.is_some_and(|broken_at| metrics.created <= broken_at) {
+            return Err(RecycleError::message("it was closed"));
         }
+        if metrics.last_used() < RESTED {
+            return Ok(());
+        }
+        let alive = db.run("").await;
+        if alive.is_err() {
+            *self.broken_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
+        Ok(alive?)
     }
 }
 
@@ -188,11 +203,14 @@ impl Db {
     }
 
     /// Tells the server how long we wait, so that it does not work, or hold locks, for nobody.
-    async fn bound(&self, options: &PostgresOptions) -> Outcome<()> {
+    ///
+    /// Tables are never read from end to end where an index will do: the queue is empty when the server counts,
+    /// and a million entries long an hour later, with the plans of before.
+    pub(super) async fn bound(&self, options: &PostgresOptions) -> Outcome<()> {
         let ms = options.response_timeout_ms;
         let settings = format!(
             "SET statement_timeout = {ms}; SET idle_in_transaction_session_timeout = {ms}; \
-             SET client_min_messages = warning; SET jit = off; SET plan_cache_mode = auto"
+             SET client_min_messages = warning; SET jit = off; SET enable_seqscan = off"
         );
         self.run(&settings).await
     }

@@ -44,7 +44,7 @@ pub(super) const ACCEPT: &str = "
           AND instance = :lane_instance AND running_max IS NOT DISTINCT FROM CAST(:running_max AS BIGINT)),
     room AS (
         SELECT :has_room AND (CAST(:queued_before AS BIGINT) IS NULL OR NOT EXISTS (
-            SELECT FROM queue_entries WHERE tenant = :tenant AND state IN (0, 1)
+            SELECT FROM queue_entries WHERE tenant = :tenant AND is_queued
             OFFSET CAST(:queued_before AS BIGINT))) AS is_free),
     execution AS (
         INSERT INTO job_executions

@@ -1,7 +1,7 @@
 //! What a worker does: it takes a lease, keeps it alive, and writes as long as it holds.
 //!
 //! The token grows with each claim, and `lease_expires_at` is null while nobody holds the lease, so one condition
-//! fences every write: `lease_token = :token AND is_leased`. A lease that ran out still holds until somebody acts
+//! fences every write: `lease_token = :token AND lease_expires_at IS NOT NULL`. A lease that ran out still holds until somebody acts
 //! on it: a slow worker is not a lost one. The execution's row is locked by whatever writes under it, so nobody
 //! takes the lease in between.
 
@@ -20,7 +20,8 @@ use crate::record::{Row, job, stored_id};
 use crate::save::{ClaimRecord, LeaseRecord, NewRecord};
 
 /// Who holds a lease, in the words of every fenced statement.
-pub(super) const HELD: &str = "tenant = :tenant AND id = :id AND lease_token = :token AND is_leased";
+pub(super) const HELD: &str =
+    "tenant = :tenant AND id = :id AND lease_token = :token AND lease_expires_at IS NOT NULL";
 
 /// Takes the lease; returns its token.
 pub(super) async fn claim(
@@ -84,13 +85,13 @@ pub(super) async fn heartbeat(
 
 pub(super) const HEARTBEAT: &str = "
     UPDATE job_executions SET lease_expires_at = :lease_expires_at, heartbeat_at = :now
-    WHERE tenant = :tenant AND id = :id AND lease_token = :token AND is_leased
+    WHERE tenant = :tenant AND id = :id AND lease_token = :token AND lease_expires_at IS NOT NULL
     RETURNING stop_requested_at IS NOT NULL AS is_stopping";
 
 /// Ends the leases of a worker now. Of all tenants, on purpose: a process works for all of them.
 pub(super) async fn expire(db: &Db, worker: &str, now: i64) -> Outcome<()> {
     let sql = "UPDATE job_executions SET lease_expires_at = :now
-               WHERE is_leased AND worker = :worker AND lease_expires_at > :now AND ended_at IS NULL";
+               WHERE is_running AND worker = :worker AND lease_expires_at > :now";
     db.execute(sql, &named! {"now": now, "worker": worker}).await.map(drop)
 }
 
@@ -102,7 +103,7 @@ pub(super) async fn is_stop_requested(db: &Db, lease: &LeaseRecord) -> Outcome<b
 
 pub(super) const IS_STOP_REQUESTED: &str = "
     SELECT stop_requested_at IS NOT NULL AS is_stopping FROM job_executions
-    WHERE tenant = :tenant AND id = :id AND lease_token = :token AND is_leased";
+    WHERE tenant = :tenant AND id = :id AND lease_token = :token AND lease_expires_at IS NOT NULL";
 
 /// Accepts the parts of a step, in a transaction in which nobody else gets the lease.
 pub(super) async fn create_partitions(
@@ -146,13 +147,14 @@ pub(super) async fn save_tracking(
 
 pub(super) const SAVE_TRACKING: &str = "
     WITH held AS (
-        SELECT tenant, id FROM job_executions
-        WHERE tenant = :tenant AND id = :id AND lease_token = :token AND is_leased FOR NO KEY UPDATE),
+        SELECT FROM job_executions
+        WHERE tenant = :tenant AND id = :id AND lease_token = :token AND lease_expires_at IS NOT NULL FOR NO KEY UPDATE),
     step AS (
         UPDATE step_executions s
         SET tracking_processed = :processed, tracking_total = :total, tracking_is_estimate = :is_estimate,
             updated_at = :now
-        FROM held WHERE s.tenant = held.tenant AND s.execution_id = held.id AND s.position = :position
+        WHERE s.tenant = :tenant AND s.execution_id = :id AND s.position = :position
+          AND EXISTS (SELECT FROM held)
         RETURNING s.position)
     SELECT EXISTS (SELECT FROM held) AS is_held, EXISTS (SELECT FROM step) AS is_there,
            set_config('synchronous_commit', 'off', TRUE)";

@@ -111,8 +111,8 @@ pub(super) async fn refuse_double(db: &Db, new: &NewJobExecution, parameters_key
 }
 
 pub(super) const RUNNING: &str = "SELECT id FROM job_executions
-               WHERE tenant = :tenant AND instance = :instance AND is_leased AND lease_expires_at > :now
-                 AND ended_at IS NULL AND partition_of IS NULL
+               WHERE tenant = :tenant AND instance = :instance AND is_running AND lease_expires_at > :now
+                 AND partition_of IS NULL
                ORDER BY id LIMIT :max";
 
 /// Refuses to begin an execution of an instance that is full. Nobody else may begin one meanwhile.
@@ -161,8 +161,8 @@ pub(super) const HEADS: &str = "
     SELECT l.tenant, l.id AS lane, heads.execution_id, heads.priority, heads.turn,
            l.running_max - (
                SELECT count(*) FROM job_executions e
-               WHERE e.tenant = l.tenant AND e.instance = l.instance AND e.is_leased
-                 AND e.ended_at IS NULL AND e.partition_of IS NULL AND l.running_max IS NOT NULL) AS room
+               WHERE e.tenant = l.tenant AND e.instance = l.instance AND e.is_running
+                 AND e.partition_of IS NULL AND l.running_max IS NOT NULL) AS room
     FROM queue_lanes l
     CROSS JOIN LATERAL (
         SELECT execution_id, priority, turn FROM queue_entries
@@ -176,20 +176,26 @@ pub(super) const HEADS: &str = "
 pub(super) const STANDINGS: &str = "
     SELECT wanted.tenant,
            (SELECT count(*) FROM job_executions e
-            WHERE e.tenant = wanted.tenant AND e.is_leased AND e.ended_at IS NULL) AS running,
+            WHERE e.tenant = wanted.tenant AND e.is_running) AS running,
            coalesce((SELECT served FROM queue_tenants s WHERE s.tenant = wanted.tenant), 0) AS served
     FROM unnest(CAST(:tenants AS TEXT[])) AS wanted (tenant)";
 
 /// Takes what was chosen, but for what somebody is just stopping or taking by its number.
+///
+/// Each row is looked up by itself (`OFFSET 0` keeps these apart), and no joins are left to a server that may have
+/// counted the queue while it was empty. Ids are of one tenant each, so lists of both name nothing else.
 pub(super) fn take_statement() -> String {
     format!(
         "WITH wanted AS (SELECT * FROM unnest(CAST(:owners AS TEXT[]), CAST(:ids AS BIGINT[])) AS w (tenant, id)),
          chosen AS (
-             SELECT e.tenant, e.id, e.status FROM job_executions e
-             JOIN wanted w ON w.tenant = e.tenant AND w.id = e.id
-             JOIN queue_entries q ON q.tenant = e.tenant AND q.execution_id = e.id
-             WHERE q.state = 0 AND e.ended_at IS NULL
-             FOR NO KEY UPDATE OF e, q SKIP LOCKED),
+             SELECT w.tenant, w.id, e.status FROM wanted w
+             CROSS JOIN LATERAL (
+                 SELECT status, ended_at FROM job_executions WHERE tenant = w.tenant AND id = w.id
+                 OFFSET 0 FOR NO KEY UPDATE SKIP LOCKED) e
+             CROSS JOIN LATERAL (
+                 SELECT state FROM queue_entries WHERE tenant = w.tenant AND execution_id = w.id
+                 OFFSET 0 FOR NO KEY UPDATE SKIP LOCKED) q
+             WHERE q.state = 0 AND e.ended_at IS NULL),
          taken AS (
              UPDATE job_executions e
              SET lease_token = lease_token + 1, lease_expires_at = :lease_expires_at, heartbeat_at = :now,
@@ -197,8 +203,9 @@ pub(super) fn take_statement() -> String {
              FROM chosen c WHERE e.tenant = c.tenant AND e.id = c.id
              RETURNING {}, e.lease_token),
          entries AS (
-             UPDATE queue_entries q SET state = 2
-             FROM chosen c WHERE q.tenant = c.tenant AND q.execution_id = c.id),
+             UPDATE queue_entries SET state = 2
+             WHERE tenant = ANY(ARRAY(SELECT tenant FROM taken))
+               AND execution_id = ANY(ARRAY(SELECT id FROM taken))),
          served AS (
              UPDATE queue_tenants t
              SET served = turn.number + (SELECT coalesce(max(served), 0) FROM queue_tenants)
@@ -207,7 +214,7 @@ pub(super) fn take_statement() -> String {
          events AS (
              INSERT INTO audit_events (tenant, at, user_name, action, subject, detail)
              SELECT tenant, :now, :event_user, :event_action, CAST(id AS TEXT), :event_detail
-             FROM chosen WHERE status = 10)
+             FROM chosen WHERE status = 10 AND id = ANY(ARRAY(SELECT id FROM taken)))
          SELECT * FROM taken",
         executions::COLUMNS
     )
@@ -342,7 +349,8 @@ async fn take(db: &Db, claim: &ClaimRecord, chosen: &[(&TenantId, i64)]) -> Outc
 /// The steps of what was chosen, of several tenants.
 pub(super) const STEPS: &str = "
     SELECT s.* FROM unnest(CAST(:owners AS TEXT[]), CAST(:ids AS BIGINT[])) AS w (tenant, id)
-    JOIN step_executions s ON s.tenant = w.tenant AND s.execution_id = w.id
+    CROSS JOIN LATERAL (
+        SELECT * FROM step_executions WHERE tenant = w.tenant AND execution_id = w.id OFFSET 0) s
     ORDER BY s.execution_id, s.position";
 
 /// Has an entry wait again after its worker was lost.

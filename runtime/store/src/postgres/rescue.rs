@@ -21,8 +21,10 @@ pub(super) const LOST: &str = "
            coalesce(e.heartbeat_at, e.lease_expires_at) AS heartbeat_at,
            e.stop_requested_at IS NOT NULL AS is_stopping, q.losses, q.attempts_max
     FROM job_executions e
-    LEFT JOIN queue_entries q ON q.tenant = e.tenant AND q.execution_id = e.id
-    WHERE e.is_leased AND e.lease_expires_at <= :now AND e.ended_at IS NULL
+    LEFT JOIN LATERAL (
+        SELECT losses, attempts_max FROM queue_entries
+        WHERE tenant = e.tenant AND execution_id = e.id OFFSET 0) q ON TRUE
+    WHERE e.is_running AND e.lease_expires_at <= :now
     ORDER BY e.lease_expires_at, e.id FOR NO KEY UPDATE OF e SKIP LOCKED";
 
 /// Deals with each execution whose lease has run out.

@@ -242,14 +242,14 @@ async fn save_all(db: &Db, together: &[Pending]) -> Outcome<Vec<Fate>> {
 /// one: it gave the lease back itself.
 async fn why(db: &Db, pending: &Pending, is_again: bool) -> Outcome<()> {
     let Pending { lease, save, .. } = pending;
-    let sql = "SELECT status, stoppable, lease_token, is_leased, updated_at FROM job_executions
+    let sql = "SELECT status, stoppable, lease_token, lease_expires_at, updated_at FROM job_executions
                WHERE tenant = :tenant AND id = :id";
     let values = named! {"tenant": &lease.tenant, "id": lease.id};
     let Some(found) = db.row(sql, &values).await? else { return Err(lost(lease).into()) };
     let row = Row(format!("execution {}", lease.id));
     let status = row.status(found.number("status")?)?;
     let is_mine = found.number("lease_token")? == lease.token;
-    match (is_mine, found.flag("is_leased")?, &save.execution) {
+    match (is_mine, found.maybe_number("lease_expires_at")?.is_some(), &save.execution) {
         (true, true, Some((next, _))) => {
             let stoppable = found.flag("stoppable")?;
             let standing =
@@ -356,8 +356,8 @@ const WARNINGS: &str = ", warnings AS (
 /// What becomes of an entry whose execution nobody holds any more: one that has ended goes, one that rests waits
 /// for the next worker.
 const LET_GO: &str = ", gone AS (
-        DELETE FROM queue_entries q USING held h
-        WHERE q.tenant = h.tenant AND q.execution_id = h.id AND h.ended_at IS NOT NULL),
+        DELETE FROM queue_entries WHERE tenant = :tenant AND execution_id = :id
+           AND EXISTS (SELECT FROM held WHERE ended_at IS NOT NULL)),
     waits AS (
-        UPDATE queue_entries q SET state = 0, available_at = h.updated_at FROM held h
-        WHERE q.tenant = h.tenant AND q.execution_id = h.id AND h.ended_at IS NULL)";
+        UPDATE queue_entries SET state = 0, available_at = (SELECT updated_at FROM held)
+        WHERE tenant = :tenant AND execution_id = :id AND EXISTS (SELECT FROM held WHERE ended_at IS NULL))";

@@ -3,6 +3,7 @@
 mod conformance;
 mod opening;
 mod outages;
+mod partitions;
 mod plans;
 mod together;
 

@@ -47,7 +47,7 @@ pub(super) async fn list(db: &Db) -> Outcome<Vec<Worker>> {
 
 pub(super) const HELD: &str =
     "SELECT coalesce(worker, '') AS worker, tenant, id, instance FROM job_executions
-    WHERE is_leased AND lease_expires_at > :now AND ended_at IS NULL
+    WHERE is_running AND lease_expires_at > :now
     ORDER BY coalesce(worker, '') COLLATE \"C\", id";
 
 /// What is leased. Of all tenants, on purpose: a process works for all of them.
