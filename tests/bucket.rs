@@ -47,7 +47,8 @@ impl BucketServer {
     pub fn start() -> Self {
         let root = tempfile::tempdir().expect("a temporary folder");
         std::fs::create_dir(root.path().join("acme")).expect("a bucket");
-        let mut builder = S3ServiceBuilder::new(FileSystem::new(root.path()).expect("a folder that is there"));
+        let mut builder =
+            S3ServiceBuilder::new(FileSystem::new(root.path()).expect("a folder that is there"));
         builder.set_auth(SimpleAuth::from_single(KEY_ID, SECRET));
         let service = builder.build();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port on loopback");

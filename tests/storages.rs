@@ -227,7 +227,8 @@ async fn what_a_bucket_refuses_is_told_without_its_keys() {
         format!("[bucket-not-found] {cannot} list `in.csv` in the storage `exchange`: no such bucket");
     check(elsewhere, "in.csv", &no_bucket).await;
     // Nobody listens there.
-    let away = server.storage_with("exchange", |settings| settings.endpoint = Some("http://127.0.0.1:9".to_owned()));
+    let away =
+        server.storage_with("exchange", |settings| settings.endpoint = Some("http://127.0.0.1:9".to_owned()));
     let unreachable = format!(
         "[bucket-unreachable] {cannot} look for `in.csv` in the storage `exchange`: no answer from the bucket, or \
          none but that it cannot now"
@@ -250,7 +251,8 @@ async fn no_path_leaves_the_prefix() {
             assert!(ending(&execution).starts_with("FAILED [bad-path] "), "{path}: {}", ending(&execution));
         }
     }
-    let encoded = installation.run("whole", json!({ "source": s3("%2e%2e/secret.csv"), "storage": s3("o") })).await;
+    let encoded =
+        installation.run("whole", json!({ "source": s3("%2e%2e/secret.csv"), "storage": s3("o") })).await;
     assert!(ending(&encoded).starts_with("FAILED [object-not-found]"), "{}", ending(&encoded));
     let keys: Vec<_> = server.objects().into_keys().collect();
     assert_eq!(keys, ["secret.csv", "shop/in.csv"]);
