@@ -208,7 +208,8 @@ impl Bucket {
     }
 
     /// The whole of an object; none if there is nothing.
-    pub(crate) fn read(&self, path: &str) -> Result<Option<Bytes>> {
+    #[cfg(test)]
+    pub(crate) fn read(&self, path: &str) -> Result<Option<bytes::Bytes>> {
         let key = path.to_owned();
         let read = self.send(|operator| async move { Ok(operator.read(&key).await?.to_bytes()) });
         match read.wait() {

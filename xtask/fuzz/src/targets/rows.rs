@@ -17,6 +17,7 @@ use stepbox::batch::item_step::{Elements, ItemStep, Journey, Named, StepOutcome,
 use stepbox::batch::job::{Backoff, ChunkLimit, ItemSettings, RetryPolicy, SkipPolicy};
 use stepbox::batch::log::NoLog;
 use stepbox::batch::name::{JobExecutionId, StepName, TenantId};
+use stepbox::batch::observer::NoObserver;
 use stepbox::batch::pattern::Pattern;
 use stepbox::batch::projection::Projected;
 use stepbox::batch::recorder::Recorder;
@@ -344,6 +345,10 @@ impl Clock for Nowhere {
         Timestamp(0)
     }
 
+    fn ticks_us(&self) -> u64 {
+        0
+    }
+
     async fn sleep_ms(&self, _: u64) {}
 }
 
@@ -380,7 +385,12 @@ async fn play(script: Script) {
     let name = StepName::new("step").expect("a word");
     let context = StepContext::new(run, name.clone(), true, Findings::default());
     let lease = Lease { tenant: TenantId::default(), id: JobExecutionId(1), token: 1 };
-    let recorder = Recorder { journal: Arc::new(Nowhere), lease, clock: Arc::new(Nowhere) };
+    let recorder = Recorder {
+        journal: Arc::new(Nowhere),
+        lease,
+        clock: Arc::new(Nowhere),
+        observer: Arc::new(NoObserver),
+    };
     let mut execution = StepExecution::new(0, name, Timestamp(0));
     let journey = Journey { execution: &mut execution, context: &context, recorder: &recorder };
     let outcome = run_step(step, journey).await;
