@@ -17,8 +17,8 @@ use stepbox::{Builder, Error, NamedStorage, NewInstance, Policy, RestartOptions,
 use crate::bucket::BucketServer;
 use crate::support::{Installation, counts, ending, local};
 
-/// One job as it is, one with a checkpoint after each chunk that breaks off once, one of many files, one in
-/// parts, and one that writes JSON Lines.
+/// Jobs with a checkpoint after every other chunk: into one file, many files, in parts, into JSON Lines. And one
+/// with fewer.
 const JOBS: &str = r#"
 jobs:
   whole:
@@ -37,6 +37,10 @@ jobs:
     parameters: *parameters
     steps: [ { <<: *step, writer: { csv: { to: "${parameters.storage}", lines_per_file: 12 } } } ]
   parts: { type: export, parameters: *parameters, steps: [ { <<: *step, partitions: 3 } ] }
+  large:
+    type: export
+    parameters: *parameters
+    steps: [ { <<: *step, chunk: 1000, checkpoint: { items: 10000 } } ]
   jsonl:
     type: export
     parameters: *parameters
@@ -131,8 +135,9 @@ async fn a_job_from_bucket_to_bucket_writes_what_it_writes_to_the_disk() {
         assert_eq!(counts(&execution, 0), "read=60 written=60 filtered=0 skipped=0");
         assert_eq!(outputs(&server), locally(job).await, "{job}");
         let name = if job == "series" { "products_1.csv" } else { "products.csv" };
-        let address = execution.context.0.get("export.file_path").cloned();
-        assert_eq!(address, Some(json!(format!("s3://acme/shop/out/{name}"))));
+        let stored = installation.tenant.execution(execution.id).await.unwrap();
+        let address = stored.context.0.get("export.file_path").cloned();
+        assert_eq!(address, Some(json!(format!("s3://acme/shop/out/{name}"))), "{job}");
         assert_eq!(server.unfinished_uploads(), 0);
     }
 }
@@ -332,7 +337,7 @@ async fn a_large_file_is_read_in_blocks_and_completed_as_one_upload() {
     server.put("shop/in.csv", content.as_bytes());
     let seen = server.listen();
     let installation = installation(vec![server.storage("exchange", "shop/")], false).await;
-    let execution = installation.run("whole", in_bucket()).await;
+    let execution = installation.run("large", in_bucket()).await;
     assert_eq!(ending(&execution), "COMPLETED");
     assert!(outputs(&server)[0].1 == content);
     assert_eq!(outputs(&server).len(), 1);

@@ -139,8 +139,10 @@ impl InputFile {
 
     /// Reads on, keeping what is unread. The window grows only for a row larger than itself.
     pub(crate) fn fill(&mut self) -> Result<()> {
-        self.window.copy_within(self.start..self.end, 0);
-        (self.start, self.end) = (0, self.end - self.start);
+        // With what `tail` wants of the bytes before: from a bucket they would be fetched again.
+        let kept = self.start.min(TAIL_BYTES as usize);
+        self.window.copy_within(self.start - kept..self.end, 0);
+        (self.start, self.end) = (kept, kept + self.end - self.start);
         if self.end == self.window.len() {
             self.window.resize(self.window.len() * 2, 0);
         }

@@ -13,6 +13,7 @@ use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::projection::Projected;
 use stepbox_batch::step_context::StepContext;
 use stepbox_batch::template::{self, TemplateError, Values};
+use stepbox_batch::thread::{Panicked, on_own_thread};
 use stepbox_sandbox::{ComponentSetup, Grants, Limits, Program, Share, StepSecrets, Usage};
 
 use crate::connector_file::Role;
@@ -90,8 +91,12 @@ impl StepElements<'_> {
         let name = called(Role::Reader, reader);
         let refused = |source| failed(&name, source);
         let mut made = self.reader(step, reader).await.map_err(refused)?;
-        let opening = Opening { header: &[], state: None, context, fragment: None };
-        let states = made.split(opening, settings.partitions).await.map_err(refused)?;
+        let (context, parts) = (context.clone(), settings.partitions);
+        // It may read all there is, and wait for a disk or a bucket.
+        let states = on_own_thread(async move {
+            made.split(Opening { header: &[], state: None, context: &context, fragment: None }, parts).await
+        });
+        let states = states.await.map_err(|Panicked| StepError::Panicked)?.map_err(refused)?;
         states.filter(|states| !states.is_empty()).ok_or_else(|| {
             let message = "it cannot split what it reads";
             let help = "leave out `partitions`, or read with an element that can, such as `csv`";
