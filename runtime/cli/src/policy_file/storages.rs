@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use stepbox::{ConnectorError, NamedStorage, Policy, S3Settings};
 
 use super::Problem;
@@ -34,11 +35,35 @@ pub(super) enum StorageForm {
 
 /// Where a key comes from, a file or a variable of the environment: no key stands in the policy itself.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(from = "Given")]
 pub(super) struct KeyForm {
     /// Read at each start; relative paths begin in the data folder.
     file: Option<PathBuf>,
     env: Option<String>,
+}
+
+/// What is written there. A key itself, by mistake, must be in no message.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Given {
+    Place(PlaceForm),
+    Other(IgnoredAny),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlaceForm {
+    file: Option<PathBuf>,
+    env: Option<String>,
+}
+
+impl From<Given> for KeyForm {
+    fn from(given: Given) -> Self {
+        match given {
+            Given::Place(PlaceForm { file, env }) => Self { file, env },
+            Given::Other(_) => Self::default(),
+        }
+    }
 }
 
 impl From<ConnectorError> for Problem {
@@ -138,7 +163,10 @@ mod tests {
             &s3(&format!("endpoint: \"https://me:s3cr3t@s3.example\", {keys}")),
             "has an `endpoint` that is not",
         );
-        check(&s3("access_key_id: s3cr3tkey, secret_access_key: { file: key }"), "");
+        check(
+            &s3("access_key_id: s3cr3tkey, secret_access_key: { file: key }"),
+            "`storages.exchange.access_key_id` has neither `file` nor `env`",
+        );
         check(
             &s3("access_key_id: { file: key }, secret_access_key: { env: STEPBOX_TEST_UNSET }"),
             "`exchange.secret_access_key` cannot be read: the variable `STEPBOX_TEST_UNSET` is not set",

@@ -74,8 +74,11 @@ impl AtScrape {
     }
 }
 
+/// A counter's name, its text for people, and where its value is.
+type NamedCounter = (&'static str, &'static str, fn(&Counters) -> u64);
+
 /// What components run into, by the names of [`Counters`], with its text for people.
-const COUNTERS: [(&str, &str, fn(&Counters) -> u64); 7] = [
+const COUNTERS: [NamedCounter; 7] = [
     ("memory_limits_reached", "Components ended because they asked for too much memory.", |counters| {
         counters.memory_limits_reached
     }),
