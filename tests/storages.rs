@@ -1,5 +1,6 @@
 //! Jobs whose files lie in a bucket, on a server that speaks S3, and in named folders.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,14 +9,18 @@ use serde_json::{Value, json};
 use stepbox::batch::element::{ItemProcessor, Opening, SetAside};
 use stepbox::batch::error::ElementError;
 use stepbox::batch::execution::JobExecution;
-use stepbox::batch::name::TenantId;
+use stepbox::batch::name::{JobExecutionId, TenantId};
 use stepbox::batch::rows::Rows;
 use stepbox::batch::status::BatchStatus;
 use stepbox::batch::step_context::StepContext;
-use stepbox::{Builder, Error, NamedStorage, NewInstance, Policy, RestartOptions, RunOptions};
+use stepbox::{
+    Builder, Error, NamedStorage, NewInstance, Policy, Purge, RestartOptions, RunOptions, Stepbox, Tenant,
+};
+use stepbox_guest_artifacts::steps;
+use stepbox_store::SqliteStore;
 
 use crate::bucket::BucketServer;
-use crate::support::{Installation, counts, ending, local};
+use crate::support::{Installation, counts, ending, install, local, start};
 
 /// Jobs with a checkpoint after every other chunk: into one file, many files, in parts, into JSON Lines. And one
 /// with fewer.
@@ -346,4 +351,109 @@ async fn a_large_file_is_read_in_blocks_and_completed_as_one_upload() {
     assert!((4..40).contains(&reads), "{reads} requests for 16 MiB");
     let completed = |request: &&String| request.starts_with("POST /acme/shop/out/products.csv?uploadId=");
     assert_eq!(requests.iter().filter(completed).count(), 1);
+}
+
+/// Jobs with a component, of whose items some are skipped.
+const SHARED_JOBS: &str = r#"
+jobs:
+  shared:
+    type: export
+    parameters:
+      extends: csv_export
+      properties:
+        decimalSeparator: { type: string, default: "." }
+        dateFormat: { type: string, default: yyyy-MM-dd }
+    steps:
+      - name: export
+        reader: { csv: { from: "${parameters.source}" } }
+        processors: [breaks_off, normalise]
+        writer: { csv: { to: "${parameters.storage}" } }
+        chunk: 5
+        checkpoint: { items: 10 }
+        skip: { limit: 100 }
+"#;
+
+/// Sixty items, every seventh of which has a cell too many.
+fn ragged_items() -> String {
+    let row = |n: u32| if n % 7 == 0 { format!("{n},chair,9.5,x\n") } else { format!("{n},chair,9.5\n") };
+    format!("sku,name,price\n{}", (1..=60).map(row).collect::<String>())
+}
+
+/// One of several machines: a data folder of its own, the same store, and what they share.
+async fn machine(
+    folder: &Path,
+    name: &str,
+    shared: Option<NamedStorage>,
+    storages: Vec<NamedStorage>,
+    is_due: Arc<AtomicBool>,
+) -> Tenant {
+    let store = SqliteStore::open(folder.join("stepbox.db")).unwrap();
+    let builder = Stepbox::builder(folder.join(name)).repository(Arc::new(store));
+    let builder = shared.into_iter().fold(builder, Builder::shared_storage);
+    let stepbox = with_storages(builder, storages, is_due).open().await.unwrap();
+    stepbox.tenant(&TenantId::default()).unwrap()
+}
+
+async fn rejected_text(tenant: &Tenant, id: JobExecutionId) -> String {
+    let files = tenant.rejected_items(id).await.unwrap();
+    assert_eq!(files.len(), 1);
+    std::fs::read_to_string(&files[0].1).unwrap()
+}
+
+/// The step of the job, undisturbed on one machine: its output and its rejected items.
+async fn on_one_machine() -> (String, String) {
+    let installation = installation(Vec::new(), false).await;
+    installation.install(&[("normalise", steps::NORMALISE)], SHARED_JOBS).await;
+    let from = installation.write("in.csv", ragged_items());
+    let to = installation.path("out.csv");
+    let execution = installation.run("shared", json!({ "source": local(from), "storage": local(to) })).await;
+    assert_eq!(ending(&execution), "COMPLETED");
+    (installation.read("out.csv"), rejected_text(&installation.tenant, execution.id).await)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_machine_goes_on_with_nothing_but_the_store_and_the_bucket() {
+    let expected = on_one_machine().await;
+    let shared_folder = tempfile::tempdir().unwrap();
+    for in_bucket in [true, false] {
+        let server = BucketServer::start();
+        server.put("shop/in.csv", ragged_items().as_bytes());
+        let folder = tempfile::tempdir().unwrap();
+        let is_due = Arc::new(AtomicBool::new(true));
+        let open = async |name: &str| {
+            let shared = match in_bucket {
+                true => server.storage("shared", "installation/"),
+                false => NamedStorage::local("shared", shared_folder.path()).unwrap(),
+            };
+            let storages = vec![server.storage("exchange", "shop/")];
+            machine(folder.path(), name, Some(shared), storages, is_due.clone()).await
+        };
+        let (first, second) = (open("first").await, open("second").await);
+        install(&first, folder.path(), &[("normalise", steps::NORMALISE)], SHARED_JOBS).await;
+        let parameters = json!({ "source": s3("in.csv"), "storage": s3("out.csv") });
+        let failed = start(&first, "shared", parameters).await.wait().await.unwrap();
+        assert!(ending(&failed).starts_with("FAILED [broke-off]"), "{}", ending(&failed));
+        let restarted = second.restart_execution(failed.id, RestartOptions::default()).await;
+        let execution = restarted.unwrap().wait().await.unwrap();
+        assert_eq!(ending(&execution), "COMPLETED");
+        assert_eq!(server.objects()["shop/out.csv"], expected.0);
+        for tenant in [&first, &second] {
+            assert_eq!(rejected_text(tenant, execution.id).await, expected.1);
+            let log = |id| async move { tenant.log(id).await.unwrap().into_iter().map(|line| line.message) };
+            assert!(log(failed.id).await.any(|message| message.contains("not now")), "the first one's log");
+            assert!(log(execution.id).await.count() > 0, "the second one's log");
+        }
+        // Damage is not run.
+        let digest = first.components().await.unwrap()[0].digest.clone();
+        if in_bucket {
+            server.put(&format!("installation/components/{digest}.wasm"), b"other bytes");
+            let third = open("third").await;
+            let again = third.restart_execution(failed.id, RestartOptions::default()).await.unwrap().wait().await;
+            assert!(ending(&again.unwrap()).starts_with("FAILED [component-gone]"));
+        }
+        first.purge_executions(Purge::default()).await.unwrap();
+        let left = server.objects().into_keys().filter(|key| key.starts_with("installation/executions/"));
+        // The latest one that completed is never deleted.
+        assert!(left.into_iter().all(|key| key.starts_with(&format!("installation/executions/{}/", execution.id))));
+    }
 }

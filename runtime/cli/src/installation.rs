@@ -71,6 +71,9 @@ pub(crate) async fn open(
     if let Some(url) = database_url {
         builder = builder.database_url(url.clone());
     }
+    if let Some(shared) = file.shared_storage(data_dir)? {
+        builder = builder.shared_storage(shared);
+    }
     let stepbox = builder.open().await?;
     if is_new {
         let message = format!("new data folder `{}`", data_dir.display());

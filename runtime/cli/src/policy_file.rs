@@ -22,6 +22,7 @@
 //!   exchange: { type: s3, bucket: acme, prefix: exchange/, region: eu-central-1,
 //!               access_key_id: { env: S3_KEY_ID }, secret_access_key: { file: s3-secret.txt } }
 //!   archive: { type: local, path: /srv/archive }
+//! shared: { type: local, path: /srv/shared }   # what workers on several machines share beside the database
 //! components:
 //!   signed_by: [{ name: acme, key: RWQ… }]   # only what one of these keys signed comes in, and is run
 //!   upload: false                            # no new one comes in
@@ -36,6 +37,7 @@ mod components;
 mod files;
 mod quotas;
 mod secrets;
+mod shared;
 mod storages;
 
 use std::fs::File;
@@ -44,7 +46,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use stepbox::batch::nearest::nearest;
-use stepbox::{CompileProcess, HttpPolicy, HttpPolicyError, Policy};
+use stepbox::{CompileProcess, HttpPolicy, HttpPolicyError, NamedStorage, Policy};
 
 use self::components::Components;
 use self::files::Files;
@@ -71,6 +73,7 @@ pub(crate) struct PolicyFile {
     quotas: Quotas,
     secrets: secrets::Form,
     storages: storages::Form,
+    shared: Option<storages::StorageForm>,
     components: Components,
 }
 
@@ -147,6 +150,16 @@ impl PolicyFile {
         policy.http.check(policy.network)?;
         policy = storages::add(&self.storages, policy, data_dir)?;
         secrets::add(&self.secrets, policy, data_dir)
+    }
+
+    /// Where workers on several machines keep what they share.
+    pub(crate) fn shared_storage(&self, data_dir: &Path) -> Result<Option<NamedStorage>, CliError> {
+        shared::open(self.shared.as_ref(), data_dir).map_err(|wrong| CliError::PolicyFile {
+            file: data_dir.join(POLICY_FILE),
+            place: String::new(),
+            message: wrong.message,
+            help: wrong.help,
+        })
     }
 
     /// Sets the limits that the file names.
@@ -279,7 +292,7 @@ mod tests {
         check(
             "elephants: {}",
             "policy.yaml, line 1, column 1: the key `elephants` is not known here | known are `network`, `http`, \
-             `files`, `limits`, `quotas`, `secrets`, `storages`, `components`",
+             `files`, `limits`, `quotas`, `secrets`, `storages`, `shared`, `components`",
         );
         let help = HELP;
         let boolean = format!("policy.yaml, line 1, column 22: invalid boolean | {help}");

@@ -208,7 +208,6 @@ impl Bucket {
     }
 
     /// The whole of an object; none if there is nothing.
-    #[cfg(test)]
     pub(crate) fn read(&self, path: &str) -> Result<Option<Bytes>> {
         let key = path.to_owned();
         let read = self.send(|operator| async move { Ok(operator.read(&key).await?.to_bytes()) });

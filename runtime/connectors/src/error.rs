@@ -298,6 +298,11 @@ impl ConnectorError {
         Self::File { action, path: path.to_owned(), problem: FileProblem::of(&source), source }
     }
 
+    /// A failed file operation of whoever builds on this crate.
+    pub fn file_of(action: &'static str, path: &str, source: io::Error) -> Self {
+        Self::file(action, path, source)
+    }
+
     /// A file operation that was never tried.
     pub(crate) fn not_tried(action: &'static str, path: &str, problem: FileProblem) -> Self {
         Self::File { action, path: path.to_owned(), problem, source: io::ErrorKind::Other.into() }

@@ -120,6 +120,7 @@ mod part;
 mod placeholders;
 mod registry;
 mod rejected_items;
+mod shared_files;
 mod storage;
 mod storages;
 #[cfg(test)]
@@ -131,6 +132,7 @@ pub use file_problem::FileProblem;
 pub use folders::Folders;
 pub use registry::{ElementKind, native_names, native_reader, native_writer, option_names};
 pub use rejected_items::RejectedItemsFile;
+pub use shared_files::SharedFiles;
 pub use storage::{STORAGE_TYPES, Storage, check_storages};
 pub use storages::{NamedStorage, S3Settings, Storages};
 

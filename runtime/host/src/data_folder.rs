@@ -17,15 +17,20 @@ use std::path::{Path, PathBuf};
 use stepbox_batch::name::{Digest, JobExecutionId};
 
 use crate::error::Error;
+use crate::shared_folder::SharedFolder;
 
 /// The data folder of an installation.
 #[derive(Debug, Clone)]
-pub(crate) struct DataFolder(PathBuf);
+pub(crate) struct DataFolder {
+    path: PathBuf,
+    /// None for one machine alone.
+    shared: Option<SharedFolder>,
+}
 
 impl DataFolder {
     /// Creates it, readable by nobody else, or takes one that exists.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let folder = Self(path.to_owned());
+        let folder = Self { path: path.to_owned(), shared: None };
         let inner = ["components", "compiled", "executions", "workers"].map(|name| path.join(name));
         for path in std::iter::once(path.to_owned()).chain(inner) {
             create_private_folder(&path).map_err(|source| Error::DataFolder {
@@ -37,9 +42,19 @@ impl DataFolder {
         Ok(folder)
     }
 
+    /// The same with a folder that other machines share.
+    pub(crate) fn sharing(self, shared: Option<SharedFolder>) -> Self {
+        Self { shared, ..self }
+    }
+
+    /// What other machines share.
+    pub(crate) fn shared(&self) -> Option<&SharedFolder> {
+        self.shared.as_ref()
+    }
+
     /// The database of the embedded store.
     pub(crate) fn database(&self) -> PathBuf {
-        Self::database_in(&self.0)
+        Self::database_in(&self.path)
     }
 
     /// The same of a folder that may not be there.
@@ -49,17 +64,17 @@ impl DataFolder {
 
     /// What components were compiled to.
     pub(crate) fn compiled(&self) -> PathBuf {
-        self.0.join("compiled")
+        self.path.join("compiled")
     }
 
     /// The locks of the processes that work here.
     pub(crate) fn workers(&self) -> PathBuf {
-        self.0.join("workers")
+        self.path.join("workers")
     }
 
     /// The folder of all executions.
     pub(crate) fn executions(&self) -> PathBuf {
-        self.0.join("executions")
+        self.path.join("executions")
     }
 
     /// An execution's folder.
@@ -87,8 +102,16 @@ impl DataFolder {
         fs::remove_dir_all(self.work(id))
     }
 
-    /// Removes all that is left of an execution.
-    pub(crate) fn remove_execution(&self, id: JobExecutionId) -> Result<(), Error> {
+    /// Removes all that is left of an execution, here and where it is shared.
+    pub(crate) async fn remove_execution_everywhere(&self, id: JobExecutionId) -> Result<(), Error> {
+        if let Some(shared) = &self.shared {
+            shared.wait(move |shared| shared.remove_execution(id)).await?;
+        }
+        self.remove_execution(id)
+    }
+
+    /// Removes what is left of an execution here.
+    fn remove_execution(&self, id: JobExecutionId) -> Result<(), Error> {
         let path = self.execution(id);
         match fs::remove_dir_all(&path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
@@ -98,13 +121,44 @@ impl DataFolder {
         }
     }
 
+    /// Keeps a component's bytes here and where other machines find them.
+    pub(crate) async fn put_component_everywhere(&self, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {
+        if let Some(shared) = &self.shared {
+            let (digest, bytes) = (digest.clone(), bytes.to_vec());
+            shared.wait(move |shared| shared.put_component(&digest, bytes)).await?;
+        }
+        self.put_component(digest, bytes)
+    }
+
+    /// Has a component's bytes here, if another machine has brought them.
+    pub(crate) async fn fetch_component(&self, digest: &Digest) -> Result<(), Error> {
+        let Some(shared) = self.shared.as_ref().filter(|_| !self.component(digest).exists()) else {
+            return Ok(());
+        };
+        let wanted = digest.clone();
+        match shared.wait(move |shared| shared.component(&wanted)).await? {
+            Some(bytes) => self.put_component(digest, &bytes),
+            None => Err(Error::ComponentGone(digest.clone())),
+        }
+    }
+
+    /// Removes a component's bytes here and where they are shared. Other machines may keep theirs: nobody
+    /// asks for them.
+    pub(crate) async fn remove_component_everywhere(&self, digest: &Digest) -> Result<(), Error> {
+        if let Some(shared) = &self.shared {
+            let digest = digest.clone();
+            shared.wait(move |shared| shared.remove_component(&digest)).await?;
+        }
+        self.remove_component(digest)
+    }
+
     fn component(&self, digest: &Digest) -> PathBuf {
-        self.0.join("components").join(format!("{digest}.wasm"))
+        self.path.join("components").join(format!("{digest}.wasm"))
     }
 
     /// Keeps a component's bytes under their digest; durable when it returns. A file that has come to
     /// harm is replaced.
-    pub(crate) fn put_component(&self, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {
+    fn put_component(&self, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {
         let path = self.component(digest);
         if fs::read(&path).is_ok_and(|known| known == bytes) {
             return Ok(());
@@ -115,7 +169,7 @@ impl DataFolder {
                 file.write_all(bytes)?;
                 file.sync_all()?;
                 fs::rename(&temporary, &path)?;
-                fs::File::open(self.0.join("components"))?.sync_all()
+                fs::File::open(self.path.join("components"))?.sync_all()
             },
         );
         written.map_err(|source| {
@@ -135,7 +189,7 @@ impl DataFolder {
     }
 
     /// Removes a component's bytes.
-    pub(crate) fn remove_component(&self, digest: &Digest) -> Result<(), Error> {
+    fn remove_component(&self, digest: &Digest) -> Result<(), Error> {
         let path = self.component(digest);
         match fs::remove_file(&path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {

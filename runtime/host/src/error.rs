@@ -106,6 +106,9 @@ pub enum Error {
         /// What is wrong.
         source: ConnectorError,
     },
+    /// The storage that workers on several machines share did not do what it should.
+    #[error("the shared storage: {0}")]
+    SharedStorage(#[source] ConnectorError),
     /// A label that is empty or too long.
     #[error("a label has 1 to 255 characters")]
     BadLabel,
@@ -180,6 +183,7 @@ impl Error {
             Self::Secret { source, .. } => source.code(),
             Self::ComponentsPolicy { source, .. } => source.code(),
             Self::Storages { source, .. } | Self::StorageOfStep { source, .. } => source.code(),
+            Self::SharedStorage(source) => source.code(),
             Self::BadLabel => "bad-name",
             Self::DataFolder { .. } => "data-folder",
             Self::Sandbox(_) => "sandbox-unavailable",
@@ -227,7 +231,7 @@ impl Error {
             Self::Component(_) | Self::Signature(_) | Self::UploadClosed => ErrorKind::ComponentRefused,
             Self::Violations { .. } => ErrorKind::Violations,
             Self::NotFound { .. } | Self::UnknownTenant(_) | Self::ComponentGone(_) => ErrorKind::NotFound,
-            Self::DataFolder { .. } => ErrorKind::StoreUnavailable,
+            Self::DataFolder { .. } | Self::SharedStorage(_) => ErrorKind::StoreUnavailable,
             Self::Sandbox(_) | Self::RunBrokeOff(_) => ErrorKind::Unexpected,
         }
     }
@@ -243,6 +247,7 @@ impl Error {
             Self::Policy { source, .. } => source.help(),
             Self::Secret { source, .. } => source.help(),
             Self::Storages { source, .. } | Self::StorageOfStep { source, .. } => source.help(),
+            Self::SharedStorage(source) => source.help(),
             Self::Repository(error) => match error {
                 RepositoryError::VersionExists { reference, .. } => format!(
                     "give it another version in its `describe`, a pre-release such as `{}` while you work on it; \

@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 use stepbox_batch::clock::{Clock, Timestamp};
 use stepbox_batch::log::{ExecutionLog, LogLevel};
 
+mod sharing;
+
+pub(crate) use sharing::LogSharing;
+
 /// The file's name in the execution's folder.
 pub(crate) const LOG_FILE: &str = "log.jsonl";
 
@@ -31,15 +35,39 @@ pub type LogListener = Arc<dyn Fn(&LogLine) + Send + Sync>;
 /// Writes messages to a file and tells a listener.
 pub(crate) struct FileLog {
     file: Mutex<Option<File>>,
+    /// What was not shared yet; none where nobody shares it.
+    unshared: Option<Mutex<Vec<u8>>>,
     clock: Arc<dyn Clock>,
     listener: Option<LogListener>,
 }
 
 impl FileLog {
     /// Goes on with the log in a folder. Without a file, messages still reach the listener.
-    pub(crate) fn open(folder: &Path, clock: Arc<dyn Clock>, listener: Option<LogListener>) -> Self {
+    pub(crate) fn open(
+        folder: &Path,
+        clock: Arc<dyn Clock>,
+        listener: Option<LogListener>,
+        is_shared: bool,
+    ) -> Self {
         let file = OpenOptions::new().create(true).append(true).open(folder.join(LOG_FILE)).ok();
-        Self { file: Mutex::new(file), clock, listener }
+        Self { file: Mutex::new(file), unshared: is_shared.then(Mutex::default), clock, listener }
+    }
+
+    /// What came since the last time.
+    fn take_unshared(&self) -> Vec<u8> {
+        match &self.unshared {
+            Some(unshared) => std::mem::take(&mut *unshared.lock().unwrap_or_else(PoisonError::into_inner)),
+            None => Vec::new(),
+        }
+    }
+
+    /// Puts back what could not be shared, before what came since.
+    fn give_back(&self, mut bytes: Vec<u8>) {
+        if let Some(unshared) = &self.unshared {
+            let mut unshared = unshared.lock().unwrap_or_else(PoisonError::into_inner);
+            bytes.append(&mut unshared);
+            *unshared = bytes;
+        }
     }
 }
 
@@ -53,6 +81,9 @@ impl ExecutionLog for FileLog {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         if let (Some(open), Ok(mut text)) = (file.as_mut(), serde_json::to_vec(&line)) {
             text.push(b'\n');
+            if let Some(unshared) = &self.unshared {
+                unshared.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&text);
+            }
             // One write for one line, so that lines of two processes never mix. A log that cannot be
             // written must not fail the job.
             if open.write_all(&text).is_err() {
@@ -60,6 +91,11 @@ impl ExecutionLog for FileLog {
             }
         }
     }
+}
+
+/// The messages in pieces of logs.
+pub(crate) fn parse(text: &[u8]) -> Vec<LogLine> {
+    text.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
 }
 
 /// The messages logged so far; a line that a crash cut off is left out.

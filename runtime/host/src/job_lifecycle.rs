@@ -33,7 +33,7 @@ use stepbox_sandbox::{ExecutionDisk, Usage};
 use tokio::sync::watch;
 
 use crate::error::Error;
-use crate::execution_log::{FileLog, LogListener};
+use crate::execution_log::{FileLog, LogListener, LogSharing};
 use crate::step_elements::StepElements;
 use crate::stepbox::{Installation, TenantState};
 
@@ -106,6 +106,8 @@ pub(crate) struct Life {
     is_queued: bool,
     /// Why there is no working folder, if there is none.
     unprepared: Option<Error>,
+    /// None where nobody shares the log.
+    log_sharing: Option<LogSharing>,
     progress: watch::Sender<Progress>,
     course: Mutex<Course>,
 }
@@ -148,7 +150,10 @@ impl Life {
         let clock = installation.clock.clone();
         let now = clock.now();
         let folder = installation.data.execution(execution.id);
-        let log = Arc::new(FileLog::open(&folder, clock.clone(), listener));
+        let shared = installation.data.shared().cloned();
+        let log = Arc::new(FileLog::open(&folder, clock.clone(), listener, shared.is_some()));
+        let log_sharing =
+            shared.map(|shared| LogSharing::begin(shared, log.clone(), execution.id, lease.token));
         let (parameters, context) = (execution.parameters.clone(), execution.context.clone());
         let attempt = Attempt { execution: execution.id, token: lease.token };
         let run = RunContext::counted(info, attempt, parameters, context, log, tenant.tally.clone());
@@ -171,6 +176,7 @@ impl Life {
             run,
             is_queued,
             unprepared,
+            log_sharing,
             progress,
             course: Mutex::new(course),
         }
@@ -196,6 +202,9 @@ impl Life {
             && let Err(error) = self.installation.data.end_execution(self.recorder.lease.id)
         {
             self.run.log(LogLevel::Warning, &format!("the working folder could not be removed: {error}"));
+        }
+        if let Some(log_sharing) = self.log_sharing.take() {
+            log_sharing.finish().await;
         }
         finished.map(|()| self.execution())
     }

@@ -59,6 +59,7 @@ mod native;
 mod policy;
 mod rejected_file;
 mod secrets;
+mod shared_folder;
 mod signature;
 mod step_elements;
 mod stepbox;

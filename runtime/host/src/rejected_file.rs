@@ -3,25 +3,57 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use stepbox_batch::element::{More, Rejected, RejectedItems};
 use stepbox_batch::error::ElementError;
 use stepbox_batch::name::{JobExecutionId, StepName};
-use stepbox_connectors::RejectedItemsFile;
+use stepbox_connectors::{ConnectorError, RejectedItemsFile};
 
 use crate::data_folder::DataFolder;
+use crate::shared_folder::{Pieces, SharedFolder};
 
-/// Keeps a step's rejected items as CSV. There is no file before the first of them.
+/// Keeps a step's rejected items as CSV. There is no file before the first of them. Where several machines
+/// share a folder, each checkpoint leaves there what the file has grown by, and each opening begins with what
+/// is there: another machine may have written since.
 pub(crate) struct RejectedFile {
     /// The folder of all executions.
     root: PathBuf,
     /// Below it.
     path: String,
     file: Option<RejectedItemsFile>,
+    shared: Option<Share>,
+}
+
+/// What of the file is shared.
+struct Share {
+    folder: SharedFolder,
+    /// Unique to this opening.
+    by: String,
+    pieces: Vec<Pieces>,
+}
+
+/// The state of a file that is shared.
+#[derive(Debug, Serialize, Deserialize)]
+struct State {
+    /// That of the file itself.
+    file: Own,
+    pieces: Vec<Pieces>,
+}
+
+/// What of the file's own state is looked at here; all of it is kept.
+#[derive(Debug, Serialize, Deserialize)]
+struct Own {
+    path: String,
+    length: u64,
+    #[serde(flatten)]
+    rest: serde_json::Map<String, serde_json::Value>,
 }
 
 impl RejectedFile {
     pub(crate) fn new(data: &DataFolder, id: JobExecutionId, step: &StepName) -> Self {
-        Self { root: data.executions(), path: format!("{id}/rejected/{step}.csv"), file: None }
+        let path = format!("{id}/rejected/{step}.csv");
+        let share = |folder: &SharedFolder| Share { folder: folder.clone(), by: String::new(), pieces: Vec::new() };
+        Self { root: data.executions(), path, file: None, shared: data.shared().map(share) }
     }
 
     /// Where it lies, if there is one.
@@ -29,8 +61,45 @@ impl RejectedFile {
         self.root.join(&self.path)
     }
 
+    /// Puts the file of this machine together as the last state of its step says, if others may have written it.
+    pub(crate) fn fetch(&self, state: &[u8]) -> Result<(), ConnectorError> {
+        match &self.shared {
+            Some(share) if !state.is_empty() => self.fetched(share, state).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// The file's own state, with the file on this machine.
+    fn fetched(&self, share: &Share, state: &[u8]) -> Result<(Vec<u8>, State), ConnectorError> {
+        let bad = |source| ConnectorError::BadState { source };
+        let state: State = serde_json::from_slice(state).map_err(bad)?;
+        let path = &state.file.path;
+        if !share.folder.fetch_pieces(path, &self.root.join(path), &state.pieces)? {
+            let (path, difference) = (format!("rejected items file {path}"), "a piece of it is gone".to_owned());
+            return Err(ConnectorError::OutputChanged { path, difference });
+        }
+        Ok((serde_json::to_vec(&state.file).map_err(bad)?, state))
+    }
+
     fn file(&mut self) -> Result<&mut RejectedItemsFile, ElementError> {
         self.file.as_mut().ok_or_else(|| ElementError::failed("not-open", "it was not opened"))
+    }
+}
+
+impl Share {
+    /// Leaves what came after the last piece, and returns the whole state.
+    fn keep(&mut self, path: &str, file: &std::path::Path, own: &[u8]) -> Result<Vec<u8>, ConnectorError> {
+        let bad = |source| ConnectorError::BadState { source };
+        let own: Own = serde_json::from_slice(own).map_err(bad)?;
+        let (from, to) = (self.pieces.last().map_or(0, |piece| piece.to), own.length);
+        if from < to {
+            self.folder.put_piece(path, file, (from, to), &self.by)?;
+            match self.pieces.last_mut().filter(|piece| piece.by == self.by) {
+                Some(piece) => piece.to = to,
+                None => self.pieces.push(Pieces { by: self.by.clone(), from, to }),
+            }
+        }
+        serde_json::to_vec(&State { file: own, pieces: self.pieces.clone() }).map_err(bad)
     }
 }
 
@@ -39,7 +108,26 @@ impl RejectedItems for RejectedFile {
     async fn open(&mut self, header: &[String], state: Option<&[u8]>) -> Result<(), ElementError> {
         // One that is open would keep its lock, and have to be copied.
         self.file = None;
-        self.file = Some(RejectedItemsFile::open(&self.root, &self.path, header, state)?);
+        let mut own = state.map(<[u8]>::to_vec);
+        if let Some(mut share) = self.shared.take() {
+            share.by = unique()?;
+            share.pieces.clear();
+            let fetched = state.map(|state| self.fetched(&share, state)).transpose();
+            own = match fetched {
+                Ok(Some((own, State { file, pieces }))) => {
+                    // Another execution's file is copied, and left there anew.
+                    share.pieces = if file.path == self.path { pieces } else { Vec::new() };
+                    Some(own)
+                }
+                Ok(None) => None,
+                Err(error) => {
+                    self.shared = Some(share);
+                    return Err(error.into());
+                }
+            };
+            self.shared = Some(share);
+        }
+        self.file = Some(RejectedItemsFile::open(&self.root, &self.path, header, own.as_deref())?);
         Ok(())
     }
 
@@ -48,11 +136,28 @@ impl RejectedItems for RejectedFile {
     }
 
     async fn absorb(&mut self, state: &[u8]) -> Result<More, ElementError> {
-        self.file()?.absorb(state)?;
+        let own = match &self.shared {
+            Some(share) if !state.is_empty() => self.fetched(share, state)?.0,
+            _ => state.to_vec(),
+        };
+        self.file()?.absorb(&own)?;
         Ok(More::No)
     }
 
     async fn checkpoint(&mut self) -> Result<Vec<u8>, ElementError> {
-        Ok(self.file()?.checkpoint()?)
+        let own = self.file()?.checkpoint()?;
+        let (path, file) = (self.path.clone(), self.path());
+        match &mut self.shared {
+            Some(share) if !own.is_empty() => Ok(share.keep(&path, &file, &own)?),
+            _ => Ok(own),
+        }
     }
+}
+
+/// A name that no other attempt has.
+fn unique() -> Result<String, ElementError> {
+    let mut bytes = [0; 8];
+    let drawn = getrandom::fill(&mut bytes);
+    drawn.map_err(|error| ElementError::failed("file-failed", format!("no randomness: {error}")))?;
+    Ok(format!("{:016x}", u64::from_be_bytes(bytes)))
 }

@@ -14,6 +14,7 @@ use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Tasklet};
 use stepbox_batch::error::ElementError;
 use stepbox_batch::name::{Digest, TenantId};
 use stepbox_batch::repository::{Connector, ExecutionJournal, JobRepository};
+use stepbox_connectors::NamedStorage;
 use stepbox_sandbox::{Compiler, Program, Resolver, Sandbox, SandboxConfig, Share, SystemResolver};
 use stepbox_store::SqliteStore;
 use tokio::sync::{Mutex, Semaphore};
@@ -24,6 +25,7 @@ use crate::job_lifecycle::LEASE_MS;
 use crate::metrics::{Metrics, TenantMeters, TimedJournal};
 use crate::native::{NativeElements, native_connector};
 use crate::policy::Policy;
+use crate::shared_folder::SharedFolder;
 use crate::store::{DatabaseUrl, open_database};
 use crate::system_clock::SystemClock;
 use crate::tenant::Tenant;
@@ -87,6 +89,8 @@ pub struct Builder {
     compiler: Compiler,
     resolver: Arc<dyn Resolver>,
     lease_ms: u64,
+    /// What other machines share; none for one machine alone.
+    shared: Option<NamedStorage>,
     /// None for another store.
     repository: Option<Arc<dyn JobRepository>>,
     /// None for the embedded store.
@@ -104,6 +108,7 @@ impl Stepbox {
             compiler: Compiler::InProcess,
             resolver: Arc::new(SystemResolver),
             lease_ms: LEASE_MS,
+            shared: None,
             repository: None,
             database_url: None,
         }
@@ -221,6 +226,15 @@ impl Builder {
         self
     }
 
+    /// Keeps there what workers on several machines must share beside the store: the bytes of components, the
+    /// logs and the rejected items. The data folder then has copies. All of them have to say the same; no
+    /// tenant's job can name it.
+    #[must_use]
+    pub fn shared_storage(mut self, storage: NamedStorage) -> Self {
+        self.shared = Some(storage);
+        self
+    }
+
     /// Compiles components elsewhere than in this process. Where others upload them, in processes of their
     /// own, which can be ended: [`Compiler::Process`].
     #[must_use]
@@ -248,7 +262,15 @@ impl Builder {
             let wrong = |source| Error::ComponentsPolicy { tenant: tenant.clone(), source };
             policy.components.check().map_err(wrong)?;
         }
-        let data = DataFolder::open(&self.data_dir)?;
+        if let Some(shared) = &self.shared {
+            for (tenant, policy) in &self.tenants {
+                let checked =
+                    shared.check_network(policy.network.allow_loopback, policy.network.allow_private);
+                checked.map_err(|source| Error::Storages { tenant: tenant.clone(), source })?;
+            }
+        }
+        let shared = self.shared.as_ref().map(SharedFolder::of);
+        let data = DataFolder::open(&self.data_dir)?.sharing(shared);
         let repository = match (self.repository, &self.database_url) {
             (Some(repository), _) => repository,
             (None, Some(url)) => open_database(url).await?,
@@ -302,6 +324,7 @@ impl Builder {
 impl Installation {
     /// A compiled component, from the cache if it was compiled before.
     pub(crate) async fn program(&self, digest: &Digest) -> Result<Program, Error> {
+        self.data.fetch_component(digest).await?;
         let bytes = || self.data.component_bytes(digest);
         self.sandbox.load(digest, bytes).await
     }

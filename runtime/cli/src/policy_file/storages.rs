@@ -82,7 +82,7 @@ pub(super) fn add(form: &Form, mut policy: Policy, data_dir: &Path) -> Result<Po
 }
 
 impl StorageForm {
-    fn open(&self, name: &str, data_dir: &Path) -> Result<NamedStorage, Problem> {
+    pub(super) fn open(&self, name: &str, data_dir: &Path) -> Result<NamedStorage, Problem> {
         match self {
             Self::Local { path } if !path.is_dir() && path.is_absolute() => Err(Problem {
                 message: format!(

@@ -140,7 +140,7 @@ impl Tenant {
         if known.iter().all(|known| known.digest != component.digest) {
             self.refuse_without_room(&known, component.size_bytes)?;
         }
-        self.installation.data.put_component(&component.digest, bytes)?;
+        self.installation.data.put_component_everywhere(&component.digest, bytes).await?;
         let known = known.into_iter().find(|known| known.digest == component.digest);
         match known {
             Some(known) if component.signer.is_none() || component.signer == known.signer => Ok(known),
@@ -179,7 +179,7 @@ impl Tenant {
     pub async fn remove_component(&self, digest: &Digest) -> Result<(), Error> {
         let _alone = self.installation.keeping.lock().await;
         if self.installation.repository.remove_component(&self.id, digest, &self.by()).await? {
-            self.installation.data.remove_component(digest)?;
+            self.installation.data.remove_component_everywhere(digest).await?;
         }
         Ok(())
     }

@@ -263,6 +263,14 @@ impl Tenant {
         let execution = self.execution(id).await?;
         let data = &self.installation.data;
         let file = |step: StepName| (step.clone(), RejectedFile::new(data, id, &step).path());
+        if let Some(shared) = data.shared() {
+            let of_step = |step: &StepExecution| {
+                let state = step.checkpoint.as_ref().map(|checkpoint| checkpoint.rejected.clone());
+                (RejectedFile::new(data, id, &step.name), state.unwrap_or_default())
+            };
+            let files: Vec<_> = execution.steps.iter().map(of_step).collect();
+            shared.wait(move |_| files.iter().try_for_each(|(file, state)| file.fetch(state))).await?;
+        }
         let files = execution.steps.into_iter().map(|step| file(step.name));
         Ok(files.filter(|(_, path)| path.exists()).collect())
     }
@@ -308,6 +316,10 @@ impl Tenant {
     /// The log of an execution.
     pub async fn log(&self, id: JobExecutionId) -> Result<Vec<LogLine>, Error> {
         self.execution(id).await?;
+        if let Some(shared) = self.installation.data.shared() {
+            let log = shared.wait(move |shared| shared.log(id)).await?;
+            return Ok(execution_log::parse(&log));
+        }
         let path = self.installation.data.execution(id);
         execution_log::read(&path).map_err(|source| Error::DataFolder {
             path,
@@ -347,7 +359,7 @@ impl Tenant {
         let purged = self.installation.repository.purge(&self.id, &filter, &by).await?;
         parts.retain(|(whole, _)| purged.contains(whole));
         for id in purged.iter().chain(parts.iter().map(|(_, part)| part)) {
-            self.installation.data.remove_execution(*id)?;
+            self.installation.data.remove_execution_everywhere(*id).await?;
         }
         Ok(purged)
     }

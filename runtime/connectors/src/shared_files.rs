@@ -1,0 +1,161 @@
+//! Small whole files that several machines share: what an installation keeps beside its store.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::bucket::Bucket;
+use crate::error::{ConnectorError, Result};
+use crate::storages::{NamedStorage, Place};
+
+/// The files of a storage by their paths. Each call waits for the disk or the bucket; a file is whole or not
+/// there, and durable when it is written.
+#[derive(Debug, Clone)]
+pub struct SharedFiles(Place);
+
+impl SharedFiles {
+    /// All below the folder or the prefix of a storage.
+    pub fn of(storage: &NamedStorage) -> Self {
+        Self(storage.place().clone())
+    }
+
+    /// Writes a file, in place of one that is there.
+    pub fn put(&self, path: &str, bytes: Vec<u8>) -> std::result::Result<(), ConnectorError> {
+        match &self.0 {
+            Place::Local(root) => {
+                put_in_folder(&root.join(path), &bytes).map_err(|source| ConnectorError::file("write", path, source))
+            }
+            Place::Bucket { bucket, .. } => {
+                bucket.check_path(path)?;
+                bucket.begin_write(path, bytes).wait().map_err(|error| bucket.failed("write", path, &error))
+            }
+        }
+    }
+
+    /// The whole of a file; none if there is nothing.
+    pub fn get(&self, path: &str) -> std::result::Result<Option<Vec<u8>>, ConnectorError> {
+        match &self.0 {
+            Place::Local(root) => match fs::read(root.join(path)) {
+                Ok(bytes) => Ok(Some(bytes)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(source) => Err(ConnectorError::file("read", path, source)),
+            },
+            Place::Bucket { bucket, .. } => {
+                bucket.check_path(path)?;
+                Ok(bucket.read(path)?.map(|bytes| bytes.to_vec()))
+            }
+        }
+    }
+
+    /// The paths of the files in a folder and below, in their order.
+    pub fn list(&self, folder: &str) -> std::result::Result<Vec<String>, ConnectorError> {
+        match &self.0 {
+            Place::Local(root) => {
+                let mut found = Vec::new();
+                collect(root, &root.join(folder), &mut found)
+                    .map_err(|source| ConnectorError::file("list", folder, source))?;
+                found.sort();
+                Ok(found)
+            }
+            Place::Bucket { bucket, .. } => Ok(listed(bucket, folder)?),
+        }
+    }
+
+    /// Removes a file; one that is gone already does not matter.
+    pub fn remove(&self, path: &str) -> std::result::Result<(), ConnectorError> {
+        match &self.0 {
+            Place::Local(root) => {
+                gone(fs::remove_file(root.join(path))).map_err(|source| ConnectorError::file("remove", path, source))
+            }
+            Place::Bucket { bucket, .. } => bucket.remove(vec![path.to_owned()]),
+        }
+    }
+
+    /// Removes a folder with all that is in it.
+    pub fn remove_folder(&self, folder: &str) -> std::result::Result<(), ConnectorError> {
+        match &self.0 {
+            Place::Local(root) => gone(fs::remove_dir_all(root.join(folder)))
+                .map_err(|source| ConnectorError::file("remove", folder, source)),
+            Place::Bucket { bucket, .. } => bucket.remove(listed(bucket, folder)?),
+        }
+    }
+}
+
+fn listed(bucket: &Bucket, folder: &str) -> Result<Vec<String>> {
+    bucket.check_path(folder)?;
+    Ok(bucket.list(&format!("{folder}/"))?.into_iter().map(|(path, _)| path).collect())
+}
+
+/// Under a temporary name first, so that nobody sees half of it.
+fn put_in_folder(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(folder)?;
+    let mut unique = [0; 8];
+    getrandom::fill(&mut unique).map_err(|error| io::Error::other(error.to_string()))?;
+    let temporary = folder.join(format!(".{:016x}.part", u64::from_be_bytes(unique)));
+    let written = File::create(&temporary).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+    });
+    if written.is_err() {
+        // A courtesy: nobody looks for that name.
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+fn collect(root: &Path, folder: &Path, found: &mut Vec<String>) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let path: PathBuf = entry?.path();
+        let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
+        if path.is_dir() {
+            collect(root, &path, found)?;
+        } else if !name.ends_with(".part") {
+            found.push(name);
+        }
+    }
+    Ok(())
+}
+
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_and_a_bucket_keep_the_same_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let storages = [
+            NamedStorage::local("shared", folder.path()).unwrap(),
+            NamedStorage::of_bucket("shared", Bucket::in_memory()),
+        ];
+        for storage in storages {
+            let files = SharedFiles::of(&storage);
+            assert_eq!((files.get("a/b").unwrap(), files.list("a").unwrap()), (None, Vec::new()));
+            files.put("a/b", b"1".to_vec()).unwrap();
+            files.put("a/b", b"2".to_vec()).unwrap();
+            files.put("a/c/d", Vec::new()).unwrap();
+            files.put("e", b"5".to_vec()).unwrap();
+            assert_eq!(files.get("a/b").unwrap(), Some(b"2".to_vec()));
+            assert_eq!(files.list("a").unwrap(), ["a/b", "a/c/d"]);
+            files.remove("a/b").unwrap();
+            files.remove("a/b").unwrap();
+            assert_eq!(files.list("a").unwrap(), ["a/c/d"]);
+            files.remove_folder("a").unwrap();
+            files.remove_folder("a").unwrap();
+            assert_eq!((files.list("a").unwrap(), files.get("e").unwrap()), (Vec::new(), Some(b"5".to_vec())));
+        }
+    }
+}
