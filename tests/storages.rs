@@ -448,12 +448,16 @@ async fn another_machine_goes_on_with_nothing_but_the_store_and_the_bucket() {
         if in_bucket {
             server.put(&format!("installation/components/{digest}.wasm"), b"other bytes");
             let third = open("third").await;
-            let again = third.restart_execution(failed.id, RestartOptions::default()).await.unwrap().wait().await;
-            assert!(ending(&again.unwrap()).starts_with("FAILED [component-gone]"));
+            let parameters = json!({ "source": s3("in.csv"), "storage": s3("again.csv") });
+            let again = start(&third, "shared", parameters).await.wait().await.unwrap();
+            assert!(ending(&again).starts_with("FAILED [component-gone]"), "{}", ending(&again));
         }
         first.purge_executions(Purge::default()).await.unwrap();
         let left = server.objects().into_keys().filter(|key| key.starts_with("installation/executions/"));
         // The latest one that completed is never deleted.
-        assert!(left.into_iter().all(|key| key.starts_with(&format!("installation/executions/{}/", execution.id))));
+        assert!(
+            left.into_iter()
+                .all(|key| key.starts_with(&format!("installation/executions/{}/", execution.id)))
+        );
     }
 }

@@ -22,9 +22,8 @@ impl SharedFiles {
     /// Writes a file, in place of one that is there.
     pub fn put(&self, path: &str, bytes: Vec<u8>) -> std::result::Result<(), ConnectorError> {
         match &self.0 {
-            Place::Local(root) => {
-                put_in_folder(&root.join(path), &bytes).map_err(|source| ConnectorError::file("write", path, source))
-            }
+            Place::Local(root) => put_in_folder(&root.join(path), &bytes)
+                .map_err(|source| ConnectorError::file("write", path, source)),
             Place::Bucket { bucket, .. } => {
                 bucket.check_path(path)?;
                 bucket.begin_write(path, bytes).wait().map_err(|error| bucket.failed("write", path, &error))
@@ -64,9 +63,8 @@ impl SharedFiles {
     /// Removes a file; one that is gone already does not matter.
     pub fn remove(&self, path: &str) -> std::result::Result<(), ConnectorError> {
         match &self.0 {
-            Place::Local(root) => {
-                gone(fs::remove_file(root.join(path))).map_err(|source| ConnectorError::file("remove", path, source))
-            }
+            Place::Local(root) => gone(fs::remove_file(root.join(path)))
+                .map_err(|source| ConnectorError::file("remove", path, source)),
             Place::Bucket { bucket, .. } => bucket.remove(vec![path.to_owned()]),
         }
     }
@@ -155,7 +153,10 @@ mod tests {
             assert_eq!(files.list("a").unwrap(), ["a/c/d"]);
             files.remove_folder("a").unwrap();
             files.remove_folder("a").unwrap();
-            assert_eq!((files.list("a").unwrap(), files.get("e").unwrap()), (Vec::new(), Some(b"5".to_vec())));
+            assert_eq!(
+                (files.list("a").unwrap(), files.get("e").unwrap()),
+                (Vec::new(), Some(b"5".to_vec()))
+            );
         }
     }
 }

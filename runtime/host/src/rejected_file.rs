@@ -52,7 +52,8 @@ struct Own {
 impl RejectedFile {
     pub(crate) fn new(data: &DataFolder, id: JobExecutionId, step: &StepName) -> Self {
         let path = format!("{id}/rejected/{step}.csv");
-        let share = |folder: &SharedFolder| Share { folder: folder.clone(), by: String::new(), pieces: Vec::new() };
+        let share =
+            |folder: &SharedFolder| Share { folder: folder.clone(), by: String::new(), pieces: Vec::new() };
         Self { root: data.executions(), path, file: None, shared: data.shared().map(share) }
     }
 
@@ -75,7 +76,8 @@ impl RejectedFile {
         let state: State = serde_json::from_slice(state).map_err(bad)?;
         let path = &state.file.path;
         if !share.folder.fetch_pieces(path, &self.root.join(path), &state.pieces)? {
-            let (path, difference) = (format!("rejected items file {path}"), "a piece of it is gone".to_owned());
+            let (path, difference) =
+                (format!("rejected items file {path}"), "a piece of it is gone".to_owned());
             return Err(ConnectorError::OutputChanged { path, difference });
         }
         Ok((serde_json::to_vec(&state.file).map_err(bad)?, state))

@@ -106,7 +106,12 @@ impl SharedFolder {
     }
 
     /// Puts a file together from the pieces that its state names; false if some are gone.
-    pub(crate) fn fetch_pieces(&self, path: &str, file: &Path, pieces: &[Pieces]) -> Result<bool, ConnectorError> {
+    pub(crate) fn fetch_pieces(
+        &self,
+        path: &str,
+        file: &Path,
+        pieces: &[Pieces],
+    ) -> Result<bool, ConnectorError> {
         let folder = format!("executions/{path}/");
         let listed = self.0.list(&format!("executions/{path}"))?;
         let found: Vec<_> = listed.iter().filter_map(|path| piece(path.strip_prefix(&folder)?)).collect();

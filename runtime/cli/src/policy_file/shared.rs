@@ -14,3 +14,24 @@ const NAME: &str = "shared";
 pub(super) fn open(form: Option<&StorageForm>, data_dir: &Path) -> Result<Option<NamedStorage>, Problem> {
     form.map(|form| form.open(NAME, data_dir)).transpose()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::found;
+
+    #[test]
+    fn is_written_like_a_storage_and_no_job_knows_it() {
+        let check = |text: &str, expected: &str| {
+            let found = found(text, |file, policy| {
+                let shared = file.shared_storage(std::path::Path::new(".")).map(|shared| shared.is_some());
+                let names: Vec<_> = policy.storages.names().collect();
+                format!("{:?} {names:?}", shared.map_err(|error| error.to_string()))
+            });
+            assert!(found.contains(expected), "{text}: {found}");
+        };
+        check("{}", "Ok(false) []");
+        check("shared: { type: local, path: / }", "Ok(true) []");
+        check("shared: { type: local, path: /no/such/folder }", "is no folder that can be opened");
+        check("shared: { typ: local, path: / }", "missing field `type`");
+    }
+}
