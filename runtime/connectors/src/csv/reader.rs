@@ -245,7 +245,12 @@ impl Input {
         let (mut items, rows_max, bytes_max) = (0, limit.rows as usize, limit.bytes as usize);
         while items < rows_max && cells.text.len() < bytes_max {
             let before = cells.mark();
-            let Some((bytes, lines)) = self.next_row(cells)? else { break };
+            let row = self.next_row(cells);
+            if row.is_err() {
+                // What there is of a row that is too long would be more than a chunk may hold.
+                cells.cut_off(before);
+            }
+            let Some((bytes, lines)) = row? else { break };
             if cells.text.len() > ROWS_BYTES_MAX {
                 cells.cut_off(before);
                 break;
