@@ -227,7 +227,8 @@ async fn a_stop_of_the_whole_stops_its_parts() {
 async fn any_worker_takes_them() {
     let installation = Installation::new().await;
     installation.install(&[], &job_in_parts("")).await;
-    let rows: String = (0..100_000).map(|row| format!("{row},item {row}\n")).collect();
+    // Each part lasts many times as long as a worker takes to look into the queue.
+    let rows: String = (0..40_000).map(|row| format!("{row},item {row}\n")).collect();
     let input = format!("sku,name\n{rows}");
     installation.write("in.csv", &input);
     let parameters = json!({ "source": local("in.csv"), "storage": local("out.csv"), "delimiter": "," });
@@ -240,15 +241,15 @@ async fn any_worker_takes_them() {
         parameters,
     };
     installation.tenant.create_instance(new).await.unwrap();
-    let id = installation.tenant.publish("parts", PublishOptions::default()).await.unwrap().id();
     let mut workers = Vec::new();
     for _ in 0..2 {
         let policy = stepbox::Policy::own_machine(installation.folder.path());
         let tenant = installation.tenant.id().clone();
         let builder = Stepbox::builder(installation.path("data")).tenant(tenant, policy);
-        let options = WorkerOptions { concurrency: 2, ..WorkerOptions::default() };
+        let options = WorkerOptions { concurrency: 1, ..WorkerOptions::default() };
         workers.push(builder.open().await.unwrap().start_worker(options).await.unwrap());
     }
+    let id = installation.tenant.publish("parts", PublishOptions::default()).await.unwrap().id();
     let execution = loop {
         let execution = installation.tenant.execution(id).await.unwrap();
         if execution.ended_at.is_some() {

@@ -375,7 +375,8 @@ jobs:
 
 /// Sixty items, every seventh of which has a cell too many.
 fn ragged_items() -> String {
-    let row = |n: u32| if n % 7 == 0 { format!("{n},chair,9.5,x\n") } else { format!("{n},chair,9.5\n") };
+    let row =
+        |n: u32| if n.is_multiple_of(7) { format!("{n},chair,9.5,x\n") } else { format!("{n},chair,9.5\n") };
     format!("sku,name,price\n{}", (1..=60).map(row).collect::<String>())
 }
 

@@ -44,7 +44,8 @@ impl Tasklet for SmugglesInTrailers {
             "large" => 1 << 20,
             _ => 100,
         };
-        while size > 0 {
+        let floods = size > 0;
+        while floods {
             let refused = trailers.append("x-flood", &vec![b'x'; size]);
             execution::set_summary("flood", &format!("{refused:?}"));
             execution::increment_summary("appended", 1);
