@@ -33,6 +33,15 @@ const TRAILERS: &[(&str, &str)] = &[
     ("authorization", "Bearer x"),
 ];
 
+/// Appends until the host has had enough.
+fn flood(trailers: &Fields, size: usize) -> ! {
+    loop {
+        let refused = trailers.append("x-flood", &vec![b'x'; size]);
+        execution::set_summary("flood", &format!("{refused:?}"));
+        execution::increment_summary("appended", 1);
+    }
+}
+
 impl Tasklet for SmugglesInTrailers {
     type Parameters = Parameters;
 
@@ -44,11 +53,8 @@ impl Tasklet for SmugglesInTrailers {
             "large" => 1 << 20,
             _ => 100,
         };
-        let floods = size > 0;
-        while floods {
-            let refused = trailers.append("x-flood", &vec![b'x'; size]);
-            execution::set_summary("flood", &format!("{refused:?}"));
-            execution::increment_summary("appended", 1);
+        if size > 0 {
+            flood(&trailers, size);
         }
         for (name, value) in TRAILERS {
             let outcome = match trailers.append(name, value.as_bytes()) {
