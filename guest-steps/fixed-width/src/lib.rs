@@ -6,14 +6,17 @@
 //! - Lines end with `\n` or `\r\n`. One that is not exactly as wide as the layout is unreadable as
 //!   `wrong-width`, and one that is not UTF-8 as `not-utf8`; reading goes on after it.
 //!
-//! The checkpoint is the place behind the last line read, so a resumed step starts with the next.
+//! The checkpoint is the place behind the last line read, so a resumed step starts with the next. A step with
+//! `partitions` reads parts of about as many bytes each; the file is gone through once to find where they begin.
 
 use std::io::{BufRead, BufReader};
 
 use serde::{Deserialize, Serialize};
 use stepbox_step::contract::Unreadable;
 use stepbox_step::files::{self, FileReader};
-use stepbox_step::{Checkpoint, Description, NewItem, Next, Opening, Reader, StepError, json};
+use stepbox_step::{
+    Checkpoint, Description, NewItem, Next, Opening, PartitionedReader, Reader, StepError, json,
+};
 
 /// The reader.
 pub struct FixedWidth {
@@ -38,12 +41,14 @@ struct LayoutColumn {
 }
 
 /// How far reading has come.
-#[derive(Debug, Default, Deserialize, Serialize)]
+#[derive(Debug, Default, Clone, Copy, Deserialize, Serialize)]
 struct Place {
     /// In bytes from the start of the file.
     offset: u64,
     /// How many lines there are before it.
     lines: u64,
+    /// Where to read no further, in bytes from the start of the file; none for its end.
+    end: Option<u64>,
 }
 
 impl Reader for FixedWidth {
@@ -102,12 +107,52 @@ impl Reader for FixedWidth {
     }
 }
 
-stepbox_step::export_reader!(FixedWidth);
+impl PartitionedReader for FixedWidth {
+    fn split(parameters: Parameters, parts: u32) -> Result<Option<Vec<Checkpoint>>, StepError> {
+        let size = files::stat(&parameters.file).map_err(|error| error.at(&parameters.file))?.size;
+        let file = files::open(&parameters.file).map_err(|error| error.at(&parameters.file))?;
+        let mut source = BufReader::with_capacity(1 << 16, file);
+        let (mut place, mut places) = (Place::default(), Vec::new());
+        for part in 1..=u64::from(parts) {
+            let begin = Place { end: None, ..place };
+            place.go_to_line_at(&mut source, part * size / u64::from(parts))?;
+            if place.offset > begin.offset {
+                places.push(Place { end: Some(place.offset), ..begin });
+            }
+        }
+        // What is appended from now on belongs to the last part, as it does without parts.
+        match places.last_mut() {
+            Some(last) => last.end = None,
+            None => places.push(Place::default()),
+        }
+        places.iter().map(Checkpoint::of).collect::<Result<_, _>>().map(Some)
+    }
+}
+
+stepbox_step::export_partitioned_reader!(FixedWidth);
+
+impl Place {
+    /// Goes to the first line that begins at `offset` or behind it, or to the end of the file.
+    fn go_to_line_at(&mut self, source: &mut impl BufRead, offset: u64) -> Result<(), StepError> {
+        while self.offset < offset {
+            let bytes = source.skip_until(b'\n')?;
+            if bytes == 0 {
+                break;
+            }
+            self.offset += bytes as u64;
+            self.lines += 1;
+        }
+        Ok(())
+    }
+}
 
 impl FixedWidth {
     /// Reads the next line, its end included; false when there is none.
     fn next_line(&mut self) -> Result<bool, StepError> {
         self.line.clear();
+        if self.place.end.is_some_and(|end| self.place.offset >= end) {
+            return Ok(false);
+        }
         let bytes = self.source.read_until(b'\n', &mut self.line)?;
         self.place.offset += bytes as u64;
         self.place.lines += u64::from(bytes > 0);

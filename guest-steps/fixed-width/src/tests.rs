@@ -1,7 +1,7 @@
 use std::fs;
 
 use stepbox_step::testing::{Host, Value, lines, read, setup};
-use stepbox_step::{ReaderDriver, contract};
+use stepbox_step::{ReaderDriver, contract, split};
 
 use super::*;
 
@@ -64,6 +64,30 @@ fn resumes_from_any_checkpoint_as_if_nothing_had_happened() {
         assert_eq!([lines(&before.rows, 3), lines(&after.rows, 3)].concat(), undisturbed.lines());
         assert_eq!([before.unreadable, after.unreadable].concat(), undisturbed.unreadable);
     }
+}
+
+#[test]
+fn its_parts_are_what_one_reader_finds() {
+    let _inbox = inbox(STOCK.as_bytes());
+    let undisturbed = read::<FixedWidth>(parameters()).unwrap();
+    // As many as lines at most; by bytes, so lines of other lengths come to fewer.
+    for (asked, expected) in [(1, 1), (2, 2), (3, 3), (4, 3), (9, 4), (1000, 4)] {
+        let states = split::<FixedWidth>(&setup(parameters(), &[]), asked).unwrap().unwrap();
+        assert_eq!(states.len(), expected, "{asked} parts");
+        let (mut items, mut unreadable) = (Vec::new(), Vec::new());
+        for checkpoint in states {
+            let setup = contract::Setup { checkpoint: Some(checkpoint), ..setup(parameters(), &[]) };
+            let (mut part, _) = ReaderDriver::<FixedWidth>::open(setup).unwrap();
+            let found = part.read(u32::MAX, u32::MAX).unwrap();
+            items.extend(lines(&found.rows, 3));
+            unreadable.extend(found.unreadable);
+        }
+        assert_eq!(items, undisturbed.lines(), "{asked} parts");
+        assert_eq!(unreadable, undisturbed.unreadable, "{asked} parts");
+    }
+
+    let _empty = inbox(b"");
+    assert_eq!(split::<FixedWidth>(&setup(parameters(), &[]), 4).unwrap().unwrap().len(), 1);
 }
 
 #[test]

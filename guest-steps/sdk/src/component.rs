@@ -3,9 +3,9 @@
 use std::any::Any;
 use std::cell::RefCell;
 
-use crate::raw::{describe, processor, reader, task, types, writer};
-use crate::{Description, Exit, Processor, ProcessorDriver, Reader, ReaderDriver, StepError};
-use crate::{Tasklet, Writer, WriterDriver, contract, run_tasklet};
+use crate::raw::{describe, partitioner, processor, reader, task, types, writer};
+use crate::{Description, Exit, PartitionedReader, Processor, ProcessorDriver, Reader, ReaderDriver, StepError};
+use crate::{Tasklet, Writer, WriterDriver, contract, run_tasklet, split};
 
 /// A component: a step and the crate it is made of.
 pub trait Exported {
@@ -92,6 +92,12 @@ impl<C: Exported<Step: Reader + 'static>> reader::Guest for C {
 
     fn close() -> Result<(), types::StepError> {
         with_driver(ReaderDriver::<C::Step>::close)
+    }
+}
+
+impl<C: Exported<Step: PartitionedReader>> partitioner::Guest for C {
+    fn split(setup: types::Setup, parts: u32) -> Result<Option<Vec<Vec<u8>>>, types::StepError> {
+        Ok(split::<C::Step>(&setup.into(), parts)?)
     }
 }
 

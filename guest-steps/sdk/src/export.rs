@@ -16,6 +16,18 @@ macro_rules! export_reader {
     };
 }
 
+/// Makes a component of a [`PartitionedReader`](crate::PartitionedReader), named after its crate.
+#[macro_export]
+macro_rules! export_partitioned_reader {
+    ($step:ty) => {
+        const _: () = {
+            const fn assert_can_be_split<T: $crate::PartitionedReader>() {}
+            assert_can_be_split::<$step>();
+        };
+        $crate::__export!($step, $crate::Reader, reader partitioner);
+    };
+}
+
 /// Makes a component of a [`Writer`](crate::Writer), named after its crate.
 #[macro_export]
 macro_rules! export_writer {
@@ -35,7 +47,7 @@ macro_rules! export_tasklet {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __export {
-    ($step:ty, $trait:path, $interface:ident) => {
+    ($step:ty, $trait:path, $($interface:ident)+) => {
         const _: () = {
             const fn assert_is_a_step<T: $trait>() {}
             assert_is_a_step::<$step>();
@@ -59,7 +71,7 @@ macro_rules! __export {
             }
 
     $crate::raw::describe::export!(Component with_types_in $crate::raw::describe);
-    $crate::raw::$interface::export!(Component with_types_in $crate::raw::$interface);
+    $($crate::raw::$interface::export!(Component with_types_in $crate::raw::$interface);)+
         };
     };
 }

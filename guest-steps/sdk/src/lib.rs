@@ -77,7 +77,7 @@ pub use error::StepError;
 pub use item::Item;
 pub use opening::{Checkpoint, NoParameters, Opening};
 pub use processor::{Processor, ProcessorDriver, Skip, Verdict};
-pub use reader::{NewItem, Next, Reader, ReaderDriver};
+pub use reader::{NewItem, Next, PartitionedReader, Reader, ReaderDriver, split};
 pub use serde_json::json;
 pub use tasklet::{Exit, Tasklet, run_tasklet};
 pub use writer::{Writer, WriterDriver, Written};

@@ -35,7 +35,7 @@ wit_bindgen::generate!({
     generate_all,
 });
 
-/// A world for each exported interface, rather than the contract's four: those all export
+/// A world for each exported interface, rather than the contract's: those all export
 /// `describe`, and its macro could then not be told apart.
 macro_rules! exported {
     ($(#[doc = $doc:literal])* $interface:ident, $world:literal, $inline:literal) => {
@@ -63,6 +63,11 @@ exported!(
     /// The exports of an `item-reader`.
     reader, "stepbox:sdk/reader-only",
     "package stepbox:sdk; world reader-only { export stepbox:step/reader@0.1.0; }"
+);
+exported!(
+    /// What a `partitioned-item-reader` exports beside `reader`.
+    partitioner, "stepbox:sdk/partitioner-only",
+    "package stepbox:sdk; world partitioner-only { export stepbox:step/partitioner@0.1.0; }"
 );
 exported!(
     /// The exports of an `item-processor`.

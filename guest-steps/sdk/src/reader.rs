@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 
 use crate::contract::{Chunk, Rows, Setup, Unreadable};
+use crate::opening::parse_parameters;
 use crate::{Checkpoint, Description, Opening, StepError};
 
 /// A step that finds items, one after the other.
@@ -28,6 +29,22 @@ pub trait Reader: Sized {
     fn close(&mut self) -> Result<(), StepError> {
         Ok(())
     }
+}
+
+/// A reader whose items can be read in parts, side by side and on any machine: for a step with `partitions`.
+pub trait PartitionedReader: Reader {
+    /// Divides the items into at most `parts` parts of about the same size; none if they cannot be divided.
+    ///
+    /// Each part is opened with its checkpoint, which tells where the part begins and where it ends. All of
+    /// them, one after the other, are what one reader alone finds, and what they say of a place in the input
+    /// is the same, too.
+    fn split(parameters: Self::Parameters, parts: u32) -> Result<Option<Vec<Checkpoint>>, StepError>;
+}
+
+/// Divides what a reader finds: what a component does, for native use as well.
+pub fn split<R: PartitionedReader>(setup: &Setup, parts: u32) -> Result<Option<Vec<Vec<u8>>>, StepError> {
+    let states = R::split(parse_parameters(&setup.parameters)?, parts)?;
+    Ok(states.map(|states| states.into_iter().map(Checkpoint::into_bytes).collect()))
 }
 
 /// What came next.

@@ -17,7 +17,7 @@ use stepbox_batch::job::{ComponentRef, Element, ElementSource, ItemSettings, Job
 use stepbox_batch::name::ConnectorCode;
 use stepbox_batch::repository::{Component, Connector};
 
-use check::{CheckedElement, CheckedJob, CheckedStep, CheckedStepKind};
+use check::{CheckedElement, CheckedJob, CheckedStep, CheckedStepKind, ITEM_READER, PARTITIONED_ITEM_READER};
 pub use check::{Known, Role};
 use located::Locations;
 
@@ -191,6 +191,7 @@ fn pin_step(step: CheckedStep, components: &BTreeMap<String, Component>) -> Resu
                 refuse_side_by_side(&pointer, &settings, &processor)?;
                 pinned.push(processor);
             }
+            refuse_unsplittable(&reader, &settings, components)?;
             StepKind::Item {
                 reader: pin(reader)?,
                 processors: pinned,
@@ -224,6 +225,27 @@ fn refuse_side_by_side(pointer: &str, settings: &ItemSettings, processor: &Eleme
     Err(Mistake::new("workers-need-stateless", pointer, message).help(help))
 }
 
+/// A component among the readers of a step in parts says by its world whether it can split what it reads. What
+/// an embedder's own reader can do shows when the step begins.
+fn refuse_unsplittable(
+    reader: &CheckedElement,
+    settings: &ItemSettings,
+    components: &BTreeMap<String, Component>,
+) -> Result<(), Mistake> {
+    let name = &reader.name;
+    let world = match components.get(name) {
+        Some(component) if reader.is_component && settings.partitions > 1 => &component.world,
+        _ => return Ok(()),
+    };
+    // Another role's world is refused as that.
+    if world != ITEM_READER {
+        return Ok(());
+    }
+    let message = format!("the component `{name}` is of the world `{world}`, so it cannot split what it reads");
+    let help = format!("leave `partitions` out, or read with a component of the world `{PARTITIONED_ITEM_READER}`");
+    Err(Mistake::new("cannot-split", reader.pointer.clone(), message).help(help))
+}
+
 /// Ties an element to a component's bytes, if its world fits the element's role.
 fn pin(element: CheckedElement, components: &BTreeMap<String, Component>) -> Result<Element, Mistake> {
     let CheckedElement { pointer, role, name, is_component, options } = element;
@@ -233,9 +255,9 @@ fn pin(element: CheckedElement, components: &BTreeMap<String, Component>) -> Res
     let Some(Component { digest, world, description, .. }) = components.get(&name) else {
         return Err(Mistake::new("unknown-component", pointer, format!("there is no component `{name}`")));
     };
-    if world != role.world() {
-        let message =
-            format!("the component `{name}` is of the world `{world}`; a {role} needs `{}`", role.world());
+    if !role.worlds().contains(&world.as_str()) {
+        let worlds = role.worlds().join("` or `");
+        let message = format!("the component `{name}` is of the world `{world}`; a {role} needs `{worlds}`");
         return Err(Mistake::new("component-wrong-role", pointer, message));
     }
     let component = ComponentRef {

@@ -7,7 +7,7 @@ wasmtime::component::bindgen!({
         package stepbox:host;
 
         world every-step {
-            include stepbox:step/item-reader@0.1.0;
+            include stepbox:step/partitioned-item-reader@0.1.0;
             include stepbox:step/item-processor@0.1.0;
             include stepbox:step/item-writer@0.1.0;
             include stepbox:step/tasklet@0.1.0;

@@ -65,7 +65,7 @@ pub enum ComponentError {
         /// How many there may be.
         max: u64,
     },
-    /// None of the four worlds, or more than one.
+    /// None of the five worlds, or more than one.
     #[error("it is not a step: {problem}")]
     NoWorld {
         /// What is missing.
@@ -73,7 +73,7 @@ pub enum ComponentError {
         /// What to do about it.
         help: String,
     },
-    /// One of the four worlds, and does not fit it.
+    /// One of the five worlds, and does not fit it.
     #[error("it does not fit the world `{world}`: {}", join(findings))]
     WrongWorld {
         /// The world it is nearest to.

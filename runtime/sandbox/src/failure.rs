@@ -139,6 +139,13 @@ pub(crate) fn too_many_items(items: usize, max: u32) -> ElementError {
         .with_help("the component breaks the contract in `wit/worlds.wit`; tell its author")
 }
 
+/// More parts than were asked for.
+pub(crate) fn too_many_parts(parts: usize, max: u32) -> ElementError {
+    let message = format!("returned {parts} parts where at most {max} were asked for");
+    ElementError::failed("step-answer-too-large", message)
+        .with_help("the component breaks the contract in `wit/worlds.wit`; tell its author")
+}
+
 /// An answer that is longer than the contract allows.
 pub(crate) fn too_large(what: &str, bytes: usize, max: usize) -> ElementError {
     let message = format!("returned {what} of {bytes} bytes; at most {max} are allowed");

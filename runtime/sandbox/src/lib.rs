@@ -5,7 +5,7 @@
 //!
 //! 1. [`receive`] takes what somebody uploads, as long as it is no longer than a component may be, and
 //!    [`Sandbox::inspect`] looks at it. Nothing is compiled before it looks
-//!    like a step of one of the four worlds ([`World`]), and nothing is kept before the component has
+//!    like a step of one of the five worlds ([`World`]), and nothing is kept before the component has
 //!    described itself ([`Description`]). What it refuses is a [`ComponentError`].
 //! 2. [`Sandbox::load`] finds it again by its digest, from memory or the cache, as a [`Program`].
 //! 3. [`Program::reader`], [`processor`](Program::processor), [`writer`](Program::writer) and

@@ -30,6 +30,10 @@ pub struct Known {
     pub secrets: BTreeSet<String>,
 }
 
+/// The worlds of readers: any, and those that a step with `partitions` can have.
+pub(super) const ITEM_READER: &str = "item-reader";
+pub(super) const PARTITIONED_ITEM_READER: &str = "partitioned-item-reader";
+
 /// What an element does in its step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -44,13 +48,13 @@ pub enum Role {
 }
 
 impl Role {
-    /// The world that a component in this role must have.
-    pub fn world(self) -> &'static str {
+    /// The worlds that a component in this role may have.
+    pub fn worlds(self) -> &'static [&'static str] {
         match self {
-            Self::Reader => "item-reader",
-            Self::Processor => "item-processor",
-            Self::Writer => "item-writer",
-            Self::Tasklet => "tasklet",
+            Self::Reader => &[ITEM_READER, PARTITIONED_ITEM_READER],
+            Self::Processor => &["item-processor"],
+            Self::Writer => &["item-writer"],
+            Self::Tasklet => &["tasklet"],
         }
     }
 }
@@ -288,7 +292,7 @@ impl Scope<'_> {
                 let processors = processors.collect::<Result<_, _>>()?;
                 let writer = self.element(&format!("{pointer}/writer"), Role::Writer, writer, schema)?;
                 if settings.partitions > 1 {
-                    partitions::check(&reader, &writer)?;
+                    partitions::check(&writer)?;
                 }
                 CheckedStepKind::Item { reader, processors, writer, settings }
             }

@@ -1,4 +1,4 @@
-//! A component of the world `item-reader`.
+//! A component of the world `item-reader` or `partitioned-item-reader`.
 
 use async_trait::async_trait;
 use stepbox_batch::element::{Chunk, ItemReader, More, Opening, Unreadable};
@@ -7,6 +7,7 @@ use stepbox_batch::job::ChunkLimit;
 use stepbox_batch::step_context::{ITEM_BYTES_MAX, TEXT_BYTES_MAX, cut};
 
 use super::running::{Beginning, Running, call, checked, checked_header, checked_state};
+use crate::bindings::exports::stepbox::step::partitioner;
 use crate::bindings::exports::stepbox::step::reader::{self, Guest};
 use crate::failure;
 use crate::program::Program;
@@ -48,6 +49,26 @@ impl ItemReader for SandboxedReader {
         }
         chunk.unreadable.extend(read.unreadable.into_iter().map(unreadable));
         Ok(if read.more { More::Yes } else { More::No })
+    }
+
+    async fn split(
+        &mut self,
+        opening: Opening<'_>,
+        parts: u32,
+    ) -> Result<Option<Vec<Vec<u8>>>, ElementError> {
+        if !Running::<partitioner::Guest>::is_possible(&self.program) {
+            return Ok(None);
+        }
+        let mut running =
+            Running::<partitioner::Guest>::start(&self.program, &self.setup, opening.context).await?;
+        let beginning = Beginning::of(&opening, &self.setup);
+        let call = running.exports.call_split(&mut running.instance.store, beginning.setup(), parts);
+        let result = running.instance.watch.guard(self.setup.limits.call_ms_max, call).await;
+        let Some(states) = running.settle(result)? else { return Ok(None) };
+        if states.len() > parts as usize {
+            return Err(failure::too_many_parts(states.len(), parts));
+        }
+        states.into_iter().map(checked_state).collect::<Result<_, _>>().map(Some)
     }
 
     async fn state(&mut self) -> Result<Vec<u8>, ElementError> {

@@ -9,7 +9,7 @@ use stepbox_batch::step_context::{StepContext, TEXT_BYTES_MAX, cut};
 use wasmtime::Store;
 use wasmtime::component::{Instance as WasmInstance, InstancePre};
 
-use crate::bindings::exports::stepbox::step::{processor, reader, task, writer};
+use crate::bindings::exports::stepbox::step::{partitioner, processor, reader, task, writer};
 use crate::bindings::stepbox::step::types::{RowsParam, RowsResult, Setup, Skipped, StepError};
 use crate::failure;
 use crate::instance::Instance;
@@ -68,10 +68,16 @@ macro_rules! exports {
 
 exports!(World::Tasklet, task);
 exports!(World::ItemReader, reader);
+exports!(World::PartitionedItemReader, partitioner);
 exports!(World::ItemProcessor, processor);
 exports!(World::ItemWriter, writer);
 
 impl<E: Exports> Running<E> {
+    /// Whether a component has the functions of the world.
+    pub(super) fn is_possible(program: &Program) -> bool {
+        E::find(program.pre()).is_ok()
+    }
+
     /// Starts a component in a store of its own, if it has the functions of the world.
     pub(super) async fn start(
         program: &Program,

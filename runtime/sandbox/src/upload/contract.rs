@@ -1,4 +1,4 @@
-//! Whether a component fits one of the four worlds in `wit/`, and if not, where it differs.
+//! Whether a component fits one of the five worlds in `wit/`, and if not, where it differs.
 
 #[cfg(test)]
 mod tests;
@@ -154,11 +154,23 @@ impl<'a> Candidate<'a> {
     /// Which world it is of: the one whose interface it exports.
     fn world(&self) -> Result<World, ComponentError> {
         let exports = self.exports();
-        let is_exported = |world: &World| exports.iter().any(|name| name.interface == world.interface());
+        let has = |interface: &str| exports.iter().any(|name| name.interface == interface);
+        // Of two worlds with the same interface, the one that asks for all that is there.
+        let is_exported = |world: &World| {
+            has(world.interface())
+                && match world.further_interface() {
+                    Some(further) => has(further),
+                    None => !World::ALL.iter().any(|other| {
+                        other.interface() == world.interface() && other.further_interface().is_some_and(has)
+                    }),
+                }
+        };
         let worlds: Vec<World> = World::ALL.into_iter().filter(is_exported).collect();
         let listed = |worlds: &[World]| {
-            let names = worlds.iter().map(|world| format!("`stepbox:step/{}`", world.interface()));
-            names.collect::<Vec<_>>().join(", ")
+            let mut names: Vec<_> =
+                worlds.iter().map(|world| format!("`stepbox:step/{}`", world.interface())).collect();
+            names.dedup();
+            names.join(", ")
         };
         match worlds[..] {
             [world] => Ok(world),
@@ -186,6 +198,9 @@ impl<'a> Candidate<'a> {
         }
         self.check_export("describe", &mut findings);
         self.check_export(world.interface(), &mut findings);
+        if let Some(further) = world.further_interface() {
+            self.check_export(further, &mut findings);
+        }
         findings
     }
 

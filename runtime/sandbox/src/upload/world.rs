@@ -1,4 +1,4 @@
-//! The four worlds, and what may not fit about a component.
+//! The five worlds, and what may not fit about a component.
 
 use std::fmt;
 
@@ -11,6 +11,8 @@ pub enum World {
     Tasklet,
     /// Where items come from.
     ItemReader,
+    /// Where items come from that can be read in parts.
+    PartitionedItemReader,
     /// What happens to items.
     ItemProcessor,
     /// Where items go.
@@ -18,27 +20,39 @@ pub enum World {
 }
 
 impl World {
-    /// All four.
-    pub const ALL: [Self; 4] = [Self::Tasklet, Self::ItemReader, Self::ItemProcessor, Self::ItemWriter];
+    /// All five.
+    pub const ALL: [Self; 5] = [
+        Self::Tasklet,
+        Self::ItemReader,
+        Self::PartitionedItemReader,
+        Self::ItemProcessor,
+        Self::ItemWriter,
+    ];
 
     /// Its name in `wit/worlds.wit`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Tasklet => "tasklet",
             Self::ItemReader => "item-reader",
+            Self::PartitionedItemReader => "partitioned-item-reader",
             Self::ItemProcessor => "item-processor",
             Self::ItemWriter => "item-writer",
         }
     }
 
-    /// The interface that makes a component one of this world.
+    /// The interface that makes a component an element of its kind.
     pub(super) fn interface(self) -> &'static str {
         match self {
             Self::Tasklet => "task",
-            Self::ItemReader => "reader",
+            Self::ItemReader | Self::PartitionedItemReader => "reader",
             Self::ItemProcessor => "processor",
             Self::ItemWriter => "writer",
         }
+    }
+
+    /// The interface that it exports beside that one.
+    pub(super) fn further_interface(self) -> Option<&'static str> {
+        (self == Self::PartitionedItemReader).then_some("partitioner")
     }
 }
 

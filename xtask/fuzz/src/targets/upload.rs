@@ -1,4 +1,4 @@
-//! Uploaded bytes: refused by name of what is wrong, or a component of one of the four worlds.
+//! Uploaded bytes: refused by name of what is wrong, or a component of one of the five worlds.
 //!
 //! Everything up to compiling is done to each input; what passes is compiled and asked to describe
 //! itself only now and then, since that costs a thousand times as much.
@@ -65,7 +65,7 @@ fn hash(bytes: &[u8]) -> u64 {
 
 /// A component of each world, which does nothing.
 pub fn seeds() -> Vec<Vec<u8>> {
-    ["item-reader", "item-processor", "item-writer", "tasklet", "step"].map(component).to_vec()
+    ["item-reader", "partitioned-item-reader", "item-processor", "item-writer", "tasklet", "step"].map(component).to_vec()
 }
 
 fn component(world: &str) -> Vec<u8> {

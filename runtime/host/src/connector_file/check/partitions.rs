@@ -1,8 +1,8 @@
-//! Which elements a step in parts may have. What an embedder's own elements can do shows when the step begins.
+//! Which writers a step in parts may have. What an embedder's own can do shows when the step begins.
 
 use super::{CheckedElement, Mistake};
 
-pub(super) fn check(reader: &CheckedElement, writer: &CheckedElement) -> Result<(), Mistake> {
+pub(super) fn check(writer: &CheckedElement) -> Result<(), Mistake> {
     let refused = |element: &CheckedElement, code, message: String, help: &str| {
         Err(Mistake::new(code, element.pointer.clone(), message).help(help))
     };
@@ -20,15 +20,6 @@ pub(super) fn check(reader: &CheckedElement, writer: &CheckedElement) -> Result<
     if lines.is_some_and(serde_json::Value::is_number) {
         let message = "an output of several files is not written in parts".to_owned();
         return refused(writer, "cannot-absorb", message, "leave out `partitions` or `lines_per_file`");
-    }
-    if reader.is_component {
-        let message = format!("the component `{}` cannot split what it reads", reader.name);
-        return refused(
-            reader,
-            "cannot-split",
-            message,
-            "leave out `partitions`, or read with `csv` or `jsonl`",
-        );
     }
     Ok(())
 }
