@@ -4,7 +4,9 @@ use std::any::Any;
 use std::cell::RefCell;
 
 use crate::raw::{describe, partitioner, processor, reader, task, types, writer};
-use crate::{Description, Exit, PartitionedReader, Processor, ProcessorDriver, Reader, ReaderDriver, StepError};
+use crate::{
+    Description, Exit, PartitionedReader, Processor, ProcessorDriver, Reader, ReaderDriver, StepError,
+};
 use crate::{Tasklet, Writer, WriterDriver, contract, run_tasklet, split};
 
 /// A component: a step and the crate it is made of.

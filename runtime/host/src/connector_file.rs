@@ -241,8 +241,10 @@ fn refuse_unsplittable(
     if world != ITEM_READER {
         return Ok(());
     }
-    let message = format!("the component `{name}` is of the world `{world}`, so it cannot split what it reads");
-    let help = format!("leave `partitions` out, or read with a component of the world `{PARTITIONED_ITEM_READER}`");
+    let message =
+        format!("the component `{name}` is of the world `{world}`, so it cannot split what it reads");
+    let help =
+        format!("leave `partitions` out, or read with a component of the world `{PARTITIONED_ITEM_READER}`");
     Err(Mistake::new("cannot-split", reader.pointer.clone(), message).help(help))
 }
 

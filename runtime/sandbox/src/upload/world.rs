@@ -21,13 +21,8 @@ pub enum World {
 
 impl World {
     /// All five.
-    pub const ALL: [Self; 5] = [
-        Self::Tasklet,
-        Self::ItemReader,
-        Self::PartitionedItemReader,
-        Self::ItemProcessor,
-        Self::ItemWriter,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Tasklet, Self::ItemReader, Self::PartitionedItemReader, Self::ItemProcessor, Self::ItemWriter];
 
     /// Its name in `wit/worlds.wit`.
     pub fn as_str(self) -> &'static str {

@@ -75,6 +75,9 @@ struct Maker {
 
 /// After how long a connection has rested.
 const RESTED: Duration = Duration::from_millis(100);
+/// How long a connection keeps the plans of its statements. One made for an empty queue reads a long one from end to
+/// end, and the server itself makes a new one only once it has counted again, which it may do a minute later.
+const PLANS_LAST: Duration = Duration::from_secs(5);
 
 impl managed::Manager for Maker {
     type Type = Db;
@@ -94,10 +97,11 @@ impl managed::Manager for Maker {
         if db.client.is_closed() || broken_at.is_some_and(|broken_at| metrics.created <= broken_at) {
             return Err(RecycleError::message("it was closed"));
         }
-        if metrics.last_used() < RESTED {
+        let has_old_plans = db.planned_at.elapsed() >= PLANS_LAST;
+        if metrics.last_used() < RESTED && !has_old_plans {
             return Ok(());
         }
-        let alive = db.run("").await;
+        let alive = if has_old_plans { db.plan_anew().await } else { db.run("").await };
         if alive.is_err() {
             *self.broken_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
@@ -168,6 +172,8 @@ pub(super) struct Db {
     client: Client,
     /// By their text, as it is given.
     statements: Mutex<HashMap<String, Arc<Prepared>>>,
+    /// Since when the server may have plans for them.
+    planned_at: Instant,
     response: Duration,
 }
 
@@ -199,20 +205,27 @@ impl Db {
         // It ends with the client. What broke it is told to whoever waits for an answer.
         tokio::spawn(async move { line.await.ok() });
         let response = Duration::from_millis(options.response_timeout_ms);
-        Ok(Self { client, statements: Mutex::default(), response })
+        Ok(Self { client, statements: Mutex::default(), planned_at: Instant::now(), response })
     }
 
     /// Tells the server how long we wait, so that it does not work, or hold locks, for nobody.
     ///
-    /// Tables are never read from end to end where an index will do: the queue is empty when the server counts,
-    /// and a million entries long an hour later, with the plans of before.
+    /// Tables are never read from end to end, nor joined but row by row through an index: the queue is empty when the
+    /// server counts, and a million entries long an hour later, with the plans of before.
     pub(super) async fn bound(&self, options: &PostgresOptions) -> Outcome<()> {
         let ms = options.response_timeout_ms;
         let settings = format!(
             "SET statement_timeout = {ms}; SET idle_in_transaction_session_timeout = {ms}; \
-             SET client_min_messages = warning; SET jit = off; SET enable_seqscan = off"
+             SET client_min_messages = warning; SET jit = off; SET enable_seqscan = off; \
+             SET enable_hashjoin = off; SET enable_mergejoin = off"
         );
         self.run(&settings).await
+    }
+
+    /// Has the server make new plans, for tables as long as they are now.
+    pub(super) async fn plan_anew(&mut self) -> Outcome<()> {
+        self.planned_at = Instant::now();
+        self.run("DISCARD PLANS").await
     }
 
     /// Runs statements without parameters and without an answer.

@@ -303,7 +303,9 @@ async fn delete(db: &Db, tenant: &TenantId, events: &[(i64, AuditRecord)]) -> Ou
         "subjects": events.iter().map(|(_, event)| &event.subject).collect::<Value<'_>>(),
         "details": events.iter().map(|(_, event)| &event.detail).collect::<Value<'_>>(),
     };
-    db.execute("DELETE FROM job_executions WHERE tenant = :tenant AND id = ANY(:ids)", &values).await?;
+    let sql = "DELETE FROM job_executions e USING unnest(CAST(:ids AS BIGINT[])) AS purged (id)
+               WHERE e.tenant = :tenant AND e.id = purged.id";
+    db.execute(sql, &values).await?;
     let sql = "INSERT INTO audit_events (tenant, at, user_name, action, subject, detail)
                SELECT :tenant, :at, :user_name, :action, subject, detail
                FROM unnest(CAST(:subjects AS TEXT[]), CAST(:details AS TEXT[])) AS e (subject, detail)";

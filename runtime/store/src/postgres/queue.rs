@@ -182,8 +182,8 @@ pub(super) const STANDINGS: &str = "
 
 /// Takes what was chosen, but for what somebody is just stopping or taking by its number.
 ///
-/// Each row is looked up by itself (`OFFSET 0` keeps these apart), and no joins are left to a server that may have
-/// counted the queue while it was empty. Ids are of one tenant each, so lists of both name nothing else.
+/// Each row is looked up by itself (`OFFSET 0` keeps these apart): a list of ids would be compared with all entries
+/// of a tenant by a server that has counted the queue while it was empty.
 pub(super) fn take_statement() -> String {
     format!(
         "WITH wanted AS (SELECT * FROM unnest(CAST(:owners AS TEXT[]), CAST(:ids AS BIGINT[])) AS w (tenant, id)),
@@ -203,9 +203,8 @@ pub(super) fn take_statement() -> String {
              FROM chosen c WHERE e.tenant = c.tenant AND e.id = c.id
              RETURNING {}, e.lease_token),
          entries AS (
-             UPDATE queue_entries SET state = 2
-             WHERE tenant = ANY(ARRAY(SELECT tenant FROM taken))
-               AND execution_id = ANY(ARRAY(SELECT id FROM taken))),
+             UPDATE queue_entries q SET state = 2 FROM taken t
+             WHERE q.tenant = t.tenant AND q.execution_id = t.id),
          served AS (
              UPDATE queue_tenants t
              SET served = turn.number + (SELECT coalesce(max(served), 0) FROM queue_tenants)

@@ -76,8 +76,9 @@ pub(super) async fn put(db: &Db, tenant: &str, execution_id: i64, step: &StepRec
 }
 
 /// The steps of executions of a tenant, by execution, in order.
-pub(super) const OF_EXECUTIONS: &str = "SELECT * FROM step_executions
-    WHERE tenant = :tenant AND execution_id = ANY(:ids) ORDER BY execution_id, position";
+pub(super) const OF_EXECUTIONS: &str = "SELECT s.* FROM unnest(CAST(:ids AS BIGINT[])) AS wanted (id)
+    JOIN step_executions s ON s.tenant = :tenant AND s.execution_id = wanted.id
+    ORDER BY s.execution_id, s.position";
 
 /// A row of [`OF_EXECUTIONS`]: of which execution, and the step.
 pub(super) fn step(row: &Row) -> Outcome<(i64, StepExecution)> {

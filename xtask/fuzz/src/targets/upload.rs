@@ -65,7 +65,9 @@ fn hash(bytes: &[u8]) -> u64 {
 
 /// A component of each world, which does nothing.
 pub fn seeds() -> Vec<Vec<u8>> {
-    ["item-reader", "partitioned-item-reader", "item-processor", "item-writer", "tasklet", "step"].map(component).to_vec()
+    ["item-reader", "partitioned-item-reader", "item-processor", "item-writer", "tasklet", "step"]
+        .map(component)
+        .to_vec()
 }
 
 fn component(world: &str) -> Vec<u8> {
