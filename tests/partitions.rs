@@ -98,6 +98,59 @@ async fn give_byte_identical_output() {
     assert_eq!(left_behind(&installation), [""; 0]);
 }
 
+/// A reader that is a component, and says where its parts begin.
+const FIXED_WIDTH: &str = r#"
+jobs:
+  whole:
+    type: export
+    parameters:
+      extends: csv_export
+      required: [folder]
+      properties: { folder: { type: string } }
+    steps:
+      - &step
+        name: export
+        reader:
+          fixed-width:
+            file: inbox/stock.txt
+            layout: [ { name: sku, width: 5 }, { name: name, width: 9 } ]
+        writer: { csv: { to: "${parameters.storage}" } }
+        grants: { files: { inbox: "read ${parameters.folder}" } }
+        chunk: 7
+  parts:
+    type: export
+    parameters: { extends: whole }
+    steps: [ { <<: *step, partitions: 5 } ]
+"#;
+
+#[tokio::test]
+async fn a_component_reads_the_parts_that_it_has_split() {
+    let installation = Installation::new().await;
+    installation.install(&[("fixed-width", steps::FIXED_WIDTH)], FIXED_WIDTH).await;
+    let folder = installation.path("inbox");
+    std::fs::create_dir(&folder).unwrap();
+    let mut outputs = Vec::new();
+    // One line in 97 is no item, and says which line it is.
+    let line = |n: u32| {
+        if n.is_multiple_of(97) { "?\n".to_owned() } else { format!("{n:<5}chair {:03}\n", n % 500) }
+    };
+    std::fs::write(folder.join("stock.txt"), (0..5000).map(line).collect::<String>()).unwrap();
+    for job in ["whole", "parts"] {
+        let output = format!("{job}.csv");
+        let parameters = json!({
+            "source": local("in.csv"), "storage": local(&output), "folder": folder.to_str(),
+        });
+        let execution = installation.run(job, parameters).await;
+        assert_eq!(ending(&execution), "COMPLETED", "{job}");
+        let parts = installation.tenant.partitions(execution.id).await.unwrap().len();
+        assert_eq!(parts, if job == "parts" { 5 } else { 0 });
+        let warnings = installation.tenant.warnings(execution.id).await.unwrap();
+        assert_eq!(warnings.len(), 52);
+        outputs.push((counts(&execution, 0), warnings, installation.read(&output)));
+    }
+    assert!(outputs[0] == outputs[1], "{} {}", outputs[0].0, outputs[1].0);
+}
+
 #[tokio::test]
 async fn an_input_without_rows_and_one_of_few_are_no_trouble() {
     let installation = Installation::new().await;

@@ -121,6 +121,33 @@ fn a_component_must_fit_its_role() {
     );
 }
 
+#[test]
+fn a_step_in_parts_needs_a_component_that_can_split() {
+    let text = "connector: acme\ncomponents: { normalise: n.wasm }\njobs:\n  a:\n    type: x\n    steps:\n      \
+                - { name: move, reader: normalise, writer: csv, partitions: 4 }";
+    let read_with = |world: &str| {
+        let file = ConnectorFile::parse("c.yaml".into(), text, &known()).unwrap();
+        file.into_connector(&BTreeMap::from([("normalise".to_owned(), component(world, json!({})))]))
+    };
+    assert!(read_with("partitioned-item-reader").is_ok());
+    let error = read_with("item-reader").unwrap_err();
+    assert_eq!(
+        (error.code, error.line, error.message.as_str(), error.help.as_str()),
+        (
+            "cannot-split",
+            Some(7),
+            "the component `normalise` is of the world `item-reader`, so it cannot split what it reads",
+            "leave `partitions` out, or read with a component of the world `partitioned-item-reader`"
+        )
+    );
+    let error = read_with("item-writer").unwrap_err();
+    assert_eq!(
+        error.message,
+        "the component `normalise` is of the world `item-writer`; a reader needs `item-reader` or \
+         `partitioned-item-reader`"
+    );
+}
+
 /// Replaces a part of the good file and tells what the mistake gets.
 fn check(part: &str, replacement: &str, expected: &str) {
     assert!(GOOD.contains(part), "the good file has {part}");

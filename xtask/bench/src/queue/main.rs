@@ -1,11 +1,15 @@
 //! What the queue does in a second: publishing, claiming and completing empty jobs, how soon an idle worker
-//! begins one, and whether a long queue slows a claim down. The stores side by side in one run.
+//! begins one, and whether a long queue slows a claim down. The stores side by side in one run. And what a step
+//! gains by being read in parts.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 mod flatness;
 mod jobs;
+mod parts;
 mod pick_up;
+#[path = "../stopwatch.rs"]
+mod stopwatch;
 mod stores;
 mod throughput;
 
@@ -34,9 +38,22 @@ struct Arguments {
     /// How long the queues are whose claims are compared.
     #[arg(long, value_delimiter = ',', default_value = "1000,1000000")]
     lengths: Vec<u32>,
+    /// How many rows the step has that is read in parts; 0 leaves it out.
+    #[arg(long, default_value_t = 1_000_000)]
+    rows: u32,
+    /// How often that step is run in one go and in parts.
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
     /// Where all figures go, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<std::path::PathBuf>,
+}
+
+/// All figures.
+#[derive(Debug, Serialize)]
+struct Figures {
+    stores: Vec<Report>,
+    parts: Option<parts::Parts>,
 }
 
 /// All figures of a store.
@@ -72,8 +89,15 @@ async fn main() -> Result<()> {
         }
         reports.push(Report { store: kind.name(), throughput, pick_up, claims });
     }
+    let mut parts = None;
+    if arguments.rows > 0 {
+        let measured = parts::measure(arguments.rows, arguments.rounds).await?;
+        measured.print();
+        parts = Some(measured);
+    }
     if let Some(file) = arguments.json {
-        std::fs::write(file, serde_json::to_string_pretty(&reports)? + "\n")?;
+        let figures = Figures { stores: reports, parts };
+        std::fs::write(file, serde_json::to_string_pretty(&figures)? + "\n")?;
     }
     Ok(())
 }
