@@ -29,7 +29,7 @@ use super::{Life, Progress, claim};
 use crate::error::Error;
 
 /// How often a step looks how far its parts are, in milliseconds.
-const LOOK_MS: u64 = 200;
+const LOOK_MS: u64 = 50;
 
 /// How a step's parts ended, all of them.
 pub(super) enum PartsEnd {

@@ -3,9 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use serde::Serialize;
 use serde_json::json;
+use stepbox::batch::element::{ItemProcessor, Opening, SetAside};
+use stepbox::batch::error::ElementError;
 use stepbox::batch::name::TenantId;
+use stepbox::batch::rows::Rows;
 use stepbox::batch::status::BatchStatus;
 use stepbox::{NewInstance, Policy, PublishOptions, Stepbox, Tenant, Worker, WorkerOptions};
 use stepbox_guest_artifacts::steps;
@@ -34,11 +38,50 @@ jobs:
         writer: { csv: { to: "${parameters.storage}" } }
         chunk: 1000
   parts: { type: bench, parameters: *parameters, steps: [ { <<: *step, partitions: 4 } ] }
+  busy_whole: { type: bench, parameters: *parameters, steps: [ &busy { <<: *step, processor: busy } ] }
+  busy_parts: { type: bench, parameters: *parameters, steps: [ { <<: *busy, partitions: 4 } ] }
 "#;
+
+const JOBS: [&str; 4] = ["whole", "parts", "busy_whole", "busy_parts"];
+
+/// A processor that computes for some microseconds over each item, as one that parses, matches or encrypts does.
+struct Busy;
+
+#[async_trait]
+impl ItemProcessor for Busy {
+    async fn open(&mut self, opening: Opening<'_>) -> std::result::Result<Vec<String>, ElementError> {
+        Ok(opening.header.to_vec())
+    }
+
+    async fn process(
+        &mut self,
+        rows: &Rows,
+        output: &mut Rows,
+    ) -> std::result::Result<SetAside, ElementError> {
+        for row in 0..rows.len() {
+            let cell = rows.cell(row, 0).unwrap_or_default();
+            // FNV-1a, over and over.
+            let hash = (0..400).flat_map(|_| cell.bytes()).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+            });
+            std::hint::black_box(hash);
+            output.push_row_of(rows, row);
+        }
+        Ok(SetAside::default())
+    }
+}
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Parts {
     rows: u32,
+    /// With a component among its processors that takes a fraction of a microsecond for an item.
+    light: Pair,
+    /// With a processor that computes for some microseconds over each item.
+    busy: Pair,
+}
+
+#[derive(Debug, Serialize)]
+struct Pair {
     whole: Figures,
     parts: Figures,
 }
@@ -55,10 +98,12 @@ impl Parts {
         let tell = |name: &str, figures: &Figures| {
             println!("  {name}  {:.2} s, {:.2} s of processor time", figures.wall, figures.cpu);
         };
-        println!("\nA step of {} rows, a component among its processors", self.rows);
-        tell("in one go, one worker    ", &self.whole);
-        tell("in four parts, two workers", &self.parts);
-        println!("  {:.2} times as long", self.parts.wall / self.whole.wall);
+        for (what, pair) in [("a light", &self.light), ("a busy", &self.busy)] {
+            println!("\nA step of {} rows with {what} processor", self.rows);
+            tell("in one go, one worker     ", &pair.whole);
+            tell("in four parts, two workers", &pair.parts);
+            println!("  {:.2} times as long", pair.parts.wall / pair.whole.wall);
+        }
     }
 }
 
@@ -68,9 +113,10 @@ pub(crate) async fn measure(rows: u32, rounds: u32) -> Result<Parts> {
     catalogue::write(&folder.path().join("in.csv"), rows, None)?;
     let (stepbox, tenant) = open(folder.path()).await?;
     install(&tenant, folder.path()).await?;
-    let (mut whole, mut parts) = (Vec::new(), Vec::new());
+    let mut measured = JOBS.map(|_| Vec::new());
     for round in 0..rounds.max(1) {
-        for (job, workers, figures) in [("whole", 1, &mut whole), ("parts", 2, &mut parts)] {
+        for (job, figures) in JOBS.into_iter().zip(&mut measured) {
+            let workers = if job.ends_with("parts") { 2 } else { 1 };
             let mut others = Vec::new();
             for _ in 1..workers {
                 others.push(open(folder.path()).await?.0);
@@ -86,22 +132,25 @@ pub(crate) async fn measure(rows: u32, rounds: u32) -> Result<Parts> {
             }
         }
     }
-    let written = |job: &str| std::fs::read(folder.path().join(format!("{job}-0.csv")));
-    if written("whole")? != written("parts")? {
-        return Err("the outputs differ".into());
+    for (whole, parts) in [("whole", "parts"), ("busy_whole", "busy_parts")] {
+        let written = |job: &str| std::fs::read(folder.path().join(format!("{job}-0.csv")));
+        if written(whole)? != written(parts)? {
+            return Err("the outputs differ".into());
+        }
     }
-    let figures = |measured| {
+    let [whole, parts, busy_whole, busy_parts] = measured.map(|measured| {
         let Measured { wall, cpu } = Measured::median(measured);
         Figures { wall, cpu }
-    };
-    Ok(Parts { rows, whole: figures(whole), parts: figures(parts) })
+    });
+    let light = Pair { whole, parts };
+    Ok(Parts { rows, light, busy: Pair { whole: busy_whole, parts: busy_parts } })
 }
 
 /// Each worker has an installation of its own on the same store.
 async fn open(folder: &Path) -> Result<(Stepbox, Tenant)> {
     let id = TenantId::default();
     let builder = Stepbox::builder(folder.join("data")).tenant(id.clone(), Policy::own_machine(folder));
-    let stepbox = builder.open().await?;
+    let stepbox = builder.processor("busy", |_| Ok(Box::new(Busy))).open().await?;
     let tenant = stepbox.tenant(&id)?;
     Ok((stepbox, tenant))
 }
@@ -116,7 +165,7 @@ async fn install(tenant: &Tenant, folder: &Path) -> Result<()> {
     std::fs::copy(steps::NORMALISE, connector.join("normalise.wasm"))?;
     std::fs::write(connector.join("connector.yaml"), CONNECTOR)?;
     tenant.install_connector(&connector).await?;
-    for job in ["whole", "parts"] {
+    for job in JOBS {
         let new = NewInstance {
             connector: "bench".to_owned(),
             job: job.to_owned(),
