@@ -458,7 +458,7 @@ impl Life {
             Ok(item_step) => item_step,
             Err(error) => return Ok((execution, Err(error))),
         };
-        let fragments = self.adopt_parts(parts, &execution, context).await?;
+        let fragments = self.adopt_parts(parts, &mut execution, context).await?;
         let (recorder, on_thread, begun) = (self.recorder.clone(), context.clone(), execution.clone());
         let ran = on_own_thread(async move {
             let journey = Journey { execution: &mut execution, context: &on_thread, recorder: &recorder };

@@ -150,6 +150,9 @@ struct Shared {
     /// What runs, with what asks it to pause.
     running: Mutex<BTreeMap<JobExecutionId, Arc<RunContext>>>,
     stage: watch::Sender<Stage>,
+    /// Whether it is listed among the workers. Whoever holds this says that it lives, or sees to it that nobody does
+    /// so any more.
+    is_listed: tokio::sync::Mutex<bool>,
     /// When it was last seen to work.
     pulse: Pulse,
     /// A run has ended.
@@ -184,6 +187,7 @@ impl Stepbox {
             options,
             running: Mutex::default(),
             stage: watch::Sender::new(Stage::Working),
+            is_listed: tokio::sync::Mutex::new(true),
             ended: Notify::new(),
             installation,
         });
@@ -252,6 +256,8 @@ impl Worker {
     /// Leaves at once: the leases of what runs end now, so that another worker goes on from the last
     /// checkpoints. The process should end now, too.
     pub async fn leave(mut self) {
+        // A beat that is on its way would list it again.
+        let _ = timeout(Duration::from_millis(LEAVE_MS), self.shared.beat_no_more()).await;
         if let Some(task) = self.task.take() {
             task.abort();
         }
@@ -291,7 +297,7 @@ impl Shared {
         self.tell(|| WorkerEvent::ShuttingDown { running: self.running().len() });
         while runs.join_next().await.is_some() {}
         // Listed until it is forgotten, as one that was not heard of.
-        let _ = self.installation.repository.forget_worker(&self.installation.worker).await;
+        let _ = self.forget().await;
         self.tell(|| WorkerEvent::Over);
     }
 
@@ -404,6 +410,10 @@ impl Shared {
     }
 
     async fn beat(&self) -> Result<(), RepositoryError> {
+        let is_listed = self.is_listed.lock().await;
+        if !*is_listed {
+            return Ok(());
+        }
         let now = self.installation.clock.now();
         let worker = Registered {
             name: self.installation.worker.clone(),
@@ -415,6 +425,15 @@ impl Shared {
             is_stopping: self.stage() > Stage::Working,
         };
         self.installation.repository.worker_beat(&worker).await
+    }
+
+    async fn beat_no_more(&self) {
+        *self.is_listed.lock().await = false;
+    }
+
+    async fn forget(&self) -> Result<(), RepositoryError> {
+        self.beat_no_more().await;
+        self.installation.repository.forget_worker(&self.installation.worker).await
     }
 
     fn heed<T>(&self, answer: Result<T, RepositoryError>) -> Option<T> {

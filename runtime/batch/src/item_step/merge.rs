@@ -81,6 +81,8 @@ async fn put_together(
         take_findings(fragments, journey);
     }
     journey.execution.counts = counts;
+    // Whoever measures has heard of the items from the parts.
+    end.committed_counts = counts;
     let processed = journey.execution.counts.read;
     journey.context.set_tracking(Tracking { processed, total: Some(processed), is_estimate: false });
     commit(end, journey).await.map_err(|error| Interruption::of(error).while_writing())?;

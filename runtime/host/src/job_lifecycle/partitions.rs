@@ -16,6 +16,7 @@ use stepbox_batch::execution::{Checkpoint, Failure, JobExecution, Partition, Ste
 use stepbox_batch::item_step::FragmentState;
 use stepbox_batch::job::{Step, StepKind};
 use stepbox_batch::log::LogLevel;
+use stepbox_batch::metering::Metering;
 use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::queue::Enqueue;
 use stepbox_batch::repository::{ExecutionFilter, NewJobExecution, RepositoryError};
@@ -232,20 +233,23 @@ impl Life {
         Ok(())
     }
 
-    /// What the parts have left, in their order. What they used and shared is the step's from now on.
+    /// What the parts have left, in their order. What they used and shared is the step's from now on; whoever
+    /// measures has heard of it from them.
     pub(super) async fn adopt_parts(
         &self,
         parts: Vec<JobExecution>,
-        execution: &StepExecution,
+        execution: &mut StepExecution,
         context: &StepContext,
     ) -> Result<Vec<FragmentState>, RepositoryError> {
         let mut fragments = Vec::new();
+        let heard_of = Metering::going_on_from(execution.usage, Arc::default());
         for part in parts {
             let warnings = self.installation.repository.warnings(&part.tenant, part.id).await?;
             let Some(step) = part.steps.into_iter().next() else { continue };
             // A merge that goes on has them already.
             if execution.checkpoint.is_none() {
                 context.metering().add(&step.usage);
+                heard_of.add(&step.usage);
                 for (key, value) in part.context.0 {
                     if let Err(reason) = context.put(&key, value) {
                         context.log(LogLevel::Warning, &format!("`{key}` of a part is dropped: {reason}"));
@@ -254,6 +258,7 @@ impl Life {
             }
             fragments.extend(FragmentState::of(step, warnings));
         }
+        execution.usage = heard_of.usage();
         Ok(fragments)
     }
 }

@@ -57,7 +57,13 @@ impl Case {
         execution: &mut StepExecution,
     ) -> Result<StepOutcome, StepError> {
         let (context, recorder) = (&self.bench.context, &self.bench.recorder);
-        merge(self.step(WORDS, None), fragments, Journey { execution, context, recorder }).await
+        let outcome =
+            merge(self.step(WORDS, None), fragments, Journey { execution, context, recorder }).await;
+        let heard = self.bench.observer.0.lock().unwrap();
+        let has_items = |heard: &&Observation| matches!(heard, Observation::Checkpoint { counts, .. } if *counts != Counts::default());
+        assert_eq!(heard.iter().find(has_items), None, "their items are those that the parts have told of");
+        drop(heard);
+        outcome
     }
 
     /// What another run begins with: what was stored last.
