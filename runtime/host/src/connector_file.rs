@@ -16,8 +16,9 @@ use serde_json::Value;
 use stepbox_batch::job::{ComponentRef, Element, ElementSource, ItemSettings, Job, Step, StepKind};
 use stepbox_batch::name::ConnectorCode;
 use stepbox_batch::repository::{Component, Connector};
+use stepbox_sandbox::World;
 
-use check::{CheckedElement, CheckedJob, CheckedStep, CheckedStepKind, ITEM_READER, PARTITIONED_ITEM_READER};
+use check::{CheckedElement, CheckedJob, CheckedStep, CheckedStepKind};
 pub use check::{Known, Role};
 use located::Locations;
 
@@ -238,13 +239,13 @@ fn refuse_unsplittable(
         _ => return Ok(()),
     };
     // Another role's world is refused as that.
-    if world != ITEM_READER {
+    if world != World::ItemReader.as_str() {
         return Ok(());
     }
     let message =
         format!("the component `{name}` is of the world `{world}`, so it cannot split what it reads");
-    let help =
-        format!("leave `partitions` out, or read with a component of the world `{PARTITIONED_ITEM_READER}`");
+    let able = World::PartitionedItemReader;
+    let help = format!("leave `partitions` out, or read with a component of the world `{able}`");
     Err(Mistake::new("cannot-split", reader.pointer.clone(), message).help(help))
 }
 
@@ -257,8 +258,9 @@ fn pin(element: CheckedElement, components: &BTreeMap<String, Component>) -> Res
     let Some(Component { digest, world, description, .. }) = components.get(&name) else {
         return Err(Mistake::new("unknown-component", pointer, format!("there is no component `{name}`")));
     };
-    if !role.worlds().contains(&world.as_str()) {
-        let worlds = role.worlds().join("` or `");
+    let worlds: Vec<_> = role.worlds().iter().map(|world| world.as_str()).collect();
+    if !worlds.contains(&world.as_str()) {
+        let worlds = worlds.join("` or `");
         let message = format!("the component `{name}` is of the world `{world}`; a {role} needs `{worlds}`");
         return Err(Mistake::new("component-wrong-role", pointer, message));
     }

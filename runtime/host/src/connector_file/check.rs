@@ -15,6 +15,7 @@ use stepbox_batch::job::{Branch, GrantRequest, ItemSettings, LimitOverrides, Rer
 use stepbox_batch::name::{ConnectorCode, JobName, NameError, StepName};
 use stepbox_batch::nearest::nearest;
 use stepbox_batch::parameters::{self, ParameterSchema, SchemaError};
+use stepbox_sandbox::World;
 
 use super::{ComponentSource, Mistake, form, part};
 
@@ -29,10 +30,6 @@ pub struct Known {
     /// The names of the secrets that the tenant's policy has.
     pub secrets: BTreeSet<String>,
 }
-
-/// The worlds of readers: any, and those that a step with `partitions` can have.
-pub(super) const ITEM_READER: &str = "item-reader";
-pub(super) const PARTITIONED_ITEM_READER: &str = "partitioned-item-reader";
 
 /// What an element does in its step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,12 +46,12 @@ pub enum Role {
 
 impl Role {
     /// The worlds that a component in this role may have.
-    pub fn worlds(self) -> &'static [&'static str] {
+    pub fn worlds(self) -> &'static [World] {
         match self {
-            Self::Reader => &[ITEM_READER, PARTITIONED_ITEM_READER],
-            Self::Processor => &["item-processor"],
-            Self::Writer => &["item-writer"],
-            Self::Tasklet => &["tasklet"],
+            Self::Reader => &[World::ItemReader, World::PartitionedItemReader],
+            Self::Processor => &[World::ItemProcessor],
+            Self::Writer => &[World::ItemWriter],
+            Self::Tasklet => &[World::Tasklet],
         }
     }
 }

@@ -14,6 +14,9 @@ use crate::program::Program;
 use crate::setup::ComponentSetup;
 use crate::text::storable;
 
+/// How long the states of all parts may be together, in bytes: they are stored before the first one begins.
+const PARTS_BYTES_MAX: usize = 4 << 20;
+
 /// A reader that is a component.
 #[derive(Debug)]
 pub struct SandboxedReader {
@@ -67,6 +70,10 @@ impl ItemReader for SandboxedReader {
         let Some(states) = running.settle(result)? else { return Ok(None) };
         if states.len() > parts as usize {
             return Err(failure::too_many_parts(states.len(), parts));
+        }
+        let bytes = states.iter().map(Vec::len).sum::<usize>();
+        if bytes > PARTS_BYTES_MAX {
+            return Err(failure::too_large("parts", bytes, PARTS_BYTES_MAX));
         }
         states.into_iter().map(checked_state).collect::<Result<_, _>>().map(Some)
     }

@@ -217,18 +217,21 @@ async fn a_batch_comes_back_as_it_went_in() {
 #[tokio::test]
 async fn parts_are_believed_as_far_as_they_were_asked_for() {
     let place = Place::new();
-    // As many parts as the next lines say, the first with a state of as many bytes.
+    // As many parts, each with a state of as many bytes.
     let split = |parts: u32, bytes: u32| {
-        let world = "partitioned-item-reader";
+        let (world, end) = ("partitioned-item-reader", 8 * parts);
         let code = format!(
             r#"(func (export "stepbox:step/partitioner@0.1.0#split")
-                (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+                (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32) (local $at i32)
                 (i32.store8 offset=512 (i32.const 0) (i32.const 0))
                 (i32.store8 offset=516 (i32.const 0) (i32.const 1))
                 (i32.store offset=520 (i32.const 0) (i32.const 1024))
                 (i32.store offset=524 (i32.const 0) (i32.const {parts}))
-                (i32.store offset=1024 (i32.const 0) (i32.const 4096))
-                (i32.store offset=1028 (i32.const 0) (i32.const {bytes}))
+                (loop $next
+                    (i32.store offset=1024 (local.get $at) (i32.const 4096))
+                    (i32.store offset=1028 (local.get $at) (i32.const {bytes}))
+                    (local.set $at (i32.add (local.get $at) (i32.const 8)))
+                    (br_if $next (i32.lt_u (local.get $at) (i32.const {end}))))
                 i32.const 512)
             (func (export "stepbox:step/reader@0.1.0#open") (param i32 i32 i32 i32 i32 i32 i32) (result i32)
                 unreachable)
@@ -240,15 +243,16 @@ async fn parts_are_believed_as_far_as_they_were_asked_for() {
     };
     let context = context(Arc::default());
     let rows = [
-        (3, 2, "3 parts"),
-        (4, 2, "step-answer-too-large: returned 4 parts where at most 3 were asked for"),
+        (64, 65536, "64 parts"),
+        (101, 2, "step-answer-too-large: returned 101 parts where at most 100 were asked for"),
+        (65, 65536, "step-answer-too-large: returned parts of 4259840 bytes; at most 4194304 are allowed"),
         (1, 65537, "step-answer-too-large: returned a checkpoint of 65537 bytes; at most 65536 are allowed"),
     ];
     for (parts, bytes, expected) in rows {
         let program = place.program(&split(parts, bytes)).await.unwrap();
         let mut reader = program.reader(place.setup(Limits::default()));
         let opening = Opening { header: &[], state: None, context: &context, fragment: None };
-        let found = match reader.split(opening, 3).await {
+        let found = match reader.split(opening, 100).await {
             Ok(states) => format!("{} parts", states.expect("it can").len()),
             Err(error) => outcome(Err(error)),
         };

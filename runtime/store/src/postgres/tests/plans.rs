@@ -109,17 +109,39 @@ impl Plans {
     }
 }
 
+/// A database of its own, with the tables and nothing in them.
+struct Tables {
+    server: &'static Server,
+    url: String,
+    options: PostgresOptions,
+}
+
+impl Tables {
+    async fn empty() -> Self {
+        let server = Server::shared();
+        let url = server.database().unwrap();
+        let options = PostgresOptions { response_timeout_ms: 600_000, ..PostgresOptions::default() };
+        PostgresStore::migrate(&url, &options).await.unwrap();
+        Self { server, url, options }
+    }
+
+    fn fill(&self, sql: &str) {
+        self.server.sql(self.url.rsplit('/').next().unwrap(), sql).unwrap();
+    }
+
+    async fn open(&self) -> Db {
+        let address = Address::parse(&self.url, &self.options).unwrap();
+        let db = Db::open(&address, &self.options).await.unwrap();
+        db.bound(&self.options).await.unwrap();
+        db
+    }
+}
+
 #[tokio::test]
 async fn no_hot_statement_reads_a_table_from_end_to_end() {
-    let server = Server::shared();
-    let url = server.database().unwrap();
-    let options = PostgresOptions { response_timeout_ms: 600_000, ..PostgresOptions::default() };
-    PostgresStore::migrate(&url, &options).await.unwrap();
-    let database = url.rsplit('/').next().unwrap();
-    server.sql(database, ENDED).unwrap();
-    let address = Address::parse(&url, &options).unwrap();
-    let db = Db::open(&address, &options).await.unwrap();
-    db.bound(&options).await.unwrap();
+    let tables = Tables::empty().await;
+    tables.fill(ENDED);
+    let db = tables.open().await;
     db.run("SET plan_cache_mode = force_generic_plan").await.unwrap();
     let mut plans = Plans { db, is_tenant_enough: false, wrong: Vec::new() };
     worker_statements(&mut plans).await;
@@ -253,22 +275,16 @@ const WAITING: &str = "
 /// The plans that a connection has from an empty queue would read a long one from end to end.
 #[tokio::test]
 async fn plans_are_made_anew_for_tables_that_have_grown() {
-    let server = Server::shared();
-    let url = server.database().unwrap();
-    let options = PostgresOptions { response_timeout_ms: 600_000, ..PostgresOptions::default() };
-    PostgresStore::migrate(&url, &options).await.unwrap();
-    let database = url.rsplit('/').next().unwrap();
-    server.sql(database, "VACUUM ANALYZE").unwrap();
-    let address = Address::parse(&url, &options).unwrap();
-    let mut db = Db::open(&address, &options).await.unwrap();
-    db.bound(&options).await.unwrap();
+    let tables = Tables::empty().await;
+    tables.fill("VACUUM ANALYZE");
+    let mut db = tables.open().await;
     let (text, order) = numbered(&queue::take_statement(), &PARAMETERS.map(|(name, _)| name));
     db.run(&format!("SET plan_cache_mode = force_generic_plan; PREPARE take AS {text}")).await.unwrap();
     let literals: Vec<_> = order.into_iter().map(|index| PARAMETERS[index].1).collect();
     let execute = format!("EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) EXECUTE take({})", literals.join(", "));
     pages_of(&db, &execute, &[]).await;
     let fill = WAITING.replace(":from", "1").replace(":to", "200000").replace("ANALYZE", "SELECT 1");
-    server.sql(database, &fill).unwrap();
+    tables.fill(&fill);
     let with_old_plans = pages_of(&db, &execute, &[]).await;
     db.plan_anew().await.unwrap();
     let with_new_plans = pages_of(&db, &execute, &[]).await;
@@ -291,19 +307,12 @@ const PARAMETERS: [(&str, &str); 9] = [
 /// Pages instead of seconds: they are the same on every machine.
 #[tokio::test]
 async fn a_claim_touches_as_many_pages_with_a_million_entries_as_with_a_thousand() {
-    let server = Server::shared();
-    let url = server.database().unwrap();
-    let options = PostgresOptions { response_timeout_ms: 600_000, ..PostgresOptions::default() };
-    PostgresStore::migrate(&url, &options).await.unwrap();
-    let database = url.rsplit('/').next().unwrap();
-    let address = Address::parse(&url, &options).unwrap();
+    let tables = Tables::empty().await;
     let mut pages = Vec::new();
     for (from, to) in [(1, 1000), (1001, 1_000_000)] {
         let fill = WAITING.replace(":from", &from.to_string()).replace(":to", &to.to_string());
-        server.sql(database, &fill).unwrap();
-        let db = Db::open(&address, &options).await.unwrap();
-        db.bound(&options).await.unwrap();
-        pages.push(pages_of_a_claim(&db, from).await);
+        tables.fill(&fill);
+        pages.push(pages_of_a_claim(&tables.open().await, from).await);
     }
     let [few, many] = pages[..] else { panic!("{pages:?}") };
     assert!(many * 2 <= few * 3, "{few} pages with a thousand entries, {many} with a million");
