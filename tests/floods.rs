@@ -10,6 +10,7 @@ use stepbox::batch::name::TenantId;
 use stepbox::batch::status::BatchStatus;
 use stepbox::{Policy, Quotas, Running, Stepbox, Tenant};
 use stepbox_guest_artifacts::{hostile, steps};
+use tokio::time::sleep;
 
 use crate::support::{self, counts, ending, local};
 
@@ -33,6 +34,9 @@ jobs:
   floods:
     type: test
     steps: [ { name: attack, tasklet: { floods_log: { messages: 4000000000 } }, limits: *limits } ]
+  endless:
+    type: test
+    steps: [ { name: attack, tasklet: { spins_forever: { announced: true } } } ]
 "#;
 
 const ORDINARY_JOB: &str = r#"
@@ -57,13 +61,17 @@ async fn one_tenants_flood_leaves_another_its_part() {
     // From now on the highest is what it has now.
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
 
+    // It has its memory before the bombs take all there is.
+    let mut endless = support::start(&hostile, "endless", json!({})).await;
+    while !hostile.log(endless.id()).await.unwrap().iter().any(|line| line.message == "spinning") {
+        sleep(Duration::from_millis(5)).await;
+    }
     let mut attacks = Vec::new();
     for job in ["loops", "bombs", "floods"] {
         for _ in 0..HOSTILE {
             attacks.push((job, support::start(&hostile, job, json!({})).await));
         }
     }
-    let mut last = support::start(&hostile, "loops", json!({})).await;
     let began_at = Instant::now();
     let beside = run_ordinary(&ordinary).await;
     println!("the ordinary job took {alone:?} alone and {beside:?} beside the flood");
@@ -71,8 +79,8 @@ async fn one_tenants_flood_leaves_another_its_part() {
     assert!(!is_over, "it waited for the flood to end: {beside:?}, alone {alone:?}");
 
     let asked_at = Instant::now();
-    last.stop().await.unwrap();
-    assert_eq!(ending(&last.wait().await.unwrap()), "STOPPED");
+    endless.stop().await.unwrap();
+    assert_eq!(ending(&endless.wait().await.unwrap()), "STOPPED");
     println!("a loop was stopped after {:?}", asked_at.elapsed());
     for (job, mut attack) in attacks {
         check_end(job, &attack.wait().await.unwrap());

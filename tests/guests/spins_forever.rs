@@ -1,17 +1,28 @@
 //! A tasklet that never returns and calls nobody.
 //!
-//! Only the runtime can end it: by its wall time, or by the grace time after a stop request.
+//! Only the runtime can end it: by its wall time, or by the grace time after a stop request. If asked to, it
+//! first says in the log that it has begun.
 
 use std::hint;
 
-use stepbox_step::{Exit, NoParameters, StepError, Tasklet};
+use serde::Deserialize;
+use stepbox_step::{Exit, StepError, Tasklet, log};
 
 struct SpinsForever;
 
-impl Tasklet for SpinsForever {
-    type Parameters = NoParameters;
+#[derive(Deserialize)]
+struct Parameters {
+    #[serde(default)]
+    announced: bool,
+}
 
-    fn run(_: NoParameters) -> Result<Exit, StepError> {
+impl Tasklet for SpinsForever {
+    type Parameters = Parameters;
+
+    fn run(parameters: Parameters) -> Result<Exit, StepError> {
+        if parameters.announced {
+            log::info("spinning");
+        }
         loop {
             hint::spin_loop();
         }
