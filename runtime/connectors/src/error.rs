@@ -356,7 +356,7 @@ impl ConnectorError {
             }
             Self::NoStorage { .. } => "the operator names storages under `storages` in the policy".to_owned(),
             Self::OtherStorage { found, .. } => format!("write `\"type\": \"{found}\"`"),
-            Self::BadStorage { .. } => "correct `storages` in the operator's policy".to_owned(),
+            Self::BadStorage { .. } => "correct what the operator's policy says of it".to_owned(),
             Self::Bucket { problem, .. } => problem.help().to_owned(),
             Self::BadPath { .. } => "name a file, such as `out/products.csv`".to_owned(),
             Self::File { problem, .. } => problem.help().to_owned(),

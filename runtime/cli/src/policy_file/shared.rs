@@ -12,7 +12,7 @@ const NAME: &str = "shared";
 
 /// None without the setting.
 pub(super) fn open(form: Option<&StorageForm>, data_dir: &Path) -> Result<Option<NamedStorage>, Problem> {
-    form.map(|form| form.open(NAME, data_dir)).transpose()
+    form.map(|form| form.open(NAME, NAME, data_dir)).transpose()
 }
 
 #[cfg(test)]
@@ -33,5 +33,7 @@ mod tests {
         check("shared: { type: local, path: / }", "Ok(true) []");
         check("shared: { type: local, path: /no/such/folder }", "is no folder that can be opened");
         check("shared: { typ: local, path: / }", "missing field `type`");
+        let key = "shared: { type: s3, bucket: b, region: r, access_key_id: s3cr3tkey, secret_access_key: { env: A } }";
+        check(key, "`shared.access_key_id` has neither `file` nor `env`");
     }
 }

@@ -75,14 +75,15 @@ impl From<ConnectorError> for Problem {
 /// Opens the storages to a policy that otherwise stands.
 pub(super) fn add(form: &Form, mut policy: Policy, data_dir: &Path) -> Result<Policy, Problem> {
     for (name, storage) in form {
-        policy = policy.with_storage(storage.open(name, data_dir)?);
+        policy = policy.with_storage(storage.open(name, &format!("storages.{name}"), data_dir)?);
     }
     policy.check_storages()?;
     Ok(policy)
 }
 
 impl StorageForm {
-    pub(super) fn open(&self, name: &str, data_dir: &Path) -> Result<NamedStorage, Problem> {
+    /// The place is where it stands in the file: `storages.exchange`.
+    pub(super) fn open(&self, name: &str, place: &str, data_dir: &Path) -> Result<NamedStorage, Problem> {
         match self {
             Self::Local { path } if !path.is_dir() && path.is_absolute() => Err(Problem {
                 message: format!(
@@ -98,8 +99,8 @@ impl StorageForm {
                     prefix: prefix.clone(),
                     region: region.clone(),
                     endpoint: endpoint.clone(),
-                    access_key_id: access_key_id.value(name, "access_key_id", data_dir)?.into(),
-                    secret_access_key: secret_access_key.value(name, "secret_access_key", data_dir)?.into(),
+                    access_key_id: access_key_id.value(place, "access_key_id", data_dir)?.into(),
+                    secret_access_key: secret_access_key.value(place, "secret_access_key", data_dir)?.into(),
                 };
                 Ok(NamedStorage::s3(name, &settings)?)
             }
@@ -108,15 +109,15 @@ impl StorageForm {
 }
 
 impl KeyForm {
-    fn value(&self, storage: &str, key: &str, data_dir: &Path) -> Result<String, Problem> {
-        let called = format!("{storage}.{key}");
+    fn value(&self, place: &str, key: &str, data_dir: &Path) -> Result<String, Problem> {
+        let called = format!("{place}.{key}");
         match (&self.file, &self.env) {
             (Some(file), None) => in_file(&called, &data_dir.join(file)),
             (None, Some(variable)) => in_environment(&called, variable),
             (given, _) => {
                 let problem =
                     if given.is_some() { "both `file` and `env`" } else { "neither `file` nor `env`" };
-                let message = format!("`storages.{called}` has {problem}");
+                let message = format!("`{called}` has {problem}");
                 let help = format!("write `{key}: {{ file: PATH }}` or `{key}: {{ env: NAME }}`");
                 Err(Problem { message, help })
             }
@@ -169,7 +170,7 @@ mod tests {
         );
         check(
             &s3("access_key_id: { file: key }, secret_access_key: { env: STEPBOX_TEST_UNSET }"),
-            "`exchange.secret_access_key` cannot be read: the variable `STEPBOX_TEST_UNSET` is not set",
+            "`storages.exchange.secret_access_key` cannot be read: the variable `STEPBOX_TEST_UNSET` is not set",
         );
         check(
             &s3("access_key_id: {}, secret_access_key: { file: key }"),
