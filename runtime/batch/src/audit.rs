@@ -88,6 +88,10 @@ pub enum AuditAction {
     ExecutionAbandoned,
     /// The worker of an execution was lost.
     ExecutionLost,
+    /// An execution could be neither run nor rescued, and is left alone.
+    ExecutionSetAside,
+    /// What was wrong with an execution was mended.
+    ExecutionRepaired,
     /// An execution was deleted.
     ExecutionPurged,
     /// Events of this trail were deleted.
@@ -96,7 +100,7 @@ pub enum AuditAction {
 
 impl AuditAction {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::ComponentUploaded,
         Self::ComponentRefused,
         Self::ComponentRemoved,
@@ -111,6 +115,8 @@ impl AuditAction {
         Self::ExecutionStopRequested,
         Self::ExecutionAbandoned,
         Self::ExecutionLost,
+        Self::ExecutionSetAside,
+        Self::ExecutionRepaired,
         Self::ExecutionPurged,
         Self::AuditPurged,
     ];
@@ -132,6 +138,8 @@ impl AuditAction {
             Self::ExecutionStopRequested => "execution-stop-requested",
             Self::ExecutionAbandoned => "execution-abandoned",
             Self::ExecutionLost => "execution-lost",
+            Self::ExecutionSetAside => "execution-set-aside",
+            Self::ExecutionRepaired => "execution-repaired",
             Self::ExecutionPurged => "execution-purged",
             Self::AuditPurged => "audit-purged",
         }
@@ -301,8 +309,21 @@ impl Deed {
             Fate::Requeued(_) => "queued again",
             Fate::Stopped => "STOPPED",
             Fate::Failed => "FAILED",
+            Fate::SetAside => "set aside",
         };
         Self::new(AuditAction::ExecutionLost, id, json!({ "worker": worker, "becomes": becomes }))
+    }
+
+    /// An execution could be neither run nor rescued, for that reason.
+    pub fn execution_set_aside(id: JobExecutionId, reason: &str) -> Self {
+        let detail = json!({ "reason": cut(reason, REASON_BYTES_MAX) });
+        Self::new(AuditAction::ExecutionSetAside, id, detail)
+    }
+
+    /// What was wrong with an execution, and what was done about it.
+    pub fn execution_repaired(id: JobExecutionId, problem: &str, remedy: &str) -> Self {
+        let detail = json!({ "problem": cut(problem, REASON_BYTES_MAX), "remedy": remedy });
+        Self::new(AuditAction::ExecutionRepaired, id, detail)
     }
 
     /// An execution of an instance was deleted, and in which status it was.

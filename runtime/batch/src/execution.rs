@@ -44,6 +44,9 @@ pub struct JobExecution {
     pub attempt: u32,
     /// Whether somebody asked to stop it; written by others than its worker.
     pub stop_requested: bool,
+    /// Why it was set aside: no worker takes it, and nobody rescues it, until the store was repaired. `None` for
+    /// almost all.
+    pub set_aside: Option<String>,
     /// The execution that this one goes on from.
     pub restart_of: Option<JobExecutionId>,
     /// The part of another execution's step that this one is; none for most.

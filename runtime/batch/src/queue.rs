@@ -137,6 +137,8 @@ pub struct Rescued {
     pub id: JobExecutionId,
     /// What became of it.
     pub fate: Fate,
+    /// Why it was set aside; `None` for any other fate.
+    pub reason: Option<String>,
 }
 
 /// What becomes of an execution whose worker was lost.
@@ -148,6 +150,8 @@ pub enum Fate {
     Stopped,
     /// It was in no queue, or has cost too many workers: it is FAILED, with the reason.
     Failed,
+    /// It could not be rescued, and is left alone until the store was repaired.
+    SetAside,
 }
 
 /// How much of a tenant's is in one state.
@@ -200,7 +204,8 @@ pub struct Held {
 pub trait JobQueue: Send + Sync + 'static {
     /// Takes the leases of entries that may begin, fair between tenants: the tenant with the fewest running
     /// executions goes first, among equals the one that was served longest ago; within a tenant it is the
-    /// priority, then the age. An instance whose job limits its concurrency is passed by while it is full.
+    /// priority, then the age. An instance whose job limits its concurrency is passed by while it is full. An
+    /// execution that cannot be read is set aside, and the next one taken.
     async fn claim_next(&self, wanted: &QueueClaim) -> Result<Vec<(JobExecution, Lease)>>;
 
     /// Returns when something may have come into the queue, or after so many milliseconds.
@@ -233,7 +238,11 @@ pub trait JobQueue: Send + Sync + 'static {
     async fn expire_leases(&self, worker: &str, now: Timestamp) -> Result<()>;
 
     /// Takes every execution whose worker let its lease run out, of all tenants, and has those that were in
-    /// the queue wait there again; the others end, with a readable reason and an end time.
+    /// the queue wait there again; the others end, with a readable reason and an end time. A part whose whole has
+    /// ended ends with it.
+    ///
+    /// Each one is rescued by itself, on what is stored of it at that moment. One that cannot be is set aside with
+    /// its reason, and the others are rescued all the same.
     async fn rescue_lost(&self, now: Timestamp) -> Result<Vec<Rescued>>;
 }
 

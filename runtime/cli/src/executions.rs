@@ -110,7 +110,7 @@ fn table(executions: &[JobExecution]) -> Table {
             execution.id.to_string(),
             execution.instance.to_string(),
             execution.job.name.to_string(),
-            execution.status.to_string(),
+            status(execution),
             number(warnings),
             moment(execution.created_at),
             between(execution.started_at, execution.ended_at),

@@ -98,6 +98,7 @@ impl Metrics {
             Fate::Requeued(_) => "requeued",
             Fate::Stopped => "stopped",
             Fate::Failed => "failed",
+            Fate::SetAside => "set-aside",
         };
         let labels = vec![("tenant", rescued.tenant.to_string()), ("fate", fate.to_owned())];
         self.rescued.get_or_create(&labels).inc();

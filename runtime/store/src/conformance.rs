@@ -28,6 +28,7 @@ pub mod saves;
 pub mod stops;
 pub mod tenants;
 pub mod watchdog;
+pub mod wholes;
 pub mod workers;
 
 /// Makes a `#[tokio::test]` of each behaviour. The argument names an async function that returns an
@@ -156,6 +157,14 @@ macro_rules! conformance {
                 spares_the_living_and_the_ended
                 watches_all_tenants
             }
+            wholes {
+                lost_at_once_with_their_parts_end_together_or_go_on_together
+                lost_before_their_parts_take_these_along_later
+                lost_after_their_parts_end_what_waits_again
+                that_ended_by_their_own_worker_leave_no_part_behind
+                given_up_or_purged_take_their_parts_along
+                a_part_of_a_restarted_one_is_judged_with_its_own_whole
+            }
             workers {
                 are_listed_as_they_said_last
                 are_forgotten_after_a_day_of_silence
@@ -195,6 +204,7 @@ mod tests {
             include_str!("conformance/stops.rs"),
             include_str!("conformance/tenants.rs"),
             include_str!("conformance/watchdog.rs"),
+            include_str!("conformance/wholes.rs"),
             include_str!("conformance/workers.rs"),
         ];
         for line in groups.iter().flat_map(|group| group.lines()) {

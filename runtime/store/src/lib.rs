@@ -125,6 +125,8 @@
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+#[cfg(test)]
+mod damaged;
 mod fairness;
 #[cfg(feature = "faults")]
 pub mod faulty;

@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::stream::{self, StreamExt};
 use stepbox_batch::audit::{Actor, AuditEvent, AuditFilter, Deed};
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::component_quota::ComponentQuota;
@@ -43,11 +44,15 @@ use stepbox_batch::status::BatchStatus;
 use crate::record::stored_id;
 use crate::record::worker::WorkerRecord;
 use crate::save::{ClaimRecord, ClaimedExecution, LeaseRecord, NewRecord, SaveRecord, accepted};
+use crate::standing;
 use address::Address;
 use connection::{Connections, Db};
 use saves::{Desk, REPEATS_MAX};
 use trouble::{Outcome, Remedy, explained};
 use wake::Wake;
+
+/// How many executions are rescued at the same time.
+const RESCUES_AT_A_TIME: usize = 4;
 
 /// How a database is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -277,7 +282,20 @@ impl JobQueue for PostgresStore {
         if *limit == 0 || tenants.is_empty() || !look!(self, |db| queue::has_work(db, claim.now))? {
             return Ok(Vec::new());
         }
-        let claimed = work!(self, |db| queue::claim_next(db, &claim, tenants, filter, *limit))?;
+        let mut claimed = Vec::new();
+        // Again if all that was taken cannot be read, which is in nobody's way any more then.
+        while claimed.is_empty() {
+            let (taken, damaged) = work!(self, |db| queue::claim_next(db, &claim, tenants, filter, *limit))?;
+            let has_to_make_way = !damaged.is_empty();
+            for damaged in damaged {
+                let now = wanted.claim.now;
+                transaction!(self, |db| rescue::set_claimed_aside(db, &damaged, now))?;
+            }
+            claimed = taken;
+            if !has_to_make_way {
+                break;
+            }
+        }
         Ok(claimed.into_iter().map(ClaimedExecution::with_lease).collect())
     }
 
@@ -323,7 +341,15 @@ impl JobQueue for PostgresStore {
     }
 
     async fn rescue_lost(&self, now: Timestamp) -> Result<Vec<Rescued>> {
-        let rescued = transaction!(self, |db| rescue::rescue_lost(db, now))?;
+        let mut rescued = Vec::new();
+        // All wholes before the first part.
+        for lost in look!(self, |db| rescue::lost(db, now))? {
+            let rescues = lost.into_iter().map(|(tenant, id)| async move {
+                transaction!(self, |db| rescue::rescue(db, &tenant, id, now))
+            });
+            rescued.extend(stream::iter(rescues).buffered(RESCUES_AT_A_TIME).collect::<Vec<_>>().await);
+        }
+        let rescued = standing::rescued(rescued)?;
         if !rescued.is_empty() {
             self.wake.everywhere(&self.connections).await;
         }

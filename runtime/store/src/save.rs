@@ -52,6 +52,7 @@ pub(crate) fn accepted(new: &NewJobExecution, claim: Option<&Claim>) -> JobExecu
         worker: claim.map(|claim| claim.worker.clone()),
         attempt: u32::from(claim.is_some()),
         stop_requested: false,
+        set_aside: None,
         restart_of,
         partition,
         failures: Vec::new(),

@@ -27,6 +27,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use stepbox_batch::audit::{Actor, AuditEvent, AuditFilter, Deed};
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::component_quota::ComponentQuota;
@@ -42,6 +43,7 @@ use stepbox_batch::repository::{
 use crate::record::stored_id;
 use crate::record::worker::WorkerRecord;
 use crate::save::{ClaimRecord, ClaimedExecution, LeaseRecord, NewRecord, SaveRecord, accepted};
+use crate::standing;
 pub use look::SqliteSchema;
 use readers::Readers;
 use trouble::Place;
@@ -227,7 +229,12 @@ impl JobQueue for SqliteStore {
     }
 
     async fn rescue_lost(&self, now: Timestamp) -> Result<Vec<Rescued>> {
-        let rescued = self.writer.write(Durability::Power, move |db| rescue::rescue_lost(db, now)).await?;
+        let lost = self.readers.read(move |db| rescue::lost(db, now)).await?;
+        // They come to the writer in this order, and share its commits.
+        let rescues = lost.into_iter().map(|(tenant, id)| {
+            self.writer.write(Durability::Power, move |db| rescue::rescue(db, &tenant, id, now))
+        });
+        let rescued = standing::rescued(join_all(rescues).await)?;
         if !rescued.is_empty() {
             self.wake.now();
         }

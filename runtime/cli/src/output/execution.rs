@@ -37,8 +37,10 @@ pub(crate) fn details(execution: &JobExecution, entry: Option<&QueueEntry>) -> S
         ("worker", execution.worker.clone().unwrap_or_else(|| "-".to_owned())),
         ("attempt", execution.attempt.to_string()),
     ];
-    if let Some(entry) = entry {
-        facts.push(("queue", in_queue(entry)));
+    match (entry, &execution.set_aside) {
+        (_, Some(reason)) => facts.push(("set aside", visible::on_one_line(reason))),
+        (Some(entry), None) => facts.push(("queue", in_queue(entry))),
+        (None, None) => {}
     }
     if let Some(earlier) = execution.restart_of {
         facts.push(("restart of", earlier.to_string()));
@@ -76,8 +78,11 @@ pub(crate) fn parameters<'a>(
     if lines.is_empty() { "-".to_owned() } else { lines.join("\n") }
 }
 
-/// What a stop that nobody has seen yet adds to the status.
-fn status(execution: &JobExecution) -> String {
+/// What a stop that nobody has seen yet, or being set aside, adds to the status.
+pub(crate) fn status(execution: &JobExecution) -> String {
+    if execution.set_aside.is_some() {
+        return format!("{}, set aside", execution.status);
+    }
     let is_asked = execution.stop_requested && execution.status == BatchStatus::Started;
     format!("{}{}", execution.status, if is_asked { ", a stop is requested" } else { "" })
 }

@@ -1,7 +1,7 @@
 //! What happens to a worker, for its log.
 
 use stepbox::WorkerEvent;
-use stepbox::batch::log::LogLevel::{Info, Warning};
+use stepbox::batch::log::LogLevel::{Error, Info, Warning};
 use stepbox::batch::queue::{Fate, Rescued};
 use stepbox::batch::status::BatchStatus;
 
@@ -48,8 +48,13 @@ pub(super) fn entry(event: &WorkerEvent) -> Entry {
     }
 }
 
-fn of_rescued(Rescued { tenant, id, fate }: &Rescued) -> Entry {
+fn of_rescued(Rescued { tenant, id, fate, reason }: &Rescued) -> Entry {
     let message = match fate {
+        Fate::SetAside => {
+            let reason = reason.as_deref().unwrap_or_default();
+            let message = format!("execution {id} cannot be rescued and is set aside: {reason}");
+            return Entry::new(Error, "execution-set-aside", message).about(tenant, *id);
+        }
         Fate::Requeued(_) => format!("execution {id} lost its worker, and waits for another one"),
         Fate::Stopped => format!("execution {id} lost its worker while it was to stop, and is STOPPED"),
         Fate::Failed => format!("execution {id} lost its worker, and is FAILED"),

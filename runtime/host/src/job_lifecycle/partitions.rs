@@ -128,7 +128,7 @@ impl Life {
                 break;
             }
             let mut parts = self.parts(id, position).await?;
-            while parts.iter().any(|part| part.ended_at.is_none()) && !self.run.is_stopping() {
+            while !parts.iter().all(is_over) && !self.run.is_stopping() {
                 sleep(Duration::from_millis(LOOK_MS)).await;
                 parts = self.parts(id, position).await?;
             }
@@ -167,7 +167,7 @@ impl Life {
             let parts = self.parts(self.recorder.lease.id, position).await?;
             context.set_tracking(tracking(&parts));
             let failed = failed(&parts).or_else(|| too_many_skipped(step, &parts));
-            if parts.iter().all(|part| part.ended_at.is_some()) {
+            if parts.iter().all(is_over) {
                 return Ok(match failed {
                     _ if context.is_stopping() && !are_completed(&parts) => PartsEnd::Stopped,
                     Some(error) => PartsEnd::Failed(error),
@@ -206,6 +206,7 @@ impl Life {
     async fn help(&self, parts: &[JobExecution], helping: &mut Helping) -> Result<(), RepositoryError> {
         let at_a_time = if self.is_queued { 1 } else { available_parallelism().map_or(1, usize::from) };
         let is_free = |part: &&JobExecution| match part.status {
+            _ if part.set_aside.is_some() => false,
             BatchStatus::Starting => part.worker.is_none(),
             status => status == BatchStatus::Paused,
         };
@@ -308,21 +309,28 @@ fn going_on_from(part: JobExecution) -> StepExecution {
     step
 }
 
+/// Whether nobody works on a part any more. One that is set aside waits for a person.
+fn is_over(part: &JobExecution) -> bool {
+    part.ended_at.is_some() || part.set_aside.is_some()
+}
+
 fn are_completed(parts: &[JobExecution]) -> bool {
     parts.iter().all(|part| part.status == BatchStatus::Completed)
 }
 
 /// Why the step cannot complete, if one of its parts has ended badly.
 fn failed(parts: &[JobExecution]) -> Option<StepError> {
-    let has_ended_badly =
-        |part: &&JobExecution| part.ended_at.is_some() && part.status != BatchStatus::Completed;
+    let has_ended_badly = |part: &&JobExecution| is_over(part) && part.status != BatchStatus::Completed;
     let part = parts.iter().filter(has_ended_badly).max_by_key(|part| part.status == BatchStatus::Failed)?;
     let failures = part.steps.iter().flat_map(|step| &step.failures).chain(&part.failures);
     let failure = failures.last().cloned().unwrap_or_else(|| Failure {
         code: "part-stopped".to_owned(),
         culprit: String::new(),
         place: String::new(),
-        message: format!("it is {}", part.status),
+        message: match &part.set_aside {
+            Some(reason) => format!("it is set aside: {reason}"),
+            None => format!("it is {}", part.status),
+        },
         help: String::new(),
     });
     let partition = part.partition.expect("only parts are looked at");

@@ -99,6 +99,8 @@ async fn carry_out(store: &dyn JobRepository, action: AuditAction, by: &Actor) -
             store.rescue_lost(NOW).await.unwrap();
             (lost.id.to_string(), json!({ "worker": "w-1", "becomes": "FAILED" }))
         }
+        // These two need a row that no store writes by itself: see `damaged.rs`.
+        AuditAction::ExecutionSetAside | AuditAction::ExecutionRepaired => unreachable!("not asked for"),
         AuditAction::ExecutionPurged => {
             let (stopped, _) = in_status(store, Stopped, Hold::Free).await;
             let filter = ExecutionFilter { status: Some(Stopped), ..ExecutionFilter::default() };
@@ -122,7 +124,10 @@ pub async fn each_action_leaves_its_event(store: &dyn JobRepository) {
     check(store, AuditAction::ComponentUploaded).await;
     let done = trail(store, &AuditFilter::default()).await;
     let is_done = |action: &AuditAction| done.iter().any(|event| event.deed.action == *action);
-    for action in AuditAction::ALL.into_iter().filter(|action| !is_done(action)) {
+    let needs_damage = |action: &AuditAction| {
+        matches!(action, AuditAction::ExecutionSetAside | AuditAction::ExecutionRepaired)
+    };
+    for action in AuditAction::ALL.into_iter().filter(|action| !is_done(action) && !needs_damage(action)) {
         check(store, action).await;
     }
 }

@@ -34,11 +34,11 @@ async fn ids_taken(store: &dyn JobRepository, wanted: &QueueClaim) -> Vec<JobExe
     store.claim_next(wanted).await.unwrap().into_iter().map(|(execution, _)| execution.id).collect()
 }
 
-fn queued(text: &str) -> NewJobExecution {
+pub(crate) fn queued(text: &str) -> NewJobExecution {
     NewJobExecution { queue: Some(Enqueue::at_once(EARLIER)), ..new(text) }
 }
 
-async fn publish(store: &dyn JobRepository, new: &NewJobExecution) -> JobExecutionId {
+pub(crate) async fn publish(store: &dyn JobRepository, new: &NewJobExecution) -> JobExecutionId {
     store.create_execution(new, None).await.unwrap().0.id
 }
 
@@ -435,7 +435,7 @@ pub async fn its_depth_is_told_by_tenant_and_state(store: &dyn JobRepository) {
 }
 
 /// Accepts the parts of the first step of a running execution.
-async fn create_parts(store: &dyn JobRepository, lease: &Lease, count: u32) {
+pub(crate) async fn create_parts(store: &dyn JobRepository, lease: &Lease, count: u32) {
     let part = |number| {
         let partition = Partition { of: lease.id, position: 0, number, count };
         let checkpoint = Some(Checkpoint { reader: vec![7], ..Checkpoint::default() });
@@ -467,17 +467,20 @@ pub async fn parts_end_with_the_whole(store: &dyn JobRepository) {
     move_to(store, &lease, &mut whole, Failed).await;
     store.save(&lease, Save { is_last: true, ..Save::default() }).await.unwrap();
     assert_eq!(take(store, 1).await.len(), 1, "its own worker sees to them itself");
+    assert!(!store.is_stop_requested(&lease_of_part).await.unwrap());
     store.abandon(&tenant(), whole.id, &by(NOW)).await.unwrap();
+    assert!(store.is_stop_requested(&lease_of_part).await.unwrap(), "whoever runs one is told");
+    assert_eq!(take(store, 9).await, [], "the part that nobody had begun has ended");
+    assert_eq!(lost(store, NOW).await, []);
+
     let (lost_whole, lease) = in_status(store, Started, Hold::Over).await;
     create_parts(store, &lease, 2).await;
-    let (part, _) = take(store, 1).await.remove(0);
-    assert_eq!(part.partition.unwrap().of, running.partition.unwrap().of, "the older ones first");
     let (part, lease_of_part_2) = take(store, 1).await.remove(0);
     assert_eq!(part.partition.unwrap().of, lost_whole.id);
+    assert_ne!(running.partition.unwrap().of, lost_whole.id);
     assert_eq!(lost(store, NOW).await, [(tenant(), lost_whole.id, Fate::Failed)]);
     assert_eq!(take(store, 9).await, [], "none begins any more");
-    assert!(store.is_stop_requested(&lease_of_part_2).await.unwrap(), "who runs one is told");
-    assert!(!store.is_stop_requested(&lease_of_part).await.unwrap(), "of the other whole nobody says so");
+    assert!(store.is_stop_requested(&lease_of_part_2).await.unwrap(), "whoever runs one is told");
     let of_lost = ExecutionFilter { partitions_of: Some(lost_whole.id), ..ExecutionFilter::default() };
     let parts = store.executions(&tenant(), &of_lost).await.unwrap();
     let states: Vec<_> = parts.iter().map(|part| (part.status, part.stop_requested)).collect();

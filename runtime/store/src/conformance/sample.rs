@@ -142,7 +142,7 @@ pub(crate) fn claim(worker: &str, now: Timestamp) -> Claim {
 /// Whom the watchdog finds lost.
 pub(crate) async fn lost(store: &dyn JobRepository, now: Timestamp) -> Vec<(TenantId, JobExecutionId, Fate)> {
     let rescued = store.rescue_lost(now).await.unwrap();
-    rescued.into_iter().map(|Rescued { tenant, id, fate }| (tenant, id, fate)).collect()
+    rescued.into_iter().map(|Rescued { tenant, id, fate, .. }| (tenant, id, fate)).collect()
 }
 
 /// The store with the instance `nightly`.

@@ -10,9 +10,10 @@ use stepbox_batch::status::{BatchStatus, ExitStatus};
 use super::connection::Db;
 use super::trouble::Outcome;
 use super::value::{Columns, named};
-use super::{audit, executions};
+use super::{audit, executions, rescue};
 use crate::record::stored_id;
 use crate::save::Ending;
+use crate::standing::PartOfEnded;
 
 /// Writes the request down, and ends the execution here if no worker is there to do it.
 pub(super) async fn request_stop(
@@ -26,7 +27,7 @@ pub(super) async fn request_stop(
     audit::append(db, tenant, &Deed::execution_stop_requested(id), by).await?;
     let sql = "UPDATE job_executions
                SET stop_requested_at = coalesce(stop_requested_at, :now), updated_at = :now
-               WHERE tenant = :tenant AND id = :id";
+               WHERE tenant = :tenant AND id = :id AND ended_at IS NULL";
     db.execute(sql, &named! {"now": now.0, "tenant": tenant.as_str(), "id": known}).await?;
     if stop == StopRequest::StoppedAtOnce {
         let exit_status = ExitStatus::new(ExitStatus::STOPPED);
@@ -47,7 +48,8 @@ pub(super) async fn abandon(db: &Db, tenant: &TenantId, id: JobExecutionId, by: 
                    WHERE tenant = :tenant AND id = :id";
         let status = i64::from(BatchStatus::Abandoned.number());
         let values = named! {"status": status, "now": now.0, "tenant": tenant.as_str(), "id": known};
-        return db.execute(sql, &values).await.map(drop);
+        db.execute(sql, &values).await?;
+        return stop_partitions(db, tenant.as_str(), known, now).await;
     }
     let exit_status = ExitStatus::new(ExitStatus::STOPPED).with_description("given up before it ended");
     let ending = Ending { status: BatchStatus::Abandoned, exit_status, failure: None, now };
@@ -65,8 +67,9 @@ pub(super) async fn end(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outc
     let execution = format!(
         "UPDATE job_executions
          SET status = :status, exit_code = :exit_code, exit_description = :exit_description,
-             ended_at = :now, updated_at = :now, lease_expires_at = NULL, failures = {failures}
-         WHERE tenant = :tenant AND id = :id"
+             ended_at = :now, updated_at = :now, lease_expires_at = NULL, set_aside = NULL,
+             failures = {failures}
+         WHERE tenant = :tenant AND id = :id AND ended_at IS NULL"
     );
     let steps = format!(
         "UPDATE step_executions
@@ -85,19 +88,18 @@ pub(super) async fn end(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outc
     stop_partitions(db, tenant, id, *now).await
 }
 
-/// What is left of the parts of an execution that has ended: those that nobody holds are STOPPED, the others
-/// are asked to stop.
+/// What is left of the parts of an execution that has ended. They are locked in the order of their ids, as everywhere,
+/// and looked at only then.
 async fn stop_partitions(db: &Db, tenant: &str, of: i64, now: Timestamp) -> Outcome<()> {
-    let sql = "UPDATE job_executions
-               SET stop_requested_at = coalesce(stop_requested_at, :now), updated_at = :now
-               WHERE tenant = :tenant AND partition_of = :of AND ended_at IS NULL
-               RETURNING id, coalesce(lease_expires_at, 0) <= :now AS is_free";
-    let values = named! {"now": now.0, "tenant": tenant, "of": of};
-    for part in db.rows(sql, &values).await? {
-        if part.flag("is_free")? {
-            let exit_status = ExitStatus::new(ExitStatus::STOPPED);
-            let ending = Ending { status: BatchStatus::Stopped, exit_status, failure: None, now };
-            Box::pin(end(db, tenant, part.number("id")?, &ending)).await?;
+    let sql = "SELECT id, lease_expires_at FROM job_executions
+               WHERE tenant = :tenant AND partition_of = :of AND ended_at IS NULL ORDER BY id
+               FOR NO KEY UPDATE";
+    for part in db.rows(sql, &named! {"tenant": tenant, "of": of}).await? {
+        let id = part.number("id")?;
+        rescue::ask_to_stop(db, tenant, id, now).await?;
+        let lease_expires_at = part.maybe_number("lease_expires_at")?.map(Timestamp);
+        if PartOfEnded::new(lease_expires_at, now) == PartOfEnded::Ends {
+            Box::pin(end(db, tenant, id, &PartOfEnded::ending(now))).await?;
         }
     }
     Ok(())

@@ -24,7 +24,7 @@ use crate::standing::Standing;
 pub(super) const COLUMNS: &str = "e.id, e.tenant, e.instance, e.stoppable, e.created_at, e.restart_of,
     e.user_name, e.parameters, e.parameters_key, e.job, e.partition_of, e.partition_step, e.partition_number,
     e.partition_count, e.status, e.exit_code, e.exit_description, e.started_at, e.ended_at, e.updated_at,
-    e.failures, e.context, e.worker, e.attempt, e.stop_requested_at";
+    e.failures, e.context, e.worker, e.attempt, e.stop_requested_at, e.set_aside";
 
 /// How many executions one statement deletes, so that none takes long.
 const PURGED_TOGETHER: usize = 500;
@@ -206,7 +206,7 @@ pub(super) fn values<'a>(
 
 /// How an execution stands, to decide what may happen to it. Nothing happens to it before the transaction ends.
 pub(super) async fn standing(db: &Db, tenant: &str, id: i64) -> Outcome<Standing> {
-    let sql = "SELECT status, stoppable, lease_expires_at FROM job_executions
+    let sql = "SELECT status, stoppable, lease_expires_at, set_aside IS NOT NULL AS is_set_aside FROM job_executions
                WHERE tenant = :tenant AND id = :id FOR NO KEY UPDATE";
     let found = db.row(sql, &named! {"tenant": tenant, "id": id}).await?;
     let found = found.ok_or_else(|| not_found(id))?;
@@ -216,6 +216,7 @@ pub(super) async fn standing(db: &Db, tenant: &str, id: i64) -> Outcome<Standing
         status: row.status(found.number("status")?)?,
         stoppable: found.flag("stoppable")?,
         lease_expires_at: found.maybe_number("lease_expires_at")?.map(Timestamp),
+        is_set_aside: found.flag("is_set_aside")?,
     })
 }
 
@@ -380,6 +381,7 @@ fn record(row: &SqlRow) -> Outcome<ExecutionRecord> {
         worker: row.maybe_text("worker")?,
         attempt: row.number("attempt")?,
         stop_requested_at: row.maybe_number("stop_requested_at")?,
+        set_aside: row.maybe_text("set_aside")?,
     })
 }
 

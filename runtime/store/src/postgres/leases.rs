@@ -43,7 +43,7 @@ pub(super) async fn claim(
     let sql = "UPDATE job_executions
                SET lease_token = lease_token + 1, lease_expires_at = :lease_expires_at,
                    heartbeat_at = :now, updated_at = :now, worker = :worker, attempt = attempt + 1
-               WHERE tenant = :tenant AND id = :id
+               WHERE tenant = :tenant AND id = :id AND ended_at IS NULL
                RETURNING lease_token";
     let values = named! {
         "lease_expires_at": claim.lease_expires_at, "now": claim.now, "worker": &claim.worker,

@@ -228,14 +228,24 @@ const BEGIN: &str = "BEGIN; SET LOCAL synchronous_commit = off;
 /// A commit of nothing but a mark in the log, which reaches the disk after everything that came before it.
 const DURABLE: &str = "SELECT pg_logical_emit_message(TRUE, 'stepbox', '')";
 
-/// Claims entries in turn, in three round trips: what waits, taking it, and the disk.
+/// An execution that was claimed and cannot be read.
+#[derive(Debug)]
+pub(super) struct Damaged {
+    pub tenant: String,
+    pub id: i64,
+    pub token: i64,
+    pub reason: String,
+}
+
+/// Claims entries in turn, in three round trips: what waits, taking it, and the disk. What cannot be read is claimed
+/// as well, and has to be set aside.
 pub(super) async fn claim_next(
     db: &Db,
     claim: &ClaimRecord,
     tenants: &[(TenantId, u64)],
     filter: &QueueFilter,
     limit: u32,
-) -> Outcome<Vec<ClaimedExecution>> {
+) -> Outcome<(Vec<ClaimedExecution>, Vec<Damaged>)> {
     let values = named! {
         "now": claim.now,
         "limit": i64::from(limit),
@@ -259,7 +269,7 @@ pub(super) async fn claim_next(
     let chosen: Vec<_> = choose(contenders, limit as usize);
     let chosen: Vec<_> = chosen.into_iter().map(|(index, id)| (names[index], id)).collect();
     match chosen.is_empty() {
-        true => db.run("COMMIT").await.map(|()| Vec::new()),
+        true => db.run("COMMIT").await.map(|()| Default::default()),
         false => take(db, claim, &chosen).await,
     }
 }
@@ -297,7 +307,11 @@ fn contenders<'a>(
     Ok(contenders)
 }
 
-async fn take(db: &Db, claim: &ClaimRecord, chosen: &[(&TenantId, i64)]) -> Outcome<Vec<ClaimedExecution>> {
+async fn take(
+    db: &Db,
+    claim: &ClaimRecord,
+    chosen: &[(&TenantId, i64)],
+) -> Outcome<(Vec<ClaimedExecution>, Vec<Damaged>)> {
     // Each tenant once, whoever was served last at the end.
     let mut served: Vec<&str> = Vec::new();
     for (tenant, _) in chosen {
@@ -329,20 +343,31 @@ async fn take(db: &Db, claim: &ClaimRecord, chosen: &[(&TenantId, i64)]) -> Outc
         db.run("COMMIT"),
         db.rows(DURABLE, &[]),
     )?;
-    let mut tokens = BTreeMap::new();
-    for row in &taken {
-        let id = row.number("id")?;
-        tokens.insert(id, Row(format!("execution {id}")).count("lease_token", row.number("lease_token")?)?);
+    let mut steps_of: BTreeMap<i64, Vec<SqlRow>> = BTreeMap::new();
+    for step in steps {
+        steps_of.entry(step.number("execution_id")?).or_default().push(step);
     }
-    let mut claimed: Vec<_> = executions::with_steps(&taken, &steps)?
-        .into_iter()
-        .filter_map(|execution| {
-            let token = *tokens.get(&stored(execution.id.0))?;
-            Some(ClaimedExecution { execution, token })
-        })
-        .collect();
+    let (mut claimed, mut damaged) = (Vec::new(), Vec::new());
+    for row in &taken {
+        let (tenant, id, token) = (row.text("tenant")?, row.number("id")?, row.number("lease_token")?);
+        match executed(row, token, &steps_of.remove(&id).unwrap_or_default()) {
+            Ok(one) => claimed.push(one),
+            Err(trouble) if trouble.is_of_one_row() => {
+                damaged.push(Damaged { tenant, id, token, reason: trouble.reason() });
+            }
+            Err(trouble) => return Err(trouble),
+        }
+    }
     claimed.sort_by_key(|claimed| ids.iter().position(|id| *id == stored(claimed.execution.id.0)));
-    Ok(claimed)
+    Ok((claimed, damaged))
+}
+
+/// An execution that was just claimed.
+fn executed(row: &SqlRow, token: i64, steps: &[SqlRow]) -> Outcome<ClaimedExecution> {
+    let mut executions = executions::with_steps(std::slice::from_ref(row), steps)?;
+    let execution = executions.pop().ok_or_else(|| executions::not_found(0))?;
+    let token = Row(format!("execution {}", execution.id)).count("lease_token", token)?;
+    Ok(ClaimedExecution { execution, token })
 }
 
 /// The steps of what was chosen, of several tenants.
@@ -384,7 +409,9 @@ pub(super) async fn entry(db: &Db, tenant: &TenantId, id: i64) -> Outcome<Option
 
 /// How much is in the queue. Of all tenants, on purpose: whoever operates the machine looks at it.
 pub(super) async fn depths(db: &Db) -> Outcome<Vec<QueueDepth>> {
-    let sql = "SELECT tenant, state, count(*) AS count, min(available_at) AS oldest FROM queue_entries
+    let sql = "SELECT tenant, state, count(*) AS count, min(available_at) AS oldest FROM queue_entries q
+               WHERE NOT EXISTS (SELECT FROM job_executions e WHERE e.set_aside IS NOT NULL
+                                   AND e.tenant = q.tenant AND e.id = q.execution_id)
                GROUP BY tenant, state ORDER BY tenant, state";
     let mut depths = Vec::new();
     for found in db.rows(sql, &[]).await? {

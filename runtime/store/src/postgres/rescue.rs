@@ -1,11 +1,14 @@
 //! What lost workers have left behind: queued again as long as it has not cost too many of them, ended otherwise.
 //! Of all tenants, on purpose: the watchdog is nobody's.
+//!
+//! Each execution is rescued in a transaction of its own, on what is stored of it then: others may have ended it since
+//! it was listed. One that cannot be rescued is set aside, and keeps nobody from being rescued.
 
 use stepbox_batch::audit::{Actor, Deed};
 use stepbox_batch::clock::Timestamp;
-use stepbox_batch::queue::Rescued;
+use stepbox_batch::name::TenantId;
+use stepbox_batch::queue::{Fate, Rescued};
 use stepbox_batch::status::BatchStatus;
-use tokio_postgres::Row as SqlRow;
 
 use super::connection::Db;
 use super::endings::end;
@@ -13,56 +16,113 @@ use super::trouble::Outcome;
 use super::value::{Columns, named};
 use super::{audit, queue};
 use crate::record::Row;
-use crate::standing::{Loss, Lost};
+use crate::standing::{Lost, Rescue};
 
-/// Each one is locked, so that nobody else deals with it; what somebody else deals with is left to them.
+/// Executions whose lease has run out.
 pub(super) const LOST: &str = "
-    SELECT e.tenant, e.id, coalesce(e.worker, '') AS worker, e.lease_expires_at,
-           coalesce(e.heartbeat_at, e.lease_expires_at) AS heartbeat_at,
-           e.stop_requested_at IS NOT NULL AS is_stopping, q.losses, q.attempts_max
-    FROM job_executions e
-    LEFT JOIN LATERAL (
-        SELECT losses, attempts_max FROM queue_entries
-        WHERE tenant = e.tenant AND execution_id = e.id OFFSET 0) q ON TRUE
-    WHERE e.is_running AND e.lease_expires_at <= :now
-    ORDER BY e.lease_expires_at, e.id FOR NO KEY UPDATE OF e SKIP LOCKED";
+    SELECT tenant, id, partition_of IS NOT NULL AS is_part FROM job_executions
+    WHERE is_running AND lease_expires_at <= :now AND set_aside IS NULL
+    ORDER BY lease_expires_at, id";
 
-/// Deals with each execution whose lease has run out.
-pub(super) async fn rescue_lost(db: &Db, now: Timestamp) -> Outcome<Vec<Rescued>> {
-    let mut rescued = Vec::new();
-    for row in db.rows(LOST, &named! {"now": now.0}).await? {
-        rescued.push(rescue(db, lost(&row)?, now).await?);
+/// Parts that their whole has left behind.
+pub(super) const LEFT_BEHIND: &str = "
+    SELECT p.tenant, p.id, TRUE AS is_part FROM job_executions p
+    WHERE p.partition_of IS NOT NULL AND p.ended_at IS NULL AND p.set_aside IS NULL
+      AND (SELECT w.ended_at IS NULL FROM job_executions w
+           WHERE w.tenant = p.tenant AND w.id = p.partition_of) IS NOT TRUE
+      AND (p.lease_expires_at IS NULL OR p.lease_expires_at > :now AND p.stop_requested_at IS NULL)
+    ORDER BY p.id";
+
+/// Which executions to look at: wholes, then parts.
+pub(super) async fn lost(db: &Db, now: Timestamp) -> Outcome<[Vec<(String, i64)>; 2]> {
+    let mut lost = [Vec::new(), Vec::new()];
+    for sql in [LOST, LEFT_BEHIND] {
+        for row in db.rows(sql, &named! {"now": now.0}).await? {
+            lost[usize::from(row.flag("is_part")?)].push((row.text("tenant")?, row.number("id")?));
+        }
     }
-    Ok(rescued)
+    Ok(lost)
 }
 
-fn lost(row: &SqlRow) -> Outcome<Lost> {
+/// Rescues one execution, if it is still lost, in a transaction.
+///
+/// Its row is locked before anything else is read. Whoever ends its whole locks the row as well, so either the whole
+/// is found ended here, or what becomes of the execution here is found there. What somebody else deals with is left
+/// to them.
+pub(super) async fn rescue(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<Option<Rescued>> {
+    let sql = "SELECT id FROM job_executions
+               WHERE tenant = :tenant AND id = :id AND ended_at IS NULL AND set_aside IS NULL
+               FOR NO KEY UPDATE SKIP LOCKED";
+    if db.row(sql, &named! {"tenant": tenant, "id": id}).await?.is_none() {
+        return Ok(None);
+    }
+    let rescued = attempt(db, async {
+        let lost = look(db, tenant, id).await?;
+        act(db, tenant, &lost, now).await
+    });
+    match rescued.await? {
+        Ok(rescued) => Ok(rescued),
+        Err(reason) => set_aside(db, tenant, id, &reason, now).await,
+    }
+}
+
+async fn look(db: &Db, tenant: &str, id: i64) -> Outcome<Lost> {
+    let sql = "SELECT e.status, coalesce(e.worker, '') AS worker, e.lease_expires_at,
+                      coalesce(e.heartbeat_at, e.lease_expires_at, e.updated_at) AS heartbeat_at,
+                      e.stop_requested_at IS NOT NULL AS is_stopping,
+                      e.partition_of IS NOT NULL AND NOT EXISTS (
+                          SELECT FROM job_executions w WHERE w.tenant = e.tenant AND w.id = e.partition_of
+                            AND w.ended_at IS NULL) AS is_left_behind,
+                      q.losses, q.attempts_max
+               FROM job_executions e
+               LEFT JOIN LATERAL (
+                   SELECT losses, attempts_max FROM queue_entries
+                   WHERE tenant = e.tenant AND execution_id = e.id OFFSET 0) q ON TRUE
+               WHERE e.tenant = :tenant AND e.id = :id";
+    let row = db.row(sql, &named! {"tenant": tenant, "id": id}).await?;
+    let row = row.ok_or_else(|| super::executions::not_found(id))?;
     Ok(Lost {
-        tenant: row.text("tenant")?,
-        id: row.number("id")?,
+        id,
+        status: row.number("status")?,
         worker: row.text("worker")?,
         heartbeat_at: row.number("heartbeat_at")?,
-        lease_expires_at: row.number("lease_expires_at")?,
+        lease_expires_at: row.maybe_number("lease_expires_at")?,
         is_stopping: row.flag("is_stopping")?,
+        is_left_behind: row.flag("is_left_behind")?,
         losses: row.maybe_number("losses")?.zip(row.maybe_number("attempts_max")?),
     })
 }
 
-async fn rescue(db: &Db, lost: Lost, now: Timestamp) -> Outcome<Rescued> {
-    let row = Row(format!("execution {}", lost.id));
-    let id = row.id("id", lost.id)?;
-    let loss = Loss::new(lost.losses(&row)?, lost.is_stopping, now);
-    match lost.ending(id, &loss, now) {
-        Some(ending) => end(db, &lost.tenant, lost.id, &ending).await?,
-        None => {
-            rest(db, &lost.tenant, lost.id, now).await?;
-            queue::requeue(db, &lost.tenant, lost.id, &loss, now).await?;
+async fn act(db: &Db, tenant: &str, lost: &Lost, now: Timestamp) -> Outcome<Option<Rescued>> {
+    let (known, rescue) = lost.rescue(now)?;
+    let owner: TenantId = Row(format!("execution {}", lost.id)).name("tenant", tenant.to_owned())?;
+    let fate = match rescue {
+        Rescue::Nothing => return Ok(None),
+        Rescue::AskToStop => return ask_to_stop(db, tenant, lost.id, now).await.map(|()| None),
+        Rescue::EndWithWhole(ending) => {
+            end(db, tenant, lost.id, &ending).await?;
+            return Ok(Some(Rescued { tenant: owner, id: known, fate: Fate::Stopped, reason: None }));
         }
-    }
-    let tenant = row.name("tenant", lost.tenant)?;
-    let deed = Deed::execution_lost(id, &lost.worker, loss.fate);
-    audit::append(db, &tenant, &deed, &Actor::stepbox(now)).await?;
-    Ok(Rescued { tenant, id, fate: loss.fate })
+        Rescue::End(loss, ending) => {
+            end(db, tenant, lost.id, &ending).await?;
+            loss.fate
+        }
+        Rescue::Rest(loss) => {
+            rest(db, tenant, lost.id, now).await?;
+            queue::requeue(db, tenant, lost.id, &loss, now).await?;
+            loss.fate
+        }
+    };
+    let deed = Deed::execution_lost(known, &lost.worker, fate);
+    audit::append(db, &owner, &deed, &Actor::stepbox(now)).await?;
+    Ok(Some(Rescued { tenant: owner, id: known, fate, reason: None }))
+}
+
+pub(super) async fn ask_to_stop(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<()> {
+    let sql = "UPDATE job_executions
+               SET stop_requested_at = coalesce(stop_requested_at, :now), updated_at = :now
+               WHERE tenant = :tenant AND id = :id AND ended_at IS NULL";
+    db.execute(sql, &named! {"now": now.0, "tenant": tenant, "id": id}).await.map(drop)
 }
 
 /// Brings an execution to rest at its last checkpoint. Its token grows, so that whoever still believes to hold
@@ -72,7 +132,7 @@ async fn rest(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<()> {
         UPDATE job_executions
         SET status = CASE status WHEN :starting THEN status ELSE :paused END, updated_at = :now,
             lease_expires_at = NULL, lease_token = lease_token + 1
-        WHERE tenant = :tenant AND id = :id";
+        WHERE tenant = :tenant AND id = :id AND ended_at IS NULL";
     let steps = "
         UPDATE step_executions
         SET status = CASE status WHEN :starting THEN status ELSE :paused END, updated_at = :now
@@ -85,4 +145,68 @@ async fn rest(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<()> {
         db.execute(sql, &values).await?;
     }
     Ok(())
+}
+
+/// Does something for one execution in a savepoint of its own. If that fails on account of this execution alone,
+/// nothing of it is left, and the reason is returned.
+pub(super) async fn attempt<T>(
+    db: &Db,
+    work: impl Future<Output = Outcome<T>>,
+) -> Outcome<Result<T, String>> {
+    db.run("SAVEPOINT execution").await?;
+    match work.await {
+        Ok(done) => {
+            db.run("RELEASE SAVEPOINT execution").await?;
+            Ok(Ok(done))
+        }
+        Err(trouble) if trouble.is_of_one_row() => {
+            db.run("ROLLBACK TO SAVEPOINT execution").await?;
+            Ok(Err(trouble.reason()))
+        }
+        Err(trouble) => Err(trouble),
+    }
+}
+
+/// Leaves an execution alone from now on: nobody holds it, no worker takes it, nobody rescues it.
+pub(super) async fn set_aside(
+    db: &Db,
+    tenant: &str,
+    id: i64,
+    reason: &str,
+    now: Timestamp,
+) -> Outcome<Option<Rescued>> {
+    let rescued = attempt(db, async {
+        let sql = "UPDATE job_executions
+                   SET set_aside = :reason, updated_at = :now, lease_expires_at = NULL, lease_token = lease_token + 1
+                   WHERE tenant = :tenant AND id = :id AND ended_at IS NULL";
+        let values = named! {"reason": reason, "now": now.0, "tenant": tenant, "id": id};
+        db.execute(sql, &values).await?;
+        queue::mark_claimed(db, tenant, id).await?;
+        // What is damaged beyond its name leaves no event.
+        let row = Row(format!("execution {id}"));
+        let (Ok(owner), Ok(known)) = (row.name("tenant", tenant.to_owned()), row.id("id", id)) else {
+            return Ok(None);
+        };
+        audit::append(db, &owner, &Deed::execution_set_aside(known, reason), &Actor::stepbox(now)).await?;
+        let reason = Some(reason.to_owned());
+        Ok(Some(Rescued { tenant: owner, id: known, fate: Fate::SetAside, reason }))
+    });
+    // A row that cannot even be set aside is tried again, and keeps nobody from the others.
+    Ok(rescued.await?.unwrap_or(None))
+}
+
+/// Sets an execution aside that was just claimed and cannot be read, unless somebody else has it by now. In a
+/// transaction.
+pub(super) async fn set_claimed_aside(
+    db: &Db,
+    damaged: &queue::Damaged,
+    now: Timestamp,
+) -> Outcome<Option<Rescued>> {
+    let queue::Damaged { tenant, id, token, reason } = damaged;
+    let sql = "SELECT id FROM job_executions
+               WHERE tenant = :tenant AND id = :id AND lease_token = :token FOR NO KEY UPDATE";
+    match db.row(sql, &named! {"tenant": tenant, "id": *id, "token": *token}).await? {
+        Some(_) => set_aside(db, tenant, *id, reason, now).await,
+        None => Ok(None),
+    }
 }

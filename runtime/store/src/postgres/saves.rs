@@ -252,8 +252,13 @@ async fn why(db: &Db, pending: &Pending, is_again: bool) -> Outcome<()> {
     match (is_mine, found.maybe_number("lease_expires_at")?.is_some(), &save.execution) {
         (true, true, Some((next, _))) => {
             let stoppable = found.flag("stoppable")?;
-            let standing =
-                Standing { id: row.id("id", lease.id)?, status, stoppable, lease_expires_at: None };
+            let standing = Standing {
+                id: row.id("id", lease.id)?,
+                status,
+                stoppable,
+                lease_expires_at: None,
+                is_set_aside: false,
+            };
             standing.become_status(*next)?;
             // It may by now, so somebody has changed it in between, and that is nobody but a worker.
             Err(lost(lease).into())

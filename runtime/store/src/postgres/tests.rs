@@ -5,6 +5,7 @@ mod opening;
 mod outages;
 mod partitions;
 mod plans;
+mod setting_aside;
 mod together;
 
 use stepbox_test_postgres::Server;

@@ -57,6 +57,29 @@ impl Trouble {
         }
     }
 
+    /// Whether it is about the rows of one execution, so that others can be dealt with. What concerns the whole
+    /// store is not: it is locked, full, in doubt or gone.
+    pub(super) fn is_of_one_row(&self) -> bool {
+        match self {
+            // Data, constraints, triggers, and what the server calls corrupt.
+            Self::Server(error) => error
+                .code()
+                .and_then(|state| state.code().get(..2))
+                .is_some_and(|class| matches!(class, "22" | "23" | "P0" | "XX")),
+            Self::Column(_) | Self::Repository(RepositoryError::Corrupt { .. }) => true,
+            _ => false,
+        }
+    }
+
+    /// What it is, for people.
+    pub(super) fn reason(self) -> String {
+        match self {
+            Self::Server(error) | Self::Column(error) => told(&error),
+            Self::Repository(error) => error.to_string(),
+            other => other.explain("PostgreSQL").to_string(),
+        }
+    }
+
     /// For a caller, who is told which store it is.
     pub(super) fn explain(self, store: &str) -> RepositoryError {
         let unavailable = |detail: String| RepositoryError::Unavailable { store: store.to_owned(), detail };

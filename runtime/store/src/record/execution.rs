@@ -108,11 +108,12 @@ pub(crate) struct ExecutionRecord {
     pub worker: Option<String>,
     pub attempt: i64,
     pub stop_requested_at: Option<i64>,
+    pub set_aside: Option<String>,
 }
 
 impl ExecutionRecord {
     pub(crate) fn into_execution(self, steps: Vec<StepExecution>) -> Result<JobExecution> {
-        let Self { id, accepted, state, context, worker, attempt, stop_requested_at } = self;
+        let Self { id, accepted, state, context, worker, attempt, stop_requested_at, set_aside } = self;
         let row = Row(format!("execution {id}"));
         Ok(JobExecution {
             id: row.id("id", id)?,
@@ -130,6 +131,7 @@ impl ExecutionRecord {
             worker,
             attempt: row.count("attempt", attempt)?,
             stop_requested: stop_requested_at.is_some(),
+            set_aside,
             restart_of: accepted.restart_of.map(|id| row.id("restart_of", id)).transpose()?,
             partition: accepted.partition.map(|partition| partition.into_partition(&row)).transpose()?,
             failures: failures_from(&row, &state.failures)?,

@@ -9,9 +9,10 @@ use stepbox_batch::repository::StopRequest;
 use stepbox_batch::status::{BatchStatus, ExitStatus};
 
 use super::trouble::Outcome;
-use super::{audit, executions, queue};
+use super::{audit, executions, queue, rescue};
 use crate::record::stored_id;
 use crate::save::Ending;
+use crate::standing::PartOfEnded;
 
 /// Writes the request down, and ends the execution here if no worker is there to do it.
 pub(super) fn request_stop(
@@ -26,7 +27,7 @@ pub(super) fn request_stop(
     db.prepare_cached(
         "UPDATE job_executions
          SET stop_requested_at = coalesce(stop_requested_at, :now), updated_at = :now
-         WHERE tenant = :tenant AND id = :id",
+         WHERE tenant = :tenant AND id = :id AND ended_at IS NULL",
     )?
     .execute(named_params! {":now": now.0, ":tenant": tenant, ":id": id})?;
     if stop == StopRequest::StoppedAtOnce {
@@ -50,7 +51,7 @@ pub(super) fn abandon(db: &Db, tenant: &TenantId, id: JobExecutionId, by: &Actor
         .execute(named_params! {
             ":status": BatchStatus::Abandoned.number(), ":now": now.0, ":tenant": tenant, ":id": id,
         })?;
-        return Ok(());
+        return stop_partitions(db, tenant, id, now);
     }
     let exit_status = ExitStatus::new(ExitStatus::STOPPED).with_description("given up before it ended");
     end(db, tenant, id, &Ending { status: BatchStatus::Abandoned, exit_status, failure: None, now })
@@ -63,9 +64,9 @@ pub(super) fn end(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outcome<()
     let execution = "
         UPDATE job_executions
         SET status = :status, exit_code = :exit_code, exit_description = :exit_description,
-            ended_at = :now, updated_at = :now, lease_expires_at = NULL,
+            ended_at = :now, updated_at = :now, lease_expires_at = NULL, set_aside = NULL,
             failures = iif(:failure IS NULL, failures, json_insert(failures, '$[#]', json(:failure)))
-        WHERE tenant = :tenant AND id = :id";
+        WHERE tenant = :tenant AND id = :id AND ended_at IS NULL";
     let steps = "
         UPDATE step_executions
         SET status = :status, exit_code = :exit_code, exit_description = :exit_description,
@@ -82,24 +83,20 @@ pub(super) fn end(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outcome<()
     stop_partitions(db, tenant, id, *now)
 }
 
-/// What is left of the parts of an execution that has ended: those that nobody holds are STOPPED, the others
-/// are asked to stop.
+/// What is left of the parts of an execution that has ended.
 fn stop_partitions(db: &Db, tenant: &str, of: i64, now: Timestamp) -> Outcome<()> {
-    db.prepare_cached(
-        "UPDATE job_executions SET stop_requested_at = coalesce(stop_requested_at, :now), updated_at = :now
-         WHERE partition_of = :of AND ended_at IS NULL",
-    )?
-    .execute(named_params! {":now": now.0, ":of": of})?;
-    let free: Vec<i64> = db
+    let left: Vec<(i64, Option<i64>)> = db
         .prepare_cached(
-            "SELECT id FROM job_executions
-             WHERE partition_of = :of AND ended_at IS NULL AND coalesce(lease_expires_at, 0) <= :now",
+            "SELECT id, lease_expires_at FROM job_executions
+             WHERE partition_of = :of AND ended_at IS NULL ORDER BY id",
         )?
-        .query_map(named_params! {":now": now.0, ":of": of}, |row| row.get(0))?
+        .query_map(named_params! {":of": of}, |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
-    for id in free {
-        let exit_status = ExitStatus::new(ExitStatus::STOPPED);
-        end(db, tenant, id, &Ending { status: BatchStatus::Stopped, exit_status, failure: None, now })?;
+    for (id, lease_expires_at) in left {
+        rescue::ask_to_stop(db, tenant, id, now)?;
+        if PartOfEnded::new(lease_expires_at.map(Timestamp), now) == PartOfEnded::Ends {
+            end(db, tenant, id, &PartOfEnded::ending(now))?;
+        }
     }
     Ok(())
 }

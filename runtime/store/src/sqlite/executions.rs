@@ -17,7 +17,7 @@ use crate::standing::Standing;
 
 const COLUMNS: &str = "id, tenant, instance, stoppable, created_at, restart_of, user_name, parameters,
     parameters_key, job, partition_of, partition_step, partition_number, partition_count, status, exit_code, exit_description, started_at, ended_at, updated_at, failures,
-    context, worker, attempt, stop_requested_at";
+    context, worker, attempt, stop_requested_at, set_aside";
 
 /// Accepts an execution; returns its id.
 pub(super) fn create(
@@ -123,22 +123,23 @@ fn insert(db: &Db, new: &NewRecord, claim: Option<&ClaimRecord>) -> Outcome<i64>
 
 /// How an execution stands, to decide what may happen to it.
 pub(super) fn standing(db: &Db, tenant: &str, id: i64) -> Outcome<Standing> {
-    let found: Option<(i64, bool, Option<i64>)> = db
+    let found: Option<(i64, bool, Option<i64>, bool)> = db
         .prepare_cached(
-            "SELECT status, stoppable, lease_expires_at FROM job_executions
+            "SELECT status, stoppable, lease_expires_at, set_aside IS NOT NULL FROM job_executions
              WHERE tenant = :tenant AND id = :id",
         )?
         .query_row(named_params! {":tenant": tenant, ":id": id}, |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
         })
         .optional()?;
-    let (status, stoppable, lease_expires_at) = found.ok_or_else(|| not_found(id))?;
+    let (status, stoppable, lease_expires_at, is_set_aside) = found.ok_or_else(|| not_found(id))?;
     let row = Row(format!("execution {id}"));
     Ok(Standing {
         id: row.id("id", id)?,
         status: row.status(status)?,
         stoppable,
         lease_expires_at: lease_expires_at.map(Timestamp),
+        is_set_aside,
     })
 }
 
@@ -257,6 +258,7 @@ fn record(row: &SqlRow<'_>) -> rusqlite::Result<ExecutionRecord> {
         worker: row.get("worker")?,
         attempt: row.get("attempt")?,
         stop_requested_at: row.get("stop_requested_at")?,
+        set_aside: row.get("set_aside")?,
     })
 }
 

@@ -47,7 +47,7 @@ pub(super) fn take(db: &Db, tenant: &str, id: i64, claim: &ClaimRecord) -> Outco
             "UPDATE job_executions
              SET lease_token = lease_token + 1, lease_expires_at = :lease_expires_at,
                  heartbeat_at = :now, updated_at = :now, worker = :worker, attempt = attempt + 1
-             WHERE tenant = :tenant AND id = :id
+             WHERE tenant = :tenant AND id = :id AND ended_at IS NULL
              RETURNING lease_token",
         )?
         .query_row(

@@ -9,7 +9,7 @@ use stepbox_batch::repository::{NewJobExecution, RepositoryError};
 use stepbox_batch::status::BatchStatus;
 
 use super::trouble::Outcome;
-use super::{audit, executions};
+use super::{audit, executions, rescue};
 use crate::fairness::{Contender, Head, Lane, choose};
 use crate::record::{Row, stored, stored_id};
 use crate::save::{ClaimRecord, ClaimedExecution};
@@ -166,18 +166,32 @@ pub(super) fn claim_next(
 ) -> Outcome<Vec<ClaimedExecution>> {
     promote(db, claim.now)?;
     let limit = limit as usize;
-    let mut waiting: Vec<(&TenantId, Contender)> = Vec::new();
-    for (tenant, running_max) in tenants {
-        if let Some(contender) = contender(db, tenant, *running_max, filter, limit)? {
-            waiting.push((tenant, contender));
+    let mut claimed = Vec::new();
+    // Again for each one that cannot be read, which is in nobody's way any more then.
+    loop {
+        let wanted = limit - claimed.len();
+        let mut waiting: Vec<(&TenantId, Contender)> = Vec::new();
+        for (tenant, running_max) in tenants {
+            if let Some(contender) = contender(db, tenant, *running_max, filter, wanted)? {
+                waiting.push((tenant, contender));
+            }
+        }
+        let contenders = waiting.iter().map(|(_, contender)| contender.clone()).collect();
+        let mut has_made_way = false;
+        for (index, id) in choose(contenders, wanted) {
+            let tenant = waiting[index].0;
+            match rescue::attempt(db, || claim_one(db, tenant, id, claim))? {
+                Ok(one) => claimed.push(one),
+                Err(reason) => {
+                    let now = Timestamp(claim.now);
+                    has_made_way |= rescue::set_aside(db, tenant.as_str(), id, &reason, now)?.is_some();
+                }
+            }
+        }
+        if !has_made_way || claimed.len() == limit {
+            return Ok(claimed);
         }
     }
-    let contenders = waiting.iter().map(|(_, contender)| contender.clone()).collect();
-    let mut claimed = Vec::new();
-    for (index, id) in choose(contenders, limit) {
-        claimed.push(claim_one(db, waiting[index].0, id, claim)?);
-    }
-    Ok(claimed)
 }
 
 /// Delayed entries whose time has come wait from now on.
@@ -303,6 +317,7 @@ fn entry_columns(row: &SqlRow<'_>) -> rusqlite::Result<(i64, i64, i64, i64, i64)
 pub(super) fn depths(db: &Db) -> Outcome<Vec<QueueDepth>> {
     let mut statement = db.prepare_cached(
         "SELECT tenant, state, count(*), min(available_at) FROM queue_entries
+         WHERE execution_id NOT IN (SELECT id FROM job_executions WHERE set_aside IS NOT NULL)
          GROUP BY tenant, state ORDER BY tenant, state",
     )?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;

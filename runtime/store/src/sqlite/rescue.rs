@@ -1,64 +1,114 @@
 //! What lost workers have left behind: queued again as long as it has not cost too many of them, ended otherwise.
 //! Of all tenants, on purpose: the watchdog is nobody's.
+//!
+//! Each execution is rescued in a transaction of its own, on what is stored of it then: others may have ended it since
+//! it was listed. One that cannot be rescued is set aside, and keeps nobody from being rescued.
 
-use rusqlite::{Connection as Db, named_params};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use rusqlite::{Connection as Db, OptionalExtension, named_params};
 use stepbox_batch::audit::{Actor, Deed};
 use stepbox_batch::clock::Timestamp;
-use stepbox_batch::queue::Rescued;
+use stepbox_batch::name::TenantId;
+use stepbox_batch::queue::{Fate, Rescued};
 use stepbox_batch::status::BatchStatus;
 
 use super::endings::end;
-use super::trouble::Outcome;
+use super::trouble::{Outcome, Trouble};
 use super::{audit, queue};
 use crate::record::Row;
-use crate::standing::{Loss, Lost};
+use crate::standing::{Lost, Rescue};
 
-/// Deals with each execution whose lease has run out.
-pub(super) fn rescue_lost(db: &Db, now: Timestamp) -> Outcome<Vec<Rescued>> {
-    let lost = lost(db, now)?;
-    lost.into_iter().map(|lost| rescue(db, lost, now)).collect()
+/// Which executions to look at: those whose lease has run out, and parts that their whole has left behind. Wholes
+/// come before their parts.
+pub(super) fn lost(db: &Db, now: Timestamp) -> Outcome<Vec<(String, i64)>> {
+    let mut statement = db.prepare_cached(
+        "SELECT tenant, id, partition_of IS NOT NULL AS is_part, lease_expires_at FROM job_executions
+         WHERE lease_expires_at <= :now AND ended_at IS NULL AND set_aside IS NULL
+         UNION ALL
+         SELECT p.tenant, p.id, 1, 0 FROM job_executions p
+         WHERE p.partition_of IS NOT NULL AND p.ended_at IS NULL AND p.set_aside IS NULL
+           AND NOT EXISTS (SELECT 1 FROM job_executions w WHERE w.id = p.partition_of AND w.ended_at IS NULL)
+           AND (p.lease_expires_at IS NULL OR p.lease_expires_at > :now AND p.stop_requested_at IS NULL)
+         ORDER BY 3, 4, 2",
+    )?;
+    let rows = statement.query_map(named_params! {":now": now.0}, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn lost(db: &Db, now: Timestamp) -> Outcome<Vec<Lost>> {
+/// Rescues one execution, if it is still lost.
+pub(super) fn rescue(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<Option<Rescued>> {
+    let rescued = attempt(db, || match look(db, tenant, id)? {
+        Some(lost) => act(db, tenant, &lost, now),
+        None => Ok(None),
+    })?;
+    match rescued {
+        Ok(rescued) => Ok(rescued),
+        Err(reason) => set_aside(db, tenant, id, &reason, now),
+    }
+}
+
+/// How an execution stands that has neither ended nor been set aside.
+fn look(db: &Db, tenant: &str, id: i64) -> Outcome<Option<Lost>> {
     let mut statement = db.prepare_cached(
-        "SELECT e.tenant, e.id, coalesce(e.worker, '') AS worker, e.lease_expires_at,
-                coalesce(e.heartbeat_at, e.lease_expires_at) AS heartbeat_at,
-                e.stop_requested_at IS NOT NULL AS is_stopping, q.losses, q.attempts_max
-         FROM job_executions e LEFT JOIN queue_entries q ON q.execution_id = e.id
-         WHERE e.lease_expires_at <= :now AND e.ended_at IS NULL
-         ORDER BY e.lease_expires_at, e.id",
+        "SELECT e.status, coalesce(e.worker, '') AS worker, e.lease_expires_at,
+                coalesce(e.heartbeat_at, e.lease_expires_at, e.updated_at) AS heartbeat_at,
+                e.stop_requested_at IS NOT NULL AS is_stopping,
+                e.partition_of IS NOT NULL AND (w.id IS NULL OR w.ended_at IS NOT NULL) AS is_left_behind,
+                q.losses, q.attempts_max
+         FROM job_executions e
+         LEFT JOIN queue_entries q ON q.execution_id = e.id
+         LEFT JOIN job_executions w ON w.id = e.partition_of
+         WHERE e.tenant = :tenant AND e.id = :id AND e.ended_at IS NULL AND e.set_aside IS NULL",
     )?;
-    let rows = statement.query_map(named_params! {":now": now.0}, |row| {
+    let lost = statement.query_row(named_params! {":tenant": tenant, ":id": id}, |row| {
         let losses: Option<i64> = row.get("losses")?;
         let attempts_max: Option<i64> = row.get("attempts_max")?;
         Ok(Lost {
-            tenant: row.get("tenant")?,
-            id: row.get("id")?,
+            id,
+            status: row.get("status")?,
             worker: row.get("worker")?,
             heartbeat_at: row.get("heartbeat_at")?,
             lease_expires_at: row.get("lease_expires_at")?,
             is_stopping: row.get("is_stopping")?,
+            is_left_behind: row.get("is_left_behind")?,
             losses: losses.zip(attempts_max),
         })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    });
+    Ok(lost.optional()?)
 }
 
-fn rescue(db: &Db, lost: Lost, now: Timestamp) -> Outcome<Rescued> {
-    let row = Row(format!("execution {}", lost.id));
-    let id = row.id("id", lost.id)?;
-    let loss = Loss::new(lost.losses(&row)?, lost.is_stopping, now);
-    match lost.ending(id, &loss, now) {
-        Some(ending) => end(db, &lost.tenant, lost.id, &ending)?,
-        None => {
-            rest(db, &lost.tenant, lost.id, now)?;
-            queue::requeue(db, lost.id, &loss, now)?;
+fn act(db: &Db, tenant: &str, lost: &Lost, now: Timestamp) -> Outcome<Option<Rescued>> {
+    let (known, rescue) = lost.rescue(now)?;
+    let owner: TenantId = Row(format!("execution {}", lost.id)).name("tenant", tenant.to_owned())?;
+    let fate = match rescue {
+        Rescue::Nothing => return Ok(None),
+        Rescue::AskToStop => return ask_to_stop(db, tenant, lost.id, now).map(|()| None),
+        Rescue::EndWithWhole(ending) => {
+            end(db, tenant, lost.id, &ending)?;
+            return Ok(Some(Rescued { tenant: owner, id: known, fate: Fate::Stopped, reason: None }));
         }
-    }
-    let tenant = row.name("tenant", lost.tenant)?;
-    let deed = Deed::execution_lost(id, &lost.worker, loss.fate);
-    audit::append(db, &tenant, &deed, &Actor::stepbox(now))?;
-    Ok(Rescued { tenant, id, fate: loss.fate })
+        Rescue::End(loss, ending) => {
+            end(db, tenant, lost.id, &ending)?;
+            loss.fate
+        }
+        Rescue::Rest(loss) => {
+            rest(db, tenant, lost.id, now)?;
+            queue::requeue(db, lost.id, &loss, now)?;
+            loss.fate
+        }
+    };
+    audit::append(db, &owner, &Deed::execution_lost(known, &lost.worker, fate), &Actor::stepbox(now))?;
+    Ok(Some(Rescued { tenant: owner, id: known, fate, reason: None }))
+}
+
+pub(super) fn ask_to_stop(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<()> {
+    db.prepare_cached(
+        "UPDATE job_executions SET stop_requested_at = coalesce(stop_requested_at, :now), updated_at = :now
+         WHERE tenant = :tenant AND id = :id AND ended_at IS NULL",
+    )?
+    .execute(named_params! {":now": now.0, ":tenant": tenant, ":id": id})?;
+    Ok(())
 }
 
 /// Brings an execution to rest at its last checkpoint. Its token grows, so that whoever still believes to hold
@@ -68,7 +118,7 @@ fn rest(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<()> {
         UPDATE job_executions
         SET status = iif(status = :starting, :starting, :paused), updated_at = :now,
             lease_expires_at = NULL, lease_token = lease_token + 1
-        WHERE tenant = :tenant AND id = :id";
+        WHERE tenant = :tenant AND id = :id AND ended_at IS NULL";
     let steps = "
         UPDATE step_executions SET status = iif(status = :starting, :starting, :paused), updated_at = :now
         WHERE tenant = :tenant AND execution_id = :id AND ended_at IS NULL";
@@ -79,4 +129,51 @@ fn rest(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<()> {
         })?;
     }
     Ok(())
+}
+
+/// Does something for one execution in a savepoint of its own. If that fails on account of this execution alone,
+/// nothing of it is left, and the reason is returned.
+pub(super) fn attempt<T>(db: &Db, work: impl FnOnce() -> Outcome<T>) -> Outcome<Result<T, String>> {
+    db.prepare_cached("SAVEPOINT execution")?.execute([])?;
+    let outcome = catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Trouble::Defect));
+    let outcome = match outcome {
+        Ok(done) => Ok(done),
+        Err(trouble) if trouble.is_of_one_row() => {
+            db.prepare_cached("ROLLBACK TO execution")?.execute([])?;
+            Err(trouble.reason())
+        }
+        // The whole request is taken back.
+        Err(trouble) => return Err(trouble),
+    };
+    db.prepare_cached("RELEASE execution")?.execute([])?;
+    Ok(outcome)
+}
+
+/// Leaves an execution alone from now on: nobody holds it, no worker takes it, nobody rescues it.
+pub(super) fn set_aside(
+    db: &Db,
+    tenant: &str,
+    id: i64,
+    reason: &str,
+    now: Timestamp,
+) -> Outcome<Option<Rescued>> {
+    let rescued = attempt(db, || {
+        db.prepare_cached(
+            "UPDATE job_executions
+             SET set_aside = :reason, updated_at = :now, lease_expires_at = NULL, lease_token = lease_token + 1
+             WHERE tenant = :tenant AND id = :id AND ended_at IS NULL",
+        )?
+        .execute(named_params! {":reason": reason, ":now": now.0, ":tenant": tenant, ":id": id})?;
+        queue::mark_claimed(db, id)?;
+        // What is damaged beyond its name leaves no event.
+        let row = Row(format!("execution {id}"));
+        let (Ok(owner), Ok(known)) = (row.name("tenant", tenant.to_owned()), row.id("id", id)) else {
+            return Ok(None);
+        };
+        audit::append(db, &owner, &Deed::execution_set_aside(known, reason), &Actor::stepbox(now))?;
+        let reason = Some(reason.to_owned());
+        Ok(Some(Rescued { tenant: owner, id: known, fate: Fate::SetAside, reason }))
+    })?;
+    // A row that cannot even be set aside is tried again, and keeps nobody from the others.
+    Ok(rescued.unwrap_or(None))
 }

@@ -6,6 +6,7 @@ mod damage;
 mod looking;
 mod opening;
 mod processes;
+mod setting_aside;
 mod sharing;
 mod together;
 

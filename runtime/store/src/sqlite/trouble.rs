@@ -20,6 +20,36 @@ pub(super) enum Trouble {
 }
 
 impl Trouble {
+    /// Whether it is about the rows of one execution, so that others can be dealt with. What concerns the whole
+    /// store is not: it is locked, full, unreadable or gone.
+    pub(super) fn is_of_one_row(&self) -> bool {
+        match self {
+            Self::Sqlite(error) => match error.sqlite_error_code() {
+                // Not from SQLite but from reading a column.
+                None => true,
+                Some(
+                    ErrorCode::ConstraintViolation
+                    | ErrorCode::TypeMismatch
+                    | ErrorCode::TooBig
+                    | ErrorCode::DatabaseCorrupt
+                    | ErrorCode::Unknown, // malformed JSON
+                ) => true,
+                Some(_) => false,
+            },
+            Self::Repository(RepositoryError::Corrupt { .. }) | Self::Defect => true,
+            Self::Repository(_) => false,
+        }
+    }
+
+    /// What it is, for people.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::Sqlite(error) => error.to_string(),
+            Self::Repository(error) => error.to_string(),
+            Self::Defect => "a defect of Stepbox ended each attempt".to_owned(),
+        }
+    }
+
     pub(super) fn explain(self, place: &Place) -> RepositoryError {
         match self {
             Self::Sqlite(error) => place.explain_sqlite(&error),

@@ -24,8 +24,14 @@ use crate::save::{LeaseRecord, NewRecord, SaveRecord, accepted};
 const BIG: [&str; 5] = ["job_executions", "step_executions", "warnings", "audit_events", "queue_entries"];
 
 /// Indexes that have nothing but what runs, or waits.
-const SMALL: [&str; 4] =
-    ["job_executions_running", "queue_entries_waiting", "queue_entries_delayed", "queue_entries_queued"];
+const SMALL: [&str; 6] = [
+    "job_executions_running",
+    "job_executions_open_parts",
+    "job_executions_set_aside",
+    "queue_entries_waiting",
+    "queue_entries_delayed",
+    "queue_entries_queued",
+];
 
 /// Two tenants, a thousand instances, a million executions that have ended, a long queue, and what came with them. The
 /// indexes are made anew at the end, which takes a third of the time.
@@ -160,6 +166,7 @@ async fn worker_statements(plans: &mut Plans) {
     plans.check("stop requested", leases::IS_STOP_REQUESTED, &lease).await;
     plans.check("progress", leases::SAVE_TRACKING, &lease).await;
     plans.check("lost leases", rescue::LOST, &lease).await;
+    plans.check("parts left behind", rescue::LEFT_BEHIND, &lease).await;
 
     let execution = execution_to_save();
     let (step, warnings) = (step(), [warning("one"), warning("two")]);

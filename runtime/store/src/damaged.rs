@@ -1,0 +1,147 @@
+//! What both stores do about rows that nobody can have written this way: they set an execution aside, and go on.
+
+use stepbox_batch::audit::{AuditAction, AuditFilter};
+use stepbox_batch::execution::Checkpoint;
+use stepbox_batch::name::JobExecutionId;
+use stepbox_batch::queue::{Fate, QueueClaim, QueueFilter, QueueState};
+use stepbox_batch::repository::{JobRepository, NewJobExecution, StopRequest};
+use stepbox_batch::status::BatchStatus::*;
+
+use crate::conformance::queue::{publish, queued};
+use crate::conformance::sample::*;
+
+/// A store in which somebody else writes as they like.
+
+pub(crate) trait Damageable {
+    fn store(&self) -> &dyn JobRepository;
+
+    /// Runs statements past the store.
+    fn sql(&self, statements: &str);
+
+    /// A literal for bytes in hexadecimal.
+    fn bytes(&self, hex: &str) -> String;
+}
+
+/// Makes a `#[tokio::test]` of each behaviour below.
+macro_rules! damaged {
+    ($empty_store:ident, $($behaviour:ident)+) => {
+        $(#[tokio::test]
+        async fn $behaviour() {
+            $crate::damaged::$behaviour(&$empty_store().await).await;
+        })+
+    };
+}
+pub(crate) use damaged;
+
+/// Takes at most so many entries, with leases that run out at [`NOW`]; of the tenant, so many may run at a time.
+async fn take(store: &dyn JobRepository, limit: u32, running_max: u64) -> Vec<JobExecutionId> {
+    let wanted = QueueClaim {
+        claim: claim("w-1", EARLIER),
+        tenants: vec![(tenant(), running_max)],
+        filter: QueueFilter::default(),
+        limit,
+    };
+    store.claim_next(&wanted).await.unwrap().into_iter().map(|(execution, _)| execution.id).collect()
+}
+
+async fn publish_with_step(store: &dyn JobRepository) -> JobExecutionId {
+    let checkpoint = Some(Checkpoint { reader: vec![7], ..Checkpoint::default() });
+    let steps = vec![stepbox_batch::execution::StepExecution { checkpoint, status: Starting, ..step() }];
+    publish(store, &NewJobExecution { steps, ..queued("nightly") }).await
+}
+
+async fn reasons(store: &dyn JobRepository, action: AuditAction) -> Vec<String> {
+    let filter = AuditFilter { action: Some(action), ..AuditFilter::default() };
+    let events = store.audit(&tenant(), &filter).await.unwrap();
+    events.into_iter().map(|event| format!("{}: {}", event.deed.subject, event.deed.detail)).collect()
+}
+
+/// What is wrong with the row, what mends it, and what the reason says.
+const UNRESCUABLE: [(&str, &str, &str); 2] = [
+    ("UPDATE queue_entries SET losses = -1", "UPDATE queue_entries SET losses = 0", "`losses` of execution"),
+    ("UPDATE job_executions SET status = 42", "UPDATE job_executions SET status = 3", "no batch status 42"),
+];
+
+pub(crate) async fn one_that_cannot_be_rescued_is_set_aside_and_the_others_are_rescued(
+    damageable: &impl Damageable,
+) {
+    let store = damageable.store();
+    with_instance(store).await;
+    for (damage, cure, expected) in UNRESCUABLE {
+        let mut ids = Vec::new();
+        for _ in 0..3 {
+            ids.push(publish(store, &queued("nightly")).await);
+        }
+        assert_eq!(take(store, 9, 9).await, ids);
+        let which = if damage.contains("queue") { "execution_id" } else { "id" };
+        damageable.sql(&format!("{damage} WHERE {which} = {}", ids[1]));
+
+        let rescued = store.rescue_lost(NOW).await.unwrap();
+        let fates: Vec<_> = rescued.iter().map(|rescued| (rescued.id, rescued.fate)).collect();
+        let again = Fate::Requeued(NOW);
+        assert_eq!(fates, [(ids[0], again), (ids[1], Fate::SetAside), (ids[2], again)], "{damage}");
+        let reason = rescued[1].reason.clone().unwrap();
+        assert!(reason.contains(expected), "{reason}");
+        assert_eq!(lost(store, NOW.plus_ms(1_000_000)).await, [], "it is not tried again");
+        let events = reasons(store, AuditAction::ExecutionSetAside).await;
+        assert!(
+            events[0].starts_with(&format!("{}: ", ids[1])) && events[0].contains(expected),
+            "{events:?}"
+        );
+
+        // It runs nowhere, waits nowhere, and takes nobody's place.
+        assert_eq!(store.held(EARLIER).await.unwrap(), []);
+        let depths = store.queue_depths().await.unwrap();
+        let depths: Vec<_> = depths.iter().map(|depth| (depth.state, depth.count)).collect();
+        assert_eq!(depths, [(QueueState::Waiting, 2)]);
+        assert_eq!(take(store, 9, 1).await, [ids[0]]);
+        let entry = store.queue_entry(&tenant(), ids[1]).await;
+        assert!(entry.is_err() || entry.unwrap().unwrap().state == QueueState::Claimed);
+
+        damageable.sql(&format!("{cure} WHERE {which} = {}", ids[1]));
+        assert_eq!(stored(store, ids[1]).await.set_aside, Some(reason));
+        let claimed = store.claim(&tenant(), ids[1], &claim("w-2", NOW), &by(NOW)).await;
+        assert_eq!(told(claimed), "wrong-status");
+        // A person may end it, and the others.
+        let stop = store.request_stop(&tenant(), ids[1], &by(NOW)).await.unwrap();
+        assert_eq!(stop, StopRequest::StoppedAtOnce);
+        let ended = stored(store, ids[1]).await;
+        assert_eq!((ended.status, ended.set_aside), (Stopped, None));
+        lost(store, NOW).await;
+        for id in [ids[0], ids[2]] {
+            store.request_stop(&tenant(), id, &by(NOW)).await.unwrap();
+        }
+    }
+}
+
+pub(crate) async fn a_claim_passes_over_one_that_cannot_be_read(damageable: &impl Damageable) {
+    let store = damageable.store();
+    with_instance(store).await;
+    let damages = [
+        format!("UPDATE step_executions SET checkpoint = {} WHERE execution_id", damageable.bytes("03")),
+        "UPDATE step_executions SET summary = '[]' WHERE execution_id".to_owned(),
+        "UPDATE job_executions SET job = '{' WHERE id".to_owned(),
+        "UPDATE job_executions SET context = '{' WHERE id".to_owned(),
+        "UPDATE job_executions SET parameters = '{' WHERE id".to_owned(),
+        "UPDATE job_executions SET failures = '{' WHERE id".to_owned(),
+        "UPDATE job_executions SET attempt = -7 WHERE id".to_owned(),
+    ];
+    let mut damaged = Vec::new();
+    for damage in &damages {
+        let id = publish_with_step(store).await;
+        damageable.sql(&format!("{damage} = {id}"));
+        damaged.push(id);
+    }
+    let whole = [publish_with_step(store).await, publish_with_step(store).await];
+    assert_eq!(take(store, 1, 9).await, [whole[0]], "however many are in its way");
+    assert_eq!(take(store, 9, 9).await, [whole[1]]);
+    assert_eq!(take(store, 9, 9).await, []);
+    let events = reasons(store, AuditAction::ExecutionSetAside).await;
+    let mut told: Vec<u64> =
+        events.iter().map(|event| event.split(':').next().unwrap().parse().unwrap()).collect();
+    told.sort_unstable();
+    assert_eq!(told, damaged.iter().map(|id| id.0).collect::<Vec<_>>(), "{events:?}");
+    let again = Fate::Requeued(NOW);
+    let expected = whole.map(|id| (tenant(), id, again));
+    assert_eq!(lost(store, NOW).await, expected, "those that are set aside are nobody's");
+}

@@ -1,0 +1,38 @@
+//! Damaged rows that keep nobody from going on.
+
+use stepbox_batch::repository::JobRepository;
+use stepbox_test_postgres::Server;
+
+use super::super::{PostgresOptions, PostgresStore};
+use crate::damaged::{Damageable, damaged};
+
+struct Database {
+    store: PostgresStore,
+    name: String,
+}
+
+async fn empty_database() -> Database {
+    let url = Server::shared().database().unwrap();
+    let name = url.rsplit('/').next().unwrap().to_owned();
+    Database { store: PostgresStore::open(&url, PostgresOptions::default()).await.unwrap(), name }
+}
+
+impl Damageable for Database {
+    fn store(&self) -> &dyn JobRepository {
+        &self.store
+    }
+
+    fn sql(&self, statements: &str) {
+        Server::shared().sql(&self.name, statements).unwrap();
+    }
+
+    fn bytes(&self, hex: &str) -> String {
+        format!("'\\x{hex}'")
+    }
+}
+
+damaged! {
+    empty_database,
+    one_that_cannot_be_rescued_is_set_aside_and_the_others_are_rescued
+    a_claim_passes_over_one_that_cannot_be_read
+}
