@@ -184,6 +184,32 @@ pub struct Worker {
     pub tenants: Vec<TenantId>,
     /// Whether it has been told to end, and takes nothing new.
     pub is_stopping: bool,
+    /// By how many milliseconds the clock of its machine is ahead of the store's; negative if it is behind. `None` if
+    /// the worker does not compare the two.
+    pub clock_skew_ms: Option<i64>,
+}
+
+/// Whose lost executions are rescued, by the names of the workers that held them last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whose {
+    /// All.
+    All,
+    /// All but those of these workers, which are known to live.
+    AllBut(Vec<String>),
+    /// Only those of these workers, which are known to be dead.
+    Only(Vec<String>),
+}
+
+impl Whose {
+    /// Whether the executions of a worker are among them.
+    pub fn takes(&self, worker: &str) -> bool {
+        let is_in = |workers: &[String]| workers.iter().any(|known| known == worker);
+        match self {
+            Self::All => true,
+            Self::AllBut(living) => !is_in(living),
+            Self::Only(dead) => is_in(dead),
+        }
+    }
 }
 
 /// What a worker is at.
@@ -243,7 +269,20 @@ pub trait JobQueue: Send + Sync + 'static {
     ///
     /// Each one is rescued by itself, on what is stored of it at that moment. One that cannot be is set aside with
     /// its reason, and the others are rescued all the same.
-    async fn rescue_lost(&self, now: Timestamp) -> Result<Vec<Rescued>>;
+    async fn rescue_lost(&self, now: Timestamp) -> Result<Vec<Rescued>> {
+        self.rescue_lost_of(now, &Whose::All).await
+    }
+
+    /// [`rescue_lost`](Self::rescue_lost), of some workers alone.
+    async fn rescue_lost_of(&self, now: Timestamp, whose: &Whose) -> Result<Vec<Rescued>>;
+
+    /// What the clock of the store says, if the store has a clock of its own that all its users share. All moments
+    /// that are written are to come from there then.
+    async fn store_now(&self) -> Result<Option<Timestamp>>;
+
+    /// Cuts leases whose last heartbeat lies in the future, of all tenants: a clock was ahead, and was put right. From
+    /// now on they last as long as they did from that heartbeat.
+    async fn cut_leases(&self, now: Timestamp) -> Result<()>;
 }
 
 #[cfg(test)]

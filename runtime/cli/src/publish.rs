@@ -1,7 +1,6 @@
 //! `stepbox publish`.
 
-use stepbox::batch::clock::Clock as _;
-use stepbox::{PublishOptions, Published, SystemClock, Tenant};
+use stepbox::{PublishOptions, Published, Tenant};
 
 use crate::args::queue::Publish;
 use crate::error::CliError;
@@ -15,7 +14,7 @@ pub(crate) async fn carry_out(tenant: &Tenant, publish: Publish) -> Result<Answe
     let options = PublishOptions {
         overrides: config.as_deref().map(parameters::read).transpose()?,
         priority,
-        available_at: at.or(delay.map(|ms| SystemClock.now().plus_ms(ms))),
+        available_at: at.or(delay.map(|ms| tenant.now().plus_ms(ms))),
         is_unique: unique,
         attempts_max: attempts,
     };

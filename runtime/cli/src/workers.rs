@@ -6,7 +6,7 @@ use crate::args::queue::Workers;
 use crate::error::CliError;
 use crate::output::json::WorkerView;
 use crate::output::table::{Column, Table};
-use crate::output::words::moment;
+use crate::output::words::{moment, skew};
 use crate::output::{Answer, talk};
 
 pub(crate) async fn carry_out(stepbox: &Stepbox, verb: Workers) -> Result<Answer, CliError> {
@@ -31,6 +31,7 @@ fn table(workers: &[WorkerStatus]) -> Table {
         Column::Left("takes"),
         Column::Left("started"),
         Column::Left("last seen"),
+        Column::Left("clock"),
         Column::Left("runs"),
     ];
     Table::of(columns, workers, |status| {
@@ -43,6 +44,7 @@ fn table(workers: &[WorkerStatus]) -> Table {
             takes(status),
             moment(status.worker.started_at),
             moment(status.worker.seen_at),
+            clock(status),
             if runs.is_empty() { "-".to_owned() } else { runs.join(", ") },
         ]
     })
@@ -54,6 +56,15 @@ pub(crate) fn state(status: &WorkerStatus) -> &'static str {
         (false, _) => "lost",
         (true, true) => "shutting down",
         (true, false) => "working",
+    }
+}
+
+/// How the clock of its machine differs from the store's.
+fn clock(status: &WorkerStatus) -> String {
+    match status.worker.clock_skew_ms {
+        None => "-".to_owned(),
+        Some(ms) if ms.unsigned_abs() < 1000 => "right".to_owned(),
+        Some(ms) => format!("{} the store's", skew(ms)),
     }
 }
 

@@ -120,8 +120,9 @@ struct Course {
     done: BTreeSet<usize>,
     /// Those whose failure the flow deals with.
     dealt_with: BTreeSet<usize>,
-    last_heartbeat: Timestamp,
-    last_progress: Timestamp,
+    /// In ticks, since the clock may be set.
+    last_heartbeat_us: u64,
+    last_progress_us: u64,
 }
 
 /// How a step ended. It is saved once it is known what follows.
@@ -148,7 +149,7 @@ impl Life {
     ) -> Self {
         let unprepared = installation.data.begin_execution(execution.id).err();
         let clock = installation.clock.clone();
-        let now = clock.now();
+        let now = clock.ticks_us();
         let folder = installation.data.execution(execution.id);
         let shared = installation.data.shared().cloned();
         let log = Arc::new(FileLog::open(&folder, clock.clone(), listener, shared.is_some()));
@@ -163,8 +164,8 @@ impl Life {
             running: Vec::new(),
             done: BTreeSet::new(),
             dealt_with: BTreeSet::new(),
-            last_heartbeat: now,
-            last_progress: now,
+            last_heartbeat_us: now,
+            last_progress_us: now,
         };
         Self {
             installation,
@@ -515,11 +516,10 @@ impl Life {
 
     /// A store that does not answer for a moment is no reason to end: the lease goes on for a while.
     async fn beat_if_it_can(&self) -> Result<(), RepositoryError> {
-        let last_heartbeat = lock(&self.course).last_heartbeat;
+        let last_heartbeat_us = lock(&self.course).last_heartbeat_us;
         match self.beat().await {
             Err(RepositoryError::Busy { .. } | RepositoryError::Unavailable { .. })
-                if self.recorder.clock.now().ms_since(last_heartbeat)
-                    < self.lease_ms() - self.heartbeat_ms() =>
+                if self.ms_since(last_heartbeat_us) < self.lease_ms() - self.heartbeat_ms() =>
             {
                 Ok(())
             }
@@ -531,9 +531,11 @@ impl Life {
     /// has the execution now.
     async fn beat(&self) -> Result<(), RepositoryError> {
         let (lease, journal, now) = (&self.recorder.lease, &self.recorder.journal, self.recorder.clock.now());
-        let is_stop_requested = if now.ms_since(lock(&self.course).last_heartbeat) >= self.heartbeat_ms() {
+        let is_stop_requested = if self.ms_since(lock(&self.course).last_heartbeat_us) >= self.heartbeat_ms()
+        {
+            let begun = self.recorder.clock.ticks_us();
             let is_stop_requested = journal.heartbeat(lease, now, self.lease_ms()).await?;
-            lock(&self.course).last_heartbeat = now;
+            lock(&self.course).last_heartbeat_us = begun;
             is_stop_requested
         } else {
             journal.is_stop_requested(lease).await?
@@ -550,13 +552,17 @@ impl Life {
         if let Some((_, context)) = running.first() {
             self.progress.send_modify(|progress| progress.tracking = context.tracking());
         }
-        if now.ms_since(lock(&self.course).last_progress) >= PROGRESS_MS {
-            lock(&self.course).last_progress = now;
+        if self.ms_since(lock(&self.course).last_progress_us) >= PROGRESS_MS {
+            lock(&self.course).last_progress_us = self.recorder.clock.ticks_us();
             for (position, context) in &running {
                 self.recorder.save_tracking(*position, context).await?;
             }
         }
         Ok(())
+    }
+
+    fn ms_since(&self, tick_us: u64) -> u64 {
+        self.recorder.clock.ticks_us().saturating_sub(tick_us) / 1000
     }
 
     fn lease_ms(&self) -> u64 {

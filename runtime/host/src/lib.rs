@@ -64,6 +64,7 @@ mod signature;
 mod step_elements;
 mod stepbox;
 mod store;
+mod store_clock;
 mod system_clock;
 mod tenant;
 mod worker;
@@ -86,7 +87,8 @@ pub use stepbox_sandbox::{COMPONENT_BYTES_MAX, digest_of};
 pub use stepbox_sandbox::{CompileProcess, Compiler, ComponentError, compile_worker};
 pub use stepbox_sandbox::{GrantError, HttpPolicy, HttpPolicyError, NetworkPolicy, Resolver};
 pub use stepbox_sandbox::{Secret, SecretError, Secrets};
-pub use store::{DatabaseUrl, StorePlace, StoreReport, check_store, migrate_store};
+pub use stepbox_store::Finding;
+pub use store::{DatabaseUrl, StorePlace, StoreReport, check_store, migrate_store, repair_store};
 pub use system_clock::SystemClock;
 pub use tenant::{
     Inspected, InstanceEdit, NewInstance, PublishOptions, Published, Purge, RestartOptions, RunOptions,

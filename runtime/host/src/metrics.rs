@@ -118,6 +118,7 @@ impl Stepbox {
             depths: installation.queue_depths().await,
             now: installation.clock.now(),
             ms_since_tick: self.health().ms_since_tick,
+            clock_skew_ms: installation.clock_skew_ms(),
             counters: installation
                 .tenants
                 .iter()

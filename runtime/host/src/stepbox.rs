@@ -27,6 +27,7 @@ use crate::native::{NativeElements, native_connector};
 use crate::policy::Policy;
 use crate::shared_folder::SharedFolder;
 use crate::store::{DatabaseUrl, open_database};
+use crate::store_clock::StoreClock;
 use crate::system_clock::SystemClock;
 use crate::tenant::Tenant;
 use crate::worker_lock::WorkerLock;
@@ -51,6 +52,8 @@ pub(crate) struct Installation {
     pub(crate) native: NativeElements,
     pub(crate) native_connector: Connector,
     pub(crate) clock: Arc<dyn Clock>,
+    /// The same, unless the embedder gave another one.
+    pub(crate) store_clock: Option<Arc<StoreClock>>,
     /// This process, among all that share the store.
     pub(crate) worker: String,
     _lock: WorkerLock,
@@ -85,7 +88,8 @@ pub struct Builder {
     data_dir: PathBuf,
     native: NativeElements,
     tenants: BTreeMap<TenantId, Policy>,
-    clock: Arc<dyn Clock>,
+    /// None for the store's.
+    clock: Option<Arc<dyn Clock>>,
     compiler: Compiler,
     resolver: Arc<dyn Resolver>,
     lease_ms: u64,
@@ -104,7 +108,7 @@ impl Stepbox {
             data_dir: data_dir.into(),
             native: NativeElements::default(),
             tenants: BTreeMap::new(),
-            clock: Arc::new(SystemClock),
+            clock: None,
             compiler: Compiler::InProcess,
             resolver: Arc::new(SystemResolver),
             lease_ms: LEASE_MS,
@@ -219,10 +223,11 @@ impl Builder {
         self
     }
 
-    /// Takes the time from somewhere else than the operating system.
+    /// Takes the time from somewhere else than the store: unless it is said, moments come from the clock of the
+    /// database or, with a store in a file, of this machine.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
+        self.clock = Some(clock);
         self
     }
 
@@ -276,6 +281,19 @@ impl Builder {
             (None, Some(url)) => open_database(url).await?,
             (None, None) => Arc::new(SqliteStore::open(data.database())?),
         };
+        let store_clock = match &self.clock {
+            Some(_) => None,
+            None => {
+                let clock = Arc::new(StoreClock::default());
+                clock.look(repository.as_ref(), self.lease_ms).await?;
+                clock.begin_quiet_no_more();
+                Some(clock)
+            }
+        };
+        let clock = match (&store_clock, self.clock) {
+            (Some(clock), _) => clock.clone() as Arc<dyn Clock>,
+            (None, clock) => clock.unwrap_or_else(|| Arc::new(SystemClock)),
+        };
         let config = SandboxConfig {
             cache_dir: data.compiled(),
             compiler: self.compiler,
@@ -285,7 +303,7 @@ impl Builder {
             ..SandboxConfig::default()
         };
         let sandbox = Sandbox::new(config).map_err(|error| Error::Sandbox(error.to_string()))?;
-        let (workers, worker) = (data.workers(), worker_name(self.clock.as_ref()));
+        let (workers, worker) = (data.workers(), worker_name(clock.as_ref()));
         let unusable = |source| Error::DataFolder { path: workers.clone(), action: "cannot be used", source };
         let lock = WorkerLock::take(&workers, &worker).map_err(unusable)?;
         let metrics = Arc::new(Metrics::new());
@@ -297,8 +315,8 @@ impl Builder {
             policy,
         };
         let tenants = self.tenants.into_iter().map(|(id, policy)| (id.clone(), state(&id, policy))).collect();
-        let (store, clock) = (repository.clone(), self.clock.clone());
-        let journal = Arc::new(TimedJournal { store, clock, metrics: metrics.clone() });
+        let store = repository.clone();
+        let journal = Arc::new(TimedJournal { store, clock: clock.clone(), metrics: metrics.clone() });
         let installation = Installation {
             data,
             repository,
@@ -309,14 +327,15 @@ impl Builder {
             native_connector: native_connector(),
             worker,
             _lock: lock,
-            opened_at: self.clock.now(),
+            opened_at: clock.now(),
             lease_ms: self.lease_ms,
             has_worker: AtomicBool::new(false),
-            clock: self.clock,
+            clock,
+            store_clock,
             tenants,
             keeping: Mutex::new(()),
         };
-        installation.rescue_lost().await?;
+        installation.begin_with_what_was_lost().await?;
         Ok(Stepbox { installation: Arc::new(installation) })
     }
 }

@@ -6,12 +6,14 @@ use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use stepbox_batch::clock::Clock as _;
 use stepbox_batch::repository::{JobRepository, RepositoryError};
-use stepbox_store::{PostgresOptions, PostgresSchema, PostgresStore, SqliteSchema, SqliteStore};
+use stepbox_store::{Finding, PostgresOptions, PostgresSchema, PostgresStore, SqliteSchema, SqliteStore};
 use tokio::task::spawn_blocking;
 
 use crate::data_folder::DataFolder;
 use crate::error::Error;
+use crate::system_clock::SystemClock;
 
 /// Where a PostgreSQL database is and who uses it:
 /// `postgres://user:password@host:5432/database?sslmode=verify-full`. Printed without any of it.
@@ -68,30 +70,70 @@ pub struct StoreReport {
     pub known_version: u32,
     /// What is damaged; empty if nothing is. Of a PostgreSQL database that is for its server to know.
     pub problems: Vec<String>,
+    /// What cannot be read, or breaks a rule; at most a thousand.
+    pub findings: Vec<Finding>,
 }
 
 impl StoreReport {
     /// Whether nothing has to be done before it is used.
     pub fn is_ready(&self) -> bool {
+        self.is_usable() && self.findings.iter().all(|finding| finding.remedy.is_some())
+    }
+
+    fn is_usable(&self) -> bool {
         self.version == self.known_version && self.problems.is_empty()
     }
 }
 
-/// What a store has. Changes nothing and makes nothing; of the embedded one it reads everything.
+/// What a store has, and what is wrong with it. Reads everything; changes nothing and makes nothing.
 pub async fn check_store(place: StorePlace<'_>) -> Result<StoreReport, Error> {
+    with_contents(place, false).await
+}
+
+/// Mends what is wrong with a store and can be mended, each in a transaction of its own, and tells what that was.
+/// What workers hold is left to them.
+pub async fn repair_store(place: StorePlace<'_>) -> Result<StoreReport, Error> {
+    with_contents(place, true).await
+}
+
+async fn with_contents(place: StorePlace<'_>, mends: bool) -> Result<StoreReport, Error> {
+    let mut report = look_at_store(place).await?;
+    if report.is_usable() {
+        report.findings = match place {
+            StorePlace::DataFolder(data_dir) => {
+                let (path, now) = (DataFolder::database_in(data_dir), SystemClock.now());
+                blocking(move || SqliteStore::check(path, now, mends)).await?
+            }
+            StorePlace::Database(DatabaseUrl(url)) => {
+                PostgresStore::check_contents(url, &PostgresOptions::default(), mends).await?
+            }
+        };
+    }
+    Ok(report)
+}
+
+/// Which version a store has, and whether its pages are whole.
+async fn look_at_store(place: StorePlace<'_>) -> Result<StoreReport, Error> {
     match place {
         StorePlace::DataFolder(data_dir) => {
             let path = DataFolder::database_in(data_dir);
             let store = path.display().to_string();
             let SqliteSchema { version, known, problems } = blocking(move || SqliteStore::look(path)).await?;
-            Ok(StoreReport { store, server: None, version, known_version: known, problems })
+            Ok(StoreReport {
+                store,
+                server: None,
+                version,
+                known_version: known,
+                problems,
+                findings: Vec::new(),
+            })
         }
         StorePlace::Database(DatabaseUrl(url)) => {
             let store = PostgresStore::name_of(url)?;
             let PostgresSchema { server, version, known } =
                 PostgresStore::check(url, &PostgresOptions::default()).await?;
             let (server, problems) = (Some(server), Vec::new());
-            Ok(StoreReport { store, server, version, known_version: known, problems })
+            Ok(StoreReport { store, server, version, known_version: known, problems, findings: Vec::new() })
         }
     }
 }
@@ -102,20 +144,21 @@ pub async fn migrate_store(place: StorePlace<'_>) -> Result<StoreReport, Error> 
         StorePlace::DataFolder(data_dir) => {
             let path = DataFolder::open(data_dir)?.database();
             let before = match path.exists() {
-                true => refuse_damaged(check_store(place).await?)?,
+                true => refuse_damaged(look_at_store(place).await?)?,
                 false => StoreReport {
                     store: path.display().to_string(),
                     server: None,
                     version: 0,
                     known_version: SqliteStore::SCHEMA_VERSION,
                     problems: Vec::new(),
+                    findings: Vec::new(),
                 },
             };
             blocking(move || SqliteStore::open(path)).await?;
             Ok(before)
         }
         StorePlace::Database(DatabaseUrl(url)) => {
-            let before = check_store(place).await?;
+            let before = look_at_store(place).await?;
             PostgresStore::migrate(url, &PostgresOptions::default()).await?;
             Ok(before)
         }
@@ -124,7 +167,7 @@ pub async fn migrate_store(place: StorePlace<'_>) -> Result<StoreReport, Error> 
 
 /// Opens a database that is up to date. Others may be using it, so it is changed only where somebody asks for that.
 pub(crate) async fn open_database(url: &DatabaseUrl) -> Result<Arc<dyn JobRepository>, Error> {
-    let StoreReport { store, version, known_version, .. } = check_store(StorePlace::Database(url)).await?;
+    let StoreReport { store, version, known_version, .. } = look_at_store(StorePlace::Database(url)).await?;
     match version < known_version {
         true => Err(RepositoryError::OlderVersion { store, found: version, known: known_version }.into()),
         false => Ok(Arc::new(PostgresStore::open(&url.0, PostgresOptions::default()).await?)),

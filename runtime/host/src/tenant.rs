@@ -11,6 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use stepbox_batch::audit::Actor;
+use stepbox_batch::clock::Timestamp;
 use stepbox_batch::counters::Counters;
 use stepbox_batch::name::TenantId;
 
@@ -45,6 +46,11 @@ impl Tenant {
     /// Which one.
     pub fn id(&self) -> &TenantId {
         &self.id
+    }
+
+    /// What time it is for the store, with which every moment that is handed in is compared.
+    pub fn now(&self) -> Timestamp {
+        self.installation.clock.now()
     }
 
     /// The same tenant for a user of it: whatever is done through this handle stands in the audit trail

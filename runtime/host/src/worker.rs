@@ -11,14 +11,14 @@
 mod health;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
 use stepbox_batch::execution::JobExecution;
 use stepbox_batch::name::{JobExecutionId, TenantId};
-use stepbox_batch::queue::{Fate, Held, QueueClaim, QueueFilter, Rescued, Worker as Registered};
+use stepbox_batch::queue::{Fate, Held, QueueClaim, QueueFilter, Rescued, Whose, Worker as Registered};
 use stepbox_batch::repository::{Claim, Lease, RepositoryError};
 use stepbox_batch::status::BatchStatus;
 use stepbox_batch::step_context::RunContext;
@@ -29,6 +29,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use crate::error::Error;
 use crate::job_lifecycle::BEATS_PER_LEASE;
 use crate::stepbox::{Installation, Stepbox};
+use crate::store_clock::{STEP_MS, Step};
 use crate::tenant::Running;
 use crate::worker_lock::WorkerLock;
 use health::Pulse;
@@ -122,6 +123,12 @@ pub enum WorkerEvent {
         /// For people.
         reason: String,
     },
+    /// The clock of its machine differs from the store's by a second or more, by another difference than before, or no
+    /// longer differs. Nothing goes by that clock; whoever reads times there should know.
+    ClockSkewed {
+        /// By how many milliseconds the machine's clock is ahead; negative if it is behind.
+        skew_ms: i64,
+    },
     /// It takes nothing new, and waits for what runs.
     ShuttingDown {
         /// How many executions run.
@@ -155,6 +162,8 @@ struct Shared {
     is_listed: tokio::sync::Mutex<bool>,
     /// When it was last seen to work.
     pulse: Pulse,
+    /// By how much the clock of this machine was ahead of the store's when somebody was told.
+    skew_told_ms: AtomicI64,
     /// A run has ended.
     ended: Notify,
 }
@@ -188,6 +197,7 @@ impl Stepbox {
             running: Mutex::default(),
             stage: watch::Sender::new(Stage::Working),
             is_listed: tokio::sync::Mutex::new(true),
+            skew_told_ms: AtomicI64::new(0),
             ended: Notify::new(),
             installation,
         });
@@ -195,6 +205,7 @@ impl Stepbox {
             shared.installation.has_worker.store(false, Ordering::Release);
             return Err(error.into());
         }
+        shared.tell_of_skew();
         let task = tokio::spawn(shared.clone().live());
         Ok(Worker { shared, task: Some(task) })
     }
@@ -204,7 +215,8 @@ impl Stepbox {
         let (repository, now) = (&self.installation.repository, self.installation.clock.now());
         let (workers, held) = (repository.workers().await?, repository.held(now).await?);
         let status = |worker: Registered| WorkerStatus {
-            is_alive: now.ms_since(worker.seen_at) < self.installation.lease_ms,
+            // One seen in the future went by a clock that was ahead.
+            is_alive: now.0.abs_diff(worker.seen_at.0) < self.installation.lease_ms,
             running: held.iter().filter(|held| held.worker == worker.name).cloned().collect(),
             worker,
         };
@@ -392,14 +404,15 @@ impl Shared {
     async fn watch(self: Arc<Self>) {
         let mut every = interval(Duration::from_millis(RESCUE_MS));
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut last_beat = self.installation.clock.now();
+        let clock = self.installation.clock.clone();
+        let mut last_beat_us = clock.ticks_us();
         loop {
             every.tick().await;
-            if self.installation.clock.now().ms_since(last_beat)
-                >= self.installation.lease_ms / BEATS_PER_LEASE
-            {
-                last_beat = self.installation.clock.now();
+            let ms_since_beat = clock.ticks_us().saturating_sub(last_beat_us) / 1000;
+            if ms_since_beat >= self.installation.lease_ms / BEATS_PER_LEASE {
+                last_beat_us = clock.ticks_us();
                 self.heed(self.beat().await);
+                self.tell_of_skew();
             }
             if let Some(rescued) = self.heed(self.installation.rescue_lost().await) {
                 for rescued in rescued {
@@ -423,8 +436,20 @@ impl Shared {
             filter: self.options.filter.clone(),
             tenants: self.options.tenants.clone(),
             is_stopping: self.stage() > Stage::Working,
+            clock_skew_ms: self.installation.clock_skew_ms(),
         };
         self.installation.repository.worker_beat(&worker).await
+    }
+
+    /// Says so once each time the clock of this machine differs by another second from the store's.
+    fn tell_of_skew(&self) {
+        let Some(skew_ms) = self.installation.clock_skew_ms() else { return };
+        let skew_ms = if skew_ms.unsigned_abs() < STEP_MS { 0 } else { skew_ms };
+        let told = self.skew_told_ms.load(Ordering::Relaxed);
+        if told.abs_diff(skew_ms) >= STEP_MS {
+            self.skew_told_ms.store(skew_ms, Ordering::Relaxed);
+            self.tell(|| WorkerEvent::ClockSkewed { skew_ms });
+        }
     }
 
     async fn beat_no_more(&self) {
@@ -487,20 +512,67 @@ impl Installation {
         Ok(tenants.map(|(id, state)| (id.clone(), state.policy.quotas.running_max as u64)).collect())
     }
 
+    /// By how many milliseconds the clock of this machine is ahead of the store's; none if somebody gave another one.
+    pub(crate) fn clock_skew_ms(&self) -> Option<i64> {
+        self.store_clock.as_ref().map(|clock| clock.skew_ms())
+    }
+
+    /// Deals with what dead workers have left behind before this process was there. A clock may have been set
+    /// meanwhile: leases that were written in the future are cut, and workers of this machine that live are spared,
+    /// who will say so themselves.
+    pub(crate) async fn begin_with_what_was_lost(&self) -> Result<(), RepositoryError> {
+        let mut whose = Whose::All;
+        if self.store_clock.is_some() {
+            // Two machines' clocks agree to the millisecond by chance only.
+            self.repository.cut_leases(self.clock.now().plus_ms(STEP_MS)).await?;
+            if self.repository.store_now().await?.is_none() {
+                let (living, _) = WorkerLock::all(&self.data.workers()).unwrap_or_default();
+                whose = Whose::AllBut(living);
+            }
+        }
+        self.bury().await?;
+        self.rescue(whose).await.map(drop)
+    }
+
     /// Deals with what dead workers have left behind: those of this machine as soon as they are dead, others
-    /// once their leases have run out.
+    /// once their leases have run out. What time it is, the store says right before.
+    ///
+    /// If its clock was set, nobody's lease tells whether he lives until he had the time for a heartbeat.
     pub(crate) async fn rescue_lost(&self) -> Result<Vec<Rescued>, RepositoryError> {
+        let mut is_quiet = false;
+        if let Some(clock) = &self.store_clock {
+            let look = clock.look(self.repository.as_ref(), self.lease_ms).await?;
+            if look.step == Some(Step::Back) {
+                self.repository.cut_leases(self.clock.now()).await?;
+            }
+            is_quiet = clock.is_quiet();
+        }
+        let dead = self.bury().await?;
+        match is_quiet {
+            true if dead.is_empty() => Ok(Vec::new()),
+            true => self.rescue(Whose::Only(dead)).await,
+            false => self.rescue(Whose::All).await,
+        }
+    }
+
+    /// Ends the leases of workers of this machine that are dead, and forgets them. Returns who they were.
+    async fn bury(&self) -> Result<Vec<String>, RepositoryError> {
         let workers = self.data.workers();
         // Without the folder, the leases tell it, only later.
-        for dead in WorkerLock::dead(&workers).unwrap_or_default() {
-            self.repository.expire_leases(&dead, self.clock.now()).await?;
-            self.repository.forget_worker(&dead).await?;
-            WorkerLock::forget(&workers, &dead);
+        let dead = WorkerLock::dead(&workers).unwrap_or_default();
+        for dead in &dead {
+            self.repository.expire_leases(dead, self.clock.now()).await?;
+            self.repository.forget_worker(dead).await?;
+            WorkerLock::forget(&workers, dead);
         }
-        let rescued = self.repository.rescue_lost(self.clock.now()).await?;
+        Ok(dead)
+    }
+
+    async fn rescue(&self, whose: Whose) -> Result<Vec<Rescued>, RepositoryError> {
+        let rescued = self.repository.rescue_lost_of(self.clock.now(), &whose).await?;
         for rescued in &rescued {
             self.metrics.rescued(rescued);
-            if !matches!(rescued.fate, Fate::Requeued(_)) {
+            if matches!(rescued.fate, Fate::Stopped | Fate::Failed) {
                 // It is over whether or not its folder goes.
                 let _ = self.data.end_execution(rescued.id);
             }

@@ -3,7 +3,7 @@
 //! A lease tells it, too, but only once it has run out. The operating system lets go of a lock the moment
 //! a process ends, however it ends, so whoever comes next need not wait.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::Path;
 
@@ -21,15 +21,23 @@ impl WorkerLock {
 
     /// The workers that have ended without being missed yet.
     pub(crate) fn dead(folder: &Path) -> io::Result<Vec<String>> {
-        let mut dead = Vec::new();
+        Self::all(folder).map(|(_, dead)| dead)
+    }
+
+    /// The workers that live, and those that have ended without being missed yet.
+    pub(crate) fn all(folder: &Path) -> io::Result<(Vec<String>, Vec<String>)> {
+        let (mut living, mut dead) = (Vec::new(), Vec::new());
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
-            let is_free = File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok());
-            if is_free && let Ok(worker) = entry.file_name().into_string() {
-                dead.push(worker);
+            let Ok(worker) = entry.file_name().into_string() else { continue };
+            match File::open(entry.path()).map(|file| file.try_lock()) {
+                Ok(Ok(())) => dead.push(worker),
+                Ok(Err(TryLockError::WouldBlock)) => living.push(worker),
+                // It has just been forgotten, or is none of ours.
+                Ok(Err(TryLockError::Error(_))) | Err(_) => {}
             }
         }
-        Ok(dead)
+        Ok((living, dead))
     }
 
     /// Forgets a worker whose executions others have seen to.
@@ -52,6 +60,8 @@ mod tests {
         assert_eq!(dead(), [""; 0]);
         drop(one);
         assert_eq!(dead(), ["one"]);
+        let all = WorkerLock::all(folder.path()).unwrap();
+        assert_eq!(all, (vec!["two".to_owned()], vec!["one".to_owned()]));
         WorkerLock::forget(folder.path(), "one");
         assert_eq!(dead(), [""; 0]);
     }

@@ -97,6 +97,8 @@ macro_rules! conformance {
                 given_back_is_gone
                 a_paused_one_is_resumed_as_itself
                 a_heartbeat_prolongs_and_tells_of_a_stop
+                written_in_the_future_are_cut_once
+                of_workers_known_to_live_are_left_alone
             }
             purging {
                 takes_what_has_ended

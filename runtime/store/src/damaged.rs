@@ -7,11 +7,13 @@ use stepbox_batch::queue::{Fate, QueueClaim, QueueFilter, QueueState};
 use stepbox_batch::repository::{JobRepository, NewJobExecution, StopRequest};
 use stepbox_batch::status::BatchStatus::*;
 
+use crate::check::Finding;
 use crate::conformance::queue::{publish, queued};
 use crate::conformance::sample::*;
 
 /// A store in which somebody else writes as they like.
 
+#[allow(async_fn_in_trait, reason = "for tests of this crate alone")]
 pub(crate) trait Damageable {
     fn store(&self) -> &dyn JobRepository;
 
@@ -20,6 +22,9 @@ pub(crate) trait Damageable {
 
     /// A literal for bytes in hexadecimal.
     fn bytes(&self, hex: &str) -> String;
+
+    /// What a check finds.
+    async fn findings(&self, mends: bool) -> Vec<Finding>;
 }
 
 /// Makes a `#[tokio::test]` of each behaviour below.
@@ -144,4 +149,100 @@ pub(crate) async fn a_claim_passes_over_one_that_cannot_be_read(damageable: &imp
     let again = Fate::Requeued(NOW);
     let expected = whole.map(|id| (tenant(), id, again));
     assert_eq!(lost(store, NOW).await, expected, "those that are set aside are nobody's");
+}
+
+/// What is wrong, and what a repair does about it.
+async fn check_rules(damageable: &impl Damageable, of: &[(JobExecutionId, &str, &str)]) {
+    let told = |findings: Vec<Finding>| {
+        let line = |finding: Finding| {
+            let Finding { execution, reason, remedy, .. } = finding;
+            (execution.unwrap(), reason, remedy.unwrap_or_default())
+        };
+        findings.into_iter().map(line).collect::<Vec<_>>()
+    };
+    let (found, mended) = (told(damageable.findings(false).await), told(damageable.findings(true).await));
+    for (id, reason, remedy) in of {
+        let is_it = |(execution, found, _): &&(i64, String, String)| {
+            u64::try_from(*execution) == Ok(id.0) && found.contains(reason)
+        };
+        let before = found.iter().find(is_it).unwrap_or_else(|| panic!("{id} {reason}: {found:#?}"));
+        assert_eq!(before.2, "", "a check changes nothing");
+        let after = mended.iter().find(is_it).unwrap_or_else(|| panic!("{id} {reason}: {mended:#?}"));
+        assert_eq!(after.2, *remedy, "{id} {reason}");
+    }
+    assert_eq!(damageable.findings(false).await, [], "nothing is left");
+}
+
+pub(crate) async fn a_check_finds_what_breaks_a_rule_and_a_repair_mends_it(damageable: &impl Damageable) {
+    let store = damageable.store();
+    with_instance(store).await;
+    assert_eq!(damageable.findings(false).await, []);
+    let (ended, _) = in_status(store, Failed, Hold::Free).await;
+    let queued_and_ended = publish(store, &queued("nightly")).await;
+    let nobodys = publish(store, &queued("nightly")).await;
+    assert_eq!(take(store, 9, 9).await, [queued_and_ended, nobodys]);
+    let begun = publish(store, &queued("nightly")).await;
+    assert_eq!(take(store, 9, 9).await, [begun]);
+    damageable.sql(&format!(
+        "UPDATE job_executions SET lease_expires_at = 1 WHERE id = {ended};
+         UPDATE job_executions SET lease_expires_at = NULL, status = 6, ended_at = 1 WHERE id = {queued_and_ended};
+         UPDATE job_executions SET lease_expires_at = NULL WHERE id = {nobodys};
+         UPDATE job_executions SET lease_expires_at = NULL, status = 3 WHERE id = {begun};",
+        ended = ended.id
+    ));
+    let of = [
+        (ended.id, "a worker still holds it", "its lease was ended"),
+        (queued_and_ended, "is still in the queue", "taken out of the queue"),
+        (nobodys, "as claimed, and nobody holds it", "it waits again"),
+        (begun, "a worker has begun it, and nobody holds it", "rescued"),
+    ];
+    check_rules(damageable, &of).await;
+    assert_eq!(reasons(store, AuditAction::ExecutionRepaired).await.len(), 4);
+    assert_eq!(take(store, 9, 9).await, [nobodys, begun], "both go on");
+}
+
+pub(crate) async fn a_repair_makes_readable_what_can_be_and_ends_it(damageable: &impl Damageable) {
+    let store = damageable.store();
+    with_instance(store).await;
+    let [checkpoint, context, ended] =
+        [publish_with_step(store).await, publish_with_step(store).await, publish_with_step(store).await];
+    store.abandon(&tenant(), ended, &by(NOW)).await.unwrap();
+    let bytes = damageable.bytes("03");
+    damageable.sql(&format!(
+        "UPDATE step_executions SET checkpoint = {bytes} WHERE execution_id IN ({checkpoint}, {ended});
+         UPDATE job_executions SET context = '{{', failures = '{{' WHERE id = {context};"
+    ));
+    // One is set aside by a claim, the other one is found as it waits.
+    assert_eq!(take(store, 1, 9).await, []);
+    let of = [
+        (checkpoint, "it is set aside: the store holds a `checkpoint`", "it is FAILED; emptied: checkpoint"),
+        (context, "it is set aside", "it is FAILED; emptied: context, failures"),
+        (ended, "`checkpoint` of step `greet`", "emptied: checkpoint"),
+    ];
+    check_rules(damageable, &of).await;
+    for (id, status) in [(checkpoint, Failed), (context, Failed), (ended, Abandoned)] {
+        assert_eq!(stored(store, id).await.status, status);
+    }
+    let failure = &stored(store, checkpoint).await.failures[0];
+    assert!(failure.code == "store-corrupt" && failure.message.contains("`checkpoint` of step"), "{failure}");
+    let restart = NewJobExecution { restart_of: Some(checkpoint), ..new("nightly") };
+    store.create_execution(&restart, None).await.unwrap();
+    store.abandon(&tenant(), context, &by(NOW)).await.unwrap();
+}
+
+pub(crate) async fn a_check_tells_what_could_not_be_rescued_and_changes_nothing(
+    damageable: &impl Damageable,
+) {
+    let store = damageable.store();
+    with_instance(store).await;
+    let id = publish(store, &queued("nightly")).await;
+    take(store, 1, 9).await;
+    damageable.sql("UPDATE queue_entries SET losses = -1");
+    for _ in 0..2 {
+        let findings = damageable.findings(false).await;
+        let told = findings.iter().map(|finding| &finding.reason[..]).collect::<Vec<_>>();
+        assert!(told.iter().any(|reason| reason.contains("it is lost and cannot be rescued")), "{told:?}");
+        assert!(findings.iter().all(|finding| finding.execution == Some(i64::try_from(id.0).unwrap())));
+    }
+    assert_eq!(stored(store, id).await.set_aside, None);
 }

@@ -7,7 +7,7 @@ use stepbox_batch::component_quota::ComponentQuota;
 use stepbox_batch::execution::{JobExecution, Tracking, Warning};
 use stepbox_batch::job::JobInstance;
 use stepbox_batch::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId, TenantId};
-use stepbox_batch::queue::{Held, JobQueue, QueueClaim, QueueDepth, QueueEntry, Rescued, Worker};
+use stepbox_batch::queue::{Held, JobQueue, QueueClaim, QueueDepth, QueueEntry, Rescued, Whose, Worker};
 use stepbox_batch::repository::{
     Claim, Component, Connector, ExecutionFilter, ExecutionJournal, JobRepository, Lease, NewJobExecution,
     Result, Save, StopRequest,
@@ -130,8 +130,16 @@ impl<S: JobRepository, I: Interposer> JobQueue for Interposed<S, I> {
         self.around(Call::Write("expire_leases"), self.store.expire_leases(worker, now)).await
     }
 
-    async fn rescue_lost(&self, now: Timestamp) -> Result<Vec<Rescued>> {
-        self.around(Call::Write("rescue_lost"), self.store.rescue_lost(now)).await
+    async fn rescue_lost_of(&self, now: Timestamp, whose: &Whose) -> Result<Vec<Rescued>> {
+        self.around(Call::Write("rescue_lost"), self.store.rescue_lost_of(now, whose)).await
+    }
+
+    async fn store_now(&self) -> Result<Option<Timestamp>> {
+        self.around(Call::Read("store_now"), self.store.store_now()).await
+    }
+
+    async fn cut_leases(&self, now: Timestamp) -> Result<()> {
+        self.around(Call::Write("cut_leases"), self.store.cut_leases(now)).await
     }
 }
 

@@ -123,6 +123,7 @@
 //! `conformance`) is what every store has to pass.
 //! `faulty.rs` and `interposed.rs` (feature `faults`) are for tests of whatever works with a store.
 
+mod check;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 #[cfg(test)]
@@ -139,5 +140,6 @@ mod save;
 mod sqlite;
 mod standing;
 
+pub use check::Finding;
 pub use postgres::{PostgresOptions, PostgresSchema, PostgresStore};
 pub use sqlite::{SqliteOptions, SqliteSchema, SqliteStore};

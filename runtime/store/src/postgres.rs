@@ -2,6 +2,7 @@
 
 mod address;
 mod audit;
+mod check;
 mod components;
 mod connection;
 mod connectors;
@@ -34,13 +35,14 @@ use stepbox_batch::component_quota::ComponentQuota;
 use stepbox_batch::execution::{JobExecution, Tracking, Warning};
 use stepbox_batch::job::JobInstance;
 use stepbox_batch::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId, TenantId};
-use stepbox_batch::queue::{Held, JobQueue, QueueClaim, QueueDepth, QueueEntry, Rescued, Worker};
+use stepbox_batch::queue::{Held, JobQueue, QueueClaim, QueueDepth, QueueEntry, Rescued, Whose, Worker};
 use stepbox_batch::repository::{
     Claim, Component, Connector, ExecutionFilter, ExecutionJournal, JobRepository, Lease, NewJobExecution,
     Result, Save, StopRequest,
 };
 use stepbox_batch::status::BatchStatus;
 
+use crate::check::Finding;
 use crate::record::stored_id;
 use crate::record::worker::WorkerRecord;
 use crate::save::{ClaimRecord, ClaimedExecution, LeaseRecord, NewRecord, SaveRecord, accepted};
@@ -141,6 +143,18 @@ impl PostgresStore {
     pub async fn check(url: &str, options: &PostgresOptions) -> Result<PostgresSchema> {
         let address = Address::parse(url, options)?;
         let outcome = async { migrate::look(&Db::open(&address, options).await?).await };
+        explained(outcome.await, &address.name)
+    }
+
+    /// Reads everything that an up-to-date database holds, tries whether what is lost could be rescued, and tells what
+    /// is wrong with it. Changes nothing, unless it is to mend what can be mended.
+    pub async fn check_contents(url: &str, options: &PostgresOptions, mends: bool) -> Result<Vec<Finding>> {
+        let address = Address::parse(url, options)?;
+        let outcome = async {
+            let db = Db::open(&address, options).await?.patient();
+            let now = connection::now(&db).await?;
+            check::check(&db, now, mends).await
+        };
         explained(outcome.await, &address.name)
     }
 
@@ -340,11 +354,20 @@ impl JobQueue for PostgresStore {
         work!(self, |db| leases::expire(db, worker, now.0))
     }
 
-    async fn rescue_lost(&self, now: Timestamp) -> Result<Vec<Rescued>> {
+    async fn store_now(&self) -> Result<Option<Timestamp>> {
+        look!(self, |db| connection::now(db)).map(Some)
+    }
+
+    async fn cut_leases(&self, now: Timestamp) -> Result<()> {
+        work!(self, |db| leases::cut(db, now.0))
+    }
+
+    async fn rescue_lost_of(&self, now: Timestamp, whose: &Whose) -> Result<Vec<Rescued>> {
         let mut rescued = Vec::new();
         // All wholes before the first part.
         for lost in look!(self, |db| rescue::lost(db, now))? {
-            let rescues = lost.into_iter().map(|(tenant, id)| async move {
+            let lost = lost.into_iter().filter(|(_, _, worker)| whose.takes(worker));
+            let rescues = lost.map(|(tenant, id, _)| async move {
                 transaction!(self, |db| rescue::rescue(db, &tenant, id, now))
             });
             rescued.extend(stream::iter(rescues).buffered(RESCUES_AT_A_TIME).collect::<Vec<_>>().await);

@@ -2,6 +2,7 @@
 //! machine.
 
 mod audit;
+mod check;
 mod components;
 mod connectors;
 mod endings;
@@ -34,12 +35,13 @@ use stepbox_batch::component_quota::ComponentQuota;
 use stepbox_batch::execution::{JobExecution, Tracking, Warning};
 use stepbox_batch::job::JobInstance;
 use stepbox_batch::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId, TenantId};
-use stepbox_batch::queue::{Held, JobQueue, QueueClaim, QueueDepth, QueueEntry, Rescued, Worker};
+use stepbox_batch::queue::{Held, JobQueue, QueueClaim, QueueDepth, QueueEntry, Rescued, Whose, Worker};
 use stepbox_batch::repository::{
     Claim, Component, Connector, ExecutionFilter, ExecutionJournal, JobRepository, Lease, NewJobExecution,
     RepositoryError, Result, Save, StopRequest,
 };
 
+use crate::check::Finding;
 use crate::record::stored_id;
 use crate::record::worker::WorkerRecord;
 use crate::save::{ClaimRecord, ClaimedExecution, LeaseRecord, NewRecord, SaveRecord, accepted};
@@ -106,6 +108,13 @@ impl SqliteStore {
     pub fn look(path: impl AsRef<Path>) -> Result<SqliteSchema> {
         let place = Place { path: path_from_now_on(path.as_ref())?, options: SqliteOptions::default() };
         place.explain(look::look(&place))
+    }
+
+    /// Reads everything that an up-to-date file holds, tries whether what is lost could be rescued, and tells what is
+    /// wrong with it at that moment. Changes nothing, unless it is to mend what can be mended. Blocks meanwhile.
+    pub fn check(path: impl AsRef<Path>, now: Timestamp, mends: bool) -> Result<Vec<Finding>> {
+        let place = Place { path: path_from_now_on(path.as_ref())?, options: SqliteOptions::default() };
+        place.explain(open::connect(&place).and_then(|mut db| check::check(&mut db, now, mends)))
     }
 
     /// Where it is.
@@ -228,10 +237,20 @@ impl JobQueue for SqliteStore {
         self.writer.write(Durability::Power, move |db| leases::expire(db, &worker, now.0)).await
     }
 
-    async fn rescue_lost(&self, now: Timestamp) -> Result<Vec<Rescued>> {
+    async fn store_now(&self) -> Result<Option<Timestamp>> {
+        // Whoever uses the file is on the same machine.
+        Ok(None)
+    }
+
+    async fn cut_leases(&self, now: Timestamp) -> Result<()> {
+        self.writer.write(Durability::Power, move |db| leases::cut(db, now.0)).await
+    }
+
+    async fn rescue_lost_of(&self, now: Timestamp, whose: &Whose) -> Result<Vec<Rescued>> {
         let lost = self.readers.read(move |db| rescue::lost(db, now)).await?;
         // They come to the writer in this order, and share its commits.
-        let rescues = lost.into_iter().map(|(tenant, id)| {
+        let lost = lost.into_iter().filter(|(_, _, worker)| whose.takes(worker));
+        let rescues = lost.map(|(tenant, id, _)| {
             self.writer.write(Durability::Power, move |db| rescue::rescue(db, &tenant, id, now))
         });
         let rescued = standing::rescued(join_all(rescues).await)?;

@@ -84,11 +84,18 @@ pub(crate) enum Workers {
 /// What can be done with the store itself.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Store {
-    /// Tell which store it is, its schema's version, and whether it is whole; changes nothing
+    /// Tell which store it is, its schema's version, and whether all that it holds is whole
     ///
-    /// Exits with 0 if it can be used as it is, and with 8 otherwise.
-    #[command(after_long_help = examples(&["stepbox store check", "stepbox store check --format json"]))]
-    Check(FormatArg),
+    /// Reads everything, and changes nothing unless it is to repair. Exits with 0 if the store can be used as it is,
+    /// and with 8 otherwise.
+    #[command(after_long_help = examples(&["stepbox store check", "stepbox store check --repair"]))]
+    Check {
+        /// Mend what can be mended, and tell what was done. What workers hold is left to them
+        #[arg(long)]
+        repair: bool,
+        #[command(flatten)]
+        format: FormatArg,
+    },
     /// Bring the schema up to date, or make the store if there is none
     #[command(after_long_help = examples(&["stepbox store migrate"]))]
     Migrate(FormatArg),

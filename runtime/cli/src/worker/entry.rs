@@ -6,7 +6,7 @@ use stepbox::batch::queue::{Fate, Rescued};
 use stepbox::batch::status::BatchStatus;
 
 use crate::output::voice::Entry;
-use crate::output::words::counted;
+use crate::output::words::{counted, skew};
 
 /// An event as it stands in the log.
 pub(super) fn entry(event: &WorkerEvent) -> Entry {
@@ -35,6 +35,14 @@ pub(super) fn entry(event: &WorkerEvent) -> Entry {
         WorkerEvent::Trouble { code, reason } => {
             Entry::new(Warning, "store-trouble", format!("trouble: {reason}; trying again")).coded(code)
         }
+        WorkerEvent::ClockSkewed { skew_ms: 0 } => {
+            Entry::new(Info, "clock-right", "the clock of this machine agrees with the store's again")
+        }
+        WorkerEvent::ClockSkewed { skew_ms } => Entry::new(
+            Warning,
+            "clock-skewed",
+            format!("the clock of this machine is {} the store's, which counts", skew(*skew_ms)),
+        ),
         WorkerEvent::ShuttingDown { running } => {
             let running = counted(*running as u64, "execution");
             let message = format!("shutting down: {running} to finish; a second signal leaves at once");

@@ -17,6 +17,8 @@ pub(super) struct AtScrape {
     pub(super) depths: Option<Vec<QueueDepth>>,
     pub(super) now: Timestamp,
     pub(super) ms_since_tick: u64,
+    /// By how much the clock of this machine is ahead of the store's; none if nobody compares them.
+    pub(super) clock_skew_ms: Option<i64>,
     /// What the components of each tenant ran into.
     pub(super) counters: Vec<(String, Counters)>,
 }
@@ -30,6 +32,16 @@ impl Collector for AtScrape {
         let is_up = ConstGauge::new(i64::from(self.depths.is_some()));
         let help = "Whether the store said what waits: 1, or 0.";
         is_up.encode(to.encode_descriptor("store_up", help, None, MetricType::Gauge)?)?;
+        if let Some(skew_ms) = self.clock_skew_ms {
+            let help = "By how much the clock of this machine is ahead of the store's.";
+            let skew = ConstGauge::new(skew_ms as f64 / 1e3);
+            skew.encode(to.encode_descriptor(
+                "clock_skew",
+                help,
+                Some(&Unit::Seconds),
+                MetricType::Gauge,
+            )?)?;
+        }
         let tick_age = ConstGauge::new(self.ms_since_tick as f64 / 1e3);
         let help = "How long ago running components were last asked whether they must end.";
         let name = "sandbox_tick_age";

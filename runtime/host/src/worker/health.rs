@@ -55,6 +55,9 @@ pub struct WorkerHealth {
     pub ms_since_store: u64,
     /// How long ago running components were asked whether they must end, in milliseconds.
     pub ms_since_tick: u64,
+    /// By how many milliseconds the clock of its machine is ahead of the store's; negative if it is behind. `None` if
+    /// the embedder gave another clock. That alone is no problem: nothing goes by that clock.
+    pub clock_skew_ms: Option<i64>,
     /// Why it should be begun anew; empty while all is well.
     pub problems: Vec<WorkerProblem>,
 }
@@ -117,6 +120,7 @@ impl WorkerProbe {
             ms_since_turn: ms_since(&shared.pulse.turned),
             ms_since_store: ms_since(&shared.pulse.heard),
             ms_since_tick: shared.stepbox.health().ms_since_tick,
+            clock_skew_ms: shared.installation.clock_skew_ms(),
             problems: Vec::new(),
         };
         health.judge(shared.installation.lease_ms)
@@ -155,6 +159,7 @@ mod tests {
                 ms_since_turn,
                 ms_since_store,
                 ms_since_tick,
+                clock_skew_ms: None,
                 problems,
             };
             let health = health.judge(1_000);

@@ -6,3 +6,6 @@ CREATE INDEX job_executions_set_aside ON job_executions (tenant, id) WHERE set_a
 -- Parts that have not ended: those whose whole has are ended by whoever rescues what was lost.
 CREATE INDEX job_executions_open_parts ON job_executions (tenant, partition_of)
     WHERE partition_of IS NOT NULL AND ended_at IS NULL;
+
+-- By how much the clock of a worker's machine is ahead of the store's, in milliseconds; null if nobody compares them.
+ALTER TABLE workers ADD COLUMN clock_skew_ms BIGINT;

@@ -2,7 +2,7 @@
 
 use stepbox_batch::execution::{Checkpoint, StepExecution, Tracking};
 use stepbox_batch::name::JobExecutionId;
-use stepbox_batch::queue::Fate;
+use stepbox_batch::queue::{Fate, Whose};
 use stepbox_batch::repository::{JobRepository, Lease, RepositoryError, Save};
 use stepbox_batch::status::BatchStatus::*;
 
@@ -170,4 +170,38 @@ pub async fn a_heartbeat_prolongs_and_tells_of_a_stop(store: &dyn JobRepository)
     store.request_stop(&tenant(), execution.id, &by(NOW)).await.unwrap();
     assert!(store.heartbeat(&lease, NOW, LEASE_MS).await.unwrap());
     assert!(store.is_stop_requested(&lease).await.unwrap());
+}
+
+pub async fn written_in_the_future_are_cut_once(store: &dyn JobRepository) {
+    with_instance(store).await;
+    let hour = NOW.plus_ms(3_600_000);
+    let (ahead, lease) = in_status(store, Started, Hold::Held).await;
+    store.heartbeat(&lease, hour, 15_000).await.unwrap();
+    let (right, lease) = in_status(store, Started, Hold::Held).await;
+    store.heartbeat(&lease, NOW, 60_000).await.unwrap();
+    for _ in 0..2 {
+        store.cut_leases(NOW).await.unwrap();
+    }
+    assert_eq!(lost(store, NOW.plus_ms(14_999)).await, [], "it lasts as long as it did from its heartbeat");
+    assert_eq!(lost(store, NOW.plus_ms(15_000)).await, [(tenant(), ahead.id, Fate::Failed)]);
+    assert_eq!(lost(store, NOW.plus_ms(60_000)).await, [(tenant(), right.id, Fate::Failed)]);
+}
+
+pub async fn of_workers_known_to_live_are_left_alone(store: &dyn JobRepository) {
+    with_instance(store).await;
+    let mut ids = Vec::new();
+    for worker in ["w-1", "w-2", "w-3"] {
+        let (execution, _) =
+            store.create_execution(&new("nightly"), Some(&claim(worker, EARLIER))).await.unwrap();
+        ids.push(execution.id);
+    }
+    let rescued = async |whose: Whose| {
+        let rescued = store.rescue_lost_of(NOW, &whose).await.unwrap();
+        rescued.into_iter().map(|rescued| rescued.id).collect::<Vec<_>>()
+    };
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    assert_eq!(rescued(Whose::Only(names(&["w-0"]))).await, []);
+    assert_eq!(rescued(Whose::AllBut(names(&["w-1", "w-2"]))).await, [ids[2]]);
+    assert_eq!(rescued(Whose::Only(names(&["w-2", "w-3"]))).await, [ids[1]]);
+    assert_eq!(rescued(Whose::All).await, [ids[0]]);
 }

@@ -17,6 +17,7 @@ fn worker(name: &str) -> Worker {
         filter: QueueFilter { jobs: vec![JobName::new("greet").unwrap()], types: vec!["export".to_owned()] },
         tenants: vec![tenant(), TenantId::new("other").unwrap()],
         is_stopping: false,
+        clock_skew_ms: Some(-3_600_000),
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult, TimeoutType};
 use deadpool::{Runtime, managed::Pool};
 use futures_util::future::try_join_all;
+use stepbox_batch::clock::Timestamp;
 use tokio::time::timeout;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
@@ -15,7 +16,7 @@ use super::PostgresOptions;
 use super::address::Address;
 use super::migrate;
 use super::trouble::{Outcome, Trouble};
-use super::value::{Value, numbered};
+use super::value::{Columns, Value, numbered};
 
 /// Named parameters.
 pub(super) type Named<'a, 'b> = &'a [(&'static str, Value<'b>)];
@@ -286,4 +287,12 @@ impl Db {
     pub(super) fn patient(self) -> Self {
         Self { response: Duration::from_secs(24 * 3600), ..self }
     }
+}
+
+/// What the server's clock says.
+pub(super) async fn now(db: &Db) -> Outcome<Timestamp> {
+    let sql = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now";
+    let row =
+        db.row(sql, &[]).await?.ok_or_else(|| Trouble::Unfit("it does not tell the time".to_owned()))?;
+    Ok(Timestamp(row.number("now")?))
 }

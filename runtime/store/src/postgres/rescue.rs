@@ -20,25 +20,26 @@ use crate::standing::{Lost, Rescue};
 
 /// Executions whose lease has run out.
 pub(super) const LOST: &str = "
-    SELECT tenant, id, partition_of IS NOT NULL AS is_part FROM job_executions
+    SELECT tenant, id, coalesce(worker, '') AS worker, partition_of IS NOT NULL AS is_part FROM job_executions
     WHERE is_running AND lease_expires_at <= :now AND set_aside IS NULL
     ORDER BY lease_expires_at, id";
 
 /// Parts that their whole has left behind.
 pub(super) const LEFT_BEHIND: &str = "
-    SELECT p.tenant, p.id, TRUE AS is_part FROM job_executions p
+    SELECT p.tenant, p.id, coalesce(p.worker, '') AS worker, TRUE AS is_part FROM job_executions p
     WHERE p.partition_of IS NOT NULL AND p.ended_at IS NULL AND p.set_aside IS NULL
       AND (SELECT w.ended_at IS NULL FROM job_executions w
            WHERE w.tenant = p.tenant AND w.id = p.partition_of) IS NOT TRUE
       AND (p.lease_expires_at IS NULL OR p.lease_expires_at > :now AND p.stop_requested_at IS NULL)
     ORDER BY p.id";
 
-/// Which executions to look at: wholes, then parts.
-pub(super) async fn lost(db: &Db, now: Timestamp) -> Outcome<[Vec<(String, i64)>; 2]> {
+/// Which executions to look at, each with the worker that had it last: wholes, then parts.
+pub(super) async fn lost(db: &Db, now: Timestamp) -> Outcome<[Vec<(String, i64, String)>; 2]> {
     let mut lost = [Vec::new(), Vec::new()];
     for sql in [LOST, LEFT_BEHIND] {
         for row in db.rows(sql, &named! {"now": now.0}).await? {
-            lost[usize::from(row.flag("is_part")?)].push((row.text("tenant")?, row.number("id")?));
+            let found = (row.text("tenant")?, row.number("id")?, row.text("worker")?);
+            lost[usize::from(row.flag("is_part")?)].push(found);
         }
     }
     Ok(lost)

@@ -72,11 +72,11 @@ impl Trouble {
     }
 
     /// What it is, for people.
-    pub(super) fn reason(self) -> String {
+    pub(super) fn reason(&self) -> String {
         match self {
-            Self::Server(error) | Self::Column(error) => told(&error),
+            Self::Server(error) | Self::Column(error) => told(error),
             Self::Repository(error) => error.to_string(),
-            other => other.explain("PostgreSQL").to_string(),
+            _ => "the store failed".to_owned(),
         }
     }
 

@@ -10,16 +10,17 @@ use crate::record::Row;
 use crate::record::worker::{FORGOTTEN_MS, WorkerRecord};
 
 pub(super) async fn beat(db: &Db, worker: &WorkerRecord) -> Outcome<()> {
-    let WorkerRecord { name, started_at, seen_at, concurrency, is_stopping, takes } = worker;
+    let WorkerRecord { name, started_at, seen_at, concurrency, is_stopping, takes, clock_skew_ms } = worker;
     let sql = "WITH forgotten AS (DELETE FROM workers WHERE seen_at < :before AND name <> :name)
-               INSERT INTO workers (name, started_at, seen_at, concurrency, is_stopping, takes)
-               VALUES (:name, :started_at, :seen_at, :concurrency, :is_stopping, :takes)
+               INSERT INTO workers (name, started_at, seen_at, concurrency, is_stopping, takes, clock_skew_ms)
+               VALUES (:name, :started_at, :seen_at, :concurrency, :is_stopping, :takes, :clock_skew_ms)
                ON CONFLICT (name) DO UPDATE SET seen_at = excluded.seen_at,
                    concurrency = excluded.concurrency, is_stopping = excluded.is_stopping,
-                   takes = excluded.takes";
+                   takes = excluded.takes, clock_skew_ms = excluded.clock_skew_ms";
     let values = named! {
         "name": name, "started_at": *started_at, "seen_at": *seen_at, "concurrency": *concurrency,
-        "is_stopping": *is_stopping, "takes": takes, "before": seen_at - FORGOTTEN_MS,
+        "is_stopping": *is_stopping, "takes": takes, "clock_skew_ms": *clock_skew_ms,
+        "before": seen_at - FORGOTTEN_MS,
     };
     db.execute(sql, &values).await.map(drop)
 }
@@ -29,7 +30,7 @@ pub(super) async fn forget(db: &Db, name: &str) -> Outcome<()> {
 }
 
 pub(super) async fn list(db: &Db) -> Outcome<Vec<Worker>> {
-    let sql = "SELECT name, started_at, seen_at, concurrency, is_stopping, takes FROM workers ORDER BY name";
+    let sql = "SELECT name, started_at, seen_at, concurrency, is_stopping, takes, clock_skew_ms FROM workers ORDER BY name";
     let mut workers = Vec::new();
     for row in db.rows(sql, &[]).await? {
         let record = WorkerRecord {
@@ -39,6 +40,7 @@ pub(super) async fn list(db: &Db) -> Outcome<Vec<Worker>> {
             concurrency: row.number("concurrency")?,
             is_stopping: row.flag("is_stopping")?,
             takes: row.text("takes")?,
+            clock_skew_ms: row.maybe_number("clock_skew_ms")?,
         };
         workers.push(record.into_worker()?);
     }

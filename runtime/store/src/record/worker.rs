@@ -19,6 +19,7 @@ pub(crate) struct WorkerRecord {
     pub concurrency: i64,
     pub is_stopping: bool,
     pub takes: String,
+    pub clock_skew_ms: Option<i64>,
 }
 
 /// What is in `takes`. Empty lists stand for all.
@@ -44,6 +45,7 @@ impl From<&Worker> for WorkerRecord {
             concurrency: worker.concurrency.into(),
             is_stopping: worker.is_stopping,
             takes: json(&takes),
+            clock_skew_ms: worker.clock_skew_ms,
         }
     }
 }
@@ -59,6 +61,7 @@ impl WorkerRecord {
             seen_at: Timestamp(self.seen_at),
             concurrency: row.count("concurrency", self.concurrency)?,
             is_stopping: self.is_stopping,
+            clock_skew_ms: self.clock_skew_ms,
             filter: QueueFilter { jobs, types: takes.types },
             tenants: tenants.collect::<Result<_>>()?,
             name: self.name,

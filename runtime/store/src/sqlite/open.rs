@@ -94,7 +94,7 @@ fn prepare(place: &Place) -> Outcome<Connection> {
     Ok(db)
 }
 
-fn connect(place: &Place) -> Outcome<Connection> {
+pub(super) fn connect(place: &Place) -> Outcome<Connection> {
     // Without SQLITE_OPEN_URI, so that a path may begin with `file:`.
     let db = Connection::open_with_flags(
         &place.path,

@@ -9,16 +9,18 @@ use crate::record::Row;
 use crate::record::worker::{FORGOTTEN_MS, WorkerRecord};
 
 pub(super) fn beat(db: &Db, worker: &WorkerRecord) -> Outcome<()> {
-    let WorkerRecord { name, started_at, seen_at, concurrency, is_stopping, takes } = worker;
+    let WorkerRecord { name, started_at, seen_at, concurrency, is_stopping, takes, clock_skew_ms } = worker;
     db.prepare_cached(
-        "INSERT INTO workers (name, started_at, seen_at, concurrency, is_stopping, takes)
-         VALUES (:name, :started_at, :seen_at, :concurrency, :is_stopping, :takes)
+        "INSERT INTO workers (name, started_at, seen_at, concurrency, is_stopping, takes, clock_skew_ms)
+         VALUES (:name, :started_at, :seen_at, :concurrency, :is_stopping, :takes, :clock_skew_ms)
          ON CONFLICT (name) DO UPDATE SET seen_at = excluded.seen_at, concurrency = excluded.concurrency,
-             is_stopping = excluded.is_stopping, takes = excluded.takes",
+             is_stopping = excluded.is_stopping, takes = excluded.takes,
+             clock_skew_ms = excluded.clock_skew_ms",
     )?
     .execute(named_params! {
         ":name": name, ":started_at": started_at, ":seen_at": seen_at,
         ":concurrency": concurrency, ":is_stopping": is_stopping, ":takes": takes,
+        ":clock_skew_ms": clock_skew_ms,
     })?;
     db.prepare_cached("DELETE FROM workers WHERE seen_at < :before")?
         .execute(named_params! {":before": seen_at - FORGOTTEN_MS})?;
@@ -32,7 +34,7 @@ pub(super) fn forget(db: &Db, name: &str) -> Outcome<()> {
 
 pub(super) fn list(db: &Db) -> Outcome<Vec<Worker>> {
     let mut statement = db.prepare_cached(
-        "SELECT name, started_at, seen_at, concurrency, is_stopping, takes FROM workers ORDER BY name",
+        "SELECT name, started_at, seen_at, concurrency, is_stopping, takes, clock_skew_ms FROM workers ORDER BY name",
     )?;
     let records = statement.query_map([], |row| {
         Ok(WorkerRecord {
@@ -42,6 +44,7 @@ pub(super) fn list(db: &Db) -> Outcome<Vec<Worker>> {
             concurrency: row.get(3)?,
             is_stopping: row.get(4)?,
             takes: row.get(5)?,
+            clock_skew_ms: row.get(6)?,
         })
     })?;
     records.map(|record| Ok(record?.into_worker()?)).collect()

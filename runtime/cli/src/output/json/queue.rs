@@ -49,6 +49,7 @@ pub(crate) struct WorkerView {
     tenants: Vec<String>,
     started_at: String,
     seen_at: String,
+    clock_skew_ms: Option<i64>,
     running: Vec<HeldView>,
 }
 
@@ -77,6 +78,7 @@ impl WorkerView {
             tenants: worker.tenants.iter().map(ToString::to_string).collect(),
             started_at: words::moment(worker.started_at),
             seen_at: words::moment(worker.seen_at),
+            clock_skew_ms: worker.clock_skew_ms,
             running: status.running.iter().map(held).collect(),
         }
     }

@@ -1,7 +1,7 @@
 //! The store itself.
 
 use serde::Serialize;
-use stepbox::StoreReport;
+use stepbox::{Finding, StoreReport};
 
 /// What a store has.
 #[derive(Debug, Serialize)]
@@ -12,12 +12,29 @@ pub(crate) struct StoreView {
     known_version: u32,
     is_ready: bool,
     problems: Vec<String>,
+    findings: Vec<FindingView>,
+}
+
+/// What cannot be read, or breaks a rule.
+#[derive(Debug, Serialize)]
+struct FindingView {
+    tenant: String,
+    execution: Option<i64>,
+    reason: String,
+    remedy: Option<String>,
 }
 
 impl StoreView {
     pub(crate) fn of(report: &StoreReport) -> Self {
-        let StoreReport { store, server, version, known_version, problems } = report.clone();
-        Self { store, server, version, known_version, is_ready: report.is_ready(), problems }
+        let StoreReport { store, server, version, known_version, problems, findings } = report.clone();
+        let view = |finding: Finding| FindingView {
+            tenant: finding.tenant,
+            execution: finding.execution,
+            reason: finding.reason,
+            remedy: finding.remedy,
+        };
+        let findings = findings.into_iter().map(view).collect();
+        Self { store, server, version, known_version, is_ready: report.is_ready(), problems, findings }
     }
 }
 

@@ -2,7 +2,6 @@
 
 use stepbox_batch::audit::{AuditFilter, Deed};
 use stepbox_batch::name::ConnectorCode;
-use stepbox_batch::queue::JobQueue;
 use stepbox_batch::repository::{ExecutionFilter, JobRepository};
 use stepbox_batch::status::BatchStatus::*;
 

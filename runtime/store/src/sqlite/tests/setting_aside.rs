@@ -2,7 +2,9 @@
 
 use stepbox_batch::repository::JobRepository;
 
-use super::{TemporaryStore, empty_store};
+use super::{SqliteStore, TemporaryStore, empty_store};
+use crate::check::Finding;
+use crate::conformance::sample::NOW;
 use crate::damaged::{Damageable, damaged};
 
 impl Damageable for TemporaryStore {
@@ -17,10 +19,17 @@ impl Damageable for TemporaryStore {
     fn bytes(&self, hex: &str) -> String {
         format!("x'{hex}'")
     }
+
+    async fn findings(&self, mends: bool) -> Vec<Finding> {
+        SqliteStore::check(self.path(), NOW, mends).unwrap()
+    }
 }
 
 damaged! {
     empty_store,
     one_that_cannot_be_rescued_is_set_aside_and_the_others_are_rescued
     a_claim_passes_over_one_that_cannot_be_read
+    a_check_finds_what_breaks_a_rule_and_a_repair_mends_it
+    a_repair_makes_readable_what_can_be_and_ends_it
+    a_check_tells_what_could_not_be_rescued_and_changes_nothing
 }

@@ -1,0 +1,163 @@
+//! The clock of an installation: the store's, carried on by a clock of this machine that nobody can set.
+//!
+//! Leases, delays and ages are judged by several processes, so all of them have to go by one clock. With a database,
+//! that is the database's, asked now and then; with a file, it is that of the one machine. Between two looks, and for
+//! whatever takes time, the kernel's clock since it started counts, which no person and no time server sets.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use stepbox_batch::clock::{Clock, Timestamp};
+use stepbox_batch::repository::{JobQueue, RepositoryError};
+
+/// From which difference on the store's clock was set, and a machine's clock is wrong, in milliseconds.
+pub(crate) const STEP_MS: u64 = 1_000;
+
+/// The clocks of the machine.
+pub(crate) trait Machine: Send + Sync + 'static {
+    /// Microseconds since the kernel started, also while the machine slept.
+    fn boot_us(&self) -> i64;
+
+    /// What time the machine believes it is, in microseconds since 1970.
+    fn wall_us(&self) -> i64;
+
+    /// The same in milliseconds, as programs are told.
+    fn told_ms(&self) -> i64;
+}
+
+/// The machine that this program runs on.
+#[derive(Debug)]
+struct ThisMachine;
+
+impl Machine for ThisMachine {
+    fn boot_us(&self) -> i64 {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let clock = rustix::time::ClockId::Boottime;
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        let clock = rustix::time::ClockId::Monotonic;
+        micros(rustix::time::clock_gettime(clock))
+    }
+
+    fn wall_us(&self) -> i64 {
+        micros(rustix::time::clock_gettime(rustix::time::ClockId::Realtime))
+    }
+
+    fn told_ms(&self) -> i64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+#[expect(clippy::useless_conversion, reason = "the kernel's numbers are smaller on some machines")]
+fn micros(time: rustix::time::Timespec) -> i64 {
+    let seconds = i64::from(time.tv_sec).saturating_mul(1_000_000);
+    seconds.saturating_add(i64::from(time.tv_nsec) / 1_000)
+}
+
+/// What time it is for a store.
+pub(crate) struct StoreClock {
+    machine: Box<dyn Machine>,
+    /// The store's time at the moment when the kernel started, in microseconds.
+    started_us: AtomicI64,
+    /// Until which tick this process leaves alone what looks lost: everybody who lives will have said so by then.
+    quiet_until_us: AtomicU64,
+}
+
+/// What a look at the store's clock has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Look {
+    /// Whether the store's clock was set forward, or back, by more than a second.
+    pub step: Option<Step>,
+    /// Whether everybody who lives goes by the clock of this machine.
+    pub is_local: bool,
+}
+
+/// The store's clock was set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Leases look as if they had run out.
+    Forward,
+    /// Leases look as if they lasted long.
+    Back,
+}
+
+impl Default for StoreClock {
+    fn default() -> Self {
+        Self::of(Box::new(ThisMachine))
+    }
+}
+
+impl StoreClock {
+    /// Goes by the machine's clock until a store was asked.
+    fn of(machine: Box<dyn Machine>) -> Self {
+        let started_us = machine.wall_us().saturating_sub(machine.boot_us());
+        Self { machine, started_us: AtomicI64::new(started_us), quiet_until_us: AtomicU64::new(0) }
+    }
+
+    /// Asks the store what time it is; a store without a clock of its own has the machine's. If the clock was set
+    /// since the last look, this process is quiet for the time of a lease.
+    pub(crate) async fn look(&self, store: &dyn JobQueue, lease_ms: u64) -> Result<Look, RepositoryError> {
+        let before = self.machine.boot_us();
+        let told = store.store_now().await?;
+        Ok(self.heed(told, (before, self.machine.boot_us()), lease_ms))
+    }
+
+    /// Goes by what the store said between these two ticks, if it has a clock.
+    fn heed(&self, told: Option<Timestamp>, (before, after): (i64, i64), lease_ms: u64) -> Look {
+        // Half of the time that it took lies before the answer.
+        let found = match told {
+            Some(Timestamp(ms)) => ms.saturating_mul(1_000) - (before + (after - before) / 2),
+            None => self.machine.wall_us() - after,
+        };
+        let doubt_us = if told.is_some() { (after - before) / 2 } else { 0 };
+        let moved_us = found - self.started_us.swap(found, Ordering::Relaxed);
+        let is_step = moved_us.unsigned_abs() > STEP_MS * 1_000 + doubt_us.unsigned_abs();
+        let step = is_step.then_some(if moved_us > 0 { Step::Forward } else { Step::Back });
+        if step.is_some() {
+            let until = self.ticks_us().saturating_add(lease_ms.saturating_mul(1_000));
+            self.quiet_until_us.store(until, Ordering::Relaxed);
+        }
+        Look { step, is_local: told.is_none() }
+    }
+
+    /// What a store says first is no step: this process has written nothing yet.
+    pub(crate) fn begin_quiet_no_more(&self) {
+        self.quiet_until_us.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether nothing may be taken for lost on account of its lease alone.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.ticks_us() < self.quiet_until_us.load(Ordering::Relaxed)
+    }
+
+    /// By how many milliseconds the clock of this machine is ahead of the store's.
+    pub(crate) fn skew_ms(&self) -> i64 {
+        self.machine.told_ms().saturating_sub(self.now().0)
+    }
+}
+
+#[async_trait]
+impl Clock for StoreClock {
+    fn now(&self) -> Timestamp {
+        let us = self.started_us.load(Ordering::Relaxed).saturating_add(self.machine.boot_us());
+        Timestamp(us.div_euclid(1_000))
+    }
+
+    fn ticks_us(&self) -> u64 {
+        u64::try_from(self.machine.boot_us()).unwrap_or(0)
+    }
+
+    async fn sleep_ms(&self, ms: u64) {
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+    }
+}
+
+impl std::fmt::Debug for StoreClock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StoreClock").field("now", &self.now()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
