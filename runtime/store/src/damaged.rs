@@ -246,3 +246,34 @@ pub(crate) async fn a_check_tells_what_could_not_be_rescued_and_changes_nothing(
     }
     assert_eq!(stored(store, id).await.set_aside, None);
 }
+
+/// A whole that is in no queue and its two parts, all lost, as the schema before had them, for both stores.
+pub(crate) const LOST_IN_PARTS: &str = r#"
+    INSERT INTO job_executions
+        (tenant, instance, status, stoppable, created_at, updated_at, attempt, lease_token, lease_expires_at,
+         heartbeat_at, worker, exit_code, exit_description, failures, context, parameters, parameters_key, job)
+    VALUES
+        ('default', 'nightly', 3, TRUE, 1, 1, 1, 1, 5, 1, 'w-1', 'EXECUTING', '', '[]', '{}', '{}', '',
+         '{"format":"1","connector":"acme","name":"greet","type":"export","label":"Greet",
+           "stoppable":true,"parameters":{},"steps":[]}');
+    INSERT INTO job_executions
+        (tenant, instance, status, stoppable, created_at, updated_at, attempt, lease_token, lease_expires_at,
+         heartbeat_at, worker, exit_code, exit_description, failures, context, parameters, parameters_key, job,
+         partition_of, partition_step, partition_number, partition_count)
+    SELECT tenant, instance, status, stoppable, created_at, updated_at, attempt, lease_token, lease_expires_at,
+           heartbeat_at, worker, exit_code, exit_description, failures, context, parameters, parameters_key, job,
+           1, 0, n, 2
+    FROM job_executions, (SELECT 0 AS n UNION SELECT 1) AS parts;
+    INSERT INTO queue_lanes (tenant, type, job, instance) VALUES ('default', 'export', 'greet', '');
+    INSERT INTO queue_entries
+        (tenant, execution_id, lane, state, priority, turn, available_at, losses, attempts_max)
+    SELECT tenant, id, 1, 2, 0, 1, 1, 0, 5 FROM job_executions WHERE partition_of IS NOT NULL;
+"#;
+
+pub(crate) async fn a_lost_whole_in_parts_is_ended(store: &dyn JobRepository) {
+    assert_eq!(lost(store, NOW).await, [(tenant(), JobExecutionId(1), Fate::Failed)]);
+    for (id, status) in [(1, Failed), (2, Stopped), (3, Stopped)] {
+        assert_eq!(stored(store, JobExecutionId(id)).await.status, status);
+    }
+    assert_eq!(lost(store, NOW).await, []);
+}

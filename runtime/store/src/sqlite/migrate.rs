@@ -7,7 +7,7 @@ use super::trouble::{Outcome, Place};
 
 /// In order; the version of a schema is how many of them it has seen. Files that were released are
 /// never changed, only followed.
-const MIGRATIONS: [&str; 7] = [
+pub(super) const MIGRATIONS: [&str; 7] = [
     include_str!("../../migrations/sqlite/0001_first.sql"),
     include_str!("../../migrations/sqlite/0002_settings.sql"),
     include_str!("../../migrations/sqlite/0003_usage.sql"),

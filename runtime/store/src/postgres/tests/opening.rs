@@ -244,3 +244,20 @@ fn starts_a_server_and_waits() {
     .unwrap();
     std::thread::park_timeout(std::time::Duration::from_secs(600));
 }
+
+/// An older program's rescue failed on a whole and its parts that were lost together, and with it each opening.
+#[tokio::test]
+async fn a_database_that_an_older_version_could_not_open_any_more_is_mended_by_opening_it() {
+    let server = Server::shared();
+    let url = server.database().unwrap();
+    let first = include_str!("../../../migrations/postgres/0001_first.sql");
+    let version = "CREATE TABLE stepbox_schema (version BIGINT PRIMARY KEY, applied_at BIGINT NOT NULL);
+                   INSERT INTO stepbox_schema VALUES (1, 0);";
+    for sql in [first, version, crate::damaged::LOST_IN_PARTS] {
+        server.sql(database_of(&url), sql).unwrap();
+    }
+    let store = opened(&url).await.unwrap();
+    crate::damaged::a_lost_whole_in_parts_is_ended(&store).await;
+    let findings = PostgresStore::check_contents(&url, &PostgresOptions::default(), false).await.unwrap();
+    assert_eq!(findings, []);
+}

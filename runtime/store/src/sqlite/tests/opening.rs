@@ -241,3 +241,21 @@ fn opens_while_somebody_writes_but_waits_to_make_a_schema() {
     stranger.execute_batch("BEGIN IMMEDIATE").unwrap();
     SqliteStore::open_with(&path, options).unwrap();
 }
+
+/// An older program's rescue failed on a whole and its parts that were lost together, and with it each opening.
+#[tokio::test]
+async fn a_file_that_an_older_version_could_not_open_any_more_is_mended_by_opening_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("stepbox.db");
+    let db = Connection::open(&path).unwrap();
+    for migration in super::super::migrate::MIGRATIONS.iter().take(6) {
+        db.execute_batch(migration).unwrap();
+    }
+    db.execute_batch("PRAGMA application_id = 1400136312; PRAGMA user_version = 6;").unwrap();
+    db.execute_batch(crate::damaged::LOST_IN_PARTS).unwrap();
+    drop(db);
+
+    let store = SqliteStore::open(&path).unwrap();
+    crate::damaged::a_lost_whole_in_parts_is_ended(&store).await;
+    assert_eq!(SqliteStore::check(&path, NOW, false).unwrap(), []);
+}
