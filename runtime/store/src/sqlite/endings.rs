@@ -91,10 +91,7 @@ fn stop_partitions(db: &Db, tenant: &str, of: i64, now: Timestamp) -> Outcome<()
     )?
     .execute(named_params! {":now": now.0, ":of": of})?;
     let free: Vec<i64> = db
-        .prepare_cached(
-            "SELECT id FROM job_executions
-             WHERE partition_of = :of AND ended_at IS NULL AND coalesce(lease_expires_at, 0) <= :now",
-        )?
+        .prepare_cached(FREE_PARTITIONS)?
         .query_map(named_params! {":now": now.0, ":of": of}, |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     for id in free {
@@ -103,3 +100,6 @@ fn stop_partitions(db: &Db, tenant: &str, of: i64, now: Timestamp) -> Outcome<()
     }
     Ok(())
 }
+
+pub(super) const FREE_PARTITIONS: &str = "SELECT id FROM job_executions
+     WHERE partition_of = :of AND ended_at IS NULL AND coalesce(lease_expires_at, 0) <= :now";

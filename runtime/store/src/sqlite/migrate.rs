@@ -7,13 +7,14 @@ use super::trouble::{Outcome, Place};
 
 /// In order; the version of a schema is how many of them it has seen. Files that were released are
 /// never changed, only followed.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("../../migrations/sqlite/0001_first.sql"),
     include_str!("../../migrations/sqlite/0002_settings.sql"),
     include_str!("../../migrations/sqlite/0003_usage.sql"),
     include_str!("../../migrations/sqlite/0004_audit.sql"),
     include_str!("../../migrations/sqlite/0005_signers.sql"),
     include_str!("../../migrations/sqlite/0006_queue.sql"),
+    include_str!("../../migrations/sqlite/0007_lists.sql"),
 ];
 
 /// The version that this program reads and writes.

@@ -19,6 +19,14 @@ pub(super) fn rescue_lost(db: &Db, now: Timestamp) -> Outcome<Vec<Rescued>> {
     lost.into_iter().map(|lost| rescue(db, lost, now)).collect()
 }
 
+/// Whether there is anything to deal with. Looking keeps nobody from writing.
+pub(super) fn has_lost(db: &Db, now: Timestamp) -> Outcome<bool> {
+    Ok(db.prepare_cached(HAS_LOST)?.exists(named_params! {":now": now.0})?)
+}
+
+pub(super) const HAS_LOST: &str =
+    "SELECT 1 FROM job_executions WHERE lease_expires_at <= :now AND ended_at IS NULL LIMIT 1";
+
 fn lost(db: &Db, now: Timestamp) -> Outcome<Vec<Lost>> {
     let mut statement = db.prepare_cached(
         "SELECT e.tenant, e.id, coalesce(e.worker, '') AS worker, e.lease_expires_at,

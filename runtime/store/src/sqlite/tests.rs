@@ -3,10 +3,14 @@
 mod audit;
 mod conformance;
 mod damage;
+mod history;
 mod looking;
 mod opening;
+mod plans;
 mod processes;
+mod purging;
 mod sharing;
+mod size;
 mod together;
 
 use std::ops::Deref;
