@@ -16,7 +16,7 @@ use crate::record::execution::{
     StateRecord,
 };
 use crate::record::step::TrackingRecord;
-use crate::record::{Listed, Row, damage_of, stored_id};
+use crate::record::{Listed, Row, stored_id};
 use crate::save::{ClaimRecord, NewRecord};
 use crate::standing::Standing;
 
