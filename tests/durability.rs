@@ -103,8 +103,10 @@ async fn a_full_disk_fails_the_step_and_a_restart_with_room_ends_like_an_undistu
     assert!(told.ends_with("exit 3\n.out.csv.1.part\nexit 0\nout.csv\n"), "{told}{restart}");
     assert!(installation.read("whole.csv") == input, "the output is that of an undisturbed run");
 
-    let executions = installation.tenant.executions(&ExecutionFilter::default()).await.unwrap();
-    let [restarted, failed] = &executions[..] else { panic!("{executions:?}") };
+    let listed = installation.tenant.executions(&ExecutionFilter::default()).await.unwrap();
+    let [restarted, failed] = &listed[..] else { panic!("{listed:?}") };
+    let restarted = &installation.tenant.execution(restarted.id).await.unwrap();
+    let failed = &installation.tenant.execution(failed.id).await.unwrap();
     assert!(ending(failed).starts_with("FAILED [disk-full]"), "{}", ending(failed));
     let committed = failed.steps[0].counts.written;
     assert!(committed > 0 && committed < 10_000, "{committed}");

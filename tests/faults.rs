@@ -213,7 +213,11 @@ async fn create(tenant: &Tenant, job: &str, code: &str) {
 /// All executions of an instance, newest first.
 async fn executions(tenant: &Tenant, code: &str) -> Vec<JobExecution> {
     let filter = ExecutionFilter { instance: Some(instance(code)), ..ExecutionFilter::default() };
-    tenant.executions(&filter).await.expect("the store is sound")
+    let mut executions = Vec::new();
+    for listed in tenant.executions(&filter).await.expect("the store is sound") {
+        executions.push(tenant.execution(listed.id).await.expect("the store is sound"));
+    }
+    executions
 }
 
 async fn end(installation: &Installation, tenant: &Tenant, code: &str) -> End {

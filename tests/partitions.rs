@@ -67,7 +67,7 @@ async fn end(
     assert_eq!(execution.steps[0].warning_count, warnings.len() as u64);
     let rejected = installation.tenant.rejected_items(execution.id).await.unwrap();
     let rejected = rejected.first().map(|(_, path)| std::fs::read_to_string(path).unwrap());
-    (counts(&execution, 0), warnings, installation.read(&output), rejected)
+    (counts(&execution, 0), warnings.items, installation.read(&output), rejected)
 }
 
 fn left_behind(installation: &Installation) -> Vec<String> {
@@ -250,6 +250,34 @@ async fn a_restart_runs_what_had_not_completed_and_nothing_else() {
             let number = part.partition.unwrap().number;
             assert_eq!(part.steps[0].carried_from.is_some(), done.contains(&number), "part {number}");
         }
+    }
+}
+
+/// A part that goes on has stored those warnings alone that it has found itself; the others are with the part that
+/// it goes on from.
+#[tokio::test]
+async fn a_restart_lists_each_warning_once_as_an_undisturbed_run_does() {
+    for how in ["fails", "stops"] {
+        let installation = Installation::with(with_failures).await;
+        installation.install(&[], &job_in_parts(&format!("processor: {how}"))).await;
+        let row = |row: u32| match row % 50 {
+            3 => format!("{row},item {row},one too many\n"),
+            _ => format!("{row},item {row}\n"),
+        };
+        installation.write("in.csv", &format!("sku,name\n{}", (0..1000).map(row).collect::<String>()));
+        let parameters =
+            |output| json!({ "source": local("in.csv"), "storage": local(output), "delimiter": "," });
+        let failed = installation.run("parts", parameters("out.csv")).await;
+        assert_eq!(failed.status, BatchStatus::Failed);
+        let restarted = installation.tenant.restart_execution(failed.id, RestartOptions::default()).await;
+        let restarted = restarted.unwrap().wait().await.unwrap();
+        let undisturbed = installation.run("parts", parameters("undisturbed.csv")).await;
+        assert_eq!((ending(&restarted), ending(&undisturbed)), ("COMPLETED".into(), "COMPLETED".into()));
+        let of_restarted = installation.tenant.warnings(restarted.id).await.unwrap();
+        let of_undisturbed = installation.tenant.warnings(undisturbed.id).await.unwrap();
+        assert_eq!((of_undisturbed.len(), restarted.steps[0].warning_count), (20, 20));
+        assert_eq!(of_restarted, of_undisturbed);
+        assert!(installation.read("out.csv") == installation.read("undisturbed.csv"));
     }
 }
 

@@ -49,7 +49,7 @@ async fn cannot_see_each_others_instances_components_executions_or_files() {
     assert!(bob.components().await.unwrap().is_empty());
     assert!(bob.executions(&ExecutionFilter::default()).await.unwrap().is_empty());
     assert_eq!(bob.connectors().await.unwrap().len(), 1, "the native one");
-    let component = alice.components().await.unwrap().remove(0);
+    let component = alice.components().await.unwrap()[0].clone();
     let not_found = [
         bob.instance("i0").await.unwrap_err(),
         bob.delete_instance("i0").await.unwrap_err(),

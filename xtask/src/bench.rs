@@ -7,19 +7,24 @@ use crate::{process, repository};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// `queue` measures the queue; the rest is passed on: `--rows`, `--rounds`, `--memory-rows`, `--micro`, `--json`,
+    /// `queue` measures the queue, `size` lists beside a long history; the rest is passed on: `--rows`, `--rounds`, `--memory-rows`, `--micro`, `--json`,
     /// or those of the queue; `-- --help` explains them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     arguments: Vec<OsString>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let root = repository::root();
     eprintln!("building with all optimisation; the first time takes some minutes …");
     let (program, arguments) = match &arguments.arguments[..] {
         [first, rest @ ..] if first == "queue" => ("stepbox-bench-queue", rest),
         all => ("stepbox-bench", all),
     };
-    let mut cargo = process::cargo(&repository::root())?;
+    let mut cargo = process::cargo(&root)?;
+    if matches!(&arguments[..], [only] if only == "size") {
+        cargo.args(["test", "--release", "--package", "stepbox-store", "--lib", "--", "size", "--ignored", "--nocapture"]);
+        return process::run(&mut cargo);
+    }
     cargo.args(["run", "--release", "--package", "stepbox-bench", "--bin", program, "--"]).args(arguments);
     process::run(&mut cargo)
 }

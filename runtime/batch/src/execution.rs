@@ -1,14 +1,15 @@
 //! One run of a job instance and of each of its steps: what is stored of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::clock::Timestamp;
-use crate::job::Job;
+use crate::job::{ComponentRef, Job};
 use crate::metering::ResourceUsage;
-use crate::name::{InstanceCode, JobExecutionId, StepName, TenantId};
+use crate::name::{ConnectorCode, InstanceCode, JobExecutionId, JobName, StepName, TenantId};
 use crate::status::{BatchStatus, ExitStatus};
 
 /// One run of a job instance.
@@ -57,6 +58,144 @@ pub struct JobExecution {
     pub context: ExecutionContext,
     /// One for each step that began, in order.
     pub steps: Vec<StepExecution>,
+}
+
+/// An execution as lists show it: without its context and its steps' checkpoints, which may be large and which
+/// nobody looks at there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExecutionSummary {
+    /// Given by the store.
+    pub id: JobExecutionId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The instance it runs.
+    pub instance: InstanceCode,
+    /// What is shown of its job. Executions of the same job share it.
+    pub job: Arc<JobSummary>,
+    /// Effective parameters. A JSON object.
+    pub parameters: Value,
+    /// Who asked for it, if somebody said so.
+    pub user: Option<String>,
+    /// Where it stands.
+    pub status: BatchStatus,
+    /// How it ended, for people.
+    pub exit_status: ExitStatus,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// When a worker began it.
+    pub started_at: Option<Timestamp>,
+    /// When it ended; always set once it has.
+    pub ended_at: Option<Timestamp>,
+    /// When its row was last written.
+    pub updated_at: Timestamp,
+    /// Which worker runs or ran it.
+    pub worker: Option<String>,
+    /// How many workers have begun it.
+    pub attempt: u32,
+    /// Whether somebody asked to stop it.
+    pub stop_requested: bool,
+    /// The execution that this one goes on from.
+    pub restart_of: Option<JobExecutionId>,
+    /// What failed outside of any step.
+    pub failures: Vec<Failure>,
+    /// One for each step that began, in order; none of them has its checkpoint here.
+    pub steps: Vec<StepExecution>,
+}
+
+/// What lists show of a job's definition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobSummary {
+    /// The connector that brought it.
+    pub connector: ConnectorCode,
+    /// Its name.
+    pub name: JobName,
+    /// `import`, `export`, or any other word.
+    pub job_type: String,
+    /// The components it uses, in the order of its steps.
+    pub components: Vec<ComponentRef>,
+}
+
+impl JobSummary {
+    /// Of a job.
+    pub fn of(job: &Job) -> Self {
+        Self {
+            connector: job.connector.clone(),
+            name: job.name.clone(),
+            job_type: job.job_type.clone(),
+            components: job.components().cloned().collect(),
+        }
+    }
+}
+
+impl JobExecution {
+    /// The execution as lists show it.
+    pub fn summary(&self) -> ExecutionSummary {
+        let without_checkpoint = |step: &StepExecution| StepExecution { checkpoint: None, ..step.clone() };
+        ExecutionSummary {
+            id: self.id,
+            tenant: self.tenant.clone(),
+            instance: self.instance.clone(),
+            job: Arc::new(JobSummary::of(&self.job)),
+            parameters: self.parameters.clone(),
+            user: self.user.clone(),
+            status: self.status,
+            exit_status: self.exit_status.clone(),
+            created_at: self.created_at,
+            started_at: self.started_at,
+            ended_at: self.ended_at,
+            updated_at: self.updated_at,
+            worker: self.worker.clone(),
+            attempt: self.attempt,
+            stop_requested: self.stop_requested,
+            restart_of: self.restart_of,
+            failures: self.failures.clone(),
+            steps: self.steps.iter().map(without_checkpoint).collect(),
+        }
+    }
+}
+
+/// How a part stands: as much as the step that was split has to know while it waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionState {
+    /// The part's execution.
+    pub id: JobExecutionId,
+    /// Which part of which step it is.
+    pub partition: Partition,
+    /// Where it stands.
+    pub status: BatchStatus,
+    /// Whether it has ended.
+    pub has_ended: bool,
+    /// Why it could be neither run nor rescued; `None` for most.
+    pub set_aside: Option<String>,
+    /// Which worker runs or ran it.
+    pub worker: Option<String>,
+    /// How far it is.
+    pub tracking: Tracking,
+    /// How many items it has set aside.
+    pub skipped: u64,
+    /// What ended it last: what failed outside of its step, or else in it.
+    pub failure: Option<Failure>,
+}
+
+/// An execution, or one that it goes on from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ancestor {
+    /// Which one.
+    pub id: JobExecutionId,
+    /// When a worker began it.
+    pub started_at: Option<Timestamp>,
+    /// The one that it goes on from in turn.
+    pub restart_of: Option<JobExecutionId>,
+}
+
+/// What is left of an execution whose row, or that of one of its steps, is damaged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remains {
+    /// What is damaged, row by row.
+    pub damage: Vec<String>,
+    /// The columns that hold something, by the name of the column; those of a step after the step's position:
+    /// `step 0 status`. Texts as they are stored.
+    pub fields: Vec<(String, String)>,
 }
 
 /// Which part of which step an execution is. It has that one step, with a lease of its own, so that any worker

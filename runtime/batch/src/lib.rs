@@ -5,7 +5,7 @@
 //! - what is defined: [`job`] (jobs, steps, instances), [`parameters`] (schemas, merging, violations),
 //!   [`template`];
 //! - what is stored of a run: [`execution`], [`status`], and through which door: [`repository`],
-//!   [`recorder`]; and who did what, [`audit`];
+//!   [`recorder`]; what lists give, [`listing`]; and who did what, [`audit`];
 //! - what elements see: [`element`] (the ports), [`rows`] (items as one flat batch), [`step_context`]
 //!   (parameters, progress, findings, stop), [`log`].
 //!
@@ -48,6 +48,7 @@ pub mod execution;
 pub mod flow;
 pub mod item_step;
 pub mod job;
+pub mod listing;
 pub mod log;
 pub mod metering;
 pub mod name;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::execution::JobExecution;
+use crate::listing::Listing;
 use crate::name::{InstanceCode, JobExecutionId, JobName, TenantId};
 use crate::repository::{Claim, Lease, NewJobExecution, Result};
 
@@ -244,7 +245,7 @@ pub trait JobQueue: Send + Sync + 'static {
     /// An execution's place in the queue; none if it was never there or has ended.
     async fn queue_entry(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<QueueEntry>>;
 
-    /// How much is in the queue, of all tenants, by tenant and state.
+    /// How much is in the queue, of all tenants, by tenant and state. Entries in no known state are not counted.
     async fn queue_depths(&self) -> Result<Vec<QueueDepth>>;
 
     /// Says that a worker lives, and what it takes. Forgets those not heard of for a day.
@@ -254,10 +255,10 @@ pub trait JobQueue: Send + Sync + 'static {
     async fn forget_worker(&self, name: &str) -> Result<()>;
 
     /// The workers, by name, dead ones among them for a day.
-    async fn workers(&self) -> Result<Vec<Worker>>;
+    async fn workers(&self) -> Result<Listing<Worker>>;
 
     /// What is leased at this moment, of all tenants, by worker and id.
-    async fn held(&self, now: Timestamp) -> Result<Vec<Held>>;
+    async fn held(&self, now: Timestamp) -> Result<Listing<Held>>;
 
     /// Ends the leases of a worker that is known to be dead, of all tenants, so that nobody waits for
     /// them to run out.

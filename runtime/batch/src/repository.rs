@@ -15,9 +15,11 @@ use crate::audit::{Actor, AuditEvent, AuditFilter, Deed};
 use crate::clock::Timestamp;
 use crate::component_quota::{ComponentQuota, ComponentQuotaError};
 use crate::execution::{
-    Checkpoint, ExecutionContext, JobExecution, Partition, StepExecution, Tracking, Warning,
+    Ancestor, Checkpoint, ExecutionContext, ExecutionSummary, JobExecution, Partition, PartitionState,
+    Remains, StepExecution, Tracking, Warning,
 };
 use crate::job::{Job, JobInstance};
+use crate::listing::Listing;
 use crate::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId, TenantId};
 use crate::queue::{Enqueue, JobQueue};
 use crate::status::BatchStatus;
@@ -296,7 +298,7 @@ pub struct Save<'a> {
     pub is_last: bool,
 }
 
-/// Which executions to list.
+/// Which executions to list. Parts of others are never among them.
 #[derive(Debug, Clone, Default)]
 pub struct ExecutionFilter {
     /// Only those of this instance.
@@ -305,12 +307,19 @@ pub struct ExecutionFilter {
     pub status: Option<BatchStatus>,
     /// Only those created before this moment.
     pub created_before: Option<Timestamp>,
-    /// Only the parts of this execution's steps; without it, there are no parts among them.
-    pub partitions_of: Option<JobExecutionId>,
     /// Only those with a smaller id, to page backwards.
     pub before: Option<JobExecutionId>,
     /// At most so many; 0 means all.
     pub limit: u32,
+}
+
+/// An execution that a purge may delete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Purgeable {
+    /// Which one.
+    pub id: JobExecutionId,
+    /// The parts of its steps, which go with it.
+    pub partitions: Vec<JobExecutionId>,
 }
 
 /// What became of a stop request.
@@ -345,9 +354,13 @@ pub trait ExecutionJournal: Send + Sync + 'static {
     ) -> Result<()>;
 }
 
+/// How many events of the audit trail are deleted in one transaction.
+pub const EVENTS_PURGED_TOGETHER: u32 = 10_000;
+
 /// Everything that is persisted.
 ///
-/// All methods are atomic, durable when they return, and see only the given tenant's rows. Those that take
+/// All methods are atomic, durable when they return, and see only the given tenant's rows. A list has every row
+/// that can be read, and word of the others: no damaged row makes a list fail. Those that take
 /// an [`Actor`] write their event with what they do; nothing deletes events but
 /// [`purge_audit`](Self::purge_audit).
 #[async_trait]
@@ -356,8 +369,8 @@ pub trait JobRepository: ExecutionJournal + JobQueue {
     /// another connector of the tenant has.
     async fn put_connector(&self, tenant: &TenantId, connector: &Connector, by: &Actor) -> Result<()>;
 
-    /// All connectors, by code.
-    async fn connectors(&self, tenant: &TenantId) -> Result<Vec<Connector>>;
+    /// All connectors, by code. A damaged job is missing in its connector, and told of by itself.
+    async fn connectors(&self, tenant: &TenantId) -> Result<Listing<Connector>>;
 
     /// Removes a connector; refuses while an instance needs it.
     async fn remove_connector(&self, tenant: &TenantId, code: &ConnectorCode, by: &Actor) -> Result<()>;
@@ -374,7 +387,7 @@ pub trait JobRepository: ExecutionJournal + JobQueue {
     ) -> Result<()>;
 
     /// All components, by name, then newest first.
-    async fn components(&self, tenant: &TenantId) -> Result<Vec<Component>>;
+    async fn components(&self, tenant: &TenantId) -> Result<Listing<Component>>;
 
     /// Removes a component; refuses while a connector or an execution that has not ended needs it.
     /// Returns whether no tenant has that digest any more, so that the bytes can go.
@@ -393,7 +406,7 @@ pub trait JobRepository: ExecutionJournal + JobQueue {
     async fn instance(&self, tenant: &TenantId, code: &InstanceCode) -> Result<Option<JobInstance>>;
 
     /// All instances, of one type if given, by type, then code.
-    async fn instances(&self, tenant: &TenantId, job_type: Option<&str>) -> Result<Vec<JobInstance>>;
+    async fn instances(&self, tenant: &TenantId, job_type: Option<&str>) -> Result<Listing<JobInstance>>;
 
     /// Accepts an execution as STARTING, and puts it into the queue if it is to wait there. With a claim, its
     /// lease begins in the same transaction; an instance whose job limits its concurrency is refused then
@@ -417,14 +430,42 @@ pub trait JobRepository: ExecutionJournal + JobQueue {
     /// An execution with its steps.
     async fn execution(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<JobExecution>>;
 
-    /// Executions with their steps, newest first.
-    async fn executions(&self, tenant: &TenantId, filter: &ExecutionFilter) -> Result<Vec<JobExecution>>;
+    /// Executions as lists show them, newest first. Whoever wants all of them asks page by page, with
+    /// [`ExecutionFilter::before`]: a page is in memory as a whole.
+    async fn executions(
+        &self,
+        tenant: &TenantId,
+        filter: &ExecutionFilter,
+    ) -> Result<Listing<ExecutionSummary>>;
 
-    /// The stored warnings of an execution, in the order they came.
-    async fn warnings(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Vec<Warning>>;
+    /// What is left of a damaged execution; none if there is no such one.
+    async fn remains(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<Remains>>;
 
-    /// Deletes executions that have ended and match the filter, but never the latest COMPLETED one of
-    /// an instance. Returns their ids.
+    /// The parts of an execution's steps, by step and number.
+    async fn partitions(&self, tenant: &TenantId, of: JobExecutionId) -> Result<Vec<JobExecution>>;
+
+    /// How the parts of one step stand, by number; cheap enough for twenty times a second.
+    async fn partition_states(
+        &self,
+        tenant: &TenantId,
+        of: JobExecutionId,
+        position: u32,
+    ) -> Result<Vec<PartitionState>>;
+
+    /// An execution, and those that it goes on from, the latest first, as far as none is missing. Empty if there
+    /// is no such execution.
+    async fn ancestry(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Vec<Ancestor>>;
+
+    /// The stored warnings of an execution, in the order they came. No step stores more of them than
+    /// [`WARNINGS_STORED_MAX`](crate::step_context::WARNINGS_STORED_MAX).
+    async fn warnings(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Listing<Warning>>;
+
+    /// What [`purge`](Self::purge) would delete, oldest first.
+    async fn purgeable(&self, tenant: &TenantId, filter: &ExecutionFilter) -> Result<Vec<Purgeable>>;
+
+    /// Deletes executions that have ended and match the filter, oldest first, with their parts, but never the
+    /// latest COMPLETED one of an instance. Returns their ids. It is one transaction, which others wait for:
+    /// whoever deletes many asks for a few hundred at a time.
     async fn purge(
         &self,
         tenant: &TenantId,
@@ -436,8 +477,9 @@ pub trait JobRepository: ExecutionJournal + JobQueue {
     async fn record(&self, tenant: &TenantId, deed: &Deed, by: &Actor) -> Result<()>;
 
     /// Events of the audit trail, newest first.
-    async fn audit(&self, tenant: &TenantId, filter: &AuditFilter) -> Result<Vec<AuditEvent>>;
+    async fn audit(&self, tenant: &TenantId, filter: &AuditFilter) -> Result<Listing<AuditEvent>>;
 
-    /// Deletes the events from before a moment, which is an event in turn. Returns how many they were.
+    /// Deletes the events from before a moment, in transactions of [`EVENTS_PURGED_TOGETHER`] at most, each of
+    /// which is an event in turn. Returns how many they were.
     async fn purge_audit(&self, tenant: &TenantId, before: Timestamp, by: &Actor) -> Result<u64>;
 }

@@ -6,6 +6,7 @@ use stepbox::batch::audit::{AuditEvent, AuditEventId, AuditFilter};
 use crate::args::{Audit, Format};
 use crate::error::CliError;
 use crate::output::json::AuditEventView;
+use crate::output::list;
 use crate::output::table::{Column, Table};
 use crate::output::words::{beginning, counted, moment};
 use crate::output::{Answer, talk};
@@ -29,22 +30,21 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Audit) -> Result<Answer, Cl
 }
 
 async fn list(tenant: &Tenant, filter: &AuditFilter, format: Format) -> Result<Answer, CliError> {
-    let events = tenant.audit(filter).await?;
-    match events.last() {
+    let page = async |before: Option<u64>, limit| {
+        let before = before.map(AuditEventId);
+        tenant.audit(&AuditFilter { before, limit, ..filter.clone() }).await
+    };
+    let (first, number) = (filter.before.map(|id| id.0), |event: &AuditEvent| event.id.0);
+    let written = list::write(format, filter.limit, first, page, number, table, AuditEventView::of).await?;
+    match written.last {
         None => talk("there are no such events"),
-        Some(last) if filter.limit > 0 && events.len() == filter.limit as usize => {
-            talk(format!("there may be older ones: `--before {}`", last.id));
-        }
+        Some(last) if written.rows == filter.limit => talk(format!("there may be older ones: `--before {last}`")),
         Some(_) => {}
     }
-    let text = || match events.is_empty() {
-        true => String::new(),
-        false => table(&events).to_string(),
-    };
-    Ok(Answer::new(format, text, || events.iter().map(AuditEventView::of).collect::<Vec<_>>()))
+    Ok(Answer::nothing())
 }
 
-fn table(events: &[AuditEvent]) -> Table {
+fn table(events: &[&AuditEvent]) -> Table {
     let columns = [
         Column::Right("id"),
         Column::Left("at"),

@@ -10,6 +10,7 @@ use crate::error::CliError;
 use crate::grants;
 use crate::jobs;
 use crate::output::json::{ConnectorEntry, ConnectorView};
+use crate::output::list;
 use crate::output::table::{Column, Table, indented, pairs};
 use crate::output::words::counted;
 use crate::output::{Answer, talk};
@@ -19,8 +20,7 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Connectors) -> Result<Answe
         Connectors::Add { dir, format } => add(tenant, &dir, format.format).await,
         Connectors::List(FormatArg { format }) => {
             let connectors = tenant.connectors().await?;
-            let entries = || connectors.iter().map(ConnectorEntry::of).collect::<Vec<_>>();
-            Ok(Answer::new(format, || list(&connectors), entries))
+            Ok(list::answer(format, &connectors, table, ConnectorEntry::of))
         }
         Connectors::Show { code, format } => {
             let connector = tenant.connector(&code).await?;
@@ -47,12 +47,11 @@ fn answer(tenant: &Tenant, connector: &Connector, format: Format) -> Answer {
     Answer::new(format, || show(connector, tenant.policy()), || ConnectorView::of(connector, tenant.policy()))
 }
 
-fn list(connectors: &[Connector]) -> String {
+fn table(connectors: &[Connector]) -> Table {
     let columns = [Column::Left("connector"), Column::Right("jobs"), Column::Left("label")];
-    let table = Table::of(columns, connectors, |connector| {
+    Table::of(columns, connectors, |connector| {
         [connector.code.to_string(), connector.jobs.len().to_string(), connector.label.clone()]
-    });
-    table.to_string()
+    })
 }
 
 fn show(connector: &Connector, policy: &Policy) -> String {

@@ -2,24 +2,29 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use stepbox::batch::execution::{JobExecution, Warning};
+use stepbox::batch::execution::{ExecutionSummary, Remains, Warning};
 use stepbox::batch::name::{InstanceCode, JobExecutionId};
-use stepbox::batch::repository::{ExecutionFilter, StopRequest};
+use stepbox::batch::repository::{ExecutionFilter, RepositoryError, StopRequest};
 use stepbox::batch::status::BatchStatus;
-use stepbox::{LogLine, Published, Purge, RestartOptions, Tenant};
+use stepbox::{Error, LogLine, Published, Purge, RestartOptions, Tenant};
 
 use crate::args::{Executions, Format, RunManner};
 use crate::error::CliError;
+use crate::exit_code::ExitCode;
 use crate::follow::follow;
 use crate::output::execution::details;
-use crate::output::json::{ExecutionView, LogLineView, PublishedView, PurgedView, WarningView};
+use crate::output::json::{ExecutionView, LogLineView, PublishedView, PurgedView, RemainsView, WarningView};
+use crate::output::list;
 use crate::output::progress::{ProgressDisplay, log_line};
-use crate::output::table::{Column, Table};
+use crate::output::table::{Column, Table, pairs};
 use crate::output::words::{beginning, between, counted, moment, number};
 use crate::output::{Answer, talk};
 
 /// How much of a warning's item a line of text shows, in characters. JSON has all of it.
 const ITEM_CHARACTERS_SHOWN: usize = 120;
+
+/// How much of each column of a damaged execution a line of text shows, in characters. JSON has all of it.
+const REMAINS_CHARACTERS_SHOWN: usize = 200;
 
 pub(crate) async fn carry_out(tenant: &Tenant, verb: Executions) -> Result<Answer, CliError> {
     match verb {
@@ -28,12 +33,7 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Executions) -> Result<Answe
             let filter = ExecutionFilter { instance, status, limit, ..ExecutionFilter::default() };
             list(tenant, &filter, format.format).await
         }
-        Executions::Show { id, format } => {
-            let id = JobExecutionId(id);
-            let (execution, entry) = (tenant.execution(id).await?, tenant.queue_entry(id).await?);
-            let view = || ExecutionView::of(&execution).with_queue(entry.as_ref());
-            Ok(Answer::new(format.format, || details(&execution, entry.as_ref()), view))
-        }
+        Executions::Show { id, format } => show(tenant, JobExecutionId(id), format.format).await,
         Executions::Log { id, format } => {
             let log = tenant.log(JobExecutionId(id)).await?;
             if log.is_empty() {
@@ -79,22 +79,23 @@ fn instance_code(code: Option<String>) -> Result<Option<InstanceCode>, CliError>
 }
 
 async fn list(tenant: &Tenant, filter: &ExecutionFilter, format: Format) -> Result<Answer, CliError> {
-    let executions = tenant.executions(filter).await?;
-    if executions.is_empty() {
+    let page = async |before: Option<u64>, limit| {
+        let before = before.map(JobExecutionId);
+        tenant.executions(&ExecutionFilter { before, limit, ..filter.clone() }).await
+    };
+    let number = |execution: &ExecutionSummary| execution.id.0;
+    let written = list::write(format, filter.limit, None, page, number, table, ExecutionView::listed).await?;
+    if written.rows == 0 {
         let is_narrow = filter.instance.is_some() || filter.status.is_some();
         talk(if is_narrow { "there are no such executions" } else { "there are no executions yet" });
     }
-    if filter.limit > 0 && executions.len() == filter.limit as usize {
+    if filter.limit > 0 && written.rows == filter.limit {
         talk("these are the newest; `--limit 0` shows all");
     }
-    let text = || match executions.is_empty() {
-        true => String::new(),
-        false => table(&executions).to_string(),
-    };
-    Ok(Answer::new(format, text, || executions.iter().map(ExecutionView::of).collect::<Vec<_>>()))
+    Ok(Answer::nothing())
 }
 
-fn table(executions: &[JobExecution]) -> Table {
+fn table(executions: &[&ExecutionSummary]) -> Table {
     let columns = [
         Column::Right("id"),
         Column::Left("instance"),
@@ -118,21 +119,48 @@ fn table(executions: &[JobExecution]) -> Table {
     })
 }
 
+async fn show(tenant: &Tenant, id: JobExecutionId, format: Format) -> Result<Answer, CliError> {
+    let execution = match tenant.execution(id).await {
+        Err(Error::Repository(RepositoryError::Corrupt { .. })) => return show_remains(tenant, id, format).await,
+        found => found?,
+    };
+    let entry = match tenant.queue_entry(id).await {
+        Err(Error::Repository(error @ RepositoryError::Corrupt { .. })) => {
+            talk(error);
+            None
+        }
+        entry => entry?,
+    };
+    let view = || ExecutionView::of(&execution).with_queue(entry.as_ref());
+    Ok(Answer::new(format, || details(&execution, entry.as_ref()), view))
+}
+
+/// What is damaged of an execution, and what is not.
+async fn show_remains(tenant: &Tenant, id: JobExecutionId, format: Format) -> Result<Answer, CliError> {
+    let Remains { damage, fields } = tenant.remains(id).await?;
+    talk(format!("execution {id} is damaged; this is what is left of it"));
+    let text = || {
+        let shown = |text: &String| beginning(text, REMAINS_CHARACTERS_SHOWN);
+        let damage = damage.iter().map(|damage| ("damaged", damage.clone()));
+        pairs(damage.chain(fields.iter().map(|(name, text)| (name.as_str(), shown(text)))))
+    };
+    let answer = Answer::new(format, text, || RemainsView::of(id, &damage, &fields));
+    Ok(answer.with_exit_code(ExitCode::StoreUnavailable))
+}
+
 async fn warnings(tenant: &Tenant, id: JobExecutionId, format: Format) -> Result<Answer, CliError> {
-    let execution = tenant.execution(id).await?;
     let warnings = tenant.warnings(id).await?;
-    let counted_in_all: u64 = execution.steps.iter().map(|step| step.warning_count).sum();
-    if counted_in_all > warnings.len() as u64 {
-        let (stored, all) = (number(warnings.len() as u64), number(counted_in_all));
+    let counted_in_all: u64 = match tenant.execution(id).await {
+        Err(Error::Repository(RepositoryError::Corrupt { .. })) => 0,
+        execution => execution?.steps.iter().map(|step| step.warning_count).sum(),
+    };
+    if counted_in_all > warnings.rows() as u64 {
+        let (stored, all) = (number(warnings.rows() as u64), number(counted_in_all));
         talk(format!("{stored} of {all} warnings were stored; the others were only counted"));
-    } else if warnings.is_empty() {
+    } else if warnings.rows() == 0 {
         talk(format!("execution {id} has no warnings"));
     }
-    let text = || match warnings.is_empty() {
-        true => String::new(),
-        false => warning_table(&warnings).to_string(),
-    };
-    Ok(Answer::new(format, text, || warnings.iter().map(WarningView::of).collect::<Vec<_>>()))
+    Ok(list::answer(format, &warnings, warning_table, WarningView::of))
 }
 
 fn warning_table(warnings: &[Warning]) -> Table {

@@ -9,6 +9,7 @@ use crate::args::{Format, Instances};
 use crate::error::CliError;
 use crate::output::execution::parameters as parameter_lines;
 use crate::output::json::{InstanceEntry, InstanceView, ViolationView};
+use crate::output::list;
 use crate::output::table::{Column, Table, pairs};
 use crate::output::{Answer, talk};
 use crate::parameters;
@@ -21,7 +22,7 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Instances) -> Result<Answer
             let instance = tenant.create_instance(new).await?;
             Ok(done("created", &instance, format.format))
         }
-        Instances::List { job_type, format } => list(tenant, job_type.as_deref(), format.format).await,
+        Instances::List { job_type, format } => list_all(tenant, job_type.as_deref(), format.format).await,
         Instances::Show { code, format } => show(tenant, &code, format.format).await,
         Instances::Edit { code, config, unset, label, format } => {
             let set = config.as_deref().map(parameters::read).transpose()?;
@@ -46,17 +47,13 @@ fn done(verb: &str, instance: &JobInstance, format: Format) -> Answer {
     Answer::new(format, String::new, || InstanceEntry::of(instance))
 }
 
-async fn list(tenant: &Tenant, job_type: Option<&str>, format: Format) -> Result<Answer, CliError> {
+async fn list_all(tenant: &Tenant, job_type: Option<&str>, format: Format) -> Result<Answer, CliError> {
     let instances = tenant.instances(job_type).await?;
-    if instances.is_empty() {
+    if instances.rows() == 0 {
         let of_type = job_type.map(|job_type| format!(" of type `{job_type}`")).unwrap_or_default();
         talk(format!("there are no instances{of_type}; `stepbox instances create` makes one"));
     }
-    let table = || match instances.is_empty() {
-        true => String::new(),
-        false => table(&instances).to_string(),
-    };
-    Ok(Answer::new(format, table, || instances.iter().map(InstanceEntry::of).collect::<Vec<_>>()))
+    Ok(list::answer(format, &instances, table, InstanceEntry::of))
 }
 
 fn table(instances: &[JobInstance]) -> Table {

@@ -8,6 +8,7 @@ use crate::args::{FormatArg, Jobs};
 use crate::error::CliError;
 use crate::output::Answer;
 use crate::output::json::JobView;
+use crate::output::list;
 use crate::output::settings;
 use crate::output::table::{Column, Table, indented, pairs};
 use crate::output::words::{bytes, duration, number};
@@ -16,8 +17,7 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Jobs) -> Result<Answer, Cli
     match verb {
         Jobs::List(FormatArg { format }) => {
             let jobs = tenant.jobs().await?;
-            let views = || jobs.iter().map(JobView::of).collect::<Vec<_>>();
-            Ok(Answer::new(format, || list(&jobs).to_string(), views))
+            Ok(list::answer(format, &jobs, table, JobView::of))
         }
         Jobs::Show { name, format } => {
             let job = tenant.job(&name).await?;
@@ -27,7 +27,7 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Jobs) -> Result<Answer, Cli
 }
 
 /// Jobs, one a line.
-pub(crate) fn list(jobs: &[Job]) -> Table {
+pub(crate) fn table(jobs: &[Job]) -> Table {
     let columns =
         [Column::Left("type"), Column::Left("job"), Column::Left("connector"), Column::Left("label")];
     Table::of(columns, jobs, |job| {

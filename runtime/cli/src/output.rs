@@ -1,10 +1,11 @@
 //! What the program says: the answer on standard output, talk on standard error.
 //!
-//! These two doors are the only ones, and both make control characters visible: labels, warnings and
+//! These doors, with that of lists, are the only ones, and all make control characters visible: labels, warnings and
 //! logs come from parameters, files and components, and none of them may steer a terminal.
 
 pub(crate) mod execution;
 pub(crate) mod json;
+pub(crate) mod list;
 pub(crate) mod progress;
 pub(crate) mod settings;
 pub(crate) mod table;

@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use serde_json::Value;
+use stepbox::batch::repository::Component;
 use stepbox::{ComponentError, Error, Tenant, Upload, receive_component};
 use tokio::fs::File;
 
 use crate::args::{Format, FormatArg, Steps};
 use crate::error::CliError;
 use crate::output::json::ComponentView;
+use crate::output::list;
 use crate::output::table::{Column, Table, pairs};
 use crate::output::words::{self, bytes};
 use crate::output::{Answer, talk};
@@ -34,7 +36,7 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Steps) -> Result<Answer, Cl
             talk(format!("pulled {}", words::bytes(bytes.len() as u64)));
             upload(tenant, signature.upload(&bytes), format.format).await
         }
-        Steps::List(FormatArg { format }) => list(tenant, format).await,
+        Steps::List(FormatArg { format }) => list_all(tenant, format).await,
         Steps::Inspect { component, format } => {
             let view = inspect(tenant, &component).await?;
             Ok(Answer::new(format.format, || show(&view), || &view))
@@ -54,26 +56,25 @@ async fn upload(tenant: &Tenant, upload: Upload<'_>, format: Format) -> Result<A
     Ok(Answer::new(format, || format!("{}\n", component.digest), || ComponentView::of(&component)))
 }
 
-async fn list(tenant: &Tenant, format: Format) -> Result<Answer, CliError> {
+async fn list_all(tenant: &Tenant, format: Format) -> Result<Answer, CliError> {
     let components = tenant.components().await?;
-    if components.is_empty() {
+    if components.rows() == 0 {
         talk("there are no components yet; `stepbox steps upload` and `stepbox connectors add` bring some");
     }
+    Ok(list::answer(format, &components, table, ComponentView::of))
+}
+
+fn table(components: &[Component]) -> Table {
     let columns = ["component", "world", "digest", "signed by", "size"].map(Column::Left);
-    let table = || match components.is_empty() {
-        true => String::new(),
-        false => Table::of(columns, &components, |component| {
-            [
-                component.reference(),
-                component.world.clone(),
-                component.digest.short().to_owned(),
-                component.signer.as_ref().map_or("-", |signer| &signer.name).to_owned(),
-                bytes(component.size_bytes),
-            ]
-        })
-        .to_string(),
-    };
-    Ok(Answer::new(format, table, || components.iter().map(ComponentView::of).collect::<Vec<_>>()))
+    Table::of(columns, components, |component| {
+        [
+            component.reference(),
+            component.world.clone(),
+            component.digest.short().to_owned(),
+            component.signer.as_ref().map_or("-", |signer| &signer.name).to_owned(),
+            bytes(component.size_bytes),
+        ]
+    })
 }
 
 /// A file, if there is one of that name, otherwise an uploaded component.

@@ -5,6 +5,7 @@ use stepbox::{Stepbox, WorkerStatus};
 use crate::args::queue::Workers;
 use crate::error::CliError;
 use crate::output::json::WorkerView;
+use crate::output::list;
 use crate::output::table::{Column, Table};
 use crate::output::words::{moment, skew};
 use crate::output::{Answer, talk};
@@ -12,15 +13,11 @@ use crate::output::{Answer, talk};
 pub(crate) async fn carry_out(stepbox: &Stepbox, verb: Workers) -> Result<Answer, CliError> {
     let Workers::List { all, format } = verb;
     let mut workers = stepbox.workers().await?;
-    workers.retain(|worker| all || worker.is_alive);
-    if workers.is_empty() {
+    workers.items.retain(|worker| all || worker.is_alive);
+    if workers.rows() == 0 {
         talk("no worker lives; `stepbox worker` starts one");
     }
-    let text = || match workers.is_empty() {
-        true => String::new(),
-        false => table(&workers).to_string(),
-    };
-    Ok(Answer::new(format.format, text, || workers.iter().map(WorkerView::of).collect::<Vec<_>>()))
+    Ok(list::answer(format.format, &workers, table, WorkerView::of))
 }
 
 fn table(workers: &[WorkerStatus]) -> Table {

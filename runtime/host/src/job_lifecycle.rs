@@ -40,6 +40,7 @@ use crate::stepbox::{Installation, TenantState};
 mod partitions;
 
 use partitions::PartsEnd;
+pub(crate) use partitions::warnings_of_parts;
 
 /// How long a worker's lease lasts without a heartbeat, in milliseconds, unless the builder says otherwise.
 pub const LEASE_MS: u64 = 15_000;

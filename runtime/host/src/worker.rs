@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use stepbox_batch::execution::JobExecution;
+use stepbox_batch::listing::Listing;
 use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::queue::{Fate, Held, QueueClaim, QueueFilter, Rescued, Whose, Worker as Registered};
 use stepbox_batch::repository::{Claim, Lease, RepositoryError};
@@ -211,7 +212,7 @@ impl Stepbox {
     }
 
     /// The workers that live on this store, by name, and what each runs.
-    pub async fn workers(&self) -> Result<Vec<WorkerStatus>, Error> {
+    pub async fn workers(&self) -> Result<Listing<WorkerStatus>, Error> {
         let (repository, now) = (&self.installation.repository, self.installation.clock.now());
         let (workers, held) = (repository.workers().await?, repository.held(now).await?);
         let status = |worker: Registered| WorkerStatus {
@@ -220,7 +221,9 @@ impl Stepbox {
             running: held.iter().filter(|held| held.worker == worker.name).cloned().collect(),
             worker,
         };
-        Ok(workers.into_iter().map(status).collect())
+        let mut listing = workers.map(status);
+        listing.damaged.extend(held.damaged.iter().cloned());
+        Ok(listing)
     }
 }
 

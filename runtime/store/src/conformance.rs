@@ -78,6 +78,8 @@ macro_rules! conformance {
                 go_on_from_stopped_and_failed_ones
                 go_on_from_another_only_one_at_a_time
                 come_newest_first_and_filtered
+                are_listed_without_context_and_checkpoints
+                tell_what_they_go_on_from
                 keep_their_parameters_when_the_instance_changes
             }
             instances {

@@ -4,13 +4,16 @@ use async_trait::async_trait;
 use stepbox_batch::audit::{Actor, AuditEvent, AuditFilter, Deed};
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::component_quota::ComponentQuota;
-use stepbox_batch::execution::{JobExecution, Tracking, Warning};
+use stepbox_batch::execution::{
+    Ancestor, ExecutionSummary, JobExecution, PartitionState, Remains, Tracking, Warning,
+};
 use stepbox_batch::job::JobInstance;
+use stepbox_batch::listing::Listing;
 use stepbox_batch::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId, TenantId};
 use stepbox_batch::queue::{Held, JobQueue, QueueClaim, QueueDepth, QueueEntry, Rescued, Whose, Worker};
 use stepbox_batch::repository::{
     Claim, Component, Connector, ExecutionFilter, ExecutionJournal, JobRepository, Lease, NewJobExecution,
-    Result, Save, StopRequest,
+    Purgeable, Result, Save, StopRequest,
 };
 
 /// A call to the store.
@@ -118,11 +121,11 @@ impl<S: JobRepository, I: Interposer> JobQueue for Interposed<S, I> {
         self.around(Call::Write("forget_worker"), self.store.forget_worker(name)).await
     }
 
-    async fn workers(&self) -> Result<Vec<Worker>> {
+    async fn workers(&self) -> Result<Listing<Worker>> {
         self.around(Call::Read("workers"), self.store.workers()).await
     }
 
-    async fn held(&self, now: Timestamp) -> Result<Vec<Held>> {
+    async fn held(&self, now: Timestamp) -> Result<Listing<Held>> {
         self.around(Call::Read("held"), self.store.held(now)).await
     }
 
@@ -209,11 +212,11 @@ impl<S: JobRepository, I: Interposer> JobRepository for Interposed<S, I> {
         self.around(Call::Write("purge"), self.store.purge(tenant, filter, by)).await
     }
 
-    async fn connectors(&self, tenant: &TenantId) -> Result<Vec<Connector>> {
+    async fn connectors(&self, tenant: &TenantId) -> Result<Listing<Connector>> {
         self.around(Call::Read("connectors"), self.store.connectors(tenant)).await
     }
 
-    async fn components(&self, tenant: &TenantId) -> Result<Vec<Component>> {
+    async fn components(&self, tenant: &TenantId) -> Result<Listing<Component>> {
         self.around(Call::Read("components"), self.store.components(tenant)).await
     }
 
@@ -221,7 +224,7 @@ impl<S: JobRepository, I: Interposer> JobRepository for Interposed<S, I> {
         self.around(Call::Read("instance"), self.store.instance(tenant, code)).await
     }
 
-    async fn instances(&self, tenant: &TenantId, job_type: Option<&str>) -> Result<Vec<JobInstance>> {
+    async fn instances(&self, tenant: &TenantId, job_type: Option<&str>) -> Result<Listing<JobInstance>> {
         self.around(Call::Read("instances"), self.store.instances(tenant, job_type)).await
     }
 
@@ -229,11 +232,41 @@ impl<S: JobRepository, I: Interposer> JobRepository for Interposed<S, I> {
         self.around(Call::Read("execution"), self.store.execution(tenant, id)).await
     }
 
-    async fn executions(&self, tenant: &TenantId, filter: &ExecutionFilter) -> Result<Vec<JobExecution>> {
+    async fn executions(
+        &self,
+        tenant: &TenantId,
+        filter: &ExecutionFilter,
+    ) -> Result<Listing<ExecutionSummary>> {
         self.around(Call::Read("executions"), self.store.executions(tenant, filter)).await
     }
 
-    async fn warnings(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Vec<Warning>> {
+    async fn remains(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<Remains>> {
+        self.around(Call::Read("remains"), self.store.remains(tenant, id)).await
+    }
+
+    async fn partitions(&self, tenant: &TenantId, of: JobExecutionId) -> Result<Vec<JobExecution>> {
+        self.around(Call::Read("partitions"), self.store.partitions(tenant, of)).await
+    }
+
+    async fn partition_states(
+        &self,
+        tenant: &TenantId,
+        of: JobExecutionId,
+        position: u32,
+    ) -> Result<Vec<PartitionState>> {
+        let asked = self.store.partition_states(tenant, of, position);
+        self.around(Call::Read("partition_states"), asked).await
+    }
+
+    async fn ancestry(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Vec<Ancestor>> {
+        self.around(Call::Read("ancestry"), self.store.ancestry(tenant, id)).await
+    }
+
+    async fn purgeable(&self, tenant: &TenantId, filter: &ExecutionFilter) -> Result<Vec<Purgeable>> {
+        self.around(Call::Read("purgeable"), self.store.purgeable(tenant, filter)).await
+    }
+
+    async fn warnings(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Listing<Warning>> {
         self.around(Call::Read("warnings"), self.store.warnings(tenant, id)).await
     }
 
@@ -241,7 +274,7 @@ impl<S: JobRepository, I: Interposer> JobRepository for Interposed<S, I> {
         self.around(Call::Write("record"), self.store.record(tenant, deed, by)).await
     }
 
-    async fn audit(&self, tenant: &TenantId, filter: &AuditFilter) -> Result<Vec<AuditEvent>> {
+    async fn audit(&self, tenant: &TenantId, filter: &AuditFilter) -> Result<Listing<AuditEvent>> {
         self.around(Call::Read("audit"), self.store.audit(tenant, filter)).await
     }
 

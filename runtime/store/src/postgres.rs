@@ -12,6 +12,8 @@ mod instances;
 mod leases;
 mod locks;
 mod migrate;
+mod partitions;
+mod purging;
 mod queue;
 mod rescue;
 mod saves;
@@ -32,13 +34,16 @@ use futures_util::stream::{self, StreamExt};
 use stepbox_batch::audit::{Actor, AuditEvent, AuditFilter, Deed};
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::component_quota::ComponentQuota;
-use stepbox_batch::execution::{JobExecution, Tracking, Warning};
+use stepbox_batch::execution::{
+    Ancestor, ExecutionSummary, JobExecution, PartitionState, Remains, Tracking, Warning,
+};
 use stepbox_batch::job::JobInstance;
+use stepbox_batch::listing::Listing;
 use stepbox_batch::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId, TenantId};
 use stepbox_batch::queue::{Held, JobQueue, QueueClaim, QueueDepth, QueueEntry, Rescued, Whose, Worker};
 use stepbox_batch::repository::{
-    Claim, Component, Connector, ExecutionFilter, ExecutionJournal, JobRepository, Lease, NewJobExecution,
-    Result, Save, StopRequest,
+    Claim, Component, Connector, EVENTS_PURGED_TOGETHER, ExecutionFilter, ExecutionJournal, JobRepository,
+    Lease, NewJobExecution, Purgeable, Result, Save, StopRequest,
 };
 use stepbox_batch::status::BatchStatus;
 
@@ -342,11 +347,11 @@ impl JobQueue for PostgresStore {
         work!(self, |db| workers::forget(db, name))
     }
 
-    async fn workers(&self) -> Result<Vec<Worker>> {
+    async fn workers(&self) -> Result<Listing<Worker>> {
         look!(self, |db| workers::list(db))
     }
 
-    async fn held(&self, now: Timestamp) -> Result<Vec<Held>> {
+    async fn held(&self, now: Timestamp) -> Result<Listing<Held>> {
         look!(self, |db| workers::held(db, now))
     }
 
@@ -386,7 +391,7 @@ impl JobRepository for PostgresStore {
         transaction!(self, |db| connectors::put(db, tenant, connector, by))
     }
 
-    async fn connectors(&self, tenant: &TenantId) -> Result<Vec<Connector>> {
+    async fn connectors(&self, tenant: &TenantId) -> Result<Listing<Connector>> {
         look!(self, |db| connectors::list(db, tenant))
     }
 
@@ -404,7 +409,7 @@ impl JobRepository for PostgresStore {
         transaction!(self, |db| components::put(db, tenant, component, quota, by))
     }
 
-    async fn components(&self, tenant: &TenantId) -> Result<Vec<Component>> {
+    async fn components(&self, tenant: &TenantId) -> Result<Listing<Component>> {
         look!(self, |db| components::list(db, tenant))
     }
 
@@ -428,7 +433,7 @@ impl JobRepository for PostgresStore {
         look!(self, |db| instances::get(db, tenant, code))
     }
 
-    async fn instances(&self, tenant: &TenantId, job_type: Option<&str>) -> Result<Vec<JobInstance>> {
+    async fn instances(&self, tenant: &TenantId, job_type: Option<&str>) -> Result<Listing<JobInstance>> {
         look!(self, |db| instances::list(db, tenant, job_type))
     }
 
@@ -469,11 +474,40 @@ impl JobRepository for PostgresStore {
         look!(self, |db| executions::get(db, tenant, id))
     }
 
-    async fn executions(&self, tenant: &TenantId, filter: &ExecutionFilter) -> Result<Vec<JobExecution>> {
+    async fn executions(
+        &self,
+        tenant: &TenantId,
+        filter: &ExecutionFilter,
+    ) -> Result<Listing<ExecutionSummary>> {
         look!(self, |db| executions::list(db, tenant, filter))
     }
 
-    async fn warnings(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Vec<Warning>> {
+    async fn remains(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<Remains>> {
+        look!(self, |db| executions::remains(db, tenant, id))
+    }
+
+    async fn partitions(&self, tenant: &TenantId, of: JobExecutionId) -> Result<Vec<JobExecution>> {
+        look!(self, |db| partitions::whole(db, tenant, of))
+    }
+
+    async fn partition_states(
+        &self,
+        tenant: &TenantId,
+        of: JobExecutionId,
+        position: u32,
+    ) -> Result<Vec<PartitionState>> {
+        look!(self, |db| partitions::states(db, tenant, of, position))
+    }
+
+    async fn ancestry(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Vec<Ancestor>> {
+        look!(self, |db| executions::ancestry(db, tenant, id))
+    }
+
+    async fn purgeable(&self, tenant: &TenantId, filter: &ExecutionFilter) -> Result<Vec<Purgeable>> {
+        look!(self, |db| purging::purgeable(db, tenant, filter))
+    }
+
+    async fn warnings(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Listing<Warning>> {
         look!(self, |db| steps::warnings(db, tenant, id))
     }
 
@@ -483,18 +517,25 @@ impl JobRepository for PostgresStore {
         filter: &ExecutionFilter,
         by: &Actor,
     ) -> Result<Vec<JobExecutionId>> {
-        transaction!(self, |db| executions::purge(db, tenant, filter, by))
+        transaction!(self, |db| purging::purge(db, tenant, filter, by))
     }
 
     async fn record(&self, tenant: &TenantId, deed: &Deed, by: &Actor) -> Result<()> {
         work!(self, |db| audit::append(db, tenant, deed, by))
     }
 
-    async fn audit(&self, tenant: &TenantId, filter: &AuditFilter) -> Result<Vec<AuditEvent>> {
+    async fn audit(&self, tenant: &TenantId, filter: &AuditFilter) -> Result<Listing<AuditEvent>> {
         look!(self, |db| audit::list(db, tenant, filter))
     }
 
     async fn purge_audit(&self, tenant: &TenantId, before: Timestamp, by: &Actor) -> Result<u64> {
-        transaction!(self, |db| audit::purge(db, tenant, before, by))
+        let (mut gone, mut is_first) = (0, true);
+        loop {
+            let together = transaction!(self, |db| audit::purge(db, tenant, before, is_first, by))?;
+            (gone, is_first) = (gone + together, false);
+            if together < EVENTS_PURGED_TOGETHER.into() {
+                return Ok(gone);
+            }
+        }
     }
 }

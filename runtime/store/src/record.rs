@@ -24,6 +24,7 @@ pub(crate) mod worker;
 
 use serde::de::DeserializeOwned;
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::listing::Damaged;
 use stepbox_batch::name::{JobExecutionId, NameError};
 use stepbox_batch::queue::QueueState;
 use stepbox_batch::repository::{RepositoryError, Result};
@@ -47,6 +48,40 @@ pub(crate) fn json(document: &impl serde::Serialize) -> String {
 /// An end time belongs to what has ended, and to nothing else; without one it ended when it was saved.
 pub(crate) fn ended_at(status: BatchStatus, given: Option<Timestamp>, saved: Timestamp) -> Option<i64> {
     status.has_ended().then(|| given.unwrap_or(saved).0)
+}
+
+/// Which row of a list it is: its kind, and its name or number.
+#[derive(Debug, Clone)]
+pub(crate) struct Listed {
+    pub kind: &'static str,
+    pub name: String,
+    pub number: Option<u64>,
+}
+
+impl Listed {
+    /// A row that is called by a name.
+    pub(crate) fn named(kind: &'static str, name: impl Into<String>) -> Self {
+        Self { kind, name: name.into(), number: None }
+    }
+
+    /// A row that is called by a number.
+    pub(crate) fn numbered(kind: &'static str, number: i64) -> Self {
+        Self { kind, name: number.to_string(), number: u64::try_from(number).ok() }
+    }
+
+    /// Word of a row that cannot be read.
+    pub(crate) fn damaged(self, reason: String) -> Damaged {
+        let Self { kind, name, number } = self;
+        Damaged { kind, name, number, reason }
+    }
+}
+
+/// What is damaged, if that is what an error says; any other error comes back.
+pub(crate) fn damage_of(error: RepositoryError) -> Result<String> {
+    match error {
+        RepositoryError::Corrupt { what, detail } => Ok(format!("{what}: {detail}")),
+        other => Err(other),
+    }
 }
 
 /// Turns the columns of one row into the domain's types, and says which row and column are damaged.

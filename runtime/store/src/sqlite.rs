@@ -17,6 +17,7 @@ mod readers;
 mod rescue;
 mod steps;
 mod trouble;
+mod turns;
 mod wake;
 mod workers;
 mod writer;
@@ -32,13 +33,16 @@ use futures_util::future::join_all;
 use stepbox_batch::audit::{Actor, AuditEvent, AuditFilter, Deed};
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::component_quota::ComponentQuota;
-use stepbox_batch::execution::{JobExecution, Tracking, Warning};
+use stepbox_batch::execution::{
+    Ancestor, ExecutionSummary, JobExecution, PartitionState, Remains, Tracking, Warning,
+};
 use stepbox_batch::job::JobInstance;
+use stepbox_batch::listing::Listing;
 use stepbox_batch::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId, TenantId};
 use stepbox_batch::queue::{Held, JobQueue, QueueClaim, QueueDepth, QueueEntry, Rescued, Whose, Worker};
 use stepbox_batch::repository::{
-    Claim, Component, Connector, ExecutionFilter, ExecutionJournal, JobRepository, Lease, NewJobExecution,
-    RepositoryError, Result, Save, StopRequest,
+    Claim, Component, Connector, EVENTS_PURGED_TOGETHER, ExecutionFilter, ExecutionJournal, JobRepository,
+    Lease, NewJobExecution, Purgeable, RepositoryError, Result, Save, StopRequest,
 };
 
 use crate::check::Finding;
@@ -126,6 +130,18 @@ impl SqliteStore {
     /// everything else is thousandfold faster. Calls that are made at the same time share one.
     pub fn durable_commits(&self) -> u64 {
         self.writer.durable_commits()
+    }
+}
+
+/// How many pages are given back to the disk in one transaction: 4 MB.
+const PAGES_GIVEN_BACK: u32 = 1000;
+
+impl SqliteStore {
+    /// Gives the disk back what was deleted, in small transactions.
+    async fn give_back_room(&self) -> Result<()> {
+        let give_back = |db: &_| executions::give_back_room(db, PAGES_GIVEN_BACK);
+        while self.writer.write(Durability::Process, give_back).await? {}
+        Ok(())
     }
 }
 
@@ -224,11 +240,11 @@ impl JobQueue for SqliteStore {
         self.writer.write(Durability::Process, move |db| workers::forget(db, &name)).await
     }
 
-    async fn workers(&self) -> Result<Vec<Worker>> {
+    async fn workers(&self) -> Result<Listing<Worker>> {
         self.readers.read(workers::list).await
     }
 
-    async fn held(&self, now: Timestamp) -> Result<Vec<Held>> {
+    async fn held(&self, now: Timestamp) -> Result<Listing<Held>> {
         self.readers.read(move |db| workers::held(db, now)).await
     }
 
@@ -268,7 +284,7 @@ impl JobRepository for SqliteStore {
         self.writer.write(Durability::Power, move |db| connectors::put(db, &tenant, &connector, &by)).await
     }
 
-    async fn connectors(&self, tenant: &TenantId) -> Result<Vec<Connector>> {
+    async fn connectors(&self, tenant: &TenantId) -> Result<Listing<Connector>> {
         let tenant = tenant.clone();
         self.readers.read(move |db| connectors::list(db, &tenant)).await
     }
@@ -291,7 +307,7 @@ impl JobRepository for SqliteStore {
             .await
     }
 
-    async fn components(&self, tenant: &TenantId) -> Result<Vec<Component>> {
+    async fn components(&self, tenant: &TenantId) -> Result<Listing<Component>> {
         let tenant = tenant.clone();
         self.readers.read(move |db| components::list(db, &tenant)).await
     }
@@ -321,7 +337,7 @@ impl JobRepository for SqliteStore {
         self.readers.read(move |db| instances::get(db, &tenant, &code)).await
     }
 
-    async fn instances(&self, tenant: &TenantId, job_type: Option<&str>) -> Result<Vec<JobInstance>> {
+    async fn instances(&self, tenant: &TenantId, job_type: Option<&str>) -> Result<Listing<JobInstance>> {
         let (tenant, job_type) = (tenant.clone(), job_type.map(str::to_owned));
         self.readers.read(move |db| instances::list(db, &tenant, job_type.as_deref())).await
     }
@@ -369,12 +385,46 @@ impl JobRepository for SqliteStore {
         self.readers.read(move |db| executions::get(db, &tenant, id)).await
     }
 
-    async fn executions(&self, tenant: &TenantId, filter: &ExecutionFilter) -> Result<Vec<JobExecution>> {
+    async fn executions(
+        &self,
+        tenant: &TenantId,
+        filter: &ExecutionFilter,
+    ) -> Result<Listing<ExecutionSummary>> {
         let (tenant, filter) = (tenant.clone(), filter.clone());
         self.readers.read(move |db| executions::list(db, &tenant, &filter)).await
     }
 
-    async fn warnings(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Vec<Warning>> {
+    async fn remains(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<Remains>> {
+        let tenant = tenant.clone();
+        self.readers.read(move |db| executions::remains(db, &tenant, id)).await
+    }
+
+    async fn partitions(&self, tenant: &TenantId, of: JobExecutionId) -> Result<Vec<JobExecution>> {
+        let tenant = tenant.clone();
+        self.readers.read(move |db| executions::partitions(db, &tenant, of)).await
+    }
+
+    async fn partition_states(
+        &self,
+        tenant: &TenantId,
+        of: JobExecutionId,
+        position: u32,
+    ) -> Result<Vec<PartitionState>> {
+        let tenant = tenant.clone();
+        self.readers.read(move |db| executions::partition_states(db, &tenant, of, position)).await
+    }
+
+    async fn ancestry(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Vec<Ancestor>> {
+        let tenant = tenant.clone();
+        self.readers.read(move |db| executions::ancestry(db, &tenant, id)).await
+    }
+
+    async fn purgeable(&self, tenant: &TenantId, filter: &ExecutionFilter) -> Result<Vec<Purgeable>> {
+        let (tenant, filter) = (tenant.clone(), filter.clone());
+        self.readers.read(move |db| executions::purgeable(db, &tenant, &filter)).await
+    }
+
+    async fn warnings(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Listing<Warning>> {
         let tenant = tenant.clone();
         self.readers.read(move |db| steps::warnings(db, &tenant, id)).await
     }
@@ -386,7 +436,10 @@ impl JobRepository for SqliteStore {
         by: &Actor,
     ) -> Result<Vec<JobExecutionId>> {
         let (tenant, filter, by) = (tenant.clone(), filter.clone(), by.clone());
-        self.writer.write(Durability::Power, move |db| executions::purge(db, &tenant, &filter, &by)).await
+        let work = move |db: &_| executions::purge(db, &tenant, &filter, &by);
+        let purged = self.writer.write(Durability::Power, work).await?;
+        self.give_back_room().await?;
+        Ok(purged)
     }
 
     async fn record(&self, tenant: &TenantId, deed: &Deed, by: &Actor) -> Result<()> {
@@ -394,13 +447,28 @@ impl JobRepository for SqliteStore {
         self.writer.write(Durability::Power, move |db| audit::append(db, &tenant, &deed, &by)).await
     }
 
-    async fn audit(&self, tenant: &TenantId, filter: &AuditFilter) -> Result<Vec<AuditEvent>> {
+    async fn audit(&self, tenant: &TenantId, filter: &AuditFilter) -> Result<Listing<AuditEvent>> {
         let (tenant, filter) = (tenant.clone(), filter.clone());
         self.readers.read(move |db| audit::list(db, &tenant, &filter)).await
     }
 
     async fn purge_audit(&self, tenant: &TenantId, before: Timestamp, by: &Actor) -> Result<u64> {
-        let (tenant, by) = (tenant.clone(), by.clone());
-        self.writer.write(Durability::Power, move |db| audit::purge(db, &tenant, before, &by)).await
+        let (mut gone, mut after, mut is_first) = (0, 0, true);
+        loop {
+            let owner = tenant.clone();
+            let last = self.readers.read(move |db| audit::old_ones(db, &owner, before, after)).await?;
+            if last.is_none() && !is_first {
+                break;
+            }
+            let (owner, by, range) = (tenant.clone(), by.clone(), (after, last.unwrap_or(after)));
+            let work = move |db: &_| audit::purge(db, &owner, before, range, &by);
+            let together = self.writer.write(Durability::Power, work).await?;
+            (gone, after, is_first) = (gone + together, range.1, false);
+            if together < EVENTS_PURGED_TOGETHER.into() {
+                break;
+            }
+        }
+        self.give_back_room().await?;
+        Ok(gone)
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::json;
-use stepbox::batch::execution::{Counts, JobExecution};
+use stepbox::batch::execution::{Counts, ExecutionSummary};
 use stepbox::batch::name::{InstanceCode, TenantId};
 use stepbox::batch::repository::ExecutionFilter;
 use stepbox::batch::status::BatchStatus;
@@ -115,9 +115,9 @@ pub(crate) async fn run_or_restart(tenant: &Tenant, code: &str) -> Result<()> {
 }
 
 /// All executions of an instance, newest first.
-async fn executions(tenant: &Tenant, code: &str) -> Result<Vec<JobExecution>> {
+async fn executions(tenant: &Tenant, code: &str) -> Result<Vec<ExecutionSummary>> {
     let filter = ExecutionFilter { instance: Some(InstanceCode::new(code)?), ..ExecutionFilter::default() };
-    Ok(tenant.executions(&filter).await?)
+    Ok(tenant.executions(&filter).await?.items)
 }
 
 /// How a job ended.

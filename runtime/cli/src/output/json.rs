@@ -13,12 +13,13 @@ use serde::Serialize;
 use serde_json::Value;
 use stepbox::batch::audit::AuditEvent;
 use stepbox::batch::execution::{
-    Counts, Failure, JobExecution, StepExecution, SummaryValue, Tracking, Warning,
+    Counts, ExecutionSummary, Failure, JobExecution, StepExecution, SummaryValue, Tracking, Warning,
 };
 use stepbox::batch::job::{
     Element, ElementSource, GrantRequest, Job, JobInstance, LimitOverrides, Step, StepKind,
 };
 use stepbox::batch::metering::ResourceUsage;
+use stepbox::batch::name::JobExecutionId;
 use stepbox::batch::parameters::Violation;
 use stepbox::batch::queue::QueueEntry;
 use stepbox::batch::repository::{Component, Connector};
@@ -337,6 +338,11 @@ pub(crate) struct ExecutionView {
 
 impl ExecutionView {
     pub(crate) fn of(execution: &JobExecution) -> Self {
+        Self::listed(&execution.summary())
+    }
+
+    /// As lists have it.
+    pub(crate) fn listed(execution: &ExecutionSummary) -> Self {
         let job = &execution.job;
         Self {
             id: execution.id.0,
@@ -362,7 +368,8 @@ impl ExecutionView {
             queue: None,
             parameters: execution.parameters.clone(),
             components: job
-                .components()
+                .components
+                .iter()
                 .map(|component| PinnedView {
                     name: component.name.clone(),
                     digest: component.digest.to_string(),
@@ -377,6 +384,20 @@ impl ExecutionView {
     /// The same with its place in the queue.
     pub(crate) fn with_queue(self, entry: Option<&QueueEntry>) -> Self {
         Self { queue: entry.map(QueueEntryView::of), ..self }
+    }
+}
+
+/// What is left of a damaged execution: `damaged` says what is wrong, `fields` has the columns by their names.
+#[derive(Debug, Serialize)]
+pub(crate) struct RemainsView {
+    id: u64,
+    damaged: Vec<String>,
+    fields: BTreeMap<String, String>,
+}
+
+impl RemainsView {
+    pub(crate) fn of(id: JobExecutionId, damaged: &[String], fields: &[(String, String)]) -> Self {
+        Self { id: id.0, damaged: damaged.to_vec(), fields: fields.iter().cloned().collect() }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use stepbox::batch::listing::Damaged;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::visible;
@@ -55,28 +56,54 @@ impl Table {
         table
     }
 
-    fn width(&self, index: usize) -> usize {
-        let cells = self.rows.iter().map(|row| row[index].width());
-        cells.chain([self.columns[index].name().width()]).max().unwrap_or(0)
+    /// Adds word of a row that cannot be read: its name or number, and in the last column why.
+    pub(crate) fn damaged(&mut self, Damaged { name, reason, .. }: &Damaged) {
+        let mut cells = vec!["-".to_owned(); self.columns.len()];
+        cells[1] = "DAMAGED".to_owned();
+        cells[0] = visible::on_one_line(name).into_owned();
+        if let Some(last) = cells.last_mut() {
+            *last = visible::on_one_line(reason).into_owned();
+        }
+        self.rows.push(cells);
     }
-}
 
-impl fmt::Display for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let widths: Vec<usize> = (0..self.columns.len()).map(|index| self.width(index)).collect();
+    /// Adds the rows of a table with the same columns.
+    pub(crate) fn append(&mut self, mut other: Self) {
+        self.rows.append(&mut other.rows);
+    }
+
+    /// How wide each column is.
+    pub(crate) fn widths(&self) -> Vec<usize> {
+        let width = |index: usize| {
+            let cells = self.rows.iter().map(|row| row[index].width());
+            cells.chain([self.columns[index].name().width()]).max().unwrap_or(0)
+        };
+        (0..self.columns.len()).map(width).collect()
+    }
+
+    /// The rows in columns of these widths, where their cells fit, after the header if it is wanted.
+    pub(crate) fn text(&self, widths: &[usize], has_header: bool) -> String {
         let header: Vec<String> = self.columns.iter().map(|column| column.name().to_owned()).collect();
-        for row in [&header].into_iter().chain(&self.rows) {
+        let mut text = String::new();
+        for row in has_header.then_some(&header).into_iter().chain(&self.rows) {
             let mut line = String::new();
-            for ((cell, column), width) in row.iter().zip(&self.columns).zip(&widths) {
-                let padding = " ".repeat(width - cell.width());
+            for ((cell, column), width) in row.iter().zip(&self.columns).zip(widths) {
+                let padding = " ".repeat(width.saturating_sub(cell.width()));
                 match column {
                     Column::Left(_) => line.extend([cell, padding.as_str(), "  "]),
                     Column::Right(_) => line.extend([padding.as_str(), cell, "  "]),
                 }
             }
-            writeln!(f, "{}", line.trim_end())?;
+            text.push_str(line.trim_end());
+            text.push('\n');
         }
-        Ok(())
+        text
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text(&self.widths(), true))
     }
 }
 

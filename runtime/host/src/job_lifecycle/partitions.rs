@@ -12,16 +12,19 @@ use std::time::Duration;
 
 use stepbox_batch::audit::Actor;
 use stepbox_batch::error::StepError;
-use stepbox_batch::execution::{Checkpoint, Failure, JobExecution, Partition, StepExecution, Tracking};
+use stepbox_batch::execution::{
+    Checkpoint, Failure, JobExecution, Partition, PartitionState, StepExecution, Tracking, Warning,
+};
 use stepbox_batch::item_step::FragmentState;
 use stepbox_batch::job::{Step, StepKind};
+use stepbox_batch::listing::Damaged;
 use stepbox_batch::log::LogLevel;
 use stepbox_batch::metering::Metering;
-use stepbox_batch::name::JobExecutionId;
+use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::queue::Enqueue;
-use stepbox_batch::repository::{ExecutionFilter, NewJobExecution, RepositoryError};
+use stepbox_batch::repository::{JobRepository, NewJobExecution, RepositoryError};
 use stepbox_batch::status::{BatchStatus, ExitStatus};
-use stepbox_batch::step_context::{RunContext, StepContext};
+use stepbox_batch::step_context::{RunContext, StepContext, WARNINGS_STORED_MAX};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -57,7 +60,7 @@ impl Life {
         position: u32,
         split: impl AsyncFnOnce() -> Result<Vec<Vec<u8>>, StepError>,
     ) -> Result<Result<(), StepError>, RepositoryError> {
-        if !self.parts(self.recorder.lease.id, position).await?.is_empty() {
+        if !self.parts(position).await?.is_empty() {
             return Ok(Ok(()));
         }
         let mut begin_with: Vec<_> =
@@ -107,36 +110,35 @@ impl Life {
         }
     }
 
-    /// The parts of a step of an execution, in order.
-    async fn parts(&self, of: JobExecutionId, position: u32) -> Result<Vec<JobExecution>, RepositoryError> {
-        let filter = ExecutionFilter { partitions_of: Some(of), ..ExecutionFilter::default() };
-        let mut parts = self.installation.repository.executions(&self.recorder.lease.tenant, &filter).await?;
+    /// How the parts of a step of this execution stand, in order.
+    async fn parts(&self, position: u32) -> Result<Vec<PartitionState>, RepositoryError> {
+        let lease = &self.recorder.lease;
+        self.installation.repository.partition_states(&lease.tenant, lease.id, position).await
+    }
+
+    /// The parts of a step of an execution, with all that they have left, in order.
+    async fn whole_parts(
+        &self,
+        of: JobExecutionId,
+        position: u32,
+    ) -> Result<Vec<JobExecution>, RepositoryError> {
+        let mut parts = self.installation.repository.partitions(&self.recorder.lease.tenant, of).await?;
         parts.retain(|part| part.partition.is_some_and(|partition| partition.position == position));
-        parts.sort_by_key(|part| part.partition.map(|partition| partition.number));
         Ok(parts)
     }
 
     /// The parts of the execution that this one goes on from, once all of them have ended; none if it had not come
     /// to this step, had completed it, or has been purged.
     async fn left_parts(&self, position: u32) -> Result<Vec<JobExecution>, RepositoryError> {
-        let (repository, tenant) = (&self.installation.repository, &self.recorder.lease.tenant);
-        let mut earlier = self.execution().restart_of;
-        while let Some(id) = earlier {
-            let Some(found) = repository.execution(tenant, id).await? else { break };
-            let mut of_step = found.steps.iter().filter(|step| step.position == position);
-            if of_step.any(|step| step.status == BatchStatus::Completed) {
-                break;
-            }
-            let mut parts = self.parts(id, position).await?;
+        let (repository, lease) = (&self.installation.repository, &self.recorder.lease);
+        for (id, mut parts) in earlier_parts(&**repository, &lease.tenant, lease.id, position).await? {
             while !parts.iter().all(is_over) && !self.run.is_stopping() {
                 sleep(Duration::from_millis(LOOK_MS)).await;
-                parts = self.parts(id, position).await?;
+                parts = repository.partition_states(&lease.tenant, id, position).await?;
             }
-            let is_whole = parts.first().and_then(|part| part.partition);
-            if is_whole.is_some_and(|partition| partition.count as usize == parts.len()) {
-                return Ok(parts);
+            if parts.first().is_some_and(|part| part.partition.count as usize == parts.len()) {
+                return self.whole_parts(id, position).await;
             }
-            earlier = found.restart_of;
         }
         Ok(Vec::new())
     }
@@ -164,14 +166,14 @@ impl Life {
     ) -> Result<PartsEnd, RepositoryError> {
         let mut are_stopping = false;
         loop {
-            let parts = self.parts(self.recorder.lease.id, position).await?;
+            let parts = self.parts(position).await?;
             context.set_tracking(tracking(&parts));
             let failed = failed(&parts).or_else(|| too_many_skipped(step, &parts));
             if parts.iter().all(is_over) {
                 return Ok(match failed {
                     _ if context.is_stopping() && !are_completed(&parts) => PartsEnd::Stopped,
                     Some(error) => PartsEnd::Failed(error),
-                    None => PartsEnd::Completed(parts),
+                    None => PartsEnd::Completed(self.whole_parts(self.recorder.lease.id, position).await?),
                 });
             }
             if failed.is_some() || (context.is_stopping() && self.run.is_stop_requested()) {
@@ -188,9 +190,9 @@ impl Life {
         }
     }
 
-    async fn stop_parts(&self, parts: &[JobExecution]) -> Result<(), RepositoryError> {
+    async fn stop_parts(&self, parts: &[PartitionState]) -> Result<(), RepositoryError> {
         let (repository, lease) = (&self.installation.repository, &self.recorder.lease);
-        for part in parts.iter().filter(|part| part.ended_at.is_none()) {
+        for part in parts.iter().filter(|part| !part.has_ended) {
             let by = Actor::stepbox(self.recorder.clock.now());
             match repository.request_stop(&lease.tenant, part.id, &by).await {
                 // It has ended meanwhile, or is not to be stopped and goes on to its end.
@@ -203,9 +205,10 @@ impl Life {
 
     /// Runs parts that nobody has begun: one at a time where workers take the others, as many as there are
     /// processors in a run without workers.
-    async fn help(&self, parts: &[JobExecution], helping: &mut Helping) -> Result<(), RepositoryError> {
+    async fn help(&self, parts: &[PartitionState], helping: &mut Helping) -> Result<(), RepositoryError> {
         let at_a_time = if self.is_queued { 1 } else { available_parallelism().map_or(1, usize::from) };
-        let is_free = |part: &&JobExecution| match part.status {
+        let tenant = &self.recorder.lease.tenant;
+        let is_free = |part: &&PartitionState| match part.status {
             _ if part.set_aside.is_some() => false,
             BatchStatus::Starting => part.worker.is_none(),
             status => status == BatchStatus::Paused,
@@ -215,14 +218,14 @@ impl Life {
                 break;
             }
             let by = Actor::stepbox(self.recorder.clock.now());
-            let lease = match claim(&self.installation, &part.tenant, part.id, &by).await {
+            let lease = match claim(&self.installation, tenant, part.id, &by).await {
                 Ok(lease) => lease,
                 // Somebody was quicker.
                 Err(Error::Repository(RepositoryError::WrongStatus { .. })) => continue,
                 Err(Error::Repository(error)) => return Err(error),
                 Err(_) => continue,
             };
-            let Some(claimed) = self.installation.repository.execution(&part.tenant, part.id).await? else {
+            let Some(claimed) = self.installation.repository.execution(tenant, part.id).await? else {
                 continue;
             };
             let (installation, info) = (self.installation.clone(), self.run.info.clone());
@@ -242,10 +245,14 @@ impl Life {
         execution: &mut StepExecution,
         context: &StepContext,
     ) -> Result<Vec<FragmentState>, RepositoryError> {
+        let (repository, lease) = (&self.installation.repository, &self.recorder.lease);
+        let mut warnings =
+            warnings_of_parts(&**repository, &lease.tenant, lease.id, execution.position).await?.items;
         let mut fragments = Vec::new();
         let heard_of = Metering::going_on_from(execution.usage, Arc::default());
         for part in parts {
-            let warnings = self.installation.repository.warnings(&part.tenant, part.id).await?;
+            let number = part.partition.map(|partition| partition.number);
+            let warnings = number.and_then(|number| warnings.remove(&number)).unwrap_or_default();
             let Some(step) = part.steps.into_iter().next() else { continue };
             // A merge that goes on has them already.
             if execution.checkpoint.is_none() {
@@ -309,21 +316,90 @@ fn going_on_from(part: JobExecution) -> StepExecution {
     step
 }
 
-/// Whether nobody works on a part any more. One that is set aside waits for a person.
-fn is_over(part: &JobExecution) -> bool {
-    part.ended_at.is_some() || part.set_aside.is_some()
+/// The parts that earlier executions have of a step: those of the execution that this one goes on from first. None
+/// of an execution that had completed the step, and of those before it.
+async fn earlier_parts(
+    repository: &dyn JobRepository,
+    tenant: &TenantId,
+    of: JobExecutionId,
+    position: u32,
+) -> Result<Vec<(JobExecutionId, Vec<PartitionState>)>, RepositoryError> {
+    let mut earlier = Vec::new();
+    for ancestor in repository.ancestry(tenant, of).await?.into_iter().skip(1) {
+        let found = match repository.execution(tenant, ancestor.id).await {
+            Ok(Some(found)) => found,
+            // Nobody can go on from it.
+            Ok(None) | Err(RepositoryError::Corrupt { .. }) => break,
+            Err(error) => return Err(error),
+        };
+        let mut of_step = found.steps.iter().filter(|step| step.position == position);
+        if of_step.any(|step| step.status == BatchStatus::Completed) {
+            break;
+        }
+        let parts = repository.partition_states(tenant, ancestor.id, position).await?;
+        if !parts.is_empty() {
+            earlier.push((ancestor.id, parts));
+        }
+    }
+    Ok(earlier)
 }
 
-fn are_completed(parts: &[JobExecution]) -> bool {
+/// The stored warnings of a step's parts, and what is damaged among them.
+#[derive(Default)]
+pub(crate) struct WarningsOfParts {
+    /// By the number of the part; no more in all than a step stores.
+    pub(crate) items: BTreeMap<u32, Vec<Warning>>,
+    pub(crate) damaged: Vec<Damaged>,
+}
+
+/// The stored warnings of a step's parts, each item's once: a part that goes on from an earlier execution's has
+/// stored those alone that it has found itself.
+pub(crate) async fn warnings_of_parts(
+    repository: &dyn JobRepository,
+    tenant: &TenantId,
+    of: JobExecutionId,
+    position: u32,
+) -> Result<WarningsOfParts, RepositoryError> {
+    let parts = repository.partition_states(tenant, of, position).await?;
+    let mut found = WarningsOfParts::default();
+    if parts.is_empty() {
+        return Ok(found);
+    }
+    let mut line: Vec<_> =
+        earlier_parts(repository, tenant, of, position).await?.into_iter().map(|(_, parts)| parts).collect();
+    line.reverse();
+    line.push(parts.clone());
+    let mut room = WARNINGS_STORED_MAX as usize;
+    for number in parts.iter().map(|part| part.partition.number) {
+        let of_part = found.items.entry(number).or_default();
+        for part in line.iter().flatten().filter(|part| part.partition.number == number) {
+            if room == 0 {
+                return Ok(found);
+            }
+            let stored = repository.warnings(tenant, part.id).await?;
+            let before = of_part.len();
+            of_part.extend(stored.items.into_iter().take(room));
+            room -= of_part.len() - before;
+            found.damaged.extend(stored.damaged);
+        }
+    }
+    Ok(found)
+}
+
+/// Whether nobody works on a part any more. One that is set aside waits for a person.
+fn is_over(part: &PartitionState) -> bool {
+    part.has_ended || part.set_aside.is_some()
+}
+
+fn are_completed(parts: &[PartitionState]) -> bool {
     parts.iter().all(|part| part.status == BatchStatus::Completed)
 }
 
 /// Why the step cannot complete, if one of its parts has ended badly.
-fn failed(parts: &[JobExecution]) -> Option<StepError> {
-    let has_ended_badly = |part: &&JobExecution| is_over(part) && part.status != BatchStatus::Completed;
+fn failed(parts: &[PartitionState]) -> Option<StepError> {
+    let has_ended_badly = |part: &&PartitionState| is_over(part) && part.status != BatchStatus::Completed;
     let part = parts.iter().filter(has_ended_badly).max_by_key(|part| part.status == BatchStatus::Failed)?;
-    let failures = part.steps.iter().flat_map(|step| &step.failures).chain(&part.failures);
-    let failure = failures.last().cloned().unwrap_or_else(|| Failure {
+    let failure = part.failure.clone().unwrap_or_else(|| Failure {
         code: "part-stopped".to_owned(),
         culprit: String::new(),
         place: String::new(),
@@ -333,15 +409,14 @@ fn failed(parts: &[JobExecution]) -> Option<StepError> {
         },
         help: String::new(),
     });
-    let partition = part.partition.expect("only parts are looked at");
-    Some(StepError::Part { execution: part.id, partition, failure: Box::new(failure) })
+    Some(StepError::Part { execution: part.id, partition: part.partition, failure: Box::new(failure) })
 }
 
 /// A limit holds for all parts together.
-fn too_many_skipped(step: &Step, parts: &[JobExecution]) -> Option<StepError> {
+fn too_many_skipped(step: &Step, parts: &[PartitionState]) -> Option<StepError> {
     let StepKind::Item { settings, .. } = &step.kind else { return None };
     let limit = settings.skip.limit?;
-    let skipped: u64 = parts.iter().flat_map(|part| &part.steps).map(|step| step.counts.skipped).sum();
+    let skipped: u64 = parts.iter().map(|part| part.skipped).sum();
     (skipped > limit).then(|| StepError::SkipLimit {
         limit,
         culprit: String::new(),
@@ -351,11 +426,11 @@ fn too_many_skipped(step: &Step, parts: &[JobExecution]) -> Option<StepError> {
 }
 
 /// How far the parts are together.
-fn tracking(parts: &[JobExecution]) -> Tracking {
-    let of_steps = || parts.iter().flat_map(|part| &part.steps).map(|step| step.tracking);
+fn tracking(parts: &[PartitionState]) -> Tracking {
+    let of_parts = || parts.iter().map(|part| part.tracking);
     Tracking {
-        processed: of_steps().map(|tracking| tracking.processed).sum(),
-        total: of_steps().map(|tracking| tracking.total).sum(),
-        is_estimate: of_steps().any(|tracking| tracking.is_estimate),
+        processed: of_parts().map(|tracking| tracking.processed).sum(),
+        total: of_parts().map(|tracking| tracking.total).sum(),
+        is_estimate: of_parts().any(|tracking| tracking.is_estimate),
     }
 }

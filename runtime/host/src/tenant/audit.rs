@@ -1,6 +1,7 @@
 //! The audit trail: who did what, and when.
 
 use stepbox_batch::audit::{AuditEvent, AuditFilter, Deed};
+use stepbox_batch::listing::Listing;
 use stepbox_batch::name::Digest;
 use stepbox_batch::repository::RepositoryError;
 use stepbox_sandbox::ComponentError;
@@ -11,7 +12,7 @@ use crate::error::Error;
 
 impl Tenant {
     /// Events of the audit trail, newest first. To page, ask for those before the last one's id.
-    pub async fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditEvent>, Error> {
+    pub async fn audit(&self, filter: &AuditFilter) -> Result<Listing<AuditEvent>, Error> {
         Ok(self.installation.repository.audit(&self.id, filter).await?)
     }
 

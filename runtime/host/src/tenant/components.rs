@@ -1,5 +1,6 @@
 //! Uploaded components: checked before they are kept, found by their digest.
 
+use stepbox_batch::listing::Listing;
 use stepbox_batch::name::Digest;
 use stepbox_batch::repository::{Component, RepositoryError, Signer};
 use tokio::io::AsyncRead;
@@ -154,7 +155,7 @@ impl Tenant {
     }
 
     /// All components, by name, then newest first.
-    pub async fn components(&self) -> Result<Vec<Component>, Error> {
+    pub async fn components(&self) -> Result<Listing<Component>, Error> {
         Ok(self.installation.repository.components(&self.id).await?)
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use stepbox_batch::job::Job;
+use stepbox_batch::listing::{Damaged, Listing};
 use stepbox_batch::name::ConnectorCode;
 use stepbox_batch::nearest::nearest;
 use stepbox_batch::repository::{Component, Connector, RepositoryError};
@@ -38,9 +39,9 @@ impl Tenant {
     }
 
     /// All connectors: the native one, then the installed ones by code.
-    pub async fn connectors(&self) -> Result<Vec<Connector>, Error> {
-        let mut connectors = vec![self.installation.native_connector.clone()];
-        connectors.extend(self.installation.repository.connectors(&self.id).await?);
+    pub async fn connectors(&self) -> Result<Listing<Connector>, Error> {
+        let mut connectors = self.installation.repository.connectors(&self.id).await?;
+        connectors.items.insert(0, self.installation.native_connector.clone());
         Ok(connectors)
     }
 
@@ -50,6 +51,9 @@ impl Tenant {
         let found =
             connectors.iter().find(|connector| connector.code.as_str() == name || connector.label == name);
         found.cloned().ok_or_else(|| {
+            if let Some(damaged) = damaged(&connectors.damaged, "connector", name) {
+                return damaged;
+            }
             let names = connectors.iter().flat_map(|c| [c.code.as_str(), c.label.as_str()]);
             not_found("connector", name, nearest(name, names), "`stepbox connectors list` shows all of them")
         })
@@ -67,8 +71,9 @@ impl Tenant {
     }
 
     /// All jobs, connector by connector.
-    pub async fn jobs(&self) -> Result<Vec<Job>, Error> {
-        Ok(self.connectors().await?.into_iter().flat_map(|connector| connector.jobs).collect())
+    pub async fn jobs(&self) -> Result<Listing<Job>, Error> {
+        let Listing { items, damaged } = self.connectors().await?;
+        Ok(Listing { items: items.into_iter().flat_map(|connector| connector.jobs).collect(), damaged })
     }
 
     /// A job by its name.
@@ -76,6 +81,9 @@ impl Tenant {
         let jobs = self.jobs().await?;
         let found = jobs.iter().find(|job| job.name.as_str() == name);
         found.cloned().ok_or_else(|| {
+            if let Some(damaged) = damaged(&jobs.damaged, "job", name) {
+                return damaged;
+            }
             let nearest = nearest(name, jobs.iter().map(|job| job.name.as_str()));
             not_found("job", name, nearest, "`stepbox jobs list` shows all of them")
         })
@@ -154,6 +162,13 @@ impl Tenant {
             None => Ok(()),
         }
     }
+}
+
+/// That something is there, and cannot be read.
+fn damaged(damaged: &[Damaged], kind: &str, name: &str) -> Option<Error> {
+    let found = damaged.iter().find(|damaged| damaged.kind == kind && damaged.name == name)?;
+    let what = format!("{kind} `{name}`");
+    Some(RepositoryError::Corrupt { what, detail: found.reason.clone() }.into())
 }
 
 fn not_found(kind: &'static str, name: &str, nearest: Option<&str>, otherwise: &str) -> Error {

@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use stepbox_batch::clock::Timestamp;
-use stepbox_batch::execution::{JobExecution, StepExecution, Warning};
-use stepbox_batch::job::{ElementSource, Job, Rerun, Step, StepKind};
+use stepbox_batch::execution::{ExecutionSummary, JobExecution, Remains, StepExecution, Warning};
+use stepbox_batch::job::{ElementSource, Job, Rerun};
+use stepbox_batch::listing::Listing;
 use stepbox_batch::name::{InstanceCode, JobExecutionId, StepName};
-use stepbox_batch::repository::{ExecutionFilter, Lease, NewJobExecution, RepositoryError, StopRequest};
+use stepbox_batch::repository::{
+    ExecutionFilter, Lease, NewJobExecution, Purgeable, RepositoryError, StopRequest,
+};
 use stepbox_batch::status::{BatchStatus, ExitStatus};
 use stepbox_batch::step_context::{RunContext, RunInfo};
 use tokio::sync::{OwnedSemaphorePermit, watch};
@@ -19,7 +22,7 @@ use super::Tenant;
 use super::instances::effective;
 use crate::error::Error;
 use crate::execution_log::{self, LogLine, LogListener};
-use crate::job_lifecycle::{self, Life, Progress};
+use crate::job_lifecycle::{self, Life, Progress, warnings_of_parts};
 use crate::rejected_file::RejectedFile;
 use crate::step_elements::check_storages;
 
@@ -203,11 +206,9 @@ impl Tenant {
     /// that was purged is known by its id alone.
     pub(super) async fn first_of(&self, execution: &JobExecution) -> Result<First, Error> {
         let mut first = (execution.id, execution.started_at);
-        let mut earlier = execution.restart_of;
-        while let Some(id) = earlier {
-            let found = self.installation.repository.execution(&self.id, id).await?;
-            first = (id, found.as_ref().and_then(|found| found.started_at).or(first.1));
-            earlier = found.and_then(|found| found.restart_of);
+        for ancestor in self.installation.repository.ancestry(&self.id, execution.id).await? {
+            let started_at = ancestor.started_at.or(first.1);
+            first = (ancestor.restart_of.unwrap_or(ancestor.id), started_at);
         }
         Ok(first)
     }
@@ -278,44 +279,73 @@ impl Tenant {
     /// An execution with its steps.
     pub async fn execution(&self, id: JobExecutionId) -> Result<JobExecution, Error> {
         let found = self.installation.repository.execution(&self.id, id).await?;
-        found.ok_or_else(|| Error::NotFound {
-            kind: "execution",
-            name: id.to_string(),
-            help: "`stepbox executions list` shows all of them".to_owned(),
-        })
+        found.ok_or_else(|| no_execution(id))
     }
 
-    /// Executions with their steps, newest first.
-    pub async fn executions(&self, filter: &ExecutionFilter) -> Result<Vec<JobExecution>, Error> {
+    /// Executions as lists show them, newest first. What a filter lets through is in memory at once: whoever wants
+    /// all of them asks page by page, with [`ExecutionFilter::before`].
+    pub async fn executions(&self, filter: &ExecutionFilter) -> Result<Listing<ExecutionSummary>, Error> {
         Ok(self.installation.repository.executions(&self.id, filter).await?)
     }
 
-    /// The stored warnings of an execution, in the order they came, and then those of its parts.
-    pub async fn warnings(&self, id: JobExecutionId) -> Result<Vec<Warning>, Error> {
-        let execution = self.execution(id).await?;
-        let mut warnings = self.installation.repository.warnings(&self.id, id).await?;
-        // Once a step has put its parts together, their warnings are its own.
-        let is_merged = |part: &JobExecution| {
-            let mut steps = execution.steps.iter().filter(|step| step.checkpoint.is_some());
-            steps.any(|step| part.partition.is_some_and(|partition| partition.position == step.position))
+    /// What is left of an execution that is damaged.
+    pub async fn remains(&self, id: JobExecutionId) -> Result<Remains, Error> {
+        self.installation.repository.remains(&self.id, id).await?.ok_or_else(|| no_execution(id))
+    }
+
+    /// The stored warnings of an execution, in the order they came, and then those of parts that are not put
+    /// together yet.
+    pub async fn warnings(&self, id: JobExecutionId) -> Result<Listing<Warning>, Error> {
+        let repository = &self.installation.repository;
+        let steps = match self.execution(id).await {
+            Ok(execution) => execution.steps,
+            // Its warnings may be whole.
+            Err(Error::Repository(RepositoryError::Corrupt { .. })) => Vec::new(),
+            Err(error) => return Err(error),
         };
-        for part in self.partitions(id).await?.iter().filter(|part| !is_merged(part)) {
-            warnings.extend(self.installation.repository.warnings(&self.id, part.id).await?);
+        let mut warnings = repository.warnings(&self.id, id).await?;
+        for step in &steps {
+            // Once a step has put its parts together, their warnings are its own.
+            if step.checkpoint.is_some() {
+                if step.warning_count > 0 && warnings.iter().all(|warning| warning.step != step.name) {
+                    warnings.items.extend(self.merged_before(id, step).await?);
+                }
+                continue;
+            }
+            let of_parts = warnings_of_parts(&**repository, &self.id, id, step.position).await?;
+            warnings.items.extend(of_parts.items.into_values().flatten());
+            warnings.damaged.extend(of_parts.damaged);
         }
         Ok(warnings)
     }
 
+    /// The warnings of a step that an earlier execution had begun to put together from its parts.
+    async fn merged_before(&self, id: JobExecutionId, step: &StepExecution) -> Result<Vec<Warning>, Error> {
+        let repository = &self.installation.repository;
+        if repository.partition_states(&self.id, id, step.position).await?.is_empty() {
+            return Ok(Vec::new());
+        }
+        for ancestor in repository.ancestry(&self.id, id).await?.into_iter().skip(1) {
+            let mut stored = repository.warnings(&self.id, ancestor.id).await?.items;
+            stored.retain(|warning| warning.step == step.name);
+            if !stored.is_empty() {
+                return Ok(stored);
+            }
+        }
+        Ok(Vec::new())
+    }
+
     /// The parts of an execution's steps, by step and number; none for most.
     pub async fn partitions(&self, id: JobExecutionId) -> Result<Vec<JobExecution>, Error> {
-        let filter = ExecutionFilter { partitions_of: Some(id), ..ExecutionFilter::default() };
-        let mut parts = self.executions(&filter).await?;
-        parts.sort_by_key(|part| part.partition.map(|partition| (partition.position, partition.number)));
-        Ok(parts)
+        Ok(self.installation.repository.partitions(&self.id, id).await?)
     }
 
     /// The log of an execution.
     pub async fn log(&self, id: JobExecutionId) -> Result<Vec<LogLine>, Error> {
-        self.execution(id).await?;
+        // A damaged one has a log, too.
+        if self.installation.repository.ancestry(&self.id, id).await?.is_empty() {
+            return Err(no_execution(id));
+        }
         if let Some(shared) = self.installation.data.shared() {
             let log = shared.wait(move |shared| shared.log(id)).await?;
             return Ok(execution_log::parse(&log));
@@ -338,7 +368,8 @@ impl Tenant {
         Ok(self.installation.repository.abandon(&self.id, id, &self.by()).await?)
     }
 
-    /// Deletes executions that have ended, but never the latest COMPLETED one of an instance.
+    /// Deletes executions that have ended, but never the latest COMPLETED one of an instance. A few hundred at a
+    /// time, so that others write in between; what is left when it breaks off is there for the next time.
     pub async fn purge_executions(&self, purge: Purge) -> Result<Vec<JobExecutionId>, Error> {
         let by = self.by();
         let is_by_age = purge.older_than_days > 0;
@@ -346,22 +377,43 @@ impl Tenant {
             instance: purge.instance,
             status: purge.status,
             created_before: is_by_age.then(|| days_before(by.at, purge.older_than_days)),
+            limit: PURGED_TOGETHER,
             ..ExecutionFilter::default()
         };
-        let mut parts = Vec::new();
-        for execution in self.executions(&filter).await? {
-            let is_split = |step: &Step| matches!(&step.kind, StepKind::Item { settings, .. } if settings.partitions > 1);
-            if execution.job.steps.iter().any(is_split) {
-                let of_it = self.partitions(execution.id).await?;
-                parts.extend(of_it.into_iter().map(|part| (execution.id, part.id)));
+        let mut purged = Vec::new();
+        loop {
+            // Files go first: nobody would find those of an execution that is gone.
+            let going = self.installation.repository.purgeable(&self.id, &filter).await?;
+            for Purgeable { id, partitions } in &going {
+                self.remove_files(partitions.iter().chain([id])).await?;
             }
+            let gone = self.installation.repository.purge(&self.id, &filter, &by).await?;
+            // One may have ended just now.
+            let is_new = |id: &&JobExecutionId| going.iter().all(|going| going.id != **id);
+            self.remove_files(gone.iter().filter(is_new)).await?;
+            if gone.is_empty() {
+                return Ok(purged);
+            }
+            purged.extend(gone);
         }
-        let purged = self.installation.repository.purge(&self.id, &filter, &by).await?;
-        parts.retain(|(whole, _)| purged.contains(whole));
-        for id in purged.iter().chain(parts.iter().map(|(_, part)| part)) {
+    }
+
+    async fn remove_files(&self, of: impl Iterator<Item = &JobExecutionId>) -> Result<(), Error> {
+        for id in of {
             self.installation.data.remove_execution_everywhere(*id).await?;
         }
-        Ok(purged)
+        Ok(())
+    }
+}
+
+/// How many executions a purge deletes in one transaction: it takes some tens of milliseconds.
+const PURGED_TOGETHER: u32 = 500;
+
+fn no_execution(id: JobExecutionId) -> Error {
+    Error::NotFound {
+        kind: "execution",
+        name: id.to_string(),
+        help: "`stepbox executions list` shows all of them".to_owned(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use stepbox_batch::job::{Job, JobInstance};
+use stepbox_batch::listing::Listing;
 use stepbox_batch::name::InstanceCode;
 use stepbox_batch::nearest::nearest;
 use stepbox_batch::parameters::{ParameterSchema, SchemaError, Violation};
@@ -143,7 +144,7 @@ impl Tenant {
     }
 
     /// All instances, of one type if given, by type, then code.
-    pub async fn instances(&self, job_type: Option<&str>) -> Result<Vec<JobInstance>, Error> {
+    pub async fn instances(&self, job_type: Option<&str>) -> Result<Listing<JobInstance>, Error> {
         Ok(self.installation.repository.instances(&self.id, job_type).await?)
     }
 

@@ -233,5 +233,5 @@ pub async fn is_purged_by_age_and_says_so(store: &dyn JobRepository) {
 }
 
 async fn trail(store: &dyn JobRepository, filter: &AuditFilter) -> Vec<AuditEvent> {
-    store.audit(&tenant(), filter).await.unwrap()
+    store.audit(&tenant(), filter).await.unwrap().items
 }

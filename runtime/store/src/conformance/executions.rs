@@ -3,7 +3,7 @@
 use serde_json::json;
 use stepbox_batch::audit::Actor;
 use stepbox_batch::clock::Timestamp;
-use stepbox_batch::execution::{Checkpoint, ExecutionContext, StepExecution};
+use stepbox_batch::execution::{Checkpoint, ExecutionContext, Failure, StepExecution};
 use stepbox_batch::job::JobInstance;
 use stepbox_batch::name::{JobExecutionId, StepName};
 use stepbox_batch::repository::{ExecutionFilter, JobRepository, NewJobExecution, Save};
@@ -155,7 +155,6 @@ pub async fn come_newest_first_and_filtered(store: &dyn JobRepository) {
                 instance: Some(code("weekly")),
                 status: Some(BatchStatus::Starting),
                 created_before: Some(Timestamp(9)),
-                partitions_of: None,
                 before: Some(JobExecutionId(u64::MAX)),
                 limit: 9,
             },
@@ -167,6 +166,61 @@ pub async fn come_newest_first_and_filtered(store: &dyn JobRepository) {
         assert_eq!(listed(store, &filter).await, expected, "{filter:?}");
     }
     assert_eq!(store.execution(&tenant(), JobExecutionId(u64::MAX)).await.unwrap(), None);
+}
+
+pub async fn are_listed_without_context_and_checkpoints(store: &dyn JobRepository) {
+    with_instance(store).await;
+    let (mut execution, lease) = started(store).await;
+    let context = ExecutionContext([("key".to_owned(), json!("value"))].into());
+    let failure = Failure {
+        code: "file-not-found".to_owned(),
+        culprit: "reader `csv`".to_owned(),
+        place: String::new(),
+        message: "it is not there".to_owned(),
+        help: String::new(),
+    };
+    let step = StepExecution { failures: vec![failure.clone()], warning_count: 7, ..step() };
+    let checkpoint = Checkpoint { reader: vec![1, 2, 3], ..Checkpoint::default() };
+    execution.failures.push(failure);
+    let save = Save {
+        execution: Some(&execution),
+        context: Some(&context),
+        step: Some(&step),
+        checkpoint: Some(&checkpoint),
+        ..Save::default()
+    };
+    store.save(&lease, save).await.unwrap();
+    waiting(store).await;
+    let whole = stored(store, execution.id).await;
+    assert_eq!((&whole.context, whole.steps[0].checkpoint.as_ref()), (&context, Some(&checkpoint)));
+    let listed = store.executions(&tenant(), &ExecutionFilter::default()).await.unwrap();
+    assert!(listed.damaged.is_empty());
+    assert_eq!(listed[1], whole.summary());
+    assert_eq!(listed[1].steps, [step]);
+    let components: Vec<_> = listed[0].job.components.iter().map(|component| component.name.as_str()).collect();
+    assert_eq!((listed[0].job.name.as_str(), components), ("greet", vec!["greet"]));
+    let remains = store.remains(&tenant(), execution.id).await.unwrap().unwrap();
+    assert_eq!(remains.damage, [""; 0]);
+    assert!(remains.fields.iter().any(|(name, text)| name == "step 0 checkpoint" && text.ends_with(" bytes")));
+    assert_eq!(store.remains(&tenant(), JobExecutionId(999)).await.unwrap(), None);
+}
+
+pub async fn tell_what_they_go_on_from(store: &dyn JobRepository) {
+    with_instance(store).await;
+    let (first, _) = in_status(store, BatchStatus::Failed, Hold::Free).await;
+    let restart = NewJobExecution { restart_of: Some(first.id), ..new("nightly") };
+    let (second, lease) = store.create_execution(&restart, Some(&claim("w-2", EARLIER))).await.unwrap();
+    let ids = async |id| {
+        let line = store.ancestry(&tenant(), id).await.unwrap();
+        line.into_iter().map(|ancestor| (ancestor.id, ancestor.restart_of)).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(second.id).await, [(second.id, Some(first.id)), (first.id, None)]);
+    assert_eq!(ids(first.id).await, [(first.id, None)]);
+    assert_eq!(ids(JobExecutionId(999)).await, []);
+    let mut second = second;
+    move_to(store, &lease.unwrap(), &mut second, BatchStatus::Started).await;
+    store.purge(&tenant(), &ExecutionFilter::default(), &by(NOW)).await.unwrap();
+    assert_eq!(ids(second.id).await, [(second.id, Some(first.id))], "as far as it is there");
 }
 
 pub async fn keep_their_parameters_when_the_instance_changes(store: &dyn JobRepository) {

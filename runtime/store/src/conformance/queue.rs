@@ -9,7 +9,7 @@ use stepbox_batch::job::JobInstance;
 use stepbox_batch::name::{JobExecutionId, JobName, TenantId};
 use stepbox_batch::queue::{Enqueue, Fate, QueueClaim, QueueEntry, QueueFilter, QueueState};
 use stepbox_batch::repository::{
-    ExecutionFilter, JobRepository, Lease, NewJobExecution, RepositoryError, Save, StopRequest,
+    ExecutionFilter, JobRepository, Lease, NewJobExecution, Purgeable, RepositoryError, Save, StopRequest,
 };
 use stepbox_batch::status::BatchStatus::*;
 
@@ -481,10 +481,12 @@ pub async fn parts_end_with_the_whole(store: &dyn JobRepository) {
     assert_eq!(lost(store, NOW).await, [(tenant(), lost_whole.id, Fate::Failed)]);
     assert_eq!(take(store, 9).await, [], "none begins any more");
     assert!(store.is_stop_requested(&lease_of_part_2).await.unwrap(), "whoever runs one is told");
-    let of_lost = ExecutionFilter { partitions_of: Some(lost_whole.id), ..ExecutionFilter::default() };
-    let parts = store.executions(&tenant(), &of_lost).await.unwrap();
+    let parts = store.partitions(&tenant(), lost_whole.id).await.unwrap();
     let states: Vec<_> = parts.iter().map(|part| (part.status, part.stop_requested)).collect();
-    assert_eq!(states, [(Stopped, true), (Starting, true)]);
+    assert_eq!(states, [(Starting, true), (Stopped, true)]);
+    let states = store.partition_states(&tenant(), lost_whole.id, 0).await.unwrap();
+    let states: Vec<_> = states.iter().map(|state| (state.status, state.has_ended)).collect();
+    assert_eq!(states, [(Starting, false), (Stopped, true)]);
 }
 
 /// A part runs under the roof of the whole: it is not listed beside it, and goes with it.
@@ -494,9 +496,9 @@ pub async fn parts_wait_with_the_age_of_the_whole(store: &dyn JobRepository) {
     let (execution, lease) = take(store, 1).await.remove(0);
     let other = publish(store, &queued("nightly")).await;
     create_parts(store, &lease, 2).await;
-    let of_whole = ExecutionFilter { partitions_of: Some(whole), ..ExecutionFilter::default() };
-    let mut parts = listed(store, &of_whole).await;
-    parts.reverse();
+    let parts: Vec<_> =
+        store.partitions(&tenant(), whole).await.unwrap().into_iter().map(|part| part.id).collect();
+    check_states(store, whole).await;
     let taken = take(store, 9).await;
     let order: Vec<_> = taken.iter().map(|(execution, _)| execution.id).collect();
     assert_eq!(order, [parts[0], parts[1], other]);
@@ -511,6 +513,23 @@ pub async fn parts_wait_with_the_age_of_the_whole(store: &dyn JobRepository) {
         complete(store, part).await;
     }
     // The other one is the latest success of its instance, the whole is not.
-    let purged = store.purge(&tenant(), &ExecutionFilter::default(), &by(NOW)).await.unwrap();
-    assert_eq!((purged, listed(store, &of_whole).await), (vec![whole], vec![]));
+    let all = ExecutionFilter::default();
+    let going = store.purgeable(&tenant(), &all).await.unwrap();
+    assert_eq!(going, [Purgeable { id: whole, partitions: parts }]);
+    assert_eq!(store.purge(&tenant(), &all, &by(NOW)).await.unwrap(), [whole]);
+    assert_eq!(store.partitions(&tenant(), whole).await.unwrap(), []);
+    assert_eq!(store.purgeable(&tenant(), &all).await.unwrap(), []);
+}
+
+/// What is told of parts while they wait is what they are.
+async fn check_states(store: &dyn JobRepository, whole: JobExecutionId) {
+    let parts = store.partitions(&tenant(), whole).await.unwrap();
+    let states = store.partition_states(&tenant(), whole, 0).await.unwrap();
+    assert_eq!(states.len(), parts.len());
+    for (state, part) in states.iter().zip(&parts) {
+        assert_eq!((state.id, Some(state.partition), state.status), (part.id, part.partition, part.status));
+        assert_eq!((state.tracking, state.skipped), (part.steps[0].tracking, part.steps[0].counts.skipped));
+        assert_eq!((state.has_ended, &state.worker, &state.failure), (false, &part.worker, &None));
+    }
+    assert_eq!(store.partition_states(&tenant(), whole, 1).await.unwrap(), []);
 }

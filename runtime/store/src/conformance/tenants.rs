@@ -32,6 +32,11 @@ pub async fn never_see_each_other(store: &dyn JobRepository) {
     assert_eq!(store.executions(&stranger, &ExecutionFilter::default()).await.unwrap(), []);
     assert_eq!(store.execution(&stranger, running.id).await.unwrap(), None);
     assert_eq!(store.warnings(&stranger, running.id).await.unwrap(), []);
+    assert_eq!(store.remains(&stranger, running.id).await.unwrap(), None);
+    assert_eq!(store.partitions(&stranger, running.id).await.unwrap(), []);
+    assert_eq!(store.partition_states(&stranger, running.id, 0).await.unwrap(), []);
+    assert_eq!(store.ancestry(&stranger, running.id).await.unwrap(), []);
+    assert_eq!(store.purgeable(&stranger, &ExecutionFilter::default()).await.unwrap(), []);
     assert_eq!(store.audit(&stranger, &AuditFilter::default()).await.unwrap(), []);
 
     // Touching: there is nothing to touch.

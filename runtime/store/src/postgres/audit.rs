@@ -2,14 +2,16 @@
 
 use stepbox_batch::audit::{Actor, AuditEvent, AuditFilter, Deed};
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::listing::Listing;
 use stepbox_batch::name::TenantId;
+use stepbox_batch::repository::EVENTS_PURGED_TOGETHER;
 use tokio_postgres::Row;
 
 use super::connection::Db;
-use super::trouble::Outcome;
+use super::trouble::{Outcome, listed};
 use super::value::{Columns, Value, named};
 use crate::record::audit::AuditRecord;
-use crate::record::stored;
+use crate::record::{Listed, stored};
 
 /// Adds an event. If what it tells of is refused later in the same transaction, it is taken back with it.
 pub(super) async fn append(db: &Db, tenant: &TenantId, deed: &Deed, by: &Actor) -> Outcome<()> {
@@ -23,7 +25,7 @@ pub(super) async fn append(db: &Db, tenant: &TenantId, deed: &Deed, by: &Actor) 
     db.execute(sql, &values).await.map(drop)
 }
 
-pub(super) async fn list(db: &Db, tenant: &TenantId, filter: &AuditFilter) -> Outcome<Vec<AuditEvent>> {
+pub(super) async fn list(db: &Db, tenant: &TenantId, filter: &AuditFilter) -> Outcome<Listing<AuditEvent>> {
     let AuditFilter { action, user, since, before, limit } = filter;
     let action = action.map(|action| action.to_string());
     let wanted = [
@@ -44,8 +46,12 @@ pub(super) async fn list(db: &Db, tenant: &TenantId, filter: &AuditFilter) -> Ou
          WHERE {} ORDER BY id DESC LIMIT :limit",
         conditions.join(" AND ")
     );
-    let rows = db.rows(&sql, &values).await?;
-    rows.iter().map(|row| Ok(record(row)?.into_event()?)).collect()
+    let mut found = Listing::default();
+    for row in db.rows(&sql, &values).await? {
+        let event = record(&row).and_then(|record| Ok(record.into_event()?));
+        found.push(listed(Listed::numbered("event", row.number("id")?), event)?);
+    }
+    Ok(found)
 }
 
 /// No limit is a null.
@@ -64,10 +70,24 @@ fn record(row: &Row) -> Outcome<AuditRecord> {
     })
 }
 
-/// Deletes what is older, and says so in an event that is not.
-pub(super) async fn purge(db: &Db, tenant: &TenantId, before: Timestamp, by: &Actor) -> Outcome<u64> {
-    let sql = "DELETE FROM audit_events WHERE tenant = :tenant AND at < :before";
-    let gone = db.execute(sql, &named! {"tenant": tenant.as_str(), "before": before.0}).await?;
-    append(db, tenant, &Deed::audit_purged(before, gone), by).await?;
+pub(super) const PURGE: &str = "DELETE FROM audit_events WHERE tenant = :tenant AND at < :before AND id IN (
+         SELECT id FROM audit_events WHERE tenant = :tenant AND at < :before ORDER BY id LIMIT :limit)";
+
+/// Deletes what is older, as much as goes together, and says so in an event that is not. What finds nothing after
+/// the first time says nothing.
+pub(super) async fn purge(
+    db: &Db,
+    tenant: &TenantId,
+    before: Timestamp,
+    is_first: bool,
+    by: &Actor,
+) -> Outcome<u64> {
+    let values = named! {
+        "tenant": tenant.as_str(), "before": before.0, "limit": i64::from(EVENTS_PURGED_TOGETHER),
+    };
+    let gone = db.execute(PURGE, &values).await?;
+    if is_first || gone > 0 {
+        append(db, tenant, &Deed::audit_purged(before, gone), by).await?;
+    }
     Ok(gone)
 }

@@ -3,16 +3,17 @@
 use stepbox_batch::audit::{Actor, Deed};
 use stepbox_batch::component_quota::ComponentQuota;
 use stepbox_batch::job::Job;
+use stepbox_batch::listing::Listing;
 use stepbox_batch::name::{Digest, TenantId};
 use stepbox_batch::repository::{Component, RepositoryError};
 use tokio_postgres::Row as SqlRow;
 
 use super::connection::Db;
-use super::trouble::{Outcome, Trouble};
+use super::trouble::{Outcome, Trouble, listed};
 use super::value::{Columns, named};
 use super::{audit, locks};
 use crate::record::installed::ComponentRecord;
-use crate::record::{Row, job};
+use crate::record::{Listed, Row, job};
 
 const COLUMNS: &str = "digest, name, version, world, size_bytes, uploaded_at, description, signer";
 
@@ -85,12 +86,16 @@ async fn refuse_other_bytes(db: &Db, tenant: &TenantId, component: &Component) -
     }
 }
 
-pub(super) async fn list(db: &Db, tenant: &TenantId) -> Outcome<Vec<Component>> {
+pub(super) async fn list(db: &Db, tenant: &TenantId) -> Outcome<Listing<Component>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM components WHERE tenant = :tenant ORDER BY name, uploaded_at DESC, digest"
     );
-    let rows = db.rows(&sql, &named! {"tenant": tenant.as_str()}).await?;
-    rows.iter().map(|row| Ok(record(row)?.into_component()?)).collect()
+    let mut found = Listing::default();
+    for row in db.rows(&sql, &named! {"tenant": tenant.as_str()}).await? {
+        let component = record(&row).and_then(|record| Ok(record.into_component()?));
+        found.push(listed(Listed::named("component", row.text("digest")?), component)?);
+    }
+    Ok(found)
 }
 
 fn record(row: &SqlRow) -> Outcome<ComponentRecord> {
@@ -133,8 +138,10 @@ async fn user_of(db: &Db, tenant: &TenantId, digest: &Digest) -> Outcome<Option<
     for sql in [jobs, executions] {
         for row in db.rows(sql, &named! {"tenant": tenant.as_str(), "digest": digest.as_str()}).await? {
             let (user, text) = (row.text("user_name")?, row.text("job")?);
-            let job: Job = job::decode(&Row(user.clone()), "job", &text)?;
-            if job.components().any(|component| component.digest == *digest) {
+            let job = job::decode(&Row(user.clone()), "job", &text).map_err(Into::into);
+            let pins = |job: Job| job.components().any(|component| component.digest == *digest);
+            // What cannot be read may well need it.
+            if listed(Listed::named("job", &user), job)?.map_or(true, pins) {
                 return Ok(Some(user));
             }
         }

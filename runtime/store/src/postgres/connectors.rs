@@ -1,15 +1,17 @@
 //! Connectors and their jobs.
 
 use stepbox_batch::audit::{Actor, Deed};
+use stepbox_batch::listing::Listing;
 use stepbox_batch::name::{ConnectorCode, TenantId};
 use stepbox_batch::repository::{Connector, RepositoryError};
+use tokio_postgres::Row as SqlRow;
 
 use super::connection::Db;
-use super::trouble::Outcome;
+use super::trouble::{Outcome, listed};
 use super::value::{Columns, named};
 use super::{audit, locks};
 use crate::naming::some_of;
-use crate::record::{Row, job};
+use crate::record::{Listed, Row, job};
 
 pub(super) async fn put(db: &Db, tenant: &TenantId, connector: &Connector, by: &Actor) -> Outcome<()> {
     locks::inventory(db, tenant).await?;
@@ -49,24 +51,36 @@ async fn refuse_label_of_another(db: &Db, tenant: &TenantId, connector: &Connect
     }
 }
 
-pub(super) async fn list(db: &Db, tenant: &TenantId) -> Outcome<Vec<Connector>> {
+pub(super) async fn list(db: &Db, tenant: &TenantId) -> Outcome<Listing<Connector>> {
     let sql = "SELECT c.code, c.label, j.name, j.definition
                FROM connectors c LEFT JOIN jobs j ON j.tenant = c.tenant AND j.connector = c.code
                WHERE c.tenant = :tenant ORDER BY c.code, j.position";
-    let mut found: Vec<Connector> = Vec::new();
+    let mut found: Listing<Connector> = Listing::default();
+    let mut seen = None;
     for row in db.rows(sql, &named! {"tenant": tenant.as_str()}).await? {
         let code = row.text("code")?;
-        if found.last().is_none_or(|last| last.code.as_str() != code) {
-            let name = Row(format!("connector `{code}`"));
-            let (code, label) = (name.name("code", code)?, row.text("label")?);
-            found.push(Connector { code, label, jobs: Vec::new() });
+        if seen.as_ref() != Some(&code) {
+            found.push(listed(Listed::named("connector", &code), connector(&row))?);
         }
-        let (name, definition) = (row.maybe_text("name")?, row.maybe_text("definition")?);
-        if let (Some(connector), Some(name), Some(definition)) = (found.last_mut(), name, definition) {
-            connector.jobs.push(job::decode(&Row(format!("job `{name}`")), "definition", &definition)?);
+        let is_whole = found.items.last().is_some_and(|connector| connector.code.as_str() == code);
+        seen = Some(code);
+        let Some(name) = row.maybe_text("name")?.filter(|_| is_whole) else { continue };
+        let definition = row.text("definition").and_then(|definition| {
+            Ok(job::decode(&Row(format!("job `{name}`")), "definition", &definition)?)
+        });
+        match (listed(Listed::named("job", name), definition)?, found.items.last_mut()) {
+            (Ok(job), Some(connector)) => connector.jobs.push(job),
+            (Err(damaged), _) => found.damaged.push(damaged),
+            (Ok(_), None) => {}
         }
     }
     Ok(found)
+}
+
+fn connector(row: &SqlRow) -> Outcome<Connector> {
+    let code = row.text("code")?;
+    let name = Row(format!("connector `{code}`"));
+    Ok(Connector { code: name.name("code", code)?, label: row.text("label")?, jobs: Vec::new() })
 }
 
 pub(super) async fn remove(db: &Db, tenant: &TenantId, code: &ConnectorCode, by: &Actor) -> Outcome<()> {

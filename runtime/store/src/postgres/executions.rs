@@ -2,21 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use stepbox_batch::audit::{Actor, Deed};
+use stepbox_batch::audit::Deed;
 use stepbox_batch::clock::Timestamp;
-use stepbox_batch::execution::{JobExecution, StepExecution};
+use stepbox_batch::execution::{Ancestor, ExecutionSummary, JobExecution, Remains, StepExecution};
+use stepbox_batch::listing::Listing;
 use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::repository::{ExecutionFilter, NewJobExecution, RepositoryError};
 use tokio_postgres::Row as SqlRow;
 
 use super::audit::limit_of;
 use super::connection::{Db, Named};
-use super::trouble::{Outcome, Trouble};
+use super::trouble::{Outcome, Trouble, listed};
 use super::value::{Columns, Value, named};
 use super::{instances, locks, queue, steps};
 use crate::record::audit::AuditRecord;
-use crate::record::execution::{AcceptedRecord, ExecutionRecord, PartitionRecord, StateRecord};
-use crate::record::{Row, stored_id};
+use crate::record::execution::{AcceptedRecord, ExecutionRecord, Jobs, PartitionRecord, StateRecord};
+use crate::record::{Listed, Row, stored_id};
 use crate::save::{ClaimRecord, NewRecord};
 use crate::standing::Standing;
 
@@ -25,9 +26,6 @@ pub(super) const COLUMNS: &str = "e.id, e.tenant, e.instance, e.stoppable, e.cre
     e.user_name, e.parameters, e.parameters_key, e.job, e.partition_of, e.partition_step, e.partition_number,
     e.partition_count, e.status, e.exit_code, e.exit_description, e.started_at, e.ended_at, e.updated_at,
     e.failures, e.context, e.worker, e.attempt, e.stop_requested_at, e.set_aside";
-
-/// How many executions one statement deletes, so that none takes long.
-const PURGED_TOGETHER: usize = 500;
 
 /// What reads more than one statement's worth sees one moment of it.
 pub(super) const ONE_MOMENT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -241,8 +239,12 @@ pub(super) async fn get(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outco
     Ok(with_steps(&found, &steps)?.pop())
 }
 
-/// Executions with their steps, of one moment.
-pub(super) async fn list(db: &Db, tenant: &TenantId, filter: &ExecutionFilter) -> Outcome<Vec<JobExecution>> {
+/// As lists show them, of one moment. No context and no checkpoint is read.
+pub(super) async fn list(
+    db: &Db,
+    tenant: &TenantId,
+    filter: &ExecutionFilter,
+) -> Outcome<Listing<ExecutionSummary>> {
     let (conditions, mut values) = conditions(tenant, filter);
     values.push(("limit", limit_of(filter.limit)));
     let sql = list_statement(&conditions);
@@ -250,67 +252,88 @@ pub(super) async fn list(db: &Db, tenant: &TenantId, filter: &ExecutionFilter) -
     let (_, found) = tokio::try_join!(biased; db.run(ONE_MOMENT), db.rows(&sql, &values))?;
     let ids = found.iter().map(|row| row.number("id")).collect::<Outcome<Vec<_>>>()?;
     let values = named! {"tenant": tenant.as_str(), "ids": ids};
-    let (steps, _) = tokio::try_join!(biased; db.rows(steps::OF_EXECUTIONS, &values), db.run("COMMIT"))?;
-    with_steps(&found, &steps)
+    let (steps, _) = tokio::try_join!(biased; db.rows(steps::SHOWN, &values), db.run("COMMIT"))?;
+    let mut of: BTreeMap<i64, Vec<&SqlRow>> = BTreeMap::new();
+    for row in &steps {
+        of.entry(row.number("execution_id")?).or_default().push(row);
+    }
+    let (mut listing, mut jobs) = (Listing::default(), Jobs::default());
+    for row in &found {
+        let id = row.number("id")?;
+        let summary = summary(row, &of.remove(&id).unwrap_or_default(), &mut jobs);
+        listing.push(listed(Listed::numbered("execution", id), summary)?);
+    }
+    Ok(listing)
+}
+
+fn summary(row: &SqlRow, steps: &[&SqlRow], jobs: &mut Jobs) -> Outcome<ExecutionSummary> {
+    let steps = steps.iter().map(|row| Ok(steps::step(row)?.1)).collect::<Outcome<_>>()?;
+    Ok(record(row)?.into_summary(steps, jobs)?)
 }
 
 pub(super) fn list_statement(conditions: &str) -> String {
-    format!("SELECT {COLUMNS} FROM job_executions e WHERE {conditions} ORDER BY e.id DESC LIMIT :limit")
+    let columns = COLUMNS.replace("e.context", "'' AS context");
+    format!("SELECT {columns} FROM job_executions e WHERE {conditions} ORDER BY e.id DESC LIMIT :limit")
 }
 
-/// Deletes what has ended and matches, oldest first; steps and warnings go with it.
-pub(super) async fn purge(
-    db: &Db,
-    tenant: &TenantId,
-    filter: &ExecutionFilter,
-    by: &Actor,
-) -> Outcome<Vec<JobExecutionId>> {
-    let (conditions, mut values) = conditions(tenant, filter);
-    values.push(("limit", limit_of(filter.limit)));
-    // An instance keeps its last success as long as it exists.
-    let sql = format!(
-        "SELECT e.id, e.instance, e.status FROM job_executions e
-         WHERE {conditions} AND e.ended_at IS NOT NULL AND NOT EXISTS (
-             SELECT FROM job_instances i WHERE e.status = 1 AND e.partition_of IS NULL
-                AND i.tenant = e.tenant AND i.code = e.instance
-                AND e.id = (SELECT max(id) FROM job_executions l
-                            WHERE l.tenant = e.tenant AND l.instance = e.instance AND l.status = 1
-                              AND l.partition_of IS NULL))
-         ORDER BY e.id LIMIT :limit"
-    );
-    let mut purged = Vec::new();
-    for together in db.rows(&sql, &values).await?.chunks(PURGED_TOGETHER) {
-        let mut events = Vec::new();
-        for found in together {
-            let (id, instance) = (found.number("id")?, found.text("instance")?);
-            let row = Row(format!("execution {id}"));
-            let (known, status) = (row.id("id", id)?, row.status(found.number("status")?)?);
-            events.push((id, AuditRecord::new(&Deed::execution_purged(known, &instance, status), by)));
-            purged.push(known);
-        }
-        delete(db, tenant, &events).await?;
+/// An execution goes on from an older one, so a damaged number leads nowhere twice.
+pub(super) const ANCESTRY: &str = "WITH RECURSIVE line (id, started_at, restart_of) AS (
+         SELECT id, started_at, restart_of FROM job_executions WHERE tenant = :tenant AND id = :id
+         UNION ALL
+         SELECT e.id, e.started_at, e.restart_of FROM line JOIN job_executions e
+             ON e.tenant = :tenant AND e.id = line.restart_of AND line.restart_of < line.id)
+     SELECT id, started_at, restart_of FROM line ORDER BY id DESC";
+
+/// An execution and those it goes on from.
+pub(super) async fn ancestry(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outcome<Vec<Ancestor>> {
+    let mut line = Vec::new();
+    for found in db.rows(ANCESTRY, &named! {"tenant": tenant.as_str(), "id": stored_id(id)}).await? {
+        let id = found.number("id")?;
+        let row = Row(format!("execution {id}"));
+        line.push(Ancestor {
+            id: row.id("id", id)?,
+            started_at: found.maybe_number("started_at")?.map(Timestamp),
+            restart_of: found.maybe_number("restart_of")?.map(|id| row.id("restart_of", id)).transpose()?,
+        });
     }
-    Ok(purged)
+    Ok(line)
 }
 
-async fn delete(db: &Db, tenant: &TenantId, events: &[(i64, AuditRecord)]) -> Outcome<()> {
-    let Some((_, first)) = events.first() else { return Ok(()) };
-    let values = named! {
-        "tenant": tenant.as_str(),
-        "ids": events.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
-        "at": first.at,
-        "user_name": &first.user_name,
-        "action": &first.action,
-        "subjects": events.iter().map(|(_, event)| &event.subject).collect::<Value<'_>>(),
-        "details": events.iter().map(|(_, event)| &event.detail).collect::<Value<'_>>(),
-    };
-    let sql = "DELETE FROM job_executions e USING unnest(CAST(:ids AS BIGINT[])) AS purged (id)
-               WHERE e.tenant = :tenant AND e.id = purged.id";
-    db.execute(sql, &values).await?;
-    let sql = "INSERT INTO audit_events (tenant, at, user_name, action, subject, detail)
-               SELECT :tenant, :at, :user_name, :action, subject, detail
-               FROM unnest(CAST(:subjects AS TEXT[]), CAST(:details AS TEXT[])) AS e (subject, detail)";
-    db.execute(sql, &values).await.map(drop)
+/// What is left of a damaged execution.
+pub(super) async fn remains(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outcome<Option<Remains>> {
+    let values = named! {"tenant": tenant.as_str(), "id": stored_id(id), "ids": vec![stored_id(id)]};
+    let sql = "SELECT * FROM job_executions WHERE tenant = :tenant AND id = :id";
+    let Some(row) = db.row(sql, &values).await? else { return Ok(None) };
+    let mut remains = Remains { damage: Vec::new(), fields: fields(&row, "") };
+    let whole = record(&row).and_then(|record| Ok(record.into_execution(Vec::new())?));
+    let damaged = listed(Listed::numbered("execution", stored_id(id)), whole)?.err();
+    remains.damage.extend(damaged.map(|row| row.reason));
+    for row in db.rows(steps::OF_EXECUTIONS, &values).await? {
+        let position = row.number("position")?;
+        let damaged = listed(Listed::numbered("step", position), steps::step(&row))?.err();
+        remains.damage.extend(damaged.map(|row| row.reason));
+        remains.fields.extend(fields(&row, &format!("step {position} ")));
+    }
+    Ok(Some(remains))
+}
+
+/// The columns of a row that hold something.
+fn fields(row: &SqlRow, of: &str) -> Vec<(String, String)> {
+    let mut fields = Vec::new();
+    for column in row.columns() {
+        let name = column.name();
+        let text = match row.maybe_text(name) {
+            Ok(text) => text,
+            Err(_) => match (row.maybe_number(name), row.flag(name), row.maybe_bytes(name)) {
+                (Ok(number), ..) => number.map(|number| number.to_string()),
+                (_, Ok(flag), _) => Some(flag.to_string()),
+                (.., Ok(bytes)) => bytes.map(|bytes| format!("{} bytes", bytes.len())),
+                _ => None,
+            },
+        };
+        fields.extend(text.map(|text| (format!("{of}{name}"), text)));
+    }
+    fields
 }
 
 /// The filter as SQL. Only what is asked for is written, so that each form finds its index.
@@ -318,23 +341,20 @@ pub(super) fn conditions<'a>(
     tenant: &'a TenantId,
     filter: &'a ExecutionFilter,
 ) -> (String, Vec<(&'static str, Value<'a>)>) {
-    let ExecutionFilter { instance, status, created_before, partitions_of, before, limit: _ } = filter;
+    let ExecutionFilter { instance, status, created_before, before, limit: _ } = filter;
     let wanted = [
         Some(("e.tenant = :tenant", "tenant", tenant.as_str().into())),
         instance.as_ref().map(|code| ("e.instance = :instance", "instance", code.as_str().into())),
         status.map(|status| ("e.status = :status", "status", i64::from(status.number()).into())),
         created_before.map(|moment| ("e.created_at < :created_before", "created_before", moment.0.into())),
         before.map(|id| ("e.id < :before", "before", stored_id(id).into())),
-        partitions_of.map(|id| ("e.partition_of = :partitions_of", "partitions_of", stored_id(id).into())),
     ];
     let (mut texts, mut values) = (Vec::new(), Vec::new());
     for (text, name, value) in wanted.into_iter().flatten() {
         texts.push(text);
         values.push((name, value));
     }
-    if partitions_of.is_none() {
-        texts.push("e.partition_of IS NULL");
-    }
+    texts.push("e.partition_of IS NULL");
     (texts.join(" AND "), values)
 }
 
@@ -385,7 +405,7 @@ fn record(row: &SqlRow) -> Outcome<ExecutionRecord> {
     })
 }
 
-fn partition(row: &SqlRow) -> Outcome<Option<PartitionRecord>> {
+pub(super) fn partition(row: &SqlRow) -> Outcome<Option<PartitionRecord>> {
     let Some(of) = row.maybe_number("partition_of")? else { return Ok(None) };
     Ok(Some(PartitionRecord {
         of,

@@ -2,15 +2,17 @@
 
 use stepbox_batch::audit::{Actor, Deed};
 use stepbox_batch::job::JobInstance;
+use stepbox_batch::listing::Listing;
 use stepbox_batch::name::{InstanceCode, TenantId};
 use stepbox_batch::repository::RepositoryError;
 use tokio_postgres::Row as SqlRow;
 
 use super::audit;
 use super::connection::Db;
-use super::trouble::Outcome;
+use super::trouble::{Outcome, listed};
 use super::value::{Columns, named};
 use crate::naming::running;
+use crate::record::Listed;
 use crate::record::installed::InstanceRecord;
 
 const COLUMNS: &str = "tenant, code, label, connector, job, type, raw_parameters";
@@ -77,13 +79,17 @@ pub(super) async fn get(db: &Db, tenant: &TenantId, code: &InstanceCode) -> Outc
     found.map(|row| Ok(record(&row)?.into_instance()?)).transpose()
 }
 
-pub(super) async fn list(db: &Db, tenant: &TenantId, job_type: Option<&str>) -> Outcome<Vec<JobInstance>> {
+pub(super) async fn list(db: &Db, tenant: &TenantId, job_type: Option<&str>) -> Outcome<Listing<JobInstance>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM job_instances
          WHERE tenant = :tenant AND (CAST(:type AS TEXT) IS NULL OR type = :type) ORDER BY type, code"
     );
-    let rows = db.rows(&sql, &named! {"tenant": tenant.as_str(), "type": job_type}).await?;
-    rows.iter().map(|row| Ok(record(row)?.into_instance()?)).collect()
+    let mut found = Listing::default();
+    for row in db.rows(&sql, &named! {"tenant": tenant.as_str(), "type": job_type}).await? {
+        let instance = record(&row).and_then(|record| Ok(record.into_instance()?));
+        found.push(listed(Listed::named("instance", row.text("code")?), instance)?);
+    }
+    Ok(found)
 }
 
 fn record(row: &SqlRow) -> Outcome<InstanceRecord> {

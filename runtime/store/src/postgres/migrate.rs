@@ -12,9 +12,10 @@ use super::value::{Columns, named};
 
 /// In order; the version of a schema is how many of them it has seen. Files that were released are never
 /// changed, only followed.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../../migrations/postgres/0001_first.sql"),
     include_str!("../../migrations/postgres/0002_set_aside.sql"),
+    include_str!("../../migrations/postgres/0003_lists.sql"),
 ];
 
 /// The version that this program reads and writes.

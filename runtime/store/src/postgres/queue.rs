@@ -10,12 +10,12 @@ use stepbox_batch::repository::{NewJobExecution, RepositoryError};
 use tokio_postgres::Row as SqlRow;
 
 use super::connection::{Db, Named};
-use super::trouble::Outcome;
+use super::trouble::{Outcome, listed};
 use super::value::{Columns, Value, named};
 use super::{executions, locks};
 use crate::fairness::{Contender, Head, Lane, choose};
 use crate::record::audit::AuditRecord;
-use crate::record::{Row, stored};
+use crate::record::{Listed, Row, stored};
 use crate::save::{ClaimRecord, ClaimedExecution};
 use crate::standing::Loss;
 
@@ -414,15 +414,19 @@ pub(super) async fn depths(db: &Db) -> Outcome<Vec<QueueDepth>> {
                                    AND e.tenant = q.tenant AND e.id = q.execution_id)
                GROUP BY tenant, state ORDER BY tenant, state";
     let mut depths = Vec::new();
-    for found in db.rows(sql, &[]).await? {
-        let tenant = found.text("tenant")?;
-        let row = Row(format!("the queue of `{tenant}`"));
-        depths.push(QueueDepth {
-            state: row.queue_state(found.number("state")?)?,
-            count: row.count("count", found.number("count")?)?,
-            oldest: Timestamp(found.number("oldest")?),
-            tenant: row.name("tenant", tenant)?,
-        });
+    for row in db.rows(sql, &[]).await? {
+        depths.extend(listed(Listed::named("queue", row.text("tenant")?), depth(&row))?.ok());
     }
     Ok(depths)
+}
+
+fn depth(row: &SqlRow) -> Outcome<QueueDepth> {
+    let tenant = row.text("tenant")?;
+    let name = Row(format!("the queue of `{tenant}`"));
+    Ok(QueueDepth {
+        state: name.queue_state(row.number("state")?)?,
+        count: name.count("count", row.number("count")?)?,
+        oldest: Timestamp(row.number("oldest")?),
+        tenant: name.name("tenant", tenant)?,
+    })
 }

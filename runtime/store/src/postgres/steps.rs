@@ -1,14 +1,15 @@
 //! Step executions and their warnings. Always written by somebody who has checked that they may.
 
 use stepbox_batch::execution::{StepExecution, Warning};
+use stepbox_batch::listing::Listing;
 use stepbox_batch::name::{JobExecutionId, TenantId};
 use tokio_postgres::Row;
 
 use super::connection::Db;
-use super::trouble::Outcome;
+use super::trouble::{Outcome, listed};
 use super::value::{Columns, Value, named};
 use crate::record::step::{StepRecord, TrackingRecord, WarningRecord};
-use crate::record::stored_id;
+use crate::record::{Listed, stored_id};
 
 /// What follows `INSERT INTO` and whatever gives `tenant` and `id`: a step's row is inserted, or replaces the one
 /// in its position. A row without checkpoint leaves the stored one.
@@ -80,7 +81,17 @@ pub(super) const OF_EXECUTIONS: &str = "SELECT s.* FROM unnest(CAST(:ids AS BIGI
     JOIN step_executions s ON s.tenant = :tenant AND s.execution_id = wanted.id
     ORDER BY s.execution_id, s.position";
 
-/// A row of [`OF_EXECUTIONS`]: of which execution, and the step.
+/// The same as lists show them: no checkpoint is read.
+pub(super) const SHOWN: &str = "SELECT s.execution_id, s.position, s.name, s.status, s.exit_code,
+        s.exit_description, s.started_at, s.ended_at, s.updated_at, s.read_count, s.written_count,
+        s.filtered_count, s.skipped_count, s.tracking_processed, s.tracking_total, s.tracking_is_estimate,
+        s.warning_count, s.carried_from, s.summary, s.errors, s.failures, CAST(NULL AS BYTEA) AS checkpoint,
+        s.starts, s.retries, s.usage
+    FROM unnest(CAST(:ids AS BIGINT[])) AS wanted (id)
+    JOIN step_executions s ON s.tenant = :tenant AND s.execution_id = wanted.id
+    ORDER BY s.execution_id, s.position";
+
+/// A row of [`OF_EXECUTIONS`] or [`SHOWN`]: of which execution, and the step.
 pub(super) fn step(row: &Row) -> Outcome<(i64, StepExecution)> {
     let id = row.number("execution_id")?;
     Ok((id, record(row)?.into_step(id)?))
@@ -121,18 +132,23 @@ pub(super) const WARNINGS: &str = "SELECT step, code, reason, place, item FROM w
                WHERE tenant = :tenant AND execution_id = :id ORDER BY lease_token, save_number, number";
 
 /// The warnings of an execution, in the order they came.
-pub(super) async fn warnings(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outcome<Vec<Warning>> {
+pub(super) async fn warnings(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outcome<Listing<Warning>> {
     let execution_id = stored_id(id);
-    let rows = db.rows(WARNINGS, &named! {"tenant": tenant.as_str(), "id": execution_id}).await?;
-    let warning = |row: &Row| {
-        let record = WarningRecord {
-            step: row.text("step")?,
-            code: row.text("code")?,
-            reason: row.text("reason")?,
-            place: row.text("place")?,
-            item: row.text("item")?,
-        };
-        Ok(record.into_warning(execution_id)?)
-    };
-    rows.iter().map(warning).collect()
+    let mut found = Listing::default();
+    for row in db.rows(WARNINGS, &named! {"tenant": tenant.as_str(), "id": execution_id}).await? {
+        let warning = warning(&row).and_then(|record| Ok(record.into_warning(execution_id)?));
+        let name = format!("{} of execution {execution_id}", found.rows() + 1);
+        found.push(listed(Listed::named("warning", name), warning)?);
+    }
+    Ok(found)
+}
+
+fn warning(row: &Row) -> Outcome<WarningRecord> {
+    Ok(WarningRecord {
+        step: row.text("step")?,
+        code: row.text("code")?,
+        reason: row.text("reason")?,
+        place: row.text("place")?,
+        item: row.text("item")?,
+    })
 }

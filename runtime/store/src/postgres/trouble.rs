@@ -2,10 +2,12 @@
 
 use std::error::Error as _;
 
+use stepbox_batch::listing::Damaged;
 use stepbox_batch::repository::{RepositoryError, Result};
 use tokio_postgres::error::SqlState;
 
 use super::migrate::SCHEMA_VERSION;
+use crate::record::{Listed, damage_of};
 
 /// The outcome of work on a connection, before anybody explained it.
 pub(super) type Outcome<T> = std::result::Result<T, Trouble>;
@@ -99,6 +101,17 @@ impl Trouble {
             Self::Repository(error) => error,
         }
     }
+}
+
+/// What a row gives to a list: damage of the row stays with the row, any other trouble is the list's.
+pub(super) fn listed<T>(row: Listed, outcome: Outcome<T>) -> Outcome<std::result::Result<T, Damaged>> {
+    let reason = match outcome {
+        Ok(item) => return Ok(Ok(item)),
+        Err(Trouble::Column(error)) => told(&error),
+        Err(Trouble::Repository(error)) => damage_of(error)?,
+        Err(trouble) => return Err(trouble),
+    };
+    Ok(Err(row.damaged(reason)))
 }
 
 impl From<tokio_postgres::Error> for Trouble {

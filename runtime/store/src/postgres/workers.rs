@@ -1,13 +1,15 @@
 //! The workers, and what each holds.
 
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::listing::Listing;
 use stepbox_batch::queue::{Held, Worker};
+use tokio_postgres::Row as SqlRow;
 
 use super::connection::Db;
-use super::trouble::Outcome;
+use super::trouble::{Outcome, listed};
 use super::value::{Columns, named};
-use crate::record::Row;
 use crate::record::worker::{FORGOTTEN_MS, WorkerRecord};
+use crate::record::{Listed, Row};
 
 pub(super) async fn beat(db: &Db, worker: &WorkerRecord) -> Outcome<()> {
     let WorkerRecord { name, started_at, seen_at, concurrency, is_stopping, takes, clock_skew_ms } = worker;
@@ -29,22 +31,27 @@ pub(super) async fn forget(db: &Db, name: &str) -> Outcome<()> {
     db.execute("DELETE FROM workers WHERE name = :name", &named! {"name": name}).await.map(drop)
 }
 
-pub(super) async fn list(db: &Db) -> Outcome<Vec<Worker>> {
-    let sql = "SELECT name, started_at, seen_at, concurrency, is_stopping, takes, clock_skew_ms FROM workers ORDER BY name";
-    let mut workers = Vec::new();
+pub(super) async fn list(db: &Db) -> Outcome<Listing<Worker>> {
+    let sql = "SELECT name, started_at, seen_at, concurrency, is_stopping, takes, clock_skew_ms
+               FROM workers ORDER BY name";
+    let mut found = Listing::default();
     for row in db.rows(sql, &[]).await? {
-        let record = WorkerRecord {
-            name: row.text("name")?,
-            started_at: row.number("started_at")?,
-            seen_at: row.number("seen_at")?,
-            concurrency: row.number("concurrency")?,
-            is_stopping: row.flag("is_stopping")?,
-            takes: row.text("takes")?,
-            clock_skew_ms: row.maybe_number("clock_skew_ms")?,
-        };
-        workers.push(record.into_worker()?);
+        let worker = record(&row).and_then(|record| Ok(record.into_worker()?));
+        found.push(listed(Listed::named("worker", row.text("name")?), worker)?);
     }
-    Ok(workers)
+    Ok(found)
+}
+
+fn record(row: &SqlRow) -> Outcome<WorkerRecord> {
+    Ok(WorkerRecord {
+        name: row.text("name")?,
+        started_at: row.number("started_at")?,
+        seen_at: row.number("seen_at")?,
+        concurrency: row.number("concurrency")?,
+        is_stopping: row.flag("is_stopping")?,
+        takes: row.text("takes")?,
+        clock_skew_ms: row.maybe_number("clock_skew_ms")?,
+    })
 }
 
 pub(super) const HELD: &str =
@@ -53,14 +60,21 @@ pub(super) const HELD: &str =
     ORDER BY coalesce(worker, '') COLLATE \"C\", id";
 
 /// What is leased. Of all tenants, on purpose: a process works for all of them.
-pub(super) async fn held(db: &Db, now: Timestamp) -> Outcome<Vec<Held>> {
-    let mut held = Vec::new();
-    for found in db.rows(HELD, &named! {"now": now.0}).await? {
-        let id = found.number("id")?;
-        let row = Row(format!("execution {id}"));
-        let (tenant, instance) =
-            (row.name("tenant", found.text("tenant")?)?, row.name("instance", found.text("instance")?)?);
-        held.push(Held { worker: found.text("worker")?, tenant, id: row.id("id", id)?, instance });
+pub(super) async fn held(db: &Db, now: Timestamp) -> Outcome<Listing<Held>> {
+    let mut held = Listing::default();
+    for row in db.rows(HELD, &named! {"now": now.0}).await? {
+        held.push(listed(Listed::numbered("execution", row.number("id")?), held_one(&row))?);
     }
     Ok(held)
+}
+
+fn held_one(row: &SqlRow) -> Outcome<Held> {
+    let id = row.number("id")?;
+    let name = Row(format!("execution {id}"));
+    Ok(Held {
+        worker: row.text("worker")?,
+        tenant: name.name("tenant", row.text("tenant")?)?,
+        id: name.id("id", id)?,
+        instance: name.name("instance", row.text("instance")?)?,
+    })
 }

@@ -1,14 +1,19 @@
 //! A row of `job_executions`, in the parts that are written by different people at different times.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use stepbox_batch::clock::Timestamp;
-use stepbox_batch::execution::{Failure, JobExecution, Partition, StepExecution};
+use stepbox_batch::execution::{
+    ExecutionSummary, Failure, JobExecution, JobSummary, Partition, PartitionState, StepExecution, Tracking,
+};
 use stepbox_batch::name::Digest;
 use stepbox_batch::repository::Result;
 use stepbox_batch::status::ExitStatus;
 
+use super::step::TrackingRecord;
 use super::{Row, ended_at, job, json, stored_id};
 
 /// What never changes: written when the execution is accepted.
@@ -137,6 +142,103 @@ impl ExecutionRecord {
             failures: failures_from(&row, &state.failures)?,
             context: row.json("context", &context)?,
             steps,
+        })
+    }
+}
+
+impl ExecutionRecord {
+    /// The row as lists show it. Its context was not read.
+    pub(crate) fn into_summary(self, steps: Vec<StepExecution>, jobs: &mut Jobs) -> Result<ExecutionSummary> {
+        let Self { id, accepted, state, context: _, worker, attempt, stop_requested_at } = self;
+        let row = Row(format!("execution {id}"));
+        Ok(ExecutionSummary {
+            id: row.id("id", id)?,
+            tenant: row.name("tenant", accepted.tenant)?,
+            instance: row.name("instance", accepted.instance)?,
+            job: jobs.summary(&row, accepted.job)?,
+            parameters: row.json("parameters", &accepted.parameters)?,
+            user: accepted.user_name,
+            status: row.status(state.status)?,
+            exit_status: ExitStatus { code: state.exit_code, description: state.exit_description },
+            created_at: Timestamp(accepted.created_at),
+            started_at: state.started_at.map(Timestamp),
+            ended_at: state.ended_at.map(Timestamp),
+            updated_at: Timestamp(state.updated_at),
+            worker,
+            attempt: row.count("attempt", attempt)?,
+            stop_requested: stop_requested_at.is_some(),
+            restart_of: accepted.restart_of.map(|id| row.id("restart_of", id)).transpose()?,
+            failures: failures_from(&row, &state.failures)?,
+            steps,
+        })
+    }
+}
+
+/// How many different jobs a list keeps in mind.
+const JOBS_KEPT: usize = 16;
+
+/// The jobs of a list. Most executions have the same few, whose texts are read once.
+#[derive(Default)]
+pub(crate) struct Jobs(Vec<(String, Arc<JobSummary>)>);
+
+impl Jobs {
+    fn summary(&mut self, row: &Row, text: String) -> Result<Arc<JobSummary>> {
+        if let Some((_, known)) = self.0.iter().rev().find(|(known, _)| *known == text) {
+            return Ok(known.clone());
+        }
+        let summary = Arc::new(JobSummary::of(&job::decode(row, "job", &text)?));
+        if self.0.len() == JOBS_KEPT {
+            self.0.remove(0);
+        }
+        self.0.push((text, summary.clone()));
+        Ok(summary)
+    }
+}
+
+/// What the step that was split has to know of a part: columns of the part's row and of its step's.
+#[derive(Debug)]
+pub(crate) struct PartitionStateRecord {
+    pub id: i64,
+    pub partition: PartitionRecord,
+    pub status: i64,
+    pub has_ended: bool,
+    pub worker: Option<String>,
+    pub failures: String,
+    /// None if the part has no step.
+    pub step: Option<PartitionStepRecord>,
+}
+
+/// The step's columns.
+#[derive(Debug)]
+pub(crate) struct PartitionStepRecord {
+    pub tracking: TrackingRecord,
+    pub skipped: i64,
+    pub failures: String,
+}
+
+impl PartitionStateRecord {
+    pub(crate) fn into_state(self) -> Result<PartitionState> {
+        let Self { id, partition, status, has_ended, worker, failures, step } = self;
+        let row = Row(format!("execution {id}"));
+        let mut failure = failures_from(&row, &failures)?.pop();
+        let (mut tracking, mut skipped) = (Tracking::default(), 0);
+        if let Some(step) = step {
+            tracking = step.tracking.into_tracking(&row)?;
+            skipped = row.count("skipped_count", step.skipped)?;
+            failure = match failure {
+                None => failures_from(&row, &step.failures)?.pop(),
+                its_own => its_own,
+            };
+        }
+        Ok(PartitionState {
+            id: row.id("id", id)?,
+            partition: partition.into_partition(&row)?,
+            status: row.status(status)?,
+            has_ended,
+            worker,
+            tracking,
+            skipped,
+            failure,
         })
     }
 }

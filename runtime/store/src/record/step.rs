@@ -53,6 +53,16 @@ impl From<Tracking> for TrackingRecord {
     }
 }
 
+impl TrackingRecord {
+    pub(crate) fn into_tracking(self, row: &Row) -> Result<Tracking> {
+        Ok(Tracking {
+            processed: row.count("tracking_processed", self.processed)?,
+            total: self.total.map(|total| row.count("tracking_total", total)).transpose()?,
+            is_estimate: self.is_estimate,
+        })
+    }
+}
+
 impl StepRecord {
     /// The row of a step, with the given checkpoint in place of the step's own.
     pub(crate) fn new(step: &StepExecution, checkpoint: Option<&Checkpoint>) -> Self {
@@ -101,11 +111,7 @@ impl StepRecord {
                 filtered: row.count("filtered_count", self.filtered_count)?,
                 skipped: row.count("skipped_count", self.skipped_count)?,
             },
-            tracking: Tracking {
-                processed: row.count("tracking_processed", self.tracking.processed)?,
-                total: self.tracking.total.map(|total| row.count("tracking_total", total)).transpose()?,
-                is_estimate: self.tracking.is_estimate,
-            },
+            tracking: self.tracking.into_tracking(&row)?,
             summary: summary_from(&row, &self.summary)?,
             warning_count: row.count("warning_count", self.warning_count)?,
             errors: row.json("errors", &self.errors)?,

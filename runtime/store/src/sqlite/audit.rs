@@ -4,11 +4,13 @@ use rusqlite::types::Value;
 use rusqlite::{Connection as Db, Row as SqlRow, named_params, params_from_iter};
 use stepbox_batch::audit::{Actor, AuditEvent, AuditFilter, Deed};
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::listing::Listing;
 use stepbox_batch::name::TenantId;
+use stepbox_batch::repository::EVENTS_PURGED_TOGETHER;
 
-use super::trouble::Outcome;
+use super::trouble::{Outcome, listed};
 use crate::record::audit::AuditRecord;
-use crate::record::stored;
+use crate::record::{Listed, stored};
 
 /// Adds an event. If what it tells of is refused later in the same request, it is taken back with it.
 pub(super) fn append(db: &Db, tenant: &TenantId, deed: &Deed, by: &Actor) -> Outcome<()> {
@@ -24,7 +26,20 @@ pub(super) fn append(db: &Db, tenant: &TenantId, deed: &Deed, by: &Actor) -> Out
     Ok(())
 }
 
-pub(super) fn list(db: &Db, tenant: &TenantId, filter: &AuditFilter) -> Outcome<Vec<AuditEvent>> {
+pub(super) fn list(db: &Db, tenant: &TenantId, filter: &AuditFilter) -> Outcome<Listing<AuditEvent>> {
+    let (sql, values) = list_statement(tenant, filter);
+    let mut statement = db.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    let mut found = Listing::default();
+    while let Some(row) = rows.next()? {
+        let event = record(row).map_err(Into::into).and_then(|record| Ok(record.into_event()?));
+        found.push(listed(Listed::numbered("event", row.get("id")?), event)?);
+    }
+    Ok(found)
+}
+
+/// What a list is asked with.
+pub(super) fn list_statement(tenant: &TenantId, filter: &AuditFilter) -> (String, Vec<Value>) {
     let AuditFilter { action, user, since, before, limit } = filter;
     let wanted = [
         Some(("tenant = ?", Value::from(tenant.to_string()))),
@@ -34,16 +49,15 @@ pub(super) fn list(db: &Db, tenant: &TenantId, filter: &AuditFilter) -> Outcome<
         before.map(|id| ("id < ?", Value::from(stored(id.0)))),
     ];
     let (conditions, values): (Vec<_>, Vec<_>) = wanted.into_iter().flatten().unzip();
+    let index = if action.is_some() { "audit_events_by_action" } else { "audit_events_by_moment" };
     let sql = format!(
-        "SELECT id, at, user_name, action, subject, detail FROM audit_events
+        "SELECT id, at, user_name, action, subject, detail FROM audit_events INDEXED BY {index}
          WHERE {} ORDER BY id DESC LIMIT {}",
         conditions.join(" AND "),
         // For SQLite, a negative limit means all.
         if *limit == 0 { -1 } else { i64::from(*limit) },
     );
-    let mut statement = db.prepare_cached(&sql)?;
-    let records = statement.query_map(params_from_iter(values), record)?;
-    records.map(|record| Ok(record?.into_event()?)).collect()
+    (sql, values)
 }
 
 fn record(row: &SqlRow<'_>) -> rusqlite::Result<AuditRecord> {
@@ -57,11 +71,38 @@ fn record(row: &SqlRow<'_>) -> rusqlite::Result<AuditRecord> {
     })
 }
 
-/// Deletes what is older, and says so in an event that is not.
-pub(super) fn purge(db: &Db, tenant: &TenantId, before: Timestamp, by: &Actor) -> Outcome<u64> {
-    let gone = db
-        .prepare_cached("DELETE FROM audit_events WHERE tenant = :tenant AND at < :before")?
-        .execute(named_params! {":tenant": tenant.as_str(), ":before": before.0})?;
+/// The last of the events after that one that are deleted together; none if there are no more.
+pub(super) fn old_ones(db: &Db, tenant: &TenantId, before: Timestamp, after: i64) -> Outcome<Option<i64>> {
+    let last = db
+        .prepare_cached(OLD_ONES)?
+        .query_row(
+            named_params! {
+                ":tenant": tenant.as_str(), ":before": before.0, ":after": after,
+                ":limit": EVENTS_PURGED_TOGETHER,
+            },
+            |row| row.get(0),
+        )?;
+    Ok(last)
+}
+
+pub(super) const OLD_ONES: &str = "SELECT max(id) FROM (
+         SELECT id FROM audit_events INDEXED BY audit_events_by_moment
+         WHERE tenant = :tenant AND id > :after AND at < :before ORDER BY id LIMIT :limit)";
+
+/// Deletes those of these events that are older, and says so in an event that is not.
+pub(super) fn purge(
+    db: &Db,
+    tenant: &TenantId,
+    before: Timestamp,
+    (after, last): (i64, i64),
+    by: &Actor,
+) -> Outcome<u64> {
+    let gone = db.prepare_cached(PURGE)?.execute(named_params! {
+        ":tenant": tenant.as_str(), ":before": before.0, ":after": after, ":last": last,
+    })?;
     append(db, tenant, &Deed::audit_purged(before, gone as u64), by)?;
     Ok(gone as u64)
 }
+
+pub(super) const PURGE: &str = "DELETE FROM audit_events
+     WHERE id > :after AND id <= :last AND +tenant = :tenant AND at < :before";

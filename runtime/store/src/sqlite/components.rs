@@ -4,13 +4,14 @@ use rusqlite::{Connection as Db, OptionalExtension, Row as SqlRow, named_params}
 use stepbox_batch::audit::{Actor, Deed};
 use stepbox_batch::component_quota::ComponentQuota;
 use stepbox_batch::job::Job;
+use stepbox_batch::listing::Listing;
 use stepbox_batch::name::{Digest, TenantId};
 use stepbox_batch::repository::{Component, RepositoryError};
 
 use super::audit;
-use super::trouble::Outcome;
+use super::trouble::{Outcome, legible, listed};
 use crate::record::installed::ComponentRecord;
-use crate::record::{Row, job};
+use crate::record::{Listed, Row, job};
 
 pub(super) fn put(
     db: &Db,
@@ -82,13 +83,18 @@ fn refuse_other_bytes(db: &Db, tenant: &TenantId, component: &Component) -> Outc
     }
 }
 
-pub(super) fn list(db: &Db, tenant: &TenantId) -> Outcome<Vec<Component>> {
+pub(super) fn list(db: &Db, tenant: &TenantId) -> Outcome<Listing<Component>> {
     let mut statement = db.prepare_cached(
         "SELECT digest, name, version, world, size_bytes, uploaded_at, description, signer
          FROM components WHERE tenant = :tenant ORDER BY name, uploaded_at DESC, digest",
     )?;
-    let records = statement.query_map(named_params! {":tenant": tenant.as_str()}, record)?;
-    records.map(|record| Ok(record?.into_component()?)).collect()
+    let mut rows = statement.query(named_params! {":tenant": tenant.as_str()})?;
+    let mut found = Listing::default();
+    while let Some(row) = rows.next()? {
+        let component = record(row).map_err(Into::into).and_then(|record| Ok(record.into_component()?));
+        found.push(listed(Listed::named("component", legible(row, "digest")?), component)?);
+    }
+    Ok(found)
 }
 
 fn record(row: &SqlRow<'_>) -> rusqlite::Result<ComponentRecord> {
@@ -131,16 +137,19 @@ pub(super) fn remove(db: &Db, tenant: &TenantId, digest: &Digest, by: &Actor) ->
 fn user_of(db: &Db, tenant: &TenantId, digest: &Digest) -> Outcome<Option<String>> {
     let jobs = "SELECT 'connector `' || connector || '`', definition FROM jobs
                 WHERE tenant = :tenant AND instr(definition, :digest) > 0 ORDER BY connector, position";
-    let executions = "SELECT 'execution ' || id, job FROM job_executions
-                      WHERE tenant = :tenant AND status IN (2, 3, 4, 9, 10) AND instr(job, :digest) > 0";
+    let executions = "SELECT 'execution ' || id, job FROM job_executions INDEXED BY job_executions_open
+                      WHERE tenant = :tenant AND ended_at IS NULL AND instr(job, :digest) > 0";
     for sql in [jobs, executions] {
         let mut statement = db.prepare_cached(sql)?;
         let parameters = named_params! {":tenant": tenant.as_str(), ":digest": digest.as_str()};
         let mut rows = statement.query(parameters)?;
         while let Some(row) = rows.next()? {
-            let (user, text): (String, String) = (row.get(0)?, row.get(1)?);
-            let job: Job = job::decode(&Row(user.clone()), "job", &text)?;
-            if job.components().any(|component| component.digest == *digest) {
+            let user: String = row.get(0)?;
+            let text: rusqlite::Result<String> = row.get(1);
+            let job = text.map_err(Into::into).and_then(|text| Ok(job::decode(&Row(user.clone()), "job", &text)?));
+            let pins = |job: Job| job.components().any(|component| component.digest == *digest);
+            // What cannot be read may well need it.
+            if listed(Listed::named("job", &user), job)?.map_or(true, pins) {
                 return Ok(Some(user));
             }
         }

@@ -1,14 +1,16 @@
 //! Connectors and their jobs.
 
-use rusqlite::{Connection as Db, OptionalExtension, named_params};
+use rusqlite::{Connection as Db, OptionalExtension, Row as SqlRow, named_params};
 use stepbox_batch::audit::{Actor, Deed};
+use stepbox_batch::job::Job;
+use stepbox_batch::listing::Listing;
 use stepbox_batch::name::{ConnectorCode, TenantId};
 use stepbox_batch::repository::{Connector, RepositoryError};
 
 use super::audit;
-use super::trouble::Outcome;
+use super::trouble::{Outcome, legible, listed};
 use crate::naming::some_of;
-use crate::record::{Row, job};
+use crate::record::{Listed, Row, job};
 
 pub(super) fn put(db: &Db, tenant: &TenantId, connector: &Connector, by: &Actor) -> Outcome<()> {
     audit::append(db, tenant, &Deed::connector_installed(connector), by)?;
@@ -61,28 +63,42 @@ fn refuse_job_of_another(db: &Db, tenant: &str, name: &str) -> Outcome<()> {
     }
 }
 
-pub(super) fn list(db: &Db, tenant: &TenantId) -> Outcome<Vec<Connector>> {
+pub(super) fn list(db: &Db, tenant: &TenantId) -> Outcome<Listing<Connector>> {
     let mut connectors =
         db.prepare_cached("SELECT code, label FROM connectors WHERE tenant = :tenant ORDER BY code")?;
+    let mut found = Listing::default();
+    let mut rows = connectors.query(named_params! {":tenant": tenant.as_str()})?;
+    while let Some(row) = rows.next()? {
+        match listed(Listed::named("connector", legible(row, "code")?), connector(row))? {
+            Ok(mut connector) => {
+                let jobs = jobs(db, tenant, &connector.code)?;
+                (connector.jobs, found.damaged) = (jobs.items, [found.damaged, jobs.damaged].concat());
+                found.items.push(connector);
+            }
+            Err(damaged) => found.damaged.push(damaged),
+        }
+    }
+    Ok(found)
+}
+
+fn connector(row: &SqlRow<'_>) -> Outcome<Connector> {
+    let (code, label): (String, String) = (row.get("code")?, row.get("label")?);
+    Ok(Connector { code: Row(format!("connector `{code}`")).name("code", code)?, label, jobs: Vec::new() })
+}
+
+fn jobs(db: &Db, tenant: &TenantId, code: &ConnectorCode) -> Outcome<Listing<Job>> {
     let mut jobs = db.prepare_cached(
         "SELECT name, definition FROM jobs WHERE tenant = :tenant AND connector = :code ORDER BY position",
     )?;
-    let mut found = Vec::new();
-    let mut rows = connectors.query(named_params! {":tenant": tenant.as_str()})?;
+    let mut rows = jobs.query(named_params! {":tenant": tenant.as_str(), ":code": code.as_str()})?;
+    let mut found = Listing::default();
     while let Some(row) = rows.next()? {
-        let (code, label): (String, String) = (row.get("code")?, row.get("label")?);
-        let mut connector = Connector {
-            code: Row(format!("connector `{code}`")).name("code", code)?,
-            label,
-            jobs: Vec::new(),
-        };
-        let parameters = named_params! {":tenant": tenant.as_str(), ":code": connector.code.as_str()};
-        let mut rows = jobs.query(parameters)?;
-        while let Some(row) = rows.next()? {
-            let (name, definition): (String, String) = (row.get("name")?, row.get("definition")?);
-            connector.jobs.push(job::decode(&Row(format!("job `{name}`")), "definition", &definition)?);
-        }
-        found.push(connector);
+        let name = legible(row, "name")?;
+        let definition: rusqlite::Result<String> = row.get("definition");
+        let job = definition.map_err(Into::into).and_then(|definition| {
+            Ok(job::decode(&Row(format!("job `{name}`")), "definition", &definition)?)
+        });
+        found.push(listed(Listed::named("job", name), job)?);
     }
     Ok(found)
 }

@@ -86,10 +86,7 @@ pub(super) fn end(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outcome<()
 /// What is left of the parts of an execution that has ended.
 fn stop_partitions(db: &Db, tenant: &str, of: i64, now: Timestamp) -> Outcome<()> {
     let left: Vec<(i64, Option<i64>)> = db
-        .prepare_cached(
-            "SELECT id, lease_expires_at FROM job_executions
-             WHERE partition_of = :of AND ended_at IS NULL ORDER BY id",
-        )?
+        .prepare_cached(OPEN_PARTITIONS)?
         .query_map(named_params! {":of": of}, |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
     for (id, lease_expires_at) in left {
@@ -100,3 +97,6 @@ fn stop_partitions(db: &Db, tenant: &str, of: i64, now: Timestamp) -> Outcome<()
     }
     Ok(())
 }
+
+pub(super) const OPEN_PARTITIONS: &str = "SELECT id, lease_expires_at FROM job_executions
+     WHERE partition_of = :of AND ended_at IS NULL ORDER BY id";

@@ -3,12 +3,14 @@
 use rusqlite::{Connection as Db, OptionalExtension, Row as SqlRow, named_params};
 use stepbox_batch::audit::{Actor, Deed};
 use stepbox_batch::job::JobInstance;
+use stepbox_batch::listing::Listing;
 use stepbox_batch::name::{InstanceCode, TenantId};
 use stepbox_batch::repository::RepositoryError;
 
 use super::audit;
-use super::trouble::Outcome;
+use super::trouble::{Outcome, legible, listed};
 use crate::naming::running;
+use crate::record::Listed;
 use crate::record::installed::InstanceRecord;
 
 const COLUMNS: &str = "tenant, code, label, connector, job, type, raw_parameters";
@@ -59,13 +61,13 @@ pub(super) fn delete(db: &Db, tenant: &TenantId, code: &InstanceCode, by: &Actor
     audit::append(db, tenant, &Deed::instance_deleted(code), by)
 }
 
+pub(super) const RUNNING: &str = "SELECT id, status FROM job_executions INDEXED BY job_executions_open
+     WHERE tenant = :tenant AND instance = :code AND ended_at IS NULL ORDER BY id LIMIT 1";
+
 /// `execution 118 (STARTED)`, if one has not ended.
 fn running_execution(db: &Db, tenant: &TenantId, code: &InstanceCode) -> Outcome<Option<String>> {
     let found: Option<(i64, i64)> = db
-        .prepare_cached(
-            "SELECT id, status FROM job_executions
-             WHERE tenant = :tenant AND instance = :code AND ended_at IS NULL ORDER BY id LIMIT 1",
-        )?
+        .prepare_cached(RUNNING)?
         .query_row(named_params! {":tenant": tenant.as_str(), ":code": code.as_str()}, |row| {
             Ok((row.get(0)?, row.get(1)?))
         })
@@ -88,15 +90,19 @@ pub(super) fn get(db: &Db, tenant: &TenantId, code: &InstanceCode) -> Outcome<Op
     Ok(record.map(InstanceRecord::into_instance).transpose()?)
 }
 
-pub(super) fn list(db: &Db, tenant: &TenantId, job_type: Option<&str>) -> Outcome<Vec<JobInstance>> {
+pub(super) fn list(db: &Db, tenant: &TenantId, job_type: Option<&str>) -> Outcome<Listing<JobInstance>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM job_instances
          WHERE tenant = :tenant AND (:type IS NULL OR type = :type) ORDER BY type, code"
     );
     let mut statement = db.prepare_cached(&sql)?;
-    let records =
-        statement.query_map(named_params! {":tenant": tenant.as_str(), ":type": job_type}, record)?;
-    records.map(|record| Ok(record?.into_instance()?)).collect()
+    let mut rows = statement.query(named_params! {":tenant": tenant.as_str(), ":type": job_type})?;
+    let mut found = Listing::default();
+    while let Some(row) = rows.next()? {
+        let instance = record(row).map_err(Into::into).and_then(|record| Ok(record.into_instance()?));
+        found.push(listed(Listed::named("instance", legible(row, "code")?), instance)?);
+    }
+    Ok(found)
 }
 
 fn record(row: &SqlRow<'_>) -> rusqlite::Result<InstanceRecord> {

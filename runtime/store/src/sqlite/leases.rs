@@ -82,11 +82,7 @@ pub(super) fn heartbeat(db: &Db, lease: &LeaseRecord, now: i64, lease_expires_at
 
 /// Ends the leases of a worker now. Of all tenants, on purpose: a process works for all of them.
 pub(super) fn expire(db: &Db, worker: &str, now: i64) -> Outcome<()> {
-    db.prepare_cached(
-        "UPDATE job_executions SET lease_expires_at = :now
-         WHERE worker = :worker AND lease_expires_at > :now AND ended_at IS NULL",
-    )?
-    .execute(named_params! {":now": now, ":worker": worker})?;
+    db.prepare_cached(EXPIRE)?.execute(named_params! {":now": now, ":worker": worker})?;
     Ok(())
 }
 
@@ -100,6 +96,8 @@ pub(super) fn cut(db: &Db, now: i64) -> Outcome<()> {
     .execute(named_params! {":now": now})?;
     Ok(())
 }
+pub(super) const EXPIRE: &str = "UPDATE job_executions SET lease_expires_at = :now
+     WHERE worker = :worker AND lease_expires_at > :now AND ended_at IS NULL";
 
 pub(super) fn is_stop_requested(db: &Db, lease: &LeaseRecord) -> Outcome<bool> {
     let is_stopping = db

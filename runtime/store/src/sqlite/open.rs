@@ -103,6 +103,8 @@ pub(super) fn connect(place: &Place) -> Outcome<Connection> {
     db.busy_timeout(Duration::from_millis(place.options.busy_timeout_ms.into()))?;
     db.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     db.pragma_update(None, "page_size", PAGE_BYTES as u32)?;
+    // Of a file that is just being made: what is deleted can be given back to the disk.
+    db.pragma_update(None, "auto_vacuum", "incremental")?;
     db.pragma_update(None, "foreign_keys", true)?;
     db.pragma_update(None, "synchronous", "full")?;
     db.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;

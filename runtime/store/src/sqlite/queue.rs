@@ -8,10 +8,10 @@ use stepbox_batch::queue::{Enqueue, QueueDepth, QueueEntry, QueueFilter, QueueSt
 use stepbox_batch::repository::{NewJobExecution, RepositoryError};
 use stepbox_batch::status::BatchStatus;
 
-use super::trouble::Outcome;
+use super::trouble::{Outcome, legible, listed};
 use super::{audit, executions, rescue};
 use crate::fairness::{Contender, Head, Lane, choose};
-use crate::record::{Row, stored, stored_id};
+use crate::record::{Listed, Row, stored, stored_id};
 use crate::save::{ClaimRecord, ClaimedExecution};
 use crate::standing::Loss;
 
@@ -69,7 +69,7 @@ pub(super) fn check_room(
     if queue.is_unique {
         let double: Option<i64> = db
             .prepare_cached(
-                "SELECT id FROM job_executions
+                "SELECT id FROM job_executions INDEXED BY job_executions_open
                  WHERE tenant = :tenant AND instance = :instance AND parameters_key = :key
                    AND ended_at IS NULL AND partition_of IS NULL
                  ORDER BY id LIMIT 1",
@@ -101,12 +101,7 @@ pub(super) fn check_concurrency(
     now: i64,
 ) -> Outcome<()> {
     let running: Vec<i64> = db
-        .prepare_cached(
-            "SELECT id FROM job_executions
-             WHERE tenant = :tenant AND instance = :instance AND lease_expires_at > :now
-               AND ended_at IS NULL AND partition_of IS NULL
-             ORDER BY id LIMIT :max",
-        )?
+        .prepare_cached(RUNNING)?
         .query_map(
             named_params! {":tenant": tenant, ":instance": instance.as_str(), ":now": now, ":max": max},
             |row| row.get(0),
@@ -120,6 +115,11 @@ pub(super) fn check_concurrency(
         _ => Ok(()),
     }
 }
+
+pub(super) const RUNNING: &str = "SELECT id FROM job_executions INDEXED BY job_executions_leased
+     WHERE tenant = :tenant AND instance = :instance AND lease_expires_at > :now
+       AND ended_at IS NULL AND partition_of IS NULL
+     ORDER BY id LIMIT :max";
 
 /// Says that an entry is a worker's, if there is one.
 pub(super) fn mark_claimed(db: &Db, id: i64) -> Outcome<()> {
@@ -201,6 +201,14 @@ fn promote(db: &Db, now: i64) -> Outcome<()> {
     Ok(())
 }
 
+pub(super) const LANES: &str = "SELECT id, type, job, running_max - (
+            SELECT count(*) FROM job_executions INDEXED BY job_executions_leased
+            WHERE tenant = queue_lanes.tenant AND instance = queue_lanes.instance
+              AND lease_expires_at IS NOT NULL AND ended_at IS NULL AND partition_of IS NULL) AS room
+ FROM queue_lanes
+ WHERE tenant = :tenant AND EXISTS (
+     SELECT 1 FROM queue_entries INDEXED BY queue_entries_waiting WHERE lane = queue_lanes.id AND state = 0)";
+
 /// What waits of a tenant; none if nothing does.
 fn contender(
     db: &Db,
@@ -209,15 +217,7 @@ fn contender(
     filter: &QueueFilter,
     limit: usize,
 ) -> Outcome<Option<Contender>> {
-    let mut statement = db.prepare_cached(
-        "SELECT id, type, job, running_max - (
-                    SELECT count(*) FROM job_executions
-                    WHERE tenant = queue_lanes.tenant AND instance = queue_lanes.instance
-                      AND lease_expires_at IS NOT NULL AND ended_at IS NULL AND partition_of IS NULL) AS room
-         FROM queue_lanes
-         WHERE tenant = :tenant AND EXISTS (
-             SELECT 1 FROM queue_entries INDEXED BY queue_entries_waiting WHERE lane = queue_lanes.id AND state = 0)",
-    )?;
+    let mut statement = db.prepare_cached(LANES)?;
     let lanes = statement.query_map(named_params! {":tenant": tenant.as_str()}, |row| {
         Ok((row.get("id")?, row.get("type")?, row.get("job")?, row.get("room")?))
     })?;
@@ -236,7 +236,7 @@ fn contender(
     }
     let (running, served): (i64, i64) = db
         .prepare_cached(
-            "SELECT (SELECT count(*) FROM job_executions
+            "SELECT (SELECT count(*) FROM job_executions INDEXED BY job_executions_leased
                      WHERE tenant = :tenant AND lease_expires_at IS NOT NULL AND ended_at IS NULL),
                     coalesce((SELECT served FROM queue_tenants WHERE tenant = :tenant), 0)",
         )?
@@ -315,22 +315,27 @@ fn entry_columns(row: &SqlRow<'_>) -> rusqlite::Result<(i64, i64, i64, i64, i64)
 
 /// How much is in the queue. Of all tenants, on purpose: whoever operates the machine looks at it.
 pub(super) fn depths(db: &Db) -> Outcome<Vec<QueueDepth>> {
-    let mut statement = db.prepare_cached(
-        "SELECT tenant, state, count(*), min(available_at) FROM queue_entries
-         WHERE execution_id NOT IN (SELECT id FROM job_executions WHERE set_aside IS NOT NULL)
-         GROUP BY tenant, state ORDER BY tenant, state",
-    )?;
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+    let mut statement = db.prepare_cached(DEPTHS)?;
+    let mut rows = statement.query([])?;
     let mut depths = Vec::new();
-    for found in rows {
-        let (tenant, state, count, oldest): (String, i64, i64, i64) = found?;
-        let row = Row(format!("the queue of `{tenant}`"));
-        depths.push(QueueDepth {
-            state: row.queue_state(state)?,
-            count: row.count("count", count)?,
-            oldest: Timestamp(oldest),
-            tenant: row.name("tenant", tenant)?,
-        });
+    while let Some(row) = rows.next()? {
+        let depth = depth(row);
+        depths.extend(listed(Listed::named("queue", legible(row, "tenant")?), depth)?.ok());
     }
     Ok(depths)
+}
+
+pub(super) const DEPTHS: &str = "SELECT tenant, state, count(*) AS count, min(available_at) AS oldest FROM queue_entries
+     WHERE execution_id NOT IN (SELECT id FROM job_executions WHERE set_aside IS NOT NULL)
+     GROUP BY tenant, state ORDER BY tenant, state";
+
+fn depth(row: &SqlRow<'_>) -> Outcome<QueueDepth> {
+    let tenant: String = row.get("tenant")?;
+    let name = Row(format!("the queue of `{tenant}`"));
+    Ok(QueueDepth {
+        state: name.queue_state(row.get("state")?)?,
+        count: name.count("count", row.get("count")?)?,
+        oldest: Timestamp(row.get("oldest")?),
+        tenant: name.name("tenant", tenant)?,
+    })
 }

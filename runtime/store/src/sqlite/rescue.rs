@@ -22,21 +22,21 @@ use crate::standing::{Lost, Rescue};
 /// Which executions to look at: those whose lease has run out, and parts that their whole has left behind, each with the
 /// worker that had it last. Wholes come before their parts.
 pub(super) fn lost(db: &Db, now: Timestamp) -> Outcome<Vec<(String, i64, String)>> {
-    let mut statement = db.prepare_cached(
-        "SELECT tenant, id, coalesce(worker, ''), partition_of IS NOT NULL AS is_part, lease_expires_at
-         FROM job_executions
-         WHERE lease_expires_at <= :now AND ended_at IS NULL AND set_aside IS NULL
-         UNION ALL
-         SELECT p.tenant, p.id, coalesce(p.worker, ''), 1, 0 FROM job_executions p
-         WHERE p.partition_of IS NOT NULL AND p.ended_at IS NULL AND p.set_aside IS NULL
-           AND NOT EXISTS (SELECT 1 FROM job_executions w WHERE w.id = p.partition_of AND w.ended_at IS NULL)
-           AND (p.lease_expires_at IS NULL OR p.lease_expires_at > :now AND p.stop_requested_at IS NULL)
-         ORDER BY 4, 5, 2",
-    )?;
+    let mut statement = db.prepare_cached(LOST)?;
     let rows = statement
         .query_map(named_params! {":now": now.0}, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
+
+pub(super) const LOST: &str = "SELECT tenant, id, coalesce(worker, ''), partition_of IS NOT NULL AS is_part, lease_expires_at
+    FROM job_executions
+    WHERE lease_expires_at <= :now AND ended_at IS NULL AND set_aside IS NULL
+    UNION ALL
+    SELECT p.tenant, p.id, coalesce(p.worker, ''), 1, 0 FROM job_executions p
+    WHERE p.partition_of IS NOT NULL AND p.ended_at IS NULL AND p.set_aside IS NULL
+      AND NOT EXISTS (SELECT 1 FROM job_executions w WHERE w.id = p.partition_of AND w.ended_at IS NULL)
+      AND (p.lease_expires_at IS NULL OR p.lease_expires_at > :now AND p.stop_requested_at IS NULL)
+    ORDER BY 4, 5, 2";
 
 /// Rescues one execution, if it is still lost.
 pub(super) fn rescue(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<Option<Rescued>> {

@@ -1,13 +1,15 @@
 //! Step executions and their warnings. Always written by somebody who has checked that they may.
 
 use rusqlite::{Connection as Db, Row as SqlRow, named_params};
-use stepbox_batch::execution::{StepExecution, Warning};
+use stepbox_batch::execution::{Remains, StepExecution, Warning};
+use stepbox_batch::listing::Listing;
 use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::repository::RepositoryError;
 
-use super::trouble::Outcome;
+use super::executions::fields;
+use super::trouble::{Outcome, listed};
 use crate::record::step::{StepRecord, TrackingRecord, WarningRecord};
-use crate::record::stored_id;
+use crate::record::{Listed, stored_id};
 
 /// Inserts a step's row or replaces the one in its position. A row without checkpoint leaves the
 /// stored one.
@@ -105,6 +107,38 @@ pub(super) fn of(db: &Db, tenant: &TenantId, execution_id: i64) -> Outcome<Vec<S
     records.map(|record| Ok(record?.into_step(execution_id)?)).collect()
 }
 
+pub(super) const SHOWN: &str = "SELECT position, name, status, exit_code, exit_description, started_at, ended_at,
+            updated_at, read_count, written_count, filtered_count, skipped_count, tracking_processed,
+            tracking_total, tracking_is_estimate, warning_count, carried_from, summary, errors, failures,
+            NULL AS checkpoint, starts, retries, usage
+     FROM step_executions WHERE tenant = :tenant AND execution_id = :execution_id ORDER BY position";
+
+/// The steps of an execution as lists show them: no checkpoint is read.
+pub(super) fn shown(db: &Db, tenant: &TenantId, execution_id: i64) -> Outcome<Vec<StepExecution>> {
+    let mut statement = db.prepare_cached(SHOWN)?;
+    let parameters = named_params! {":tenant": tenant.as_str(), ":execution_id": execution_id};
+    let records = statement.query_map(parameters, record)?;
+    records.map(|record| Ok(record?.into_step(execution_id)?)).collect()
+}
+
+/// What is left of the steps of a damaged execution.
+pub(super) fn remains(db: &Db, tenant: &TenantId, execution_id: i64, remains: &mut Remains) -> Outcome<()> {
+    let mut statement = db.prepare_cached(
+        "SELECT * FROM step_executions
+         WHERE tenant = :tenant AND execution_id = :execution_id ORDER BY position",
+    )?;
+    let parameters = named_params! {":tenant": tenant.as_str(), ":execution_id": execution_id};
+    let mut rows = statement.query(parameters)?;
+    while let Some(row) = rows.next()? {
+        let position: i64 = row.get("position")?;
+        let whole = record(row).map_err(Into::into).and_then(|record| Ok(record.into_step(execution_id)?));
+        let damaged = listed(Listed::numbered("step", position), whole)?.err();
+        remains.damage.extend(damaged.map(|row| row.reason));
+        remains.fields.extend(fields(row, &format!("step {position} "))?);
+    }
+    Ok(())
+}
+
 fn record(row: &SqlRow<'_>) -> rusqlite::Result<StepRecord> {
     Ok(StepRecord {
         position: row.get("position")?,
@@ -150,22 +184,31 @@ pub(super) fn add_warning(db: &Db, tenant: &str, execution_id: i64, warning: &Wa
     Ok(())
 }
 
+pub(super) const WARNINGS: &str = "SELECT id, step, code, reason, place, item FROM warnings
+     WHERE tenant = :tenant AND execution_id = :execution_id ORDER BY id";
+
 /// The warnings of an execution, in the order they came.
-pub(super) fn warnings(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outcome<Vec<Warning>> {
+pub(super) fn warnings(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outcome<Listing<Warning>> {
     let execution_id = stored_id(id);
-    let mut statement = db.prepare_cached(
-        "SELECT step, code, reason, place, item FROM warnings
-         WHERE tenant = :tenant AND execution_id = :execution_id ORDER BY id",
-    )?;
-    let parameters = named_params! {":tenant": tenant.as_str(), ":execution_id": execution_id};
-    let records = statement.query_map(parameters, |row| {
-        Ok(WarningRecord {
-            step: row.get("step")?,
-            code: row.get("code")?,
-            reason: row.get("reason")?,
-            place: row.get("place")?,
-            item: row.get("item")?,
-        })
-    })?;
-    records.map(|record| Ok(record?.into_warning(execution_id)?)).collect()
+    let mut statement = db.prepare_cached(WARNINGS)?;
+    let mut rows =
+        statement.query(named_params! {":tenant": tenant.as_str(), ":execution_id": execution_id})?;
+    let mut found = Listing::default();
+    while let Some(row) = rows.next()? {
+        let warning =
+            warning(row).map_err(Into::into).and_then(|record| Ok(record.into_warning(execution_id)?));
+        let name = format!("{} of execution {execution_id}", found.rows() + 1);
+        found.push(listed(Listed::named("warning", name), warning)?);
+    }
+    Ok(found)
+}
+
+fn warning(row: &SqlRow<'_>) -> rusqlite::Result<WarningRecord> {
+    Ok(WarningRecord {
+        step: row.get("step")?,
+        code: row.get("code")?,
+        reason: row.get("reason")?,
+        place: row.get("place")?,
+        item: row.get("item")?,
+    })
 }

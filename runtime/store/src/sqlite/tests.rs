@@ -3,11 +3,15 @@
 mod audit;
 mod conformance;
 mod damage;
+mod history;
 mod looking;
 mod opening;
+mod plans;
 mod processes;
 mod setting_aside;
+mod purging;
 mod sharing;
+mod size;
 mod together;
 
 use std::ops::Deref;

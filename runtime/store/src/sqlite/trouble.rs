@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
+use stepbox_batch::listing::Damaged;
 use stepbox_batch::repository::{RepositoryError, Result};
 
 use super::SqliteOptions;
+use crate::record::{Listed, damage_of};
 
 /// The outcome of work on a connection, before anybody explained it.
 pub(super) type Outcome<T> = std::result::Result<T, Trouble>;
@@ -59,6 +61,29 @@ impl Trouble {
             }
         }
     }
+}
+
+/// What a row gives to a list: damage of the row stays with the row, any other trouble is the list's.
+pub(super) fn listed<T>(row: Listed, outcome: Outcome<T>) -> Outcome<std::result::Result<T, Damaged>> {
+    let reason = match outcome {
+        Ok(item) => return Ok(Ok(item)),
+        // Not from SQLite but from reading a column.
+        Err(Trouble::Sqlite(error)) if error.sqlite_error_code().is_none() => error.to_string(),
+        Err(Trouble::Repository(error)) => damage_of(error)?,
+        Err(trouble) => return Err(trouble),
+    };
+    Ok(Err(row.damaged(reason)))
+}
+
+/// A column's text as far as it is one, for calling a row by its name.
+pub(super) fn legible(row: &rusqlite::Row<'_>, column: &str) -> rusqlite::Result<String> {
+    use rusqlite::types::ValueRef;
+    Ok(match row.get_ref(column)? {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        ValueRef::Integer(number) => number.to_string(),
+        ValueRef::Real(number) => number.to_string(),
+        ValueRef::Null => String::new(),
+    })
 }
 
 impl From<rusqlite::Error> for Trouble {

@@ -1,12 +1,13 @@
 //! The workers, and what each holds.
 
-use rusqlite::{Connection as Db, named_params};
+use rusqlite::{Connection as Db, Row as SqlRow, named_params};
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::listing::Listing;
 use stepbox_batch::queue::{Held, Worker};
 
-use super::trouble::Outcome;
-use crate::record::Row;
+use super::trouble::{Outcome, legible, listed};
 use crate::record::worker::{FORGOTTEN_MS, WorkerRecord};
+use crate::record::{Listed, Row};
 
 pub(super) fn beat(db: &Db, worker: &WorkerRecord) -> Outcome<()> {
     let WorkerRecord { name, started_at, seen_at, concurrency, is_stopping, takes, clock_skew_ms } = worker;
@@ -32,39 +33,52 @@ pub(super) fn forget(db: &Db, name: &str) -> Outcome<()> {
     Ok(())
 }
 
-pub(super) fn list(db: &Db) -> Outcome<Vec<Worker>> {
+pub(super) fn list(db: &Db) -> Outcome<Listing<Worker>> {
     let mut statement = db.prepare_cached(
         "SELECT name, started_at, seen_at, concurrency, is_stopping, takes, clock_skew_ms FROM workers ORDER BY name",
     )?;
-    let records = statement.query_map([], |row| {
-        Ok(WorkerRecord {
-            name: row.get(0)?,
-            started_at: row.get(1)?,
-            seen_at: row.get(2)?,
-            concurrency: row.get(3)?,
-            is_stopping: row.get(4)?,
-            takes: row.get(5)?,
-            clock_skew_ms: row.get(6)?,
-        })
-    })?;
-    records.map(|record| Ok(record?.into_worker()?)).collect()
+    let mut rows = statement.query([])?;
+    let mut found = Listing::default();
+    while let Some(row) = rows.next()? {
+        let worker = record(row).map_err(Into::into).and_then(|record| Ok(record.into_worker()?));
+        found.push(listed(Listed::named("worker", legible(row, "name")?), worker)?);
+    }
+    Ok(found)
+}
+
+fn record(row: &SqlRow<'_>) -> rusqlite::Result<WorkerRecord> {
+    Ok(WorkerRecord {
+        name: row.get(0)?,
+        started_at: row.get(1)?,
+        seen_at: row.get(2)?,
+        concurrency: row.get(3)?,
+        is_stopping: row.get(4)?,
+        takes: row.get(5)?,
+        clock_skew_ms: row.get(6)?,
+    })
 }
 
 /// What is leased. Of all tenants, on purpose: a process works for all of them.
-pub(super) fn held(db: &Db, now: Timestamp) -> Outcome<Vec<Held>> {
+pub(super) fn held(db: &Db, now: Timestamp) -> Outcome<Listing<Held>> {
     let mut statement = db.prepare_cached(
         "SELECT coalesce(worker, '') AS worker, tenant, id, instance FROM job_executions
          WHERE lease_expires_at > :now AND ended_at IS NULL ORDER BY worker, id",
     )?;
-    let rows = statement.query_map(named_params! {":now": now.0}, |row| {
-        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-    })?;
-    let mut held = Vec::new();
-    for found in rows {
-        let (worker, tenant, id, instance): (String, String, i64, String) = found?;
-        let row = Row(format!("execution {id}"));
-        let (tenant, instance) = (row.name("tenant", tenant)?, row.name("instance", instance)?);
-        held.push(Held { worker, tenant, id: row.id("id", id)?, instance });
+    let mut rows = statement.query(named_params! {":now": now.0})?;
+    let mut found = Listing::default();
+    while let Some(row) = rows.next()? {
+        found.push(listed(Listed::numbered("execution", row.get("id")?), held_one(row))?);
     }
-    Ok(held)
+    Ok(found)
+}
+
+fn held_one(row: &SqlRow<'_>) -> Outcome<Held> {
+    let id: i64 = row.get("id")?;
+    let name = Row(format!("execution {id}"));
+    Ok(Held {
+        worker: row.get("worker")?,
+        tenant: name.name("tenant", row.get("tenant")?)?,
+        id: name.id("id", id)?,
+        instance: name.name("instance", row.get("instance")?)?,
+    })
 }

@@ -10,13 +10,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use stepbox_batch::repository::{RepositoryError, Result};
 use tokio::sync::oneshot;
 
 use super::migrate;
 use super::trouble::{Outcome, Place, Trouble};
+use super::turns::{NoTurn, Turns};
+
+/// How long to wait between two questions whether SQLite lets this process write. One process at a time asks.
+const ASK_AGAIN: Duration = Duration::from_millis(1);
 
 /// How many requests share a transaction at most, so that none waits long for its answer.
 const TOGETHER_MAX: usize = 256;
@@ -43,8 +48,11 @@ impl Writer {
     pub(super) fn start(db: Connection, place: Arc<Place>) -> Result<Self> {
         let durable_commits = Arc::new(AtomicU64::new(0));
         let (requests, incoming) = mpsc::channel();
+        let busy_timeout = Duration::from_millis(place.options.busy_timeout_ms.into());
         let mut desk = Desk {
             db,
+            turns: Turns::of(&place.path),
+            busy_timeout,
             place: place.clone(),
             synchronous: Durability::Power,
             durable_commits: durable_commits.clone(),
@@ -156,6 +164,9 @@ impl Lost {
 struct Desk {
     db: Connection,
     place: Arc<Place>,
+    turns: Turns,
+    /// How long to wait for SQLite.
+    busy_timeout: Duration,
     /// What the connection is set to.
     synchronous: Durability,
     durable_commits: Arc<AtomicU64>,
@@ -197,7 +208,27 @@ impl Desk {
 
     fn begin(&mut self, durability: Durability) -> rusqlite::Result<()> {
         self.set_synchronous(durability)?;
-        self.execute("BEGIN IMMEDIATE")
+        let busy = || rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY), None);
+        let _turn = self.turns.take().map_err(|NoTurn| busy())?;
+        self.db.busy_timeout(Duration::ZERO)?;
+        let begun = self.ask_to_begin();
+        self.db.busy_timeout(self.busy_timeout)?;
+        begun
+    }
+
+    /// Asks until SQLite lets this process write.
+    fn ask_to_begin(&self) -> rusqlite::Result<()> {
+        let end = Instant::now() + self.busy_timeout;
+        loop {
+            match self.execute("BEGIN IMMEDIATE") {
+                Err(error)
+                    if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < end =>
+                {
+                    std::thread::sleep(ASK_AGAIN);
+                }
+                begun => return begun,
+            }
+        }
     }
 
     fn run_all(&self, together: &mut [Box<dyn Request>]) -> std::result::Result<(), Lost> {

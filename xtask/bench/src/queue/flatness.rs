@@ -59,9 +59,10 @@ pub(crate) async fn measure(store: &Store, length: u32) -> Result<Claims> {
 /// Publishes one and has the database copy it until there are enough.
 async fn fill(store: &Store, length: u32) -> Result<()> {
     let newest = ExecutionFilter { limit: 1, ..ExecutionFilter::default() };
-    let mut template = store.repository.executions(&TenantId::default(), &newest).await?;
-    let JobExecution { tenant, instance, job, parameters, .. } =
-        template.pop().ok_or("nothing was published before")?;
+    let newest = store.repository.executions(&TenantId::default(), &newest).await?;
+    let id = newest.first().ok_or("nothing was published before")?.id;
+    let template = store.repository.execution(&TenantId::default(), id).await?;
+    let JobExecution { tenant, instance, job, parameters, .. } = template.ok_or("it has gone")?;
     let new = NewJobExecution {
         tenant,
         instance,

@@ -14,7 +14,7 @@ use super::super::connection::{Db, Named};
 use super::super::executions::{self, conditions, list_statement};
 use super::super::value::{Value, named, numbered};
 use super::super::{
-    Address, PostgresOptions, PostgresStore, audit, leases, queue, rescue, saves, steps, workers,
+    Address, PostgresOptions, PostgresStore, audit, leases, partitions, purging, queue, rescue, saves, steps, workers,
 };
 use crate::conformance::sample::*;
 use crate::record::audit::AuditRecord;
@@ -247,18 +247,31 @@ async fn lists(plans: &mut Plans) {
         ("that failed", ExecutionFilter { status: Some(BatchStatus::Failed), ..all.clone() }),
         ("before one", ExecutionFilter { before: Some(JobExecutionId(500_000)), ..all.clone() }),
         ("of an age", ExecutionFilter { created_before: Some(Timestamp(500_000)), ..all.clone() }),
-        ("parts", ExecutionFilter { partitions_of: Some(JobExecutionId(7)), ..all.clone() }),
+        (
+            "of an instance, in a status",
+            ExecutionFilter {
+                instance: Some(code("i7")),
+                status: Some(BatchStatus::Stopped),
+                ..all.clone()
+            },
+        ),
     ];
     for (what, filter) in filters {
         let tenant = tenant();
         let (conditions, mut values) = conditions(&tenant, &filter);
         values.push(("limit", audit::limit_of(filter.limit)));
         plans.check(&format!("executions: {what}"), &list_statement(&conditions), &values).await;
+        plans.check(&format!("purge: {what}"), &purging::statement(&conditions), &values).await;
     }
     let values = named! {"tenant": "default", "id": 5_i64, "ids": vec![5_i64, 7], "limit": 20_i64};
     let one = list_statement("e.tenant = :tenant AND e.id = :id");
     plans.check("an execution", &one, &values).await;
     plans.check("its steps", steps::OF_EXECUTIONS, &values).await;
+    plans.check("its steps in a list", steps::SHOWN, &values).await;
+    plans.check("those it goes on from", executions::ANCESTRY, &values).await;
+    let of = named! {"tenant": "default", "of": 7_i64, "position": 0_i64};
+    plans.check("parts", &partitions::statement(), &of).await;
+    plans.check("how parts stand", partitions::STATES, &of).await;
     plans.check("its warnings", steps::WARNINGS, &values).await;
 }
 

@@ -1,7 +1,11 @@
 //! Rows that nobody can have written this way: found and named, never guessed at.
 
-use stepbox_batch::execution::Checkpoint;
-use stepbox_batch::repository::{ExecutionFilter, ExecutionJournal, JobRepository, RepositoryError, Save};
+use stepbox_batch::audit::AuditFilter;
+use stepbox_batch::execution::{Checkpoint, Partition};
+use stepbox_batch::queue::{Enqueue, JobQueue, QueueFilter, Worker};
+use stepbox_batch::repository::{
+    ExecutionFilter, ExecutionJournal, JobRepository, NewJobExecution, Save,
+};
 
 use super::{TemporaryStore, empty_store};
 use crate::conformance::sample::*;
@@ -24,18 +28,25 @@ async fn filled() -> TemporaryStore {
     store
 }
 
-/// Reads everything there is; the first thing that cannot be read.
-async fn first_complaint(store: &dyn JobRepository) -> Option<RepositoryError> {
+/// Lists everything there is; the first row that cannot be read.
+async fn first_complaint(store: &dyn JobRepository) -> Option<String> {
     let tenant = tenant();
     let execution = stepbox_batch::name::JobExecutionId(1);
-    store
-        .components(&tenant)
-        .await
-        .err()
-        .or(store.connectors(&tenant).await.err())
-        .or(store.instances(&tenant, None).await.err())
-        .or(store.executions(&tenant, &ExecutionFilter::default()).await.err())
-        .or(store.warnings(&tenant, execution).await.err())
+    let damaged = [
+        store.components(&tenant).await.unwrap().damaged,
+        store.connectors(&tenant).await.unwrap().damaged,
+        store.instances(&tenant, None).await.unwrap().damaged,
+        store.executions(&tenant, &ExecutionFilter::default()).await.unwrap().damaged,
+        store.warnings(&tenant, execution).await.unwrap().damaged,
+    ];
+    if let Some(damaged) = damaged.concat().into_iter().next() {
+        return Some(damaged.reason);
+    }
+    let error = store.execution(&tenant, execution).await.err()?;
+    assert_eq!(error.code(), "store-corrupt");
+    let remains = store.remains(&tenant, execution).await.unwrap().unwrap();
+    assert!(remains.fields.iter().any(|(name, text)| name == "instance" && text == "nightly"));
+    remains.damage.into_iter().next()
 }
 
 #[tokio::test]
@@ -68,6 +79,7 @@ async fn is_named_by_row_and_column() {
         ),
         ("UPDATE step_executions SET status = 0", "`status` of step `greet` of execution 1", "status 0"),
         ("UPDATE step_executions SET summary = '[]'", "`summary` of step `greet` of execution 1", "map"),
+        ("UPDATE job_executions SET context = '['", "`context` of execution 1", "EOF"),
         (
             "UPDATE step_executions SET checkpoint = x'03'",
             "`checkpoint` of step `greet` of execution 1",
@@ -78,10 +90,139 @@ async fn is_named_by_row_and_column() {
     for (sql, what, detail) in rows {
         let store = filled().await;
         assert_eq!(store.stranger().execute(sql, []).unwrap(), 1, "{sql}");
-        let error = first_complaint(&*store).await.unwrap();
-        assert_eq!(error.code(), "store-corrupt", "{sql}");
-        let found = error.to_string();
+        let found = first_complaint(&*store).await.unwrap();
         assert!(found.contains(what) && found.contains(detail), "{sql}: {found}");
+    }
+}
+
+/// A store with two of everything, of which the first is going to be damaged.
+async fn doubled() -> TemporaryStore {
+    let store = empty_store().await;
+    for (byte, name) in [(1, "alpha"), (2, "beta")] {
+        store.put_component(&tenant(), &component(byte, name, 1), &ROOM, &by(NOW)).await.unwrap();
+        store.put_connector(&tenant(), &connector(name, name, &[name]), &by(NOW)).await.unwrap();
+        store.create_instance(&instance(name), &by(NOW)).await.unwrap();
+        let accepted = store.create_execution(&new(name), Some(&claim(name, NOW))).await.unwrap();
+        let (execution, lease) = (accepted.0, accepted.1.unwrap());
+        let warnings = [warning(name), warning("another one")];
+        let checkpoint = Some(&Checkpoint::default());
+        let save = Save { step: Some(&step()), checkpoint, warnings: &warnings, ..Save::default() };
+        store.save(&lease, save).await.unwrap();
+        let queue = Some(Enqueue::at_once(NOW));
+        let waiting = NewJobExecution { queue, ..new(name) };
+        store.create_execution(&waiting, None).await.unwrap();
+        let part = Partition { of: execution.id, position: 0, number: 0, count: 1 };
+        let part =
+            NewJobExecution { partition: Some(part), steps: vec![step()], queue: Some(Enqueue::at_once(NOW)), ..new(name) };
+        store.create_partitions(&lease, &[part]).await.unwrap();
+        let takes = QueueFilter::default();
+        let worker = Worker {
+            name: name.to_owned(),
+            started_at: NOW,
+            seen_at: NOW,
+            concurrency: 1,
+            filter: takes,
+            tenants: vec![tenant()],
+            is_stopping: false,
+        };
+        store.worker_beat(&worker).await.unwrap();
+    }
+    store
+}
+
+/// What each list says of the second one of everything, and how many rows there are besides.
+async fn seen(store: &dyn JobRepository) -> Vec<(&'static str, bool)> {
+    let tenant = tenant();
+    let all = ExecutionFilter::default();
+    let beta = ExecutionFilter { instance: Some(code("beta")), ..all.clone() };
+    let executions = store.executions(&tenant, &all).await.unwrap();
+    let id = store.executions(&tenant, &beta).await.unwrap().last().map(|execution| execution.id);
+    let id = id.expect("the second instance has executions");
+    let of_beta = executions.iter().filter(|execution| execution.instance.as_str() == "beta").count();
+    vec![
+        ("executions", of_beta == 2),
+        ("components", store.components(&tenant).await.unwrap().iter().any(|c| c.name == "beta")),
+        ("connectors", store.connectors(&tenant).await.unwrap().iter().any(|c| c.label == "beta" && c.jobs.len() == 1)),
+        ("instances", store.instances(&tenant, None).await.unwrap().iter().any(|i| i.code.as_str() == "beta")),
+        ("audit", store.audit(&tenant, &AuditFilter::default()).await.unwrap().len() >= 5),
+        ("warnings", store.warnings(&tenant, id).await.unwrap().len() == 2),
+        ("workers", store.workers().await.unwrap().iter().any(|w| w.name == "beta")),
+        ("held", store.held(NOW).await.unwrap().iter().any(|h| h.worker == "beta")),
+        ("depths", !store.queue_depths().await.unwrap().is_empty()),
+        ("parts", store.partition_states(&tenant, id, 0).await.unwrap().len() == 1),
+        ("ancestry", store.ancestry(&tenant, id).await.unwrap().len() == 1),
+        ("execution", store.execution(&tenant, id).await.unwrap().is_some()),
+        ("purgeable", store.purgeable(&tenant, &all).await.is_ok()),
+        ("lost", store.rescue_lost(EARLIER).await.is_ok()),
+        ("new", store.create_execution(&new("beta"), Some(&claim("w-9", NOW))).await.is_ok()),
+        ("new of the same", store.create_execution(&new("alpha"), Some(&claim("w-9", NOW))).await.is_ok()),
+    ]
+}
+
+/// Tables whose rows can be damaged, and which of them are.
+const DAMAGED: [(&str, &str); 10] = [
+    ("connectors", "code = 'alpha'"),
+    ("jobs", "name = 'alpha'"),
+    ("components", "name = 'alpha'"),
+    ("job_instances", "code = 'alpha'"),
+    ("job_executions", "instance = 'alpha'"),
+    ("step_executions", "execution_id IN (SELECT id FROM job_executions WHERE instance = 'alpha')"),
+    ("warnings", "reason = 'alpha'"),
+    ("audit_events", "id = 1"),
+    ("queue_entries", "execution_id IN (SELECT id FROM job_executions WHERE instance = 'alpha')"),
+    ("workers", "name = 'alpha'"),
+];
+
+#[tokio::test]
+async fn of_any_column_hides_nothing_else() {
+    let wrong = ["CAST(x'ff80' AS TEXT)", "''", "'{'", "'[{}]'", "-1", "9223372036854775807", "x'00ff'"];
+    let (mut tried, mut failed) = (0, Vec::new());
+    for (table, which) in DAMAGED {
+        let columns: Vec<String> = {
+            let store = empty_store().await;
+            let db = store.stranger();
+            let mut info = db.prepare(&format!("SELECT name FROM pragma_table_info('{table}')")).unwrap();
+            info.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+        };
+        let store = doubled().await;
+        let backup = store.path().with_extension("backup");
+        let db = store.stranger();
+        db.execute("VACUUM INTO ?1", [backup.to_str().unwrap()]).unwrap();
+        drop(db);
+        for column in columns {
+            for value in wrong {
+                let file = backup.with_extension(format!("{column}.db"));
+                std::fs::copy(&backup, &file).unwrap();
+                let db = rusqlite::Connection::open(&file).unwrap();
+                let damage = "PRAGMA ignore_check_constraints = on; PRAGMA foreign_keys = off;
+                              DROP TRIGGER audit_events_stay_as_they_are;";
+                db.execute_batch(damage).unwrap();
+                // What the table refuses cannot come to pass.
+                let changed = db.execute(&format!("UPDATE {table} SET {column} = {value} WHERE {which}"), []);
+                drop(db);
+                if changed.is_ok_and(|rows| rows > 0) {
+                    tried += 1;
+                    let damaged = super::SqliteStore::open(&file).unwrap();
+                    let missing = seen(&damaged).await.into_iter().filter(|(_, is_there)| !is_there);
+                    let missing: Vec<_> = missing.map(|(what, _)| what).filter(|what| !is_its_own(table, &column, what)).collect();
+                    if !missing.is_empty() {
+                        failed.push(format!("{table}.{column} = {value}: {missing:?}"));
+                    }
+                }
+                std::fs::remove_file(&file).unwrap();
+            }
+        }
+    }
+    assert!(tried > 300, "{tried}");
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// What the damaged row itself is needed for.
+fn is_its_own(table: &str, column: &str, what: &str) -> bool {
+    match (table, column) {
+        // An execution of an instance that is called otherwise by now.
+        ("job_instances", "code" | "tenant") => what == "new of the same",
+        _ => false,
     }
 }
 

@@ -10,7 +10,8 @@ use stepbox_batch::queue::Fate;
 use stepbox_batch::repository::{ExecutionFilter, ExecutionJournal, JobRepository, Save};
 use stepbox_batch::status::BatchStatus;
 
-use super::{SqliteStore, empty_store};
+use super::super::writer::Durability;
+use super::{SqliteOptions, SqliteStore, empty_store};
 use crate::conformance::sample::*;
 
 const FILE: &str = "STEPBOX_STORE_TEST_FILE";
@@ -41,10 +42,12 @@ fn say(number: u64) {
 #[tokio::test]
 #[ignore = "what the tests below start as a process of its own"]
 async fn another_process() {
-    let store = SqliteStore::open(std::env::var(FILE).unwrap()).unwrap();
+    let options = SqliteOptions { busy_timeout_ms: BUSY_MS, ..SqliteOptions::default() };
+    let store = SqliteStore::open_with(std::env::var(FILE).unwrap(), options).unwrap();
     match std::env::var(ROLE).unwrap().as_str() {
         "accept twenty" => accept_twenty(&store).await,
         "run for ever" => run_for_ever(&store).await,
+        "write slowly" => write_slowly(&store).await,
         role => panic!("no such role: {role}"),
     }
 }
@@ -53,6 +56,37 @@ async fn accept_twenty(store: &SqliteStore) {
     for _ in 0..20 {
         say(waiting(store).await.id.0);
     }
+}
+
+/// How long each of many processes keeps the others from writing, and how long SQLite lets them wait, in
+/// milliseconds: all of them together need longer than one would wait for SQLite.
+const SLOW_MS: u64 = 150;
+const BUSY_MS: u32 = 2000;
+const CROWD: u64 = 20;
+
+async fn write_slowly(store: &SqliteStore) {
+    for _ in 0..2 {
+        let slowly = |_: &_| {
+            std::thread::sleep(std::time::Duration::from_millis(SLOW_MS));
+            Ok(())
+        };
+        store.writer.write(Durability::Power, slowly).await.unwrap();
+        say(waiting(store).await.id.0);
+    }
+}
+
+#[tokio::test]
+async fn many_processes_write_in_turn_and_none_is_refused() {
+    let store = empty_store().await;
+    with_instance(&*store).await;
+    assert!(CROWD * SLOW_MS > u64::from(BUSY_MS));
+    let started: Vec<_> = (0..CROWD).map(|_| start("write slowly", store.path())).collect();
+    let mut accepted = Vec::new();
+    for (mut child, ids) in started {
+        accepted.extend(ids);
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(accepted.len() as u64, 2 * CROWD);
 }
 
 async fn run_for_ever(store: &SqliteStore) {

@@ -1,0 +1,107 @@
+//! What a list gives: the rows that can be read, and word of those that cannot.
+//!
+//! One damaged row must not hide the others, so a list never fails on account of a row. Whoever asks for the
+//! damaged row itself is told what is wrong with it.
+
+use std::ops::Deref;
+
+/// A list, or a page of one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listing<T> {
+    /// What can be read, in the order of the list.
+    pub items: Vec<T>,
+    /// What cannot be read, in the order of the list.
+    pub damaged: Vec<Damaged>,
+}
+
+/// A row that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damaged {
+    /// `execution`, `instance`, `connector`, `job`, `component`, `warning`, `event`, `worker`.
+    pub kind: &'static str,
+    /// Its name or number.
+    pub name: String,
+    /// Its number, if it is one of those that are listed by number: executions and events.
+    pub number: Option<u64>,
+    /// Which column is damaged, and how.
+    pub reason: String,
+}
+
+impl<T> Listing<T> {
+    /// A list of rows that can all be read.
+    pub fn of(items: Vec<T>) -> Self {
+        Self { items, damaged: Vec::new() }
+    }
+
+    /// Adds a row, or word of one that cannot be read.
+    pub fn push(&mut self, row: Result<T, Damaged>) {
+        match row {
+            Ok(item) => self.items.push(item),
+            Err(damaged) => self.damaged.push(damaged),
+        }
+    }
+
+    /// How many rows there are, readable or not.
+    pub fn rows(&self) -> usize {
+        self.items.len() + self.damaged.len()
+    }
+
+    /// The same with other items.
+    pub fn map<U>(self, item: impl FnMut(T) -> U) -> Listing<U> {
+        Listing { items: self.items.into_iter().map(item).collect(), damaged: self.damaged }
+    }
+}
+
+impl<T> Default for Listing<T> {
+    fn default() -> Self {
+        Self::of(Vec::new())
+    }
+}
+
+impl<T> Deref for Listing<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.items
+    }
+}
+
+impl<T> IntoIterator for Listing<T> {
+    type Item = T;
+    type IntoIter = std::vec::IntoIter<T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.items.into_iter()
+    }
+}
+
+impl<'a, T> IntoIterator for &'a Listing<T> {
+    type Item = &'a T;
+    type IntoIter = std::slice::Iter<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.items.iter()
+    }
+}
+
+impl<T> FromIterator<Result<T, Damaged>> for Listing<T> {
+    fn from_iter<I: IntoIterator<Item = Result<T, Damaged>>>(rows: I) -> Self {
+        let mut listing = Self::default();
+        rows.into_iter().for_each(|row| listing.push(row));
+        listing
+    }
+}
+
+/// Equal to a list of these items of which nothing is damaged.
+impl<T: PartialEq, const N: usize> PartialEq<[T; N]> for Listing<T> {
+    fn eq(&self, items: &[T; N]) -> bool {
+        self.damaged.is_empty() && self.items == items
+    }
+}
+
+/// Equal to a list of these items of which nothing is damaged.
+impl<T: PartialEq> PartialEq<Vec<T>> for Listing<T> {
+    fn eq(&self, items: &Vec<T>) -> bool {
+        self.damaged.is_empty() && self.items == *items
+    }
+}

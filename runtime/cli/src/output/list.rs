@@ -1,0 +1,194 @@
+//! Lists: a table for people, an array for programs. What is damaged has its row in both.
+//!
+//! Lists that grow with time are written page by page, so that they take no more memory than a page, and the
+//! first row comes at once.
+
+use std::io::{self, Write as _};
+
+use serde::Serialize;
+use stepbox::Error;
+use stepbox::batch::listing::{Damaged, Listing};
+
+use super::json;
+use super::table::Table;
+use super::words::counted;
+use super::{Answer, talk, visible};
+use crate::args::Format;
+use crate::error::CliError;
+
+/// How many rows are read at a time.
+const PAGE: u32 = 200;
+
+/// A row of an array for programs.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum RowView<V> {
+    Whole(V),
+    Damaged(DamagedView),
+}
+
+/// A row that cannot be read. `id` is there if it is listed by its number.
+#[derive(Debug, Serialize)]
+pub(crate) struct DamagedView {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<u64>,
+    kind: &'static str,
+    name: String,
+    damaged: String,
+}
+
+impl DamagedView {
+    fn of(damaged: &Damaged) -> Self {
+        let Damaged { kind, name, number, reason } = damaged.clone();
+        Self { id: number, kind, name, damaged: reason }
+    }
+}
+
+/// A whole list. Its table has no rows if there is nothing to show.
+pub(crate) fn answer<T, V: Serialize>(
+    format: Format,
+    listing: &Listing<T>,
+    table: impl FnOnce(&[T]) -> Table,
+    view: impl Fn(&T) -> V,
+) -> Answer {
+    tell(listing.damaged.len());
+    let text = || {
+        let mut table = table(&listing.items);
+        listing.damaged.iter().for_each(|damaged| table.damaged(damaged));
+        if listing.rows() == 0 { String::new() } else { table.to_string() }
+    };
+    Answer::new(format, text, || {
+        let whole = listing.iter().map(|item| RowView::Whole(view(item)));
+        let damaged = listing.damaged.iter().map(|row| RowView::Damaged(DamagedView::of(row)));
+        whole.chain(damaged).collect::<Vec<_>>()
+    })
+}
+
+/// Says how many rows could not be read.
+fn tell(damaged: usize) {
+    if damaged > 0 {
+        let rows = counted(damaged as u64, "row");
+        talk(format!("{rows} cannot be read; `stepbox store check` tells what is damaged"));
+    }
+}
+
+/// What became of a list that was written page by page.
+pub(crate) struct Written {
+    /// How many rows there were, readable or not.
+    pub(crate) rows: u32,
+    /// The number of the last one; none without rows.
+    pub(crate) last: Option<u64>,
+}
+
+/// Writes a list whose rows have numbers that fall: at most `limit` of them, or all if that is 0. `page` gives the
+/// rows before a number, so many at most.
+pub(crate) async fn write<T, V: Serialize>(
+    format: Format,
+    limit: u32,
+    first: Option<u64>,
+    page: impl AsyncFn(Option<u64>, u32) -> Result<Listing<T>, Error>,
+    number: impl Fn(&T) -> u64,
+    table: impl Fn(&[&T]) -> Table,
+    view: impl Fn(&T) -> V,
+) -> Result<Written, CliError> {
+    let mut pages = Pages { format, widths: Vec::new(), rows: 0 };
+    let (mut written, mut before, mut damaged) = (Written { rows: 0, last: None }, first, 0);
+    loop {
+        let wanted = if limit == 0 { PAGE } else { PAGE.min(limit - written.rows) };
+        let listing = page(before, wanted).await?;
+        damaged += listing.damaged.len();
+        written.rows += listing.rows() as u32;
+        let rows = in_order(&listing, &number);
+        written.last = rows.last().map(|(number, _)| *number).or(written.last);
+        before = written.last.or(before);
+        let goes_on = match format {
+            Format::Text => pages.lines(&rows, &table)?,
+            Format::Json => pages.objects(&rows, &view)?,
+        };
+        if !goes_on || (listing.rows() as u32) < wanted || written.rows == limit {
+            break;
+        }
+    }
+    pages.end()?;
+    tell(damaged);
+    Ok(written)
+}
+
+type Row<'a, T> = (u64, Result<&'a T, &'a Damaged>);
+
+/// The rows of a page, the greatest number first.
+fn in_order<'a, T>(listing: &'a Listing<T>, number: impl Fn(&T) -> u64) -> Vec<Row<'a, T>> {
+    let whole = listing.items.iter().map(|item| (number(item), Ok(item)));
+    let damaged = listing.damaged.iter().map(|row| (row.number.unwrap_or(0), Err(row)));
+    let mut rows: Vec<_> = whole.chain(damaged).collect();
+    rows.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
+    rows
+}
+
+/// What is written so far.
+struct Pages {
+    format: Format,
+    /// Of the columns of the first page; the others keep to them where they can.
+    widths: Vec<usize>,
+    rows: u64,
+}
+
+impl Pages {
+    fn lines<T>(&mut self, rows: &[Row<'_, T>], table: impl Fn(&[&T]) -> Table) -> Result<bool, CliError> {
+        let mut lines = table(&[]);
+        for (_, row) in rows {
+            match row {
+                Ok(item) => lines.append(table(&[item])),
+                Err(damaged) => lines.damaged(damaged),
+            }
+        }
+        let is_first = self.rows == 0;
+        self.rows += rows.len() as u64;
+        if rows.is_empty() {
+            return Ok(true);
+        }
+        if is_first {
+            self.widths = lines.widths();
+        }
+        print(&visible::in_lines(&lines.text(&self.widths, is_first)))
+    }
+
+    fn objects<T, V: Serialize>(
+        &mut self,
+        rows: &[Row<'_, T>],
+        view: impl Fn(&T) -> V,
+    ) -> Result<bool, CliError> {
+        let mut text = String::new();
+        for (_, row) in rows {
+            let row = match row {
+                Ok(item) => RowView::Whole(view(item)),
+                Err(damaged) => RowView::Damaged(DamagedView::of(damaged)),
+            };
+            text.push_str(if self.rows == 0 { "[" } else { "," });
+            for line in json::text(&row).lines() {
+                text.push_str("\n  ");
+                text.push_str(line);
+            }
+            self.rows += 1;
+        }
+        print(&text)
+    }
+
+    fn end(self) -> Result<(), CliError> {
+        let end = match (self.format, self.rows) {
+            (Format::Text, _) => "",
+            (Format::Json, 0) => "[]\n",
+            (Format::Json, _) => "\n]\n",
+        };
+        print(end).map(drop)
+    }
+}
+
+/// Writes to standard output; false if nobody reads any more, as `head` does, which is no trouble.
+fn print(text: &str) -> Result<bool, CliError> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CliError::Output(error)),
+        written => Ok(written.is_ok()),
+    }
+}

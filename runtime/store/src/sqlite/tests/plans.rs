@@ -1,0 +1,124 @@
+//! What is asked often looks at what it is about, however long the history is: SQLite is asked which index it
+//! takes.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
+use stepbox_batch::audit::{AuditAction, AuditFilter};
+use stepbox_batch::clock::Timestamp;
+use stepbox_batch::name::JobExecutionId;
+use stepbox_batch::repository::ExecutionFilter;
+use stepbox_batch::status::BatchStatus;
+
+use super::super::{audit, endings, executions, instances, leases, queue, rescue, steps};
+use super::empty_store;
+use super::history::History;
+use crate::conformance::sample::*;
+
+/// What grows with time.
+const BIG: [&str; 4] = ["job_executions", "step_executions", "warnings", "audit_events"];
+
+/// A statement's plan, a line for each table it reads. Names for parameters stand for nothing.
+fn plan(db: &Connection, sql: &str, values: &[Value]) -> Vec<String> {
+    let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let rows = match values {
+        [] => statement.query_map([], |row| row.get::<_, String>("detail")).unwrap().collect(),
+        values => statement.query_map(params_from_iter(values), |row| row.get("detail")).unwrap().collect(),
+    };
+    let lines: Result<Vec<String>, _> = rows;
+    lines.unwrap()
+}
+
+/// Whether a line reads something that grows without an index, or by the tenant alone.
+fn is_wrong(line: &str) -> bool {
+    let words: Vec<_> = line.split_whitespace().collect();
+    let [how, table, ..] = words[..] else { return false };
+    let is_big = BIG.contains(&table) || matches!(table, "e" | "l" | "s");
+    let is_by_tenant_alone = line.ends_with("(tenant=?)") && !line.contains("job_executions_wholes")
+        && !line.contains("audit_events_by_moment") && !line.contains("job_executions_leased")
+        && !line.contains("job_executions_open");
+    is_big && ((how == "SCAN") || is_by_tenant_alone)
+}
+
+#[tokio::test]
+async fn no_hot_statement_reads_a_table_from_end_to_end() {
+    let store = empty_store().await;
+    History { executions: 2000, warnings_each: 1 }.write(store.path());
+    for has_statistics in [false, true] {
+        let db = store.stranger();
+        if has_statistics {
+            db.execute_batch("ANALYZE").unwrap();
+        }
+        let mut wrong = Vec::new();
+        let mut check = |what: String, index: &str, sql: &str, values: &[Value]| {
+            let plan = plan(&db, sql, values);
+            let has_index = plan.iter().any(|line| line.contains(index));
+            if !has_index || plan.iter().any(|line| is_wrong(line)) {
+                wrong.push(format!("{what}: {index}\n{}", plan.join("\n")));
+            }
+        };
+        for (what, index, filter) in execution_lists() {
+            let (sql, values) = executions::list_statement(&tenant(), &filter);
+            check(format!("list {what}"), index, &sql, &values);
+            let (sql, values) = executions::purge_statement(&tenant(), &filter);
+            check(format!("purge {what}"), index, &sql, &values);
+        }
+        for (index, filter) in audit_lists() {
+            let (sql, values) = audit::list_statement(&tenant(), &filter);
+            check(format!("audit {filter:?}"), index, &sql, &values);
+        }
+        for (what, index, sql) in STATEMENTS {
+            check(what.to_owned(), index, sql, &[]);
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    }
+}
+
+fn execution_lists() -> Vec<(&'static str, &'static str, ExecutionFilter)> {
+    let all = ExecutionFilter { limit: 20, ..ExecutionFilter::default() };
+    let (by_instance, by_status, wholes) =
+        ("job_executions_by_instance", "job_executions_by_status", "job_executions_wholes");
+    let nightly = ExecutionFilter { instance: Some(code("nightly")), ..all.clone() };
+    let failed = ExecutionFilter { status: Some(BatchStatus::Failed), ..all.clone() };
+    let old = Some(Timestamp(NOW.0 - 1_000_000));
+    vec![
+        ("all", wholes, all.clone()),
+        ("before one", wholes, ExecutionFilter { before: Some(JobExecutionId(1000)), ..all.clone() }),
+        ("of an age", wholes, ExecutionFilter { created_before: old, ..all.clone() }),
+        ("of an instance", by_instance, nightly.clone()),
+        ("of an instance and age", by_instance, ExecutionFilter { created_before: old, ..nightly.clone() }),
+        ("of an instance, in a status", by_instance, ExecutionFilter { status: failed.status, ..nightly }),
+        ("in a status", by_status, failed.clone()),
+        ("in a status, of an age", by_status, ExecutionFilter { created_before: old, ..failed }),
+    ]
+}
+
+fn audit_lists() -> Vec<(&'static str, AuditFilter)> {
+    let all = AuditFilter { limit: 20, ..AuditFilter::default() };
+    let action = Some(AuditAction::ExecutionSubmitted);
+    vec![
+        ("audit_events_by_moment", all.clone()),
+        ("audit_events_by_moment", AuditFilter { since: Some(NOW), ..all.clone() }),
+        ("audit_events_by_moment", AuditFilter { user: Some("julia".to_owned()), ..all.clone() }),
+        ("audit_events_by_action", AuditFilter { action, ..all.clone() }),
+        ("audit_events_by_action", AuditFilter { action, since: Some(NOW), ..all }),
+    ]
+}
+
+/// Which index each of the others takes.
+const STATEMENTS: [(&str, &str, &str); 15] = [
+    ("how parts stand", "job_executions_by_partition", executions::PARTITION_STATES),
+    ("an execution", "PRIMARY KEY", executions::STANDING),
+    ("those it goes on from", "PRIMARY KEY", executions::ANCESTRY),
+    ("a second restart", "job_executions_by_restart", executions::NEXT),
+    ("its steps", "sqlite_autoindex_step_executions_1", steps::SHOWN),
+    ("its warnings", "warnings_by_execution", steps::WARNINGS),
+    ("old events", "audit_events_by_moment", audit::OLD_ONES),
+    ("deletion of events", "PRIMARY KEY", audit::PURGE),
+    ("what was lost", "job_executions_by_lease", rescue::LOST),
+    ("parts that stop", "job_executions_by_partition", endings::OPEN_PARTITIONS),
+    ("what runs of an instance", "job_executions_leased", queue::RUNNING),
+    ("lanes", "job_executions_leased", queue::LANES),
+    ("depths", "queue_entries_by_tenant", queue::DEPTHS),
+    ("what keeps an instance", "job_executions_open", instances::RUNNING),
+    ("leases of a worker", "job_executions_by_lease", leases::EXPIRE),
+];

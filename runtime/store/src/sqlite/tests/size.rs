@@ -1,0 +1,90 @@
+//! How long lists take, and how much they need, beside a long history.
+//!
+//! `STEPBOX_STORE_SIZE=100000 cargo test --release -p stepbox-store size -- --ignored --nocapture` measures
+//! with so many executions and ten times as many warnings; `STEPBOX_STORE_SIZE_FILE` keeps the store there.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use stepbox_batch::audit::AuditFilter;
+use stepbox_batch::name::JobExecutionId;
+use stepbox_batch::repository::{ExecutionFilter, JobRepository};
+use stepbox_batch::queue::JobQueue;
+use stepbox_batch::status::BatchStatus;
+
+use super::SqliteStore;
+use super::history::History;
+use crate::conformance::sample::*;
+
+/// What any list or show may take, at most.
+const LIST_MAX: Duration = Duration::from_millis(50);
+
+#[tokio::test]
+#[ignore = "a measurement, which takes a minute and a gigabyte of disk"]
+async fn lists_are_quick_beside_a_long_history() {
+    let executions: u32 = std::env::var("STEPBOX_STORE_SIZE").map_or(100_000, |size| size.parse().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let kept = std::env::var("STEPBOX_STORE_SIZE_FILE").map(PathBuf::from);
+    let file = kept.unwrap_or_else(|_| folder.path().join("stepbox.db"));
+    let store = SqliteStore::open(&file).unwrap();
+    if listed(&store, &ExecutionFilter { limit: 1, ..ExecutionFilter::default() }).await.is_empty() {
+        History { executions, warnings_each: 10 }.write(&file);
+    }
+    let mut slow = Vec::new();
+    for (what, took) in all_lists(&store, executions).await {
+        println!("{what:40} {took:?}");
+        if took > LIST_MAX {
+            slow.push(what);
+        }
+    }
+    assert!(slow.is_empty(), "{slow:?}");
+}
+
+async fn all_lists(store: &SqliteStore, executions: u32) -> Vec<(&'static str, Duration)> {
+    let tenant = tenant();
+    let all = ExecutionFilter { limit: 20, ..ExecutionFilter::default() };
+    let nightly = ExecutionFilter { instance: Some(code("nightly")), ..all.clone() };
+    let failed = ExecutionFilter { status: Some(BatchStatus::Failed), ..all.clone() };
+    let rows = [
+        ("list", all.clone()),
+        ("list of an instance", nightly.clone()),
+        ("list in a status", failed.clone()),
+        ("list of an instance, in a status", ExecutionFilter { status: failed.status, ..nightly.clone() }),
+        (
+            "list of an instance, in a status, nothing",
+            ExecutionFilter { status: Some(BatchStatus::Stopped), ..nightly },
+        ),
+        ("list in a status, nothing", ExecutionFilter { status: Some(BatchStatus::Stopped), ..all.clone() }),
+        ("list of an age", ExecutionFilter { created_before: Some(EARLIER), ..all.clone() }),
+        ("list of an age, nothing", ExecutionFilter { created_before: Some(stepbox_batch::clock::Timestamp(1)), ..all }),
+    ];
+    let mut took = Vec::new();
+    for (what, filter) in rows {
+        let begun = Instant::now();
+        store.executions(&tenant, &filter).await.unwrap();
+        took.push((what, begun.elapsed()));
+    }
+    let id = JobExecutionId(u64::from(executions) / 200 * 100);
+    macro_rules! measure {
+        ($what:literal, $asked:expr) => {{
+            let begun = Instant::now();
+            $asked.await.unwrap();
+            took.push(($what, begun.elapsed()));
+        }};
+    }
+    measure!("show", store.execution(&tenant, id));
+    measure!("warnings", store.warnings(&tenant, id));
+    measure!("parts", store.partitions(&tenant, id));
+    measure!("how parts stand", store.partition_states(&tenant, id, 0));
+    measure!("ancestry", store.ancestry(&tenant, id));
+    measure!("remains", store.remains(&tenant, id));
+    measure!("instances", store.instances(&tenant, None));
+    measure!("audit", store.audit(&tenant, &AuditFilter { limit: 20, ..AuditFilter::default() }));
+    let julia = AuditFilter { limit: 20, user: Some("nobody".to_owned()), ..AuditFilter::default() };
+    measure!("audit of somebody, nothing", store.audit(&tenant, &julia));
+    measure!("queue depths", store.queue_depths());
+    measure!("held", store.held(NOW));
+    let once = ExecutionFilter { limit: 500, created_before: Some(EARLIER), ..ExecutionFilter::default() };
+    measure!("what a purge finds", store.purgeable(&tenant, &once));
+    took
+}
