@@ -94,6 +94,8 @@ pub struct ExecutionSummary {
     pub attempt: u32,
     /// Whether somebody asked to stop it.
     pub stop_requested: bool,
+    /// Why it was set aside: see [`JobExecution::set_aside`].
+    pub set_aside: Option<String>,
     /// The execution that this one goes on from.
     pub restart_of: Option<JobExecutionId>,
     /// What failed outside of any step.
@@ -147,6 +149,7 @@ impl JobExecution {
             worker: self.worker.clone(),
             attempt: self.attempt,
             stop_requested: self.stop_requested,
+            set_aside: self.set_aside.clone(),
             restart_of: self.restart_of,
             failures: self.failures.clone(),
             steps: self.steps.iter().map(without_checkpoint).collect(),

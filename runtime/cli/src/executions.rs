@@ -111,7 +111,7 @@ fn table(executions: &[&ExecutionSummary]) -> Table {
             execution.id.to_string(),
             execution.instance.to_string(),
             execution.job.name.to_string(),
-            status(execution),
+            status(execution.status, execution.stop_requested, execution.set_aside.is_some()),
             number(warnings),
             moment(execution.created_at),
             between(execution.started_at, execution.ended_at),

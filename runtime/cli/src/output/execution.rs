@@ -27,7 +27,7 @@ pub(crate) fn details(execution: &JobExecution, entry: Option<&QueueEntry>) -> S
         ("execution", execution.id.to_string()),
         ("instance", execution.instance.to_string()),
         ("job", format!("{} of connector {}, type {}", job.name, job.connector, job.job_type)),
-        ("status", status(execution)),
+        ("status", status(execution.status, execution.stop_requested, execution.set_aside.is_some())),
         ("exit status", exit_status(&execution.exit_status)),
         ("user", execution.user.clone().unwrap_or_else(|| "-".to_owned())),
         ("created", moment(execution.created_at)),
@@ -79,12 +79,12 @@ pub(crate) fn parameters<'a>(
 }
 
 /// What a stop that nobody has seen yet, or being set aside, adds to the status.
-pub(crate) fn status(execution: &JobExecution) -> String {
-    if execution.set_aside.is_some() {
-        return format!("{}, set aside", execution.status);
+pub(crate) fn status(status: BatchStatus, stop_requested: bool, is_set_aside: bool) -> String {
+    match () {
+        () if is_set_aside => format!("{status}, set aside"),
+        () if stop_requested && status == BatchStatus::Started => format!("{status}, a stop is requested"),
+        () => status.to_string(),
     }
-    let is_asked = execution.stop_requested && execution.status == BatchStatus::Started;
-    format!("{}{}", execution.status, if is_asked { ", a stop is requested" } else { "" })
 }
 
 fn exit_status(exit: &ExitStatus) -> String {

@@ -35,7 +35,7 @@ pub(super) async fn whole(db: &Db, tenant: &TenantId, of: JobExecutionId) -> Out
 
 pub(super) const STATES: &str =
     "SELECT e.id, e.partition_of, e.partition_step, e.partition_number, e.partition_count, e.status,
-            e.ended_at IS NOT NULL AS has_ended, e.worker, e.failures, s.tracking_processed, s.tracking_total,
+            e.ended_at IS NOT NULL AS has_ended, e.set_aside, e.worker, e.failures, s.tracking_processed, s.tracking_total,
             s.tracking_is_estimate, s.skipped_count, s.failures AS step_failures
      FROM job_executions e LEFT JOIN step_executions s
          ON s.tenant = e.tenant AND s.execution_id = e.id AND s.position = e.partition_step
@@ -74,6 +74,7 @@ fn record(row: &SqlRow) -> Outcome<PartitionStateRecord> {
         partition: partition(row)?.ok_or_else(gone)?,
         status: row.number("status")?,
         has_ended: row.flag("has_ended")?,
+        set_aside: row.maybe_text("set_aside")?,
         worker: row.maybe_text("worker")?,
         failures: row.text("failures")?,
         step,

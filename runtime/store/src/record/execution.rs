@@ -149,7 +149,7 @@ impl ExecutionRecord {
 impl ExecutionRecord {
     /// The row as lists show it. Its context was not read.
     pub(crate) fn into_summary(self, steps: Vec<StepExecution>, jobs: &mut Jobs) -> Result<ExecutionSummary> {
-        let Self { id, accepted, state, context: _, worker, attempt, stop_requested_at } = self;
+        let Self { id, accepted, state, context: _, worker, attempt, stop_requested_at, set_aside } = self;
         let row = Row(format!("execution {id}"));
         Ok(ExecutionSummary {
             id: row.id("id", id)?,
@@ -167,6 +167,7 @@ impl ExecutionRecord {
             worker,
             attempt: row.count("attempt", attempt)?,
             stop_requested: stop_requested_at.is_some(),
+            set_aside,
             restart_of: accepted.restart_of.map(|id| row.id("restart_of", id)).transpose()?,
             failures: failures_from(&row, &state.failures)?,
             steps,
@@ -202,6 +203,7 @@ pub(crate) struct PartitionStateRecord {
     pub partition: PartitionRecord,
     pub status: i64,
     pub has_ended: bool,
+    pub set_aside: Option<String>,
     pub worker: Option<String>,
     pub failures: String,
     /// None if the part has no step.
@@ -218,7 +220,7 @@ pub(crate) struct PartitionStepRecord {
 
 impl PartitionStateRecord {
     pub(crate) fn into_state(self) -> Result<PartitionState> {
-        let Self { id, partition, status, has_ended, worker, failures, step } = self;
+        let Self { id, partition, status, has_ended, set_aside, worker, failures, step } = self;
         let row = Row(format!("execution {id}"));
         let mut failure = failures_from(&row, &failures)?.pop();
         let (mut tracking, mut skipped) = (Tracking::default(), 0);
@@ -235,6 +237,7 @@ impl PartitionStateRecord {
             partition: partition.into_partition(&row)?,
             status: row.status(status)?,
             has_ended,
+            set_aside,
             worker,
             tracking,
             skipped,

@@ -203,7 +203,7 @@ pub(super) fn partitions(db: &Db, tenant: &TenantId, of: JobExecutionId) -> Outc
 
 pub(super) const PARTITION_STATES: &str =
     "SELECT e.id, e.partition_of, e.partition_step, e.partition_number, e.partition_count, e.status,
-            e.ended_at IS NOT NULL AS has_ended, e.worker, e.failures, s.tracking_processed, s.tracking_total,
+            e.ended_at IS NOT NULL AS has_ended, e.set_aside, e.worker, e.failures, s.tracking_processed, s.tracking_total,
             s.tracking_is_estimate, s.skipped_count, s.failures AS step_failures
      FROM job_executions e INDEXED BY job_executions_by_partition
      LEFT JOIN step_executions s
@@ -248,6 +248,7 @@ fn state_record(row: &SqlRow<'_>) -> rusqlite::Result<PartitionStateRecord> {
         },
         status: row.get("status")?,
         has_ended: row.get("has_ended")?,
+        set_aside: row.get("set_aside")?,
         worker: row.get("worker")?,
         failures: row.get("failures")?,
         step,
