@@ -11,7 +11,7 @@ use stepbox::{LogLine, Published, Purge, RestartOptions, Tenant};
 use crate::args::{Executions, Format, RunManner};
 use crate::error::CliError;
 use crate::follow::follow;
-use crate::output::execution::details;
+use crate::output::execution::{details, status};
 use crate::output::json::{ExecutionView, LogLineView, PublishedView, PurgedView, WarningView};
 use crate::output::progress::{ProgressDisplay, log_line};
 use crate::output::table::{Column, Table};
