@@ -12,7 +12,7 @@ use crate::args::{Executions, Format, RunManner};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::follow::follow;
-use crate::output::execution::details;
+use crate::output::execution::{details, status};
 use crate::output::json::{ExecutionView, LogLineView, PublishedView, PurgedView, RemainsView, WarningView};
 use crate::output::list;
 use crate::output::progress::{ProgressDisplay, log_line};

@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use stepbox_batch::clock::{Clock, Timestamp};
-use stepbox_batch::repository::{JobQueue, RepositoryError};
+use stepbox_batch::queue::JobQueue;
+use stepbox_batch::repository::RepositoryError;
 
 /// From which difference on the store's clock was set, and a machine's clock is wrong, in milliseconds.
 pub(crate) const STEP_MS: u64 = 1_000;

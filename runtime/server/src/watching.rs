@@ -55,6 +55,7 @@ mod tests {
             ms_since_turn: 0,
             ms_since_store: 0,
             ms_since_tick: 0,
+            clock_skew_ms: None,
             problems: Vec::new(),
         };
         let failing = WorkerHealth { problems: vec![WorkerProblem::StoreSilent], ..well.clone() };

@@ -38,7 +38,7 @@ pub(crate) fn details(execution: &JobExecution, entry: Option<&QueueEntry>) -> S
         ("attempt", execution.attempt.to_string()),
     ];
     match (entry, &execution.set_aside) {
-        (_, Some(reason)) => facts.push(("set aside", visible::on_one_line(reason))),
+        (_, Some(reason)) => facts.push(("set aside", visible::on_one_line(reason).into_owned())),
         (Some(entry), None) => facts.push(("queue", in_queue(entry))),
         (None, None) => {}
     }

@@ -96,10 +96,17 @@ async fn stop_partitions(db: &Db, tenant: &str, of: i64, now: Timestamp) -> Outc
                FOR NO KEY UPDATE";
     for part in db.rows(sql, &named! {"tenant": tenant, "of": of}).await? {
         let id = part.number("id")?;
-        rescue::ask_to_stop(db, tenant, id, now).await?;
         let lease_expires_at = part.maybe_number("lease_expires_at")?.map(Timestamp);
-        if PartOfEnded::new(lease_expires_at, now) == PartOfEnded::Ends {
-            Box::pin(end(db, tenant, id, &PartOfEnded::ending(now))).await?;
+        let stopped = rescue::attempt(db, async {
+            rescue::ask_to_stop(db, tenant, id, now).await?;
+            match PartOfEnded::new(lease_expires_at, now) {
+                PartOfEnded::Ends => Box::pin(end(db, tenant, id, &PartOfEnded::ending(now))).await,
+                PartOfEnded::IsAsked => Ok(()),
+            }
+        });
+        // A part that is damaged keeps neither the whole nor the other parts from ending.
+        if let Err(reason) = stopped.await? {
+            rescue::set_aside(db, tenant, id, &reason, now).await?;
         }
     }
     Ok(())

@@ -90,9 +90,16 @@ fn stop_partitions(db: &Db, tenant: &str, of: i64, now: Timestamp) -> Outcome<()
         .query_map(named_params! {":of": of}, |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
     for (id, lease_expires_at) in left {
-        rescue::ask_to_stop(db, tenant, id, now)?;
-        if PartOfEnded::new(lease_expires_at.map(Timestamp), now) == PartOfEnded::Ends {
-            end(db, tenant, id, &PartOfEnded::ending(now))?;
+        let stopped = rescue::attempt(db, || {
+            rescue::ask_to_stop(db, tenant, id, now)?;
+            match PartOfEnded::new(lease_expires_at.map(Timestamp), now) {
+                PartOfEnded::Ends => end(db, tenant, id, &PartOfEnded::ending(now)),
+                PartOfEnded::IsAsked => Ok(()),
+            }
+        })?;
+        // A part that is damaged keeps neither the whole nor the other parts from ending.
+        if let Err(reason) = stopped {
+            rescue::set_aside(db, tenant, id, &reason, now)?;
         }
     }
     Ok(())
