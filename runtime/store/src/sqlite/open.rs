@@ -85,6 +85,11 @@ fn patiently<T>(place: &Place, attempt: impl Fn() -> Outcome<T>) -> Outcome<T> {
 fn prepare(place: &Place) -> Outcome<Connection> {
     let mut db = connect(place)?;
     migrate::refuse_foreign(&mut db, place)?;
+    let pages: u32 = db.pragma_query_value(None, "page_count", |row| row.get(0))?;
+    if pages == 0 {
+        // What is deleted can be given back to the disk. A file that has pages would be written, and stay as it is.
+        db.pragma_update(None, "auto_vacuum", "incremental")?;
+    }
     let journal: String = db.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     if journal != "wal" {
         let detail = format!("its file system allows no write-ahead log (the journal stays `{journal}`)");
@@ -103,8 +108,6 @@ pub(super) fn connect(place: &Place) -> Outcome<Connection> {
     db.busy_timeout(Duration::from_millis(place.options.busy_timeout_ms.into()))?;
     db.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     db.pragma_update(None, "page_size", PAGE_BYTES as u32)?;
-    // Of a file that is just being made: what is deleted can be given back to the disk.
-    db.pragma_update(None, "auto_vacuum", "incremental")?;
     db.pragma_update(None, "foreign_keys", true)?;
     db.pragma_update(None, "synchronous", "full")?;
     db.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;

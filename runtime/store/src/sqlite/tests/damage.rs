@@ -79,7 +79,7 @@ async fn is_named_by_row_and_column() {
         ),
         ("UPDATE step_executions SET status = 0", "`status` of step `greet` of execution 1", "status 0"),
         ("UPDATE step_executions SET summary = '[]'", "`summary` of step `greet` of execution 1", "map"),
-        ("UPDATE job_executions SET context = '['", "`context` of execution 1", "EOF"),
+        ("UPDATE job_executions SET context = '{'", "`context` of execution 1", "EOF"),
         (
             "UPDATE step_executions SET checkpoint = x'03'",
             "`checkpoint` of step `greet` of execution 1",
@@ -153,7 +153,6 @@ async fn seen(store: &dyn JobRepository) -> Vec<(&'static str, bool)> {
         ("ancestry", store.ancestry(&tenant, id).await.unwrap().len() == 1),
         ("execution", store.execution(&tenant, id).await.unwrap().is_some()),
         ("purgeable", store.purgeable(&tenant, &all).await.is_ok()),
-        ("lost", store.rescue_lost(EARLIER).await.is_ok()),
         ("new", store.create_execution(&new("beta"), Some(&claim("w-9", NOW))).await.is_ok()),
         ("new of the same", store.create_execution(&new("alpha"), Some(&claim("w-9", NOW))).await.is_ok()),
     ]
@@ -191,6 +190,10 @@ async fn of_any_column_hides_nothing_else() {
         drop(db);
         for column in columns {
             for value in wrong {
+                // No number would be left for the next row.
+                if column == "id" && value.len() > 18 {
+                    continue;
+                }
                 let file = backup.with_extension(format!("{column}.db"));
                 std::fs::copy(&backup, &file).unwrap();
                 let db = rusqlite::Connection::open(&file).unwrap();
