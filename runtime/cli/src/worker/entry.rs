@@ -1,7 +1,7 @@
 //! What happens to a worker, for its log.
 
 use stepbox::WorkerEvent;
-use stepbox::batch::log::LogLevel::{Info, Warning};
+use stepbox::batch::log::LogLevel::{Error, Info, Warning};
 use stepbox::batch::queue::{Fate, Rescued};
 use stepbox::batch::status::BatchStatus;
 
@@ -34,6 +34,11 @@ pub(super) fn entry(event: &WorkerEvent) -> Entry {
         WorkerEvent::Rescued(rescued) => of_rescued(rescued),
         WorkerEvent::Trouble { code, reason } => {
             Entry::new(Warning, "store-trouble", format!("trouble: {reason}; trying again")).coded(code)
+        }
+        WorkerEvent::GaveUp { code, reason, running } => {
+            let running = counted(*running as u64, "execution");
+            let message = format!("the worker ends, and leaves {running} to others: {reason}");
+            Entry::new(Error, "worker-gave-up", message).coded(code)
         }
         WorkerEvent::ShuttingDown { running } => {
             let running = counted(*running as u64, "execution");
