@@ -61,7 +61,7 @@ impl Clock for Ticks {
 }
 
 /// How the store is to its callers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 enum Manner {
     Answers,
     /// Leaves this question open.
@@ -101,7 +101,7 @@ impl Interposer for Store {
             && save.is_last
         {
             let mut manner = self.manner.subscribe();
-            let _ = manner.wait_for(|manner| *manner != Manner::KeepsTheEnd).await;
+            let _ = manner.wait_for(|manner| !matches!(manner, Manner::KeepsTheEnd)).await;
         }
         Ok(())
     }

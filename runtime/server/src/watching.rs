@@ -4,7 +4,7 @@ use axum::Json;
 use axum::Router;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderName, StatusCode};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
 use stepbox::{METRICS_TYPE, Stage, Stepbox, WorkerHealth, WorkerProbe, WorkerProblem};
@@ -46,12 +46,12 @@ fn health(worker: WorkerHealth) -> impl IntoResponse {
     (code(worker.is_well()), [NEVER_KEPT], Json(Health { status, live, ready, worker }))
 }
 
-fn live(worker: &WorkerHealth) -> impl IntoResponse {
+fn live(worker: &WorkerHealth) -> Response {
     let problems = worker.problems.iter().filter(|problem| problem.is_of_the_process());
     told(worker.is_live(), "the process works", problems.map(|problem| line(*problem)).collect())
 }
 
-fn ready(worker: &WorkerHealth) -> impl IntoResponse {
+fn ready(worker: &WorkerHealth) -> Response {
     let WorkerHealth { running, concurrency, .. } = worker;
     let places = format!("{running} of {concurrency} places are taken");
     let mut reasons: Vec<_> = worker.problems.iter().map(|problem| line(*problem)).collect();
@@ -62,12 +62,12 @@ fn ready(worker: &WorkerHealth) -> impl IntoResponse {
 }
 
 /// A word, and what is in the way, one a line.
-fn told(is_so: bool, more: &str, reasons: Vec<String>) -> impl IntoResponse {
+fn told(is_so: bool, more: &str, reasons: Vec<String>) -> Response {
     let text = match is_so {
         true => format!("ok: {more}\n"),
         false => reasons.into_iter().map(|reason| reason + "\n").collect(),
     };
-    (code(is_so), [NEVER_KEPT], text)
+    (code(is_so), [NEVER_KEPT], text).into_response()
 }
 
 fn line(problem: WorkerProblem) -> String {
@@ -85,7 +85,6 @@ async fn metrics(stepbox: Stepbox) -> impl IntoResponse {
 #[cfg(test)]
 mod tests {
     use axum::body::to_bytes;
-    use axum::response::Response;
 
     use super::*;
     use Stage::{Finishing, Pausing, Working};
@@ -142,8 +141,8 @@ mod tests {
                 ms_since_tick: 0,
                 problems: problems.to_vec(),
             };
-            assert_eq!(text(live(&worker).into_response()).await, of_live, "{worker:?}");
-            assert_eq!(text(ready(&worker).into_response()).await, of_ready, "{worker:?}");
+            assert_eq!(text(live(&worker)).await, of_live, "{worker:?}");
+            assert_eq!(text(ready(&worker)).await, of_ready, "{worker:?}");
             let told = text(health(worker.clone()).into_response()).await;
             assert!(told.starts_with(&format!("{of_health} {{\"status\":")), "{told}");
             assert!(told.contains(&format!("\"live\":{},", worker.is_live())), "{told}");
