@@ -45,7 +45,7 @@ pub struct BucketServer {
 impl BucketServer {
     /// Starts one on a thread of its own. It ends with the test's process.
     pub fn start() -> Self {
-        let root = tempfile::tempdir().expect("a temporary folder");
+        let root = crate::support::tempdir().expect("a temporary folder");
         std::fs::create_dir(root.path().join("acme")).expect("a bucket");
         let mut builder =
             S3ServiceBuilder::new(FileSystem::new(root.path()).expect("a folder that is there"));

@@ -127,7 +127,7 @@ impl Resolver for Asking {
 }
 
 async fn tenant_with(policy: Policy, names: &NameServer) -> (TempDir, Tenant) {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = crate::support::tempdir().expect("a temporary folder");
     let builder = Stepbox::builder(folder.path().join("data"));
     let builder = builder.tenant(TenantId::default(), policy).resolver(Arc::new(Asking(names.address)));
     let stepbox = builder.open().await.expect("the installation opens");

@@ -1,12 +1,13 @@
 //! What is left when a process dies in the middle of a job.
 
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use serde_json::json;
 use stepbox::batch::repository::ExecutionFilter;
 use stepbox::{NewInstance, RestartOptions};
 
-use crate::support::{Installation, counts, ending, local, stepbox_binary};
+use crate::support::{Installation, PATIENCE, counts, ending, local, mark, stepbox_binary};
 
 /// Chunks of one row, so that a run lasts for some checkpoints.
 const JOBS: &str = r#"
@@ -33,14 +34,16 @@ async fn a_killed_run_goes_on_from_its_checkpoint_to_the_same_output() {
     installation.write("in.csv", &input);
     create_instance(&installation, "out.csv").await;
 
-    let mut run = Command::new(stepbox_binary())
+    let mut run = mark(&mut Command::new(stepbox_binary()))
         .current_dir(installation.folder.path())
         .args(["--data-dir", "data", "run", "export"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
+    let began_at = Instant::now();
     let killed = loop {
+        assert!(began_at.elapsed() < PATIENCE, "no checkpoint within {PATIENCE:?}");
         let executions = installation.tenant.executions(&ExecutionFilter::default()).await.unwrap();
         let execution = executions.into_iter().next();
         if let Some(execution) = execution {
@@ -74,13 +77,16 @@ async fn a_killed_run_goes_on_from_its_checkpoint_to_the_same_output() {
 /// A file system of 64 KiB, in a name space that ends with the command, and later of 1 MiB. Where the kernel
 /// lets nobody have one, the disk is full in the tests of the connectors and the store alone.
 #[tokio::test]
+#[expect(clippy::print_stderr, reason = "a test that is left out says so")]
 async fn a_full_disk_fails_the_step_and_a_restart_with_room_ends_like_an_undisturbed_run() {
     let own_mounts = |script: &str| {
         let mut command = Command::new("unshare");
+        mark(&mut command);
         command.args(["--map-root-user", "--mount", "sh", "-c", script]);
         command
     };
     if !own_mounts("true").status().is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: the kernel lets nobody have a name space here, so no disk is made full");
         return;
     }
     let installation = Installation::new().await;

@@ -54,7 +54,7 @@ jobs:
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_tenants_flood_leaves_another_its_part() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::support::tempdir().unwrap();
     let (hostile, ordinary) = tenants(folder.path()).await;
     let alone = run_ordinary(&ordinary).await;
     let memory_before = resident("VmRSS");
@@ -63,9 +63,9 @@ async fn one_tenants_flood_leaves_another_its_part() {
 
     // It has its memory before the bombs take all there is.
     let mut endless = support::start(&hostile, "endless", json!({})).await;
-    while !hostile.log(endless.id()).await.unwrap().iter().any(|line| line.message == "spinning") {
-        sleep(Duration::from_millis(5)).await;
-    }
+    let spins =
+        async || hostile.log(endless.id()).await.unwrap().iter().any(|line| line.message == "spinning");
+    support::until("spinning", spins).await;
     let mut attacks = Vec::new();
     for job in ["loops", "bombs", "floods"] {
         for _ in 0..HOSTILE {
@@ -163,7 +163,7 @@ async fn run_ordinary(tenant: &Tenant) -> Duration {
 /// A place more than the quota is not given, and one that is free again is.
 #[tokio::test]
 async fn no_more_executions_run_than_the_quota_allows() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::support::tempdir().unwrap();
     let id = TenantId::default();
     let quotas = Quotas { running_max: 1, stop_grace_ms: 0, ..Quotas::default() };
     let builder = Stepbox::builder(folder.path().join("data"));

@@ -18,7 +18,7 @@ use stepbox_store::interposed::{Call, Interposed, Interposer};
 
 use crate::egress;
 use crate::secrets;
-use crate::support::{Installation, Manner, Server, counts, ending, local, summary};
+use crate::support::{Installation, Manner, Server, counts, ending, local, summary, until};
 
 /// Every guest has a test here; `artifacts` knows which guests there are.
 #[test]
@@ -218,7 +218,7 @@ async fn the_disk_is_shared_by_a_tenants_executions() {
 }
 
 async fn with_quotas(quotas: Quotas) -> Installation {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::support::tempdir().unwrap();
     let policy = Policy::own_machine(folder.path()).with_loopback().with_quotas(quotas);
     Installation::with(|builder| builder.tenant(TenantId::default(), policy)).await
 }
@@ -375,7 +375,7 @@ async fn floods_host() {
     ];
     for (call, times, expected) in rows {
         let writes = Arc::new(Writes::default());
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::support::tempdir().unwrap();
         let store = SqliteStore::open(folder.path().join("stepbox.db")).unwrap();
         let repository = Arc::new(Interposed { store, interposer: CountsWrites(writes.clone()) });
         let installation = Installation::with(|builder| builder.repository(repository)).await;
@@ -468,9 +468,8 @@ async fn waits_for_http() {
         install_tasklet(&installation, "waits_for_http", json!({ "url": url }), &grants).await;
         let mut running = installation.start("hostile", json!({})).await;
         server.request().await;
-        while !installation.log(running.id()).await.contains(&format!("waiting for {last_words}")) {
-            tokio::task::yield_now().await;
-        }
+        let words = format!("waiting for {last_words}");
+        until(&words, async || installation.log(running.id()).await.contains(&words)).await;
         running.stop().await.unwrap();
         assert_eq!(ending(&running.wait().await.unwrap()), "STOPPED");
     }

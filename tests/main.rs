@@ -23,5 +23,6 @@ mod storages;
 mod support;
 mod tenants;
 mod uploads;
+mod wellness;
 mod worked_example;
 mod workers;

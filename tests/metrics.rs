@@ -19,6 +19,8 @@ use stepbox_store::SqliteStore;
 use stepbox_store::interposed::{Call, Interposed, Interposer};
 use tokio::sync::Notify;
 
+use crate::support::until;
+
 const PAGE: &str = include_str!("../docs/operators.md");
 
 /// An installation that has an export of three good items and a bad one, and one that fails.
@@ -54,14 +56,12 @@ async fn work(stepbox: &Stepbox) {
     let mut worker = stepbox.start_worker(options).await.unwrap();
     let has_ended = |execution: &JobExecution| execution.status.has_ended();
     for id in ids {
-        while !has_ended(&tenant.execution(id).await.unwrap()) {
-            tokio::task::yield_now().await;
-        }
+        until("ended", async || has_ended(&tenant.execution(id).await.unwrap())).await;
     }
     let health = worker.probe().health();
     assert!(health.is_well() && health.ms_since_store < 15_000, "{health:?}");
     worker.shut_down();
-    worker.wait().await;
+    worker.wait().await.unwrap();
     tenant.publish("good", PublishOptions::default()).await.unwrap();
 }
 
@@ -73,7 +73,7 @@ fn values(page: &str) -> BTreeMap<&str, f64> {
 
 #[tokio::test]
 async fn what_ran_is_counted_and_timed() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::support::tempdir().unwrap();
     let stepbox = with_exports(folder.path()).await;
     work(&stepbox).await;
     let page = stepbox.metrics().await;
@@ -135,7 +135,7 @@ jobs:
 
 #[tokio::test]
 async fn what_a_lost_worker_leaves_is_counted_where_it_is_lost_and_where_it_is_found() {
-    let (folder, go) = (tempfile::tempdir().unwrap(), Arc::<Notify>::default());
+    let (folder, go) = (crate::support::tempdir().unwrap(), Arc::<Notify>::default());
     let open = || {
         let (policy, go) = (Policy::own_machine(folder.path()), go.clone());
         let builder = Stepbox::builder(folder.path().join("data")).tenant(TenantId::default(), policy);
@@ -150,9 +150,7 @@ async fn what_a_lost_worker_leaves_is_counted_where_it_is_lost_and_where_it_is_f
     tenant.create_instance(NewInstance { connector, job, job_type, code, label, parameters }).await.unwrap();
     let id = tenant.publish("wait", PublishOptions::default()).await.unwrap().id();
     let worker = lost.start_worker(WorkerOptions::default()).await.unwrap();
-    while tenant.execution(id).await.unwrap().status == BatchStatus::Starting {
-        tokio::task::yield_now().await;
-    }
+    until("begun", async || tenant.execution(id).await.unwrap().status != BatchStatus::Starting).await;
     worker.leave().await;
     let found = open().await.unwrap().metrics().await;
     let rescued = r#"stepbox_executions_rescued_total{tenant="default",fate="requeued"}"#;
@@ -160,14 +158,12 @@ async fn what_a_lost_worker_leaves_is_counted_where_it_is_lost_and_where_it_is_f
 
     go.notify_one();
     let is_counted = |page: &str| values(page)[r#"stepbox_leases_lost_total{tenant="default"}"#] == 1.0;
-    while !is_counted(&lost.metrics().await) {
-        tokio::task::yield_now().await;
-    }
+    until("counted", async || is_counted(&lost.metrics().await)).await;
 }
 
 #[tokio::test]
 async fn every_metric_is_described_and_no_other() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::support::tempdir().unwrap();
     let stepbox = with_exports(folder.path()).await;
     work(&stepbox).await;
     let page = stepbox.metrics().await;
@@ -225,7 +221,7 @@ impl Clock for Ticks {
 
 #[tokio::test]
 async fn the_store_is_asked_once_however_many_look() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::support::tempdir().unwrap();
     let (asked, ticks) = (Asked::default(), Arc::<Ticks>::default());
     let store = SqliteStore::open(folder.path().join("store.db")).unwrap();
     let store = Interposed { store, interposer: asked.clone() };

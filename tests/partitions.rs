@@ -16,7 +16,7 @@ use stepbox::{Builder, PublishOptions, RestartOptions, Stepbox, WorkerOptions};
 use stepbox_guest_artifacts::steps;
 use stepbox_tests::catalogue;
 
-use crate::support::{Installation, counts, ending, local};
+use crate::support::{Installation, counts, ending, local, until};
 
 const JOBS: &str = r#"
 jobs:
@@ -331,13 +331,9 @@ async fn any_worker_takes_them() {
         workers.push(builder.open().await.unwrap().start_worker(options).await.unwrap());
     }
     let id = installation.tenant.publish("parts", PublishOptions::default()).await.unwrap().id();
-    let execution = loop {
-        let execution = installation.tenant.execution(id).await.unwrap();
-        if execution.ended_at.is_some() {
-            break execution;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    };
+    let has_ended = async || installation.tenant.execution(id).await.unwrap().ended_at.is_some();
+    until("ended", has_ended).await;
+    let execution = installation.tenant.execution(id).await.unwrap();
     assert_eq!(ending(&execution), "COMPLETED");
     assert!(installation.read("out.csv") == input, "the output is that of an undisturbed run");
     let parts = installation.tenant.partitions(id).await.unwrap();

@@ -19,6 +19,8 @@ use stepbox::{
 };
 use stepbox_test_postgres::Server;
 
+use crate::support::until;
+
 /// Whose executions ran, in order. One whose worker left may be there twice.
 type Diary = Arc<Mutex<Vec<(String, JobExecutionId)>>>;
 
@@ -102,11 +104,9 @@ async fn publish(tenant: &Tenant, times: usize) {
 /// Works until so many tasklets have run, and then finishes in good order.
 async fn work(stepbox: &Stepbox, options: WorkerOptions, diary: &Diary, count: usize) {
     let mut worker = stepbox.start_worker(options).await.unwrap();
-    while distinct(diary) < count {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until("so many ran", async || distinct(diary) >= count).await;
     worker.shut_down();
-    worker.wait().await;
+    worker.wait().await.unwrap();
 }
 
 async fn check_all_completed(tenant: &Tenant) {
@@ -117,7 +117,7 @@ async fn check_all_completed(tenant: &Tenant) {
 #[tokio::test]
 async fn five_jobs_are_done_among_the_first_twenty_however_many_another_tenant_has() {
     for concurrency in [1, 4] {
-        let (folder, diary) = (tempfile::tempdir().unwrap(), Diary::default());
+        let (folder, diary) = (crate::support::tempdir().unwrap(), Diary::default());
         let tenants = ["many", "few"];
         let stepbox = open(folder.path(), &diary, &tenants, Quotas::default()).await;
         publish(&tenant(&stepbox, "many"), 500).await;
@@ -132,7 +132,7 @@ async fn five_jobs_are_done_among_the_first_twenty_however_many_another_tenant_h
 
 #[tokio::test]
 async fn a_queue_that_is_full_refuses_and_a_double_is_not_published() {
-    let (folder, diary) = (tempfile::tempdir().unwrap(), Diary::default());
+    let (folder, diary) = (crate::support::tempdir().unwrap(), Diary::default());
     let quotas = Quotas { queued_max: 2, ..Quotas::default() };
     let stepbox = open(folder.path(), &diary, &["one"], quotas).await;
     let one = tenant(&stepbox, "one");
@@ -149,7 +149,7 @@ async fn a_queue_that_is_full_refuses_and_a_double_is_not_published() {
 
 #[tokio::test]
 async fn one_worker_at_a_time_is_started() {
-    let (folder, diary) = (tempfile::tempdir().unwrap(), Diary::default());
+    let (folder, diary) = (crate::support::tempdir().unwrap(), Diary::default());
     let stepbox = open(folder.path(), &diary, &["one"], Quotas::default()).await;
     let first = stepbox.start_worker(WorkerOptions::default()).await.unwrap();
     let refused = stepbox.start_worker(WorkerOptions::default()).await.unwrap_err();
@@ -163,7 +163,7 @@ async fn one_worker_at_a_time_is_started() {
 /// Two hundred lives of a worker, each with something to run, end in several ways; nothing is left of any.
 #[tokio::test]
 async fn nothing_is_left_of_a_worker() {
-    let (folder, diary) = (tempfile::tempdir().unwrap(), Diary::default());
+    let (folder, diary) = (crate::support::tempdir().unwrap(), Diary::default());
     let stepbox = open(folder.path(), &diary, &["one"], Quotas::default()).await;
     live_often(&stepbox, &diary, |cycle| {
         let (files, tasks) = (open_files(folder.path()), tasks());
@@ -186,7 +186,7 @@ async fn nothing_is_left_of_a_worker_on_postgresql() {
     };
     let place = DatabaseUrl::new(&url);
     migrate_store(StorePlace::Database(&place)).await.unwrap();
-    let (folder, diary) = (tempfile::tempdir().unwrap(), Diary::default());
+    let (folder, diary) = (crate::support::tempdir().unwrap(), Diary::default());
     let builder = Stepbox::builder(folder.path().join("data")).database_url(place);
     let stepbox = open_on(builder, folder.path(), &diary, &["one"], Quotas::default()).await;
     live_often(&stepbox, &diary, |cycle| {
@@ -219,7 +219,7 @@ async fn live_often(stepbox: &Stepbox, diary: &Diary, mut look: impl FnMut(usize
             1 => {
                 let mut worker = stepbox.start_worker(WorkerOptions::default()).await.unwrap();
                 worker.shut_down();
-                worker.wait().await;
+                worker.wait().await.unwrap();
             }
             _ => stepbox.start_worker(WorkerOptions::default()).await.unwrap().leave().await,
         }

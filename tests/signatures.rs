@@ -122,7 +122,7 @@ async fn nothing_is_looked_at_before_somebody_vouches_for_it() {
 
 #[tokio::test]
 async fn a_list_of_keys_that_lets_nothing_in_is_refused_at_the_start() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::support::tempdir().unwrap();
     let components = ComponentsPolicy { signed_by: Some(Vec::new()), ..ComponentsPolicy::default() };
     let policy = Policy::nothing().with_components(components);
     let builder = stepbox::Stepbox::builder(folder.path().join("data")).tenant(Default::default(), policy);

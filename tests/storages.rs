@@ -302,7 +302,7 @@ async fn an_unknown_storage_is_told_before_the_job_starts() {
 
 #[tokio::test]
 async fn a_named_folder_is_a_storage_as_well_and_nothing_beside_it() {
-    let archive = tempfile::tempdir().unwrap();
+    let archive = crate::support::tempdir().unwrap();
     std::fs::write(archive.path().join("in.csv"), items()).unwrap();
     let storage = NamedStorage::local("archive", archive.path()).unwrap();
     let installation = installation(vec![storage], false).await;
@@ -415,11 +415,11 @@ async fn on_one_machine() -> (String, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_machine_goes_on_with_nothing_but_the_store_and_the_bucket() {
     let expected = on_one_machine().await;
-    let shared_folder = tempfile::tempdir().unwrap();
+    let shared_folder = crate::support::tempdir().unwrap();
     for in_bucket in [true, false] {
         let server = BucketServer::start();
         server.put("shop/in.csv", ragged_items().as_bytes());
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::support::tempdir().unwrap();
         let is_due = Arc::new(AtomicBool::new(true));
         let open = async |name: &str| {
             let shared = match in_bucket {

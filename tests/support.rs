@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use stepbox::batch::execution::{JobExecution, SummaryValue};
@@ -12,6 +13,22 @@ use stepbox::batch::name::{JobExecutionId, TenantId};
 use stepbox::{Builder, NewInstance, Policy, RunOptions, Running, Stepbox, Tenant};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
+
+mod run;
+
+pub use run::{mark, tempdir};
+
+/// How long a test waits for what is sure to come, on a machine that is busy with other things.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits until something is so.
+pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let began_at = Instant::now();
+    while !is_so().await {
+        assert!(began_at.elapsed() < PATIENCE, "waited for {PATIENCE:?} in vain: never {what}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
 
 /// An installation with one tenant, whose files lie in `folder`.
 pub struct Installation {
@@ -28,7 +45,7 @@ impl Installation {
 
     /// The same with more said to the builder.
     pub async fn with(more: impl FnOnce(Builder) -> Builder) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = tempdir().expect("a temporary folder");
         let tenant = open(folder.path(), more).await;
         Self { folder, tenant }
     }

@@ -25,7 +25,7 @@ fn told(result: Result<Component, Error>) -> String {
 
 #[tokio::test]
 async fn a_tenant_that_may_not_upload_uses_what_the_operator_brings() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::support::tempdir().unwrap();
     let closed = ComponentsPolicy { upload: false, ..ComponentsPolicy::default() };
     let stepbox = open(folder.path(), closed).await;
     let tenant = stepbox.tenant(&TenantId::default()).unwrap();
@@ -55,7 +55,7 @@ async fn a_tenant_that_may_not_upload_uses_what_the_operator_brings() {
 
 #[tokio::test]
 async fn components_come_in_while_there_is_room() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::support::tempdir().unwrap();
     let bytes = std::fs::read(steps::NOTIFY).unwrap();
     let size = bytes.len() as u64 + 4;
     let quota = ComponentQuota { count_max: 3, size_bytes_max: size, total_bytes_max: 3 * size };

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 use stepbox::batch::status::BatchStatus;
 use stepbox_guest_artifacts::steps;
 
-use crate::support::{Installation, Manner, Server, counts, ending, local, nobodys_url, start, summary};
+use crate::support::{
+    self, Installation, Manner, Server, counts, ending, local, nobodys_url, start, summary,
+};
 
 /// Installs the example with components built from the sources.
 async fn install(installation: &Installation) {
@@ -151,7 +153,7 @@ async fn the_example_for_embedders_runs() {
     std::fs::copy(example().join("data/catalogue.csv"), installation.path("catalogue.csv")).unwrap();
     let program = std::env::current_exe().unwrap().parent().unwrap().join("../embed-minimal");
     assert!(program.exists(), "`cargo xtask test` builds {}", program.display());
-    let output = std::process::Command::new(program)
+    let output = support::mark(&mut std::process::Command::new(program))
         .current_dir(installation.folder.path())
         .arg(installation.path("csv-notify"))
         .args(["catalogue.csv", &server.url("/exported")])
@@ -167,24 +169,29 @@ async fn the_example_for_embedders_runs() {
     assert!(server.request().await.starts_with("POST /exported"));
 }
 
-/// The real catalogue that this project is measured on. It is not ours to ship, so machines without it
-/// have the demo catalogue above alone.
+/// A catalogue with the oddities of real ones, and where there is one, the real one that this project is measured on. That
+/// is not ours to ship.
 #[tokio::test]
-async fn every_value_of_a_real_catalogue_arrives() {
-    let catalogue = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/icecat_products.csv");
-    if !catalogue.exists() {
-        return;
+async fn every_value_of_a_catalogue_arrives() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    check_every_value(&here.join("data/odd_catalogue.csv"), 60, 12).await;
+    let real = here.join("../../shared/data/icecat_products.csv");
+    if real.exists() {
+        check_every_value(&real, 1239, 111).await;
     }
+}
+
+async fn check_every_value(catalogue: &Path, rows: usize, columns: usize) {
     let installation = Installation::new().await;
     install(&installation).await;
     let server = Server::start(Manner::Answers(200));
     let more = json!({
-        "source": local(&catalogue), "sourceDelimiter": ";", "decimalSeparator": ",", "dateFormat": "dd/MM/yyyy",
+        "source": local(catalogue), "sourceDelimiter": ";", "decimalSeparator": ",", "dateFormat": "dd/MM/yyyy",
     });
     let execution = installation.run("csv_product_export_notify", parameters(&server.url("/"), more)).await;
     assert_eq!(ending(&execution), "COMPLETED");
-    assert_eq!(counts(&execution, 0), "read=1239 written=1239 filtered=0 skipped=0");
-    compare(&catalogue, &installation.path("out/products.csv"), 111);
+    assert_eq!(counts(&execution, 0), format!("read={rows} written={rows} filtered=0 skipped=0"));
+    compare(catalogue, &installation.path("out/products.csv"), columns);
 }
 
 /// Reads both files again: each value is the input's, or what `normalise` is documented to make of it.

@@ -14,7 +14,7 @@ use stepbox::batch::status::BatchStatus;
 use stepbox::{NewInstance, PublishOptions};
 use stepbox_test_postgres::{Durability, Proxy, Server};
 
-use crate::support::{Installation, counts, ending, local, stepbox_binary};
+use crate::support::{Installation, counts, ending, local, mark, stepbox_binary};
 
 /// How long anything may take here before the test gives up.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -116,7 +116,7 @@ impl Fleet {
         };
         let log =
             std::fs::File::options().create(true).append(true).open(self.installation.path("workers.log"));
-        let child = Command::new(stepbox_binary())
+        let child = mark(&mut Command::new(stepbox_binary()))
             .current_dir(self.installation.folder.path())
             .args(["--data-dir", &data, "worker", "--concurrency", "2", "--grace", "0s", "--lease", &lease])
             .envs(database.map(|url| ("STEPBOX_DATABASE_URL", url)))

@@ -13,7 +13,7 @@ use stepbox_guest_artifacts::{hostile, steps};
 use stepbox_test_postgres::Server;
 
 use crate::signatures::Key;
-use session::Folder;
+pub(crate) use session::Folder;
 
 /// Four lines of a catalogue, of which the last one is ragged.
 const PRODUCTS: &str = "sku,name,price\n1,Chair,10.5\n2,\"Table, round\",20\n3,Lamp,7\n4,broken\n";

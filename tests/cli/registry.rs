@@ -38,7 +38,7 @@ impl Registry {
             );
             return None;
         };
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = crate::support::tempdir().expect("a temporary folder");
         let path = |name: &str| folder.path().join(name).display().to_string();
         let mut config = format!(
             "version: 0.1\nlog: {{ accesslog: {{ disabled: true }} }}\nhttp: {{ addr: \"127.0.0.1:0\" }}\n\
@@ -53,7 +53,7 @@ impl Registry {
         fs::write(path("config.yml"), config).expect("a file");
         let mut command = Command::new(program);
         command.arg("serve").arg(path("config.yml")).env("OTEL_TRACES_EXPORTER", "none");
-        let spawned = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+        let spawned = crate::support::mark(&mut command).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
         let mut process = spawned.expect("the registry starts");
         let address = address(&mut process);
         Some(Self { process, address, needs_login, _folder: folder })

@@ -2,13 +2,17 @@
 //! happen at once.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Instant;
 
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::json;
 use stepbox_guest_artifacts::steps;
 
 use super::session::Folder;
+use crate::support::PATIENCE;
 
 /// Two jobs that go on for longer than any test: one can be stopped, the other cannot.
 const CONNECTOR: &str = "\
@@ -39,29 +43,39 @@ pub(super) fn with_waiting_jobs() -> Folder {
     folder
 }
 
-/// A command in a process of its own.
+/// A command in a process of its own. It ends with the test.
 pub(super) struct RunningCommand {
     process: Child,
-    talk: BufReader<ChildStderr>,
+    /// What it says on standard error, by line.
+    talk: Receiver<String>,
 }
 
 impl RunningCommand {
     pub(super) fn start(folder: &Folder, line: &str) -> Self {
         let mut shell = folder.shell(&format!("exec {line}"));
         let mut process = shell.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("`sh` runs");
-        let talk = BufReader::new(process.stderr.take().expect("it is piped"));
+        let said = BufReader::new(process.stderr.take().expect("it is piped"));
+        let (tell, talk) = channel();
+        thread::spawn(move || {
+            for line in said.lines().map_while(Result::ok) {
+                // Nobody may be listening any more; it must be able to go on.
+                let _ = tell.send(line + "\n");
+            }
+        });
         Self { process, talk }
     }
 
     /// Waits until it says so on standard error; the line.
     pub(super) fn wait_for(&mut self, words: &str) -> String {
-        let mut said = String::new();
-        while !said.contains(words) {
-            said.clear();
-            let length = self.talk.read_line(&mut said).expect("it is text");
-            assert!(length > 0, "it ended without saying: {words}");
+        let (began_at, mut before) = (Instant::now(), String::new());
+        loop {
+            let said = self.talk.recv_timeout(PATIENCE.saturating_sub(began_at.elapsed()));
+            match said {
+                Ok(said) if said.contains(words) => return said,
+                Ok(said) => before.push_str(&said),
+                Err(why) => panic!("it never said ({why}): {words}\nbut:\n{before}"),
+            }
         }
-        said
     }
 
     pub(super) fn interrupt(&self) {
@@ -83,6 +97,14 @@ impl RunningCommand {
         let mut answer = String::new();
         self.process.stdout.take().expect("it is piped").read_to_string(&mut answer).expect("it is text");
         (self.process.wait().expect("it ends").code(), answer)
+    }
+}
+
+impl Drop for RunningCommand {
+    fn drop(&mut self) {
+        // It has ended already, if the test is content.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
@@ -173,7 +195,9 @@ fn in_the_middle_of_a_run() -> (Folder, RunningCommand, String, Connection) {
     folder.run("stepbox instances create long long export long @parameters.json");
     let run = RunningCommand::start(&folder, "stepbox run long");
     let store = Connection::open(folder.path(".stepbox/stepbox.db")).expect("the store is there");
+    let began_at = Instant::now();
     while written(&store) == 0 {
+        assert!(began_at.elapsed() < PATIENCE, "no checkpoint within {PATIENCE:?}");
         std::thread::yield_now();
     }
     (folder, run, input, store)

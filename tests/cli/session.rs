@@ -22,6 +22,8 @@ use std::process::{Command, Output, Stdio};
 use snapbox::{Assert, Data, Redactions};
 use tempfile::TempDir;
 
+use crate::support::{mark, tempdir};
+
 /// The folder that a session's commands run in.
 pub(crate) struct Folder {
     folder: TempDir,
@@ -32,7 +34,7 @@ pub(crate) struct Folder {
 impl Folder {
     /// An empty one, of its own.
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = tempdir().expect("a temporary folder");
         let programs = folder.path().join("programs");
         let new = Self { folder, programs };
         // Root may write everywhere; without its capabilities it is a user like any other.
@@ -77,7 +79,7 @@ impl Folder {
         let known = std::env::var_os("PATH").unwrap_or_default();
         let path = std::env::join_paths(programs.into_iter().chain(std::env::split_paths(&known)));
         let mut shell = Command::new("sh");
-        shell.args(["-c", line]).current_dir(self.folder.path()).stdin(Stdio::null());
+        mark(shell.args(["-c", line])).current_dir(self.folder.path()).stdin(Stdio::null());
         shell
             .env("PATH", path.expect("no folder's name has a colon"))
             .env("LC_ALL", "C.UTF-8")

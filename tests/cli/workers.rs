@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use serde_json::Value;
 
-use super::runs::RunningCommand;
+use super::runs::{RunningCommand, with_waiting_jobs};
 use super::{session::Folder, with_instance};
 
 const PAGE: &str = include_str!("../../docs/cli.md");
@@ -22,7 +22,7 @@ fn get(address: &str, page: &str) -> String {
 /// A worker that listens at a port of its own, and its address.
 fn listening(folder: &Folder, more: &str) -> (RunningCommand, String) {
     let mut worker = RunningCommand::start(folder, &format!("stepbox worker --listen 127.0.0.1:0 {more}"));
-    let said = worker.wait_for("`/health` and `/metrics` are at http://");
+    let said = worker.wait_for("`/livez`, `/readyz`, `/health` and `/metrics` are at http://");
     let address = said.rsplit("http://").next().expect("an address follows");
     let address = address.trim_end_matches(|c: char| !c.is_ascii_digit()).to_owned();
     (worker, address)
@@ -39,6 +39,11 @@ fn a_worker_tells_how_it_is_until_it_ends() {
     let health: Value = serde_json::from_str(health.split("\r\n\r\n").nth(1).expect("a body")).expect("JSON");
     assert_eq!((&health["status"], &health["stage"]), (&"ok".into(), &"working".into()), "{health}");
     assert_eq!(health["problems"], Value::Array(Vec::new()), "{health}");
+    for (page, expected) in [("/livez", "ok: the process works\n"), ("/readyz", "ok: 0 of ")] {
+        let told = get(&address, page);
+        assert!(told.starts_with("HTTP/1.1 200 OK\r\n"), "{told}");
+        assert!(told.split("\r\n\r\n").nth(1).is_some_and(|body| body.starts_with(expected)), "{told}");
+    }
     let metrics = get(&address, "/metrics");
     assert!(metrics.contains("\r\ncontent-type: application/openmetrics-text;"), "{metrics}");
     assert!(metrics.contains("\nstepbox_items_written_total{tenant=\"default\"} 3\n"), "{metrics}");
@@ -53,6 +58,22 @@ fn a_worker_tells_how_it_is_until_it_ends() {
     assert_eq!(worker.end().0, Some(0));
     assert!(!folder.path("alive").exists());
     assert!(TcpStream::connect(&address).is_err());
+}
+
+/// A program of an older version is of no use to a store that a newer one has brought up to date.
+#[test]
+fn an_older_worker_on_a_newer_store_ends_with_a_clear_word() {
+    let folder = with_waiting_jobs();
+    folder.run("stepbox publish wait");
+    let mut worker = RunningCommand::start(&folder, "stepbox worker --concurrency 1 --liveness-file alive");
+    worker.wait_for("execution 1 of `wait` begins");
+    let database = rusqlite::Connection::open(folder.path(".stepbox/stepbox.db")).expect("it is there");
+    database.pragma_update(None, "user_version", 999).expect("it can be written");
+    let said = worker.wait_for("the worker ends, and leaves 1 execution to others: ");
+    assert!(said.contains("has schema version 999; this program knows versions up to "), "{said}");
+    worker.wait_for("docs: errors#store-newer-version");
+    assert_eq!(worker.end().0, Some(8));
+    assert!(!folder.path("alive").exists());
 }
 
 #[test]

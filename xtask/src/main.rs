@@ -9,6 +9,7 @@ mod fuzz;
 mod guests;
 mod process;
 mod repository;
+mod run_folder;
 mod stages;
 mod test;
 mod tidy;

@@ -3,6 +3,7 @@
 use stepbox_guest_toolchain::CHOICE_VARIABLE;
 
 use crate::guests::{self, ToolchainKind};
+use crate::run_folder::RunFolder;
 use crate::stages::Stages;
 use crate::{process, repository, tidy};
 
@@ -19,6 +20,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut stages = Stages::begin();
+    let folder = RunFolder::begin()?;
     stages
         .stage("Tidy: layout, the map, error codes, leftovers", || tidy::run(&tidy::Arguments::default()))?;
     stages.stage("Guests: find a toolchain, build the components", || {
@@ -29,15 +31,15 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     // Programs and tests in one go, so that cargo settles on one set of features for both: the
     // sandbox would be compiled twice otherwise. The tests run `stepbox` from the same folder.
     stages.stage("Build: `stepbox`, the libraries and their tests (minutes, the first time)", || {
-        cargo_test_workspace("build", &["--all-targets"], None)
+        cargo_test_workspace("build", &["--all-targets"], None, &folder)
     })?;
-    stages.stage("Test: the workspace", || cargo_test_workspace("test", &[], None))?;
-    stages.stage("Test: the sample steps, natively", test_steps_natively)?;
+    stages.stage("Test: the workspace", || cargo_test_workspace("test", &[], None, &folder))?;
+    stages.stage("Test: the sample steps, natively", || test_steps_natively(&folder))?;
     if arguments.both_toolchains {
         for (name, kind) in [("rustup", ToolchainKind::Rustup), ("debian", ToolchainKind::Debian)] {
             stages.stage(&format!("Test: with guests of the {name} toolchain"), || {
                 guests::toolchain(Some(kind))?;
-                cargo_test_workspace("test", &["--test", "stepbox"], Some(name))
+                cargo_test_workspace("test", &["--test", "stepbox"], Some(name), &folder)
             })?;
         }
     }
@@ -45,8 +47,14 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn cargo_test_workspace(command: &str, arguments: &[&str], toolchain: Option<&str>) -> anyhow::Result<()> {
+fn cargo_test_workspace(
+    command: &str,
+    arguments: &[&str],
+    toolchain: Option<&str>,
+    folder: &RunFolder,
+) -> anyhow::Result<()> {
     let mut cargo = process::cargo(&repository::root())?;
+    folder.give(&mut cargo);
     cargo.args([command, "--workspace"]).args(arguments);
     if let Some(toolchain) = toolchain {
         cargo.env(CHOICE_VARIABLE, toolchain);
@@ -56,8 +64,9 @@ fn cargo_test_workspace(command: &str, arguments: &[&str], toolchain: Option<&st
 
 /// The guests' workspace is one of its own, and so is the folder that its tests are built in: the two
 /// would otherwise wait for each other's lock.
-fn test_steps_natively() -> anyhow::Result<()> {
+fn test_steps_natively(folder: &RunFolder) -> anyhow::Result<()> {
     let mut cargo = process::cargo(&repository::root().join("guest-steps"))?;
+    folder.give(&mut cargo);
     cargo.args(["test", "--workspace"]);
     cargo.env("CARGO_TARGET_DIR", repository::target_dir()?.join("guest-tests"));
     process::run(&mut cargo)

@@ -136,6 +136,15 @@ pub enum RepositoryError {
         /// Why.
         detail: String,
     },
+    /// The database is there, and does not let this program work: the user, the rights, the tables or the file are
+    /// not what they should be.
+    #[error("the store {store} failed: {detail}")]
+    Refused {
+        /// Where it is.
+        store: String,
+        /// What it said.
+        detail: String,
+    },
     /// The database cannot be opened, reached or written, a full disk among the reasons.
     #[error("the store {store} failed: {detail}")]
     Unavailable {
@@ -164,9 +173,31 @@ impl RepositoryError {
             Self::NewerVersion { .. } => "store-newer-version",
             Self::OlderVersion { .. } => "store-older-version",
             Self::Corrupt { .. } => "store-corrupt",
+            Self::Refused { .. } => "store-refused",
             Self::Unavailable { .. } => "store-unavailable",
         }
     }
+
+    /// What whoever would ask again may expect.
+    pub fn outlook(&self) -> Outlook {
+        match self {
+            Self::NewerVersion { .. } => Outlook::Final,
+            Self::OlderVersion { .. } | Self::Corrupt { .. } | Self::Refused { .. } => Outlook::Lasting,
+            _ => Outlook::Passing,
+        }
+    }
+}
+
+/// What whoever would ask the store again may expect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outlook {
+    /// Another answer in a while, or to another question.
+    Passing,
+    /// The same answer until somebody mends the store. One question may meet it, such as a damaged row, while others
+    /// are answered.
+    Lasting,
+    /// The same answer to each question, for as long as this program runs.
+    Final,
 }
 
 fn schema(version: u32) -> String {

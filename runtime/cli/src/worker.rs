@@ -25,7 +25,8 @@ use liveness::LivenessFile;
 /// How often it is looked whether the worker is well.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Works until the first signal has had its way, or the second one.
+/// Works until a graceful shutdown (first signal) or an immediate one (second signal) is complete, or the store cannot be
+/// worked with any more.
 pub(crate) async fn carry_out(stepbox: &Stepbox, worker: Worker) -> Result<Answer, CliError> {
     let Worker { concurrency, jobs, types, tenants, lease: _, grace, .. } = worker;
     let Worker { listen, liveness_file, log_format, .. } = worker;
@@ -47,7 +48,8 @@ pub(crate) async fn carry_out(stepbox: &Stepbox, worker: Worker) -> Result<Answe
     let mut worker = stepbox.start_worker(options).await?;
     let probe = worker.probe();
     let _server = listener.map(|listener| {
-        let message = format!("`/health` and `/metrics` are at http://{}", listener.address());
+        let message =
+            format!("`/livez`, `/readyz`, `/health` and `/metrics` are at http://{}", listener.address());
         voice.say(&Entry::new(LogLevel::Info, "worker-listening", message));
         listener.serve(watching(stepbox.clone(), probe.clone()))
     });
@@ -56,7 +58,7 @@ pub(crate) async fn carry_out(stepbox: &Stepbox, worker: Worker) -> Result<Answe
     let mut is_ending = false;
     loop {
         tokio::select! {
-            () = worker.wait() => return Ok(Answer::nothing()),
+            ended = worker.wait() => return Ok(ended.map(|()| Answer::nothing())?),
             _ = every.tick() => watch.look(&probe),
             _ = interrupts.next() => {
                 if is_ending {
@@ -98,7 +100,8 @@ impl Watch {
                 }
             });
         }
-        if let Some(file) = self.file.as_ref().filter(|_| self.was_well) {
+        // The store's silence is no reason to begin the process anew.
+        if let Some(file) = self.file.as_ref().filter(|_| health.is_live()) {
             let touched = file.touch();
             if let (Err(error), true) = (&touched, self.was_touched) {
                 let message = format!("the liveness file cannot be touched: {error}");

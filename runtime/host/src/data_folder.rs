@@ -6,7 +6,7 @@
 //! compiled/                  what they were compiled to
 //! executions/<id>/log.jsonl  the log of an execution
 //! executions/<id>/rejected/  the items that its steps skipped, a file for each step
-//! executions/<id>/work/      the working folder of its steps, while it runs
+//! executions/<id>/work/<n>/  the working folder of its steps, while the worker with the fencing token n runs it
 //! workers/<name>             locked by each process that works here
 //! ```
 
@@ -82,24 +82,62 @@ impl DataFolder {
         self.executions().join(id.to_string())
     }
 
-    /// The working folder of an execution's steps.
-    pub(crate) fn work(&self, id: JobExecutionId) -> PathBuf {
+    /// The working folder of an execution's steps, for whoever holds the lease with that fencing token: a worker that
+    /// has lost its lease and does not know it yet cannot harm the folder of the next one.
+    pub(crate) fn work(&self, id: JobExecutionId, token: u64) -> PathBuf {
+        self.all_work(id).join(token.to_string())
+    }
+
+    fn all_work(&self, id: JobExecutionId) -> PathBuf {
         self.execution(id).join("work")
     }
 
-    /// Creates an execution's folder with an empty working folder.
-    pub(crate) fn begin_execution(&self, id: JobExecutionId) -> Result<(), Error> {
-        let work = self.work(id);
-        let created = match fs::remove_dir_all(&work) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => create_private_folder(&work),
-        };
+    /// Creates an execution's folder with an empty working folder, and removes those of earlier workers.
+    pub(crate) fn begin_execution(&self, id: JobExecutionId, token: u64) -> Result<(), Error> {
+        let work = self.work(id, token);
+        let created = self.remove_work(id, |earlier| earlier <= token);
+        let created = created.and_then(|()| create_private_folder(&work));
         created.map_err(|source| Error::DataFolder { path: work, action: "cannot be created", source })
     }
 
-    /// Removes what only a running execution needs.
+    /// Removes what only a running execution needs, for the worker that has run it to its end.
+    pub(crate) fn end_attempt(&self, id: JobExecutionId, token: u64) -> io::Result<()> {
+        fs::remove_dir_all(self.work(id, token))?;
+        // It stays if the next worker has begun already.
+        let _ = fs::remove_dir(self.all_work(id));
+        Ok(())
+    }
+
+    /// The same of all workers, for an execution that has ended.
     pub(crate) fn end_execution(&self, id: JobExecutionId) -> io::Result<()> {
-        fs::remove_dir_all(self.work(id))
+        fs::remove_dir_all(self.all_work(id))
+    }
+
+    /// The executions that have a working folder: those that run, and those whose process was killed.
+    pub(crate) fn with_work(&self) -> io::Result<Vec<JobExecutionId>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(self.executions())? {
+            let name = entry?.file_name();
+            let id = name.to_str().and_then(|name| name.parse().ok()).map(JobExecutionId);
+            found.extend(id.filter(|id| self.all_work(*id).is_dir()));
+        }
+        Ok(found)
+    }
+
+    /// Removes the working folders of those of an execution's workers.
+    fn remove_work(&self, id: JobExecutionId, whose: impl Fn(u64) -> bool) -> io::Result<()> {
+        let entries = match fs::read_dir(self.all_work(id)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            let token = entry.file_name().to_str().and_then(|name| name.parse().ok());
+            if token.is_none_or(&whose) {
+                remove_all(&entry.path())?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes all that is left of an execution, here and where it is shared.
@@ -200,10 +238,58 @@ impl DataFolder {
     }
 }
 
+/// Removes a file or a folder, or finds it gone.
+fn remove_all(path: &Path) -> io::Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 fn create_private_folder(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A worker that was suspended finds out late that others have gone on.
+    #[test]
+    fn a_worker_without_its_lease_cannot_harm_the_working_folder_of_the_next_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, id) = (DataFolder::open(folder.path()).unwrap(), JobExecutionId(118));
+        data.begin_execution(id, 1).unwrap();
+        fs::write(data.work(id, 1).join("old"), "").unwrap();
+        // As earlier versions left it.
+        fs::write(folder.path().join("executions/118/work/file"), "").unwrap();
+        fs::create_dir(folder.path().join("executions/118/work/folder")).unwrap();
+
+        data.begin_execution(id, 2).unwrap();
+        let left = || {
+            let entries = fs::read_dir(folder.path().join("executions/118/work")).unwrap();
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(left(), ["2"], "the next one begins with nothing");
+        fs::write(data.work(id, 2).join("new"), "").unwrap();
+        // The one before is late, however far it was.
+        assert!(data.end_attempt(id, 1).is_err());
+        data.begin_execution(id, 1).unwrap();
+        data.end_attempt(id, 1).unwrap();
+        assert_eq!(left(), ["2"]);
+        assert!(data.work(id, 2).join("new").exists());
+
+        data.end_attempt(id, 2).unwrap();
+        assert_eq!(data.with_work().unwrap(), []);
+        assert!(data.execution(id).exists(), "the log stays");
+    }
 }

@@ -213,6 +213,7 @@ impl Error {
                 | RepositoryError::NewerVersion { .. }
                 | RepositoryError::OlderVersion { .. }
                 | RepositoryError::Corrupt { .. }
+                | RepositoryError::Refused { .. }
                 | RepositoryError::Unavailable { .. } => ErrorKind::StoreUnavailable,
             },
             Self::ConnectorFile(error) if is_of_a_component(error.code) => ErrorKind::ComponentRefused,
@@ -277,10 +278,12 @@ impl Error {
                     "`stepbox store migrate` brings it up to date, once for all workers".to_owned()
                 }
                 RepositoryError::NewerVersion { .. } => "use the newer `stepbox` that wrote it".to_owned(),
-                RepositoryError::Unavailable { store, .. } if store.starts_with("PostgreSQL") => {
+                RepositoryError::Unavailable { store, .. } | RepositoryError::Refused { store, .. }
+                    if store.starts_with("PostgreSQL") =>
+                {
                     "check the URL, and that the server runs and lets you in; its log may say more".to_owned()
                 }
-                RepositoryError::Unavailable { .. } => {
+                RepositoryError::Unavailable { .. } | RepositoryError::Refused { .. } => {
                     "check that the data folder exists, can be written and has room".to_owned()
                 }
                 _ => String::new(),

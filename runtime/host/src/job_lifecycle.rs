@@ -148,7 +148,7 @@ impl Life {
         progress: watch::Sender<Progress>,
         is_queued: bool,
     ) -> Self {
-        let unprepared = installation.data.begin_execution(execution.id).err();
+        let unprepared = installation.data.begin_execution(execution.id, lease.token).err();
         let clock = installation.clock.clone();
         let now = clock.ticks_us();
         let folder = installation.data.execution(execution.id);
@@ -200,8 +200,10 @@ impl Life {
             Ok((status, last)) => self.finish(status, last).await,
             Err(error) => self.give_up(error).await,
         };
-        if !matches!(&finished, Err(Error::Repository(RepositoryError::LeaseLost { .. })))
-            && let Err(error) = self.installation.data.end_execution(self.recorder.lease.id)
+        // An execution that did not come to its end here is, or will be, another worker's, its folder as well.
+        let Lease { id, token, .. } = self.recorder.lease;
+        if finished.is_ok()
+            && let Err(error) = self.installation.data.end_attempt(id, token)
         {
             self.run.log(LogLevel::Warning, &format!("the working folder could not be removed: {error}"));
         }
@@ -393,7 +395,7 @@ impl Life {
             policy: &self.tenant.policy,
             tenant: &self.recorder.lease.tenant,
             execution: id,
-            work: self.installation.data.work(id),
+            work: self.installation.data.work(id, self.recorder.lease.token),
             parameters: &self.run.parameters,
             share: self.tenant.share.clone(),
             usage: Usage::on(&self.disk),
@@ -519,8 +521,11 @@ impl Life {
     async fn beat_if_it_can(&self) -> Result<(), RepositoryError> {
         let last_heartbeat_us = lock(&self.course).last_heartbeat_us;
         match self.beat().await {
-            Err(RepositoryError::Busy { .. } | RepositoryError::Unavailable { .. })
-                if self.ms_since(last_heartbeat_us) < self.lease_ms() - self.heartbeat_ms() =>
+            Err(
+                RepositoryError::Busy { .. }
+                | RepositoryError::Unavailable { .. }
+                | RepositoryError::Refused { .. },
+            ) if self.ms_since(last_heartbeat_us) < self.lease_ms() - self.heartbeat_ms() =>
             {
                 Ok(())
             }
@@ -706,7 +711,7 @@ impl Life {
             return Err(error);
         }
         self.run.log(LogLevel::Error, &error.to_string());
-        if self.is_queued && is_passing(&error) {
+        if self.is_queued && is_of_the_store(&error) {
             // Nobody writes any more. Once the lease has run out, a worker goes on from the last checkpoint.
             return Err(error);
         }
@@ -768,9 +773,17 @@ impl Life {
     }
 }
 
-/// Whether the store may answer again in a while.
-fn is_passing(error: &Error) -> bool {
-    matches!(error, Error::Repository(RepositoryError::Busy { .. } | RepositoryError::Unavailable { .. }))
+/// Whether another worker, or this one in a while, may go on: nothing is wrong with the execution.
+fn is_of_the_store(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Repository(
+            RepositoryError::Busy { .. }
+                | RepositoryError::Unavailable { .. }
+                | RepositoryError::Refused { .. }
+                | RepositoryError::NewerVersion { .. }
+        )
+    )
 }
 
 /// A panic of one holder must not take the others down: the values are whole between calls.

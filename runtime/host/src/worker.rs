@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! working ── shut_down ──▶ finishing ── grace over ──▶ pausing ──▶ ended
-//!     └────────────────────── leave ──────────────────────────────▶ ended
+//!     ├────────────────────── leave ──────────────────────────────▶ ended
+//!     └── the store cannot be worked with ──────────▶ pausing ──▶ ended
 //! ```
 //!
 //! What it pauses waits in the queue again from its checkpoint. What it leaves is lost, and another worker
-//! takes it up at once.
+//! takes it up at once. So is what it runs on a store that cannot be worked with, once its leases have run out.
 
 mod health;
 
@@ -20,11 +21,11 @@ use stepbox_batch::execution::JobExecution;
 use stepbox_batch::listing::Listing;
 use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::queue::{Fate, Held, QueueClaim, QueueFilter, Rescued, Whose, Worker as Registered};
-use stepbox_batch::repository::{Claim, Lease, RepositoryError};
+use stepbox_batch::repository::{Claim, Lease, Outlook, RepositoryError};
 use stepbox_batch::status::BatchStatus;
 use stepbox_batch::step_context::RunContext;
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::error::Error;
@@ -33,7 +34,7 @@ use crate::stepbox::{Installation, Stepbox};
 use crate::store_clock::{STEP_MS, Step};
 use crate::tenant::Running;
 use crate::worker_lock::WorkerLock;
-use health::Pulse;
+use health::{Pulse, Round, silent_ms_max};
 pub use health::{WorkerHealth, WorkerProbe, WorkerProblem};
 
 /// How long a worker waits at most before it looks into the queue again, in milliseconds: entries whose time has
@@ -130,6 +131,15 @@ pub enum WorkerEvent {
         /// By how many milliseconds the machine's clock is ahead; negative if it is behind.
         skew_ms: i64,
     },
+    /// The store cannot be worked with, and trying again is no use: it ends, and [`Worker::wait`] says why.
+    GaveUp {
+        /// As a stable code.
+        code: &'static str,
+        /// For people.
+        reason: String,
+        /// How many executions it runs. They are left to others.
+        running: usize,
+    },
     /// It takes nothing new, and waits for what runs.
     ShuttingDown {
         /// How many executions run.
@@ -165,6 +175,8 @@ struct Shared {
     pulse: Pulse,
     /// By how much the clock of this machine was ahead of the store's when somebody was told.
     skew_told_ms: AtomicI64,
+    /// Why it ends by itself.
+    failure: Mutex<Option<RepositoryError>>,
     /// A run has ended.
     ended: Notify,
 }
@@ -191,7 +203,8 @@ impl Stepbox {
         }
         installation.metrics.has_slots(options.concurrency.max(1));
         let shared = Arc::new(Shared {
-            pulse: Pulse::begin(installation.clock.as_ref()),
+            pulse: Pulse::begin(installation.clock.clone()),
+            failure: Mutex::default(),
             stepbox: self.clone(),
             tenants,
             options,
@@ -202,7 +215,7 @@ impl Stepbox {
             ended: Notify::new(),
             installation,
         });
-        if let Err(error) = shared.heard(shared.beat().await) {
+        if let Err(error) = shared.pulse.asking(Round::Watch, shared.beat()).await {
             shared.installation.has_worker.store(false, Ordering::Release);
             return Err(error.into());
         }
@@ -259,13 +272,15 @@ impl Worker {
         self.shared.enter(Stage::Finishing);
     }
 
-    /// Waits for its end.
-    pub async fn wait(&mut self) {
+    /// Waits for its end; an error if it ended by itself, since the store cannot be worked with.
+    pub async fn wait(&mut self) -> Result<(), Error> {
         if let Some(task) = &mut self.task {
             // It catches what runs there, and has no panics of its own; if it had, it would be over as well.
             let _ = task.await;
             self.task = None;
         }
+        let failure = self.shared.failure().take();
+        failure.map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// Leaves at once: the leases of what runs end now, so that another worker goes on from the last
@@ -301,19 +316,20 @@ impl Shared {
         let _ends_with_this = (AbortOnDrop(watching), AbortOnDrop(ending));
         let mut runs = JoinSet::new();
         while self.stage() == Stage::Working {
-            self.pulse.turned(self.installation.clock.as_ref());
             let free = self.options.concurrency.max(1).saturating_sub(runs.len());
             let taken = if free == 0 { 0 } else { self.take(free, &mut runs).await };
             if taken == 0 || taken == free {
-                self.rest(free == taken).await;
+                self.pulse.turning(Round::Work, self.rest(free == taken)).await;
             }
             while runs.try_join_next().is_some() {}
         }
         self.tell(|| WorkerEvent::ShuttingDown { running: self.running().len() });
-        while runs.join_next().await.is_some() {}
+        self.pulse.turning(Round::Work, async { while runs.join_next().await.is_some() {} }).await;
         // Listed until it is forgotten, as one that was not heard of.
-        let _ = self.forget().await;
-        self.tell(|| WorkerEvent::Over);
+        let _ = self.pulse.turning(Round::Work, self.forget()).await;
+        if self.failure().is_none() {
+            self.tell(|| WorkerEvent::Over);
+        }
     }
 
     /// Claims up to so many executions and lets them run; returns how many.
@@ -329,10 +345,11 @@ impl Shared {
             limit: u32::try_from(free).unwrap_or(u32::MAX),
         };
         let began = self.installation.clock.ticks_us();
-        let claimed = self.installation.repository.claim_next(&wanted).await;
+        let question = self.installation.repository.claim_next(&wanted);
+        let claimed = self.pulse.asking(Round::Work, question).await;
         let us = self.installation.clock.ticks_us().saturating_sub(began);
         self.installation.metrics.claimed(us, claimed.as_ref().ok().map(Vec::len));
-        match self.heard(claimed) {
+        match claimed {
             Ok(claimed) => {
                 let taken = claimed.len();
                 for claimed in claimed {
@@ -344,8 +361,8 @@ impl Shared {
                 taken
             }
             Err(error) => {
-                self.tell(|| WorkerEvent::Trouble { code: error.code(), reason: error.to_string() });
-                sleep(Duration::from_millis(LOOK_MS)).await;
+                self.trouble(error);
+                self.pulse.turning(Round::Work, sleep(Duration::from_millis(LOOK_MS))).await;
                 0
             }
         }
@@ -393,8 +410,19 @@ impl Shared {
     async fn end_in_stages(self: Arc<Self>) {
         let mut stage = self.stage.subscribe();
         let _ = stage.wait_for(|stage| *stage > Stage::Working).await;
-        let _ = self.beat().await;
-        sleep(Duration::from_millis(self.options.grace_ms)).await;
+        let grace = timeout(
+            Duration::from_millis(self.options.grace_ms),
+            stage.wait_for(|stage| *stage > Stage::Finishing),
+        );
+        // The grace begins now, whether or not the store hears of it.
+        let told = async {
+            let _ = self.beat().await;
+            std::future::pending::<()>().await
+        };
+        tokio::select! {
+            _ = grace => {}
+            () = told => {}
+        }
         self.enter(Stage::Pausing);
         let running: Vec<_> = self.running().values().cloned().collect();
         self.tell(|| WorkerEvent::Pausing { running: running.len() });
@@ -409,18 +437,19 @@ impl Shared {
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let clock = self.installation.clock.clone();
         let mut last_beat_us = clock.ticks_us();
+        // What a process left that was killed at the very end of an execution; nobody waits for it.
+        self.pulse.turning(Round::Watch, self.installation.sweep()).await;
         loop {
-            every.tick().await;
+            self.pulse.turning(Round::Watch, every.tick()).await;
             let ms_since_beat = clock.ticks_us().saturating_sub(last_beat_us) / 1000;
             if ms_since_beat >= self.installation.lease_ms / BEATS_PER_LEASE {
                 last_beat_us = clock.ticks_us();
-                self.heed(self.beat().await);
+                self.heed(self.pulse.asking(Round::Watch, self.beat()).await);
                 self.tell_of_skew();
             }
-            if let Some(rescued) = self.heed(self.installation.rescue_lost().await) {
-                for rescued in rescued {
-                    self.tell(|| WorkerEvent::Rescued(rescued));
-                }
+            let rescued = self.pulse.asking(Round::Watch, self.installation.rescue_lost()).await;
+            for rescued in self.heed(rescued).unwrap_or_default() {
+                self.tell(|| WorkerEvent::Rescued(rescued));
             }
         }
     }
@@ -465,19 +494,36 @@ impl Shared {
     }
 
     fn heed<T>(&self, answer: Result<T, RepositoryError>) -> Option<T> {
-        self.heard(answer)
-            .map_err(|error| {
-                self.tell(|| WorkerEvent::Trouble { code: error.code(), reason: error.to_string() });
-            })
-            .ok()
+        answer.map_err(|error| self.trouble(error)).ok()
     }
 
-    /// Whatever the store says but that it cannot, it has answered.
-    fn heard<T>(&self, answer: Result<T, RepositoryError>) -> Result<T, RepositoryError> {
-        if answer.is_ok() {
-            self.pulse.heard(self.installation.clock.as_ref());
+    /// Tries again what may pass, and ends on what does not: at once if no question can have another answer, or once
+    /// each answer for the time of a lease was an error, and the last one is for somebody to mend. One row that is
+    /// damaged ends nothing, since other questions are answered.
+    fn trouble(&self, error: RepositoryError) {
+        let lasts = || self.pulse.has_failed_for(silent_ms_max(self.installation.lease_ms));
+        let is_over = match error.outlook() {
+            Outlook::Final => true,
+            Outlook::Lasting => lasts(),
+            Outlook::Passing => false,
+        };
+        let (code, reason) = (error.code(), error.to_string());
+        let mut failure = self.failure();
+        if failure.is_some() {
+            return;
         }
-        answer
+        if !is_over {
+            drop(failure);
+            return self.tell(|| WorkerEvent::Trouble { code, reason });
+        }
+        *failure = Some(error);
+        drop(failure);
+        self.tell(|| WorkerEvent::GaveUp { code, reason, running: self.running().len() });
+        self.enter(Stage::Pausing);
+    }
+
+    fn failure(&self) -> MutexGuard<'_, Option<RepositoryError>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn stage(&self) -> Stage {
@@ -505,6 +551,22 @@ impl Shared {
 }
 
 impl Installation {
+    /// Removes the working folders of executions that have ended. Processes leave them that are killed after the last
+    /// save of an execution; one that has ended never runs again, so no folder of a running one goes.
+    pub(crate) async fn sweep(&self) {
+        let data = self.data.clone();
+        // What cannot be looked at now stays for the next time.
+        let found = spawn_blocking(move || data.with_work()).await;
+        for id in found.ok().and_then(Result::ok).unwrap_or_default() {
+            for tenant in self.tenants.keys() {
+                let execution = self.repository.execution(tenant, id).await;
+                if matches!(execution, Ok(Some(execution)) if execution.status.has_ended()) {
+                    let _ = self.data.end_execution(id);
+                }
+            }
+        }
+    }
+
     /// The tenants to work for, each with how many of its executions may run.
     fn worked_for(&self, wanted: &[TenantId]) -> Result<Vec<(TenantId, u64)>, Error> {
         if let Some(unknown) = wanted.iter().find(|wanted| !self.tenants.contains_key(wanted)) {
@@ -563,6 +625,9 @@ impl Installation {
         let workers = self.data.workers();
         // Without the folder, the leases tell it, only later.
         let dead = WorkerLock::dead(&workers).unwrap_or_default();
+        if !dead.is_empty() {
+            self.sweep().await;
+        }
         for dead in &dead {
             self.repository.expire_leases(dead, self.clock.now()).await?;
             self.repository.forget_worker(dead).await?;

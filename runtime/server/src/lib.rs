@@ -4,6 +4,7 @@
 //! [`Router`]. [`watching`] is the one for a worker: how it is, and what it has counted.
 
 mod error;
+mod places;
 mod server;
 mod watching;
 

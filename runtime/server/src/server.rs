@@ -1,26 +1,26 @@
 //! Listening at an address, and answering whoever comes, within limits.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream, lookup_host};
-use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use crate::error::ServerError;
+use crate::places::{Place, Places};
 
-/// How many connections are answered at a time; further ones wait.
-const CONNECTIONS_MAX: usize = 64;
 /// How long a request's head may be, in bytes.
 const HEAD_BYTES_MAX: usize = 16 << 10;
-/// How long whoever asks may take over the head of a request, in milliseconds.
-const HEAD_MS_MAX: u64 = 5_000;
+/// How long whoever asks may take over the head of a request, in milliseconds, while there are places for others.
+const HEAD_MS_MAX: u64 = 2_000;
 /// How long a connection lasts at most, in milliseconds. It serves one request.
 const CONNECTION_MS_MAX: u64 = 15_000;
 /// How long to wait after a connection could not be taken, in milliseconds: there may be no descriptors left.
@@ -84,33 +84,58 @@ impl Drop for Server {
 }
 
 async fn accept(listener: TcpListener, pages: Router) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let places = Places::default();
     let mut connections = JoinSet::new();
     loop {
-        let place = places.clone().acquire_owned().await.expect("nobody closes it");
         match listener.accept().await {
             Ok((stream, _)) => {
-                let pages = pages.clone();
-                connections.spawn(async move {
-                    let _place = place;
-                    answer(stream, pages).await;
-                });
+                let place = places.take().await;
+                let number = place.number();
+                let task = connections.spawn(answer(stream, Pages::new(&pages, place)));
+                places.served_by(number, task);
             }
-            Err(_) => sleep(Duration::from_millis(ACCEPT_AGAIN_MS)).await,
+            Err(_) => {
+                // There may be no descriptors left.
+                places.hang_up();
+                sleep(Duration::from_millis(ACCEPT_AGAIN_MS)).await;
+            }
         }
         while connections.try_join_next().is_some() {}
     }
 }
 
 /// Answers one request. Whoever sends anything else, or too slowly, is hung up on.
-async fn answer(stream: TcpStream, pages: Router) {
+async fn answer(stream: TcpStream, pages: Pages) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(HEAD_MS_MAX))
         .max_buf_size(HEAD_BYTES_MAX)
         .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(pages));
+        .serve_connection(TokioIo::new(stream), pages);
     let _ = timeout(Duration::from_millis(CONNECTION_MS_MAX), connection).await;
+}
+
+/// The pages, for the connection at a place.
+struct Pages {
+    pages: TowerToHyperService<Router>,
+    place: Place,
+}
+
+impl Pages {
+    fn new(pages: &Router, place: Place) -> Self {
+        Self { pages: TowerToHyperService::new(pages.clone()), place }
+    }
+}
+
+impl Service<Request<Incoming>> for Pages {
+    type Response = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Response;
+    type Error = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Error;
+    type Future = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        self.place.answered();
+        self.pages.call(request)
+    }
 }
 
 #[cfg(test)]
@@ -119,6 +144,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
+    use crate::places::PLACES;
 
     async fn hello() -> Server {
         let pages = Router::new().route("/hello", get(|| async { "hello" }));
@@ -160,15 +186,93 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn whoever_says_nothing_is_hung_up_on() {
         let server = hello().await;
-        let mut silent = Vec::new();
-        for _ in 0..CONNECTIONS_MAX {
-            let mut stream = TcpStream::connect(server.address()).await.unwrap();
-            stream.write_all(b"GET /hello HT").await.unwrap();
-            silent.push(stream);
+        let mut stream = TcpStream::connect(server.address()).await.unwrap();
+        stream.write_all(b"GET /hello HT").await.unwrap();
+        let began_at = tokio::time::Instant::now();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        assert_eq!(began_at.elapsed().as_secs(), HEAD_MS_MAX / 1000, "{}", String::from_utf8_lossy(&answer));
+    }
+
+    /// How somebody is in the way.
+    #[derive(Debug, Clone, Copy)]
+    enum Manner {
+        /// Connects and sends nothing.
+        Silent,
+        /// Begins a head and goes silent.
+        Begins,
+        /// Sends a byte of a head now and then.
+        Drips,
+        /// Asks for a page that takes for ever.
+        Hangs,
+        /// Asks for a long page, and reads nothing of it.
+        NeverReads,
+    }
+
+    /// Is in the way until it is hung up on, and comes again at once.
+    async fn be_in_the_way(address: SocketAddr, manner: Manner) {
+        loop {
+            let Ok(mut stream) = TcpStream::connect(address).await else { continue };
+            let head: &[u8] = match manner {
+                Manner::Silent => b"",
+                Manner::Begins | Manner::Drips => b"GET /hello HTTP/1.1\r\nhost: ",
+                Manner::Hangs => b"GET /hangs HTTP/1.1\r\nhost: a\r\n\r\n",
+                Manner::NeverReads => b"GET /long HTTP/1.1\r\nhost: a\r\n\r\n",
+            };
+            let _ = stream.write_all(head).await;
+            match manner {
+                Manner::Drips => {
+                    while stream.write_all(b"a").await.is_ok() {
+                        sleep(Duration::from_millis(20)).await;
+                    }
+                }
+                // Nobody tells it that it was hung up on.
+                Manner::NeverReads => sleep(Duration::from_millis(300)).await,
+                _ => {
+                    let _ = stream.read(&mut [0; 64]).await;
+                }
+            }
         }
-        // One more waits until the others had their time.
-        let answer = ask(&server, b"GET /hello HTTP/1.1\r\nhost: a\r\n\r\n").await;
-        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    }
+
+    /// How many descriptors this process has open.
+    fn descriptors() -> usize {
+        std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn nobody_in_the_way_delays_a_probe() {
+        let long = "x".repeat(64 << 20);
+        for (manner, count) in [
+            (Manner::Silent, 128),
+            (Manner::Begins, 128),
+            (Manner::Begins, 400),
+            (Manner::Drips, 128),
+            (Manner::Drips, 400),
+            (Manner::Hangs, 400),
+            (Manner::NeverReads, 128),
+        ] {
+            let long = axum::body::Bytes::from(long.clone());
+            let pages = Router::new()
+                .route("/hello", get(|| async { "hello" }))
+                .route("/hangs", get(std::future::pending::<()>))
+                .route("/long", get(move || async move { long }));
+            let server = Listener::open("127.0.0.1:0").await.unwrap().serve(pages);
+            let mut others = JoinSet::new();
+            for _ in 0..count {
+                others.spawn(be_in_the_way(server.address(), manner));
+            }
+            for probe in 1..=6 {
+                // By then all of them are there, and some have been hung up on.
+                sleep(Duration::from_millis(150)).await;
+                let asked = ask(&server, b"GET /hello HTTP/1.1\r\nhost: a\r\n\r\n");
+                let answer = timeout(Duration::from_secs(1), asked).await;
+                let answer = answer.unwrap_or_else(|_| "none within a second".to_owned());
+                assert!(answer.starts_with("HTTP/1.1 200 OK"), "{count} × {manner:?}, {probe}: {answer}");
+            }
+            // The others' ends, those that are served, and what a test has open besides.
+            assert!(descriptors() < count + PLACES + 64, "{count} × {manner:?}: {}", descriptors());
+        }
     }
 
     #[tokio::test]

@@ -4,36 +4,78 @@ use axum::Json;
 use axum::Router;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderName, StatusCode};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
-use stepbox::{METRICS_TYPE, Stepbox, WorkerHealth, WorkerProbe};
+use stepbox::{METRICS_TYPE, Stage, Stepbox, WorkerHealth, WorkerProbe, WorkerProblem};
 
 /// What is true now may not be a moment later.
 const NEVER_KEPT: (HeaderName, &str) = (CACHE_CONTROL, "no-store");
 
-/// `GET /health`: 200 while the worker is well and 503 when it should be begun anew, with JSON that says why.
-/// `GET /metrics`: what the process has counted, for Prometheus.
+/// How a worker is, for probes, and what the process has counted:
+///
+/// - `GET /livez`: 200 while the process works; 503 when it should be begun anew. It says nothing of the store.
+/// - `GET /readyz`: 200 while the worker takes executions as places become free; 503 while the store does not answer,
+///   or once the worker is to end.
+/// - `GET /health`: both in detail as JSON, for people and monitors; 503 while there is any problem.
+/// - `GET /metrics`: what the process has counted, for Prometheus.
+///
+/// The first three ask nobody, so they answer at once.
 pub fn watching(stepbox: Stepbox, worker: WorkerProbe) -> Router {
+    let [of_process, of_worker] = [worker.clone(), worker.clone()];
     Router::new()
+        .route("/livez", get(move || async move { live(&of_process.health()) }))
+        .route("/readyz", get(move || async move { ready(&of_worker.health()) }))
         .route("/health", get(move || async move { health(worker.health()) }))
         .route("/metrics", get(move || async move { metrics(stepbox).await }))
 }
 
-/// How a worker is, in a word and in detail.
+/// How a worker is, in words and in detail.
 #[derive(Serialize)]
 struct Health {
     status: &'static str,
+    live: bool,
+    ready: bool,
     #[serde(flatten)]
     worker: WorkerHealth,
 }
 
 fn health(worker: WorkerHealth) -> impl IntoResponse {
-    let (code, status) = match worker.is_well() {
-        true => (StatusCode::OK, "ok"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "failing"),
+    let status = if worker.is_well() { "ok" } else { "failing" };
+    let (live, ready) = (worker.is_live(), worker.is_ready());
+    (code(worker.is_well()), [NEVER_KEPT], Json(Health { status, live, ready, worker }))
+}
+
+fn live(worker: &WorkerHealth) -> Response {
+    let problems = worker.problems.iter().filter(|problem| problem.is_of_the_process());
+    told(worker.is_live(), "the process works", problems.map(|problem| line(*problem)).collect())
+}
+
+fn ready(worker: &WorkerHealth) -> Response {
+    let WorkerHealth { running, concurrency, .. } = worker;
+    let places = format!("{running} of {concurrency} places are taken");
+    let mut reasons: Vec<_> = worker.problems.iter().map(|problem| line(*problem)).collect();
+    if worker.stage > Stage::Working {
+        reasons.push("stopping: it takes nothing new".to_owned());
+    }
+    told(worker.is_ready(), &places, reasons)
+}
+
+/// A word, and what is in the way, one a line.
+fn told(is_so: bool, more: &str, reasons: Vec<String>) -> Response {
+    let text = match is_so {
+        true => format!("ok: {more}\n"),
+        false => reasons.into_iter().map(|reason| reason + "\n").collect(),
     };
-    (code, [NEVER_KEPT], Json(Health { status, worker }))
+    (code(is_so), [NEVER_KEPT], text).into_response()
+}
+
+fn line(problem: WorkerProblem) -> String {
+    format!("{}: {}", problem.code(), problem.as_str())
+}
+
+fn code(is_so: bool) -> StatusCode {
+    if is_so { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
 }
 
 async fn metrics(stepbox: Stepbox) -> impl IntoResponse {
@@ -42,25 +84,69 @@ async fn metrics(stepbox: Stepbox) -> impl IntoResponse {
 
 #[cfg(test)]
 mod tests {
-    use stepbox::{Stage, WorkerProblem};
+    use axum::body::to_bytes;
 
     use super::*;
+    use Stage::{Finishing, Pausing, Working};
+    use WorkerProblem::{LoopStuck, SandboxStuck, StoreSilent};
 
-    #[test]
-    fn a_worker_that_is_not_well_is_to_be_begun_anew() {
-        let well = WorkerHealth {
-            worker: "worker-1".to_owned(),
-            stage: Stage::Finishing,
-            running: 2,
-            ms_since_turn: 0,
-            ms_since_store: 0,
-            ms_since_tick: 0,
-            clock_skew_ms: None,
-            problems: Vec::new(),
-        };
-        let failing = WorkerHealth { problems: vec![WorkerProblem::StoreSilent], ..well.clone() };
-        for (health, expected) in [(well, StatusCode::OK), (failing, StatusCode::SERVICE_UNAVAILABLE)] {
-            assert_eq!(super::health(health).into_response().status(), expected);
+    async fn text(answer: Response) -> String {
+        let code = answer.status().as_u16();
+        let kept = answer.headers()[CACHE_CONTROL].clone();
+        assert_eq!(kept, "no-store");
+        let body = to_bytes(answer.into_body(), 1 << 16).await.unwrap();
+        format!("{code} {}", String::from_utf8(body.to_vec()).unwrap().trim_end().replace('\n', " | "))
+    }
+
+    #[tokio::test]
+    async fn tells_supervisors_apart_what_a_new_process_would_mend() {
+        const LIVE: &str = "200 ok: the process works";
+        const STUCK: &str = "loop-stuck: it no longer looks for work";
+        const SILENT: &str = "store-silent: the store does not answer";
+        const STOPPING: &str = "stopping: it takes nothing new";
+        let rows: [(Stage, usize, &[WorkerProblem], u16, &str, String); 7] = [
+            (Working, 0, &[], 200, LIVE, "200 ok: 0 of 2 places are taken".to_owned()),
+            // One that is full is sent nothing: it is ready.
+            (Working, 2, &[], 200, LIVE, "200 ok: 2 of 2 places are taken".to_owned()),
+            // A new process would have the same store.
+            (Working, 2, &[StoreSilent], 503, LIVE, format!("503 {SILENT}")),
+            (
+                Working,
+                1,
+                &[LoopStuck],
+                503,
+                "503 loop-stuck: it no longer looks for work",
+                format!("503 {STUCK}"),
+            ),
+            (
+                Working,
+                1,
+                &[StoreSilent, SandboxStuck],
+                503,
+                "503 sandbox-stuck: components are not asked whether they must end",
+                format!("503 {SILENT} | sandbox-stuck: components are not asked whether they must end"),
+            ),
+            // One that ends is to be left alone, and to be counted out.
+            (Finishing, 2, &[], 200, LIVE, format!("503 {STOPPING}")),
+            (Pausing, 1, &[StoreSilent], 503, LIVE, format!("503 {SILENT} | {STOPPING}")),
+        ];
+        for (stage, running, problems, of_health, of_live, of_ready) in rows {
+            let worker = WorkerHealth {
+                worker: "worker-1".to_owned(),
+                stage,
+                running,
+                concurrency: 2,
+                ms_since_turn: 0,
+                ms_since_store: 0,
+                ms_since_tick: 0,
+                clock_skew_ms: None,
+                problems: problems.to_vec(),
+            };
+            assert_eq!(text(live(&worker)).await, of_live, "{worker:?}");
+            assert_eq!(text(ready(&worker)).await, of_ready, "{worker:?}");
+            let told = text(health(worker.clone()).into_response()).await;
+            assert!(told.starts_with(&format!("{of_health} {{\"status\":")), "{told}");
+            assert!(told.contains(&format!("\"live\":{},", worker.is_live())), "{told}");
         }
     }
 }

@@ -56,10 +56,10 @@ pub(crate) struct Worker {
     /// How long what runs may go on after the first signal before it is paused
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub(crate) grace: u64,
-    /// Answer `GET /health` and `GET /metrics` there, to whoever can reach it [default: listen nowhere]
+    /// Answer `GET /livez`, `/readyz`, `/health` and `/metrics` there, to whoever can reach it [default: listen nowhere]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<String>,
-    /// A file that is touched every second while the worker is well, and removed at its end
+    /// A file that is touched every second while the process works, as `/livez` says, and removed at its end
     #[arg(long, value_name = "FILE")]
     pub(crate) liveness_file: Option<PathBuf>,
     /// How standard error tells what happens: text for people, or a JSON object in each line

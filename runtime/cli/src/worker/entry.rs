@@ -43,6 +43,11 @@ pub(super) fn entry(event: &WorkerEvent) -> Entry {
             "clock-skewed",
             format!("the clock of this machine is {} the store's, which counts", skew(*skew_ms)),
         ),
+        WorkerEvent::GaveUp { code, reason, running } => {
+            let running = counted(*running as u64, "execution");
+            let message = format!("the worker ends, and leaves {running} to others: {reason}");
+            Entry::new(Error, "worker-gave-up", message).coded(code)
+        }
         WorkerEvent::ShuttingDown { running } => {
             let running = counted(*running as u64, "execution");
             let message = format!("shutting down: {running} to finish; a second signal leaves at once");

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use crate::error::CliError;
 
-/// A file that says by its age whether the worker is well. It goes with whoever holds this.
+/// A file that says by its age whether the process works, as `/livez` does. It goes with whoever holds this.
 #[derive(Debug)]
 pub(super) struct LivenessFile {
     path: PathBuf,
@@ -23,7 +23,7 @@ impl LivenessFile {
         }
     }
 
-    /// Says that the worker is well now.
+    /// Says that the process works now.
     pub(super) fn touch(&self) -> io::Result<()> {
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(&self.path)?;
         file.set_modified(SystemTime::now())

@@ -195,9 +195,12 @@ async fn a_tenants_connections_are_counted() {
     drop(first.await.unwrap());
     assert!(other.send(request(), &url, Timeouts::default()).await.is_err());
     drop(one);
-    while setup.share.connections.count() > 0 {
-        tokio::task::yield_now().await;
-    }
+    let gone = async {
+        while setup.share.connections.count() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), gone).await.expect("the connection is given back");
     let mut third = Box::pin(other.send(request(), &url, Timeouts::default()));
     tokio::select! {
         taken = listener.accept() => { taken.unwrap(); }

@@ -210,6 +210,9 @@ fn again(error: &RepositoryError) -> RepositoryError {
         RepositoryError::NewerVersion { store, found, known } => {
             RepositoryError::NewerVersion { store: store.clone(), found: *found, known: *known }
         }
+        RepositoryError::Refused { store, detail } => {
+            RepositoryError::Refused { store: store.clone(), detail: detail.clone() }
+        }
         RepositoryError::Unavailable { store, detail } => {
             RepositoryError::Unavailable { store: store.clone(), detail: detail.clone() }
         }

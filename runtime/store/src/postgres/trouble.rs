@@ -133,6 +133,7 @@ pub(super) fn explained<T>(outcome: Outcome<T>, store: &str) -> Result<T> {
 
 fn explain_server(error: &tokio_postgres::Error, store: &str) -> RepositoryError {
     let unavailable = |detail: String| RepositoryError::Unavailable { store: store.to_owned(), detail };
+    let refused = |detail: String| RepositoryError::Refused { store: store.to_owned(), detail };
     let Some(state) = error.code() else { return unavailable(told(error)) };
     let said = told(error);
     match state {
@@ -146,11 +147,14 @@ fn explain_server(error: &tokio_postgres::Error, store: &str) -> RepositoryError
             unavailable(format!("it must not be written; it may be a standby ({said})"))
         }
         &SqlState::UNDEFINED_TABLE => {
-            unavailable(format!("it has no tables of Stepbox's, or others are in the way ({said})"))
+            refused(format!("it has no tables of Stepbox's, or others are in the way ({said})"))
         }
         &SqlState::INSUFFICIENT_PRIVILEGE => {
-            unavailable(format!("the user needs the rights to the tables of Stepbox ({said})"))
+            refused(format!("the user needs the rights to the tables of Stepbox ({said})"))
         }
+        &SqlState::INVALID_PASSWORD
+        | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION
+        | &SqlState::INVALID_CATALOG_NAME => refused(said),
         _ => unavailable(said),
     }
 }

@@ -130,11 +130,11 @@ impl Place {
                 ),
             }),
             Some(ErrorCode::NotADatabase) => {
-                self.unavailable("it is not an SQLite database; name another file, or move this one away")
+                self.refused("it is not an SQLite database; name another file, or move this one away")
             }
             Some(ErrorCode::DatabaseCorrupt) => self.corrupt("page", said),
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-                self.unavailable(format!("it, or its folder, must not be written ({said})"))
+                self.refused(format!("it, or its folder, must not be written ({said})"))
             }
             Some(ErrorCode::CannotOpen) => self.unavailable(format!(
                 "it cannot be opened; the folder must exist and may be written by this user ({said})"
@@ -151,6 +151,11 @@ impl Place {
     /// There is no working with this file.
     pub(super) fn unavailable(&self, detail: impl Into<String>) -> RepositoryError {
         RepositoryError::Unavailable { store: self.path.display().to_string(), detail: detail.into() }
+    }
+
+    /// The file is there, and is not for us as it is.
+    fn refused(&self, detail: impl Into<String>) -> RepositoryError {
+        RepositoryError::Refused { store: self.path.display().to_string(), detail: detail.into() }
     }
 
     fn corrupt(&self, what: &str, detail: String) -> RepositoryError {

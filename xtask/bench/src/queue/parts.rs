@@ -128,7 +128,7 @@ pub(crate) async fn measure(rows: u32, rounds: u32) -> Result<Parts> {
             figures.push(time(async || run(&tenant, job, round).await).await?);
             for worker in &mut at_work {
                 worker.shut_down();
-                worker.wait().await;
+                worker.wait().await?;
             }
         }
     }

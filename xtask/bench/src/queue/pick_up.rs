@@ -37,7 +37,7 @@ pub(crate) async fn measure(jobs: &Jobs, times: u32) -> Result<PickUp> {
         milliseconds.push(jobs.next_began().await?.duration_since(began_at).as_secs_f64() * 1e3);
     }
     worker.shut_down();
-    worker.wait().await;
+    worker.wait().await?;
     milliseconds.sort_by(f64::total_cmp);
     let at = |part: f64| milliseconds[((milliseconds.len() - 1) as f64 * part) as usize];
     Ok(PickUp { times, p50: at(0.5), p95: at(0.95), p99: at(0.99) })

@@ -49,7 +49,7 @@ pub(crate) async fn measure(jobs: &Jobs, count: u32, concurrency: usize) -> Resu
         jobs.next_began().await?;
     }
     worker.shut_down();
-    worker.wait().await;
+    worker.wait().await?;
     let elapsed = began_at.elapsed();
     check_all_completed(jobs, all).await?;
     Ok(Throughput {

@@ -117,9 +117,12 @@ async fn a_save_whose_answer_is_lost_is_made_once() {
         far.save(&other_lease, of(&other)).await.unwrap();
         proxy.hold_answers();
         let breaking = async {
-            while near.warnings(&tenant(), execution.id).await.unwrap().is_empty() {
-                tokio::task::yield_now().await;
-            }
+            let saved = async {
+                while near.warnings(&tenant(), execution.id).await.unwrap().is_empty() {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(60), saved).await.expect("the save is done");
             proxy.break_off();
         };
         let (saved, ()) = tokio::join!(far.save(&lease, of(&execution)), breaking);

@@ -105,7 +105,7 @@ fn audit_lists() -> Vec<(&'static str, AuditFilter)> {
 }
 
 /// Which index each of the others takes.
-const STATEMENTS: [(&str, &str, &str); 15] = [
+const STATEMENTS: [(&str, &str, &str); 16] = [
     ("how parts stand", "job_executions_by_partition", executions::PARTITION_STATES),
     ("an execution", "PRIMARY KEY", executions::STANDING),
     ("those it goes on from", "PRIMARY KEY", executions::ANCESTRY),
@@ -120,5 +120,6 @@ const STATEMENTS: [(&str, &str, &str); 15] = [
     ("lanes", "job_executions_leased", queue::LANES),
     ("depths", "queue_entries_by_tenant", queue::DEPTHS),
     ("what keeps an instance", "job_executions_open", instances::RUNNING),
+    ("leases of a clock that was ahead", "job_executions_by_lease", leases::FUTURE),
     ("leases of a worker", "job_executions_by_lease", leases::EXPIRE),
 ];
