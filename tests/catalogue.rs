@@ -4,18 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Result, Write};
 use std::path::Path;
 
-/// A generator of numbers that is the same on every machine.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, limit: u64) -> u64 {
-        // xorshift64*
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % limit
-    }
-}
+use crate::numbers::Numbers;
 
 const WORDS: [&str; 16] = [
     "lantern",
@@ -38,7 +27,7 @@ const WORDS: [&str; 16] = [
 
 /// Writes the catalogue, each so manieth row without its `sku` if asked; returns its bytes.
 pub fn write(path: &Path, rows: u32, bad_every: Option<u32>) -> Result<u64> {
-    let mut numbers = Numbers(0x5EED);
+    let mut numbers = Numbers::from_state(0x5EED);
     let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
     writeln!(
         file,

@@ -1,6 +1,8 @@
 //! What the tests, the benchmarks and the crash test share. The tests themselves are in one binary, `main.rs`.
 
 pub mod catalogue;
+pub mod guard;
 mod native;
+pub mod numbers;
 
 pub use native::Native;

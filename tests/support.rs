@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 mod run;
 
-pub use run::{mark, tempdir};
+pub use stepbox_tests::guard::{mark, tempdir};
 
 /// How long a test waits for what is sure to come, on a machine that is busy with other things.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -32,7 +32,7 @@ pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
 
 /// An installation with one tenant, whose files lie in `folder`.
 pub struct Installation {
-    /// Removed with everything in it at the end.
+    /// Removed with everything in it at the end, also when the test is killed.
     pub folder: TempDir,
     pub tenant: Tenant,
 }

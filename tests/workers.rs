@@ -1,8 +1,10 @@
 //! Workers as processes: killed, stopped, told to end, and what becomes of what they ran.
 #![expect(clippy::print_stdout, reason = "`cargo xtask failover` tells the figures")]
 
+mod parts;
+
 use std::collections::BTreeSet;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -13,6 +15,7 @@ use stepbox::batch::queue::QueueState;
 use stepbox::batch::status::BatchStatus;
 use stepbox::{NewInstance, PublishOptions};
 use stepbox_test_postgres::{Durability, Proxy, Server};
+use stepbox_tests::guard::Guarded;
 
 use crate::support::{Installation, counts, ending, local, mark, stepbox_binary};
 
@@ -27,11 +30,17 @@ jobs:
     parameters:
       extends: csv_export
     steps:
-      - name: export
+      - &step
+        name: export
         reader: { csv: { from: "${parameters.source}" } }
         writer: { csv: { to: "${parameters.storage}" } }
         chunk: 10
         checkpoint: { seconds: 0.1 }
+  slow_export_in_parts:
+    type: export
+    parameters:
+      extends: csv_export
+    steps: [ { <<: *step, partitions: 4 } ]
 "#;
 
 /// How many rows are exported: few in the tests, a million by `cargo xtask failover`.
@@ -58,6 +67,7 @@ enum Store {
 /// An installation with an export to run, and workers to run it.
 struct Fleet {
     installation: Installation,
+    rows: usize,
     input: String,
     /// None for the store in the data folder.
     database: Option<String>,
@@ -65,11 +75,16 @@ struct Fleet {
 
 impl Fleet {
     async fn new(store: Store) -> Self {
-        let database = (store == Store::Postgres).then(|| Server::shared().database().expect("a database"));
-        Self::on(database).await
+        Self::with(store, "slow_export", rows()).await
     }
 
-    async fn on(database: Option<String>) -> Self {
+    /// With another job, and so many rows.
+    async fn with(store: Store, job: &str, rows: usize) -> Self {
+        let database = (store == Store::Postgres).then(|| Server::shared().database().expect("a database"));
+        Self::on(database, job, rows).await
+    }
+
+    async fn on(database: Option<String>, job: &str, rows: usize) -> Self {
         if let Some(url) = &database {
             let migrated = Command::new(stepbox_binary())
                 .args(["--data-dir", "/nowhere", "store", "migrate"])
@@ -83,19 +98,19 @@ impl Fleet {
         })
         .await;
         installation.install(&[], JOBS).await;
-        let rows: String = (0..rows()).map(|row| format!("{row},item {row}\n")).collect();
-        let input = format!("sku,name\n{rows}");
+        let lines: String = (0..rows).map(|row| format!("{row},item {row}\n")).collect();
+        let input = format!("sku,name\n{lines}");
         installation.write("in.csv", &input);
         let new = NewInstance {
             connector: "test".to_owned(),
-            job: "slow_export".to_owned(),
+            job: job.to_owned(),
             job_type: "export".to_owned(),
             code: "export".to_owned(),
             label: None,
             parameters: json!({ "source": local("in.csv"), "storage": local("out.csv") }),
         };
         installation.tenant.create_instance(new).await.expect("the parameters are right");
-        Self { installation, input, database }
+        Self { installation, rows, input, database }
     }
 
     async fn publish(&self, options: PublishOptions) -> JobExecutionId {
@@ -116,14 +131,14 @@ impl Fleet {
         };
         let log =
             std::fs::File::options().create(true).append(true).open(self.installation.path("workers.log"));
-        let child = mark(&mut Command::new(stepbox_binary()))
+        let mut worker = Command::new(stepbox_binary());
+        worker
             .current_dir(self.installation.folder.path())
             .args(["--data-dir", &data, "worker", "--concurrency", "2", "--grace", "0s", "--lease", &lease])
             .envs(database.map(|url| ("STEPBOX_DATABASE_URL", url)))
             .stdout(Stdio::null())
-            .stderr(log.expect("a file for what they say"))
-            .spawn();
-        WorkerProcess(child.expect("the program starts"))
+            .stderr(log.expect("a file for what they say"));
+        WorkerProcess(Guarded::spawn(&mut worker).expect("the program starts"))
     }
 
     async fn execution(&self, id: JobExecutionId) -> JobExecution {
@@ -160,17 +175,14 @@ impl Fleet {
             execution.steps.first().is_some_and(|step| step.counts.written > 0)
         };
         let execution = self.wait_until(id, "at a checkpoint", is_under_way).await;
-        let name = execution.worker.unwrap_or_default();
-        let index = workers.iter().position(|worker| name.contains(&format!(":{}:", worker.0.id())));
-        let runs = workers.swap_remove(index.unwrap_or_else(|| panic!("`{name}` is none of ours")));
-        (runs, workers)
+        (holder(&execution, &mut workers), workers)
     }
 
     /// The end of an undisturbed run.
     async fn check_completed(&self, id: JobExecutionId) -> JobExecution {
         let execution = self.wait_until(id, "ended", |execution| execution.ended_at.is_some()).await;
         assert_eq!(ending(&execution), "COMPLETED");
-        let rows = rows();
+        let rows = self.rows;
         assert_eq!(counts(&execution, 0), format!("read={rows} written={rows} filtered=0 skipped=0"));
         assert!(self.installation.read("out.csv") == self.input, "the output is that of an undisturbed run");
         let parts = self.installation.folder.path().read_dir().unwrap().filter_map(|entry| {
@@ -181,31 +193,32 @@ impl Fleet {
     }
 }
 
-/// A worker. It is killed with the test.
-struct WorkerProcess(Child);
+/// Takes the worker that holds an execution from among the others.
+fn holder(execution: &JobExecution, workers: &mut Vec<WorkerProcess>) -> WorkerProcess {
+    let index = workers.iter().position(|worker| worker.holds(execution));
+    workers.swap_remove(index.unwrap_or_else(|| panic!("{:?} is none of ours", execution.worker)))
+}
+
+/// A worker. It is killed with the test, also if that is killed.
+struct WorkerProcess(Guarded);
 
 impl WorkerProcess {
+    fn holds(&self, execution: &JobExecution) -> bool {
+        execution.worker.as_ref().is_some_and(|name| name.contains(&format!(":{}:", self.0.id())))
+    }
+
     fn signal(&self, signal: &str) {
         let sent = Command::new("kill").args([&format!("-{signal}"), &self.0.id().to_string()]).status();
         assert!(sent.is_ok_and(|status| status.success()), "SIG{signal} is sent");
     }
 
     fn kill(mut self) {
-        self.0.kill().expect("it lives");
-        self.0.wait().expect("it is ours");
+        self.0.end().expect("it is ours");
     }
 
     /// Waits for its end; its exit code.
     fn ended(mut self) -> Option<i32> {
         self.0.wait().expect("it is ours").code()
-    }
-}
-
-impl Drop for WorkerProcess {
-    fn drop(&mut self) {
-        // It may have ended.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 
@@ -271,7 +284,7 @@ async fn stop_one_of_two(store: Store) {
 #[tokio::test]
 async fn a_restart_of_the_server_loses_nothing_and_runs_nothing_twice() {
     let server = Server::start(Durability::Full).expect("a server");
-    let fleet = Fleet::on(Some(server.database().expect("a database"))).await;
+    let fleet = Fleet::on(Some(server.database().expect("a database")), "slow_export", rows()).await;
     let workers = vec![fleet.worker(), fleet.worker()];
     let mut ids = vec![fleet.publish(PublishOptions::default()).await];
     let (_runs, _others) = fleet.running(ids[0], workers).await;
@@ -394,7 +407,7 @@ async fn several_workers_share_the_queue() {
         parameters: json!({ "source": local("in.csv"), "storage": local("out.csv") }),
     };
     installation.tenant.create_instance(new).await.unwrap();
-    let fleet = Fleet { installation, input: String::new(), database: None };
+    let fleet = Fleet { installation, rows: 1, input: String::new(), database: None };
     let mut ids = Vec::new();
     for number in 0..60 {
         let overrides = Some(json!({ "storage": local(format!("out/{number}.csv")) }));

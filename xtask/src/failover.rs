@@ -3,6 +3,9 @@
 
 use crate::{process, repository};
 
+/// Where the scenarios are among the tests.
+const SCENARIOS: &str = "workers::";
+
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// How many rows the jobs export
@@ -20,11 +23,39 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let root = repository::root();
     // The programs that the scenarios start.
     process::run(process::cargo(&root)?.args(["build", "--package", "stepbox-cli"]))?;
-    let mut cargo = process::cargo(&root)?;
-    cargo.args(["test", "--package", "stepbox-tests", "--test", "stepbox"]);
-    cargo.arg(format!("workers::{}", arguments.name));
-    cargo.args(["--", "--nocapture", "--test-threads", "1"]);
+    let tests = || -> anyhow::Result<_> {
+        let mut cargo = process::cargo(&root)?;
+        cargo.args(["test", "--package", "stepbox-tests", "--test", "stepbox", "--"]);
+        Ok(cargo)
+    };
+    let listed = process::output(tests()?.args(["--list", "--format", "terse"]))?;
+    let scenarios = scenarios(&listed, &arguments.name);
+    anyhow::ensure!(!scenarios.is_empty(), "no scenario has `{}` in its name", arguments.name);
+    println!("{} scenarios", scenarios.len());
+    let mut cargo = tests()?;
+    cargo.args(["--exact", "--nocapture", "--test-threads", "1"]).args(&scenarios);
     cargo.env("STEPBOX_FAILOVER_ROWS", arguments.rows.to_string());
     cargo.env("STEPBOX_FAILOVER_LEASE", &arguments.lease);
-    process::run(&mut cargo)
+    process::run(&mut cargo)?;
+    println!("{} scenarios: each job went on, every output identical", scenarios.len());
+    Ok(())
+}
+
+/// The scenarios in a list of tests. What tests how commands speak of workers is none.
+fn scenarios<'a>(listed: &'a str, name: &str) -> Vec<&'a str> {
+    let tests = listed.lines().filter_map(|line| line.strip_suffix(": test"));
+    let of_workers = tests.filter(|test| test.starts_with(SCENARIOS));
+    of_workers.filter(|test| test[SCENARIOS.len()..].contains(name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::scenarios;
+
+    #[test]
+    fn counts_what_is_a_scenario() {
+        let listed = "cli::workers::a_log: test\nworkers::one: test\nworkers::parts::two::on_sqlite: test\nworks: test\n";
+        assert_eq!(scenarios(listed, ""), ["workers::one", "workers::parts::two::on_sqlite"]);
+        assert_eq!(scenarios(listed, "parts"), ["workers::parts::two::on_sqlite"]);
+    }
 }

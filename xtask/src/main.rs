@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "commands talk to the person who runs them")]
 
 mod bench;
+mod chaos;
 mod crash;
 mod demo;
 mod failover;
@@ -40,6 +41,8 @@ enum Command {
     Crash(crash::Arguments),
     /// Kill, stop and cut off workers in the middle of jobs, and see who goes on.
     Failover(failover::Arguments),
+    /// Run hundreds of jobs while their workers are killed, stopped and told to end, or have a wrong clock.
+    Chaos(chaos::Arguments),
     /// Feed whatever comes from outside with what nobody would send.
     Fuzz(fuzz::Arguments),
     /// Check what the compiler does not: layout, the map, error codes, leftovers.
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Crash(arguments) => crash::run(&arguments),
         Command::Failover(arguments) => failover::run(&arguments),
+        Command::Chaos(arguments) => chaos::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Tidy(arguments) => tidy::run(&arguments),
     };

@@ -21,6 +21,7 @@ pub mod endings;
 pub mod executions;
 pub mod instances;
 pub mod leases;
+pub mod model;
 pub mod purging;
 pub mod queue;
 pub(crate) mod sample;
@@ -101,6 +102,10 @@ macro_rules! conformance {
                 a_heartbeat_prolongs_and_tells_of_a_stop
                 written_in_the_future_are_cut_once
                 of_workers_known_to_live_are_left_alone
+            }
+            model {
+                short_histories_end_well
+                random_histories_end_well
             }
             purging {
                 takes_what_has_ended
@@ -202,6 +207,7 @@ mod tests {
             include_str!("conformance/executions.rs"),
             include_str!("conformance/instances.rs"),
             include_str!("conformance/leases.rs"),
+            include_str!("conformance/model.rs"),
             include_str!("conformance/purging.rs"),
             include_str!("conformance/queue.rs"),
             include_str!("conformance/saves.rs"),

@@ -5,14 +5,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use rustix::process::{Signal, getpid, kill_process};
-use stepbox::batch::element::{ItemWriter, More, Opening, SkippedRow};
+use stepbox::batch::element::{Chunk, ChunkLimit, ItemReader, ItemWriter, More, Opening, SkippedRow, Total};
 use stepbox::batch::error::ElementError;
-use stepbox::batch::repository;
+use stepbox::batch::repository::{self, JobRepository, Lease, Save};
 use stepbox::batch::rows::Rows;
+use stepbox::batch::status::BatchStatus;
 use stepbox_store::interposed::{Call, Interposer};
 
-/// Every point that each variant is killed at; `:3` is the third time that a process comes there.
-pub(crate) const POINTS: [&str; 20] = [
+/// Every point of a job that a process runs in one piece; `:3` is the third time that a process comes there.
+pub(crate) const EACH_SAVE: &[&str] = &[
     "before-create-execution",
     "after-create-execution",
     "before-save",
@@ -32,14 +33,65 @@ pub(crate) const POINTS: [&str; 20] = [
     "before-complete",
     "after-complete",
     "before-expire-leases",
-    "after-fail-lost",
+    "after-rescue-lost",
+];
+
+/// Around the first and the last save.
+pub(crate) const AT_THE_END: &[&str] =
+    &["after-save:2", "before-whole-save-completed", "after-whole-save-completed"];
+
+/// What there is besides where a step is in parts: the split, each kind of save of whole and parts, the merge.
+pub(crate) const OF_PARTS: &[&str] = &[
+    "before-split",
+    "after-split",
+    "before-create-partitions",
+    "after-create-partitions",
+    "before-claim",
+    "after-claim",
+    "before-part-save-begun",
+    "after-part-save-begun",
+    "before-part-save-checkpoint",
+    "after-part-save-checkpoint",
+    "before-part-save-checkpoint:5",
+    "before-part-save-completed",
+    "after-part-save-completed",
+    "before-part-save-completed:3",
+    "after-part-save-completed:4",
+    "before-absorb",
+    "after-absorb",
+    "before-absorb:3",
+    "after-whole-save-checkpoint",
+    "before-complete",
+    "after-complete",
+    "before-whole-save-completed",
+    "after-whole-save-completed",
+    "before-rescue-lost",
+    "after-rescue-lost",
+];
+
+/// The same where workers take them from the queue.
+pub(crate) const OF_QUEUED_PARTS: &[&str] = &[
+    "after-claim-next",
+    "after-split",
+    "after-create-partitions",
+    "before-part-save-begun",
+    "after-part-save-checkpoint",
+    "before-part-save-completed",
+    "after-part-save-completed",
+    "before-absorb",
+    "after-absorb",
+    "before-whole-save-completed",
+    "after-whole-save-completed",
+    "after-rescue-lost",
 ];
 
 /// Ends the process at its point.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Killer {
     point: String,
     left: Arc<AtomicU32>,
+    /// To see which execution a save is of; none if no point depends on it.
+    store: Option<Arc<dyn JobRepository>>,
 }
 
 impl Killer {
@@ -47,7 +99,12 @@ impl Killer {
     pub(crate) fn at(point: &str) -> Self {
         let (point, number) = point.split_once(':').unwrap_or((point, "1"));
         let left = Arc::new(AtomicU32::new(number.parse().unwrap_or(1)));
-        Self { point: point.to_owned(), left }
+        Self { point: point.to_owned(), left, store: None }
+    }
+
+    /// Sees in a store, which nobody stands before, whether an execution is a part.
+    pub(crate) fn seeing(self, store: Arc<dyn JobRepository>) -> Self {
+        Self { store: Some(store), ..self }
     }
 
     fn comes_to(&self, when: &str, what: &str) {
@@ -56,18 +113,87 @@ impl Killer {
             kill_process(getpid(), Signal::KILL).expect("a process may end itself");
         }
     }
+
+    async fn comes_to_call(&self, when: &str, call: Call<'_>) {
+        self.comes_to(when, &call.name().replace('_', "-"));
+        if let Call::Save(lease, save) = call
+            && let kind = kind(&save)
+            && self.point.ends_with(kind)
+        {
+            let what = if self.is_part(lease).await { "part" } else { "whole" };
+            self.comes_to(when, &format!("{what}-save-{kind}"));
+        }
+    }
+
+    async fn is_part(&self, lease: &Lease) -> bool {
+        let Some(store) = &self.store else { return false };
+        let found = store.execution(&lease.tenant, lease.id).await;
+        found.is_ok_and(|found| found.is_some_and(|execution| execution.partition.is_some()))
+    }
+}
+
+/// What a save is for.
+fn kind(save: &Save<'_>) -> &'static str {
+    match save.execution.map(|execution| execution.status) {
+        Some(BatchStatus::Completed) => "completed",
+        Some(BatchStatus::Stopped) => "stopped",
+        Some(BatchStatus::Paused) => "paused",
+        Some(BatchStatus::Failed) => "failed",
+        _ if save.checkpoint.is_some() => "checkpoint",
+        _ => "begun",
+    }
 }
 
 #[async_trait]
 impl Interposer for Killer {
     async fn before(&self, call: Call<'_>) -> repository::Result<()> {
-        self.comes_to("before", &call.name().replace('_', "-"));
+        self.comes_to_call("before", call).await;
         Ok(())
     }
 
     async fn after(&self, call: Call<'_>) -> repository::Result<()> {
-        self.comes_to("after", &call.name().replace('_', "-"));
+        self.comes_to_call("after", call).await;
         Ok(())
+    }
+}
+
+/// A reader in whose calls the process may end.
+pub(crate) struct KillingReader {
+    pub(crate) reader: Box<dyn ItemReader>,
+    pub(crate) killer: Killer,
+}
+
+#[async_trait]
+impl ItemReader for KillingReader {
+    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, ElementError> {
+        self.reader.open(opening).await
+    }
+
+    async fn read(&mut self, limit: ChunkLimit, chunk: &mut Chunk) -> Result<More, ElementError> {
+        self.reader.read(limit, chunk).await
+    }
+
+    fn total(&self) -> Total {
+        self.reader.total()
+    }
+
+    async fn split(
+        &mut self,
+        opening: Opening<'_>,
+        parts: u32,
+    ) -> Result<Option<Vec<Vec<u8>>>, ElementError> {
+        self.killer.comes_to("before", "split");
+        let borders = self.reader.split(opening, parts).await;
+        self.killer.comes_to("after", "split");
+        borders
+    }
+
+    async fn state(&mut self) -> Result<Vec<u8>, ElementError> {
+        self.reader.state().await
+    }
+
+    async fn close(&mut self) -> Result<(), ElementError> {
+        self.reader.close().await
     }
 }
 

@@ -1,0 +1,146 @@
+//! The workers, as processes of the program that users have.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use stepbox_tests::guard::Guarded;
+
+use crate::installation::Installation;
+use crate::{PATIENCE, Result};
+
+/// What all processes of a run have in their environment, with the run's folder.
+pub(crate) const MARK: &str = "STEPBOX_CHAOS";
+
+/// A worker, and the process that it is at the moment.
+pub(crate) struct Worker {
+    number: usize,
+    process: Guarded,
+    /// When it goes on, if it is stopped.
+    pub(crate) stopped_until: Option<Instant>,
+    /// Whether it was told to end, and is at it.
+    pub(crate) is_leaving: bool,
+}
+
+/// All workers of a run.
+pub(crate) struct Fleet<'a> {
+    at: &'a Installation,
+    lease: String,
+    pub(crate) workers: Vec<Worker>,
+}
+
+impl<'a> Fleet<'a> {
+    /// Starts so many. On a server each has a data folder of its own, as on a machine of its own.
+    pub(crate) fn start(at: &'a Installation, lease: &str, size: usize) -> Result<Self> {
+        let mut fleet = Self { at, lease: lease.to_owned(), workers: Vec::new() };
+        for number in 0..size {
+            fleet.add(number, &[])?;
+        }
+        Ok(fleet)
+    }
+
+    /// One more, with more in its environment.
+    pub(crate) fn add(&mut self, number: usize, environment: &[(String, String)]) -> Result<()> {
+        let process = self.process(number, environment)?;
+        self.workers.push(Worker { number, process, stopped_until: None, is_leaving: false });
+        Ok(())
+    }
+
+    fn process(&self, number: usize, environment: &[(String, String)]) -> Result<Guarded> {
+        let data = self.data(number)?;
+        let log = std::fs::File::options().create(true).append(true).open(self.at.path("workers.log"))?;
+        let mut command = Command::new(program()?);
+        command.current_dir(self.at.folder.path()).arg("--data-dir").arg(data);
+        command.args(["worker", "--concurrency", "2", "--grace", "1s", "--lease", &self.lease]);
+        command.envs(self.at.url().map(|url| ("STEPBOX_DATABASE_URL", url)));
+        command.env(MARK, self.at.folder.path()).envs(environment.iter().cloned());
+        // Ctrl-C is for this program; its guard ends them.
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        Ok(Guarded::spawn(&mut command)?)
+    }
+
+    /// A worker's data folder, with the components in it.
+    fn data(&self, number: usize) -> Result<PathBuf> {
+        if self.at.url().is_none() {
+            return Ok(self.at.data());
+        }
+        let (shared, own) = (self.at.data(), self.at.path(&format!("data-{number}")));
+        std::fs::create_dir_all(own.join("components"))?;
+        for entry in std::fs::read_dir(shared.join("components"))? {
+            let entry = entry?;
+            std::fs::copy(entry.path(), own.join("components").join(entry.file_name()))?;
+        }
+        Ok(own)
+    }
+
+    pub(crate) fn signal(&self, index: usize, signal: Signal) -> Result<()> {
+        let id = i32::try_from(self.workers[index].process.id())?;
+        Ok(kill_process(Pid::from_raw(id).ok_or("a process has a number")?, signal)?)
+    }
+
+    /// Kills one, and starts another one in its place.
+    pub(crate) fn kill(&mut self, index: usize) -> Result<()> {
+        self.workers[index].process.end()?;
+        self.begin_again(index)
+    }
+
+    fn begin_again(&mut self, index: usize) -> Result<()> {
+        let process = self.process(self.workers[index].number, &[])?;
+        let worker = &mut self.workers[index];
+        (worker.process, worker.stopped_until, worker.is_leaving) = (process, None, false);
+        Ok(())
+    }
+
+    /// Has those go on whose time has come, and starts others in the place of those that have left.
+    pub(crate) fn tend(&mut self) -> Result<()> {
+        for index in 0..self.workers.len() {
+            if self.workers[index].stopped_until.is_some_and(|end| end <= Instant::now()) {
+                self.signal(index, Signal::CONT)?;
+                self.workers[index].stopped_until = None;
+            }
+            let Some(status) = self.workers[index].process.try_wait()? else { continue };
+            let is_in_order = matches!(status.code(), Some(0 | 130 | 143));
+            if !self.workers[index].is_leaving || !is_in_order {
+                return Err(format!("a worker ended by itself ({status})\n{}", self.told()).into());
+            }
+            self.begin_again(index)?;
+        }
+        Ok(())
+    }
+
+    /// Has all of them go on, and end in good order.
+    pub(crate) fn end(mut self) -> Result<()> {
+        for index in 0..self.workers.len() {
+            self.signal(index, Signal::CONT)?;
+            self.signal(index, Signal::TERM)?;
+        }
+        let begun_at = Instant::now();
+        for worker in &mut self.workers {
+            while worker.process.try_wait()?.is_none() {
+                if begun_at.elapsed() > PATIENCE {
+                    return Err("a worker that was told to end does not".into());
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        Ok(())
+    }
+
+    /// The last lines of what they said.
+    pub(crate) fn told(&self) -> String {
+        let text = std::fs::read_to_string(self.at.path("workers.log")).unwrap_or_default();
+        let lines: Vec<_> = text.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+}
+
+/// The program `stepbox`, which was built where this one was.
+pub(crate) fn program() -> Result<PathBuf> {
+    let program = std::env::current_exe()?.with_file_name("stepbox");
+    match program.exists() {
+        true => Ok(program),
+        false => Err(format!("`cargo xtask chaos` builds {}", program.display()).into()),
+    }
+}

@@ -1,0 +1,77 @@
+//! How a job ended, as far as it must not depend on how often its processes were killed.
+
+use std::path::{Path, PathBuf};
+
+use stepbox::Tenant;
+use stepbox::batch::execution::Counts;
+use stepbox::batch::job::StepKind;
+use stepbox::batch::status::BatchStatus;
+
+use crate::jobs::{Result, executions};
+
+/// How a job ended.
+pub(crate) struct End {
+    counts: Vec<Counts>,
+    warning_count: u64,
+    /// Of all executions that went on from one another.
+    warnings: Vec<(String, String, String, String)>,
+    files: Vec<PathBuf>,
+}
+
+impl End {
+    /// Of an instance that has completed.
+    pub(crate) async fn of(tenant: &Tenant, folder: &Path, code: &str) -> Result<Self> {
+        let executions = executions(tenant, code).await?;
+        let last = executions.first().filter(|last| last.status == BatchStatus::Completed);
+        let last = last.ok_or("it has not completed")?;
+        let mut warnings = Vec::new();
+        for execution in executions.iter().rev() {
+            let stored = tenant.warnings(execution.id).await?;
+            warnings.extend(stored.into_iter().map(|w| (w.code, w.reason, w.place, w.item)));
+        }
+        if last.job.steps.iter().any(|step| is_in_parts(&step.kind)) {
+            // Each part has its own, in an order of its own; a restart may tell again of those that it took over.
+            warnings.sort();
+            warnings.dedup();
+        }
+        let files = std::fs::read_dir(folder.join(code))?.map(|entry| Ok(entry?.path()));
+        let mut files = files.collect::<std::io::Result<Vec<_>>>()?;
+        files.sort();
+        Ok(Self {
+            counts: last.steps.iter().map(|step| step.counts).collect(),
+            warning_count: last.steps.iter().map(|step| step.warning_count).sum(),
+            warnings,
+            files,
+        })
+    }
+
+    /// What is not as in an undisturbed run.
+    pub(crate) fn difference(&self, undisturbed: &Self) -> Result<Option<String>> {
+        if self.counts != undisturbed.counts || self.warning_count != undisturbed.warning_count {
+            return Ok(Some(format!(
+                "{:?} and {} warnings, not {:?} and {}",
+                self.counts, self.warning_count, undisturbed.counts, undisturbed.warning_count
+            )));
+        }
+        if self.warnings != undisturbed.warnings {
+            let (found, wanted) = (self.warnings.len(), undisturbed.warnings.len());
+            return Ok(Some(format!("the stored warnings differ: {found}, not {wanted}, or others")));
+        }
+        let names = |end: &Self| {
+            end.files.iter().map(|f| f.file_name().map(Into::into)).collect::<Vec<Option<PathBuf>>>()
+        };
+        if names(self) != names(undisturbed) {
+            return Ok(Some(format!("the files {:?}, not {:?}", self.files, undisturbed.files)));
+        }
+        for (file, expected) in self.files.iter().zip(&undisturbed.files) {
+            if std::fs::read(file)? != std::fs::read(expected)? {
+                return Ok(Some(format!("{} differs from {}", file.display(), expected.display())));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn is_in_parts(kind: &StepKind) -> bool {
+    matches!(kind, StepKind::Item { settings, .. } if settings.partitions > 1)
+}
