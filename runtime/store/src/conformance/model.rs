@@ -42,20 +42,27 @@ pub async fn random_histories_end_well(store: &dyn JobRepository) {
 fn beginnings() -> Vec<(&'static str, Vec<Action>)> {
     use Action::*;
     let bystander = [Publish { tenant: 1, attempts_max: 5 }, ClaimNext { tenant: 1, by: 0 }, Begin(0)];
-    let queued = |attempts_max| [Publish { tenant: 0, attempts_max }, ClaimNext { tenant: 0, by: 0 }];
-    let split = [Begin(1), Split(1)];
-    let held = [ClaimNext { tenant: 0, by: 0 }, Begin(2), ClaimNext { tenant: 0, by: 1 }, Begin(3)];
-    let rows: [(&str, Vec<&[Action]>); 7] = [
-        ("a published one", vec![&[Publish { tenant: 0, attempts_max: 3 }]]),
-        ("one that is run", vec![&[Run { tenant: 0, by: 0 }]]),
-        ("a whole, split", vec![&queued(2), &split]),
-        ("a whole whose parts are run", vec![&queued(2), &split, &held]),
-        ("a whole at its last attempt whose parts are run", vec![&queued(1), &split, &held]),
-        ("a whole that is to stop whose parts are run", vec![&queued(2), &split, &held, &[Stop(1)]]),
-        ("a whole in no queue whose parts are run", vec![&[Run { tenant: 0, by: 0 }], &split, &held]),
+    let queued = |attempts_max| vec![Publish { tenant: 0, attempts_max }, ClaimNext { tenant: 0, by: 0 }];
+    let split = vec![Begin(1), Split(1)];
+    let held = vec![ClaimNext { tenant: 0, by: 0 }, Begin(2), ClaimNext { tenant: 0, by: 1 }, Begin(3)];
+    let run = vec![Run { tenant: 0, by: 0 }];
+    let rows = [
+        ("a published one", vec![Publish { tenant: 0, attempts_max: 3 }]),
+        ("one that is run", run.clone()),
+        ("a whole, split", [queued(2), split.clone()].concat()),
+        ("a whole whose parts are run", [queued(2), split.clone(), held.clone()].concat()),
+        (
+            "a whole at its last attempt whose parts are run",
+            [queued(1), split.clone(), held.clone()].concat(),
+        ),
+        (
+            "a whole that is to stop whose parts are run",
+            [queued(2), split.clone(), held.clone(), vec![Stop(1)]].concat(),
+        ),
+        ("a whole in no queue whose parts are run", [run, split, held].concat()),
     ];
-    let whole = |(name, rest): (_, Vec<&[Action]>)| (name, [&bystander[..], &rest.concat()].concat());
-    rows.into_iter().map(whole).collect()
+    let after = |(name, rest): (_, Vec<Action>)| (name, [&bystander[..], &rest].concat());
+    rows.into_iter().map(after).collect()
 }
 
 /// What may happen next to a tenant's executions, what is refused included.

@@ -343,7 +343,10 @@ impl Model {
             _ if execution.is_purged => return "not-found",
             Starting | Paused if execution.is_held() => return REFUSED,
             Starting | Paused => self.end(index, Abandoned),
-            status if status.may_become(Abandoned) => execution.status = Abandoned,
+            status if status.may_become(Abandoned) => {
+                execution.status = Abandoned;
+                self.stop_parts_of(index);
+            }
             _ => return REFUSED,
         }
         "ok"
@@ -382,7 +385,8 @@ impl Model {
         }
     }
 
-    /// Deals with each lost execution, wholes first; returns which, and what became of it.
+    /// Deals with each lost execution, wholes first, and with what ended wholes have left; returns which, and what
+    /// became of it.
     fn rescue(&mut self) -> Vec<(usize, &'static str)> {
         let mut lost: Vec<_> =
             (0..self.executions.len()).filter(|index| self.executions[*index].is_lost()).collect();
@@ -391,13 +395,27 @@ impl Model {
         let mut rescued = Vec::new();
         for index in lost {
             // A part may have ended with its whole.
-            if self.executions[index].is_lost() {
+            if self.executions[index].is_lost() && !self.is_left_behind(index) {
                 rescued.push((index, self.lose(index)));
             }
         }
-        self.parts_of_ended_wholes_end();
+        for index in
+            (0..self.executions.len()).filter(|index| self.is_left_behind(*index)).collect::<Vec<_>>()
+        {
+            self.executions[index].is_to_stop = true;
+            if !self.executions[index].is_held() {
+                self.end(index, Stopped);
+                rescued.push((index, "stopped"));
+            }
+        }
         rescued.sort_unstable();
         rescued
+    }
+
+    /// Whether it is a part whose whole has ended.
+    pub(super) fn is_left_behind(&self, index: usize) -> bool {
+        let execution = &self.executions[index];
+        execution.is_open() && execution.part_of.is_some_and(|whole| !self.executions[whole].is_open())
     }
 
     fn lose(&mut self, index: usize) -> &'static str {
@@ -432,14 +450,6 @@ impl Model {
         execution.step = execution.step.map(|_| status);
         (execution.status, execution.hold, execution.entry) = (status, None, None);
         self.stop_parts_of(index);
-    }
-
-    fn parts_of_ended_wholes_end(&mut self) {
-        for index in 0..self.executions.len() {
-            if self.executions[index].status.has_ended() {
-                self.stop_parts_of(index);
-            }
-        }
     }
 
     fn stop_parts_of(&mut self, whole: usize) {

@@ -338,12 +338,8 @@ impl<'a> World<'a> {
         self.perform(Action::Lose(ALL_WORKERS)).await?;
         self.perform(Action::Rescue).await?;
         agree("what a second look finds", &self.perform(Action::Rescue).await?, &"[]".to_owned())?;
-        let is_left = |part: &&Execution| {
-            part.is_open() && part.part_of.is_some_and(|of| !self.model.executions[of].is_open())
-        };
-        if let Some(part) = self.model.executions.iter().find(is_left) {
-            return Err(format!("{part:?} outlives its whole"));
-        }
+        let left = (0..self.model.executions.len()).find(|index| self.model.is_left_behind(*index));
+        agree("which part outlives its whole", &left, &None)?;
         self.check().await?;
         self.perform(Action::Later).await?;
         for tenant in 0..TENANTS {
