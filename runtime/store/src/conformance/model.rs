@@ -184,7 +184,7 @@ pub(crate) async fn explore(store: &dyn JobRepository, depth: usize) {
             let mut history = [&beginning[..], &map.way_to(place)].concat();
             now = match go(store, &mut map, place, &mut history, now, &mut all).await {
                 Ok(now) => now,
-                Err(difference) => panic!("{name}: {difference}\nafter {history:#?}"),
+                Err(difference) => panic!("{name}: {difference}\nafter {history:?}"),
             };
         }
     }
@@ -238,7 +238,7 @@ pub(crate) async fn walk_at_random(store: &dyn JobRepository, walks: u64) {
         now = match stroll(store, seed, &mut history, now, &mut all).await {
             Ok(now) => now,
             Err(difference) => {
-                panic!("{difference}\nafter {history:#?}\nSTEPBOX_MODEL_SEED={seed} repeats it")
+                panic!("{difference}\nafter {history:?}\nSTEPBOX_MODEL_SEED={seed} repeats it")
             }
         };
     }

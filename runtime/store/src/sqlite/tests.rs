@@ -5,6 +5,7 @@ mod conformance;
 mod damage;
 mod history;
 mod looking;
+mod model;
 mod opening;
 mod plans;
 mod processes;

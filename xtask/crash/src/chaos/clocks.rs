@@ -1,6 +1,6 @@
 //! A worker whose clock is wrong, beside others whose clocks are right.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Command;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -129,7 +129,7 @@ fn library() -> Option<String> {
 }
 
 /// The clock reads its offset from a file each time. What measures durations is no clock, and stays right.
-fn environment(library: &str, file: &std::path::Path) -> Vec<(String, String)> {
+fn environment(library: &str, file: &Path) -> Vec<(String, String)> {
     let rows = [
         ("LD_PRELOAD", library),
         ("FAKETIME_TIMESTAMP_FILE", &file.to_string_lossy()),
@@ -141,7 +141,7 @@ fn environment(library: &str, file: &std::path::Path) -> Vec<(String, String)> {
     rows.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-fn set(file: &PathBuf, offset: &str) -> Result<()> {
+fn set(file: &Path, offset: &str) -> Result<()> {
     // Never half a text: it is read at any moment.
     let new = file.with_extension("new");
     std::fs::write(&new, offset)?;

@@ -142,6 +142,17 @@ impl Model {
         key
     }
 
+    /// All executions, one a line, for whoever looks for what went wrong.
+    pub(super) fn told(&self) -> String {
+        let lines = self.executions.iter().enumerate().map(|(index, execution)| {
+            let Execution { status, part_of, hold, token, is_to_stop, entry, .. } = execution;
+            format!(
+                "  {index} {status}, part of {part_of:?}, {hold:?}, token {token}, to stop {is_to_stop}, {entry:?}\n"
+            )
+        });
+        lines.collect()
+    }
+
     /// What the action does; returns what the store must answer.
     pub(super) fn act(&mut self, action: Action) -> String {
         use Action::*;

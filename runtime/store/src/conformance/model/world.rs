@@ -61,7 +61,7 @@ impl<'a> World<'a> {
         if found == expected {
             return Ok(found);
         }
-        Err(format!("{action:?} is answered `{found}`, and should be `{expected}`, in {before:#?}"))
+        Err(format!("{action:?} is answered `{found}`, and should be `{expected}`, where\n{}", before.told()))
     }
 
     async fn act(&mut self, action: Action, before: &Model) -> Agreement<String> {
@@ -230,6 +230,7 @@ impl<'a> World<'a> {
                 }
                 Fate::Stopped => "stopped",
                 Fate::Failed => "failed",
+                Fate::SetAside => "set aside",
             };
             told.push((index, fate));
         }

@@ -1,0 +1,22 @@
+//! Histories that are longer than those that every store goes through.
+
+use std::path::Path;
+
+use super::{SqliteOptions, TemporaryStore};
+use crate::conformance::model::explore;
+use crate::sqlite::SqliteStore;
+
+/// A store in memory, where there is a place for that: nothing here is about the disk.
+fn fast_store() -> TemporaryStore {
+    let memory = Path::new("/dev/shm");
+    let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    let folder = folder.unwrap();
+    let store = SqliteStore::open_with(folder.path().join("stepbox.db"), SqliteOptions::default()).unwrap();
+    TemporaryStore { store, folder }
+}
+
+#[tokio::test]
+async fn histories_of_three_actions_end_well() {
+    let store = fast_store();
+    explore(&*store, 3).await;
+}
