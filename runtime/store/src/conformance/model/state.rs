@@ -413,10 +413,12 @@ impl Model {
         for index in
             (0..self.executions.len()).filter(|index| self.is_left_behind(*index)).collect::<Vec<_>>()
         {
-            self.executions[index].is_to_stop = true;
-            if !self.executions[index].is_held() {
-                self.end(index, Stopped);
-                rescued.push((index, "stopped"));
+            match self.executions[index].is_held() {
+                true => self.executions[index].is_to_stop = true,
+                false => {
+                    self.end(index, Stopped);
+                    rescued.push((index, "stopped"));
+                }
             }
         }
         rescued.sort_unstable();
