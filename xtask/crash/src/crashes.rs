@@ -1,7 +1,7 @@
 //! An installation whose processes are killed.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use stepbox::batch::name::TenantId;
 use stepbox::batch::repository::ExecutionFilter;
 use stepbox::batch::status::BatchStatus;
 use stepbox::{
-    DatabaseUrl, PublishOptions, RunOptions, Stepbox, StorePlace, Tenant, check_store, migrate_store,
+    DatabaseUrl, PublishOptions, RunOptions, StorePlace, Tenant, check_store, migrate_store,
 };
 use stepbox_test_postgres::{Durability, Server};
 use stepbox_tests::guard::{self, Guarded};
@@ -33,7 +33,6 @@ pub(crate) struct Crashes {
     url: Option<String>,
     /// Ends with it.
     _server: Option<Server>,
-    stepbox: Stepbox,
     tenant: Tenant,
     numbers: Numbers,
     seed: u64,
@@ -75,7 +74,7 @@ impl Crashes {
         let bystander = Variant { job: "bystander", ..crate::variants::VARIANTS[1] };
         jobs::create(&tenant, folder.path(), &bystander, "bystander", None).await?;
         let (numbers, lines_per_file) = (Numbers::of_seed(seed), rows / 30);
-        Ok(Self { folder, url, _server: server, stepbox, tenant, numbers, seed, lines_per_file })
+        Ok(Self { folder, url, _server: server, tenant, numbers, seed, lines_per_file })
     }
 
     /// Kills a variant so many times; whenever it completes it begins anew.

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use rustix::process::{Signal, getpid, kill_process};
-use stepbox::batch::element::{Chunk, ChunkLimit, ItemReader, ItemWriter, More, Opening, SkippedRow, Total};
+use stepbox::batch::element::{Chunk, ItemReader, ItemWriter, More, Opening, SkippedRow, Total};
 use stepbox::batch::error::ElementError;
+use stepbox::batch::job::ChunkLimit;
 use stepbox::batch::repository::{self, JobRepository, Lease, Save};
 use stepbox::batch::rows::Rows;
 use stepbox::batch::status::BatchStatus;
