@@ -24,15 +24,17 @@ impl End {
         let executions = executions(tenant, code).await?;
         let last = executions.first().filter(|last| last.status == BatchStatus::Completed);
         let last = last.ok_or("it has not completed")?;
+        let whole = tenant.execution(last.id).await?;
+        let is_split = whole.job.steps.iter().any(|step| is_in_parts(&step.kind));
+        // The last one of a line tells what its parts and those before them have found, in an order of its own.
+        let told_by = if is_split { &executions[..1] } else { &executions[..] };
         let mut warnings = Vec::new();
-        for execution in executions.iter().rev() {
-            let stored = tenant.warnings(execution.id).await?;
+        for execution in told_by.iter().rev() {
+            let stored = tenant.warnings(execution.id).await?.items;
             warnings.extend(stored.into_iter().map(|w| (w.code, w.reason, w.place, w.item)));
         }
-        if last.job.steps.iter().any(|step| is_in_parts(&step.kind)) {
-            // Each part has its own, in an order of its own; a restart may tell again of those that it took over.
+        if is_split {
             warnings.sort();
-            warnings.dedup();
         }
         let files = std::fs::read_dir(folder.join(code))?.map(|entry| Ok(entry?.path()));
         let mut files = files.collect::<std::io::Result<Vec<_>>>()?;
