@@ -67,7 +67,7 @@ impl Trap {
 
 /// A tenant with a policy, and the folder that it lies in.
 pub(crate) async fn tenant_with(policy: Policy) -> (TempDir, Tenant) {
-    let folder = crate::support::tempdir().expect("a temporary folder");
+    let folder = support::tempdir().expect("a temporary folder");
     let builder = Stepbox::builder(folder.path().join("data")).tenant(TenantId::default(), policy);
     let stepbox = builder.open().await.expect("the installation opens");
     let tenant = stepbox.tenant(&TenantId::default()).expect("the tenant was built");
@@ -371,7 +371,7 @@ fn lacks(list: &str, value: &str) -> String {
 /// A policy that nobody can have meant keeps the installation shut.
 #[tokio::test]
 async fn a_policy_without_effect_is_refused_at_the_start() {
-    let folder = crate::support::tempdir().expect("a temporary folder");
+    let folder = support::tempdir().expect("a temporary folder");
     let policy = Policy::nothing().with_http(HttpPolicy::default().with_hosts(["10.0.0.1"]).unwrap());
     let builder = Stepbox::builder(folder.path().join("data")).tenant(TenantId::default(), policy);
     let error = builder.open().await.unwrap_err();

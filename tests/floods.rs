@@ -10,7 +10,6 @@ use stepbox::batch::name::TenantId;
 use stepbox::batch::status::BatchStatus;
 use stepbox::{Policy, Quotas, Running, Stepbox, Tenant};
 use stepbox_guest_artifacts::{hostile, steps};
-use tokio::time::sleep;
 
 use crate::support::{self, counts, ending, local};
 
@@ -54,7 +53,7 @@ jobs:
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_tenants_flood_leaves_another_its_part() {
-    let folder = crate::support::tempdir().unwrap();
+    let folder = support::tempdir().unwrap();
     let (hostile, ordinary) = tenants(folder.path()).await;
     let alone = run_ordinary(&ordinary).await;
     let memory_before = resident("VmRSS");
@@ -163,7 +162,7 @@ async fn run_ordinary(tenant: &Tenant) -> Duration {
 /// A place more than the quota is not given, and one that is free again is.
 #[tokio::test]
 async fn no_more_executions_run_than_the_quota_allows() {
-    let folder = crate::support::tempdir().unwrap();
+    let folder = support::tempdir().unwrap();
     let id = TenantId::default();
     let quotas = Quotas { running_max: 1, stop_grace_ms: 0, ..Quotas::default() };
     let builder = Stepbox::builder(folder.path().join("data"));

@@ -301,7 +301,7 @@ async fn a_parameter_names_no_secret() {
 /// Two tenants: what one of them has, the other one cannot name.
 #[tokio::test]
 async fn a_secret_belongs_to_a_tenant() {
-    let folder = crate::support::tempdir().expect("a temporary folder");
+    let folder = support::tempdir().expect("a temporary folder");
     let [acme, other] = ["acme", "other"].map(|name| TenantId::new(name).expect("a name"));
     let secret = Secret::new("token", VALUE, ["a.example"]).expect("a secret");
     let stepbox = Stepbox::builder(folder.path().join("data"))
@@ -322,7 +322,7 @@ async fn a_secret_belongs_to_a_tenant() {
 /// Secrets that nobody can have meant keep the installation shut.
 #[tokio::test]
 async fn a_secret_without_effect_is_refused_at_the_start() {
-    let folder = crate::support::tempdir().expect("a temporary folder");
+    let folder = support::tempdir().expect("a temporary folder");
     let secret = Secret::new("token", VALUE, ["10.0.0.1"]).expect("a secret");
     let policy = Policy::nothing().with_secret(secret);
     let error = Stepbox::builder(folder.path()).tenant(TenantId::default(), policy).open().await.unwrap_err();

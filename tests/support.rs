@@ -218,7 +218,7 @@ impl Server {
 
     /// The next request, head and body; waits for it.
     pub async fn request(&mut self) -> String {
-        let limit = std::time::Duration::from_secs(60);
+        let limit = Duration::from_secs(60);
         let request = tokio::time::timeout(limit, self.requests.recv()).await;
         request.expect("a request arrives").expect("the server lives")
     }

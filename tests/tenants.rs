@@ -35,7 +35,7 @@ async fn two_tenants(folder: &std::path::Path) -> (Tenant, Tenant) {
 
 #[tokio::test]
 async fn cannot_see_each_others_instances_components_executions_or_files() {
-    let folder = crate::support::tempdir().unwrap();
+    let folder = support::tempdir().unwrap();
     let (alice, bob) = two_tenants(folder.path()).await;
     std::fs::write(folder.path().join("alice/in.csv"), "sku,price\n1,2.50\n").unwrap();
     support::install(&alice, folder.path(), &[("normalise", steps::NORMALISE)], JOBS).await;
@@ -72,7 +72,7 @@ async fn cannot_see_each_others_instances_components_executions_or_files() {
 
 #[tokio::test]
 async fn a_tenant_reads_and_writes_below_its_own_folder_alone() {
-    let folder = crate::support::tempdir().unwrap();
+    let folder = support::tempdir().unwrap();
     let (alice, bob) = two_tenants(folder.path()).await;
     std::fs::write(folder.path().join("alice/in.csv"), "sku\n1\n").unwrap();
     std::fs::write(folder.path().join("bob/in.csv"), "sku\n2\n").unwrap();

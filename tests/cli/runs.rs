@@ -198,7 +198,7 @@ fn in_the_middle_of_a_run() -> (Folder, RunningCommand, String, Connection) {
     let began_at = Instant::now();
     while written(&store) == 0 {
         assert!(began_at.elapsed() < PATIENCE, "no checkpoint within {PATIENCE:?}");
-        std::thread::yield_now();
+        thread::yield_now();
     }
     (folder, run, input, store)
 }
