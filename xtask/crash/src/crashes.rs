@@ -9,9 +9,7 @@ use serde_json::json;
 use stepbox::batch::name::TenantId;
 use stepbox::batch::repository::ExecutionFilter;
 use stepbox::batch::status::BatchStatus;
-use stepbox::{
-    DatabaseUrl, PublishOptions, RunOptions, StorePlace, Tenant, check_store, migrate_store,
-};
+use stepbox::{DatabaseUrl, PublishOptions, RunOptions, StorePlace, Tenant, check_store, migrate_store};
 use stepbox_test_postgres::{Durability, Server};
 use stepbox_tests::guard::{self, Guarded};
 use stepbox_tests::{catalogue, numbers::Numbers};
