@@ -17,7 +17,7 @@ use stepbox::{NewInstance, PublishOptions};
 use stepbox_test_postgres::{Durability, Proxy, Server};
 use stepbox_tests::guard::Guarded;
 
-use crate::support::{Installation, counts, ending, local, mark, stepbox_binary};
+use crate::support::{Installation, counts, ending, local, stepbox_binary};
 
 /// How long anything may take here before the test gives up.
 const PATIENCE: Duration = Duration::from_secs(180);

@@ -32,6 +32,6 @@ pub(crate) async fn work(stepbox: &Stepbox, tenant: &Tenant, code: &str) -> Resu
         tokio::time::sleep(Duration::from_millis(LOOK_MS)).await;
     }
     worker.shut_down();
-    worker.wait().await;
+    worker.wait().await?;
     Ok(())
 }

@@ -68,10 +68,7 @@ async fn in_parts(store: &dyn JobRepository, standing: Standing) -> (JobExecutio
 
 /// The parts of a whole, in order.
 async fn parts(store: &dyn JobRepository, whole: JobExecutionId) -> Vec<JobExecution> {
-    let filter = ExecutionFilter { partitions_of: Some(whole), ..ExecutionFilter::default() };
-    let mut parts = store.executions(&tenant(), &filter).await.unwrap();
-    parts.reverse();
-    parts
+    store.partitions(&tenant(), whole).await.unwrap()
 }
 
 /// Sees to it that all of them have ended as whole executions do: with an end time, and in no queue.

@@ -255,7 +255,7 @@ impl<'a> World<'a> {
         let found = self.store.execution(tenant, id).await.map_err(failed)?;
         agree("whether it is there", &found.is_some(), &!expected.is_purged)?;
         let entry = self.store.queue_entry(tenant, id).await.map_err(failed)?;
-        let warnings = self.store.warnings(tenant, id).await.map_err(failed)?;
+        let warnings = self.store.warnings(tenant, id).await.map_err(failed)?.items;
         let Some(found) = found else {
             return agree("what is left of it", &(entry, warnings), &(None, Vec::new()));
         };
@@ -302,7 +302,7 @@ impl<'a> World<'a> {
         };
         agree("the list of executions", &self.indices(&listed), &of(None))?;
         for whole in of(None) {
-            let parts: Vec<_> = self.parts_of(whole).await?.iter().map(|part| part.id).collect();
+            let parts: Vec<_> = self.parts_of(whole).await?.iter().rev().map(|part| part.id).collect();
             agree("the list of parts", &self.indices(&parts), &of(Some(whole)))?;
         }
         Ok(())
@@ -373,8 +373,7 @@ impl<'a> World<'a> {
 
     async fn parts_of(&self, whole: usize) -> Agreement<Vec<JobExecution>> {
         let (tenant, id) = self.name(whole);
-        let filter = ExecutionFilter { partitions_of: Some(id), ..ExecutionFilter::default() };
-        self.store.executions(tenant, &filter).await.map_err(failed)
+        self.store.partitions(tenant, id).await.map_err(failed)
     }
 
     fn id(&self, index: usize) -> JobExecutionId {

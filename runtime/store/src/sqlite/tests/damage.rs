@@ -124,6 +124,7 @@ async fn doubled() -> TemporaryStore {
             filter: takes,
             tenants: vec![tenant()],
             is_stopping: false,
+            clock_skew_ms: None,
         };
         store.worker_beat(&worker).await.unwrap();
     }
