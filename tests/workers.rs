@@ -13,7 +13,7 @@ use stepbox::batch::execution::JobExecution;
 use stepbox::batch::name::JobExecutionId;
 use stepbox::batch::queue::QueueState;
 use stepbox::batch::status::BatchStatus;
-use stepbox::{NewInstance, PublishOptions};
+use stepbox::{InstanceEdit, NewInstance, PublishOptions};
 use stepbox_test_postgres::{Durability, Proxy, Server};
 use stepbox_tests::guard::Guarded;
 
@@ -164,6 +164,20 @@ impl Fleet {
         }
     }
 
+    /// Stops a worker between two writes: one that is stopped while it writes to the file lets nobody else write.
+    async fn suspend(&self, worker: &WorkerProcess) {
+        let began_at = Instant::now();
+        loop {
+            worker.signal("STOP");
+            let edit = InstanceEdit { label: Some("Export".to_owned()), ..InstanceEdit::default() };
+            match self.installation.tenant.edit_instance("export", edit).await {
+                Ok(_) => return,
+                Err(error) => assert!(began_at.elapsed() < PATIENCE, "{error}"),
+            }
+            worker.signal("CONT");
+        }
+    }
+
     /// Waits until one of the workers has come to a checkpoint; returns it, and then the others.
     async fn running(
         &self,
@@ -263,7 +277,7 @@ async fn stop_one_of_two(store: Store) {
     let workers = vec![fleet.worker(), fleet.worker()];
     let id = fleet.publish(PublishOptions::default()).await;
     let (stopped, _others) = fleet.running(id, workers).await;
-    stopped.signal("STOP");
+    fleet.suspend(&stopped).await;
     let stopped_at = Instant::now();
     fleet.wait_until(id, "resumed", |execution| execution.attempt == 2).await;
     println!("resumed {:?} after its worker was stopped", stopped_at.elapsed());

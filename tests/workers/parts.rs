@@ -142,7 +142,7 @@ async fn the_worker_of_the_whole_is_stopped_beyond_its_lease(store: Store) {
     let mut scene = Scene::new(store, PublishOptions::default()).await;
     let whole = scene.under_way().await;
     let stopped = holder(&whole, &mut scene.workers);
-    stopped.signal("STOP");
+    scene.fleet.suspend(&stopped).await;
     scene.wait_until("resumed", |whole, _| whole.attempt == 2).await;
     stopped.signal("CONT");
     let whole = scene.check_completed().await;
@@ -164,7 +164,7 @@ async fn the_worker_is_killed_while_it_is_to_stop(store: Store) {
     let whole = scene.under_way().await;
     let its_worker = holder(&whole, &mut scene.workers);
     // It cannot heed the request any more.
-    its_worker.signal("STOP");
+    scene.fleet.suspend(&its_worker).await;
     scene.fleet.installation.tenant.stop_execution(scene.whole).await.expect("it runs");
     its_worker.kill();
     scene.workers.push(scene.fleet.worker());

@@ -22,7 +22,7 @@ use state::{Action, Model};
 use world::{Agreement, World};
 
 /// How many actions beyond the beginning every store is explored to, where a commit may take its time.
-const DEPTH: usize = 2;
+const DEPTH: usize = 1;
 /// How many random histories every store goes through; `STEPBOX_MODEL_WALKS` says another number.
 const WALKS: u64 = 20;
 /// How many actions one history has at most before it is wound up.
@@ -174,8 +174,14 @@ impl Map {
     }
 }
 
-/// Goes every step between the states within a depth, in as few histories as come along.
+/// A number in the environment.
+fn said(name: &str) -> Option<u64> {
+    env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+/// Goes every step between the states within a depth, or that of `STEPBOX_MODEL_DEPTH`, in as few histories as come along.
 pub(crate) async fn explore(store: &dyn JobRepository, depth: usize) {
+    let depth = said("STEPBOX_MODEL_DEPTH").map_or(depth, |depth| depth as usize);
     let (mut now, mut all) = (NOW, Covered::default());
     for (name, beginning) in beginnings() {
         let mut map = Map::new(&beginning, depth);
@@ -229,7 +235,6 @@ async fn go(
 
 /// Longer histories of more executions and three workers; the seed of each is told.
 pub(crate) async fn walk_at_random(store: &dyn JobRepository, walks: u64) {
-    let said = |name: &str| env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let (first, walks) =
         (said("STEPBOX_MODEL_SEED").unwrap_or(1), said("STEPBOX_MODEL_WALKS").unwrap_or(walks));
     let (mut now, mut all) = (NOW, Covered::default());

@@ -7,16 +7,23 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use stepbox_tests::guard::Guarded;
 
-use crate::installation::Installation;
+use crate::installation::{Installation, below};
 use crate::{PATIENCE, Result};
 
 /// What all processes of a run have in their environment, with the run's folder.
 pub(crate) const MARK: &str = "STEPBOX_CHAOS";
 
+/// The exit code of a worker that finds no store when it begins, since the server is away, or another process was
+/// stopped while it wrote to the file. Whoever supervises it starts it again.
+const STORE_UNAVAILABLE: i32 = 8;
+/// How long a worker takes to begin at most.
+const BEGINNING: Duration = Duration::from_secs(20);
+
 /// A worker, and the process that it is at the moment.
 pub(crate) struct Worker {
     number: usize,
     process: Guarded,
+    begun_at: Instant,
     /// When it goes on, if it is stopped.
     pub(crate) stopped_until: Option<Instant>,
     /// Whether it was told to end, and is at it.
@@ -43,7 +50,8 @@ impl<'a> Fleet<'a> {
     /// One more, with more in its environment.
     pub(crate) fn add(&mut self, number: usize, environment: &[(String, String)]) -> Result<()> {
         let process = self.process(number, environment)?;
-        self.workers.push(Worker { number, process, stopped_until: None, is_leaving: false });
+        let begun_at = Instant::now();
+        self.workers.push(Worker { number, process, begun_at, stopped_until: None, is_leaving: false });
         Ok(())
     }
 
@@ -61,16 +69,19 @@ impl<'a> Fleet<'a> {
         Ok(Guarded::spawn(&mut command)?)
     }
 
-    /// A worker's data folder, with the components in it.
+    /// A worker's data folder, with the components in it and what they were compiled to.
     fn data(&self, number: usize) -> Result<PathBuf> {
         if self.at.url().is_none() {
             return Ok(self.at.data());
         }
         let (shared, own) = (self.at.data(), self.at.path(&format!("data-{number}")));
-        std::fs::create_dir_all(own.join("components"))?;
-        for entry in std::fs::read_dir(shared.join("components"))? {
-            let entry = entry?;
-            std::fs::copy(entry.path(), own.join("components").join(entry.file_name()))?;
+        for folder in ["components", "compiled"] {
+            std::fs::create_dir_all(own.join(folder))?;
+            for path in below(&shared.join(folder))?.into_iter().filter(|path| path.is_file()) {
+                let copy = own.join(path.strip_prefix(&shared)?);
+                std::fs::create_dir_all(copy.parent().unwrap_or(&own))?;
+                std::fs::copy(path, copy)?;
+            }
         }
         Ok(own)
     }
@@ -89,7 +100,8 @@ impl<'a> Fleet<'a> {
     fn begin_again(&mut self, index: usize) -> Result<()> {
         let process = self.process(self.workers[index].number, &[])?;
         let worker = &mut self.workers[index];
-        (worker.process, worker.stopped_until, worker.is_leaving) = (process, None, false);
+        (worker.process, worker.begun_at) = (process, Instant::now());
+        (worker.stopped_until, worker.is_leaving) = (None, false);
         Ok(())
     }
 
@@ -101,8 +113,10 @@ impl<'a> Fleet<'a> {
                 self.workers[index].stopped_until = None;
             }
             let Some(status) = self.workers[index].process.try_wait()? else { continue };
-            let is_in_order = matches!(status.code(), Some(0 | 130 | 143));
-            if !self.workers[index].is_leaving || !is_in_order {
+            let Worker { is_leaving, begun_at, .. } = self.workers[index];
+            let found_no_store = begun_at.elapsed() < BEGINNING && status.code() == Some(STORE_UNAVAILABLE);
+            let has_left = is_leaving && matches!(status.code(), Some(0 | 130 | 143));
+            if !has_left && !found_no_store {
                 return Err(format!("a worker ended by itself ({status})\n{}", self.told()).into());
             }
             self.begin_again(index)?;
