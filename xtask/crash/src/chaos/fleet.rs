@@ -1,5 +1,6 @@
 //! The workers, as processes of the program that users have.
 
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -64,7 +65,7 @@ impl<'a> Fleet<'a> {
         command.envs(self.at.url().map(|url| ("STEPBOX_DATABASE_URL", url)));
         command.env(MARK, self.at.folder.path()).envs(environment.iter().cloned());
         // Ctrl-C is for this program; its guard ends them.
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        command.process_group(0);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         Ok(Guarded::spawn(&mut command)?)
     }
@@ -115,7 +116,9 @@ impl<'a> Fleet<'a> {
             let Some(status) = self.workers[index].process.try_wait()? else { continue };
             let Worker { is_leaving, begun_at, .. } = self.workers[index];
             let found_no_store = begun_at.elapsed() < BEGINNING && status.code() == Some(STORE_UNAVAILABLE);
-            let has_left = is_leaving && matches!(status.code(), Some(0 | 130 | 143));
+            // One that had not begun to listen ends by the signal itself.
+            let has_left =
+                is_leaving && (matches!(status.code(), Some(0 | 130)) || status.signal() == Some(15));
             if !has_left && !found_no_store {
                 return Err(format!("a worker ended by itself ({status})\n{}", self.told()).into());
             }

@@ -18,5 +18,5 @@ fn fast_store() -> TemporaryStore {
 #[tokio::test]
 async fn longer_histories_end_well() {
     let store = fast_store();
-    explore(&*store, 2).await;
+    explore(&*store, 2, "at its last attempt").await;
 }
