@@ -182,17 +182,19 @@ impl Crashes {
         let begun_at = Instant::now();
         let limit = if point.is_empty() { moment } else { PATIENCE };
         loop {
-            if let Some(status) = child.try_wait()? {
+            let mut ended = child.try_wait()?;
+            if ended.is_none() && begun_at.elapsed() >= limit {
+                if !point.is_empty() {
+                    return Err("the process does not end".into());
+                }
+                // It may have ended by itself a moment before.
+                ended = Some(child.end()?);
+            }
+            if let Some(status) = ended {
                 return match status.success() {
                     true => Ok(Outcome::Done),
                     false if is_killed(status) => Ok(Outcome::Killed),
                     false => Err(format!("the process ended by itself ({status})").into()),
-                };
-            }
-            if begun_at.elapsed() >= limit {
-                return match point.is_empty() && is_killed(child.end()?) {
-                    true => Ok(Outcome::Killed),
-                    false => Err("the process does not end".into()),
                 };
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
