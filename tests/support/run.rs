@@ -26,9 +26,7 @@ fn nothing_is_left_of_a_run_that_is_killed() {
     let (folder, postgres) = (Path::new(folder), Path::new(postgres));
     let left = || {
         let mut left = marked(folder);
-        left.extend(
-            [folder, postgres].iter().filter(|at| at.exists()).map(|at| at.display().to_string()),
-        );
+        left.extend([folder, postgres].iter().filter(|at| at.exists()).map(|at| at.display().to_string()));
         let answers = |address: &&String| TcpStream::connect(address.as_str()).is_ok();
         left.extend([address, server].into_iter().filter(answers).cloned());
         left

@@ -22,7 +22,17 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     };
     let mut cargo = process::cargo(&root)?;
     if matches!(&arguments[..], [only] if only == "size") {
-        cargo.args(["test", "--release", "--package", "stepbox-store", "--lib", "--", "size", "--ignored", "--nocapture"]);
+        cargo.args([
+            "test",
+            "--release",
+            "--package",
+            "stepbox-store",
+            "--lib",
+            "--",
+            "size",
+            "--ignored",
+            "--nocapture",
+        ]);
         return process::run(&mut cargo);
     }
     cargo.args(["run", "--release", "--package", "stepbox-bench", "--bin", program, "--"]).args(arguments);

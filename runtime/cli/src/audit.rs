@@ -38,7 +38,9 @@ async fn list(tenant: &Tenant, filter: &AuditFilter, format: Format) -> Result<A
     let written = list::write(format, filter.limit, first, page, number, table, AuditEventView::of).await?;
     match written.last {
         None => talk("there are no such events"),
-        Some(last) if written.rows == filter.limit => talk(format!("there may be older ones: `--before {last}`")),
+        Some(last) if written.rows == filter.limit => {
+            talk(format!("there may be older ones: `--before {last}`"))
+        }
         Some(_) => {}
     }
     Ok(Answer::nothing())

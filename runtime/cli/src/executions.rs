@@ -121,7 +121,9 @@ fn table(executions: &[&ExecutionSummary]) -> Table {
 
 async fn show(tenant: &Tenant, id: JobExecutionId, format: Format) -> Result<Answer, CliError> {
     let execution = match tenant.execution(id).await {
-        Err(Error::Repository(RepositoryError::Corrupt { .. })) => return show_remains(tenant, id, format).await,
+        Err(Error::Repository(RepositoryError::Corrupt { .. })) => {
+            return show_remains(tenant, id, format).await;
+        }
         found => found?,
     };
     let entry = match tenant.queue_entry(id).await {

@@ -525,10 +525,7 @@ impl Life {
                 RepositoryError::Busy { .. }
                 | RepositoryError::Unavailable { .. }
                 | RepositoryError::Refused { .. },
-            ) if self.ms_since(last_heartbeat_us) < self.lease_ms() - self.heartbeat_ms() =>
-            {
-                Ok(())
-            }
+            ) if self.ms_since(last_heartbeat_us) < self.lease_ms() - self.heartbeat_ms() => Ok(()),
             outcome => outcome,
         }
     }

@@ -197,11 +197,14 @@ pub async fn are_listed_without_context_and_checkpoints(store: &dyn JobRepositor
     assert!(listed.damaged.is_empty());
     assert_eq!(listed[1], whole.summary());
     assert_eq!(listed[1].steps, [step]);
-    let components: Vec<_> = listed[0].job.components.iter().map(|component| component.name.as_str()).collect();
+    let components: Vec<_> =
+        listed[0].job.components.iter().map(|component| component.name.as_str()).collect();
     assert_eq!((listed[0].job.name.as_str(), components), ("greet", vec!["greet"]));
     let remains = store.remains(&tenant(), execution.id).await.unwrap().unwrap();
     assert_eq!(remains.damage, [""; 0]);
-    assert!(remains.fields.iter().any(|(name, text)| name == "step 0 checkpoint" && text.ends_with(" bytes")));
+    assert!(
+        remains.fields.iter().any(|(name, text)| name == "step 0 checkpoint" && text.ends_with(" bytes"))
+    );
     assert_eq!(store.remains(&tenant(), JobExecutionId(999)).await.unwrap(), None);
 }
 

@@ -166,7 +166,8 @@ async fn whole(db: &Db, tenant: &str, id: i64) -> Outcome<()> {
     let row = Row(format!("execution {id}"));
     let (owner, known): (TenantId, _) = (row.name("tenant", tenant.to_owned())?, row.id("id", id)?);
     let values = named! {"tenant": tenant, "id": id, "ids": vec![id]};
-    let sql = executions::list_statement("e.tenant = :tenant AND e.id = :id").replace(" LIMIT :limit", "");
+    let columns = executions::COLUMNS;
+    let sql = format!("SELECT {columns} FROM job_executions e WHERE e.tenant = :tenant AND e.id = :id");
     let found = db.rows(&sql, &values).await?;
     executions::with_steps(&found, &db.rows(steps::OF_EXECUTIONS, &values).await?)?;
     queue::entry(db, &owner, id).await?;

@@ -79,7 +79,11 @@ pub(super) async fn get(db: &Db, tenant: &TenantId, code: &InstanceCode) -> Outc
     found.map(|row| Ok(record(&row)?.into_instance()?)).transpose()
 }
 
-pub(super) async fn list(db: &Db, tenant: &TenantId, job_type: Option<&str>) -> Outcome<Listing<JobInstance>> {
+pub(super) async fn list(
+    db: &Db,
+    tenant: &TenantId,
+    job_type: Option<&str>,
+) -> Outcome<Listing<JobInstance>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM job_instances
          WHERE tenant = :tenant AND (CAST(:type AS TEXT) IS NULL OR type = :type) ORDER BY type, code"

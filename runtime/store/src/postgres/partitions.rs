@@ -49,8 +49,7 @@ pub(super) async fn states(
     of: JobExecutionId,
     position: u32,
 ) -> Outcome<Vec<PartitionState>> {
-    let values =
-        named! {"tenant": tenant.as_str(), "of": stored_id(of), "position": i64::from(position)};
+    let values = named! {"tenant": tenant.as_str(), "of": stored_id(of), "position": i64::from(position)};
     let rows = db.rows(STATES, &values).await?;
     rows.iter().map(|row| Ok(record(row)?.into_state()?)).collect()
 }

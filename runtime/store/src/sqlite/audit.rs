@@ -73,15 +73,13 @@ fn record(row: &SqlRow<'_>) -> rusqlite::Result<AuditRecord> {
 
 /// The last of the events after that one that are deleted together; none if there are no more.
 pub(super) fn old_ones(db: &Db, tenant: &TenantId, before: Timestamp, after: i64) -> Outcome<Option<i64>> {
-    let last = db
-        .prepare_cached(OLD_ONES)?
-        .query_row(
-            named_params! {
-                ":tenant": tenant.as_str(), ":before": before.0, ":after": after,
-                ":limit": EVENTS_PURGED_TOGETHER,
-            },
-            |row| row.get(0),
-        )?;
+    let last = db.prepare_cached(OLD_ONES)?.query_row(
+        named_params! {
+            ":tenant": tenant.as_str(), ":before": before.0, ":after": after,
+            ":limit": EVENTS_PURGED_TOGETHER,
+        },
+        |row| row.get(0),
+    )?;
     Ok(last)
 }
 

@@ -146,7 +146,8 @@ fn user_of(db: &Db, tenant: &TenantId, digest: &Digest) -> Outcome<Option<String
         while let Some(row) = rows.next()? {
             let user: String = row.get(0)?;
             let text: rusqlite::Result<String> = row.get(1);
-            let job = text.map_err(Into::into).and_then(|text| Ok(job::decode(&Row(user.clone()), "job", &text)?));
+            let job =
+                text.map_err(Into::into).and_then(|text| Ok(job::decode(&Row(user.clone()), "job", &text)?));
             let pins = |job: Job| job.components().any(|component| component.digest == *digest);
             // What cannot be read may well need it.
             if listed(Listed::named("job", &user), job)?.map_or(true, pins) {

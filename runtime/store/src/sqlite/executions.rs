@@ -162,7 +162,11 @@ pub(super) fn get(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outcome<Opt
 }
 
 /// As lists show them. No context and no checkpoint is read.
-pub(super) fn list(db: &Db, tenant: &TenantId, filter: &ExecutionFilter) -> Outcome<Listing<ExecutionSummary>> {
+pub(super) fn list(
+    db: &Db,
+    tenant: &TenantId,
+    filter: &ExecutionFilter,
+) -> Outcome<Listing<ExecutionSummary>> {
     let (sql, values) = list_statement(tenant, filter);
     let mut statement = db.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
@@ -219,8 +223,7 @@ pub(super) fn partition_states(
     position: u32,
 ) -> Outcome<Vec<PartitionState>> {
     let mut statement = db.prepare_cached(PARTITION_STATES)?;
-    let values =
-        named_params! {":of": stored_id(of), ":position": position, ":tenant": tenant.as_str()};
+    let values = named_params! {":of": stored_id(of), ":position": position, ":tenant": tenant.as_str()};
     let records = statement.query_map(values, state_record)?;
     records.map(|record| Ok(record?.into_state()?)).collect()
 }
@@ -283,12 +286,15 @@ pub(super) fn ancestry(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outcom
 
 /// What is left of a damaged execution.
 pub(super) fn remains(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outcome<Option<Remains>> {
-    let mut statement = db.prepare_cached("SELECT * FROM job_executions WHERE tenant = :tenant AND id = :id")?;
+    let mut statement =
+        db.prepare_cached("SELECT * FROM job_executions WHERE tenant = :tenant AND id = :id")?;
     let mut rows = statement.query(named_params! {":tenant": tenant.as_str(), ":id": stored_id(id)})?;
     let Some(row) = rows.next()? else { return Ok(None) };
     let mut remains = Remains { damage: Vec::new(), fields: fields(row, "")? };
     let whole = record(row).map_err(Into::into).and_then(|record| Ok(record.into_execution(Vec::new())?));
-    remains.damage.extend(listed(Listed::numbered("execution", row.get("id")?), whole)?.err().map(|row| row.reason));
+    remains
+        .damage
+        .extend(listed(Listed::numbered("execution", row.get("id")?), whole)?.err().map(|row| row.reason));
     steps::remains(db, tenant, stored_id(id), &mut remains)?;
     Ok(Some(remains))
 }
@@ -311,8 +317,10 @@ pub(super) fn fields(row: &SqlRow<'_>, of: &str) -> Outcome<Vec<(String, String)
 /// What a purge would delete, oldest first.
 pub(super) fn purgeable(db: &Db, tenant: &TenantId, filter: &ExecutionFilter) -> Outcome<Vec<Purgeable>> {
     let (sql, values) = purge_statement(tenant, filter);
-    let ids: Vec<i64> =
-        db.prepare_cached(&sql)?.query_map(params_from_iter(values), |row| row.get("id"))?.collect::<Result<_, _>>()?;
+    let ids: Vec<i64> = db
+        .prepare_cached(&sql)?
+        .query_map(params_from_iter(values), |row| row.get("id"))?
+        .collect::<Result<_, _>>()?;
     ids.into_iter().map(|id| with_partitions(db, id)).collect()
 }
 

@@ -325,7 +325,8 @@ pub(super) fn depths(db: &Db) -> Outcome<Vec<QueueDepth>> {
     Ok(depths)
 }
 
-pub(super) const DEPTHS: &str = "SELECT tenant, state, count(*) AS count, min(available_at) AS oldest FROM queue_entries
+pub(super) const DEPTHS: &str =
+    "SELECT tenant, state, count(*) AS count, min(available_at) AS oldest FROM queue_entries
      WHERE execution_id NOT IN (SELECT id FROM job_executions WHERE set_aside IS NOT NULL)
      GROUP BY tenant, state ORDER BY tenant, state";
 

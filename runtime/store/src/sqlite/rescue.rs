@@ -28,7 +28,8 @@ pub(super) fn lost(db: &Db, now: Timestamp) -> Outcome<Vec<(String, i64, String)
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-pub(super) const LOST: &str = "SELECT tenant, id, coalesce(worker, ''), partition_of IS NOT NULL AS is_part, lease_expires_at
+pub(super) const LOST: &str =
+    "SELECT tenant, id, coalesce(worker, ''), partition_of IS NOT NULL AS is_part, lease_expires_at
     FROM job_executions
     WHERE lease_expires_at <= :now AND ended_at IS NULL AND set_aside IS NULL
     UNION ALL

@@ -107,7 +107,8 @@ pub(super) fn of(db: &Db, tenant: &TenantId, execution_id: i64) -> Outcome<Vec<S
     records.map(|record| Ok(record?.into_step(execution_id)?)).collect()
 }
 
-pub(super) const SHOWN: &str = "SELECT position, name, status, exit_code, exit_description, started_at, ended_at,
+pub(super) const SHOWN: &str =
+    "SELECT position, name, status, exit_code, exit_description, started_at, ended_at,
             updated_at, read_count, written_count, filtered_count, skipped_count, tracking_processed,
             tracking_total, tracking_is_estimate, warning_count, carried_from, summary, errors, failures,
             NULL AS checkpoint, starts, retries, usage

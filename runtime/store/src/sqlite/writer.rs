@@ -208,7 +208,8 @@ impl Desk {
 
     fn begin(&mut self, durability: Durability) -> rusqlite::Result<()> {
         self.set_synchronous(durability)?;
-        let busy = || rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY), None);
+        let busy =
+            || rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY), None);
         let _turn = self.turns.take().map_err(|NoTurn| busy())?;
         self.db.busy_timeout(Duration::ZERO)?;
         let begun = self.ask_to_begin();

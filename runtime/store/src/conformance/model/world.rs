@@ -195,9 +195,7 @@ impl<'a> World<'a> {
         if let Err(error) = self.store.create_partitions(&lease, &parts).await {
             return Ok(error.code().to_owned());
         }
-        let mut parts = self.parts_of(index).await?;
-        parts.reverse();
-        self.accepted.extend(parts);
+        self.accepted.extend(self.parts_of(index).await?);
         Ok("ok".to_owned())
     }
 

@@ -14,7 +14,8 @@ use super::super::connection::{Db, Named};
 use super::super::executions::{self, conditions, list_statement};
 use super::super::value::{Value, named, numbered};
 use super::super::{
-    Address, PostgresOptions, PostgresStore, audit, leases, partitions, purging, queue, rescue, saves, steps, workers,
+    Address, PostgresOptions, PostgresStore, audit, leases, partitions, purging, queue, rescue, saves, steps,
+    workers,
 };
 use crate::conformance::sample::*;
 use crate::record::audit::AuditRecord;
@@ -249,11 +250,7 @@ async fn lists(plans: &mut Plans) {
         ("of an age", ExecutionFilter { created_before: Some(Timestamp(500_000)), ..all.clone() }),
         (
             "of an instance, in a status",
-            ExecutionFilter {
-                instance: Some(code("i7")),
-                status: Some(BatchStatus::Stopped),
-                ..all.clone()
-            },
+            ExecutionFilter { instance: Some(code("i7")), status: Some(BatchStatus::Stopped), ..all.clone() },
         ),
     ];
     for (what, filter) in filters {

@@ -3,9 +3,7 @@
 use stepbox_batch::audit::AuditFilter;
 use stepbox_batch::execution::{Checkpoint, Partition};
 use stepbox_batch::queue::{Enqueue, JobQueue, QueueFilter, Worker};
-use stepbox_batch::repository::{
-    ExecutionFilter, ExecutionJournal, JobRepository, NewJobExecution, Save,
-};
+use stepbox_batch::repository::{ExecutionFilter, ExecutionJournal, JobRepository, NewJobExecution, Save};
 
 use super::{TemporaryStore, empty_store};
 use crate::conformance::sample::*;
@@ -112,8 +110,12 @@ async fn doubled() -> TemporaryStore {
         let waiting = NewJobExecution { queue, ..new(name) };
         store.create_execution(&waiting, None).await.unwrap();
         let part = Partition { of: execution.id, position: 0, number: 0, count: 1 };
-        let part =
-            NewJobExecution { partition: Some(part), steps: vec![step()], queue: Some(Enqueue::at_once(NOW)), ..new(name) };
+        let part = NewJobExecution {
+            partition: Some(part),
+            steps: vec![step()],
+            queue: Some(Enqueue::at_once(NOW)),
+            ..new(name)
+        };
         store.create_partitions(&lease, &[part]).await.unwrap();
         let takes = QueueFilter::default();
         let worker = Worker {
@@ -143,8 +145,14 @@ async fn seen(store: &dyn JobRepository) -> Vec<(&'static str, bool)> {
     vec![
         ("executions", of_beta == 2),
         ("components", store.components(&tenant).await.unwrap().iter().any(|c| c.name == "beta")),
-        ("connectors", store.connectors(&tenant).await.unwrap().iter().any(|c| c.label == "beta" && c.jobs.len() == 1)),
-        ("instances", store.instances(&tenant, None).await.unwrap().iter().any(|i| i.code.as_str() == "beta")),
+        (
+            "connectors",
+            store.connectors(&tenant).await.unwrap().iter().any(|c| c.label == "beta" && c.jobs.len() == 1),
+        ),
+        (
+            "instances",
+            store.instances(&tenant, None).await.unwrap().iter().any(|i| i.code.as_str() == "beta"),
+        ),
         ("audit", store.audit(&tenant, &AuditFilter::default()).await.unwrap().len() >= 5),
         ("warnings", store.warnings(&tenant, id).await.unwrap().len() == 2),
         ("workers", store.workers().await.unwrap().iter().any(|w| w.name == "beta")),
@@ -208,7 +216,10 @@ async fn of_any_column_hides_nothing_else() {
                     tried += 1;
                     let damaged = super::SqliteStore::open(&file).unwrap();
                     let missing = seen(&damaged).await.into_iter().filter(|(_, is_there)| !is_there);
-                    let missing: Vec<_> = missing.map(|(what, _)| what).filter(|what| !is_its_own(table, &column, what)).collect();
+                    let missing: Vec<_> = missing
+                        .map(|(what, _)| what)
+                        .filter(|what| !is_its_own(table, &column, what))
+                        .collect();
                     if !missing.is_empty() {
                         failed.push(format!("{table}.{column} = {value}: {missing:?}"));
                     }

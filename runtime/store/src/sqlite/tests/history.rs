@@ -33,9 +33,7 @@ impl History {
             })
             .unwrap();
         transaction.execute(STEPS, named_params! {":count": count}).unwrap();
-        transaction
-            .execute(WARNINGS, named_params! {":count": count, ":each": self.warnings_each})
-            .unwrap();
+        transaction.execute(WARNINGS, named_params! {":count": count, ":each": self.warnings_each}).unwrap();
         transaction.execute(EVENTS, named_params! {":count": count, ":now": NOW.0}).unwrap();
         transaction.execute(INSTANCES, []).unwrap();
         transaction.commit().unwrap();
@@ -68,7 +66,7 @@ const STEPS: &str = "
     FROM n";
 
 const WARNINGS: &str = "
-    WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :count * :each)
+    WITH RECURSIVE n (i) AS (SELECT 0 WHERE :each > 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :count * :each)
     INSERT INTO warnings (tenant, execution_id, step, code, reason, place, item)
     SELECT 'default', i / :each + 1, 'greet', 'no-name', 'it has no name, and so cannot be greeted', 'line ' || i,
            '{\"name\":\"\",\"number\":' || i || '}'

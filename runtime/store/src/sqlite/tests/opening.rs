@@ -13,10 +13,10 @@ use super::{SqliteOptions, SqliteStore, empty_store};
 use crate::conformance::sample::{Hold, NOW, by, told};
 use crate::conformance::sample::{code, in_status, instance, stored, tenant, with_instance};
 
-fn refusal(path: impl AsRef<Path>) -> String {
+fn refusal(code: &str, path: impl AsRef<Path>) -> String {
     let opened: Result<SqliteStore> = SqliteStore::open(path);
     let error = opened.unwrap_err();
-    assert_eq!(error.code(), "store-unavailable");
+    assert_eq!(error.code(), code);
     error.to_string()
 }
 
@@ -78,7 +78,7 @@ fn refuses_a_folder() {
         "the store {} failed: it is a folder; name a file in it, such as `stepbox.db`",
         folder.path().display()
     );
-    assert_eq!(refusal(folder.path()), expected);
+    assert_eq!(refusal("store-unavailable", folder.path()), expected);
 }
 
 #[test]
@@ -88,7 +88,8 @@ fn refuses_a_file_that_is_no_database() {
     let content = "not a database, however long one reads\n".repeat(100);
     fs::write(&path, &content).unwrap();
     assert!(
-        refusal(&path).ends_with("it is not an SQLite database; name another file, or move this one away")
+        refusal("store-refused", &path)
+            .ends_with("it is not an SQLite database; name another file, or move this one away")
     );
     assert_eq!(fs::read_to_string(&path).unwrap(), content, "it is untouched");
 }
@@ -104,7 +105,11 @@ fn refuses_the_database_of_another_program() {
         let path = folder.path().join(name);
         Connection::open(&path).unwrap().execute_batch(sql).unwrap();
         let before = fs::read(&path).unwrap();
-        assert!(refusal(&path).ends_with("it is another program's database; name another file"), "{name}");
+        assert!(
+            refusal("store-unavailable", &path)
+                .ends_with("it is another program's database; name another file"),
+            "{name}"
+        );
         assert!(fs::read(&path).unwrap() == before, "{name} is untouched");
     }
 }
@@ -113,13 +118,13 @@ fn refuses_the_database_of_another_program() {
 fn refuses_a_place_where_nothing_can_be_made() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("file"), "").unwrap();
-    let found = refusal(folder.path().join("file/deep/stepbox.db"));
+    let found = refusal("store-unavailable", folder.path().join("file/deep/stepbox.db"));
     assert!(found.contains("its folder `") && found.contains("cannot be made: "), "{found}");
 
     // Not even root makes a file there.
     #[cfg(target_os = "linux")]
     {
-        let found = refusal("/proc/stepbox.db");
+        let found = refusal("store-unavailable", "/proc/stepbox.db");
         assert!(found.starts_with("the store /proc/stepbox.db failed: it cannot be made: "), "{found}");
     }
 }
@@ -133,7 +138,7 @@ fn refuses_a_folder_that_must_not_be_written() {
     if fs::write(folder.path().join("probe"), "").is_ok() {
         return; // root may write anywhere; the test above covers it
     }
-    let found = refusal(folder.path().join("stepbox.db"));
+    let found = refusal("store-unavailable", folder.path().join("stepbox.db"));
     assert!(found.contains("it cannot be made: Permission denied"), "{found}");
 }
 

@@ -1,8 +1,8 @@
 //! What is asked often looks at what it is about, however long the history is: SQLite is asked which index it
 //! takes.
 
+use rusqlite::Connection;
 use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
 use stepbox_batch::audit::{AuditAction, AuditFilter};
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::name::JobExecutionId;
@@ -20,12 +20,14 @@ const BIG: [&str; 4] = ["job_executions", "step_executions", "warnings", "audit_
 /// A statement's plan, a line for each table it reads. Names for parameters stand for nothing.
 fn plan(db: &Connection, sql: &str, values: &[Value]) -> Vec<String> {
     let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-    let rows = match values {
-        [] => statement.query_map([], |row| row.get::<_, String>("detail")).unwrap().collect(),
-        values => statement.query_map(params_from_iter(values), |row| row.get("detail")).unwrap().collect(),
-    };
-    let lines: Result<Vec<String>, _> = rows;
-    lines.unwrap()
+    for (index, value) in values.iter().enumerate() {
+        statement.raw_bind_parameter(index + 1, value).unwrap();
+    }
+    let (mut rows, mut lines) = (statement.raw_query(), Vec::new());
+    while let Some(row) = rows.next().unwrap() {
+        lines.push(row.get("detail").unwrap());
+    }
+    lines
 }
 
 /// Whether a line reads something that grows without an index, or by the tenant alone.
@@ -33,8 +35,10 @@ fn is_wrong(line: &str) -> bool {
     let words: Vec<_> = line.split_whitespace().collect();
     let [how, table, ..] = words[..] else { return false };
     let is_big = BIG.contains(&table) || matches!(table, "e" | "l" | "s");
-    let is_by_tenant_alone = line.ends_with("(tenant=?)") && !line.contains("job_executions_wholes")
-        && !line.contains("audit_events_by_moment") && !line.contains("job_executions_leased")
+    let is_by_tenant_alone = line.ends_with("(tenant=?)")
+        && !line.contains("job_executions_wholes")
+        && !line.contains("audit_events_by_moment")
+        && !line.contains("job_executions_leased")
         && !line.contains("job_executions_open");
     is_big && ((how == "SCAN") || is_by_tenant_alone)
 }

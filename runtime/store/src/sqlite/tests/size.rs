@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use stepbox_batch::audit::AuditFilter;
 use stepbox_batch::name::JobExecutionId;
-use stepbox_batch::repository::{ExecutionFilter, JobRepository};
 use stepbox_batch::queue::JobQueue;
+use stepbox_batch::repository::{ExecutionFilter, JobRepository};
 use stepbox_batch::status::BatchStatus;
 
 use super::SqliteStore;
@@ -56,7 +56,10 @@ async fn all_lists(store: &SqliteStore, executions: u32) -> Vec<(&'static str, D
         ),
         ("list in a status, nothing", ExecutionFilter { status: Some(BatchStatus::Stopped), ..all.clone() }),
         ("list of an age", ExecutionFilter { created_before: Some(EARLIER), ..all.clone() }),
-        ("list of an age, nothing", ExecutionFilter { created_before: Some(stepbox_batch::clock::Timestamp(1)), ..all }),
+        (
+            "list of an age, nothing",
+            ExecutionFilter { created_before: Some(stepbox_batch::clock::Timestamp(1)), ..all },
+        ),
     ];
     let mut took = Vec::new();
     for (what, filter) in rows {
