@@ -75,7 +75,7 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Executions) -> Result<Answe
 /// A code of an instance that may be gone by now, so only its form is checked.
 fn instance_code(code: Option<String>) -> Result<Option<InstanceCode>, CliError> {
     let code = code.map(InstanceCode::new).transpose();
-    code.map_err(|error| stepbox::Error::from(error).into())
+    code.map_err(|error| Error::from(error).into())
 }
 
 async fn list(tenant: &Tenant, filter: &ExecutionFilter, format: Format) -> Result<Answer, CliError> {
