@@ -18,7 +18,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
 /// How many connections are served at a time, and so how many descriptors they take, of the 1024 that a process has by
@@ -50,8 +49,8 @@ struct Taken {
 #[derive(Debug)]
 struct Tenure {
     kept_until: Instant,
-    /// None until its connection is being served.
-    task: Option<AbortHandle>,
+    /// Tells whoever has it to go. None once that was told.
+    over: Option<Arc<Notify>>,
 }
 
 /// A place that is taken. It is free again once this is dropped.
@@ -59,6 +58,7 @@ struct Tenure {
 pub(crate) struct Place {
     number: u64,
     places: Places,
+    over: Arc<Notify>,
 }
 
 impl Places {
@@ -66,51 +66,33 @@ impl Places {
     pub(crate) async fn take(&self) -> Place {
         loop {
             let freed = self.0.freed.notified();
-            self.make_room();
             let until = {
                 let mut taken = self.taken();
                 if taken.places.len() < PLACES {
                     return self.enter(&mut taken);
                 }
-                taken.first().map(|(_, kept_until)| kept_until)
+                taken.make_room()
             };
-            tokio::select! {
-                () = freed => {}
-                () = sleep_until(until.unwrap_or_else(Instant::now)) => {}
+            match until {
+                None => freed.await,
+                Some(until) => tokio::select! {
+                    () = freed => {}
+                    () = sleep_until(until) => {}
+                },
             }
-        }
-    }
-
-    /// If all places are taken, hangs up on whoever has had their time the longest, if anybody has.
-    fn make_room(&self) {
-        if self.taken().places.len() >= PLACES {
-            self.hang_up();
         }
     }
 
     /// Hangs up on whoever has had their time the longest, if anybody has.
     pub(crate) fn hang_up(&self) {
-        // Ending a task may drop its place, which looks for the places.
-        let gone = self.taken().out_of_time();
-        if let Some(Tenure { task: Some(task), .. }) = gone {
-            task.abort();
-        }
-    }
-
-    /// Tells what serves the connection at a place: ending it hangs up.
-    pub(crate) fn served_by(&self, number: u64, task: AbortHandle) {
-        match self.taken().places.get_mut(&number) {
-            Some(tenure) => tenure.task = Some(task),
-            // It was quick, or has had to go before anybody knew how to tell it.
-            None => task.abort(),
-        }
+        self.taken().make_room();
     }
 
     fn enter(&self, taken: &mut Taken) -> Place {
-        let number = taken.next;
+        let (number, over) = (taken.next, Arc::<Notify>::default());
         taken.next += 1;
-        taken.places.insert(number, Tenure { kept_until: Instant::now() + HEAD, task: None });
-        Place { number, places: self.clone() }
+        taken.places.insert(number, Tenure { kept_until: Instant::now() + HEAD, over: Some(over.clone()) });
+        Place { number, places: self.clone(), over }
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -119,31 +101,35 @@ impl Places {
 }
 
 impl Taken {
-    /// Whoever has had their time first, and when.
-    fn first(&self) -> Option<(u64, Instant)> {
-        self.places
-            .iter()
-            .map(|(number, tenure)| (*number, tenure.kept_until))
-            .min_by_key(|(_, until)| *until)
-    }
-
-    fn out_of_time(&mut self) -> Option<Tenure> {
-        let (number, _) = self.first().filter(|(_, kept_until)| *kept_until <= Instant::now())?;
-        self.places.remove(&number)
+    /// Has whoever has had their time the longest go. Until when to wait if nobody has; none while somebody is going:
+    /// a place is free, and its descriptor too, once they are gone.
+    fn make_room(&mut self) -> Option<Instant> {
+        if self.places.values().any(|tenure| tenure.over.is_none()) {
+            return None;
+        }
+        let first = self.places.values_mut().min_by_key(|tenure| tenure.kept_until)?;
+        if first.kept_until > Instant::now() {
+            return Some(first.kept_until);
+        }
+        if let Some(over) = first.over.take() {
+            over.notify_one();
+        }
+        None
     }
 }
 
 impl Place {
-    /// Its number, for [`Places::served_by`].
-    pub(crate) fn number(&self) -> u64 {
-        self.number
-    }
-
     /// The whole head is there: it is being answered.
     pub(crate) fn answered(&self) {
         if let Some(tenure) = self.places.taken().places.get_mut(&self.number) {
             tenure.kept_until = Instant::now() + ANSWER;
         }
+    }
+
+    /// Comes to its end when whoever has this place is to go.
+    pub(crate) fn over(&self) -> impl Future<Output = ()> + 'static {
+        let over = self.over.clone();
+        async move { over.notified().await }
     }
 }
 
