@@ -127,15 +127,20 @@ async fn a_component_that_takes_minutes_is_refused_at_the_time_limit() {
     // Whether it has computed for 1 s or waited for 1.5 s first depends on what else the machine does.
     assert!(error.to_string().starts_with("compiling it takes longer than 1"), "{error}");
     assert!(error.help().contains("time_ms_max"), "{}", error.help());
-    // Looking at so many bytes takes a while, too; compiling them would take minutes.
-    assert!(took < Duration::from_secs(20), "{took:?}");
+    // Looking at so many bytes takes a while, too, and more of it on a busy machine. Compiling them would take minutes on
+    // one that has nothing else to do.
+    assert!(took < 2 * PATIENCE, "{took:?}");
     assert_eq!(children("takes-minutes"), [], "the process is gone");
     assert_eq!(cached(&place).len(), 0);
 }
 
 #[tokio::test]
 async fn a_component_that_takes_gigabytes_is_refused_at_the_memory_limit() {
-    let place = place("takes-memory", |process| process.memory_bytes_max = 96 << 20);
+    let place = place("takes-memory", |process| {
+        process.memory_bytes_max = 96 << 20;
+        // However long it takes to get there.
+        process.time_ms_max = 600_000;
+    });
     let error = place.sandbox.inspect(&bomb(2)).await.unwrap_err();
     assert_eq!(error.code(), "compile-limit", "{error}");
     assert_eq!(error.to_string(), "compiling it takes more than 96 MiB of memory");
@@ -272,25 +277,30 @@ async fn steps_keep_their_pace_while_a_component_is_compiled() {
     rows.push("cell");
     let mut output = Rows::new(1);
 
-    let began_at = Instant::now();
-    let mut calls = 0_u32;
-    while began_at.elapsed() < Duration::from_millis(1000) {
-        processor.process(&rows, &mut output).await.unwrap();
-        calls += 1;
+    let mut pace = async |is_over: &dyn Fn(Duration) -> bool| {
+        let (began_at, mut calls) = (Instant::now(), 0_u32);
+        while !is_over(began_at.elapsed()) {
+            processor.process(&rows, &mut output).await.unwrap();
+            calls += 1;
+            tokio::task::yield_now().await;
+        }
+        f64::from(calls) / began_at.elapsed().as_secs_f64()
+    };
+    // What else the machine does comes and goes, before or during. A compilation that took the steps' time would do so
+    // each time.
+    let mut told = Vec::new();
+    for _ in 0..5 {
+        let before = pace(&|elapsed| elapsed >= Duration::from_millis(1000)).await;
+        let (sandbox, bytes) = (place.sandbox.clone(), bomb(4));
+        let compiling = tokio::spawn(async move { sandbox.inspect(&bytes).await });
+        bound("is-slow").await;
+        let during = pace(&|_| compiling.is_finished()).await;
+        assert_eq!(compiling.await.unwrap().unwrap_err().code(), "compile-limit");
+        told.push(format!("{before:.0} calls a second before, {during:.0} while a component is compiled"));
+        if during > before / 4.0 {
+            println!("{}", told.join("\n"));
+            return;
+        }
     }
-    let before = f64::from(calls) / began_at.elapsed().as_secs_f64();
-
-    let (sandbox, bytes) = (place.sandbox.clone(), bomb(4));
-    let compiling = tokio::spawn(async move { sandbox.inspect(&bytes).await });
-    bound("is-slow").await;
-    let (began_at, mut calls) = (Instant::now(), 0_u32);
-    while !compiling.is_finished() {
-        processor.process(&rows, &mut output).await.unwrap();
-        calls += 1;
-        tokio::task::yield_now().await;
-    }
-    let during = f64::from(calls) / began_at.elapsed().as_secs_f64();
-    assert_eq!(compiling.await.unwrap().unwrap_err().code(), "compile-limit");
-    println!("{before:.0} calls a second before, {during:.0} while a component is compiled");
-    assert!(during > before / 4.0, "{before:.0} calls a second became {during:.0}");
+    panic!("{}", told.join("\n"));
 }
