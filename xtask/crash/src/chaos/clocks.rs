@@ -53,7 +53,7 @@ pub(crate) async fn run(at: &Installation, clock: &Clock, lease: &str) -> Result
         );
         return Ok(false);
     };
-    let mut fleet = Fleet::start(at, lease, 2)?;
+    let mut fleet = Fleet::start_apart(at, lease, 2)?;
     let file = at.path("clock");
     set(&file, "+0")?;
     if let Clock::By(offset) = clock {

@@ -35,13 +35,25 @@ pub(crate) struct Worker {
 pub(crate) struct Fleet<'a> {
     at: &'a Installation,
     lease: String,
+    /// Whether each has a data folder of its own, as on a machine of its own.
+    is_apart: bool,
     pub(crate) workers: Vec<Worker>,
 }
 
 impl<'a> Fleet<'a> {
-    /// Starts so many. On a server each has a data folder of its own, as on a machine of its own.
+    /// Starts so many, on one machine.
     pub(crate) fn start(at: &'a Installation, lease: &str, size: usize) -> Result<Self> {
-        let mut fleet = Self { at, lease: lease.to_owned(), workers: Vec::new() };
+        Self::start_where(at, lease, size, false)
+    }
+
+    /// Starts so many, each as on a machine of its own if they have a server in common. Machines that share no storage
+    /// cannot go on with what one of them has set aside, so this is for jobs that set nothing aside.
+    pub(crate) fn start_apart(at: &'a Installation, lease: &str, size: usize) -> Result<Self> {
+        Self::start_where(at, lease, size, at.url().is_some())
+    }
+
+    fn start_where(at: &'a Installation, lease: &str, size: usize, is_apart: bool) -> Result<Self> {
+        let mut fleet = Self { at, lease: lease.to_owned(), is_apart, workers: Vec::new() };
         for number in 0..size {
             fleet.add(number, &[])?;
         }
@@ -72,7 +84,7 @@ impl<'a> Fleet<'a> {
 
     /// A worker's data folder, with the components in it and what they were compiled to.
     fn data(&self, number: usize) -> Result<PathBuf> {
-        if self.at.url().is_none() {
+        if !self.is_apart {
             return Ok(self.at.data());
         }
         let (shared, own) = (self.at.data(), self.at.path(&format!("data-{number}")));
