@@ -69,7 +69,8 @@ fn an_older_worker_on_a_newer_store_ends_with_a_clear_word() {
     worker.wait_for("execution 1 of `wait` begins");
     let database = rusqlite::Connection::open(folder.path(".stepbox/stepbox.db")).expect("it is there");
     database.pragma_update(None, "user_version", 999).expect("it can be written");
-    let said = worker.wait_for("the worker ends, and leaves 1 execution to others: ");
+    // The execution may have found the newer store before the worker did, and is not counted then.
+    let said = worker.wait_for("the worker ends, and leaves ");
     assert!(said.contains("has schema version 999; this program knows versions up to "), "{said}");
     worker.wait_for("docs: errors#store-newer-version");
     assert_eq!(worker.end().0, Some(8));
