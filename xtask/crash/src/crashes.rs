@@ -60,7 +60,8 @@ impl Crashes {
         std::fs::write(path("inbox/stock.txt"), (0..rows / 2).map(line).collect::<String>())?;
         let server = match store {
             Store::Sqlite => None,
-            Store::Postgres => Some(Server::start(Durability::Full)?),
+            // Nobody kills the server here.
+            Store::Postgres => Some(Server::start(Durability::None)?),
         };
         let url = server.as_ref().map(Server::database).transpose()?;
         if let Some(url) = &url {
