@@ -141,6 +141,19 @@ impl Fleet {
         WorkerProcess(Guarded::spawn(&mut worker).expect("the program starts"))
     }
 
+    /// Waits until so many workers have said that they look into the queue.
+    async fn have_begun(&self, workers: usize) {
+        let began_at = Instant::now();
+        loop {
+            let told = std::fs::read_to_string(self.installation.path("workers.log")).unwrap_or_default();
+            if told.matches("takes executions from the queue").count() >= workers {
+                return;
+            }
+            assert!(began_at.elapsed() < PATIENCE, "never {workers} workers: {told}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     async fn execution(&self, id: JobExecutionId) -> JobExecution {
         self.installation.tenant.execution(id).await.expect("it is there")
     }

@@ -51,6 +51,8 @@ impl Scene {
     async fn new(store: Store, options: PublishOptions) -> Self {
         let fleet = Fleet::with(store, "slow_export_in_parts", rows() / 4).await;
         let workers = vec![fleet.worker(), fleet.worker()];
+        // The whole is split while both look into the queue.
+        fleet.have_begun(workers.len()).await;
         let whole = fleet.publish(options).await;
         Self { fleet, whole, workers }
     }
