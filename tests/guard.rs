@@ -60,6 +60,18 @@ pub fn tempdir() -> io::Result<TempDir> {
     tempfile::tempdir_in(&run().folder)
 }
 
+/// The same with a path of that many bytes, wherever temporary files lie: tables that show it are as wide on every
+/// machine.
+///
+/// # Errors
+/// If there is no room for one.
+pub fn tempdir_as_long_as(bytes: usize) -> io::Result<TempDir> {
+    let folder = &run().folder;
+    let prefix = ".tmp";
+    let random = bytes.saturating_sub(folder.as_os_str().len() + 1 + prefix.len()).max(6);
+    tempfile::Builder::new().prefix(prefix).rand_bytes(random).tempdir_in(folder)
+}
+
 /// Has a process, and all that it starts, end with this run.
 pub fn mark(command: &mut Command) -> &mut Command {
     command.env(MARK, &run().folder)

@@ -22,7 +22,12 @@ use std::process::{Command, Output, Stdio};
 use snapbox::{Assert, Data, Redactions};
 use tempfile::TempDir;
 
-use crate::support::{mark, tempdir};
+use stepbox_tests::guard::tempdir_as_long_as;
+
+use crate::support::mark;
+
+/// How long the path of a session's folder is: tables show it, and are recorded.
+const PATH_BYTES: usize = 96;
 
 /// The folder that a session's commands run in.
 pub(crate) struct Folder {
@@ -34,7 +39,7 @@ pub(crate) struct Folder {
 impl Folder {
     /// An empty one, of its own.
     pub(crate) fn new() -> Self {
-        let folder = tempdir().expect("a temporary folder");
+        let folder = tempdir_as_long_as(PATH_BYTES).expect("a temporary folder");
         let programs = folder.path().join("programs");
         let new = Self { folder, programs };
         // Root may write everywhere; without its capabilities it is a user like any other.
