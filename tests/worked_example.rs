@@ -100,7 +100,8 @@ async fn says_what_each_step_used() {
     let used = notify.usage;
     let body = format!("directory={}", form_encoded(installation.path("out").to_str().unwrap()));
     assert!(request.contains(&body), "{request}");
-    assert_eq!((used.http_requests, used.http_bytes_sent), (1, body.len() as u64));
+    assert_eq!(used.http_requests, 1);
+    assert!(used.http_bytes_sent > body.len() as u64, "heads count: {used:?}");
     assert!(used.cpu_us > 0 && used.host_calls > 0, "{used:?}");
     assert_eq!(used.file_bytes_read + used.file_bytes_written, 0);
 }

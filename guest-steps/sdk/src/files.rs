@@ -130,8 +130,9 @@ impl FileWriter {
 
 impl io::Write for FileWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)?;
-        Ok(bytes.len())
+        let piece = host::piece(bytes);
+        self.0.write(piece)?;
+        Ok(piece.len())
     }
 
     /// Does nothing: what is written has reached the runtime. See [`sync`](FileWriter::sync).

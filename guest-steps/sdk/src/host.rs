@@ -12,3 +12,11 @@ pub(crate) use imports::*;
 mod recorder;
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use recorder::*;
+
+/// How much of a file or a body goes to the runtime in one call, in bytes. It takes 4 MiB at most.
+pub(crate) const PIECE_BYTES: usize = 1 << 20;
+
+/// As much of it as goes in one call.
+pub(crate) fn piece(bytes: &[u8]) -> &[u8] {
+    &bytes[..bytes.len().min(PIECE_BYTES)]
+}

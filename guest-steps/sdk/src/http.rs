@@ -91,9 +91,16 @@ impl Request {
         Request { body: body.into(), ..self }
     }
 
-    /// Sends it all, and waits for the answer's head.
-    pub fn send(self) -> Result<Response, HttpError> {
-        host::send(&self, &self.body).map(Response)
+    /// Sends it all, and waits for the answer's head. A body over 1 MiB goes in pieces, so that the other side
+    /// is not told beforehand how long it is.
+    pub fn send(mut self) -> Result<Response, HttpError> {
+        if host::piece(&self.body).len() == self.body.len() {
+            return host::send(&self, &self.body).map(Response);
+        }
+        let body = std::mem::take(&mut self.body);
+        let mut exchange = host::Exchange::start(&self)?;
+        body.chunks(host::PIECE_BYTES).try_for_each(|piece| exchange.write(piece))?;
+        exchange.finish().map(Response)
     }
 
     /// Sends the head; the body is then written piece by piece.
@@ -111,8 +118,9 @@ impl Exchange {
 
 impl io::Write for Exchange {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)?;
-        Ok(bytes.len())
+        let piece = host::piece(bytes);
+        self.0.write(piece)?;
+        Ok(piece.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

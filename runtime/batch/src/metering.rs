@@ -30,9 +30,9 @@ pub struct ResourceUsage {
     pub file_bytes_written: u64,
     /// HTTP requests sent.
     pub http_requests: u64,
-    /// Bytes of their bodies.
+    /// Bytes of their heads and bodies.
     pub http_bytes_sent: u64,
-    /// Bytes of the answers' bodies.
+    /// Bytes of the answers' heads and bodies.
     pub http_bytes_received: u64,
     /// HTTP requests that a grant, the policy or their address refused.
     pub http_requests_refused: u64,
@@ -200,13 +200,13 @@ impl Metering {
         self.http_requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// So much of a request's body was sent.
-    pub fn sent_body(&self, bytes: u64) {
+    /// So many bytes of a request were sent, its head or some of its body.
+    pub fn sent(&self, bytes: u64) {
         self.http_bytes_sent.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// So much of an answer's body came.
-    pub fn received_body(&self, bytes: u64) {
+    /// So many bytes of an answer came, its head or some of its body.
+    pub fn received(&self, bytes: u64) {
         self.http_bytes_received.fetch_add(bytes, Ordering::Relaxed);
     }
 

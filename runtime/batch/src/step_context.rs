@@ -17,7 +17,7 @@ use crate::clock::Timestamp;
 use crate::counters::Tally;
 use crate::depth::{DEPTH_MAX, is_too_deep};
 use crate::execution::{
-    CONTEXT_BYTES_MAX, Counts, ExecutionContext, Summary, SummaryValue, Tracking, Warning,
+    CONTEXT_BYTES_MAX, Counts, ExecutionContext, Summary, SummaryValue, Tracking, Warning, entry_bytes,
 };
 use crate::log::{ExecutionLog, LogLevel};
 use crate::metering::{Metering, ResourceUsage};
@@ -427,6 +427,12 @@ impl StepContext {
         reported.or_else(|| lock(&self.inner.run.context).0.get(key).cloned())
     }
 
+    /// A value of the execution context, as JSON text.
+    pub fn get_text(&self, key: &str) -> Option<String> {
+        let reported = self.slip.as_ref().and_then(|slip| lock(slip).context.get(key).map(Value::to_string));
+        reported.or_else(|| lock(&self.inner.run.context).0.get(key).map(Value::to_string))
+    }
+
     /// Keeps a value for later steps and a restart; refuses what does not fit, saying why.
     pub fn put(&self, key: &str, value: Value) -> Result<(), String> {
         if key.is_empty() || key.len() > CONTEXT_KEY_BYTES_MAX {
@@ -436,21 +442,22 @@ impl StepContext {
             return Err(format!("a value nests at most {DEPTH_MAX} levels deep, this one deeper"));
         }
         let mut context = lock(&self.inner.run.context);
-        let mut next = context.clone();
         let mut slip = self.slip.as_ref().map(|slip| lock(slip));
-        let reported = slip.iter().flat_map(|reports| &reports.context);
-        next.0.extend(reported.map(|(key, value)| (key.clone(), value.clone())));
-        next.0.insert(key.to_owned(), value.clone());
-        let bytes = next.bytes();
+        // What this element has reported stands in place of what the run has.
+        let reported = |other: &str| slip.as_ref().is_some_and(|slip| slip.context.contains_key(other));
+        let of_run = context.0.iter().filter(|(other, _)| !reported(other));
+        let of_slip = slip.iter().flat_map(|slip| &slip.context);
+        let others = of_run.chain(of_slip).filter(|(other, _)| *other != key);
+        let bytes =
+            entry_bytes(key, &value) + others.map(|(other, value)| entry_bytes(other, value)).sum::<usize>();
         if bytes > CONTEXT_BYTES_MAX {
             return Err(format!("the execution context would take {bytes} of {CONTEXT_BYTES_MAX} bytes"));
         }
-        match &mut slip {
-            Some(reports) => {
-                reports.context.insert(key.to_owned(), value);
-            }
-            None => *context = next,
-        }
+        let values = match &mut slip {
+            Some(slip) => &mut slip.context,
+            None => &mut context.0,
+        };
+        values.insert(key.to_owned(), value);
         Ok(())
     }
 

@@ -3,7 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rustix::process::{Resource, getrlimit};
+
 use crate::limits::Limits;
+
+/// How many file descriptors the process is taken to have where the system sets no limit.
+const DESCRIPTORS: u64 = 1 << 16;
 
 /// What the components of a step have used up together. Cheap to clone; all clones count as one.
 #[derive(Debug, Clone, Default)]
@@ -81,7 +86,7 @@ pub(crate) struct Budget {
     pub(crate) log_bytes: Allowance,
     /// HTTP requests sent.
     pub(crate) http_requests: Allowance,
-    /// Bytes of the bodies of requests and answers.
+    /// Bytes of requests and answers, heads and bodies.
     pub(crate) http_bytes: Allowance,
 }
 
@@ -128,7 +133,7 @@ impl Budget {
             ),
             http_bytes: allow(
                 "limits.http_bytes_max",
-                "bytes in the bodies of requests and answers",
+                "bytes in requests and answers",
                 limits.http_bytes_max,
                 |used| &used.http_bytes,
             ),
@@ -222,36 +227,71 @@ fn add(used: &AtomicU64, amount: u64, max: u64) -> Option<u64> {
     used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).ok()
 }
 
-/// The open files, requests and answers of one component.
+/// The open files, requests and answers of one component, among those of its tenant and of all: each takes
+/// a file descriptor, which the whole process shares. Cheap to clone; all clones count as one.
 #[derive(Debug, Clone)]
-pub(crate) struct Handles {
+pub(crate) struct Handles(Arc<OpenHandles>);
+
+#[derive(Debug)]
+struct OpenHandles {
+    limit: &'static str,
     max: u64,
-    open: Arc<AtomicU64>,
+    open: AtomicU64,
+    /// What they are a part of.
+    whole: Option<Handles>,
 }
 
 /// Held by whatever is open, and given back when it is closed.
 #[derive(Debug)]
-pub(crate) struct Handle(Arc<AtomicU64>);
+pub(crate) struct Handle(Handles);
 
 impl Handles {
-    pub(crate) fn new(limits: &Limits) -> Self {
-        Self { max: limits.open_handles_max, open: Arc::new(AtomicU64::new(0)) }
+    /// Those of all components of the process. The other half of its descriptors is for stores, logs,
+    /// folders and connections: without these no step of anybody could go on.
+    pub(crate) fn of_process() -> Self {
+        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(DESCRIPTORS);
+        Self::of_many("half of ulimit -n", descriptors / 2, None)
+    }
+
+    /// Those of a tenant: half of what components have, so that another one always finds some.
+    pub(crate) fn of_tenant(&self) -> Self {
+        Self::of_many("a quarter of ulimit -n, for one tenant", self.0.max / 2, Some(self))
+    }
+
+    /// Those of one component.
+    pub(crate) fn of_component(&self, limits: &Limits) -> Self {
+        Self::of_many("limits.open_handles_max", limits.open_handles_max, Some(self))
+    }
+
+    fn of_many(limit: &'static str, max: u64, whole: Option<&Self>) -> Self {
+        Self(Arc::new(OpenHandles { limit, max, open: AtomicU64::new(0), whole: whole.cloned() }))
     }
 
     pub(crate) fn open(&self) -> Result<Handle, OverLimit> {
-        // Counted first: if there is no room after all, dropping the handle takes it back.
-        let before = self.open.fetch_add(1, Ordering::Relaxed);
-        let handle = Handle(self.open.clone());
-        if before < self.max {
-            return Ok(handle);
+        self.take()?;
+        Ok(Handle(self.clone()))
+    }
+
+    fn take(&self) -> Result<(), OverLimit> {
+        let OpenHandles { limit, max, open, whole } = &*self.0;
+        add(open, 1, *max).ok_or(OverLimit { limit, what: "open handles", max: *max })?;
+        let Some(whole) = whole else { return Ok(()) };
+        whole.take().inspect_err(|_| {
+            open.fetch_sub(1, Ordering::Relaxed);
+        })
+    }
+
+    fn give_back(&self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        if let Some(whole) = &self.0.whole {
+            whole.give_back();
         }
-        Err(OverLimit { limit: "limits.open_handles_max", what: "open handles", max: self.max })
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.give_back();
     }
 }
 
@@ -318,10 +358,27 @@ mod tests {
 
     #[test]
     fn a_closed_handle_makes_room_for_another() {
-        let handles = Handles::new(&Limits { open_handles_max: 1, ..Limits::default() });
+        let all = Handles::of_many("the process", 2, None);
+        let limits = Limits { open_handles_max: 1, ..Limits::default() };
+        let handles = all.of_component(&limits);
         let first = handles.open().unwrap();
         assert!(handles.open().is_err());
         drop(first);
         assert!(handles.open().is_ok());
+    }
+
+    #[test]
+    fn the_handles_of_many_components_are_counted_together() {
+        let process = Handles::of_many("the process", 4, None);
+        let (tenant, other) = (process.of_tenant(), process.of_tenant());
+        let component = || tenant.of_component(&Limits::default());
+        let held = [component().open().unwrap(), component().open().unwrap()];
+        let error = component().open().unwrap_err();
+        let text = "over the limit of 2 open handles (`a quarter of ulimit -n, for one tenant`)";
+        assert_eq!(error.to_string(), text);
+        let _others = [other.open().unwrap(), other.open().unwrap()];
+        assert_eq!(process.open().unwrap_err().limit, "the process");
+        drop(held);
+        assert!(component().open().is_ok() && process.open().is_ok(), "what was refused took nothing");
     }
 }

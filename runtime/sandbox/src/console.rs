@@ -14,9 +14,10 @@ use stepbox_batch::step_context::{StepContext, cut};
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-use wasmtime_wasi::p2::{DynOutputStream, OutputStream, Pollable, StreamResult};
+use wasmtime_wasi::p2::{DynOutputStream, OutputStream, Pollable, StreamError, StreamResult};
 
 use crate::budget::Budget;
+use crate::imports::limits::CONSOLE_PIECE;
 use crate::text::storable;
 
 /// How long a message or a line may be, in bytes; the rest is cut off.
@@ -25,8 +26,8 @@ pub(crate) const MESSAGE_BYTES_MAX: usize = 16 << 10;
 const MESSAGE_OVERHEAD: u64 = 64;
 /// How much of standard error is kept for a failure, in bytes.
 const LAST_WORDS_BYTES: usize = 4 << 10;
-/// How much a component may write at once.
-const WRITE_BYTES_MAX: usize = 64 << 10;
+/// How much a component may write at once, in bytes. Each may be a line, and becomes a message of its own.
+pub(crate) const WRITE_BYTES_MAX: usize = 4 << 10;
 
 /// Where a component's messages go, whichever way they come.
 #[derive(Debug, Clone)]
@@ -158,6 +159,7 @@ impl StdoutStream for Console {
 
 impl OutputStream for Console {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        CONSOLE_PIECE.check(bytes.len()).map_err(|error| StreamError::Trap(error.into()))?;
         self.lock().write(&bytes);
         Ok(())
     }

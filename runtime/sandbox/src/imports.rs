@@ -3,6 +3,7 @@
 pub(crate) mod execution;
 pub(crate) mod files;
 pub(crate) mod http;
+pub(crate) mod limits;
 pub(crate) mod log;
 
 use crate::bindings::stepbox::step::types;

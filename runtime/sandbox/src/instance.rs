@@ -9,18 +9,25 @@ use cap_std::fs::Dir;
 use stepbox_batch::counters::Tally;
 use stepbox_batch::error::ElementError;
 use stepbox_batch::step_context::StepContext;
-use wasmtime::component::Instance as WasmInstance;
+use wasmtime::component::{Instance as WasmInstance, InstancePre};
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::failure;
 use crate::grants::{Access, Grants, WORK_FOLDER};
+use crate::memory::OutOfMemory;
 use crate::program::Program;
+use crate::sandbox::Inner;
 use crate::setup::ComponentSetup;
 use crate::state::StepState;
 use crate::watch::{Cut, Watch};
 
-/// How much may cross from a component in one call, in bytes: a batch of 16 MiB, and its offsets.
-const HOSTCALL_BYTES_MAX: usize = 64 << 20;
+/// How much may cross from a component at once, in bytes: what it hands to an import, or returns. It is
+/// copied before anybody can judge it, and in less than 10 ms.
+const CROSSING_BYTES_MAX: usize = 5 << 20;
+/// The same in a call that returns a batch: 16 MiB, its offsets, and what is said of rows that were set aside.
+pub(crate) const BATCH_BYTES_MAX: usize = 40 << 20;
+/// The same in a call that returns the parts of an input, or a description.
+pub(crate) const LISTS_BYTES_MAX: usize = 16 << 20;
 /// How many handles of any kind a component may hold.
 const COMPONENT_HANDLES_MAX: usize = 10_000;
 
@@ -38,30 +45,40 @@ impl Instance {
         context: &StepContext,
     ) -> Result<(Self, WasmInstance), ElementError> {
         let grants = with_work_folder(setup)?;
-        Self::start_with(program, setup, grants, context).await
+        Self::start_with(program.sandbox(), program.pre(), setup, grants, context).await
     }
 
-    /// The same with exactly these grants, without a working folder.
+    /// The same with exactly these grants and imports, without a working folder.
     pub(crate) async fn start_with(
-        program: &Program,
+        sandbox: &Inner,
+        component: &InstancePre<StepState>,
         setup: &ComponentSetup,
         grants: Grants,
         context: &StepContext,
     ) -> Result<(Self, WasmInstance), ElementError> {
-        let sandbox = program.sandbox();
         let state = StepState::new(context, setup, Arc::new(grants), sandbox.outside.clone());
         let mut store = Store::new(&sandbox.engine, state);
         store.limiter(|state| &mut state.memory);
-        store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
+        store.set_hostcall_fuel(CROSSING_BYTES_MAX);
         store.set_max_component_handles(COMPONENT_HANDLES_MAX);
         let cpu = store.data().budget.cpu.clone();
         let watch = Watch::new(context.clone(), setup.share.clone(), cpu, setup.limits.stop_grace_ms);
         interrupt(&mut store, watch.clone());
         let mut instance = Self { store, watch };
-        let starting = program.pre().instantiate_async(&mut instance.store);
+        let starting = component.instantiate_async(&mut instance.store);
         let started = instance.watch.guard(setup.limits.call_ms_max, starting).await;
         let wasm = instance.settle(started)?;
         Ok((instance, wasm))
+    }
+
+    /// Lets the next calls return so much.
+    pub(crate) fn returns_at_most(&mut self, bytes: usize) {
+        self.store.set_hostcall_fuel(bytes);
+    }
+
+    /// The same for calls like most others.
+    pub(crate) fn returns_no_more(&mut self) {
+        self.store.set_hostcall_fuel(CROSSING_BYTES_MAX);
     }
 
     /// Turns a trap into the step's failure, in the component's own words if it left any.
@@ -70,6 +87,7 @@ impl Instance {
         state.context.metering().called_host(mem::take(&mut state.host_calls));
         let refusal = state.memory.take_refusal();
         result.map_err(|error| {
+            let refusal = refusal.or_else(|| error.downcast_ref::<OutOfMemory>().cloned());
             count(&error, refusal.is_some(), state.context.metering().tally());
             failure::of_trap(&error, refusal, &state.stderr.last_words())
         })

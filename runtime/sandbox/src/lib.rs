@@ -98,6 +98,7 @@ mod limits;
 mod linker;
 mod memory;
 mod program;
+mod renames;
 mod sandbox;
 mod secrets;
 mod setup;

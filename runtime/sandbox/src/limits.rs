@@ -8,7 +8,8 @@ use stepbox_batch::job::LimitOverrides;
 /// limits hold for each component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// All memories and tables of one component together, in bytes. A component that asks for more
+    /// All memories and tables of one component together, and what the host keeps for it (streams,
+    /// listings, requests and answers under way), in bytes. A component that asks for more memory of its own
     /// is ended: most could do nothing sensible about it.
     pub memory_bytes_max: u64,
     /// How long one call of a reader, processor or writer may take, in milliseconds on the clock.
@@ -37,7 +38,7 @@ pub struct Limits {
     pub http_requests_max: u64,
     /// The largest body of a request or an answer, in bytes.
     pub http_body_bytes_max: u64,
-    /// The bodies of all requests and answers of the step's components together, in bytes.
+    /// All requests and answers of the step's components together, heads and bodies, in bytes.
     pub http_bytes_max: u64,
 }
 

@@ -1,11 +1,13 @@
-//! What a component's memories and tables take, all together.
+//! What a component takes of memory: its own memories and tables, and what the host keeps for it.
 //!
-//! wasmtime's own limiter counts each memory by itself, so a component with a hundred of them would
-//! get a hundred times the limit.
+//! Both go through one [`Account`]. wasmtime's own limiter counts each memory by itself, so a component with
+//! a hundred of them would get a hundred times the limit. What the host keeps (heads of requests, pieces
+//! of bodies on their way, streams, listings) holds a [`Charge`], which gives the bytes back when it is let go.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use stepbox_batch::step_context::StepContext;
 use wasmtime::ResourceLimiter;
 
@@ -61,16 +63,111 @@ impl SharedMemory {
     }
 }
 
-/// Counts one component's memory, and refuses what is too much.
+/// What one component takes, counted for it, its tenant and all together. Cheap to clone; all clones count as one.
+#[derive(Debug, Clone)]
+pub(crate) struct Account(Arc<Taken>);
+
+#[derive(Debug)]
+struct Taken {
+    max: u64,
+    used: AtomicU64,
+    shared: Arc<SharedMemory>,
+    context: StepContext,
+}
+
+impl Account {
+    pub(crate) fn new(max: u64, shared: Arc<SharedMemory>, context: StepContext) -> Self {
+        Self(Arc::new(Taken { max, used: AtomicU64::new(0), shared, context }))
+    }
+
+    /// Takes so many bytes for as long as the charge lives, or none of them.
+    pub(crate) fn charge(&self, bytes: u64) -> Result<Charge, OutOfMemory> {
+        self.take(bytes)?;
+        Ok(Charge { account: self.clone(), bytes })
+    }
+
+    /// Whose account it is.
+    pub(crate) fn context(&self) -> &StepContext {
+        &self.0.context
+    }
+
+    fn take(&self, bytes: u64) -> Result<(), OutOfMemory> {
+        let taken = &self.0;
+        let fits = |used: u64| used.checked_add(bytes).filter(|&sum| sum <= taken.max);
+        taken
+            .used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits)
+            .map_err(|used| OutOfMemory::Component { asked: used.saturating_add(bytes), max: taken.max })?;
+        taken.shared.take(bytes).inspect_err(|_| {
+            taken.used.fetch_sub(bytes, Ordering::Relaxed);
+        })?;
+        taken.context.metering().took_memory(bytes);
+        Ok(())
+    }
+
+    fn give_back(&self, bytes: u64) {
+        self.0.used.fetch_sub(bytes, Ordering::Relaxed);
+        self.0.shared.give_back(bytes);
+        self.0.context.metering().gave_memory_back(bytes);
+    }
+}
+
+/// Bytes that the host keeps for a component. Held by whatever keeps them, and given back with it.
+#[derive(Debug)]
+pub(crate) struct Charge {
+    account: Account,
+    bytes: u64,
+}
+
+impl Charge {
+    /// Makes it so many bytes, or leaves it as it is.
+    pub(crate) fn cover(&mut self, bytes: u64) -> Result<(), OutOfMemory> {
+        match bytes.checked_sub(self.bytes) {
+            Some(more) => self.account.take(more)?,
+            None => self.account.give_back(self.bytes - bytes),
+        }
+        self.bytes = bytes;
+        Ok(())
+    }
+
+    /// The same, and so many bytes more.
+    pub(crate) fn and(mut self, bytes: u64) -> Result<Self, OutOfMemory> {
+        self.cover(self.bytes.saturating_add(bytes))?;
+        Ok(self)
+    }
+
+    /// Bytes that are charged until the last of those who share them lets go.
+    pub(crate) fn hold(self, bytes: Vec<u8>) -> Bytes {
+        Bytes::from_owner(Charged { bytes, _charge: self })
+    }
+}
+
+struct Charged {
+    bytes: Vec<u8>,
+    _charge: Charge,
+}
+
+impl AsRef<[u8]> for Charged {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.account.give_back(self.bytes);
+    }
+}
+
+/// Counts one component's memories and tables, and refuses what is too much.
 ///
 /// `memory.grow` then answers "no", as a program may expect. Most abort on that, with less to say than
 /// is known here: so the last refusal is kept, for the failure that may follow.
 #[derive(Debug)]
 pub(crate) struct MemoryMeter {
-    max: u64,
+    account: Account,
+    /// Its memories and tables. They never shrink.
     used: u64,
-    shared: Arc<SharedMemory>,
-    context: StepContext,
     refusal: Option<OutOfMemory>,
 }
 
@@ -103,8 +200,8 @@ impl OutOfMemory {
 }
 
 impl MemoryMeter {
-    pub(crate) fn new(max: u64, shared: Arc<SharedMemory>, context: StepContext) -> Self {
-        Self { max, used: 0, shared, context, refusal: None }
+    pub(crate) fn new(account: Account) -> Self {
+        Self { account, used: 0, refusal: None }
     }
 
     /// What was last refused since the last time this was asked.
@@ -113,17 +210,10 @@ impl MemoryMeter {
     }
 
     fn grow(&mut self, bytes: u64) -> bool {
-        let asked = self.used.saturating_add(bytes);
-        let taken = if asked > self.max {
-            Err(OutOfMemory::Component { asked, max: self.max })
-        } else {
-            self.shared.take(bytes)
-        };
-        if taken.is_ok() {
-            self.used = asked;
-            self.context.metering().took_memory(bytes);
+        self.refusal = self.account.take(bytes).err();
+        if self.refusal.is_none() {
+            self.used += bytes;
         }
-        self.refusal = taken.err();
         self.refusal.is_none()
     }
 }
@@ -166,8 +256,7 @@ impl ResourceLimiter for MemoryMeter {
 
 impl Drop for MemoryMeter {
     fn drop(&mut self) {
-        self.shared.give_back(self.used);
-        self.context.metering().gave_memory_back(self.used);
+        self.account.give_back(self.used);
     }
 }
 
@@ -178,13 +267,17 @@ mod tests {
     use super::*;
     use crate::testing::step_context;
 
-    fn step() -> StepContext {
-        step_context(Arc::new(NoLog))
+    fn account(max: u64, shared: &Arc<SharedMemory>) -> Account {
+        Account::new(max, shared.clone(), step_context(Arc::new(NoLog)))
+    }
+
+    fn meter(max: u64, shared: &Arc<SharedMemory>) -> MemoryMeter {
+        MemoryMeter::new(account(max, shared))
     }
 
     #[test]
     fn counts_all_memories_and_tables_together() {
-        let mut meter = MemoryMeter::new(1000, SharedMemory::new(10_000), step());
+        let mut meter = meter(1000, &SharedMemory::new(10_000));
         assert!(meter.memory_growing(0, 400, None).unwrap());
         assert!(meter.memory_growing(0, 400, Some(400)).unwrap());
         assert!(meter.table_growing(0, 10, None).unwrap());
@@ -200,14 +293,14 @@ mod tests {
     fn a_tenant_takes_its_part_and_leaves_the_rest() {
         let whole = SharedMemory::new(1000);
         let part = SharedMemory::part_of(&whole, 600);
-        let mut first = MemoryMeter::new(5000, part.clone(), step());
+        let mut first = meter(5000, &part);
         assert!(first.memory_growing(0, 500, None).unwrap());
         assert!(!first.memory_growing(500, 601, None).unwrap());
         let refusal = first.take_refusal().unwrap().to_string();
         assert!(refusal.ends_with("all of its tenant together may have 600 bytes"), "{refusal}");
         assert!(!first.memory_growing(500, 601, None).unwrap());
         assert!(first.take_refusal().unwrap().help().contains("the tenant's quota"));
-        let mut other = MemoryMeter::new(5000, SharedMemory::part_of(&whole, 600), step());
+        let mut other = meter(5000, &SharedMemory::part_of(&whole, 600));
         assert!(other.memory_growing(0, 500, None).unwrap());
         assert!(!other.memory_growing(500, 501, None).unwrap(), "the whole is used up");
         drop(first);
@@ -218,13 +311,35 @@ mod tests {
     #[test]
     fn counts_all_components_together_while_they_live() {
         let shared = SharedMemory::new(1000);
-        let mut first = MemoryMeter::new(900, shared.clone(), step());
+        let mut first = meter(900, &shared);
         assert!(first.memory_growing(0, 900, None).unwrap());
-        let mut second = MemoryMeter::new(900, shared.clone(), step());
+        let mut second = meter(900, &shared);
         assert!(!second.memory_growing(0, 200, None).unwrap());
         let refusal = second.take_refusal().unwrap().to_string();
         assert!(refusal.ends_with("all running components together may have 1000 bytes"), "{refusal}");
         drop(first);
         assert!(second.memory_growing(0, 200, None).unwrap());
+    }
+
+    #[test]
+    fn what_the_host_keeps_is_memory_of_the_component_until_it_is_let_go() {
+        let shared = SharedMemory::new(10_000);
+        let account = account(1000, &shared);
+        let mut meter = MemoryMeter::new(account.clone());
+        assert!(meter.memory_growing(0, 400, None).unwrap());
+        let mut charge = account.charge(500).unwrap();
+        assert!(!meter.memory_growing(400, 501, None).unwrap(), "the rest is charged");
+        assert_eq!(
+            account.charge(101).unwrap_err().to_string(),
+            "out of memory: asked for 1001 of 1000 bytes"
+        );
+        assert!(charge.cover(601).is_err());
+        charge.cover(600).unwrap();
+        charge.cover(100).unwrap();
+        assert!(meter.memory_growing(400, 900, None).unwrap());
+        drop(meter);
+        assert_eq!(shared.used.load(Ordering::Relaxed), 100, "it outlives its component, and counts on");
+        drop((charge, account));
+        assert_eq!(shared.used.load(Ordering::Relaxed), 0);
     }
 }

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
+use crate::budget::Handles;
 use crate::compile_cache::CompileCache;
 use crate::compiler::Compiler;
 use crate::digest;
@@ -65,6 +66,7 @@ pub struct Sandbox(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) engine: Engine,
     memory: Arc<SharedMemory>,
+    handles: Handles,
     processors: Arc<Processors>,
     /// What components have that describe themselves.
     pub(crate) uploads: Share,
@@ -85,14 +87,15 @@ impl Sandbox {
     pub fn new(config: SandboxConfig) -> Result<Self, SandboxError> {
         let failed = |error: wasmtime::Error| SandboxError::Engine { problem: format!("{error:#}") };
         let engine = engine(config.compiles_in_parallel).map_err(failed)?;
-        let memory = SharedMemory::new(config.memory_bytes_max);
+        let (memory, handles) = (SharedMemory::new(config.memory_bytes_max), Handles::of_process());
         let processors = Processors::new(&engine, thread::available_parallelism().map_or(1, usize::from));
         let of_uploads = ShareLimits { memory_bytes_max: UPLOADS_MEMORY_BYTES_MAX, ..ShareLimits::default() };
-        let uploads = Share::new(processors.clone(), &memory, of_uploads);
+        let uploads = Share::new(processors.clone(), &memory, &handles, of_uploads);
         Ok(Self(Arc::new(Inner {
             linker: linker(&engine).map_err(failed)?,
             cache: CompileCache::open(&config.cache_dir, &engine)?,
             memory,
+            handles,
             processors,
             uploads,
             outside: Arc::new(Outside::new(config.resolver)),
@@ -114,7 +117,7 @@ impl Sandbox {
     /// A tenant's part of the machine: its turns on the processors, and how much all its running
     /// components may have together.
     pub fn share(&self, max: ShareLimits) -> Share {
-        Share::new(self.0.processors.clone(), &self.0.memory, max)
+        Share::new(self.0.processors.clone(), &self.0.memory, &self.0.handles, max)
     }
 
     /// Checks the bytes of an uploaded component, compiles it into the cache, and lets it describe

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use wasmtime::{Engine, EngineWeak};
 
-use crate::budget::{ExecutionDisk, TenantDisk};
+use crate::budget::{ExecutionDisk, Handles, TenantDisk};
 use crate::egress::Connections;
 use crate::memory::SharedMemory;
 
@@ -52,6 +52,7 @@ impl Default for ShareLimits {
 #[derive(Clone)]
 pub struct Share {
     pub(crate) memory: Arc<SharedMemory>,
+    pub(crate) handles: Handles,
     disk: Arc<TenantDisk>,
     processors: Arc<Processors>,
     pub(crate) connections: Connections,
@@ -88,17 +89,23 @@ pub(crate) enum Asked {
 }
 
 impl Share {
-    /// A part of the processors and of what memory there is.
-    pub(crate) fn new(processors: Arc<Processors>, memory: &Arc<SharedMemory>, max: ShareLimits) -> Self {
+    /// A part of the processors, of what memory there is, and of the file descriptors.
+    pub(crate) fn new(
+        processors: Arc<Processors>,
+        memory: &Arc<SharedMemory>,
+        handles: &Handles,
+        max: ShareLimits,
+    ) -> Self {
         let mut parties = processors.lock();
         let max_computing = max.processors_max.max(1);
         parties.push(Party { max: max_computing, computing: 0, waiting: VecDeque::new(), last_wanted: None });
         let party = parties.len() - 1;
         drop(parties);
         let memory = SharedMemory::part_of(memory, max.memory_bytes_max);
+        let handles = handles.of_tenant();
         let disk = TenantDisk::new(max.disk_bytes_max, max.disk_files_max);
         let connections = Connections::new(max.http_connections_max);
-        Self { memory, disk, processors, connections, party }
+        Self { memory, handles, disk, processors, connections, party }
     }
 
     /// What one execution has of the tenant's disk: nothing yet.
@@ -206,7 +213,8 @@ mod tests {
     fn shares(processors: usize, parties: usize) -> Vec<Share> {
         let processors = Processors::new(&engine(false).unwrap(), processors);
         let memory = SharedMemory::new(u64::MAX);
-        let share = |_| Share::new(processors.clone(), &memory, ShareLimits::default());
+        let share =
+            |_| Share::new(processors.clone(), &memory, &Handles::of_process(), ShareLimits::default());
         (0..parties).map(share).collect()
     }
 
@@ -235,8 +243,9 @@ mod tests {
     fn alone_as_well_a_tenant_has_no_more_than_its_quota() {
         let processors = Processors::new(&engine(false).unwrap(), 4);
         let max = ShareLimits { processors_max: 2, ..ShareLimits::default() };
-        let [one, other] = [max, ShareLimits::default()]
-            .map(|max| Share::new(processors.clone(), &SharedMemory::new(u64::MAX), max));
+        let [one, other] = [max, ShareLimits::default()].map(|max| {
+            Share::new(processors.clone(), &SharedMemory::new(u64::MAX), &Handles::of_process(), max)
+        });
         let _turns = (granted(&one), granted(&one));
         let mut third = waits(&one);
         let turns = (granted(&other), granted(&other));

@@ -1,28 +1,26 @@
 //! What a running component has beside its own memory: its step, its grants, and what it used.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use stepbox_batch::log::LogLevel;
 use stepbox_batch::step_context::StepContext;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+use wasmtime_wasi_http::WasiHttpCtx;
 
-use crate::budget::{Budget, Handle, Handles};
+use crate::budget::{Budget, Handles};
 use crate::console::{Console, Journal};
 use crate::egress::{Egress, Outside};
 use crate::grants::Grants;
-use crate::memory::MemoryMeter;
+use crate::memory::{Account, MemoryMeter};
 use crate::setup::ComponentSetup;
-use crate::wasi::http::HttpDoor;
+use crate::wasi::files::Folders;
+use crate::wasi::http::{FIELDS_BYTES_MAX, Held, HttpDoor};
 
 /// How many things of the host's a component may hold, files and streams and errors together.
 const RESOURCES_MAX: usize = 1000;
 /// How much randomness one call gives, in bytes.
 const RANDOM_BYTES_MAX: u64 = 1 << 20;
-/// How large the headers of one request or answer may be in memory, in bytes.
-const FIELDS_BYTES_MAX: usize = 64 << 10;
 
 /// What a running component has beside its own memory.
 pub(crate) struct StepState {
@@ -33,16 +31,20 @@ pub(crate) struct StepState {
     pub(crate) grants: Arc<Grants>,
     pub(crate) budget: Budget,
     pub(crate) handles: Handles,
-    /// The handles of what was opened through WASI, by the number of the descriptor.
-    pub(crate) descriptors: HashMap<u32, Handle>,
+    /// What was opened through `wasi:filesystem`.
+    pub(crate) folders: Folders,
     /// How often the component has called the host, since it was counted last.
     pub(crate) host_calls: u64,
     pub(crate) egress: Arc<Egress>,
+    /// What it takes of memory, and what the host keeps for it.
+    pub(crate) account: Account,
     pub(crate) memory: MemoryMeter,
     pub(crate) table: ResourceTable,
     pub(crate) wasi: WasiCtx,
-    wasi_http: WasiHttpCtx,
-    http_door: HttpDoor,
+    pub(crate) wasi_http: WasiHttpCtx,
+    pub(crate) http_door: HttpDoor,
+    /// What `wasi:http` keeps for it.
+    pub(crate) http_held: Held,
 }
 
 impl StepState {
@@ -56,9 +58,11 @@ impl StepState {
         let journal = Journal::new(context.clone(), budget.clone());
         let stdout = Console::new(journal.clone(), LogLevel::Info);
         let stderr = Console::new(journal.clone(), LogLevel::Warning);
-        let egress = Egress::new(setup, outside, grants.clone(), budget.clone(), context.clone());
+        let max = setup.limits.memory_bytes_max;
+        let account = Account::new(max, setup.share.memory.clone(), context.clone());
+        let egress = Egress::new(setup, outside, grants.clone(), budget.clone(), account.clone());
         let egress = Arc::new(egress);
-        let handles = Handles::new(&setup.limits);
+        let handles = setup.share.handles.of_component(&setup.limits);
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES_MAX);
         let mut wasi_http = WasiHttpCtx::new();
@@ -66,13 +70,11 @@ impl StepState {
         Self {
             context: context.clone(),
             handles: handles.clone(),
-            descriptors: HashMap::new(),
+            folders: Folders::default(),
             host_calls: 0,
-            memory: MemoryMeter::new(
-                setup.limits.memory_bytes_max,
-                setup.share.memory.clone(),
-                context.clone(),
-            ),
+            memory: MemoryMeter::new(account.clone()),
+            http_held: Held::new(account.clone()),
+            account,
             wasi: wasi(stdout, stderr.clone()),
             http_door: HttpDoor::new(egress.clone(), handles, journal.clone()),
             wasi_http,
@@ -98,12 +100,5 @@ impl WasiView for StepState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         self.host_calls += 1;
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
-    }
-}
-
-impl WasiHttpView for StepState {
-    fn http(&mut self) -> WasiHttpCtxView<'_> {
-        self.host_calls += 1;
-        WasiHttpCtxView { ctx: &mut self.wasi_http, table: &mut self.table, hooks: &mut self.http_door }
     }
 }

@@ -6,16 +6,16 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::ExecutionContext;
-use stepbox_batch::log::{ExecutionLog, LogLevel};
+use stepbox_batch::log::{ExecutionLog, LogLevel, NoLog};
 use stepbox_batch::name::{JobExecutionId, StepName};
 use stepbox_batch::step_context::{Findings, RunContext, RunInfo, StepContext};
 
-use crate::budget::Usage;
+use crate::budget::{Handles, Usage};
 use crate::egress::{HttpPolicy, NetworkPolicy, Outside};
 use crate::engine::engine;
 use crate::grants::Grants;
 use crate::limits::Limits;
-use crate::memory::SharedMemory;
+use crate::memory::{Account, SharedMemory};
 use crate::secrets::StepSecrets;
 use crate::setup::ComponentSetup;
 use crate::share::{Processors, Share, ShareLimits};
@@ -46,6 +46,11 @@ pub(crate) fn step_context_with(parameters: Value, log: Arc<dyn ExecutionLog>) -
     let info = RunInfo { id: JobExecutionId(1), job_label: "Job".to_owned(), started_at: Timestamp(0) };
     let run = RunContext::new(info, parameters, ExecutionContext::default(), log);
     StepContext::new(run, StepName::new("step").unwrap(), false, Findings::default())
+}
+
+/// An account with room for all.
+pub(crate) fn account() -> Account {
+    Account::new(u64::MAX, SharedMemory::new(u64::MAX), step_context(Arc::new(NoLog)))
 }
 
 /// A component's state without any grant.
@@ -86,5 +91,5 @@ pub(crate) fn setup(limits: Limits) -> ComponentSetup {
 /// Of one who is alone.
 pub(crate) fn share(max: ShareLimits) -> Share {
     let engine = engine(false).expect("the engine's configuration is right");
-    Share::new(Processors::new(&engine, 2), &SharedMemory::new(u64::MAX), max)
+    Share::new(Processors::new(&engine, 2), &SharedMemory::new(u64::MAX), &Handles::of_process(), max)
 }

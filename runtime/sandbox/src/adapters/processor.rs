@@ -37,7 +37,7 @@ impl ItemProcessor for SandboxedProcessor {
     }
 
     async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, ElementError> {
-        let outcome = call!(self.call_process(lent(rows)));
+        let outcome = call!(batch self.call_process(lent(rows)));
         *output = checked(self.columns, outcome.rows)?;
         Ok(SetAside { skipped: skipped_rows(outcome.skipped), filtered: outcome.filtered })
     }

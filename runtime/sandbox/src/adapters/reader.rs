@@ -10,6 +10,7 @@ use super::running::{Beginning, Running, call, checked, checked_header, checked_
 use crate::bindings::exports::stepbox::step::partitioner;
 use crate::bindings::exports::stepbox::step::reader::{self, Guest};
 use crate::failure;
+use crate::instance::LISTS_BYTES_MAX;
 use crate::program::Program;
 use crate::setup::ComponentSetup;
 use crate::text::storable;
@@ -44,7 +45,7 @@ impl ItemReader for SandboxedReader {
     }
 
     async fn read(&mut self, limit: ChunkLimit, chunk: &mut Chunk) -> Result<More, ElementError> {
-        let read = call!(self.call_read(limit.rows, limit.bytes));
+        let read = call!(batch self.call_read(limit.rows, limit.bytes));
         chunk.rows = checked(self.columns, read.rows)?;
         let items = chunk.rows.len() + read.unreadable.len();
         if items > limit.rows as usize {
@@ -64,6 +65,7 @@ impl ItemReader for SandboxedReader {
         }
         let mut running =
             Running::<partitioner::Guest>::start(&self.program, &self.setup, opening.context).await?;
+        running.instance.returns_at_most(LISTS_BYTES_MAX);
         let beginning = Beginning::of(&opening, &self.setup);
         let call = running.exports.call_split(&mut running.instance.store, beginning.setup(), parts);
         let result = running.instance.watch.guard(self.setup.limits.call_ms_max, call).await;

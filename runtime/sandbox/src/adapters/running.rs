@@ -107,8 +107,18 @@ impl<E> fmt::Debug for Running<E> {
 }
 
 /// Calls a function of the component that an adapter runs, and gives the value it returns. After a
-/// call that fails the component is gone.
+/// call that fails the component is gone. One that returns a batch says so.
 macro_rules! call {
+    (batch $adapter:ident.$function:ident($($argument:expr),*)) => {{
+        if let Some(running) = &mut $adapter.running {
+            running.instance.returns_at_most($crate::instance::BATCH_BYTES_MAX);
+        }
+        let value = call!($adapter.$function($($argument),*));
+        if let Some(running) = &mut $adapter.running {
+            running.instance.returns_no_more();
+        }
+        value
+    }};
     ($adapter:ident.$function:ident($($argument:expr),*)) => {{
         let mut running = $adapter.running.take().ok_or_else($crate::failure::not_open)?;
         let call = running.exports.$function(&mut running.instance.store, $($argument),*);

@@ -35,7 +35,7 @@ impl ItemWriter for SandboxedWriter {
     }
 
     async fn write(&mut self, rows: &Rows) -> Result<Vec<SkippedRow>, ElementError> {
-        Ok(skipped_rows(call!(self.call_write(lent(rows)))))
+        Ok(skipped_rows(call!(batch self.call_write(lent(rows)))))
     }
 
     async fn checkpoint(&mut self) -> Result<Vec<u8>, ElementError> {

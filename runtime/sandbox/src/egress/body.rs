@@ -12,10 +12,11 @@ use hyper::body::Incoming;
 use stepbox_batch::step_context::StepContext;
 use tokio::time::Sleep;
 
-use super::EgressError;
 use super::rewriter::Rewriter;
 use super::rewritten::Rewritten;
+use super::{EgressError, head};
 use crate::budget::{Allowance, Handle};
+use crate::memory::Charge;
 
 /// The body of a request, as a step hands it over.
 pub(crate) enum RequestBody {
@@ -33,11 +34,13 @@ pub(super) struct CountedBody {
     inner: SentBody,
     context: StepContext,
     bytes: Allowance,
+    /// What the request takes in memory, until the client lets go of it.
+    _unsent: Charge,
 }
 
 impl CountedBody {
-    pub(super) fn new(inner: SentBody, context: StepContext, bytes: Allowance) -> Self {
-        Self { inner, context, bytes }
+    pub(super) fn new(inner: SentBody, context: StepContext, bytes: Allowance, unsent: Charge) -> Self {
+        Self { inner, context, bytes, _unsent: unsent }
     }
 }
 
@@ -52,7 +55,7 @@ impl Body for CountedBody {
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
         if let Some(Ok(frame)) = &frame {
             let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
-            self.context.metering().sent_body(bytes);
+            self.context.metering().sent(bytes);
             if let Err(error) = self.bytes.take(bytes) {
                 return Poll::Ready(Some(Err(EgressError::from(error).into())));
             }
@@ -72,13 +75,14 @@ impl Body for CountedBody {
 /// The body of an answer, within its limits and without the step's secrets.
 pub(crate) struct AnswerBody {
     inner: Rewritten<Received>,
-    /// Given back when the answer is let go.
+    /// Both are given back when the answer is let go.
     _handle: Option<Handle>,
+    _memory: Charge,
 }
 
 impl AnswerBody {
-    pub(super) fn new(received: Received, redactor: Option<Rewriter>) -> Self {
-        Self { inner: Rewritten::new(received, redactor), _handle: None }
+    pub(super) fn new(received: Received, redactor: Option<Rewriter>, memory: Charge) -> Self {
+        Self { inner: Rewritten::new(received, redactor), _handle: None, _memory: memory }
     }
 
     /// Keeps the answer counted among what its component has open, for as long as it lives.
@@ -157,8 +161,9 @@ impl Body for Received {
             }
             Some(Ok(frame)) => frame,
         };
-        let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
-        this.context.metering().received_body(bytes);
+        let trailers = frame.trailers_ref().map_or(0, head::on_the_wire);
+        let bytes = frame.data_ref().map_or(trailers, |data| data.len()) as u64;
+        this.context.metering().received(bytes);
         if let Err(error) = this.bytes.take(bytes) {
             return Poll::Ready(Some(Err(error.into())));
         }

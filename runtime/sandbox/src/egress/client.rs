@@ -22,9 +22,10 @@ use super::body::{CountedBody, Received, SentBody};
 use super::connections::{Connections, CountedConnector};
 use super::passage::Passage;
 use super::resolver::{Resolver, SystemResolver, VettedResolver};
-use super::{AnswerBody, EgressError, HttpPolicy, NetworkPolicy, RequestBody};
+use super::{AnswerBody, EgressError, HttpPolicy, NetworkPolicy, RequestBody, head};
 use crate::budget::Budget;
 use crate::grants::Grants;
+use crate::memory::{Account, Charge};
 use crate::secrets::StepSecrets;
 use crate::setup::ComponentSetup;
 
@@ -34,6 +35,8 @@ pub(super) const CONNECT: Duration = Duration::from_secs(10);
 const HEAD_BYTES_MAX: usize = 256 << 10;
 /// The most headers of an answer.
 const HEADERS_MAX: usize = 100;
+/// What an answer takes in memory at most, in bytes: its head, and what was read ahead of its body.
+const ANSWER_BYTES: u64 = 2 * HEAD_BYTES_MAX as u64;
 
 type Connector = HttpsConnector<CountedConnector<HttpConnector<VettedResolver>>>;
 
@@ -114,6 +117,7 @@ pub(crate) struct Egress {
     outside: Arc<Outside>,
     grants: Arc<Grants>,
     budget: Budget,
+    account: Account,
     context: StepContext,
     pub(crate) body_bytes_max: u64,
     /// Made at the first request. Connections are never shared between components, let alone tenants.
@@ -127,7 +131,7 @@ impl Egress {
         outside: Arc<Outside>,
         grants: Arc<Grants>,
         budget: Budget,
-        context: StepContext,
+        account: Account,
     ) -> Self {
         Self {
             network: setup.network,
@@ -137,14 +141,22 @@ impl Egress {
             outside,
             grants,
             budget,
-            context,
+            context: account.context().clone(),
+            account,
             body_bytes_max: setup.limits.http_body_bytes_max,
             client: OnceLock::new(),
         }
     }
 
-    /// Whether a request may be sent, as far as can be said before its host is resolved; counts it.
-    pub(crate) fn check(&self, method: &Method, url: &Url, headers: &HeaderMap) -> Result<(), EgressError> {
+    /// Whether a request may be sent, as far as can be said before its host is resolved; counts it. What its
+    /// head takes in memory is charged until it is sent.
+    pub(crate) fn check(
+        &self,
+        method: &Method,
+        url: &Url,
+        headers: &HeaderMap,
+    ) -> Result<Charge, EgressError> {
+        head::check(url.as_str().len(), head::lengths(headers))?;
         if matches!(*method, Method::CONNECT | Method::TRACE) {
             return Err(EgressError::BadRequest(format!("the method `{method}` is never sent")));
         }
@@ -187,29 +199,37 @@ impl Egress {
         if let Some(passage) = Passage::towards(url, &self.secrets) {
             passage.check(method, url, headers)?;
         }
+        let charge = self.account.charge(head::memory(url, headers))?;
         self.budget.http_requests.take(1)?;
         self.context.metering().sent_request();
-        Ok(())
+        Ok(charge)
     }
 
-    /// Sends a request that was checked, to the URL that was checked.
+    /// Sends a request that was checked, to the URL that was checked. `unsent` is what it takes in memory.
     pub(crate) async fn send(
         &self,
         request: Request<RequestBody>,
         url: &Url,
         timeouts: Timeouts,
+        unsent: Charge,
     ) -> Result<Response<AnswerBody>, EgressError> {
+        let arriving = self.account.charge(ANSWER_BYTES)?;
         let passage = Passage::towards(url, &self.secrets);
         let (mut head, body) = request.into_parts();
         head.uri = uri(url)?;
         let agent = HeaderValue::from_static(concat!("stepbox/", env!("CARGO_PKG_VERSION")));
         head.headers.entry(header::USER_AGENT).or_insert(agent);
         let body = match &passage {
-            Some(passage) => passage.fill(&mut head.headers, body, self.body_bytes_max)?,
+            Some(passage) => {
+                passage.fill(&mut head.headers, body, self.body_bytes_max, &self.account).await?
+            }
             None => body.into_sent(),
         };
-        let body =
-            CountedBody::new(body, self.context.clone(), self.budget.http_bytes.clone()).boxed_unsync();
+        let bytes = head::sent(&head.method, &head.uri, &head.headers);
+        self.budget.http_bytes.take(bytes)?;
+        self.context.metering().sent(bytes);
+        let body = CountedBody::new(body, self.context.clone(), self.budget.http_bytes.clone(), unsent);
+        let body = body.boxed_unsync();
         let answer = self.client().request(Request::from_parts(head, body));
         let answer = match tokio::time::timeout(timeouts.head, answer).await {
             Ok(answer) => answer,
@@ -223,12 +243,15 @@ impl Egress {
             passage.as_ref().map_or(error.clone(), |passage| passage.redact_error(error))
         })?;
         let (mut head, body) = answer.into_parts();
+        let bytes = head::received(&head);
+        self.context.metering().received(bytes);
+        self.budget.http_bytes.take(bytes)?;
         let has_body = !body.is_end_stream();
         let redactor = passage.and_then(|passage| passage.redact(&mut head.headers, has_body));
         let bytes = self.budget.http_bytes.clone();
         let body =
             Received::new(body, self.context.clone(), bytes, self.body_bytes_max, timeouts.between_bytes);
-        Ok(Response::from_parts(head, AnswerBody::new(body, redactor)))
+        Ok(Response::from_parts(head, AnswerBody::new(body, redactor, arriving)))
     }
 
     fn client(&self) -> &Client<Connector, SentBody> {

@@ -10,6 +10,7 @@ use super::AddressKind;
 use super::client::CONNECT;
 use super::policy::Missing;
 use crate::budget::OverLimit;
+use crate::memory::OutOfMemory;
 
 /// The code of refusals that are about secrets; it begins their texts.
 const SECRET_REFUSED_CODE: &str = "secret-refused";
@@ -59,6 +60,12 @@ pub(crate) fn opened_by(kind: AddressKind) -> &'static str {
 
 impl From<OverLimit> for EgressError {
     fn from(error: OverLimit) -> Self {
+        Self::OverLimit(error.to_string())
+    }
+}
+
+impl From<OutOfMemory> for EgressError {
+    fn from(error: OutOfMemory) -> Self {
         Self::OverLimit(error.to_string())
     }
 }

@@ -7,16 +7,20 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, header};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
+use tokio::task::yield_now;
 use url::Url;
 
 use super::body::SentBody;
 use super::rewriter::Rewriter;
 use super::rewritten::Rewritten;
 use super::{EgressError, RequestBody};
+use crate::memory::Account;
 use crate::secrets::{Bound, Direction, Secret, StepSecrets, is_this_machine};
 
 /// The most bytes of a request's headers with secrets in them.
 const HEADERS_BYTES_MAX: u64 = 256 << 10;
+/// How much of a body is rewritten at a time, in bytes.
+pub(super) const PIECE_BYTES: usize = 4 << 10;
 
 /// The secrets of a step, on the way to one host and back.
 ///
@@ -56,11 +60,12 @@ impl Passage {
     }
 
     /// Puts the secrets into a request.
-    pub(super) fn fill(
+    pub(super) async fn fill(
         &self,
         headers: &mut HeaderMap,
         body: RequestBody,
         body_bytes_max: u64,
+        account: &Account,
     ) -> Result<SentBody, EgressError> {
         self.header_filler().headers(headers)?;
         if self.is_open() {
@@ -69,11 +74,10 @@ impl Passage {
             headers.remove(header::RANGE);
         }
         let over = EgressError::body_too_large(body_bytes_max, "a request");
-        let mut filler = self.filler().with_room(body_bytes_max, over);
+        let filler = self.filler().with_room(body_bytes_max, over);
         match body {
             RequestBody::Whole(bytes) => {
-                let filled = filler.whole(&bytes)?.map_or(bytes, Bytes::from);
-                Ok(RequestBody::Whole(filled).into_sent())
+                Ok(RequestBody::Whole(whole(filler, &bytes, account).await?).into_sent())
             }
             RequestBody::Streamed(body) if body.is_end_stream() => Ok(body),
             RequestBody::Streamed(body) => {
@@ -146,6 +150,20 @@ impl Passage {
     }
 }
 
+/// Rewrites a body that is there already. A placeholder is short and may stand for a long value, so what
+/// comes out is charged as it grows; and others get their turn in between.
+async fn whole(mut filler: Rewriter, body: &[u8], account: &Account) -> Result<Bytes, EgressError> {
+    let (mut filled, mut charge) = (Vec::new(), account.charge(0)?);
+    for piece in body.chunks(PIECE_BYTES) {
+        filler.push(piece, &mut filled)?;
+        charge.cover(filled.capacity() as u64)?;
+        yield_now().await;
+    }
+    filler.finish(&mut filled)?;
+    charge.cover(filled.capacity() as u64)?;
+    Ok(charge.hold(filled))
+}
+
 impl RequestBody {
     /// As it is.
     pub(super) fn into_sent(self) -> SentBody {
@@ -185,6 +203,7 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
+    use crate::testing::account;
 
     const VALUE: &str = "S3cr3t-Value";
 
@@ -231,7 +250,7 @@ mod tests {
         );
     }
 
-    fn filled(secrets: &StepSecrets, body: RequestBody) -> (HeaderMap, SentBody) {
+    async fn filled(secrets: &StepSecrets, body: RequestBody) -> (HeaderMap, SentBody) {
         let placeholder = secrets.placeholders()["token"].clone();
         let mut headers = HeaderMap::new();
         for (name, value) in [
@@ -242,33 +261,34 @@ mod tests {
         ] {
             headers.insert(name, HeaderValue::try_from(value).unwrap());
         }
-        let body = towards("https://a.example/", secrets).fill(&mut headers, body, 1000).unwrap();
+        let passage = towards("https://a.example/", secrets);
+        let body = passage.fill(&mut headers, body, 1000, &account()).await.unwrap();
         (headers, body)
     }
 
-    #[test]
-    fn a_request_with_a_secret_asks_for_answers_that_can_be_looked_through() {
+    #[tokio::test]
+    async fn a_request_with_a_secret_asks_for_answers_that_can_be_looked_through() {
         let secrets = secrets(&["a.example"]);
         let (headers, body) =
-            filled(&secrets, RequestBody::Whole(secrets.placeholders()["token"].clone().into()));
+            filled(&secrets, RequestBody::Whole(secrets.placeholders()["token"].clone().into())).await;
         assert_eq!(headers["authorization"], format!("Bearer {VALUE}"));
         assert!(headers["authorization"].is_sensitive() && !format!("{headers:?}").contains(VALUE));
         assert!(!headers.contains_key("accept-encoding") && !headers.contains_key("range"));
         assert_eq!(body.size_hint().exact(), Some(VALUE.len() as u64));
 
         let streamed = RequestBody::Whole("some body".into()).into_sent();
-        let (headers, body) = filled(&secrets, RequestBody::Streamed(streamed));
+        let (headers, body) = filled(&secrets, RequestBody::Streamed(streamed)).await;
         assert!(!headers.contains_key("content-length"), "how long it will be is not known");
         assert_eq!(headers["transfer-encoding"], "chunked");
         assert_eq!(body.size_hint().exact(), None);
 
         let none = RequestBody::Whole(Bytes::new()).into_sent();
-        let (headers, _) = filled(&secrets, RequestBody::Streamed(none));
+        let (headers, _) = filled(&secrets, RequestBody::Streamed(none)).await;
         assert!(!headers.contains_key("transfer-encoding"), "nothing is nothing");
     }
 
-    #[test]
-    fn large_secrets_do_not_make_a_request_of_any_size() {
+    #[tokio::test]
+    async fn large_secrets_do_not_make_a_request_of_any_size() {
         let value = "x".repeat(60_000);
         let secrets = StepSecrets::bind([Secret::new("token", value, ["a.example"]).unwrap()]);
         let placeholder = secrets.placeholders()["token"].clone();
@@ -278,7 +298,7 @@ mod tests {
         let over = "over the limit of 262144 bytes in the headers of a request";
         assert_eq!(passage.header_filler().headers(&mut headers).unwrap_err().to_string(), over);
         let body = RequestBody::Whole(placeholder.repeat(5).into());
-        let error = passage.fill(&mut HeaderMap::new(), body, 200_000).err().unwrap();
+        let error = passage.fill(&mut HeaderMap::new(), body, 200_000, &account()).await.err().unwrap();
         assert_eq!(error.to_string(), "over the limit of 200000 bytes in the body of a request");
     }
 

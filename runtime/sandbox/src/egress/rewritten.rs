@@ -8,7 +8,11 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
 use super::EgressError;
+use super::passage::PIECE_BYTES;
 use super::rewriter::Rewriter;
+
+/// How much comes out at a time, about, in bytes.
+const FRAME_BYTES: usize = 64 << 10;
 
 /// A body, rewritten if there is anything to rewrite. One that cannot go on breaks off: the other side
 /// sees that it is not whole.
@@ -16,6 +20,8 @@ pub(super) struct Rewritten<B> {
     inner: B,
     /// None leaves everything as it is, at no cost.
     rewriter: Option<Rewriter>,
+    /// What came and was not rewritten yet: what comes out of it may be much longer.
+    rest: Bytes,
     /// They wait for what was held back before them.
     trailers: Option<HeaderMap>,
     is_over: bool,
@@ -23,7 +29,7 @@ pub(super) struct Rewritten<B> {
 
 impl<B> Rewritten<B> {
     pub(super) fn new(inner: B, rewriter: Option<Rewriter>) -> Self {
-        Self { inner, rewriter, trailers: None, is_over: false }
+        Self { inner, rewriter, rest: Bytes::new(), trailers: None, is_over: false }
     }
 }
 
@@ -40,51 +46,59 @@ where
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<B::Error> {
         let this = &mut *self;
         let Some(rewriter) = &mut this.rewriter else { return Pin::new(&mut this.inner).poll_frame(cx) };
-        if let Some(trailers) = this.trailers.take() {
-            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
-        }
-        while !this.is_over {
-            let frame = match ready!(Pin::new(&mut this.inner).poll_frame(cx)) {
-                Some(Ok(frame)) => Some(frame),
-                Some(Err(error)) => {
-                    this.is_over = true;
-                    return Poll::Ready(Some(Err(error)));
+        loop {
+            let mut out = Vec::new();
+            let mut rewritten = Ok(());
+            while rewritten.is_ok() && !this.rest.is_empty() && out.len() < FRAME_BYTES {
+                let piece = this.rest.split_to(this.rest.len().min(PIECE_BYTES));
+                rewritten = rewriter.push(&piece, &mut out);
+            }
+            if rewritten.is_ok() && out.is_empty() && this.trailers.is_none() && !this.is_over {
+                match ready!(Pin::new(&mut this.inner).poll_frame(cx)).transpose() {
+                    Ok(frame) => match frame.map(Frame::into_data) {
+                        Some(Ok(data)) => {
+                            this.rest = data;
+                            continue;
+                        }
+                        Some(Err(frame)) => {
+                            this.trailers = frame.into_trailers().ok();
+                            rewritten = rewriter.finish(&mut out).and_then(|()| {
+                                this.trailers.iter_mut().try_for_each(|trailers| rewriter.headers(trailers))
+                            });
+                        }
+                        None => {
+                            this.is_over = true;
+                            rewritten = rewriter.finish(&mut out);
+                        }
+                    },
+                    Err(error) => {
+                        this.is_over = true;
+                        return Poll::Ready(Some(Err(error)));
+                    }
                 }
-                None => None,
-            };
-            this.is_over = frame.is_none();
-            let (mut out, mut trailers) = (Vec::new(), None);
-            let rewritten = match frame.map(Frame::into_data) {
-                Some(Ok(data)) => rewriter.push(&data, &mut out),
-                Some(Err(frame)) => {
-                    trailers = frame.into_trailers().ok();
-                    let rest = rewriter.finish(&mut out);
-                    rest.and_then(|()| {
-                        trailers.iter_mut().try_for_each(|trailers| rewriter.headers(trailers))
-                    })
-                }
-                None => rewriter.finish(&mut out),
-            };
+            }
             if let Err(error) = rewritten {
-                this.is_over = true;
+                (this.is_over, this.rest, this.trailers) = (true, Bytes::new(), None);
                 return Poll::Ready(Some(Err(error.into())));
             }
-            match (out.is_empty(), trailers) {
-                (false, trailers) => {
-                    this.trailers = trailers;
-                    return Poll::Ready(Some(Ok(Frame::data(out.into()))));
-                }
-                (true, Some(trailers)) => return Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
-                // All of it is held back.
-                (true, None) => {}
+            if !out.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(out.into()))));
+            }
+            if let Some(trailers) = this.trailers.take() {
+                return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+            }
+            if this.is_over {
+                return Poll::Ready(None);
             }
         }
-        Poll::Ready(None)
     }
 
     fn is_end_stream(&self) -> bool {
         let holds = self.rewriter.as_ref().is_some_and(|rewriter| rewriter.held() > 0);
-        !holds && self.trailers.is_none() && (self.is_over || self.inner.is_end_stream())
+        !holds
+            && self.rest.is_empty()
+            && self.trailers.is_none()
+            && (self.is_over || self.inner.is_end_stream())
     }
 
     /// Rewriting changes how long it is.

@@ -10,7 +10,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::BodyExt;
-use stepbox_batch::log::NoLog;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::Instant;
@@ -22,8 +21,9 @@ use super::{AnswerBody, Egress, EgressError, RequestBody, Timeouts};
 use crate::budget::{Budget, Usage};
 use crate::grants::Grants;
 use crate::limits::Limits;
+use crate::memory::Charge;
 use crate::share::ShareLimits;
-use crate::testing::{setup, share, step_context};
+use crate::testing::{account, setup, share};
 
 const BODY_BYTES_MAX: u64 = 1000;
 
@@ -46,6 +46,11 @@ async fn server(scheme: &str, begin: &'static str, again: &'static str) -> Strin
     url
 }
 
+/// A request that takes no memory to speak of.
+fn unsent() -> Charge {
+    account().charge(0).unwrap()
+}
+
 /// Sends a body to any host, and waits for the answer's head.
 async fn send(
     url: &str,
@@ -55,11 +60,11 @@ async fn send(
 ) -> Result<Response<AnswerBody>, EgressError> {
     let grants = Arc::new(Grants::none().with_http(&format!("* {url}")).unwrap());
     let (setup, budget) = (setup(limits.clone()), Budget::new(limits, usage));
-    let egress = Egress::new(&setup, Arc::default(), grants, budget, step_context(Arc::new(NoLog)));
+    let egress = Egress::new(&setup, Arc::default(), grants, budget, account());
     let url = Url::parse(url).unwrap();
-    egress.check(&Method::POST, &url, &HeaderMap::new())?;
+    let unsent = egress.check(&Method::POST, &url, &HeaderMap::new())?;
     let request = Request::post("/").body(RequestBody::Whole(body)).unwrap();
-    egress.send(request, &url, Timeouts::default()).await
+    egress.send(request, &url, Timeouts::default(), unsent).await
 }
 
 /// Reads an answer to its end, with little patience.
@@ -67,14 +72,13 @@ async fn read(url: &str, outside: Outside) -> Result<usize, EgressError> {
     let grants = Arc::new(Grants::none().with_http(&format!("* {url}")).unwrap());
     let limits = Limits { http_body_bytes_max: BODY_BYTES_MAX, ..Limits::default() };
     let budget = Budget::new(&limits, &Usage::default());
-    let egress =
-        Egress::new(&setup(limits), Arc::new(outside), grants, budget, step_context(Arc::new(NoLog)));
+    let egress = Egress::new(&setup(limits), Arc::new(outside), grants, budget, account());
     let url = Url::parse(url).unwrap();
-    egress.check(&Method::GET, &url, &HeaderMap::new())?;
+    let unsent = egress.check(&Method::GET, &url, &HeaderMap::new())?;
     let body = RequestBody::Whole(Bytes::new());
     let patience = Duration::from_millis(300);
     let timeouts = Timeouts { head: patience, between_bytes: patience };
-    let answer = egress.send(Request::new(body), &url, timeouts).await?;
+    let answer = egress.send(Request::new(body), &url, timeouts, unsent).await?;
     Ok(answer.into_body().collect().await?.to_bytes().len())
 }
 
@@ -110,17 +114,35 @@ async fn answers_without_an_end_are_cut_off() {
 }
 
 #[tokio::test]
-async fn the_bodies_of_a_step_count_together() {
-    let (limits, usage) = (Limits { http_bytes_max: 8, ..Limits::default() }, Usage::default());
-    let ask = async |body: &'static str| {
-        let url = server("http", "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nyes", "").await;
-        let answer = send(&url, Bytes::from(body), &limits, &usage).await?;
+async fn the_requests_and_answers_of_a_step_count_together() {
+    const ANSWER: &str = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nyes";
+    let ask = async |url: &str, http_bytes_max: u64, body: &'static str, usage: &Usage| {
+        let limits = Limits { http_bytes_max, ..Limits::default() };
+        let answer = send(url, Bytes::from(body), &limits, usage).await?;
         answer.into_body().collect().await
     };
-    assert!(ask("ask").await.is_ok());
-    let over = "over the limit of 8 bytes in the bodies of requests and answers (`limits.http_bytes_max`)";
-    assert_eq!(ask("a").await.unwrap_err().to_string(), over, "the answer is too much");
-    assert_eq!(ask("ask").await.unwrap_err().to_string(), over, "so is a request");
+    let head = |url: &str| {
+        let host = url.strip_prefix("http://").unwrap().trim_end_matches('/');
+        let agent = concat!("stepbox/", env!("CARGO_PKG_VERSION"));
+        format!("POST / HTTP/1.1\r\nhost: {host}\r\nuser-agent: {agent}\r\n\r\n").len() as u64
+    };
+    // The server's reason, `OK`, does not count.
+    let answer = ANSWER.len() as u64 - 2;
+    for (more, body, is_enough) in [
+        (answer, "ask", true),
+        (answer - 1, "ask", false),
+        (2, "ask", false),
+        (3, "ask", false),
+        (0, "", false),
+    ] {
+        let (url, usage) = (server("http", ANSWER, "").await, Usage::default());
+        let max = head(&url) + if is_enough { 3 } else { 0 } + more;
+        let found = ask(&url, max, body, &usage).await.map_err(|error| error.to_string());
+        let over = format!("over the limit of {max} bytes in requests and answers (`limits.http_bytes_max`)");
+        assert_eq!(found.err(), (!is_enough).then_some(over), "{more} bytes more than the head of {body:?}");
+        // A further request shares what is left.
+        assert!(ask(&url, max, body, &usage).await.is_err());
+    }
 }
 
 /// Never answers.
@@ -153,12 +175,12 @@ async fn a_host_that_does_not_accept_is_waited_for_10_seconds() {
         Arc::default(),
         Arc::new(Grants::none()),
         Budget::new(&Limits::default(), &Usage::default()),
-        step_context(Arc::new(NoLog)),
+        account(),
     );
     let url = Url::parse(&format!("http://{address}/")).unwrap();
     let request = Request::new(RequestBody::Whole(Bytes::new()));
     let begun = Instant::now();
-    let error = egress.send(request, &url, Timeouts::default()).await.err().unwrap();
+    let error = egress.send(request, &url, Timeouts::default(), unsent()).await.err().unwrap();
     assert_eq!(error, EgressError::TimedOut("no connection within 10 s".to_owned()));
     assert_eq!(begun.elapsed().as_secs(), 10, "not by the 30 s of the answer");
 }
@@ -173,11 +195,11 @@ async fn a_tenants_connections_are_counted() {
     let component = || {
         let budget = Budget::new(&setup.limits, &setup.usage);
         let grants = Arc::new(Grants::none());
-        Egress::new(&setup, Arc::default(), grants, budget, step_context(Arc::new(NoLog)))
+        Egress::new(&setup, Arc::default(), grants, budget, account())
     };
     let (one, other) = (component(), component());
     let request = || Request::new(RequestBody::Whole(Bytes::new()));
-    let mut first = Box::pin(one.send(request(), &url, Timeouts::default()));
+    let mut first = Box::pin(one.send(request(), &url, Timeouts::default(), unsent()));
     let mut taken = tokio::select! {
         taken = async {
             let mut taken = listener.accept().await.unwrap().0;
@@ -186,14 +208,14 @@ async fn a_tenants_connections_are_counted() {
         } => taken,
         _ = &mut first => panic!("nobody answers"),
     };
-    let error = other.send(request(), &url, Timeouts::default()).await.err().unwrap();
+    let error = other.send(request(), &url, Timeouts::default(), unsent()).await.err().unwrap();
     let expected = "over the tenant's quota of 1 open connections (`quotas.http_connections_max`)";
     assert_eq!(error, EgressError::OverLimit(expected.to_owned()));
 
     // An answer that was read leaves its connection open, for a further request of the same component.
     taken.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
     drop(first.await.unwrap());
-    assert!(other.send(request(), &url, Timeouts::default()).await.is_err());
+    assert!(other.send(request(), &url, Timeouts::default(), unsent()).await.is_err());
     drop(one);
     let gone = async {
         while setup.share.connections.count() > 0 {
@@ -201,7 +223,7 @@ async fn a_tenants_connections_are_counted() {
         }
     };
     tokio::time::timeout(Duration::from_secs(60), gone).await.expect("the connection is given back");
-    let mut third = Box::pin(other.send(request(), &url, Timeouts::default()));
+    let mut third = Box::pin(other.send(request(), &url, Timeouts::default(), unsent()));
     tokio::select! {
         taken = listener.accept() => { taken.unwrap(); }
         _ = &mut third => panic!("nobody answers"),
@@ -237,11 +259,11 @@ async fn a_connection_that_is_kept_leads_where_it_was_judged() {
     let limits = Limits::default();
     let budget = Budget::new(&limits, &Usage::default());
     let (outside, grants) = (Arc::new(Outside::new(names.clone())), Arc::new(Grants::none()));
-    let egress = Egress::new(&setup(limits), outside, grants, budget, step_context(Arc::new(NoLog)));
+    let egress = Egress::new(&setup(limits), outside, grants, budget, account());
     let url = Url::parse(&format!("http://turning.example:{port}/")).unwrap();
     for _ in 0..3 {
         let request = Request::new(RequestBody::Whole(Bytes::new()));
-        let answer = egress.send(request, &url, Timeouts::default()).await.unwrap();
+        let answer = egress.send(request, &url, Timeouts::default(), unsent()).await.unwrap();
         assert_eq!(answer.headers()["x-from"], "127.0.0.2");
         drop(answer);
         // The task of the connection, on this one thread, gives it back.

@@ -2,7 +2,15 @@
 //!
 //! `is-stopping` and `increment-processed-items` may be called for every item: they touch an atomic.
 
+use std::borrow::Cow;
+
+use stepbox_batch::step_context::cut;
+
 use crate::bindings::stepbox::step::execution::Host;
+use crate::imports::limits::{
+    Bound, CONTEXT_GET_KEY, CONTEXT_KEY, CONTEXT_VALUE, COUNTER_NAME, ERROR_MESSAGE, PARAMETER_NAME,
+    SUMMARY_NAME, SUMMARY_TEXT, WARNING_ITEM, WARNING_REASON,
+};
 use crate::state::StepState;
 use crate::text::storable;
 
@@ -15,14 +23,22 @@ impl Host for StepState {
     }
 
     fn parameter(&mut self, name: String) -> Option<String> {
+        if !PARAMETER_NAME.takes(&name) {
+            return None;
+        }
         self.context.run().parameters.get(&name).map(ToString::to_string)
     }
 
     fn context_get(&mut self, key: String) -> Option<String> {
-        self.context.get(&key).map(|value| value.to_string())
+        if CONTEXT_GET_KEY.takes(&key) { self.context.get_text(&key) } else { None }
     }
 
+    /// A value is judged by its length before it is read: as a tree it takes up to fifty times that.
     fn context_put(&mut self, key: String, value: String) -> Result<(), String> {
+        CONTEXT_KEY.check(key.len()).map_err(|error| error.to_string())?;
+        CONTEXT_VALUE
+            .check(value.len())
+            .map_err(|error| format!("the execution context takes no more: {error}"))?;
         let value =
             serde_json::from_str(&value).map_err(|error| format!("the value is not JSON: {error}"))?;
         self.context.put(&key, value)
@@ -37,24 +53,30 @@ impl Host for StepState {
     }
 
     fn increment_summary(&mut self, name: String, by: u32) {
-        self.context.increment_summary(&storable(&name), u64::from(by));
+        self.context.increment_summary(&name_of(&COUNTER_NAME, &name), u64::from(by));
     }
 
     fn set_summary(&mut self, name: String, value: String) {
-        self.context.set_summary(&storable(&name), &storable(&value));
+        self.context.set_summary(&name_of(&SUMMARY_NAME, &name), &storable(SUMMARY_TEXT.cut(&value)));
     }
 
     fn add_warning(&mut self, reason: String, item: String) {
-        self.context.add_warning(WARNING_CODE, &storable(&reason), "", &storable(&item));
+        let (reason, item) = (WARNING_REASON.cut(&reason), WARNING_ITEM.cut(&item));
+        self.context.add_warning(WARNING_CODE, &storable(reason), "", &storable(item));
     }
 
     fn add_error(&mut self, message: String) {
-        self.context.add_error(&storable(&message));
+        self.context.add_error(&storable(ERROR_MESSAGE.cut(&message)));
     }
 
     fn is_stopping(&mut self) -> bool {
         self.context.observe_stop()
     }
+}
+
+/// A name that is too long is refused further on, by its length; no more of it is looked at than tells.
+fn name_of<'a>(bound: &Bound, name: &'a str) -> Cow<'a, str> {
+    storable(cut(name, bound.max + char::MAX_LEN_UTF8))
 }
 
 #[cfg(test)]
@@ -85,6 +107,13 @@ mod tests {
         let deep = format!("{}{}", "[".repeat(127), "]".repeat(127));
         let refusal = state.context_put("k".to_owned(), deep).unwrap_err();
         assert_eq!(refusal, "a value nests at most 64 levels deep, this one deeper");
+        // Regression: a value was read as a whole before its length was looked at, which took gigabytes.
+        let long = "[".repeat(64 << 10) + "]";
+        let refusal = state.context_put("k".to_owned(), long).unwrap_err();
+        let words = "the execution context takes no more: value has 65537 bytes; at most 65536 are taken";
+        assert_eq!(refusal, words);
+        let refusal = state.context_put("k".repeat(129), "1".to_owned()).unwrap_err();
+        assert_eq!(refusal, "key has 129 bytes; at most 128 are taken");
     }
 
     #[test]

@@ -19,6 +19,9 @@ use crate::bindings::stepbox::step::files::{
     Entry, FileError, Host, HostReader, HostWriter, Mode, Reader, Writer,
 };
 use crate::budget::{Handle, OverLimit};
+use crate::imports::limits::FILE_PIECE;
+use crate::memory::OutOfMemory;
+use crate::renames::Unmoved;
 use crate::state::StepState;
 
 /// The most bytes that one call reads.
@@ -59,6 +62,21 @@ impl From<FileError> for FileFailure {
 impl From<OverLimit> for FileFailure {
     fn from(error: OverLimit) -> Self {
         Self::Told(FileError::OverLimit(error.to_string()))
+    }
+}
+
+impl From<OutOfMemory> for FileFailure {
+    fn from(error: OutOfMemory) -> Self {
+        Self::Told(FileError::OverLimit(error.to_string()))
+    }
+}
+
+impl From<Unmoved> for FileFailure {
+    fn from(error: Unmoved) -> Self {
+        match error {
+            Unmoved::Io(error) => error.into(),
+            _ => Self::Told(FileError::Refused(error.to_string())),
+        }
     }
 }
 
@@ -106,7 +124,8 @@ impl Host for StepState {
 
     async fn list(&mut self, path: String) -> Outcome<Vec<Entry>> {
         let place = Place::of(&self.grants, &path)?;
-        off_thread(move || place.list()).await
+        let account = self.account.clone();
+        off_thread(move || place.list(&account)).await
     }
 
     async fn stat(&mut self, path: String) -> Outcome<Entry> {
@@ -136,8 +155,9 @@ impl HostReader for StepState {
     async fn read(&mut self, reader: Resource<Reader>, bytes_max: u32) -> Outcome<Vec<u8>> {
         let file = self.table.get(&reader)?.file.clone();
         let context = self.context.clone();
+        let bytes_max = bytes_max.min(READ_BYTES_MAX);
+        let _piece = self.account.charge(u64::from(bytes_max))?;
         off_thread(move || {
-            let bytes_max = bytes_max.min(READ_BYTES_MAX);
             let mut bytes = Vec::with_capacity(bytes_max as usize);
             file.as_ref().take(u64::from(bytes_max)).read_to_end(&mut bytes)?;
             context.metering().read_file(bytes.len() as u64);
@@ -161,6 +181,8 @@ impl HostReader for StepState {
 impl HostWriter for StepState {
     async fn write(&mut self, writer: Resource<Writer>, bytes: Vec<u8>) -> Outcome<()> {
         let file = self.table.get(&writer)?.file.clone();
+        FILE_PIECE.check(bytes.len()).map_err(|error| FileError::OverLimit(error.to_string()))?;
+        let _piece = self.account.charge(bytes.len() as u64)?;
         self.budget.disk_bytes.take(bytes.len() as u64)?;
         self.context.metering().wrote_file(bytes.len() as u64);
         off_thread(move || Ok(file.as_ref().write_all(&bytes)?)).await

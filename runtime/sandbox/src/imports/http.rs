@@ -20,7 +20,9 @@ use crate::bindings::stepbox::step::http::{
     Header, Host, HostExchange, HostResponse, HttpError, Request, Response,
 };
 use crate::budget::{Handle, OverLimit};
-use crate::egress::{AnswerBody, Egress, EgressError, RequestBody, Timeouts, is_forbidden_header};
+use crate::egress::{AnswerBody, Egress, EgressError, RequestBody, Timeouts, head, is_forbidden_header, url};
+use crate::imports::limits::{HTTP_METHOD, HTTP_PIECE};
+use crate::memory::{Charge, OutOfMemory};
 use crate::state::StepState;
 
 /// The most bytes that one call reads.
@@ -70,6 +72,12 @@ impl From<OverLimit> for HttpFailure {
     }
 }
 
+impl From<OutOfMemory> for HttpFailure {
+    fn from(error: OutOfMemory) -> Self {
+        EgressError::from(error).into()
+    }
+}
+
 impl From<ResourceTableError> for HttpFailure {
     fn from(error: ResourceTableError) -> Self {
         Self::Trap(error.into())
@@ -81,15 +89,18 @@ struct Checked {
     head: http::Request<()>,
     url: Url,
     timeouts: Timeouts,
+    /// What it takes in memory.
+    unsent: Charge,
 }
 
 impl Checked {
     fn of(request: Request, egress: &Egress) -> Result<Self, EgressError> {
-        let url = Url::parse(&request.url)
-            .map_err(|error| EgressError::BadRequest(format!("`{}` is no URL: {error}", request.url)))?;
+        let lengths = request.headers.iter().map(|header| (header.name.len(), header.value.len()));
+        head::check(request.url.len(), lengths)?;
+        let url = url(&request.url)?;
         let method = method(&request.method)?;
         let headers = headers(request.headers);
-        egress.check(&method, &url, headers.as_ref().unwrap_or(&HeaderMap::new()))?;
+        let unsent = egress.check(&method, &url, headers.as_ref().unwrap_or(&HeaderMap::new()))?;
         let mut head = http::Request::new(());
         *head.method_mut() = method;
         *head.headers_mut() = headers?;
@@ -97,7 +108,7 @@ impl Checked {
         if let Some(ms) = request.timeout_ms {
             timeouts.head = Duration::from_millis(u64::from(ms));
         }
-        Ok(Self { head, url, timeouts })
+        Ok(Self { head, url, timeouts, unsent })
     }
 
     async fn send(
@@ -105,15 +116,12 @@ impl Checked {
         egress: &Egress,
         body: RequestBody,
     ) -> Result<http::Response<AnswerBody>, EgressError> {
-        egress.send(self.head.map(|()| body), &self.url, self.timeouts).await
+        egress.send(self.head.map(|()| body), &self.url, self.timeouts, self.unsent).await
     }
 }
 
-fn whole(body: Vec<u8>) -> RequestBody {
-    RequestBody::Whole(Bytes::from(body))
-}
-
 fn method(text: &str) -> Result<Method, EgressError> {
+    HTTP_METHOD.check(text.len()).map_err(|error| EgressError::BadRequest(error.to_string()))?;
     Method::from_bytes(text.as_bytes())
         .map_err(|_| EgressError::BadRequest(format!("`{text}` is no method in upper case")))
 }
@@ -152,7 +160,11 @@ impl Host for StepState {
         if body.len() as u64 > egress.body_bytes_max {
             return Err(EgressError::body_too_large(egress.body_bytes_max, "a request").into());
         }
-        let answer = checked.send(&egress, whole(body)).await?;
+        HTTP_PIECE
+            .check(body.len())
+            .map_err(|error| EgressError::OverLimit(format!("{error}; an exchange takes more, in pieces")))?;
+        let body = self.account.charge(body.len() as u64)?.hold(body);
+        let answer = checked.send(&egress, RequestBody::Whole(body)).await?;
         self.keep(answer, handle)
     }
 }
@@ -173,7 +185,9 @@ impl HostExchange for StepState {
     }
 
     async fn write(&mut self, exchange: Resource<Exchange>, bytes: Vec<u8>) -> Outcome<()> {
-        Ok(self.table.get_mut(&exchange)?.write(Bytes::from(bytes)).await?)
+        HTTP_PIECE.check(bytes.len()).map_err(|error| EgressError::OverLimit(error.to_string()))?;
+        let piece = self.account.charge(bytes.len() as u64)?.hold(bytes);
+        Ok(self.table.get_mut(&exchange)?.write(piece).await?)
     }
 
     async fn finish(&mut self, exchange: Resource<Exchange>) -> Outcome<Resource<Response>> {

@@ -3,6 +3,7 @@
 use stepbox_batch::log::LogLevel;
 
 use crate::bindings::stepbox::step::log::{Host, Level};
+use crate::imports::limits::LOG_MESSAGE;
 use crate::state::StepState;
 
 impl Host for StepState {
@@ -13,6 +14,6 @@ impl Host for StepState {
             Level::Info => LogLevel::Info,
             Level::Debug => LogLevel::Debug,
         };
-        self.journal.log(level, &message);
+        self.journal.log(level, LOG_MESSAGE.cut(&message));
     }
 }

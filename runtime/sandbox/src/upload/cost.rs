@@ -5,6 +5,8 @@
 //! largest programs that become components (measured in docs/decisions.md). What stays below them and is expensive all the same meets
 //! the limits of the compilation itself.
 
+mod instances;
+
 use wasmparser::{BinaryReaderError, Data, Element, ElementItems, FunctionBody, Operator, Parser, Payload};
 
 use crate::error::ComponentError;
@@ -24,13 +26,17 @@ const ELEMENTS_MAX: u64 = 500_000;
 /// How many pieces the initial memories of all modules may have together.
 const DATA_MAX: u64 = 100_000;
 
+/// What all instances may take beside their memories and tables, in bytes: no limit of a step counts it.
+const INSTANCES_BYTES_MAX: u64 = 4 << 20;
+
 /// Counts. The component must be valid.
 pub(super) fn check(bytes: &[u8]) -> Result<(), ComponentError> {
-    Counts::default().add_all(bytes).unwrap_or_else(|error| {
-        Err(ComponentError::Malformed {
-            problem: format!("{} (at byte {})", error.message(), error.offset()),
-        })
-    })
+    let malformed = |error: BinaryReaderError| ComponentError::Malformed {
+        problem: format!("{} (at byte {})", error.message(), error.offset()),
+    };
+    let instances = instances::bytes(bytes).map_err(malformed)?;
+    bound(instances, "bytes in the globals and functions of its instances", INSTANCES_BYTES_MAX)?;
+    Counts::default().add_all(bytes).unwrap_or_else(|error| Err(malformed(error)))
 }
 
 /// What all modules have together.
@@ -139,6 +145,36 @@ mod tests {
         super::super::form::validate(&bytes).unwrap();
         let found = super::check(&bytes).map_or_else(|error| error.to_string(), |()| "fine".to_owned());
         assert_eq!(found, expected, "{}", &module[..module.len().min(100)]);
+    }
+
+    #[test]
+    fn counts_what_each_instance_takes_beside_its_memories() {
+        let check = |component: String, expected: &str| {
+            let bytes = wat::parse_str(&component).unwrap();
+            super::super::form::validate(&bytes).unwrap();
+            let found = super::check(&bytes).map_or_else(|error| error.to_string(), |()| "fine".to_owned());
+            assert!(found.starts_with(expected), "{found}: {}", &component[..100]);
+        };
+        let module = format!("(core module $m {})", "(global (mut i64) (i64.const 0))".repeat(10_000));
+        let instances = |count: usize| "(core instance (instantiate $m))".repeat(count);
+        check(format!("(component {module} {})", instances(26)), "fine");
+        let too_many = "it has 4320000 bytes in the globals and functions of its instances; at most 4194304";
+        check(format!("(component {module} {})", instances(27)), too_many);
+        // The same in components within components, which multiply.
+        let inner = |count: usize| format!("(component $c {module} {})", instances(count));
+        let outer = |count: usize| "(instance (instantiate $c))".repeat(count);
+        check(format!("(component {} {})", inner(13), outer(2)), "fine");
+        check(format!("(component {} {})", inner(9), outer(3)), too_many);
+        check(format!("(component {} {})", inner(27), outer(1)), too_many);
+        // A module from outside of the component that makes its instances.
+        let within = format!(
+            "(component {module} (component $c (alias outer 1 $m (core module $o)) {}) {})",
+            "(core instance (instantiate $o))".repeat(27),
+            outer(1)
+        );
+        check(within, too_many);
+        let functions = format!("(core module $m (func $f) (table funcref (elem {})))", "$f ".repeat(1000));
+        check(format!("(component {functions} {})", instances(100)), "fine");
     }
 
     fn nested(opening: &str, depth: u64) -> String {

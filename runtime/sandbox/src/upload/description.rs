@@ -20,8 +20,9 @@ use crate::egress::{HttpPolicy, NetworkPolicy};
 use crate::error::ComponentError;
 use crate::failure::is_code;
 use crate::grants::Grants;
-use crate::instance::Instance;
+use crate::instance::{Instance, LISTS_BYTES_MAX};
 use crate::limits::Limits;
+use crate::linker;
 use crate::program::Program;
 use crate::secrets::StepSecrets;
 use crate::setup::ComponentSetup;
@@ -71,7 +72,7 @@ impl Description {
     }
 }
 
-/// Calls `describe`, with no grants and next to no means.
+/// Calls `describe`, with no grants, next to no means, and no import that could do anything for it.
 pub(super) async fn ask(program: &Program, world: World) -> Result<Description, ComponentError> {
     let failed = |source| ComponentError::DescribeFailed { source };
     let setup = ComponentSetup {
@@ -85,14 +86,21 @@ pub(super) async fn ask(program: &Program, world: World) -> Result<Description, 
         options: None,
         work: PathBuf::new(),
     };
-    let started = Instance::start_with(program, &setup, Grants::none(), &nowhere()).await;
+    let sandbox = program.sandbox();
+    let pre = linker::describing(&sandbox.engine, program.pre().component()).map_err(unlinked)?;
+    let started = Instance::start_with(sandbox, &pre, &setup, Grants::none(), &nowhere()).await;
     let (mut instance, wasm) = started.map_err(failed)?;
-    let exports = GuestIndices::new(program.pre()).and_then(|all| all.load(&mut instance.store, &wasm));
+    let exports = GuestIndices::new(&pre).and_then(|all| all.load(&mut instance.store, &wasm));
     let exports = instance.settle(exports).map_err(failed)?;
+    instance.returns_at_most(LISTS_BYTES_MAX);
     let call = exports.call_describe(&mut instance.store);
     let described = instance.watch.guard(setup.limits.call_ms_max, call).await;
     let raw = instance.settle(described).map_err(failed)?;
     check(raw, world).map_err(|problem| ComponentError::BadDescription { problem })
+}
+
+fn unlinked(error: wasmtime::Error) -> ComponentError {
+    ComponentError::DoesNotCompile { problem: format!("{error:#}") }
 }
 
 /// A step of no run, whose parameters are empty and whose words nobody hears.

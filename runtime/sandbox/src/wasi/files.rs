@@ -1,17 +1,22 @@
 //! `wasi:filesystem`: the granted folders as `/inbox`, `/work` …
 //!
 //! wasmtime's own implementation does the work: it resolves beneath a folder's handle as the contract's
-//! `files` does. What stands here takes away and counts: links can be neither made nor moved out of
-//! their folder, only regular files and folders open, and bytes, files and handles are limited.
+//! `files` does. What stands here takes away and counts: links are neither made nor moved, a rename stays
+//! within its grant, only regular files and folders open, and bytes, files, handles and memory are limited.
 
+mod folders;
+mod listing;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
 
+use cap_std::fs::Dir;
 use stepbox_batch::step_context::StepContext;
+use tokio::task::spawn_blocking;
 use wasmtime::component::{HasData, Resource};
-use wasmtime_wasi::filesystem::{Descriptor, Dir, WasiFilesystemCtxView};
+use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemCtxView};
 use wasmtime_wasi::p2::bindings::filesystem::preopens;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
     Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, DirectoryEntryStream, ErrorCode,
@@ -19,11 +24,16 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
     PathFlags,
 };
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
-use wasmtime_wasi::{FsPerms, OpenMode};
 
-use super::metered::{MeteredInput, MeteredOutput};
+pub(crate) use self::folders::Folders;
+use self::folders::Opened;
+use self::listing::{LISTING_BYTES, Listing};
+use super::metered::{Holds, MeteredInput, MeteredOutput, STREAM_BYTES};
 use crate::budget::{Budget, Handle, Handles, OverLimit};
-use crate::grants::{Access, FolderGrant, Grants};
+use crate::grants::Grants;
+use crate::imports::limits::PATH;
+use crate::memory::{Account, Charge};
+use crate::renames::{self, Unmoved};
 use crate::state::StepState;
 
 /// The granted folders, for one call.
@@ -32,8 +42,9 @@ pub(crate) struct FolderDoor<'a> {
     context: &'a StepContext,
     grants: &'a Grants,
     budget: &'a Budget,
+    account: &'a Account,
     handles: &'a Handles,
-    descriptors: &'a mut HashMap<u32, Handle>,
+    folders: &'a mut Folders,
 }
 
 /// How the linker finds them.
@@ -51,29 +62,23 @@ impl StepState {
             wasi: WasiFilesystemCtxView { ctx: self.wasi.filesystem(), table: &mut self.table },
             grants: &self.grants,
             budget: &self.budget,
+            account: &self.account,
             handles: &self.handles,
-            descriptors: &mut self.descriptors,
+            folders: &mut self.folders,
         }
     }
 }
 
 impl preopens::Host for FolderDoor<'_> {
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
-        let mut folders = Vec::new();
-        for folder in self.grants.folders() {
-            let descriptor = self.wasi.table.push(Descriptor::Dir(preopen(folder)?))?;
-            folders.push((descriptor, format!("/{}", folder.name())));
+        let mut directories = Vec::new();
+        for (grant, (folder, name)) in self.folders.preopens(self.grants)?.into_iter().enumerate() {
+            let descriptor = self.wasi.table.push(Descriptor::Dir(folder))?;
+            self.folders.insert(descriptor.rep(), Opened { grant, handle: None });
+            directories.push((descriptor, name));
         }
-        Ok(folders)
+        Ok(directories)
     }
-}
-
-fn preopen(folder: &FolderGrant) -> wasmtime::Result<Dir> {
-    let (perms, mode) = match folder.access() {
-        Access::Read => (FsPerms::ReadOnly, OpenMode::READ),
-        Access::Write => (FsPerms::ReadWrite, OpenMode::READ | OpenMode::WRITE),
-    };
-    Ok(Dir::new(folder.dir().try_clone()?.into_std_file(), perms, mode, false))
 }
 
 impl FolderDoor<'_> {
@@ -104,10 +109,56 @@ impl FolderDoor<'_> {
         self.budget.disk_bytes.take(size.saturating_sub(now)).map_err(over_limit)
     }
 
-    fn metered(&mut self, stream: Resource<DynOutputStream>) -> FsResult<Resource<DynOutputStream>> {
+    /// What a stream of a file holds.
+    fn stream_of(&self, fd: u32) -> FsResult<Holds> {
+        let file = self.folders.get(fd).and_then(|opened| opened.handle.clone());
+        Ok(Holds { _file: file, _buffer: self.charge(STREAM_BYTES)? })
+    }
+
+    fn metered(
+        &mut self,
+        stream: Resource<DynOutputStream>,
+        holds: Holds,
+    ) -> FsResult<Resource<DynOutputStream>> {
         let inner = self.wasi.table.delete(stream)?;
-        let metered = MeteredOutput::new(inner, self.budget.disk_bytes.clone(), self.context.clone());
+        let bytes = self.budget.disk_bytes.clone();
+        let metered = MeteredOutput::new(inner, bytes, self.context.clone(), holds);
         Ok(self.wasi.table.push(Box::new(metered) as DynOutputStream)?)
+    }
+
+    fn charge(&self, bytes: u64) -> FsResult<Charge> {
+        self.account.charge(bytes).map_err(|_| ErrorCode::InsufficientMemory.into())
+    }
+
+    fn open_handle(&self) -> FsResult<Handle> {
+        self.handles.open().map_err(|_| ErrorCode::InsufficientMemory.into())
+    }
+
+    /// The folder behind a descriptor.
+    fn folder(&self, fd: &Resource<Descriptor>) -> FsResult<Dir> {
+        match self.wasi.table.get(fd)? {
+            Descriptor::Dir(folder) => Ok(Dir::from_std_file(folder.dir.try_clone()?)),
+            Descriptor::File(_) => Err(ErrorCode::NotDirectory.into()),
+        }
+    }
+}
+
+/// A path is judged before it is looked at.
+fn checked(path: String) -> FsResult<String> {
+    if PATH.takes(&path) { Ok(path) } else { Err(ErrorCode::NameTooLong.into()) }
+}
+
+/// Waits for the disk where nobody else is kept waiting.
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> FsResult<T> {
+    spawn_blocking(work).await.map_err(FsError::trap)
+}
+
+impl From<Unmoved> for FsError {
+    fn from(error: Unmoved) -> Self {
+        match error {
+            Unmoved::Io(error) => error.into(),
+            _ => ErrorCode::NotPermitted.into(),
+        }
     }
 }
 
@@ -125,7 +176,9 @@ impl HostDescriptor for FolderDoor<'_> {
         how: OpenFlags,
         flags: DescriptorFlags,
     ) -> FsResult<Resource<Descriptor>> {
-        let handle = self.handles.open().map_err(|_| FsError::from(ErrorCode::InsufficientMemory))?;
+        let path = checked(path)?;
+        let handle = self.open_handle()?;
+        let grant = self.folders.get(fd.rep()).ok_or(ErrorCode::BadDescriptor)?.grant;
         let is_new = !self.is_there(fd.rep(), follow, &path).await? && how.contains(OpenFlags::CREATE);
         if is_new {
             self.budget.disk_files.take(1).map_err(over_limit)?;
@@ -140,12 +193,12 @@ impl HostDescriptor for FolderDoor<'_> {
         } else if !how.contains(OpenFlags::DIRECTORY) {
             self.context.metering().opened_to_read();
         }
-        self.descriptors.insert(opened.rep(), handle);
+        self.folders.insert(opened.rep(), Opened { grant, handle: Some(Arc::new(handle)) });
         Ok(opened)
     }
 
     fn drop(&mut self, fd: Resource<Descriptor>) -> wasmtime::Result<()> {
-        self.descriptors.remove(&fd.rep());
+        self.folders.remove(fd.rep());
         HostDescriptor::drop(&mut self.wasi, fd)
     }
 
@@ -155,6 +208,7 @@ impl HostDescriptor for FolderDoor<'_> {
         bytes: Vec<u8>,
         offset: Filesize,
     ) -> FsResult<Filesize> {
+        let _piece = self.charge(bytes.len() as u64)?;
         self.fill_up_to(&fd, offset)?;
         self.budget.disk_bytes.take(bytes.len() as u64).map_err(over_limit)?;
         self.context.metering().wrote_file(bytes.len() as u64);
@@ -166,14 +220,16 @@ impl HostDescriptor for FolderDoor<'_> {
         fd: Resource<Descriptor>,
         offset: Filesize,
     ) -> FsResult<Resource<DynOutputStream>> {
+        let holds = self.stream_of(fd.rep())?;
         self.fill_up_to(&fd, offset)?;
         let stream = self.wasi.write_via_stream(fd, offset)?;
-        self.metered(stream)
+        self.metered(stream, holds)
     }
 
     fn append_via_stream(&mut self, fd: Resource<Descriptor>) -> FsResult<Resource<DynOutputStream>> {
+        let holds = self.stream_of(fd.rep())?;
         let stream = self.wasi.append_via_stream(fd)?;
-        self.metered(stream)
+        self.metered(stream, holds)
     }
 
     async fn set_size(&mut self, fd: Resource<Descriptor>, size: Filesize) -> FsResult<()> {
@@ -182,6 +238,7 @@ impl HostDescriptor for FolderDoor<'_> {
     }
 
     async fn create_directory_at(&mut self, fd: Resource<Descriptor>, path: String) -> FsResult<()> {
+        let path = checked(path)?;
         self.budget.disk_files.take(1).map_err(over_limit)?;
         let created = self.wasi.create_directory_at(fd, path).await;
         if created.is_err() {
@@ -244,13 +301,18 @@ impl HostDescriptor for FolderDoor<'_> {
         length: Filesize,
         offset: Filesize,
     ) -> FsResult<(Vec<u8>, bool)> {
+        let _piece = self.charge(length.min(STREAM_BYTES))?;
         let read = self.wasi.read(fd, length, offset).await?;
         self.context.metering().read_file(read.0.len() as u64);
         Ok(read)
     }
 
     async fn read_directory(&mut self, fd: Resource<Descriptor>) -> FsResult<Resource<DirectoryEntryStream>> {
-        self.wasi.read_directory(fd).await
+        let folder = self.folder(&fd)?;
+        let (handle, charge) = (self.open_handle()?, self.charge(LISTING_BYTES)?);
+        let rest = off_thread(move || folder.entries()).await??;
+        let listing = self.wasi.table.push(Listing::new(rest, handle, charge))?;
+        Ok(Resource::new_own(listing.rep()))
     }
 
     async fn sync(&mut self, fd: Resource<Descriptor>) -> FsResult<()> {
@@ -267,7 +329,7 @@ impl HostDescriptor for FolderDoor<'_> {
         follow: PathFlags,
         path: String,
     ) -> FsResult<DescriptorStat> {
-        self.wasi.stat_at(fd, follow, path).await
+        self.wasi.stat_at(fd, follow, checked(path)?).await
     }
 
     async fn set_times_at(
@@ -278,15 +340,15 @@ impl HostDescriptor for FolderDoor<'_> {
         accessed: NewTimestamp,
         modified: NewTimestamp,
     ) -> FsResult<()> {
-        self.wasi.set_times_at(fd, follow, path, accessed, modified).await
+        self.wasi.set_times_at(fd, follow, checked(path)?, accessed, modified).await
     }
 
     async fn readlink_at(&mut self, fd: Resource<Descriptor>, path: String) -> FsResult<String> {
-        self.wasi.readlink_at(fd, path).await
+        self.wasi.readlink_at(fd, checked(path)?).await
     }
 
     async fn remove_directory_at(&mut self, fd: Resource<Descriptor>, path: String) -> FsResult<()> {
-        self.wasi.remove_directory_at(fd, path).await
+        self.wasi.remove_directory_at(fd, checked(path)?).await
     }
 
     async fn rename_at(
@@ -296,11 +358,19 @@ impl HostDescriptor for FolderDoor<'_> {
         to_fd: Resource<Descriptor>,
         to: String,
     ) -> FsResult<()> {
+        let (from, to) = (checked(from)?, checked(to)?);
+        if !self.folders.are_of_one_grant(fd.rep(), to_fd.rep()) {
+            return Err(ErrorCode::NotPermitted.into());
+        }
+        let (folder, to_folder) = (self.folder(&fd)?, self.folder(&to_fd)?);
+        let paths = (from.clone(), to.clone());
+        let check = move || renames::check(&folder, Path::new(&paths.0), &to_folder, Path::new(&paths.1));
+        off_thread(check).await??;
         self.wasi.rename_at(fd, from, to_fd, to).await
     }
 
     async fn unlink_file_at(&mut self, fd: Resource<Descriptor>, path: String) -> FsResult<()> {
-        self.wasi.unlink_file_at(fd, path).await
+        self.wasi.unlink_file_at(fd, checked(path)?).await
     }
 
     fn read_via_stream(
@@ -308,9 +378,10 @@ impl HostDescriptor for FolderDoor<'_> {
         fd: Resource<Descriptor>,
         offset: Filesize,
     ) -> FsResult<Resource<DynInputStream>> {
+        let holds = self.stream_of(fd.rep())?;
         let stream = self.wasi.read_via_stream(fd, offset)?;
         let inner = self.wasi.table.delete(stream)?;
-        let metered = MeteredInput::new(inner, self.context.clone());
+        let metered = MeteredInput::new(inner, self.context.clone(), holds);
         Ok(self.wasi.table.push(Box::new(metered) as DynInputStream)?)
     }
 
@@ -332,7 +403,7 @@ impl HostDescriptor for FolderDoor<'_> {
         follow: PathFlags,
         path: String,
     ) -> FsResult<MetadataHashValue> {
-        self.wasi.metadata_hash_at(fd, follow, path).await
+        self.wasi.metadata_hash_at(fd, follow, checked(path)?).await
     }
 }
 
@@ -362,10 +433,16 @@ impl HostDirectoryEntryStream for FolderDoor<'_> {
         &mut self,
         stream: Resource<DirectoryEntryStream>,
     ) -> FsResult<Option<DirectoryEntry>> {
-        self.wasi.read_directory_entry(stream).await
+        self.wasi.table.get_mut(&listing(&stream))?.next().await
     }
 
     fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
-        HostDirectoryEntryStream::drop(&mut self.wasi, stream)
+        self.wasi.table.delete::<Listing>(Resource::new_own(stream.rep()))?;
+        Ok(())
     }
+}
+
+/// The contents of a stream are our own, whatever the bindings call them.
+fn listing(stream: &Resource<DirectoryEntryStream>) -> Resource<Listing> {
+    Resource::new_borrow(stream.rep())
 }

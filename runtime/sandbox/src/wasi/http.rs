@@ -1,16 +1,19 @@
 //! `wasi:http/outgoing-handler`: the same egress as the contract's own `http`.
 
+mod resources;
+
 use std::error::Error as StdError;
 use std::sync::Arc;
 
 use http_body_util::{BodyExt, Limited};
 use stepbox_batch::log::LogLevel;
-use url::Url;
 use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
 
+use self::resources::{CHUNK_BYTES_MAX, CHUNKS_MAX, UNSENT};
+pub(crate) use self::resources::{FIELDS_BYTES_MAX, HasHttp, Held};
 use crate::budget::{Handle, Handles};
 use crate::console::Journal;
-use crate::egress::{Egress, EgressError, RequestBody, Timeouts, is_forbidden_header};
+use crate::egress::{Egress, EgressError, RequestBody, Timeouts, is_forbidden_header, url};
 
 /// Sends what a component wants to send through WASI.
 #[derive(Debug)]
@@ -37,6 +40,14 @@ impl WasiHttpHooks for HttpDoor {
     /// The client does, from the URL that was checked.
     fn set_host_header(&mut self) -> bool {
         false
+    }
+
+    fn p2_outgoing_body_buffer_chunks(&mut self) -> usize {
+        CHUNKS_MAX
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        CHUNK_BYTES_MAX
     }
 
     fn send_request(
@@ -78,13 +89,12 @@ async fn send(
     options: RequestOptions,
     handle: Handle,
 ) -> Result<http::Response<crate::egress::AnswerBody>, EgressError> {
-    let url = Url::parse(&request.uri().to_string())
-        .map_err(|error| EgressError::BadRequest(format!("`{}` is no URL: {error}", request.uri())))?;
-    egress.check(request.method(), &url, request.headers())?;
+    let url = url(&request.uri().to_string())?;
+    let unsent = egress.check(request.method(), &url, request.headers())?.and(UNSENT)?;
     let bytes_max = usize::try_from(egress.body_bytes_max).unwrap_or(usize::MAX);
     let request = request
         .map(|body| RequestBody::Streamed(Limited::new(body.map_err(boxed), bytes_max).boxed_unsync()));
-    let answer = egress.send(request, &url, timeouts(options)).await?;
+    let answer = egress.send(request, &url, timeouts(options), unsent).await?;
     Ok(answer.map(|body| body.held_by(handle)))
 }
 
@@ -128,6 +138,10 @@ mod tests {
     use http_body_util::Empty;
     use stepbox_batch::log::NoLog;
     use tokio::net::TcpListener;
+    use wasmtime::component::Resource;
+    use wasmtime_wasi_http::p2::bindings::http::types::{
+        HostFields, HostOutgoingBody, HostOutgoingRequest, Method, OutgoingRequest, Scheme,
+    };
 
     use super::*;
     use crate::grants::Grants;
@@ -201,5 +215,54 @@ mod tests {
             taken = listener.accept() => { taken.unwrap(); }
             _ = &mut third => panic!("nobody answers"),
         }
+    }
+
+    /// Regression: requests that were never sent took gigabytes that nobody counted.
+    #[tokio::test]
+    async fn what_is_not_sent_is_memory_of_the_step() {
+        let limits = Limits { memory_bytes_max: 8 << 20, ..Limits::default() };
+        let mut state = state_with(&step_context(Arc::new(NoLog)), Grants::none(), limits);
+        let mut door = state.http_resources();
+        let mut requests = Vec::new();
+        let refused = loop {
+            let made =
+                HostFields::new(&mut door).and_then(|fields| HostOutgoingRequest::new(&mut door, fields));
+            match made {
+                Ok(request) => requests.push(request),
+                Err(error) => break error.to_string(),
+            }
+        };
+        assert!(refused.starts_with("out of memory: asked for"), "{refused}");
+        assert!((5..20).contains(&requests.len()), "{}", requests.len());
+        let first = Resource::<OutgoingRequest>::new_borrow(requests[0].rep());
+        let body = HostOutgoingRequest::body(&mut door, first).unwrap().unwrap();
+        let stream = HostOutgoingBody::write(&mut door, body).unwrap().unwrap();
+        assert_eq!(state.table.get_mut(&stream).unwrap().check_write().unwrap(), CHUNK_BYTES_MAX);
+        let mut door = state.http_resources();
+        for request in requests {
+            HostOutgoingRequest::drop(&mut door, request).unwrap();
+        }
+        for _ in 0..30 {
+            HostFields::new(&mut door).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn texts_of_a_request_are_judged_before_they_are_kept() {
+        let mut state = state_with(&step_context(Arc::new(NoLog)), Grants::none(), Limits::default());
+        let mut door = state.http_resources();
+        let fields = HostFields::new(&mut door).unwrap();
+        let request = HostOutgoingRequest::new(&mut door, fields).unwrap();
+        let request = || Resource::<OutgoingRequest>::new_borrow(request.rep());
+        let text = |bytes: usize| "x".repeat(bytes);
+        let mut path =
+            |bytes| door.set_path_with_query(request(), Some(format!("/{}", text(bytes)))).unwrap();
+        assert_eq!((path(64 << 10), path(1000)), (Err(()), Ok(())));
+        let mut authority = |bytes| door.set_authority(request(), Some(text(bytes))).unwrap();
+        assert_eq!((authority(1025), authority(1024)), (Err(()), Ok(())));
+        let mut method = |bytes| door.set_method(request(), Method::Other(text(bytes))).unwrap();
+        assert_eq!((method(65), method(64)), (Err(()), Ok(())));
+        let mut scheme = |bytes| door.set_scheme(request(), Some(Scheme::Other(text(bytes)))).unwrap();
+        assert_eq!((scheme(65), scheme(64)), (Err(()), Ok(())));
     }
 }

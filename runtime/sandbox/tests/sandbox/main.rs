@@ -5,6 +5,7 @@
 mod compiling;
 mod components;
 mod costs;
+mod describing;
 mod hostile;
 mod support;
 mod uploads;

@@ -117,6 +117,11 @@ pub(crate) fn tasklet(imports: &str, functions: &str, run: &str) -> Vec<u8> {
 
 /// A component of a world, around functions written as text. It describes itself as `small` 0.1.0.
 pub(crate) fn component(world: &str, imports: &str, functions: &str) -> Vec<u8> {
+    component_describing(world, imports, functions, "")
+}
+
+/// The same, and `before` it describes itself it does something else.
+pub(crate) fn component_describing(world: &str, imports: &str, functions: &str, before: &str) -> Vec<u8> {
     let text = format!(
         r#"(module
             {imports}
@@ -129,7 +134,7 @@ pub(crate) fn component(world: &str, imports: &str, functions: &str) -> Vec<u8> 
                 (global.set $free (i32.and (i32.add (global.get $free) (i32.const 15)) (i32.const -16)))
                 (global.get $free)
                 (global.set $free (i32.add (global.get $free) (local.get $bytes))))
-            (func (export "stepbox:step/describe@0.1.0#describe") (result i32) i32.const 0)
+            (func (export "stepbox:step/describe@0.1.0#describe") (result i32) {before} i32.const 0)
             {functions})"#
     );
     let mut module = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}"));

@@ -13,11 +13,14 @@ use super::{FileFailure, Outcome};
 use crate::bindings::stepbox::step::files::{Entry, FileError, Kind, Mode};
 use crate::budget::Allowance;
 use crate::grants::{Access, FolderGrant, Grants};
+use crate::imports::limits::PATH;
+use crate::memory::Account;
+use crate::renames;
 
-/// How long a path may be, in bytes.
-const PATH_BYTES_MAX: usize = 4 << 10;
 /// How many entries of a folder are listed.
 const ENTRIES_MAX: usize = 10_000;
+/// What an entry takes in memory beside its name, in bytes, as its list grows by doubling.
+const ENTRY_BYTES: u64 = 128;
 
 /// A path that begins in a granted folder. Where it leads is found out when it is used.
 #[derive(Debug)]
@@ -29,7 +32,7 @@ pub(super) struct Place {
 impl Place {
     /// Finds the grant that a path begins with: `inbox/a.csv`, or `/inbox/a.csv` as in WASI.
     pub(super) fn of(grants: &Grants, path: &str) -> Outcome<Self> {
-        if path.is_empty() || path.len() > PATH_BYTES_MAX || path.contains('\0') {
+        if path.is_empty() || !PATH.takes(path) || path.contains('\0') {
             return Err(FileError::BadPath.into());
         }
         let path = path.strip_prefix('/').unwrap_or(path);
@@ -93,8 +96,8 @@ impl Place {
 
     /// Files and folders, links that lead to one within the grant included. Whatever else there is
     /// (pipes, sockets, dead links, names that are not UTF-8) does not exist for a step.
-    pub(super) fn list(&self) -> Outcome<Vec<Entry>> {
-        let mut entries = Vec::new();
+    pub(super) fn list(&self, account: &Account) -> Outcome<Vec<Entry>> {
+        let (mut entries, mut charge, mut bytes) = (Vec::new(), account.charge(0)?, 0);
         for found in self.folder.dir().read_dir(&self.rest)? {
             let Ok(name) = found?.file_name().into_string() else { continue };
             let metadata = self.folder.dir().metadata(self.rest.join(&name));
@@ -103,6 +106,8 @@ impl Place {
                 let text = format!("the folder holds more than {ENTRIES_MAX} entries");
                 return Err(FileError::OverLimit(text).into());
             }
+            bytes += entry.name.len() as u64 + ENTRY_BYTES;
+            charge.cover(bytes)?;
             entries.push(entry);
         }
         entries.sort_by(|a, b| a.name.cmp(&b.name));
@@ -132,7 +137,9 @@ impl Place {
             );
             return Err(FileError::Refused(text).into());
         }
-        self.folder.dir().rename(self.below_grant()?, to.folder.dir(), to.below_grant()?)?;
+        let (folder, from, to) = (self.folder.dir(), self.below_grant()?, to.below_grant()?);
+        renames::check(folder, from, folder, to)?;
+        folder.rename(from, folder, to)?;
         Ok(())
     }
 
@@ -191,6 +198,7 @@ mod tests {
     use super::*;
     use crate::budget::{Budget, Usage};
     use crate::limits::Limits;
+    use crate::testing::account;
 
     /// A folder granted as `inbox` for reading and as `work` for writing, with links out of it.
     fn granted() -> (tempfile::TempDir, Grants) {
@@ -336,8 +344,9 @@ mod tests {
     #[test]
     fn lists_what_a_step_can_use_by_name() {
         let (_outside, grants) = granted();
+        let account = account();
         let list = |path: &str| {
-            outcome(Place::of(&grants, path).and_then(|place| place.list()), |entries| {
+            outcome(Place::of(&grants, path).and_then(|place| place.list(&account)), |entries| {
                 let names =
                     entries.iter().map(|entry| format!("{}:{:?}:{}", entry.name, entry.kind, entry.size));
                 names.collect::<Vec<_>>().join(" ")
@@ -363,6 +372,7 @@ mod tests {
         assert_eq!(rename("work/none", "work/b.txt"), "NotFound");
         assert_eq!(rename("work", "work/folder/work"), "WrongKind");
         assert!(rename("work/folder/b.txt", "work/../b.txt").contains("out of its granted folder"));
+        assert!(rename("work/in", "work/folder/in").contains("links stay where they are"));
         assert!(remove("work/folder").contains("not empty"));
         assert_eq!(remove("work/folder/b.txt"), "ok");
         assert_eq!(remove("work/folder"), "ok");

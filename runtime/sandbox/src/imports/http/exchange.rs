@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use http_body_util::channel::{Channel, Sender};
 use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
 
-use super::{Checked, whole};
+use super::Checked;
 use crate::budget::Handle;
 use crate::egress::{AnswerBody, Egress, EgressError, RequestBody};
 
@@ -68,7 +68,7 @@ impl Exchange {
     /// Ends the body and waits for the answer's head.
     pub(super) async fn finish(&mut self) -> Result<(Response<AnswerBody>, Handle), EgressError> {
         let answer = match mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Ready(checked) => checked.send(&self.egress, whole(Vec::new())).await?,
+            Phase::Ready(checked) => checked.send(&self.egress, RequestBody::Whole(Bytes::new())).await?,
             Phase::Sending { body, answer } => {
                 drop(body);
                 answer.await?

@@ -212,8 +212,8 @@ async fn a_name_that_leads_home_is_refused_where_loopback_is_closed() {
     let grants = Grants::none().with_http("GET http://localhost:9").unwrap();
     let mut state = state_with(&step_context(Arc::new(NoLog)), grants, Limits::default());
     let setup = ComponentSetup { network: NetworkPolicy::default(), ..setup(Limits::default()) };
-    let (grants, budget, context) = (state.grants.clone(), state.budget.clone(), state.context.clone());
-    state.egress = Arc::new(Egress::new(&setup, Arc::default(), grants, budget, context));
+    let (grants, budget, account) = (state.grants.clone(), state.budget.clone(), state.account.clone());
+    state.egress = Arc::new(Egress::new(&setup, Arc::default(), grants, budget, account));
     let found = told(Host::send(&mut state, request("GET", "http://localhost:9/"), Vec::new()).await);
     assert!(found.contains("`localhost` is a loopback address"), "{found}");
 }
@@ -280,4 +280,79 @@ async fn a_server_that_keeps_still_is_not_waited_for() {
     request.timeout_ms = Some(20);
     let found = told(Host::send(&mut state, request, Vec::new()).await);
     assert!(found.contains("no answer within 20 ms"), "{found}");
+}
+
+/// A head is judged before anything of it is kept, and counts among the bytes that were sent.
+#[tokio::test]
+async fn heads_are_bounded_counted_and_charged() {
+    let mut server = Server::start(HELLO).await;
+    let mut state = state(&server, Limits::default());
+    let with_header = |bytes: usize| {
+        let mut request = request("GET", &server.url);
+        request.headers.push(Header { name: "x".to_owned(), value: "v".repeat(bytes) });
+        request
+    };
+    let url = Url::parse(&server.url).unwrap().as_str().len();
+    let most = (64 << 10) - url - "x".len() - 32;
+    let over = "over the limit of 65536 bytes in the head of a request";
+    for bytes in [most + 1, 4 << 20] {
+        let found = told(Host::send(&mut state, with_header(bytes), Vec::new()).await);
+        assert!(found.contains(over), "{bytes}: {found}");
+    }
+    let many = Request {
+        headers: (0..3000).map(|_| Header { name: "x".to_owned(), value: String::new() }).collect(),
+        ..request("GET", &server.url)
+    };
+    assert!(told(Host::send(&mut state, many, Vec::new()).await).contains(over));
+    let found = told(Host::send(&mut state, request("GET", &"x".repeat(4 << 20)), Vec::new()).await);
+    assert!(found.contains(over), "{}", found.len());
+    let used = |state: &StepState| state.context.metering().usage();
+    assert_eq!((used(&state).http_requests, used(&state).http_bytes_sent), (0, 0));
+
+    Host::send(&mut state, with_header(most), b"body".to_vec()).await.unwrap();
+    let sent = server.request().await;
+    // The length of the body is the client's own header.
+    let expected = sent.len() - "content-length: 4\r\n".len();
+    assert_eq!(used(&state).http_bytes_sent, expected as u64);
+    assert_eq!(used(&state).http_bytes_received, HELLO.len() as u64 - 2 - "hello, world".len() as u64);
+}
+
+/// The host keeps heads, pieces of bodies and answers for a step: they are its memory.
+#[tokio::test]
+async fn what_is_on_its_way_is_memory_of_the_step() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let grants = Grants::none().with_http(&format!("* {url}")).unwrap();
+    let limits = Limits { memory_bytes_max: 3 << 20, open_handles_max: 1000, ..Limits::default() };
+    let mut state = state_with(&step_context(Arc::new(NoLog)), grants, limits);
+    let large = || Request {
+        headers: vec![Header { name: "x".to_owned(), value: "v".repeat(60_000) }],
+        ..request("POST", &url)
+    };
+    let mut started = Vec::new();
+    let refused = loop {
+        match state.start(large()).await {
+            Ok(exchange) => started.push(exchange),
+            Err(refused) => break told::<()>(Err(refused)),
+        }
+    };
+    assert!(refused.contains("out of memory: asked for"), "{refused}");
+    assert!((20..70).contains(&started.len()), "{}", started.len());
+    for exchange in started.split_off(1) {
+        HostExchange::drop(&mut state, exchange).await.unwrap();
+    }
+    // Nobody takes what is written: the first piece is on its way, another one waits, and one is too much.
+    let borrowed = || Resource::new_borrow(started[0].rep());
+    let piece = || vec![0; 1 << 20];
+    // What the sockets hold is the system's.
+    let refused = loop {
+        if let Err(refused) = state.write(borrowed(), piece()).await {
+            break told::<()>(Err(refused));
+        }
+    };
+    assert!(refused.contains("out of memory: asked for"), "{refused}");
+    assert!(
+        told(state.write(borrowed(), vec![0; (4 << 20) + 1]).await).contains("at most 4194304 are taken")
+    );
+    drop(state);
 }

@@ -10,6 +10,7 @@ use stepbox_batch::log::NoLog;
 use tempfile::TempDir;
 
 use super::*;
+use crate::grants::Access;
 use crate::limits::Limits;
 use crate::testing::{state_with, step_context};
 
@@ -132,4 +133,116 @@ async fn counts_what_is_created_and_what_is_open() {
     assert_eq!(code(folders.create_directory_at(here, "folder".to_owned()).await), "ok");
     assert_eq!(code(folders.create_directory_at(there, "another".to_owned()).await), "quota");
     assert_eq!(code(door.create("third").await), "quota");
+}
+
+fn open_files() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// Regression: each call opened each folder once more, until the process had no descriptor left.
+#[tokio::test]
+async fn granted_folders_are_opened_once() {
+    let mut door = door(Limits { open_handles_max: 1, ..Limits::default() });
+    let before = open_files();
+    for _ in 0..200 {
+        preopens::Host::get_directories(&mut door.state.folder_door()).unwrap();
+    }
+    let more = open_files().saturating_sub(before);
+    assert!(more < 100, "{more} more, of which other tests have some");
+}
+
+/// A stream keeps its file open when the descriptor is let go.
+#[tokio::test]
+async fn streams_hold_their_file_and_are_memory_of_the_step() {
+    let limits = Limits { open_handles_max: 1, memory_bytes_max: 200 << 10, ..Limits::default() };
+    let mut door = door(limits);
+    let read = DescriptorFlags::READ;
+    let file = door.open(door.inbox, "a.txt", OpenFlags::empty(), read).await.unwrap();
+    let mut folders = door.state.folder_door();
+    let stream = || Resource::new_borrow(file);
+    let streams = [(); 3].map(|()| folders.read_via_stream(stream(), 0).unwrap());
+    assert_eq!(code(folders.read_via_stream(stream(), 0)), "insufficient-memory");
+    HostDescriptor::drop(&mut folders, Resource::new_own(file)).unwrap();
+    let opened = door.open(door.inbox, "a.txt", OpenFlags::empty(), read).await;
+    assert_eq!(code(opened), "insufficient-memory", "the streams hold it");
+    for stream in streams {
+        door.state.table.delete(stream).unwrap();
+    }
+    assert!(door.open(door.inbox, "a.txt", OpenFlags::empty(), read).await.is_ok());
+}
+
+#[tokio::test]
+async fn lists_a_folder_piece_by_piece() {
+    let mut door = door(Limits { open_handles_max: 2, ..Limits::default() });
+    for number in 0..300 {
+        std::fs::write(door.folder.path().join(format!("file-{number}")), "").unwrap();
+    }
+    let inbox = door.inbox;
+    let mut folders = door.state.folder_door();
+    let list = || Resource::new_borrow(inbox);
+    let stream = folders.read_directory(list()).await.unwrap();
+    let other = folders.read_directory(list()).await.unwrap();
+    assert_eq!(code(folders.read_directory(list()).await), "insufficient-memory", "two are open");
+    let mut names = Vec::new();
+    while let Some(entry) = folders.read_directory_entry(Resource::new_borrow(stream.rep())).await.unwrap() {
+        names.push(format!("{} {:?}", entry.name, entry.type_));
+    }
+    names.sort_unstable();
+    assert_eq!(names.len(), 303);
+    assert_eq!(names[..2], ["a.txt DescriptorType::RegularFile", "file-0 DescriptorType::RegularFile"]);
+    assert_eq!(names[301..], ["out DescriptorType::SymbolicLink", "pipe DescriptorType::Unknown"]);
+    HostDirectoryEntryStream::drop(&mut folders, stream).unwrap();
+    HostDirectoryEntryStream::drop(&mut folders, other).unwrap();
+    let file = folders.open_at(
+        list(),
+        PathFlags::empty(),
+        "a.txt".to_owned(),
+        OpenFlags::empty(),
+        DescriptorFlags::READ,
+    );
+    let file = file.await.unwrap();
+    assert_eq!(code(folders.read_directory(file).await), "not-directory");
+}
+
+#[tokio::test]
+async fn moves_no_links_and_nothing_from_grant_to_grant() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["one/deep", "two"] {
+        std::fs::create_dir_all(folder.path().join(name)).unwrap();
+    }
+    std::fs::write(folder.path().join("one/file"), "").unwrap();
+    symlink("../file", folder.path().join("one/deep/link")).unwrap();
+    let open = |name: &str| CapDir::open_ambient_dir(folder.path().join(name), ambient_authority()).unwrap();
+    let grants = Grants::none().with_folder("one", Access::Write, open("one")).unwrap();
+    let grants = grants.with_folder("two", Access::Write, open("two")).unwrap();
+    let mut state = state_with(&step_context(Arc::new(NoLog)), grants, Limits::default());
+    let mut door = state.folder_door();
+    let folders = preopens::Host::get_directories(&mut door).unwrap();
+    let again = preopens::Host::get_directories(&mut door).unwrap();
+    let [one, two, same] = [&folders[0], &folders[1], &again[0]].map(|(descriptor, _)| descriptor.rep());
+    let how = OpenFlags::DIRECTORY;
+    let deep = door.open_at(
+        Resource::new_borrow(one),
+        PathFlags::empty(),
+        "deep".to_owned(),
+        how,
+        DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY,
+    );
+    let deep = deep.await.unwrap().rep();
+    for (from, name, to, new, expected) in [
+        (one, "file", two, "file", "not-permitted"),
+        (deep, "link", one, "link", "not-permitted"),
+        (one, "deep/link", one, "deep/other", "not-permitted"),
+        (one, "deep", two, "deep", "not-permitted"),
+        (one, "none", one, "other", "no-entry"),
+        (one, "file", deep, "file", "ok"),
+        (deep, "file", same, "file", "ok"),
+        (one, "deep", one, "other", "ok"),
+    ] {
+        let (from, to) = (Resource::new_borrow(from), Resource::new_borrow(to));
+        let moved = door.rename_at(from, name.to_owned(), to, new.to_owned()).await;
+        assert_eq!(code(moved), expected, "{name} to {new}");
+    }
+    let long = door.stat_at(Resource::new_borrow(one), PathFlags::empty(), "x/".repeat(2049)).await;
+    assert_eq!(code(long), "name-too-long");
 }
