@@ -16,6 +16,7 @@ async fn describe_gets_no_import_that_can_do_work() {
         format!(r#"(import "stepbox:step/execution@0.1.0" "{name}" (func $f {signature}))"#)
     };
     let text = "(i32.const 128) (i32.const 8)";
+    let none = "(i32.const 0) (i32.const 0)";
     let rows = [
         (
             execution("context-put", "(param i32 i32 i32 i32 i32)"),
@@ -37,7 +38,7 @@ async fn describe_gets_no_import_that_can_do_work() {
             r#"(import "stepbox:step/http@0.1.0" "send"
                 (func $f (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)))"#
                 .to_owned(),
-            format!("(call $f {text} {text} {text} (i32.const 0) (i32.const 0) {text} (i32.const 600))"),
+            format!("(call $f {text} {text} {} {} {text} (i32.const 600))", none, none),
             "send",
         ),
     ];

@@ -9,3 +9,4 @@ mod describing;
 mod hostile;
 mod support;
 mod uploads;
+mod walk;
