@@ -7,6 +7,7 @@ mod registry;
 mod runs;
 mod secrets;
 mod session;
+mod terminal;
 mod workers;
 
 use stepbox_guest_artifacts::{hostile, steps};

@@ -21,11 +21,12 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let root = repository::root();
-    // The programs that the scenarios start.
-    process::run(process::cargo(&root)?.args(["build", "--package", "stepbox-cli"]))?;
+    // The programs that the scenarios start. All packages together, as for the tests: with other features, most of it
+    // would be compiled again.
+    process::run(process::cargo(&root)?.args(["build", "--workspace", "--all-targets"]))?;
     let tests = || -> anyhow::Result<_> {
         let mut cargo = process::cargo(&root)?;
-        cargo.args(["test", "--package", "stepbox-tests", "--test", "stepbox", "--"]);
+        cargo.args(["test", "--workspace", "--test", "stepbox", "--"]);
         Ok(cargo)
     };
     let listed = process::output(tests()?.args(["--list", "--format", "terse"]))?;

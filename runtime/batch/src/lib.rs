@@ -6,6 +6,7 @@
 //!   [`template`];
 //! - what is stored of a run: [`execution`], [`status`], and through which door: [`repository`],
 //!   [`recorder`]; what lists give, [`listing`]; and who did what, [`audit`];
+//! - how any of it may be shown: [`visible`];
 //! - what elements see: [`element`] (the ports), [`rows`] (items as one flat batch), [`step_context`]
 //!   (parameters, progress, findings, stop), [`log`].
 //!
@@ -67,6 +68,7 @@ pub mod step_context;
 pub mod tasklet_step;
 pub mod template;
 pub mod thread;
+pub mod visible;
 
 #[cfg(test)]
 mod testing;

@@ -2,6 +2,7 @@
 
 use clap::CommandFactory as _;
 use clap_complete::Shell;
+use stepbox::batch::visible::Visible;
 
 use crate::args::Args;
 use crate::output::Answer;
@@ -10,5 +11,5 @@ use crate::output::Answer;
 pub(crate) fn script(shell: Shell) -> Answer {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Args::command(), "stepbox", &mut script);
-    Answer::text(String::from_utf8_lossy(&script).into_owned())
+    Answer::text(String::from_utf8_lossy(&script).lines().map(Visible::line).collect())
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use stepbox::batch::repository::Connector;
+use stepbox::batch::visible::Visible;
 use stepbox::{Policy, Tenant};
 
 use crate::args::{Connectors, Format, FormatArg};
@@ -11,7 +12,7 @@ use crate::grants;
 use crate::jobs;
 use crate::output::json::{ConnectorEntry, ConnectorView};
 use crate::output::list;
-use crate::output::table::{Column, Table, indented, pairs};
+use crate::output::table::{Column, Table, pairs};
 use crate::output::words::counted;
 use crate::output::{Answer, talk};
 
@@ -54,12 +55,11 @@ fn table(connectors: &[Connector]) -> Table {
     })
 }
 
-fn show(connector: &Connector, policy: &Policy) -> String {
+fn show(connector: &Connector, policy: &Policy) -> Visible {
     let mut text = pairs([("connector", connector.code.to_string()), ("label", connector.label.clone())]);
     for job in &connector.jobs {
-        text.push_str(&format!("\njob `{}`, type {}: {}\n", job.name, job.job_type, job.label));
-        text.push_str(&indented(&jobs::steps(job)));
+        let heading = format_args!("job `{}`, type {}: {}", job.name, job.job_type, job.label);
+        text.extend([Visible::line(""), Visible::line(heading), jobs::steps(job).indented(2)]);
     }
-    text.push_str(&grants::of(connector, policy));
-    text
+    text.and(grants::of(connector, policy))
 }

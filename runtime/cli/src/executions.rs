@@ -1,11 +1,12 @@
 //! `stepbox executions`: what became of runs.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 
 use stepbox::batch::execution::{ExecutionSummary, Remains, Warning};
 use stepbox::batch::name::{InstanceCode, JobExecutionId};
 use stepbox::batch::repository::{ExecutionFilter, RepositoryError, StopRequest};
 use stepbox::batch::status::BatchStatus;
+use stepbox::batch::visible::Visible;
 use stepbox::{Error, LogLine, Published, Purge, RestartOptions, Tenant};
 
 use crate::args::{Executions, Format, RunManner};
@@ -18,7 +19,7 @@ use crate::output::list;
 use crate::output::progress::{ProgressDisplay, log_line};
 use crate::output::table::{Column, Table, pairs};
 use crate::output::words::{beginning, between, counted, moment, number};
-use crate::output::{Answer, talk};
+use crate::output::{Answer, ask, rejected as rejected_items, talk};
 
 /// How much of a warning's item a line of text shows, in characters. JSON has all of it.
 const ITEM_CHARACTERS_SHOWN: usize = 120;
@@ -39,7 +40,7 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Executions) -> Result<Answe
             if log.is_empty() {
                 talk(format!("execution {id} has no log"));
             }
-            let text = || log.iter().map(|line: &LogLine| log_line(line) + "\n").collect();
+            let text = || log.iter().map(|line: &LogLine| log_line(line)).collect();
             Ok(Answer::new(format.format, text, || log.iter().map(LogLineView::of).collect::<Vec<_>>()))
         }
         Executions::Warnings { id, format } => warnings(tenant, JobExecutionId(id), format.format).await,
@@ -47,7 +48,7 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Executions) -> Result<Answe
         Executions::Restart { id, newest_components, publish: true, manner } => {
             let id = tenant.publish_restart(JobExecutionId(id), newest_components).await?;
             let view = || PublishedView::of(Published::Queued(id));
-            Ok(Answer::new(manner.format.format, || format!("{id}\n"), view))
+            Ok(Answer::new(manner.format.format, || Visible::line(id), view))
         }
         Executions::Restart { id, newest_components, publish: false, manner } => {
             restart(tenant, JobExecutionId(id), newest_components, &manner).await
@@ -67,7 +68,7 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Executions) -> Result<Answe
             let purged = tenant.purge_executions(purge).await?;
             talk(format!("deleted {}", counted(purged.len() as u64, "execution")));
             let view = || PurgedView { purged: purged.iter().map(|id| id.0).collect() };
-            Ok(Answer::new(format.format, String::new, view))
+            Ok(Answer::new(format.format, Visible::default, view))
         }
     }
 }
@@ -219,8 +220,8 @@ async fn rejected(tenant: &Tenant, id: JobExecutionId, step: Option<String>) -> 
     match files.as_slice() {
         [] => talk(format!("execution {id} has no rejected items{}", of_step(step.as_deref()))),
         [(_, path)] => {
-            let mut file = std::fs::File::open(path).map_err(CliError::unreadable(path))?;
-            io::copy(&mut file, &mut io::stdout().lock()).map_err(CliError::Output)?;
+            let file = std::fs::File::open(path).map_err(CliError::unreadable(path))?;
+            rejected_items::copy(file)?;
         }
         several => {
             let steps = several.iter().map(|(name, _)| name.to_string()).collect();
@@ -250,7 +251,7 @@ fn confirm(purge: &Purge) -> Result<(), CliError> {
     if purge.older_than_days > 0 {
         which.push_str(&format!(" older than {}", counted(purge.older_than_days.into(), "day")));
     }
-    let _ = write!(io::stderr(), "delete all{which}, with their logs and warnings? [y/N] ");
+    ask(&format!("delete all{which}, with their logs and warnings? [y/N]"));
     let mut answer = String::new();
     io::stdin().read_line(&mut answer).map_err(CliError::Output)?;
     match answer.trim().to_lowercase().as_str() {

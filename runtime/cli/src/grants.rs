@@ -3,9 +3,10 @@
 use serde::Serialize;
 use stepbox::batch::job::LimitOverrides;
 use stepbox::batch::repository::Connector;
+use stepbox::batch::visible::Visible;
 use stepbox::{FilesPolicy, GrantError, Policy};
 
-use crate::output::table::{Column, Table, indented};
+use crate::output::table::{Column, Table};
 use crate::policy_file::POLICY_FILE;
 
 /// One grant of one step.
@@ -33,17 +34,17 @@ pub(crate) fn asked(connector: &Connector, policy: &Policy) -> Vec<Asked> {
 }
 
 /// A table of all grants; nothing if no step asks for any.
-pub(crate) fn of(connector: &Connector, policy: &Policy) -> String {
+pub(crate) fn of(connector: &Connector, policy: &Policy) -> Visible {
     let rows = asked(connector, policy);
     if rows.is_empty() {
-        return String::new();
+        return Visible::default();
     }
     let names = ["step", "asked", "policy", "effective"].map(Column::Left);
     let table = Table::of(names, &rows, |row| {
         [row.step.clone(), row.asked.clone(), row.policy.clone(), row.effective.clone()]
     });
-    let heading = format!("\ngrants, cut down to the policy (`{POLICY_FILE}` in the data folder)\n");
-    heading + &indented(&table.to_string())
+    let heading = format_args!("grants, cut down to the policy (`{POLICY_FILE}` in the data folder)");
+    [Visible::line(""), Visible::line(heading), table.shown().indented(2)].into_iter().collect()
 }
 
 fn http(place: &str, line: &str, policy: &Policy) -> Asked {

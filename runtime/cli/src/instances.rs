@@ -3,6 +3,7 @@
 use serde_json::Value;
 use stepbox::batch::job::JobInstance;
 use stepbox::batch::parameters::Violation;
+use stepbox::batch::visible::Visible;
 use stepbox::{Error, InstanceEdit, NewInstance, Tenant};
 
 use crate::args::{Format, Instances};
@@ -44,7 +45,7 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Instances) -> Result<Answer
 /// People are told; programs get the instance as it is now.
 fn done(verb: &str, instance: &JobInstance, format: Format) -> Answer {
     talk(format!("{verb} the instance `{}`", instance.code));
-    Answer::new(format, String::new, || InstanceEntry::of(instance))
+    Answer::new(format, Visible::default, || InstanceEntry::of(instance))
 }
 
 async fn list_all(tenant: &Tenant, job_type: Option<&str>, format: Format) -> Result<Answer, CliError> {
@@ -86,7 +87,7 @@ async fn show(tenant: &Tenant, code: &str, format: Format) -> Result<Answer, Cli
     Ok(Answer::new(format, || text(&instance, &effective), || view(&instance, &effective)))
 }
 
-fn text(instance: &JobInstance, effective: &Result<Value, Vec<Violation>>) -> String {
+fn text(instance: &JobInstance, effective: &Result<Value, Vec<Violation>>) -> Visible {
     let lines = |value: &Value| parameter_lines(value.as_object().into_iter().flatten());
     let effective = match effective {
         Ok(parameters) => lines(parameters),

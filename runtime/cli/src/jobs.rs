@@ -3,6 +3,7 @@
 use serde_json::Value;
 use stepbox::Tenant;
 use stepbox::batch::job::{Branch, Element, Job, LimitOverrides, Step, StepKind};
+use stepbox::batch::visible::Visible;
 
 use crate::args::{FormatArg, Jobs};
 use crate::error::CliError;
@@ -10,7 +11,7 @@ use crate::output::Answer;
 use crate::output::json::JobView;
 use crate::output::list;
 use crate::output::settings;
-use crate::output::table::{Column, Table, indented, pairs};
+use crate::output::table::{Column, Table, pairs};
 use crate::output::words::{bytes, duration, number};
 
 pub(crate) async fn carry_out(tenant: &Tenant, verb: Jobs) -> Result<Answer, CliError> {
@@ -35,7 +36,7 @@ pub(crate) fn table(jobs: &[Job]) -> Table {
     })
 }
 
-fn show(job: &Job) -> String {
+fn show(job: &Job) -> Visible {
     let facts = [
         ("job", job.name.to_string()),
         ("connector", job.connector.to_string()),
@@ -48,7 +49,8 @@ fn show(job: &Job) -> String {
                 .map_or_else(|| "no limit".to_owned(), |max| format!("{max} of an instance at a time")),
         ),
     ];
-    format!("{}\n{}\n{}", pairs(facts), parameters(&job.parameters), steps(job))
+    let parts = [pairs(facts), Visible::line(""), parameters(&job.parameters), Visible::line(""), steps(job)];
+    parts.into_iter().collect()
 }
 
 fn yes_or_no(yes: bool) -> String {
@@ -56,10 +58,10 @@ fn yes_or_no(yes: bool) -> String {
 }
 
 /// The parameters of a job, one a line.
-fn parameters(schema: &Value) -> String {
+fn parameters(schema: &Value) -> Visible {
     let Some(properties) = schema["properties"].as_object().filter(|properties| !properties.is_empty())
     else {
-        return "it takes no parameters\n".to_owned();
+        return Visible::line("it takes no parameters");
     };
     let required: Vec<&str> =
         schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -81,7 +83,7 @@ fn parameters(schema: &Value) -> String {
             description.unwrap_or_else(|| text("title")),
         ]
     });
-    table.to_string()
+    table.shown()
 }
 
 /// What a parameter's schema lets through, in a few words.
@@ -118,14 +120,15 @@ fn type_of(property: &Value, schema: &Value) -> String {
 }
 
 /// A job's steps, and what they ask to touch.
-pub(crate) fn steps(job: &Job) -> String {
+pub(crate) fn steps(job: &Job) -> Visible {
     let count = job.steps.len();
     job.steps
         .iter()
         .enumerate()
         .map(|(index, step)| {
             let place = place(step);
-            format!("step {}/{count} `{}`{place}\n{}", index + 1, step.name, indented(&step_facts(step)))
+            let heading = format_args!("step {}/{count} `{}`{place}", index + 1, step.name);
+            Visible::line(heading).and(step_facts(step).indented(2))
         })
         .collect()
 }
@@ -138,7 +141,7 @@ fn place(step: &Step) -> String {
     }
 }
 
-fn step_facts(step: &Step) -> String {
+fn step_facts(step: &Step) -> Visible {
     let mut facts = Vec::new();
     match &step.kind {
         StepKind::Item { reader, processors, writer, settings } => {

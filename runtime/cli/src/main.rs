@@ -29,7 +29,7 @@ mod store;
 mod worker;
 mod workers;
 
-use std::process;
+use std::{env, process};
 
 use args::{Args, Noun};
 use clap::Parser as _;
@@ -37,16 +37,26 @@ use error::CliError;
 use installation::Place;
 use output::Answer;
 use stepbox::LEASE_MS;
+use stepbox::batch::visible::on_one_line;
 
 fn main() -> process::ExitCode {
     if installation::is_compile_worker() {
         return stepbox::compile_worker();
     }
-    let args = Args::parse();
+    output::show_panics();
+    let args = parsed().unwrap_or_else(|error| error.exit());
     let voice = args.voice();
     let answer = run_to_its_end(args);
     let exit_code = answer.and_then(Answer::print).unwrap_or_else(|error| report::report(&error, voice));
     exit_code.into()
+}
+
+/// The arguments. What is wrong with them is told with what steers a terminal in them made visible.
+fn parsed() -> Result<Args, clap::Error> {
+    Args::try_parse().map_err(|error| {
+        let shown = env::args_os().map(|arg| on_one_line(&arg.to_string_lossy()).into_owned());
+        Args::try_parse_from(shown).err().unwrap_or(error)
+    })
 }
 
 /// Runs a command on threads that are left behind when it is over: a guest that spins cannot keep the

@@ -1,23 +1,26 @@
 //! What the program says: the answer on standard output, talk on standard error.
 //!
-//! These doors, with that of lists, are the only ones, and all make control characters visible: labels, warnings and
-//! logs come from parameters, files and components, and none of them may steer a terminal.
+//! These doors, with those of lists, of bars and of rejected items, are the only ones. They take what is [`Visible`]:
+//! labels, warnings and logs come from parameters, files and components, and none of them may steer a terminal or
+//! look like a line of ours.
 
 pub(crate) mod execution;
 pub(crate) mod json;
 pub(crate) mod list;
 pub(crate) mod progress;
+pub(crate) mod rejected;
 pub(crate) mod settings;
 pub(crate) mod table;
-pub(crate) mod visible;
 pub(crate) mod voice;
 pub(crate) mod words;
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::Display;
 use std::io::{self, Write};
 
 use clap::builder::styling::Style;
 use serde::Serialize;
+use stepbox::batch::visible::{Visible, on_one_line};
 
 use crate::args::Format;
 use crate::error::CliError;
@@ -26,30 +29,30 @@ use crate::exit_code::ExitCode;
 /// What a command has to say in the end.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    text: String,
+    text: Visible,
     exit_code: ExitCode,
 }
 
 impl Answer {
     /// Done, without data.
     pub(crate) fn nothing() -> Self {
-        Self { text: String::new(), exit_code: ExitCode::Completed }
+        Self { text: Visible::default(), exit_code: ExitCode::Completed }
     }
 
     /// Data of which there is only one form.
-    pub(crate) fn text(text: String) -> Self {
+    pub(crate) fn text(text: Visible) -> Self {
         Self { text, ..Self::nothing() }
     }
 
     /// Data for people or for programs.
     pub(crate) fn new<T: Serialize>(
         format: Format,
-        for_people: impl FnOnce() -> String,
+        for_people: impl FnOnce() -> Visible,
         for_programs: impl FnOnce() -> T,
     ) -> Self {
         let text = match format {
             Format::Text => for_people(),
-            Format::Json => json::text(&for_programs()),
+            Format::Json => Visible::json(&for_programs()),
         };
         Self { text, ..Self::nothing() }
     }
@@ -62,22 +65,49 @@ impl Answer {
 
     /// Writes it to standard output. A reader that has seen enough, such as `head`, is no trouble.
     pub(crate) fn print(self) -> Result<ExitCode, CliError> {
-        let mut stdout = io::stdout().lock();
-        let text = visible::in_lines(&self.text);
-        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CliError::Output(error)),
-            _ => Ok(self.exit_code),
-        }
+        print(&self.text).map(|_| self.exit_code)
     }
 }
 
-/// Says something on standard error. Talk that nobody can hear is lost.
+/// Writes to standard output; false if nobody reads any more, as `head` does, which is no trouble.
+fn print(text: &Visible) -> Result<bool, CliError> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_str().as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CliError::Output(error)),
+        written => Ok(written.is_ok()),
+    }
+}
+
+/// Says something on standard error, on one line. Talk that nobody can hear is lost.
 pub(crate) fn talk(text: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "{}", visible::in_lines(&text.to_string()));
+    talk_lines(&Visible::line(text));
+}
+
+/// The same over several lines.
+pub(crate) fn talk_lines(lines: &Visible) {
+    let _ = write!(io::stderr().lock(), "{lines}");
 }
 
 /// The same with a first word that stands out. On a terminal only; the words alone say it all.
-pub(crate) fn talk_styled(style: Style, word: &str, rest: &str) {
-    let rest = visible::in_lines(rest);
-    let _ = writeln!(io::stderr().lock(), "{style}{word}{style:#}{rest}");
+pub(crate) fn talk_styled(style: Style, word: &str, lines: &Visible) {
+    let _ = match lines.as_str().strip_prefix(word) {
+        Some(rest) => write!(io::stderr().lock(), "{style}{word}{style:#}{rest}"),
+        None => write!(io::stderr().lock(), "{lines}"),
+    };
+}
+
+/// Asks on standard error; the answer comes on the same line.
+pub(crate) fn ask(question: &str) {
+    let _ = write!(io::stderr().lock(), "{} ", on_one_line(question));
+}
+
+/// Has panics tell what may be shown, too: their texts may come from anywhere.
+pub(crate) fn show_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        talk_lines(&Visible::named("panic: ", &panic.to_string()));
+        let backtrace = Backtrace::capture();
+        if backtrace.status() == BacktraceStatus::Captured {
+            talk_lines(&Visible::named("       ", &backtrace.to_string()));
+        }
+    }));
 }

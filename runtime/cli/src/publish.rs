@@ -1,5 +1,6 @@
 //! `stepbox publish`.
 
+use stepbox::batch::visible::Visible;
 use stepbox::{PublishOptions, Published, Tenant};
 
 use crate::args::queue::Publish;
@@ -22,6 +23,6 @@ pub(crate) async fn carry_out(tenant: &Tenant, publish: Publish) -> Result<Answe
     if let Published::ThereAlready(id) = published {
         talk(format!("execution {id} of the same instance and parameters has not ended; none was published"));
     }
-    let text = || format!("{}\n", published.id());
+    let text = || Visible::line(published.id());
     Ok(Answer::new(format.format, text, || PublishedView::of(published)))
 }

@@ -6,12 +6,13 @@ use std::io::{self, IsTerminal as _};
 use clap::builder::styling::{AnsiColor, Style};
 use stepbox::Error;
 use stepbox::batch::log::LogLevel;
+use stepbox::batch::visible::Visible;
 
 use crate::args::Format;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::output::talk_styled;
 use crate::output::voice::{Entry, Voice};
-use crate::output::{talk, talk_styled};
 
 /// Tells an error on standard error, and what to exit with.
 pub(crate) fn report(error: &CliError, voice: Voice) -> ExitCode {
@@ -22,11 +23,7 @@ pub(crate) fn report(error: &CliError, voice: Voice) -> ExitCode {
     let has_colour =
         io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
     let style = if has_colour { AnsiColor::Red.on_default().bold() } else { Style::new() };
-    let text = text(error);
-    match text.strip_prefix("error:") {
-        Some(rest) => talk_styled(style, "error:", rest),
-        None => talk(&text),
-    }
+    talk_styled(style, "error:", &text(error));
     error.exit_code()
 }
 
@@ -36,14 +33,13 @@ pub(crate) fn report(error: &CliError, voice: Voice) -> ExitCode {
 ///   help: did you mean `my_export`?
 ///   docs: errors#not-found
 /// ```
-fn text(error: &CliError) -> String {
+fn text(error: &CliError) -> Visible {
     let (message, causes) = message_and_causes(error);
-    let mut lines = vec![("error", message)];
-    lines.extend(causes.into_iter().map(|cause| ("cause", cause)));
-    lines.extend(error.help().map(|help| ("help", help)));
-    lines.push(("docs", format!("errors#{}", error.code())));
-    let lines: Vec<_> = lines.into_iter().map(|(name, text)| line(name, &text)).collect();
-    lines.join("\n")
+    let mut lines = vec![("error: ", message)];
+    lines.extend(causes.into_iter().map(|cause| ("  cause: ", cause)));
+    lines.extend(error.help().map(|help| ("   help: ", help)));
+    lines.push(("   docs: ", format!("errors#{}", error.code())));
+    lines.iter().map(|(name, text)| Visible::named(name, text.trim_end())).collect()
 }
 
 /// The same as one entry of a log.
@@ -54,13 +50,6 @@ fn entry(error: &CliError) -> Entry {
         message = format!("{message}; {help}");
     }
     Entry::new(LogLevel::Error, "error", message).coded(error.code())
-}
-
-/// A line, and those that go on from it below its text.
-fn line(name: &str, text: &str) -> String {
-    let name = if name == "error" { "error:".to_owned() } else { format!("{:>8}", format!("{name}:")) };
-    let indent = " ".repeat(name.len() + 1);
-    format!("{name} {}", text.trim_end().replace('\n', &format!("\n{indent}")))
 }
 
 /// What happened, and why. A message that ends with its own cause gives it up.
@@ -143,7 +132,7 @@ mod tests {
             ),
         ];
         for (error, expected) in rows {
-            assert_eq!(text(&error), expected);
+            assert_eq!(text(&error).as_str(), format!("{expected}\n"));
         }
     }
 }

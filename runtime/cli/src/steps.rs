@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use stepbox::batch::repository::Component;
+use stepbox::batch::visible::Visible;
 use stepbox::{ComponentError, Error, Tenant, Upload, receive_component};
 use tokio::fs::File;
 
@@ -53,7 +54,7 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Steps) -> Result<Answer, Cl
 async fn upload(tenant: &Tenant, upload: Upload<'_>, format: Format) -> Result<Answer, CliError> {
     let component = tenant.upload(upload).await?;
     talk(format!("kept the component `{}` ({})", component.reference(), component.world));
-    Ok(Answer::new(format, || format!("{}\n", component.digest), || ComponentView::of(&component)))
+    Ok(Answer::new(format, || Visible::line(&component.digest), || ComponentView::of(&component)))
 }
 
 async fn list_all(tenant: &Tenant, format: Format) -> Result<Answer, CliError> {
@@ -115,7 +116,7 @@ fn told(path: &Path, error: Error) -> CliError {
 }
 
 /// What a component is, and what it would like to have.
-fn show(view: &ComponentView) -> String {
+fn show(view: &ComponentView) -> Visible {
     let description = &view.description;
     let lines = |value: &Value| {
         let texts: Vec<_> = value.as_array().into_iter().flatten().filter_map(Value::as_str).collect();

@@ -1,13 +1,15 @@
 //! `stepbox store`: what everything is kept in, looked at and brought up to date.
 
+use stepbox::batch::visible::{Visible, on_one_line};
 use stepbox::{Finding, StorePlace, StoreReport, check_store, migrate_store, repair_store};
 
 use crate::args::queue::Store;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::output::Answer;
 use crate::output::json::{MigratedView, StoreView};
+use crate::output::table::pairs;
 use crate::output::words::counted;
-use crate::output::{Answer, visible};
 
 pub(crate) async fn carry_out(place: StorePlace<'_>, verb: Store) -> Result<Answer, CliError> {
     match verb {
@@ -27,7 +29,7 @@ pub(crate) async fn carry_out(place: StorePlace<'_>, verb: Store) -> Result<Answ
     }
 }
 
-fn checked(report: &StoreReport) -> String {
+fn checked(report: &StoreReport) -> Visible {
     let StoreReport { store, server, version, known_version, problems, findings } = report;
     let schema = match version {
         version if version == known_version => format!("version {version}, up to date"),
@@ -37,43 +39,49 @@ fn checked(report: &StoreReport) -> String {
         }
         _ => format!("version {version}; `stepbox store migrate` brings it to {known_version}"),
     };
-    let pages = match &problems[..] {
-        [] => "whole".to_owned(),
-        problems => {
-            format!(
-                "damaged; put back a copy of the data folder\n           {}",
-                problems.join("\n           ")
-            )
-        }
-    };
-    let of_kind = match server {
-        Some(server) => format!("server     {server}\n"),
-        None => format!("contents   {pages}\n"),
-    };
-    format!("store      {store}\nschema     {schema}\n{of_kind}{}", found(findings))
+    let mut facts = vec![("store", store.to_string()), ("schema", schema)];
+    facts.push(match server {
+        Some(server) => ("server", server.to_string()),
+        None => ("contents", contents(problems)),
+    });
+    facts.extend(found(findings).map(|found| ("findings", found)));
+    pairs(facts)
 }
 
-/// What is wrong, each thing on a line of its own.
-fn found(findings: &[Finding]) -> String {
-    let lines =
-        findings.iter().map(|finding| format!("           {}\n", visible::on_one_line(&finding.to_string())));
+/// What the check of the file says.
+fn contents(problems: &[String]) -> String {
+    match problems {
+        [] => "whole".to_owned(),
+        problems => format!("damaged; put back a copy of the data folder\n{}", problems.join("\n")),
+    }
+}
+
+/// What is wrong, each thing on a line of its own; none if nothing is.
+fn found(findings: &[Finding]) -> Option<String> {
     let left = findings.iter().filter(|finding| finding.remedy.is_none()).count();
     let what = match (findings.len(), left) {
-        (0, _) => return String::new(),
+        (0, _) => return None,
         (all, 0) => format!("{} mended", counted(all as u64, "finding")),
         (_, left) => format!(
             "{}; `stepbox store check --repair` mends what can be mended",
             counted(left as u64, "finding")
         ),
     };
-    format!("findings   {what}\n{}", lines.collect::<String>())
+    let lines: Vec<_> =
+        findings.iter().map(|finding| on_one_line(&finding.to_string()).into_owned()).collect();
+    Some(format!("{what}\n{}", lines.join("\n")))
 }
 
-fn migrated(before: &StoreReport) -> String {
+fn migrated(before: &StoreReport) -> Visible {
     let StoreReport { store, version, known_version, .. } = before;
     match version {
-        version if version == known_version => format!("{store} is at version {version} already\n"),
-        0 => format!("{store} is new, at version {known_version}\n"),
-        _ => format!("{store} was at version {version} and is at version {known_version} now\n"),
+        version if version == known_version => {
+            Visible::line(format_args!("{store} is at version {version} already"))
+        }
+        0 => Visible::line(format_args!("{store} is new, at version {known_version}")),
+        _ => {
+            let now = format_args!("was at version {version} and is at version {known_version} now");
+            Visible::line(format_args!("{store} {now}"))
+        }
     }
 }

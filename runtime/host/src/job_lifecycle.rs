@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::join_all;
@@ -534,10 +535,14 @@ impl Life {
     /// What happens about ten times a second. Losing the lease ends the run here, since another worker
     /// has the execution now.
     async fn beat(&self) -> Result<(), RepositoryError> {
-        let (lease, journal, now) = (&self.recorder.lease, &self.recorder.journal, self.recorder.clock.now());
+        let (lease, journal) = (&self.recorder.lease, &self.recorder.journal);
         let is_stop_requested = if self.ms_since(lock(&self.course).last_heartbeat_us) >= self.heartbeat_ms()
         {
-            let begun = self.recorder.clock.ticks_us();
+            // A worker in this process looks once a second.
+            if !self.installation.has_worker.load(Ordering::Acquire) {
+                self.installation.look_at_clock().await?;
+            }
+            let (begun, now) = (self.recorder.clock.ticks_us(), self.recorder.clock.now());
             let is_stop_requested = journal.heartbeat(lease, now, self.lease_ms()).await?;
             lock(&self.course).last_heartbeat_us = begun;
             is_stop_requested

@@ -582,6 +582,12 @@ impl Installation {
         self.store_clock.as_ref().map(|clock| clock.skew_ms())
     }
 
+    /// Asks the store what time it is, and goes by that from now on. Returns whether its clock was set.
+    pub(crate) async fn look_at_clock(&self) -> Result<Option<Step>, RepositoryError> {
+        let Some(clock) = &self.store_clock else { return Ok(None) };
+        Ok(clock.look(self.repository.as_ref(), self.lease_ms).await?.step)
+    }
+
     /// Deals with what dead workers have left behind before this process was there. A clock may have been set
     /// meanwhile: leases that were written in the future are cut, and workers of this machine that live are spared,
     /// who will say so themselves.
@@ -606,8 +612,7 @@ impl Installation {
     pub(crate) async fn rescue_lost(&self) -> Result<Vec<Rescued>, RepositoryError> {
         let mut is_quiet = false;
         if let Some(clock) = &self.store_clock {
-            let look = clock.look(self.repository.as_ref(), self.lease_ms).await?;
-            if look.step == Some(Step::Back) {
+            if self.look_at_clock().await? == Some(Step::Back) {
                 self.repository.cut_leases(self.clock.now()).await?;
             }
             is_quiet = clock.is_quiet();

@@ -5,23 +5,24 @@ use stepbox::batch::execution::{Failure, JobExecution, StepExecution, Tracking};
 use stepbox::batch::job::{Step, StepKind};
 use stepbox::batch::queue::{QueueEntry, QueueState};
 use stepbox::batch::status::{BatchStatus, ExitStatus};
+use stepbox::batch::visible::{Visible, on_one_line};
 
-use super::table::{Column, Table, indented, pairs};
-use super::visible;
+use super::table::{Column, Table, pairs};
 use super::words::{between, bytes, counted, duration, moment, number};
 
 /// How a run ended, in a sentence, and what became of each step.
-pub(crate) fn summary(execution: &JobExecution) -> String {
+pub(crate) fn summary(execution: &JobExecution) -> Visible {
     let JobExecution { id, instance, status, started_at, ended_at, .. } = execution;
     let took = match ended_at {
         Some(_) => format!(" after {}", between(*started_at, *ended_at)),
         None => String::new(),
     };
-    format!("execution {id} of `{instance}` is {status}{took}\n{}", results(execution, None))
+    let sentence = format_args!("execution {id} of `{instance}` is {status}{took}");
+    Visible::line(sentence).and(results(execution, None))
 }
 
 /// All that is known of an execution but its log and its warnings.
-pub(crate) fn details(execution: &JobExecution, entry: Option<&QueueEntry>) -> String {
+pub(crate) fn details(execution: &JobExecution, entry: Option<&QueueEntry>) -> Visible {
     let job = &execution.job;
     let mut facts = vec![
         ("execution", execution.id.to_string()),
@@ -38,7 +39,7 @@ pub(crate) fn details(execution: &JobExecution, entry: Option<&QueueEntry>) -> S
         ("attempt", execution.attempt.to_string()),
     ];
     match (entry, &execution.set_aside) {
-        (_, Some(reason)) => facts.push(("set aside", visible::on_one_line(reason).into_owned())),
+        (_, Some(reason)) => facts.push(("set aside", on_one_line(reason).into_owned())),
         (Some(entry), None) => facts.push(("queue", in_queue(entry))),
         (None, None) => {}
     }
@@ -50,7 +51,7 @@ pub(crate) fn details(execution: &JobExecution, entry: Option<&QueueEntry>) -> S
     if !components.is_empty() {
         facts.push(("components", components.join("\n")));
     }
-    format!("{}{}", pairs(facts), results(execution, Some(usage(execution))))
+    pairs(facts).and(results(execution, Some(usage(execution))))
 }
 
 /// Where it stands in the queue.
@@ -90,12 +91,12 @@ pub(crate) fn status(status: BatchStatus, stop_requested: bool, is_set_aside: bo
 fn exit_status(exit: &ExitStatus) -> String {
     match exit.description.is_empty() {
         true => exit.code.clone(),
-        false => format!("{}: {}", exit.code, visible::on_one_line(&exit.description)),
+        false => format!("{}: {}", exit.code, on_one_line(&exit.description)),
     }
 }
 
 /// The steps, what they used if that is to be told, their findings, and what is to be done next.
-fn results(execution: &JobExecution, usage: Option<String>) -> String {
+fn results(execution: &JobExecution, usage: Option<Visible>) -> Visible {
     let mut parts = Vec::new();
     if !execution.steps.is_empty() {
         parts.push(steps(execution));
@@ -106,10 +107,10 @@ fn results(execution: &JobExecution, usage: Option<String>) -> String {
     if let Some(next) = next_action(execution) {
         parts.push(next);
     }
-    parts.iter().map(|part| format!("\n{part}")).collect()
+    parts.into_iter().map(|part| Visible::line("").and(part)).collect()
 }
 
-fn steps(execution: &JobExecution) -> String {
+fn steps(execution: &JobExecution) -> Visible {
     let columns = [
         Column::Left("step"),
         Column::Left("status"),
@@ -140,11 +141,11 @@ fn steps(execution: &JobExecution) -> String {
             took,
         ]
     });
-    table.to_string()
+    table.shown()
 }
 
 /// What each step used of the machine.
-fn usage(execution: &JobExecution) -> String {
+fn usage(execution: &JobExecution) -> Visible {
     let columns = [
         Column::Left("step used"),
         Column::Right("CPU of components"),
@@ -171,7 +172,7 @@ fn usage(execution: &JobExecution) -> String {
             bytes(used.http_bytes_received),
         ]
     });
-    table.to_string()
+    table.shown()
 }
 
 fn has_items(step: &Step) -> bool {
@@ -198,75 +199,69 @@ pub(crate) fn total(tracking: Tracking) -> String {
 }
 
 /// What a step had to say beside its counts.
-fn findings(step: &StepExecution) -> String {
-    let mut lines = String::new();
+fn findings(step: &StepExecution) -> Visible {
+    let (name, mut lines) = (&step.name, Visible::default());
     let exit = &step.exit_status;
     let has_own_exit = step.ended_at.is_some() && exit.code != step.status.as_str();
     if has_own_exit {
-        lines.push_str(&format!("step `{}` has the exit status {}\n", step.name, exit_status(exit)));
+        lines
+            .extend([Visible::line(format_args!("step `{name}` has the exit status {}", exit_status(exit)))]);
     }
     if !step.summary.is_empty() {
-        let summary = step.summary.iter().map(|(name, value)| {
-            format!("{} = {}\n", visible::on_one_line(name), visible::on_one_line(&value.to_string()))
-        });
-        lines.push_str(&format!("step `{}` sums up:\n{}", step.name, indented(&summary.collect::<String>())));
+        lines.extend([Visible::line(format_args!("step `{name}` sums up:"))]);
+        let line = |(name, value): (&String, _)| Visible::line(format_args!("{name} = {value}"));
+        lines.extend(step.summary.iter().map(|entry| line(entry).indented(2)));
     }
-    lines.push_str(&refusals(step));
+    lines.extend(refusals(step));
     // A component that tells people of an error often fails with the same words.
     let is_told = |error: &String| step.failures.iter().any(|failure| failure.message == *error);
-    for error in step.errors.iter().filter(|error| !is_told(error)) {
-        lines.push_str(&format!("step `{}` found an error: {error}\n", step.name));
-    }
-    for failure in &step.failures {
-        lines.push_str(&failed(&format!("step `{}`", step.name), failure));
-    }
+    let errors = step.errors.iter().filter(|error| !is_told(error));
+    lines.extend(errors.map(|error| Visible::named(&format!("step `{name}` found an error: "), error)));
+    lines.extend(step.failures.iter().map(|failure| failed(&format!("step `{name}`"), failure)));
     lines
 }
 
 /// What a step was refused, and what of its messages was lost.
-fn refusals(step: &StepExecution) -> String {
+fn refusals(step: &StepExecution) -> impl Iterator<Item = Visible> {
     let used = &step.usage;
     let counts = [
         (used.http_requests_refused, "requests refused"),
         (used.file_accesses_refused, "accesses to files refused"),
         (used.log_messages_dropped, "messages dropped"),
     ];
-    let told = counts.iter().filter(|(count, _)| *count > 0);
-    let told = told.map(|(count, what)| format!("step `{}`: {what}: {}\n", step.name, number(*count)));
-    told.collect()
+    let told = counts.into_iter().filter(|(count, _)| *count > 0);
+    told.map(|(count, what)| Visible::line(format_args!("step `{}`: {what}: {}", step.name, number(count))))
 }
 
 /// A failure as `report` tells an error: place and cause, then what to do.
-fn failed(subject: &str, failure: &Failure) -> String {
-    let message = failure.to_string().replace('\n', "\n         ");
-    let mut text = format!("{subject} failed:\n  cause: {message}\n");
+fn failed(subject: &str, failure: &Failure) -> Visible {
+    let mut lines = Visible::line(format_args!("{subject} failed:"));
+    lines.extend([Visible::named("  cause: ", &failure.to_string())]);
     if !failure.help.is_empty() {
-        text.push_str(&format!("   help: {}\n", failure.help));
+        lines.extend([Visible::named("   help: ", &failure.help)]);
     }
-    text.push_str(&format!("   docs: errors#{}\n", failure.code));
-    text
+    lines.and(Visible::line(format_args!("   docs: errors#{}", failure.code)))
 }
 
 /// What somebody may want to do next.
-fn next_action(execution: &JobExecution) -> Option<String> {
+fn next_action(execution: &JobExecution) -> Option<Visible> {
     let id = execution.id;
     let warnings: u64 = execution.steps.iter().map(|step| step.warning_count).sum();
-    let mut lines = String::new();
+    let mut lines = Vec::new();
     if warnings > 0 {
-        lines
-            .push_str(&format!("{}: see `stepbox executions warnings {id}`\n", counted(warnings, "warning")));
+        lines.push(format!("{}: see `stepbox executions warnings {id}`", counted(warnings, "warning")));
     }
     if execution.steps.iter().any(|step| step.counts.skipped > 0) {
-        lines.push_str(&format!("to correct skipped items: `stepbox executions rejected {id}`\n"));
+        lines.push(format!("to correct skipped items: `stepbox executions rejected {id}`"));
     }
     match execution.status {
         BatchStatus::Failed | BatchStatus::Stopped => {
-            lines.push_str(&format!("to go on from here: `stepbox executions restart {id}`\n"));
+            lines.push(format!("to go on from here: `stepbox executions restart {id}`"));
         }
         BatchStatus::Paused => {
-            lines.push_str(&format!("to go on from here: `stepbox executions resume {id}`\n"));
+            lines.push(format!("to go on from here: `stepbox executions resume {id}`"));
         }
         _ => {}
     }
-    Some(lines).filter(|lines| !lines.is_empty())
+    (!lines.is_empty()).then(|| lines.iter().map(Visible::line).collect())
 }

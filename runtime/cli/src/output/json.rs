@@ -25,19 +25,12 @@ use stepbox::batch::queue::QueueEntry;
 use stepbox::batch::repository::{Component, Connector};
 use stepbox::{LogLine, Policy};
 
-use super::{visible, words};
+use super::words;
 use crate::grants::{self, Asked};
 use queue::QueueEntryView;
 pub(crate) use queue::{PublishedView, WorkerView};
 use settings::{BranchView, ItemSettingsView, RetryView, TransitionView};
 pub(crate) use store::{MigratedView, StoreView};
-
-/// JSON for programs, laid out for people.
-pub(crate) fn text(value: &impl Serialize) -> String {
-    let json =
-        serde_json::to_string_pretty(value).expect("these types have text keys and no custom serializers");
-    format!("{}\n", visible::in_json(&json))
-}
 
 /// A connector and the names of its jobs.
 #[derive(Debug, Serialize)]

@@ -3,16 +3,14 @@
 //! Lists that grow with time are written page by page, so that they take no more memory than a page, and the
 //! first row comes at once.
 
-use std::io::{self, Write as _};
-
 use serde::Serialize;
 use stepbox::Error;
 use stepbox::batch::listing::{Damaged, Listing};
+use stepbox::batch::visible::Visible;
 
-use super::json;
 use super::table::Table;
 use super::words::counted;
-use super::{Answer, talk, visible};
+use super::{Answer, print, talk};
 use crate::args::Format;
 use crate::error::CliError;
 
@@ -55,7 +53,7 @@ pub(crate) fn answer<T, V: Serialize>(
     let text = || {
         let mut table = table(&listing.items);
         listing.damaged.iter().for_each(|damaged| table.damaged(damaged));
-        if listing.rows() == 0 { String::new() } else { table.to_string() }
+        if listing.rows() == 0 { Visible::default() } else { table.shown() }
     };
     Answer::new(format, text, || {
         let whole = listing.iter().map(|item| RowView::Whole(view(item)));
@@ -91,7 +89,7 @@ pub(crate) async fn write<T, V: Serialize>(
     table: impl Fn(&[&T]) -> Table,
     view: impl Fn(&T) -> V,
 ) -> Result<Written, CliError> {
-    let mut pages = Pages { format, widths: Vec::new(), rows: 0 };
+    let mut pages = Pages { format, widths: Vec::new(), rows: 0, held_back: None };
     let (mut written, mut before, mut damaged) = (Written { rows: 0, last: None }, first, 0);
     loop {
         let wanted = if limit == 0 { PAGE } else { PAGE.min(limit - written.rows) };
@@ -131,6 +129,8 @@ struct Pages {
     /// Of the columns of the first page; the others keep to them where they can.
     widths: Vec<usize>,
     rows: u64,
+    /// The last object, until it is known whether another one follows.
+    held_back: Option<Visible>,
 }
 
 impl Pages {
@@ -150,7 +150,7 @@ impl Pages {
         if is_first {
             self.widths = lines.widths();
         }
-        print(&visible::in_lines(&lines.text(&self.widths, is_first)))
+        print(&lines.shown_in(&self.widths, is_first))
     }
 
     fn objects<T, V: Serialize>(
@@ -158,37 +158,27 @@ impl Pages {
         rows: &[Row<'_, T>],
         view: impl Fn(&T) -> V,
     ) -> Result<bool, CliError> {
-        let mut text = String::new();
+        let mut text = Visible::default();
         for (_, row) in rows {
             let row = match row {
                 Ok(item) => RowView::Whole(view(item)),
                 Err(damaged) => RowView::Damaged(DamagedView::of(damaged)),
             };
-            text.push_str(if self.rows == 0 { "[" } else { "," });
-            for line in json::text(&row).lines() {
-                text.push_str("\n  ");
-                text.push_str(line);
-            }
-            self.rows += 1;
+            let begun = match self.held_back.replace(Visible::json(&row).indented(2)) {
+                Some(row) => row.followed(),
+                None => Visible::line("["),
+            };
+            text.extend([begun]);
         }
         print(&text)
     }
 
     fn end(self) -> Result<(), CliError> {
-        let end = match (self.format, self.rows) {
-            (Format::Text, _) => "",
-            (Format::Json, 0) => "[]\n",
-            (Format::Json, _) => "\n]\n",
+        let end = match (self.format, self.held_back) {
+            (Format::Text, _) => Visible::default(),
+            (Format::Json, None) => Visible::line("[]"),
+            (Format::Json, Some(last)) => last.and(Visible::line("]")),
         };
-        print(end).map(drop)
-    }
-}
-
-/// Writes to standard output; false if nobody reads any more, as `head` does, which is no trouble.
-fn print(text: &str) -> Result<bool, CliError> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CliError::Output(error)),
-        written => Ok(written.is_ok()),
+        print(&end).map(drop)
     }
 }

@@ -1,19 +1,21 @@
 //! A run as it goes on: a progress bar for each step on a terminal, plain lines elsewhere. All of it
 //! is talk, on standard error.
 
+mod bars;
+
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use stepbox::batch::execution::{StepExecution, Tracking};
 use stepbox::batch::status::BatchStatus;
+use stepbox::batch::visible::Visible;
 use stepbox::{LogLine, LogListener};
 
 use super::execution::total;
-use super::talk;
-use super::visible;
+use super::talk_lines;
 use super::words::{between, counted, duration, moment, number};
+use bars::{Bar, Bars};
 
 /// How often a plain line tells how far a step is.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -21,7 +23,7 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 /// Shows how far a run is.
 pub(crate) struct ProgressDisplay {
     /// None where no terminal is.
-    bars: Option<MultiProgress>,
+    bars: Option<Bars>,
     is_verbose: bool,
     running: Option<RunningStep>,
 }
@@ -34,7 +36,7 @@ struct RunningStep {
     /// What was done before it was first seen: a restarted step goes on from there.
     processed_before: Option<u64>,
     last_line: Instant,
-    bar: Option<ProgressBar>,
+    bar: Option<Bar>,
 }
 
 impl ProgressDisplay {
@@ -43,7 +45,7 @@ impl ProgressDisplay {
     pub(crate) fn new(is_verbose: bool) -> Self {
         let is_terminal =
             io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-        Self { bars: is_terminal.then(MultiProgress::new), is_verbose, running: None }
+        Self { bars: is_terminal.then(Bars::default), is_verbose, running: None }
     }
 
     /// Receives the execution's log, if it is to be shown.
@@ -56,9 +58,9 @@ impl ProgressDisplay {
     /// A step begins.
     pub(crate) fn begin(&mut self, number: usize, count: usize, name: &str) {
         let title = format!("step {number}/{count} `{name}`");
-        let bar = self.bars.as_ref().map(|bars| bars.add(bar(&title)));
+        let bar = self.bars.as_ref().map(|bars| bars.begin(&Visible::line(&title)));
         if bar.is_none() && !self.is_verbose {
-            talk(format!("{title} starting"));
+            say(None, &Visible::line(format_args!("{title} starting")));
         }
         let now = Instant::now();
         self.running = Some(RunningStep { title, began: now, processed_before: None, last_line: now, bar });
@@ -70,17 +72,10 @@ impl ProgressDisplay {
         let before = *step.processed_before.get_or_insert(tracking.processed);
         let words = advance_words(tracking, before, step.began.elapsed());
         match &step.bar {
-            Some(bar) => {
-                if let Some(total) = tracking.total {
-                    bar.set_style(bar_style());
-                    bar.set_length(total);
-                }
-                bar.set_position(tracking.processed);
-                bar.set_message(words);
-            }
+            Some(bar) => bar.advance(tracking, &Visible::line(words)),
             None if step.last_line.elapsed() >= LINE_EVERY => {
                 step.last_line = Instant::now();
-                talk(format!("{} {words}", step.title));
+                say(None, &Visible::line(format_args!("{} {words}", step.title)));
             }
             None => {}
         }
@@ -91,53 +86,30 @@ impl ProgressDisplay {
         let Some(RunningStep { title, bar, .. }) = self.running.take() else { return };
         let words = end_words(step);
         match bar {
-            Some(bar) => {
-                bar.set_style(ended_style());
-                bar.finish_with_message(words);
-            }
-            None if !self.is_verbose => talk(format!("{title} {words}")),
+            Some(bar) => bar.end(&Visible::line(words)),
+            None if !self.is_verbose => say(None, &Visible::line(format_args!("{title} {words}"))),
             None => {}
         }
     }
 
     /// Something else is to be said.
     pub(crate) fn say(&self, text: &str) {
-        say(self.bars.as_ref(), text);
+        say(self.bars.as_ref(), &Visible::line(text));
     }
 }
 
 /// Says something without tearing the bars.
-fn say(bars: Option<&MultiProgress>, text: &str) {
+fn say(bars: Option<&Bars>, lines: &Visible) {
     match bars {
-        Some(bars) => bars.suspend(|| talk(text)),
-        None => talk(text),
+        Some(bars) => bars.suspended(|| talk_lines(lines)),
+        None => talk_lines(lines),
     }
 }
 
 /// A line of the log: when, how much it matters, about which step, and what.
-pub(crate) fn log_line(line: &LogLine) -> String {
+pub(crate) fn log_line(line: &LogLine) -> Visible {
     let step = line.step.as_deref().map(|step| format!("[{step}] ")).unwrap_or_default();
-    format!("{} {:<7} {step}{}", moment(line.at), line.level, visible::on_one_line(&line.message))
-}
-
-fn bar(title: &str) -> ProgressBar {
-    let bar = ProgressBar::new_spinner().with_style(spinner_style()).with_prefix(title.to_owned());
-    bar.enable_steady_tick(Duration::from_millis(100));
-    bar
-}
-
-/// Nobody knows how much there is to do.
-fn spinner_style() -> ProgressStyle {
-    ProgressStyle::with_template("{prefix} {spinner} {msg}").expect("the template is right")
-}
-
-fn bar_style() -> ProgressStyle {
-    let style = ProgressStyle::with_template("{prefix} [{bar:24}] {msg}").expect("the template is right");
-    style.progress_chars("=> ")
-}
-
-fn ended_style() -> ProgressStyle {
-    ProgressStyle::with_template("{prefix} {msg}").expect("the template is right")
+    Visible::line(format_args!("{} {:<7} {step}{}", moment(line.at), line.level, line.message))
 }
 
 /// `12,000 of ~50,000 items, 4,000 items/s, ~10 s left`.
@@ -180,7 +152,11 @@ fn end_words(step: &StepExecution) -> String {
         ));
     }
     match step.failures.last() {
-        Some(failure) if step.status == BatchStatus::Failed => format!("{words}: {failure}"),
+        Some(failure) if step.status == BatchStatus::Failed => {
+            // The summary below has the rest of what it says.
+            let failure = failure.to_string();
+            format!("{words}: {}", failure.lines().next().unwrap_or_default())
+        }
         _ => words,
     }
 }

@@ -6,8 +6,8 @@ use stepbox::batch::job::{
     Transition,
 };
 use stepbox::batch::pattern::Pattern;
+use stepbox::batch::visible::on_one_line;
 
-use super::visible;
 use super::words::{counted, duration};
 
 /// The settings of a step by name.
@@ -85,7 +85,7 @@ fn on(step: &Step) -> String {
             Target::Fail => "fail",
             Target::Step(name) => name.as_str(),
         };
-        format!("{}: {to}", visible::on_one_line(transition.exit.as_str()))
+        format!("{}: {to}", on_one_line(transition.exit.as_str()))
     };
     step.flow.on.iter().map(line).collect::<Vec<_>>().join("\n")
 }

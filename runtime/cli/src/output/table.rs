@@ -1,11 +1,8 @@
 //! Tables of text: columns as wide as their widest cell, numbers to the right.
 
-use std::fmt;
-
 use stepbox::batch::listing::Damaged;
+use stepbox::batch::visible::{Visible, on_one_line};
 use unicode_width::UnicodeWidthStr as _;
-
-use super::visible;
 
 /// A table with a header. It is written without a frame, so that `cut` and `awk` can read it, too.
 #[derive(Debug)]
@@ -40,7 +37,7 @@ impl Table {
     /// Adds a row with a cell for each column.
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
         debug_assert_eq!(N, self.columns.len(), "a row has a cell for each column");
-        self.rows.push(cells.iter().map(|cell| visible::on_one_line(cell).into_owned()).collect());
+        self.rows.push(cells.iter().map(|cell| on_one_line(cell).into_owned()).collect());
     }
 
     /// A table of all these.
@@ -60,9 +57,9 @@ impl Table {
     pub(crate) fn damaged(&mut self, Damaged { name, reason, .. }: &Damaged) {
         let mut cells = vec!["-".to_owned(); self.columns.len()];
         cells[1] = "DAMAGED".to_owned();
-        cells[0] = visible::on_one_line(name).into_owned();
+        cells[0] = on_one_line(name).into_owned();
         if let Some(last) = cells.last_mut() {
-            *last = visible::on_one_line(reason).into_owned();
+            *last = on_one_line(reason).into_owned();
         }
         self.rows.push(cells);
     }
@@ -81,49 +78,37 @@ impl Table {
         (0..self.columns.len()).map(width).collect()
     }
 
-    /// The rows in columns of these widths, where their cells fit, after the header if it is wanted.
-    pub(crate) fn text(&self, widths: &[usize], has_header: bool) -> String {
-        let header: Vec<String> = self.columns.iter().map(|column| column.name().to_owned()).collect();
-        let mut text = String::new();
-        for row in has_header.then_some(&header).into_iter().chain(&self.rows) {
-            let mut line = String::new();
-            for ((cell, column), width) in row.iter().zip(&self.columns).zip(widths) {
-                let padding = " ".repeat(width.saturating_sub(cell.width()));
-                match column {
-                    Column::Left(_) => line.extend([cell, padding.as_str(), "  "]),
-                    Column::Right(_) => line.extend([padding.as_str(), cell, "  "]),
-                }
-            }
-            text.push_str(line.trim_end());
-            text.push('\n');
-        }
-        text
+    /// The rows in columns as wide as their widest cells, after the header.
+    pub(crate) fn shown(&self) -> Visible {
+        self.shown_in(&self.widths(), true)
     }
-}
 
-impl fmt::Display for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text(&self.widths(), true))
+    /// The rows in columns of these widths, where their cells fit, after the header if it is wanted.
+    pub(crate) fn shown_in(&self, widths: &[usize], has_header: bool) -> Visible {
+        let header: Vec<String> = self.columns.iter().map(|column| column.name().to_owned()).collect();
+        let rows = has_header.then_some(&header).into_iter().chain(&self.rows);
+        rows.map(|row| self.line(row, widths)).collect()
+    }
+
+    fn line(&self, row: &[String], widths: &[usize]) -> Visible {
+        let mut line = String::new();
+        for ((cell, column), width) in row.iter().zip(&self.columns).zip(widths) {
+            let padding = " ".repeat(width.saturating_sub(cell.width()));
+            match column {
+                Column::Left(_) => line.extend([cell, padding.as_str(), "  "]),
+                Column::Right(_) => line.extend([padding.as_str(), cell, "  "]),
+            }
+        }
+        Visible::line(line)
     }
 }
 
 /// Names and values below each other; a value of several lines stays in its column.
-pub(crate) fn pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, String)>) -> String {
+pub(crate) fn pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, String)>) -> Visible {
     let pairs: Vec<_> = pairs.into_iter().collect();
     let width = pairs.iter().map(|(name, _)| name.width()).max().unwrap_or(0);
-    let mut text = String::new();
-    for (name, value) in pairs {
-        let value = value.replace('\n', &format!("\n{}", " ".repeat(width + 2)));
-        let padding = " ".repeat(width - name.width());
-        text.push_str(format!("{name}{padding}  {value}").trim_end());
-        text.push('\n');
-    }
-    text
-}
-
-/// Every line a little to the right.
-pub(crate) fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("  {line}").trim_end().to_owned() + "\n").collect()
+    let name = |name: &str| format!("{name}{}  ", " ".repeat(width - name.width()));
+    pairs.iter().map(|(named, value)| Visible::named(&name(named), value)).collect()
 }
 
 #[cfg(test)]
@@ -140,7 +125,8 @@ name     read  label
 漢字    1,239  a\\nb\\u{1b}
 export      7
 ";
-        assert_eq!(table.to_string(), expected);
-        assert_eq!(pairs([("a", "1\n2".to_owned()), ("long", String::new())]), "a     1\n      2\nlong\n");
+        assert_eq!(table.shown().as_str(), expected);
+        let pairs = pairs([("a", "1\n2".to_owned()), ("long", String::new())]);
+        assert_eq!(pairs.as_str(), "a     1\n      2\nlong\n");
     }
 }

@@ -5,8 +5,9 @@ use stepbox::SystemClock;
 use stepbox::batch::clock::Clock as _;
 use stepbox::batch::log::LogLevel;
 use stepbox::batch::name::{JobExecutionId, TenantId};
+use stepbox::batch::visible::Visible;
 
-use super::talk;
+use super::talk_lines;
 use super::words::moment;
 use crate::args::Format;
 
@@ -70,18 +71,18 @@ struct EntryView<'a> {
 impl Voice {
     /// Tells it, each entry in one line.
     pub(crate) fn say(self, entry: &Entry) {
-        talk(self.line(entry, moment(SystemClock.now())));
+        talk_lines(&self.line(entry, moment(SystemClock.now())));
     }
 
-    fn line(self, entry: &Entry, at: String) -> String {
+    fn line(self, entry: &Entry, at: String) -> Visible {
         let Entry { level, event, tenant, execution, code, message } = entry;
         match self {
-            Self::Talk => message.clone(),
-            Self::Log(Format::Text) => format!("{at} {level:<7} {message}"),
+            Self::Talk => Visible::line(message),
+            Self::Log(Format::Text) => Visible::line(format_args!("{at} {level:<7} {message}")),
             Self::Log(Format::Json) => {
                 let (tenant, execution) = (tenant.as_ref(), *execution);
                 let view = EntryView { at, level: *level, event, tenant, execution, code: *code, message };
-                serde_json::to_string(&view).expect("names and texts can be written as JSON")
+                Visible::json_line(&view)
             }
         }
     }
@@ -112,7 +113,7 @@ mod tests {
             ),
         ];
         for (voice, entry, expected) in rows {
-            assert_eq!(voice.line(entry, "NOW".to_owned()), expected);
+            assert_eq!(voice.line(entry, "NOW".to_owned()).as_str(), format!("{expected}\n"));
         }
     }
 }

@@ -158,6 +158,7 @@ async fn seen(store: &dyn JobRepository) -> Vec<(&'static str, bool)> {
         ("workers", store.workers().await.unwrap().iter().any(|w| w.name == "beta")),
         ("held", store.held(NOW).await.unwrap().iter().any(|h| h.worker == "beta")),
         ("depths", !store.queue_depths().await.unwrap().is_empty()),
+        ("lost", store.rescue_lost(EARLIER).await.is_ok()),
         ("parts", store.partition_states(&tenant, id, 0).await.unwrap().len() == 1),
         ("ancestry", store.ancestry(&tenant, id).await.unwrap().len() == 1),
         ("execution", store.execution(&tenant, id).await.unwrap().is_some()),

@@ -1,0 +1,37 @@
+//! Rejected items: to a file or a program as they are, to a terminal as what may be shown.
+
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read as _, Write as _};
+
+use stepbox::batch::visible::Visible;
+
+use super::print;
+use crate::error::CliError;
+
+/// How much of a line a terminal shows, in bytes.
+const LINE_BYTES_SHOWN: u64 = 64 * 1024;
+
+/// Copies a file of rejected items to standard output; it may be larger than memory.
+pub(crate) fn copy(mut items: File) -> Result<(), CliError> {
+    if io::stdout().is_terminal() {
+        return show(items);
+    }
+    let mut stdout = io::stdout().lock();
+    match io::copy(&mut items, &mut stdout).and_then(|_| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CliError::Output(error)),
+        _ => Ok(()),
+    }
+}
+
+fn show(items: File) -> Result<(), CliError> {
+    let mut items = BufReader::new(items);
+    loop {
+        let mut line = Vec::new();
+        let read = items.by_ref().take(LINE_BYTES_SHOWN).read_until(b'\n', &mut line);
+        if read.map_err(CliError::Output)? == 0
+            || !print(&Visible::line(String::from_utf8_lossy(&line).trim_end()))?
+        {
+            return Ok(());
+        }
+    }
+}
