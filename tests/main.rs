@@ -15,6 +15,7 @@ mod guests;
 mod interrupted;
 mod metrics;
 mod native_and_sandboxed;
+mod own_files;
 mod partitions;
 mod queue;
 mod secrets;

@@ -3,9 +3,13 @@
 //! Only what a connector's author wrote is expanded, and only once. A value that comes in through a
 //! parameter is never looked at again, so a user's `${…}` stays the text that it is.
 
+mod holes;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+
+pub use holes::{Hole, Piece as TemplatePiece, Template, judge_name};
 
 /// What templates are expanded from.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +52,16 @@ pub enum TemplateError {
         /// What stands between the braces.
         expression: String,
     },
+    /// A value that would change more than the place where it is put.
+    #[error("{value} cannot stand for `${{{expression}}}`: it {problem}")]
+    Unfit {
+        /// What stands between the braces.
+        expression: String,
+        /// The value, as far as it can be shown.
+        value: String,
+        /// What is wrong with it: `is empty`.
+        problem: &'static str,
+    },
     /// An object or array in the middle of a text.
     #[error("`${{{expression}}}` is no text or number, so it must stand alone, not inside `{text}`")]
     NotText {
@@ -56,6 +70,32 @@ pub enum TemplateError {
         /// The whole text.
         text: String,
     },
+}
+
+impl TemplateError {
+    /// The codes of all variants.
+    pub const CODES: &[&str] = &["bad-template", "parameter-unfit"];
+
+    /// What to do about it; may be empty.
+    pub fn help(&self) -> &'static str {
+        match self {
+            Self::Unfit { .. } => {
+                "give the parameter a value that fits; the author of the job can constrain it with `pattern`"
+            }
+            _ => "",
+        }
+    }
+
+    /// The stable code, a heading in `docs/errors.md`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unfit { .. } => "parameter-unfit",
+            Self::Unclosed { .. }
+            | Self::NotUnderstood { .. }
+            | Self::NoValue { .. }
+            | Self::NotText { .. } => "bad-template",
+        }
+    }
 }
 
 /// A text as it reads: literal pieces and expressions by turns.
@@ -115,17 +155,31 @@ fn lookup(expression: &str, values: Values<'_>) -> Result<Value, TemplateError> 
 /// Expands every text in a JSON value. A text that is one template alone becomes the parameter's
 /// value, whatever its type.
 pub fn expand(value: &Value, values: Values<'_>) -> Result<Value, TemplateError> {
+    expand_judged(value, values, |_| Ok(()))
+}
+
+/// The same for texts that are paths: a value in the middle of one is a plain name there, and leads nowhere else.
+pub fn expand_path(value: &Value, values: Values<'_>) -> Result<Value, TemplateError> {
+    expand_judged(value, values, judge_name)
+}
+
+/// `judge` says why a value may not stand in the middle of a text.
+fn expand_judged(value: &Value, values: Values<'_>, judge: Judge) -> Result<Value, TemplateError> {
     match value {
-        Value::String(text) => expand_text(text, values),
-        Value::Array(items) => items.iter().map(|item| expand(item, values)).collect(),
+        Value::String(text) => expand_text(text, values, judge),
+        Value::Array(items) => items.iter().map(|item| expand_judged(item, values, judge)).collect(),
         Value::Object(entries) => {
-            entries.iter().map(|(key, item)| Ok((key.clone(), expand(item, values)?))).collect()
+            let expanded =
+                entries.iter().map(|(key, item)| Ok((key.clone(), expand_judged(item, values, judge)?)));
+            expanded.collect()
         }
         other => Ok(other.clone()),
     }
 }
 
-fn expand_text(text: &str, values: Values<'_>) -> Result<Value, TemplateError> {
+type Judge = fn(&str) -> Result<(), &'static str>;
+
+fn expand_text(text: &str, values: Values<'_>, judge: Judge) -> Result<Value, TemplateError> {
     let pieces = pieces(text)?;
     if let [Piece::Expression(expression)] = pieces[..] {
         return lookup(expression, values);
@@ -134,14 +188,18 @@ fn expand_text(text: &str, values: Values<'_>) -> Result<Value, TemplateError> {
     for piece in pieces {
         match piece {
             Piece::Literal(literal) => expanded.push_str(literal),
-            Piece::Expression(expression) => match lookup(expression, values)? {
-                Value::String(value) => expanded.push_str(&value),
-                value @ (Value::Number(_) | Value::Bool(_)) => expanded.push_str(&value.to_string()),
-                _ => {
-                    let (expression, text) = (expression.to_owned(), text.to_owned());
-                    return Err(TemplateError::NotText { expression, text });
-                }
-            },
+            Piece::Expression(expression) => {
+                let value = match lookup(expression, values)? {
+                    Value::String(value) => value,
+                    value @ (Value::Number(_) | Value::Bool(_)) => value.to_string(),
+                    _ => {
+                        let (expression, text) = (expression.to_owned(), text.to_owned());
+                        return Err(TemplateError::NotText { expression, text });
+                    }
+                };
+                judge(&value).map_err(|problem| holes::unfit(expression, &holes::shown(&value), problem))?;
+                expanded.push_str(&value);
+            }
         }
     }
     Ok(Value::String(expanded))
@@ -232,6 +290,22 @@ mod tests {
             let found = expand(&template, values).map_err(|error| error.to_string());
             assert_eq!(found, expected.map_err(str::to_owned));
         }
+    }
+
+    #[test]
+    fn a_value_in_a_path_is_one_name_unless_it_is_the_whole_path() {
+        let parameters = json!({ "name": "acme", "n": 7, "up": "..", "path": "a/../b" });
+        let check = |template: Value, expected: Result<Value, &str>| {
+            let values = Values { parameters: &parameters, secrets: &BTreeMap::new() };
+            let found = expand_path(&template, values).map_err(|error| error.code());
+            assert_eq!(found, expected, "{template}");
+        };
+        check(json!("in/${parameters.name}-${parameters.n}.csv"), Ok(json!("in/acme-7.csv")));
+        check(json!("${parameters.path}"), Ok(json!("a/../b")));
+        check(json!({ "file_path": "in/${parameters.up}/a.csv" }), Err("parameter-unfit"));
+        check(json!("in/${parameters.path}"), Err("parameter-unfit"));
+        check(json!("${parameters.up}/a.csv"), Err("parameter-unfit"));
+        check(json!("a ${parameters.none}"), Err("bad-template"));
     }
 
     #[test]

@@ -74,6 +74,9 @@ pub(crate) async fn open(
     if let Some(shared) = file.shared_storage(data_dir)? {
         builder = builder.shared_storage(shared);
     }
+    for path in file.own_paths(data_dir) {
+        builder = builder.own_path(path);
+    }
     let stepbox = builder.open().await?;
     if is_new {
         let message = format!("new data folder `{}`", data_dir.display());

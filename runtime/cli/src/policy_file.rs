@@ -40,13 +40,13 @@ mod secrets;
 mod shared;
 mod storages;
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use stepbox::batch::nearest::nearest;
-use stepbox::{CompileProcess, HttpPolicy, HttpPolicyError, NamedStorage, Policy};
+use stepbox::{CompileProcess, HttpPolicy, HttpPolicyError, NamedStorage, Policy, refuse_writable_by_others};
 
 use self::components::Components;
 use self::files::Files;
@@ -162,6 +162,14 @@ impl PolicyFile {
         })
     }
 
+    /// What it is read from, and the files that it names: no job is to come near them.
+    pub(crate) fn own_paths(&self, data_dir: &Path) -> Vec<PathBuf> {
+        let keys = self.storages.values().chain(&self.shared).flat_map(storages::StorageForm::key_files);
+        let named = self.secrets.values().filter_map(secrets::SecretForm::file).chain(keys);
+        let named = named.map(|file| data_dir.join(file));
+        std::iter::once(data_dir.join(POLICY_FILE)).chain(named).collect()
+    }
+
     /// Sets the limits that the file names.
     pub(crate) fn limit(&self, process: CompileProcess) -> CompileProcess {
         self.components.limit(process)
@@ -183,7 +191,7 @@ impl From<HttpPolicyError> for Problem {
 
 /// No file opens nothing.
 fn read(path: &Path) -> Result<PolicyFile, CliError> {
-    let file = match File::open(path) {
+    let file = match open_to_read(path) {
         Ok(file) => file,
         // A data folder that is none is told when the store is opened.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -191,6 +199,8 @@ fn read(path: &Path) -> Result<PolicyFile, CliError> {
         }
         Err(error) => return Err(CliError::unreadable(path)(error)),
     };
+    refuse_irregular(&file).map_err(CliError::unreadable(path))?;
+    refuse_writable_by_others(path, &file)?;
     let mut text = Vec::new();
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut text).map_err(CliError::unreadable(path))?;
     if text.len() as u64 > FILE_BYTES_MAX {
@@ -198,6 +208,20 @@ fn read(path: &Path) -> Result<PolicyFile, CliError> {
         return Err(CliError::TooLong { subject, bytes_max: FILE_BYTES_MAX });
     }
     parse(path, &text)
+}
+
+/// Opens a file without waiting for the other end, should it be a pipe.
+fn open_to_read(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, rustix::fs::OFlags::NONBLOCK.bits() as i32);
+    options.open(path)
+}
+
+/// A pipe would be waited for, and a device never ends.
+fn refuse_irregular(file: &File) -> io::Result<()> {
+    if file.metadata()?.is_file() { Ok(()) } else { Err(io::Error::other("it is no file")) }
 }
 
 fn parse(path: &Path, text: &[u8]) -> Result<PolicyFile, CliError> {

@@ -43,6 +43,7 @@ pub const CODES: &[&str] = &[
     "object-not-found",
     "output-changed",
     "output-taken-over",
+    "path-in-data-folder",
     "permission-denied",
     "ragged-row",
     "rejected-too-large",

@@ -13,6 +13,8 @@ pub enum FileProblem {
     NotRegular,
     /// Outside of the folders granted.
     Refused,
+    /// A file or folder of the installation itself, or one that holds some of these.
+    Own,
     /// The user of this process may not.
     PermissionDenied,
     /// Nobody may write there.
@@ -47,6 +49,7 @@ impl FileProblem {
             Self::IsDirectory => "file-is-directory",
             Self::NotRegular => "file-not-regular",
             Self::Refused => "file-refused",
+            Self::Own => "path-in-data-folder",
             Self::PermissionDenied => "permission-denied",
             Self::ReadOnly => "folder-read-only",
             Self::DiskFull => "disk-full",
@@ -61,6 +64,7 @@ impl FileProblem {
             Self::IsDirectory => "it is a folder".to_owned(),
             Self::NotRegular => "it is not a regular file".to_owned(),
             Self::Refused => "it is outside of the folders granted".to_owned(),
+            Self::Own => "this installation keeps files of its own there".to_owned(),
             Self::PermissionDenied => "permission denied".to_owned(),
             Self::ReadOnly => "the file system is read-only".to_owned(),
             Self::DiskFull => "there is no room left".to_owned(),
@@ -75,6 +79,10 @@ impl FileProblem {
             Self::IsDirectory => "name a file in that folder",
             Self::NotRegular => "name a regular file: devices and pipes are not read, links not replaced",
             Self::Refused => "use a path in a folder of this tenant, or ask the operator to grant this one",
+            Self::Own => {
+                "use a folder apart from the data folder, the policy, the secrets and what machines share; a \
+                 granted folder must not hold any of these either"
+            }
             Self::PermissionDenied => "let the user who runs Stepbox read the file, or write to its folder",
             Self::ReadOnly => "choose a folder on a file system that can be written",
             Self::DiskFull => "make room, then restart the execution: it goes on from its last checkpoint",

@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, OpenOptions};
+use cap_std::fs::{Dir, DirBuilder, Metadata, OpenOptions};
 use stepbox_batch::error::ElementError;
 #[cfg(unix)]
 use {cap_std::fs::OpenOptionsExt, rustix::fs::OFlags};
@@ -18,15 +18,26 @@ use crate::file_problem::FileProblem;
 use crate::storages::Storages;
 
 mod takeover;
+mod wall;
 
 pub(crate) use takeover::Reopened;
+pub use wall::Wall;
+
+/// How many links to a file are followed, one to the next: as many as Linux follows.
+const LINKS_MAX: usize = 40;
 
 /// The folders, and the named storages, in which files may be opened. Cheap to clone.
 ///
 /// A tenant's folders are open handles, and every path is resolved below one of them by the operating
 /// system: neither `..` nor a link nor a race between two calls leads out.
 #[derive(Clone)]
-pub struct Folders(Arc<Reach>, Arc<Storages>);
+pub struct Folders {
+    reach: Arc<Reach>,
+    storages: Arc<Storages>,
+    wall: Arc<Wall>,
+    /// Whether outputs, and the folders made for them, are this user's alone whatever the process's mask says.
+    is_private: bool,
+}
 
 enum Reach {
     Anywhere { base: PathBuf },
@@ -46,7 +57,11 @@ impl Folders {
         let base = base.into();
         // Without a working directory there is nothing to make it absolute with.
         let base = std::path::absolute(&base).unwrap_or(base);
-        Self(Arc::new(Reach::Anywhere { base }), Arc::default())
+        Self::of(Reach::Anywhere { base })
+    }
+
+    fn of(reach: Reach) -> Self {
+        Self { reach: Arc::new(reach), storages: Arc::default(), wall: Arc::default(), is_private: false }
     }
 
     /// Only what lies below these folders, which are opened now: for a tenant.
@@ -63,88 +78,176 @@ impl Folders {
             }
         };
         let roots = roots.into_iter().map(open).collect::<Result<_>>()?;
-        Ok(Self(Arc::new(Reach::Beneath { roots }), Arc::default()))
+        Ok(Self::of(Reach::Beneath { roots }))
     }
 
     /// Allows files in named storages as well.
     #[must_use]
     pub fn with_storages(self, storages: Storages) -> Self {
-        Self(self.0, Arc::new(storages))
+        Self { storages: Arc::new(storages), ..self }
+    }
+
+    /// Keeps off what stands behind a wall, in whichever folder or storage it is found.
+    #[must_use]
+    pub fn behind(self, wall: Arc<Wall>) -> Self {
+        Self { wall, ..self }
+    }
+
+    /// Makes files and folders for this user alone.
+    pub(crate) fn private(self) -> Self {
+        Self { is_private: true, ..self }
     }
 
     /// The storages that may be named.
     pub(crate) fn storages(&self) -> &Storages {
-        &self.1
+        &self.storages
+    }
+
+    /// Only what lies below the folder of a storage, behind the same wall.
+    pub(crate) fn of_storage(&self, path: &Path) -> Result<Self> {
+        Ok(Self::beneath([path])?.behind(self.wall.clone()))
     }
 
     /// Opens a regular file for reading.
     pub(crate) fn open_input(&self, path: &str) -> Result<File> {
         check_path(path)?;
         let failed = |source| ConnectorError::file("open", path, source);
+        let (folder, name) = self.find_input(path)?;
         // Looked at before it is opened, since opening alone can wind a tape or start a watchdog; and
-        // once more after, since a link may have been turned in between.
-        let file = match &*self.0 {
-            Reach::Anywhere { base } => {
-                let resolved = base.join(path);
-                let found = std::fs::metadata(&resolved).map_err(failed)?;
-                regular("open", path, (found.is_file(), found.is_dir()))?;
-                cap_std::fs::File::open_ambient_with(resolved, &for_reading(), ambient_authority())
-            }
-            Reach::Beneath { roots } => {
-                let (root, below) = within(roots, path)?;
-                let found = root.folder.metadata(below).map_err(failed)?;
-                regular("open", path, (found.is_file(), found.is_dir()))?;
-                root.folder.open_with(below, &for_reading())
-            }
-        };
-        let file = file.map_err(failed)?.into_std();
+        // once more after, since another file may have been put there in between.
+        let found = folder.symlink_metadata(&name).map_err(failed)?;
+        regular("open", path, (found.is_file(), found.is_dir()))?;
+        let file = folder.open_with(&name, &for_reading()).map_err(failed)?;
         let found = file.metadata().map_err(failed)?;
         regular("open", path, (found.is_file(), found.is_dir()))?;
-        Ok(file)
+        self.refuse_own_file("open", path, &found)?;
+        Ok(file.into_std())
     }
 
-    /// Opens a folder that a component is to be granted. It must exist.
-    pub fn open_folder(&self, path: &str) -> std::result::Result<Dir, ElementError> {
-        let failed = |source| ElementError::from(ConnectorError::file("open", path, source));
-        match &*self.0 {
-            Reach::Anywhere { base } => {
-                Dir::open_ambient_dir(base.join(path), ambient_authority()).map_err(failed)
-            }
+    /// The folder that an input lies in, and its name there. Links to it are followed one by one, so that the
+    /// folder is the one that the file is opened in, and no link of that name is opened later.
+    fn find_input(&self, path: &str) -> Result<(Dir, PathBuf)> {
+        let failed = |source| ConnectorError::file("open", path, source);
+        let (root, mut at) = match &*self.reach {
+            Reach::Anywhere { base } => (None, base.join(path)),
             Reach::Beneath { roots } => {
                 let (root, below) = within(roots, path)?;
-                root.folder.open_dir(or_here(below)).map_err(failed)
+                (Some(&root.folder), below.to_owned())
             }
+        };
+        for _ in 0..LINKS_MAX {
+            let Some(name) = at.file_name().map(PathBuf::from) else {
+                // It ends with `..`, or is the root: a folder, if anything.
+                open_folder_in(root, &at).map_err(failed)?;
+                return Err(ConnectorError::not_tried("open", path, FileProblem::IsDirectory));
+            };
+            let folder = open_folder_in(root, parent_of(&at)).map_err(failed)?;
+            self.refuse_own_folder("open", path, &folder)?;
+            if !folder.symlink_metadata(&name).map_err(failed)?.is_symlink() {
+                return Ok((folder, name));
+            }
+            let target = folder.read_link_contents(&name).map_err(failed)?;
+            if root.is_some() && target.is_absolute() {
+                return Err(ConnectorError::not_tried("open", path, FileProblem::Refused));
+            }
+            at = parent_of(&at).join(target);
+        }
+        Err(failed(io::Error::other("too many links lead to it")))
+    }
+
+    /// Opens a folder that a component is to be granted. It must exist, and nothing of the installation's may lie
+    /// in it.
+    pub fn open_folder(&self, path: &str) -> std::result::Result<Dir, ElementError> {
+        let failed = |source| ConnectorError::file("open", path, source);
+        let folder = match &*self.reach {
+            Reach::Anywhere { base } => open_folder_in(None, &base.join(path)),
+            Reach::Beneath { roots } => {
+                let (root, below) = within(roots, path)?;
+                open_folder_in(Some(&root.folder), below)
+            }
+        };
+        let folder = folder.map_err(failed)?;
+        self.refuse_own_folder("open", path, &folder)?;
+        match self.wall.lies_below(&folder).map_err(failed)? {
+            true => Err(ConnectorError::not_tried("open", path, FileProblem::Own).into()),
+            false => Ok(folder),
         }
     }
 
     /// Finds the place of an output, and makes its folder if it is missing.
     pub(crate) fn place_output(&self, path: &str) -> Result<OutputPlace> {
         check_path(path)?;
-        let (below, parent, folder) = match &*self.0 {
+        let failed = |source| ConnectorError::file("open the folder of", path, source);
+        let (below, parent, existing) = match &*self.reach {
             Reach::Anywhere { base } => {
                 let parent = base.join(parent_of(Path::new(path)));
-                let folder = open_or_create_anywhere(&parent);
-                (Path::new(path), parent, folder)
+                let existing = parent.ancestors().find(|ancestor| ancestor.is_dir()).unwrap_or(&parent);
+                let missing = parent.strip_prefix(existing).unwrap_or(Path::new("")).to_owned();
+                let existing = Dir::open_ambient_dir(existing, ambient_authority()).map_err(failed)?;
+                (Path::new(path), parent, (existing, missing))
             }
             Reach::Beneath { roots } => {
                 let (root, below) = within(roots, path)?;
-                let folder = open_or_create(&root.folder, parent_of(below));
-                (below, root.path.join(parent_of(below)), folder)
+                let existing = root.folder.try_clone().map_err(failed)?;
+                (below, root.path.join(parent_of(below)), (existing, parent_of(below).to_owned()))
             }
         };
         let name = below.file_name().and_then(|name| name.to_str());
         let name = name.ok_or_else(|| bad(path, "names a folder, not a file"))?.to_owned();
-        let folder = folder.map_err(|source| ConnectorError::file("open the folder of", path, source))?;
+        let folder = self.open_or_create(path, &existing.0, &existing.1)?;
         let absolute = parent.join(&name).components().collect();
-        let place = OutputPlace { folder, name, given: path.to_owned(), absolute };
+        let given = path.to_owned();
+        let (wall, is_private) = (self.wall.clone(), self.is_private);
+        let place = OutputPlace { folder, name, given, absolute, wall, is_private };
+        place.check_folder()?;
         place.check_final_name(&place.name)?;
         Ok(place)
+    }
+
+    /// Opens a folder below another, and makes what is missing of it, durably.
+    fn open_or_create(&self, path: &str, folder: &Dir, below: &Path) -> Result<Dir> {
+        let failed = |source| ConnectorError::file("open the folder of", path, source);
+        match folder.open_dir(or_here(below)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            opened => return opened.map_err(failed),
+        }
+        let mut so_far = PathBuf::new();
+        for part in below.components().filter(|part| *part != Component::CurDir) {
+            let parent = folder.open_dir(or_here(&so_far)).map_err(failed)?;
+            self.refuse_own_folder("open the folder of", path, &parent)?;
+            so_far.push(part);
+            match folder.create_dir_with(&so_far, &self.new_folder()) {
+                Ok(()) => sync_folder(&parent).map_err(failed)?,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        folder.open_dir(below).map_err(failed)
+    }
+
+    /// How folders are made.
+    fn new_folder(&self) -> DirBuilder {
+        #[cfg_attr(not(unix), expect(unused_mut, reason = "there are no modes"))]
+        let mut builder = DirBuilder::new();
+        #[cfg(unix)]
+        if self.is_private {
+            cap_std::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        }
+        builder
+    }
+
+    fn refuse_own_folder(&self, action: &'static str, path: &str, folder: &Dir) -> Result<()> {
+        refuse_own(action, path, self.wall.holds(folder))
+    }
+
+    fn refuse_own_file(&self, action: &'static str, path: &str, file: &Metadata) -> Result<()> {
+        refuse_own(action, path, self.wall.is_own(file))
     }
 }
 
 impl fmt::Debug for Folders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &*self.0 {
+        match &*self.reach {
             Reach::Anywhere { base } => f.debug_struct("Anywhere").field("base", base).finish(),
             Reach::Beneath { roots } => f.debug_list().entries(roots.iter().map(|root| &root.path)).finish(),
         }
@@ -158,6 +261,8 @@ pub(crate) struct OutputPlace {
     name: String,
     given: String,
     absolute: PathBuf,
+    wall: Arc<Wall>,
+    is_private: bool,
 }
 
 impl OutputPlace {
@@ -184,7 +289,10 @@ impl OutputPlace {
     /// What stands under a final name will be replaced, so it has to be a file of its own.
     pub(crate) fn check_final_name(&self, name: &str) -> Result<()> {
         match self.folder.symlink_metadata(name) {
-            Ok(found) => regular("replace", &self.given, (found.is_file(), found.is_dir())),
+            Ok(found) => {
+                regular("replace", &self.given, (found.is_file(), found.is_dir()))?;
+                self.check_file("replace", &found)
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(source) => Err(self.failed("replace", source)),
         }
@@ -196,8 +304,20 @@ impl OutputPlace {
         found.is_file().then(|| found.len())
     }
 
+    /// Fails if the folder is the installation's own, or has been moved there.
+    fn check_folder(&self) -> Result<()> {
+        refuse_own("open the folder of", &self.given, self.wall.holds(&self.folder))
+    }
+
+    /// Fails for a file of the installation's own.
+    fn check_file(&self, action: &'static str, found: &Metadata) -> Result<()> {
+        refuse_own(action, &self.given, self.wall.is_own(found))
+    }
+
     /// Gives the file its final name. Call `sync` for that to survive a loss of power.
     pub(crate) fn rename(&self, temporary: &str, name: &str) -> Result<()> {
+        self.check_folder()?;
+        self.check_final_name(name)?;
         let renamed = self.folder.rename(temporary, &self.folder, name);
         renamed.map_err(|source| self.failed("rename the output to", source))
     }
@@ -215,15 +335,19 @@ impl OutputPlace {
 fn for_reading() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true);
-    // Without it, opening a pipe waits for somebody to write.
+    // Without it, opening a pipe waits for somebody to write. A link was put there after it was looked at.
     #[cfg(unix)]
-    options.custom_flags(OFlags::NONBLOCK.bits() as i32);
+    options.custom_flags((OFlags::NONBLOCK | OFlags::NOFOLLOW).bits() as i32);
     options
 }
 
-fn for_writing() -> OpenOptions {
+fn for_writing(is_private: bool) -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true);
+    #[cfg(unix)]
+    if is_private {
+        options.mode(0o600);
+    }
     // A link under a temporary name was put there by somebody else.
     #[cfg(unix)]
     options.custom_flags(OFlags::NOFOLLOW.bits() as i32);
@@ -273,30 +397,20 @@ fn parent_of(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new(""))
 }
 
-/// Opens a folder by its absolute path, and makes what is missing of it.
-fn open_or_create_anywhere(path: &Path) -> io::Result<Dir> {
-    let existing = path.ancestors().find(|ancestor| ancestor.is_dir()).unwrap_or(path);
-    let missing = path.strip_prefix(existing).unwrap_or(Path::new(""));
-    open_or_create(&Dir::open_ambient_dir(existing, ambient_authority())?, missing)
+/// Opens a folder below another, or by its own path.
+fn open_folder_in(root: Option<&Dir>, path: &Path) -> io::Result<Dir> {
+    match root {
+        Some(root) => root.open_dir(or_here(path)),
+        None => Dir::open_ambient_dir(or_here(path), ambient_authority()),
+    }
 }
 
-/// Opens a folder below another, and makes what is missing of it, durably.
-fn open_or_create(folder: &Dir, path: &Path) -> io::Result<Dir> {
-    match folder.open_dir(or_here(path)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        opened => return opened,
+fn refuse_own(action: &'static str, path: &str, is_own: io::Result<bool>) -> Result<()> {
+    match is_own {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(ConnectorError::not_tried(action, path, FileProblem::Own)),
+        Err(source) => Err(ConnectorError::file(action, path, source)),
     }
-    let mut so_far = PathBuf::new();
-    for part in path.components().filter(|part| *part != Component::CurDir) {
-        let parent = folder.open_dir(or_here(&so_far))?;
-        so_far.push(part);
-        match folder.create_dir(&so_far) {
-            Ok(()) => sync_folder(&parent)?,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
-    }
-    folder.open_dir(path)
 }
 
 fn or_here(path: &Path) -> &Path {

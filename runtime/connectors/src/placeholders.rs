@@ -3,12 +3,22 @@
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::step_context::RunInfo;
 
-/// Fills the placeholders of a path. Any other text between `%` is left as it is.
+/// Fills the placeholders of a path. Any other text between `%` is left as it is. The folder stays the one that the path
+/// names: a part that would be all dots gets `_` in place of each.
 ///
 /// `%job_label%` is the label of the job instance, with `_` for every character outside of
 /// `A–Z a–z 0–9 .`; `%datetime%` is when the run began, in UTC: `2024-03-05_14-07-09`.
 pub(crate) fn fill(path: &str, run: &RunInfo) -> String {
-    path.replace("%datetime%", &datetime(run.started_at)).replace("%job_label%", &label(&run.job_label))
+    let (datetime, label) = (datetime(run.started_at), label(&run.job_label));
+    let fill = |part: &str| {
+        let filled = part.replace("%datetime%", &datetime).replace("%job_label%", &label);
+        if filled != part && filled.bytes().all(|byte| byte == b'.') {
+            filled.replace('.', "_")
+        } else {
+            filled
+        }
+    };
+    path.split('/').map(fill).collect::<Vec<_>>().join("/")
 }
 
 fn label(text: &str) -> String {
@@ -41,6 +51,22 @@ mod tests {
         check("%fileNb%/100%", "x", "%fileNb%/100%");
         check("%job_label%%job_label%", "a%datetime%b", "a_datetime_ba_datetime_b");
         check("%job_label%", "../..", ".._..");
+    }
+
+    /// A label of dots once led to the folder above.
+    #[test]
+    fn no_placeholder_changes_the_folder() {
+        check("tenants/%job_label%/t.csv", "..", "tenants/__/t.csv");
+        check("tenants/%job_label%/t.csv", ".", "tenants/_/t.csv");
+        check("tenants/%job_label%/t.csv", "...", "tenants/___/t.csv");
+        check("tenants/.%job_label%/t.csv", ".", "tenants/__/t.csv");
+        check("tenants/%job_label%%job_label%/t.csv", ".", "tenants/__/t.csv");
+        check("%job_label%", "..", "__");
+        check("/srv/%job_label%", ".", "/srv/_");
+        check("tenants/%job_label%/t.csv", "/", "tenants/_/t.csv");
+        check("tenants/%job_label%/t.csv", "..a", "tenants/..a/t.csv");
+        // What the path itself says is for whoever opens it.
+        check("../%job_label%/./t.csv", "a", "../a/./t.csv");
     }
 
     #[test]

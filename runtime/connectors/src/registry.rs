@@ -17,6 +17,9 @@ pub enum ElementKind {
     Writer,
 }
 
+/// The options of native elements that say where a file lies: a path, or a storage with one.
+pub const PATH_OPTIONS: &[&str] = &["from", "to"];
+
 /// The names of all native elements of a kind.
 pub fn native_names(kind: ElementKind) -> &'static [&'static str] {
     match kind {

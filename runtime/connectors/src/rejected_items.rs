@@ -173,7 +173,7 @@ impl RejectedItemsFile {
 
     /// Where it lies. Makes the folder.
     fn place(&self) -> Result<OutputPlace> {
-        let place = Folders::anywhere(&self.root).place_output(&self.path)?;
+        let place = Folders::anywhere(&self.root).private().place_output(&self.path)?;
         Ok(place.called(format!("rejected items file {}", self.path)))
     }
 

@@ -1,6 +1,6 @@
 //! Small whole files that several machines share: what an installation keeps beside its store.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -87,11 +87,11 @@ fn listed(bucket: &Bucket, folder: &str) -> Result<Vec<String>> {
 /// Under a temporary name first, so that nobody sees half of it.
 fn put_in_folder(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(folder)?;
+    create_private_folder(folder)?;
     let mut unique = [0; 8];
     getrandom::fill(&mut unique).map_err(|error| io::Error::other(error.to_string()))?;
     let temporary = folder.join(format!(".{:016x}.part", u64::from_be_bytes(unique)));
-    let written = File::create(&temporary).and_then(|mut file| {
+    let written = create_private_file(&temporary).and_then(|mut file| {
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
@@ -102,6 +102,24 @@ fn put_in_folder(path: &Path, bytes: &[u8]) -> io::Result<()> {
         let _ = fs::remove_file(&temporary);
     }
     written
+}
+
+/// For this user alone, whatever the process's mask says.
+fn create_private_folder(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// The same of a file that is not there yet.
+fn create_private_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 fn collect(root: &Path, folder: &Path, found: &mut Vec<String>) -> io::Result<()> {

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use crate::bucket::Bucket;
 use crate::error::{ConnectorError, Result};
 use crate::folders::Folders;
+use crate::registry::PATH_OPTIONS;
 use crate::storages::{Place, Storages};
 
 /// The types of storage there are.
@@ -96,7 +97,8 @@ impl Storage {
             return Ok(Located::Folders(folders.clone()));
         };
         match folders.storages().find(option, storage, storage_type)?.place() {
-            Place::Local(path) => Ok(Located::Folders(Place::folder(path)?)),
+            // Opened now: nothing outside of it opens, as for a tenant's.
+            Place::Local(path) => Ok(Located::Folders(folders.of_storage(path)?)),
             Place::Bucket { bucket, .. } => Ok(Located::Bucket(bucket.clone())),
         }
     }
@@ -116,7 +118,7 @@ fn storage_type(option: &'static str, value: &Map<String, Value>) -> Result<&'st
 /// Whether the storages that an element's options name are there. Options without their values, and those
 /// of other elements, say nothing.
 pub fn check_storages(options: &Value, storages: &Storages) -> std::result::Result<(), ConnectorError> {
-    for option in ["from", "to"] {
+    for option in PATH_OPTIONS {
         let Some(value @ Value::Object(_)) = options.get(option) else { continue };
         if let Storage::Named { storage_type, storage, .. } = Storage::from_value(option, value)? {
             storages.find(option, &storage, storage_type)?;

@@ -1,7 +1,7 @@
 //! The storages that an operator names, so that jobs can use them without knowing their keys.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 use stepbox_batch::nearest::nearest;
@@ -9,7 +9,6 @@ use url::{Host, Url};
 
 use crate::bucket::Bucket;
 use crate::error::{ConnectorError, Result};
-use crate::folders::Folders;
 
 /// How long a name may be, in bytes.
 const NAME_BYTES_MAX: usize = 100;
@@ -175,6 +174,14 @@ impl NamedStorage {
         }
     }
 
+    /// Its folder; none for a bucket.
+    pub fn folder(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Local(path) => Some(path),
+            Place::Bucket { .. } => None,
+        }
+    }
+
     pub(crate) fn place(&self) -> &Place {
         &self.place
     }
@@ -198,6 +205,11 @@ impl Storages {
     /// The names of all.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(NamedStorage::name)
+    }
+
+    /// The folders of those that are no buckets.
+    pub fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.0.iter().filter_map(NamedStorage::folder)
     }
 
     /// The name that comes nearest to one that is not there.
@@ -233,13 +245,6 @@ impl Storages {
             return Err(ConnectorError::OtherStorage { option, storage, given, found });
         }
         Ok(storage)
-    }
-}
-
-impl Place {
-    /// The folder, opened now: nothing outside of it opens, as for a tenant's.
-    pub(crate) fn folder(path: &PathBuf) -> Result<Folders> {
-        Folders::beneath([path])
     }
 }
 

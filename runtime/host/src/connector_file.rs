@@ -5,11 +5,13 @@
 //! ([`ConnectorFile::into_connector`]). Every mistake is told with its line and column.
 
 mod check;
+mod folder;
 mod form;
 mod located;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -20,7 +22,11 @@ use stepbox_sandbox::World;
 
 use check::{CheckedElement, CheckedJob, CheckedStep, CheckedStepKind};
 pub use check::{Known, Role};
+pub use folder::ConnectorFolder;
 use located::Locations;
+
+/// The file's name in the connector's folder.
+const CONNECTOR_FILE: &str = "connector.yaml";
 
 /// How long a connector file may be, in bytes.
 pub const CONNECTOR_FILE_BYTES_MAX: u64 = 1 << 20;
@@ -87,7 +93,7 @@ pub struct ConnectorFile {
 /// Where a connector's component comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ComponentSource {
-    /// From a file, to be uploaded.
+    /// From a file in the connector's folder, to be uploaded.
     File(PathBuf),
     /// From those that were uploaded: `normalise@1.2.0`.
     Uploaded(String),
@@ -95,30 +101,21 @@ pub enum ComponentSource {
 
 impl ConnectorFile {
     /// Reads `connector.yaml` in a folder.
-    pub fn read(folder: &Path, known: &Known) -> Result<Self, ConnectorFileError> {
-        let file = folder.join("connector.yaml");
-        let failed = |message: String, help: &str| ConnectorFileError {
-            code: "connector-file-unreadable",
-            file: file.clone(),
-            line: None,
-            column: None,
-            message,
-            help: help.to_owned(),
-        };
-        let metadata = std::fs::metadata(&file).map_err(|error| {
-            failed(error.to_string(), "a connector is a folder with a file `connector.yaml`")
-        })?;
-        if metadata.len() > CONNECTOR_FILE_BYTES_MAX {
-            let bytes = metadata.len();
-            return Err(failed(format!("{bytes} bytes are more than {CONNECTOR_FILE_BYTES_MAX}"), ""));
+    pub fn read(folder: &ConnectorFolder, known: &Known) -> Result<Self, ConnectorFileError> {
+        let file = folder.path().join(CONNECTOR_FILE);
+        let bytes = folder.read(Path::new(CONNECTOR_FILE), CONNECTOR_FILE_BYTES_MAX);
+        let bytes = bytes.map_err(|error| unreadable(folder.path(), &error))?;
+        let failed = |message: String, help: &str| unreadable_file(&file, message, help);
+        if bytes.len() as u64 > CONNECTOR_FILE_BYTES_MAX {
+            let message = format!("it has more than {CONNECTOR_FILE_BYTES_MAX} bytes");
+            return Err(failed(message, "split it into several connectors"));
         }
-        let text = std::fs::read(&file).map_err(|error| failed(error.to_string(), ""))?;
-        let text = String::from_utf8(text).map_err(|error| {
+        let text = String::from_utf8(bytes).map_err(|error| {
             let line =
                 1 + error.as_bytes()[..error.utf8_error().valid_up_to()].split(|&b| b == b'\n').count() - 1;
             failed(format!("line {line} is not UTF-8"), "save the file as UTF-8")
         })?;
-        Self::parse(file, &text, known)
+        Self::parse(file.clone(), &text, known)
     }
 
     /// Reads the text of a connector file; `file` is for messages and the components' folder.
@@ -131,15 +128,8 @@ impl ConnectorFile {
     }
 
     /// The components by name, with where they come from.
-    pub fn components(&self) -> impl Iterator<Item = (&str, ComponentSource)> {
-        let folder = self.file.parent().unwrap_or(Path::new("."));
-        self.components.iter().map(move |(name, source)| {
-            let source = match source {
-                ComponentSource::File(path) => ComponentSource::File(folder.join(path)),
-                uploaded @ ComponentSource::Uploaded(_) => uploaded.clone(),
-            };
-            (name.as_str(), source)
-        })
+    pub fn components(&self) -> impl Iterator<Item = (&str, &ComponentSource)> {
+        self.components.iter().map(|(name, source)| (name.as_str(), source))
     }
 
     /// An error about a component, at the place where the file names it.
@@ -178,6 +168,23 @@ impl ConnectorFile {
             });
         }
         Ok(Connector { code: self.code, label: self.label, jobs })
+    }
+}
+
+/// That a connector's folder, or its file, cannot be read.
+pub(crate) fn unreadable(folder: &Path, error: &io::Error) -> ConnectorFileError {
+    let help = "a connector is a folder with a file `connector.yaml`";
+    unreadable_file(&folder.join(CONNECTOR_FILE), error.to_string(), help)
+}
+
+fn unreadable_file(file: &Path, message: String, help: &str) -> ConnectorFileError {
+    ConnectorFileError {
+        code: "connector-file-unreadable",
+        file: file.to_owned(),
+        line: None,
+        column: None,
+        message,
+        help: help.to_owned(),
     }
 }
 

@@ -10,12 +10,17 @@
 //! workers/<name>             locked by each process that works here
 //! ```
 
-use std::fs::{self, DirBuilder, OpenOptions};
+mod rights;
+
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use stepbox_batch::name::{Digest, JobExecutionId};
 
+use self::rights::Own;
+pub use self::rights::refuse_writable_by_others;
+pub(crate) use self::rights::{create_private_folder, private};
 use crate::error::Error;
 use crate::shared_folder::SharedFolder;
 
@@ -28,11 +33,13 @@ pub(crate) struct DataFolder {
 }
 
 impl DataFolder {
-    /// Creates it, readable by nobody else, or takes one that exists.
+    /// Creates it, readable by nobody else, or takes one that exists and that others cannot write.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let folder = Self { path: path.to_owned(), shared: None };
-        let inner = ["components", "compiled", "executions", "workers"].map(|name| path.join(name));
-        for path in std::iter::once(path.to_owned()).chain(inner) {
+        for path in folder.folders().iter().chain(&folder.files()) {
+            rights::refuse_if_there(path, Own::Shared)?;
+        }
+        for path in folder.folders() {
             create_private_folder(&path).map_err(|source| Error::DataFolder {
                 path,
                 action: "cannot be created",
@@ -50,6 +57,17 @@ impl DataFolder {
     /// What other machines share.
     pub(crate) fn shared(&self) -> Option<&SharedFolder> {
         self.shared.as_ref()
+    }
+
+    /// Itself and the folders in it, any of which may be a link to somewhere else.
+    pub(crate) fn folders(&self) -> Vec<PathBuf> {
+        let inner = ["components", "compiled", "executions", "workers"].map(|name| self.path.join(name));
+        std::iter::once(self.path.clone()).chain(inner).collect()
+    }
+
+    /// The files in it, any of which may be a link to somewhere else.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        vec![self.database()]
     }
 
     /// The database of the embedded store.
@@ -202,14 +220,12 @@ impl DataFolder {
             return Ok(());
         }
         let temporary = path.with_extension(format!("{}.part", std::process::id()));
-        let written = OpenOptions::new().write(true).create(true).truncate(true).open(&temporary).and_then(
-            |mut file| {
-                file.write_all(bytes)?;
-                file.sync_all()?;
-                fs::rename(&temporary, &path)?;
-                fs::File::open(self.path.join("components"))?.sync_all()
-            },
-        );
+        let written = private().truncate(true).open(&temporary).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&temporary, &path)?;
+            fs::File::open(self.path.join("components"))?.sync_all()
+        });
         written.map_err(|source| {
             // What is left of it has no name that anybody looks for; removing it is a courtesy.
             let _ = fs::remove_file(&temporary);
@@ -249,14 +265,6 @@ fn remove_all(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
-}
-
-fn create_private_folder(path: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
 }
 
 #[cfg(test)]

@@ -98,6 +98,14 @@ pub enum Error {
         /// What is wrong with them.
         source: ConnectorError,
     },
+    /// A tenant's policy opens a folder of the installation itself.
+    #[error("the policy of the tenant `{tenant}` opens `{}`, where this installation keeps files of its own", path.display())]
+    OwnFolder {
+        /// Whose policy it is.
+        tenant: TenantId,
+        /// The folder.
+        path: PathBuf,
+    },
     /// A job is to use a storage that there is not.
     #[error("the step `{step}` cannot run: {source}")]
     StorageOfStep {
@@ -121,6 +129,16 @@ pub enum Error {
         action: &'static str,
         /// What the operating system said.
         source: std::io::Error,
+    },
+    /// Somebody else could have changed what decides over this installation.
+    #[error("`{}` cannot be trusted: {whom} may write it (mode {mode:o})", path.display())]
+    WritableByOthers {
+        /// A folder or a file.
+        path: PathBuf,
+        /// The rights it has.
+        mode: u32,
+        /// `everybody`, or `its group`.
+        whom: &'static str,
     },
     /// The sandbox does not start.
     #[error("the sandbox does not start: {0}")]
@@ -184,8 +202,10 @@ impl Error {
             Self::ComponentsPolicy { source, .. } => source.code(),
             Self::Storages { source, .. } | Self::StorageOfStep { source, .. } => source.code(),
             Self::SharedStorage(source) => source.code(),
+            Self::OwnFolder { .. } => "path-in-data-folder",
             Self::BadLabel => "bad-name",
             Self::DataFolder { .. } => "data-folder",
+            Self::WritableByOthers { .. } => "writable-by-others",
             Self::Sandbox(_) => "sandbox-unavailable",
             Self::StepsChanged(_) => "steps-changed",
             Self::TooManyRunning { .. } => "too-many-running",
@@ -224,6 +244,7 @@ impl Error {
             | Self::Secret { .. }
             | Self::ComponentsPolicy { .. }
             | Self::Storages { .. }
+            | Self::OwnFolder { .. }
             | Self::StorageOfStep { .. }
             | Self::StepsChanged(_)
             | Self::TooManyRunning { .. }
@@ -232,7 +253,9 @@ impl Error {
             Self::Component(_) | Self::Signature(_) | Self::UploadClosed => ErrorKind::ComponentRefused,
             Self::Violations { .. } => ErrorKind::Violations,
             Self::NotFound { .. } | Self::UnknownTenant(_) | Self::ComponentGone(_) => ErrorKind::NotFound,
-            Self::DataFolder { .. } | Self::SharedStorage(_) => ErrorKind::StoreUnavailable,
+            Self::DataFolder { .. } | Self::WritableByOthers { .. } | Self::SharedStorage(_) => {
+                ErrorKind::StoreUnavailable
+            }
             Self::Sandbox(_) | Self::RunBrokeOff(_) => ErrorKind::Unexpected,
         }
     }
@@ -249,6 +272,9 @@ impl Error {
             Self::Secret { source, .. } => source.help(),
             Self::Storages { source, .. } | Self::StorageOfStep { source, .. } => source.help(),
             Self::SharedStorage(source) => source.help(),
+            Self::OwnFolder { .. } => {
+                "open a folder apart from the data folder, the policy, the secrets and what machines share".to_owned()
+            }
             Self::Repository(error) => match error {
                 RepositoryError::VersionExists { reference, .. } => format!(
                     "give it another version in its `describe`, a pre-release such as `{}` while you work on it; \
@@ -302,6 +328,11 @@ impl Error {
                     .to_owned()
             }
             Self::DataFolder { .. } => "check that the data folder can be written and has room".to_owned(),
+            Self::WritableByOthers { .. } => {
+                "look whether it is still what you put there, and let its owner alone write it: mode 700 for a folder, \
+                 600 for a file"
+                    .to_owned()
+            }
             _ => String::new(),
         };
         (!help.is_empty()).then_some(help)

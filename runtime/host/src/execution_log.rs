@@ -1,6 +1,6 @@
 //! An execution's log: a file of JSON lines in the execution's folder.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use stepbox_batch::clock::{Clock, Timestamp};
 use stepbox_batch::log::{ExecutionLog, LogLevel};
+
+use crate::data_folder::private;
 
 mod sharing;
 
@@ -49,7 +51,7 @@ impl FileLog {
         listener: Option<LogListener>,
         is_shared: bool,
     ) -> Self {
-        let file = OpenOptions::new().create(true).append(true).open(folder.join(LOG_FILE)).ok();
+        let file = private().append(true).open(folder.join(LOG_FILE)).ok();
         Self { file: Mutex::new(file), unshared: is_shared.then(Mutex::default), clock, listener }
     }
 

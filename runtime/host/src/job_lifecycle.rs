@@ -401,6 +401,7 @@ impl Life {
             share: self.tenant.share.clone(),
             usage: Usage::on(&self.disk),
             secrets,
+            context,
         };
         let (recorder, on_thread, begun) = (self.recorder.clone(), context.clone(), execution.clone());
         let mut execution = execution;

@@ -56,6 +56,7 @@ mod execution_log;
 mod job_lifecycle;
 mod metrics;
 mod native;
+mod own_files;
 mod policy;
 mod rejected_file;
 mod secrets;
@@ -71,6 +72,7 @@ mod worker;
 mod worker_lock;
 
 pub use components_policy::{ComponentsPolicy, ComponentsPolicyError};
+pub use data_folder::refuse_writable_by_others;
 pub use error::{Error, ErrorKind};
 pub use execution_log::{LogLine, LogListener};
 pub use job_lifecycle::{LEASE_MS, PROGRESS_MS, Progress, STOP_CHECK_MS};

@@ -1,11 +1,12 @@
 //! What a tenant's jobs may touch at most. A step gets what its job asks for, cut down to this.
 
 use std::path::{Component, PathBuf};
+use std::sync::Arc;
 
 use stepbox_batch::component_quota::ComponentQuota;
 use stepbox_batch::error::ElementError;
 use stepbox_batch::job::LimitOverrides;
-use stepbox_connectors::{ConnectorError, Folders, NamedStorage, Storages};
+use stepbox_connectors::{ConnectorError, Folders, NamedStorage, Storages, Wall};
 use stepbox_sandbox::{
     FolderGrant, GrantError, HttpGrant, HttpPolicy, NetworkPolicy, Secret, SecretError, Secrets, ShareLimits,
 };
@@ -242,12 +243,12 @@ impl Policy {
         Ok(HttpGrant::parse(grant)?.within(&self.http, self.network))
     }
 
-    /// The files as the native elements see them.
-    pub(crate) fn folders(&self) -> Result<Folders, ElementError> {
+    /// The files as the native elements see them: what stands behind the wall is in none of them.
+    pub(crate) fn folders(&self, wall: &Arc<Wall>) -> Result<Folders, ElementError> {
         let folders = match &self.files {
             FilesPolicy::Anywhere { base } => Folders::anywhere(base),
             FilesPolicy::Beneath(folders) => Folders::beneath(folders)?,
         };
-        Ok(folders.with_storages(self.storages.clone()))
+        Ok(folders.with_storages(self.storages.clone()).behind(wall.clone()))
     }
 }

@@ -17,6 +17,7 @@ use stepbox_batch::name::{Digest, JobExecutionId};
 use stepbox_connectors::{ConnectorError, NamedStorage, SharedFiles};
 use stepbox_sandbox::digest_of;
 
+use crate::data_folder::{create_private_folder, private};
 use crate::error::Error;
 
 /// The folder that the machines share. Cheap to clone. Its calls wait; `wait` does so off the event loop.
@@ -116,10 +117,10 @@ impl SharedFolder {
         let listed = self.0.list(&format!("executions/{path}"))?;
         let found: Vec<_> = listed.iter().filter_map(|path| piece(path.strip_prefix(&folder)?)).collect();
         let failed = |source| ConnectorError::file_of("write", path, source);
-        fs::create_dir_all(file.parent().unwrap_or(Path::new("."))).map_err(failed)?;
+        create_private_folder(file.parent().unwrap_or(Path::new("."))).map_err(failed)?;
         // Another inode than the one that somebody may have open.
         let temporary = file.with_extension("csv.part");
-        let mut whole = fs::File::create(&temporary).map_err(failed)?;
+        let mut whole = private().truncate(true).open(&temporary).map_err(failed)?;
         for Pieces { by, from, to } in pieces {
             let mut at = *from;
             while at < *to {

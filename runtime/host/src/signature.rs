@@ -5,7 +5,7 @@ use std::{fmt, io};
 
 use minisign_verify::{Error as Refusal, PublicKey, Signature};
 use stepbox_batch::repository::Signer;
-use tokio::fs::File;
+use tokio::fs::OpenOptions;
 use tokio::io::AsyncReadExt as _;
 
 /// What follows a component's file name in the name of its signature.
@@ -190,13 +190,21 @@ impl SignatureError {
     }
 }
 
-/// The text of a signature's file, as far as any signature goes. None if there is no such file.
+/// The text of a signature's file, as far as any signature goes. None if there is no such file. A pipe is not waited
+/// for, and of a device nothing is read.
 pub async fn read_signature(path: &Path) -> io::Result<Option<String>> {
-    let file = match File::open(path).await {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32);
+    let file = match options.open(path).await {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
+    if !file.metadata().await?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
     let mut bytes = Vec::new();
     file.take(SIGNATURE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).await?;
     // What is no text is no signature either, and is told so when it is checked.

@@ -3,22 +3,29 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::Value;
 use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Opening, Tasklet};
 use stepbox_batch::error::{ElementError, StepError};
 use stepbox_batch::item_step::{Elements, ItemStep, Line, Named};
 use stepbox_batch::job::{ComponentRef, Element, ElementSource, Job, Step, StepKind};
+use stepbox_batch::log::LogLevel;
 use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::projection::Projected;
 use stepbox_batch::step_context::StepContext;
 use stepbox_batch::template::{self, TemplateError, Values};
 use stepbox_batch::thread::{Panicked, on_own_thread};
-use stepbox_sandbox::{ComponentSetup, Grants, Limits, Program, Share, StepSecrets, Usage};
+use stepbox_connectors::Folders;
+use stepbox_sandbox::{
+    ComponentSetup, FolderTemplate, GrantError, Grants, HttpTemplate, Limits, Program, Share, StepSecrets,
+    Usage,
+};
 
 use crate::connector_file::Role;
 use crate::error::Error;
 use crate::native::NativeElements;
+use crate::own_files::OwnFiles;
 use crate::policy::Policy;
 use crate::rejected_file::RejectedFile;
 use crate::secrets;
@@ -39,6 +46,8 @@ pub(crate) struct StepElements<'a> {
     pub(crate) usage: Usage,
     /// What its components ask for of the tenant's secrets. No native element gets any.
     pub(crate) secrets: StepSecrets,
+    /// The step, for its log.
+    pub(crate) context: &'a StepContext,
 }
 
 impl StepElements<'_> {
@@ -123,7 +132,7 @@ impl StepElements<'_> {
     ) -> Result<Box<dyn Tasklet>, StepError> {
         let made = match &element.source {
             ElementSource::Native(name) => self
-                .native_options(element)
+                .native_options(element, true)
                 .and_then(|options| self.installation.native.tasklet(name, &options)),
             ElementSource::Component(component) => match self.sandboxed(step, element, component).await {
                 Ok((program, setup)) => Ok(Box::new(program.tasklet(setup)) as Box<dyn Tasklet>),
@@ -136,7 +145,9 @@ impl StepElements<'_> {
     async fn reader(&self, step: &Step, element: &Element) -> Result<Box<dyn ItemReader>, ElementError> {
         match &element.source {
             ElementSource::Native(name) => {
-                self.installation.native.reader(name, &self.native_options(element)?, &self.policy.folders()?)
+                let native = &self.installation.native;
+                let options = self.native_options(element, native.readers.contains_key(name))?;
+                native.reader(name, &options, &self.folders()?)
             }
             ElementSource::Component(component) => {
                 let (program, setup) = self.sandboxed(step, element, component).await?;
@@ -152,7 +163,7 @@ impl StepElements<'_> {
     ) -> Result<Box<dyn ItemProcessor>, ElementError> {
         match &element.source {
             ElementSource::Native(name) => {
-                self.installation.native.processor(name, &self.native_options(element)?)
+                self.installation.native.processor(name, &self.native_options(element, true)?)
             }
             ElementSource::Component(component) => {
                 let (program, setup) = self.sandboxed(step, element, component).await?;
@@ -168,7 +179,9 @@ impl StepElements<'_> {
     async fn writer(&self, step: &Step, element: &Element) -> Result<Box<dyn ItemWriter>, ElementError> {
         match &element.source {
             ElementSource::Native(name) => {
-                self.installation.native.writer(name, &self.native_options(element)?, &self.policy.folders()?)
+                let native = &self.installation.native;
+                let options = self.native_options(element, native.writers.contains_key(name))?;
+                native.writer(name, &options, &self.folders()?)
             }
             ElementSource::Component(component) => {
                 let (program, setup) = self.sandboxed(step, element, component).await?;
@@ -177,15 +190,26 @@ impl StepElements<'_> {
         }
     }
 
+    /// Where the tenant's jobs may read and write.
+    fn folders(&self) -> Result<Folders, ElementError> {
+        self.policy.folders(&self.installation.wall)
+    }
+
     /// A native element's options. A secret is for requests of components alone.
-    fn native_options(&self, element: &Element) -> Result<Value, ElementError> {
-        self.options(element, &BTreeMap::new())
+    fn native_options(&self, element: &Element, is_embedders: bool) -> Result<Value, ElementError> {
+        self.options(element, &BTreeMap::new(), !is_embedders)
     }
 
     /// An element's options with its templates expanded; none are an empty object.
-    fn options(&self, element: &Element, secrets: &BTreeMap<String, String>) -> Result<Value, ElementError> {
+    fn options(
+        &self,
+        element: &Element,
+        secrets: &BTreeMap<String, String>,
+        has_paths: bool,
+    ) -> Result<Value, ElementError> {
         let values = Values { parameters: self.parameters, secrets };
-        expand(element, values).map_err(|error| ElementError::failed("bad-template", error.to_string()))
+        expand(element, values, has_paths)
+            .map_err(|error| ElementError::failed(error.code(), error.to_string()).with_help(error.help()))
     }
 
     /// A component with what it is granted and how much it may use.
@@ -199,8 +223,16 @@ impl StepElements<'_> {
         let program = self.installation.program(&component.digest).await.map_err(|error| {
             ElementError::failed(error.code(), error.to_string()).with_help(error.help().unwrap_or_default())
         })?;
+        if program.replaces_other_code() {
+            let message = format!(
+                "the compiled code of `{}` was not what this installation had made, and was made anew: look who \
+                 else can write to the data folder",
+                component.name
+            );
+            self.context.log(LogLevel::Warning, &message);
+        }
         let options = match &element.options {
-            Some(_) => Some(self.options(element, &self.secrets.placeholders())?),
+            Some(_) => Some(self.options(element, &self.secrets.placeholders(), false)?),
             None => None,
         };
         let limits = Limits { stop_grace_ms: self.policy.quotas.stop_grace_ms, ..Limits::from(step.limits) };
@@ -236,43 +268,37 @@ impl StepElements<'_> {
         })
     }
 
-    /// What the step asks for, as far as the tenant's policy allows it.
+    /// What the step asks for, as far as the tenant's policy allows it. Each line is read before a parameter fills it.
     fn grants(&self, step: &Step) -> Result<Grants, ElementError> {
-        let refused = |error: stepbox_sandbox::GrantError| {
-            ElementError::failed(error.code(), error.to_string()).with_help(error.help())
-        };
-        let mut grants = Grants::none();
+        let refused =
+            |error: GrantError| ElementError::failed(error.code(), error.to_string()).with_help(error.help());
+        let wall = OwnFiles(self.installation.wall.clone());
+        let mut grants = Grants::none().without(Arc::new(wall));
         for line in &step.grants.http {
-            grants = grants.with_http(&self.text(line)?).map_err(refused)?;
+            let template = HttpTemplate::parse(line).map_err(refused)?;
+            grants = grants.with_http_grant(template.fill(self.parameters).map_err(refused)?);
         }
         for (name, line) in &step.grants.files {
-            let (access, path) = stepbox_sandbox::FolderGrant::parse(&self.text(line)?).map_err(refused)?;
-            let folder = self.policy.folders()?.open_folder(&path.to_string_lossy())?;
+            let template = FolderTemplate::parse(line).map_err(refused)?;
+            let (access, path) = template.fill(self.parameters).map_err(refused)?;
+            let folder = self.folders()?.open_folder(&path.to_string_lossy())?;
             grants = grants.with_folder(name, access, folder).map_err(refused)?;
         }
         Ok(grants)
     }
-
-    fn text(&self, template: &str) -> Result<String, ElementError> {
-        let values = Values { parameters: self.parameters, secrets: &BTreeMap::new() };
-        match template::expand(&Value::from(template), values) {
-            Ok(Value::String(text)) => Ok(text),
-            Ok(other) => {
-                Err(ElementError::failed("bad-template", format!("`{template}` gives {other}, not a text")))
-            }
-            Err(error) => Err(ElementError::failed("bad-template", error.to_string())),
-        }
-    }
 }
 
-fn expand(element: &Element, values: Values<'_>) -> Result<Value, TemplateError> {
+/// An element's options with their templates expanded. Those of Stepbox's own readers and writers that say where
+/// files lie are paths: what a parameter puts into the middle of one is a name there.
+fn expand(element: &Element, values: Values<'_>, has_paths: bool) -> Result<Value, TemplateError> {
     let none = Value::Object(serde_json::Map::new());
     let options = element.options.as_ref().unwrap_or(&none);
     // An option whose parameter has no value is left to its default.
     let given = options.as_object().into_iter().flatten();
     let mut expanded = serde_json::Map::new();
     for (name, value) in given {
-        match template::expand(value, values) {
+        let is_path = has_paths && stepbox_connectors::PATH_OPTIONS.contains(&name.as_str());
+        match if is_path { template::expand_path(value, values) } else { template::expand(value, values) } {
             Ok(value) => {
                 expanded.insert(name.clone(), value);
             }
@@ -300,7 +326,7 @@ pub(crate) fn check_storages(
         ] {
             // What is not expanded fails in its step, with a better word than ours.
             if let (ElementSource::Native(_), false, Ok(options)) =
-                (&element.source, brings_own, expand(element, values))
+                (&element.source, brings_own, expand(element, values, true))
             {
                 let wrong = |source| Error::StorageOfStep { step: step.name.clone(), source };
                 stepbox_connectors::check_storages(&options, &policy.storages).map_err(wrong)?;

@@ -14,7 +14,7 @@ use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Tasklet};
 use stepbox_batch::error::ElementError;
 use stepbox_batch::name::{Digest, TenantId};
 use stepbox_batch::repository::{Connector, ExecutionJournal, JobRepository};
-use stepbox_connectors::NamedStorage;
+use stepbox_connectors::{NamedStorage, Wall};
 use stepbox_sandbox::{Compiler, Program, Resolver, Sandbox, SandboxConfig, Share, SystemResolver};
 use stepbox_store::SqliteStore;
 use tokio::sync::{Mutex, Semaphore};
@@ -24,6 +24,7 @@ use crate::error::Error;
 use crate::job_lifecycle::LEASE_MS;
 use crate::metrics::{Metrics, TenantMeters, TimedJournal};
 use crate::native::{NativeElements, native_connector};
+use crate::own_files;
 use crate::policy::Policy;
 use crate::shared_folder::SharedFolder;
 use crate::store::{DatabaseUrl, open_database};
@@ -63,6 +64,8 @@ pub(crate) struct Installation {
     /// Whether this process takes entries from the queue.
     pub(crate) has_worker: AtomicBool,
     pub(crate) tenants: BTreeMap<TenantId, TenantState>,
+    /// What no job touches.
+    pub(crate) wall: Arc<Wall>,
     /// Held while the bytes of a component and what is known of it come in or go, together.
     pub(crate) keeping: Mutex<()>,
 }
@@ -95,6 +98,8 @@ pub struct Builder {
     lease_ms: u64,
     /// What other machines share; none for one machine alone.
     shared: Option<NamedStorage>,
+    /// Further files and folders that no job touches.
+    own: Vec<PathBuf>,
     /// None for another store.
     repository: Option<Arc<dyn JobRepository>>,
     /// None for the embedded store.
@@ -113,6 +118,7 @@ impl Stepbox {
             resolver: Arc::new(SystemResolver),
             lease_ms: LEASE_MS,
             shared: None,
+            own: Vec::new(),
             repository: None,
             database_url: None,
         }
@@ -240,6 +246,14 @@ impl Builder {
         self
     }
 
+    /// Keeps a file, or a folder with all below it, from every job, as the data folder is kept: a policy, a file with
+    /// a secret, a store elsewhere.
+    #[must_use]
+    pub fn own_path(mut self, path: impl Into<PathBuf>) -> Self {
+        self.own.push(path.into());
+        self
+    }
+
     /// Compiles components elsewhere than in this process. Where others upload them, in processes of their
     /// own, which can be ended: [`Compiler::Process`].
     #[must_use]
@@ -276,6 +290,10 @@ impl Builder {
         }
         let shared = self.shared.as_ref().map(SharedFolder::of);
         let data = DataFolder::open(&self.data_dir)?.sharing(shared);
+        let wall = own_files::wall(&data, self.shared.as_ref(), &self.own)?;
+        for (tenant, policy) in &self.tenants {
+            own_files::check(tenant, policy, &wall)?;
+        }
         let repository = match (self.repository, &self.database_url) {
             (Some(repository), _) => repository,
             (None, Some(url)) => open_database(url).await?,
@@ -333,6 +351,7 @@ impl Builder {
             clock,
             store_clock,
             tenants,
+            wall,
             keeping: Mutex::new(()),
         };
         installation.begin_with_what_was_lost().await?;

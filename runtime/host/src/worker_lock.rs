@@ -7,6 +7,8 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::Path;
 
+use crate::data_folder::private;
+
 /// The lock of a living worker.
 #[derive(Debug)]
 pub(crate) struct WorkerLock(#[expect(dead_code, reason = "held, not used")] File);
@@ -14,7 +16,7 @@ pub(crate) struct WorkerLock(#[expect(dead_code, reason = "held, not used")] Fil
 impl WorkerLock {
     /// Says that a worker lives.
     pub(crate) fn take(folder: &Path, worker: &str) -> io::Result<Self> {
-        let file = File::create(folder.join(worker))?;
+        let file = private().truncate(true).open(folder.join(worker))?;
         file.try_lock()?;
         Ok(Self(file))
     }

@@ -2,10 +2,12 @@
 //!
 //! What lies here is machine code, and is run as it is. So the folder belongs to this user alone, a
 //! file is named after what it was compiled from and by which engine, appears whole or not at all, and
-//! is believed only if its checksum holds.
+//! is believed only if the key of this installation vouches for it: for the code, the component and the engine.
+//! The key lies beside the folder, since a folder may lie on a disk of its own.
+
+mod key;
 
 use std::fs::{self, DirBuilder, Permissions};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -15,31 +17,49 @@ use tempfile::NamedTempFile;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use crate::digest::sha256;
+use self::key::{CacheKey, EngineIdentity, MAC_BYTES};
 use crate::error::SandboxError;
 
 /// Compiled components of one engine: `<cache dir>/<engine>/<digest>.cwasm`.
 #[derive(Debug)]
 pub(crate) struct CompileCache {
     folder: PathBuf,
+    engine: EngineIdentity,
+    key: CacheKey,
+}
+
+/// What a cache has of a component.
+#[derive(Debug)]
+pub(crate) enum Cached<T> {
+    /// Its code.
+    Whole(T),
+    /// A file that this installation has not made so, whoever has.
+    Distrusted,
+    Nothing,
 }
 
 impl CompileCache {
-    /// Opens the cache, and makes its folders if they are not there.
+    /// Opens the cache, and makes its folders and its key if they are not there.
     pub(crate) fn open(cache_dir: &Path, engine: &Engine) -> Result<Self, SandboxError> {
-        // Whatever changes the machine code, a new wasmtime or other settings, changes this number.
-        let mut hasher = DefaultHasher::new();
-        engine.precompile_compatibility_hash().hash(&mut hasher);
-        let folder = cache_dir.join(format!("{:016x}", hasher.finish()));
+        let engine = EngineIdentity::of(engine);
+        let folder = cache_dir.join(engine.folder());
         private_folder(cache_dir)?;
         private_folder(&folder)?;
-        Ok(Self { folder })
+        let key = CacheKey::open(&key_of(cache_dir))?;
+        Ok(Self { folder, engine, key })
     }
 
-    /// A component that was compiled before. What cannot be read or believed is not there.
-    pub(crate) fn load(&self, engine: &Engine, digest: &Digest) -> Option<Component> {
-        let file = fs::read(self.path(digest)).ok()?;
-        deserialize(engine, code_of(&file)?).ok()
+    /// A component that was compiled before.
+    pub(crate) fn load(&self, engine: &Engine, digest: &Digest) -> Cached<Component> {
+        let Ok(file) = fs::read(self.path(digest)) else { return Cached::Nothing };
+        let code = self.code_of(&file, digest).and_then(|code| deserialize(engine, code).ok());
+        code.map_or(Cached::Distrusted, Cached::Whole)
+    }
+
+    /// The machine code in a file of the cache, if the key vouches for it.
+    fn code_of<'a>(&self, file: &'a [u8], digest: &Digest) -> Option<&'a [u8]> {
+        let (mac, code) = file.split_first_chunk::<MAC_BYTES>()?;
+        self.key.vouches(mac, &self.engine, digest, code).then_some(code)
     }
 
     /// Takes what our compiler has just made of a component, and keeps it.
@@ -52,7 +72,7 @@ impl CompileCache {
 
     fn store(&self, digest: &Digest, code: &[u8]) -> io::Result<()> {
         let mut file = NamedTempFile::new_in(&self.folder)?;
-        file.write_all(&sha256(code))?;
+        file.write_all(&self.key.sign(&self.engine, digest, code))?;
         file.write_all(code)?;
         file.persist(self.path(digest))?;
         Ok(())
@@ -68,15 +88,16 @@ impl CompileCache {
     }
 }
 
-/// The machine code in a file of the cache, if its checksum holds.
-fn code_of(file: &[u8]) -> Option<&[u8]> {
-    let (checksum, code) = file.split_first_chunk::<32>()?;
-    (*checksum == sha256(code)).then_some(code)
+/// Where the key lies: beside the folder, whatever that may be a link to.
+fn key_of(cache_dir: &Path) -> PathBuf {
+    let mut name = cache_dir.file_name().unwrap_or_default().to_owned();
+    name.push(".key");
+    cache_dir.with_file_name(name)
 }
 
 /// Whether these are the bytes of a file of some cache.
 pub(crate) fn is_entry(bytes: &[u8]) -> bool {
-    bytes.get(32..).is_some_and(|code| Engine::detect_precompiled(code).is_some())
+    bytes.get(MAC_BYTES..).is_some_and(|code| Engine::detect_precompiled(code).is_some())
 }
 
 #[expect(unsafe_code, reason = "the one place where machine code is taken from bytes")]
@@ -84,8 +105,8 @@ fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
     // SAFETY: these bytes must be what wasmtime's compiler made. Either they come from `crate::compiler`:
     // from this process, or through a pipe from a program that whoever set up the sandbox named as built
     // from the same sources, started by us. Or they come from a folder that only this user can write to
-    // (`private_folder`), where only `store` writes, and their checksum holds. Bytes that somebody uploads
-    // never come here: `upload::form` refuses precompiled ones.
+    // (`private_folder`), and the key of this installation vouches that `store` wrote exactly them for this
+    // component and engine. Bytes that somebody uploads never come here: `upload::form` refuses precompiled ones.
     unsafe { Component::deserialize(engine, code) }
 }
 
@@ -93,11 +114,18 @@ fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
 fn private_folder(path: &Path) -> Result<(), SandboxError> {
     let failed = |action| move |source| SandboxError::Cache { path: path.to_owned(), action, source };
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("cannot be made"))?;
+    let is_link = fs::symlink_metadata(path).map_err(failed("cannot be read"))?.is_symlink();
     let metadata = fs::metadata(path).map_err(failed("cannot be read"))?;
     if metadata.uid() != rustix::process::geteuid().as_raw() {
         return Err(failed("belongs to another user")(io::ErrorKind::PermissionDenied.into()));
     }
     if metadata.mode() & 0o077 != 0 {
+        // Somebody else's folder behind a link is not ours to close.
+        if is_link {
+            return Err(failed("is a link to a folder that is not this user's alone")(
+                io::ErrorKind::PermissionDenied.into(),
+            ));
+        }
         fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(failed("cannot be made private"))?;
     }
     Ok(())
@@ -108,6 +136,14 @@ mod tests {
     use super::*;
     use crate::engine::engine;
 
+    fn told(cached: Cached<Component>) -> &'static str {
+        match cached {
+            Cached::Whole(_) => "whole",
+            Cached::Distrusted => "distrusted",
+            Cached::Nothing => "nothing",
+        }
+    }
+
     #[test]
     fn keeps_what_was_compiled_and_believes_only_whole_files() {
         let folder = tempfile::tempdir().unwrap();
@@ -116,9 +152,11 @@ mod tests {
         let cache = CompileCache::open(&dir, &engine).unwrap();
         let code = engine.precompile_component(&wat::parse_str("(component)").unwrap()).unwrap();
         let digest = Digest::from_bytes([7; 32]);
-        assert!(cache.load(&engine, &digest).is_none());
+        let load = |cache: &CompileCache, digest: &Digest| told(cache.load(&engine, digest));
+        assert_eq!(load(&cache, &digest), "nothing");
         cache.take(&engine, &digest, &code).unwrap();
-        assert!(cache.load(&engine, &digest).is_some());
+        assert_eq!(load(&cache, &digest), "whole");
+        assert_eq!(load(&CompileCache::open(&dir, &engine).unwrap(), &digest), "whole", "by another process");
         assert_eq!(fs::metadata(&dir).unwrap().mode() & 0o777, 0o700);
         assert_eq!(fs::read_dir(&cache.folder).unwrap().count(), 1, "no temporary file is left");
 
@@ -129,23 +167,58 @@ mod tests {
             let mut bytes = whole.clone();
             bytes[place] ^= 1;
             fs::write(&path, bytes).unwrap();
-            assert!(cache.load(&engine, &digest).is_none(), "changed at byte {place}");
+            assert_eq!(load(&cache, &digest), "distrusted", "changed at byte {place}");
         }
         for length in [0, 31, 32, whole.len() - 1] {
             fs::write(&path, &whole[..length]).unwrap();
-            assert!(cache.load(&engine, &digest).is_none(), "cut to {length} bytes");
+            assert_eq!(load(&cache, &digest), "distrusted", "cut to {length} bytes");
         }
         cache.take(&engine, &digest, &code).unwrap();
-        assert!(cache.load(&engine, &digest).is_some(), "a corrupt file is replaced");
+        assert_eq!(load(&cache, &digest), "whole", "a corrupt file is replaced");
         assert!(cache.take(&engine, &digest, b"no code").is_err());
+    }
+
+    /// The same bytes under the digest of another component once were run as that one.
+    #[test]
+    fn code_is_that_of_one_component_and_one_installation() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = engine(false).unwrap();
+        let open = |name: &str| CompileCache::open(&folder.path().join(name), &engine).unwrap();
+        let (cache, other) = (open("cache"), open("other"));
+        let code = engine.precompile_component(&wat::parse_str("(component)").unwrap()).unwrap();
+        let (digest, another) = (Digest::from_bytes([7; 32]), Digest::from_bytes([8; 32]));
+        cache.take(&engine, &digest, &code).unwrap();
+        fs::copy(cache.path(&digest), cache.path(&another)).unwrap();
+        assert_eq!(told(cache.load(&engine, &another)), "distrusted");
+        fs::copy(cache.path(&digest), other.path(&digest)).unwrap();
+        assert_eq!(told(other.load(&engine, &digest)), "distrusted");
+        // Its checksum alone, as earlier versions wrote it.
+        fs::write(cache.path(&digest), [&crate::digest::sha256(&code)[..], &code].concat()).unwrap();
+        assert_eq!(told(cache.load(&engine, &digest)), "distrusted");
     }
 
     #[test]
     fn another_engine_has_another_folder() {
         let folder = tempfile::tempdir().unwrap();
-        let ours = CompileCache::open(folder.path(), &engine(false).unwrap()).unwrap();
+        let dir = folder.path().join("cache");
+        let ours = CompileCache::open(&dir, &engine(false).unwrap()).unwrap();
         let other = Engine::new(wasmtime::Config::new().epoch_interruption(false)).unwrap();
-        let other = CompileCache::open(folder.path(), &other).unwrap();
+        let other = CompileCache::open(&dir, &other).unwrap();
         assert_ne!(ours.folder, other.folder);
+    }
+
+    #[test]
+    fn a_link_is_followed_only_to_a_folder_that_is_private_already() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, link) = (folder.path().join("target"), folder.path().join("cache"));
+        fs::create_dir(&target).unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let engine = engine(false).unwrap();
+        fs::set_permissions(&target, Permissions::from_mode(0o755)).unwrap();
+        assert!(CompileCache::open(&link, &engine).is_err());
+        assert_eq!(fs::metadata(&target).unwrap().mode() & 0o777, 0o755, "it was left as it is");
+        fs::set_permissions(&target, Permissions::from_mode(0o700)).unwrap();
+        CompileCache::open(&link, &engine).unwrap();
+        assert!(folder.path().join("cache.key").is_file(), "beside the link");
     }
 }

@@ -119,7 +119,9 @@ pub use self::digest::of as digest_of;
 pub use self::egress::{AddressKind, HttpPolicy, HttpPolicyError, NetworkPolicy, Resolver, SystemResolver};
 pub use self::error::{CompileLimit, ComponentError, SandboxError};
 pub use self::failure::FAILURE_CODES;
-pub use self::grants::{Access, FolderGrant, GrantError, Grants, HttpGrant, WORK_FOLDER};
+pub use self::grants::{
+    Access, FolderGrant, FolderTemplate, GrantError, Grants, HttpGrant, HttpTemplate, WORK_FOLDER, Withheld,
+};
 pub use self::limits::Limits;
 pub use self::program::Program;
 pub use self::sandbox::{Sandbox, SandboxConfig};

@@ -16,6 +16,7 @@ use crate::state::StepState;
 pub struct Program {
     sandbox: Arc<Inner>,
     compiled: Arc<Compiled>,
+    replaces_other_code: bool,
 }
 
 /// What is shared by all runs of a component.
@@ -28,7 +29,18 @@ pub(crate) struct Compiled {
 /// is opened, like everything else that may be wrong with it; whoever installs a job compares worlds.
 impl Program {
     pub(crate) fn new(sandbox: Arc<Inner>, compiled: Arc<Compiled>) -> Self {
-        Self { sandbox, compiled }
+        Self { sandbox, compiled, replaces_other_code: false }
+    }
+
+    /// The same, compiled again because what the cache had was not what this installation had made.
+    pub(crate) fn in_place_of_other_code(self) -> Self {
+        Self { replaces_other_code: true, ..self }
+    }
+
+    /// Whether it was compiled again because the cache had other code for it than this installation had made. That is
+    /// damage, or somebody's attempt to have their code run.
+    pub fn replaces_other_code(&self) -> bool {
+        self.replaces_other_code
     }
 
     /// The digest of the component it was compiled from.

@@ -12,7 +12,7 @@ use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
 use crate::budget::Handles;
-use crate::compile_cache::CompileCache;
+use crate::compile_cache::{Cached, CompileCache};
 use crate::compiler::Compiler;
 use crate::digest;
 use crate::egress::{Outside, Resolver, SystemResolver};
@@ -31,7 +31,8 @@ const UPLOADS_MEMORY_BYTES_MAX: u64 = 256 << 20;
 /// How a sandbox is set up.
 #[derive(Debug, Clone)]
 pub struct SandboxConfig {
-    /// Where compiled components are kept. Made if it is not there, and private to this user.
+    /// Where compiled components are kept. Made if it is not there, and private to this user. The key that vouches
+    /// for them lies beside it: `<cache dir>.key`.
     pub cache_dir: PathBuf,
     /// What all running components may take together, in bytes.
     pub memory_bytes_max: u64,
@@ -133,27 +134,35 @@ impl Sandbox {
         digest: &Digest,
         bytes: impl FnOnce() -> Result<Vec<u8>, E>,
     ) -> Result<Program, E> {
-        if let Some(program) = self.0.find(digest) {
-            return Ok(program);
-        }
+        let is_distrusted = match self.0.find(digest) {
+            Cached::Whole(program) => return Ok(program),
+            Cached::Distrusted => true,
+            Cached::Nothing => false,
+        };
         let bytes = bytes()?;
         let found = digest::of(&bytes);
         if found != *digest {
             return Err(ComponentError::OtherDigest { expected: digest.clone(), found }.into());
         }
-        Ok(self.0.compile(digest, bytes.into()).await?)
+        let program = self.0.compile(digest, bytes.into()).await?;
+        Ok(if is_distrusted { program.in_place_of_other_code() } else { program })
     }
 }
 
 impl Inner {
     /// A component that is in memory or in the cache.
-    fn find(self: &Arc<Self>, digest: &Digest) -> Option<Program> {
+    fn find(self: &Arc<Self>, digest: &Digest) -> Cached<Program> {
         let held = self.loaded().get(digest).and_then(Weak::upgrade);
         if let Some(compiled) = held {
-            return Some(Program::new(self.clone(), compiled));
+            return Cached::Whole(Program::new(self.clone(), compiled));
         }
-        let component = self.cache.load(&self.engine, digest)?;
-        self.keep(digest, &component).ok()
+        match self.cache.load(&self.engine, digest) {
+            Cached::Whole(component) => {
+                self.keep(digest, &component).map_or(Cached::Distrusted, Cached::Whole)
+            }
+            Cached::Distrusted => Cached::Distrusted,
+            Cached::Nothing => Cached::Nothing,
+        }
     }
 
     /// Compiles a component, unless it is there by now.
@@ -163,7 +172,7 @@ impl Inner {
         bytes: Arc<[u8]>,
     ) -> Result<Program, ComponentError> {
         let _turn = self.compiling.acquire().await;
-        if let Some(program) = self.find(digest) {
+        if let Cached::Whole(program) = self.find(digest) {
             return Ok(program);
         }
         let code = self.compiler.compile(&self.engine, self.compiles_in_parallel, bytes).await?;

@@ -1,14 +1,13 @@
 //! `secrets` in `policy.yaml`: where each comes from, and which hosts may get it.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use stepbox::{Policy, Secret, SecretError};
+use stepbox::{Policy, Secret, SecretError, refuse_writable_by_others};
 
-use super::Problem;
+use super::{Problem, open_to_read, refuse_irregular};
 
 /// How long a file with a secret may be, in bytes: the longest value, and a line break.
 const FILE_BYTES_MAX: u64 = (64 << 10) + 2;
@@ -44,6 +43,11 @@ pub(super) fn add(form: &Form, mut policy: Policy, data_dir: &Path) -> Result<Po
 }
 
 impl SecretForm {
+    /// The file that it comes from.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
     fn value(&self, name: &str, data_dir: &Path) -> Result<String, Problem> {
         match (&self.file, &self.env) {
             (Some(file), None) => in_file(name, &data_dir.join(file)),
@@ -69,12 +73,13 @@ pub(super) fn in_file(name: &str, path: &Path) -> Result<String, Problem> {
         help: "check the path; it must be a file with one line of text that you may read".to_owned(),
     };
     let failed = |error: std::io::Error| problem(error.to_string());
-    // A pipe would be waited for, and a device never ends.
-    if !std::fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(problem("it is no file".to_owned()));
+    let file = open_to_read(path).map_err(failed)?;
+    refuse_irregular(&file).map_err(failed)?;
+    if let Err(error) = refuse_writable_by_others(path, &file) {
+        let message = format!("the secret `{name}` cannot be used: {error}");
+        return Err(Problem { message, help: error.help().unwrap_or_default() });
     }
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(failed)?;
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(problem("it is longer than 64 KiB".to_owned()));

@@ -82,6 +82,17 @@ pub(super) fn add(form: &Form, mut policy: Policy, data_dir: &Path) -> Result<Po
 }
 
 impl StorageForm {
+    /// The files that its keys come from.
+    pub(super) fn key_files(&self) -> impl Iterator<Item = &Path> {
+        let keys = match self {
+            Self::Local { .. } => [None, None],
+            Self::S3 { access_key_id, secret_access_key, .. } => {
+                [Some(access_key_id), Some(secret_access_key)]
+            }
+        };
+        keys.into_iter().flatten().filter_map(|key| key.file.as_deref())
+    }
+
     /// The place is where it stands in the file: `storages.exchange`.
     pub(super) fn open(&self, name: &str, place: &str, data_dir: &Path) -> Result<NamedStorage, Problem> {
         match self {

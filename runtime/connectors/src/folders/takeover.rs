@@ -34,12 +34,14 @@ impl OutputPlace {
 
     /// Makes a file under a name that is free; somebody else's file is not replaced.
     pub(crate) fn create_new(&self, temporary: &str) -> Result<File> {
-        let file = self.folder.open_with(temporary, for_writing().create_new(true)).map_err(|source| {
-            if source.kind() == io::ErrorKind::AlreadyExists {
-                return self.taken_over();
-            }
-            self.failed("create", source)
-        })?;
+        let file = self.folder.open_with(temporary, for_writing(self.is_private).create_new(true)).map_err(
+            |source| {
+                if source.kind() == io::ErrorKind::AlreadyExists {
+                    return self.taken_over();
+                }
+                self.failed("create", source)
+            },
+        )?;
         let file = file.into_std();
         // So that another attempt knows that this one writes it. Not every file system has locks.
         let _ = file.try_lock();
@@ -54,8 +56,10 @@ impl OutputPlace {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(self.failed("open the unfinished", source)),
         }
-        let file = self.folder.open_with(temporary, &for_writing());
-        let mut file = file.map_err(|source| self.failed("open the unfinished", source))?.into_std();
+        let file = self.folder.open_with(temporary, &for_writing(self.is_private));
+        let file = file.map_err(|source| self.failed("open the unfinished", source))?;
+        self.check_opened(&file)?;
+        let mut file = file.into_std();
         match file.try_lock() {
             Ok(()) => {
                 let found = cut_off(&mut file, length);
@@ -95,7 +99,15 @@ impl OutputPlace {
         let failed = |source| self.failed("open the unfinished", source);
         let found = self.folder.symlink_metadata(temporary).map_err(failed)?;
         regular("open the unfinished", &self.given, (found.is_file(), found.is_dir()))?;
-        Ok(self.folder.open_with(temporary, &for_reading()).map_err(failed)?.into_std())
+        let file = self.folder.open_with(temporary, &for_reading()).map_err(failed)?;
+        self.check_opened(&file)?;
+        Ok(file.into_std())
+    }
+
+    /// Fails if a temporary name has been made one of a file of the installation's own.
+    fn check_opened(&self, file: &cap_std::fs::File) -> Result<()> {
+        let found = file.metadata().map_err(|source| self.failed("look at the unfinished", source))?;
+        self.check_file("open the unfinished", &found)
     }
 
     /// Fails if a temporary name stands for another file by now.

@@ -15,7 +15,7 @@ use stepbox_batch::job::{Branch, GrantRequest, ItemSettings, LimitOverrides, Rer
 use stepbox_batch::name::{ConnectorCode, JobName, NameError, StepName};
 use stepbox_batch::nearest::nearest;
 use stepbox_batch::parameters::{self, ParameterSchema, SchemaError};
-use stepbox_sandbox::World;
+use stepbox_sandbox::{FolderTemplate, GrantError, HttpTemplate, WORK_FOLDER, World};
 
 use super::{ComponentSource, Mistake, form, part};
 
@@ -388,30 +388,27 @@ impl Scope<'_> {
         grants: form::Grants,
         schema: &ParameterSchema,
     ) -> Result<GrantRequest, Mistake> {
+        let refused = |pointer: &str, error: GrantError| {
+            let code = match error {
+                GrantError::Template(_) => "bad-template",
+                _ => "bad-grant",
+            };
+            Mistake::new(code, pointer, error.to_string()).help(error.help())
+        };
         for (index, grant) in grants.http.iter().enumerate() {
             let pointer = format!("{pointer}/grants/http/{index}");
-            if grant.split_once(' ').is_none_or(|(method, url)| method.is_empty() || url.trim().is_empty()) {
-                let message = format!("`{grant}` is not an HTTP grant");
-                return Err(Mistake::new("bad-grant", pointer, message)
-                    .help("write a method and a URL: `POST https://api.example.com`"));
-            }
             templates::check(&pointer, &Value::from(grant.as_str()), schema, None)?;
+            HttpTemplate::parse(grant).map_err(|error| refused(&pointer, error))?;
         }
         for (name, grant) in &grants.files {
             let pointer = format!("{pointer}/grants/files/{}", part(name));
             named(&pointer, StepName::new(name))?;
-            let is_grant =
-                matches!(grant.split_once(' '), Some(("read" | "write", path)) if !path.trim().is_empty());
-            if !is_grant || name == "work" {
-                let message = if is_grant {
-                    "`work` is the name of the execution's own folder".to_owned()
-                } else {
-                    format!("`{grant}` is not a grant for files")
-                };
-                return Err(Mistake::new("bad-grant", pointer, message)
-                    .help("write `read` or `write` and the path of a folder: `inbox: read /srv/in`"));
+            if name == WORK_FOLDER {
+                let message = format!("`{name}` is the name of the execution's own folder");
+                return Err(Mistake::new("bad-grant", pointer, message).help("give the folder another name"));
             }
             templates::check(&pointer, &Value::from(grant.as_str()), schema, None)?;
+            FolderTemplate::parse(grant).map_err(|error| refused(&pointer, error))?;
         }
         Ok(GrantRequest { http: grants.http, files: grants.files })
     }

@@ -76,22 +76,22 @@ fn takes_names_and_versions_for_uploaded_components_and_the_rest_for_files() {
     for (written, expected) in [
         ("normalise@1.2.0", ComponentSource::Uploaded("normalise@1.2.0".to_owned())),
         ("normalise@1.2.0-dev+3", ComponentSource::Uploaded("normalise@1.2.0-dev+3".to_owned())),
-        ("normalise@1.2.0.wasm", ComponentSource::File("c/normalise@1.2.0.wasm".into())),
-        ("steps@1/normalise", ComponentSource::File("c/steps@1/normalise".into())),
-        ("normalise", ComponentSource::File("c/normalise".into())),
+        ("normalise@1.2.0.wasm", ComponentSource::File("normalise@1.2.0.wasm".into())),
+        ("steps@1/normalise", ComponentSource::File("steps@1/normalise".into())),
+        ("normalise", ComponentSource::File("normalise".into())),
     ] {
         let text = GOOD.replace("steps/normalise.wasm", written);
         let file = ConnectorFile::parse("c/connector.yaml".into(), &text, &known()).unwrap();
-        assert_eq!(file.components().next(), Some(("normalise", expected)), "{written}");
+        assert_eq!(file.components().next(), Some(("normalise", &expected)), "{written}");
     }
 }
 
 #[test]
 fn reads_a_connector() {
     let file = ConnectorFile::parse("c/connector.yaml".into(), GOOD, &known()).unwrap();
-    let components: Vec<_> = file.components().map(|(name, source)| (name.to_owned(), source)).collect();
-    let path = ComponentSource::File("c/steps/normalise.wasm".into());
-    assert_eq!(components, [("normalise".to_owned(), path)]);
+    let components: Vec<_> = file.components().collect();
+    let path = ComponentSource::File("steps/normalise.wasm".into());
+    assert_eq!(components, [("normalise", &path)]);
 
     let description = json!({ "stateless": true, "columns_in": ["price", "date"] });
     let known = component("item-processor", description);
@@ -236,14 +236,28 @@ fn every_mistake_has_a_place_and_a_next_action() {
     check(
         "inbox: read /srv/in",
         "inbox: /srv/in",
-        "bad-grant line 23, column 27: `/srv/in` is not a grant for files \
-         | write `read` or `write` and the path of a folder: `inbox: read /srv/in`",
+        "bad-grant line 23, column 27: `/srv/in` is no grant for a folder: it is not a \
+         word and a path | write it like `read /srv/inbox` or `write /srv/outbox`",
     );
     check(
         "POST ${parameters.url}",
         "${parameters.url}",
-        "bad-grant line 22, column 18: `${parameters.url}` is not an HTTP grant \
-         | write a method and a URL: `POST https://api.example.com`",
+        "bad-grant line 22, column 18: `${parameters.url}` is no grant for HTTP: it is not a \
+         method and a URL | write it like `POST https://api.example.com`, `* http://localhost:8080` or `GET \
+         https://*.example.com/feed/*`",
+    );
+    check(
+        "POST ${parameters.url}",
+        "POST https://*/*",
+        "bad-grant line 22, column 18: `POST https://*/*` is no grant for HTTP: `*` may only stand for the first part \
+         of a name: `*.example.com` | write it like `POST https://api.example.com`, `* http://localhost:8080` or `GET \
+         https://*.example.com/feed/*`",
+    );
+    check(
+        "inbox: read /srv/in",
+        "inbox: \"${parameters.url}\"",
+        "bad-grant line 23, column 27: `${parameters.url}` is no grant for a folder: it is not a word and a path | write \
+         it like `read /srv/inbox` or `write /srv/outbox`",
     );
     check(
         "time_ms_max: 2000",

@@ -1,6 +1,7 @@
 //! Connectors and their jobs: installed from a folder, found by code or label.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 
 use stepbox_batch::job::Job;
@@ -12,19 +13,22 @@ use stepbox_sandbox::ComponentError;
 use tokio::fs::File;
 
 use super::{Tenant, Upload, receive_component};
-use crate::connector_file::{ComponentSource, ConnectorFile, Known};
+use crate::connector_file::{self, ComponentSource, ConnectorFile, ConnectorFolder, Known};
 use crate::error::Error;
-use crate::signature::{SIGNATURE_SUFFIX, read_signature};
+use crate::signature::{SIGNATURE_BYTES_MAX, SIGNATURE_SUFFIX};
 
 impl Tenant {
     /// Installs the connector in a folder, with its components, or replaces the one of its code.
     pub async fn install_connector(&self, folder: &Path) -> Result<Connector, Error> {
-        let file = ConnectorFile::read(folder, &self.known().await?)?;
+        let opened =
+            ConnectorFolder::open(folder).map_err(|error| connector_file::unreadable(folder, &error))?;
+        let folder = opened.behind(&self.installation.wall);
+        let file = ConnectorFile::read(&folder, &self.known().await?)?;
         let mut components = BTreeMap::new();
         for (name, source) in file.components() {
             let component = match source {
-                ComponentSource::File(path) => self.upload_named(&file, name, &path).await?,
-                ComponentSource::Uploaded(reference) => self.uploaded(&file, name, &reference).await?,
+                ComponentSource::File(path) => self.upload_named(&file, name, &folder, path).await?,
+                ComponentSource::Uploaded(reference) => self.uploaded(&file, name, reference).await?,
             };
             self.policy().components.judge(&component).map_err(|error| {
                 let message = format!("`{}` is refused: {error}", component.reference());
@@ -90,8 +94,15 @@ impl Tenant {
     }
 
     /// Uploads a component that a connector file names by its file.
-    async fn upload_named(&self, file: &ConnectorFile, name: &str, path: &Path) -> Result<Component, Error> {
-        self.upload_file(path).await.map_err(|error| match error {
+    async fn upload_named(
+        &self,
+        file: &ConnectorFile,
+        name: &str,
+        folder: &ConnectorFolder,
+        within: &Path,
+    ) -> Result<Component, Error> {
+        let path = folder.path().join(within);
+        self.upload_file(folder, within).await.map_err(|error| match error {
             Error::Component(ComponentError::Unreadable { source }) => {
                 let message = format!("{} cannot be read: {source}", path.display());
                 let help = "build the connector's steps first".to_owned();
@@ -118,13 +129,19 @@ impl Tenant {
     }
 
     /// Uploads a component from its file, with the signature that lies beside it, if one does.
-    async fn upload_file(&self, path: &Path) -> Result<Component, Error> {
+    async fn upload_file(&self, folder: &ConnectorFolder, path: &Path) -> Result<Component, Error> {
         let unreadable = |source| ComponentError::Unreadable { source };
-        let opened = File::open(path).await.map_err(unreadable)?;
-        let bytes = receive_component(opened).await?;
+        let opened = folder.open_file(path).map_err(unreadable)?;
+        let bytes = receive_component(File::from_std(opened)).await?;
         let mut file = path.as_os_str().to_owned();
         file.push(SIGNATURE_SUFFIX);
-        let signature = read_signature(Path::new(&file)).await.map_err(unreadable)?;
+        let signature = match folder.read(Path::new(&file), SIGNATURE_BYTES_MAX as u64) {
+            // What is no text is no signature either, and is told so when it is checked.
+            Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(unreadable(error).into()),
+        };
+        let file = folder.path().join(file);
         let (signature, signature_file) = (signature.as_deref(), &*file.to_string_lossy());
         self.upload(Upload { bytes: &bytes, signature, signature_file }).await
     }

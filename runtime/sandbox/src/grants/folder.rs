@@ -1,10 +1,11 @@
 //! The right to use a folder, held as an open handle rather than as a path.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, Metadata};
 
-use super::GrantError;
+use super::{GrantError, Withheld};
 
 /// What a step may do in a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,7 @@ pub struct FolderGrant {
     name: String,
     access: Access,
     dir: Dir,
+    withheld: Option<Arc<dyn Withheld>>,
 }
 
 impl FolderGrant {
@@ -48,9 +50,14 @@ impl FolderGrant {
         Ok((access, PathBuf::from(path.trim_start())))
     }
 
-    pub(crate) fn new(name: &str, access: Access, dir: Dir) -> Result<Self, GrantError> {
+    pub(crate) fn new(
+        name: &str,
+        access: Access,
+        dir: Dir,
+        withheld: Option<Arc<dyn Withheld>>,
+    ) -> Result<Self, GrantError> {
         check_name(name)?;
-        Ok(Self { name: name.to_owned(), access, dir })
+        Ok(Self { name: name.to_owned(), access, dir, withheld })
     }
 
     /// Its name in the step.
@@ -61,6 +68,11 @@ impl FolderGrant {
     /// What the step may do there.
     pub fn access(&self) -> Access {
         self.access
+    }
+
+    /// Whether a file that has a name in it is not opened.
+    pub(crate) fn withholds(&self, file: &Metadata) -> bool {
+        self.withheld.as_ref().is_some_and(|withheld| withheld.withholds(file).unwrap_or(true))
     }
 
     /// The open folder; everything beneath it is reached through this handle.

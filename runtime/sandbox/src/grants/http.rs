@@ -8,6 +8,7 @@ use url::{Host, Url};
 
 use super::GrantError;
 use super::host_pattern::{HostPattern, without_root};
+use super::path::PathPattern;
 use crate::egress::{HttpPolicy, NetworkPolicy};
 use crate::secrets::{Secret, is_of_this_machine};
 
@@ -17,9 +18,9 @@ use crate::secrets::{Secret, is_of_this_machine};
 /// - The scheme is `http` or `https`. Without a port it is the scheme's own.
 /// - `*.example.com` stands for every name below `example.com`, not for `example.com` itself.
 /// - Without a path, or with `/`, every path of the host is granted. A path grants exactly itself;
-///   one that ends with `*` grants all that begin like it. A query is not compared: whoever may
-///   call a path may say anything to it. So the URL of a job's parameter makes a grant for that URL
-///   alone: `POST ${parameters.urlToNotify}`.
+///   one that ends with `*` grants all that begin like it and that every server reads alike: no `%2f`,
+///   no `..;`, nothing encoded twice. A query is not compared: whoever may call a path may say anything
+///   to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpGrant {
     /// None is any.
@@ -29,13 +30,6 @@ pub struct HttpGrant {
     port: u16,
     path: PathPattern,
     line: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum PathPattern {
-    Any,
-    Is(String),
-    BeginsWith(String),
 }
 
 impl HttpGrant {
@@ -61,8 +55,27 @@ impl HttpGrant {
         let host = parse_host(&url, is_below).map_err(bad)?;
         let port = url.port_or_known_default().filter(|&port| port != 0);
         let port = port.ok_or_else(|| bad("port 0 is no port".to_owned()))?;
-        let (scheme, path) = (url.scheme().to_owned(), parse_path(url.path()));
+        let (scheme, path) = (url.scheme().to_owned(), PathPattern::parse(url.path()).map_err(bad)?);
         Ok(Self { method, scheme, host, port, path, line: words.join(" ") })
+    }
+
+    /// One whose parts are known.
+    pub(super) fn new(
+        method: Option<Method>,
+        scheme: &str,
+        host: HostPattern,
+        port: u16,
+        path: PathPattern,
+    ) -> Self {
+        let mut grant = Self { method, scheme: scheme.to_owned(), host, port, path, line: String::new() };
+        grant.line = grant.written(&grant.host, &grant.method);
+        grant
+    }
+
+    /// The line of the same form for a host and a method.
+    fn written(&self, host: &HostPattern, method: &Option<Method>) -> String {
+        let method = method.as_ref().map_or("*", Method::as_str);
+        format!("{method} {}://{host}{}{}", self.scheme, self.written_port(), self.path)
     }
 
     /// Whether a request is covered.
@@ -88,8 +101,7 @@ impl HttpGrant {
             if *host == self.host && *method == self.method {
                 return self.line.clone();
             }
-            let method = method.as_ref().map_or("*", Method::as_str);
-            format!("{method} {}://{host}{}{}", self.scheme, self.written_port(), self.path)
+            self.written(host, method)
         };
         hosts
             .flat_map(|host| methods.iter().map(move |method| line(&host, method)).collect::<Vec<_>>())
@@ -132,27 +144,7 @@ impl fmt::Display for HttpGrant {
     }
 }
 
-impl PathPattern {
-    fn matches(&self, path: &str) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Is(granted) => granted == path,
-            Self::BeginsWith(prefix) => path.starts_with(prefix),
-        }
-    }
-}
-
-impl fmt::Display for PathPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Any => Ok(()),
-            Self::Is(path) => f.write_str(path),
-            Self::BeginsWith(prefix) => write!(f, "{prefix}*"),
-        }
-    }
-}
-
-fn parse_method(text: &str) -> Result<Option<Method>, String> {
+pub(super) fn parse_method(text: &str) -> Result<Option<Method>, String> {
     match text {
         "*" => Ok(None),
         "CONNECT" | "TRACE" => Err(format!("`{text}` is never sent")),
@@ -186,14 +178,6 @@ fn parse_host(url: &Url, is_below: bool) -> Result<HostPattern, String> {
         }
         Some(_) if is_below => Err("`*.` cannot stand before an address".to_owned()),
         Some(host) => Ok(HostPattern::is(host)),
-    }
-}
-
-fn parse_path(path: &str) -> PathPattern {
-    match path.strip_suffix('*') {
-        _ if path == "/" => PathPattern::Any,
-        Some(prefix) => PathPattern::BeginsWith(prefix.to_owned()),
-        None => PathPattern::Is(path.to_owned()),
     }
 }
 

@@ -12,7 +12,7 @@ mod tests;
 use std::path::Path;
 use std::sync::Arc;
 
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, Metadata};
 use stepbox_batch::step_context::StepContext;
 use tokio::task::spawn_blocking;
 use wasmtime::component::{HasData, Resource};
@@ -84,9 +84,12 @@ impl preopens::Host for FolderDoor<'_> {
 impl FolderDoor<'_> {
     /// Whether a path leads to a file or folder (true), to nothing (false), or to what no step opens.
     async fn is_there(&mut self, folder: u32, follow: PathFlags, path: &str) -> FsResult<bool> {
-        let folder = Resource::new_borrow(folder);
-        match self.wasi.stat_at(folder, follow, path.to_owned()).await {
+        match self.wasi.stat_at(Resource::new_borrow(folder), follow, path.to_owned()).await {
             Ok(stat) => match stat.type_ {
+                DescriptorType::RegularFile if stat.link_count > 1 => {
+                    self.refuse_withheld(folder, follow, path).await?;
+                    Ok(true)
+                }
                 DescriptorType::RegularFile | DescriptorType::Directory => Ok(true),
                 // Without following, a link is refused by `open-at` itself.
                 DescriptorType::SymbolicLink => Ok(true),
@@ -97,6 +100,22 @@ impl FolderDoor<'_> {
                 code => Err(code.into()),
             },
         }
+    }
+
+    /// Refuses a file that has more names than one if no step opens it. It is looked at by a handle that cannot
+    /// change it, since opening alone can cut it off.
+    async fn refuse_withheld(&mut self, folder: u32, follow: PathFlags, path: &str) -> FsResult<()> {
+        let folder = Resource::new_borrow(folder);
+        let (nothing, to_read) = (OpenFlags::empty(), DescriptorFlags::READ);
+        let opened = self.wasi.open_at(folder, follow, path.to_owned(), nothing, to_read).await?;
+        let is_withheld = match self.wasi.table.get(&opened)? {
+            Descriptor::File(file) => {
+                self.grants.withholds(&Metadata::from_just_metadata(file.file.metadata()?))
+            }
+            Descriptor::Dir(_) => false,
+        };
+        HostDescriptor::drop(&mut self.wasi, opened).map_err(FsError::trap)?;
+        if is_withheld { Err(ErrorCode::NotPermitted.into()) } else { Ok(()) }
     }
 
     /// Growing a file costs as much as writing it: what is sparse today is filled tomorrow.

@@ -69,11 +69,16 @@ impl Place {
         let mut options = OpenOptions::new();
         match mode {
             Mode::CreateNew => return self.create(files),
-            Mode::Replace => options.write(true).truncate(true),
+            Mode::Replace => options.write(true),
             Mode::Append => options.append(true),
         };
         match self.open(&mut options) {
             Err(FileFailure::Told(FileError::NotFound)) => self.create(files),
+            // Nothing is cut off before it is known what was opened.
+            Ok(file) if mode == Mode::Replace => {
+                file.set_len(0)?;
+                Ok(file)
+            }
             opened => opened,
         }
     }
@@ -88,8 +93,14 @@ impl Place {
     fn open(&self, options: &mut OpenOptions) -> Outcome<File> {
         options.custom_flags(OFlags::NONBLOCK.bits() as i32);
         let file = self.folder.dir().open_with(&self.rest, options)?;
-        if !file.metadata()?.is_file() {
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
             return Err(FileError::WrongKind.into());
+        }
+        if self.folder.withholds(&metadata) {
+            return Err(
+                FileError::Refused("it is a further name of a file that no step opens".to_owned()).into()
+            );
         }
         Ok(file.into_std())
     }
