@@ -39,6 +39,31 @@ async fn what_users_do_stands_under_their_names() {
     assert_eq!(trail(&installation.tenant).await, expected);
 }
 
+/// Whoever was called `stepbox` stood in the trail as the runtime does.
+#[tokio::test]
+async fn the_runtime_is_nobody_one_can_be_called() {
+    let installation = Installation::new().await;
+    let parameters = json!({ "source": local("in.csv"), "storage": local("out.csv") });
+    for name in ["stepbox", "(runtime)", "-"] {
+        start(&installation.tenant.acting_as(name), "csv_export", parameters.clone())
+            .await
+            .wait()
+            .await
+            .unwrap();
+    }
+    let events = installation.tenant.audit(&AuditFilter::default()).await.unwrap();
+    assert!(events.iter().all(|event| !event.by.is_runtime && event.by.user.is_some()));
+    let long = "x".repeat(256);
+    for name in ["", "a\nb", "\u{1b}[2J", "\0", "\u{202e}", &long, &"x".repeat(2_000_000)] {
+        let somebody = installation.tenant.acting_as(name);
+        let refused = somebody.abandon_execution(stepbox::batch::name::JobExecutionId(1)).await.unwrap_err();
+        assert_eq!(refused.code(), "bad-name", "{refused}");
+        assert!(refused.to_string().len() < 600 && !refused.to_string().contains(char::is_control));
+    }
+    let after = installation.tenant.audit(&AuditFilter::default()).await.unwrap();
+    assert_eq!(after.len(), events.len(), "nothing was done");
+}
+
 #[tokio::test]
 async fn refused_uploads_are_recorded_and_broken_ways_are_not() {
     let installation = Installation::new().await;

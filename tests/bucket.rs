@@ -8,7 +8,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use hyper::body::Incoming;
+use futures_util::StreamExt as _;
+use hyper::body::{Bytes, Frame, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -33,6 +34,27 @@ pub struct Trouble {
     requests: AtomicU64,
     /// Each request, by method and path with query.
     seen: Arc<Mutex<Vec<String>>>,
+    /// What it says instead of the truth, to whom.
+    lies: Mutex<Vec<(String, Lie)>>,
+}
+
+/// An answer that is none.
+#[derive(Clone)]
+pub enum Lie {
+    /// None at all.
+    Silence,
+    /// The true one, a byte each second.
+    Drips,
+    /// A status, and then a body without an end.
+    WithoutEnd(u16),
+    /// A status and a body, in place of the true one. What was asked is not done.
+    Says(u16, String),
+    /// The same with a header.
+    SaysWith(u16, &'static str, String, Vec<u8>),
+    /// The true one with another header.
+    With(&'static str, String),
+    /// The true one with a text of its body in place of another.
+    Replaces(&'static str, String),
 }
 
 /// A server with the bucket `acme`.
@@ -130,6 +152,16 @@ impl BucketServer {
         names.filter(|name| name.contains("upload_id") || name.starts_with(".upload-")).count()
     }
 
+    /// Answers requests whose line has the text `GET /acme/shop/in.csv` in it with a lie, from now on.
+    pub fn lie(&self, to: &str, lie: Lie) {
+        self.trouble.lies.lock().expect("nobody panicked").push((to.to_owned(), lie));
+    }
+
+    /// Tells nothing but the truth from now on.
+    pub fn be_honest(&self) {
+        self.trouble.lies.lock().expect("nobody panicked").clear();
+    }
+
     /// How many requests there were.
     pub fn requests(&self) -> u64 {
         self.trouble.requests.load(Ordering::Relaxed)
@@ -157,7 +189,8 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<s3s::Body>, io::Error> {
     let number = trouble.requests.fetch_add(1, Ordering::Relaxed) + 1;
-    trouble.seen.lock().expect("nobody panicked").push(format!("{} {}", request.method(), request.uri()));
+    let line = format!("{} {}", request.method(), request.uri());
+    trouble.seen.lock().expect("nobody panicked").push(line.clone());
     let is_due = |each: &AtomicU64| match each.load(Ordering::Relaxed) {
         0 => false,
         each => number.is_multiple_of(each),
@@ -170,5 +203,67 @@ async fn answer(
         *busy.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         return Ok(busy);
     }
-    service.call(request.map(s3s::Body::from)).await.map_err(|error| io::Error::other(format!("{error:?}")))
+    let lies = trouble.lies.lock().expect("nobody panicked").clone();
+    let lie = lies.into_iter().find(|(to, _)| line.contains(to.as_str())).map(|(_, lie)| lie);
+    let truth = async {
+        let answer = service.call(request.map(s3s::Body::from)).await;
+        answer.map_err(|error| io::Error::other(format!("{error:?}")))
+    };
+    match lie {
+        Some(lie) => tell(lie, truth).await,
+        None => truth.await,
+    }
+}
+
+async fn tell(
+    lie: Lie,
+    truth: impl Future<Output = Result<Response<s3s::Body>, io::Error>>,
+) -> Result<Response<s3s::Body>, io::Error> {
+    let says = |status: u16, body: s3s::Body| {
+        Response::builder().status(status).body(body).map_err(io::Error::other)
+    };
+    match lie {
+        Lie::Silence => std::future::pending().await,
+        Lie::Says(status, text) => says(status, text.into()),
+        Lie::SaysWith(status, name, value, bytes) => {
+            let mut answer = says(status, bytes.into())?;
+            answer.headers_mut().insert(name, value.parse().map_err(io::Error::other)?);
+            Ok(answer)
+        }
+        Lie::WithoutEnd(status) => {
+            let zeros = Bytes::from(vec![b'0'; 1 << 16]);
+            let endless = futures_util::stream::repeat_with(move || Ok::<_, io::Error>(zeros.clone()));
+            says(status, streamed(endless))
+        }
+        Lie::Drips => {
+            let (head, body) = truth.await?.into_parts();
+            let bytes = collected(body).await?;
+            let drips = futures_util::stream::iter(bytes).then(|byte| async move {
+                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                Ok::<_, io::Error>(Bytes::from(vec![byte]))
+            });
+            Ok(Response::from_parts(head, streamed(drips)))
+        }
+        Lie::With(name, value) => {
+            let mut answer = truth.await?;
+            answer.headers_mut().insert(name, value.parse().map_err(io::Error::other)?);
+            Ok(answer)
+        }
+        Lie::Replaces(text, with) => {
+            let (mut head, body) = truth.await?.into_parts();
+            let bytes = collected(body).await?;
+            let changed = String::from_utf8_lossy(&bytes).replace(text, &with);
+            head.headers.remove("content-length");
+            Ok(Response::from_parts(head, changed.into()))
+        }
+    }
+}
+
+fn streamed(pieces: impl futures_util::Stream<Item = io::Result<Bytes>> + Send + 'static) -> s3s::Body {
+    s3s::Body::http_body_unsync(http_body_util::StreamBody::new(pieces.map(|piece| piece.map(Frame::data))))
+}
+
+async fn collected(body: s3s::Body) -> io::Result<Bytes> {
+    let collected = http_body_util::BodyExt::collect(body).await;
+    Ok(collected.map_err(|error| io::Error::other(error.to_string()))?.to_bytes())
 }

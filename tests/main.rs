@@ -13,6 +13,8 @@ mod floods;
 mod flow;
 mod guests;
 mod interrupted;
+mod left_behind;
+mod lying_bucket;
 mod metrics;
 mod native_and_sandboxed;
 mod own_files;

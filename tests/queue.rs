@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use serde_json::json;
+use stepbox::batch::clock::Timestamp;
 use stepbox::batch::element::Tasklet;
 use stepbox::batch::error::ElementError;
 use stepbox::batch::name::{JobExecutionId, TenantId};
@@ -14,8 +15,8 @@ use stepbox::batch::repository::ExecutionFilter;
 use stepbox::batch::status::BatchStatus;
 use stepbox::batch::step_context::StepContext;
 use stepbox::{
-    Builder, DatabaseUrl, NewInstance, Policy, PublishOptions, Published, Quotas, Stepbox, StorePlace,
-    Tenant, WorkerOptions, migrate_store,
+    Builder, DatabaseUrl, Error, LogListener, NewInstance, Policy, PublishOptions, Published, Quotas,
+    RunOptions, Stepbox, StorePlace, Tenant, WorkerListener, WorkerOptions, migrate_store,
 };
 use stepbox_test_postgres::Server;
 
@@ -158,6 +159,61 @@ async fn one_worker_at_a_time_is_started() {
     assert_eq!(stepbox.start_worker(stranger).await.unwrap_err().code(), "unknown-tenant");
     drop(first);
     stepbox.start_worker(WorkerOptions::default()).await.unwrap();
+}
+
+/// The second one was refused for as long as the first one's handle was there.
+#[tokio::test]
+async fn a_worker_that_has_ended_makes_room_for_another() {
+    let (folder, diary) = (crate::support::tempdir().unwrap(), Diary::default());
+    let stepbox = open(folder.path(), &diary, &["one"], Quotas::default()).await;
+    let mut first = stepbox.start_worker(WorkerOptions::default()).await.unwrap();
+    first.shut_down();
+    first.wait().await.unwrap();
+    let second = stepbox.start_worker(WorkerOptions::default()).await.unwrap();
+    // What is left of the first one has no say in it.
+    drop(first);
+    let refused = stepbox.start_worker(WorkerOptions::default()).await.unwrap_err();
+    assert_eq!(refused.code(), "worker-exists");
+    drop(second);
+    stepbox.start_worker(WorkerOptions::default()).await.unwrap();
+}
+
+/// An execution was lost with the listener that heard of it.
+#[tokio::test]
+async fn listeners_that_panic_cost_nothing() {
+    let (folder, diary) = (crate::support::tempdir().unwrap(), Diary::default());
+    let stepbox = open(folder.path(), &diary, &["one"], Quotas::default()).await;
+    let tenant = tenant(&stepbox, "one");
+    publish(&tenant, 3).await;
+    let listener: Option<WorkerListener> = Some(Arc::new(|_| panic!("a listener's defect")));
+    work(&stepbox, WorkerOptions { listener, ..WorkerOptions::default() }, &diary, 3).await;
+    let log: Option<LogListener> = Some(Arc::new(|_| panic!("a listener's defect")));
+    let mut running = tenant.run("note", RunOptions { log, ..RunOptions::default() }).await.unwrap();
+    assert_eq!(running.wait().await.unwrap().status, BatchStatus::Completed);
+    let all = tenant.executions(&ExecutionFilter::default()).await.unwrap();
+    let attempts: Vec<_> = all.iter().map(|execution| execution.status).collect();
+    assert_eq!(attempts, [BatchStatus::Completed; 4]);
+    assert_eq!(diary.lock().unwrap().len(), 4, "each ran once");
+}
+
+#[tokio::test]
+async fn nothing_waits_for_a_moment_that_is_none() {
+    let (folder, diary) = (crate::support::tempdir().unwrap(), Diary::default());
+    let stepbox = open(folder.path(), &diary, &["one"], Quotas::default()).await;
+    let tenant = tenant(&stepbox, "one");
+    for (ms, is_taken) in [
+        (0, true),
+        (253_402_207_200_999, true),
+        (-1, false),
+        (253_402_207_201_000, false),
+        (i64::MAX, false),
+        (i64::MIN, false),
+    ] {
+        let options = PublishOptions { available_at: Some(Timestamp(ms)), ..PublishOptions::default() };
+        let published = tenant.publish("note", options).await;
+        let code = published.as_ref().map_or_else(Error::code, |_| "taken");
+        assert_eq!(code, if is_taken { "taken" } else { "bad-moment" }, "{ms}");
+    }
 }
 
 /// Two hundred lives of a worker, each with something to run, end in several ways; nothing is left of any.

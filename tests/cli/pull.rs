@@ -115,6 +115,76 @@ fn head(status: u16, length: u64) -> String {
     format!("HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n")
 }
 
+/// It sent whoever logged in to whatever host it liked, and the password with them.
+#[test]
+fn a_registry_gets_no_credentials_for_others() {
+    let folder = Folder::new();
+    let (registry, elsewhere) = (Login::start(), Login::start());
+    let digest = "3".repeat(64);
+    let pull = |more: &str| {
+        let line = format!(
+            "STEPBOX_REGISTRY_PASSWORD=hunter2 stepbox steps pull oci://{}/a@sha256:{digest} --username me {more}",
+            registry.address
+        );
+        let said = folder.shell(&line).output().expect("`sh` runs").stderr;
+        String::from_utf8_lossy(&said).into_owned()
+    };
+    registry.sends_to(&format!("http://{}/token", elsewhere.address));
+    let told = pull("");
+    assert!(told.contains("errors#pull-other-auth-host"), "{told}");
+    assert!(told.contains(&format!("--auth-host {}", elsewhere.address)), "{told}");
+    assert_eq!(elsewhere.seen(), 0);
+    let told = pull(&format!("--auth-host {}", elsewhere.address));
+    assert!(told.contains("errors#pull-failed") && told.contains("no token that can be read"), "{told}");
+    assert_eq!(elsewhere.seen(), 1);
+    registry.sends_to("file:///etc/passwd");
+    assert!(pull("").contains("errors#pull-failed"));
+    assert!(!pull("").contains("hunter2"));
+}
+
+/// A registry that wants a login, which others are to give; or one of these others.
+struct Login {
+    address: String,
+    realm: Arc<Mutex<String>>,
+    passwords: Arc<AtomicUsize>,
+}
+
+impl Login {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port on loopback");
+        let address = listener.local_addr().expect("a bound port").to_string();
+        let (realm, passwords) = (Arc::new(Mutex::new(String::new())), Arc::new(AtomicUsize::new(0)));
+        let (sent, counted) = (realm.clone(), passwords.clone());
+        thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let request = read_request(&mut stream).to_lowercase();
+                // `me:hunter2`
+                if request.contains("authorization: basic bwu6ahvudgvymg==") {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                }
+                let realm = sent.lock().expect("nobody panics here").clone();
+                let _ = match request.starts_with("get /token") {
+                    true => write!(stream, "{}{{}}", head(200, 2)),
+                    false => write!(
+                        stream,
+                        "HTTP/1.1 401 X\r\nConnection: close\r\nContent-Length: 0\r\n\
+                         WWW-Authenticate: Bearer realm=\"{realm}\",service=\"x\"\r\n\r\n"
+                    ),
+                };
+            }
+        });
+        Self { address, realm, passwords }
+    }
+
+    fn sends_to(&self, realm: &str) {
+        realm.clone_into(&mut self.realm.lock().expect("nobody panics here"));
+    }
+
+    fn seen(&self) -> usize {
+        self.passwords.load(Ordering::Relaxed)
+    }
+}
+
 #[test]
 fn a_registry_that_lies_gets_nothing_in() {
     let folder = Folder::new();
@@ -149,6 +219,13 @@ fn a_registry_that_lies_gets_nothing_in() {
     check(&nothing, None, Answer::WithoutEnd, "component-too-large");
     let large = |manifest: &mut Value| manifest["layers"][0]["size"] = (40 << 20).into();
     check(&large, None, whole(), "component-too-large");
+    let negative = |manifest: &mut Value| manifest["layers"][0]["size"] = (-5).into();
+    check(&negative, None, whole(), "pull-no-component");
+    let manifest_without_end = format!("/v2/a/manifests/sha256:{}", "2".repeat(64));
+    liar.answer(manifest_without_end, Answer::WithoutEnd);
+    let line = format!("stepbox steps pull oci://{}/a@sha256:{}", liar.address, "2".repeat(64));
+    let said = folder.shell(&line).output().expect("`sh` runs").stderr;
+    assert!(String::from_utf8_lossy(&said).contains("has more than 4194304 bytes"));
     // Other places that a manifest names are not asked.
     liar.answers.lock().unwrap().remove(&format!("/v2/a/blobs/{layer}"));
     let url = format!("http://{}/a.wasm", elsewhere.address);

@@ -86,6 +86,11 @@ impl RunningCommand {
         self.signal("TERM");
     }
 
+    /// The number of the process.
+    pub(super) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     fn signal(&self, name: &str) {
         // The shell's own `kill`: a machine may have no program of that name.
         let kill = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.process.id())]).status();

@@ -28,6 +28,20 @@ fn listening(folder: &Folder, more: &str) -> (RunningCommand, String) {
     (worker, address)
 }
 
+/// Secrets are in the memory of a run.
+#[test]
+#[cfg(target_os = "linux")]
+fn leaves_no_core_file() {
+    let folder = with_instance();
+    let (worker, _) = listening(&folder, "");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", worker.id())).expect("it runs");
+    let cores = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit");
+    let cores: Vec<_> = cores.split_whitespace().skip(4).take(2).collect();
+    assert_eq!(cores, ["0", "0"]);
+    worker.terminate();
+    assert_eq!(worker.end().0, Some(0));
+}
+
 #[test]
 fn a_worker_tells_how_it_is_until_it_ends() {
     let folder = with_instance();

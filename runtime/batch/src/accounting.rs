@@ -1,10 +1,32 @@
-//! Whether an element's answer can be true: its columns can be told apart, and every row that went in
-//! came out, or was set aside once.
+//! Whether an element's answer can be true: its columns can be told apart, it returns whole rows of them, and every
+//! row that went in came out, or was set aside once. Native elements are checked as components are.
 
 use std::collections::HashSet;
 
-use crate::element::{SetAside, SkippedRow};
+use crate::element::{Chunk, SetAside, SkippedRow};
 use crate::error::LyingBatch;
+use crate::rows::{BadRows, Rows};
+
+/// Whether a reader delivered whole rows of its columns, and either a line for each of them or none.
+pub(crate) fn check_read(columns: usize, chunk: &Chunk) -> Result<(), LyingBatch> {
+    check_shape(columns, &chunk.rows)?;
+    let (lines, rows) = (chunk.lines.len(), chunk.rows.len());
+    if lines == 0 || lines == rows { Ok(()) } else { Err(LyingBatch::OtherLines { lines, rows }) }
+}
+
+/// Whether these are whole rows of so many columns.
+pub(crate) fn check_shape(columns: usize, rows: &Rows) -> Result<(), LyingBatch> {
+    let cells = rows.ends().len();
+    if rows.columns() != columns {
+        return Err(LyingBatch::OtherColumns { expected: columns, found: rows.columns() });
+    }
+    if cells == rows.len() * columns { Ok(()) } else { Err(BadRows::PartialRow { cells, columns }.into()) }
+}
+
+/// Whether there are no more parts than were asked for.
+pub fn check_parts(asked: u32, returned: usize) -> Result<(), LyingBatch> {
+    if returned <= asked as usize { Ok(()) } else { Err(LyingBatch::TooManyParts { asked, returned }) }
+}
 
 /// Whether a processor accounts for each of the rows it was given. Rows that get lost on the way are
 /// no filtered ones.
@@ -82,6 +104,29 @@ mod tests {
             let set_aside = SetAside { skipped: skipped(skips), filtered: filtered.to_vec() };
             assert_eq!(told(check_processed(given, returned, &set_aside)), expected);
         }
+    }
+
+    #[test]
+    fn a_reader_delivers_whole_rows_and_their_lines() {
+        check(&["a", "b", "c", "d"], &[], 2, "true");
+        check(&["a", "b", "c", "d"], &[2, 3], 2, "true");
+        check(&[], &[], 2, "true");
+        check(&["a"], &[], 2, "1 cells do not make whole rows of 2 columns");
+        check(&["a", "b", "c", "d", "e"], &[], 2, "5 cells do not make whole rows of 2 columns");
+        check(&["a", "b"], &[2, 3, 4], 2, "it says 3 lines for 1 rows");
+        check(&["a", "b", "c"], &[], 3, "it returned rows of 3 columns, not of 2");
+
+        fn check(cells: &[&str], lines: &[u64], columns: usize, expected: &str) {
+            let mut chunk = Chunk { rows: Rows::new(columns), lines: lines.to_vec(), unreadable: Vec::new() };
+            cells.iter().for_each(|cell| chunk.rows.push(cell));
+            assert_eq!(told(check_read(2, &chunk)), expected);
+        }
+    }
+
+    #[test]
+    fn no_more_parts_come_than_were_asked_for() {
+        assert_eq!(told(check_parts(8, 8)), "true");
+        assert_eq!(told(check_parts(8, 100_000)), "it split into 100000 parts, and 8 were asked for");
     }
 
     #[test]

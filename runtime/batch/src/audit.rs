@@ -25,24 +25,23 @@ pub const REASON_BYTES_MAX: usize = 1 << 10;
 /// On whose behalf something is done, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
-    /// Who asked for it, if somebody said so.
+    /// Who asked for it, if somebody said so. No user is the runtime, whatever they are called.
     pub user: Option<String>,
+    /// Whether the runtime did it by itself.
+    pub is_runtime: bool,
     /// When.
     pub at: Timestamp,
 }
 
 impl Actor {
-    /// The name under which the runtime itself acts.
-    pub const STEPBOX: &'static str = "stepbox";
-
     /// Somebody, if it is known who.
     pub fn new(user: Option<&str>, at: Timestamp) -> Self {
-        Self { user: user.map(str::to_owned), at }
+        Self { user: user.map(str::to_owned), is_runtime: false, at }
     }
 
     /// The runtime itself, which nobody asked.
     pub fn stepbox(at: Timestamp) -> Self {
-        Self::new(Some(Self::STEPBOX), at)
+        Self { user: None, is_runtime: true, at }
     }
 }
 

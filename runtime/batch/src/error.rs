@@ -65,7 +65,7 @@ pub enum StepError {
         /// Why.
         source: ElementError,
     },
-    /// A component returned a batch or a list of skipped rows that breaks the rules.
+    /// An element returned a batch, a list of skipped rows or of parts that breaks the rules.
     #[error("{culprit} returned an impossible batch: {source}")]
     LyingBatch {
         /// Who.
@@ -144,6 +144,30 @@ pub enum LyingBatch {
         /// Rows that went in.
         given: usize,
     },
+    /// Rows of other columns than the header has.
+    #[error("it returned rows of {found} columns, not of {expected}")]
+    OtherColumns {
+        /// How many the header has.
+        expected: usize,
+        /// How many the rows have.
+        found: usize,
+    },
+    /// Neither a line for each row, nor none at all.
+    #[error("it says {lines} lines for {rows} rows")]
+    OtherLines {
+        /// How many lines it says.
+        lines: usize,
+        /// How many rows there are.
+        rows: usize,
+    },
+    /// More parts of an input than were wanted.
+    #[error("it split into {returned} parts, and {asked} were asked for")]
+    TooManyParts {
+        /// How many were.
+        asked: u32,
+        /// How many came.
+        returned: usize,
+    },
     /// A header without columns.
     #[error("it has no columns")]
     NoColumns,
@@ -165,7 +189,8 @@ pub enum LyingBatch {
 }
 
 /// What whoever reads of a lie can do about it.
-const LYING_BATCH_HELP: &str = "the component breaks the contract in `wit/types.wit`; tell its author";
+const LYING_BATCH_HELP: &str =
+    "the element breaks its contract, for a component that in `wit/types.wit`; tell its author";
 
 impl From<LyingBatch> for ElementError {
     /// For an adapter that finds out about it before the engine does.

@@ -15,11 +15,12 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
-use crate::accounting::{check_header, check_processed, check_written};
+use crate::accounting::{check_header, check_processed, check_read, check_shape, check_written};
 use crate::clock::Timestamp;
 use crate::element::{Fragment, ItemProcessor, ItemReader, ItemWriter, Opening, RejectedItems, Total};
 use crate::error::{ElementError, LyingBatch, StepError};
 use crate::execution::{Checkpoint, Counts, StepExecution, Tracking};
+use crate::gate::Call;
 use crate::job::{ChunkLimit, ItemSettings, RetryPolicy};
 use crate::log::LogLevel;
 use crate::observer::Observation;
@@ -66,7 +67,7 @@ pub type Line = Vec<Named<dyn ItemProcessor>>;
 
 /// An element with its name for people: ``reader `csv` ``.
 pub struct Named<E: ?Sized> {
-    name: String,
+    name: Arc<str>,
     element: Box<E>,
     /// Where its reports wait, once it is open.
     context: Option<StepContext>,
@@ -74,16 +75,29 @@ pub struct Named<E: ?Sized> {
 
 impl<E: ?Sized> Named<E> {
     /// An element that is not open yet.
-    pub fn new(name: impl Into<String>, element: Box<E>) -> Self {
+    pub fn new(name: impl Into<Arc<str>>, element: Box<E>) -> Self {
         Self { name: name.into(), element, context: None }
     }
 
     fn failed(&self, place: &str, source: ElementError) -> StepError {
-        StepError::Element { culprit: self.name.clone(), place: place.to_owned(), source }
+        StepError::Element { culprit: self.name.to_string(), place: place.to_owned(), source }
     }
 
     fn lied(&self, place: &str, source: LyingBatch) -> StepError {
-        StepError::LyingBatch { culprit: self.name.clone(), place: place.to_owned(), source }
+        StepError::LyingBatch { culprit: self.name.to_string(), place: place.to_owned(), source }
+    }
+
+    /// Gets it ready to be opened for a step.
+    fn begin(&mut self, step: &StepContext) -> (&mut E, StepContext, Call) {
+        let call = step.call(&self.name);
+        let context = self.context.insert(step.for_element());
+        (&mut self.element, context.clone(), call)
+    }
+
+    /// The element, for a call that is under way as long as the second value is there.
+    fn calling(&mut self) -> (&mut E, Option<Call>) {
+        let call = self.context.as_ref().map(|context| context.call(&self.name));
+        (&mut self.element, call)
     }
 
     fn take_reports(&self) -> Reports {
@@ -123,6 +137,18 @@ impl Journey<'_> {
 
     fn us_since(&self, began: u64) -> u64 {
         self.recorder.clock.ticks_us().saturating_sub(began)
+    }
+
+    /// Ends the journey if nobody waits for it any more, before anything is written down.
+    fn check_gate(&self) -> Result<(), StepError> {
+        match self.context.gate().is_closed() {
+            true => Err(StepError::Element {
+                culprit: String::new(),
+                place: String::new(),
+                source: ElementError::Stopped,
+            }),
+            false => Ok(()),
+        }
     }
 }
 
@@ -275,9 +301,11 @@ async fn open(
 ) -> Result<Arc<Headers>, StepError> {
     journey.recorder.check_lease().await?;
     let Elements { reader, lines } = elements;
-    let context = reader.context.insert(journey.context.for_element());
-    let opening = Opening { header: &[], state: checkpoint.map(|c| &c.reader[..]), context, fragment: None };
-    let header = reader.element.open(opening).await.map_err(|source| reader.failed("", source))?;
+    let (element, context, call) = reader.begin(journey.context);
+    let (state, context) = (checkpoint.map(|c| &c.reader[..]), &context);
+    let opened = element.open(Opening { header: &[], state, context, fragment: None }).await;
+    drop(call);
+    let header = opened.map_err(|source| reader.failed("", source))?;
     check_header(&header).map_err(|source| reader.lied("", source))?;
     let mut headers = vec![header];
     for (number, line) in lines.iter_mut().enumerate() {
@@ -289,16 +317,19 @@ async fn open(
         }
     }
     let (writer, header) = (&mut end.writer, &headers[headers.len() - 1]);
-    let context = writer.context.insert(journey.context.for_element());
     // Where only the reader begins somewhere, the writer has said nothing yet.
     let state =
         checkpoint.map(|c| &c.writer[..]).filter(|state| !state.is_empty() || !writer.element.can_absorb());
-    let opening = Opening { header, state, context, fragment };
-    writer.element.open(opening).await.map_err(|source| writer.failed("", source))?;
+    journey.check_gate()?;
+    let (element, context, call) = writer.begin(journey.context);
+    let opened = element.open(Opening { header, state, context: &context, fragment }).await;
+    drop(call);
+    opened.map_err(|source| writer.failed("", source))?;
+    journey.check_gate()?;
     let state = checkpoint.map(|c| &c.rejected[..]).filter(|state| !state.is_empty());
     end.rejected.open(&headers[0], state).await.map_err(rejected::failed)?;
 
-    (end.reader_name, end.header) = (reader.name.clone(), headers[0].clone());
+    (end.reader_name, end.header) = (reader.name.to_string(), headers[0].clone());
     end.reader = reader.element.state().await.map_err(|source| reader.failed("", source))?;
     end.processors = states(&mut lines[0]).await?;
     accept_reports(elements, journey.context);
@@ -317,10 +348,10 @@ async fn open_line(
     let mut headers: Vec<Vec<String>> = Vec::with_capacity(line.len());
     for (index, processor) in line.iter_mut().enumerate() {
         let state = checkpoint.and_then(|c| c.processors.get(index)).map(|state| &state[..]);
-        let context = processor.context.insert(step.for_element());
         let header = headers.last().map_or(header, |header| header);
-        let opening = Opening { header, state, context, fragment: None };
-        let opened = processor.element.open(opening).await;
+        let (element, context, call) = processor.begin(step);
+        let opened = element.open(Opening { header, state, context: &context, fragment: None }).await;
+        drop(call);
         let header = opened.map_err(|source| processor.failed("", source))?;
         check_header(&header).map_err(|source| processor.lied("", source))?;
         headers.push(header);
@@ -334,13 +365,18 @@ async fn read_chunk(
     limit: ChunkLimit,
     parcel: &mut Parcel,
 ) -> Result<(), StepError> {
+    let columns = parcel.chunk.rows.columns();
     let done = parcel.items_before;
     let failed = |reader: &Named<dyn ItemReader>, source| {
         let place = if done > 0 { format!("after item {done}") } else { String::new() };
         reader.failed(&place, source)
     };
-    let read = reader.element.read(limit, &mut parcel.chunk).await;
+    let (element, call) = reader.calling();
+    let read = element.read(limit, &mut parcel.chunk).await;
+    drop(call);
     parcel.more = read.map_err(|source| failed(reader, source))?;
+    let place = if done > 0 { format!("after item {done}") } else { String::new() };
+    check_read(columns, &parcel.chunk).map_err(|lie| reader.lied(&place, lie))?;
     parcel.reader = reader.element.state().await.map_err(|source| failed(reader, source))?;
     parcel.total = reader.element.total();
     parcel.reports.push(reader.take_reports());
@@ -354,9 +390,12 @@ async fn process_chunk(line: &mut Line, headers: &Headers, parcel: &mut Parcel) 
         output.reset(headers.0[index + 1].len());
         let input = parcel.rows();
         if !input.is_empty() {
-            let processed = processor.element.process(input, &mut output).await;
+            let (element, call) = processor.calling();
+            let processed = element.process(input, &mut output).await;
+            drop(call);
             let aside = processed.map_err(|source| processor.failed(&parcel.place(), source))?;
-            check_processed(input.len(), output.len(), &aside)
+            check_shape(headers.0[index + 1].len(), &output)
+                .and_then(|()| check_processed(input.len(), output.len(), &aside))
                 .map_err(|source| processor.lied(&parcel.place(), source))?;
             parcel.set_aside(&processor.name, aside.skipped, &aside.filtered);
         } else {
@@ -384,7 +423,9 @@ async fn write_chunk(
     if given > 0 {
         let writer = &mut end.writer;
         let over = |error| Interruption::over(error, parcel.items()).while_writing();
-        let written = writer.element.write(parcel.rows()).await;
+        let (element, call) = writer.calling();
+        let written = element.write(parcel.rows()).await;
+        drop(call);
         let skipped = written.map_err(|source| over(writer.failed(&parcel.place(), source)))?;
         check_written(given, &skipped).map_err(|source| over(writer.lied(&parcel.place(), source)))?;
         if !skipped.is_empty() {
@@ -394,6 +435,7 @@ async fn write_chunk(
             }
         }
     }
+    journey.check_gate().map_err(Interruption::of)?;
     let set_aside = rejected::set_aside(parcel, end.rejected.as_mut(), &end.header, journey.context).await;
     set_aside.map_err(|error| Interruption::of(error).while_writing())?;
     parcel.reports.drain(..).for_each(|reports| journey.context.accept(reports));
@@ -441,7 +483,11 @@ async fn checkpoint_if_due(
 async fn commit(end: &mut Destination, journey: &mut Journey<'_>) -> Result<(), StepError> {
     let began = journey.recorder.clock.ticks_us();
     let Destination { writer, rejected, reader, processors, .. } = end;
-    let written = writer.element.checkpoint().await.map_err(|source| writer.failed("", source))?;
+    let (element, call) = writer.calling();
+    let written = element.checkpoint().await;
+    drop(call);
+    let written = written.map_err(|source| writer.failed("", source))?;
+    journey.check_gate()?;
     journey.context.accept(writer.take_reports());
     let checkpoint = Checkpoint {
         reader: reader.clone(),
@@ -478,7 +524,10 @@ async fn finish(
     accept_reports(elements, journey.context);
     if outcome != StepOutcome::Stopped {
         journey.recorder.check_lease().await.map_err(|error| Interruption::of(error.into()))?;
-        let completed = end.writer.element.complete().await;
+        journey.check_gate().map_err(Interruption::of)?;
+        let (element, call) = end.writer.calling();
+        let completed = element.complete().await;
+        drop(call);
         completed.map_err(|source| Interruption::of(end.writer.failed("", source)).while_writing())?;
         journey.context.accept(end.writer.take_reports());
     }
@@ -487,9 +536,15 @@ async fn finish(
 
 async fn close(elements: &mut Elements) -> Result<(), StepError> {
     let Elements { reader, lines } = elements;
-    reader.element.close().await.map_err(|source| reader.failed("", source))?;
+    let (element, call) = reader.calling();
+    let closed = element.close().await;
+    drop(call);
+    closed.map_err(|source| reader.failed("", source))?;
     for processor in lines.iter_mut().flatten() {
-        processor.element.close().await.map_err(|source| processor.failed("", source))?;
+        let (element, call) = processor.calling();
+        let closed = element.close().await;
+        drop(call);
+        closed.map_err(|source| processor.failed("", source))?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@
 //!   [`recorder`]; what lists give, [`listing`]; and who did what, [`audit`];
 //! - how any of it may be shown: [`visible`];
 //! - what elements see: [`element`] (the ports), [`rows`] (items as one flat batch), [`step_context`]
-//!   (parameters, progress, findings, stop), [`log`].
+//!   (parameters, progress, findings, stop), [`log`]; and what they may still change, [`gate`].
 //!
 //! There is no WebAssembly, SQL, HTTP, path, argument or clock in here. A sandboxed processor is one
 //! more implementor of [`element::ItemProcessor`], a database one more [`repository::JobRepository`],
@@ -37,7 +37,7 @@
 //! # Ok::<(), stepbox_batch::parameters::SchemaError>(())
 //! ```
 
-mod accounting;
+pub mod accounting;
 pub mod audit;
 pub mod clock;
 pub mod component_quota;
@@ -47,6 +47,7 @@ pub mod element;
 pub mod error;
 pub mod execution;
 pub mod flow;
+pub mod gate;
 pub mod item_step;
 pub mod job;
 pub mod listing;

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 /// The longest code of a job instance, in characters.
 pub const CODE_CHARACTERS_MAX: usize = 100;
 
+/// The longest name of a user, in characters.
+pub const USER_CHARACTERS_MAX: usize = 255;
+
 /// Why a text is not a name of the wanted kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
@@ -27,6 +30,18 @@ pub enum NameError {
         length: usize,
         /// In characters.
         max: usize,
+    },
+    /// A character that cannot be shown as it is.
+    #[error("the {kind} `{text}` holds the character U+{code:04X}; allowed are {allowed}")]
+    UnseenCharacter {
+        /// What the name was for.
+        kind: &'static str,
+        /// The beginning of the name, with such characters as escapes.
+        text: String,
+        /// Which character it is.
+        code: u32,
+        /// The allowed ones, for people.
+        allowed: &'static str,
     },
     /// A character outside the allowed ones.
     #[error("the {kind} `{text}` holds the character `{character}`; allowed are {allowed}")]
@@ -139,6 +154,48 @@ name! {
     |c| c.is_ascii_alphanumeric() || c == '_' || c == '-'
 }
 
+/// Who does something, for the audit trail: any text that can be read on one line.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct UserName(String);
+
+impl UserName {
+    /// Checks and takes a name: 1 to [`USER_CHARACTERS_MAX`] characters, none of which steers what is around it.
+    pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
+        let (text, kind) = (text.into(), "user");
+        // The longest character has four bytes; whoever sends more does not get them counted.
+        let length = if text.len() > 4 * USER_CHARACTERS_MAX { text.len() / 4 } else { text.chars().count() };
+        let beginning = || text.chars().take(CODE_CHARACTERS_MAX).collect::<String>();
+        if length == 0 {
+            return Err(NameError::Empty { kind });
+        }
+        if length > USER_CHARACTERS_MAX {
+            return Err(NameError::TooLong { kind, text: beginning(), length, max: USER_CHARACTERS_MAX });
+        }
+        match text.chars().find(|&c| steers(c)) {
+            None => Ok(Self(text)),
+            Some(character) => {
+                let allowed = "all that stand on one line and are seen";
+                let text = beginning().escape_debug().to_string();
+                Err(NameError::UnseenCharacter { kind, text, code: character.into(), allowed })
+            }
+        }
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Whether a character ends a line, moves a cursor, turns the direction of others, or is not seen.
+fn steers(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        )
+}
+
 impl Default for TenantId {
     /// The tenant of an installation that has only one.
     fn default() -> Self {
@@ -210,6 +267,37 @@ mod tests {
         }
         assert!(InstanceCode::new("x".repeat(100)).is_ok());
         assert!(matches!(InstanceCode::new("x".repeat(101)), Err(NameError::TooLong { length: 101, .. })));
+    }
+
+    #[test]
+    fn a_user_is_what_can_be_read_on_one_line() {
+        let unseen = |text: &str, code: &str| {
+            format!(
+                "the user `{text}` holds the character {code}; allowed are all that stand on one line and are seen"
+            )
+        };
+        let rows = [
+            ("julia", "ok".to_owned()),
+            ("ACME\\Jürgen O'Neil <j@acme.example>", "ok".to_owned()),
+            ("stepbox", "ok".to_owned()),
+            ("", "the user is empty".to_owned()),
+            ("a\nb", unseen("a\\nb", "U+000A")),
+            ("a\0", unseen("a\\0", "U+0000")),
+            ("\u{1b}[2J", unseen("\\u{1b}[2J", "U+001B")),
+            ("a\u{202e}b", unseen("a\\u{202e}b", "U+202E")),
+        ];
+        for (text, expected) in rows {
+            let found = UserName::new(text).map_or_else(|e| e.to_string(), |_| "ok".to_owned());
+            assert_eq!(found, expected);
+        }
+        assert!(UserName::new("é".repeat(255)).is_ok());
+        for length in [256, 2_000_000] {
+            let long = UserName::new("é".repeat(length)).unwrap_err();
+            assert!(
+                matches!(&long, NameError::TooLong { text, .. } if text.chars().count() == 100),
+                "{long}"
+            );
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::execution::{Checkpoint, JobExecution, StepExecution};
 use crate::observer::{Observation, Observer};
-use crate::repository::{ExecutionJournal, Lease, Result, Save};
+use crate::repository::{ExecutionJournal, Lease, RepositoryError, Result, Save};
 use crate::step_context::StepContext;
 
 /// A journal, and the lease under which its worker may write.
@@ -34,13 +34,16 @@ pub struct With<'a> {
 }
 
 impl Recorder {
-    /// Saves a step with everything its elements reported.
+    /// Saves a step with everything its elements reported. Those that were left behind save nothing: to them, the
+    /// lease is lost.
     pub async fn save_step(
         &self,
         execution: &mut StepExecution,
         context: &StepContext,
         with: With<'_>,
     ) -> Result<()> {
+        let lost = RepositoryError::LeaseLost { id: self.lease.id };
+        let _passage = context.gate().pass().await.ok_or(lost)?;
         let findings = context.findings();
         execution.tracking = context.tracking();
         execution.summary.clone_from(&findings.summary);

@@ -128,6 +128,14 @@ pub enum RepositoryError {
         /// The version needed.
         known: u32,
     },
+    /// The database cannot hold every text.
+    #[error("the store {store} has the encoding {encoding}, and this program needs UTF8")]
+    OtherEncoding {
+        /// Where it is.
+        store: String,
+        /// What it has.
+        encoding: String,
+    },
     /// What was stored cannot be understood.
     #[error("the store holds a {what} that cannot be read: {detail}")]
     Corrupt {
@@ -171,6 +179,7 @@ impl RepositoryError {
             Self::LeaseLost { .. } => "lease-lost",
             Self::Busy { .. } => "store-busy",
             Self::NewerVersion { .. } => "store-newer-version",
+            Self::OtherEncoding { .. } => "store-other-encoding",
             Self::OlderVersion { .. } => "store-older-version",
             Self::Corrupt { .. } => "store-corrupt",
             Self::Refused { .. } => "store-refused",
@@ -181,7 +190,7 @@ impl RepositoryError {
     /// What whoever would ask again may expect.
     pub fn outlook(&self) -> Outlook {
         match self {
-            Self::NewerVersion { .. } => Outlook::Final,
+            Self::NewerVersion { .. } | Self::OtherEncoding { .. } => Outlook::Final,
             Self::OlderVersion { .. } | Self::Corrupt { .. } | Self::Refused { .. } => Outlook::Lasting,
             _ => Outlook::Passing,
         }

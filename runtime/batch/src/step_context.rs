@@ -19,6 +19,7 @@ use crate::depth::{DEPTH_MAX, is_too_deep};
 use crate::execution::{
     CONTEXT_BYTES_MAX, Counts, ExecutionContext, Summary, SummaryValue, Tracking, Warning, entry_bytes,
 };
+use crate::gate::{Call, Gate};
 use crate::log::{ExecutionLog, LogLevel};
 use crate::metering::{Metering, ResourceUsage};
 use crate::name::{JobExecutionId, StepName};
@@ -169,6 +170,8 @@ pub struct StepContext {
     inner: Arc<Inner>,
     /// Where this element's reports wait for their chunk; none where they count at once.
     slip: Option<Arc<Mutex<Reports>>>,
+    /// What all it reports goes through.
+    gate: Gate,
 }
 
 struct Inner {
@@ -245,13 +248,29 @@ impl StepContext {
             findings: Mutex::new(findings),
             saved: Mutex::new(Saved { summary, warning_count, context: BTreeMap::new() }),
         });
-        Self { inner, slip: None }
+        Self { inner, slip: None, gate: Gate::default() }
     }
 
     /// The same step for one of its elements, whose reports wait until they are taken.
     #[must_use]
     pub fn for_element(&self) -> Self {
-        Self { inner: self.inner.clone(), slip: Some(Arc::default()) }
+        Self { inner: self.inner.clone(), slip: Some(Arc::default()), gate: self.gate.clone() }
+    }
+
+    /// The same step for elements that may be left behind. Once the gate is closed they change nothing any more.
+    #[must_use]
+    pub fn behind(&self, gate: &Gate) -> Self {
+        Self { gate: gate.clone(), ..self.clone() }
+    }
+
+    /// What its elements' reports, saves and files go through.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Remembers that a call of an element begins.
+    pub fn call(&self, who: &Arc<str>) -> Call {
+        self.gate.call(who)
     }
 
     /// What this element has reported since it was asked last.
@@ -266,6 +285,9 @@ impl StepContext {
         }
         let Reports { summary, warnings, warning_count, context } = reports;
         let mut findings = lock(&self.inner.findings);
+        if self.gate.is_closed() {
+            return;
+        }
         for (name, change) in summary {
             self.change_summary(&mut findings, &name, change);
         }
@@ -273,9 +295,14 @@ impl StepContext {
         findings.unsaved_warnings.extend(warnings.into_iter().take(room as usize));
         findings.warning_count += warning_count;
         drop(findings);
+        let mut shared = lock(&self.inner.run.context);
+        if self.gate.is_closed() {
+            return;
+        }
+        let mut saved = lock(&self.inner.saved);
         for (key, value) in context {
-            let previous = lock(&self.inner.run.context).0.insert(key.clone(), value);
-            lock(&self.inner.saved).context.entry(key).or_insert(previous);
+            let previous = shared.0.insert(key.clone(), value);
+            saved.context.entry(key).or_insert(previous);
         }
     }
 
@@ -311,20 +338,23 @@ impl StepContext {
 
     /// Progress as an element reports it. In an item step the engine counts, and this does nothing.
     pub fn increment_processed_items(&self, by: u32) {
-        if !self.inner.has_items {
+        if !self.inner.has_items && !self.gate.is_closed() {
             self.inner.processed.fetch_add(u64::from(by), Ordering::Relaxed);
         }
     }
 
     /// The total as an element reports it. In an item step the reader's total counts instead.
     pub fn set_total_items(&self, total: u32) {
-        if !self.inner.has_items {
+        if !self.inner.has_items && !self.gate.is_closed() {
             self.inner.total.store(u64::from(total), Ordering::Relaxed);
         }
     }
 
     /// Progress as the engine counts it.
     pub fn set_tracking(&self, tracking: Tracking) {
+        if self.gate.is_closed() {
+            return;
+        }
         self.inner.processed.store(tracking.processed, Ordering::Relaxed);
         self.inner.total.store(tracking.total.unwrap_or(u64::MAX), Ordering::Relaxed);
         self.inner.is_estimate.store(tracking.is_estimate, Ordering::Relaxed);
@@ -356,7 +386,12 @@ impl StepContext {
         match &self.slip {
             Some(slip) if lock(slip).change_summary(name, &change) => {}
             Some(_) => self.log_dropped_summary(name),
-            None => self.change_summary(&mut lock(&self.inner.findings), name, change),
+            None => {
+                let mut findings = lock(&self.inner.findings);
+                if !self.gate.is_closed() {
+                    self.change_summary(&mut findings, name, change);
+                }
+            }
         }
     }
 
@@ -395,6 +430,9 @@ impl StepContext {
             return;
         }
         let mut findings = lock(&self.inner.findings);
+        if self.gate.is_closed() {
+            return;
+        }
         findings.warning_count += 1;
         if findings.warning_count <= WARNINGS_STORED_MAX {
             findings.unsaved_warnings.push(warning());
@@ -408,12 +446,18 @@ impl StepContext {
 
     /// Counts warnings that are beyond the cap.
     pub fn count_warnings(&self, count: u64) {
-        lock(&self.inner.findings).warning_count += count;
+        let mut findings = lock(&self.inner.findings);
+        if !self.gate.is_closed() {
+            findings.warning_count += count;
+        }
     }
 
     /// Records an error that does not end the step.
     pub fn add_error(&self, message: &str) {
         let mut findings = lock(&self.inner.findings);
+        if self.gate.is_closed() {
+            return;
+        }
         if findings.errors.len() < ERRORS_MAX {
             findings.errors.push(cut(message, TEXT_BYTES_MAX).to_owned());
         }
@@ -442,6 +486,9 @@ impl StepContext {
             return Err(format!("a value nests at most {DEPTH_MAX} levels deep, this one deeper"));
         }
         let mut context = lock(&self.inner.run.context);
+        if self.gate.is_closed() {
+            return Err("the step has ended without this element".to_owned());
+        }
         let mut slip = self.slip.as_ref().map(|slip| lock(slip));
         // What this element has reported stands in place of what the run has.
         let reported = |other: &str| slip.as_ref().is_some_and(|slip| slip.context.contains_key(other));
@@ -463,6 +510,9 @@ impl StepContext {
 
     /// Logs a message about this step.
     pub fn log(&self, level: LogLevel, message: &str) {
+        if self.gate.is_closed() {
+            return;
+        }
         self.inner.run.log.log(level, Some(self.inner.step.as_str()), message);
     }
 
@@ -485,8 +535,8 @@ impl StepContext {
 
     /// Goes back to what was saved last, since the chunks that came after will run again. Errors stay.
     pub fn go_back_to_saved(&self) {
-        let saved = std::mem::take(&mut *lock(&self.inner.saved));
         let mut context = lock(&self.inner.run.context);
+        let saved = std::mem::take(&mut *lock(&self.inner.saved));
         for (key, value) in saved.context {
             match value {
                 Some(value) => context.0.insert(key, value),
@@ -581,6 +631,36 @@ mod tests {
         assert_eq!(findings.summary, Summary::from([("done".to_owned(), SummaryValue::Count(2))]));
         assert_eq!((findings.warning_count, findings.unsaved_warnings.len()), (1, 0));
         assert_eq!(findings.errors, ["e"]);
+    }
+
+    /// A thread that was left behind went on reporting to the step.
+    #[tokio::test]
+    async fn what_is_left_behind_changes_nothing() {
+        let step = step(false);
+        let gate = Gate::default();
+        let left = step.behind(&gate);
+        left.increment_summary("done", 1);
+        left.put("k", Value::from(1)).unwrap();
+        gate.close().await;
+        let report = |element: &StepContext| {
+            element.increment_summary("done", 1);
+            element.set_summary("note", "x");
+            element.add_warning("c", "r", "", "");
+            element.count_warnings(1);
+            element.add_error("e");
+            element.increment_processed_items(7);
+            element.set_total_items(9);
+            assert!(element.put("k", Value::from(2)).is_err());
+            step.behind(&gate).accept(element.take_reports());
+        };
+        report(&left);
+        report(&left.for_element());
+        let findings = step.findings();
+        assert_eq!(findings.summary, Summary::from([("done".to_owned(), SummaryValue::Count(1))]));
+        assert_eq!((findings.warning_count, findings.errors.len()), (0, 0));
+        assert_eq!((step.get("k"), step.tracking().processed), (Some(Value::from(1)), 0));
+        step.add_error("told by whoever left it");
+        assert_eq!(step.findings().errors.len(), 1);
     }
 
     #[test]

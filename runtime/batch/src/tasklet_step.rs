@@ -16,7 +16,10 @@ pub async fn run(
     let Journey { execution, context, recorder } = journey;
     let mut in_a_row = 0;
     loop {
-        let failure = match tasklet.run(context).await {
+        let call = context.call(&name.into());
+        let ran = tasklet.run(context).await;
+        drop(call);
+        let failure = match ran {
             Ok(_) if context.has_observed_stop() => return Ok(StepOutcome::Stopped),
             Ok(exit_code) => return Ok(StepOutcome::Completed(exit_code)),
             Err(ElementError::Stopped) => return Ok(StepOutcome::Stopped),

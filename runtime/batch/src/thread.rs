@@ -1,16 +1,21 @@
 //! Work on a thread of its own, where it may block.
+//!
+//! Nobody can end such a thread from outside. Whoever has waited long enough leaves it behind: the thread is none of
+//! the runtime's, so neither the end of the program nor that of the runtime waits for it. What it may still change is
+//! up to the [`Gate`](crate::gate::Gate) of its step.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::thread;
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
-/// Work under way on a thread of its own. Dropping it ends the work at the next point where it waits.
+/// Work under way on a thread of its own. Dropping it ends the work at the next point where it waits, and leaves the
+/// thread behind if it comes to none.
 #[derive(Debug)]
 pub struct OwnThread<T> {
-    work: JoinHandle<Option<T>>,
+    outcome: oneshot::Receiver<T>,
     /// Dropped with this handle, which is the signal to end.
     _held: oneshot::Sender<()>,
 }
@@ -21,26 +26,36 @@ pub struct OwnThread<T> {
 pub struct Panicked;
 
 /// Starts work on a thread of its own. Needs a Tokio runtime.
+///
+/// # Panics
+///
+/// If the machine has no thread left.
 pub fn on_own_thread<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> OwnThread<T> {
     let (held, let_go) = oneshot::channel::<()>();
+    let (done, outcome) = oneshot::channel();
     let runtime = Handle::current();
-    let work = tokio::task::spawn_blocking(move || {
-        runtime.block_on(async move {
-            tokio::select! {
-                biased;
-                _ = let_go => None,
-                outcome = work => Some(outcome),
-            }
-        })
-    });
-    OwnThread { work, _held: held }
+    let until_let_go = async move {
+        tokio::select! {
+            biased;
+            _ = let_go => None,
+            outcome = work => Some(outcome),
+        }
+    };
+    let run = move || {
+        // A panic ends the thread, which is told by the missing outcome.
+        if let Some(outcome) = runtime.block_on(until_let_go) {
+            let _ = done.send(outcome);
+        }
+    };
+    thread::Builder::new().name("stepbox-step".to_owned()).spawn(run).expect("the machine has a thread left");
+    OwnThread { outcome, _held: held }
 }
 
 impl<T> Future for OwnThread<T> {
     type Output = Result<T, Panicked>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.work).poll(context).map(|joined| joined.ok().flatten().ok_or(Panicked))
+        Pin::new(&mut self.outcome).poll(context).map(|outcome| outcome.map_err(|_| Panicked))
     }
 }
 
@@ -64,5 +79,14 @@ mod tests {
         assert!(let_go.try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Empty));
         drop(work);
         assert!(let_go.await.is_err(), "the work was dropped");
+    }
+
+    /// The runtime waited for it, and the program with it.
+    #[test]
+    fn a_thread_that_never_returns_keeps_no_runtime_from_ending() {
+        let (_never, forever) = std::sync::mpsc::channel::<()>();
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(async { drop(on_own_thread(async move { forever.recv() })) });
+        drop(runtime);
     }
 }

@@ -12,7 +12,7 @@ use clap_complete::Shell;
 use stepbox::DatabaseUrl;
 use stepbox::batch::audit::AuditAction;
 use stepbox::batch::clock::Timestamp;
-use stepbox::batch::name::TenantId;
+use stepbox::batch::name::{TenantId, UserName};
 use stepbox::batch::status::BatchStatus;
 
 use crate::exit_code::ExitCode;
@@ -59,7 +59,7 @@ pub(crate) struct Args {
     pub(crate) tenant: TenantId,
 
     /// Who does it, for the audit trail and the executions [default: what the operating system calls you]
-    #[arg(long, global = true, value_name = "NAME", env = "STEPBOX_USER", hide_env_values = true)]
+    #[arg(long, global = true, value_name = "NAME", env = "STEPBOX_USER", hide_env_values = true, value_parser = user)]
     pub(crate) user: Option<String>,
 
     #[command(subcommand)]
@@ -232,6 +232,10 @@ pub(crate) enum Steps {
         /// Speak HTTP without TLS; to this machine it is the default
         #[arg(long)]
         plain_http: bool,
+        /// A host other than the registry that credentials may be sent to, where it has others log in there;
+        /// with its port, or for any. May be given several times
+        #[arg(long = "auth-host", value_name = "HOST")]
+        auth_hosts: Vec<String>,
         #[command(flatten)]
         format: FormatArg,
     },
@@ -573,15 +577,23 @@ fn audit_action() -> impl clap::builder::TypedValueParser<Value = AuditAction> {
         .map(|name| name.parse().expect("only names of actions are let through"))
 }
 
+/// The name of a user.
+fn user(text: &str) -> Result<String, String> {
+    UserName::new(text).map(|name| name.as_str().to_owned()).map_err(|error| error.to_string())
+}
+
 /// `2026-11-24`, or `2026-11-24T08:00:00Z`.
 fn day_or_moment(text: &str) -> Result<Timestamp, String> {
     let day = || {
         let day = jiff::civil::Date::strptime("%Y-%m-%d", text).ok()?;
         jiff::tz::TimeZone::UTC.to_timestamp(day.at(0, 0, 0, 0)).ok()
     };
+    // A second that there is not would be taken for the one before it.
+    let is_of_a_clock = !text.contains(":60");
     let moment = text
         .parse::<jiff::Timestamp>()
         .ok()
+        .filter(|_| is_of_a_clock)
         .or_else(day)
         .ok_or("write a day, `2026-11-24`, or a moment with its zone, `2026-11-24T08:00:00Z`")?;
     Ok(Timestamp(moment.as_millisecond()))

@@ -1,7 +1,7 @@
 //! `stepbox audit`: who did what, and when.
 
 use stepbox::Tenant;
-use stepbox::batch::audit::{AuditEvent, AuditEventId, AuditFilter};
+use stepbox::batch::audit::{Actor, AuditEvent, AuditEventId, AuditFilter};
 
 use crate::args::{Audit, Format};
 use crate::error::CliError;
@@ -46,6 +46,16 @@ async fn list(tenant: &Tenant, filter: &AuditFilter, format: Format) -> Result<A
     Ok(Answer::nothing())
 }
 
+/// The runtime, nobody known, or a user, whose name cannot be taken for one of these.
+fn who(by: &Actor) -> String {
+    match &by.user {
+        _ if by.is_runtime => "(runtime)".to_owned(),
+        None => "-".to_owned(),
+        Some(user) if user.starts_with(['(', '-', '"']) => format!("{user:?}"),
+        Some(user) => user.clone(),
+    }
+}
+
 fn table(events: &[&AuditEvent]) -> Table {
     let columns = [
         Column::Right("id"),
@@ -63,7 +73,7 @@ fn table(events: &[&AuditEvent]) -> Table {
         [
             event.id.to_string(),
             moment(event.by.at),
-            event.by.user.clone().unwrap_or_else(|| "-".to_owned()),
+            who(&event.by),
             event.deed.action.to_string(),
             event.deed.subject.clone(),
             beginning(&detail, DETAIL_CHARACTERS_SHOWN),

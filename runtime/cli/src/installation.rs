@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use stepbox::batch::log::LogLevel;
-use stepbox::batch::name::TenantId;
+use stepbox::batch::name::{TenantId, UserName};
 use stepbox::{CompileProcess, Compiler, DatabaseUrl, Stepbox, StorePlace, Tenant};
 
 use crate::error::CliError;
@@ -89,6 +89,7 @@ pub(crate) async fn open(
 pub(crate) fn tenant(stepbox: &Stepbox, id: &TenantId, user: Option<&str>) -> Result<Tenant, CliError> {
     let tenant = stepbox.tenant(id)?;
     // An account without a name, as in some containers, stays unknown.
-    let user = user.map(str::to_owned).or_else(|| whoami::username().ok());
+    let account = || whoami::username().ok().filter(|name| UserName::new(name.as_str()).is_ok());
+    let user = user.map(str::to_owned).or_else(account);
     Ok(user.map_or_else(|| tenant.clone(), |user| tenant.acting_as(&user)))
 }

@@ -7,6 +7,7 @@ mod args;
 mod audit;
 mod completions;
 mod connectors;
+mod core_files;
 mod error;
 mod executions;
 mod exit_code;
@@ -40,6 +41,7 @@ use stepbox::LEASE_MS;
 use stepbox::batch::visible::on_one_line;
 
 fn main() -> process::ExitCode {
+    core_files::forbid();
     if installation::is_compile_worker() {
         return stepbox::compile_worker();
     }

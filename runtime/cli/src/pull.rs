@@ -6,35 +6,32 @@
 //! registry says. What comes passes the same gate as an upload.
 //!
 //! The request is the operator's own: no policy for guests applies to it, and proxies of the environment are
-//! used. Only the layer's length is bounded while it is read; for the rest there are the times.
+//! used. How long each answer may be, and where credentials go, is [`registry`]'s.
 
 mod error;
 mod reference;
+mod registry;
 
 use std::env;
 use std::time::Duration;
 
 use docker_credential::{CredentialRetrievalError, DockerCredential, get_credential};
-use futures_util::TryStreamExt as _;
-use oci_client::Reference;
-use oci_client::client::{Client, ClientConfig, ClientProtocol};
-use oci_client::manifest::{OCI_IMAGE_MEDIA_TYPE, OciDescriptor, OciImageManifest};
-use oci_client::secrets::RegistryAuth;
+use oci_spec::distribution::Reference;
+use serde::Deserialize;
 use stepbox::{COMPONENT_BYTES_MAX, digest_of};
 use tokio::time::timeout;
 
 pub(crate) use self::error::PullError;
 use self::reference::is_loopback;
+use self::registry::Registry;
 
 /// What the environment calls the password that goes with `--username`.
 pub(crate) const PASSWORD: &str = "STEPBOX_REGISTRY_PASSWORD";
 
+const MANIFEST_MEDIA_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG_MEDIA_TYPE: &str = "application/vnd.wasm.config.v0+json";
 const LAYER_MEDIA_TYPE: &str = "application/wasm";
 
-const CONNECT_SECONDS_MAX: u64 = 10;
-/// How long the registry may keep still in the middle of an answer.
-const STILL_SECONDS_MAX: u64 = 30;
 /// How long all of it may take.
 const SECONDS_MAX: u64 = 300;
 
@@ -47,50 +44,83 @@ pub(crate) struct Pull<'a> {
     pub(crate) username: Option<String>,
     /// Whether to speak HTTP without TLS to a registry that is not on this machine.
     pub(crate) plain_http: bool,
+    /// Where else than to the registry credentials may go: `auth.example.com`.
+    pub(crate) auth_hosts: &'a [String],
+}
+
+/// Who pulls.
+struct Credentials {
+    username: String,
+    password: String,
+}
+
+/// As much of a manifest as is looked at. What is left out may say what it likes.
+#[derive(Debug, Deserialize)]
+struct Manifest {
+    config: Part,
+    layers: Vec<Layer>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Part {
+    #[serde(rename = "mediaType")]
+    media_type: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Layer {
+    #[serde(rename = "mediaType")]
+    media_type: String,
+    digest: String,
+    /// In bytes.
+    size: u64,
 }
 
 /// Pulls a component's bytes.
 pub(crate) async fn pull(pull: Pull<'_>) -> Result<Vec<u8>, PullError> {
+    // Refused only if there is one already, which is then the one that is used.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let image = reference::parse(pull.reference)?;
-    let registry = image.registry().to_owned();
-    let auth = credentials(&registry, pull.username)?;
-    let is_plain = pull.plain_http || is_loopback(&registry);
-    let client = client(is_plain.then_some(&registry))?;
-    let pulled = timeout(Duration::from_secs(SECONDS_MAX), fetch(&client, &image, &auth)).await;
+    let credentials = credentials(image.registry(), pull.username)?;
+    let is_plain = pull.plain_http || is_loopback(image.registry());
+    let mut registry = Registry::new(&image, credentials, is_plain, pull.auth_hosts)?;
+    let pulled = timeout(Duration::from_secs(SECONDS_MAX), fetch(&mut registry, &image)).await;
     pulled.unwrap_or_else(|_| {
         let problem = format!("it took longer than {SECONDS_MAX} s");
-        Err(PullError::Registry { registry, problem })
+        Err(PullError::Registry { registry: image.registry().to_owned(), problem })
     })
 }
 
-async fn fetch(client: &Client, image: &Reference, auth: &RegistryAuth) -> Result<Vec<u8>, PullError> {
-    let failed = |error| PullError::of(image, error);
+async fn fetch(registry: &mut Registry<'_>, image: &Reference) -> Result<Vec<u8>, PullError> {
     let Some(digest) = image.digest() else {
         // Whoever reads it decides whether what the tag means today is what they want.
-        let today = client.fetch_manifest_digest(image, auth).await.map_err(failed)?;
+        let manifest = registry.manifest(image.tag().unwrap_or("latest")).await?;
+        let today = format!("sha256:{}", digest_of(&manifest));
         return Err(PullError::NoDigest {
             reference: reference::text(image),
             pinned: reference::pinned(image, &today),
         });
     };
-    let (manifest, _) =
-        client.pull_manifest_raw(image, auth, &[OCI_IMAGE_MEDIA_TYPE]).await.map_err(failed)?;
+    let manifest = registry.manifest(digest).await?;
     refuse_other(digest, &manifest)?;
     let layer = layer(&manifest).map_err(|problem| PullError::Artifact { problem })?;
-    let bytes = fetch_layer(client, image, &layer).await?;
+    if layer.size > COMPONENT_BYTES_MAX as u64 {
+        return Err(PullError::TooLarge);
+    }
+    let bytes = registry.layer(&layer.digest).await?;
     refuse_other(&layer.digest, &bytes)?;
     Ok(bytes)
 }
 
 /// The one layer of an artifact that is a component.
-fn layer(manifest: &[u8]) -> Result<OciDescriptor, String> {
-    let manifest: OciImageManifest = serde_json::from_slice(manifest)
+fn layer(manifest: &[u8]) -> Result<Layer, String> {
+    let manifest: Manifest = serde_json::from_slice(manifest)
         .map_err(|error| format!("its manifest is not that of one: {error}"))?;
     let config = &manifest.config.media_type;
     if config != CONFIG_MEDIA_TYPE {
         return Err(format!("its configuration is `{config}`, not `{CONFIG_MEDIA_TYPE}`"));
     }
-    let [layer] = <[OciDescriptor; 1]>::try_from(manifest.layers)
+    let [layer] = <[Layer; 1]>::try_from(manifest.layers)
         .map_err(|layers| format!("it has {} layers, not one", layers.len()))?;
     if layer.media_type != LAYER_MEDIA_TYPE {
         return Err(format!("its layer is `{}`, not `{LAYER_MEDIA_TYPE}`", layer.media_type));
@@ -99,29 +129,6 @@ fn layer(manifest: &[u8]) -> Result<OciDescriptor, String> {
         return Err("its layer's digest is no SHA-256".to_owned());
     }
     Ok(layer)
-}
-
-/// Not more than a component may have, whatever the manifest says. The layer is asked for by its digest
-/// alone: other places that a manifest may name for it are not looked at.
-async fn fetch_layer(
-    client: &Client,
-    image: &Reference,
-    layer: &OciDescriptor,
-) -> Result<Vec<u8>, PullError> {
-    if layer.size > COMPONENT_BYTES_MAX as i64 {
-        return Err(PullError::TooLarge);
-    }
-    let opened = client.pull_blob_stream(image, layer.digest.as_str()).await;
-    let mut stream = opened.map_err(|error| PullError::of(image, error))?.stream;
-    let mut bytes = Vec::new();
-    let broken = |error: std::io::Error| PullError::broken(image, &error);
-    while let Some(piece) = stream.try_next().await.map_err(broken)? {
-        if bytes.len() + piece.len() > COMPONENT_BYTES_MAX {
-            return Err(PullError::TooLarge);
-        }
-        bytes.extend_from_slice(&piece);
-    }
-    Ok(bytes)
 }
 
 /// The registry's word on digests is not taken.
@@ -133,33 +140,16 @@ fn refuse_other(digest: &str, bytes: &[u8]) -> Result<(), PullError> {
     }
 }
 
-fn client(plain: Option<&String>) -> Result<Client, PullError> {
-    // Refused only if there is one already, which is then the one that is used.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let config = ClientConfig {
-        protocol: match plain {
-            Some(registry) => ClientProtocol::HttpsExcept(vec![registry.clone()]),
-            None => ClientProtocol::Https,
-        },
-        platform_resolver: None,
-        connect_timeout: Some(Duration::from_secs(CONNECT_SECONDS_MAX)),
-        read_timeout: Some(Duration::from_secs(STILL_SECONDS_MAX)),
-        user_agent: concat!("stepbox/", env!("CARGO_PKG_VERSION")),
-        ..ClientConfig::default()
-    };
-    Client::try_from(config).map_err(|error| PullError::Client { problem: error.to_string() })
-}
-
 /// What the command and the environment say, or else Docker's configuration.
-fn credentials(registry: &str, username: Option<String>) -> Result<RegistryAuth, PullError> {
+fn credentials(registry: &str, username: Option<String>) -> Result<Option<Credentials>, PullError> {
     if let Some(username) = username {
         let password =
             env::var(PASSWORD).map_err(|_| PullError::NoPassword { username: username.clone() })?;
-        return Ok(RegistryAuth::Basic(username, password));
+        return Ok(Some(Credentials { username, password }));
     }
     match get_credential(registry) {
         Ok(DockerCredential::UsernamePassword(username, password)) => {
-            Ok(RegistryAuth::Basic(username, password))
+            Ok(Some(Credentials { username, password }))
         }
         Ok(DockerCredential::IdentityToken(_)) => Err(PullError::Credentials {
             registry: registry.to_owned(),
@@ -170,7 +160,7 @@ fn credentials(registry: &str, username: Option<String>) -> Result<RegistryAuth,
             CredentialRetrievalError::ConfigNotFound
             | CredentialRetrievalError::ConfigReadError
             | CredentialRetrievalError::NoCredentialConfigured,
-        ) => Ok(RegistryAuth::Anonymous),
+        ) => Ok(None),
         Err(CredentialRetrievalError::HelperFailure { helper, .. }) => Err(PullError::Credentials {
             registry: registry.to_owned(),
             problem: format!("its helper `{helper}` failed"),
@@ -190,7 +180,7 @@ mod tests {
     fn check(change: impl FnOnce(&mut Value), expected: &str) {
         let mut manifest = json!({
             "schemaVersion": 2,
-            "mediaType": OCI_IMAGE_MEDIA_TYPE,
+            "mediaType": MANIFEST_MEDIA_TYPE,
             "config": { "mediaType": CONFIG_MEDIA_TYPE, "digest": "sha256:00", "size": 2 },
             "layers": [{ "mediaType": LAYER_MEDIA_TYPE, "digest": "sha256:01", "size": 3 }],
         });
@@ -223,6 +213,7 @@ mod tests {
             |manifest| manifest["layers"][0]["digest"] = "sha512:01".into(),
             "its layer's digest is no SHA-256",
         );
+        check(|manifest| manifest["layers"][0]["size"] = (-5).into(), "its manifest is not that of one: ");
         check(|manifest| *manifest = json!({ "manifests": [] }), "its manifest is not that of one: ");
         check(|manifest| *manifest = json!(7), "its manifest is not that of one: ");
     }

@@ -28,12 +28,13 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Steps) -> Result<Answer, Cl
             let bytes = read(&file).await?;
             upload(tenant, signature.upload(&bytes), format.format).await
         }
-        Steps::Pull { reference, signature, username, plain_http, format } => {
+        Steps::Pull { reference, signature, username, plain_http, auth_hosts, format } => {
             let signature = match signature {
                 Some(named) => Signature::named(tenant, &named).await?,
                 None => Signature::none(),
             };
-            let bytes = pull(Pull { reference: &reference, username, plain_http }).await?;
+            let wanted = Pull { reference: &reference, username, plain_http, auth_hosts: &auth_hosts };
+            let bytes = pull(wanted).await?;
             talk(format!("pulled {}", words::bytes(bytes.len() as u64)));
             upload(tenant, signature.upload(&bytes), format.format).await
         }

@@ -5,28 +5,38 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::mpsc::{Receiver, RecvError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
-use opendal_core::{ErrorKind, HttpTransporter, OperationContext, Operator};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use opendal_core::{ErrorKind, HttpTransport, HttpTransporter, Metadata, OperationContext, Operator};
 use opendal_layer_retry::RetryLayer;
 use opendal_layer_timeout::TimeoutLayer;
 use opendal_service_s3::S3;
 use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+use stepbox_batch::gate::Gate;
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::AbortHandle;
 
 use crate::error::{ConnectorError, Result};
+use crate::fingerprint::Digest;
 use crate::storages::S3Settings;
 
+mod answer;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod input;
+mod page;
 mod problem;
 #[cfg(test)]
 mod tests;
 mod transport;
 
+pub use self::answer::BadAnswer;
+use self::answer::{ASKED, Asked, Door};
 pub(crate) use self::input::BucketInput;
 pub use self::problem::BucketProblem;
 
@@ -43,12 +53,23 @@ const RETRIES_MAX: usize = 6;
 const UPLOAD_BYTES: u64 = 8 << 20;
 /// How many parts an upload may have; S3 takes 10,000.
 const UPLOAD_PARTS_MAX: u64 = 9_000;
+/// How much the names of a list may take together, in bytes, each with [`NAME_BYTES`] more.
+const NAMES_BYTES_MAX: usize = 64 << 20;
+/// What a name takes beside its letters.
+const NAME_BYTES: usize = 64;
 /// What the metadata of an output names its run by, so that a restart knows its own.
 const RUN_KEY: &str = "stepbox-run";
 
+/// How often a wait looks whether anybody still waits for it, in milliseconds.
+const LOOK_MS: u64 = 100;
+
 /// A bucket below a prefix. Cheap to clone; all clones share their connections.
 #[derive(Clone)]
-pub(crate) struct Bucket(Arc<Inner>);
+pub(crate) struct Bucket {
+    inner: Arc<Inner>,
+    /// Whose requests end once its step is left behind; none outside of steps.
+    gate: Option<Gate>,
+}
 
 struct Inner {
     /// What the operator calls it.
@@ -80,45 +101,70 @@ impl Object {
     }
 }
 
-/// A request under way.
+/// Objects that one attempt wrote one after the other, with the lengths that the bucket says they have.
+pub(crate) struct Source {
+    pub(crate) parts: Vec<(String, u64)>,
+    /// What they hold together, as the attempt said; none in what was stored before that was known.
+    pub(crate) content: Option<Content>,
+}
+
+/// How many bytes were written, and their [`Digest`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Content {
+    pub(crate) bytes: u64,
+    pub(crate) digest: String,
+}
+
+/// Why an object is not what it was made of.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Difference {
+    /// These parts hold other bytes than were written.
+    Parts {
+        /// The first one.
+        first: String,
+    },
+    /// The bucket says that it has kept the object, and then that it has another one.
+    Kept(String),
+}
+
+/// A request under way. Dropping it breaks it off.
 #[derive(Debug)]
-pub(crate) struct Pending<T>(Receiver<opendal_core::Result<T>>);
+pub(crate) struct Pending<T> {
+    answer: Receiver<opendal_core::Result<T>>,
+    gate: Option<Gate>,
+    task: Option<AbortHandle>,
+}
 
 impl<T> Pending<T> {
-    /// Waits for what it comes to.
+    /// Waits for what it comes to, but no longer than the step does that asks.
     pub(crate) fn wait(self) -> opendal_core::Result<T> {
-        self.0.recv().unwrap_or_else(|RecvError| {
-            Err(opendal_core::Error::new(ErrorKind::Unexpected, "the request has panicked"))
-        })
+        let broken_off = |why| Err(opendal_core::Error::new(ErrorKind::Unexpected, why));
+        loop {
+            match self.answer.recv_timeout(Duration::from_millis(LOOK_MS)) {
+                Ok(answer) => return answer,
+                Err(RecvTimeoutError::Disconnected) => return broken_off("the request has panicked"),
+                Err(RecvTimeoutError::Timeout) if self.gate.as_ref().is_some_and(Gate::is_closed) => {
+                    return broken_off("nobody waits for the request any more");
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+}
+
+impl<T> Drop for Pending<T> {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
     }
 }
 
 impl Bucket {
     /// Opens a bucket, without a request.
     pub(crate) fn new(storage: &str, settings: &S3Settings) -> Result<Self> {
+        let operator = operator_over(storage, settings, Door(transport::Transport::new()))?;
         let prefix = settings.prefix.trim_end_matches('/');
-        let mut builder = S3::default()
-            .root(&format!("/{prefix}"))
-            .bucket(&settings.bucket)
-            .region(&settings.region)
-            .access_key_id(settings.access_key_id.expose_secret())
-            .secret_access_key(settings.secret_access_key.expose_secret())
-            // Neither the environment nor the machine has a say in who we are.
-            .disable_config_load()
-            .disable_ec2_metadata();
-        match &settings.endpoint {
-            Some(endpoint) => builder = builder.endpoint(endpoint),
-            None if !settings.bucket.contains('.') => builder = builder.enable_virtual_host_style(),
-            None => {}
-        }
-        let bad = |error: opendal_core::Error| ConnectorError::BadStorage {
-            storage: storage.to_owned(),
-            problem: error.message().to_owned(),
-        };
-        let operator = Operator::new(builder).map_err(bad)?;
-        let context = OperationContext::default();
-        let transporter = HttpTransporter::new(transport::Transport::new());
-        let operator = operator.with_context(context.with_http_transport(transporter));
         Ok(Self::of(operator, storage, format!("s3://{}/", settings.bucket), prefix))
     }
 
@@ -134,9 +180,13 @@ impl Bucket {
         if !prefix.is_empty() {
             address = format!("{address}{prefix}/");
         }
-        let (storage, prefix_bytes) = (storage.to_owned(), prefix.len());
-        let operator = operator.layer(timeout).layer(retry);
-        Self(Arc::new(Inner { storage, address, prefix_bytes, operator }))
+        Self::bare(operator.layer(timeout).layer(retry), storage, address, prefix.len())
+    }
+
+    /// What asks once, and for as long as it takes.
+    fn bare(operator: Operator, storage: &str, address: String, prefix_bytes: usize) -> Self {
+        let storage = storage.to_owned();
+        Self { inner: Arc::new(Inner { storage, address, prefix_bytes, operator }), gate: None }
     }
 
     /// The same without a network, for tests of what is built on it.
@@ -146,9 +196,14 @@ impl Bucket {
         Self::of(operator, "exchange", "s3://acme/".to_owned(), "exchange")
     }
 
+    /// The same bucket for a step: no request outlasts it.
+    pub(crate) fn within(&self, gate: &Gate) -> Self {
+        Self { inner: self.inner.clone(), gate: Some(gate.clone()) }
+    }
+
     /// The whole address of a path.
     pub(crate) fn address(&self, path: &str) -> String {
-        format!("{}{path}", self.0.address)
+        format!("{}{path}", self.inner.address)
     }
 
     /// Whether a path names an object below the prefix, and one that every tool can name as well.
@@ -162,7 +217,7 @@ impl Bucket {
                 "has a part that is empty, `.` or `..`"
             }
             _ if path.split('/').any(|part| part.trim() != part) => "has white space around one of its parts",
-            _ if self.0.prefix_bytes + path.len() > KEY_BYTES_MAX - KEY_BYTES_RESERVED => {
+            _ if self.inner.prefix_bytes + path.len() > KEY_BYTES_MAX - KEY_BYTES_RESERVED => {
                 "is longer than a path may be"
             }
             _ => return Ok(()),
@@ -178,7 +233,7 @@ impl Bucket {
             Ok(found) => Ok(Some(Object {
                 length: found.content_length(),
                 version: found.etag().map(str::to_owned),
-                keeps_run: self.0.operator.info().capability().write_with_user_metadata,
+                keeps_run: self.inner.operator.info().capability().write_with_user_metadata,
                 run: found.user_metadata().and_then(|all| all.get(RUN_KEY).map(str::to_owned)),
             })),
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -190,15 +245,16 @@ impl Bucket {
         }
     }
 
-    /// Begins to read a range of an object, if it still has the version.
+    /// Begins to read a range of an object, if it still has the version and the length.
     pub(crate) fn begin_read(
         &self,
         path: &str,
-        version: Option<String>,
+        object: &Object,
         range: std::ops::Range<u64>,
     ) -> Pending<Bytes> {
-        let key = path.to_owned();
-        self.send(move |operator| async move {
+        let (key, version) = (path.to_owned(), object.version.clone());
+        let asked = Asked { object_bytes: Some(object.length), ..Asked::default() };
+        self.send_asking(asked, move |operator| async move {
             let mut read = operator.read_with(&key).range(range);
             if let Some(version) = &version {
                 read = read.if_match(version);
@@ -207,10 +263,12 @@ impl Bucket {
         })
     }
 
-    /// The whole of an object; none if there is nothing.
-    pub(crate) fn read(&self, path: &str) -> Result<Option<Bytes>> {
+    /// The whole of an object, if it has no more bytes than that; none if there is nothing.
+    pub(crate) fn read(&self, path: &str, bytes_max: u64) -> Result<Option<Bytes>> {
         let key = path.to_owned();
-        let read = self.send(|operator| async move { Ok(operator.read(&key).await?.to_bytes()) });
+        let asked = Asked { bytes_max: Some(bytes_max), ..Asked::default() };
+        let read =
+            self.send_asking(asked, |operator| async move { Ok(operator.read(&key).await?.to_bytes()) });
         match read.wait() {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -224,34 +282,37 @@ impl Bucket {
         self.send(|operator| async move { operator.write(&key, bytes).await.map(drop) })
     }
 
-    /// Joins objects to one, which is visible only when it is complete.
-    pub(crate) fn join(&self, from: Vec<String>, length: u64, to: &str, run: &str) -> Result<()> {
+    /// Joins objects to one, which is visible only when it is complete, and looks whether it is then what was
+    /// written.
+    pub(crate) fn join(
+        &self,
+        from: Vec<Source>,
+        length: u64,
+        to: &str,
+        run: &str,
+    ) -> Result<std::result::Result<(), Difference>> {
         let chunk = UPLOAD_BYTES.max(length / UPLOAD_PARTS_MAX) as usize;
         let (key, run) = (to.to_owned(), run.to_owned());
+        let gate = self.gate.clone().unwrap_or_default();
+        let keeps_run = self.inner.operator.info().capability().write_with_user_metadata;
         let joined = self.send(move |operator| async move {
-            let metadata = HashMap::from([(RUN_KEY.to_owned(), run)]);
+            let metadata = HashMap::from([(RUN_KEY.to_owned(), run.clone())]);
             let writer = operator.writer_with(&key).chunk(chunk).concurrent(2).user_metadata(metadata);
             let mut writer = writer.await?;
-            let parts = stream::iter(from).map(|part| {
-                let operator = operator.clone();
-                async move { operator.read(&part).await }
-            });
-            let mut parts = parts.buffered(2);
-            let mut written = Ok(());
-            while let (Ok(()), Some(part)) = (&written, parts.next().await) {
-                written = match part {
-                    Ok(part) => writer.write(part).await,
-                    Err(error) => Err(error),
-                };
-            }
-            match written {
-                Ok(()) => writer.close().await.map(drop),
-                Err(error) => {
+            let closed = match copy(&operator, from, &mut writer, &gate).await {
+                Ok(Ok(())) => writer.close().await?,
+                not_whole => {
                     // What stays is seen by nobody, and goes by the bucket's rule for unfinished uploads.
                     let _ = writer.abort().await;
-                    Err(error)
+                    return not_whole;
                 }
-            }
+            };
+            gate.moved();
+            let kept = match operator.stat(&key).await {
+                Err(error) if error.kind() == ErrorKind::NotFound => None,
+                kept => Some(kept?),
+            };
+            Ok(confirm(&closed, kept.as_ref(), length, keeps_run.then_some(&*run)))
         });
         joined.wait().map_err(|error| self.failed("complete", to, &error))
     }
@@ -259,11 +320,21 @@ impl Bucket {
     /// The objects whose paths begin so, with their lengths, in the order of their names.
     pub(crate) fn list(&self, path: &str) -> Result<Vec<(String, u64)>> {
         let key = path.to_owned();
-        let listed = self.send(|operator| async move { operator.list_with(&key).recursive(true).await });
-        let listed = listed.wait().map_err(|error| self.failed("list", path, &error))?;
-        let files = listed.into_iter().filter(|entry| entry.metadata().is_file());
-        let mut files: Vec<_> =
-            files.map(|entry| (entry.path().to_owned(), entry.metadata().content_length())).collect();
+        let listed = self.send(|operator| async move {
+            let mut entries = operator.lister_with(&key).recursive(true).await?;
+            let (mut files, mut bytes) = (Vec::new(), 0);
+            while let Some(entry) = entries.try_next().await? {
+                bytes += entry.path().len() + NAME_BYTES;
+                if bytes > NAMES_BYTES_MAX {
+                    return Err(BadAnswer::EndlessList.into());
+                }
+                if entry.metadata().is_file() && entry.path().starts_with(&key) {
+                    files.push((entry.path().to_owned(), entry.metadata().content_length()));
+                }
+            }
+            Ok(files)
+        });
+        let mut files = listed.wait().map_err(|error| self.failed("list", path, &error))?;
         files.sort();
         Ok(files)
     }
@@ -282,7 +353,7 @@ impl Bucket {
         path: &str,
         error: &opendal_core::Error,
     ) -> ConnectorError {
-        let (storage, path) = (self.0.storage.clone(), path.to_owned());
+        let (storage, path) = (self.inner.storage.clone(), path.to_owned());
         ConnectorError::Bucket { action, storage, path, problem: BucketProblem::of(error) }
     }
 
@@ -290,25 +361,118 @@ impl Bucket {
     where
         F: Future<Output = opendal_core::Result<T>> + Send + 'static,
     {
+        self.send_asking(Asked::default(), request)
+    }
+
+    fn send_asking<T: Send + 'static, F>(
+        &self,
+        asked: Asked,
+        request: impl FnOnce(Operator) -> F,
+    ) -> Pending<T>
+    where
+        F: Future<Output = opendal_core::Result<T>> + Send + 'static,
+    {
         let (sender, receiver): (SyncSender<_>, _) = sync_channel(1);
-        let request = request(self.0.operator.clone());
-        match runtime() {
-            Ok(runtime) => drop(runtime.spawn(async move {
+        let request = ASKED.scope(asked, request(self.inner.operator.clone()));
+        let task = match runtime() {
+            Ok(runtime) => {
                 // Nobody waits any more where the element has ended.
-                let _ = sender.send(request.await);
-            })),
+                let work = async move { drop(sender.send(request.await)) };
+                Some(runtime.spawn(work).abort_handle())
+            }
             Err(error) => {
                 let error = opendal_core::Error::new(ErrorKind::Unexpected, error.clone());
                 let _ = sender.send(Err(error));
+                None
             }
-        }
-        Pending(receiver)
+        };
+        Pending { answer: receiver, gate: self.gate.clone(), task }
     }
+}
+
+/// Writes the bytes of all parts, as far as they are those that were written.
+async fn copy(
+    operator: &Operator,
+    from: Vec<Source>,
+    writer: &mut opendal_core::Writer,
+    gate: &Gate,
+) -> opendal_core::Result<std::result::Result<(), Difference>> {
+    for Source { parts, content } in from {
+        let first = parts.first().map(|(path, _)| path.clone()).unwrap_or_default();
+        let bytes_max = content.as_ref().map_or(u64::MAX, |content| content.bytes);
+        let parts = stream::iter(parts).map(|(path, length)| {
+            let asked = Asked { bytes_max: Some(length.min(bytes_max)), ..Asked::default() };
+            ASKED.scope(asked, async move { operator.read(&path).await })
+        });
+        let mut parts = parts.buffered(2);
+        let (mut bytes, mut digest) = (0, Digest::default());
+        while let Some(part) = parts.try_next().await? {
+            bytes += part.len() as u64;
+            for piece in part.clone() {
+                digest.add(&piece);
+            }
+            writer.write(part).await?;
+            gate.moved();
+        }
+        if content.is_some_and(|content| content != Content { bytes, digest: digest.to_string() }) {
+            return Ok(Err(Difference::Parts { first }));
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// Whether what the bucket says that it has is what it said that it keeps.
+fn confirm(
+    closed: &Metadata,
+    kept: Option<&Metadata>,
+    length: u64,
+    run: Option<&str>,
+) -> std::result::Result<(), Difference> {
+    let other = |what: String| Err(Difference::Kept(what));
+    let Some(kept) = kept else { return other("has no object of that name".to_owned()) };
+    let tag = |metadata: &Metadata| metadata.etag().map(|tag| tag.trim_matches('"').to_owned());
+    if kept.content_length() != length {
+        return other(format!("has {} bytes of {length}", kept.content_length()));
+    }
+    let by = kept.user_metadata().and_then(|all| all.get(RUN_KEY));
+    if run.is_some_and(|run| by != Some(run)) {
+        return other("has an object there that is not this run's".to_owned());
+    }
+    match (tag(closed), tag(kept)) {
+        (Some(closed), Some(kept)) if closed != kept => other("has other bytes there".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+/// What speaks S3 through a door.
+fn operator_over(storage: &str, settings: &S3Settings, door: Door<impl HttpTransport>) -> Result<Operator> {
+    let prefix = settings.prefix.trim_end_matches('/');
+    let mut builder = S3::default()
+        .root(&format!("/{prefix}"))
+        .bucket(&settings.bucket)
+        .region(&settings.region)
+        .access_key_id(settings.access_key_id.expose_secret())
+        .secret_access_key(settings.secret_access_key.expose_secret())
+        // Neither the environment nor the machine has a say in who we are.
+        .disable_config_load()
+        .disable_ec2_metadata();
+    match &settings.endpoint {
+        Some(endpoint) => builder = builder.endpoint(endpoint),
+        None if !settings.bucket.contains('.') => builder = builder.enable_virtual_host_style(),
+        None => {}
+    }
+    let bad = |error: opendal_core::Error| ConnectorError::BadStorage {
+        storage: storage.to_owned(),
+        problem: error.message().to_owned(),
+    };
+    let operator = Operator::new(builder).map_err(bad)?;
+    let context = OperationContext::default();
+    Ok(operator.with_context(context.with_http_transport(HttpTransporter::new(door))))
 }
 
 impl fmt::Debug for Bucket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Bucket").field(&self.0.storage).field(&self.0.address).finish()
+        f.debug_tuple("Bucket").field(&self.inner.storage).field(&self.inner.address).finish()
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use stepbox_batch::error::ElementError;
 use stepbox_batch::nearest::nearest;
 
-use crate::bucket::BucketProblem;
+use crate::bucket::{BadAnswer, BucketProblem};
 use crate::file_problem::FileProblem;
 
 /// Every code of this crate: of its errors, and of the items that its elements set aside.
@@ -235,6 +235,14 @@ pub enum ConnectorError {
         /// What gave it away.
         difference: String,
     },
+    /// A bucket said that it has kept the output, and does not have it.
+    #[error("the bucket took the output `{path}`, but {difference}")]
+    OutputNotKept {
+        /// As given.
+        path: String,
+        /// What it has instead.
+        difference: String,
+    },
     /// The name of the unfinished output is another file's by now.
     #[error("another worker has taken the unfinished output of `{path}` over")]
     OutputTakenOver {
@@ -330,6 +338,7 @@ impl ConnectorError {
             Self::RowTooLong { .. } => "row-too-long",
             Self::InputChanged { .. } => "file-changed",
             Self::OutputChanged { .. } => "output-changed",
+            Self::OutputNotKept { .. } => "output-not-kept",
             Self::OutputTakenOver { .. } => "output-taken-over",
             Self::ColumnsChanged { .. } => "columns-changed",
             Self::UnknownColumn { .. } => "unknown-column",
@@ -394,6 +403,11 @@ impl ConnectorError {
                 "put the unfinished output back, or start a new execution instead of restarting this one"
                     .to_owned()
             }
+            Self::OutputNotKept { .. } => {
+                "look what answers at the storage's `endpoint`, and who else writes there; then restart the execution: \
+                 its parts are there"
+                    .to_owned()
+            }
             Self::OutputTakenOver { .. } => {
                 "look whether another worker runs the execution, or another Stepbox writes the same file; if \
                  neither does, start a new execution"
@@ -420,7 +434,14 @@ impl ConnectorError {
 
     /// Whether the same call may succeed later without anybody doing something.
     fn is_retryable(&self) -> bool {
-        matches!(self, Self::Bucket { problem: BucketProblem::Unreachable, .. })
+        use BadAnswer::{NotKept, TooSlow};
+        matches!(
+            self,
+            Self::Bucket {
+                problem: BucketProblem::Unreachable | BucketProblem::BadAnswer(NotKept | TooSlow),
+                ..
+            }
+        )
     }
 }
 

@@ -1,5 +1,5 @@
 //! What the fuzz targets need of the inside: files read in windows of any size, so that small inputs
-//! have many edges.
+//! have many edges, and a bucket that answers whatever it is told to.
 
 use std::cell::Cell;
 
@@ -12,6 +12,15 @@ thread_local! {
 /// How many bytes this thread reads at a time of files that it opens from now on; at least 1.
 pub fn set_window_bytes(bytes: usize) {
     BYTES.set(bytes.max(1));
+}
+
+/// Lets a bucket give these bytes as its answers.
+///
+/// # Panics
+///
+/// If more comes of an answer than was asked for, or another name.
+pub fn bucket_answers(bytes: &[u8]) {
+    crate::bucket::fuzz::answers(bytes);
 }
 
 pub(crate) fn window_bytes() -> usize {

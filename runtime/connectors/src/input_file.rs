@@ -64,7 +64,7 @@ impl InputFile {
                 (Box::new(file), found.len(), None)
             }
             Located::Bucket(bucket) => {
-                let object = BucketInput::open(&bucket, &path)?;
+                let object = BucketInput::open(&bucket.within(context.gate()), &path)?;
                 let version = object.version().map(|version| fingerprint(version.as_bytes()));
                 let length = object.length();
                 (Box::new(object), length, version)
@@ -148,6 +148,7 @@ impl InputFile {
         }
         let bytes = self.read_file().map_err(|source| ConnectorError::file("read", &self.path, source))?;
         self.context.metering().read_file(bytes as u64);
+        self.context.gate().moved();
         self.end += bytes;
         self.end_offset += bytes as u64;
         self.is_at_end = bytes == 0;

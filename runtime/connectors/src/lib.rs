@@ -126,7 +126,7 @@ mod storages;
 #[cfg(test)]
 mod testing;
 
-pub use bucket::BucketProblem;
+pub use bucket::{BadAnswer, BucketProblem};
 pub use error::{CODES, ConnectorError};
 pub use file_problem::FileProblem;
 pub use folders::{Folders, Wall};

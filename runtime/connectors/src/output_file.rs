@@ -265,9 +265,11 @@ impl OutputFile {
         if !self.place.is_open() {
             return Err(self.already_complete());
         }
+        self.check_gate()?;
         self.place.append(&self.buffer)?;
         let bytes = self.buffer.len() as u64;
         self.context.metering().wrote_file(bytes);
+        self.context.gate().moved();
         self.length += bytes;
         self.buffer.clear();
         Ok(())
@@ -276,6 +278,14 @@ impl OutputFile {
     fn sync(&mut self) -> Result<()> {
         self.flush()?;
         self.place.sync()
+    }
+
+    /// Fails if the step has ended without this output, which may be another attempt's by now.
+    fn check_gate(&self) -> Result<()> {
+        match self.context.gate().is_closed() {
+            true => Err(ConnectorError::OutputTakenOver { path: self.place.given().to_owned() }),
+            false => Ok(()),
+        }
     }
 
     /// Makes everything durable and returns the state to go on from.
@@ -293,6 +303,7 @@ impl OutputFile {
     /// again, also by an attempt that finds it half done. A fragment becomes durable, and that is all.
     pub(crate) fn complete(&mut self, context: &StepContext) -> Result<()> {
         self.sync()?;
+        self.check_gate()?;
         self.place.check_is_ours(!self.is_fragment)?;
         if self.is_fragment {
             return Ok(());
@@ -301,16 +312,19 @@ impl OutputFile {
         // First, since an output that nobody hears of must not be seen, either.
         self.announce(context)?;
         for number in 1..self.files() {
+            self.check_gate()?;
             if self.place.length_of(Some(number))?.is_some() {
                 let name = self.name_of(number);
                 self.place.show(Some(number), &name, false)?;
             }
         }
         // Last, since it is the one that an attempt goes on with.
+        self.check_gate()?;
         if self.place.is_open() {
             let (number, name) = (self.last_number(), self.last_name());
             self.place.show(number, &name, true)?;
         }
+        self.check_gate()?;
         self.place.close()?;
         self.place.remove_fragments(self.fragments.names())
     }

@@ -1,7 +1,7 @@
 //! Small whole files that several machines share: what an installation keeps beside its store.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::bucket::Bucket;
@@ -31,17 +31,17 @@ impl SharedFiles {
         }
     }
 
-    /// The whole of a file; none if there is nothing.
-    pub fn get(&self, path: &str) -> std::result::Result<Option<Vec<u8>>, ConnectorError> {
+    /// The whole of a file; none if there is nothing. One that has more bytes than that is an error.
+    pub fn get(&self, path: &str, bytes_max: u64) -> std::result::Result<Option<Vec<u8>>, ConnectorError> {
         match &self.0 {
-            Place::Local(root) => match fs::read(root.join(path)) {
+            Place::Local(root) => match read_up_to(&root.join(path), bytes_max) {
                 Ok(bytes) => Ok(Some(bytes)),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
                 Err(source) => Err(ConnectorError::file("read", path, source)),
             },
             Place::Bucket { bucket, .. } => {
                 bucket.check_path(path)?;
-                Ok(bucket.read(path)?.map(|bytes| bytes.to_vec()))
+                Ok(bucket.read(path, bytes_max)?.map(|bytes| bytes.to_vec()))
             }
         }
     }
@@ -82,6 +82,18 @@ impl SharedFiles {
 fn listed(bucket: &Bucket, folder: &str) -> Result<Vec<String>> {
     bucket.check_path(folder)?;
     Ok(bucket.list(&format!("{folder}/"))?.into_iter().map(|(path, _)| path).collect())
+}
+
+fn read_up_to(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("it has more than {bytes_max} bytes"),
+        ));
+    }
+    Ok(bytes)
 }
 
 /// Under a temporary name first, so that nobody sees half of it.
@@ -159,12 +171,12 @@ mod tests {
         ];
         for storage in storages {
             let files = SharedFiles::of(&storage);
-            assert_eq!((files.get("a/b").unwrap(), files.list("a").unwrap()), (None, Vec::new()));
+            assert_eq!((files.get("a/b", 9).unwrap(), files.list("a").unwrap()), (None, Vec::new()));
             files.put("a/b", b"1".to_vec()).unwrap();
             files.put("a/b", b"2".to_vec()).unwrap();
             files.put("a/c/d", Vec::new()).unwrap();
             files.put("e", b"5".to_vec()).unwrap();
-            assert_eq!(files.get("a/b").unwrap(), Some(b"2".to_vec()));
+            assert_eq!(files.get("a/b", 9).unwrap(), Some(b"2".to_vec()));
             assert_eq!(files.list("a").unwrap(), ["a/b", "a/c/d"]);
             files.remove("a/b").unwrap();
             files.remove("a/b").unwrap();
@@ -172,7 +184,7 @@ mod tests {
             files.remove_folder("a").unwrap();
             files.remove_folder("a").unwrap();
             assert_eq!(
-                (files.list("a").unwrap(), files.get("e").unwrap()),
+                (files.list("a").unwrap(), files.get("e", 1).unwrap()),
                 (Vec::new(), Some(b"5".to_vec()))
             );
         }

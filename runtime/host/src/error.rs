@@ -117,6 +117,12 @@ pub enum Error {
     /// The storage that workers on several machines share did not do what it should.
     #[error("the shared storage: {0}")]
     SharedStorage(#[source] ConnectorError),
+    /// A moment that no calendar has, or that was before there were computers to wait for it.
+    #[error("{ms} ms after 1970 is no moment to wait for: it is in none of the years 1970 to 9999")]
+    BadMoment {
+        /// Milliseconds since 1970-01-01T00:00:00Z.
+        ms: i64,
+    },
     /// A label that is empty or too long.
     #[error("a label has 1 to 255 characters")]
     BadLabel,
@@ -203,6 +209,7 @@ impl Error {
             Self::Storages { source, .. } | Self::StorageOfStep { source, .. } => source.code(),
             Self::SharedStorage(source) => source.code(),
             Self::OwnFolder { .. } => "path-in-data-folder",
+            Self::BadMoment { .. } => "bad-moment",
             Self::BadLabel => "bad-name",
             Self::DataFolder { .. } => "data-folder",
             Self::WritableByOthers { .. } => "writable-by-others",
@@ -232,6 +239,7 @@ impl Error {
                 RepositoryError::Busy { .. }
                 | RepositoryError::NewerVersion { .. }
                 | RepositoryError::OlderVersion { .. }
+                | RepositoryError::OtherEncoding { .. }
                 | RepositoryError::Corrupt { .. }
                 | RepositoryError::Refused { .. }
                 | RepositoryError::Unavailable { .. } => ErrorKind::StoreUnavailable,
@@ -249,6 +257,7 @@ impl Error {
             | Self::StepsChanged(_)
             | Self::TooManyRunning { .. }
             | Self::WorkerExists
+            | Self::BadMoment { .. }
             | Self::BadLabel => ErrorKind::BadRequest,
             Self::Component(_) | Self::Signature(_) | Self::UploadClosed => ErrorKind::ComponentRefused,
             Self::Violations { .. } => ErrorKind::Violations,
@@ -302,6 +311,10 @@ impl Error {
                 RepositoryError::Busy { .. } => "try again; another process is writing".to_owned(),
                 RepositoryError::OlderVersion { .. } => {
                     "`stepbox store migrate` brings it up to date, once for all workers".to_owned()
+                }
+                RepositoryError::OtherEncoding { .. } => {
+                    "make a database with `CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0`, and name that one"
+                        .to_owned()
                 }
                 RepositoryError::NewerVersion { .. } => "use the newer `stepbox` that wrote it".to_owned(),
                 RepositoryError::Unavailable { store, .. } | RepositoryError::Refused { store, .. }

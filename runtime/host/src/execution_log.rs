@@ -13,6 +13,8 @@ use crate::data_folder::private;
 
 mod sharing;
 
+use crate::listening::tell;
+
 pub(crate) use sharing::LogSharing;
 
 /// The file's name in the execution's folder.
@@ -78,7 +80,7 @@ impl ExecutionLog for FileLog {
         let step = step.map(str::to_owned);
         let line = LogLine { at: self.clock.now(), level, step, message: message.to_owned() };
         if let Some(listener) = &self.listener {
-            listener(&line);
+            tell(&**listener, &line);
         }
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         if let (Some(open), Ok(mut text)) = (file.as_mut(), serde_json::to_vec(&line)) {

@@ -17,7 +17,7 @@ use futures_util::future::join_all;
 use stepbox_batch::audit::Actor;
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::element::Fragment;
-use stepbox_batch::error::StepError;
+use stepbox_batch::error::{ElementError, StepError};
 use stepbox_batch::execution::{Failure, JobExecution, Partition, StepExecution, Tracking};
 use stepbox_batch::flow::{Follows, Unit, after, worst};
 use stepbox_batch::item_step::{self, Journey, StepOutcome};
@@ -35,6 +35,7 @@ use tokio::sync::watch;
 
 use crate::error::Error;
 use crate::execution_log::{FileLog, LogListener, LogSharing};
+use crate::patience::{self, Left, Patience};
 use crate::step_elements::StepElements;
 use crate::stepbox::{Installation, TenantState};
 
@@ -136,6 +137,9 @@ struct Ended {
 /// What running a step's elements comes to: its row, and how it ended.
 type Ran = Result<(StepExecution, Result<StepOutcome, StepError>), RepositoryError>;
 
+/// What a step's thread comes back with.
+type Worked = Result<(StepExecution, Result<StepOutcome, StepError>), Panicked>;
+
 /// How a sequence of steps ended, and its last step if that is not saved yet.
 type FlowEnd = Result<(BatchStatus, Option<Ended>), RepositoryError>;
 
@@ -209,7 +213,7 @@ impl Life {
             self.run.log(LogLevel::Warning, &format!("the working folder could not be removed: {error}"));
         }
         if let Some(log_sharing) = self.log_sharing.take() {
-            log_sharing.finish().await;
+            log_sharing.finish(self.run.is_stopping()).await;
         }
         finished.map(|()| self.execution())
     }
@@ -403,43 +407,62 @@ impl Life {
             secrets,
             context,
         };
-        let (recorder, on_thread, begun) = (self.recorder.clone(), context.clone(), execution.clone());
-        let mut execution = execution;
         let partition = self.execution().partition;
+        let patience = self.patience(step, context);
+        let (recorder, on_thread, begun) =
+            (self.recorder.clone(), patience.for_elements(), execution.clone());
+        let mut execution = execution;
         let ran = match &step.kind {
             StepKind::Item { settings, .. } if settings.partitions > 1 && partition.is_none() => {
                 return self.run_parts(step, &elements, execution, context).await;
             }
             StepKind::Item { .. } => {
-                let mut item_step = match elements.item_step(step).await {
-                    Ok(item_step) => item_step,
-                    Err(error) => return Ok((execution, Err(error))),
+                let work = async move {
+                    let mut item_step = match elements.item_step(step).await {
+                        Ok(item_step) => item_step,
+                        Err(error) => return Ok((execution, Err(error))),
+                    };
+                    item_step.fragment = partition.map(|Partition { number, .. }| Fragment { number });
+                    on_own_thread(async move {
+                        let journey =
+                            Journey { execution: &mut execution, context: &on_thread, recorder: &recorder };
+                        let outcome = item_step::run(item_step, journey).await;
+                        (execution, outcome)
+                    })
+                    .await
                 };
-                item_step.fragment = partition.map(|Partition { number, .. }| Fragment { number });
-                on_own_thread(async move {
-                    let journey =
-                        Journey { execution: &mut execution, context: &on_thread, recorder: &recorder };
-                    let outcome = item_step::run(item_step, journey).await;
-                    (execution, outcome)
-                })
-                .await
+                patience.outlast(work).await
             }
             StepKind::Tasklet { tasklet } => {
                 let (name, retry) = (format!("tasklet `{}`", tasklet.name()), step.retry.clone());
-                let mut tasklet = match elements.tasklet(step, tasklet).await {
-                    Ok(tasklet) => tasklet,
-                    Err(error) => return Ok((execution, Err(error))),
+                let work = async move {
+                    let mut tasklet = match elements.tasklet(step, tasklet).await {
+                        Ok(tasklet) => tasklet,
+                        Err(error) => return Ok((execution, Err(error))),
+                    };
+                    on_own_thread(async move {
+                        let journey =
+                            Journey { execution: &mut execution, context: &on_thread, recorder: &recorder };
+                        let outcome = tasklet_step::run(tasklet.as_mut(), &name, &retry, journey).await;
+                        (execution, outcome)
+                    })
+                    .await
                 };
-                on_own_thread(async move {
-                    let journey =
-                        Journey { execution: &mut execution, context: &on_thread, recorder: &recorder };
-                    let outcome = tasklet_step::run(tasklet.as_mut(), &name, &retry, journey).await;
-                    (execution, outcome)
-                })
-                .await
+                patience.outlast(work).await
             }
         };
         self.settle(ran, begun, context).await
+    }
+
+    /// How long this run waits for a step's elements.
+    fn patience(&self, step: &Step, context: &StepContext) -> Patience {
+        let policy = &self.tenant.policy;
+        let asked = [step.limits.time_ms_max, policy.limits.time_ms_max];
+        let limits = patience::Limits {
+            grace_ms: policy.quotas.stop_grace_ms,
+            time_ms_max: asked.into_iter().flatten().min(),
+        };
+        Patience::new(self.recorder.clock.clone(), context, limits)
     }
 
     /// Runs a step whose input is split: its parts, and then what puts them together.
@@ -451,50 +474,69 @@ impl Life {
         context: &StepContext,
     ) -> Ran {
         let position = execution.position;
-        let split = async || elements.split(step, context).await;
-        if let Err(error) = self.begin_parts(step, position, split).await? {
-            return Ok((execution, Err(error)));
+        let patience = self.patience(step, context);
+        let split = async || match patience.outlast(elements.split(step, patience.for_elements())).await {
+            Ok(split) => split,
+            Err(left) => {
+                context.log(LogLevel::Warning, &left.text());
+                Err(left.outcome().err().unwrap_or_else(stopped))
+            }
+        };
+        match self.begin_parts(step, position, split).await? {
+            Ok(()) => {}
+            Err(StepError::Element { source: ElementError::Stopped, .. }) => {
+                return Ok((execution, Ok(StepOutcome::Stopped)));
+            }
+            Err(error) => return Ok((execution, Err(error))),
         }
         let parts = match self.await_parts(step, position, context).await? {
             PartsEnd::Completed(parts) => parts,
             PartsEnd::Stopped => return Ok((execution, Ok(StepOutcome::Stopped))),
             PartsEnd::Failed(error) => return Ok((execution, Err(error))),
         };
-        let item_step = match elements.item_step(step).await {
-            Ok(item_step) => item_step,
-            Err(error) => return Ok((execution, Err(error))),
-        };
         let fragments = self.adopt_parts(parts, &mut execution, context).await?;
-        let (recorder, on_thread, begun) = (self.recorder.clone(), context.clone(), execution.clone());
-        let ran = on_own_thread(async move {
-            let journey = Journey { execution: &mut execution, context: &on_thread, recorder: &recorder };
-            let outcome = item_step::merge(item_step, &fragments, journey).await;
-            (execution, outcome)
-        });
-        self.settle(ran.await, begun, context).await
+        let patience = self.patience(step, context);
+        let (recorder, on_thread, begun) =
+            (self.recorder.clone(), patience.for_elements(), execution.clone());
+        let work = async move {
+            let item_step = match elements.item_step(step).await {
+                Ok(item_step) => item_step,
+                Err(error) => return Ok((execution, Err(error))),
+            };
+            on_own_thread(async move {
+                let journey = Journey { execution: &mut execution, context: &on_thread, recorder: &recorder };
+                let outcome = item_step::merge(item_step, &fragments, journey).await;
+                (execution, outcome)
+            })
+            .await
+        };
+        self.settle(patience.outlast(work).await, begun, context).await
     }
 
     /// What has become of a step that worked on a thread of its own.
-    async fn settle(
-        &self,
-        ran: Result<(StepExecution, Result<StepOutcome, StepError>), Panicked>,
-        begun: StepExecution,
-        context: &StepContext,
-    ) -> Ran {
-        match ran {
-            Ok((execution, Err(StepError::Repository(error)))) => {
+    async fn settle(&self, ran: Result<Worked, Left>, begun: StepExecution, context: &StepContext) -> Ran {
+        let outcome = match ran {
+            Ok(Ok((execution, Err(StepError::Repository(error))))) => {
                 self.keep(&execution);
-                Err(error)
+                return Err(error);
             }
-            Ok(ran) => Ok(ran),
-            // What it knew is gone with its thread; what counts is what is stored.
-            Err(Panicked) => {
-                context.go_back_to_saved();
-                let stored = self.stored_steps().await?;
-                let known = stored.into_iter().find(|step| step.position == begun.position);
-                Ok((known.unwrap_or(begun), Err(StepError::Panicked)))
+            Ok(Ok(ran)) => return Ok(ran),
+            Ok(Err(Panicked)) => Err(StepError::Panicked),
+            Err(left) => {
+                context.log(LogLevel::Warning, &left.text());
+                left.outcome()
             }
+        };
+        // What it knew is gone with its thread; what counts is what is stored.
+        context.go_back_to_saved();
+        let stored = self.stored_steps().await?;
+        let known = stored.into_iter().find(|step| step.position == begun.position);
+        let execution = known.unwrap_or(begun);
+        if matches!(self.steps[execution.position as usize].kind, StepKind::Item { .. }) {
+            let total = context.tracking().total;
+            context.set_tracking(Tracking { total, ..execution.counts.into() });
         }
+        Ok((execution, outcome))
     }
 
     /// Looks for requests and shows progress while the steps work.
@@ -774,6 +816,11 @@ impl Life {
             tracking: context.tracking(),
         });
     }
+}
+
+/// An element was asked to end in the middle of a call.
+fn stopped() -> StepError {
+    StepError::Element { culprit: String::new(), place: String::new(), source: ElementError::Stopped }
 }
 
 /// Whether another worker, or this one in a while, may go on: nothing is wrong with the execution.

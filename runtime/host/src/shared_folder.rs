@@ -15,10 +15,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use stepbox_batch::name::{Digest, JobExecutionId};
 use stepbox_connectors::{ConnectorError, NamedStorage, SharedFiles};
-use stepbox_sandbox::digest_of;
+use stepbox_sandbox::{COMPONENT_BYTES_MAX, digest_of};
 
 use crate::data_folder::{create_private_folder, private};
 use crate::error::Error;
+
+/// How long a piece of a log may be, in bytes: more than what is logged between two of them.
+const LOG_PIECE_BYTES_MAX: u64 = 64 << 20;
 
 /// The folder that the machines share. Cheap to clone. Its calls wait; `wait` does so off the event loop.
 #[derive(Debug, Clone)]
@@ -57,7 +60,10 @@ impl SharedFolder {
 
     /// A component's bytes; none if they are not there, or others.
     pub(crate) fn component(&self, digest: &Digest) -> Result<Option<Vec<u8>>, ConnectorError> {
-        Ok(self.0.get(&component(digest))?.filter(|bytes| digest_of(bytes) == *digest))
+        Ok(self
+            .0
+            .get(&component(digest), COMPONENT_BYTES_MAX as u64)?
+            .filter(|bytes| digest_of(bytes) == *digest))
     }
 
     pub(crate) fn remove_component(&self, digest: &Digest) -> Result<(), ConnectorError> {
@@ -79,7 +85,7 @@ impl SharedFolder {
     pub(crate) fn log(&self, id: JobExecutionId) -> Result<Vec<u8>, ConnectorError> {
         let mut log = Vec::new();
         for path in self.0.list(&format!("executions/{id}/log"))? {
-            log.extend(self.0.get(&path)?.unwrap_or_default());
+            log.extend(self.0.get(&path, LOG_PIECE_BYTES_MAX)?.unwrap_or_default());
         }
         Ok(log)
     }
@@ -126,7 +132,8 @@ impl SharedFolder {
             while at < *to {
                 let next = found.iter().find(|piece| piece.by == *by && piece.from == at && piece.to > at);
                 let Some(Pieces { to: end, .. }) = next else { return Ok(false) };
-                let bytes = self.0.get(&format!("{folder}{at:012}-{end:012}.{by}"))?.unwrap_or_default();
+                let piece = format!("{folder}{at:012}-{end:012}.{by}");
+                let bytes = self.0.get(&piece, end - at)?.unwrap_or_default();
                 let wanted = usize::try_from(end.min(to) - at).unwrap_or(usize::MAX);
                 let Some(bytes) = bytes.get(..wanted) else { return Ok(false) };
                 std::io::Write::write_all(&mut whole, bytes).map_err(failed)?;

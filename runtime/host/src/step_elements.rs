@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
+use stepbox_batch::accounting::check_parts;
 use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Opening, Tasklet};
 use stepbox_batch::error::{ElementError, StepError};
 use stepbox_batch::item_step::{Elements, ItemStep, Line, Named};
@@ -86,7 +87,7 @@ impl StepElements<'_> {
     }
 
     /// Where each part of an item step begins to read.
-    pub(crate) async fn split(&self, step: &Step, context: &StepContext) -> Result<Vec<Vec<u8>>, StepError> {
+    pub(crate) async fn split(&self, step: &Step, context: StepContext) -> Result<Vec<Vec<u8>>, StepError> {
         let StepKind::Item { reader, writer, settings, .. } = &step.kind else {
             unreachable!("called for item steps only");
         };
@@ -100,12 +101,20 @@ impl StepElements<'_> {
         let name = called(Role::Reader, reader);
         let refused = |source| failed(&name, source);
         let mut made = self.reader(step, reader).await.map_err(refused)?;
-        let (context, parts) = (context.clone(), settings.partitions);
+        let parts = settings.partitions;
         // It may read all there is, and wait for a disk or a bucket.
+        let call = context.call(&name.as_str().into());
         let states = on_own_thread(async move {
+            let _call = call;
             made.split(Opening { header: &[], state: None, context: &context, fragment: None }, parts).await
         });
         let states = states.await.map_err(|Panicked| StepError::Panicked)?.map_err(refused)?;
+        let returned = states.as_ref().map_or(0, Vec::len);
+        check_parts(parts, returned).map_err(|source| StepError::LyingBatch {
+            culprit: name.clone(),
+            place: String::new(),
+            source,
+        })?;
         states.filter(|states| !states.is_empty()).ok_or_else(|| {
             let message = "it cannot split what it reads";
             let help = "leave out `partitions`, or read with an element that can, such as `csv`";

@@ -13,8 +13,9 @@ use std::sync::Arc;
 use stepbox_batch::audit::Actor;
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::counters::Counters;
-use stepbox_batch::name::TenantId;
+use stepbox_batch::name::{NameError, TenantId, UserName};
 
+use crate::error::Error;
 use crate::policy::Policy;
 use crate::stepbox::{Installation, TenantState};
 
@@ -29,7 +30,8 @@ pub struct Tenant {
     installation: Arc<Installation>,
     id: TenantId,
     state: TenantState,
-    user: Option<Arc<str>>,
+    /// A name that is none is told when something is done.
+    user: Option<Result<UserName, NameError>>,
     /// Whether the operator holds it.
     is_operators: bool,
 }
@@ -54,15 +56,17 @@ impl Tenant {
     }
 
     /// The same tenant for a user of it: whatever is done through this handle stands in the audit trail
-    /// under that name. Who that is, and that they may, is for the embedder to know.
+    /// under that name. Who that is, and that they may, is for the embedder to know. Nothing can be done under a name
+    /// that no [`UserName`] may have.
     #[must_use]
     pub fn acting_as(&self, user: &str) -> Self {
-        Self { user: Some(user.into()), ..self.clone() }
+        Self { user: Some(UserName::new(user)), ..self.clone() }
     }
 
     /// Who acts, now.
-    fn by(&self) -> Actor {
-        Actor::new(self.user.as_deref(), self.installation.clock.now())
+    fn by(&self) -> Result<Actor, Error> {
+        let user = self.user.clone().transpose().map_err(Error::Name)?;
+        Ok(Actor::new(user.as_ref().map(UserName::as_str), self.installation.clock.now()))
     }
 
     /// How often its components and uploads ran into a limit or a refusal, since the process began.

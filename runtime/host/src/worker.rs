@@ -12,7 +12,7 @@
 mod health;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -30,6 +30,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::error::Error;
 use crate::job_lifecycle::BEATS_PER_LEASE;
+use crate::listening::tell;
 use crate::stepbox::{Installation, Stepbox};
 use crate::store_clock::{STEP_MS, Step};
 use crate::tenant::Running;
@@ -177,6 +178,8 @@ struct Shared {
     skew_told_ms: AtomicI64,
     /// Why it ends by itself.
     failure: Mutex<Option<RepositoryError>>,
+    /// Whether it is the worker of the installation.
+    is_the_one: AtomicBool,
     /// A run has ended.
     ended: Notify,
 }
@@ -205,6 +208,7 @@ impl Stepbox {
         let shared = Arc::new(Shared {
             pulse: Pulse::begin(installation.clock.clone()),
             failure: Mutex::default(),
+            is_the_one: AtomicBool::new(true),
             stepbox: self.clone(),
             tenants,
             options,
@@ -278,6 +282,7 @@ impl Worker {
             // It catches what runs there, and has no panics of its own; if it had, it would be over as well.
             let _ = task.await;
             self.task = None;
+            self.shared.make_room();
         }
         let failure = self.shared.failure().take();
         failure.map_or(Ok(()), |error| Err(error.into()))
@@ -304,7 +309,7 @@ impl Drop for Worker {
         if let Some(task) = self.task.take() {
             task.abort();
         }
-        self.shared.installation.has_worker.store(false, Ordering::Release);
+        self.shared.make_room();
     }
 }
 
@@ -484,6 +489,13 @@ impl Shared {
         }
     }
 
+    /// Another worker may be started, once.
+    fn make_room(&self) {
+        if self.is_the_one.swap(false, Ordering::AcqRel) {
+            self.installation.has_worker.store(false, Ordering::Release);
+        }
+    }
+
     async fn beat_no_more(&self) {
         *self.is_listed.lock().await = false;
     }
@@ -545,7 +557,7 @@ impl Shared {
 
     fn tell(&self, event: impl FnOnce() -> WorkerEvent) {
         if let Some(listener) = &self.options.listener {
-            listener(&event());
+            tell(&**listener, &event());
         }
     }
 }

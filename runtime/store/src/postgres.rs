@@ -6,6 +6,7 @@ mod check;
 mod components;
 mod connection;
 mod connectors;
+mod door;
 mod endings;
 mod executions;
 mod instances;

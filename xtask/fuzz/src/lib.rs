@@ -26,6 +26,7 @@ pub struct Target {
 
 /// All of them.
 pub const TARGETS: &[Target] = &[
+    Target { name: "bucket", run: targets::bucket::run, seeds: targets::bucket::seeds },
     Target {
         name: "connector_file",
         run: targets::connector_file::run,

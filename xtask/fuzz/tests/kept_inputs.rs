@@ -17,6 +17,11 @@ const TIME_MAX: Duration = Duration::from_secs(10);
 const BYTES_MAX: usize = 16 << 10;
 
 #[test]
+fn buckets() {
+    check("bucket");
+}
+
+#[test]
 fn connector_files() {
     check("connector_file");
 }

@@ -154,7 +154,10 @@ async fn absorb(
         if journey.context.is_stopping() {
             return Ok(StepOutcome::Stopped);
         }
-        let absorbed = end.writer.element.absorb(&fragment.writer).await;
+        let (element, call) = end.writer.calling();
+        let absorbed = element.absorb(&fragment.writer).await;
+        drop(call);
+        journey.check_gate()?;
         let more = absorbed.map_err(|source| end.writer.failed("", source))?;
         commit_if_due(end, journey, settings).await?;
         if more == More::No {

@@ -534,6 +534,8 @@ pub(crate) struct AuditEventView {
     id: u64,
     at: String,
     user: Option<String>,
+    /// Whether Stepbox did it by itself.
+    runtime: bool,
     action: &'static str,
     subject: SubjectView,
     detail: Value,
@@ -553,6 +555,7 @@ impl AuditEventView {
             id: id.0,
             at: words::moment(by.at),
             user: by.user.clone(),
+            runtime: by.is_runtime,
             action: deed.action.as_str(),
             subject: SubjectView { kind: deed.action.kind(), name: deed.subject.clone() },
             detail: deed.detail.clone(),

@@ -1,10 +1,8 @@
 //! Why nothing was pulled.
 
-use oci_client::Reference;
-use oci_client::errors::{DigestError, OciDistributionError, OciErrorCode};
 use stepbox::COMPONENT_BYTES_MAX;
 
-use super::{PASSWORD, reference};
+use super::PASSWORD;
 use crate::exit_code::ExitCode;
 
 /// How much of what a registry says is told, in characters.
@@ -32,6 +30,12 @@ pub(crate) enum PullError {
     /// The registry does not let us in.
     #[error("`{registry}` refuses: {problem}")]
     Unauthorized { registry: String, problem: String },
+    /// The registry has TLS, and would have credentials sent without.
+    #[error("`{registry}` sends whoever logs in to `{host}`, without TLS")]
+    PlainRealm { registry: String, host: String },
+    /// The registry would have credentials sent to another host.
+    #[error("`{registry}` sends whoever logs in to `{host}`, and nothing says that credentials may go there")]
+    OtherAuthHost { registry: String, host: String },
     /// The registry has no such thing.
     #[error("there is no `{reference}`")]
     NotFound { reference: String },
@@ -53,51 +57,6 @@ pub(crate) enum PullError {
 }
 
 impl PullError {
-    /// What the client says, in our words.
-    pub(super) fn of(image: &Reference, error: OciDistributionError) -> Self {
-        let registry = image.registry().to_owned();
-        match &error {
-            OciDistributionError::UnauthorizedError { .. } => {
-                Self::Unauthorized { registry, problem: "these credentials, or none, do not do".to_owned() }
-            }
-            OciDistributionError::AuthenticationFailure(reason) => {
-                Self::Unauthorized { registry, problem: cut(reason) }
-            }
-            OciDistributionError::RegistryError { envelope, .. } => {
-                match envelope.errors.first().map(|e| &e.code) {
-                    Some(OciErrorCode::Unauthorized | OciErrorCode::Denied) => {
-                        Self::Unauthorized { registry, problem: cut(&envelope.to_string()) }
-                    }
-                    Some(
-                        OciErrorCode::ManifestUnknown
-                        | OciErrorCode::NameUnknown
-                        | OciErrorCode::BlobUnknown
-                        | OciErrorCode::NotFound,
-                    ) => Self::NotFound { reference: reference::text(image) },
-                    _ => Self::Registry { registry, problem: cut(&envelope.to_string()) },
-                }
-            }
-            OciDistributionError::ImageManifestNotFoundError(_)
-            | OciDistributionError::ServerError { code: 404, .. } => {
-                Self::NotFound { reference: reference::text(image) }
-            }
-            OciDistributionError::DigestError(DigestError::VerificationError { expected, actual }) => {
-                Self::OtherDigest { expected: cut(expected), found: cut(actual) }
-            }
-            other => Self::Registry { registry, problem: with_causes(other) },
-        }
-    }
-
-    /// A layer that breaks off, or that turns out at its end to be another one.
-    pub(super) fn broken(image: &Reference, error: &std::io::Error) -> Self {
-        if let Some(DigestError::VerificationError { expected, actual }) =
-            error.get_ref().and_then(|cause| cause.downcast_ref())
-        {
-            return Self::OtherDigest { expected: cut(expected), found: cut(actual) };
-        }
-        Self::Registry { registry: image.registry().to_owned(), problem: with_causes(error) }
-    }
-
     /// The stable code, a heading in `docs/errors.md`.
     pub(crate) fn code(&self) -> &'static str {
         match self {
@@ -105,6 +64,8 @@ impl PullError {
             Self::NoDigest { .. } => "pull-needs-digest",
             Self::NoPassword { .. } | Self::Credentials { .. } => "pull-no-credentials",
             Self::Unauthorized { .. } => "pull-unauthorized",
+            Self::PlainRealm { .. } => "pull-plain-realm",
+            Self::OtherAuthHost { .. } => "pull-other-auth-host",
             Self::NotFound { .. } => "pull-not-found",
             Self::Registry { .. } | Self::Client { .. } => "pull-failed",
             Self::Artifact { .. } => "pull-no-component",
@@ -127,6 +88,13 @@ impl PullError {
             }
             Self::Unauthorized { .. } => {
                 format!("`docker login`, or give `--username` and set `{PASSWORD}` in the environment")
+            }
+            Self::PlainRealm { .. } => {
+                "do not log in there: anybody on the way could read the password; tell whoever runs the registry"
+                    .to_owned()
+            }
+            Self::OtherAuthHost { host, .. } => {
+                format!("if that is where one logs in, say so with `--auth-host {host}`")
             }
             Self::NotFound { .. } => {
                 "check the name and the digest; a registry may also hide what one may not pull".to_owned()
@@ -152,16 +120,20 @@ impl PullError {
             Self::Reference { .. }
             | Self::NoDigest { .. }
             | Self::NoPassword { .. }
-            | Self::Credentials { .. } => ExitCode::BadCommand,
+            | Self::Credentials { .. }
+            | Self::OtherAuthHost { .. } => ExitCode::BadCommand,
             Self::NotFound { .. } => ExitCode::NotFound,
             Self::Artifact { .. } | Self::TooLarge | Self::OtherDigest { .. } => ExitCode::ComponentRefused,
-            Self::Unauthorized { .. } | Self::Registry { .. } | Self::Client { .. } => ExitCode::Unexpected,
+            Self::Unauthorized { .. }
+            | Self::PlainRealm { .. }
+            | Self::Registry { .. }
+            | Self::Client { .. } => ExitCode::Unexpected,
         }
     }
 }
 
 /// An error and its causes: the outermost often says only that something failed.
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -175,6 +147,6 @@ fn with_causes(error: &dyn std::error::Error) -> String {
     cut(&text)
 }
 
-fn cut(text: &str) -> String {
+pub(super) fn cut(text: &str) -> String {
     text.trim().chars().take(WORDS_MAX).collect()
 }

@@ -58,8 +58,7 @@ impl BucketInput {
     fn request(&mut self, from: u64) -> Option<Pending<Bytes>> {
         let to = from.saturating_add(self.block_bytes).min(self.object.length);
         self.block_bytes = BLOCK_BYTES_MAX.min(self.block_bytes * 2);
-        let version = self.object.version.clone();
-        (from < to).then(|| self.bucket.begin_read(&self.path, version, from..to))
+        (from < to).then(|| self.bucket.begin_read(&self.path, &self.object, from..to))
     }
 
     fn fetch(&mut self) -> io::Result<()> {

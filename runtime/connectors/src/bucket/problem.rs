@@ -2,6 +2,8 @@
 
 use opendal_core::{Error, ErrorKind};
 
+use super::answer::BadAnswer;
+
 /// What kind of problem there was with a bucket, so that each gets its own help.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BucketProblem {
@@ -15,12 +17,20 @@ pub enum BucketProblem {
     Changed,
     /// No answer, or none but that it cannot now.
     Unreachable,
+    /// It answers what cannot be, or more than was asked for.
+    BadAnswer(BadAnswer),
     /// Whatever else the server says, by its code.
     Other(String),
 }
 
 impl BucketProblem {
     pub(super) fn of(error: &Error) -> Self {
+        let source = std::error::Error::source(error);
+        match source.and_then(|source| source.downcast_ref::<BadAnswer>()) {
+            Some(BadAnswer::OtherLength) => return Self::Changed,
+            Some(bad) => return Self::BadAnswer(*bad),
+            None => {}
+        }
         match error.kind() {
             ErrorKind::NotFound => Self::NoObject,
             ErrorKind::ConfigInvalid => Self::NoBucket,
@@ -39,6 +49,7 @@ impl BucketProblem {
             Self::Refused => "bucket-refused",
             Self::Changed => "file-changed",
             Self::Unreachable => "bucket-unreachable",
+            Self::BadAnswer(_) => "bucket-bad-answer",
             Self::Other(_) => "bucket-failed",
         }
     }
@@ -50,6 +61,7 @@ impl BucketProblem {
             Self::Refused => "the bucket refuses these keys, or what they are used for".to_owned(),
             Self::Changed => "it is not the object this run began with".to_owned(),
             Self::Unreachable => "no answer from the bucket, or none but that it cannot now".to_owned(),
+            Self::BadAnswer(bad) => format!("the bucket {bad}"),
             Self::Other(code) => format!("the bucket says {code}"),
         }
     }
@@ -69,6 +81,10 @@ impl BucketProblem {
             Self::Unreachable => {
                 "look whether the bucket can be reached, then restart the execution: it goes on from its last \
                  checkpoint"
+            }
+            Self::BadAnswer(_) => {
+                "look what answers at the storage's `endpoint`, such as a gateway or a proxy, then restart the \
+                 execution"
             }
             Self::Other(_) => "see what the provider says of this code, then restart the execution",
         }

@@ -4,20 +4,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use http::header::{self, HeaderValue};
+use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, Request, Response};
 use http_body_util::{BodyDataStream, Full};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use md5::{Digest as _, Md5};
 use opendal_core::{Buffer, Error, ErrorKind, HttpBody, HttpTransport};
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
 
+const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 /// How long to wait for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
 
@@ -57,15 +60,18 @@ fn broken(source: impl std::error::Error + Send + Sync + 'static) -> Error {
 
 impl HttpTransport for Transport {
     async fn fetch(&self, request: Request<Buffer>) -> opendal_core::Result<Response<HttpBody>> {
-        let mut request = request.map(|body| Full::new(body.to_bytes()));
+        let mut request = request.map(|body| body.to_bytes());
         let agent = HeaderValue::from_static(concat!("stepbox/", env!("CARGO_PKG_VERSION")));
         request.headers_mut().insert(header::USER_AGENT, agent);
-        let has_body = request.method() != Method::HEAD;
-        let answer = self.0.request(request).await.map_err(broken)?;
+        if request.method() == Method::PUT {
+            // Whoever keeps other bytes than these refuses them.
+            let digest = BASE64_STANDARD.encode(Md5::digest(request.body()));
+            request.headers_mut().insert(CONTENT_MD5, HeaderValue::from_str(&digest).map_err(broken)?);
+        }
+        let answer = self.0.request(request.map(Full::new)).await.map_err(broken)?;
         let (head, body) = answer.into_parts();
-        let length = head.headers.get(header::CONTENT_LENGTH).filter(|_| has_body);
-        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
         let body = BodyDataStream::new(body).map(|piece| piece.map(Buffer::from).map_err(broken));
-        Ok(Response::from_parts(head, HttpBody::new(body, length)))
+        // That it has the length it says is for hyper to see.
+        Ok(Response::from_parts(head, HttpBody::new(body, None)))
     }
 }

@@ -8,12 +8,15 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 
+use stepbox_batch::log::LogLevel;
 use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::step_context::{Attempt, StepContext};
 
 use super::destination::{Absorption, Destination, Found, Parts, Piece, Run};
-use crate::bucket::{Bucket, Pending};
+use super::with_name;
+use crate::bucket::{Bucket, Content, Difference, Pending, Source};
 use crate::error::{ConnectorError, Result};
+use crate::fingerprint::Digest;
 
 /// How much is collected, in bytes, before it is sent even without a checkpoint.
 const PART_BYTES: usize = 8 << 20;
@@ -25,6 +28,7 @@ pub(super) struct BucketFiles {
     given: String,
     /// Where the parts lie, those of its fragments apart, with a `/` at its end.
     folder: String,
+    context: StepContext,
     /// What the metadata of the output says.
     run: String,
     attempt: Attempt,
@@ -39,6 +43,8 @@ pub(super) struct BucketFiles {
     /// What was not sent yet.
     collected: Vec<u8>,
     uploads: VecDeque<Pending<()>>,
+    /// Of what this attempt has sent of the last file.
+    digest: Digest,
 }
 
 struct Part {
@@ -49,7 +55,7 @@ struct Part {
 
 impl BucketFiles {
     pub(super) fn new(
-        bucket: Bucket,
+        bucket: &Bucket,
         path: &str,
         temporary: &str,
         context: &StepContext,
@@ -64,9 +70,11 @@ impl BucketFiles {
         let own = state.runs.iter().filter(|run| run.of.is_none());
         let next = own.map(|run| run.first.saturating_add(run.count)).max().unwrap_or(1);
         bucket.check_path(path)?;
+        let bucket = bucket.within(context.gate());
         Ok(Self {
             folder: folder_of(&bucket, path, temporary)?,
             bucket,
+            context: context.clone(),
             given: path.to_owned(),
             run: context.run().info.id.to_string(),
             attempt,
@@ -77,6 +85,7 @@ impl BucketFiles {
             is_open: false,
             collected: Vec::new(),
             uploads: VecDeque::new(),
+            digest: Digest::default(),
         })
     }
 
@@ -128,14 +137,57 @@ impl BucketFiles {
         }
         let (bytes, number) = (std::mem::take(&mut self.collected), self.next);
         let (path, length) = (part_path(&self.folder, number, &self.by), bytes.len() as u64);
+        let run = self.own_run(number);
+        let before = run.content.as_ref().map_or(0, |content| content.bytes);
+        run.count += 1;
+        self.digest.add(&bytes);
+        let digest = self.digest.to_string();
+        if let Some(run) = self.state.runs.last_mut() {
+            run.content = Some(Content { bytes: before + length, digest });
+        }
         self.uploads.push_back(self.bucket.begin_write(&path, bytes));
         self.parts.push(Part { path, length: Some(length) });
         self.next += 1;
-        match self.state.runs.last_mut().filter(|run| run.of.is_none() && run.by == self.by) {
-            Some(run) => run.count += 1,
-            None => self.state.runs.push(Run { of: None, by: self.by.clone(), first: number, count: 1 }),
-        }
         self.wait_for_uploads(UPLOADS_MAX - 1)
+    }
+
+    /// What this attempt has written of the last file, which goes on or begins with this number.
+    fn own_run(&mut self, number: u64) -> &mut Run {
+        let begins_at = self.state.files.last().copied().unwrap_or_default();
+        let all = self.parts.len() as u64;
+        let is_own =
+            |run: &Run| run.of.is_none() && run.by == self.by && all - run.count.min(all) >= begins_at;
+        if !self.state.runs.last().is_some_and(is_own) {
+            self.digest = Digest::default();
+            let by = self.by.clone();
+            self.state.runs.push(Run { of: None, by, first: number, count: 0, content: None });
+        }
+        self.state.runs.last_mut().expect("there is one by now")
+    }
+
+    /// What a file is made of. What a run of parts holds together is known where all of them are the file's.
+    fn sources(&self, range: Range<usize>) -> Vec<Source> {
+        let (mut sources, mut at) = (Vec::new(), 0);
+        for run in &self.state.runs {
+            let (from, to) = (at, self.parts.len().min(at + run.count as usize));
+            at = to;
+            let within = from.max(range.start)..to.min(range.end);
+            if within.is_empty() {
+                continue;
+            }
+            let content = run.content.clone().filter(|_| within == (from..to));
+            let part = |part: &Part| (part.path.clone(), part.length.unwrap_or_default());
+            sources.push(Source { parts: self.parts[within].iter().map(part).collect(), content });
+        }
+        sources
+    }
+
+    /// Says what could not be cleared away. The output is complete all the same.
+    fn clear_away(&self, removed: Result<()>) {
+        if let Err(error) = removed {
+            let message = format!("the output is complete, but its parts are left in the bucket: {error}");
+            self.context.log(LogLevel::Warning, &message);
+        }
     }
 
     /// Waits until no more than so many are on their way.
@@ -228,8 +280,17 @@ impl Destination for BucketFiles {
         let length = self.length_of(number)?.unwrap_or_default();
         let paths: Vec<String> = self.parts[range.clone()].iter().map(|part| part.path.clone()).collect();
         let to = in_same_folder(&self.given, name);
-        self.bucket.join(paths.clone(), length, &to, &self.run)?;
-        self.bucket.remove(paths)?;
+        let path = || with_name(&self.given, name);
+        self.bucket.join(self.sources(range.clone()), length, &to, &self.run)?.map_err(
+            |other| match other {
+                Difference::Parts { first } => {
+                    let difference = format!("`{first}` or a part after it holds other bytes");
+                    ConnectorError::OutputChanged { path: path(), difference }
+                }
+                Difference::Kept(difference) => ConnectorError::OutputNotKept { path: path(), difference },
+            },
+        )?;
+        self.clear_away(self.bucket.remove(paths));
         // What is gone is not looked for in its parts any more.
         self.parts[range].iter_mut().for_each(|part| part.length = None);
         self.is_open &= !is_last;
@@ -237,9 +298,11 @@ impl Destination for BucketFiles {
     }
 
     fn close(&mut self) -> Result<()> {
-        let left = self.bucket.list(&self.folder)?.into_iter().map(|(path, _)| path);
         let is_ours = |path: &String| attempt_in(path).is_some_and(|attempt| attempt <= self.attempt);
-        self.bucket.remove(left.filter(is_ours).collect())
+        let left = self.bucket.list(&self.folder);
+        let left = left.map(|left| left.into_iter().map(|(path, _)| path).filter(is_ours).collect());
+        self.clear_away(left.and_then(|left| self.bucket.remove(left)));
+        Ok(())
     }
 
     /// Its parts become parts of the output, in one go: nothing is copied before it is complete.
@@ -270,8 +333,9 @@ impl Destination for BucketFiles {
     /// Whoever wrote them: their executions have ended.
     fn remove_fragments(&self, temporaries: &[String]) -> Result<()> {
         for temporary in temporaries {
-            let left = self.bucket.list(&folder_of(&self.bucket, &self.given, temporary)?)?;
-            self.bucket.remove(left.into_iter().map(|(path, _)| path).collect())?;
+            let left = self.bucket.list(&folder_of(&self.bucket, &self.given, temporary)?);
+            let left = left.map(|left| left.into_iter().map(|(path, _)| path).collect());
+            self.clear_away(left.and_then(|left| self.bucket.remove(left)));
         }
         Ok(())
     }

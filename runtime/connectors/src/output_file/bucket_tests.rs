@@ -30,7 +30,9 @@ impl World {
     /// Names below `out`, and what is in them; `…` for what is unique to an attempt.
     fn objects(&self) -> BTreeMap<String, String> {
         let found = self.bucket.list("out/").unwrap().into_iter();
-        let read = |path: &str| String::from_utf8(self.bucket.read(path).unwrap().unwrap().to_vec()).unwrap();
+        let read = |path: &str| {
+            String::from_utf8(self.bucket.read(path, 1 << 20).unwrap().unwrap().to_vec()).unwrap()
+        };
         found.map(|(path, _)| (path.strip_prefix("out/").unwrap().to_owned(), read(&path))).collect()
     }
 

@@ -5,6 +5,7 @@ use stepbox_batch::step_context::StepContext;
 
 use super::bucket::BucketFiles;
 use super::local::LocalFiles;
+use crate::bucket::Content;
 use crate::error::Result;
 use crate::folders::Folders;
 use crate::storage::{Located, Storage};
@@ -105,7 +106,7 @@ pub(super) struct Parts {
     pub(super) files: Vec<u64>,
 }
 
-/// Objects that one attempt wrote one after the other.
+/// Objects of one file that one attempt wrote one after the other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Run {
     /// The temporary name of the fragment that they were written for; none for the output itself.
@@ -117,6 +118,9 @@ pub(super) struct Run {
     pub(super) first: u64,
     /// How many there are.
     pub(super) count: u64,
+    /// What they hold together; none in what was stored before that was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) content: Option<Content>,
 }
 
 /// Finds the place of a new output, and the temporary name that it has there.
@@ -135,7 +139,7 @@ pub(super) fn begin(
         }
         Located::Bucket(bucket) => {
             let temporary = temporary(path.rsplit('/').next().unwrap_or(path));
-            let files = BucketFiles::new(bucket, path, &temporary, context, Parts::default())?;
+            let files = BucketFiles::new(&bucket, path, &temporary, context, Parts::default())?;
             Ok((Box::new(files), temporary))
         }
     }
@@ -153,7 +157,7 @@ pub(super) fn go_on(
         Located::Folders(folders) => Ok(Box::new(LocalFiles::new(folders.place_output(path)?, temporary))),
         Located::Bucket(bucket) => {
             let parts = parts.unwrap_or_default();
-            Ok(Box::new(BucketFiles::new(bucket, path, temporary, context, parts)?))
+            Ok(Box::new(BucketFiles::new(&bucket, path, temporary, context, parts)?))
         }
     }
 }

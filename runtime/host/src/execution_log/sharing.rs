@@ -7,13 +7,16 @@ use std::time::Duration;
 use stepbox_batch::name::JobExecutionId;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::FileLog;
 use crate::shared_folder::SharedFolder;
 
 /// How often, in milliseconds: as often as the lease is renewed, mostly.
 const BEAT_MS: u64 = 5_000;
+
+/// How long somebody who wants a run to end waits for the last piece, in milliseconds.
+const HASTE_MS: u64 = 500;
 
 /// A log that is being shared. Dropping it shares what is left, without waiting for that.
 pub(crate) struct LogSharing {
@@ -48,11 +51,12 @@ impl LogSharing {
         Self { end, task }
     }
 
-    /// Shares what is left.
-    pub(crate) async fn finish(self) {
+    /// Shares what is left. A log that cannot be shared must not fail the job, nor hold it up: `is_in_haste` says that
+    /// somebody waits for its end.
+    pub(crate) async fn finish(self, is_in_haste: bool) {
         // The task ends by nothing else.
         let _ = self.end.send(());
-        // A log that cannot be shared must not fail the job.
-        let _ = self.task.await;
+        let patience = if is_in_haste { HASTE_MS } else { BEAT_MS };
+        let _ = timeout(Duration::from_millis(patience), self.task).await;
     }
 }

@@ -19,7 +19,7 @@ impl Tenant {
     /// Deletes the events that are more than so many days old, and leaves an event that says so. Returns
     /// how many they were.
     pub async fn purge_audit(&self, older_than_days: u32) -> Result<u64, Error> {
-        let by = self.by();
+        let by = self.by()?;
         let before = days_before(by.at, older_than_days);
         Ok(self.installation.repository.purge_audit(&self.id, before, &by).await?)
     }
@@ -31,7 +31,7 @@ impl Tenant {
         }
         self.state.tally.refused_upload();
         let deed = Deed::component_refused(digest, error.code(), &error.to_string());
-        Ok(self.installation.repository.record(&self.id, &deed, &self.by()).await?)
+        Ok(self.installation.repository.record(&self.id, &deed, &self.by()?).await?)
     }
 }
 

@@ -107,7 +107,7 @@ impl Tenant {
             judged => judged?,
         };
         let inspected = self.inspect_component(bytes).await?;
-        let by = self.by();
+        let by = self.by()?;
         let component = Component {
             digest: inspected.digest,
             name: inspected.description.name.clone(),
@@ -147,7 +147,7 @@ impl Tenant {
             Some(known) if component.signer.is_none() || component.signer == known.signer => Ok(known),
             known => {
                 let quota = &self.policy().components.quota;
-                self.installation.repository.put_component(&self.id, &component, quota, &self.by()).await?;
+                self.installation.repository.put_component(&self.id, &component, quota, &self.by()?).await?;
                 let uploaded_at = known.map_or(component.uploaded_at, |known| known.uploaded_at);
                 Ok(Component { uploaded_at, ..component })
             }
@@ -179,7 +179,7 @@ impl Tenant {
     /// Removes a component that no connector and no unfinished execution needs.
     pub async fn remove_component(&self, digest: &Digest) -> Result<(), Error> {
         let _alone = self.installation.keeping.lock().await;
-        if self.installation.repository.remove_component(&self.id, digest, &self.by()).await? {
+        if self.installation.repository.remove_component(&self.id, digest, &self.by()?).await? {
             self.installation.data.remove_component_everywhere(digest).await?;
         }
         Ok(())

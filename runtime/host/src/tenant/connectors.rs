@@ -38,7 +38,7 @@ impl Tenant {
         }
         let connector = file.into_connector(&components)?;
         self.refuse_native_names(&connector)?;
-        self.installation.repository.put_connector(&self.id, &connector, &self.by()).await?;
+        self.installation.repository.put_connector(&self.id, &connector, &self.by()?).await?;
         Ok(connector)
     }
 
@@ -71,7 +71,7 @@ impl Tenant {
                 help: "only installed connectors can be removed".to_owned(),
             });
         }
-        Ok(self.installation.repository.remove_connector(&self.id, code, &self.by()).await?)
+        Ok(self.installation.repository.remove_connector(&self.id, code, &self.by()?).await?)
     }
 
     /// All jobs, connector by connector.

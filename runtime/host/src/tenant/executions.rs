@@ -124,7 +124,7 @@ impl Tenant {
             instance: instance.code.clone(),
             parameters,
             job,
-            by: self.by(),
+            by: self.by()?,
             restart_of: None,
             context: Default::default(),
             steps: Vec::new(),
@@ -173,7 +173,7 @@ impl Tenant {
             tenant: self.id.clone(),
             instance: earlier.instance,
             parameters: earlier.parameters,
-            by: self.by(),
+            by: self.by()?,
             restart_of: Some(id),
             context: earlier.context,
             steps: earlier.steps.into_iter().map(|step| carried_over(id, &job, step)).collect(),
@@ -197,7 +197,7 @@ impl Tenant {
         let label = self.instance(paused.instance.as_str()).await?.label;
         let first = self.first_of(&paused).await?;
         let place = self.place()?;
-        let lease = job_lifecycle::claim(&self.installation, &self.id, id, &self.by()).await?;
+        let lease = job_lifecycle::claim(&self.installation, &self.id, id, &self.by()?).await?;
         let execution = self.execution(id).await?;
         Ok(self.begin((execution, lease), Some(place), Some(first), label, log))
     }
@@ -360,18 +360,18 @@ impl Tenant {
 
     /// Asks for an execution to be stopped, wherever it runs.
     pub async fn stop_execution(&self, id: JobExecutionId) -> Result<StopRequest, Error> {
-        Ok(self.installation.repository.request_stop(&self.id, id, &self.by()).await?)
+        Ok(self.installation.repository.request_stop(&self.id, id, &self.by()?).await?)
     }
 
     /// Gives up an execution that will not be restarted.
     pub async fn abandon_execution(&self, id: JobExecutionId) -> Result<(), Error> {
-        Ok(self.installation.repository.abandon(&self.id, id, &self.by()).await?)
+        Ok(self.installation.repository.abandon(&self.id, id, &self.by()?).await?)
     }
 
     /// Deletes executions that have ended, but never the latest COMPLETED one of an instance. A few hundred at a
     /// time, so that others write in between; what is left when it breaks off is there for the next time.
     pub async fn purge_executions(&self, purge: Purge) -> Result<Vec<JobExecutionId>, Error> {
-        let by = self.by();
+        let by = self.by()?;
         let is_by_age = purge.older_than_days > 0;
         let filter = ExecutionFilter {
             instance: purge.instance,

@@ -75,7 +75,7 @@ impl Tenant {
             raw_parameters: new.parameters,
         };
         effective(job, &instance, &json!({}))?;
-        self.installation.repository.create_instance(&instance, &self.by()).await?;
+        self.installation.repository.create_instance(&instance, &self.by()?).await?;
         Ok(instance)
     }
 
@@ -94,7 +94,7 @@ impl Tenant {
             other => other,
         };
         effective(&job, &instance, &json!({}))?;
-        self.installation.repository.update_instance(&instance, &self.by()).await?;
+        self.installation.repository.update_instance(&instance, &self.by()?).await?;
         Ok(instance)
     }
 
@@ -110,14 +110,14 @@ impl Tenant {
         instance.label = checked_label(label.unwrap_or_else(|| new_code.to_owned()))?;
         let job = self.job(instance.job.as_str()).await?;
         effective(&job, &instance, &json!({}))?;
-        self.installation.repository.create_instance(&instance, &self.by()).await?;
+        self.installation.repository.create_instance(&instance, &self.by()?).await?;
         Ok(instance)
     }
 
     /// Deletes an instance; its executions stay as history.
     pub async fn delete_instance(&self, code: &str) -> Result<(), Error> {
         let instance = self.instance(code).await?;
-        Ok(self.installation.repository.delete_instance(&self.id, &instance.code, &self.by()).await?)
+        Ok(self.installation.repository.delete_instance(&self.id, &instance.code, &self.by()?).await?)
     }
 
     /// The instance with that code.

@@ -1,5 +1,7 @@
 //! Executions that wait for a worker: published, looked at.
 
+use std::ops::RangeInclusive;
+
 use serde_json::Value;
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::JobExecution;
@@ -9,6 +11,9 @@ use stepbox_batch::repository::{Lease, NewJobExecution, RepositoryError};
 
 use super::{Running, Tenant};
 use crate::error::Error;
+
+/// The moments that have a date: from the beginning of 1970 to the last one that every zone still has in 9999.
+const CALENDAR: RangeInclusive<Timestamp> = Timestamp(0)..=Timestamp(253_402_207_200_999);
 
 /// How an execution is to wait for a worker.
 #[derive(Debug, Clone)]
@@ -76,9 +81,13 @@ impl Tenant {
     }
 
     async fn enqueue(&self, mut new: NewJobExecution, options: &PublishOptions) -> Result<Published, Error> {
+        let available_at = options.available_at.unwrap_or(new.by.at);
+        if !CALENDAR.contains(&available_at) {
+            return Err(Error::BadMoment { ms: available_at.0 });
+        }
         new.queue = Some(Enqueue {
             priority: options.priority,
-            available_at: options.available_at.unwrap_or(new.by.at),
+            available_at,
             is_unique: options.is_unique,
             attempts_max: options.attempts_max,
             queued_max: Some(self.state.policy.quotas.queued_max),

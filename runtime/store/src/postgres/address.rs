@@ -12,25 +12,25 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_platform_verifier::BuilderVerifierExt;
 use stepbox_batch::repository::{RepositoryError, Result};
-use tokio_postgres::config::{Host, SslMode};
-use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::config::{Host, SslMode, SslNegotiation};
 use tokio_postgres::{Client, Config, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use url::Url;
 
 use super::PostgresOptions;
+use super::door::{Door, Doors, Encryption};
 
 /// How the machine of the database is reached, and what an error calls it.
 #[derive(Clone)]
 pub(super) struct Address {
     config: Config,
-    tls: MakeRustlsConnect,
+    doors: Doors,
     /// `PostgreSQL at db.example.com:5432/stepbox`.
     pub(super) name: String,
 }
 
 /// What carries a connection.
-pub(super) type Line = Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
+pub(super) type Line = Connection<Socket, Door>;
 
 impl std::fmt::Debug for Address {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -58,20 +58,42 @@ impl Address {
         if !matches!(parsed.scheme(), "postgres" | "postgresql") {
             return Err(unreadable());
         }
-        let (mode, certificates) = take_tls(&mut parsed)?;
+        refuse_twice(&parsed)?;
+        let Asked { tls: mode, certificates } = take_tls(&mut parsed)?;
         let mut config: Config = parsed.as_str().parse().map_err(|_| unreadable())?;
-        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-            return Err(unreadable());
+        // What is dialled is what is looked at, and nothing else.
+        if !config.get_hostaddrs().is_empty() {
+            return Err(failed("PostgreSQL", "`hostaddr` in its URL is not supported; name its host"));
         }
+        let sockets = config.get_hosts().iter().filter(|host| matches!(host, Host::Unix(_))).count();
+        let is_local = match (config.get_hosts().len(), sockets) {
+            (0, _) => return Err(unreadable()),
+            (hosts, sockets) if sockets > 0 && sockets < hosts => {
+                return Err(failed(
+                    "PostgreSQL",
+                    "its URL names both hosts and sockets; name one or the other",
+                ));
+            }
+            (_, sockets) => sockets > 0,
+        };
         let name = name(&config);
-        let is_local = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
-        config.ssl_mode(match mode {
-            // A socket of this machine needs no encryption, and servers offer none there.
-            _ if is_local => SslMode::Disable,
-            Tls::Disable => SslMode::Disable,
-            Tls::Prefer => SslMode::Prefer,
-            Tls::Require | Tls::VerifyFull => SslMode::Require,
-        });
+        let mode = mode.unwrap_or(if is_local { Tls::Disable } else { Tls::Prefer });
+        if is_local && matches!(mode, Tls::Require | Tls::VerifyFull) {
+            let detail =
+                "its URL asks for encryption, and a socket of this machine has none; leave `sslmode` out";
+            return Err(failed(&name, detail));
+        }
+        let encryption = match mode {
+            Tls::Disable => Encryption::None,
+            Tls::Prefer => Encryption::IfOffered,
+            Tls::Require | Tls::VerifyFull if config.get_ssl_negotiation() == SslNegotiation::Direct => {
+                Encryption::AtOnce
+            }
+            Tls::Require | Tls::VerifyFull => Encryption::Required,
+        };
+        // To the library all encryption is the door's, which is not to be asked whether it can.
+        config.ssl_mode(if is_local { SslMode::Disable } else { SslMode::Require });
+        config.ssl_negotiation(SslNegotiation::Direct);
         let patience = Duration::from_millis(options.connect_timeout_ms);
         config.connect_timeout(patience).tcp_user_timeout(Duration::from_millis(options.response_timeout_ms));
         config.keepalives(true).keepalives_idle(Duration::from_secs(30));
@@ -80,12 +102,13 @@ impl Address {
             config.application_name("stepbox");
         }
         let tls = tls(mode, certificates.as_deref()).map_err(|detail| failed(&name, detail))?;
-        Ok(Self { config, tls: MakeRustlsConnect::new(tls), name })
+        let doors = Doors { tls: MakeRustlsConnect::new(tls), encryption };
+        Ok(Self { config, doors, name })
     }
 
     /// A connection, and the line that somebody has to keep alive for it.
     pub(super) async fn connect(&self) -> std::result::Result<(Client, Line), tokio_postgres::Error> {
-        self.config.connect(self.tls.clone()).await
+        self.config.connect(self.doors.clone()).await
     }
 }
 
@@ -93,28 +116,61 @@ fn name(config: &Config) -> String {
     let host = match config.get_hosts().first() {
         Some(Host::Tcp(host)) => host.clone(),
         Some(Host::Unix(path)) => path.display().to_string(),
-        None => config.get_hostaddrs().first().map(ToString::to_string).unwrap_or_default(),
+        None => String::new(),
     };
     let port = config.get_ports().first().copied().unwrap_or(5432);
     let database = config.get_dbname().or(config.get_user()).unwrap_or_default();
     format!("PostgreSQL at {host}:{port}/{database}")
 }
 
+/// Refuses what is said twice: of two hosts, passwords or modes somebody would count on the other one.
+fn refuse_twice(url: &Url) -> Result<()> {
+    let mut said: Vec<String> = Vec::new();
+    let of_authority = [
+        ("host", url.host_str().is_some_and(|host| !host.is_empty())),
+        ("port", url.port().is_some()),
+        ("user", !url.username().is_empty()),
+        ("password", url.password().is_some()),
+        ("dbname", url.path().len() > 1),
+    ];
+    let names = of_authority.into_iter().filter(|(_, is_said)| *is_said).map(|(name, _)| name.to_owned());
+    for name in names.chain(url.query_pairs().map(|(name, _)| name.into_owned())) {
+        if said.contains(&name) {
+            // What has a name of its own may be a piece of the password.
+            let known = KNOWN.iter().find(|known| **known == name).copied().unwrap_or("an option");
+            return Err(failed("PostgreSQL", format!("its URL says `{known}` twice")));
+        }
+        said.push(name);
+    }
+    Ok(())
+}
+
+/// The options that errors name.
+const KNOWN: [&str; 9] =
+    ["host", "hostaddr", "port", "user", "password", "dbname", "sslmode", "sslrootcert", "options"];
+
+/// What a URL says of encryption.
+#[derive(Debug, Default)]
+struct Asked {
+    tls: Option<Tls>,
+    certificates: Option<String>,
+}
+
 /// Takes what is about encryption out of the URL: the library knows only some of it.
-fn take_tls(url: &mut Url) -> Result<(Tls, Option<String>)> {
-    let (mut mode, mut certificates, mut others) = (Tls::Prefer, None, Vec::new());
+fn take_tls(url: &mut Url) -> Result<Asked> {
+    let (mut asked, mut others) = (Asked::default(), Vec::new());
     for (key, value) in url.query_pairs().into_owned() {
         match key.as_str() {
             "sslmode" => {
-                mode = match value.as_str() {
+                asked.tls = Some(match value.as_str() {
                     "disable" => Tls::Disable,
                     "prefer" => Tls::Prefer,
                     "require" => Tls::Require,
                     "verify-full" => Tls::VerifyFull,
                     _ => return Err(failed("PostgreSQL", MODES)),
-                }
+                });
             }
-            "sslrootcert" => certificates = Some(value),
+            "sslrootcert" => asked.certificates = Some(value),
             _ => others.push((key, value)),
         }
     }
@@ -122,7 +178,7 @@ fn take_tls(url: &mut Url) -> Result<(Tls, Option<String>)> {
     if !others.is_empty() {
         url.query_pairs_mut().extend_pairs(others);
     }
-    Ok((mode, certificates))
+    Ok(asked)
 }
 
 const MODES: &str = "`sslmode` in its URL is `disable`, `prefer`, `require` (which looks at no certificate) or \
@@ -216,7 +272,7 @@ mod tests {
 
     fn read(url: &str) -> String {
         match Address::parse(url, &PostgresOptions::default()) {
-            Ok(address) => format!("{} {:?}", address.name, address.config.get_ssl_mode()),
+            Ok(address) => format!("{} {:?}", address.name, address.doors.encryption),
             Err(error) => error.to_string(),
         }
     }
@@ -224,12 +280,14 @@ mod tests {
     #[test]
     fn takes_urls_as_everybody_writes_them() {
         let rows = [
-            ("postgres://u:p@db.example.com/stepbox", "PostgreSQL at db.example.com:5432/stepbox Prefer"),
-            ("postgresql://u@[::1]:6000/s?sslmode=disable", "PostgreSQL at ::1:6000/s Disable"),
-            ("postgres://u:p@h/d?sslmode=require&connect_timeout=3", "PostgreSQL at h:5432/d Require"),
-            ("postgres://u@h/d?sslmode=verify-full", "PostgreSQL at h:5432/d Require"),
-            ("postgres://u@%2Frun%2Fpg:6000/d?sslmode=require", "PostgreSQL at /run/pg:6000/d Disable"),
-            ("postgres:///d?host=/run/pg", "PostgreSQL at /run/pg:5432/d Disable"),
+            ("postgres://u:p@db.example.com/stepbox", "PostgreSQL at db.example.com:5432/stepbox IfOffered"),
+            ("postgresql://u@[::1]:6000/s?sslmode=disable", "PostgreSQL at ::1:6000/s None"),
+            ("postgres://u:p@h/d?sslmode=require&connect_timeout=3", "PostgreSQL at h:5432/d Required"),
+            ("postgres://u@h/d?sslmode=verify-full", "PostgreSQL at h:5432/d Required"),
+            ("postgres://u@h/d?sslmode=require&sslnegotiation=direct", "PostgreSQL at h:5432/d AtOnce"),
+            ("postgres://u@%2Frun%2Fpg:6000/d?sslmode=disable", "PostgreSQL at /run/pg:6000/d None"),
+            ("postgres:///d?host=/run/pg", "PostgreSQL at /run/pg:5432/d None"),
+            ("postgres://u@a,b/d?sslmode=verify-full", "PostgreSQL at a:5432/d Required"),
         ];
         for (url, expected) in rows {
             assert_eq!(read(url), expected, "{url}");
@@ -244,6 +302,20 @@ mod tests {
             ("postgres://u:hun?ter2@h/d", "its URL cannot be read"),
             ("postgres://u:hun#ter2@h/d", "its URL cannot be read"),
             ("postgres:///d", "its URL cannot be read"),
+            ("postgres:///d?sslmode=verify-full", "its URL cannot be read"),
+            // What is dialled decides.
+            ("postgres:///d?hostaddr=127.0.0.1&user=u&password=hunter2&sslmode=verify-full", "`hostaddr`"),
+            ("postgres://h/d?hostaddr=127.0.0.1&sslmode=verify-full", "`hostaddr`"),
+            ("postgres:///d?host=%2Ftmp&hostaddr=127.0.0.1&sslmode=verify-full", "`hostaddr`"),
+            ("postgres:///d?host=%2Ftmp&sslmode=verify-full", "asks for encryption"),
+            ("postgres://u@%2Frun%2Fpg/d?sslmode=require", "asks for encryption"),
+            ("postgres://u@h,%2Ftmp/d?sslmode=verify-full", "both hosts and sockets"),
+            ("postgres://u:hunter2@h/d?sslmode=verify-full&sslmode=disable", "`sslmode` twice"),
+            ("postgres://u:hunter2@h/d?ssl%6dode=verify-full&sslmode=disable", "`sslmode` twice"),
+            ("postgres://u:hunter2@h/d?host=other", "`host` twice"),
+            ("postgres://u:hunter2@h/d?password=ter2", "`password` twice"),
+            ("postgres://u@h:1/d?port=2", "`port` twice"),
+            ("postgres://u@h/d?ter2=1&ter2=2", "`an option` twice"),
             ("postgres://u:hunter2@h/d?hunter2=1", "its URL cannot be read"),
             ("postgres://u:hunter2@h/d?sslmode=verify-ca", "`sslmode` in its URL is"),
             (

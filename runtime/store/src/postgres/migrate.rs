@@ -27,21 +27,25 @@ const SERVER_VERSION_MIN: i64 = 15_00_00;
 /// Nobody else migrates meanwhile. The first number, `Stbx`, tells our locks from other programs'.
 const LOCK: &str = "SELECT pg_advisory_lock(1400136312, 1)";
 
-/// Refuses a server that is too old; tells its version.
-pub(super) async fn refuse_old_server(db: &Db) -> Outcome<String> {
+/// Refuses a server that is too old, and a database that cannot hold every text; tells the server's version.
+pub(super) async fn refuse_unfit_server(db: &Db) -> Outcome<String> {
     let sql = "SELECT current_setting('server_version') AS name,
+                      current_setting('server_encoding') AS encoding,
                       CAST(current_setting('server_version_num') AS BIGINT) AS number";
     let row = db.row(sql, &[]).await?.ok_or_else(|| Trouble::Unfit("it has no version".to_owned()))?;
     let (name, number) = (row.text("name")?, row.number("number")?);
-    match number < SERVER_VERSION_MIN {
-        true => Err(Trouble::Unfit(format!("it is version {name}; version 15 or later is needed"))),
-        false => Ok(name),
+    if number < SERVER_VERSION_MIN {
+        return Err(Trouble::Unfit(format!("it is version {name}; version 15 or later is needed")));
+    }
+    match row.text("encoding")? {
+        encoding if encoding == "UTF8" => Ok(name),
+        encoding => Err(Trouble::Encoding(encoding)),
     }
 }
 
 /// What the database has. Nothing is changed.
 pub(super) async fn look(db: &Db) -> Outcome<PostgresSchema> {
-    let server = refuse_old_server(db).await?;
+    let server = refuse_unfit_server(db).await?;
     Ok(PostgresSchema { server, version: version(db).await?, known: SCHEMA_VERSION })
 }
 

@@ -4,10 +4,14 @@ use std::error::Error as _;
 
 use stepbox_batch::listing::Damaged;
 use stepbox_batch::repository::{RepositoryError, Result};
+use stepbox_batch::step_context::cut;
 use tokio_postgres::error::SqlState;
 
 use super::migrate::SCHEMA_VERSION;
 use crate::record::{Listed, damage_of};
+
+/// How much of what a server says is told, in bytes.
+const WORDS_BYTES_MAX: usize = 1 << 10;
 
 /// The outcome of work on a connection, before anybody explained it.
 pub(super) type Outcome<T> = std::result::Result<T, Trouble>;
@@ -25,6 +29,8 @@ pub(super) enum Trouble {
     Crowded { connections: usize, waited_ms: u64 },
     /// The database was written by a newer version.
     Newer(u32),
+    /// The database has an encoding that cannot hold every text.
+    Encoding(String),
     /// It is no database for us.
     Unfit(String),
     /// The answer is no.
@@ -54,7 +60,7 @@ impl Trouble {
                 Some(_) => Remedy::Nothing,
             },
             Self::Silent(_) => Remedy::Reconnect,
-            Self::Column(_) | Self::Crowded { .. } | Self::Newer(_) => Remedy::Nothing,
+            Self::Column(_) | Self::Crowded { .. } | Self::Newer(_) | Self::Encoding(_) => Remedy::Nothing,
             Self::Unfit(_) | Self::Repository(_) => Remedy::Nothing,
         }
     }
@@ -96,6 +102,9 @@ impl Trouble {
             },
             Self::Newer(found) => {
                 RepositoryError::NewerVersion { store: format!("`{store}`"), found, known: SCHEMA_VERSION }
+            }
+            Self::Encoding(encoding) => {
+                RepositoryError::OtherEncoding { store: format!("`{store}`"), encoding }
             }
             Self::Unfit(detail) => unavailable(detail),
             Self::Repository(error) => error,
@@ -178,7 +187,7 @@ fn is_unreachable(state: &SqlState) -> bool {
 /// what is stored.
 fn told(error: &tokio_postgres::Error) -> String {
     if let Some(said) = error.as_db_error() {
-        return said.message().to_owned();
+        return cut(said.message(), WORDS_BYTES_MAX).to_owned();
     }
     match error.source() {
         Some(cause) => format!("{error}: {cause}"),

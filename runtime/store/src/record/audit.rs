@@ -6,6 +6,9 @@ use stepbox_batch::repository::Result;
 
 use super::{Row, json};
 
+/// What stands for the runtime in the place of a user, whose name is never empty.
+const RUNTIME: &str = "";
+
 /// A row of `audit_events`, but for its tenant.
 #[derive(Debug)]
 pub(crate) struct AuditRecord {
@@ -20,11 +23,11 @@ pub(crate) struct AuditRecord {
 
 impl AuditRecord {
     pub(crate) fn new(deed: &Deed, by: &Actor) -> Self {
-        let (Deed { action, subject, detail }, Actor { user, at }) = (deed, by);
+        let (Deed { action, subject, detail }, Actor { user, is_runtime, at }) = (deed, by);
         Self {
             id: 0,
             at: at.0,
-            user_name: user.clone(),
+            user_name: if *is_runtime { Some(RUNTIME.to_owned()) } else { user.clone() },
             action: action.to_string(),
             subject: subject.clone(),
             detail: json(detail),
@@ -35,7 +38,10 @@ impl AuditRecord {
         let row = Row(format!("audit event {}", self.id));
         Ok(AuditEvent {
             id: AuditEventId(row.count("id", self.id)?),
-            by: Actor { user: self.user_name, at: Timestamp(self.at) },
+            by: match self.user_name {
+                Some(name) if name == RUNTIME => Actor::stepbox(Timestamp(self.at)),
+                user => Actor { user, is_runtime: false, at: Timestamp(self.at) },
+            },
             deed: Deed {
                 action: self.action.parse().map_err(|error| row.corrupt("action", error))?,
                 subject: self.subject,

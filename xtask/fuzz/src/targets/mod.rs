@@ -1,5 +1,6 @@
 //! One module for each door.
 
+pub mod bucket;
 pub mod connector_file;
 pub mod csv;
 pub mod jsonl;

@@ -1,11 +1,13 @@
 //! Opening a database: what is made, what is refused, and what an error may tell.
 
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use stepbox_batch::name::TenantId;
 use stepbox_batch::repository::{ExecutionJournal, JobRepository, RepositoryError, Save};
 use stepbox_test_postgres::{Durability, PASSWORD, Server};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::super::migrate::SCHEMA_VERSION;
 use super::super::{PostgresOptions, PostgresStore};
@@ -208,6 +210,80 @@ async fn encryption_is_what_the_url_asks_for() {
         let sql =
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'stepbox'";
         server.sql("postgres", sql).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_database_of_another_encoding_is_refused() {
+    let server = Server::shared();
+    for encoding in ["LATIN1", "SQL_ASCII"] {
+        let name = format!("encoded_{}", encoding.to_lowercase());
+        let sql = format!(
+            "CREATE DATABASE {name} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+        );
+        server.sql("postgres", &sql).unwrap();
+        let url = server.url(&name);
+        let options = PostgresOptions::default();
+        let refused = [
+            opened(&url).await.map(drop).unwrap_err(),
+            PostgresStore::migrate(&url, &options).await.map(drop).unwrap_err(),
+            PostgresStore::check(&url, &options).await.map(drop).unwrap_err(),
+        ];
+        for error in refused {
+            assert_eq!(error.code(), "store-other-encoding", "{error}");
+            assert!(error.to_string().contains(&format!("has the encoding {encoding}")), "{error}");
+        }
+        let tables = "SELECT count(*) FROM pg_tables WHERE tablename LIKE 'stepbox%'";
+        assert_eq!(server.sql(&name, tables).unwrap().trim(), "0", "nothing was made");
+    }
+}
+
+/// A server that is none: it offers no encryption, and then says what it was told to.
+async fn impostor(says: Vec<u8>) -> (String, Arc<Mutex<Vec<u8>>>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let heard = Arc::<Mutex<Vec<u8>>>::default();
+    let hears = heard.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let (mut buffer, mut has_said) = ([0; 1024], false);
+            while let Ok(asked @ 1..) = stream.read(&mut buffer).await {
+                hears.lock().unwrap().extend_from_slice(&buffer[..asked]);
+                let answer = if asked == 8 { b"N" } else { &says[..] };
+                if !std::mem::replace(&mut has_said, asked != 8) {
+                    let _ = stream.write_all(answer).await;
+                }
+            }
+        }
+    });
+    (address, heard)
+}
+
+/// The password went out in clear to whoever asked for it.
+#[tokio::test]
+async fn a_server_without_encryption_gets_no_password() {
+    let asks_in_clear = b"R\0\0\0\x08\0\0\0\x03".to_vec();
+    let notice = [&b"N\0\0\xff\xff"[..], &[b'x'; 0xfffb]].concat();
+    let let_in = b"R\0\0\0\x08\0\0\0\0";
+    let endless = [&let_in[..], &notice.repeat(10)].concat();
+    let long = [&let_in[..], b"S\xff\xff\xff\xff"].concat();
+    let rows = [
+        (asks_in_clear.clone(), "", "asks for the password in clear"),
+        (asks_in_clear.clone(), "?sslmode=disable", "asks for the password in clear"),
+        (asks_in_clear, "?sslmode=verify-full", "does not support TLS"),
+        (endless, "?sslmode=disable", "before it lets anybody in"),
+        (long, "?sslmode=disable", "a message of 4294967291 bytes"),
+    ];
+    for (says, query, expected) in rows {
+        let (address, heard) = impostor(says).await;
+        let url = format!("postgres://u:hunter2@{address}/database{query}");
+        let error = opened(&url).await.map(drop).unwrap_err();
+        assert!(error.to_string().contains(expected), "{query}: {error}");
+        let heard = String::from_utf8_lossy(&heard.lock().unwrap()).into_owned();
+        assert!(
+            !heard.is_empty() && !heard.contains("hunter2") && !error.to_string().contains("hunter2"),
+            "{heard}"
+        );
     }
 }
 

@@ -1,0 +1,218 @@
+//! How long a run waits for a step's elements.
+//!
+//! A component is ended from within, by its sandbox. A native element, or what an embedder brings, works on a thread
+//! that nobody can end: it may wait for a bucket that sends a byte a minute, or never return. Such a thread is left
+//! behind. The step ends, and the gate is closed through which that thread could change anything.
+
+use std::sync::Arc;
+
+use stepbox_batch::clock::Clock;
+use stepbox_batch::error::{ElementError, StepError};
+use stepbox_batch::gate::Gate;
+use stepbox_batch::item_step::StepOutcome;
+use stepbox_batch::step_context::StepContext;
+
+use crate::job_lifecycle::STOP_CHECK_MS;
+
+/// By how much native elements have more time than components, in milliseconds: a component's own end tells more.
+const LATER_MS: u64 = 300;
+
+/// What a run's patience depends on.
+pub(crate) struct Patience {
+    clock: Arc<dyn Clock>,
+    /// The step as the run sees it.
+    context: StepContext,
+    gate: Gate,
+    limits: Limits,
+}
+
+/// How long elements may keep others waiting, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// After they were asked to stop or to pause.
+    pub(crate) grace_ms: u64,
+    /// In one call in which nothing moves; none sets no limit.
+    pub(crate) time_ms_max: Option<u64>,
+}
+
+/// Why elements were left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// They did not end when they were asked to.
+    Asked {
+        /// How long they had, in milliseconds.
+        grace_ms: u64,
+        /// Whose call did not return.
+        who: Option<Arc<str>>,
+    },
+    /// They did not return from a call.
+    TimeLimit {
+        /// How long it may take, in milliseconds.
+        time_ms_max: u64,
+        /// Whose call did not return.
+        who: Option<Arc<str>>,
+    },
+}
+
+impl Patience {
+    pub(crate) fn new(clock: Arc<dyn Clock>, context: &StepContext, limits: Limits) -> Self {
+        Self { clock, context: context.clone(), gate: Gate::default(), limits }
+    }
+
+    /// The step as its elements see it.
+    pub(crate) fn for_elements(&self) -> StepContext {
+        self.context.behind(&self.gate)
+    }
+
+    /// Waits for what elements do, as long as they may. What is being saved when the time is over is saved.
+    pub(crate) async fn outlast<T>(&self, work: impl Future<Output = T>) -> Result<T, Left> {
+        let mut work = std::pin::pin!(work);
+        let mut watch = Watch::begin(self.now_ms(), self.gate.moves());
+        let left = loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return Ok(done),
+                () = self.clock.sleep_ms(STOP_CHECK_MS) => {}
+            }
+            if let Some(left) = watch.look(self.now_ms(), self.is_to_end(), &self.gate, self.limits) {
+                break left;
+            }
+        };
+        // The work goes on meanwhile, since it may be what saves.
+        tokio::select! {
+            biased;
+            () = self.gate.close() => Err(left),
+            done = &mut work => Ok(done),
+        }
+    }
+
+    /// A step that runs whatever happened does not heed a stop, but it has to leave with its worker.
+    fn is_to_end(&self) -> bool {
+        self.context.is_stopping() || self.context.run().is_pause_requested()
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.clock.ticks_us() / 1000
+    }
+}
+
+/// What was seen of the elements so far.
+struct Watch {
+    /// Since when they are to end.
+    asked_at_ms: Option<u64>,
+    moves: u64,
+    moved_at_ms: u64,
+}
+
+impl Watch {
+    fn begin(now_ms: u64, moves: u64) -> Self {
+        Self { asked_at_ms: None, moves, moved_at_ms: now_ms }
+    }
+
+    /// Whether they are left behind now, and why.
+    fn look(&mut self, now_ms: u64, is_to_end: bool, gate: &Gate, limits: Limits) -> Option<Left> {
+        let Limits { grace_ms, time_ms_max } = limits;
+        let moves = gate.moves();
+        if moves != self.moves {
+            (self.moves, self.moved_at_ms) = (moves, now_ms);
+        }
+        let is_over = |since_ms: u64, max_ms: u64| now_ms.saturating_sub(since_ms) >= max_ms + LATER_MS;
+        if is_to_end {
+            let asked_at_ms = *self.asked_at_ms.get_or_insert(now_ms);
+            if is_over(asked_at_ms, grace_ms) {
+                return Some(Left::Asked { grace_ms, who: gate.waits_for() });
+            }
+        }
+        // Without a call under way it is not the elements who take their time.
+        let time_ms_max = time_ms_max.filter(|&max| is_over(self.moved_at_ms, max))?;
+        gate.waits_for().map(|who| Left::TimeLimit { time_ms_max, who: Some(who) })
+    }
+}
+
+impl Left {
+    /// How the step ends.
+    pub(crate) fn outcome(&self) -> Result<StepOutcome, StepError> {
+        match self {
+            Self::Asked { .. } => Ok(StepOutcome::Stopped),
+            Self::TimeLimit { time_ms_max, who } => {
+                let message = format!("it ran longer than {time_ms_max} ms in one call, and nothing moved");
+                let source = ElementError::failed("step-time-limit", message).with_help(
+                    "find out what it waits for, such as a bucket that does not answer, or raise \
+                     `limits.time_ms_max` of this step",
+                );
+                Err(StepError::Element { culprit: named(who.as_ref()), place: String::new(), source })
+            }
+        }
+    }
+
+    /// What the log says of it.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Asked { grace_ms, who } => {
+                let who = named(who.as_ref());
+                format!(
+                    "{who} did not end within {grace_ms} ms and is left behind; the last checkpoint counts"
+                )
+            }
+            Self::TimeLimit { who, .. } => {
+                format!("{} is left behind; the last checkpoint counts", named(who.as_ref()))
+            }
+        }
+    }
+}
+
+fn named(who: Option<&Arc<str>>) -> String {
+    who.map_or_else(|| "an element".to_owned(), |who| who.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One look after another: at which moment, whether the step is to end, whether something moved before.
+    fn check(limits: (u64, Option<u64>), looks: &[(u64, bool, bool)], expected: &str) {
+        let gate = Gate::default();
+        let _call = gate.call(&Arc::from("reader `slow`"));
+        let limits = Limits { grace_ms: limits.0, time_ms_max: limits.1 };
+        let mut watch = Watch::begin(0, gate.moves());
+        let mut found = String::new();
+        for &(now_ms, is_to_end, has_moved) in looks {
+            if has_moved {
+                gate.moved();
+            }
+            if let Some(left) = watch.look(now_ms, is_to_end, &gate, limits) {
+                let why = if matches!(left, Left::Asked { .. }) { "asked" } else { "time" };
+                found = format!("{why} at {now_ms}");
+                break;
+            }
+        }
+        assert_eq!(found, expected, "{limits:?} {looks:?}");
+    }
+
+    #[test]
+    fn patience_ends_after_the_grace_or_a_call_that_stands_still() {
+        let still = |moments: &[u64]| moments.iter().map(|&at| (at, false, false)).collect::<Vec<_>>();
+        let asked = |moments: &[u64]| moments.iter().map(|&at| (at, true, false)).collect::<Vec<_>>();
+        check((5000, None), &still(&[100, 1_000_000]), "");
+        check((5000, None), &asked(&[100, 5000, 5399, 5400]), "asked at 5400");
+        // What moves is asked to end nonetheless.
+        check((5000, None), &[(100, true, true), (5400, true, true)], "asked at 5400");
+        check((0, None), &asked(&[100, 400]), "asked at 400");
+        check((5000, Some(3000)), &still(&[3299, 3300]), "time at 3300");
+        check(
+            (5000, Some(3000)),
+            &[(2000, false, true), (5299, false, false), (5300, false, false)],
+            "time at 5300",
+        );
+        check((5000, Some(3000)), &[(3300, false, true), (6599, false, false)], "");
+    }
+
+    #[test]
+    fn waiting_for_nobody_is_no_fault_of_the_elements() {
+        let (gate, limits) = (Gate::default(), Limits { grace_ms: 5000, time_ms_max: Some(10) });
+        let mut watch = Watch::begin(0, 0);
+        assert_eq!(watch.look(1_000_000, false, &gate, limits), None);
+        assert!(matches!(watch.look(2_000_000, true, &gate, limits), None));
+        assert!(matches!(watch.look(2_005_300, true, &gate, limits), Some(Left::Asked { who: None, .. })));
+    }
+}
