@@ -71,7 +71,7 @@ pub(crate) async fn run(at: &Installation, clock: &Clock, lease: &str) -> Result
             set(&file, ["+0", "+1h", "-1h"][jumps as usize % 3])?;
         }
         while running.len() < AT_A_TIME && begun_at.elapsed() < DURATION {
-            let job = jobs::publish(at, "counting", published.len()).await?;
+            let job = jobs::publish(at, "counting", published.len(), &mut fleet).await?;
             running.push(job.id);
             published.push(job.id);
         }

@@ -11,6 +11,7 @@ use stepbox::{NewInstance, PublishOptions, RunOptions, Tenant};
 use stepbox_guest_artifacts::steps;
 use stepbox_tests::catalogue;
 
+use crate::fleet::Fleet;
 use crate::installation::{Installation, below};
 use crate::{PATIENCE, Result};
 
@@ -135,8 +136,14 @@ pub(crate) struct Published {
 }
 
 /// Puts one into the queue, however long the store is away. It may have been accepted although nobody could say so
-/// any more: then it is found there.
-pub(crate) async fn publish(at: &Installation, kind: &'static str, number: usize) -> Result<Published> {
+/// any more: then it is found there. A worker that is stopped in the middle of a write keeps everybody waiting until
+/// the fleet is tended.
+pub(crate) async fn publish(
+    at: &Installation,
+    kind: &'static str,
+    number: usize,
+    fleet: &mut Fleet<'_>,
+) -> Result<Published> {
     let folder = format!("out/{number}");
     let begun_at = Instant::now();
     loop {
@@ -151,6 +158,7 @@ pub(crate) async fn publish(at: &Installation, kind: &'static str, number: usize
             Err(error) if begun_at.elapsed() > PATIENCE => return Err(error.into()),
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
+        fleet.tend()?;
     }
 }
 

@@ -18,7 +18,8 @@ use clocks::Clock;
 use fleet::Fleet;
 use installation::{Installation, Store};
 use jobs::{End, KINDS, Published};
-use stepbox::batch::repository::ExecutionFilter;
+use stepbox::Error;
+use stepbox::batch::repository::{ExecutionFilter, RepositoryError};
 use storm::Storm;
 
 type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
@@ -88,7 +89,7 @@ async fn disturb(at: &Installation, arguments: &Arguments) -> Result<()> {
         let due = ((storm.part() / 0.8) * *jobs as f64).ceil() as usize;
         while published.len() < due.min(*jobs) {
             let number = published.len();
-            published.push(jobs::publish(at, KINDS[number % KINDS.len()], number).await?);
+            published.push(jobs::publish(at, KINDS[number % KINDS.len()], number, &mut fleet).await?);
             storm.go_on(at, &mut fleet).await?;
         }
         storm.go_on(at, &mut fleet).await?;
@@ -127,7 +128,13 @@ async fn settle(
     for Published { id, .. } in published {
         loop {
             fleet.tend()?;
-            let execution = at.tenant.execution(*id).await?;
+            let execution = match at.tenant.execution(*id).await {
+                // A worker that is stopped in the middle of a write is not for ever.
+                Err(Error::Repository(RepositoryError::Busy { .. })) if over_at.elapsed() < PATIENCE => {
+                    continue;
+                }
+                execution => execution?,
+            };
             if execution.ended_at.is_some() {
                 *attempts.entry(execution.attempt).or_default() += 1;
                 break;
