@@ -146,9 +146,6 @@ const REFUSED_ADDRESSES: &[(&str, &str, &str, &str)] = &[
     ("http:127.0.0.1:PORT/", "127.0.0.1", "a loopback address", LOOPBACK),
     ("http:///127.0.0.1:PORT/", "127.0.0.1", "a loopback address", LOOPBACK),
     ("http:\\\\127.0.0.1:PORT\\", "127.0.0.1", "a loopback address", LOOPBACK),
-    ("ht\ttp://127.0.0.1:PORT/", "127.0.0.1", "a loopback address", LOOPBACK),
-    ("http://127.0\n.0.1:PORT/", "127.0.0.1", "a loopback address", LOOPBACK),
-    (" http://127.0.0.1:PORT/ ", "127.0.0.1", "a loopback address", LOOPBACK),
     ("http://127.0.0.1:PORT#@granted.example/", "127.0.0.1", "a loopback address", LOOPBACK),
     ("http://127.0.0.1:PORT\\@granted.example/", "127.0.0.1", "a loopback address", LOOPBACK),
     // Names.
@@ -194,10 +191,8 @@ const REFUSED_ADDRESSES: &[(&str, &str, &str, &str)] = &[
 ];
 
 /// What WASI itself does not take for a scheme, an authority or a path, or cuts into another request.
-const WASI_TAKES_NOT: &[&str] = &[
-    "①", "１", "。", "ⓛ", "\t", "\n", " ", "\\\\", "HTTP:", "http:127", "http:///", "%2e", "%31", "%68", "#",
-    "\\@",
-];
+const WASI_TAKES_NOT: &[&str] =
+    &["①", "１", "。", "ⓛ", "\\\\", "HTTP:", "http:127", "http:///", "%2e", "%31", "%68", "#", "\\@"];
 
 /// URLs that name no address which the grants or the policy could judge, and what is said.
 const REFUSED_URLS: &[(&str, &str)] = &[
@@ -214,6 +209,10 @@ const REFUSED_URLS: &[(&str, &str)] = &[
     ("http://0x100000000:PORT/", "is no URL"),
     ("http://127.0.0.1%00:PORT/", "is no URL"),
     ("http://127.0.0.1 :PORT/", "is no URL"),
+    ("ht\ttp://127.0.0.1:PORT/", "holds a blank or a control character"),
+    ("http://127.0\n.0.1:PORT/", "holds a blank or a control character"),
+    (" http://127.0.0.1:PORT/ ", "holds a blank or a control character"),
+    ("http://granted.example/feed/\nHost: evil\r\n", "holds a blank or a control character"),
     ("http://:PORT/", "is no URL"),
     ("http://", "is no URL"),
     ("//127.0.0.1:PORT/", "is no URL"),
