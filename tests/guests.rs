@@ -11,6 +11,7 @@ use stepbox::batch::execution::{CONTEXT_BYTES_MAX, JobExecution};
 use stepbox::batch::job::LimitOverrides;
 use stepbox::batch::name::TenantId;
 use stepbox::batch::repository::RepositoryError;
+use stepbox::batch::visible::Visible;
 use stepbox::{Policy, Quotas};
 use stepbox_guest_artifacts::hostile;
 use stepbox_store::SqliteStore;
@@ -488,6 +489,24 @@ async fn fails_with_error() {
     assert_eq!(execution.status.as_str(), "FAILED");
     assert_eq!(failure.culprit, "tasklet `guest`");
     assert!(!failure.code.is_empty() && !failure.message.is_empty());
+}
+
+#[tokio::test]
+async fn forges_texts() {
+    for (ends, status) in
+        [("error", "FAILED"), ("panic", "FAILED"), ("status", "COMPLETED"), ("well", "COMPLETED")]
+    {
+        let (_, execution) = run_tasklet("forges_texts", json!({ "ends": ends }), "").await;
+        let step = &execution.steps[0];
+        assert_eq!(execution.status.as_str(), status, "{ends}");
+        // What is stored is what was said; a line that shows it is one line, without anything that steers.
+        let said = step.errors.iter().chain([&step.exit_status.code, &step.exit_status.description]);
+        for text in said.filter(|text| text.contains("PWNED")) {
+            let shown = Visible::line(text);
+            assert!(!shown.as_str().trim_end().contains(char::is_control), "{ends}: {shown:?}");
+        }
+        assert!(step.errors.iter().any(|error| error.contains("FORGED")), "{ends}");
+    }
 }
 
 #[tokio::test]
