@@ -27,6 +27,11 @@ fn csv() {
 }
 
 #[test]
+fn grants() {
+    check("grants");
+}
+
+#[test]
 fn json_lines() {
     check("jsonl");
 }
@@ -39,6 +44,11 @@ fn parameters() {
 #[test]
 fn rows() {
     check("rows");
+}
+
+#[test]
+fn templates() {
+    check("templates");
 }
 
 #[test]

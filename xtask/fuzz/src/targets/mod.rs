@@ -2,8 +2,10 @@
 
 pub mod connector_file;
 pub mod csv;
+pub mod grants;
 pub mod jsonl;
 pub mod parameters;
 mod reading;
 pub mod rows;
+pub mod templates;
 pub mod upload;
