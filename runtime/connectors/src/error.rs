@@ -49,6 +49,7 @@ pub const CODES: &[&str] = &[
     "rejected-too-large",
     "row-too-long",
     "state-unreadable",
+    "storage-overlaps",
     "storage-unknown",
     "too-many-columns",
     "unclosed-enclosure",
@@ -122,6 +123,12 @@ pub enum ConnectorError {
         storage: String,
         /// What is wrong: `has no bucket`.
         problem: String,
+    },
+    /// A storage of jobs in which what machines share can lie, or that lies in it.
+    #[error("the storage `{storage}` and what machines share (`shared`) lie in each other")]
+    StorageOverlaps {
+        /// Its name.
+        storage: String,
     },
     /// A bucket did not allow it, or did not answer.
     #[error("cannot {action} `{path}` in the storage `{storage}`: {}", problem.text())]
@@ -326,6 +333,7 @@ impl ConnectorError {
             Self::UnknownStorage { .. } | Self::NoStorage { .. } => "storage-unknown",
             Self::OtherStorage { .. } => "storage-unknown",
             Self::BadStorage { .. } => "bad-storage",
+            Self::StorageOverlaps { .. } => "storage-overlaps",
             Self::Bucket { problem, .. } => problem.code(),
             Self::BadPath { .. } => "bad-path",
             Self::File { problem, .. } => problem.code(),
@@ -366,6 +374,10 @@ impl ConnectorError {
             }
             Self::NoStorage { .. } => "the operator names storages under `storages` in the policy".to_owned(),
             Self::OtherStorage { found, .. } => format!("write `\"type\": \"{found}\"`"),
+            Self::StorageOverlaps { .. } => {
+                "give each of the two a prefix, a folder or a bucket of its own: a job could read and write what is in both"
+                    .to_owned()
+            }
             Self::BadStorage { .. } => "correct what the operator's policy says of it".to_owned(),
             Self::Bucket { problem, .. } => problem.help().to_owned(),
             Self::BadPath { .. } => "name a file, such as `out/products.csv`".to_owned(),

@@ -3,6 +3,10 @@
 
 use std::cell::Cell;
 
+use stepbox_batch::clock::Timestamp;
+use stepbox_batch::name::JobExecutionId;
+use stepbox_batch::step_context::RunInfo;
+
 use crate::input_file::WINDOW_BYTES;
 
 thread_local! {
@@ -25,4 +29,10 @@ pub fn bucket_answers(bytes: &[u8]) {
 
 pub(crate) fn window_bytes() -> usize {
     BYTES.get()
+}
+
+/// A path with its placeholders filled, for a run that began at the beginning of time.
+pub fn fill_placeholders(path: &str, job_label: &str) -> String {
+    let (id, started_at) = (JobExecutionId(1), Timestamp(0));
+    crate::placeholders::fill(path, &RunInfo { id, job_label: job_label.to_owned(), started_at })
 }

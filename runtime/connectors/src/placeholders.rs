@@ -12,10 +12,10 @@ pub(crate) fn fill(path: &str, run: &RunInfo) -> String {
     let (datetime, label) = (datetime(run.started_at), label(&run.job_label));
     let fill = |part: &str| {
         let filled = part.replace("%datetime%", &datetime).replace("%job_label%", &label);
-        if filled != part && filled.bytes().all(|byte| byte == b'.') {
-            filled.replace('.', "_")
-        } else {
-            filled
+        match filled.bytes().all(|byte| byte == b'.') {
+            // A part that is empty, or dots, names no folder of its own.
+            true if filled != part => "_".repeat(filled.len().max(1)),
+            _ => filled,
         }
     };
     path.split('/').map(fill).collect::<Vec<_>>().join("/")
@@ -64,6 +64,7 @@ mod tests {
         check("%job_label%", "..", "__");
         check("/srv/%job_label%", ".", "/srv/_");
         check("tenants/%job_label%/t.csv", "/", "tenants/_/t.csv");
+        check("tenants/%job_label%/t.csv", "", "tenants/_/t.csv");
         check("tenants/%job_label%/t.csv", "..a", "tenants/..a/t.csv");
         // What the path itself says is for whoever opens it.
         check("../%job_label%/./t.csv", "a", "../a/./t.csv");

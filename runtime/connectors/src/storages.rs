@@ -1,6 +1,7 @@
 //! The storages that an operator names, so that jobs can use them without knowing their keys.
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -9,6 +10,7 @@ use url::{Host, Url};
 
 use crate::bucket::Bucket;
 use crate::error::{ConnectorError, Result};
+use crate::folders::Wall;
 
 /// How long a name may be, in bytes.
 const NAME_BYTES_MAX: usize = 100;
@@ -102,7 +104,50 @@ pub(crate) enum Place {
     Bucket {
         bucket: Bucket,
         plain_host: Option<PlainHost>,
+        address: Address,
     },
+}
+
+/// Where objects lie, as far as names tell.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Address {
+    server: String,
+    bucket: String,
+    /// Empty, or with a `/` at its end.
+    prefix: String,
+}
+
+impl Address {
+    fn of(settings: &S3Settings, url: Option<&Url>) -> Self {
+        let prefix = settings.prefix.trim_end_matches('/');
+        let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+        Self { server: server(url), bucket: settings.bucket.clone(), prefix }
+    }
+
+    fn overlaps(&self, other: &Self) -> bool {
+        let is_within = |a: &str, b: &str| a.starts_with(b);
+        (&self.server, &self.bucket) == (&other.server, &other.bucket)
+            && (is_within(&self.prefix, &other.prefix) || is_within(&other.prefix, &self.prefix))
+    }
+}
+
+/// One text for the names that one server goes by: Amazon's own in all regions, since a bucket's name is unique among
+/// them, and this machine.
+fn server(url: Option<&Url>) -> String {
+    let Some(url) = url else { return "amazon".to_owned() };
+    let port = url.port_or_known_default().unwrap_or_default();
+    match url.host() {
+        Some(Host::Ipv4(address)) if address.is_loopback() => format!("this machine:{port}"),
+        Some(Host::Ipv6(address)) if address.is_loopback() => format!("this machine:{port}"),
+        Some(Host::Domain(name)) => match name.trim_end_matches('.') {
+            "localhost" => format!("this machine:{port}"),
+            name if name.ends_with(".amazonaws.com") || name.ends_with(".amazonaws.com.cn") => {
+                "amazon".to_owned()
+            }
+            name => format!("{name}:{port}"),
+        },
+        other => format!("{}:{port}", other.map(|host| host.to_string()).unwrap_or_default()),
+    }
 }
 
 /// Where a bucket's requests go without TLS.
@@ -128,6 +173,7 @@ impl NamedStorage {
         check_name(name)?;
         settings.check().map_err(|problem| bad(name, &problem))?;
         let url = settings.url().ok().flatten();
+        let address = Address::of(settings, url.as_ref());
         let plain_host = url.filter(|url| url.scheme() == "http").map(|url| match url.host() {
             Some(Host::Ipv4(address)) if address.is_loopback() => PlainHost::ThisMachine,
             Some(Host::Ipv6(address)) if address.is_loopback() => PlainHost::ThisMachine,
@@ -135,13 +181,16 @@ impl NamedStorage {
             _ => PlainHost::Elsewhere,
         });
         let bucket = Bucket::new(name, settings)?;
-        Ok(Self { name: name.to_owned(), place: Place::Bucket { bucket, plain_host } })
+        Ok(Self { name: name.to_owned(), place: Place::Bucket { bucket, plain_host, address } })
     }
 
     /// One without a network.
     #[cfg(test)]
     pub(crate) fn of_bucket(name: &str, bucket: Bucket) -> Self {
-        Self { name: name.to_owned(), place: Place::Bucket { bucket, plain_host: None } }
+        Self {
+            name: name.to_owned(),
+            place: Place::Bucket { bucket, plain_host: None, address: Address::default() },
+        }
     }
 
     /// The name that jobs know it by.
@@ -171,6 +220,21 @@ impl NamedStorage {
                 Err(bad(&self.name, problem))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Whether something can lie in both: whether one is the other, or lies in it.
+    pub fn overlaps(&self, other: &Self) -> io::Result<bool> {
+        match (&self.place, &other.place) {
+            (Place::Local(one), Place::Local(other)) if one.is_dir() && other.is_dir() => {
+                let (wall, other) = (Wall::default().around_folder(one)?, Wall::open(other)?);
+                Ok(wall.holds(&other)? || wall.lies_below(&other)?)
+            }
+            (Place::Local(one), Place::Local(other)) => Ok(one.starts_with(other) || other.starts_with(one)),
+            (Place::Bucket { address: one, .. }, Place::Bucket { address: other, .. }) => {
+                Ok(one.overlaps(other))
+            }
+            _ => Ok(false),
         }
     }
 
@@ -205,6 +269,18 @@ impl Storages {
     /// The names of all.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(NamedStorage::name)
+    }
+
+    /// Refuses one in which something of another storage can lie, or the other way round, that no job is to see: what
+    /// machines share.
+    pub fn check_apart(&self, shared: &NamedStorage) -> std::result::Result<(), ConnectorError> {
+        for storage in &self.0 {
+            let overlaps = storage.overlaps(shared);
+            if overlaps.map_err(|source| ConnectorError::file("open", storage.name(), source))? {
+                return Err(ConnectorError::StorageOverlaps { storage: storage.name.clone() });
+            }
+        }
+        Ok(())
     }
 
     /// The folders of those that are no buckets.

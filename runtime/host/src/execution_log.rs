@@ -1,7 +1,7 @@
 //! An execution's log: a file of JSON lines in the execution's folder.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -97,9 +97,13 @@ impl ExecutionLog for FileLog {
     }
 }
 
-/// The messages in pieces of logs.
+/// How long a line may be that is looked at, in bytes: many times a message of 16 KiB, whatever its characters.
+const LINE_BYTES_MAX: usize = 1 << 20;
+
+/// The messages in pieces of logs. Lines that nobody here wrote are left out.
 pub(crate) fn parse(text: &[u8]) -> Vec<LogLine> {
-    text.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+    let lines = text.split(|&byte| byte == b'\n').filter(|line| line.len() <= LINE_BYTES_MAX);
+    lines.filter_map(|line| serde_json::from_slice(line).ok()).collect()
 }
 
 /// The messages logged so far; a line that a crash cut off is left out.
@@ -109,9 +113,38 @@ pub(crate) fn read(folder: &Path) -> std::io::Result<Vec<LogLine>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
-    let mut lines = Vec::new();
-    for line in BufReader::new(file).lines() {
-        lines.extend(serde_json::from_str(&line?).ok());
+    let (mut reader, mut lines, mut line) = (BufReader::new(file), Vec::new(), Vec::new());
+    // Of a longer line no more is held than one byte too much.
+    while (&mut reader).take(LINE_BYTES_MAX as u64 + 1).read_until(b'\n', &mut line)? > 0 {
+        if line.len() > LINE_BYTES_MAX {
+            reader.skip_until(b'\n')?;
+        } else {
+            lines.extend(serde_json::from_slice(&line).ok());
+        }
+        line.clear();
     }
     Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_nobody_wrote_are_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let line = |message: &str| {
+            let (at, level) = (Timestamp(0), LogLevel::Info);
+            let line = LogLine { at, level, step: None, message: message.to_owned() };
+            serde_json::to_string(&line).unwrap() + "\n"
+        };
+        let long = line(&"x".repeat(LINE_BYTES_MAX));
+        let text =
+            [line("first"), "no JSON\n".to_owned(), long, line("second"), "{\"at\":".to_owned()].concat();
+        std::fs::write(folder.path().join(LOG_FILE), &text).unwrap();
+        for found in [read(folder.path()).unwrap(), parse(text.as_bytes())] {
+            let messages: Vec<_> = found.iter().map(|line| line.message.as_str()).collect();
+            assert_eq!(messages, ["first", "second"]);
+        }
+    }
 }

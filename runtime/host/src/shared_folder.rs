@@ -83,9 +83,11 @@ impl SharedFolder {
 
     /// All pieces of a log.
     pub(crate) fn log(&self, id: JobExecutionId) -> Result<Vec<u8>, ConnectorError> {
-        let mut log = Vec::new();
-        for path in self.0.list(&format!("executions/{id}/log"))? {
-            log.extend(self.0.get(&path, LOG_PIECE_BYTES_MAX)?.unwrap_or_default());
+        let (mut log, folder) = (Vec::new(), format!("executions/{id}/log/"));
+        let listed = self.0.list(folder.trim_end_matches('/'))?;
+        // Whoever can write there may have left other names, some of which could not even be asked for.
+        for path in listed.iter().filter(|path| path.strip_prefix(&folder).is_some_and(is_piece_of_a_log)) {
+            log.extend(self.0.get(path, LOG_PIECE_BYTES_MAX)?.unwrap_or_default());
         }
         Ok(log)
     }
@@ -143,6 +145,14 @@ impl SharedFolder {
         whole.sync_all().and_then(|()| fs::rename(&temporary, file)).map_err(failed)?;
         Ok(true)
     }
+}
+
+/// Whether a name is one that `put_log` gives.
+fn is_piece_of_a_log(name: &str) -> bool {
+    let is_number =
+        |text: &str| (8..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    let parts = name.strip_suffix(".jsonl").and_then(|name| name.split_once('-'));
+    parts.is_some_and(|(lease, number)| is_number(lease) && is_number(number))
 }
 
 fn component(digest: &Digest) -> String {

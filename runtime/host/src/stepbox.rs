@@ -285,6 +285,7 @@ impl Builder {
             for (tenant, policy) in &self.tenants {
                 let checked =
                     shared.check_network(policy.network.allow_loopback, policy.network.allow_private);
+                let checked = checked.and_then(|()| policy.storages.check_apart(shared));
                 checked.map_err(|source| Error::Storages { tenant: tenant.clone(), source })?;
             }
         }

@@ -33,8 +33,10 @@ pub const TARGETS: &[Target] = &[
         seeds: targets::connector_file::seeds,
     },
     Target { name: "csv", run: targets::csv::run, seeds: Vec::new },
+    Target { name: "grants", run: targets::grants::run, seeds: Vec::new },
     Target { name: "jsonl", run: targets::jsonl::run, seeds: Vec::new },
     Target { name: "parameters", run: targets::parameters::run, seeds: targets::parameters::seeds },
     Target { name: "rows", run: targets::rows::run, seeds: Vec::new },
+    Target { name: "templates", run: targets::templates::run, seeds: Vec::new },
     Target { name: "upload", run: targets::upload::run, seeds: targets::upload::seeds },
 ];

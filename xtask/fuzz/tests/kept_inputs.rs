@@ -32,6 +32,11 @@ fn csv() {
 }
 
 #[test]
+fn grants() {
+    check("grants");
+}
+
+#[test]
 fn json_lines() {
     check("jsonl");
 }
@@ -44,6 +49,11 @@ fn parameters() {
 #[test]
 fn rows() {
     check("rows");
+}
+
+#[test]
+fn templates() {
+    check("templates");
 }
 
 #[test]

@@ -47,6 +47,11 @@ impl Wall {
         self
     }
 
+    /// Opens a folder to be judged.
+    pub(crate) fn open(path: &Path) -> io::Result<Dir> {
+        Dir::open_ambient_dir(path, ambient_authority())
+    }
+
     /// Whether a folder is one of the installation's, or lies below one.
     pub fn holds(&self, folder: &Dir) -> io::Result<bool> {
         let own = self.folders.iter().map(identity).collect::<io::Result<Vec<_>>>()?;

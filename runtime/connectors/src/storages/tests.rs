@@ -69,3 +69,53 @@ fn finds_storages_by_name_and_type() {
     assert_eq!(twice, "the storage `exchange` is named twice");
     assert!(NamedStorage::local("archive", "archive").is_err());
 }
+
+#[test]
+fn storages_that_lie_in_each_other_are_known() {
+    let s3 = |endpoint: Option<&str>, bucket: &str, prefix: &str| {
+        let settings = S3Settings {
+            bucket: bucket.to_owned(),
+            prefix: prefix.to_owned(),
+            region: "any".to_owned(),
+            endpoint: endpoint.map(str::to_owned),
+            access_key_id: "key".to_owned().into(),
+            secret_access_key: "key".to_owned().into(),
+        };
+        NamedStorage::s3("one", &settings).unwrap()
+    };
+    let check = |one: &NamedStorage, other: &NamedStorage, expected: bool| {
+        assert_eq!(one.overlaps(other).unwrap(), expected, "{one:?} {other:?}");
+        assert_eq!(other.overlaps(one).unwrap(), expected, "{other:?} {one:?}");
+        let storages = Storages(vec![one.clone()]);
+        let told = storages.check_apart(other).map_err(|error| error.code());
+        assert_eq!(told, if expected { Err("storage-overlaps") } else { Ok(()) });
+    };
+    let shared = s3(Some("http://127.0.0.1:9000"), "acme", "sh/");
+    check(&shared, &s3(Some("http://127.0.0.1:9000"), "acme", ""), true);
+    check(&shared, &s3(Some("http://localhost:9000/"), "acme", "sh"), true);
+    check(&shared, &s3(Some("http://[::1]:9000"), "acme", "sh/x/"), true);
+    check(&shared, &s3(Some("http://127.0.0.1:9000"), "acme", "share/"), false);
+    check(&shared, &s3(Some("http://127.0.0.1:9000"), "acme", "s/"), false);
+    check(&shared, &s3(Some("http://127.0.0.1:9000"), "other", ""), false);
+    check(&shared, &s3(Some("http://127.0.0.1:9001"), "acme", ""), false);
+    check(&s3(None, "acme", "a/"), &s3(Some("https://s3.eu-central-1.amazonaws.com"), "acme", ""), true);
+    check(
+        &s3(Some("https://S3.example."), "acme", ""),
+        &s3(Some("https://s3.example:443"), "acme", "x"),
+        true,
+    );
+
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join("a/b")).unwrap();
+    let local = |path: &str| NamedStorage::local("one", folder.path().join(path)).unwrap();
+    check(&local("a"), &local("a/b"), true);
+    check(&local("a"), &local("a/b/../../a"), true);
+    check(&local("a/missing"), &local("a"), true);
+    check(&local("a/b"), &local("c"), false);
+    check(&local("a"), &shared, false);
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("a/b", folder.path().join("link")).unwrap();
+        check(&local("link"), &local("a"), true);
+    }
+}

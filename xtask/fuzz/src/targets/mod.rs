@@ -3,8 +3,10 @@
 pub mod bucket;
 pub mod connector_file;
 pub mod csv;
+pub mod grants;
 pub mod jsonl;
 pub mod parameters;
 mod reading;
 pub mod rows;
+pub mod templates;
 pub mod upload;
