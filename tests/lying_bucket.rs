@@ -83,7 +83,7 @@ async fn no_answer_takes_more_than_was_asked_for() {
         server.lie(to, lie);
         let execution = installation.run("copy", parameters()).await;
         let found = ending(&execution);
-        assert!(found.starts_with(&format!("FAILED [{expected}]")), "{to}: {found}");
+        assert!(found.starts_with(&format!("FAILED [{expected}]")), "{to}, not {expected}: {found}");
         assert!(!server.objects().contains_key("shop/out/products.csv"));
     }
 }

@@ -9,7 +9,6 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::join_all;
@@ -39,6 +38,7 @@ use crate::patience::{self, Left, Patience};
 use crate::step_elements::StepElements;
 use crate::stepbox::{Installation, TenantState};
 
+mod attending;
 mod partitions;
 
 use partitions::PartsEnd;
@@ -537,91 +537,6 @@ impl Life {
             context.set_tracking(Tracking { total, ..execution.counts.into() });
         }
         Ok((execution, outcome))
-    }
-
-    /// Looks for requests and shows progress while the steps work.
-    async fn attend<T>(
-        &self,
-        work: impl Future<Output = Result<T, RepositoryError>>,
-    ) -> Result<T, RepositoryError> {
-        let clock = self.recorder.clock.clone();
-        let mut work = std::pin::pin!(work);
-        loop {
-            tokio::select! {
-                outcome = &mut work => return outcome,
-                () = clock.sleep_ms(STOP_CHECK_MS) => {
-                    if let Err(error) = self.beat_if_it_can().await {
-                        // Nobody else may touch the files before the steps have let go of them.
-                        self.run.request_pause();
-                        let _ = work.await;
-                        return Err(error);
-                    }
-                }
-            }
-        }
-    }
-
-    /// A store that does not answer for a moment is no reason to end: the lease goes on for a while.
-    async fn beat_if_it_can(&self) -> Result<(), RepositoryError> {
-        let last_heartbeat_us = lock(&self.course).last_heartbeat_us;
-        match self.beat().await {
-            Err(
-                RepositoryError::Busy { .. }
-                | RepositoryError::Unavailable { .. }
-                | RepositoryError::Refused { .. },
-            ) if self.ms_since(last_heartbeat_us) < self.lease_ms() - self.heartbeat_ms() => Ok(()),
-            outcome => outcome,
-        }
-    }
-
-    /// What happens about ten times a second. Losing the lease ends the run here, since another worker
-    /// has the execution now.
-    async fn beat(&self) -> Result<(), RepositoryError> {
-        let (lease, journal) = (&self.recorder.lease, &self.recorder.journal);
-        let is_stop_requested = if self.ms_since(lock(&self.course).last_heartbeat_us) >= self.heartbeat_ms()
-        {
-            // A worker in this process looks once a second.
-            if !self.installation.has_worker.load(Ordering::Acquire) {
-                self.installation.look_at_clock().await?;
-            }
-            let (begun, now) = (self.recorder.clock.ticks_us(), self.recorder.clock.now());
-            let is_stop_requested = journal.heartbeat(lease, now, self.lease_ms()).await?;
-            lock(&self.course).last_heartbeat_us = begun;
-            is_stop_requested
-        } else {
-            journal.is_stop_requested(lease).await?
-        };
-        if is_stop_requested && !self.run.is_stop_requested() {
-            self.run.request_stop();
-            self.run.log(LogLevel::Info, "Stop requested");
-            self.change_status(BatchStatus::Stopping).await?;
-        } else if self.is_pausing() && lock(&self.execution).status == BatchStatus::Started {
-            self.run.log(LogLevel::Info, "Pause requested");
-            self.change_status(BatchStatus::Pausing).await?;
-        }
-        let running = lock(&self.course).running.clone();
-        if let Some((_, context)) = running.first() {
-            self.progress.send_modify(|progress| progress.tracking = context.tracking());
-        }
-        if self.ms_since(lock(&self.course).last_progress_us) >= PROGRESS_MS {
-            lock(&self.course).last_progress_us = self.recorder.clock.ticks_us();
-            for (position, context) in &running {
-                self.recorder.save_tracking(*position, context).await?;
-            }
-        }
-        Ok(())
-    }
-
-    fn ms_since(&self, tick_us: u64) -> u64 {
-        self.recorder.clock.ticks_us().saturating_sub(tick_us) / 1000
-    }
-
-    fn lease_ms(&self) -> u64 {
-        self.installation.lease_ms
-    }
-
-    fn heartbeat_ms(&self) -> u64 {
-        self.lease_ms() / BEATS_PER_LEASE
     }
 
     async fn change_status(&self, status: BatchStatus) -> Result<(), RepositoryError> {

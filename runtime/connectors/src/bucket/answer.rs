@@ -55,6 +55,9 @@ pub enum BadAnswer {
     /// Another range, or none.
     #[error("answers with other bytes than those it was asked for")]
     OtherRange,
+    /// No word on how long it is.
+    #[error("does not say how long its answer is")]
+    NoLength,
     /// A list whose next page is empty, or this one again.
     #[error("sends a list that does not end")]
     EndlessList,
@@ -163,13 +166,15 @@ impl Question {
                     }
                 } else if first > 0 {
                     return Err(BadAnswer::OtherRange);
-                } else if let (Some(bytes), Some(found)) = (asked.object_bytes, content_length(headers))
-                    && bytes != found
-                {
-                    return Err(BadAnswer::OtherLength);
+                } else {
+                    let found = content_length(headers).ok_or(BadAnswer::NoLength)?;
+                    if asked.object_bytes.is_some_and(|bytes| bytes != found) {
+                        return Err(BadAnswer::OtherLength);
+                    }
                 }
                 Allowed::refusing(length, headers)
             }
+            Self::Read { range: None } if content_length(headers).is_none() => Err(BadAnswer::NoLength),
             Self::Read { range: None } => {
                 let max = asked.bytes_max.unwrap_or(OBJECT_BYTES_MAX);
                 Allowed::refusing(max, headers)
@@ -311,7 +316,7 @@ mod tests {
         let first = Question::Read { range: Some((0, 9)) };
         let whole = Question::Read { range: None };
         let list = Question::List { prefix: String::new() };
-        let rows: [(&Question, u16, &[(&str, &str)], &str); 19] = [
+        let rows: [(&Question, u16, &[(&str, &str)], &str); 20] = [
             (&range, 206, &[("content-range", "bytes 10-19/100")], "10"),
             (&range, 206, &[("content-range", "bytes 10-19/*")], "10"),
             (&range, 206, &[("content-range", "bytes 10-19/101")], "OtherLength"),
@@ -324,8 +329,9 @@ mod tests {
             (&range, 403, &[("content-length", "99999999")], "65536 cut off"),
             (&first, 200, &[("content-length", "100")], "TooLong"),
             (&first, 200, &[("content-length", "9")], "OtherLength"),
-            (&first, 200, &[], "10"),
-            (&whole, 200, &[], "67108864"),
+            (&first, 200, &[], "NoLength"),
+            (&whole, 200, &[], "NoLength"),
+            (&whole, 200, &[("content-length", "7")], "67108864"),
             (&whole, 200, &[("content-length", "67108865")], "TooLong"),
             (&list, 200, &[("content-length", "4194305")], "TooLong"),
             (&Question::Keep, 200, &[], "NotKept"),
@@ -340,7 +346,7 @@ mod tests {
             );
         }
         let small = Asked { bytes_max: Some(7), ..Asked::default() };
-        assert_eq!(judged(&whole, 200, &[], &small), "7");
+        assert_eq!(judged(&whole, 200, &[("content-length", "7")], &small), "7");
     }
 
     #[test]
