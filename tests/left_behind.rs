@@ -367,12 +367,11 @@ async fn no_bucket_holds_up_a_stop_a_pause_or_a_limit() {
                 }
                 let waited = tokio::time::timeout(PATIENCE, running.wait()).await;
                 let execution = waited.expect("the run ends").unwrap();
-                let expected = match asks {
-                    "stop" => "STOPPED",
-                    "pause" => "PAUSED",
-                    _ => "FAILED [step-time-limit]",
-                };
-                assert!(ending(&execution).starts_with(expected), "{to} {asks}: {}", ending(&execution));
+                match asks {
+                    "stop" => assert_eq!(execution.status, BatchStatus::Stopped, "{to}"),
+                    "pause" => assert_eq!(execution.status, BatchStatus::Paused, "{to}"),
+                    _ => assert!(ending(&execution).starts_with("FAILED [step-time-limit]"), "{to}"),
+                }
                 if asks == "stop" {
                     server.be_honest();
                     let options = RestartOptions::default();
