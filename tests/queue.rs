@@ -259,8 +259,8 @@ async fn nothing_is_left_of_a_worker_on_postgresql() {
 }
 
 /// How many files an installation has open at most: its lock, and the database, its log and the log's index of each of
-/// five connections, which are opened as they are needed.
-const FILES_MAX: usize = 16;
+/// five connections, which are opened as they are needed; and its five folders, which no job may reach.
+const FILES_MAX: usize = 16 + 5;
 
 /// How many connections an installation has at most: the pool's, and the one that is told of work.
 const CONNECTIONS_MAX: usize = 17;

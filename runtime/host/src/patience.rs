@@ -15,7 +15,7 @@ use stepbox_batch::step_context::StepContext;
 use crate::job_lifecycle::STOP_CHECK_MS;
 
 /// By how much native elements have more time than components, in milliseconds: a component's own end tells more.
-const LATER_MS: u64 = 300;
+const LATER_MS: u64 = 600;
 
 /// What a run's patience depends on.
 pub(crate) struct Patience {
@@ -194,17 +194,17 @@ mod tests {
         let still = |moments: &[u64]| moments.iter().map(|&at| (at, false, false)).collect::<Vec<_>>();
         let asked = |moments: &[u64]| moments.iter().map(|&at| (at, true, false)).collect::<Vec<_>>();
         check((5000, None), &still(&[100, 1_000_000]), "");
-        check((5000, None), &asked(&[100, 5000, 5399, 5400]), "asked at 5400");
+        check((5000, None), &asked(&[100, 5000, 5699, 5700]), "asked at 5700");
         // What moves is asked to end nonetheless.
-        check((5000, None), &[(100, true, true), (5400, true, true)], "asked at 5400");
-        check((0, None), &asked(&[100, 400]), "asked at 400");
-        check((5000, Some(3000)), &still(&[3299, 3300]), "time at 3300");
+        check((5000, None), &[(100, true, true), (5700, true, true)], "asked at 5700");
+        check((0, None), &asked(&[100, 700]), "asked at 700");
+        check((5000, Some(3000)), &still(&[3599, 3600]), "time at 3600");
         check(
             (5000, Some(3000)),
-            &[(2000, false, true), (5299, false, false), (5300, false, false)],
-            "time at 5300",
+            &[(2000, false, true), (5599, false, false), (5600, false, false)],
+            "time at 5600",
         );
-        check((5000, Some(3000)), &[(3300, false, true), (6599, false, false)], "");
+        check((5000, Some(3000)), &[(3600, false, true), (7199, false, false)], "");
     }
 
     #[test]
@@ -213,6 +213,6 @@ mod tests {
         let mut watch = Watch::begin(0, 0);
         assert_eq!(watch.look(1_000_000, false, &gate, limits), None);
         assert!(matches!(watch.look(2_000_000, true, &gate, limits), None));
-        assert!(matches!(watch.look(2_005_300, true, &gate, limits), Some(Left::Asked { who: None, .. })));
+        assert!(matches!(watch.look(2_005_600, true, &gate, limits), Some(Left::Asked { who: None, .. })));
     }
 }

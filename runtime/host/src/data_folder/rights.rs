@@ -35,7 +35,10 @@ pub fn refuse_writable_by_others(path: &Path, file: &File) -> Result<(), Error> 
 pub(crate) fn refuse_if_there(path: &Path, own: Own) -> Result<(), Error> {
     match fs::metadata(path) {
         Ok(found) => judge(path, &found, own),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        // A folder that cannot be made there is told when it is made.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(())
+        }
         Err(source) => Err(Error::DataFolder { path: path.to_owned(), action: "cannot be read", source }),
     }
 }
