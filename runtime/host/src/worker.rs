@@ -24,7 +24,7 @@ use stepbox_batch::queue::{Fate, Held, QueueClaim, QueueFilter, Rescued, Whose, 
 use stepbox_batch::repository::{Claim, Lease, Outlook, RepositoryError};
 use stepbox_batch::status::BatchStatus;
 use stepbox_batch::step_context::RunContext;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
@@ -180,8 +180,6 @@ struct Shared {
     failure: Mutex<Option<RepositoryError>>,
     /// Whether it is the worker of the installation.
     is_the_one: AtomicBool,
-    /// A run has ended.
-    ended: Notify,
 }
 
 /// How far a worker is on its way to its end.
@@ -216,7 +214,6 @@ impl Stepbox {
             stage: watch::Sender::new(Stage::Working),
             is_listed: tokio::sync::Mutex::new(true),
             skew_told_ms: AtomicI64::new(0),
-            ended: Notify::new(),
             installation,
         });
         if let Err(error) = shared.pulse.asking(Round::Watch, shared.beat()).await {
@@ -324,7 +321,7 @@ impl Shared {
             let free = self.options.concurrency.max(1).saturating_sub(runs.len());
             let taken = if free == 0 { 0 } else { self.take(free, &mut runs).await };
             if taken == 0 || taken == free {
-                self.pulse.turning(Round::Work, self.rest(free == taken)).await;
+                self.pulse.turning(Round::Work, self.rest(free == taken, &mut runs)).await;
             }
             while runs.try_join_next().is_some() {}
         }
@@ -373,11 +370,11 @@ impl Shared {
         }
     }
 
-    /// Waits until there may be something to take, or a place for it.
-    async fn rest(&self, is_full: bool) {
+    /// Waits until there may be something to take, or a place for it: a place is free once its run is over, not before.
+    async fn rest(&self, is_full: bool, runs: &mut JoinSet<()>) {
         let mut stage = self.stage.subscribe();
         tokio::select! {
-            () = self.ended.notified() => {}
+            Some(_) = runs.join_next() => {}
             _ = stage.wait_for(|stage| *stage > Stage::Working) => {}
             () = self.installation.repository.wait_for_work(LOOK_MS), if !is_full => {}
         }
@@ -397,7 +394,6 @@ impl Shared {
             Ok(execution) => WorkerEvent::Ended { tenant, id, status: execution.status },
             Err(error) => WorkerEvent::Lost { tenant, id, code: error.code(), reason: error.to_string() },
         });
-        self.ended.notify_one();
     }
 
     async fn run_to_its_end(self: Arc<Self>, claimed: (JobExecution, Lease)) -> Result<JobExecution, Error> {

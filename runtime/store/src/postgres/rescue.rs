@@ -132,6 +132,7 @@ async fn rest(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<()> {
     let execution = "
         UPDATE job_executions
         SET status = CASE status WHEN :starting THEN status ELSE :paused END, updated_at = :now,
+            worker = CASE status WHEN :starting THEN NULL ELSE worker END,
             lease_expires_at = NULL, lease_token = lease_token + 1
         WHERE tenant = :tenant AND id = :id AND ended_at IS NULL";
     let steps = "

@@ -120,6 +120,7 @@ fn rest(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<()> {
     let execution = "
         UPDATE job_executions
         SET status = iif(status = :starting, :starting, :paused), updated_at = :now,
+            worker = iif(status = :starting, NULL, worker),
             lease_expires_at = NULL, lease_token = lease_token + 1
         WHERE tenant = :tenant AND id = :id AND ended_at IS NULL";
     let steps = "

@@ -62,7 +62,7 @@ const STEPS: &str = "
          tracking_is_estimate, warning_count, carried_from, summary, errors, failures, checkpoint, starts, retries,
          usage)
     SELECT 'default', i, 0, 'greet', iif(i % 20 = 7, 6, 1), 'COMPLETED', '', 1, 2, 2, 100, 90, 0, 10, 100, 100, 0, 10,
-           NULL, '{\"greeted\":90}', '[]', '[]', CAST(x'02' || zeroblob(40) AS BLOB), 1, 0, '{}'
+           NULL, '{\"greeted\":90}', '[]', '[]', CAST(x'02' || zeroblob(32) AS BLOB), 1, 0, '{}'
     FROM n";
 
 const WARNINGS: &str = "
