@@ -159,7 +159,9 @@ fn every_command_is_tried_on_a_terminal() {
         let all = verbs.iter().map(|verb| format!("{noun} {verb}"));
         let all: Vec<_> = if verbs.is_empty() { vec![noun.clone()] } else { all.collect() };
         for command in all {
-            let is_tried = |tried: &&str| tried.contains(&format!("stepbox {command}"));
+            // Followed by its arguments, or by nothing: `worker` is not tried by `workers list`.
+            let tried_as = format!("stepbox {command} ");
+            let is_tried = |tried: &&str| format!("{tried} ").contains(&tried_as);
             if !COMMANDS.iter().any(|tried| is_tried(&tried)) && !OTHERS.contains(&command.as_str()) {
                 untried.insert(command);
             }

@@ -201,6 +201,11 @@ impl From<LyingBatch> for ElementError {
 }
 
 impl StepError {
+    /// An element was asked to end in the middle of a call.
+    pub fn stopped() -> Self {
+        Self::Element { culprit: String::new(), place: String::new(), source: ElementError::Stopped }
+    }
+
     /// The stable code, a heading in `docs/errors.md`.
     pub fn code(&self) -> &str {
         match self {

@@ -142,11 +142,7 @@ impl Journey<'_> {
     /// Ends the journey if nobody waits for it any more, before anything is written down.
     fn check_gate(&self) -> Result<(), StepError> {
         match self.context.gate().is_closed() {
-            true => Err(StepError::Element {
-                culprit: String::new(),
-                place: String::new(),
-                source: ElementError::Stopped,
-            }),
+            true => Err(StepError::stopped()),
             false => Ok(()),
         }
     }
@@ -367,16 +363,13 @@ async fn read_chunk(
 ) -> Result<(), StepError> {
     let columns = parcel.chunk.rows.columns();
     let done = parcel.items_before;
-    let failed = |reader: &Named<dyn ItemReader>, source| {
-        let place = if done > 0 { format!("after item {done}") } else { String::new() };
-        reader.failed(&place, source)
-    };
+    let place = || if done > 0 { format!("after item {done}") } else { String::new() };
+    let failed = |reader: &Named<dyn ItemReader>, source| reader.failed(&place(), source);
     let (element, call) = reader.calling();
     let read = element.read(limit, &mut parcel.chunk).await;
     drop(call);
     parcel.more = read.map_err(|source| failed(reader, source))?;
-    let place = if done > 0 { format!("after item {done}") } else { String::new() };
-    check_read(columns, &parcel.chunk).map_err(|lie| reader.lied(&place, lie))?;
+    check_read(columns, &parcel.chunk).map_err(|lie| reader.lied(&place(), lie))?;
     parcel.reader = reader.element.state().await.map_err(|source| failed(reader, source))?;
     parcel.total = reader.element.total();
     parcel.reports.push(reader.take_reports());

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::visible::steers;
+
 /// The longest code of a job instance, in characters.
 pub const CODE_CHARACTERS_MAX: usize = 100;
 
@@ -171,7 +173,7 @@ impl UserName {
         if length > USER_CHARACTERS_MAX {
             return Err(NameError::TooLong { kind, text: beginning(), length, max: USER_CHARACTERS_MAX });
         }
-        match text.chars().find(|&c| steers(c)) {
+        match text.chars().find(|&c| steers(c) || is_unseen(c)) {
             None => Ok(Self(text)),
             Some(character) => {
                 let allowed = "all that stand on one line and are seen";
@@ -187,13 +189,9 @@ impl UserName {
     }
 }
 
-/// Whether a character ends a line, moves a cursor, turns the direction of others, or is not seen.
-fn steers(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-        )
+/// Whether a character has no width, so that two names that differ in it look alike.
+fn is_unseen(character: char) -> bool {
+    matches!(character, '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}')
 }
 
 impl Default for TenantId {

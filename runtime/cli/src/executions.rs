@@ -219,10 +219,7 @@ async fn rejected(tenant: &Tenant, id: JobExecutionId, step: Option<String>) -> 
     }
     match files.as_slice() {
         [] => talk(format!("execution {id} has no rejected items{}", of_step(step.as_deref()))),
-        [(_, path)] => {
-            let file = std::fs::File::open(path).map_err(CliError::unreadable(path))?;
-            rejected_items::copy(file)?;
-        }
+        [(_, path)] => rejected_items::copy(path)?,
         several => {
             let steps = several.iter().map(|(name, _)| name.to_string()).collect();
             return Err(CliError::StepNeeded { id, steps });

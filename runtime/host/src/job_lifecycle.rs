@@ -479,7 +479,7 @@ impl Life {
             Ok(split) => split,
             Err(left) => {
                 context.log(LogLevel::Warning, &left.text());
-                Err(left.outcome().err().unwrap_or_else(stopped))
+                Err(left.outcome().err().unwrap_or_else(StepError::stopped))
             }
         };
         match self.begin_parts(step, position, split).await? {
@@ -731,11 +731,6 @@ impl Life {
             tracking: context.tracking(),
         });
     }
-}
-
-/// An element was asked to end in the middle of a call.
-fn stopped() -> StepError {
-    StepError::Element { culprit: String::new(), place: String::new(), source: ElementError::Stopped }
 }
 
 /// Whether another worker, or this one in a while, may go on: nothing is wrong with the execution.

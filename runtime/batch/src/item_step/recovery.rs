@@ -202,12 +202,7 @@ mod tests {
             assert_eq!(next, *expected, "{code} {retry_on} {left} {skip_on} {items:?}");
         }
         let (retry, skip) = (RetryPolicy::default(), SkipPolicy { on: patterns("*"), limit: None });
-        let stopped = StepError::Element {
-            culprit: String::new(),
-            place: String::new(),
-            source: ElementError::Stopped,
-        };
-        let stopped = Interruption { items: Some(0..1), ..Interruption::of(stopped) };
+        let stopped = Interruption { items: Some(0..1), ..Interruption::of(StepError::stopped()) };
         assert_eq!(Recovery::default().next(&stopped, (&retry, 0), &skip, 0), Fail);
     }
 

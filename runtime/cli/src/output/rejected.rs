@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read as _, Write as _};
+use std::path::Path;
 
 use stepbox::batch::visible::Visible;
 
@@ -12,9 +13,10 @@ use crate::error::CliError;
 const LINE_BYTES_SHOWN: u64 = 64 * 1024;
 
 /// Copies a file of rejected items to standard output; it may be larger than memory.
-pub(crate) fn copy(mut items: File) -> Result<(), CliError> {
+pub(crate) fn copy(path: &Path) -> Result<(), CliError> {
+    let mut items = File::open(path).map_err(CliError::unreadable(path))?;
     if io::stdout().is_terminal() {
-        return show(items);
+        return show(items, path);
     }
     let mut stdout = io::stdout().lock();
     match io::copy(&mut items, &mut stdout).and_then(|_| stdout.flush()) {
@@ -23,12 +25,12 @@ pub(crate) fn copy(mut items: File) -> Result<(), CliError> {
     }
 }
 
-fn show(items: File) -> Result<(), CliError> {
+fn show(items: File, path: &Path) -> Result<(), CliError> {
     let mut items = BufReader::new(items);
     loop {
         let mut line = Vec::new();
         let read = items.by_ref().take(LINE_BYTES_SHOWN).read_until(b'\n', &mut line);
-        if read.map_err(CliError::Output)? == 0
+        if read.map_err(CliError::unreadable(path))? == 0
             || !print(&Visible::line(String::from_utf8_lossy(&line).trim_end()))?
         {
             return Ok(());
