@@ -106,7 +106,7 @@ async fn a_full_disk_fails_the_step_and_a_restart_with_room_ends_like_an_undistu
     let told = String::from_utf8(output.unwrap().stdout).unwrap();
     assert!(told.contains("docs: errors#disk-full"), "{told}");
     let restart = installation.read("restart.txt");
-    assert!(told.ends_with("exit 3\n.out.csv.1.part\nexit 0\nout.csv\n"), "{told}{restart}");
+    assert!(told.ends_with("exit 3\n.out.csv.1.1-1.part\nexit 0\nout.csv\n"), "{told}{restart}");
     assert!(installation.read("whole.csv") == input, "the output is that of an undisturbed run");
 
     let listed = installation.tenant.executions(&ExecutionFilter::default()).await.unwrap();

@@ -23,7 +23,7 @@ const RESTS: [&str; 3] = ["pauses", "stops", "fails"];
 /// What is read, and what an undisturbed run writes.
 const ITEMS: &str = "price,weight\n1,1.5\n2,2.5\n3,3.5\n4,4.5\n5,5.5\n6,6.5\n";
 /// What is written after 3 of its 6 items, before it is complete.
-const PART: &str = ".out.csv.1.part";
+const PART: &str = ".out.csv.1.1-1.part";
 
 /// A processor that passes every item on, but once, after 3 of them, makes the run do what its name says.
 struct Interrupts {

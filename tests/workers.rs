@@ -416,7 +416,10 @@ async fn a_poison_job_ends_as_failed_and_blocks_nobody() {
     assert!(told.starts_with("FAILED [attempts-exhausted] worker `"), "{told}");
     assert!(told.contains("2 workers were lost over this execution"), "{told}");
     // It is there, unless both workers were killed before they had made it.
-    let _ = std::fs::remove_file(fleet.installation.path(&format!(".out.csv.{poison}.part")));
+    for token in [1, 2] {
+        let part = format!(".out.csv.{poison}.{poison}-{token}.part");
+        let _ = std::fs::remove_file(fleet.installation.path(&part));
+    }
     let next = fleet.publish(PublishOptions::default()).await;
     fleet.check_completed(next).await;
 }

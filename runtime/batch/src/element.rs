@@ -220,6 +220,10 @@ pub trait ItemWriter: Send {
     /// Gets ready, and undoes whatever was written after the given state.
     async fn open(&mut self, opening: Opening<'_>) -> Result<(), ElementError>;
 
+    /// Removes what `open` has made, and nothing else. Called right after it, in place of all other calls, if the
+    /// lease was lost by then: another worker may have completed the output, and would leave it there.
+    async fn withdraw(&mut self) {}
+
     /// Writes all rows but those it returns as skipped.
     async fn write(&mut self, rows: &Rows) -> Result<Vec<SkippedRow>, ElementError>;
 

@@ -322,6 +322,11 @@ async fn open(
     drop(call);
     opened.map_err(|source| writer.failed("", source))?;
     journey.check_gate()?;
+    // Once more: what the writer has made by now is found by the next worker, or withdrawn here.
+    if let Err(lost) = journey.recorder.check_lease().await {
+        writer.element.withdraw().await;
+        return Err(lost.into());
+    }
     let state = checkpoint.map(|c| &c.rejected[..]).filter(|state| !state.is_empty());
     end.rejected.open(&headers[0], state).await.map_err(rejected::failed)?;
 

@@ -81,8 +81,8 @@ impl Recorder {
             .await
     }
 
-    /// Fails if another worker has the execution by now. Asked before an output is opened or gets its final
-    /// name, since no file knows of leases.
+    /// Fails if another worker has the execution by now. Asked before and after an output is opened, and before it
+    /// gets its final name, since no file knows of leases.
     pub async fn check_lease(&self) -> Result<()> {
         self.journal.is_stop_requested(&self.lease).await.map(drop)
     }

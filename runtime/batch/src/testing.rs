@@ -48,6 +48,9 @@ pub(crate) struct Saved {
     pub(crate) saves: usize,
     /// After how many saves another worker has the execution.
     pub(crate) is_lost_after: Option<usize>,
+    /// How often it was asked whether the execution is to stop, and after how often another worker has it.
+    pub(crate) asked: usize,
+    pub(crate) is_lost_after_asking: Option<usize>,
 }
 
 /// Keeps the last save.
@@ -61,9 +64,11 @@ impl ExecutionJournal for MemoryJournal {
     }
 
     async fn is_stop_requested(&self, lease: &Lease) -> Result<bool> {
-        let saved = self.0.lock().unwrap();
-        match saved.is_lost_after {
-            Some(saves) if saved.saves >= saves => Err(RepositoryError::LeaseLost { id: lease.id }),
+        let mut saved = self.0.lock().unwrap();
+        saved.asked += 1;
+        match (saved.is_lost_after, saved.is_lost_after_asking) {
+            (Some(saves), _) if saved.saves >= saves => Err(RepositoryError::LeaseLost { id: lease.id }),
+            (_, Some(asked)) if saved.asked > asked => Err(RepositoryError::LeaseLost { id: lease.id }),
             _ => Ok(false),
         }
     }

@@ -20,7 +20,7 @@ use crate::storages::Storages;
 mod takeover;
 mod wall;
 
-pub(crate) use takeover::Reopened;
+pub(crate) use takeover::{Unfinished, cut_off};
 pub use wall::Wall;
 
 /// How many links to a file are followed, one to the next: as many as Linux follows.

@@ -77,7 +77,7 @@
 //!
 //! An output appears under its final name only when it is complete, in place of an older file, and never
 //! over a folder, a link or a device. The step after finds its absolute path in the execution context
-//! under `<step>.file_path`. A stopped or failed run leaves `.<name>.<execution>.part` beside it, from
+//! under `<step>.file_path`. A stopped or failed run leaves `.<name>.<run>.<attempt>.part` beside it, from
 //! which a restart goes on; the result is that of an undisturbed run, byte for byte.
 //!
 //! With `lines_per_file`, an output of more items becomes `products_1.csv`, `products_2.csv` and so on,
@@ -85,13 +85,13 @@
 //! `<step>.file_count` says how many there are. Files of an older run with higher numbers stay.
 //!
 //! A worker that lost its lease, and does not know yet, may still have that file open. The next one goes on
-//! in a copy, and the old one fails with `output-taken-over` without having touched anything.
+//! in a copy of its own, and the old one fails with `output-taken-over` without having touched anything.
 //!
 //! # Parts
 //!
 //! Both readers can `split` what they read: one pass finds where items begin, and each state that it gives
 //! reads on from there as the whole does, with the same lines and columns. Both writers write fragments and
-//! absorb them, unless `lines_per_file` is set: `.<name>.<execution>.p<number>.part` beside the output, copied
+//! absorb them, unless `lines_per_file` is set: `.<name>.<run>.p<number>.<attempt>.part` beside the output, copied
 //! into it in their order and removed once it is complete.
 //!
 //! `from` and `to` may also name a storage of the operator's, `{"type": "s3", "storage": "exchange",

@@ -1,10 +1,10 @@
 //! An output that appears under its final name only when it is complete.
 //!
-//! Until then it grows under a temporary name in the same folder, `.products.csv.118.part`. A
-//! checkpoint names a length that is on the disk; going on from there cuts off whatever came after.
-//! Together they make the output exactly that of an undisturbed run, however often it was disturbed.
+//! Until then it grows under a temporary name in the same folder, `.products.csv.118.120-3.part`, which tells the
+//! run and the attempt (`names.rs`). A checkpoint names a length that is on the disk; going on from there cuts off
+//! what came after. Together they make the output exactly that of an undisturbed run, however often it was disturbed.
 //!
-//! With a limit of lines an output is a series of files, `.products.csv.118.1.part` and so on. Only the
+//! With a limit of lines an output is a series of files, `.products.csv.118.120-3.1.part` and so on. Only the
 //! last one grows: the others were durable when it was begun. How many there are shows at the end, so
 //! until then none has its final name, which is `products.csv` for a single one.
 //!
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stepbox_batch::element::{Fragment, Opening};
 use stepbox_batch::execution::SummaryValue;
+use stepbox_batch::log::LogLevel;
 use stepbox_batch::step_context::StepContext;
 
 use crate::error::{ConnectorError, Result};
@@ -32,24 +33,24 @@ mod early_sync;
 mod fragment_tests;
 mod fragments;
 mod local;
+mod names;
 #[cfg(test)]
 mod series_tests;
 #[cfg(test)]
 mod tests;
 
-use destination::{Destination, Found, Parts};
-use fragments::{Absorbed, Fragments, temporary_name};
+use destination::{Destination, Found, Parts, Unfinished};
+use fragments::{Absorbed, Fragments};
+use names::{Begun, temporary_name};
 
 /// How many bytes are collected before they are written.
 const BUFFER_BYTES: usize = 128 << 10;
-/// How much of the final name a temporary name keeps, in bytes: file systems allow 255 in all.
-const NAME_BYTES_MAX: usize = 200;
 
 /// An open output.
 pub(crate) struct OutputFile {
     place: Box<dyn Destination>,
     context: StepContext,
-    /// Of a single file. Those of a series have their number before `.part`.
+    /// What all its temporary names have in common.
     temporary: String,
     /// What was not written yet.
     buffer: Vec<u8>,
@@ -92,7 +93,7 @@ struct State {
     /// The final path as it was given, with its placeholders filled once and for all: a restart has
     /// another time and perhaps another label.
     path: String,
-    /// The temporary name of a single file.
+    /// What all its temporary names have in common.
     part: String,
     /// How many bytes of the last file are durable.
     length: u64,
@@ -105,6 +106,9 @@ struct State {
     /// None for files, and in what was stored before there was anything else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     parts: Option<Parts>,
+    /// Who made which file; empty in a bucket, and in what was stored before names told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    begun: Vec<Begun>,
     /// None if it has no fragments, and in what was stored when there were none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     absorbed: Option<Absorbed>,
@@ -156,9 +160,13 @@ impl OutputFile {
         let temporary = |name: &str| temporary_name(name, run.id, fragment);
         let found = destination::begin(to, &path, folders, context, temporary)?;
         let mut output = Self::at(found, context, layout);
-        output.remove_later_files()?;
+        output.place.remove_after(1)?;
         let number = output.last_number();
         output.place.begin(number)?;
+        if let Err(left_behind) = output.check_gate() {
+            output.withdraw();
+            return Err(left_behind);
+        }
         context.metering().opened_to_write();
         Ok(output)
     }
@@ -170,12 +178,13 @@ impl OutputFile {
         context: &StepContext,
         layout: Layout,
     ) -> Result<Self> {
-        let State { path, part, length, series, columns: begun_with, parts, absorbed } =
+        let State { path, part, length, series, columns: begun_with, parts, begun, absorbed } =
             serde_json::from_slice(state).map_err(|source| ConnectorError::BadState { source })?;
         if begun_with.is_some() && begun_with != layout.columns {
             return Err(ConnectorError::ColumnsChanged { path });
         }
-        let place = destination::go_on(to, &path, folders, context, (&part, parts))?;
+        let unfinished = Unfinished { temporary: &part, parts, begun };
+        let place = destination::go_on(to, &path, folders, context, unfinished)?;
         let mut output = Self::at((place, part), context, layout);
         (output.length, output.series, output.fragments.absorbed) = (length, series, absorbed);
         let number = output.last_number();
@@ -189,13 +198,19 @@ impl OutputFile {
             None => return Err(output.changed(format!("`{}` is gone", output.last_temporary()))),
         }
         output.check_files_before()?;
-        output.remove_later_files()?;
+        let last = output.files();
+        output.place.remove_after(last)?;
         context.metering().opened_to_write();
         Ok(output)
     }
 
-    fn remove_later_files(&mut self) -> Result<()> {
-        self.series.map_or(Ok(()), |Series { number, .. }| self.place.remove_after(number))
+    /// Removes the file that was made last. Called if the lease was lost before that: another worker may have
+    /// completed the output by then, and would leave the file where it is.
+    pub(crate) fn withdraw(&mut self) {
+        if let Err(error) = self.place.withdraw() {
+            let message = format!("an unfinished file is left behind: {error}");
+            self.context.log(LogLevel::Warning, &message);
+        }
     }
 
     /// They are as they were left, under their temporary names, or under their final ones if completing
@@ -208,7 +223,7 @@ impl OutputFile {
                 None => self.place.final_length_of(&self.name_of(number))?,
                 length => length,
             };
-            let temporary = || temporary_of(&self.temporary, Some(number));
+            let temporary = || self.place.temporary(Some(number));
             found += length.ok_or_else(|| self.changed(format!("`{}` is gone", temporary())))?;
         }
         if found == bytes_before {
@@ -237,11 +252,16 @@ impl OutputFile {
         if !self.place.is_open() {
             return Err(self.already_complete());
         }
-        // The next one's name could be that of whoever has taken over.
         self.place.check_is_ours(false)?;
         let number = number + 1;
         self.place.check_final_name(&self.name_of(number))?;
         self.place.begin(Some(number))?;
+        // A worker that takes over removes the files before this one once the output is complete, and then looks for
+        // others. So it finds this one, or this worker finds those gone.
+        if self.place.length_of(Some(number - 1))?.is_none() {
+            self.withdraw();
+            return Err(ConnectorError::OutputTakenOver { path: self.place.given().to_owned() });
+        }
         self.context.metering().opened_to_write();
         self.series = Some(Series { number, lines: 0, bytes_before: bytes_before + self.length });
         self.length = 0;
@@ -293,9 +313,10 @@ impl OutputFile {
         self.sync()?;
         self.place.check_is_ours(false)?;
         let (path, part) = (self.place.given().to_owned(), self.temporary.clone());
-        let parts = self.place.parts();
+        let (parts, begun) = (self.place.parts(), self.place.begun().to_vec());
         let Self { length, series, columns, fragments: Fragments { absorbed, .. }, .. } = *self;
-        let state = serde_json::to_vec(&State { path, part, length, series, columns, parts, absorbed });
+        let state =
+            serde_json::to_vec(&State { path, part, length, series, columns, parts, begun, absorbed });
         state.map_err(|source| ConnectorError::BadState { source })
     }
 
@@ -371,7 +392,7 @@ impl OutputFile {
     }
 
     fn last_temporary(&self) -> String {
-        temporary_of(&self.temporary, self.last_number())
+        self.place.temporary(self.last_number())
     }
 
     fn already_complete(&self) -> ConnectorError {
@@ -392,13 +413,6 @@ impl std::fmt::Debug for OutputFile {
             .field("series", &self.series)
             .finish_non_exhaustive()
     }
-}
-
-/// The temporary name of a file.
-fn temporary_of(temporary: &str, number: Option<u64>) -> String {
-    let Some(number) = number else { return temporary.to_owned() };
-    let base = temporary.strip_suffix(".part").unwrap_or(temporary);
-    format!("{base}.{number}.part")
 }
 
 /// The name of one of several files, with its number before the extension: `products_2.csv`.

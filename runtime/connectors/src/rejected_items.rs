@@ -9,7 +9,7 @@ use stepbox_batch::element::Rejected;
 
 use crate::csv::append_row;
 use crate::error::{ConnectorError, Result};
-use crate::folders::{Folders, OutputPlace, Reopened};
+use crate::folders::{Folders, OutputPlace};
 
 /// What is said of each item, after its original columns. Columns of these names in the input, from a
 /// file that was rejected before, are left out.
@@ -106,7 +106,7 @@ impl RejectedItemsFile {
         if state.path == self.path {
             let place = self.place()?;
             let reopened = place.reopen(place.name(), state.length)?;
-            let Reopened { file, .. } = reopened.ok_or_else(|| changed(state, "it is gone".to_owned()))?;
+            let file = reopened.ok_or_else(|| changed(state, "it is gone".to_owned()))?;
             self.open = Some((place, file));
         } else {
             let place = self.place()?;

@@ -256,6 +256,33 @@ impl Writing {
     /// The same for a fragment of that number.
     pub(crate) fn open_part(
         name: &str,
+        options: Value,
+        to: &str,
+        folder: &Path,
+        header: &[&str],
+        state: Option<&[u8]>,
+        fragment: Option<u32>,
+    ) -> Result<Self, ElementError> {
+        Self::open_in(step(), name, options, to, folder, header, state, fragment)
+    }
+
+    /// The same in an attempt of its own: a restart, or a worker that has taken over.
+    pub(crate) fn open_by(
+        attempt: Attempt,
+        name: &str,
+        options: Value,
+        to: &str,
+        folder: &Path,
+        header: &[&str],
+        state: Option<&[u8]>,
+    ) -> Result<Self, ElementError> {
+        Self::open_in(step_of(attempt), name, options, to, folder, header, state, None)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what all openings have in common")]
+    fn open_in(
+        context: StepContext,
+        name: &str,
         mut options: Value,
         to: &str,
         folder: &Path,
@@ -266,9 +293,13 @@ impl Writing {
         let fragment = fragment.map(|number| Fragment { number });
         options["to"] = json!({"type": "local", "file_path": to});
         let mut writer = native_writer(name, &options, &Folders::anywhere(folder))?.unwrap();
-        let (context, header) = (step(), header.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
+        let header = header.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
         wait(writer.open(Opening { header: &header, state, context: &context, fragment }))?;
         Ok(Self { writer, context })
+    }
+
+    pub(crate) fn withdraw(&mut self) {
+        wait(self.writer.withdraw());
     }
 
     /// Writes rows and returns those set aside: `1 not-json: …`.

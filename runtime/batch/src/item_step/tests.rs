@@ -117,6 +117,7 @@ impl ItemProcessor for Upper {
 struct Paper {
     words: Vec<String>,
     is_complete: bool,
+    is_withdrawn: bool,
     rejected: Vec<String>,
     /// By their numbers.
     fragments: BTreeMap<u32, Self>,
@@ -154,6 +155,10 @@ impl ItemWriter for Pen {
         (self.absorbed, self.offered) = ((state[2], state[3]), 0);
         self.paper.lock().unwrap().part(self.fragment).words.truncate(usize::from(state[0]));
         Ok(())
+    }
+
+    async fn withdraw(&mut self) {
+        self.paper.lock().unwrap().is_withdrawn = true;
     }
 
     async fn write(&mut self, rows: &Rows) -> Result<Vec<SkippedRow>, ElementError> {
@@ -559,6 +564,21 @@ async fn a_worker_that_lost_its_lease_neither_opens_an_output_nor_completes_one(
         assert_eq!(outcome.unwrap_err().code(), "lease-lost", "after {saves} saves");
         let paper = case.paper.lock().unwrap();
         assert_eq!((paper.words.join(",").as_str(), paper.is_complete), (written, false));
+    }
+}
+
+/// It was stopped between asking for its lease and making the output, for longer than the lease.
+#[tokio::test]
+async fn a_worker_that_loses_its_lease_while_it_opens_an_output_withdraws_it() {
+    for (asked, is_withdrawn, found) in [(0, false, "yesterday"), (1, true, ""), (2, false, "A,B")] {
+        let case = Case::new(2, 1);
+        case.bench.journal.0.lock().unwrap().is_lost_after_asking = Some(asked);
+        case.paper.lock().unwrap().words.push("yesterday".to_owned());
+        let (_, outcome) = case.run("a b", None).await;
+        assert_eq!(outcome.unwrap_err().code(), "lease-lost", "after asking {asked} times");
+        let paper = case.paper.lock().unwrap();
+        let expected = (found, false, is_withdrawn);
+        assert_eq!((paper.words.join(",").as_str(), paper.is_complete, paper.is_withdrawn), expected);
     }
 }
 

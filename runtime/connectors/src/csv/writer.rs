@@ -78,6 +78,12 @@ impl ItemWriter for CsvWriter {
         Ok(())
     }
 
+    async fn withdraw(&mut self) {
+        if let Some(Output { file, .. }) = &mut self.output {
+            file.withdraw();
+        }
+    }
+
     async fn write(&mut self, rows: &Rows) -> std::result::Result<Vec<SkippedRow>, ElementError> {
         let dialect = self.dialect;
         let Output { file, header, .. } = self.output()?;

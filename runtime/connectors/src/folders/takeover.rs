@@ -1,25 +1,26 @@
-//! Files under temporary names: made, found again, and taken from a worker that lost its lease.
+//! Unfinished files: made, found again, and taken from a worker that lost its lease.
 //!
 //! Such a worker may not know yet, and still holds its file open, and locked. It is not waited for: the
-//! lease says who may write, and only its holder opens an output. That one goes on in a copy under the
-//! same name, and the other in a file without a name, which is gone when it closes it. Before it gives a
-//! file its final name a worker looks whether the temporary one is still that of its own file.
+//! lease says who may write. Its successor goes on in a copy. The copy of an output has a name of its own, so that
+//! the first file stays until a checkpoint speaks of the copy; see `output_file/local.rs`. The copy of a rejected
+//! items file takes the place of the first one, and that worker goes on in a file without a name. Before a worker
+//! relies on a file it looks whether the name is still that of its own file.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
 use super::{OutputPlace, Result, for_reading, for_writing, regular};
 use crate::error::ConnectorError;
 use crate::file_problem::FileProblem;
 
-/// A file found again.
-pub(crate) struct Reopened {
-    /// Cut off and at its end, unless it was too short.
+/// An unfinished file found again.
+pub(crate) struct Unfinished {
+    /// Opened for writing.
     pub(crate) file: File,
     /// How many bytes there were.
     pub(crate) found: u64,
-    /// How many of them had to be copied.
-    pub(crate) copied: u64,
+    /// Whether nobody else writes it, and nobody will as long as it is open.
+    pub(crate) is_free: bool,
 }
 
 impl OutputPlace {
@@ -48,50 +49,70 @@ impl OutputPlace {
         Ok(file)
     }
 
-    /// Opens the file under a temporary name again and cuts it off after `length` bytes; none if it is gone.
-    pub(crate) fn reopen(&self, temporary: &str, length: u64) -> Result<Option<Reopened>> {
-        self.discard(&copy_of(temporary))?;
+    /// Opens the file under a temporary name to go on with it, and changes nothing; `None` if it is gone.
+    pub(crate) fn find_unfinished(&self, temporary: &str) -> Result<Option<Unfinished>> {
+        let failed = |source| self.failed("open the unfinished", source);
         match self.folder.symlink_metadata(temporary) {
             Ok(found) => regular("open the unfinished", &self.given, (found.is_file(), found.is_dir()))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(self.failed("open the unfinished", source)),
+            Err(source) => return Err(failed(source)),
         }
-        let file = self.folder.open_with(temporary, &for_writing(self.is_private));
-        let file = file.map_err(|source| self.failed("open the unfinished", source))?;
+        let file = self.folder.open_with(temporary, &for_writing(self.is_private)).map_err(failed)?;
         self.check_opened(&file)?;
-        let mut file = file.into_std();
-        match file.try_lock() {
-            Ok(()) => {
-                let found = cut_off(&mut file, length);
-                let found = found.map_err(|source| self.failed("cut off", source))?;
-                Ok(Some(Reopened { file, found, copied: 0 }))
+        let file = file.into_std();
+        let found = file.metadata().map_err(failed)?.len();
+        // Nobody can say whether somebody still writes it where the file system has no locks.
+        Ok(Some(Unfinished { is_free: file.try_lock().is_ok(), file, found }))
+    }
+
+    /// Makes a durable copy of the first `length` bytes of an unfinished file, which somebody else may be writing:
+    /// these bytes are durable, and nobody changes them any more. `None` if there are fewer.
+    pub(crate) fn copy_unfinished(&self, temporary: &str, length: u64, copy: &str) -> Result<Option<File>> {
+        let failed = |source| self.failed("take over the unfinished", source);
+        let theirs = self.open_part(temporary)?;
+        let mut file = self.create_new(copy)?;
+        let copied = io::copy(&mut (&theirs).take(length), &mut file).map_err(failed)?;
+        if copied < length {
+            self.discard(copy)?;
+            return Ok(None);
+        }
+        file.sync_all().map_err(failed)?;
+        self.sync()?;
+        Ok(Some(file))
+    }
+
+    /// Opens a file that every attempt finds under the same name, and cuts it off after `length` bytes. A copy takes
+    /// its place if somebody else may be writing it. `None` if it is gone, or shorter.
+    pub(crate) fn reopen(&self, name: &str, length: u64) -> Result<Option<File>> {
+        let copy = copy_of(name);
+        self.discard(&copy)?;
+        match self.find_unfinished(name)? {
+            Some(Unfinished { mut file, found, is_free: true }) if found >= length => {
+                cut_off(&mut file, length).map_err(|source| self.failed("cut off", source))?;
+                Ok(Some(file))
             }
-            // Nobody can say whether somebody still writes it where the file system has no locks.
-            Err(TryLockError::WouldBlock | TryLockError::Error(_)) => {
-                self.take_over(temporary, length).map(Some)
+            Some(Unfinished { is_free: false, .. }) => {
+                let copied = self.copy_unfinished(name, length, &copy)?;
+                if copied.is_some() {
+                    self.rename(&copy, name)?;
+                    self.sync()?;
+                }
+                Ok(copied)
             }
+            _ => Ok(None),
         }
     }
 
-    /// Puts a copy of the first `length` bytes in the place of a file that somebody else may be writing.
-    /// These bytes are durable, and nobody changes them any more.
-    fn take_over(&self, temporary: &str, length: u64) -> Result<Reopened> {
-        let failed = |source| self.failed("take over the unfinished", source);
-        let theirs = self.open_part(temporary)?;
-        let found = theirs.metadata().map_err(failed)?.len();
-        if found < length {
-            return Ok(Reopened { file: theirs, found, copied: 0 });
-        }
-        let copy = copy_of(temporary);
-        let mut file = self.create_new(&copy)?;
-        let copied = io::copy(&mut (&theirs).take(length), &mut file).map_err(failed)?;
-        if copied < length {
-            return Ok(Reopened { file: theirs, found: copied, copied });
-        }
-        file.sync_all().map_err(failed)?;
-        self.rename(&copy, temporary)?;
-        self.sync()?;
-        Ok(Reopened { file, found, copied })
+    /// The names of the folder that begin with these characters.
+    pub(crate) fn names(&self, beginning: &str) -> Result<Vec<String>> {
+        let failed = |source| self.failed("list the folder of", source);
+        let entries = self.folder.entries().map_err(failed)?;
+        let name = |entry: io::Result<cap_std::fs::DirEntry>| match entry {
+            Ok(entry) => Ok(entry.file_name().into_string().ok()),
+            Err(source) => Err(failed(source)),
+        };
+        let names = entries.map(name).filter_map(Result::transpose);
+        names.filter(|name| name.as_ref().map_or(true, |name| name.starts_with(beginning))).collect()
     }
 
     /// Opens the file under a temporary name for reading.
@@ -161,12 +182,8 @@ fn is_same(_: &cap_std::fs::Metadata, _: &std::fs::Metadata) -> bool {
     true
 }
 
-/// Cuts a file off after `length` bytes and goes to its end, unless it is shorter; returns how long it was.
-fn cut_off(file: &mut File, length: u64) -> io::Result<u64> {
-    let found = file.metadata()?.len();
-    if found > length {
-        file.set_len(length)?;
-    }
-    file.seek(SeekFrom::Start(length))?;
-    Ok(found)
+/// Cuts a file off after `length` bytes and goes to its end.
+pub(crate) fn cut_off(file: &mut File, length: u64) -> io::Result<()> {
+    file.set_len(length)?;
+    file.seek(SeekFrom::Start(length)).map(drop)
 }

@@ -87,6 +87,12 @@ impl ItemWriter for JsonlWriter {
         Ok(())
     }
 
+    async fn withdraw(&mut self) {
+        if let Some(Output { file, .. }) = &mut self.output {
+            file.withdraw();
+        }
+    }
+
     async fn write(&mut self, rows: &Rows) -> std::result::Result<Vec<SkippedRow>, ElementError> {
         let Output { file, columns, .. } = self.output()?;
         let mut skipped = Vec::new();

@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 
 use stepbox_batch::log::LogLevel;
-use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::step_context::{Attempt, StepContext};
 
 use super::destination::{Absorption, Destination, Found, Parts, Piece, Run};
+use super::names::{attempt, temporary_of};
 use super::with_name;
 use crate::bucket::{Bucket, Content, Difference, Pending, Source};
 use crate::error::{ConnectorError, Result};
@@ -213,6 +213,11 @@ impl Destination for BucketFiles {
         self.bucket.address(&in_same_folder(&self.given, name))
     }
 
+    fn temporary(&self, number: Option<u64>) -> String {
+        let folder = self.folder.trim_end_matches('/');
+        temporary_of(folder.rsplit('/').next().unwrap_or(folder), &[], number)
+    }
+
     /// An object is replaced whatever it is.
     fn check_final_name(&self, _: &str) -> Result<()> {
         Ok(())
@@ -364,7 +369,5 @@ fn part_path(folder: &str, number: u64, by: &str) -> String {
 /// Who wrote a part, as its name says.
 fn attempt_in(path: &str) -> Option<Attempt> {
     let (_, by) = path.rsplit('/').next()?.split_once('.')?;
-    let mut numbers = by.split('-');
-    let execution = JobExecutionId(numbers.next()?.parse().ok()?);
-    Some(Attempt { execution, token: numbers.next()?.parse().ok()? })
+    attempt(by)
 }

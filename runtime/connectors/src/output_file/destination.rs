@@ -5,6 +5,7 @@ use stepbox_batch::step_context::StepContext;
 
 use super::bucket::BucketFiles;
 use super::local::LocalFiles;
+use super::names::Begun;
 use crate::bucket::Content;
 use crate::error::Result;
 use crate::folders::Folders;
@@ -22,6 +23,9 @@ pub(super) trait Destination: Send {
     /// Where later steps find a final name.
     fn address(&self, name: &str) -> String;
 
+    /// The temporary name of a file.
+    fn temporary(&self, number: Option<u64>) -> String;
+
     /// Whether a final name may be taken.
     fn check_final_name(&self, name: &str) -> Result<()>;
 
@@ -30,6 +34,11 @@ pub(super) trait Destination: Send {
 
     /// Goes on with a file after `length` bytes, if it has as many; none if it is gone.
     fn go_on(&mut self, number: Option<u64>, length: u64) -> Result<Option<Found>>;
+
+    /// Removes what `begin` or `go_on` made last, of which no checkpoint speaks yet.
+    fn withdraw(&mut self) -> Result<()> {
+        Ok(())
+    }
 
     /// Fails if another attempt has taken the last file over, as far as that can be told without much ado, or
     /// for certain where it is about to be complete.
@@ -50,7 +59,7 @@ pub(super) trait Destination: Send {
     /// How long the file of a final name is, if it is one that this run may have made.
     fn final_length_of(&self, name: &str) -> Result<Option<u64>>;
 
-    /// Removes what an earlier attempt began after this file.
+    /// Removes what earlier attempts left after this file, or instead of one up to it.
     fn remove_after(&mut self, number: u64) -> Result<()>;
 
     /// Gives a file its final name. `is_last` says that it is the one that is open.
@@ -70,6 +79,19 @@ pub(super) trait Destination: Send {
     fn parts(&self) -> Option<Parts> {
         None
     }
+
+    /// Who made which file, where names tell.
+    fn begun(&self) -> &[Begun] {
+        &[]
+    }
+}
+
+/// An output that was begun, as its last state speaks of it.
+pub(super) struct Unfinished<'a> {
+    /// What all its temporary names have in common.
+    pub(super) temporary: &'a str,
+    pub(super) parts: Option<Parts>,
+    pub(super) begun: Vec<Begun>,
 }
 
 /// A file that an earlier attempt left.
@@ -82,11 +104,12 @@ pub(super) struct Found {
 
 /// A fragment, as the last state of its writer speaks of it.
 pub(super) struct Piece<'a> {
-    /// Its temporary name.
+    /// What all its temporary names have in common.
     pub(super) temporary: &'a str,
     /// How many bytes are durable.
     pub(super) length: u64,
     pub(super) parts: Option<&'a Parts>,
+    pub(super) begun: &'a [Begun],
 }
 
 /// How much of a fragment was appended.
@@ -135,7 +158,7 @@ pub(super) fn begin(
         Located::Folders(folders) => {
             let place = folders.place_output(path)?;
             let temporary = temporary(place.name());
-            Ok((Box::new(LocalFiles::new(place, &temporary)), temporary))
+            Ok((Box::new(LocalFiles::new(place, &temporary, Vec::new(), context)), temporary))
         }
         Located::Bucket(bucket) => {
             let temporary = temporary(path.rsplit('/').next().unwrap_or(path));
@@ -145,16 +168,19 @@ pub(super) fn begin(
     }
 }
 
-/// Finds the place of an output that was begun under a temporary name.
+/// Finds the place of an output that was begun.
 pub(super) fn go_on(
     to: &Storage,
     path: &str,
     folders: &Folders,
     context: &StepContext,
-    (temporary, parts): (&str, Option<Parts>),
+    unfinished: Unfinished<'_>,
 ) -> Result<Box<dyn Destination>> {
+    let Unfinished { temporary, parts, begun } = unfinished;
     match to.locate(folders)? {
-        Located::Folders(folders) => Ok(Box::new(LocalFiles::new(folders.place_output(path)?, temporary))),
+        Located::Folders(folders) => {
+            Ok(Box::new(LocalFiles::new(folders.place_output(path)?, temporary, begun, context)))
+        }
         Located::Bucket(bucket) => {
             let parts = parts.unwrap_or_default();
             Ok(Box::new(BucketFiles::new(&bucket, path, temporary, context, parts)?))

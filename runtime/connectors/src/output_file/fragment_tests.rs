@@ -85,7 +85,7 @@ fn fragments_that_were_left_are_removed_by_completing_again() {
     let mut first = open(folder.path(), "csv", None, None);
     states.iter().for_each(|state| first.absorb(state).unwrap());
     let state = first.checkpoint();
-    let left = folder.path().join("new/.out.txt.118.p1.part");
+    let left = folder.path().join("new/.out.txt.118.p1.118-0.part");
     let content = fs::read(&left).unwrap();
     first.complete().unwrap();
     drop(first);
@@ -139,7 +139,7 @@ fn what_is_no_fragment_of_it_is_refused() {
     let changed = "output-changed: the unfinished output of `new/out.txt` is not as this run left it: ";
     let other = "`.out.txt.118.p0.part` is a fragment of `other.txt`";
     assert_eq!(absorb(&forge("path", json!("other.txt"))), format!("{changed}{other}"));
-    let short = "`.out.txt.118.p0.part` has 16 bytes, 99 of them were written";
+    let short = "`.out.txt.118.p0.118-0.part` has 16 bytes, 99 of them were written";
     assert_eq!(absorb(&forge("length", json!(99))), format!("{changed}{short}"));
     assert_eq!(
         absorb(&forge("columns", json!(1))),
@@ -147,7 +147,7 @@ fn what_is_no_fragment_of_it_is_refused() {
          have now"
     );
     assert!(absorb(b"{}").starts_with("state-unreadable: "));
-    fs::remove_file(folder.path().join("new/.out.txt.118.p0.part")).unwrap();
+    fs::remove_file(folder.path().join("new/.out.txt.118.p0.118-0.part")).unwrap();
     let gone = "file-not-found: cannot open the unfinished `new/out.txt`: there is no such file or folder";
     assert_eq!(absorb(&states[0]), gone);
     let series = Writing::open("csv", json!({"lines_per_file": 1}), "s.csv", folder.path(), &HEADER, None);

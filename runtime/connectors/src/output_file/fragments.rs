@@ -1,17 +1,16 @@
 //! An output that is put together from fragments, each written by a step execution of its own.
 //!
-//! A fragment grows like an output, as `.products.csv.118.p3.part`, and never gets another name. It has items
+//! A fragment grows like an output, as `.products.csv.118.p3.124-1.part`, and never gets another name. It has items
 //! only, no header: that is at the top of the output, which begins as any other. Then its bytes are copied,
 //! by the system where it can. A checkpoint says how far that came, and the fragments stay until the output
 //! has its final name, so that copying can go on from any checkpoint. In a bucket nothing is copied: its parts
 //! become parts of the output.
 
 use serde::{Deserialize, Serialize};
-use stepbox_batch::element::{Fragment, More};
-use stepbox_batch::step_context::cut;
+use stepbox_batch::element::More;
 
 use super::destination::{Absorption, Piece};
-use super::{NAME_BYTES_MAX, OutputFile, State};
+use super::{OutputFile, State};
 use crate::error::{ConnectorError, Result};
 
 /// How far an output is put together.
@@ -30,15 +29,6 @@ pub(super) struct Fragments {
     pub(super) absorbed: Option<Absorbed>,
     /// The temporary names of those that were absorbed, by this attempt or before.
     names: Vec<String>,
-}
-
-/// The temporary name of an output or of its fragment.
-pub(super) fn temporary_name(name: &str, run: impl std::fmt::Display, fragment: Option<Fragment>) -> String {
-    let name = cut(name, NAME_BYTES_MAX);
-    match fragment {
-        Some(Fragment { number }) => format!(".{name}.{run}.p{number}.part"),
-        None => format!(".{name}.{run}.part"),
-    }
 }
 
 impl OutputFile {
@@ -77,8 +67,8 @@ impl OutputFile {
         if !self.place.is_open() {
             return Err(self.already_complete());
         }
-        let State { part, length, parts, .. } = fragment;
-        let piece = Piece { temporary: part, length: *length, parts: parts.as_ref() };
+        let State { part, length, parts, begun, .. } = fragment;
+        let piece = Piece { temporary: part, length: *length, parts: parts.as_ref(), begun };
         let Absorption { bytes, copied } = self.place.absorb(&piece, after)?;
         let metering = self.context.metering();
         metering.opened_to_read();

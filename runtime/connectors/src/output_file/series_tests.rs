@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
+use stepbox_batch::name::JobExecutionId;
+use stepbox_batch::step_context::Attempt;
 
 use super::*;
 use crate::testing::{Writing, files, rows, say};
@@ -68,7 +70,7 @@ fn none_has_its_final_name_before_all_are_complete() {
     let mut writing = open(folder.path(), 2, None).unwrap();
     write(&mut writing, "1 2 3");
     writing.checkpoint();
-    let parts = ".out.csv.118.1.part: n 1 2; .out.csv.118.2.part: n 3; out_1.csv: yesterday";
+    let parts = ".out.csv.118.118-0.1.part: n 1 2; .out.csv.118.118-0.2.part: n 3; out_1.csv: yesterday";
     assert_eq!(show(folder.path()), parts);
     writing.complete().unwrap();
     assert_eq!(show(folder.path()), "out_1.csv: n 1 2; out_2.csv: n 3");
@@ -108,7 +110,7 @@ fn completing_may_break_off_anywhere() {
         let state = writing.checkpoint();
         drop(writing);
         for number in 1..=renamed {
-            let part = folder.path().join(format!(".out.csv.118.{number}.part"));
+            let part = folder.path().join(format!(".out.csv.118.118-0.{number}.part"));
             fs::rename(part, folder.path().join(format!("out_{number}.csv"))).unwrap();
         }
         let mut writing = open(folder.path(), 2, Some(&state)).unwrap();
@@ -147,16 +149,21 @@ fn files_begun_after_the_checkpoint_are_gone() {
     assert_eq!(show(folder.path()), "out.csv: n 1; out_1.csv: n 1; out_2.csv: n 2");
 }
 
+fn open_by(token: u64, folder: &Path, state: Option<&[u8]>) -> Writing {
+    let attempt = Attempt { execution: JobExecutionId(118), token };
+    Writing::open_by(attempt, "csv", json!({"lines_per_file": 1}), "out.csv", folder, &["n"], state).unwrap()
+}
+
 /// A worker that was stopped beyond its lease has a later file open than the one of the checkpoint.
 #[test]
 fn a_worker_that_lost_its_lease_leaves_the_files_of_the_next_one_alone() {
     for later in ["2", "2 3"] {
         let folder = tempfile::tempdir().unwrap();
-        let mut first = open(folder.path(), 1, None).unwrap();
+        let mut first = open_by(1, folder.path(), None);
         write(&mut first, "1");
         let state = first.checkpoint();
         write(&mut first, later);
-        let mut second = open(folder.path(), 1, Some(&state)).unwrap();
+        let mut second = open_by(2, folder.path(), Some(&state));
         write(&mut second, "2 3");
         second.checkpoint();
         let before = show(folder.path());
@@ -171,6 +178,27 @@ fn a_worker_that_lost_its_lease_leaves_the_files_of_the_next_one_alone() {
     }
 }
 
+/// Each attempt makes its files under names of its own, and the state tells who made which.
+#[test]
+fn a_series_goes_on_over_many_attempts() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut state, mut held) = (None, Vec::new());
+    for (token, item) in ["1", "2", "3", "4"].into_iter().enumerate() {
+        let mut writing = open_by(token as u64 + 1, folder.path(), state.as_deref());
+        write(&mut writing, item);
+        state = Some(writing.checkpoint());
+        write(&mut writing, "lost");
+        // Every other one is still there when the next one comes.
+        if token % 2 == 0 {
+            held.push(writing);
+        }
+    }
+    let mut last = open_by(9, folder.path(), state.as_deref());
+    last.complete().unwrap();
+    drop(held);
+    assert_eq!(show(folder.path()), "out_1.csv: n 1; out_2.csv: n 2; out_3.csv: n 3; out_4.csv: n 4");
+}
+
 #[test]
 fn the_state_stays_small_and_an_earlier_one_is_read() {
     let folder = tempfile::tempdir().unwrap();
@@ -181,12 +209,15 @@ fn the_state_stays_small_and_an_earlier_one_is_read() {
     let found = state(&mut writing);
     let columns = r#""columns":12638194897137039473"#;
     let part = r#""path":"out.csv","part":".out.csv.118.part","length":4"#;
-    assert_eq!(found, format!("{{{part},{series},{columns}}}"));
+    let begun = r#""begun":[{"from":1,"execution":118,"token":0}]"#;
+    assert_eq!(found, format!("{{{part},{series},{columns},{begun}}}"));
     let mut writing = Writing::open("csv", json!({}), "out.csv", folder.path(), &["n"], None).unwrap();
     write(&mut writing, "1");
     let found = state(&mut writing);
-    assert_eq!(found, format!("{{{part},{columns}}}"));
+    assert_eq!(found, format!("{{{part},{columns},{begun}}}"));
     drop(writing);
+    fs::rename(folder.path().join(".out.csv.118.118-0.part"), folder.path().join(".out.csv.118.part"))
+        .unwrap();
     // What was stored when there were no series and nobody looked at the columns.
     let mut writing = open(folder.path(), 1, Some(format!("{{{part}}}").as_bytes())).unwrap();
     write(&mut writing, "2 3");
@@ -198,7 +229,7 @@ fn the_state_stays_small_and_an_earlier_one_is_read() {
 #[test]
 fn a_series_that_changed_is_not_gone_on_with() {
     let folder = tempfile::tempdir().unwrap();
-    let part = |number: u64| folder.path().join(format!(".out.csv.118.{number}.part"));
+    let part = |number: u64| folder.path().join(format!(".out.csv.118.118-0.{number}.part"));
     let mut writing = open(folder.path(), 2, None).unwrap();
     write(&mut writing, "1 2 3 4 5");
     let state = writing.checkpoint();
@@ -210,9 +241,9 @@ fn a_series_that_changed_is_not_gone_on_with() {
     let found = || open(folder.path(), 2, Some(&state)).map(|_| ()).unwrap_err();
     assert_eq!(found(), differs);
     fs::remove_file(part(1)).unwrap();
-    assert_eq!(found(), format!("{changed}`.out.csv.118.1.part` is gone"));
+    assert_eq!(found(), format!("{changed}`.out.csv.118.118-0.1.part` is gone"));
     fs::remove_file(part(3)).unwrap();
-    assert_eq!(found(), format!("{changed}`.out.csv.118.3.part` is gone"));
+    assert_eq!(found(), format!("{changed}`.out.csv.118.118-0.3.part` is gone"));
 }
 
 #[test]

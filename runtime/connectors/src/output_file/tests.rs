@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use stepbox_batch::execution::SummaryValue;
+use stepbox_batch::name::JobExecutionId;
+use stepbox_batch::step_context::Attempt;
 
 use super::local::LocalFiles;
 use super::*;
@@ -13,6 +15,16 @@ use crate::testing::{Writing, rows, say, step, wait};
 
 fn open(folder: &Path, to: &str, state: Option<&[u8]>) -> std::result::Result<Writing, String> {
     Writing::open("csv", json!({}), to, folder, &["a"], state).map_err(say)
+}
+
+/// The attempt under the lease with this token.
+fn open_by(token: u64, folder: &Path, state: Option<&[u8]>) -> Writing {
+    let attempt = Attempt { execution: JobExecutionId(118), token };
+    Writing::open_by(attempt, "csv", json!({}), "out.csv", folder, &["a"], state).unwrap()
+}
+
+fn part_of(token: u64) -> String {
+    format!(".out.csv.118.118-{token}.part")
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -29,7 +41,7 @@ fn appears_only_when_it_is_complete() {
     let mut writing = open(folder.path(), "out.csv", None).unwrap();
     writing.write(&rows(&[&["1"]])).unwrap();
     writing.checkpoint();
-    assert_eq!(names(folder.path()), [".out.csv.118.part", "out.csv"]);
+    assert_eq!(names(folder.path()), [".out.csv.118.118-0.part", "out.csv"]);
     assert_eq!(fs::read_to_string(folder.path().join("out.csv")).unwrap(), "yesterday");
     writing.complete().unwrap();
     assert_eq!(names(folder.path()), ["out.csv"]);
@@ -82,7 +94,7 @@ fn a_restart_keeps_the_name_it_began_with() {
 #[test]
 fn an_output_that_changed_is_not_gone_on_with() {
     let folder = tempfile::tempdir().unwrap();
-    let (part, out) = (folder.path().join(".out.csv.118.part"), folder.path().join("out.csv"));
+    let (part, out) = (folder.path().join(".out.csv.118.118-0.part"), folder.path().join("out.csv"));
     let mut writing = open(folder.path(), "out.csv", None).unwrap();
     writing.write(&rows(&[&["1"]])).unwrap();
     let state = writing.checkpoint();
@@ -92,9 +104,9 @@ fn an_output_that_changed_is_not_gone_on_with() {
     fs::write(&part, "a\n").unwrap();
     assert_eq!(found(), format!("{changed}it has 2 bytes, 4 of them were written"));
     fs::remove_file(&part).unwrap();
-    assert_eq!(found(), format!("{changed}`.out.csv.118.part` is gone"));
+    assert_eq!(found(), format!("{changed}`.out.csv.118.118-0.part` is gone"));
     fs::write(&out, "a\n12\n").unwrap();
-    assert_eq!(found(), format!("{changed}`.out.csv.118.part` is gone"));
+    assert_eq!(found(), format!("{changed}`.out.csv.118.118-0.part` is gone"));
     fs::create_dir(&part).unwrap();
     assert_eq!(found(), "file-is-directory: cannot open the unfinished `out.csv`: it is a folder");
 }
@@ -126,13 +138,13 @@ const TAKEN_OVER: &str =
 fn goes_on_although_a_worker_that_lost_its_lease_has_the_file_open() {
     for is_from_checkpoint in [true, false] {
         let folder = tempfile::tempdir().unwrap();
-        let part = folder.path().join(".out.csv.118.part");
-        let mut first = open(folder.path(), "out.csv", None).unwrap();
+        let mut first = open_by(1, folder.path(), None);
         first.write(&rows(&[&["1"]])).unwrap();
         let state = is_from_checkpoint.then(|| first.checkpoint());
         let lost = "x".repeat(BUFFER_BYTES);
         first.write(&rows(&[&[&lost]])).unwrap();
-        let mut second = open(folder.path(), "out.csv", state.as_deref()).unwrap();
+        let mut second = open_by(2, folder.path(), state.as_deref());
+        let part = folder.path().join(part_of(2));
         let begun = if is_from_checkpoint { "a\n1\n" } else { "" };
         assert_eq!(fs::read_to_string(&part).unwrap(), begun);
         if !is_from_checkpoint {
@@ -140,18 +152,16 @@ fn goes_on_although_a_worker_that_lost_its_lease_has_the_file_open() {
         }
         second.write(&rows(&[&["2"]])).unwrap();
         let later = second.checkpoint();
-        // The first one wakes up in turn, and cannot do any harm.
+        // The first one wakes up in turn. Until the output is complete it may write its own file; its saves fail.
         first.write(&rows(&[&[&lost]])).unwrap();
-        assert_eq!(say(wait(first.writer.checkpoint()).unwrap_err()), TAKEN_OVER);
+        assert_eq!(wait(first.writer.checkpoint()).is_ok(), is_from_checkpoint);
+        drop(second);
+        let mut third = open_by(3, folder.path(), Some(&later));
+        third.write(&rows(&[&["3"]])).unwrap();
+        third.checkpoint();
+        third.complete().unwrap();
         assert_eq!(say(first.complete().unwrap_err()), TAKEN_OVER);
         assert_eq!(first.context.get("export.file_path"), None, "nobody hears of it");
-        assert_eq!(names(folder.path()), [".out.csv.118.part"]);
-        assert_eq!(fs::read_to_string(&part).unwrap(), "a\n1\n2\n");
-        drop(first);
-        drop(second);
-        let mut third = open(folder.path(), "out.csv", Some(&later)).unwrap();
-        third.write(&rows(&[&["3"]])).unwrap();
-        third.complete().unwrap();
         assert_eq!(names(folder.path()), ["out.csv"]);
         assert_eq!(fs::read_to_string(folder.path().join("out.csv")).unwrap(), "a\n1\n2\n3\n");
     }
@@ -161,41 +171,119 @@ fn goes_on_although_a_worker_that_lost_its_lease_has_the_file_open() {
 #[test]
 fn a_worker_that_lost_its_lease_never_replaces_what_is_complete() {
     let folder = tempfile::tempdir().unwrap();
-    let mut first = open(folder.path(), "out.csv", None).unwrap();
+    let mut first = open_by(1, folder.path(), None);
     first.write(&rows(&[&["1"]])).unwrap();
     let state = first.checkpoint();
     first.write(&rows(&[&["2"]])).unwrap();
-    let mut second = open(folder.path(), "out.csv", Some(&state)).unwrap();
+    let mut second = open_by(2, folder.path(), Some(&state));
     second.complete().unwrap();
     assert_eq!(say(first.complete().unwrap_err()), TAKEN_OVER);
     assert_eq!(names(folder.path()), ["out.csv"]);
     assert_eq!(fs::read_to_string(folder.path().join("out.csv")).unwrap(), "a\n1\n");
 }
 
+/// Until a checkpoint speaks of the copy, yet another attempt needs the first file.
 #[test]
-fn what_a_takeover_left_half_done_is_removed() {
+fn a_file_that_is_taken_over_stays_until_the_output_is_complete() {
     let folder = tempfile::tempdir().unwrap();
-    let copy = folder.path().join(".out.csv.118.part.copy");
-    let open = |state: Option<&[u8]>| open(folder.path(), "out.csv", state).unwrap();
-    fs::write(&copy, "half of it").unwrap();
-    let state = open(None).checkpoint();
-    assert!(!copy.exists());
-    fs::write(&copy, "half of it").unwrap();
-    let first = open(Some(&state));
-    assert!(!copy.exists());
-    fs::write(&copy, "half of it").unwrap();
-    open(Some(&state)).complete().unwrap();
-    drop(first);
+    let mut first = open_by(1, folder.path(), None);
+    first.write(&rows(&[&["1"]])).unwrap();
+    let state = first.checkpoint();
+    let second = open_by(2, folder.path(), Some(&state));
+    assert_eq!(names(folder.path()), [part_of(1), part_of(2)]);
+    let mut third = open_by(3, folder.path(), Some(&state));
+    assert_eq!(names(folder.path()), [part_of(1), part_of(3)], "nobody needs the second one");
+    third.write(&rows(&[&["2"]])).unwrap();
+    third.complete().unwrap();
+    drop((first, second));
+    assert_eq!(names(folder.path()), ["out.csv"]);
+    assert_eq!(fs::read_to_string(folder.path().join("out.csv")).unwrap(), "a\n1\n2\n");
+}
+
+/// Nothing that a worker does before it knows that it lost its lease is in the way of the worker that has it.
+#[test]
+fn a_late_worker_replaces_nothing_and_leaves_nothing() {
+    // It opens the output anew while the other one writes it.
+    let folder = tempfile::tempdir().unwrap();
+    let mut second = open_by(2, folder.path(), None);
+    second.write(&rows(&[&["1"]])).unwrap();
+    let state = second.checkpoint();
+    let mut late = open_by(1, folder.path(), None);
+    late.withdraw();
+    assert_eq!(names(folder.path()), [part_of(2)]);
+    second.checkpoint();
+    // It goes on from the same checkpoint, also once the other one has gone further.
+    second.write(&rows(&[&["2"]])).unwrap();
+    second.checkpoint();
+    let mut late = open_by(1, folder.path(), Some(&state));
+    late.withdraw();
+    assert_eq!(names(folder.path()), [part_of(2)]);
+    second.complete().unwrap();
+    assert_eq!(fs::read_to_string(folder.path().join("out.csv")).unwrap(), "a\n1\n2\n");
+    // It opens the output when that is complete.
+    let mut late = open_by(1, folder.path(), None);
+    assert_eq!(names(folder.path()), [part_of(1), "out.csv".to_owned()]);
+    late.withdraw();
     assert_eq!(names(folder.path()), ["out.csv"]);
 }
 
+/// The file that another attempt goes on with is free again when the late worker opens it.
 #[test]
-fn leftovers_of_an_earlier_attempt_are_replaced() {
+fn a_late_worker_cuts_nothing_off() {
     let folder = tempfile::tempdir().unwrap();
-    let part = folder.path().join(".out.csv.118.part");
-    fs::write(&part, "half a row of an attempt without a checkpoint").unwrap();
+    let mut first = open_by(1, folder.path(), None);
+    first.write(&rows(&[&["1"]])).unwrap();
+    let state = first.checkpoint();
+    drop(first);
+    let mut third = open_by(3, folder.path(), Some(&state));
+    third.write(&rows(&[&["2"]])).unwrap();
+    let later = third.checkpoint();
+    drop(third);
+    open_by(2, folder.path(), Some(&state)).withdraw();
+    let mut fourth = open_by(4, folder.path(), Some(&later));
+    fourth.complete().unwrap();
+    assert_eq!(names(folder.path()), ["out.csv"]);
+    assert_eq!(fs::read_to_string(folder.path().join("out.csv")).unwrap(), "a\n1\n2\n");
+}
+
+#[test]
+fn what_earlier_attempts_left_is_removed_and_nothing_of_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let foreign = [".out.csv.119.118-1.part", ".out.csv.118.118.118-1.part", ".out.csv.118.118-9.part"];
+    for name in foreign.iter().copied().chain([".out.csv.118.117-5.part", ".out.csv.118.118-1.2.part"]) {
+        fs::write(folder.path().join(name), "half a row").unwrap();
+    }
+    let mut foreign: Vec<String> = foreign.map(str::to_owned).to_vec();
+    foreign.push(part_of(2));
+    foreign.sort();
+    let mut second = open_by(2, folder.path(), None);
+    assert_eq!(names(folder.path()), foreign);
+    fs::write(folder.path().join(part_of(1)), "of a late worker").unwrap();
+    second.complete().unwrap();
+    foreign.retain(|name| *name != part_of(2));
+    foreign.push("out.csv".to_owned());
+    assert_eq!(names(folder.path()), foreign);
+}
+
+#[test]
+fn leftovers_of_a_try_of_the_same_attempt_are_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(part_of(0)), "half a row of a try without a checkpoint").unwrap();
     open(folder.path(), "out.csv", None).unwrap().complete().unwrap();
     assert_eq!(fs::read_to_string(folder.path().join("out.csv")).unwrap(), "a\n");
+}
+
+/// What was stored before names told their attempt.
+#[test]
+fn goes_on_with_a_file_whose_name_does_not_tell_who_made_it() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(".out.csv.118.part"), "a\n1\nhalf").unwrap();
+    let state = br#"{"path":"out.csv","part":".out.csv.118.part","length":4}"#;
+    let mut writing = open_by(2, folder.path(), Some(state));
+    writing.write(&rows(&[&["2"]])).unwrap();
+    writing.complete().unwrap();
+    assert_eq!(names(folder.path()), ["out.csv"]);
+    assert_eq!(fs::read_to_string(folder.path().join("out.csv")).unwrap(), "a\n1\n2\n");
 }
 
 #[cfg(unix)]
@@ -203,7 +291,7 @@ fn leftovers_of_an_earlier_attempt_are_replaced() {
 fn a_link_in_the_way_is_never_written_through() {
     use std::os::unix::fs::symlink;
     let folder = tempfile::tempdir().unwrap();
-    let (victim, part) = (folder.path().join("victim"), folder.path().join(".out.csv.118.part"));
+    let (victim, part) = (folder.path().join("victim"), folder.path().join(".out.csv.118.118-0.part"));
     fs::write(&victim, "precious").unwrap();
     symlink(&victim, &part).unwrap();
     let state = {
@@ -225,7 +313,7 @@ fn a_long_name_still_has_a_temporary_one() {
     let folder = tempfile::tempdir().unwrap();
     let name = "é".repeat(127);
     let mut writing = open(folder.path(), &name, None).unwrap();
-    assert_eq!(names(folder.path()), [format!(".{}.118.part", "é".repeat(100))]);
+    assert_eq!(names(folder.path()), [format!(".{}.118.118-0.part", "é".repeat(75))]);
     writing.complete().unwrap();
     assert_eq!(names(folder.path()), [name]);
 }
@@ -241,7 +329,7 @@ fn is_not_seen_if_nobody_can_hear_of_it() {
         found.starts_with("context-full: the path of `out.csv` cannot be kept for later steps"),
         "{found}"
     );
-    assert_eq!(names(folder.path()), [".out.csv.118.part"]);
+    assert_eq!(names(folder.path()), [".out.csv.118.118-0.part"]);
 }
 
 /// Every write to this device fails as on a full disk.
@@ -252,7 +340,8 @@ fn a_full_disk_says_so() {
     let to = Storage::Local { file_path: "out.csv".to_owned() };
     let mut output =
         OutputFile::create(&to, &Folders::anywhere(folder.path()), &step(), None, Layout::default()).unwrap();
-    let mut full = LocalFiles::new(Folders::anywhere(folder.path()).place_output("out.csv").unwrap(), "x");
+    let place = Folders::anywhere(folder.path()).place_output("out.csv").unwrap();
+    let mut full = LocalFiles::new(place, "x", Vec::new(), &step());
     full.file = Some(fs::File::options().write(true).open("/dev/full").unwrap());
     output.place = Box::new(full);
     output.buffer().extend_from_slice(b"1\n");
