@@ -42,6 +42,32 @@ impl Job {
     }
 }
 
+impl Job {
+    /// The parameters that no step takes: whatever value they have, nothing changes. A component without options of
+    /// its own is given all of them.
+    pub fn unused_parameters(&self) -> Vec<&str> {
+        let mut used = BTreeSet::new();
+        for step in &self.steps {
+            for element in step.kind.elements() {
+                match (&element.source, &element.options) {
+                    (ElementSource::Component(_), None) => return Vec::new(),
+                    (_, Some(options)) => used.extend(parameters_in(options)),
+                    (ElementSource::Native(_), None) => {}
+                }
+            }
+            let lines = step.grants.http.iter().chain(step.grants.files.values());
+            used.extend(lines.flat_map(|line| parameters_in(&Value::from(line.as_str()))));
+        }
+        let properties = self.parameters.get("properties").and_then(Value::as_object);
+        let names = properties.into_iter().flat_map(|properties| properties.keys());
+        names.map(String::as_str).filter(|name| !used.contains(*name)).collect()
+    }
+}
+
+fn parameters_in(value: &Value) -> Vec<String> {
+    template::names(value).map(|names| names.parameters).unwrap_or_default()
+}
+
 /// One of a job's ordered steps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
@@ -160,6 +186,9 @@ pub struct ComponentRef {
     /// The columns it needs, if it says so; the others pass it by.
     #[serde(default)]
     pub columns_in: Option<Vec<String>>,
+    /// A JSON Schema for what it is given, if it describes one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<Value>,
 }
 
 impl Element {

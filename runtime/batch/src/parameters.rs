@@ -3,6 +3,9 @@
 //! A schema is JSON Schema 2020-12 for an object. The `default` of a property is its default value,
 //! everything else constrains. The same rules hold at creation, edit and launch, whatever the door.
 
+mod options;
+mod words;
+
 use jsonschema::error::ValidationErrorKind;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -10,6 +13,9 @@ use serde_json::{Map, Value, json};
 use crate::depth::{DEPTH_MAX, is_too_deep};
 use crate::nearest::nearest;
 use crate::step_context::{TEXT_BYTES_MAX, cut};
+
+pub use options::{Given, check_options};
+pub use words::check_words;
 
 /// How many bytes the parameters of an instance or an execution may take as JSON.
 pub const PARAMETERS_BYTES_MAX: usize = 1 << 20;

@@ -176,6 +176,9 @@ pub(crate) enum Connectors {
     Add {
         /// The folder
         dir: PathBuf,
+        /// Replace a connector although instances of its jobs will not run any more
+        #[arg(long)]
+        force: bool,
         #[command(flatten)]
         format: FormatArg,
     },

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use stepbox::batch::repository::Connector;
 use stepbox::batch::visible::Visible;
-use stepbox::{Policy, Tenant};
+use stepbox::{Error, Policy, Tenant};
 
 use crate::args::{Connectors, Format, FormatArg};
 use crate::error::CliError;
@@ -18,7 +18,7 @@ use crate::output::{Answer, talk};
 
 pub(crate) async fn carry_out(tenant: &Tenant, verb: Connectors) -> Result<Answer, CliError> {
     match verb {
-        Connectors::Add { dir, format } => add(tenant, &dir, format.format).await,
+        Connectors::Add { dir, force, format } => add(tenant, &dir, force, format.format).await,
         Connectors::List(FormatArg { format }) => {
             let connectors = tenant.connectors().await?;
             Ok(list::answer(format, &connectors, table, ConnectorEntry::of))
@@ -37,10 +37,23 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Connectors) -> Result<Answe
 }
 
 /// Whoever installs a connector sees what its steps ask to touch, and what the policy leaves of it.
-async fn add(tenant: &Tenant, dir: &Path, format: Format) -> Result<Answer, CliError> {
-    let connector = tenant.install_connector(dir).await?;
+async fn add(tenant: &Tenant, dir: &Path, force: bool, format: Format) -> Result<Answer, CliError> {
+    let (connector, broken) = match tenant.install_connector(dir).await {
+        Err(Error::BreaksInstances { instances, .. }) if force => {
+            (tenant.replace_connector(dir).await?, instances)
+        }
+        installed => (installed?, Vec::new()),
+    };
     let jobs = counted(connector.jobs.len() as u64, "job");
     talk(format!("installed the connector `{}` with {jobs}", connector.code));
+    for instance in broken {
+        talk(format!("warning: the instance {instance}, so it does not run any more"));
+    }
+    for job in &connector.jobs {
+        for parameter in job.unused_parameters() {
+            talk(format!("warning: no step of the job `{}` takes its parameter `{parameter}`", job.name));
+        }
+    }
     Ok(answer(tenant, &connector, format))
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use stepbox::Error;
 use stepbox::batch::name::{JobExecutionId, NameError};
 use stepbox::batch::repository::RepositoryError;
+use stepbox::connector_file::ConnectorFileError;
 use stepbox_server::ServerError;
 
 use crate::exit_code::ExitCode;
@@ -211,21 +212,29 @@ fn next_action(error: &Error) -> Option<String> {
         Error::Name(NameError::TooLong { .. }) => "choose a shorter one".to_owned(),
         Error::Name(NameError::BadCharacter { text, .. }) => format!("`{}` would do", allowed(text)),
         Error::BadLabel => "write a text for people, or leave it out".to_owned(),
-        Error::ConnectorFile(error) => match error.code {
-            "bad-schema" => {
-                "`stepbox jobs show csv_export --format json` shows a schema that works".to_owned()
-            }
-            "bad-name" => "write letters, digits and `_`".to_owned(),
-            "component-wrong-role" => {
-                "name a component of that world; `stepbox steps inspect` tells the world of one".to_owned()
-            }
-            "bad-component-path" => "give the path of a file below that folder".to_owned(),
-            "connector-file-unreadable" => "a connector is a folder with a file `connector.yaml`".to_owned(),
-            _ => "examples/csv-notify/connector.yaml is a file that works".to_owned(),
-        },
+        Error::ConnectorFile(error) => return Some(help_for(error)),
+        Error::BreaksInstances { .. } => {
+            "add `--force` to install it all the same, and then change or delete these instances".to_owned()
+        }
         _ => return None,
     };
     Some(action)
+}
+
+/// What to do about one mistake in a connector file.
+pub(crate) fn help_for(mistake: &ConnectorFileError) -> String {
+    let help = match mistake.code {
+        _ if !mistake.help.is_empty() => &mistake.help,
+        "bad-schema" => "`stepbox jobs show csv_export --format json` shows a schema that works",
+        "bad-name" => "write letters, digits and `_`",
+        "component-wrong-role" => {
+            "name a component of that world; `stepbox steps inspect` tells the world of one"
+        }
+        "bad-component-path" => "give the path of a file below that folder",
+        "connector-file-unreadable" => "a connector is a folder with a file `connector.yaml`",
+        _ => "examples/csv-notify/connector.yaml is a file that works",
+    };
+    help.to_owned()
 }
 
 /// A name with `_` for each character that no name may have.

@@ -7,9 +7,10 @@ use clap::builder::styling::{AnsiColor, Style};
 use stepbox::Error;
 use stepbox::batch::log::LogLevel;
 use stepbox::batch::visible::Visible;
+use stepbox::connector_file::ConnectorFileError;
 
 use crate::args::Format;
-use crate::error::CliError;
+use crate::error::{CliError, help_for};
 use crate::exit_code::ExitCode;
 use crate::output::talk_styled;
 use crate::output::voice::{Entry, Voice};
@@ -39,7 +40,20 @@ fn text(error: &CliError) -> Visible {
     lines.extend(causes.into_iter().map(|cause| ("  cause: ", cause)));
     lines.extend(error.help().map(|help| ("   help: ", help)));
     lines.push(("   docs: ", format!("errors#{}", error.code())));
+    for other in others(error) {
+        lines.push(("error: ", other.to_string()));
+        lines.push(("   help: ", help_for(other)));
+        lines.push(("   docs: ", format!("errors#{}", other.code)));
+    }
     lines.iter().map(|(name, text)| Visible::named(name, text.trim_end())).collect()
+}
+
+/// What else is wrong with a connector file.
+fn others(error: &CliError) -> &[ConnectorFileError] {
+    match error {
+        CliError::Stepbox(Error::ConnectorFile(error)) => &error.others,
+        _ => &[],
+    }
 }
 
 /// The same as one entry of a log.
@@ -49,6 +63,9 @@ fn entry(error: &CliError) -> Entry {
     if let Some(help) = error.help() {
         message = format!("{message}; {help}");
     }
+    for other in others(error) {
+        message = format!("{message}; {other}");
+    }
     Entry::new(LogLevel::Error, "error", message).coded(error.code())
 }
 
@@ -56,6 +73,10 @@ fn entry(error: &CliError) -> Entry {
 fn message_and_causes(error: &CliError) -> (String, Vec<String>) {
     if let CliError::Stepbox(Error::Violations { violations, .. }) = error {
         let causes: Vec<_> = violations.iter().map(ToString::to_string).collect();
+        return (error.to_string(), vec![causes.join("\n")]);
+    }
+    if let CliError::Stepbox(Error::BreaksInstances { instances, .. }) = error {
+        let causes: Vec<_> = instances.iter().map(ToString::to_string).collect();
         return (error.to_string(), vec![causes.join("\n")]);
     }
     let message = error.to_string();

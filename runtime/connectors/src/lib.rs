@@ -130,7 +130,9 @@ pub use bucket::{BadAnswer, BucketProblem};
 pub use error::{CODES, ConnectorError};
 pub use file_problem::FileProblem;
 pub use folders::{Folders, Wall};
-pub use registry::{ElementKind, PATH_OPTIONS, native_names, native_reader, native_writer, option_names};
+pub use registry::{
+    ElementKind, PATH_OPTIONS, check_options, native_names, native_reader, native_writer, option_names,
+};
 pub use rejected_items::RejectedItemsFile;
 pub use shared_files::SharedFiles;
 pub use storage::{STORAGE_TYPES, Storage, check_storages};

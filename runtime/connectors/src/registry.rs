@@ -68,6 +68,56 @@ pub fn native_writer(
     })
 }
 
+/// What is wrong with the options of a native element before any run, each with the option that it is about, which is
+/// empty for one that is missing. `is_open` tells which values are known later; they are not judged.
+pub fn check_options(
+    kind: ElementKind,
+    name: &str,
+    options: &Value,
+    is_open: impl Fn(&Value) -> bool,
+) -> Vec<(String, ElementError)> {
+    let path = match kind {
+        ElementKind::Reader => "from",
+        ElementKind::Writer => "to",
+    };
+    let mut given = options.as_object().cloned().unwrap_or_default();
+    if given.get(path).is_some_and(&is_open) {
+        given.insert(path.to_owned(), Value::from("later"));
+    }
+    let Err(whole) = made(kind, name, &Value::Object(given.clone())) else { return Vec::new() };
+    let is_given = given.get(path).is_some_and(|value| !value.is_null());
+    let mut wrong = Vec::new();
+    for (option, value) in given.iter().filter(|(_, value)| !is_open(value)) {
+        // By itself, beside a path that will do.
+        let alone = [(path, Value::from("later")), (option.as_str(), value.clone())];
+        let alone =
+            Value::Object(alone.map(|(option, value)| (option.to_owned(), value)).into_iter().collect());
+        if !value.is_null()
+            && let Err(error) = made(kind, name, &alone)
+        {
+            wrong.push((option.clone(), error));
+        }
+    }
+    if !is_given {
+        let nothing = made(kind, name, &Value::Object(serde_json::Map::new()));
+        wrong.extend(nothing.err().map(|error| (String::new(), error)));
+    }
+    // Two that are right by themselves, and not together.
+    if wrong.is_empty() && !given.values().any(is_open) {
+        wrong.push((String::new(), whole));
+    }
+    wrong
+}
+
+fn made(kind: ElementKind, name: &str, options: &Value) -> Result<(), ElementError> {
+    // Nothing is touched before an element is opened.
+    let folders = Folders::anywhere("");
+    match kind {
+        ElementKind::Reader => native_reader(name, options, &folders).map(drop),
+        ElementKind::Writer => native_writer(name, options, &folders).map(drop),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +157,35 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn options_are_judged_before_a_run_as_far_as_they_are_known() {
+        let check = |kind, name: &str, options: Value, expected: &str| {
+            let is_open = |value: &Value| value.to_string().contains("${");
+            let found = check_options(kind, name, &options, is_open).into_iter();
+            let shown = found.map(|(option, error)| format!("{option}: {error}")).collect::<Vec<_>>();
+            assert_eq!(shown.join(" | "), expected, "{options}");
+        };
+        use ElementKind::{Reader, Writer};
+        check(Reader, "csv", json!({"from": "a"}), "");
+        check(Reader, "csv", json!({}), ": the option `from` is missing");
+        check(Reader, "csv", Value::Null, ": the option `from` is missing");
+        check(Writer, "csv", json!({"to": null}), ": the option `to` is missing");
+        check(Reader, "csv", json!({"from": "${x}", "delimiter": "${y}"}), "");
+        check(
+            Writer,
+            "csv",
+            json!({"to": "${x}", "lines_per_file": 0, "with_header": "yes"}),
+            "lines_per_file: the option `lines_per_file` is 0, which is not a whole number from 1 on | with_header: \
+             the option `with_header` is \"yes\", which is neither true nor false",
+        );
+        let same = json!({"from": "a", "delimiter": "|", "enclosure": "|"});
+        check(Reader, "csv", same, ": the option `enclosure` is the same as `delimiter`");
+        let open = json!({"from": "a", "delimiter": "${x}", "enclosure": "|", "header": 1});
+        check(Reader, "csv", open, "header: the option `header` is 1, which is neither true nor false");
+        let storage = json!({"from": {"type": "s3", "storage": "exchange", "file_path": "${x}.csv"}});
+        check(Reader, "jsonl", storage, "");
     }
 
     #[test]

@@ -17,7 +17,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use stepbox_batch::job::{ComponentRef, Element, ElementSource, ItemSettings, Job, Step, StepKind};
 use stepbox_batch::name::ConnectorCode;
+use stepbox_batch::parameters::{self, Given};
 use stepbox_batch::repository::{Component, Connector};
+use stepbox_batch::template::Names;
 use stepbox_sandbox::World;
 
 use check::{CheckedElement, CheckedJob, CheckedStep, CheckedStepKind};
@@ -46,6 +48,8 @@ pub struct ConnectorFileError {
     pub message: String,
     /// What to do about it; may be empty.
     pub help: String,
+    /// What else is wrong with the file, in its order.
+    pub others: Vec<Self>,
 }
 
 impl fmt::Display for ConnectorFileError {
@@ -76,6 +80,29 @@ impl Mistake {
     fn help(mut self, help: impl Into<String>) -> Self {
         self.help = help.into();
         self
+    }
+}
+
+/// All that a pass finds wrong; at least one.
+struct Mistakes(Vec<Mistake>);
+
+impl From<Mistake> for Mistakes {
+    fn from(mistake: Mistake) -> Self {
+        Self(vec![mistake])
+    }
+}
+
+impl Mistakes {
+    /// All values, or all that is wrong with them.
+    fn none_in<T>(results: impl IntoIterator<Item = Result<T, Self>>) -> Result<Vec<T>, Self> {
+        let (mut values, mut mistakes) = (Vec::new(), Vec::new());
+        for result in results {
+            match result {
+                Ok(value) => values.push(value),
+                Err(Self(wrong)) => mistakes.extend(wrong),
+            }
+        }
+        if mistakes.is_empty() { Ok(values) } else { Err(Self(mistakes)) }
     }
 }
 
@@ -122,7 +149,7 @@ impl ConnectorFile {
     pub fn parse(file: PathBuf, text: &str, known: &Known) -> Result<Self, ConnectorFileError> {
         let form = form::parse(text).map_err(|mistake| mistake.at(&file))?;
         let locations = Locations::of(text);
-        let checked = check::check(form, known).map_err(|mistake| place(&file, &locations, mistake))?;
+        let checked = check::check(form, known).map_err(|mistakes| place_all(&file, &locations, mistakes))?;
         let check::Checked { code, label, components, jobs } = checked;
         Ok(Self { file, locations, code, label, components, jobs })
     }
@@ -150,13 +177,9 @@ impl ConnectorFile {
         self,
         components: &BTreeMap<String, Component>,
     ) -> Result<Connector, ConnectorFileError> {
-        let mut jobs = Vec::new();
-        for job in self.jobs {
-            let steps = job.steps.into_iter().map(|step| pin_step(step, components));
-            let steps = steps
-                .collect::<Result<_, _>>()
-                .map_err(|mistake| place(&self.file, &self.locations, mistake))?;
-            jobs.push(Job {
+        let pinned = self.jobs.into_iter().map(|job| {
+            let steps = Mistakes::none_in(job.steps.into_iter().map(|step| pin_step(step, components)))?;
+            Ok(Job {
                 connector: self.code.clone(),
                 name: job.name,
                 job_type: job.job_type,
@@ -165,8 +188,10 @@ impl ConnectorFile {
                 concurrency: job.concurrency,
                 parameters: job.parameters,
                 steps,
-            });
-        }
+            })
+        });
+        let jobs = Mistakes::none_in(pinned);
+        let jobs = jobs.map_err(|mistakes| place_all(&self.file, &self.locations, mistakes))?;
         Ok(Connector { code: self.code, label: self.label, jobs })
     }
 }
@@ -185,27 +210,26 @@ fn unreadable_file(file: &Path, message: String, help: &str) -> ConnectorFileErr
         column: None,
         message,
         help: help.to_owned(),
+        others: Vec::new(),
     }
 }
 
-fn pin_step(step: CheckedStep, components: &BTreeMap<String, Component>) -> Result<Step, Mistake> {
+fn pin_step(step: CheckedStep, components: &BTreeMap<String, Component>) -> Result<Step, Mistakes> {
     let pin = |element| pin(element, components);
     let kind = match step.kind {
         CheckedStepKind::Item { reader, processors, writer, settings } => {
-            let mut pinned = Vec::new();
-            for processor in processors {
+            let processors = processors.into_iter().map(|processor| {
                 let pointer = processor.pointer.clone();
                 let processor = pin(processor)?;
                 refuse_side_by_side(&pointer, &settings, &processor)?;
-                pinned.push(processor);
-            }
+                Ok(processor)
+            });
+            let processors = Mistakes::none_in(processors);
             refuse_unsplittable(&reader, &settings, components)?;
-            StepKind::Item {
-                reader: pin(reader)?,
-                processors: pinned,
-                writer: pin(writer)?,
-                settings: Box::new(settings),
-            }
+            let mut ends = Mistakes::none_in([pin(reader), pin(writer)])?;
+            let (writer, reader) = (ends.pop(), ends.pop());
+            let (reader, writer) = reader.zip(writer).expect("two are pinned, or there are mistakes");
+            StepKind::Item { reader, processors: processors?, writer, settings: Box::new(settings) }
         }
         CheckedStepKind::Tasklet { tasklet } => StepKind::Tasklet { tasklet: pin(tasklet)? },
     };
@@ -256,23 +280,30 @@ fn refuse_unsplittable(
     Err(Mistake::new("cannot-split", reader.pointer.clone(), message).help(help))
 }
 
-/// Ties an element to a component's bytes, if its world fits the element's role.
-fn pin(element: CheckedElement, components: &BTreeMap<String, Component>) -> Result<Element, Mistake> {
+/// Ties an element to a component's bytes, if its world fits the element's role, and its options what it describes.
+fn pin(element: CheckedElement, components: &BTreeMap<String, Component>) -> Result<Element, Mistakes> {
     let CheckedElement { pointer, role, name, is_component, options } = element;
     if !is_component {
         return Ok(Element { source: ElementSource::Native(name), options });
     }
     let Some(Component { digest, world, description, .. }) = components.get(&name) else {
-        return Err(Mistake::new("unknown-component", pointer, format!("there is no component `{name}`")));
+        return Err(
+            Mistake::new("unknown-component", pointer, format!("there is no component `{name}`")).into()
+        );
     };
     let worlds: Vec<_> = role.worlds().iter().map(|world| world.as_str()).collect();
     if !worlds.contains(&world.as_str()) {
         let worlds = worlds.join("` or `");
         let message = format!("the component `{name}` is of the world `{world}`; a {role} needs `{worlds}`");
-        return Err(Mistake::new("component-wrong-role", pointer, message));
+        return Err(Mistake::new("component-wrong-role", pointer, message).into());
+    }
+    let parameters = Some(description["parameters"].clone()).filter(Value::is_object);
+    if let (Some(schema), Some(options)) = (&parameters, &options) {
+        check_component_options(&format!("{pointer}/{}", part(&name)), &name, schema, options)?;
     }
     let component = ComponentRef {
         name,
+        parameters,
         digest: digest.clone(),
         is_stateless: description["stateless"].as_bool().unwrap_or_default(),
         columns_in: description["columns_in"].as_array().map(|names| texts(names)),
@@ -280,8 +311,33 @@ fn pin(element: CheckedElement, components: &BTreeMap<String, Component>) -> Res
     Ok(Element { source: ElementSource::Component(component), options })
 }
 
+fn check_component_options(
+    pointer: &str,
+    name: &str,
+    schema: &Value,
+    options: &Value,
+) -> Result<(), Mistakes> {
+    let is_open = |names: &Names| *names != Names::default();
+    let wrong = parameters::check_options(schema, options, Given::Options, (options, is_open));
+    let wrong = wrong.into_iter().map(|violation| {
+        let message = format!("the component `{name}` does not take these options: {violation}");
+        let help = "correct the option; the description of the component says what it takes";
+        Err(Mistake::new("bad-option", format!("{pointer}{}", violation.path), message).help(help).into())
+    });
+    Mistakes::none_in::<()>(wrong).map(drop)
+}
+
 fn texts(values: &[Value]) -> Vec<String> {
     values.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// The first one in the file, with all others.
+fn place_all(file: &Path, locations: &Locations, Mistakes(mistakes): Mistakes) -> ConnectorFileError {
+    let mut placed: Vec<_> = mistakes.into_iter().map(|mistake| place(file, locations, mistake)).collect();
+    placed.sort_by_key(|error| (error.line, error.column));
+    let mut placed = placed.into_iter();
+    let first = placed.next().expect("there is one, or nothing would be wrong");
+    ConnectorFileError { others: placed.collect(), ..first }
 }
 
 fn place(file: &Path, locations: &Locations, mistake: Mistake) -> ConnectorFileError {
@@ -293,6 +349,7 @@ fn place(file: &Path, locations: &Locations, mistake: Mistake) -> ConnectorFileE
         column: place.map(|(_, column)| column),
         message: mistake.message,
         help: mistake.help,
+        others: Vec::new(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use stepbox_batch::component_quota::ComponentQuotaError;
-use stepbox_batch::name::{Digest, NameError, StepName, TenantId};
+use stepbox_batch::name::{ConnectorCode, Digest, InstanceCode, NameError, StepName, TenantId};
 use stepbox_batch::parameters::Violation;
 use stepbox_batch::repository::RepositoryError;
 use stepbox_connectors::ConnectorError;
@@ -12,6 +12,16 @@ use stepbox_sandbox::{ComponentError, HttpPolicyError, SecretError};
 use crate::components_policy::ComponentsPolicyError;
 use crate::connector_file::ConnectorFileError;
 use crate::signature::SignatureError;
+
+/// An instance that would not run with another connector in place of today's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{code}`: {reason}")]
+pub struct BrokenInstance {
+    /// Which one.
+    pub code: InstanceCode,
+    /// What it lacks.
+    pub reason: String,
+}
 
 /// Why a request was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +54,17 @@ pub enum Error {
         subject: String,
         /// All of them, by path.
         violations: Vec<Violation>,
+    },
+    /// A connector in place of another, with which instances of today would not run.
+    #[error(
+        "{count} of the instances of `{connector}` would not run any more",
+        count = instances.len()
+    )]
+    BreaksInstances {
+        /// Which connector.
+        connector: ConnectorCode,
+        /// All of them, by code.
+        instances: Vec<BrokenInstance>,
     },
     /// There is nothing of that name.
     #[error("there is no {kind} `{name}`")]
@@ -200,6 +221,7 @@ impl Error {
             Self::UploadClosed => "component-upload-closed",
             Self::ComponentGone(_) => "component-gone",
             Self::Violations { .. } => "parameters-invalid",
+            Self::BreaksInstances { .. } => "instances-would-break",
             Self::NotFound { .. } => "not-found",
             Self::Mismatch { .. } => "job-mismatch",
             Self::UnknownTenant(_) => "unknown-tenant",
@@ -261,6 +283,7 @@ impl Error {
             | Self::BadLabel => ErrorKind::BadRequest,
             Self::Component(_) | Self::Signature(_) | Self::UploadClosed => ErrorKind::ComponentRefused,
             Self::Violations { .. } => ErrorKind::Violations,
+            Self::BreaksInstances { .. } => ErrorKind::BadRequest,
             Self::NotFound { .. } | Self::UnknownTenant(_) | Self::ComponentGone(_) => ErrorKind::NotFound,
             Self::DataFolder { .. } | Self::WritableByOthers { .. } | Self::SharedStorage(_) => {
                 ErrorKind::StoreUnavailable

@@ -75,7 +75,7 @@ mod worker_lock;
 
 pub use components_policy::{ComponentsPolicy, ComponentsPolicyError};
 pub use data_folder::refuse_writable_by_others;
-pub use error::{Error, ErrorKind};
+pub use error::{BrokenInstance, Error, ErrorKind};
 pub use execution_log::{LogLine, LogListener};
 pub use job_lifecycle::{LEASE_MS, PROGRESS_MS, Progress, STOP_CHECK_MS};
 pub use metrics::METRICS_TYPE;

@@ -13,9 +13,10 @@ use stepbox_batch::item_step::{Elements, ItemStep, Line, Named};
 use stepbox_batch::job::{ComponentRef, Element, ElementSource, Job, Step, StepKind};
 use stepbox_batch::log::LogLevel;
 use stepbox_batch::name::{JobExecutionId, TenantId};
+use stepbox_batch::parameters::{self, Given};
 use stepbox_batch::projection::Projected;
 use stepbox_batch::step_context::StepContext;
-use stepbox_batch::template::{self, TemplateError, Values};
+use stepbox_batch::template::{self, Names, TemplateError, Values};
 use stepbox_batch::thread::{Panicked, on_own_thread};
 use stepbox_connectors::Folders;
 use stepbox_sandbox::{
@@ -244,6 +245,7 @@ impl StepElements<'_> {
             Some(_) => Some(self.options(element, &self.secrets.placeholders(), false)?),
             None => None,
         };
+        self.check_options(element, component, options.as_ref())?;
         let limits = Limits { stop_grace_ms: self.policy.quotas.stop_grace_ms, ..Limits::from(step.limits) };
         let setup = ComponentSetup {
             grants: self.grants(step)?,
@@ -257,6 +259,32 @@ impl StepElements<'_> {
             work: self.work.clone(),
         };
         Ok((program, setup))
+    }
+
+    /// Whether what the component is given is what it describes. A placeholder for a secret is not judged.
+    fn check_options(
+        &self,
+        element: &Element,
+        component: &ComponentRef,
+        options: Option<&Value>,
+    ) -> Result<(), ElementError> {
+        let Some(schema) = &component.parameters else { return Ok(()) };
+        let is_secret = |names: &Names| !names.secrets.is_empty();
+        let written = element.options.as_ref().unwrap_or(&Value::Null);
+        let violations = match options {
+            Some(options) => parameters::check_options(schema, options, Given::Options, (written, is_secret)),
+            None => {
+                parameters::check_options(schema, self.parameters, Given::Parameters, (written, is_secret))
+            }
+        };
+        if violations.is_empty() {
+            return Ok(());
+        }
+        let violations: Vec<_> = violations.iter().map(ToString::to_string).collect();
+        let message =
+            format!("`{}` does not take what it is given: {}", component.name, violations.join("; "));
+        let help = "correct the options of the step, or the parameters that they take";
+        Err(ElementError::failed("bad-option", message).with_help(help))
     }
 
     /// Whether the component may be run by the policy of today, whatever it was when it came in.

@@ -1,5 +1,6 @@
 //! What the words of a connector file mean together: names, roles, options, templates, schemas.
 
+mod effect;
 mod flow;
 mod partitions;
 mod settings;
@@ -17,7 +18,7 @@ use stepbox_batch::nearest::nearest;
 use stepbox_batch::parameters::{self, ParameterSchema, SchemaError};
 use stepbox_sandbox::{FolderTemplate, GrantError, HttpTemplate, WORK_FOLDER, World};
 
-use super::{ComponentSource, Mistake, form, part};
+use super::{ComponentSource, Mistake, Mistakes, form, part};
 
 /// What a connector file may refer to beside itself.
 #[derive(Debug, Clone, Default)]
@@ -121,22 +122,22 @@ pub(super) struct CheckedElement {
     pub(super) options: Option<Value>,
 }
 
-pub(super) fn check(file: form::File, known: &Known) -> Result<Checked, Mistake> {
+pub(super) fn check(file: form::File, known: &Known) -> Result<Checked, Mistakes> {
     let code = named("/connector", ConnectorCode::new(file.connector))?;
     let label = check_label("/label", file.label.unwrap_or_else(|| code.to_string()))?;
     let components = check_components(file.components, known)?;
     if file.jobs.0.is_empty() {
-        return Err(Mistake::new("connector-without-jobs", "/jobs", "the connector has no jobs"));
+        return Err(Mistake::new("connector-without-jobs", "/jobs", "the connector has no jobs").into());
     }
     let mut schemas = known.schemas.clone();
-    let mut jobs = Vec::new();
-    for (name, job) in file.jobs.0 {
+    let jobs = file.jobs.0.into_iter().map(|(name, job)| {
         let pointer = format!("/jobs/{}", part(&name));
         let name = named(&pointer, JobName::new(name))?;
         let job = Scope { pointer: &pointer, known, components: &components }.job(name, job, &schemas)?;
         schemas.insert(job.name.to_string(), job.parameters.clone());
-        jobs.push(job);
-    }
+        Ok(job)
+    });
+    let jobs = Mistakes::none_in(jobs)?;
     Ok(Checked { code, label, components, jobs })
 }
 
@@ -149,6 +150,25 @@ fn check_label(pointer: &str, label: String) -> Result<String, Mistake> {
         return Err(Mistake::new("bad-name", pointer, "a label has 1 to 255 characters"));
     }
     Ok(label)
+}
+
+/// A type is a word, as codes are: people filter by it.
+fn check_type(pointer: &str, job_type: &str) -> Result<(), Mistake> {
+    let is_allowed = |character: char| character.is_alphanumeric() || "_-.".contains(character);
+    if !(1..=255).contains(&job_type.chars().count()) {
+        let message = "a type has 1 to 255 characters, such as `export`";
+        return Err(Mistake::new("bad-name", pointer, message));
+    }
+    match job_type.chars().find(|&character| !is_allowed(character)) {
+        None => Ok(()),
+        Some(character) => {
+            let message = format!(
+                "the type `{job_type}` holds the character `{character}`; allowed are letters, digits, `_`, `-` and `.`"
+            );
+            Err(Mistake::new("bad-name", pointer, message)
+                .help("write a text for people as the job's `label`"))
+        }
+    }
 }
 
 fn check_components(
@@ -195,18 +215,15 @@ impl Scope<'_> {
         name: JobName,
         job: form::Job,
         schemas: &BTreeMap<String, Value>,
-    ) -> Result<CheckedJob, Mistake> {
+    ) -> Result<CheckedJob, Mistakes> {
         let pointer = self.pointer;
         let parameters = self.parameters(job.parameters, schemas)?;
-        if job.job_type.trim().is_empty() || job.job_type.chars().count() > 255 {
-            let message = "a type has 1 to 255 characters, such as `export`";
-            return Err(Mistake::new("bad-name", format!("{pointer}/type"), message));
-        }
+        check_type(&format!("{pointer}/type"), &job.job_type)?;
         let label = check_label(&format!("{pointer}/label"), job.label.unwrap_or_else(|| name.to_string()))?;
         if job.steps.is_empty() {
             let message = format!("the job `{name}` has no steps");
-            return Err(Mistake::new("job-without-steps", format!("{pointer}/steps"), message)
-                .help("give it at least one step"));
+            let mistake = Mistake::new("job-without-steps", format!("{pointer}/steps"), message);
+            return Err(mistake.help("give it at least one step").into());
         }
         let steps = split::steps(self, &name, job.steps, &parameters)?;
         flow::check(&steps)?;
@@ -228,7 +245,8 @@ impl Scope<'_> {
         let misplaced = |error: SchemaError| schema_mistake(&pointer, &error);
         let mut own = own.unwrap_or_else(|| json!({ "properties": {} }));
         let Some(base) = own.as_object_mut().and_then(|own| own.remove("extends")) else {
-            return ParameterSchema::new(&own).map_err(misplaced);
+            let schema = ParameterSchema::new(&own).map_err(misplaced)?;
+            return parameters::check_words(&own).map_err(misplaced).map(|()| schema);
         };
         let base = base.as_str().unwrap_or_default().to_owned();
         let Some(schema) = schemas.get(&base) else {
@@ -240,7 +258,8 @@ impl Scope<'_> {
             return Err(Mistake::new("unknown-job", format!("{pointer}/extends"), message).help(help));
         };
         let extended = parameters::extend(&base, schema, &own).map_err(misplaced)?;
-        ParameterSchema::new(&extended).map_err(misplaced)
+        let schema = ParameterSchema::new(&extended).map_err(misplaced)?;
+        parameters::check_words(&extended).map_err(misplaced).map(|()| schema)
     }
 
     fn step(
@@ -250,7 +269,7 @@ impl Scope<'_> {
         branch: Option<Branch>,
         step: form::Step,
         schema: &ParameterSchema,
-    ) -> Result<CheckedStep, Mistake> {
+    ) -> Result<CheckedStep, Mistakes> {
         let item_key = step.item_keys().next();
         let settings = settings::of_items(pointer, &step)?;
         let retry = settings::retry(pointer, step.retry.as_ref())?;
@@ -260,7 +279,7 @@ impl Scope<'_> {
             always: step.always.unwrap_or_default(),
             branch,
         };
-        let grants = self.grants(pointer, step.grants.unwrap_or_default(), schema)?;
+        let grants = self.grants(pointer, step.grants.unwrap_or_default(), schema);
         let limits = limits(pointer, step.limits.unwrap_or_default())?;
         let has_item_elements = step.reader.is_some() || step.writer.is_some();
         let kind = match (step.tasklet, step.reader, step.writer) {
@@ -277,17 +296,20 @@ impl Scope<'_> {
                     (Some(processor), None) => vec![("processor".to_owned(), processor)],
                     (Some(_), Some(_)) => {
                         let message = format!("the step `{name}` has both `processor` and `processors`");
-                        return Err(
-                            Mistake::new("step-incomplete", pointer, message).help("keep one of them")
-                        );
+                        let mistake = Mistake::new("step-incomplete", pointer, message);
+                        return Err(mistake.help("keep one of them").into());
                     }
                 };
                 let processors = processors.into_iter().map(|(key, processor)| {
                     self.element(&format!("{pointer}/{key}"), Role::Processor, processor, schema)
                 });
-                let reader = self.element(&format!("{pointer}/reader"), Role::Reader, reader, schema)?;
-                let processors = processors.collect::<Result<_, _>>()?;
-                let writer = self.element(&format!("{pointer}/writer"), Role::Writer, writer, schema)?;
+                let reader = self.element(&format!("{pointer}/reader"), Role::Reader, reader, schema);
+                let writer = self.element(&format!("{pointer}/writer"), Role::Writer, writer, schema);
+                let elements = [reader].into_iter().chain(processors).chain([writer]);
+                let mut elements = Mistakes::none_in(elements)?;
+                let writer = elements.pop().expect("the writer is the last one");
+                let reader = elements.remove(0);
+                let processors = elements;
                 if settings.partitions > 1 {
                     partitions::check(&writer)?;
                 }
@@ -303,10 +325,14 @@ impl Scope<'_> {
                     (false, false) if has_item_elements => "has a `writer` but no `reader`".to_owned(),
                     (false, false) => "has neither a `reader` and a `writer` nor a `tasklet`".to_owned(),
                 };
-                return Err(Mistake::new("step-incomplete", pointer, format!("the step `{name}` {message}"))
-                    .help("an item step has `reader` and `writer`, a tasklet step has `tasklet`"));
+                let mistake =
+                    Mistake::new("step-incomplete", pointer, format!("the step `{name}` {message}"));
+                let help = "an item step has `reader` and `writer`, a tasklet step has `tasklet`";
+                return Err(mistake.help(help).into());
             }
         };
+        let grants = grants?;
+        effect::of_grants(pointer, &grants, &kind)?;
         let (pointer, rerun) = (pointer.to_owned(), settings::rerun(step.rerun));
         Ok(CheckedStep { pointer, name, kind, grants, limits, retry, rerun, start_limit, flow })
     }
@@ -318,7 +344,7 @@ impl Scope<'_> {
         role: Role,
         value: Value,
         schema: &ParameterSchema,
-    ) -> Result<CheckedElement, Mistake> {
+    ) -> Result<CheckedElement, Mistakes> {
         let (name, options) = match value {
             Value::String(name) => (name, None),
             Value::Object(map) if map.len() == 1 => {
@@ -328,7 +354,7 @@ impl Scope<'_> {
             _ => {
                 let message =
                     format!("a {role} is a name, or a name with options: `{role}: {{ csv: {{ … }} }}`");
-                return Err(Mistake::new("bad-element", pointer, message));
+                return Err(Mistake::new("bad-element", pointer, message).into());
             }
         };
         let options = match options {
@@ -336,7 +362,7 @@ impl Scope<'_> {
             Some(options @ Value::Object(_)) => Some(options),
             Some(_) => {
                 let message = format!("the options of `{name}` are a mapping");
-                return Err(Mistake::new("bad-element", format!("{pointer}/{}", part(&name)), message));
+                return Err(Mistake::new("bad-element", format!("{pointer}/{}", part(&name)), message).into());
             }
         };
         let pointer_of_name =
@@ -352,7 +378,7 @@ impl Scope<'_> {
         Ok(CheckedElement { pointer: pointer.to_owned(), role, name, is_component, options })
     }
 
-    fn native(&self, pointer: &str, role: Role, name: &str, options: Option<&Value>) -> Result<(), Mistake> {
+    fn native(&self, pointer: &str, role: Role, name: &str, options: Option<&Value>) -> Result<(), Mistakes> {
         let of_role = self.known.native.iter().filter(|(known, _, _)| *known == role);
         let Some((_, _, option_names)) = of_role.clone().find(|(_, known, _)| known == name) else {
             let message = format!("there is no {role} `{name}`");
@@ -364,22 +390,21 @@ impl Scope<'_> {
                 Some(nearest) => format!("did you mean `{nearest}`?"),
                 None => format!("name it under `components`, or use one of: {}", names.join(", ")),
             };
-            return Err(Mistake::new("unknown-element", pointer, message).help(help));
+            return Err(Mistake::new("unknown-element", pointer, message).help(help).into());
         };
         let Some(option_names) = option_names else { return Ok(()) };
-        for option in options.and_then(Value::as_object).into_iter().flat_map(|options| options.keys()) {
-            if !option_names.contains(&option.as_str()) {
-                let message = format!("the {role} `{name}` has no option `{option}`");
-                let help = match nearest(option, option_names.iter().copied()) {
-                    Some(nearest) => format!("did you mean `{nearest}`?"),
-                    None => format!("its options are {}", option_names.join(", ")),
-                };
-                return Err(
-                    Mistake::new("unknown-option", format!("{pointer}/{}", part(option)), message).help(help)
-                );
-            }
-        }
-        Ok(())
+        let given = options.and_then(Value::as_object).into_iter().flat_map(|options| options.keys());
+        let unknown = given.filter(|option| !option_names.contains(&option.as_str())).map(|option| {
+            let message = format!("the {role} `{name}` has no option `{option}`");
+            let help = match nearest(option, option_names.iter().copied()) {
+                Some(nearest) => format!("did you mean `{nearest}`?"),
+                None => format!("its options are {}", option_names.join(", ")),
+            };
+            let pointer = format!("{pointer}/{}", part(option));
+            Err(Mistake::new("unknown-option", pointer, message).help(help).into())
+        });
+        Mistakes::none_in::<()>(unknown)?;
+        effect::of_native_options(pointer, role, name, options)
     }
 
     fn grants(
@@ -398,6 +423,7 @@ impl Scope<'_> {
         for (index, grant) in grants.http.iter().enumerate() {
             let pointer = format!("{pointer}/grants/http/{index}");
             templates::check(&pointer, &Value::from(grant.as_str()), schema, None)?;
+            effect::of_template(&pointer, grant, schema)?;
             HttpTemplate::parse(grant).map_err(|error| refused(&pointer, error))?;
         }
         for (name, grant) in &grants.files {
@@ -408,6 +434,7 @@ impl Scope<'_> {
                 return Err(Mistake::new("bad-grant", pointer, message).help("give the folder another name"));
             }
             templates::check(&pointer, &Value::from(grant.as_str()), schema, None)?;
+            effect::of_template(&pointer, grant, schema)?;
             FolderTemplate::parse(grant).map_err(|error| refused(&pointer, error))?;
         }
         Ok(GrantRequest { http: grants.http, files: grants.files })

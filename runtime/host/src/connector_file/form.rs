@@ -231,6 +231,7 @@ impl FormMistake {
             column: self.column,
             message: self.message,
             help: self.help,
+            others: Vec::new(),
         }
     }
 }

@@ -49,6 +49,7 @@ connector: acme
 label: Acme Connector
 components:
   normalise: steps/normalise.wasm
+  notify: steps/notify.wasm
 jobs:
   acme_export:
     type: export
@@ -64,7 +65,7 @@ jobs:
         writer: { csv: { to: \"${parameters.storage}\", delimiter: \"${parameters.delimiter}\" } }
         chunk: 500
       - name: wait
-        tasklet: pause
+        tasklet: notify
         grants:
           http: [\"POST ${parameters.url}\"]
           files: { inbox: read /srv/in }
@@ -91,16 +92,18 @@ fn reads_a_connector() {
     let file = ConnectorFile::parse("c/connector.yaml".into(), GOOD, &known()).unwrap();
     let components: Vec<_> = file.components().collect();
     let path = ComponentSource::File("steps/normalise.wasm".into());
-    assert_eq!(components, [("normalise", &path)]);
+    assert_eq!(components[0], ("normalise", &path));
 
     let description = json!({ "stateless": true, "columns_in": ["price", "date"] });
     let known = component("item-processor", description);
     let digest = known.digest.clone();
-    let connector = file.into_connector(&BTreeMap::from([("normalise".to_owned(), known)])).unwrap();
+    let notify = component("tasklet", json!({}));
+    let components = BTreeMap::from([("normalise".to_owned(), known), ("notify".to_owned(), notify)]);
+    let connector = file.into_connector(&components).unwrap();
     let job = &connector.jobs[0];
     assert_eq!((connector.label.as_str(), job.label.as_str()), ("Acme Connector", "acme_export"));
     assert_eq!(job.parameters["required"], json!(["storage", "url"]));
-    assert_eq!(job.components().map(|c| &c.digest).collect::<Vec<_>>(), [&digest]);
+    assert_eq!(job.components().map(|c| &c.digest).collect::<Vec<_>>(), [&digest, &digest]);
     let StepKind::Item { processors, settings, .. } = &job.steps[0].kind else { panic!("an item step") };
     assert_eq!((settings.chunk.rows, settings.chunk.bytes), (500, 256 << 10));
     let ElementSource::Component(pinned) = &processors[0].source else { panic!("a component") };
@@ -117,14 +120,14 @@ fn a_component_must_fit_its_role() {
     let error = file.into_connector(&known).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "connector.yaml, line 16, column 20: the component `normalise` is of the world `tasklet`; a processor needs `item-processor`"
+        "connector.yaml, line 17, column 20: the component `normalise` is of the world `tasklet`; a processor needs `item-processor`"
     );
 }
 
 #[test]
 fn a_step_in_parts_needs_a_component_that_can_split() {
     let text = "connector: acme\ncomponents: { normalise: n.wasm }\njobs:\n  a:\n    type: x\n    steps:\n      \
-                - { name: move, reader: normalise, writer: csv, partitions: 4 }";
+                - { name: move, reader: normalise, writer: { csv: { to: o } }, partitions: 4 }";
     let read_with = |world: &str| {
         let file = ConnectorFile::parse("c.yaml".into(), text, &known()).unwrap();
         file.into_connector(&BTreeMap::from([("normalise".to_owned(), component(world, json!({})))]))
@@ -167,7 +170,7 @@ fn every_mistake_has_a_place_and_a_next_action() {
     check(
         "    type: export",
         "    typ: export",
-        "connector-file-malformed line 7, column 5: the key `typ` is not known here | did you mean `type`?",
+        "connector-file-malformed line 8, column 5: the key `typ` is not known here | did you mean `type`?",
     );
     check(
         "label: Acme",
@@ -178,7 +181,7 @@ fn every_mistake_has_a_place_and_a_next_action() {
     check(
         "    type: export\n",
         "",
-        "connector-file-malformed line 12, column 5: the key `type` is missing beside this one",
+        "connector-file-malformed line 13, column 5: the key `type` is missing beside this one",
     );
     check(
         "connector: acme",
@@ -188,81 +191,81 @@ fn every_mistake_has_a_place_and_a_next_action() {
     check(
         "extends: csv_export",
         "extends: csv_exprot",
-        "unknown-job line 9, column 16: there is no job `csv_exprot` to extend | did you mean `csv_export`?",
+        "unknown-job line 10, column 16: there is no job `csv_exprot` to extend | did you mean `csv_export`?",
     );
     check(
         "{ type: string, format: uri }",
         "{ type: strin }",
-        "bad-schema line 11, column 22: at `/properties/url/type`: \"strin\" is not valid under any of the schemas listed in the 'anyOf' keyword",
+        "bad-schema line 12, column 22: at `/properties/url/type`: \"strin\" is not valid under any of the schemas listed in the 'anyOf' keyword",
     );
     check(
         "url: { type: string, format: uri }",
         "delimiter: { enum: [x] }",
-        "bad-schema line 11, column 28: at `/properties/delimiter/enum`: `csv_export` defines the parameter `delimiter`; \
+        "bad-schema line 12, column 28: at `/properties/delimiter/enum`: `csv_export` defines the parameter `delimiter`; \
          only its default, title and description may be changed",
     );
     check(
         "      - name: wait",
         "      - name: export",
-        "step-name-taken line 19, column 15: the job `acme_export` has two steps called `export` \
+        "step-name-taken line 20, column 15: the job `acme_export` has two steps called `export` \
          | give each step of a job its own name",
     );
     check(
         "processor: normalise",
         "processor: normalize",
-        "unknown-element line 16, column 20: there is no processor `normalize` | did you mean `normalise`?",
+        "unknown-element line 17, column 20: there is no processor `normalize` | did you mean `normalise`?",
     );
     check(
         "reader: { csv: { from: ",
         "reader: { csv: { form: ",
-        "unknown-option line 15, column 32: the reader `csv` has no option `form` | did you mean `from`?",
+        "unknown-option line 16, column 32: the reader `csv` has no option `form` | did you mean `from`?",
     );
     check(
         "\"${parameters.delimiter}\"",
         "\"${parameters.delimeter}\"",
-        "bad-template line 17, column 66: the job has no parameter `delimeter` | did you mean `delimiter`?",
+        "bad-template line 18, column 66: the job has no parameter `delimeter` | did you mean `delimiter`?",
     );
     check(
-        "tasklet: pause",
+        "tasklet: notify",
         "reader: csv",
-        "step-incomplete line 19, column 9: the step `wait` has a `reader` but no `writer` \
+        "step-incomplete line 20, column 9: the step `wait` has a `reader` but no `writer` \
          | an item step has `reader` and `writer`, a tasklet step has `tasklet`",
     );
     check(
         "chunk: 500",
         "chunk: 0",
-        "bad-chunk line 18, column 16: a chunk has 1 to 1,000,000 rows and 1 byte to 8 MiB",
+        "bad-chunk line 19, column 16: a chunk has 1 to 1,000,000 rows and 1 byte to 8 MiB",
     );
     check(
         "inbox: read /srv/in",
         "inbox: /srv/in",
-        "bad-grant line 23, column 27: `/srv/in` is no grant for a folder: it is not a \
+        "bad-grant line 24, column 27: `/srv/in` is no grant for a folder: it is not a \
          word and a path | write it like `read /srv/inbox` or `write /srv/outbox`",
     );
     check(
         "POST ${parameters.url}",
         "${parameters.url}",
-        "bad-grant line 22, column 18: `${parameters.url}` is no grant for HTTP: it is not a \
+        "bad-grant line 23, column 18: `${parameters.url}` is no grant for HTTP: it is not a \
          method and a URL | write it like `POST https://api.example.com`, `* http://localhost:8080` or `GET \
          https://*.example.com/feed/*`",
     );
     check(
         "POST ${parameters.url}",
         "POST https://*/*",
-        "bad-grant line 22, column 18: `POST https://*/*` is no grant for HTTP: `*` may only stand for the first part \
+        "bad-grant line 23, column 18: `POST https://*/*` is no grant for HTTP: `*` may only stand for the first part \
          of a name: `*.example.com` | write it like `POST https://api.example.com`, `* http://localhost:8080` or `GET \
          https://*.example.com/feed/*`",
     );
     check(
         "inbox: read /srv/in",
         "inbox: \"${parameters.url}\"",
-        "bad-grant line 23, column 27: `${parameters.url}` is no grant for a folder: it is not a word and a path | write \
+        "bad-grant line 24, column 27: `${parameters.url}` is no grant for a folder: it is not a word and a path | write \
          it like `read /srv/inbox` or `write /srv/outbox`",
     );
     check(
         "time_ms_max: 2000",
         "time_ms_max: 0",
-        "bad-limit line 24, column 32: `time_ms_max` is at least 1; limits cannot be switched off",
+        "bad-limit line 25, column 32: `time_ms_max` is at least 1; limits cannot be switched off",
     );
     check(
         "steps/normalise.wasm",
@@ -276,6 +279,89 @@ fn every_mistake_has_a_place_and_a_next_action() {
     );
 }
 
+/// What would only show at the first run, or never.
+#[test]
+fn what_cannot_run_or_has_no_effect_is_refused() {
+    check(
+        "reader: { csv: { from: \"${parameters.storage}\" } }",
+        "reader: csv",
+        "missing-option line 16, column 17: the reader `csv`: the option `from` is missing | add `from` to the element \
+         in the connector file",
+    );
+    check(
+        "\"${parameters.delimiter}\"",
+        "'||'",
+        "bad-option line 18, column 66: the writer `csv`: the option `delimiter` is \"||\", which is not one printable \
+         ASCII character or tab | correct the option, or the parameter that it takes",
+    );
+    check(
+        "tasklet: notify",
+        "tasklet: pause",
+        "bad-grant line 22, column 9: no element of this step is a component, so its grants have no effect | leave them \
+         out",
+    );
+    check(
+        "      required: [url]\n",
+        "      title: Export\n",
+        "bad-grant line 23, column 18: the parameter `url` may be left out, and then this grant has no value | list \
+         `url` under `required`, or give it a `default`",
+    );
+    check(
+        "required: [url]",
+        "required: [url, urls]",
+        "bad-schema line 13, column 23: at `/required/2`: `urls` is required, but `properties` does not describe it, so \
+         nobody could give a value for it; did you mean `url`?",
+    );
+    check(
+        "format: uri",
+        "patern: x",
+        "bad-schema line 12, column 30: at `/properties/url/patern`: `patern` is no keyword of JSON Schema, so it would \
+         check nothing; did you mean `pattern`?",
+    );
+    check(
+        "type: export",
+        "type: Our Exports",
+        "bad-name line 8, column 11: the type `Our Exports` holds the character ` `; allowed are letters, digits, `_`, \
+         `-` and `.` | write a text for people as the job's `label`",
+    );
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_in_the_order_of_the_file() {
+    let text = GOOD.replace("delimiter: \"${parameters.delimiter}\"", "delimeter: 1, too: 2");
+    let text = text.replace("time_ms_max: 2000", "time_ms_max: 0").replace("{ csv: { from:", "{ csv: { form:");
+    let error = ConnectorFile::parse("c.yaml".into(), &text, &known()).unwrap_err();
+    let told: Vec<_> = std::iter::once(&error).chain(&error.others).map(|e| (e.line, e.code)).collect();
+    let unknown = "unknown-option";
+    let expected = [(16, unknown), (18, unknown), (18, unknown), (25, "bad-limit")];
+    assert_eq!(told, expected.map(|(line, code)| (Some(line), code)));
+}
+
+/// The schema in a component's description is what its options have to be.
+#[test]
+fn the_options_of_a_component_are_those_that_it_describes() {
+    let check = |options: &str, expected: &[&str]| {
+        let text = GOOD.replace("processor: normalise", &format!("processor: {{ normalise: {options} }}"));
+        let file = ConnectorFile::parse("c.yaml".into(), &text, &known()).unwrap();
+        let schema = json!({ "properties": { "how": { "enum": ["fast", "slow"] }, "url": { "type": "string" } } });
+        let components = BTreeMap::from([
+            ("normalise".to_owned(), component("item-processor", json!({ "parameters": schema }))),
+            ("notify".to_owned(), component("tasklet", json!({ "parameters": null }))),
+        ]);
+        let error = file.into_connector(&components).err();
+        let told = error.iter().flat_map(|error| std::iter::once(error).chain(&error.others));
+        assert_eq!(told.map(|error| error.message.clone()).collect::<Vec<_>>(), expected, "{options}");
+    };
+    let not = "the component `normalise` does not take these options: ";
+    check("{ how: fast, url: \"${parameters.url}\" }", &[]);
+    check("{ how: \"${parameters.url}\" }", &[]);
+    let two = [
+        format!("{not}/hwo: is not a known parameter; did you mean `how`?"),
+        format!("{not}/url: 7 is not of type \"string\""),
+    ];
+    check("{ hwo: fast, url: 7 }", &[&two[0], &two[1]]);
+}
+
 /// Only a component's options may name a secret, and only one that there is.
 #[test]
 fn a_secret_may_be_named_in_the_options_of_a_component_alone() {
@@ -286,17 +372,17 @@ fn a_secret_may_be_named_in_the_options_of_a_component_alone() {
     check_options("{ headers: [ { authorization: \"Bearer ${secrets.crm_token}\" } ] }", "accepted");
     check_options(
         "{ headers: [ { authorization: \"Bearer ${secrets.crm_tokn}\" } ] }",
-        "secret-unknown line 16, column 63: the policy has no secret `crm_tokn` | did you mean `crm_token`? If not, the \
+        "secret-unknown line 17, column 63: the policy has no secret `crm_tokn` | did you mean `crm_token`? If not, the \
          operator adds `secrets: { crm_tokn: { file: PATH, hosts: [HOST] } }` to the policy",
     );
     check_options(
         "{ token: \"${secrets.shop}\" }",
-        "secret-unknown line 16, column 42: the policy has no secret `shop` | the operator adds \
+        "secret-unknown line 17, column 42: the policy has no secret `shop` | the operator adds \
          `secrets: { shop: { file: PATH, hosts: [HOST] } }` to the policy, with the hosts that may get it",
     );
     check_options(
         "{ token: \"${secrets}\" }",
-        "bad-template line 16, column 42: `${secrets}` is not understood; a template is `${parameters.name}` or \
+        "bad-template line 17, column 42: `${secrets}` is not understood; a template is `${parameters.name}` or \
          `${secrets.name}`",
     );
     let help = "only the options of a component may name a secret: `tasklet: { notify: { token: \"${secrets.NAME}\" } }`";
@@ -304,11 +390,11 @@ fn a_secret_may_be_named_in_the_options_of_a_component_alone() {
         (
             "delimiter: \"${parameters.delimiter}\"",
             "delimiter: \"${secrets.crm_token}\"",
-            "line 17, column 66",
+            "line 18, column 66",
         ),
-        ("POST ${parameters.url}", "POST https://${secrets.crm_token}", "line 22, column 18"),
-        ("inbox: read /srv/in", "inbox: \"read /srv/${secrets.crm_token}\"", "line 23, column 27"),
-        ("format: uri }", "default: \"x ${secrets.crm_token}\" }", "line 11, column 39"),
+        ("POST ${parameters.url}", "POST https://${secrets.crm_token}", "line 23, column 18"),
+        ("inbox: read /srv/in", "inbox: \"read /srv/${secrets.crm_token}\"", "line 24, column 27"),
+        ("format: uri }", "default: \"x ${secrets.crm_token}\" }", "line 12, column 39"),
     ] {
         let message = "the secret `crm_token` cannot be named here";
         check(part, replacement, &format!("secret-misplaced {place}: {message} | {help}"));

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use stepbox_batch::job::Job;
+use serde_json::json;
+use stepbox_batch::job::{Job, JobInstance};
 use stepbox_batch::listing::{Damaged, Listing};
 use stepbox_batch::name::ConnectorCode;
 use stepbox_batch::nearest::nearest;
@@ -12,14 +13,36 @@ use stepbox_batch::repository::{Component, Connector, RepositoryError};
 use stepbox_sandbox::ComponentError;
 use tokio::fs::File;
 
+use super::instances::effective;
 use super::{Tenant, Upload, receive_component};
 use crate::connector_file::{self, ComponentSource, ConnectorFile, ConnectorFolder, Known};
-use crate::error::Error;
+use crate::error::{BrokenInstance, Error};
 use crate::signature::{SIGNATURE_BYTES_MAX, SIGNATURE_SUFFIX};
 
 impl Tenant {
-    /// Installs the connector in a folder, with its components, or replaces the one of its code.
+    /// Installs the connector in a folder, with its components, or replaces the one of its code, unless instances that
+    /// run today would not run any more. Executions keep the job that they were submitted with.
     pub async fn install_connector(&self, folder: &Path) -> Result<Connector, Error> {
+        let connector = self.connector_in(folder).await?;
+        let instances = self.broken_by(&connector).await?;
+        if !instances.is_empty() {
+            return Err(Error::BreaksInstances { connector: connector.code, instances });
+        }
+        self.put_connector(connector).await
+    }
+
+    /// Does the same whatever instances it breaks.
+    pub async fn replace_connector(&self, folder: &Path) -> Result<Connector, Error> {
+        self.put_connector(self.connector_in(folder).await?).await
+    }
+
+    async fn put_connector(&self, connector: Connector) -> Result<Connector, Error> {
+        self.installation.repository.put_connector(&self.id, &connector, &self.by()?).await?;
+        Ok(connector)
+    }
+
+    /// Reads and checks the connector in a folder, and uploads its components.
+    async fn connector_in(&self, folder: &Path) -> Result<Connector, Error> {
         let opened =
             ConnectorFolder::open(folder).map_err(|error| connector_file::unreadable(folder, &error))?;
         let folder = opened.behind(&self.installation.wall);
@@ -38,8 +61,22 @@ impl Tenant {
         }
         let connector = file.into_connector(&components)?;
         self.refuse_native_names(&connector)?;
-        self.installation.repository.put_connector(&self.id, &connector, &self.by()?).await?;
         Ok(connector)
+    }
+
+    /// The instances that run with today's connector of this code, and would not with this one.
+    async fn broken_by(&self, connector: &Connector) -> Result<Vec<BrokenInstance>, Error> {
+        let known = self.installation.repository.connectors(&self.id).await?;
+        let Some(today) = known.iter().find(|known| known.code == connector.code) else {
+            return Ok(Vec::new());
+        };
+        let instances = self.instances(None).await?.into_iter();
+        let own = instances.filter(|instance| instance.connector == connector.code);
+        let broken = own.filter(|instance| cannot_run(today, instance).is_none()).filter_map(|instance| {
+            let reason = cannot_run(connector, &instance)?;
+            Some(BrokenInstance { code: instance.code, reason })
+        });
+        Ok(broken.collect())
     }
 
     /// All connectors: the native one, then the installed ones by code.
@@ -178,6 +215,20 @@ impl Tenant {
             Some(job) => taken("job", job.name.as_str()),
             None => Ok(()),
         }
+    }
+}
+
+/// Why an instance does not run with a connector; `None` if it does.
+fn cannot_run(connector: &Connector, instance: &JobInstance) -> Option<String> {
+    let Some(job) = connector.jobs.iter().find(|job| job.name == instance.job) else {
+        return Some(format!("there is no job `{}`", instance.job));
+    };
+    match effective(job, instance, &json!({})) {
+        Ok(_) => None,
+        Err(Error::Violations { violations, .. }) => {
+            Some(violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+        }
+        Err(other) => Some(other.to_string()),
     }
 }
 

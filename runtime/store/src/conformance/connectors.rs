@@ -39,6 +39,7 @@ fn rich_step() -> Step {
     let component = |byte, options| Element {
         source: ElementSource::Component(ComponentRef {
             is_stateless: byte == 2,
+            parameters: (byte == 2).then(odd_object),
             columns_in: (byte == 3).then(|| vec!["price".to_owned(), String::new()]),
             ..component_ref(byte, &format!("c{byte}"))
         }),

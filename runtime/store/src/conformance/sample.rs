@@ -75,7 +75,13 @@ pub(crate) fn job(connector: &str, name: &str) -> Job {
 
 /// A component that says nothing of itself.
 pub(crate) fn component_ref(byte: u8, name: &str) -> ComponentRef {
-    ComponentRef { name: name.to_owned(), digest: digest(byte), is_stateless: false, columns_in: None }
+    ComponentRef {
+        name: name.to_owned(),
+        digest: digest(byte),
+        is_stateless: false,
+        columns_in: None,
+        parameters: None,
+    }
 }
 
 pub(crate) fn connector(code: &str, label: &str, jobs: &[&str]) -> Connector {

@@ -116,6 +116,8 @@ enum SourceV1 {
         is_stateless: bool,
         #[serde(default)]
         columns_in: Option<Vec<String>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parameters: Option<Value>,
     },
 }
 
@@ -226,12 +228,13 @@ impl From<&Element> for ElementV1 {
         let Element { source, options } = element;
         let source = match source {
             ElementSource::Native(name) => SourceV1::Native { name: name.clone() },
-            ElementSource::Component(ComponentRef { name, digest, is_stateless, columns_in }) => {
+            ElementSource::Component(ComponentRef { name, digest, is_stateless, columns_in, parameters }) => {
                 SourceV1::Component {
                     name: name.clone(),
                     digest: digest.to_string(),
                     is_stateless: *is_stateless,
                     columns_in: columns_in.clone(),
+                    parameters: parameters.clone(),
                 }
             }
         };
@@ -323,10 +326,10 @@ impl ElementV1 {
     fn into_element(self, row: &Row, column: &str) -> Result<Element> {
         let source = match self.source {
             SourceV1::Native { name } => ElementSource::Native(name),
-            SourceV1::Component { name, digest, is_stateless, columns_in } => {
+            SourceV1::Component { name, digest, is_stateless, columns_in, parameters } => {
                 let digest =
                     Digest::parse(&digest).ok_or_else(|| row.corrupt(column, "a digest is malformed"))?;
-                ElementSource::Component(ComponentRef { name, digest, is_stateless, columns_in })
+                ElementSource::Component(ComponentRef { name, digest, is_stateless, columns_in, parameters })
             }
         };
         Ok(Element { source, options: self.options })

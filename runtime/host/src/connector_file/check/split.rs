@@ -6,7 +6,7 @@ use stepbox_batch::job::Branch;
 use stepbox_batch::name::{JobName, StepName};
 use stepbox_batch::parameters::ParameterSchema;
 
-use super::super::{Mistake, form};
+use super::super::{Mistake, Mistakes, form};
 use super::{CheckedStep, Scope, flow, named};
 
 /// The steps of a job.
@@ -15,16 +15,17 @@ pub(super) fn steps(
     job: &JobName,
     forms: Vec<form::Step>,
     schema: &ParameterSchema,
-) -> Result<Vec<CheckedStep>, Mistake> {
+) -> Result<Vec<CheckedStep>, Mistakes> {
     let mut steps = Steps { scope, job, schema, names: HashSet::new(), checked: Vec::new() };
-    for (index, form) in forms.into_iter().enumerate() {
+    let each = forms.into_iter().enumerate().map(|(index, form)| {
         let pointer = format!("{}/steps/{index}", scope.pointer);
         if form.split.is_some() || form.branches.is_some() {
-            steps.split(&pointer, form)?;
+            steps.split(&pointer, form)
         } else {
-            steps.step(&pointer, form, None)?;
+            steps.step(&pointer, form, None)
         }
-    }
+    });
+    Mistakes::none_in(each)?;
     Ok(steps.checked)
 }
 
@@ -38,60 +39,56 @@ struct Steps<'a> {
 }
 
 impl Steps<'_> {
-    fn step(&mut self, pointer: &str, mut form: form::Step, branch: Option<Branch>) -> Result<(), Mistake> {
+    fn step(&mut self, pointer: &str, mut form: form::Step, branch: Option<Branch>) -> Result<(), Mistakes> {
         let Some(name) = form.name.take() else {
-            let message = "a step has no `name`";
-            return Err(Mistake::new("step-incomplete", pointer, message)
-                .help("give each step of a job its own name"));
+            let mistake = Mistake::new("step-incomplete", pointer, "a step has no `name`");
+            return Err(mistake.help("give each step of a job its own name").into());
         };
         let name = self.name(&format!("{pointer}/name"), name)?;
         self.checked.push(self.scope.step(pointer, name, branch, form, self.schema)?);
         Ok(())
     }
 
-    fn split(&mut self, pointer: &str, form: form::Step) -> Result<(), Mistake> {
+    fn split(&mut self, pointer: &str, form: form::Step) -> Result<(), Mistakes> {
         if let Some(key) = form.step_keys().next() {
             let message = format!("a split has no `{key}`");
-            return Err(Mistake::new("bad-split", format!("{pointer}/{key}"), message)
-                .help(format!("a split is a name and `branches`; `{key}` belongs to a step of a branch")));
+            let help = format!("a split is a name and `branches`; `{key}` belongs to a step of a branch");
+            return Err(Mistake::new("bad-split", format!("{pointer}/{key}"), message).help(help).into());
         }
         let (Some(split), Some(branches)) = (form.split, form.branches) else {
             let message = "a split has both `split`, its name, and `branches`";
-            return Err(Mistake::new("bad-split", pointer, message)
-                .help("write `split: both`, and below it `branches` with a list of steps for each"));
+            let help = "write `split: both`, and below it `branches` with a list of steps for each";
+            return Err(Mistake::new("bad-split", pointer, message).help(help).into());
         };
         let split = self.name(&format!("{pointer}/split"), split)?;
         if branches.len() < 2 {
             let message = format!("the split `{split}` has fewer than two branches");
-            return Err(Mistake::new("bad-split", format!("{pointer}/branches"), message)
-                .help("give it a branch for each list of steps that runs beside the others"));
+            let mistake = Mistake::new("bad-split", format!("{pointer}/branches"), message);
+            let help = "give it a branch for each list of steps that runs beside the others";
+            return Err(mistake.help(help).into());
         }
-        for (number, steps) in (0..).zip(branches) {
-            self.branch(
-                &format!("{pointer}/branches/{number}"),
-                &Branch { split: split.clone(), number },
-                steps,
-            )?;
-        }
-        Ok(())
+        let branches = (0..).zip(branches).map(|(number, steps)| {
+            let branch = Branch { split: split.clone(), number };
+            self.branch(&format!("{pointer}/branches/{number}"), &branch, steps)
+        });
+        Mistakes::none_in(branches).map(drop)
     }
 
-    fn branch(&mut self, pointer: &str, branch: &Branch, forms: Vec<form::Step>) -> Result<(), Mistake> {
+    fn branch(&mut self, pointer: &str, branch: &Branch, forms: Vec<form::Step>) -> Result<(), Mistakes> {
         if forms.is_empty() {
             let message = format!("a branch of the split `{}` has no steps", branch.split);
-            return Err(Mistake::new("bad-split", pointer, message).help("give it at least one step"));
+            return Err(Mistake::new("bad-split", pointer, message).help("give it at least one step").into());
         }
-        for (index, form) in forms.into_iter().enumerate() {
+        let steps = forms.into_iter().enumerate().map(|(index, form)| {
             let pointer = format!("{pointer}/{index}");
             if form.split.is_some() || form.branches.is_some() {
                 let message = format!("a split stands inside the split `{}`", branch.split);
-                return Err(Mistake::new("bad-split", pointer, message).help(
-                    "splits do not nest: give the outer one more branches, or put one below the other",
-                ));
+                let help = "splits do not nest: give the outer one more branches, or put one below the other";
+                return Err(Mistake::new("bad-split", pointer, message).help(help).into());
             }
-            self.step(&pointer, form, Some(branch.clone()))?;
-        }
-        Ok(())
+            self.step(&pointer, form, Some(branch.clone()))
+        });
+        Mistakes::none_in(steps).map(drop)
     }
 
     /// A name that nothing else in the job has.
