@@ -97,6 +97,11 @@ fn help_pages_end_with_real_commands() {
 }
 
 #[test]
+fn a_command_in_the_wrong_folder_makes_nothing() {
+    Folder::new().play("wrong_folders");
+}
+
+#[test]
 fn jobs_are_listed_and_shown() {
     Folder::new().play("jobs");
 }

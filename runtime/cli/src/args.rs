@@ -16,6 +16,7 @@ use stepbox::batch::name::{TenantId, UserName};
 use stepbox::batch::status::BatchStatus;
 
 use crate::exit_code::ExitCode;
+use crate::installation::Beginning;
 use crate::output::voice::Voice;
 use queue::{Publish, Store, Worker, Workers};
 
@@ -163,6 +164,22 @@ pub(crate) enum Noun {
         /// The shell
         shell: Shell,
     },
+}
+
+impl Noun {
+    /// What it does where nothing has begun.
+    pub(crate) fn beginning(&self) -> Beginning {
+        match self {
+            Self::Connectors(Connectors::Add { .. })
+            | Self::Steps(Steps::Upload { .. } | Steps::Pull { .. })
+            | Self::Instances(Instances::Create { .. })
+            | Self::Worker(_) => Beginning::Begins,
+            Self::Connectors(Connectors::List(_) | Connectors::Show { .. })
+            | Self::Jobs(_)
+            | Self::Steps(Steps::Inspect { .. }) => Beginning::Looks,
+            _ => Beginning::Refuses,
+        }
+    }
 }
 
 /// What can be done with connectors.

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use stepbox::Error;
-use stepbox::batch::name::{JobExecutionId, NameError};
+use stepbox::batch::name::{JobExecutionId, NameError, TenantId};
 use stepbox::batch::repository::RepositoryError;
 use stepbox::connector_file::ConnectorFileError;
 use stepbox_server::ServerError;
@@ -77,6 +77,15 @@ pub(crate) enum CliError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// A command that begins nothing, where nothing has begun.
+    #[error("there is no data folder `{}`", looked_at.display())]
+    NoDataFolder {
+        /// From the root of the file system.
+        looked_at: PathBuf,
+    },
+    /// Nobody has ever done anything for this tenant.
+    #[error("there is no tenant `{0}`")]
+    NoTenant(TenantId),
     /// Arguments are no secret.
     #[error("a password stands on the command line, where all users of this machine can see it")]
     PasswordShown,
@@ -118,6 +127,8 @@ impl CliError {
             Self::NoKeys => "no-signing-keys",
             Self::Server(error) => error.code(),
             Self::LivenessFile { .. } => "liveness-file",
+            Self::NoDataFolder { .. } => "no-data-folder",
+            Self::NoTenant(_) => "unknown-tenant",
             Self::PasswordShown => "password-shown",
             Self::ConfirmationNeeded | Self::NotConfirmed => "not-confirmed",
             Self::StepNeeded { .. } => "step-needed",
@@ -147,6 +158,16 @@ impl CliError {
             ),
             Self::Server(error) => Some(error.help().to_owned()),
             Self::LivenessFile { .. } => Some("name a file in a folder that you may write to".to_owned()),
+            Self::NoDataFolder { .. } => Some(
+                "go to the folder that has it, or name it with `--data-dir` or STEPBOX_DATA_DIR; `stepbox connectors \
+                 add`, `steps upload` and `instances create` make a new one"
+                    .to_owned(),
+            ),
+            Self::NoTenant(_) => Some(
+                "check `--tenant` and STEPBOX_TENANT; `stepbox connectors add`, `steps upload` and `instances create` \
+                 begin with a new one"
+                    .to_owned(),
+            ),
             Self::PasswordShown => {
                 Some("give the URL in the variable STEPBOX_DATABASE_URL instead of `--database-url`".to_owned())
             }
@@ -167,6 +188,7 @@ impl CliError {
         match self {
             Self::Stepbox(error) => ExitCode::of_error(error),
             Self::Pull(error) => error.exit_code(),
+            Self::NoDataFolder { .. } | Self::NoTenant(_) => ExitCode::NotFound,
             Self::Server(_)
             | Self::LivenessFile { .. }
             | Self::PasswordShown

@@ -3,9 +3,11 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use stepbox::batch::audit::AuditFilter;
 use stepbox::batch::log::LogLevel;
 use stepbox::batch::name::{TenantId, UserName};
 use stepbox::{CompileProcess, Compiler, DatabaseUrl, Stepbox, StorePlace, Tenant};
+use tempfile::TempDir;
 
 use crate::error::CliError;
 use crate::output::voice::{Entry, Voice};
@@ -51,13 +53,55 @@ impl Place {
     }
 }
 
+/// What a command does where there is no data folder yet, and for a tenant for whom nothing has been done yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    /// It begins one.
+    Begins,
+    /// It shows what every installation has, and makes nothing.
+    Looks,
+    /// It has nothing to do there.
+    Refuses,
+}
+
+/// A place for a command, and the folder for as long as it needs one that is not there.
+pub(crate) fn settle(
+    place: Place,
+    beginning: Beginning,
+    voice: Voice,
+) -> Result<(Place, Option<TempDir>), CliError> {
+    if place.database_url.is_some() || place.data_dir.exists() || beginning == Beginning::Begins {
+        return Ok((place, None));
+    }
+    let looked_at = std::path::absolute(&place.data_dir).unwrap_or_else(|_| place.data_dir.clone());
+    if beginning == Beginning::Refuses {
+        return Err(CliError::NoDataFolder { looked_at });
+    }
+    let message = format!("there is no data folder `{}`; this is what every one has", looked_at.display());
+    voice.say(&Entry::new(LogLevel::Info, "no-data-folder", message));
+    let folder = tempfile::tempdir().map_err(CliError::Start)?;
+    // Not there yet, so that it gets the rights of a new one.
+    let data_dir = folder.path().join("data");
+    Ok((Place { data_dir, ..place }, Some(folder)))
+}
+
+/// Refuses a tenant for whom nothing has ever been done: every deed leaves a trace in the audit trail.
+pub(crate) async fn refuse_unknown(tenant: &Tenant, beginning: Beginning) -> Result<(), CliError> {
+    if *tenant.id() == TenantId::default() || beginning != Beginning::Refuses {
+        return Ok(());
+    }
+    let is_known = !tenant.audit(&AuditFilter { limit: 1, ..AuditFilter::default() }).await?.is_empty()
+        || !tenant.instances(None).await?.is_empty();
+    if is_known { Ok(()) } else { Err(CliError::NoTenant(tenant.id().clone())) }
+}
+
 /// Opens the installation for some tenants, to whom the same policy applies. Relative paths in parameters begin
-/// in the current folder.
+/// in the current folder. The voice tells of a new data folder.
 pub(crate) async fn open(
     Place { data_dir, database_url }: &Place,
     tenants: &[TenantId],
     lease_ms: u64,
-    voice: Voice,
+    voice: Option<Voice>,
 ) -> Result<Stepbox, CliError> {
     let here = std::env::current_dir().map_err(CliError::unreadable(Path::new(".")))?;
     let file = PolicyFile::in_folder(data_dir)?;
@@ -78,7 +122,7 @@ pub(crate) async fn open(
         builder = builder.own_path(path);
     }
     let stepbox = builder.open().await?;
-    if is_new {
+    if let Some(voice) = voice.filter(|_| is_new) {
         let message = format!("new data folder `{}`", data_dir.display());
         voice.say(&Entry::new(LogLevel::Info, "data-folder-made", message));
     }

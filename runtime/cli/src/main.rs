@@ -82,11 +82,15 @@ async fn carry_out(args: Args) -> Result<Answer, CliError> {
     }
     if let Noun::Worker(worker) = noun {
         let tenants = if worker.tenants.is_empty() { vec![tenant] } else { worker.tenants.clone() };
-        let stepbox = installation::open(&place, &tenants, worker.lease, voice).await?;
+        let stepbox = installation::open(&place, &tenants, worker.lease, Some(voice)).await?;
         return worker::carry_out(&stepbox, worker).await;
     }
-    let stepbox = installation::open(&place, std::slice::from_ref(&tenant), LEASE_MS, voice).await?;
+    let beginning = noun.beginning();
+    let (place, lent) = installation::settle(place, beginning, voice)?;
+    let tells = lent.is_none().then_some(voice);
+    let stepbox = installation::open(&place, std::slice::from_ref(&tenant), LEASE_MS, tells).await?;
     let tenant = installation::tenant(&stepbox, &tenant, user.as_deref())?;
+    installation::refuse_unknown(&tenant, beginning).await?;
     match noun {
         Noun::Connectors(verb) => connectors::carry_out(&tenant, verb).await,
         Noun::Steps(verb) => steps::carry_out(&tenant, verb).await,

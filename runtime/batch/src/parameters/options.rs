@@ -14,7 +14,7 @@ pub enum Given {
     Parameters,
 }
 
-/// Where options break the schema that a component describes for them, at most [`VIOLATIONS_MAX`]. `is_unknown` tells
+/// Where options break the schema that a component describes for them, at most [`VIOLATIONS_MAX`], sorted by path. `is_unknown` tells
 /// which texts, as the author wrote them, stand for something else by then: those are not judged. A schema that is none
 /// is not applied; it came in before schemas were looked at.
 pub fn check_options(
@@ -45,7 +45,9 @@ pub fn check_options(
     let Ok(validator) = build(&schema) else { return Vec::new() };
     let errors = validator.iter_errors(options).flat_map(|error| violations_of(&error, &names));
     let is_known = |violation: &Violation| !is_open(written, &violation.path, &is_unknown);
-    errors.filter(is_known).take(VIOLATIONS_MAX).collect()
+    let mut violations: Vec<_> = errors.filter(is_known).take(VIOLATIONS_MAX).collect();
+    violations.sort_by(|a, b| a.path.cmp(&b.path));
+    violations
 }
 
 /// Whether a template stands at a place, or decides what is there.
@@ -99,8 +101,8 @@ mod tests {
         check(
             json!({"nme": "x", "how": "bogus"}),
             Given::Options,
-            "/nme: is not a known parameter; did you mean `name`? | /how: \"bogus\" is not one of \"fast\" or \
-             \"slow\" | /name: is required",
+            "/how: \"bogus\" is not one of \"fast\" or \"slow\" | /name: is required | /nme: is not a known parameter; did \
+             you mean `name`?",
         );
         check(json!({"name": "a", "other": 1}), Given::Parameters, "");
         check(json!({"name": 7, "other": 1}), Given::Parameters, "/name: 7 is not of type \"string\"");

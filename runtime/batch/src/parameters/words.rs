@@ -168,7 +168,7 @@ mod tests {
         let patern = no_word("/properties/a/patern", "patern", "did you mean `pattern`?");
         check(json!({"properties": {"a": {"patern": "^a"}}}), &patern);
         let own = "keywords of your own begin with `x-`";
-        check(json!({"properties": {}, "form": 1}), &no_word("/form", "form", own));
+        check(json!({"properties": {}, "layout": 1}), &no_word("/layout", "layout", own));
         let deep = json!({"properties": {"a/b": {"items": {"anyOf": [{}, {"minimun": 1}]}}}});
         let at = "/properties/a~1b/items/anyOf/1/minimun";
         check(deep, &no_word(at, "minimun", "did you mean `minimum`?"));

@@ -297,7 +297,7 @@ fn what_cannot_run_or_has_no_effect_is_refused() {
     check(
         "tasklet: notify",
         "tasklet: pause",
-        "bad-grant line 22, column 9: no element of this step is a component, so its grants have no effect | leave them \
+        "bad-grant line 23, column 11: no element of this step is a component, so its grants have no effect | leave them \
          out",
     );
     check(
@@ -309,13 +309,13 @@ fn what_cannot_run_or_has_no_effect_is_refused() {
     check(
         "required: [url]",
         "required: [url, urls]",
-        "bad-schema line 13, column 23: at `/required/2`: `urls` is required, but `properties` does not describe it, so \
+        "bad-schema line 13, column 17: at `/required/2`: `urls` is required, but `properties` does not describe it, so \
          nobody could give a value for it; did you mean `url`?",
     );
     check(
         "format: uri",
         "patern: x",
-        "bad-schema line 12, column 30: at `/properties/url/patern`: `patern` is no keyword of JSON Schema, so it would \
+        "bad-schema line 12, column 38: at `/properties/url/patern`: `patern` is no keyword of JSON Schema, so it would \
          check nothing; did you mean `pattern`?",
     );
     check(
@@ -329,7 +329,8 @@ fn what_cannot_run_or_has_no_effect_is_refused() {
 #[test]
 fn all_mistakes_are_told_at_once_in_the_order_of_the_file() {
     let text = GOOD.replace("delimiter: \"${parameters.delimiter}\"", "delimeter: 1, too: 2");
-    let text = text.replace("time_ms_max: 2000", "time_ms_max: 0").replace("{ csv: { from:", "{ csv: { form:");
+    let text =
+        text.replace("time_ms_max: 2000", "time_ms_max: 0").replace("{ csv: { from:", "{ csv: { form:");
     let error = ConnectorFile::parse("c.yaml".into(), &text, &known()).unwrap_err();
     let told: Vec<_> = std::iter::once(&error).chain(&error.others).map(|e| (e.line, e.code)).collect();
     let unknown = "unknown-option";
@@ -343,7 +344,8 @@ fn the_options_of_a_component_are_those_that_it_describes() {
     let check = |options: &str, expected: &[&str]| {
         let text = GOOD.replace("processor: normalise", &format!("processor: {{ normalise: {options} }}"));
         let file = ConnectorFile::parse("c.yaml".into(), &text, &known()).unwrap();
-        let schema = json!({ "properties": { "how": { "enum": ["fast", "slow"] }, "url": { "type": "string" } } });
+        let schema =
+            json!({ "properties": { "how": { "enum": ["fast", "slow"] }, "url": { "type": "string" } } });
         let components = BTreeMap::from([
             ("normalise".to_owned(), component("item-processor", json!({ "parameters": schema }))),
             ("notify".to_owned(), component("tasklet", json!({ "parameters": null }))),
@@ -360,6 +362,24 @@ fn the_options_of_a_component_are_those_that_it_describes() {
         format!("{not}/url: 7 is not of type \"string\""),
     ];
     check("{ hwo: fast, url: 7 }", &[&two[0], &two[1]]);
+}
+
+#[test]
+fn parameters_that_no_step_takes_are_known() {
+    let unused = |reader: &str| {
+        let text = format!(
+            "connector: a\ncomponents: {{ normalise: n.wasm }}\njobs:\n  b:\n    type: x\n    parameters: \
+             {{ properties: {{ used: {{}}, unused: {{}} }} }}\n    steps:\n      - {{ name: s, reader: {reader}, writer: {{ \
+             csv: {{ to: \"${{parameters.used}}\" }} }} }}\n"
+        );
+        let file = ConnectorFile::parse("c.yaml".into(), &text, &known()).unwrap();
+        let reader = BTreeMap::from([("normalise".to_owned(), component("item-reader", json!({})))]);
+        let connector = file.into_connector(&reader).unwrap();
+        connector.jobs[0].unused_parameters().join(" ")
+    };
+    assert_eq!(unused("{ csv: { from: i } }"), "unused");
+    assert_eq!(unused("{ normalise: { from: i } }"), "unused");
+    assert_eq!(unused("normalise"), "", "it is given all of them");
 }
 
 /// Only a component's options may name a secret, and only one that there is.

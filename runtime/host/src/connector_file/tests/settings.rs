@@ -11,7 +11,7 @@ fn read(item_keys: &str, tasklet_keys: &str) -> Result<ConnectorFile, ConnectorF
     let indent = |keys: &str| keys.lines().map(|line| format!("        {line}\n")).collect::<String>();
     let text = format!(
         "connector: acme\ncomponents: {{ normalise: n.wasm }}\njobs:\n  a:\n    type: x\n    steps:\n\
-         \u{20}     - name: move\n        reader: { csv: { from: i } }\n        processor: normalise\n        writer: { csv: { to: o } }\n{}\
+         \u{20}     - name: move\n        reader: {{ csv: {{ from: i }} }}\n        processor: normalise\n        writer: {{ csv: {{ to: o }} }}\n{}\
          \u{20}     - name: wait\n        tasklet: pause\n{}",
         indent(item_keys),
         indent(tasklet_keys)
