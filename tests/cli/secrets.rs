@@ -14,7 +14,7 @@ components: { push: push.wasm }
 jobs:
   crm_push:
     type: export
-    parameters: { properties: { url: { type: string } } }
+    parameters: { properties: { url: { type: string, default: "https://api.example.com" } } }
     steps:
       - name: push
         tasklet: { push: { status: "${secrets.crm_token}" } }

@@ -70,14 +70,16 @@ pub(crate) fn settle(
     beginning: Beginning,
     voice: Voice,
 ) -> Result<(Place, Option<TempDir>), CliError> {
-    if place.database_url.is_some() || place.data_dir.exists() || beginning == Beginning::Begins {
+    // What cannot be looked at is told when it is opened.
+    let is_there = place.data_dir.try_exists().unwrap_or(true);
+    if is_there || place.database_url.is_some() || beginning == Beginning::Begins {
         return Ok((place, None));
     }
     let looked_at = std::path::absolute(&place.data_dir).unwrap_or_else(|_| place.data_dir.clone());
     if beginning == Beginning::Refuses {
         return Err(CliError::NoDataFolder { looked_at });
     }
-    let message = format!("there is no data folder `{}`; this is what every one has", looked_at.display());
+    let message = format!("there is no data folder `{}`: only what every installation has is shown", looked_at.display());
     voice.say(&Entry::new(LogLevel::Info, "no-data-folder", message));
     let folder = tempfile::tempdir().map_err(CliError::Start)?;
     // Not there yet, so that it gets the rights of a new one.
