@@ -12,6 +12,7 @@ mod faults;
 mod floods;
 mod flow;
 mod guests;
+mod installations;
 mod interrupted;
 mod left_behind;
 mod lying_bucket;

@@ -246,9 +246,35 @@ impl fmt::Display for Digest {
     }
 }
 
+/// Which installation a store belongs to: made with the store, at random, and the same as long as it is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstallationId(String);
+
+impl InstallationId {
+    /// From 32 hexadecimal digits, lower case; none for any other text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        (text.len() == 32 && text.bytes().all(is_digit)).then(|| Self(text.to_owned()))
+    }
+
+    /// 32 hexadecimal digits, lower case.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_installation_has_32_digits() {
+        let whole = "00112233445566778899aabbccddeeff";
+        assert_eq!(InstallationId::parse(whole).unwrap().as_str(), whole);
+        for text in ["", &whole[1..], &whole.to_uppercase(), &whole.replace('f', "g"), &format!("{whole}0")] {
+            assert_eq!(InstallationId::parse(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn a_code_takes_letters_digits_and_underscores_up_to_a_hundred() {
