@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -597,6 +597,67 @@ async fn waits_for_http() {
         until(&words, async || installation.log(running.id()).await.contains(&words)).await;
         running.stop().await.unwrap();
         assert_eq!(ending(&running.wait().await.unwrap()), "STOPPED");
+    }
+}
+
+/// Every call that can wait for a request or a clock. For the disk, see `a_disk_that_hangs_holds_up_no_thread_and_no_end`.
+const WAITS: [&str; 13] = [
+    "http.send",
+    "exchange.write",
+    "exchange.finish",
+    "response.read",
+    "poll",
+    "pollable.block",
+    "future.block",
+    "input-stream.blocking-read",
+    "input-stream.blocking-skip",
+    "output-stream.blocking-write-and-flush",
+    "output-stream.blocking-write-zeroes-and-flush",
+    "output-stream.blocking-flush",
+    "output-stream.blocking-splice",
+];
+
+#[tokio::test]
+async fn waits_in_calls() {
+    // How long a step may take to end after its limit or a stop: on a busy machine more than the grace.
+    const END_MAX: Duration = Duration::from_secs(10);
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = (format!("http://{}/", silent.local_addr().unwrap()), silent);
+    let (hangs, stalls) = (Server::start(Manner::Hangs), Server::start(Manner::Stalls));
+    let urls = [silent.0.clone(), hangs.url("/"), stalls.url("/")];
+    let grants = urls.each_ref().map(|url| format!("POST {url}"));
+    let quotas = Quotas { stop_grace_ms: 200, ..Quotas::default() };
+    let policy = Policy::own_machine(".").with_loopback().with_quotas(quotas);
+    let installation = Installation::with(|builder| builder.tenant(TenantId::default(), policy)).await;
+    let job = |name: &str, call: &str, limits: &str| {
+        let [silent, hangs, stalls] = &urls;
+        let options = json!({ "call": call, "silent": silent, "hangs": hangs, "stalls": stalls });
+        let (tasklet, grants) = (json!({ "guest": options }), json!({ "http": grants }));
+        format!(
+            "  {name}: {{ type: test, steps: [ {{ name: wait, tasklet: {tasklet}, grants: {grants} {limits} }} ] }}\n"
+        )
+    };
+    let mut jobs = "jobs:\n".to_owned();
+    for (number, call) in WAITS.iter().enumerate() {
+        jobs += &job(&format!("limited{number}"), call, ", limits: { time_ms_max: 1000 }");
+        jobs += &job(&format!("stopped{number}"), call, "");
+    }
+    installation.install(&[("guest", path_of("waits_in_calls"))], &jobs).await;
+    for (number, call) in WAITS.iter().enumerate() {
+        let began_at = Instant::now();
+        let execution = installation.run(&format!("limited{number}"), json!({})).await;
+        let ending = ending(&execution);
+        assert!(ending.starts_with("FAILED [step-time-limit]"), "{call}: {ending}");
+        assert!(began_at.elapsed() < END_MAX, "{call} after {:?}", began_at.elapsed());
+    }
+    for (number, call) in WAITS.iter().enumerate() {
+        let mut running = installation.start(&format!("stopped{number}"), json!({})).await;
+        until("waiting", async || installation.log(running.id()).await.contains("waiting")).await;
+        let asked_at = Instant::now();
+        running.stop().await.unwrap();
+        let ending = ending(&running.wait().await.unwrap());
+        assert_eq!(ending, "STOPPED", "{call}");
+        assert!(asked_at.elapsed() < END_MAX, "{call} after {:?}", asked_at.elapsed());
     }
 }
 
