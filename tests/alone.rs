@@ -1,6 +1,8 @@
 //! Tests that look at the memory and the descriptors of their process have one of their own.
 
-use std::process::Command;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use crate::guard::mark;
 
@@ -53,14 +55,58 @@ impl Watch {
     }
 }
 
+/// How a process ended that was watched, the most resident memory that it had, and how long it took.
+#[derive(Debug)]
+pub struct Watched {
+    /// How it ended, and what it said.
+    pub output: Output,
+    /// In bytes.
+    pub memory_peak: u64,
+    /// From the interrupt on, if there was one.
+    pub took: Duration,
+}
+
+/// Runs a process to its end and watches it; after some time it is interrupted, as by Ctrl-C.
+///
+/// # Panics
+/// If there is no such process, or it does not end within two minutes.
+pub fn watched(command: &mut Command, interrupt_after: Duration) -> Watched {
+    let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a process");
+    let (mut began_at, mut memory_peak, mut is_interrupted) = (Instant::now(), 0, false);
+    while process.try_wait().expect("it is ours").is_none() {
+        memory_peak = memory_peak.max(resident_of(&process.id().to_string(), "VmHWM").unwrap_or(0));
+        if !is_interrupted && began_at.elapsed() > interrupt_after {
+            interrupt(&process);
+            (began_at, is_interrupted) = (Instant::now(), true);
+        }
+        assert!(began_at.elapsed() < Duration::from_secs(120), "it does not end");
+        sleep(Duration::from_millis(1));
+    }
+    let took = began_at.elapsed();
+    // What it said is short enough to have waited for us.
+    let output = process.wait_with_output().expect("it has ended");
+    Watched { output, memory_peak, took }
+}
+
+fn interrupt(process: &Child) {
+    let sent = Command::new("kill").args(["-INT", &process.id().to_string()]).status();
+    // It may have ended just now.
+    drop(sent.expect("`kill` runs"));
+}
+
 /// A figure of this process's memory, in bytes: `VmRSS` for what it has, `VmHWM` for the most that it had.
 ///
 /// # Panics
 /// If the kernel does not tell.
 pub fn resident(figure: &str) -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("the kernel tells");
-    let line = status.lines().find_map(|line| line.strip_prefix(figure)).expect("a line of that name");
-    line.chars().filter(char::is_ascii_digit).collect::<String>().parse::<u64>().expect("kibibytes") << 10
+    resident_of("self", figure).expect("the kernel tells")
+}
+
+fn resident_of(process: &str, figure: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(figure))?;
+    let kibibytes: u64 = line.chars().filter(char::is_ascii_digit).collect::<String>().parse().ok()?;
+    Some(kibibytes << 10)
 }
 
 fn descriptors() -> usize {

@@ -16,6 +16,7 @@ mod installations;
 mod interrupted;
 mod left_behind;
 mod lying_bucket;
+mod lying_hosts;
 mod metrics;
 mod native_and_sandboxed;
 mod own_files;
