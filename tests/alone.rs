@@ -89,9 +89,8 @@ pub fn watched(command: &mut Command, interrupt_after: Duration) -> Watched {
 }
 
 fn interrupt(process: &Child) {
-    let sent = Command::new("kill").args(["-INT", &process.id().to_string()]).status();
     // It may have ended just now.
-    drop(sent.expect("`kill` runs"));
+    let _ = Command::new("kill").args(["-INT", &process.id().to_string()]).status().expect("`kill` runs");
 }
 
 /// A figure of this process's memory, in bytes: `VmRSS` for what it has, `VmHWM` for the most that it had.

@@ -402,7 +402,6 @@ mod tests {
         drop(requests);
         assert!(component().open().is_err(), "a request has given back nothing of the tenant's");
         drop(held);
-        drop(held);
         assert!(component().open().is_ok() && process.open().is_ok(), "what was refused took nothing");
     }
 }

@@ -104,11 +104,13 @@ pub(crate) struct Calls<'a> {
     pub(crate) text: &'a str,
     /// Whether it says so in the log before it does.
     pub(crate) are_announced: bool,
+    /// Whether what takes a file or a folder gets a folder.
+    pub(crate) are_of_folders: bool,
 }
 
 impl Default for Calls<'_> {
     fn default() -> Self {
-        Self { length: 0, times: 1, text: "", are_announced: false }
+        Self { length: 0, times: 1, text: "", are_announced: false, are_of_folders: false }
     }
 }
 
@@ -121,7 +123,9 @@ impl<'a> Calls<'a> {
 
 /// A component that calls an import.
 pub(crate) fn caller(imports: &Imports, import: &Import, calls: &Calls<'_>) -> Vec<u8> {
-    let mut module = Module { imports, declared: Vec::new(), locals: Vec::new(), setup: String::new() };
+    let of_descriptors = if calls.are_of_folders { "folder" } else { "descriptor" };
+    let mut module =
+        Module { imports, of_descriptors, declared: Vec::new(), locals: Vec::new(), setup: String::new() };
     let length = calls.length;
     let target = module.declare(import, "target");
     let mut arguments = Vec::new();
@@ -144,6 +148,8 @@ pub(crate) fn caller(imports: &Imports, import: &Import, calls: &Calls<'_>) -> V
 
 struct Module<'a> {
     imports: &'a Imports,
+    /// What the resource `descriptor` is made by.
+    of_descriptors: &'static str,
     /// Names and declarations.
     declared: Vec<(String, String)>,
     /// Resources that were made once, each in a local of its name.
@@ -200,6 +206,7 @@ impl Module<'_> {
     /// The values on the stack that stand for an argument.
     fn argument(&mut self, ty: &Type, length: u32, values: &mut Vec<String>) {
         if let Some((resource, is_taken)) = self.imports.handle(ty) {
+            let resource = if resource == "descriptor" { self.of_descriptors.to_owned() } else { resource };
             values.push(if is_taken { self.make(&resource) } else { self.held(&resource) });
             return;
         }

@@ -58,6 +58,7 @@ fn calls<'a>(imports: &Imports, import: &Import) -> Vec<Calls<'a>> {
     }
     let of = |length| Calls { length, ..Calls::default() };
     let mut calls = vec![of(*max), of(max + 1), of(4 << 20), Calls::with("file"), Calls::with("work/file")];
+    calls.push(Calls { are_of_folders: true, ..Calls::with("file") });
     if import.function.name == "context-put" {
         let objects = r#"{"a":0},"#.repeat(LARGEST_VALUE / 8 - 1);
         // Leaked once, for a text that a row of a table could hold as well.

@@ -48,6 +48,7 @@ const WAIT: &[&str] = &[
     "wasi:filesystem/types: [method]descriptor.is-same-object",
     "wasi:filesystem/types: [method]descriptor.metadata-hash",
     "wasi:filesystem/types: [method]descriptor.metadata-hash-at",
+    "wasi:filesystem/types: [method]directory-entry-stream.read-directory-entry",
     "files: [method]reader.read",
     "files: [method]writer.write",
     "files: [method]writer.sync",
@@ -63,7 +64,7 @@ const WAIT: &[&str] = &[
 /// When a step ends whose call waits, in milliseconds.
 const LIMIT_MS: u64 = 100;
 /// Longer than any machine takes for a call that does not wait, in milliseconds.
-const NEVER_MS: u64 = 120_000;
+const NEVER_MS: u64 = 30_000;
 /// How long a step may take to end after its limit, or a stop: the grace of 5 seconds and a busy machine.
 const END_MAX: Duration = Duration::from_secs(10);
 
@@ -123,7 +124,9 @@ fn run(imports: &Imports, import: &Import, ending: Ending) -> (String, Duration)
         std::fs::write(place.folder.path().join("work/file"), "text").unwrap();
         // As long as the list that `poll` gets, and `write` at once.
         let text = if import.interface.starts_with("stepbox:step/files") { "work/file" } else { "file" };
-        let calls = Calls { are_announced: true, ..Calls::with(text) };
+        let name = &import.function.name;
+        let are_of_folders = name.ends_with("-at") || name.ends_with("read-directory");
+        let calls = Calls { are_announced: true, are_of_folders, ..Calls::with(text) };
         let program = place.program(&caller(imports, import, &calls)).await.unwrap();
         let tasklet_ms_max = if ending == Ending::Limit { LIMIT_MS } else { NEVER_MS };
         let limits = Limits { tasklet_ms_max, stop_grace_ms: 50, ..Limits::default() };
