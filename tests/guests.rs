@@ -476,7 +476,7 @@ async fn hoards_in_the_host() {
     // It accepts connections and reads nothing.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", silent.local_addr().unwrap());
-    for (what, enough) in [("listings", 10_000), ("heads", 10_000), ("pieces", 20), ("bodies", 10_000)] {
+    for (what, enough) in [("listings", 10_000), ("heads", 10_000), ("pieces", 10_000), ("bodies", 10_000)] {
         let installation = Installation::new().await;
         for number in 0..2_000 {
             installation.write(&format!("many/{number:0200}"), "");
@@ -554,7 +554,8 @@ async fn floods_heads() {
         assert_eq!(found, [contract, wasi], "{told}");
         let usage = execution.steps[0].usage;
         let sent: u64 = found.iter().map(|sent| sent.parse().unwrap_or(0)).sum();
-        assert_eq!(usage.http_requests, sent, "{told}");
+        // Those that the limit of bytes refuses are counted as well.
+        assert!((sent..=2 * times).contains(&usage.http_requests), "{told}");
         assert!((sent * bytes..=bytes_max).contains(&usage.http_bytes_sent), "{}", usage.http_bytes_sent);
         assert_eq!(server.is_untouched(), sent == 0, "{told}");
     }

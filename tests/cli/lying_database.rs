@@ -87,7 +87,14 @@ fn talk(mut stream: TcpStream, lie: Lie) -> io::Result<()> {
     match lie {
         Lie::Silence { is_let_in: false } => return keep_still(stream),
         Lie::Drips => return repeat(stream, b"R", Duration::from_secs(1)),
-        Lie::Notices => return repeat(stream, &message(b'N', &[b'x'; 60_000]), Duration::ZERO),
+        Lie::Notices => {
+            stream.write_all(&message(b'R', &[0; 4]))?;
+            return repeat(
+                stream,
+                &message(b'N', b"SNOTICE\0Mmore to come\0\0").repeat(1_000),
+                Duration::ZERO,
+            );
+        }
         _ => {}
     }
     stream.write_all(&[message(b'R', &[0; 4]), ready()].concat())?;
