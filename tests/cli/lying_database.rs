@@ -23,7 +23,7 @@ enum Lie {
     LongRows,
     /// Rows of the right form without an end.
     Rows,
-    /// The same with rows of no length.
+    /// The same with rows of next to no length.
     EmptyRows,
     /// An error of many megabytes.
     Words,
@@ -38,13 +38,14 @@ fn no_database_takes_memory_or_holds_up_an_interrupt() {
     let folder = Folder::new();
     let after = Duration::from_secs(3);
     let idle = watched(&mut folder.shell("exec stepbox executions list"), after).memory_peak;
-    let too_much = "the server sends an answer of more than";
+    // Of what is heard later, the library tells no more.
+    let hung_up = "connection closed";
     for (lie, words) in [
         (Lie::Notices, "before it lets anybody in"),
-        (Lie::LongMessage, "the server sends a message of 2147483644 bytes"),
-        (Lie::LongRows, too_much),
-        (Lie::Rows, too_much),
-        (Lie::EmptyRows, too_much),
+        (Lie::LongMessage, hung_up),
+        (Lie::LongRows, hung_up),
+        (Lie::Rows, hung_up),
+        (Lie::EmptyRows, hung_up),
         (Lie::Words, "xxx"),
         (Lie::Silence { is_let_in: false }, ""),
         (Lie::Silence { is_let_in: true }, ""),
@@ -143,7 +144,8 @@ fn answer(mut stream: TcpStream, lie: Lie) -> io::Result<()> {
             ))?;
             repeat(stream, &message(b'N', &[b'x'; 60_000]), Duration::ZERO)
         }
-        _ => repeat(stream, &message(b'D', &[0, 0]).repeat(10_000), Duration::ZERO),
+        // A column that is null takes no room.
+        _ => repeat(stream, &message(b'D', &[0, 1, 0xff, 0xff, 0xff, 0xff]).repeat(10_000), Duration::ZERO),
     }
 }
 

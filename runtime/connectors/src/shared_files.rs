@@ -215,8 +215,8 @@ mod tests {
             files.put("a/b", b"1".to_vec()).unwrap();
             files.put("a/b", b"2".to_vec()).unwrap();
             files.put("a/c/d", Vec::new()).unwrap();
-            assert_eq!(files.put_new("a/b", b"3".to_vec()).unwrap(), false, "it is there");
-            assert_eq!(files.put_new("new", b"4".to_vec()).unwrap(), true);
+            assert!(!files.put_new("a/b", b"3".to_vec()).unwrap(), "it is there");
+            assert!(files.put_new("new", b"4".to_vec()).unwrap());
             assert_eq!(files.get("new", 9).unwrap(), Some(b"4".to_vec()));
             files.put("e", b"5".to_vec()).unwrap();
             assert_eq!(files.get("a/b", 9).unwrap(), Some(b"2".to_vec()));
@@ -252,7 +252,7 @@ mod tests {
             assert_eq!(did.len(), 1, "{did:?}");
             assert_eq!(files.get("mark", 9).unwrap(), Some(did), "what is there is that one's");
         }
-        let left = std::fs::read_dir(folder.path()).unwrap().count();
+        let left = fs::read_dir(folder.path()).unwrap().count();
         assert_eq!(left, 1, "no temporary name is left");
     }
 }
