@@ -10,6 +10,7 @@ use stepbox::batch::name::TenantId;
 use stepbox::batch::status::BatchStatus;
 use stepbox::{Policy, Quotas, Running, Stepbox, Tenant};
 use stepbox_guest_artifacts::{hostile, steps};
+use stepbox_tests::alone::Watch;
 
 use crate::support::{self, counts, ending, local};
 
@@ -56,9 +57,7 @@ async fn one_tenants_flood_leaves_another_its_part() {
     let folder = support::tempdir().unwrap();
     let (hostile, ordinary) = tenants(folder.path()).await;
     let alone = run_ordinary(&ordinary).await;
-    let memory_before = resident("VmRSS");
-    // From now on the highest is what it has now.
-    std::fs::write("/proc/self/clear_refs", "5").unwrap();
+    let watch = Watch::begin();
 
     // It has its memory before the bombs take all there is.
     let mut endless = support::start(&hostile, "endless", json!({})).await;
@@ -84,7 +83,7 @@ async fn one_tenants_flood_leaves_another_its_part() {
     for (job, mut attack) in attacks {
         check_end(job, &attack.wait().await.unwrap());
     }
-    let memory = resident("VmHWM").saturating_sub(memory_before);
+    let memory = watch.memory_peak();
     println!("the process had {memory} bytes more than before, at most");
     assert!(memory < MEMORY_BYTES_MAX + BESIDE_BYTES_MAX, "{memory} bytes");
     let healthy = run_ordinary(&ordinary).await;
@@ -110,14 +109,6 @@ fn check_end(job: &str, execution: &JobExecution) {
             assert!(is_starved || told.contains("FAILED [step-time-limit]"), "{told}");
         }
     }
-}
-
-/// A figure of this process's memory, in bytes.
-fn resident(figure: &str) -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(figure)).unwrap();
-    let kibibytes: String = line.chars().filter(char::is_ascii_digit).collect();
-    kibibytes.parse::<u64>().unwrap() << 10
 }
 
 async fn tenants(folder: &Path) -> (Tenant, Tenant) {

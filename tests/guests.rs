@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -16,6 +16,7 @@ use stepbox::{Policy, Quotas};
 use stepbox_guest_artifacts::hostile;
 use stepbox_store::SqliteStore;
 use stepbox_store::interposed::{Call, Interposed, Interposer};
+use stepbox_tests::alone::{Watch, is_alone};
 
 use crate::egress;
 use crate::secrets;
@@ -436,6 +437,130 @@ async fn hoards_handles() {
     assert_eq!(found, ["64", "0", "64", "1"]);
 }
 
+/// What the process may have more than the guests' memory, in bytes: for what cannot be told from it, such as its
+/// allocator and threads that come and go.
+const BESIDE_BYTES_MAX: u64 = 96 << 20;
+/// The memory of the guests that want to have more.
+const HOARD_BYTES_MAX: u64 = 64 << 20;
+
+/// In a process of its own, since its memory is looked at.
+#[tokio::test]
+async fn bombs_context() {
+    if !is_alone("guests::bombs_context") {
+        return;
+    }
+    for (bytes, times) in [(CONTEXT_BYTES_MAX, 5_000), (4 << 20, 500)] {
+        let installation = Installation::new().await;
+        let limits = format!("limits: {{ memory_bytes_max: {HOARD_BYTES_MAX} }}");
+        let options = json!({ "bytes": bytes, "times": times });
+        install_tasklet(&installation, "bombs_context", options, &limits).await;
+        let watch = Watch::begin();
+        let execution = installation.run("hostile", json!({})).await;
+        assert_eq!(ending(&execution), "COMPLETED", "{bytes}");
+        assert_eq!(summary(&execution, 0, "refused"), times.to_string(), "{}", summary(&execution, 0, "why"));
+        assert!(execution.context.0.is_empty());
+        let peak = watch.memory_peak();
+        assert!(peak < HOARD_BYTES_MAX + BESIDE_BYTES_MAX, "{bytes}: {peak} bytes");
+        // A copy of what it sends, each time; a parser would take 100 ms and more for each megabyte.
+        let us = execution.steps[0].usage.cpu_us;
+        assert!(us < 10_000_000, "{bytes}: {us} us of processor time");
+    }
+}
+
+/// In a process of its own, since its memory is looked at.
+#[tokio::test]
+async fn hoards_in_the_host() {
+    if !is_alone("guests::hoards_in_the_host") {
+        return;
+    }
+    // It accepts connections and reads nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", silent.local_addr().unwrap());
+    for (what, enough) in [("listings", 10_000), ("heads", 10_000), ("pieces", 10_000), ("bodies", 10_000)] {
+        let installation = Installation::new().await;
+        for number in 0..2_000 {
+            installation.write(&format!("many/{number:0200}"), "");
+        }
+        let more = format!(
+            "grants: {{ http: [\"POST {url}\"], files: {{ many: \"read {}\" }} }}
+        limits: {{ memory_bytes_max: {HOARD_BYTES_MAX}, time_ms_max: 20000 }}",
+            installation.path("many").display()
+        );
+        let options = json!({ "what": what, "url": url, "enough": enough });
+        install_tasklet(&installation, "hoards_in_the_host", options, &more).await;
+        let watch = Watch::begin();
+        let execution = installation.run("hostile", json!({})).await;
+        let ending = ending(&execution);
+        let ends = ["COMPLETED", "FAILED [step-memory-limit]", "FAILED [step-trapped]"];
+        assert!(ends.iter().any(|end| ending.starts_with(end)), "{what}: {ending}");
+        let kept: u32 = summary(&execution, 0, "kept").parse().unwrap_or_default();
+        assert!((1..=1_000).contains(&kept), "{what}: kept {kept}, {ending}");
+        let step = &execution.steps[0];
+        assert!(step.usage.memory_bytes_peak <= HOARD_BYTES_MAX, "{what}");
+        let (peak, descriptors) = (watch.memory_peak(), watch.descriptors());
+        assert!(peak < HOARD_BYTES_MAX + BESIDE_BYTES_MAX, "{what}: {peak} bytes, kept {kept}");
+        assert!(descriptors < 100, "{what}: {descriptors} descriptors are left");
+    }
+}
+
+/// In a process of its own, since its descriptors are counted.
+#[tokio::test]
+async fn hoards_folders() {
+    if !is_alone("guests::hoards_folders") {
+        return;
+    }
+    for times in [100, 1_000_000] {
+        let installation = Installation::new().await;
+        install_tasklet(&installation, "hoards_folders", json!({ "times": times }), "").await;
+        let watch = Watch::begin();
+        let mut running = installation.start("hostile", json!({})).await;
+        let id = running.id();
+        let has_ended = async || {
+            let status = installation.tenant.execution(id).await.unwrap().status;
+            status.has_ended() || installation.log(id).await.contains("hoarded")
+        };
+        until("hoarded or ended", has_ended).await;
+        let descriptors = watch.descriptors();
+        assert!(descriptors < 50, "{times}: {descriptors}");
+        // Whoever asks a million times has ended by its limit of resources.
+        let _ = running.stop().await;
+        let ending = ending(&running.wait().await.unwrap());
+        assert_eq!(ending.starts_with("FAILED [step-"), times > 1_000, "{times}: {ending}");
+    }
+}
+
+#[tokio::test]
+async fn floods_heads() {
+    let rows = [
+        // A header of its own length, and how many requests get through which limit of bytes.
+        (60_000, 10, 1_000_000, "10", "6"),
+        (60_000, 10, 100_000_000, "10", "10"),
+        (70_000, 10, 100_000_000, "", ""),
+        (3_000_000, 10, 100_000_000, "", ""),
+    ];
+    for (bytes, times, bytes_max, contract, wasi) in rows {
+        let installation = Installation::new().await;
+        let mut server = Server::start(Manner::Answers(200));
+        let url = server.url("/");
+        let more = format!(
+            "grants: {{ http: [\"GET {url}\"] }}
+        limits: {{ http_bytes_max: {bytes_max} }}"
+        );
+        let options = json!({ "url": url, "bytes": bytes, "times": times });
+        install_tasklet(&installation, "floods_heads", options, &more).await;
+        let execution = installation.run("hostile", json!({})).await;
+        let found = ["contract", "wasi"].map(|door| summary(&execution, 0, door));
+        let told = format!("{bytes}: {} {}", ending(&execution), summary(&execution, 0, "why"));
+        assert_eq!(found, [contract, wasi], "{told}");
+        let usage = execution.steps[0].usage;
+        let sent: u64 = found.iter().map(|sent| sent.parse().unwrap_or(0)).sum();
+        // Those that the limit of bytes refuses are counted as well.
+        assert!((sent..=2 * times).contains(&usage.http_requests), "{told}");
+        assert!((sent * bytes..=bytes_max).contains(&usage.http_bytes_sent), "{}", usage.http_bytes_sent);
+        assert_eq!(server.is_untouched(), sent == 0, "{told}");
+    }
+}
+
 #[tokio::test]
 async fn looks_around() {
     let installation = Installation::new().await;
@@ -473,6 +598,67 @@ async fn waits_for_http() {
         until(&words, async || installation.log(running.id()).await.contains(&words)).await;
         running.stop().await.unwrap();
         assert_eq!(ending(&running.wait().await.unwrap()), "STOPPED");
+    }
+}
+
+/// Every call that can wait for a request or a clock. For the disk, see `a_disk_that_hangs_holds_up_no_thread_and_no_end`.
+const WAITS: [&str; 13] = [
+    "http.send",
+    "exchange.write",
+    "exchange.finish",
+    "response.read",
+    "poll",
+    "pollable.block",
+    "future.block",
+    "input-stream.blocking-read",
+    "input-stream.blocking-skip",
+    "output-stream.blocking-write-and-flush",
+    "output-stream.blocking-write-zeroes-and-flush",
+    "output-stream.blocking-flush",
+    "output-stream.blocking-splice",
+];
+
+#[tokio::test]
+async fn waits_in_calls() {
+    // How long a step may take to end after its limit or a stop: on a busy machine more than the grace.
+    const END_MAX: Duration = Duration::from_secs(10);
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = (format!("http://{}/", silent.local_addr().unwrap()), silent);
+    let (hangs, stalls) = (Server::start(Manner::Hangs), Server::start(Manner::Stalls));
+    let urls = [silent.0.clone(), hangs.url("/"), stalls.url("/")];
+    let grants = urls.each_ref().map(|url| format!("POST {url}"));
+    let quotas = Quotas { stop_grace_ms: 200, ..Quotas::default() };
+    let policy = Policy::own_machine(".").with_loopback().with_quotas(quotas);
+    let installation = Installation::with(|builder| builder.tenant(TenantId::default(), policy)).await;
+    let job = |name: &str, call: &str, limits: &str| {
+        let [silent, hangs, stalls] = &urls;
+        let options = json!({ "call": call, "silent": silent, "hangs": hangs, "stalls": stalls });
+        let (tasklet, grants) = (json!({ "guest": options }), json!({ "http": grants }));
+        format!(
+            "  {name}: {{ type: test, steps: [ {{ name: wait, tasklet: {tasklet}, grants: {grants} {limits} }} ] }}\n"
+        )
+    };
+    let mut jobs = "jobs:\n".to_owned();
+    for (number, call) in WAITS.iter().enumerate() {
+        jobs += &job(&format!("limited{number}"), call, ", limits: { time_ms_max: 1000 }");
+        jobs += &job(&format!("stopped{number}"), call, "");
+    }
+    installation.install(&[("guest", path_of("waits_in_calls"))], &jobs).await;
+    for (number, call) in WAITS.iter().enumerate() {
+        let began_at = Instant::now();
+        let execution = installation.run(&format!("limited{number}"), json!({})).await;
+        let ending = ending(&execution);
+        assert!(ending.starts_with("FAILED [step-time-limit]"), "{call}: {ending}");
+        assert!(began_at.elapsed() < END_MAX, "{call} after {:?}", began_at.elapsed());
+    }
+    for (number, call) in WAITS.iter().enumerate() {
+        let mut running = installation.start(&format!("stopped{number}"), json!({})).await;
+        until("waiting", async || installation.log(running.id()).await.contains("waiting")).await;
+        let asked_at = Instant::now();
+        running.stop().await.unwrap();
+        let ending = ending(&running.wait().await.unwrap());
+        assert_eq!(ending, "STOPPED", "{call}");
+        assert!(asked_at.elapsed() < END_MAX, "{call} after {:?}", asked_at.elapsed());
     }
 }
 

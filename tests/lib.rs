@@ -1,5 +1,6 @@
 //! What the tests, the benchmarks and the crash test share. The tests themselves are in one binary, `main.rs`.
 
+pub mod alone;
 pub mod catalogue;
 pub mod guard;
 mod native;

@@ -1,8 +1,12 @@
 //! A bucket that lies, on loopback: nothing is COMPLETED that is not whole, and nothing takes memory without an end.
 
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use stepbox::batch::name::TenantId;
-use stepbox::{NamedStorage, Policy, RestartOptions};
+use stepbox::{NamedStorage, Policy, Quotas, RestartOptions};
+use stepbox_tests::alone::{Watch, is_alone};
 
 use crate::bucket::{BucketServer, Lie};
 use crate::support::{Installation, counts, ending};
@@ -23,8 +27,15 @@ jobs:
 /// How many items there are: more than the first request brings.
 const ITEMS: usize = 60_000;
 
-async fn installation(storage: NamedStorage) -> Installation {
-    let policy = Policy::own_machine(".").with_loopback().with_storage(storage);
+/// How long a run may be lied to before it is told to stop: some lies are asked about again and again.
+const PATIENCE_WITH_LIES: Duration = Duration::from_millis(1_500);
+/// How soon it has then ended: the grace of a second, and a busy machine.
+const STOP_MAX: Duration = Duration::from_secs(6);
+/// What lies may take of memory, all together.
+const LIES_BYTES_MAX: u64 = 256 << 20;
+
+async fn installation(storage: NamedStorage, quotas: &Quotas) -> Installation {
+    let policy = Policy::own_machine(".").with_loopback().with_storage(storage).with_quotas(quotas.clone());
     let installation = Installation::with(|builder| builder.tenant(TenantId::default(), policy)).await;
     installation.install(&[], JOBS).await;
     installation
@@ -41,10 +52,14 @@ fn parameters() -> Value {
 
 /// A server with an input of so many items, and the installation that reads it.
 async fn world(count: usize) -> (BucketServer, Installation, String) {
+    world_with(count, &Quotas::default()).await
+}
+
+async fn world_with(count: usize, quotas: &Quotas) -> (BucketServer, Installation, String) {
     let server = BucketServer::start();
     let content = items(count);
     server.put("shop/in.csv", content.as_bytes());
-    let installation = installation(server.storage("exchange", "shop/")).await;
+    let installation = installation(server.storage("exchange", "shop/"), quotas).await;
     (server, installation, content)
 }
 
@@ -85,6 +100,68 @@ async fn no_answer_takes_more_than_was_asked_for() {
         let found = ending(&execution);
         assert!(found.starts_with(&format!("FAILED [{expected}]")), "{to}, not {expected}: {found}");
         assert!(!server.objects().contains_key("shop/out/products.csv"));
+    }
+}
+
+/// All the lies, and silence: what they cost in memory, and how soon one gets away from them. In a process of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_lie_takes_memory_or_holds_up_a_stop() {
+    if !is_alone("lying_bucket::no_lie_takes_memory_or_holds_up_a_stop") {
+        return;
+    }
+    let next = "<IsTruncated>true</IsTruncated><NextContinuationToken>again</NextContinuationToken>";
+    let endless = page(&format!("{}{next}", object("shop/out/.products.csv.1.part/000001.1-1-00000000")));
+    let targets = [
+        "HEAD /acme/shop/in.csv",
+        "GET /acme/shop/in.csv",
+        "GET /acme/shop/out/.products.csv",
+        "PUT /acme/shop/out/.products.csv",
+        "PUT /acme/shop/out/products.csv",
+        "HEAD /acme/shop/out/products.csv",
+        "list-type=2",
+        "POST /acme",
+        "DELETE /acme",
+    ];
+    let lies = [
+        Lie::WithoutEnd(200),
+        Lie::WithoutEnd(206),
+        Lie::WithoutEnd(403),
+        Lie::WithoutEnd(503),
+        Lie::Says(200, endless),
+        Lie::With("content-length", "1152921504606846976".to_owned()),
+        Lie::Silence,
+        Lie::Drips,
+    ];
+    // Compiled code and the rest of what every run takes is there by then.
+    let (_, installation, _) = world(50).await;
+    installation.run("copy", parameters()).await;
+    let watch = Watch::begin();
+    for to in targets {
+        join_all(lies.iter().map(|lie| be_lied_to(to, lie.clone()))).await;
+        let peak = watch.memory_peak();
+        assert!(peak < LIES_BYTES_MAX, "{to}: {peak} bytes");
+    }
+}
+
+/// Runs the job until it ends, or is told to stop.
+async fn be_lied_to(to: &str, lie: Lie) {
+    let quotas = Quotas { stop_grace_ms: 1_000, ..Quotas::default() };
+    let (server, installation, content) = world_with(50, &quotas).await;
+    server.lie(to, lie);
+    let mut running = installation.start("copy", parameters()).await;
+    let execution = match tokio::time::timeout(PATIENCE_WITH_LIES, running.wait()).await {
+        Ok(execution) => execution.unwrap(),
+        Err(_) => {
+            let asked_at = Instant::now();
+            // It may have ended just now.
+            let _ = running.stop().await;
+            let execution = running.wait().await.unwrap();
+            assert!(asked_at.elapsed() < STOP_MAX, "{to}: {:?}", asked_at.elapsed());
+            execution
+        }
+    };
+    if ending(&execution) == "COMPLETED" {
+        assert_eq!(server.objects()["shop/out/products.csv"], content, "{to}");
     }
 }
 

@@ -6,15 +6,17 @@ use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use stepbox::digest_of;
 use stepbox_guest_artifacts::steps;
+use stepbox_tests::alone::watched;
 
 use super::registry::Registry;
 use super::session::Folder;
 use crate::signatures::Key;
-use crate::support::read_request;
+use crate::support::{PATIENCE, read_request};
 
 fn manifest(layers: usize) -> Value {
     json!({
@@ -62,6 +64,10 @@ enum Answer {
     BreaksOff,
     /// Sends zeros for as long as anybody takes them.
     WithoutEnd,
+    /// Sends nothing, and does not hang up.
+    Silence,
+    /// Sends a byte each second.
+    Drips,
 }
 
 /// A registry that answers only what it was told to, and counts who asked for anything else.
@@ -93,6 +99,19 @@ impl Liar {
                         let mut sent = write!(stream, "HTTP/1.1 200 X\r\nConnection: close\r\n\r\n");
                         while sent.is_ok() {
                             sent = stream.write_all(&zeros);
+                        }
+                        sent
+                    }
+                    Some(Answer::Silence) => {
+                        // It is nobody's turn any more.
+                        thread::sleep(PATIENCE);
+                        Ok(())
+                    }
+                    Some(Answer::Drips) => {
+                        let mut sent = write!(stream, "{}", head(200, 1000));
+                        while sent.is_ok() {
+                            thread::sleep(Duration::from_secs(1));
+                            sent = stream.write_all(b"x");
                         }
                         sent
                     }
@@ -237,4 +256,44 @@ fn a_registry_that_lies_gets_nothing_in() {
     assert_eq!(elsewhere.others.load(Ordering::Relaxed), 0);
     folder.run("test -z \"$(stepbox steps list --format json | grep digest)\"");
     check(&nothing, None, whole(), "kept");
+}
+
+/// What a lie may take of memory beside what the command has anyway.
+const LIES_BYTES_MAX: u64 = 256 << 20;
+
+#[test]
+fn no_registry_takes_memory_or_holds_up_an_interrupt() {
+    let folder = Folder::new();
+    let after = Duration::from_secs(2);
+    let idle = watched(&mut folder.shell("exec stepbox steps list"), after).memory_peak;
+    for (answer, of_blob) in [
+        (Answer::WithoutEnd, false),
+        (Answer::WithoutEnd, true),
+        (Answer::Silence, false),
+        (Answer::Silence, true),
+        (Answer::Drips, false),
+        (Answer::Drips, true),
+    ] {
+        let liar = Liar::start();
+        let mut manifest = manifest(1);
+        let layer = format!("sha256:{}", "1".repeat(64));
+        manifest["config"]["digest"] = layer.as_str().into();
+        manifest["config"]["size"] = 2.into();
+        manifest["layers"][0]["digest"] = layer.as_str().into();
+        manifest["layers"][0]["size"] = 1000.into();
+        let bytes = manifest.to_string().into_bytes();
+        let digest = format!("sha256:{}", digest_of(&bytes));
+        let (of_manifest, of_layer) = match of_blob {
+            true => (Answer::Bytes(bytes), answer),
+            false => (answer, Answer::Bytes(Vec::new())),
+        };
+        liar.answer(format!("/v2/a/manifests/{digest}"), of_manifest);
+        liar.answer(format!("/v2/a/blobs/{layer}"), of_layer);
+        let line = format!("exec stepbox steps pull oci://{}/a@{digest}", liar.address);
+        let pulled = watched(&mut folder.shell(&line), after);
+        let said = String::from_utf8_lossy(&pulled.output.stderr);
+        assert!(!pulled.output.status.success(), "{said}");
+        assert!(pulled.memory_peak < idle + LIES_BYTES_MAX, "{} bytes: {said}", pulled.memory_peak);
+        assert!(pulled.took < Duration::from_secs(6), "{:?}: {said}", pulled.took);
+    }
 }

@@ -7,8 +7,9 @@ use crate::{process, repository};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// `queue` measures the queue, `size` lists beside a long history; the rest is passed on: `--rows`, `--rounds`, `--memory-rows`, `--micro`, `--json`,
-    /// or those of the queue; `-- --help` explains them
+    /// `queue` measures the queue, `flood` one tenant's jobs beside another one's flood, `size` lists beside a long
+    /// history; the rest is passed on: `--rows`, `--rounds`, `--memory-rows`, `--micro`, `--json`, or those of the
+    /// queue and the flood; `-- --help` explains them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     arguments: Vec<OsString>,
 }
@@ -18,6 +19,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     eprintln!("building with all optimisation; the first time takes some minutes …");
     let (program, arguments) = match &arguments.arguments[..] {
         [first, rest @ ..] if first == "queue" => ("stepbox-bench-queue", rest),
+        [first, rest @ ..] if first == "flood" => ("stepbox-bench-flood", rest),
         all => ("stepbox-bench", all),
     };
     let mut cargo = process::cargo(&root)?;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::visible::steers;
+use crate::visible::unseen;
 
 /// The longest code of a job instance, in characters.
 pub const CODE_CHARACTERS_MAX: usize = 100;
@@ -161,7 +161,7 @@ name! {
 pub struct UserName(String);
 
 impl UserName {
-    /// Checks and takes a name: 1 to [`USER_CHARACTERS_MAX`] characters, none of which steers what is around it.
+    /// Checks and takes a name: 1 to [`USER_CHARACTERS_MAX`] characters, all of which can be seen.
     pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
         let (text, kind) = (text.into(), "user");
         // The longest character has four bytes; whoever sends more does not get them counted.
@@ -173,7 +173,7 @@ impl UserName {
         if length > USER_CHARACTERS_MAX {
             return Err(NameError::TooLong { kind, text: beginning(), length, max: USER_CHARACTERS_MAX });
         }
-        match text.chars().find(|&c| steers(c) || is_unseen(c)) {
+        match text.chars().find(|&c| unseen(c).is_some()) {
             None => Ok(Self(text)),
             Some(character) => {
                 let allowed = "all that stand on one line and are seen";
@@ -187,11 +187,6 @@ impl UserName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-/// Whether a character has no width, so that two names that differ in it look alike.
-fn is_unseen(character: char) -> bool {
-    matches!(character, '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}')
 }
 
 impl Default for TenantId {
@@ -246,9 +241,35 @@ impl fmt::Display for Digest {
     }
 }
 
+/// Which installation a store belongs to: made with the store, at random, and the same as long as it is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstallationId(String);
+
+impl InstallationId {
+    /// From 32 hexadecimal digits, lower case; none for any other text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        (text.len() == 32 && text.bytes().all(is_digit)).then(|| Self(text.to_owned()))
+    }
+
+    /// 32 hexadecimal digits, lower case.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_installation_has_32_digits() {
+        let whole = "00112233445566778899aabbccddeeff";
+        assert_eq!(InstallationId::parse(whole).unwrap().as_str(), whole);
+        for text in ["", &whole[1..], &whole.to_uppercase(), &whole.replace('f', "g"), &format!("{whole}0")] {
+            assert_eq!(InstallationId::parse(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn a_code_takes_letters_digits_and_underscores_up_to_a_hundred() {
@@ -283,6 +304,8 @@ mod tests {
             ("a\0", unseen("a\\0", "U+0000")),
             ("\u{1b}[2J", unseen("\\u{1b}[2J", "U+001B")),
             ("a\u{202e}b", unseen("a\\u{202e}b", "U+202E")),
+            ("a\u{200d}b", unseen("a\\u{200d}b", "U+200D")),
+            ("a\u{ad}b", unseen("a\\u{ad}b", "U+00AD")),
         ];
         for (text, expected) in rows {
             let found = UserName::new(text).map_or_else(|e| e.to_string(), |_| "ok".to_owned());

@@ -20,7 +20,7 @@ use crate::execution::{
 };
 use crate::job::{Job, JobInstance};
 use crate::listing::Listing;
-use crate::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId, TenantId};
+use crate::name::{ConnectorCode, Digest, InstallationId, InstanceCode, JobExecutionId, TenantId};
 use crate::queue::{Enqueue, JobQueue};
 use crate::status::BatchStatus;
 
@@ -405,6 +405,9 @@ pub const EVENTS_PURGED_TOGETHER: u32 = 10_000;
 /// [`purge_audit`](Self::purge_audit).
 #[async_trait]
 pub trait JobRepository: ExecutionJournal + JobQueue {
+    /// Which installation the store belongs to. It was made with the store.
+    async fn installation(&self) -> Result<InstallationId>;
+
     /// Installs a connector or replaces the one of that code. Refuses a label or a job name that
     /// another connector of the tenant has.
     async fn put_connector(&self, tenant: &TenantId, connector: &Connector, by: &Actor) -> Result<()>;

@@ -116,17 +116,38 @@ fn in_json(json: &str) -> String {
     escaped(json, |character| steers(character) && character != '\n', by_number).into_owned()
 }
 
-/// Whether a character moves the cursor, ends a line, or changes how others look. Joiners, which some scripts need,
-/// do not.
-pub(crate) fn steers(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            // Marks of direction.
-            '\u{61c}' | '\u{200e}' | '\u{200f}'
-            // Line and paragraph separator; embeddings, overrides and isolates of direction; shapes of digits.
-            | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{206f}'
-            // A mark of byte order; notes between lines; tags.
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+/// What a character that is not seen does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unseen {
+    /// It moves the cursor, ends a line, or changes how others look.
+    Steers,
+    /// Nothing that is seen, or it joins or shapes its neighbours, which some scripts need. Two texts that differ in it
+    /// may look alike.
+    Hides,
+}
+
+/// What a character does that is not seen; `None` for those that are. This is the one list of them: whoever shows a
+/// text escapes those that steer, and a name has none at all.
+pub(crate) fn unseen(character: char) -> Option<Unseen> {
+    match character {
+        _ if character.is_control() => Some(Unseen::Steers),
+        // Marks of direction.
+        '\u{61c}' | '\u{200e}' | '\u{200f}'
+        // Line and paragraph separator; embeddings, overrides and isolates of direction; shapes of digits.
+        | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{206f}'
+        // A mark of byte order; notes between lines; tags.
+        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}' => Some(Unseen::Steers),
+        // All others that Unicode calls ignorable: hyphens and joiners, fillers, selectors of variants, notes of music.
+        '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0080}'..='\u{e0fff}' => Some(Unseen::Hides),
+        _ => None,
+    }
+}
+
+fn steers(character: char) -> bool {
+    unseen(character) == Some(Unseen::Steers)
 }
 
 fn escaped(text: &str, is_meant: impl Fn(char) -> bool, escape: impl Fn(char) -> String) -> Cow<'_, str> {

@@ -282,6 +282,24 @@ impl Bucket {
         self.send(|operator| async move { operator.write(&key, bytes).await.map(drop) })
     }
 
+    /// Writes an object where there is none; whether it did. A bucket that does not know the condition writes in
+    /// place of what came there since somebody looked last.
+    pub(crate) fn write_new(&self, path: &str, bytes: Vec<u8>) -> Result<bool> {
+        let (key, content) = (path.to_owned(), bytes.clone());
+        let written = self.send(|operator| async move {
+            operator.write_with(&key, content).if_not_exists(true).await.map(drop)
+        });
+        match written.wait() {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::ConditionNotMatch => Ok(false),
+            Err(error) if BucketProblem::of(&error).is_unknown_condition() => {
+                let written = self.begin_write(path, bytes).wait();
+                written.map(|()| true).map_err(|error| self.failed("write", path, &error))
+            }
+            Err(error) => Err(self.failed("write", path, &error)),
+        }
+    }
+
     /// Joins objects to one, which is visible only when it is complete, and looks whether it is then what was
     /// written.
     pub(crate) fn join(

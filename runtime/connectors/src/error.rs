@@ -52,6 +52,7 @@ pub const CODES: &[&str] = &[
     "row-too-long",
     "state-unreadable",
     "storage-overlaps",
+    "storage-taken",
     "storage-unknown",
     "too-many-columns",
     "unclosed-enclosure",
@@ -131,6 +132,14 @@ pub enum ConnectorError {
     StorageOverlaps {
         /// Its name.
         storage: String,
+    },
+    /// What machines share is marked as another installation's.
+    #[error("the storage `{storage}` {}", taken(by.as_deref()))]
+    StorageTaken {
+        /// Its name.
+        storage: String,
+        /// Where the other one's store is; none if the mark cannot be read.
+        by: Option<String>,
     },
     /// A bucket did not allow it, or did not answer.
     #[error("cannot {action} `{path}` in the storage `{storage}`: {}", problem.text())]
@@ -336,6 +345,7 @@ impl ConnectorError {
             Self::OtherStorage { .. } => "storage-unknown",
             Self::BadStorage { .. } => "bad-storage",
             Self::StorageOverlaps { .. } => "storage-overlaps",
+            Self::StorageTaken { .. } => "storage-taken",
             Self::Bucket { problem, .. } => problem.code(),
             Self::BadPath { .. } => "bad-path",
             Self::File { problem, .. } => problem.code(),
@@ -378,6 +388,12 @@ impl ConnectorError {
             Self::OtherStorage { found, .. } => format!("write `\"type\": \"{found}\"`"),
             Self::StorageOverlaps { .. } => {
                 "give each of the two a prefix, a folder or a bucket of its own: a job could read and write what is in both"
+                    .to_owned()
+            }
+            Self::StorageTaken { .. } => {
+                "give each installation a prefix, or a folder, of its own: both count their executions from 1, and \
+                 would write over each other's logs. If the other one is gone for good, remove all that it has left \
+                 there, the object `installation` as the last"
                     .to_owned()
             }
             Self::BadStorage { .. } => "correct what the operator's policy says of it".to_owned(),
@@ -463,6 +479,13 @@ impl From<ConnectorError> for ElementError {
     fn from(error: ConnectorError) -> Self {
         let failed = Self::failed(error.code(), error.to_string()).with_help(error.help());
         if error.is_retryable() { failed.retryable() } else { failed }
+    }
+}
+
+fn taken(by: Option<&str>) -> String {
+    match by {
+        Some(store) => format!("is used by another installation, that of {store}"),
+        None => "holds an `installation` that no installation has written".to_owned(),
     }
 }
 

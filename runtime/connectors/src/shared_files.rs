@@ -22,11 +22,27 @@ impl SharedFiles {
     /// Writes a file, in place of one that is there.
     pub fn put(&self, path: &str, bytes: Vec<u8>) -> std::result::Result<(), ConnectorError> {
         match &self.0 {
-            Place::Local(root) => put_in_folder(&root.join(path), &bytes)
+            Place::Local(root) => put_in_folder(&root.join(path), &bytes, |from, to| fs::rename(from, to))
                 .map_err(|source| ConnectorError::file("write", path, source)),
             Place::Bucket { bucket, .. } => {
                 bucket.check_path(path)?;
                 bucket.begin_write(path, bytes).wait().map_err(|error| bucket.failed("write", path, &error))
+            }
+        }
+    }
+
+    /// Writes a file where there is none, and tells whether it did: of many who do so at once, one. In a bucket that
+    /// knows no conditions, the last of those who do so at the same moment.
+    pub fn put_new(&self, path: &str, bytes: Vec<u8>) -> std::result::Result<bool, ConnectorError> {
+        match &self.0 {
+            Place::Local(root) => match put_in_folder(&root.join(path), &bytes, link_new) {
+                Ok(()) => Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+                Err(source) => Err(ConnectorError::file("write", path, source)),
+            },
+            Place::Bucket { bucket, .. } => {
+                bucket.check_path(path)?;
+                bucket.write_new(path, bytes)
             }
         }
     }
@@ -96,8 +112,12 @@ fn read_up_to(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Under a temporary name first, so that nobody sees half of it.
-fn put_in_folder(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Under a temporary name first, so that nobody sees half of it, which then becomes its own.
+fn put_in_folder(
+    path: &Path,
+    bytes: &[u8],
+    name: impl FnOnce(&Path, &Path) -> io::Result<()>,
+) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     create_private_folder(folder)?;
     let mut unique = [0; 8];
@@ -106,7 +126,7 @@ fn put_in_folder(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let written = create_private_file(&temporary).and_then(|mut file| {
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&temporary, path)?;
+        name(&temporary, path)?;
         if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
     });
     if written.is_err() {
@@ -114,6 +134,26 @@ fn put_in_folder(path: &Path, bytes: &[u8]) -> io::Result<()> {
         let _ = fs::remove_file(&temporary);
     }
     written
+}
+
+/// Gives a file its name where nothing has it. A second name is the way that network file systems know as well.
+fn link_new(temporary: &Path, path: &Path) -> io::Result<()> {
+    match fs::hard_link(temporary, path) {
+        // No file system of this machine links over what is there; some do not link at all.
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => rename_new(temporary, path),
+        linked => linked.and_then(|()| gone(fs::remove_file(temporary))),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn rename_new(temporary: &Path, path: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    Ok(renameat_with(CWD, temporary, CWD, path, RenameFlags::NOREPLACE)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn rename_new(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// For this user alone, whatever the process's mask says.
@@ -175,6 +215,9 @@ mod tests {
             files.put("a/b", b"1".to_vec()).unwrap();
             files.put("a/b", b"2".to_vec()).unwrap();
             files.put("a/c/d", Vec::new()).unwrap();
+            assert!(!files.put_new("a/b", b"3".to_vec()).unwrap(), "it is there");
+            assert!(files.put_new("new", b"4".to_vec()).unwrap());
+            assert_eq!(files.get("new", 9).unwrap(), Some(b"4".to_vec()));
             files.put("e", b"5".to_vec()).unwrap();
             assert_eq!(files.get("a/b", 9).unwrap(), Some(b"2".to_vec()));
             assert_eq!(files.list("a").unwrap(), ["a/b", "a/c/d"]);
@@ -188,5 +231,28 @@ mod tests {
                 (Vec::new(), Some(b"5".to_vec()))
             );
         }
+    }
+
+    #[test]
+    fn of_many_who_write_a_new_file_one_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let storages = [
+            NamedStorage::local("shared", folder.path()).unwrap(),
+            NamedStorage::of_bucket("shared", Bucket::in_memory()),
+        ];
+        for storage in storages {
+            let files = SharedFiles::of(&storage);
+            let writers: Vec<_> = (b'0'..b'8')
+                .map(|name| {
+                    let files = files.clone();
+                    std::thread::spawn(move || files.put_new("mark", vec![name]).unwrap().then_some(name))
+                })
+                .collect();
+            let did: Vec<_> = writers.into_iter().filter_map(|writer| writer.join().unwrap()).collect();
+            assert_eq!(did.len(), 1, "{did:?}");
+            assert_eq!(files.get("mark", 9).unwrap(), Some(did), "what is there is that one's");
+        }
+        let left = fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(left, 1, "no temporary name is left");
     }
 }

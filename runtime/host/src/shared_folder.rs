@@ -2,6 +2,7 @@
 //! the rejected items files. Each machine has its own copies in its data folder.
 //!
 //! ```text
+//! installation                                    which one it is: two cannot use one folder
 //! components/<digest>.wasm
 //! executions/<id>/log/<lease>-<number>.jsonl      pieces of a log
 //! executions/<id>/rejected/<step>.csv/<from>-<to>.<by>   pieces of a rejected items file
@@ -11,9 +12,11 @@ use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use stepbox_batch::name::{Digest, JobExecutionId};
+use stepbox_batch::name::{Digest, InstallationId, JobExecutionId};
 use stepbox_connectors::{ConnectorError, NamedStorage, SharedFiles};
 use stepbox_sandbox::{COMPONENT_BYTES_MAX, digest_of};
 
@@ -23,9 +26,35 @@ use crate::error::Error;
 /// How long a piece of a log may be, in bytes: more than what is logged between two of them.
 const LOG_PIECE_BYTES_MAX: u64 = 64 << 20;
 
+/// What says whose folder it is.
+const MARK: &str = "installation";
+/// How long that may be, in bytes.
+const MARK_BYTES_MAX: u64 = 4 << 10;
+/// How long opening an installation waits for an answer to whose folder it is, in milliseconds. Without one it goes
+/// on, since much can be done without the folder; whoever uses it asks again.
+const MARK_PATIENCE_MS: u64 = 2_000;
+
 /// The folder that the machines share. Cheap to clone. Its calls wait; `wait` does so off the event loop.
+///
+/// Nothing is read or written there before it is known to be this installation's.
 #[derive(Debug, Clone)]
-pub(crate) struct SharedFolder(Arc<SharedFiles>);
+pub(crate) struct SharedFolder(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    storage: String,
+    files: SharedFiles,
+    ours: Mark,
+    is_ours: AtomicBool,
+}
+
+/// Whose folder it is.
+#[derive(Debug, Serialize, Deserialize)]
+struct Mark {
+    installation: String,
+    /// Where its store is, for people.
+    store: String,
+}
 
 /// Bytes of a file that one attempt put there, in pieces of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,8 +66,49 @@ pub(crate) struct Pieces {
 }
 
 impl SharedFolder {
-    pub(crate) fn of(storage: &NamedStorage) -> Self {
-        Self(Arc::new(SharedFiles::of(storage)))
+    /// That of an installation with this store.
+    pub(crate) fn of(storage: &NamedStorage, installation: &InstallationId, store: String) -> Self {
+        Self(Arc::new(Inner {
+            storage: storage.name().to_owned(),
+            files: SharedFiles::of(storage),
+            ours: Mark { installation: installation.as_str().to_owned(), store },
+            is_ours: AtomicBool::new(false),
+        }))
+    }
+
+    /// Refuses a folder of which it is known that it is another installation's.
+    pub(crate) async fn refuse_if_taken(&self) -> Result<(), Error> {
+        let asked = self.wait(|shared| shared.files().map(drop));
+        match tokio::time::timeout(Duration::from_millis(MARK_PATIENCE_MS), asked).await {
+            Ok(Err(error @ Error::SharedStorage(ConnectorError::StorageTaken { .. }))) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// The files, once it is known that they are ours. A folder that nobody has marked is from now on.
+    fn files(&self) -> Result<&SharedFiles, ConnectorError> {
+        let Inner { storage, files, ours, is_ours } = &*self.0;
+        if is_ours.load(Ordering::Acquire) {
+            return Ok(files);
+        }
+        let mut mark = files.get(MARK, MARK_BYTES_MAX)?;
+        if mark.is_none() {
+            files.put_new(MARK, serde_json::to_vec(ours).expect("a mark is two texts"))?;
+            // Another one may have been first.
+            mark = files.get(MARK, MARK_BYTES_MAX)?;
+        }
+        let gone = || ConnectorError::file_of("read", MARK, std::io::ErrorKind::NotFound.into());
+        let mark = mark.ok_or_else(gone)?;
+        match serde_json::from_slice::<Mark>(&mark).ok() {
+            Some(mark) if mark.installation == ours.installation => {
+                is_ours.store(true, Ordering::Release);
+                Ok(files)
+            }
+            theirs => Err(ConnectorError::StorageTaken {
+                storage: storage.clone(),
+                by: theirs.map(|mark| mark.store),
+            }),
+        }
     }
 
     /// Does what waits on a thread where it may.
@@ -55,19 +125,19 @@ impl SharedFolder {
 
     /// Keeps a component's bytes under their digest.
     pub(crate) fn put_component(&self, digest: &Digest, bytes: Vec<u8>) -> Result<(), ConnectorError> {
-        self.0.put(&component(digest), bytes)
+        self.files()?.put(&component(digest), bytes)
     }
 
     /// A component's bytes; none if they are not there, or others.
     pub(crate) fn component(&self, digest: &Digest) -> Result<Option<Vec<u8>>, ConnectorError> {
         Ok(self
-            .0
+            .files()?
             .get(&component(digest), COMPONENT_BYTES_MAX as u64)?
             .filter(|bytes| digest_of(bytes) == *digest))
     }
 
     pub(crate) fn remove_component(&self, digest: &Digest) -> Result<(), ConnectorError> {
-        self.0.remove(&component(digest))
+        self.files()?.remove(&component(digest))
     }
 
     /// Keeps a piece of a log.
@@ -78,23 +148,24 @@ impl SharedFolder {
         number: u64,
         bytes: Vec<u8>,
     ) -> Result<(), ConnectorError> {
-        self.0.put(&format!("executions/{id}/log/{lease:010}-{number:08}.jsonl"), bytes)
+        self.files()?.put(&format!("executions/{id}/log/{lease:010}-{number:08}.jsonl"), bytes)
     }
 
     /// All pieces of a log.
     pub(crate) fn log(&self, id: JobExecutionId) -> Result<Vec<u8>, ConnectorError> {
         let (mut log, folder) = (Vec::new(), format!("executions/{id}/log/"));
-        let listed = self.0.list(folder.trim_end_matches('/'))?;
+        let files = self.files()?;
+        let listed = files.list(folder.trim_end_matches('/'))?;
         // Whoever can write there may have left other names, some of which could not even be asked for.
         for path in listed.iter().filter(|path| path.strip_prefix(&folder).is_some_and(is_piece_of_a_log)) {
-            log.extend(self.0.get(path, LOG_PIECE_BYTES_MAX)?.unwrap_or_default());
+            log.extend(files.get(path, LOG_PIECE_BYTES_MAX)?.unwrap_or_default());
         }
         Ok(log)
     }
 
     /// Removes all that is left of an execution.
     pub(crate) fn remove_execution(&self, id: JobExecutionId) -> Result<(), ConnectorError> {
-        self.0.remove_folder(&format!("executions/{id}"))
+        self.files()?.remove_folder(&format!("executions/{id}"))
     }
 
     /// Keeps the bytes of a file from one length to another. The path is below the executions.
@@ -111,7 +182,7 @@ impl SharedFolder {
             file.take(to - from).read_to_end(&mut bytes)
         });
         read.map_err(|source| ConnectorError::file_of("read", path, source))?;
-        self.0.put(&format!("executions/{path}/{from:012}-{to:012}.{by}"), bytes)
+        self.files()?.put(&format!("executions/{path}/{from:012}-{to:012}.{by}"), bytes)
     }
 
     /// Puts a file together from the pieces that its state names; false if some are gone.
@@ -121,8 +192,8 @@ impl SharedFolder {
         file: &Path,
         pieces: &[Pieces],
     ) -> Result<bool, ConnectorError> {
-        let folder = format!("executions/{path}/");
-        let listed = self.0.list(&format!("executions/{path}"))?;
+        let (files, folder) = (self.files()?, format!("executions/{path}/"));
+        let listed = files.list(&format!("executions/{path}"))?;
         let found: Vec<_> = listed.iter().filter_map(|path| piece(path.strip_prefix(&folder)?)).collect();
         let failed = |source| ConnectorError::file_of("write", path, source);
         create_private_folder(file.parent().unwrap_or(Path::new("."))).map_err(failed)?;
@@ -135,7 +206,7 @@ impl SharedFolder {
                 let next = found.iter().find(|piece| piece.by == *by && piece.from == at && piece.to > at);
                 let Some(Pieces { to: end, .. }) = next else { return Ok(false) };
                 let piece = format!("{folder}{at:012}-{end:012}.{by}");
-                let bytes = self.0.get(&piece, end - at)?.unwrap_or_default();
+                let bytes = files.get(&piece, end - at)?.unwrap_or_default();
                 let wanted = usize::try_from(end.min(to) - at).unwrap_or(usize::MAX);
                 let Some(bytes) = bytes.get(..wanted) else { return Ok(false) };
                 std::io::Write::write_all(&mut whole, bytes).map_err(failed)?;

@@ -19,7 +19,7 @@ use stepbox_sandbox::{Compiler, Program, Resolver, Sandbox, SandboxConfig, Share
 use stepbox_store::SqliteStore;
 use tokio::sync::{Mutex, Semaphore};
 
-use crate::data_folder::DataFolder;
+use crate::data_folder::{DataFolder, create_private_folder};
 use crate::error::Error;
 use crate::job_lifecycle::LEASE_MS;
 use crate::metrics::{Metrics, TenantMeters, TimedJournal};
@@ -289,8 +289,11 @@ impl Builder {
                 checked.map_err(|source| Error::Storages { tenant: tenant.clone(), source })?;
             }
         }
-        let shared = self.shared.as_ref().map(SharedFolder::of);
-        let data = DataFolder::open(&self.data_dir)?.sharing(shared);
+        let data = DataFolder::open(&self.data_dir)?;
+        if let Some(folder) = self.shared.as_ref().and_then(NamedStorage::folder) {
+            // To be behind the wall it has to be there. Where it cannot be made, nobody can write to it either.
+            let _ = create_private_folder(folder);
+        }
         let wall = own_files::wall(&data, self.shared.as_ref(), &self.own)?;
         for (tenant, policy) in &self.tenants {
             own_files::check(tenant, policy, &wall)?;
@@ -300,6 +303,16 @@ impl Builder {
             (None, Some(url)) => open_database(url).await?,
             (None, None) => Arc::new(SqliteStore::open(data.database())?),
         };
+        let shared = match &self.shared {
+            None => None,
+            Some(shared) => {
+                let store = store_for_people(self.database_url.as_ref(), &data);
+                let shared = SharedFolder::of(shared, &repository.installation().await?, store);
+                shared.refuse_if_taken().await?;
+                Some(shared)
+            }
+        };
+        let data = data.sharing(shared);
         let store_clock = match &self.clock {
             Some(_) => None,
             None => {
@@ -369,14 +382,23 @@ impl Installation {
     }
 }
 
+/// Where the store is, as another installation may tell it: without a password.
+fn store_for_people(url: Option<&DatabaseUrl>, data: &DataFolder) -> String {
+    let of_file = || format!("the store {} on {}", data.database().display(), hostname());
+    url.and_then(DatabaseUrl::name).unwrap_or_else(of_file)
+}
+
+fn hostname() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    if host.trim().is_empty() { "localhost".to_owned() } else { host.trim().to_owned() }
+}
+
 /// A name that no other process on this store has, and that tells people which one it is.
 fn worker_name(clock: &dyn Clock) -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = if host.trim().is_empty() { "localhost" } else { host.trim() };
     static OPENED: AtomicU32 = AtomicU32::new(0);
     let number = OPENED.fetch_add(1, Ordering::Relaxed);
     let number = if number == 0 { String::new() } else { format!(".{number}") };
-    format!("{host}:{}:{:x}{number}", std::process::id(), clock.now().0)
+    format!("{}:{}:{:x}{number}", hostname(), std::process::id(), clock.now().0)
 }
 
 impl fmt::Debug for Installation {

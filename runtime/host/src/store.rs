@@ -26,6 +26,11 @@ impl DatabaseUrl {
         Self(url.into())
     }
 
+    /// What errors call the database: `PostgreSQL at db.example.com:5432/stepbox`.
+    pub(crate) fn name(&self) -> Option<String> {
+        PostgresStore::name_of(&self.0).ok()
+    }
+
     /// Whether there may be a password in it.
     pub fn has_password(&self) -> bool {
         let rest = self.0.split_once("://").map_or(&*self.0, |(_, rest)| rest);

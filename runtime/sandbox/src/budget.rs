@@ -227,8 +227,8 @@ fn add(used: &AtomicU64, amount: u64, max: u64) -> Option<u64> {
     used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).ok()
 }
 
-/// The open files, requests and answers of one component, among those of its tenant and of all: each takes
-/// a file descriptor, which the whole process shares. Cheap to clone; all clones count as one.
+/// The open files, requests and answers of one component, and with those of its tenant and of all the files and
+/// connections, each of which takes a file descriptor that the whole process shares. Cheap to clone; all clones count as one.
 #[derive(Debug, Clone)]
 pub(crate) struct Handles(Arc<OpenHandles>);
 
@@ -243,7 +243,11 @@ struct OpenHandles {
 
 /// Held by whatever is open, and given back when it is closed.
 #[derive(Debug)]
-pub(crate) struct Handle(Handles);
+pub(crate) struct Handle {
+    of: Handles,
+    /// Whether it counts for those that these are a part of as well.
+    has_descriptor: bool,
+}
 
 impl Handles {
     /// Those of all components of the process. The other half of its descriptors is for stores, logs,
@@ -269,16 +273,27 @@ impl Handles {
 
     pub(crate) fn open(&self) -> Result<Handle, OverLimit> {
         self.take()?;
-        Ok(Handle(self.clone()))
+        Ok(Handle { of: self.clone(), has_descriptor: true })
+    }
+
+    /// For a request, which takes no descriptor: its connection does, and is counted for the tenant by itself, for as
+    /// long as it is open.
+    pub(crate) fn open_request(&self) -> Result<Handle, OverLimit> {
+        self.take_own()?;
+        Ok(Handle { of: self.clone(), has_descriptor: false })
     }
 
     fn take(&self) -> Result<(), OverLimit> {
-        let OpenHandles { limit, max, open, whole } = &*self.0;
-        add(open, 1, *max).ok_or(OverLimit { limit, what: "open handles", max: *max })?;
-        let Some(whole) = whole else { return Ok(()) };
+        self.take_own()?;
+        let Some(whole) = &self.0.whole else { return Ok(()) };
         whole.take().inspect_err(|_| {
-            open.fetch_sub(1, Ordering::Relaxed);
+            self.0.open.fetch_sub(1, Ordering::Relaxed);
         })
+    }
+
+    fn take_own(&self) -> Result<(), OverLimit> {
+        let OpenHandles { limit, max, open, .. } = &*self.0;
+        add(open, 1, *max).ok_or(OverLimit { limit, what: "open handles", max: *max }).map(drop)
     }
 
     fn give_back(&self) {
@@ -291,7 +306,10 @@ impl Handles {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.0.give_back();
+        match self.has_descriptor {
+            true => self.of.give_back(),
+            false => drop(self.of.0.open.fetch_sub(1, Ordering::Relaxed)),
+        }
     }
 }
 
@@ -378,6 +396,11 @@ mod tests {
         assert_eq!(error.to_string(), text);
         let _others = [other.open().unwrap(), other.open().unwrap()];
         assert_eq!(process.open().unwrap_err().limit, "the process");
+        drop(held);
+        let requests: Vec<_> = (0..3).map(|_| component().open_request().unwrap()).collect();
+        let held = [component().open().unwrap(), component().open().unwrap()];
+        drop(requests);
+        assert!(component().open().is_err(), "a request has given back nothing of the tenant's");
         drop(held);
         assert!(component().open().is_ok() && process.open().is_ok(), "what was refused took nothing");
     }

@@ -104,7 +104,7 @@ impl Share {
         let memory = SharedMemory::part_of(memory, max.memory_bytes_max);
         let handles = handles.of_tenant();
         let disk = TenantDisk::new(max.disk_bytes_max, max.disk_files_max);
-        let connections = Connections::new(max.http_connections_max);
+        let connections = Connections::new(max.http_connections_max, handles.clone());
         Self { memory, handles, disk, processors, connections, party }
     }
 

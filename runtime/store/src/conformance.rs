@@ -19,6 +19,7 @@ pub mod components;
 pub mod connectors;
 pub mod endings;
 pub mod executions;
+pub mod installation;
 pub mod instances;
 pub mod leases;
 pub mod model;
@@ -82,6 +83,9 @@ macro_rules! conformance {
                 are_listed_without_context_and_checkpoints
                 tell_what_they_go_on_from
                 keep_their_parameters_when_the_instance_changes
+            }
+            installation {
+                is_the_same_each_time
             }
             instances {
                 come_back_as_they_went

@@ -9,7 +9,7 @@ use stepbox_batch::execution::{
 };
 use stepbox_batch::job::JobInstance;
 use stepbox_batch::listing::Listing;
-use stepbox_batch::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId, TenantId};
+use stepbox_batch::name::{ConnectorCode, Digest, InstallationId, InstanceCode, JobExecutionId, TenantId};
 use stepbox_batch::queue::{Held, JobQueue, QueueClaim, QueueDepth, QueueEntry, Rescued, Whose, Worker};
 use stepbox_batch::repository::{
     Claim, Component, Connector, ExecutionFilter, ExecutionJournal, JobRepository, Lease, NewJobExecution,
@@ -148,6 +148,10 @@ impl<S: JobRepository, I: Interposer> JobQueue for Interposed<S, I> {
 
 #[async_trait]
 impl<S: JobRepository, I: Interposer> JobRepository for Interposed<S, I> {
+    async fn installation(&self) -> Result<InstallationId> {
+        self.around(Call::Read("installation"), self.store.installation()).await
+    }
+
     async fn put_connector(&self, tenant: &TenantId, connector: &Connector, by: &Actor) -> Result<()> {
         self.around(Call::Write("put_connector"), self.store.put_connector(tenant, connector, by)).await
     }

@@ -9,6 +9,7 @@ mod connectors;
 mod door;
 mod endings;
 mod executions;
+mod installation;
 mod instances;
 mod leases;
 mod locks;
@@ -40,7 +41,7 @@ use stepbox_batch::execution::{
 };
 use stepbox_batch::job::JobInstance;
 use stepbox_batch::listing::Listing;
-use stepbox_batch::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId, TenantId};
+use stepbox_batch::name::{ConnectorCode, Digest, InstallationId, InstanceCode, JobExecutionId, TenantId};
 use stepbox_batch::queue::{Held, JobQueue, QueueClaim, QueueDepth, QueueEntry, Rescued, Whose, Worker};
 use stepbox_batch::repository::{
     Claim, Component, Connector, EVENTS_PURGED_TOGETHER, ExecutionFilter, ExecutionJournal, JobRepository,
@@ -388,6 +389,10 @@ impl JobQueue for PostgresStore {
 
 #[async_trait]
 impl JobRepository for PostgresStore {
+    async fn installation(&self) -> Result<InstallationId> {
+        look!(self, |db| installation::get(db))
+    }
+
     async fn put_connector(&self, tenant: &TenantId, connector: &Connector, by: &Actor) -> Result<()> {
         transaction!(self, |db| connectors::put(db, tenant, connector, by))
     }

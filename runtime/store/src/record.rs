@@ -25,7 +25,7 @@ pub(crate) mod worker;
 use serde::de::DeserializeOwned;
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::listing::Damaged;
-use stepbox_batch::name::{JobExecutionId, NameError};
+use stepbox_batch::name::{InstallationId, JobExecutionId, NameError};
 use stepbox_batch::queue::QueueState;
 use stepbox_batch::repository::{RepositoryError, Result};
 use stepbox_batch::status::BatchStatus;
@@ -82,6 +82,13 @@ pub(crate) fn damage_of(error: RepositoryError) -> Result<String> {
         RepositoryError::Corrupt { what, detail } => Ok(format!("{what}: {detail}")),
         other => Err(other),
     }
+}
+
+/// Which installation a store belongs to, if its row is there.
+pub(crate) fn installation(id: Option<String>) -> Result<InstallationId> {
+    let row = Row("the installation".to_owned());
+    let id = id.ok_or_else(|| row.corrupt("id", "it is gone"))?;
+    InstallationId::parse(&id).ok_or_else(|| row.corrupt("id", "it is no 32 hexadecimal digits"))
 }
 
 /// Turns the columns of one row into the domain's types, and says which row and column are damaged.

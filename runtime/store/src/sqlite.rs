@@ -7,6 +7,7 @@ mod components;
 mod connectors;
 mod endings;
 mod executions;
+mod installation;
 mod instances;
 mod leases;
 mod look;
@@ -38,7 +39,7 @@ use stepbox_batch::execution::{
 };
 use stepbox_batch::job::JobInstance;
 use stepbox_batch::listing::Listing;
-use stepbox_batch::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId, TenantId};
+use stepbox_batch::name::{ConnectorCode, Digest, InstallationId, InstanceCode, JobExecutionId, TenantId};
 use stepbox_batch::queue::{Held, JobQueue, QueueClaim, QueueDepth, QueueEntry, Rescued, Whose, Worker};
 use stepbox_batch::repository::{
     Claim, Component, Connector, EVENTS_PURGED_TOGETHER, ExecutionFilter, ExecutionJournal, JobRepository,
@@ -283,6 +284,10 @@ impl JobQueue for SqliteStore {
 
 #[async_trait]
 impl JobRepository for SqliteStore {
+    async fn installation(&self) -> Result<InstallationId> {
+        self.readers.read(installation::get).await
+    }
+
     async fn put_connector(&self, tenant: &TenantId, connector: &Connector, by: &Actor) -> Result<()> {
         let (tenant, connector, by) = (tenant.clone(), connector.clone(), by.clone());
         self.writer.write(Durability::Power, move |db| connectors::put(db, &tenant, &connector, &by)).await

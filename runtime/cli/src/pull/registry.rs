@@ -28,6 +28,11 @@ const STILL_SECONDS_MAX: u64 = 30;
 /// How often a registry may send elsewhere.
 const REDIRECTS_MAX: usize = 5;
 
+/// Registries whose logins are known to be at another host of the same people. Without a port, and with TLS, so that
+/// both show certificates for these names.
+const LOGINS: [(&str, &str); 2] =
+    [("index.docker.io", "auth.docker.io"), ("registry-1.docker.io", "auth.docker.io")];
+
 /// A registry, and as whom it is asked.
 pub(super) struct Registry<'a> {
     image: &'a Reference,
@@ -175,7 +180,10 @@ impl<'a> Registry<'a> {
             return Err(PullError::PlainRealm { registry, host });
         }
         let is_named = |named: &String| *named == host || url.host_str() == Some(named);
-        let is_its_own = host == host_of(&self.base);
+        let own = host_of(&self.base);
+        let is_known =
+            !self.is_plain && url.scheme() == "https" && LOGINS.contains(&(own.as_str(), host.as_str()));
+        let is_its_own = host == own || is_known;
         if self.credentials.is_some() && !is_its_own && !self.auth_hosts.iter().any(is_named) {
             return Err(PullError::OtherAuthHost { registry, host });
         }
@@ -318,6 +326,15 @@ mod tests {
             "https://auth.example.com/t",
             "pull-other-auth-host",
         );
+        // Docker's own pair, both by their names and with TLS.
+        let docker = "https://auth.docker.io/token";
+        check("docker.io", false, &[], docker, docker);
+        check("docker.io", false, &[], "http://auth.docker.io/token", "pull-plain-realm");
+        check("docker.io", false, &[], "https://auth.docker.io:8443/token", "pull-other-auth-host");
+        check("docker.io", false, &[], "https://auth.docker.io.evil.example/t", "pull-other-auth-host");
+        check("registry-1.docker.io", false, &[], docker, docker);
+        check("docker.io", true, &[], "http://auth.docker.io/token", "pull-other-auth-host");
+        check(secure, false, &[], docker, "pull-other-auth-host");
         check(secure, false, &[], "https://me@registry.example.com/t", "pull-failed");
         check(secure, false, &[], "file:///etc/passwd", "pull-failed");
         check(secure, false, &[], "token", "pull-failed");

@@ -42,6 +42,11 @@ impl BucketProblem {
         }
     }
 
+    /// Whether the server does not know a header that it was sent.
+    pub(super) fn is_unknown_condition(&self) -> bool {
+        matches!(self, Self::Other(code) if code == "NotImplemented")
+    }
+
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::NoObject => "object-not-found",

@@ -1,7 +1,7 @@
 //! The open connections of a tenant, counted.
 //!
 //! A request under way has a connection of its own, and one that is kept for a further request is open as
-//! well: both take a file descriptor, which all tenants share.
+//! well: both take a file descriptor, which all tenants share, and so count among the tenant's open handles.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -15,21 +15,27 @@ use hyper_util::client::legacy::connect::{Connected, Connection};
 use tower_service::Service;
 
 use super::EgressError;
+use crate::budget::{Handle, Handles};
 
 /// The open connections of a tenant. Cheap to clone; all clones count as one.
 #[derive(Debug, Clone)]
 pub(crate) struct Connections {
     max: u64,
     open: Arc<AtomicU64>,
+    /// The tenant's open handles.
+    handles: Handles,
 }
 
 /// A connection that is open, or being opened. Given back when it is closed.
 #[derive(Debug)]
-struct Permit(Arc<AtomicU64>);
+struct Permit {
+    open: Arc<AtomicU64>,
+    _handle: Handle,
+}
 
 impl Connections {
-    pub(crate) fn new(max: u64) -> Self {
-        Self { max, open: Arc::new(AtomicU64::new(0)) }
+    pub(crate) fn new(max: u64, handles: Handles) -> Self {
+        Self { max, open: Arc::new(AtomicU64::new(0)), handles }
     }
 
     /// How many are open.
@@ -39,9 +45,10 @@ impl Connections {
     }
 
     fn open(&self) -> Result<Permit, EgressError> {
+        let handle = self.handles.open()?;
         // Counted first: if there is no room after all, dropping the permit takes it back.
         let before = self.open.fetch_add(1, Ordering::Relaxed);
-        let permit = Permit(self.open.clone());
+        let permit = Permit { open: self.open.clone(), _handle: handle };
         if before < self.max {
             return Ok(permit);
         }
@@ -54,7 +61,7 @@ impl Connections {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -154,7 +154,7 @@ impl Host for StepState {
     }
 
     async fn send(&mut self, request: Request, body: Vec<u8>) -> Outcome<Resource<Response>> {
-        let handle = self.handles.open()?;
+        let handle = self.handles.open_request()?;
         let egress = self.egress.clone();
         let checked = Checked::of(request, &egress)?;
         if body.len() as u64 > egress.body_bytes_max {
@@ -179,7 +179,7 @@ impl StepState {
 
 impl HostExchange for StepState {
     async fn start(&mut self, request: Request) -> Outcome<Resource<Exchange>> {
-        let handle = self.handles.open()?;
+        let handle = self.handles.open_request()?;
         let checked = Checked::of(request, &self.egress)?;
         Ok(self.table.push(Exchange::new(checked, self.egress.clone(), handle))?)
     }

@@ -58,7 +58,7 @@ impl WasiHttpHooks for HttpDoor {
     ) -> Box<dyn Future<Output = Answered> + Send> {
         let (egress, journal) = (self.egress.clone(), self.journal.clone());
         // Counted from now on, not from when somebody first waits for it.
-        let handle = self.handles.open();
+        let handle = self.handles.open_request();
         Box::new(async move {
             let answered = match handle {
                 Ok(handle) => send(&egress, request, options.unwrap_or_default(), handle).await,

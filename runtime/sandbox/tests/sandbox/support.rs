@@ -95,6 +95,11 @@ impl ExecutionLog for RecordedLog {
 
 /// A step of a run without parameters.
 pub(crate) fn context(log: Arc<RecordedLog>) -> StepContext {
+    context_with(log)
+}
+
+/// The same with a log of another kind.
+pub(crate) fn context_with(log: Arc<dyn ExecutionLog>) -> StepContext {
     let info = RunInfo { id: JobExecutionId(1), job_label: "Job".to_owned(), started_at: Timestamp(0) };
     let run = RunContext::new(info, json!({}), ExecutionContext::default(), log);
     StepContext::new(run, StepName::new("step").unwrap(), false, Findings::default())

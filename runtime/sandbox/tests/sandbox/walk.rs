@@ -5,8 +5,10 @@
 //! whose memory and descriptors are looked at all the time, beside small jobs of another tenant.
 
 mod caller;
+mod giving_way;
 mod imports;
 mod rows;
+mod waiting;
 
 use std::process::Command;
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use std::time::{Duration, Instant};
 use stepbox_batch::element::Tasklet;
 use stepbox_sandbox::{ComponentSetup, Grants, Limits, Program, ShareLimits};
 
-use self::caller::caller;
+use self::caller::{Calls, caller};
 use self::imports::{Import, Imports};
 use self::rows::ROWS;
 use crate::support::{Place, context, outcome, tasklet};
@@ -80,7 +82,8 @@ async fn within() {
             false => vec![(0, TIMES, longer)],
         };
         for (length, times, expected) in calls {
-            let found = run(&place, &caller(&imports, &import, length, times)).await;
+            let calls = Calls { length, times, ..Calls::default() };
+            let found = run(&place, &caller(&imports, &import, &calls)).await;
             // On a busy machine the disk does not come round so often.
             let is_right = found.starts_with(expected) || found.starts_with("step-time-limit");
             if !is_right || watched.peak() > MEMORY_BYTES_MAX + BESIDE_BYTES_MAX {

@@ -83,13 +83,14 @@ impl Address {
                 "its URL asks for encryption, and a socket of this machine has none; leave `sslmode` out";
             return Err(failed(&name, detail));
         }
-        let encryption = match mode {
-            Tls::Disable => Encryption::None,
-            Tls::Prefer => Encryption::IfOffered,
-            Tls::Require | Tls::VerifyFull if config.get_ssl_negotiation() == SslNegotiation::Direct => {
-                Encryption::AtOnce
-            }
-            Tls::Require | Tls::VerifyFull => Encryption::Required,
+        let is_direct = config.get_ssl_negotiation() == SslNegotiation::Direct;
+        let encryption = match (mode, is_direct) {
+            // Whoever asks for encryption from the first byte on is not to get less of it, or none.
+            (Tls::Disable | Tls::Prefer, true) => return Err(failed(&name, DIRECT)),
+            (Tls::Disable, false) => Encryption::None,
+            (Tls::Prefer, false) => Encryption::IfOffered,
+            (Tls::Require | Tls::VerifyFull, true) => Encryption::AtOnce,
+            (Tls::Require | Tls::VerifyFull, false) => Encryption::Required,
         };
         // To the library all encryption is the door's, which is not to be asked whether it can.
         config.ssl_mode(if is_local { SslMode::Disable } else { SslMode::Require });
@@ -146,8 +147,18 @@ fn refuse_twice(url: &Url) -> Result<()> {
 }
 
 /// The options that errors name.
-const KNOWN: [&str; 9] =
-    ["host", "hostaddr", "port", "user", "password", "dbname", "sslmode", "sslrootcert", "options"];
+const KNOWN: [&str; 10] = [
+    "host",
+    "hostaddr",
+    "port",
+    "user",
+    "password",
+    "dbname",
+    "sslmode",
+    "sslnegotiation",
+    "sslrootcert",
+    "options",
+];
 
 /// What a URL says of encryption.
 #[derive(Debug, Default)]
@@ -183,6 +194,9 @@ fn take_tls(url: &mut Url) -> Result<Asked> {
 
 const MODES: &str = "`sslmode` in its URL is `disable`, `prefer`, `require` (which looks at no certificate) or \
                      `verify-full`";
+
+const DIRECT: &str = "`sslnegotiation=direct` in its URL needs `sslmode=require` or `sslmode=verify-full` beside it: \
+                      without them a connection may be without encryption";
 
 fn unreadable() -> RepositoryError {
     let detail = "its URL cannot be read; it has the form \
@@ -310,6 +324,10 @@ mod tests {
             ("postgres:///d?host=%2Ftmp&sslmode=verify-full", "asks for encryption"),
             ("postgres://u@%2Frun%2Fpg/d?sslmode=require", "asks for encryption"),
             ("postgres://u@h,%2Ftmp/d?sslmode=verify-full", "both hosts and sockets"),
+            ("postgres://u:hunter2@h/d?sslmode=prefer&sslnegotiation=direct", "`sslnegotiation=direct`"),
+            ("postgres://u:hunter2@h/d?sslnegotiation=direct", "`sslnegotiation=direct`"),
+            ("postgres://u:hunter2@h/d?sslmode=disable&sslnegotiation=direct", "`sslnegotiation=direct`"),
+            ("postgres://u@%2Frun%2Fpg/d?sslnegotiation=direct", "`sslnegotiation=direct`"),
             ("postgres://u:hunter2@h/d?sslmode=verify-full&sslmode=disable", "`sslmode` twice"),
             ("postgres://u:hunter2@h/d?ssl%6dode=verify-full&sslmode=disable", "`sslmode` twice"),
             ("postgres://u:hunter2@h/d?host=other", "`host` twice"),

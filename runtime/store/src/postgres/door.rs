@@ -17,7 +17,11 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 /// How much a server may say before it lets us in, in bytes.
 const PREFACE_BYTES_MAX: u64 = 256 << 10;
 /// How long a message may be, in bytes: far more than the longest row of a store.
-const MESSAGE_BYTES_MAX: u64 = 256 << 20;
+const MESSAGE_BYTES_MAX: u64 = 64 << 20;
+/// How much an answer may have in all, in bytes: the library holds all of it. Lists that can grow come in pages.
+const ANSWER_BYTES_MAX: u64 = 192 << 20;
+/// What the library keeps for a message beside its content, in bytes, or more.
+const MESSAGE_BYTES: u64 = 128;
 /// How long an error or a notice may be, in bytes.
 const WORDS_BYTES_MAX: u64 = 1 << 20;
 /// What asks a server for encryption.
@@ -172,6 +176,8 @@ struct Ear {
     is_let_in: bool,
     /// How much was said before that.
     preface_bytes: u64,
+    /// How much of an answer there is so far.
+    answer_bytes: u64,
     /// The kind, the length, and the first number of the message that is being heard.
     head: [u8; 9],
     heard: usize,
@@ -191,6 +197,8 @@ enum Deaf {
     Preface,
     #[error("the server sends a message of {bytes} bytes")]
     Message { bytes: u64 },
+    #[error("the server sends an answer of more than {ANSWER_BYTES_MAX} bytes")]
+    Answer,
 }
 
 /// The kind and the length of a message.
@@ -198,7 +206,15 @@ const HEAD: usize = 5;
 
 impl Ear {
     fn new(is_plain: bool) -> Self {
-        Self { is_plain, is_let_in: false, preface_bytes: 0, head: [0; 9], heard: 0, left: 0 }
+        Self {
+            is_plain,
+            is_let_in: false,
+            preface_bytes: 0,
+            answer_bytes: 0,
+            head: [0; 9],
+            heard: 0,
+            left: 0,
+        }
     }
 
     fn hear(&mut self, mut bytes: &[u8]) -> Result<(), Deaf> {
@@ -247,7 +263,18 @@ impl Ear {
             }
         }
         self.is_let_in |= self.head[0] == b'Z';
-        Ok(())
+        self.count_in_answer()
+    }
+
+    /// An answer ends where the server is ready for the next question. Notices and notifications are passed on one by
+    /// one, and kept by nobody.
+    fn count_in_answer(&mut self) -> Result<(), Deaf> {
+        match self.head[0] {
+            b'Z' => self.answer_bytes = 0,
+            b'A' | b'N' => {}
+            _ => self.answer_bytes += self.left + MESSAGE_BYTES,
+        }
+        if self.answer_bytes > ANSWER_BYTES_MAX { Err(Deaf::Answer) } else { Ok(()) }
     }
 
     /// How much of the number is missing that says what the server wants to know.
@@ -308,6 +335,21 @@ mod tests {
             Err(Deaf::Message { bytes: u64::from(long) }),
         );
         check(true, &[ready.clone(), message(b'E', 2 << 20, b"")], Err(Deaf::Message { bytes: 2 << 20 }));
-        check(true, &[ready, message(b'D', 200 << 20, b"some")], Ok(()));
+        check(true, &[ready.clone(), message(b'D', 60 << 20, b"some")], Ok(()));
+    }
+
+    #[test]
+    fn an_answer_has_an_end_however_small_its_rows_are() {
+        let [ready, row, notice] = [whole(b'Z', b"I"), whole(b'D', b"\0\0"), whole(b'A', b"")];
+        let rows = (ANSWER_BYTES_MAX / MESSAGE_BYTES) as usize;
+        let mut ear = Ear::new(true);
+        ear.hear(&ready).unwrap();
+        for _ in 0..2 {
+            // Each answer begins anew.
+            ear.hear(&row.repeat(rows / 2)).unwrap();
+            ear.hear(&ready).unwrap();
+        }
+        ear.hear(&notice.repeat(rows + 1)).unwrap();
+        assert_eq!(ear.hear(&row.repeat(rows)), Err(Deaf::Answer));
     }
 }

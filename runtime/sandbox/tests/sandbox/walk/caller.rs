@@ -93,9 +93,40 @@ const RECIPES: &[Recipe] = &[
     ),
 ];
 
-/// A component that calls an import `times` times with texts and lists of `length`.
-pub(crate) fn caller(imports: &Imports, import: &Import, length: u32, times: u32) -> Vec<u8> {
-    let mut module = Module { imports, declared: Vec::new(), locals: Vec::new(), setup: String::new() };
+/// How a component calls an import.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Calls<'a> {
+    /// How long texts and lists are.
+    pub(crate) length: u32,
+    /// How often it is called.
+    pub(crate) times: u32,
+    /// What texts begin with; zeros follow.
+    pub(crate) text: &'a str,
+    /// Whether it says so in the log before it does.
+    pub(crate) are_announced: bool,
+    /// Whether what takes a file or a folder gets a folder.
+    pub(crate) are_of_folders: bool,
+}
+
+impl Default for Calls<'_> {
+    fn default() -> Self {
+        Self { length: 0, times: 1, text: "", are_announced: false, are_of_folders: false }
+    }
+}
+
+impl<'a> Calls<'a> {
+    /// One call with that text.
+    pub(crate) fn with(text: &'a str) -> Self {
+        Self { length: text.len() as u32, text, ..Self::default() }
+    }
+}
+
+/// A component that calls an import.
+pub(crate) fn caller(imports: &Imports, import: &Import, calls: &Calls<'_>) -> Vec<u8> {
+    let of_descriptors = if calls.are_of_folders { "folder" } else { "descriptor" };
+    let mut module =
+        Module { imports, of_descriptors, declared: Vec::new(), locals: Vec::new(), setup: String::new() };
+    let length = calls.length;
     let target = module.declare(import, "target");
     let mut arguments = Vec::new();
     for param in &import.function.params {
@@ -107,11 +138,18 @@ pub(crate) fn caller(imports: &Imports, import: &Import, length: u32, times: u32
         arguments.push(format!("(i32.const {ANSWER})"));
     }
     let drops = "drop ".repeat(signature.results.len());
-    module.encode(&format!("(call ${target} {}) {drops}", arguments.join(" ")), times)
+    if calls.are_announced {
+        let log = imports.find("stepbox:step/log", "log");
+        module.declare(&log, "announce");
+        module.setup.push_str("(call $announce (i32.const 2) (i32.const 4144) (i32.const 5))");
+    }
+    module.encode(&format!("(call ${target} {}) {drops}", arguments.join(" ")), calls)
 }
 
 struct Module<'a> {
     imports: &'a Imports,
+    /// What the resource `descriptor` is made by.
+    of_descriptors: &'static str,
     /// Names and declarations.
     declared: Vec<(String, String)>,
     /// Resources that were made once, each in a local of its name.
@@ -168,6 +206,7 @@ impl Module<'_> {
     /// The values on the stack that stand for an argument.
     fn argument(&mut self, ty: &Type, length: u32, values: &mut Vec<String>) {
         if let Some((resource, is_taken)) = self.imports.handle(ty) {
+            let resource = if resource == "descriptor" { self.of_descriptors.to_owned() } else { resource };
             values.push(if is_taken { self.make(&resource) } else { self.held(&resource) });
             return;
         }
@@ -206,18 +245,21 @@ impl Module<'_> {
         }
     }
 
-    fn encode(&self, call: &str, times: u32) -> Vec<u8> {
+    fn encode(&self, call: &str, calls: &Calls<'_>) -> Vec<u8> {
+        let times = calls.times;
+        let text: String = calls.text.bytes().map(|byte| format!("\\{byte:02x}")).collect();
         let imports: String = self.declared.iter().map(|(_, text)| text.as_str()).collect();
         let locals: String = self.locals.iter().map(|name| format!("(local ${name} i32)")).collect();
         let (setup, pages) = (&self.setup, 2 * FREE / PAGE);
-        let text = format!(
+        let module = format!(
             r#"(module
                 {imports}
                 (memory (export "memory") {pages})
                 (data (i32.const 0) "\80\00\00\00\06\00\00\00\86\00\00\00\05\00\00\00\8b\00\00\00\01\00\00\00")
                 (data (i32.const 128) "caller0.1.0x")
                 (data (i32.const 4096) "file") (data (i32.const 4104) "work/file")
-                (data (i32.const 4120) "POSThttp://127.0.0.1:9/")
+                (data (i32.const 4120) "POSThttp://127.0.0.1:9/") (data (i32.const 4144) "ready")
+                (data (i32.const {TEXTS}) "{text}")
                 (global $free (mut i32) (i32.const {FREE}))
                 (func (export "cabi_realloc") (param i32 i32) (param $align i32) (param $bytes i32) (result i32)
                     (global.set $free (i32.and (i32.add (global.get $free) (i32.const 15)) (i32.const -16)))
@@ -235,11 +277,11 @@ impl Module<'_> {
                         (br_if $again (local.get $left)))
                     i32.const 512))"#
         );
-        let mut module = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let mut encoded = wat::parse_str(&module).unwrap_or_else(|error| panic!("{error}\n{module}"));
         let Imports { resolve, world } = self.imports;
-        embed_component_metadata(&mut module, resolve, *world, StringEncoding::UTF8).unwrap();
-        let mut encoder = ComponentEncoder::default().module(&module).unwrap();
-        encoder.encode().unwrap_or_else(|error| panic!("{error:?}\n{text}"))
+        embed_component_metadata(&mut encoded, resolve, *world, StringEncoding::UTF8).unwrap();
+        let mut encoder = ComponentEncoder::default().module(&encoded).unwrap();
+        encoder.encode().unwrap_or_else(|error| panic!("{error:?}\n{module}"))
     }
 }
 

@@ -1,0 +1,13 @@
+//! Which installation it is.
+
+use stepbox_batch::name::InstallationId;
+
+use super::connection::Db;
+use super::trouble::Outcome;
+use super::value::Columns as _;
+use crate::record::installation;
+
+pub(super) async fn get(db: &Db) -> Outcome<InstallationId> {
+    let row = db.row("SELECT id FROM installation", &[]).await?;
+    Ok(installation(row.map(|row| row.text("id")).transpose()?)?)
+}
