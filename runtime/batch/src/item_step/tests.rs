@@ -231,7 +231,12 @@ struct Basket {
 
 #[async_trait]
 impl RejectedItems for Basket {
-    async fn open(&mut self, _: &[String], state: Option<&[u8]>) -> Result<(), ElementError> {
+    async fn open(
+        &mut self,
+        _: &[String],
+        _: Option<&[u8]>,
+        state: Option<&[u8]>,
+    ) -> Result<(), ElementError> {
         let state = state.map_or([0; 4], |state| PartState::try_from(state).unwrap());
         (self.absorbed, self.offered) = (state[2], 0);
         self.paper.lock().unwrap().part(self.fragment).rejected.truncate(usize::from(state[0]));

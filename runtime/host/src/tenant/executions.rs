@@ -258,12 +258,12 @@ impl Tenant {
         Running { id, run, progress, tenant: self.clone(), task }
     }
 
-    /// The files of items that an execution's steps skipped, by step: CSV with the original columns and
-    /// why each was skipped. A step without any has no file.
+    /// The files of items that an execution's steps skipped, by step: CSV as the input has it, or JSON Lines, with
+    /// the original columns and why each was skipped. A step without any has no file.
     pub async fn rejected_items(&self, id: JobExecutionId) -> Result<Vec<(StepName, PathBuf)>, Error> {
         let execution = self.execution(id).await?;
         let data = &self.installation.data;
-        let file = |step: StepName| (step.clone(), RejectedFile::new(data, id, &step).path());
+        let file = |step: StepName| Some((step.clone(), RejectedFile::new(data, id, &step).found()?));
         if let Some(shared) = data.shared() {
             let of_step = |step: &StepExecution| {
                 let state = step.checkpoint.as_ref().map(|checkpoint| checkpoint.rejected.clone());
@@ -272,8 +272,7 @@ impl Tenant {
             let files: Vec<_> = execution.steps.iter().map(of_step).collect();
             shared.wait(move |_| files.iter().try_for_each(|(file, state)| file.fetch(state))).await?;
         }
-        let files = execution.steps.into_iter().map(|step| file(step.name));
-        Ok(files.filter(|(_, path)| path.exists()).collect())
+        Ok(execution.steps.into_iter().filter_map(|step| file(step.name)).collect())
     }
 
     /// An execution with its steps.

@@ -300,7 +300,7 @@ struct Nowhere;
 
 #[async_trait]
 impl RejectedItems for Nowhere {
-    async fn open(&mut self, _: &[String], _: Option<&[u8]>) -> Result<(), ElementError> {
+    async fn open(&mut self, _: &[String], _: Option<&[u8]>, _: Option<&[u8]>) -> Result<(), ElementError> {
         Ok(())
     }
 
