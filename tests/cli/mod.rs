@@ -1,6 +1,7 @@
 //! The command line, from outside: whole commands and all that they say.
 
 mod documentation;
+mod odd_inputs;
 mod proxies;
 mod pull;
 mod registry;

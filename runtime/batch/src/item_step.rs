@@ -21,7 +21,7 @@ use crate::element::{Fragment, ItemProcessor, ItemReader, ItemWriter, Opening, R
 use crate::error::{ElementError, LyingBatch, StepError};
 use crate::execution::{Checkpoint, Counts, StepExecution, Tracking};
 use crate::gate::Call;
-use crate::job::{ChunkLimit, ItemSettings, RetryPolicy};
+use crate::job::{ChunkLimit, ItemSettings, RetryPolicy, SkipPolicy};
 use crate::log::LogLevel;
 use crate::observer::Observation;
 use crate::recorder::{Recorder, With};
@@ -171,7 +171,11 @@ pub async fn run(step: ItemStep, mut journey: Journey<'_>) -> Result<StepOutcome
             Err(error) => Err(Interruption::of(error)),
         };
         let finished = match moved {
-            Ok(outcome) => finish(&mut elements, &mut end, &mut journey, outcome).await,
+            Ok(outcome) => {
+                // Parts of an input are judged together.
+                let skip = fragment.is_none().then_some(&settings.skip);
+                finish(&mut elements, &mut end, &mut journey, outcome, skip).await
+            }
             Err(failure) => Err(failure),
         };
         match finished {
@@ -520,12 +524,14 @@ async fn commit(end: &mut Destination, journey: &mut Journey<'_>) -> Result<(), 
     Ok(())
 }
 
-/// Ends a step that ran to its end or to a stop. The output appears under its final name last.
+/// Ends a step that ran to its end or to a stop. The output appears under its final name last, and only if as many
+/// items have arrived as `skip` wants.
 async fn finish(
     elements: &mut Elements,
     end: &mut Destination,
     journey: &mut Journey<'_>,
     outcome: StepOutcome,
+    skip: Option<&SkipPolicy>,
 ) -> Result<StepOutcome, Interruption> {
     let counts = journey.execution.counts;
     if !counts.add_up() {
@@ -539,6 +545,9 @@ async fn finish(
     close(elements).await.map_err(Interruption::of)?;
     accept_reports(elements, journey.context);
     if outcome != StepOutcome::Stopped {
+        if let Some(error) = skip.and_then(|skip| rejected::too_many(counts, skip)) {
+            return Err(Interruption::of(error));
+        }
         journey.recorder.check_lease().await.map_err(|error| Interruption::of(error.into()))?;
         journey.check_gate().map_err(Interruption::of)?;
         let (element, call) = end.writer.calling();

@@ -219,7 +219,7 @@ impl Tenant {
         self.state.running.clone().try_acquire_owned().map_err(|_| Error::TooManyRunning { max })
     }
 
-    async fn start(
+    pub(super) async fn start(
         &self,
         new: &NewJobExecution,
         first: Option<First>,
@@ -434,7 +434,7 @@ fn with_components_of(mut job: Job, installed: &Job) -> Option<Job> {
 }
 
 /// A step of an earlier execution, as its successor begins with it.
-fn carried_over(id: JobExecutionId, job: &Job, mut step: StepExecution) -> StepExecution {
+pub(super) fn carried_over(id: JobExecutionId, job: &Job, mut step: StepExecution) -> StepExecution {
     step.usage = Default::default();
     if step.status == BatchStatus::Completed {
         let rerun = job.steps.get(step.position as usize).map_or(Rerun::UnlessCompleted, |step| step.rerun);
