@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use stepbox_batch::execution::JobExecution;
-use stepbox_batch::job::{Element, ElementSource, Job, Rerun, StepKind};
+use stepbox_batch::job::{Element, ElementSource, Job, Rerun, Share, StepKind};
 use stepbox_batch::name::{JobExecutionId, StepName};
 use stepbox_batch::repository::{NewJobExecution, RepositoryError};
 use stepbox_batch::status::BatchStatus;
@@ -89,8 +89,10 @@ fn redirect(
     job.steps[..from].iter_mut().for_each(|step| step.rerun = Rerun::UnlessCompleted);
     let mut moved = Vec::new();
     for step in &mut job.steps[from..] {
-        let StepKind::Item { reader, writer, .. } = &mut step.kind else { continue };
+        let StepKind::Item { reader, writer, settings, .. } = &mut step.kind else { continue };
         if step.name == *name {
+            // Of what was rejected once, most may be rejected again; the rest is to arrive nonetheless.
+            settings.skip.share = Some(Share::ALL);
             if !is_own(reader, ElementKind::Reader, native) {
                 return Err(format!("the reader of its step `{name}` is none that reads a file"));
             }

@@ -14,7 +14,7 @@ use stepbox::batch::element::{
 use stepbox::batch::error::ElementError;
 use stepbox::batch::execution::{Counts, ExecutionContext, StepExecution, Tracking};
 use stepbox::batch::item_step::{Elements, ItemStep, Journey, Named, StepOutcome, run as run_step};
-use stepbox::batch::job::{Backoff, ChunkLimit, ItemSettings, RetryPolicy, SkipPolicy};
+use stepbox::batch::job::{Backoff, ChunkLimit, ItemSettings, RetryPolicy, Share, SkipPolicy};
 use stepbox::batch::log::NoLog;
 use stepbox::batch::name::{JobExecutionId, StepName, TenantId};
 use stepbox::batch::observer::NoObserver;
@@ -357,6 +357,7 @@ async fn play(script: Script) {
     let settings = ItemSettings {
         chunk: ChunkLimit { rows: script.chunk_rows, bytes: u32::MAX },
         skip: SkipPolicy {
+            share: Some(Share::ALL),
             limit: script.skip_limit,
             on: script.skips_failures.then(|| vec![Pattern::new("*")]),
         },
