@@ -2,6 +2,7 @@
 
 mod documentation;
 mod lying_database;
+mod odd_inputs;
 mod proxies;
 mod pull;
 mod registry;

@@ -97,6 +97,7 @@ const COMMANDS: [&str; 62] = [
     "stepbox executions restart 3",
     "stepbox executions resume 3",
     "stepbox executions rejected 3 --step \"$FORGED\"",
+    "stepbox executions reimport 3 --file \"$FORGED\" --step \"$FORGED\"",
     "stepbox executions abandon 3",
     "printf 'n\\n' | stepbox executions purge --instance \"$FORGED\"",
     "stepbox audit list --by \"$FORGED\"",

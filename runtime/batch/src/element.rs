@@ -64,7 +64,7 @@ pub struct Unreadable {
     pub reason: String,
     /// Where it stands: `line 41`.
     pub place: String,
-    /// What there is of it: JSON or any other text.
+    /// All there is of it, as it stands in the input: JSON or any other text. What is left out says so.
     pub item: String,
 }
 
@@ -138,8 +138,14 @@ pub struct Rejected<'a> {
 /// checkpoint (now and then); may be opened again after a failure.
 #[async_trait]
 pub trait RejectedItems: Send {
-    /// Gets ready for items with these columns, and undoes whatever came after the given state.
-    async fn open(&mut self, header: &[String], state: Option<&[u8]>) -> Result<(), ElementError>;
+    /// Gets ready for items with these columns, in the form that their reader gave, and undoes whatever came
+    /// after the given state.
+    async fn open(
+        &mut self,
+        header: &[String],
+        form: Option<&[u8]>,
+        state: Option<&[u8]>,
+    ) -> Result<(), ElementError>;
 
     /// Adds an item.
     async fn append(&mut self, rejected: Rejected<'_>) -> Result<(), ElementError>;
@@ -180,6 +186,12 @@ pub trait ItemReader: Send {
         _parts: u32,
     ) -> Result<Option<Vec<Vec<u8>>>, ElementError> {
         Ok(None)
+    }
+
+    /// How skipped items can be written so that this reader reads them again once they are corrected, for
+    /// [`RejectedItems::open`] to understand. Asked for once it is open; `None` if it has no such form.
+    fn form(&self) -> Option<Vec<u8>> {
+        None
     }
 
     /// All that `open` needs to go on after the last item read.

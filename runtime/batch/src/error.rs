@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::execution::{Counts, Failure, Partition};
+use crate::job::Share;
 use crate::name::JobExecutionId;
 use crate::repository::RepositoryError;
 use crate::rows::BadRows;
@@ -81,6 +82,16 @@ pub enum StepError {
     Accounting {
         /// What was counted.
         counts: Counts,
+    },
+    /// So many items were skipped that the output is not what was meant, and does not appear.
+    #[error("{}", skip_share(*skipped, *read, *share))]
+    SkipShare {
+        /// How many were skipped.
+        skipped: u64,
+        /// Of how many that were read.
+        read: u64,
+        /// Which share of them may be; `None` if one had to arrive.
+        share: Option<Share>,
     },
     /// More items were skipped than the step allows.
     #[error("one more item than the {limit} that may be skipped: {last}")]
@@ -200,6 +211,13 @@ impl From<LyingBatch> for ElementError {
     }
 }
 
+fn skip_share(skipped: u64, read: u64, share: Option<Share>) -> String {
+    match share {
+        Some(share) => format!("{skipped} of {read} items were skipped, more than the {share} that may be"),
+        None => format!("{skipped} of {read} items were skipped, and none arrived"),
+    }
+}
+
 impl StepError {
     /// An element was asked to end in the middle of a call.
     pub fn stopped() -> Self {
@@ -214,6 +232,7 @@ impl StepError {
             Self::LyingBatch { .. } => "lying-batch",
             Self::Accounting { .. } => "items-do-not-add-up",
             Self::SkipLimit { .. } => "skip-limit",
+            Self::SkipShare { .. } => "skip-share",
             Self::Part { failure, .. } => &failure.code,
             Self::StartLimit { .. } => "start-limit",
             Self::Panicked => "element-panicked",
@@ -238,6 +257,11 @@ impl StepError {
             Self::SkipLimit { culprit, place, .. } => {
                 let help = "see `stepbox executions rejected`; raise `skip.limit` if so many may be missing";
                 (culprit.clone(), place.clone(), self.to_string(), help.to_owned())
+            }
+            Self::SkipShare { .. } => {
+                let help = "look at the warnings: is it the right file, with the right options? Correct the input, or \
+                            raise `skip.share` if so many may be missing (`100%`: all); an earlier output is as it was";
+                (String::new(), String::new(), self.to_string(), help.to_owned())
             }
             Self::StartLimit { .. } => {
                 let help =

@@ -21,7 +21,7 @@ use crate::element::{Fragment, ItemProcessor, ItemReader, ItemWriter, Opening, R
 use crate::error::{ElementError, LyingBatch, StepError};
 use crate::execution::{Checkpoint, Counts, StepExecution, Tracking};
 use crate::gate::Call;
-use crate::job::{ChunkLimit, ItemSettings, RetryPolicy};
+use crate::job::{ChunkLimit, ItemSettings, RetryPolicy, SkipPolicy};
 use crate::log::LogLevel;
 use crate::observer::Observation;
 use crate::recorder::{Recorder, With};
@@ -77,6 +77,10 @@ impl<E: ?Sized> Named<E> {
     /// An element that is not open yet.
     pub fn new(name: impl Into<Arc<str>>, element: Box<E>) -> Self {
         Self { name: name.into(), element, context: None }
+    }
+
+    fn is_open(&self) -> bool {
+        self.context.is_some()
     }
 
     fn failed(&self, place: &str, source: ElementError) -> StepError {
@@ -167,7 +171,11 @@ pub async fn run(step: ItemStep, mut journey: Journey<'_>) -> Result<StepOutcome
             Err(error) => Err(Interruption::of(error)),
         };
         let finished = match moved {
-            Ok(outcome) => finish(&mut elements, &mut end, &mut journey, outcome).await,
+            Ok(outcome) => {
+                // Parts of an input are judged together.
+                let skip = fragment.is_none().then_some(&settings.skip);
+                finish(&mut elements, &mut end, &mut journey, outcome, skip).await
+            }
             Err(failure) => Err(failure),
         };
         match finished {
@@ -302,10 +310,17 @@ async fn open(
     let opened = element.open(Opening { header: &[], state, context, fragment: None }).await;
     drop(call);
     let header = opened.map_err(|source| reader.failed("", source))?;
-    check_header(&header).map_err(|source| reader.lied("", source))?;
+    // Where each item names its own columns, none tells them: the processors have nothing to do, and stay closed.
+    let has_no_items = header.is_empty() && reader.element.total() == Total::Exact(0);
+    if !has_no_items {
+        check_header(&header).map_err(|source| reader.lied("", source))?;
+    }
     let mut headers = vec![header];
     for (number, line) in lines.iter_mut().enumerate() {
-        let opened = open_line(line, &headers[0], checkpoint, journey.context).await?;
+        let opened = match has_no_items {
+            true => leave_closed(line),
+            false => open_line(line, &headers[0], checkpoint, journey.context).await?,
+        };
         if number == 0 {
             headers.extend(opened);
         } else if headers[1..] != opened {
@@ -328,7 +343,8 @@ async fn open(
         return Err(lost.into());
     }
     let state = checkpoint.map(|c| &c.rejected[..]).filter(|state| !state.is_empty());
-    end.rejected.open(&headers[0], state).await.map_err(rejected::failed)?;
+    let form = reader.element.form();
+    end.rejected.open(&headers[0], form.as_deref(), state).await.map_err(rejected::failed)?;
 
     (end.reader_name, end.header) = (reader.name.to_string(), headers[0].clone());
     end.reader = reader.element.state().await.map_err(|source| reader.failed("", source))?;
@@ -337,6 +353,12 @@ async fn open(
     journey.context.accept(end.writer.take_reports());
     track(journey, elements.reader.element.total());
     Ok(Arc::new(Headers(headers)))
+}
+
+/// Leaves a line of processors without columns; returns the header after each.
+fn leave_closed(line: &mut Line) -> Vec<Vec<String>> {
+    line.iter_mut().for_each(|processor| processor.context = None);
+    vec![Vec::new(); line.len()]
 }
 
 /// Opens a line of processors; returns the header after each.
@@ -502,12 +524,14 @@ async fn commit(end: &mut Destination, journey: &mut Journey<'_>) -> Result<(), 
     Ok(())
 }
 
-/// Ends a step that ran to its end or to a stop. The output appears under its final name last.
+/// Ends a step that ran to its end or to a stop. The output appears under its final name last, and only if as many
+/// items have arrived as `skip` wants.
 async fn finish(
     elements: &mut Elements,
     end: &mut Destination,
     journey: &mut Journey<'_>,
     outcome: StepOutcome,
+    skip: Option<&SkipPolicy>,
 ) -> Result<StepOutcome, Interruption> {
     let counts = journey.execution.counts;
     if !counts.add_up() {
@@ -521,6 +545,9 @@ async fn finish(
     close(elements).await.map_err(Interruption::of)?;
     accept_reports(elements, journey.context);
     if outcome != StepOutcome::Stopped {
+        if let Some(error) = skip.and_then(|skip| rejected::too_many(counts, skip)) {
+            return Err(Interruption::of(error));
+        }
         journey.recorder.check_lease().await.map_err(|error| Interruption::of(error.into()))?;
         journey.check_gate().map_err(Interruption::of)?;
         let (element, call) = end.writer.calling();
@@ -538,7 +565,7 @@ async fn close(elements: &mut Elements) -> Result<(), StepError> {
     let closed = element.close().await;
     drop(call);
     closed.map_err(|source| reader.failed("", source))?;
-    for processor in lines.iter_mut().flatten() {
+    for processor in lines.iter_mut().flatten().filter(|processor| processor.is_open()) {
         let (element, call) = processor.calling();
         let closed = element.close().await;
         drop(call);
@@ -629,6 +656,10 @@ fn accept_reports(elements: &Elements, step: &StepContext) {
 async fn states(line: &mut Line) -> Result<Vec<Vec<u8>>, StepError> {
     let mut states = Vec::with_capacity(line.len());
     for processor in line {
+        if !processor.is_open() {
+            states.push(Vec::new());
+            continue;
+        }
         states.push(processor.element.state().await.map_err(|source| processor.failed("", source))?);
     }
     Ok(states)

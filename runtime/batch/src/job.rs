@@ -1,6 +1,8 @@
 //! What a job is: its parameters' schema and its ordered steps. Nothing here has run yet.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -264,9 +266,77 @@ pub struct SkipPolicy {
     /// The step fails with `skip-limit` at the item after so many, counted over all restarts; none
     /// sets no limit.
     pub limit: Option<u64>,
+    /// Which share of the items read may be skipped, counted at the end of the step: with more of them it fails
+    /// with `skip-share`, and its output does not appear. `None` wants no more than one item that arrives, if any
+    /// were skipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<Share>,
     /// The codes with which an item may be set aside, whether an element does it itself or fails over
     /// it. None allows what elements set aside themselves, whatever the code, and no failure.
     pub on: Option<Vec<Pattern>>,
+}
+
+/// A part of a whole, from 0 to 100 %, in steps of a hundredth of a percent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Share(u16);
+
+impl Share {
+    /// All of it.
+    pub const ALL: Self = Self(Self::WHOLE);
+    const WHOLE: u16 = 10_000;
+
+    /// Whether a part of a whole is more than this share of it.
+    pub fn is_exceeded(self, part: u64, whole: u64) -> bool {
+        u128::from(part) * u128::from(Self::WHOLE) > u128::from(whole) * u128::from(self.0)
+    }
+}
+
+/// `5%`, `0.25%`.
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = format!("{}.{:02}", self.0 / 100, self.0 % 100);
+        write!(f, "{}%", digits.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
+/// A text is no share, such as `5%` or `0.25%`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no share from 0% to 100%")]
+pub struct BadShare(String);
+
+impl FromStr for Share {
+    type Err = BadShare;
+
+    fn from_str(text: &str) -> Result<Self, BadShare> {
+        let bad = || BadShare(text.to_owned());
+        let (whole, part) = {
+            let digits = text.strip_suffix('%').ok_or_else(bad)?;
+            digits.split_once('.').unwrap_or((digits, "0"))
+        };
+        let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_number(whole) || !is_number(part) || part.len() > 2 {
+            return Err(bad());
+        }
+        let hundredths: u16 = format!("{part:0<2}").parse().map_err(|_| bad())?;
+        let share =
+            whole.parse::<u16>().ok().and_then(|whole| whole.checked_mul(100)?.checked_add(hundredths));
+        share.filter(|share| *share <= Self::WHOLE).map(Self).ok_or_else(bad)
+    }
+}
+
+impl TryFrom<String> for Share {
+    type Error = BadShare;
+
+    fn try_from(text: String) -> Result<Self, BadShare> {
+        text.parse()
+    }
+}
+
+impl From<Share> for String {
+    fn from(share: Share) -> Self {
+        share.to_string()
+    }
 }
 
 /// What a step tries again, how often, and after how long.
@@ -424,4 +494,34 @@ pub struct JobInstance {
     pub job_type: String,
     /// As they were given: only what differs from the job's defaults. A JSON object.
     pub raw_parameters: Value,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_a_percentage() {
+        for text in ["0%", "5%", "0.25%", "99.9%", "100%"] {
+            assert_eq!(text.parse::<Share>().unwrap().to_string(), text);
+        }
+        assert_eq!("05.50%".parse::<Share>().unwrap().to_string(), "5.5%");
+        for text in
+            ["", "%", "5", "-5%", "100.01%", "101%", "0.125%", "1e1%", ".5%", "5.%", "9999999%", " 5%"]
+        {
+            assert_eq!(
+                text.parse::<Share>().unwrap_err().to_string(),
+                format!("`{text}` is no share from 0% to 100%")
+            );
+        }
+    }
+
+    #[test]
+    fn a_share_is_exceeded_by_more_than_it() {
+        let share: Share = "12.5%".parse().unwrap();
+        assert_eq!((share.is_exceeded(1, 8), share.is_exceeded(2, 8)), (false, true));
+        assert!(!share.is_exceeded(0, 0));
+        assert!(!Share::ALL.is_exceeded(u64::MAX, u64::MAX));
+        assert!(share.is_exceeded(u64::MAX, u64::MAX));
+    }
 }

@@ -6,6 +6,7 @@
 //! with the chunk it is about: several chunks may be under way, and only what belongs to the written
 //! ones may be saved with a checkpoint.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -419,7 +420,7 @@ impl StepContext {
             code: cut(code, NAME_BYTES_MAX).to_owned(),
             reason: cut(reason, TEXT_BYTES_MAX).to_owned(),
             place: place.to_owned(),
-            item: cut(item, ITEM_BYTES_MAX).to_owned(),
+            item: cut_with_mark(item, ITEM_BYTES_MAX).into_owned(),
         };
         if let Some(slip) = &self.slip {
             let mut reports = lock(slip);
@@ -577,6 +578,15 @@ pub fn cut(text: &str, max: usize) -> &str {
     &text[..text.floor_char_boundary(max)]
 }
 
+/// The same with a mark where something is missing, so that nobody takes the beginning for all of it.
+pub fn cut_with_mark(text: &str, max: usize) -> Cow<'_, str> {
+    if text.len() <= max {
+        return Cow::Borrowed(text);
+    }
+    let mark = format!(" … (cut: {} bytes in all)", text.len());
+    Cow::Owned(format!("{}{mark}", cut(text, max.saturating_sub(mark.len()))))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -678,5 +688,8 @@ mod tests {
         assert_eq!(cut("aé", 2), "a");
         assert_eq!(cut("aé", 3), "aé");
         assert_eq!(cut("a", 9), "a");
+        assert_eq!(cut_with_mark("abc", 3), "abc");
+        let marked = cut_with_mark(&"é".repeat(100), 60).into_owned();
+        assert!(marked.ends_with("é … (cut: 200 bytes in all)") && marked.len() <= 60, "{marked}");
     }
 }

@@ -488,7 +488,7 @@ pub(crate) enum Executions {
         #[command(flatten)]
         manner: RunManner,
     },
-    /// Print the items that a step skipped, as CSV
+    /// Print the items that a step skipped, to be corrected
     ///
     /// The original columns, then why each item was skipped: rejected_code, rejected_reason,
     /// rejected_place, rejected_phase, and rejected_item for one that could not be read. It can be
@@ -500,6 +500,25 @@ pub(crate) enum Executions {
         /// The step; needed where several have skipped items
         #[arg(long)]
         step: Option<String>,
+    },
+    /// Import the corrected items of a step again
+    ///
+    /// The file is what `executions rejected` printed, corrected: the rejected columns may stay as they are. The step
+    /// reads it instead of its input, now, in this process, as a new execution; steps before it are not run
+    /// again, those after it are. Files are written under names of their own, with the number of the new execution,
+    /// so that no earlier output is replaced.
+    #[command(after_long_help = examples(&["stepbox executions reimport 118 --file fixed.csv", "stepbox executions reimport 118 --file fixed.csv --step import"]))]
+    Reimport {
+        /// The number of the execution that rejected them
+        id: u64,
+        /// The corrected items
+        #[arg(long, value_name = "FILE")]
+        file: PathBuf,
+        /// The step; needed where several have skipped items
+        #[arg(long)]
+        step: Option<String>,
+        #[command(flatten)]
+        manner: RunManner,
     },
     /// Give up an execution that will not be restarted
     #[command(after_long_help = examples(&["stepbox executions abandon 118"]))]

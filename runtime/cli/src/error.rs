@@ -103,6 +103,12 @@ pub(crate) enum CliError {
         /// Their names.
         steps: Vec<String>,
     },
+    /// There is nothing to correct.
+    #[error("execution {id} has no rejected items")]
+    NothingRejected {
+        /// Which execution.
+        id: JobExecutionId,
+    },
     /// A second Ctrl-C.
     #[error("interrupted before execution {0} had stopped")]
     Interrupted(JobExecutionId),
@@ -132,6 +138,7 @@ impl CliError {
             Self::PasswordShown => "password-shown",
             Self::ConfirmationNeeded | Self::NotConfirmed => "not-confirmed",
             Self::StepNeeded { .. } => "step-needed",
+            Self::NothingRejected { .. } => "nothing-rejected",
             Self::Interrupted(_) => "interrupted",
             Self::Output(_) => "output-unwritable",
             Self::Start(_) => "program-does-not-start",
@@ -175,6 +182,9 @@ impl CliError {
             Self::StepNeeded { steps, .. } => {
                 Some(format!("add `--step {}`", steps.first().map_or("", String::as_str)))
             }
+            Self::NothingRejected { .. } => {
+                Some("name the step that is to read the file with `--step`".to_owned())
+            }
             Self::Interrupted(id) => {
                 Some(format!("`stepbox executions restart {id}` goes on from its last checkpoint"))
             }
@@ -200,6 +210,7 @@ impl CliError {
             | Self::ConfirmationNeeded
             | Self::StepNeeded { .. }
             | Self::NotConfirmed => ExitCode::BadCommand,
+            Self::NothingRejected { .. } => ExitCode::NotFound,
             Self::Interrupted(_) => ExitCode::Interrupted,
             Self::Output(_) | Self::Start(_) => ExitCode::Unexpected,
         }

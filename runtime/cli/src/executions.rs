@@ -1,13 +1,15 @@
 //! `stepbox executions`: what became of runs.
 
+use std::fs::File;
 use std::io::{self, IsTerminal as _};
+use std::path::Path;
 
 use stepbox::batch::execution::{ExecutionSummary, Remains, Warning};
-use stepbox::batch::name::{InstanceCode, JobExecutionId};
+use stepbox::batch::name::{InstanceCode, JobExecutionId, StepName};
 use stepbox::batch::repository::{ExecutionFilter, RepositoryError, StopRequest};
 use stepbox::batch::status::BatchStatus;
 use stepbox::batch::visible::Visible;
-use stepbox::{Error, LogLine, Published, Purge, RestartOptions, Tenant};
+use stepbox::{Error, LogLine, Published, Purge, Reimport, RestartOptions, Tenant};
 
 use crate::args::{Executions, Format, RunManner};
 use crate::error::CliError;
@@ -55,6 +57,9 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Executions) -> Result<Answe
         }
         Executions::Resume { id, manner } => resume(tenant, JobExecutionId(id), &manner).await,
         Executions::Rejected { id, step } => rejected(tenant, JobExecutionId(id), step).await,
+        Executions::Reimport { id, file, step, manner } => {
+            reimport(tenant, JobExecutionId(id), &file, step, &manner).await
+        }
         Executions::Abandon { id } => {
             tenant.abandon_execution(JobExecutionId(id)).await?;
             talk(format!("execution {id} is given up"));
@@ -226,6 +231,36 @@ async fn rejected(tenant: &Tenant, id: JobExecutionId, step: Option<String>) -> 
         }
     }
     Ok(Answer::nothing())
+}
+
+/// Lets the step that rejected items read a file in which they are corrected.
+async fn reimport(
+    tenant: &Tenant,
+    id: JobExecutionId,
+    file: &Path,
+    step: Option<String>,
+    manner: &RunManner,
+) -> Result<Answer, CliError> {
+    let step = match step {
+        Some(step) => StepName::new(step).map_err(Error::from)?,
+        None => match tenant.rejected_items(id).await?.as_slice() {
+            [] => return Err(CliError::NothingRejected { id }),
+            [(step, _)] => step.clone(),
+            several => {
+                let steps = several.iter().map(|(name, _)| name.to_string()).collect();
+                return Err(CliError::StepNeeded { id, steps });
+            }
+        },
+    };
+    // The step looks from another folder, and says so less well.
+    File::open(file).map_err(CliError::unreadable(file))?;
+    let path = std::path::absolute(file).map_err(CliError::unreadable(file))?;
+    let file =
+        path.to_str().ok_or_else(|| CliError::unreadable(file)(io::ErrorKind::InvalidFilename.into()))?;
+    let display = ProgressDisplay::new(manner.verbose);
+    let reimport = Reimport { step, file: file.to_owned(), log: display.log_listener() };
+    let running = tenant.reimport(id, reimport).await?;
+    follow(tenant, running, display, manner).await
 }
 
 fn of_step(step: Option<&str>) -> String {

@@ -41,7 +41,9 @@ fn limited(source: impl Read, subject: &str, path: &Path) -> Result<Vec<u8>, Cli
     Ok(text)
 }
 
+/// Editors of Windows put a byte order mark before a text in UTF-8, which is none of it.
 fn parse(subject: &str, text: &[u8]) -> Result<Value, CliError> {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     match serde_json::from_slice(text) {
         Ok(StrictValue(value)) => Ok(value),
         Err(error) => Err(CliError::ParametersMalformed {
@@ -152,6 +154,7 @@ mod tests {
                 r#"{"a":[1,-2,3.5,true,null,"x"],"b":{"a":1}}"#,
             ),
             ("[1]", "[1]"),
+            ("\u{feff}{\"a\":1}", r#"{"a":1}"#),
             (r#"{"a":1,"a":2}"#, "the parameters, line 1, column 10: the key `a` appears twice"),
             (
                 "{\"a\":1,\n \"b\":{\"c\":1,\"c\":2}}",

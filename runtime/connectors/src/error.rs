@@ -7,6 +7,7 @@ use stepbox_batch::nearest::nearest;
 
 use crate::bucket::{BadAnswer, BucketProblem};
 use crate::file_problem::FileProblem;
+use crate::other_format::{Encoding, OtherFormat};
 
 /// Every code of this crate: of its errors, and of the items that its elements set aside.
 ///
@@ -16,6 +17,7 @@ pub const CODES: &[&str] = &[
     "bad-option",
     "bad-path",
     "bad-storage",
+    "broken-enclosure",
     "bucket-bad-answer",
     "bucket-failed",
     "bucket-not-found",
@@ -23,6 +25,7 @@ pub const CODES: &[&str] = &[
     "bucket-unreachable",
     "columns-changed",
     "context-full",
+    "delimiter-unclear",
     "disk-full",
     "file-changed",
     "file-empty",
@@ -31,6 +34,7 @@ pub const CODES: &[&str] = &[
     "file-not-found",
     "file-not-regular",
     "file-not-utf8",
+    "file-other-format",
     "file-refused",
     "file-too-large",
     "folder-read-only",
@@ -38,6 +42,7 @@ pub const CODES: &[&str] = &[
     "header-empty-name",
     "line-too-long",
     "missing-option",
+    "needs-enclosure",
     "not-an-object",
     "not-json",
     "not-open",
@@ -56,7 +61,6 @@ pub const CODES: &[&str] = &[
     "storage-unknown",
     "too-many-columns",
     "unclosed-enclosure",
-    "unknown-column",
     "unknown-option",
 ];
 
@@ -208,14 +212,48 @@ pub enum ConnectorError {
         max: usize,
     },
     /// Bytes that are not UTF-8.
-    #[error("line {line} of `{path}` is not UTF-8{}", if *is_utf16 { ", it looks like UTF-16" } else { "" })]
+    #[error("line {line} of `{path}` is not UTF-8{}", looks_like(*encoding))]
     NotUtf8 {
         /// As given.
         path: String,
         /// The line on which the row begins, from 1.
         line: u64,
-        /// Whether its first bytes are those of UTF-16.
-        is_utf16: bool,
+        /// What its first bytes are those of.
+        encoding: Encoding,
+    },
+    /// A file of another format.
+    #[error("`{path}` looks like {found}")]
+    OtherFormat {
+        /// As given.
+        path: String,
+        /// Which one.
+        found: OtherFormat,
+    },
+    /// A header of one column in which another delimiter stands, or one with two likely ones.
+    #[error("{}", delimiter_doubt(path, header, likely))]
+    DelimiterUnclear {
+        /// As given.
+        path: String,
+        /// The header as it stands in the file.
+        header: String,
+        /// What the delimiter may be.
+        likely: Vec<char>,
+    },
+    /// A column that a header of CSV cannot name, as its reader would refuse it.
+    #[error("column {column} of the items has no name, and the header of `{path}` needs one")]
+    UnnamedOutputColumn {
+        /// As given.
+        path: String,
+        /// From 1.
+        column: usize,
+    },
+    /// A name that cannot be written without an enclosure.
+    #[error("the column `{column}` cannot stand in the header of `{path}` without an enclosure")]
+    NeedsEnclosure {
+        /// As given.
+        path: String,
+        /// Its name.
+        column: String,
     },
     /// A cell that is enclosed at its beginning and nowhere else.
     #[error("the row on line {line} of `{path}` opens a {enclosure} that is never closed")]
@@ -273,16 +311,6 @@ pub enum ConnectorError {
         /// As given.
         path: String,
     },
-    /// An option names a column that the rows do not have.
-    #[error("the option `{option}` names the column `{column}`, which the rows do not have")]
-    UnknownColumn {
-        /// The option.
-        option: &'static str,
-        /// The column as given.
-        column: String,
-        /// The columns there are.
-        header: Vec<String>,
-    },
     /// A checkpoint that this version cannot read.
     #[error("the checkpoint cannot be read: {source}")]
     BadState {
@@ -310,6 +338,31 @@ pub enum ConnectorError {
 
 /// The result of everything in this crate.
 pub(crate) type Result<T> = std::result::Result<T, ConnectorError>;
+
+fn looks_like(encoding: Encoding) -> &'static str {
+    match encoding {
+        Encoding::Unknown => "",
+        Encoding::Utf16 => ", it looks like UTF-16",
+        Encoding::Utf32 => ", it looks like UTF-32",
+    }
+}
+
+fn delimiter_doubt(path: &str, header: &str, likely: &[char]) -> String {
+    let header = header.escape_debug();
+    match likely {
+        [other] => {
+            let other = other.escape_default();
+            format!("the header of `{path}` is one column, `{header}`, with `{other}` in it")
+        }
+        several => {
+            let several: Vec<_> = several.iter().map(|c| format!("`{}`", c.escape_default())).collect();
+            format!(
+                "the delimiter of `{path}` is not clear: its header, `{header}`, has {} equally often",
+                several.join(" and ")
+            )
+        }
+    }
+}
 
 impl ConnectorError {
     /// A failed file operation, sorted by what went wrong.
@@ -354,6 +407,10 @@ impl ConnectorError {
             Self::DuplicateColumnName { .. } => "header-duplicate-name",
             Self::TooManyColumns { .. } => "too-many-columns",
             Self::NotUtf8 { .. } => "file-not-utf8",
+            Self::OtherFormat { .. } => "file-other-format",
+            Self::DelimiterUnclear { .. } => "delimiter-unclear",
+            Self::UnnamedOutputColumn { .. } => "header-empty-name",
+            Self::NeedsEnclosure { .. } => "needs-enclosure",
             Self::UnclosedEnclosure { .. } => "unclosed-enclosure",
             Self::RowTooLong { .. } => "row-too-long",
             Self::InputChanged { .. } => "file-changed",
@@ -361,7 +418,6 @@ impl ConnectorError {
             Self::OutputNotKept { .. } => "output-not-kept",
             Self::OutputTakenOver { .. } => "output-taken-over",
             Self::ColumnsChanged { .. } => "columns-changed",
-            Self::UnknownColumn { .. } => "unknown-column",
             Self::BadState { .. } => "state-unreadable",
             Self::RejectedTooLarge { .. } => "rejected-too-large",
             Self::ContextFull { .. } => "context-full",
@@ -401,33 +457,54 @@ impl ConnectorError {
             Self::BadPath { .. } => "name a file, such as `out/products.csv`".to_owned(),
             Self::File { problem, .. } => problem.help().to_owned(),
             Self::EmptyFile { .. } => {
-                "check that the file is the right one and was written to its end; for JSON Lines, list the \
-                 `columns` to allow an empty file"
+                "check that the file is the right one and was written to its end: CSV without items still has \
+                 its header, and JSON Lines has an object on each line"
                     .to_owned()
             }
             Self::EmptyColumnName { .. } => {
-                "name every column; does the header end in a delimiter too many?".to_owned()
+                "name every column, or set `unnamed_columns` to `name` or `drop`; does the header end in a \
+                 delimiter too many?"
+                    .to_owned()
             }
-            Self::DuplicateColumnName { .. } => "give each column a name of its own".to_owned(),
+            Self::DuplicateColumnName { .. } => {
+                "give each column a name of its own, or set `repeated_columns` to `name` or `drop`".to_owned()
+            }
             Self::TooManyColumns { .. } => {
                 "check the delimiter; for JSON Lines, list the `columns` to be read".to_owned()
             }
-            Self::NotUtf8 { is_utf16: true, .. } => {
-                "save the file as UTF-8, or convert it: `iconv -f UTF-16 -t UTF-8 old.csv > new.csv`"
-                    .to_owned()
+            Self::NotUtf8 { encoding, .. } => {
+                let from = match encoding {
+                    Encoding::Unknown => "WINDOWS-1252",
+                    Encoding::Utf16 => "UTF-16",
+                    Encoding::Utf32 => "UTF-32",
+                };
+                format!("save the file as UTF-8, or convert it: `iconv -f {from} -t UTF-8 old.csv > new.csv`")
             }
-            Self::NotUtf8 { .. } => {
-                "save the file as UTF-8, or convert it: `iconv -f WINDOWS-1252 -t UTF-8 old.csv > new.csv`"
-                    .to_owned()
+            Self::OtherFormat { found, .. } => found.help().to_owned(),
+            Self::DelimiterUnclear { likely, .. } => {
+                let likely: Vec<_> = likely.iter().map(|c| format!("`{}`", c.escape_default())).collect();
+                format!(
+                    "set the delimiter ({}), as an option of the reader or by the parameter that it takes; if the \
+                     character belongs to a name, enclose the name",
+                    likely.join(" or ")
+                )
+            }
+            Self::UnnamedOutputColumn { .. } => "give the column a name before it is written".to_owned(),
+            Self::NeedsEnclosure { .. } => {
+                "set another `delimiter`, or an `enclosure`; or rename the column".to_owned()
             }
             Self::UnclosedEnclosure { .. } => {
-                "close it, or set `enclosure` to the character that this file uses".to_owned()
+                "close it, or set `enclosure` to the character that this file uses, `none` if it uses none"
+                    .to_owned()
             }
             Self::RowTooLong { .. } => {
-                "look for an enclosure that is opened and not closed; check `enclosure`".to_owned()
+                "look for an enclosure that is opened and not closed; check `enclosure`, which may be `none`"
+                    .to_owned()
             }
             Self::InputChanged { .. } => {
-                "put the first file back, or start a new execution instead of restarting this one".to_owned()
+                "let a file lie still while it is read (it may grow at its end); then put the first one back and \
+                 restart, or start a new execution"
+                    .to_owned()
             }
             Self::OutputChanged { .. } => {
                 "put the unfinished output back, or start a new execution instead of restarting this one"
@@ -447,9 +524,6 @@ impl ConnectorError {
                 "start a new execution, or install the components that this one began with and restart it \
                  with `--newest-components`"
                     .to_owned()
-            }
-            Self::UnknownColumn { column, header, .. } => {
-                format!("{}the columns are {}", did_you_mean(column, header), quoted(header))
             }
             Self::BadState { .. } => {
                 "start a new execution, or restart with the version of Stepbox that began this one".to_owned()
@@ -506,13 +580,13 @@ fn quoted(names: &[impl AsRef<str>]) -> String {
 mod tests {
     use super::*;
 
-    /// The codes that a source file gives out: `=> "code"` and `code: "code"`.
+    /// The codes that a source file gives out: `=> "code"`, `code: "code"` and constants.
     fn codes_in(source: &str) -> Vec<&str> {
         let after = |mark: &'static str| source.split(mark).skip(1).filter_map(|rest| rest.split('"').next());
         let is_code = |text: &&str| {
             text.contains('-') && text.bytes().all(|b| b"-0123456789abcdefghijklmnopqrstuvwxyz".contains(&b))
         };
-        after("=> \"").chain(after("code: \"")).filter(is_code).collect()
+        after("=> \"").chain(after("code: \"")).chain(after("CODE: &str = \"")).filter(is_code).collect()
     }
 
     #[test]
@@ -521,7 +595,9 @@ mod tests {
             include_str!("bucket/problem.rs"),
             include_str!("error.rs"),
             include_str!("file_problem.rs"),
-            include_str!("csv/reader.rs"),
+            include_str!("csv/faults.rs"),
+            include_str!("csv/rows.rs"),
+            include_str!("csv/writer.rs"),
             include_str!("jsonl/line.rs"),
             include_str!("jsonl/reader.rs"),
             include_str!("jsonl/writer.rs"),

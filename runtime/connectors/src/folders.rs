@@ -17,6 +17,8 @@ use crate::error::{ConnectorError, Result};
 use crate::file_problem::FileProblem;
 use crate::storages::Storages;
 
+#[cfg(unix)]
+mod rights;
 mod takeover;
 mod wall;
 
@@ -314,10 +316,12 @@ impl OutputPlace {
         refuse_own(action, &self.given, self.wall.is_own(found))
     }
 
-    /// Gives the file its final name. Call `sync` for that to survive a loss of power.
+    /// Gives the file its final name, and the rights of a file that it replaces. Call `sync` for that to survive a loss of power.
     pub(crate) fn rename(&self, temporary: &str, name: &str) -> Result<()> {
         self.check_folder()?;
         self.check_final_name(name)?;
+        #[cfg(unix)]
+        self.keep_rights(temporary, name)?;
         let renamed = self.folder.rename(temporary, &self.folder, name);
         renamed.map_err(|source| self.failed("rename the output to", source))
     }

@@ -3,7 +3,9 @@
 //! A parser takes whole rows from the window and asks for more when its row does not end there. It
 //! keeps no state between two windows: a row that was cut is simply parsed again.
 
+use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
+use std::time::SystemTime;
 
 use serde::de::Error;
 use stepbox_batch::element::Total;
@@ -13,12 +15,16 @@ use crate::bucket::BucketInput;
 use crate::error::{ConnectorError, Result};
 use crate::fingerprint::fingerprint;
 use crate::folders::Folders;
+use crate::other_format;
 use crate::storage::{Located, Storage};
 
 /// How many bytes are read at a time. Larger windows leave the processor's cache and gain nothing.
 pub(crate) const WINDOW_BYTES: usize = 128 << 10;
 /// How many bytes before a checkpoint tell whether the file is still the same: a few rows.
 const TAIL_BYTES: u64 = 512;
+/// How many bytes at the beginning tell what kind of file it is, and whether it is still the same.
+const HEAD_BYTES: usize = 4096;
+const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 
 #[cfg(feature = "fuzzing")]
 use crate::fuzzing::window_bytes;
@@ -29,8 +35,43 @@ fn window_bytes() -> usize {
 }
 
 /// What an input is read from: a file, or an object that reads like one.
-trait Source: Read + Seek + Send {}
-impl<T: Read + Seek + Send> Source for T {}
+trait Source: Read + Seek + Send {
+    /// How a file stands now; `None` for an object, of which always the same version is read.
+    fn stamp(&self) -> io::Result<Option<Stamp>> {
+        Ok(None)
+    }
+}
+
+impl Source for BucketInput {}
+
+impl Source for File {
+    fn stamp(&self) -> io::Result<Option<Stamp>> {
+        Ok(Some(Stamp::of(&self.metadata()?)))
+    }
+}
+
+/// What changes when a file does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    length: u64,
+    /// `None` where the file system does not keep it.
+    modified: Option<SystemTime>,
+    /// Which file it is, whatever it is called.
+    identity: Option<(u64, u64)>,
+}
+
+impl Stamp {
+    fn of(found: &Metadata) -> Self {
+        #[cfg(unix)]
+        let identity = {
+            use std::os::unix::fs::MetadataExt;
+            Some((found.dev(), found.ino()))
+        };
+        #[cfg(not(unix))]
+        let identity = None;
+        Self { length: found.len(), modified: found.modified().ok(), identity }
+    }
+}
 
 /// An open input.
 pub(crate) struct InputFile {
@@ -51,28 +92,36 @@ pub(crate) struct InputFile {
     is_at_end: bool,
     /// Where its content begins, after a byte order mark.
     content_offset: u64,
+    /// How a file stood when it was looked at last.
+    stamp: Option<Stamp>,
+    /// Fingerprint of its first bytes, and how many these are.
+    head: (u64, u64),
+    /// Where to look whether another file was put in its place; `None` for an object.
+    folders: Option<Folders>,
 }
 
 impl InputFile {
     /// Opens the file and skips the byte order mark of UTF-8.
     pub(crate) fn open(storage: &Storage, folders: &Folders, context: &StepContext) -> Result<Self> {
         let path = storage.path().to_owned();
-        let (file, length, version): (Box<dyn Source>, _, _) = match storage.locate(folders)? {
+        let (mut within, mut version) = (None, None);
+        let (file, length): (Box<dyn Source>, _) = match storage.locate(folders)? {
             Located::Folders(folders) => {
                 let file = folders.open_input(&path)?;
                 let found = file.metadata().map_err(|source| ConnectorError::file("open", &path, source))?;
-                (Box::new(file), found.len(), None)
+                within = Some(folders.clone());
+                (Box::new(file), found.len())
             }
             Located::Bucket(bucket) => {
                 let object = BucketInput::open(&bucket.within(context.gate()), &path)?;
-                let version = object.version().map(|version| fingerprint(version.as_bytes()));
+                version = object.version().map(|version| fingerprint(version.as_bytes()));
                 let length = object.length();
-                (Box::new(object), length, version)
+                (Box::new(object), length)
             }
         };
         context.metering().opened_to_read();
         let mut input = Self::new(file, path, length, context.clone())?;
-        input.version = version;
+        (input.version, input.folders) = (version, within);
         Ok(input)
     }
 
@@ -91,20 +140,35 @@ impl InputFile {
             end_offset,
             is_at_end: false,
             content_offset: 0,
+            stamp: None,
+            head: (0, 0),
+            folders: None,
         };
-        while input.unread().len() < 3 && !input.is_at_end {
-            input.fill()?;
-        }
-        match input.unread() {
-            [0xef, 0xbb, 0xbf, ..] => input.consume(3),
-            // Text has no NUL in its first two characters, unless they are 16 bits wide.
-            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] => {
-                return Err(ConnectorError::NotUtf8 { path: input.path, line: 1, is_utf16: true });
-            }
-            _ => {}
+        input.stamp = input.stamp_now()?;
+        input.ensure(HEAD_BYTES)?;
+        let head = &input.unread()[..input.unread().len().min(HEAD_BYTES)];
+        other_format::check(head, &input.path)?;
+        input.head = (fingerprint(head), head.len() as u64);
+        // Whoever saves a file again, or joins several, may leave more than one.
+        while input.unread().starts_with(&BYTE_ORDER_MARK) {
+            input.consume(BYTE_ORDER_MARK.len());
+            input.ensure(BYTE_ORDER_MARK.len())?;
         }
         input.content_offset = input.offset();
         Ok(input)
+    }
+
+    /// Reads until so many bytes are unread, or all that there are.
+    pub(crate) fn ensure(&mut self, bytes: usize) -> Result<()> {
+        while self.unread().len() < bytes && !self.is_at_end {
+            self.fill()?;
+        }
+        Ok(())
+    }
+
+    /// The running step, as it is told to the reader.
+    pub(crate) fn context(&self) -> &StepContext {
+        &self.context
     }
 
     /// The path as it was given, for errors.
@@ -152,7 +216,63 @@ impl InputFile {
         self.end += bytes;
         self.end_offset += bytes as u64;
         self.is_at_end = bytes == 0;
+        self.check_unchanged()
+    }
+
+    fn stamp_now(&self) -> Result<Option<Stamp>> {
+        self.file.stamp().map_err(|source| ConnectorError::file("read", &self.path, source))
+    }
+
+    /// Fails if the file was rewritten, made shorter or replaced while it is read. Looked at after each window
+    /// was read: a change after that is none of what was read.
+    fn check_unchanged(&mut self) -> Result<()> {
+        let (Some(before), Some(now)) = (self.stamp, self.stamp_now()?) else { return Ok(()) };
+        if now != before || self.end_offset < self.length && self.is_at_end {
+            self.check_grown(before, now)?;
+            self.stamp = Some(now);
+        }
+        if self.is_at_end { self.check_same_file(now) } else { Ok(()) }
+    }
+
+    /// A file may grow at its end, as long as what was read is still there: its beginning, and what lies before
+    /// the window's end.
+    fn check_grown(&mut self, before: Stamp, now: Stamp) -> Result<()> {
+        if now.length < before.length.max(self.end_offset) || self.is_at_end && self.end_offset < self.length
+        {
+            let most = before.length.max(self.end_offset);
+            return Err(self.changed(format!("it has {} bytes, and had {most}", now.length)));
+        }
+        if now.length == before.length {
+            return Err(self.changed("it was written to while it was read".to_owned()));
+        }
+        let (head, bytes) = self.head;
+        let found = self.read_before(bytes, bytes).map_err(|source| self.unreadable(source))?;
+        let kept = (self.end as u64).min(self.end_offset).min(TAIL_BYTES);
+        let tail = self.read_before(self.end_offset, kept).map_err(|source| self.unreadable(source))?;
+        if fingerprint(&found) != head || tail != self.window[self.end - kept as usize..self.end] {
+            return Err(self.changed("what was read of it was rewritten".to_owned()));
+        }
         Ok(())
+    }
+
+    /// Fails if the path leads to another file by now. One that is gone was moved away, and was read whole.
+    fn check_same_file(&self, now: Stamp) -> Result<()> {
+        let Some(folders) = &self.folders else { return Ok(()) };
+        let Ok(found) = folders.open_input(&self.path) else { return Ok(()) };
+        let found = found.metadata().map_err(|source| self.unreadable(source))?;
+        if Stamp::of(&found).identity == now.identity {
+            return Ok(());
+        }
+        Err(self.changed("another file was put in its place while it was read".to_owned()))
+    }
+
+    /// Says that the input is another one than it was.
+    pub(crate) fn changed(&self, difference: String) -> ConnectorError {
+        ConnectorError::InputChanged { path: self.path(), difference }
+    }
+
+    fn unreadable(&self, source: io::Error) -> ConnectorError {
+        ConnectorError::file("read", &self.path, source)
     }
 
     fn read_file(&mut self) -> io::Result<usize> {
@@ -179,21 +299,39 @@ impl InputFile {
         Err(ConnectorError::BadState { source: serde_json::Error::custom(message) })
     }
 
-    /// Goes on reading where an earlier attempt stopped, if the file is still the one it read.
-    pub(crate) fn resume(&mut self, offset: u64, tail: u64) -> Result<()> {
-        let changed = |difference| ConnectorError::InputChanged { path: self.path.clone(), difference };
+    /// Goes on reading where an earlier attempt stopped, if the file is still the one it read. Returns the last
+    /// byte before, which is no line end if the file ended there without one; `None` at its beginning.
+    pub(crate) fn resume(&mut self, offset: u64, tail: u64) -> Result<Option<u8>> {
         if offset > self.length {
-            return Err(changed(format!("it has {} bytes, {offset} of them were read", self.length)));
+            return Err(self.changed(format!("it has {} bytes, {offset} of them were read", self.length)));
         }
-        if self.tail_before(offset)? != tail {
-            let path = self.path();
+        let before = self.read_before(offset, offset.min(TAIL_BYTES));
+        let before = before.map_err(|source| self.unreadable(source))?;
+        if self.fingerprint(&before) != tail {
             let difference = match self.version {
                 None => format!("its content before byte {offset} differs"),
                 Some(_) => "another object was put in its place".to_owned(),
             };
-            return Err(ConnectorError::InputChanged { path, difference });
+            return Err(self.changed(difference));
         }
-        self.seek(offset)
+        self.seek(offset)?;
+        Ok(before.last().copied().filter(|_| offset > self.content_offset))
+    }
+
+    /// After `resume`: takes the line end of a last line that had none when it was read. Fails if that line
+    /// goes on instead, since what was delivered of it was not all.
+    pub(crate) fn end_last_line(&mut self, last: Option<u8>, line_ends: &[u8]) -> Result<()> {
+        let Some(last) = last.filter(|&last| last != b'\n') else { return Ok(()) };
+        self.ensure(2)?;
+        match self.unread() {
+            [b'\n', ..] => self.consume(1),
+            [] => {}
+            _ if line_ends.contains(&last) => {}
+            [b'\r', b'\n', ..] => self.consume(2),
+            [b'\r', ..] if line_ends.contains(&b'\r') => self.consume(1),
+            _ => return Err(self.changed("its last line has been continued since it was read".to_owned())),
+        }
+        Ok(())
     }
 
     /// Tells the bytes just before the first unread one from others. Asked for with every chunk, so
@@ -209,8 +347,8 @@ impl InputFile {
 
     /// The same for any offset.
     pub(crate) fn tail_before(&mut self, offset: u64) -> Result<u64> {
-        let bytes = self.read_before(offset);
-        let bytes = bytes.map_err(|source| ConnectorError::file("read", &self.path, source))?;
+        let bytes = self.read_before(offset, offset.min(TAIL_BYTES));
+        let bytes = bytes.map_err(|source| self.unreadable(source))?;
         Ok(self.fingerprint(&bytes))
     }
 
@@ -218,8 +356,7 @@ impl InputFile {
         fingerprint(tail) ^ self.version.unwrap_or_default()
     }
 
-    fn read_before(&mut self, offset: u64) -> io::Result<Vec<u8>> {
-        let length = offset.min(TAIL_BYTES);
+    fn read_before(&mut self, offset: u64, length: u64) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; length as usize];
         self.file.seek(SeekFrom::Start(offset - length))?;
         self.file.read_exact(&mut bytes)?;
@@ -270,6 +407,7 @@ mod tests {
         let utf16 = "line 1 of `in.csv` is not UTF-8, it looks like UTF-16";
         check_start(b"\xef\xbb\xbfab", "ab from 3");
         check_start(b"\xef\xbb\xbf", " from 3");
+        check_start(b"\xef\xbb\xbf\xef\xbb\xbfab", "ab from 6");
         check_start(b"\xef\xbb", "\u{fffd} from 0");
         check_start(b"a", "a from 0");
         check_start(b"", " from 0");
@@ -320,12 +458,90 @@ mod tests {
         let mut input = open(b"a\n1\n2\n").unwrap();
         let tail = input.tail_before(4).unwrap();
         let found = |content, offset| match open(content).unwrap().resume(offset, tail) {
-            Ok(()) => "same".to_owned(),
+            Ok(_) => "same".to_owned(),
             Err(error) => error.to_string(),
         };
         let changed = "`in.csv` is not the file this run began with: ";
         assert_eq!(found(b"a\n1\n2\n3\n", 4), "same");
         assert_eq!(found(b"a\n9\n2\n", 4), format!("{changed}its content before byte 4 differs"));
         assert_eq!(found(b"a\n", 4), format!("{changed}it has 2 bytes, 4 of them were read"));
+    }
+
+    /// The last line was read without an end, and more came after it.
+    #[test]
+    fn a_last_line_ends_later_or_goes_on() {
+        let check = |before: &[u8], after: &[u8], line_ends: &[u8], expected: &str| {
+            let offset = before.len() as u64;
+            let tail = open(before).unwrap().tail_before(offset).unwrap();
+            let mut input = open(&[before, after].concat()).unwrap();
+            let last = input.resume(offset, tail).unwrap();
+            let found = match input.end_last_line(last, line_ends) {
+                Ok(()) => {
+                    input.ensure(99).map(|()| String::from_utf8_lossy(input.unread()).into_owned()).unwrap()
+                }
+                Err(error) => error.to_string(),
+            };
+            assert_eq!(found, expected, "{:?}", String::from_utf8_lossy(after));
+        };
+        let continued = "`in.csv` is not the file this run began with: its last line has been continued since it was read";
+        check(b"a\n1", b"", b"\r", "");
+        check(b"a\n1", b"\n2\n", b"\r", "2\n");
+        check(b"a\n1", b"\r\n2\n", b"\r", "2\n");
+        check(b"a\n1", b"\r2\r", b"\r", "2\r");
+        check(b"a\n1", b"23\n", b"\r", continued);
+        check(b"a\r1\r", b"\n2", b"\r", "2");
+        check(b"a\r1\r", b"2", b"\r", "2");
+        check(b"a\n1\n", b"2", b"\r", "2");
+        check(b"\xef\xbb\xbf", b"2", b"\r", "2");
+        check(b"{}", b"\r\n{}", b"", "{}");
+        check(b"{}", b" {}", b"", continued);
+    }
+
+    /// Rows of two files were read as one, and a row that was cut off as a whole one.
+    #[test]
+    fn knows_a_file_that_changes_while_it_is_read() {
+        use std::io::Write;
+        let content: Vec<u8> = (0..3 * WINDOW_BYTES).map(|i| b'a' + (i % 23) as u8).collect();
+        let check = |change: &dyn Fn(&mut File, &std::path::Path), expected: &str| {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("in.csv");
+            std::fs::write(&path, &content).unwrap();
+            // Long ago, so that a write shows however coarse the clock is.
+            let mut file = File::options().write(true).open(&path).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+            let (from, folders) =
+                (Storage::Local { file_path: "in.csv".to_owned() }, Folders::anywhere(folder.path()));
+            let mut input = InputFile::open(&from, &folders, &crate::testing::step()).unwrap();
+            input.consume(1000);
+            change(&mut file, &path);
+            let read = (0..9).try_for_each(|_| input.fill());
+            let found = match read {
+                Ok(()) => format!("{} bytes", input.unread().len() + 1000),
+                Err(error) => error.to_string().split_once(": ").unwrap().1.to_owned(),
+            };
+            assert_eq!(found, expected);
+        };
+        let length = content.len();
+        check(&|_, _| {}, &format!("{length} bytes"));
+        check(&|file, _| file.set_len(200_000).unwrap(), &format!("it has 200000 bytes, and had {length}"));
+        let rewrite = |file: &mut File, at: u64| {
+            file.seek(SeekFrom::Start(at)).unwrap();
+            file.write_all(b"XXXX").unwrap();
+        };
+        check(&|file, _| rewrite(file, 300_000), "it was written to while it was read");
+        check(&|file, _| rewrite(file, 0), "it was written to while it was read");
+        check(&|file, _| rewrite(file, length as u64), &format!("{} bytes", length + 4));
+        let rewritten = "what was read of it was rewritten";
+        check(&|file, _| [0, length as u64].into_iter().for_each(|at| rewrite(file, at)), rewritten);
+        check(
+            &|file, _| [WINDOW_BYTES as u64 - 4, length as u64].into_iter().for_each(|at| rewrite(file, at)),
+            rewritten,
+        );
+        let replace = |path: &std::path::Path| {
+            std::fs::write(path.with_extension("new"), b"other").unwrap();
+            std::fs::rename(path.with_extension("new"), path).unwrap();
+        };
+        check(&|_, path| replace(path), "another file was put in its place while it was read");
+        check(&|_, path| std::fs::remove_file(path).unwrap(), &format!("{length} bytes"));
     }
 }

@@ -48,15 +48,19 @@
 //! | name | option | default | |
 //! |---|---|---|---|
 //! | `csv` | `from` | | a [`Storage`] or a path |
-//! | | `delimiter` | `,` | one printable ASCII character or a tab |
-//! | | `enclosure` | `"` | the same, and another one |
+//! | | `delimiter` | found in the header | one printable ASCII character or a tab; `,` where nothing tells |
+//! | | `enclosure` | `"` | the same, and another one; or `none` |
 //! | | `header` | true | whether the first row names the columns; else `column_1`, `column_2` … |
+//! | | `unnamed_columns` | `refuse` | columns without a name: `refuse`, `name`, `drop` |
+//! | | `repeated_columns` | `refuse` | columns with the name of another: the same |
+//! | | `strict` | false | whether rows with an enclosure in the wrong place are set aside |
 //! | `jsonl` | `from` | | a [`Storage`] or a path |
 //! | | `columns` | all keys, found in a first pass | the keys to read, in this order |
 //!
-//! Both want UTF-8, with or without its byte order mark, and fail on anything else. Empty lines are no
-//! items. An item that cannot be read (`ragged-row`, `bad-json`, `not-an-object`, `line-too-long`) is set
-//! aside with its line. Going on from a checkpoint costs the same wherever it is, and is refused if the
+//! Both want UTF-8, with or without its byte order mark, and fail on anything else, and on what begins like another
+//! format. Empty lines are no items. An item that cannot be read (`ragged-row`, `bad-json`, `not-an-object`,
+//! `line-too-long`) is set aside with its line. Both fail if the file is rewritten, made shorter or replaced while
+//! they read it; it may grow at its end. Going on from a checkpoint costs the same wherever it is, and is refused if the
 //! file is not the one that the checkpoint speaks of.
 //!
 //! # Writers
@@ -64,11 +68,11 @@
 //! | name | option | default | |
 //! |---|---|---|---|
 //! | `csv` | `to` | | a [`Storage`] or a path, with placeholders |
-//! | | `delimiter`, `enclosure` | `,` and `"` | as for the reader |
+//! | | `delimiter`, `enclosure` | `,` and `"` | as for the reader; with `none` a cell that needs one is set aside |
 //! | | `with_header` | true | whether the first row names the columns |
 //! | | `lines_per_file` | no limit | how many items a file takes |
 //! | `jsonl` | `to` | | a [`Storage`] or a path, with placeholders |
-//! | | `json` | none | the columns whose cells are JSON: numbers, truth values, lists, objects |
+//! | | `json` | none | the columns whose cells are JSON: numbers, truth values, lists, objects; null if no item has one |
 //! | | `lines_per_file` | no limit | how many items a file takes |
 //!
 //! `%job_label%` and `%datetime%` in `to` stand for the label of the job instance, with `_` for all but
@@ -86,6 +90,12 @@
 //!
 //! A worker that lost its lease, and does not know yet, may still have that file open. The next one goes on
 //! in a copy of its own, and the old one fails with `output-taken-over` without having touched anything.
+//!
+//! # Rejected items
+//!
+//! [`RejectedItemsFile`] keeps skipped items as their reader can read them: rows in the dialect of the input, or
+//! lines of JSON, with five columns that say why. Both readers know such a file by these columns, leave them out, and
+//! read again the text of an item that could not be read.
 //!
 //! # Parts
 //!
@@ -115,11 +125,14 @@ pub mod fuzzing;
 mod input_file;
 mod jsonl;
 mod options;
+mod other_format;
 mod output_file;
 mod part;
 mod placeholders;
 mod registry;
 mod rejected_items;
+#[cfg(test)]
+mod rejected_tests;
 mod shared_files;
 mod storage;
 mod storages;
@@ -130,6 +143,7 @@ pub use bucket::{BadAnswer, BucketProblem};
 pub use error::{CODES, ConnectorError};
 pub use file_problem::FileProblem;
 pub use folders::{Folders, Wall};
+pub use other_format::{Encoding, OtherFormat};
 pub use registry::{
     ElementKind, PATH_OPTIONS, check_options, native_names, native_reader, native_writer, option_names,
 };

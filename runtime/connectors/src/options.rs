@@ -51,16 +51,28 @@ impl<'a> Options<'a> {
         }
     }
 
-    /// One printable ASCII character, or a tab.
-    pub(crate) fn character(&self, option: &'static str, default: u8) -> Result<u8> {
-        let value = match self.get(option) {
-            None => return Ok(default),
-            Some(value) => value,
-        };
+    /// One printable ASCII character, or a tab; none if it is not given.
+    pub(crate) fn character(&self, option: &'static str) -> Result<Option<u8>> {
+        let Some(value) = self.get(option) else { return Ok(None) };
         match value.as_str().map(str::as_bytes) {
-            Some(&[byte @ (b' '..=b'~' | b'\t')]) => Ok(byte),
+            Some(&[byte @ (b' '..=b'~' | b'\t')]) => Ok(Some(byte)),
             _ => Err(bad(option, format!("is {value}, which is not one printable ASCII character or tab"))),
         }
+    }
+
+    /// A text, if it is one.
+    pub(crate) fn word(&self, option: &str) -> Option<&'a str> {
+        self.get(option)?.as_str()
+    }
+
+    /// One of several words; the first one if it is not given.
+    pub(crate) fn choice<T: Copy>(&self, option: &'static str, choices: &[(&str, T)]) -> Result<T> {
+        let Some(value) = self.get(option) else { return Ok(choices[0].1) };
+        let chosen = choices.iter().find(|(name, _)| value.as_str() == Some(name));
+        chosen.map(|&(_, choice)| choice).ok_or_else(|| {
+            let names: Vec<_> = choices.iter().map(|(name, _)| format!("`{name}`")).collect();
+            bad(option, format!("is {value}, which is none of {}", names.join(", ")))
+        })
     }
 
     /// A list of different texts, at least one.

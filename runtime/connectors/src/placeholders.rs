@@ -7,11 +7,14 @@ use stepbox_batch::step_context::RunInfo;
 /// names: a part that would be all dots gets `_` in place of each.
 ///
 /// `%job_label%` is the label of the job instance, with `_` for every character outside of
-/// `A–Z a–z 0–9 .`; `%datetime%` is when the run began, in UTC: `2024-03-05_14-07-09`.
+/// `A–Z a–z 0–9 .`; `%datetime%` is when the run began, in UTC: `2024-03-05_14-07-09`; `%execution%` is the number
+/// of the execution, of the first one of those that go on from one another.
 pub(crate) fn fill(path: &str, run: &RunInfo) -> String {
     let (datetime, label) = (datetime(run.started_at), label(&run.job_label));
+    let execution = run.id.to_string();
     let fill = |part: &str| {
-        let filled = part.replace("%datetime%", &datetime).replace("%job_label%", &label);
+        let filled = part.replace("%datetime%", &datetime).replace("%execution%", &execution);
+        let filled = filled.replace("%job_label%", &label);
         match filled.bytes().all(|byte| byte == b'.') {
             // A part that is empty, or dots, names no folder of its own.
             true if filled != part => "_".repeat(filled.len().max(1)),
@@ -51,6 +54,7 @@ mod tests {
         check("%fileNb%/100%", "x", "%fileNb%/100%");
         check("%job_label%%job_label%", "a%datetime%b", "a_datetime_ba_datetime_b");
         check("%job_label%", "../..", ".._..");
+        check("out_%execution%.csv", "x", "out_7.csv");
     }
 
     /// A label of dots once led to the folder above.

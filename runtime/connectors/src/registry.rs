@@ -198,7 +198,7 @@ mod tests {
             "csv",
             json!({"from": "a", "delimitr": ";"}),
             "unknown-option: there is no option `delimitr`; did you mean `delimiter`? the options are \
-             `from`, `delimiter`, `enclosure`, `header`",
+             `from`, `delimiter`, `enclosure`, `header`, `unnamed_columns`, `repeated_columns`, `strict`",
         );
         check(
             Writer,
@@ -220,6 +220,11 @@ mod tests {
         check(Reader, "csv", json!({"from": "a", "delimiter": "\t", "enclosure": " "}), "true");
         let same = json!({"from": "a", "delimiter": "|", "enclosure": "|"});
         check(Reader, "csv", same, &bad("enclosure", "is the same as `delimiter`"));
+        let named = json!({"from": "a", "unnamed_columns": "keep"});
+        let none = r#"is "keep", which is none of `refuse`, `name`, `drop`"#;
+        check(Reader, "csv", named, &bad("unnamed_columns", none));
+        check(Reader, "csv", json!({"from": "a", "enclosure": "none"}), "true");
+        check(Writer, "csv", json!({"to": "a", "enclosure": "none"}), "true");
         let header = json!({"from": "a", "header": "yes"});
         check(Reader, "csv", header, &bad("header", r#"is "yes", which is neither true nor false"#));
         check(Reader, "jsonl", json!({"from": "a", "columns": []}), &bad("columns", "is an empty list"));

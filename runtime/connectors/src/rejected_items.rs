@@ -5,15 +5,16 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use stepbox_batch::element::Rejected;
 
-use crate::csv::append_row;
+use crate::csv::{Cells, Dialect, Parsed, Parser, append_header, append_row};
 use crate::error::{ConnectorError, Result};
 use crate::folders::{Folders, OutputPlace};
 
-/// What is said of each item, after its original columns. Columns of these names in the input, from a
-/// file that was rejected before, are left out.
-const COLUMNS: [&str; 5] =
+/// What is said of each item, after its original columns. A file with all of these is one of rejected items: its
+/// readers leave these columns out, and read again what stands in the last one.
+pub(crate) const COLUMNS: [&str; 5] =
     ["rejected_code", "rejected_reason", "rejected_place", "rejected_phase", "rejected_item"];
 
 /// How long the file may grow, in bytes: nobody corrects more by hand, and a reader without an end must
@@ -22,6 +23,38 @@ const FILE_BYTES_MAX: u64 = 1 << 30;
 /// How many bytes are collected before they are written.
 const BUFFER_BYTES: usize = 64 << 10;
 
+/// How items are written so that the reader they came from reads them again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RejectedForm {
+    /// Rows of CSV.
+    Csv {
+        /// That of the input.
+        dialect: Dialect,
+        /// How many cells a row has there.
+        cells: usize,
+    },
+    /// A JSON object on each line.
+    JsonLines,
+}
+
+impl RejectedForm {
+    /// As a reader passes it on.
+    pub(crate) fn to_bytes(&self) -> Option<Vec<u8>> {
+        serde_json::to_vec(self).ok()
+    }
+
+    /// CSV with commas for readers that have no form, whose items are no rows.
+    fn of(bytes: Option<&[u8]>) -> Result<Self> {
+        match bytes {
+            None => Ok(Self::Csv { dialect: Dialect::default(), cells: 0 }),
+            Some(bytes) => {
+                serde_json::from_slice(bytes).map_err(|source| ConnectorError::BadState { source })
+            }
+        }
+    }
+}
+
 /// A file of rejected items below a folder that all executions share. It is there from the first
 /// rejected item on.
 #[derive(Debug)]
@@ -29,6 +62,7 @@ pub struct RejectedItemsFile {
     root: PathBuf,
     /// Below the root.
     path: String,
+    form: RejectedForm,
     header: Vec<String>,
     /// The original columns that are kept, by their place.
     kept: Vec<usize>,
@@ -65,11 +99,26 @@ fn is_zero(number: &u64) -> bool {
 impl RejectedItemsFile {
     /// A file for items with these columns, or, with a state, one that goes on from there: if the state
     /// is another file's, from a copy of it, so that each execution's file is whole.
-    pub fn open(root: &Path, path: &str, header: &[String], state: Option<&[u8]>) -> Result<Self> {
-        let kept = (0..header.len()).filter(|&at| !COLUMNS.contains(&header[at].as_str())).collect();
+    ///
+    /// `form` is what the reader of the items says of how they can be written; `path` ends with what
+    /// [`Self::extension`] says of it.
+    pub fn open(
+        root: &Path,
+        path: &str,
+        header: &[String],
+        form: Option<&[u8]>,
+        state: Option<&[u8]>,
+    ) -> Result<Self> {
+        let form = RejectedForm::of(form)?;
+        let is_of_rejected = COLUMNS.iter().all(|name| header.iter().any(|column| column == name));
+        // A reader that knows no such files has read their columns, too; two keys of one name are one.
+        let leaves_out = is_of_rejected || form == RejectedForm::JsonLines;
+        let is_kept = |at: &usize| !(leaves_out && COLUMNS.contains(&header[*at].as_str()));
+        let kept = (0..header.len()).filter(is_kept).collect();
         let mut file = Self {
             root: root.to_owned(),
             path: path.to_owned(),
+            form,
             header: header.to_vec(),
             kept,
             open: None,
@@ -95,6 +144,14 @@ impl RejectedItemsFile {
             },
         }
         Ok(file)
+    }
+
+    /// What the name of a file in this form ends with.
+    pub fn extension(form: Option<&[u8]>) -> &'static str {
+        match RejectedForm::of(form) {
+            Ok(RejectedForm::JsonLines) => "jsonl",
+            _ => "csv",
+        }
     }
 
     fn full_path(&self) -> PathBuf {
@@ -189,12 +246,23 @@ impl RejectedItemsFile {
     /// Adds an item.
     pub fn append(&mut self, rejected: &Rejected<'_>) -> Result<()> {
         self.begin()?;
-        let Rejected { row, code, reason, place, phase, item } = rejected;
-        let original = self.kept.iter().map(|&at| match row {
-            Some((rows, row)) => rows.cell(*row, at).unwrap_or_default(),
-            None => "",
-        });
-        append_row(original.chain([*code, *reason, *place, *phase, *item]), &mut self.buffer);
+        let Rejected { row, code, reason, place, phase, item } = *rejected;
+        let said = [code, reason, place, phase, item];
+        match self.form.clone() {
+            RejectedForm::JsonLines => {
+                let original = self.kept.iter().map(|&at| row.and_then(|(rows, row)| rows.cell(row, at)));
+                let names = self.kept.iter().map(|&at| self.header[at].as_str());
+                append_object(names.zip(original), said, &mut self.buffer);
+            }
+            RejectedForm::Csv { dialect, cells } => {
+                let again = if row.is_none() { self.cells_of(item, dialect, cells) } else { Vec::new() };
+                let original = self.kept.iter().map(|&at| match row {
+                    Some((rows, row)) => rows.cell(row, at).unwrap_or_default(),
+                    None => again.get(at).map_or("", String::as_str),
+                });
+                append_row(dialect, original.chain(said), &mut self.buffer);
+            }
+        }
         self.check_room(self.buffer.len() as u64)?;
         if self.buffer.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
     }
@@ -208,10 +276,29 @@ impl RejectedItemsFile {
         Ok(())
     }
 
+    /// The cells of a row that is no item, as far as they have columns. Nothing, where some of its cells are none
+    /// of the item's.
+    fn cells_of(&self, row: &str, dialect: Dialect, cells: usize) -> Vec<String> {
+        if cells != self.header.len() {
+            return Vec::new();
+        }
+        let mut found = Cells::default();
+        let parsed = Parser::new(dialect).append_row(row.as_bytes(), true, &mut found);
+        match (parsed, found.as_text()) {
+            (Parsed::Row { bytes, .. }, Some(found)) if bytes == row.len() => {
+                found.map(str::to_owned).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Nothing in JSON Lines, where each item names its columns.
     fn header_row(&self) -> Vec<u8> {
         let names = self.kept.iter().map(|&at| self.header[at].as_str()).chain(COLUMNS);
         let mut row = Vec::new();
-        append_row(names, &mut row);
+        if let RejectedForm::Csv { dialect, .. } = self.form {
+            append_header(dialect, names, &mut row);
+        }
         row
     }
 
@@ -257,6 +344,22 @@ impl RejectedItemsFile {
     }
 }
 
+/// Appends a JSON object on a line of its own: an item with why it was rejected.
+fn append_object<'a>(
+    item: impl Iterator<Item = (&'a str, Option<&'a str>)>,
+    said: [&'a str; 5],
+    output: &mut Vec<u8>,
+) {
+    let said = COLUMNS.into_iter().zip(said.map(|text| Some(text).filter(|text| !text.is_empty())));
+    output.push(b'{');
+    for (number, (name, value)) in item.chain(said).enumerate() {
+        let separator = if number > 0 { "," } else { "" };
+        let text = format!("{separator}{}:{}", Value::from(name), Value::from(value));
+        output.extend_from_slice(text.as_bytes());
+    }
+    output.extend_from_slice(b"}\n");
+}
+
 fn changed(state: &State, difference: String) -> ConnectorError {
     ConnectorError::OutputChanged { path: format!("rejected items file {}", state.path), difference }
 }
@@ -274,7 +377,7 @@ mod tests {
     }
 
     fn open(root: &Path, execution: u32, state: Option<&[u8]>) -> Result<RejectedItemsFile> {
-        RejectedItemsFile::open(root, &format!("{execution}/rejected/step.csv"), &header(), state)
+        RejectedItemsFile::open(root, &format!("{execution}/rejected/step.csv"), &header(), None, state)
     }
 
     fn append(file: &mut RejectedItemsFile, sku: &str) {
@@ -290,10 +393,10 @@ mod tests {
     }
 
     const FIRST: &str =
-        "sku,name,rejected_code,rejected_reason,rejected_place,rejected_phase,rejected_item\n";
+        "sku,rejected_code,name,rejected_code,rejected_reason,rejected_place,rejected_phase,rejected_item\n";
 
     fn row(sku: &str) -> String {
-        format!("{sku},\"a \"\"chair\"\"\",bad-date,is no date,line 7,process,\n")
+        format!("{sku},earlier,\"a \"\"chair\"\"\",bad-date,is no date,line 7,process,\n")
     }
 
     #[test]
@@ -309,8 +412,74 @@ mod tests {
         let (code, reason, place, item) = ("ragged-row", "has 4 cells", "line 9", "x,y,\"z\",w");
         file.append(&Rejected { row: None, code, reason, place, phase: "read", item }).unwrap();
         file.checkpoint().unwrap();
-        let unreadable = ",,ragged-row,has 4 cells,line 9,read,\"x,y,\"\"z\"\",w\"\n";
+        let unreadable = ",,,ragged-row,has 4 cells,line 9,read,\"x,y,\"\"z\"\",w\"\n";
         assert_eq!(read(root.path(), 1).unwrap(), format!("{FIRST}{}{unreadable}", row("A1")));
+    }
+
+    /// What a file of rejected items has of an item that could not be read, and of one that was set aside later.
+    fn check_form(form: Option<RejectedForm>, names: &[&str], unread: &str, expected: &str) {
+        let root = tempfile::tempdir().unwrap();
+        let header: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let form = form.and_then(|form| form.to_bytes());
+        let mut file = RejectedItemsFile::open(root.path(), "1", &header, form.as_deref(), None).unwrap();
+        let (code, reason, place) = ("c", "r", "line 2");
+        file.append(&Rejected { row: None, code, reason, place, phase: "read", item: unread }).unwrap();
+        let mut rows = Rows::new(names.len());
+        names.iter().skip(1).for_each(|_| rows.push("a;\"b"));
+        rows.push_null();
+        let row = Some((&rows, 0));
+        file.append(&Rejected { row, code, reason, place, phase: "write", item: "" }).unwrap();
+        file.checkpoint().unwrap();
+        assert_eq!(fs::read_to_string(root.path().join("1")).unwrap(), expected);
+    }
+
+    #[test]
+    fn is_written_as_the_input_is() {
+        let csv = |delimiter: &str, enclosure: &str, cells| {
+            let options = serde_json::json!({"from": "in", "delimiter": delimiter, "enclosure": enclosure});
+            let options = crate::options::Options::new(&options, crate::csv::READER_OPTIONS).unwrap();
+            Some(RejectedForm::Csv { dialect: Dialect::from_options(&options).unwrap(), cells })
+        };
+        let own = COLUMNS.join(";");
+        let set_aside = "\"a;\"\"b\";;c;r;line 2;write;\n";
+        check_form(
+            csv(";", "\"", 2),
+            &["x", "y"],
+            "1;2;3",
+            &format!("x;y;{own}\n1;2;c;r;line 2;read;\"1;2;3\"\n{set_aside}"),
+        );
+        check_form(
+            csv(";", "none", 2),
+            &["x", "y"],
+            "\"1",
+            &format!("x;y;{own}\n\"\"\"1\";;c;r;line 2;read;\"\"\"1\"\n{set_aside}"),
+        );
+        // A column of the input is left out of its items.
+        check_form(
+            csv(";", "\"", 3),
+            &["x", "y"],
+            "1;2",
+            &format!("x;y;{own}\n;;c;r;line 2;read;\"1;2\"\n{set_aside}"),
+        );
+        let said = r#""rejected_code":"c","rejected_reason":"r","rejected_place":"line 2","rejected_phase""#;
+        check_form(
+            Some(RejectedForm::JsonLines),
+            &["x", "y"],
+            "{bad",
+            &format!(
+                "{{\"x\":null,\"y\":null,{said}:\"read\",\"rejected_item\":\"{{bad\"}}\n\
+                 {{\"x\":\"a;\\\"b\",\"y\":null,{said}:\"write\",\"rejected_item\":null}}\n"
+            ),
+        );
+    }
+
+    /// From a reader that knows no files of rejected items.
+    #[test]
+    fn does_not_repeat_the_columns_of_a_file_that_was_rejected_before() {
+        let names: Vec<&str> = ["x"].into_iter().chain(COLUMNS).collect();
+        let own = COLUMNS.join(",");
+        let rows = ",c,r,line 2,read,1\n\"a;\"\"b\",c,r,line 2,write,\n";
+        check_form(None, &names, "1", &format!("x,{own}\n{rows}"));
     }
 
     #[test]
@@ -401,7 +570,8 @@ mod tests {
         let outcomes = states.iter().find_map(|state| small.absorb(state).err());
         assert_eq!(outcomes.unwrap().code(), "rejected-too-large");
         let mut other =
-            RejectedItemsFile::open(root.path(), "1/rejected/step.csv", &["x".to_owned()], None).unwrap();
+            RejectedItemsFile::open(root.path(), "1/rejected/step.csv", &["x".to_owned()], None, None)
+                .unwrap();
         assert!(other.absorb(&states[0]).unwrap_err().to_string().ends_with("its columns are others"));
     }
 

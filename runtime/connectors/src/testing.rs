@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::element::{Chunk, Fragment, ItemReader, ItemWriter, More, Opening, Total};
 use stepbox_batch::error::ElementError;
-use stepbox_batch::execution::ExecutionContext;
+use stepbox_batch::execution::{ExecutionContext, Warning};
 use stepbox_batch::job::ChunkLimit;
 use stepbox_batch::log::{ExecutionLog, NoLog};
 use stepbox_batch::name::{JobExecutionId, StepName};
@@ -68,6 +68,9 @@ pub(crate) struct Reading {
     pub(crate) header: Vec<String>,
     /// A line for each item: `4: x|∅` for a row, `4! ragged-row: …` for one set aside.
     pub(crate) items: String,
+    /// A line for each warning: `4? broken-enclosure: …`.
+    pub(crate) warnings: String,
+    context: StepContext,
     more: More,
 }
 
@@ -81,9 +84,11 @@ impl Reading {
     ) -> Result<Self, ElementError> {
         options["from"] = json!("in");
         let mut reader = native_reader(name, &options, &Folders::anywhere(folder))?.unwrap();
-        let opening = Opening { header: &[], state, context: &step(), fragment: None };
+        let context = step();
+        let opening = Opening { header: &[], state, context: &context, fragment: None };
         let header = wait(reader.open(opening))?;
-        Ok(Self { reader, header, items: String::new(), more: More::Yes })
+        let (items, warnings) = (String::new(), String::new());
+        Ok(Self { reader, header, items, warnings, context, more: More::Yes })
     }
 
     /// Reads one chunk of at most `rows` items. False if it was the last one.
@@ -99,7 +104,14 @@ impl Reading {
         assert_eq!(chunk.lines.len(), chunk.rows.len());
         // Whatever a native reader delivers would also be believed if it came from outside.
         let (data, ends, nulls) = (chunk.rows.data(), chunk.rows.ends(), chunk.rows.nulls());
-        Rows::from_parts(self.header.len(), data.to_vec(), ends.to_vec(), nulls.to_vec()).unwrap();
+        if !self.header.is_empty() || !data.is_empty() {
+            Rows::from_parts(self.header.len(), data.to_vec(), ends.to_vec(), nulls.to_vec()).unwrap();
+        }
+        self.warnings.clear();
+        for Warning { code, reason, place, item, .. } in self.context.findings().unsaved_warnings {
+            let line = place.trim_start_matches("line ");
+            writeln!(self.warnings, "{line}? {code}: {reason} {}", in_one_line(&item)).unwrap();
+        }
         for row in 0..chunk.rows.len() {
             let cells: Vec<_> = chunk.rows.row(row).map(|cell| cell.unwrap_or("∅")).collect();
             writeln!(self.items, "{}: {}", chunk.lines[row], in_one_line(&cells.join("|"))).unwrap();
@@ -117,8 +129,23 @@ impl Reading {
         Ok(())
     }
 
+    /// Reads all there is in one chunk after the other.
+    pub(crate) fn each(&mut self, mut see: impl FnMut(&Chunk)) {
+        while self.more == More::Yes {
+            let mut chunk = Chunk::default();
+            chunk.reset(self.header.len());
+            self.more = wait(self.reader.read(ChunkLimit::default(), &mut chunk)).unwrap();
+            see(&chunk);
+        }
+    }
+
     pub(crate) fn state(&mut self) -> Vec<u8> {
         wait(self.reader.state()).unwrap()
+    }
+
+    /// How skipped items can be written for this reader.
+    pub(crate) fn form(&self) -> Option<Vec<u8>> {
+        self.reader.form()
     }
 
     pub(crate) fn total(&self) -> Total {
@@ -137,7 +164,7 @@ pub(crate) fn read_text(name: &str, options: Value, content: &[u8]) -> String {
     let read = || {
         let mut reading = Reading::open(name, options, folder.path(), None)?;
         reading.read_all()?;
-        Ok(format!("{}\n{}", reading.header.join("|"), reading.items))
+        Ok(format!("{}\n{}{}", reading.header.join("|"), reading.items, reading.warnings))
     };
     read().unwrap_or_else(say)
 }
@@ -194,10 +221,12 @@ pub(crate) fn check_split(name: &str, options: &Value, content: &[u8]) {
     let shown = String::from_utf8_lossy(&content[..content.len().min(200)]);
     let mut whole = open(None);
     let read = whole.as_mut().map_err(|error| say(std::mem::replace(error, ElementError::Stopped)));
-    let whole = read.and_then(|whole| whole.read_all().map_err(say).map(|()| (&whole.header, &whole.items)));
+    let whole = read.and_then(|whole| {
+        whole.read_all().map_err(say).map(|()| (&whole.header, &whole.items, &whole.warnings))
+    });
     for parts in [1, 2, 3, 4, 7, 1000] {
         let states = split(name, options.clone(), folder.path(), None, parts).map_err(say);
-        let (header, items) = match &whole {
+        let (header, items, warnings) = match &whole {
             Ok(whole) => *whole,
             // Whatever can be found without looking into the rows.
             Err(error) => {
@@ -211,7 +240,7 @@ pub(crate) fn check_split(name: &str, options: &Value, content: &[u8]) {
         let count = items.lines().count();
         assert!((1..=parts as usize).contains(&states.len()), "{shown:?}");
         assert!(states.len() <= count.max(1), "{shown:?}");
-        let mut found = String::new();
+        let (mut found, mut told) = (String::new(), String::new());
         for state in &states {
             let (mut part, mut again) = (open(Some(state)).unwrap(), String::new());
             assert_eq!(&part.header, header);
@@ -230,8 +259,10 @@ pub(crate) fn check_split(name: &str, options: &Value, content: &[u8]) {
             assert_eq!(again + &resumed.items, part.items, "{shown:?}");
             assert_eq!(split(name, options.clone(), folder.path(), Some(&middle), 2).unwrap(), None);
             found += &part.items;
+            told += &part.warnings;
         }
         assert_eq!(&found, items, "{parts} parts of {shown:?}");
+        assert_eq!(&told, warnings, "{parts} parts of {shown:?}");
     }
 }
 

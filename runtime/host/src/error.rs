@@ -173,6 +173,14 @@ pub enum Error {
     /// The job has other steps now than when the execution began.
     #[error("the steps of the job have changed since execution {0} began, not only their components")]
     StepsChanged(u64),
+    /// Corrected items cannot be read by the step that rejected them.
+    #[error("corrected items of execution {id} cannot be imported again: {reason}")]
+    CannotReimport {
+        /// The execution.
+        id: u64,
+        /// Why.
+        reason: String,
+    },
     /// An installation has one worker at a time.
     #[error("this installation has a worker in this process already")]
     WorkerExists,
@@ -237,6 +245,7 @@ impl Error {
             Self::WritableByOthers { .. } => "writable-by-others",
             Self::Sandbox(_) => "sandbox-unavailable",
             Self::StepsChanged(_) => "steps-changed",
+            Self::CannotReimport { .. } => "cannot-reimport",
             Self::TooManyRunning { .. } => "too-many-running",
             Self::WorkerExists => "worker-exists",
             Self::RunBrokeOff(_) => "run-broke-off",
@@ -277,6 +286,7 @@ impl Error {
             | Self::OwnFolder { .. }
             | Self::StorageOfStep { .. }
             | Self::StepsChanged(_)
+            | Self::CannotReimport { .. }
             | Self::TooManyRunning { .. }
             | Self::WorkerExists
             | Self::BadMoment { .. }
@@ -352,6 +362,9 @@ impl Error {
             },
             Self::TooManyRunning { .. } => {
                 "wait until one has ended, or let the operator raise the quota `running_max`".to_owned()
+            }
+            Self::CannotReimport { .. } => {
+                "import the corrected file with an instance of your own, whose job reads such files".to_owned()
             }
             Self::StepsChanged(id) => format!(
                 "`stepbox executions restart {id}` goes on with the job as it was; `stepbox run` starts anew"

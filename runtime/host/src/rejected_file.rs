@@ -18,7 +18,9 @@ use crate::shared_folder::{Pieces, SharedFolder};
 pub(crate) struct RejectedFile {
     /// The folder of all executions.
     root: PathBuf,
-    /// Below it.
+    /// Below it, without what the name ends with.
+    base: String,
+    /// The same with it; that of CSV before it is known.
     path: String,
     file: Option<RejectedItemsFile>,
     shared: Option<Share>,
@@ -51,15 +53,17 @@ struct Own {
 
 impl RejectedFile {
     pub(crate) fn new(data: &DataFolder, id: JobExecutionId, step: &StepName) -> Self {
-        let path = format!("{id}/rejected/{step}.csv");
+        let base = format!("{id}/rejected/{step}");
+        let path = format!("{base}.csv");
         let share =
             |folder: &SharedFolder| Share { folder: folder.clone(), by: String::new(), pieces: Vec::new() };
-        Self { root: data.executions(), path, file: None, shared: data.shared().map(share) }
+        Self { root: data.executions(), base, path, file: None, shared: data.shared().map(share) }
     }
 
-    /// Where it lies, if there is one.
-    pub(crate) fn path(&self) -> PathBuf {
-        self.root.join(&self.path)
+    /// Where it lies; none if there is no such file, in any form.
+    pub(crate) fn found(&self) -> Option<PathBuf> {
+        let named = |extension| self.root.join(format!("{}.{extension}", self.base));
+        ["csv", "jsonl"].map(named).into_iter().find(|path| path.exists())
     }
 
     /// Puts the file of this machine together as the last state of its step says, if others may have written it.
@@ -107,7 +111,13 @@ impl Share {
 
 #[async_trait]
 impl RejectedItems for RejectedFile {
-    async fn open(&mut self, header: &[String], state: Option<&[u8]>) -> Result<(), ElementError> {
+    async fn open(
+        &mut self,
+        header: &[String],
+        form: Option<&[u8]>,
+        state: Option<&[u8]>,
+    ) -> Result<(), ElementError> {
+        self.path = format!("{}.{}", self.base, RejectedItemsFile::extension(form));
         // One that is open would keep its lock, and have to be copied.
         self.file = None;
         let mut own = state.map(<[u8]>::to_vec);
@@ -129,7 +139,7 @@ impl RejectedItems for RejectedFile {
             };
             self.shared = Some(share);
         }
-        self.file = Some(RejectedItemsFile::open(&self.root, &self.path, header, own.as_deref())?);
+        self.file = Some(RejectedItemsFile::open(&self.root, &self.path, header, form, own.as_deref())?);
         Ok(())
     }
 
@@ -148,7 +158,7 @@ impl RejectedItems for RejectedFile {
 
     async fn checkpoint(&mut self) -> Result<Vec<u8>, ElementError> {
         let own = self.file()?.checkpoint()?;
-        let (path, file) = (self.path.clone(), self.path());
+        let (path, file) = (self.path.clone(), self.root.join(&self.path));
         match &mut self.shared {
             Some(share) if !own.is_empty() => Ok(share.keep(&path, &file, &own)?),
             _ => Ok(own),

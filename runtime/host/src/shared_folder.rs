@@ -5,7 +5,7 @@
 //! installation                                    which one it is: two cannot use one folder
 //! components/<digest>.wasm
 //! executions/<id>/log/<lease>-<number>.jsonl      pieces of a log
-//! executions/<id>/rejected/<step>.csv/<from>-<to>.<by>   pieces of a rejected items file
+//! executions/<id>/rejected/<step>.csv or .jsonl/<from>-<to>.<by>   pieces of a rejected items file
 //! ```
 
 use std::fs;

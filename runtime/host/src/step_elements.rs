@@ -327,7 +327,7 @@ impl StepElements<'_> {
 
 /// An element's options with their templates expanded. Those of Stepbox's own readers and writers that say where
 /// files lie are paths: what a parameter puts into the middle of one is a name there.
-fn expand(element: &Element, values: Values<'_>, has_paths: bool) -> Result<Value, TemplateError> {
+pub(crate) fn expand(element: &Element, values: Values<'_>, has_paths: bool) -> Result<Value, TemplateError> {
     let none = Value::Object(serde_json::Map::new());
     let options = element.options.as_ref().unwrap_or(&none);
     // An option whose parameter has no value is left to its default.

@@ -6,6 +6,7 @@ mod connectors;
 mod executions;
 mod instances;
 mod queue;
+mod reimport;
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub use components::{Inspected, Upload, receive_component};
 pub use executions::{Purge, RestartOptions, RunOptions, Running};
 pub use instances::{InstanceEdit, NewInstance};
 pub use queue::{PublishOptions, Published};
+pub use reimport::Reimport;
 
 /// A tenant of an installation, and on whose behalf things are done there. Cheap to clone.
 #[derive(Clone)]

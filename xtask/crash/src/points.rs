@@ -174,6 +174,10 @@ impl ItemReader for KillingReader {
         self.reader.read(limit, chunk).await
     }
 
+    fn form(&self) -> Option<Vec<u8>> {
+        self.reader.form()
+    }
+
     fn total(&self) -> Total {
         self.reader.total()
     }

@@ -89,10 +89,10 @@ async fn put_together(
     for fragment in fragments {
         let outcome = absorb(end, &fragment.checkpoint, journey, settings).await;
         if outcome.map_err(|error| Interruption::of(error).while_writing())? == StepOutcome::Stopped {
-            return finish(elements, end, journey, StepOutcome::Stopped).await;
+            return finish(elements, end, journey, StepOutcome::Stopped, None).await;
         }
     }
-    finish(elements, end, journey, StepOutcome::Completed(None)).await
+    finish(elements, end, journey, StepOutcome::Completed(None), Some(&settings.skip)).await
 }
 
 /// Where the elements are opened, and whether the findings count already. The last reader knows the columns

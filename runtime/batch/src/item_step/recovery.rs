@@ -197,18 +197,20 @@ mod tests {
         for (code, retry_on, left, skip_on, items, expected) in rows {
             let backoff = Backoff { ms: 100, ms_max: 1000 };
             let retry = RetryPolicy { limit: 5, on: patterns(retry_on), backoff };
-            let skip = SkipPolicy { limit: None, on: patterns(skip_on) };
+            let skip = SkipPolicy { on: patterns(skip_on), ..SkipPolicy::default() };
             let next = Recovery::default().next(&failure(code, items.clone()), (&retry, 5 - left), &skip, 0);
             assert_eq!(next, *expected, "{code} {retry_on} {left} {skip_on} {items:?}");
         }
-        let (retry, skip) = (RetryPolicy::default(), SkipPolicy { on: patterns("*"), limit: None });
+        let (retry, skip) =
+            (RetryPolicy::default(), SkipPolicy { on: patterns("*"), ..SkipPolicy::default() });
         let stopped = Interruption { items: Some(0..1), ..Interruption::of(StepError::stopped()) };
         assert_eq!(Recovery::default().next(&stopped, (&retry, 0), &skip, 0), Fail);
     }
 
     #[test]
     fn narrows_down_to_single_items() {
-        let (retry, skip) = (RetryPolicy::default(), SkipPolicy { on: patterns("*"), limit: None });
+        let (retry, skip) =
+            (RetryPolicy::default(), SkipPolicy { on: patterns("*"), ..SkipPolicy::default() });
         let mut recovery = Recovery::default();
         let fail = |recovery: &mut Recovery, items| {
             recovery.next(&failure("bad", Some(items)), (&retry, 0), &skip, 0)

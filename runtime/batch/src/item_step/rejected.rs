@@ -3,6 +3,7 @@
 use super::Parcel;
 use crate::element::{Rejected, RejectedItems};
 use crate::error::{ElementError, StepError};
+use crate::execution::Counts;
 use crate::job::SkipPolicy;
 use crate::step_context::StepContext;
 
@@ -28,6 +29,17 @@ pub(super) fn refused(parcel: &Parcel, reader: &str, skip: &SkipPolicy, before: 
         }
     }
     None
+}
+
+/// Why a step may not complete, if too few of its items have arrived. One without any item is fine, and so is one
+/// that left all of them out on purpose.
+pub(super) fn too_many(counts: Counts, skip: &SkipPolicy) -> Option<StepError> {
+    let Counts { read, written, skipped, .. } = counts;
+    let is_too_many = match skip.share {
+        Some(share) => share.is_exceeded(skipped, read),
+        None => skipped > 0 && written == 0,
+    };
+    is_too_many.then_some(StepError::SkipShare { skipped, read, share: skip.share })
 }
 
 /// Makes warnings and rejected items of what was skipped, in the order of the rows.

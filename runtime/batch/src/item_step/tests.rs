@@ -231,7 +231,12 @@ struct Basket {
 
 #[async_trait]
 impl RejectedItems for Basket {
-    async fn open(&mut self, _: &[String], state: Option<&[u8]>) -> Result<(), ElementError> {
+    async fn open(
+        &mut self,
+        _: &[String],
+        _: Option<&[u8]>,
+        state: Option<&[u8]>,
+    ) -> Result<(), ElementError> {
         let state = state.map_or([0; 4], |state| PartState::try_from(state).unwrap());
         (self.absorbed, self.offered) = (state[2], 0);
         self.paper.lock().unwrap().part(self.fragment).rejected.truncate(usize::from(state[0]));
@@ -287,7 +292,8 @@ impl Case {
     }
 
     fn skipping(mut self, limit: Option<u64>, on: &str) -> Self {
-        self.settings.skip = SkipPolicy { limit, on: Some(on.split(' ').map(Pattern::new).collect()) };
+        self.settings.skip =
+            SkipPolicy { limit, share: None, on: Some(on.split(' ').map(Pattern::new).collect()) };
         self
     }
 
@@ -370,6 +376,34 @@ async fn accounts_for_every_item() {
         .await;
     check(2, "a w1 b", "Completed read=3 written=2 filtered=0 skipped=1 warnings=1 out=A,B.").await;
     check(9, "r s f w a", "Completed read=5 written=1 filtered=1 skipped=3 warnings=3 out=A.").await;
+}
+
+/// A good output of an earlier run was once replaced by an empty one.
+#[tokio::test]
+async fn an_output_in_which_too_little_arrived_does_not_appear() {
+    let check = async |share: Option<&str>, words: &str, expected: &str| {
+        for workers in [1, 3] {
+            let mut case = Case::new(2, workers);
+            case.settings.skip.share = share.map(|share| share.parse().unwrap());
+            let told = case.tell(words).await;
+            let (outcome, rest) = told.split_once(" read=").unwrap();
+            let is_shown = if rest.ends_with('.') { " shown" } else { "" };
+            assert_eq!(format!("{outcome}{is_shown}"), expected, "{words}, {share:?}, {workers} workers");
+        }
+    };
+    let failed = |skipped, rest: &str| format!("Failed({skipped} of 4 items were skipped, {rest})");
+    check(None, "", "Completed shown").await;
+    check(None, "f f f f", "Completed shown").await;
+    check(None, "s r w a", "Completed shown").await;
+    check(None, "s r w s", &failed(4, "and none arrived")).await;
+    check(None, "f f f s", &failed(1, "and none arrived")).await;
+    let exceeded = "more than the 50% that may be";
+    check(Some("50%"), "s r a a", "Completed shown").await;
+    check(Some("50%"), "s r w a", &failed(3, exceeded)).await;
+    check(Some("50%"), "", "Completed shown").await;
+    check(Some("100%"), "s r w s", "Completed shown").await;
+    check(Some("0%"), "a a a s", &failed(1, "more than the 0% that may be")).await;
+    check(Some("25%"), "f f f s", "Completed shown").await;
 }
 
 #[tokio::test]

@@ -48,7 +48,8 @@ fn of_items(settings: &ItemSettings) -> Vec<(&'static str, String)> {
         facts.push(("checkpoint", interval(checkpoint)));
     }
     if *skip != SkipPolicy::default() {
-        facts.push(("skip", limited("item", skip.limit, skip.on.as_deref())));
+        let share = skip.share.map(|share| format!(", at most {share} of all")).unwrap_or_default();
+        facts.push(("skip", limited("item", skip.limit, skip.on.as_deref()) + &share));
     }
     facts
 }
@@ -136,7 +137,7 @@ mod tests {
             workers: 4,
             ordered: false,
             checkpoint: CheckpointInterval { items: Some(100_000), ms: 500 },
-            skip: SkipPolicy { limit: Some(100), on: on(&["bad-*", "ragged-row"]) },
+            skip: SkipPolicy { limit: Some(100), share: "5%".parse().ok(), on: on(&["bad-*", "ragged-row"]) },
             partitions: 8,
         };
         step.retry = RetryPolicy { limit: 3, on: on(&["busy"]), backoff: Backoff::default() };

@@ -85,6 +85,10 @@ pub(super) fn in_file(name: &str, path: &Path) -> Result<String, Problem> {
         return Err(problem("it is longer than 64 KiB".to_owned()));
     }
     let mut text = String::from_utf8(bytes).map_err(|_| problem("it is not UTF-8".to_owned()))?;
+    // An editor's mark, and none of the secret.
+    if text.starts_with('\u{feff}') {
+        text.remove(0);
+    }
     let ends = [text.ends_with('\n'), text.ends_with("\r\n")].into_iter().filter(|&ends| ends).count();
     text.truncate(text.len() - ends);
     Ok(text)
@@ -112,7 +116,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
         write("token", b"s3cr3t-value\n");
-        write("windows", b"s3cr3t-value\r\n");
+        write("windows", b"\xef\xbb\xbfs3cr3t-value\r\n");
         write("lines", b"s3cr3t-value\n\n");
         write("short", b"s3cr3t\n");
         write("empty", b"\n");

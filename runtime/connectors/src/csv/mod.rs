@@ -1,9 +1,13 @@
 //! CSV files: the reader and writer `csv`.
 
+mod beginning;
 mod dialect;
+mod faults;
+mod header;
 mod parse;
 mod reader;
 mod render;
+mod rows;
 mod short;
 mod simple_row;
 #[cfg(test)]
@@ -12,21 +16,39 @@ mod split_tests;
 mod tests;
 mod writer;
 
-use dialect::Dialect;
 use stepbox_batch::rows::Rows;
 
+pub(crate) use dialect::Dialect;
+pub(crate) use parse::{Cells, Parsed, Parser};
 pub(crate) use reader::CsvReader;
 pub(crate) use writer::CsvWriter;
 
 /// Options of the reader, in the order of its documentation.
-pub(crate) const READER_OPTIONS: &[&str] = &["from", "delimiter", "enclosure", "header"];
+pub(crate) const READER_OPTIONS: &[&str] =
+    &["from", "delimiter", "enclosure", "header", "unnamed_columns", "repeated_columns", "strict"];
 /// Options of the writer.
 pub(crate) const WRITER_OPTIONS: &[&str] = &["to", "delimiter", "enclosure", "with_header", "lines_per_file"];
 
-/// Appends one row as most programs write and read it, with commas.
-pub(crate) fn append_row<'a>(cells: impl Iterator<Item = &'a str>, output: &mut Vec<u8>) {
+impl Default for Dialect {
+    /// As most programs write and read it.
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// Appends the names of columns above such rows.
+pub(crate) fn append_header<'a>(
+    dialect: Dialect,
+    names: impl Iterator<Item = &'a str>,
+    output: &mut Vec<u8>,
+) {
+    render::append_header(dialect.or_own_enclosure(), names, output);
+}
+
+/// Appends one row. Where the dialect has no enclosure, `"` stands for it: a row of one's own must come back whole.
+pub(crate) fn append_row<'a>(dialect: Dialect, cells: impl Iterator<Item = &'a str>, output: &mut Vec<u8>) {
     let cells: Vec<&str> = cells.collect();
     let mut row = Rows::new(cells.len());
     cells.iter().for_each(|cell| row.push(cell));
-    render::append_rows(Dialect { delimiter: b',', enclosure: b'"' }, &row, 0..1, output);
+    render::append_rows(dialect.or_own_enclosure(), &row, 0..1, output);
 }

@@ -6,14 +6,14 @@
 //! error, since it has swallowed the rest of the file.
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
-use memchr::memchr_iter;
+use memchr::{memchr, memchr_iter};
 
 use super::dialect::Dialect;
 use super::simple_row::{append_simple_row, skip_simple_row};
 
 /// What a window holds.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Parsed {
+pub(crate) enum Parsed {
     /// A whole row that takes so many bytes and lines.
     Row { bytes: usize, lines: u64 },
     /// The beginning of a row.
@@ -23,7 +23,7 @@ pub(super) enum Parsed {
 }
 
 /// Takes rows apart.
-pub(super) struct Parser {
+pub(crate) struct Parser {
     dialect: Dialect,
     core: Reader,
     /// What csv-core makes of a row, which needs room beforehand.
@@ -31,32 +31,43 @@ pub(super) struct Parser {
     text_bytes: usize,
     ends: Vec<usize>,
     cells: usize,
+    is_odd: bool,
 }
 
 impl Parser {
-    pub(super) fn new(dialect: Dialect) -> Self {
-        let core = ReaderBuilder::new().delimiter(dialect.delimiter).quote(dialect.enclosure).build();
-        let (text, ends) = (vec![0; 4096], vec![0; 64]);
-        let mut parser = Self { dialect, core, text, text_bytes: 0, ends, cells: 0 };
+    pub(crate) fn new(dialect: Dialect) -> Self {
+        let mut builder = ReaderBuilder::new();
+        builder.delimiter(dialect.delimiter).quoting(dialect.enclosure.is_some());
+        if let Some(enclosure) = dialect.enclosure {
+            builder.quote(enclosure);
+        }
+        let (core, text, ends) = (builder.build(), vec![0; 4096], vec![0; 64]);
+        let mut parser = Self { dialect, core, text, text_bytes: 0, ends, cells: 0, is_odd: false };
         parser.begin_row();
         parser
     }
 
     /// Appends the cells of the row at the beginning of `input`, which is not empty; nothing, unless the
     /// row is whole. `is_last` says that the file ends where the input does.
-    pub(super) fn append_row(&mut self, input: &[u8], is_last: bool, cells: &mut Cells) -> Parsed {
-        let (start, count) = cells.mark();
+    pub(crate) fn append_row(&mut self, input: &[u8], is_last: bool, cells: &mut Cells) -> Parsed {
+        let before @ (start, _) = cells.mark();
+        self.is_odd = false;
         if let Some((bytes, lines)) = append_simple_row(self.dialect, input, is_last, cells) {
             return Parsed::Row { bytes, lines };
         }
-        cells.text.truncate(start);
-        cells.ends.truncate(count);
+        cells.cut_off(before);
         let parsed = self.parse_row(input, is_last);
         if matches!(parsed, Parsed::Row { .. }) {
             cells.text.extend_from_slice(&self.text[..self.text_bytes]);
             cells.ends.extend(self.ends[..self.cells].iter().map(|end| (start + end) as u32));
+            self.is_odd = true;
         }
         parsed
+    }
+
+    /// Whether the last row was no simple one, so that nobody has looked at its enclosures.
+    pub(super) fn is_odd(&self) -> bool {
+        self.is_odd
     }
 
     /// Finds the end of the row at the beginning of `input`, like `append_row` without the cells.
@@ -125,26 +136,94 @@ impl Parser {
 
 /// Rows without their delimiters and enclosures: all cells back to back, and where each one ends.
 #[derive(Debug, Default)]
-pub(super) struct Cells {
-    pub(super) text: Vec<u8>,
-    pub(super) ends: Vec<u32>,
+pub(crate) struct Cells {
+    pub(crate) text: Vec<u8>,
+    pub(crate) ends: Vec<u32>,
+    /// Cells in which an enclosure may stand: it was doubled, or the row was looked at. In their order.
+    pub(super) settled: Vec<u32>,
 }
 
 impl Cells {
     /// How many bytes and cells there are, to cut off what comes after.
-    pub(super) fn mark(&self) -> (usize, usize) {
+    pub(crate) fn mark(&self) -> (usize, usize) {
         (self.text.len(), self.ends.len())
     }
 
+    /// Takes off what came after a mark.
+    pub(crate) fn cut_off(&mut self, (bytes, cells): (usize, usize)) {
+        self.text.truncate(bytes);
+        self.ends.truncate(cells);
+        while self.settled.last().is_some_and(|&cell| cell as usize >= cells) {
+            self.settled.pop();
+        }
+    }
+
     /// Takes off what came after a mark, and returns it.
-    pub(super) fn cut_off(&mut self, (bytes, cells): (usize, usize)) -> Self {
-        let mut off = Self { text: self.text.split_off(bytes), ends: self.ends.split_off(cells) };
-        off.ends.iter_mut().for_each(|end| *end -= bytes as u32);
-        off
+    pub(super) fn take_off(&mut self, before @ (bytes, cells): (usize, usize)) -> Self {
+        let (text, mut ends) = (self.text[bytes..].to_vec(), self.ends[cells..].to_vec());
+        ends.iter_mut().for_each(|end| *end -= bytes as u32);
+        self.cut_off(before);
+        Self { text, ends, settled: Vec::new() }
+    }
+
+    /// Appends the cells of another row.
+    pub(super) fn push_row(&mut self, row: &Self) {
+        let start = self.text.len() as u32;
+        self.text.extend_from_slice(&row.text);
+        self.ends.extend(row.ends.iter().map(|end| start + end));
+    }
+
+    /// Whether all its cells are those at the beginning of another row, or empty where that one has none.
+    pub(super) fn is_beginning_of(&self, other: &Self) -> bool {
+        let range = |cells: &Self, cell: usize| cells.start_of(cell)..cells.ends[cell] as usize;
+        (0..self.ends.len()).all(|cell| {
+            let theirs = if cell < other.ends.len() { range(other, cell) } else { 0..0 };
+            self.text[range(self, cell)] == other.text[theirs]
+        })
+    }
+
+    /// Says of the cells from this one on that somebody has looked at their enclosures.
+    pub(super) fn settle(&mut self, dialect: Dialect, from: usize) {
+        let Some(enclosure) = dialect.enclosure else { return };
+        while self.settled.last().is_some_and(|&cell| cell as usize >= from) {
+            self.settled.pop();
+        }
+        let mut start = from.checked_sub(1).map_or(0, |cell| self.ends[cell] as usize);
+        for cell in from..self.ends.len() {
+            let end = self.ends[cell] as usize;
+            if memchr(enclosure, &self.text[start..end]).is_some() {
+                self.settled.push(cell as u32);
+            }
+            start = end;
+        }
+    }
+
+    /// The cells with an enclosure that is no part of a text in enclosures: it stands inside of a plain cell.
+    pub(super) fn strays(&self, enclosure: u8) -> Vec<usize> {
+        let (mut strays, mut at) = (Vec::new(), 0);
+        let mut settled = self.settled.iter().map(|&cell| cell as usize).peekable();
+        while at < self.text.len() {
+            // Up to the next cell in which it may stand, there is mostly none.
+            let limit = settled.peek().map_or(self.text.len(), |&cell| self.start_of(cell));
+            if let Some(found) = memchr(enclosure, &self.text[at..limit.max(at)]) {
+                let cell = self.ends.partition_point(|&end| end as usize <= at + found);
+                strays.push(cell);
+                at = self.ends[cell] as usize;
+            } else if let Some(cell) = settled.next() {
+                at = self.ends[cell] as usize;
+            } else {
+                break;
+            }
+        }
+        strays
+    }
+
+    fn start_of(&self, cell: usize) -> usize {
+        cell.checked_sub(1).map_or(0, |before| self.ends[before] as usize)
     }
 
     /// The cells as text; none if one of them is not UTF-8.
-    pub(super) fn as_text(&self) -> Option<impl Iterator<Item = &str>> {
+    pub(crate) fn as_text(&self) -> Option<impl Iterator<Item = &str>> {
         let text = simdutf8::basic::from_utf8(&self.text).ok()?;
         // Two bad cells can make a good character where they meet.
         self.ends.iter().all(|&end| text.is_char_boundary(end as usize)).then_some(())?;
@@ -183,7 +262,7 @@ mod tests {
         }
     }
 
-    const COMMA: Dialect = Dialect { delimiter: b',', enclosure: b'"' };
+    const COMMA: Dialect = Dialect::DEFAULT;
 
     /// All rows of a text, `|` between cells and `;` between rows, with the line each begins on.
     fn rows(text: &[u8], dialect: Dialect) -> String {
@@ -220,8 +299,10 @@ mod tests {
 
     #[test]
     fn the_characters_are_free() {
-        let tab = Dialect { delimiter: b'\t', enclosure: b'\'' };
+        let tab = Dialect { delimiter: b'\t', enclosure: Some(b'\'') };
         assert_eq!(rows(b"a\t'b\tc'\t\"d\n", tab), "1:a|b\tc|\"d");
+        let none = Dialect { enclosure: None, ..COMMA };
+        assert_eq!(rows(b"5\" pipe,\"a\nb\",\"\"\n\xc3\xbf", none), "1:5\" pipe|\"a;2:b\"|\"\";3:\u{ff}");
     }
 
     #[test]
@@ -279,13 +360,19 @@ mod tests {
     /// of sixteen bytes: the same cells, bytes and lines.
     #[test]
     fn searching_finds_what_csv_core_finds() {
+        check_searching(COMMA);
+        check_searching(Dialect { enclosure: None, ..COMMA });
+    }
+
+    fn check_searching(dialect: Dialect) {
         let alphabet = b"a,\"\n\r";
-        let (mut parser, mut alone) = (Parser::new(COMMA), Parser::new(COMMA));
+        let (mut parser, mut alone) = (Parser::new(dialect), Parser::new(dialect));
         for number in 0..5u32.pow(7) {
             let text = (0..7).map(|i| alphabet[(number / 5u32.pow(i) % 5) as usize]);
             let text: Vec<u8> = text.chain(*b"b,cccccccccccccccc\nd").collect();
             for (length, is_last) in [(7, true), (7, false), (text.len(), false)] {
-                let (input, mut cells) = (&text[..length], Cells { text: b"x".to_vec(), ends: vec![1] });
+                let (input, mut cells) =
+                    (&text[..length], Cells { text: b"x".to_vec(), ends: vec![1], ..Cells::default() });
                 let found = parser.append_row(input, is_last, &mut cells);
                 let expected = alone.parse_row(input, is_last);
                 let is_row = matches!(expected, Parsed::Row { .. });

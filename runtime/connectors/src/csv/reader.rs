@@ -3,34 +3,35 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use stepbox_batch::element::{Chunk, ItemReader, More, Opening, Total, Unreadable};
+use stepbox_batch::element::{Chunk, ItemReader, More, Opening, Total};
 use stepbox_batch::error::ElementError;
 use stepbox_batch::job::ChunkLimit;
-use stepbox_batch::log::LogLevel;
-use stepbox_batch::rows::{BadRows, ROWS_BYTES_MAX, Rows};
-use stepbox_batch::step_context::{ITEM_BYTES_MAX, StepContext, cut};
+use stepbox_batch::step_context::StepContext;
 
+use super::beginning::{Note, Settings};
 use super::dialect::Dialect;
-use super::parse::{Cells, Parsed, Parser};
+use super::header::{Header, Naming};
+use super::parse::Parser;
 use crate::error::{ConnectorError, Result};
 use crate::fingerprint::fingerprint_of_names;
 use crate::folders::Folders;
 use crate::input_file::InputFile;
 use crate::options::Options;
+use crate::other_format::Encoding;
 use crate::part::{Mark, Part, Splitting};
+use crate::rejected_items::RejectedForm;
 use crate::storage::Storage;
-use crate::{COLUMNS_MAX, ITEM_MIB_MAX};
 
 /// Reads the rows of a CSV file.
 ///
 /// Empty lines are no items. A row with more or fewer cells than the header is set aside as
-/// `ragged-row`. Cells are never null: CSV cannot say so.
+/// `ragged-row`. Cells are never null: CSV cannot say so. Of a row with an enclosure in the wrong place a
+/// warning tells; with the option `strict` it is set aside.
 #[derive(Debug)]
 pub(crate) struct CsvReader {
     from: Storage,
     folders: Folders,
-    dialect: Dialect,
-    has_header: bool,
+    settings: Settings,
     input: Option<Input>,
 }
 
@@ -51,17 +52,26 @@ struct State {
 }
 
 /// The file while it is read.
-struct Input {
-    file: InputFile,
-    dialect: Dialect,
-    header: Vec<String>,
+pub(super) struct Input {
+    pub(super) file: InputFile,
+    pub(super) dialect: Dialect,
+    /// That of the text of an item which could not be read, in a file of rejected items.
+    pub(super) row_dialect: Dialect,
+    pub(super) is_strict: bool,
+    /// Whether more is asked of each row than how many cells it has.
+    pub(super) looks_closely: bool,
+    pub(super) header: Header,
     header_fingerprint: u64,
-    parser: Parser,
+    /// What is said of the file with its first chunk.
+    pub(super) notes: Vec<Note>,
+    pub(super) parser: Parser,
+    /// Memory for a chunk.
+    pub(super) settled: Vec<u32>,
     /// The line at the beginning of the unread bytes, from 1.
-    line: u64,
-    items: u64,
+    pub(super) line: u64,
+    pub(super) items: u64,
     /// None if it is read to its end.
-    part: Option<Part>,
+    pub(super) part: Option<Part>,
 }
 
 impl CsvReader {
@@ -70,8 +80,13 @@ impl CsvReader {
         Ok(Self {
             from: options.storage("from")?,
             folders: folders.clone(),
-            dialect: Dialect::from_options(&options)?,
-            has_header: options.flag("header", true)?,
+            settings: Settings {
+                dialect: Dialect::from_options(&options)?,
+                has_delimiter: options.character("delimiter")?.is_some(),
+                has_header: options.flag("header", true)?,
+                naming: Naming::from_options(&options)?,
+                is_strict: options.flag("strict", false)?,
+            },
             input: None,
         })
     }
@@ -79,7 +94,7 @@ impl CsvReader {
     /// Opens the file and goes where the state says.
     fn begin(&self, opening: &Opening<'_>) -> Result<Input> {
         let file = InputFile::open(&self.from, &self.folders, opening.context)?;
-        let mut input = Input::begin(file, self.dialect, self.has_header)?;
+        let mut input = Input::begin(file, &self.settings)?;
         if let Some(state) = opening.state.filter(|state| !state.is_empty()) {
             input.resume(state)?;
         }
@@ -95,10 +110,7 @@ impl CsvReader {
 impl ItemReader for CsvReader {
     async fn open(&mut self, opening: Opening<'_>) -> std::result::Result<Vec<String>, ElementError> {
         let input = self.begin(&opening)?;
-        if let Some(hint) = input.hint() {
-            opening.context.log(LogLevel::Warning, &hint);
-        }
-        Ok(self.input.insert(input).header.clone())
+        Ok(self.input.insert(input).header.names.clone())
     }
 
     async fn read(
@@ -107,6 +119,13 @@ impl ItemReader for CsvReader {
         chunk: &mut Chunk,
     ) -> std::result::Result<More, ElementError> {
         Ok(self.input()?.read(limit, chunk)?)
+    }
+
+    /// Skipped rows are kept as they could stand in the file.
+    fn form(&self) -> Option<Vec<u8>> {
+        let input = self.input.as_ref()?;
+        let (dialect, cells) = (input.row_dialect, input.header.names_or_cells());
+        RejectedForm::Csv { dialect, cells }.to_bytes()
     }
 
     fn total(&self) -> Total {
@@ -138,37 +157,27 @@ impl ItemReader for CsvReader {
 
 impl Input {
     /// Reads as far as the first item.
-    fn begin(file: InputFile, dialect: Dialect, has_header: bool) -> Result<Self> {
-        let (header, parser) = (Vec::new(), Parser::new(dialect));
-        let (line, items, part) = (1, 0, None);
-        let mut input = Self { file, dialect, header, header_fingerprint: 0, parser, line, items, part };
-        let mut first = Cells::default();
-        let Some((bytes, lines)) = input.next_row(&mut first)? else {
-            return Err(ConnectorError::EmptyFile { path: input.file.path() });
+    fn begin(file: InputFile, settings: &Settings) -> Result<Self> {
+        let dialect = settings.dialect;
+        let mut input = Self {
+            file,
+            dialect,
+            row_dialect: dialect,
+            is_strict: settings.is_strict,
+            looks_closely: false,
+            header: Header::default(),
+            header_fingerprint: 0,
+            notes: Vec::new(),
+            parser: Parser::new(dialect),
+            settled: Vec::new(),
+            line: 1,
+            items: 0,
+            part: None,
         };
-        if first.ends.len() > COLUMNS_MAX {
-            return Err(ConnectorError::TooManyColumns { path: input.file.path(), max: COLUMNS_MAX });
-        }
-        if has_header {
-            let names = first.as_text().ok_or_else(|| input.not_utf8(input.line))?;
-            input.header = names.map(str::to_owned).collect();
-            check_names(&input.header, &input.file)?;
-            input.consume(bytes, lines);
-        } else {
-            input.header = (1..=first.ends.len()).map(|i| format!("column_{i}")).collect();
-        }
-        input.header_fingerprint = fingerprint_of_names(&input.header);
+        input.read_beginning(settings)?;
+        input.looks_closely = settings.is_strict || !input.header.keeps_all();
+        input.header_fingerprint = fingerprint_of_names(&input.header.names);
         Ok(input)
-    }
-
-    /// A header of one column is mostly a file with another delimiter.
-    fn hint(&self) -> Option<String> {
-        let [only] = self.header.as_slice() else { return None };
-        let other = [',', ';', '\t', '|'].into_iter().find(|&other| only.contains(other))?;
-        Some(format!(
-            "the header is one column, `{only}`; should `delimiter` be `{}`?",
-            other.escape_default()
-        ))
     }
 
     fn resume(&mut self, state: &[u8]) -> Result<()> {
@@ -180,9 +189,10 @@ impl Input {
         }
         self.file.check_counts(state.offset, state.line, state.items)?;
         Part::check_counts(state.part, state.offset, state.items)?;
-        self.file.resume(state.offset, state.tail)?;
+        let last = self.file.resume(state.offset, state.tail)?;
         (self.line, self.items, self.part) = (state.line, state.items, state.part);
-        Ok(())
+        // It was counted with its line, which had no end.
+        self.file.end_last_line(last, b"\r")
     }
 
     fn mark(&mut self) -> Result<Mark> {
@@ -228,117 +238,9 @@ impl Input {
         }
     }
 
-    /// Fills a chunk. Whether all of it is UTF-8 shows at the end, in one pass.
-    fn read(&mut self, limit: ChunkLimit, chunk: &mut Chunk) -> Result<More> {
-        let (text, ends) = std::mem::take(&mut chunk.rows).into_memory();
-        let mut cells = Cells { text, ends };
-        let more = self.read_rows(limit, &mut cells, chunk);
-        match Rows::from_parts(self.header.len(), cells.text, cells.ends, Vec::new()) {
-            Ok(rows) => chunk.rows = rows,
-            Err(BadRows::NotUtf8 { row, .. }) => return Err(self.not_utf8(chunk.lines[row])),
-            Err(broken) => unreachable!("the parser makes whole rows: {broken}"),
-        }
-        more
-    }
-
-    fn read_rows(&mut self, limit: ChunkLimit, cells: &mut Cells, chunk: &mut Chunk) -> Result<More> {
-        let (mut items, rows_max, bytes_max) = (0, limit.rows as usize, limit.bytes as usize);
-        while items < rows_max && cells.text.len() < bytes_max {
-            let before = cells.mark();
-            let row = self.next_row(cells);
-            if row.is_err() {
-                // What there is of a row that is too long would be more than a chunk may hold.
-                cells.cut_off(before);
-            }
-            let Some((bytes, lines)) = row? else { break };
-            if cells.text.len() > ROWS_BYTES_MAX {
-                cells.cut_off(before);
-                break;
-            }
-            if cells.ends.len() - before.1 == self.header.len() {
-                chunk.lines.push(self.line);
-            } else {
-                chunk.unreadable.push(self.ragged(&cells.cut_off(before))?);
-            }
-            self.consume(bytes, lines);
-            items += 1;
-            self.items += 1;
-        }
-        // A last chunk that says so saves reading an empty one, and makes the total exact.
-        self.skip_empty_lines()?;
-        if !self.is_at_end() {
-            return Ok(More::Yes);
-        }
-        Part::check_over(self.part, &self.file)?;
-        Ok(More::No)
-    }
-
-    fn is_at_end(&self) -> bool {
-        self.file.is_at_end() && self.file.unread().is_empty() || Part::is_over(self.part, self.file.offset())
-    }
-
-    /// Appends the cells of the next row and returns its bytes and lines, which are not consumed yet.
-    fn next_row(&mut self, cells: &mut Cells) -> Result<Option<(usize, u64)>> {
-        self.next_with(|parser, input, is_last| parser.append_row(input, is_last, cells))
-    }
-
-    fn next_with(
-        &mut self,
-        mut parse: impl FnMut(&mut Parser, &[u8], bool) -> Parsed,
-    ) -> Result<Option<(usize, u64)>> {
-        self.skip_empty_lines()?;
-        loop {
-            if self.is_at_end() {
-                return Ok(None);
-            }
-            let (input, is_last) = (self.file.unread(), self.file.is_at_end());
-            match parse(&mut self.parser, input, is_last) {
-                Parsed::Row { bytes, lines } if bytes <= ROWS_BYTES_MAX => return Ok(Some((bytes, lines))),
-                Parsed::Cut if input.len() < ROWS_BYTES_MAX => self.file.fill()?,
-                Parsed::Row { .. } | Parsed::Cut => {
-                    let (path, line) = (self.file.path(), self.line);
-                    return Err(ConnectorError::RowTooLong { path, line, max_mib: ITEM_MIB_MAX });
-                }
-                Parsed::Unclosed => {
-                    let (path, line) = (self.file.path(), self.line);
-                    let enclosure = char::from(self.dialect.enclosure);
-                    return Err(ConnectorError::UnclosedEnclosure { path, line, enclosure });
-                }
-            }
-        }
-    }
-
-    fn skip_empty_lines(&mut self) -> Result<()> {
-        loop {
-            match self.file.unread() {
-                _ if Part::is_over(self.part, self.file.offset()) => return Ok(()),
-                [b'\r'] | [] if !self.file.is_at_end() => self.file.fill()?,
-                [b'\r', b'\n', ..] => self.consume(2, 1),
-                [b'\r' | b'\n', ..] => self.consume(1, 1),
-                _ => return Ok(()),
-            }
-        }
-    }
-
-    fn consume(&mut self, bytes: usize, lines: u64) {
-        self.file.consume(bytes);
-        self.line += lines;
-    }
-
     /// A file in another encoding fails the step: a million warnings would help nobody.
-    fn not_utf8(&self, line: u64) -> ConnectorError {
-        ConnectorError::NotUtf8 { path: self.file.path(), line, is_utf16: false }
-    }
-
-    fn ragged(&self, row: &Cells) -> Result<Unreadable> {
-        let cells: Vec<&str> = row.as_text().ok_or_else(|| self.not_utf8(self.line))?.collect();
-        let item = Value::from(cells.as_slice()).to_string();
-        Ok(Unreadable {
-            code: "ragged-row".to_owned(),
-            reason: format!("it has {} cells, the header has {}", cells.len(), self.header.len()),
-            place: format!("line {}", self.line),
-            item: cut(&item, ITEM_BYTES_MAX).to_owned(),
-        })
+    pub(super) fn not_utf8(&self, line: u64) -> ConnectorError {
+        ConnectorError::NotUtf8 { path: self.file.path(), line, encoding: Encoding::Unknown }
     }
 }
 
@@ -346,20 +248,4 @@ impl std::fmt::Debug for Input {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Input").field("line", &self.line).field("items", &self.items).finish_non_exhaustive()
     }
-}
-
-/// Later elements find cells by their column's name.
-fn check_names(header: &[String], file: &InputFile) -> Result<()> {
-    let mut seen = std::collections::HashMap::new();
-    for (i, name) in header.iter().enumerate() {
-        let column = i + 1;
-        if name.is_empty() {
-            return Err(ConnectorError::EmptyColumnName { path: file.path(), column });
-        }
-        if let Some(first) = seen.insert(name, column) {
-            let (path, name) = (file.path(), name.clone());
-            return Err(ConnectorError::DuplicateColumnName { path, name, first, second: column });
-        }
-    }
-    Ok(())
 }

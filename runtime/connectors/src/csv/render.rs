@@ -5,15 +5,65 @@
 
 use std::ops::Range;
 
-use memchr::{memchr_iter, memchr2};
+use memchr::{memchr_iter, memchr2, memchr3};
 use stepbox_batch::rows::Rows;
 
-use super::dialect::Dialect;
+use super::dialect::{Dialect, LIKELY_DELIMITERS};
 use super::short::append_part;
+use crate::other_format;
+
+/// Appends the names of columns, so that a reader which finds the delimiter itself finds this one: names that
+/// hold another likely delimiter are enclosed, too, and one that looks like the beginning of another format.
+pub(super) fn append_header<'a>(
+    dialect: Dialect,
+    names: impl Iterator<Item = &'a str>,
+    output: &mut Vec<u8>,
+) {
+    let enclosure = dialect.or_own_enclosure().enclosure.unwrap_or(b'"');
+    let begin = output.len();
+    for name in names {
+        if output.len() > begin {
+            output.push(dialect.delimiter);
+        }
+        if needs_enclosure(dialect, name) || output.len() == begin && looks_odd(name) {
+            append_enclosed(enclosure, name.as_bytes(), output);
+        } else {
+            output.extend_from_slice(name.as_bytes());
+        }
+    }
+    output.push(b'\n');
+}
+
+/// Whether a name cannot stand in a header as it is.
+pub(super) fn needs_enclosure(dialect: Dialect, name: &str) -> bool {
+    let is_special = |byte: &u8| {
+        *byte == dialect.delimiter || Some(*byte) == dialect.enclosure || matches!(byte, b'\n' | b'\r')
+    };
+    let is_likely = |byte: &u8| dialect.enclosure.is_some() && LIKELY_DELIMITERS.contains(byte);
+    name.bytes().any(|byte| is_special(&byte) || is_likely(&byte))
+}
+
+/// Whether a file that begins with this name would be taken for another one.
+pub(super) fn looks_odd(name: &str) -> bool {
+    let head = name.as_bytes();
+    let is_sep = name.get(..4).is_some_and(|word| word.eq_ignore_ascii_case("sep="));
+    let is_other = other_format::check(head, "").is_err() || other_format::check_csv(head, "").is_err();
+    is_sep || is_other || name.starts_with('\u{feff}')
+}
+
+/// Whether a row cannot be written without an enclosure, and be read again.
+pub(super) fn is_plain(delimiter: u8, rows: &Rows, row: usize) -> bool {
+    let cells = rows.row(row).map(Option::unwrap_or_default);
+    let is_empty_line = rows.columns() == 1 && rows.cell(row, 0).unwrap_or_default().is_empty();
+    !is_empty_line
+        && cells.into_iter().all(|cell| memchr3(delimiter, b'\n', b'\r', cell.as_bytes()).is_none())
+}
 
 /// Appends some rows, with a line feed after each. A cell is enclosed only where it must be.
 pub(super) fn append_rows(dialect: Dialect, rows: &Rows, range: Range<usize>, output: &mut Vec<u8>) {
-    let Dialect { delimiter, enclosure } = dialect;
+    let delimiter = dialect.delimiter;
+    // Without an enclosure nothing is special but delimiters and line ends, which the caller has looked for.
+    let enclosure = dialect.enclosure.unwrap_or(delimiter);
     let columns = rows.columns().max(1);
     let ends = &rows.ends()[range.start * columns..range.end * columns];
     let before = (range.start * columns).checked_sub(1);
@@ -70,7 +120,7 @@ mod tests {
         append_rows(dialect, &rows, 0..rows.len() / 2, &mut found);
         append_rows(dialect, &rows, rows.len() / 2..rows.len(), &mut found);
         let mut builder = csv::WriterBuilder::new();
-        let builder = builder.delimiter(dialect.delimiter).quote(dialect.enclosure);
+        let builder = builder.delimiter(dialect.delimiter).quote(dialect.enclosure.unwrap_or(b'"'));
         let mut oracle = builder.from_writer(b"before\n".to_vec());
         cells.chunks_exact(columns).for_each(|row| oracle.write_record(row).unwrap());
         let expected = oracle.into_inner().unwrap();
@@ -82,9 +132,9 @@ mod tests {
     fn agrees_with_the_csv_crate() {
         let alphabet = ["a", ",", "\"", "\n", "\r", ";", "'"];
         let dialects = [
-            Dialect { delimiter: b',', enclosure: b'"' },
-            Dialect { delimiter: b';', enclosure: b'\'' },
-            Dialect { delimiter: b'a', enclosure: b',' },
+            Dialect::DEFAULT,
+            Dialect { delimiter: b';', enclosure: Some(b'\'') },
+            Dialect { delimiter: b'a', enclosure: Some(b',') },
         ];
         for number in 0..7u32.pow(5) {
             let text: String = (0..5).map(|i| alphabet[(number / 7u32.pow(i) % 7) as usize]).collect();
@@ -99,7 +149,7 @@ mod tests {
 
     #[test]
     fn few_and_empty_cells() {
-        let comma = Dialect { delimiter: b',', enclosure: b'"' };
+        let comma = Dialect::DEFAULT;
         check(comma, 1, &[]);
         check(comma, 1, &["", "a", ""]);
         check(comma, 2, &["", "", "a", "", "", "é"]);

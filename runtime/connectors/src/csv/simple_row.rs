@@ -15,14 +15,18 @@ pub(super) fn append_simple_row(
     dialect: Dialect,
     input: &[u8],
     is_last: bool,
-    Cells { text, ends }: &mut Cells,
+    Cells { text, ends, settled }: &mut Cells,
 ) -> Option<(usize, u64)> {
     let (mut at, mut lines) = (0, 1);
+    let enclosure = dialect.enclosure_or_none();
     let mut line_end = memchr2(b'\n', b'\r', input).filter(|&end| end > 0)?;
     loop {
-        if input.get(at) == Some(&dialect.enclosure) {
-            let cell = text.len();
-            at += append_enclosed(dialect.enclosure, &input[at..], text)?;
+        if input.get(at).is_some_and(|&byte| u16::from(byte) == enclosure) {
+            let (cell, start) = (text.len(), at);
+            at += append_enclosed(enclosure as u8, &input[at..], text)?;
+            if at - start > text.len() - cell + 2 {
+                settled.push(ends.len() as u32);
+            }
             // Only here can a line end be part of a cell.
             if at > line_end {
                 lines += memchr_iter(b'\n', &text[cell..]).count() as u64;
@@ -47,7 +51,11 @@ pub(super) fn append_simple_row(
 
 /// The same without the cells: only enclosures and line ends are searched for.
 pub(super) fn skip_simple_row(dialect: Dialect, input: &[u8], is_last: bool) -> Option<(usize, u64)> {
-    let Dialect { delimiter, enclosure } = dialect;
+    let delimiter = dialect.delimiter;
+    let Some(enclosure) = dialect.enclosure else {
+        let line_end = memchr2(b'\n', b'\r', input).filter(|&end| end > 0)?;
+        return Some((after_line_end(input, line_end, is_last)?, 1));
+    };
     let (mut at, mut lines) = (0, 1);
     loop {
         if input.get(at) == Some(&enclosure) {

@@ -1,20 +1,15 @@
 //! Behaviours of the reader and writer `csv`, as rows.
 
-use std::sync::{Arc, Mutex};
-
 use serde_json::{Value, json};
-use stepbox_batch::element::{Opening, Total};
+use stepbox_batch::element::Total;
 use stepbox_batch::job::ChunkLimit;
-use stepbox_batch::log::{ExecutionLog, LogLevel};
 
 use crate::fingerprint::fingerprint_of_names;
 use crate::folders::Folders;
 use crate::input_file::InputFile;
-use crate::registry::native_reader;
 use crate::storage::Storage;
 use crate::testing::{
-    Reading, Writing, check_resume, check_writer_resume, in_one_line, read_text, rows, say, step_with_log,
-    wait,
+    Reading, Writing, check_resume, check_split, check_writer_resume, in_one_line, read_text, rows, say,
 };
 
 fn check(options: Value, content: impl AsRef<[u8]>, expected: &str) {
@@ -49,13 +44,13 @@ fn a_ragged_row_is_set_aside() {
     check(
         json!({}),
         "a,b\n1,2\n3\n4,\"5\n\",6\n7,8\n",
-        "a|b\n2: 1|2\n3! ragged-row: it has 1 cells, the header has 2 [\"3\"]\n\
-         4! ragged-row: it has 3 cells, the header has 2 [\"4\",\"5\\n\",\"6\"]\n6: 7|8",
+        "a|b\n2: 1|2\n3! ragged-row: it has 1 cells, the header has 2 3\n\
+         4! ragged-row: it has 3 cells, the header has 2 4,\"5\\n\",6\n6: 7|8",
     );
     check(
         json!({"header": false}),
         "1,2\n3\n",
-        "column_1|column_2\n1: 1|2\n2! ragged-row: it has 1 cells, the header has 2 [\"3\"]",
+        "column_1|column_2\n1: 1|2\n2! ragged-row: it has 1 cells, the header has 2 3",
     );
 }
 
@@ -65,14 +60,23 @@ fn a_file_that_is_no_csv_fails_the_step() {
     let empty = "file-empty: `in` holds nothing that tells its columns";
     check(plain(), "", empty);
     check(plain(), "\u{feff}", empty);
-    check(plain(), "\r\n\n", empty);
-    check(json!({"header": false}), "", empty);
+    // A line that somebody ended holds no columns; without a header nothing is missing.
+    check(plain(), "\r\n\n", "");
+    check(json!({"header": false}), "", "");
     check(plain(), "a,,b\n", "header-empty-name: the header of `in` has no name for column 2");
     check(plain(), "a,b,\n", "header-empty-name: the header of `in` has no name for column 3");
     check(plain(), "a,b,a\n", "header-duplicate-name: the header of `in` names columns 1 and 3 both `a`");
     check(plain(), b"a\nb\nx\xe9\n", "file-not-utf8: line 3 of `in` is not UTF-8");
     check(plain(), b"a\n\"b\n\",\xff\n", "file-not-utf8: line 2 of `in` is not UTF-8");
     check(plain(), b"na\xefve\n", "file-not-utf8: line 1 of `in` is not UTF-8");
+    check(plain(), b"\x1f\x8b\x08\0", "file-other-format: `in` looks like a file that gzip compressed");
+    check(plain(), "<html>\n", "file-other-format: `in` looks like an HTML page");
+    check(plain(), "[{\"a\":1},{\"a\":2}]\n", "file-other-format: `in` looks like JSON, not CSV");
+    check(
+        plain(),
+        b"\xff\xfe\0\0a\0\0\0",
+        "file-not-utf8: line 1 of `in` is not UTF-8, it looks like UTF-32",
+    );
     check(plain(), b"\xff\xfea\0\n\0", "file-not-utf8: line 1 of `in` is not UTF-8, it looks like UTF-16");
     check(
         plain(),
@@ -108,28 +112,155 @@ fn the_first_bad_line_of_a_chunk_is_named() {
 
 /// A file with another delimiter would pass as one column, and look right until somebody uses it.
 #[test]
-fn a_header_of_one_column_is_questioned() {
-    #[derive(Default)]
-    struct Messages(Mutex<Vec<String>>);
-    impl ExecutionLog for Messages {
-        fn log(&self, _: LogLevel, _: Option<&str>, message: &str) {
-            self.0.lock().unwrap().push(message.to_owned());
-        }
-    }
-    let check = |content: &str, expected: &[&str]| {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("in"), content).unwrap();
-        let messages = Arc::new(Messages::default());
-        let context = step_with_log(messages.clone());
-        let folders = Folders::anywhere(folder.path());
-        let mut reader = native_reader("csv", &json!({"from": "in"}), &folders).unwrap().unwrap();
-        wait(reader.open(Opening { header: &[], state: None, context: &context, fragment: None })).unwrap();
-        assert_eq!(*messages.0.lock().unwrap(), expected);
+fn a_delimiter_that_is_probably_wrong_is_refused() {
+    let semicolon = || json!({"delimiter": ";"});
+    let one = |header: &str, other: &str| {
+        format!("delimiter-unclear: the header of `in` is one column, `{header}`, with `{other}` in it")
     };
-    check("a;b\n1;2\n", &["the header is one column, `a;b`; should `delimiter` be `;`?"]);
-    check("a\tb\n", &["the header is one column, `a\tb`; should `delimiter` be `\\t`?"]);
-    check("a\n1\n", &[]);
-    check("a,b;c\n1,2\n", &[]);
+    check(semicolon(), "a,b\n1,2\n", &one("a,b", ","));
+    check(json!({"delimiter": ","}), "a\tb\n", &one("a\\tb", "\\t"));
+    check(json!({"delimiter": "|", "enclosure": "none"}), "\"a;b\"\n", &one("\\\"a;b\\\"", ";"));
+    check(semicolon(), "a\n1\n", "a\n2: 1");
+    check(semicolon(), "\"a,b\"\n1\n", "a,b\n2: 1");
+    check(semicolon(), "Name, first\n1\n", "Name, first\n2: 1");
+    check(semicolon(), "a;b,c\n1;2\n", "a|b,c\n2: 1|2");
+    let told = "1? delimiter-unclear: its first item is one cell with , in it; the delimiter is ; a,b";
+    check(json!({"delimiter": ";", "header": false}), "a,b\nc\n", &format!("column_1\n1: a,b\n2: c\n{told}"));
+}
+
+#[test]
+fn the_delimiter_is_that_of_the_header_if_nobody_names_it() {
+    let plain = || json!({});
+    check(plain(), "a;b\n1;2,5\n", "a|b\n2: 1|2,5");
+    check(plain(), "a\tb\n1\t2\n", "a|b\n2: 1|2");
+    check(plain(), "a|b\n1|2\n", "a|b\n2: 1|2");
+    check(plain(), "\"a;b;c\",d\n1,2\n", "a;b;c|d\n2: 1|2");
+    check(plain(), "a;b;\"c,d\ne\"\n1;2;3\n", "a|b|c,d\ne\n3: 1|2|3");
+    check(plain(), "a\n1\n", "a\n2: 1");
+    check(
+        json!({"header": false}),
+        "1;2\n",
+        "column_1\n1: 1;2\n1? delimiter-unclear: its first item is one cell with ; in it; the delimiter is , 1;2",
+    );
+    let unclear = "the delimiter of `in` is not clear: its header, `a,b;c`, has `,` and `;` equally often";
+    check(plain(), "a,b;c\n1,2\n", &format!("delimiter-unclear: {unclear}"));
+}
+
+#[test]
+fn excel_may_name_the_delimiter_in_a_line_of_its_own() {
+    check(json!({}), "sep=;\r\nsku;name\r\n1;a,b\r\n", "sku|name\n3: 1|a,b");
+    check(json!({"delimiter": ","}), "\u{feff}SEP=|\nsku|name\n1|a\n", "sku|name\n3: 1|a");
+    check(json!({"header": false}), "sep=\t\n1\t2\n", "column_1|column_2\n2: 1|2");
+    check(json!({}), "sep=x,b\n1,2\n", "sep=x|b\n2: 1|2");
+    check_split("csv", &json!({}), b"sep=;\na;b\n1;2\n3;4\n5;6\n");
+    check_resume("csv", json!({}), b"sep=;\na;b\n1;2\n3;4\n5;6\n");
+}
+
+/// Two rows became one, and nobody was told.
+#[test]
+fn a_row_with_broken_enclosures_is_told_or_set_aside() {
+    let content = "id,name,age\n1,\"Anna,25\n3,\"Carla\",35\n4,Dirk,45\n5,\"Eve, 5\"\"\",55\n6,Fred 6\",65\n";
+    let (rows, broken) = ("id|name|age\n", "broken-enclosure");
+    let (first, last) = (
+        "text follows the closing \" of its cell 2 1,\"Anna,25\\n3,\"Carla\",35",
+        "a \" stands inside of its cell 2, which does not begin with one",
+    );
+    check(
+        json!({}),
+        content,
+        &format!(
+            "{rows}2: 1|Anna,25\\n3,Carla\"|35\n4: 4|Dirk|45\n5: 5|Eve, 5\"|55\n6: 6|Fred 6\"|65\n\
+             2? {broken}: {first}\n6? {broken}: {last} {{\"id\":\"6\",\"name\":\"Fred 6\\\"\",\"age\":\"65\"}}"
+        ),
+    );
+    check(
+        json!({"strict": true}),
+        content,
+        &format!(
+            "{rows}2! {broken}: {first}\n4: 4|Dirk|45\n5: 5|Eve, 5\"|55\n6! {broken}: {last} 6,Fred 6\",65"
+        ),
+    );
+    check(
+        json!({"enclosure": "none"}),
+        content,
+        &format!(
+            "{rows}2: 1|\"Anna|25\n3: 3|\"Carla\"|35\n4: 4|Dirk|45\n\
+             5! ragged-row: it has 4 cells, the header has 3 5,\"Eve, 5\"\"\",55\n6: 6|Fred 6\"|65"
+        ),
+    );
+    let swallowed = "id,name,age\n1,\"Anna,25\n3,Carla\",35\n";
+    let lines = "an enclosed cell goes over 2 lines, and each of them looks like a row";
+    check(
+        json!({}),
+        swallowed,
+        &format!("{rows}2: 1|Anna,25\\n3,Carla|35\n2? {broken}: {lines} 1,\"Anna,25\\n3,Carla\",35"),
+    );
+    check(
+        json!({"strict": true}),
+        swallowed,
+        &format!("{rows}2! {broken}: {lines} 1,\"Anna,25\\n3,Carla\",35"),
+    );
+    check(
+        json!({}),
+        "id,\"na\"me\n1,2\n",
+        "id|name\n2: 1|2\n1? broken-enclosure: text follows the closing \" of its cell 2 id,\"na\"me",
+    );
+    check(
+        json!({}),
+        "a,b\n1,\"2\"3,4\n",
+        "a|b\n2! ragged-row: it has 3 cells, the header has 2; text follows the closing \" of its cell 2 1,\"2\"3,4",
+    );
+    for options in [json!({}), json!({"strict": true}), json!({"enclosure": "none"})] {
+        check_split("csv", &options, content.as_bytes());
+        check_split("csv", &options, ("a \"b\",c,d\n".to_owned() + content).as_bytes());
+        check_resume("csv", options, content.as_bytes());
+    }
+}
+
+/// All of them in one chunk, between cells in which an enclosure is doubled.
+#[test]
+fn stray_enclosures_of_a_chunk_are_told_by_their_lines() {
+    let rows: String = (0..500)
+        .map(|i| match i % 5 {
+            0 => format!("{i},\"\"\"{i}\"\"\"\n"),
+            1 => format!("{i},5\" pipe \"x\"\n"),
+            2 => format!("\"{i}\",\"a\n\"\"b\"\n"),
+            _ => format!("{i},\n"),
+        })
+        .collect();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("in"), format!("n,t\n{rows}")).unwrap();
+    let mut reading = Reading::open("csv", json!({}), folder.path(), None).unwrap();
+    reading.read(1000).unwrap();
+    let told: Vec<_> = reading.warnings.lines().collect();
+    assert_eq!(told.len(), 100);
+    // Each five rows take six lines.
+    let lines = told.iter().map(|line| line.split('?').next().unwrap().parse::<u32>().unwrap());
+    assert!(lines.eq((0..100).map(|i| 3 + 6 * i)), "{}", reading.warnings);
+}
+
+#[test]
+fn a_column_without_a_name_of_its_own_is_named_or_dropped() {
+    let unnamed = |how: &str| json!({"unnamed_columns": how});
+    let content = ",recipe,rating\n0,Soup,4.5\n1,Pie,3\n";
+    check(unnamed("name"), content, "column_1|recipe|rating\n2: 0|Soup|4.5\n3: 1|Pie|3");
+    check(unnamed("drop"), content, "recipe|rating\n2: Soup|4.5\n3: Pie|3");
+    check(unnamed("refuse"), content, "header-empty-name: the header of `in` has no name for column 1");
+    let trailing = "a,b,\n1,2,\n3,4\n5,6,x\n7\n";
+    let ragged = |cells| format!("5! ragged-row: it has 1 cells, the header has {cells} 7");
+    check(unnamed("drop"), trailing, &format!("a|b\n2: 1|2\n3: 3|4\n4: 5|6\n{}", ragged(3)));
+    check(unnamed("drop"), ",\n1,2\n", "header-empty-name: the header of `in` has no name for column 1");
+    let repeated = |how: &str| json!({"repeated_columns": how});
+    check(repeated("name"), "a,b,a\n1,2,3\n", "a|b|a_2\n2: 1|2|3");
+    check(
+        repeated("drop"),
+        "a,b,a\n1,\"2\"\"\",3\"\n",
+        "a|b\n2: 1|2\"\n2? broken-enclosure: a \" stands inside of its cell 3, which does not begin with one 1,\"2\"\"\",3\"",
+    );
+    for options in [unnamed("name"), unnamed("drop")] {
+        check_split("csv", &options, trailing.as_bytes());
+        check_resume("csv", options, trailing.as_bytes());
+    }
 }
 
 /// Rows of all lengths, over several windows, with line ends of two bytes at their edges.
@@ -172,6 +303,13 @@ fn refuses_to_resume_in_another_file() {
     check("a,b\n1,2\n3,4\n", "a,c\n1,2\n3,4\n", &format!("{other}its header differs"));
     check("a,b\n1,2\n3,4\n", "a,b\n", &format!("{other}it has 4 bytes, 8 of them were read"));
     check("a,b\n1,2\n3,4\n", "a,b\n9,9\n3,4\n", &format!("{other}its content before byte 8 differs"));
+    // It was the last line, and had no end.
+    check("a,b\n1,2", "a,b\n1,2\r\n3,4\n", "3: 3|4");
+    check(
+        "a,b\n1,2",
+        "a,b\n1,23\n3,4\n",
+        &format!("{other}its last line has been continued since it was read"),
+    );
 }
 
 #[test]
@@ -276,6 +414,8 @@ fn encloses_only_what_must_be() {
     check_written(json!({"enclosure": "'"}), &["a", "b"], &[&["\"", "it's"]], "a,b\n\",'it''s'\n");
     check_written(json!({"with_header": false}), &["a", "b"], &[&["1", "2"]], "1,2\n");
     check_written(json!({"with_header": false}), &["a", "b"], &[], "");
+    let none = || json!({"enclosure": "none"});
+    check_written(none(), &["a", "b;"], &[&["5\" pipe", "\"x\""]], "a,b;\n5\" pipe,\"x\"\n");
 }
 
 #[test]
@@ -332,4 +472,57 @@ fn what_is_written_reads_the_same() {
         }
         assert_eq!(reading.items, expected);
     }
+}
+
+/// What the writer makes, the reader with the same options, or with none, reads.
+#[test]
+fn a_header_is_written_so_that_it_can_be_read() {
+    let check = |header: &[&str], items: &[&[&str]], expected: &str| {
+        check_written(json!({}), header, items, expected);
+        let read: String =
+            items.iter().enumerate().map(|(i, row)| format!("{}: {}\n", i + 2, row.join("|"))).collect();
+        let found = read_text("csv", json!({}), expected.as_bytes());
+        assert_eq!(found, format!("{}\n{read}", header.join("|")));
+    };
+    check(&["a;b", "c"], &[&["1", "2"]], "\"a;b\",c\n1,2\n");
+    check(&["a;b"], &[&["1"]], "\"a;b\"\n1\n");
+    check(&["sep=;"], &[&["1"]], "\"sep=;\"\n1\n");
+    check(&["\u{feff}a", "b"], &[&["1", "2"]], "\"\u{feff}a\",b\n1,2\n");
+    check(&["<html>", "b"], &[&["1", "2"]], "\"<html>\",b\n1,2\n");
+    check(&[], &[], "\n");
+    let refused = |options: Value, header: &[&str]| {
+        let folder = tempfile::tempdir().unwrap();
+        Writing::open("csv", options, "out", folder.path(), header, None).err().map(say).unwrap()
+    };
+    let unnamed = "header-empty-name: column 2 of the items has no name, and the header of `out` needs one";
+    assert_eq!(refused(json!({}), &["a", ""]), unnamed);
+    let enclosed =
+        "needs-enclosure: the column `a,b` cannot stand in the header of `out` without an enclosure";
+    assert_eq!(refused(json!({"enclosure": "none"}), &["a,b"]), enclosed);
+}
+
+#[test]
+fn an_item_that_could_not_be_read_again_is_set_aside() {
+    let write = |options: Value, header: &[&str], items: &[&[&str]]| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writing = Writing::open("csv", options, "out", folder.path(), header, None).unwrap();
+        let skipped = writing.write(&rows(items)).unwrap();
+        writing.complete().unwrap();
+        (skipped, std::fs::read_to_string(folder.path().join("out")).unwrap())
+    };
+    let needs = "needs-enclosure: a cell holds a delimiter or a line end, and there is no enclosure";
+    let none = || json!({"enclosure": "none"});
+    let (skipped, written) = write(none(), &["a", "b"], &[&["1", "x,y"], &["2", "x;y"], &["3", "x\ny"]]);
+    assert_eq!(
+        (skipped, written.as_str()),
+        (vec![format!("0 {needs}"), format!("2 {needs}")], "a,b\n2,x;y\n")
+    );
+    assert_eq!(write(none(), &["a"], &[&[""], &["1"]]).0, [format!("0 {needs}")]);
+    // As many as a chunk may hold, each of them doubled.
+    let quotes = "\"".repeat(9 << 20);
+    let (skipped, written) = write(json!({"lines_per_file": 1}), &["a"], &[&["1"], &[&quotes]]);
+    assert_eq!(
+        (skipped.as_slice(), written.as_str()),
+        (&["1 row-too-long: as CSV it is longer than 16 MiB".to_owned()][..], "a\n1\n")
+    );
 }

@@ -28,6 +28,15 @@ impl Columns {
         &self.names
     }
 
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.places.contains_key(name)
+    }
+
+    /// All but these.
+    pub(super) fn without(self, names: &[&str]) -> Self {
+        Self::new(self.names.into_iter().filter(|name| !names.contains(&name.as_str())).collect())
+    }
+
     fn add(&mut self, name: String) {
         if !self.places.contains_key(&name) {
             self.places.insert(name.clone(), self.names.len());
@@ -89,9 +98,19 @@ impl Cells {
         Ok(parser.end()?)
     }
 
-    /// A key of this line that is none of the columns, if there is one.
-    pub(super) fn unknown_key(&self) -> Option<&str> {
-        self.unknown.as_deref()
+    /// A key of this line that is none of the columns, if there is one, and that is not to be expected.
+    pub(super) fn unknown_key(&self, is_expected: impl Fn(&str) -> bool) -> Option<&str> {
+        self.unknown.as_deref().filter(|key| !is_expected(key))
+    }
+
+    /// The cell of the first column.
+    pub(super) fn first(&self) -> Option<&str> {
+        self.ranges.first()?.clone().map(|range| &self.text[range])
+    }
+
+    /// Whether all cells are null.
+    pub(super) fn are_null(&self) -> bool {
+        self.ranges.iter().all(Option::is_none)
     }
 
     pub(super) fn bytes(&self) -> usize {

@@ -2,6 +2,7 @@
 
 mod line;
 mod reader;
+mod rejected;
 #[cfg(test)]
 mod split_tests;
 #[cfg(test)]

@@ -11,21 +11,24 @@ use stepbox_batch::element::{Chunk, ItemReader, More, Opening, Total, Unreadable
 use stepbox_batch::error::ElementError;
 use stepbox_batch::job::ChunkLimit;
 use stepbox_batch::rows::ROWS_BYTES_MAX;
-use stepbox_batch::step_context::{ITEM_BYTES_MAX, StepContext, cut};
+use stepbox_batch::step_context::{ITEM_BYTES_MAX, StepContext, cut_with_mark};
 
 use super::line::{BadLine, Cells, Columns, add_keys};
+use super::rejected::{parse_rejected, text_of_rejected};
 use crate::error::{ConnectorError, Result};
 use crate::folders::Folders;
 use crate::input_file::InputFile;
 use crate::options::Options;
+use crate::other_format::{self, Encoding};
 use crate::part::{Mark, Part, Splitting};
+use crate::rejected_items::{COLUMNS as OF_REJECTED, RejectedForm};
 use crate::storage::Storage;
 use crate::{COLUMNS_MAX, ITEM_MIB_MAX};
 
 /// Reads the objects of a JSON Lines file.
 ///
 /// Without the option `columns` a first pass over the file finds all keys and counts the items. With
-/// it, keys that it does not name are left out. Empty lines are no items; a line that is not an object
+/// it, keys that it does not name are left out, and those that no item has are null. Empty lines are no items; a line that is not an object
 /// is set aside.
 #[derive(Debug)]
 pub(crate) struct JsonlReader {
@@ -65,10 +68,14 @@ struct Input {
     line: u64,
     items: u64,
     columns: Columns,
+    /// Whether the columns are known, be it that there are none.
+    has_columns: bool,
     found: Option<Found>,
     /// None if it is read to its end.
     part: Option<Part>,
     cells: Cells,
+    /// Whether each line holds an item that was rejected, with its reason.
+    is_of_rejected: bool,
 }
 
 /// A line that is not empty, at the beginning of the unread bytes.
@@ -93,7 +100,7 @@ impl JsonlReader {
     /// Opens the file and goes where the state says. Its columns are known then, if there is a state or the
     /// job has chosen them.
     fn begin(&self, opening: &Opening<'_>) -> Result<Input> {
-        let mut input = Input::begin(InputFile::open(&self.from, &self.folders, opening.context)?);
+        let mut input = Input::begin(InputFile::open(&self.from, &self.folders, opening.context)?)?;
         let state = opening.state.filter(|state| !state.is_empty());
         let resumed = state.map(|state| input.resume(state)).transpose()?;
         match &self.columns {
@@ -113,7 +120,7 @@ impl JsonlReader {
 impl ItemReader for JsonlReader {
     async fn open(&mut self, opening: Opening<'_>) -> std::result::Result<Vec<String>, ElementError> {
         let mut input = self.begin(&opening)?;
-        if input.columns.names().is_empty() {
+        if !input.has_columns {
             input.first_pass(opening.context, None)?;
             input.go_back()?;
         }
@@ -140,6 +147,11 @@ impl ItemReader for JsonlReader {
         Ok(Some(input.split(parts, opening.context)?))
     }
 
+    /// Skipped items are kept as lines that this reader reads.
+    fn form(&self) -> Option<Vec<u8>> {
+        RejectedForm::JsonLines.to_bytes()
+    }
+
     fn total(&self) -> Total {
         match &self.input {
             None => Total::Unknown,
@@ -156,9 +168,28 @@ impl ItemReader for JsonlReader {
 }
 
 impl Input {
-    fn begin(file: InputFile) -> Self {
-        let (columns, cells) = (Columns::default(), Cells::default());
-        Self { file, line: 1, items: 0, columns, found: None, part: None, cells }
+    /// Looks at the first line: it may be no JSON Lines at all.
+    fn begin(file: InputFile) -> Result<Self> {
+        let mut input = Self {
+            file,
+            line: 1,
+            items: 0,
+            columns: Columns::default(),
+            has_columns: false,
+            found: None,
+            part: None,
+            cells: Cells::default(),
+            is_of_rejected: false,
+        };
+        if let Some(Line::Whole(bytes)) = input.next_line()? {
+            let line = &input.file.unread()[..bytes];
+            other_format::check_jsonl(line, &input.file.path())?;
+            let mut columns = Columns::default();
+            let keys = std::str::from_utf8(line).map(|line| add_keys(line, &mut columns));
+            input.is_of_rejected =
+                matches!(keys, Ok(Ok(()))) && OF_REJECTED.iter().all(|name| columns.has(name));
+        }
+        Ok(input)
     }
 
     /// Passes over all lines to count the items, to find the columns if they are not known, and to split.
@@ -167,7 +198,7 @@ impl Input {
         context: &StepContext,
         mut splitting: Option<&mut Splitting>,
     ) -> std::result::Result<(), ElementError> {
-        let finds_columns = self.columns.names().is_empty();
+        let finds_columns = !self.has_columns;
         let mut columns = Columns::default();
         while let Some(line) = self.next_line()? {
             if let Some(splitting) = splitting.as_mut().filter(|it| it.begins_at(self.file.offset())) {
@@ -176,7 +207,7 @@ impl Input {
             match line {
                 // A bad line is set aside when it is delivered.
                 Line::Whole(bytes) if finds_columns => {
-                    let _ = add_keys(self.text(bytes)?, &mut columns);
+                    let _ = self.add_keys_of(self.text(bytes)?, &mut columns);
                     self.consume(bytes);
                 }
                 Line::Whole(bytes) => self.consume(bytes),
@@ -192,13 +223,26 @@ impl Input {
             }
         }
         if finds_columns {
-            if columns.names().is_empty() {
+            if self.is_of_rejected {
+                columns = columns.without(&OF_REJECTED);
+            }
+            // Without any line there are no items, and nothing is wrong.
+            if columns.names().is_empty() && self.items > 0 {
                 return Err(ConnectorError::EmptyFile { path: self.file.path() }.into());
             }
+            self.has_columns = true;
             self.found = Some(Found { columns: columns.names().to_vec(), items: self.items });
             self.columns = columns;
         }
         Ok(())
+    }
+
+    /// Adds the keys of a line; of one that was rejected unread, those of its text as well.
+    fn add_keys_of(&self, line: &str, columns: &mut Columns) -> std::result::Result<(), BadLine> {
+        match self.is_of_rejected.then(|| text_of_rejected(line)).flatten() {
+            Some(text) => add_keys(&text, columns).or_else(|_| add_keys(line, columns)),
+            None => add_keys(line, columns),
+        }
     }
 
     /// To the first item, after a pass.
@@ -225,22 +269,25 @@ impl Input {
             serde_json::from_slice(state).map_err(|source| ConnectorError::BadState { source })?;
         self.file.check_counts(state.offset, state.line, state.items)?;
         Part::check_counts(state.part, state.offset, state.items)?;
-        self.file.resume(state.offset, state.tail)?;
+        let last = self.file.resume(state.offset, state.tail)?;
         (self.line, self.items, self.part) = (state.line, state.items, state.part);
+        // It was counted with its line, which had no end.
+        self.file.end_last_line(last, b"")?;
         self.found = state.found.map(Cow::into_owned);
         self.columns = Columns::new(self.found.iter().flat_map(|found| found.columns.clone()).collect());
+        self.has_columns = self.found.is_some();
         Ok(())
     }
 
     /// Other keys are left out, also those that an earlier attempt found when nothing was chosen.
     fn choose(&mut self, columns: &[String]) {
         self.columns = Columns::new(columns.to_vec());
-        self.found = None;
+        (self.found, self.has_columns) = (None, true);
     }
 
     /// The columns of a checkpoint are those of the first pass, which an attempt with chosen ones had not.
     fn check_found(&self) -> Result<()> {
-        if self.columns.names().is_empty() {
+        if !self.has_columns {
             let source =
                 serde_json::Error::custom("it holds no columns, and the option `columns` names none");
             return Err(ConnectorError::BadState { source });
@@ -266,8 +313,12 @@ impl Input {
     }
 
     fn read(&mut self, limit: ChunkLimit, chunk: &mut Chunk) -> Result<More> {
-        while chunk.items() < limit.rows as usize && chunk.rows.data().len() < limit.bytes as usize {
+        let mut bytes_aside = 0;
+        while chunk.items() < limit.rows as usize
+            && chunk.rows.data().len() + bytes_aside < limit.bytes as usize
+        {
             let Some(line) = self.next_line()? else { break };
+            let unreadable = chunk.unreadable.len();
             match line {
                 Line::Whole(bytes) => {
                     if !self.deliver(bytes, chunk)? {
@@ -278,9 +329,12 @@ impl Input {
                 Line::TooLong => {
                     let reason = format!("it is longer than {ITEM_MIB_MAX} MiB");
                     let bad = BadLine { code: "line-too-long", reason };
-                    chunk.unreadable.push(self.unreadable(bad, self.file.unread()));
+                    chunk.unreadable.push(self.unreadable(bad, &self.beginning_of_line()));
                     self.skip_line()?;
                 }
+            }
+            if let (Some(aside), true) = (chunk.unreadable.last(), chunk.unreadable.len() > unreadable) {
+                bytes_aside += aside.item.len();
             }
             self.items += 1;
         }
@@ -295,12 +349,17 @@ impl Input {
     /// Adds a line to the chunk. False if the chunk has no room for it.
     fn deliver(&mut self, bytes: usize, chunk: &mut Chunk) -> Result<bool> {
         let mut cells = std::mem::take(&mut self.cells);
-        let parsed = cells.parse(self.text(bytes)?, &self.columns);
+        let text = self.text(bytes)?;
+        let parsed = match self.is_of_rejected {
+            false => cells.parse(text, &self.columns).map_err(|bad| (bad, Cow::Borrowed(text))),
+            true => parse_rejected(text, &self.columns, &mut cells),
+        };
         let has_room = chunk.rows.data().len() + cells.bytes() <= ROWS_BYTES_MAX;
         match parsed {
-            Err(bad) => chunk.unreadable.push(self.unreadable(bad, &self.file.unread()[..bytes])),
+            Err((bad, text)) => chunk.unreadable.push(self.unreadable(bad, &text)),
             Ok(()) => {
-                if let (Some(key), Some(_)) = (cells.unknown_key(), &self.found) {
+                let is_own = |key: &str| self.is_of_rejected && OF_REJECTED.contains(&key);
+                if let (Some(key), Some(_)) = (cells.unknown_key(is_own), &self.found) {
                     let difference = format!("the key `{key}` on line {} is new", self.line);
                     return Err(ConnectorError::InputChanged { path: self.file.path(), difference });
                 }
@@ -373,20 +432,26 @@ impl Input {
     /// The line without its end. A file in another encoding fails the step: a million warnings would
     /// help nobody.
     fn text(&self, bytes: usize) -> Result<&str> {
-        let not_utf8 =
-            |_| ConnectorError::NotUtf8 { path: self.file.path(), line: self.line, is_utf16: false };
+        let encoding = Encoding::Unknown;
+        let not_utf8 = |_| ConnectorError::NotUtf8 { path: self.file.path(), line: self.line, encoding };
         let text = std::str::from_utf8(&self.file.unread()[..bytes]).map_err(not_utf8)?;
         Ok(text.trim_end_matches(['\r', '\n']))
     }
 
-    fn unreadable(&self, bad: BadLine, line: &[u8]) -> Unreadable {
-        let beginning = String::from_utf8_lossy(&line[..line.len().min(ITEM_BYTES_MAX)]);
+    fn unreadable(&self, bad: BadLine, line: &str) -> Unreadable {
         Unreadable {
             code: bad.code.to_owned(),
             reason: bad.reason,
             place: format!("line {}", self.line),
-            item: cut(beginning.trim_end(), ITEM_BYTES_MAX).to_owned(),
+            item: line.trim_end().to_owned(),
         }
+    }
+
+    /// What is kept of a line that does not fit in memory, and says so.
+    fn beginning_of_line(&self) -> String {
+        let unread = self.file.unread();
+        let beginning = String::from_utf8_lossy(&unread[..unread.len().min(2 * ITEM_BYTES_MAX)]);
+        cut_with_mark(&beginning, ITEM_BYTES_MAX).into_owned()
     }
 }
 

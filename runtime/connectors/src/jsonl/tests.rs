@@ -63,9 +63,18 @@ fn nesting_has_no_limit_but_the_length_of_a_line() {
 
 #[test]
 fn a_file_that_is_no_json_lines_fails_the_step() {
-    let empty = "file-empty: `in` holds nothing that tells its columns";
-    check(json!({}), "", empty);
-    check(json!({}), "{}\n[]\n", empty);
+    // An empty file is no items; lines that tell nothing are no JSON Lines.
+    check(json!({}), "", "");
+    check(json!({}), "\n \r\n", "");
+    check(json!({}), "{}\n[]\n", "file-empty: `in` holds nothing that tells its columns");
+    for options in [json!({}), json!({"columns": ["a"]})] {
+        let array = "file-other-format: `in` looks like a JSON array, not JSON Lines";
+        check(options.clone(), "[{\"a\":1},{\"a\":2}]\n", array);
+        check(options.clone(), "[\n{\"a\":1},\n{\"a\":2}\n]\n", array);
+        let document =
+            "file-other-format: `in` looks like a JSON document over several lines, not JSON Lines";
+        check(options, "{\n \"a\": 1\n}\n", document);
+    }
     check(json!({}), b"{\"a\":1}\n{\"a\":\"\xff\"}\n", "file-not-utf8: line 2 of `in` is not UTF-8");
     let columns = json!({"columns": ["a"]});
     check(columns, b"{\"a\":1}\n{\"a\":\"\xff\"}\n", "file-not-utf8: line 2 of `in` is not UTF-8");
@@ -170,12 +179,11 @@ fn a_cell_is_text_unless_its_column_holds_json() {
         "{\"a\":\"1\",\"b\":2}\n{\"a\":\"5\",\"b\":6}\n\
          1 not-json: its column `b` is not JSON: trailing characters at line 1 column 2",
     );
-    check_written(
-        json!({"json": ["prise"]}),
-        &["sku", "price"],
-        &[],
-        "unknown-column: the option `json` names the column `prise`, which the rows do not have",
-    );
+    // No item has it today.
+    let json = || json!({"json": ["b", "c"]});
+    check_written(json(), &["a", "b"], &[&["1", "2"]], r#"{"a":"1","b":2,"c":null}"#);
+    check_written(json(), &["a", "b"], &[], "");
+    check_written(json(), &[], &[], "");
     check_written(json!({}), &["a"], &[], "");
 }
 
@@ -210,4 +218,31 @@ fn what_is_read_is_written_the_same() {
     writing.complete().unwrap();
     let found = std::fs::read_to_string(folder.path().join("out")).unwrap();
     assert_eq!(found.lines().collect::<Vec<_>>(), content[..2]);
+}
+
+#[test]
+fn an_item_that_could_not_be_read_again_is_set_aside() {
+    // Six times as long with its escapes.
+    let text = "\u{1}".repeat(3 << 20);
+    let expected = "0 line-too-long: as JSON it is longer than 16 MiB";
+    check_written(json!({}), &["a"], &[&[&text]], expected);
+    check_written(json!({"lines_per_file": 1}), &["a"], &[&[&text]], expected);
+}
+
+#[test]
+fn the_line_that_was_last_may_end_later_and_not_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("in");
+    std::fs::write(&path, "{\"a\":1}").unwrap();
+    let mut reading = Reading::open("jsonl", json!({}), folder.path(), None).unwrap();
+    reading.read_all().unwrap();
+    let state = reading.state();
+    let resumed = |content: &str| {
+        std::fs::write(&path, content).unwrap();
+        let mut reading = Reading::open("jsonl", json!({}), folder.path(), Some(&state)).map_err(say)?;
+        reading.read_all().map(|()| reading.items.clone()).map_err(say)
+    };
+    assert_eq!(resumed("{\"a\":1}\n{\"a\":2}\n").unwrap(), "2: 2\n");
+    let continued = "file-changed: `in` is not the file this run began with: its last line has been continued since it was read";
+    assert_eq!(resumed("{\"a\":1} {\"a\":2}\n").unwrap_err(), continued);
 }

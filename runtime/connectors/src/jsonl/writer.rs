@@ -5,20 +5,27 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use stepbox_batch::element::{ItemWriter, More, Opening, SkippedRow};
 use stepbox_batch::error::ElementError;
-use stepbox_batch::rows::Rows;
+use stepbox_batch::log::LogLevel;
+use stepbox_batch::rows::{ROWS_BYTES_MAX, Rows};
 use stepbox_batch::step_context::StepContext;
 
+use crate::ITEM_MIB_MAX;
 use crate::error::{ConnectorError, Result};
 use crate::folders::Folders;
 use crate::options::Options;
 use crate::output_file::{Layout, OutputFile};
 use crate::storage::Storage;
 
+/// The code of an item whose cell is not the JSON that it should be.
+const NOT_JSON_CODE: &str = "not-json";
+/// The code of an item that a reader would find too long.
+const TOO_LONG_CODE: &str = "line-too-long";
+
 /// Writes items to a JSON Lines file, with their columns as keys, in order.
 ///
 /// A cell is text, so it becomes a JSON text; which columns hold JSON themselves, such as numbers or
 /// lists, only the job can know, and says in the option `json`. Their cells are written as they are,
-/// an empty one as null. An item with a cell there that is not JSON is set aside as `not-json`.
+/// an empty one as null; a column of these that no item has is null. An item with a cell there that is not JSON is set aside as `not-json`.
 #[derive(Debug)]
 pub(crate) struct JsonlWriter {
     to: Storage,
@@ -57,17 +64,22 @@ impl JsonlWriter {
         })
     }
 
-    fn columns(&self, header: &[String]) -> Result<Vec<Column>> {
-        if let Some(column) = self.json.iter().find(|name| !header.contains(name)) {
-            let (column, header) = (column.clone(), header.to_vec());
-            return Err(ConnectorError::UnknownColumn { option: "json", column, header });
-        }
+    fn columns(&self, header: &[String]) -> Vec<Column> {
+        let is_missing = |name: &&String| !header.contains(name);
         let column = |(i, name): (usize, &String)| Column {
             name: name.clone(),
             prefix: format!("{}{}:", if i == 0 { '{' } else { ',' }, Value::from(name.as_str())),
             is_json: self.json.contains(name),
         };
-        Ok(header.iter().enumerate().map(column).collect())
+        header.iter().chain(self.json.iter().filter(is_missing)).enumerate().map(column).collect()
+    }
+
+    /// The columns that no item has today are null. A name that was misspelt is one of them.
+    fn log_missing(&self, header: &[String], context: &StepContext) {
+        for name in self.json.iter().filter(|name| !header.contains(name) && !header.is_empty()) {
+            let message = format!("no item has the column `{name}` of the option `json`: it is null");
+            context.log(LogLevel::Warning, &message);
+        }
     }
 
     fn output(&mut self) -> Result<&mut Output> {
@@ -80,7 +92,8 @@ impl ItemWriter for JsonlWriter {
     async fn open(&mut self, opening: Opening<'_>) -> std::result::Result<(), ElementError> {
         // An output of this very writer would keep its lock, and have to be copied.
         self.output = None;
-        let columns = self.columns(opening.header)?;
+        let columns = self.columns(opening.header);
+        self.log_missing(opening.header, opening.context);
         let layout = Layout { lines_max: self.lines_per_file, columns: None };
         let (file, _) = OutputFile::open(&self.to, &self.folders, &opening, layout)?;
         self.output = Some(Output { file, context: opening.context.clone(), columns });
@@ -98,13 +111,19 @@ impl ItemWriter for JsonlWriter {
         let mut skipped = Vec::new();
         for row in 0..rows.len() {
             let begin = file.buffer().len();
-            match append_row(columns, rows, row, file.buffer()) {
-                Ok(()) => place_line(file, begin)?,
-                Err(reason) => {
-                    file.buffer().truncate(begin);
-                    skipped.push(SkippedRow { row: row as u32, code: "not-json".to_owned(), reason });
+            let refused = match append_row(columns, rows, row, file.buffer()) {
+                Ok(()) if file.buffer().len() - begin > ROWS_BYTES_MAX => {
+                    (TOO_LONG_CODE, format!("as JSON it is longer than {ITEM_MIB_MAX} MiB"))
                 }
-            }
+                Ok(()) => {
+                    place_line(file, begin)?;
+                    continue;
+                }
+                Err(reason) => (NOT_JSON_CODE, reason),
+            };
+            file.buffer().truncate(begin);
+            let (code, reason) = (refused.0.to_owned(), refused.1);
+            skipped.push(SkippedRow { row: row as u32, code, reason });
         }
         file.flush_if_full()?;
         Ok(skipped)
@@ -148,7 +167,7 @@ fn append_row(
     row: usize,
     output: &mut Vec<u8>,
 ) -> std::result::Result<(), String> {
-    for (column, cell) in columns.iter().zip(rows.row(row)) {
+    for (column, cell) in columns.iter().zip(rows.row(row).chain(std::iter::repeat(None))) {
         output.extend_from_slice(column.prefix.as_bytes());
         match cell {
             None => output.extend_from_slice(b"null"),

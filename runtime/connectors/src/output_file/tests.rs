@@ -48,6 +48,28 @@ fn appears_only_when_it_is_complete() {
     assert_eq!(fs::read_to_string(folder.path().join("out.csv")).unwrap(), "a\n1\n");
 }
 
+/// A file that others could read was closed to them by an export, or opened.
+#[cfg(unix)]
+#[test]
+fn has_the_rights_of_the_file_that_it_replaces() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("out.csv");
+    for mode in [0o600, 0o640, 0o664, 0o4755] {
+        fs::write(&path, "yesterday").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        // Only the superuser can give a file away.
+        let _ = chown(&path, Some(1234), Some(2345));
+        let before = fs::metadata(&path).unwrap();
+        let mut writing = open(folder.path(), "out.csv", None).unwrap();
+        writing.complete().unwrap();
+        let after = fs::metadata(&path).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "a\n");
+        assert_eq!((after.uid(), after.gid()), (before.uid(), before.gid()));
+        assert_eq!(after.mode() & 0o7777, mode & 0o777);
+    }
+}
+
 #[test]
 fn later_steps_find_its_path() {
     let folder = tempfile::tempdir().unwrap();

@@ -138,6 +138,7 @@ pub(super) struct Checkpoint {
 #[serde(deny_unknown_fields)]
 pub(super) struct Skip {
     pub(super) limit: Option<u64>,
+    pub(super) share: Option<String>,
     pub(super) on: Option<Vec<String>>,
 }
 

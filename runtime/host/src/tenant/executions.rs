@@ -219,7 +219,7 @@ impl Tenant {
         self.state.running.clone().try_acquire_owned().map_err(|_| Error::TooManyRunning { max })
     }
 
-    async fn start(
+    pub(super) async fn start(
         &self,
         new: &NewJobExecution,
         first: Option<First>,
@@ -258,12 +258,12 @@ impl Tenant {
         Running { id, run, progress, tenant: self.clone(), task }
     }
 
-    /// The files of items that an execution's steps skipped, by step: CSV with the original columns and
-    /// why each was skipped. A step without any has no file.
+    /// The files of items that an execution's steps skipped, by step: CSV as the input has it, or JSON Lines, with
+    /// the original columns and why each was skipped. A step without any has no file.
     pub async fn rejected_items(&self, id: JobExecutionId) -> Result<Vec<(StepName, PathBuf)>, Error> {
         let execution = self.execution(id).await?;
         let data = &self.installation.data;
-        let file = |step: StepName| (step.clone(), RejectedFile::new(data, id, &step).path());
+        let file = |step: StepName| Some((step.clone(), RejectedFile::new(data, id, &step).found()?));
         if let Some(shared) = data.shared() {
             let of_step = |step: &StepExecution| {
                 let state = step.checkpoint.as_ref().map(|checkpoint| checkpoint.rejected.clone());
@@ -272,8 +272,7 @@ impl Tenant {
             let files: Vec<_> = execution.steps.iter().map(of_step).collect();
             shared.wait(move |_| files.iter().try_for_each(|(file, state)| file.fetch(state))).await?;
         }
-        let files = execution.steps.into_iter().map(|step| file(step.name));
-        Ok(files.filter(|(_, path)| path.exists()).collect())
+        Ok(execution.steps.into_iter().filter_map(|step| file(step.name)).collect())
     }
 
     /// An execution with its steps.
@@ -435,7 +434,7 @@ fn with_components_of(mut job: Job, installed: &Job) -> Option<Job> {
 }
 
 /// A step of an earlier execution, as its successor begins with it.
-fn carried_over(id: JobExecutionId, job: &Job, mut step: StepExecution) -> StepExecution {
+pub(super) fn carried_over(id: JobExecutionId, job: &Job, mut step: StepExecution) -> StepExecution {
     step.usage = Default::default();
     if step.status == BatchStatus::Completed {
         let rerun = job.steps.get(step.position as usize).map_or(Rerun::UnlessCompleted, |step| step.rerun);

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use stepbox_batch::element::{Chunk, ItemReader, More, Opening, Unreadable};
 use stepbox_batch::error::ElementError;
 use stepbox_batch::job::ChunkLimit;
-use stepbox_batch::step_context::{ITEM_BYTES_MAX, TEXT_BYTES_MAX, cut};
+use stepbox_batch::step_context::{ITEM_BYTES_MAX, TEXT_BYTES_MAX, cut, cut_with_mark};
 
 use super::running::{Beginning, Running, call, checked, checked_header, checked_state};
 use crate::bindings::exports::stepbox::step::partitioner;
@@ -96,6 +96,6 @@ fn unreadable(found: reader::Unreadable) -> Unreadable {
         code: failure::code_of(found.code),
         reason: storable(cut(&found.reason, TEXT_BYTES_MAX)).into_owned(),
         place: storable(cut(&found.place, TEXT_BYTES_MAX)).into_owned(),
-        item: storable(cut(&found.item, ITEM_BYTES_MAX)).into_owned(),
+        item: storable(&cut_with_mark(&found.item, ITEM_BYTES_MAX)).into_owned(),
     }
 }

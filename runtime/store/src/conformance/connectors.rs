@@ -58,7 +58,11 @@ fn rich_step() -> Step {
                 workers: 64,
                 ordered: false,
                 checkpoint: CheckpointInterval { items: Some(u64::MAX), ms: 0 },
-                skip: SkipPolicy { limit: Some(0), on: Some(vec![pattern("bad-*"), pattern("ragged-row")]) },
+                skip: SkipPolicy {
+                    limit: Some(0),
+                    share: "0.5%".parse().ok(),
+                    on: Some(vec![pattern("bad-*"), pattern("ragged-row")]),
+                },
                 partitions: 1000,
             }),
         },

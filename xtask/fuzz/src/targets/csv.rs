@@ -41,6 +41,24 @@ impl Dialect {
         })
     }
 
+    /// Without what comes before the first row: byte order marks, and Excel's line that names the delimiter.
+    fn beginning(self, mut content: &[u8]) -> (Self, &[u8]) {
+        while let Some(rest) = content.strip_prefix("\u{feff}".as_bytes()) {
+            content = rest;
+        }
+        let start = content.iter().position(|byte| !b"\r\n".contains(byte)).unwrap_or(content.len());
+        let text = &content[start..];
+        match text {
+            [s, e, p, b'=', delimiter @ (b' '..=b'~' | b'\t'), b'\r' | b'\n', ..]
+                if [s, e, p].iter().map(|byte| byte.to_ascii_lowercase()).eq(*b"sep")
+                    && *delimiter != self.enclosure =>
+            {
+                (Self { delimiter: *delimiter, ..self }, &text[5..])
+            }
+            _ => (self, content),
+        }
+    }
+
     fn oracle(self, content: &[u8]) -> Vec<ByteRecord> {
         let mut builder = csv::ReaderBuilder::new();
         builder.delimiter(self.delimiter).quote(self.enclosure).has_headers(false).flexible(true);
@@ -51,9 +69,10 @@ impl Dialect {
 
 /// What was read is what the oracle reads, as far as it was read.
 fn check(outcome: &Outcome, dialect: Dialect, content: &[u8]) {
+    let (dialect, content) = dialect.beginning(content);
     let records = dialect.oracle(content);
     if outcome.header.is_empty() {
-        assert!(outcome.failure.is_some(), "a file without columns");
+        assert!(outcome.failure.is_some() || records.is_empty(), "a file without columns");
         return;
     }
     let (header, records) = match records.split_first() {
@@ -69,7 +88,10 @@ fn check(outcome: &Outcome, dialect: Dialect, content: &[u8]) {
         let expected = if record.len() == header.len() {
             What::Row(texts(record).into_iter().map(Some).collect())
         } else {
-            What::Unreadable("ragged-row".to_owned(), Value::from(texts(record)).to_string())
+            // The row stands there as it does in the file.
+            let What::Unreadable(code, raw) = what else { panic!("{what:?} instead of a ragged row") };
+            assert_eq!((code.as_str(), dialect.oracle(raw.as_bytes())), ("ragged-row", vec![record.clone()]));
+            continue;
         };
         assert_eq!(*what, expected);
     }

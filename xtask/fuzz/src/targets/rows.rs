@@ -14,7 +14,7 @@ use stepbox::batch::element::{
 use stepbox::batch::error::ElementError;
 use stepbox::batch::execution::{Counts, ExecutionContext, StepExecution, Tracking};
 use stepbox::batch::item_step::{Elements, ItemStep, Journey, Named, StepOutcome, run as run_step};
-use stepbox::batch::job::{Backoff, ChunkLimit, ItemSettings, RetryPolicy, SkipPolicy};
+use stepbox::batch::job::{Backoff, ChunkLimit, ItemSettings, RetryPolicy, Share, SkipPolicy};
 use stepbox::batch::log::NoLog;
 use stepbox::batch::name::{JobExecutionId, StepName, TenantId};
 use stepbox::batch::observer::NoObserver;
@@ -300,7 +300,7 @@ struct Nowhere;
 
 #[async_trait]
 impl RejectedItems for Nowhere {
-    async fn open(&mut self, _: &[String], _: Option<&[u8]>) -> Result<(), ElementError> {
+    async fn open(&mut self, _: &[String], _: Option<&[u8]>, _: Option<&[u8]>) -> Result<(), ElementError> {
         Ok(())
     }
 
@@ -357,6 +357,7 @@ async fn play(script: Script) {
     let settings = ItemSettings {
         chunk: ChunkLimit { rows: script.chunk_rows, bytes: u32::MAX },
         skip: SkipPolicy {
+            share: Some(Share::ALL),
             limit: script.skip_limit,
             on: script.skips_failures.then(|| vec![Pattern::new("*")]),
         },

@@ -134,6 +134,19 @@ async fn ends_as_in_one_piece_wherever_it_breaks_off() {
     }
 }
 
+/// Three of eleven items are skipped, by three parts of one item each.
+#[tokio::test]
+async fn parts_are_judged_together() {
+    for (share, code) in [("27%", Some("skip-share")), ("28%", None)] {
+        let mut case = Case::new(2, 1);
+        case.settings.skip.share = share.parse().ok();
+        let fragments = case.run_parts(WORDS, 11).await;
+        let outcome = case.merge(&fragments, &mut case.begin()).await;
+        assert_eq!(outcome.err().map(|error| error.code().to_owned()).as_deref(), code);
+        assert_eq!(case.paper.lock().unwrap().is_complete, code.is_none());
+    }
+}
+
 #[tokio::test]
 async fn tries_again_what_may_pass() {
     let case = every_word(Case::new(2, 1));

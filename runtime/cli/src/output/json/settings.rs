@@ -34,6 +34,7 @@ struct CheckpointView {
 #[derive(Debug, Serialize)]
 struct SkipView {
     limit: Option<u64>,
+    share: Option<String>,
     on: Option<Vec<String>>,
 }
 
@@ -41,13 +42,14 @@ impl ItemSettingsView {
     pub(super) fn of(settings: &ItemSettings) -> Self {
         let ItemSettings { chunk, workers, ordered, checkpoint, skip, partitions } = settings;
         let CheckpointInterval { items, ms } = *checkpoint;
-        let SkipPolicy { limit, on } = skip;
+        let SkipPolicy { limit, share, on } = skip;
+        let share = share.map(|share| share.to_string());
         Self {
             chunk: ChunkView { rows: chunk.rows, bytes: chunk.bytes },
             workers: *workers,
             ordered: *ordered,
             checkpoint: CheckpointView { items, ms },
-            skip: SkipView { limit: *limit, on: texts(on.as_deref()) },
+            skip: SkipView { limit: *limit, share, on: texts(on.as_deref()) },
             partitions: *partitions,
         }
     }

@@ -2,8 +2,8 @@
 //! tried again, and how often it may begin.
 
 use stepbox_batch::job::{
-    Backoff, CheckpointInterval, ChunkLimit, ItemSettings, PARTITIONS_MAX, Rerun, RetryPolicy, SkipPolicy,
-    WORKERS_MAX,
+    Backoff, CheckpointInterval, ChunkLimit, ItemSettings, PARTITIONS_MAX, Rerun, RetryPolicy, Share,
+    SkipPolicy, WORKERS_MAX,
 };
 use stepbox_batch::pattern::Pattern;
 
@@ -85,12 +85,17 @@ fn checkpoint(pointer: &str, given: Option<&form::Checkpoint>) -> Result<Checkpo
 }
 
 fn skip(pointer: &str, given: Option<&form::Skip>) -> Result<SkipPolicy, Mistake> {
-    let Some(form::Skip { limit, on }) = given else { return Ok(SkipPolicy::default()) };
-    if limit.is_none() && on.is_none() {
-        return Err(says_nothing(pointer, "skip", "give it `limit`, `on` or both"));
+    let Some(form::Skip { limit, share, on }) = given else { return Ok(SkipPolicy::default()) };
+    if limit.is_none() && share.is_none() && on.is_none() {
+        return Err(says_nothing(pointer, "skip", "give it `limit`, `share` or `on`"));
     }
+    let parsed = share.as_ref().map(|share| share.parse::<Share>()).transpose();
+    let share = parsed.map_err(|error| {
+        bad(format!("{pointer}/skip/share"), error.to_string())
+            .help("write the share of items that may be skipped: `share: 5%`; `100%` allows all")
+    })?;
     let help = "name codes or patterns; `limit: 0` allows no item to be set aside";
-    Ok(SkipPolicy { limit: *limit, on: codes(pointer, on.as_deref(), help)? })
+    Ok(SkipPolicy { limit: *limit, share, on: codes(pointer, on.as_deref(), help)? })
 }
 
 pub(super) fn retry(pointer: &str, given: Option<&form::Retry>) -> Result<RetryPolicy, Mistake> {

@@ -72,7 +72,11 @@ fn reads_how_items_move() {
         ("{ limit: 1, on: [\"*\"] }", Some(1), patterns(&["*"])),
     ];
     for (text, limit, on) in rows {
-        assert_eq!(items(&format!("skip: {text}")).skip, SkipPolicy { limit, on }, "{text}");
+        assert_eq!(items(&format!("skip: {text}")).skip, SkipPolicy { limit, share: None, on }, "{text}");
+    }
+    for share in ["5%", "0.25%", "100%"] {
+        let found = items(&format!("skip: {{ limit: 7, share: {share} }}")).skip;
+        assert_eq!(found, SkipPolicy { limit: Some(7), share: share.parse().ok(), on: None });
     }
 }
 

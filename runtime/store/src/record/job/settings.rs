@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 use stepbox_batch::job::{
-    Backoff, Branch, CheckpointInterval, Rerun, RetryPolicy, SkipPolicy, StepFlow, Target, Transition,
+    Backoff, Branch, CheckpointInterval, Rerun, RetryPolicy, Share, SkipPolicy, StepFlow, Target, Transition,
 };
 use stepbox_batch::pattern::Pattern;
 use stepbox_batch::repository::Result;
@@ -40,6 +40,9 @@ impl Default for CheckpointV1 {
 #[serde(deny_unknown_fields)]
 pub(super) struct SkipV1 {
     limit: Option<u64>,
+    /// Not in what was stored when there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    share: Option<Share>,
     on: Option<Vec<String>>,
 }
 
@@ -110,14 +113,14 @@ impl From<CheckpointV1> for CheckpointInterval {
 }
 
 impl From<&SkipPolicy> for SkipV1 {
-    fn from(SkipPolicy { limit, on }: &SkipPolicy) -> Self {
-        Self { limit: *limit, on: texts(on.as_ref()) }
+    fn from(SkipPolicy { limit, share, on }: &SkipPolicy) -> Self {
+        Self { limit: *limit, share: *share, on: texts(on.as_ref()) }
     }
 }
 
 impl From<SkipV1> for SkipPolicy {
-    fn from(SkipV1 { limit, on }: SkipV1) -> Self {
-        Self { limit, on: patterns(on) }
+    fn from(SkipV1 { limit, share, on }: SkipV1) -> Self {
+        Self { limit, share, on: patterns(on) }
     }
 }
 

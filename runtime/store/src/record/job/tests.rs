@@ -36,7 +36,7 @@ fn a_job_without_the_settings_does_what_it_did() {
         workers: 1,
         ordered: true,
         checkpoint: CheckpointInterval { items: None, ms: 1000 },
-        skip: SkipPolicy { limit: None, on: None },
+        skip: SkipPolicy::default(),
         partitions: 1,
     };
     assert_eq!(**settings, expected);

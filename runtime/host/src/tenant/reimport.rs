@@ -1,0 +1,209 @@
+//! Corrected items: read again by the step that rejected them, into an output of their own.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use stepbox_batch::execution::JobExecution;
+use stepbox_batch::job::{Element, ElementSource, Job, Rerun, Share, StepKind};
+use stepbox_batch::name::{JobExecutionId, StepName};
+use stepbox_batch::repository::{NewJobExecution, RepositoryError};
+use stepbox_batch::status::BatchStatus;
+use stepbox_batch::template::Values;
+use stepbox_connectors::{ElementKind, option_names};
+
+use super::Tenant;
+use super::executions::{Running, carried_over};
+use crate::error::Error;
+use crate::execution_log::LogListener;
+use crate::native::NativeElements;
+use crate::step_elements::{check_storages, expand};
+
+/// Corrected items, and where they belong.
+#[derive(Clone)]
+pub struct Reimport {
+    /// The step that rejected them.
+    pub step: StepName,
+    /// The path of the file with them. Best an absolute one: a relative one begins where those of jobs do.
+    pub file: String,
+    /// Receives each message of the log as it comes.
+    pub log: Option<LogListener>,
+}
+
+/// What puts the number of the run into a path.
+const EXECUTION: &str = "%execution%";
+
+impl Tenant {
+    /// Runs a step of an execution that has ended again, with a file of corrected items for its input, and the
+    /// steps after it. Steps before it are not run again. What native writers write from there on goes to files
+    /// of their own, with the number of the new execution before the extension, so that nothing is replaced.
+    pub async fn reimport(&self, id: JobExecutionId, reimport: Reimport) -> Result<Running, Error> {
+        let earlier = self.execution(id).await?;
+        check_ended(&earlier)?;
+        let label = self.instance(earlier.instance.as_str()).await?.label;
+        let (mut job, mut parameters) = (earlier.job.clone(), earlier.parameters.clone());
+        let refused = |reason: String| Error::CannotReimport { id: id.0, reason };
+        let native = &self.installation.native;
+        let from = redirect(&mut job, &mut parameters, &reimport, native).map_err(refused)?;
+        check_storages(&job, &parameters, &self.state.policy, native)?;
+        let done = earlier.steps.into_iter().filter(|step| step.position < from);
+        let done = done.filter(|step| step.status == BatchStatus::Completed);
+        let new = NewJobExecution {
+            tenant: self.id.clone(),
+            instance: earlier.instance,
+            parameters,
+            by: self.by()?,
+            restart_of: None,
+            context: earlier.context,
+            steps: done.map(|step| carried_over(id, &job, step)).collect(),
+            partition: None,
+            queue: None,
+            job,
+        };
+        self.start(&new, None, label, reimport.log).await
+    }
+}
+
+/// What still runs has not rejected all it will.
+fn check_ended(execution: &JobExecution) -> Result<(), Error> {
+    let (id, status) = (execution.id, execution.status);
+    let ended = [BatchStatus::Completed, BatchStatus::Stopped, BatchStatus::Failed, BatchStatus::Abandoned];
+    if ended.contains(&status) && execution.partition.is_none() {
+        return Ok(());
+    }
+    let reason = "only the items of an execution that has ended can be imported again";
+    Err(RepositoryError::WrongStatus { id, status, reason }.into())
+}
+
+/// Lets the step read the file, and all steps from there on write to files of their own. Returns the position of
+/// the step.
+fn redirect(
+    job: &mut Job,
+    parameters: &mut Value,
+    reimport: &Reimport,
+    native: &NativeElements,
+) -> Result<u32, String> {
+    let name = &reimport.step;
+    let from = job.steps.iter().position(|step| step.name == *name);
+    let from = from.ok_or_else(|| format!("its job has no step `{name}`"))?;
+    // What a step before it has made stays.
+    job.steps[..from].iter_mut().for_each(|step| step.rerun = Rerun::UnlessCompleted);
+    let mut moved = Vec::new();
+    for step in &mut job.steps[from..] {
+        let StepKind::Item { reader, writer, settings, .. } = &mut step.kind else { continue };
+        if step.name == *name {
+            // Of what was rejected once, most may be rejected again; the rest is to arrive nonetheless.
+            settings.skip.share = Some(Share::ALL);
+            if !is_own(reader, ElementKind::Reader, native) {
+                return Err(format!("the reader of its step `{name}` is none that reads a file"));
+            }
+            let file = json!({ "type": "local", "file_path": reimport.file });
+            set(reader, "from", file, parameters)?;
+        } else if is_own(reader, ElementKind::Reader, native) {
+            let given = storage(reader, "from", parameters)?;
+            if let Some((_, to)) = moved.iter().find(|(from, _)| Some(from) == given.as_ref()) {
+                set(reader, "from", Value::clone(to), parameters)?;
+            }
+        }
+        if is_own(writer, ElementKind::Writer, native)
+            && let Some(given) = storage(writer, "to", parameters)?
+        {
+            let to = of_execution(&given);
+            set(writer, "to", to.clone(), parameters)?;
+            moved.push((given, to));
+        }
+    }
+    u32::try_from(from).map_err(|error| error.to_string())
+}
+
+/// Whether it is one of Stepbox's own elements, which read and write files.
+fn is_own(element: &Element, kind: ElementKind, native: &NativeElements) -> bool {
+    let ElementSource::Native(name) = &element.source else { return false };
+    let is_embedders = match kind {
+        ElementKind::Reader => native.readers.contains_key(name),
+        ElementKind::Writer => native.writers.contains_key(name),
+    };
+    !is_embedders && option_names(kind, name).is_some()
+}
+
+/// The storage that an option names with these parameters.
+fn storage(element: &Element, option: &str, parameters: &Value) -> Result<Option<Value>, String> {
+    let values = Values { parameters, secrets: &BTreeMap::new() };
+    let options = expand(element, values, true).map_err(|error| error.to_string())?;
+    Ok(options.get(option).cloned())
+}
+
+/// The same storage with a path that no other run has.
+fn of_execution(storage: &Value) -> Value {
+    let mut storage = match storage {
+        Value::String(path) => json!({ "type": "local", "file_path": path }),
+        other => other.clone(),
+    };
+    if let Some(path) = storage["file_path"].as_str().filter(|path| !path.contains(EXECUTION)) {
+        let name = path.rfind('/').map_or(0, |at| at + 1);
+        let extension = path[name..].rfind('.').filter(|&at| at > 0).map_or(path.len(), |at| name + at);
+        let path = format!("{}_{EXECUTION}{}", &path[..extension], &path[extension..]);
+        storage["file_path"] = Value::from(path);
+    }
+    storage
+}
+
+/// Gives an option another value: by its parameter, if it is nothing but one.
+fn set(element: &mut Element, option: &str, value: Value, parameters: &mut Value) -> Result<(), String> {
+    let options = element.options.get_or_insert_with(|| json!({}));
+    let template = options[option].as_str().and_then(|text| text.strip_prefix("${parameters."));
+    let parameter = template.and_then(|text| text.strip_suffix('}'));
+    match parameter.filter(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')) {
+        Some(name) => parameters[name] = value,
+        None if value.to_string().contains("${") => {
+            return Err(format!("the path {} would be taken for a template", value["file_path"]));
+        }
+        None => options[option] = value,
+    }
+    Ok(())
+}
+
+impl std::fmt::Debug for Reimport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reimport").field("step", &self.step).field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_gets_the_number_of_the_run_before_its_extension() {
+        let check = |path: &str, expected: &str| {
+            let storage = json!({ "type": "s3", "storage": "x", "file_path": path });
+            let expected = json!({ "type": "s3", "storage": "x", "file_path": expected });
+            assert_eq!(of_execution(&storage), expected);
+        };
+        check("out.jsonl", "out_%execution%.jsonl");
+        check("a.b/out", "a.b/out_%execution%");
+        check("a/.hidden", "a/.hidden_%execution%");
+        check("out.tar.gz", "out.tar_%execution%.gz");
+        check("%execution%/out.csv", "%execution%/out.csv");
+        let local = json!({ "type": "local", "file_path": "out_%execution%.csv" });
+        assert_eq!(of_execution(&json!("out.csv")), local);
+    }
+
+    #[test]
+    fn an_option_is_set_by_its_parameter_or_as_it_stands() {
+        let check = |given: &str, value: &str, expected: &str| {
+            let source = ElementSource::Native("csv".to_owned());
+            let mut element = Element { source, options: Some(json!({ "from": given })) };
+            let (mut parameters, value) = (json!({ "in": 1 }), json!({ "file_path": value }));
+            let found = match set(&mut element, "from", value, &mut parameters) {
+                Ok(()) => format!("{} {parameters}", element.options.unwrap()["from"]),
+                Err(reason) => reason,
+            };
+            assert_eq!(found, expected);
+        };
+        check("${parameters.in}", "a", r#""${parameters.in}" {"in":{"file_path":"a"}}"#);
+        check("${parameters.in}", "${b}", r#""${parameters.in}" {"in":{"file_path":"${b}"}}"#);
+        check("in.csv", "a", r#"{"file_path":"a"} {"in":1}"#);
+        check("x${parameters.in}", "a", r#"{"file_path":"a"} {"in":1}"#);
+        check("in.csv", "${b}", r#"the path "${b}" would be taken for a template"#);
+    }
+}
