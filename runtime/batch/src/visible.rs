@@ -118,7 +118,7 @@ fn in_json(json: &str) -> String {
 
 /// Whether a character moves the cursor, ends a line, or changes how others look. Joiners, which some scripts need,
 /// do not.
-pub(crate) fn steers(character: char) -> bool {
+pub fn steers(character: char) -> bool {
     character.is_control()
         || matches!(character,
             // Marks of direction.

@@ -114,6 +114,26 @@ pub enum Error {
         /// What is wrong.
         source: ConnectorError,
     },
+    /// A step would write what it reads.
+    #[error("the step `{step}` cannot run: it reads and writes `{path}`, and would replace its own input")]
+    OutputIsInput {
+        /// The step.
+        step: StepName,
+        /// The path of its output.
+        path: String,
+    },
+    /// Two steps that run side by side would write the same file, or one what the other reads.
+    #[error(
+        "the steps `{one}` and `{other}` cannot run side by side: both use `{path}`, and one replaces it"
+    )]
+    OutputsClash {
+        /// A step.
+        one: StepName,
+        /// A step of another branch.
+        other: StepName,
+        /// The path that both use.
+        path: String,
+    },
     /// The storage that workers on several machines share did not do what it should.
     #[error("the shared storage: {0}")]
     SharedStorage(#[source] ConnectorError),
@@ -182,6 +202,8 @@ pub enum ErrorKind {
     NotFound,
     /// A component is refused.
     ComponentRefused,
+    /// The request is right, and what it is about does not stand so that it can be done now.
+    WrongState,
     /// The store cannot be used.
     StoreUnavailable,
     /// Anything else.
@@ -208,6 +230,8 @@ impl Error {
             Self::ComponentsPolicy { source, .. } => source.code(),
             Self::Storages { source, .. } | Self::StorageOfStep { source, .. } => source.code(),
             Self::SharedStorage(source) => source.code(),
+            Self::OutputIsInput { .. } => "output-is-input",
+            Self::OutputsClash { .. } => "outputs-clash",
             Self::OwnFolder { .. } => "path-in-data-folder",
             Self::BadMoment { .. } => "bad-moment",
             Self::BadLabel => "bad-name",
@@ -229,12 +253,12 @@ impl Error {
                 RepositoryError::VersionExists { .. } | RepositoryError::ComponentQuota(_) => {
                     ErrorKind::ComponentRefused
                 }
-                RepositoryError::AlreadyExists { .. }
-                | RepositoryError::InUse { .. }
+                RepositoryError::AlreadyExists { .. } => ErrorKind::BadRequest,
+                RepositoryError::InUse { .. }
                 | RepositoryError::NotUnique { .. }
                 | RepositoryError::QueueFull { .. }
                 | RepositoryError::ConcurrencyReached { .. }
-                | RepositoryError::WrongStatus { .. } => ErrorKind::BadRequest,
+                | RepositoryError::WrongStatus { .. } => ErrorKind::WrongState,
                 RepositoryError::LeaseLost { .. } => ErrorKind::Unexpected,
                 RepositoryError::Busy { .. }
                 | RepositoryError::NewerVersion { .. }
@@ -254,12 +278,13 @@ impl Error {
             | Self::Storages { .. }
             | Self::OwnFolder { .. }
             | Self::StorageOfStep { .. }
+            | Self::OutputIsInput { .. }
+            | Self::OutputsClash { .. }
             | Self::StepsChanged(_)
-            | Self::TooManyRunning { .. }
-            | Self::WorkerExists
             | Self::BadMoment { .. }
             | Self::BadLabel => ErrorKind::BadRequest,
             Self::Component(_) | Self::Signature(_) | Self::UploadClosed => ErrorKind::ComponentRefused,
+            Self::TooManyRunning { .. } | Self::WorkerExists => ErrorKind::WrongState,
             Self::Violations { .. } => ErrorKind::Violations,
             Self::NotFound { .. } | Self::UnknownTenant(_) | Self::ComponentGone(_) => ErrorKind::NotFound,
             Self::DataFolder { .. } | Self::WritableByOthers { .. } | Self::SharedStorage(_) => {
@@ -281,6 +306,8 @@ impl Error {
             Self::Secret { source, .. } => source.help(),
             Self::Storages { source, .. } | Self::StorageOfStep { source, .. } => source.help(),
             Self::SharedStorage(source) => source.help(),
+            Self::OutputIsInput { .. } => "write to another path".to_owned(),
+            Self::OutputsClash { .. } => "give each of the two a path of its own".to_owned(),
             Self::OwnFolder { .. } => {
                 "open a folder apart from the data folder, the policy, the secrets and what machines share".to_owned()
             }

@@ -42,6 +42,8 @@ pub(crate) struct StepElements<'a> {
     /// Its working folder.
     pub(crate) work: PathBuf,
     pub(crate) parameters: &'a Value,
+    /// Where relative paths begin; none where they begin as the policy says.
+    pub(crate) folder: Option<&'a str>,
     /// What the step's components have used so far, together.
     pub(crate) share: Share,
     pub(crate) usage: Usage,
@@ -200,8 +202,12 @@ impl StepElements<'_> {
     }
 
     /// Where the tenant's jobs may read and write.
-    fn folders(&self) -> Result<Folders, ElementError> {
-        self.policy.folders(&self.installation.wall)
+    pub(crate) fn folders(&self) -> Result<Folders, ElementError> {
+        let folders = self.policy.folders(&self.installation.wall)?;
+        Ok(match self.folder {
+            Some(folder) => folders.beginning_in(folder),
+            None => folders,
+        })
     }
 
     /// A native element's options. A secret is for requests of components alone.
@@ -299,7 +305,7 @@ impl StepElements<'_> {
 
 /// An element's options with their templates expanded. Those of Stepbox's own readers and writers that say where
 /// files lie are paths: what a parameter puts into the middle of one is a name there.
-fn expand(element: &Element, values: Values<'_>, has_paths: bool) -> Result<Value, TemplateError> {
+pub(crate) fn expand(element: &Element, values: Values<'_>, has_paths: bool) -> Result<Value, TemplateError> {
     let none = Value::Object(serde_json::Map::new());
     let options = element.options.as_ref().unwrap_or(&none);
     // An option whose parameter has no value is left to its default.

@@ -106,6 +106,7 @@ impl Life {
             steps: vec![step],
             partition: Some(Partition { of: whole.id, position, number, count }),
             queue: Some(Enqueue { priority, ..Enqueue::at_once(by.at) }),
+            changes: Vec::new(),
             by,
         }
     }

@@ -3,14 +3,13 @@
 use async_trait::async_trait;
 use stepbox_batch::element::Tasklet;
 use stepbox_batch::error::ElementError;
-use stepbox_batch::step_context::{NAME_BYTES_MAX, StepContext, cut};
+use stepbox_batch::step_context::StepContext;
 
 use super::running::{Running, parameters};
 use crate::bindings::exports::stepbox::step::task::Guest;
 use crate::bindings::stepbox::step::types::Setup;
 use crate::program::Program;
 use crate::setup::ComponentSetup;
-use crate::text::storable;
 
 /// A tasklet that is a component.
 #[derive(Debug)]
@@ -33,7 +32,7 @@ impl Tasklet for SandboxedTasklet {
         let setup = Setup { header: &[], parameters: &parameters, checkpoint: None };
         let call = running.exports.call_run(&mut running.instance.store, setup);
         let ran = running.instance.watch.guard(self.setup.limits.tasklet_ms_max, call).await;
-        let exit_code = running.settle(ran)?;
-        Ok(exit_code.map(|code: String| storable(cut(&code, NAME_BYTES_MAX)).into_owned()))
+        // The engine judges it, as any tasklet's.
+        running.settle(ran)
     }
 }
