@@ -148,7 +148,9 @@ fn settle(root: &Value, schema: &Value, value: &mut Value, branches_left: &mut u
 fn asks_for_integer(schema: &Value) -> bool {
     match schema.get("type") {
         Some(Value::String(name)) => name == "integer",
-        Some(Value::Array(names)) => names.iter().any(|name| name == "integer") && names.iter().all(|name| name != "number"),
+        Some(Value::Array(names)) => {
+            names.iter().any(|name| name == "integer") && names.iter().all(|name| name != "number")
+        }
         _ => false,
     }
 }
@@ -162,8 +164,24 @@ mod tests {
     #[test]
     fn a_number_that_would_be_rounded_is_found() {
         let kept = [
-            "0", "-0", "1", "-1", "18446744073709551615", "-9223372036854775808", "0.1", "1.10", "2.0", "1e3", "-1.5E-7",
-            "100000000000000000000", "1e22", "0.30000000000000004", "123456.789", "1.7976931348623157e308", "NO", "",
+            "0",
+            "-0",
+            "1",
+            "-1",
+            "18446744073709551615",
+            "-9223372036854775808",
+            "0.1",
+            "1.10",
+            "2.0",
+            "1e3",
+            "-1.5E-7",
+            "100000000000000000000",
+            "1e22",
+            "0.30000000000000004",
+            "123456.789",
+            "1.7976931348623157e308",
+            "NO",
+            "",
         ];
         for text in kept {
             assert!(keeps_digits(text), "{text}");

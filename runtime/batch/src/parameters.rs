@@ -165,7 +165,8 @@ impl ParameterSchema {
         object.insert("additionalProperties".to_owned(), json!(false));
         let schema = Value::Object(object);
         if let Some((path, reference)) = foreign_reference(&schema, String::new()) {
-            let message = format!("`{reference}`: a schema refers to its own `$defs`, not to another file or host");
+            let message =
+                format!("`{reference}`: a schema refers to its own `$defs`, not to another file or host");
             return Err(SchemaError::Invalid { path, message });
         }
         if let Err(error) = jsonschema::draft202012::meta::validate(&schema) {

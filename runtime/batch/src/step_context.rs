@@ -562,10 +562,7 @@ impl StepContext {
         })
     }
 
-    fn snapshot(
-        &self,
-        as_of: impl FnOnce(Findings, Option<&TaskletPoint>, &Saved) -> Findings,
-    ) -> Snapshot {
+    fn snapshot(&self, as_of: impl FnOnce(Findings, Option<&TaskletPoint>, &Saved) -> Findings) -> Snapshot {
         let mut shared = lock(&self.inner.run.context);
         let findings = self.findings();
         let mut point = lock(&self.inner.point);

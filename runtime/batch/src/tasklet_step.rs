@@ -54,8 +54,9 @@ fn checked(exit_code: Option<String>) -> Result<Option<String>, ElementError> {
     let message = format!(
         "its exit status `{shown}` has {length} bytes; one has 1 to {NAME_BYTES_MAX}, and no control characters"
     );
-    Err(ElementError::failed("step-bad-exit-status", message)
-        .with_help("its author should return a short name, such as `PARTIAL`, and say the rest in the summary"))
+    Err(ElementError::failed("step-bad-exit-status", message).with_help(
+        "its author should return a short name, such as `PARTIAL`, and say the rest in the summary",
+    ))
 }
 
 #[cfg(test)]
@@ -120,7 +121,8 @@ mod tests {
     async fn go(bench: &Bench, tasklet: &mut Counts, limit: u32) -> Result<StepOutcome, StepError> {
         let mut execution = begin(bench);
         let retry = RetryPolicy { limit, on: None, backoff: Backoff { ms: 0, ms_max: 0 } };
-        let journey = Journey { execution: &mut execution, context: &bench.context, recorder: &bench.recorder };
+        let journey =
+            Journey { execution: &mut execution, context: &bench.context, recorder: &bench.recorder };
         run(tasklet, "tasklet", &retry, journey).await
     }
 
@@ -172,7 +174,11 @@ mod tests {
             match how {
                 "pause" => {
                     first.context.go_back_to_point();
-                    first.recorder.save_step(&mut begin(&first), &first.context, With::default()).await.unwrap();
+                    first
+                        .recorder
+                        .save_step(&mut begin(&first), &first.context, With::default())
+                        .await
+                        .unwrap();
                 }
                 "beat and kill" => drop(first.context.save_if_changed().await.unwrap()),
                 "save and kill" => {

@@ -88,8 +88,8 @@ fn without_detours(path: &Path) -> PathBuf {
     for part in path.components() {
         match part {
             Component::CurDir => {}
-            // A link before it may lead elsewhere; then the file system has the last word.
-            Component::ParentDir if fs::symlink_metadata(&plain).is_ok_and(|found| !found.is_symlink()) => {
+            // A link before it leads elsewhere; then the file system has the last word.
+            Component::ParentDir if !fs::symlink_metadata(&plain).is_ok_and(|found| found.is_symlink()) => {
                 plain.pop();
             }
             part => plain.push(part),
@@ -129,6 +129,7 @@ mod tests {
         check("in/a.csv", "./in//a.csv", true);
         check("in/a.csv", "ROOT/in/../in/a.csv", true);
         check("new/b.csv", "ROOT/new/./b.csv", true);
+        check("in/a.csv", "nowhere/../in/a.csv", true);
         check("in/a.csv", "in/b.csv", false);
         check("in/a.csv", "a.csv", false);
         if cfg!(unix) {

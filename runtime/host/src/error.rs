@@ -358,7 +358,8 @@ impl Error {
                 "wait until one has ended, or let the operator raise the quota `running_max`".to_owned()
             }
             Self::StepsChanged(id) => format!(
-                "`stepbox executions restart {id}` goes on with the job as it was; `stepbox run` starts anew"
+                "`stepbox executions restart {id}` goes on with the job as it was, `--newest-job` takes settings of the \
+                 same steps, and `--anew` lets a step begin again whose elements or options have changed"
             ),
             Self::UploadClosed => {
                 "the operator can upload it, or take `components: { upload: false }` out of the policy".to_owned()

@@ -564,7 +564,8 @@ impl Life {
             PartsEnd::Stopped => return Ok((execution, Ok(StepOutcome::Stopped))),
             PartsEnd::Failed(error) => return Ok((execution, Err(error))),
         };
-        let fragments = self.adopt_parts(parts, &mut execution, context).await?;
+        let own_usage = execution.usage;
+        let (fragments, adopted) = self.adopt_parts(parts, &mut execution, context).await?;
         let patience = self.patience(step, context);
         let (recorder, on_thread, begun) =
             (self.recorder.clone(), patience.for_elements(), execution.clone());
@@ -580,7 +581,13 @@ impl Life {
             })
             .await
         };
-        self.settle(patience.outlast(work).await, begun, context).await
+        let (mut execution, outcome) = self.settle(patience.outlast(work).await, begun, context).await?;
+        if execution.checkpoint.is_none() {
+            // Nothing of the merge is stored, so whoever goes on adopts the parts again.
+            context.metering().take_back(&adopted);
+            execution.usage = own_usage;
+        }
+        Ok((execution, outcome))
     }
 
     /// What has become of a step that worked on a thread of its own.

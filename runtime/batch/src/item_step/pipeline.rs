@@ -64,8 +64,7 @@ impl Pipeline {
                 on_own_thread(ahead)
             })
             .collect();
-        let reader =
-            on_own_thread(read_ahead(reader, pace.clone(), (read, columns), empties, (full, ready)));
+        let reader = on_own_thread(read_ahead(reader, pace.clone(), (read, columns), empties, (full, ready)));
         let order = Order { is_strict: settings.ordered, ..Order::default() };
         Self { reader, lines, empty, done, order, is_at_end: false }
     }

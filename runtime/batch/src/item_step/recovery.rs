@@ -177,9 +177,11 @@ pub(super) fn explained(failure: Interruption, skip: &SkipPolicy) -> StepError {
     let is_named = |code: &str| skip.on.as_ref().is_some_and(|codes| codes.iter().any(|it| it.fits(code)));
     let is_expected = failure.is_readers && is_named(failure.error.code());
     match failure.error {
-        StepError::Element { culprit, place, source: ElementError::Failed { code, message, help, is_retryable } }
-            if is_expected && help.is_empty() =>
-        {
+        StepError::Element {
+            culprit,
+            place,
+            source: ElementError::Failed { code, message, help, is_retryable },
+        } if is_expected && help.is_empty() => {
             let help = "`skip.on` names this code, but a failure of a reader is never skipped: it cannot say where its \
                         next item begins; a reader sets aside what it cannot read"
                 .to_owned();
