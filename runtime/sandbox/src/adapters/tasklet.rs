@@ -10,6 +10,7 @@ use crate::bindings::exports::stepbox::step::task::Guest;
 use crate::bindings::stepbox::step::types::Setup;
 use crate::program::Program;
 use crate::setup::ComponentSetup;
+use crate::text::storable;
 
 /// A tasklet that is a component.
 #[derive(Debug)]
@@ -32,7 +33,8 @@ impl Tasklet for SandboxedTasklet {
         let setup = Setup { header: &[], parameters: &parameters, checkpoint: None };
         let call = running.exports.call_run(&mut running.instance.store, setup);
         let ran = running.instance.watch.guard(self.setup.limits.tasklet_ms_max, call).await;
-        // The engine judges it, as any tasklet's.
-        running.settle(ran)
+        let exit_code = running.settle(ran)?;
+        // The engine judges its length, as that of any tasklet's.
+        Ok(exit_code.map(|code: String| storable(&code).into_owned()))
     }
 }
