@@ -152,6 +152,21 @@ async fn a_restart_runs_what_has_failed_and_what_always_runs_again() {
     assert!(endings[2].starts_with("FAILED [start-limit]"), "{endings:?}");
 }
 
+/// A job that a person looks at before it goes on.
+#[tokio::test]
+async fn a_job_stops_where_it_says_and_a_restart_goes_on_behind() {
+    let steps = "      - {name: a, tasklet: partly, on: {PARTLY: stop, \"*\": next}}
+      - {name: b, tasklet: works}
+      - {name: z, tasklet: works, always: true}
+";
+    let installation = Stage::new(0).installation(steps).await;
+    let stopped = installation.run("job", json!({})).await;
+    assert_eq!(told(&stopped), "STOPPED PARTLY a=COMPLETED z=COMPLETED");
+    let restarted = installation.tenant.restart_execution(stopped.id, RestartOptions::default()).await;
+    let execution = restarted.unwrap().wait().await.unwrap();
+    assert_eq!(told(&execution), "COMPLETED PARTLY a=COMPLETED b=COMPLETED z=COMPLETED");
+}
+
 /// What a step that completed has left behind is not what it resumes from when it runs again.
 #[tokio::test]
 async fn an_item_step_that_runs_again_begins_at_its_beginning() {

@@ -132,7 +132,8 @@ async fn spins_forever() {
 async fn spins_in_processor() {
     let (_, execution) = run_processor("spins_in_processor", "limits: { time_ms_max: 300 }", json!({})).await;
     assert_failed(&execution, "step-time-limit", "300 ms");
-    assert_eq!(counts(&execution, 0), "read=0 written=0 filtered=0 skipped=0");
+    // The call was made again with fewer items, down to the one that takes for ever.
+    assert_eq!(counts(&execution, 0), "read=2 written=2 filtered=0 skipped=0");
 }
 
 #[tokio::test]

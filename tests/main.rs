@@ -21,6 +21,7 @@ mod metrics;
 mod native_and_sandboxed;
 mod own_files;
 mod partitions;
+mod promises;
 mod queue;
 mod secrets;
 mod signatures;

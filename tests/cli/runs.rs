@@ -225,7 +225,7 @@ fn assert_goes_on_to_the_same_output(folder: &Folder, line: &str, input: &str) {
 pub(super) fn with_paused_run() -> Folder {
     let (folder, run, ..) = in_the_middle_of_a_run();
     run.terminate();
-    assert_eq!(run.end().0, Some(130));
+    assert_eq!(run.end().0, Some(11));
     folder
 }
 
@@ -235,7 +235,7 @@ fn sigterm_pauses_a_run_and_the_same_execution_goes_on() {
     run.terminate();
     run.wait_for("pausing execution 1 at its next checkpoint");
     let (exit_code, answer_of_run) = run.end();
-    assert_eq!(exit_code, Some(130), "{answer_of_run}");
+    assert_eq!(exit_code, Some(11), "{answer_of_run}");
     assert!(answer_of_run.starts_with("execution 1 of `long` is PAUSED"), "{answer_of_run}");
     let next = "to go on from here: `stepbox executions resume 1`\n";
     assert!(answer_of_run.ends_with(next), "{answer_of_run}");

@@ -124,7 +124,8 @@ impl Scene {
         }
         let tenant = &self.fleet.installation.tenant;
         assert_eq!(tenant.queue_entry(self.whole).await.expect("the store answers"), None);
-        self.whole = tenant.publish_restart(self.whole, false).await.expect("it can be restarted");
+        self.whole =
+            tenant.publish_restart(self.whole, &Default::default()).await.expect("it can be restarted");
         self.check_completed().await;
     }
 }

@@ -25,11 +25,19 @@ pub fn get<T: DeserializeOwned>(key: &str) -> Result<Option<T>, StepError> {
     serde_json::from_str(&json).map(Some).map_err(|error| context_error(key, &error.to_string()))
 }
 
-/// Keeps a value for later steps and for a restart. It is stored with the next checkpoint.
+/// Keeps a value for later steps and for a restart. In an item step it is stored with the checkpoint of its
+/// chunk, in a tasklet within a second, or by [`save`].
 ///
-/// Keys take 100 bytes, all values together 64 KiB.
+/// A tasklet that runs again goes on with what it counted until its last `put`: do the work, count it, then
+/// put how far you are. Keys take 128 bytes, all values together 64 KiB.
 pub fn put<T: Serialize>(key: &str, value: &T) -> Result<(), StepError> {
     host::context_put(key, &serde_json::to_string(value)?).map_err(|reason| context_error(key, &reason))
+}
+
+/// Makes durable what a tasklet has put and counted so far. It costs a write to the disk or the database: call
+/// it where losing the last second of work costs more. In an item step it does nothing.
+pub fn save() -> Result<(), StepError> {
+    host::save().map_err(|reason| StepError::new("execution-context", reason).retryable())
 }
 
 /// How many items there are to do, if known. For progress only.

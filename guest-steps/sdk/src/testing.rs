@@ -66,6 +66,8 @@ pub struct Recorded {
     pub log: Vec<(Level, String)>,
     /// The execution context, as JSON.
     pub context: BTreeMap<String, String>,
+    /// How often it made that durable.
+    pub saves: u32,
     /// The requests that were sent, answered or not.
     pub requests: Vec<SentRequest>,
 }

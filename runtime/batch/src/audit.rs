@@ -271,7 +271,7 @@ impl Deed {
 
     /// An execution was accepted, to begin or to go on from another one.
     pub fn execution_submitted(id: JobExecutionId, new: &NewJobExecution) -> Self {
-        let NewJobExecution { instance, job, restart_of, .. } = new;
+        let NewJobExecution { instance, job, restart_of, changes, .. } = new;
         let components = pinned(job);
         match restart_of {
             None => {
@@ -279,9 +279,12 @@ impl Deed {
                 Self::new(AuditAction::ExecutionSubmitted, id, detail)
             }
             Some(earlier) => {
-                let detail = json!({
+                let mut detail = json!({
                     "instance": instance, "job": job.name, "components": components, "restart_of": earlier,
                 });
+                if !changes.is_empty() {
+                    detail["changes"] = json!(changes);
+                }
                 Self::new(AuditAction::ExecutionRestarted, id, detail)
             }
         }

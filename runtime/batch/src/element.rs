@@ -7,6 +7,9 @@ use crate::job::ChunkLimit;
 use crate::rows::Rows;
 use crate::step_context::StepContext;
 
+/// The code of a call that ran longer than it may. The same items in smaller chunks may do.
+pub const TIME_LIMIT_CODE: &str = "step-time-limit";
+
 /// What an element starts with.
 #[derive(Debug)]
 pub struct Opening<'a> {

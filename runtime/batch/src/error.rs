@@ -255,7 +255,8 @@ impl StepError {
                 (culprit.clone(), place.clone(), message, LYING_BATCH_HELP.to_owned())
             }
             Self::SkipLimit { culprit, place, .. } => {
-                let help = "see `stepbox executions rejected`; raise `skip.limit` if so many may be missing";
+                let help = "look at the rejected items; restart with another limit if so many may be missing, or correct the \
+                            input and restart the step from its start";
                 (culprit.clone(), place.clone(), self.to_string(), help.to_owned())
             }
             Self::SkipShare { .. } => {

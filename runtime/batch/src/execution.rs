@@ -115,6 +115,8 @@ pub struct JobSummary {
     pub job_type: String,
     /// The components it uses, in the order of its steps.
     pub components: Vec<ComponentRef>,
+    /// Where its relative paths begin: see [`Job::folder`].
+    pub folder: Option<String>,
 }
 
 impl JobSummary {
@@ -125,6 +127,7 @@ impl JobSummary {
             name: job.name.clone(),
             job_type: job.job_type.clone(),
             components: job.components().cloned().collect(),
+            folder: job.folder.clone(),
         }
     }
 }

@@ -72,6 +72,7 @@ pub fn after(steps: &[Step], position: usize, status: BatchStatus, exit: &ExitSt
         Some(Target::Next) => (Follows::Next, true),
         Some(Target::End) => (Follows::End(BatchStatus::Completed), true),
         Some(Target::Fail) => (Follows::End(BatchStatus::Failed), true),
+        Some(Target::Stop) => (Follows::End(BatchStatus::Stopped), true),
         Some(Target::Step(name)) => {
             let found = steps.iter().position(|step| step.name == *name);
             (found.map_or(Follows::End(BatchStatus::Failed), Follows::Step), true)
@@ -127,6 +128,7 @@ mod tests {
                 "next" => Target::Next,
                 "end" => Target::End,
                 "fail" => Target::Fail,
+                "stop" => Target::Stop,
                 name => Target::Step(StepName::new(name).unwrap()),
             };
             Transition { exit: Pattern::new(exit), to }
@@ -156,6 +158,7 @@ mod tests {
             ("a:*=end,PARTIAL=c b c", Completed, "PARTIAL", (Follows::Step(2), true)),
             ("a:P*=end,*=c b c", Completed, "PARTIAL", (Follows::End(Completed), true)),
             ("a:COMPLETED=fail b", Completed, "COMPLETED", (Follows::End(Failed), true)),
+            ("a:COMPLETED=stop b", Completed, "COMPLETED", (Follows::End(Stopped), true)),
             ("a:FAILED=next b", Failed, "FAILED", (Follows::Next, true)),
             ("a:*=next b", Stopped, "STOPPED", (Follows::End(Stopped), false)),
         ];

@@ -4,6 +4,7 @@
 //! the last whole one, and a restart, or a retry, takes it up again from there.
 
 mod merge;
+mod pace;
 mod parcel;
 mod pipeline;
 mod recovery;
@@ -28,8 +29,9 @@ use crate::recorder::{Recorder, With};
 use crate::reports::Reports;
 use crate::step_context::StepContext;
 pub use merge::{FragmentState, merge};
+use pace::Pace;
 use parcel::{Parcel, Skipped};
-use recovery::{Interruption, Next, Recovery};
+use recovery::{Interruption, Next, Recovery, explained};
 use source::Source;
 
 pub(crate) use recovery::wait;
@@ -159,13 +161,15 @@ impl Journey<'_> {
 pub async fn run(step: ItemStep, mut journey: Journey<'_>) -> Result<StepOutcome, StepError> {
     let ItemStep { mut elements, writer, rejected, settings, retry, fragment } = step;
     let (mut end, mut recovery) = (Destination::new(writer, rejected, &journey), Recovery::default());
+    let pace = Pace::new(&settings, &journey);
     loop {
         let checkpoint = journey.execution.checkpoint.as_ref();
         let moved = match open(&mut elements, &mut end, &journey, checkpoint, fragment).await {
             Ok(headers) => {
                 let moved;
                 (elements, moved) =
-                    move_all(elements, &headers, &mut end, &mut journey, &settings, &mut recovery).await?;
+                    move_all(elements, &headers, &mut end, &mut journey, (&settings, &pace), &mut recovery)
+                        .await?;
                 moved
             }
             Err(error) => Err(Interruption::of(error)),
@@ -183,7 +187,12 @@ pub async fn run(step: ItemStep, mut journey: Journey<'_>) -> Result<StepOutcome
             Err(Interruption { error: StepError::Element { source: ElementError::Stopped, .. }, .. }) => {
                 return Ok(StepOutcome::Stopped);
             }
-            Err(failure) => recover(failure, &mut recovery, &mut journey, &settings, &retry).await?,
+            Err(failure) => {
+                if let Some(items) = failure.items_out_of_time() {
+                    pace.was_too_slow(items);
+                }
+                recover(failure, &mut recovery, &mut journey, &settings, &retry).await?;
+            }
         }
     }
 }
@@ -195,14 +204,14 @@ async fn move_all(
     headers: &Arc<Headers>,
     end: &mut Destination,
     journey: &mut Journey<'_>,
-    settings: &ItemSettings,
+    (settings, pace): (&ItemSettings, &Arc<Pace>),
     recovery: &mut Recovery,
 ) -> Result<(Elements, Result<StepOutcome, Interruption>), StepError> {
     loop {
         let read = journey.execution.counts.read;
         end.number = 0;
-        let mut source = Source::start(elements, headers.clone(), settings, recovery, read);
-        let moved = move_chunks(&mut source, end, journey, settings, recovery).await;
+        let mut source = Source::start(elements, headers.clone(), (settings, pace), recovery, read);
+        let moved = move_chunks(&mut source, end, journey, (settings, pace), recovery).await;
         if let Err(failure) = &moved {
             let is_whole = source.is_settled() && !failure.is_writers;
             keep_what_is_whole(end, journey, is_whole).await?;
@@ -221,7 +230,7 @@ async fn move_chunks(
     source: &mut Source,
     end: &mut Destination,
     journey: &mut Journey<'_>,
-    settings: &ItemSettings,
+    (settings, pace): (&ItemSettings, &Arc<Pace>),
     recovery: &mut Recovery,
 ) -> Result<Option<StepOutcome>, Interruption> {
     loop {
@@ -233,7 +242,9 @@ async fn move_chunks(
         }
         let began = journey.recorder.clock.ticks_us();
         let mut parcel = source.next(recovery).await?; // read and processed
+        let writing_since = pace.ticks_us();
         write_chunk(&mut parcel, end, journey, settings).await?;
+        pace.took(parcel.chunk.items() as u64, parcel.us + pace.us_since(writing_since));
         source.written(parcel);
         journey.observe(Observation::Chunk { us: journey.us_since(began) });
         checkpoint_if_due(source, end, journey, settings, recovery).await?;
@@ -436,8 +447,12 @@ async fn write_chunk(
     settings: &ItemSettings,
 ) -> Result<(), Interruption> {
     let skipped_before = journey.execution.counts.skipped;
-    if let Some(error) = rejected::refused(parcel, &end.reader_name, &settings.skip, skipped_before) {
-        return Err(Interruption::of(error));
+    let refused = |parcel: &Parcel, reader: &str| {
+        let error = rejected::refused(parcel, reader, &settings.skip, skipped_before)?;
+        Some(Interruption::refusal(error, parcel.items()))
+    };
+    if let Some(refusal) = refused(parcel, &end.reader_name) {
+        return Err(refusal);
     }
     let given = parcel.rows().len();
     if given > 0 {
@@ -449,9 +464,11 @@ async fn write_chunk(
         let skipped = written.map_err(|source| over(writer.failed(&parcel.place(), source)))?;
         check_written(given, &skipped).map_err(|source| over(writer.lied(&parcel.place(), source)))?;
         if !skipped.is_empty() {
+            let skipped_rows = skipped.len();
             parcel.skip(&writer.name, skipped, "write");
-            if let Some(error) = rejected::refused(parcel, &end.reader_name, &settings.skip, skipped_before) {
-                return Err(Interruption::of(error).while_writing());
+            if let Some(refusal) = refused(parcel, &end.reader_name) {
+                let has_taken_none = skipped_rows == given;
+                return Err(if has_taken_none { refusal } else { refusal.while_writing() });
             }
         }
     }
@@ -606,9 +623,18 @@ async fn recover(
 ) -> Result<(), StepError> {
     let retries = journey.execution.retries;
     match recovery.next(&failure, (retry, retries), &settings.skip, journey.execution.counts.read) {
-        Next::Fail => Err(failure.error),
+        Next::Fail => Err(explained(failure, &settings.skip)),
         Next::Narrow => {
-            let message = format!("{}; looking for the item at fault", failure.error.to_failure());
+            let what = match failure.is_refusal {
+                true => "the items before it go first",
+                false => "looking for the item at fault",
+            };
+            let message = format!("{}; {what}", failure.error.to_failure());
+            journey.context.log(LogLevel::Warning, &message);
+            Ok(())
+        }
+        Next::Smaller => {
+            let message = format!("{}; trying smaller chunks", failure.error.to_failure());
             journey.context.log(LogLevel::Warning, &message);
             Ok(())
         }

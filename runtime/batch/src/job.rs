@@ -32,6 +32,11 @@ pub struct Job {
     pub parameters: Value,
     /// At least one, with unique names.
     pub steps: Vec<Step>,
+    /// Where relative paths begin, from the root of the file system. It is bound when an execution is accepted, so
+    /// that it means the same wherever the execution runs. `None` in a definition that nobody runs, and in
+    /// executions of earlier versions: their paths begin where the worker's do.
+    #[serde(default)]
+    pub folder: Option<String>,
 }
 
 impl Job {
@@ -207,8 +212,11 @@ impl Element {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ItemSettings {
-    /// How many items make a chunk.
+    /// How many items make a chunk at most.
     pub chunk: ChunkLimit,
+    /// How long a chunk is to be under way, in milliseconds: the slower a step's elements are, the fewer items
+    /// make a chunk, down to one.
+    pub chunk_ms: u64,
     /// How many instances of its processors work side by side, 1 to [`WORKERS_MAX`]. With 1, one
     /// thread reads, processes and writes; with more, reading and writing have threads of their own.
     pub workers: u32,
@@ -225,6 +233,9 @@ pub struct ItemSettings {
 /// How many instances of a step's processors may work side by side.
 pub const WORKERS_MAX: u32 = 64;
 
+/// How long a chunk is under way, in milliseconds, unless a step says otherwise.
+pub const CHUNK_MS: u64 = 1000;
+
 /// Into how many parts a step's input may be split.
 pub const PARTITIONS_MAX: u32 = 1000;
 
@@ -232,6 +243,7 @@ impl Default for ItemSettings {
     fn default() -> Self {
         Self {
             chunk: ChunkLimit::default(),
+            chunk_ms: CHUNK_MS,
             workers: 1,
             ordered: true,
             checkpoint: CheckpointInterval::default(),
@@ -409,6 +421,8 @@ pub enum Target {
     End,
     /// The job ends as FAILED, or, in a split, the branch.
     Fail,
+    /// The job ends as STOPPED, or, in a split, the branch. A restart goes on with what stands next.
+    Stop,
     /// A step further down.
     Step(StepName),
 }

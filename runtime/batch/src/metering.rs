@@ -120,9 +120,24 @@ impl Metering {
     /// What a part of the step has used elsewhere. Its peak of memory was another machine's, perhaps, so the higher
     /// one counts.
     pub fn add(&self, usage: &ResourceUsage) {
+        self.memory_bytes_peak.fetch_max(usage.memory_bytes_peak, Ordering::Relaxed);
+        for (counter, by) in self.counters(usage) {
+            counter.fetch_add(by, Ordering::Relaxed);
+        }
+    }
+
+    /// What was added is not this step's: somebody will add it again. A peak stays.
+    pub fn take_back(&self, usage: &ResourceUsage) {
+        for (counter, by) in self.counters(usage) {
+            counter.fetch_sub(by, Ordering::Relaxed);
+        }
+    }
+
+    /// The counter of each part of a usage.
+    fn counters(&self, usage: &ResourceUsage) -> [(&AtomicU64, u64); 12] {
         let ResourceUsage {
             cpu_us,
-            memory_bytes_peak,
+            memory_bytes_peak: _,
             host_calls,
             files_read,
             file_bytes_read,
@@ -135,8 +150,7 @@ impl Metering {
             file_accesses_refused,
             log_messages_dropped,
         } = *usage;
-        self.memory_bytes_peak.fetch_max(memory_bytes_peak, Ordering::Relaxed);
-        for (counter, by) in [
+        [
             (&self.cpu_us, cpu_us),
             (&self.host_calls, host_calls),
             (&self.files_read, files_read),
@@ -149,9 +163,7 @@ impl Metering {
             (&self.http_requests_refused, http_requests_refused),
             (&self.file_accesses_refused, file_accesses_refused),
             (&self.log_messages_dropped, log_messages_dropped),
-        ] {
-            counter.fetch_add(by, Ordering::Relaxed);
-        }
+        ]
     }
 
     /// A component has computed for so long.
@@ -249,6 +261,18 @@ mod tests {
         let earlier = ResourceUsage { cpu_us: 5, memory_bytes_peak: 8, ..Default::default() };
         let since = ResourceUsage { cpu_us: 2, ..all };
         assert_eq!((all.since(&earlier), all.since(&ResourceUsage::default())), (since, all));
+    }
+
+    /// A whole that was paused before its merge had begun counted what its parts had used twice.
+    #[test]
+    fn what_is_taken_back_can_be_added_again() {
+        let metering = Metering::default();
+        metering.computed(2);
+        let part = ResourceUsage { cpu_us: 5, memory_bytes_peak: 9, files_read: 3, ..Default::default() };
+        metering.add(&part);
+        metering.take_back(&part);
+        metering.add(&part);
+        assert_eq!(metering.usage(), ResourceUsage { cpu_us: 7, ..part });
     }
 
     #[test]

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::depth::{DEPTH_MAX, is_too_deep};
 use crate::nearest::nearest;
+use crate::numbers::settle_integers;
 use crate::step_context::{TEXT_BYTES_MAX, cut};
 
 pub use options::{Given, check_options};
@@ -169,6 +170,11 @@ impl ParameterSchema {
         object.insert("type".to_owned(), json!("object"));
         object.insert("additionalProperties".to_owned(), json!(false));
         let schema = Value::Object(object);
+        if let Some((path, reference)) = foreign_reference(&schema, String::new()) {
+            let message =
+                format!("`{reference}`: a schema refers to its own `$defs`, not to another file or host");
+            return Err(SchemaError::Invalid { path, message });
+        }
         if let Err(error) = jsonschema::draft202012::meta::validate(&schema) {
             return Err(SchemaError::Invalid {
                 path: error.instance_path().to_string(),
@@ -223,9 +229,13 @@ impl ParameterSchema {
             };
             effective.extend(given.iter().map(|(name, value)| (name.clone(), value.clone())));
         }
-        let effective = Value::Object(effective);
+        let mut effective = Value::Object(effective);
         let violations = self.violations(&effective);
-        if violations.is_empty() { Ok(effective) } else { Err(violations) }
+        if !violations.is_empty() {
+            return Err(violations);
+        }
+        settle_integers(&self.schema, &self.schema, &mut effective);
+        Ok(effective)
     }
 
     fn violations(&self, parameters: &Value) -> Vec<Violation> {
@@ -244,6 +254,26 @@ impl ParameterSchema {
         let mut violations: Vec<_> = violations.take(VIOLATIONS_MAX).collect();
         violations.sort_by(|a, b| a.path.cmp(&b.path));
         violations
+    }
+}
+
+/// The first reference that leads out of a schema, and where it stands.
+fn foreign_reference(schema: &Value, path: String) -> Option<(String, &str)> {
+    let part = |name: &str| format!("{path}/{}", name.replace('~', "~0").replace('/', "~1"));
+    match schema {
+        Value::Object(entries) => entries.iter().find_map(|(name, value)| match (name.as_str(), value) {
+            ("$ref" | "$dynamicRef", Value::String(target)) if !target.starts_with('#') => {
+                Some((part(name), target.as_str()))
+            }
+            // What stands there is no schema.
+            ("default" | "const" | "enum" | "examples", _) => None,
+            (name, value) => foreign_reference(value, part(name)),
+        }),
+        Value::Array(items) => {
+            let mut items = items.iter().enumerate();
+            items.find_map(|(index, item)| foreign_reference(item, part(&index.to_string())))
+        }
+        _ => None,
     }
 }
 

@@ -7,7 +7,8 @@ use crate::clock::Clock;
 use crate::execution::{Checkpoint, JobExecution, StepExecution};
 use crate::observer::{Observation, Observer};
 use crate::repository::{ExecutionJournal, Lease, RepositoryError, Result, Save};
-use crate::step_context::StepContext;
+use crate::step_context::{Snapshot, StepContext};
+use crate::tasklet_point::TaskletPoint;
 
 /// A journal, and the lease under which its worker may write.
 #[derive(Clone)]
@@ -44,7 +45,9 @@ impl Recorder {
     ) -> Result<()> {
         let lost = RepositoryError::LeaseLost { id: self.lease.id };
         let _passage = context.gate().pass().await.ok_or(lost)?;
-        let findings = context.findings();
+        let _turn = context.run().turn_to_save().await;
+        let snapshot = context.to_save();
+        let findings = &snapshot.findings;
         execution.tracking = context.tracking();
         execution.summary.clone_from(&findings.summary);
         execution.warning_count = findings.warning_count;
@@ -53,19 +56,54 @@ impl Recorder {
         execution.usage = findings.usage;
         self.observer.observe(Observation::Used(used));
         execution.updated_at = self.clock.now();
-        if let Some(checkpoint) = with.checkpoint {
+        let point = snapshot.point.as_ref().map(TaskletPoint::to_checkpoint);
+        let checkpoint = with.checkpoint.or(point.as_ref());
+        if let Some(checkpoint) = checkpoint {
             execution.checkpoint = Some(checkpoint.clone());
         }
         let save = Save {
             execution: with.execution,
-            context: Some(&context.run().context()),
+            context: Some(&snapshot.values),
             step: Some(execution),
-            checkpoint: with.checkpoint,
+            checkpoint,
             warnings: &findings.unsaved_warnings,
             is_last: with.is_last,
         };
         self.journal.save(&self.lease, save).await?;
-        context.is_saved(&findings);
+        snapshot.saved();
+        Ok(())
+    }
+
+    /// Saves a tasklet that runs: what it has kept, and what it had counted when it kept it. Its progress is that of
+    /// now, for whoever watches.
+    pub(crate) async fn save_at_point(
+        &self,
+        mut execution: StepExecution,
+        context: &StepContext,
+        snapshot: impl FnOnce() -> Snapshot,
+    ) -> Result<()> {
+        let lost = RepositoryError::LeaseLost { id: self.lease.id };
+        let _passage = context.gate().pass().await.ok_or(lost)?;
+        let _turn = context.run().turn_to_save().await;
+        let snapshot = snapshot();
+        let findings = &snapshot.findings;
+        execution.tracking = context.tracking();
+        execution.summary.clone_from(&findings.summary);
+        execution.warning_count = findings.warning_count;
+        execution.errors.clone_from(&findings.errors);
+        // Whoever measures hears of it when the step is saved as a whole.
+        execution.usage = findings.usage;
+        execution.updated_at = self.clock.now();
+        let checkpoint = snapshot.point.as_ref().map(TaskletPoint::to_checkpoint);
+        let save = Save {
+            context: Some(&snapshot.values),
+            step: Some(&execution),
+            checkpoint: checkpoint.as_ref(),
+            warnings: &findings.unsaved_warnings,
+            ..Save::default()
+        };
+        self.journal.save(&self.lease, save).await?;
+        snapshot.saved();
         Ok(())
     }
 

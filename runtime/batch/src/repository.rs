@@ -296,6 +296,8 @@ pub struct NewJobExecution {
     pub partition: Option<Partition>,
     /// How it waits for a worker; none for one that is not in the queue.
     pub queue: Option<Enqueue>,
+    /// What it does otherwise than the execution that it goes on from, for the audit trail; empty for most.
+    pub changes: Vec<String>,
 }
 
 /// A worker's wish to run an execution.

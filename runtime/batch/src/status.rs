@@ -61,6 +61,14 @@ impl BatchStatus {
         matches!(self, Self::Completed | Self::Stopped | Self::Failed | Self::Abandoned | Self::Unknown)
     }
 
+    /// Its name for whoever looks at an execution: one that was accepted and that no worker has taken is in the queue.
+    pub fn shown(self, has_worker: bool) -> &'static str {
+        if self == Self::Starting && !has_worker { Self::QUEUED } else { self.as_str() }
+    }
+
+    /// What STARTING is called while no worker has the execution.
+    pub const QUEUED: &str = "QUEUED";
+
     /// The stored number.
     pub fn number(self) -> u8 {
         self as u8

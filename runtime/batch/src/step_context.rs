@@ -7,10 +7,9 @@
 //! ones may be saved with a checkpoint.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde_json::Value;
 
@@ -18,13 +17,18 @@ use crate::clock::Timestamp;
 use crate::counters::Tally;
 use crate::depth::{DEPTH_MAX, is_too_deep};
 use crate::execution::{
-    CONTEXT_BYTES_MAX, Counts, ExecutionContext, Summary, SummaryValue, Tracking, Warning, entry_bytes,
+    CONTEXT_BYTES_MAX, Counts, ExecutionContext, StepExecution, Summary, SummaryValue, Tracking, Warning,
+    entry_bytes,
 };
 use crate::gate::{Call, Gate};
 use crate::log::{ExecutionLog, LogLevel};
 use crate::metering::{Metering, ResourceUsage};
 use crate::name::{JobExecutionId, StepName};
+use crate::recorder::Recorder;
 use crate::reports::{Reports, SummaryChange};
+use crate::repository::RepositoryError;
+use crate::shared_values::{Changes, SharedValues};
+use crate::tasklet_point::TaskletPoint;
 
 /// How many warnings of a step are stored; all are counted.
 pub const WARNINGS_STORED_MAX: u64 = 1000;
@@ -75,7 +79,9 @@ pub struct RunContext {
     /// The same as text, made once for the components.
     pub parameters_text: String,
     /// Values shared by the steps.
-    context: Mutex<ExecutionContext>,
+    context: Mutex<SharedValues>,
+    /// Held while they are saved: each save has all of them.
+    saving: tokio::sync::Mutex<()>,
     /// Set once a stop is requested, never taken back.
     is_stopping: AtomicBool,
     /// Set once the worker is about to end: a stop after which the run can go on.
@@ -109,13 +115,14 @@ impl RunContext {
     ) -> Arc<Self> {
         let parameters_text = parameters.to_string();
         let (is_stopping, is_pausing) = (AtomicBool::new(false), AtomicBool::new(false));
-        let context = Mutex::new(context);
+        let context = Mutex::new(SharedValues::new(context));
         Arc::new(Self {
             info,
             attempt,
             parameters,
             parameters_text,
             context,
+            saving: tokio::sync::Mutex::default(),
             is_stopping,
             is_pausing,
             log,
@@ -150,7 +157,12 @@ impl RunContext {
 
     /// The shared values as they are now.
     pub fn context(&self) -> ExecutionContext {
-        lock(&self.context).clone()
+        lock(&self.context).now().clone()
+    }
+
+    /// Waits for the turn to save. Two saves at a time would store values of different moments.
+    pub(crate) async fn turn_to_save(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.saving.lock().await
     }
 
     /// Logs a message about the job.
@@ -190,6 +202,10 @@ struct Inner {
     metering: Metering,
     findings: Mutex<Findings>,
     saved: Mutex<Saved>,
+    /// Where a tasklet goes on, and whether that is not saved yet.
+    point: Mutex<(Option<TaskletPoint>, bool)>,
+    /// How a tasklet is saved while it runs: by whom, and its row. Empty for item steps.
+    saver: OnceLock<(Recorder, StepExecution)>,
 }
 
 /// Where a step stood when it was saved last, to go back there when later chunks are not committed.
@@ -197,8 +213,8 @@ struct Inner {
 struct Saved {
     summary: Summary,
     warning_count: u64,
-    /// What the values of the execution context were that the step has changed since.
-    context: BTreeMap<String, Option<Value>>,
+    /// Of a tasklet.
+    point: Option<TaskletPoint>,
 }
 
 /// What a step has reported.
@@ -247,7 +263,9 @@ impl StepContext {
             ignores_stop,
             metering,
             findings: Mutex::new(findings),
-            saved: Mutex::new(Saved { summary, warning_count, context: BTreeMap::new() }),
+            saved: Mutex::new(Saved { summary, warning_count, point: None }),
+            point: Mutex::default(),
+            saver: OnceLock::new(),
         });
         Self { inner, slip: None, gate: Gate::default() }
     }
@@ -300,10 +318,8 @@ impl StepContext {
         if self.gate.is_closed() {
             return;
         }
-        let mut saved = lock(&self.inner.saved);
         for (key, value) in context {
-            let previous = shared.0.insert(key.clone(), value);
-            saved.context.entry(key).or_insert(previous);
+            shared.change(&self.inner.step, key, value);
         }
     }
 
@@ -469,13 +485,13 @@ impl StepContext {
     /// A value of the execution context.
     pub fn get(&self, key: &str) -> Option<Value> {
         let reported = self.slip.as_ref().and_then(|slip| lock(slip).context.get(key).cloned());
-        reported.or_else(|| lock(&self.inner.run.context).0.get(key).cloned())
+        reported.or_else(|| lock(&self.inner.run.context).now().0.get(key).cloned())
     }
 
     /// A value of the execution context, as JSON text.
     pub fn get_text(&self, key: &str) -> Option<String> {
         let reported = self.slip.as_ref().and_then(|slip| lock(slip).context.get(key).map(Value::to_string));
-        reported.or_else(|| lock(&self.inner.run.context).0.get(key).map(Value::to_string))
+        reported.or_else(|| lock(&self.inner.run.context).now().0.get(key).map(Value::to_string))
     }
 
     /// Keeps a value for later steps and a restart; refuses what does not fit, saying why.
@@ -493,7 +509,7 @@ impl StepContext {
         let mut slip = self.slip.as_ref().map(|slip| lock(slip));
         // What this element has reported stands in place of what the run has.
         let reported = |other: &str| slip.as_ref().is_some_and(|slip| slip.context.contains_key(other));
-        let of_run = context.0.iter().filter(|(other, _)| !reported(other));
+        let of_run = context.now().0.iter().filter(|(other, _)| !reported(other));
         let of_slip = slip.iter().flat_map(|slip| &slip.context);
         let others = of_run.chain(of_slip).filter(|(other, _)| *other != key);
         let bytes =
@@ -501,11 +517,16 @@ impl StepContext {
         if bytes > CONTEXT_BYTES_MAX {
             return Err(format!("the execution context would take {bytes} of {CONTEXT_BYTES_MAX} bytes"));
         }
-        let values = match &mut slip {
-            Some(slip) => &mut slip.context,
-            None => &mut context.0,
-        };
-        values.insert(key.to_owned(), value);
+        match &mut slip {
+            Some(slip) => {
+                slip.context.insert(key.to_owned(), value);
+            }
+            None if self.inner.has_items => context.put(key.to_owned(), value),
+            None => {
+                context.change(&self.inner.step, key.to_owned(), value);
+                self.mark_point();
+            }
+        }
         Ok(())
     }
 
@@ -527,31 +548,154 @@ impl StepContext {
         &self.inner.metering
     }
 
-    /// Remembers that these findings, and the execution context, were saved.
-    pub fn is_saved(&self, findings: &Findings) {
-        lock(&self.inner.findings).unsaved_warnings.drain(..findings.unsaved_warnings.len());
-        let (summary, warning_count) = (findings.summary.clone(), findings.warning_count);
-        *lock(&self.inner.saved) = Saved { summary, warning_count, context: BTreeMap::new() };
+    /// What is to be saved: all of it.
+    pub(crate) fn to_save(&self) -> Snapshot {
+        self.snapshot(|findings, _, _| findings)
+    }
+
+    /// The same of a tasklet as of the moment from which it would go on.
+    fn to_save_at_point(&self) -> Snapshot {
+        self.snapshot(|findings, point, saved| {
+            let TaskletPoint { summary, warning_count, .. } = point.cloned().unwrap_or_default();
+            let mut unsaved_warnings = findings.unsaved_warnings;
+            unsaved_warnings.truncate(stored_between(saved.warning_count, warning_count));
+            Findings { summary, warning_count, unsaved_warnings, ..findings }
+        })
+    }
+
+    fn snapshot(&self, as_of: impl FnOnce(Findings, Option<&TaskletPoint>, &Saved) -> Findings) -> Snapshot {
+        let mut shared = lock(&self.inner.run.context);
+        let findings = self.findings();
+        let mut point = lock(&self.inner.point);
+        point.1 = false;
+        let findings = as_of(findings, point.0.as_ref(), &lock(&self.inner.saved));
+        let values = shared.to_save(&self.inner.step);
+        let changes = shared.take(&self.inner.step);
+        Snapshot { step: self.clone(), findings, values, point: point.0.clone(), changes, is_saved: false }
     }
 
     /// Goes back to what was saved last, since the chunks that came after will run again. Errors stay.
     pub fn go_back_to_saved(&self) {
-        let mut context = lock(&self.inner.run.context);
-        let saved = std::mem::take(&mut *lock(&self.inner.saved));
-        for (key, value) in saved.context {
-            match value {
-                Some(value) => context.0.insert(key, value),
-                None => context.0.remove(&key),
-            };
-        }
-        drop(context);
+        lock(&self.inner.run.context).go_back(&self.inner.step);
+        let (summary, warning_count, point) = {
+            let saved = lock(&self.inner.saved);
+            (saved.summary.clone(), saved.warning_count, saved.point.clone())
+        };
         let mut findings = lock(&self.inner.findings);
-        findings.summary.clone_from(&saved.summary);
-        findings.warning_count = saved.warning_count;
+        findings.summary = summary;
+        findings.warning_count = warning_count;
         findings.unsaved_warnings.clear();
         drop(findings);
-        let (summary, warning_count) = (saved.summary, saved.warning_count);
-        *lock(&self.inner.saved) = Saved { summary, warning_count, context: BTreeMap::new() };
+        if !self.inner.has_items {
+            self.set_tracking(point.as_ref().map(|point| point.tracking).unwrap_or_default());
+            *lock(&self.inner.point) = (point, false);
+        }
+    }
+
+    /// Begins a tasklet with what it had counted when it ended; `None` if it begins anew.
+    pub fn go_on_from(&self, point: Option<TaskletPoint>) {
+        let TaskletPoint { tracking, summary, warning_count } = point.clone().unwrap_or_default();
+        self.set_tracking(tracking);
+        let mut findings = lock(&self.inner.findings);
+        (findings.summary, findings.warning_count) = (summary.clone(), warning_count);
+        *lock(&self.inner.point) = (point.clone(), false);
+        *lock(&self.inner.saved) = Saved { summary, warning_count, point };
+    }
+
+    /// Goes back to where a tasklet goes on when it runs again. Errors stay.
+    pub fn go_back_to_point(&self) {
+        let mut findings = lock(&self.inner.findings);
+        let point = lock(&self.inner.point).0.clone().unwrap_or_default();
+        let saved = lock(&self.inner.saved).warning_count;
+        findings.unsaved_warnings.truncate(stored_between(saved, point.warning_count));
+        (findings.summary, findings.warning_count) = (point.summary, point.warning_count);
+        drop(findings);
+        self.set_tracking(point.tracking);
+    }
+
+    /// Remembers what a tasklet has counted so far: what it keeps now belongs to that.
+    fn mark_point(&self) {
+        let findings = lock(&self.inner.findings);
+        let (summary, warning_count) = (findings.summary.clone(), findings.warning_count);
+        let point = TaskletPoint { tracking: self.tracking(), summary, warning_count };
+        *lock(&self.inner.point) = (Some(point), true);
+    }
+
+    /// Where a tasklet goes on; `None` if it begins anew, and for item steps, which have checkpoints.
+    pub fn point(&self) -> Option<TaskletPoint> {
+        lock(&self.inner.point).0.clone()
+    }
+
+    /// Lets a tasklet be saved while it runs.
+    pub fn saves_by(&self, recorder: Recorder, row: StepExecution) {
+        // There is one for each step that runs.
+        let _ = self.inner.saver.set((recorder, row));
+    }
+
+    /// Makes durable, for a tasklet, what it has kept and counted until now. In an item step this does nothing:
+    /// there, what was kept is stored with the checkpoint of its chunk.
+    pub async fn save(&self) -> Result<(), RepositoryError> {
+        if self.inner.has_items {
+            return Ok(());
+        }
+        if !self.gate.is_closed() {
+            self.mark_point();
+        }
+        self.save_at_point().await
+    }
+
+    /// Stores what a tasklet has kept since it was saved, if there is something. Returns whether there was.
+    pub async fn save_if_changed(&self) -> Result<bool, RepositoryError> {
+        let is_changed = lock(&self.inner.point).1;
+        if is_changed {
+            self.save_at_point().await?;
+        }
+        Ok(is_changed)
+    }
+
+    async fn save_at_point(&self) -> Result<(), RepositoryError> {
+        let Some((recorder, row)) = self.inner.saver.get() else { return Ok(()) };
+        recorder.save_at_point(row.clone(), self, || self.to_save_at_point()).await
+    }
+}
+
+/// How many of the warnings that came from one count to another are stored.
+fn stored_between(before: u64, after: u64) -> usize {
+    (after.min(WARNINGS_STORED_MAX).saturating_sub(before.min(WARNINGS_STORED_MAX))) as usize
+}
+
+/// What is being saved of a step. If it is dropped before it was, everything in it still waits to be saved.
+pub(crate) struct Snapshot {
+    step: StepContext,
+    pub(crate) findings: Findings,
+    /// The values that the steps of the run share, as far as this step may save them.
+    pub(crate) values: ExecutionContext,
+    /// Of a tasklet.
+    pub(crate) point: Option<TaskletPoint>,
+    changes: Changes,
+    is_saved: bool,
+}
+
+impl Snapshot {
+    /// It is stored.
+    pub(crate) fn saved(mut self) {
+        self.is_saved = true;
+        let Inner { findings, saved, .. } = &*self.step.inner;
+        lock(findings).unsaved_warnings.drain(..self.findings.unsaved_warnings.len());
+        let (summary, warning_count) = (self.findings.summary.clone(), self.findings.warning_count);
+        *lock(saved) = Saved { summary, warning_count, point: self.point.clone() };
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        if self.is_saved {
+            return;
+        }
+        let Inner { run, step, point, .. } = &*self.step.inner;
+        lock(&run.context).put_back(step, std::mem::take(&mut self.changes));
+        let mut point = lock(point);
+        point.1 |= point.0.is_some();
     }
 }
 
@@ -631,7 +775,7 @@ mod tests {
         let step = step(true);
         step.increment_summary("done", 2);
         step.add_warning("c", "first", "", "");
-        step.is_saved(&step.findings());
+        step.to_save().saved();
         step.increment_summary("done", 2);
         step.set_summary("note", "x");
         step.add_warning("c", "second", "", "");

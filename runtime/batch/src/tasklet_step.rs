@@ -4,6 +4,7 @@ use crate::element::Tasklet;
 use crate::error::{ElementError, StepError};
 use crate::item_step::{Journey, StepOutcome, wait, wait_to_retry};
 use crate::job::RetryPolicy;
+use crate::step_context::{NAME_BYTES_MAX, cut};
 
 /// Runs a tasklet. One that returns after it was told to stop is STOPPED, whatever it says; one that
 /// never asked has done its work.
@@ -14,6 +15,7 @@ pub async fn run(
     journey: Journey<'_>,
 ) -> Result<StepOutcome, StepError> {
     let Journey { execution, context, recorder } = journey;
+    let failed = |source| StepError::Element { culprit: name.to_owned(), place: String::new(), source };
     let mut in_a_row = 0;
     loop {
         let call = context.call(&name.into());
@@ -21,13 +23,18 @@ pub async fn run(
         drop(call);
         let failure = match ran {
             Ok(_) if context.has_observed_stop() => return Ok(StepOutcome::Stopped),
-            Ok(exit_code) => return Ok(StepOutcome::Completed(exit_code)),
+            Ok(exit_code) => match checked(exit_code) {
+                Ok(exit_code) => return Ok(StepOutcome::Completed(exit_code)),
+                Err(source) => return Err(failed(source)),
+            },
             Err(ElementError::Stopped) => return Ok(StepOutcome::Stopped),
-            Err(source) => StepError::Element { culprit: name.to_owned(), place: String::new(), source },
+            Err(source) => failed(source),
         };
         if !retry.takes(&failure) || execution.retries >= retry.limit {
             return Err(failure);
         }
+        // It begins again at what it kept last.
+        context.go_back_to_point();
         (execution.retries, in_a_row) = (execution.retries + 1, in_a_row + 1);
         let number = (execution.retries, retry.limit);
         wait_to_retry(&failure, number, wait(retry.backoff, in_a_row), context, recorder).await;
@@ -35,6 +42,19 @@ pub async fn run(
             return Ok(StepOutcome::Stopped);
         }
     }
+}
+
+/// An exit status that somebody can wait for by its name. One that is cut off never fits.
+fn checked(exit_code: Option<String>) -> Result<Option<String>, ElementError> {
+    let Some(code) = exit_code else { return Ok(None) };
+    if (1..=NAME_BYTES_MAX).contains(&code.len()) {
+        return Ok(Some(code));
+    }
+    let (shown, length) = (cut(&code, NAME_BYTES_MAX).escape_debug(), code.len());
+    let message = format!("its exit status `{shown}` has {length} bytes; one has 1 to {NAME_BYTES_MAX}");
+    Err(ElementError::failed("step-bad-exit-status", message).with_help(
+        "its author should return a short name, such as `PARTIAL`, and say the rest in the summary",
+    ))
 }
 
 #[cfg(test)]
@@ -45,8 +65,151 @@ mod tests {
     use crate::execution::StepExecution;
     use crate::job::Backoff;
     use crate::name::StepName;
+    use crate::recorder::With;
     use crate::step_context::StepContext;
+    use crate::tasklet_point::TaskletPoint;
     use crate::testing::Bench;
+
+    /// Does five items, each of which it counts and keeps; or keeps only some, or none.
+    struct Counts {
+        kept_every: u64,
+        /// What it does after so many items in a row: fails, or returns because it was told to stop.
+        ends_after: Option<(u64, bool)>,
+    }
+
+    #[async_trait]
+    impl Tasklet for Counts {
+        async fn run(&mut self, context: &StepContext) -> Result<Option<String>, ElementError> {
+            let before = context.get("done").and_then(|done| done.as_u64()).unwrap_or(0);
+            let ends_after = self.ends_after.take();
+            for done in before + 1..=5 {
+                if ends_after.is_some_and(|(after, _)| done > before + after) {
+                    let fails = ends_after.is_some_and(|(_, fails)| fails);
+                    return match fails {
+                        true => Err(ElementError::failed("refused", "try later").retryable()),
+                        false => Err(ElementError::Stopped),
+                    };
+                }
+                context.increment_processed_items(1);
+                context.increment_summary("done", 1);
+                context.add_warning("w", "", "", &done.to_string());
+                if self.kept_every > 0 && done % self.kept_every == 0 {
+                    context.put("done", done.into()).expect("there is room");
+                }
+            }
+            Ok(None)
+        }
+    }
+
+    fn told(bench: &Bench) -> String {
+        let findings = bench.context.findings();
+        let done = findings.summary.get("done").map_or_else(|| "0".to_owned(), ToString::to_string);
+        let warnings = bench.journal.0.lock().unwrap().warnings.len();
+        let processed = bench.context.tracking().processed;
+        format!("processed={processed} done={done} warnings={} stored={warnings}", findings.warning_count)
+    }
+
+    fn begin(bench: &Bench) -> StepExecution {
+        let name = StepName::new("step").expect("a good name");
+        let execution = StepExecution::new(0, name, bench.recorder.clock.now());
+        bench.context.saves_by(bench.recorder.clone(), execution.clone());
+        execution
+    }
+
+    async fn go(bench: &Bench, tasklet: &mut Counts, limit: u32) -> Result<StepOutcome, StepError> {
+        let mut execution = begin(bench);
+        let retry = RetryPolicy { limit, on: None, backoff: Backoff { ms: 0, ms_max: 0 } };
+        let journey =
+            Journey { execution: &mut execution, context: &bench.context, recorder: &bench.recorder };
+        run(tasklet, "tasklet", &retry, journey).await
+    }
+
+    #[test]
+    fn an_exit_status_is_kept_as_it_is_or_refused() {
+        let long = "x".repeat(101);
+        let rows = [
+            (None, Ok(None)),
+            (Some("PARTIAL"), Ok(Some("PARTIAL"))),
+            (Some(&long[1..]), Ok(Some(&long[1..]))),
+            (Some(&long), Err("step-bad-exit-status")),
+            (Some(""), Err("step-bad-exit-status")),
+        ];
+        for (given, expected) in rows {
+            let found = checked(given.map(str::to_owned)).map_err(|error| match error {
+                ElementError::Failed { code, .. } => code.into_owned(),
+                ElementError::Stopped => String::new(),
+            });
+            let expected = expected.map(|code| code.map(str::to_owned)).map_err(str::to_owned);
+            assert_eq!(found, expected, "{given:?}");
+        }
+    }
+
+    const WHOLE: &str = "processed=5 done=5 warnings=5 stored=5";
+
+    #[tokio::test]
+    async fn counts_each_thing_once_when_it_is_tried_again() {
+        for (kept_every, after) in (0..4).flat_map(|kept| (0..5).map(move |after| (kept, after))) {
+            let bench = Bench::new(false);
+            let mut tasklet = Counts { kept_every, ends_after: Some((after, true)) };
+            go(&bench, &mut tasklet, 1).await.expect("it completes at the second attempt");
+            bench.recorder.save_step(&mut begin(&bench), &bench.context, With::default()).await.unwrap();
+            assert_eq!(told(&bench), WHOLE, "keeps every {kept_every}, fails after {after}");
+        }
+    }
+
+    /// Whatever was stored when it ended is all that the next run knows. A tasklet is saved at its beat, when it asks
+    /// for it, and when it rests.
+    #[tokio::test]
+    async fn counts_each_thing_once_when_it_is_paused_or_killed() {
+        for ((kept_every, after), how) in (0..4)
+            .flat_map(|kept| (0..5).map(move |after| (kept, after)))
+            .flat_map(|case| ["pause", "beat and kill", "kill", "save and kill"].map(|how| (case, how)))
+        {
+            let name = format!("keeps every {kept_every}, {how} after {after}");
+            let first = Bench::new(false);
+            go(&first, &mut Counts { kept_every, ends_after: Some((after, false)) }, 0).await.unwrap();
+            match how {
+                "pause" => {
+                    first.context.go_back_to_point();
+                    first
+                        .recorder
+                        .save_step(&mut begin(&first), &first.context, With::default())
+                        .await
+                        .unwrap();
+                }
+                "beat and kill" => drop(first.context.save_if_changed().await.unwrap()),
+                "save and kill" => {
+                    // It says that it goes on from here, so it has to know where that is.
+                    first.context.put("done", after.into()).unwrap();
+                    first.context.save().await.unwrap();
+                }
+                _ => {}
+            }
+            let stored = std::mem::take(&mut *first.journal.0.lock().unwrap());
+            let second = Bench::going_on(stored.context.unwrap_or_default());
+            second.context.go_on_from(TaskletPoint::of_checkpoint(stored.checkpoint.as_ref()));
+            second.journal.0.lock().unwrap().warnings = stored.warnings;
+            go(&second, &mut Counts { kept_every, ends_after: None }, 0).await.unwrap();
+            second.recorder.save_step(&mut begin(&second), &second.context, With::default()).await.unwrap();
+            assert_eq!(told(&second), WHOLE, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_stored_is_stored_with_the_next_beat() {
+        let bench = Bench::new(false);
+        begin(&bench);
+        bench.context.increment_summary("done", 1);
+        bench.context.put("done", 1.into()).unwrap();
+        bench.journal.0.lock().unwrap().is_refused = true;
+        assert!(bench.context.save_if_changed().await.is_err());
+        bench.journal.0.lock().unwrap().is_refused = false;
+        assert!(bench.context.save_if_changed().await.unwrap());
+        assert!(!bench.context.save_if_changed().await.unwrap(), "nothing is left");
+        let saved = bench.journal.0.lock().unwrap();
+        assert_eq!(saved.context.as_ref().unwrap().0["done"], 1);
+        assert_eq!(saved.step.as_ref().unwrap().summary["done"].to_string(), "1");
+    }
 
     /// Fails so many times.
     struct Fails(u32);

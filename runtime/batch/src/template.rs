@@ -2,6 +2,8 @@
 //!
 //! Only what a connector's author wrote is expanded, and only once. A value that comes in through a
 //! parameter is never looked at again, so a user's `${…}` stays the text that it is.
+//!
+//! `${parameters.x:-y}` stands for `y` where the parameter has no value, or an empty one; `$${` is the text `${`.
 
 mod holes;
 
@@ -108,6 +110,13 @@ fn pieces(text: &str) -> Result<Vec<Piece<'_>>, TemplateError> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while let Some(start) = rest.find("${") {
+        if start > 0 && rest.as_bytes()[start - 1] == b'$' {
+            // The first dollar says that the rest is meant as it stands.
+            pieces.push(Piece::Literal(&rest[..start - 1]));
+            pieces.push(Piece::Literal("${"));
+            rest = &rest[start + 2..];
+            continue;
+        }
         let Some(length) = rest[start..].find('}') else {
             return Err(TemplateError::Unclosed { text: text.to_owned() });
         };
@@ -125,31 +134,48 @@ fn pieces(text: &str) -> Result<Vec<Piece<'_>>, TemplateError> {
 
 /// What an expression asks for.
 enum Asked<'a> {
-    /// The names behind `parameters`, such as `["storage", "file_path"]`.
-    Parameter(Vec<&'a str>),
+    /// The names behind `parameters`, such as `["storage", "file_path"]`, and what stands for them if there is no value.
+    Parameter(Vec<&'a str>, Option<&'a str>),
     /// The name behind `secrets`.
     Secret(&'a str),
 }
 
 fn asked(expression: &str) -> Result<Asked<'_>, TemplateError> {
-    let names: Vec<&str> = expression.trim().split('.').collect();
+    let (names, default) = match expression.split_once(":-") {
+        Some((names, default)) => (names, Some(default)),
+        None => (expression, None),
+    };
+    let names: Vec<&str> = names.trim().split('.').collect();
     match names[..] {
         ["parameters", ref path @ ..] if !path.is_empty() && path.iter().all(|name| !name.is_empty()) => {
-            Ok(Asked::Parameter(path.to_vec()))
+            Ok(Asked::Parameter(path.to_vec(), default))
         }
-        ["secrets", name] if !name.is_empty() => Ok(Asked::Secret(name)),
+        ["secrets", name] if !name.is_empty() && default.is_none() => Ok(Asked::Secret(name)),
         _ => Err(TemplateError::NotUnderstood { expression: expression.to_owned() }),
     }
 }
 
 fn lookup(expression: &str, values: Values<'_>) -> Result<Value, TemplateError> {
     let found = match asked(expression)? {
-        Asked::Parameter(path) => {
-            path.iter().try_fold(values.parameters, |value, name| value.get(name)).cloned()
+        Asked::Parameter(path, default) => {
+            let found = path.iter().try_fold(values.parameters, |value, name| value.get(name));
+            or_default(found, default)
         }
         Asked::Secret(name) => values.secrets.get(name).map(|text| Value::from(text.as_str())),
     };
     found.ok_or_else(|| TemplateError::NoValue { expression: expression.to_owned() })
+}
+
+/// A value, or what its author wrote for the case that there is none: a number or a truth value is one, all else a text.
+fn or_default(found: Option<&Value>, default: Option<&str>) -> Option<Value> {
+    let Some(default) = default else { return found.cloned() };
+    let is_empty = |value: &&Value| value.is_null() || value.as_str() == Some("");
+    if let Some(found) = found.filter(|value| !is_empty(value)) {
+        return Some(found.clone());
+    }
+    let plain = serde_json::from_str(default).ok();
+    let plain = plain.filter(|value: &Value| value.is_number() || value.is_boolean());
+    Some(plain.unwrap_or_else(|| Value::from(default)))
 }
 
 /// Expands every text in a JSON value. A text that is one template alone becomes the parameter's
@@ -218,7 +244,7 @@ fn collect_names(value: &Value, found: &mut Names) -> Result<(), TemplateError> 
             for piece in pieces(text)? {
                 let Piece::Expression(expression) = piece else { continue };
                 match asked(expression)? {
-                    Asked::Parameter(path) => found.parameters.push(path[0].to_owned()),
+                    Asked::Parameter(path, _) => found.parameters.push(path[0].to_owned()),
                     Asked::Secret(name) => found.secrets.push(name.to_owned()),
                 }
             }
@@ -239,7 +265,7 @@ mod tests {
     fn expands_what_the_definition_says_and_nothing_else() {
         let parameters = json!({
             "storage": { "type": "local", "file_path": "a.csv" },
-            "host": "example.com", "port": 8080, "sly": "${parameters.host}", "slyer": "${secrets.token}",
+            "host": "example.com", "port": 8080, "sly": "${parameters.host}", "empty": "", "slyer": "${secrets.token}",
         });
         let secrets = BTreeMap::from([("token".to_owned(), "stands-for-it".to_owned())]);
         let rows = [
@@ -256,7 +282,22 @@ mod tests {
             (json!("Bearer ${parameters.slyer}"), Ok(json!("Bearer ${secrets.token}"))),
             (json!("${secrets.token}"), Ok(json!("stands-for-it"))),
             (json!(["Bearer ${secrets.token}"]), Ok(json!(["Bearer stands-for-it"]))),
+            (json!("${parameters.port:-1}"), Ok(json!(8080))),
+            (json!("${parameters.none:-1}"), Ok(json!(1))),
+            (json!("${parameters.none:-}"), Ok(json!(""))),
+            (json!("${parameters.empty:-a b:-c.d}"), Ok(json!("a b:-c.d"))),
+            (json!("${parameters.nothing_at_all:-true}"), Ok(json!(true))),
+            (json!("<${parameters.none.deep:-x}>"), Ok(json!("<x>"))),
+            (json!("$${parameters.host}"), Ok(json!("${parameters.host}"))),
+            (json!("a $${b} ${parameters.host} $$c"), Ok(json!("a ${b} example.com $$c"))),
+            (json!("$${"), Ok(json!("${"))),
             (json!("${secrets.other}"), Err("there is no value for `${secrets.other}`")),
+            (
+                json!("${secrets.token:-x}"),
+                Err(
+                    "`${secrets.token:-x}` is not understood; a template is `${parameters.name}` or `${secrets.name}`",
+                ),
+            ),
             (
                 json!("${secrets.token.part}"),
                 Err(

@@ -44,8 +44,13 @@ impl Clock for FakeClock {
 pub(crate) struct Saved {
     pub(crate) step: Option<StepExecution>,
     pub(crate) checkpoint: Option<Checkpoint>,
+    pub(crate) context: Option<ExecutionContext>,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) saves: usize,
+    /// After how many saves the process is killed: nothing is saved any more.
+    pub(crate) dies_after: Option<usize>,
+    /// Whether nothing can be saved now.
+    pub(crate) is_refused: bool,
     /// After how many saves another worker has the execution.
     pub(crate) is_lost_after: Option<usize>,
     /// How often it was asked whether the execution is to stop, and after how often another worker has it.
@@ -75,8 +80,12 @@ impl ExecutionJournal for MemoryJournal {
 
     async fn save(&self, _: &Lease, save: Save<'_>) -> Result<()> {
         let mut saved = self.0.lock().unwrap();
+        if saved.is_refused || saved.dies_after.is_some_and(|saves| saved.saves >= saves) {
+            return Err(RepositoryError::Busy { detail: String::new() });
+        }
         saved.step = save.step.cloned().or(saved.step.take());
         saved.checkpoint = save.checkpoint.cloned().or(saved.checkpoint.take());
+        saved.context = save.context.cloned().or(saved.context.take());
         saved.warnings.extend_from_slice(save.warnings);
         saved.saves += 1;
         Ok(())
@@ -108,20 +117,26 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new(has_items: bool) -> Self {
-        Self::with(has_items, Findings::default())
+        Self::with(has_items, Findings::default(), ExecutionContext::default())
+    }
+
+    /// For another run of a tasklet that ended early.
+    pub(crate) fn going_on(context: ExecutionContext) -> Self {
+        Self::with(false, Findings::default(), context)
     }
 
     /// For another run of an item step that ended early.
     pub(crate) fn resumed(step: &StepExecution) -> Self {
         let (summary, warning_count) = (step.summary.clone(), step.warning_count);
-        Self::with(true, Findings { summary, warning_count, ..Findings::default() })
+        let findings = Findings { summary, warning_count, ..Findings::default() };
+        Self::with(true, findings, ExecutionContext::default())
     }
 
-    fn with(has_items: bool, findings: Findings) -> Self {
+    fn with(has_items: bool, findings: Findings, context: ExecutionContext) -> Self {
         let (clock, journal) = (Arc::new(FakeClock::default()), Arc::new(MemoryJournal::default()));
         let lease = Lease { tenant: TenantId::default(), id: JobExecutionId(1), token: 1 };
         let info = RunInfo { id: lease.id, job_label: "Job".to_owned(), started_at: Timestamp(0) };
-        let run = RunContext::new(info, serde_json::json!({}), ExecutionContext::default(), Arc::new(NoLog));
+        let run = RunContext::new(info, serde_json::json!({}), context, Arc::new(NoLog));
         let name = StepName::new("step").expect("a good name");
         let context = StepContext::new(run, name, has_items, findings);
         let observer = Arc::<MemoryObserver>::default();

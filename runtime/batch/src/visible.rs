@@ -146,7 +146,9 @@ pub(crate) fn unseen(character: char) -> Option<Unseen> {
     }
 }
 
-fn steers(character: char) -> bool {
+/// Whether a character moves the cursor, ends a line, or changes how others look. Joiners, which some scripts need,
+/// do not.
+pub fn steers(character: char) -> bool {
     unseen(character) == Some(Unseen::Steers)
 }
 

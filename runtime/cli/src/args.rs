@@ -413,6 +413,39 @@ pub(crate) struct RunManner {
     pub(crate) format: FormatArg,
 }
 
+/// What a restart does otherwise than the execution before. It stands in the audit trail.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RestartChanges {
+    /// Run with the components that are installed now instead of those it began with
+    #[arg(long)]
+    pub(crate) newest_components: bool,
+    /// Run as the job is installed now: limits, skip, retry and other settings, grants, components
+    ///
+    /// The job must have the same steps; one that goes on from a checkpoint, the same elements and options.
+    #[arg(long)]
+    pub(crate) newest_job: bool,
+    /// Let each step that has not completed skip so many items; `none` for any number
+    #[arg(long, value_name = "N|none", value_parser = skip_limit)]
+    pub(crate) skip_limit: Option<SkipLimit>,
+    /// Begin the interrupted step again from its start, with its input as it is now
+    #[arg(long)]
+    pub(crate) anew: bool,
+}
+
+/// How many items may be skipped; `None` for any number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SkipLimit(pub(crate) Option<u64>);
+
+fn skip_limit(text: &str) -> Result<SkipLimit, String> {
+    match text {
+        "none" => Ok(SkipLimit(None)),
+        number => number
+            .parse()
+            .map(|limit| SkipLimit(Some(limit)))
+            .map_err(|_| "not a number, nor `none`".to_owned()),
+    }
+}
+
 /// What can be done with executions.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Executions {
@@ -465,13 +498,12 @@ pub(crate) enum Executions {
     ///
     /// It runs now, in this process, or with `--publish` in a worker, as a new execution: steps that completed
     /// are not run again, the interrupted one resumes from its checkpoint.
-    #[command(after_long_help = examples(&["stepbox executions restart 118", "stepbox executions restart 118 -v", "stepbox executions restart 118 --publish"]))]
+    #[command(after_long_help = examples(&["stepbox executions restart 118", "stepbox executions restart 118 -v", "stepbox executions restart 118 --publish", "stepbox executions restart 118 --skip-limit 1000"]))]
     Restart {
         /// Its number
         id: u64,
-        /// Run with the components that are installed now instead of those it began with
-        #[arg(long)]
-        newest_components: bool,
+        #[command(flatten)]
+        changes: RestartChanges,
         /// Do not run it in this process but put it into the queue, and print the number of the new execution
         #[arg(long)]
         publish: bool,
@@ -604,8 +636,11 @@ pub(crate) enum Format {
 
 /// A batch status by its name, in any case.
 fn batch_status() -> impl clap::builder::TypedValueParser<Value = BatchStatus> {
-    PossibleValuesParser::new(BatchStatus::ALL.map(BatchStatus::as_str)).map(|name| {
-        let is_meant = |status: &BatchStatus| status.as_str().eq_ignore_ascii_case(&name);
+    let names = BatchStatus::ALL.map(BatchStatus::as_str).into_iter().chain([BatchStatus::QUEUED]);
+    PossibleValuesParser::new(names).map(|name| {
+        let is_meant = |status: &BatchStatus| {
+            [status.as_str(), status.shown(false)].iter().any(|shown| shown.eq_ignore_ascii_case(&name))
+        };
         BatchStatus::ALL.into_iter().find(is_meant).expect("only names of statuses are let through")
     })
 }

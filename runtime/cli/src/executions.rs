@@ -11,7 +11,7 @@ use stepbox::batch::status::BatchStatus;
 use stepbox::batch::visible::Visible;
 use stepbox::{Error, LogLine, Published, Purge, Reimport, RestartOptions, Tenant};
 
-use crate::args::{Executions, Format, RunManner};
+use crate::args::{Executions, Format, RestartChanges, RunManner, SkipLimit};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::follow::follow;
@@ -47,13 +47,13 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Executions) -> Result<Answe
         }
         Executions::Warnings { id, format } => warnings(tenant, JobExecutionId(id), format.format).await,
         Executions::Stop { id } => stop(tenant, JobExecutionId(id)).await,
-        Executions::Restart { id, newest_components, publish: true, manner } => {
-            let id = tenant.publish_restart(JobExecutionId(id), newest_components).await?;
+        Executions::Restart { id, changes, publish: true, manner } => {
+            let id = tenant.publish_restart(JobExecutionId(id), &options(&changes)).await?;
             let view = || PublishedView::of(Published::Queued(id));
             Ok(Answer::new(manner.format.format, || Visible::line(id), view))
         }
-        Executions::Restart { id, newest_components, publish: false, manner } => {
-            restart(tenant, JobExecutionId(id), newest_components, &manner).await
+        Executions::Restart { id, changes, publish: false, manner } => {
+            restart(tenant, JobExecutionId(id), &changes, &manner).await
         }
         Executions::Resume { id, manner } => resume(tenant, JobExecutionId(id), &manner).await,
         Executions::Rejected { id, step } => rejected(tenant, JobExecutionId(id), step).await,
@@ -117,7 +117,12 @@ fn table(executions: &[&ExecutionSummary]) -> Table {
             execution.id.to_string(),
             execution.instance.to_string(),
             execution.job.name.to_string(),
-            status(execution.status, execution.stop_requested, execution.set_aside.is_some()),
+            status(
+                execution.status,
+                execution.worker.is_some(),
+                execution.stop_requested,
+                execution.set_aside.is_some(),
+            ),
             number(warnings),
             moment(execution.created_at),
             between(execution.started_at, execution.ended_at),
@@ -201,13 +206,19 @@ async fn stop(tenant: &Tenant, id: JobExecutionId) -> Result<Answer, CliError> {
 async fn restart(
     tenant: &Tenant,
     id: JobExecutionId,
-    newest_components: bool,
+    changes: &RestartChanges,
     manner: &RunManner,
 ) -> Result<Answer, CliError> {
     let display = ProgressDisplay::new(manner.verbose);
-    let options = RestartOptions { newest_components, log: display.log_listener() };
+    let options = RestartOptions { log: display.log_listener(), ..options(changes) };
     let running = tenant.restart_execution(id, options).await?;
     follow(tenant, running, display, manner).await
+}
+
+fn options(changes: &RestartChanges) -> RestartOptions {
+    let RestartChanges { newest_components, newest_job, skip_limit, anew } = *changes;
+    let skip_limit = skip_limit.map(|SkipLimit(limit)| limit);
+    RestartOptions { newest_components, newest_job, skip_limit, anew, log: None }
 }
 
 async fn resume(tenant: &Tenant, id: JobExecutionId, manner: &RunManner) -> Result<Answer, CliError> {

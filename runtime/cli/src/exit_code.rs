@@ -28,6 +28,10 @@ pub(crate) enum ExitCode {
     StoreUnavailable = 8,
     /// 9: the job is COMPLETED, but with warnings, and `--warnings-as-errors` was given.
     Warnings = 9,
+    /// 10: what the command names does not stand so that it can be done now, such as an execution that has ended.
+    WrongState = 10,
+    /// 11: the job ran and is PAUSED: it goes on from its checkpoint when it is resumed.
+    JobPaused = 11,
     /// 130: interrupted by Ctrl-C (SIGINT) or SIGTERM.
     Interrupted = 130,
 }
@@ -46,6 +50,8 @@ Exit codes:
     7  step component refused
     8  store unavailable
     9  completed with warnings (only with --warnings-as-errors)
+   10  not possible as things stand now
+   11  job paused
   130  interrupted";
 
     /// What a run comes to.
@@ -55,8 +61,9 @@ Exit codes:
             BatchStatus::Completed if has_warnings && warnings_as_errors => Self::Warnings,
             BatchStatus::Completed => Self::Completed,
             BatchStatus::Failed => Self::JobFailed,
-            BatchStatus::Stopped | BatchStatus::Paused if is_interrupted => Self::Interrupted,
-            BatchStatus::Stopped | BatchStatus::Paused => Self::JobStopped,
+            BatchStatus::Stopped if is_interrupted => Self::Interrupted,
+            BatchStatus::Stopped => Self::JobStopped,
+            BatchStatus::Paused => Self::JobPaused,
             _ => Self::Unexpected,
         }
     }
@@ -67,6 +74,7 @@ Exit codes:
             ErrorKind::BadRequest => Self::BadCommand,
             ErrorKind::Violations => Self::Violations,
             ErrorKind::NotFound => Self::NotFound,
+            ErrorKind::WrongState => Self::WrongState,
             ErrorKind::ComponentRefused => Self::ComponentRefused,
             ErrorKind::StoreUnavailable => Self::StoreUnavailable,
             ErrorKind::Unexpected => Self::Unexpected,

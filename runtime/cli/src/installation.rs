@@ -79,7 +79,10 @@ pub(crate) fn settle(
     if beginning == Beginning::Refuses {
         return Err(CliError::NoDataFolder { looked_at });
     }
-    let message = format!("there is no data folder `{}`: only what every installation has is shown", looked_at.display());
+    let message = format!(
+        "there is no data folder `{}`: only what every installation has is shown",
+        looked_at.display()
+    );
     voice.say(&Entry::new(LogLevel::Info, "no-data-folder", message));
     let folder = tempfile::tempdir().map_err(CliError::Start)?;
     // Not there yet, so that it gets the rights of a new one.

@@ -12,6 +12,8 @@ use std::path::Path;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+use stepbox::batch::numbers::first_rounded;
+
 use crate::error::CliError;
 
 /// How long the text of parameters may be, in bytes: more than any parameters that are accepted.
@@ -45,7 +47,7 @@ fn limited(source: impl Read, subject: &str, path: &Path) -> Result<Vec<u8>, Cli
 fn parse(subject: &str, text: &[u8]) -> Result<Value, CliError> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     match serde_json::from_slice(text) {
-        Ok(StrictValue(value)) => Ok(value),
+        Ok(StrictValue(value)) => refuse_rounded(subject, text).map(|()| value),
         Err(error) => Err(CliError::ParametersMalformed {
             subject: subject.to_owned(),
             line: error.line().max(1),
@@ -55,6 +57,21 @@ fn parse(subject: &str, text: &[u8]) -> Result<Value, CliError> {
                 .to_owned(),
         }),
     }
+}
+
+/// A number in memory has 64 bits; one that is written more exactly would be another one.
+fn refuse_rounded(subject: &str, text: &[u8]) -> Result<(), CliError> {
+    let text = str::from_utf8(text).unwrap_or_default();
+    let Some((at, number)) = first_rounded(text) else { return Ok(()) };
+    let before = &text[..at];
+    let line_begins = before.rfind('\n').map_or(0, |end| end + 1);
+    Err(CliError::ParametersMalformed {
+        subject: subject.to_owned(),
+        line: before.matches('\n').count() + 1,
+        column: before[line_begins..].chars().count() + 1,
+        message: format!("the number {number} has more digits than 64 bits hold, and would be rounded"),
+        help: "write it as a text, in quotes, if the job takes one; or with fewer digits".to_owned(),
+    })
 }
 
 /// The message alone: the place stands in front already.
@@ -159,6 +176,11 @@ mod tests {
             (
                 "{\"a\":1,\n \"b\":{\"c\":1,\"c\":2}}",
                 "the parameters, line 2, column 15: the key `c` appears twice",
+            ),
+            (
+                "{\"n\":\n 123456789012345678901234567890}",
+                "the parameters, line 2, column 2: the number 123456789012345678901234567890 has more digits than 64 bits \
+                 hold, and would be rounded",
             ),
             ("{a:1}", "the parameters, line 1, column 2: key must be a string"),
             (r#"{"a":1"#, "the parameters, line 1, column 6: the text ends in the middle of an object"),

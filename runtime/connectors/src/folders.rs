@@ -1,6 +1,7 @@
 //! What readers and writers may touch: on this machine a capability, not a check of paths; beyond it the
 //! storages that the operator names.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -37,6 +38,8 @@ pub struct Folders {
     reach: Arc<Reach>,
     storages: Arc<Storages>,
     wall: Arc<Wall>,
+    /// Where relative paths begin, if not in the base folder or the first one.
+    beginning: Option<Arc<str>>,
     /// Whether outputs, and the folders made for them, are this user's alone whatever the process's mask says.
     is_private: bool,
 }
@@ -63,7 +66,8 @@ impl Folders {
     }
 
     fn of(reach: Reach) -> Self {
-        Self { reach: Arc::new(reach), storages: Arc::default(), wall: Arc::default(), is_private: false }
+        let (storages, wall) = (Arc::default(), Arc::default());
+        Self { reach: Arc::new(reach), storages, wall, beginning: None, is_private: false }
     }
 
     /// Only what lies below these folders, which are opened now: for a tenant.
@@ -81,6 +85,29 @@ impl Folders {
         };
         let roots = roots.into_iter().map(open).collect::<Result<_>>()?;
         Ok(Self::of(Reach::Beneath { roots }))
+    }
+
+    /// Lets relative paths begin in this folder. It opens nothing: where the folders end, they end for it, too.
+    #[must_use]
+    pub fn beginning_in(self, folder: &str) -> Self {
+        Self { beginning: Some(folder.into()), ..self }
+    }
+
+    /// The absolute path of the folder in which relative paths begin; `None` if there is no folder.
+    pub fn beginning(&self) -> Option<PathBuf> {
+        match (&self.beginning, &*self.reach) {
+            (Some(folder), _) => Some(PathBuf::from(&**folder)),
+            (None, Reach::Anywhere { base }) => Some(base.clone()),
+            (None, Reach::Beneath { roots }) => roots.first().map(|root| root.path.clone()),
+        }
+    }
+
+    /// A path as it is opened.
+    fn bound<'a>(&self, path: &'a str) -> Cow<'a, str> {
+        match &self.beginning {
+            Some(folder) if Path::new(path).is_relative() => Cow::Owned(format!("{folder}/{path}")),
+            _ => Cow::Borrowed(path),
+        }
     }
 
     /// Allows files in named storages as well.
@@ -130,10 +157,11 @@ impl Folders {
     /// folder is the one that the file is opened in, and no link of that name is opened later.
     fn find_input(&self, path: &str) -> Result<(Dir, PathBuf)> {
         let failed = |source| ConnectorError::file("open", path, source);
+        let bound = self.bound(path);
         let (root, mut at) = match &*self.reach {
-            Reach::Anywhere { base } => (None, base.join(path)),
+            Reach::Anywhere { base } => (None, base.join(&*bound)),
             Reach::Beneath { roots } => {
-                let (root, below) = within(roots, path)?;
+                let (root, below) = within(roots, &bound)?;
                 (Some(&root.folder), below.to_owned())
             }
         };
@@ -161,10 +189,11 @@ impl Folders {
     /// in it.
     pub fn open_folder(&self, path: &str) -> std::result::Result<Dir, ElementError> {
         let failed = |source| ConnectorError::file("open", path, source);
+        let bound = self.bound(path);
         let folder = match &*self.reach {
-            Reach::Anywhere { base } => open_folder_in(None, &base.join(path)),
+            Reach::Anywhere { base } => open_folder_in(None, &base.join(&*bound)),
             Reach::Beneath { roots } => {
-                let (root, below) = within(roots, path)?;
+                let (root, below) = within(roots, &bound)?;
                 open_folder_in(Some(&root.folder), below)
             }
         };
@@ -180,16 +209,17 @@ impl Folders {
     pub(crate) fn place_output(&self, path: &str) -> Result<OutputPlace> {
         check_path(path)?;
         let failed = |source| ConnectorError::file("open the folder of", path, source);
+        let bound = self.bound(path);
         let (below, parent, existing) = match &*self.reach {
             Reach::Anywhere { base } => {
-                let parent = base.join(parent_of(Path::new(path)));
+                let parent = base.join(parent_of(Path::new(&*bound)));
                 let existing = parent.ancestors().find(|ancestor| ancestor.is_dir()).unwrap_or(&parent);
                 let missing = parent.strip_prefix(existing).unwrap_or(Path::new("")).to_owned();
                 let existing = Dir::open_ambient_dir(existing, ambient_authority()).map_err(failed)?;
-                (Path::new(path), parent, (existing, missing))
+                (Path::new(&*bound), parent, (existing, missing))
             }
             Reach::Beneath { roots } => {
-                let (root, below) = within(roots, path)?;
+                let (root, below) = within(roots, &bound)?;
                 let existing = root.folder.try_clone().map_err(failed)?;
                 (below, root.path.join(parent_of(below)), (existing, parent_of(below).to_owned()))
             }

@@ -75,9 +75,9 @@
 //! | | `json` | none | the columns whose cells are JSON: numbers, truth values, lists, objects; null if no item has one |
 //! | | `lines_per_file` | no limit | how many items a file takes |
 //!
-//! `%job_label%` and `%datetime%` in `to` stand for the label of the job instance, with `_` for all but
-//! letters, digits and dots, and for the beginning of the run in UTC, `2024-03-05_14-07-09`; a restart
-//! keeps that of the execution it goes on from. Any other text between `%` stays. Missing folders are made.
+//! `%job_label%`, `%datetime%` and `%execution%` in `to` stand for the label of the job instance, with `_` for all but
+//! letters, digits and dots, for the beginning of the run in UTC, `2024-03-05_14-07-09`, and for the number of its
+//! execution; a restart keeps those of the execution it goes on from. Any other text between `%` stays. Missing folders are made.
 //!
 //! An output appears under its final name only when it is complete, in place of an older file, and never
 //! over a folder, a link or a device. The step after finds its absolute path in the execution context
@@ -116,6 +116,7 @@
 mod bucket;
 mod csv;
 mod error;
+mod file_place;
 mod file_problem;
 mod fingerprint;
 mod folders;
@@ -141,6 +142,7 @@ mod testing;
 
 pub use bucket::{BadAnswer, BucketProblem};
 pub use error::{CODES, ConnectorError};
+pub use file_place::{FilePlace, input_place, output_place};
 pub use file_problem::FileProblem;
 pub use folders::{Folders, Wall};
 pub use other_format::{Encoding, OtherFormat};

@@ -3,6 +3,7 @@
 //! An option that is null counts as not given, so that a template may leave one out.
 
 use serde_json::{Map, Value};
+use stepbox_batch::numbers::as_integer;
 
 use crate::error::{ConnectorError, Result};
 use crate::storage::Storage;
@@ -45,7 +46,9 @@ impl<'a> Options<'a> {
     /// A whole number from 1 on.
     pub(crate) fn count(&self, option: &'static str) -> Result<Option<u64>> {
         let Some(value) = self.get(option) else { return Ok(None) };
-        match value.as_u64() {
+        // 2.0 is 2, as everywhere.
+        let integer = value.as_number().and_then(as_integer);
+        match integer.and_then(|integer| integer.as_u64()) {
             Some(count) if count > 0 => Ok(Some(count)),
             _ => Err(bad(option, format!("is {value}, which is not a whole number from 1 on"))),
         }

@@ -1,19 +1,28 @@
-//! `%job_label%` and `%datetime%` in the path of an output.
+//! `%job_label%`, `%datetime%` and `%execution%` in the path of an output.
 
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::step_context::RunInfo;
+use stepbox_batch::visible::steers;
+
+/// All of them.
+const PLACEHOLDERS: [&str; 3] = ["%datetime%", "%job_label%", "%execution%"];
+
+/// Whether any of them stands in a path.
+pub(crate) fn are_in(path: &str) -> bool {
+    PLACEHOLDERS.iter().any(|placeholder| path.contains(placeholder))
+}
 
 /// Fills the placeholders of a path. Any other text between `%` is left as it is. The folder stays the one that the path
 /// names: a part that would be all dots gets `_` in place of each.
 ///
-/// `%job_label%` is the label of the job instance, with `_` for every character outside of
-/// `A–Z a–z 0–9 .`; `%datetime%` is when the run began, in UTC: `2024-03-05_14-07-09`; `%execution%` is the number
-/// of the execution, of the first one of those that go on from one another.
+/// `%job_label%` is the label of the job instance, with `_` for blanks, for what cannot be seen, and for every ASCII
+/// character outside of `A–Z a–z 0–9 .`; `%datetime%` is when the run began, in UTC: `2024-03-05_14-07-09`; `%execution%`
+/// is the number of its first execution, so no two runs of a store have the same name.
 pub(crate) fn fill(path: &str, run: &RunInfo) -> String {
-    let (datetime, label) = (datetime(run.started_at), label(&run.job_label));
-    let execution = run.id.to_string();
+    let [datetime, label, execution] = [datetime(run.started_at), label(&run.job_label), run.id.to_string()];
     let fill = |part: &str| {
         let filled = part.replace("%datetime%", &datetime).replace("%execution%", &execution);
+        // A label cannot bring a `%` of its own.
         let filled = filled.replace("%job_label%", &label);
         match filled.bytes().all(|byte| byte == b'.') {
             // A part that is empty, or dots, names no folder of its own.
@@ -25,8 +34,11 @@ pub(crate) fn fill(path: &str, run: &RunInfo) -> String {
 }
 
 fn label(text: &str) -> String {
-    let keep = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '_' };
-    text.chars().map(keep).collect()
+    let is_kept = |c: char| match c.is_ascii() {
+        true => c.is_ascii_alphanumeric() || c == '.',
+        false => !c.is_whitespace() && !steers(c),
+    };
+    text.chars().map(|c| if is_kept(c) { c } else { '_' }).collect()
 }
 
 fn datetime(moment: Timestamp) -> String {
@@ -50,11 +62,21 @@ mod tests {
 
     #[test]
     fn fills_label_and_time_and_leaves_the_rest() {
-        check("out/%job_label%_%datetime%.csv", "Été 2.0/x", "out/_t__2.0_x_2024-03-05_14-07-09.csv");
+        check("out/%job_label%_%datetime%.csv", "Été 2.0/x", "out/Été_2.0_x_2024-03-05_14-07-09.csv");
+        check("%execution%/%job_label%_%execution%.csv", "%execution%", "7/_execution__7.csv");
         check("%fileNb%/100%", "x", "%fileNb%/100%");
         check("%job_label%%job_label%", "a%datetime%b", "a_datetime_ba_datetime_b");
         check("%job_label%", "../..", ".._..");
         check("out_%execution%.csv", "x", "out_7.csv");
+    }
+
+    /// Every letter outside of ASCII once became `_`, so that labels of other scripts became one name.
+    #[test]
+    fn a_label_keeps_the_letters_of_any_script() {
+        check("%job_label%", "商品 導出", "商品_導出");
+        check("%job_label%", "हिन्दी", "हिन्दी");
+        check("%job_label%", "e\u{301}tude №1", "e\u{301}tude_№1");
+        check("%job_label%", "a\u{202e}b\u{a0}c\u{85}d", "a_b_c_d");
     }
 
     /// A label of dots once led to the folder above.

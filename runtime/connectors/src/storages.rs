@@ -118,10 +118,15 @@ pub(crate) struct Address {
 }
 
 impl Address {
-    fn of(settings: &S3Settings, url: Option<&Url>) -> Self {
+    fn new(settings: &S3Settings, url: Option<&Url>) -> Self {
         let prefix = settings.prefix.trim_end_matches('/');
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
         Self { server: server(url), bucket: settings.bucket.clone(), prefix }
+    }
+
+    /// Where a path lies, as one text for each place.
+    pub(crate) fn of(&self, path: &str) -> String {
+        format!("s3:{}/{}/{}{path}", self.server, self.bucket, self.prefix)
     }
 
     fn overlaps(&self, other: &Self) -> bool {
@@ -173,7 +178,7 @@ impl NamedStorage {
         check_name(name)?;
         settings.check().map_err(|problem| bad(name, &problem))?;
         let url = settings.url().ok().flatten();
-        let address = Address::of(settings, url.as_ref());
+        let address = Address::new(settings, url.as_ref());
         let plain_host = url.filter(|url| url.scheme() == "http").map(|url| match url.host() {
             Some(Host::Ipv4(address)) if address.is_loopback() => PlainHost::ThisMachine,
             Some(Host::Ipv6(address)) if address.is_loopback() => PlainHost::ThisMachine,

@@ -149,6 +149,23 @@ impl ConnectorFile {
     pub fn parse(file: PathBuf, text: &str, known: &Known) -> Result<Self, ConnectorFileError> {
         let form = form::parse(text).map_err(|mistake| mistake.at(&file))?;
         let locations = Locations::of(text);
+        if let Some(rounded) = locations.first_rounded(text) {
+            let (line, column) = (Some(rounded.line), Some(rounded.column));
+            let message = format!(
+                "the number {} has more digits than 64 bits hold, and would be rounded",
+                rounded.number
+            );
+            let help = "quote it, if it is a text; or write fewer digits".to_owned();
+            return Err(ConnectorFileError {
+                code: "connector-file-malformed",
+                file,
+                line,
+                column,
+                message,
+                help,
+                others: Vec::new(),
+            });
+        }
         let checked = check::check(form, known).map_err(|mistakes| place_all(&file, &locations, mistakes))?;
         let check::Checked { code, label, components, jobs } = checked;
         Ok(Self { file, locations, code, label, components, jobs })
@@ -188,6 +205,7 @@ impl ConnectorFile {
                 concurrency: job.concurrency,
                 parameters: job.parameters,
                 steps,
+                folder: None,
             })
         });
         let jobs = Mistakes::none_in(pinned);

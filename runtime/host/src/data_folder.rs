@@ -6,6 +6,7 @@
 //! compiled/                  what they were compiled to
 //! executions/<id>/log.jsonl  the log of an execution
 //! executions/<id>/rejected/  the items that its steps skipped, a file for each step
+//! outputs/<digest>           locked by each run that writes an output, while it does
 //! executions/<id>/work/<n>/  the working folder of its steps, while the worker with the fencing token n runs it
 //! workers/<name>             locked by each process that works here
 //! ```
@@ -61,7 +62,8 @@ impl DataFolder {
 
     /// Itself and the folders in it, any of which may be a link to somewhere else.
     pub(crate) fn folders(&self) -> Vec<PathBuf> {
-        let inner = ["components", "compiled", "executions", "workers"].map(|name| self.path.join(name));
+        let inner =
+            ["components", "compiled", "executions", "outputs", "workers"].map(|name| self.path.join(name));
         std::iter::once(self.path.clone()).chain(inner).collect()
     }
 
@@ -88,6 +90,11 @@ impl DataFolder {
     /// The locks of the processes that work here.
     pub(crate) fn workers(&self) -> PathBuf {
         self.path.join("workers")
+    }
+
+    /// The locks of the outputs that are written.
+    pub(crate) fn outputs(&self) -> PathBuf {
+        self.path.join("outputs")
     }
 
     /// The folder of all executions.

@@ -135,6 +135,26 @@ pub enum Error {
         /// What is wrong.
         source: ConnectorError,
     },
+    /// A step would write what it reads.
+    #[error("the step `{step}` cannot run: it reads and writes `{path}`, and would replace its own input")]
+    OutputIsInput {
+        /// The step.
+        step: StepName,
+        /// The path of its output.
+        path: String,
+    },
+    /// Two steps that run side by side would write the same file, or one what the other reads.
+    #[error(
+        "the steps `{one}` and `{other}` cannot run side by side: both use `{path}`, and one replaces it"
+    )]
+    OutputsClash {
+        /// A step.
+        one: StepName,
+        /// A step of another branch.
+        other: StepName,
+        /// The path that both use.
+        path: String,
+    },
     /// The storage that workers on several machines share did not do what it should.
     #[error("the shared storage: {0}")]
     SharedStorage(#[source] ConnectorError),
@@ -211,6 +231,8 @@ pub enum ErrorKind {
     NotFound,
     /// A component is refused.
     ComponentRefused,
+    /// The request is right, and what it is about does not stand so that it can be done now.
+    WrongState,
     /// The store cannot be used.
     StoreUnavailable,
     /// Anything else.
@@ -238,6 +260,8 @@ impl Error {
             Self::ComponentsPolicy { source, .. } => source.code(),
             Self::Storages { source, .. } | Self::StorageOfStep { source, .. } => source.code(),
             Self::SharedStorage(source) => source.code(),
+            Self::OutputIsInput { .. } => "output-is-input",
+            Self::OutputsClash { .. } => "outputs-clash",
             Self::OwnFolder { .. } => "path-in-data-folder",
             Self::BadMoment { .. } => "bad-moment",
             Self::BadLabel => "bad-name",
@@ -260,12 +284,12 @@ impl Error {
                 RepositoryError::VersionExists { .. } | RepositoryError::ComponentQuota(_) => {
                     ErrorKind::ComponentRefused
                 }
-                RepositoryError::AlreadyExists { .. }
-                | RepositoryError::InUse { .. }
+                RepositoryError::AlreadyExists { .. } => ErrorKind::BadRequest,
+                RepositoryError::InUse { .. }
                 | RepositoryError::NotUnique { .. }
                 | RepositoryError::QueueFull { .. }
                 | RepositoryError::ConcurrencyReached { .. }
-                | RepositoryError::WrongStatus { .. } => ErrorKind::BadRequest,
+                | RepositoryError::WrongStatus { .. } => ErrorKind::WrongState,
                 RepositoryError::LeaseLost { .. } => ErrorKind::Unexpected,
                 RepositoryError::Busy { .. }
                 | RepositoryError::NewerVersion { .. }
@@ -285,13 +309,14 @@ impl Error {
             | Self::Storages { .. }
             | Self::OwnFolder { .. }
             | Self::StorageOfStep { .. }
+            | Self::OutputIsInput { .. }
+            | Self::OutputsClash { .. }
             | Self::StepsChanged(_)
             | Self::CannotReimport { .. }
-            | Self::TooManyRunning { .. }
-            | Self::WorkerExists
             | Self::BadMoment { .. }
             | Self::BadLabel => ErrorKind::BadRequest,
             Self::Component(_) | Self::Signature(_) | Self::UploadClosed => ErrorKind::ComponentRefused,
+            Self::TooManyRunning { .. } | Self::WorkerExists => ErrorKind::WrongState,
             Self::Violations { .. } => ErrorKind::Violations,
             Self::BreaksInstances { .. } => ErrorKind::BadRequest,
             Self::NotFound { .. } | Self::UnknownTenant(_) | Self::ComponentGone(_) => ErrorKind::NotFound,
@@ -314,6 +339,8 @@ impl Error {
             Self::Secret { source, .. } => source.help(),
             Self::Storages { source, .. } | Self::StorageOfStep { source, .. } => source.help(),
             Self::SharedStorage(source) => source.help(),
+            Self::OutputIsInput { .. } => "write to another path".to_owned(),
+            Self::OutputsClash { .. } => "give each of the two a path of its own".to_owned(),
             Self::OwnFolder { .. } => {
                 "open a folder apart from the data folder, the policy, the secrets and what machines share".to_owned()
             }
@@ -367,7 +394,8 @@ impl Error {
                 "import the corrected file with an instance of your own, whose job reads such files".to_owned()
             }
             Self::StepsChanged(id) => format!(
-                "`stepbox executions restart {id}` goes on with the job as it was; `stepbox run` starts anew"
+                "`stepbox executions restart {id}` goes on with the job as it was, `--newest-job` takes settings of the \
+                 same steps, and `--anew` lets a step begin again whose elements or options have changed"
             ),
             Self::UploadClosed => {
                 "the operator can upload it, or take `components: { upload: false }` out of the policy".to_owned()

@@ -27,6 +27,7 @@ use stepbox_batch::recorder::{Recorder, With};
 use stepbox_batch::repository::{Claim, Lease, NewJobExecution, RepositoryError, Save};
 use stepbox_batch::status::{BatchStatus, ExitStatus};
 use stepbox_batch::step_context::{Attempt, Findings, RunContext, RunInfo, StepContext};
+use stepbox_batch::tasklet_point::TaskletPoint;
 use stepbox_batch::tasklet_step;
 use stepbox_batch::thread::{Panicked, on_own_thread};
 use stepbox_sandbox::{ExecutionDisk, Usage};
@@ -34,6 +35,7 @@ use tokio::sync::watch;
 
 use crate::error::Error;
 use crate::execution_log::{FileLog, LogListener, LogSharing};
+use crate::outputs::{OutputLock, StepPlaces, output_is_input};
 use crate::patience::{self, Left, Patience};
 use crate::step_elements::StepElements;
 use crate::stepbox::{Installation, TenantState};
@@ -102,6 +104,8 @@ pub(crate) struct Life {
     /// What its steps write counts for the tenant until it has ended.
     disk: ExecutionDisk,
     steps: Arc<[Step]>,
+    /// Where relative paths begin.
+    folder: Option<String>,
     execution: Mutex<JobExecution>,
     recorder: Recorder,
     run: Arc<RunContext>,
@@ -178,6 +182,7 @@ impl Life {
             disk: tenant.share.execution_disk(),
             tenant: tenant.clone(),
             steps: execution.job.steps.clone().into(),
+            folder: execution.job.folder.clone(),
             execution: Mutex::new(execution),
             recorder,
             run,
@@ -235,9 +240,12 @@ impl Life {
         if let Some(Partition { position, .. }) = partition {
             return self.run_part(position as usize).await;
         }
-        let (mut status, mut last) = self.run_sequence(0..self.steps.len(), false).await?;
+        let (mut status, mut last) = match self.ends_already() {
+            Some(status) => (status, None),
+            None => self.run_sequence(0..self.steps.len(), false).await?,
+        };
         for (position, step) in self.steps.iter().enumerate() {
-            if !step.flow.always || self.rests_in(status) || lock(&self.course).done.contains(&position) {
+            if !step.flow.always || self.rests_in(status) || self.has_run(position) {
                 continue;
             }
             self.save_ended(last.take()).await?;
@@ -246,6 +254,24 @@ impl Life {
             last = Some(ended);
         }
         Ok((status, last))
+    }
+
+    /// How a run ends that only has to run what runs whatever happened: it has cost all the workers that it may, or
+    /// was to stop before it could begin.
+    fn ends_already(&self) -> Option<BatchStatus> {
+        let execution = lock(&self.execution);
+        match () {
+            () if !execution.failures.is_empty() => Some(BatchStatus::Failed),
+            () if execution.stop_requested => Some(BatchStatus::Stopped),
+            () => None,
+        }
+    }
+
+    /// Whether a step has run, here or before a worker was lost.
+    fn has_run(&self, position: usize) -> bool {
+        let execution = lock(&self.execution);
+        let mut stored = execution.steps.iter().filter(|step| step.position as usize == position);
+        stored.any(|step| step.status.has_ended()) || lock(&self.course).done.contains(&position)
     }
 
     /// Runs the one step of a part.
@@ -277,8 +303,12 @@ impl Life {
                     }
                 }
                 Unit::Step(position) => {
+                    let mut was_stopped_at = false;
                     let (status, exit_status) = match self.done_already(*position) {
-                        Some(done) => (done.status, done.exit_status),
+                        Some(done) => {
+                            was_stopped_at = done.carried_from.is_some();
+                            (done.status, done.exit_status)
+                        }
                         None => {
                             has_run = true;
                             let Ended { step, .. } = last.insert(self.run_step(*position).await?);
@@ -289,7 +319,13 @@ impl Life {
                     if is_dealt_with {
                         lock(&self.course).dealt_with.insert(*position);
                     }
-                    follows
+                    match follows {
+                        // The execution that ran it ended there; this one goes on behind it.
+                        Follows::End(BatchStatus::Stopped) if is_dealt_with && was_stopped_at => {
+                            Follows::Next
+                        }
+                        follows => follows,
+                    }
                 }
             };
             match follows {
@@ -337,6 +373,7 @@ impl Life {
         let job_execution = self.execution();
         let with = With { execution: Some(&job_execution), ..With::default() };
         self.recorder.save_step(&mut execution, &context, with).await?;
+        context.saves_by(self.recorder.clone(), execution.clone());
         self.keep(&execution);
         lock(&self.course).running.push((execution.position, context.clone()));
         let outcome = match step.start_limit {
@@ -369,6 +406,8 @@ impl Life {
         let findings = Findings {
             summary: execution.summary.clone(),
             warning_count: execution.warning_count,
+            // A restart has cleared those of before.
+            errors: execution.errors.clone(),
             usage: execution.usage,
             ..Findings::default()
         };
@@ -379,7 +418,10 @@ impl Life {
         } else {
             StepContext::new(run, name, has_items, findings)
         };
-        context.set_tracking(execution.tracking);
+        match has_items {
+            true => context.set_tracking(execution.tracking),
+            false => context.go_on_from(TaskletPoint::of_checkpoint(execution.checkpoint.as_ref())),
+        }
         context.log(LogLevel::Info, &format!("Step execution starting: {}", step.name));
         self.show_progress(&execution, &context);
         (execution, context)
@@ -402,12 +444,21 @@ impl Life {
             execution: id,
             work: self.installation.data.work(id, self.recorder.lease.token),
             parameters: &self.run.parameters,
+            folder: self.folder.as_deref(),
             share: self.tenant.share.clone(),
             usage: Usage::on(&self.disk),
             secrets,
             context,
         };
         let partition = self.execution().partition;
+        // The parts' fragments are the whole's.
+        let _output = match partition {
+            Some(_) => None,
+            None => match self.lock_output(step, &elements) {
+                Ok(lock) => lock,
+                Err(error) => return Ok((execution, Err(error))),
+            },
+        };
         let patience = self.patience(step, context);
         let (recorder, on_thread, begun) =
             (self.recorder.clone(), patience.for_elements(), execution.clone());
@@ -454,6 +505,25 @@ impl Life {
         self.settle(ran, begun, context).await
     }
 
+    /// Keeps other runs from writing a step's output; none if that is no file of Stepbox's own writers.
+    fn lock_output(&self, step: &Step, elements: &StepElements<'_>) -> Result<Option<OutputLock>, StepError> {
+        let StepKind::Item { writer, .. } = &step.kind else { return Ok(None) };
+        let refused = |source| {
+            let (culprit, place) = (format!("writer `{}`", writer.name()), String::new());
+            StepError::Element { culprit, place, source }
+        };
+        let Ok(folders) = elements.folders() else { return Ok(None) };
+        let (native, run) = (&self.installation.native, &self.run.info);
+        let places = StepPlaces::of(step, &self.run.parameters, native, &folders, Some(run));
+        if let Some(output) = places.output_over_input() {
+            return Err(refused(output_is_input(output.given())));
+        }
+        let Some(output) = &places.output else { return Ok(None) };
+        let lock =
+            OutputLock::take(&self.installation.data.outputs(), output, run, &self.recorder.lease.tenant);
+        lock.map(Some).map_err(refused)
+    }
+
     /// How long this run waits for a step's elements.
     fn patience(&self, step: &Step, context: &StepContext) -> Patience {
         let policy = &self.tenant.policy;
@@ -494,7 +564,8 @@ impl Life {
             PartsEnd::Stopped => return Ok((execution, Ok(StepOutcome::Stopped))),
             PartsEnd::Failed(error) => return Ok((execution, Err(error))),
         };
-        let fragments = self.adopt_parts(parts, &mut execution, context).await?;
+        let own_usage = execution.usage;
+        let (fragments, adopted) = self.adopt_parts(parts, &mut execution, context).await?;
         let patience = self.patience(step, context);
         let (recorder, on_thread, begun) =
             (self.recorder.clone(), patience.for_elements(), execution.clone());
@@ -510,7 +581,13 @@ impl Life {
             })
             .await
         };
-        self.settle(patience.outlast(work).await, begun, context).await
+        let (mut execution, outcome) = self.settle(patience.outlast(work).await, begun, context).await?;
+        if execution.checkpoint.is_none() {
+            // Nothing of the merge is stored, so whoever goes on adopts the parts again.
+            context.metering().take_back(&adopted);
+            execution.usage = own_usage;
+        }
+        Ok((execution, outcome))
     }
 
     /// What has become of a step that worked on a thread of its own.
@@ -572,6 +649,10 @@ impl Life {
                 (BatchStatus::Completed, ExitStatus::new(code))
             }
             Ok(StepOutcome::Stopped) if self.is_pausing() => {
+                // A tasklet begins again at what it kept last, and counts again what came after.
+                if matches!(self.steps[execution.position as usize].kind, StepKind::Tasklet { .. }) {
+                    context.go_back_to_point();
+                }
                 execution.ended_at = None;
                 (BatchStatus::Paused, ExitStatus::new(ExitStatus::EXECUTING))
             }

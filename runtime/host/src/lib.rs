@@ -57,6 +57,7 @@ mod job_lifecycle;
 mod listening;
 mod metrics;
 mod native;
+mod outputs;
 mod own_files;
 mod patience;
 mod policy;

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use stepbox_batch::clock::Clock;
+use stepbox_batch::element::TIME_LIMIT_CODE;
 use stepbox_batch::error::{ElementError, StepError};
 use stepbox_batch::gate::Gate;
 use stepbox_batch::item_step::StepOutcome;
@@ -136,7 +137,7 @@ impl Left {
             Self::Asked { .. } => Ok(StepOutcome::Stopped),
             Self::TimeLimit { time_ms_max, who } => {
                 let message = format!("it ran longer than {time_ms_max} ms in one call, and nothing moved");
-                let source = ElementError::failed("step-time-limit", message).with_help(
+                let source = ElementError::failed(TIME_LIMIT_CODE, message).with_help(
                     "find out what it waits for, such as a bucket that does not answer, or raise \
                      `limits.time_ms_max` of this step",
                 );

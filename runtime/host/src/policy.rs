@@ -243,6 +243,17 @@ impl Policy {
         Ok(HttpGrant::parse(grant)?.within(&self.http, self.network))
     }
 
+    /// Where relative paths begin, from the root of the file system; `None` if there are no files.
+    pub(crate) fn beginning(&self) -> Option<String> {
+        let folder = match &self.files {
+            FilesPolicy::Anywhere { base } => Some(base),
+            FilesPolicy::Beneath(folders) => folders.first(),
+        };
+        let folder = std::path::absolute(folder?).ok()?;
+        // A path that is no text begins where the worker's do.
+        folder.into_os_string().into_string().ok()
+    }
+
     /// The files as the native elements see them: what stands behind the wall is in none of them.
     pub(crate) fn folders(&self, wall: &Arc<Wall>) -> Result<Folders, ElementError> {
         let folders = match &self.files {

@@ -43,6 +43,8 @@ pub(crate) struct StepElements<'a> {
     /// Its working folder.
     pub(crate) work: PathBuf,
     pub(crate) parameters: &'a Value,
+    /// Where relative paths begin; none where they begin as the policy says.
+    pub(crate) folder: Option<&'a str>,
     /// What the step's components have used so far, together.
     pub(crate) share: Share,
     pub(crate) usage: Usage,
@@ -201,8 +203,12 @@ impl StepElements<'_> {
     }
 
     /// Where the tenant's jobs may read and write.
-    fn folders(&self) -> Result<Folders, ElementError> {
-        self.policy.folders(&self.installation.wall)
+    pub(crate) fn folders(&self) -> Result<Folders, ElementError> {
+        let folders = self.policy.folders(&self.installation.wall)?;
+        Ok(match self.folder {
+            Some(folder) => folders.beginning_in(folder),
+            None => folders,
+        })
     }
 
     /// A native element's options. A secret is for requests of components alone.

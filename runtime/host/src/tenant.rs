@@ -7,6 +7,7 @@ mod executions;
 mod instances;
 mod queue;
 mod reimport;
+mod restarts;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,10 +22,11 @@ use crate::policy::Policy;
 use crate::stepbox::{Installation, TenantState};
 
 pub use components::{Inspected, Upload, receive_component};
-pub use executions::{Purge, RestartOptions, RunOptions, Running};
+pub use executions::{Purge, RunOptions, Running};
 pub use instances::{InstanceEdit, NewInstance};
 pub use queue::{PublishOptions, Published};
 pub use reimport::Reimport;
+pub use restarts::RestartOptions;
 
 /// A tenant of an installation, and on whose behalf things are done there. Cheap to clone.
 #[derive(Clone)]

@@ -16,6 +16,7 @@ wasmtime::component::bindgen!({
     world: "stepbox:host/every-step",
     // What waits is async; the rest are plain calls, which cost a tenth of a microsecond.
     imports: {
+        "stepbox:step/execution.save": async,
         "stepbox:step/files": async | trappable,
         "stepbox:step/http": async | trappable,
     },

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use stepbox_batch::element::TIME_LIMIT_CODE;
 use stepbox_batch::error::{ElementError, LyingBatch};
 use stepbox_batch::rows::BadRows;
 use stepbox_batch::step_context::{NAME_BYTES_MAX, cut};
@@ -20,7 +21,7 @@ const MESSAGE_BYTES_MAX: usize = 64 << 10;
 
 /// The codes of failures that the sandbox itself finds, each a heading in `docs/errors.md`.
 pub const FAILURE_CODES: &[&str] = &[
-    "step-time-limit",
+    TIME_LIMIT_CODE,
     "step-cpu-limit",
     "step-memory-limit",
     "step-stack-overflow",
@@ -70,7 +71,7 @@ pub(crate) fn of_trap(
         return match cut {
             Cut::Stopped => ElementError::Stopped,
             Cut::TimeLimit { .. } => {
-                ElementError::failed("step-time-limit", with_last_words(cut.to_string(), last_words))
+                ElementError::failed(TIME_LIMIT_CODE, with_last_words(cut.to_string(), last_words))
                     .with_help("raise `limits.time_ms_max` of this step, or give it smaller chunks")
             }
             Cut::CpuLimit { .. } => {

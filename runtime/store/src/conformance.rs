@@ -165,6 +165,7 @@ macro_rules! conformance {
             }
             watchdog {
                 fails_what_a_lost_worker_left_behind
+                what_is_to_run_whatever_happened_runs_once_more
                 waits_for_no_lease_of_a_worker_known_to_be_dead
                 says_who_was_lost_and_when
                 spares_the_living_and_the_ended

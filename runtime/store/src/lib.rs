@@ -45,6 +45,7 @@
 //!         start_limit: None,
 //!         flow: Default::default(),
 //!     }],
+//!     folder: None,
 //! };
 //! let instance = JobInstance {
 //!     tenant: tenant.clone(),
@@ -71,6 +72,7 @@
 //!     steps: Vec::new(),
 //!     partition: None,
 //!     queue: None,
+//!     changes: Vec::new(),
 //! };
 //! let claim = Claim { worker: "worker-1".to_owned(), now, lease_ms: 15_000 };
 //! let (mut execution, lease) = store.create_execution(&new, Some(&claim)).await?;

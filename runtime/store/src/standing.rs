@@ -5,6 +5,7 @@
 
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::Failure;
+use stepbox_batch::job::Job;
 use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::queue::{Fate, Rescued, backoff_ms};
 use stepbox_batch::repository::{RepositoryError, Result, StopRequest};
@@ -135,6 +136,8 @@ pub(crate) struct Loss {
     /// How many workers were lost over it, with this one; 1 if nobody counts.
     pub losses: u32,
     pub fate: Fate,
+    /// Whether one more worker may run the steps that run whatever happened, before it ends.
+    pub allows_last_words: bool,
 }
 
 impl Loss {
@@ -150,16 +153,20 @@ impl Loss {
             return Self {
                 losses: losses.map_or(1, |(before, _)| before.saturating_add(1)),
                 fate: Fate::Stopped,
+                allows_last_words: false,
             };
         }
-        let Some((before, max)) = losses else { return Self { losses: 1, fate: Fate::Failed } };
+        let Some((before, max)) = losses else {
+            return Self { losses: 1, fate: Fate::Failed, allows_last_words: false };
+        };
         let losses = before.saturating_add(1);
         let fate = match () {
             () if is_stopping => Fate::Stopped,
             () if losses >= max => Fate::Failed,
             () => Fate::Requeued(now.plus_ms(backoff_ms(losses))),
         };
-        Self { losses, fate }
+        // One that was lost over its last words ends without them.
+        Self { losses, fate, allows_last_words: losses <= max }
     }
 
     /// From when on its entry waits again.
@@ -169,6 +176,12 @@ impl Loss {
             Fate::Stopped | Fate::Failed | Fate::SetAside => now,
         }
     }
+}
+
+/// Whether a job has a step that runs whatever happened, and has not begun yet. `begun` are the positions of those that
+/// have.
+pub(crate) fn has_last_words(job: &Job, begun: &[u32]) -> bool {
+    (0..).zip(&job.steps).any(|(position, step)| step.flow.always && !begun.contains(&position))
 }
 
 /// What was done is told even if the store failed before all of it was: whoever looks next finds the rest.
@@ -436,6 +449,8 @@ mod tests {
         for (found, expected) in rows {
             assert_eq!(found, expected);
         }
+        let last_words = |losses| Loss::new(losses, false, false, now).allows_last_words;
+        assert_eq!([None, Some((4, 5)), Some((5, 5))].map(last_words), [false, true, false]);
         let failure = worker_lost(JobExecutionId(7), "w-1", 5, Timestamp(0), Timestamp(30_000));
         assert_eq!(failure.code, "attempts-exhausted");
         assert!(failure.message.ends_with("; 5 workers were lost over this execution, and no more may be"));

@@ -263,6 +263,7 @@ async fn claimed(jobs: &Jobs) -> Result<Lease> {
         steps: Vec::new(),
         partition: None,
         queue: None,
+        changes: Vec::new(),
     };
     let claim = Claim { worker: "bench".to_owned(), now, lease_ms: 60_000 };
     let (_, lease) = jobs.store.create_execution(&new, Some(&claim)).await?;

@@ -7,7 +7,7 @@ use crate::raw::{execution, files, http, log};
 
 pub(crate) use execution::{
     add_error, add_warning, context_get, context_put, increment_processed_items, increment_summary,
-    is_stopping, parameter, parameters, set_summary, set_total_items,
+    is_stopping, parameter, parameters, save, set_summary, set_total_items,
 };
 
 pub(crate) fn log(level: Level, message: &str) {

@@ -34,6 +34,8 @@ pub(super) struct Parcel {
     pub(super) total: Total,
     /// Whether anything may come after it.
     pub(super) more: More,
+    /// How long it was worked on, in microseconds.
+    pub(super) us: u64,
 }
 
 /// A row of the chunk that an element skipped.
@@ -63,6 +65,7 @@ impl Default for Parcel {
             processors: Vec::new(),
             total: Total::Unknown,
             more: More::Yes,
+            us: 0,
         }
     }
 }
@@ -70,7 +73,7 @@ impl Default for Parcel {
 impl Parcel {
     /// Empties it for a chunk of rows with `columns` cells, and keeps its memory.
     pub(super) fn reset(&mut self, number: u64, items_before: u64, columns: usize) {
-        (self.number, self.items_before) = (number, items_before);
+        (self.number, self.items_before, self.us) = (number, items_before, 0);
         self.chunk.reset(columns);
         self.removed.clear();
         self.skipped.clear();

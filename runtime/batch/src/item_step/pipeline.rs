@@ -16,11 +16,12 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, mpsc};
 
+use super::pace::Pace;
 use super::recovery::Interruption;
 use super::{Elements, Headers, Line, Named, Parcel, process_chunk, read_chunk};
 use crate::element::ItemReader;
 use crate::error::StepError;
-use crate::job::{ChunkLimit, ItemSettings};
+use crate::job::ItemSettings;
 use crate::thread::{OwnThread, on_own_thread};
 
 /// A chunk's number, and the chunk or why there is none.
@@ -42,7 +43,7 @@ impl Pipeline {
     pub(super) fn start(
         elements: Elements,
         headers: Arc<Headers>,
-        settings: &ItemSettings,
+        (settings, pace): (&ItemSettings, &Arc<Pace>),
         read: u64,
     ) -> Self {
         let Elements { reader, lines } = elements;
@@ -58,10 +59,12 @@ impl Pipeline {
         let columns = headers.of_reader().len();
         let lines = lines
             .into_iter()
-            .map(|line| on_own_thread(process_ahead(line, headers.clone(), fulls.clone(), ready.clone())))
+            .map(|line| {
+                let ahead = process_ahead(line, headers.clone(), pace.clone(), fulls.clone(), ready.clone());
+                on_own_thread(ahead)
+            })
             .collect();
-        let reader =
-            on_own_thread(read_ahead(reader, settings.chunk, (read, columns), empties, (full, ready)));
+        let reader = on_own_thread(read_ahead(reader, pace.clone(), (read, columns), empties, (full, ready)));
         let order = Order { is_strict: settings.ordered, ..Order::default() };
         Self { reader, lines, empty, done, order, is_at_end: false }
     }
@@ -116,7 +119,7 @@ impl Pipeline {
 /// Fills parcels until there is nothing more to read or nobody to take them.
 async fn read_ahead(
     mut reader: Named<dyn ItemReader>,
-    limit: ChunkLimit,
+    pace: Arc<Pace>,
     (mut read, columns): (u64, usize),
     mut empties: mpsc::Receiver<Parcel>,
     (full, ready): (mpsc::Sender<Parcel>, mpsc::Sender<Done>),
@@ -124,10 +127,12 @@ async fn read_ahead(
     let mut number = 0;
     while let Some(mut parcel) = empties.recv().await {
         parcel.reset(number, read, columns);
-        if let Err(error) = read_chunk(&mut reader, limit, &mut parcel).await {
-            let _ = ready.send((number, Err(Interruption::of(error)))).await;
+        let began = pace.ticks_us();
+        if let Err(error) = read_chunk(&mut reader, pace.limit(), &mut parcel).await {
+            let _ = ready.send((number, Err(Interruption::while_reading(error)))).await;
             break;
         }
+        parcel.us = pace.us_since(began);
         let is_last = parcel.is_last();
         read = parcel.items().end;
         number += 1;
@@ -142,6 +147,7 @@ async fn read_ahead(
 async fn process_ahead(
     mut line: Line,
     headers: Arc<Headers>,
+    pace: Arc<Pace>,
     fulls: Arc<Mutex<mpsc::Receiver<Parcel>>>,
     ready: mpsc::Sender<Done>,
 ) -> Line {
@@ -149,11 +155,31 @@ async fn process_ahead(
         let next = fulls.lock().await.recv().await;
         let Some(mut parcel) = next else { return line };
         let (number, items) = (parcel.number, parcel.items());
+        let began = pace.ticks_us();
+        let alarm = Alarm { number, ready: &ready };
         let processed = process_chunk(&mut line, &headers, &mut parcel).await;
+        drop(alarm);
+        parcel.us += pace.us_since(began);
         let has_failed = processed.is_err();
         let done = processed.map(|()| parcel).map_err(|error| Interruption::over(error, items));
         if ready.send((number, done)).await.is_err() || has_failed {
             return line;
+        }
+    }
+}
+
+/// Tells of a panic: nobody else would, and the journey would wait for this chunk for ever while other threads wait for
+/// the journey.
+struct Alarm<'a> {
+    number: u64,
+    ready: &'a mpsc::Sender<Done>,
+}
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // There is room: the chunk that is lost leaves its own.
+            let _ = self.ready.try_send((self.number, Err(Interruption::of(StepError::Panicked))));
         }
     }
 }

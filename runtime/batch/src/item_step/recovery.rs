@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use crate::element::TIME_LIMIT_CODE;
 use crate::error::{ElementError, StepError};
 use crate::execution::Failure;
 use crate::job::{Backoff, RetryPolicy, SkipPolicy};
@@ -19,17 +20,37 @@ pub(super) struct Interruption {
     pub(super) items: Option<Range<u64>>,
     /// Whether the writer may have taken part of it.
     pub(super) is_writers: bool,
+    /// Whether the elements did their work, and one of the items that they set aside may not be.
+    pub(super) is_refusal: bool,
+    /// Whether the reader failed.
+    pub(super) is_readers: bool,
 }
 
 impl Interruption {
     /// A failure that is not about certain items.
     pub(super) fn of(error: StepError) -> Self {
-        Self { error, items: None, is_writers: false }
+        Self { error, items: None, is_writers: false, is_refusal: false, is_readers: false }
+    }
+
+    /// A reader's failure: nobody knows which item it is about.
+    pub(super) fn while_reading(error: StepError) -> Self {
+        Self { is_readers: true, ..Self::of(error) }
     }
 
     /// A processor's failure over these items.
     pub(super) fn over(error: StepError, items: Range<u64>) -> Self {
-        Self { error, items: Some(items), is_writers: false }
+        Self { items: Some(items), ..Self::of(error) }
+    }
+
+    /// An item among these was set aside that may not be.
+    pub(super) fn refusal(error: StepError, items: Range<u64>) -> Self {
+        Self { is_refusal: true, ..Self::over(error, items) }
+    }
+
+    /// How many items the call had that ran into its time limit, if it was one of several: fewer may do.
+    pub(super) fn items_out_of_time(&self) -> Option<u64> {
+        let items = self.items.as_ref().map(|items| items.end - items.start).filter(|&items| items > 1);
+        items.filter(|_| nature(&self.error).is_some() && self.error.code() == TIME_LIMIT_CODE)
     }
 
     /// The same where the writer may have taken part of them.
@@ -68,6 +89,8 @@ pub(super) enum Next {
     Retry { after_ms: u64 },
     /// Go on from the last checkpoint, item by item where it failed.
     Narrow,
+    /// Go on from the last checkpoint, with smaller chunks.
+    Smaller,
 }
 
 impl Recovery {
@@ -79,7 +102,7 @@ impl Recovery {
         skip: &SkipPolicy,
         read: u64,
     ) -> Next {
-        if nature(&failure.error).is_none() {
+        if nature(&failure.error).is_none() && !failure.is_refusal {
             return Next::Fail;
         }
         let code = failure.error.code();
@@ -91,9 +114,17 @@ impl Recovery {
             self.in_a_row += 1;
             return Next::Retry { after_ms: wait(retry.backoff, self.in_a_row) };
         }
-        let may_skip = skip.on.as_ref().is_some_and(|codes| codes.iter().any(|pattern| pattern.fits(code)));
-        let Some(items) = failure.items.clone().filter(|_| may_skip) else { return Next::Fail };
-        if items.end - items.start == 1 {
+        let is_single = failure.items.as_ref().is_some_and(|items| items.end - items.start == 1);
+        let goes_on = match failure.is_refusal {
+            // What was set aside before it counts, and is told, so it has to go its way first.
+            true => !is_single,
+            false => skip.on.as_ref().is_some_and(|codes| codes.iter().any(|pattern| pattern.fits(code))),
+        };
+        if !goes_on && failure.items_out_of_time().is_some() {
+            return Next::Smaller;
+        }
+        let Some(items) = failure.items.clone().filter(|_| goes_on) else { return Next::Fail };
+        if is_single {
             let phase = if failure.is_writers { "write" } else { "process" };
             self.at_fault.insert(items.start, AtFault { failure: failure.error.to_failure(), phase });
         }
@@ -141,6 +172,26 @@ impl RetryPolicy {
     }
 }
 
+/// What ends a step, with a word to whoever expected that it would be skipped.
+pub(super) fn explained(failure: Interruption, skip: &SkipPolicy) -> StepError {
+    let is_named = |code: &str| skip.on.as_ref().is_some_and(|codes| codes.iter().any(|it| it.fits(code)));
+    let is_expected = failure.is_readers && is_named(failure.error.code());
+    match failure.error {
+        StepError::Element {
+            culprit,
+            place,
+            source: ElementError::Failed { code, message, help, is_retryable },
+        } if is_expected && help.is_empty() => {
+            let help = "`skip.on` names this code, but a failure of a reader is never skipped: it cannot say where its \
+                        next item begins; a reader sets aside what it cannot read"
+                .to_owned();
+            let source = ElementError::Failed { code, message, help, is_retryable };
+            StepError::Element { culprit, place, source }
+        }
+        error => error,
+    }
+}
+
 /// Whether a failure is an element's, and if so whether the element says that it may pass.
 fn nature(error: &StepError) -> Option<bool> {
     match error {
@@ -170,7 +221,7 @@ mod tests {
                 None => ElementError::failed(code, ""),
             },
         };
-        Interruption { error, items, is_writers: true }
+        Interruption { error, items, is_writers: true, ..Interruption::of(StepError::stopped()) }
     }
 
     fn patterns(text: &str) -> Option<Vec<Pattern>> {
@@ -193,6 +244,9 @@ mod tests {
             ("bad", "", 3, "*", None, &Fail),
             ("bad~", "", 3, "*", Some(0..9), &retry),
             ("bad~", "", 0, "*", Some(0..9), &Narrow),
+            (TIME_LIMIT_CODE, "", 0, "", Some(0..9), &Smaller),
+            (TIME_LIMIT_CODE, "", 0, "", Some(0..1), &Fail),
+            (TIME_LIMIT_CODE, "", 0, "*", Some(0..9), &Narrow),
         ];
         for (code, retry_on, left, skip_on, items, expected) in rows {
             let backoff = Backoff { ms: 100, ms_max: 1000 };
@@ -225,6 +279,20 @@ mod tests {
         assert!(recovery.is_border(100) && recovery.is_border(200) && !recovery.is_border(150));
         assert!(recovery.is_past(200));
         assert_eq!((recovery.items_max(150, 50), recovery.at_fault.len()), (50, 0));
+    }
+
+    /// Items that were set aside before the one that may not be were lost with it.
+    #[test]
+    fn what_is_set_aside_before_a_refusal_goes_its_way_first() {
+        let (retry, skip) = (RetryPolicy::default(), SkipPolicy { limit: Some(2), on: None });
+        let refusal = |items| {
+            let (culprit, place, last) = Default::default();
+            Interruption::refusal(StepError::SkipLimit { limit: 2, culprit, place, last }, items)
+        };
+        let mut recovery = Recovery::default();
+        assert_eq!(recovery.next(&refusal(100..200), (&retry, 0), &skip, 0), Next::Narrow);
+        assert_eq!((recovery.items_max(100, 50), recovery.at_fault.len()), (1, 0));
+        assert_eq!(recovery.next(&refusal(150..151), (&retry, 0), &skip, 0), Next::Fail);
     }
 
     #[test]

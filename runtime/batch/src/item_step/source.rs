@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::pace::Pace;
 use super::pipeline::Pipeline;
 use super::recovery::{AtFault, Interruption, Recovery};
 use super::{Elements, Headers, Parcel, Skipped, process_chunk, read_chunk};
@@ -22,15 +23,15 @@ impl Source {
     pub(super) fn start(
         elements: Elements,
         headers: Arc<Headers>,
-        settings: &ItemSettings,
+        (settings, pace): (&ItemSettings, &Arc<Pace>),
         recovery: &Recovery,
         read: u64,
     ) -> Self {
         if elements.lines.len() > 1 && recovery.one_by_one.is_none() {
-            return Self::Pipeline(Pipeline::start(elements, headers, settings, read));
+            return Self::Pipeline(Pipeline::start(elements, headers, (settings, pace), read));
         }
-        let (chunk, parcel) = (settings.chunk, Some(Parcel::default()));
-        Self::Inline(Box::new(Inline { elements, headers, chunk, read, number: 0, is_at_end: false, parcel }))
+        let (pace, parcel) = (pace.clone(), Some(Parcel::default()));
+        Self::Inline(Box::new(Inline { elements, headers, pace, read, number: 0, is_at_end: false, parcel }))
     }
 
     /// The next chunk. Not called after the last one.
@@ -86,7 +87,7 @@ impl Source {
 pub(super) struct Inline {
     elements: Elements,
     headers: Arc<Headers>,
-    chunk: ChunkLimit,
+    pace: Arc<Pace>,
     /// How many items were read.
     read: u64,
     number: u64,
@@ -99,9 +100,10 @@ impl Inline {
     async fn next(&mut self, recovery: &Recovery) -> Result<Parcel, Interruption> {
         let mut parcel = self.parcel.take().unwrap_or_default();
         parcel.reset(self.number, self.read, self.headers.of_reader().len());
-        let limit = ChunkLimit { rows: recovery.items_max(self.read, self.chunk.rows), ..self.chunk };
+        let (began, usual) = (self.pace.ticks_us(), self.pace.limit());
+        let limit = ChunkLimit { rows: recovery.items_max(self.read, usual.rows), ..usual };
         let Elements { reader, lines } = &mut self.elements;
-        read_chunk(reader, limit, &mut parcel).await.map_err(Interruption::of)?;
+        read_chunk(reader, limit, &mut parcel).await.map_err(Interruption::while_reading)?;
         match recovery.at_fault.get(&self.read) {
             Some(at_fault) if parcel.chunk.rows.len() == 1 => {
                 leave_out(&mut parcel, at_fault, self.headers.of_writer().len());
@@ -111,6 +113,7 @@ impl Inline {
                 processed.map_err(|error| Interruption::over(error, parcel.items()))?;
             }
         }
+        parcel.us = self.pace.us_since(began);
         self.number += 1;
         self.read = parcel.items().end;
         self.is_at_end = parcel.is_last();

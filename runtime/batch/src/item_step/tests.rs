@@ -1,9 +1,10 @@
 //! The item step's behaviour as rows. Items are words; what a word does stands in its first letter:
-//! `r…` cannot be read, `s…` is skipped by the processor, `f…` is filtered, `p!` breaks the processor,
+//! `r…` cannot be read, `r!` breaks the reader, `s…` is skipped by the processor, `f…` is filtered, `p!` breaks the processor,
 //! `w…` is refused by the writer, `w!` breaks it, `halt` requests a stop, `cut` is ended by one, `flaky`
-//! breaks the processor as often as the case says.
+//! breaks the processor as often as the case says, and `boom` is a panic.
 
 mod merging;
+mod plans;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -40,6 +41,9 @@ impl ItemReader for Words {
     async fn read(&mut self, limit: ChunkLimit, chunk: &mut Chunk) -> Result<More, ElementError> {
         while chunk.items() < limit.rows as usize && self.at < self.end {
             let word = self.words[self.at].clone();
+            if word == "r!" {
+                return Err(ElementError::failed("torn", "the book is torn"));
+            }
             self.at += 1;
             if word == "halt" {
                 self.context.as_ref().unwrap().run().request_stop();
@@ -74,6 +78,7 @@ impl ItemReader for Words {
 #[derive(Default)]
 struct Upper {
     flakes: Arc<AtomicU32>,
+    booms: Arc<AtomicU32>,
     context: Option<StepContext>,
 }
 
@@ -91,6 +96,10 @@ impl ItemProcessor for Upper {
             match rows.cell(row, 0).unwrap() {
                 "p!" => return Err(ElementError::failed("broken", "the processor broke")),
                 "cut" => return Err(ElementError::Stopped),
+                "boom" if self.booms.load(Ordering::Relaxed) > 0 => {
+                    self.booms.fetch_sub(1, Ordering::Relaxed);
+                    panic!("boom");
+                }
                 "flaky" if self.flakes.load(Ordering::Relaxed) > 0 => {
                     self.flakes.fetch_sub(1, Ordering::Relaxed);
                     return Err(ElementError::failed("flaky", "not now").retryable());
@@ -276,6 +285,7 @@ struct Case {
     settings: ItemSettings,
     retry: RetryPolicy,
     flakes: u32,
+    booms: Arc<AtomicU32>,
     bench: Bench,
     paper: Arc<Mutex<Paper>>,
     /// How many words the writer can absorb before it fails once.
@@ -288,7 +298,8 @@ impl Case {
         let settings = ItemSettings { chunk, workers, ..ItemSettings::default() };
         let retry = RetryPolicy::default();
         let luck = Arc::new(AtomicU32::new(u32::MAX));
-        Self { settings, retry, flakes: 0, bench: Bench::new(true), paper: Arc::default(), luck }
+        let (bench, paper, booms) = (Bench::new(true), Arc::default(), Arc::default());
+        Self { settings, retry, flakes: 0, booms, bench, paper, luck }
     }
 
     fn skipping(mut self, limit: Option<u64>, on: &str) -> Self {
@@ -316,7 +327,7 @@ impl Case {
         let words = words.split_whitespace().map(str::to_owned).collect();
         let flakes = Arc::new(AtomicU32::new(self.flakes));
         let line = || -> Line {
-            let upper = Upper { flakes: flakes.clone(), context: None };
+            let upper = Upper { flakes: flakes.clone(), booms: self.booms.clone(), context: None };
             vec![Named::new("processor `upper`", Box::new(upper))]
         };
         let reader = Words { words, at: 0, end: 0, context: None };
@@ -548,13 +559,13 @@ async fn skips_only_what_it_may_and_only_so_often() {
     assert_eq!(
         found,
         "Failed(processor `upper`, line 4: is bad) \
-         read=2 written=2 filtered=0 skipped=0 warnings=0 out=A,B"
+         read=3 written=3 filtered=0 skipped=0 warnings=0 out=A,B,C"
     );
     let found = Case::new(2, 1).skipping(Some(2), "*").tell("a s1 b r1 c w1 d").await;
     assert_eq!(
         found,
         "Failed(writer `pen`, line 6: one more item than the 2 that may be skipped: is refused) \
-         read=0 written=0 filtered=0 skipped=0 warnings=0 out=A,B,C"
+         read=5 written=3 filtered=0 skipped=2 warnings=2 out=A,B,C"
     );
     // Over a restart the limit goes on counting.
     let case = Case::new(1, 1).skipping(Some(1), "*");
@@ -562,6 +573,50 @@ async fn skips_only_what_it_may_and_only_so_often() {
     assert_eq!(broken.counts.skipped, 1);
     let (_, outcome) = case.run("s1 b s2", Some(broken)).await;
     assert_eq!(outcome.unwrap_err().code(), "skip-limit");
+}
+
+/// It was promised for all elements, and holds for those that can be asked again.
+#[tokio::test]
+async fn a_failure_of_the_reader_is_never_skipped_and_says_so() {
+    for workers in [1, 3] {
+        let (execution, outcome) = Case::new(2, workers).skipping(None, "torn").run("a b r! c", None).await;
+        let failure = outcome.unwrap_err().to_failure();
+        assert_eq!((failure.code.as_str(), execution.counts.written), ("torn", 2));
+        assert!(failure.help.contains("a failure of a reader is never skipped"), "{}", failure.help);
+    }
+    let (_, outcome) = Case::new(2, 1).skipping(None, "full").run("a b r! c", None).await;
+    assert_eq!(outcome.unwrap_err().to_failure().help, "");
+}
+
+/// Items that were skipped in the same chunk as the one beyond the limit were neither counted nor kept.
+#[tokio::test]
+async fn what_is_skipped_before_the_limit_counts_and_is_kept() {
+    let rows = [
+        ("a r1 b s1 c w1 d", "read=5 written=3 filtered=0 skipped=2 warnings=2 out=A,B,C", "r1 s1"),
+        ("w1 w2 w3 a", "read=2 written=0 filtered=0 skipped=2 warnings=2 out=", "w1 w2"),
+        ("s1 s2 f1 r3", "read=3 written=0 filtered=1 skipped=2 warnings=2 out=", "s1 s2"),
+        ("s1 a p! w2 b", "read=3 written=1 filtered=0 skipped=2 warnings=2 out=A", "s1 p!"),
+        ("a w1 p! s2 b", "read=3 written=1 filtered=0 skipped=2 warnings=2 out=A", "w1 p!"),
+    ];
+    for ((words, counts, kept), (chunk, workers)) in
+        rows.into_iter().flat_map(|row| [(1, 1), (2, 1), (3, 1), (100, 1), (2, 3)].map(|how| (row, how)))
+    {
+        let case = Case::new(chunk, workers).skipping(Some(2), "*");
+        let name = format!("{words}, chunk {chunk}, {workers} workers");
+        let (execution, outcome) = case.run(words, None).await;
+        assert_eq!(outcome.unwrap_err().code(), "skip-limit", "{name}");
+        let rejected = case.paper.lock().unwrap().rejected.clone();
+        let rejected: Vec<_> = rejected.iter().filter_map(|row| row.split(' ').next()).collect();
+        assert_eq!(rejected.join(" "), kept, "{name}");
+        let saved = case.bench.journal.0.lock().unwrap();
+        assert_eq!(saved.step.as_ref().unwrap().counts, execution.counts, "{name}");
+        let Counts { read, written, filtered, skipped } = execution.counts;
+        let (warnings, out) = (saved.warnings.len(), case.paper.lock().unwrap().words.join(","));
+        let found = format!(
+            "read={read} written={written} filtered={filtered} skipped={skipped} warnings={warnings} out={out}"
+        );
+        assert_eq!(found, counts, "{name}");
+    }
 }
 
 #[tokio::test]
@@ -617,7 +672,7 @@ async fn a_worker_that_loses_its_lease_while_it_opens_an_output_withdraws_it() {
 }
 
 /// Advances the clock with each item, so that checkpoints fall due.
-struct Slow(Words, std::sync::Arc<FakeClock>);
+struct Slow(Words, Arc<FakeClock>);
 
 #[async_trait]
 impl ItemReader for Slow {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Asked, TemplateError, asked, pieces};
+use super::{Asked, TemplateError, asked, or_default, pieces};
 
 /// How much of a value an error repeats, in characters.
 const SHOWN_MAX: usize = 100;
@@ -29,6 +29,8 @@ pub struct Hole {
     expression: String,
     /// The names behind `parameters`.
     path: Vec<String>,
+    /// What stands there if there is no value.
+    default: Option<String>,
 }
 
 impl Template {
@@ -55,13 +57,15 @@ impl Template {
 
 impl Hole {
     fn parse(expression: &str) -> Result<Self, TemplateError> {
-        let path = match asked(expression)? {
-            Asked::Parameter(path) => path.into_iter().map(str::to_owned).collect(),
+        let (path, default) = match asked(expression)? {
+            Asked::Parameter(path, default) => {
+                (path.into_iter().map(str::to_owned).collect(), default.map(str::to_owned))
+            }
             Asked::Secret(_) => {
                 return Err(TemplateError::NoValue { expression: expression.to_owned() });
             }
         };
-        Ok(Self { expression: expression.to_owned(), path })
+        Ok(Self { expression: expression.to_owned(), path, default })
     }
 
     /// As it was written, without `${` and `}`.
@@ -77,8 +81,8 @@ impl Hole {
     ) -> Result<String, TemplateError> {
         let expression = || self.expression.clone();
         let found = self.path.iter().try_fold(parameters, |value, name| value.get(name));
-        let text = match found {
-            Some(Value::String(text)) => text.clone(),
+        let text = match or_default(found, self.default.as_deref()) {
+            Some(Value::String(text)) => text,
             Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
             Some(_) => return Err(unfit(&self.expression, "it", "is no text or number")),
             None => return Err(TemplateError::NoValue { expression: expression() }),

@@ -28,7 +28,7 @@ pub(crate) fn details(execution: &JobExecution, entry: Option<&QueueEntry>) -> V
         ("execution", execution.id.to_string()),
         ("instance", execution.instance.to_string()),
         ("job", format!("{} of connector {}, type {}", job.name, job.connector, job.job_type)),
-        ("status", status(execution.status, execution.stop_requested, execution.set_aside.is_some())),
+        ("status", status_of(execution, entry)),
         ("exit status", exit_status(&execution.exit_status)),
         ("user", execution.user.clone().unwrap_or_else(|| "-".to_owned())),
         ("created", moment(execution.created_at)),
@@ -45,6 +45,9 @@ pub(crate) fn details(execution: &JobExecution, entry: Option<&QueueEntry>) -> V
     }
     if let Some(earlier) = execution.restart_of {
         facts.push(("restart of", earlier.to_string()));
+    }
+    if let Some(folder) = &job.folder {
+        facts.push(("folder", folder.clone()));
     }
     facts.push(("parameters", parameters(execution.parameters.as_object().into_iter().flatten())));
     let components: Vec<_> = job.components().map(|c| format!("{} {}", c.name, c.digest)).collect();
@@ -79,12 +82,27 @@ pub(crate) fn parameters<'a>(
     if lines.is_empty() { "-".to_owned() } else { lines.join("\n") }
 }
 
+fn status_of(execution: &JobExecution, entry: Option<&QueueEntry>) -> String {
+    let JobExecution { status: known, worker, stop_requested, set_aside, .. } = execution;
+    let shown = status(*known, worker.is_some(), *stop_requested, set_aside.is_some());
+    match entry.filter(|entry| entry.state == QueueState::Delayed && set_aside.is_none()) {
+        Some(entry) => format!("{shown} until {}", moment(entry.available_at)),
+        None => shown,
+    }
+}
+
 /// What a stop that nobody has seen yet, or being set aside, adds to the status.
-pub(crate) fn status(status: BatchStatus, stop_requested: bool, is_set_aside: bool) -> String {
+pub(crate) fn status(
+    status: BatchStatus,
+    has_worker: bool,
+    stop_requested: bool,
+    is_set_aside: bool,
+) -> String {
+    let shown = status.shown(has_worker);
     match () {
-        () if is_set_aside => format!("{status}, set aside"),
-        () if stop_requested && status == BatchStatus::Started => format!("{status}, a stop is requested"),
-        () => status.to_string(),
+        () if is_set_aside => format!("{shown}, set aside"),
+        () if stop_requested && status == BatchStatus::Started => format!("{shown}, a stop is requested"),
+        () => shown.to_owned(),
     }
 }
 
@@ -243,6 +261,22 @@ fn failed(subject: &str, failure: &Failure) -> Visible {
     lines.and(Visible::line(format_args!("   docs: errors#{}", failure.code)))
 }
 
+/// What a restart has to do otherwise, where the same again would end the same way.
+fn other_ways_on(execution: &JobExecution) -> Option<String> {
+    let last = execution.steps.iter().rev().find_map(|step| step.failures.last())?;
+    let options = match last.code.as_str() {
+        "skip-limit" => {
+            "with `--skip-limit N` if so many may be missing, with `--anew` once the input is corrected"
+        }
+        "file-changed" => "with `--anew`, if the step is to begin again with the input as it is now",
+        "step-time-limit" | "step-cpu-limit" | "step-memory-limit" | "start-limit" => {
+            "with `--newest-job` once the job is installed with another limit"
+        }
+        _ => return None,
+    };
+    Some(format!("  {options}"))
+}
+
 /// What somebody may want to do next.
 fn next_action(execution: &JobExecution) -> Option<Visible> {
     let id = execution.id;
@@ -257,6 +291,7 @@ fn next_action(execution: &JobExecution) -> Option<Visible> {
     match execution.status {
         BatchStatus::Failed | BatchStatus::Stopped => {
             lines.push(format!("to go on from here: `stepbox executions restart {id}`"));
+            lines.extend(other_ways_on(execution));
         }
         BatchStatus::Paused => {
             lines.push(format!("to go on from here: `stepbox executions resume {id}`"));

@@ -322,6 +322,7 @@ pub(crate) struct ExecutionView {
     set_aside: Option<String>,
     restart_of: Option<u64>,
     queue: Option<QueueEntryView>,
+    folder: Option<String>,
     parameters: Value,
     components: Vec<PinnedView>,
     warning_count: u64,
@@ -343,7 +344,7 @@ impl ExecutionView {
             connector: job.connector.to_string(),
             job: job.name.to_string(),
             r#type: job.job_type.clone(),
-            status: execution.status.as_str(),
+            status: execution.status.shown(execution.worker.is_some()),
             exit_status: ExitStatusView {
                 code: execution.exit_status.code.clone(),
                 description: execution.exit_status.description.clone(),
@@ -359,6 +360,7 @@ impl ExecutionView {
             set_aside: execution.set_aside.clone(),
             restart_of: execution.restart_of.map(|id| id.0),
             queue: None,
+            folder: job.folder.clone(),
             parameters: execution.parameters.clone(),
             components: job
                 .components

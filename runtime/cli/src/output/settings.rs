@@ -2,8 +2,8 @@
 //! step does.
 
 use stepbox::batch::job::{
-    Backoff, CheckpointInterval, ItemSettings, Rerun, RetryPolicy, SkipPolicy, Step, StepKind, Target,
-    Transition,
+    Backoff, CHUNK_MS, CheckpointInterval, ItemSettings, Rerun, RetryPolicy, SkipPolicy, Step, StepKind,
+    Target, Transition,
 };
 use stepbox::batch::pattern::Pattern;
 use stepbox::batch::visible::on_one_line;
@@ -35,7 +35,7 @@ pub(crate) fn facts(step: &Step) -> Vec<(&'static str, String)> {
 }
 
 fn of_items(settings: &ItemSettings) -> Vec<(&'static str, String)> {
-    let ItemSettings { chunk: _, workers, ordered, checkpoint, skip, partitions } = settings;
+    let ItemSettings { chunk: _, chunk_ms, workers, ordered, checkpoint, skip, partitions } = settings;
     let mut facts = Vec::new();
     if *workers > 1 {
         let order = if *ordered { "chunks in order" } else { "chunks in any order" };
@@ -43,6 +43,9 @@ fn of_items(settings: &ItemSettings) -> Vec<(&'static str, String)> {
     }
     if *partitions > 1 {
         facts.push(("partitions", format!("{partitions}, for any worker")));
+    }
+    if *chunk_ms != CHUNK_MS {
+        facts.push(("chunk", format!("under way for about {}", duration(*chunk_ms))));
     }
     if *checkpoint != CheckpointInterval::default() {
         facts.push(("checkpoint", interval(checkpoint)));
@@ -84,6 +87,7 @@ fn on(step: &Step) -> String {
             Target::Next => "next",
             Target::End => "end",
             Target::Fail => "fail",
+            Target::Stop => "stop",
             Target::Step(name) => name.as_str(),
         };
         format!("{}: {to}", on_one_line(transition.exit.as_str()))
@@ -134,6 +138,7 @@ mod tests {
         let StepKind::Item { settings, .. } = &mut step.kind else { panic!("an item step") };
         **settings = ItemSettings {
             chunk: ChunkLimit::default(),
+            chunk_ms: 5000,
             workers: 4,
             ordered: false,
             checkpoint: CheckpointInterval { items: Some(100_000), ms: 500 },
@@ -154,6 +159,7 @@ mod tests {
         let expected = [
             "workers = 4, chunks in any order",
             "partitions = 8, for any worker",
+            "chunk = under way for about 5.0 s",
             "checkpoint = every 100,000 items or 500 ms",
             "skip = up to 100 items, on bad-*, ragged-row",
             "retry = up to 3 times, on busy, after 1.0 s, doubling to 1 min 0 s",

@@ -112,12 +112,12 @@ impl Step {
     }
 }
 
-/// Rows alone, or rows and bytes.
+/// Rows alone, or rows, bytes and seconds.
 #[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "a number of rows, or `rows` and `bytes`")]
+#[serde(untagged, expecting = "a number of rows, or `rows`, `bytes` and `seconds`")]
 pub(super) enum Chunk {
     Rows(u32),
-    Both(ChunkLimits),
+    All(ChunkLimits),
 }
 
 #[derive(Debug, Deserialize)]
@@ -125,6 +125,7 @@ pub(super) enum Chunk {
 pub(super) struct ChunkLimits {
     pub(super) rows: Option<u32>,
     pub(super) bytes: Option<u32>,
+    pub(super) seconds: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -238,7 +239,13 @@ impl FormMistake {
 }
 
 pub(super) fn parse(text: &str) -> Result<File, FormMistake> {
-    let options = serde_saphyr::options! { with_snippet: false };
+    // `NO`, `on` and `y` are words, and `0123` is a name with a zero: only `true` and `false` are booleans.
+    let options = serde_saphyr::options! {
+        with_snippet: false,
+        strict_booleans: true,
+        leading_zero_numbers_as_strings: true,
+        underscored_numbers_as_strings: true,
+    };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let location = error.location();
         let (message, help) = describe(error.without_snippet());
@@ -256,6 +263,14 @@ fn describe(error: &serde_saphyr::Error) -> (String, String) {
                 None => format!("known are {}", list(expected)),
             };
             (message, help)
+        }
+        serde_saphyr::Error::MultipleDocuments { .. } => {
+            let message = "a second YAML document begins here; a connector file has one".to_owned();
+            (message, "remove the line `---`, and what follows if it belongs to another file".to_owned())
+        }
+        serde_saphyr::Error::NonFiniteFloat { .. } => {
+            let message = "a number is finite: `.inf` and `.nan` are none".to_owned();
+            (message, "write a number, or quote it if it is a text".to_owned())
         }
         serde_saphyr::Error::SerdeMissingField { field, .. } => {
             // The place is that of a neighbour in the same mapping.

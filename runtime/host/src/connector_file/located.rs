@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
+use stepbox_batch::numbers::keeps_digits;
 
 use super::part;
 
@@ -17,7 +18,10 @@ impl Locations {
     pub(super) fn of(text: &str) -> Self {
         // A number such as `.nan` is for others to refuse.
         let options = serde_saphyr::options! {
-            non_finite_float_policy: serde_saphyr::NonFiniteFloatPolicy::PassThrough
+            non_finite_float_policy: serde_saphyr::NonFiniteFloatPolicy::PassThrough,
+            strict_booleans: true,
+            leading_zero_numbers_as_strings: true,
+            underscored_numbers_as_strings: true,
         };
         Self(serde_saphyr::from_str_with_options(text, options).ok())
     }
@@ -35,10 +39,42 @@ impl Locations {
     }
 }
 
+/// A number that would be rounded, and where it stands.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Rounded {
+    pub(super) number: String,
+    pub(super) line: u64,
+    pub(super) column: u64,
+}
+
+impl Locations {
+    /// The first number of the file that has more digits than are kept.
+    pub(super) fn first_rounded(&self, text: &str) -> Option<Rounded> {
+        rounded_in(self.0.as_ref()?, &text.lines().collect::<Vec<_>>())
+    }
+}
+
+fn rounded_in(node: &Spanned<Node>, lines: &[&str]) -> Option<Rounded> {
+    match &node.value {
+        Node::Leaf => None,
+        Node::Float => {
+            let (line, column) = (node.defined.line(), node.defined.column());
+            let line_text = lines.get(usize::try_from(line.checked_sub(1)?).ok()?)?;
+            let rest = line_text.chars().skip(usize::try_from(column.checked_sub(1)?).ok()?);
+            let number: String = rest.take_while(|c| !c.is_whitespace() && !",]}#".contains(*c)).collect();
+            (!keeps_digits(&number)).then_some(Rounded { number, line, column })
+        }
+        Node::Sequence(items) => items.iter().find_map(|item| rounded_in(item, lines)),
+        Node::Mapping(entries) => entries.iter().find_map(|(_, item)| rounded_in(item, lines)),
+    }
+}
+
 /// A YAML value, of which only the shape matters.
 #[derive(Debug)]
 enum Node {
     Leaf,
+    /// A number that is no integer of 64 bits.
+    Float,
     Sequence(Vec<Spanned<Node>>),
     Mapping(Vec<(String, Spanned<Node>)>),
 }
@@ -47,7 +83,7 @@ impl Node {
     /// The value that one part of a pointer leads to.
     fn child(&self, name: &str) -> Option<&Spanned<Self>> {
         match self {
-            Self::Leaf => None,
+            Self::Leaf | Self::Float => None,
             Self::Sequence(items) => items.get(name.parse::<usize>().ok()?),
             Self::Mapping(entries) => entries.iter().find(|(key, _)| part(key) == name).map(|(_, item)| item),
         }
@@ -77,7 +113,11 @@ impl<'de> Visitor<'de> for NodeVisitor {
         f.write_str("any value")
     }
 
-    leaf!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_i128: i128, visit_u128: u128, visit_f64: f64, visit_str: &str);
+    leaf!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_i128: i128, visit_u128: u128, visit_str: &str);
+
+    fn visit_f64<E>(self, _: f64) -> Result<Node, E> {
+        Ok(Node::Float)
+    }
 
     fn visit_unit<E>(self) -> Result<Node, E> {
         Ok(Node::Leaf)
@@ -127,6 +167,18 @@ mod tests {
         for (pointer, expected) in rows {
             assert_eq!(locations.at(pointer), expected, "{pointer}");
         }
+    }
+
+    #[test]
+    fn finds_a_number_that_would_be_rounded() {
+        let text = "a: 0.1\nb: [1, 123456789012345678901234567890]\nc: \"9876543210987654321098765\"\n";
+        let rounded = Locations::of(text).first_rounded(text).unwrap();
+        assert_eq!(
+            (rounded.number.as_str(), rounded.line, rounded.column),
+            ("123456789012345678901234567890", 2, 8)
+        );
+        let text = "a: [0.1, 18446744073709551615, 007, NO, 1e3, 2.0]\n";
+        assert_eq!(Locations::of(text).first_rounded(text), None);
     }
 
     /// It took 100 GB, in a file that is small enough to be read.

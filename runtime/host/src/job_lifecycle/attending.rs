@@ -76,7 +76,10 @@ impl Life {
         if self.ms_since(lock(&self.course).last_progress_us) >= PROGRESS_MS {
             lock(&self.course).last_progress_us = self.recorder.clock.ticks_us();
             for (position, context) in &running {
-                self.recorder.save_tracking(*position, context).await?;
+                // What a tasklet has kept is saved with its progress.
+                if !context.save_if_changed().await? {
+                    self.recorder.save_tracking(*position, context).await?;
+                }
             }
         }
         Ok(())

@@ -19,7 +19,7 @@ use stepbox_batch::item_step::FragmentState;
 use stepbox_batch::job::{Step, StepKind};
 use stepbox_batch::listing::Damaged;
 use stepbox_batch::log::LogLevel;
-use stepbox_batch::metering::Metering;
+use stepbox_batch::metering::{Metering, ResourceUsage};
 use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::queue::Enqueue;
 use stepbox_batch::repository::{JobRepository, NewJobExecution, RepositoryError};
@@ -106,6 +106,7 @@ impl Life {
             steps: vec![step],
             partition: Some(Partition { of: whole.id, position, number, count }),
             queue: Some(Enqueue { priority, ..Enqueue::at_once(by.at) }),
+            changes: Vec::new(),
             by,
         }
     }
@@ -238,13 +239,13 @@ impl Life {
     }
 
     /// What the parts have left, in their order. What they used and shared is the step's from now on; whoever
-    /// measures has heard of it from them.
+    /// measures has heard of it from them. Returns what was adopted of their usage as well.
     pub(super) async fn adopt_parts(
         &self,
         parts: Vec<JobExecution>,
         execution: &mut StepExecution,
         context: &StepContext,
-    ) -> Result<Vec<FragmentState>, RepositoryError> {
+    ) -> Result<(Vec<FragmentState>, ResourceUsage), RepositoryError> {
         let (repository, lease) = (&self.installation.repository, &self.recorder.lease);
         let mut warnings =
             warnings_of_parts(&**repository, &lease.tenant, lease.id, execution.position).await?.items;
@@ -266,8 +267,9 @@ impl Life {
             }
             fragments.extend(FragmentState::of(step, warnings));
         }
+        let adopted = heard_of.usage().since(&execution.usage);
         execution.usage = heard_of.usage();
-        Ok(fragments)
+        Ok((fragments, adopted))
     }
 }
 

@@ -1,19 +1,17 @@
 //! Executions: run, followed, stopped, restarted, abandoned, purged.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::{ExecutionSummary, JobExecution, Remains, StepExecution, Warning};
-use stepbox_batch::job::{ElementSource, Job, Rerun};
 use stepbox_batch::listing::Listing;
 use stepbox_batch::name::{InstanceCode, JobExecutionId, StepName};
 use stepbox_batch::repository::{
     ExecutionFilter, Lease, NewJobExecution, Purgeable, RepositoryError, StopRequest,
 };
-use stepbox_batch::status::{BatchStatus, ExitStatus};
+use stepbox_batch::status::BatchStatus;
 use stepbox_batch::step_context::{RunContext, RunInfo};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinHandle;
@@ -23,6 +21,7 @@ use super::instances::effective;
 use crate::error::Error;
 use crate::execution_log::{self, LogLine, LogListener};
 use crate::job_lifecycle::{self, Life, Progress, warnings_of_parts};
+use crate::outputs::check_outputs;
 use crate::rejected_file::RejectedFile;
 use crate::step_elements::check_storages;
 
@@ -47,16 +46,6 @@ pub struct Purge {
     pub status: Option<BatchStatus>,
     /// Only those created more than so many days ago; 0 means all.
     pub older_than_days: u32,
-}
-
-/// How an execution is taken up again.
-#[derive(Clone, Default)]
-pub struct RestartOptions {
-    /// Whether its steps run with the components that are installed now, where the interrupted
-    /// execution had others of the same names.
-    pub newest_components: bool,
-    /// Receives each message of the log as it comes.
-    pub log: Option<LogListener>,
 }
 
 /// A run in this process. Dropping it lets the run go on.
@@ -115,10 +104,15 @@ impl Tenant {
         overrides: Option<Value>,
     ) -> Result<(NewJobExecution, String), Error> {
         let instance = self.instance(code).await?;
-        let job = self.job(instance.job.as_str()).await?;
+        let mut job = self.job(instance.job.as_str()).await?;
+        job.folder = self.state.policy.beginning();
         let overrides = overrides.unwrap_or_else(|| json!({}));
         let parameters = effective(&job, &instance, &overrides)?;
         check_storages(&job, &parameters, &self.state.policy, &self.installation.native)?;
+        // Folders that cannot be opened now are told by the step that needs them.
+        if let Ok(folders) = self.state.policy.folders(&self.installation.wall) {
+            check_outputs(&job, &parameters, &self.installation.native, &folders)?;
+        }
         let new = NewJobExecution {
             tenant: self.id.clone(),
             instance: instance.code.clone(),
@@ -130,57 +124,9 @@ impl Tenant {
             steps: Vec::new(),
             partition: None,
             queue: None,
+            changes: Vec::new(),
         };
         Ok((new, instance.label))
-    }
-
-    /// Goes on with an execution that was stopped or failed, as a new execution: steps that completed
-    /// are not run again unless they say so, the interrupted one resumes from its checkpoint.
-    pub async fn restart_execution(
-        &self,
-        id: JobExecutionId,
-        options: RestartOptions,
-    ) -> Result<Running, Error> {
-        let earlier = self.execution(id).await?;
-        let label = self.instance(earlier.instance.as_str()).await?.label;
-        let first = self.first_of(&earlier).await?;
-        let new = self.new_restart(earlier, options.newest_components).await?;
-        self.start(&new, Some(first), label, options.log).await
-    }
-
-    /// An execution that goes on from another one, to be run or queued.
-    pub(super) async fn new_restart(
-        &self,
-        earlier: JobExecution,
-        newest_components: bool,
-    ) -> Result<NewJobExecution, Error> {
-        let id = earlier.id;
-        if !matches!(earlier.status, BatchStatus::Stopped | BatchStatus::Failed) {
-            let reason = match earlier.status {
-                BatchStatus::Paused => "it rests at its checkpoint; resume it",
-                BatchStatus::Completed => "there is nothing left to do; run the instance again",
-                BatchStatus::Abandoned => "it was given up; run the instance again",
-                _ => "only an execution that is STOPPED or FAILED can be restarted",
-            };
-            return Err(RepositoryError::WrongStatus { id, status: earlier.status, reason }.into());
-        }
-        let mut job = earlier.job;
-        if newest_components {
-            let installed = self.job(job.name.as_str()).await?;
-            job = with_components_of(job, &installed).ok_or(Error::StepsChanged(id.0))?;
-        }
-        Ok(NewJobExecution {
-            tenant: self.id.clone(),
-            instance: earlier.instance,
-            parameters: earlier.parameters,
-            by: self.by()?,
-            restart_of: Some(id),
-            context: earlier.context,
-            steps: earlier.steps.into_iter().map(|step| carried_over(id, &job, step)).collect(),
-            partition: None,
-            queue: None,
-            job,
-        })
     }
 
     /// Goes on with an execution that is PAUSED: the same one, from its checkpoint.
@@ -419,53 +365,6 @@ fn no_execution(id: JobExecutionId) -> Error {
 /// The moment so many days before another one.
 pub(super) fn days_before(moment: Timestamp, days: u32) -> Timestamp {
     Timestamp(moment.0.saturating_sub(i64::from(days) * 24 * 3_600_000))
-}
-
-/// A job with the components that an installed one has now; none if its steps are not the same.
-fn with_components_of(mut job: Job, installed: &Job) -> Option<Job> {
-    let digests: HashMap<_, _> =
-        installed.components().map(|component| (component.name.clone(), component.clone())).collect();
-    for element in job.steps.iter_mut().flat_map(|step| step.kind.elements_mut()) {
-        if let ElementSource::Component(component) = &mut element.source {
-            *component = digests.get(&component.name)?.clone();
-        }
-    }
-    (job.steps == installed.steps).then_some(job)
-}
-
-/// A step of an earlier execution, as its successor begins with it.
-pub(super) fn carried_over(id: JobExecutionId, job: &Job, mut step: StepExecution) -> StepExecution {
-    step.usage = Default::default();
-    if step.status == BatchStatus::Completed {
-        let rerun = job.steps.get(step.position as usize).map_or(Rerun::UnlessCompleted, |step| step.rerun);
-        if rerun == Rerun::UnlessCompleted {
-            step.carried_from = step.carried_from.or(Some(id));
-            return step;
-        }
-        // It runs again from its beginning: where it ended must not be taken for where it resumes.
-        step.checkpoint = None;
-    }
-    step.status = BatchStatus::Starting;
-    step.exit_status = ExitStatus::new(ExitStatus::EXECUTING);
-    step.ended_at = None;
-    step.errors.clear();
-    step.failures.clear();
-    if step.checkpoint.is_none() {
-        // Nothing of it was committed, so nothing of it counts.
-        step.counts = Default::default();
-        step.tracking = Default::default();
-        step.summary.clear();
-        step.warning_count = 0;
-    }
-    step
-}
-
-impl std::fmt::Debug for RestartOptions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RestartOptions")
-            .field("newest_components", &self.newest_components)
-            .finish_non_exhaustive()
-    }
 }
 
 impl std::fmt::Debug for RunOptions {

@@ -9,7 +9,7 @@ use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::queue::{ATTEMPTS_MAX, Enqueue, QueueEntry};
 use stepbox_batch::repository::{Lease, NewJobExecution, RepositoryError};
 
-use super::{Running, Tenant};
+use super::{RestartOptions, Running, Tenant};
 use crate::error::Error;
 
 /// The moments that have a date: from the beginning of 1970 to the last one that every zone still has in 9999.
@@ -73,10 +73,10 @@ impl Tenant {
     pub async fn publish_restart(
         &self,
         id: JobExecutionId,
-        newest_components: bool,
+        changes: &RestartOptions,
     ) -> Result<JobExecutionId, Error> {
         let earlier = self.execution(id).await?;
-        let new = self.new_restart(earlier, newest_components).await?;
+        let new = self.new_restart(earlier, changes).await?;
         Ok(self.enqueue(new, &PublishOptions::default()).await?.id())
     }
 

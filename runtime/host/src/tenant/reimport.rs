@@ -12,7 +12,8 @@ use stepbox_batch::template::Values;
 use stepbox_connectors::{ElementKind, option_names};
 
 use super::Tenant;
-use super::executions::{Running, carried_over};
+use super::executions::Running;
+use super::restarts::carried_over;
 use crate::error::Error;
 use crate::execution_log::LogListener;
 use crate::native::NativeElements;
@@ -57,6 +58,7 @@ impl Tenant {
             steps: done.map(|step| carried_over(id, &job, step)).collect(),
             partition: None,
             queue: None,
+            changes: Vec::new(),
             job,
         };
         self.start(&new, None, label, reimport.log).await

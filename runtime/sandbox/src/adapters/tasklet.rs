@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use stepbox_batch::element::Tasklet;
 use stepbox_batch::error::ElementError;
-use stepbox_batch::step_context::{NAME_BYTES_MAX, StepContext, cut};
+use stepbox_batch::step_context::StepContext;
 
 use super::running::{Running, parameters};
 use crate::bindings::exports::stepbox::step::task::Guest;
@@ -34,6 +34,7 @@ impl Tasklet for SandboxedTasklet {
         let call = running.exports.call_run(&mut running.instance.store, setup);
         let ran = running.instance.watch.guard(self.setup.limits.tasklet_ms_max, call).await;
         let exit_code = running.settle(ran)?;
-        Ok(exit_code.map(|code: String| storable(cut(&code, NAME_BYTES_MAX)).into_owned()))
+        // The engine judges its length, as that of any tasklet's.
+        Ok(exit_code.map(|code: String| storable(&code).into_owned()))
     }
 }

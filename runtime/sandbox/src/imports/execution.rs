@@ -44,6 +44,10 @@ impl Host for StepState {
         self.context.put(&key, value)
     }
 
+    async fn save(&mut self) -> Result<(), String> {
+        self.context.save().await.map_err(|error| storable(&error.to_string()).into_owned())
+    }
+
     fn set_total_items(&mut self, total: u32) {
         self.context.set_total_items(total);
     }

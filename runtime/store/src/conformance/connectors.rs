@@ -55,6 +55,7 @@ fn rich_step() -> Step {
             writer: native("jsonl", None),
             settings: Box::new(ItemSettings {
                 chunk: ChunkLimit { rows: 7, bytes: u32::MAX },
+                chunk_ms: u64::MAX,
                 workers: 64,
                 ordered: false,
                 checkpoint: CheckpointInterval { items: Some(u64::MAX), ms: 0 },
@@ -91,6 +92,7 @@ fn rich_step() -> Step {
                 transition("COMPLETED", Target::Next),
                 transition("NOOP", Target::End),
                 transition("PART*", Target::Step(StepName::new("greet").unwrap())),
+                transition("LATER", Target::Stop),
                 transition("*", Target::Fail),
             ],
             always: true,

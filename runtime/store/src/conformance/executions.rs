@@ -4,7 +4,7 @@ use serde_json::json;
 use stepbox_batch::audit::Actor;
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::{Checkpoint, ExecutionContext, Failure, StepExecution};
-use stepbox_batch::job::JobInstance;
+use stepbox_batch::job::{Job, JobInstance};
 use stepbox_batch::name::{JobExecutionId, StepName};
 use stepbox_batch::repository::{ExecutionFilter, JobRepository, NewJobExecution, Save};
 use stepbox_batch::status::{BatchStatus, ExitStatus};
@@ -16,6 +16,7 @@ pub async fn are_accepted_as_starting(store: &dyn JobRepository) {
     let new = NewJobExecution {
         parameters: odd_object(),
         context: ExecutionContext([("k".to_owned(), odd_object())].into()),
+        job: Job { folder: Some("/srv/acme".to_owned()), ..new("nightly").job },
         ..new("nightly")
     };
     let (accepted, lease) = store.create_execution(&new, None).await.unwrap();

@@ -70,6 +70,7 @@ pub(crate) fn job(connector: &str, name: &str) -> Job {
             start_limit: None,
             flow: Default::default(),
         }],
+        folder: None,
     }
 }
 
@@ -133,6 +134,7 @@ pub(crate) fn new(text: &str) -> NewJobExecution {
         steps: Vec::new(),
         partition: None,
         queue: None,
+        changes: Vec::new(),
     }
 }
 

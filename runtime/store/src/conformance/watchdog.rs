@@ -1,9 +1,11 @@
 //! Executions whose worker is gone.
 
-use stepbox_batch::execution::{Failure, StepExecution};
-use stepbox_batch::name::TenantId;
-use stepbox_batch::queue::Fate;
-use stepbox_batch::repository::{JobRepository, NewJobExecution, Save};
+use stepbox_batch::clock::Timestamp;
+use stepbox_batch::execution::{Failure, JobExecution, StepExecution};
+use stepbox_batch::job::{Step, StepFlow};
+use stepbox_batch::name::{StepName, TenantId};
+use stepbox_batch::queue::{Enqueue, Fate, QueueClaim, QueueFilter};
+use stepbox_batch::repository::{JobRepository, Lease, NewJobExecution, Save};
 use stepbox_batch::status::BatchStatus::*;
 use stepbox_batch::status::ExitStatus;
 
@@ -32,6 +34,57 @@ pub async fn fails_what_a_lost_worker_left_behind(store: &dyn JobRepository) {
         assert_eq!(lost(store, NOW).await, [], "once is enough");
         assert_eq!(told(store.save(&lease, Save::default()).await), "lease-lost");
     }
+}
+
+/// A step that runs whatever happened did not run where the last worker that an execution may cost was lost.
+pub async fn what_is_to_run_whatever_happened_runs_once_more(store: &dyn JobRepository) {
+    with_instance(store).await;
+    let mut job = job("acme", "greet");
+    let always = Step { name: StepName::new("unlock").unwrap(), ..job.steps[0].clone() };
+    job.steps.push(Step { flow: StepFlow { always: true, ..StepFlow::default() }, ..always });
+    for (is_to_stop, has_begun_it) in [(false, false), (true, false), (false, true)] {
+        let queue = Enqueue { attempts_max: 1, ..Enqueue::at_once(EARLIER) };
+        let new = NewJobExecution { job: job.clone(), queue: Some(queue), ..new("nightly") };
+        let (execution, _) = store.create_execution(&new, None).await.unwrap();
+        let (mut claimed, lease) = taken(store, NOW).await;
+        assert_eq!(claimed.id, execution.id);
+        move_to(store, &lease, &mut claimed, Started).await;
+        let running = step();
+        store.save(&lease, Save { step: Some(&running), ..Save::default() }).await.unwrap();
+        if has_begun_it {
+            let unlocking = StepExecution { position: 1, ..step() };
+            store.save(&lease, Save { step: Some(&unlocking), ..Save::default() }).await.unwrap();
+        }
+        if is_to_stop {
+            store.request_stop(&tenant(), execution.id, &by(NOW)).await.unwrap();
+        }
+        let mut now = NOW.plus_ms(LEASE_MS);
+        let ends = if is_to_stop { Stopped } else { Failed };
+        let name = format!("asked to stop: {is_to_stop}, has begun it: {has_begun_it}");
+        if !has_begun_it {
+            let fates = [(tenant(), execution.id, Fate::Requeued(now))];
+            assert_eq!(lost(store, now).await, fates, "{name}");
+            let rests = stored(store, execution.id).await;
+            assert_eq!((rests.status, rests.ended_at, rests.stop_requested), (Paused, None, is_to_stop));
+            assert_eq!((rests.steps[0].status, rests.steps[0].ended_at), (ends, Some(now)), "{name}");
+            assert_eq!(rests.failures.len(), usize::from(!is_to_stop), "{name}");
+            assert_eq!(rests.failures, rests.steps[0].failures, "{name}");
+            assert_eq!(told(store.save(&lease, Save::default()).await), "lease-lost");
+            // It costs one worker more, and no other.
+            assert_eq!(taken(store, now).await.0.id, execution.id);
+            now = now.plus_ms(LEASE_MS);
+        }
+        let fate = if is_to_stop { Fate::Stopped } else { Fate::Failed };
+        assert_eq!(lost(store, now).await, [(tenant(), execution.id, fate)], "{name}");
+        assert_eq!(stored(store, execution.id).await.status, ends, "{name}");
+    }
+}
+
+async fn taken(store: &dyn JobRepository, now: Timestamp) -> (JobExecution, Lease) {
+    let claim = claim("w-1", now);
+    let tenants = vec![(tenant(), 100)];
+    let wanted = QueueClaim { claim, tenants, filter: QueueFilter::default(), limit: 1 };
+    store.claim_next(&wanted).await.unwrap().remove(0)
 }
 
 pub async fn waits_for_no_lease_of_a_worker_known_to_be_dead(store: &dyn JobRepository) {

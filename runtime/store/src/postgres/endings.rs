@@ -59,38 +59,48 @@ pub(super) async fn abandon(db: &Db, tenant: &TenantId, id: JobExecutionId, by: 
 /// Ends an execution and those of its steps that have not ended, and takes its lease from whoever still believes
 /// to hold it. It is in no queue any more.
 pub(super) async fn end(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outcome<()> {
-    let Ending { status, exit_status: ExitStatus { code, description }, failure, now } = ending;
-    // A stored array ends with its bracket.
-    let failures = "CASE WHEN CAST(:failure AS TEXT) IS NULL THEN failures
-                         WHEN failures = '[]' THEN '[' || :failure || ']'
-                         ELSE left(failures, -1) || ',' || :failure || ']' END";
     let execution = format!(
         "UPDATE job_executions
          SET status = :status, exit_code = :exit_code, exit_description = :exit_description,
              ended_at = :now, updated_at = :now, lease_expires_at = NULL, set_aside = NULL,
-             failures = {failures}
+             failures = {FAILURES}
          WHERE tenant = :tenant AND id = :id AND ended_at IS NULL"
     );
+    put_ending(db, &execution, tenant, id, ending).await?;
+    end_steps(db, tenant, id, ending).await?;
+    let entry = "DELETE FROM queue_entries WHERE tenant = :tenant AND execution_id = :id";
+    db.execute(entry, &named! {"tenant": tenant, "id": id}).await?;
+    stop_partitions(db, tenant, id, ending.now).await
+}
+
+/// Ends the steps of an execution that have not ended.
+pub(super) async fn end_steps(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outcome<()> {
     let steps = format!(
         "UPDATE step_executions
          SET status = :status, exit_code = :exit_code, exit_description = :exit_description,
-             ended_at = :now, updated_at = :now, failures = {failures}
+             ended_at = :now, updated_at = :now, failures = {FAILURES}
          WHERE tenant = :tenant AND execution_id = :id AND ended_at IS NULL"
     );
-    let entry = "DELETE FROM queue_entries WHERE tenant = :tenant AND execution_id = :id";
+    put_ending(db, &steps, tenant, id, ending).await
+}
+
+/// One failure more, if there is one. A stored array ends with its bracket.
+pub(super) const FAILURES: &str = "CASE WHEN CAST(:failure AS TEXT) IS NULL THEN failures
+     WHEN failures = '[]' THEN '[' || :failure || ']'
+     ELSE left(failures, -1) || ',' || :failure || ']' END";
+
+async fn put_ending(db: &Db, sql: &str, tenant: &str, id: i64, ending: &Ending) -> Outcome<()> {
+    let Ending { status, exit_status: ExitStatus { code, description }, failure, now } = ending;
     let values = named! {
         "status": i64::from(status.number()), "exit_code": code, "exit_description": description,
         "now": now.0, "failure": failure, "tenant": tenant, "id": id,
     };
-    for sql in [execution.as_str(), &steps, entry] {
-        db.execute(sql, &values).await?;
-    }
-    stop_partitions(db, tenant, id, *now).await
+    db.execute(sql, &values).await.map(drop)
 }
 
-/// What is left of the parts of an execution that has ended. They are locked in the order of their ids, as everywhere,
+/// What is left of the parts of an execution that has ended, or that ends once it has had its last words. They are locked in the order of their ids, as everywhere,
 /// and looked at only then.
-async fn stop_partitions(db: &Db, tenant: &str, of: i64, now: Timestamp) -> Outcome<()> {
+pub(super) async fn stop_partitions(db: &Db, tenant: &str, of: i64, now: Timestamp) -> Outcome<()> {
     let sql = "SELECT id, lease_expires_at FROM job_executions
                WHERE tenant = :tenant AND partition_of = :of AND ended_at IS NULL ORDER BY id
                FOR NO KEY UPDATE";

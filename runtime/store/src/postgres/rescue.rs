@@ -11,12 +11,13 @@ use stepbox_batch::queue::{Fate, Rescued};
 use stepbox_batch::status::BatchStatus;
 
 use super::connection::Db;
-use super::endings::end;
+use super::endings::{FAILURES, end, end_steps, stop_partitions};
 use super::trouble::Outcome;
 use super::value::{Columns, named};
 use super::{audit, queue};
-use crate::record::Row;
-use crate::standing::{Lost, Rescue};
+use crate::record::{Row, job};
+use crate::save::Ending;
+use crate::standing::{self, Lost, Rescue};
 
 /// Executions whose lease has run out.
 pub(super) const LOST: &str = "
@@ -104,6 +105,13 @@ async fn act(db: &Db, tenant: &str, lost: &Lost, now: Timestamp) -> Outcome<Opti
             end(db, tenant, lost.id, &ending).await?;
             return Ok(Some(Rescued { tenant: owner, id: known, fate: Fate::Stopped, reason: None }));
         }
+        Rescue::End(loss, ending)
+            if loss.allows_last_words && has_last_words(db, tenant, lost.id).await? =>
+        {
+            let_speak(db, tenant, lost.id, &ending).await?;
+            queue::requeue(db, tenant, lost.id, &loss, now).await?;
+            Fate::Requeued(now)
+        }
         Rescue::End(loss, ending) => {
             end(db, tenant, lost.id, &ending).await?;
             loss.fate
@@ -147,6 +155,35 @@ async fn rest(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<()> {
         db.execute(sql, &values).await?;
     }
     Ok(())
+}
+
+/// Whether a step is left that runs whatever happened. A job that cannot be read has none.
+async fn has_last_words(db: &Db, tenant: &str, id: i64) -> Outcome<bool> {
+    let sql = "SELECT job FROM job_executions WHERE tenant = :tenant AND id = :id AND partition_of IS NULL";
+    let Some(found) = db.row(sql, &named! {"tenant": tenant, "id": id}).await? else { return Ok(false) };
+    let row = Row(format!("execution {id}"));
+    let Ok(job) = job::decode(&row, "job", &found.text("job")?) else { return Ok(false) };
+    let sql = "SELECT position FROM step_executions
+               WHERE tenant = :tenant AND execution_id = :id AND status <> :starting";
+    let starting = i64::from(BatchStatus::Starting.number());
+    let mut begun = Vec::new();
+    for step in db.rows(sql, &named! {"tenant": tenant, "id": id, "starting": starting}).await? {
+        begun.push(row.count("position", step.number("position")?)?);
+    }
+    Ok(standing::has_last_words(&job, &begun))
+}
+
+/// Ends the steps that have not ended, and lets the execution rest: whoever takes it runs what is to run whatever
+/// happened, and ends it.
+async fn let_speak(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outcome<()> {
+    end_steps(db, tenant, id, ending).await?;
+    rest(db, tenant, id, ending.now).await?;
+    let sql = format!(
+        "UPDATE job_executions SET failures = {FAILURES}
+         WHERE tenant = :tenant AND id = :id AND ended_at IS NULL"
+    );
+    db.execute(&sql, &named! {"failure": &ending.failure, "tenant": tenant, "id": id}).await?;
+    stop_partitions(db, tenant, id, ending.now).await
 }
 
 /// Does something for one execution in a savepoint of its own. If that fails on account of this execution alone,

@@ -69,7 +69,7 @@ impl From<&JobExecution> for AcceptedRecord {
             restart_of: execution.restart_of.map(stored_id),
             user_name: execution.user.clone(),
             parameters: json(&execution.parameters),
-            parameters_key: parameters_key(&execution.parameters),
+            parameters_key: parameters_key(&execution.parameters, execution.job.folder.as_deref()),
             partition: execution.partition.map(PartitionRecord::from),
             job: job::encode(&execution.job),
         }
@@ -246,10 +246,13 @@ impl PartitionStateRecord {
     }
 }
 
-/// The SHA-256 of parameters with their keys in order.
-fn parameters_key(parameters: &Value) -> String {
+/// The SHA-256 of parameters with their keys in order, and of where their relative paths begin.
+fn parameters_key(parameters: &Value, folder: Option<&str>) -> String {
     let mut sorted = parameters.clone();
     sorted.sort_all_objects();
+    if let Some(folder) = folder {
+        sorted = Value::from([sorted, Value::from(folder)]);
+    }
     Digest::from_bytes(Sha256::digest(json(&sorted)).into()).to_string()
 }
 

@@ -51,6 +51,9 @@ struct JobV1 {
     concurrency: Option<u32>,
     parameters: Value,
     steps: Vec<StepV1>,
+    /// Came later; a definition has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    folder: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -80,6 +83,8 @@ enum WorkV1 {
         writer: ElementV1,
         chunk_rows: u32,
         chunk_bytes: u32,
+        #[serde(default = "settings::chunk_ms")]
+        chunk_ms: u64,
         #[serde(default = "settings::one_worker")]
         workers: u32,
         #[serde(default = "settings::in_order")]
@@ -145,7 +150,7 @@ struct LimitsV1 {
 
 impl From<&Job> for JobV1 {
     fn from(job: &Job) -> Self {
-        let Job { connector, name, job_type, label, stoppable, concurrency, parameters, steps } = job;
+        let Job { connector, name, job_type, label, stoppable, concurrency, parameters, steps, folder } = job;
         Self {
             connector: connector.to_string(),
             name: name.to_string(),
@@ -155,6 +160,7 @@ impl From<&Job> for JobV1 {
             concurrency: *concurrency,
             parameters: parameters.clone(),
             steps: steps.iter().map(StepV1::from).collect(),
+            folder: folder.clone(),
         }
     }
 }
@@ -199,6 +205,7 @@ impl From<&StepKind> for WorkV1 {
             StepKind::Item { reader, processors, writer, settings } => {
                 let ItemSettings {
                     chunk: ChunkLimit { rows, bytes },
+                    chunk_ms,
                     workers,
                     ordered,
                     checkpoint,
@@ -211,6 +218,7 @@ impl From<&StepKind> for WorkV1 {
                     writer: writer.into(),
                     chunk_rows: *rows,
                     chunk_bytes: *bytes,
+                    chunk_ms: *chunk_ms,
                     workers: *workers,
                     ordered: *ordered,
                     checkpoint: (*checkpoint).into(),
@@ -253,6 +261,7 @@ impl JobV1 {
             concurrency: self.concurrency,
             parameters: self.parameters,
             steps: self.steps.into_iter().map(|step| step.into_step(row, column)).collect::<Result<_>>()?,
+            folder: self.folder,
         })
     }
 }
@@ -299,6 +308,7 @@ impl WorkV1 {
                 writer,
                 chunk_rows,
                 chunk_bytes,
+                chunk_ms,
                 workers,
                 ordered,
                 checkpoint,
@@ -310,6 +320,7 @@ impl WorkV1 {
                 writer: element(writer)?,
                 settings: Box::new(ItemSettings {
                     chunk: ChunkLimit { rows: chunk_rows, bytes: chunk_bytes },
+                    chunk_ms,
                     workers,
                     ordered,
                     checkpoint: checkpoint.into(),

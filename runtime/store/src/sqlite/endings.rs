@@ -67,24 +67,34 @@ pub(super) fn end(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outcome<()
             ended_at = :now, updated_at = :now, lease_expires_at = NULL, set_aside = NULL,
             failures = iif(:failure IS NULL, failures, json_insert(failures, '$[#]', json(:failure)))
         WHERE tenant = :tenant AND id = :id AND ended_at IS NULL";
-    let steps = "
-        UPDATE step_executions
-        SET status = :status, exit_code = :exit_code, exit_description = :exit_description,
-            ended_at = :now, updated_at = :now,
-            failures = iif(:failure IS NULL, failures, json_insert(failures, '$[#]', json(:failure)))
-        WHERE tenant = :tenant AND execution_id = :id AND ended_at IS NULL";
-    for sql in [execution, steps] {
-        db.prepare_cached(sql)?.execute(named_params! {
-            ":status": status.number(), ":exit_code": code, ":exit_description": description,
-            ":now": now.0, ":failure": failure, ":tenant": tenant, ":id": id,
-        })?;
-    }
+    db.prepare_cached(execution)?.execute(named_params! {
+        ":status": status.number(), ":exit_code": code, ":exit_description": description,
+        ":now": now.0, ":failure": failure, ":tenant": tenant, ":id": id,
+    })?;
+    end_steps(db, tenant, id, ending)?;
     queue::let_go(db, id)?;
     stop_partitions(db, tenant, id, *now)
 }
 
-/// What is left of the parts of an execution that has ended.
-fn stop_partitions(db: &Db, tenant: &str, of: i64, now: Timestamp) -> Outcome<()> {
+/// Ends the steps of an execution that have not ended.
+pub(super) fn end_steps(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outcome<()> {
+    let Ending { status, exit_status: ExitStatus { code, description }, failure, now } = ending;
+    db.prepare_cached(
+        "UPDATE step_executions
+         SET status = :status, exit_code = :exit_code, exit_description = :exit_description,
+             ended_at = :now, updated_at = :now,
+             failures = iif(:failure IS NULL, failures, json_insert(failures, '$[#]', json(:failure)))
+         WHERE tenant = :tenant AND execution_id = :id AND ended_at IS NULL",
+    )?
+    .execute(named_params! {
+        ":status": status.number(), ":exit_code": code, ":exit_description": description,
+        ":now": now.0, ":failure": failure, ":tenant": tenant, ":id": id,
+    })?;
+    Ok(())
+}
+
+/// What is left of the parts of an execution that has ended, or that ends once it has had its last words.
+pub(super) fn stop_partitions(db: &Db, tenant: &str, of: i64, now: Timestamp) -> Outcome<()> {
     let left: Vec<(i64, Option<i64>)> = db
         .prepare_cached(OPEN_PARTITIONS)?
         .query_map(named_params! {":of": of}, |row| Ok((row.get(0)?, row.get(1)?)))?

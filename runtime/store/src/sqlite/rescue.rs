@@ -13,11 +13,12 @@ use stepbox_batch::name::TenantId;
 use stepbox_batch::queue::{Fate, Rescued};
 use stepbox_batch::status::BatchStatus;
 
-use super::endings::end;
+use super::endings::{end, end_steps, stop_partitions};
 use super::trouble::{Outcome, Trouble};
 use super::{audit, queue};
-use crate::record::Row;
-use crate::standing::{Lost, Rescue};
+use crate::record::{Row, job};
+use crate::save::Ending;
+use crate::standing::{self, Lost, Rescue};
 
 /// Which executions to look at: those whose lease has run out, and parts that their whole has left behind, each with the
 /// worker that had it last. Wholes come before their parts.
@@ -91,6 +92,11 @@ fn act(db: &Db, tenant: &str, lost: &Lost, now: Timestamp) -> Outcome<Option<Res
             end(db, tenant, lost.id, &ending)?;
             return Ok(Some(Rescued { tenant: owner, id: known, fate: Fate::Stopped, reason: None }));
         }
+        Rescue::End(loss, ending) if loss.allows_last_words && has_last_words(db, tenant, lost.id)? => {
+            let_speak(db, tenant, lost.id, &ending)?;
+            queue::requeue(db, lost.id, &loss, now)?;
+            Fate::Requeued(now)
+        }
         Rescue::End(loss, ending) => {
             end(db, tenant, lost.id, &ending)?;
             loss.fate
@@ -133,6 +139,43 @@ fn rest(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<()> {
         })?;
     }
     Ok(())
+}
+
+/// Whether a step is left that runs whatever happened. A job that cannot be read has none.
+fn has_last_words(db: &Db, tenant: &str, id: i64) -> Outcome<bool> {
+    let job: Option<String> = db
+        .prepare_cached(
+            "SELECT job FROM job_executions WHERE tenant = :tenant AND id = :id AND partition_of IS NULL",
+        )?
+        .query_row(named_params! {":tenant": tenant, ":id": id}, |row| row.get(0))
+        .optional()?;
+    let job = job.and_then(|job| job::decode(&Row(format!("execution {id}")), "job", &job).ok());
+    let Some(job) = job else { return Ok(false) };
+    let begun: Vec<u32> = db
+        .prepare_cached(
+            "SELECT position FROM step_executions
+             WHERE tenant = :tenant AND execution_id = :id AND status <> :starting",
+        )?
+        .query_map(
+            named_params! {":tenant": tenant, ":id": id, ":starting": BatchStatus::Starting.number()},
+            |row| row.get(0),
+        )?
+        .collect::<Result<_, _>>()?;
+    Ok(standing::has_last_words(&job, &begun))
+}
+
+/// Ends the steps that have not ended, and lets the execution rest: whoever takes it runs what is to run whatever
+/// happened, and ends it.
+fn let_speak(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outcome<()> {
+    end_steps(db, tenant, id, ending)?;
+    rest(db, tenant, id, ending.now)?;
+    db.prepare_cached(
+        "UPDATE job_executions
+         SET failures = iif(:failure IS NULL, failures, json_insert(failures, '$[#]', json(:failure)))
+         WHERE tenant = :tenant AND id = :id AND ended_at IS NULL",
+    )?
+    .execute(named_params! {":failure": ending.failure, ":tenant": tenant, ":id": id})?;
+    stop_partitions(db, tenant, id, ending.now)
 }
 
 /// Does something for one execution in a savepoint of its own. If that fails on account of this execution alone,

@@ -6,10 +6,10 @@ const WORDS: &str = "a s1 f1 b c r1 d w1 e f2 g";
 
 impl Case {
     /// The same step over the same paper, for another step execution.
-    fn another(&self, bench: Bench) -> Self {
+    pub(super) fn another(&self, bench: Bench) -> Self {
         let Self { settings, retry, paper, luck, .. } = self;
         let (settings, retry, paper, luck) = (settings.clone(), retry.clone(), paper.clone(), luck.clone());
-        Case { settings, retry, flakes: 0, bench, paper, luck }
+        Case { settings, retry, flakes: 0, booms: Arc::default(), bench, paper, luck }
     }
 
     /// Runs each part to its end; every other one fails in its middle first.

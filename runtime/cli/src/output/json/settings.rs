@@ -21,6 +21,7 @@ pub(super) struct ItemSettingsView {
 struct ChunkView {
     rows: u32,
     bytes: u32,
+    ms: u64,
 }
 
 /// `items` is null where the time alone decides.
@@ -40,12 +41,12 @@ struct SkipView {
 
 impl ItemSettingsView {
     pub(super) fn of(settings: &ItemSettings) -> Self {
-        let ItemSettings { chunk, workers, ordered, checkpoint, skip, partitions } = settings;
+        let ItemSettings { chunk, chunk_ms, workers, ordered, checkpoint, skip, partitions } = settings;
         let CheckpointInterval { items, ms } = *checkpoint;
         let SkipPolicy { limit, share, on } = skip;
         let share = share.map(|share| share.to_string());
         Self {
-            chunk: ChunkView { rows: chunk.rows, bytes: chunk.bytes },
+            chunk: ChunkView { rows: chunk.rows, bytes: chunk.bytes, ms: *chunk_ms },
             workers: *workers,
             ordered: *ordered,
             checkpoint: CheckpointView { items, ms },
@@ -84,7 +85,7 @@ pub(super) fn rerun(rerun: Rerun) -> &'static str {
     }
 }
 
-/// What follows an exit status: `next`, `end`, `fail`, or a step, none of which is called so.
+/// What follows an exit status: `next`, `end`, `fail`, `stop`, or a step, none of which is called so.
 #[derive(Debug, Serialize)]
 pub(super) struct TransitionView {
     exit: String,
@@ -97,6 +98,7 @@ impl TransitionView {
             Target::Next => "next",
             Target::End => "end",
             Target::Fail => "fail",
+            Target::Stop => "stop",
             Target::Step(name) => name.as_str(),
         };
         Self { exit: exit.to_string(), to: to.to_owned() }

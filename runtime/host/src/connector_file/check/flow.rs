@@ -10,7 +10,7 @@ use super::settings::{PATTERN_CHARACTERS_MAX, says_nothing};
 use super::{CheckedStep, named};
 
 /// What may follow beside a step, so no step is called so.
-pub(super) const RESERVED: [&str; 3] = ["next", "end", "fail"];
+pub(super) const RESERVED: [&str; 4] = ["next", "end", "fail", "stop"];
 
 /// What follows each exit status, in the order of the file.
 pub(super) fn transitions(
@@ -41,6 +41,7 @@ fn target(pointer: &str, text: &str) -> Result<Target, Mistake> {
         "next" => Target::Next,
         "end" => Target::End,
         "fail" => Target::Fail,
+        "stop" => Target::Stop,
         name => Target::Step(named(pointer, StepName::new(name))?),
     })
 }
@@ -145,7 +146,7 @@ fn unknown(below: &[CheckedStep], pointer: &str, name: &StepName) -> Mistake {
     let known = below.iter().skip(1).map(|step| step.name.as_str()).chain(RESERVED);
     let help = match nearest(name.as_str(), known) {
         Some(nearest) => format!("did you mean `{nearest}`?"),
-        None => "name a step further down, or write `next`, `end` or `fail`".to_owned(),
+        None => "name a step further down, or write `next`, `end`, `fail` or `stop`".to_owned(),
     };
     Mistake::new("unknown-step", pointer, format!("the job has no step `{name}`")).help(help)
 }
@@ -175,7 +176,8 @@ fn followers(steps: &[CheckedStep], index: usize) -> Vec<usize> {
 /// only a pattern that fits all of them rules it out.
 fn leads_on(on: &[Transition]) -> bool {
     let is_ruled_out = on.iter().any(|transition| fits_all(&transition.exit));
-    on.iter().any(|transition| transition.to == Target::Next) || !is_ruled_out
+    // A restart goes on behind a stop.
+    on.iter().any(|transition| matches!(transition.to, Target::Next | Target::Stop)) || !is_ruled_out
 }
 
 /// Where one comes in at a position: a step, or the first steps of all branches of a split.

@@ -2,8 +2,8 @@
 //! tried again, and how often it may begin.
 
 use stepbox_batch::job::{
-    Backoff, CheckpointInterval, ChunkLimit, ItemSettings, PARTITIONS_MAX, Rerun, RetryPolicy, Share,
-    SkipPolicy, WORKERS_MAX,
+    Backoff, CHUNK_MS, CheckpointInterval, ChunkLimit, ItemSettings, PARTITIONS_MAX, Rerun, RetryPolicy,
+    Share, SkipPolicy, WORKERS_MAX,
 };
 use stepbox_batch::pattern::Pattern;
 
@@ -18,6 +18,7 @@ pub(super) fn of_items(pointer: &str, step: &form::Step) -> Result<ItemSettings,
     let workers = workers(pointer, step.workers)?;
     Ok(ItemSettings {
         chunk: chunk(pointer, step.chunk.as_ref())?,
+        chunk_ms: chunk_ms(&format!("{pointer}/chunk"), step.chunk.as_ref())?,
         workers,
         ordered: ordered(pointer, step.ordered, workers)?,
         checkpoint: checkpoint(&format!("{pointer}/checkpoint"), step.checkpoint.as_ref())?,
@@ -41,7 +42,7 @@ fn chunk(pointer: &str, chunk: Option<&form::Chunk>) -> Result<ChunkLimit, Mista
     let limit = match chunk {
         None => default,
         Some(form::Chunk::Rows(rows)) => ChunkLimit { rows: *rows, ..default },
-        Some(form::Chunk::Both(form::ChunkLimits { rows, bytes })) => {
+        Some(form::Chunk::All(form::ChunkLimits { rows, bytes, .. })) => {
             ChunkLimit { rows: rows.unwrap_or(default.rows), bytes: bytes.unwrap_or(default.bytes) }
         }
     };
@@ -50,6 +51,17 @@ fn chunk(pointer: &str, chunk: Option<&form::Chunk>) -> Result<ChunkLimit, Mista
         return Err(Mistake::new("bad-chunk", format!("{pointer}/chunk"), message));
     }
     Ok(limit)
+}
+
+fn chunk_ms(pointer: &str, chunk: Option<&form::Chunk>) -> Result<u64, Mistake> {
+    let Some(form::Chunk::All(form::ChunkLimits { seconds: Some(seconds), .. })) = chunk else {
+        return Ok(CHUNK_MS);
+    };
+    match milliseconds(pointer, "seconds", *seconds)? {
+        0 => Err(bad(format!("{pointer}/seconds"), "`seconds` is more than 0")
+            .help("`rows: 1` makes a chunk of each item")),
+        ms => Ok(ms),
+    }
 }
 
 fn workers(pointer: &str, workers: Option<u32>) -> Result<u32, Mistake> {

@@ -125,6 +125,10 @@ fn every_wrong_setting_has_a_place_and_a_next_action() {
         "bad-setting 12:18 `workers` is 1 to 64 | more than the machine has cores gain nothing",
     );
     refuses(
+        "chunk: { seconds: 0 }",
+        "bad-setting 11:27 `seconds` is more than 0 | `rows: 1` makes a chunk of each item",
+    );
+    refuses(
         "ordered: true",
         "setting-without-effect 11:18 `ordered` has no effect with one worker \
          | leave it out, or set `workers` to 2 or more",

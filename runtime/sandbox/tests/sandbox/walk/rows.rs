@@ -131,6 +131,7 @@ pub(super) const ROWS: &[(&str, u32, &str, &str)] = &[
     ("execution: parameter", 65536, "ok", "ok"),
     ("execution: context-get", 128, "ok", "ok"),
     ("execution: context-put", 65536, "ok", "step-trapped"),
+    ("execution: save", 0, "ok", ""),
     ("execution: set-total-items", 0, "ok", ""),
     ("execution: increment-processed-items", 0, "ok", ""),
     ("execution: increment-summary", 100, "ok", "ok"),

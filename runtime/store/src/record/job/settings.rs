@@ -11,6 +11,11 @@ use stepbox_batch::repository::Result;
 
 use super::Row;
 
+/// The one default that no job had at its time: it changes how many calls there are, and no output.
+pub(super) fn chunk_ms() -> u64 {
+    1000
+}
+
 pub(super) fn one_worker() -> u32 {
     1
 }
@@ -90,6 +95,7 @@ enum TargetV1 {
     Next,
     End,
     Fail,
+    Stop,
     Step(String),
 }
 
@@ -182,6 +188,7 @@ impl From<&Transition> for TransitionV1 {
             Target::Next => TargetV1::Next,
             Target::End => TargetV1::End,
             Target::Fail => TargetV1::Fail,
+            Target::Stop => TargetV1::Stop,
             Target::Step(step) => TargetV1::Step(step.to_string()),
         };
         Self { exit: exit.to_string(), to }
@@ -194,6 +201,7 @@ impl TransitionV1 {
             TargetV1::Next => Target::Next,
             TargetV1::End => Target::End,
             TargetV1::Fail => Target::Fail,
+            TargetV1::Stop => Target::Stop,
             TargetV1::Step(step) => Target::Step(row.name(column, step)?),
         };
         Ok(Transition { exit: Pattern::new(self.exit), to })

@@ -33,6 +33,7 @@ fn a_job_without_the_settings_does_what_it_did() {
     let StepKind::Item { processors, settings, .. } = &export.kind else { panic!("an item step") };
     let expected = ItemSettings {
         chunk: ChunkLimit { rows: 500, bytes: 262_144 },
+        chunk_ms: 1000,
         workers: 1,
         ordered: true,
         checkpoint: CheckpointInterval { items: None, ms: 1000 },

@@ -1,0 +1,114 @@
+//! The values that the steps of a run share, and which of them no save has seen yet.
+//!
+//! All are saved together, while several steps may work side by side. What a step has changed is saved with what it
+//! has counted until then, and by no other step before: so a step that goes on finds both as of one moment.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::execution::ExecutionContext;
+use crate::name::StepName;
+
+/// What values were before a step changed them; none for those that were not there.
+pub(crate) type Changes = BTreeMap<String, Option<Value>>;
+
+/// The execution context of a run.
+#[derive(Debug, Default)]
+pub(crate) struct SharedValues {
+    values: ExecutionContext,
+    /// By the step that has not saved them yet.
+    unsaved: BTreeMap<StepName, Changes>,
+}
+
+impl SharedValues {
+    /// Those that are stored.
+    pub(crate) fn new(values: ExecutionContext) -> Self {
+        Self { values, unsaved: BTreeMap::new() }
+    }
+
+    /// All of them as they are now.
+    pub(crate) fn now(&self) -> &ExecutionContext {
+        &self.values
+    }
+
+    /// Puts a value that whoever saves next saves.
+    pub(crate) fn put(&mut self, key: String, value: Value) {
+        self.values.0.insert(key, value);
+    }
+
+    /// Puts a value that only the step itself saves.
+    pub(crate) fn change(&mut self, step: &StepName, key: String, value: Value) {
+        let previous = self.values.0.insert(key.clone(), value);
+        self.unsaved.entry(step.clone()).or_default().entry(key).or_insert(previous);
+    }
+
+    /// What a step saves: its own changes, and none of the others'. Where two changed the same value, it is as it
+    /// is now.
+    pub(crate) fn to_save(&self, step: &StepName) -> ExecutionContext {
+        let mut values = self.values.clone();
+        let is_own = |key: &String| self.unsaved.get(step).is_some_and(|own| own.contains_key(key));
+        let others = self.unsaved.iter().filter(|(other, _)| *other != step);
+        for (key, previous) in others.flat_map(|(_, changes)| changes).filter(|(key, _)| !is_own(key)) {
+            set(&mut values, key, previous.clone());
+        }
+        values
+    }
+
+    /// The changes that are about to be saved.
+    pub(crate) fn take(&mut self, step: &StepName) -> Changes {
+        self.unsaved.remove(step).unwrap_or_default()
+    }
+
+    /// They were not saved.
+    pub(crate) fn put_back(&mut self, step: &StepName, changes: Changes) {
+        if !changes.is_empty() {
+            self.unsaved.entry(step.clone()).or_default().extend(changes);
+        }
+    }
+
+    /// Forgets what a step has changed since it was saved.
+    pub(crate) fn go_back(&mut self, step: &StepName) {
+        for (key, previous) in self.take(step) {
+            set(&mut self.values, &key, previous);
+        }
+    }
+}
+
+fn set(values: &mut ExecutionContext, key: &str, value: Option<Value>) {
+    match value {
+        Some(value) => values.0.insert(key.to_owned(), value),
+        None => values.0.remove(key),
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(values: &ExecutionContext) -> String {
+        values.0.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_step_saves_its_own_changes_alone() {
+        let [a, b] = ["a", "b"].map(|name| StepName::new(name).unwrap());
+        let mut values = SharedValues::new(ExecutionContext([("old".to_owned(), 1.into())].into()));
+        values.put("all".to_owned(), 1.into());
+        values.change(&a, "old".to_owned(), 2.into());
+        values.change(&a, "old".to_owned(), 3.into());
+        values.change(&b, "new".to_owned(), 1.into());
+        assert_eq!(told(values.now()), "all=1 new=1 old=3");
+        assert_eq!(told(&values.to_save(&a)), "all=1 old=3");
+        assert_eq!(told(&values.to_save(&b)), "all=1 new=1 old=1");
+
+        let saving = values.take(&a);
+        values.change(&a, "old".to_owned(), 4.into());
+        values.put_back(&a, saving);
+        assert_eq!(told(&values.to_save(&b)), "all=1 new=1 old=1", "it was not saved in the end");
+        values.go_back(&a);
+        assert_eq!(told(values.now()), "all=1 new=1 old=1");
+        values.go_back(&b);
+        assert_eq!(told(values.now()), "all=1 old=1");
+    }
+}

@@ -1,0 +1,50 @@
+//! Where a tasklet goes on: what it had counted when it last kept a value.
+//!
+//! A tasklet has no items by which the runtime could tell what counts. It keeps in the execution context how far it
+//! is, and begins there when it runs again. So what it counted up to that moment counts, and what came after is
+//! counted again. One that keeps nothing begins anew, and so does its count.
+
+use serde::{Deserialize, Serialize};
+
+use crate::execution::{Checkpoint, Summary, Tracking};
+
+/// What a tasklet had counted at a moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskletPoint {
+    /// Its progress.
+    pub tracking: Tracking,
+    /// Its summary.
+    pub summary: Summary,
+    /// How many warnings it had recorded.
+    pub warning_count: u64,
+}
+
+impl TaskletPoint {
+    /// As it is stored: a tasklet has no reader.
+    pub fn to_checkpoint(&self) -> Checkpoint {
+        // No map has keys that are no text.
+        let reader = serde_json::to_vec(self).unwrap_or_default();
+        Checkpoint { reader, ..Checkpoint::default() }
+    }
+
+    /// Of a stored one; `None` if there is none, or nobody can read it: then the tasklet counts anew.
+    pub fn of_checkpoint(checkpoint: Option<&Checkpoint>) -> Option<Self> {
+        serde_json::from_slice(&checkpoint?.reader).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::execution::SummaryValue;
+
+    #[test]
+    fn is_read_as_it_was_stored() {
+        let summary = [("done".to_owned(), SummaryValue::Count(u64::MAX))].into();
+        let tracking = Tracking { processed: 7, total: None, is_estimate: false };
+        let point = TaskletPoint { tracking, summary, warning_count: 1001 };
+        assert_eq!(TaskletPoint::of_checkpoint(Some(&point.to_checkpoint())), Some(point));
+        assert_eq!(TaskletPoint::of_checkpoint(None), None);
+        assert_eq!(TaskletPoint::of_checkpoint(Some(&Checkpoint::default())), None);
+    }
+}

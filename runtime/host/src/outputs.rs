@@ -1,0 +1,255 @@
+//! Outputs do not replace each other: told before a run is accepted as far as its parameters tell, and before a step
+//! begins where another run is at work.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use stepbox_batch::error::ElementError;
+use stepbox_batch::job::{Element, ElementSource, Job, Step, StepKind};
+use stepbox_batch::name::{Digest, TenantId};
+use stepbox_batch::step_context::RunInfo;
+use stepbox_batch::template::Values;
+use stepbox_connectors::{FilePlace, Folders, input_place, output_place};
+
+use crate::data_folder::private;
+use crate::error::Error;
+use crate::native::NativeElements;
+use crate::step_elements::expand;
+
+/// Where a step reads and writes, as far as that are files of Stepbox's own readers and writers.
+#[derive(Debug, Default)]
+pub(crate) struct StepPlaces {
+    pub(crate) input: Option<FilePlace>,
+    pub(crate) output: Option<FilePlace>,
+}
+
+impl StepPlaces {
+    /// In a run if one is given.
+    pub(crate) fn of(
+        step: &Step,
+        parameters: &Value,
+        native: &NativeElements,
+        folders: &Folders,
+        run: Option<&RunInfo>,
+    ) -> Self {
+        let StepKind::Item { reader, writer, .. } = &step.kind else { return Self::default() };
+        let values = Values { parameters, secrets: &BTreeMap::new() };
+        let options = |element: &Element, is_embedders: bool| match element.source {
+            // What cannot be expanded fails in its step, with a better word than ours.
+            ElementSource::Native(_) if !is_embedders => expand(element, values, true).ok(),
+            _ => None,
+        };
+        let of_reader = options(reader, native.readers.contains_key(reader.name()));
+        let of_writer = options(writer, native.writers.contains_key(writer.name()));
+        Self {
+            input: of_reader.and_then(|options| input_place(&options, folders)),
+            output: of_writer.and_then(|options| output_place(&options, folders, run)),
+        }
+    }
+
+    /// The output if it is the input, too.
+    pub(crate) fn output_over_input(&self) -> Option<&FilePlace> {
+        writes_over(self, self)
+    }
+}
+
+/// The output of a step if another one, or the same, reads it.
+fn writes_over<'a>(writing: &'a StepPlaces, reading: &StepPlaces) -> Option<&'a FilePlace> {
+    let (output, input) = (writing.output.as_ref()?, reading.input.as_ref()?);
+    // A file may be called like a placeholder.
+    (!output.has_placeholders() && output.address() == input.address()).then_some(output)
+}
+
+/// Refuses parameters with which a step would write what it reads, or two branches of a split the same file.
+pub(crate) fn check_outputs(
+    job: &Job,
+    parameters: &Value,
+    native: &NativeElements,
+    folders: &Folders,
+) -> Result<(), Error> {
+    let places = job.steps.iter().map(|step| (step, StepPlaces::of(step, parameters, native, folders, None)));
+    let places: Vec<_> = places.collect();
+    for (position, (step, of_step)) in places.iter().enumerate() {
+        if let Some(output) = of_step.output_over_input() {
+            return Err(Error::OutputIsInput { step: step.name.clone(), path: output.given().to_owned() });
+        }
+        for (other, of_other) in &places[position + 1..] {
+            if !run_side_by_side(step, other) {
+                continue;
+            }
+            let output = of_step.output.as_ref();
+            let both =
+                output.filter(|one| of_other.output.as_ref().is_some_and(|it| it.address() == one.address()));
+            let clash =
+                both.or_else(|| writes_over(of_step, of_other)).or_else(|| writes_over(of_other, of_step));
+            if let Some(place) = clash {
+                let (one, other, path) = (step.name.clone(), other.name.clone(), place.given().to_owned());
+                return Err(Error::OutputsClash { one, other, path });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn run_side_by_side(one: &Step, other: &Step) -> bool {
+    match (&one.flow.branch, &other.flow.branch) {
+        (Some(one), Some(other)) => one.split == other.split && one.number != other.number,
+        _ => false,
+    }
+}
+
+/// A run's right to write an output, for as long as a step does. The operating system takes it back when the process
+/// ends, however it ends. It holds among the processes that share a data folder.
+#[derive(Debug)]
+pub(crate) struct OutputLock {
+    /// None for a run that has it already, by a worker that lost its lease and does not know it yet.
+    held: Option<(File, PathBuf)>,
+}
+
+impl OutputLock {
+    /// Takes the right to a place, or says which run has it.
+    pub(crate) fn take(
+        folder: &Path,
+        place: &FilePlace,
+        run: &RunInfo,
+        tenant: &TenantId,
+    ) -> Result<Self, ElementError> {
+        let unlockable = |source: io::Error| {
+            let message =
+                format!("no other run can be kept from writing `{}` as well: {source}", place.given());
+            ElementError::failed("data-folder", message)
+                .with_help("check that the data folder can be written and has room")
+        };
+        let owner = format!("{} {tenant}", run.id);
+        let path = folder.join(Digest::from_bytes(Sha256::digest(place.address()).into()).to_string());
+        match Self::try_take(path, &owner).map_err(unlockable)? {
+            Ok(held) => Ok(Self { held: Some(held) }),
+            Err(other) if other == owner => Ok(Self { held: None }),
+            Err(other) => Err(in_use(place, &other, tenant)),
+        }
+    }
+
+    /// The second error is the owner.
+    fn try_take(path: PathBuf, owner: &str) -> io::Result<Result<(File, PathBuf), String>> {
+        loop {
+            let mut file = private().read(true).open(&path)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    let mut other = String::new();
+                    file.read_to_string(&mut other)?;
+                    return Ok(Err(other));
+                }
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+            // Whoever had it may have removed the file since it was opened.
+            if !is_same_file(&file, &path) {
+                continue;
+            }
+            file.set_len(0)?;
+            file.write_all(owner.as_bytes())?;
+            return Ok(Ok((file, path)));
+        }
+    }
+}
+
+impl Drop for OutputLock {
+    fn drop(&mut self) {
+        if let Some((_, path)) = &self.held {
+            // While it is locked, so that it is nobody else's.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+#[cfg(unix)]
+fn is_same_file(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        _ => false,
+    }
+}
+
+/// Elsewhere a file that is open is not removed.
+#[cfg(not(unix))]
+fn is_same_file(_: &File, path: &Path) -> bool {
+    path.exists()
+}
+
+fn in_use(place: &FilePlace, owner: &str, tenant: &TenantId) -> ElementError {
+    let who = match owner.split_once(' ') {
+        Some((id, of)) if of == tenant.as_str() => format!("execution {id}"),
+        _ => "another execution".to_owned(),
+    };
+    ElementError::failed("output-in-use", format!("{who} is writing `{}`", place.given())).with_help(
+        "wait for it; put `%execution%` into the path, so that each run has a file of its own; or give the job \
+         `concurrency: 1`, so that runs of an instance wait for each other",
+    )
+}
+
+/// What a step is told whose output is its input.
+pub(crate) fn output_is_input(path: &str) -> ElementError {
+    ElementError::failed("output-is-input", format!("`{path}` is what the step reads, and would be replaced"))
+        .with_help("write to another path")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use stepbox_batch::clock::Timestamp;
+    use stepbox_batch::name::JobExecutionId;
+
+    use super::*;
+
+    fn take(folder: &Path, id: u64, tenant: &str, path: &str) -> Result<OutputLock, ElementError> {
+        let (job_label, started_at) = ("Job".to_owned(), Timestamp(0));
+        let run = RunInfo { id: JobExecutionId(id), job_label, started_at };
+        let place = output_place(&json!({ "to": path }), &Folders::anywhere(folder), Some(&run)).unwrap();
+        OutputLock::take(folder, &place, &run, &TenantId::new(tenant).unwrap())
+    }
+
+    #[test]
+    fn two_runs_do_not_write_one_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let take = |id, tenant, path| take(folder.path(), id, tenant, path);
+        let first = take(7, "acme", "out.csv").unwrap();
+        assert_eq!(
+            take(8, "acme", "./out.csv").unwrap_err().to_string(),
+            "execution 7 is writing `./out.csv`"
+        );
+        let of_another = take(8, "other", "out.csv").unwrap_err().to_string();
+        assert_eq!(of_another, "another execution is writing `out.csv`");
+        // The same run, by a worker that has it now.
+        let again = take(7, "acme", "out.csv").unwrap();
+        drop(again);
+        assert!(take(8, "acme", "out.csv").is_err());
+        take(8, "acme", "%execution%.csv").unwrap();
+        drop(first);
+        take(8, "acme", "out.csv").unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left");
+    }
+
+    #[test]
+    fn many_threads_take_turns() {
+        let folder = tempfile::tempdir().unwrap();
+        let at_work = std::sync::atomic::AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for id in 0..8 {
+                let (folder, at_work) = (folder.path(), &at_work);
+                scope.spawn(move || {
+                    for _ in 0..200 {
+                        let Ok(_lock) = take(folder, id, "acme", "out.csv") else { continue };
+                        assert_eq!(at_work.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0);
+                        at_work.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+    }
+}

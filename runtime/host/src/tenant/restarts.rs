@@ -1,0 +1,217 @@
+//! Executions that go on from others: as they were, or with what was changed to get them on.
+
+use std::collections::HashMap;
+
+use stepbox_batch::execution::{JobExecution, StepExecution};
+use stepbox_batch::job::{Element, ElementSource, Job, Rerun, Step, StepKind};
+use stepbox_batch::name::JobExecutionId;
+use stepbox_batch::repository::{NewJobExecution, RepositoryError};
+use stepbox_batch::status::{BatchStatus, ExitStatus};
+
+use super::{Running, Tenant};
+use crate::error::Error;
+use crate::execution_log::LogListener;
+use crate::outputs::check_outputs;
+
+/// How an execution is taken up again. What differs from the one before is in the audit trail and in the log.
+#[derive(Clone, Default)]
+pub struct RestartOptions {
+    /// Whether its steps run with the components that are installed now, where the interrupted
+    /// execution had others of the same names.
+    pub newest_components: bool,
+    /// Whether it runs as the job is installed now: with its limits, its settings of skip and retry, its grants, and
+    /// its components. The steps must be the same ones. A step that goes on from a checkpoint must have the same
+    /// elements and options, too.
+    pub newest_job: bool,
+    /// How many items the steps that have not completed may skip, in place of what the job says; `Some(None)` is
+    /// any number.
+    pub skip_limit: Option<Option<u64>>,
+    /// Whether the interrupted step begins again from its start, with its input as it is now. It then runs in one
+    /// piece, also if its input was split. Values of the execution context stay.
+    pub anew: bool,
+    /// Receives each message of the log as it comes.
+    pub log: Option<LogListener>,
+}
+
+impl RestartOptions {
+    /// What differs from the execution before, in words.
+    fn changes(&self) -> Vec<String> {
+        let skip_limit = self.skip_limit.map(|limit| match limit {
+            Some(limit) => format!("skip limit {limit}"),
+            None => "skip limit none".to_owned(),
+        });
+        let named = [
+            (self.newest_job, "newest job"),
+            (self.newest_components && !self.newest_job, "newest components"),
+            (self.anew, "anew"),
+        ];
+        let named = named.into_iter().filter(|(is_given, _)| *is_given).map(|(_, name)| name.to_owned());
+        named.chain(skip_limit).collect()
+    }
+}
+
+impl Tenant {
+    /// Goes on with an execution that was stopped or failed, as a new execution: steps that completed
+    /// are not run again unless they say so, the interrupted one resumes from its checkpoint.
+    pub async fn restart_execution(
+        &self,
+        id: JobExecutionId,
+        options: RestartOptions,
+    ) -> Result<Running, Error> {
+        let earlier = self.execution(id).await?;
+        let label = self.instance(earlier.instance.as_str()).await?.label;
+        let first = self.first_of(&earlier).await?;
+        let new = self.new_restart(earlier, &options).await?;
+        self.start(&new, Some(first), label, options.log).await
+    }
+
+    /// An execution that goes on from another one, to be run or queued.
+    pub(super) async fn new_restart(
+        &self,
+        earlier: JobExecution,
+        options: &RestartOptions,
+    ) -> Result<NewJobExecution, Error> {
+        let id = earlier.id;
+        if !matches!(earlier.status, BatchStatus::Stopped | BatchStatus::Failed) {
+            let reason = match earlier.status {
+                BatchStatus::Paused => "it rests at its checkpoint; resume it",
+                BatchStatus::Completed => "there is nothing left to do; run the instance again",
+                BatchStatus::Abandoned => "it was given up; run the instance again",
+                _ => "only an execution that is STOPPED or FAILED can be restarted",
+            };
+            return Err(RepositoryError::WrongStatus { id, status: earlier.status, reason }.into());
+        }
+        let (mut job, mut steps) = (earlier.job, earlier.steps);
+        if options.anew {
+            begin_anew(&mut job, &mut steps);
+        }
+        if options.newest_job || options.newest_components {
+            let installed = self.job(job.name.as_str()).await?;
+            job = match options.newest_job {
+                true => as_installed(job, installed, &steps),
+                false => with_components_of(job, &installed),
+            }
+            .ok_or(Error::StepsChanged(id.0))?;
+        }
+        if let Some(limit) = options.skip_limit {
+            limit_skips(&mut job, &steps, limit);
+        }
+        if options.newest_job
+            && let Ok(folders) = self.state.policy.folders(&self.installation.wall)
+        {
+            check_outputs(&job, &earlier.parameters, &self.installation.native, &folders)?;
+        }
+        Ok(NewJobExecution {
+            tenant: self.id.clone(),
+            instance: earlier.instance,
+            parameters: earlier.parameters,
+            by: self.by()?,
+            restart_of: Some(id),
+            context: earlier.context,
+            steps: steps.into_iter().map(|step| carried_over(id, &job, step)).collect(),
+            partition: None,
+            queue: None,
+            changes: options.changes(),
+            job,
+        })
+    }
+}
+
+/// A job with the components that an installed one has now; none if its steps are not the same.
+fn with_components_of(mut job: Job, installed: &Job) -> Option<Job> {
+    let digests: HashMap<_, _> =
+        installed.components().map(|component| (component.name.clone(), component.clone())).collect();
+    for element in job.steps.iter_mut().flat_map(|step| step.kind.elements_mut()) {
+        if let ElementSource::Component(component) = &mut element.source {
+            *component = digests.get(&component.name)?.clone();
+        }
+    }
+    (job.steps == installed.steps).then_some(job)
+}
+
+/// The job as it is installed now, for an execution that has come so far; none if its steps are others, or if one goes
+/// on from a checkpoint that says nothing to it any more.
+fn as_installed(job: Job, installed: Job, steps: &[StepExecution]) -> Option<Job> {
+    let are_the_same = job.steps.len() == installed.steps.len()
+        && job.steps.iter().zip(&installed.steps).all(|(before, now)| before.name == now.name);
+    let goes_on = |step: &&StepExecution| step.status != BatchStatus::Completed && step.checkpoint.is_some();
+    let can_go_on = |step: &StepExecution| {
+        let position = step.position as usize;
+        let both = job.steps.get(position).zip(installed.steps.get(position));
+        both.is_some_and(|(before, now)| has_the_same_work(before, now))
+    };
+    let is_fit = are_the_same && steps.iter().filter(goes_on).all(can_go_on);
+    // Where paths begin, and whether it may be stopped, was settled when the execution was accepted.
+    is_fit.then(|| Job { folder: job.folder, stoppable: job.stoppable, ..installed })
+}
+
+/// Whether a checkpoint of one step says something to the other.
+fn has_the_same_work(before: &Step, now: &Step) -> bool {
+    let name_and_options = |element: &Element| (element.name().to_owned(), element.options.clone());
+    let work = |step: &Step| step.kind.elements().into_iter().map(name_and_options).collect::<Vec<_>>();
+    let parts = |step: &Step| match &step.kind {
+        StepKind::Item { settings, .. } => settings.partitions,
+        StepKind::Tasklet { .. } => 1,
+    };
+    (work(before), parts(before)) == (work(now), parts(now))
+}
+
+/// Forgets how far the steps are that have not completed. Parts go on from those of earlier executions, so there are
+/// none.
+fn begin_anew(job: &mut Job, steps: &mut [StepExecution]) {
+    for step in steps.iter_mut().filter(|step| step.status != BatchStatus::Completed) {
+        step.checkpoint = None;
+        if let Some(Step { kind: StepKind::Item { settings, .. }, .. }) =
+            job.steps.get_mut(step.position as usize)
+        {
+            settings.partitions = 1;
+        }
+    }
+}
+
+fn limit_skips(job: &mut Job, steps: &[StepExecution], limit: Option<u64>) {
+    let has_completed = |position: usize| {
+        let mut found = steps.iter().filter(|step| step.position as usize == position);
+        found.any(|step| step.status == BatchStatus::Completed)
+    };
+    for (position, step) in job.steps.iter_mut().enumerate() {
+        if let StepKind::Item { settings, .. } = &mut step.kind
+            && !has_completed(position)
+        {
+            settings.skip.limit = limit;
+        }
+    }
+}
+
+/// A step of an earlier execution, as its successor begins with it.
+pub(super) fn carried_over(id: JobExecutionId, job: &Job, mut step: StepExecution) -> StepExecution {
+    step.usage = Default::default();
+    if step.status == BatchStatus::Completed {
+        let rerun = job.steps.get(step.position as usize).map_or(Rerun::UnlessCompleted, |step| step.rerun);
+        if rerun == Rerun::UnlessCompleted {
+            step.carried_from = step.carried_from.or(Some(id));
+            return step;
+        }
+        // It runs again from its beginning: where it ended must not be taken for where it resumes.
+        step.checkpoint = None;
+    }
+    step.status = BatchStatus::Starting;
+    step.exit_status = ExitStatus::new(ExitStatus::EXECUTING);
+    step.ended_at = None;
+    step.errors.clear();
+    step.failures.clear();
+    if step.checkpoint.is_none() {
+        // Nothing of it was committed, so nothing of it counts.
+        step.counts = Default::default();
+        step.tracking = Default::default();
+        step.summary.clear();
+        step.warning_count = 0;
+    }
+    step
+}
+
+impl std::fmt::Debug for RestartOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RestartOptions").field("changes", &self.changes()).finish_non_exhaustive()
+    }
+}
