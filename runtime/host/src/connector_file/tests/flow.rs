@@ -88,7 +88,7 @@ fn every_wrong_way_has_a_place_and_a_next_action() {
     refuses(
         &["a on: { FAILED: cleanup }", "b"],
         "unknown-step 6:50 the job has no step `cleanup` \
-         | name a step further down, or write `next`, `end` or `fail`",
+         | name a step further down, or write `next`, `end`, `fail` or `stop`",
     );
     refuses(
         &["a on: { FAILED: \"a b\" }"],
