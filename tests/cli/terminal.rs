@@ -40,7 +40,7 @@ jobs:
 "#;
 
 /// All commands, in an order in which each finds something to show.
-const COMMANDS: [&str; 62] = [
+const COMMANDS: [&str; 63] = [
     "stepbox connectors add forger",
     "stepbox connectors add forger --format json",
     "stepbox connectors add \"$FORGED\"",

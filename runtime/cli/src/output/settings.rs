@@ -155,7 +155,7 @@ mod tests {
             "workers = 4, chunks in any order",
             "partitions = 8, for any worker",
             "checkpoint = every 100,000 items or 500 ms",
-            "skip = up to 100 items, on bad-*, ragged-row",
+            "skip = up to 100 items, on bad-*, ragged-row, at most 5% of all",
             "retry = up to 3 times, on busy, after 1.0 s, doubling to 1 min 0 s",
             "rerun = always: a restart runs it again, also when it has completed",
             "start limit = 1 start, over all restarts",
