@@ -161,7 +161,7 @@ mod tests {
             "partitions = 8, for any worker",
             "chunk = under way for about 5.0 s",
             "checkpoint = every 100,000 items or 500 ms",
-            "skip = up to 100 items, on bad-*, ragged-row",
+            "skip = up to 100 items, on bad-*, ragged-row, at most 5% of all",
             "retry = up to 3 times, on busy, after 1.0 s, doubling to 1 min 0 s",
             "rerun = always: a restart runs it again, also when it has completed",
             "start limit = 1 start, over all restarts",

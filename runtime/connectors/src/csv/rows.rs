@@ -108,7 +108,7 @@ impl Input {
         if is_ragged || self.is_strict && fault.is_some() {
             cells.cut_off(before);
             let raw = std::str::from_utf8(raw).map_err(|_| self.not_utf8(self.line))?;
-            return Ok(Some(self.set_aside(raw, is_ragged.then_some(found), fault)));
+            return Ok(Some(self.set_aside(raw, is_ragged.then_some((found, self.header.cells)), fault)));
         }
         if self.header.rejected_item.is_some() {
             match self.take_corrected(cells, before, chunk.lines.len(), doubts)? {
@@ -159,16 +159,15 @@ impl Input {
         self.header.drop_cells(&mut row, (0, 0));
         if row.is_beginning_of(&again) || row.text.is_empty() {
             let is_ragged = lines.is_some() && found != columns;
-            return Ok(Taken::Aside(self.set_aside(&raw, is_ragged.then_some(found), fault)));
+            return Ok(Taken::Aside(self.set_aside(&raw, is_ragged.then_some((found, columns)), fault)));
         }
         cells.push_row(&row);
         Ok(Taken::Again)
     }
 
-    /// A row that is no item, as it stands in the file.
-    fn set_aside(&self, raw: &str, ragged: Option<usize>, fault: Option<Fault>) -> Unreadable {
-        let cells = self.header.names_or_cells();
-        let ragged = ragged.map(|found| format!("it has {found} cells, the header has {cells}"));
+    /// A row that is no item, as it stands in the file; of a ragged one, how many cells it has, and should have.
+    fn set_aside(&self, raw: &str, ragged: Option<(usize, usize)>, fault: Option<Fault>) -> Unreadable {
+        let ragged = ragged.map(|(found, cells)| format!("it has {found} cells, the header has {cells}"));
         let code = if ragged.is_some() { RAGGED_CODE } else { CODE };
         let fault = match fault {
             None if ragged.is_none() => Some("it is not one whole row".to_owned()),

@@ -103,7 +103,7 @@ fn skip(pointer: &str, given: Option<&form::Skip>) -> Result<SkipPolicy, Mistake
     }
     let parsed = share.as_ref().map(|share| share.parse::<Share>()).transpose();
     let share = parsed.map_err(|error| {
-        bad(format!("{pointer}/skip/share"), error.to_string())
+        bad(format!("{pointer}/share"), error.to_string())
             .help("write the share of items that may be skipped: `share: 5%`; `100%` allows all")
     })?;
     let help = "name codes or patterns; `limit: 0` allows no item to be set aside";

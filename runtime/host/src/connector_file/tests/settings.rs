@@ -154,8 +154,17 @@ fn every_wrong_setting_has_a_place_and_a_next_action() {
     );
     refuses(
         "skip: {}",
-        "setting-without-effect 11:15 `skip` says nothing | give it `limit`, `on` or both, or leave it out",
+        "setting-without-effect 11:15 `skip` says nothing | give it `limit`, `share` or `on`, or leave it out",
     );
+    for share in ["5", "101%", "a"] {
+        refuses(
+            &format!("skip: {{ share: \"{share}\" }}"),
+            &format!(
+                "bad-setting 11:24 `{share}` is no share from 0% to 100% \
+                 | write the share of items that may be skipped: `share: 5%`; `100%` allows all"
+            ),
+        );
+    }
     refuses(
         "skip: { on: [] }",
         "bad-setting 11:21 `on` names no code \
