@@ -38,6 +38,7 @@ jobs:
         dateFormat: { type: string, default: dd.MM.yyyy }
         folder: { type: string }
         beside: { type: object }
+      required: [folder]
     steps:
       - &step
         name: export

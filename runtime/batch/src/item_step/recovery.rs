@@ -284,7 +284,7 @@ mod tests {
     /// Items that were set aside before the one that may not be were lost with it.
     #[test]
     fn what_is_set_aside_before_a_refusal_goes_its_way_first() {
-        let (retry, skip) = (RetryPolicy::default(), SkipPolicy { limit: Some(2), on: None });
+        let (retry, skip) = (RetryPolicy::default(), SkipPolicy { limit: Some(2), on: None, share: None });
         let refusal = |items| {
             let (culprit, place, last) = Default::default();
             Interruption::refusal(StepError::SkipLimit { limit: 2, culprit, place, last }, items)
