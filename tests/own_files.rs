@@ -73,7 +73,7 @@ async fn no_step_is_granted_a_folder_with_the_installations_files() {
     let jobs = "jobs:
   hostile:
     type: test
-    parameters: { properties: { a: { type: string } } }
+    parameters: { properties: { a: { type: string } }, required: [a] }
     steps:
       - { name: attack, tasklet: { guest: {} }, grants: { files: { box: \"write ${parameters.a}\" } } }
 ";
@@ -140,7 +140,7 @@ async fn a_value_does_not_change_the_grant_or_the_path_around_it() {
         "jobs:
   calls:
     type: test
-    parameters: {{ properties: {{ a: {{ type: string }}, url: {{ type: string }} }} }}
+    parameters: {{ properties: {{ a: {{ type: string }}, url: {{ type: string }} }}, required: [a] }}
     steps:
       - {{ name: attack, tasklet: {{ guest: {{ url: \"${{parameters.url}}\" }} }},
            grants: {{ http: [\"GET {}/${{parameters.a}}\"] }} }}
