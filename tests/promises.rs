@@ -118,7 +118,8 @@ jobs:
         ("copy", if cfg!(unix) { "link.csv" } else { "in.csv" }, "output-is-input"),
         ("copy", "out.csv", "accepted"),
         ("both", "./out_%datetime%.csv", "outputs-clash"),
-        ("both", "in.csv", "output-is-input"),
+        // Each of the two reads it.
+        ("both", "in.csv", "outputs-clash"),
         ("both", "out_%execution%.csv", "accepted"),
     ];
     for (number, (job, to, expected)) in rows.into_iter().enumerate() {
