@@ -39,7 +39,7 @@ async fn with_exports(folder: &std::path::Path) -> Stepbox {
             job_type: "export".to_owned(),
             code: code.to_owned(),
             label: None,
-            parameters: json!({ "source": local(source), "storage": local("out.csv") }),
+            parameters: json!({ "source": local(source), "storage": local(&format!("{code}.out.csv")) }),
         };
         tenant.create_instance(new).await.unwrap();
     }

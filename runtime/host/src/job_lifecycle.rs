@@ -16,7 +16,7 @@ use futures_util::future::join_all;
 use stepbox_batch::audit::Actor;
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::element::Fragment;
-use stepbox_batch::error::{ElementError, StepError};
+use stepbox_batch::error::StepError;
 use stepbox_batch::execution::{Failure, JobExecution, Partition, StepExecution, Tracking};
 use stepbox_batch::flow::{Follows, Unit, after, worst};
 use stepbox_batch::item_step::{self, Journey, StepOutcome};
@@ -43,7 +43,6 @@ use crate::stepbox::{Installation, TenantState};
 mod attending;
 mod partitions;
 
-use partitions::PartsEnd;
 pub(crate) use partitions::warnings_of_parts;
 
 /// How long a worker's lease lasts without a heartbeat, in milliseconds, unless the builder says otherwise.
@@ -533,61 +532,6 @@ impl Life {
             time_ms_max: asked.into_iter().flatten().min(),
         };
         Patience::new(self.recorder.clock.clone(), context, limits)
-    }
-
-    /// Runs a step whose input is split: its parts, and then what puts them together.
-    async fn run_parts(
-        &self,
-        step: &Step,
-        elements: &StepElements<'_>,
-        mut execution: StepExecution,
-        context: &StepContext,
-    ) -> Ran {
-        let position = execution.position;
-        let patience = self.patience(step, context);
-        let split = async || match patience.outlast(elements.split(step, patience.for_elements())).await {
-            Ok(split) => split,
-            Err(left) => {
-                context.log(LogLevel::Warning, &left.text());
-                Err(left.outcome().err().unwrap_or_else(StepError::stopped))
-            }
-        };
-        match self.begin_parts(step, position, split).await? {
-            Ok(()) => {}
-            Err(StepError::Element { source: ElementError::Stopped, .. }) => {
-                return Ok((execution, Ok(StepOutcome::Stopped)));
-            }
-            Err(error) => return Ok((execution, Err(error))),
-        }
-        let parts = match self.await_parts(step, position, context).await? {
-            PartsEnd::Completed(parts) => parts,
-            PartsEnd::Stopped => return Ok((execution, Ok(StepOutcome::Stopped))),
-            PartsEnd::Failed(error) => return Ok((execution, Err(error))),
-        };
-        let own_usage = execution.usage;
-        let (fragments, adopted) = self.adopt_parts(parts, &mut execution, context).await?;
-        let patience = self.patience(step, context);
-        let (recorder, on_thread, begun) =
-            (self.recorder.clone(), patience.for_elements(), execution.clone());
-        let work = async move {
-            let item_step = match elements.item_step(step).await {
-                Ok(item_step) => item_step,
-                Err(error) => return Ok((execution, Err(error))),
-            };
-            on_own_thread(async move {
-                let journey = Journey { execution: &mut execution, context: &on_thread, recorder: &recorder };
-                let outcome = item_step::merge(item_step, &fragments, journey).await;
-                (execution, outcome)
-            })
-            .await
-        };
-        let (mut execution, outcome) = self.settle(patience.outlast(work).await, begun, context).await?;
-        if execution.checkpoint.is_none() {
-            // Nothing of the merge is stored, so whoever goes on adopts the parts again.
-            context.metering().take_back(&adopted);
-            execution.usage = own_usage;
-        }
-        Ok((execution, outcome))
     }
 
     /// What has become of a step that worked on a thread of its own.

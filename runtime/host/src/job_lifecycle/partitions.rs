@@ -11,11 +11,11 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use stepbox_batch::audit::Actor;
-use stepbox_batch::error::StepError;
+use stepbox_batch::error::{ElementError, StepError};
 use stepbox_batch::execution::{
     Checkpoint, Failure, JobExecution, Partition, PartitionState, StepExecution, Tracking, Warning,
 };
-use stepbox_batch::item_step::FragmentState;
+use stepbox_batch::item_step::{self, FragmentState, Journey, StepOutcome};
 use stepbox_batch::job::{Step, StepKind};
 use stepbox_batch::listing::Damaged;
 use stepbox_batch::log::LogLevel;
@@ -25,18 +25,21 @@ use stepbox_batch::queue::Enqueue;
 use stepbox_batch::repository::{JobRepository, NewJobExecution, RepositoryError};
 use stepbox_batch::status::{BatchStatus, ExitStatus};
 use stepbox_batch::step_context::{RunContext, StepContext, WARNINGS_STORED_MAX};
+use stepbox_batch::thread::on_own_thread;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::{Life, Progress, claim};
+use super::{Life, Progress, Ran, claim};
 use crate::error::Error;
+use crate::patience::Left;
+use crate::step_elements::StepElements;
 
 /// How often a step looks how far its parts are, in milliseconds.
 const LOOK_MS: u64 = 50;
 
 /// How a step's parts ended, all of them.
-pub(super) enum PartsEnd {
+enum PartsEnd {
     /// All of it is there, in order.
     Completed(Vec<JobExecution>),
     /// The step is to stop, or to rest.
@@ -52,9 +55,64 @@ struct Helping {
 }
 
 impl Life {
+    /// Runs a step whose input is split: its parts, and then what puts them together.
+    pub(super) async fn run_parts(
+        &self,
+        step: &Step,
+        elements: &StepElements<'_>,
+        mut execution: StepExecution,
+        context: &StepContext,
+    ) -> Ran {
+        let position = execution.position;
+        let patience = self.patience(step, context);
+        let split = async || match patience.outlast(elements.split(step, patience.for_elements())).await {
+            Ok(split) => split,
+            Err(left) => {
+                context.log(LogLevel::Warning, &left.text());
+                Err(left.outcome().err().unwrap_or_else(StepError::stopped))
+            }
+        };
+        match self.begin_parts(step, position, split).await? {
+            Ok(()) => {}
+            Err(StepError::Element { source: ElementError::Stopped, .. }) => {
+                return Ok((execution, Ok(StepOutcome::Stopped)));
+            }
+            Err(error) => return Ok((execution, Err(error))),
+        }
+        let parts = match self.await_parts(step, position, context).await? {
+            PartsEnd::Completed(parts) => parts,
+            PartsEnd::Stopped => return Ok((execution, Ok(StepOutcome::Stopped))),
+            PartsEnd::Failed(error) => return Ok((execution, Err(error))),
+        };
+        let own_usage = execution.usage;
+        let (fragments, adopted) = self.adopt_parts(parts, &mut execution, context).await?;
+        let patience = self.patience(step, context);
+        let (recorder, on_thread, begun) =
+            (self.recorder.clone(), patience.for_elements(), execution.clone());
+        let work = async move {
+            let item_step = match elements.item_step(step).await {
+                Ok(item_step) => item_step,
+                Err(error) => return Ok((execution, Err(error))),
+            };
+            on_own_thread(async move {
+                let journey = Journey { execution: &mut execution, context: &on_thread, recorder: &recorder };
+                let outcome = item_step::merge(item_step, &fragments, journey).await;
+                (execution, outcome)
+            })
+            .await
+        };
+        let (mut execution, outcome) = self.settle(patience.outlast(work).await, begun, context).await?;
+        if execution.checkpoint.is_none() {
+            // Nothing of the merge is stored, so whoever goes on adopts the parts again.
+            context.metering().take_back(&adopted);
+            execution.usage = own_usage;
+        }
+        Ok((execution, outcome))
+    }
+
     /// Sees to it that there are parts: those of before a pause, or what an earlier execution had not completed,
     /// or new ones, which begin at the states that the reader's split gives.
-    pub(super) async fn begin_parts(
+    async fn begin_parts(
         &self,
         step: &Step,
         position: u32,
@@ -145,7 +203,7 @@ impl Life {
     }
 
     /// Waits for the parts, and runs some of them here.
-    pub(super) async fn await_parts(
+    async fn await_parts(
         &self,
         step: &Step,
         position: u32,
@@ -240,7 +298,7 @@ impl Life {
 
     /// What the parts have left, in their order. What they used and shared is the step's from now on; whoever
     /// measures has heard of it from them. Returns what was adopted of their usage as well.
-    pub(super) async fn adopt_parts(
+    async fn adopt_parts(
         &self,
         parts: Vec<JobExecution>,
         execution: &mut StepExecution,

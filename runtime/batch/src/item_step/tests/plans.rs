@@ -61,7 +61,11 @@ impl Plan {
             workers,
             ordered: workers == 1 || dice.below(2) == 0,
             checkpoint: CheckpointInterval { items: Some(1 + dice.below(5)), ms: 60_000 },
-            skip: SkipPolicy { limit: None, on: Some(vec![Pattern::new("*")]), share: Some(crate::job::Share::ALL) },
+            skip: SkipPolicy {
+                limit: None,
+                on: Some(vec![Pattern::new("*")]),
+                share: Some(crate::job::Share::ALL),
+            },
             ..ItemSettings::default()
         };
         let kills = (0..dice.below(6)).map(|_| dice.below(5) as usize).collect();
