@@ -32,7 +32,6 @@ use tokio::time::sleep;
 
 use super::{Life, Progress, Ran, claim};
 use crate::error::Error;
-use crate::patience::Left;
 use crate::step_elements::StepElements;
 
 /// How often a step looks how far its parts are, in milliseconds.
