@@ -180,14 +180,20 @@ impl Fleet {
     /// Stops a worker between two writes: one that is stopped while it writes to the file lets nobody else write.
     async fn suspend(&self, worker: &WorkerProcess) {
         let began_at = Instant::now();
+        let write = || {
+            let edit = InstanceEdit { label: Some("Export".to_owned()), ..InstanceEdit::default() };
+            self.installation.tenant.edit_instance("export", edit)
+        };
         loop {
             worker.signal("STOP");
-            let edit = InstanceEdit { label: Some("Export".to_owned()), ..InstanceEdit::default() };
-            match self.installation.tenant.edit_instance("export", edit).await {
-                Ok(_) => return,
-                Err(error) => assert!(began_at.elapsed() < PATIENCE, "{error}"),
+            if write().await.is_ok() {
+                return;
             }
             worker.signal("CONT");
+            // It is to get further before it is stopped once more.
+            while let Err(error) = write().await {
+                assert!(began_at.elapsed() < PATIENCE, "{error}");
+            }
         }
     }
 
