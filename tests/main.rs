@@ -27,6 +27,7 @@ mod secrets;
 mod signatures;
 mod storages;
 mod support;
+mod tenant_changes;
 mod tenants;
 mod uploads;
 mod wellness;

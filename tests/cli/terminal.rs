@@ -40,7 +40,7 @@ jobs:
 "#;
 
 /// All commands, in an order in which each finds something to show.
-const COMMANDS: [&str; 63] = [
+const COMMANDS: [&str; 69] = [
     "stepbox connectors add forger",
     "stepbox connectors add forger --format json",
     "stepbox connectors add \"$FORGED\"",
@@ -102,7 +102,13 @@ const COMMANDS: [&str; 63] = [
     "printf 'n\\n' | stepbox executions purge --instance \"$FORGED\"",
     "stepbox audit list --by \"$FORGED\"",
     "stepbox audit purge --older-than-days \"$FORGED\"",
+    "stepbox policy check",
+    "stepbox policy show --format json",
+    "stepbox policy show --tenant other",
     "stepbox store check",
+    "stepbox steps list --user \"$FORGED\"",
+    "stepbox steps list --user=\"$FORGED\"",
+    "STEPBOX_TENANT=\"$FORGED\" STEPBOX_USER=\"$FORGED\" stepbox steps list",
     "stepbox \"$FORGED\"",
 ];
 

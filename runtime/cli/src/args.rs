@@ -1,6 +1,7 @@
 //! The command line as a language: nouns, then verbs. What each word does stands in the file of its
 //! noun.
 
+pub(crate) mod policy;
 pub(crate) mod queue;
 
 use std::path::PathBuf;
@@ -152,6 +153,9 @@ pub(crate) enum Noun {
         "stepbox audit list --action component-refused",
     ]))]
     Audit(Audit),
+    /// What jobs may reach and use: the operator's files
+    #[command(subcommand, after_long_help = examples(&["stepbox policy check", "stepbox policy show"]))]
+    Policy(policy::Policy),
     /// Where everything is kept: its version, and whether it is whole
     #[command(subcommand, after_long_help = examples(&["stepbox store check", "stepbox store migrate"]))]
     Store(Store),

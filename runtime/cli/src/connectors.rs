@@ -58,7 +58,7 @@ async fn add(tenant: &Tenant, dir: &Path, force: bool, format: Format) -> Result
 }
 
 fn answer(tenant: &Tenant, connector: &Connector, format: Format) -> Answer {
-    Answer::new(format, || show(connector, tenant.policy()), || ConnectorView::of(connector, tenant.policy()))
+    Answer::new(format, || show(connector, &tenant.policy()), || ConnectorView::of(connector, &tenant.policy()))
 }
 
 fn table(connectors: &[Connector]) -> Table {

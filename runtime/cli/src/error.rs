@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use stepbox::Error;
 use stepbox::batch::name::{JobExecutionId, NameError, TenantId};
 use stepbox::batch::repository::RepositoryError;
+use stepbox::config::ConfigError;
 use stepbox::connector_file::ConnectorFileError;
 use stepbox_server::ServerError;
 
@@ -48,18 +49,9 @@ pub(crate) enum CliError {
         /// What to do about it.
         help: String,
     },
-    /// The policy file is wrong.
-    #[error("{}{place}: {message}", file.display())]
-    PolicyFile {
-        /// The file.
-        file: PathBuf,
-        /// `, line 3, column 5`; empty for the file as a whole.
-        place: String,
-        /// What is wrong.
-        message: String,
-        /// What to do about it.
-        help: String,
-    },
+    /// A file of the operator cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// Nothing was pulled.
     #[error(transparent)]
     Pull(#[from] PullError),
@@ -112,6 +104,9 @@ pub(crate) enum CliError {
     /// A second Ctrl-C.
     #[error("interrupted before execution {0} had stopped")]
     Interrupted(JobExecutionId),
+    /// The store was silent while a run was to end.
+    #[error("the store does not answer, so that execution {0} could not be stopped or paused")]
+    StoreSilent(JobExecutionId),
     /// The answer cannot be written.
     #[error("standard output cannot be written")]
     Output(#[source] io::Error),
@@ -128,7 +123,7 @@ impl CliError {
             Self::FileUnreadable { .. } => "file-unreadable",
             Self::TooLong { .. } => "file-too-long",
             Self::ParametersMalformed { .. } => "parameters-malformed",
-            Self::PolicyFile { .. } => "policy-file-malformed",
+            Self::Config(error) => error.code(),
             Self::Pull(error) => error.code(),
             Self::NoKeys => "no-signing-keys",
             Self::Server(error) => error.code(),
@@ -137,6 +132,7 @@ impl CliError {
             Self::NoTenant(_) => "unknown-tenant",
             Self::PasswordShown => "password-shown",
             Self::ConfirmationNeeded | Self::NotConfirmed => "not-confirmed",
+            Self::StoreSilent(_) => "store-unavailable",
             Self::StepNeeded { .. } => "step-needed",
             Self::NothingRejected { .. } => "nothing-rejected",
             Self::Interrupted(_) => "interrupted",
@@ -154,9 +150,8 @@ impl CliError {
             }
             Self::Stepbox(error) => error.help().or_else(|| next_action(error)),
             Self::FileUnreadable { .. } => Some("check the path; it must be a file you may read".to_owned()),
-            Self::ParametersMalformed { help, .. } | Self::PolicyFile { help, .. } => {
-                Some(help.clone()).filter(|help| !help.is_empty())
-            }
+            Self::ParametersMalformed { help, .. } => Some(help.clone()).filter(|help| !help.is_empty()),
+            Self::Config(error) => error.help(),
             Self::Pull(error) => error.help(),
             Self::NoKeys => Some(
                 "list whose signatures are accepted in `policy.yaml`: `components: { signed_by: [{ name: acme, key: \
@@ -188,6 +183,9 @@ impl CliError {
             Self::Interrupted(id) => {
                 Some(format!("`stepbox executions restart {id}` goes on from its last checkpoint"))
             }
+            Self::StoreSilent(id) => Some(format!(
+                "`stepbox executions restart {id}` goes on from its last checkpoint once the store is back and the lease of this run is over"
+            )),
             Self::TooLong { .. } => Some("check that it is the file you mean".to_owned()),
             Self::NotConfirmed | Self::Output(_) | Self::Start(_) => None,
         }
@@ -197,6 +195,8 @@ impl CliError {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Stepbox(error) => ExitCode::of_error(error),
+            Self::Config(ConfigError::Refused(error)) => ExitCode::of_error(error),
+            Self::Config(_) => ExitCode::BadCommand,
             Self::Pull(error) => error.exit_code(),
             Self::NoDataFolder { .. } | Self::NoTenant(_) => ExitCode::NotFound,
             Self::Server(_)
@@ -205,12 +205,12 @@ impl CliError {
             | Self::FileUnreadable { .. }
             | Self::TooLong { .. }
             | Self::ParametersMalformed { .. }
-            | Self::PolicyFile { .. }
             | Self::NoKeys
             | Self::ConfirmationNeeded
             | Self::StepNeeded { .. }
             | Self::NotConfirmed => ExitCode::BadCommand,
             Self::NothingRejected { .. } => ExitCode::NotFound,
+            Self::StoreSilent(_) => ExitCode::StoreUnavailable,
             Self::Interrupted(_) => ExitCode::Interrupted,
             Self::Output(_) | Self::Start(_) => ExitCode::Unexpected,
         }

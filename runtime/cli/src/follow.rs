@@ -1,8 +1,10 @@
 //! A run in this process, watched to its end.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use stepbox::batch::execution::{JobExecution, StepExecution};
+use stepbox::batch::name::JobExecutionId;
 use stepbox::batch::repository::RepositoryError;
 use stepbox::{Error, Progress, Running, Tenant};
 use tokio::time::MissedTickBehavior;
@@ -19,6 +21,12 @@ use crate::output::progress::ProgressDisplay;
 /// How often the display is brought up to date.
 const DISPLAY_EVERY: Duration = Duration::from_millis(200);
 
+/// How often the store is asked whether it is there, once a run is to end.
+const ASK_EVERY: Duration = Duration::from_millis(500);
+
+/// How long a run that is to end waits for a store that does not answer.
+const SILENT_MAX: Duration = Duration::from_secs(5);
+
 /// Watches a run to its end and tells how it went. The first interrupt asks it to stop or to pause, the
 /// second one leaves at once.
 pub(crate) async fn follow(
@@ -30,6 +38,8 @@ pub(crate) async fn follow(
     let id = running.id();
     let mut interrupts = Interrupts::listen().map_err(CliError::Start)?;
     let mut is_interrupted = false;
+    // Nobody waits for the store before.
+    let mut silence: Pin<Box<dyn Future<Output = CliError> + Send>> = Box::pin(std::future::pending());
     let mut beat = tokio::time::interval(DISPLAY_EVERY);
     beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut steps = Steps { display, shown: 0 };
@@ -41,14 +51,19 @@ pub(crate) async fn follow(
                     return Err(CliError::Interrupted(id));
                 }
                 is_interrupted = true;
+                silence = Box::pin(of_store(tenant.clone(), id));
                 match interrupt {
-                    Interrupt::Stop => ask_to_stop(&running, &steps.display).await?,
+                    Interrupt::Stop => tokio::select! {
+                        asked = ask_to_stop(&running, &steps.display) => asked?,
+                        error = &mut silence => return Err(error),
+                    },
                     Interrupt::Pause => {
                         running.pause();
                         steps.display.say(&format!("pausing execution {id} at its next checkpoint"));
                     }
                 }
             }
+            error = &mut silence => return Err(error),
             _ = beat.tick() => {
                 let progress = running.progress().borrow().clone();
                 steps.show(tenant, &running, &progress).await?;
@@ -59,6 +74,18 @@ pub(crate) async fn follow(
     let exit_code = ExitCode::of_run(&execution, is_interrupted, manner.warnings_as_errors);
     let answer = Answer::new(manner.format.format, || summary(&execution), || ExecutionView::of(&execution));
     Ok(answer.with_exit_code(exit_code))
+}
+
+/// Comes back once the store does not answer any more: a run that is to end could not be saved then, and the program leaves
+/// it to its lease.
+async fn of_store(tenant: Tenant, id: JobExecutionId) -> CliError {
+    loop {
+        let answer = tokio::time::timeout(SILENT_MAX, tenant.execution(id)).await;
+        if answer.is_err() {
+            return CliError::StoreSilent(id);
+        }
+        tokio::time::sleep(ASK_EVERY).await;
+    }
 }
 
 /// A job that is not stoppable goes on; only a second interrupt ends the program then.

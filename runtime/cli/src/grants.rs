@@ -4,10 +4,10 @@ use serde::Serialize;
 use stepbox::batch::job::LimitOverrides;
 use stepbox::batch::repository::Connector;
 use stepbox::batch::visible::Visible;
+use stepbox::config::POLICY_FILE;
 use stepbox::{FilesPolicy, GrantError, Policy};
 
 use crate::output::table::{Column, Table};
-use crate::policy_file::POLICY_FILE;
 
 /// One grant of one step.
 #[derive(Debug, Serialize)]

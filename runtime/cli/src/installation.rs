@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use stepbox::batch::audit::AuditFilter;
 use stepbox::batch::log::LogLevel;
 use stepbox::batch::name::{TenantId, UserName};
+use stepbox::config::{PolicyFiles, Served, TenantConfig};
 use stepbox::{CompileProcess, Compiler, DatabaseUrl, Stepbox, StorePlace, Tenant};
 use tempfile::TempDir;
 
 use crate::error::CliError;
 use crate::output::voice::{Entry, Voice};
-use crate::policy_file::PolicyFile;
+use crate::policy;
 
 /// What makes this program compile one component for the one that started it. No word of the language,
 /// and so on no help page.
@@ -100,38 +101,74 @@ pub(crate) async fn refuse_unknown(tenant: &Tenant, beginning: Beginning) -> Res
     if is_known { Ok(()) } else { Err(CliError::NoTenant(tenant.id().clone())) }
 }
 
-/// Opens the installation for some tenants, to whom the same policy applies. Relative paths in parameters begin
-/// in the current folder. The voice tells of a new data folder.
+/// An installation that is open, and what the operator's files said.
+pub(crate) struct Opened {
+    pub(crate) stepbox: Stepbox,
+    pub(crate) files: PolicyFiles,
+    /// The tenants that it was opened for.
+    pub(crate) tenants: Vec<TenantId>,
+}
+
+/// Opens the installation for the tenants that are served. Relative paths in parameters begin in the current folder. The
+/// voice tells of a new data folder, and of what cannot be used now.
 pub(crate) async fn open(
     Place { data_dir, database_url }: &Place,
-    tenants: &[TenantId],
+    served: &Served,
     lease_ms: u64,
     voice: Option<Voice>,
-) -> Result<Stepbox, CliError> {
+) -> Result<Opened, CliError> {
     let here = std::env::current_dir().map_err(CliError::unreadable(Path::new(".")))?;
-    let file = PolicyFile::in_folder(data_dir)?;
+    let files = PolicyFiles::read(data_dir, &here)?;
     let itself = CompileProcess::of_this_program([COMPILE.into()]).map_err(CliError::Start)?;
     let is_new = !data_dir.exists();
-    let compiler = Compiler::Process(file.limit(itself));
+    let compiler = Compiler::Process(files.limit(itself));
     let mut builder = Stepbox::builder(data_dir).compiler(compiler).lease_ms(lease_ms);
-    for tenant in tenants {
-        builder = builder.tenant(tenant.clone(), file.policy(data_dir, &here)?);
+    let configs = configs(&files, served, voice)?;
+    for path in files.own_paths(configs.iter().map(|(_, config)| config)) {
+        builder = builder.own_path(path);
+    }
+    let suspended: Vec<_> =
+        configs.iter().filter(|(_, config)| config.is_suspended).map(|(tenant, _)| tenant.clone()).collect();
+    let tenants = configs.iter().map(|(tenant, _)| tenant.clone()).collect();
+    for (tenant, config) in configs {
+        builder = builder.tenant(tenant, config.policy);
     }
     if let Some(url) = database_url {
         builder = builder.database_url(url.clone());
     }
-    if let Some(shared) = file.shared_storage(data_dir)? {
+    if let Some(shared) = files.shared_storage()? {
         builder = builder.shared_storage(shared);
     }
-    for path in file.own_paths(data_dir) {
-        builder = builder.own_path(path);
-    }
     let stepbox = builder.open().await?;
+    suspended.iter().try_for_each(|tenant| stepbox.suspend_tenant(tenant))?;
     if let Some(voice) = voice.filter(|_| is_new) {
         let message = format!("new data folder `{}`", data_dir.display());
         voice.say(&Entry::new(LogLevel::Info, "data-folder-made", message));
     }
-    Ok(stepbox)
+    Ok(Opened { stepbox, files, tenants })
+}
+
+/// What the files say of the tenants that are served. Where all are, one whose file is wrong is left out, and told.
+fn configs(
+    files: &PolicyFiles,
+    served: &Served,
+    voice: Option<Voice>,
+) -> Result<Vec<(TenantId, TenantConfig)>, CliError> {
+    match served {
+        Served::Named(tenants) => tenants.iter().map(|tenant| Ok((tenant.clone(), files.tenant(tenant)?))).collect(),
+        Served::All => {
+            let read = |tenant: TenantId| match files.tenant(&tenant) {
+                Ok(config) => Some((tenant, config)),
+                Err(error) => {
+                    if let Some(voice) = voice {
+                        voice.say(&policy::refused(Some(&tenant), &error));
+                    }
+                    None
+                }
+            };
+            Ok(files.all_tenants()?.into_iter().filter_map(read).collect())
+        }
+    }
 }
 
 /// The tenant, for a user or for whoever runs this process.

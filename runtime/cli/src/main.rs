@@ -19,7 +19,7 @@ mod interrupts;
 mod jobs;
 mod output;
 mod parameters;
-mod policy_file;
+mod policy;
 mod publish;
 mod pull;
 mod report;
@@ -30,15 +30,18 @@ mod store;
 mod worker;
 mod workers;
 
+use std::borrow::Cow;
 use std::{env, process};
 
 use args::{Args, Noun};
 use clap::Parser as _;
 use error::CliError;
+use exit_code::ExitCode;
 use installation::Place;
 use output::Answer;
 use stepbox::LEASE_MS;
-use stepbox::batch::visible::on_one_line;
+use stepbox::batch::visible::{Visible, on_one_line};
+use stepbox::config::Served;
 
 fn main() -> process::ExitCode {
     core_files::forbid();
@@ -46,19 +49,44 @@ fn main() -> process::ExitCode {
         return stepbox::compile_worker();
     }
     output::show_panics();
-    let args = parsed().unwrap_or_else(|error| error.exit());
+    let args = match parsed() {
+        Ok(args) => args,
+        Err(exit_code) => return exit_code,
+    };
     let voice = args.voice();
     let answer = run_to_its_end(args);
     let exit_code = answer.and_then(Answer::print).unwrap_or_else(|error| report::report(&error, voice));
     exit_code.into()
 }
 
-/// The arguments. What is wrong with them is told with what steers a terminal in them made visible.
-fn parsed() -> Result<Args, clap::Error> {
+/// The arguments; otherwise the exit code, after what is wrong with them is told.
+fn parsed() -> Result<Args, process::ExitCode> {
     Args::try_parse().map_err(|error| {
-        let shown = env::args_os().map(|arg| on_one_line(&arg.to_string_lossy()).into_owned());
-        Args::try_parse_from(shown).err().unwrap_or(error)
+        if !error.use_stderr() {
+            // Help and version, which have nothing that was given.
+            error.exit();
+        }
+        output::talk_lines(&shown(&error.render().to_string()));
+        ExitCode::BadCommand.into()
     })
+}
+
+/// A text about arguments, with what steers a terminal in them made visible. They may be another's: a program that calls
+/// this one hands on what its users are called.
+fn shown(text: &str) -> Visible {
+    let of_environment = env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("STEPBOX_"));
+    let given = env::args_os().chain(of_environment.map(|(_, value)| value));
+    let given = given.map(|given| given.to_string_lossy().into_owned()).flat_map(with_value);
+    let odd = given.filter(|given| matches!(on_one_line(given), Cow::Owned(_)));
+    let text = odd.fold(text.to_owned(), |text, odd| text.replace(&odd, &on_one_line(&odd)));
+    text.trim_end().split('\n').map(Visible::line).collect()
+}
+
+/// An argument, and its value alone, as in `--name=value` and `-nvalue`: messages quote either.
+fn with_value(argument: String) -> impl Iterator<Item = String> {
+    let long = argument.split_once('=').map(|(_, value)| value.to_owned());
+    let short = argument.strip_prefix('-').and_then(|rest| rest.get(1..)).map(str::to_owned);
+    std::iter::once(argument).chain(long).chain(short.filter(|value| !value.is_empty()))
 }
 
 /// Runs a command on threads that are left behind when it is over: a guest that spins cannot keep the
@@ -80,15 +108,23 @@ async fn carry_out(args: Args) -> Result<Answer, CliError> {
     if let Noun::Store(verb) = noun {
         return store::carry_out(place.store(), verb).await;
     }
+    if let Noun::Policy(verb) = noun {
+        return policy::carry_out(&place.data_dir, &tenant, verb);
+    }
     if let Noun::Worker(worker) = noun {
-        let tenants = if worker.tenants.is_empty() { vec![tenant] } else { worker.tenants.clone() };
-        let stepbox = installation::open(&place, &tenants, worker.lease, Some(voice)).await?;
-        return worker::carry_out(&stepbox, worker).await;
+        let served = match (worker.all_tenants, worker.tenants.is_empty()) {
+            (true, _) => Served::All,
+            (false, true) => Served::Named(vec![tenant]),
+            (false, false) => Served::Named(worker.tenants.clone()),
+        };
+        let opened = installation::open(&place, &served, worker.lease, Some(voice)).await?;
+        return worker::carry_out(opened, served, worker).await;
     }
     let beginning = noun.beginning();
     let (place, lent) = installation::settle(place, beginning, voice)?;
     let tells = lent.is_none().then_some(voice);
-    let stepbox = installation::open(&place, std::slice::from_ref(&tenant), LEASE_MS, tells).await?;
+    let served = Served::Named(vec![tenant.clone()]);
+    let stepbox = installation::open(&place, &served, LEASE_MS, tells).await?.stepbox;
     let tenant = installation::tenant(&stepbox, &tenant, user.as_deref())?;
     installation::refuse_unknown(&tenant, beginning).await?;
     match noun {
@@ -101,6 +137,6 @@ async fn carry_out(args: Args) -> Result<Answer, CliError> {
         Noun::Workers(verb) => workers::carry_out(&stepbox, verb).await,
         Noun::Executions(verb) => executions::carry_out(&tenant, verb).await,
         Noun::Audit(verb) => audit::carry_out(&tenant, verb).await,
-        Noun::Worker(_) | Noun::Store(_) | Noun::Completions { .. } => unreachable!("answered above"),
+        Noun::Worker(_) | Noun::Store(_) | Noun::Policy(_) | Noun::Completions { .. } => unreachable!("answered above"),
     }
 }

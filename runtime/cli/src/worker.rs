@@ -9,16 +9,19 @@ use std::time::Duration;
 
 use stepbox::batch::log::LogLevel;
 use stepbox::batch::queue::QueueFilter;
-use stepbox::{Stepbox, WorkerOptions, WorkerProbe};
+use stepbox::config::{PolicyWatch, Served};
+use stepbox::{WorkerOptions, WorkerProbe};
 use stepbox_server::{Listener, watching};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::args::queue::Worker;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
+use crate::installation::Opened;
 use crate::interrupts::Interrupts;
 use crate::output::Answer;
 use crate::output::voice::{Entry, Voice};
+use crate::policy;
 use entry::entry;
 use liveness::LivenessFile;
 
@@ -27,8 +30,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Works until a graceful shutdown (first signal) or an immediate one (second signal) is complete, or the store cannot be
 /// worked with any more.
-pub(crate) async fn carry_out(stepbox: &Stepbox, worker: Worker) -> Result<Answer, CliError> {
-    let Worker { concurrency, jobs, types, tenants, lease: _, grace, .. } = worker;
+pub(crate) async fn carry_out(opened: Opened, served: Served, worker: Worker) -> Result<Answer, CliError> {
+    let Opened { stepbox, files, tenants } = opened;
+    let mut policies = PolicyWatch::new(stepbox.clone(), files, served, &tenants);
+    let Worker { concurrency, jobs, types, tenants: of, grace, .. } = worker;
     let Worker { listen, liveness_file, log_format, .. } = worker;
     let voice = Voice::Log(log_format);
     let mut interrupts = Interrupts::listen().map_err(CliError::Start)?;
@@ -39,7 +44,7 @@ pub(crate) async fn carry_out(stepbox: &Stepbox, worker: Worker) -> Result<Answe
     let default = WorkerOptions::default();
     let options = WorkerOptions {
         concurrency: concurrency.map_or(default.concurrency, |count| count as usize),
-        tenants,
+        tenants: of,
         filter: QueueFilter { jobs, types },
         grace_ms: grace,
         listener: Some(Arc::new(move |event| voice.say(&entry(event)))),
@@ -59,7 +64,12 @@ pub(crate) async fn carry_out(stepbox: &Stepbox, worker: Worker) -> Result<Answe
     loop {
         tokio::select! {
             ended = worker.wait() => return Ok(ended.map(|()| Answer::nothing())?),
-            _ = every.tick() => watch.look(&probe),
+            _ = every.tick() => {
+                watch.look(&probe);
+                for event in policies.look().await {
+                    policy::entry(&event).iter().for_each(|entry| voice.say(entry));
+                }
+            }
             _ = interrupts.next() => {
                 if is_ending {
                     worker.leave().await;

@@ -51,6 +51,7 @@ pub const CODES: &[&str] = &[
     "output-not-kept",
     "output-taken-over",
     "path-in-data-folder",
+    "path-of-kernel",
     "permission-denied",
     "ragged-row",
     "rejected-too-large",
@@ -59,6 +60,7 @@ pub const CODES: &[&str] = &[
     "storage-overlaps",
     "storage-taken",
     "storage-unknown",
+    "storage-unusable",
     "too-many-columns",
     "unclosed-enclosure",
     "unknown-option",
@@ -110,6 +112,16 @@ pub enum ConnectorError {
         given: String,
         /// The names there are.
         available: Vec<String>,
+    },
+    /// A storage that the operator has named, and that cannot be used now.
+    #[error("the storage `{storage}` cannot be used now: {problem}")]
+    UnusableStorage {
+        /// Its name.
+        storage: String,
+        /// What is wrong with it.
+        problem: String,
+        /// What to do about it.
+        help: String,
     },
     /// A storage of another type than the one it is used as.
     #[error("the option `{option}` names the storage `{storage}` as `{given}`, and it is `{found}`")]
@@ -396,6 +408,7 @@ impl ConnectorError {
             Self::BadOption { .. } => "bad-option",
             Self::UnknownStorage { .. } | Self::NoStorage { .. } => "storage-unknown",
             Self::OtherStorage { .. } => "storage-unknown",
+            Self::UnusableStorage { .. } => "storage-unusable",
             Self::BadStorage { .. } => "bad-storage",
             Self::StorageOverlaps { .. } => "storage-overlaps",
             Self::StorageTaken { .. } => "storage-taken",
@@ -441,6 +454,7 @@ impl ConnectorError {
                 format!("{}the storages are {}", did_you_mean(given, available), quoted(available))
             }
             Self::NoStorage { .. } => "the operator names storages under `storages` in the policy".to_owned(),
+            Self::UnusableStorage { help, .. } => help.clone(),
             Self::OtherStorage { found, .. } => format!("write `\"type\": \"{found}\"`"),
             Self::StorageOverlaps { .. } => {
                 "give each of the two a prefix, a folder or a bucket of its own: a job could read and write what is in both"

@@ -15,6 +15,8 @@ pub enum FileProblem {
     Refused,
     /// A file or folder of the installation itself, or one that holds some of these.
     Own,
+    /// On a file system that the kernel makes up, such as `/proc`, or a folder that holds one.
+    Kernel,
     /// The user of this process may not.
     PermissionDenied,
     /// Nobody may write there.
@@ -50,6 +52,7 @@ impl FileProblem {
             Self::NotRegular => "file-not-regular",
             Self::Refused => "file-refused",
             Self::Own => "path-in-data-folder",
+            Self::Kernel => "path-of-kernel",
             Self::PermissionDenied => "permission-denied",
             Self::ReadOnly => "folder-read-only",
             Self::DiskFull => "disk-full",
@@ -64,6 +67,9 @@ impl FileProblem {
             Self::IsDirectory => "it is a folder".to_owned(),
             Self::NotRegular => "it is not a regular file".to_owned(),
             Self::Refused => "it is outside of the folders granted".to_owned(),
+            Self::Kernel => {
+                "the kernel shows processes and devices there, this process among them".to_owned()
+            }
             Self::Own => "this installation keeps files of its own there".to_owned(),
             Self::PermissionDenied => "permission denied".to_owned(),
             Self::ReadOnly => "the file system is read-only".to_owned(),
@@ -82,6 +88,9 @@ impl FileProblem {
             Self::Own => {
                 "use a folder apart from the data folder, the policy, the secrets and what machines share; a \
                  granted folder must not hold any of these either"
+            }
+            Self::Kernel => {
+                "use a folder on a disk; a granted folder must not hold `/proc`, `/sys` or the like either"
             }
             Self::PermissionDenied => "let the user who runs Stepbox read the file, or write to its folder",
             Self::ReadOnly => "choose a folder on a file system that can be written",

@@ -19,6 +19,7 @@ use crate::file_problem::FileProblem;
 use crate::storages::Storages;
 
 #[cfg(unix)]
+mod kernel;
 mod rights;
 mod takeover;
 mod wall;
@@ -51,7 +52,17 @@ enum Reach {
 
 struct Root {
     path: PathBuf,
-    folder: Dir,
+    /// A folder that cannot be opened is told when it is used.
+    folder: io::Result<Dir>,
+}
+
+impl Root {
+    fn folder(&self) -> Result<&Dir> {
+        self.folder.as_ref().map_err(|error| {
+            let error = error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
+            ConnectorError::file("open the folder", &self.path.to_string_lossy(), error)
+        })
+    }
 }
 
 impl Folders {
@@ -70,21 +81,16 @@ impl Folders {
         Self { reach: Arc::new(reach), storages, wall, beginning: None, is_private: false }
     }
 
-    /// Only what lies below these folders, which are opened now: for a tenant.
+    /// Only what lies below these folders, which are opened now: for a tenant. One that cannot be opened fails what is to
+    /// lie in it, and nothing else.
     ///
     /// Relative paths start at the first folder. An absolute path must begin with one of them.
-    pub fn beneath<P: Into<PathBuf>>(
-        roots: impl IntoIterator<Item = P>,
-    ) -> std::result::Result<Self, ConnectorError> {
+    pub fn beneath<P: Into<PathBuf>>(roots: impl IntoIterator<Item = P>) -> Self {
         let open = |root: P| {
             let path: PathBuf = root.into();
-            match Dir::open_ambient_dir(&path, ambient_authority()) {
-                Ok(folder) => Ok(Root { path, folder }),
-                Err(source) => Err(ConnectorError::file("open", &path.to_string_lossy(), source)),
-            }
+            Root { folder: Dir::open_ambient_dir(&path, ambient_authority()), path }
         };
-        let roots = roots.into_iter().map(open).collect::<Result<_>>()?;
-        Ok(Self::of(Reach::Beneath { roots }))
+        Self::of(Reach::Beneath { roots: roots.into_iter().map(open).collect() })
     }
 
     /// Lets relative paths begin in this folder. It opens nothing: where the folders end, they end for it, too.
@@ -134,7 +140,11 @@ impl Folders {
 
     /// Only what lies below the folder of a storage, behind the same wall.
     pub(crate) fn of_storage(&self, path: &Path) -> Result<Self> {
-        Ok(Self::beneath([path])?.behind(self.wall.clone()))
+        let folders = Self::beneath([path]).behind(self.wall.clone());
+        if let Reach::Beneath { roots } = &*folders.reach {
+            roots.iter().try_for_each(|root| root.folder().map(drop))?;
+        }
+        Ok(folders)
     }
 
     /// Opens a regular file for reading.
@@ -149,6 +159,7 @@ impl Folders {
         let file = folder.open_with(&name, &for_reading()).map_err(failed)?;
         let found = file.metadata().map_err(failed)?;
         regular("open", path, (found.is_file(), found.is_dir()))?;
+        kernel::refuse("open", path, &file)?;
         self.refuse_own_file("open", path, &found)?;
         Ok(file.into_std())
     }
@@ -162,7 +173,7 @@ impl Folders {
             Reach::Anywhere { base } => (None, base.join(&*bound)),
             Reach::Beneath { roots } => {
                 let (root, below) = within(roots, &bound)?;
-                (Some(&root.folder), below.to_owned())
+                (Some(root.folder()?), below.to_owned())
             }
         };
         for _ in 0..LINKS_MAX {
@@ -194,13 +205,16 @@ impl Folders {
             Reach::Anywhere { base } => open_folder_in(None, &base.join(&*bound)),
             Reach::Beneath { roots } => {
                 let (root, below) = within(roots, &bound)?;
-                open_folder_in(Some(&root.folder), below)
+                open_folder_in(Some(root.folder()?), below)
             }
         };
         let folder = folder.map_err(failed)?;
         self.refuse_own_folder("open", path, &folder)?;
-        match self.wall.lies_below(&folder).map_err(failed)? {
-            true => Err(ConnectorError::not_tried("open", path, FileProblem::Own).into()),
+        if self.wall.lies_below(&folder).map_err(failed)? {
+            return Err(ConnectorError::not_tried("open", path, FileProblem::Own).into());
+        }
+        match kernel::lies_below(&folder).map_err(failed)? {
+            true => Err(ConnectorError::not_tried("open", path, FileProblem::Kernel).into()),
             false => Ok(folder),
         }
     }
@@ -220,7 +234,7 @@ impl Folders {
             }
             Reach::Beneath { roots } => {
                 let (root, below) = within(roots, &bound)?;
-                let existing = root.folder.try_clone().map_err(failed)?;
+                let existing = root.folder()?.try_clone().map_err(failed)?;
                 (below, root.path.join(parent_of(below)), (existing, parent_of(below).to_owned()))
             }
         };
@@ -269,6 +283,7 @@ impl Folders {
     }
 
     fn refuse_own_folder(&self, action: &'static str, path: &str, folder: &Dir) -> Result<()> {
+        kernel::refuse(action, path, folder)?;
         refuse_own(action, path, self.wall.holds(folder))
     }
 
@@ -338,6 +353,7 @@ impl OutputPlace {
 
     /// Fails if the folder is the installation's own, or has been moved there.
     fn check_folder(&self) -> Result<()> {
+        kernel::refuse("open the folder of", &self.given, &self.folder)?;
         refuse_own("open the folder of", &self.given, self.wall.holds(&self.folder))
     }
 

@@ -21,7 +21,7 @@
 //! std::fs::write(data.path().join("prices.csv"), "sku;price\nA1;9.90\n")?;
 //!
 //! // A tenant's files: nothing outside of this folder opens, however the path is written.
-//! let folders = Folders::beneath([data.path()])?;
+//! let folders = Folders::beneath([data.path()]);
 //! let options = json!({"from": "prices.csv", "delimiter": ";"});
 //! let mut reader = native_reader("csv", &options, &folders)?.expect("it is native");
 //! let options = json!({"to": "%job_label%.jsonl", "json": ["price"]});
@@ -152,7 +152,7 @@ pub use registry::{
 pub use rejected_items::RejectedItemsFile;
 pub use shared_files::SharedFiles;
 pub use storage::{STORAGE_TYPES, Storage, check_storages};
-pub use storages::{NamedStorage, S3Settings, Storages};
+pub use storages::{NamedStorage, S3Settings, Storages, UnusableStorage};
 
 use stepbox_batch::rows::ROWS_BYTES_MAX;
 

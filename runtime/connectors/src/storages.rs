@@ -198,6 +198,14 @@ impl NamedStorage {
         }
     }
 
+    /// Where it keeps files: a folder, or `s3://bucket/prefix/`.
+    pub fn address(&self) -> String {
+        match &self.place {
+            Place::Local(path) => path.display().to_string(),
+            Place::Bucket { bucket, .. } => bucket.address(""),
+        }
+    }
+
     /// The name that jobs know it by.
     pub fn name(&self) -> &str {
         &self.name
@@ -258,28 +266,59 @@ impl NamedStorage {
 
 /// The storages that jobs may name. By default none.
 #[derive(Debug, Clone, Default)]
-pub struct Storages(Vec<NamedStorage>);
+pub struct Storages {
+    usable: Vec<NamedStorage>,
+    unusable: Vec<UnusableStorage>,
+}
+
+/// A storage that jobs may name, and that cannot be used now: its folder is not there, or a key of it cannot be read.
+/// The steps that name it fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnusableStorage {
+    /// The name that jobs know it by.
+    pub name: String,
+    /// What is wrong, without anything of its keys.
+    pub problem: String,
+    /// What to do about it.
+    pub help: String,
+}
 
 impl Storages {
     /// Adds one more. Of two with one name the first counts; `check` says so.
     pub fn add(&mut self, storage: NamedStorage) {
-        self.0.push(storage);
+        self.usable.push(storage);
     }
 
-    /// The one of that name.
+    /// Adds one that cannot be used now.
+    pub fn add_unusable(&mut self, storage: UnusableStorage) {
+        self.unusable.push(storage);
+    }
+
+    /// The one of that name; `None` if there is none, or if it is unusable.
     pub fn get(&self, name: &str) -> Option<&NamedStorage> {
-        self.0.iter().find(|storage| storage.name == name)
+        self.usable.iter().find(|storage| storage.name == name)
     }
 
-    /// The names of all.
+    /// The names of all, those of unusable ones included.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(NamedStorage::name)
+        let unusable = self.unusable.iter().map(|storage| storage.name.as_str());
+        self.usable.iter().map(NamedStorage::name).chain(unusable)
+    }
+
+    /// Those that can be used.
+    pub fn usable(&self) -> impl Iterator<Item = &NamedStorage> {
+        self.usable.iter()
+    }
+
+    /// Those that cannot be used now.
+    pub fn all_unusable(&self) -> impl Iterator<Item = &UnusableStorage> {
+        self.unusable.iter()
     }
 
     /// Refuses one in which something of another storage can lie, or the other way round, that no job is to see: what
     /// machines share.
     pub fn check_apart(&self, shared: &NamedStorage) -> std::result::Result<(), ConnectorError> {
-        for storage in &self.0 {
+        for storage in &self.usable {
             let overlaps = storage.overlaps(shared);
             if overlaps.map_err(|source| ConnectorError::file("open", storage.name(), source))? {
                 return Err(ConnectorError::StorageOverlaps { storage: storage.name.clone() });
@@ -290,7 +329,7 @@ impl Storages {
 
     /// The folders of those that are no buckets.
     pub fn folders(&self) -> impl Iterator<Item = &Path> {
-        self.0.iter().filter_map(NamedStorage::folder)
+        self.usable.iter().filter_map(NamedStorage::folder)
     }
 
     /// The name that comes nearest to one that is not there.
@@ -300,8 +339,8 @@ impl Storages {
 
     /// Whether each has a name of its own, and may be used on this network.
     pub fn check(&self, loopback: bool, private: bool) -> std::result::Result<(), ConnectorError> {
-        for (position, storage) in self.0.iter().enumerate() {
-            if self.0[..position].iter().any(|other| other.name == storage.name) {
+        for (position, storage) in self.usable.iter().enumerate() {
+            if self.usable[..position].iter().any(|other| other.name == storage.name) {
                 return Err(bad(&storage.name, "is named twice"));
             }
             storage.check_network(loopback, private)?;
@@ -316,6 +355,12 @@ impl Storages {
         name: &str,
         given: &'static str,
     ) -> Result<&NamedStorage> {
+        if let Some(UnusableStorage { problem, help, .. }) =
+            self.unusable.iter().find(|storage| storage.name == name)
+        {
+            let (problem, help) = (problem.clone(), help.clone());
+            return Err(ConnectorError::UnusableStorage { storage: name.to_owned(), problem, help });
+        }
         let Some(storage) = self.get(name) else {
             let available = self.names().map(str::to_owned).collect();
             return Err(ConnectorError::NoStorage { option, given: name.to_owned(), available });

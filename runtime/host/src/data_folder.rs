@@ -20,10 +20,13 @@ use std::path::{Path, PathBuf};
 use stepbox_batch::name::{Digest, JobExecutionId};
 
 use self::rights::Own;
-pub use self::rights::refuse_writable_by_others;
+pub(crate) use self::rights::{Owners, refuse_writable_by_others};
 pub(crate) use self::rights::{create_private_folder, private};
 use crate::error::Error;
 use crate::shared_folder::SharedFolder;
+
+/// The database of the embedded store.
+const DATABASE: &str = "stepbox.db";
 
 /// The data folder of an installation.
 #[derive(Debug, Clone)]
@@ -37,9 +40,11 @@ impl DataFolder {
     /// Creates it, readable by nobody else, or takes one that exists and that others cannot write.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let folder = Self { path: path.to_owned(), shared: None };
+        let owners = Owners::of(path);
         for path in folder.folders().iter().chain(&folder.files()) {
-            rights::refuse_if_there(path, Own::Shared)?;
+            rights::refuse_if_there(path, Own::Shared, owners)?;
         }
+        rights::refuse_way_of_others(path, owners)?;
         for path in folder.folders() {
             create_private_folder(&path).map_err(|source| Error::DataFolder {
                 path,
@@ -69,7 +74,8 @@ impl DataFolder {
 
     /// The files in it, any of which may be a link to somewhere else.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
-        vec![self.database()]
+        // SQLite keeps beside the database what it has not put in yet.
+        ["", "-wal", "-shm"].map(|end| self.path.join(format!("{DATABASE}{end}"))).into()
     }
 
     /// The database of the embedded store.
@@ -79,7 +85,7 @@ impl DataFolder {
 
     /// The same of a folder that may not be there.
     pub(crate) fn database_in(path: &Path) -> PathBuf {
-        path.join("stepbox.db")
+        path.join(DATABASE)
     }
 
     /// What components were compiled to.

@@ -87,6 +87,9 @@ pub enum Error {
     /// A tenant that nobody has set up.
     #[error("there is no tenant `{0}`")]
     UnknownTenant(TenantId),
+    /// Nothing of the tenant begins now.
+    #[error("the tenant `{0}` is suspended: nothing new of it is accepted or begun")]
+    TenantSuspended(TenantId),
     /// A tenant's policy has a setting that cannot be, or that has no effect.
     #[error("the policy of the tenant `{tenant}`: {source}")]
     Policy {
@@ -184,8 +187,8 @@ pub enum Error {
         path: PathBuf,
         /// The rights it has.
         mode: u32,
-        /// `everybody`, or `its group`.
-        whom: &'static str,
+        /// `everybody`, `its group`, or `its owner, user 1001,`.
+        whom: String,
     },
     /// The sandbox does not start.
     #[error("the sandbox does not start: {0}")]
@@ -255,6 +258,7 @@ impl Error {
             Self::NotFound { .. } => "not-found",
             Self::Mismatch { .. } => "job-mismatch",
             Self::UnknownTenant(_) => "unknown-tenant",
+            Self::TenantSuspended(_) => "tenant-suspended",
             Self::Policy { source, .. } => source.code(),
             Self::Secret { source, .. } => source.code(),
             Self::ComponentsPolicy { source, .. } => source.code(),
@@ -316,7 +320,7 @@ impl Error {
             | Self::BadMoment { .. }
             | Self::BadLabel => ErrorKind::BadRequest,
             Self::Component(_) | Self::Signature(_) | Self::UploadClosed => ErrorKind::ComponentRefused,
-            Self::TooManyRunning { .. } | Self::WorkerExists => ErrorKind::WrongState,
+            Self::TooManyRunning { .. } | Self::WorkerExists | Self::TenantSuspended(_) => ErrorKind::WrongState,
             Self::Violations { .. } => ErrorKind::Violations,
             Self::BreaksInstances { .. } => ErrorKind::BadRequest,
             Self::NotFound { .. } | Self::UnknownTenant(_) | Self::ComponentGone(_) => ErrorKind::NotFound,
@@ -393,6 +397,7 @@ impl Error {
             Self::CannotReimport { .. } => {
                 "import the corrected file with an instance of your own, whose job reads such files".to_owned()
             }
+            Self::TenantSuspended(_) => "ask the operator, who suspended it and can end that".to_owned(),
             Self::StepsChanged(id) => format!(
                 "`stepbox executions restart {id}` goes on with the job as it was, `--newest-job` takes settings of the \
                  same steps, and `--anew` lets a step begin again whose elements or options have changed"
@@ -406,8 +411,8 @@ impl Error {
             }
             Self::DataFolder { .. } => "check that the data folder can be written and has room".to_owned(),
             Self::WritableByOthers { .. } => {
-                "look whether it is still what you put there, and let its owner alone write it: mode 700 for a folder, \
-                 600 for a file"
+                "look whether it is still what you put there; let it belong to you, and let you alone write it: mode 700 for \
+                 a folder, 600 for a file"
                     .to_owned()
             }
             _ => String::new(),

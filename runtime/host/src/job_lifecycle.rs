@@ -37,8 +37,10 @@ use crate::error::Error;
 use crate::execution_log::{FileLog, LogListener, LogSharing};
 use crate::outputs::{OutputLock, StepPlaces, output_is_input};
 use crate::patience::{self, Left, Patience};
+use crate::policy::Policy;
 use crate::step_elements::StepElements;
-use crate::stepbox::{Installation, TenantState};
+use crate::stepbox::Installation;
+use crate::tenants::TenantState;
 
 mod attending;
 mod partitions;
@@ -99,7 +101,7 @@ fn claim_now(installation: &Installation) -> Claim {
 /// A claimed execution, and all that its run needs.
 pub(crate) struct Life {
     installation: Arc<Installation>,
-    tenant: TenantState,
+    tenant: Arc<TenantState>,
     /// What its steps write counts for the tenant until it has ended.
     disk: ExecutionDisk,
     steps: Arc<[Step]>,
@@ -149,7 +151,7 @@ type FlowEnd = Result<(BatchStatus, Option<Ended>), RepositoryError>;
 impl Life {
     pub(crate) fn new(
         installation: Arc<Installation>,
-        tenant: &TenantState,
+        tenant: &Arc<TenantState>,
         (execution, lease): (JobExecution, Lease),
         info: RunInfo,
         listener: Option<LogListener>,
@@ -429,7 +431,9 @@ impl Life {
     /// Lets a step's elements work, on a thread of their own.
     async fn run_elements(&self, step: &Step, execution: StepExecution, context: &StepContext) -> Ran {
         let id = self.recorder.lease.id;
-        let secrets = match StepElements::secrets_of(step, &self.tenant.policy) {
+        // The step keeps the policy that it began with.
+        let policy = self.tenant.policy();
+        let secrets = match StepElements::secrets_of(step, &policy) {
             Ok(secrets) => secrets,
             Err(source) => {
                 let (culprit, place) = (format!("step `{}`", step.name), String::new());
@@ -438,7 +442,7 @@ impl Life {
         };
         let elements = StepElements {
             installation: &self.installation,
-            policy: &self.tenant.policy,
+            policy: &policy,
             tenant: &self.recorder.lease.tenant,
             execution: id,
             work: self.installation.data.work(id, self.recorder.lease.token),
@@ -458,7 +462,7 @@ impl Life {
                 Err(error) => return Ok((execution, Err(error))),
             },
         };
-        let patience = self.patience(step, context);
+        let patience = self.patience(step, context, &policy);
         let (recorder, on_thread, begun) =
             (self.recorder.clone(), patience.for_elements(), execution.clone());
         let mut execution = execution;
@@ -511,7 +515,7 @@ impl Life {
             let (culprit, place) = (format!("writer `{}`", writer.name()), String::new());
             StepError::Element { culprit, place, source }
         };
-        let Ok(folders) = elements.folders() else { return Ok(None) };
+        let folders = elements.folders();
         let (native, run) = (&self.installation.native, &self.run.info);
         let places = StepPlaces::of(step, &self.run.parameters, native, &folders, Some(run));
         if let Some(output) = places.output_over_input() {
@@ -524,8 +528,7 @@ impl Life {
     }
 
     /// How long this run waits for a step's elements.
-    fn patience(&self, step: &Step, context: &StepContext) -> Patience {
-        let policy = &self.tenant.policy;
+    fn patience(&self, step: &Step, context: &StepContext, policy: &Policy) -> Patience {
         let asked = [step.limits.time_ms_max, policy.limits.time_ms_max];
         let limits = patience::Limits {
             grace_ms: policy.quotas.stop_grace_ms,

@@ -49,6 +49,7 @@
 //! files [`connector_file`] reads.
 
 mod components_policy;
+pub mod config;
 pub mod connector_file;
 mod data_folder;
 mod error;
@@ -71,11 +72,11 @@ mod store;
 mod store_clock;
 mod system_clock;
 mod tenant;
+mod tenants;
 mod worker;
 mod worker_lock;
 
 pub use components_policy::{ComponentsPolicy, ComponentsPolicyError};
-pub use data_folder::refuse_writable_by_others;
 pub use error::{BrokenInstance, Error, ErrorKind};
 pub use execution_log::{LogLine, LogListener};
 pub use job_lifecycle::{LEASE_MS, PROGRESS_MS, Progress, STOP_CHECK_MS};
@@ -87,11 +88,11 @@ pub use signature::{
 };
 pub use stepbox::{Builder, Health, LEASE_MS_MIN, Stepbox};
 pub use stepbox_batch as batch;
-pub use stepbox_connectors::{ConnectorError, NamedStorage, S3Settings, Storages};
+pub use stepbox_connectors::{ConnectorError, NamedStorage, S3Settings, Storages, UnusableStorage};
 pub use stepbox_sandbox::{COMPONENT_BYTES_MAX, digest_of};
 pub use stepbox_sandbox::{CompileProcess, Compiler, ComponentError, compile_worker};
 pub use stepbox_sandbox::{GrantError, HttpPolicy, HttpPolicyError, NetworkPolicy, Resolver};
-pub use stepbox_sandbox::{Secret, SecretError, Secrets};
+pub use stepbox_sandbox::{Secret, SecretError, Secrets, UnusableSecret};
 pub use stepbox_store::Finding;
 pub use store::{DatabaseUrl, StorePlace, StoreReport, check_store, migrate_store, repair_store};
 pub use system_clock::SystemClock;
@@ -99,6 +100,7 @@ pub use tenant::{
     Inspected, InstanceEdit, NewInstance, PublishOptions, Published, Purge, Reimport, RestartOptions,
     RunOptions, Running, Tenant, Upload, receive_component,
 };
+pub use tenants::TenantStanding;
 pub use worker::{
     RESCUE_MS, Stage, Worker, WorkerEvent, WorkerHealth, WorkerListener, WorkerOptions, WorkerProbe,
     WorkerProblem, WorkerStatus,

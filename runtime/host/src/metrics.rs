@@ -121,6 +121,7 @@ impl Stepbox {
             clock_skew_ms: installation.clock_skew_ms(),
             counters: installation
                 .tenants
+                .all()
                 .iter()
                 .map(|(id, state)| (id.to_string(), state.tally.counters()))
                 .collect(),

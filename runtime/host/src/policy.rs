@@ -4,7 +4,6 @@ use std::path::{Component, PathBuf};
 use std::sync::Arc;
 
 use stepbox_batch::component_quota::ComponentQuota;
-use stepbox_batch::error::ElementError;
 use stepbox_batch::job::LimitOverrides;
 use stepbox_connectors::{ConnectorError, Folders, NamedStorage, Storages, Wall};
 use stepbox_sandbox::{
@@ -255,11 +254,11 @@ impl Policy {
     }
 
     /// The files as the native elements see them: what stands behind the wall is in none of them.
-    pub(crate) fn folders(&self, wall: &Arc<Wall>) -> Result<Folders, ElementError> {
+    pub(crate) fn folders(&self, wall: &Arc<Wall>) -> Folders {
         let folders = match &self.files {
             FilesPolicy::Anywhere { base } => Folders::anywhere(base),
-            FilesPolicy::Beneath(folders) => Folders::beneath(folders)?,
+            FilesPolicy::Beneath(folders) => Folders::beneath(folders),
         };
-        Ok(folders.with_storages(self.storages.clone()).behind(wall.clone()))
+        folders.with_storages(self.storages.clone()).behind(wall.clone())
     }
 }

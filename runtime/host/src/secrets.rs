@@ -5,6 +5,9 @@ use stepbox_batch::nearest::nearest;
 /// The code of a secret that the policy does not have.
 pub(crate) const UNKNOWN_CODE: &str = "secret-unknown";
 
+/// The code of a secret whose value cannot be had now.
+pub(crate) const UNUSABLE_CODE: &str = "secret-unusable";
+
 pub(crate) fn unknown(name: &str) -> String {
     format!("the policy has no secret `{name}`")
 }

@@ -21,7 +21,7 @@ use stepbox_batch::thread::{Panicked, on_own_thread};
 use stepbox_connectors::Folders;
 use stepbox_sandbox::{
     ComponentSetup, FolderTemplate, GrantError, Grants, HttpTemplate, Limits, Program, Share, StepSecrets,
-    Usage,
+    UnusableSecret, Usage,
 };
 
 use crate::connector_file::Role;
@@ -58,11 +58,18 @@ impl StepElements<'_> {
     /// The secrets that a step's components ask for, each behind a placeholder of this run.
     pub(crate) fn secrets_of(step: &Step, policy: &Policy) -> Result<StepSecrets, ElementError> {
         let asked = step.secrets();
-        let found = asked.iter().map(|name| match policy.secrets.get(name) {
-            Some(secret) => Ok(secret.clone()),
-            // It was there when the job was installed.
-            None => Err(ElementError::failed(secrets::UNKNOWN_CODE, secrets::unknown(name))
-                .with_help(secrets::help_for_unknown(name, policy.secrets.names()))),
+        let found = asked.iter().map(|name| {
+            if let Some(secret) = policy.secrets.get(name) {
+                return Ok(secret.clone());
+            }
+            Err(match policy.secrets.unusable(name) {
+                Some(UnusableSecret { problem, help, .. }) => {
+                    ElementError::failed(secrets::UNUSABLE_CODE, problem.clone()).with_help(help.clone())
+                }
+                // It was there when the job was installed.
+                None => ElementError::failed(secrets::UNKNOWN_CODE, secrets::unknown(name))
+                    .with_help(secrets::help_for_unknown(name, policy.secrets.names())),
+            })
         });
         Ok(StepSecrets::bind(found.collect::<Result<Vec<_>, _>>()?))
     }
@@ -159,7 +166,7 @@ impl StepElements<'_> {
             ElementSource::Native(name) => {
                 let native = &self.installation.native;
                 let options = self.native_options(element, native.readers.contains_key(name))?;
-                native.reader(name, &options, &self.folders()?)
+                native.reader(name, &options, &self.folders())
             }
             ElementSource::Component(component) => {
                 let (program, setup) = self.sandboxed(step, element, component).await?;
@@ -193,7 +200,7 @@ impl StepElements<'_> {
             ElementSource::Native(name) => {
                 let native = &self.installation.native;
                 let options = self.native_options(element, native.writers.contains_key(name))?;
-                native.writer(name, &options, &self.folders()?)
+                native.writer(name, &options, &self.folders())
             }
             ElementSource::Component(component) => {
                 let (program, setup) = self.sandboxed(step, element, component).await?;
@@ -203,12 +210,12 @@ impl StepElements<'_> {
     }
 
     /// Where the tenant's jobs may read and write.
-    pub(crate) fn folders(&self) -> Result<Folders, ElementError> {
-        let folders = self.policy.folders(&self.installation.wall)?;
-        Ok(match self.folder {
+    pub(crate) fn folders(&self) -> Folders {
+        let folders = self.policy.folders(&self.installation.wall);
+        match self.folder {
             Some(folder) => folders.beginning_in(folder),
             None => folders,
-        })
+        }
     }
 
     /// A native element's options. A secret is for requests of components alone.
@@ -324,7 +331,7 @@ impl StepElements<'_> {
         for (name, line) in &step.grants.files {
             let template = FolderTemplate::parse(line).map_err(refused)?;
             let (access, path) = template.fill(self.parameters).map_err(refused)?;
-            let folder = self.folders()?.open_folder(&path.to_string_lossy())?;
+            let folder = self.folders().open_folder(&path.to_string_lossy())?;
             grants = grants.with_folder(name, access, folder).map_err(refused)?;
         }
         Ok(grants)

@@ -2,27 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use serde::Serialize;
 use serde_json::Value;
 use stepbox_batch::clock::{Clock, Timestamp};
-use stepbox_batch::counters::Tally;
 use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Tasklet};
 use stepbox_batch::error::ElementError;
 use stepbox_batch::name::{Digest, TenantId};
 use stepbox_batch::repository::{Connector, ExecutionJournal, JobRepository};
 use stepbox_connectors::{NamedStorage, Wall};
-use stepbox_sandbox::{Compiler, Program, Resolver, Sandbox, SandboxConfig, Share, SystemResolver};
+use stepbox_sandbox::{Compiler, Program, Resolver, Sandbox, SandboxConfig, SystemResolver};
 use stepbox_store::SqliteStore;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 
 use crate::data_folder::{DataFolder, create_private_folder};
 use crate::error::Error;
 use crate::job_lifecycle::LEASE_MS;
-use crate::metrics::{Metrics, TenantMeters, TimedJournal};
+use crate::metrics::{Metrics, TimedJournal};
 use crate::native::{NativeElements, native_connector};
 use crate::own_files;
 use crate::policy::Policy;
@@ -31,6 +30,7 @@ use crate::store::{DatabaseUrl, open_database};
 use crate::store_clock::StoreClock;
 use crate::system_clock::SystemClock;
 use crate::tenant::Tenant;
+use crate::tenants::{TenantStanding, TenantState, Tenants, check_policy};
 use crate::worker_lock::WorkerLock;
 
 /// The shortest lease, in milliseconds: less would take a busy machine for a dead one.
@@ -48,6 +48,8 @@ pub(crate) struct Installation {
     pub(crate) repository: Arc<dyn JobRepository>,
     /// The same, with its answers timed: for running executions.
     pub(crate) journal: Arc<dyn ExecutionJournal>,
+    /// What errors call the store.
+    pub(crate) store_called: String,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) sandbox: Sandbox,
     pub(crate) native: NativeElements,
@@ -63,24 +65,13 @@ pub(crate) struct Installation {
     pub(crate) lease_ms: u64,
     /// Whether this process takes entries from the queue.
     pub(crate) has_worker: AtomicBool,
-    pub(crate) tenants: BTreeMap<TenantId, TenantState>,
+    pub(crate) tenants: Tenants,
     /// What no job touches.
     pub(crate) wall: Arc<Wall>,
+    /// What machines share; `None` for one machine alone.
+    shared: Option<NamedStorage>,
     /// Held while the bytes of a component and what is known of it come in or go, together.
     pub(crate) keeping: Mutex<()>,
-}
-
-/// What all of a tenant's handles share.
-#[derive(Clone)]
-pub(crate) struct TenantState {
-    pub(crate) policy: Policy,
-    pub(crate) share: Share,
-    /// What its components and uploads run into.
-    pub(crate) tally: Arc<Tally>,
-    /// What its runs come to.
-    pub(crate) meters: Arc<TenantMeters>,
-    /// A permit for each execution that may run at a time.
-    pub(crate) running: Arc<Semaphore>,
 }
 
 /// Says how an installation is to be.
@@ -124,12 +115,69 @@ impl Stepbox {
         }
     }
 
-    /// A tenant that the builder was told of.
+    /// A tenant that the builder or [`set_tenant`](Self::set_tenant) was told of.
     pub fn tenant(&self, id: &TenantId) -> Result<Tenant, Error> {
         match self.installation.tenants.get(id) {
-            Some(state) => Ok(Tenant::new(self.installation.clone(), id.clone(), state.clone())),
+            Some(state) => Ok(Tenant::new(self.installation.clone(), id.clone(), state)),
             None => Err(Error::UnknownTenant(id.clone())),
         }
+    }
+
+    /// Adds a tenant, or changes the policy of one that is there. What a step began with stays its own until it ends;
+    /// all that begins from now on goes by the new policy, quotas included. A worker that works for all tenants works
+    /// for a new one at once.
+    ///
+    /// Fails as [`Builder::open`] does on a policy with a setting that cannot be or has no effect; the tenant then keeps
+    /// the policy that it had.
+    pub fn set_tenant(&self, id: &TenantId, policy: Policy) -> Result<Tenant, Error> {
+        let installation = &self.installation;
+        check_policy(id, &policy, installation.shared.as_ref())?;
+        own_files::check(id, &policy, &installation.wall)?;
+        installation.tenants.set(id, policy, |policy| installation.new_tenant(id, policy));
+        self.tenant(id)
+    }
+
+    /// Accepts and begins nothing of a tenant any more, in this process: to publish, run, resume or restart is refused as
+    /// `tenant-suspended`, and the worker takes nothing of it from the queue. What runs goes on, and everything can be
+    /// looked at and stopped. [`resume_tenant`](Self::resume_tenant) ends it.
+    pub fn suspend_tenant(&self, id: &TenantId) -> Result<(), Error> {
+        self.stand(id, TenantStanding::Suspended)
+    }
+
+    /// Ends a suspension.
+    pub fn resume_tenant(&self, id: &TenantId) -> Result<(), Error> {
+        self.stand(id, TenantStanding::Active)
+    }
+
+    fn stand(&self, id: &TenantId, standing: TenantStanding) -> Result<(), Error> {
+        let state = self.installation.tenants.get(id).ok_or_else(|| Error::UnknownTenant(id.clone()))?;
+        state.set_standing(standing);
+        Ok(())
+    }
+
+    /// Forgets a tenant in this process. What runs of it here rests as PAUSED at its next checkpoint; the answer is how
+    /// many executions that are. What it has in the store stays, and is there again when the tenant is set again.
+    pub fn remove_tenant(&self, id: &TenantId) -> Result<usize, Error> {
+        let state = self.installation.tenants.remove(id).ok_or_else(|| Error::UnknownTenant(id.clone()))?;
+        state.set_standing(TenantStanding::Removed);
+        Ok(state.pause_all())
+    }
+
+    /// The tenants of this process, and how each stands.
+    pub fn tenants(&self) -> Vec<(TenantId, TenantStanding)> {
+        let tenants = self.installation.tenants.all().into_iter();
+        tenants.map(|(id, state)| (id, state.standing())).collect()
+    }
+
+    /// Keeps one more file from every job, from now on: see [`Builder::own_path`].
+    pub fn keep_file(&self, path: &Path) -> Result<(), Error> {
+        let absolute = std::path::absolute(path).map_err(|source| Error::DataFolder {
+            path: path.to_owned(),
+            action: "cannot be opened",
+            source,
+        })?;
+        self.installation.wall.extend_around(absolute);
+        Ok(())
     }
 
     /// What keeps this installation safe, as it is now.
@@ -274,20 +322,7 @@ impl Builder {
     /// have left behind: what was in the queue waits there again, the rest is FAILED.
     pub async fn open(self) -> Result<Stepbox, Error> {
         for (tenant, policy) in &self.tenants {
-            let wrong = |source| Error::Policy { tenant: tenant.clone(), source };
-            policy.http.check(policy.network).map_err(wrong)?;
-            policy.check_secrets().map_err(|source| Error::Secret { tenant: tenant.clone(), source })?;
-            policy.check_storages().map_err(|source| Error::Storages { tenant: tenant.clone(), source })?;
-            let wrong = |source| Error::ComponentsPolicy { tenant: tenant.clone(), source };
-            policy.components.check().map_err(wrong)?;
-        }
-        if let Some(shared) = &self.shared {
-            for (tenant, policy) in &self.tenants {
-                let checked =
-                    shared.check_network(policy.network.allow_loopback, policy.network.allow_private);
-                let checked = checked.and_then(|()| policy.storages.check_apart(shared));
-                checked.map_err(|source| Error::Storages { tenant: tenant.clone(), source })?;
-            }
+            check_policy(tenant, policy, self.shared.as_ref())?;
         }
         let data = DataFolder::open(&self.data_dir)?;
         if let Some(folder) = self.shared.as_ref().and_then(NamedStorage::folder) {
@@ -303,6 +338,9 @@ impl Builder {
             (None, Some(url)) => open_database(url).await?,
             (None, None) => Arc::new(SqliteStore::open(data.database())?),
         };
+        let url = self.database_url.as_ref();
+        let store_called =
+            url.and_then(DatabaseUrl::name).unwrap_or_else(|| data.database().display().to_string());
         let shared = match &self.shared {
             None => None,
             Some(shared) => {
@@ -331,7 +369,7 @@ impl Builder {
             compiler: self.compiler,
             resolver: self.resolver,
             // One tenant's component is not to take the cores of another's steps.
-            compiles_in_parallel: self.tenants.len() <= 1,
+            compiles_in_parallel: self.tenants.len() == 1,
             ..SandboxConfig::default()
         };
         let sandbox = Sandbox::new(config).map_err(|error| Error::Sandbox(error.to_string()))?;
@@ -339,20 +377,13 @@ impl Builder {
         let unusable = |source| Error::DataFolder { path: workers.clone(), action: "cannot be used", source };
         let lock = WorkerLock::take(&workers, &worker).map_err(unusable)?;
         let metrics = Arc::new(Metrics::new());
-        let state = |id: &TenantId, policy: Policy| TenantState {
-            meters: Arc::new(metrics.of_tenant(id)),
-            share: sandbox.share(policy.quotas.of_share()),
-            running: Arc::new(Semaphore::new(policy.quotas.running_max.min(Semaphore::MAX_PERMITS))),
-            tally: Arc::default(),
-            policy,
-        };
-        let tenants = self.tenants.into_iter().map(|(id, policy)| (id.clone(), state(&id, policy))).collect();
         let store = repository.clone();
         let journal = Arc::new(TimedJournal { store, clock: clock.clone(), metrics: metrics.clone() });
         let installation = Installation {
             data,
             repository,
             journal,
+            store_called,
             metrics,
             sandbox,
             native: self.native,
@@ -364,16 +395,25 @@ impl Builder {
             has_worker: AtomicBool::new(false),
             clock,
             store_clock,
-            tenants,
+            tenants: Tenants::default(),
             wall,
+            shared: self.shared,
             keeping: Mutex::new(()),
         };
+        for (id, policy) in self.tenants {
+            installation.tenants.set(&id, policy, |policy| installation.new_tenant(&id, policy));
+        }
         installation.begin_with_what_was_lost().await?;
         Ok(Stepbox { installation: Arc::new(installation) })
     }
 }
 
 impl Installation {
+    fn new_tenant(&self, id: &TenantId, policy: Policy) -> TenantState {
+        let share = self.sandbox.share(policy.quotas.of_share());
+        TenantState::new(policy, share, Arc::new(self.metrics.of_tenant(id)))
+    }
+
     /// A compiled component, from the cache if it was compiled before.
     pub(crate) async fn program(&self, digest: &Digest) -> Result<Program, Error> {
         self.data.fetch_component(digest).await?;

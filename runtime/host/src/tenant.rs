@@ -19,7 +19,8 @@ use stepbox_batch::name::{NameError, TenantId, UserName};
 
 use crate::error::Error;
 use crate::policy::Policy;
-use crate::stepbox::{Installation, TenantState};
+use crate::stepbox::Installation;
+use crate::tenants::{TenantStanding, TenantState};
 
 pub use components::{Inspected, Upload, receive_component};
 pub use executions::{Purge, RunOptions, Running};
@@ -33,7 +34,7 @@ pub use restarts::RestartOptions;
 pub struct Tenant {
     installation: Arc<Installation>,
     id: TenantId,
-    state: TenantState,
+    state: Arc<TenantState>,
     /// A name that is none is told when something is done.
     user: Option<Result<UserName, NameError>>,
     /// Whether the operator holds it.
@@ -41,7 +42,7 @@ pub struct Tenant {
 }
 
 impl Tenant {
-    pub(crate) fn new(installation: Arc<Installation>, id: TenantId, state: TenantState) -> Self {
+    pub(crate) fn new(installation: Arc<Installation>, id: TenantId, state: Arc<TenantState>) -> Self {
         Self { installation, id, state, user: None, is_operators: false }
     }
 
@@ -78,9 +79,23 @@ impl Tenant {
         self.state.tally.counters()
     }
 
-    /// What its jobs may touch at most.
-    pub fn policy(&self) -> &Policy {
-        &self.state.policy
+    /// What its jobs may touch at most, as it is now; [`Stepbox::set_tenant`](crate::Stepbox::set_tenant) changes it.
+    pub fn policy(&self) -> Arc<Policy> {
+        self.state.policy()
+    }
+
+    /// Whether anything of it begins.
+    pub fn standing(&self) -> TenantStanding {
+        self.state.standing()
+    }
+
+    /// Refuses what would begin something of a tenant that is suspended or gone.
+    fn refuse_unless_active(&self) -> Result<(), Error> {
+        match self.state.standing() {
+            TenantStanding::Active => Ok(()),
+            TenantStanding::Suspended => Err(Error::TenantSuspended(self.id.clone())),
+            TenantStanding::Removed => Err(Error::UnknownTenant(self.id.clone())),
+        }
     }
 }
 
@@ -89,7 +104,7 @@ impl fmt::Debug for Tenant {
         f.debug_struct("Tenant")
             .field("id", &self.id)
             .field("user", &self.user)
-            .field("policy", self.policy())
+            .field("policy", &self.policy())
             .finish_non_exhaustive()
     }
 }

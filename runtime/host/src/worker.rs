@@ -34,6 +34,7 @@ use crate::listening::tell;
 use crate::stepbox::{Installation, Stepbox};
 use crate::store_clock::{STEP_MS, Step};
 use crate::tenant::Running;
+use crate::tenants::TenantStanding;
 use crate::worker_lock::WorkerLock;
 use health::{Pulse, Round, silent_ms_max};
 pub use health::{WorkerHealth, WorkerProbe, WorkerProblem};
@@ -43,6 +44,9 @@ pub use health::{WorkerHealth, WorkerProbe, WorkerProblem};
 const LOOK_MS: u64 = 500;
 /// How often a worker looks for lost executions, in milliseconds.
 pub const RESCUE_MS: u64 = 1_000;
+/// How long a worker that ends waits for a store that does not answer, in milliseconds: what runs could not be saved as
+/// PAUSED, and goes on elsewhere once its leases have run out.
+const SILENT_AT_END_MS: u64 = 5_000;
 /// How long a worker that leaves waits for the store to take its leases back, in milliseconds.
 const LEAVE_MS: u64 = 2_000;
 
@@ -165,7 +169,6 @@ struct Shared {
     installation: Arc<Installation>,
     stepbox: Stepbox,
     options: WorkerOptions,
-    tenants: Vec<(TenantId, u64)>,
     /// What runs, with what asks it to pause.
     running: Mutex<BTreeMap<JobExecutionId, Arc<RunContext>>>,
     stage: watch::Sender<Stage>,
@@ -198,7 +201,7 @@ impl Stepbox {
     /// Starts a worker in this process; one at a time for an installation.
     pub async fn start_worker(&self, options: WorkerOptions) -> Result<Worker, Error> {
         let installation = self.installation.clone();
-        let tenants = installation.worked_for(&options.tenants)?;
+        installation.refuse_unknown(&options.tenants)?;
         if installation.has_worker.swap(true, Ordering::AcqRel) {
             return Err(Error::WorkerExists);
         }
@@ -208,7 +211,6 @@ impl Stepbox {
             failure: Mutex::default(),
             is_the_one: AtomicBool::new(true),
             stepbox: self.clone(),
-            tenants,
             options,
             running: Mutex::default(),
             stage: watch::Sender::new(Stage::Working),
@@ -326,23 +328,51 @@ impl Shared {
             while runs.try_join_next().is_some() {}
         }
         self.tell(|| WorkerEvent::ShuttingDown { running: self.running().len() });
-        self.pulse.turning(Round::Work, async { while runs.join_next().await.is_some() {} }).await;
-        // Listed until it is forgotten, as one that was not heard of.
-        let _ = self.pulse.turning(Round::Work, self.forget()).await;
+        let ending = async {
+            self.pulse.turning(Round::Work, async { while runs.join_next().await.is_some() {} }).await;
+            // Listed until it is forgotten, as one that was not heard of.
+            let _ = self.pulse.turning(Round::Work, self.forget()).await;
+        };
+        tokio::select! {
+            () = ending => {}
+            () = self.silence_at_the_end() => self.give_up_on_the_store(),
+        }
         if self.failure().is_none() {
             self.tell(|| WorkerEvent::Over);
         }
     }
 
+    /// Comes back once what runs is to rest, and the store has left a question open for too long.
+    async fn silence_at_the_end(&self) {
+        let mut stage = self.stage.subscribe();
+        let _ = stage.wait_for(|stage| *stage >= Stage::Pausing).await;
+        while !self.pulse.has_waited_for(SILENT_AT_END_MS) {
+            sleep(Duration::from_millis(LOOK_MS)).await;
+        }
+    }
+
+    fn give_up_on_the_store(&self) {
+        let store = self.installation.store_called.clone();
+        let detail = format!("it has not answered for {} seconds", SILENT_AT_END_MS / 1000);
+        let error = RepositoryError::Unavailable { store, detail };
+        let (code, reason, running) = (error.code(), error.to_string(), self.running().len());
+        self.failure().get_or_insert(error);
+        self.tell(|| WorkerEvent::GaveUp { code, reason, running });
+    }
+
     /// Claims up to so many executions and lets them run; returns how many.
     async fn take(self: &Arc<Self>, free: usize, runs: &mut JoinSet<()>) -> usize {
+        let tenants = self.installation.worked_for(&self.options.tenants);
+        if tenants.is_empty() {
+            return 0;
+        }
         let wanted = QueueClaim {
             claim: Claim {
                 worker: self.installation.worker.clone(),
                 now: self.installation.clock.now(),
                 lease_ms: self.installation.lease_ms,
             },
-            tenants: self.tenants.clone(),
+            tenants,
             filter: self.options.filter.clone(),
             limit: u32::try_from(free).unwrap_or(u32::MAX),
         };
@@ -566,8 +596,8 @@ impl Installation {
         // What cannot be looked at now stays for the next time.
         let found = spawn_blocking(move || data.with_work()).await;
         for id in found.ok().and_then(Result::ok).unwrap_or_default() {
-            for tenant in self.tenants.keys() {
-                let execution = self.repository.execution(tenant, id).await;
+            for (tenant, _) in self.tenants.all() {
+                let execution = self.repository.execution(&tenant, id).await;
                 if matches!(execution, Ok(Some(execution)) if execution.status.has_ended()) {
                     let _ = self.data.end_execution(id);
                 }
@@ -575,14 +605,19 @@ impl Installation {
         }
     }
 
-    /// The tenants to work for, each with how many of its executions may run.
-    fn worked_for(&self, wanted: &[TenantId]) -> Result<Vec<(TenantId, u64)>, Error> {
-        if let Some(unknown) = wanted.iter().find(|wanted| !self.tenants.contains_key(wanted)) {
-            return Err(Error::UnknownTenant(unknown.clone()));
+    fn refuse_unknown(&self, wanted: &[TenantId]) -> Result<(), Error> {
+        match wanted.iter().find(|wanted| self.tenants.get(wanted).is_none()) {
+            Some(unknown) => Err(Error::UnknownTenant(unknown.clone())),
+            None => Ok(()),
         }
+    }
+
+    /// The tenants to work for now, each with how many of its executions may run.
+    fn worked_for(&self, wanted: &[TenantId]) -> Vec<(TenantId, u64)> {
         let is_wanted = |id: &TenantId| wanted.is_empty() || wanted.contains(id);
-        let tenants = self.tenants.iter().filter(|(id, _)| is_wanted(id));
-        Ok(tenants.map(|(id, state)| (id.clone(), state.policy.quotas.running_max as u64)).collect())
+        let tenants = self.tenants.all().into_iter();
+        let tenants = tenants.filter(|(id, state)| is_wanted(id) && state.standing() == TenantStanding::Active);
+        tenants.map(|(id, state)| (id, state.policy().quotas.running_max as u64)).collect()
     }
 
     /// By how many milliseconds the clock of this machine is ahead of the store's; none if somebody gave another one.

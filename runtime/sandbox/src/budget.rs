@@ -36,15 +36,26 @@ impl Usage {
 /// What the running executions of a tenant may have written together.
 #[derive(Debug)]
 pub(crate) struct TenantDisk {
-    pub(crate) bytes_max: u64,
-    pub(crate) files_max: u64,
+    bytes_max: AtomicU64,
+    files_max: AtomicU64,
     bytes: AtomicU64,
     files: AtomicU64,
 }
 
 impl TenantDisk {
     pub(crate) fn new(bytes_max: u64, files_max: u64) -> Arc<Self> {
-        Arc::new(Self { bytes_max, files_max, bytes: AtomicU64::new(0), files: AtomicU64::new(0) })
+        Arc::new(Self {
+            bytes_max: AtomicU64::new(bytes_max),
+            files_max: AtomicU64::new(files_max),
+            bytes: AtomicU64::new(0),
+            files: AtomicU64::new(0),
+        })
+    }
+
+    /// Sets how much may be written. What is written already stays.
+    pub(crate) fn set_max(&self, bytes_max: u64, files_max: u64) {
+        self.bytes_max.store(bytes_max, Ordering::Relaxed);
+        self.files_max.store(files_max, Ordering::Relaxed);
     }
 }
 
@@ -112,13 +123,13 @@ impl Budget {
             cpu: CpuTime { ms_max: limits.cpu_ms_max, usage: usage.clone() },
             disk_bytes: disk_bytes.within(OfTenant {
                 limit: "quotas.disk_bytes_max",
-                max: |disk| disk.bytes_max,
+                max: |disk| disk.bytes_max.load(Ordering::Relaxed),
                 of_execution: |written| &written.bytes,
                 of_all: |disk| &disk.bytes,
             }),
             disk_files: disk_files.within(OfTenant {
                 limit: "quotas.disk_files_max",
-                max: |disk| disk.files_max,
+                max: |disk| disk.files_max.load(Ordering::Relaxed),
                 of_execution: |written| &written.files,
                 of_all: |disk| &disk.files,
             }),

@@ -125,7 +125,7 @@ pub use self::grants::{
 pub use self::limits::Limits;
 pub use self::program::Program;
 pub use self::sandbox::{Sandbox, SandboxConfig};
-pub use self::secrets::{Secret, SecretError, Secrets, StepSecrets};
+pub use self::secrets::{Secret, SecretError, Secrets, StepSecrets, UnusableSecret};
 pub use self::setup::ComponentSetup;
 pub use self::share::{Share, ShareLimits};
 pub use self::upload::COMPONENT_BYTES_MAX;

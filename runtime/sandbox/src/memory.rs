@@ -21,7 +21,8 @@ const MEMORIES_MAX: usize = 20;
 /// The memory that several running components take together: all of a tenant, or all there are.
 #[derive(Debug)]
 pub(crate) struct SharedMemory {
-    max: u64,
+    /// Changes with the tenant's policy.
+    max: AtomicU64,
     used: AtomicU64,
     /// What it is a part of.
     whole: Option<Arc<Self>>,
@@ -29,19 +30,30 @@ pub(crate) struct SharedMemory {
 
 impl SharedMemory {
     pub(crate) fn new(max: u64) -> Arc<Self> {
-        Arc::new(Self { max, used: AtomicU64::new(0), whole: None })
+        Arc::new(Self { max: AtomicU64::new(max), used: AtomicU64::new(0), whole: None })
     }
 
     /// At most `max` bytes of a whole that others take from as well.
     pub(crate) fn part_of(whole: &Arc<Self>, max: u64) -> Arc<Self> {
-        Arc::new(Self { max, used: AtomicU64::new(0), whole: Some(whole.clone()) })
+        Arc::new(Self { max: AtomicU64::new(max), used: AtomicU64::new(0), whole: Some(whole.clone()) })
+    }
+
+    /// Sets how much may be taken. What is taken already stays.
+    pub(crate) fn set_max(&self, max: u64) {
+        self.max.store(max, Ordering::Relaxed);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn max(&self) -> u64 {
+        self.max.load(Ordering::Relaxed)
     }
 
     /// Takes memory if this and the whole have it, or else says what is too much.
     fn take(&self, bytes: u64) -> Result<(), OutOfMemory> {
-        let fits = |used: u64| used.checked_add(bytes).filter(|&sum| sum <= self.max);
+        let max = self.max.load(Ordering::Relaxed);
+        let fits = |used: u64| used.checked_add(bytes).filter(|&sum| sum <= max);
         if self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_err() {
-            let (asked, max) = (bytes, self.max);
+            let asked = bytes;
             return Err(match self.whole {
                 Some(_) => OutOfMemory::Tenant { asked, max },
                 None => OutOfMemory::AllTogether { asked, max },

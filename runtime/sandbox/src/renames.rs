@@ -6,7 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use cap_std::fs::{Dir, MetadataExt};
+use cap_std::fs::{Dir, Metadata, MetadataExt as _};
 
 /// How many entries of a folder are looked through before it is moved to another one.
 const ENTRIES_MAX: usize = 10_000;
@@ -20,33 +20,64 @@ pub(crate) enum Unmoved {
     HoldsLink,
     #[error("the folder holds more than {ENTRIES_MAX} entries, too many to look for links in")]
     HoldsTooMany,
+    #[error("something else was put in its place while it was looked at")]
+    Changed,
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// Looks whether `from` may become `to`, each below a folder of the same grant. Waits for the disk.
-pub(crate) fn check(from_folder: &Dir, from: &Path, to_folder: &Dir, to: &Path) -> Result<(), Unmoved> {
-    // Without what follows the name, such as `/` or `/.`, which would look through the link.
-    let from = from.components().as_path();
-    let metadata = from_folder.symlink_metadata(from)?;
-    if metadata.is_symlink() {
-        return Err(Unmoved::Link);
-    }
-    if !metadata.is_dir() || parent_of(from_folder, from)? == parent_of(to_folder, to)? {
+/// What a file or folder is, whatever it is called: its device and number.
+type Identity = (u64, u64);
+
+/// Moves `from` to `to`, each below a folder of the same grant. Waits for the disk.
+///
+/// Other steps may rename what is passed on the way at the same moment. So the folders of both names are held open, what
+/// is moved is looked at through an open handle, and after the move it is compared with what was looked at.
+pub(crate) fn carry_out(from_folder: &Dir, from: &Path, to_folder: &Dir, to: &Path) -> Result<(), Unmoved> {
+    let (from_folder, from) = place(from_folder, from)?;
+    let (to_folder, to) = place(to_folder, to)?;
+    let looked_at = check(&from_folder, &from, &to_folder)?;
+    from_folder.rename(&from, &to_folder, &to)?;
+    if identity(&to_folder.symlink_metadata(&to)?) == looked_at {
         return Ok(());
     }
-    look_for_links(from_folder, from)
+    // Back to where it was; if that fails, it was moved away again meanwhile.
+    let _ = to_folder.rename(&to, &from_folder, &from);
+    Err(Unmoved::Changed)
 }
 
-/// Which folder something is in: its device and number.
-fn parent_of(folder: &Dir, path: &Path) -> io::Result<(u64, u64)> {
+/// The folder that something is in, held open, and its name there. What follows the name, such as `/` or `/.`, would look
+/// through a link, and is left out.
+fn place(folder: &Dir, path: &Path) -> io::Result<(Dir, PathBuf)> {
+    let path = path.components().as_path();
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let metadata = folder.metadata(parent.unwrap_or(Path::new(".")))?;
-    Ok((metadata.dev(), metadata.ino()))
+    Ok((folder.open_dir(parent.unwrap_or(Path::new(".")))?, name.into()))
 }
 
-fn look_for_links(folder: &Dir, path: &Path) -> Result<(), Unmoved> {
-    let (mut open, mut entries) = (vec![PathBuf::from(path)], 0);
+/// Looks whether what has a name in one folder may come into another one, and says what it is.
+fn check(from_folder: &Dir, from: &Path, to_folder: &Dir) -> Result<Identity, Unmoved> {
+    let found = from_folder.symlink_metadata(from)?;
+    if found.is_symlink() {
+        return Err(Unmoved::Link);
+    }
+    if !found.is_dir() || identity(&from_folder.dir_metadata()?) == identity(&to_folder.dir_metadata()?) {
+        return Ok(identity(&found));
+    }
+    let moved = from_folder.open_dir(from)?;
+    if identity(&moved.dir_metadata()?) != identity(&found) {
+        return Err(Unmoved::Changed);
+    }
+    look_for_links(&moved)?;
+    Ok(identity(&found))
+}
+
+fn identity(found: &Metadata) -> Identity {
+    (found.dev(), found.ino())
+}
+
+fn look_for_links(folder: &Dir) -> Result<(), Unmoved> {
+    let (mut open, mut entries) = (vec![PathBuf::from(".")], 0);
     while let Some(path) = open.pop() {
         for entry in folder.read_dir(&path)? {
             let entry = entry?;
@@ -106,9 +137,48 @@ mod tests {
             (&dir, "../outside", &dir, "x", "outside of"),
         ];
         for (from_folder, from, to_folder, to, expected) in rows {
-            let found = check(from_folder, Path::new(from), to_folder, Path::new(to));
-            let found = found.map_or_else(|error| error.to_string(), |()| "moved".to_owned());
+            let place_of = |folder, path| place(folder, Path::new(path));
+            let found = place_of(from_folder, from).and_then(|from| Ok((from, place_of(to_folder, to)?)));
+            let found = found
+                .map_err(Unmoved::from)
+                .and_then(|((from_folder, from), (to_folder, _))| check(&from_folder, &from, &to_folder));
+            let found = found.map_or_else(|error| error.to_string(), |_| "moved".to_owned());
             assert!(found.contains(expected), "{from} to {to}: {found}");
         }
+    }
+
+    /// Two threads of one grant: one swaps folders, the other moves what lies in them. A link that leads inside where it
+    /// lies must never come to lie where it leads outside.
+    #[test]
+    fn a_race_of_renames_moves_no_link_either() {
+        let outside = tempfile::tempdir().unwrap();
+        let inside = outside.path().join("inside");
+        let entries = |folder: &str| inside.join(folder);
+        std::fs::create_dir_all(entries("linked/q")).unwrap();
+        std::fs::create_dir_all(entries("plain/q")).unwrap();
+        symlink("../../secret", entries("linked/q/l")).unwrap();
+        let open = || Dir::open_ambient_dir(&inside, ambient_authority()).unwrap();
+        let moves = |dir: &Dir, from: &str, to: &str| {
+            let _ = carry_out(dir, Path::new(from), dir, Path::new(to));
+        };
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let dir = open();
+                while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    moves(&dir, "plain", "other");
+                    moves(&dir, "linked", "plain");
+                    moves(&dir, "plain", "linked");
+                    moves(&dir, "other", "plain");
+                }
+            });
+            let dir = open();
+            for _ in 0..20_000 {
+                moves(&dir, "plain/q", "q");
+                assert!(!entries("q/l").is_symlink(), "the link was moved");
+                moves(&dir, "q", "plain/q");
+            }
+            is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
     }
 }

@@ -160,29 +160,69 @@ impl fmt::Debug for Secret {
 
 /// The secrets that a tenant's jobs may name. By default none.
 #[derive(Debug, Clone, Default)]
-pub struct Secrets(Vec<Secret>);
+pub struct Secrets {
+    usable: Vec<Secret>,
+    unusable: Vec<UnusableSecret>,
+}
+
+/// A secret that jobs may name, and whose value cannot be had now: the steps that name it fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnusableSecret {
+    /// The name that jobs know it by.
+    pub name: String,
+    /// What is wrong, without anything of the value: ``the secret `crm` cannot be read from …``.
+    pub problem: String,
+    /// What to do about it.
+    pub help: String,
+}
 
 impl Secrets {
     /// Adds one more.
     pub fn add(&mut self, secret: Secret) {
-        self.0.push(secret);
+        self.usable.push(secret);
     }
 
-    /// The one of that name.
+    /// Adds one whose value cannot be had now.
+    pub fn add_unusable(&mut self, secret: UnusableSecret) {
+        self.unusable.push(secret);
+    }
+
+    /// The one of that name; `None` if there is none, or if it is unusable.
     pub fn get(&self, name: &str) -> Option<&Secret> {
-        self.0.iter().find(|secret| secret.name() == name)
+        self.usable.iter().find(|secret| secret.name() == name)
     }
 
-    /// The names of all.
+    /// Why the secret of that name cannot be used, if it is there and cannot.
+    pub fn unusable(&self, name: &str) -> Option<&UnusableSecret> {
+        self.unusable.iter().find(|secret| secret.name == name)
+    }
+
+    /// The names of all, those of unusable ones included.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(Secret::name)
+        let unusable = self.unusable.iter().map(|secret| secret.name.as_str());
+        self.usable.iter().map(Secret::name).chain(unusable)
+    }
+
+    /// Those that can be used.
+    pub fn usable(&self) -> impl Iterator<Item = &Secret> {
+        self.usable.iter()
+    }
+
+    /// Those whose value cannot be had now.
+    pub fn all_unusable(&self) -> impl Iterator<Item = &UnusableSecret> {
+        self.unusable.iter()
+    }
+
+    /// Refuses a secret whose value could not be told from that of one that is here.
+    pub fn check_apart(&self, secret: &Secret) -> Result<(), SecretError> {
+        self.usable.iter().try_for_each(|other| can_be_told_apart(other, secret))
     }
 
     /// Whether each has an effect beside the others, and each of its hosts beside what the other policies
     /// close.
     pub fn check(&self, http: &HttpPolicy, network: NetworkPolicy) -> Result<(), SecretError> {
-        for (position, secret) in self.0.iter().enumerate() {
-            self.0[..position].iter().try_for_each(|earlier| can_be_told_apart(earlier, secret))?;
+        for (position, secret) in self.usable.iter().enumerate() {
+            self.usable[..position].iter().try_for_each(|earlier| can_be_told_apart(earlier, secret))?;
             for host in &secret.0.hosts {
                 if let Some(cause) = idle(host, http, network) {
                     let name = secret.name().to_owned();

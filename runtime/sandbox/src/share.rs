@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -57,6 +57,12 @@ pub struct Share {
     processors: Arc<Processors>,
     pub(crate) connections: Connections,
     /// Which of the parties it is.
+    seat: Arc<Seat>,
+}
+
+/// A tenant's place among the parties. It is free again once nothing of the tenant runs and nobody has its share.
+struct Seat {
+    processors: Arc<Processors>,
     party: usize,
 }
 
@@ -74,12 +80,13 @@ struct Party {
     computing: usize,
     waiting: VecDeque<oneshot::Sender<Turn>>,
     last_wanted: Option<Instant>,
+    /// Whose place it is; of nobody any more once that is gone.
+    seat: Weak<Seat>,
 }
 
 /// A component's turn to compute. It ends when this is dropped.
 pub(crate) struct Turn {
-    processors: Arc<Processors>,
-    party: usize,
+    seat: Arc<Seat>,
 }
 
 /// A turn that was asked for.
@@ -96,16 +103,20 @@ impl Share {
         handles: &Handles,
         max: ShareLimits,
     ) -> Self {
-        let mut parties = processors.lock();
-        let max_computing = max.processors_max.max(1);
-        parties.push(Party { max: max_computing, computing: 0, waiting: VecDeque::new(), last_wanted: None });
-        let party = parties.len() - 1;
-        drop(parties);
+        let seat = Seat::take(&processors, max.processors_max);
         let memory = SharedMemory::part_of(memory, max.memory_bytes_max);
         let handles = handles.of_tenant();
         let disk = TenantDisk::new(max.disk_bytes_max, max.disk_files_max);
         let connections = Connections::new(max.http_connections_max, handles.clone());
-        Self { memory, handles, disk, processors, connections, party }
+        Self { memory, handles, disk, processors, connections, seat }
+    }
+
+    /// Sets how much the tenant's components may have from now on. What they have already stays theirs.
+    pub fn set_limits(&self, max: ShareLimits) {
+        self.memory.set_max(max.memory_bytes_max);
+        self.disk.set_max(max.disk_bytes_max, max.disk_files_max);
+        self.connections.set_max(max.http_connections_max);
+        self.processors.lock()[self.seat.party].max = max.processors_max.max(1);
     }
 
     /// What one execution has of the tenant's disk: nothing yet.
@@ -115,16 +126,16 @@ impl Share {
 
     /// Asks for a turn.
     pub(crate) fn ask(&self) -> Asked {
-        let (processors, now) = (&self.processors, Instant::now());
+        let (processors, party, now) = (&self.processors, self.seat.party, Instant::now());
         let mut parties = processors.lock();
-        parties[self.party].last_wanted = Some(now);
-        if parties[self.party].waiting.is_empty() && processors.has_room(&parties, self.party, now) {
-            parties[self.party].computing += 1;
+        parties[party].last_wanted = Some(now);
+        if parties[party].waiting.is_empty() && processors.has_room(&parties, party, now) {
+            parties[party].computing += 1;
             return Asked::Granted { _turn: self.turn() };
         }
         let (sender, receiver) = oneshot::channel();
-        parties[self.party].waiting.push_back(sender);
-        let is_due = parties[self.party].computing < processors.part_of(&parties, self.party, now);
+        parties[party].waiting.push_back(sender);
+        let is_due = parties[party].computing < processors.part_of(&parties, party, now);
         drop(parties);
         if is_due {
             // Somebody has more than their part: all are asked at once whether they may go on.
@@ -136,7 +147,29 @@ impl Share {
     }
 
     fn turn(&self) -> Turn {
-        Turn { processors: self.processors.clone(), party: self.party }
+        Turn { seat: self.seat.clone() }
+    }
+}
+
+impl Seat {
+    /// The first one that is free.
+    fn take(processors: &Arc<Processors>, processors_max: usize) -> Arc<Self> {
+        let mut parties = processors.lock();
+        let free = parties.iter().position(|party| party.seat.strong_count() == 0);
+        let party = free.unwrap_or(parties.len());
+        let seat = Arc::new(Self { processors: processors.clone(), party });
+        let new = Party {
+            max: processors_max.max(1),
+            computing: 0,
+            waiting: VecDeque::new(),
+            last_wanted: None,
+            seat: Arc::downgrade(&seat),
+        };
+        match free {
+            Some(free) => parties[free] = new,
+            None => parties.push(new),
+        }
+        seat
     }
 }
 
@@ -173,9 +206,10 @@ impl Processors {
             let wanted = |party: &usize| (parties[*party].computing, parties[*party].last_wanted);
             let Some(party) = may.min_by_key(wanted) else { break };
             let Some(sender) = parties[party].waiting.pop_front() else { break };
+            let Some(seat) = parties[party].seat.upgrade() else { continue };
             parties[party].computing += 1;
             // Whoever waited may be gone. Its turn ends when the lock is free again.
-            if let Err(turn) = sender.send(Turn { processors: self.clone(), party }) {
+            if let Err(turn) = sender.send(Turn { seat }) {
                 unclaimed.push(turn);
             }
         }
@@ -190,18 +224,19 @@ impl Processors {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let (mut parties, now) = (self.processors.lock(), Instant::now());
-        parties[self.party].computing -= 1;
-        parties[self.party].last_wanted = Some(now);
+        let Seat { processors, party } = &*self.seat;
+        let (mut parties, now) = (processors.lock(), Instant::now());
+        parties[*party].computing -= 1;
+        parties[*party].last_wanted = Some(now);
         if parties.iter().any(|party| !party.waiting.is_empty()) {
-            self.processors.give_turns(parties, now);
+            processors.give_turns(parties, now);
         }
     }
 }
 
 impl fmt::Debug for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Share").field("party", &self.party).field("memory", &self.memory).finish()
+        f.debug_struct("Share").field("party", &self.seat.party).field("memory", &self.memory).finish()
     }
 }
 
@@ -230,6 +265,34 @@ mod tests {
             Asked::Waits(turn) => turn,
             Asked::Granted { .. } => panic!("it need not wait"),
         }
+    }
+
+    #[test]
+    fn limits_change_while_components_run() {
+        let [one, other] = &shares(2, 2)[..] else { unreachable!() };
+        let _turn = granted(one);
+        one.set_limits(ShareLimits { processors_max: 1, ..ShareLimits::default() });
+        let _waits = waits(one);
+        let _others = granted(other);
+        one.set_limits(ShareLimits { memory_bytes_max: 10, ..ShareLimits::default() });
+        assert_eq!(one.memory.max(), 10);
+    }
+
+    #[test]
+    fn a_tenant_that_is_gone_leaves_its_place_to_the_next_one() {
+        let processors = Processors::new(&engine(false).unwrap(), 2);
+        let memory = SharedMemory::new(u64::MAX);
+        let share =
+            || Share::new(processors.clone(), &memory, &Handles::of_process(), ShareLimits::default());
+        let (first, second) = (share(), share());
+        // What still computes keeps the place.
+        let turn = granted(&first);
+        drop(first);
+        let third = share();
+        drop(turn);
+        let fourth = share();
+        let places = [&second, &third, &fourth].map(|share| share.seat.party);
+        assert_eq!((places, processors.lock().len()), ([1, 2, 0], 3));
     }
 
     #[test]

@@ -50,6 +50,9 @@ pub(crate) struct Worker {
     /// Work for these tenants [default: the one of `--tenant`]
     #[arg(long, value_name = "TENANT", value_delimiter = ',')]
     pub(crate) tenants: Vec<TenantId>,
+    /// Work for the default tenant and all that have a file in `tenants/` in the data folder, as these come and go
+    #[arg(long, conflicts_with = "tenants")]
+    pub(crate) all_tenants: bool,
     /// How long after it was last heard of another worker takes over what it runs; the same for all workers
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = lease)]
     pub(crate) lease: u64,

@@ -3,6 +3,7 @@
 //!
 //! The fields are described in docs/cli.md, and a test compares the two.
 
+mod policy;
 mod queue;
 mod settings;
 mod store;
@@ -27,6 +28,7 @@ use stepbox::{LogLine, Policy};
 
 use super::words;
 use crate::grants::{self, Asked};
+pub(crate) use policy::{CheckedFileView, PolicyView};
 use queue::QueueEntryView;
 pub(crate) use queue::{PublishedView, WorkerView};
 use settings::{BranchView, ItemSettingsView, RetryView, TransitionView};

@@ -9,6 +9,9 @@ use stepbox::batch::visible::Visible;
 use super::print;
 use crate::error::CliError;
 
+/// How far items stand from the edge of a terminal: what is in a cell begins no line there that looks like one of ours.
+const INDENT: usize = 2;
+
 /// How much of a line a terminal shows, in bytes.
 const LINE_BYTES_SHOWN: u64 = 64 * 1024;
 
@@ -31,7 +34,7 @@ fn show(items: File, path: &Path) -> Result<(), CliError> {
         let mut line = Vec::new();
         let read = items.by_ref().take(LINE_BYTES_SHOWN).read_until(b'\n', &mut line);
         if read.map_err(CliError::unreadable(path))? == 0
-            || !print(&Visible::line(String::from_utf8_lossy(&line).trim_end()))?
+            || !print(&Visible::line(String::from_utf8_lossy(&line).trim_end()).indented(INDENT))?
         {
             return Ok(());
         }

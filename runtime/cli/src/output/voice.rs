@@ -49,6 +49,12 @@ impl Entry {
         Self { tenant: Some(tenant.clone()), execution: Some(execution), ..self }
     }
 
+    /// The same about a tenant.
+    #[must_use]
+    pub(crate) fn of(self, tenant: &TenantId) -> Self {
+        Self { tenant: Some(tenant.clone()), ..self }
+    }
+
     /// The same with the code of the error that it is about.
     #[must_use]
     pub(crate) fn coded(self, code: &'static str) -> Self {

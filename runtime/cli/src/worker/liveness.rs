@@ -25,7 +25,12 @@ impl LivenessFile {
 
     /// Says that the process works now.
     pub(super) fn touch(&self) -> io::Result<()> {
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&self.path)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false);
+        // Anybody may look at it, whatever the process's mask says.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o644);
+        let file = options.open(&self.path)?;
         file.set_modified(SystemTime::now())
     }
 }

@@ -6,6 +6,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata};
@@ -22,7 +23,8 @@ const LEVELS_MAX: usize = 4;
 pub struct Wall {
     /// Held open, so that nothing else can become what they are.
     folders: Vec<Dir>,
-    files: Vec<PathBuf>,
+    /// More may come while jobs run; none goes.
+    files: RwLock<Vec<PathBuf>>,
 }
 
 /// What a file or folder is, whatever it is called.
@@ -43,8 +45,20 @@ impl Wall {
     /// stands there counts at the moment when a job asks; there may be nothing.
     #[must_use]
     pub fn around_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.files.push(path.into());
+        self.files.get_mut().unwrap_or_else(PoisonError::into_inner).push(path.into());
         self
+    }
+
+    /// Adds a file to a wall that stands already: it counts from now on, also for what runs.
+    pub fn extend_around(&self, path: impl Into<PathBuf>) {
+        let (path, mut files) = (path.into(), self.files.write().unwrap_or_else(PoisonError::into_inner));
+        if !files.contains(&path) {
+            files.push(path);
+        }
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.files.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Opens a folder to be judged.
@@ -67,7 +81,7 @@ impl Wall {
                 return Ok(true);
             }
         }
-        for file in &self.files {
+        for file in &self.files() {
             // The file may be a link: whoever changes that one changes what is read here, too.
             for path in [Some(file.clone()), fs::canonicalize(file).ok()].into_iter().flatten() {
                 match path.parent().map(|parent| Dir::open_ambient_dir(parent, ambient_authority())) {
@@ -83,7 +97,7 @@ impl Wall {
     /// Whether an open file is one of the installation's, under a further name of its own (a hard link).
     pub fn is_own(&self, file: &Metadata) -> io::Result<bool> {
         let (file, names) = identity_of(file)?;
-        for own in &self.files {
+        for own in &self.files() {
             match fs::metadata(own).map(Metadata::from_just_metadata) {
                 Ok(own) if identity_of(&own)?.0 == file => return Ok(true),
                 Err(error) if !is_gone(&error) => return Err(error),

@@ -86,7 +86,8 @@ fn storages_that_lie_in_each_other_are_known() {
     let check = |one: &NamedStorage, other: &NamedStorage, expected: bool| {
         assert_eq!(one.overlaps(other).unwrap(), expected, "{one:?} {other:?}");
         assert_eq!(other.overlaps(one).unwrap(), expected, "{other:?} {one:?}");
-        let storages = Storages(vec![one.clone()]);
+        let mut storages = Storages::default();
+        storages.add(one.clone());
         let told = storages.check_apart(other).map_err(|error| error.code());
         assert_eq!(told, if expected { Err("storage-overlaps") } else { Ok(()) });
     };

@@ -63,7 +63,7 @@ impl Life {
         context: &StepContext,
     ) -> Ran {
         let position = execution.position;
-        let patience = self.patience(step, context);
+        let patience = self.patience(step, context, elements.policy);
         let split = async || match patience.outlast(elements.split(step, patience.for_elements())).await {
             Ok(split) => split,
             Err(left) => {
@@ -85,7 +85,7 @@ impl Life {
         };
         let own_usage = execution.usage;
         let (fragments, adopted) = self.adopt_parts(parts, &mut execution, context).await?;
-        let patience = self.patience(step, context);
+        let patience = self.patience(step, context, elements.policy);
         let (recorder, on_thread, begun) =
             (self.recorder.clone(), patience.for_elements(), execution.clone());
         let work = async move {

@@ -55,7 +55,8 @@ impl Tenant {
 
     /// Whose accepted signature a component has. None if the policy asks for no signature.
     pub fn signer_of(&self, upload: Upload<'_>) -> Result<Option<Signer>, SignatureError> {
-        let Some(keys) = &self.policy().components.signed_by else { return Ok(None) };
+        let policy = self.policy();
+        let Some(keys) = &policy.components.signed_by else { return Ok(None) };
         let file = upload.signature_file;
         match upload.signature {
             Some(text) => signature::verify(keys, upload.bytes, file, text).map(Some),
@@ -123,7 +124,8 @@ impl Tenant {
 
     /// Told before a component is looked at; the store has the last word on the quota.
     fn refuse_without_room(&self, known: &[Component], size: u64) -> Result<(), Error> {
-        let ComponentsPolicy { upload, quota, .. } = &self.policy().components;
+        let policy = self.policy();
+        let ComponentsPolicy { upload, quota, .. } = &policy.components;
         if !upload && !self.is_operators {
             return Err(Error::UploadClosed);
         }
@@ -146,7 +148,8 @@ impl Tenant {
         match known {
             Some(known) if component.signer.is_none() || component.signer == known.signer => Ok(known),
             known => {
-                let quota = &self.policy().components.quota;
+                let policy = self.policy();
+                let quota = &policy.components.quota;
                 self.installation.repository.put_component(&self.id, &component, quota, &self.by()?).await?;
                 let uploaded_at = known.map_or(component.uploaded_at, |known| known.uploaded_at);
                 Ok(Component { uploaded_at, ..component })

@@ -13,7 +13,7 @@ use stepbox_batch::repository::{
 };
 use stepbox_batch::status::BatchStatus;
 use stepbox_batch::step_context::{RunContext, RunInfo};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::Tenant;
@@ -24,6 +24,7 @@ use crate::job_lifecycle::{self, Life, Progress, warnings_of_parts};
 use crate::outputs::check_outputs;
 use crate::rejected_file::RejectedFile;
 use crate::step_elements::check_storages;
+use crate::tenants::{RunningPlace, TenantStanding};
 
 /// The first of executions that go on from one another, and when it began, as far as that is known.
 pub(super) type First = (JobExecutionId, Option<Timestamp>);
@@ -103,16 +104,15 @@ impl Tenant {
         code: &str,
         overrides: Option<Value>,
     ) -> Result<(NewJobExecution, String), Error> {
+        let policy = self.policy();
         let instance = self.instance(code).await?;
         let mut job = self.job(instance.job.as_str()).await?;
-        job.folder = self.state.policy.beginning();
+        job.folder = policy.beginning();
         let overrides = overrides.unwrap_or_else(|| json!({}));
         let parameters = effective(&job, &instance, &overrides)?;
-        check_storages(&job, &parameters, &self.state.policy, &self.installation.native)?;
-        // Folders that cannot be opened now are told by the step that needs them.
-        if let Ok(folders) = self.state.policy.folders(&self.installation.wall) {
-            check_outputs(&job, &parameters, &self.installation.native, &folders)?;
-        }
+        check_storages(&job, &parameters, &policy, &self.installation.native)?;
+        let folders = policy.folders(&self.installation.wall);
+        check_outputs(&job, &parameters, &self.installation.native, &folders)?;
         let new = NewJobExecution {
             tenant: self.id.clone(),
             instance: instance.code.clone(),
@@ -135,6 +135,7 @@ impl Tenant {
         id: JobExecutionId,
         log: Option<LogListener>,
     ) -> Result<Running, Error> {
+        self.refuse_unless_active()?;
         let paused = self.execution(id).await?;
         if paused.status != BatchStatus::Paused {
             let reason = "only an execution that is PAUSED can be resumed";
@@ -142,7 +143,7 @@ impl Tenant {
         }
         let label = self.instance(paused.instance.as_str()).await?.label;
         let first = self.first_of(&paused).await?;
-        let place = self.place()?;
+        let place = self.state.running_place()?;
         let lease = job_lifecycle::claim(&self.installation, &self.id, id, &self.by()?).await?;
         let execution = self.execution(id).await?;
         Ok(self.begin((execution, lease), Some(place), Some(first), label, log))
@@ -159,12 +160,6 @@ impl Tenant {
         Ok(first)
     }
 
-    /// A place among the tenant's running executions.
-    fn place(&self) -> Result<OwnedSemaphorePermit, Error> {
-        let max = self.state.policy.quotas.running_max;
-        self.state.running.clone().try_acquire_owned().map_err(|_| Error::TooManyRunning { max })
-    }
-
     pub(super) async fn start(
         &self,
         new: &NewJobExecution,
@@ -172,7 +167,8 @@ impl Tenant {
         job_label: String,
         log: Option<LogListener>,
     ) -> Result<Running, Error> {
-        let place = self.place()?;
+        self.refuse_unless_active()?;
+        let place = self.state.running_place()?;
         let claimed = job_lifecycle::submit_and_claim(&self.installation, new).await?;
         Ok(self.begin(claimed, Some(place), first, job_label, log))
     }
@@ -181,7 +177,7 @@ impl Tenant {
     pub(super) fn begin(
         &self,
         claimed: (JobExecution, Lease),
-        place: Option<OwnedSemaphorePermit>,
+        place: Option<RunningPlace>,
         first: Option<First>,
         job_label: String,
         log: Option<LogListener>,
@@ -197,8 +193,13 @@ impl Tenant {
         let life = Life::new(installation, &self.state, claimed, info, log, sender, is_queued);
         let run = life.run_context();
         let meters = self.state.meters.clone();
+        let runs_here = self.state.runs_here(id, &run);
+        if self.standing() == TenantStanding::Removed {
+            // It was removed after this was claimed.
+            run.request_pause();
+        }
         let task = tokio::spawn(async move {
-            let _place = place;
+            let (_place, _runs_here) = (place, runs_here);
             meters.attend(life.run()).await
         });
         Running { id, run, progress, tenant: self.clone(), task }

@@ -81,6 +81,7 @@ impl Tenant {
     }
 
     async fn enqueue(&self, mut new: NewJobExecution, options: &PublishOptions) -> Result<Published, Error> {
+        self.refuse_unless_active()?;
         let available_at = options.available_at.unwrap_or(new.by.at);
         if !CALENDAR.contains(&available_at) {
             return Err(Error::BadMoment { ms: available_at.0 });
@@ -90,7 +91,7 @@ impl Tenant {
             available_at,
             is_unique: options.is_unique,
             attempts_max: options.attempts_max,
-            queued_max: Some(self.state.policy.quotas.queued_max),
+            queued_max: Some(self.policy().quotas.queued_max),
         });
         match self.installation.repository.create_execution(&new, None).await {
             Ok((execution, _)) => Ok(Published::Queued(execution.id)),

@@ -45,7 +45,7 @@ impl Tenant {
         let refused = |reason: String| Error::CannotReimport { id: id.0, reason };
         let native = &self.installation.native;
         let from = redirect(&mut job, &mut parameters, &reimport, native).map_err(refused)?;
-        check_storages(&job, &parameters, &self.state.policy, native)?;
+        check_storages(&job, &parameters, &self.policy(), native)?;
         let done = earlier.steps.into_iter().filter(|step| step.position < from);
         let done = done.filter(|step| step.status == BatchStatus::Completed);
         let new = NewJobExecution {

@@ -96,9 +96,8 @@ impl Tenant {
         if let Some(limit) = options.skip_limit {
             limit_skips(&mut job, &steps, limit);
         }
-        if options.newest_job
-            && let Ok(folders) = self.state.policy.folders(&self.installation.wall)
-        {
+        if options.newest_job {
+            let folders = self.policy().folders(&self.installation.wall);
             check_outputs(&job, &earlier.parameters, &self.installation.native, &folders)?;
         }
         Ok(NewJobExecution {

@@ -100,6 +100,12 @@ impl Pulse {
         self.failed.load(Ordering::Relaxed) >= FAILURES_MIN && self.ms_since_heard() >= ms
     }
 
+    /// Whether a question has been open for so long.
+    pub(super) fn has_waited_for(&self, ms: u64) -> bool {
+        let asked = self.asked.iter().map(|asked| asked.load(Ordering::Relaxed));
+        asked.filter(|asked| *asked > 0).any(|asked| self.ms_since(asked) >= ms)
+    }
+
     /// How long ago the store answered anything, in milliseconds.
     fn ms_since_heard(&self) -> u64 {
         self.ms_since(self.heard.load(Ordering::Relaxed))

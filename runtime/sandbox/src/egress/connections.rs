@@ -20,7 +20,7 @@ use crate::budget::{Handle, Handles};
 /// The open connections of a tenant. Cheap to clone; all clones count as one.
 #[derive(Debug, Clone)]
 pub(crate) struct Connections {
-    max: u64,
+    max: Arc<AtomicU64>,
     open: Arc<AtomicU64>,
     /// The tenant's open handles.
     handles: Handles,
@@ -35,7 +35,12 @@ struct Permit {
 
 impl Connections {
     pub(crate) fn new(max: u64, handles: Handles) -> Self {
-        Self { max, open: Arc::new(AtomicU64::new(0)), handles }
+        Self { max: Arc::new(AtomicU64::new(max)), open: Arc::new(AtomicU64::new(0)), handles }
+    }
+
+    /// Sets how many may be open. Those that are open stay.
+    pub(crate) fn set_max(&self, max: u64) {
+        self.max.store(max, Ordering::Relaxed);
     }
 
     /// How many are open.
@@ -49,12 +54,12 @@ impl Connections {
         // Counted first: if there is no room after all, dropping the permit takes it back.
         let before = self.open.fetch_add(1, Ordering::Relaxed);
         let permit = Permit { open: self.open.clone(), _handle: handle };
-        if before < self.max {
+        let max = self.max.load(Ordering::Relaxed);
+        if before < max {
             return Ok(permit);
         }
         Err(EgressError::OverLimit(format!(
-            "over the tenant's quota of {} open connections (`quotas.http_connections_max`)",
-            self.max
+            "over the tenant's quota of {max} open connections (`quotas.http_connections_max`)"
         )))
     }
 }

@@ -123,19 +123,26 @@ impl HttpPolicy {
 }
 
 /// `hosts: api.example.com; methods: GET, POST`, or nothing if every request is allowed.
+impl HttpPolicy {
+    /// What is allowed, list by list; `None` is a list that allows everything.
+    pub fn lists(&self) -> [(&'static str, Option<Vec<String>>); 4] {
+        fn texts<T: ToString>(values: Option<&Vec<T>>) -> Option<Vec<String>> {
+            Some(values?.iter().map(T::to_string).collect())
+        }
+        [
+            ("hosts", texts(self.hosts.as_ref())),
+            ("schemes", texts(self.schemes.as_ref())),
+            ("methods", texts(self.methods.as_ref())),
+            ("ports", texts(self.ports.as_ref())),
+        ]
+    }
+}
+
 impl fmt::Display for HttpPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fn list<T: ToString>(key: &str, values: Option<&Vec<T>>) -> Option<String> {
-            let values: Vec<_> = values?.iter().map(T::to_string).collect();
-            Some(format!("{key}: {}", values.join(", ")))
-        }
-        let lists = [
-            list("hosts", self.hosts.as_ref()),
-            list("schemes", self.schemes.as_ref()),
-            list("methods", self.methods.as_ref()),
-            list("ports", self.ports.as_ref()),
-        ];
-        f.write_str(&lists.into_iter().flatten().collect::<Vec<_>>().join("; "))
+        let given = self.lists().into_iter().filter_map(|(key, values)| Some((key, values?)));
+        let lists: Vec<_> = given.map(|(key, values)| format!("{key}: {}", values.join(", "))).collect();
+        f.write_str(&lists.join("; "))
     }
 }
 

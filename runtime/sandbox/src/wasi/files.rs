@@ -154,6 +154,14 @@ impl FolderDoor<'_> {
     }
 
     /// The folder behind a descriptor.
+    /// Whether the grant that a folder is of lets the step write.
+    fn may_be_changed(&self, fd: &Resource<Descriptor>) -> FsResult<bool> {
+        match self.wasi.table.get(fd)? {
+            Descriptor::Dir(folder) => Ok(!folder.perms.write_not_permitted()),
+            Descriptor::File(_) => Err(ErrorCode::NotDirectory.into()),
+        }
+    }
+
     fn folder(&self, fd: &Resource<Descriptor>) -> FsResult<Dir> {
         match self.wasi.table.get(fd)? {
             Descriptor::Dir(folder) => Ok(Dir::from_std_file(folder.dir.try_clone()?)),
@@ -381,11 +389,12 @@ impl HostDescriptor for FolderDoor<'_> {
         if !self.folders.are_of_one_grant(fd.rep(), to_fd.rep()) {
             return Err(ErrorCode::NotPermitted.into());
         }
+        if !self.may_be_changed(&fd)? || !self.may_be_changed(&to_fd)? {
+            return Err(ErrorCode::NotPermitted.into());
+        }
         let (folder, to_folder) = (self.folder(&fd)?, self.folder(&to_fd)?);
-        let paths = (from.clone(), to.clone());
-        let check = move || renames::check(&folder, Path::new(&paths.0), &to_folder, Path::new(&paths.1));
-        off_thread(check).await??;
-        self.wasi.rename_at(fd, from, to_fd, to).await
+        let rename = move || renames::carry_out(&folder, Path::new(&from), &to_folder, Path::new(&to));
+        Ok(off_thread(rename).await??)
     }
 
     async fn unlink_file_at(&mut self, fd: Resource<Descriptor>, path: String) -> FsResult<()> {

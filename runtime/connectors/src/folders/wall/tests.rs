@@ -41,8 +41,8 @@ impl Place {
     fn doors(&self) -> Vec<Folders> {
         let doors = [
             Folders::anywhere(self.path("")),
-            Folders::beneath([self.path("")]).unwrap(),
-            Folders::beneath([self.path(""), self.path("data")]).unwrap(),
+            Folders::beneath([self.path("")]),
+            Folders::beneath([self.path(""), self.path("data")]),
         ];
         doors.map(|door| door.behind(self.wall())).into()
     }

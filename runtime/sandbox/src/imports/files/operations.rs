@@ -149,9 +149,7 @@ impl Place {
             return Err(FileError::Refused(text).into());
         }
         let (folder, from, to) = (self.folder.dir(), self.below_grant()?, to.below_grant()?);
-        renames::check(folder, from, folder, to)?;
-        folder.rename(from, folder, to)?;
-        Ok(())
+        Ok(renames::carry_out(folder, from, folder, to)?)
     }
 
     pub(super) fn remove(&self) -> Outcome<()> {

@@ -3,7 +3,7 @@
 use std::num::{NonZeroU64, NonZeroUsize};
 
 use serde::Deserialize;
-use stepbox::batch::job::LimitOverrides;
+use stepbox_batch::job::LimitOverrides;
 
 /// How much one step may use at most. What is left out is left to the job.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -57,7 +57,7 @@ pub(super) struct Quotas {
 }
 
 impl Quotas {
-    pub(super) fn over(self, default: stepbox::Quotas) -> stepbox::Quotas {
+    pub(super) fn over(self, default: crate::policy::Quotas) -> crate::policy::Quotas {
         let Self {
             running_max,
             queued_max,
@@ -68,7 +68,7 @@ impl Quotas {
             http_connections_max,
             stop_grace_ms,
         } = self;
-        stepbox::Quotas {
+        crate::policy::Quotas {
             running_max: running_max.map_or(default.running_max, NonZeroUsize::get),
             queued_max: queued_max.unwrap_or(default.queued_max),
             memory_bytes_max: memory_bytes_max.map_or(default.memory_bytes_max, NonZeroU64::get),
@@ -89,12 +89,12 @@ mod tests {
     fn what_is_named_is_set_and_the_rest_stays() {
         let quotas: Quotas =
             serde_saphyr::from_str("{ running_max: 2, processors_max: 1, disk_bytes_max: 0 }").unwrap();
-        let default = stepbox::Quotas::default();
-        let expected = stepbox::Quotas {
+        let default = crate::policy::Quotas::default();
+        let expected = crate::policy::Quotas {
             running_max: 2,
             processors_max: 1,
             disk_bytes_max: 0,
-            ..stepbox::Quotas::default()
+            ..crate::policy::Quotas::default()
         };
         assert_eq!(quotas.over(default), expected);
         let limits: Limits = serde_saphyr::from_str("{ cpu_ms_max: 5, http_bytes_max: 0 }").unwrap();

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use stepbox::{ConnectorError, NamedStorage, Policy, S3Settings};
+use stepbox_connectors::{ConnectorError, NamedStorage, S3Settings, UnusableStorage};
 
-use super::Problem;
+use super::{ConfigWarning, Problem};
 use super::secrets::{in_environment, in_file};
+use crate::policy::Policy;
 
 /// The storages by name.
 pub(super) type Form = BTreeMap<String, StorageForm>;
@@ -20,18 +21,26 @@ pub(super) enum StorageForm {
     /// A folder, on a file system that all workers share.
     Local { path: PathBuf },
     /// A bucket.
-    S3 {
-        bucket: String,
-        /// Where in it all paths begin.
-        #[serde(default)]
-        prefix: String,
-        region: String,
-        /// Without it, Amazon's own.
-        endpoint: Option<String>,
-        access_key_id: KeyForm,
-        secret_access_key: KeyForm,
-    },
+    S3(BucketForm),
 }
+
+/// A bucket that speaks S3.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BucketForm {
+    bucket: String,
+    /// Where in it all paths begin.
+    #[serde(default)]
+    prefix: String,
+    region: String,
+    /// Without it, Amazon's own.
+    endpoint: Option<String>,
+    access_key_id: KeyForm,
+    secret_access_key: KeyForm,
+}
+
+/// Stands for a key that cannot be read, so that the rest is judged all the same.
+const ANY_KEY: &str = "any";
 
 /// Where a key comes from, a file or a variable of the environment: no key stands in the policy itself.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
@@ -72,10 +81,25 @@ impl From<ConnectorError> for Problem {
     }
 }
 
-/// Opens the storages to a policy that otherwise stands.
-pub(super) fn add(form: &Form, mut policy: Policy, data_dir: &Path) -> Result<Policy, Problem> {
+/// Opens the storages to a policy that otherwise stands. One whose folder is not there, or whose keys cannot be read, is a
+/// warning, and stops only the steps that name it.
+pub(super) fn add(
+    form: &Form,
+    mut policy: Policy,
+    data_dir: &Path,
+    warnings: &mut Vec<ConfigWarning>,
+) -> Result<Policy, Problem> {
     for (name, storage) in form {
-        policy = policy.with_storage(storage.open(name, &format!("storages.{name}"), data_dir)?);
+        let place = format!("storages.{name}");
+        storage.check(name, &place)?;
+        match storage.open(name, &place, data_dir) {
+            Ok(storage) => policy = policy.with_storage(storage),
+            Err(unusable) => {
+                warnings.push(unusable.as_warning());
+                let Problem { message: problem, help } = unusable;
+                policy.storages.add_unusable(UnusableStorage { name: name.clone(), problem, help });
+            }
+        }
     }
     policy.check_storages()?;
     Ok(policy)
@@ -86,52 +110,80 @@ impl StorageForm {
     pub(super) fn key_files(&self) -> impl Iterator<Item = &Path> {
         let keys = match self {
             Self::Local { .. } => [None, None],
-            Self::S3 { access_key_id, secret_access_key, .. } => {
-                [Some(access_key_id), Some(secret_access_key)]
-            }
+            Self::S3(bucket) => [Some(&bucket.access_key_id), Some(&bucket.secret_access_key)],
         };
         keys.into_iter().flatten().filter_map(|key| key.file.as_deref())
     }
 
-    /// The place is where it stands in the file: `storages.exchange`.
+    /// Refuses what is wrong whatever the keys are, and whether or not the folder is there. The place is where the storage
+    /// stands in the file: `storages.exchange`.
+    fn check(&self, name: &str, place: &str) -> Result<(), Problem> {
+        match self {
+            Self::Local { path } => {
+                // The name and the path are judged; the root is always there.
+                let path = if path.is_absolute() { Path::new("/") } else { path };
+                NamedStorage::local(name, path)?;
+            }
+            Self::S3(bucket) => {
+                bucket.access_key_id.check(place, "access_key_id")?;
+                bucket.secret_access_key.check(place, "secret_access_key")?;
+                NamedStorage::s3(name, &bucket.settings(ANY_KEY.to_owned(), ANY_KEY.to_owned()))?;
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn open(&self, name: &str, place: &str, data_dir: &Path) -> Result<NamedStorage, Problem> {
         match self {
             Self::Local { path } if !path.is_dir() && path.is_absolute() => Err(Problem {
                 message: format!(
-                    "the storage `{name}`: `{}` is no folder that can be opened",
+                    "the storage `{name}`: `{}` is not a folder that can be opened",
                     path.display()
                 ),
                 help: "make the folder, or take the storage out".to_owned(),
             }),
             Self::Local { path } => Ok(NamedStorage::local(name, path)?),
-            Self::S3 { bucket, prefix, region, endpoint, access_key_id, secret_access_key } => {
-                let settings = S3Settings {
-                    bucket: bucket.clone(),
-                    prefix: prefix.clone(),
-                    region: region.clone(),
-                    endpoint: endpoint.clone(),
-                    access_key_id: access_key_id.value(place, "access_key_id", data_dir)?.into(),
-                    secret_access_key: secret_access_key.value(place, "secret_access_key", data_dir)?.into(),
-                };
-                Ok(NamedStorage::s3(name, &settings)?)
+            Self::S3(bucket) => {
+                let access_key_id = bucket.access_key_id.value(place, "access_key_id", data_dir)?;
+                let secret_access_key = bucket.secret_access_key.value(place, "secret_access_key", data_dir)?;
+                Ok(NamedStorage::s3(name, &bucket.settings(access_key_id, secret_access_key))?)
             }
         }
     }
 }
 
+impl BucketForm {
+    fn settings(&self, access_key_id: String, secret_access_key: String) -> S3Settings {
+        S3Settings {
+            bucket: self.bucket.clone(),
+            prefix: self.prefix.clone(),
+            region: self.region.clone(),
+            endpoint: self.endpoint.clone(),
+            access_key_id: access_key_id.into(),
+            secret_access_key: secret_access_key.into(),
+        }
+    }
+}
+
 impl KeyForm {
+    /// Refuses a key that comes from nowhere, or from two places.
+    fn check(&self, place: &str, key: &str) -> Result<(), Problem> {
+        let problem = match (&self.file, &self.env) {
+            (Some(_), Some(_)) => "both `file` and `env`",
+            (None, None) => "neither `file` nor `env`",
+            _ => return Ok(()),
+        };
+        let message = format!("`{place}.{key}` has {problem}");
+        let help = format!("write `{key}: {{ file: PATH }}` or `{key}: {{ env: NAME }}`");
+        Err(Problem { message, help })
+    }
+
     fn value(&self, place: &str, key: &str, data_dir: &Path) -> Result<String, Problem> {
+        self.check(place, key)?;
         let called = format!("{place}.{key}");
-        match (&self.file, &self.env) {
-            (Some(file), None) => in_file(&called, &data_dir.join(file)),
-            (None, Some(variable)) => in_environment(&called, variable),
-            (given, _) => {
-                let problem =
-                    if given.is_some() { "both `file` and `env`" } else { "neither `file` nor `env`" };
-                let message = format!("`{called}` has {problem}");
-                let help = format!("write `{key}: {{ file: PATH }}` or `{key}: {{ env: NAME }}`");
-                Err(Problem { message, help })
-            }
+        match &self.file {
+            Some(file) => in_file(&called, data_dir, file),
+            None => in_environment(&called, self.env.as_deref().unwrap_or_default()),
         }
     }
 }
@@ -147,7 +199,7 @@ mod tests {
         std::fs::write(folder.path().join("two-lines"), "s3cr3t\nkey\n").unwrap();
         let here = folder.path().display().to_string();
         let found = match serde_saphyr::from_str::<Form>(&text.replace("HERE", &here)) {
-            Ok(form) => match add(&form, Policy::own_machine("."), folder.path()) {
+            Ok(form) => match add(&form, Policy::own_machine("."), folder.path(), &mut Vec::new()) {
                 Ok(policy) => format!("{:?}", policy.storages),
                 Err(Problem { message, help }) => format!("{message} | {help}"),
             },
@@ -162,9 +214,9 @@ mod tests {
     fn a_storage_is_a_folder_or_a_bucket_with_its_keys_elsewhere() {
         let keys = "access_key_id: { file: key }, secret_access_key: { file: key }";
         let s3 = |rest: &str| format!("exchange: {{ type: s3, bucket: acme, region: eu-central-1, {rest} }}");
-        check("{}", "Storages([])");
+        check("{}", "Storages { usable: [], unusable: [] }");
         check("archive: { type: local, path: HERE }", r#"name: "archive""#);
-        check("archive: { type: local, path: HERE/gone }", "`HERE/gone` is no folder that can be opened");
+        check("archive: { type: local, path: HERE/gone }", "`HERE/gone` is not a folder that can be opened");
         check("archive: { type: local, path: gone }", "has a `path` that does not begin at the root");
         check("archive: { type: ftp, path: gone }", "ftp");
         check(&s3(keys), "s3://acme/");

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use stepbox::NamedStorage;
+use stepbox_connectors::NamedStorage;
 
 use super::Problem;
 use super::storages::StorageForm;
@@ -18,12 +18,13 @@ pub(super) fn open(form: Option<&StorageForm>, data_dir: &Path) -> Result<Option
 #[cfg(test)]
 mod tests {
     use super::super::found;
+    use super::*;
 
     #[test]
     fn is_written_like_a_storage_and_no_job_knows_it() {
         let check = |text: &str, expected: &str| {
             let found = found(text, |file, policy| {
-                let shared = file.shared_storage(std::path::Path::new(".")).map(|shared| shared.is_some());
+                let shared = file.shared_storage(Path::new("policy.yaml"), Path::new(".")).map(|shared| shared.is_some());
                 let names: Vec<_> = policy.storages.names().collect();
                 format!("{:?} {names:?}", shared.map_err(|error| error.to_string()))
             });
@@ -31,7 +32,7 @@ mod tests {
         };
         check("{}", "Ok(false) []");
         check("shared: { type: local, path: / }", "Ok(true) []");
-        check("shared: { type: local, path: /no/such/folder }", "is no folder that can be opened");
+        check("shared: { type: local, path: /no/such/folder }", "is not a folder that can be opened");
         check("shared: { typ: local, path: / }", "missing field `type`");
         let key = "shared: { type: s3, bucket: b, region: r, access_key_id: s3cr3tkey, secret_access_key: { env: A } }";
         check(key, "`shared.access_key_id` has neither `file` nor `env`");

@@ -4,10 +4,12 @@
 use std::num::NonZeroU64;
 
 use serde::Deserialize;
-use stepbox::batch::component_quota::ComponentQuota;
-use stepbox::{CompileProcess, ComponentsPolicy, ComponentsPolicyError, SigningKey, SigningKeyError};
+use stepbox_batch::component_quota::ComponentQuota;
+use stepbox_sandbox::CompileProcess;
 
 use super::Problem;
+use crate::components_policy::{ComponentsPolicy, ComponentsPolicyError};
+use crate::signature::{SigningKey, SigningKeyError};
 
 /// What is asked of components.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
@@ -73,6 +75,16 @@ impl Components {
             size_bytes_max: size_bytes_max.unwrap_or(default.size_bytes_max),
             total_bytes_max: total_bytes_max.unwrap_or(default.total_bytes_max),
         })
+    }
+
+    /// Whether it names a limit of compiling.
+    pub(super) fn limits_compiling(&self) -> bool {
+        self.compile != Compile::default()
+    }
+
+    /// Whether another one says the same of compiling.
+    pub(super) fn is_same_for_process(&self, other: &Self) -> bool {
+        self.compile == other.compile
     }
 
     /// Sets the limits that the file names.

@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use stepbox::FilesPolicy;
-
-use super::Problem;
+use super::{ConfigWarning, Problem};
+use crate::policy::FilesPolicy;
 
 /// Without it, jobs may use what this user may use.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
@@ -15,8 +14,8 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// None leaves it as it is.
-    pub(super) fn policy(&self) -> Result<Option<FilesPolicy>, Problem> {
+    /// `None` leaves it as it is. A folder that is not there now is a warning.
+    pub(super) fn policy(&self, warnings: &mut Vec<ConfigWarning>) -> Result<Option<FilesPolicy>, Problem> {
         let Some(folders) = &self.folders else { return Ok(None) };
         let problem = |message: String, help: &str| Err(Problem { message, help: help.to_owned() });
         if folders.is_empty() {
@@ -32,8 +31,10 @@ impl Files {
                 return problem(message, "write the path from the root on");
             }
             if !folder.is_dir() {
-                let message = format!("`{shown}` in `files.folders` is no folder that can be opened");
-                return problem(message, "make the folder, or take it out");
+                warnings.push(ConfigWarning {
+                    message: format!("`{shown}` in `files.folders` is not a folder that can be opened"),
+                    help: "make the folder, or take it out".to_owned(),
+                });
             }
             let is_covered = |(other, by): (usize, &PathBuf)| {
                 other != index && folder.starts_with(by) && (folder != by || other < index)
@@ -59,8 +60,12 @@ mod tests {
         let missing = root.path().join("missing");
         let check = |folders: &[&PathBuf], expected: &str| {
             let files = Files { folders: Some(folders.iter().copied().cloned().collect()) };
-            let found = match files.policy() {
-                Ok(Some(FilesPolicy::Beneath(folders))) => format!("{} folders", folders.len()),
+            let mut warnings = Vec::new();
+            let found = match files.policy(&mut warnings) {
+                Ok(Some(FilesPolicy::Beneath(folders))) => match warnings.first() {
+                    Some(warning) => warning.message.replace(&*root.path().to_string_lossy(), ""),
+                    None => format!("{} folders", folders.len()),
+                },
                 Ok(other) => format!("{other:?}"),
                 Err(problem) => problem.message.replace(&*root.path().to_string_lossy(), ""),
             };
@@ -68,10 +73,10 @@ mod tests {
         };
         check(&[&inbox], "1 folders");
         check(&[], "`files.folders` is empty, so that no file could be read or written");
-        check(&[&missing], "`/missing` in `files.folders` is no folder that can be opened");
+        check(&[&missing], "`/missing` in `files.folders` is not a folder that can be opened");
         check(&[&"here".into()], "`here` in `files.folders` is not an absolute path");
         check(&[&inbox, &below], "`/inbox/below` in `files.folders` has no effect beside `/inbox`");
         check(&[&inbox, &inbox], "`/inbox` in `files.folders` has no effect beside `/inbox`");
-        assert!(matches!(Files::default().policy(), Ok(None)));
+        assert!(matches!(Files::default().policy(&mut Vec::new()), Ok(None)));
     }
 }

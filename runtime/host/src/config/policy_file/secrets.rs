@@ -5,9 +5,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use stepbox::{Policy, Secret, SecretError, refuse_writable_by_others};
+use stepbox_sandbox::{Secret, SecretError, UnusableSecret};
 
-use super::{Problem, open_to_read, refuse_irregular};
+use super::{ConfigWarning, Problem, open_to_read, refuse_irregular};
+use crate::data_folder::{Owners, refuse_writable_by_others};
+use crate::policy::Policy;
 
 /// How long a file with a secret may be, in bytes: the longest value, and a line break.
 const FILE_BYTES_MAX: u64 = (64 << 10) + 2;
@@ -19,7 +21,7 @@ pub(super) type Form = BTreeMap<String, SecretForm>;
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct SecretForm {
-    /// Read at each start; relative paths begin in the data folder.
+    /// Read at each start and when it changes; relative paths begin in the data folder.
     file: Option<PathBuf>,
     env: Option<String>,
     hosts: Vec<String>,
@@ -31,16 +33,31 @@ impl From<SecretError> for Problem {
     }
 }
 
-/// Reads all secrets, and gives them to a policy that otherwise stands.
-pub(super) fn add(form: &Form, mut policy: Policy, data_dir: &Path) -> Result<Policy, Problem> {
+/// Reads all secrets, and gives them to a policy that otherwise stands. A secret whose value cannot be had, or cannot be
+/// used, is a warning, and stops only the steps that name it: the file itself is right.
+pub(super) fn add(
+    form: &Form,
+    mut policy: Policy,
+    data_dir: &Path,
+    warnings: &mut Vec<ConfigWarning>,
+) -> Result<Policy, Problem> {
     for (name, secret) in form {
-        let value = secret.value(name, data_dir)?;
-        let hosts = secret.hosts.iter().map(String::as_str);
-        policy = policy.with_secret(Secret::new(name, value, hosts)?);
+        secret.check(name)?;
+        match secret.read(name, data_dir, &policy) {
+            Ok(secret) => policy = policy.with_secret(secret),
+            Err(unusable) => {
+                warnings.push(unusable.as_warning());
+                let Problem { message: problem, help } = unusable;
+                policy.secrets.add_unusable(UnusableSecret { name: name.clone(), problem, help });
+            }
+        }
     }
     policy.check_secrets()?;
     Ok(policy)
 }
+
+/// Stands for a value that cannot be read, so that name and hosts are judged all the same.
+const ANY_VALUE: &str = "a value to judge the rest by";
 
 impl SecretForm {
     /// The file that it comes from.
@@ -48,26 +65,41 @@ impl SecretForm {
         self.file.as_deref()
     }
 
-    fn value(&self, name: &str, data_dir: &Path) -> Result<String, Problem> {
-        match (&self.file, &self.env) {
-            (Some(file), None) => in_file(name, &data_dir.join(file)),
-            (None, Some(variable)) => in_environment(name, variable),
-            (given, _) => {
-                let problem =
-                    if given.is_some() { "both `file` and `env`" } else { "neither `file` nor `env`" };
-                Err(Problem {
-                    message: format!("the secret `{name}` has {problem}"),
-                    help: format!(
-                        "write `{name}: {{ file: PATH, hosts: [HOST] }}` or `{name}: {{ env: NAME, hosts: [HOST] }}`"
-                    ),
-                })
-            }
-        }
+    /// Refuses what is wrong whatever the value is.
+    fn check(&self, name: &str) -> Result<(), Problem> {
+        self.secret(name, ANY_VALUE.to_owned())?;
+        let problem = match (&self.file, &self.env) {
+            (Some(_), Some(_)) => "both `file` and `env`",
+            (None, None) => "neither `file` nor `env`",
+            _ => return Ok(()),
+        };
+        Err(Problem {
+            message: format!("the secret `{name}` has {problem}"),
+            help: format!(
+                "write `{name}: {{ file: PATH, hosts: [HOST] }}` or `{name}: {{ env: NAME, hosts: [HOST] }}`"
+            ),
+        })
+    }
+
+    /// The secret with its value, or why it cannot be used now.
+    fn read(&self, name: &str, data_dir: &Path, policy: &Policy) -> Result<Secret, Problem> {
+        let value = match (&self.file, &self.env) {
+            (Some(file), _) => in_file(name, data_dir, file),
+            (None, variable) => in_environment(name, variable.as_deref().unwrap_or_default()),
+        };
+        let secret = self.secret(name, value?)?;
+        policy.secrets.check_apart(&secret)?;
+        Ok(secret)
+    }
+
+    fn secret(&self, name: &str, value: String) -> Result<Secret, SecretError> {
+        Secret::new(name, value, self.hosts.iter().map(String::as_str))
     }
 }
 
 /// The text of a file, without the line break that editors put at its end.
-pub(super) fn in_file(name: &str, path: &Path) -> Result<String, Problem> {
+pub(super) fn in_file(name: &str, data_dir: &Path, path: &Path) -> Result<String, Problem> {
+    let path = &data_dir.join(path);
     let problem = |problem: String| Problem {
         message: format!("the secret `{name}` cannot be read from `{}`: {problem}", path.display()),
         help: "check the path; it must be a file with one line of text that you may read".to_owned(),
@@ -75,7 +107,7 @@ pub(super) fn in_file(name: &str, path: &Path) -> Result<String, Problem> {
     let failed = |error: std::io::Error| problem(error.to_string());
     let file = open_to_read(path).map_err(failed)?;
     refuse_irregular(&file).map_err(failed)?;
-    if let Err(error) = refuse_writable_by_others(path, &file) {
+    if let Err(error) = refuse_writable_by_others(path, &file, Owners::of(data_dir)) {
         let message = format!("the secret `{name}` cannot be used: {error}");
         return Err(Problem { message, help: error.help().unwrap_or_default() });
     }
@@ -123,7 +155,12 @@ mod tests {
         write("latin1", b"s3cr3t-valu\xe9");
         write("long", &vec![b'x'; 70_000]);
         let form: Form = serde_saphyr::from_str(text).unwrap();
-        let found = match add(&form, Policy::own_machine("."), folder.path()) {
+        let mut warnings = Vec::new();
+        let found = match add(&form, Policy::own_machine("."), folder.path(), &mut warnings) {
+            Ok(_) if !warnings.is_empty() => {
+                assert!(warnings.iter().all(|warning| !warning.help.is_empty()), "{warnings:?}");
+                warnings[0].message.replace(&format!("{}/", folder.path().display()), "")
+            }
             Ok(policy) => format!("{:?}", policy.secrets),
             Err(Problem { message, help }) => {
                 assert!(!help.is_empty(), "{message}");
@@ -137,8 +174,9 @@ mod tests {
     #[test]
     fn a_secret_is_read_from_a_file_or_the_environment() {
         let hosts = "hosts: [a.example]";
-        let read = r#"Secrets([Secret { name: "t", hosts: ["a.example"], .. }])"#;
-        check("{}", "Secrets([])");
+        let read =
+            r#"Secrets { usable: [Secret { name: "t", hosts: ["a.example"], .. }], unusable: [] }"#;
+        check("{}", "Secrets { usable: [], unusable: [] }");
         check(&format!("t: {{ file: token, {hosts} }}"), read);
         check(&format!("t: {{ file: windows, {hosts} }}"), read);
         // Cargo sets it for its tests.

@@ -1,5 +1,5 @@
 //! `policy.yaml` in the data folder: what the operator opens beyond the default policy, and closes, and
-//! how much compiling a component may cost.
+//! how much compiling a component may cost. `tenants/NAME.yaml` has the same form.
 //!
 //! ```yaml
 //! network:
@@ -28,6 +28,7 @@
 //!   upload: false                            # no new one comes in
 //!   count_max: 100                           # how many may be kept, and so on
 //!   compile: { time_ms_max: 20000, memory_bytes_max: 1073741824 }   # the defaults
+//! suspended: true    # nothing of the tenant begins, until this is taken out
 //! ```
 //!
 //! The two networks are closed unless the file opens them, and what jobs are granted is not cut down unless it
@@ -45,16 +46,20 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use stepbox::batch::nearest::nearest;
-use stepbox::{CompileProcess, HttpPolicy, HttpPolicyError, NamedStorage, Policy, refuse_writable_by_others};
+use stepbox_batch::nearest::nearest;
+use stepbox_connectors::NamedStorage;
+use stepbox_sandbox::{CompileProcess, HttpPolicy, HttpPolicyError};
 
 use self::components::Components;
 use self::files::Files;
 use self::quotas::{Limits, Quotas};
-use crate::error::CliError;
+use super::error::ConfigError;
+use super::policy_files::ConfigWarning;
+use crate::data_folder::{Owners, refuse_writable_by_others};
+use crate::policy::Policy;
 
 /// The file's name in the data folder.
-pub(crate) const POLICY_FILE: &str = "policy.yaml";
+pub const POLICY_FILE: &str = "policy.yaml";
 
 /// What to do about a value of the wrong form.
 const HELP: &str = "`docs/operators.md` shows the form of the file";
@@ -65,7 +70,7 @@ const FILE_BYTES_MAX: u64 = 64 << 10;
 /// The whole file.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct PolicyFile {
+pub(super) struct PolicyFile {
     network: Network,
     http: Http,
     files: Files,
@@ -75,6 +80,7 @@ pub(crate) struct PolicyFile {
     storages: storages::Form,
     shared: Option<storages::StorageForm>,
     components: Components,
+    suspended: bool,
 }
 
 /// Which special addresses are open.
@@ -117,27 +123,33 @@ impl Http {
 }
 
 impl PolicyFile {
-    /// The one in a data folder. Without it nothing is opened.
-    pub(crate) fn in_folder(data_dir: &Path) -> Result<Self, CliError> {
-        read(&data_dir.join(POLICY_FILE))
+    /// Reads a file. One that is not there opens nothing.
+    pub(super) fn read(path: &Path, data_dir: &Path) -> Result<Self, ConfigError> {
+        read(path, Owners::of(data_dir))
     }
 
-    /// What jobs may touch on somebody's own machine, and what the file opens beside it, and closes.
-    pub(crate) fn policy(&self, data_dir: &Path, base: &Path) -> Result<Policy, CliError> {
-        let mistake = |wrong: Problem| CliError::PolicyFile {
-            file: data_dir.join(POLICY_FILE),
-            place: String::new(),
-            message: wrong.message,
-            help: wrong.help,
-        };
-        self.build(data_dir, base).map_err(mistake)
+    /// The policy of a tenant that goes by this file: what jobs may touch on somebody's own machine, and what the file
+    /// opens beside it, and closes. What is right in the file, and cannot be used now, is added to the warnings.
+    pub(super) fn policy(
+        &self,
+        file: &Path,
+        data_dir: &Path,
+        base: &Path,
+        warnings: &mut Vec<ConfigWarning>,
+    ) -> Result<Policy, ConfigError> {
+        self.build(data_dir, base, warnings).map_err(|wrong| wrong.within(file))
     }
 
-    fn build(&self, data_dir: &Path, base: &Path) -> Result<Policy, Problem> {
+    fn build(
+        &self,
+        data_dir: &Path,
+        base: &Path,
+        warnings: &mut Vec<ConfigWarning>,
+    ) -> Result<Policy, Problem> {
         let mut policy = Policy::own_machine(base).with_http(self.http.policy()?);
         policy.quotas = self.quotas.over(policy.quotas);
         policy.limits = self.limits.into();
-        if let Some(files) = self.files.policy()? {
+        if let Some(files) = self.files.policy(warnings)? {
             policy.files = files;
         }
         policy.components = self.components.policy(policy.components)?;
@@ -148,31 +160,52 @@ impl PolicyFile {
             policy = policy.with_private_networks();
         }
         policy.http.check(policy.network)?;
-        policy = storages::add(&self.storages, policy, data_dir)?;
-        secrets::add(&self.secrets, policy, data_dir)
+        policy = storages::add(&self.storages, policy, data_dir, warnings)?;
+        secrets::add(&self.secrets, policy, data_dir, warnings)
+    }
+
+    /// Whether nothing of a tenant that goes by this file is to begin.
+    pub(super) fn is_suspended(&self) -> bool {
+        self.suspended
     }
 
     /// Where workers on several machines keep what they share.
-    pub(crate) fn shared_storage(&self, data_dir: &Path) -> Result<Option<NamedStorage>, CliError> {
-        shared::open(self.shared.as_ref(), data_dir).map_err(|wrong| CliError::PolicyFile {
-            file: data_dir.join(POLICY_FILE),
-            place: String::new(),
-            message: wrong.message,
-            help: wrong.help,
-        })
+    pub(super) fn shared_storage(
+        &self,
+        file: &Path,
+        data_dir: &Path,
+    ) -> Result<Option<NamedStorage>, ConfigError> {
+        shared::open(self.shared.as_ref(), data_dir).map_err(|wrong| wrong.within(file))
     }
 
-    /// What it is read from, and the files that it names: no job is to come near them.
-    pub(crate) fn own_paths(&self, data_dir: &Path) -> Vec<PathBuf> {
+    /// The files that it names.
+    pub(super) fn named_files(&self, data_dir: &Path) -> Vec<PathBuf> {
         let keys = self.storages.values().chain(&self.shared).flat_map(storages::StorageForm::key_files);
         let named = self.secrets.values().filter_map(secrets::SecretForm::file).chain(keys);
-        let named = named.map(|file| data_dir.join(file));
-        std::iter::once(data_dir.join(POLICY_FILE)).chain(named).collect()
+        named.map(|file| data_dir.join(file)).collect()
     }
 
     /// Sets the limits that the file names.
-    pub(crate) fn limit(&self, process: CompileProcess) -> CompileProcess {
+    pub(super) fn limit(&self, process: CompileProcess) -> CompileProcess {
         self.components.limit(process)
+    }
+
+    /// Refuses what holds for the whole process, in the file of one tenant.
+    pub(super) fn refuse_common(&self, file: &Path) -> Result<(), ConfigError> {
+        let common = [("shared", self.shared.is_some()), ("components.compile", self.components.limits_compiling())];
+        match common.into_iter().find(|(_, is_there)| *is_there) {
+            None => Ok(()),
+            Some((key, _)) => Err(Problem {
+                message: format!("`{key}` holds for all tenants, and has no effect in the file of one"),
+                help: format!("write it into `{POLICY_FILE}`"),
+            }
+            .within(file)),
+        }
+    }
+
+    /// Whether another one says the same of what holds for the whole process.
+    pub(super) fn is_same_for_process(&self, other: &Self) -> bool {
+        self.shared == other.shared && self.components.is_same_for_process(&other.components)
     }
 }
 
@@ -189,29 +222,40 @@ impl From<HttpPolicyError> for Problem {
     }
 }
 
+impl Problem {
+    fn within(self, file: &Path) -> ConfigError {
+        let Self { message, help } = self;
+        ConfigError::Malformed { file: file.to_owned(), place: String::new(), message, help }
+    }
+
+    /// The same, where only those who need it are to fail.
+    fn as_warning(&self) -> ConfigWarning {
+        ConfigWarning { message: self.message.clone(), help: self.help.clone() }
+    }
+}
+
 /// No file opens nothing.
-fn read(path: &Path) -> Result<PolicyFile, CliError> {
+fn read(path: &Path, owners: Owners) -> Result<PolicyFile, ConfigError> {
     let file = match open_to_read(path) {
         Ok(file) => file,
         // A data folder that is none is told when the store is opened.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(PolicyFile::default());
         }
-        Err(error) => return Err(CliError::unreadable(path)(error)),
+        Err(error) => return Err(ConfigError::unreadable(path)(error)),
     };
-    refuse_irregular(&file).map_err(CliError::unreadable(path))?;
-    refuse_writable_by_others(path, &file)?;
+    refuse_irregular(&file).map_err(ConfigError::unreadable(path))?;
+    refuse_writable_by_others(path, &file, owners)?;
     let mut text = Vec::new();
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut text).map_err(CliError::unreadable(path))?;
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut text).map_err(ConfigError::unreadable(path))?;
     if text.len() as u64 > FILE_BYTES_MAX {
-        let subject = format!("`{}`", path.display());
-        return Err(CliError::TooLong { subject, bytes_max: FILE_BYTES_MAX });
+        return Err(ConfigError::TooLong { path: path.to_owned(), bytes_max: FILE_BYTES_MAX });
     }
     parse(path, &text)
 }
 
 /// Opens a file without waiting for the other end, should it be a pipe.
-fn open_to_read(path: &Path) -> io::Result<File> {
+pub(super) fn open_to_read(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
@@ -220,12 +264,12 @@ fn open_to_read(path: &Path) -> io::Result<File> {
 }
 
 /// A pipe would be waited for, and a device never ends.
-fn refuse_irregular(file: &File) -> io::Result<()> {
+pub(super) fn refuse_irregular(file: &File) -> io::Result<()> {
     if file.metadata()?.is_file() { Ok(()) } else { Err(io::Error::other("it is no file")) }
 }
 
-fn parse(path: &Path, text: &[u8]) -> Result<PolicyFile, CliError> {
-    let mistake = |place: String, message: String, help: String| CliError::PolicyFile {
+fn parse(path: &Path, text: &[u8]) -> Result<PolicyFile, ConfigError> {
+    let mistake = |place: String, message: String, help: String| ConfigError::Malformed {
         file: path.to_owned(),
         place,
         message,
@@ -280,7 +324,7 @@ fn describe(error: &serde_saphyr::Error) -> (String, String) {
 #[cfg(test)]
 fn found(text: &str, tell: impl FnOnce(&PolicyFile, Policy) -> String) -> String {
     match parse(Path::new("policy.yaml"), text.as_bytes()) {
-        Ok(file) => match file.build(Path::new("."), Path::new(".")) {
+        Ok(file) => match file.build(Path::new("."), Path::new("."), &mut Vec::new()) {
             Ok(policy) => tell(&file, policy),
             Err(Problem { message, help }) => format!("{message} | {help}"),
         },
@@ -316,7 +360,7 @@ mod tests {
         check(
             "elephants: {}",
             "policy.yaml, line 1, column 1: the key `elephants` is not known here | known are `network`, `http`, \
-             `files`, `limits`, `quotas`, `secrets`, `storages`, `shared`, `components`",
+             `files`, `limits`, `quotas`, `secrets`, `storages`, `shared`, `components`, `suspended`",
         );
         let help = HELP;
         let boolean = format!("policy.yaml, line 1, column 22: invalid boolean | {help}");

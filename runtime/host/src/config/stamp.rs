@@ -1,0 +1,94 @@
+//! In which state a file is, so that a change of it is found.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use sha2::{Digest as _, Sha256};
+
+use super::policy_file::{open_to_read, refuse_irregular};
+
+/// How many bytes of a file are looked at. Policies and secrets are no longer.
+const BYTES_MAX: u64 = (64 << 10) + 3;
+
+/// How long ago a file was changed last before its times tell the next change for certain. Some file systems count in
+/// steps of two seconds.
+const SETTLED_AFTER: Duration = Duration::from_secs(3);
+
+/// The state of a file. Two are equal if the file has the same bytes, or is missing in both.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stamp {
+    digest: Option<[u8; 32]>,
+    /// When it was changed, its length and its inode, if these tell a change for certain.
+    settled: Option<(SystemTime, u64, u64)>,
+}
+
+impl PartialEq for Stamp {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+}
+
+impl Stamp {
+    /// The state of a file now. If its times have not changed since `before`, the file is not read. Links are followed:
+    /// where secrets are mounted, a link is what changes.
+    pub(super) fn of(path: &Path, before: Option<&Self>) -> Self {
+        let settled = times(path);
+        match before {
+            Some(before) if settled.is_some() && settled == before.settled => before.clone(),
+            _ => Self { digest: digest(path), settled },
+        }
+    }
+}
+
+fn times(path: &Path) -> Option<(SystemTime, u64, u64)> {
+    let found = fs::metadata(path).ok()?;
+    let changed = found.modified().ok()?;
+    #[cfg(unix)]
+    let inode = std::os::unix::fs::MetadataExt::ino(&found);
+    #[cfg(not(unix))]
+    let inode = 0;
+    let is_settled = changed.elapsed().is_ok_and(|since| since > SETTLED_AFTER);
+    is_settled.then_some((changed, found.len(), inode))
+}
+
+fn digest(path: &Path) -> Option<[u8; 32]> {
+    let read = |file: File| {
+        refuse_irregular(&file)?;
+        let mut bytes = Vec::new();
+        file.take(BYTES_MAX).read_to_end(&mut bytes)?;
+        Ok(Sha256::digest(&bytes).into())
+    };
+    open_to_read(path).and_then(read).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn each_change_is_another_state() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("policy.yaml");
+        let missing = Stamp::of(&path, None);
+        fs::write(&path, "aaaa").unwrap();
+        let first = Stamp::of(&path, Some(&missing));
+        assert_ne!(first, missing);
+        // The same length, within the same tick of the file system's clock.
+        fs::write(&path, "bbbb").unwrap();
+        let second = Stamp::of(&path, Some(&first));
+        assert_ne!(second, first);
+        assert_eq!(Stamp::of(&path, Some(&second)), second);
+        // A file that was changed long ago is told by its times.
+        let long_ago = SystemTime::now() - Duration::from_secs(3600);
+        File::options().write(true).open(&path).unwrap().set_modified(long_ago).unwrap();
+        let settled = Stamp::of(&path, Some(&second));
+        assert!(settled.settled.is_some());
+        assert_eq!(settled, second);
+        fs::remove_file(&path).unwrap();
+        assert_eq!(Stamp::of(&path, Some(&settled)), missing);
+    }
+}
