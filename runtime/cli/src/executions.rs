@@ -1,6 +1,5 @@
 //! `stepbox executions`: what became of runs.
 
-use std::fs::File;
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
@@ -9,7 +8,7 @@ use stepbox::batch::name::{InstanceCode, JobExecutionId, StepName};
 use stepbox::batch::repository::{ExecutionFilter, RepositoryError, StopRequest};
 use stepbox::batch::status::BatchStatus;
 use stepbox::batch::visible::Visible;
-use stepbox::{Error, LogLine, Published, Purge, Reimport, RestartOptions, Tenant};
+use stepbox::{Error, LogLine, Published, Purge, Reimport, RestartOptions, Tenant, open_regular};
 
 use crate::args::{Executions, Format, RestartChanges, RunManner, SkipLimit};
 use crate::error::CliError;
@@ -264,7 +263,7 @@ async fn reimport(
         },
     };
     // The step looks from another folder, and says so less well.
-    File::open(file).map_err(CliError::unreadable(file))?;
+    open_regular(file).map_err(CliError::unreadable(file))?;
     let path = std::path::absolute(file).map_err(CliError::unreadable(file))?;
     let file =
         path.to_str().ok_or_else(|| CliError::unreadable(file)(io::ErrorKind::InvalidFilename.into()))?;

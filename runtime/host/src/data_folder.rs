@@ -17,12 +17,14 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use stepbox_sandbox::COMPONENT_BYTES_MAX;
 use stepbox_batch::name::{Digest, JobExecutionId};
 
 use self::rights::Own;
 pub(crate) use self::rights::{Owners, refuse_writable_by_others};
 pub(crate) use self::rights::{create_private_folder, private};
 use crate::error::Error;
+use crate::regular_file::read_regular;
 use crate::shared_folder::SharedFolder;
 
 /// The database of the embedded store.
@@ -229,7 +231,7 @@ impl DataFolder {
     /// harm is replaced.
     fn put_component(&self, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {
         let path = self.component(digest);
-        if fs::read(&path).is_ok_and(|known| known == bytes) {
+        if read_regular(&path, bytes.len() as u64).is_ok_and(|known| known == bytes) {
             return Ok(());
         }
         let temporary = path.with_extension(format!("{}.part", std::process::id()));
@@ -249,7 +251,7 @@ impl DataFolder {
     /// A component's bytes.
     pub(crate) fn component_bytes(&self, digest: &Digest) -> Result<Vec<u8>, Error> {
         let path = self.component(digest);
-        fs::read(&path).map_err(|source| match source.kind() {
+        read_regular(&path, COMPONENT_BYTES_MAX as u64).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => Error::ComponentGone(digest.clone()),
             _ => Error::DataFolder { path, action: "cannot be read", source },
         })

@@ -62,6 +62,7 @@ mod outputs;
 mod own_files;
 mod patience;
 mod policy;
+mod regular_file;
 mod rejected_file;
 mod secrets;
 mod shared_folder;
@@ -82,6 +83,7 @@ pub use execution_log::{LogLine, LogListener};
 pub use job_lifecycle::{LEASE_MS, PROGRESS_MS, Progress, STOP_CHECK_MS};
 pub use metrics::METRICS_TYPE;
 pub use policy::{FilesPolicy, Policy, Quotas};
+pub use regular_file::open_regular;
 pub use signature::{
     SIGNATURE_BYTES_MAX, SIGNATURE_SUFFIX, SignatureError, SignatureProblem, SigningKey, SigningKeyError,
     read_signature,

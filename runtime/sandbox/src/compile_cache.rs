@@ -8,7 +8,7 @@
 mod key;
 
 use std::fs::{self, DirBuilder, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use self::key::{CacheKey, EngineIdentity, MAC_BYTES};
+use crate::compiler::CODE_BYTES_MAX;
 use crate::error::SandboxError;
 
 /// Compiled components of one engine: `<cache dir>/<engine>/<digest>.cwasm`.
@@ -51,7 +52,7 @@ impl CompileCache {
 
     /// A component that was compiled before.
     pub(crate) fn load(&self, engine: &Engine, digest: &Digest) -> Cached<Component> {
-        let Ok(file) = fs::read(self.path(digest)) else { return Cached::Nothing };
+        let Ok(file) = read(&self.path(digest)) else { return Cached::Nothing };
         let code = self.code_of(&file, digest).and_then(|code| deserialize(engine, code).ok());
         code.map_or(Cached::Distrusted, Cached::Whole)
     }
@@ -129,6 +130,16 @@ fn private_folder(path: &Path) -> Result<(), SandboxError> {
         fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(failed("cannot be made private"))?;
     }
     Ok(())
+}
+
+/// Reads a file of the cache: regular, and no longer than code may be.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(CODE_BYTES_MAX + MAC_BYTES as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -41,7 +41,6 @@ mod secrets;
 mod shared;
 mod storages;
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -57,6 +56,7 @@ use super::error::ConfigError;
 use super::policy_files::ConfigWarning;
 use crate::data_folder::{Owners, refuse_writable_by_others};
 use crate::policy::Policy;
+use crate::regular_file::open_regular;
 
 /// The file's name in the data folder.
 pub const POLICY_FILE: &str = "policy.yaml";
@@ -236,7 +236,7 @@ impl Problem {
 
 /// No file opens nothing.
 fn read(path: &Path, owners: Owners) -> Result<PolicyFile, ConfigError> {
-    let file = match open_to_read(path) {
+    let file = match open_regular(path) {
         Ok(file) => file,
         // A data folder that is none is told when the store is opened.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -244,7 +244,6 @@ fn read(path: &Path, owners: Owners) -> Result<PolicyFile, ConfigError> {
         }
         Err(error) => return Err(ConfigError::unreadable(path)(error)),
     };
-    refuse_irregular(&file).map_err(ConfigError::unreadable(path))?;
     refuse_writable_by_others(path, &file, owners)?;
     let mut text = Vec::new();
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut text).map_err(ConfigError::unreadable(path))?;
@@ -252,20 +251,6 @@ fn read(path: &Path, owners: Owners) -> Result<PolicyFile, ConfigError> {
         return Err(ConfigError::TooLong { path: path.to_owned(), bytes_max: FILE_BYTES_MAX });
     }
     parse(path, &text)
-}
-
-/// Opens a file without waiting for the other end, should it be a pipe.
-pub(super) fn open_to_read(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, rustix::fs::OFlags::NONBLOCK.bits() as i32);
-    options.open(path)
-}
-
-/// A pipe would be waited for, and a device never ends.
-pub(super) fn refuse_irregular(file: &File) -> io::Result<()> {
-    if file.metadata()?.is_file() { Ok(()) } else { Err(io::Error::other("it is no file")) }
 }
 
 fn parse(path: &Path, text: &[u8]) -> Result<PolicyFile, ConfigError> {

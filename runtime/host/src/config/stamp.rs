@@ -1,16 +1,15 @@
 //! In which state a file is, so that a change of it is found.
 
-use std::fs::{self, File};
-use std::io::Read as _;
+use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use sha2::{Digest as _, Sha256};
 
-use super::policy_file::{open_to_read, refuse_irregular};
+use crate::regular_file::read_regular;
 
 /// How many bytes of a file are looked at. Policies and secrets are no longer.
-const BYTES_MAX: u64 = (64 << 10) + 3;
+const BYTES_MAX: u64 = (64 << 10) + 2;
 
 /// How long ago a file was changed last before its times tell the next change for certain. Some file systems count in
 /// steps of two seconds.
@@ -54,18 +53,12 @@ fn times(path: &Path) -> Option<(SystemTime, u64, u64)> {
 }
 
 fn digest(path: &Path) -> Option<[u8; 32]> {
-    let read = |file: File| {
-        refuse_irregular(&file)?;
-        let mut bytes = Vec::new();
-        file.take(BYTES_MAX).read_to_end(&mut bytes)?;
-        Ok(Sha256::digest(&bytes).into())
-    };
-    open_to_read(path).and_then(read).ok()
+    read_regular(path, BYTES_MAX).ok().map(|bytes| Sha256::digest(bytes).into())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::File;
 
     use super::*;
 

@@ -1,6 +1,7 @@
 //! Where a database is, how one gets there, and what may be said of it: never its password.
 
 use std::fs;
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -229,9 +230,26 @@ fn tls(mode: Tls, certificates: Option<&str>) -> std::result::Result<ClientConfi
     Ok(config)
 }
 
+/// How long a file with certificates may be, in bytes: those of all known authorities take a quarter of it.
+const ROOTS_BYTES_MAX: u64 = 1 << 20;
+
+/// Reads a file with certificates, one byte further than it may be long. A pipe would be waited for, and a device never
+/// ends.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(ROOTS_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 fn roots(path: &Path) -> std::result::Result<RootCertStore, String> {
     let refuse = |detail: String| format!("`sslrootcert` `{}` {detail}", path.display());
-    let bytes = fs::read(path).map_err(|error| refuse(format!("cannot be read: {error}")))?;
+    let bytes = read(path).map_err(|error| refuse(format!("cannot be read: {error}")))?;
+    if bytes.len() as u64 > ROOTS_BYTES_MAX {
+        return Err(refuse(format!("is longer than {ROOTS_BYTES_MAX} bytes")));
+    }
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&bytes) {
         let certificate = certificate.map_err(|_| refuse("is no PEM file".to_owned()))?;

@@ -102,6 +102,14 @@ pub(super) fn has_future(db: &Db, now: i64) -> Outcome<bool> {
     Ok(db.prepare_cached(FUTURE)?.exists(named_params! {":now": now})?)
 }
 
+/// Whether a worker has a lease that lasts.
+pub(super) fn has_any(db: &Db, worker: &str, now: i64) -> Outcome<bool> {
+    Ok(db.prepare_cached(HELD)?.exists(named_params! {":now": now, ":worker": worker})?)
+}
+
+pub(super) const HELD: &str = "SELECT 1 FROM job_executions
+     WHERE worker = :worker AND lease_expires_at > :now AND ended_at IS NULL LIMIT 1";
+
 pub(super) const FUTURE: &str = "SELECT 1 FROM job_executions
      WHERE lease_expires_at > :now AND heartbeat_at > :now AND ended_at IS NULL LIMIT 1";
 

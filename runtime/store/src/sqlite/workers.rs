@@ -28,6 +28,11 @@ pub(super) fn beat(db: &Db, worker: &WorkerRecord) -> Outcome<()> {
     Ok(())
 }
 
+/// Whether a worker is among those that said that they live.
+pub(super) fn is_listed(db: &Db, name: &str) -> Outcome<bool> {
+    Ok(db.prepare_cached("SELECT 1 FROM workers WHERE name = :name")?.exists(named_params! {":name": name})?)
+}
+
 pub(super) fn forget(db: &Db, name: &str) -> Outcome<()> {
     db.prepare_cached("DELETE FROM workers WHERE name = :name")?.execute(named_params! {":name": name})?;
     Ok(())

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use stepbox_sandbox::{Secret, SecretError, UnusableSecret};
 
-use super::{ConfigWarning, Problem, open_to_read, refuse_irregular};
+use super::{ConfigWarning, Problem};
 use crate::data_folder::{Owners, refuse_writable_by_others};
 use crate::policy::Policy;
+use crate::regular_file::open_regular;
 
 /// How long a file with a secret may be, in bytes: the longest value, and a line break.
 const FILE_BYTES_MAX: u64 = (64 << 10) + 2;
@@ -105,8 +106,7 @@ pub(super) fn in_file(name: &str, data_dir: &Path, path: &Path) -> Result<String
         help: "check the path; it must be a file with one line of text that you may read".to_owned(),
     };
     let failed = |error: std::io::Error| problem(error.to_string());
-    let file = open_to_read(path).map_err(failed)?;
-    refuse_irregular(&file).map_err(failed)?;
+    let file = open_regular(path).map_err(failed)?;
     if let Err(error) = refuse_writable_by_others(path, &file, Owners::of(data_dir)) {
         let message = format!("the secret `{name}` cannot be used: {error}");
         return Err(Problem { message, help: error.help().unwrap_or_default() });
@@ -189,7 +189,7 @@ mod tests {
             &format!("t: {{ file: missing, {hosts} }}"),
             "the secret `t` cannot be read from `missing`: No such file or directory (os error 2)",
         );
-        check(&format!("t: {{ file: ., {hosts} }}"), "the secret `t` cannot be read from `.`: it is no file");
+        check(&format!("t: {{ file: ., {hosts} }}"), "the secret `t` cannot be read from `.`: it is not a regular file");
         check(
             &format!("t: {{ file: latin1, {hosts} }}"),
             "the secret `t` cannot be read from `latin1`: it is not UTF-8",

@@ -5,8 +5,10 @@ use std::path::Path;
 use std::sync::Barrier;
 
 use rusqlite::Connection;
+use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::Checkpoint;
 use stepbox_batch::name::JobExecutionId;
+use stepbox_batch::queue::Whose;
 use stepbox_batch::repository::{JobRepository, Result};
 
 use super::{SqliteOptions, SqliteStore, empty_store};
@@ -228,8 +230,8 @@ fn many_open_a_new_file_at_once() {
     }
 }
 
-#[test]
-fn opens_while_somebody_writes_but_waits_to_make_a_schema() {
+#[tokio::test]
+async fn opens_while_somebody_writes_but_waits_to_make_a_schema() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("stepbox.db");
     let options = SqliteOptions { busy_timeout_ms: 1, ..SqliteOptions::default() };
@@ -244,7 +246,12 @@ fn opens_while_somebody_writes_but_waits_to_make_a_schema() {
 
     SqliteStore::open_with(&path, options.clone()).unwrap();
     stranger.execute_batch("BEGIN IMMEDIATE").unwrap();
-    SqliteStore::open_with(&path, options).unwrap();
+    let store = SqliteStore::open_with(&path, options).unwrap();
+    // What each command asks when it begins, and mostly for nothing, waits for no writer.
+    store.cut_leases(Timestamp(1)).await.unwrap();
+    store.expire_leases("gone", Timestamp(1)).await.unwrap();
+    store.forget_worker("gone").await.unwrap();
+    assert_eq!(store.rescue_lost_of(Timestamp(1), &Whose::All).await.unwrap(), []);
 }
 
 /// An older program's rescue failed on a whole and its parts that were lost together, and with it each opening.

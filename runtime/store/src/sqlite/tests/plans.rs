@@ -128,4 +128,5 @@ const STATEMENTS: [(&str, &str, &str); 16] = [
     ("what keeps an instance", "job_executions_open", instances::RUNNING),
     ("leases of a clock that was ahead", "job_executions_by_lease", leases::FUTURE),
     ("leases of a worker", "job_executions_by_lease", leases::EXPIRE),
+    ("whether a worker has a lease", "job_executions_by_lease", leases::HELD),
 ];
