@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
@@ -15,6 +16,7 @@ use stepbox::{
     Policy, PublishOptions, Quotas, RunOptions, Running, Stepbox, Tenant, TenantStanding, WorkerOptions,
 };
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use crate::support::{self, ending, local, until};
 
@@ -29,6 +31,9 @@ jobs:
         writer: { csv: { to: { type: local, file_path: \"out-%execution%.csv\" } } }
 ";
 
+/// How often what waits looks whether it is to stop.
+const LOOKS_EVERY: Duration = Duration::from_millis(2);
+
 /// Waits until the gate lets it through, and observes stops and pauses meanwhile.
 struct Waits(Arc<Semaphore>);
 
@@ -36,11 +41,10 @@ struct Waits(Arc<Semaphore>);
 impl Tasklet for Waits {
     async fn run(&mut self, context: &StepContext) -> Result<Option<String>, ElementError> {
         while !context.observe_stop() {
-            if let Ok(permit) = self.0.try_acquire() {
-                permit.forget();
+            if let Ok(permit) = timeout(LOOKS_EVERY, self.0.acquire()).await {
+                permit.expect("nobody closes it").forget();
                 break;
             }
-            tokio::task::yield_now().await;
         }
         Ok(None)
     }
