@@ -17,7 +17,7 @@ use stepbox::{InstanceEdit, NewInstance, PublishOptions};
 use stepbox_test_postgres::{Durability, Proxy, Server};
 use stepbox_tests::guard::Guarded;
 
-use crate::support::{Installation, counts, ending, local, stepbox_binary};
+use crate::support::{Installation, counts, ending, local, stepbox_binary, until};
 
 /// How long anything may take here before the test gives up.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -461,4 +461,45 @@ async fn several_workers_share_the_queue() {
     }
     assert!(by_worker.len() > 1, "{by_worker:?}");
     assert_eq!(fleet.installation.path("out").read_dir().unwrap().count(), 60);
+}
+
+/// How long a process may take to end beside a silent database: five seconds of silence, and what a busy machine adds.
+const ENDS_WITHIN: Duration = Duration::from_secs(15);
+
+/// What cannot be saved any more is left to its lease: nobody waits for a database that says nothing.
+#[tokio::test]
+async fn a_worker_and_a_run_end_although_the_database_is_silent() {
+    let server = Server::shared();
+    let fleet = Fleet::new(Store::Postgres).await;
+    let url = fleet.database.clone().expect("a database");
+    for command in ["worker", "run"] {
+        let proxy = Proxy::start(server.address()).await.expect("a way of its own");
+        let url = server.url_at(&proxy.address(), &url);
+        let (process, signal) = match command {
+            "worker" => {
+                let worker = fleet.worker_at(Some(&url));
+                let id = fleet.publish(PublishOptions::default()).await;
+                (fleet.running(id, vec![worker]).await.0, "TERM")
+            }
+            _ => {
+                let mut run = Command::new(stepbox_binary());
+                run.current_dir(fleet.installation.folder.path()).args(["--data-dir", "data-run", "run", "export"]);
+                run.args(["-c", r#"{"storage":{"type":"local","file_path":"run.csv"}}"#]);
+                run.env("STEPBOX_DATABASE_URL", &url).stdout(Stdio::null()).stderr(Stdio::null());
+                let run = WorkerProcess(Guarded::spawn(&mut run).expect("the program starts"));
+                // The worker's was the first.
+                let execution = async || fleet.installation.tenant.execution(JobExecutionId(2)).await;
+                until("the run has come to a checkpoint", async || {
+                    execution().await.is_ok_and(|run| run.steps.iter().any(|step| step.counts.written > 0))
+                })
+                .await;
+                (run, "INT")
+            }
+        };
+        proxy.cut();
+        process.signal(signal);
+        let told_at = Instant::now();
+        assert_eq!(process.ended(), Some(8), "{command}");
+        assert!(told_at.elapsed() < ENDS_WITHIN, "{command} took {:?}", told_at.elapsed());
+    }
 }

@@ -3,6 +3,7 @@
 //! A schema is JSON Schema 2020-12 for an object. The `default` of a property is its default value,
 //! everything else constrains. The same rules hold at creation, edit and launch, whatever the door.
 
+mod expansion;
 mod options;
 mod words;
 
@@ -278,6 +279,7 @@ fn foreign_reference(schema: &Value, path: String) -> Option<(String, &str)> {
 }
 
 fn build(schema: &Value) -> Result<jsonschema::Validator, SchemaError> {
+    expansion::check(schema)?;
     jsonschema::options()
         .with_draft(jsonschema::Draft::Draft202012)
         .should_validate_formats(true)
