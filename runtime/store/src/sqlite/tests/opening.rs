@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::Checkpoint;
 use stepbox_batch::name::JobExecutionId;
-use stepbox_batch::queue::Whose;
+use stepbox_batch::queue::{JobQueue, Whose};
 use stepbox_batch::repository::{JobRepository, Result};
 
 use super::{SqliteOptions, SqliteStore, empty_store};

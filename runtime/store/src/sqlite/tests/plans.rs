@@ -111,7 +111,7 @@ fn audit_lists() -> Vec<(&'static str, AuditFilter)> {
 }
 
 /// Which index each of the others takes.
-const STATEMENTS: [(&str, &str, &str); 16] = [
+const STATEMENTS: [(&str, &str, &str); 17] = [
     ("how parts stand", "job_executions_by_partition", executions::PARTITION_STATES),
     ("an execution", "PRIMARY KEY", executions::STANDING),
     ("those it goes on from", "PRIMARY KEY", executions::ANCESTRY),
