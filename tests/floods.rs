@@ -217,7 +217,8 @@ jobs:
         let parameters = json!({ "source": local("in.csv"), "storage": local("out.csv") });
         let mut running = support::start(&tenant, job, parameters).await;
         let ended = tokio::time::timeout(support::PATIENCE, running.wait()).await;
-        let ended = ended.unwrap_or_else(|_| panic!("{job} waits for itself")).unwrap();
+        let Ok(ended) = ended else { panic!("{job} waits for itself") };
+        let ended = ended.unwrap();
         assert_eq!((ending(&ended).as_str(), counts(&ended, 0).as_str()), ("COMPLETED", all), "{job}");
 
         let options = WorkerOptions { concurrency: 1, ..WorkerOptions::default() };
