@@ -149,7 +149,9 @@ impl BucketServer {
     pub fn unfinished_uploads(&self) -> usize {
         let entries = std::fs::read_dir(self.root.path()).expect("its folder");
         let names = entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"));
-        let id = |name: String| Some(name.split_once("upload")?.1.split_once('-')?.1.split_once('.')?.0.to_owned());
+        let id = |name: String| {
+            Some(name.split_once("upload")?.1.split_once('-')?.1.split_once('.')?.0.to_owned())
+        };
         names.filter_map(id).collect::<BTreeSet<_>>().len()
     }
 

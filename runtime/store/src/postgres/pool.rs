@@ -19,7 +19,7 @@ use super::trouble::{Outcome, Trouble};
 const FEW: usize = 2;
 /// How long to wait for a connection in use before one more is made. Making one takes the server longer, and most
 /// statements are answered sooner.
-const RATHER_WAITS: Duration = Duration::from_millis(3);
+const RATHER_WAITS: Duration = Duration::from_millis(10);
 /// After how long a connection has rested.
 const RESTED: Duration = Duration::from_millis(100);
 /// How long a connection keeps the plans of its statements. One made for an empty queue reads a long one from end to
