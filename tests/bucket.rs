@@ -1,7 +1,7 @@
 //! A server on loopback that speaks S3: `s3s-fs`, which checks signatures and knows ranges, conditions and
 //! multipart uploads. What it keeps are files, so a test sees them as they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -145,11 +145,14 @@ impl BucketServer {
         found
     }
 
-    /// What its own folder holds beside the bucket: uploads that were never completed.
+    /// What its own folder holds beside the bucket: uploads that were never completed, each with files for its pieces.
     pub fn unfinished_uploads(&self) -> usize {
         let entries = std::fs::read_dir(self.root.path()).expect("its folder");
         let names = entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"));
-        names.filter(|name| name.contains("upload_id") || name.starts_with(".upload-")).count()
+        let id = |name: String| {
+            Some(name.split_once("upload")?.1.split_once('-')?.1.split_once('.')?.0.to_owned())
+        };
+        names.filter_map(id).collect::<BTreeSet<_>>().len()
     }
 
     /// Answers requests whose line has the text `GET /acme/shop/in.csv` in it with a lie, from now on.

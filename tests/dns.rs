@@ -156,6 +156,30 @@ async fn a_name_that_answers_differently_the_second_time_leads_nowhere() {
     assert_eq!(trap.connections(), 0, "nobody was connected to");
 }
 
+/// Nobody keeps what a name led to: what one tenant was told is never told another one.
+#[tokio::test]
+async fn an_answer_is_kept_for_nobody_and_for_no_other_tenant() {
+    let (first, names) = (Trap::answering("127.0.0.2:0"), ["alice", "bob"]);
+    let second = Trap::answering(&format!("127.0.0.3:{}", first.port));
+    let server =
+        NameServer::start(vec![vec!["127.0.0.2"], vec!["127.0.0.2"], vec!["127.0.0.3"], vec!["127.0.0.3"]]);
+    let folder = crate::support::tempdir().expect("a temporary folder");
+    let mut builder = Stepbox::builder(folder.path().join("data")).resolver(Arc::new(Asking(server.address)));
+    for name in names {
+        builder = builder.tenant(TenantId::new(name).unwrap(), Policy::nothing().with_loopback());
+    }
+    let stepbox = builder.open().await.expect("the installation opens");
+    let url = format!("http://moves.example:{}", first.port);
+    for (name, connections) in names.into_iter().zip([(2, 0), (2, 2)]) {
+        let tenant = stepbox.tenant(&TenantId::new(name).unwrap()).expect("the tenant was built");
+        let requests = [json!({ "url": format!("{url}/") })];
+        let outcomes = try_requests(&folder, &tenant, &[format!("* {url}")], &requests).await;
+        assert_eq!(outcomes, [("answered 200".to_owned(), "answered 200".to_owned())], "{name}");
+        assert_eq!((first.connections(), second.connections()), connections, "{name}");
+    }
+    assert_eq!(server.asked.load(Ordering::SeqCst), 4, "once for each connection");
+}
+
 /// Of several addresses only those that are open are dialled, as they were when they were judged.
 #[tokio::test]
 async fn of_a_mixed_answer_only_the_open_addresses_are_dialled() {

@@ -8,7 +8,7 @@ use serde_json::json;
 use stepbox::batch::execution::JobExecution;
 use stepbox::batch::name::TenantId;
 use stepbox::batch::status::BatchStatus;
-use stepbox::{Policy, Quotas, Running, Stepbox, Tenant};
+use stepbox::{Policy, PublishOptions, Quotas, Running, Stepbox, Tenant, WorkerOptions};
 use stepbox_guest_artifacts::{hostile, steps};
 use stepbox_tests::alone::Watch;
 
@@ -176,4 +176,95 @@ async fn no_more_executions_run_than_the_quota_allows() {
     let mut second = tenant.run("i0", Default::default()).await.unwrap();
     second.stop().await.unwrap();
     second.wait().await.unwrap();
+}
+
+/// A whole waits for its parts, and a split for its branches: with a place, a turn, a connection for one alone, nobody
+/// waits for what only they can give back.
+#[tokio::test]
+async fn nobody_waits_for_what_only_they_can_give_back() {
+    let jobs = r#"
+jobs:
+  parts:
+    type: test
+    parameters: { extends: csv_export }
+    steps:
+      - &step
+        name: export
+        reader: { csv: { from: "${parameters.source}" } }
+        processor: normalise
+        writer: { csv: { to: "${parameters.storage}" } }
+        partitions: 3
+        workers: 2
+  branches:
+    type: test
+    parameters: { extends: csv_export }
+    steps:
+      - split: both
+        branches: [ [ { <<: *step, partitions: 1 } ], [ { <<: *step, name: other, writer: { csv: { to: other.csv } } } ] ]
+"#;
+    let folder = support::tempdir().unwrap();
+    let quotas = Quotas { running_max: 1, processors_max: 1, http_connections_max: 1, ..Quotas::default() };
+    let policy = Policy::nothing().with_folder(folder.path()).with_quotas(quotas);
+    let id = TenantId::default();
+    let builder = Stepbox::builder(folder.path().join("data")).tenant(id.clone(), policy);
+    let stepbox = builder.open().await.unwrap();
+    let tenant = stepbox.tenant(&id).unwrap();
+    support::install(&tenant, folder.path(), &[("normalise", steps::NORMALISE)], jobs).await;
+    let rows: String = (0..1000).map(|row| format!("{row},{row}.50,2024-03-05\n")).collect();
+    std::fs::write(folder.path().join("in.csv"), format!("sku,price,released_on\n{rows}")).unwrap();
+    let all = "read=1000 written=1000 filtered=0 skipped=0";
+    for (number, job) in ["parts", "branches"].into_iter().enumerate() {
+        let parameters = json!({ "source": local("in.csv"), "storage": local("out.csv") });
+        let mut running = support::start(&tenant, job, parameters).await;
+        let ended = tokio::time::timeout(support::PATIENCE, running.wait()).await;
+        let Ok(ended) = ended else { panic!("{job} waits for itself") };
+        let ended = ended.unwrap();
+        assert_eq!((ending(&ended).as_str(), counts(&ended, 0).as_str()), ("COMPLETED", all), "{job}");
+
+        let options = WorkerOptions { concurrency: 1, ..WorkerOptions::default() };
+        let published = tenant.publish(&format!("i{number}"), PublishOptions::default()).await.unwrap().id();
+        let mut worker = stepbox.start_worker(options).await.unwrap();
+        support::until("it has ended", async || {
+            tenant.execution(published).await.unwrap().ended_at.is_some()
+        })
+        .await;
+        worker.shut_down();
+        worker.wait().await.unwrap();
+        let ended = tenant.execution(published).await.unwrap();
+        assert_eq!((ending(&ended).as_str(), counts(&ended, 0).as_str()), ("COMPLETED", all), "{job}");
+    }
+}
+
+/// With one turn for all its components: whoever waits for the host leaves the turn to the others.
+#[tokio::test]
+async fn whoever_waits_for_the_host_holds_no_turn() {
+    let folder = support::tempdir().unwrap();
+    let quotas = Quotas { processors_max: 1, stop_grace_ms: 100, ..Quotas::default() };
+    let policy = Policy::nothing().with_folder(folder.path()).with_quotas(quotas);
+    let id = TenantId::default();
+    let builder = Stepbox::builder(folder.path().join("data")).tenant(id.clone(), policy);
+    let tenant = builder.open().await.unwrap().tenant(&id).unwrap();
+    let guests = [("sleeps", hostile::SLEEPS), ("own_exit_status", hostile::OWN_EXIT_STATUS)];
+    let jobs = "jobs:
+  sleeps: { type: test, steps: [ { name: sleep, tasklet: sleeps } ] }
+  works: { type: test, steps: [ { name: work, tasklet: own_exit_status } ] }
+";
+    support::install(&tenant, folder.path(), &guests, jobs).await;
+    let mut asleep = Vec::new();
+    for _ in 0..3 {
+        let sleeps = support::start(&tenant, "sleeps", json!({})).await;
+        let is_asleep =
+            async || tenant.log(sleeps.id()).await.unwrap().iter().any(|line| line.message == "asleep");
+        support::until("it sleeps", is_asleep).await;
+        asleep.push(sleeps);
+    }
+    for _ in 0..5 {
+        let mut works = support::start(&tenant, "works", json!({})).await;
+        let ended = tokio::time::timeout(support::PATIENCE, works.wait()).await;
+        assert_eq!(ending(&ended.expect("nobody holds its turn").unwrap()), "COMPLETED");
+    }
+    for mut sleeps in asleep {
+        sleeps.stop().await.unwrap();
+        assert_eq!(ending(&sleeps.wait().await.unwrap()), "STOPPED");
+    }
 }

@@ -311,6 +311,31 @@ async fn panics() {
     assert_failed(&execution, "step-panicked", "panicked");
 }
 
+/// A chunk of 1000 items would take 5 seconds, and a call may take 2.5.
+#[tokio::test]
+async fn drags_in_processor() {
+    const ITEMS: usize = 200;
+    let installation = Installation::new().await;
+    let jobs = "jobs:
+  hostile:
+    type: test
+    parameters: { extends: csv_export }
+    steps:
+      - name: attack
+        reader: { csv: { from: \"${parameters.source}\" } }
+        processor: { guest: { ms: 25 } }
+        writer: { csv: { to: \"${parameters.storage}\" } }
+        limits: { time_ms_max: 2500 }
+";
+    installation.install(&[("guest", path_of("drags_in_processor"))], jobs).await;
+    let rows: String = (0..ITEMS).map(|row| format!("{row},a\n")).collect();
+    installation.write("in.csv", format!("sku,name\n{rows}"));
+    let parameters = json!({ "source": local("in.csv"), "storage": local("out.csv") });
+    let execution = installation.run("hostile", parameters).await;
+    assert_eq!(ending(&execution), "COMPLETED");
+    assert_eq!(counts(&execution, 0), format!("read={ITEMS} written={ITEMS} filtered=0 skipped=0"));
+}
+
 #[tokio::test]
 async fn lies_in_batches() {
     for (lie, words) in [

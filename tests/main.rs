@@ -14,6 +14,7 @@ mod flow;
 mod guests;
 mod installations;
 mod interrupted;
+mod killed_at_buckets;
 mod left_behind;
 mod lying_bucket;
 mod lying_hosts;

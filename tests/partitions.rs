@@ -264,7 +264,7 @@ async fn a_restart_lists_each_warning_once_as_an_undisturbed_run_does() {
             3 => format!("{row},item {row},one too many\n"),
             _ => format!("{row},item {row}\n"),
         };
-        installation.write("in.csv", &format!("sku,name\n{}", (0..1000).map(row).collect::<String>()));
+        installation.write("in.csv", format!("sku,name\n{}", (0..1000).map(row).collect::<String>()));
         let parameters =
             |output| json!({ "source": local("in.csv"), "storage": local(output), "delimiter": "," });
         let failed = installation.run("parts", parameters("out.csv")).await;

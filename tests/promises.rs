@@ -1,18 +1,21 @@
 //! What holds around a run: where its paths begin, that no output replaces another one, that a way on is left after a
 //! failure, that what is to run whatever happened does, and that a tasklet goes on from what it kept.
 
+use std::io::Write;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use stepbox::batch::element::{Chunk, ItemReader, More, Opening, Tasklet};
+use stepbox::batch::element::{Chunk, ItemProcessor, ItemReader, More, Opening, SetAside, Tasklet};
 use stepbox::batch::error::ElementError;
 use stepbox::batch::execution::JobExecution;
 use stepbox::batch::job::ChunkLimit;
 use stepbox::batch::name::{JobExecutionId, TenantId};
 use stepbox::batch::repository::ExecutionFilter;
+use stepbox::batch::rows::Rows;
 use stepbox::batch::step_context::StepContext;
 use stepbox::{
     Builder, NewInstance, Policy, PublishOptions, RestartOptions, RunOptions, Stepbox, Tenant, WorkerOptions,
@@ -193,6 +196,90 @@ jobs:
     assert_eq!(ending(&again.wait().await.unwrap()), "COMPLETED", "one after the other is no clash");
 }
 
+/// What happens to an input while it is read.
+const CHANGES: [&str; 4] = ["is shortened", "is rewritten", "is replaced", "grows"];
+/// More than a reader holds at a time.
+const ROWS: usize = 300_000;
+
+/// Passes every item on, and has something happen to the input before the first ones go on.
+struct Changes(PathBuf, Option<&'static str>);
+
+impl Changes {
+    fn happen(&mut self) {
+        let (path, length) = (&self.0, std::fs::metadata(&self.0).unwrap().len());
+        let open = || std::fs::OpenOptions::new().write(true).append(false).open(path).unwrap();
+        match self.1.take() {
+            Some("is shortened") => open().set_len(length / 2 + 5).unwrap(),
+            Some("is rewritten") => {
+                let other = std::fs::read_to_string(path).unwrap().replace('A', "B");
+                open().write_all(other.as_bytes()).unwrap();
+            }
+            Some("is replaced") => {
+                let other = path.with_extension("new");
+                std::fs::write(&other, std::fs::read_to_string(path).unwrap().replace('A', "B")).unwrap();
+                std::fs::rename(other, path).unwrap();
+            }
+            Some("grows") => {
+                let mut file = std::fs::OpenOptions::new().append(true).open(path).unwrap();
+                file.write_all(b"more,AAAAAAAAAA\n").unwrap();
+            }
+            _ => {}
+        }
+    }
+}
+
+#[async_trait]
+impl ItemProcessor for Changes {
+    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, ElementError> {
+        Ok(opening.header.to_vec())
+    }
+
+    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, ElementError> {
+        self.happen();
+        (0..rows.len()).for_each(|row| output.push_row_of(rows, row));
+        Ok(SetAside::default())
+    }
+}
+
+/// It completed, with a cut cell in its last row or with rows of two files.
+#[tokio::test]
+async fn an_input_may_grow_while_it_is_read_and_change_in_no_other_way() {
+    let folder = tempdir().unwrap();
+    let input = folder.path().join("in.csv");
+    let installation = Installation::with(|builder| {
+        CHANGES.into_iter().fold(builder, |builder, how| {
+            let input = input.clone();
+            builder
+                .processor(&how.replace(' ', "_"), move |_| Ok(Box::new(Changes(input.clone(), Some(how)))))
+        })
+    });
+    let installation = installation.await;
+    let mut jobs = "jobs:\n".to_owned();
+    for how in CHANGES.map(|how| how.replace(' ', "_")) {
+        jobs += &format!(
+            "  {how}: {{ type: test, parameters: {{ extends: csv_export }}, steps: [ {{ name: copy, {COPY}, \
+             processor: {how}, writer: {{ csv: {{ to: \"${{parameters.storage}}\" }} }} }} ] }}\n"
+        );
+    }
+    installation.install(&[], &jobs).await;
+    for how in CHANGES {
+        let rows: String = (0..ROWS).map(|row| format!("{row:07},AAAAAAAAAA\n")).collect();
+        std::fs::write(&input, format!("id,v\n{rows}")).unwrap();
+        installation.write("out.csv", "id,v\nthe last,one\n");
+        let parameters = json!({ "source": local(&input), "storage": local("out.csv") });
+        let execution = installation.run(&how.replace(' ', "_"), parameters).await;
+        let (expected, output) = match how {
+            "grows" => ("COMPLETED", format!("id,v\n{rows}")),
+            _ => ("FAILED [file-changed]", "id,v\nthe last,one\n".to_owned()),
+        };
+        assert!(ending(&execution).starts_with(expected), "{how}: {}", ending(&execution));
+        assert!(
+            installation.read("out.csv").starts_with(&output),
+            "{how}: the output is whole, or the last one"
+        );
+    }
+}
+
 fn limited(limit: u32) -> String {
     format!(
         r#"
@@ -247,6 +334,11 @@ async fn a_restart_can_do_something_else_than_fail_again() {
         assert!(ending(&failed).starts_with("FAILED [skip-limit]"), "{}", ending(&failed));
         assert_eq!(counts(&failed, 0), "read=3 written=2 filtered=0 skipped=1");
         assert_eq!(installation.tenant.warnings(failed.id).await.unwrap().rows(), 1);
+        // What was skipped before the limit is kept, though all is one chunk.
+        let rejected = installation.tenant.rejected_items(failed.id).await.unwrap();
+        let [(_, path)] = &rejected[..] else { panic!("{rejected:?}") };
+        let rejected = std::fs::read_to_string(path).unwrap();
+        assert!(rejected.lines().count() == 2 && rejected.contains("\n3,,ragged-row,"), "{rejected}");
 
         installation.install(&[], &limited(limit)).await;
         installation.write("in.csv", then);

@@ -4,7 +4,7 @@ use serde_json::json;
 use stepbox::batch::name::TenantId;
 use stepbox::batch::repository::ExecutionFilter;
 use stepbox::{ErrorKind, Policy, RestartOptions, Stepbox, Tenant};
-use stepbox_guest_artifacts::steps;
+use stepbox_guest_artifacts::{hostile, steps};
 
 use crate::support::{self, counts, ending, local};
 
@@ -91,4 +91,30 @@ async fn a_tenant_reads_and_writes_below_its_own_folder_alone() {
     }
     assert!(!folder.path().join("alice/out.csv").exists());
     drop(alice);
+}
+
+/// What is compiled is found by its content alone: neither a name nor a version leads to another tenant's component,
+/// and one that two have stays while one of them needs it.
+#[tokio::test]
+async fn components_are_found_by_their_content_whatever_another_tenant_calls_so() {
+    let folder = support::tempdir().unwrap();
+    let (alice, bob) = two_tenants(folder.path()).await;
+    let jobs = "jobs:\n  job: { type: test, steps: [ { name: run, tasklet: guest } ] }\n";
+    let run = async |tenant: &Tenant| {
+        let execution = support::start(tenant, "job", json!({})).await.wait().await.unwrap();
+        execution.exit_status.code.to_string()
+    };
+    support::install(&alice, folder.path(), &[("guest", hostile::OWN_EXIT_STATUS)], jobs).await;
+    support::install(&bob, folder.path(), &[("guest", hostile::FAILS_WITH_ERROR)], jobs).await;
+    for _ in 0..2 {
+        assert_eq!((run(&alice).await.as_str(), run(&bob).await.as_str()), ("PARTIAL", "FAILED"));
+    }
+    support::install(&bob, folder.path(), &[("guest", hostile::OWN_EXIT_STATUS)], jobs).await;
+    assert_eq!(run(&bob).await, "PARTIAL");
+    support::install(&alice, folder.path(), &[("guest", hostile::FAILS_WITH_ERROR)], jobs).await;
+    let shared = std::fs::read(hostile::OWN_EXIT_STATUS).unwrap();
+    let shared =
+        alice.components().await.unwrap().into_iter().find(|known| known.size_bytes == shared.len() as u64);
+    alice.remove_component(&shared.unwrap().digest).await.unwrap();
+    assert_eq!((run(&alice).await.as_str(), run(&bob).await.as_str()), ("FAILED", "PARTIAL"));
 }

@@ -31,6 +31,8 @@ enum Lie {
     Silence { is_let_in: bool },
     /// A byte each second.
     Drips,
+    /// The end of the connection where an answer is due.
+    HangsUp,
 }
 
 #[test]
@@ -38,20 +40,22 @@ fn no_database_takes_memory_or_holds_up_an_interrupt() {
     let folder = Folder::new();
     let after = Duration::from_secs(3);
     let idle = watched(&mut folder.shell("exec stepbox executions list"), after).memory_peak;
-    // Of what is heard later, the library tells no more.
-    let hung_up = "connection closed";
+    // Of what is heard later, the library tells no more than that it closed the connection.
+    let hung_up = "it hung up before it had answered to `SELECT` (connection closed)";
     for (lie, words) in [
         (Lie::Notices, "before it lets anybody in"),
         (Lie::LongMessage, hung_up),
         (Lie::LongRows, hung_up),
         (Lie::Rows, hung_up),
         (Lie::EmptyRows, hung_up),
+        (Lie::HangsUp, hung_up),
         (Lie::Words, "xxx"),
         (Lie::Silence { is_let_in: false }, ""),
         (Lie::Silence { is_let_in: true }, ""),
         (Lie::Drips, ""),
     ] {
-        let url = format!("postgres://u@{}/d?sslmode=disable", start(lie));
+        let address = start(lie);
+        let url = format!("postgres://u@{address}/d?sslmode=disable");
         let mut command = folder.shell("exec stepbox executions list");
         // An answer without an end ends by itself; what is silent is interrupted.
         let patience = match lie {
@@ -61,6 +65,10 @@ fn no_database_takes_memory_or_holds_up_an_interrupt() {
         let listed = watched(command.env("STEPBOX_DATABASE_URL", url), patience);
         let said = String::from_utf8_lossy(&listed.output.stderr);
         assert!(!listed.output.status.success() && said.contains(words), "{lie:?}: {said}");
+        if words == hung_up {
+            let culprit = format!("the store PostgreSQL at {address}/d failed");
+            assert!(said.contains(&culprit) && said.contains("help: check the URL"), "{lie:?}: {said}");
+        }
         assert!(said.len() < 10_000, "{lie:?}: {} bytes of words", said.len());
         assert!(listed.memory_peak < idle + LIES_BYTES_MAX, "{lie:?}, {} bytes: {said}", listed.memory_peak);
         if patience == after {
@@ -137,6 +145,7 @@ fn answer(mut stream: TcpStream, lie: Lie) -> io::Result<()> {
         }
         Lie::LongRows => repeat(stream, &row(60 << 20), Duration::ZERO),
         Lie::Rows => repeat(stream, &row(1_000), Duration::ZERO),
+        Lie::HangsUp => Ok(()),
         Lie::Words => {
             stream.write_all(&message(
                 b'E',

@@ -169,7 +169,7 @@ fn every_command_is_tried_on_a_terminal() {
             // Followed by its arguments, or by nothing: `worker` is not tried by `workers list`.
             let tried_as = format!("stepbox {command} ");
             let is_tried = |tried: &&str| format!("{tried} ").contains(&tried_as);
-            if !COMMANDS.iter().any(|tried| is_tried(&tried)) && !OTHERS.contains(&command.as_str()) {
+            if !COMMANDS.iter().any(|tried| is_tried(tried)) && !OTHERS.contains(&command.as_str()) {
                 untried.insert(command);
             }
         }

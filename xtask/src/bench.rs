@@ -23,7 +23,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         all => ("stepbox-bench", all),
     };
     let mut cargo = process::cargo(&root)?;
-    if matches!(&arguments[..], [only] if only == "size") {
+    if matches!(arguments, [only] if only == "size") {
         cargo.args([
             "test",
             "--release",

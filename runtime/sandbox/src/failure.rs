@@ -64,8 +64,7 @@ pub(crate) fn of_trap(
     last_words: &str,
 ) -> ElementError {
     if let Some(refusal) = refusal {
-        return ElementError::failed("step-memory-limit", with_last_words(refusal.to_string(), last_words))
-            .with_help(refusal.help());
+        return out_of_memory(&refusal, last_words);
     }
     if let Some(cut) = error.downcast_ref::<Cut>() {
         return match cut {
@@ -102,6 +101,12 @@ pub(crate) fn of_trap(
         // A host function refused to go on, or a value that came back is malformed.
         None => ElementError::failed("step-trapped", with_last_words(innermost(error), last_words)),
     }
+}
+
+/// More memory than the component may have, for itself or for what it returned.
+pub(crate) fn out_of_memory(refusal: &OutOfMemory, last_words: &str) -> ElementError {
+    ElementError::failed("step-memory-limit", with_last_words(refusal.to_string(), last_words))
+        .with_help(refusal.help())
 }
 
 /// There are two stacks: the engine's, and the one that compilers keep in a component's own memory,

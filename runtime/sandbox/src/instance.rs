@@ -14,7 +14,7 @@ use wasmtime::{Store, UpdateDeadline};
 
 use crate::failure;
 use crate::grants::{Access, Grants, WORK_FOLDER};
-use crate::memory::OutOfMemory;
+use crate::memory::{Charge, OutOfMemory};
 use crate::program::Program;
 use crate::sandbox::Inner;
 use crate::setup::ComponentSetup;
@@ -35,6 +35,8 @@ const COMPONENT_HANDLES_MAX: usize = 10_000;
 pub(crate) struct Instance {
     pub(crate) store: Store<StepState>,
     pub(crate) watch: Watch,
+    /// The batch that it has returned last, which somebody works on until the next one is asked for.
+    batch: Option<Charge>,
 }
 
 impl Instance {
@@ -64,7 +66,7 @@ impl Instance {
         let cpu = store.data().budget.cpu.clone();
         let watch = Watch::new(context.clone(), setup.share.clone(), cpu, setup.limits.stop_grace_ms);
         interrupt(&mut store, watch.clone());
-        let mut instance = Self { store, watch };
+        let mut instance = Self { store, watch, batch: None };
         let starting = component.instantiate_async(&mut instance.store);
         let started = instance.watch.guard(setup.limits.call_ms_max, starting).await;
         let wasm = instance.settle(started)?;
@@ -79,6 +81,18 @@ impl Instance {
     /// The same for calls like most others.
     pub(crate) fn returns_no_more(&mut self) {
         self.store.set_hostcall_fuel(CROSSING_BYTES_MAX);
+    }
+
+    /// Charges it with a batch that it has returned, in place of the one before.
+    pub(crate) fn has_returned(&mut self, bytes: usize) -> Result<(), ElementError> {
+        let charged = match self.batch.as_mut() {
+            Some(batch) => batch.cover(bytes as u64),
+            None => self.store.data().account.charge(bytes as u64).map(|charge| self.batch = Some(charge)),
+        };
+        charged.map_err(|refusal| {
+            self.store.data().context.metering().tally().reached_memory_limit();
+            failure::out_of_memory(&refusal, "")
+        })
     }
 
     /// Turns a trap into the step's failure, in the component's own words if it left any.

@@ -12,7 +12,6 @@ use crate::conformance::queue::{publish, queued};
 use crate::conformance::sample::*;
 
 /// A store in which somebody else writes as they like.
-
 #[allow(async_fn_in_trait, reason = "for tests of this crate alone")]
 pub(crate) trait Damageable {
     fn store(&self) -> &dyn JobRepository;

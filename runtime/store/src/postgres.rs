@@ -15,6 +15,7 @@ mod leases;
 mod locks;
 mod migrate;
 mod partitions;
+mod pool;
 mod purging;
 mod queue;
 mod rescue;
@@ -55,7 +56,8 @@ use crate::record::worker::WorkerRecord;
 use crate::save::{ClaimRecord, ClaimedExecution, LeaseRecord, NewRecord, SaveRecord, accepted};
 use crate::standing;
 use address::Address;
-use connection::{Connections, Db};
+use connection::Db;
+use pool::Connections;
 use saves::{Desk, REPEATS_MAX};
 use trouble::{Outcome, Remedy, explained};
 use wake::Wake;
@@ -66,8 +68,11 @@ const RESCUES_AT_A_TIME: usize = 4;
 /// How a database is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostgresOptions {
-    /// How many connections there are at most, at least 1. A worker that waits for work has one more.
+    /// How many connections there are at most, at least 1, unless the URL says `pool_max`. A worker that waits for
+    /// work has one more. There are fewer while few wait for one.
     pub connections_max: usize,
+    /// How long a connection stays open that nobody uses, in milliseconds.
+    pub idle_timeout_ms: u64,
     /// How long to wait for one of them to be free, in milliseconds. After that the answer is
     /// [`Busy`](stepbox_batch::repository::RepositoryError::Busy).
     pub pool_timeout_ms: u64,
@@ -82,11 +87,12 @@ pub struct PostgresOptions {
 }
 
 impl Default for PostgresOptions {
-    /// 16 connections; waits 5 s for one of them, 5 s for a new one, 10 s for an answer; makes saves again for
-    /// 30 s.
+    /// 16 connections, closed after 30 s without use; waits 5 s for one of them, 5 s for a new one, 10 s for an
+    /// answer; makes saves again for 30 s.
     fn default() -> Self {
         Self {
             connections_max: 16,
+            idle_timeout_ms: 30_000,
             pool_timeout_ms: 5000,
             connect_timeout_ms: 5000,
             response_timeout_ms: 10_000,

@@ -114,8 +114,10 @@ macro_rules! call {
             running.instance.returns_at_most($crate::instance::BATCH_BYTES_MAX);
         }
         let value = call!($adapter.$function($($argument),*));
-        if let Some(running) = &mut $adapter.running {
+        if let Some(mut running) = $adapter.running.take() {
             running.instance.returns_no_more();
+            running.instance.has_returned($crate::adapters::running::Returned::bytes(&value))?;
+            $adapter.running = Some(running);
         }
         value
     }};
@@ -183,6 +185,41 @@ pub(super) fn checked_state(state: Vec<u8>) -> Result<Vec<u8>, ElementError> {
         return Err(failure::too_large("a checkpoint", state.len(), STATE_BYTES_MAX));
     }
     Ok(state)
+}
+
+/// What a call that returns a batch gives.
+pub(super) trait Returned {
+    /// How much memory it takes.
+    fn bytes(&self) -> usize;
+}
+
+impl Returned for RowsResult {
+    fn bytes(&self) -> usize {
+        self.data.len() + size_of_val(&*self.ends) + size_of_val(&*self.nulls)
+    }
+}
+
+impl Returned for Vec<Skipped> {
+    fn bytes(&self) -> usize {
+        let texts = self.iter().map(|skipped| skipped.code.len() + skipped.reason.len());
+        size_of_val(&**self) + texts.sum::<usize>()
+    }
+}
+
+impl Returned for processor::Outcome {
+    fn bytes(&self) -> usize {
+        self.rows.bytes() + self.skipped.bytes() + size_of_val(&*self.filtered)
+    }
+}
+
+impl Returned for reader::Chunk {
+    fn bytes(&self) -> usize {
+        let texts = |found: &reader::Unreadable| {
+            found.code.len() + found.reason.len() + found.place.len() + found.item.len()
+        };
+        let unreadable = size_of_val(&*self.unreadable) + self.unreadable.iter().map(texts).sum::<usize>();
+        self.rows.bytes() + unreadable
+    }
 }
 
 /// Rows that a component set aside. The engine checks that there are such rows.

@@ -148,8 +148,8 @@ impl Egress {
         }
     }
 
-    /// Whether a request may be sent, as far as can be said before its host is resolved; counts it. What its
-    /// head takes in memory is charged until it is sent.
+    /// Whether a request may be sent, as far as can be said before its host is resolved; counts it among those
+    /// that the step may make. What its head takes in memory is charged until it is sent.
     pub(crate) fn check(
         &self,
         method: &Method,
@@ -201,7 +201,6 @@ impl Egress {
         }
         let charge = self.account.charge(head::memory(url, headers))?;
         self.budget.http_requests.take(1)?;
-        self.context.metering().sent_request();
         Ok(charge)
     }
 
@@ -227,6 +226,7 @@ impl Egress {
         };
         let bytes = head::sent(&head.method, &head.uri, &head.headers);
         self.budget.http_bytes.take(bytes)?;
+        self.context.metering().sent_request();
         self.context.metering().sent(bytes);
         let body = CountedBody::new(body, self.context.clone(), self.budget.http_bytes.clone(), unsent);
         let body = body.boxed_unsync();

@@ -9,6 +9,7 @@ mod listing;
 #[cfg(test)]
 mod tests;
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 pub(crate) use self::folders::Folders;
 use self::folders::Opened;
 use self::listing::{LISTING_BYTES, Listing};
-use super::metered::{Holds, MeteredInput, MeteredOutput, STREAM_BYTES};
+use super::metered::{Gap, Holds, MeteredInput, MeteredOutput, STREAM_BYTES};
 use crate::budget::{Budget, Handle, Handles, OverLimit};
 use crate::grants::Grants;
 use crate::imports::limits::PATH;
@@ -108,24 +109,39 @@ impl FolderDoor<'_> {
         let folder = Resource::new_borrow(folder);
         let (nothing, to_read) = (OpenFlags::empty(), DescriptorFlags::READ);
         let opened = self.wasi.open_at(folder, follow, path.to_owned(), nothing, to_read).await?;
-        let is_withheld = match self.wasi.table.get(&opened)? {
-            Descriptor::File(file) => {
-                self.grants.withholds(&Metadata::from_just_metadata(file.file.metadata()?))
-            }
-            Descriptor::Dir(_) => false,
-        };
+        let file = self.file(&opened)?;
         HostDescriptor::drop(&mut self.wasi, opened).map_err(FsError::trap)?;
+        let is_withheld = match file {
+            Some(file) => {
+                let found = off_thread(move || file.metadata()).await??;
+                self.grants.withholds(&Metadata::from_just_metadata(found))
+            }
+            None => false,
+        };
         if is_withheld { Err(ErrorCode::NotPermitted.into()) } else { Ok(()) }
     }
 
     /// Growing a file costs as much as writing it: what is sparse today is filled tomorrow.
-    fn fill_up_to(&mut self, fd: &Resource<Descriptor>, size: Filesize) -> FsResult<()> {
-        let Descriptor::File(file) = self.wasi.table.get(fd)? else { return Ok(()) };
-        if size == 0 {
-            return Ok(());
+    async fn fill_up_to(&mut self, fd: &Resource<Descriptor>, size: Filesize) -> FsResult<()> {
+        let Some(gap) = self.gap(fd, size)? else { return Ok(()) };
+        let bytes = gap.await.map_err(FsError::trap)??;
+        self.budget.disk_bytes.take(bytes).map_err(over_limit)
+    }
+
+    /// How many bytes a file lacks to so many, told by a thread that may wait for the disk. `None` if that is no
+    /// question.
+    fn gap(&self, fd: &Resource<Descriptor>, size: Filesize) -> FsResult<Option<Gap>> {
+        let file = self.file(fd)?.filter(|_| size > 0);
+        let lacks = move |file: Arc<File>| Ok(size.saturating_sub(file.metadata()?.len()));
+        Ok(file.map(|file| spawn_blocking(move || lacks(file))))
+    }
+
+    /// The file behind a descriptor; `None` for a folder.
+    fn file(&self, fd: &Resource<Descriptor>) -> FsResult<Option<Arc<File>>> {
+        match self.wasi.table.get(fd)? {
+            Descriptor::File(file) => Ok(Some(file.file.clone())),
+            Descriptor::Dir(_) => Ok(None),
         }
-        let now = file.file.metadata()?.len();
-        self.budget.disk_bytes.take(size.saturating_sub(now)).map_err(over_limit)
     }
 
     /// What a stream of a file holds.
@@ -137,11 +153,12 @@ impl FolderDoor<'_> {
     fn metered(
         &mut self,
         stream: Resource<DynOutputStream>,
+        gap: Option<Gap>,
         holds: Holds,
     ) -> FsResult<Resource<DynOutputStream>> {
         let inner = self.wasi.table.delete(stream)?;
         let bytes = self.budget.disk_bytes.clone();
-        let metered = MeteredOutput::new(inner, bytes, self.context.clone(), holds);
+        let metered = MeteredOutput::new(inner, bytes, gap, self.context.clone(), holds);
         Ok(self.wasi.table.push(Box::new(metered) as DynOutputStream)?)
     }
 
@@ -236,7 +253,7 @@ impl HostDescriptor for FolderDoor<'_> {
         offset: Filesize,
     ) -> FsResult<Filesize> {
         let _piece = self.charge(bytes.len() as u64)?;
-        self.fill_up_to(&fd, offset)?;
+        self.fill_up_to(&fd, offset).await?;
         self.budget.disk_bytes.take(bytes.len() as u64).map_err(over_limit)?;
         self.context.metering().wrote_file(bytes.len() as u64);
         self.wasi.write(fd, bytes, offset).await
@@ -248,19 +265,19 @@ impl HostDescriptor for FolderDoor<'_> {
         offset: Filesize,
     ) -> FsResult<Resource<DynOutputStream>> {
         let holds = self.stream_of(fd.rep())?;
-        self.fill_up_to(&fd, offset)?;
+        let gap = self.gap(&fd, offset)?;
         let stream = self.wasi.write_via_stream(fd, offset)?;
-        self.metered(stream, holds)
+        self.metered(stream, gap, holds)
     }
 
     fn append_via_stream(&mut self, fd: Resource<Descriptor>) -> FsResult<Resource<DynOutputStream>> {
         let holds = self.stream_of(fd.rep())?;
         let stream = self.wasi.append_via_stream(fd)?;
-        self.metered(stream, holds)
+        self.metered(stream, None, holds)
     }
 
     async fn set_size(&mut self, fd: Resource<Descriptor>, size: Filesize) -> FsResult<()> {
-        self.fill_up_to(&fd, size)?;
+        self.fill_up_to(&fd, size).await?;
         self.wasi.set_size(fd, size).await
     }
 

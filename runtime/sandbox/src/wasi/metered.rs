@@ -1,9 +1,11 @@
 //! Streams from and to files: counted, and open as long as they live.
 
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use stepbox_batch::step_context::StepContext;
+use tokio::task::JoinHandle;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::p2::{
     DynInputStream, DynOutputStream, InputStream, OutputStream, Pollable, StreamError, StreamResult,
@@ -60,24 +62,56 @@ impl Pollable for MeteredInput {
     }
 }
 
+/// How many bytes lie between the end of a file and the place where a stream begins to write, once that is known.
+pub(super) type Gap = JoinHandle<io::Result<u64>>;
+
+/// What stands before the first byte of a stream.
+enum Beginning {
+    /// Nothing, or not any more.
+    Done,
+    /// A gap, which is paid for first.
+    Gap(Gap),
+    /// The step may not write so much. Why, until somebody was told.
+    Refused(Option<wasmtime::Error>),
+}
+
 /// Writes to a file as long as the step may write more bytes.
 pub(super) struct MeteredOutput {
     inner: DynOutputStream,
     bytes: Allowance,
+    beginning: Beginning,
     context: StepContext,
     _holds: Holds,
 }
 
 impl MeteredOutput {
-    pub(super) fn new(inner: DynOutputStream, bytes: Allowance, context: StepContext, holds: Holds) -> Self {
-        Self { inner, bytes, context, _holds: holds }
+    pub(super) fn new(
+        inner: DynOutputStream,
+        bytes: Allowance,
+        gap: Option<Gap>,
+        context: StepContext,
+        holds: Holds,
+    ) -> Self {
+        let beginning = gap.map_or(Beginning::Done, Beginning::Gap);
+        Self { inner, bytes, beginning, context, _holds: holds }
+    }
+
+    /// Pays for what the file grows by before anything is written.
+    async fn pay_for_gap(&mut self) {
+        let Beginning::Gap(gap) = &mut self.beginning else { return };
+        let found = gap.await;
+        let pay = || Ok(self.bytes.take(found??)?);
+        self.beginning = match pay() {
+            Ok(()) => Beginning::Done,
+            Err(refusal) => Beginning::Refused(Some(refusal)),
+        };
     }
 }
 
 #[async_trait]
 impl OutputStream for MeteredOutput {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        if bytes.len() as u64 > STREAM_BYTES {
+        if bytes.len() as u64 > STREAM_BYTES || !matches!(self.beginning, Beginning::Done) {
             return Err(StreamError::trap("wrote more than `check-write` allows"));
         }
         self.bytes
@@ -92,7 +126,13 @@ impl OutputStream for MeteredOutput {
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
-        self.inner.check_write()
+        match &mut self.beginning {
+            Beginning::Done => self.inner.check_write(),
+            Beginning::Gap(_) => Ok(0),
+            Beginning::Refused(refusal) => {
+                Err(refusal.take().map_or(StreamError::Closed, StreamError::LastOperationFailed))
+            }
+        }
     }
 
     async fn cancel(&mut self) {
@@ -103,6 +143,7 @@ impl OutputStream for MeteredOutput {
 #[async_trait]
 impl Pollable for MeteredOutput {
     async fn ready(&mut self) {
+        self.pay_for_gap().await;
         self.inner.ready().await;
     }
 }

@@ -214,6 +214,41 @@ async fn a_batch_comes_back_as_it_went_in() {
     assert!(matches!(error, ElementError::Failed { code, .. } if code == "step-not-open"));
 }
 
+/// It is the host's memory that it lies in until the next one is asked for.
+#[tokio::test]
+async fn a_batch_that_came_back_is_memory_of_its_component() {
+    let place = Place::new();
+    let program = place.program(&echo()).await.unwrap();
+    // The component has 2 MiB for itself.
+    let limits = Limits { memory_bytes_max: (2 << 20) + 200_000, ..Limits::default() };
+    let mut processor = program.processor(place.setup(limits));
+    let context = context(Arc::default());
+    let header = ["a".to_owned()];
+    let opening = || Opening { header: &header, state: None, context: &context, fragment: None };
+    processor.open(opening()).await.unwrap();
+    let rows = |bytes: usize| {
+        let mut rows = Rows::new(1);
+        rows.push(&"x".repeat(bytes));
+        rows
+    };
+    let mut output = Rows::new(1);
+    for bytes in [150_000, 199_000, 1, 199_000] {
+        processor.process(&rows(bytes), &mut output).await.unwrap();
+        assert_eq!(output, rows(bytes), "each takes the place of the one before");
+    }
+    let peak = context.metering().usage().memory_bytes_peak;
+    assert!((2_296_000..2_297_152).contains(&peak), "{peak}");
+    let error = processor.process(&rows(200_000), &mut output).await.unwrap_err();
+    assert!(
+        matches!(&error, ElementError::Failed { code, message, help, .. }
+            if *code == "step-memory-limit" && message.contains("asked for 2297156 of 2297152 bytes")
+            && help.contains("`limits.memory_bytes_max`")),
+        "{error:?}"
+    );
+    processor.open(opening()).await.unwrap();
+    processor.process(&rows(199_000), &mut output).await.unwrap();
+}
+
 #[tokio::test]
 async fn parts_are_believed_as_far_as_they_were_asked_for() {
     let place = Place::new();

@@ -7,6 +7,7 @@ mod components;
 mod costs;
 mod describing;
 mod hostile;
+mod isolation;
 mod support;
 mod uploads;
 mod walk;

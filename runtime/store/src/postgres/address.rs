@@ -28,6 +28,8 @@ pub(super) struct Address {
     doors: Doors,
     /// `PostgreSQL at db.example.com:5432/stepbox`.
     pub(super) name: String,
+    /// How many connections a process may have at most, if the URL says so.
+    pub(super) connections_max: Option<usize>,
 }
 
 /// What carries a connection.
@@ -60,7 +62,7 @@ impl Address {
             return Err(unreadable());
         }
         refuse_twice(&parsed)?;
-        let Asked { tls: mode, certificates } = take_tls(&mut parsed)?;
+        let Asked { tls: mode, certificates, connections_max } = take_ours(&mut parsed)?;
         let mut config: Config = parsed.as_str().parse().map_err(|_| unreadable())?;
         // What is dialled is what is looked at, and nothing else.
         if !config.get_hostaddrs().is_empty() {
@@ -105,7 +107,7 @@ impl Address {
         }
         let tls = tls(mode, certificates.as_deref()).map_err(|detail| failed(&name, detail))?;
         let doors = Doors { tls: MakeRustlsConnect::new(tls), encryption };
-        Ok(Self { config, doors, name })
+        Ok(Self { config, doors, name, connections_max })
     }
 
     /// A connection, and the line that somebody has to keep alive for it.
@@ -148,7 +150,7 @@ fn refuse_twice(url: &Url) -> Result<()> {
 }
 
 /// The options that errors name.
-const KNOWN: [&str; 10] = [
+const KNOWN: [&str; 11] = [
     "host",
     "hostaddr",
     "port",
@@ -159,17 +161,19 @@ const KNOWN: [&str; 10] = [
     "sslnegotiation",
     "sslrootcert",
     "options",
+    "pool_max",
 ];
 
-/// What a URL says of encryption.
+/// What a URL says of encryption and of the pool.
 #[derive(Debug, Default)]
 struct Asked {
     tls: Option<Tls>,
     certificates: Option<String>,
+    connections_max: Option<usize>,
 }
 
-/// Takes what is about encryption out of the URL: the library knows only some of it.
-fn take_tls(url: &mut Url) -> Result<Asked> {
+/// Takes out of the URL the options that the library does not know, or knows only in part.
+fn take_ours(url: &mut Url) -> Result<Asked> {
     let (mut asked, mut others) = (Asked::default(), Vec::new());
     for (key, value) in url.query_pairs().into_owned() {
         match key.as_str() {
@@ -183,6 +187,10 @@ fn take_tls(url: &mut Url) -> Result<Asked> {
                 });
             }
             "sslrootcert" => asked.certificates = Some(value),
+            "pool_max" => {
+                let number = value.parse().ok().filter(|max| (1..=POOL_MAX).contains(max));
+                asked.connections_max = Some(number.ok_or_else(|| failed("PostgreSQL", POOL))?);
+            }
             _ => others.push((key, value)),
         }
     }
@@ -195,6 +203,12 @@ fn take_tls(url: &mut Url) -> Result<Asked> {
 
 const MODES: &str = "`sslmode` in its URL is `disable`, `prefer`, `require` (which looks at no certificate) or \
                      `verify-full`";
+
+/// The most connections that a URL may ask for: as many as a server has for everybody without being told.
+const POOL_MAX: usize = 100;
+
+const POOL: &str =
+    "`pool_max` in its URL is a number from 1 to 100: how many connections a process has at most";
 
 const DIRECT: &str = "`sslnegotiation=direct` in its URL needs `sslmode=require` or `sslmode=verify-full` beside it: \
                       without them a connection may be without encryption";
@@ -304,7 +318,10 @@ mod tests {
 
     fn read(url: &str) -> String {
         match Address::parse(url, &PostgresOptions::default()) {
-            Ok(address) => format!("{} {:?}", address.name, address.doors.encryption),
+            Ok(address) => {
+                let max = address.connections_max.map(|max| format!(" {max}")).unwrap_or_default();
+                format!("{} {:?}{max}", address.name, address.doors.encryption)
+            }
             Err(error) => error.to_string(),
         }
     }
@@ -320,6 +337,8 @@ mod tests {
             ("postgres://u@%2Frun%2Fpg:6000/d?sslmode=disable", "PostgreSQL at /run/pg:6000/d None"),
             ("postgres:///d?host=/run/pg", "PostgreSQL at /run/pg:5432/d None"),
             ("postgres://u@a,b/d?sslmode=verify-full", "PostgreSQL at a:5432/d Required"),
+            ("postgres://u@h/d?pool_max=1&sslmode=disable", "PostgreSQL at h:5432/d None 1"),
+            ("postgres://u@h/d?pool_max=100", "PostgreSQL at h:5432/d IfOffered 100"),
         ];
         for (url, expected) in rows {
             assert_eq!(read(url), expected, "{url}");
@@ -351,6 +370,12 @@ mod tests {
             ("postgres://u:hunter2@h/d?host=other", "`host` twice"),
             ("postgres://u:hunter2@h/d?password=ter2", "`password` twice"),
             ("postgres://u@h:1/d?port=2", "`port` twice"),
+            ("postgres://u@h/d?pool_max=1&pool_max=2", "`pool_max` twice"),
+            ("postgres://u@h/d?pool_max=0", "a number from 1 to 100"),
+            ("postgres://u@h/d?pool_max=101", "a number from 1 to 100"),
+            ("postgres://u@h/d?pool_max=-1", "a number from 1 to 100"),
+            ("postgres://u@h/d?pool_max=", "a number from 1 to 100"),
+            ("postgres://u@h/d?pool_max=hunter2", "a number from 1 to 100"),
             ("postgres://u@h/d?ter2=1&ter2=2", "`an option` twice"),
             ("postgres://u:hunter2@h/d?hunter2=1", "its URL cannot be read"),
             ("postgres://u:hunter2@h/d?sslmode=verify-ca", "`sslmode` in its URL is"),

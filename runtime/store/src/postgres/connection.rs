@@ -1,114 +1,25 @@
-//! Connections: made and checked, kept in a pool, and thrown away at the first doubt.
+//! A connection: on loan to who works with it, and thrown away at the first doubt.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult, TimeoutType};
-use deadpool::{Runtime, managed::Pool};
+use deadpool::managed::Object;
 use futures_util::future::try_join_all;
 use stepbox_batch::clock::Timestamp;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
 use super::PostgresOptions;
 use super::address::Address;
-use super::migrate;
+use super::pool::Maker;
 use super::trouble::{Outcome, Trouble};
 use super::value::{Columns, Value, numbered};
 
 /// Named parameters.
 pub(super) type Named<'a, 'b> = &'a [(&'static str, Value<'b>)];
-
-/// The connections of a store.
-#[derive(Debug, Clone)]
-pub(super) struct Connections {
-    pool: Pool<Maker>,
-    options: Arc<PostgresOptions>,
-}
-
-impl Connections {
-    pub(super) fn new(address: Arc<Address>, options: Arc<PostgresOptions>) -> Outcome<Self> {
-        let wait = Duration::from_millis(options.pool_timeout_ms);
-        let create =
-            Duration::from_millis(options.connect_timeout_ms.saturating_add(options.response_timeout_ms));
-        let pool = Pool::builder(Maker { address, options: options.clone(), broken_at: Mutex::default() })
-            .max_size(options.connections_max.max(1))
-            .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(wait))
-            .create_timeout(Some(create))
-            .build()
-            .map_err(|error| Trouble::Unfit(error.to_string()))?;
-        Ok(Self { pool, options })
-    }
-
-    /// A connection to work with.
-    pub(super) async fn get(&self) -> Outcome<Session> {
-        match self.pool.get().await {
-            Ok(connection) => Ok(Session { connection: Some(connection), is_in_doubt: true }),
-            Err(PoolError::Backend(trouble)) => Err(trouble),
-            Err(PoolError::Timeout(TimeoutType::Wait)) => Err(Trouble::Crowded {
-                connections: self.options.connections_max.max(1),
-                waited_ms: self.options.pool_timeout_ms,
-            }),
-            Err(PoolError::Timeout(_)) => Err(Trouble::Silent(self.options.connect_timeout_ms)),
-            Err(PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_)) => {
-                Err(Trouble::Unfit("its connections are closed".to_owned()))
-            }
-        }
-    }
-
-    /// How many connections are open.
-    pub(super) fn open(&self) -> usize {
-        self.pool.status().size
-    }
-}
-
-/// Makes connections for the pool.
-#[derive(Debug)]
-struct Maker {
-    address: Arc<Address>,
-    options: Arc<PostgresOptions>,
-    /// When a connection was found broken that had rested.
-    broken_at: Mutex<Option<Instant>>,
-}
-
-/// After how long a connection has rested.
-const RESTED: Duration = Duration::from_millis(100);
-/// How long a connection keeps the plans of its statements. One made for an empty queue reads a long one from end to
-/// end, and the server itself makes a new one only once it has counted again, which it may do a minute later.
-const PLANS_LAST: Duration = Duration::from_secs(5);
-
-impl managed::Manager for Maker {
-    type Type = Db;
-    type Error = Trouble;
-
-    async fn create(&self) -> Outcome<Db> {
-        let db = Db::open(&self.address, &self.options).await?;
-        db.bound(&self.options).await?;
-        migrate::refuse_newer(&db).await?;
-        Ok(db)
-    }
-
-    /// A connection that has rested is asked for a sign of life: the server may have been restarted, or the
-    /// network cut, since. If there is none, no other one of its time is trusted either.
-    async fn recycle(&self, db: &mut Db, metrics: &Metrics) -> RecycleResult<Trouble> {
-        let broken_at = *self.broken_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if db.client.is_closed() || broken_at.is_some_and(|broken_at| metrics.created <= broken_at) {
-            return Err(RecycleError::message("it was closed"));
-        }
-        let has_old_plans = db.planned_at.elapsed() >= PLANS_LAST;
-        if metrics.last_used() < RESTED && !has_old_plans {
-            return Ok(());
-        }
-        let alive = if has_old_plans { db.plan_anew().await } else { db.run("").await };
-        if alive.is_err() {
-            *self.broken_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-        }
-        Ok(alive?)
-    }
-}
 
 /// A connection on loan. It goes back only if all that was begun on it has come to its end: not after an error,
 /// nor when the caller went away in the middle.
@@ -116,9 +27,15 @@ impl managed::Manager for Maker {
 pub(super) struct Session {
     connection: Option<Object<Maker>>,
     is_in_doubt: bool,
+    /// Given back after the connection.
+    _place: OwnedSemaphorePermit,
 }
 
 impl Session {
+    pub(super) fn of(connection: Object<Maker>, place: OwnedSemaphorePermit) -> Self {
+        Self { connection: Some(connection), is_in_doubt: true, _place: place }
+    }
+
     /// Says that nothing is left open on the connection.
     pub(super) fn give_back(mut self) {
         self.is_in_doubt = false;
@@ -223,6 +140,16 @@ impl Db {
         self.run(&settings).await
     }
 
+    /// Whether the other side has hung up, as far as is known.
+    pub(super) fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// Whether the server may have plans that are as old as that.
+    pub(super) fn has_plans_since(&self, age: Duration) -> bool {
+        self.planned_at.elapsed() >= age
+    }
+
     /// Has the server make new plans, for tables as long as they are now.
     pub(super) async fn plan_anew(&mut self) -> Outcome<()> {
         self.planned_at = Instant::now();
@@ -231,14 +158,14 @@ impl Db {
 
     /// Runs statements without parameters and without an answer.
     pub(super) async fn run(&self, statements: &str) -> Outcome<()> {
-        self.in_time(self.client.batch_execute(statements)).await
+        self.in_time(statements, self.client.batch_execute(statements)).await
     }
 
     /// The rows that a statement gives.
     pub(super) async fn rows(&self, sql: &str, values: Named<'_, '_>) -> Outcome<Vec<Row>> {
         let prepared = self.prepared(sql, values).await?;
         let ordered = prepared.ordered(values)?;
-        self.in_time(self.client.query(&prepared.statement, &ordered)).await
+        self.in_time(sql, self.client.query(&prepared.statement, &ordered)).await
     }
 
     /// The first row, if there is one.
@@ -250,7 +177,7 @@ impl Db {
     pub(super) async fn execute(&self, sql: &str, values: Named<'_, '_>) -> Outcome<u64> {
         let prepared = self.prepared(sql, values).await?;
         let ordered = prepared.ordered(values)?;
-        self.in_time(self.client.execute(&prepared.statement, &ordered)).await
+        self.in_time(sql, self.client.execute(&prepared.statement, &ordered)).await
     }
 
     /// Makes sure that these statements need not be prepared any more, so that they can follow each other
@@ -268,7 +195,7 @@ impl Db {
         }
         let names: Vec<_> = values.iter().map(|(name, _)| *name).collect();
         let (text, order) = numbered(sql, &names);
-        let statement = self.in_time(self.client.prepare(&text)).await?;
+        let statement = self.in_time(sql, self.client.prepare(&text)).await?;
         let order = order.into_iter().map(|index| (index, names[index])).collect();
         let prepared = Arc::new(Prepared { statement, order });
         let mut statements = self.statements.lock().unwrap_or_else(PoisonError::into_inner);
@@ -276,16 +203,32 @@ impl Db {
         Ok(prepared)
     }
 
-    async fn in_time<T>(&self, answer: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Outcome<T> {
+    async fn in_time<T>(
+        &self,
+        sql: &str,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Outcome<T> {
         // The server gives up first, if it is there.
         let patience = self.response + Duration::from_millis(500);
-        let answer = timeout(patience, answer).await;
-        Ok(answer.map_err(|_| Trouble::Silent(patience.as_millis() as u64))??)
+        let answer =
+            timeout(patience, answer).await.map_err(|_| Trouble::Silent(patience.as_millis() as u64))?;
+        answer.map_err(|error| match error.is_closed() {
+            true => Trouble::HungUp { request: request(sql), error },
+            false => error.into(),
+        })
     }
 
     /// Makes a migration last as long as it takes.
     pub(super) fn patient(self) -> Self {
         Self { response: Duration::from_secs(24 * 3600), ..self }
+    }
+}
+
+/// What a statement asks for, in a word that people know: `SELECT`.
+fn request(sql: &str) -> String {
+    match sql.split_whitespace().next() {
+        Some(word) => format!("`{word}`"),
+        None => "a sign of life".to_owned(),
     }
 }
 

@@ -19,8 +19,9 @@ use stepbox_batch::status::BatchStatus;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 
-use super::connection::{Connections, Db, Session};
+use super::connection::{Db, Session};
 use super::leases::{HELD, lost};
+use super::pool::Connections;
 use super::steps;
 use super::trouble::{Outcome, Remedy, Trouble};
 use super::value::{Columns, Value, named};

@@ -5,6 +5,7 @@ mod opening;
 mod outages;
 mod partitions;
 mod plans;
+mod pool;
 mod setting_aside;
 mod together;
 

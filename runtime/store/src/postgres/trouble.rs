@@ -21,6 +21,12 @@ pub(super) type Outcome<T> = std::result::Result<T, Trouble>;
 pub(super) enum Trouble {
     /// The server said so, or there was no talking to it.
     Server(tokio_postgres::Error),
+    /// The other side hung up, or the way there broke, in the middle of something.
+    HungUp {
+        /// What it was asked for: the first word of the statement.
+        request: String,
+        error: tokio_postgres::Error,
+    },
     /// A column is not of the type that the schema promises.
     Column(tokio_postgres::Error),
     /// No answer came in so many milliseconds.
@@ -59,7 +65,7 @@ impl Trouble {
                 Some(state) if is_unreachable(state) => Remedy::Reconnect,
                 Some(_) => Remedy::Nothing,
             },
-            Self::Silent(_) => Remedy::Reconnect,
+            Self::Silent(_) | Self::HungUp { .. } => Remedy::Reconnect,
             Self::Column(_) | Self::Crowded { .. } | Self::Newer(_) | Self::Encoding(_) => Remedy::Nothing,
             Self::Unfit(_) | Self::Repository(_) => Remedy::Nothing,
         }
@@ -83,6 +89,7 @@ impl Trouble {
     pub(super) fn reason(&self) -> String {
         match self {
             Self::Server(error) | Self::Column(error) => told(error),
+            Self::HungUp { request, error } => hung_up(request, error),
             Self::Repository(error) => error.to_string(),
             _ => "the store failed".to_owned(),
         }
@@ -96,6 +103,7 @@ impl Trouble {
             Self::Column(error) => {
                 RepositoryError::Corrupt { what: format!("row of {store}"), detail: told(&error) }
             }
+            Self::HungUp { request, error } => unavailable(hung_up(&request, &error)),
             Self::Silent(ms) => unavailable(format!("it gave no answer for {ms} ms")),
             Self::Crowded { connections, waited_ms } => RepositoryError::Busy {
                 detail: format!("all {connections} connections to {store} were in use for {waited_ms} ms"),
@@ -166,6 +174,15 @@ fn explain_server(error: &tokio_postgres::Error, store: &str) -> RepositoryError
         | &SqlState::INVALID_CATALOG_NAME => refused(said),
         _ => unavailable(said),
     }
+}
+
+/// What somebody sees who asked for something and got no answer to it.
+fn hung_up(request: &str, error: &tokio_postgres::Error) -> String {
+    format!(
+        "it hung up before it had answered to {request} ({}): it was restarted, or ended the session, or what it sent \
+         was no answer",
+        told(error)
+    )
 }
 
 /// The server or the way there is gone, for a while or for good.

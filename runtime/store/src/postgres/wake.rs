@@ -16,7 +16,7 @@ use tokio_postgres::AsyncMessage;
 
 use super::PostgresOptions;
 use super::address::Address;
-use super::connection::Connections;
+use super::pool::Connections;
 use super::trouble::Outcome;
 
 /// How long to wait before listening on another connection.

@@ -303,7 +303,7 @@ pub(super) fn remains(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outcome
 pub(super) fn fields(row: &SqlRow<'_>, of: &str) -> Outcome<Vec<(String, String)>> {
     use rusqlite::types::ValueRef;
     let mut fields = Vec::new();
-    for (index, name) in row.as_ref().column_names().into_iter().enumerate() {
+    for (index, name) in row.as_ref().column_names().enumerate() {
         let text = match row.get_ref(index)? {
             ValueRef::Null => continue,
             ValueRef::Blob(bytes) => format!("{} bytes", bytes.len()),

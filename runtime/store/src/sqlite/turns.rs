@@ -31,11 +31,11 @@ pub(super) struct Turns {
 #[derive(Debug)]
 pub(super) enum Turn<'a> {
     /// Nobody else wanted it.
-    AtOnce(&'a File),
+    Now(&'a File),
     /// It came from somebody else.
-    InTurn(#[expect(dead_code, reason = "held, not used")] File),
+    Later(#[expect(dead_code, reason = "held, not used")] File),
     /// There are no turns here.
-    Free,
+    Untaken,
 }
 
 /// Others had their turns for longer than this one would wait.
@@ -52,11 +52,11 @@ impl Turns {
 
     /// Waits for a turn.
     pub(super) fn take(&self) -> Result<Turn<'_>, NoTurn> {
-        let Some(handle) = &self.handle else { return Ok(Turn::Free) };
+        let Some(handle) = &self.handle else { return Ok(Turn::Untaken) };
         match handle.try_lock() {
-            Ok(()) => Ok(Turn::AtOnce(handle)),
+            Ok(()) => Ok(Turn::Now(handle)),
             Err(std::fs::TryLockError::WouldBlock) => self.wait(),
-            Err(std::fs::TryLockError::Error(_)) => Ok(Turn::Free),
+            Err(std::fs::TryLockError::Error(_)) => Ok(Turn::Untaken),
         }
     }
 
@@ -77,16 +77,16 @@ impl Turns {
             let _ = turn.send(locked);
         });
         match waiting.map(|_| came.recv_timeout(self.patience)) {
-            Ok(Ok(Ok(file))) => Ok(Turn::InTurn(file)),
+            Ok(Ok(Ok(file))) => Ok(Turn::Later(file)),
             Ok(Err(mpsc::RecvTimeoutError::Timeout)) => Err(NoTurn),
-            Ok(Ok(Err(_)) | Err(mpsc::RecvTimeoutError::Disconnected)) | Err(_) => Ok(Turn::Free),
+            Ok(Ok(Err(_)) | Err(mpsc::RecvTimeoutError::Disconnected)) | Err(_) => Ok(Turn::Untaken),
         }
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        if let Self::AtOnce(handle) = self {
+        if let Self::Now(handle) = self {
             // It fails for a handle without a lock alone.
             let _ = handle.unlock();
         }
@@ -103,11 +103,11 @@ mod tests {
         let turns = |patience| Turns { patience, ..Turns::of(&folder.path().join("a.db")) };
         let (one, two) = (turns(Duration::from_secs(60)), turns(Duration::ZERO));
         let first = one.take().unwrap();
-        assert!(matches!(first, Turn::AtOnce(_)));
+        assert!(matches!(first, Turn::Now(_)));
         assert!(two.take().is_err(), "its patience is over");
         std::thread::scope(|scope| {
             let next = turns(Duration::from_secs(60));
-            let waiting = scope.spawn(move || matches!(next.take(), Ok(Turn::InTurn(_) | Turn::AtOnce(_))));
+            let waiting = scope.spawn(move || matches!(next.take(), Ok(Turn::Later(_) | Turn::Now(_))));
             drop(first);
             assert!(waiting.join().unwrap());
         });

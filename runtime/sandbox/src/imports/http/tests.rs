@@ -231,6 +231,18 @@ async fn requests_and_bodies_have_limits() {
     assert!(found.contains("over the limit of 10 bytes in the body of an answer"), "{found}");
     let found = told(Host::send(&mut state, send(&server.url), Vec::new()).await);
     assert!(found.contains("`limits.http_requests_max`"), "{found}");
+    assert_eq!(state.context.metering().usage().http_requests, 1, "those refused were not sent");
+}
+
+/// It was metered all the same.
+#[tokio::test]
+async fn a_request_for_which_no_bytes_are_left_is_not_sent() {
+    let server = Server::start(HELLO).await;
+    let mut state = state(&server, Limits { http_bytes_max: 10, ..Limits::default() });
+    let found = told(Host::send(&mut state, request("GET", &server.url), Vec::new()).await);
+    assert!(found.contains("`limits.http_bytes_max`"), "{found}");
+    let used = state.context.metering().usage();
+    assert_eq!((used.http_requests, used.http_bytes_sent), (0, 0));
 }
 
 #[tokio::test]

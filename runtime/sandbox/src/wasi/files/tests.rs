@@ -8,6 +8,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir as CapDir;
 use stepbox_batch::log::NoLog;
 use tempfile::TempDir;
+use wasmtime_wasi::p2::StreamError;
 
 use super::*;
 use crate::grants::Access;
@@ -117,6 +118,44 @@ async fn counts_bytes_however_they_are_written() {
     assert!(stream.blocking_write_and_flush(Bytes::from_static(b"1")).await.is_err());
     assert_eq!(code(folders.write(descriptor(), b"1".to_vec(), 0).await), "quota");
     assert_eq!(std::fs::read_to_string(door.folder.path().join("file")).unwrap(), "four");
+}
+
+/// What lies between the end of a file and the place where a stream begins is paid for before the first byte.
+#[tokio::test]
+async fn a_stream_pays_for_what_it_leaves_out() {
+    // What is left of the 14 bytes of the step, 4 of which the file has.
+    for (offset, left) in [(0, Some(6)), (4, Some(6)), (6, Some(4)), (10, Some(0)), (11, None), (15, None)] {
+        let mut door = door(Limits { disk_bytes_max: 14, ..Limits::default() });
+        let file = door.create("file").await.unwrap();
+        let descriptor = || Resource::new_borrow(file);
+        let mut folders = door.state.folder_door();
+        folders.write(descriptor(), b"four".to_vec(), 0).await.unwrap();
+        let stream = folders.write_via_stream(descriptor(), offset).unwrap();
+        let stream = folders.wasi.table.get_mut(&stream).unwrap();
+        let written = stream.blocking_write_and_flush(Bytes::from_static(b"more")).await;
+        assert_eq!(written.is_ok(), left.is_some(), "{offset}");
+        if let Some(left) = left {
+            let bytes = &door.state.budget.disk_bytes;
+            assert!(bytes.take(left).is_ok() && bytes.take(1).is_err(), "{offset}: {left} were left");
+            continue;
+        }
+        let length = std::fs::metadata(door.folder.path().join("file")).unwrap().len();
+        assert_eq!(length, 4, "{offset}: nothing was written");
+    }
+}
+
+/// Nothing goes past a refusal.
+#[tokio::test]
+async fn a_stream_that_was_refused_its_beginning_is_closed() {
+    let mut door = door(Limits { disk_bytes_max: 14, ..Limits::default() });
+    let file = door.create("file").await.unwrap();
+    let mut folders = door.state.folder_door();
+    let stream = folders.write_via_stream(Resource::new_borrow(file), 15).unwrap();
+    let stream = folders.wasi.table.get_mut(&stream).unwrap();
+    assert!(matches!(stream.check_write(), Ok(0)), "it is not known yet");
+    let refused = stream.write_ready().await;
+    assert!(matches!(refused, Err(StreamError::LastOperationFailed(_))), "{refused:?}");
+    assert!(matches!(stream.write_ready().await, Err(StreamError::Closed)));
 }
 
 #[tokio::test]

@@ -136,7 +136,7 @@ impl types::Host for HttpResources<'_> {
 
 impl types::HostFields for HttpResources<'_> {
     fn new(&mut self) -> wasmtime::Result<Resource<FieldMap>> {
-        self.keep(FIELDS, wasmtime::Error::from, |wasi| types::HostFields::new(wasi))
+        self.keep(FIELDS, wasmtime::Error::from, types::HostFields::new)
     }
 
     fn from_list(&mut self, entries: Vec<(String, Vec<u8>)>) -> HeaderResult<Resource<FieldMap>> {

@@ -45,7 +45,7 @@ impl<'a> World<'a> {
         let number = WORLDS.fetch_add(1, Ordering::Relaxed);
         let mut tenants = Vec::new();
         for index in 0..TENANTS {
-            let tenant = TenantId::new(&format!("t{number}-{index}")).map_err(|error| error.to_string())?;
+            let tenant = TenantId::new(format!("t{number}-{index}")).map_err(|error| error.to_string())?;
             let instance = JobInstance { tenant: tenant.clone(), ..instance("nightly") };
             store.create_instance(&instance, &by(model.now)).await.map_err(|error| error.to_string())?;
             tenants.push(tenant);

@@ -2,6 +2,7 @@
 //!
 //! `STEPBOX_STORE_SIZE=100000 cargo test --release -p stepbox-store size -- --ignored --nocapture` measures
 //! with so many executions and ten times as many warnings; `STEPBOX_STORE_SIZE_FILE` keeps the store there.
+#![expect(clippy::print_stdout, reason = "a measurement is there to be read")]
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

@@ -1,0 +1,68 @@
+//! Tenants beside each other: what one of them has used up, another one still has.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stepbox_batch::element::Tasklet;
+use stepbox_sandbox::{ComponentSetup, Limits, Sandbox, SandboxConfig, ShareLimits};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::support::{Place, context, outcome, tasklet};
+
+/// How many components of a megabyte each a tenant has the memory for, and how many it lets loose.
+const FITS: u64 = 8;
+const LOOSE: usize = 20;
+
+/// Takes a megabyte, all in all.
+const TAKES: &str = "(if (i32.eq (memory.grow (i32.const 14)) (i32.const -1)) (then unreachable))";
+/// A sandbox for many times what a tenant may have.
+fn place() -> Place {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("work")).unwrap();
+    let cache_dir = folder.path().join("cache");
+    let config = SandboxConfig { cache_dir, memory_bytes_max: 8 * FITS << 20, ..SandboxConfig::default() };
+    Place { sandbox: Sandbox::new(config).unwrap(), folder }
+}
+
+/// What the components of one tenant start with.
+fn tenant(place: &Place, max: ShareLimits) -> impl Fn() -> ComponentSetup {
+    let share = place.sandbox.share(max);
+    let limits = Limits { tasklet_ms_max: 60_000, ..Limits::default() };
+    move || ComponentSetup { share: share.clone(), ..place.setup(limits.clone()) }
+}
+
+/// A tenant that takes all the memory and turns it can get is refused more at once, by its own quota. Another one's
+/// components start and end as if it were not there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_tenant_has_used_up_another_one_has() {
+    let place = place();
+    let max = ShareLimits { memory_bytes_max: FITS << 20, ..ShareLimits::default() };
+    let (hostile, ordinary) = (tenant(&place, max), tenant(&place, max));
+    let hoards = place.program(&tasklet("", "", &format!("{TAKES} (loop (br 0))"))).await.unwrap();
+    let works = place.program(&tasklet("", "", TAKES)).await.unwrap();
+    let contexts: Vec<_> = (0..LOOSE).map(|_| context(Arc::default())).collect();
+    let mut loose = JoinSet::new();
+    for context in &contexts {
+        let (mut tasklet, context) = (hoards.tasklet(hostile()), context.clone());
+        loose.spawn(async move { outcome(tasklet.run(&context).await) });
+    }
+    for _ in 0..LOOSE as u64 - FITS {
+        let refused = timeout(Duration::from_secs(60), loose.join_next()).await.unwrap().unwrap().unwrap();
+        let expected = format!("all of its tenant together may have {} bytes", FITS << 20);
+        assert!(refused.starts_with("step-memory-limit") && refused.contains(&expected), "{refused}");
+    }
+    for _ in 0..LOOSE {
+        assert_eq!(outcome(works.tasklet(ordinary()).run(&context(Arc::default())).await), "ok");
+    }
+    assert_eq!(loose.len() as u64, FITS, "they still run");
+    contexts.iter().for_each(|context| context.run().request_stop());
+    while let Some(stopped) = loose.join_next().await {
+        assert_eq!(stopped.unwrap(), "stopped");
+    }
+    assert_eq!(
+        outcome(works.tasklet(hostile()).run(&context(Arc::default())).await),
+        "ok",
+        "it has its part again"
+    );
+}

@@ -1,0 +1,197 @@
+//! The connections of a process: few while little runs, more while many wait for one, and closed when nobody uses them.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use deadpool::Runtime;
+use deadpool::managed::{self, Metrics, Pool, PoolError, QueueMode, RecycleError, RecycleResult, WeakPool};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::PostgresOptions;
+use super::address::Address;
+use super::connection::{Db, Session};
+use super::migrate;
+use super::trouble::{Outcome, Trouble};
+
+/// How many connections are made without waiting for one that is in use.
+const FEW: usize = 2;
+/// How long to wait for a connection in use before one more is made. Making one takes the server longer, and most
+/// statements are answered sooner.
+const RATHER_WAITS: Duration = Duration::from_millis(10);
+/// After how long a connection has rested.
+const RESTED: Duration = Duration::from_millis(100);
+/// How long a connection keeps the plans of its statements. One made for an empty queue reads a long one from end to
+/// end, and the server itself makes a new one only once it has counted again, which it may do a minute later.
+const PLANS_LAST: Duration = Duration::from_secs(5);
+
+/// The connections of a store.
+#[derive(Debug, Clone)]
+pub(super) struct Connections {
+    pool: Pool<Maker>,
+    places: Arc<Places>,
+    options: Arc<PostgresOptions>,
+    /// Ends with the last clone.
+    _sweeper: Arc<Sweeper>,
+}
+
+impl Connections {
+    pub(super) fn new(address: Arc<Address>, options: Arc<PostgresOptions>) -> Outcome<Self> {
+        let create =
+            Duration::from_millis(options.connect_timeout_ms.saturating_add(options.response_timeout_ms));
+        let max = address.connections_max.unwrap_or(options.connections_max).max(1);
+        let pool = Pool::builder(Maker { address, options: options.clone(), broken_at: Mutex::default() })
+            .max_size(max)
+            // What is not needed any more is always the same connection, and closed when it has been idle for long.
+            .queue_mode(QueueMode::Lifo)
+            .runtime(Runtime::Tokio1)
+            .create_timeout(Some(create))
+            .build()
+            .map_err(|error| Trouble::Unfit(error.to_string()))?;
+        let places = Arc::new(Places::up_to(max));
+        let idle = Duration::from_millis(options.idle_timeout_ms.max(1));
+        let _sweeper = Arc::new(Sweeper::start(pool.weak(), places.clone(), idle));
+        Ok(Self { pool, places, options, _sweeper })
+    }
+
+    /// A connection to work with.
+    pub(super) async fn get(&self) -> Outcome<Session> {
+        let waited_ms = self.options.pool_timeout_ms;
+        let place = self.places.take(Duration::from_millis(waited_ms)).await;
+        let place = place.ok_or(Trouble::Crowded { connections: self.places.max, waited_ms })?;
+        match self.pool.get().await {
+            Ok(connection) => Ok(Session::of(connection, place)),
+            Err(PoolError::Backend(trouble)) => Err(trouble),
+            Err(PoolError::Timeout(_)) => Err(Trouble::Silent(self.options.connect_timeout_ms)),
+            Err(PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_)) => {
+                Err(Trouble::Unfit("its connections are closed".to_owned()))
+            }
+        }
+    }
+
+    /// How many connections are open.
+    pub(super) fn open(&self) -> usize {
+        self.pool.status().size
+    }
+}
+
+/// How many connections may be in use at a time: few at first, and one more whenever somebody has waited.
+#[derive(Debug)]
+struct Places {
+    free: Arc<Semaphore>,
+    /// How many there are, and when the last one was added.
+    all: Mutex<(usize, Instant)>,
+    max: usize,
+}
+
+impl Places {
+    fn up_to(max: usize) -> Self {
+        let few = FEW.min(max);
+        Self { free: Arc::new(Semaphore::new(few)), all: Mutex::new((few, Instant::now())), max }
+    }
+
+    /// Waits for a place for so long at most.
+    async fn take(&self, patience: Duration) -> Option<OwnedSemaphorePermit> {
+        loop {
+            let is_last_try = self.all().0 >= self.max;
+            let wait = if is_last_try { patience } else { RATHER_WAITS.min(patience) };
+            match timeout(wait, self.free.clone().acquire_owned()).await {
+                Ok(place) => return place.ok(),
+                Err(_) if is_last_try => return None,
+                Err(_) => self.add_one(),
+            }
+        }
+    }
+
+    /// One more, however many callers have waited for it at the same time.
+    fn add_one(&self) {
+        let mut all = self.all();
+        if all.0 < self.max && all.1.elapsed() >= RATHER_WAITS {
+            *all = (all.0 + 1, Instant::now());
+            self.free.add_permits(1);
+        }
+    }
+
+    /// Takes away those that nobody uses, down to so many.
+    fn keep(&self, places: usize) {
+        let mut all = self.all();
+        while all.0 > places.max(FEW)
+            && let Ok(place) = self.free.try_acquire()
+        {
+            place.forget();
+            all.0 -= 1;
+        }
+    }
+
+    fn all(&self) -> MutexGuard<'_, (usize, Instant)> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A task that closes connections which nobody has used for some time.
+#[derive(Debug)]
+struct Sweeper(JoinHandle<()>);
+
+impl Sweeper {
+    /// Looks several times within the time after which a connection is idle.
+    fn start(pool: WeakPool<Maker>, places: Arc<Places>, idle: Duration) -> Self {
+        Self(tokio::spawn(async move {
+            let mut rounds = interval((idle / 4).max(Duration::from_millis(1)));
+            rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                rounds.tick().await;
+                let Some(pool) = pool.upgrade() else { break };
+                if !pool.retain(|_, metrics| metrics.last_used() < idle).removed.is_empty() {
+                    // The next burst makes as many as it needs.
+                    places.keep(pool.status().size);
+                }
+            }
+        }))
+    }
+}
+
+impl Drop for Sweeper {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Makes connections for the pool.
+#[derive(Debug)]
+pub(super) struct Maker {
+    address: Arc<Address>,
+    options: Arc<PostgresOptions>,
+    /// When a connection was found broken that had rested.
+    broken_at: Mutex<Option<Instant>>,
+}
+
+impl managed::Manager for Maker {
+    type Type = Db;
+    type Error = Trouble;
+
+    async fn create(&self) -> Outcome<Db> {
+        let db = Db::open(&self.address, &self.options).await?;
+        db.bound(&self.options).await?;
+        migrate::refuse_newer(&db).await?;
+        Ok(db)
+    }
+
+    /// A connection that has rested is asked for a sign of life: the server may have been restarted, or the
+    /// network cut, since. If there is none, no other one of its time is trusted either.
+    async fn recycle(&self, db: &mut Db, metrics: &Metrics) -> RecycleResult<Trouble> {
+        let broken_at = *self.broken_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if db.is_closed() || broken_at.is_some_and(|broken_at| metrics.created <= broken_at) {
+            return Err(RecycleError::message("it was closed"));
+        }
+        let has_old_plans = db.has_plans_since(PLANS_LAST);
+        if metrics.last_used() < RESTED && !has_old_plans {
+            return Ok(());
+        }
+        let alive = if has_old_plans { db.plan_anew().await } else { db.run("").await };
+        if alive.is_err() {
+            *self.broken_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
+        Ok(alive?)
+    }
+}
