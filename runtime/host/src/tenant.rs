@@ -5,6 +5,7 @@ mod components;
 mod connectors;
 mod executions;
 mod instances;
+mod left_over;
 mod queue;
 mod reimport;
 mod restarts;
@@ -22,8 +23,9 @@ use crate::policy::Policy;
 use crate::stepbox::{Installation, TenantState};
 
 pub use components::{Inspected, Upload, receive_component};
-pub use executions::{Purge, RunOptions, Running};
+pub use executions::{Purge, Purged, RunOptions, Running};
 pub use instances::{InstanceEdit, NewInstance};
+pub use left_over::NotRemoved;
 pub use queue::{PublishOptions, Published};
 pub use reimport::Reimport;
 pub use restarts::RestartOptions;
