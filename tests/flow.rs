@@ -48,7 +48,7 @@ impl Tasklet for Does {
             }
             "waits" if stage.failures.load(Ordering::Relaxed) > 0 => {
                 stage.waiting.notify_one();
-                while !context.observe_stop() {
+                while !context.observe_stop() && stage.failures.load(Ordering::Relaxed) > 0 {
                     tokio::task::yield_now().await;
                 }
                 Ok(None)
@@ -235,6 +235,74 @@ async fn a_stop_runs_no_further_step_but_those_that_always_run() {
     running.stop().await.unwrap();
     let execution = running.wait().await.unwrap();
     assert_eq!(told(&execution), "STOPPED STOPPED a=STOPPED z=COMPLETED");
+}
+
+/// A step that runs after failures, but not after a stop; a restart comes back to it.
+#[tokio::test]
+async fn a_step_runs_whatever_happened_unless_the_execution_was_stopped() {
+    let (a, b) = ("{name: a, tasklet: fails}", "{name: b, tasklet: works}");
+    let tells = "{name: z, tasklet: works, always: unless_stopped}";
+    check(0, &[a, b, tells], "COMPLETED COMPLETED a=COMPLETED b=COMPLETED z=COMPLETED").await;
+    check(1, &[a, b, tells], "FAILED FAILED a=FAILED z=COMPLETED").await;
+    let stops = "{name: a, tasklet: partly, on: {PARTLY: stop, \"*\": next}}";
+    check(0, &[stops, b, tells], "STOPPED PARTLY a=COMPLETED").await;
+
+    let stage = Stage::new(1);
+    let steps = "      - {name: a, tasklet: waits}
+      - {name: z, tasklet: works, always: unless_stopped}
+      - {name: y, tasklet: works, always: true}
+";
+    let installation = stage.installation(steps).await;
+    let mut running = installation.start("job", json!({})).await;
+    stage.waiting.notified().await;
+    running.stop().await.unwrap();
+    let stopped = running.wait().await.unwrap();
+    assert_eq!(told(&stopped), "STOPPED STOPPED a=STOPPED y=COMPLETED");
+    stage.failures.store(0, Ordering::Relaxed);
+    let restarted = installation.tenant.restart_execution(stopped.id, RestartOptions::default()).await;
+    let execution = restarted.unwrap().wait().await.unwrap();
+    assert_eq!(told(&execution), "COMPLETED COMPLETED a=COMPLETED z=COMPLETED y=COMPLETED");
+}
+
+/// It also takes part in a stop and in a pause while it runs, whatever failed before.
+#[tokio::test]
+async fn a_step_that_may_be_stopped_rests_at_a_pause_and_ends_at_a_stop() {
+    for always in ["true", "unless_stopped"] {
+        for is_pause in [true, false] {
+            let stage = Stage::new(1);
+            let steps = format!(
+                "      - {{name: a, tasklet: panics}}
+      - {{name: z, tasklet: waits, always: {always}}}
+"
+            );
+            let installation = stage.installation(&steps).await;
+            let mut running = installation.start("job", json!({})).await;
+            stage.waiting.notified().await;
+            match is_pause {
+                true => running.pause(),
+                false => drop(running.stop().await.unwrap()),
+            }
+            if always == "true" {
+                // It hears of nothing, and is done once nothing fails any more.
+                let run = installation.tenant.execution(running.id()).await.unwrap();
+                assert_eq!(run.ended_at, None);
+                stage.failures.store(0, Ordering::Relaxed);
+            }
+            let rests = running.wait().await.unwrap();
+            let expected = match (always, is_pause) {
+                ("true", _) => "FAILED FAILED a=FAILED z=COMPLETED",
+                (_, true) => "PAUSED EXECUTING a=FAILED z=PAUSED",
+                (_, false) => "FAILED FAILED a=FAILED z=STOPPED",
+            };
+            assert_eq!(told(&rests), expected, "{always}");
+            if rests.status == BatchStatus::Paused {
+                stage.failures.store(0, Ordering::Relaxed);
+                let resumed = installation.tenant.resume_execution(rests.id, None).await;
+                let execution = resumed.unwrap().wait().await.unwrap();
+                assert_eq!(told(&execution), "FAILED FAILED a=FAILED z=COMPLETED");
+            }
+        }
+    }
 }
 
 const IMPORT: &str = r#"

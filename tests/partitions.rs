@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use serde_json::json;
 use stepbox::batch::element::{ItemProcessor, Opening, SetAside};
 use stepbox::batch::error::ElementError;
-use stepbox::batch::execution::{JobExecution, Warning};
+use stepbox::batch::execution::{Counts, JobExecution, Warning};
 use stepbox::batch::rows::Rows;
 use stepbox::batch::status::BatchStatus;
 use stepbox::batch::step_context::StepContext;
@@ -278,6 +278,44 @@ async fn a_restart_lists_each_warning_once_as_an_undisturbed_run_does() {
         assert_eq!((of_undisturbed.len(), restarted.steps[0].warning_count), (20, 20));
         assert_eq!(of_restarted, of_undisturbed);
         assert!(installation.read("out.csv") == installation.read("undisturbed.csv"));
+    }
+}
+
+/// The counts of a whole that has failed were once 0, whatever its parts had read and skipped.
+#[tokio::test]
+async fn a_whole_that_fails_counts_what_its_parts_have_found() {
+    // Each part may skip as many by itself, all together not: told while they run, or at the latest when they are
+    // put together.
+    let rows: String =
+        (0..1000).map(|row| if row % 50 == 3 { format!("{row}\n") } else { format!("{row},x\n") }).collect();
+    let more = "skip: { limit: 6, on: [ragged-row] }";
+    for (how, expected) in [("skips", "FAILED [skip-limit]"), ("fails", "FAILED [refused]")] {
+        let installation = Installation::with(with_failures).await;
+        let more = if how == "fails" { "processor: fails" } else { more };
+        installation.install(&[], &job_in_parts(more)).await;
+        installation.write("in.csv", &format!("sku,name\n{rows}"));
+        let parameters = json!({ "source": local("in.csv"), "storage": local("out.csv"), "delimiter": "," });
+        let failed = installation.run("parts", parameters).await;
+        assert!(ending(&failed).starts_with(expected), "{}", ending(&failed));
+        let parts = installation.tenant.partitions(failed.id).await.unwrap();
+        let sum = parts.iter().fold(Counts::default(), |sum, part| sum.and(part.steps[0].counts));
+        let warnings: u64 = parts.iter().map(|part| part.steps[0].warning_count).sum();
+        assert!(sum.read > 0 && warnings > 0 && (how == "fails" || sum.skipped > 6), "{sum:?} {warnings}");
+        let stored = installation.tenant.execution(failed.id).await.unwrap();
+        for whole in [&failed.steps[0], &stored.steps[0]] {
+            assert_eq!((whole.counts, whole.warning_count), (sum, warnings), "{how}");
+        }
+        let listed = installation.tenant.warnings(failed.id).await.unwrap();
+        assert_eq!(listed.len() as u64, warnings);
+        let options = RestartOptions { skip_limit: Some(None), ..RestartOptions::default() };
+        let restarted = installation.tenant.restart_execution(failed.id, options).await;
+        let execution = restarted.unwrap().wait().await.unwrap();
+        assert_eq!(
+            (ending(&execution).as_str(), execution.steps[0].warning_count),
+            ("COMPLETED", 20),
+            "{how}"
+        );
+        assert_eq!(counts(&execution, 0), "read=1000 written=980 filtered=0 skipped=20");
     }
 }
 

@@ -66,7 +66,7 @@ async fn cannot_see_each_others_instances_components_executions_or_files() {
     for error in not_found {
         assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
     }
-    assert!(bob.purge_executions(Default::default()).await.unwrap().is_empty());
+    assert!(bob.purge_executions(Default::default()).await.unwrap().executions.is_empty());
     assert_eq!(alice.components().await.unwrap().len(), 1, "what bob tried to remove is there");
 }
 

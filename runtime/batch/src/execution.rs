@@ -304,6 +304,17 @@ impl Counts {
         self.read == self.written + self.filtered + self.skipped
     }
 
+    /// These items and others.
+    #[must_use]
+    pub fn and(self, others: Self) -> Self {
+        Self {
+            read: self.read + others.read,
+            written: self.written + others.written,
+            filtered: self.filtered + others.filtered,
+            skipped: self.skipped + others.skipped,
+        }
+    }
+
     /// The items that came after `earlier`.
     #[must_use]
     pub fn since(self, earlier: Self) -> Self {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::job::{Step, Target};
+use crate::job::{Always, Step, Target};
 use crate::name::StepName;
 use crate::status::{BatchStatus, ExitStatus};
 
@@ -89,6 +89,39 @@ fn target<'a>(step: &'a Step, code: &str) -> Option<&'a Target> {
     exact.or_else(|| on.iter().find(|transition| transition.exit.fits(code))).map(|transition| &transition.to)
 }
 
+/// What becomes of a step that the flow did not lead to, once the flow has come to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Afterwards {
+    /// The flow alone decides on it, and has.
+    Nothing,
+    /// It runs.
+    Runs,
+    /// It runs when the execution is resumed.
+    Waits,
+    /// It does not run, since the execution is stopped. A restart comes back to it.
+    IsStopped,
+}
+
+/// What was asked of an execution.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// To end.
+    pub stop: bool,
+    /// To rest at a checkpoint.
+    pub pause: bool,
+}
+
+/// Decides on a step by how the flow has ended, which is not a pause, and by what was asked of the execution.
+pub fn afterwards(always: Always, ended: BatchStatus, requests: Requests) -> Afterwards {
+    match always {
+        Always::No => Afterwards::Nothing,
+        Always::Yes => Afterwards::Runs,
+        Always::UnlessStopped if requests.stop || ended == BatchStatus::Stopped => Afterwards::IsStopped,
+        Always::UnlessStopped if requests.pause => Afterwards::Waits,
+        Always::UnlessStopped => Afterwards::Runs,
+    }
+}
+
 /// The status of a split, or of a job and the steps that ran after its end: the worst one.
 pub fn worst(one: BatchStatus, other: BatchStatus) -> BatchStatus {
     let severity = |status| match status {
@@ -143,7 +176,7 @@ mod tests {
             retry: RetryPolicy::default(),
             rerun: Rerun::default(),
             start_limit: None,
-            flow: StepFlow { on, always: false, branch },
+            flow: StepFlow { on, always: Always::No, branch },
         }
     }
 
@@ -165,6 +198,35 @@ mod tests {
         for (words, status, code, expected) in rows {
             let found = after(&steps(words), 0, status, &ExitStatus::new(code));
             assert_eq!(found, expected, "{words} {status} {code}");
+        }
+    }
+
+    /// The table of docs/step-authors.md.
+    #[test]
+    fn what_runs_whatever_happened_depends_on_how_the_flow_ended() {
+        use Afterwards::*;
+        use BatchStatus::{Completed, Failed, Stopped};
+        let none = Requests::default();
+        let stop = Requests { stop: true, pause: false };
+        let pause = Requests { stop: false, pause: true };
+        let both = Requests { stop: true, pause: true };
+        let rows = [
+            // how the flow ended, and what was asked: `true`, `unless_stopped`
+            (Completed, none, Runs, Runs),
+            (Failed, none, Runs, Runs),
+            (Stopped, stop, Runs, IsStopped),
+            (Stopped, none, Runs, IsStopped),
+            (Failed, stop, Runs, IsStopped),
+            (Completed, stop, Runs, IsStopped),
+            (Failed, pause, Runs, Waits),
+            (Completed, pause, Runs, Waits),
+            (Failed, both, Runs, IsStopped),
+        ];
+        for (ended, requests, yes, unless_stopped) in rows {
+            let found = |always| afterwards(always, ended, requests);
+            assert_eq!(found(Always::No), Nothing, "{ended} {requests:?}");
+            assert_eq!(found(Always::Yes), yes, "{ended} {requests:?}");
+            assert_eq!(found(Always::UnlessStopped), unless_stopped, "{ended} {requests:?}");
         }
     }
 

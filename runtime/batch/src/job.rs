@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::name::{ConnectorCode, Digest, InstanceCode, JobName, StepName, TenantId};
 use crate::pattern::Pattern;
-use crate::template;
+use crate::template::{self, OutputName};
 
 /// A definition: ordered steps, a parameter schema, a form. It is frozen into each execution.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -111,6 +111,17 @@ impl Step {
         let options = components.filter_map(|element| element.options.as_ref());
         // A template that is none fails the step when it is expanded.
         options.filter_map(|options| template::names(options).ok()).flat_map(|names| names.secrets).collect()
+    }
+}
+
+impl Step {
+    /// The outputs of other steps that its options and grants name, in the order they stand.
+    pub fn outputs(&self) -> Vec<OutputName> {
+        let options = self.kind.elements().into_iter().filter_map(|element| element.options.clone());
+        let lines = self.grants.http.iter().chain(self.grants.files.values());
+        let values = options.chain(lines.map(|line| Value::from(line.as_str())));
+        // A template that is none fails the step when it is expanded.
+        values.filter_map(|value| template::names(&value).ok()).flat_map(|names| names.outputs).collect()
     }
 }
 
@@ -397,9 +408,56 @@ pub struct StepFlow {
     /// step that completed is followed by the next one, and any other ends the job as it ended.
     pub on: Vec<Transition>,
     /// Whether it runs whatever happened before it.
-    pub always: bool,
+    pub always: Always,
     /// Its place in a split, if it is in one.
     pub branch: Option<Branch>,
+}
+
+/// Whether a step runs whatever happened before it. As JSON and YAML: `false`, `true` or `unless_stopped`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "AlwaysWritten", into = "AlwaysWritten")]
+pub enum Always {
+    /// Only if the flow leads to it.
+    #[default]
+    No,
+    /// Also after a failure and after a stop. A stop or a pause that is requested while it runs does not end it.
+    Yes,
+    /// Also after a failure, but not after a stop. It takes part in a stop and in a pause as any other step.
+    UnlessStopped,
+}
+
+/// How [`Always`] is written.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged, expecting = "`always` is `true`, `false` or `unless_stopped`")]
+enum AlwaysWritten {
+    Flag(bool),
+    Word(AlwaysWord),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum AlwaysWord {
+    UnlessStopped,
+}
+
+impl From<AlwaysWritten> for Always {
+    fn from(written: AlwaysWritten) -> Self {
+        match written {
+            AlwaysWritten::Flag(false) => Self::No,
+            AlwaysWritten::Flag(true) => Self::Yes,
+            AlwaysWritten::Word(AlwaysWord::UnlessStopped) => Self::UnlessStopped,
+        }
+    }
+}
+
+impl From<Always> for AlwaysWritten {
+    fn from(always: Always) -> Self {
+        match always {
+            Always::No => Self::Flag(false),
+            Always::Yes => Self::Flag(true),
+            Always::UnlessStopped => Self::Word(AlwaysWord::UnlessStopped),
+        }
+    }
 }
 
 /// What follows an exit status.
@@ -528,6 +586,18 @@ mod tests {
                 format!("`{text}` is no share from 0% to 100%")
             );
         }
+    }
+
+    #[test]
+    fn always_is_a_truth_value_or_a_word() {
+        for (written, always) in
+            [("false", Always::No), ("true", Always::Yes), ("\"unless_stopped\"", Always::UnlessStopped)]
+        {
+            assert_eq!(serde_json::from_str::<Always>(written).unwrap(), always);
+            assert_eq!(serde_json::to_string(&always).unwrap(), written);
+        }
+        let error = serde_json::from_str::<Always>("\"yes\"").unwrap_err().to_string();
+        assert_eq!(error, "`always` is `true`, `false` or `unless_stopped`");
     }
 
     #[test]

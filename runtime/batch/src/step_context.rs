@@ -461,7 +461,7 @@ impl StepContext {
         lock(&self.inner.findings).warning_count < WARNINGS_STORED_MAX
     }
 
-    /// Counts warnings that are beyond the cap.
+    /// Counts warnings that are beyond the cap, or stored elsewhere.
     pub fn count_warnings(&self, count: u64) {
         let mut findings = lock(&self.inner.findings);
         if !self.gate.is_closed() {

@@ -1,9 +1,11 @@
-//! Templates in a job's definition: `${parameters.storage.file_path}`, `${secrets.crm_token}`.
+//! Templates in a job's definition: `${parameters.storage.file_path}`, `${secrets.crm_token}`,
+//! `${steps.export.output}`.
 //!
 //! Only what a connector's author wrote is expanded, and only once. A value that comes in through a
 //! parameter is never looked at again, so a user's `${…}` stays the text that it is.
 //!
-//! `${parameters.x:-y}` stands for `y` where the parameter has no value, or an empty one; `$${` is the text `${`.
+//! `${parameters.x:-y}` stands for `y` where the parameter has no value, or an empty one, and `${steps.x.output:-y}`
+//! where the step has not completed; `$${` is the text `${`.
 
 mod holes;
 
@@ -20,15 +22,54 @@ pub struct Values<'a> {
     pub parameters: &'a Value,
     /// What stands for each secret where it may be named. Never the secret itself.
     pub secrets: &'a BTreeMap<String, String>,
+    /// What the steps before have written.
+    pub outputs: &'a Outputs,
 }
+
+impl<'a> Values<'a> {
+    /// The values of a run's parameters alone.
+    pub fn of(parameters: &'a Value) -> Self {
+        static NO_SECRETS: BTreeMap<String, String> = BTreeMap::new();
+        static NO_OUTPUTS: Outputs = BTreeMap::new();
+        Self { parameters, secrets: &NO_SECRETS, outputs: &NO_OUTPUTS }
+    }
+}
+
+/// What completed steps have written, by the name of the step: an object with those [`OUTPUT_PROPERTIES`] that it has.
+pub type Outputs = BTreeMap<String, Value>;
+
+/// What a template may say of a step: the file that it has written, as a path or a storage, and the folder of that file,
+/// which a grant takes.
+pub const OUTPUT_PROPERTIES: [&str; 2] = ["output", "folder"];
 
 /// What a value's templates name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Names {
     /// Top-level parameters, in the order they stand.
     pub parameters: Vec<String>,
+    /// Those of the parameters that have no default in their template.
+    pub needed: Vec<String>,
     /// Secrets, in the order they stand.
     pub secrets: Vec<String>,
+    /// Outputs of steps, in the order they stand.
+    pub outputs: Vec<OutputName>,
+}
+
+/// What a template says of a step before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputName {
+    /// The step.
+    pub step: String,
+    /// One of [`OUTPUT_PROPERTIES`].
+    pub property: String,
+    /// Whether something else stands for it if the step has not completed.
+    pub has_default: bool,
+}
+
+impl std::fmt::Display for OutputName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "${{steps.{}.{}}}", self.step, self.property)
+    }
 }
 
 /// Why a template cannot be expanded.
@@ -40,9 +81,10 @@ pub enum TemplateError {
         /// The whole text.
         text: String,
     },
-    /// Neither `parameters` and names behind dots nor `secrets` and one name.
+    /// Neither `parameters` and names behind dots nor `secrets` and one name, nor a step and what it has written.
     #[error(
-        "`${{{expression}}}` is not understood; a template is `${{parameters.name}}` or `${{secrets.name}}`"
+        "`${{{expression}}}` is not understood; a template is `${{parameters.name}}`, `${{secrets.name}}` or \
+         `${{steps.name.output}}`"
     )]
     NotUnderstood {
         /// What stands between the braces.
@@ -138,6 +180,8 @@ enum Asked<'a> {
     Parameter(Vec<&'a str>, Option<&'a str>),
     /// The name behind `secrets`.
     Secret(&'a str),
+    /// The step, what is asked of it, and what stands for that if the step has not completed.
+    Output(&'a str, &'a str, Option<&'a str>),
 }
 
 fn asked(expression: &str) -> Result<Asked<'_>, TemplateError> {
@@ -151,6 +195,9 @@ fn asked(expression: &str) -> Result<Asked<'_>, TemplateError> {
             Ok(Asked::Parameter(path.to_vec(), default))
         }
         ["secrets", name] if !name.is_empty() && default.is_none() => Ok(Asked::Secret(name)),
+        ["steps", step, property] if !step.is_empty() && OUTPUT_PROPERTIES.contains(&property) => {
+            Ok(Asked::Output(step, property, default))
+        }
         _ => Err(TemplateError::NotUnderstood { expression: expression.to_owned() }),
     }
 }
@@ -162,6 +209,9 @@ fn lookup(expression: &str, values: Values<'_>) -> Result<Value, TemplateError> 
             or_default(found, default)
         }
         Asked::Secret(name) => values.secrets.get(name).map(|text| Value::from(text.as_str())),
+        Asked::Output(step, property, default) => {
+            or_default(values.outputs.get(step).and_then(|output| output.get(property)), default)
+        }
     };
     found.ok_or_else(|| TemplateError::NoValue { expression: expression.to_owned() })
 }
@@ -244,8 +294,15 @@ fn collect_names(value: &Value, found: &mut Names) -> Result<(), TemplateError> 
             for piece in pieces(text)? {
                 let Piece::Expression(expression) = piece else { continue };
                 match asked(expression)? {
-                    Asked::Parameter(path, _) => found.parameters.push(path[0].to_owned()),
+                    Asked::Parameter(path, default) => {
+                        found.parameters.push(path[0].to_owned());
+                        found.needed.extend(default.is_none().then(|| path[0].to_owned()));
+                    }
                     Asked::Secret(name) => found.secrets.push(name.to_owned()),
+                    Asked::Output(step, property, default) => {
+                        let (step, property) = (step.to_owned(), property.to_owned());
+                        found.outputs.push(OutputName { step, property, has_default: default.is_some() });
+                    }
                 }
             }
         }
@@ -268,7 +325,25 @@ mod tests {
             "host": "example.com", "port": 8080, "sly": "${parameters.host}", "empty": "", "slyer": "${secrets.token}",
         });
         let secrets = BTreeMap::from([("token".to_owned(), "stands-for-it".to_owned())]);
+        let storage = json!({ "type": "s3", "storage": "x", "file_path": "a.csv" });
+        let outputs = BTreeMap::from([
+            ("export".to_owned(), json!({ "output": "out/${secrets.token}.csv", "folder": "out" })),
+            ("up-load_2".to_owned(), json!({ "output": storage })),
+        ]);
         let rows = [
+            (json!("${steps.export.output}"), Ok(json!("out/${secrets.token}.csv"))),
+            (json!({ "file": "<${steps.export.folder}>" }), Ok(json!({ "file": "<out>" }))),
+            (json!("${steps.up-load_2.output}"), Ok(storage)),
+            (json!("${steps.later.output:-${parameters.host}"), Ok(json!("${parameters.host"))),
+            (json!("${steps.later.output:-none.csv}"), Ok(json!("none.csv"))),
+            (json!("${steps.later.output}"), Err("there is no value for `${steps.later.output}`")),
+            (json!("${steps.up-load_2.folder}"), Err("there is no value for `${steps.up-load_2.folder}`")),
+            (
+                json!("${steps.export.status}"),
+                Err(
+                    "`${steps.export.status}` is not understood; a template is `${parameters.name}`, `${secrets.name}` or `${steps.name.output}`",
+                ),
+            ),
             (json!("${parameters.storage}"), Ok(json!({ "type": "local", "file_path": "a.csv" }))),
             (json!("${parameters.storage.file_path}"), Ok(json!("a.csv"))),
             (json!("${parameters.port}"), Ok(json!(8080))),
@@ -295,13 +370,13 @@ mod tests {
             (
                 json!("${secrets.token:-x}"),
                 Err(
-                    "`${secrets.token:-x}` is not understood; a template is `${parameters.name}` or `${secrets.name}`",
+                    "`${secrets.token:-x}` is not understood; a template is `${parameters.name}`, `${secrets.name}` or `${steps.name.output}`",
                 ),
             ),
             (
                 json!("${secrets.token.part}"),
                 Err(
-                    "`${secrets.token.part}` is not understood; a template is `${parameters.name}` or `${secrets.name}`",
+                    "`${secrets.token.part}` is not understood; a template is `${parameters.name}`, `${secrets.name}` or `${steps.name.output}`",
                 ),
             ),
             (json!("$5 {x}"), Ok(json!("$5 {x}"))),
@@ -309,13 +384,13 @@ mod tests {
             (
                 json!("${env.HOME}"),
                 Err(
-                    "`${env.HOME}` is not understood; a template is `${parameters.name}` or `${secrets.name}`",
+                    "`${env.HOME}` is not understood; a template is `${parameters.name}`, `${secrets.name}` or `${steps.name.output}`",
                 ),
             ),
             (
                 json!("${parameters}"),
                 Err(
-                    "`${parameters}` is not understood; a template is `${parameters.name}` or `${secrets.name}`",
+                    "`${parameters}` is not understood; a template is `${parameters.name}`, `${secrets.name}` or `${steps.name.output}`",
                 ),
             ),
             (json!("${parameters.nothing}"), Err("there is no value for `${parameters.nothing}`")),
@@ -327,7 +402,7 @@ mod tests {
             ),
         ];
         for (template, expected) in rows {
-            let values = Values { parameters: &parameters, secrets: &secrets };
+            let values = Values { parameters: &parameters, secrets: &secrets, outputs: &outputs };
             let found = expand(&template, values).map_err(|error| error.to_string());
             assert_eq!(found, expected.map_err(str::to_owned));
         }
@@ -337,7 +412,7 @@ mod tests {
     fn a_value_in_a_path_is_one_name_unless_it_is_the_whole_path() {
         let parameters = json!({ "name": "acme", "n": 7, "up": "..", "path": "a/../b" });
         let check = |template: Value, expected: Result<Value, &str>| {
-            let values = Values { parameters: &parameters, secrets: &BTreeMap::new() };
+            let values = Values::of(&parameters);
             let found = expand_path(&template, values).map_err(|error| error.code());
             assert_eq!(found, expected, "{template}");
         };
@@ -351,9 +426,12 @@ mod tests {
 
     #[test]
     fn names_what_it_needs() {
-        let value =
-            json!({ "a": "${parameters.x.y} ${parameters.z}", "b": ["${parameters.x}", "a ${secrets.s}"] });
-        let Names { parameters, secrets } = names(&value).unwrap();
-        assert_eq!((parameters.join(" ").as_str(), secrets.join(" ").as_str()), ("x z x", "s"));
+        let value = json!({ "a": "${parameters.x.y} ${parameters.z:-1}", "b": ["${parameters.x}", "a ${secrets.s}"],
+                "c": "${steps.a.output} ${steps.b.folder:-c}" });
+        let Names { parameters, needed, secrets, outputs } = names(&value).unwrap();
+        let told = [parameters, needed, secrets].map(|names| names.join(" "));
+        assert_eq!(told, ["x z x", "x x", "s"]);
+        let outputs: Vec<_> = outputs.iter().map(|name| format!("{name} {}", name.has_default)).collect();
+        assert_eq!(outputs, ["${steps.a.output} false", "${steps.b.folder} true"]);
     }
 }

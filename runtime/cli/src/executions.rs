@@ -8,7 +8,9 @@ use stepbox::batch::name::{InstanceCode, JobExecutionId, StepName};
 use stepbox::batch::repository::{ExecutionFilter, RepositoryError, StopRequest};
 use stepbox::batch::status::BatchStatus;
 use stepbox::batch::visible::Visible;
-use stepbox::{Error, LogLine, Published, Purge, Reimport, RestartOptions, Tenant, open_regular};
+use stepbox::{
+    Error, LogLine, NotRemoved, Published, Purge, Purged, Reimport, RestartOptions, Tenant, open_regular,
+};
 
 use crate::args::{Executions, Format, RestartChanges, RunManner, SkipLimit};
 use crate::error::CliError;
@@ -60,8 +62,9 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Executions) -> Result<Answe
             reimport(tenant, JobExecutionId(id), &file, step, &manner).await
         }
         Executions::Abandon { id } => {
-            tenant.abandon_execution(JobExecutionId(id)).await?;
+            let not_removed = tenant.abandon_execution(JobExecutionId(id)).await?;
             talk(format!("execution {id} is given up"));
+            not_removed.iter().for_each(|left| talk(cannot_remove(left)));
             Ok(Answer::nothing())
         }
         Executions::Purge { older_than_days, status, instance, yes, format } => {
@@ -70,11 +73,22 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Executions) -> Result<Answe
                 confirm(&purge)?;
             }
             let purged = tenant.purge_executions(purge).await?;
-            talk(format!("deleted {}", counted(purged.len() as u64, "execution")));
-            let view = || PurgedView { purged: purged.iter().map(|id| id.0).collect() };
+            let Purged { executions, not_removed } = purged;
+            talk(format!("deleted {}", counted(executions.len() as u64, "execution")));
+            not_removed.iter().for_each(|left| talk(cannot_remove(left)));
+            let view = || PurgedView { purged: executions.iter().map(|id| id.0).collect() };
             Ok(Answer::new(format.format, Visible::default, view))
         }
     }
+}
+
+/// What is left for a person to remove.
+fn cannot_remove(NotRemoved { execution, path, reason }: &NotRemoved) -> String {
+    let what = match path.as_str() {
+        "" => "the unfinished outputs".to_owned(),
+        path => format!("the unfinished `{path}`"),
+    };
+    format!("warning: {what} of execution {execution} could not be removed: {reason}")
 }
 
 /// A code of an instance that may be gone by now, so only its form is checked.

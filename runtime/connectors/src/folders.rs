@@ -221,6 +221,28 @@ impl Folders {
 
     /// Finds the place of an output, and makes its folder if it is missing.
     pub(crate) fn place_output(&self, path: &str) -> Result<OutputPlace> {
+        let open = |existing: &Dir, missing: &Path| self.open_or_create(path, existing, missing).map(Some);
+        let place = self.output_in(path, open)?.expect("its folder is made");
+        place.check_final_name(&place.name)?;
+        Ok(place)
+    }
+
+    /// Finds the place of an output; `None` if its folder is missing.
+    pub(crate) fn find_output(&self, path: &str) -> Result<Option<OutputPlace>> {
+        self.output_in(path, |existing, below| match existing.open_dir(or_here(below)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            opened => {
+                opened.map(Some).map_err(|source| ConnectorError::file("open the folder of", path, source))
+            }
+        })
+    }
+
+    /// The place of an output whose folder is opened by its path below one that there is.
+    fn output_in(
+        &self,
+        path: &str,
+        open: impl FnOnce(&Dir, &Path) -> Result<Option<Dir>>,
+    ) -> Result<Option<OutputPlace>> {
         check_path(path)?;
         let failed = |source| ConnectorError::file("open the folder of", path, source);
         let bound = self.bound(path);
@@ -240,14 +262,13 @@ impl Folders {
         };
         let name = below.file_name().and_then(|name| name.to_str());
         let name = name.ok_or_else(|| bad(path, "names a folder, not a file"))?.to_owned();
-        let folder = self.open_or_create(path, &existing.0, &existing.1)?;
+        let Some(folder) = open(&existing.0, &existing.1)? else { return Ok(None) };
         let absolute = parent.join(&name).components().collect();
         let given = path.to_owned();
         let (wall, is_private) = (self.wall.clone(), self.is_private);
         let place = OutputPlace { folder, name, given, absolute, wall, is_private };
         place.check_folder()?;
-        place.check_final_name(&place.name)?;
-        Ok(place)
+        Ok(Some(place))
     }
 
     /// Opens a folder below another, and makes what is missing of it, durably.

@@ -146,6 +146,7 @@ pub use file_place::{FilePlace, input_place, output_place};
 pub use file_problem::FileProblem;
 pub use folders::{Folders, Wall};
 pub use other_format::{Encoding, OtherFormat};
+pub use output_file::{LeftOver, WrittenOutput, written_output};
 pub use registry::{
     ElementKind, PATH_OPTIONS, check_options, native_names, native_reader, native_writer, option_names,
 };

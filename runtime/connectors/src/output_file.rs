@@ -32,16 +32,21 @@ mod early_sync;
 #[cfg(test)]
 mod fragment_tests;
 mod fragments;
+mod left_over;
 mod local;
 mod names;
 #[cfg(test)]
 mod series_tests;
 #[cfg(test)]
 mod tests;
+mod written;
 
 use destination::{Destination, Found, Parts, Unfinished};
 use fragments::{Absorbed, Fragments};
+pub use left_over::LeftOver;
 use names::{Begun, temporary_name};
+use written::StorageName;
+pub use written::{WrittenOutput, written_output};
 
 /// How many bytes are collected before they are written.
 const BUFFER_BYTES: usize = 128 << 10;
@@ -49,6 +54,8 @@ const BUFFER_BYTES: usize = 128 << 10;
 /// An open output.
 pub(crate) struct OutputFile {
     place: Box<dyn Destination>,
+    /// None for a file that no named storage holds.
+    storage: Option<StorageName>,
     context: StepContext,
     /// What all its temporary names have in common.
     temporary: String,
@@ -93,6 +100,9 @@ struct State {
     /// The final path as it was given, with its placeholders filled once and for all: a restart has
     /// another time and perhaps another label.
     path: String,
+    /// None for a file that no named storage holds, and in what was stored before that was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    storage: Option<StorageName>,
     /// What all its temporary names have in common.
     part: String,
     /// How many bytes of the last file are durable.
@@ -128,6 +138,7 @@ impl OutputFile {
             Some(state) => (Self::resume(state, to, folders, context, layout)?, false),
         };
         output.is_fragment = fragment.is_some();
+        output.storage = StorageName::of(to);
         Ok((output, is_new))
     }
 
@@ -136,6 +147,7 @@ impl OutputFile {
         let series = layout.lines_max.map(|_| Series { number: 1, lines: 0, bytes_before: 0 });
         Self {
             place,
+            storage: None,
             context: context.clone(),
             temporary,
             buffer: Vec::new(),
@@ -178,7 +190,7 @@ impl OutputFile {
         context: &StepContext,
         layout: Layout,
     ) -> Result<Self> {
-        let State { path, part, length, series, columns: begun_with, parts, begun, absorbed } =
+        let State { path, part, length, series, columns: begun_with, parts, begun, absorbed, .. } =
             serde_json::from_slice(state).map_err(|source| ConnectorError::BadState { source })?;
         if begun_with.is_some() && begun_with != layout.columns {
             return Err(ConnectorError::ColumnsChanged { path });
@@ -314,9 +326,19 @@ impl OutputFile {
         self.place.check_is_ours(false)?;
         let (path, part) = (self.place.given().to_owned(), self.temporary.clone());
         let (parts, begun) = (self.place.parts(), self.place.begun().to_vec());
+        let storage = self.storage.clone();
         let Self { length, series, columns, fragments: Fragments { absorbed, .. }, .. } = *self;
-        let state =
-            serde_json::to_vec(&State { path, part, length, series, columns, parts, begun, absorbed });
+        let state = serde_json::to_vec(&State {
+            path,
+            storage,
+            part,
+            length,
+            series,
+            columns,
+            parts,
+            begun,
+            absorbed,
+        });
         state.map_err(|source| ConnectorError::BadState { source })
     }
 

@@ -82,8 +82,17 @@ impl Storage {
         file_path
     }
 
+    /// The same storage with another path.
+    pub(crate) fn with_path(&self, file_path: String) -> Self {
+        match self {
+            Self::Local { .. } => Self::Local { file_path },
+            Self::Named { option, storage_type, storage, .. } => {
+                Self::Named { option, storage_type, storage: storage.clone(), file_path }
+            }
+        }
+    }
+
     /// The name of the storage, if it has one.
-    #[cfg(test)]
     pub(crate) fn name(&self) -> Option<&str> {
         match self {
             Self::Local { .. } => None,

@@ -18,9 +18,9 @@ use stepbox_batch::clock::Timestamp;
 use stepbox_batch::element::Fragment;
 use stepbox_batch::error::StepError;
 use stepbox_batch::execution::{Failure, JobExecution, Partition, StepExecution, Tracking};
-use stepbox_batch::flow::{Follows, Unit, after, worst};
+use stepbox_batch::flow::{Afterwards, Follows, Requests, Unit, after, afterwards, worst};
 use stepbox_batch::item_step::{self, Journey, StepOutcome};
-use stepbox_batch::job::{Step, StepKind};
+use stepbox_batch::job::{Always, Step, StepKind};
 use stepbox_batch::log::LogLevel;
 use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::recorder::{Recorder, With};
@@ -43,6 +43,7 @@ use crate::stepbox::Installation;
 use crate::tenants::TenantState;
 
 mod attending;
+mod earlier_outputs;
 mod partitions;
 
 pub(crate) use partitions::warnings_of_parts;
@@ -246,15 +247,32 @@ impl Life {
             None => self.run_sequence(0..self.steps.len(), false).await?,
         };
         for (position, step) in self.steps.iter().enumerate() {
-            if !step.flow.always || self.rests_in(status) || self.has_run(position) {
+            if self.rests_in(status) {
+                break;
+            }
+            if self.has_run(position) {
                 continue;
             }
-            self.save_ended(last.take()).await?;
-            let ended = self.run_step(position).await?;
-            status = worst(status, ended.step.status);
-            last = Some(ended);
+            match afterwards(step.flow.always, status, self.requests()) {
+                Afterwards::Nothing => {}
+                Afterwards::IsStopped => status = worst(status, BatchStatus::Stopped),
+                Afterwards::Waits => status = BatchStatus::Paused,
+                Afterwards::Runs => {
+                    self.save_ended(last.take()).await?;
+                    let Ended { step, .. } = last.insert(self.run_step(position).await?);
+                    status = match step.status {
+                        // Whatever failed before it, the execution goes on with it.
+                        BatchStatus::Paused => BatchStatus::Paused,
+                        ended => worst(status, ended),
+                    };
+                }
+            }
         }
         Ok((status, last))
+    }
+
+    fn requests(&self) -> Requests {
+        Requests { stop: self.run.is_stop_requested(), pause: self.run.is_pause_requested() }
     }
 
     /// How a run ends that only has to run what runs whatever happened: it has cost all the workers that it may, or
@@ -414,7 +432,7 @@ impl Life {
         };
         let has_items = matches!(step.kind, StepKind::Item { .. });
         let (run, name) = (self.run.clone(), step.name.clone());
-        let context = if step.flow.always {
+        let context = if step.flow.always == Always::Yes {
             StepContext::new_always(run, name, has_items, findings)
         } else {
             StepContext::new(run, name, has_items, findings)
@@ -440,6 +458,10 @@ impl Life {
                 return Ok((execution, Err(StepError::Element { culprit, place, source })));
             }
         };
+        let outputs = match self.earlier_outputs(step).await? {
+            Ok(outputs) => outputs,
+            Err(error) => return Ok((execution, Err(error))),
+        };
         let elements = StepElements {
             installation: &self.installation,
             policy: &policy,
@@ -447,6 +469,7 @@ impl Life {
             execution: id,
             work: self.installation.data.work(id, self.recorder.lease.token),
             parameters: &self.run.parameters,
+            outputs,
             folder: self.folder.as_deref(),
             share: self.tenant.share.clone(),
             usage: Usage::on(&self.disk),
@@ -517,7 +540,7 @@ impl Life {
         };
         let folders = elements.folders();
         let (native, run) = (&self.installation.native, &self.run.info);
-        let places = StepPlaces::of(step, &self.run.parameters, native, &folders, Some(run));
+        let places = StepPlaces::of(step, elements.values(), native, &folders, Some(run));
         if let Some(output) = places.output_over_input() {
             return Err(refused(output_is_input(output.given())));
         }

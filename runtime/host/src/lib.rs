@@ -99,8 +99,8 @@ pub use stepbox_store::Finding;
 pub use store::{DatabaseUrl, StorePlace, StoreReport, check_store, migrate_store, repair_store};
 pub use system_clock::SystemClock;
 pub use tenant::{
-    Inspected, InstanceEdit, NewInstance, PublishOptions, Published, Purge, Reimport, RestartOptions,
-    RunOptions, Running, Tenant, Upload, receive_component,
+    Inspected, InstanceEdit, NewInstance, NotRemoved, PublishOptions, Published, Purge, Purged, Reimport,
+    RestartOptions, RunOptions, Running, Tenant, Upload, receive_component,
 };
 pub use tenants::TenantStanding;
 pub use worker::{

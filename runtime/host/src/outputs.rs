@@ -1,10 +1,10 @@
 //! Outputs do not replace each other: told before a run is accepted as far as its parameters tell, and before a step
 //! begins where another run is at work.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -31,13 +31,12 @@ impl StepPlaces {
     /// In a run if one is given.
     pub(crate) fn of(
         step: &Step,
-        parameters: &Value,
+        values: Values<'_>,
         native: &NativeElements,
         folders: &Folders,
         run: Option<&RunInfo>,
     ) -> Self {
         let StepKind::Item { reader, writer, .. } = &step.kind else { return Self::default() };
-        let values = Values { parameters, secrets: &BTreeMap::new() };
         let options = |element: &Element, is_embedders: bool| match element.source {
             // What cannot be expanded fails in its step, with a better word than ours.
             ElementSource::Native(_) if !is_embedders => expand(element, values, true).ok(),
@@ -71,7 +70,8 @@ pub(crate) fn check_outputs(
     native: &NativeElements,
     folders: &Folders,
 ) -> Result<(), Error> {
-    let places = job.steps.iter().map(|step| (step, StepPlaces::of(step, parameters, native, folders, None)));
+    let values = Values::of(parameters);
+    let places = job.steps.iter().map(|step| (step, StepPlaces::of(step, values, native, folders, None)));
     let places: Vec<_> = places.collect();
     for (position, (step, of_step)) in places.iter().enumerate() {
         if let Some(output) = of_step.output_over_input() {
@@ -133,27 +133,100 @@ impl OutputLock {
         }
     }
 
-    /// The second error is the owner.
+    /// The second error is the owner. A lock appears under its name once it is held and says whose it is, so whoever
+    /// finds it knows that, wherever its owner was stopped.
     fn try_take(path: PathBuf, owner: &str) -> io::Result<Result<(File, PathBuf), String>> {
+        remove_unfinished(&path)?;
+        let mut made = Unfinished::make(&path, owner)?;
         loop {
-            let mut file = private().read(true).open(&path)?;
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => {
-                    let mut other = String::new();
-                    file.read_to_string(&mut other)?;
-                    return Ok(Err(other));
+            match fs::hard_link(&made.path, &path) {
+                Ok(()) => return Ok(Ok((made.file.try_clone()?, path))),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                // Somebody found it before it was locked.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    made = Unfinished::make(&path, owner)?;
+                    continue;
                 }
-                Err(TryLockError::Error(error)) => return Err(error),
+                Err(error) => return Err(error),
             }
+            let mut file = match File::open(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                opened => opened?,
+            };
+            let is_held = is_locked(&file)?;
             // Whoever had it may have removed the file since it was opened.
             if !is_same_file(&file, &path) {
                 continue;
             }
-            file.set_len(0)?;
-            file.write_all(owner.as_bytes())?;
-            return Ok(Ok((file, path)));
+            if is_held {
+                let mut other = String::new();
+                file.read_to_string(&mut other)?;
+                return Ok(Err(other));
+            }
+            // Its owner's process was killed. While it is locked, nobody else removes it.
+            fs::remove_file(&path)?;
         }
+    }
+}
+
+/// A lock that is held, under a name that nobody looks for; the name goes with it.
+struct Unfinished {
+    file: File,
+    path: PathBuf,
+}
+
+impl Unfinished {
+    fn make(lock: &Path, owner: &str) -> io::Result<Self> {
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        loop {
+            let number = MADE.fetch_add(1, Ordering::Relaxed);
+            let path = lock.with_extension(format!("{}-{number}", std::process::id()));
+            let mut file = match private().create_new(true).open(&path) {
+                // Processes in different containers have equal numbers.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                made => made?,
+            };
+            if is_locked(&file)? {
+                continue;
+            }
+            file.write_all(owner.as_bytes())?;
+            return Ok(Self { file, path });
+        }
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Removes what killed processes have left beside a lock.
+fn remove_unfinished(lock: &Path) -> io::Result<()> {
+    let (Some(folder), Some(name)) = (lock.parent(), lock.file_name().and_then(|name| name.to_str())) else {
+        return Ok(());
+    };
+    let beginning = format!("{name}.");
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if !entry.file_name().to_str().is_some_and(|name| name.starts_with(&beginning)) {
+            continue;
+        }
+        if let Ok(file) = File::open(entry.path())
+            && !is_locked(&file)?
+        {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// Whether somebody else has it locked; if not, it is from now on.
+fn is_locked(file: &File) -> io::Result<bool> {
+    match file.try_lock() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
@@ -233,6 +306,42 @@ mod tests {
         drop(first);
         take(8, "acme", "out.csv").unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left");
+    }
+
+    /// What a killed process has left is nobody's.
+    #[test]
+    fn a_lock_that_nobody_holds_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = take(folder.path(), 7, "acme", "out.csv").unwrap();
+        let name = fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
+        drop(first);
+        fs::write(&name, "7 acme").unwrap();
+        fs::write(name.with_extension("4711-0"), "7 ac").unwrap();
+        let taken = take(folder.path(), 8, "acme", "out.csv").unwrap();
+        assert_eq!(fs::read_to_string(&name).unwrap(), "8 acme");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        drop(taken);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left");
+    }
+
+    /// A worker that was frozen between locking a file and writing its name into it once made the next worker of the
+    /// same run fail with `output-in-use`.
+    #[test]
+    fn whoever_finds_a_lock_learns_whose_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let is_done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..2000 {
+                    drop(take(folder.path(), 7, "acme", "out.csv").unwrap());
+                }
+                is_done.store(true, Ordering::Relaxed);
+            });
+            while !is_done.load(Ordering::Relaxed) {
+                // The next worker of the run: it has the lock, or knows that its run has it.
+                take(folder.path(), 7, "acme", "out.csv").unwrap();
+            }
+        });
     }
 
     #[test]

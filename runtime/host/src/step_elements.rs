@@ -16,7 +16,7 @@ use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::parameters::{self, Given};
 use stepbox_batch::projection::Projected;
 use stepbox_batch::step_context::StepContext;
-use stepbox_batch::template::{self, Names, TemplateError, Values};
+use stepbox_batch::template::{self, Names, Outputs, TemplateError, Values};
 use stepbox_batch::thread::{Panicked, on_own_thread};
 use stepbox_connectors::Folders;
 use stepbox_sandbox::{
@@ -43,6 +43,8 @@ pub(crate) struct StepElements<'a> {
     /// Its working folder.
     pub(crate) work: PathBuf,
     pub(crate) parameters: &'a Value,
+    /// What the steps before have written, as far as this one names it.
+    pub(crate) outputs: Outputs,
     /// Where relative paths begin; none where they begin as the policy says.
     pub(crate) folder: Option<&'a str>,
     /// What the step's components have used so far, together.
@@ -230,9 +232,14 @@ impl StepElements<'_> {
         secrets: &BTreeMap<String, String>,
         has_paths: bool,
     ) -> Result<Value, ElementError> {
-        let values = Values { parameters: self.parameters, secrets };
+        let values = Values { secrets, ..self.values() };
         expand(element, values, has_paths)
             .map_err(|error| ElementError::failed(error.code(), error.to_string()).with_help(error.help()))
+    }
+
+    /// What templates are expanded from, but for secrets.
+    pub(crate) fn values(&self) -> Values<'_> {
+        Values { outputs: &self.outputs, ..Values::of(self.parameters) }
     }
 
     /// A component with what it is granted and how much it may use.
@@ -326,11 +333,11 @@ impl StepElements<'_> {
         let mut grants = Grants::none().without(Arc::new(wall));
         for line in &step.grants.http {
             let template = HttpTemplate::parse(line).map_err(refused)?;
-            grants = grants.with_http_grant(template.fill(self.parameters).map_err(refused)?);
+            grants = grants.with_http_grant(template.fill(self.values()).map_err(refused)?);
         }
         for (name, line) in &step.grants.files {
             let template = FolderTemplate::parse(line).map_err(refused)?;
-            let (access, path) = template.fill(self.parameters).map_err(refused)?;
+            let (access, path) = template.fill(self.values()).map_err(refused)?;
             let folder = self.folders().open_folder(&path.to_string_lossy())?;
             grants = grants.with_folder(name, access, folder).map_err(refused)?;
         }
@@ -367,7 +374,7 @@ pub(crate) fn check_storages(
     policy: &Policy,
     native: &NativeElements,
 ) -> Result<(), Error> {
-    let values = Values { parameters, secrets: &BTreeMap::new() };
+    let values = Values::of(parameters);
     for step in &job.steps {
         let StepKind::Item { reader, writer, .. } = &step.kind else { continue };
         for (element, brings_own) in [

@@ -5,6 +5,7 @@ mod components;
 mod connectors;
 mod executions;
 mod instances;
+mod left_over;
 mod queue;
 mod reimport;
 mod restarts;
@@ -23,8 +24,9 @@ use crate::stepbox::Installation;
 use crate::tenants::{TenantStanding, TenantState};
 
 pub use components::{Inspected, Upload, receive_component};
-pub use executions::{Purge, RunOptions, Running};
+pub use executions::{Purge, Purged, RunOptions, Running};
 pub use instances::{InstanceEdit, NewInstance};
+pub use left_over::NotRemoved;
 pub use queue::{PublishOptions, Published};
 pub use reimport::Reimport;
 pub use restarts::RestartOptions;

@@ -5,7 +5,7 @@
 
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::Failure;
-use stepbox_batch::job::Job;
+use stepbox_batch::job::{Always, Job};
 use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::queue::{Fate, Rescued, backoff_ms};
 use stepbox_batch::repository::{RepositoryError, Result, StopRequest};
@@ -181,7 +181,7 @@ impl Loss {
 /// Whether a job has a step that runs whatever happened, and has not begun yet. `begun` are the positions of those that
 /// have.
 pub(crate) fn has_last_words(job: &Job, begun: &[u32]) -> bool {
-    (0..).zip(&job.steps).any(|(position, step)| step.flow.always && !begun.contains(&position))
+    (0..).zip(&job.steps).any(|(position, step)| step.flow.always != Always::No && !begun.contains(&position))
 }
 
 /// What was done is told even if the store failed before all of it was: whoever looks next finds the rest.

@@ -106,12 +106,7 @@ fn beginning(fragments: &[FragmentState], journey: &Journey<'_>) -> (Checkpoint,
 
 /// The items of all fragments.
 fn counts_of(fragments: &[FragmentState]) -> Counts {
-    fragments.iter().fold(Counts::default(), |sum, FragmentState { counts, .. }| Counts {
-        read: sum.read + counts.read,
-        written: sum.written + counts.written,
-        filtered: sum.filtered + counts.filtered,
-        skipped: sum.skipped + counts.skipped,
-    })
+    fragments.iter().fold(Counts::default(), |sum, fragment| sum.and(fragment.counts))
 }
 
 /// Why so many items may not be skipped together, as each part may have skipped less; none if they may.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Asked, TemplateError, asked, or_default, pieces};
+use super::{Asked, TemplateError, Values, asked, lookup, pieces};
 
 /// How much of a value an error repeats, in characters.
 const SHOWN_MAX: usize = 100;
@@ -19,18 +19,16 @@ pub struct Template {
 pub enum Piece {
     /// What the author of the definition wrote.
     Literal(String),
-    /// What a run's parameters say.
+    /// What a run's values say.
     Hole(Hole),
 }
 
-/// The place of one parameter's value.
+/// The place of the value of one parameter, or of one step's output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hole {
     expression: String,
-    /// The names behind `parameters`.
-    path: Vec<String>,
-    /// What stands there if there is no value.
-    default: Option<String>,
+    /// What is asked of a step; `None` for a parameter.
+    of_step: Option<String>,
 }
 
 impl Template {
@@ -57,15 +55,14 @@ impl Template {
 
 impl Hole {
     fn parse(expression: &str) -> Result<Self, TemplateError> {
-        let (path, default) = match asked(expression)? {
-            Asked::Parameter(path, default) => {
-                (path.into_iter().map(str::to_owned).collect(), default.map(str::to_owned))
-            }
+        let of_step = match asked(expression)? {
+            Asked::Parameter(..) => None,
+            Asked::Output(_, property, _) => Some(property.to_owned()),
             Asked::Secret(_) => {
                 return Err(TemplateError::NoValue { expression: expression.to_owned() });
             }
         };
-        Ok(Self { expression: expression.to_owned(), path, default })
+        Ok(Self { expression: expression.to_owned(), of_step })
     }
 
     /// As it was written, without `${` and `}`.
@@ -73,19 +70,21 @@ impl Hole {
         &self.expression
     }
 
-    /// The value that a run's parameters have for it, as a text, if it may stand there; `judge` says why it may not.
+    /// What it asks of a step, one of [`OUTPUT_PROPERTIES`](super::OUTPUT_PROPERTIES); `None` for a parameter.
+    pub fn of_step(&self) -> Option<&str> {
+        self.of_step.as_deref()
+    }
+
+    /// The value that a run has for it, as a text, if it may stand there; `judge` says why it may not.
     pub fn text(
         &self,
-        parameters: &Value,
+        values: Values<'_>,
         judge: impl FnOnce(&str) -> Result<(), &'static str>,
     ) -> Result<String, TemplateError> {
-        let expression = || self.expression.clone();
-        let found = self.path.iter().try_fold(parameters, |value, name| value.get(name));
-        let text = match or_default(found, self.default.as_deref()) {
-            Some(Value::String(text)) => text,
-            Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
-            Some(_) => return Err(unfit(&self.expression, "it", "is no text or number")),
-            None => return Err(TemplateError::NoValue { expression: expression() }),
+        let text = match lookup(&self.expression, values)? {
+            Value::String(text) => text,
+            value @ (Value::Number(_) | Value::Bool(_)) => value.to_string(),
+            _ => return Err(unfit(&self.expression, "it", "is no text or number")),
         };
         match judge(&text) {
             Ok(()) => Ok(text),
@@ -151,7 +150,8 @@ mod tests {
         let check = |name: &str, expected: &str| {
             let template = Template::parse(&format!("${{parameters.{name}}}")).unwrap();
             let [Piece::Hole(hole)] = template.pieces() else { panic!("{template:?}") };
-            let found = hole.text(&parameters, judge_name).unwrap_or_else(|error| error.to_string());
+            let found =
+                hole.text(Values::of(&parameters), judge_name).unwrap_or_else(|error| error.to_string());
             assert_eq!(found, expected);
         };
         check("a", "acme");

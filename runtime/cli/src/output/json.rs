@@ -17,7 +17,7 @@ use stepbox::batch::execution::{
     Counts, ExecutionSummary, Failure, JobExecution, StepExecution, SummaryValue, Tracking, Warning,
 };
 use stepbox::batch::job::{
-    Element, ElementSource, GrantRequest, Job, JobInstance, LimitOverrides, Step, StepKind,
+    Always, Element, ElementSource, GrantRequest, Job, JobInstance, LimitOverrides, Step, StepKind,
 };
 use stepbox::batch::metering::ResourceUsage;
 use stepbox::batch::name::JobExecutionId;
@@ -114,7 +114,7 @@ struct StepView {
     rerun: &'static str,
     start_limit: Option<u32>,
     on: Vec<TransitionView>,
-    always: bool,
+    always: Always,
     branch: Option<BranchView>,
 }
 

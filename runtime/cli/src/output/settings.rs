@@ -2,8 +2,8 @@
 //! step does.
 
 use stepbox::batch::job::{
-    Backoff, CHUNK_MS, CheckpointInterval, ItemSettings, Rerun, RetryPolicy, SkipPolicy, Step, StepKind,
-    Target, Transition,
+    Always, Backoff, CHUNK_MS, CheckpointInterval, ItemSettings, Rerun, RetryPolicy, SkipPolicy, Step,
+    StepKind, Target, Transition,
 };
 use stepbox::batch::pattern::Pattern;
 use stepbox::batch::visible::on_one_line;
@@ -28,9 +28,12 @@ pub(crate) fn facts(step: &Step) -> Vec<(&'static str, String)> {
     if !step.flow.on.is_empty() {
         facts.push(("on", on(step)));
     }
-    if step.flow.always {
-        facts.push(("always", "runs whatever happened before it".to_owned()));
-    }
+    let always = match step.flow.always {
+        Always::No => None,
+        Always::Yes => Some("runs whatever happened before it"),
+        Always::UnlessStopped => Some("unless_stopped: runs also after a failure, but not after a stop"),
+    };
+    facts.extend(always.map(|text| ("always", text.to_owned())));
     facts
 }
 
@@ -148,7 +151,7 @@ mod tests {
         step.retry = RetryPolicy { limit: 3, on: on(&["busy"]), backoff: Backoff::default() };
         step.rerun = Rerun::Always;
         step.start_limit = Some(1);
-        step.flow.always = true;
+        step.flow.always = Always::Yes;
         let recover = Target::Step(StepName::new("recover").unwrap());
         step.flow.on = vec![
             transition("COMPLETED", Target::Next),

@@ -12,7 +12,7 @@ use stepbox_batch::log::LogLevel;
 use stepbox_batch::step_context::{Attempt, StepContext};
 
 use super::destination::{Absorption, Destination, Found, Parts, Piece, Run};
-use super::names::{attempt, temporary_of};
+use super::names::{attempt, stem_of, temporary_of};
 use super::with_name;
 use crate::bucket::{Bucket, Content, Difference, Pending, Source};
 use crate::error::{ConnectorError, Result};
@@ -348,6 +348,21 @@ impl Destination for BucketFiles {
     fn parts(&self) -> Option<Parts> {
         Some(self.state.clone())
     }
+}
+
+/// Removes what a run has left of an output, and of its fragments.
+pub(super) fn remove_left_over(bucket: &Bucket, path: &str, temporary: &str) -> Result<()> {
+    bucket.check_path(path)?;
+    let stem = in_same_folder(path, stem_of(temporary));
+    let is_ours = |path: &String| {
+        let folder =
+            path.strip_prefix(&*stem).and_then(|rest| rest.split_once('/')).map(|(folder, _)| folder);
+        let fragment = folder.and_then(|folder| folder.strip_prefix(".p")?.strip_suffix(".part"));
+        let is_fragment = fragment.is_some_and(|number| number.parse::<u32>().is_ok());
+        (folder == Some(".part") || is_fragment) && attempt_in(path).is_some()
+    };
+    let found = bucket.list(&stem)?;
+    bucket.remove(found.into_iter().map(|(path, _)| path).filter(is_ours).collect())
 }
 
 /// A path with another last part.

@@ -2,6 +2,7 @@
 
 mod effect;
 mod flow;
+mod outputs;
 mod partitions;
 mod settings;
 mod split;
@@ -16,6 +17,7 @@ use stepbox_batch::job::{Branch, GrantRequest, ItemSettings, LimitOverrides, Rer
 use stepbox_batch::name::{ConnectorCode, JobName, NameError, StepName};
 use stepbox_batch::nearest::nearest;
 use stepbox_batch::parameters::{self, ParameterSchema, SchemaError};
+use stepbox_batch::template::{TemplateError, Values};
 use stepbox_sandbox::{FolderTemplate, GrantError, HttpTemplate, WORK_FOLDER, World};
 
 use super::{ComponentSource, Mistake, Mistakes, form, part};
@@ -227,6 +229,7 @@ impl Scope<'_> {
         }
         let steps = split::steps(self, &name, job.steps, &parameters)?;
         flow::check(&steps)?;
+        outputs::check(&steps, self.known)?;
         let parameters = parameters.as_json().clone();
         let concurrency = settings::concurrency(pointer, job.concurrency)?;
         let (job_type, stoppable) = (job.job_type, job.stoppable);
@@ -415,16 +418,20 @@ impl Scope<'_> {
     ) -> Result<GrantRequest, Mistake> {
         let refused = |pointer: &str, error: GrantError| {
             let code = match error {
+                GrantError::Template(TemplateError::Unfit { .. }) => "bad-grant",
                 GrantError::Template(_) => "bad-template",
                 _ => "bad-grant",
             };
             Mistake::new(code, pointer, error.to_string()).help(error.help())
         };
+        // With these, only defaults of a template's own fill its holes.
+        let no_values = Values::of(&Value::Null);
         for (index, grant) in grants.http.iter().enumerate() {
             let pointer = format!("{pointer}/grants/http/{index}");
             templates::check(&pointer, &Value::from(grant.as_str()), schema, None)?;
             effect::of_template(&pointer, grant, schema)?;
-            HttpTemplate::parse(grant).map_err(|error| refused(&pointer, error))?;
+            let template = HttpTemplate::parse(grant).map_err(|error| refused(&pointer, error))?;
+            effect::of_defaults(template.fill(no_values)).map_err(|error| refused(&pointer, error))?;
         }
         for (name, grant) in &grants.files {
             let pointer = format!("{pointer}/grants/files/{}", part(name));
@@ -435,7 +442,8 @@ impl Scope<'_> {
             }
             templates::check(&pointer, &Value::from(grant.as_str()), schema, None)?;
             effect::of_template(&pointer, grant, schema)?;
-            FolderTemplate::parse(grant).map_err(|error| refused(&pointer, error))?;
+            let template = FolderTemplate::parse(grant).map_err(|error| refused(&pointer, error))?;
+            effect::of_defaults(template.fill(no_values)).map_err(|error| refused(&pointer, error))?;
         }
         Ok(GrantRequest { http: grants.http, files: grants.files })
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::Value;
+use stepbox_batch::job::Always;
 use stepbox_batch::nearest::nearest;
 
 use super::ConnectorFileError;
@@ -67,7 +68,7 @@ pub(super) struct Step {
     pub(super) start_limit: Option<u32>,
     /// What follows an exit status, in the order of the file.
     pub(super) on: Option<Ordered<String>>,
-    pub(super) always: Option<bool>,
+    pub(super) always: Option<Always>,
     pub(super) grants: Option<Grants>,
     pub(super) limits: Option<Limits>,
     /// The name of a split …

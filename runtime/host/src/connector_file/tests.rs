@@ -1,6 +1,7 @@
 //! What a connector file may say, and what each mistake gets: rows of files and messages.
 
 mod flow;
+mod outputs;
 mod settings;
 
 use std::collections::BTreeSet;
@@ -304,7 +305,13 @@ fn what_cannot_run_or_has_no_effect_is_refused() {
         "      required: [url]\n",
         "      title: Export\n",
         "bad-grant line 23, column 18: the parameter `url` may be left out, and then this grant has no value | list \
-         `url` under `required`, or give it a `default`",
+         `url` under `required`, give it a `default`, or write one into the template: `${parameters.url:-default}`",
+    );
+    check(
+        "\"POST ${parameters.url}\"",
+        "\"POST ${parameters.url:-example.com}\"",
+        "bad-grant line 23, column 18: `example.com` cannot stand for `${parameters.url:-example.com}`: it is no URL | \
+         give the parameter a value that fits; the author of the job can constrain it with `pattern`",
     );
     check(
         "required: [url]",
@@ -324,6 +331,20 @@ fn what_cannot_run_or_has_no_effect_is_refused() {
         "bad-name line 8, column 11: the type `Our Exports` holds the character ` `; allowed are letters, digits, `_`, \
          `-` and `.` | write a text for people as the job's `label`",
     );
+}
+
+/// A parameter that may be left out once made a grant impossible, also where the template has a default for it.
+#[test]
+fn a_grant_has_a_default_in_its_template() {
+    let optional = GOOD.replace("      required: [url]\n", "");
+    for grant in
+        ["POST ${parameters.url:-https://example.com/hook}", "POST https://${parameters.url:-example.com}/"]
+    {
+        let text = optional.replace("POST ${parameters.url}", grant);
+        ConnectorFile::parse("c.yaml".into(), &text, &known()).unwrap();
+    }
+    let text = GOOD.replace("read /srv/in", "\"read ${parameters.url:-inbox}\"");
+    ConnectorFile::parse("c.yaml".into(), &text, &known()).unwrap();
 }
 
 #[test]
@@ -402,8 +423,8 @@ fn a_secret_may_be_named_in_the_options_of_a_component_alone() {
     );
     check_options(
         "{ token: \"${secrets}\" }",
-        "bad-template line 17, column 42: `${secrets}` is not understood; a template is `${parameters.name}` or \
-         `${secrets.name}`",
+        "bad-template line 17, column 42: `${secrets}` is not understood; a template is `${parameters.name}`, \
+         `${secrets.name}` or `${steps.name.output}`",
     );
     let help = "only the options of a component may name a secret: `tasklet: { notify: { token: \"${secrets.NAME}\" } }`";
     for (part, replacement, place) in [

@@ -13,7 +13,7 @@ use std::time::Duration;
 use stepbox_batch::audit::Actor;
 use stepbox_batch::error::{ElementError, StepError};
 use stepbox_batch::execution::{
-    Checkpoint, Failure, JobExecution, Partition, PartitionState, StepExecution, Tracking, Warning,
+    Checkpoint, Counts, Failure, JobExecution, Partition, PartitionState, StepExecution, Tracking, Warning,
 };
 use stepbox_batch::item_step::{self, FragmentState, Journey, StepOutcome};
 use stepbox_batch::job::{Step, StepKind};
@@ -39,11 +39,28 @@ const LOOK_MS: u64 = 50;
 
 /// How a step's parts ended, all of them.
 enum PartsEnd {
-    /// All of it is there, in order.
-    Completed(Vec<JobExecution>),
+    /// All of it is there.
+    Completed,
     /// The step is to stop, or to rest.
     Stopped,
     Failed(StepError),
+}
+
+/// What became of the items of a step's parts, together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Found {
+    counts: Counts,
+    warnings: u64,
+}
+
+impl Found {
+    fn by(parts: &[JobExecution]) -> Self {
+        let steps = parts.iter().flat_map(|part| &part.steps);
+        steps.fold(Self::default(), |sum, step| Self {
+            counts: sum.counts.and(step.counts),
+            warnings: sum.warnings + step.warning_count,
+        })
+    }
 }
 
 /// The parts that this process runs itself.
@@ -78,11 +95,18 @@ impl Life {
             }
             Err(error) => return Ok((execution, Err(error))),
         }
-        let parts = match self.await_parts(step, position, context).await? {
-            PartsEnd::Completed(parts) => parts,
-            PartsEnd::Stopped => return Ok((execution, Ok(StepOutcome::Stopped))),
-            PartsEnd::Failed(error) => return Ok((execution, Err(error))),
+        let ended = self.await_parts(step, position, context).await?;
+        let parts = self.whole_parts(self.recorder.lease.id, position).await?;
+        let found = Found::by(&parts);
+        let outcome = match ended {
+            PartsEnd::Completed => None,
+            PartsEnd::Stopped => Some(Ok(StepOutcome::Stopped)),
+            PartsEnd::Failed(error) => Some(Err(error)),
         };
+        if let Some(outcome) = outcome {
+            self.tell(found, &mut execution, context);
+            return Ok((execution, outcome));
+        }
         let own_usage = execution.usage;
         let (fragments, adopted) = self.adopt_parts(parts, &mut execution, context).await?;
         let patience = self.patience(step, context, elements.policy);
@@ -105,8 +129,18 @@ impl Life {
             // Nothing of the merge is stored, so whoever goes on adopts the parts again.
             context.metering().take_back(&adopted);
             execution.usage = own_usage;
+            self.tell(found, &mut execution, context);
         }
         Ok((execution, outcome))
+    }
+
+    /// What the parts have found, as long as no merge has made it the step's own. The whole counts it at every end.
+    fn tell(&self, Found { counts, warnings }: Found, execution: &mut StepExecution, context: &StepContext) {
+        execution.counts = counts;
+        // An execution that rests adds them when its parts are put together.
+        if !self.is_pausing() && context.findings().warning_count == 0 {
+            context.count_warnings(warnings);
+        }
     }
 
     /// Sees to it that there are parts: those of before a pause, or what an earlier execution had not completed,
@@ -226,12 +260,12 @@ impl Life {
         loop {
             let parts = self.parts(position).await?;
             context.set_tracking(tracking(&parts));
-            let failed = failed(&parts).or_else(|| too_many_skipped(step, &parts));
+            let failed = cause(step, &parts);
             if parts.iter().all(is_over) {
                 return Ok(match failed {
                     _ if context.is_stopping() && !are_completed(&parts) => PartsEnd::Stopped,
                     Some(error) => PartsEnd::Failed(error),
-                    None => PartsEnd::Completed(self.whole_parts(self.recorder.lease.id, position).await?),
+                    None => PartsEnd::Completed,
                 });
             }
             if failed.is_some() || (context.is_stopping() && self.run.is_stop_requested()) {
@@ -469,6 +503,16 @@ fn failed(parts: &[PartitionState]) -> Option<StepError> {
         help: String::new(),
     });
     Some(StepError::Part { execution: part.id, partition: part.partition, failure: Box::new(failure) })
+}
+
+/// Why the step cannot complete: a part that has failed by itself, too many skipped items, or a part that was stopped,
+/// which these items may be the reason for.
+fn cause(step: &Step, parts: &[PartitionState]) -> Option<StepError> {
+    let has_failed = |part: &PartitionState| is_over(part) && part.status == BatchStatus::Failed;
+    match parts.iter().any(has_failed) {
+        true => failed(parts),
+        false => too_many_skipped(step, parts).or_else(|| failed(parts)),
+    }
 }
 
 /// A limit holds for all parts together.

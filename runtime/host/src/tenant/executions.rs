@@ -1,5 +1,6 @@
 //! Executions: run, followed, stopped, restarted, abandoned, purged.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use tokio::task::JoinHandle;
 
 use super::Tenant;
 use super::instances::effective;
+use super::left_over::{NotRemoved, Removal};
 use crate::error::Error;
 use crate::execution_log::{self, LogLine, LogListener};
 use crate::job_lifecycle::{self, Life, Progress, warnings_of_parts};
@@ -47,6 +49,15 @@ pub struct Purge {
     pub status: Option<BatchStatus>,
     /// Only those created more than so many days ago; 0 means all.
     pub older_than_days: u32,
+}
+
+/// What a purge has done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// The executions that are gone.
+    pub executions: Vec<JobExecutionId>,
+    /// What they have left beside their outputs, and could not be removed.
+    pub not_removed: Vec<NotRemoved>,
 }
 
 /// A run in this process. Dropping it lets the run go on.
@@ -309,14 +320,19 @@ impl Tenant {
         Ok(self.installation.repository.request_stop(&self.id, id, &self.by()?).await?)
     }
 
-    /// Gives up an execution that will not be restarted.
-    pub async fn abandon_execution(&self, id: JobExecutionId) -> Result<(), Error> {
-        Ok(self.installation.repository.abandon(&self.id, id, &self.by()?).await?)
+    /// Gives up an execution that will not be restarted, and removes what it has left of outputs that it has not
+    /// completed. Returns what could not be removed.
+    pub async fn abandon_execution(&self, id: JobExecutionId) -> Result<Vec<NotRemoved>, Error> {
+        self.installation.repository.abandon(&self.id, id, &self.by()?).await?;
+        let mut removal = Removal::of(self);
+        removal.remove(id).await;
+        Ok(removal.finish())
     }
 
-    /// Deletes executions that have ended, but never the latest COMPLETED one of an instance. A few hundred at a
-    /// time, so that others write in between; what is left when it breaks off is there for the next time.
-    pub async fn purge_executions(&self, purge: Purge) -> Result<Vec<JobExecutionId>, Error> {
+    /// Deletes executions that have ended, but never the latest COMPLETED one of an instance, and what they have left
+    /// of outputs that they have not completed. A few hundred at a time, so that others write in between; what is left
+    /// when it breaks off is there for the next time.
+    pub async fn purge_executions(&self, purge: Purge) -> Result<Purged, Error> {
         let by = self.by()?;
         let is_by_age = purge.older_than_days > 0;
         let filter = ExecutionFilter {
@@ -326,11 +342,15 @@ impl Tenant {
             limit: PURGED_TOGETHER,
             ..ExecutionFilter::default()
         };
-        let mut purged = Vec::new();
+        let (mut purged, mut removal) = (Vec::new(), Removal::of(self));
         loop {
             // Files go first: nobody would find those of an execution that is gone.
             let going = self.installation.repository.purgeable(&self.id, &filter).await?;
+            let without_outputs = self.purgeable_without_outputs(&filter).await?;
             for Purgeable { id, partitions } in &going {
+                if without_outputs.contains(id) {
+                    removal.remove(*id).await;
+                }
                 self.remove_files(partitions.iter().chain([id])).await?;
             }
             let gone = self.installation.repository.purge(&self.id, &filter, &by).await?;
@@ -338,10 +358,26 @@ impl Tenant {
             let is_new = |id: &&JobExecutionId| going.iter().all(|going| going.id != **id);
             self.remove_files(gone.iter().filter(is_new)).await?;
             if gone.is_empty() {
-                return Ok(purged);
+                return Ok(Purged { executions: purged, not_removed: removal.finish() });
             }
             purged.extend(gone);
         }
+    }
+
+    /// Those that may be purged next and have ended without having completed.
+    async fn purgeable_without_outputs(
+        &self,
+        filter: &ExecutionFilter,
+    ) -> Result<HashSet<JobExecutionId>, Error> {
+        let mut found = HashSet::new();
+        for status in [BatchStatus::Stopped, BatchStatus::Failed, BatchStatus::Abandoned] {
+            if filter.status.is_none_or(|wanted| wanted == status) {
+                let filter = ExecutionFilter { status: Some(status), ..filter.clone() };
+                let of_status = self.installation.repository.purgeable(&self.id, &filter).await?;
+                found.extend(of_status.into_iter().map(|purgeable| purgeable.id));
+            }
+        }
+        Ok(found)
     }
 
     async fn remove_files(&self, of: impl Iterator<Item = &JobExecutionId>) -> Result<(), Error> {

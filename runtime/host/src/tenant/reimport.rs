@@ -1,7 +1,5 @@
 //! Corrected items: read again by the step that rejected them, into an output of their own.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 use stepbox_batch::execution::JobExecution;
 use stepbox_batch::job::{Element, ElementSource, Job, Rerun, Share, StepKind};
@@ -129,7 +127,7 @@ fn is_own(element: &Element, kind: ElementKind, native: &NativeElements) -> bool
 
 /// The storage that an option names with these parameters.
 fn storage(element: &Element, option: &str, parameters: &Value) -> Result<Option<Value>, String> {
-    let values = Values { parameters, secrets: &BTreeMap::new() };
+    let values = Values::of(parameters);
     let options = expand(element, values, true).map_err(|error| error.to_string())?;
     Ok(options.get(option).cloned())
 }

@@ -8,14 +8,13 @@
 //! | within a host | letters, digits and `-`: never a dot, and so one label |
 //! | the whole port | a port |
 //! | within a path | anything that is one segment, or a part of it |
-//! | the whole folder | a path |
+//! | the whole folder | a path, also of the folder of a step's output |
 //! | within a folder's path | one plain name, or a part of it |
 
 use std::path::PathBuf;
 
 use http::Method;
-use serde_json::Value;
-use stepbox_batch::template::{Hole, Template, TemplateError, TemplatePiece, judge_name};
+use stepbox_batch::template::{Hole, Template, TemplateError, TemplatePiece, Values, judge_name};
 use url::{Host, Url};
 
 use super::GrantError;
@@ -99,13 +98,13 @@ impl Marked {
     /// Puts values into the holes.
     fn fill(
         &self,
-        parameters: &Value,
+        values: Values<'_>,
         judge: impl Fn(&str) -> Result<(), &'static str>,
     ) -> Result<String, TemplateError> {
         let mut texts = self.text.split(MARK);
         let mut filled = texts.next().unwrap_or_default().to_owned();
         for (hole, literal) in self.holes.iter().zip(texts) {
-            filled.push_str(&hole.text(parameters, &judge)?);
+            filled.push_str(&hole.text(values, &judge)?);
             filled.push_str(literal);
         }
         Ok(filled)
@@ -118,6 +117,9 @@ impl HttpTemplate {
         let bad = |problem: String| GrantError::BadHttp { line: line.to_owned(), problem };
         let template = Template::parse(line).map_err(GrantError::Template)?;
         let mut marked = Marked::of(&template).map_err(|problem| bad(problem.to_owned()))?;
+        if marked.holes.iter().any(|hole| hole.of_step().is_some()) {
+            return Err(bad("what a step has written is no part of a URL".to_owned()));
+        }
         let form = match marked.holes.is_empty() {
             true => HttpForm::Fixed(HttpGrant::parse(line)?),
             false => {
@@ -142,12 +144,12 @@ impl HttpTemplate {
         Ok(Self { line: line.to_owned(), form })
     }
 
-    /// The grant that it is with a run's parameters.
-    pub fn fill(&self, parameters: &Value) -> Result<HttpGrant, GrantError> {
+    /// The grant that it is with a run's values.
+    pub fn fill(&self, values: Values<'_>) -> Result<HttpGrant, GrantError> {
         match &self.form {
             HttpForm::Fixed(grant) => Ok(grant.clone()),
             HttpForm::WholeUrl { method, url } => {
-                let text = url.text(parameters, judge_url).map_err(GrantError::Template)?;
+                let text = url.text(values, judge_url).map_err(GrantError::Template)?;
                 let url = Url::parse(&text).map_err(|error| self.bad(&error.to_string()))?;
                 let Some(host) = url.host() else { return Err(self.bad("it has no host")) };
                 let port = url.port_or_known_default().unwrap_or_default();
@@ -155,7 +157,7 @@ impl HttpTemplate {
                 let host = HostPattern::is(host);
                 Ok(HttpGrant::new(method.clone(), url.scheme(), host, port, path))
             }
-            HttpForm::Parts(parts) => parts.fill(parameters, |problem| self.bad(problem)),
+            HttpForm::Parts(parts) => parts.fill(values, |problem| self.bad(problem)),
         }
     }
 
@@ -214,9 +216,9 @@ impl Parts {
         Ok(Self { method, scheme, host, is_below, port, path, is_prefix })
     }
 
-    fn fill(&self, parameters: &Value, bad: impl Fn(&str) -> GrantError) -> Result<HttpGrant, GrantError> {
+    fn fill(&self, values: Values<'_>, bad: impl Fn(&str) -> GrantError) -> Result<HttpGrant, GrantError> {
         let judge_host = if self.host.is_one_hole() { judge_host } else { judge_label };
-        let host = self.host.fill(parameters, judge_host).map_err(GrantError::Template)?;
+        let host = self.host.fill(values, judge_host).map_err(GrantError::Template)?;
         let is_label =
             |label: &str| (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-');
         if !host.strip_suffix('.').unwrap_or(&host).split('.').all(is_label) {
@@ -229,12 +231,12 @@ impl Parts {
             Ok(_) => return Err(bad("`*.` cannot stand before an address")),
             Err(error) => return Err(bad(&format!("`{host}` is no host: {error}"))),
         };
-        let port = match self.port.fill(parameters, judge_port).map_err(GrantError::Template)?.as_str() {
+        let port = match self.port.fill(values, judge_port).map_err(GrantError::Template)?.as_str() {
             "" if self.scheme == "http" => 80,
             "" => 443,
             port => port.parse().map_err(|_| bad("it has no port"))?,
         };
-        let path = self.path.fill(parameters, judge_segment).map_err(GrantError::Template)?;
+        let path = self.path.fill(values, judge_segment).map_err(GrantError::Template)?;
         let path = match (self.path.holes.is_empty(), path.as_str(), self.is_prefix) {
             (true, "" | "/", false) => PathPattern::Any,
             _ => {
@@ -359,13 +361,19 @@ impl FolderTemplate {
         if path.text.chars().any(char::is_control) {
             return Err(bad("the path has a character that does not print"));
         }
+        match path.holes.iter().find_map(Hole::of_step) {
+            Some("folder") if path.is_one_hole() => {}
+            Some("folder") => return Err(bad("the folder of a step's output is a whole path")),
+            Some(_) => return Err(bad("a step's output is a file; `${steps.NAME.folder}` is its folder")),
+            None => {}
+        }
         Ok(Self { line: line.to_owned(), access, path })
     }
 
-    /// What it grants with a run's parameters. Opens nothing.
-    pub fn fill(&self, parameters: &Value) -> Result<(Access, PathBuf), GrantError> {
+    /// What it grants with a run's values. Opens nothing.
+    pub fn fill(&self, values: Values<'_>) -> Result<(Access, PathBuf), GrantError> {
         let judge = if self.path.is_one_hole() { judge_folder } else { judge_name };
-        let path = self.path.fill(parameters, judge).map_err(GrantError::Template)?;
+        let path = self.path.fill(values, judge).map_err(GrantError::Template)?;
         // Two values beside each other could be dots together.
         let is_climbing = |name: &str| judge_name(name).is_err() && !name.is_empty();
         let written = self.path.text.split('/').zip(path.split('/'));

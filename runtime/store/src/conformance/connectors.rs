@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use stepbox_batch::job::{
-    Backoff, Branch, CheckpointInterval, ChunkLimit, ComponentRef, Element, ElementSource, GrantRequest,
-    ItemSettings, Job, LimitOverrides, Rerun, RetryPolicy, SkipPolicy, Step, StepFlow, StepKind, Target,
-    Transition,
+    Always, Backoff, Branch, CheckpointInterval, ChunkLimit, ComponentRef, Element, ElementSource,
+    GrantRequest, ItemSettings, Job, LimitOverrides, Rerun, RetryPolicy, SkipPolicy, Step, StepFlow,
+    StepKind, Target, Transition,
 };
 use stepbox_batch::name::{ConnectorCode, StepName, TenantId};
 use stepbox_batch::pattern::Pattern;
@@ -95,7 +95,7 @@ fn rich_step() -> Step {
                 transition("LATER", Target::Stop),
                 transition("*", Target::Fail),
             ],
-            always: true,
+            always: Always::UnlessStopped,
             branch: None,
         },
     }

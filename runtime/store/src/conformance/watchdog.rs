@@ -2,7 +2,7 @@
 
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::{Failure, JobExecution, StepExecution};
-use stepbox_batch::job::{Step, StepFlow};
+use stepbox_batch::job::{Always, Step, StepFlow};
 use stepbox_batch::name::{StepName, TenantId};
 use stepbox_batch::queue::{Enqueue, Fate, QueueClaim, QueueFilter};
 use stepbox_batch::repository::{JobRepository, Lease, NewJobExecution, Save};
@@ -41,7 +41,7 @@ pub async fn what_is_to_run_whatever_happened_runs_once_more(store: &dyn JobRepo
     with_instance(store).await;
     let mut job = job("acme", "greet");
     let always = Step { name: StepName::new("unlock").unwrap(), ..job.steps[0].clone() };
-    job.steps.push(Step { flow: StepFlow { always: true, ..StepFlow::default() }, ..always });
+    job.steps.push(Step { flow: StepFlow { always: Always::Yes, ..StepFlow::default() }, ..always });
     for (is_to_stop, has_begun_it) in [(false, false), (true, false), (false, true)] {
         let queue = Enqueue { attempts_max: 1, ..Enqueue::at_once(EARLIER) };
         let new = NewJobExecution { job: job.clone(), queue: Some(queue), ..new("nightly") };

@@ -5,6 +5,7 @@
 use std::path::{Component, Path};
 
 use serde_json::json;
+use stepbox::batch::template::Values;
 use stepbox_sandbox::fuzzing::permits;
 use stepbox_sandbox::{FolderTemplate, GrantError, HttpTemplate};
 use url::{Host, Url};
@@ -26,11 +27,11 @@ pub fn run(bytes: &[u8]) {
 fn any_line(line: &str, value: &str) {
     let parameters = json!({ "a": value });
     match HttpTemplate::parse(line) {
-        Ok(template) => drop(template.fill(&parameters).map_err(|error| check(&error))),
+        Ok(template) => drop(template.fill(Values::of(&parameters)).map_err(|error| check(&error))),
         Err(error) => check(&error),
     }
     match FolderTemplate::parse(line) {
-        Ok(template) => drop(template.fill(&parameters).map_err(|error| check(&error))),
+        Ok(template) => drop(template.fill(Values::of(&parameters)).map_err(|error| check(&error))),
         Err(error) => check(&error),
     }
 }
@@ -41,7 +42,7 @@ fn check(error: &GrantError) {
 
 fn granted(line: &str, value: &str, asked: &Url) -> bool {
     let template = HttpTemplate::parse(line).expect(line);
-    template.fill(&json!({ "a": value })).is_ok_and(|grant| permits(&grant, asked.as_str()))
+    template.fill(Values::of(&json!({ "a": value }))).is_ok_and(|grant| permits(&grant, asked.as_str()))
 }
 
 /// One segment, which is the value.
@@ -86,7 +87,7 @@ fn a_whole_url(value: &str, asked: &Url) {
 /// One name below the folder.
 fn within_a_folder(value: &str) {
     let template = FolderTemplate::parse("read /srv/tenants/${parameters.a}").expect("a grant");
-    if let Ok((_, path)) = template.fill(&json!({ "a": value })) {
+    if let Ok((_, path)) = template.fill(Values::of(&json!({ "a": value }))) {
         let below = path.strip_prefix("/srv/tenants").expect("below").to_owned();
         assert_eq!(below.components().collect::<Vec<_>>(), [Component::Normal(Path::new(value).as_os_str())]);
     }

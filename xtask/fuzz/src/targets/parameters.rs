@@ -3,8 +3,6 @@
 //!
 //! An input is a JSON object with `schema`, and perhaps `extends`, `raw` and `overrides`.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 use stepbox::batch::parameters::{PARAMETERS_BYTES_MAX, ParameterSchema, SchemaError, Violation, extend};
 use stepbox::batch::template;
@@ -32,9 +30,9 @@ pub fn run(bytes: &[u8]) {
     if let Some(value) = input.get("template") {
         let names = template::names(value);
         // Whatever a template names is there to be asked for, and a parameter is never expanded itself.
-        let values = template::Values { parameters: raw, secrets: &BTreeMap::new() };
+        let values = template::Values::of(raw);
         if let (Ok(names), Ok(_)) = (names, template::expand(value, values)) {
-            assert!(names.parameters.iter().all(|name| raw.get(name).is_some()), "a template of nothing");
+            assert!(names.needed.iter().all(|name| raw.get(name).is_some()), "a template of nothing");
             assert!(names.secrets.is_empty(), "a secret that nobody has");
         }
     }

@@ -2,7 +2,6 @@
 //!
 //! An input is a JSON object with `template`, `parameters`, and a `label` for `%job_label%`.
 
-use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
 use serde_json::{Value, json};
@@ -15,7 +14,7 @@ pub fn run(bytes: &[u8]) {
     let nothing = json!({});
     let parameters = input.get("parameters").unwrap_or(&nothing);
     let template = input.get("template").unwrap_or(&Value::Null);
-    let values = Values { parameters, secrets: &BTreeMap::new() };
+    let values = Values::of(parameters);
     let (free, path) = (template::expand(template, values), template::expand_path(template, values));
     match path {
         // A path is refused more often, and never another one.
@@ -48,7 +47,7 @@ fn one_text(text: &str, values: Values<'_>) {
     }
     for piece in read.pieces() {
         let TemplatePiece::Hole(hole) = piece else { continue };
-        if let Ok(name) = hole.text(values.parameters, judge_name) {
+        if let Ok(name) = hole.text(values, judge_name) {
             let path = Path::new("a").join(&name);
             assert_eq!(path.components().collect::<Vec<_>>().len(), 2, "{name:?} is no name");
             assert!(!path.components().any(|part| part == Component::ParentDir));

@@ -5,8 +5,9 @@ use serde_json::Value;
 use stepbox_batch::error::ElementError;
 use stepbox_batch::job::GrantRequest;
 use stepbox_batch::parameters::ParameterSchema;
-use stepbox_batch::template::{self, Names};
+use stepbox_batch::template::{self, Names, TemplateError};
 use stepbox_connectors::ElementKind;
+use stepbox_sandbox::GrantError;
 
 use super::super::{Mistake, Mistakes, part};
 use super::{CheckedStepKind, Role};
@@ -58,7 +59,15 @@ pub(super) fn of_grants(pointer: &str, grants: &GrantRequest, kind: &CheckedStep
     Err(Mistake::new("bad-grant", format!("{pointer}/grants"), message).help("leave them out"))
 }
 
-/// A grant needs a value for each of its parameters, or the step fails.
+/// Refuses a grant with a default in its template that its place does not take. What has no default is judged in a run.
+pub(super) fn of_defaults<T>(filled: Result<T, GrantError>) -> Result<(), GrantError> {
+    match filled {
+        Ok(_) | Err(GrantError::Template(TemplateError::NoValue { .. })) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// A grant needs a value for each of its parameters, or the step fails: the parameter's, or a default in the template.
 pub(super) fn of_template(pointer: &str, grant: &str, schema: &ParameterSchema) -> Result<(), Mistake> {
     let names = template::names(&Value::from(grant)).unwrap_or_default();
     let required = schema.as_json().get("required").and_then(Value::as_array);
@@ -66,11 +75,14 @@ pub(super) fn of_template(pointer: &str, grant: &str, schema: &ParameterSchema) 
         |name: &str| required.is_some_and(|required| required.iter().any(|found| found == name));
     let has_default =
         |name: &str| schema.properties().any(|(found, of)| found == name && of.get("default").is_some());
-    match names.parameters.iter().find(|name| !is_required(name) && !has_default(name)) {
+    match names.needed.iter().find(|name| !is_required(name) && !has_default(name)) {
         None => Ok(()),
         Some(name) => {
             let message = format!("the parameter `{name}` may be left out, and then this grant has no value");
-            let help = format!("list `{name}` under `required`, or give it a `default`");
+            let help = format!(
+                "list `{name}` under `required`, give it a `default`, or write one into the template: \
+                 `${{parameters.{name}:-default}}`"
+            );
             Err(Mistake::new("bad-grant", pointer, message).help(help))
         }
     }

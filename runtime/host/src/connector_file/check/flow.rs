@@ -1,6 +1,6 @@
 //! Where a job goes after each step: only ever down the file, so that every job comes to its end.
 
-use stepbox_batch::job::{Branch, Target, Transition};
+use stepbox_batch::job::{Always, Branch, Target, Transition};
 use stepbox_batch::name::StepName;
 use stepbox_batch::nearest::nearest;
 use stepbox_batch::pattern::Pattern;
@@ -78,7 +78,7 @@ pub(super) fn check(steps: &[CheckedStep]) -> Result<(), Mistake> {
     for (index, step) in steps.iter().enumerate() {
         refuse_always_in_split(step)?;
         let targets = targets(steps, index)?;
-        if !is_reached[index] && !step.flow.always {
+        if !is_reached[index] && step.flow.always == Always::No {
             let message = format!("no path leads to the step `{}`", step.name);
             return Err(Mistake::new("unreachable-step", format!("{}/name", step.pointer), message)
                 .help("let a step above lead to it, or give it `always: true`"));
@@ -90,7 +90,7 @@ pub(super) fn check(steps: &[CheckedStep]) -> Result<(), Mistake> {
 
 fn refuse_always_in_split(step: &CheckedStep) -> Result<(), Mistake> {
     match &step.flow.branch {
-        Some(Branch { split, .. }) if step.flow.always => {
+        Some(Branch { split, .. }) if step.flow.always != Always::No => {
             let message = format!("the step `{}` is `always` inside the split `{split}`", step.name);
             Err(Mistake::new("bad-flow", format!("{}/always", step.pointer), message)
                 .help("a branch ends with the first step that fails; put the step below the split"))

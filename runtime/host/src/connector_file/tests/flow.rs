@@ -1,6 +1,6 @@
 //! The ways through a job: rows of steps, and what they mean or get.
 
-use stepbox_batch::job::{Branch, Target};
+use stepbox_batch::job::{Always, Branch, Target};
 
 use super::*;
 
@@ -58,7 +58,10 @@ fn keeps_the_order_in_which_transitions_are_written() {
     let found: Vec<_> = steps[0].flow.on.iter().map(|on| (on.exit.as_str(), on.to.clone())).collect();
     let expected = [("PART*", Target::End), ("COMPLETED", Target::Next), ("FAILED", c), ("*", Target::Fail)];
     assert_eq!(found, expected);
-    assert_eq!(steps.iter().map(|step| step.flow.always).collect::<Vec<_>>(), [false, false, true]);
+    assert_eq!(
+        steps.iter().map(|step| step.flow.always).collect::<Vec<_>>(),
+        [Always::No, Always::No, Always::Yes]
+    );
     assert!(steps.iter().all(|step| step.flow.branch.is_none()));
 }
 

@@ -1,11 +1,14 @@
 //! What a value makes of the grant around it: what was meant, or nothing. Values are rows.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::*;
 
 fn filled(line: &str, value: Value) -> Result<HttpGrant, GrantError> {
-    HttpTemplate::parse(line).expect(line).fill(&json!({ "a": value }))
+    HttpTemplate::parse(line).expect(line).fill(Values::of(&json!({ "a": value })))
 }
 
 /// Whether a grant with a value covers a request, or the code with which the value is refused.
@@ -171,13 +174,15 @@ fn a_line_says_at_once_that_it_grants_nothing() {
     check("GET http://h/${parameters.a", "without closing it");
     check("GET http://h/${secrets.a}", "no value for");
     check("GET http://h/\u{f8ff}${parameters.a}", "U+F8FF");
+    check("GET http://h/${steps.a.output}", "no part of a URL");
+    check("GET ${steps.a.folder}", "no part of a URL");
 }
 
 #[test]
 fn a_value_in_a_folders_path_is_one_name() {
     let check = |line: &str, value: &str, expected: &str| {
         let template = FolderTemplate::parse(line).expect(line);
-        let found = match template.fill(&json!({ "a": value })) {
+        let found = match template.fill(Values::of(&json!({ "a": value }))) {
             Ok((access, path)) => format!("{} {}", access.as_str(), path.display()),
             Err(error) => error.code().to_owned(),
         };
@@ -195,6 +200,16 @@ fn a_value_in_a_folders_path_is_one_name() {
     check("write ${parameters.a}", "../x", "write ../x");
     check("write ${parameters.a}", "", UNFIT);
     check("write ${parameters.a}", "a\0b", UNFIT);
+    let values = json!({ "folder": "out/today", "output": "out/today/a.csv" });
+    let outputs = BTreeMap::from([("export".to_owned(), values)]);
+    let values = Values { outputs: &outputs, ..Values::of(&serde_json::Value::Null) };
+    let (_, path) = FolderTemplate::parse("read ${steps.export.folder}").unwrap().fill(values).unwrap();
+    assert_eq!(path, Path::new("out/today"));
+    let later = FolderTemplate::parse("read ${steps.later.folder:-}").unwrap().fill(values);
+    assert_eq!(later.unwrap_err().code(), UNFIT);
+    for line in ["read a/${steps.export.folder}", "read ${steps.export.output}"] {
+        assert_eq!(FolderTemplate::parse(line).expect_err(line).code(), "grant-folder-malformed", "{line}");
+    }
     for line in ["read", "append ${parameters.a}", "${parameters.a} /x", "read${parameters.a} /x"] {
         assert_eq!(FolderTemplate::parse(line).expect_err(line).code(), "grant-folder-malformed", "{line}");
     }

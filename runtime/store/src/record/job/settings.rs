@@ -4,7 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 use stepbox_batch::job::{
-    Backoff, Branch, CheckpointInterval, Rerun, RetryPolicy, Share, SkipPolicy, StepFlow, Target, Transition,
+    Always, Backoff, Branch, CheckpointInterval, Rerun, RetryPolicy, Share, SkipPolicy, StepFlow, Target,
+    Transition,
 };
 use stepbox_batch::pattern::Pattern;
 use stepbox_batch::repository::Result;
@@ -78,7 +79,7 @@ pub(super) enum RerunV1 {
 #[serde(deny_unknown_fields)]
 pub(super) struct FlowV1 {
     on: Vec<TransitionV1>,
-    always: bool,
+    always: Always,
     branch: Option<BranchV1>,
 }
 
