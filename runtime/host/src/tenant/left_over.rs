@@ -61,12 +61,8 @@ impl<'a> Removal<'a> {
             Ok(found) => found,
             Err(error) => return failed("", error.to_string()),
         };
-        let folders = match self.tenant.state.policy.folders(&self.tenant.installation.wall) {
-            Ok(folders) => {
-                beginning.iter().fold(folders, |folders, beginning| folders.beginning_in(beginning))
-            }
-            Err(error) => return failed("", error.to_string()),
-        };
+        let folders = self.tenant.policy().folders(&self.tenant.installation.wall);
+        let folders = beginning.iter().fold(folders, |folders, beginning| folders.beginning_in(beginning));
         for left_over in found {
             let (path, storage) = (left_over.path().to_owned(), left_over.storage().map(str::to_owned));
             if let Some(reason) = storage.as_ref().and_then(|storage| self.unreachable.get(storage)) {
