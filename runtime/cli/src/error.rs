@@ -7,9 +7,9 @@ use stepbox::Error;
 use stepbox::batch::name::{JobExecutionId, NameError, TenantId};
 use stepbox::batch::repository::RepositoryError;
 use stepbox::connector_file::ConnectorFileError;
+use stepbox_api::exit_code::ExitCode;
 use stepbox_server::ServerError;
 
-use crate::exit_code::ExitCode;
 use crate::pull::PullError;
 
 /// Why a command was not carried out.
@@ -196,7 +196,7 @@ impl CliError {
     /// What the program's exit code says about it.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Stepbox(error) => ExitCode::of_error(error),
+            Self::Stepbox(error) => error.kind().into(),
             Self::Pull(error) => error.exit_code(),
             Self::NoDataFolder { .. } | Self::NoTenant(_) => ExitCode::NotFound,
             Self::Server(_)

@@ -8,10 +8,10 @@ use stepbox::Error;
 use stepbox::batch::log::LogLevel;
 use stepbox::batch::visible::Visible;
 use stepbox::connector_file::ConnectorFileError;
+use stepbox_api::exit_code::ExitCode;
 
 use crate::args::Format;
 use crate::error::{CliError, help_for};
-use crate::exit_code::ExitCode;
 use crate::output::talk_styled;
 use crate::output::voice::{Entry, Voice};
 

@@ -10,12 +10,12 @@ use std::time::Duration;
 use stepbox::batch::log::LogLevel;
 use stepbox::batch::queue::QueueFilter;
 use stepbox::{Stepbox, WorkerOptions, WorkerProbe};
+use stepbox_api::exit_code::ExitCode;
 use stepbox_server::{Listener, watching};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::args::queue::Worker;
 use crate::error::CliError;
-use crate::exit_code::ExitCode;
 use crate::interrupts::Interrupts;
 use crate::output::Answer;
 use crate::output::voice::{Entry, Voice};

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use stepbox_batch::component_quota::ComponentQuotaError;
+use stepbox_batch::error_kind::ErrorKind;
 use stepbox_batch::name::{ConnectorCode, Digest, InstanceCode, NameError, StepName, TenantId};
 use stepbox_batch::parameters::Violation;
 use stepbox_batch::repository::RepositoryError;
@@ -220,25 +221,6 @@ fn is_of_a_component(code: &str) -> bool {
     code.starts_with("component-") || code == "version-exists" || ComponentError::CODES.contains(&code)
 }
 
-/// What sort of trouble it is, for exit codes and HTTP statuses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ErrorKind {
-    /// The request itself is wrong.
-    BadRequest,
-    /// Parameters break their constraints.
-    Violations,
-    /// Something named does not exist.
-    NotFound,
-    /// A component is refused.
-    ComponentRefused,
-    /// The request is right, and what it is about does not stand so that it can be done now.
-    WrongState,
-    /// The store cannot be used.
-    StoreUnavailable,
-    /// Anything else.
-    Unexpected,
-}
-
 impl Error {
     /// The stable code, a heading in `docs/errors.md`.
     pub fn code(&self) -> &'static str {
@@ -276,29 +258,10 @@ impl Error {
         }
     }
 
-    /// What sort of trouble it is.
+    /// The kind of the error, for exit codes and HTTP statuses.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Repository(error) => match error {
-                RepositoryError::NotFound { .. } => ErrorKind::NotFound,
-                RepositoryError::VersionExists { .. } | RepositoryError::ComponentQuota(_) => {
-                    ErrorKind::ComponentRefused
-                }
-                RepositoryError::AlreadyExists { .. } => ErrorKind::BadRequest,
-                RepositoryError::InUse { .. }
-                | RepositoryError::NotUnique { .. }
-                | RepositoryError::QueueFull { .. }
-                | RepositoryError::ConcurrencyReached { .. }
-                | RepositoryError::WrongStatus { .. } => ErrorKind::WrongState,
-                RepositoryError::LeaseLost { .. } => ErrorKind::Unexpected,
-                RepositoryError::Busy { .. }
-                | RepositoryError::NewerVersion { .. }
-                | RepositoryError::OlderVersion { .. }
-                | RepositoryError::OtherEncoding { .. }
-                | RepositoryError::Corrupt { .. }
-                | RepositoryError::Refused { .. }
-                | RepositoryError::Unavailable { .. } => ErrorKind::StoreUnavailable,
-            },
+            Self::Repository(error) => error.kind(),
             Self::ConnectorFile(error) if is_of_a_component(error.code) => ErrorKind::ComponentRefused,
             Self::Name(_)
             | Self::ConnectorFile(_)
@@ -315,10 +278,12 @@ impl Error {
             | Self::CannotReimport { .. }
             | Self::BadMoment { .. }
             | Self::BadLabel => ErrorKind::BadRequest,
-            Self::Component(_) | Self::Signature(_) | Self::UploadClosed => ErrorKind::ComponentRefused,
-            Self::TooManyRunning { .. } | Self::WorkerExists => ErrorKind::WrongState,
+            Self::Component(_) | Self::Signature(_) => ErrorKind::ComponentRefused,
+            Self::UploadClosed => ErrorKind::Forbidden,
+            Self::TooManyRunning { .. } => ErrorKind::TooMany,
+            Self::WorkerExists => ErrorKind::WrongState,
             Self::Violations { .. } => ErrorKind::Violations,
-            Self::BreaksInstances { .. } => ErrorKind::BadRequest,
+            Self::BreaksInstances { .. } => ErrorKind::Conflict,
             Self::NotFound { .. } | Self::UnknownTenant(_) | Self::ComponentGone(_) => ErrorKind::NotFound,
             Self::DataFolder { .. } | Self::WritableByOthers { .. } | Self::SharedStorage(_) => {
                 ErrorKind::StoreUnavailable

@@ -76,8 +76,8 @@ mod worker_lock;
 
 pub use components_policy::{ComponentsPolicy, ComponentsPolicyError};
 pub use data_folder::refuse_writable_by_others;
-pub use error::{BrokenInstance, Error, ErrorKind};
-pub use execution_log::{LogLine, LogListener};
+pub use error::{BrokenInstance, Error};
+pub use execution_log::LogListener;
 pub use job_lifecycle::{LEASE_MS, PROGRESS_MS, Progress, STOP_CHECK_MS};
 pub use metrics::METRICS_TYPE;
 pub use policy::{FilesPolicy, Policy, Quotas};
@@ -87,19 +87,22 @@ pub use signature::{
 };
 pub use stepbox::{Builder, Health, LEASE_MS_MIN, Stepbox};
 pub use stepbox_batch as batch;
+pub use stepbox_batch::error_kind::ErrorKind;
+pub use stepbox_batch::log::LogLine;
+pub use stepbox_batch::queue::{Published, WorkerState, WorkerStatus};
+pub use stepbox_batch::store_report::{Finding, StoreReport};
 pub use stepbox_connectors::{ConnectorError, NamedStorage, S3Settings, Storages};
 pub use stepbox_sandbox::{COMPONENT_BYTES_MAX, digest_of};
 pub use stepbox_sandbox::{CompileProcess, Compiler, ComponentError, compile_worker};
 pub use stepbox_sandbox::{GrantError, HttpPolicy, HttpPolicyError, NetworkPolicy, Resolver};
 pub use stepbox_sandbox::{Secret, SecretError, Secrets};
-pub use stepbox_store::Finding;
-pub use store::{DatabaseUrl, StorePlace, StoreReport, check_store, migrate_store, repair_store};
+pub use store::{DatabaseUrl, StorePlace, check_store, migrate_store, repair_store};
 pub use system_clock::SystemClock;
 pub use tenant::{
-    Inspected, InstanceEdit, NewInstance, PublishOptions, Published, Purge, Reimport, RestartOptions,
-    RunOptions, Running, Tenant, Upload, receive_component,
+    Inspected, InstanceEdit, NewInstance, PublishOptions, Purge, Reimport, RestartOptions, RunOptions,
+    Running, Tenant, Upload, receive_component,
 };
 pub use worker::{
     RESCUE_MS, Stage, Worker, WorkerEvent, WorkerHealth, WorkerListener, WorkerOptions, WorkerProbe,
-    WorkerProblem, WorkerStatus,
+    WorkerProblem,
 };

@@ -24,7 +24,7 @@ use crate::stepbox::{Installation, TenantState};
 pub use components::{Inspected, Upload, receive_component};
 pub use executions::{Purge, RunOptions, Running};
 pub use instances::{InstanceEdit, NewInstance};
-pub use queue::{PublishOptions, Published};
+pub use queue::PublishOptions;
 pub use reimport::Reimport;
 pub use restarts::RestartOptions;
 

@@ -304,20 +304,11 @@ fn worker_lost(
         culprit: format!("worker `{worker}`"),
         place: String::new(),
         message: format!(
-            "was lost: its last heartbeat was at {}, its lease ran out at {}{others}",
-            readable(heartbeat_at),
-            readable(lease_expires_at)
+            "was lost: its last heartbeat was at {heartbeat_at}, its lease ran out at {lease_expires_at}{others}"
         ),
         help: format!(
             "see why the worker ended (killed, out of memory, power loss), then `stepbox executions restart {id}`"
         ),
-    }
-}
-
-fn readable(moment: Timestamp) -> String {
-    match jiff::Timestamp::from_millisecond(moment.0) {
-        Ok(moment) => moment.to_string(),
-        Err(_) => format!("{} ms", moment.0), // outside of years -9999 to 9999
     }
 }
 
@@ -391,8 +382,8 @@ mod tests {
         let failure = worker_lost(JobExecutionId(7), "w-1", 1, Timestamp(0), Timestamp(30_000));
         assert_eq!(
             failure.to_string(),
-            "worker `w-1`: was lost: its last heartbeat was at 1970-01-01T00:00:00Z, \
-             its lease ran out at 1970-01-01T00:00:30Z"
+            "worker `w-1`: was lost: its last heartbeat was at 1970-01-01T00:00:00.000Z, \
+             its lease ran out at 1970-01-01T00:00:30.000Z"
         );
     }
 

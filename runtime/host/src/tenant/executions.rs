@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::{ExecutionSummary, JobExecution, Remains, StepExecution, Warning};
 use stepbox_batch::listing::Listing;
+use stepbox_batch::log::LogLine;
 use stepbox_batch::name::{InstanceCode, JobExecutionId, StepName};
 use stepbox_batch::repository::{
     ExecutionFilter, Lease, NewJobExecution, Purgeable, RepositoryError, StopRequest,
@@ -19,7 +20,7 @@ use tokio::task::JoinHandle;
 use super::Tenant;
 use super::instances::effective;
 use crate::error::Error;
-use crate::execution_log::{self, LogLine, LogListener};
+use crate::execution_log::{self, LogListener};
 use crate::job_lifecycle::{self, Life, Progress, warnings_of_parts};
 use crate::outputs::check_outputs;
 use crate::rejected_file::RejectedFile;
