@@ -10,6 +10,7 @@ use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::status::{self, BatchStatus};
 
 use crate::queue::QueueEntry;
+use crate::remedy::Remedy;
 pub use crate::step_execution::{Counts, StepExecution, Tracking, Usage};
 
 /// A job execution with its steps.
@@ -206,14 +207,17 @@ pub struct Failure {
     pub place: String,
     /// What happened.
     pub message: String,
-    /// What to do about it. Empty if there is nothing to say.
+    /// What to do about it, for people. Empty if there is nothing to say, or if the remedies say it.
     pub help: String,
+    /// What else can be done about it, for programs.
+    #[serde(default)]
+    pub remedies: Vec<Remedy>,
 }
 
 impl Failure {
     pub(crate) fn of(failure: &execution::Failure) -> Self {
-        let execution::Failure { code, culprit, place, message, help } = failure.clone();
-        Self { code, culprit, place, message, help }
+        let execution::Failure { code, culprit, place, message, help, remedies } = failure.clone();
+        Self { code, culprit, place, message, help, remedies: remedies.iter().map(Remedy::of).collect() }
     }
 }
 

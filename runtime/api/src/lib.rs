@@ -38,6 +38,7 @@ pub mod job;
 pub mod list;
 pub mod problem;
 pub mod queue;
+pub mod remedy;
 pub mod step;
 mod step_execution;
 pub mod step_settings;

@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 use stepbox_batch::error_kind::ErrorKind;
 use stepbox_batch::parameters;
+use stepbox_batch::remedy;
+
+use crate::remedy::Remedy;
 
 /// The media type of a problem document.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -26,6 +29,9 @@ pub struct Problem {
     /// What to do about it, in a sentence for people; not there if there is nothing to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+    /// What else can be done about it, for programs; not there if nothing is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remedies: Vec<Remedy>,
     /// The parts of the request that are wrong; not there if it is not about parts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<InvalidPart>,
@@ -51,6 +57,7 @@ impl Problem {
             instance: None,
             code: code.to_owned(),
             help: None,
+            remedies: Vec::new(),
             errors: Vec::new(),
         }
     }
@@ -65,6 +72,12 @@ impl Problem {
     #[must_use]
     pub fn with_help(self, help: Option<String>) -> Self {
         Self { help: help.filter(|help| !help.is_empty()), ..self }
+    }
+
+    /// The same with next actions for programs.
+    #[must_use]
+    pub fn with_remedies(self, remedies: &[remedy::Remedy]) -> Self {
+        Self { remedies: remedies.iter().map(Remedy::of).collect(), ..self }
     }
 
     /// The same with the parameters that break their constraints. `place` is where the parameters stand in the body of
@@ -163,6 +176,7 @@ mod tests {
         let full = bare
             .at("/api/v1/x")
             .with_help(Some("do".to_owned()))
+            .with_remedies(&[remedy::Remedy::RunAnew])
             .with_violations("/parameters", &[violation]);
         assert_eq!(survives(&full)["errors"][0]["pointer"], "/parameters/storage");
     }

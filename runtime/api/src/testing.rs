@@ -17,6 +17,7 @@ use stepbox_batch::metering::ResourceUsage;
 use stepbox_batch::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId, JobName, StepName, TenantId};
 use stepbox_batch::pattern::Pattern;
 use stepbox_batch::queue::{Held, QueueEntry, QueueFilter, QueueState, Worker, WorkerStatus};
+use stepbox_batch::remedy::Remedy;
 use stepbox_batch::repository::{Component, Connector, Signer};
 use stepbox_batch::status::{BatchStatus, ExitStatus};
 
@@ -150,6 +151,7 @@ fn failure() -> Failure {
         place: "item 41".to_owned(),
         message: "was lost".to_owned(),
         help: "restart it".to_owned(),
+        remedies: vec![Remedy::RestartExecution { execution: JobExecutionId(118) }],
     }
 }
 

@@ -63,6 +63,7 @@ pub mod pattern;
 pub mod projection;
 pub mod queue;
 pub mod recorder;
+pub mod remedy;
 mod reports;
 pub mod repository;
 pub mod rows;

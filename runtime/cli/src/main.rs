@@ -17,6 +17,7 @@ mod installation;
 mod instances;
 mod interrupts;
 mod jobs;
+mod next_action;
 mod output;
 mod parameters;
 mod policy_file;

@@ -4,6 +4,7 @@ use std::io;
 
 use stepbox_batch::error::ElementError;
 use stepbox_batch::nearest::nearest;
+use stepbox_batch::remedy::{Network, Remedy};
 
 use crate::bucket::{BadAnswer, BucketProblem};
 use crate::file_problem::FileProblem;
@@ -131,8 +132,16 @@ pub enum ConnectorError {
         /// What is wrong: `has no bucket`.
         problem: String,
     },
+    /// Files would go to a storage without TLS, over addresses that the policy does not open.
+    #[error("the storage `{storage}` has an `endpoint` {} without TLS, and {} are not open", at(*network), network.in_words())]
+    ClosedEndpoint {
+        /// Its name.
+        storage: String,
+        /// Which addresses would have to be open.
+        network: Network,
+    },
     /// A storage of jobs in which what machines share can lie, or that lies in it.
-    #[error("the storage `{storage}` and what machines share (`shared`) lie in each other")]
+    #[error("the storage `{storage}` and what machines share lie in each other")]
     StorageOverlaps {
         /// Its name.
         storage: String,
@@ -396,7 +405,7 @@ impl ConnectorError {
             Self::BadOption { .. } => "bad-option",
             Self::UnknownStorage { .. } | Self::NoStorage { .. } => "storage-unknown",
             Self::OtherStorage { .. } => "storage-unknown",
-            Self::BadStorage { .. } => "bad-storage",
+            Self::BadStorage { .. } | Self::ClosedEndpoint { .. } => "bad-storage",
             Self::StorageOverlaps { .. } => "storage-overlaps",
             Self::StorageTaken { .. } => "storage-taken",
             Self::Bucket { problem, .. } => problem.code(),
@@ -440,7 +449,7 @@ impl ConnectorError {
             Self::NoStorage { given, available, .. } if !available.is_empty() => {
                 format!("{}the storages are {}", did_you_mean(given, available), quoted(available))
             }
-            Self::NoStorage { .. } => "the operator names storages under `storages` in the policy".to_owned(),
+            Self::NoStorage { .. } => String::new(),
             Self::OtherStorage { found, .. } => format!("write `\"type\": \"{found}\"`"),
             Self::StorageOverlaps { .. } => {
                 "give each of the two a prefix, a folder or a bucket of its own: a job could read and write what is in both"
@@ -452,7 +461,8 @@ impl ConnectorError {
                  there, the object `installation` as the last"
                     .to_owned()
             }
-            Self::BadStorage { .. } => "correct what the operator's policy says of it".to_owned(),
+            Self::BadStorage { .. } => "correct the settings of the storage".to_owned(),
+            Self::ClosedEndpoint { network, .. } => format!("use an `endpoint` with TLS, or open {}", network.in_words()),
             Self::Bucket { problem, .. } => problem.help().to_owned(),
             Self::BadPath { .. } => "name a file, such as `out/products.csv`".to_owned(),
             Self::File { problem, .. } => problem.help().to_owned(),
@@ -521,8 +531,8 @@ impl ConnectorError {
                     .to_owned()
             }
             Self::ColumnsChanged { .. } => {
-                "start a new execution, or install the components that this one began with and restart it \
-                 with `--newest-components`"
+                "start a new execution, or install the components that this one began with and restart it with the \
+                 newest components"
                     .to_owned()
             }
             Self::BadState { .. } => {
@@ -533,6 +543,16 @@ impl ConnectorError {
             }
             Self::ContextFull { .. } => "keep fewer or smaller values in the execution context".to_owned(),
             Self::NotOpen => "report this as a defect of Stepbox".to_owned(),
+        }
+    }
+
+    /// What else to do about it, for a front end to put in words.
+    pub fn remedies(&self) -> Vec<Remedy> {
+        match self {
+            Self::NoStorage { available, .. } if available.is_empty() => vec![Remedy::AddStorage],
+            Self::ClosedEndpoint { network, .. } => vec![Remedy::OpenNetwork { network: *network }],
+            Self::ColumnsChanged { .. } => vec![Remedy::RestartWithNewestComponents],
+            _ => Vec::new(),
         }
     }
 
@@ -551,8 +571,16 @@ impl ConnectorError {
 
 impl From<ConnectorError> for ElementError {
     fn from(error: ConnectorError) -> Self {
-        let failed = Self::failed(error.code(), error.to_string()).with_help(error.help());
+        let failed = Self::failed(error.code(), error.to_string());
+        let failed = failed.with_help(error.help()).with_remedies(error.remedies());
         if error.is_retryable() { failed.retryable() } else { failed }
+    }
+}
+
+fn at(network: Network) -> &'static str {
+    match network {
+        Network::Loopback => "on this machine",
+        Network::Private => "elsewhere",
     }
 }
 

@@ -188,6 +188,7 @@ pub(crate) fn failure(reason: &str) -> String {
         place: String::new(),
         message: format!("it could not go on: {reason}"),
         help: "restart it; a step whose checkpoint is gone begins anew".to_owned(),
+        remedies: Vec::new(),
     })
 }
 

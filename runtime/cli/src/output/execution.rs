@@ -10,6 +10,7 @@ use stepbox::batch::visible::{Visible, on_one_line};
 
 use super::table::{Column, Table, pairs};
 use super::words::{between, bytes, counted, duration, number};
+use crate::next_action;
 
 /// How a run ended, in a sentence, and what became of each step.
 pub(crate) fn summary(execution: &JobExecution) -> Visible {
@@ -128,7 +129,7 @@ fn results(execution: &JobExecution, usage: Option<Visible>) -> Visible {
     }
     parts.extend(execution.steps.iter().map(findings).filter(|findings| !findings.is_empty()));
     parts.extend(execution.failures.iter().map(|failure| failed("the job", failure)));
-    if let Some(next) = next_action(execution) {
+    if let Some(next) = next_steps(execution) {
         parts.push(next);
     }
     parts.into_iter().map(|part| Visible::line("").and(part)).collect()
@@ -261,8 +262,8 @@ fn refusals(step: &StepExecution) -> impl Iterator<Item = Visible> {
 fn failed(subject: &str, failure: &Failure) -> Visible {
     let mut lines = Visible::line(format_args!("{subject} failed:"));
     lines.extend([Visible::named("  cause: ", &failure.to_string())]);
-    if !failure.help.is_empty() {
-        lines.extend([Visible::named("   help: ", &failure.help)]);
+    if let Some(help) = next_action::of_failure(failure) {
+        lines.extend([Visible::named("   help: ", &help)]);
     }
     lines.and(Visible::line(format_args!("   docs: errors#{}", failure.code)))
 }
@@ -284,7 +285,7 @@ fn other_ways_on(execution: &JobExecution) -> Option<String> {
 }
 
 /// What somebody may want to do next.
-fn next_action(execution: &JobExecution) -> Option<Visible> {
+fn next_steps(execution: &JobExecution) -> Option<Visible> {
     let id = execution.id;
     let warnings: u64 = execution.steps.iter().map(|step| step.warning_count).sum();
     let mut lines = Vec::new();

@@ -233,6 +233,7 @@ impl FormMistake {
             column: self.column,
             message: self.message,
             help: self.help,
+            remedies: Vec::new(),
             others: Vec::new(),
         }
     }

@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn others_never_write_and_a_group_only_what_it_may() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("policy.yaml");
+        let path = folder.path().join("deciding.yaml");
         fs::write(&path, "").unwrap();
         let check = |mode: u32, own: Own, expected: &str| {
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();

@@ -9,6 +9,7 @@ use stepbox_batch::execution::{ExecutionSummary, JobExecution, Remains, StepExec
 use stepbox_batch::listing::Listing;
 use stepbox_batch::log::LogLine;
 use stepbox_batch::name::{InstanceCode, JobExecutionId, StepName};
+use stepbox_batch::remedy::{Listed, Remedy};
 use stepbox_batch::repository::{
     ExecutionFilter, Lease, NewJobExecution, Purgeable, RepositoryError, StopRequest,
 };
@@ -356,11 +357,7 @@ impl Tenant {
 const PURGED_TOGETHER: u32 = 500;
 
 fn no_execution(id: JobExecutionId) -> Error {
-    Error::NotFound {
-        kind: "execution",
-        name: id.to_string(),
-        help: "`stepbox executions list` shows all of them".to_owned(),
-    }
+    Error::not_found("execution", &id.to_string(), None, Remedy::List { what: Listed::Executions })
 }
 
 /// The moment so many days before another one.

@@ -53,7 +53,7 @@ impl Connections {
             return Ok(permit);
         }
         Err(EgressError::OverLimit(format!(
-            "over the tenant's quota of {} open connections (`quotas.http_connections_max`)",
+            "over the tenant's quota of {} open connections (`http_connections_max`)",
             self.max
         )))
     }
