@@ -115,8 +115,8 @@ async fn outcomes_of(tenant: &Tenant, execution: &JobExecution, requests: usize)
     (0..requests).map(outcome).collect()
 }
 
-const LOOPBACK: &str = "`network: { loopback: true }` in the operator's policy would open it";
-const PRIVATE: &str = "`network: { private: true }` in the operator's policy would open it";
+const LOOPBACK: &str = "loopback addresses are not open";
+const PRIVATE: &str = "private addresses are not open";
 const NEVER: &str = "such addresses are never opened";
 
 /// A spelling, the host that it comes to, what the host is, and what would open it. `PORT` is the trap's.
@@ -245,7 +245,7 @@ pub(crate) async fn every_spelling_is_refused() {
     let (addresses, urls) = outcomes.split_at(REFUSED_ADDRESSES.len());
     let mut wrong = Vec::new();
     for ((url, host, kind, opened_by), (by_http, by_wasi)) in REFUSED_ADDRESSES.iter().zip(addresses) {
-        let (begin, end) = (format!("`{host}` is {kind} ("), format!("); {opened_by}"));
+        let (begin, end) = (format!("`{host}` is {kind} ("), format!("), and {opened_by}"));
         let names_all = |text: &str| text.contains(&begin) && text.ends_with(&end);
         let is_told_by_wasi = by_wasi.starts_with("ErrorCode::DestinationIpProhibited") && names_all(by_wasi);
         let is_not_taken =
@@ -364,7 +364,7 @@ async fn a_granted_request_is_cut_down_to_the_policy() {
 }
 
 fn lacks(list: &str, value: &str) -> String {
-    format!("but `http.{list}` in the operator's policy leaves out `{value}`; adding it there would allow it")
+    format!("but `{value}` is not among the {list} that the policy allows")
 }
 
 /// A policy that nobody can have meant keeps the installation shut.

@@ -213,7 +213,10 @@ async fn the_disk_is_shared_by_a_tenants_executions() {
     let beside = installation.run("writes", json!({})).await;
     assert_eq!(summary(&beside, 0, "bytes"), "0");
     let told = summary(&beside, 0, "told");
-    assert!(told.contains("1000000 bytes written to files (`quotas.disk_bytes_max`)"), "{told}");
+    assert!(
+        told.contains("over the tenant's quota of 1000000 bytes written to files (`disk_bytes_max`)"),
+        "{told}"
+    );
     holds.stop().await.unwrap();
     assert_eq!(ending(&holds.wait().await.unwrap()), "STOPPED");
     let after = installation.run("writes", json!({})).await;

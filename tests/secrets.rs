@@ -9,6 +9,7 @@ use std::thread;
 use serde_json::json;
 use stepbox::batch::execution::JobExecution;
 use stepbox::batch::name::TenantId;
+use stepbox::batch::remedy::Remedy;
 use stepbox::{Policy, Secret, Stepbox, Tenant};
 use stepbox_guest_artifacts::hostile;
 
@@ -178,8 +179,7 @@ async fn assert_outcomes(installation: &Installation, execution: &JobExecution) 
     let echoed = |text: &str| format!("answered {}", text.replace("VALUE", &placeholder));
     let odd =
         echoed(&ODD.replace("stepbox-secret-stepbox", &format!("stepbox-secret-{}", &placeholder[..7])));
-    let not_for = "secret-refused: the secret `token` is not sent: `secrets.token.hosts` in the operator's policy \
-                   leaves out `127.0.0.2`; adding it there would allow it";
+    let not_for = "secret-refused: the secret `token` is not sent: `127.0.0.2` is not among its hosts";
     let not_there = |place: &str| {
         format!(
             "secret-refused: the secret `token` is not sent: it stands in {place}, and is put only into values of \
@@ -271,8 +271,8 @@ async fn a_secret_that_was_removed_fails_the_step_that_asks_for_it() {
     let tenant: Tenant = installation.reopened(|builder| builder).await;
     let execution = support::start(&tenant, "hostile", json!({})).await.wait().await.expect("it ends");
     assert_eq!(ending(&execution), "FAILED [secret-unknown] step `attack`: the policy has no secret `token`");
-    let help = &execution.steps[0].failures[0].help;
-    assert!(help.contains("`secrets: { token: { file: PATH, hosts: [HOST] } }`"), "{help}");
+    let remedies = &execution.steps[0].failures[0].remedies;
+    assert_eq!(*remedies, [Remedy::AddSecret { secret: "token".to_owned() }]);
     assert_eq!(echo.requests(), Vec::<String>::new());
 }
 

@@ -293,8 +293,8 @@ async fn an_unknown_storage_is_told_before_the_job_starts() {
     );
     assert_eq!(
         run(json!({ "type": "s3", "file_path": "a.csv" })).await,
-        "bad-option the step `export` cannot run: the option `to` has no `storage`: the name of one in the \
-         operator's policy; correct the option, or the parameter that it takes"
+        "bad-option the step `export` cannot run: the option `to` has no `storage`: the name of one that the \
+         operator has set up; correct the option, or the parameter that it takes"
     );
     assert!(installation.tenant.executions(&Default::default()).await.unwrap().is_empty());
     assert_eq!(server.requests(), 0);

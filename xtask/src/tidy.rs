@@ -5,6 +5,7 @@ mod layout;
 mod map;
 mod promises;
 mod sources;
+mod wording;
 
 use anyhow::bail;
 
@@ -31,6 +32,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     findings.extend(codes::check(&sources)?);
     findings.extend(promises::check(&sources)?);
     findings.extend(sources::check(&sources));
+    findings.extend(wording::check(&sources));
     findings.extend(layout::check()?);
     for finding in &findings {
         println!("{finding}");

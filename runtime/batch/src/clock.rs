@@ -1,5 +1,7 @@
 //! Time comes in from outside, so a test advances it instead of sleeping.
 
+use std::fmt;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +23,16 @@ impl Timestamp {
     }
 }
 
+/// RFC 3339 in UTC, to the millisecond: `2026-11-24T04:12:31.870Z`.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(moment) => f.pad(&format!("{moment:.3}")),
+            Err(_) => write!(f, "{} ms", self.0), // outside of the years -9999 to 9999
+        }
+    }
+}
+
 /// Tells the time and waits.
 #[async_trait]
 pub trait Clock: Send + Sync + 'static {
@@ -32,4 +44,21 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Returns `ms` milliseconds later.
     async fn sleep_ms(&self, ms: u64);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_shown_in_utc_to_the_millisecond() {
+        let rows = [
+            (1_700_000_000_000, "2023-11-14T22:13:20.000Z"),
+            (-1, "1969-12-31T23:59:59.999Z"),
+            (i64::MAX, "9223372036854775807 ms"),
+        ];
+        for (ms, expected) in rows {
+            assert_eq!(Timestamp(ms).to_string(), expected);
+        }
+    }
 }

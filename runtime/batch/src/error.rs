@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::execution::{Counts, Failure, Partition};
 use crate::job::Share;
 use crate::name::JobExecutionId;
+use crate::remedy::Remedy;
 use crate::repository::RepositoryError;
 use crate::rows::BadRows;
 
@@ -20,6 +21,8 @@ pub enum ElementError {
         message: String,
         /// What to do about it; may be empty.
         help: String,
+        /// What else to do about it, for a front end to put in words.
+        remedies: Vec<Remedy>,
         /// Whether the same call may succeed later.
         is_retryable: bool,
     },
@@ -31,7 +34,13 @@ pub enum ElementError {
 impl ElementError {
     /// A failure with a code and a message.
     pub fn failed(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self::Failed { code: code.into(), message: message.into(), help: String::new(), is_retryable: false }
+        Self::Failed {
+            code: code.into(),
+            message: message.into(),
+            help: String::new(),
+            remedies: Vec::new(),
+            is_retryable: false,
+        }
     }
 
     /// The same with a next action.
@@ -39,6 +48,15 @@ impl ElementError {
     pub fn with_help(mut self, text: impl Into<String>) -> Self {
         if let Self::Failed { help, .. } = &mut self {
             *help = text.into();
+        }
+        self
+    }
+
+    /// The same with next actions that a front end puts in words.
+    #[must_use]
+    pub fn with_remedies(mut self, more: impl IntoIterator<Item = Remedy>) -> Self {
+        if let Self::Failed { remedies, .. } = &mut self {
+            remedies.extend(more);
         }
         self
     }
@@ -242,45 +260,56 @@ impl StepError {
 
     /// What is stored of it.
     pub fn to_failure(&self) -> Failure {
-        let (culprit, place, message, help) = match self {
-            Self::Element { culprit, place, source } => {
-                let help = match source {
-                    ElementError::Failed { help, .. } => help.clone(),
-                    ElementError::Stopped => String::new(),
-                };
-                (culprit.clone(), place.clone(), source.to_string(), help)
-            }
+        let (culprit, place, message) = match self {
+            Self::Element { culprit, place, source } => (culprit.clone(), place.clone(), source.to_string()),
             Self::LyingBatch { culprit, place, source } => {
-                let message = format!("returned an impossible batch: {source}");
-                (culprit.clone(), place.clone(), message, LYING_BATCH_HELP.to_owned())
+                (culprit.clone(), place.clone(), format!("returned an impossible batch: {source}"))
             }
-            Self::SkipLimit { culprit, place, .. } => {
-                let help = "look at the rejected items; restart with another limit if so many may be missing, or correct the \
-                            input and restart the step from its start";
-                (culprit.clone(), place.clone(), self.to_string(), help.to_owned())
-            }
-            Self::SkipShare { .. } => {
-                let help = "look at the warnings: is it the right file, with the right options? Correct the input, or \
-                            raise `skip.share` if so many may be missing (`100%`: all); an earlier output is as it was";
-                (String::new(), String::new(), self.to_string(), help.to_owned())
-            }
-            Self::StartLimit { .. } => {
-                let help =
-                    "find out why it keeps failing; raise `start_limit`, or start anew with `stepbox run`";
-                (String::new(), String::new(), self.to_string(), help.to_owned())
-            }
-            Self::Part { execution, partition, failure } => {
+            Self::SkipLimit { culprit, place, .. } => (culprit.clone(), place.clone(), self.to_string()),
+            Self::Part { partition, failure, .. } => {
                 let part = format!("part {} of {}", partition.number + 1, partition.count);
                 let place =
                     if failure.place.is_empty() { part } else { format!("{}, {part}", failure.place) };
-                let help = match failure.help.is_empty() {
-                    true => format!("`stepbox executions log {execution}` tells more"),
-                    false => failure.help.clone(),
-                };
-                (failure.culprit.clone(), place, failure.message.clone(), help)
+                (failure.culprit.clone(), place, failure.message.clone())
             }
-            other => (String::new(), String::new(), other.to_string(), String::new()),
+            other => (String::new(), String::new(), other.to_string()),
         };
-        Failure { code: self.code().to_owned(), culprit, place, message, help }
+        let (help, remedies) = (self.help(), self.remedies());
+        Failure { code: self.code().to_owned(), culprit, place, message, help, remedies }
+    }
+
+    /// What to do about it; empty if there is nothing to say, or if the remedies say it.
+    fn help(&self) -> String {
+        let help = match self {
+            Self::Element { source: ElementError::Failed { help, .. }, .. } => help,
+            Self::LyingBatch { .. } => LYING_BATCH_HELP,
+            Self::SkipLimit { .. } => {
+                "look at the rejected items; restart with another limit if so many may be missing, or correct the \
+                 input and restart the step from its start"
+            }
+            Self::SkipShare { .. } => {
+                "look at the warnings: is it the right file, with the right options? Correct the input, or \
+                 raise `skip.share` if so many may be missing (`100%`: all); an earlier output is as it was"
+            }
+            Self::StartLimit { .. } => "find out why it keeps failing; raise `start_limit`, or start anew",
+            Self::Part { failure, .. } => &failure.help,
+            _ => "",
+        };
+        help.to_owned()
+    }
+
+    /// What else to do about it, for a front end to put in words.
+    fn remedies(&self) -> Vec<Remedy> {
+        match self {
+            Self::Element { source: ElementError::Failed { remedies, .. }, .. } => remedies.clone(),
+            Self::StartLimit { .. } => vec![Remedy::RunAnew],
+            Self::Part { execution, failure, .. }
+                if failure.help.is_empty() && failure.remedies.is_empty() =>
+            {
+                vec![Remedy::ReadLog { execution: *execution }]
+            }
+            Self::Part { failure, .. } => failure.remedies.clone(),
+            _ => Vec::new(),
+        }
     }
 }

@@ -10,6 +10,7 @@ use crate::clock::Timestamp;
 use crate::job::{ComponentRef, Job};
 use crate::metering::ResourceUsage;
 use crate::name::{ConnectorCode, InstanceCode, JobExecutionId, JobName, StepName, TenantId};
+use crate::remedy::Remedy;
 use crate::status::{BatchStatus, ExitStatus};
 
 /// One run of a job instance.
@@ -386,8 +387,11 @@ pub struct Failure {
     pub place: String,
     /// What happened.
     pub message: String,
-    /// What to do about it. Empty if there is nothing to say.
+    /// What to do about it. Empty if there is nothing to say, or if the remedies say it.
     pub help: String,
+    /// What else to do about it, for a front end to put in words.
+    #[serde(default)]
+    pub remedies: Vec<Remedy>,
 }
 
 impl std::fmt::Display for Failure {

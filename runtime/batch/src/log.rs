@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Timestamp;
+
 /// How much a message matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -27,6 +29,19 @@ impl fmt::Display for LogLevel {
             Self::Debug => "debug",
         })
     }
+}
+
+/// One message of an execution's log, as a line of its file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// When.
+    pub at: Timestamp,
+    /// How much it matters.
+    pub level: LogLevel,
+    /// The step it is about; `None` for the job.
+    pub step: Option<String>,
+    /// The message.
+    pub message: String,
 }
 
 /// Takes the messages of one execution. Logging never fails a step: what cannot be written is lost.

@@ -3,6 +3,8 @@
 //! An entry is there from publishing until its execution has ended, so nothing is acknowledged before it is
 //! done. Whoever claims one holds the execution's lease; if the lease runs out, the entry waits again.
 
+use std::fmt;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -224,6 +226,67 @@ pub struct Held {
     pub id: JobExecutionId,
     /// Of which instance.
     pub instance: InstanceCode,
+}
+
+/// A worker as the store knows it, and what it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerStatus {
+    /// What it said of itself.
+    pub worker: Worker,
+    /// Whether it was heard of within the time of a lease.
+    pub is_alive: bool,
+    /// What it runs.
+    pub running: Vec<Held>,
+}
+
+/// How a worker stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkerState {
+    /// It takes executions from the queue.
+    Working,
+    /// It finishes what it runs, and takes nothing new.
+    ShuttingDown,
+    /// Nothing was heard of it for the time of a lease.
+    Lost,
+}
+
+impl WorkerStatus {
+    /// How it stands.
+    pub fn state(&self) -> WorkerState {
+        match (self.is_alive, self.worker.is_stopping) {
+            (false, _) => WorkerState::Lost,
+            (true, true) => WorkerState::ShuttingDown,
+            (true, false) => WorkerState::Working,
+        }
+    }
+}
+
+impl fmt::Display for WorkerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Working => "working",
+            Self::ShuttingDown => "shutting down",
+            Self::Lost => "lost",
+        })
+    }
+}
+
+/// What became of the wish to publish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Published {
+    /// It is in the queue.
+    Queued(JobExecutionId),
+    /// Another one of the same instance and parameters has not ended.
+    ThereAlready(JobExecutionId),
+}
+
+impl Published {
+    /// The execution that does what was wished for.
+    pub fn id(self) -> JobExecutionId {
+        match self {
+            Self::Queued(id) | Self::ThereAlready(id) => id,
+        }
+    }
 }
 
 /// What waits for workers, and who they are.

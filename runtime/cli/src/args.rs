@@ -16,7 +16,7 @@ use stepbox::batch::clock::Timestamp;
 use stepbox::batch::name::{TenantId, UserName};
 use stepbox::batch::status::BatchStatus;
 
-use crate::exit_code::ExitCode;
+use crate::exit_code;
 use crate::installation::Beginning;
 use crate::output::voice::Voice;
 use queue::{Publish, Store, Worker, Workers};
@@ -31,7 +31,7 @@ use queue::{Publish, Store, Worker, Workers};
         "stepbox instances create stepbox csv_export export my_export @parameters.json",
         "stepbox run my_export",
         "stepbox executions show 1",
-    ]) + "\n\n" + ExitCode::HELP,
+    ]) + "\n\n" + &exit_code::help(),
 )]
 pub(crate) struct Args {
     /// The folder with the store, the components and the logs; created if there is none
@@ -115,7 +115,7 @@ pub(crate) enum Noun {
         "stepbox run my_export",
         "stepbox run my_export -c '{\"delimiter\":\"|\"}' -v",
         "stepbox run my_export --format json --warnings-as-errors",
-    ]) + "\n\n" + ExitCode::HELP)]
+    ]) + "\n\n" + &exit_code::help())]
     Run(Run),
     /// Put an execution of an instance into the queue, for any worker
     ///
@@ -135,7 +135,7 @@ pub(crate) enum Noun {
         "stepbox worker",
         "stepbox worker --concurrency 8 --types import,export --grace 1m",
         "stepbox worker --listen 127.0.0.1:9464 --log-format json",
-    ]) + "\n\n" + ExitCode::HELP)]
+    ]) + "\n\n" + &exit_code::help())]
     Worker(Worker),
     /// Processes that take executions from the queue
     #[command(subcommand, after_long_help = examples(&["stepbox workers list"]))]

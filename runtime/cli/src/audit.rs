@@ -5,10 +5,9 @@ use stepbox::batch::audit::{Actor, AuditEvent, AuditEventId, AuditFilter};
 
 use crate::args::{Audit, Format};
 use crate::error::CliError;
-use crate::output::json::AuditEventView;
 use crate::output::list;
 use crate::output::table::{Column, Table};
-use crate::output::words::{beginning, counted, moment};
+use crate::output::words::{beginning, counted};
 use crate::output::{Answer, talk};
 
 /// How much of an event's detail a line of text shows, in characters. JSON has all of it.
@@ -35,7 +34,9 @@ async fn list(tenant: &Tenant, filter: &AuditFilter, format: Format) -> Result<A
         tenant.audit(&AuditFilter { before, limit, ..filter.clone() }).await
     };
     let (first, number) = (filter.before.map(|id| id.0), |event: &AuditEvent| event.id.0);
-    let written = list::write(format, filter.limit, first, page, number, table, AuditEventView::of).await?;
+    let written =
+        list::write(format, filter.limit, first, page, number, table, stepbox_api::audit::AuditEvent::of)
+            .await?;
     match written.last {
         None => talk("there are no such events"),
         Some(last) if written.rows == filter.limit => {
@@ -72,7 +73,7 @@ fn table(events: &[&AuditEvent]) -> Table {
         };
         [
             event.id.to_string(),
-            moment(event.by.at),
+            event.by.at.to_string(),
             who(&event.by),
             event.deed.action.to_string(),
             event.deed.subject.clone(),

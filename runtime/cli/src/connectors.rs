@@ -5,12 +5,12 @@ use std::path::Path;
 use stepbox::batch::repository::Connector;
 use stepbox::batch::visible::Visible;
 use stepbox::{Error, Policy, Tenant};
+use stepbox_api::connector::{self, ConnectorSummary};
 
 use crate::args::{Connectors, Format, FormatArg};
 use crate::error::CliError;
 use crate::grants;
 use crate::jobs;
-use crate::output::json::{ConnectorEntry, ConnectorView};
 use crate::output::list;
 use crate::output::table::{Column, Table, pairs};
 use crate::output::words::counted;
@@ -21,7 +21,7 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Connectors) -> Result<Answe
         Connectors::Add { dir, force, format } => add(tenant, &dir, force, format.format).await,
         Connectors::List(FormatArg { format }) => {
             let connectors = tenant.connectors().await?;
-            Ok(list::answer(format, &connectors, table, ConnectorEntry::of))
+            Ok(list::answer(format, &connectors, table, ConnectorSummary::of))
         }
         Connectors::Show { code, format } => {
             let connector = tenant.connector(&code).await?;
@@ -58,7 +58,9 @@ async fn add(tenant: &Tenant, dir: &Path, force: bool, format: Format) -> Result
 }
 
 fn answer(tenant: &Tenant, connector: &Connector, format: Format) -> Answer {
-    Answer::new(format, || show(connector, &tenant.policy()), || ConnectorView::of(connector, &tenant.policy()))
+    let policy = tenant.policy();
+    let view = || connector::Connector::of(connector, grants::asked(connector, &policy));
+    Answer::new(format, || show(connector, &policy), view)
 }
 
 fn table(connectors: &[Connector]) -> Table {

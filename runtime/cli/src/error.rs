@@ -4,13 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use stepbox::Error;
-use stepbox::batch::name::{JobExecutionId, NameError, TenantId};
-use stepbox::batch::repository::RepositoryError;
+use stepbox::batch::name::{JobExecutionId, TenantId};
 use stepbox::config::ConfigError;
-use stepbox::connector_file::ConnectorFileError;
+use stepbox_api::exit_code::ExitCode;
 use stepbox_server::ServerError;
 
-use crate::exit_code::ExitCode;
+use crate::next_action;
 use crate::pull::PullError;
 
 /// Why a command was not carried out.
@@ -144,11 +143,7 @@ impl CliError {
     /// What to do about it; none if there is nothing to add.
     pub(crate) fn help(&self) -> Option<String> {
         match self {
-            Self::Stepbox(error @ Error::Violations { .. }) => {
-                let help = "`stepbox jobs show` tells what the parameters of a job may be";
-                error.help().or_else(|| Some(help.to_owned()))
-            }
-            Self::Stepbox(error) => error.help().or_else(|| next_action(error)),
+            Self::Stepbox(error) => next_action::of_error(error),
             Self::FileUnreadable { .. } => Some("check the path; it must be a file you may read".to_owned()),
             Self::ParametersMalformed { help, .. } => Some(help.clone()).filter(|help| !help.is_empty()),
             Self::Config(error) => error.help(),
@@ -194,8 +189,8 @@ impl CliError {
     /// What the program's exit code says about it.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Stepbox(error) => ExitCode::of_error(error),
-            Self::Config(ConfigError::Refused(error)) => ExitCode::of_error(error),
+            Self::Stepbox(error) => error.kind().into(),
+            Self::Config(ConfigError::Refused(error)) => error.kind().into(),
             Self::Config(_) => ExitCode::BadCommand,
             Self::Pull(error) => error.exit_code(),
             Self::NoDataFolder { .. } | Self::NoTenant(_) => ExitCode::NotFound,
@@ -221,56 +216,4 @@ impl CliError {
         let path = path.to_owned();
         move |source| Self::FileUnreadable { path, source }
     }
-}
-
-/// What to do at the command line about an error that the library leaves without a next action.
-fn next_action(error: &Error) -> Option<String> {
-    let action = match error {
-        Error::Repository(RepositoryError::AlreadyExists { kind: "instance", name }) => {
-            format!("choose another code, or change that one with `stepbox instances edit {name}`")
-        }
-        Error::Repository(RepositoryError::AlreadyExists { kind, .. }) => {
-            format!("choose another name for the {kind}; `stepbox jobs list` shows those that are taken")
-        }
-        Error::Repository(RepositoryError::InUse { kind, .. }) => match *kind {
-            "connector" => "delete its instances first: `stepbox instances delete`".to_owned(),
-            "component" => "remove what uses it first".to_owned(),
-            _ => "wait until that has ended, or stop it: `stepbox executions stop`".to_owned(),
-        },
-        Error::Repository(RepositoryError::WrongStatus { id, .. }) => {
-            format!("`stepbox executions show {id}` tells where it stands")
-        }
-        Error::Repository(RepositoryError::Corrupt { .. }) => "put back a copy of the data folder".to_owned(),
-        Error::Name(NameError::Empty { .. }) => "give it one, such as `my_export`".to_owned(),
-        Error::Name(NameError::TooLong { .. }) => "choose a shorter one".to_owned(),
-        Error::Name(NameError::BadCharacter { text, .. }) => format!("`{}` would do", allowed(text)),
-        Error::BadLabel => "write a text for people, or leave it out".to_owned(),
-        Error::ConnectorFile(error) => return Some(help_for(error)),
-        Error::BreaksInstances { .. } => {
-            "add `--force` to install it all the same, and then change or delete these instances".to_owned()
-        }
-        _ => return None,
-    };
-    Some(action)
-}
-
-/// What to do about one mistake in a connector file.
-pub(crate) fn help_for(mistake: &ConnectorFileError) -> String {
-    let help = match mistake.code {
-        _ if !mistake.help.is_empty() => &mistake.help,
-        "bad-schema" => "`stepbox jobs show csv_export --format json` shows a schema that works",
-        "bad-name" => "write letters, digits and `_`",
-        "component-wrong-role" => {
-            "name a component of that world; `stepbox steps inspect` tells the world of one"
-        }
-        "bad-component-path" => "give the path of a file below that folder",
-        "connector-file-unreadable" => "a connector is a folder with a file `connector.yaml`",
-        _ => "examples/csv-notify/connector.yaml is a file that works",
-    };
-    help.to_owned()
-}
-
-/// A name with `_` for each character that no name may have.
-fn allowed(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
-use stepbox::batch::execution::{ExecutionSummary, Remains, Warning};
+use stepbox::batch::execution::{ExecutionSummary, Warning};
 use stepbox::batch::name::{InstanceCode, JobExecutionId, StepName};
 use stepbox::batch::repository::{ExecutionFilter, RepositoryError, StopRequest};
 use stepbox::batch::status::BatchStatus;
@@ -11,17 +11,18 @@ use stepbox::batch::visible::Visible;
 use stepbox::{
     Error, LogLine, NotRemoved, Published, Purge, Purged, Reimport, RestartOptions, Tenant, open_regular,
 };
+use stepbox_api::execution::{self, Execution};
+use stepbox_api::exit_code::ExitCode;
+use stepbox_api::queue;
 
 use crate::args::{Executions, Format, RestartChanges, RunManner, SkipLimit};
 use crate::error::CliError;
-use crate::exit_code::ExitCode;
 use crate::follow::follow;
 use crate::output::execution::{details, status};
-use crate::output::json::{ExecutionView, LogLineView, PublishedView, PurgedView, RemainsView, WarningView};
 use crate::output::list;
 use crate::output::progress::{ProgressDisplay, log_line};
 use crate::output::table::{Column, Table, pairs};
-use crate::output::words::{beginning, between, counted, moment, number};
+use crate::output::words::{beginning, between, counted, number};
 use crate::output::{Answer, ask, rejected as rejected_items, talk};
 
 /// How much of a warning's item a line of text shows, in characters. JSON has all of it.
@@ -44,13 +45,15 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Executions) -> Result<Answe
                 talk(format!("execution {id} has no log"));
             }
             let text = || log.iter().map(|line: &LogLine| log_line(line)).collect();
-            Ok(Answer::new(format.format, text, || log.iter().map(LogLineView::of).collect::<Vec<_>>()))
+            Ok(Answer::new(format.format, text, || {
+                log.iter().map(execution::LogLine::of).collect::<Vec<_>>()
+            }))
         }
         Executions::Warnings { id, format } => warnings(tenant, JobExecutionId(id), format.format).await,
         Executions::Stop { id } => stop(tenant, JobExecutionId(id)).await,
         Executions::Restart { id, changes, publish: true, manner } => {
             let id = tenant.publish_restart(JobExecutionId(id), &options(&changes)).await?;
-            let view = || PublishedView::of(Published::Queued(id));
+            let view = || queue::Published::of(Published::Queued(id));
             Ok(Answer::new(manner.format.format, || Visible::line(id), view))
         }
         Executions::Restart { id, changes, publish: false, manner } => {
@@ -76,8 +79,7 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Executions) -> Result<Answe
             let Purged { executions, not_removed } = purged;
             talk(format!("deleted {}", counted(executions.len() as u64, "execution")));
             not_removed.iter().for_each(|left| talk(cannot_remove(left)));
-            let view = || PurgedView { purged: executions.iter().map(|id| id.0).collect() };
-            Ok(Answer::new(format.format, Visible::default, view))
+            Ok(Answer::new(format.format, Visible::default, || execution::Purged::of(&executions)))
         }
     }
 }
@@ -103,7 +105,7 @@ async fn list(tenant: &Tenant, filter: &ExecutionFilter, format: Format) -> Resu
         tenant.executions(&ExecutionFilter { before, limit, ..filter.clone() }).await
     };
     let number = |execution: &ExecutionSummary| execution.id.0;
-    let written = list::write(format, filter.limit, None, page, number, table, ExecutionView::listed).await?;
+    let written = list::write(format, filter.limit, None, page, number, table, Execution::listed).await?;
     if written.rows == 0 {
         let is_narrow = filter.instance.is_some() || filter.status.is_some();
         talk(if is_narrow { "there are no such executions" } else { "there are no executions yet" });
@@ -137,7 +139,7 @@ fn table(executions: &[&ExecutionSummary]) -> Table {
                 execution.set_aside.is_some(),
             ),
             number(warnings),
-            moment(execution.created_at),
+            execution.created_at.to_string(),
             between(execution.started_at, execution.ended_at),
         ]
     })
@@ -157,20 +159,20 @@ async fn show(tenant: &Tenant, id: JobExecutionId, format: Format) -> Result<Ans
         }
         entry => entry?,
     };
-    let view = || ExecutionView::of(&execution).with_queue(entry.as_ref());
+    let view = || Execution::of(&execution).with_queue(entry.as_ref());
     Ok(Answer::new(format, || details(&execution, entry.as_ref()), view))
 }
 
 /// What is damaged of an execution, and what is not.
 async fn show_remains(tenant: &Tenant, id: JobExecutionId, format: Format) -> Result<Answer, CliError> {
-    let Remains { damage, fields } = tenant.remains(id).await?;
+    let remains = tenant.remains(id).await?;
     talk(format!("execution {id} is damaged; this is what is left of it"));
     let text = || {
         let shown = |text: &String| beginning(text, REMAINS_CHARACTERS_SHOWN);
-        let damage = damage.iter().map(|damage| ("damaged", damage.clone()));
-        pairs(damage.chain(fields.iter().map(|(name, text)| (name.as_str(), shown(text)))))
+        let damage = remains.damage.iter().map(|damage| ("damaged", damage.clone()));
+        pairs(damage.chain(remains.fields.iter().map(|(name, text)| (name.as_str(), shown(text)))))
     };
-    let answer = Answer::new(format, text, || RemainsView::of(id, &damage, &fields));
+    let answer = Answer::new(format, text, || execution::Remains::of(id, &remains));
     Ok(answer.with_exit_code(ExitCode::StoreUnavailable))
 }
 
@@ -186,7 +188,7 @@ async fn warnings(tenant: &Tenant, id: JobExecutionId, format: Format) -> Result
     } else if warnings.rows() == 0 {
         talk(format!("execution {id} has no warnings"));
     }
-    Ok(list::answer(format, &warnings, warning_table, WarningView::of))
+    Ok(list::answer(format, &warnings, warning_table, execution::Warning::of))
 }
 
 fn warning_table(warnings: &[Warning]) -> Table {

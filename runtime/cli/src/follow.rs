@@ -7,15 +7,15 @@ use stepbox::batch::execution::{JobExecution, StepExecution};
 use stepbox::batch::name::JobExecutionId;
 use stepbox::batch::repository::RepositoryError;
 use stepbox::{Error, Progress, Running, Tenant};
+use stepbox_api::execution::Execution;
+use stepbox_api::exit_code::ExitCode;
 use tokio::time::MissedTickBehavior;
 
 use crate::args::RunManner;
 use crate::error::CliError;
-use crate::exit_code::ExitCode;
 use crate::interrupts::{Interrupt, Interrupts};
 use crate::output::Answer;
 use crate::output::execution::summary;
-use crate::output::json::ExecutionView;
 use crate::output::progress::ProgressDisplay;
 
 /// How often the display is brought up to date.
@@ -72,7 +72,7 @@ pub(crate) async fn follow(
     };
     steps.end(&execution);
     let exit_code = ExitCode::of_run(&execution, is_interrupted, manner.warnings_as_errors);
-    let answer = Answer::new(manner.format.format, || summary(&execution), || ExecutionView::of(&execution));
+    let answer = Answer::new(manner.format.format, || summary(&execution), || Execution::of(&execution));
     Ok(answer.with_exit_code(exit_code))
 }
 

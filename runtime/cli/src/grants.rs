@@ -1,25 +1,16 @@
 //! What a connector's steps ask to touch, to send and to use, what the policy says on it, and what is left.
 
-use serde::Serialize;
 use stepbox::batch::job::LimitOverrides;
 use stepbox::batch::repository::Connector;
 use stepbox::batch::visible::Visible;
 use stepbox::config::POLICY_FILE;
 use stepbox::{FilesPolicy, GrantError, Policy};
+use stepbox_api::connector::Grant;
 
 use crate::output::table::{Column, Table};
 
-/// One grant of one step.
-#[derive(Debug, Serialize)]
-pub(crate) struct Asked {
-    step: String,
-    asked: String,
-    policy: String,
-    effective: String,
-}
-
 /// All grants and limits, job by job and step by step.
-pub(crate) fn asked(connector: &Connector, policy: &Policy) -> Vec<Asked> {
+pub(crate) fn asked(connector: &Connector, policy: &Policy) -> Vec<Grant> {
     let mut rows = Vec::new();
     for job in &connector.jobs {
         for step in &job.steps {
@@ -47,7 +38,7 @@ pub(crate) fn of(connector: &Connector, policy: &Policy) -> Visible {
     [Visible::line(""), Visible::line(heading), table.shown().indented(2)].into_iter().collect()
 }
 
-fn http(place: &str, line: &str, policy: &Policy) -> Asked {
+fn http(place: &str, line: &str, policy: &Policy) -> Grant {
     let effective = match policy.http_within(line) {
         _ if is_template(line) => "known when it runs".to_owned(),
         Ok(lines) if lines.is_empty() => "nothing".to_owned(),
@@ -55,7 +46,7 @@ fn http(place: &str, line: &str, policy: &Policy) -> Asked {
         Err(GrantError::BadHttp { problem, .. }) => format!("nothing: {problem}"),
         Err(error) => format!("nothing: {error}"),
     };
-    Asked { step: place.to_owned(), asked: format!("http: {line}"), policy: requests(policy), effective }
+    Grant { step: place.to_owned(), asked: format!("http: {line}"), policy: requests(policy), effective }
 }
 
 /// Which requests the policy allows at most.
@@ -73,7 +64,7 @@ fn requests(policy: &Policy) -> String {
 }
 
 /// A secret goes where the secret's own hosts, the step's grants and the policy all lead.
-fn secret(place: &str, name: &str, grants: &[String], policy: &Policy) -> Asked {
+fn secret(place: &str, name: &str, grants: &[String], policy: &Policy) -> Grant {
     let (limits, effective) = match policy.secrets.get(name) {
         None => ("no such secret".to_owned(), "nothing: the step fails".to_owned()),
         Some(secret) => {
@@ -90,10 +81,10 @@ fn secret(place: &str, name: &str, grants: &[String], policy: &Policy) -> Asked 
             (format!("hosts: {hosts}"), effective.replace("to known when", "known when"))
         }
     };
-    Asked { step: place.to_owned(), asked: format!("secret: {name}"), policy: limits, effective }
+    Grant { step: place.to_owned(), asked: format!("secret: {name}"), policy: limits, effective }
 }
 
-fn file(place: &str, name: &str, line: &str, policy: &Policy) -> Asked {
+fn file(place: &str, name: &str, line: &str, policy: &Policy) -> Grant {
     let effective = match policy.folder_within(line) {
         _ if is_template(line) => "known when it runs".to_owned(),
         Ok(Some(line)) => format!("{name}: {line}"),
@@ -107,11 +98,11 @@ fn file(place: &str, name: &str, line: &str, policy: &Policy) -> Asked {
             format!("below {}", folders.join(", "))
         }
     };
-    Asked { step: place.to_owned(), asked: format!("files: {name}: {line}"), policy: allowed, effective }
+    Grant { step: place.to_owned(), asked: format!("files: {name}: {line}"), policy: allowed, effective }
 }
 
 /// The limits that a step sets itself.
-fn limits(place: &str, asked: &LimitOverrides, max: &LimitOverrides) -> Vec<Asked> {
+fn limits(place: &str, asked: &LimitOverrides, max: &LimitOverrides) -> Vec<Grant> {
     let all = [
         ("memory_bytes_max", asked.memory_bytes_max, max.memory_bytes_max),
         ("time_ms_max", asked.time_ms_max, max.time_ms_max),
@@ -123,7 +114,7 @@ fn limits(place: &str, asked: &LimitOverrides, max: &LimitOverrides) -> Vec<Aske
     ];
     let row = |(name, asked, max): (&str, Option<u64>, Option<u64>)| {
         let asked = asked?;
-        Some(Asked {
+        Some(Grant {
             step: place.to_owned(),
             asked: format!("limits: {name}: {asked}"),
             policy: max.map_or("any".to_owned(), |max| format!("at most {max}")),

@@ -5,11 +5,11 @@ use stepbox::batch::job::JobInstance;
 use stepbox::batch::parameters::Violation;
 use stepbox::batch::visible::Visible;
 use stepbox::{Error, InstanceEdit, NewInstance, Tenant};
+use stepbox_api::instance::{Instance, InstanceDetails};
 
 use crate::args::{Format, Instances};
 use crate::error::CliError;
 use crate::output::execution::parameters as parameter_lines;
-use crate::output::json::{InstanceEntry, InstanceView, ViolationView};
 use crate::output::list;
 use crate::output::table::{Column, Table, pairs};
 use crate::output::{Answer, talk};
@@ -45,7 +45,7 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Instances) -> Result<Answer
 /// People are told; programs get the instance as it is now.
 fn done(verb: &str, instance: &JobInstance, format: Format) -> Answer {
     talk(format!("{verb} the instance `{}`", instance.code));
-    Answer::new(format, Visible::default, || InstanceEntry::of(instance))
+    Answer::new(format, Visible::default, || Instance::of(instance))
 }
 
 async fn list_all(tenant: &Tenant, job_type: Option<&str>, format: Format) -> Result<Answer, CliError> {
@@ -54,7 +54,7 @@ async fn list_all(tenant: &Tenant, job_type: Option<&str>, format: Format) -> Re
         let of_type = job_type.map(|job_type| format!(" of type `{job_type}`")).unwrap_or_default();
         talk(format!("there are no instances{of_type}; `stepbox instances create` makes one"));
     }
-    Ok(list::answer(format, &instances, table, InstanceEntry::of))
+    Ok(list::answer(format, &instances, table, Instance::of))
 }
 
 fn table(instances: &[JobInstance]) -> Table {
@@ -84,7 +84,7 @@ async fn show(tenant: &Tenant, code: &str, format: Format) -> Result<Answer, Cli
         Err(Error::Violations { violations, .. }) => Err(violations),
         Err(error) => return Err(error.into()),
     };
-    Ok(Answer::new(format, || text(&instance, &effective), || view(&instance, &effective)))
+    Ok(Answer::new(format, || text(&instance, &effective), || InstanceDetails::of(&instance, &effective)))
 }
 
 fn text(instance: &JobInstance, effective: &Result<Value, Vec<Violation>>) -> Visible {
@@ -103,10 +103,4 @@ fn text(instance: &JobInstance, effective: &Result<Value, Vec<Violation>>) -> Vi
         ("own parameters", lines(&instance.raw_parameters)),
         ("effective parameters", effective),
     ])
-}
-
-fn view(instance: &JobInstance, effective: &Result<Value, Vec<Violation>>) -> InstanceView {
-    let violations = effective.as_ref().err().into_iter().flatten().map(ViolationView::of).collect();
-    let effective_parameters = effective.as_ref().ok().cloned();
-    InstanceView { instance: InstanceEntry::of(instance), effective_parameters, violations }
 }

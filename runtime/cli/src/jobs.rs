@@ -8,7 +8,6 @@ use stepbox::batch::visible::Visible;
 use crate::args::{FormatArg, Jobs};
 use crate::error::CliError;
 use crate::output::Answer;
-use crate::output::json::JobView;
 use crate::output::list;
 use crate::output::settings;
 use crate::output::table::{Column, Table, pairs};
@@ -18,11 +17,11 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Jobs) -> Result<Answer, Cli
     match verb {
         Jobs::List(FormatArg { format }) => {
             let jobs = tenant.jobs().await?;
-            Ok(list::answer(format, &jobs, table, JobView::of))
+            Ok(list::answer(format, &jobs, table, stepbox_api::job::Job::of))
         }
         Jobs::Show { name, format } => {
             let job = tenant.job(&name).await?;
-            Ok(Answer::new(format.format, || show(&job), || JobView::of(&job)))
+            Ok(Answer::new(format.format, || show(&job), || stepbox_api::job::Job::of(&job)))
         }
     }
 }

@@ -17,6 +17,7 @@ mod installation;
 mod instances;
 mod interrupts;
 mod jobs;
+mod next_action;
 mod output;
 mod parameters;
 mod policy;
@@ -36,12 +37,12 @@ use std::{env, process};
 use args::{Args, Noun};
 use clap::Parser as _;
 use error::CliError;
-use exit_code::ExitCode;
 use installation::Place;
 use output::Answer;
 use stepbox::LEASE_MS;
 use stepbox::batch::visible::{Visible, on_one_line};
 use stepbox::config::Served;
+use stepbox_api::exit_code::ExitCode;
 
 fn main() -> process::ExitCode {
     core_files::forbid();

@@ -5,7 +5,6 @@
 //! look like a line of ours.
 
 pub(crate) mod execution;
-pub(crate) mod json;
 pub(crate) mod list;
 pub(crate) mod progress;
 pub(crate) mod rejected;
@@ -21,10 +20,10 @@ use std::io::{self, Write};
 use clap::builder::styling::Style;
 use serde::Serialize;
 use stepbox::batch::visible::{Visible, on_one_line};
+use stepbox_api::exit_code::ExitCode;
 
 use crate::args::Format;
 use crate::error::CliError;
-use crate::exit_code::ExitCode;
 
 /// What a command has to say in the end.
 #[derive(Debug)]

@@ -5,14 +5,15 @@ use std::path::Path;
 use stepbox::batch::job::LimitOverrides;
 use stepbox::batch::log::LogLevel;
 use stepbox::batch::name::TenantId;
-use stepbox::config::{CheckedFile, ConfigError, PolicyEvent, PolicyFiles, TenantConfig};
+use stepbox::config::{CheckedFile, ConfigError, ConfigWarning, PolicyEvent, PolicyFiles, TenantConfig};
 use stepbox::{ComponentsPolicy, FilesPolicy, Policy, Quotas, SigningKey};
+use stepbox_api::exit_code::ExitCode;
+use stepbox_api::policy as api;
+use stepbox_api::step::Limits;
 
 use crate::args::policy::Policy as Verb;
 use crate::error::CliError;
-use crate::exit_code::ExitCode;
 use crate::output::Answer;
-use crate::output::json::{CheckedFileView, PolicyView};
 use crate::output::table::pairs;
 use crate::output::voice::Entry;
 use crate::output::words::{bytes, counted, duration, number};
@@ -29,12 +30,12 @@ pub(crate) fn carry_out(data_dir: &Path, tenant: &TenantId, verb: Verb) -> Resul
             let is_right = checked.iter().all(|file| file.config.is_ok());
             let exit_code = if is_right { ExitCode::Completed } else { ExitCode::BadCommand };
             let shown = || pairs(checked.iter().map(|file| (file.name.as_str(), judged(file))));
-            let views = || checked.iter().map(CheckedFileView::of).collect::<Vec<_>>();
+            let views = || checked.iter().map(checked_file).collect::<Vec<_>>();
             Ok(Answer::new(format.format, shown, views).with_exit_code(exit_code))
         }
         Verb::Show(format) => {
             let config = PolicyFiles::read(data_dir, &here)?.tenant(tenant)?;
-            Ok(Answer::new(format.format, || pairs(facts(&config)), || PolicyView::of(tenant, &config)))
+            Ok(Answer::new(format.format, || pairs(facts(&config)), || policy_view(tenant, &config)))
         }
     }
 }
@@ -58,6 +59,92 @@ fn with_help(error: &ConfigError) -> String {
     }
 }
 
+fn checked_file(CheckedFile { name, config }: &CheckedFile) -> api::CheckedFile {
+    let error = config.as_ref().err().map(|error| api::FileError {
+        code: error.code().to_owned(),
+        message: error.to_string(),
+        help: error.help(),
+    });
+    let config = config.as_ref().ok();
+    let warning = |warning: &ConfigWarning| api::FileWarning {
+        message: warning.message.clone(),
+        help: warning.help.clone(),
+    };
+    let warnings = config.into_iter().flat_map(|config| &config.warnings).map(warning).collect();
+    let suspended = config.is_some_and(|config| config.is_suspended);
+    api::CheckedFile { file: name.clone(), suspended, error, warnings }
+}
+
+fn policy_view(tenant: &TenantId, config: &TenantConfig) -> api::Policy {
+    let TenantConfig { policy, is_suspended, file, .. } = config;
+    let folders = match &policy.files {
+        FilesPolicy::Anywhere { .. } => None,
+        FilesPolicy::Beneath(folders) => {
+            Some(folders.iter().map(|folder| folder.display().to_string()).collect())
+        }
+    };
+    let (loopback, private) = (policy.network.allow_loopback, policy.network.allow_private);
+    let [hosts, schemes, methods, ports] = policy.http.lists().map(|(_, values)| values);
+    let ComponentsPolicy { upload, signed_by, quota } = &policy.components;
+    let names = |keys: &Vec<SigningKey>| keys.iter().map(|key| key.name().to_owned()).collect();
+    api::Policy {
+        tenant: tenant.to_string(),
+        file: file.display().to_string(),
+        suspended: *is_suspended,
+        network: api::Network { loopback, private },
+        http: api::HttpLists { hosts, schemes, methods, ports },
+        folders,
+        limits: Limits::of(&policy.limits),
+        quotas: quotas_view(&policy.quotas),
+        secrets: secrets_view(policy),
+        storages: storages_view(policy),
+        components: api::Components::of(*upload, signed_by.as_ref().map(names), *quota),
+    }
+}
+
+fn quotas_view(quotas: &Quotas) -> api::Quotas {
+    api::Quotas {
+        running_max: quotas.running_max as u64,
+        queued_max: quotas.queued_max,
+        memory_bytes_max: quotas.memory_bytes_max,
+        processors_max: Some(quotas.processors_max as u64).filter(|max| *max < usize::MAX as u64),
+        disk_bytes_max: quotas.disk_bytes_max,
+        disk_files_max: quotas.disk_files_max,
+        http_connections_max: quotas.http_connections_max,
+        stop_grace_ms: quotas.stop_grace_ms,
+    }
+}
+
+fn secrets_view(policy: &Policy) -> Vec<api::Secret> {
+    let usable = policy.secrets.usable().map(|secret| api::Secret {
+        name: secret.name().to_owned(),
+        hosts: Some(secret.hosts().collect()),
+        problem: None,
+    });
+    let unusable = policy.secrets.all_unusable().map(|secret| api::Secret {
+        name: secret.name.clone(),
+        hosts: None,
+        problem: Some(secret.problem.clone()),
+    });
+    usable.chain(unusable).collect()
+}
+
+fn storages_view(policy: &Policy) -> Vec<api::Storage> {
+    let usable = policy.storages.usable().map(|storage| api::Storage {
+        name: storage.name().to_owned(),
+        storage_type: Some(storage.storage_type().to_owned()),
+        address: Some(storage.address()),
+        problem: None,
+    });
+    let unusable = policy.storages.all_unusable().map(|storage| api::Storage {
+        name: storage.name.clone(),
+        storage_type: None,
+        address: None,
+        problem: Some(storage.problem.clone()),
+    });
+    usable.chain(unusable).collect()
+}
+
 /// A policy, with what is left at its default.
 fn facts(TenantConfig { policy, is_suspended, file, .. }: &TenantConfig) -> Vec<(&'static str, String)> {
     let Policy { files, storages, network, http, secrets, limits, components, quotas } = policy;
@@ -69,7 +156,7 @@ fn facts(TenantConfig { policy, is_suspended, file, .. }: &TenantConfig) -> Vec<
     let special = [(network.allow_loopback, "loopback"), (network.allow_private, "private networks")];
     let open = special.iter().filter(|(is_open, _)| *is_open).map(|(_, name)| format!(", {name}"));
     facts.push(("network", format!("public addresses{}", open.collect::<String>())));
-    facts.push(("http", list(http.lists().into_iter().filter_map(|(key, values)| Some(format!("{key}: {}", values?.join(", ")))), "all that steps are granted")));
+    facts.push(("http", list(http.lists().into_iter().filter_map(|(key, values)| Some(format!("{}: {}", key.as_str(), values?.join(", ")))), "all that steps are granted")));
     facts.push(("files", match files {
         FilesPolicy::Anywhere { .. } => "as this user".to_owned(),
         FilesPolicy::Beneath(folders) => list(folders.iter().map(|folder| folder.display().to_string()), "none"),
@@ -156,7 +243,7 @@ pub(crate) fn entry(event: &PolicyEvent) -> Vec<Entry> {
             let change = if *is_new { "is served" } else { "has another policy" };
             let suspended = if *is_suspended { "; it is suspended: nothing of it begins" } else { "" };
             let message = format!("the tenant `{tenant}` {change} from now on{suspended}");
-            let warning = |warning: &stepbox::config::ConfigWarning| {
+            let warning = |warning: &ConfigWarning| {
                 let message = format!("the policy of the tenant `{tenant}`: {}; {}", warning.message, warning.help);
                 Entry::new(LogLevel::Warning, "policy-warning", message).of(tenant)
             };

@@ -5,7 +5,6 @@ use stepbox::{PublishOptions, Published, Tenant};
 
 use crate::args::queue::Publish;
 use crate::error::CliError;
-use crate::output::json::PublishedView;
 use crate::output::{Answer, talk};
 use crate::parameters;
 
@@ -24,5 +23,5 @@ pub(crate) async fn carry_out(tenant: &Tenant, publish: Publish) -> Result<Answe
         talk(format!("execution {id} of the same instance and parameters has not ended; none was published"));
     }
     let text = || Visible::line(published.id());
-    Ok(Answer::new(format.format, text, || PublishedView::of(published)))
+    Ok(Answer::new(format.format, text, || stepbox_api::queue::Published::of(published)))
 }

@@ -8,10 +8,11 @@ use stepbox::Error;
 use stepbox::batch::log::LogLevel;
 use stepbox::batch::visible::Visible;
 use stepbox::connector_file::ConnectorFileError;
+use stepbox_api::exit_code::ExitCode;
 
 use crate::args::Format;
-use crate::error::{CliError, help_for};
-use crate::exit_code::ExitCode;
+use crate::error::CliError;
+use crate::next_action;
 use crate::output::talk_styled;
 use crate::output::voice::{Entry, Voice};
 
@@ -42,7 +43,7 @@ fn text(error: &CliError) -> Visible {
     lines.push(("   docs: ", format!("errors#{}", error.code())));
     for other in others(error) {
         lines.push(("error: ", other.to_string()));
-        lines.push(("   help: ", help_for(other)));
+        lines.push(("   help: ", next_action::of_mistake(other)));
         lines.push(("   docs: ", format!("errors#{}", other.code)));
     }
     lines.iter().map(|(name, text)| Visible::named(name, text.trim_end())).collect()
@@ -112,6 +113,7 @@ fn in_words(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use stepbox::batch::parameters::Violation;
+    use stepbox::batch::remedy::{Listed, Remedy};
 
     use super::*;
 
@@ -138,8 +140,13 @@ mod tests {
                 "error: 2 of the parameters of `x` cannot be accepted\n  cause: /storage: is required\n         /a: is not a known parameter\n   help: `stepbox jobs show` tells what the parameters of a job may be\n   docs: errors#parameters-invalid",
             ),
             (
-                Error::NotFound { kind: "job", name: "a".to_owned(), help: "did you mean `b`?".to_owned() }
-                    .into(),
+                Error::NotFound {
+                    kind: "job",
+                    name: "a".to_owned(),
+                    nearest: Some("b".to_owned()),
+                    remedy: Remedy::List { what: Listed::Jobs },
+                }
+                .into(),
                 "error: there is no job `a`\n   help: did you mean `b`?\n   docs: errors#not-found",
             ),
             (

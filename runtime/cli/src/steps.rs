@@ -6,11 +6,11 @@ use serde_json::Value;
 use stepbox::batch::repository::Component;
 use stepbox::batch::visible::Visible;
 use stepbox::{ComponentError, Error, Tenant, Upload, receive_component};
+use stepbox_api::connector;
 use tokio::fs::File;
 
 use crate::args::{Format, FormatArg, Steps};
 use crate::error::CliError;
-use crate::output::json::ComponentView;
 use crate::output::list;
 use crate::output::table::{Column, Table, pairs};
 use crate::output::words::{self, bytes};
@@ -55,7 +55,7 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Steps) -> Result<Answer, Cl
 async fn upload(tenant: &Tenant, upload: Upload<'_>, format: Format) -> Result<Answer, CliError> {
     let component = tenant.upload(upload).await?;
     talk(format!("kept the component `{}` ({})", component.reference(), component.world));
-    Ok(Answer::new(format, || Visible::line(&component.digest), || ComponentView::of(&component)))
+    Ok(Answer::new(format, || Visible::line(&component.digest), || connector::Component::of(&component)))
 }
 
 async fn list_all(tenant: &Tenant, format: Format) -> Result<Answer, CliError> {
@@ -63,7 +63,7 @@ async fn list_all(tenant: &Tenant, format: Format) -> Result<Answer, CliError> {
     if components.rows() == 0 {
         talk("there are no components yet; `stepbox steps upload` and `stepbox connectors add` bring some");
     }
-    Ok(list::answer(format, &components, table, ComponentView::of))
+    Ok(list::answer(format, &components, table, connector::Component::of))
 }
 
 fn table(components: &[Component]) -> Table {
@@ -80,16 +80,16 @@ fn table(components: &[Component]) -> Table {
 }
 
 /// A file, if there is one of that name, otherwise an uploaded component.
-async fn inspect(tenant: &Tenant, component: &str) -> Result<ComponentView, CliError> {
+async fn inspect(tenant: &Tenant, component: &str) -> Result<connector::Component, CliError> {
     let path = Path::new(component);
     let is_path = path.exists() || component.contains(['/', '\\']) || component.ends_with(".wasm");
     if !is_path {
-        return Ok(ComponentView::of(&tenant.component(component).await?));
+        return Ok(connector::Component::of(&tenant.component(component).await?));
     }
     let file = read(path).await?;
     let inspected = tenant.inspect_component(&file).await?;
     let signature = Signature::beside(path).await?;
-    Ok(ComponentView {
+    Ok(connector::Component {
         digest: inspected.digest.to_string(),
         name: inspected.description.name.clone(),
         version: inspected.description.version.clone(),
@@ -117,7 +117,7 @@ fn told(path: &Path, error: Error) -> CliError {
 }
 
 /// What a component is, and what it would like to have.
-fn show(view: &ComponentView) -> Visible {
+fn show(view: &connector::Component) -> Visible {
     let description = &view.description;
     let lines = |value: &Value| {
         let texts: Vec<_> = value.as_array().into_iter().flatten().filter_map(Value::as_str).collect();

@@ -2,12 +2,12 @@
 
 use stepbox::batch::visible::{Visible, on_one_line};
 use stepbox::{Finding, StorePlace, StoreReport, check_store, migrate_store, repair_store};
+use stepbox_api::exit_code::ExitCode;
+use stepbox_api::store;
 
 use crate::args::queue::Store;
 use crate::error::CliError;
-use crate::exit_code::ExitCode;
 use crate::output::Answer;
-use crate::output::json::{MigratedView, StoreView};
 use crate::output::table::pairs;
 use crate::output::words::counted;
 
@@ -19,12 +19,12 @@ pub(crate) async fn carry_out(place: StorePlace<'_>, verb: Store) -> Result<Answ
                 true => ExitCode::Completed,
                 false => ExitCode::StoreUnavailable,
             };
-            let answer = Answer::new(format.format, || checked(&report), || StoreView::of(&report));
+            let answer = Answer::new(format.format, || checked(&report), || store::StoreReport::of(&report));
             Ok(answer.with_exit_code(exit_code))
         }
         Store::Migrate(format) => {
             let before = migrate_store(place).await?;
-            Ok(Answer::new(format.format, || migrated(&before), || MigratedView::of(&before)))
+            Ok(Answer::new(format.format, || migrated(&before), || store::Migrated::of(&before)))
         }
     }
 }

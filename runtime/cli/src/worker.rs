@@ -11,12 +11,12 @@ use stepbox::batch::log::LogLevel;
 use stepbox::batch::queue::QueueFilter;
 use stepbox::config::{PolicyWatch, Served};
 use stepbox::{WorkerOptions, WorkerProbe};
+use stepbox_api::exit_code::ExitCode;
 use stepbox_server::{Listener, watching};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::args::queue::Worker;
 use crate::error::CliError;
-use crate::exit_code::ExitCode;
 use crate::installation::Opened;
 use crate::interrupts::Interrupts;
 use crate::output::Answer;

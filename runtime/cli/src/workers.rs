@@ -1,13 +1,13 @@
 //! `stepbox workers`: who takes executions from the queue.
 
 use stepbox::{Stepbox, WorkerStatus};
+use stepbox_api::worker::Worker;
 
 use crate::args::queue::Workers;
 use crate::error::CliError;
-use crate::output::json::WorkerView;
 use crate::output::list;
 use crate::output::table::{Column, Table};
-use crate::output::words::{moment, skew};
+use crate::output::words::skew;
 use crate::output::{Answer, talk};
 
 pub(crate) async fn carry_out(stepbox: &Stepbox, verb: Workers) -> Result<Answer, CliError> {
@@ -17,7 +17,7 @@ pub(crate) async fn carry_out(stepbox: &Stepbox, verb: Workers) -> Result<Answer
     if workers.rows() == 0 {
         talk("no worker lives; `stepbox worker` starts one");
     }
-    Ok(list::answer(format.format, &workers, table, WorkerView::of))
+    Ok(list::answer(format.format, &workers, table, Worker::of))
 }
 
 fn table(workers: &[WorkerStatus]) -> Table {
@@ -36,24 +36,15 @@ fn table(workers: &[WorkerStatus]) -> Table {
             status.running.iter().map(|held| format!("{} {}", held.id, held.instance)).collect();
         [
             status.worker.name.clone(),
-            state(status).to_owned(),
+            status.state().to_string(),
             status.worker.concurrency.to_string(),
             takes(status),
-            moment(status.worker.started_at),
-            moment(status.worker.seen_at),
+            status.worker.started_at.to_string(),
+            status.worker.seen_at.to_string(),
             clock(status),
             if runs.is_empty() { "-".to_owned() } else { runs.join(", ") },
         ]
     })
-}
-
-/// How a worker stands, in a word.
-pub(crate) fn state(status: &WorkerStatus) -> &'static str {
-    match (status.is_alive, status.worker.is_stopping) {
-        (false, _) => "lost",
-        (true, true) => "shutting down",
-        (true, false) => "working",
-    }
 }
 
 /// How the clock of its machine differs from the store's.

@@ -4,6 +4,7 @@ use std::io;
 
 use stepbox_batch::error::ElementError;
 use stepbox_batch::nearest::nearest;
+use stepbox_batch::remedy::{Network, Remedy};
 
 use crate::bucket::{BadAnswer, BucketProblem};
 use crate::file_problem::FileProblem;
@@ -143,8 +144,16 @@ pub enum ConnectorError {
         /// What is wrong: `has no bucket`.
         problem: String,
     },
+    /// Files would go to a storage without TLS, over addresses that the policy does not open.
+    #[error("the storage `{storage}` has an `endpoint` {} without TLS, and {} are not open", at(*network), network.in_words())]
+    ClosedEndpoint {
+        /// Its name.
+        storage: String,
+        /// Which addresses would have to be open.
+        network: Network,
+    },
     /// A storage of jobs in which what machines share can lie, or that lies in it.
-    #[error("the storage `{storage}` and what machines share (`shared`) lie in each other")]
+    #[error("the storage `{storage}` and what machines share lie in each other")]
     StorageOverlaps {
         /// Its name.
         storage: String,
@@ -409,7 +418,7 @@ impl ConnectorError {
             Self::UnknownStorage { .. } | Self::NoStorage { .. } => "storage-unknown",
             Self::OtherStorage { .. } => "storage-unknown",
             Self::UnusableStorage { .. } => "storage-unusable",
-            Self::BadStorage { .. } => "bad-storage",
+            Self::BadStorage { .. } | Self::ClosedEndpoint { .. } => "bad-storage",
             Self::StorageOverlaps { .. } => "storage-overlaps",
             Self::StorageTaken { .. } => "storage-taken",
             Self::Bucket { problem, .. } => problem.code(),
@@ -453,7 +462,7 @@ impl ConnectorError {
             Self::NoStorage { given, available, .. } if !available.is_empty() => {
                 format!("{}the storages are {}", did_you_mean(given, available), quoted(available))
             }
-            Self::NoStorage { .. } => "the operator names storages under `storages` in the policy".to_owned(),
+            Self::NoStorage { .. } => String::new(),
             Self::UnusableStorage { help, .. } => help.clone(),
             Self::OtherStorage { found, .. } => format!("write `\"type\": \"{found}\"`"),
             Self::StorageOverlaps { .. } => {
@@ -466,7 +475,8 @@ impl ConnectorError {
                  there, the object `installation` as the last"
                     .to_owned()
             }
-            Self::BadStorage { .. } => "correct what the operator's policy says of it".to_owned(),
+            Self::BadStorage { .. } => "correct the settings of the storage".to_owned(),
+            Self::ClosedEndpoint { network, .. } => format!("use an `endpoint` with TLS, or open {}", network.in_words()),
             Self::Bucket { problem, .. } => problem.help().to_owned(),
             Self::BadPath { .. } => "name a file, such as `out/products.csv`".to_owned(),
             Self::File { problem, .. } => problem.help().to_owned(),
@@ -535,8 +545,8 @@ impl ConnectorError {
                     .to_owned()
             }
             Self::ColumnsChanged { .. } => {
-                "start a new execution, or install the components that this one began with and restart it \
-                 with `--newest-components`"
+                "start a new execution, or install the components that this one began with and restart it with the \
+                 newest components"
                     .to_owned()
             }
             Self::BadState { .. } => {
@@ -547,6 +557,16 @@ impl ConnectorError {
             }
             Self::ContextFull { .. } => "keep fewer or smaller values in the execution context".to_owned(),
             Self::NotOpen => "report this as a defect of Stepbox".to_owned(),
+        }
+    }
+
+    /// What else to do about it, for a front end to put in words.
+    pub fn remedies(&self) -> Vec<Remedy> {
+        match self {
+            Self::NoStorage { available, .. } if available.is_empty() => vec![Remedy::AddStorage],
+            Self::ClosedEndpoint { network, .. } => vec![Remedy::OpenNetwork { network: *network }],
+            Self::ColumnsChanged { .. } => vec![Remedy::RestartWithNewestComponents],
+            _ => Vec::new(),
         }
     }
 
@@ -565,8 +585,16 @@ impl ConnectorError {
 
 impl From<ConnectorError> for ElementError {
     fn from(error: ConnectorError) -> Self {
-        let failed = Self::failed(error.code(), error.to_string()).with_help(error.help());
+        let failed = Self::failed(error.code(), error.to_string());
+        let failed = failed.with_help(error.help()).with_remedies(error.remedies());
         if error.is_retryable() { failed.retryable() } else { failed }
+    }
+}
+
+fn at(network: Network) -> &'static str {
+    match network {
+        Network::Loopback => "on this machine",
+        Network::Private => "elsewhere",
     }
 }
 

@@ -55,7 +55,7 @@ impl Storage {
             Some(Value::String(storage)) => Some(storage.clone()),
             // The operator's keys never stand in a job.
             None if storage_type == "s3" => {
-                return Err(bad("has no `storage`: the name of one in the operator's policy".to_owned()));
+                return Err(bad("has no `storage`: the name of one that the operator has set up".to_owned()));
             }
             None => None,
             Some(other) => return Err(bad(format!("has the `storage` {other}, which is no name"))),
@@ -175,7 +175,7 @@ mod tests {
         );
         check(
             r#"{"type": "s3", "file_path": "a"}"#,
-            "the option `to` has no `storage`: the name of one in the operator's policy",
+            "the option `to` has no `storage`: the name of one that the operator has set up",
         );
         check(
             r#"{"type": "s3", "storage": 7, "file_path": "a"}"#,

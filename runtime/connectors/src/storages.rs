@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 use stepbox_batch::nearest::nearest;
+use stepbox_batch::remedy::Network;
 use url::{Host, Url};
 
 use crate::bucket::Bucket;
@@ -222,18 +223,12 @@ impl NamedStorage {
     /// Whether it may be used where plain `http` may go to this machine, and to others: keys are not sent,
     /// but files are, and anybody on the way may change them.
     pub fn check_network(&self, loopback: bool, private: bool) -> std::result::Result<(), ConnectorError> {
-        match &self.place {
-            Place::Bucket { plain_host: Some(PlainHost::ThisMachine), .. } if !loopback => {
-                let problem = "has an `endpoint` on this machine without TLS, which needs `network: { loopback: \
-                               true }`";
-                Err(bad(&self.name, problem))
-            }
-            Place::Bucket { plain_host: Some(PlainHost::Elsewhere), .. } if !private => {
-                let problem = "has an `endpoint` without TLS, which needs `network: { private: true }`";
-                Err(bad(&self.name, problem))
-            }
-            _ => Ok(()),
-        }
+        let network = match &self.place {
+            Place::Bucket { plain_host: Some(PlainHost::ThisMachine), .. } if !loopback => Network::Loopback,
+            Place::Bucket { plain_host: Some(PlainHost::Elsewhere), .. } if !private => Network::Private,
+            _ => return Ok(()),
+        };
+        Err(ConnectorError::ClosedEndpoint { storage: self.name.clone(), network })
     }
 
     /// Whether something can lie in both: whether one is the other, or lies in it.

@@ -38,13 +38,13 @@ impl Default for ComponentsPolicy {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ComponentsPolicyError {
     /// Nobody could sign.
-    #[error("`components.signed_by` is empty, so that no component could be run")]
+    #[error("`signed_by` is empty, so that no component could be run")]
     NoKeys,
     /// Two keys of one name: nobody could tell whose signature it was.
-    #[error("`components.signed_by` has two keys with the name `{0}`")]
+    #[error("`signed_by` has two keys with the name `{0}`")]
     NameTwice(String),
     /// One key under two names.
-    #[error("`{second}` in `components.signed_by` has no effect: it has the key of `{first}`")]
+    #[error("`{second}` in `signed_by` has no effect: it has the key of `{first}`")]
     KeyTwice {
         /// The one that counts.
         first: String,
@@ -52,13 +52,15 @@ pub enum ComponentsPolicyError {
         second: String,
     },
     /// More than any component may have.
-    #[error("`components.{name}` has no effect: no component may have more than {COMPONENT_BYTES_MAX} bytes")]
+    #[error(
+        "the quota `{name}` of components has no effect: no component may have more than {COMPONENT_BYTES_MAX} bytes"
+    )]
     Idle {
         /// The setting.
         name: &'static str,
     },
     /// Nothing at all could be kept.
-    #[error("`components.{name}` is 0, so that no component could be kept")]
+    #[error("the quota `{name}` of components is 0, so that no component could be kept")]
     NoRoom {
         /// The setting.
         name: &'static str,
@@ -145,11 +147,11 @@ mod tests {
         const A: &str = "RWSRZx0VI4kuZ4lciSqZLxjyd8ncJbbFhw3VRYESz3bRSF76K60A1M/U";
         const B: &str = "RWSQUze6JWE5jpHkYyXfImYmaP52zIxLtc+WZa5NpqWdsfPssP6beskg";
         check(&[("acme", A), ("bolt", B)], "fine");
-        check(&[], "`components.signed_by` is empty, so that no component could be run");
-        check(&[("acme", A), ("acme", B)], "`components.signed_by` has two keys with the name `acme`");
+        check(&[], "`signed_by` is empty, so that no component could be run");
+        check(&[("acme", A), ("acme", B)], "`signed_by` has two keys with the name `acme`");
         check(
             &[("acme", A), ("bolt", B), ("acorn", A)],
-            "`acorn` in `components.signed_by` has no effect: it has the key of `acme`",
+            "`acorn` in `signed_by` has no effect: it has the key of `acme`",
         );
         assert_eq!(ComponentsPolicy::default().check(), Ok(()));
     }
@@ -163,10 +165,13 @@ mod tests {
             assert_eq!(found, expected);
         };
         check(|quota| quota.size_bytes_max = 1, "fine");
-        check(|quota| quota.count_max = 0, "`components.count_max` is 0, so that no component could be kept");
+        check(
+            |quota| quota.count_max = 0,
+            "the quota `count_max` of components is 0, so that no component could be kept",
+        );
         check(
             |quota| quota.size_bytes_max = (32 << 20) + 1,
-            "`components.size_bytes_max` has no effect: no component may have more than 33554432 bytes",
+            "the quota `size_bytes_max` of components has no effect: no component may have more than 33554432 bytes",
         );
     }
 }

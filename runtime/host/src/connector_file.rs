@@ -18,6 +18,7 @@ use serde_json::Value;
 use stepbox_batch::job::{ComponentRef, Element, ElementSource, ItemSettings, Job, Step, StepKind};
 use stepbox_batch::name::ConnectorCode;
 use stepbox_batch::parameters::{self, Given};
+use stepbox_batch::remedy::Remedy;
 use stepbox_batch::repository::{Component, Connector};
 use stepbox_batch::template::Names;
 use stepbox_sandbox::World;
@@ -48,6 +49,8 @@ pub struct ConnectorFileError {
     pub message: String,
     /// What to do about it; may be empty.
     pub help: String,
+    /// What else to do about it, for a front end to put in words.
+    pub remedies: Vec<Remedy>,
     /// What else is wrong with the file, in its order.
     pub others: Vec<Self>,
 }
@@ -64,17 +67,32 @@ impl fmt::Display for ConnectorFileError {
 
 impl std::error::Error for ConnectorFileError {}
 
+impl ConnectorFileError {
+    /// The same with next actions that a front end puts in words.
+    #[must_use]
+    pub(crate) fn with_remedies(self, remedies: Vec<Remedy>) -> Self {
+        Self { remedies, ..self }
+    }
+}
+
 /// What a pass finds wrong, before it is known in which file: a JSON pointer instead of a place.
 struct Mistake {
     code: &'static str,
     pointer: String,
     message: String,
     help: String,
+    remedies: Vec<Remedy>,
 }
 
 impl Mistake {
     fn new(code: &'static str, pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code, pointer: pointer.into(), message: message.into(), help: String::new() }
+        let (help, remedies) = (String::new(), Vec::new());
+        Self { code, pointer: pointer.into(), message: message.into(), help, remedies }
+    }
+
+    fn remedy(mut self, remedy: Remedy) -> Self {
+        self.remedies.push(remedy);
+        self
     }
 
     fn help(mut self, help: impl Into<String>) -> Self {
@@ -163,6 +181,7 @@ impl ConnectorFile {
                 column,
                 message,
                 help,
+                remedies: Vec::new(),
                 others: Vec::new(),
             });
         }
@@ -185,7 +204,7 @@ impl ConnectorFile {
         help: String,
     ) -> ConnectorFileError {
         let pointer = format!("/components/{name}");
-        place(&self.file, &self.locations, Mistake { code, pointer, message, help })
+        place(&self.file, &self.locations, Mistake { code, pointer, message, help, remedies: Vec::new() })
     }
 
     /// The connector, once its components are known: what the store has of each, by the name in this
@@ -228,6 +247,7 @@ fn unreadable_file(file: &Path, message: String, help: &str) -> ConnectorFileErr
         column: None,
         message,
         help: help.to_owned(),
+        remedies: Vec::new(),
         others: Vec::new(),
     }
 }
@@ -367,6 +387,7 @@ fn place(file: &Path, locations: &Locations, mistake: Mistake) -> ConnectorFileE
         column: place.map(|(_, column)| column),
         message: mistake.message,
         help: mistake.help,
+        remedies: mistake.remedies,
         others: Vec::new(),
     }
 }

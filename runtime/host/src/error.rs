@@ -3,8 +3,13 @@
 use std::path::PathBuf;
 
 use stepbox_batch::component_quota::ComponentQuotaError;
-use stepbox_batch::name::{ConnectorCode, Digest, InstanceCode, NameError, StepName, TenantId};
+use stepbox_batch::error::ElementError;
+use stepbox_batch::error_kind::ErrorKind;
+use stepbox_batch::name::{
+    ConnectorCode, Digest, InstanceCode, JobExecutionId, NameError, StepName, TenantId,
+};
 use stepbox_batch::parameters::Violation;
+use stepbox_batch::remedy::{Listed, Remedy};
 use stepbox_batch::repository::RepositoryError;
 use stepbox_connectors::ConnectorError;
 use stepbox_sandbox::{ComponentError, HttpPolicyError, SecretError};
@@ -73,8 +78,10 @@ pub enum Error {
         kind: &'static str,
         /// As it was given.
         name: String,
-        /// What may have been meant; may be empty.
-        help: String,
+        /// The name that may have been meant.
+        nearest: Option<String>,
+        /// Where the names that there are can be looked up.
+        remedy: Remedy,
     },
     /// A job that is not of the connector or the type it was named with.
     #[error("{message}")]
@@ -223,26 +230,12 @@ fn is_of_a_component(code: &str) -> bool {
     code.starts_with("component-") || code == "version-exists" || ComponentError::CODES.contains(&code)
 }
 
-/// What sort of trouble it is, for exit codes and HTTP statuses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ErrorKind {
-    /// The request itself is wrong.
-    BadRequest,
-    /// Parameters break their constraints.
-    Violations,
-    /// Something named does not exist.
-    NotFound,
-    /// A component is refused.
-    ComponentRefused,
-    /// The request is right, and what it is about does not stand so that it can be done now.
-    WrongState,
-    /// The store cannot be used.
-    StoreUnavailable,
-    /// Anything else.
-    Unexpected,
-}
-
 impl Error {
+    /// There is nothing of that name. `nearest` may have been meant; `remedy` shows the names that there are.
+    pub(crate) fn not_found(kind: &'static str, name: &str, nearest: Option<&str>, remedy: Remedy) -> Self {
+        Self::NotFound { kind, name: name.to_owned(), nearest: nearest.map(str::to_owned), remedy }
+    }
+
     /// The stable code, a heading in `docs/errors.md`.
     pub fn code(&self) -> &'static str {
         match self {
@@ -280,29 +273,10 @@ impl Error {
         }
     }
 
-    /// What sort of trouble it is.
+    /// The kind of the error, for exit codes and HTTP statuses.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Repository(error) => match error {
-                RepositoryError::NotFound { .. } => ErrorKind::NotFound,
-                RepositoryError::VersionExists { .. } | RepositoryError::ComponentQuota(_) => {
-                    ErrorKind::ComponentRefused
-                }
-                RepositoryError::AlreadyExists { .. } => ErrorKind::BadRequest,
-                RepositoryError::InUse { .. }
-                | RepositoryError::NotUnique { .. }
-                | RepositoryError::QueueFull { .. }
-                | RepositoryError::ConcurrencyReached { .. }
-                | RepositoryError::WrongStatus { .. } => ErrorKind::WrongState,
-                RepositoryError::LeaseLost { .. } => ErrorKind::Unexpected,
-                RepositoryError::Busy { .. }
-                | RepositoryError::NewerVersion { .. }
-                | RepositoryError::OlderVersion { .. }
-                | RepositoryError::OtherEncoding { .. }
-                | RepositoryError::Corrupt { .. }
-                | RepositoryError::Refused { .. }
-                | RepositoryError::Unavailable { .. } => ErrorKind::StoreUnavailable,
-            },
+            Self::Repository(error) => error.kind(),
             Self::ConnectorFile(error) if is_of_a_component(error.code) => ErrorKind::ComponentRefused,
             Self::Name(_)
             | Self::ConnectorFile(_)
@@ -319,10 +293,12 @@ impl Error {
             | Self::CannotReimport { .. }
             | Self::BadMoment { .. }
             | Self::BadLabel => ErrorKind::BadRequest,
-            Self::Component(_) | Self::Signature(_) | Self::UploadClosed => ErrorKind::ComponentRefused,
-            Self::TooManyRunning { .. } | Self::WorkerExists | Self::TenantSuspended(_) => ErrorKind::WrongState,
+            Self::Component(_) | Self::Signature(_) => ErrorKind::ComponentRefused,
+            Self::UploadClosed => ErrorKind::Forbidden,
+            Self::TooManyRunning { .. } => ErrorKind::TooMany,
+            Self::WorkerExists | Self::TenantSuspended(_) => ErrorKind::WrongState,
             Self::Violations { .. } => ErrorKind::Violations,
-            Self::BreaksInstances { .. } => ErrorKind::BadRequest,
+            Self::BreaksInstances { .. } => ErrorKind::Conflict,
             Self::NotFound { .. } | Self::UnknownTenant(_) | Self::ComponentGone(_) => ErrorKind::NotFound,
             Self::DataFolder { .. } | Self::WritableByOthers { .. } | Self::SharedStorage(_) => {
                 ErrorKind::StoreUnavailable
@@ -331,92 +307,128 @@ impl Error {
         }
     }
 
-    /// What to do about it; none if there is nothing to add.
+    /// What to do about it; `None` if there is nothing to add, or if the remedies say it.
     pub fn help(&self) -> Option<String> {
         let help = match self {
-            Self::NotFound { help, .. } | Self::Mismatch { help, .. } => help.clone(),
+            Self::NotFound { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
+            Self::Mismatch { help, .. } => help.clone(),
             Self::ConnectorFile(error) => error.help.clone(),
             Self::Component(error) => error.help(),
             Self::Signature(error) => error.help(),
             Self::ComponentsPolicy { source, .. } => source.help(),
             Self::Policy { source, .. } => source.help(),
             Self::Secret { source, .. } => source.help(),
-            Self::Storages { source, .. } | Self::StorageOfStep { source, .. } => source.help(),
-            Self::SharedStorage(source) => source.help(),
-            Self::OutputIsInput { .. } => "write to another path".to_owned(),
-            Self::OutputsClash { .. } => "give each of the two a path of its own".to_owned(),
+            Self::Storages { source, .. }
+            | Self::StorageOfStep { source, .. }
+            | Self::SharedStorage(source) => source.help(),
+            Self::Repository(error) => help_of_store(error),
+            other => other.own_help().to_owned(),
+        };
+        (!help.is_empty()).then_some(help)
+    }
+
+    fn own_help(&self) -> &'static str {
+        match self {
+            Self::OutputIsInput { .. } => "write to another path",
+            Self::OutputsClash { .. } => "give each of the two a path of its own",
             Self::OwnFolder { .. } => {
-                "open a folder apart from the data folder, the policy, the secrets and what machines share".to_owned()
+                "open a folder apart from the data folder, the policy, the secrets and what machines share"
             }
-            Self::Repository(error) => match error {
-                RepositoryError::VersionExists { reference, .. } => format!(
-                    "give it another version in its `describe`, a pre-release such as `{}` while you work on it; \
-                     or remove `{reference}` first",
-                    reference.split('+').next().unwrap_or_default().to_owned() + "-dev"
-                ),
-                RepositoryError::QueueFull { .. } => {
-                    "wait until workers have taken some (`stepbox workers list` shows whether there are any), \
-                     or have the operator raise `queued_max`"
-                        .to_owned()
-                }
-                RepositoryError::ConcurrencyReached { id, .. } => format!(
-                    "wait for it, publish the instance so that it waits by itself, or stop it with \
-                     `stepbox executions stop {id}`"
-                ),
-                RepositoryError::NotUnique { id } => format!("`stepbox executions show {id}` tells how far it is"),
-                RepositoryError::ComponentQuota(error) => {
-                    let remove = match error {
-                        ComponentQuotaError::Size { .. } => "leave out debug information (`strip = true`)",
-                        _ => "remove some that nothing needs with `stepbox steps remove`",
-                    };
-                    let quota = error.quota();
-                    format!("{remove}, or let the operator raise `components: {{ {quota}: … }}` in the policy")
-                }
-                RepositoryError::Busy { .. } => "try again; another process is writing".to_owned(),
-                RepositoryError::OlderVersion { .. } => {
-                    "`stepbox store migrate` brings it up to date, once for all workers".to_owned()
-                }
-                RepositoryError::OtherEncoding { .. } => {
-                    "make a database with `CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0`, and name that one"
-                        .to_owned()
-                }
-                RepositoryError::NewerVersion { .. } => "use the newer `stepbox` that wrote it".to_owned(),
-                RepositoryError::Unavailable { store, .. } | RepositoryError::Refused { store, .. }
-                    if store.starts_with("PostgreSQL") =>
-                {
-                    "check the URL, and that the server runs and lets you in; its log may say more".to_owned()
-                }
-                RepositoryError::Unavailable { .. } | RepositoryError::Refused { .. } => {
-                    "check that the data folder exists, can be written and has room".to_owned()
-                }
-                _ => String::new(),
-            },
-            Self::TooManyRunning { .. } => {
-                "wait until one has ended, or let the operator raise the quota `running_max`".to_owned()
-            }
+            Self::TooManyRunning { .. } => "wait until one has ended",
             Self::CannotReimport { .. } => {
-                "import the corrected file with an instance of your own, whose job reads such files".to_owned()
+                "import the corrected file with an instance of your own, whose job reads such files"
             }
-            Self::TenantSuspended(_) => "ask the operator, who suspended it and can end that".to_owned(),
-            Self::StepsChanged(id) => format!(
-                "`stepbox executions restart {id}` goes on with the job as it was, `--newest-job` takes settings of the \
-                 same steps, and `--anew` lets a step begin again whose elements or options have changed"
-            ),
-            Self::UploadClosed => {
-                "the operator can upload it, or take `components: { upload: false }` out of the policy".to_owned()
-            }
-            Self::ComponentGone(_) => {
-                "upload the same file again with `stepbox steps upload`, or restart with `--newest-components`"
-                    .to_owned()
-            }
-            Self::DataFolder { .. } => "check that the data folder can be written and has room".to_owned(),
+            Self::TenantSuspended(_) => "ask the operator, who suspended it and can end that",
+            Self::UploadClosed => "have the operator upload it",
+            Self::DataFolder { .. } => "check that the data folder can be written and has room",
             Self::WritableByOthers { .. } => {
                 "look whether it is still what you put there; let it belong to you, and let you alone write it: mode 700 for \
                  a folder, 600 for a file"
-                    .to_owned()
             }
-            _ => String::new(),
-        };
-        (!help.is_empty()).then_some(help)
+            _ => "",
+        }
+    }
+
+    /// The same as the failure of an element.
+    pub(crate) fn to_element_error(&self) -> ElementError {
+        let failed = ElementError::failed(self.code(), self.to_string());
+        failed.with_help(self.help().unwrap_or_default()).with_remedies(self.remedies())
+    }
+
+    /// What else to do about it, for a front end to put in words.
+    pub fn remedies(&self) -> Vec<Remedy> {
+        match self {
+            Self::NotFound { nearest: None, remedy, .. } => vec![remedy.clone()],
+            Self::ConnectorFile(error) => error.remedies.clone(),
+            Self::Component(error) => error.remedies(),
+            Self::Policy { source, .. } => source.remedies(),
+            Self::Secret { source, .. } => source.remedies(),
+            Self::Storages { source, .. }
+            | Self::StorageOfStep { source, .. }
+            | Self::SharedStorage(source) => source.remedies(),
+            Self::Repository(error) => remedies_of_store(error),
+            Self::TooManyRunning { .. } => vec![Remedy::RaiseQuota { quota: "running_max".to_owned() }],
+            Self::StepsChanged(id) => vec![Remedy::RestartWithOtherSteps { execution: JobExecutionId(*id) }],
+            Self::UploadClosed => vec![Remedy::AllowUploads],
+            Self::ComponentGone(_) => vec![Remedy::UploadComponent, Remedy::RestartWithNewestComponents],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// What to do about an error of the store; empty if there is nothing to add, or if the remedies say it.
+fn help_of_store(error: &RepositoryError) -> String {
+    let help = match error {
+        RepositoryError::VersionExists { reference, .. } => {
+            return format!(
+                "give it another version in its `describe`, a pre-release such as `{}` while you work on it; \
+                 or remove `{reference}` first",
+                reference.split('+').next().unwrap_or_default().to_owned() + "-dev"
+            );
+        }
+        RepositoryError::QueueFull { .. } => "wait until workers have taken some",
+        RepositoryError::ConcurrencyReached { .. } => {
+            "wait until that one has ended, or publish the instance so that it waits by itself"
+        }
+        RepositoryError::ComponentQuota(ComponentQuotaError::Size { .. }) => {
+            "leave out debug information (`strip = true`)"
+        }
+        RepositoryError::Busy { .. } => "try again; another process is writing",
+        RepositoryError::OtherEncoding { .. } => {
+            "make a database with `CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0`, and name that one"
+        }
+        RepositoryError::NewerVersion { .. } => "use the newer Stepbox that wrote it",
+        RepositoryError::Unavailable { store, .. } | RepositoryError::Refused { store, .. }
+            if store.starts_with("PostgreSQL") =>
+        {
+            "check the URL, and that the server runs and lets you in; its log may say more"
+        }
+        RepositoryError::Unavailable { .. } | RepositoryError::Refused { .. } => {
+            "check that the data folder exists, can be written and has room"
+        }
+        _ => "",
+    };
+    help.to_owned()
+}
+
+fn remedies_of_store(error: &RepositoryError) -> Vec<Remedy> {
+    match error {
+        RepositoryError::QueueFull { .. } => {
+            let quota = Remedy::RaiseQuota { quota: "queued_max".to_owned() };
+            vec![Remedy::List { what: Listed::Workers }, quota]
+        }
+        RepositoryError::ConcurrencyReached { id, .. } => vec![Remedy::StopExecution { execution: *id }],
+        RepositoryError::NotUnique { id } | RepositoryError::WrongStatus { id, .. } => {
+            vec![Remedy::ShowExecution { execution: *id }]
+        }
+        RepositoryError::ComponentQuota(error) => {
+            let quota = Remedy::RaiseComponentQuota { quota: error.quota().to_owned() };
+            match error {
+                ComponentQuotaError::Size { .. } => vec![quota],
+                _ => vec![Remedy::RemoveComponents, quota],
+            }
+        }
+        RepositoryError::OlderVersion { .. } => vec![Remedy::MigrateStore],
+        _ => Vec::new(),
     }
 }

@@ -5,9 +5,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde::{Deserialize, Serialize};
-use stepbox_batch::clock::{Clock, Timestamp};
-use stepbox_batch::log::{ExecutionLog, LogLevel};
+use stepbox_batch::clock::Clock;
+use stepbox_batch::log::{ExecutionLog, LogLevel, LogLine};
 
 use crate::data_folder::private;
 
@@ -19,19 +18,6 @@ pub(crate) use sharing::LogSharing;
 
 /// The file's name in the execution's folder.
 pub(crate) const LOG_FILE: &str = "log.jsonl";
-
-/// One message of an execution's log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogLine {
-    /// When.
-    pub at: Timestamp,
-    /// How much it matters.
-    pub level: LogLevel,
-    /// The step it is about; none for the job.
-    pub step: Option<String>,
-    /// The message.
-    pub message: String,
-}
 
 /// Receives each message as it is logged.
 pub type LogListener = Arc<dyn Fn(&LogLine) + Send + Sync>;

@@ -746,6 +746,7 @@ impl Life {
             place: String::new(),
             message: error.to_string(),
             help: error.help().unwrap_or_default(),
+            remedies: error.remedies(),
         });
         self.recorder.save_execution(&execution, None, true).await?;
         *lock(&self.execution) = execution;

@@ -78,8 +78,8 @@ mod worker;
 mod worker_lock;
 
 pub use components_policy::{ComponentsPolicy, ComponentsPolicyError};
-pub use error::{BrokenInstance, Error, ErrorKind};
-pub use execution_log::{LogLine, LogListener};
+pub use error::{BrokenInstance, Error};
+pub use execution_log::LogListener;
 pub use job_lifecycle::{LEASE_MS, PROGRESS_MS, Progress, STOP_CHECK_MS};
 pub use metrics::METRICS_TYPE;
 pub use policy::{FilesPolicy, Policy, Quotas};
@@ -90,20 +90,23 @@ pub use signature::{
 };
 pub use stepbox::{Builder, Health, LEASE_MS_MIN, Stepbox};
 pub use stepbox_batch as batch;
+pub use stepbox_batch::error_kind::ErrorKind;
+pub use stepbox_batch::log::LogLine;
+pub use stepbox_batch::queue::{Published, WorkerState, WorkerStatus};
+pub use stepbox_batch::store_report::{Finding, StoreReport};
 pub use stepbox_connectors::{ConnectorError, NamedStorage, S3Settings, Storages, UnusableStorage};
 pub use stepbox_sandbox::{COMPONENT_BYTES_MAX, digest_of};
 pub use stepbox_sandbox::{CompileProcess, Compiler, ComponentError, compile_worker};
 pub use stepbox_sandbox::{GrantError, HttpPolicy, HttpPolicyError, NetworkPolicy, Resolver};
 pub use stepbox_sandbox::{Secret, SecretError, Secrets, UnusableSecret};
-pub use stepbox_store::Finding;
-pub use store::{DatabaseUrl, StorePlace, StoreReport, check_store, migrate_store, repair_store};
+pub use store::{DatabaseUrl, StorePlace, check_store, migrate_store, repair_store};
 pub use system_clock::SystemClock;
 pub use tenant::{
-    Inspected, InstanceEdit, NewInstance, NotRemoved, PublishOptions, Published, Purge, Purged, Reimport,
+    Inspected, InstanceEdit, NewInstance, NotRemoved, PublishOptions, Purge, Purged, Reimport,
     RestartOptions, RunOptions, Running, Tenant, Upload, receive_component,
 };
 pub use tenants::TenantStanding;
 pub use worker::{
     RESCUE_MS, Stage, Worker, WorkerEvent, WorkerHealth, WorkerListener, WorkerOptions, WorkerProbe,
-    WorkerProblem, WorkerStatus,
+    WorkerProblem,
 };

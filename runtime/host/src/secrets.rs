@@ -1,6 +1,7 @@
 //! What is said of secrets that a job names and nobody has.
 
 use stepbox_batch::nearest::nearest;
+use stepbox_batch::remedy::Remedy;
 
 /// The code of a secret that the policy does not have.
 pub(crate) const UNKNOWN_CODE: &str = "secret-unknown";
@@ -12,13 +13,11 @@ pub(crate) fn unknown(name: &str) -> String {
     format!("the policy has no secret `{name}`")
 }
 
-/// The line that would add it, or the one that was meant.
+/// The name that was meant; empty if none is near.
 pub(crate) fn help_for_unknown<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    let line = format!("secrets: {{ {name}: {{ file: PATH, hosts: [HOST] }} }}");
-    match nearest(name, known) {
-        Some(nearest) => {
-            format!("did you mean `{nearest}`? If not, the operator adds `{line}` to the policy")
-        }
-        None => format!("the operator adds `{line}` to the policy, with the hosts that may get it"),
-    }
+    nearest(name, known).map_or_else(String::new, |nearest| format!("did you mean `{nearest}`?"))
+}
+
+pub(crate) fn remedy_for_unknown(name: &str) -> Remedy {
+    Remedy::AddSecret { secret: name.to_owned() }
 }

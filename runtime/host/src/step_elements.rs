@@ -70,7 +70,8 @@ impl StepElements<'_> {
                 }
                 // It was there when the job was installed.
                 None => ElementError::failed(secrets::UNKNOWN_CODE, secrets::unknown(name))
-                    .with_help(secrets::help_for_unknown(name, policy.secrets.names())),
+                    .with_help(secrets::help_for_unknown(name, policy.secrets.names()))
+                    .with_remedies([secrets::remedy_for_unknown(name)]),
             })
         });
         Ok(StepSecrets::bind(found.collect::<Result<Vec<_>, _>>()?))
@@ -250,9 +251,8 @@ impl StepElements<'_> {
         component: &ComponentRef,
     ) -> Result<(Program, ComponentSetup), ElementError> {
         self.judge(component).await?;
-        let program = self.installation.program(&component.digest).await.map_err(|error| {
-            ElementError::failed(error.code(), error.to_string()).with_help(error.help().unwrap_or_default())
-        })?;
+        let program = self.installation.program(&component.digest).await;
+        let program = program.map_err(|error| error.to_element_error())?;
         if program.replaces_other_code() {
             let message = format!(
                 "the compiled code of `{}` was not what this installation had made, and was made anew: look who \
@@ -315,10 +315,8 @@ impl StepElements<'_> {
         let failed = |code, message: String, help| ElementError::failed(code, message).with_help(help);
         let kept = self.installation.repository.components(self.tenant).await;
         let kept = kept.map_err(|error| failed(error.code(), error.to_string(), String::new()))?;
-        let kept = kept.into_iter().find(|kept| kept.digest == component.digest).ok_or_else(|| {
-            let error = Error::ComponentGone(component.digest.clone());
-            failed(error.code(), error.to_string(), error.help().unwrap_or_default())
-        })?;
+        let kept = kept.into_iter().find(|kept| kept.digest == component.digest);
+        let kept = kept.ok_or_else(|| Error::ComponentGone(component.digest.clone()).to_element_error())?;
         self.policy.components.judge(&kept).map_err(|error| {
             let message = format!("the component `{}` is refused: {error}", kept.reference());
             failed(error.code(), message, error.help())

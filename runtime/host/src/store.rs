@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use stepbox_batch::clock::Clock as _;
 use stepbox_batch::repository::{JobRepository, RepositoryError};
-use stepbox_store::{Finding, PostgresOptions, PostgresSchema, PostgresStore, SqliteSchema, SqliteStore};
+use stepbox_batch::store_report::StoreReport;
+use stepbox_store::{PostgresOptions, PostgresSchema, PostgresStore, SqliteSchema, SqliteStore};
 use tokio::task::spawn_blocking;
 
 use crate::data_folder::DataFolder;
@@ -60,34 +61,6 @@ pub enum StorePlace<'a> {
     DataFolder(&'a Path),
     /// A PostgreSQL database.
     Database(&'a DatabaseUrl),
-}
-
-/// What a store has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoreReport {
-    /// Where it is, without a password.
-    pub store: String,
-    /// The version of its server; none for the embedded one.
-    pub server: Option<String>,
-    /// The version of its schema; 0 if there is none yet.
-    pub version: u32,
-    /// The version that this program reads and writes.
-    pub known_version: u32,
-    /// What is damaged; empty if nothing is. Of a PostgreSQL database that is for its server to know.
-    pub problems: Vec<String>,
-    /// What cannot be read, or breaks a rule; at most a thousand.
-    pub findings: Vec<Finding>,
-}
-
-impl StoreReport {
-    /// Whether nothing has to be done before it is used.
-    pub fn is_ready(&self) -> bool {
-        self.is_usable() && self.findings.iter().all(|finding| finding.remedy.is_some())
-    }
-
-    fn is_usable(&self) -> bool {
-        self.version == self.known_version && self.problems.is_empty()
-    }
 }
 
 /// What a store has, and what is wrong with it. Reads everything; changes nothing and makes nothing.

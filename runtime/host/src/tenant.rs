@@ -27,7 +27,7 @@ pub use components::{Inspected, Upload, receive_component};
 pub use executions::{Purge, Purged, RunOptions, Running};
 pub use instances::{InstanceEdit, NewInstance};
 pub use left_over::NotRemoved;
-pub use queue::{PublishOptions, Published};
+pub use queue::PublishOptions;
 pub use reimport::Reimport;
 pub use restarts::RestartOptions;
 

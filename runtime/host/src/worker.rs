@@ -20,7 +20,9 @@ use serde::Serialize;
 use stepbox_batch::execution::JobExecution;
 use stepbox_batch::listing::Listing;
 use stepbox_batch::name::{JobExecutionId, TenantId};
-use stepbox_batch::queue::{Fate, Held, QueueClaim, QueueFilter, Rescued, Whose, Worker as Registered};
+use stepbox_batch::queue::{
+    Fate, QueueClaim, QueueFilter, Rescued, Whose, Worker as Registered, WorkerStatus,
+};
 use stepbox_batch::repository::{Claim, Lease, Outlook, RepositoryError};
 use stepbox_batch::status::BatchStatus;
 use stepbox_batch::step_context::RunContext;
@@ -241,17 +243,6 @@ impl Stepbox {
         listing.damaged.extend(held.damaged.iter().cloned());
         Ok(listing)
     }
-}
-
-/// A worker, as the store knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WorkerStatus {
-    /// What it said of itself.
-    pub worker: Registered,
-    /// Whether it was heard of within the time of a lease.
-    pub is_alive: bool,
-    /// What it runs.
-    pub running: Vec<Held>,
 }
 
 impl Worker {

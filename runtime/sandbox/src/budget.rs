@@ -122,13 +122,13 @@ impl Budget {
         Self {
             cpu: CpuTime { ms_max: limits.cpu_ms_max, usage: usage.clone() },
             disk_bytes: disk_bytes.within(OfTenant {
-                limit: "quotas.disk_bytes_max",
+                limit: "disk_bytes_max",
                 max: |disk| disk.bytes_max.load(Ordering::Relaxed),
                 of_execution: |written| &written.bytes,
                 of_all: |disk| &disk.bytes,
             }),
             disk_files: disk_files.within(OfTenant {
-                limit: "quotas.disk_files_max",
+                limit: "disk_files_max",
                 max: |disk| disk.files_max.load(Ordering::Relaxed),
                 of_execution: |written| &written.files,
                 of_all: |disk| &disk.files,
@@ -192,11 +192,19 @@ struct OfTenant {
 
 /// There is not enough left.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("over the limit of {max} {what} (`{limit}`)")]
+#[error("over {whose} of {max} {what} (`{limit}`)")]
 pub(crate) struct OverLimit {
+    /// `the limit` of the step, or `the tenant's quota`.
+    pub(crate) whose: &'static str,
     pub(crate) limit: &'static str,
     pub(crate) what: &'static str,
     pub(crate) max: u64,
+}
+
+impl OverLimit {
+    fn of_step(limit: &'static str, what: &'static str, max: u64) -> Self {
+        Self { whose: "the limit", limit, what, max }
+    }
 }
 
 impl Allowance {
@@ -207,12 +215,12 @@ impl Allowance {
     /// Takes `amount` if that much is left, or nothing.
     pub(crate) fn take(&self, amount: u64) -> Result<(), OverLimit> {
         let used = (self.counter)(&self.usage.0);
-        add(used, amount, self.max).ok_or(OverLimit { limit: self.limit, what: self.what, max: self.max })?;
+        add(used, amount, self.max).ok_or(OverLimit::of_step(self.limit, self.what, self.max))?;
         let Some((tenant, disk)) = self.tenant() else { return Ok(()) };
         let max = (tenant.max)(&disk.0.tenant);
         if add((tenant.of_all)(&disk.0.tenant), amount, max).is_none() {
             used.fetch_sub(amount, Ordering::Relaxed);
-            return Err(OverLimit { limit: tenant.limit, what: self.what, max });
+            return Err(OverLimit { whose: "the tenant's quota", limit: tenant.limit, what: self.what, max });
         }
         (tenant.of_execution)(&disk.0).fetch_add(amount, Ordering::Relaxed);
         Ok(())
@@ -304,7 +312,7 @@ impl Handles {
 
     fn take_own(&self) -> Result<(), OverLimit> {
         let OpenHandles { limit, max, open, .. } = &*self.0;
-        add(open, 1, *max).ok_or(OverLimit { limit, what: "open handles", max: *max }).map(drop)
+        add(open, 1, *max).ok_or(OverLimit::of_step(limit, "open handles", *max)).map(drop)
     }
 
     fn give_back(&self) {
@@ -365,7 +373,7 @@ mod tests {
         let error = of_second.disk_bytes.take(3).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "over the limit of 10 bytes written to files (`quotas.disk_bytes_max`)"
+            "over the tenant's quota of 10 bytes written to files (`disk_bytes_max`)"
         );
         assert!(of_second.disk_bytes.take(2).is_ok(), "what was refused took nothing");
         of_second.disk_bytes.give_back(2);

@@ -26,7 +26,7 @@ pub use self::address::AddressKind;
 pub(crate) use self::body::{AnswerBody, RequestBody};
 pub(crate) use self::client::{Egress, Outside, Timeouts, is_forbidden_header};
 pub(crate) use self::connections::Connections;
-pub(crate) use self::error::{EgressError, opened_by};
+pub(crate) use self::error::{EgressError, closed};
 pub(crate) use self::head::url;
 pub use self::policy::{HttpPolicy, HttpPolicyError};
 pub(crate) use self::policy::{closed_by, host as parse_host};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use stepbox_batch::error::ElementError;
 use stepbox_batch::name::Digest;
+use stepbox_batch::remedy::Remedy;
 
 use crate::upload::{Finding, World};
 
@@ -154,17 +155,10 @@ pub enum CompileLimit {
 impl CompileLimit {
     fn help(self) -> &'static str {
         match self {
-            Self::Time { .. } => {
-                "make it smaller, and its functions, too; or the operator raises `components: { compile: { \
-                 time_ms_max: … } }` in the policy"
-            }
+            Self::Time { .. } | Self::Memory { .. } => "make it smaller, and its functions, too",
             Self::Clock { .. } => {
-                "upload it again when the machine has less to do, or make it smaller; or the operator raises \
-                 `components: { compile: { time_ms_max: … } }` in the policy, of which this is one and a half"
-            }
-            Self::Memory { .. } => {
-                "make it smaller, and its functions, too; or the operator raises `components: { compile: { \
-                 memory_bytes_max: … } }` in the policy"
+                "upload it again when the machine has less to do, or make it smaller (this is one and a half times the \
+                 limit `time_ms_max` of compiling)"
             }
             Self::Code { .. } => "make it smaller: leave out what the step does not need",
         }
@@ -174,6 +168,17 @@ impl CompileLimit {
 impl From<CompileLimit> for ComponentError {
     fn from(limit: CompileLimit) -> Self {
         Self::CompileLimit { limit }
+    }
+}
+
+impl CompileLimit {
+    /// The name of the limit that would have to be raised; `None` for a limit that is fixed.
+    fn setting(self) -> Option<&'static str> {
+        match self {
+            Self::Time { .. } | Self::Clock { .. } => Some("time_ms_max"),
+            Self::Memory { .. } => Some("memory_bytes_max"),
+            Self::Code { .. } => None,
+        }
     }
 }
 
@@ -275,6 +280,17 @@ impl ComponentError {
             Self::OtherDigest { .. } => "upload the component again: the stored file was changed",
         };
         help.to_owned()
+    }
+}
+
+impl ComponentError {
+    /// What else to do about it, for a front end to put in words.
+    pub fn remedies(&self) -> Vec<Remedy> {
+        let limit = match self {
+            Self::CompileLimit { limit } => limit.setting(),
+            _ => None,
+        };
+        limit.map(|limit| Remedy::RaiseCompileLimit { limit: limit.to_owned() }).into_iter().collect()
     }
 }
 

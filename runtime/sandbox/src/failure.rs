@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use stepbox_batch::element::TIME_LIMIT_CODE;
 use stepbox_batch::error::{ElementError, LyingBatch};
+use stepbox_batch::remedy::{Listed, Remedy};
 use stepbox_batch::rows::BadRows;
 use stepbox_batch::step_context::{NAME_BYTES_MAX, cut};
 use wasmtime::{Trap, WasmBacktrace};
@@ -135,7 +136,8 @@ pub(crate) fn of_bad_rows(error: BadRows) -> ElementError {
 pub(crate) fn wrong_world(wanted: World) -> ElementError {
     let message = format!("the component is not of the world `{wanted}` of this version of the contract");
     ElementError::failed("step-wrong-world", message)
-        .with_help("`stepbox steps list` shows which world each component is of")
+        .with_help("name a component of that world")
+        .with_remedies([Remedy::List { what: Listed::Components }])
 }
 
 /// More items than were asked for.

@@ -103,7 +103,8 @@ impl Instance {
         result.map_err(|error| {
             let refusal = refusal.or_else(|| error.downcast_ref::<OutOfMemory>().cloned());
             count(&error, refusal.is_some(), state.context.metering().tally());
-            failure::of_trap(&error, refusal, &state.stderr.last_words())
+            let failure = failure::of_trap(&error, refusal, &state.stderr.last_words());
+            failure.with_remedies(state.egress.take_remedy())
         })
     }
 }

@@ -11,11 +11,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
+use stepbox_batch::remedy::{HttpList, Remedy};
 use url::{Host, Url};
 
 pub use self::step::StepSecrets;
 pub(crate) use self::step::{Bound, Direction};
-use crate::egress::{HttpPolicy, NetworkPolicy, closed_by, opened_by, parse_host};
+use crate::egress::{HttpPolicy, NetworkPolicy, closed, closed_by, parse_host};
 use crate::grants::HostPattern;
 
 /// How short a value may be, in bytes. A shorter one would stand in many a text by chance, and be taken out
@@ -141,7 +142,8 @@ fn hosts_of<'a>(
         };
         if let Some(other) = hosts.iter().find(|other| other.covers(&host) || host.covers(other)) {
             let cause = format!("`{other}` stands there as well, and one covers the other");
-            return Err(SecretError::NoEffect { name: name.to_owned(), host: text.to_owned(), cause });
+            let (name, host) = (name.to_owned(), text.to_owned());
+            return Err(SecretError::NoEffect { name, host, cause, remedy: None });
         }
         hosts.push(host);
     }
@@ -224,9 +226,9 @@ impl Secrets {
         for (position, secret) in self.usable.iter().enumerate() {
             self.usable[..position].iter().try_for_each(|earlier| can_be_told_apart(earlier, secret))?;
             for host in &secret.0.hosts {
-                if let Some(cause) = idle(host, http, network) {
+                if let Some((cause, remedy)) = idle(host, http, network) {
                     let name = secret.name().to_owned();
-                    return Err(SecretError::NoEffect { name, host: host.to_string(), cause });
+                    return Err(SecretError::NoEffect { name, host: host.to_string(), cause, remedy });
                 }
             }
         }
@@ -246,16 +248,21 @@ fn can_be_told_apart(one: &Secret, other: &Secret) -> Result<(), SecretError> {
     Ok(())
 }
 
-/// Why nothing is ever sent to a host that could take a secret along.
-fn idle(host: &HostPattern, http: &HttpPolicy, network: NetworkPolicy) -> Option<String> {
+/// Why nothing is ever sent to a host that could take a secret along, and what would change that.
+fn idle(host: &HostPattern, http: &HttpPolicy, network: NetworkPolicy) -> Option<(String, Option<Remedy>)> {
     if let Some(kind) = closed_by(host, network) {
-        return Some(format!("it is {kind}; {}", opened_by(kind)));
+        let remedy = kind.network().map(|network| Remedy::OpenNetwork { network });
+        return Some((format!("it is {kind}, and {}", closed(kind)), remedy));
     }
+    let not_allowed = |list: HttpList, value: String| {
+        let cause = format!("`{value}` is not among the {} that the policy allows", list.as_str());
+        Some((cause, Some(Remedy::AllowRequests { list, value })))
+    };
     if http.hosts_within(host).is_empty() {
-        return Some("`http.hosts` in the operator's policy leaves it out".to_owned());
+        return not_allowed(HttpList::Hosts, host.to_string());
     }
     let is_sent = http.has_scheme("https") || (is_of_this_machine(host) && http.has_scheme("http"));
-    (!is_sent).then(|| "`http.schemes` in the operator's policy leaves out `https`".to_owned())
+    if is_sent { None } else { not_allowed(HttpList::Schemes, "https".to_owned()) }
 }
 
 /// Why a secret is none: every setting must have an effect. No text has anything of the value.
@@ -278,13 +285,13 @@ pub enum SecretError {
         problem: String,
     },
     /// No hosts, so that it could not be sent.
-    #[error("`secrets.{name}.hosts` is empty, so that it could not be sent anywhere")]
+    #[error("the secret `{name}` has no hosts, so that it could not be sent anywhere")]
     NoHosts {
         /// The secret.
         name: String,
     },
     /// Something that is no host.
-    #[error("`{host}` cannot stand in `secrets.{name}.hosts`: {problem}")]
+    #[error("`{host}` cannot be a host of the secret `{name}`: {problem}")]
     BadHost {
         /// The secret.
         name: String,
@@ -294,7 +301,7 @@ pub enum SecretError {
         problem: String,
     },
     /// A host that the secret is never sent to.
-    #[error("`{host}` in `secrets.{name}.hosts` has no effect: {cause}")]
+    #[error("the host `{host}` of the secret `{name}` has no effect: {cause}")]
     NoEffect {
         /// The secret.
         name: String,
@@ -302,6 +309,8 @@ pub enum SecretError {
         host: String,
         /// Why not.
         cause: String,
+        /// What would change that.
+        remedy: Option<Remedy>,
     },
     /// Two of one name.
     #[error("there are two secrets of the name `{name}`")]
@@ -346,6 +355,14 @@ impl SecretError {
             ),
         }
     }
+
+    /// What else to do about it, for a front end to put in words.
+    pub fn remedies(&self) -> Vec<Remedy> {
+        match self {
+            Self::NoEffect { remedy, .. } => remedy.iter().cloned().collect(),
+            _ => Vec::new(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -368,7 +385,7 @@ mod tests {
             ("t", &VALUE.repeat(10_000), &["a.example"], "it is longer than 65536 bytes"),
             ("t", "s3cr3t-value\n", &["a.example"], "it has control characters"),
             ("t", "s3cr3t-value\u{85}", &["a.example"], "it has control characters"),
-            ("t", VALUE, &[], "`secrets.t.hosts` is empty"),
+            ("t", VALUE, &[], "the secret `t` has no hosts"),
             ("t", VALUE, &["*"], "a secret is for hosts that are named"),
             ("t", VALUE, &["https://a.example"], "it is a URL; write its host alone"),
             ("t", VALUE, &["a.example", "*.example"], "one covers the other"),
@@ -408,11 +425,16 @@ mod tests {
             closed,
             "of the secret `u`",
         );
-        check(&[("t", VALUE, "b.example")], &one, closed, "`http.hosts` in the operator's policy");
+        check(&[("t", VALUE, "b.example")], &one, closed, "`b.example` is not among the hosts");
         check(&[("t", VALUE, "a.example")], &one, closed, "");
-        check(&[("t", VALUE, "a.example")], &plain, closed, "leaves out `https`");
+        check(&[("t", VALUE, "a.example")], &plain, closed, "`https` is not among the schemes");
         check(&[("t", VALUE, "127.0.0.1")], &plain, loopback, "");
-        check(&[("t", VALUE, "127.0.0.1")], &all, closed, "it is a loopback address; `network: {");
+        check(
+            &[("t", VALUE, "127.0.0.1")],
+            &all,
+            closed,
+            "it is a loopback address, and loopback addresses are not open",
+        );
         check(&[("t", VALUE, "10.0.0.1")], &all, loopback, "it is a private address");
     }
 }

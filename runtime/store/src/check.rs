@@ -1,8 +1,7 @@
 //! What is wrong with what a store holds, and what can be done about it: the rules, for every store.
 
-use std::fmt;
-
 use stepbox_batch::execution::Failure;
+use stepbox_batch::store_report::Finding;
 
 use crate::record::execution;
 
@@ -10,32 +9,6 @@ use crate::record::execution;
 pub(crate) const FINDINGS_MAX: usize = 1_000;
 /// How many executions are looked up at a time.
 pub(crate) const TOGETHER: i64 = 500;
-
-/// Something that cannot be read, or breaks a rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// Whose it is, as it is stored; empty if it is nobody's.
-    pub tenant: String,
-    /// The execution that it is about; `None` for connectors, components and instances.
-    pub execution: Option<i64>,
-    /// What is wrong.
-    pub reason: String,
-    /// What was done about it. `None` if nothing was asked for, or nothing helps.
-    pub remedy: Option<String>,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.execution {
-            Some(id) => write!(f, "tenant `{}`, execution {id}: {}", self.tenant, self.reason)?,
-            None => write!(f, "tenant `{}`: {}", self.tenant, self.reason)?,
-        }
-        match &self.remedy {
-            Some(remedy) => write!(f, " ({remedy})"),
-            None => Ok(()),
-        }
-    }
-}
 
 /// A rule that what is stored keeps, whatever was killed when.
 pub(crate) struct Rule {
@@ -215,6 +188,7 @@ pub(crate) fn failure(reason: &str) -> String {
         place: String::new(),
         message: format!("it could not go on: {reason}"),
         help: "restart it; a step whose checkpoint is gone begins anew".to_owned(),
+        remedies: Vec::new(),
     })
 }
 

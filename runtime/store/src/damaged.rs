@@ -6,8 +6,8 @@ use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::queue::{Fate, QueueClaim, QueueFilter, QueueState};
 use stepbox_batch::repository::{JobRepository, NewJobExecution, StopRequest};
 use stepbox_batch::status::BatchStatus::*;
+use stepbox_batch::store_report::Finding;
 
-use crate::check::Finding;
 use crate::conformance::queue::{publish, queued};
 use crate::conformance::sample::*;
 

@@ -142,6 +142,5 @@ mod save;
 mod sqlite;
 mod standing;
 
-pub use check::Finding;
 pub use postgres::{PostgresOptions, PostgresSchema, PostgresStore};
 pub use sqlite::{SqliteOptions, SqliteSchema, SqliteStore};

@@ -49,8 +49,8 @@ use stepbox_batch::repository::{
     Lease, NewJobExecution, Purgeable, Result, Save, StopRequest,
 };
 use stepbox_batch::status::BatchStatus;
+use stepbox_batch::store_report::Finding;
 
-use crate::check::Finding;
 use crate::record::stored_id;
 use crate::record::worker::WorkerRecord;
 use crate::save::{ClaimRecord, ClaimedExecution, LeaseRecord, NewRecord, SaveRecord, accepted};

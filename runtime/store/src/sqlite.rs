@@ -45,8 +45,8 @@ use stepbox_batch::repository::{
     Claim, Component, Connector, EVENTS_PURGED_TOGETHER, ExecutionFilter, ExecutionJournal, JobRepository,
     Lease, NewJobExecution, Purgeable, RepositoryError, Result, Save, StopRequest,
 };
+use stepbox_batch::store_report::Finding;
 
-use crate::check::Finding;
 use crate::record::stored_id;
 use crate::record::worker::WorkerRecord;
 use crate::save::{ClaimRecord, ClaimedExecution, LeaseRecord, NewRecord, SaveRecord, accepted};

@@ -8,6 +8,7 @@ use stepbox_batch::execution::Failure;
 use stepbox_batch::job::{Always, Job};
 use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::queue::{Fate, Rescued, backoff_ms};
+use stepbox_batch::remedy::Remedy;
 use stepbox_batch::repository::{RepositoryError, Result, StopRequest};
 use stepbox_batch::status::BatchStatus::{self, *};
 use stepbox_batch::status::ExitStatus;
@@ -304,20 +305,11 @@ fn worker_lost(
         culprit: format!("worker `{worker}`"),
         place: String::new(),
         message: format!(
-            "was lost: its last heartbeat was at {}, its lease ran out at {}{others}",
-            readable(heartbeat_at),
-            readable(lease_expires_at)
+            "was lost: its last heartbeat was at {heartbeat_at}, its lease ran out at {lease_expires_at}{others}"
         ),
-        help: format!(
-            "see why the worker ended (killed, out of memory, power loss), then `stepbox executions restart {id}`"
-        ),
-    }
-}
-
-fn readable(moment: Timestamp) -> String {
-    match jiff::Timestamp::from_millisecond(moment.0) {
-        Ok(moment) => moment.to_string(),
-        Err(_) => format!("{} ms", moment.0), // outside of years -9999 to 9999
+        help: "see why the worker ended (killed, out of memory, power loss), then restart the execution"
+            .to_owned(),
+        remedies: vec![Remedy::RestartExecution { execution: id }],
     }
 }
 
@@ -389,10 +381,11 @@ mod tests {
     #[test]
     fn says_when_a_worker_was_last_heard_of() {
         let failure = worker_lost(JobExecutionId(7), "w-1", 1, Timestamp(0), Timestamp(30_000));
+        assert_eq!(failure.remedies, [Remedy::RestartExecution { execution: JobExecutionId(7) }]);
         assert_eq!(
             failure.to_string(),
-            "worker `w-1`: was lost: its last heartbeat was at 1970-01-01T00:00:00Z, \
-             its lease ran out at 1970-01-01T00:00:30Z"
+            "worker `w-1`: was lost: its last heartbeat was at 1970-01-01T00:00:00.000Z, \
+             its lease ran out at 1970-01-01T00:00:30.000Z"
         );
     }
 

@@ -62,12 +62,16 @@ pub(super) fn check(sources: &[Source]) -> anyhow::Result<Vec<String>> {
 
 /// Tests, and what only tests use, make codes up.
 fn is_runtime(path: &str) -> bool {
-    let is_of_tests =
-        ["/tests/", "/tests.rs", "/testing.rs", "/conformance"].iter().any(|part| path.contains(part));
-    path.starts_with("runtime/") && path.ends_with(".rs") && !is_of_tests
+    path.starts_with("runtime/") && path.ends_with(".rs") && !is_of_tests(path)
 }
 
-fn without_tests(text: &str) -> &str {
+/// Whether a file is there for tests only.
+pub(super) fn is_of_tests(path: &str) -> bool {
+    ["/tests/", "tests.rs", "/testing.rs", "/conformance"].iter().any(|part| path.contains(part))
+}
+
+/// A source up to its inline tests.
+pub(super) fn without_tests(text: &str) -> &str {
     text.find("#[cfg(test)]\nmod tests {").map_or(text, |start| &text[..start])
 }
 

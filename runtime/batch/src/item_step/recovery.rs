@@ -180,12 +180,12 @@ pub(super) fn explained(failure: Interruption, skip: &SkipPolicy) -> StepError {
         StepError::Element {
             culprit,
             place,
-            source: ElementError::Failed { code, message, help, is_retryable },
+            source: ElementError::Failed { code, message, help, remedies, is_retryable },
         } if is_expected && help.is_empty() => {
             let help = "`skip.on` names this code, but a failure of a reader is never skipped: it cannot say where its \
                         next item begins; a reader sets aside what it cannot read"
                 .to_owned();
-            let source = ElementError::Failed { code, message, help, is_retryable };
+            let source = ElementError::Failed { code, message, help, remedies, is_retryable };
             StepError::Element { culprit, place, source }
         }
         error => error,

@@ -1,6 +1,7 @@
 //! An execution, for people: how it stands, what became of its items, what went wrong and what to do
 //! about it.
 
+use stepbox::batch::clock::Timestamp;
 use stepbox::batch::execution::{Failure, JobExecution, StepExecution, Tracking};
 use stepbox::batch::job::{Step, StepKind};
 use stepbox::batch::queue::{QueueEntry, QueueState};
@@ -8,7 +9,8 @@ use stepbox::batch::status::{BatchStatus, ExitStatus};
 use stepbox::batch::visible::{Visible, on_one_line};
 
 use super::table::{Column, Table, pairs};
-use super::words::{between, bytes, counted, duration, moment, number};
+use super::words::{between, bytes, counted, duration, number};
+use crate::next_action;
 
 /// How a run ended, in a sentence, and what became of each step.
 pub(crate) fn summary(execution: &JobExecution) -> Visible {
@@ -31,9 +33,9 @@ pub(crate) fn details(execution: &JobExecution, entry: Option<&QueueEntry>) -> V
         ("status", status_of(execution, entry)),
         ("exit status", exit_status(&execution.exit_status)),
         ("user", execution.user.clone().unwrap_or_else(|| "-".to_owned())),
-        ("created", moment(execution.created_at)),
-        ("started", execution.started_at.map_or_else(|| "-".to_owned(), moment)),
-        ("ended", execution.ended_at.map_or_else(|| "-".to_owned(), moment)),
+        ("created", execution.created_at.to_string()),
+        ("started", moment(execution.started_at)),
+        ("ended", moment(execution.ended_at)),
         ("took", between(execution.started_at, execution.ended_at)),
         ("worker", execution.worker.clone().unwrap_or_else(|| "-".to_owned())),
         ("attempt", execution.attempt.to_string()),
@@ -57,12 +59,17 @@ pub(crate) fn details(execution: &JobExecution, entry: Option<&QueueEntry>) -> V
     pairs(facts).and(results(execution, Some(usage(execution))))
 }
 
+/// A moment; `-` while it is not known.
+fn moment(moment: Option<Timestamp>) -> String {
+    moment.map_or_else(|| "-".to_owned(), |moment| moment.to_string())
+}
+
 /// Where it stands in the queue.
 fn in_queue(entry: &QueueEntry) -> String {
     let QueueEntry { state, priority, available_at, losses, attempts_max } = entry;
     let mut parts = vec![match state {
-        QueueState::Waiting => format!("waits since {}", moment(*available_at)),
-        QueueState::Delayed => format!("waits until {}", moment(*available_at)),
+        QueueState::Waiting => format!("waits since {available_at}"),
+        QueueState::Delayed => format!("waits until {available_at}"),
         QueueState::Claimed => "a worker has it".to_owned(),
     }];
     if *priority != 0 {
@@ -86,7 +93,7 @@ fn status_of(execution: &JobExecution, entry: Option<&QueueEntry>) -> String {
     let JobExecution { status: known, worker, stop_requested, set_aside, .. } = execution;
     let shown = status(*known, worker.is_some(), *stop_requested, set_aside.is_some());
     match entry.filter(|entry| entry.state == QueueState::Delayed && set_aside.is_none()) {
-        Some(entry) => format!("{shown} until {}", moment(entry.available_at)),
+        Some(entry) => format!("{shown} until {}", entry.available_at),
         None => shown,
     }
 }
@@ -122,7 +129,7 @@ fn results(execution: &JobExecution, usage: Option<Visible>) -> Visible {
     }
     parts.extend(execution.steps.iter().map(findings).filter(|findings| !findings.is_empty()));
     parts.extend(execution.failures.iter().map(|failure| failed("the job", failure)));
-    if let Some(next) = next_action(execution) {
+    if let Some(next) = next_steps(execution) {
         parts.push(next);
     }
     parts.into_iter().map(|part| Visible::line("").and(part)).collect()
@@ -255,8 +262,8 @@ fn refusals(step: &StepExecution) -> impl Iterator<Item = Visible> {
 fn failed(subject: &str, failure: &Failure) -> Visible {
     let mut lines = Visible::line(format_args!("{subject} failed:"));
     lines.extend([Visible::named("  cause: ", &failure.to_string())]);
-    if !failure.help.is_empty() {
-        lines.extend([Visible::named("   help: ", &failure.help)]);
+    if let Some(help) = next_action::of_failure(failure) {
+        lines.extend([Visible::named("   help: ", &help)]);
     }
     lines.and(Visible::line(format_args!("   docs: errors#{}", failure.code)))
 }
@@ -278,7 +285,7 @@ fn other_ways_on(execution: &JobExecution) -> Option<String> {
 }
 
 /// What somebody may want to do next.
-fn next_action(execution: &JobExecution) -> Option<Visible> {
+fn next_steps(execution: &JobExecution) -> Option<Visible> {
     let id = execution.id;
     let warnings: u64 = execution.steps.iter().map(|step| step.warning_count).sum();
     let mut lines = Vec::new();

@@ -7,6 +7,7 @@ use serde::Serialize;
 use stepbox::Error;
 use stepbox::batch::listing::{Damaged, Listing};
 use stepbox::batch::visible::Visible;
+use stepbox_api::list::{DamagedRow, Row};
 
 use super::table::Table;
 use super::words::counted;
@@ -16,31 +17,6 @@ use crate::error::CliError;
 
 /// How many rows are read at a time.
 const PAGE: u32 = 200;
-
-/// A row of an array for programs.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum RowView<V> {
-    Whole(V),
-    Damaged(DamagedView),
-}
-
-/// A row that cannot be read. `id` is there if it is listed by its number.
-#[derive(Debug, Serialize)]
-pub(crate) struct DamagedView {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<u64>,
-    kind: &'static str,
-    name: String,
-    damaged: String,
-}
-
-impl DamagedView {
-    fn of(damaged: &Damaged) -> Self {
-        let Damaged { kind, name, number, reason } = damaged.clone();
-        Self { id: number, kind, name, damaged: reason }
-    }
-}
 
 /// A whole list. Its table has no rows if there is nothing to show.
 pub(crate) fn answer<T, V: Serialize>(
@@ -56,8 +32,8 @@ pub(crate) fn answer<T, V: Serialize>(
         if listing.rows() == 0 { Visible::default() } else { table.shown() }
     };
     Answer::new(format, text, || {
-        let whole = listing.iter().map(|item| RowView::Whole(view(item)));
-        let damaged = listing.damaged.iter().map(|row| RowView::Damaged(DamagedView::of(row)));
+        let whole = listing.iter().map(|item| Row::Whole(view(item)));
+        let damaged = listing.damaged.iter().map(|row| Row::Damaged(DamagedRow::of(row)));
         whole.chain(damaged).collect::<Vec<_>>()
     })
 }
@@ -112,10 +88,10 @@ pub(crate) async fn write<T, V: Serialize>(
     Ok(written)
 }
 
-type Row<'a, T> = (u64, Result<&'a T, &'a Damaged>);
+type NumberedRow<'a, T> = (u64, Result<&'a T, &'a Damaged>);
 
 /// The rows of a page, the greatest number first.
-fn in_order<'a, T>(listing: &'a Listing<T>, number: impl Fn(&T) -> u64) -> Vec<Row<'a, T>> {
+fn in_order<'a, T>(listing: &'a Listing<T>, number: impl Fn(&T) -> u64) -> Vec<NumberedRow<'a, T>> {
     let whole = listing.items.iter().map(|item| (number(item), Ok(item)));
     let damaged = listing.damaged.iter().map(|row| (row.number.unwrap_or(0), Err(row)));
     let mut rows: Vec<_> = whole.chain(damaged).collect();
@@ -134,7 +110,11 @@ struct Pages {
 }
 
 impl Pages {
-    fn lines<T>(&mut self, rows: &[Row<'_, T>], table: impl Fn(&[&T]) -> Table) -> Result<bool, CliError> {
+    fn lines<T>(
+        &mut self,
+        rows: &[NumberedRow<'_, T>],
+        table: impl Fn(&[&T]) -> Table,
+    ) -> Result<bool, CliError> {
         let mut lines = table(&[]);
         for (_, row) in rows {
             match row {
@@ -155,14 +135,14 @@ impl Pages {
 
     fn objects<T, V: Serialize>(
         &mut self,
-        rows: &[Row<'_, T>],
+        rows: &[NumberedRow<'_, T>],
         view: impl Fn(&T) -> V,
     ) -> Result<bool, CliError> {
         let mut text = Visible::default();
         for (_, row) in rows {
             let row = match row {
-                Ok(item) => RowView::Whole(view(item)),
-                Err(damaged) => RowView::Damaged(DamagedView::of(damaged)),
+                Ok(item) => Row::Whole(view(item)),
+                Err(damaged) => Row::Damaged(DamagedRow::of(damaged)),
             };
             let begun = match self.held_back.replace(Visible::json(&row).indented(2)) {
                 Some(row) => row.followed(),

@@ -14,7 +14,7 @@ use stepbox::{LogLine, LogListener};
 
 use super::execution::total;
 use super::talk_lines;
-use super::words::{between, counted, duration, moment, number};
+use super::words::{between, counted, duration, number};
 use bars::{Bar, Bars};
 
 /// How often a plain line tells how far a step is.
@@ -109,7 +109,7 @@ fn say(bars: Option<&Bars>, lines: &Visible) {
 /// A line of the log: when, how much it matters, about which step, and what.
 pub(crate) fn log_line(line: &LogLine) -> Visible {
     let step = line.step.as_deref().map(|step| format!("[{step}] ")).unwrap_or_default();
-    Visible::line(format_args!("{} {:<7} {step}{}", moment(line.at), line.level, line.message))
+    Visible::line(format_args!("{} {:<7} {step}{}", line.at, line.level, line.message))
 }
 
 /// `12,000 of ~50,000 items, 4,000 items/s, ~10 s left`.

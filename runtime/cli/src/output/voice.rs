@@ -8,7 +8,6 @@ use stepbox::batch::name::{JobExecutionId, TenantId};
 use stepbox::batch::visible::Visible;
 
 use super::talk_lines;
-use super::words::moment;
 use crate::args::Format;
 
 /// Who listens to standard error.
@@ -77,7 +76,7 @@ struct EntryView<'a> {
 impl Voice {
     /// Tells it, each entry in one line.
     pub(crate) fn say(self, entry: &Entry) {
-        talk_lines(&self.line(entry, moment(SystemClock.now())));
+        talk_lines(&self.line(entry, SystemClock.now().to_string()));
     }
 
     fn line(self, entry: &Entry, at: String) -> Visible {

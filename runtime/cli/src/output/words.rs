@@ -2,14 +2,6 @@
 
 use stepbox::batch::clock::Timestamp;
 
-/// A moment in UTC: `2026-11-24T04:12:31.870Z`.
-pub(crate) fn moment(moment: Timestamp) -> String {
-    match jiff::Timestamp::from_millisecond(moment.0) {
-        Ok(moment) => format!("{moment:.3}"),
-        Err(_) => format!("{} ms", moment.0), // outside of the years -9999 to 9999
-    }
-}
-
 /// The time between two moments; `-` while the later one is not known.
 pub(crate) fn between(earlier: Option<Timestamp>, later: Option<Timestamp>) -> String {
     match (earlier, later) {
@@ -109,7 +101,6 @@ mod tests {
         ] {
             assert_eq!(bytes(value), expected);
         }
-        assert_eq!(moment(Timestamp(1_700_000_000_000)), "2023-11-14T22:13:20.000Z");
         assert_eq!((beginning("héllo", 2), beginning("héllo", 5)), ("hé…".to_owned(), "héllo".to_owned()));
     }
 }

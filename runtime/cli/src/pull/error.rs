@@ -1,9 +1,9 @@
 //! Why nothing was pulled.
 
 use stepbox::COMPONENT_BYTES_MAX;
+use stepbox_api::exit_code::ExitCode;
 
 use super::PASSWORD;
-use crate::exit_code::ExitCode;
 
 /// How much of what a registry says is told, in characters.
 const WORDS_MAX: usize = 300;

@@ -74,9 +74,7 @@ impl BucketProblem {
     pub(crate) fn help(&self) -> &'static str {
         match self {
             Self::NoObject => "check the path; it begins below the prefix of the storage",
-            Self::NoBucket => {
-                "check `bucket`, `region` and `endpoint` of the storage in the operator's policy"
-            }
+            Self::NoBucket => "have the operator check `bucket`, `region` and `endpoint` of the storage",
             Self::Refused => {
                 "check the keys of the storage, and that they may list, read, write and delete below its prefix"
             }

@@ -371,14 +371,13 @@ mod tests {
         );
         check(
             "http: { hosts: [] }",
-            "`http.hosts` is empty, so that no request could be sent | \
+            "the policy allows no hosts at all, so that no request could be sent | \
              leave `hosts` out to allow all of them, or list some",
         );
         check(
             "http: { hosts: [localhost] }",
-            "`localhost` in `http.hosts` has no effect: it is a loopback address; \
-             `network: { loopback: true }` in the operator's policy would open it | \
-             take `localhost` out, or change what makes it idle",
+            "`localhost` among the hosts that the policy allows has no effect: it is a loopback address, and loopback \
+             addresses are not open | take `localhost` out, or open loopback addresses",
         );
         check(
             "http: { hosts: [localhost] }\nnetwork: { loopback: true }",

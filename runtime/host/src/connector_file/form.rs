@@ -234,6 +234,7 @@ impl FormMistake {
             column: self.column,
             message: self.message,
             help: self.help,
+            remedies: Vec::new(),
             others: Vec::new(),
         }
     }

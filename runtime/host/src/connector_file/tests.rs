@@ -159,7 +159,8 @@ fn check(part: &str, replacement: &str, expected: &str) {
     let found = match ConnectorFile::parse("connector.yaml".into(), &text, &known()) {
         Ok(_) => "accepted".to_owned(),
         Err(error) => {
-            let help = if error.help.is_empty() { String::new() } else { format!(" | {}", error.help) };
+            let mut help = if error.help.is_empty() { String::new() } else { format!(" | {}", error.help) };
+            help.extend(error.remedies.iter().map(|remedy| format!(" | {remedy:?}")));
             format!("{} {error}{help}", error.code).replacen("connector.yaml, ", "", 1)
         }
     };
@@ -413,13 +414,13 @@ fn a_secret_may_be_named_in_the_options_of_a_component_alone() {
     check_options("{ headers: [ { authorization: \"Bearer ${secrets.crm_token}\" } ] }", "accepted");
     check_options(
         "{ headers: [ { authorization: \"Bearer ${secrets.crm_tokn}\" } ] }",
-        "secret-unknown line 17, column 63: the policy has no secret `crm_tokn` | did you mean `crm_token`? If not, the \
-         operator adds `secrets: { crm_tokn: { file: PATH, hosts: [HOST] } }` to the policy",
+        "secret-unknown line 17, column 63: the policy has no secret `crm_tokn` | did you mean `crm_token`? \
+         | AddSecret { secret: \"crm_tokn\" }",
     );
     check_options(
         "{ token: \"${secrets.shop}\" }",
-        "secret-unknown line 17, column 42: the policy has no secret `shop` | the operator adds \
-         `secrets: { shop: { file: PATH, hosts: [HOST] } }` to the policy, with the hosts that may get it",
+        "secret-unknown line 17, column 42: the policy has no secret `shop` | AddSecret { \
+         secret: \"shop\" }",
     );
     check_options(
         "{ token: \"${secrets}\" }",

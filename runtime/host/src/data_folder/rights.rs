@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn others_never_write_and_a_group_only_what_it_may() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("policy.yaml");
+        let path = folder.path().join("deciding.yaml");
         fs::write(&path, "").unwrap();
         let owners = Owners::of(folder.path());
         let check = |mode: u32, own: Own, expected: &str| {

@@ -501,6 +501,7 @@ fn failed(parts: &[PartitionState]) -> Option<StepError> {
             None => format!("it is {}", part.status),
         },
         help: String::new(),
+        remedies: Vec::new(),
     });
     Some(StepError::Part { execution: part.id, partition: part.partition, failure: Box::new(failure) })
 }

@@ -2,6 +2,7 @@
 
 use stepbox_batch::listing::Listing;
 use stepbox_batch::name::Digest;
+use stepbox_batch::remedy::{Listed, Remedy};
 use stepbox_batch::repository::{Component, RepositoryError, Signer};
 use tokio::io::AsyncRead;
 
@@ -172,10 +173,8 @@ impl Tenant {
                 || component.name == reference
                 || component.reference() == reference
         };
-        self.components().await?.into_iter().find(is_called_so).ok_or_else(|| Error::NotFound {
-            kind: "component",
-            name: reference.to_owned(),
-            help: "`stepbox steps list` shows all of them".to_owned(),
+        self.components().await?.into_iter().find(is_called_so).ok_or_else(|| {
+            Error::not_found("component", reference, None, Remedy::List { what: Listed::Components })
         })
     }
 

@@ -9,6 +9,7 @@ use stepbox_batch::job::{Job, JobInstance};
 use stepbox_batch::listing::{Damaged, Listing};
 use stepbox_batch::name::ConnectorCode;
 use stepbox_batch::nearest::nearest;
+use stepbox_batch::remedy::{Listed, Remedy};
 use stepbox_batch::repository::{Component, Connector, RepositoryError};
 use stepbox_sandbox::ComponentError;
 use tokio::fs::File;
@@ -96,7 +97,12 @@ impl Tenant {
                 return damaged;
             }
             let names = connectors.iter().flat_map(|c| [c.code.as_str(), c.label.as_str()]);
-            not_found("connector", name, nearest(name, names), "`stepbox connectors list` shows all of them")
+            Error::not_found(
+                "connector",
+                name,
+                nearest(name, names),
+                Remedy::List { what: Listed::Connectors },
+            )
         })
     }
 
@@ -126,7 +132,7 @@ impl Tenant {
                 return damaged;
             }
             let nearest = nearest(name, jobs.iter().map(|job| job.name.as_str()));
-            not_found("job", name, nearest, "`stepbox jobs list` shows all of them")
+            Error::not_found("job", name, nearest, Remedy::List { what: Listed::Jobs })
         })
     }
 
@@ -159,7 +165,8 @@ impl Tenant {
                 };
                 let message = format!("{} is refused: {cause}", path.display());
                 let help = error.help().unwrap_or_default();
-                file.component_error(name, error.code(), message, help).into()
+                let refused = file.component_error(name, error.code(), message, help);
+                refused.with_remedies(error.remedies()).into()
             }
             other => other,
         })
@@ -186,9 +193,11 @@ impl Tenant {
     /// A component that a connector file names by its name and version.
     async fn uploaded(&self, file: &ConnectorFile, name: &str, reference: &str) -> Result<Component, Error> {
         self.component(reference).await.map_err(|error| match error {
-            Error::NotFound { help, .. } => {
+            error @ Error::NotFound { .. } => {
                 let message = format!("no component `{reference}` was uploaded");
-                file.component_error(name, "component-not-uploaded", message, help).into()
+                let help = error.help().unwrap_or_default();
+                let missing = file.component_error(name, "component-not-uploaded", message, help);
+                missing.with_remedies(error.remedies()).into()
             }
             other => other,
         })
@@ -237,12 +246,4 @@ fn damaged(damaged: &[Damaged], kind: &str, name: &str) -> Option<Error> {
     let found = damaged.iter().find(|damaged| damaged.kind == kind && damaged.name == name)?;
     let what = format!("{kind} `{name}`");
     Some(RepositoryError::Corrupt { what, detail: found.reason.clone() }.into())
-}
-
-fn not_found(kind: &'static str, name: &str, nearest: Option<&str>, otherwise: &str) -> Error {
-    let help = match nearest {
-        Some(nearest) => format!("did you mean `{nearest}`?"),
-        None => otherwise.to_owned(),
-    };
-    Error::NotFound { kind, name: name.to_owned(), help }
 }

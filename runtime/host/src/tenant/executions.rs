@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::{ExecutionSummary, JobExecution, Remains, StepExecution, Warning};
 use stepbox_batch::listing::Listing;
+use stepbox_batch::log::LogLine;
 use stepbox_batch::name::{InstanceCode, JobExecutionId, StepName};
+use stepbox_batch::remedy::{Listed, Remedy};
 use stepbox_batch::repository::{
     ExecutionFilter, Lease, NewJobExecution, Purgeable, RepositoryError, StopRequest,
 };
@@ -21,7 +23,7 @@ use super::Tenant;
 use super::instances::effective;
 use super::left_over::{NotRemoved, Removal};
 use crate::error::Error;
-use crate::execution_log::{self, LogLine, LogListener};
+use crate::execution_log::{self, LogListener};
 use crate::job_lifecycle::{self, Life, Progress, warnings_of_parts};
 use crate::outputs::check_outputs;
 use crate::rejected_file::RejectedFile;
@@ -392,11 +394,7 @@ impl Tenant {
 const PURGED_TOGETHER: u32 = 500;
 
 fn no_execution(id: JobExecutionId) -> Error {
-    Error::NotFound {
-        kind: "execution",
-        name: id.to_string(),
-        help: "`stepbox executions list` shows all of them".to_owned(),
-    }
+    Error::not_found("execution", &id.to_string(), None, Remedy::List { what: Listed::Executions })
 }
 
 /// The moment so many days before another one.

@@ -6,6 +6,7 @@ use stepbox_batch::listing::Listing;
 use stepbox_batch::name::InstanceCode;
 use stepbox_batch::nearest::nearest;
 use stepbox_batch::parameters::{ParameterSchema, SchemaError, Violation};
+use stepbox_batch::remedy::{Listed, Remedy};
 use stepbox_batch::repository::RepositoryError;
 
 use super::Tenant;
@@ -45,16 +46,8 @@ impl Tenant {
         let connector = self.connector(&new.connector).await?;
         let Some(job) = connector.jobs.iter().find(|job| job.name.as_str() == new.job) else {
             let nearest = nearest(&new.job, connector.jobs.iter().map(|job| job.name.as_str()));
-            return Err(Error::NotFound {
-                kind: "job",
-                name: new.job,
-                help: match nearest {
-                    Some(nearest) => format!("did you mean `{nearest}`?"),
-                    None => {
-                        format!("`stepbox connectors show {}` shows the connector's jobs", connector.code)
-                    }
-                },
-            });
+            let remedy = Remedy::ShowConnector { connector: connector.code.to_string() };
+            return Err(Error::not_found("job", &new.job, nearest, remedy));
         };
         if job.job_type != new.job_type {
             return Err(Error::Mismatch {
@@ -131,14 +124,7 @@ impl Tenant {
             None => {
                 let instances = self.instances(None).await?;
                 let nearest = nearest(code, instances.iter().map(|instance| instance.code.as_str()));
-                Err(Error::NotFound {
-                    kind: "instance",
-                    name: code.to_owned(),
-                    help: match nearest {
-                        Some(nearest) => format!("did you mean `{nearest}`?"),
-                        None => "`stepbox instances list` shows all of them".to_owned(),
-                    },
-                })
+                Err(Error::not_found("instance", code, nearest, Remedy::List { what: Listed::Instances }))
             }
         }
     }

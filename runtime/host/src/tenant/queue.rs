@@ -6,7 +6,7 @@ use serde_json::Value;
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::JobExecution;
 use stepbox_batch::name::JobExecutionId;
-use stepbox_batch::queue::{ATTEMPTS_MAX, Enqueue, QueueEntry};
+use stepbox_batch::queue::{ATTEMPTS_MAX, Enqueue, Published, QueueEntry};
 use stepbox_batch::repository::{Lease, NewJobExecution, RepositoryError};
 
 use super::{RestartOptions, Running, Tenant};
@@ -39,24 +39,6 @@ impl Default for PublishOptions {
             available_at: None,
             is_unique: false,
             attempts_max: ATTEMPTS_MAX,
-        }
-    }
-}
-
-/// What became of the wish to publish.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Published {
-    /// It is in the queue.
-    Queued(JobExecutionId),
-    /// Another one of the same instance and parameters has not ended.
-    ThereAlready(JobExecutionId),
-}
-
-impl Published {
-    /// The execution that does what was wished for.
-    pub fn id(self) -> JobExecutionId {
-        match self {
-            Self::Queued(id) | Self::ThereAlready(id) => id,
         }
     }
 }

@@ -96,7 +96,9 @@ impl<E: Exports> Running<E> {
         &mut self,
         result: wasmtime::Result<Result<T, StepError>>,
     ) -> Result<T, ElementError> {
-        self.instance.settle(result)?.map_err(failure::of_step_error)
+        let result = self.instance.settle(result)?;
+        let remedy = self.instance.store.data().egress.take_remedy();
+        result.map_err(|error| failure::of_step_error(error).with_remedies(remedy))
     }
 }
 

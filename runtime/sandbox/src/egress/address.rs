@@ -6,6 +6,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use stepbox_batch::remedy::Network;
+
 /// What an address stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AddressKind {
@@ -46,6 +48,15 @@ impl fmt::Display for AddressKind {
 }
 
 impl AddressKind {
+    /// What would open addresses of this kind; `None` if nothing does.
+    pub(crate) fn network(self) -> Option<Network> {
+        match self {
+            Self::Loopback => Some(Network::Loopback),
+            Self::Private => Some(Network::Private),
+            _ => None,
+        }
+    }
+
     /// What an address stands for, seen through every IPv6 wrapping of an IPv4 address.
     pub fn of(address: IpAddr) -> Self {
         match address {

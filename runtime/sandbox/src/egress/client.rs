@@ -1,7 +1,7 @@
 //! The client: checks a request, and sends it.
 
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use http::header::{self, HeaderName, HeaderValue};
@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
+use stepbox_batch::remedy::Remedy;
 use stepbox_batch::step_context::StepContext;
 use url::{Host, Url};
 
@@ -120,6 +121,8 @@ pub(crate) struct Egress {
     account: Account,
     context: StepContext,
     pub(crate) body_bytes_max: u64,
+    /// What would have let the last request pass that was refused.
+    remedy: Mutex<Option<Remedy>>,
     /// Made at the first request. Connections are never shared between components, let alone tenants.
     /// One that is kept alive was dialled at a vetted address, and leads there as long as it lives.
     client: OnceLock<Client<Connector, SentBody>>,
@@ -144,7 +147,20 @@ impl Egress {
             context: account.context().clone(),
             account,
             body_bytes_max: setup.limits.http_body_bytes_max,
+            remedy: Mutex::default(),
             client: OnceLock::new(),
+        }
+    }
+
+    /// What would have let the last request pass that was refused since this was asked last. The component is told
+    /// of the refusal in words; a front end gets the remedy, if the component fails.
+    pub(crate) fn take_remedy(&self) -> Option<Remedy> {
+        self.remedy.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn note(&self, error: &EgressError) {
+        if let Some(remedy) = error.remedy() {
+            *self.remedy.lock().unwrap_or_else(PoisonError::into_inner) = Some(remedy);
         }
     }
 
@@ -156,6 +172,10 @@ impl Egress {
         url: &Url,
         headers: &HeaderMap,
     ) -> Result<Charge, EgressError> {
+        self.judge(method, url, headers).inspect_err(|error| self.note(error))
+    }
+
+    fn judge(&self, method: &Method, url: &Url, headers: &HeaderMap) -> Result<Charge, EgressError> {
         head::check(url.as_str().len(), head::lengths(headers))?;
         if matches!(*method, Method::CONNECT | Method::TRACE) {
             return Err(EgressError::BadRequest(format!("the method `{method}` is never sent")));
@@ -206,6 +226,16 @@ impl Egress {
 
     /// Sends a request that was checked, to the URL that was checked. `unsent` is what it takes in memory.
     pub(crate) async fn send(
+        &self,
+        request: Request<RequestBody>,
+        url: &Url,
+        timeouts: Timeouts,
+        unsent: Charge,
+    ) -> Result<Response<AnswerBody>, EgressError> {
+        self.pass(request, url, timeouts, unsent).await.inspect_err(|error| self.note(error))
+    }
+
+    async fn pass(
         &self,
         request: Request<RequestBody>,
         url: &Url,

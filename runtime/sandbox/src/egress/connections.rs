@@ -59,7 +59,7 @@ impl Connections {
             return Ok(permit);
         }
         Err(EgressError::OverLimit(format!(
-            "over the tenant's quota of {max} open connections (`quotas.http_connections_max`)"
+            "over the tenant's quota of {max} open connections (`http_connections_max`)"
         )))
     }
 }

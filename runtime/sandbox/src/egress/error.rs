@@ -5,6 +5,7 @@ use std::io;
 use std::net::IpAddr;
 
 use http_body_util::LengthLimitError;
+use stepbox_batch::remedy::Remedy;
 
 use super::AddressKind;
 use super::client::CONNECT;
@@ -24,18 +25,14 @@ pub(crate) enum EgressError {
     )]
     NotGranted { method: String, url: String, origin: String },
     /// A grant covers the request, and the operator's policy does not.
-    #[error(
-        "`{method} {url}` is granted, but `http.{0}` in the operator's policy leaves out `{1}`; adding it there would allow it",
-        missing.key,
-        missing.value
-    )]
+    #[error("`{method} {url}` is granted, but `{}` is not among the {} that the policy allows", missing.value, missing.list.as_str())]
     NotInPolicy { method: String, url: String, missing: Missing },
     /// The policy forbids the address.
-    #[error("`{host}` is {kind} ({address}); {}", opened_by(*kind))]
+    #[error("`{host}` is {kind} ({address}), and {}", closed(*kind))]
     Forbidden { host: String, address: IpAddr, kind: AddressKind },
     /// A secret does not go there. Its value is in no text.
     #[error("{}: the secret `{secret}` is not sent: {cause}", SECRET_REFUSED_CODE)]
-    SecretRefused { secret: String, cause: String },
+    SecretRefused { secret: String, cause: String, remedy: Option<Remedy> },
     /// Nothing that could be sent.
     #[error("{0}")]
     BadRequest(String),
@@ -50,11 +47,11 @@ pub(crate) enum EgressError {
     OverLimit(String),
 }
 
-pub(crate) fn opened_by(kind: AddressKind) -> &'static str {
-    match kind {
-        AddressKind::Loopback => "`network: { loopback: true }` in the operator's policy would open it",
-        AddressKind::Private => "`network: { private: true }` in the operator's policy would open it",
-        _ => "such addresses are never opened",
+/// That addresses of a kind are closed.
+pub(crate) fn closed(kind: AddressKind) -> String {
+    match kind.network() {
+        Some(network) => format!("{} are not open", network.in_words()),
+        None => "such addresses are never opened".to_owned(),
     }
 }
 
@@ -71,6 +68,18 @@ impl From<OutOfMemory> for EgressError {
 }
 
 impl EgressError {
+    /// What would let the request pass, for a front end to put in words; `None` if the text says it all.
+    pub(crate) fn remedy(&self) -> Option<Remedy> {
+        match self {
+            Self::NotInPolicy { missing: Missing { list, value }, .. } => {
+                Some(Remedy::AllowRequests { list: *list, value: value.clone() })
+            }
+            Self::Forbidden { kind, .. } => kind.network().map(|network| Remedy::OpenNetwork { network }),
+            Self::SecretRefused { remedy, .. } => remedy.clone(),
+            _ => None,
+        }
+    }
+
     pub(crate) fn body_too_large(max: u64, whose: &str) -> Self {
         Self::OverLimit(format!("over the limit of {max} bytes in the body of {whose}"))
     }
@@ -98,4 +107,35 @@ impl EgressError {
 /// An error and what is behind it.
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())
+}
+
+#[cfg(test)]
+mod tests {
+    use stepbox_batch::remedy::{HttpList, Network};
+
+    use super::*;
+
+    /// The text is for everybody; how the policy would allow it is for a front end to say.
+    #[test]
+    fn a_refusal_by_the_policy_has_a_remedy() {
+        let text = || "a.example".to_owned();
+        let forbidden = |kind| EgressError::Forbidden { host: text(), address: [127, 0, 0, 1].into(), kind };
+        let missing = Missing { list: HttpList::Hosts, value: text() };
+        let not_in_policy = EgressError::NotInPolicy { method: "GET".to_owned(), url: text(), missing };
+        assert_eq!(
+            not_in_policy.to_string(),
+            "`GET a.example` is granted, but `a.example` is not among the hosts that the policy allows"
+        );
+        let rows = [
+            (not_in_policy, Some(Remedy::AllowRequests { list: HttpList::Hosts, value: text() })),
+            (forbidden(AddressKind::Loopback), Some(Remedy::OpenNetwork { network: Network::Loopback })),
+            (forbidden(AddressKind::Private), Some(Remedy::OpenNetwork { network: Network::Private })),
+            (forbidden(AddressKind::Metadata), None),
+            (EgressError::NotGranted { method: text(), url: text(), origin: text() }, None),
+            (EgressError::Unreachable(text()), None),
+        ];
+        for (error, remedy) in rows {
+            assert_eq!(error.remedy(), remedy, "{error}");
+        }
+    }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, header};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
+use stepbox_batch::remedy::Remedy;
 use tokio::task::yield_now;
 use url::Url;
 
@@ -54,7 +55,7 @@ impl Passage {
             let cause =
                 format!("it stands in {place}, and is put only into values of headers and into bodies");
             let refusal = refusal.clone();
-            return Err(refusal.unwrap_or_else(|| refused(&bound.secret, cause)));
+            return Err(refusal.unwrap_or_else(|| refused(&bound.secret, cause, None)));
         }
         self.header_filler().headers(&mut headers.clone())
     }
@@ -178,24 +179,22 @@ impl RequestBody {
 fn refuses(secret: &Secret, url: &Url) -> Option<EgressError> {
     let host = url.host_str().unwrap_or_default();
     if !secret.is_for_host_of(url) {
-        let cause = format!(
-            "`secrets.{}.hosts` in the operator's policy leaves out `{host}`; adding it there would allow it",
-            secret.name()
-        );
-        return Some(refused(secret, cause));
+        let (secret_name, cause) = (secret.name().to_owned(), format!("`{host}` is not among its hosts"));
+        let remedy = Remedy::AllowSecret { secret: secret_name, host: host.to_owned() };
+        return Some(refused(secret, cause, Some(remedy)));
     }
     if url.scheme() != "https" && !url.host().is_some_and(|host| is_this_machine(&host)) {
         let cause = format!(
             "plain `http` to `{host}` could be read on its way; call it by `https` (by `http` secrets go only to \
-             addresses of this machine, such as 127.0.0.1, where `network: {{ loopback: true }}` opens them)"
+             addresses of this machine, such as 127.0.0.1, where the policy opens them)"
         );
-        return Some(refused(secret, cause));
+        return Some(refused(secret, cause, None));
     }
     None
 }
 
-fn refused(secret: &Secret, cause: String) -> EgressError {
-    EgressError::SecretRefused { secret: secret.name().to_owned(), cause }
+fn refused(secret: &Secret, cause: String, remedy: Option<Remedy>) -> EgressError {
+    EgressError::SecretRefused { secret: secret.name().to_owned(), cause, remedy }
 }
 
 #[cfg(test)]
@@ -218,7 +217,7 @@ mod tests {
     #[test]
     fn a_secret_goes_to_its_hosts_where_nobody_reads_along() {
         let secrets = secrets(&["a.example", "*.b.example", "localhost", "127.0.0.1", "[::1]", "10.0.0.1"]);
-        let (hosts, plain) = ("in the operator's policy leaves out", "plain `http` to");
+        let (hosts, plain) = ("is not among its hosts", "plain `http` to");
         for (url, expected) in [
             ("https://a.example/", ""),
             ("https://A.example.:8443/path?query", ""),

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use http::Method;
+use stepbox_batch::remedy::{HttpList, Network, Remedy};
 use url::{Host, Url};
 
 use super::{AddressKind, NetworkPolicy};
@@ -22,7 +23,7 @@ pub struct HttpPolicy {
 /// What a policy would have to list for a request to pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Missing {
-    pub(crate) key: &'static str,
+    pub(crate) list: HttpList,
     pub(crate) value: String,
 }
 
@@ -32,7 +33,7 @@ impl HttpPolicy {
         mut self,
         hosts: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, HttpPolicyError> {
-        self.hosts = Some(list("hosts", hosts, host, HostPattern::covers)?);
+        self.hosts = Some(list(HttpList::Hosts, hosts, host, HostPattern::covers)?);
         Ok(self)
     }
 
@@ -41,7 +42,7 @@ impl HttpPolicy {
         mut self,
         schemes: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, HttpPolicyError> {
-        self.schemes = Some(list("schemes", schemes, scheme, String::eq)?);
+        self.schemes = Some(list(HttpList::Schemes, schemes, scheme, String::eq)?);
         Ok(self)
     }
 
@@ -50,14 +51,14 @@ impl HttpPolicy {
         mut self,
         methods: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, HttpPolicyError> {
-        self.methods = Some(list("methods", methods, method, Method::eq)?);
+        self.methods = Some(list(HttpList::Methods, methods, method, Method::eq)?);
         Ok(self)
     }
 
     /// Allows only these ports.
     pub fn with_ports(mut self, ports: impl IntoIterator<Item = u16>) -> Result<Self, HttpPolicyError> {
         let texts: Vec<String> = ports.into_iter().map(|port| port.to_string()).collect();
-        self.ports = Some(list("ports", texts.iter().map(String::as_str), port, u16::eq)?);
+        self.ports = Some(list(HttpList::Ports, texts.iter().map(String::as_str), port, u16::eq)?);
         Ok(self)
     }
 
@@ -65,8 +66,9 @@ impl HttpPolicy {
     pub fn check(&self, network: NetworkPolicy) -> Result<(), HttpPolicyError> {
         for host in self.hosts.iter().flatten() {
             if let Some(kind) = closed_by(host, network) {
-                let cause = format!("it is {kind}; {}", super::error::opened_by(kind));
-                return Err(HttpPolicyError::NoEffect { key: "hosts", value: host.to_string(), cause });
+                let cause = format!("it is {kind}, and {}", super::error::closed(kind));
+                let (list, value) = (HttpList::Hosts, host.to_string());
+                return Err(HttpPolicyError::NoEffect { list, value, cause, network: kind.network() });
             }
         }
         Ok(())
@@ -74,19 +76,19 @@ impl HttpPolicy {
 
     /// What the policy leaves out of a request; none if it allows it.
     pub(super) fn refuses(&self, method: &Method, url: &Url) -> Option<Missing> {
-        let missing = |key, value: String| Some(Missing { key, value });
+        let missing = |list, value: String| Some(Missing { list, value });
         if !self.has_scheme(url.scheme()) {
-            return missing("schemes", url.scheme().to_owned());
+            return missing(HttpList::Schemes, url.scheme().to_owned());
         }
         if !url.host().is_some_and(|host| self.has_host(&host)) {
-            return missing("hosts", url.host_str().unwrap_or_default().to_owned());
+            return missing(HttpList::Hosts, url.host_str().unwrap_or_default().to_owned());
         }
         let port = url.port_or_known_default().unwrap_or_default();
         if !self.has_port(port) {
-            return missing("ports", port.to_string());
+            return missing(HttpList::Ports, port.to_string());
         }
         if self.methods_within(Some(method)).is_empty() {
-            return missing("methods", method.to_string());
+            return missing(HttpList::Methods, method.to_string());
         }
         None
     }
@@ -122,33 +124,33 @@ impl HttpPolicy {
     }
 }
 
-/// `hosts: api.example.com; methods: GET, POST`, or nothing if every request is allowed.
 impl HttpPolicy {
     /// What is allowed, list by list; `None` is a list that allows everything.
-    pub fn lists(&self) -> [(&'static str, Option<Vec<String>>); 4] {
+    pub fn lists(&self) -> [(HttpList, Option<Vec<String>>); 4] {
         fn texts<T: ToString>(values: Option<&Vec<T>>) -> Option<Vec<String>> {
             Some(values?.iter().map(T::to_string).collect())
         }
         [
-            ("hosts", texts(self.hosts.as_ref())),
-            ("schemes", texts(self.schemes.as_ref())),
-            ("methods", texts(self.methods.as_ref())),
-            ("ports", texts(self.ports.as_ref())),
+            (HttpList::Hosts, texts(self.hosts.as_ref())),
+            (HttpList::Schemes, texts(self.schemes.as_ref())),
+            (HttpList::Methods, texts(self.methods.as_ref())),
+            (HttpList::Ports, texts(self.ports.as_ref())),
         ]
     }
 }
 
+/// `hosts: api.example.com; methods: GET, POST`, or nothing if every request is allowed.
 impl fmt::Display for HttpPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let given = self.lists().into_iter().filter_map(|(key, values)| Some((key, values?)));
-        let lists: Vec<_> = given.map(|(key, values)| format!("{key}: {}", values.join(", "))).collect();
+        let lists: Vec<_> = given.map(|(key, values)| format!("{}: {}", key.as_str(), values.join(", "))).collect();
         f.write_str(&lists.join("; "))
     }
 }
 
 /// Reads the values of a list, each of which must have an effect beside the others.
 fn list<'a, T>(
-    key: &'static str,
+    list: HttpList,
     texts: impl IntoIterator<Item = &'a str>,
     read: impl Fn(&str) -> Result<T, String>,
     covers: impl Fn(&T, &T) -> bool,
@@ -156,7 +158,7 @@ fn list<'a, T>(
     let mut values: Vec<(&str, T)> = Vec::new();
     for text in texts {
         let value = read(text).map_err(|problem| HttpPolicyError::BadValue {
-            key,
+            list,
             value: text.to_owned(),
             problem,
         })?;
@@ -167,12 +169,12 @@ fn list<'a, T>(
                 (false, false) => continue,
             };
             let cause = format!("`{by}` covers it");
-            return Err(HttpPolicyError::NoEffect { key, value: idle.to_owned(), cause });
+            return Err(HttpPolicyError::NoEffect { list, value: idle.to_owned(), cause, network: None });
         }
         values.push((text, value));
     }
     match values.is_empty() {
-        true => Err(HttpPolicyError::Empty { key }),
+        true => Err(HttpPolicyError::Empty { list }),
         false => Ok(values.into_iter().map(|(_, value)| value).collect()),
     }
 }
@@ -238,30 +240,32 @@ fn port(text: &str) -> Result<u16, String> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HttpPolicyError {
     /// A list that allows nothing.
-    #[error("`http.{key}` is empty, so that no request could be sent")]
+    #[error("the policy allows no {} at all, so that no request could be sent", list.as_str())]
     Empty {
         /// The list.
-        key: &'static str,
+        list: HttpList,
     },
     /// Something that cannot stand in the list.
-    #[error("`{value}` cannot stand in `http.{key}`: {problem}")]
+    #[error("`{value}` cannot be among the {} that the policy allows: {problem}", list.as_str())]
     BadValue {
         /// The list.
-        key: &'static str,
+        list: HttpList,
         /// As it was written.
         value: String,
         /// What is wrong with it.
         problem: String,
     },
     /// Something that no request needs, or none can use.
-    #[error("`{value}` in `http.{key}` has no effect: {cause}")]
+    #[error("`{value}` among the {} that the policy allows has no effect: {cause}", list.as_str())]
     NoEffect {
         /// The list.
-        key: &'static str,
+        list: HttpList,
         /// As it was written.
         value: String,
         /// Why not.
         cause: String,
+        /// What would have to be open for it to have an effect.
+        network: Option<Network>,
     },
 }
 
@@ -277,14 +281,33 @@ impl HttpPolicyError {
     /// What to do about it.
     pub fn help(&self) -> String {
         match self {
-            Self::Empty { key } => format!("leave `{key}` out to allow all of them, or list some"),
-            Self::BadValue { key: "ports", .. } => "write ports like `ports: [443, 8443]`".to_owned(),
-            Self::BadValue { key: "methods", .. } => "write methods like `methods: [GET, POST]`".to_owned(),
-            Self::BadValue { key: "schemes", .. } => "write schemes like `schemes: [https]`".to_owned(),
+            Self::Empty { list } => {
+                format!("leave `{}` out to allow all of them, or list some", list.as_str())
+            }
+            Self::BadValue { list: HttpList::Ports, .. } => {
+                "write ports like `ports: [443, 8443]`".to_owned()
+            }
+            Self::BadValue { list: HttpList::Methods, .. } => {
+                "write methods like `methods: [GET, POST]`".to_owned()
+            }
+            Self::BadValue { list: HttpList::Schemes, .. } => {
+                "write schemes like `schemes: [https]`".to_owned()
+            }
             Self::BadValue { .. } => {
                 "write hosts like `hosts: [api.example.com, \"*.example.com\"]`".to_owned()
             }
+            Self::NoEffect { value, network: Some(network), .. } => {
+                format!("take `{value}` out, or open {}", network.in_words())
+            }
             Self::NoEffect { value, .. } => format!("take `{value}` out, or change what makes it idle"),
+        }
+    }
+
+    /// What else to do about it, for a front end to put in words.
+    pub fn remedies(&self) -> Vec<Remedy> {
+        match self {
+            Self::NoEffect { network: Some(network), .. } => vec![Remedy::OpenNetwork { network: *network }],
+            _ => Vec::new(),
         }
     }
 }
@@ -312,7 +335,7 @@ mod tests {
         for (method, url, expected) in rows {
             let (method, url) = (method.parse().unwrap(), Url::parse(url).unwrap());
             let missing = policy.refuses(&method, &url);
-            let found = missing.map(|missing| format!("{}: {}", missing.key, missing.value));
+            let found = missing.map(|missing| format!("{}: {}", missing.list.as_str(), missing.value));
             assert_eq!(found.unwrap_or_default(), expected, "{method} {url}");
             assert_eq!(HttpPolicy::default().refuses(&method, &url), None);
         }
@@ -326,43 +349,52 @@ mod tests {
         }
         let hosts = |hosts: &[&'static str]| HttpPolicy::default().with_hosts(hosts.iter().copied());
         let any = HttpPolicy::default;
-        check(hosts(&[]), "`http.hosts` is empty, so that no request could be sent");
-        check(any().with_ports([]), "`http.ports` is empty, so that no request could be sent");
-        check(any().with_ports([0]), "`0` cannot stand in `http.ports`: it is no port");
+        check(hosts(&[]), "the policy allows no hosts at all, so that no request could be sent");
+        check(any().with_ports([]), "the policy allows no ports at all, so that no request could be sent");
+        check(any().with_ports([0]), "`0` cannot be among the ports that the policy allows: it is no port");
         check(
             any().with_schemes(["ftp"]),
-            "`ftp` cannot stand in `http.schemes`: only `http` and `https` are ever sent",
+            "`ftp` cannot be among the schemes that the policy allows: only `http` and `https` are ever sent",
         );
         check(
             any().with_methods(["get"]),
-            "`get` cannot stand in `http.methods`: it is no method in upper case",
+            "`get` cannot be among the methods that the policy allows: it is no method in upper case",
         );
-        check(any().with_methods(["TRACE"]), "`TRACE` cannot stand in `http.methods`: it is never sent");
-        check(any().with_methods(["GET", "GET"]), "`GET` in `http.methods` has no effect: `GET` covers it");
-        check(hosts(&["*"]), "`*` cannot stand in `http.hosts`: leave `hosts` out to allow every host");
+        check(
+            any().with_methods(["TRACE"]),
+            "`TRACE` cannot be among the methods that the policy allows: it is never sent",
+        );
+        check(
+            any().with_methods(["GET", "GET"]),
+            "`GET` among the methods that the policy allows has no effect: `GET` covers it",
+        );
+        check(
+            hosts(&["*"]),
+            "`*` cannot be among the hosts that the policy allows: leave `hosts` out to allow every host",
+        );
         check(
             hosts(&["https://x.example"]),
-            "`https://x.example` cannot stand in `http.hosts`: it is a URL; write its host alone",
+            "`https://x.example` cannot be among the hosts that the policy allows: it is a URL; write its host alone",
         );
         check(
             hosts(&["x.example:443"]),
-            "`x.example:443` cannot stand in `http.hosts`: invalid international domain name; write a host alone, without port and path",
+            "`x.example:443` cannot be among the hosts that the policy allows: invalid international domain name; write a host alone, without port and path",
         );
         check(
             hosts(&["a.example.com", "*.example.com"]),
-            "`a.example.com` in `http.hosts` has no effect: `*.example.com` covers it",
+            "`a.example.com` among the hosts that the policy allows has no effect: `*.example.com` covers it",
         );
         check(
             hosts(&["localhost"]),
-            "`localhost` in `http.hosts` has no effect: it is a loopback address; `network: { loopback: true }` in the operator's policy would open it",
+            "`localhost` among the hosts that the policy allows has no effect: it is a loopback address, and loopback addresses are not open",
         );
         check(
             hosts(&["10.0.0.1"]),
-            "`10.0.0.1` in `http.hosts` has no effect: it is a private address; `network: { private: true }` in the operator's policy would open it",
+            "`10.0.0.1` among the hosts that the policy allows has no effect: it is a private address, and private addresses are not open",
         );
         check(
             hosts(&["169.254.169.254"]),
-            "`169.254.169.254` in `http.hosts` has no effect: it is a cloud metadata address; such addresses are never opened",
+            "`169.254.169.254` among the hosts that the policy allows has no effect: it is a cloud metadata address, and such addresses are never opened",
         );
     }
 }

@@ -115,20 +115,19 @@ mod tests {
         check(
             closed,
             &["127.0.0.1", "10.0.0.1"],
-            "`x.example` is a loopback address (127.0.0.1); \
-             `network: { loopback: true }` in the operator's policy would open it",
+            "`x.example` is a loopback address (127.0.0.1), and loopback addresses are not open",
         );
         check(
             loopback,
             &["10.0.0.1"],
-            "`x.example` is a private address (10.0.0.1); `network: { private: true }` in the operator's policy would open it",
+            "`x.example` is a private address (10.0.0.1), and private addresses are not open",
         );
         check(loopback, &["127.0.0.1", "::1", "10.0.0.1"], "127.0.0.1 ::1");
         check(private, &["10.0.0.1", "127.0.0.1", "fd00::1"], "10.0.0.1 fd00::1");
         check(
             NetworkPolicy { allow_loopback: true, allow_private: true },
             &["169.254.169.254"],
-            "`x.example` is a cloud metadata address (169.254.169.254); such addresses are never opened",
+            "`x.example` is a cloud metadata address (169.254.169.254), and such addresses are never opened",
         );
         check(closed, &[], "`x.example` has no address");
     }

@@ -209,7 +209,7 @@ async fn a_tenants_connections_are_counted() {
         _ = &mut first => panic!("nobody answers"),
     };
     let error = other.send(request(), &url, Timeouts::default(), unsent()).await.err().unwrap();
-    let expected = "over the tenant's quota of 1 open connections (`quotas.http_connections_max`)";
+    let expected = "over the tenant's quota of 1 open connections (`http_connections_max`)";
     assert_eq!(error, EgressError::OverLimit(expected.to_owned()));
 
     // An answer that was read leaves its connection open, for a further request of the same component.

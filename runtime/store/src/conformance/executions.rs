@@ -179,6 +179,7 @@ pub async fn are_listed_without_context_and_checkpoints(store: &dyn JobRepositor
         place: String::new(),
         message: "it is not there".to_owned(),
         help: String::new(),
+        remedies: Vec::new(),
     };
     let step = StepExecution { failures: vec![failure.clone()], warning_count: 7, ..step() };
     let checkpoint = Checkpoint { reader: vec![1, 2, 3], ..Checkpoint::default() };

@@ -6,6 +6,7 @@ use stepbox_batch::execution::{
 };
 use stepbox_batch::metering::ResourceUsage;
 use stepbox_batch::name::{JobExecutionId, StepName};
+use stepbox_batch::remedy::{HttpList, Remedy};
 use stepbox_batch::repository::{JobRepository, Save};
 use stepbox_batch::status::{BatchStatus, ExitStatus};
 
@@ -70,6 +71,10 @@ fn failure(message: &str) -> Failure {
         place: "item 41 (line 42)".to_owned(),
         message: message.to_owned(),
         help: "raise `limits.time_ms_max`".to_owned(),
+        remedies: vec![
+            Remedy::RestartExecution { execution: JobExecutionId(7) },
+            Remedy::AllowRequests { list: HttpList::Hosts, value: "a.example".to_owned() },
+        ],
     }
 }
 

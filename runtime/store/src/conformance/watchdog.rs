@@ -106,6 +106,7 @@ pub async fn says_who_was_lost_and_when(store: &dyn JobRepository) {
         place: String::new(),
         message: "was there before".to_owned(),
         help: String::new(),
+        remedies: Vec::new(),
     };
     execution.failures = vec![earlier.clone()];
     move_to(store, &lease, &mut execution, Started).await;

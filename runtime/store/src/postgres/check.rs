@@ -8,6 +8,7 @@ use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::queue::Fate;
 use stepbox_batch::repository::RepositoryError;
 use stepbox_batch::status::{BatchStatus, ExitStatus};
+use stepbox_batch::store_report::Finding;
 
 use super::connection::Db;
 use super::endings::end;
@@ -15,8 +16,8 @@ use super::trouble::{Outcome, Trouble};
 use super::value::{Columns, named};
 use super::{audit, components, connectors, executions, instances, queue, rescue, steps};
 use crate::check::{
-    BE_LOST, CELLS_MAX, Cell, Cure, EXECUTIONS, FINDINGS_MAX, Finding, RULES, Rule, STANDS, TENANTS,
-    TOGETHER, emptied, failure,
+    BE_LOST, CELLS_MAX, Cell, Cure, EXECUTIONS, FINDINGS_MAX, RULES, Rule, STANDS, TENANTS, TOGETHER,
+    emptied, failure,
 };
 use crate::record::Row;
 use crate::save::Ending;

@@ -9,13 +9,14 @@ use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::queue::Fate;
 use stepbox_batch::repository::RepositoryError;
 use stepbox_batch::status::{BatchStatus, ExitStatus};
+use stepbox_batch::store_report::Finding;
 
 use super::endings::end;
 use super::trouble::{Outcome, Trouble};
 use super::{audit, components, connectors, executions, instances, queue, rescue, steps};
 use crate::check::{
-    BE_LOST, CELLS_MAX, Cell, Cure, EXECUTIONS, FINDINGS_MAX, Finding, RULES, Rule, STANDS, TENANTS,
-    TOGETHER, emptied, failure,
+    BE_LOST, CELLS_MAX, Cell, Cure, EXECUTIONS, FINDINGS_MAX, RULES, Rule, STANDS, TENANTS, TOGETHER,
+    emptied, failure,
 };
 use crate::record::Row;
 use crate::save::Ending;

@@ -186,7 +186,7 @@ mod tests {
         );
         check(
             "components: { count_max: 0 }",
-            "`components.count_max` is 0, so that no component could be kept | write 1 or more, or `upload: \
+            "the quota `count_max` of components is 0, so that no component could be kept | write 1 or more, or `upload: \
              false` to let nothing new in",
         );
     }
@@ -199,12 +199,12 @@ mod tests {
         check(&of(&acme), "time=20000 memory=1073741824 keys=acme");
         check(
             &of(""),
-            "`components.signed_by` is empty, so that no component could be run | list a key, or leave \
+            "`signed_by` is empty, so that no component could be run | list a key, or leave \
              `signed_by` out to ask for no signature",
         );
         check(
             &of(&format!("{acme}, {acme}")),
-            "`components.signed_by` has two keys with the name `acme` | give each key a name of its own, such as \
+            "`signed_by` has two keys with the name `acme` | give each key a name of its own, such as \
              `acme-2`",
         );
         check(

@@ -214,11 +214,11 @@ mod tests {
     fn a_secret_has_one_source_and_hosts_that_it_reaches() {
         check("t: { hosts: [a.example] }", "the secret `t` has neither `file` nor `env`");
         check("t: { file: token, env: T, hosts: [a.example] }", "the secret `t` has both `file` and `env`");
-        check("t: { file: token }", "`secrets.t.hosts` is empty, so that it could not be sent anywhere");
+        check("t: { file: token }", "the secret `t` has no hosts, so that it could not be sent anywhere");
         check(
             "t: { file: token, hosts: [localhost] }",
-            "`localhost` in `secrets.t.hosts` has no effect: it is a loopback address; `network: { loopback: \
-             true }` in the operator's policy would open it",
+            "the host `localhost` of the secret `t` has no effect: it is a loopback address, and loopback addresses \
+             are not open",
         );
         check(
             "{ t: { file: token, hosts: [a.example] }, u: { file: windows, hosts: [b.example] } }",

@@ -252,9 +252,9 @@ mod tests {
             format!("exchange: {{ type: s3, bucket: acme, region: any, endpoint: \"{endpoint}\", {keys} }}")
         };
         check(&at("https://s3.example"), "s3://acme/");
-        check(&at("http://127.0.0.1:9000"), "which needs `network: { loopback: true }`");
-        check(&at("http://localhost:9000"), "which needs `network: { loopback: true }`");
-        check(&at("http://10.0.0.7:9000"), "which needs `network: { private: true }`");
-        check(&at("http://s3.example"), "which needs `network: { private: true }`");
+        check(&at("http://127.0.0.1:9000"), "without TLS, and loopback addresses are not open");
+        check(&at("http://localhost:9000"), "without TLS, and loopback addresses are not open");
+        check(&at("http://10.0.0.7:9000"), "without TLS, and private addresses are not open");
+        check(&at("http://s3.example"), "without TLS, and private addresses are not open");
     }
 }

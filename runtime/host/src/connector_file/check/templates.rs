@@ -57,7 +57,8 @@ fn check_secret(pointer: &str, name: &str, secrets: Option<&BTreeSet<String>>) -
         Some(known) => {
             let known = known.iter().map(String::as_str);
             Err(Mistake::new(secrets::UNKNOWN_CODE, pointer, secrets::unknown(name))
-                .help(secrets::help_for_unknown(name, known)))
+                .help(secrets::help_for_unknown(name, known))
+                .remedy(secrets::remedy_for_unknown(name)))
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Damaged rows that keep nobody from going on.
 
 use stepbox_batch::repository::JobRepository;
+use stepbox_batch::store_report::Finding;
 use stepbox_test_postgres::Server;
 
 use super::super::{PostgresOptions, PostgresStore};
-use crate::check::Finding;
 use crate::damaged::{Damageable, damaged};
 
 struct Database {

@@ -1,9 +1,9 @@
 //! Damaged rows that keep nobody from going on.
 
 use stepbox_batch::repository::JobRepository;
+use stepbox_batch::store_report::Finding;
 
 use super::{SqliteStore, TemporaryStore, empty_store};
-use crate::check::Finding;
 use crate::conformance::sample::NOW;
 use crate::damaged::{Damageable, damaged};
 

@@ -1,0 +1,68 @@
+//! The audit trail.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use stepbox_batch::audit;
+
+/// An event of the audit trail.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AuditEvent {
+    /// Its number. Later events have higher ones.
+    pub id: u64,
+    /// When it was done.
+    pub at: String,
+    /// Who did it; `null` if nobody said so.
+    pub user: Option<String>,
+    /// Whether Stepbox did it by itself.
+    pub runtime: bool,
+    /// What was done: `instance-created`.
+    pub action: String,
+    /// What it was done to.
+    pub subject: Subject,
+    /// More about it, as the action has it. A JSON object.
+    pub detail: Value,
+}
+
+/// What something was done to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// `component`, `connector`, `instance`, `execution` or `audit`.
+    pub kind: String,
+    /// Its name or number.
+    pub name: String,
+}
+
+impl AuditEvent {
+    /// Built from a stored event.
+    pub fn of(event: &audit::AuditEvent) -> Self {
+        let audit::AuditEvent { id, by, deed } = event;
+        Self {
+            id: id.0,
+            at: by.at.to_string(),
+            user: by.user.clone(),
+            runtime: by.is_runtime,
+            action: deed.action.to_string(),
+            subject: Subject { kind: deed.action.kind().to_owned(), name: deed.subject.clone() },
+            detail: deed.detail.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stepbox_batch::audit::{Actor, AuditEventId, Deed};
+
+    use super::*;
+    use crate::testing::{NOW, instance, survives};
+
+    #[test]
+    fn an_event_survives_a_wire() {
+        let deed = Deed::instance_created(&instance());
+        let event = audit::AuditEvent { id: AuditEventId(3), by: Actor::new(Some("julia"), NOW), deed };
+        let shown = survives(&AuditEvent::of(&event));
+        assert_eq!(
+            (&shown["action"], &shown["subject"]["kind"]),
+            (&"instance-created".into(), &"instance".into())
+        );
+    }
+}

@@ -1,0 +1,130 @@
+//! Connectors, the components that their steps use, and what the steps ask for.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use stepbox_batch::repository;
+
+use crate::job::Job;
+
+/// A connector and the names of its jobs, as a list has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectorSummary {
+    /// Its code, unique in its tenant.
+    pub code: String,
+    /// Its name for people.
+    pub label: String,
+    /// The names of its jobs, in the order of its file.
+    pub jobs: Vec<String>,
+}
+
+impl ConnectorSummary {
+    /// Built from an installed connector.
+    pub fn of(connector: &repository::Connector) -> Self {
+        Self {
+            code: connector.code.to_string(),
+            label: connector.label.clone(),
+            jobs: connector.jobs.iter().map(|job| job.name.to_string()).collect(),
+        }
+    }
+}
+
+/// A connector with its jobs, and what their steps ask for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Connector {
+    /// Its code, unique in its tenant.
+    pub code: String,
+    /// Its name for people.
+    pub label: String,
+    /// Its jobs, in the order of its file.
+    pub jobs: Vec<Job>,
+    /// What the steps ask for, job by job and step by step.
+    pub grants: Vec<Grant>,
+}
+
+impl Connector {
+    /// Built from an installed connector, and from what its tenant's policy leaves of its grants.
+    pub fn of(connector: &repository::Connector, grants: Vec<Grant>) -> Self {
+        Self {
+            code: connector.code.to_string(),
+            label: connector.label.clone(),
+            jobs: connector.jobs.iter().map(Job::of).collect(),
+            grants,
+        }
+    }
+}
+
+/// One grant or limit that a step asks for, and what the policy leaves of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// The job and the step: `csv_product_export_notify/notify`.
+    pub step: String,
+    /// What the step asks for: `http: POST https://example.com`.
+    pub asked: String,
+    /// What the policy allows at most.
+    pub policy: String,
+    /// What is left.
+    pub effective: String,
+}
+
+/// A component.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Component {
+    /// The SHA-256 of its bytes: 64 hexadecimal digits in lower case.
+    pub digest: String,
+    /// The name that it gives itself.
+    pub name: String,
+    /// The version that it gives itself.
+    pub version: String,
+    /// `tasklet`, `item-reader`, `item-processor` or `item-writer`.
+    pub world: String,
+    /// How long it is, in bytes.
+    pub size_bytes: u64,
+    /// When it was uploaded; `null` for a file that was only inspected.
+    pub uploaded_at: Option<String>,
+    /// The name of the key that signed it; `null` if no signature was asked for, or none holds.
+    pub signed_by: Option<String>,
+    /// All that it says of itself.
+    pub description: Value,
+}
+
+impl Component {
+    /// Built from an uploaded component.
+    pub fn of(component: &repository::Component) -> Self {
+        Self {
+            digest: component.digest.to_string(),
+            name: component.name.clone(),
+            version: component.version.clone(),
+            world: component.world.clone(),
+            size_bytes: component.size_bytes,
+            uploaded_at: Some(component.uploaded_at.to_string()),
+            signed_by: component.signer.as_ref().map(|signer| signer.name.clone()),
+            description: component.description.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{self, survives};
+
+    #[test]
+    fn connectors_and_components_survive_a_wire() {
+        let connector = testing::connector();
+        survives(&ConnectorSummary::of(&connector));
+        let grant = Grant {
+            step: "export/notify".to_owned(),
+            asked: "http: POST https://a.example".to_owned(),
+            policy: "any host".to_owned(),
+            effective: "POST https://a.example".to_owned(),
+        };
+        survives(&Connector::of(&connector, vec![grant]));
+        let component = testing::component();
+        let shown = survives(&Component::of(&component));
+        assert_eq!(shown["uploaded_at"], "2023-11-14T22:13:20.000Z");
+        let inspected = Component { uploaded_at: None, signed_by: None, ..Component::of(&component) };
+        assert_eq!(survives(&inspected)["uploaded_at"], json!(null));
+    }
+}

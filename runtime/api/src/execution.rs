@@ -1,0 +1,302 @@
+//! Job executions: one run of a job instance, with its warnings and its log.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use stepbox_batch::execution::{self, ExecutionSummary, JobExecution};
+use stepbox_batch::log;
+use stepbox_batch::name::JobExecutionId;
+use stepbox_batch::status::{self, BatchStatus};
+
+use crate::queue::QueueEntry;
+use crate::remedy::Remedy;
+pub use crate::step_execution::{Counts, StepExecution, Tracking, Usage};
+
+/// A job execution with its steps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Execution {
+    /// Its number, unique in the store.
+    pub id: u64,
+    /// The code of the instance that it runs.
+    pub instance: String,
+    /// The code of the connector.
+    pub connector: String,
+    /// The name of the job.
+    pub job: String,
+    /// The type of the job.
+    pub r#type: String,
+    /// Where it stands.
+    pub status: Status,
+    /// How it ended, for people.
+    pub exit_status: ExitStatus,
+    /// Who asked for it; `null` if nobody said so.
+    pub user: Option<String>,
+    /// When it was accepted.
+    pub created_at: String,
+    /// When a worker began it.
+    pub started_at: Option<String>,
+    /// When it ended.
+    pub ended_at: Option<String>,
+    /// When it was last written.
+    pub updated_at: String,
+    /// Which worker runs or ran it.
+    pub worker: Option<String>,
+    /// How many workers have begun it.
+    pub attempt: u32,
+    /// Whether somebody asked to stop it.
+    pub stop_requested: bool,
+    /// Why no worker takes it until the store is repaired; `null` for almost all.
+    pub set_aside: Option<String>,
+    /// The execution that this one goes on from.
+    pub restart_of: Option<u64>,
+    /// Its place in the queue; `null` if it has none, and in lists.
+    pub queue: Option<QueueEntry>,
+    /// The folder in which relative paths of its parameters begin.
+    pub folder: Option<String>,
+    /// The parameters that it runs with. A JSON object.
+    pub parameters: Value,
+    /// The components that it runs with.
+    pub components: Vec<PinnedComponent>,
+    /// All warnings of all steps, stored or not.
+    pub warning_count: u64,
+    /// What failed outside of any step.
+    pub failures: Vec<Failure>,
+    /// One for each step that began, in order.
+    pub steps: Vec<StepExecution>,
+}
+
+impl Execution {
+    /// Built from a stored execution.
+    pub fn of(execution: &JobExecution) -> Self {
+        Self::listed(&execution.summary())
+    }
+
+    /// Built from an execution as lists have it.
+    pub fn listed(execution: &ExecutionSummary) -> Self {
+        let job = &execution.job;
+        Self {
+            id: execution.id.0,
+            instance: execution.instance.to_string(),
+            connector: job.connector.to_string(),
+            job: job.name.to_string(),
+            r#type: job.job_type.clone(),
+            status: Status::of(execution.status, execution.worker.is_some()),
+            exit_status: ExitStatus::of(&execution.exit_status),
+            user: execution.user.clone(),
+            created_at: execution.created_at.to_string(),
+            started_at: execution.started_at.map(|at| at.to_string()),
+            ended_at: execution.ended_at.map(|at| at.to_string()),
+            updated_at: execution.updated_at.to_string(),
+            worker: execution.worker.clone(),
+            attempt: execution.attempt,
+            stop_requested: execution.stop_requested,
+            set_aside: execution.set_aside.clone(),
+            restart_of: execution.restart_of.map(|id| id.0),
+            queue: None,
+            folder: job.folder.clone(),
+            parameters: execution.parameters.clone(),
+            components: job.components.iter().map(PinnedComponent::of).collect(),
+            warning_count: execution.steps.iter().map(|step| step.warning_count).sum(),
+            failures: execution.failures.iter().map(Failure::of).collect(),
+            steps: execution.steps.iter().map(StepExecution::of).collect(),
+        }
+    }
+
+    /// The same with its place in the queue.
+    #[must_use]
+    pub fn with_queue(self, entry: Option<&stepbox_batch::queue::QueueEntry>) -> Self {
+        Self { queue: entry.map(QueueEntry::of), ..self }
+    }
+}
+
+/// Where an execution or a step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Status {
+    /// Accepted, and no worker has taken it.
+    Queued,
+    /// A worker has taken it, and it has not begun.
+    Starting,
+    /// A worker runs it.
+    Started,
+    /// A stop was requested, and its worker has seen that.
+    Stopping,
+    /// Ended by a stop. It can be restarted.
+    Stopped,
+    /// Ended by a failure. It can be restarted.
+    Failed,
+    /// Given up by a person. It cannot be restarted.
+    Abandoned,
+    /// Every step ended well.
+    Completed,
+    /// Its worker is about to end and brings the steps to a checkpoint.
+    Pausing,
+    /// It waits at a checkpoint. It can be resumed.
+    Paused,
+    /// Nobody can say. A reader takes each status that it does not know for this one.
+    #[serde(other)]
+    Unknown,
+}
+
+impl Status {
+    /// The status as people see it: STARTING is called QUEUED as long as no worker has the execution.
+    pub fn of(status: BatchStatus, has_worker: bool) -> Self {
+        match status {
+            BatchStatus::Starting if !has_worker => Self::Queued,
+            other => other.into(),
+        }
+    }
+}
+
+impl From<BatchStatus> for Status {
+    fn from(status: BatchStatus) -> Self {
+        match status {
+            BatchStatus::Completed => Self::Completed,
+            BatchStatus::Starting => Self::Starting,
+            BatchStatus::Started => Self::Started,
+            BatchStatus::Stopping => Self::Stopping,
+            BatchStatus::Stopped => Self::Stopped,
+            BatchStatus::Failed => Self::Failed,
+            BatchStatus::Abandoned => Self::Abandoned,
+            BatchStatus::Unknown => Self::Unknown,
+            BatchStatus::Pausing => Self::Pausing,
+            BatchStatus::Paused => Self::Paused,
+        }
+    }
+}
+
+/// How an execution or a step ended, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExitStatus {
+    /// In capitals by custom: `COMPLETED`. A step may have one of its own.
+    pub code: String,
+    /// More words, or none.
+    pub description: String,
+}
+
+impl ExitStatus {
+    pub(crate) fn of(exit_status: &status::ExitStatus) -> Self {
+        Self { code: exit_status.code.clone(), description: exit_status.description.clone() }
+    }
+}
+
+/// A component that an execution runs with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinnedComponent {
+    /// The name that the job has for it.
+    pub name: String,
+    /// The bytes that the name stands for.
+    pub digest: String,
+}
+
+impl PinnedComponent {
+    fn of(component: &stepbox_batch::job::ComponentRef) -> Self {
+        Self { name: component.name.clone(), digest: component.digest.to_string() }
+    }
+}
+
+/// What ended a step or an execution.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Stable: a heading in docs/errors.md, or a code of the component's own.
+    pub code: String,
+    /// Who: ``processor `normalise` ``. Empty for the job itself.
+    pub culprit: String,
+    /// Where: `item 41 (line 42)`. Empty if it is nowhere in particular.
+    pub place: String,
+    /// What happened.
+    pub message: String,
+    /// What to do about it, for people. Empty if there is nothing to say, or if the remedies say it.
+    pub help: String,
+    /// What else can be done about it, for programs.
+    #[serde(default)]
+    pub remedies: Vec<Remedy>,
+}
+
+impl Failure {
+    pub(crate) fn of(failure: &execution::Failure) -> Self {
+        let execution::Failure { code, culprit, place, message, help, remedies } = failure.clone();
+        Self { code, culprit, place, message, help, remedies: remedies.iter().map(Remedy::of).collect() }
+    }
+}
+
+/// An item that was set aside, or something that a component wants people to know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// The name of the step.
+    pub step: String,
+    /// Stable, for programs.
+    pub code: String,
+    /// For people.
+    pub reason: String,
+    /// Where the item stands: `line 41`. Empty if nobody knows.
+    pub place: String,
+    /// The item: JSON or any other text.
+    pub item: String,
+}
+
+impl Warning {
+    /// Built from a stored warning.
+    pub fn of(warning: &execution::Warning) -> Self {
+        let execution::Warning { step, code, reason, place, item } = warning.clone();
+        Self { step: step.to_string(), code, reason, place, item }
+    }
+}
+
+/// A message of an execution's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// When it was logged.
+    pub at: String,
+    /// `error`, `warning`, `info` or `debug`.
+    pub level: String,
+    /// The name of the step; `null` if it is about the job.
+    pub step: Option<String>,
+    /// The message.
+    pub message: String,
+}
+
+impl LogLine {
+    /// Built from a message of a log.
+    pub fn of(line: &log::LogLine) -> Self {
+        let log::LogLine { at, level, step, message } = line.clone();
+        Self { at: at.to_string(), level: level.to_string(), step, message }
+    }
+}
+
+/// What is left of an execution that is damaged in the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remains {
+    /// Its number.
+    pub id: u64,
+    /// What is wrong.
+    pub damaged: Vec<String>,
+    /// The columns that hold something, by their names.
+    pub fields: BTreeMap<String, String>,
+}
+
+impl Remains {
+    /// Built from what a store could read.
+    pub fn of(id: JobExecutionId, remains: &execution::Remains) -> Self {
+        let execution::Remains { damage, fields } = remains;
+        Self { id: id.0, damaged: damage.clone(), fields: fields.iter().cloned().collect() }
+    }
+}
+
+/// What a purge has deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purged {
+    /// The numbers of the executions.
+    pub purged: Vec<u64>,
+}
+
+impl Purged {
+    /// Built from the numbers of the executions.
+    pub fn of(ids: &[JobExecutionId]) -> Self {
+        Self { purged: ids.iter().map(|id| id.0).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

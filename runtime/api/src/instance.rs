@@ -1,0 +1,96 @@
+//! Job instances.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use stepbox_batch::job::JobInstance;
+use stepbox_batch::parameters;
+
+/// A job instance: a saved configuration of a job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Instance {
+    /// Its code, unique in its tenant.
+    pub code: String,
+    /// Its name for people.
+    pub label: String,
+    /// The code of its connector.
+    pub connector: String,
+    /// The name of its job.
+    pub job: String,
+    /// The type of its job.
+    pub r#type: String,
+    /// The parameters that it has of its own. A JSON object.
+    pub raw_parameters: Value,
+}
+
+impl Instance {
+    /// Built from a stored instance.
+    pub fn of(instance: &JobInstance) -> Self {
+        Self {
+            code: instance.code.to_string(),
+            label: instance.label.clone(),
+            connector: instance.connector.to_string(),
+            job: instance.job.to_string(),
+            r#type: instance.job_type.clone(),
+            raw_parameters: instance.raw_parameters.clone(),
+        }
+    }
+}
+
+/// A job instance, and what an execution of it would begin with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InstanceDetails {
+    /// The instance.
+    #[serde(flatten)]
+    pub instance: Instance,
+    /// The parameters with the job's defaults; `null` if they break the job's constraints.
+    pub effective_parameters: Option<Value>,
+    /// Which constraints the parameters break. An instance has some if its job was installed anew since.
+    pub violations: Vec<Violation>,
+}
+
+impl InstanceDetails {
+    /// Built from a stored instance, and from what its parameters come to.
+    pub fn of(instance: &JobInstance, effective: &Result<Value, Vec<parameters::Violation>>) -> Self {
+        Self {
+            instance: Instance::of(instance),
+            effective_parameters: effective.as_ref().ok().cloned(),
+            violations: effective.as_ref().err().into_iter().flatten().map(Violation::of).collect(),
+        }
+    }
+}
+
+/// A value that breaks a constraint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Violation {
+    /// Where it stands in the parameters: a JSON pointer (RFC 6901), empty for the parameters as a whole.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl Violation {
+    /// Built from a violation.
+    pub fn of(violation: &parameters::Violation) -> Self {
+        Self { path: violation.path.clone(), message: violation.message.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{self, survives};
+
+    #[test]
+    fn an_instance_survives_a_wire_with_good_and_with_bad_parameters() {
+        let instance = testing::instance();
+        survives(&Instance::of(&instance));
+        let good = survives(&InstanceDetails::of(&instance, &Ok(json!({ "delimiter": ";" }))));
+        assert_eq!((&good["code"], &good["violations"]), (&json!("a"), &json!([])));
+        let broken = parameters::Violation { path: "/storage".to_owned(), message: "is required".to_owned() };
+        let bad = survives(&InstanceDetails::of(&instance, &Err(vec![broken])));
+        assert_eq!(bad["effective_parameters"], json!(null));
+        assert_eq!(bad["violations"][0]["path"], "/storage");
+    }
+}

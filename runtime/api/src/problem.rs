@@ -1,0 +1,203 @@
+//! Why a request was not carried out: a problem document (RFC 9457, `application/problem+json`).
+
+use serde::{Deserialize, Serialize};
+use stepbox_batch::error_kind::ErrorKind;
+use stepbox_batch::parameters;
+use stepbox_batch::remedy;
+
+use crate::remedy::Remedy;
+
+/// The media type of a problem document.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// Why a request was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// A page about problems of this sort, relative to the server: `/errors/parameters-invalid`.
+    pub r#type: String,
+    /// The sort of problem in a few words, the same each time.
+    pub title: String,
+    /// The status of the HTTP answer.
+    pub status: u16,
+    /// What happened this time, in a sentence for people.
+    pub detail: String,
+    /// The request that it happened to, as a URI reference; not there if nobody said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// Stable: a heading in docs/errors.md.
+    pub code: String,
+    /// What to do about it, in a sentence for people; not there if there is nothing to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// What else can be done about it, for programs; not there if nothing is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remedies: Vec<Remedy>,
+    /// The parts of the request that are wrong; not there if it is not about parts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<InvalidPart>,
+}
+
+/// A part of a request that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvalidPart {
+    /// Where it stands in the body of the request: a JSON pointer (RFC 6901).
+    pub pointer: String,
+    /// What is wrong with it.
+    pub detail: String,
+}
+
+impl Problem {
+    /// A problem of that kind, with its stable code, and what happened.
+    pub fn new(kind: ProblemKind, code: &str, detail: impl Into<String>) -> Self {
+        Self {
+            r#type: format!("/errors/{code}"),
+            title: kind.title().to_owned(),
+            status: kind.status(),
+            detail: detail.into(),
+            instance: None,
+            code: code.to_owned(),
+            help: None,
+            remedies: Vec::new(),
+            errors: Vec::new(),
+        }
+    }
+
+    /// The same with the request that it happened to.
+    #[must_use]
+    pub fn at(self, instance: impl Into<String>) -> Self {
+        Self { instance: Some(instance.into()), ..self }
+    }
+
+    /// The same with the next action, if there is one.
+    #[must_use]
+    pub fn with_help(self, help: Option<String>) -> Self {
+        Self { help: help.filter(|help| !help.is_empty()), ..self }
+    }
+
+    /// The same with next actions for programs.
+    #[must_use]
+    pub fn with_remedies(self, remedies: &[remedy::Remedy]) -> Self {
+        Self { remedies: remedies.iter().map(Remedy::of).collect(), ..self }
+    }
+
+    /// The same with the parameters that break their constraints. `place` is where the parameters stand in the body of
+    /// the request, as a JSON pointer: `/parameters`.
+    #[must_use]
+    pub fn with_violations(self, place: &str, violations: &[parameters::Violation]) -> Self {
+        let part = |violation: &parameters::Violation| InvalidPart {
+            pointer: format!("{place}{}", violation.path),
+            detail: violation.message.clone(),
+        };
+        Self { errors: violations.iter().map(part).collect(), ..self }
+    }
+}
+
+/// A sort of problem. It decides the status of the HTTP answer.
+///
+/// Errors of the library have the kinds that [`ErrorKind`] has; the others are about HTTP itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProblemKind {
+    /// An error of the library.
+    Domain(ErrorKind),
+    /// The request does not say who asks.
+    Unauthorized,
+    /// There is no such method for that address.
+    MethodNotAllowed,
+    /// The thing was changed since it was read.
+    PreconditionFailed,
+    /// The body of the request is too large.
+    TooLarge,
+    /// The body of the request is of a type that is not understood.
+    UnsupportedMediaType,
+    /// The request has to say which version of the thing it is about.
+    PreconditionRequired,
+}
+
+impl From<ErrorKind> for ProblemKind {
+    fn from(kind: ErrorKind) -> Self {
+        Self::Domain(kind)
+    }
+}
+
+impl ProblemKind {
+    /// The status of the HTTP answer.
+    pub const fn status(self) -> u16 {
+        self.told().0
+    }
+
+    /// The kind in a few words, the same each time.
+    pub const fn title(self) -> &'static str {
+        self.told().1
+    }
+
+    const fn told(self) -> (u16, &'static str) {
+        match self {
+            Self::Domain(kind) => match kind {
+                ErrorKind::BadRequest => (400, "The request is wrong"),
+                ErrorKind::Violations => (422, "Parameters break their constraints"),
+                ErrorKind::NotFound => (404, "Not found"),
+                ErrorKind::Forbidden => (403, "Not allowed"),
+                ErrorKind::Conflict => (409, "Not possible beside what is there"),
+                ErrorKind::InUse => (409, "Still in use"),
+                ErrorKind::WrongState => (409, "Not possible as things stand now"),
+                ErrorKind::TooMany => (429, "Too many at a time"),
+                ErrorKind::ComponentRefused => (422, "The component is refused"),
+                ErrorKind::StoreUnavailable => (503, "The store cannot be used"),
+                ErrorKind::Unexpected => (500, "Unexpected error"),
+            },
+            Self::Unauthorized => (401, "Who asks is not known"),
+            Self::MethodNotAllowed => (405, "No such method here"),
+            Self::PreconditionFailed => (412, "Changed in the meantime"),
+            Self::TooLarge => (413, "The request is too large"),
+            Self::UnsupportedMediaType => (415, "The type of the request is not understood"),
+            Self::PreconditionRequired => (428, "The request has to name a version"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::testing::survives;
+
+    #[test]
+    fn a_problem_survives_a_wire() {
+        let bare = Problem::new(ErrorKind::NotFound.into(), "not-found", "there is no job `a`");
+        let shown = survives(&bare.clone().with_help(Some(String::new())));
+        assert_eq!(
+            shown.as_object().unwrap().keys().collect::<Vec<_>>(),
+            ["type", "title", "status", "detail", "code"]
+        );
+        assert_eq!((&shown["type"], &shown["status"]), (&"/errors/not-found".into(), &404.into()));
+        let violation =
+            parameters::Violation { path: "/storage".to_owned(), message: "is required".to_owned() };
+        let full = bare
+            .at("/api/v1/x")
+            .with_help(Some("do".to_owned()))
+            .with_remedies(&[remedy::Remedy::RunAnew])
+            .with_violations("/parameters", &[violation]);
+        assert_eq!(survives(&full)["errors"][0]["pointer"], "/parameters/storage");
+    }
+
+    /// A kind is told from others by its title, and is an error in HTTP.
+    #[test]
+    fn every_kind_has_a_status_and_a_title() {
+        use ProblemKind::*;
+        let of_http = [
+            Unauthorized,
+            MethodNotAllowed,
+            PreconditionFailed,
+            TooLarge,
+            UnsupportedMediaType,
+            PreconditionRequired,
+        ];
+        let kinds: Vec<_> = ErrorKind::ALL.into_iter().map(Domain).chain(of_http).collect();
+        let titles: BTreeSet<_> = kinds.iter().map(|kind| kind.title()).collect();
+        assert_eq!(titles.len(), kinds.len());
+        for kind in kinds {
+            assert!((400..600).contains(&kind.status()), "{kind:?}");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The queue.
+
+use serde::{Deserialize, Serialize};
+use stepbox_batch::queue;
+
+/// What became of the wish to publish.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    /// The execution that does what was wished for.
+    pub id: u64,
+    /// Whether that execution was in the queue, or running, before.
+    pub was_there: bool,
+}
+
+impl Published {
+    /// Built from the answer of the queue.
+    pub fn of(published: queue::Published) -> Self {
+        Self { id: published.id().0, was_there: matches!(published, queue::Published::ThereAlready(_)) }
+    }
+}
+
+/// The place of an execution in the queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueEntry {
+    /// Where it stands.
+    pub state: QueueState,
+    /// Its priority. Entries of a higher priority come first.
+    pub priority: i16,
+    /// From when on a worker may take it.
+    pub available_at: String,
+    /// How many workers were lost over it.
+    pub losses: u32,
+    /// How many workers may be lost over it.
+    pub attempts_max: u32,
+}
+
+impl QueueEntry {
+    pub(crate) fn of(entry: &queue::QueueEntry) -> Self {
+        let queue::QueueEntry { state, priority, available_at, losses, attempts_max } = *entry;
+        let (state, available_at) = (state.into(), available_at.to_string());
+        Self { state, priority, available_at, losses, attempts_max }
+    }
+}
+
+/// Where an entry of the queue stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QueueState {
+    /// The next free worker may take it.
+    Waiting,
+    /// Its time has not come.
+    Delayed,
+    /// A worker has it.
+    Claimed,
+}
+
+impl From<queue::QueueState> for QueueState {
+    fn from(state: queue::QueueState) -> Self {
+        match state {
+            queue::QueueState::Waiting => Self::Waiting,
+            queue::QueueState::Delayed => Self::Delayed,
+            queue::QueueState::Claimed => Self::Claimed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stepbox_batch::name::JobExecutionId;
+
+    use super::*;
+    use crate::testing::{queue_entry, survives};
+
+    #[test]
+    fn the_queue_survives_a_wire() {
+        let there = queue::Published::ThereAlready(JobExecutionId(7));
+        assert_eq!(survives(&Published::of(there))["was_there"], true);
+        survives(&QueueEntry::of(&queue_entry()));
+        for state in queue::QueueState::ALL {
+            assert_eq!(survives(&QueueState::from(state)), state.as_str());
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The steps of a job.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use stepbox_batch::job;
+
+use crate::step_settings::{Always, Branch, ItemSettings, Rerun, Retry, Transition};
+
+/// A step of a job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Its name, unique in its job.
+    pub name: String,
+    /// What it consists of.
+    #[serde(flatten)]
+    pub kind: StepKind,
+    /// What it asks to touch.
+    pub grants: Grants,
+    /// The names of the secrets that it sends, in order.
+    pub secrets: Vec<String>,
+    /// Where its limits differ from the defaults.
+    pub limits: Limits,
+    /// What it tries again.
+    pub retry: Retry,
+    /// Whether a restart runs it again.
+    pub rerun: Rerun,
+    /// How often it may be begun, over all restarts; `null` if there is no limit.
+    pub start_limit: Option<u32>,
+    /// What follows its exit statuses.
+    pub on: Vec<Transition>,
+    /// Whether it runs whatever happened before it.
+    pub always: Always,
+    /// Its place in a split; `null` outside of splits.
+    pub branch: Option<Branch>,
+}
+
+/// What a step consists of. `kind` is `item` or `tasklet`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum StepKind {
+    /// Items go from a reader through processors to a writer.
+    Item {
+        /// Where the items come from.
+        reader: Element,
+        /// What changes them, in order.
+        processors: Vec<Element>,
+        /// Where the items go.
+        writer: Element,
+        /// How the items move.
+        #[serde(flatten)]
+        settings: Box<ItemSettings>,
+    },
+    /// One call to a component.
+    Tasklet {
+        /// The component.
+        tasklet: Element,
+    },
+}
+
+impl Step {
+    /// Built from a step of a job.
+    pub fn of(step: &job::Step) -> Self {
+        Self {
+            name: step.name.to_string(),
+            kind: StepKind::of(&step.kind),
+            grants: Grants::of(&step.grants),
+            secrets: step.secrets().into_iter().collect(),
+            limits: Limits::of(&step.limits),
+            retry: Retry::of(&step.retry),
+            rerun: step.rerun.into(),
+            start_limit: step.start_limit,
+            on: step.flow.on.iter().map(Transition::of).collect(),
+            always: step.flow.always.into(),
+            branch: step.flow.branch.as_ref().map(Branch::of),
+        }
+    }
+}
+
+impl StepKind {
+    fn of(kind: &job::StepKind) -> Self {
+        match kind {
+            job::StepKind::Item { reader, processors, writer, settings } => Self::Item {
+                reader: Element::of(reader),
+                processors: processors.iter().map(Element::of).collect(),
+                writer: Element::of(writer),
+                settings: Box::new(ItemSettings::of(settings)),
+            },
+            job::StepKind::Tasklet { tasklet } => Self::Tasklet { tasklet: Element::of(tasklet) },
+        }
+    }
+}
+
+/// An element of a step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Element {
+    /// The name of the native element, or the connector's name for the component.
+    pub name: String,
+    /// The digest of the component; `null` for a native element.
+    pub digest: Option<String>,
+    /// The options that the job gives it; `null` if it gives none.
+    pub options: Option<Value>,
+}
+
+impl Element {
+    fn of(element: &job::Element) -> Self {
+        let digest = match &element.source {
+            job::ElementSource::Component(component) => Some(component.digest.to_string()),
+            job::ElementSource::Native(_) => None,
+        };
+        Self { name: element.name().to_owned(), digest, options: element.options.clone() }
+    }
+}
+
+/// What a step asks to touch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grants {
+    /// Requests: `POST https://example.com`.
+    pub http: Vec<String>,
+    /// Folders, by the name that the component sees: `read /srv/in`.
+    pub files: BTreeMap<String, String>,
+}
+
+impl Grants {
+    fn of(grants: &job::GrantRequest) -> Self {
+        Self { http: grants.http.clone(), files: grants.files.clone() }
+    }
+}
+
+/// Where the limits of a step differ from the defaults. A limit is `null` where it does not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Memory of all its components, in bytes.
+    pub memory_bytes_max: Option<u64>,
+    /// The length of one call, in milliseconds.
+    pub time_ms_max: Option<u64>,
+    /// Processor time of all its components, in milliseconds.
+    pub cpu_ms_max: Option<u64>,
+    /// Bytes written to files.
+    pub disk_bytes_max: Option<u64>,
+    /// Bytes logged.
+    pub log_bytes_max: Option<u64>,
+    /// Requests sent.
+    pub http_requests_max: Option<u64>,
+    /// Bytes of requests and answers.
+    pub http_bytes_max: Option<u64>,
+}
+
+impl Limits {
+    fn of(limits: &job::LimitOverrides) -> Self {
+        let job::LimitOverrides {
+            memory_bytes_max,
+            time_ms_max,
+            cpu_ms_max,
+            disk_bytes_max,
+            log_bytes_max,
+            http_requests_max,
+            http_bytes_max,
+        } = *limits;
+        Self {
+            memory_bytes_max,
+            time_ms_max,
+            cpu_ms_max,
+            disk_bytes_max,
+            log_bytes_max,
+            http_requests_max,
+            http_bytes_max,
+        }
+    }
+}

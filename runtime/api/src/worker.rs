@@ -1,0 +1,106 @@
+//! Workers.
+
+use serde::{Deserialize, Serialize};
+use stepbox_batch::queue::{self, Held, WorkerStatus};
+
+/// A worker, and what it runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Worker {
+    /// Its name, unique among all workers.
+    pub name: String,
+    /// How it stands.
+    pub state: WorkerState,
+    /// How many executions it runs at a time.
+    pub concurrency: u32,
+    /// The jobs that it takes; all if the list is empty.
+    pub jobs: Vec<String>,
+    /// The types of jobs that it takes; all if the list is empty.
+    pub types: Vec<String>,
+    /// The tenants that it works for; all if the list is empty.
+    pub tenants: Vec<String>,
+    /// When it began.
+    pub started_at: String,
+    /// When it was last heard of.
+    pub seen_at: String,
+    /// By how much its clock is ahead of the store's, in milliseconds; `null` if nobody knows.
+    pub clock_skew_ms: Option<i64>,
+    /// What it runs.
+    pub running: Vec<RunningExecution>,
+}
+
+/// An execution that a worker runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunningExecution {
+    /// Whose it is.
+    pub tenant: String,
+    /// Its number.
+    pub execution: u64,
+    /// The code of its instance.
+    pub instance: String,
+}
+
+/// How a worker stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WorkerState {
+    /// It takes executions from the queue.
+    #[serde(rename = "working")]
+    Working,
+    /// It finishes what it runs and takes nothing new.
+    #[serde(rename = "shutting down")]
+    ShuttingDown,
+    /// Nothing was heard of it for the time of a lease.
+    #[serde(rename = "lost")]
+    Lost,
+}
+
+impl From<queue::WorkerState> for WorkerState {
+    fn from(state: queue::WorkerState) -> Self {
+        match state {
+            queue::WorkerState::Working => Self::Working,
+            queue::WorkerState::ShuttingDown => Self::ShuttingDown,
+            queue::WorkerState::Lost => Self::Lost,
+        }
+    }
+}
+
+impl Worker {
+    /// Built from a worker as the store knows it.
+    pub fn of(status: &WorkerStatus) -> Self {
+        let worker = &status.worker;
+        Self {
+            name: worker.name.clone(),
+            state: status.state().into(),
+            concurrency: worker.concurrency,
+            jobs: worker.filter.jobs.iter().map(ToString::to_string).collect(),
+            types: worker.filter.types.clone(),
+            tenants: worker.tenants.iter().map(ToString::to_string).collect(),
+            started_at: worker.started_at.to_string(),
+            seen_at: worker.seen_at.to_string(),
+            clock_skew_ms: worker.clock_skew_ms,
+            running: status.running.iter().map(RunningExecution::of).collect(),
+        }
+    }
+}
+
+impl RunningExecution {
+    fn of(held: &Held) -> Self {
+        Self { tenant: held.tenant.to_string(), execution: held.id.0, instance: held.instance.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{survives, worker};
+
+    #[test]
+    fn a_worker_survives_a_wire() {
+        for (is_alive, is_stopping, state) in
+            [(true, false, "working"), (true, true, "shutting down"), (false, true, "lost")]
+        {
+            let status = worker(is_alive, is_stopping);
+            assert_eq!(survives(&Worker::of(&status))["state"], state);
+            assert_eq!(status.state().to_string(), state);
+        }
+    }
+}

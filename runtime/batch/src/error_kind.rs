@@ -1,0 +1,72 @@
+//! Kinds of errors: what exit codes and HTTP statuses go by.
+
+use crate::repository::RepositoryError;
+
+/// A kind of error. An exit code and an HTTP status belong to each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The request itself is wrong.
+    BadRequest,
+    /// Parameters break their constraints.
+    Violations,
+    /// Something that the request names does not exist.
+    NotFound,
+    /// The policy does not allow the request.
+    Forbidden,
+    /// Something that exists already stands against the request, such as another thing of the same name.
+    Conflict,
+    /// Something that is to go is still used.
+    InUse,
+    /// The request is right, but the thing does not stand so that it can be done now.
+    WrongState,
+    /// A quota, a limit or the queue is full. The request may succeed later.
+    TooMany,
+    /// A component is refused.
+    ComponentRefused,
+    /// The store or the data folder cannot be used.
+    StoreUnavailable,
+    /// Any other error.
+    Unexpected,
+}
+
+impl ErrorKind {
+    /// All of them.
+    pub const ALL: [Self; 11] = {
+        use ErrorKind::*;
+        [
+            BadRequest,
+            Violations,
+            NotFound,
+            Forbidden,
+            Conflict,
+            InUse,
+            WrongState,
+            TooMany,
+            ComponentRefused,
+            StoreUnavailable,
+            Unexpected,
+        ]
+    };
+}
+
+impl RepositoryError {
+    /// The kind of the error.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotFound { .. } => ErrorKind::NotFound,
+            Self::VersionExists { .. } | Self::ComponentQuota(_) => ErrorKind::ComponentRefused,
+            Self::AlreadyExists { .. } => ErrorKind::Conflict,
+            Self::InUse { .. } => ErrorKind::InUse,
+            Self::NotUnique { .. } | Self::WrongStatus { .. } => ErrorKind::WrongState,
+            Self::QueueFull { .. } | Self::ConcurrencyReached { .. } => ErrorKind::TooMany,
+            Self::LeaseLost { .. } => ErrorKind::Unexpected,
+            Self::Busy { .. }
+            | Self::NewerVersion { .. }
+            | Self::OlderVersion { .. }
+            | Self::OtherEncoding { .. }
+            | Self::Corrupt { .. }
+            | Self::Refused { .. }
+            | Self::Unavailable { .. } => ErrorKind::StoreUnavailable,
+        }
+    }
+}

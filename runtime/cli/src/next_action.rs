@@ -1,0 +1,229 @@
+//! What to do about an error, in the words of the command line: commands, options, and keys of the policy file.
+//!
+//! The library says what is wrong, in words for everybody, and what helps, as a [`Remedy`]. This file has the
+//! wording of each remedy, and what only the command line can say about an error.
+
+use stepbox::Error;
+use stepbox::batch::execution::Failure;
+use stepbox::batch::name::NameError;
+use stepbox::batch::remedy::{Listed, Remedy};
+use stepbox::batch::repository::RepositoryError;
+use stepbox::config::POLICY_FILE;
+use stepbox::connector_file::ConnectorFileError;
+
+/// What to do about an error of the library; `None` if there is nothing to add.
+pub(crate) fn of_error(error: &Error) -> Option<String> {
+    match error {
+        Error::ConnectorFile(mistake) => Some(of_mistake(mistake)),
+        error => joined(error.help().or_else(|| own(error)), &error.remedies()),
+    }
+}
+
+/// What to do about a stored failure; `None` if there is nothing to add.
+pub(crate) fn of_failure(failure: &Failure) -> Option<String> {
+    joined(Some(failure.help.clone()), &failure.remedies)
+}
+
+/// What to do about one mistake in a connector file.
+pub(crate) fn of_mistake(mistake: &ConnectorFileError) -> String {
+    let by_code = match mistake.code {
+        "bad-schema" => "`stepbox jobs show csv_export --format json` shows a schema that works",
+        "bad-name" => "write letters, digits and `_`",
+        "component-wrong-role" => {
+            "name a component of that world; `stepbox steps inspect` tells the world of one"
+        }
+        "bad-component-path" => "give the path of a file below that folder",
+        "connector-file-unreadable" => "a connector is a folder with a file `connector.yaml`",
+        _ => "examples/csv-notify/connector.yaml is a file that works",
+    };
+    joined(Some(mistake.help.clone()), &mistake.remedies).unwrap_or_else(|| by_code.to_owned())
+}
+
+/// What only the command line can say about an error.
+fn own(error: &Error) -> Option<String> {
+    let action = match error {
+        Error::Repository(RepositoryError::AlreadyExists { kind: "instance", name }) => {
+            format!("choose another code, or change that one with `stepbox instances edit {name}`")
+        }
+        Error::Repository(RepositoryError::AlreadyExists { kind, .. }) => {
+            format!("choose another name for the {kind}; `stepbox jobs list` shows those that are taken")
+        }
+        Error::Repository(RepositoryError::InUse { kind, .. }) => match *kind {
+            "connector" => "delete its instances first: `stepbox instances delete`".to_owned(),
+            "component" => "remove what uses it first".to_owned(),
+            _ => "wait until that has ended, or stop it: `stepbox executions stop`".to_owned(),
+        },
+        Error::Repository(RepositoryError::Corrupt { .. }) => "put back a copy of the data folder".to_owned(),
+        Error::Violations { .. } => {
+            "`stepbox jobs show` tells what the parameters of a job may be".to_owned()
+        }
+        Error::Name(NameError::Empty { .. }) => "give it one, such as `my_export`".to_owned(),
+        Error::Name(NameError::TooLong { .. }) => "choose a shorter one".to_owned(),
+        Error::Name(NameError::BadCharacter { text, .. }) => format!("`{}` would do", allowed(text)),
+        Error::BadLabel => "write a text for people, or leave it out".to_owned(),
+        Error::BreaksInstances { .. } => {
+            "add `--force` to install it all the same, and then change or delete these instances".to_owned()
+        }
+        _ => return None,
+    };
+    Some(action)
+}
+
+/// A name with `_` for each character that no name may have.
+fn allowed(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
+}
+
+/// The help and the remedies in one sentence; `None` if there is neither.
+fn joined(help: Option<String>, remedies: &[Remedy]) -> Option<String> {
+    let mut text = help.unwrap_or_default();
+    for remedy in remedies {
+        let link = match remedy {
+            _ if text.is_empty() => "",
+            _ if text.ends_with('?') => " If not, ",
+            remedy if is_another_way(remedy) => ", or ",
+            _ => "; ",
+        };
+        text.push_str(link);
+        text.push_str(&in_words(remedy));
+    }
+    (!text.is_empty()).then_some(text)
+}
+
+/// Whether a remedy is done instead of what was said before it.
+fn is_another_way(remedy: &Remedy) -> bool {
+    !matches!(
+        remedy,
+        Remedy::List { .. }
+            | Remedy::ShowConnector { .. }
+            | Remedy::ShowExecution { .. }
+            | Remedy::ReadLog { .. }
+            | Remedy::RestartExecution { .. }
+            | Remedy::RunAnew
+    )
+}
+
+fn in_words(remedy: &Remedy) -> String {
+    match remedy {
+        Remedy::List { what } => listed(*what).to_owned(),
+        Remedy::ShowConnector { connector } => {
+            format!("`stepbox connectors show {connector}` shows the connector's jobs")
+        }
+        Remedy::ShowExecution { execution } => {
+            format!("`stepbox executions show {execution}` tells where it stands")
+        }
+        Remedy::ReadLog { execution } => format!("`stepbox executions log {execution}` tells more"),
+        Remedy::StopExecution { execution } => format!("stop it with `stepbox executions stop {execution}`"),
+        Remedy::RestartExecution { execution } => {
+            format!("`stepbox executions restart {execution}` goes on from its last checkpoint")
+        }
+        Remedy::RestartWithOtherSteps { execution } => format!(
+            "`stepbox executions restart {execution}` goes on with the job as it was, `--newest-job` takes settings of \
+             the same steps, and `--anew` lets a step begin again whose elements or options have changed"
+        ),
+        Remedy::RestartWithNewestComponents => {
+            "restart with `stepbox executions restart --newest-components`".to_owned()
+        }
+        Remedy::RunAnew => "`stepbox run` starts a new execution".to_owned(),
+        Remedy::UploadComponent => "upload the same file again with `stepbox steps upload`".to_owned(),
+        Remedy::RemoveComponents => "remove some that nothing needs with `stepbox steps remove`".to_owned(),
+        Remedy::MigrateStore => {
+            "`stepbox store migrate` brings it up to date, once for all workers".to_owned()
+        }
+        policy => format!("let the operator {}", change_of_policy(policy)),
+    }
+}
+
+fn listed(what: Listed) -> &'static str {
+    match what {
+        Listed::Connectors => "`stepbox connectors list` shows all of them",
+        Listed::Jobs => "`stepbox jobs list` shows all of them",
+        Listed::Components => "`stepbox steps list` shows all of them",
+        Listed::Instances => "`stepbox instances list` shows all of them",
+        Listed::Executions => "`stepbox executions list` shows all of them",
+        Listed::Workers => "`stepbox workers list` shows whether there are any",
+    }
+}
+
+/// What the operator writes into the policy file; empty for a remedy that is no change of the policy.
+fn change_of_policy(remedy: &Remedy) -> String {
+    match remedy {
+        Remedy::AllowRequests { list, value } => {
+            format!("add `{value}` to `http: {{ {}: [ … ] }}` in `{POLICY_FILE}`", list.as_str())
+        }
+        Remedy::OpenNetwork { network } => {
+            format!("open them with `network: {{ {}: true }}` in `{POLICY_FILE}`", network.as_str())
+        }
+        Remedy::AllowSecret { secret, host } => {
+            format!("add `{host}` to `secrets: {{ {secret}: {{ hosts: [ … ] }} }}` in `{POLICY_FILE}`")
+        }
+        Remedy::AddSecret { secret } => format!(
+            "add `secrets: {{ {secret}: {{ file: PATH, hosts: [HOST] }} }}` to `{POLICY_FILE}`, with the hosts that \
+             may get it"
+        ),
+        Remedy::AddStorage => format!("name storages under `storages` in `{POLICY_FILE}`"),
+        Remedy::RaiseQuota { quota } => format!("raise `quotas: {{ {quota}: … }}` in `{POLICY_FILE}`"),
+        Remedy::RaiseComponentQuota { quota } => {
+            format!("raise `components: {{ {quota}: … }}` in `{POLICY_FILE}`")
+        }
+        Remedy::RaiseCompileLimit { limit } => {
+            format!("raise `components: {{ compile: {{ {limit}: … }} }}` in `{POLICY_FILE}`")
+        }
+        Remedy::AllowUploads => format!("take `components: {{ upload: false }}` out of `{POLICY_FILE}`"),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stepbox::batch::name::JobExecutionId;
+
+    use super::*;
+
+    #[test]
+    fn puts_help_and_remedies_in_one_sentence() {
+        let quota = || Remedy::RaiseQuota { quota: "queued_max".to_owned() };
+        let workers = || Remedy::List { what: Listed::Workers };
+        let secret = || Remedy::AddSecret { secret: "t".to_owned() };
+        let restart = || Remedy::RestartExecution { execution: JobExecutionId(7) };
+        let rows: [(&str, Vec<Remedy>, Option<&str>); 7] = [
+            ("", vec![], None),
+            ("wait", vec![], Some("wait")),
+            ("", vec![restart()], Some("`stepbox executions restart 7` goes on from its last checkpoint")),
+            (
+                "wait",
+                vec![workers(), quota()],
+                Some(
+                    "wait; `stepbox workers list` shows whether there are any, or let the operator raise `quotas: { \
+                     queued_max: … }` in `policy.yaml`",
+                ),
+            ),
+            (
+                "did you mean `u`?",
+                vec![secret()],
+                Some(
+                    "did you mean `u`? If not, let the operator add `secrets: { t: { file: PATH, hosts: [HOST] } }` to \
+                     `policy.yaml`, with the hosts that may get it",
+                ),
+            ),
+            (
+                "",
+                vec![Remedy::UploadComponent, Remedy::RestartWithNewestComponents],
+                Some(
+                    "upload the same file again with `stepbox steps upload`, or restart with `stepbox executions \
+                     restart --newest-components`",
+                ),
+            ),
+            (
+                "",
+                vec![Remedy::AllowSecret { secret: "t".to_owned(), host: "a.example".to_owned() }],
+                Some(
+                    "let the operator add `a.example` to `secrets: { t: { hosts: [ … ] } }` in `policy.yaml`",
+                ),
+            ),
+        ];
+        for (help, remedies, expected) in rows {
+            assert_eq!(joined(Some(help.to_owned()), &remedies).as_deref(), expected);
+        }
+    }
+}
