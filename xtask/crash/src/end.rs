@@ -23,7 +23,12 @@ impl End {
     pub(crate) async fn of(tenant: &Tenant, folder: &Path, code: &str) -> Result<Self> {
         let executions = executions(tenant, code).await?;
         let last = executions.first().filter(|last| last.status == BatchStatus::Completed);
-        let last = last.ok_or("it has not completed")?;
+        let Some(last) = last else {
+            let Some(last) = executions.first() else { return Err("it was never run".into()) };
+            let failures = tenant.execution(last.id).await?.steps.into_iter().flat_map(|step| step.failures);
+            let failures: Vec<_> = failures.map(|failure| format!("[{}] {failure}", failure.code)).collect();
+            return Err(format!("it has not completed, and is {}: {}", last.status, failures.join("; ")).into());
+        };
         let whole = tenant.execution(last.id).await?;
         let is_split = whole.job.steps.iter().any(|step| is_in_parts(&step.kind));
         // The last one of a line tells what its parts and those before them have found, in an order of its own.
