@@ -375,5 +375,8 @@ async fn a_policy_without_effect_is_refused_at_the_start() {
     let builder = Stepbox::builder(folder.path().join("data")).tenant(TenantId::default(), policy);
     let error = builder.open().await.unwrap_err();
     assert_eq!(error.code(), "policy-http-malformed");
-    assert!(error.to_string().contains("`10.0.0.1` in `http.hosts` has no effect"), "{error}");
+    assert!(
+        error.to_string().contains("`10.0.0.1` among the hosts that the policy allows has no effect"),
+        "{error}"
+    );
 }

@@ -327,6 +327,6 @@ async fn a_secret_without_effect_is_refused_at_the_start() {
     let policy = Policy::nothing().with_secret(secret);
     let error = Stepbox::builder(folder.path()).tenant(TenantId::default(), policy).open().await.unwrap_err();
     assert_eq!(error.code(), "policy-secret-malformed");
-    assert!(error.to_string().contains("`10.0.0.1` in `secrets.token.hosts` has no effect"), "{error}");
+    assert!(error.to_string().contains("the host `10.0.0.1` of the secret `token` has no effect"), "{error}");
     assert!(!format!("{error:?}").contains(VALUE));
 }
