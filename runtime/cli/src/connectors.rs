@@ -4,6 +4,7 @@ use std::path::Path;
 
 use stepbox::batch::repository::Connector;
 use stepbox::batch::visible::Visible;
+use stepbox::connector_file::optional_in_grants;
 use stepbox::{Error, Policy, Tenant};
 use stepbox_api::connector::{self, ConnectorSummary};
 
@@ -52,6 +53,13 @@ async fn add(tenant: &Tenant, dir: &Path, force: bool, format: Format) -> Result
     for job in &connector.jobs {
         for parameter in job.unused_parameters() {
             talk(format!("warning: no step of the job `{}` takes its parameter `{parameter}`", job.name));
+        }
+        for (step, parameter) in optional_in_grants(job) {
+            talk(format!(
+                "warning: the parameter `{parameter}` of the job `{}` may be left out, and without it the step `{step}` \
+                 fails, since a grant names it; list it under `required`, or give it a `default`",
+                job.name
+            ));
         }
     }
     Ok(answer(tenant, &connector, format))

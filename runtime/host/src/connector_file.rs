@@ -24,7 +24,7 @@ use stepbox_batch::template::Names;
 use stepbox_sandbox::World;
 
 use check::{CheckedElement, CheckedJob, CheckedStep, CheckedStepKind};
-pub use check::{Known, Role};
+pub use check::{Known, Role, optional_in_grants};
 pub use folder::ConnectorFolder;
 use located::Locations;
 

@@ -20,6 +20,8 @@ use stepbox_batch::parameters::{self, ParameterSchema, SchemaError};
 use stepbox_batch::template::{TemplateError, Values};
 use stepbox_sandbox::{FolderTemplate, GrantError, HttpTemplate, WORK_FOLDER, World};
 
+pub use effect::optional_in_grants;
+
 use super::{ComponentSource, Mistake, Mistakes, form, part};
 
 /// What a connector file may refer to beside itself.
@@ -429,7 +431,6 @@ impl Scope<'_> {
         for (index, grant) in grants.http.iter().enumerate() {
             let pointer = format!("{pointer}/grants/http/{index}");
             templates::check(&pointer, &Value::from(grant.as_str()), schema, None)?;
-            effect::of_template(&pointer, grant, schema)?;
             let template = HttpTemplate::parse(grant).map_err(|error| refused(&pointer, error))?;
             effect::of_defaults(template.fill(no_values)).map_err(|error| refused(&pointer, error))?;
         }
@@ -441,7 +442,6 @@ impl Scope<'_> {
                 return Err(Mistake::new("bad-grant", pointer, message).help("give the folder another name"));
             }
             templates::check(&pointer, &Value::from(grant.as_str()), schema, None)?;
-            effect::of_template(&pointer, grant, schema)?;
             let template = FolderTemplate::parse(grant).map_err(|error| refused(&pointer, error))?;
             effect::of_defaults(template.fill(no_values)).map_err(|error| refused(&pointer, error))?;
         }

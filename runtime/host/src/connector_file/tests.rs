@@ -303,12 +303,6 @@ fn what_cannot_run_or_has_no_effect_is_refused() {
          out",
     );
     check(
-        "      required: [url]\n",
-        "      title: Export\n",
-        "bad-grant line 23, column 18: the parameter `url` may be left out, and then this grant has no value | list \
-         `url` under `required`, give it a `default`, or write one into the template: `${parameters.url:-default}`",
-    );
-    check(
         "\"POST ${parameters.url}\"",
         "\"POST ${parameters.url:-example.com}\"",
         "bad-grant line 23, column 18: `example.com` cannot stand for `${parameters.url:-example.com}`: it is no URL | \
@@ -332,6 +326,22 @@ fn what_cannot_run_or_has_no_effect_is_refused() {
         "bad-name line 8, column 11: the type `Our Exports` holds the character ` `; allowed are letters, digits, `_`, \
          `-` and `.` | write a text for people as the job's `label`",
     );
+}
+
+/// Whoever runs the job may give it a value; a run without one fails at the step.
+#[test]
+fn a_parameter_of_a_grant_that_may_be_left_out_is_told() {
+    let optional = |text: &str| {
+        let file = ConnectorFile::parse("c.yaml".into(), text, &known()).unwrap();
+        let normalise = component("item-processor", json!({ "consumes": ["price", "date"] }));
+        let components = [("normalise", normalise), ("notify", component("tasklet", json!({})))];
+        let components = components.map(|(name, component)| (name.to_owned(), component)).into();
+        let connector = file.into_connector(&components).unwrap();
+        let found = optional_in_grants(&connector.jobs[0]);
+        found.into_iter().map(|(step, name)| format!("{step}/{name}")).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(optional(GOOD), "");
+    assert_eq!(optional(&GOOD.replace("      required: [url]\n", "")), "notify/url");
 }
 
 /// A parameter that may be left out once made a grant impossible, also where the template has a default for it.

@@ -12,11 +12,12 @@ use super::value::{Columns, named};
 
 /// In order; the version of a schema is how many of them it has seen. Files that were released are never
 /// changed, only followed.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../../migrations/postgres/0001_first.sql"),
     include_str!("../../migrations/postgres/0002_set_aside.sql"),
     include_str!("../../migrations/postgres/0003_lists.sql"),
     include_str!("../../migrations/postgres/0004_installation.sql"),
+    include_str!("../../migrations/postgres/0005_remedies.sql"),
 ];
 
 /// The version that this program reads and writes.

@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 use stepbox_batch::error::ElementError;
-use stepbox_batch::job::GrantRequest;
-use stepbox_batch::parameters::ParameterSchema;
+use stepbox_batch::job::{GrantRequest, Job};
+use stepbox_batch::name::StepName;
 use stepbox_batch::template::{self, Names, TemplateError};
 use stepbox_connectors::ElementKind;
 use stepbox_sandbox::GrantError;
@@ -67,23 +67,24 @@ pub(super) fn of_defaults<T>(filled: Result<T, GrantError>) -> Result<(), GrantE
     }
 }
 
-/// A grant needs a value for each of its parameters, or the step fails: the parameter's, or a default in the template.
-pub(super) fn of_template(pointer: &str, grant: &str, schema: &ParameterSchema) -> Result<(), Mistake> {
-    let names = template::names(&Value::from(grant)).unwrap_or_default();
-    let required = schema.as_json().get("required").and_then(Value::as_array);
+/// The parameters in grants that may be left out, with the steps that have them: a run without a value for one fails at
+/// that step.
+pub fn optional_in_grants(job: &Job) -> Vec<(&StepName, String)> {
+    let required = job.parameters.get("required").and_then(Value::as_array);
     let is_required =
-        |name: &str| required.is_some_and(|required| required.iter().any(|found| found == name));
-    let has_default =
-        |name: &str| schema.properties().any(|(found, of)| found == name && of.get("default").is_some());
-    match names.needed.iter().find(|name| !is_required(name) && !has_default(name)) {
-        None => Ok(()),
-        Some(name) => {
-            let message = format!("the parameter `{name}` may be left out, and then this grant has no value");
-            let help = format!(
-                "list `{name}` under `required`, give it a `default`, or write one into the template: \
-                 `${{parameters.{name}:-default}}`"
-            );
-            Err(Mistake::new("bad-grant", pointer, message).help(help))
-        }
+        |name: &String| required.is_some_and(|required| required.iter().any(|found| found == name.as_str()));
+    let has_default = |name: &String| job.parameters.pointer(&default_of(name)).is_some();
+    let mut found = Vec::new();
+    for step in &job.steps {
+        let grants = step.grants.http.iter().chain(step.grants.files.values());
+        let names = grants.flat_map(|grant| template::names(&Value::from(grant.as_str())).unwrap_or_default().needed);
+        let optional = names.filter(|name| !is_required(name) && !has_default(name));
+        found.extend(optional.map(|name| (&step.name, name)));
     }
+    found.dedup();
+    found
+}
+
+fn default_of(name: &str) -> String {
+    format!("/properties/{}/default", name.replace('~', "~0").replace('/', "~1"))
 }
