@@ -106,7 +106,7 @@ async fn a_tenant_comes_changes_and_goes_while_anothers_job_runs() {
     assert_eq!(of_alice.wait().await.unwrap().status, BatchStatus::Completed);
     let ended = of_bob.wait().await.unwrap();
     assert_eq!(ended.steps[0].status, BatchStatus::Completed);
-    assert!(ending(&ended).starts_with("FAILED [file-not-found]"), "{}", ending(&ended));
+    assert!(ending(&ended).starts_with("FAILED [file-refused]"), "{}", ending(&ended));
 
     // A policy that cannot be leaves the one before.
     let wrong = Policy::nothing().with_folder(folder.path().join("data"));
@@ -283,7 +283,7 @@ jobs:
   names_it:
     type: notify
     steps:
-      - { name: notify, tasklet: { notify: { url: \"http://127.0.0.1:1/\", token: \"${secrets.gone}\" } }, grants: { http: [\"POST http://127.0.0.1:1/\"] } }
+      - { name: notify, tasklet: { guest: { token: \"${secrets.gone}\", echo: \"http://127.0.0.1:1/\", other: \"http://127.0.0.1:1/\", end: exit } }, grants: { http: [\"POST http://127.0.0.1:1/\"] } }
   names_none:
     type: export
     parameters: { extends: csv_export }
@@ -292,7 +292,7 @@ jobs:
         reader: { csv: { from: \"${parameters.source}\" } }
         writer: { csv: { to: \"${parameters.storage}\" } }
 ";
-    support::install(&alice, folder.path(), &[("notify", stepbox_guest_artifacts::steps::NOTIFY)], jobs).await;
+    support::install(&alice, folder.path(), &[("guest", stepbox_guest_artifacts::hostile::ECHOES_SECRETS)], jobs).await;
     std::fs::write(folder.path().join("in.csv"), "sku\n1\n").unwrap();
     let parameters = json!({ "source": local("in.csv"), "storage": local("out.csv") });
     let fine = support::start(&alice, "names_none", parameters).await.wait().await.unwrap();

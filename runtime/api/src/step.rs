@@ -148,7 +148,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    fn of(limits: &job::LimitOverrides) -> Self {
+    /// Built from what a job or a policy says.
+    pub fn of(limits: &job::LimitOverrides) -> Self {
         let job::LimitOverrides {
             memory_bytes_max,
             time_ms_max,

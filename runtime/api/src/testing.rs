@@ -10,7 +10,7 @@ use stepbox_batch::execution::{
     Counts, ExecutionContext, Failure, JobExecution, StepExecution, SummaryValue, Tracking,
 };
 use stepbox_batch::job::{
-    Branch, ComponentRef, Element, ElementSource, GrantRequest, Job, JobInstance, LimitOverrides, Rerun,
+    Always, Branch, ComponentRef, Element, ElementSource, GrantRequest, Job, JobInstance, LimitOverrides, Rerun,
     RetryPolicy, Step, StepFlow, StepKind, Target, Transition,
 };
 use stepbox_batch::metering::ResourceUsage;
@@ -60,7 +60,7 @@ fn step(name: &str, kind: StepKind) -> Step {
         start_limit: Some(4),
         flow: StepFlow {
             on: vec![transition],
-            always: true,
+            always: Always::UnlessStopped,
             branch: Some(Branch { split: StepName::new("both").unwrap(), number: 1 }),
         },
     }

@@ -1,5 +1,6 @@
 //! A run in this process, watched to its end.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use stepbox::batch::repository::RepositoryError;
 use stepbox::{Error, Progress, Running, Tenant};
 use stepbox_api::execution::Execution;
 use stepbox_api::exit_code::ExitCode;
-use tokio::time::MissedTickBehavior;
+use tokio::sync::watch::Receiver;
+use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::args::RunManner;
 use crate::error::CliError;
@@ -43,30 +45,28 @@ pub(crate) async fn follow(
     let mut beat = tokio::time::interval(DISPLAY_EVERY);
     beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut steps = Steps { display, shown: 0 };
+    let progress = running.progress();
     let execution = loop {
-        tokio::select! {
+        let interrupt = tokio::select! {
             ended = running.wait() => break ended?,
-            interrupt = interrupts.next() => {
-                if is_interrupted {
-                    return Err(CliError::Interrupted(id));
-                }
-                is_interrupted = true;
-                silence = Box::pin(of_store(tenant.clone(), id));
-                match interrupt {
-                    Interrupt::Stop => tokio::select! {
-                        asked = ask_to_stop(&running, &steps.display) => asked?,
-                        error = &mut silence => return Err(error),
-                    },
-                    Interrupt::Pause => {
-                        running.pause();
-                        steps.display.say(&format!("pausing execution {id} at its next checkpoint"));
-                    }
-                }
-            }
+            interrupt = interrupts.next() => interrupt,
             error = &mut silence => return Err(error),
-            _ = beat.tick() => {
-                let progress = running.progress().borrow().clone();
-                steps.show(tenant, &running, &progress).await?;
+            // Until an interrupt, also while the store does not answer.
+            shown = steps.keep_up(tenant, id, &progress, &mut beat) => match shown? {},
+        };
+        if is_interrupted {
+            return Err(CliError::Interrupted(id));
+        }
+        is_interrupted = true;
+        silence = Box::pin(of_store(tenant.clone(), id));
+        match interrupt {
+            Interrupt::Stop => tokio::select! {
+                asked = ask_to_stop(&running, &steps.display) => asked?,
+                error = &mut silence => return Err(error),
+            },
+            Interrupt::Pause => {
+                running.pause();
+                steps.display.say(&format!("pausing execution {id} at its next checkpoint"));
             }
         }
     };
@@ -111,21 +111,25 @@ struct Steps {
 }
 
 impl Steps {
-    /// Brings the display to where the run is.
-    async fn show(
+    /// Keeps the display where the run is; comes back only if the store fails.
+    async fn keep_up(
         &mut self,
         tenant: &Tenant,
-        running: &Running,
-        progress: &Progress,
-    ) -> Result<(), CliError> {
-        if progress.step_number > self.shown {
-            let execution = tenant.execution(running.id()).await?;
-            self.catch_up(&execution, progress.step_number - 1);
-            self.shown = progress.step_number;
-            self.display.begin(progress.step_number, progress.step_count, &progress.step);
+        id: JobExecutionId,
+        progress: &Receiver<Progress>,
+        beat: &mut Interval,
+    ) -> Result<Infallible, CliError> {
+        loop {
+            beat.tick().await;
+            let progress = progress.borrow().clone();
+            if progress.step_number > self.shown {
+                let execution = tenant.execution(id).await?;
+                self.catch_up(&execution, progress.step_number - 1);
+                self.shown = progress.step_number;
+                self.display.begin(progress.step_number, progress.step_count, &progress.step);
+            }
+            self.display.advance(progress.tracking);
         }
-        self.display.advance(progress.tracking);
-        Ok(())
     }
 
     /// Shows the rest of what has happened.

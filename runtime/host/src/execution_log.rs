@@ -114,6 +114,8 @@ pub(crate) fn read(folder: &Path) -> std::io::Result<Vec<LogLine>> {
 
 #[cfg(test)]
 mod tests {
+    use stepbox_batch::clock::Timestamp;
+
     use super::*;
 
     #[test]

@@ -337,6 +337,8 @@ impl Shared {
     async fn silence_at_the_end(&self) {
         let mut stage = self.stage.subscribe();
         let _ = stage.wait_for(|stage| *stage >= Stage::Pausing).await;
+        // A store that was silent before may be back.
+        sleep(Duration::from_millis(SILENT_AT_END_MS)).await;
         while !self.pulse.has_waited_for(SILENT_AT_END_MS) {
             sleep(Duration::from_millis(LOOK_MS)).await;
         }

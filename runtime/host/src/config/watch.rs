@@ -211,13 +211,17 @@ fn read(
     let own = [files.file_of(tenant), files.data_dir().join(POLICY_FILE)];
     let paths = own.iter().chain(before.keys());
     let mut stamps: Stamps = paths.map(|path| (path.clone(), Stamp::of(path, None))).collect();
-    let config = match own[0].exists() {
-        // A mistake in the common file is none of this tenant's.
+    let has_own = own[0].exists();
+    let config = match has_own {
         true => files.tenant(tenant),
         false => files.again().and_then(|again| again.tenant(tenant)),
     };
+    if has_own {
+        // The common file says nothing of this tenant.
+        stamps.remove(&own[1]);
+    }
     if let Ok(config) = &config {
-        stamps.retain(|path, _| *path == own[0] || *path == config.file || config.named.contains(path));
+        stamps.retain(|path, _| own.contains(path) || config.named.contains(path));
         for path in &config.named {
             stamps.entry(path.clone()).or_insert_with(|| Stamp::of(path, None));
         }
