@@ -36,6 +36,7 @@ use std::{env, process};
 
 use args::{Args, Noun};
 use clap::Parser as _;
+use clap::builder::StyledStr;
 use error::CliError;
 use installation::Place;
 use output::Answer;
@@ -67,20 +68,21 @@ fn parsed() -> Result<Args, process::ExitCode> {
             // Help and version, which have nothing that was given.
             error.exit();
         }
-        output::talk_lines(&shown(&error.render().to_string()));
+        output::talk_lines(&shown(error.render().ansi().to_string()));
         ExitCode::BadCommand.into()
     })
 }
 
 /// A text about arguments, with what steers a terminal in them made visible. They may be another's: a program that calls
 /// this one hands on what its users are called.
-fn shown(text: &str) -> Visible {
+fn shown(text: String) -> Visible {
     let of_environment = env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("STEPBOX_"));
     let given = env::args_os().chain(of_environment.map(|(_, value)| value));
     let given = given.map(|given| given.to_string_lossy().into_owned()).flat_map(with_value);
     let odd = given.filter(|given| matches!(on_one_line(given), Cow::Owned(_)));
-    let text = odd.fold(text.to_owned(), |text, odd| text.replace(&odd, &on_one_line(&odd)));
-    text.trim_end().split('\n').map(Visible::line).collect()
+    let text = odd.fold(text, |text, odd| text.replace(&odd, &on_one_line(&odd)));
+    // What is left of styles is the library's own.
+    StyledStr::from(text).to_string().trim_end().split('\n').map(Visible::line).collect()
 }
 
 /// An argument, and its value alone, as in `--name=value` and `-nvalue`: messages quote either.

@@ -1,6 +1,7 @@
 //! The operator's files of an installation: one policy for all tenants, or one for each.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use stepbox_batch::name::TenantId;
@@ -90,7 +91,7 @@ impl PolicyFiles {
         let folder = self.data_dir.join(TENANTS_FOLDER);
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if is_missing(&error) => return Ok(Vec::new()),
             Err(error) => return Err(ConfigError::unreadable(&folder)(error)),
         };
         let tenant = |entry: fs::DirEntry| {
@@ -114,7 +115,7 @@ impl PolicyFiles {
     /// What the files say of a tenant.
     pub fn tenant(&self, id: &TenantId) -> Result<TenantConfig, ConfigError> {
         let own = self.file_of(id);
-        if !own.try_exists().map_err(ConfigError::unreadable(&own))? {
+        if !is_there(&own)? {
             return self.config(&self.common, self.data_dir.join(POLICY_FILE));
         }
         let file = PolicyFile::read(&own, &self.data_dir)?;
@@ -171,4 +172,17 @@ impl PolicyFiles {
     pub(super) fn differs_for_process(&self, other: &Self) -> bool {
         !self.common.is_same_for_process(&other.common)
     }
+}
+
+fn is_there(path: &Path) -> Result<bool, ConfigError> {
+    match fs::metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if is_missing(&error) => Ok(false),
+        Err(error) => Err(ConfigError::unreadable(path)(error)),
+    }
+}
+
+/// Whether there is nothing. A data folder that is no folder is told when the store is opened.
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
