@@ -111,7 +111,9 @@ async fn a_tenant_comes_changes_and_goes_while_anothers_job_runs() {
     // A policy that cannot be leaves the one before.
     let wrong = Policy::nothing().with_folder(folder.path().join("data"));
     assert_eq!(stepbox.set_tenant(&id("bob"), wrong).unwrap_err().code(), "path-in-data-folder");
-    assert!(matches!(&bob.policy().files, stepbox::FilesPolicy::Beneath(folders) if *folders == [other.clone()]));
+    assert!(
+        matches!(&bob.policy().files, stepbox::FilesPolicy::Beneath(folders) if *folders == [other.clone()])
+    );
 
     // It goes, and alice's job runs on.
     let mut of_alice = alice.run("i0", RunOptions::default()).await.unwrap();
@@ -232,7 +234,10 @@ async fn the_operators_files_count_when_they_change() {
     write("tenants/wrong.yaml", "netwrk: {}");
     assert_eq!(
         look().await,
-        ["acme changed, new true, suspended false, []", "Some(TenantId(\"wrong\")) refused: policy-file-malformed"]
+        [
+            "acme changed, new true, suspended false, []",
+            "Some(TenantId(\"wrong\")) refused: policy-file-malformed"
+        ]
     );
     assert_eq!(stepbox.tenant(&id("wrong")).unwrap_err().code(), "unknown-tenant");
     let acme = stepbox.tenant(&id("acme")).unwrap();
@@ -292,7 +297,13 @@ jobs:
         reader: { csv: { from: \"${parameters.source}\" } }
         writer: { csv: { to: \"${parameters.storage}\" } }
 ";
-    support::install(&alice, folder.path(), &[("guest", stepbox_guest_artifacts::hostile::ECHOES_SECRETS)], jobs).await;
+    support::install(
+        &alice,
+        folder.path(),
+        &[("guest", stepbox_guest_artifacts::hostile::ECHOES_SECRETS)],
+        jobs,
+    )
+    .await;
     std::fs::write(folder.path().join("in.csv"), "sku\n1\n").unwrap();
     let parameters = json!({ "source": local("in.csv"), "storage": local("out.csv") });
     let fine = support::start(&alice, "names_none", parameters).await.wait().await.unwrap();

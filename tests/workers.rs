@@ -483,7 +483,12 @@ async fn a_worker_and_a_run_end_although_the_database_is_silent() {
             }
             _ => {
                 let mut run = Command::new(stepbox_binary());
-                run.current_dir(fleet.installation.folder.path()).args(["--data-dir", "data-run", "run", "export"]);
+                run.current_dir(fleet.installation.folder.path()).args([
+                    "--data-dir",
+                    "data-run",
+                    "run",
+                    "export",
+                ]);
                 run.args(["-c", r#"{"storage":{"type":"local","file_path":"run.csv"}}"#]);
                 run.env("STEPBOX_DATABASE_URL", &url).stdout(Stdio::null()).stderr(Stdio::null());
                 let run = WorkerProcess(Guarded::spawn(&mut run).expect("the program starts"));

@@ -165,7 +165,8 @@ mod tests {
 
     #[test]
     fn policies_and_files_survive_a_wire() {
-        let error = FileError { code: "policy-file-malformed".to_owned(), message: "m".to_owned(), help: None };
+        let error =
+            FileError { code: "policy-file-malformed".to_owned(), message: "m".to_owned(), help: None };
         let warning = FileWarning { message: "w".to_owned(), help: "h".to_owned() };
         let file = "tenants/acme.yaml".to_owned();
         survives(&CheckedFile { file, suspended: true, error: Some(error), warnings: vec![warning] });

@@ -187,4 +187,3 @@ impl From<job::Always> for Always {
         }
     }
 }
-

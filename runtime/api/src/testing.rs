@@ -10,8 +10,8 @@ use stepbox_batch::execution::{
     Counts, ExecutionContext, Failure, JobExecution, StepExecution, SummaryValue, Tracking,
 };
 use stepbox_batch::job::{
-    Always, Branch, ComponentRef, Element, ElementSource, GrantRequest, Job, JobInstance, LimitOverrides, Rerun,
-    RetryPolicy, Step, StepFlow, StepKind, Target, Transition,
+    Always, Branch, ComponentRef, Element, ElementSource, GrantRequest, Job, JobInstance, LimitOverrides,
+    Rerun, RetryPolicy, Step, StepFlow, StepKind, Target, Transition,
 };
 use stepbox_batch::metering::ResourceUsage;
 use stepbox_batch::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId, JobName, StepName, TenantId};

@@ -155,7 +155,9 @@ fn configs(
     voice: Option<Voice>,
 ) -> Result<Vec<(TenantId, TenantConfig)>, CliError> {
     match served {
-        Served::Named(tenants) => tenants.iter().map(|tenant| Ok((tenant.clone(), files.tenant(tenant)?))).collect(),
+        Served::Named(tenants) => {
+            tenants.iter().map(|tenant| Ok((tenant.clone(), files.tenant(tenant)?))).collect()
+        }
         Served::All => {
             let read = |tenant: TenantId| match files.tenant(&tenant) {
                 Ok(config) => Some((tenant, config)),

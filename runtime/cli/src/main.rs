@@ -140,6 +140,8 @@ async fn carry_out(args: Args) -> Result<Answer, CliError> {
         Noun::Workers(verb) => workers::carry_out(&stepbox, verb).await,
         Noun::Executions(verb) => executions::carry_out(&tenant, verb).await,
         Noun::Audit(verb) => audit::carry_out(&tenant, verb).await,
-        Noun::Worker(_) | Noun::Store(_) | Noun::Policy(_) | Noun::Completions { .. } => unreachable!("answered above"),
+        Noun::Worker(_) | Noun::Store(_) | Noun::Policy(_) | Noun::Completions { .. } => {
+            unreachable!("answered above")
+        }
     }
 }

@@ -45,7 +45,8 @@ fn judged(file: &CheckedFile) -> String {
     match &file.config {
         Ok(TenantConfig { is_suspended, warnings, .. }) => {
             let state = if *is_suspended { "can be used; suspended" } else { "can be used" };
-            let warnings = warnings.iter().map(|warning| format!("warning: {}; {}", warning.message, warning.help));
+            let warnings =
+                warnings.iter().map(|warning| format!("warning: {}; {}", warning.message, warning.help));
             std::iter::once(state.to_owned()).chain(warnings).collect::<Vec<_>>().join("\n")
         }
         Err(error) => format!("error: {}", with_help(error)),
@@ -156,14 +157,29 @@ fn facts(TenantConfig { policy, is_suspended, file, .. }: &TenantConfig) -> Vec<
     let special = [(network.allow_loopback, "loopback"), (network.allow_private, "private networks")];
     let open = special.iter().filter(|(is_open, _)| *is_open).map(|(_, name)| format!(", {name}"));
     facts.push(("network", format!("public addresses{}", open.collect::<String>())));
-    facts.push(("http", list(http.lists().into_iter().filter_map(|(key, values)| Some(format!("{}: {}", key.as_str(), values?.join(", ")))), "all that steps are granted")));
-    facts.push(("files", match files {
-        FilesPolicy::Anywhere { .. } => "as this user".to_owned(),
-        FilesPolicy::Beneath(folders) => list(folders.iter().map(|folder| folder.display().to_string()), "none"),
-    }));
+    facts.push((
+        "http",
+        list(
+            http.lists()
+                .into_iter()
+                .filter_map(|(key, values)| Some(format!("{}: {}", key.as_str(), values?.join(", ")))),
+            "all that steps are granted",
+        ),
+    ));
+    facts.push((
+        "files",
+        match files {
+            FilesPolicy::Anywhere { .. } => "as this user".to_owned(),
+            FilesPolicy::Beneath(folders) => {
+                list(folders.iter().map(|folder| folder.display().to_string()), "none")
+            }
+        },
+    ));
     facts.push(("limits", limited(limits)));
     facts.push(("quotas", quota(quotas)));
-    let usable = secrets.usable().map(|secret| format!("{}: to {}", secret.name(), secret.hosts().collect::<Vec<_>>().join(", ")));
+    let usable = secrets
+        .usable()
+        .map(|secret| format!("{}: to {}", secret.name(), secret.hosts().collect::<Vec<_>>().join(", ")));
     let unusable = secrets.all_unusable().map(|secret| format!("{}: {}", secret.name, secret.problem));
     facts.push(("secrets", list(usable.chain(unusable), "none")));
     let usable = storages.usable().map(|storage| format!("{}: {}", storage.name(), storage.address()));
@@ -244,7 +260,8 @@ pub(crate) fn entry(event: &PolicyEvent) -> Vec<Entry> {
             let suspended = if *is_suspended { "; it is suspended: nothing of it begins" } else { "" };
             let message = format!("the tenant `{tenant}` {change} from now on{suspended}");
             let warning = |warning: &ConfigWarning| {
-                let message = format!("the policy of the tenant `{tenant}`: {}; {}", warning.message, warning.help);
+                let message =
+                    format!("the policy of the tenant `{tenant}`: {}; {}", warning.message, warning.help);
                 Entry::new(LogLevel::Warning, "policy-warning", message).of(tenant)
             };
             let first = Entry::new(LogLevel::Info, "policy-changed", message).of(tenant);
@@ -253,14 +270,17 @@ pub(crate) fn entry(event: &PolicyEvent) -> Vec<Entry> {
         PolicyEvent::Removed { tenant, running } => {
             let pausing = match running {
                 0 => String::new(),
-                running => format!("; {} pause at the next checkpoint", counted(*running as u64, "execution")),
+                running => {
+                    format!("; {} pause at the next checkpoint", counted(*running as u64, "execution"))
+                }
             };
             let message = format!("the tenant `{tenant}` is not served any more{pausing}");
             vec![Entry::new(LogLevel::Info, "tenant-removed", message).of(tenant)]
         }
         PolicyEvent::Refused { tenant, error } => vec![refused(tenant.as_ref(), error)],
         PolicyEvent::CountsAtNextStart => {
-            let message = "`shared` or `components.compile` has changed: that counts when this process starts again";
+            let message =
+                "`shared` or `components.compile` has changed: that counts when this process starts again";
             vec![Entry::new(LogLevel::Warning, "policy-counts-at-next-start", message)]
         }
     }
@@ -269,7 +289,9 @@ pub(crate) fn entry(event: &PolicyEvent) -> Vec<Entry> {
 /// That a file cannot be used, and what is done instead.
 pub(crate) fn refused(tenant: Option<&TenantId>, error: &ConfigError) -> Entry {
     let (whose, instead) = match tenant {
-        Some(tenant) => (format!("the policy of the tenant `{tenant}`"), "the one before still counts, if there was one"),
+        Some(tenant) => {
+            (format!("the policy of the tenant `{tenant}`"), "the one before still counts, if there was one")
+        }
         None => ("the policies of tenants".to_owned(), "those before still count"),
     };
     let message = format!("{whose} cannot be used, and {instead}: {}", with_help(error));

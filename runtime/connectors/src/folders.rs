@@ -59,7 +59,8 @@ struct Root {
 impl Root {
     fn folder(&self) -> Result<&Dir> {
         self.folder.as_ref().map_err(|error| {
-            let error = error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
+            let error =
+                error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
             ConnectorError::file("open the folder", &self.path.to_string_lossy(), error)
         })
     }

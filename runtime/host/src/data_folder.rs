@@ -17,8 +17,8 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use stepbox_sandbox::COMPONENT_BYTES_MAX;
 use stepbox_batch::name::{Digest, JobExecutionId};
+use stepbox_sandbox::COMPONENT_BYTES_MAX;
 
 use self::rights::Own;
 pub(crate) use self::rights::{Owners, refuse_writable_by_others};

@@ -7,44 +7,34 @@
 //! for requests and keeps the lease.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use futures_util::future::join_all;
 
 use stepbox_batch::audit::Actor;
 use stepbox_batch::clock::Timestamp;
-use stepbox_batch::element::Fragment;
 use stepbox_batch::error::StepError;
-use stepbox_batch::execution::{Failure, JobExecution, Partition, StepExecution, Tracking};
-use stepbox_batch::flow::{Afterwards, Follows, Requests, Unit, after, afterwards, worst};
-use stepbox_batch::item_step::{self, Journey, StepOutcome};
-use stepbox_batch::job::{Always, Step, StepKind};
+use stepbox_batch::execution::{Failure, JobExecution, StepExecution, Tracking};
+use stepbox_batch::item_step::StepOutcome;
+use stepbox_batch::job::Step;
 use stepbox_batch::log::LogLevel;
 use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::recorder::{Recorder, With};
 use stepbox_batch::repository::{Claim, Lease, NewJobExecution, RepositoryError, Save};
 use stepbox_batch::status::{BatchStatus, ExitStatus};
-use stepbox_batch::step_context::{Attempt, Findings, RunContext, RunInfo, StepContext};
-use stepbox_batch::tasklet_point::TaskletPoint;
-use stepbox_batch::tasklet_step;
-use stepbox_batch::thread::{Panicked, on_own_thread};
-use stepbox_sandbox::{ExecutionDisk, Usage};
+use stepbox_batch::step_context::{Attempt, RunContext, RunInfo, StepContext};
+use stepbox_batch::thread::Panicked;
+use stepbox_sandbox::ExecutionDisk;
 use tokio::sync::watch;
 
 use crate::error::Error;
 use crate::execution_log::{FileLog, LogListener, LogSharing};
-use crate::outputs::{OutputLock, StepPlaces, output_is_input};
-use crate::patience::{self, Left, Patience};
-use crate::policy::Policy;
-use crate::step_elements::StepElements;
 use crate::stepbox::Installation;
 use crate::tenants::TenantState;
 
 mod attending;
 mod earlier_outputs;
+mod flow;
 mod partitions;
+mod step;
 
 pub(crate) use partitions::warnings_of_parts;
 
@@ -236,356 +226,6 @@ impl Life {
         );
     }
 
-    /// Runs the flow to its end, and then the steps that run whatever happened.
-    async fn run_steps(&self) -> FlowEnd {
-        let partition = self.execution().partition;
-        if let Some(Partition { position, .. }) = partition {
-            return self.run_part(position as usize).await;
-        }
-        let (mut status, mut last) = match self.ends_already() {
-            Some(status) => (status, None),
-            None => self.run_sequence(0..self.steps.len(), false).await?,
-        };
-        for (position, step) in self.steps.iter().enumerate() {
-            if self.rests_in(status) {
-                break;
-            }
-            if self.has_run(position) {
-                continue;
-            }
-            match afterwards(step.flow.always, status, self.requests()) {
-                Afterwards::Nothing => {}
-                Afterwards::IsStopped => status = worst(status, BatchStatus::Stopped),
-                Afterwards::Waits => status = BatchStatus::Paused,
-                Afterwards::Runs => {
-                    self.save_ended(last.take()).await?;
-                    let Ended { step, .. } = last.insert(self.run_step(position).await?);
-                    status = match step.status {
-                        // Whatever failed before it, the execution goes on with it.
-                        BatchStatus::Paused => BatchStatus::Paused,
-                        ended => worst(status, ended),
-                    };
-                }
-            }
-        }
-        Ok((status, last))
-    }
-
-    fn requests(&self) -> Requests {
-        Requests { stop: self.run.is_stop_requested(), pause: self.run.is_pause_requested() }
-    }
-
-    /// How a run ends that only has to run what runs whatever happened: it has cost all the workers that it may, or
-    /// was to stop before it could begin.
-    fn ends_already(&self) -> Option<BatchStatus> {
-        let execution = lock(&self.execution);
-        match () {
-            () if !execution.failures.is_empty() => Some(BatchStatus::Failed),
-            () if execution.stop_requested => Some(BatchStatus::Stopped),
-            () => None,
-        }
-    }
-
-    /// Whether a step has run, here or before a worker was lost.
-    fn has_run(&self, position: usize) -> bool {
-        let execution = lock(&self.execution);
-        let mut stored = execution.steps.iter().filter(|step| step.position as usize == position);
-        stored.any(|step| step.status.has_ended()) || lock(&self.course).done.contains(&position)
-    }
-
-    /// Runs the one step of a part.
-    async fn run_part(&self, position: usize) -> FlowEnd {
-        if let Some(done) = self.done_already(position) {
-            // Whatever completes has begun.
-            self.change_status(BatchStatus::Started).await?;
-            return Ok((done.status, None));
-        }
-        let ended = self.run_step(position).await?;
-        Ok((ended.step.status, Some(ended)))
-    }
-
-    /// Runs the steps in a range, one after the other or as their flow says.
-    async fn run_sequence(&self, range: Range<usize>, is_branch: bool) -> FlowEnd {
-        let (mut at, mut last, mut has_run) = (range.start, None, false);
-        while at < range.end {
-            if has_run && self.run.is_stopping() {
-                return Ok((BatchStatus::Stopped, last));
-            }
-            self.save_ended(last.take()).await?;
-            let unit = if is_branch { Unit::Step(at) } else { Unit::at(&self.steps, at) };
-            let follows = match &unit {
-                Unit::Split { branches, .. } => {
-                    has_run = true;
-                    match self.run_branches(branches).await? {
-                        BatchStatus::Completed => Follows::Next,
-                        status => Follows::End(status),
-                    }
-                }
-                Unit::Step(position) => {
-                    let mut was_stopped_at = false;
-                    let (status, exit_status) = match self.done_already(*position) {
-                        Some(done) => {
-                            was_stopped_at = done.carried_from.is_some();
-                            (done.status, done.exit_status)
-                        }
-                        None => {
-                            has_run = true;
-                            let Ended { step, .. } = last.insert(self.run_step(*position).await?);
-                            (step.status, step.exit_status.clone())
-                        }
-                    };
-                    let (follows, is_dealt_with) = after(&self.steps, *position, status, &exit_status);
-                    if is_dealt_with {
-                        lock(&self.course).dealt_with.insert(*position);
-                    }
-                    match follows {
-                        // The execution that ran it ended there; this one goes on behind it.
-                        Follows::End(BatchStatus::Stopped) if is_dealt_with && was_stopped_at => {
-                            Follows::Next
-                        }
-                        follows => follows,
-                    }
-                }
-            };
-            match follows {
-                Follows::Next => at = unit.end(),
-                Follows::Step(position) => at = position,
-                Follows::End(status) => return Ok((status, last)),
-            }
-        }
-        Ok((BatchStatus::Completed, last))
-    }
-
-    /// Runs the branches of a split side by side. It is as good as its worst branch.
-    async fn run_branches(&self, branches: &[Range<usize>]) -> Result<BatchStatus, RepositoryError> {
-        let run = |branch: &Range<usize>| self.run_branch(branch.clone());
-        let mut status = BatchStatus::Completed;
-        for ended in join_all(branches.iter().map(run)).await {
-            let (of_branch, last) = ended?;
-            self.save_ended(last).await?;
-            status = worst(status, of_branch);
-        }
-        Ok(status)
-    }
-
-    /// Its type breaks the circle of sequences that run branches that are sequences.
-    fn run_branch(&self, range: Range<usize>) -> Pin<Box<dyn Future<Output = FlowEnd> + Send + '_>> {
-        Box::pin(self.run_sequence(range, true))
-    }
-
-    /// The step as it ended before a pause, or as an execution that this one goes on from has completed
-    /// it; none if it runs now.
-    fn done_already(&self, position: usize) -> Option<StepExecution> {
-        let execution = lock(&self.execution);
-        let known = execution.steps.iter().find(|step| step.position as usize == position)?;
-        // A restart sets back what has failed, so that was before a pause.
-        let is_done = matches!(known.status, BatchStatus::Completed | BatchStatus::Failed);
-        if is_done {
-            lock(&self.course).done.insert(position);
-        }
-        is_done.then(|| known.clone())
-    }
-
-    async fn run_step(&self, position: usize) -> Result<Ended, RepositoryError> {
-        let step = &self.steps[position];
-        let (mut execution, context) = self.begin_step(position);
-        let job_execution = self.execution();
-        let with = With { execution: Some(&job_execution), ..With::default() };
-        self.recorder.save_step(&mut execution, &context, with).await?;
-        context.saves_by(self.recorder.clone(), execution.clone());
-        self.keep(&execution);
-        lock(&self.course).running.push((execution.position, context.clone()));
-        let outcome = match step.start_limit {
-            Some(limit) if execution.starts > limit => Err(StepError::StartLimit { limit }),
-            _ => {
-                let outcome;
-                (execution, outcome) = self.run_elements(step, execution, &context).await?;
-                outcome
-            }
-        };
-        let mut course = lock(&self.course);
-        course.running.retain(|(running, _)| *running != execution.position);
-        course.done.insert(position);
-        drop(course);
-        self.end_step(&mut execution, &context, outcome);
-        self.keep(&execution);
-        Ok(Ended { step: execution, context })
-    }
-
-    /// A step that begins, or goes on from the checkpoint of an earlier execution.
-    fn begin_step(&self, position: usize) -> (StepExecution, StepContext) {
-        let (step, now) = (&self.steps[position], self.recorder.clock.now());
-        let steps = self.execution().steps;
-        let earlier = steps.into_iter().find(|earlier| earlier.position as usize == position);
-        let anew = || StepExecution::new(position as u32, step.name.clone(), now);
-        let mut execution = earlier.unwrap_or_else(anew);
-        execution.status = BatchStatus::Started;
-        execution.started_at = now;
-        execution.starts += 1;
-        let findings = Findings {
-            summary: execution.summary.clone(),
-            warning_count: execution.warning_count,
-            // A restart has cleared those of before.
-            errors: execution.errors.clone(),
-            usage: execution.usage,
-            ..Findings::default()
-        };
-        let has_items = matches!(step.kind, StepKind::Item { .. });
-        let (run, name) = (self.run.clone(), step.name.clone());
-        let context = if step.flow.always == Always::Yes {
-            StepContext::new_always(run, name, has_items, findings)
-        } else {
-            StepContext::new(run, name, has_items, findings)
-        };
-        match has_items {
-            true => context.set_tracking(execution.tracking),
-            false => context.go_on_from(TaskletPoint::of_checkpoint(execution.checkpoint.as_ref())),
-        }
-        context.log(LogLevel::Info, &format!("Step execution starting: {}", step.name));
-        self.show_progress(&execution, &context);
-        (execution, context)
-    }
-
-    /// Lets a step's elements work, on a thread of their own.
-    async fn run_elements(&self, step: &Step, execution: StepExecution, context: &StepContext) -> Ran {
-        let id = self.recorder.lease.id;
-        // The step keeps the policy that it began with.
-        let policy = self.tenant.policy();
-        let secrets = match StepElements::secrets_of(step, &policy) {
-            Ok(secrets) => secrets,
-            Err(source) => {
-                let (culprit, place) = (format!("step `{}`", step.name), String::new());
-                return Ok((execution, Err(StepError::Element { culprit, place, source })));
-            }
-        };
-        let outputs = match self.earlier_outputs(step).await? {
-            Ok(outputs) => outputs,
-            Err(error) => return Ok((execution, Err(error))),
-        };
-        let elements = StepElements {
-            installation: &self.installation,
-            policy: &policy,
-            tenant: &self.recorder.lease.tenant,
-            execution: id,
-            work: self.installation.data.work(id, self.recorder.lease.token),
-            parameters: &self.run.parameters,
-            outputs,
-            folder: self.folder.as_deref(),
-            share: self.tenant.share.clone(),
-            usage: Usage::on(&self.disk),
-            secrets,
-            context,
-        };
-        let partition = self.execution().partition;
-        // The parts' fragments are the whole's.
-        let _output = match partition {
-            Some(_) => None,
-            None => match self.lock_output(step, &elements) {
-                Ok(lock) => lock,
-                Err(error) => return Ok((execution, Err(error))),
-            },
-        };
-        let patience = self.patience(step, context, &policy);
-        let (recorder, on_thread, begun) =
-            (self.recorder.clone(), patience.for_elements(), execution.clone());
-        let mut execution = execution;
-        let ran = match &step.kind {
-            StepKind::Item { settings, .. } if settings.partitions > 1 && partition.is_none() => {
-                return self.run_parts(step, &elements, execution, context).await;
-            }
-            StepKind::Item { .. } => {
-                let work = async move {
-                    let mut item_step = match elements.item_step(step).await {
-                        Ok(item_step) => item_step,
-                        Err(error) => return Ok((execution, Err(error))),
-                    };
-                    item_step.fragment = partition.map(|Partition { number, .. }| Fragment { number });
-                    on_own_thread(async move {
-                        let journey =
-                            Journey { execution: &mut execution, context: &on_thread, recorder: &recorder };
-                        let outcome = item_step::run(item_step, journey).await;
-                        (execution, outcome)
-                    })
-                    .await
-                };
-                patience.outlast(work).await
-            }
-            StepKind::Tasklet { tasklet } => {
-                let (name, retry) = (format!("tasklet `{}`", tasklet.name()), step.retry.clone());
-                let work = async move {
-                    let mut tasklet = match elements.tasklet(step, tasklet).await {
-                        Ok(tasklet) => tasklet,
-                        Err(error) => return Ok((execution, Err(error))),
-                    };
-                    on_own_thread(async move {
-                        let journey =
-                            Journey { execution: &mut execution, context: &on_thread, recorder: &recorder };
-                        let outcome = tasklet_step::run(tasklet.as_mut(), &name, &retry, journey).await;
-                        (execution, outcome)
-                    })
-                    .await
-                };
-                patience.outlast(work).await
-            }
-        };
-        self.settle(ran, begun, context).await
-    }
-
-    /// Keeps other runs from writing a step's output; none if that is no file of Stepbox's own writers.
-    fn lock_output(&self, step: &Step, elements: &StepElements<'_>) -> Result<Option<OutputLock>, StepError> {
-        let StepKind::Item { writer, .. } = &step.kind else { return Ok(None) };
-        let refused = |source| {
-            let (culprit, place) = (format!("writer `{}`", writer.name()), String::new());
-            StepError::Element { culprit, place, source }
-        };
-        let folders = elements.folders();
-        let (native, run) = (&self.installation.native, &self.run.info);
-        let places = StepPlaces::of(step, elements.values(), native, &folders, Some(run));
-        if let Some(output) = places.output_over_input() {
-            return Err(refused(output_is_input(output.given())));
-        }
-        let Some(output) = &places.output else { return Ok(None) };
-        let lock =
-            OutputLock::take(&self.installation.data.outputs(), output, run, &self.recorder.lease.tenant);
-        lock.map(Some).map_err(refused)
-    }
-
-    /// How long this run waits for a step's elements.
-    fn patience(&self, step: &Step, context: &StepContext, policy: &Policy) -> Patience {
-        let asked = [step.limits.time_ms_max, policy.limits.time_ms_max];
-        let limits = patience::Limits {
-            grace_ms: policy.quotas.stop_grace_ms,
-            time_ms_max: asked.into_iter().flatten().min(),
-        };
-        Patience::new(self.recorder.clock.clone(), context, limits)
-    }
-
-    /// What has become of a step that worked on a thread of its own.
-    async fn settle(&self, ran: Result<Worked, Left>, begun: StepExecution, context: &StepContext) -> Ran {
-        let outcome = match ran {
-            Ok(Ok((execution, Err(StepError::Repository(error))))) => {
-                self.keep(&execution);
-                return Err(error);
-            }
-            Ok(Ok(ran)) => return Ok(ran),
-            Ok(Err(Panicked)) => Err(StepError::Panicked),
-            Err(left) => {
-                context.log(LogLevel::Warning, &left.text());
-                left.outcome()
-            }
-        };
-        // What it knew is gone with its thread; what counts is what is stored.
-        context.go_back_to_saved();
-        let stored = self.stored_steps().await?;
-        let known = stored.into_iter().find(|step| step.position == begun.position);
-        let execution = known.unwrap_or(begun);
-        if matches!(self.steps[execution.position as usize].kind, StepKind::Item { .. }) {
-            let total = context.tracking().total;
-            context.set_tracking(Tracking { total, ..execution.counts.into() });
-        }
-        Ok((execution, outcome))
-    }
-
     async fn change_status(&self, status: BatchStatus) -> Result<(), RepositoryError> {
         let changed = {
             let mut execution = lock(&self.execution);
@@ -603,46 +243,6 @@ impl Life {
     /// Whether a run that ended so goes on later.
     fn rests_in(&self, status: BatchStatus) -> bool {
         status == BatchStatus::Paused || (status == BatchStatus::Stopped && self.is_pausing())
-    }
-
-    fn end_step(
-        &self,
-        execution: &mut StepExecution,
-        context: &StepContext,
-        outcome: Result<StepOutcome, StepError>,
-    ) {
-        let now = self.recorder.clock.now();
-        execution.ended_at = Some(now);
-        (execution.status, execution.exit_status) = match outcome {
-            Ok(StepOutcome::Completed(code)) => {
-                let code = code.unwrap_or_else(|| ExitStatus::COMPLETED.to_owned());
-                (BatchStatus::Completed, ExitStatus::new(code))
-            }
-            Ok(StepOutcome::Stopped) if self.is_pausing() => {
-                // A tasklet begins again at what it kept last, and counts again what came after.
-                if matches!(self.steps[execution.position as usize].kind, StepKind::Tasklet { .. }) {
-                    context.go_back_to_point();
-                }
-                execution.ended_at = None;
-                (BatchStatus::Paused, ExitStatus::new(ExitStatus::EXECUTING))
-            }
-            Ok(StepOutcome::Stopped) => (BatchStatus::Stopped, ExitStatus::new(ExitStatus::STOPPED)),
-            Err(error) => {
-                let failure = error.to_failure();
-                context.log(LogLevel::Error, &failure.to_string());
-                let exit = ExitStatus::new(ExitStatus::FAILED).with_description(failure.to_string());
-                execution.failures.push(failure);
-                (BatchStatus::Failed, exit)
-            }
-        };
-        context.log(
-            LogLevel::Info,
-            &format!(
-                "Step execution complete: {}, status={}, exitCode={}",
-                execution.name, execution.status, execution.exit_status.code
-            ),
-        );
-        self.show_progress(execution, context);
     }
 
     /// Saves a step that others follow.

@@ -183,10 +183,7 @@ pub(crate) fn check_policy(
     policy.check_secrets().map_err(|source| Error::Secret { tenant: tenant.clone(), source })?;
     let wrong = |source| Error::Storages { tenant: tenant.clone(), source };
     policy.check_storages().map_err(wrong)?;
-    policy
-        .components
-        .check()
-        .map_err(|source| Error::ComponentsPolicy { tenant: tenant.clone(), source })?;
+    policy.components.check().map_err(|source| Error::ComponentsPolicy { tenant: tenant.clone(), source })?;
     let Some(shared) = shared else { return Ok(()) };
     shared.check_network(policy.network.allow_loopback, policy.network.allow_private).map_err(wrong)?;
     policy.storages.check_apart(shared).map_err(wrong)

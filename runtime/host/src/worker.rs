@@ -609,7 +609,8 @@ impl Installation {
     fn worked_for(&self, wanted: &[TenantId]) -> Vec<(TenantId, u64)> {
         let is_wanted = |id: &TenantId| wanted.is_empty() || wanted.contains(id);
         let tenants = self.tenants.all().into_iter();
-        let tenants = tenants.filter(|(id, state)| is_wanted(id) && state.standing() == TenantStanding::Active);
+        let tenants =
+            tenants.filter(|(id, state)| is_wanted(id) && state.standing() == TenantStanding::Active);
         tenants.map(|(id, state)| (id, state.policy().quotas.running_max as u64)).collect()
     }
 

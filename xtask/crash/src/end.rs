@@ -27,7 +27,9 @@ impl End {
             let Some(last) = executions.first() else { return Err("it was never run".into()) };
             let failures = tenant.execution(last.id).await?.steps.into_iter().flat_map(|step| step.failures);
             let failures: Vec<_> = failures.map(|failure| format!("[{}] {failure}", failure.code)).collect();
-            return Err(format!("it has not completed, and is {}: {}", last.status, failures.join("; ")).into());
+            return Err(
+                format!("it has not completed, and is {}: {}", last.status, failures.join("; ")).into()
+            );
         };
         let whole = tenant.execution(last.id).await?;
         let is_split = whole.job.steps.iter().any(|step| is_in_parts(&step.kind));

@@ -33,7 +33,8 @@ impl<'a> Counted<'a> {
     fn parts(&mut self, value: &'a Value) -> u64 {
         match value {
             Value::Object(entries) => {
-                let below = entries.iter().fold(1, |sum: u64, (_, value)| sum.saturating_add(self.parts(value)));
+                let below =
+                    entries.iter().fold(1, |sum: u64, (_, value)| sum.saturating_add(self.parts(value)));
                 let reference = entries.get("$ref").and_then(Value::as_str);
                 below.saturating_add(reference.map_or(0, |reference| self.referred(reference)))
             }

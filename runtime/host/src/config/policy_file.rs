@@ -192,7 +192,8 @@ impl PolicyFile {
 
     /// Refuses what holds for the whole process, in the file of one tenant.
     pub(super) fn refuse_common(&self, file: &Path) -> Result<(), ConfigError> {
-        let common = [("shared", self.shared.is_some()), ("components.compile", self.components.limits_compiling())];
+        let common =
+            [("shared", self.shared.is_some()), ("components.compile", self.components.limits_compiling())];
         match common.into_iter().find(|(_, is_there)| *is_there) {
             None => Ok(()),
             Some((key, _)) => Err(Problem {

@@ -73,7 +73,8 @@ impl PolicyFiles {
 
     /// Looks at all files of a data folder: one that is wrong keeps no other from being looked at.
     pub fn check(data_dir: &Path, base: &Path) -> Result<Vec<CheckedFile>, ConfigError> {
-        let files = Self { data_dir: data_dir.to_owned(), base: base.to_owned(), common: PolicyFile::default() };
+        let files =
+            Self { data_dir: data_dir.to_owned(), base: base.to_owned(), common: PolicyFile::default() };
         let common = Self::read(data_dir, base).and_then(|files| {
             files.shared_storage()?;
             files.config(&files.common, data_dir.join(POLICY_FILE))

@@ -79,7 +79,6 @@ struct Seen {
     is_served: bool,
 }
 
-
 /// What a look at the files found.
 struct Look {
     /// The tenants that are served.
@@ -108,7 +107,15 @@ impl PolicyWatch {
         });
         let seen = seen.collect();
         let common = Stamp::of(&files.data_dir().join(POLICY_FILE), None);
-        Self { stepbox, served, at_start: files, seen, pending: BTreeMap::new(), listing_failed: false, common }
+        Self {
+            stepbox,
+            served,
+            at_start: files,
+            seen,
+            pending: BTreeMap::new(),
+            listing_failed: false,
+            common,
+        }
     }
 
     /// Looks at the files, and carries out what changed before the last look. To be called about once a second; a look

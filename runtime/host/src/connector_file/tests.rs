@@ -341,7 +341,7 @@ fn a_parameter_of_a_grant_that_may_be_left_out_is_told() {
         found.into_iter().map(|(step, name)| format!("{step}/{name}")).collect::<Vec<_>>().join(" ")
     };
     assert_eq!(optional(GOOD), "");
-    assert_eq!(optional(&GOOD.replace("      required: [url]\n", "")), "notify/url");
+    assert_eq!(optional(&GOOD.replace("      required: [url]\n", "")), "wait/url");
 }
 
 /// A parameter that may be left out once made a grant impossible, also where the template has a default for it.

@@ -67,8 +67,9 @@ pub(crate) fn refuse_if_there(path: &Path, own: Own, owners: Owners) -> Result<(
 #[cfg(unix)]
 fn judge(path: &Path, found: &Metadata, own: Own, owners: Owners) -> Result<(), Error> {
     use std::os::unix::fs::MetadataExt as _;
-    let refuse =
-        |whom: String| Err(Error::WritableByOthers { path: path.to_owned(), mode: found.mode() & 0o7777, whom });
+    let refuse = |whom: String| {
+        Err(Error::WritableByOthers { path: path.to_owned(), mode: found.mode() & 0o7777, whom })
+    };
     let is_own_group = found.gid() == rustix::process::getegid().as_raw();
     match (found.mode() & 0o002 != 0, found.mode() & 0o020 != 0, own) {
         (true, _, _) => refuse("everybody".to_owned()),
@@ -191,8 +192,8 @@ mod tests {
         let owners = Owners::of(folder.path());
         let check = |mode: u32, own: Own, expected: &str| {
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-            let found =
-                refuse_if_there(&path, own, owners).map_or_else(|error| error.to_string(), |()| "fine".to_owned());
+            let found = refuse_if_there(&path, own, owners)
+                .map_or_else(|error| error.to_string(), |()| "fine".to_owned());
             assert!(found.contains(expected), "{mode:o}: {found}");
         };
         for own in [Own::Shared, Own::Decisive] {

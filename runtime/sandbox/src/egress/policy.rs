@@ -143,7 +143,8 @@ impl HttpPolicy {
 impl fmt::Display for HttpPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let given = self.lists().into_iter().filter_map(|(key, values)| Some((key, values?)));
-        let lists: Vec<_> = given.map(|(key, values)| format!("{}: {}", key.as_str(), values.join(", "))).collect();
+        let lists: Vec<_> =
+            given.map(|(key, values)| format!("{}: {}", key.as_str(), values.join(", "))).collect();
         f.write_str(&lists.join("; "))
     }
 }

@@ -30,7 +30,9 @@ pub(super) fn beat(db: &Db, worker: &WorkerRecord) -> Outcome<()> {
 
 /// Whether a worker is among those that said that they live.
 pub(super) fn is_listed(db: &Db, name: &str) -> Outcome<bool> {
-    Ok(db.prepare_cached("SELECT 1 FROM workers WHERE name = :name")?.exists(named_params! {":name": name})?)
+    Ok(db
+        .prepare_cached("SELECT 1 FROM workers WHERE name = :name")?
+        .exists(named_params! {":name": name})?)
 }
 
 pub(super) fn forget(db: &Db, name: &str) -> Outcome<()> {

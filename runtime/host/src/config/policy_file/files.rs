@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
 use super::{ConfigWarning, Problem};
 use crate::policy::FilesPolicy;
+use serde::Deserialize;
 
 /// Without it, jobs may use what this user may use.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]

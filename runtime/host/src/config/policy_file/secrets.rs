@@ -174,8 +174,7 @@ mod tests {
     #[test]
     fn a_secret_is_read_from_a_file_or_the_environment() {
         let hosts = "hosts: [a.example]";
-        let read =
-            r#"Secrets { usable: [Secret { name: "t", hosts: ["a.example"], .. }], unusable: [] }"#;
+        let read = r#"Secrets { usable: [Secret { name: "t", hosts: ["a.example"], .. }], unusable: [] }"#;
         check("{}", "Secrets { usable: [], unusable: [] }");
         check(&format!("t: {{ file: token, {hosts} }}"), read);
         check(&format!("t: {{ file: windows, {hosts} }}"), read);
@@ -189,7 +188,10 @@ mod tests {
             &format!("t: {{ file: missing, {hosts} }}"),
             "the secret `t` cannot be read from `missing`: No such file or directory (os error 2)",
         );
-        check(&format!("t: {{ file: ., {hosts} }}"), "the secret `t` cannot be read from `.`: it is not a regular file");
+        check(
+            &format!("t: {{ file: ., {hosts} }}"),
+            "the secret `t` cannot be read from `.`: it is not a regular file",
+        );
         check(
             &format!("t: {{ file: latin1, {hosts} }}"),
             "the secret `t` cannot be read from `latin1`: it is not UTF-8",

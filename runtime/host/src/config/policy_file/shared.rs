@@ -24,7 +24,9 @@ mod tests {
     fn is_written_like_a_storage_and_no_job_knows_it() {
         let check = |text: &str, expected: &str| {
             let found = found(text, |file, policy| {
-                let shared = file.shared_storage(Path::new("policy.yaml"), Path::new(".")).map(|shared| shared.is_some());
+                let shared = file
+                    .shared_storage(Path::new("policy.yaml"), Path::new("."))
+                    .map(|shared| shared.is_some());
                 let names: Vec<_> = policy.storages.names().collect();
                 format!("{:?} {names:?}", shared.map_err(|error| error.to_string()))
             });

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use stepbox_connectors::{ConnectorError, NamedStorage, S3Settings, UnusableStorage};
 
-use super::{ConfigWarning, Problem};
 use super::secrets::{in_environment, in_file};
+use super::{ConfigWarning, Problem};
 use crate::policy::Policy;
 
 /// The storages by name.
@@ -145,7 +145,8 @@ impl StorageForm {
             Self::Local { path } => Ok(NamedStorage::local(name, path)?),
             Self::S3(bucket) => {
                 let access_key_id = bucket.access_key_id.value(place, "access_key_id", data_dir)?;
-                let secret_access_key = bucket.secret_access_key.value(place, "secret_access_key", data_dir)?;
+                let secret_access_key =
+                    bucket.secret_access_key.value(place, "secret_access_key", data_dir)?;
                 Ok(NamedStorage::s3(name, &bucket.settings(access_key_id, secret_access_key))?)
             }
         }

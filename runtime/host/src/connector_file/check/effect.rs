@@ -77,7 +77,8 @@ pub fn optional_in_grants(job: &Job) -> Vec<(&StepName, String)> {
     let mut found = Vec::new();
     for step in &job.steps {
         let grants = step.grants.http.iter().chain(step.grants.files.values());
-        let names = grants.flat_map(|grant| template::names(&Value::from(grant.as_str())).unwrap_or_default().needed);
+        let names =
+            grants.flat_map(|grant| template::names(&Value::from(grant.as_str())).unwrap_or_default().needed);
         let optional = names.filter(|name| !is_required(name) && !has_default(name));
         found.extend(optional.map(|name| (&step.name, name)));
     }

@@ -1,0 +1,165 @@
+//! The flow of a job: which step follows which, in order, in branches, and what runs whatever happened.
+
+use std::ops::Range;
+use std::pin::Pin;
+
+use futures_util::future::join_all;
+use stepbox_batch::execution::{Partition, StepExecution};
+use stepbox_batch::flow::{Afterwards, Follows, Requests, Unit, after, afterwards, worst};
+use stepbox_batch::job::Step;
+use stepbox_batch::repository::RepositoryError;
+use stepbox_batch::status::BatchStatus;
+
+use super::{Ended, FlowEnd, Life, lock};
+
+impl Life {
+    /// Runs the flow to its end, and then the steps that run whatever happened.
+    pub(super) async fn run_steps(&self) -> FlowEnd {
+        let partition = self.execution().partition;
+        if let Some(Partition { position, .. }) = partition {
+            return self.run_part(position as usize).await;
+        }
+        let (mut status, mut last) = match self.ends_already() {
+            Some(status) => (status, None),
+            None => self.run_sequence(0..self.steps.len(), false).await?,
+        };
+        for (position, step) in self.steps.iter().enumerate() {
+            if self.rests_in(status) {
+                break;
+            }
+            if self.has_run(position) {
+                continue;
+            }
+            match afterwards(step.flow.always, status, self.requests()) {
+                Afterwards::Nothing => {}
+                Afterwards::IsStopped => status = worst(status, BatchStatus::Stopped),
+                Afterwards::Waits => status = BatchStatus::Paused,
+                Afterwards::Runs => {
+                    self.save_ended(last.take()).await?;
+                    let Ended { step, .. } = last.insert(self.run_step(position).await?);
+                    status = match step.status {
+                        // Whatever failed before it, the execution goes on with it.
+                        BatchStatus::Paused => BatchStatus::Paused,
+                        ended => worst(status, ended),
+                    };
+                }
+            }
+        }
+        Ok((status, last))
+    }
+
+    fn requests(&self) -> Requests {
+        Requests { stop: self.run.is_stop_requested(), pause: self.run.is_pause_requested() }
+    }
+
+    /// How a run ends that only has to run what runs whatever happened: it has cost all the workers that it may, or
+    /// was to stop before it could begin.
+    fn ends_already(&self) -> Option<BatchStatus> {
+        let execution = lock(&self.execution);
+        match () {
+            () if !execution.failures.is_empty() => Some(BatchStatus::Failed),
+            () if execution.stop_requested => Some(BatchStatus::Stopped),
+            () => None,
+        }
+    }
+
+    /// Whether a step has run, here or before a worker was lost.
+    fn has_run(&self, position: usize) -> bool {
+        let execution = lock(&self.execution);
+        let mut stored = execution.steps.iter().filter(|step| step.position as usize == position);
+        stored.any(|step| step.status.has_ended()) || lock(&self.course).done.contains(&position)
+    }
+
+    /// Runs the one step of a part.
+    async fn run_part(&self, position: usize) -> FlowEnd {
+        if let Some(done) = self.done_already(position) {
+            // Whatever completes has begun.
+            self.change_status(BatchStatus::Started).await?;
+            return Ok((done.status, None));
+        }
+        let ended = self.run_step(position).await?;
+        Ok((ended.step.status, Some(ended)))
+    }
+
+    /// Runs the steps in a range, one after the other or as their flow says.
+    async fn run_sequence(&self, range: Range<usize>, is_branch: bool) -> FlowEnd {
+        let (mut at, mut last, mut has_run) = (range.start, None, false);
+        while at < range.end {
+            if has_run && self.run.is_stopping() {
+                return Ok((BatchStatus::Stopped, last));
+            }
+            self.save_ended(last.take()).await?;
+            let unit = if is_branch { Unit::Step(at) } else { Unit::at(&self.steps, at) };
+            let follows = match &unit {
+                Unit::Split { branches, .. } => {
+                    has_run = true;
+                    match self.run_branches(branches).await? {
+                        BatchStatus::Completed => Follows::Next,
+                        status => Follows::End(status),
+                    }
+                }
+                Unit::Step(position) => {
+                    let mut was_stopped_at = false;
+                    let (status, exit_status) = match self.done_already(*position) {
+                        Some(done) => {
+                            was_stopped_at = done.carried_from.is_some();
+                            (done.status, done.exit_status)
+                        }
+                        None => {
+                            has_run = true;
+                            let Ended { step, .. } = last.insert(self.run_step(*position).await?);
+                            (step.status, step.exit_status.clone())
+                        }
+                    };
+                    let (follows, is_dealt_with) = after(&self.steps, *position, status, &exit_status);
+                    if is_dealt_with {
+                        lock(&self.course).dealt_with.insert(*position);
+                    }
+                    match follows {
+                        // The execution that ran it ended there; this one goes on behind it.
+                        Follows::End(BatchStatus::Stopped) if is_dealt_with && was_stopped_at => {
+                            Follows::Next
+                        }
+                        follows => follows,
+                    }
+                }
+            };
+            match follows {
+                Follows::Next => at = unit.end(),
+                Follows::Step(position) => at = position,
+                Follows::End(status) => return Ok((status, last)),
+            }
+        }
+        Ok((BatchStatus::Completed, last))
+    }
+
+    /// Runs the branches of a split side by side. It is as good as its worst branch.
+    async fn run_branches(&self, branches: &[Range<usize>]) -> Result<BatchStatus, RepositoryError> {
+        let run = |branch: &Range<usize>| self.run_branch(branch.clone());
+        let mut status = BatchStatus::Completed;
+        for ended in join_all(branches.iter().map(run)).await {
+            let (of_branch, last) = ended?;
+            self.save_ended(last).await?;
+            status = worst(status, of_branch);
+        }
+        Ok(status)
+    }
+
+    /// Its type breaks the circle of sequences that run branches that are sequences.
+    fn run_branch(&self, range: Range<usize>) -> Pin<Box<dyn Future<Output = FlowEnd> + Send + '_>> {
+        Box::pin(self.run_sequence(range, true))
+    }
+
+    /// The step as it ended before a pause, or as an execution that this one goes on from has completed
+    /// it; none if it runs now.
+    fn done_already(&self, position: usize) -> Option<StepExecution> {
+        let execution = lock(&self.execution);
+        let known = execution.steps.iter().find(|step| step.position as usize == position)?;
+        // A restart sets back what has failed, so that was before a pause.
+        let is_done = matches!(known.status, BatchStatus::Completed | BatchStatus::Failed);
+        if is_done {
+            lock(&self.course).done.insert(position);
+        }
+        is_done.then(|| known.clone())
+    }
+}
