@@ -6,7 +6,6 @@ use std::pin::Pin;
 use futures_util::future::join_all;
 use stepbox_batch::execution::{Partition, StepExecution};
 use stepbox_batch::flow::{Afterwards, Follows, Requests, Unit, after, afterwards, worst};
-use stepbox_batch::job::Step;
 use stepbox_batch::repository::RepositoryError;
 use stepbox_batch::status::BatchStatus;
 

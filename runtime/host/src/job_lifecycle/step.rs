@@ -16,7 +16,6 @@ use stepbox_batch::thread::{Panicked, on_own_thread};
 use stepbox_sandbox::Usage;
 
 use super::{Ended, Life, Ran, Worked, lock};
-use crate::error::Error;
 use crate::outputs::{OutputLock, StepPlaces, output_is_input};
 use crate::patience::{self, Left, Patience};
 use crate::policy::Policy;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use stepbox_batch::element::{ItemProcessor, Opening};
+use stepbox_batch::remedy::Remedy;
 use stepbox_batch::rows::Rows;
 use stepbox_sandbox::{CompileProcess, Compiler, ComponentError, Limits, Sandbox, SandboxConfig};
 use wasm_encoder::{CodeSection, ComponentSection, Function, FunctionSection, Module, ModuleSection};
@@ -144,7 +145,8 @@ async fn a_component_that_takes_gigabytes_is_refused_at_the_memory_limit() {
     let error = place.sandbox.inspect(&bomb(2)).await.unwrap_err();
     assert_eq!(error.code(), "compile-limit", "{error}");
     assert_eq!(error.to_string(), "compiling it takes more than 96 MiB of memory");
-    assert!(error.help().contains("memory_bytes_max"), "{}", error.help());
+    let raised = Remedy::RaiseCompileLimit { limit: "memory_bytes_max".to_owned() };
+    assert_eq!(error.remedies(), [raised]);
     assert_eq!(children("takes-memory"), []);
     assert_eq!(cached(&place).len(), 0);
 }
