@@ -5,6 +5,7 @@ use stepbox_batch::execution::{Failure, JobExecution, StepExecution};
 use stepbox_batch::job::{Always, Step, StepFlow};
 use stepbox_batch::name::{StepName, TenantId};
 use stepbox_batch::queue::{Enqueue, Fate, QueueClaim, QueueFilter};
+use stepbox_batch::remedy::Remedy;
 use stepbox_batch::repository::{JobRepository, Lease, NewJobExecution, Save};
 use stepbox_batch::status::BatchStatus::*;
 use stepbox_batch::status::ExitStatus;
@@ -119,9 +120,9 @@ pub async fn says_who_was_lost_and_when(store: &dyn JobRepository) {
     assert_eq!((lost.code.as_str(), lost.culprit.as_str()), ("worker-lost", "worker `w-1`"));
     assert_eq!(
         lost.message,
-        "was lost: its last heartbeat was at 2023-11-14T22:13:20Z, its lease ran out at 2023-11-14T22:13:50Z"
+        "was lost: its last heartbeat was at 2023-11-14T22:13:20.000Z, its lease ran out at 2023-11-14T22:13:50.000Z"
     );
-    assert!(lost.help.contains(&format!("executions restart {}", execution.id)), "{}", lost.help);
+    assert_eq!(lost.remedies, [Remedy::RestartExecution { execution: execution.id }]);
     assert_eq!(found.exit_status.description, lost.to_string());
 }
 
