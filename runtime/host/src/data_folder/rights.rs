@@ -88,7 +88,9 @@ const LINKS_MAX: usize = 40;
 /// passed must be the operator's.
 #[cfg(unix)]
 pub(crate) fn refuse_way_of_others(path: &Path, owners: Owners) -> Result<(), Error> {
+    use std::io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
     use std::os::unix::fs::MetadataExt as _;
+
     let unreadable = |path: &Path| {
         let path = path.to_owned();
         move |source| Error::DataFolder { path, action: "cannot be read", source }
@@ -104,8 +106,10 @@ pub(crate) fn refuse_way_of_others(path: &Path, owners: Owners) -> Result<(), Er
         let (folder, next) = (fs::metadata(&at).map_err(unreadable(&at))?, at.join(&part));
         let found = match fs::symlink_metadata(&next) {
             Ok(found) => found,
-            // What is not there will be made by us.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            // What is not there will be made by us; what cannot be looked at, or made there, is told then.
+            Err(error) if matches!(error.kind(), NotFound | NotADirectory | PermissionDenied) => {
+                return Ok(());
+            }
             Err(error) => return Err(unreadable(&next)(error)),
         };
         if folder.mode() & 0o002 != 0 {
