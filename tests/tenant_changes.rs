@@ -262,7 +262,7 @@ async fn the_operators_files_count_when_they_change() {
     assert!(default().secrets.get("crm").is_some());
 
     write("policy.yaml", "components: { compile: { time_ms_max: 5000 } }");
-    assert_eq!(look().await, ["default changed, new false, suspended false, []", "counts at the next start"]);
+    assert_eq!(look().await, ["counts at the next start", "default changed, new false, suspended false, []"]);
     write("tenants/acme.yaml", "suspended: true");
     assert_eq!(look().await, ["acme changed, new false, suspended true, []"]);
     assert_eq!(acme.standing(), TenantStanding::Suspended);

@@ -49,7 +49,7 @@ struct Scene {
 
 impl Scene {
     async fn new(store: Store, options: PublishOptions) -> Self {
-        let fleet = Fleet::with(store, "slow_export_in_parts", rows()).await;
+        let fleet = Fleet::with(store, "slow_export_in_parts", 2 * rows()).await;
         let workers = vec![fleet.worker(), fleet.worker()];
         // The whole is split while both look into the queue.
         fleet.have_begun(workers.len()).await;
