@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use serde_json::json;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use super::reading::{Input, Item, Manner, Outcome, What};
 
@@ -42,6 +42,8 @@ fn check(outcome: &Outcome, content: &[u8], is_chosen: bool) {
         match (what, row(object, &outcome.header)) {
             (What::Row(found), Some(expected)) => assert_eq!(*found, expected),
             (What::Unreadable(..), None) => {}
+            // Of two values of one key the last one counts, and the other has to be a value all the same.
+            (What::Unreadable(..), Some(_)) if serde_json::from_str::<Value>(text).is_err() => {}
             (found, expected) => panic!("{found:?} instead of {expected:?}"),
         }
     }

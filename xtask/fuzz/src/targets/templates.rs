@@ -31,7 +31,8 @@ pub fn run(bytes: &[u8]) {
 fn one_text(text: &str, values: Values<'_>) {
     let Ok(read) = Template::parse(text) else { return };
     let written = |piece: &TemplatePiece| match piece {
-        TemplatePiece::Literal(literal) => literal.clone(),
+        // Written so that it begins no expression.
+        TemplatePiece::Literal(literal) => literal.replace("${", "$${"),
         TemplatePiece::Hole(hole) => format!("${{{}}}", hole.expression()),
     };
     assert_eq!(read.pieces().iter().map(written).collect::<String>(), text);
