@@ -190,6 +190,29 @@ async fn quotas_change_with_the_policy() {
     alice.run("i0", RunOptions::default()).await.unwrap().stop().await.unwrap();
 }
 
+/// Between the reading of the files and the first look, a store is opened, which may take its time.
+#[tokio::test]
+async fn a_change_while_an_installation_is_opened_counts() {
+    let folder = support::tempdir().unwrap();
+    let data = folder.path().join("data");
+    std::fs::create_dir_all(&data).unwrap();
+    std::fs::write(data.join("policy.yaml"), "network: { loopback: true }").unwrap();
+    let files = PolicyFiles::read(&data, folder.path()).unwrap();
+    let default = TenantId::default();
+    let config = files.tenant(&default).unwrap();
+    std::fs::write(data.join("policy.yaml"), "suspended: true").unwrap();
+    let stepbox = Stepbox::builder(&data).tenant(default.clone(), config.policy).open().await.unwrap();
+    let tenants = [(default.clone(), config.read_from)];
+    let mut watch = PolicyWatch::new(stepbox.clone(), files, Served::Named(vec![default.clone()]), tenants);
+    assert!(watch.look().await.is_empty(), "it counts once it has stayed for a look");
+    assert_eq!(told(&watch.look().await), ["default changed, new false, suspended true, []"]);
+    let tenant = stepbox.tenant(&default).unwrap();
+    assert_eq!(
+        (tenant.policy().network.allow_loopback, tenant.standing()),
+        (false, TenantStanding::Suspended)
+    );
+}
+
 /// What a look at the files tells, in words.
 fn told(events: &[PolicyEvent]) -> Vec<String> {
     let word = |event: &PolicyEvent| match event {
@@ -210,7 +233,7 @@ async fn the_operators_files_count_when_they_change() {
     let data = folder.path().join("data");
     let stepbox = Stepbox::builder(&data).open().await.unwrap();
     let files = PolicyFiles::read(&data, folder.path()).unwrap();
-    let mut watch = PolicyWatch::new(stepbox.clone(), files, Served::All, &[]);
+    let mut watch = PolicyWatch::new(stepbox.clone(), files, Served::All, []);
     let mut look = async || {
         // A change counts once it has stayed for a look.
         let first = watch.look().await;

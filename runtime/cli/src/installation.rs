@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use stepbox::batch::audit::AuditFilter;
 use stepbox::batch::log::LogLevel;
 use stepbox::batch::name::{TenantId, UserName};
-use stepbox::config::{PolicyFiles, Served, TenantConfig};
+use stepbox::config::{PolicyFiles, ReadFrom, Served, TenantConfig};
 use stepbox::{CompileProcess, Compiler, DatabaseUrl, Stepbox, StorePlace, Tenant};
 use tempfile::TempDir;
 
@@ -105,8 +105,8 @@ pub(crate) async fn refuse_unknown(tenant: &Tenant, beginning: Beginning) -> Res
 pub(crate) struct Opened {
     pub(crate) stepbox: Stepbox,
     pub(crate) files: PolicyFiles,
-    /// The tenants that it was opened for.
-    pub(crate) tenants: Vec<TenantId>,
+    /// The tenants that it was opened for, and what each was read from.
+    pub(crate) tenants: Vec<(TenantId, ReadFrom)>,
 }
 
 /// Opens the installation for the tenants that are served. Relative paths in parameters begin in the current folder. The
@@ -129,7 +129,7 @@ pub(crate) async fn open(
     }
     let suspended: Vec<_> =
         configs.iter().filter(|(_, config)| config.is_suspended).map(|(tenant, _)| tenant.clone()).collect();
-    let tenants = configs.iter().map(|(tenant, _)| tenant.clone()).collect();
+    let tenants = configs.iter().map(|(tenant, config)| (tenant.clone(), config.read_from.clone())).collect();
     for (tenant, config) in configs {
         builder = builder.tenant(tenant, config.policy);
     }

@@ -32,7 +32,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// worked with any more.
 pub(crate) async fn carry_out(opened: Opened, served: Served, worker: Worker) -> Result<Answer, CliError> {
     let Opened { stepbox, files, tenants } = opened;
-    let mut policies = PolicyWatch::new(stepbox.clone(), files, served, &tenants);
+    let mut policies = PolicyWatch::new(stepbox.clone(), files, served, tenants);
     let Worker { concurrency, jobs, types, tenants: of, grace, .. } = worker;
     let Worker { listen, liveness_file, log_format, .. } = worker;
     let voice = Voice::Log(log_format);

@@ -12,4 +12,5 @@ mod watch;
 pub use error::ConfigError;
 pub use policy_file::POLICY_FILE;
 pub use policy_files::{CheckedFile, ConfigWarning, PolicyFiles, TENANTS_FOLDER, TenantConfig};
+pub use stamp::ReadFrom;
 pub use watch::{PolicyEvent, PolicyWatch, Served};

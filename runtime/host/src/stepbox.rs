@@ -130,11 +130,22 @@ impl Stepbox {
     /// Fails as [`Builder::open`] does on a policy with a setting that cannot be or has no effect; the tenant then keeps
     /// the policy that it had.
     pub fn set_tenant(&self, id: &TenantId, policy: Policy) -> Result<Tenant, Error> {
+        self.set_tenant_as(id, policy, None)
+    }
+
+    /// The same with how it stands from the first moment on; `None` leaves that as it is, and a new one is active.
+    pub(crate) fn set_tenant_as(
+        &self,
+        id: &TenantId,
+        policy: Policy,
+        standing: Option<TenantStanding>,
+    ) -> Result<Tenant, Error> {
         let installation = &self.installation;
         check_policy(id, &policy, installation.shared.as_ref())?;
         own_files::check(id, &policy, &installation.wall)?;
-        installation.tenants.set(id, policy, |policy| installation.new_tenant(id, policy));
-        self.tenant(id)
+        let state =
+            installation.tenants.set(id, policy, standing, |policy| installation.new_tenant(id, policy));
+        Ok(Tenant::new(installation.clone(), id.clone(), state))
     }
 
     /// Accepts and begins nothing of a tenant any more, in this process: to publish, run, resume or restart is refused as
@@ -401,7 +412,7 @@ impl Builder {
             keeping: Mutex::new(()),
         };
         for (id, policy) in self.tenants {
-            installation.tenants.set(&id, policy, |policy| installation.new_tenant(&id, policy));
+            installation.tenants.set(&id, policy, None, |policy| installation.new_tenant(&id, policy));
         }
         installation.begin_with_what_was_lost().await?;
         Ok(Stepbox { installation: Arc::new(installation) })

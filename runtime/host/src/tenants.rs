@@ -73,19 +73,27 @@ impl Tenants {
         self.read().iter().map(|(id, state)| (id.clone(), state.clone())).collect()
     }
 
-    /// Gives a tenant a policy: one that is there already, or one that `new` makes.
-    pub(crate) fn set(&self, id: &TenantId, policy: Policy, new: impl FnOnce(Policy) -> TenantState) -> bool {
+    /// Gives a policy to a tenant that is there already, or to one that `new` makes. Nobody sees a new one before it stands
+    /// as it is to.
+    pub(crate) fn set(
+        &self,
+        id: &TenantId,
+        policy: Policy,
+        standing: Option<TenantStanding>,
+        new: impl FnOnce(Policy) -> TenantState,
+    ) -> Arc<TenantState> {
         let mut tenants = self.write();
-        match tenants.get(id) {
+        let state = match tenants.get(id) {
             Some(state) => {
                 state.change(policy);
-                false
+                state.clone()
             }
-            None => {
-                tenants.insert(id.clone(), Arc::new(new(policy)));
-                true
-            }
+            None => Arc::new(new(policy)),
+        };
+        if let Some(standing) = standing {
+            state.set_standing(standing);
         }
+        tenants.entry(id.clone()).or_insert(state).clone()
     }
 
     /// Takes a tenant out.

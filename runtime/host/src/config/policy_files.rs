@@ -10,6 +10,7 @@ use stepbox_sandbox::CompileProcess;
 
 use super::error::ConfigError;
 use super::policy_file::{POLICY_FILE, PolicyFile};
+use super::stamp::{ReadFrom, Stamp};
 use crate::policy::Policy;
 
 /// The folder in the data folder that has policies of single tenants, each in a file `NAME.yaml`.
@@ -28,6 +29,8 @@ pub struct PolicyFiles {
     data_dir: PathBuf,
     base: PathBuf,
     common: PolicyFile,
+    /// The state that `policy.yaml` was in before it was read.
+    common_stamp: Stamp,
 }
 
 /// What the files say of one tenant.
@@ -43,6 +46,8 @@ pub struct TenantConfig {
     pub file: PathBuf,
     /// Other files that the file names, with secrets and keys.
     pub named: Vec<PathBuf>,
+    /// What it was read from, so that each later change is found.
+    pub read_from: ReadFrom,
 }
 
 /// A file of the operator, and what it comes to.
@@ -67,17 +72,23 @@ impl PolicyFiles {
     /// Reads the files of a data folder. Relative paths in parameters of jobs begin in `base`, unless a policy names
     /// folders.
     pub fn read(data_dir: &Path, base: &Path) -> Result<Self, ConfigError> {
-        let common = PolicyFile::read(&data_dir.join(POLICY_FILE), data_dir)?;
-        Ok(Self { data_dir: data_dir.to_owned(), base: base.to_owned(), common })
+        let file = data_dir.join(POLICY_FILE);
+        let common_stamp = Stamp::of(&file, None);
+        let common = PolicyFile::read(&file, data_dir)?;
+        Ok(Self { data_dir: data_dir.to_owned(), base: base.to_owned(), common, common_stamp })
     }
 
     /// Looks at all files of a data folder: one that is wrong keeps no other from being looked at.
     pub fn check(data_dir: &Path, base: &Path) -> Result<Vec<CheckedFile>, ConfigError> {
-        let files =
-            Self { data_dir: data_dir.to_owned(), base: base.to_owned(), common: PolicyFile::default() };
+        let files = Self {
+            data_dir: data_dir.to_owned(),
+            base: base.to_owned(),
+            common: PolicyFile::default(),
+            common_stamp: Stamp::default(),
+        };
         let common = Self::read(data_dir, base).and_then(|files| {
             files.shared_storage()?;
-            files.config(&files.common, data_dir.join(POLICY_FILE))
+            files.config(&files.common, data_dir.join(POLICY_FILE), ReadFrom::default())
         });
         let mut checked = vec![CheckedFile { name: POLICY_FILE.to_owned(), config: common }];
         for tenant in files.tenants()? {
@@ -116,19 +127,29 @@ impl PolicyFiles {
     /// What the files say of a tenant.
     pub fn tenant(&self, id: &TenantId) -> Result<TenantConfig, ConfigError> {
         let own = self.file_of(id);
+        let mut read_from = ReadFrom([(own.clone(), Stamp::of(&own, None))].into());
         if !is_there(&own)? {
-            return self.config(&self.common, self.data_dir.join(POLICY_FILE));
+            let path = self.data_dir.join(POLICY_FILE);
+            read_from.0.insert(path.clone(), self.common_stamp.clone());
+            return self.config(&self.common, path, read_from);
         }
         let file = PolicyFile::read(&own, &self.data_dir)?;
         file.refuse_common(&own)?;
-        self.config(&file, own)
+        self.config(&file, own, read_from)
     }
 
-    fn config(&self, file: &PolicyFile, path: PathBuf) -> Result<TenantConfig, ConfigError> {
+    fn config(
+        &self,
+        file: &PolicyFile,
+        path: PathBuf,
+        mut read_from: ReadFrom,
+    ) -> Result<TenantConfig, ConfigError> {
+        let named = file.named_files(&self.data_dir);
+        read_from.0.extend(named.iter().map(|path| (path.clone(), Stamp::of(path, None))));
         let mut warnings = Vec::new();
         let policy = file.policy(&path, &self.data_dir, &self.base, &mut warnings)?;
-        let named = file.named_files(&self.data_dir);
-        Ok(TenantConfig { policy, is_suspended: file.is_suspended(), warnings, file: path, named })
+        let is_suspended = file.is_suspended();
+        Ok(TenantConfig { policy, is_suspended, warnings, file: path, named, read_from })
     }
 
     /// Where a tenant's own file is, or would be.
@@ -167,6 +188,11 @@ impl PolicyFiles {
     /// Reads them again.
     pub(super) fn again(&self) -> Result<Self, ConfigError> {
         Self::read(&self.data_dir, &self.base)
+    }
+
+    /// The state that `policy.yaml` was in before it was read.
+    pub(super) fn common_stamp(&self) -> &Stamp {
+        &self.common_stamp
     }
 
     /// Whether what holds for the whole process is another in these.

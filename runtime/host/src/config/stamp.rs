@@ -1,7 +1,8 @@
 //! In which state a file is, so that a change of it is found.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use sha2::{Digest as _, Sha256};
@@ -14,6 +15,10 @@ const BYTES_MAX: u64 = (64 << 10) + 2;
 /// How long ago a file was changed last before its times tell the next change for certain. Some file systems count in
 /// steps of two seconds.
 const SETTLED_AFTER: Duration = Duration::from_secs(3);
+
+/// The files that say something of a tenant, each with the state that it was in before it was read.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ReadFrom(pub(super) BTreeMap<PathBuf, Stamp>);
 
 /// The state of a file. Two are equal if the file has the same bytes, or is missing in both.
 #[derive(Debug, Clone, Default)]

@@ -1,7 +1,6 @@
 //! The operator's files, looked at again while an installation is open.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use stepbox_batch::name::TenantId;
@@ -9,8 +8,9 @@ use stepbox_batch::name::TenantId;
 use super::error::ConfigError;
 use super::policy_file::POLICY_FILE;
 use super::policy_files::{ConfigWarning, PolicyFiles, TenantConfig};
-use super::stamp::Stamp;
+use super::stamp::{ReadFrom, Stamp};
 use crate::stepbox::Stepbox;
+use crate::tenants::TenantStanding;
 
 /// Which tenants a process serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,19 +63,16 @@ pub struct PolicyWatch {
     seen: BTreeMap<TenantId, Seen>,
     /// What changed at the last look. It counts once it is the same at the next one: programs write a file in several
     /// pieces.
-    pending: BTreeMap<TenantId, Stamps>,
+    pending: BTreeMap<TenantId, ReadFrom>,
     listing_failed: bool,
     /// The state of `policy.yaml` that was compared with the start's last.
     common: Stamp,
 }
 
-/// The files that say something of a tenant, and in which state each was.
-type Stamps = BTreeMap<PathBuf, Stamp>;
-
 /// What was read of a tenant last.
 #[derive(Debug, Default)]
 struct Seen {
-    files: Stamps,
+    files: ReadFrom,
     is_served: bool,
 }
 
@@ -93,28 +90,27 @@ struct Look {
 /// What a look at the files found of a tenant.
 struct Found {
     tenant: TenantId,
-    files: Stamps,
+    files: ReadFrom,
     config: Result<TenantConfig, ConfigError>,
 }
 
 impl PolicyWatch {
-    /// Begins with what an installation was opened with.
-    pub fn new(stepbox: Stepbox, files: PolicyFiles, served: Served, tenants: &[TenantId]) -> Self {
-        let files = Arc::new(files);
-        let seen = tenants.iter().map(|tenant| {
-            let (files, _) = read(&files, tenant, &Stamps::new());
-            (tenant.clone(), Seen { files, is_served: true })
-        });
-        let seen = seen.collect();
-        let common = Stamp::of(&files.data_dir().join(POLICY_FILE), None);
+    /// Begins with what an installation was opened with: the files, and what each of its tenants was read from.
+    pub fn new(
+        stepbox: Stepbox,
+        files: PolicyFiles,
+        served: Served,
+        tenants: impl IntoIterator<Item = (TenantId, ReadFrom)>,
+    ) -> Self {
+        let seen = tenants.into_iter().map(|(tenant, files)| (tenant, Seen { files, is_served: true }));
         Self {
             stepbox,
             served,
-            at_start: files,
-            seen,
+            seen: seen.collect(),
             pending: BTreeMap::new(),
             listing_failed: false,
-            common,
+            common: files.common_stamp().clone(),
+            at_start: Arc::new(files),
         }
     }
 
@@ -158,11 +154,11 @@ impl PolicyWatch {
             for path in config.named.iter().chain([&config.file]) {
                 self.stepbox.keep_file(path)?;
             }
-            self.stepbox.set_tenant(&tenant, config.policy)?;
-            match config.is_suspended {
-                true => self.stepbox.suspend_tenant(&tenant)?,
-                false => self.stepbox.resume_tenant(&tenant)?,
-            }
+            let standing = match config.is_suspended {
+                true => TenantStanding::Suspended,
+                false => TenantStanding::Active,
+            };
+            self.stepbox.set_tenant_as(&tenant, config.policy, Some(standing))?;
             Ok((config.is_suspended, config.warnings))
         });
         match set {
@@ -186,15 +182,15 @@ impl PolicyWatch {
 }
 
 impl Look {
-    fn at(files: &PolicyFiles, served: &Served, seen: &BTreeMap<TenantId, Stamps>, common: &Stamp) -> Self {
+    fn at(files: &PolicyFiles, served: &Served, seen: &BTreeMap<TenantId, ReadFrom>, common: &Stamp) -> Self {
         let wanted = served_tenants(files, served);
         let changed = |tenant: &&TenantId| match seen.get(tenant) {
-            Some(stamps) => stamps.iter().any(|(path, before)| Stamp::of(path, Some(before)) != *before),
+            Some(files) => files.0.iter().any(|(path, before)| Stamp::of(path, Some(before)) != *before),
             None => true,
         };
         let known: Vec<_> = seen.keys().cloned().collect();
         let changed: Vec<_> = wanted.as_ref().unwrap_or(&known).iter().filter(changed).cloned().collect();
-        let nothing = Stamps::new();
+        let nothing = ReadFrom::default();
         let found = |tenant: TenantId| {
             let (files, config) = read(files, &tenant, seen.get(&tenant).unwrap_or(&nothing));
             Found { tenant, files, config }
@@ -207,33 +203,24 @@ impl Look {
     }
 }
 
-/// Reads what the files say of a tenant now. Their state is taken before, so that a change meanwhile is found by the next
-/// look.
+/// Reads what the files say of a tenant now, and tells what it was read from. If the files are wrong, a change of any file
+/// that was read before, or would have been, is worth another look.
 fn read(
     files: &PolicyFiles,
     tenant: &TenantId,
-    before: &Stamps,
-) -> (Stamps, Result<TenantConfig, ConfigError>) {
-    // A file of its own, even if it is not there yet, and the one that counts without it.
-    let own = [files.file_of(tenant), files.data_dir().join(POLICY_FILE)];
-    let paths = own.iter().chain(before.keys());
-    let mut stamps: Stamps = paths.map(|path| (path.clone(), Stamp::of(path, None))).collect();
-    let has_own = own[0].exists();
+    before: &ReadFrom,
+) -> (ReadFrom, Result<TenantConfig, ConfigError>) {
+    let own = files.file_of(tenant);
+    let has_own = own.exists();
+    let common = (!has_own).then(|| files.data_dir().join(POLICY_FILE));
+    let paths = before.0.keys().cloned().chain([own]).chain(common);
+    let stamps = paths.map(|path| (path.clone(), Stamp::of(&path, None))).collect();
     let config = match has_own {
+        // A mistake in the common file is none of this tenant's.
         true => files.tenant(tenant),
         false => files.again().and_then(|again| again.tenant(tenant)),
     };
-    if has_own {
-        // The common file says nothing of this tenant.
-        stamps.remove(&own[1]);
-    }
-    if let Ok(config) = &config {
-        stamps.retain(|path, _| own.contains(path) || config.named.contains(path));
-        for path in &config.named {
-            stamps.entry(path.clone()).or_insert_with(|| Stamp::of(path, None));
-        }
-    }
-    (stamps, config)
+    (config.as_ref().map_or(ReadFrom(stamps), |config| config.read_from.clone()), config)
 }
 
 /// The tenants that a process serves at the moment.
