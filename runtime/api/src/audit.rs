@@ -11,19 +11,19 @@ pub struct AuditEvent {
     pub id: u64,
     /// When it was done.
     pub at: String,
-    /// Who did it; `null` if nobody said so.
+    /// The user who did it; `null` if no user was given.
     pub user: Option<String>,
     /// Whether Stepbox did it by itself.
     pub runtime: bool,
     /// What was done: `instance-created`.
     pub action: String,
-    /// What it was done to.
+    /// The subject of the action.
     pub subject: Subject,
-    /// More about it, as the action has it. A JSON object.
+    /// Details, which depend on the action. A JSON object.
     pub detail: Value,
 }
 
-/// What something was done to.
+/// The subject of an action.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
     /// `component`, `connector`, `instance`, `execution` or `audit`.

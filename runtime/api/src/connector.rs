@@ -42,7 +42,7 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// Built from an installed connector, and from what its tenant's policy leaves of its grants.
+    /// Built from an installed connector, and from its grants as its tenant's policy allows them.
     pub fn of(connector: &repository::Connector, grants: Vec<Grant>) -> Self {
         Self {
             code: connector.code.to_string(),
@@ -53,7 +53,7 @@ impl Connector {
     }
 }
 
-/// One grant or limit that a step asks for, and what the policy leaves of it.
+/// One grant or limit that a step asks for, and what the policy allows of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
     /// The job and the step: `csv_product_export_notify/notify`.
@@ -62,7 +62,7 @@ pub struct Grant {
     pub asked: String,
     /// What the policy allows at most.
     pub policy: String,
-    /// What is left.
+    /// The part of the request that the policy allows.
     pub effective: String,
 }
 
@@ -71,19 +71,19 @@ pub struct Grant {
 pub struct Component {
     /// The SHA-256 of its bytes: 64 hexadecimal digits in lower case.
     pub digest: String,
-    /// The name that it gives itself.
+    /// The name in its own description.
     pub name: String,
-    /// The version that it gives itself.
+    /// The version in its own description.
     pub version: String,
     /// `tasklet`, `item-reader`, `item-processor` or `item-writer`.
     pub world: String,
-    /// How long it is, in bytes.
+    /// Its length in bytes.
     pub size_bytes: u64,
     /// When it was uploaded; `null` for a file that was only inspected.
     pub uploaded_at: Option<String>,
-    /// The name of the key that signed it; `null` if no signature was asked for, or none holds.
+    /// The name of the key that signed it; `null` if the policy asked for no signature, or if no signature is valid.
     pub signed_by: Option<String>,
-    /// All that it says of itself.
+    /// Its whole description of itself.
     pub description: Value,
 }
 

@@ -26,11 +26,11 @@ pub struct Execution {
     pub job: String,
     /// The type of the job.
     pub r#type: String,
-    /// Where it stands.
+    /// Its present status.
     pub status: Status,
     /// How it ended, for people.
     pub exit_status: ExitStatus,
-    /// Who asked for it; `null` if nobody said so.
+    /// The user who asked for it; `null` if no user was given.
     pub user: Option<String>,
     /// When it was accepted.
     pub created_at: String,
@@ -40,15 +40,15 @@ pub struct Execution {
     pub ended_at: Option<String>,
     /// When it was last written.
     pub updated_at: String,
-    /// Which worker runs or ran it.
+    /// The worker that runs it or ran it.
     pub worker: Option<String>,
-    /// How many workers have begun it.
+    /// How many workers have started it.
     pub attempt: u32,
-    /// Whether somebody asked to stop it.
+    /// Whether a user asked to stop it.
     pub stop_requested: bool,
-    /// Why no worker takes it until the store is repaired; `null` for almost all.
+    /// Why no worker takes it until the store is repaired; `null` for almost all executions.
     pub set_aside: Option<String>,
-    /// The execution that this one goes on from.
+    /// The execution that this one continues.
     pub restart_of: Option<u64>,
     /// Its place in the queue; `null` if it has none, and in lists.
     pub queue: Option<QueueEntry>,
@@ -72,7 +72,7 @@ impl Execution {
         Self::listed(&execution.summary())
     }
 
-    /// Built from an execution as lists have it.
+    /// Built from a summary, as lists have it.
     pub fn listed(execution: &ExecutionSummary) -> Self {
         let job = &execution.job;
         Self {
@@ -110,13 +110,13 @@ impl Execution {
     }
 }
 
-/// Where an execution or a step stands.
+/// The status of an execution or a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Status {
-    /// Accepted, and no worker has taken it.
+    /// Accepted; no worker has taken it.
     Queued,
-    /// A worker has taken it, and it has not begun.
+    /// A worker has taken it but has not begun it.
     Starting,
     /// A worker runs it.
     Started,
@@ -134,7 +134,7 @@ pub enum Status {
     Pausing,
     /// It waits at a checkpoint. It can be resumed.
     Paused,
-    /// Nobody can say. A reader takes each status that it does not know for this one.
+    /// The status is not known. A reader uses this one for each status that it does not know.
     #[serde(other)]
     Unknown,
 }
@@ -166,12 +166,12 @@ impl From<BatchStatus> for Status {
     }
 }
 
-/// How an execution or a step ended, for people.
+/// The result of an execution or a step, for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExitStatus {
     /// In capitals by custom: `COMPLETED`. A step may have one of its own.
     pub code: String,
-    /// More words, or none.
+    /// A description; may be empty.
     pub description: String,
 }
 
@@ -184,9 +184,9 @@ impl ExitStatus {
 /// A component that an execution runs with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PinnedComponent {
-    /// The name that the job has for it.
+    /// The job's name for it.
     pub name: String,
-    /// The bytes that the name stands for.
+    /// The SHA-256 of its bytes.
     pub digest: String,
 }
 
@@ -196,20 +196,20 @@ impl PinnedComponent {
     }
 }
 
-/// What ended a step or an execution.
+/// Why a step or an execution failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// Stable: a heading in docs/errors.md, or a code of the component's own.
     pub code: String,
-    /// Who: ``processor `normalise` ``. Empty for the job itself.
+    /// The part that failed: ``processor `normalise` ``. Empty for the job itself.
     pub culprit: String,
-    /// Where: `item 41 (line 42)`. Empty if it is nowhere in particular.
+    /// The place: `item 41 (line 42)`. Empty if there is no particular place.
     pub place: String,
     /// What happened.
     pub message: String,
-    /// What to do about it, for people. Empty if there is nothing to say, or if the remedies say it.
+    /// The next action, for people. Empty if there is none, or if the remedies contain it.
     pub help: String,
-    /// What else can be done about it, for programs.
+    /// Further next actions, for programs.
     #[serde(default)]
     pub remedies: Vec<Remedy>,
 }
@@ -221,7 +221,7 @@ impl Failure {
     }
 }
 
-/// An item that was set aside, or something that a component wants people to know.
+/// A skipped item, or a finding of a component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
     /// The name of the step.
@@ -230,7 +230,7 @@ pub struct Warning {
     pub code: String,
     /// For people.
     pub reason: String,
-    /// Where the item stands: `line 41`. Empty if nobody knows.
+    /// The place of the item: `line 41`. Empty if the place is not known.
     pub place: String,
     /// The item: JSON or any other text.
     pub item: String,
@@ -251,7 +251,7 @@ pub struct LogLine {
     pub at: String,
     /// `error`, `warning`, `info` or `debug`.
     pub level: String,
-    /// The name of the step; `null` if it is about the job.
+    /// The name of the step; `null` if the message is about the job.
     pub step: Option<String>,
     /// The message.
     pub message: String,
@@ -265,14 +265,14 @@ impl LogLine {
     }
 }
 
-/// What is left of an execution that is damaged in the store.
+/// The readable rest of an execution that is damaged in the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remains {
     /// Its number.
     pub id: u64,
     /// What is wrong.
     pub damaged: Vec<String>,
-    /// The columns that hold something, by their names.
+    /// The columns that have a value, by their names.
     pub fields: BTreeMap<String, String>,
 }
 
@@ -284,10 +284,10 @@ impl Remains {
     }
 }
 
-/// What a purge has deleted.
+/// The result of a purge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Purged {
-    /// The numbers of the executions.
+    /// The numbers of the deleted executions.
     pub purged: Vec<u64>,
 }
 

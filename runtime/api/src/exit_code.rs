@@ -30,7 +30,7 @@ pub enum ExitCode {
     Warnings = 9,
     /// 10: the command is not possible as things stand now: an execution has ended, a quota is used up.
     WrongState = 10,
-    /// 11: the job ran and is PAUSED: it goes on from its checkpoint when it is resumed.
+    /// 11: the job ran and is PAUSED. A resume continues it from its checkpoint.
     JobPaused = 11,
     /// 130: the command was interrupted by Ctrl-C (SIGINT) or SIGTERM.
     Interrupted = 130,

@@ -18,7 +18,7 @@ pub struct Instance {
     pub job: String,
     /// The type of its job.
     pub r#type: String,
-    /// The parameters that it has of its own. A JSON object.
+    /// Its own parameters. A JSON object.
     pub raw_parameters: Value,
 }
 
@@ -36,7 +36,7 @@ impl Instance {
     }
 }
 
-/// A job instance, and what an execution of it would begin with.
+/// A job instance, with the parameters of a future execution.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InstanceDetails {
     /// The instance.
@@ -44,12 +44,13 @@ pub struct InstanceDetails {
     pub instance: Instance,
     /// The parameters with the job's defaults; `null` if they break the job's constraints.
     pub effective_parameters: Option<Value>,
-    /// Which constraints the parameters break. An instance has some if its job was installed anew since.
+    /// The constraints that the parameters break. There are some if the job was installed again since, with other
+    /// constraints.
     pub violations: Vec<Violation>,
 }
 
 impl InstanceDetails {
-    /// Built from a stored instance, and from what its parameters come to.
+    /// Built from a stored instance, and from the check of its parameters.
     pub fn of(instance: &JobInstance, effective: &Result<Value, Vec<parameters::Violation>>) -> Self {
         Self {
             instance: Instance::of(instance),
@@ -62,7 +63,7 @@ impl InstanceDetails {
 /// A value that breaks a constraint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Violation {
-    /// Where it stands in the parameters: a JSON pointer (RFC 6901), empty for the parameters as a whole.
+    /// Its place in the parameters: a JSON pointer (RFC 6901), empty for the parameters as a whole.
     pub path: String,
     /// What is wrong.
     pub message: String,

@@ -9,7 +9,7 @@ use crate::step::Step;
 /// A job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
-    /// The code of the connector that it belongs to.
+    /// The code of its connector.
     pub connector: String,
     /// Its name, unique in its tenant.
     pub name: String,

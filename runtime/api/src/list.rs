@@ -1,4 +1,4 @@
-//! Rows of a list. A row that the store could not read has its place in the list, too.
+//! Rows of a list. A row that the store could not read keeps its place in the list.
 
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -18,10 +18,10 @@ pub enum Row<T> {
 /// A row that is damaged in the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DamagedRow {
-    /// Its number; only there if the list goes by numbers.
+    /// Its number; absent if the rows of the list have no numbers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<u64>,
-    /// What it is: `execution`.
+    /// The kind of row: `execution`.
     pub kind: String,
     /// Its name, as far as it can be read.
     pub name: String,

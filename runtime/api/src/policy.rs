@@ -1,4 +1,4 @@
-//! What the operator's files say: the policies of tenants.
+//! The operator's files: the policies of tenants.
 
 use serde::{Deserialize, Serialize};
 use stepbox_batch::component_quota::ComponentQuota;
@@ -10,11 +10,11 @@ use crate::step::Limits;
 pub struct CheckedFile {
     /// As it is called in the data folder: `policy.yaml`, `tenants/acme.yaml`.
     pub file: String,
-    /// Whether nothing begins of a tenant that goes by it.
+    /// Whether nothing begins of the tenants that use it.
     pub suspended: bool,
     /// What is wrong with it; `null` if it can be used.
     pub error: Option<FileError>,
-    /// What it names, and what cannot be used now.
+    /// The things that it names and that cannot be used now.
     pub warnings: Vec<FileWarning>,
 }
 
@@ -25,43 +25,43 @@ pub struct FileError {
     pub code: String,
     /// What is wrong, with its place.
     pub message: String,
-    /// What to do about it; `null` if there is nothing to add.
+    /// The next action; `null` if there is none.
     pub help: Option<String>,
 }
 
-/// Something that a file names, and that cannot be used now. Only the steps that need it fail.
+/// A thing that a file names and that cannot be used now. Only the steps that need it fail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileWarning {
     /// What is wrong.
     pub message: String,
-    /// What to do about it.
+    /// The next action.
     pub help: String,
 }
 
-/// The policy that a tenant goes by.
+/// The effective policy of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
-    /// Whose it is.
+    /// The name of the tenant.
     pub tenant: String,
-    /// The file that says so; it may not be there.
+    /// The file that it comes from. The file may not exist; then this is the default policy.
     pub file: String,
     /// Whether nothing of the tenant begins.
     pub suspended: bool,
     /// Which special addresses are open to requests.
     pub network: Network,
-    /// What granted requests are cut down to.
+    /// The limits for granted requests.
     pub http: HttpLists,
-    /// Below which folders jobs read and write; `null` for all that the user of the process may use.
+    /// The folders in which jobs read and write; `null` for all files that the user of the process may use.
     pub folders: Option<Vec<String>>,
-    /// How much one step may use at most; `null` is the job's to set.
+    /// The most that one step may use; a `null` leaves the limit to the job.
     pub limits: Limits,
-    /// How much all jobs may use together.
+    /// The most that all jobs may use together.
     pub quotas: Quotas,
     /// The secrets that jobs may name.
     pub secrets: Vec<Secret>,
     /// The storages that jobs may name.
     pub storages: Vec<Storage>,
-    /// Which components come in and are run.
+    /// Which components may be uploaded and run.
     pub components: Components,
 }
 
@@ -74,7 +74,7 @@ pub struct Network {
     pub private: bool,
 }
 
-/// What granted requests are cut down to; a list that is `null` allows all.
+/// The limits for granted requests; a list that is `null` allows all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpLists {
     /// Names of hosts.
@@ -87,7 +87,7 @@ pub struct HttpLists {
     pub ports: Option<Vec<String>>,
 }
 
-/// How much all jobs of a tenant may use together.
+/// The most that all jobs of a tenant may use together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quotas {
     /// Executions that run at a time.
@@ -98,13 +98,13 @@ pub struct Quotas {
     pub memory_bytes_max: u64,
     /// Components that compute at a time; `null` for as many as there are processors.
     pub processors_max: Option<u64>,
-    /// What steps have written in executions that have not ended, in bytes.
+    /// Bytes that steps have written in executions that have not ended.
     pub disk_bytes_max: u64,
-    /// How many files and folders they have created there.
+    /// Files and folders that steps have created in these executions.
     pub disk_files_max: u64,
     /// Open connections of requests.
     pub http_connections_max: u64,
-    /// How long a component that never asks goes on after a stop was requested, in milliseconds.
+    /// How long a component that does not check for a stop may run after a stop request, in milliseconds.
     pub stop_grace_ms: u64,
 }
 
@@ -113,7 +113,7 @@ pub struct Quotas {
 pub struct Secret {
     /// Its name.
     pub name: String,
-    /// The hosts that may get it; `null` if it cannot be used now.
+    /// The hosts that may receive it; `null` if it cannot be used now.
     pub hosts: Option<Vec<String>>,
     /// Why it cannot be used now; `null` if it can.
     pub problem: Option<String>,
@@ -127,29 +127,29 @@ pub struct Storage {
     /// `local` or `s3`; `null` if it cannot be used now.
     #[serde(rename = "type")]
     pub storage_type: Option<String>,
-    /// Where it keeps files; `null` if it cannot be used now.
+    /// The place of its files; `null` if it cannot be used now.
     pub address: Option<String>,
     /// Why it cannot be used now; `null` if it can.
     pub problem: Option<String>,
 }
 
-/// Which components come in and are run.
+/// Which components may be uploaded and run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Components {
     /// Whether the tenant may upload new ones.
     pub upload: bool,
-    /// The names of the keys of which one must have signed; `null` where no signature is asked for.
+    /// The names of the accepted keys; `null` if no signature is required.
     pub signed_by: Option<Vec<String>>,
-    /// How many are kept.
+    /// How many components may be stored.
     pub count_max: u64,
-    /// How large each may be, in bytes.
+    /// The largest size of one component, in bytes.
     pub size_bytes_max: u64,
-    /// How large all may be together, in bytes.
+    /// The largest size of all components together, in bytes.
     pub total_bytes_max: u64,
 }
 
 impl Components {
-    /// Built from a quota, and from who may upload and sign.
+    /// Built from a quota, and from the rules for uploads and signatures.
     pub fn of(upload: bool, signed_by: Option<Vec<String>>, quota: ComponentQuota) -> Self {
         let ComponentQuota { count_max, size_bytes_max, total_bytes_max } = quota;
         Self { upload, signed_by, count_max, size_bytes_max, total_bytes_max }

@@ -1,4 +1,4 @@
-//! Why a request was not carried out: a problem document (RFC 9457, `application/problem+json`).
+//! Why a request failed: a problem document (RFC 9457, `application/problem+json`).
 
 use serde::{Deserialize, Serialize};
 use stepbox_batch::error_kind::ErrorKind;
@@ -10,29 +10,29 @@ use crate::remedy::Remedy;
 /// The media type of a problem document.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
-/// Why a request was not carried out.
+/// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// A page about problems of this sort, relative to the server: `/errors/parameters-invalid`.
+    /// A page about problems of this kind, relative to the server: `/errors/parameters-invalid`.
     pub r#type: String,
-    /// The sort of problem in a few words, the same each time.
+    /// The kind of problem in a few words, the same each time.
     pub title: String,
     /// The status of the HTTP answer.
     pub status: u16,
     /// What happened this time, in a sentence for people.
     pub detail: String,
-    /// The request that it happened to, as a URI reference; not there if nobody said so.
+    /// The request that failed, as a URI reference; absent if no request was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
     /// Stable: a heading in docs/errors.md.
     pub code: String,
-    /// What to do about it, in a sentence for people; not there if there is nothing to say.
+    /// The next action, in a sentence for people; absent if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
-    /// What else can be done about it, for programs; not there if nothing is known.
+    /// Further next actions, for programs; absent if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remedies: Vec<Remedy>,
-    /// The parts of the request that are wrong; not there if it is not about parts.
+    /// The wrong parts of the request; absent if the problem is not about parts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<InvalidPart>,
 }
@@ -40,14 +40,14 @@ pub struct Problem {
 /// A part of a request that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InvalidPart {
-    /// Where it stands in the body of the request: a JSON pointer (RFC 6901).
+    /// Its place in the body of the request: a JSON pointer (RFC 6901).
     pub pointer: String,
     /// What is wrong with it.
     pub detail: String,
 }
 
 impl Problem {
-    /// A problem of that kind, with its stable code, and what happened.
+    /// A problem of a kind, with its stable code and a description of what happened.
     pub fn new(kind: ProblemKind, code: &str, detail: impl Into<String>) -> Self {
         Self {
             r#type: format!("/errors/{code}"),
@@ -62,7 +62,7 @@ impl Problem {
         }
     }
 
-    /// The same with the request that it happened to.
+    /// The same with the failed request.
     #[must_use]
     pub fn at(self, instance: impl Into<String>) -> Self {
         Self { instance: Some(instance.into()), ..self }
@@ -92,14 +92,14 @@ impl Problem {
     }
 }
 
-/// A sort of problem. It decides the status of the HTTP answer.
+/// A kind of problem. It decides the status of the HTTP answer.
 ///
-/// Errors of the library have the kinds that [`ErrorKind`] has; the others are about HTTP itself.
+/// Errors of the library have the kinds of [`ErrorKind`]. The other kinds are about HTTP itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProblemKind {
     /// An error of the library.
     Domain(ErrorKind),
-    /// The request does not say who asks.
+    /// The request has no valid credentials.
     Unauthorized,
     /// There is no such method for that address.
     MethodNotAllowed,
@@ -107,9 +107,9 @@ pub enum ProblemKind {
     PreconditionFailed,
     /// The body of the request is too large.
     TooLarge,
-    /// The body of the request is of a type that is not understood.
+    /// The body of the request has an unsupported type.
     UnsupportedMediaType,
-    /// The request has to say which version of the thing it is about.
+    /// The request must name the version of the thing that it changes.
     PreconditionRequired,
 }
 
@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(survives(&full)["errors"][0]["pointer"], "/parameters/storage");
     }
 
-    /// A kind is told from others by its title, and is an error in HTTP.
+    /// The titles of kinds differ, and each kind is an error in HTTP.
     #[test]
     fn every_kind_has_a_status_and_a_title() {
         use ProblemKind::*;

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 use stepbox_batch::queue;
 
-/// What became of the wish to publish.
+/// The result of a request to publish.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Published {
-    /// The execution that does what was wished for.
+    /// The execution: the new one, or the equal one that existed.
     pub id: u64,
     /// Whether that execution was in the queue, or running, before.
     pub was_there: bool,
@@ -22,15 +22,15 @@ impl Published {
 /// The place of an execution in the queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueueEntry {
-    /// Where it stands.
+    /// Its present state.
     pub state: QueueState,
     /// Its priority. Entries of a higher priority come first.
     pub priority: i16,
-    /// From when on a worker may take it.
+    /// The moment from which a worker may take it.
     pub available_at: String,
-    /// How many workers were lost over it.
+    /// How many workers were lost while they ran it.
     pub losses: u32,
-    /// How many workers may be lost over it.
+    /// How many workers it may lose.
     pub attempts_max: u32,
 }
 
@@ -42,7 +42,7 @@ impl QueueEntry {
     }
 }
 
-/// Where an entry of the queue stands.
+/// The state of an entry of the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QueueState {

@@ -1,15 +1,15 @@
-//! What can be done about an error, for programs: a user interface can make a button of it.
+//! Next actions after an error, for programs: a user interface can make a button of each.
 
 use serde::{Deserialize, Serialize};
 use stepbox_batch::remedy;
 
-/// Something that can be done about an error. `kind` says what.
+/// A next action after an error. `kind` selects the action.
 ///
-/// Kinds are added over time. A reader takes each kind that it does not know for `unknown`.
+/// New versions add kinds. A reader uses `unknown` for each kind that it does not know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Remedy {
-    /// Look at the list of such things.
+    /// Look at a list.
     List {
         /// `connectors`, `jobs`, `components`, `instances`, `executions` or `workers`.
         what: String,
@@ -58,7 +58,7 @@ pub enum Remedy {
     AllowRequests {
         /// `hosts`, `schemes`, `methods` or `ports`.
         list: String,
-        /// What the list has to allow.
+        /// The value that the list has to allow.
         value: String,
     },
     /// Change the policy: open addresses.
@@ -75,7 +75,7 @@ pub enum Remedy {
     },
     /// Change the policy: add a secret.
     AddSecret {
-        /// The name that the job has for it.
+        /// The job's name for it.
         secret: String,
     },
     /// Change the policy: add a storage.
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
     use crate::testing::survives;
 
-    /// The form on the wire is the stored one today; a test of the domain holds the stored one.
+    /// The form on the wire equals the stored form today. A test of the domain fixes the stored form.
     #[test]
     fn every_remedy_survives_a_wire() {
         use remedy::{HttpList, Listed, Network, Remedy as Known};

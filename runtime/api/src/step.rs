@@ -13,30 +13,30 @@ use crate::step_settings::{Always, Branch, ItemSettings, Rerun, Retry, Transitio
 pub struct Step {
     /// Its name, unique in its job.
     pub name: String,
-    /// What it consists of.
+    /// Its kind, with its elements.
     #[serde(flatten)]
     pub kind: StepKind,
-    /// What it asks to touch.
+    /// The access that it asks for.
     pub grants: Grants,
     /// The names of the secrets that it sends, in order.
     pub secrets: Vec<String>,
     /// Where its limits differ from the defaults.
     pub limits: Limits,
-    /// What it tries again.
+    /// The failures that it retries.
     pub retry: Retry,
     /// Whether a restart runs it again.
     pub rerun: Rerun,
-    /// How often it may be begun, over all restarts; `null` if there is no limit.
+    /// How often it may be started, over all restarts; `null` if there is no limit.
     pub start_limit: Option<u32>,
     /// What follows its exit statuses.
     pub on: Vec<Transition>,
-    /// Whether it runs whatever happened before it.
+    /// In which cases it also runs if the flow does not lead to it.
     pub always: Always,
     /// Its place in a split; `null` outside of splits.
     pub branch: Option<Branch>,
 }
 
-/// What a step consists of. `kind` is `item` or `tasklet`.
+/// The elements of a step. `kind` is `item` or `tasklet`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum StepKind {
@@ -113,7 +113,7 @@ impl Element {
     }
 }
 
-/// What a step asks to touch.
+/// The access that a step asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grants {
     /// Requests: `POST https://example.com`.
@@ -128,7 +128,7 @@ impl Grants {
     }
 }
 
-/// Where the limits of a step differ from the defaults. A limit is `null` where it does not.
+/// The limits of a step that differ from the defaults. The others are `null`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Memory of all its components, in bytes.
@@ -148,7 +148,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Built from what a job or a policy says.
+    /// Built from the limits in a job or a policy.
     pub fn of(limits: &job::LimitOverrides) -> Self {
         let job::LimitOverrides {
             memory_bytes_max,

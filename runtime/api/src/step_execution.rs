@@ -14,7 +14,7 @@ use crate::execution::{ExitStatus, Failure, Status};
 pub struct StepExecution {
     /// The name of the step.
     pub name: String,
-    /// Where it stands.
+    /// Its present status.
     pub status: Status,
     /// How it ended, for people.
     pub exit_status: ExitStatus,
@@ -24,25 +24,25 @@ pub struct StepExecution {
     pub ended_at: Option<String>,
     /// When it was last written.
     pub updated_at: String,
-    /// What became of the items.
+    /// The outcomes of the items.
     pub counts: Counts,
-    /// How far it is.
+    /// Its progress.
     pub tracking: Tracking,
     /// Named numbers and texts.
     pub summary: BTreeMap<String, Value>,
     /// All warnings, stored or not.
     pub warning_count: u64,
-    /// What went wrong without ending the step.
+    /// Errors that did not end the step.
     pub errors: Vec<String>,
-    /// What ended it.
+    /// The failures that ended the step.
     pub failures: Vec<Failure>,
     /// The earlier execution that completed this step, if it was not run again.
     pub carried_from: Option<u64>,
-    /// How often it was begun, over all restarts.
+    /// How often it was started, over all restarts.
     pub starts: u32,
     /// How many retries it has used, over all restarts.
     pub retries: u32,
-    /// What it has used in this execution.
+    /// The resources that it has used in this execution.
     pub usage: Usage,
 }
 
@@ -78,31 +78,31 @@ fn summary_value(value: &SummaryValue) -> Value {
     }
 }
 
-/// What became of the items. When a step ends, read = written + filtered + skipped.
+/// The outcomes of the items. When a step ends, read = written + filtered + skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Items that the reader found.
     pub read: u64,
     /// Items that the writer took.
     pub written: u64,
-    /// Items that a processor left out on purpose.
+    /// Items that a processor dropped on purpose.
     pub filtered: u64,
-    /// Items that were set aside with a warning.
+    /// Items that were skipped with a warning.
     pub skipped: u64,
 }
 
-/// How far a step is.
+/// The progress of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tracking {
     /// Items done.
     pub processed: u64,
-    /// Items to do in all; `null` if nobody knows.
+    /// Items to do in all; `null` if the number is not known.
     pub total: Option<u64>,
     /// Whether the total is an estimate from the bytes read so far.
     pub is_estimate: bool,
 }
 
-/// What a step has used of the machine.
+/// The resources that a step has used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Usage {

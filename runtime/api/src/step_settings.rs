@@ -1,4 +1,4 @@
-//! The settings of a step: how items move, what is tried again, and what follows.
+//! The settings of a step: how items move, which failures are retried, and what follows.
 
 use serde::{Deserialize, Serialize};
 use stepbox_batch::job;
@@ -7,7 +7,7 @@ use stepbox_batch::pattern::Pattern;
 /// How an item step moves its items.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ItemSettings {
-    /// How large a chunk is.
+    /// The size of a chunk.
     pub chunk: Chunk,
     /// How many threads run the processors.
     pub workers: u32,
@@ -17,38 +17,38 @@ pub struct ItemSettings {
     pub checkpoint: Checkpoint,
     /// How many items may be skipped.
     pub skip: Skip,
-    /// Into how many parts the input is split.
+    /// The number of parts of the input.
     pub partitions: u32,
 }
 
-/// A chunk ends at whichever of these comes first.
+/// The size of a chunk. A chunk ends at the first of these limits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chunk {
-    /// Rows.
+    /// The most rows.
     pub rows: u32,
-    /// Bytes.
+    /// The most bytes.
     pub bytes: u32,
-    /// For how long a chunk is to be under way, in milliseconds.
+    /// How long a chunk should be under way, in milliseconds.
     pub ms: u64,
 }
 
 /// How often a checkpoint is taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// After so many items; `null` if the time alone decides.
+    /// The number of items between two checkpoints; `null` if only the time decides.
     pub items: Option<u64>,
-    /// After so many milliseconds; 0 for every chunk.
+    /// The time between two checkpoints, in milliseconds; 0 for a checkpoint after every chunk.
     pub ms: u64,
 }
 
 /// How many items may be skipped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skip {
-    /// How many; `null` if there is no limit.
+    /// The most items; `null` if there is no limit.
     pub limit: Option<u64>,
-    /// Which share of all items: `5%`.
+    /// The largest share of all items: `5%`.
     pub share: Option<String>,
-    /// The codes that may be skipped, as patterns; `null` for all.
+    /// The codes that may skip an item, as patterns; `null` for all.
     pub on: Option<Vec<String>>,
 }
 
@@ -72,23 +72,23 @@ impl ItemSettings {
     }
 }
 
-/// What a step tries again.
+/// Which failures a step retries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retry {
-    /// How often; 0 if nothing is tried again.
+    /// The most retries; 0 for none.
     pub limit: u32,
-    /// The codes that are tried again, as patterns; `null` for all that may pass.
+    /// The codes of the failures, as patterns; `null` for all failures that are marked as retryable.
     pub on: Option<Vec<String>>,
-    /// How long the step waits in between.
+    /// The wait before a retry.
     pub backoff: Backoff,
 }
 
-/// How long a step waits before it tries again.
+/// The wait before a retry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backoff {
-    /// The first time, in milliseconds; twice as long each time after.
+    /// The first wait, in milliseconds. It doubles with each retry in a row.
     pub ms: u64,
-    /// At most, in milliseconds.
+    /// The longest wait, in milliseconds.
     pub ms_max: u64,
 }
 
@@ -160,17 +160,17 @@ fn texts(patterns: Option<&[Pattern]>) -> Option<Vec<String>> {
     patterns.map(|patterns| patterns.iter().map(ToString::to_string).collect())
 }
 
-/// Whether a step runs whatever happened before it: `false`, `true` or `unless_stopped`.
+/// In which cases a step also runs if the flow does not lead to it: `false`, `true` or `unless_stopped`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Always {
-    /// Whether it runs, also after a failure and after a stop.
+    /// `true`: in every case, also after a failure and after a stop. `false`: in none.
     Flag(bool),
-    /// In which cases it does not.
+    /// In every case but one.
     Word(AlwaysWord),
 }
 
-/// In which cases a step does not run that runs after failures.
+/// The case in which a step with `always` does not run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AlwaysWord {

@@ -3,22 +3,22 @@
 use serde::{Deserialize, Serialize};
 use stepbox_batch::store_report;
 
-/// What a check of a store has found.
+/// The result of a check of a store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreReport {
-    /// Where it is, without a password.
+    /// Its place, without a password.
     pub store: String,
     /// The version of the database server; `null` for the embedded store.
     pub server: Option<String>,
     /// The version of its schema; 0 if there is none yet.
     pub version: u32,
-    /// The version that the program reads and writes.
+    /// The version that this program reads and writes.
     pub known_version: u32,
-    /// Whether nothing has to be done before it is used.
+    /// Whether the store can be used as it is.
     pub is_ready: bool,
-    /// What is damaged in its file.
+    /// Damages of its file.
     pub problems: Vec<String>,
-    /// What cannot be read, or breaks a rule.
+    /// Records that cannot be read, or that break a rule.
     pub findings: Vec<Finding>,
 }
 
@@ -32,16 +32,16 @@ impl StoreReport {
     }
 }
 
-/// Something in a store that cannot be read, or breaks a rule.
+/// A record in a store that cannot be read, or that breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// Whose it is; empty if it is nobody's.
+    /// The tenant; empty if the record belongs to no tenant.
     pub tenant: String,
     /// The execution; `null` for connectors, components and instances.
     pub execution: Option<i64>,
     /// What is wrong.
     pub reason: String,
-    /// What was done about it; `null` if nothing was done.
+    /// The repair that was made; `null` if none was made.
     pub remedy: Option<String>,
 }
 
@@ -52,10 +52,10 @@ impl Finding {
     }
 }
 
-/// What a migration did.
+/// The result of a migration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Migrated {
-    /// Where the store is, without a password.
+    /// The place of the store, without a password.
     pub store: String,
     /// The version of its schema before; 0 if there was none.
     pub from: u32,
@@ -64,7 +64,7 @@ pub struct Migrated {
 }
 
 impl Migrated {
-    /// Built from what the store was before.
+    /// Built from the report on the store before the migration.
     pub fn of(before: &store_report::StoreReport) -> Self {
         Self { store: before.store.clone(), from: before.version, to: before.known_version }
     }

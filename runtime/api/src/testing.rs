@@ -1,4 +1,4 @@
-//! What the views are tested with, in which no field is empty.
+//! Values for tests of the views, in which no field is empty.
 
 use std::fmt::Debug;
 
@@ -28,7 +28,7 @@ pub(crate) fn survives<T: Serialize + DeserializeOwned + PartialEq + Debug>(view
     let text = serde_json::to_string(view).unwrap();
     assert_eq!(serde_json::from_str::<T>(&text).unwrap(), *view, "{text}");
     let written: Value = serde_json::from_str(&text).unwrap();
-    // The order of the fields is kept, too.
+    // The order of the fields stays the same, too.
     assert_eq!(serde_json::to_string(&written).unwrap(), text);
     written
 }

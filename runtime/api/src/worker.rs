@@ -8,7 +8,7 @@ use stepbox_batch::queue::{self, Held, WorkerStatus};
 pub struct Worker {
     /// Its name, unique among all workers.
     pub name: String,
-    /// How it stands.
+    /// Its present state.
     pub state: WorkerState,
     /// How many executions it runs at a time.
     pub concurrency: u32,
@@ -20,18 +20,18 @@ pub struct Worker {
     pub tenants: Vec<String>,
     /// When it began.
     pub started_at: String,
-    /// When it was last heard of.
+    /// When it sent its last heartbeat.
     pub seen_at: String,
-    /// By how much its clock is ahead of the store's, in milliseconds; `null` if nobody knows.
+    /// By how much its clock is ahead of the store's, in milliseconds; `null` if the clocks are not compared.
     pub clock_skew_ms: Option<i64>,
-    /// What it runs.
+    /// The executions that it runs.
     pub running: Vec<RunningExecution>,
 }
 
 /// An execution that a worker runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunningExecution {
-    /// Whose it is.
+    /// The tenant of the execution.
     pub tenant: String,
     /// Its number.
     pub execution: u64,
@@ -39,16 +39,16 @@ pub struct RunningExecution {
     pub instance: String,
 }
 
-/// How a worker stands.
+/// The state of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WorkerState {
     /// It takes executions from the queue.
     #[serde(rename = "working")]
     Working,
-    /// It finishes what it runs and takes nothing new.
+    /// It finishes its running executions and takes no new ones.
     #[serde(rename = "shutting down")]
     ShuttingDown,
-    /// Nothing was heard of it for the time of a lease.
+    /// It sent no heartbeat for the time of a lease.
     #[serde(rename = "lost")]
     Lost,
 }
@@ -64,7 +64,7 @@ impl From<queue::WorkerState> for WorkerState {
 }
 
 impl Worker {
-    /// Built from a worker as the store knows it.
+    /// Built from a worker's record in the store.
     pub fn of(status: &WorkerStatus) -> Self {
         let worker = &status.worker;
         Self {

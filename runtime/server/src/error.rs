@@ -1,24 +1,24 @@
-//! Why nothing listens.
+//! Why the server does not listen.
 
 use std::io::{self, ErrorKind};
 
-/// Why nothing listens.
+/// Why the server does not listen.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// It is no address.
+    /// The address is not valid.
     #[error("`{address}` is no address to listen at")]
     BadAddress {
-        /// What was asked for.
+        /// The address that was given.
         address: String,
-        /// What the resolver said.
+        /// The error of the resolver.
         source: io::Error,
     },
-    /// The operating system does not let it listen there.
+    /// The operating system does not allow listening at the address.
     #[error("nothing can listen at `{address}`")]
     CannotListen {
-        /// What was asked for.
+        /// The address that was given.
         address: String,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }

@@ -1,7 +1,7 @@
-//! What Stepbox answers over HTTP. It prints nothing and knows no more of Stepbox than an embedder.
+//! The HTTP pages of Stepbox. The crate prints nothing and knows no more of Stepbox than an embedder does.
 //!
-//! [`Listener`] takes an address, [`Server`] answers there within limits, whoever asks; what it answers is a
-//! [`Router`]. [`watching`] is the one for a worker: how it is, and what it has counted.
+//! [`Listener`] takes an address. [`Server`] serves the pages of a [`Router`] there, with limits for every client.
+//! [`watching`] is the router for a worker: its health and its metrics.
 
 mod error;
 mod places;

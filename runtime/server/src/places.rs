@@ -1,17 +1,18 @@
-//! Who is being served, and who has to go when others come.
+//! The places of connections, and which connection loses its place to a new one.
 //!
-//! A probe must be answered within a second whoever else is there: whoever keeps silent, drips, or comes again at once
-//! when hung up on. So connections are taken as they come, and never wait for those before them to end. When all places
-//! are taken, whoever has had their time the longest is hung up on:
+//! A probe must be answered within a second, also if other clients are silent, send a byte now and then, or connect
+//! again as soon as their connection is closed. So the server accepts connections as they come, and a new one never
+//! waits for older ones to end. If all places are taken, the server closes the connection whose time ended first:
 //!
-//! - Whoever has not sent the whole head of a request has [`HEAD`]. A probe sends its head at once, so it is never
-//!   among them, and bytes that drip win no time.
-//! - Whoever is being answered has [`ANSWER`]: a page that waits for the store holds no place that a probe needs.
+//! - A connection that has not sent the whole head of a request has [`HEAD`]. A probe sends its head at once, so it
+//!   is never closed for this reason. Sending single bytes gains no time.
+//! - A connection that is being answered has [`ANSWER`], so a page that waits for the store holds no place that a
+//!   probe needs.
 //!
-//! The times are what a place cannot be taken for, and while there are places, everybody may stay far longer. They make
-//! the delay of a probe a matter of arithmetic: with N who come before it, it waits for (N − places) / places times
-//! [`HEAD`]. Places that are kept free for probes would not help: which connection is a probe shows with its head, and
-//! whoever wants to be in the way can ask for the probe's page as well.
+//! During these times a connection cannot lose its place. While there are free places, it may stay far longer. The
+//! times limit the delay of a probe: with N connections before it, a probe waits for (N − places) / places times
+//! [`HEAD`]. Reserved places for probes would not help: only its head shows whether a connection is a probe, and a
+//! hostile client can ask for the probe's page as well.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,15 +21,15 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-/// How many connections are served at a time, and so how many descriptors they take, of the 1024 that a process has by
-/// default. A silent one costs some 10 KB.
+/// How many connections are served at a time. Each takes one of the 1024 descriptors that a process has by default. A
+/// silent connection costs about 10 KB.
 pub(crate) const PLACES: usize = 256;
-/// How long a place is kept for whoever has not sent a whole head.
+/// How long a connection keeps its place before it has sent a whole head.
 const HEAD: Duration = Duration::from_millis(100);
-/// How long a place is kept for whoever is being answered.
+/// How long a connection keeps its place while it is being answered.
 const ANSWER: Duration = Duration::from_millis(250);
 
-/// The places, shared by whoever takes connections and those who serve them.
+/// The places, shared by the task that accepts connections and the tasks that serve them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Places(Arc<Shared>);
 
@@ -45,15 +46,15 @@ struct Taken {
     places: BTreeMap<u64, Tenure>,
 }
 
-/// For how long a place is taken.
+/// How long a place is taken.
 #[derive(Debug)]
 struct Tenure {
     kept_until: Instant,
-    /// Tells whoever has it to go. None once that was told.
+    /// Closes the connection. `None` once the connection was asked to close.
     over: Option<Arc<Notify>>,
 }
 
-/// A place that is taken. It is free again once this is dropped.
+/// A place that is taken. Dropping it frees the place.
 #[derive(Debug)]
 pub(crate) struct Place {
     number: u64,
@@ -62,7 +63,7 @@ pub(crate) struct Place {
 }
 
 impl Places {
-    /// A place for a connection that has just come, at the cost of whoever has had their time.
+    /// Takes a place for a new connection. If all are taken, the connection whose time ended first is closed.
     pub(crate) async fn take(&self) -> Place {
         loop {
             let freed = self.0.freed.notified();
@@ -83,7 +84,7 @@ impl Places {
         }
     }
 
-    /// Hangs up on whoever has had their time the longest, if anybody has.
+    /// Closes the connection whose time ended first, if the time of one has ended.
     pub(crate) fn hang_up(&self) {
         self.taken().make_room();
     }
@@ -101,8 +102,8 @@ impl Places {
 }
 
 impl Taken {
-    /// Has whoever has had their time the longest go. Until when to wait if nobody has; none while somebody is going:
-    /// a place is free, and its descriptor too, once they are gone.
+    /// Closes the connection whose time ended first. Returns the moment to wait for if no time has ended yet. Returns
+    /// `None` while a connection is closing: once it is closed, a place and its descriptor are free.
     fn make_room(&mut self) -> Option<Instant> {
         if self.places.values().any(|tenure| tenure.over.is_none()) {
             return None;
@@ -119,14 +120,14 @@ impl Taken {
 }
 
 impl Place {
-    /// The whole head is there: it is being answered.
+    /// The whole head has arrived, and the answer begins.
     pub(crate) fn answered(&self) {
         if let Some(tenure) = self.places.taken().places.get_mut(&self.number) {
             tenure.kept_until = Instant::now() + ANSWER;
         }
     }
 
-    /// Comes to its end when whoever has this place is to go.
+    /// Completes when the connection at this place has to close.
     pub(crate) fn over(&self) -> impl Future<Output = ()> + 'static {
         let over = self.over.clone();
         async move { over.notified().await }

@@ -1,4 +1,4 @@
-//! Listening at an address, and answering whoever comes, within limits.
+//! Listens at an address, and serves pages within limits.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,23 +17,23 @@ use tokio::time::{sleep, timeout};
 use crate::error::ServerError;
 use crate::places::{Place, Places};
 
-/// How long a request's head may be, in bytes.
+/// The most bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 16 << 10;
-/// How long whoever asks may take over the head of a request, in milliseconds, while there are places for others.
+/// How long a client may take for the head of a request, in milliseconds, while there are free places.
 const HEAD_MS_MAX: u64 = 2_000;
 /// How long a connection lasts at most, in milliseconds. It serves one request.
 const CONNECTION_MS_MAX: u64 = 15_000;
-/// How long to wait after a connection could not be taken, in milliseconds: there may be no descriptors left.
+/// How long to wait after a connection could not be accepted, in milliseconds. There may be no free descriptors.
 const ACCEPT_AGAIN_MS: u64 = 100;
 
-/// An address that is taken. Whoever connects waits until it is served.
+/// An address that is taken. Clients may connect, and wait until `serve` is called.
 #[derive(Debug)]
 pub struct Listener {
     listener: TcpListener,
     address: SocketAddr,
 }
 
-/// Answers at an address until it is closed or dropped.
+/// Serves pages at an address until it is closed or dropped.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
@@ -44,7 +44,7 @@ impl Listener {
     /// Takes an address of this machine, `127.0.0.1:9464` or `localhost:9464`. Port 0 is any free one.
     pub async fn open(address: &str) -> Result<Self, ServerError> {
         let bad = |source| ServerError::BadAddress { address: address.to_owned(), source };
-        // By the addresses and not the name, so that both kinds of failure can be told apart.
+        // Resolved separately, so that the two kinds of failure can be distinguished.
         let addresses: Vec<_> = lookup_host(address).await.map_err(bad)?.collect();
         let cannot = |source| ServerError::CannotListen { address: address.to_owned(), source };
         let listener = TcpListener::bind(&addresses[..]).await.map_err(cannot)?;
@@ -52,27 +52,27 @@ impl Listener {
         Ok(Self { listener, address })
     }
 
-    /// Where, with the port that it came to.
+    /// The address, with the port that the system chose.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Answers whoever comes.
+    /// Serves these pages to every client.
     pub fn serve(self, pages: Router) -> Server {
         Server { address: self.address, task: tokio::spawn(accept(self.listener, pages)) }
     }
 }
 
 impl Server {
-    /// Where it answers.
+    /// The address of the server.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Stops listening, and breaks off whatever is being answered.
+    /// Stops listening, and closes all connections.
     pub async fn close(mut self) {
         self.task.abort();
-        // It was called off, which is no news.
+        // The error is the cancellation.
         let _ = (&mut self.task).await;
     }
 }
@@ -93,7 +93,7 @@ async fn accept(listener: TcpListener, pages: Router) {
                 connections.spawn(answer(stream, pages.clone(), place));
             }
             Err(_) => {
-                // There may be no descriptors left.
+                // There may be no free descriptors.
                 places.hang_up();
                 sleep(Duration::from_millis(ACCEPT_AGAIN_MS)).await;
             }
@@ -102,7 +102,7 @@ async fn accept(listener: TcpListener, pages: Router) {
     }
 }
 
-/// Answers one request. Whoever sends anything else, or too slowly, is hung up on.
+/// Answers one request. Closes the connection if the client sends something else, or sends too slowly.
 async fn answer(stream: TcpStream, pages: Router, place: Place) {
     let over = place.over();
     let pages = Pages { pages: TowerToHyperService::new(pages), place };
@@ -114,14 +114,14 @@ async fn answer(stream: TcpStream, pages: Router, place: Place) {
         .serve_connection(TokioIo::new(stream), pages);
     let served = timeout(Duration::from_millis(CONNECTION_MS_MAX), connection);
     tokio::select! {
-        // A head that has come by now is answered, on a machine that is too busy to have looked before as well.
+        // If the head has arrived by now, answer it: a busy machine may not have looked earlier.
         biased;
         _ = served => {}
         () = over => {}
     }
 }
 
-/// The pages, for the connection at a place.
+/// The pages, for the connection at one place.
 struct Pages {
     pages: TowerToHyperService<Router>,
     place: Place,
@@ -155,7 +155,7 @@ mod tests {
 
     async fn ask(server: &Server, request: &[u8]) -> String {
         let mut stream = TcpStream::connect(server.address()).await.unwrap();
-        // The other side may hang up before it has read it all.
+        // The server may close the connection before it has read everything.
         let _ = stream.write_all(request).await;
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer).await;
@@ -196,22 +196,22 @@ mod tests {
         assert_eq!(began_at.elapsed().as_secs(), HEAD_MS_MAX / 1000, "{}", String::from_utf8_lossy(&answer));
     }
 
-    /// How somebody is in the way.
+    /// A way to obstruct the server.
     #[derive(Debug, Clone, Copy)]
     enum Manner {
         /// Connects and sends nothing.
         Silent,
-        /// Begins a head and goes silent.
+        /// Begins a head and then sends nothing.
         Begins,
         /// Sends a byte of a head now and then.
         Drips,
-        /// Asks for a page that takes for ever.
+        /// Asks for a page that never ends.
         Hangs,
-        /// Asks for a long page, and reads nothing of it.
+        /// Asks for a long page, and reads none of it.
         NeverReads,
     }
 
-    /// Is in the way until it is hung up on, and comes again at once.
+    /// Obstructs the server until its connection is closed, and then connects again.
     async fn be_in_the_way(address: SocketAddr, manner: Manner) {
         loop {
             let Ok(mut stream) = TcpStream::connect(address).await else { continue };
@@ -228,7 +228,7 @@ mod tests {
                         sleep(Duration::from_millis(20)).await;
                     }
                 }
-                // Nobody tells it that it was hung up on.
+                // This client does not notice that its connection was closed.
                 Manner::NeverReads => sleep(Duration::from_millis(300)).await,
                 _ => {
                     let _ = stream.read(&mut [0; 64]).await;
@@ -239,7 +239,7 @@ mod tests {
 
     const PROBE: &[u8] = b"GET /hello HTTP/1.1\r\nhost: a\r\n\r\n";
 
-    /// How many descriptors this process has open.
+    /// The number of open descriptors of this process.
     fn descriptors() -> usize {
         std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
     }
@@ -263,8 +263,8 @@ mod tests {
                 .route("/hangs", get(std::future::pending::<()>))
                 .route("/long", get(move || async move { long }));
             let server = Listener::open("127.0.0.1:0").await.unwrap().serve(pages);
-            // On a machine that is busy with other things, everything takes longer. A probe that those in the way could
-            // hold up would wait for ever, or until they are hung up on.
+            // On a busy machine everything takes longer. If the clients could delay the probe, it would wait for
+            // ever, or until their connections are closed.
             let mut undisturbed = Duration::ZERO;
             for _ in 0..5 {
                 let began_at = Instant::now();
@@ -277,13 +277,13 @@ mod tests {
                 others.spawn(be_in_the_way(server.address(), manner));
             }
             for probe in 1..=6 {
-                // By then all of them are there, and some have been hung up on.
+                // By then all clients are connected, and some connections have been closed.
                 sleep(Duration::from_millis(150)).await;
                 let answer = timeout(limit, ask(&server, PROBE)).await;
                 let answer = answer.unwrap_or_else(|_| format!("none within {limit:?}"));
                 assert!(answer.starts_with("HTTP/1.1 200 OK"), "{count} × {manner:?}, {probe}: {answer}");
             }
-            // The others' ends, those that are served, and what a test has open besides.
+            // The clients' ends, the served connections, and what a test has open besides.
             assert!(descriptors() < count + PLACES + 64, "{count} × {manner:?}: {}", descriptors());
             others.shutdown().await;
             server.close().await;

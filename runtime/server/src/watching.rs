@@ -1,4 +1,4 @@
-//! How a worker is, and what it has counted.
+//! A worker's health and metrics.
 
 use axum::Json;
 use axum::Router;
@@ -9,18 +9,18 @@ use axum::routing::get;
 use serde::Serialize;
 use stepbox::{METRICS_TYPE, Stage, Stepbox, WorkerHealth, WorkerProbe, WorkerProblem};
 
-/// What is true now may not be a moment later.
+/// The answer may be wrong a moment later.
 const NEVER_KEPT: (HeaderName, &str) = (CACHE_CONTROL, "no-store");
 
-/// How a worker is, for probes, and what the process has counted:
+/// The pages of a worker, for probes and for Prometheus:
 ///
-/// - `GET /livez`: 200 while the process works; 503 when it should be begun anew. It says nothing of the store.
+/// - `GET /livez`: 200 while the process works; 503 if it should be restarted. The store does not matter here.
 /// - `GET /readyz`: 200 while the worker takes executions as places become free; 503 while the store does not answer,
-///   or once the worker is to end.
+///   or once the worker shuts down.
 /// - `GET /health`: both in detail as JSON, for people and monitors; 503 while there is any problem.
-/// - `GET /metrics`: what the process has counted, for Prometheus.
+/// - `GET /metrics`: the counters of the process, for Prometheus.
 ///
-/// The first three ask nobody, so they answer at once.
+/// The first three use only what the process already knows, so they answer at once.
 pub fn watching(stepbox: Stepbox, worker: WorkerProbe) -> Router {
     let [of_process, of_worker] = [worker.clone(), worker.clone()];
     Router::new()
@@ -30,7 +30,7 @@ pub fn watching(stepbox: Stepbox, worker: WorkerProbe) -> Router {
         .route("/metrics", get(move || async move { metrics(stepbox).await }))
 }
 
-/// How a worker is, in words and in detail.
+/// A worker's health, in words and in detail.
 #[derive(Serialize)]
 struct Health {
     status: &'static str,
@@ -61,7 +61,7 @@ fn ready(worker: &WorkerHealth) -> Response {
     told(worker.is_ready(), &places, reasons)
 }
 
-/// A word, and what is in the way, one a line.
+/// A word, and then one reason in each line.
 fn told(is_so: bool, more: &str, reasons: Vec<String>) -> Response {
     let text = match is_so {
         true => format!("ok: {more}\n"),
@@ -106,7 +106,7 @@ mod tests {
         const STOPPING: &str = "stopping: it takes nothing new";
         let rows: [(Stage, usize, &[WorkerProblem], u16, &str, String); 7] = [
             (Working, 0, &[], 200, LIVE, "200 ok: 0 of 2 places are taken".to_owned()),
-            // One that is full is sent nothing: it is ready.
+            // A full worker is ready, since no work is sent to it.
             (Working, 2, &[], 200, LIVE, "200 ok: 2 of 2 places are taken".to_owned()),
             // A new process would have the same store.
             (Working, 2, &[StoreSilent], 503, LIVE, format!("503 {SILENT}")),
@@ -126,7 +126,7 @@ mod tests {
                 "503 sandbox-stuck: components are not asked whether they must end",
                 format!("503 {SILENT} | sandbox-stuck: components are not asked whether they must end"),
             ),
-            // One that ends is to be left alone, and to be counted out.
+            // A worker that shuts down must not be killed, and no longer counts as ready.
             (Finishing, 2, &[], 200, LIVE, format!("503 {STOPPING}")),
             (Pausing, 1, &[StoreSilent], 503, LIVE, format!("503 {SILENT} | {STOPPING}")),
         ];

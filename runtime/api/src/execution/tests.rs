@@ -17,7 +17,7 @@ fn an_execution_survives_a_wire() {
     assert_eq!(shown["steps"][0]["usage"]["cpu_us"], 5);
 }
 
-/// Programs read the answers of other versions, too.
+/// Programs also read the answers of other versions.
 #[test]
 fn an_older_program_reads_what_a_newer_one_has_added() {
     let mut answer = to_value(Execution::of(&testing::execution())).unwrap();
@@ -27,7 +27,7 @@ fn an_older_program_reads_what_a_newer_one_has_added() {
     assert_eq!(execution.status, Status::Unknown);
 }
 
-/// The words on the wire are the domain's.
+/// The words on the wire are those of the domain.
 #[test]
 fn every_status_has_its_word() {
     for status in BatchStatus::ALL {
