@@ -10,7 +10,7 @@ use crate::output::table::{Column, Table};
 use crate::output::words::{beginning, counted};
 use crate::output::{Answer, talk};
 
-/// How much of an event's detail a line of text shows, in characters. JSON has all of it.
+/// How many characters of an event's detail a line of text shows. JSON has the whole detail.
 const DETAIL_CHARACTERS_SHOWN: usize = 100;
 
 pub(crate) async fn carry_out(tenant: &Tenant, verb: Audit) -> Result<Answer, CliError> {
@@ -47,7 +47,7 @@ async fn list(tenant: &Tenant, filter: &AuditFilter, format: Format) -> Result<A
     Ok(Answer::nothing())
 }
 
-/// The runtime, nobody known, or a user, whose name cannot be taken for one of these.
+/// The runtime, an unknown user, or a user. No user can have the name of one of the others.
 fn who(by: &Actor) -> String {
     match &by.user {
         _ if by.is_runtime => "(runtime)".to_owned(),

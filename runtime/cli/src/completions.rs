@@ -7,7 +7,7 @@ use stepbox::batch::visible::Visible;
 use crate::args::Args;
 use crate::output::Answer;
 
-/// A script that completes commands and options in a shell.
+/// A script for a shell that completes commands and options.
 pub(crate) fn script(shell: Shell) -> Answer {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Args::command(), "stepbox", &mut script);

@@ -37,7 +37,7 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Connectors) -> Result<Answe
     }
 }
 
-/// Whoever installs a connector sees what its steps ask to touch, and what the policy leaves of it.
+/// Installs a connector, and shows what its steps ask for and what the policy allows of it.
 async fn add(tenant: &Tenant, dir: &Path, force: bool, format: Format) -> Result<Answer, CliError> {
     let (connector, broken) = match tenant.install_connector(dir).await {
         Err(Error::BreaksInstances { instances, .. }) if force => {

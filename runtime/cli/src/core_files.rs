@@ -1,7 +1,7 @@
-//! No core files: the memory of this program holds secrets while jobs run.
+//! No core files: this program has secrets in its memory while jobs run.
 
-/// Sees to it that a crash leaves nothing of this process, nor of those that it starts, on a disk, and that no other
-/// program of the same user may look into it. What cannot be set stays as it is: nobody runs worse for that.
+/// Prevents that a crash writes memory of this process, or of those that it starts, to a disk, and that another
+/// program of the same user looks into it. A setting that fails is ignored, since the program works without it.
 #[cfg(unix)]
 pub(crate) fn forbid() {
     use rustix::process::{Resource, Rlimit, setrlimit};

@@ -1,4 +1,4 @@
-//! What goes wrong at the command line itself.
+//! Errors of the command line itself.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,29 +12,29 @@ use stepbox_server::ServerError;
 use crate::next_action;
 use crate::pull::PullError;
 
-/// Why a command was not carried out.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {
-    /// The library says so.
+    /// An error of the library.
     #[error(transparent)]
     Stepbox(#[from] Error),
     /// A file that the command names cannot be read.
     #[error("`{}` cannot be read", path.display())]
     FileUnreadable {
-        /// Which one.
+        /// Its path.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// A file that the command names is longer than any such file can be.
     #[error("{subject} is longer than {bytes_max} bytes")]
     TooLong {
-        /// ``standard input``, a file.
+        /// ``standard input``, or a file.
         subject: String,
-        /// How long it may be.
+        /// The most bytes that it may have.
         bytes_max: u64,
     },
-    /// Parameters that are no JSON.
+    /// Parameters that are not JSON.
     #[error("{subject}, line {line}, column {column}: {message}")]
     ParametersMalformed {
         /// `the parameters`, or the file that they come from.
@@ -45,71 +45,71 @@ pub(crate) enum CliError {
         column: usize,
         /// What is wrong there.
         message: String,
-        /// What to do about it.
+        /// The next action.
         help: String,
     },
     /// A file of the operator cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Nothing was pulled.
+    /// The component was not pulled.
     #[error(transparent)]
     Pull(#[from] PullError),
-    /// A signature was named, and nobody said whose would do.
+    /// A signature was named, but the policy lists no keys.
     #[error("the signature cannot be judged: the policy lists no keys")]
     NoKeys,
-    /// Nothing listens where it should.
+    /// The server does not listen.
     #[error(transparent)]
     Server(#[from] ServerError),
-    /// Supervisors would take the worker for dead.
+    /// The liveness file cannot be touched, so supervisors would take the worker for dead.
     #[error("the liveness file `{}` cannot be written", path.display())]
     LivenessFile {
-        /// Which one.
+        /// Its path.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A command that begins nothing, where nothing has begun.
+    /// There is no data folder, and this command makes none.
     #[error("there is no data folder `{}`", looked_at.display())]
     NoDataFolder {
-        /// From the root of the file system.
+        /// The absolute path where the command looked.
         looked_at: PathBuf,
     },
-    /// Nobody has ever done anything for this tenant.
+    /// This tenant has nothing in the store.
     #[error("there is no tenant `{0}`")]
     NoTenant(TenantId),
-    /// Arguments are no secret.
+    /// A password on a command line, which all users can see.
     #[error("a password stands on the command line, where all users of this machine can see it")]
     PasswordShown,
-    /// Nobody is there to confirm what cannot be undone.
+    /// The command deletes for good, and there is no terminal to confirm it.
     #[error("executions are deleted for good, and there is no terminal to ask whether you mean it")]
     ConfirmationNeeded,
-    /// The answer was no.
+    /// The user answered no.
     #[error("nothing was deleted")]
     NotConfirmed,
-    /// Several steps have what was asked for.
+    /// Several steps have rejected items.
     #[error("several steps of execution {id} have rejected items: {}", steps.join(", "))]
     StepNeeded {
-        /// Which execution.
+        /// The execution.
         id: JobExecutionId,
-        /// Their names.
+        /// The names of the steps.
         steps: Vec<String>,
     },
-    /// There is nothing to correct.
+    /// No step has rejected items.
     #[error("execution {id} has no rejected items")]
     NothingRejected {
-        /// Which execution.
+        /// The execution.
         id: JobExecutionId,
     },
-    /// A second Ctrl-C.
+    /// A second Ctrl-C interrupted the run.
     #[error("interrupted before execution {0} had stopped")]
     Interrupted(JobExecutionId),
-    /// The store was silent while a run was to end.
+    /// The store did not answer while a run had to end.
     #[error("the store does not answer, so that execution {0} could not be stopped or paused")]
     StoreSilent(JobExecutionId),
     /// The answer cannot be written.
     #[error("standard output cannot be written")]
     Output(#[source] io::Error),
-    /// The machine gives us no threads or no signals.
+    /// The operating system provides no threads or no signals.
     #[error("the program does not start")]
     Start(#[source] io::Error),
 }
@@ -140,7 +140,7 @@ impl CliError {
         }
     }
 
-    /// What to do about it; none if there is nothing to add.
+    /// The next action; `None` if there is none.
     pub(crate) fn help(&self) -> Option<String> {
         match self {
             Self::Stepbox(error) => next_action::of_error(error),
@@ -186,7 +186,7 @@ impl CliError {
         }
     }
 
-    /// What the program's exit code says about it.
+    /// The exit code for this error.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Stepbox(error) => error.kind().into(),
@@ -211,7 +211,7 @@ impl CliError {
         }
     }
 
-    /// For `map_err` on the reading of a file.
+    /// For `map_err` after reading a file.
     pub(crate) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::FileUnreadable { path, source }

@@ -1,4 +1,4 @@
-//! `stepbox executions`: what became of runs.
+//! `stepbox executions`: runs and their results.
 
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
@@ -25,10 +25,10 @@ use crate::output::table::{Column, Table, pairs};
 use crate::output::words::{beginning, between, counted, number};
 use crate::output::{Answer, ask, rejected as rejected_items, talk};
 
-/// How much of a warning's item a line of text shows, in characters. JSON has all of it.
+/// How many characters of a warning's item a line of text shows. JSON has the whole item.
 const ITEM_CHARACTERS_SHOWN: usize = 120;
 
-/// How much of each column of a damaged execution a line of text shows, in characters. JSON has all of it.
+/// How many characters of each column of a damaged execution a line of text shows. JSON has the whole column.
 const REMAINS_CHARACTERS_SHOWN: usize = 200;
 
 pub(crate) async fn carry_out(tenant: &Tenant, verb: Executions) -> Result<Answer, CliError> {
@@ -84,7 +84,7 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Executions) -> Result<Answe
     }
 }
 
-/// What is left for a person to remove.
+/// A file that a person has to remove.
 fn cannot_remove(NotRemoved { execution, path, reason }: &NotRemoved) -> String {
     let what = match path.as_str() {
         "" => "the unfinished outputs".to_owned(),
@@ -93,7 +93,7 @@ fn cannot_remove(NotRemoved { execution, path, reason }: &NotRemoved) -> String 
     format!("warning: {what} of execution {execution} could not be removed: {reason}")
 }
 
-/// A code of an instance that may be gone by now, so only its form is checked.
+/// The code of an instance. The instance may be gone by now, so only the form of the code is checked.
 fn instance_code(code: Option<String>) -> Result<Option<InstanceCode>, CliError> {
     let code = code.map(InstanceCode::new).transpose();
     code.map_err(|error| Error::from(error).into())
@@ -163,7 +163,7 @@ async fn show(tenant: &Tenant, id: JobExecutionId, format: Format) -> Result<Ans
     Ok(Answer::new(format, || details(&execution, entry.as_ref()), view))
 }
 
-/// What is damaged of an execution, and what is not.
+/// Shows the damaged and the readable columns of an execution.
 async fn show_remains(tenant: &Tenant, id: JobExecutionId, format: Format) -> Result<Answer, CliError> {
     let remains = tenant.remains(id).await?;
     talk(format!("execution {id} is damaged; this is what is left of it"));
@@ -242,7 +242,7 @@ async fn resume(tenant: &Tenant, id: JobExecutionId, manner: &RunManner) -> Resu
     follow(tenant, running, display, manner).await
 }
 
-/// Copies a file of rejected items as it is; it may be larger than memory.
+/// Copies a file of rejected items to standard output; it may be larger than memory.
 async fn rejected(tenant: &Tenant, id: JobExecutionId, step: Option<String>) -> Result<Answer, CliError> {
     let mut files = tenant.rejected_items(id).await?;
     if let Some(step) = &step {
@@ -259,7 +259,7 @@ async fn rejected(tenant: &Tenant, id: JobExecutionId, step: Option<String>) -> 
     Ok(Answer::nothing())
 }
 
-/// Lets the step that rejected items read a file in which they are corrected.
+/// Lets the step that rejected items read a file with the corrected ones.
 async fn reimport(
     tenant: &Tenant,
     id: JobExecutionId,
@@ -278,7 +278,7 @@ async fn reimport(
             }
         },
     };
-    // The step looks from another folder, and says so less well.
+    // Checked here, since the step would look from another folder, and its error would say less.
     open_regular(file).map_err(CliError::unreadable(file))?;
     let path = std::path::absolute(file).map_err(CliError::unreadable(file))?;
     let file =
@@ -293,7 +293,7 @@ fn of_step(step: Option<&str>) -> String {
     step.map(|step| format!(" of a step `{step}`")).unwrap_or_default()
 }
 
-/// Asks whether executions are to be deleted for good.
+/// Asks the user to confirm that executions are deleted for good.
 fn confirm(purge: &Purge) -> Result<(), CliError> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Err(CliError::ConfirmationNeeded);

@@ -1,4 +1,4 @@
-//! A run in this process, watched to its end.
+//! A run in this process, followed to its end.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -20,17 +20,17 @@ use crate::output::Answer;
 use crate::output::execution::summary;
 use crate::output::progress::ProgressDisplay;
 
-/// How often the display is brought up to date.
+/// The time between two updates of the display.
 const DISPLAY_EVERY: Duration = Duration::from_millis(200);
 
-/// How often the store is asked whether it is there, once a run is to end.
+/// The time between two questions to the store, once a run has to end.
 const ASK_EVERY: Duration = Duration::from_millis(500);
 
-/// How long a run that is to end waits for a store that does not answer.
+/// How long a run that has to end waits for a store that does not answer.
 const SILENT_MAX: Duration = Duration::from_secs(5);
 
-/// Watches a run to its end and tells how it went. The first interrupt asks it to stop or to pause, the
-/// second one leaves at once.
+/// Follows a run to its end and reports the result. The first interrupt asks it to stop or to pause; the second one
+/// ends the program at once.
 pub(crate) async fn follow(
     tenant: &Tenant,
     mut running: Running,
@@ -40,7 +40,7 @@ pub(crate) async fn follow(
     let id = running.id();
     let mut interrupts = Interrupts::listen().map_err(CliError::Start)?;
     let mut is_interrupted = false;
-    // Nobody waits for the store before.
+    // Before an interrupt, a silent store is no reason to end.
     let mut silence: Pin<Box<dyn Future<Output = CliError> + Send>> = Box::pin(std::future::pending());
     let mut beat = tokio::time::interval(DISPLAY_EVERY);
     beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -76,7 +76,7 @@ pub(crate) async fn follow(
     Ok(answer.with_exit_code(exit_code))
 }
 
-/// Comes back once the store does not answer any more: a run that is to end could not be saved then, and the program leaves
+/// Completes once the store no longer answers. A run that has to end could then not be saved, and the program leaves
 /// it to its lease.
 async fn of_store(tenant: Tenant, id: JobExecutionId) -> CliError {
     loop {
@@ -88,7 +88,7 @@ async fn of_store(tenant: Tenant, id: JobExecutionId) -> CliError {
     }
 }
 
-/// A job that is not stoppable goes on; only a second interrupt ends the program then.
+/// Asks the run to stop. A job that is not stoppable continues; then only a second interrupt ends the program.
 async fn ask_to_stop(running: &Running, display: &ProgressDisplay) -> Result<(), CliError> {
     let id = running.id();
     match running.stop().await {
@@ -103,15 +103,15 @@ async fn ask_to_stop(running: &Running, display: &ProgressDisplay) -> Result<(),
     Ok(())
 }
 
-/// The steps as they are shown: each begins and ends once, in order, however fast they go by.
+/// The steps on the display: each begins and ends once, in order, also if they are very short.
 struct Steps {
     display: ProgressDisplay,
-    /// How many have been begun on the display.
+    /// How many steps the display has begun.
     shown: usize,
 }
 
 impl Steps {
-    /// Keeps the display where the run is; comes back only if the store fails.
+    /// Keeps the display up to date. Returns only if the store fails.
     async fn keep_up(
         &mut self,
         tenant: &Tenant,
@@ -132,13 +132,13 @@ impl Steps {
         }
     }
 
-    /// Shows the rest of what has happened.
+    /// Shows the remaining steps.
     fn end(&mut self, execution: &JobExecution) {
         self.catch_up(execution, execution.steps.len());
     }
 
-    /// Ends the step that is shown, and begins and ends those that came and went since, up to the
-    /// first `count` ones.
+    /// Ends the step on the display, then begins and ends the steps that came and went since, up to the first `count`
+    /// ones.
     fn catch_up(&mut self, execution: &JobExecution, count: usize) {
         for (index, step) in execution.steps.iter().enumerate().take(count) {
             let number = index + 1;

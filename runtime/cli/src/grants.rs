@@ -1,4 +1,4 @@
-//! What a connector's steps ask to touch, to send and to use, what the policy says on it, and what is left.
+//! What a connector's steps ask for, what the policy says about it, and what is effective.
 
 use stepbox::batch::job::LimitOverrides;
 use stepbox::batch::repository::Connector;
@@ -24,7 +24,7 @@ pub(crate) fn asked(connector: &Connector, policy: &Policy) -> Vec<Grant> {
     rows
 }
 
-/// A table of all grants; nothing if no step asks for any.
+/// A table of all grants; `None` if no step asks for any.
 pub(crate) fn of(connector: &Connector, policy: &Policy) -> Visible {
     let rows = asked(connector, policy);
     if rows.is_empty() {
@@ -49,7 +49,7 @@ fn http(place: &str, line: &str, policy: &Policy) -> Grant {
     Grant { step: place.to_owned(), asked: format!("http: {line}"), policy: requests(policy), effective }
 }
 
-/// Which requests the policy allows at most.
+/// The requests that the policy allows at most.
 fn requests(policy: &Policy) -> String {
     let limits = policy.http.to_string();
     let mut text = if limits.is_empty() { "any host".to_owned() } else { limits };
@@ -63,7 +63,7 @@ fn requests(policy: &Policy) -> String {
     text
 }
 
-/// A secret goes where the secret's own hosts, the step's grants and the policy all lead.
+/// The hosts of a secret that are also in the step's grants and in the policy.
 fn secret(place: &str, name: &str, grants: &[String], policy: &Policy) -> Grant {
     let (limits, effective) = match policy.secrets.get(name) {
         None => ("no such secret".to_owned(), "nothing: the step fails".to_owned()),

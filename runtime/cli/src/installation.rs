@@ -1,4 +1,4 @@
-//! The installation in the data folder, and the tenant that a command line speaks for.
+//! The installation in the data folder, and the tenant of a command.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -14,25 +14,25 @@ use crate::error::CliError;
 use crate::output::voice::{Entry, Voice};
 use crate::policy;
 
-/// What makes this program compile one component for the one that started it. No word of the language,
-/// and so on no help page.
+/// The argument with which this program compiles one component for the process that started it. It is not part of the
+/// language, and so on no help page.
 const COMPILE: &str = "__compile";
 
-/// Whether this process is to compile one component, and nothing else.
+/// Whether this process has to compile one component, and nothing else.
 pub(crate) fn is_compile_worker() -> bool {
     std::env::args_os().nth(1).is_some_and(|argument| argument == COMPILE)
 }
 
-/// Where an installation is.
+/// The place of an installation.
 #[derive(Debug)]
 pub(crate) struct Place {
     pub(crate) data_dir: PathBuf,
-    /// None for the store in the data folder.
+    /// `None` for the store in the data folder.
     pub(crate) database_url: Option<DatabaseUrl>,
 }
 
 impl Place {
-    /// Refuses a password that everybody on this machine has seen by now.
+    /// Refuses a password on a command line, since all users of this machine may have seen it.
     pub(crate) fn new(data_dir: PathBuf, database_url: Option<DatabaseUrl>) -> Result<Self, CliError> {
         let is_argument = |argument: OsString| {
             let argument = argument.to_string_lossy();
@@ -45,7 +45,7 @@ impl Place {
         }
     }
 
-    /// Its store.
+    /// The place of its store.
     pub(crate) fn store(&self) -> StorePlace<'_> {
         match &self.database_url {
             Some(url) => StorePlace::Database(url),
@@ -54,24 +54,25 @@ impl Place {
     }
 }
 
-/// What a command does where there is no data folder yet, and for a tenant for whom nothing has been done yet.
+/// What a command does if there is no data folder yet, or nothing of the tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Beginning {
-    /// It begins one.
+    /// The command makes the folder, or begins with the tenant.
     Begins,
-    /// It shows what every installation has, and makes nothing.
+    /// The command shows what every installation has, and makes nothing.
     Looks,
-    /// It has nothing to do there.
+    /// The command refuses, since it would find nothing.
     Refuses,
 }
 
-/// A place for a command, and the folder for as long as it needs one that is not there.
+/// The place for a command. If the folder does not exist, a temporary one takes its place for as long as the command
+/// needs.
 pub(crate) fn settle(
     place: Place,
     beginning: Beginning,
     voice: Voice,
 ) -> Result<(Place, Option<TempDir>), CliError> {
-    // What cannot be looked at is told when it is opened.
+    // An error here is reported when the folder is opened.
     let is_there = place.data_dir.try_exists().unwrap_or(true);
     if is_there || place.database_url.is_some() || beginning == Beginning::Begins {
         return Ok((place, None));
@@ -86,12 +87,13 @@ pub(crate) fn settle(
     );
     voice.say(&Entry::new(LogLevel::Info, "no-data-folder", message));
     let folder = tempfile::tempdir().map_err(CliError::Start)?;
-    // Not there yet, so that it gets the rights of a new one.
+    // Does not exist yet, so that it gets the rights of a new data folder.
     let data_dir = folder.path().join("data");
     Ok((Place { data_dir, ..place }, Some(folder)))
 }
 
-/// Refuses a tenant for whom nothing has ever been done: every deed leaves a trace in the audit trail.
+/// Refuses a tenant that has nothing in the store. Every change leaves an event in the audit trail, so the trail
+/// shows it.
 pub(crate) async fn refuse_unknown(tenant: &Tenant, beginning: Beginning) -> Result<(), CliError> {
     if *tenant.id() == TenantId::default() || beginning != Beginning::Refuses {
         return Ok(());
@@ -101,16 +103,16 @@ pub(crate) async fn refuse_unknown(tenant: &Tenant, beginning: Beginning) -> Res
     if is_known { Ok(()) } else { Err(CliError::NoTenant(tenant.id().clone())) }
 }
 
-/// An installation that is open, and what the operator's files said.
+/// An open installation, and the content of the operator's files.
 pub(crate) struct Opened {
     pub(crate) stepbox: Stepbox,
     pub(crate) files: PolicyFiles,
-    /// The tenants that it was opened for, and what each was read from.
+    /// The tenants that it was opened for, and the file of each.
     pub(crate) tenants: Vec<(TenantId, ReadFrom)>,
 }
 
-/// Opens the installation for the tenants that are served. Relative paths in parameters begin in the current folder. The
-/// voice tells of a new data folder, and of what cannot be used now.
+/// Opens the installation for these tenants. Relative paths in parameters begin in the current folder. `voice`
+/// reports a new data folder, and things that cannot be used now.
 pub(crate) async fn open(
     Place { data_dir, database_url }: &Place,
     served: &Served,
@@ -148,7 +150,7 @@ pub(crate) async fn open(
     Ok(Opened { stepbox, files, tenants })
 }
 
-/// What the files say of the tenants that are served. Where all are, one whose file is wrong is left out, and told.
+/// The configuration of the tenants. If all tenants are served, a tenant with a wrong file is left out and reported.
 fn configs(
     files: &PolicyFiles,
     served: &Served,
@@ -173,7 +175,7 @@ fn configs(
     }
 }
 
-/// The tenant, for a user or for whoever runs this process.
+/// The tenant, for a named user or for the operating system's user.
 pub(crate) fn tenant(stepbox: &Stepbox, id: &TenantId, user: Option<&str>) -> Result<Tenant, CliError> {
     let tenant = stepbox.tenant(id)?;
     // An account without a name, as in some containers, stays unknown.

@@ -42,7 +42,7 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Instances) -> Result<Answer
     }
 }
 
-/// People are told; programs get the instance as it is now.
+/// Reports a change to people; programs receive the instance as it is now.
 fn done(verb: &str, instance: &JobInstance, format: Format) -> Answer {
     talk(format!("{verb} the instance `{}`", instance.code));
     Answer::new(format, Visible::default, || Instance::of(instance))
@@ -80,7 +80,7 @@ async fn show(tenant: &Tenant, code: &str, format: Format) -> Result<Answer, Cli
     let instance = tenant.instance(code).await?;
     let effective = match tenant.effective_parameters(&instance).await {
         Ok(parameters) => Ok(parameters),
-        // The job may have been installed anew with other constraints; the instance is still there.
+        // The job may have been installed again with other constraints. The instance still exists.
         Err(Error::Violations { violations, .. }) => Err(violations),
         Err(error) => return Err(error.into()),
     };

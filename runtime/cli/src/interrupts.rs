@@ -1,17 +1,17 @@
-//! Ctrl-C and its like: somebody at the terminal, or a supervisor, wants the program to end.
+//! Ctrl-C and other signals: a person at the terminal, or a supervisor, wants the program to end.
 
 use std::io;
 
-/// Who wants it, and what for.
+/// What the signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Interrupt {
     /// SIGINT: the person at the terminal wants the job to stop.
     Stop,
-    /// SIGTERM: a supervisor wants the program to end; the job can go on later.
+    /// SIGTERM: a supervisor wants the program to end; the job can continue later.
     Pause,
 }
 
-/// Receives interrupts from now on; until then they end the program.
+/// Receives interrupts from now on. Before that, an interrupt ends the program.
 pub(crate) struct Interrupts {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
@@ -26,7 +26,7 @@ impl Interrupts {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
-    /// Waits for the next one.
+    /// Waits for the next interrupt.
     pub(crate) async fn next(&mut self) -> Interrupt {
         tokio::select! {
             _ = self.interrupt.recv() => Interrupt::Stop,
@@ -41,10 +41,10 @@ impl Interrupts {
         Ok(Self {})
     }
 
-    /// Waits for the next one.
+    /// Waits for the next interrupt.
     pub(crate) async fn next(&mut self) -> Interrupt {
         if tokio::signal::ctrl_c().await.is_err() {
-            // Nobody can be heard, so nobody interrupts.
+            // Without signals there are no interrupts.
             std::future::pending::<()>().await;
         }
         Interrupt::Stop

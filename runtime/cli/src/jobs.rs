@@ -26,7 +26,7 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Jobs) -> Result<Answer, Cli
     }
 }
 
-/// Jobs, one a line.
+/// Jobs, one in each line.
 pub(crate) fn table(jobs: &[Job]) -> Table {
     let columns =
         [Column::Left("type"), Column::Left("job"), Column::Left("connector"), Column::Left("label")];
@@ -56,7 +56,7 @@ fn yes_or_no(yes: bool) -> String {
     if yes { "yes" } else { "no" }.to_owned()
 }
 
-/// The parameters of a job, one a line.
+/// The parameters of a job, one in each line.
 fn parameters(schema: &Value) -> Visible {
     let Some(properties) = schema["properties"].as_object().filter(|properties| !properties.is_empty())
     else {
@@ -85,10 +85,10 @@ fn parameters(schema: &Value) -> Visible {
     table.shown()
 }
 
-/// What a parameter's schema lets through, in a few words.
+/// The type of a parameter in a few words, from its schema.
 fn type_of(property: &Value, schema: &Value) -> String {
     if let Some(target) = property["$ref"].as_str().and_then(|reference| reference.strip_prefix('#')) {
-        // A schema that refers to itself in circles is of no type that could be said in a few words.
+        // A schema that refers to itself in a circle has no type in a few words.
         return match schema.pointer(target).filter(|target| target.get("$ref").is_none()) {
             Some(target) => type_of(target, schema),
             None => "any".to_owned(),
@@ -118,7 +118,7 @@ fn type_of(property: &Value, schema: &Value) -> String {
     }
 }
 
-/// A job's steps, and what they ask to touch.
+/// A job's steps, and what they ask for.
 pub(crate) fn steps(job: &Job) -> Visible {
     let count = job.steps.len();
     job.steps
@@ -132,7 +132,7 @@ pub(crate) fn steps(job: &Job) -> Visible {
         .collect()
 }
 
-/// Where a step of a split runs; branches are counted from 1, as people do.
+/// The place of a step in a split. Branches are counted from 1, for people.
 fn place(step: &Step) -> String {
     match &step.flow.branch {
         Some(Branch { split, number }) => format!(", branch {} of the split `{split}`", number + 1),

@@ -1,7 +1,7 @@
 //! The command line of Stepbox: parse, run, report, exit.
 //!
 //! It is one user of the crate `stepbox` among others, and the only crate that prints and exits.
-//! [`args`] is the language, each noun has a file of its own, [`output`] is how answers look.
+//! [`args`] is the language, each noun has a file of its own, and [`output`] formats the answers.
 
 mod args;
 mod audit;
@@ -61,11 +61,11 @@ fn main() -> process::ExitCode {
     exit_code.into()
 }
 
-/// The arguments; otherwise the exit code, after what is wrong with them is told.
+/// The arguments, or the exit code after their errors were reported.
 fn parsed() -> Result<Args, process::ExitCode> {
     Args::try_parse().map_err(|error| {
         if !error.use_stderr() {
-            // Help and version, which have nothing that was given.
+            // Help and version contain no text of the user.
             error.exit();
         }
         output::talk_lines(&shown(error.render().ansi().to_string()));
@@ -73,26 +73,26 @@ fn parsed() -> Result<Args, process::ExitCode> {
     })
 }
 
-/// A text about arguments, with what steers a terminal in them made visible. They may be another's: a program that calls
-/// this one hands on what its users are called.
+/// A text about arguments, with control characters made visible. Arguments may come from a third person: a program
+/// that calls this one passes on the names of its users.
 fn shown(text: String) -> Visible {
     let of_environment = env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("STEPBOX_"));
     let given = env::args_os().chain(of_environment.map(|(_, value)| value));
     let given = given.map(|given| given.to_string_lossy().into_owned()).flat_map(with_value);
     let odd = given.filter(|given| matches!(on_one_line(given), Cow::Owned(_)));
     let text = odd.fold(text, |text, odd| text.replace(&odd, &on_one_line(&odd)));
-    // What is left of styles is the library's own.
+    // The remaining styles are the library's own.
     StyledStr::from(text).to_string().trim_end().split('\n').map(Visible::line).collect()
 }
 
-/// An argument, and its value alone, as in `--name=value` and `-nvalue`: messages quote either.
+/// An argument, and its value alone, as in `--name=value` and `-nvalue`, since messages quote either of them.
 fn with_value(argument: String) -> impl Iterator<Item = String> {
     let long = argument.split_once('=').map(|(_, value)| value.to_owned());
     let short = argument.strip_prefix('-').and_then(|rest| rest.get(1..)).map(str::to_owned);
     std::iter::once(argument).chain(long).chain(short.filter(|value| !value.is_empty()))
 }
 
-/// Runs a command on threads that are left behind when it is over: a guest that spins cannot keep the
+/// Runs a command on threads that are left behind at the end, so that a guest in an endless loop cannot keep the
 /// program from exiting.
 fn run_to_its_end(args: Args) -> Result<Answer, CliError> {
     let runtime = tokio::runtime::Runtime::new().map_err(CliError::Start)?;

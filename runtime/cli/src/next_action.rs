@@ -1,7 +1,7 @@
-//! What to do about an error, in the words of the command line: commands, options, and keys of the policy file.
+//! Next actions in the words of the command line: commands, options, and keys of the policy file.
 //!
-//! The library says what is wrong, in words for everybody, and what helps, as a [`Remedy`]. This file has the
-//! wording of each remedy, and what only the command line can say about an error.
+//! The library describes an error in words for every program, and returns what helps as a [`Remedy`]. This file has
+//! the wording of each remedy, and the next actions that only the command line knows.
 
 use stepbox::Error;
 use stepbox::batch::execution::Failure;
@@ -11,7 +11,7 @@ use stepbox::batch::repository::RepositoryError;
 use stepbox::config::POLICY_FILE;
 use stepbox::connector_file::ConnectorFileError;
 
-/// What to do about an error of the library; `None` if there is nothing to add.
+/// The next action after an error of the library; `None` if there is none.
 pub(crate) fn of_error(error: &Error) -> Option<String> {
     match error {
         Error::ConnectorFile(mistake) => Some(of_mistake(mistake)),
@@ -19,12 +19,12 @@ pub(crate) fn of_error(error: &Error) -> Option<String> {
     }
 }
 
-/// What to do about a stored failure; `None` if there is nothing to add.
+/// The next action after a stored failure; `None` if there is none.
 pub(crate) fn of_failure(failure: &Failure) -> Option<String> {
     joined(Some(failure.help.clone()), &failure.remedies)
 }
 
-/// What to do about one mistake in a connector file.
+/// The next action after one mistake in a connector file.
 pub(crate) fn of_mistake(mistake: &ConnectorFileError) -> String {
     let by_code = match mistake.code {
         "bad-schema" => "`stepbox jobs show csv_export --format json` shows a schema that works",
@@ -39,7 +39,7 @@ pub(crate) fn of_mistake(mistake: &ConnectorFileError) -> String {
     joined(Some(mistake.help.clone()), &mistake.remedies).unwrap_or_else(|| by_code.to_owned())
 }
 
-/// What only the command line can say about an error.
+/// A next action that only the command line knows.
 fn own(error: &Error) -> Option<String> {
     let action = match error {
         Error::Repository(RepositoryError::AlreadyExists { kind: "instance", name }) => {
@@ -90,7 +90,7 @@ fn joined(help: Option<String>, remedies: &[Remedy]) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Whether a remedy is done instead of what was said before it.
+/// Whether a remedy is an alternative to the one before it.
 fn is_another_way(remedy: &Remedy) -> bool {
     !matches!(
         remedy,
@@ -145,7 +145,7 @@ fn listed(what: Listed) -> &'static str {
     }
 }
 
-/// What the operator writes into the policy file; empty for a remedy that is no change of the policy.
+/// The change of the policy file that the operator makes; empty for a remedy that does not change the policy.
 fn change_of_policy(remedy: &Remedy) -> String {
     match remedy {
         Remedy::AllowRequests { list, value } => {

@@ -1,8 +1,8 @@
-//! What the program says: the answer on standard output, talk on standard error.
+//! The output of the program: the answer on standard output, messages on standard error.
 //!
-//! These doors, with those of lists, of bars and of rejected items, are the only ones. They take what is [`Visible`]:
-//! labels, warnings and logs come from parameters, files and components, and none of them may steer a terminal or
-//! look like a line of ours.
+//! Only these functions, and those for lists, bars and rejected items, write output. They take [`Visible`] texts:
+//! labels, warnings and logs come from parameters, files and components, and none of them may control a terminal or
+//! look like a line of the program.
 
 pub(crate) mod execution;
 pub(crate) mod list;
@@ -25,7 +25,7 @@ use stepbox_api::exit_code::ExitCode;
 use crate::args::Format;
 use crate::error::CliError;
 
-/// What a command has to say in the end.
+/// The result of a command.
 #[derive(Debug)]
 pub(crate) struct Answer {
     text: Visible,
@@ -33,12 +33,12 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Done, without data.
+    /// No data.
     pub(crate) fn nothing() -> Self {
         Self { text: Visible::default(), exit_code: ExitCode::Completed }
     }
 
-    /// Data of which there is only one form.
+    /// Data with only one form.
     pub(crate) fn text(text: Visible) -> Self {
         Self { text, ..Self::nothing() }
     }
@@ -62,13 +62,13 @@ impl Answer {
         self
     }
 
-    /// Writes it to standard output. A reader that has seen enough, such as `head`, is no trouble.
+    /// Writes the answer to standard output. A reader that closes early, such as `head`, is no error.
     pub(crate) fn print(self) -> Result<ExitCode, CliError> {
         print(&self.text).map(|_| self.exit_code)
     }
 }
 
-/// Writes to standard output; false if nobody reads any more, as `head` does, which is no trouble.
+/// Writes to standard output. Returns false if the reader has closed, as `head` does, which is no error.
 fn print(text: &Visible) -> Result<bool, CliError> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_str().as_bytes()).and_then(|()| stdout.flush()) {
@@ -77,17 +77,17 @@ fn print(text: &Visible) -> Result<bool, CliError> {
     }
 }
 
-/// Says something on standard error, on one line. Talk that nobody can hear is lost.
+/// Writes a message to standard error, on one line. If standard error is closed, the message is lost.
 pub(crate) fn talk(text: impl Display) {
     talk_lines(&Visible::line(text));
 }
 
-/// The same over several lines.
+/// The same with several lines.
 pub(crate) fn talk_lines(lines: &Visible) {
     let _ = write!(io::stderr().lock(), "{lines}");
 }
 
-/// The same with a first word that stands out. On a terminal only; the words alone say it all.
+/// The same with a styled first word, on a terminal only. The words have the whole meaning without the style.
 pub(crate) fn talk_styled(style: Style, word: &str, lines: &Visible) {
     let _ = match lines.as_str().strip_prefix(word) {
         Some(rest) => write!(io::stderr().lock(), "{style}{word}{style:#}{rest}"),
@@ -100,7 +100,7 @@ pub(crate) fn ask(question: &str) {
     let _ = write!(io::stderr().lock(), "{} ", on_one_line(question));
 }
 
-/// Has panics tell what may be shown, too: their texts may come from anywhere.
+/// Makes panics print visible texts as well, since their texts may come from anywhere.
 pub(crate) fn show_panics() {
     std::panic::set_hook(Box::new(|panic| {
         talk_lines(&Visible::named("panic: ", &panic.to_string()));

@@ -1,8 +1,7 @@
-//! Parameters as the command line takes them: JSON, `@FILE` with JSON, or `-` for JSON on standard
-//! input.
+//! Parameters on the command line: JSON, `@FILE` with JSON, or `-` for JSON on standard input.
 //!
-//! Only the JSON is looked at here, more strictly than JSON itself is: a key that appears twice is
-//! refused, since nobody can mean both values. What the parameters must be is the job's affair.
+//! This file checks only the JSON, more strictly than JSON itself does: a key that appears twice is refused, since
+//! one of its two values would be lost. The job checks the parameters.
 
 use std::fmt;
 use std::fs::File;
@@ -16,10 +15,10 @@ use stepbox::batch::numbers::first_rounded;
 
 use crate::error::CliError;
 
-/// How long the text of parameters may be, in bytes: more than any parameters that are accepted.
+/// The most bytes of the text of parameters: more than any parameters that are accepted.
 const TEXT_BYTES_MAX: u64 = 4 << 20;
 
-/// Reads parameters from where the argument says.
+/// Reads parameters from the place that the argument names.
 pub(crate) fn read(argument: &str) -> Result<Value, CliError> {
     if argument == "-" {
         let text = limited(io::stdin(), "standard input", Path::new("-"))?;
@@ -43,7 +42,7 @@ fn limited(source: impl Read, subject: &str, path: &Path) -> Result<Vec<u8>, Cli
     Ok(text)
 }
 
-/// Editors of Windows put a byte order mark before a text in UTF-8, which is none of it.
+/// Parses the text. Editors of Windows put a byte order mark before a text in UTF-8; it is not part of the text.
 fn parse(subject: &str, text: &[u8]) -> Result<Value, CliError> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     match serde_json::from_slice(text) {
@@ -59,7 +58,7 @@ fn parse(subject: &str, text: &[u8]) -> Result<Value, CliError> {
     }
 }
 
-/// A number in memory has 64 bits; one that is written more exactly would be another one.
+/// Refuses a number that does not fit into 64 bits, since its value in memory would be another one.
 fn refuse_rounded(subject: &str, text: &[u8]) -> Result<(), CliError> {
     let text = str::from_utf8(text).unwrap_or_default();
     let Some((at, number)) = first_rounded(text) else { return Ok(()) };
@@ -74,7 +73,7 @@ fn refuse_rounded(subject: &str, text: &[u8]) -> Result<(), CliError> {
     })
 }
 
-/// The message alone: the place stands in front already.
+/// The message without the place, which is printed before it.
 fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
@@ -85,7 +84,7 @@ fn without_place(error: &serde_json::Error) -> String {
     text.to_owned()
 }
 
-/// Somebody who wrote a file's name meant the file.
+/// Adds a help for a user who wrote the name of a file.
 fn point_at_file(mut error: CliError, argument: &str) -> CliError {
     if let CliError::ParametersMalformed { help, .. } = &mut error
         && Path::new(argument).is_file()

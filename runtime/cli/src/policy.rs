@@ -1,4 +1,4 @@
-//! `stepbox policy`: what the operator's files say, and whether they can be used.
+//! `stepbox policy`: the content of the operator's files, and whether they can be used.
 
 use std::path::Path;
 
@@ -40,7 +40,7 @@ pub(crate) fn carry_out(data_dir: &Path, tenant: &TenantId, verb: Verb) -> Resul
     }
 }
 
-/// Whether a file can be used, and what cannot be used of what it names.
+/// Whether a file can be used, and the warnings about it.
 fn judged(file: &CheckedFile) -> String {
     match &file.config {
         Ok(TenantConfig { is_suspended, warnings, .. }) => {
@@ -146,7 +146,7 @@ fn storages_view(policy: &Policy) -> Vec<api::Storage> {
     usable.chain(unusable).collect()
 }
 
-/// A policy, with what is left at its default.
+/// A policy, with its defaults.
 fn facts(TenantConfig { policy, is_suspended, file, .. }: &TenantConfig) -> Vec<(&'static str, String)> {
     let Policy { files, storages, network, http, secrets, limits, components, quotas } = policy;
     let is_there = if file.exists() { "" } else { " (not there: the default)" };
@@ -252,7 +252,7 @@ fn allowed(ComponentsPolicy { upload, signed_by, quota }: &ComponentsPolicy) -> 
     lines.join("\n")
 }
 
-/// A change of the operator's files, as it stands in the log of a service.
+/// A change of the operator's files, as entries of a log.
 pub(crate) fn entry(event: &PolicyEvent) -> Vec<Entry> {
     match event {
         PolicyEvent::Changed { tenant, is_new, is_suspended, warnings } => {
@@ -286,7 +286,7 @@ pub(crate) fn entry(event: &PolicyEvent) -> Vec<Entry> {
     }
 }
 
-/// That a file cannot be used, and what is done instead.
+/// A file that cannot be used, and the policy that counts instead.
 pub(crate) fn refused(tenant: Option<&TenantId>, error: &ConfigError) -> Entry {
     let (whose, instead) = match tenant {
         Some(tenant) => {

@@ -1,12 +1,12 @@
 //! `stepbox steps pull`: a component from an OCI registry, by its digest.
 //!
 //! The artifact has the layout of the CNCF for WebAssembly: a manifest with the configuration
-//! `application/vnd.wasm.config.v0+json` and one layer `application/wasm`, which is the component. The digest
-//! in the reference is that of the manifest, which names the layer's; both are checked here, whatever the
-//! registry says. What comes passes the same gate as an upload.
+//! `application/vnd.wasm.config.v0+json` and one layer `application/wasm`, which is the component. The digest in the
+//! reference is that of the manifest, and the manifest names the digest of the layer. This program checks both. The
+//! component then passes the same checks as an upload.
 //!
-//! The request is the operator's own: no policy for guests applies to it, and proxies of the environment are
-//! used. How long each answer may be, and where credentials go, is [`registry`]'s.
+//! The request is the operator's own: no policy for guests applies to it, and it uses proxies of the environment.
+//! [`registry`] limits the length of each answer, and decides where credentials go.
 
 mod error;
 mod reference;
@@ -25,36 +25,36 @@ pub(crate) use self::error::PullError;
 use self::reference::is_loopback;
 use self::registry::Registry;
 
-/// What the environment calls the password that goes with `--username`.
+/// The environment variable with the password that belongs to `--username`.
 pub(crate) const PASSWORD: &str = "STEPBOX_REGISTRY_PASSWORD";
 
 const MANIFEST_MEDIA_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG_MEDIA_TYPE: &str = "application/vnd.wasm.config.v0+json";
 const LAYER_MEDIA_TYPE: &str = "application/wasm";
 
-/// How long all of it may take.
+/// The longest time for everything.
 const SECONDS_MAX: u64 = 300;
 
-/// What to pull, and as whom.
+/// What to pull, and with which credentials.
 #[derive(Debug)]
 pub(crate) struct Pull<'a> {
     /// `oci://registry.example.com/acme/normalise@sha256:…`.
     pub(crate) reference: &'a str,
-    /// With the password in the environment. None for what Docker's configuration says.
+    /// The user, with the password in the environment. `None` for the credentials of Docker's configuration.
     pub(crate) username: Option<String>,
     /// Whether to speak HTTP without TLS to a registry that is not on this machine.
     pub(crate) plain_http: bool,
-    /// Where else than to the registry credentials may go: `auth.example.com`.
+    /// Hosts other than the registry that may receive credentials: `auth.example.com`.
     pub(crate) auth_hosts: &'a [String],
 }
 
-/// Who pulls.
+/// The credentials of a pull.
 struct Credentials {
     username: String,
     password: String,
 }
 
-/// As much of a manifest as is looked at. What is left out may say what it likes.
+/// The parts of a manifest that are read. The other parts are ignored.
 #[derive(Debug, Deserialize)]
 struct Manifest {
     config: Part,
@@ -78,7 +78,7 @@ struct Layer {
 
 /// Pulls a component's bytes.
 pub(crate) async fn pull(pull: Pull<'_>) -> Result<Vec<u8>, PullError> {
-    // Refused only if there is one already, which is then the one that is used.
+    // Fails only if a provider is installed already, which is then used.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let image = reference::parse(pull.reference)?;
     let credentials = credentials(image.registry(), pull.username)?;
@@ -93,7 +93,7 @@ pub(crate) async fn pull(pull: Pull<'_>) -> Result<Vec<u8>, PullError> {
 
 async fn fetch(registry: &mut Registry<'_>, image: &Reference) -> Result<Vec<u8>, PullError> {
     let Some(digest) = image.digest() else {
-        // Whoever reads it decides whether what the tag means today is what they want.
+        // The user decides whether today's meaning of the tag is the wanted one.
         let manifest = registry.manifest(image.tag().unwrap_or("latest")).await?;
         let today = format!("sha256:{}", digest_of(&manifest));
         return Err(PullError::NoDigest {
@@ -131,7 +131,7 @@ fn layer(manifest: &[u8]) -> Result<Layer, String> {
     Ok(layer)
 }
 
-/// The registry's word on digests is not taken.
+/// Refuses bytes with another digest. The registry is not trusted for this.
 fn refuse_other(digest: &str, bytes: &[u8]) -> Result<(), PullError> {
     let found = format!("sha256:{}", digest_of(bytes));
     match found == digest {
@@ -140,7 +140,7 @@ fn refuse_other(digest: &str, bytes: &[u8]) -> Result<(), PullError> {
     }
 }
 
-/// What the command and the environment say, or else Docker's configuration.
+/// The credentials of the command and the environment, or else of Docker's configuration.
 fn credentials(registry: &str, username: Option<String>) -> Result<Option<Credentials>, PullError> {
     if let Some(username) = username {
         let password =
@@ -155,7 +155,7 @@ fn credentials(registry: &str, username: Option<String>) -> Result<Option<Creden
             registry: registry.to_owned(),
             problem: "it has an identity token, which is not supported".to_owned(),
         }),
-        // Nobody has logged in: most registries give public artifacts to everybody.
+        // Without a login: most registries allow everybody to pull public artifacts.
         Err(
             CredentialRetrievalError::ConfigNotFound
             | CredentialRetrievalError::ConfigReadError

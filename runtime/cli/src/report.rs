@@ -1,4 +1,4 @@
-//! An error as people receive it: what happened, the cause, the next action, where to read more.
+//! The form of an error for people: what happened, the cause, the next action, where to read more.
 
 use std::error::Error as _;
 use std::io::{self, IsTerminal as _};
@@ -16,7 +16,7 @@ use crate::next_action;
 use crate::output::talk_styled;
 use crate::output::voice::{Entry, Voice};
 
-/// Tells an error on standard error, and what to exit with.
+/// Prints an error on standard error, and returns the exit code.
 pub(crate) fn report(error: &CliError, voice: Voice) -> ExitCode {
     if voice == Voice::Log(Format::Json) {
         voice.say(&entry(error));
@@ -49,7 +49,7 @@ fn text(error: &CliError) -> Visible {
     lines.iter().map(|(name, text)| Visible::named(name, text.trim_end())).collect()
 }
 
-/// What else is wrong with a connector file.
+/// The other mistakes of a connector file.
 fn others(error: &CliError) -> &[ConnectorFileError] {
     match error {
         CliError::Stepbox(Error::ConnectorFile(error)) => &error.others,
@@ -70,7 +70,7 @@ fn entry(error: &CliError) -> Entry {
     Entry::new(LogLevel::Error, "error", message).coded(error.code())
 }
 
-/// What happened, and why. A message that ends with its own cause gives it up.
+/// What happened, and why. If a message ends with its own cause, the cause is removed from it.
 fn message_and_causes(error: &CliError) -> (String, Vec<String>) {
     if let CliError::Stepbox(Error::Violations { violations, .. }) = error {
         let causes: Vec<_> = violations.iter().map(ToString::to_string).collect();
@@ -94,7 +94,7 @@ fn message_and_causes(error: &CliError) -> (String, Vec<String>) {
     }
 }
 
-/// What the operating system said, without its number.
+/// The error of the operating system, without its number.
 fn in_words(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),

@@ -1,4 +1,4 @@
-//! The signature that comes with a component.
+//! The signature of a component.
 
 use std::io;
 use std::path::Path;
@@ -7,16 +7,15 @@ use stepbox::{SIGNATURE_SUFFIX, Tenant, Upload, read_signature};
 
 use crate::error::CliError;
 
-/// The signature that comes with a component; perhaps there is none.
+/// The signature of a component, if there is one.
 pub(crate) struct Signature {
     text: Option<String>,
-    /// Where it was looked for; empty if there is no such place.
+    /// The file in which it was looked for; empty if there is no such file.
     file: String,
 }
 
 impl Signature {
-    /// The one in a file that the command names. It must be there, and somebody must have said whose would
-    /// do.
+    /// The signature in a file that the command names. The file must exist, and the policy must list keys.
     pub(crate) async fn named(tenant: &Tenant, file: &Path) -> Result<Self, CliError> {
         if tenant.policy().components.signed_by.is_none() {
             return Err(CliError::NoKeys);
@@ -28,19 +27,19 @@ impl Signature {
         }
     }
 
-    /// The one beside a component's file, if there is one.
+    /// The signature beside a component's file, if there is one.
     pub(crate) async fn beside(component: &Path) -> Result<Self, CliError> {
         let mut file = component.as_os_str().to_owned();
         file.push(SIGNATURE_SUFFIX);
         Self::read(Path::new(&file)).await
     }
 
-    /// None at all.
+    /// No signature.
     pub(crate) fn none() -> Self {
         Self { text: None, file: String::new() }
     }
 
-    /// The component with it.
+    /// The component with its signature.
     pub(crate) fn upload<'a>(&'a self, bytes: &'a [u8]) -> Upload<'a> {
         Upload { bytes, signature: self.text.as_deref(), signature_file: &self.file }
     }

@@ -1,4 +1,4 @@
-//! `stepbox steps`: components that steps can use.
+//! `stepbox steps`: components for steps.
 
 use std::path::Path;
 
@@ -96,19 +96,19 @@ async fn inspect(tenant: &Tenant, component: &str) -> Result<connector::Componen
         world: inspected.world.to_string(),
         size_bytes: file.len() as u64,
         uploaded_at: None,
-        // Nothing is refused here: to look at a component is what one does before one signs it.
+        // A wrong signature is no error here: people inspect a component before they sign it.
         signed_by: tenant.signer_of(signature.upload(&file)).ok().flatten().map(|signer| signer.name),
         description: inspected.description.to_json(),
     })
 }
 
-/// Not more of a file than any component may have, be it a device or a pipe without an end.
+/// Reads no more of a file than a component may have, also from a device or a pipe without an end.
 async fn read(path: &Path) -> Result<Vec<u8>, CliError> {
     let opened = File::open(path).await.map_err(CliError::unreadable(path))?;
     receive_component(opened).await.map_err(|error| told(path, error.into()))
 }
 
-/// A file that cannot be read is named.
+/// Names the file in an error.
 fn told(path: &Path, error: Error) -> CliError {
     match error {
         Error::Component(ComponentError::Unreadable { source }) => CliError::unreadable(path)(source),
@@ -116,7 +116,7 @@ fn told(path: &Path, error: Error) -> CliError {
     }
 }
 
-/// What a component is, and what it would like to have.
+/// A component and what it asks for.
 fn show(view: &connector::Component) -> Visible {
     let description = &view.description;
     let lines = |value: &Value| {

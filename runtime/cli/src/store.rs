@@ -1,4 +1,4 @@
-//! `stepbox store`: what everything is kept in, looked at and brought up to date.
+//! `stepbox store`: checks the store and updates its schema.
 
 use stepbox::batch::visible::{Visible, on_one_line};
 use stepbox::{Finding, StorePlace, StoreReport, check_store, migrate_store, repair_store};
@@ -48,7 +48,7 @@ fn checked(report: &StoreReport) -> Visible {
     pairs(facts)
 }
 
-/// What the check of the file says.
+/// The result of the check of the file.
 fn contents(problems: &[String]) -> String {
     match problems {
         [] => "whole".to_owned(),
@@ -56,7 +56,7 @@ fn contents(problems: &[String]) -> String {
     }
 }
 
-/// What is wrong, each thing on a line of its own; none if nothing is.
+/// The findings, one in each line; `None` without findings.
 fn found(findings: &[Finding]) -> Option<String> {
     let left = findings.iter().filter(|finding| finding.remedy.is_none()).count();
     let what = match (findings.len(), left) {

@@ -1,4 +1,4 @@
-//! `stepbox worker`: executions from the queue, one after the other, until somebody wants it to end.
+//! `stepbox worker`: runs executions from the queue until a signal ends it.
 
 mod entry;
 mod liveness;
@@ -25,11 +25,11 @@ use crate::policy;
 use entry::entry;
 use liveness::LivenessFile;
 
-/// How often it is looked whether the worker is well.
+/// The time between two checks of the worker's health.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Works until a graceful shutdown (first signal) or an immediate one (second signal) is complete, or the store cannot be
-/// worked with any more.
+/// Runs until a graceful shutdown (first signal) or an immediate one (second signal) is complete, or until the store
+/// can no longer be used.
 pub(crate) async fn carry_out(opened: Opened, served: Served, worker: Worker) -> Result<Answer, CliError> {
     let Opened { stepbox, files, tenants } = opened;
     let mut policies = PolicyWatch::new(stepbox.clone(), files, served, tenants);
@@ -82,7 +82,7 @@ pub(crate) async fn carry_out(opened: Opened, served: Served, worker: Worker) ->
     }
 }
 
-/// Looks whether the worker is well, and says so where a supervisor looks.
+/// Checks the worker's health, and reports it in the log and the liveness file.
 struct Watch {
     voice: Voice,
     file: Option<LivenessFile>,
@@ -96,7 +96,7 @@ impl Watch {
         Ok(Self { voice, file, was_well: true, was_touched: true })
     }
 
-    /// Changes are told once, however long they last.
+    /// Reports each change once, however long it lasts.
     fn look(&mut self, probe: &WorkerProbe) {
         let health = probe.health();
         if health.is_well() != self.was_well {
@@ -110,7 +110,7 @@ impl Watch {
                 }
             });
         }
-        // The store's silence is no reason to begin the process anew.
+        // A silent store is no reason to restart the process.
         if let Some(file) = self.file.as_ref().filter(|_| health.is_live()) {
             let touched = file.touch();
             if let (Err(error), true) = (&touched, self.was_touched) {

@@ -1,4 +1,4 @@
-//! `stepbox workers`: who takes executions from the queue.
+//! `stepbox workers`: the processes that take executions from the queue.
 
 use stepbox::{Stepbox, WorkerStatus};
 use stepbox_api::worker::Worker;
@@ -47,7 +47,7 @@ fn table(workers: &[WorkerStatus]) -> Table {
     })
 }
 
-/// How the clock of its machine differs from the store's.
+/// The difference between the clock of its machine and the store's.
 fn clock(status: &WorkerStatus) -> String {
     match status.worker.clock_skew_ms {
         None => "-".to_owned(),

@@ -1,5 +1,4 @@
-//! An execution, for people: how it stands, what became of its items, what went wrong and what to do
-//! about it.
+//! An execution, for people: its status, its items, its errors and the next actions.
 
 use stepbox::batch::clock::Timestamp;
 use stepbox::batch::execution::{Failure, JobExecution, StepExecution, Tracking};
@@ -12,7 +11,7 @@ use super::table::{Column, Table, pairs};
 use super::words::{between, bytes, counted, duration, number};
 use crate::next_action;
 
-/// How a run ended, in a sentence, and what became of each step.
+/// The result of a run in a sentence, and a table of its steps.
 pub(crate) fn summary(execution: &JobExecution) -> Visible {
     let JobExecution { id, instance, status, started_at, ended_at, .. } = execution;
     let took = match ended_at {
@@ -23,7 +22,7 @@ pub(crate) fn summary(execution: &JobExecution) -> Visible {
     Visible::line(sentence).and(results(execution, None))
 }
 
-/// All that is known of an execution but its log and its warnings.
+/// Everything about an execution but its log and its warnings.
 pub(crate) fn details(execution: &JobExecution, entry: Option<&QueueEntry>) -> Visible {
     let job = &execution.job;
     let mut facts = vec![
@@ -59,12 +58,12 @@ pub(crate) fn details(execution: &JobExecution, entry: Option<&QueueEntry>) -> V
     pairs(facts).and(results(execution, Some(usage(execution))))
 }
 
-/// A moment; `-` while it is not known.
+/// A moment; `-` if it is not known.
 fn moment(moment: Option<Timestamp>) -> String {
     moment.map_or_else(|| "-".to_owned(), |moment| moment.to_string())
 }
 
-/// Where it stands in the queue.
+/// Its place in the queue.
 fn in_queue(entry: &QueueEntry) -> String {
     let QueueEntry { state, priority, available_at, losses, attempts_max } = entry;
     let mut parts = vec![match state {
@@ -81,7 +80,7 @@ fn in_queue(entry: &QueueEntry) -> String {
     parts.join(", ")
 }
 
-/// Parameters by name, one a line, their values as JSON.
+/// Parameters by name, one in each line, with their values as JSON.
 pub(crate) fn parameters<'a>(
     parameters: impl IntoIterator<Item = (&'a String, &'a serde_json::Value)>,
 ) -> String {
@@ -98,7 +97,7 @@ fn status_of(execution: &JobExecution, entry: Option<&QueueEntry>) -> String {
     }
 }
 
-/// What a stop that nobody has seen yet, or being set aside, adds to the status.
+/// The status. A stop request that the worker has not seen yet, or being set aside, is added to it.
 pub(crate) fn status(
     status: BatchStatus,
     has_worker: bool,
@@ -120,7 +119,7 @@ fn exit_status(exit: &ExitStatus) -> String {
     }
 }
 
-/// The steps, what they used if that is to be told, their findings, and what is to be done next.
+/// The steps, the resources that they used if wanted, their findings, and the next actions.
 fn results(execution: &JobExecution, usage: Option<Visible>) -> Visible {
     let mut parts = Vec::new();
     if !execution.steps.is_empty() {
@@ -169,7 +168,7 @@ fn steps(execution: &JobExecution) -> Visible {
     table.shown()
 }
 
-/// What each step used of the machine.
+/// The resources that each step used.
 fn usage(execution: &JobExecution) -> Visible {
     let columns = [
         Column::Left("step used"),
@@ -204,7 +203,7 @@ fn has_items(step: &Step) -> bool {
     matches!(step.kind, StepKind::Item { .. })
 }
 
-/// `1,200 of ~5,000`; `-` for a step that says nothing about its progress.
+/// `1,200 of ~5,000`; `-` for a step without progress.
 fn processed(tracking: Tracking) -> String {
     match tracking {
         Tracking { processed: 0, total: None, .. } => "-".to_owned(),
@@ -215,7 +214,7 @@ fn processed(tracking: Tracking) -> String {
     }
 }
 
-/// The total, with a `~` before an estimate; `?` if nobody knows.
+/// The total, with a `~` before an estimate; `?` if it is not known.
 pub(crate) fn total(tracking: Tracking) -> String {
     match tracking.total {
         None => "?".to_owned(),
@@ -223,7 +222,7 @@ pub(crate) fn total(tracking: Tracking) -> String {
     }
 }
 
-/// What a step had to say beside its counts.
+/// The findings of a step beside its counts.
 fn findings(step: &StepExecution) -> Visible {
     let (name, mut lines) = (&step.name, Visible::default());
     let exit = &step.exit_status;
@@ -238,7 +237,7 @@ fn findings(step: &StepExecution) -> Visible {
         lines.extend(step.summary.iter().map(|entry| line(entry).indented(2)));
     }
     lines.extend(refusals(step));
-    // A component that tells people of an error often fails with the same words.
+    // A component that records an error for people often fails with the same words.
     let is_told = |error: &String| step.failures.iter().any(|failure| failure.message == *error);
     let errors = step.errors.iter().filter(|error| !is_told(error));
     lines.extend(errors.map(|error| Visible::named(&format!("step `{name}` found an error: "), error)));
@@ -246,7 +245,7 @@ fn findings(step: &StepExecution) -> Visible {
     lines
 }
 
-/// What a step was refused, and what of its messages was lost.
+/// The refusals of a step, and how many of its messages were dropped.
 fn refusals(step: &StepExecution) -> impl Iterator<Item = Visible> {
     let used = &step.usage;
     let counts = [
@@ -258,7 +257,7 @@ fn refusals(step: &StepExecution) -> impl Iterator<Item = Visible> {
     told.map(|(count, what)| Visible::line(format_args!("step `{}`: {what}: {}", step.name, number(count))))
 }
 
-/// A failure as `report` tells an error: place and cause, then what to do.
+/// A failure in the form in which `report` prints an error: place and cause, then the next action.
 fn failed(subject: &str, failure: &Failure) -> Visible {
     let mut lines = Visible::line(format_args!("{subject} failed:"));
     lines.extend([Visible::named("  cause: ", &failure.to_string())]);
@@ -268,7 +267,7 @@ fn failed(subject: &str, failure: &Failure) -> Visible {
     lines.and(Visible::line(format_args!("   docs: errors#{}", failure.code)))
 }
 
-/// What a restart has to do otherwise, where the same again would end the same way.
+/// The options of a restart to use if a plain restart would end in the same way.
 fn other_ways_on(execution: &JobExecution) -> Option<String> {
     let last = execution.steps.iter().rev().find_map(|step| step.failures.last())?;
     let options = match last.code.as_str() {
@@ -284,7 +283,7 @@ fn other_ways_on(execution: &JobExecution) -> Option<String> {
     Some(format!("  {options}"))
 }
 
-/// What somebody may want to do next.
+/// The next actions after the execution.
 fn next_steps(execution: &JobExecution) -> Option<Visible> {
     let id = execution.id;
     let warnings: u64 = execution.steps.iter().map(|step| step.warning_count).sum();

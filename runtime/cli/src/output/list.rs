@@ -1,7 +1,7 @@
-//! Lists: a table for people, an array for programs. What is damaged has its row in both.
+//! Lists: a table for people, an array for programs. A damaged row keeps its place in both.
 //!
-//! Lists that grow with time are written page by page, so that they take no more memory than a page, and the
-//! first row comes at once.
+//! Lists that grow with time are written page by page, so that they take no more memory than a page, and the first
+//! row comes at once.
 
 use serde::Serialize;
 use stepbox::Error;
@@ -18,7 +18,7 @@ use crate::error::CliError;
 /// How many rows are read at a time.
 const PAGE: u32 = 200;
 
-/// A whole list. Its table has no rows if there is nothing to show.
+/// A whole list. Its table has no rows if the list is empty.
 pub(crate) fn answer<T, V: Serialize>(
     format: Format,
     listing: &Listing<T>,
@@ -38,7 +38,7 @@ pub(crate) fn answer<T, V: Serialize>(
     })
 }
 
-/// Says how many rows could not be read.
+/// Reports how many rows could not be read.
 fn tell(damaged: usize) {
     if damaged > 0 {
         let rows = counted(damaged as u64, "row");
@@ -46,16 +46,16 @@ fn tell(damaged: usize) {
     }
 }
 
-/// What became of a list that was written page by page.
+/// The result of a list that was written page by page.
 pub(crate) struct Written {
-    /// How many rows there were, readable or not.
+    /// How many rows were written, readable or not.
     pub(crate) rows: u32,
-    /// The number of the last one; none without rows.
+    /// The number of the last row; `None` without rows.
     pub(crate) last: Option<u64>,
 }
 
-/// Writes a list whose rows have numbers that fall: at most `limit` of them, or all if that is 0. `page` gives the
-/// rows before a number, so many at most.
+/// Writes a list whose rows have falling numbers: at most `limit` rows, or all if `limit` is 0. `page` returns the
+/// rows before a number, at most as many as its argument says.
 pub(crate) async fn write<T, V: Serialize>(
     format: Format,
     limit: u32,
@@ -99,10 +99,10 @@ fn in_order<'a, T>(listing: &'a Listing<T>, number: impl Fn(&T) -> u64) -> Vec<N
     rows
 }
 
-/// What is written so far.
+/// The state of the output.
 struct Pages {
     format: Format,
-    /// Of the columns of the first page; the others keep to them where they can.
+    /// Widths from the first page; later pages use them where their cells fit.
     widths: Vec<usize>,
     rows: u64,
     /// The last object, until it is known whether another one follows.

@@ -1,5 +1,4 @@
-//! A run as it goes on: a progress bar for each step on a terminal, plain lines elsewhere. All of it
-//! is talk, on standard error.
+//! The progress of a run: a bar for each step on a terminal, plain lines elsewhere. All of it goes to standard error.
 
 mod bars;
 
@@ -17,31 +16,31 @@ use super::talk_lines;
 use super::words::{between, counted, duration, number};
 use bars::{Bar, Bars};
 
-/// How often a plain line tells how far a step is.
+/// The time between two plain lines about the progress of a step.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// Shows how far a run is.
+/// Shows the progress of a run.
 pub(crate) struct ProgressDisplay {
-    /// None where no terminal is.
+    /// `None` without a terminal.
     bars: Option<Bars>,
     is_verbose: bool,
     running: Option<RunningStep>,
 }
 
-/// The step that is being shown.
+/// The step on the display.
 struct RunningStep {
     /// ``step 1/2 `export` ``.
     title: String,
     began: Instant,
-    /// What was done before it was first seen: a restarted step goes on from there.
+    /// The items done before the display saw the step: a restarted step continues from there.
     processed_before: Option<u64>,
     last_line: Instant,
     bar: Option<Bar>,
 }
 
 impl ProgressDisplay {
-    /// Looks whether there is a terminal. `is_verbose` shows the execution's log instead of the lines
-    /// about begun and ended steps.
+    /// Checks whether there is a terminal. `is_verbose` shows the execution's log instead of the lines about begun
+    /// and ended steps.
     pub(crate) fn new(is_verbose: bool) -> Self {
         let is_terminal =
             io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
@@ -66,7 +65,7 @@ impl ProgressDisplay {
         self.running = Some(RunningStep { title, began: now, processed_before: None, last_line: now, bar });
     }
 
-    /// The running step has come so far.
+    /// The running step has made progress.
     pub(crate) fn advance(&mut self, tracking: Tracking) {
         let Some(step) = &mut self.running else { return };
         let before = *step.processed_before.get_or_insert(tracking.processed);
@@ -81,7 +80,7 @@ impl ProgressDisplay {
         }
     }
 
-    /// The step that was begun last has ended.
+    /// The last step that began has ended.
     pub(crate) fn end(&mut self, step: &StepExecution) {
         let Some(RunningStep { title, bar, .. }) = self.running.take() else { return };
         let words = end_words(step);
@@ -92,13 +91,13 @@ impl ProgressDisplay {
         }
     }
 
-    /// Something else is to be said.
+    /// Prints another message.
     pub(crate) fn say(&self, text: &str) {
         say(self.bars.as_ref(), &Visible::line(text));
     }
 }
 
-/// Says something without tearing the bars.
+/// Prints lines without damaging the bars.
 fn say(bars: Option<&Bars>, lines: &Visible) {
     match bars {
         Some(bars) => bars.suspended(|| talk_lines(lines)),
@@ -106,7 +105,7 @@ fn say(bars: Option<&Bars>, lines: &Visible) {
     }
 }
 
-/// A line of the log: when, how much it matters, about which step, and what.
+/// A line of the log: the time, the level, the step, and the message.
 pub(crate) fn log_line(line: &LogLine) -> Visible {
     let step = line.step.as_deref().map(|step| format!("[{step}] ")).unwrap_or_default();
     Visible::line(format_args!("{} {:<7} {step}{}", line.at, line.level, line.message))
@@ -130,7 +129,7 @@ fn advance_words(tracking: Tracking, processed_before: u64, elapsed: Duration) -
     words
 }
 
-/// Nobody needs to know a guess to the tenth of a second.
+/// Rounded, since an estimate to the tenth of a second helps no reader.
 fn whole_seconds(seconds: u64) -> String {
     if seconds < 60 { format!("{seconds} s") } else { duration(seconds.saturating_mul(1000)) }
 }
@@ -153,7 +152,7 @@ fn end_words(step: &StepExecution) -> String {
     }
     match step.failures.last() {
         Some(failure) if step.status == BatchStatus::Failed => {
-            // The summary below has the rest of what it says.
+            // The summary below has the rest of the failure.
             let failure = failure.to_string();
             format!("{words}: {}", failure.lines().next().unwrap_or_default())
         }

@@ -1,4 +1,4 @@
-//! Rejected items: to a file or a program as they are, to a terminal as what may be shown.
+//! Rejected items: unchanged to a file or a program, made visible on a terminal.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read as _, Write as _};
@@ -9,10 +9,10 @@ use stepbox::batch::visible::Visible;
 use super::print;
 use crate::error::CliError;
 
-/// How far items stand from the edge of a terminal: what is in a cell begins no line there that looks like one of ours.
+/// The indent of items on a terminal, so that no text in a cell begins a line like a line of the program.
 const INDENT: usize = 2;
 
-/// How much of a line a terminal shows, in bytes.
+/// The most bytes of a line that a terminal shows.
 const LINE_BYTES_SHOWN: u64 = 64 * 1024;
 
 /// Copies a file of rejected items to standard output; it may be larger than memory.

@@ -1,5 +1,4 @@
-//! What a step says about itself beside its elements, for people: only where it differs from what every
-//! step does.
+//! The settings of a step beside its elements, for people: only those that differ from the defaults.
 
 use stepbox::batch::job::{
     Always, Backoff, CHUNK_MS, CheckpointInterval, ItemSettings, Rerun, RetryPolicy, SkipPolicy, Step,
@@ -83,7 +82,7 @@ fn limited(noun: &str, limit: Option<u64>, on: Option<&[Pattern]>) -> String {
     format!("{limit}, on {}", on.join(", "))
 }
 
-/// What follows each exit status, one a line.
+/// The steps that follow each exit status, one in each line.
 fn on(step: &Step) -> String {
     let line = |transition: &Transition| {
         let to = match &transition.to {

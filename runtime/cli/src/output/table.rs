@@ -4,14 +4,14 @@ use stepbox::batch::listing::Damaged;
 use stepbox::batch::visible::{Visible, on_one_line};
 use unicode_width::UnicodeWidthStr as _;
 
-/// A table with a header. It is written without a frame, so that `cut` and `awk` can read it, too.
+/// A table with a header. It has no frame, so that `cut` and `awk` can read it, too.
 #[derive(Debug)]
 pub(crate) struct Table {
     columns: Vec<Column>,
     rows: Vec<Vec<String>>,
 }
 
-/// A column's name, and on which side its cells stand.
+/// A column's name, and the alignment of its cells.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Column {
     /// Texts.
@@ -40,7 +40,7 @@ impl Table {
         self.rows.push(cells.iter().map(|cell| on_one_line(cell).into_owned()).collect());
     }
 
-    /// A table of all these.
+    /// A table with a row for each of these.
     pub(crate) fn of<T, const N: usize>(
         columns: [Column; N],
         items: impl IntoIterator<Item = T>,
@@ -53,7 +53,7 @@ impl Table {
         table
     }
 
-    /// Adds word of a row that cannot be read: its name or number, and in the last column why.
+    /// Adds a row that cannot be read: its name or number, and the reason in the last column.
     pub(crate) fn damaged(&mut self, Damaged { name, reason, .. }: &Damaged) {
         let mut cells = vec!["-".to_owned(); self.columns.len()];
         cells[1] = "DAMAGED".to_owned();
@@ -69,7 +69,7 @@ impl Table {
         self.rows.append(&mut other.rows);
     }
 
-    /// How wide each column is.
+    /// The width of each column.
     pub(crate) fn widths(&self) -> Vec<usize> {
         let width = |index: usize| {
             let cells = self.rows.iter().map(|row| row[index].width());
@@ -103,7 +103,7 @@ impl Table {
     }
 }
 
-/// Names and values below each other; a value of several lines stays in its column.
+/// Names and values, one pair in each line. A value of several lines stays in its column.
 pub(crate) fn pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, String)>) -> Visible {
     let pairs: Vec<_> = pairs.into_iter().collect();
     let width = pairs.iter().map(|(name, _)| name.width()).max().unwrap_or(0);

@@ -1,4 +1,4 @@
-//! How the program tells what happens: as talk to a person, or as the log of a service.
+//! How the program reports events: as messages to a person, or as the log of a service.
 
 use serde::Serialize;
 use stepbox::SystemClock;
@@ -10,34 +10,34 @@ use stepbox::batch::visible::Visible;
 use super::talk_lines;
 use crate::args::Format;
 
-/// Who listens to standard error.
+/// The reader of standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Voice {
     /// A person who waits for the answer.
     Talk,
-    /// Whoever looks at the log of a service, now or later.
+    /// The log of a service, read now or later.
     Log(Format),
 }
 
-/// Something that happens.
+/// An event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
-    /// How much it matters.
+    /// Its level.
     pub(crate) level: LogLevel,
-    /// What it is, as a name that stays.
+    /// Its name. Names never change.
     pub(crate) event: &'static str,
-    /// Whose.
+    /// The tenant, if the event is about one.
     pub(crate) tenant: Option<TenantId>,
-    /// Which execution it is about.
+    /// The execution, if the event is about one.
     pub(crate) execution: Option<JobExecutionId>,
     /// The code of an error.
     pub(crate) code: Option<&'static str>,
-    /// For people.
+    /// The message for people.
     pub(crate) message: String,
 }
 
 impl Entry {
-    /// Something about no execution.
+    /// An event that is about no execution.
     pub(crate) fn new(level: LogLevel, event: &'static str, message: impl Into<String>) -> Self {
         Self { level, event, tenant: None, execution: None, code: None, message: message.into() }
     }
@@ -54,7 +54,7 @@ impl Entry {
         Self { tenant: Some(tenant.clone()), ..self }
     }
 
-    /// The same with the code of the error that it is about.
+    /// The same with the code of its error.
     #[must_use]
     pub(crate) fn coded(self, code: &'static str) -> Self {
         Self { code: Some(code), ..self }
@@ -74,7 +74,7 @@ struct EntryView<'a> {
 }
 
 impl Voice {
-    /// Tells it, each entry in one line.
+    /// Writes events, each on one line.
     pub(crate) fn say(self, entry: &Entry) {
         talk_lines(&self.line(entry, SystemClock.now().to_string()));
     }

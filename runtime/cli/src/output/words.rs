@@ -66,7 +66,7 @@ pub(crate) fn beginning(text: &str, characters: usize) -> String {
     }
 }
 
-/// How far a clock is off, of so many milliseconds that it is ahead: `3600.0 s ahead of`.
+/// The difference of a clock, from the milliseconds by which it is ahead: `3600.0 s ahead of`.
 pub(crate) fn skew(ms: i64) -> String {
     let way = if ms < 0 { "behind" } else { "ahead of" };
     format!("{:.1} s {way}", ms.unsigned_abs() as f64 / 1e3)

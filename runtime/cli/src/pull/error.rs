@@ -1,20 +1,20 @@
-//! Why nothing was pulled.
+//! Why a pull failed.
 
 use stepbox::COMPONENT_BYTES_MAX;
 use stepbox_api::exit_code::ExitCode;
 
 use super::PASSWORD;
 
-/// How much of what a registry says is told, in characters.
+/// How many characters of a registry's error are shown.
 const WORDS_MAX: usize = 300;
 
-/// Why nothing was pulled.
+/// Why a pull failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PullError {
     /// Not a reference.
     #[error("`{reference}` is no reference: {problem}")]
     Reference { reference: String, problem: String },
-    /// A tag can be moved to other bytes; only a digest says which are meant.
+    /// A tag can change to other bytes; only a digest is exact.
     #[error("`{reference}` names no digest")]
     NoDigest {
         reference: String,
@@ -24,34 +24,34 @@ pub(crate) enum PullError {
     /// A user without a password.
     #[error("there is no password for the user `{username}`")]
     NoPassword { username: String },
-    /// Docker's configuration is of no use.
+    /// Docker's configuration cannot be used.
     #[error("Docker's configuration gives no credentials for `{registry}`: {problem}")]
     Credentials { registry: String, problem: String },
-    /// The registry does not let us in.
+    /// The registry refuses access.
     #[error("`{registry}` refuses: {problem}")]
     Unauthorized { registry: String, problem: String },
-    /// The registry has TLS, and would have credentials sent without.
+    /// The registry has TLS, and asks for credentials without it.
     #[error("`{registry}` sends whoever logs in to `{host}`, without TLS")]
     PlainRealm { registry: String, host: String },
-    /// The registry would have credentials sent to another host.
+    /// The registry asks for credentials at another host.
     #[error("`{registry}` sends whoever logs in to `{host}`, and nothing says that credentials may go there")]
     OtherAuthHost { registry: String, host: String },
-    /// The registry has no such thing.
+    /// The registry has no such artifact.
     #[error("there is no `{reference}`")]
     NotFound { reference: String },
-    /// The registry cannot be reached, or breaks off, or says what no registry should.
+    /// The registry cannot be reached, closes the connection, or breaks the protocol.
     #[error("nothing came from `{registry}`: {problem}")]
     Registry { registry: String, problem: String },
-    /// Some other artifact.
+    /// The artifact is not a component.
     #[error("the artifact is no component: {problem}")]
     Artifact { problem: String },
-    /// More bytes than any component may have.
+    /// More bytes than a component may have.
     #[error("the component is refused: it has more than {COMPONENT_BYTES_MAX} bytes")]
     TooLarge,
-    /// Not what the digest stands for.
+    /// The bytes do not have the digest.
     #[error("what came has the digest {found}, not {expected}")]
     OtherDigest { expected: String, found: String },
-    /// This machine gives us no client.
+    /// This machine cannot make an HTTP client.
     #[error("the client for registries does not start: {problem}")]
     Client { problem: String },
 }
@@ -74,7 +74,7 @@ impl PullError {
         }
     }
 
-    /// What to do about it; none if there is nothing to add.
+    /// The next action; `None` if there is none.
     pub(crate) fn help(&self) -> Option<String> {
         let help = match self {
             Self::Reference { .. } => {
@@ -114,7 +114,7 @@ impl PullError {
         Some(help)
     }
 
-    /// What the program's exit code says about it.
+    /// The exit code for this error.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Reference { .. }
@@ -132,7 +132,7 @@ impl PullError {
     }
 }
 
-/// An error and its causes: the outermost often says only that something failed.
+/// An error with its causes: the outermost error often says only that something failed.
 pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -8,14 +8,15 @@ use super::PullError;
 
 const SCHEME: &str = "oci://";
 
-/// A reference with a registry. One without a digest is told later, with the one that its tag means today.
+/// Parses a reference with a registry. A reference without a digest is refused later, with the digest that its tag
+/// means today.
 pub(super) fn parse(text: &str) -> Result<Reference, PullError> {
     let malformed = |problem: String| PullError::Reference { reference: text.to_owned(), problem };
     let Some(rest) = text.strip_prefix(SCHEME) else {
         return Err(malformed(format!("it does not begin with `{SCHEME}`")));
     };
     let image = Reference::try_from(rest).map_err(|error| malformed(error.to_string()))?;
-    // Docker would look for a name without a registry in its own.
+    // Docker would look for a name without a registry in its own registry.
     if rest.split('/').next() != Some(image.registry()) {
         return Err(malformed("it names no registry".to_owned()));
     }
@@ -27,17 +28,17 @@ pub(super) fn parse(text: &str) -> Result<Reference, PullError> {
     }
 }
 
-/// As it was given.
+/// The reference in the form in which it was given.
 pub(super) fn text(image: &Reference) -> String {
     format!("{SCHEME}{}", image.whole())
 }
 
-/// With a digest in place of its tag.
+/// The reference with a digest in place of its tag.
 pub(super) fn pinned(image: &Reference, digest: &str) -> String {
     format!("{SCHEME}{}/{}@{digest}", image.registry(), image.repository())
 }
 
-/// Whether a registry is on this machine: there is no one in between, and mostly no TLS.
+/// Whether a registry is on this machine: no other machine can listen, and there is usually no TLS.
 pub(super) fn is_loopback(registry: &str) -> bool {
     let host = registry.rsplit_once(':').map_or(registry, |(host, _)| host);
     let host = host.trim_start_matches('[').trim_end_matches(']');

@@ -1,8 +1,8 @@
-//! What is asked of a registry: manifests and layers, and the token that it may want to see.
+//! Requests to a registry: for manifests and layers, and for the token that the registry may require.
 //!
-//! The answers are another machine's. Each is taken up to the length that it may have, within a time, and a registry
-//! does not say where credentials go: they go to itself, or to hosts that the command names, and never without TLS
-//! where the registry has it.
+//! The answers come from another machine. Each has a largest length and a time limit. The registry does not decide
+//! where credentials go: they go to the registry itself, or to hosts that the command names, and never without TLS if
+//! the registry has it.
 
 use std::time::Duration;
 
@@ -18,42 +18,42 @@ use stepbox::COMPONENT_BYTES_MAX;
 use super::error::{PullError, cut, with_causes};
 use super::{Credentials, MANIFEST_MEDIA_TYPE};
 
-/// How long a manifest may be, in bytes: what registries take at most.
+/// The most bytes of a manifest: the most that registries accept.
 const MANIFEST_BYTES_MAX: usize = 4 << 20;
-/// How long a token may be, and how much of an error is read, in bytes.
+/// The most bytes of a token, and of an error that is read.
 const TEXT_BYTES_MAX: usize = 64 << 10;
 const CONNECT_SECONDS_MAX: u64 = 10;
-/// How long the registry may keep still in the middle of an answer.
+/// How long the registry may send nothing in the middle of an answer.
 const STILL_SECONDS_MAX: u64 = 30;
-/// How often a registry may send elsewhere.
+/// How many redirects the registry may send.
 const REDIRECTS_MAX: usize = 5;
 
-/// Registries whose logins are known to be at another host of the same people. Without a port, and with TLS, so that
-/// both show certificates for these names.
+/// Registries with a login at another host of the same owner. Without a port, and with TLS, so that both hosts show
+/// certificates for these names.
 const LOGINS: [(&str, &str); 2] =
     [("index.docker.io", "auth.docker.io"), ("registry-1.docker.io", "auth.docker.io")];
 
-/// A registry, and as whom it is asked.
+/// A registry, and the credentials for it.
 pub(super) struct Registry<'a> {
     image: &'a Reference,
     base: Url,
     is_plain: bool,
     credentials: Option<Credentials>,
-    /// Where else credentials may go: `auth.example.com`, with a port or for any.
+    /// Further hosts that may receive credentials: `auth.example.com`, with a port or for any port.
     auth_hosts: &'a [String],
     client: Client,
-    /// For tokens, which nobody else is to give.
+    /// For tokens. It follows no redirects.
     strict_client: Client,
-    /// What it wanted to see.
+    /// The authorization that the registry requires.
     pass: Option<HeaderValue>,
 }
 
-/// What a registry wants before it answers.
+/// What a registry requires before it answers.
 #[derive(Debug, PartialEq, Eq)]
 enum Challenge {
     /// Name and password.
     Basic,
-    /// A token, which that address gives.
+    /// A token, from that address.
     Token { realm: String, service: Option<String> },
 }
 
@@ -83,7 +83,7 @@ impl<'a> Registry<'a> {
                 .redirect(redirects);
             client.build().map_err(|error| failed(with_causes(&error)))
         };
-        // What goes elsewhere goes without credentials, and no less private than it came.
+        // The client removes credentials when another host is next. A redirect never leaves TLS.
         let follow = move |attempt: Attempt<'_>| {
             let is_private = attempt.url().scheme() == "https" || is_plain;
             match attempt.previous().len() {
@@ -95,20 +95,20 @@ impl<'a> Registry<'a> {
         Ok(Self { image, base, is_plain, credentials, auth_hosts, client, strict_client, pass: None })
     }
 
-    /// A manifest's bytes, by its digest or its tag.
+    /// The bytes of a manifest, by its digest or its tag.
     pub(super) async fn manifest(&mut self, name: &str) -> Result<Vec<u8>, PullError> {
         let answer = self.get(&format!("manifests/{name}"), MANIFEST_MEDIA_TYPE).await?;
         let too_long = || self.failed(format!("its manifest has more than {MANIFEST_BYTES_MAX} bytes"));
         self.body(answer, MANIFEST_BYTES_MAX).await?.ok_or_else(too_long)
     }
 
-    /// A layer's bytes, by its digest. Other places that a manifest may name for it are not looked at.
+    /// The bytes of a layer, by its digest. Other places that a manifest may name for it are ignored.
     pub(super) async fn layer(&mut self, digest: &str) -> Result<Vec<u8>, PullError> {
         let answer = self.get(&format!("blobs/{digest}"), "*/*").await?;
         self.body(answer, COMPONENT_BYTES_MAX).await?.ok_or(PullError::TooLarge)
     }
 
-    /// Asks, and once more with what the registry wants to see.
+    /// Sends a request, and repeats it once with the authorization that the registry requires.
     async fn get(&mut self, path: &str, accept: &'static str) -> Result<Response, PullError> {
         let url = self.base.join(path).map_err(|error| self.failed(error.to_string()))?;
         let mut answer = self.send(url.clone(), accept).await?;
@@ -145,7 +145,8 @@ impl<'a> Registry<'a> {
         request.send().await.map_err(|error| self.failed(with_causes(&error)))
     }
 
-    /// Gets a token where the registry says, if credentials may go there, or none are needed.
+    /// Gets a token from the registry's address for tokens, if credentials may go there, or if no credentials are
+    /// needed.
     async fn token(&self, realm: &str, service: Option<String>) -> Result<HeaderValue, PullError> {
         let mut url = self.realm(realm)?;
         url.query_pairs_mut().append_pair("scope", &format!("repository:{}:pull", self.image.repository()));
@@ -169,7 +170,7 @@ impl<'a> Registry<'a> {
         Ok(pass)
     }
 
-    /// Whether a token may be asked for there.
+    /// The address for tokens, if a request to it is allowed.
     fn realm(&self, realm: &str) -> Result<Url, PullError> {
         let url = Url::parse(realm).ok().filter(|url| url.has_host() && url.username().is_empty());
         let Some(url) = url.filter(|url| matches!(url.scheme(), "https" | "http")) else {
@@ -190,7 +191,7 @@ impl<'a> Registry<'a> {
         Ok(url)
     }
 
-    /// All of an answer; none if it is longer than that.
+    /// The whole answer; `None` if it is longer than that.
     async fn body(&self, mut answer: Response, bytes_max: usize) -> Result<Option<Vec<u8>>, PullError> {
         if answer.content_length().is_some_and(|length| length > bytes_max as u64) {
             return Ok(None);
@@ -206,7 +207,7 @@ impl<'a> Registry<'a> {
         Ok(Some(bytes))
     }
 
-    /// The beginning of what an error says.
+    /// The beginning of an error's text.
     async fn words(&self, mut answer: Response) -> String {
         let mut bytes = Vec::new();
         while bytes.len() < TEXT_BYTES_MAX
@@ -242,7 +243,7 @@ fn host_of(url: &Url) -> String {
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-/// What of all that is wanted can be given.
+/// The requirement of the registry that this program meets: a token if the registry takes one, else a password.
 fn challenge<'a>(said: impl Iterator<Item = &'a str>) -> Option<Challenge> {
     let mut basic = None;
     for ChallengeRef { scheme, params } in said.filter_map(|said| parse_challenges(said).ok()).flatten() {
@@ -289,7 +290,7 @@ mod tests {
             let credentials =
                 Some(Credentials { username: "acme".to_owned(), password: "secret".to_owned() });
             let auth_hosts: Vec<String> = auth_hosts.iter().map(|&host| host.to_owned()).collect();
-            // Refused only if there is one already.
+            // Fails only if a provider is installed already.
             let _ = rustls::crypto::ring::default_provider().install_default();
             let asker = Registry::new(&image, credentials, is_plain, &auth_hosts).expect("a client");
             let found =
@@ -326,7 +327,7 @@ mod tests {
             "https://auth.example.com/t",
             "pull-other-auth-host",
         );
-        // Docker's own pair, both by their names and with TLS.
+        // Docker's own pair: both by their names and with TLS.
         let docker = "https://auth.docker.io/token";
         check("docker.io", false, &[], docker, docker);
         check("docker.io", false, &[], "http://auth.docker.io/token", "pull-plain-realm");

@@ -1,4 +1,4 @@
-//! What happens to a worker, for its log.
+//! Events of a worker, for its log.
 
 use stepbox::WorkerEvent;
 use stepbox::batch::log::LogLevel::{Error, Info, Warning};
@@ -8,7 +8,7 @@ use stepbox::batch::status::BatchStatus;
 use crate::output::voice::Entry;
 use crate::output::words::{counted, skew};
 
-/// An event as it stands in the log.
+/// An event as an entry of the log.
 pub(super) fn entry(event: &WorkerEvent) -> Entry {
     match event {
         WorkerEvent::Began { worker } => {

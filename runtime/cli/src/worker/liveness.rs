@@ -1,4 +1,4 @@
-//! The liveness file: for supervisors that look at a file's age instead of asking over HTTP.
+//! The liveness file, for supervisors that check the age of a file instead of asking over HTTP.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -7,14 +7,14 @@ use std::time::SystemTime;
 
 use crate::error::CliError;
 
-/// A file that says by its age whether the process works, as `/livez` does. It goes with whoever holds this.
+/// A file whose age shows whether the process works, as `/livez` does. Dropping this value removes the file.
 #[derive(Debug)]
 pub(super) struct LivenessFile {
     path: PathBuf,
 }
 
 impl LivenessFile {
-    /// Makes the file, or takes over the one that an earlier worker left.
+    /// Makes the file, or takes over the file of an earlier worker.
     pub(super) fn begin(path: PathBuf) -> Result<Self, CliError> {
         let file = Self { path };
         match file.touch() {
@@ -23,11 +23,11 @@ impl LivenessFile {
         }
     }
 
-    /// Says that the process works now.
+    /// Records that the process works now.
     pub(super) fn touch(&self) -> io::Result<()> {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false);
-        // Anybody may look at it, whatever the process's mask says.
+        // Readable for everybody, with every mask of the process.
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o644);
         let file = options.open(&self.path)?;
@@ -37,7 +37,7 @@ impl LivenessFile {
 
 impl Drop for LivenessFile {
     fn drop(&mut self) {
-        // If it cannot be removed, it grows old.
+        // If the file cannot be removed, its age grows.
         let _ = fs::remove_file(&self.path);
     }
 }

@@ -1,4 +1,4 @@
-//! Bars on a terminal. They show what is [`Visible`], on one line.
+//! Bars on a terminal. They show [`Visible`] texts, on one line.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use stepbox::batch::visible::Visible;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Bars(MultiProgress);
 
-/// One of them.
+/// The bar of a step.
 pub(super) struct Bar(ProgressBar);
 
 impl Bars {
-    /// A bar of which nobody knows how much there is to do.
+    /// A bar without a total.
     pub(super) fn begin(&self, title: &Visible) -> Bar {
         let bar = ProgressBar::new_spinner().with_style(style("{prefix} {spinner} {msg}"));
         let bar = self.0.add(bar.with_prefix(title.as_str().trim_end().to_owned()));
@@ -22,14 +22,14 @@ impl Bars {
         Bar(bar)
     }
 
-    /// Does something while no bar is there.
+    /// Calls `act` while the bars are hidden.
     pub(super) fn suspended(&self, act: impl FnOnce()) {
         self.0.suspend(act);
     }
 }
 
 impl Bar {
-    /// How far it is, in numbers and words.
+    /// The progress, in numbers and words.
     pub(super) fn advance(&self, tracking: Tracking, words: &Visible) {
         if let Some(total) = tracking.total {
             self.0.set_style(style("{prefix} [{bar:24}] {msg}").progress_chars("=> "));
@@ -39,7 +39,7 @@ impl Bar {
         self.0.set_message(words.as_str().trim_end().to_owned());
     }
 
-    /// How it ended, in words.
+    /// The result, in words.
     pub(super) fn end(self, words: &Visible) {
         self.0.set_style(style("{prefix} {msg}"));
         self.0.finish_with_message(words.as_str().trim_end().to_owned());
