@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: runs the crate `stepbox-bench`, which is one of its own so that this program
-//! need not wait for a sandbox to be compiled.
+//! `cargo xtask bench`: runs the crate `stepbox-bench`, a separate crate, so that this program need not wait until a
+//! sandbox is compiled.
 
 use std::ffi::OsString;
 
@@ -7,9 +7,9 @@ use crate::{process, repository};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// `queue` measures the queue, `flood` one tenant's jobs beside another one's flood, `size` lists beside a long
-    /// history; the rest is passed on: `--rows`, `--rounds`, `--memory-rows`, `--micro`, `--json`, or those of the
-    /// queue and the flood; `-- --help` explains them
+    /// `queue` measures the queue, `flood` one tenant's jobs beside another tenant's flood, `size` lists beside a
+    /// long history. The rest is passed on: `--rows`, `--rounds`, `--memory-rows`, `--micro`, `--json`, or those of
+    /// the queue and the flood; `-- --help` explains them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     arguments: Vec<OsString>,
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask chaos`: runs the program `stepbox-chaos`, with workers that are the program `stepbox` itself.
+//! `cargo xtask chaos`: runs the program `stepbox-chaos`. Its workers are processes of the program `stepbox`.
 
 use std::ffi::OsString;
 

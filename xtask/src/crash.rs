@@ -1,5 +1,5 @@
-//! `cargo xtask crash`: runs the crate `stepbox-crash`, which is one of its own so that this program
-//! need not wait for a sandbox to be compiled.
+//! `cargo xtask crash`: runs the crate `stepbox-crash`, a separate crate, so that this program need not wait until a
+//! sandbox is compiled.
 
 use std::ffi::OsString;
 

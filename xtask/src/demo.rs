@@ -1,5 +1,5 @@
-//! `cargo xtask demo`: the worked example, from sources to a notified application, with the commands
-//! that the documentation names.
+//! `cargo xtask demo`: the worked example, from sources to a notified application, with the commands in the
+//! documentation.
 
 mod installation;
 mod outcome;
@@ -17,15 +17,14 @@ use receiver::Receiver;
 
 const INSTANCE: &str = "my_app_product_export";
 
-/// All that the demo makes lies in `target/demo`, which is emptied first. Any of its commands can be
-/// repeated there.
+/// All files of the demo are in `target/demo`, which is emptied first. You can repeat any of its commands there.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Export this CSV file, rather than the example's own
+    /// Export this CSV file instead of the example's own
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
 
-    /// What separates the cells of that file [default: ,]
+    /// The character between the cells of that file [default: ,]
     #[arg(long, value_name = "CHARACTER", requires = "input")]
     delimiter: Option<String>,
 }
@@ -63,11 +62,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 /// The file to export.
 struct Catalogue {
-    /// As the instance names it: relative to the demo's folder, or absolute.
+    /// Its name in the instance: relative to the demo's folder, or absolute.
     name: String,
-    /// What separates its cells.
+    /// The character between its cells.
     delimiter: String,
-    /// Whether it is the user's own.
+    /// Whether it is the user's own file.
     is_own: bool,
 }
 

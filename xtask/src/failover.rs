@@ -1,9 +1,9 @@
-//! `cargo xtask failover`: workers are killed, stopped and cut off in the middle of jobs, as in the tests but with
-//! the leases that users have.
+//! `cargo xtask failover`: workers are killed, stopped and cut off in the middle of jobs, like in the tests but with
+//! the leases of real installations.
 
 use crate::{process, repository};
 
-/// Where the scenarios are among the tests.
+/// The module of the scenarios in the tests.
 const SCENARIOS: &str = "workers::";
 
 #[derive(clap::Args)]
@@ -14,15 +14,15 @@ pub(crate) struct Arguments {
     /// How long leases last
     #[arg(long, value_name = "TIME", default_value = "15s")]
     lease: String,
-    /// Only the scenarios with this in their names
+    /// Only the scenarios with this text in their names
     #[arg(default_value = "")]
     name: String,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let root = repository::root();
-    // The programs that the scenarios start. All packages together, as for the tests: with other features, most of it
-    // would be compiled again.
+    // The programs that the scenarios start. All packages together, as for the tests: with other features, most of
+    // them would be compiled again.
     process::run(process::cargo(&root)?.args(["build", "--workspace", "--all-targets"]))?;
     let tests = || -> anyhow::Result<_> {
         let mut cargo = process::cargo(&root)?;
@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The scenarios in a list of tests. What tests how commands speak of workers is none.
+/// The scenarios in a list of tests. Tests of commands about workers are not scenarios.
 fn scenarios<'a>(listed: &'a str, name: &str) -> Vec<&'a str> {
     let tests = listed.lines().filter_map(|line| line.strip_suffix(": test"));
     let of_workers = tests.filter(|test| test.starts_with(SCENARIOS));

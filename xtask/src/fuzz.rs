@@ -1,9 +1,8 @@
-//! `cargo xtask fuzz`: runs the targets of the crate `stepbox-fuzz` one after the other, guided by
-//! coverage.
+//! `cargo xtask fuzz`: runs the targets of the crate `stepbox-fuzz` one after the other, guided by coverage.
 //!
-//! What guides libFuzzer is put into our own crates alone, by this program in the compiler's place
-//! (`RUSTC_WORKSPACE_WRAPPER`). So most of what we depend on is that of any other build and need not be
-//! compiled again, and no flag stays behind in anybody's environment.
+//! Only our own crates are instrumented for libFuzzer, by this program in place of the compiler
+//! (`RUSTC_WORKSPACE_WRAPPER`). So most dependencies are those of any other build and need not be compiled again, and
+//! no flag stays in the environment.
 
 use std::env;
 use std::ffi::OsString;
@@ -15,10 +14,10 @@ use anyhow::{Context, bail};
 
 use crate::{process, repository};
 
-/// Says that this program stands in the compiler's place.
+/// Set if this program runs in place of the compiler.
 const AS_COMPILER: &str = "STEPBOX_FUZZ_COMPILES";
 
-/// Which edges of the code an input takes, and what it is compared with there.
+/// Records which edges of the code an input takes, and the values that are compared there.
 const COVERAGE: [&str; 5] = [
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
@@ -29,7 +28,7 @@ const COVERAGE: [&str; 5] = [
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// One target, a folder of `xtask/fuzz/corpus`; all of them without
+    /// One target, a folder of `xtask/fuzz/corpus`; all targets by default
     target: Option<String>,
 
     /// How long each target runs
@@ -66,7 +65,7 @@ fn targets() -> anyhow::Result<Vec<String>> {
     Ok(targets)
 }
 
-/// With the features that the whole workspace has, so that dependencies are those of other builds.
+/// With the features of the whole workspace, so that dependencies are those of other builds.
 fn build() -> anyhow::Result<()> {
     let mut cargo = process::cargo(&repository::root())?;
     cargo.args(["build", "--workspace", "--bin", "stepbox-fuzz", "--features", "stepbox-fuzz/coverage"]);
@@ -74,7 +73,7 @@ fn build() -> anyhow::Result<()> {
     process::run(&mut cargo)
 }
 
-/// Runs a target until its time is up; false if it found something.
+/// Runs a target until its time is up. Returns false if it found something.
 fn fuzz(target: &str, seconds: u64) -> anyhow::Result<bool> {
     let folder = repository::target_dir()?.join("fuzz").join(target);
     let inputs = folder.join("inputs");
@@ -84,7 +83,7 @@ fn fuzz(target: &str, seconds: u64) -> anyhow::Result<bool> {
     fuzzer.env("STEPBOX_FUZZ_TARGET", target).env("STEPBOX_FUZZ_SEEDS", &inputs);
     fuzzer.arg(&inputs).arg(corpus().join(target));
     fuzzer.arg(format!("-max_total_time={seconds}")).arg(format!("-artifact_prefix={}/", folder.display()));
-    // Seconds for one input, and what a machine can spare.
+    // Seconds for one input, and MiB of memory.
     fuzzer.args(["-timeout=10", "-rss_limit_mb=4096", "-detect_leaks=0", "-print_final_stats=1"]);
     fuzzer.stderr(File::create(&log).with_context(|| format!("`{}` cannot be written", log.display()))?);
     println!("{target}: {seconds} s …");
@@ -99,20 +98,20 @@ fn fuzz(target: &str, seconds: u64) -> anyhow::Result<bool> {
     Ok(status.success())
 }
 
-/// As libFuzzer counts at its end.
+/// The number in libFuzzer's last lines.
 fn inputs_tried(log: &Path) -> anyhow::Result<String> {
     let text = String::from_utf8_lossy(&fs::read(log)?).into_owned();
     let number = text.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
     Ok(number.unwrap_or("?").trim().to_owned())
 }
 
-/// What this program comes to in the compiler's place; none if it is not there.
+/// The exit code of this program in place of the compiler; `None` if it is not in that place.
 pub(crate) fn as_compiler() -> Option<ExitCode> {
     env::var_os(AS_COMPILER)?;
     let mut arguments = env::args_os().skip(1);
     let mut compiler = Command::new(arguments.next()?);
     let arguments: Vec<OsString> = arguments.collect();
-    // A build script runs by itself, without libFuzzer to take in what is counted.
+    // A build script runs by itself, without libFuzzer to receive the counts.
     if !arguments.iter().any(|argument| argument == "build_script_build") {
         compiler.args(COVERAGE);
     }

@@ -10,14 +10,14 @@ use stepbox_guest_toolchain::{Component, Guests, Kind, Toolchain, find, find_kin
 
 use crate::repository;
 
-/// The components are the ones that the tests use: whoever builds second finds them built.
+/// These are the components of the tests, so the tests need not build them again.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Copy the sample steps' components here, rather than to `<target>/guests/steps`
+    /// Copy the sample steps' components to this folder instead of `<target>/guests/steps`
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
-    /// Build with this toolchain, rather than with the first that is found
+    /// Build with this toolchain instead of the first that is found
     #[arg(long, value_enum)]
     toolchain: Option<ToolchainKind>,
 
@@ -49,7 +49,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Finds or makes a toolchain, and says which.
+/// Finds or makes a toolchain, and prints which one.
 pub(crate) fn toolchain(kind: Option<ToolchainKind>) -> anyhow::Result<Toolchain> {
     let say = |message: &str| eprintln!("{message} …");
     let toolchain = match kind {
@@ -81,7 +81,7 @@ fn guests_dir() -> anyhow::Result<PathBuf> {
     Ok(repository::target_dir()?.join("guests"))
 }
 
-/// A connector's folder names its components with hyphens, as the steps' crates do.
+/// A connector's folder names its components with hyphens, like the steps' crates.
 fn copy_to(folder: &Path, component: &Component) -> anyhow::Result<PathBuf> {
     let copy = folder.join(format!("{}.wasm", component.name.replace('_', "-")));
     fs::create_dir_all(folder).with_context(|| format!("`{}` cannot be made", folder.display()))?;

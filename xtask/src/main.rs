@@ -39,13 +39,13 @@ enum Command {
     Bench(bench::Arguments),
     /// Kill jobs in the middle, restart them, and compare the outputs.
     Crash(crash::Arguments),
-    /// Kill, stop and cut off workers in the middle of jobs, and see who goes on.
+    /// Kill, stop and cut off workers in the middle of jobs, and check that others continue.
     Failover(failover::Arguments),
-    /// Run hundreds of jobs while their workers are killed, stopped and told to end, or have a wrong clock.
+    /// Run hundreds of jobs while their workers are killed, stopped and shut down, or have a wrong clock.
     Chaos(chaos::Arguments),
-    /// Feed whatever comes from outside with what nobody would send.
+    /// Feed hostile input to every entry for data from outside.
     Fuzz(fuzz::Arguments),
-    /// Check what the compiler does not: layout, the map, error codes, leftovers.
+    /// Check what the compiler does not check: layout, the map, error codes, leftovers.
     Tidy(tidy::Arguments),
 }
 

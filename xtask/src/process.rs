@@ -1,4 +1,4 @@
-//! Commands that are run, and what their exit codes come to.
+//! Commands to run, and their exit codes.
 
 use std::env;
 use std::fmt;
@@ -24,7 +24,7 @@ impl fmt::Display for Failed {
 
 impl std::error::Error for Failed {}
 
-/// The cargo that runs this program, in a folder of the repository, building where this one was built.
+/// The cargo that runs this program, in a folder of the repository, with the same target folder as this program.
 pub(crate) fn cargo(folder: &Path) -> anyhow::Result<Command> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -32,7 +32,7 @@ pub(crate) fn cargo(folder: &Path) -> anyhow::Result<Command> {
     Ok(command)
 }
 
-/// Runs a command to its end, which must be a good one.
+/// Runs a command, and fails unless it succeeds.
 pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
     let status = command.status().with_context(|| format!("`{}` cannot be started", shown(command)))?;
     check(command, status)
@@ -50,14 +50,14 @@ fn check(command: &Command, status: ExitStatus) -> anyhow::Result<()> {
     if status.success() { Ok(()) } else { Err(Failed { command: shown(command), status }.into()) }
 }
 
-/// The command as one would type it.
+/// The command as a user would type it.
 pub(crate) fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy();
     let arguments = command.get_args().map(|argument| format!(" {}", quoted(&argument.to_string_lossy())));
     format!("{program}{}", arguments.collect::<String>())
 }
 
-/// A word as a shell takes it for one.
+/// A word in the form in which a shell takes it as one.
 fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "-_./:=@%+,".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
@@ -69,7 +69,7 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// The exit code of the command that failed, where one did.
+/// The exit code of the command that failed, if a command failed.
 pub(crate) fn exit_code(error: &anyhow::Error) -> ExitCode {
     let failed = error.downcast_ref::<Failed>().and_then(|failed| failed.status.code());
     failed.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)

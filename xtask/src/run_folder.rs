@@ -1,4 +1,4 @@
-//! A temporary folder for all that a run of the tests makes. It goes with the run, however that ends.
+//! A temporary folder for all files of a test run. It is removed at the end of the run, also if the run is killed.
 
 use std::env;
 use std::fs::{self, DirBuilder};
@@ -9,11 +9,11 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::Context;
 
-/// Where programs put temporary files. So that is also what marks the processes of a run.
+/// The variable for the folder of temporary files. It also marks the processes of a run.
 const TEMPORARY: &str = "TMPDIR";
 
-/// Reads from us, and so hears of our end even if we are killed. Then it ends the run's processes, at first those that
-/// have no guard of their own as PostgreSQL's servers do, and removes the folder.
+/// Waits for the end of this process by reading from it, also if this process is killed. Then it ends the run's
+/// processes, first those without a guard of their own (PostgreSQL's servers have one), and removes the folder.
 const GUARD: &str = r#"
 marked() { grep -lzxF "$1" /proc/[0-9]*/environ 2>/dev/null | tr -dc '0-9\n'; }
 cat >/dev/null
@@ -42,20 +42,20 @@ pub(crate) struct RunFolder {
 impl RunFolder {
     pub(crate) fn begin() -> anyhow::Result<Self> {
         let path = env::temp_dir().join(format!("stepbox-test-{}", std::process::id()));
-        // A process of that number that left it is gone.
+        // The process with that number, which left it, is gone.
         let _ = fs::remove_dir_all(&path);
-        // PostgreSQL's servers run as somebody else if we are root, and have to get through.
+        // If we are root, PostgreSQL's servers run as another user and need to pass.
         DirBuilder::new().mode(0o711).create(&path).with_context(|| path.display().to_string())?;
         let mark = format!("{TEMPORARY}={}", path.display());
         let mut guard = Command::new("sh");
         guard.args(["-c", GUARD, "sh", &mark]).arg(&path).current_dir("/");
         guard.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        // Ctrl-C is for us.
+        // Ctrl-C is for this process.
         let guard = guard.process_group(0).spawn().context("`sh` starts")?;
         Ok(Self { path, guard })
     }
 
-    /// Has a command, and all that it starts, put temporary files there.
+    /// Makes a command, and all processes that it starts, put temporary files there.
     pub(crate) fn give(&self, command: &mut Command) {
         command.env(TEMPORARY, &self.path);
     }

@@ -1,4 +1,4 @@
-//! Saying what is being done, and how long it took: some of it takes minutes.
+//! Prints what is being done, and how long it took, since some stages take minutes.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ impl Stages {
         Self { begun: Instant::now(), done: 0 }
     }
 
-    /// Does a stage. A failed one ends the work, and says so itself.
+    /// Runs a stage. A stage that fails ends the work, and has printed the error itself.
     pub(crate) fn stage<T>(
         &mut self,
         title: &str,
@@ -30,7 +30,7 @@ impl Stages {
         result
     }
 
-    /// All stages are done.
+    /// All stages have succeeded.
     pub(crate) fn end(self, what: &str) {
         println!("\n{what} in {}", words(self.begun.elapsed()));
     }

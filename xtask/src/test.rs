@@ -1,4 +1,4 @@
-//! `cargo xtask test`: everything, in stages; the first that fails ends it with its exit code.
+//! `cargo xtask test`: everything, in stages. The first stage that fails ends it with its exit code.
 
 use stepbox_guest_toolchain::CHOICE_VARIABLE;
 
@@ -7,10 +7,9 @@ use crate::run_folder::RunFolder;
 use crate::stages::Stages;
 use crate::{process, repository, tidy};
 
-/// The guests are built with the first toolchain that is found. There are two kinds, rustup's target
-/// and a sysroot made of Debian's packages, and a machine rarely has need of both: `--both-toolchains`
-/// builds and tests with one after the other. It needs a Debian-like machine that can fetch rustup's
-/// target as well as packages.
+/// Builds the guests with the first toolchain that is found. There are two kinds, rustup's target and a sysroot made
+/// of Debian's packages, and a machine rarely needs both. `--both-toolchains` builds and tests with one after the
+/// other. This needs a Debian-like machine that can fetch rustup's target as well as packages.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Build the guests with each kind of toolchain, and test with both
@@ -28,8 +27,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         guests::build_steps(&toolchain, &repository::target_dir()?.join("guests/steps"))?;
         guests::build_hostile(&toolchain)
     })?;
-    // Programs and tests in one go, so that cargo settles on one set of features for both: the
-    // sandbox would be compiled twice otherwise. The tests run `stepbox` from the same folder.
+    // Programs and tests in one command, so that cargo chooses the same features for both: otherwise the sandbox
+    // would be compiled twice. The tests run `stepbox` from the same folder.
     stages.stage("Build: `stepbox`, the libraries and their tests (minutes, the first time)", || {
         cargo_test_workspace("build", &["--all-targets"], None, &folder)
     })?;
@@ -62,8 +61,8 @@ fn cargo_test_workspace(
     process::run(&mut cargo)
 }
 
-/// The guests' workspace is one of its own, and so is the folder that its tests are built in: the two
-/// would otherwise wait for each other's lock.
+/// The guests' workspace and the folder of its tests are separate. Otherwise the two would wait for each other's
+/// lock.
 fn test_steps_natively(folder: &RunFolder) -> anyhow::Result<()> {
     let mut cargo = process::cargo(&repository::root().join("guest-steps"))?;
     folder.give(&mut cargo);

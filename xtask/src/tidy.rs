@@ -1,4 +1,4 @@
-//! `cargo xtask tidy`: what the compiler does not check. Prints all it finds before it fails.
+//! `cargo xtask tidy`: checks that the compiler does not make. Prints all findings before it fails.
 
 mod codes;
 mod layout;
@@ -15,7 +15,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     clippy: bool,
 
-    /// Only list the error codes of the sources, and where each is given out
+    /// Only list the error codes of the sources, and the files that give them out
     #[arg(long)]
     list_codes: bool,
 }

@@ -1,4 +1,4 @@
-//! Native elements that only serve to measure.
+//! Native elements for measuring only.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -9,7 +9,7 @@ use stepbox::batch::error::ElementError;
 use stepbox::batch::rows::Rows;
 use stepbox::batch::step_context::StepContext;
 
-/// A writer that keeps nothing but the instant of its first rows.
+/// A writer that stores only the moment of its first rows.
 pub(crate) struct NotesTheFirstWrite(pub(crate) Arc<Mutex<Option<Instant>>>);
 
 #[async_trait]

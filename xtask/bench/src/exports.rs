@@ -1,4 +1,4 @@
-//! The export in every way, side by side.
+//! The export in every variant, side by side.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::variant::{COMPONENT_1, COMPONENT_2, COMPONENT_UNSAVED, NATIVE_1, Way}
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// How one way did. A ratio above 1 means faster than the baseline.
+/// The figures of one variant. A ratio above 1 means faster than the baseline.
 #[derive(Debug, Serialize)]
 pub(crate) struct Export {
     name: &'static str,
@@ -27,7 +27,7 @@ pub(crate) struct Export {
     peak_megabytes: f64,
 }
 
-/// Takes turns, so that a moment in which the machine is busy falls on all alike.
+/// Runs the variants in turns, so that a busy moment of the machine slows down all of them alike.
 async fn in_turns(
     jobs: &Jobs,
     ways: &[Way],
@@ -96,7 +96,7 @@ pub(crate) fn print(exports: &[Export]) {
     }
 }
 
-/// What checkpoints once a second cost, against none but the last one.
+/// The cost of checkpoints once a second, against only the last one.
 #[derive(Debug, Serialize)]
 pub(crate) struct Checkpoints {
     rows: u32,
@@ -141,12 +141,12 @@ impl Checkpoints {
     }
 }
 
-/// The most memory that an export takes, by the size of its input.
+/// The peak memory of an export, by the size of its input.
 #[derive(Debug, Serialize)]
 pub(crate) struct Memory {
     rows: u32,
     input_bytes: u64,
-    /// By the name of the way.
+    /// By the name of the variant.
     peak_megabytes: BTreeMap<&'static str, f64>,
 }
 

@@ -1,7 +1,7 @@
-//! Baseline (a): what somebody writes who wants this one export to be fast and nothing else.
+//! Baseline (a): the loop of a programmer who wants only this export to be fast.
 //!
-//! One `csv::ByteRecord` is read into, another written from; decimals get a comma, dates the German
-//! form; nothing is checked, counted or resumable. The output is the same as that of the jobs.
+//! It reads into one `csv::ByteRecord` and writes from another one. Decimals get a comma, and dates the German form.
+//! It checks and counts nothing, and cannot resume. Its output is the same as that of the jobs.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};

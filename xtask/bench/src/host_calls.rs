@@ -1,4 +1,4 @@
-//! What the two calls cost that a step makes for every item.
+//! The cost of the two calls that a step makes for every item.
 
 use serde_json::json;
 

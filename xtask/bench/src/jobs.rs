@@ -1,4 +1,4 @@
-//! A real installation with the jobs to measure: everything durable as in production.
+//! A real installation with the jobs to measure, as durable as in production.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -49,7 +49,7 @@ pub(crate) struct Jobs {
 }
 
 impl Jobs {
-    /// Opens the installation in a folder. Nothing is installed in it the first time.
+    /// Opens the installation in a folder. At first it has no connector.
     pub(crate) async fn open(folder: &Path) -> Result<Self> {
         let (tenant_id, data) = (TenantId::default(), folder.join("data"));
         std::fs::create_dir_all(&data)?;
@@ -67,8 +67,7 @@ impl Jobs {
         Ok(Self { tenant: stepbox.tenant(&tenant_id)?, store, folder: folder.to_owned(), first_write })
     }
 
-    /// Installs the connector, and an instance of each of its jobs; all of them export `input` unless
-    /// they are told otherwise.
+    /// Installs the connector, and an instance of each of its jobs. All of them export `input` by default.
     pub(crate) async fn install(&self, input: &Path) -> Result<()> {
         let connector = self.folder.join("connector");
         std::fs::create_dir_all(&connector)?;
@@ -101,7 +100,7 @@ impl Jobs {
         self.folder.join(format!("{name}.csv"))
     }
 
-    /// Exports a catalogue in one of the ways.
+    /// Exports a catalogue in one variant.
     pub(crate) async fn export(&self, way: Way, input: &Path) -> Result<()> {
         let output = self.output(way.name());
         match way {
@@ -111,7 +110,7 @@ impl Jobs {
         }
     }
 
-    /// Runs a job to its end, which must be a good one.
+    /// Runs a job, and fails unless it completes.
     pub(crate) async fn run(&self, job: &str, overrides: Value) -> Result<()> {
         let options = RunOptions { overrides: Some(overrides), ..RunOptions::default() };
         let execution = self.tenant.run(job, options).await?.wait().await?;
@@ -122,7 +121,7 @@ impl Jobs {
         }
     }
 
-    /// Seconds from asking for a run to the first rows that reach its writer.
+    /// Seconds from the request for a run to the first rows at its writer.
     pub(crate) async fn seconds_to_first_row(&self, input: &Path) -> Result<f64> {
         let begun = Instant::now();
         self.run("first_row", json!({ "source": source(input) })).await?;
@@ -130,7 +129,7 @@ impl Jobs {
         Ok(noted.ok_or("nothing was written")?.duration_since(begun).as_secs_f64())
     }
 
-    /// All ways have one result, or the figures would mean nothing.
+    /// Fails unless all variants have the same output: otherwise the figures would mean nothing.
     pub(crate) fn check_outputs_are_identical(&self, ways: &[Way]) -> Result<()> {
         let by_hand = std::fs::read(self.output(Way::ByHand.name()))?;
         for way in ways {
@@ -142,7 +141,7 @@ impl Jobs {
         Ok(())
     }
 
-    /// Makes room, and leaves no output that a later comparison could mistake for a new one.
+    /// Frees the space, and prevents that a later comparison takes an old output for a new one.
     pub(crate) fn remove_outputs(&self) -> Result<()> {
         for way in Way::all().into_iter().chain([Way::Job(&variant::COMPONENT_UNSAVED)]) {
             let output = self.output(way.name());

@@ -1,8 +1,8 @@
-//! What sandboxing costs: the same export in a hand-written loop, in the loop that most people write,
-//! with a native processor and with a component, side by side in one run; and beside it what durable
-//! checkpoints, a run's begin and single calls cost.
+//! What sandboxing costs: the same export in a hand-written loop, in the loop that most people write, with a native
+//! processor and with a component, side by side in one run. In addition: the cost of durable checkpoints, of a run's
+//! beginning and of single calls.
 //!
-//! The machine may be busy, so the figures to trust are ratios, of CPU time before wall time.
+//! The machine may be busy, so trust the ratios, and CPU time more than wall time.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
@@ -27,7 +27,7 @@ use exports::{Checkpoints, Export, Memory};
 use jobs::Jobs;
 use micro::Micro;
 
-/// How often the time to the first row is taken.
+/// How often the time to the first row is measured.
 const FIRST_ROWS: usize = 50;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -41,20 +41,20 @@ struct Arguments {
     /// How often every export is measured; the median counts.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Rows of the catalogues whose export's peak memory is compared; the largest one is also the one
-    /// that shows what checkpoints cost, so its export should take several seconds.
+    /// Rows of the catalogues whose exports' peak memory is compared. The largest one also shows the cost of
+    /// checkpoints, so its export should take several seconds.
     #[arg(long, value_delimiter = ',', default_value = "200000,4000000")]
     memory_rows: Vec<u32>,
-    /// Items that the tasklet counts and asks for a stop at.
+    /// Items that the tasklet counts, asking each time whether to stop.
     #[arg(long, default_value_t = 10_000_000)]
     calls: u32,
-    /// Measures only what single things cost.
+    /// Measures only the cost of single things.
     #[arg(long)]
     micro: bool,
-    /// Where all figures go, as JSON.
+    /// The file for all figures, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// What a process of its own does, to tell its peak memory.
+    /// Runs as a separate process that measures its peak memory.
     #[arg(long, hide = true, requires_all = ["folder", "input"])]
     peak_of: Option<String>,
     #[arg(long, hide = true)]
@@ -72,7 +72,7 @@ struct Report {
     exports: Vec<Export>,
     checkpoints: Option<Checkpoints>,
     memory: Vec<Memory>,
-    /// From `run` to the first rows at the writer, of a job whose component is loaded.
+    /// From `run` to the first rows at the writer, for a job whose component is loaded.
     first_row_milliseconds: Option<f64>,
     micro: Micro,
 }

@@ -1,6 +1,6 @@
-//! What single things cost.
+//! The cost of single things.
 //!
-//! The clock and the limits of the sandbox are always on, so what they cost is not told apart.
+//! The clock and the limits of the sandbox are always on, so their cost is not shown separately.
 
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
@@ -32,7 +32,7 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const JOBS_AT_A_TIME: usize = 16;
 
-/// Medians. Times are on the clock.
+/// Medians of wall times.
 #[derive(Debug, Serialize)]
 pub(crate) struct Micro {
     /// Counting an item and asking whether to stop.
@@ -42,9 +42,9 @@ pub(crate) struct Micro {
     /// Starting `normalise`, its `open`, its end.
     instantiate_microseconds: f64,
     load_from_cache_microseconds: f64,
-    /// Checking and compiling `normalise`, and letting it describe itself.
+    /// Checking and compiling `normalise`, and calling its `describe`.
     compile_milliseconds: f64,
-    /// Writing 4 KiB over and waiting for the disk; everything durable costs at least this.
+    /// Overwriting 4 KiB and waiting for the disk. Every durable action costs at least this.
     fdatasync_microseconds: f64,
     /// A step's row and a checkpoint of 200 bytes.
     checkpoint_commit_microseconds: f64,
@@ -169,7 +169,7 @@ fn microseconds(begun: Instant) -> f64 {
     begun.elapsed().as_secs_f64() * 1e6
 }
 
-/// As many bytes as the catalogue has, about.
+/// About as many bytes as the catalogue has.
 fn rows() -> Rows {
     let mut rows = Rows::new(12);
     for row in 0..1000 {
@@ -223,7 +223,7 @@ fn fdatasync(folder: &Path) -> Result<f64> {
     Ok(median(all))
 }
 
-/// Microseconds for what an item step saves at a checkpoint.
+/// Microseconds for the data that an item step saves at a checkpoint.
 async fn checkpoint_commit(jobs: &Jobs) -> Result<f64> {
     let (store, lease) = (&jobs.store, claimed(jobs).await?);
     let mut step = StepExecution::new(0, step_name(), Timestamp(0));
@@ -245,7 +245,7 @@ async fn checkpoint_commit(jobs: &Jobs) -> Result<f64> {
     Ok(median(all))
 }
 
-/// An execution whose lease this is.
+/// An execution with its lease.
 async fn claimed(jobs: &Jobs) -> Result<Lease> {
     let tenant = TenantId::default();
     let connectors = jobs.store.connectors(&tenant).await?;
@@ -288,7 +288,7 @@ async fn one_tasklet_job(jobs: &Jobs) -> Result<PerJob> {
     Ok(PerJob { wall: median.wall, cpu: median.cpu, durable_commits })
 }
 
-/// One after another in each of 16 lines.
+/// The jobs of 16 clients at a time, each one after another.
 async fn many_jobs(jobs: &Jobs) -> Result<PerJob> {
     const JOBS_IN_A_LINE: usize = 100;
     let line = async || {

@@ -1,4 +1,4 @@
-//! Peak memory, each measured in a process of its own: what an earlier job left behind does not count.
+//! Peak memory, each measured in a process of its own, so that memory of an earlier job does not count.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::jobs::Jobs;
 use crate::variant::Way;
 
-/// Exports a catalogue in another process; returns the most memory that it had resident, in MB.
+/// Exports a catalogue in another process. Returns the most memory that it had resident, in MB.
 pub(crate) fn of(way: Way, folder: &Path, input: &Path) -> Result<f64, Box<dyn std::error::Error>> {
     let mut child = Command::new(std::env::current_exe()?);
     let output = child.args(["--peak-of", way.name()]).arg("--folder").arg(folder).arg(input).output()?;
@@ -16,7 +16,7 @@ pub(crate) fn of(way: Way, folder: &Path, input: &Path) -> Result<f64, Box<dyn s
     Ok(String::from_utf8(output.stdout)?.trim().parse()?)
 }
 
-/// The other process: opens the installation, exports, and tells its peak.
+/// The other process: opens the installation, exports, and prints its peak.
 pub(crate) async fn measure(
     way: &str,
     folder: &Path,

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// How long something took, in seconds.
+/// How long an action took, in seconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Measured {
     pub(crate) wall: f64,
@@ -13,7 +13,7 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
-    /// The middle one, wall and CPU each for itself.
+    /// The median, separately for wall and CPU time.
     pub(crate) fn median(all: Vec<Self>) -> Self {
         Self {
             wall: median(all.iter().map(|measured| measured.wall).collect()),
@@ -22,13 +22,13 @@ impl Measured {
     }
 }
 
-/// The middle one; of an even number, the later of the two.
+/// The median; of an even number of values, the later of the two in the middle.
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
 
-/// Times something that does not fail.
+/// Measures an action that must not fail.
 pub(crate) async fn time<E>(work: impl AsyncFnOnce() -> Result<(), E>) -> Result<Measured, E> {
     let (wall, cpu) = (Instant::now(), cpu_seconds());
     work().await?;

@@ -1,6 +1,6 @@
-//! The ways to make one export.
+//! The variants of one export.
 
-/// One way.
+/// One variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
     /// (a)
@@ -34,9 +34,9 @@ const fn variant(
 const NATIVE: &str = "native_normalise";
 const COMPONENT: &str = "normalise";
 const SMALL: &str = "chunk: 100";
-/// The default of 256 KiB would end a chunk sooner.
+/// The default of 256 KiB would end a chunk earlier.
 const LARGE: &str = "chunk: { rows: 10000, bytes: 8388608 }";
-/// None but the last one.
+/// Only the last checkpoint.
 const NO_CHECKPOINTS: &str = "checkpoint: { seconds: 3600 }";
 
 pub(crate) const NATIVE_1: Variant = variant("native_1", "(c) stepbox, native processor", NATIVE, "");
@@ -63,7 +63,7 @@ pub(crate) const ALL: [&Variant; 9] = [
 ];
 
 impl Way {
-    /// Every way, the baselines first; without the one that only checkpoints are compared with.
+    /// Every variant, the baselines first, without the one that serves only as a comparison for checkpoints.
     pub(crate) fn all() -> Vec<Self> {
         let jobs = ALL.into_iter().filter(|variant| **variant != COMPONENT_UNSAVED).map(Self::Job);
         [Self::ByHand, Self::Usual].into_iter().chain(jobs).collect()
@@ -74,7 +74,7 @@ impl Way {
         [Self::ByHand, Self::Usual].into_iter().chain(jobs).find(|way| way.name() == name)
     }
 
-    /// For files and machines.
+    /// The name for files and machines.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::ByHand => "by_hand",
@@ -83,7 +83,7 @@ impl Way {
         }
     }
 
-    /// For people.
+    /// The name for people.
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::ByHand => "(a) hand-written loop over csv::ByteRecord",

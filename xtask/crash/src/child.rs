@@ -1,4 +1,4 @@
-//! What is killed: a process that runs an instance, or a worker.
+//! The process to kill: it runs an instance, or it is a worker.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use stepbox::{RestartOptions, RunOptions, Stepbox, Tenant, WorkerOptions};
 
 use crate::jobs::{Result, executions};
 
-/// How often a worker's process looks whether the instance has ended, in milliseconds.
+/// The time between two checks whether the instance has ended, in milliseconds.
 const LOOK_MS: u64 = 20;
 
-/// Runs an instance, or goes on with what was interrupted, to a good end.
+/// Runs an instance, or continues an interrupted execution, until it completes.
 pub(crate) async fn run_or_restart(tenant: &Tenant, code: &str) -> Result<()> {
     let mut running = match executions(tenant, code).await?.first() {
         None => tenant.run(code, RunOptions::default()).await?,
@@ -24,7 +24,7 @@ pub(crate) async fn run_or_restart(tenant: &Tenant, code: &str) -> Result<()> {
     Err(format!("`{code}` ended {}: {:?}", execution.status, execution.exit_status).into())
 }
 
-/// Takes whatever is in the queue until the instance's newest execution has ended, however it did.
+/// Takes everything in the queue until the instance's newest execution has ended, in any way.
 pub(crate) async fn work(stepbox: &Stepbox, tenant: &Tenant, code: &str) -> Result<()> {
     let options = WorkerOptions { concurrency: 2, grace_ms: 0, ..WorkerOptions::default() };
     let mut worker = stepbox.start_worker(options).await?;

@@ -20,16 +20,17 @@ use crate::jobs::{self, Result, executions};
 use crate::points::Killer;
 use crate::variants::{Manner, Store, Variant};
 
-/// How long a process may take that nobody kills.
+/// How long a process may take that is not killed.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// How long after a stop request a worker is killed at most, in milliseconds: it looks for one each 100 ms.
+/// The longest time from a stop request to the kill of a worker, in milliseconds. A worker looks for stop requests
+/// each 100 ms.
 const STOP_MS: u64 = 150;
 
 /// An installation whose processes are killed.
 pub(crate) struct Crashes {
     folder: TempDir,
     url: Option<String>,
-    /// Ends with it.
+    /// Ends with this value.
     _server: Option<Server>,
     tenant: Tenant,
     numbers: Numbers,
@@ -40,7 +41,7 @@ pub(crate) struct Crashes {
 /// How a process ended that was to be killed.
 enum Outcome {
     Killed,
-    /// It was done before, or never came to its point.
+    /// It completed before, or never reached its point.
     Done,
 }
 
@@ -52,7 +53,7 @@ impl Crashes {
         catalogue::write(&path("small.csv"), rows / 10, Some(503))?;
         catalogue::write(&path("bystander.csv"), 3, None)?;
         std::fs::create_dir(path("inbox"))?;
-        // One line in 997 is no item.
+        // One line in 997 is not an item.
         let line = |row: u32| match row % 997 {
             0 => "?\n".to_owned(),
             _ => format!("{row:<8}chair {:03}\n", row % 1000),
@@ -60,7 +61,7 @@ impl Crashes {
         std::fs::write(path("inbox/stock.txt"), (0..rows / 2).map(line).collect::<String>())?;
         let server = match store {
             Store::Sqlite => None,
-            // Nobody kills the server here.
+            // The server is not killed here.
             Store::Postgres => Some(Server::start(Durability::None)?),
         };
         let url = server.as_ref().map(Server::database).transpose()?;
@@ -76,7 +77,7 @@ impl Crashes {
         Ok(Self { folder, url, _server: server, tenant, numbers, seed, lines_per_file })
     }
 
-    /// Kills a variant so many times; whenever it completes it begins anew.
+    /// Kills a variant this many times. Each time it completes, it begins again.
     pub(crate) async fn kill(&mut self, variant: &Variant, kills: u32) -> Result<u32> {
         let begun_at = Instant::now();
         let lines = if variant.is_large { self.lines_per_file * 10 } else { self.lines_per_file };
@@ -97,7 +98,7 @@ impl Crashes {
             let (code, form) = (format!("{}_{completed}", variant.name), completed as usize % forms.len());
             jobs::create(&self.tenant, self.folder.path(), variant, &code, forms[form]).await?;
             for _ in 0..variant.manner.kills_max(completed) {
-                // One that this process does not come to has its turn again later.
+                // A point that this process does not reach gets its turn again later.
                 let point = points.next().expect("they go round");
                 tried += 1;
                 let outcome = self.disturb(variant, &code, point, duration).await;
@@ -106,7 +107,7 @@ impl Crashes {
                 }
                 *by_point.entry(point).or_default() += 1;
                 killed += 1;
-                // Whoever comes next rescues what was lost; that may be where it is killed in turn.
+                // The next process rescues the lost execution, and may be killed during the rescue.
                 if !points.peek().is_some_and(|next| next.contains("lost") || next.contains("expire")) {
                     self.look().await.map_err(|what| self.broken(&code, &format!("after a kill, {what}")))?;
                 }
@@ -124,7 +125,7 @@ impl Crashes {
         Ok(killed)
     }
 
-    /// Has an instance begin or go on, and kills it.
+    /// Begins or continues an instance, and kills the process.
     async fn disturb(
         &mut self,
         variant: &Variant,
@@ -171,7 +172,7 @@ impl Crashes {
             }
             return Ok(Outcome::Done);
         }
-        // Half of the time the others go on with it, half of the time all are killed.
+        // Half of the time the other workers continue, half of the time all are killed.
         if self.numbers.below(2) == 0 {
             tokio::time::sleep(moment).await;
         }
@@ -202,7 +203,7 @@ impl Crashes {
         }
     }
 
-    /// Puts it into the queue, if it does not wait there.
+    /// Puts the instance into the queue, if it does not wait there.
     async fn publish(&self, code: &str, attempts_max: u32) -> Result<()> {
         match executions(&self.tenant, code).await?.first() {
             None => {
@@ -215,8 +216,8 @@ impl Crashes {
         }
     }
 
-    /// What anybody who comes next does: the store opens, which rescues what is lost, lists everything and is
-    /// whole, and something else runs.
+    /// Checks what the next process finds: the store opens, which rescues lost executions, lists everything and is
+    /// whole, and another job runs.
     async fn look(&self) -> Result<()> {
         let tenant = jobs::open(self.folder.path(), self.url.as_deref(), Killer::at("")).await?;
         let tenant = tenant.tenant(&TenantId::default())?;
@@ -241,13 +242,13 @@ impl Crashes {
         }
     }
 
-    /// What a worker has left is brought to its end. If that was its last attempt, or it was to stop, it has ended,
-    /// parts and all, and a restart goes on.
+    /// Brings the executions of killed workers to their end. If it was the last attempt, or the execution was to
+    /// stop, it has ended with all its parts, and a restart continues it.
     async fn settle(&self, variant: &Variant, code: &str) -> Result<()> {
         let latest = executions(&self.tenant, code).await?.into_iter().next().ok_or("it is there")?;
         match (latest.status, variant.manner) {
             (BatchStatus::Completed, _) => return Ok(()),
-            // What had not begun waits as before.
+            // An execution that had not begun waits as before.
             (status, _) if !status.has_ended() => {}
             (BatchStatus::Stopped, Manner::Stopping) | (BatchStatus::Failed, Manner::LastAttempt) => {
                 let parts = self.tenant.partitions(latest.id).await?;
@@ -265,7 +266,7 @@ impl Crashes {
         self.work_to_the_end(code).await
     }
 
-    /// Runs an instance that nobody kills.
+    /// Runs an instance without a kill.
     async fn finish(&self, variant: &Variant, code: &str) -> Result<Duration> {
         let begun_at = Instant::now();
         if variant.manner == Manner::Runs {
@@ -292,7 +293,7 @@ impl Crashes {
         command.arg("--child").arg(self.folder.path()).arg(code).args(["--point", point]);
         command.args(works.then_some("--works"));
         command.args(self.url.iter().flat_map(|url| ["--url", url]));
-        // What it says of its end is this program's to say.
+        // This program reports the end itself.
         command.stdout(std::process::Stdio::null());
         command
     }

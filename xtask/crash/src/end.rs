@@ -1,4 +1,4 @@
-//! How a job ended, as far as it must not depend on how often its processes were killed.
+//! The parts of a job's result that must not depend on how often its processes were killed.
 
 use std::path::{Path, PathBuf};
 
@@ -13,13 +13,13 @@ use crate::jobs::{Result, executions};
 pub(crate) struct End {
     counts: Vec<Counts>,
     warning_count: u64,
-    /// Of all executions that went on from one another.
+    /// Of all executions that continued one another.
     warnings: Vec<(String, String, String, String)>,
     files: Vec<PathBuf>,
 }
 
 impl End {
-    /// Of an instance that has completed.
+    /// The result of an instance that has completed.
     pub(crate) async fn of(tenant: &Tenant, folder: &Path, code: &str) -> Result<Self> {
         let executions = executions(tenant, code).await?;
         let last = executions.first().filter(|last| last.status == BatchStatus::Completed);
@@ -33,7 +33,7 @@ impl End {
         };
         let whole = tenant.execution(last.id).await?;
         let is_split = whole.job.steps.iter().any(|step| is_in_parts(&step.kind));
-        // The last one of a line tells what its parts and those before them have found, in an order of its own.
+        // The last execution has the findings of its parts and of the executions before, in an order of its own.
         let told_by = if is_split { &executions[..1] } else { &executions[..] };
         let mut warnings = Vec::new();
         for execution in told_by.iter().rev() {
@@ -54,7 +54,7 @@ impl End {
         })
     }
 
-    /// What is not as in an undisturbed run.
+    /// A difference from an undisturbed run.
     pub(crate) fn difference(&self, undisturbed: &Self) -> Result<Option<String>> {
         if self.counts != undisturbed.counts || self.warning_count != undisturbed.warning_count {
             return Ok(Some(format!(

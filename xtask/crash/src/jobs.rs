@@ -1,4 +1,4 @@
-//! The jobs that are killed, and the installation that they are in.
+//! The jobs to kill, and their installation.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::variants::Variant;
 
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// How long leases last, in milliseconds. A process that was killed is known to be dead at once.
+/// How long leases last, in milliseconds. A killed process is known to be dead at once.
 const LEASE_MS: u64 = 5_000;
 
 const CONNECTOR: &str = r#"
@@ -89,7 +89,7 @@ jobs:
     steps: [ { name: export, reader: { csv: { from: "${parameters.source}" } }, writer: { csv: { to: "${parameters.storage}" } } } ]
 "#;
 
-/// Opens the installation in a folder, in which the process may end itself.
+/// Opens the installation in a folder. The process may end itself in it.
 pub(crate) async fn open(folder: &Path, url: Option<&str>, killer: Killer) -> Result<Stepbox> {
     let data = folder.join("data");
     std::fs::create_dir_all(&data)?;
@@ -116,7 +116,7 @@ pub(crate) async fn open(folder: &Path, url: Option<&str>, killer: Killer) -> Re
     Ok(stepbox)
 }
 
-/// The store, with the killer before it, who looks into it by a way of its own.
+/// The store behind the killer. The killer reads the store by a connection of its own.
 async fn interposed(data: &Path, url: Option<&str>, killer: Killer) -> Result<Arc<dyn JobRepository>> {
     Ok(match url {
         Some(url) => {
@@ -132,7 +132,7 @@ async fn interposed(data: &Path, url: Option<&str>, killer: Killer) -> Result<Ar
     })
 }
 
-/// Installs the jobs, which come to a checkpoint after so many items at the latest.
+/// Installs the jobs. They make a checkpoint after at most this many items.
 pub(crate) async fn install(tenant: &Tenant, folder: &Path, items: u32) -> Result<()> {
     let connector = folder.join("connector");
     std::fs::create_dir_all(&connector)?;
@@ -149,7 +149,7 @@ pub(crate) async fn install(tenant: &Tenant, folder: &Path, items: u32) -> Resul
     Ok(())
 }
 
-/// Creates an instance of a variant's job whose output goes to a folder of its own.
+/// Creates an instance of a variant's job, with an output in a folder of its own.
 pub(crate) async fn create(
     tenant: &Tenant,
     folder: &Path,

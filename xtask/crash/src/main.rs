@@ -1,6 +1,6 @@
-//! Kills jobs in the middle, restarts them until they complete, and compares what comes out with an
-//! undisturbed run: files byte for byte, counts and warnings. After each kill the store opens, lists all, is whole,
-//! and something else runs.
+//! Kills jobs in the middle, restarts them until they complete, and compares the results with an undisturbed run:
+//! files byte for byte, counts and warnings. After each kill the store opens, lists everything, is whole, and another
+//! job runs.
 
 #![expect(clippy::print_stdout, reason = "it prints what it found")]
 
@@ -20,10 +20,10 @@ use points::Killer;
 use stepbox::batch::name::TenantId;
 use variants::{Store, VARIANTS};
 
-/// Kills jobs in the middle, restarts them and compares what comes out.
+/// Kills jobs in the middle, restarts them and compares the results.
 #[derive(Parser)]
 struct Arguments {
-    /// Rows of the generated catalogue; all variants but one export a tenth of them.
+    /// Rows of the generated catalogue. All variants but one export a tenth of them.
     #[arg(long, default_value_t = 1_000_000)]
     rows: u32,
     /// How many processes are killed at least, over all variants.
@@ -35,19 +35,19 @@ struct Arguments {
     /// Only the variants on this store.
     #[arg(long, value_enum)]
     store: Option<Store>,
-    /// Only the variants with this in their names.
+    /// Only the variants with this text in their names.
     #[arg(long, default_value = "")]
     variant: String,
-    /// Runs or restarts one instance of the installation in a folder; what the others are killed as.
+    /// Runs or restarts one instance of the installation in a folder. This is the process that is killed.
     #[arg(long, hide = true, num_args = 2, value_names = ["FOLDER", "CODE"])]
     child: Option<Vec<String>>,
-    /// Where the child's store is, if it is a server's.
+    /// The URL of the child's store, if it is on a server.
     #[arg(long, hide = true)]
     url: Option<String>,
     /// The child is a worker.
     #[arg(long, hide = true)]
     works: bool,
-    /// Where the child ends itself.
+    /// The point at which the child ends itself.
     #[arg(long, hide = true, default_value = "")]
     point: String,
 }

@@ -1,4 +1,4 @@
-//! The points at which a process ends itself: before and after each thing that lasts.
+//! The points at which a process ends itself: before and after each durable action.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,7 +13,7 @@ use stepbox::batch::rows::Rows;
 use stepbox::batch::status::BatchStatus;
 use stepbox_store::interposed::{Call, Interposer};
 
-/// Every point of a job that a process runs in one piece; `:3` is the third time that a process comes there.
+/// Every point of a job that a process runs in one piece. `:3` is the third time that a process reaches the point.
 pub(crate) const EACH_SAVE: &[&str] = &[
     "before-create-execution",
     "after-create-execution",
@@ -41,7 +41,7 @@ pub(crate) const EACH_SAVE: &[&str] = &[
 pub(crate) const AT_THE_END: &[&str] =
     &["after-save:2", "before-whole-save-completed", "after-whole-save-completed"];
 
-/// What there is besides where a step is in parts: the split, each kind of save of whole and parts, the merge.
+/// The further points of a step in parts: the split, each kind of save of whole and parts, the merge.
 pub(crate) const OF_PARTS: &[&str] = &[
     "before-split",
     "after-split",
@@ -70,7 +70,7 @@ pub(crate) const OF_PARTS: &[&str] = &[
     "after-rescue-lost",
 ];
 
-/// The same where workers take them from the queue.
+/// The same for workers that take them from the queue.
 pub(crate) const OF_QUEUED_PARTS: &[&str] = &[
     "after-claim-next",
     "after-split",
@@ -91,19 +91,19 @@ pub(crate) const OF_QUEUED_PARTS: &[&str] = &[
 pub(crate) struct Killer {
     point: String,
     left: Arc<AtomicU32>,
-    /// To see which execution a save is of; none if no point depends on it.
+    /// Shows which execution a save is of; `None` if no point depends on it.
     store: Option<Arc<dyn JobRepository>>,
 }
 
 impl Killer {
-    /// From `before-save:3`; no text is no point.
+    /// Parses `before-save:3`; an empty text is no point.
     pub(crate) fn at(point: &str) -> Self {
         let (point, number) = point.split_once(':').unwrap_or((point, "1"));
         let left = Arc::new(AtomicU32::new(number.parse().unwrap_or(1)));
         Self { point: point.to_owned(), left, store: None }
     }
 
-    /// Sees in a store, which nobody stands before, whether an execution is a part.
+    /// Uses a store without a killer to see whether an execution is a part.
     pub(crate) fn seeing(self, store: Arc<dyn JobRepository>) -> Self {
         Self { store: Some(store), ..self }
     }
@@ -133,7 +133,7 @@ impl Killer {
     }
 }
 
-/// What a save is for.
+/// The purpose of a save.
 fn kind(save: &Save<'_>) -> &'static str {
     match save.execution.map(|execution| execution.status) {
         Some(BatchStatus::Completed) => "completed",

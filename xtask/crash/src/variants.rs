@@ -1,23 +1,23 @@
-//! What is killed: which job, who runs it, on which store, and at which points.
+//! The variants: which job, how it runs, on which store, and the points at which its process is killed.
 
 use crate::points::{AT_THE_END, EACH_SAVE, OF_PARTS, OF_QUEUED_PARTS};
 
-/// Who runs a job.
+/// How a job runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Manner {
     /// A process runs it, or restarts it.
     Runs,
-    /// So many workers take it and its parts from the queue; any of them is killed and comes back.
+    /// This many workers take it and its parts from the queue. Any of them is killed and comes back.
     Workers(u32),
-    /// A worker takes it at its last attempt: whoever loses it has it FAILED, and a restart goes on.
+    /// A worker takes it at its last attempt. If the worker is lost, the execution is FAILED, and a restart continues
+    /// it.
     LastAttempt,
-    /// A worker is killed while it is to stop.
+    /// A worker is killed during a stop.
     Stopping,
 }
 
 impl Manner {
-    /// How often the job of so many completions before is killed at most. What waits in the queue waits longer after
-    /// each loss.
+    /// The most kills of a job after this many completions. An entry of the queue waits longer after each loss.
     pub(crate) fn kills_max(self, completed: u32) -> u32 {
         match self {
             Self::Runs => u32::MAX,
@@ -27,7 +27,7 @@ impl Manner {
     }
 }
 
-/// Where everything is kept.
+/// The store of the installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Store {
     /// A file.
@@ -36,7 +36,7 @@ pub(crate) enum Store {
     Postgres,
 }
 
-/// A job that is killed.
+/// A job to kill.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Variant {
     pub(crate) name: &'static str,
@@ -47,9 +47,9 @@ pub(crate) struct Variant {
     pub(crate) is_large: bool,
     /// Whether it may also write several files.
     pub(crate) rotates: bool,
-    /// How many of a thousand kills are its.
+    /// Its share of a thousand kills.
     pub(crate) share: u32,
-    /// Between these there is always a random moment.
+    /// Between two of these points there is always a random moment.
     pub(crate) points: &'static [&'static str],
 }
 
@@ -78,7 +78,7 @@ impl Variant {
 
 use Manner::{LastAttempt, Runs, Stopping, Workers};
 
-/// All of them, each with instances of its own.
+/// All variants, each with instances of its own.
 pub(crate) const VARIANTS: [Variant; 17] = [
     Variant::new("native_1", "native_1", Runs, 85).rotating().large(),
     Variant::new("native_2", "native_2", Runs, 80).rotating(),

@@ -1,9 +1,9 @@
-//! A short version of `cargo xtask crash`, for every day: a run, a whole with its parts on two workers, and jobs that
-//! are killed while they are to stop. `cargo xtask crash` has all variants, on both stores.
+//! A short version of `cargo xtask crash` for every test run: a run, a whole with its parts on two workers, and jobs
+//! that are killed during a stop. `cargo xtask crash` has all variants, on both stores.
 
 use std::process::Command;
 
-/// Runs the variants on SQLite that have this in their names, each with a kill at every one of its points.
+/// Runs the variants on SQLite with this text in their names, each with a kill at every one of its points.
 fn check(variant: &str) {
     let mut crash = Command::new(env!("CARGO_BIN_EXE_stepbox-crash"));
     let arguments = ["--rows", "20000", "--kills", "10", "--store", "sqlite", "--variant", variant];

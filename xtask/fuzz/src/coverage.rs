@@ -1,5 +1,5 @@
-//! The long version: libFuzzer runs one target, which `STEPBOX_FUZZ_TARGET` names, until it finds
-//! something or its time is up. `cargo xtask fuzz` builds and starts it.
+//! The long version: libFuzzer runs one target, which `STEPBOX_FUZZ_TARGET` names, until it finds something or its
+//! time is up. `cargo xtask fuzz` builds and starts it.
 
 #![no_main]
 
@@ -19,8 +19,8 @@ static TARGET: LazyLock<Target> = LazyLock::new(|| {
     *target.unwrap_or_else(|| panic!("STEPBOX_FUZZ_TARGET names no target: `{name}`"))
 });
 
-/// A panic that is caught, such as one of a library over what it should refuse, is no finding. libFuzzer's
-/// hook ends the process at any; without it only one that nobody catches does.
+/// A panic that is caught is no finding, such as a library's panic over bad input. libFuzzer's hook would end the
+/// process at any panic; without the hook only an uncaught panic does.
 static NO_HOOK: LazyLock<()> = LazyLock::new(|| drop(panic::take_hook()));
 
 fuzz_target!(init: write_seeds(), |bytes: &[u8]| {
@@ -28,7 +28,7 @@ fuzz_target!(init: write_seeds(), |bytes: &[u8]| {
     (TARGET.run)(bytes);
 });
 
-// libFuzzer knows nothing of lengths: where bytes have sections, those are changed as well.
+// libFuzzer does not know lengths, so this also changes whole sections of bytes that have them.
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     let mut numbers = Numbers::new(u64::from(seed));
     if TARGET.name == "upload" && numbers.below(4) != 0 {
@@ -42,7 +42,7 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     fuzzer_mutate(data, size, max_size)
 });
 
-/// Puts what is made rather than kept where libFuzzer looks for inputs.
+/// Writes the generated inputs to the folder where libFuzzer looks for inputs.
 fn write_seeds() {
     let Some(folder) = env::var_os("STEPBOX_FUZZ_SEEDS") else { return };
     for (number, seed) in (TARGET.seeds)().iter().enumerate() {

@@ -1,30 +1,29 @@
-//! What comes from outside, as functions that take any bytes: one for each door.
+//! The entries for data from outside, as functions that take any bytes: one target for each entry.
 //!
-//! A target returns whatever the bytes are. It panics where the runtime would break a promise: a panic
-//! of the runtime's own, an answer that differs from the oracle's, an error without a code. So that is
-//! what a fuzzer looks for.
+//! A target returns for all bytes. It panics if the runtime would break a promise: a panic of the runtime's own, an
+//! answer that differs from the oracle's, an error without a code. The fuzzer looks for these panics.
 //!
-//! Two versions run them: `tests/kept_inputs.rs` for some seconds with `cargo xtask test`, over the kept
-//! inputs and changed ones that are the same each time; and `coverage.rs` for as long as one likes with
-//! `cargo xtask fuzz`, guided by which code an input reaches. `corpus/<target>/` keeps what once was a
-//! finding, and what shows the way.
+//! Two versions run the targets. `tests/kept_inputs.rs` runs for some seconds with `cargo xtask test`, over the kept
+//! inputs and over changed ones that are the same each time. `coverage.rs` runs for any time with `cargo xtask fuzz`,
+//! guided by the code that an input reaches. `corpus/<target>/` keeps earlier findings, and inputs that help the
+//! fuzzer on its way.
 
 pub mod mutate;
 mod oracle;
 pub mod targets;
 
-/// A door to the runtime.
+/// An entry for data from outside.
 #[derive(Debug, Clone, Copy)]
 pub struct Target {
     /// Its name, and that of its folder in `corpus/`.
     pub name: &'static str,
     /// Takes any bytes.
     pub run: fn(&[u8]),
-    /// Inputs that are made rather than kept.
+    /// Inputs that are generated instead of kept.
     pub seeds: fn() -> Vec<Vec<u8>>,
 }
 
-/// All of them.
+/// All targets.
 pub const TARGETS: &[Target] = &[
     Target { name: "bucket", run: targets::bucket::run, seeds: targets::bucket::seeds },
     Target {

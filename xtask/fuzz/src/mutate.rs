@@ -19,7 +19,7 @@ impl Numbers {
     }
 }
 
-/// What parsers look at twice.
+/// Texts that parsers treat in a special way.
 const TOKENS: [&[u8]; 22] = [
     b"\"",
     b",",
@@ -45,7 +45,7 @@ const TOKENS: [&[u8]; 22] = [
     b"\x80\x80\x80\x80\x08",
 ];
 
-/// Changes an input in one to four places; `other` lends a part of itself.
+/// Changes an input in one to four places; `other` provides a part of itself.
 pub fn change(bytes: &mut Vec<u8>, other: &[u8], numbers: &mut Numbers) {
     for _ in 0..=numbers.below(4) {
         if is_component(bytes) && numbers.below(2) == 0 {
@@ -82,8 +82,8 @@ fn is_component(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\0asm\x0d\0\x01\0")
 }
 
-/// Leaves out, doubles, moves or changes a section, and keeps the lengths right: what is wrong shows
-/// only where somebody looks into it.
+/// Leaves out, doubles, moves or changes a section, and keeps the lengths right, so that only a reader of the
+/// section's content notices.
 pub fn change_sections(bytes: &mut Vec<u8>, numbers: &mut Numbers) {
     let Some(mut sections) = sections(bytes).filter(|sections| !sections.is_empty()) else { return };
     let (one, other) = (numbers.below(sections.len()), numbers.below(sections.len()));
@@ -94,7 +94,7 @@ pub fn change_sections(bytes: &mut Vec<u8>, numbers: &mut Numbers) {
         _ => {
             let lender = sections[other].1.clone();
             let body = &mut sections[one].1;
-            // A module or a component of its own.
+            // A nested module or component.
             if numbers.below(2) == 0 && body.starts_with(b"\0asm") {
                 change_sections(body, numbers);
             } else {

@@ -1,10 +1,9 @@
-//! What must hold of a batch that the runtime believes, checked cell by cell and without any of its
-//! short cuts.
+//! The rules for a batch that the runtime accepts, checked cell by cell and without the runtime's short cuts.
 
 use stepbox::batch::rows::{ROWS_BYTES_MAX, Rows};
 
-/// Whole rows, ends that ascend to the end of the data, UTF-8 between each two of them, nulls that are
-/// empty cells, each once.
+/// Whole rows, ascending ends up to the end of the data, UTF-8 between each two of them, nulls that are empty cells,
+/// each once.
 #[track_caller]
 pub(crate) fn assert_whole(rows: &Rows, columns: usize) {
     let (data, ends, nulls) = (rows.data(), rows.ends(), rows.nulls());

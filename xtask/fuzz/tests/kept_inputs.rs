@@ -1,5 +1,5 @@
-//! A short version of `cargo xtask fuzz`, for every day: kept inputs as they are, and changed in ways that
-//! are the same each time.
+//! A short version of `cargo xtask fuzz` for every test run: kept inputs unchanged, and changed in ways that are the
+//! same each time.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -99,7 +99,7 @@ fn check(name: &str) {
     }
 }
 
-/// Leaves an input that is a finding where it can be looked at.
+/// Saves an input that is a finding.
 fn run(target: &Target, input: &[u8], input_name: &str) {
     let begin = Instant::now();
     if std::panic::catch_unwind(|| (target.run)(input)).is_err() {

@@ -13,15 +13,14 @@ use crate::{process, repository};
 /// The policy of the demo's data folder.
 const POLICY: &str = "network: { loopback: true }";
 
-/// A folder of its own, where `stepbox` runs, so that its data folder is `.stepbox` as by default.
+/// A folder of its own in which `stepbox` runs, so that its data folder is `.stepbox` as by default.
 pub(super) struct Installation {
     folder: PathBuf,
     program: PathBuf,
 }
 
 impl Installation {
-    /// Empties the folder, and copies the example to it as it is in the repository, with its
-    /// components.
+    /// Empties the folder, and copies the example from the repository to it, with its components.
     pub(super) fn fresh(folder: &Path, program: PathBuf, components: &Path) -> anyhow::Result<Self> {
         match fs::remove_dir_all(folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -42,7 +41,7 @@ impl Installation {
         &self.folder
     }
 
-    /// Lets the steps' requests reach this machine itself, which they may not by default.
+    /// Allows requests of the steps to this machine, which are refused by default.
     pub(super) fn open_loopback(&self) -> anyhow::Result<()> {
         println!("$ echo '{POLICY}' > .stepbox/policy.yaml");
         let policy = self.folder.join(".stepbox/policy.yaml");
@@ -50,14 +49,14 @@ impl Installation {
             .with_context(|| format!("`{}` cannot be written", policy.display()))
     }
 
-    /// Runs `stepbox`, and shows the command as one would type it.
+    /// Runs `stepbox`, and prints the command as a user would type it.
     pub(super) fn stepbox(&self, arguments: &[&str]) -> anyhow::Result<()> {
         let mut command = self.command(arguments);
         println!("$ {}", process::shown(&command));
         process::run(&mut command)
     }
 
-    /// The latest execution of an instance, as the store has it.
+    /// The latest execution of an instance, from the store.
     pub(super) fn latest_execution(&self, instance: &str) -> anyhow::Result<Value> {
         let list = ["executions", "list", "--instance", instance, "--format", "json"];
         let id = self.json(&list)?[0]["id"].to_string();
@@ -76,7 +75,7 @@ impl Installation {
         command
     }
 
-    /// The one file that was exported: `products_<time>.csv`.
+    /// The one exported file: `products_<time>.csv`.
     pub(super) fn exported_file(&self) -> anyhow::Result<String> {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.folder)? {

@@ -1,4 +1,4 @@
-//! What came out, in few lines.
+//! The result, in few lines.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -10,7 +10,7 @@ use serde_json::Value;
 const LINES_SHOWN: usize = 5;
 const CHARACTERS_SHOWN: usize = 140;
 
-/// Shows the beginnings of a file's first lines.
+/// Prints the beginnings of a file's first lines.
 pub(super) fn show_first_lines(path: &Path) -> anyhow::Result<()> {
     println!("  {}", path.display());
     for line in open(path)?.lines().take(LINES_SHOWN) {
@@ -23,11 +23,11 @@ pub(super) fn show_first_lines(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How many columns the header of a CSV file names.
+/// The number of columns in the header of a CSV file.
 pub(super) fn columns(path: &Path, delimiter: &str) -> anyhow::Result<usize> {
     let mut header = String::new();
     let mut reader = open(path)?;
-    // A quoted name may go on in the next line.
+    // A quoted name may continue on the next line.
     while header.matches('"').count() % 2 == 1 || header.is_empty() {
         let read =
             reader.read_line(&mut header).with_context(|| format!("`{}` cannot be read", path.display()))?;
@@ -37,7 +37,7 @@ pub(super) fn columns(path: &Path, delimiter: &str) -> anyhow::Result<usize> {
     Ok(1 + outside_of_quotes.map(|part| part.matches(delimiter).count()).sum::<usize>())
 }
 
-/// `240 items of 10 columns read = 237 written + 0 filtered + 3 skipped`; an error if it is not so, or
+/// `240 items of 10 columns read = 237 written + 0 filtered + 3 skipped`; an error if the numbers do not add up, or
 /// if the execution is not COMPLETED.
 pub(super) fn account(execution: &Value, columns: usize) -> anyhow::Result<String> {
     ensure!(execution["status"] == "COMPLETED", "the execution is {}", execution["status"]);

@@ -1,4 +1,4 @@
-//! The application that wants to be notified: a small HTTP server on this machine.
+//! The application that is notified: a small HTTP server on this machine.
 
 use std::sync::mpsc;
 use std::thread;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use tiny_http::{Response, Server};
 
-/// What arrived.
+/// The request that arrived.
 pub(super) struct Notification {
     pub(super) method: String,
     pub(super) path: String,
@@ -31,7 +31,7 @@ impl Receiver {
                 let is_text = request.as_reader().read_to_string(&mut body).is_ok();
                 let (method, path) = (request.method().to_string(), request.url().to_owned());
                 let status = if is_text { 200 } else { 400 };
-                // Who does not wait for the answer has notified all the same.
+                // A client that does not wait for the answer has notified all the same.
                 let _ = request.respond(Response::from_string("").with_status_code(status));
                 if send.send(Notification { method, path, body }).is_err() {
                     break;
@@ -45,7 +45,7 @@ impl Receiver {
         &self.url
     }
 
-    /// What arrived first. The job is over, so it is there or will never be.
+    /// The first request. The job is over, so the request is there or will never come.
     pub(super) fn notification(&self) -> anyhow::Result<Notification> {
         self.arrived.recv_timeout(Duration::from_secs(1)).context("no notification arrived")
     }

@@ -1,5 +1,5 @@
-//! Error codes: each that the runtime gives out has a heading in `docs/errors.md`, and each heading is
-//! of a code that is given out.
+//! Error codes: each code in the runtime has a heading in `docs/errors.md`, and each heading there is a code of the
+//! runtime.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,7 +12,7 @@ use crate::repository;
 
 const PAGE: &str = "docs/errors.md";
 
-/// What stands before a code where one is given out, up to its quotation mark or to blanks before it.
+/// The text before a code where the code is given out, up to its quotation mark or to blanks before it.
 const GIVEN_OUT_BY: [&str; 6] = [
     "ElementError::failed(",
     "Mistake::new(",
@@ -22,7 +22,7 @@ const GIVEN_OUT_BY: [&str; 6] = [
     "_CODE: &str =",
 ];
 
-/// Where a list of codes, or a function from errors to codes, begins and ends.
+/// The beginning and the end of a list of codes, or of a function from errors to codes.
 const LISTS: [(&str, &str); 2] = [("CODES: &[&str] = &[", "];"), ("fn code(", "\n    }\n")];
 
 /// All codes, each with the files that give it out.
@@ -60,12 +60,12 @@ pub(super) fn check(sources: &[Source]) -> anyhow::Result<Vec<String>> {
     Ok(findings)
 }
 
-/// Tests, and what only tests use, make codes up.
+/// Tests, and files that only tests use, invent codes.
 fn is_runtime(path: &str) -> bool {
     path.starts_with("runtime/") && path.ends_with(".rs") && !is_of_tests(path)
 }
 
-/// Whether a file is there for tests only.
+/// Whether a file is for tests only.
 pub(super) fn is_of_tests(path: &str) -> bool {
     ["/tests/", "tests.rs", "/testing.rs", "/conformance"].iter().any(|part| path.contains(part))
 }
@@ -91,12 +91,12 @@ fn codes_of(text: &str) -> Vec<&str> {
     codes
 }
 
-/// Examples in comments make codes up, too.
+/// Examples in comments invent codes, too.
 fn is_in_a_comment(text_before: &str) -> bool {
     text_before.lines().next_back().is_some_and(|line| line.trim_start().starts_with("//"))
 }
 
-/// The text literal that something begins with.
+/// The text literal at the beginning of `text`.
 fn literal(text: &str) -> Option<&str> {
     text.strip_prefix('"')?.split('"').next()
 }

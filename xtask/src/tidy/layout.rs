@@ -1,4 +1,4 @@
-//! What rustfmt and clippy say, in each workspace.
+//! Findings of rustfmt and clippy, in each workspace.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -11,7 +11,7 @@ fn workspaces() -> [PathBuf; 3] {
     [root.clone(), root.join("guest-steps"), root.join("tests/guests")]
 }
 
-/// Is everything laid out as rustfmt does it? A machine without rustfmt cannot tell.
+/// Findings of rustfmt. Without rustfmt on the machine there are none.
 pub(super) fn check() -> anyhow::Result<Vec<String>> {
     let mut version = process::cargo(&repository::root())?;
     version.args(["fmt", "--version"]).stdout(Stdio::null()).stderr(Stdio::null());

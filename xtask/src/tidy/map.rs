@@ -44,7 +44,7 @@ fn drawn(text: &str) -> Crates {
     rows.filter_map(row).collect()
 }
 
-/// The crates as cargo knows them. One of ours is one that lies in this repository.
+/// The crates that cargo knows. A crate is ours if it is in this repository.
 fn built() -> anyhow::Result<Crates> {
     let mut cargo = process::cargo(&repository::root())?;
     cargo.args(["metadata", "--no-deps", "--format-version", "1"]);

@@ -1,4 +1,4 @@
-//! Promises: each row of what holds in `SECURITY.md` names tests that there are.
+//! Promises: the tests named in each row under "What holds" in `SECURITY.md` exist.
 
 use std::fs;
 
@@ -11,8 +11,7 @@ const PAGE: &str = "SECURITY.md";
 /// The section whose table is compared, and where it ends.
 const SECTION: &str = "## What holds";
 
-/// Compares the page's table with the sources: what stands in its last column is a test, a file, or a fuzz
-/// target.
+/// Compares the page's table with the sources: each name in its last column is a test, a file, or a fuzz target.
 pub(super) fn check(sources: &[Source]) -> anyhow::Result<Vec<String>> {
     let page = fs::read_to_string(repository::root().join(PAGE))
         .with_context(|| format!("`{PAGE}` cannot be read"))?;
@@ -25,7 +24,7 @@ fn is_file(name: &str) -> bool {
     [root.join(name), root.join("xtask/fuzz/corpus").join(name)].iter().any(|path| path.exists())
 }
 
-/// Whether a function of that name is there: a test, or a row of a suite.
+/// Whether there is a function of that name: a test, or a row of a suite.
 fn has_test(text: &str, name: &str) -> bool {
     text.contains(&format!("fn {name}("))
 }

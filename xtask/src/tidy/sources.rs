@@ -1,4 +1,4 @@
-//! All source files, and what none of them may hold.
+//! All source files, and texts that no source file may have.
 
 use std::fs;
 use std::path::Path;
@@ -7,20 +7,20 @@ use anyhow::Context;
 
 use crate::repository;
 
-/// Past this, a file usually hides two rooms.
+/// A longer file usually hides two topics.
 const LINES_MAX: usize = 800;
 
-/// Spelled in two parts, since this file is looked through as well.
+/// Spelled in two parts, since this file is searched as well.
 const LEFTOVERS: [&str; 4] =
     [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("todo", "!"), concat!("unimplemented", "!")];
 
 pub(super) struct Source {
-    /// From the repository's root, with `/`.
+    /// The path from the repository's root, with `/`.
     pub(super) path: String,
     pub(super) text: String,
 }
 
-/// All files with Rust or WIT, without what is built.
+/// All files with Rust or WIT, without build results.
 pub(super) fn read() -> anyhow::Result<Vec<Source>> {
     let mut sources = Vec::new();
     collect(&repository::root(), "", &mut sources)?;
@@ -45,7 +45,7 @@ fn collect(folder: &Path, name: &str, sources: &mut Vec<Source>) -> anyhow::Resu
     Ok(())
 }
 
-/// No file is too long, none has leftovers.
+/// No file is too long, and none has leftovers.
 pub(super) fn check(sources: &[Source]) -> Vec<String> {
     let mut findings = Vec::new();
     for Source { path, text } in sources {

@@ -1,15 +1,15 @@
-//! Wording: the libraries below the front ends know no command line and no policy file. A next action of that sort is
-//! a `Remedy`, which each front end puts in words of its own.
+//! Wording: the libraries below the front ends know no command line and no policy file. A next action of a front end
+//! is a `Remedy`, which each front end words for itself.
 
 use super::codes::is_of_tests;
 use super::sources::Source;
 
 /// The crates that know no front end.
 const LIBRARIES: [&str; 5] = ["batch", "store", "sandbox", "connectors", "host"];
-/// What reads the policy file, and so may name its keys.
+/// The module that reads the policy file, and so may name its keys.
 const OF_THE_POLICY_FILE: &str = "runtime/host/src/config";
 
-/// What no text of these crates holds, and what it is.
+/// Words that no text of these crates may have, and what each belongs to.
 const WORDS: [(&str, &str); 12] = [
     ("`stepbox ", "a shell command"),
     ("`--", "an option of the command line"),
@@ -25,7 +25,7 @@ const WORDS: [(&str, &str); 12] = [
     ("`storages`", "a key of the policy file"),
 ];
 
-/// Looks through all string literals of the libraries but those of their tests.
+/// Searches all string literals of the libraries but those of their tests.
 pub(super) fn check(sources: &[Source]) -> Vec<String> {
     sources.iter().filter(|source| is_of_a_library(&source.path)).flat_map(findings).collect()
 }
@@ -46,7 +46,7 @@ fn findings(source: &Source) -> Vec<String> {
     literals(super::codes::without_tests(&source.text)).into_iter().filter_map(told).collect()
 }
 
-/// Whether a text has the word; an option has a letter after its hyphens.
+/// Whether a text has the word. An option has a letter after its hyphens.
 fn is_in(text: &str, word: &str) -> bool {
     let is_option = word.ends_with("--");
     text.match_indices(word).any(|(at, _)| {
@@ -54,7 +54,7 @@ fn is_in(text: &str, word: &str) -> bool {
     })
 }
 
-/// The string literals of a Rust source with the lines that they begin on. Comments are no literals.
+/// The string literals of a Rust source, with the line where each begins. Comments are not literals.
 fn literals(source: &str) -> Vec<(usize, String)> {
     let (mut found, mut rest, mut line) = (Vec::new(), source, 1);
     while let Some(next) = rest.chars().next() {
@@ -63,7 +63,7 @@ fn literals(source: &str) -> Vec<(usize, String)> {
             '\'' => (character(rest), None),
             'r' if rest.starts_with("r\"") || rest.starts_with("r#\"") => raw(rest),
             '"' => quoted(rest),
-            // A name that ends in `r` is no raw literal.
+            // A name that ends in `r` begins no raw literal.
             next if next.is_alphanumeric() || next == '_' => {
                 (rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len()), None)
             }
@@ -76,7 +76,7 @@ fn literals(source: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// How long a character literal is; 1 for the apostrophe of a lifetime.
+/// The length of a character literal; 1 for the apostrophe of a lifetime.
 fn character(rest: &str) -> usize {
     let mut chars = rest.char_indices().skip(1);
     match (chars.next(), chars.next()) {

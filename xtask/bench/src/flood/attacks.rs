@@ -1,4 +1,4 @@
-//! The flood: each hostile guest that takes something of the host's, as a job that is run again and again.
+//! The flood: each hostile guest that takes a resource of the host, as a job that runs again and again.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,17 +15,17 @@ use tokio::task::JoinHandle;
 use crate::Result;
 use crate::servers::Servers;
 
-/// Files in the folder whose listings are hoarded.
+/// Files in the folder whose listings the guest keeps.
 const MANY: usize = 5_000;
-/// When a step ends, in milliseconds: soon enough for all attacks to take turns.
+/// The time limit of a step, in milliseconds: short enough for all attacks to take turns.
 const STEP_MS: u64 = 3_000;
-/// What a step may have of memory, in bytes. All together want some times the quota.
+/// The memory limit of a step, in bytes. All attacks together ask for several times the quota.
 const STEP_BYTES: u64 = 64 << 20;
 
 /// How each attack's executions ended, and how many.
 type Endings = BTreeMap<String, BTreeMap<String, u64>>;
 
-/// An attack: its job, its guest, the options of that, and what the step is granted.
+/// An attack: its job, its guest, the guest's options, and the step's grants.
 struct Attack {
     job: &'static str,
     guest: &'static str,
@@ -65,7 +65,7 @@ impl Flood {
         Ok(Self { tenant, jobs, _servers: servers })
     }
 
-    /// Begins all attacks, so many copies of each.
+    /// Begins all attacks, with this many copies of each.
     pub(crate) fn begin(&self, copies: usize) -> Running {
         let is_over = Arc::new(AtomicBool::new(false));
         let begin = |job: &'static str| {
@@ -77,7 +77,7 @@ impl Flood {
 }
 
 impl Running {
-    /// Lets those end that run, and begins no others.
+    /// Waits for the running attacks to end, and begins no others.
     pub(crate) async fn end(self) -> Result<Endings> {
         self.is_over.store(true, Ordering::Relaxed);
         let mut all = Endings::new();
@@ -100,7 +100,7 @@ async fn run_again_and_again(
     while !is_over.load(Ordering::Relaxed) {
         match tenant.run(job, RunOptions::default()).await {
             Ok(mut running) => endings.push(ending(&running.wait().await?)),
-            // Another one has to end first.
+            // Another execution has to end first.
             Err(error) if error.code() == "too-many-running" => {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
@@ -156,7 +156,7 @@ fn attacks(servers: &Servers, many: &Path) -> Vec<Attack> {
 }
 
 impl Attack {
-    /// As a connector file says it.
+    /// The job as YAML, for a connector file.
     fn job(&self) -> String {
         let Self { job, guest, options, grants } = self;
         let tasklet = json!({ *guest: options });
@@ -168,7 +168,7 @@ impl Attack {
     }
 }
 
-/// Installs jobs, and the guests that they are made of.
+/// Installs jobs and their guests.
 pub(crate) async fn install(tenant: &Tenant, folder: &Path, guests: &[&str], jobs: &str) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     let mut text = "connector: bench\ncomponents:\n".to_owned();

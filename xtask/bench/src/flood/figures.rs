@@ -1,4 +1,4 @@
-//! What came out, and whether it is what is promised.
+//! The figures, and whether they keep the promises.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub(crate) struct Figures {
     /// Resident memory of the process before the flood and at most, in bytes.
     idle_bytes: u64,
     peak_bytes: u64,
-    /// How each attack's executions ended, and how many did.
+    /// How each attack's executions ended, and how many.
     attacks: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
@@ -76,7 +76,7 @@ impl Figures {
         println!("\nresident memory: {idle} before the flood, {peak} at most");
     }
 
-    /// An error if a promise is broken.
+    /// Fails if a promise is broken.
     pub(crate) fn judge(&self) -> Result<()> {
         let may = QUOTA_BYTES + BESIDE_BYTES_MAX;
         let memory = self.peak_bytes <= may;

@@ -1,9 +1,9 @@
-//! What one tenant's flood costs another one: every way there is of taking more than one was given, all at the same
-//! time and again and again, beside another tenant's small jobs.
+//! What one tenant's flood costs another tenant: every known way to take more than one's share, all at the same time
+//! and again and again, beside another tenant's small jobs.
 //!
-//! Two promises are judged: how long the small jobs take, and how much memory the process has. It runs within a
-//! memory cgroup where one can be made, so that a process that takes more is killed; elsewhere its resident memory
-//! is judged alone.
+//! The command checks two promises: how long the small jobs take, and how much memory the process has. Where
+//! possible, the process runs within a memory cgroup, so that the kernel kills a process that takes more. Elsewhere
+//! only its resident memory counts.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
@@ -29,28 +29,28 @@ use figures::{Figures, Millis};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// What the flooding tenant may have of memory.
+/// The memory quota of the flooding tenant.
 const QUOTA_BYTES: u64 = 512 << 20;
-/// What the process may have beside, in bytes.
+/// The memory that the process may have beside the quota, in bytes.
 const BESIDE_BYTES_MAX: u64 = 256 << 20;
-/// What the cgroup has, in bytes.
+/// The memory limit of the cgroup, in bytes.
 const CGROUP_BYTES: u64 = 2 << 30;
 /// The most that 99 of 100 small jobs may take beside the flood.
 const P99_MAX: Millis = Millis(50.0);
 
-/// Lets one tenant flood, and times another one's jobs.
+/// Lets one tenant flood, and measures another tenant's jobs.
 #[derive(Parser)]
 struct Arguments {
     /// How long the flood lasts.
     #[arg(long, default_value_t = 30)]
     seconds: u64,
-    /// How many of each attack there are at a time.
+    /// How many copies of each attack run at a time.
     #[arg(long, default_value_t = 2)]
     copies: usize,
-    /// Where all figures go, as JSON.
+    /// The file for all figures, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// What the process within the cgroup does. It begins when it is told to.
+    /// Runs as the process within the cgroup. It begins when the other process says so.
     #[arg(long, hide = true)]
     within: bool,
 }

@@ -1,4 +1,5 @@
-//! Two servers on loopback for the flood's requests: one reads nothing, one answers each request and hangs up.
+//! Two servers on loopback for the flood's requests: one reads nothing, one answers each request and closes the
+//! connection.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -20,7 +21,7 @@ impl Servers {
         thread::spawn(move || {
             let mut open = Vec::new();
             for stream in silent.incoming().flatten() {
-                // More than one tenant may have at a time need not be kept: these were closed on the other side.
+                // Connections beyond a tenant's quota need not be kept: the other side has closed them.
                 open.truncate(256);
                 open.insert(0, stream);
             }
@@ -38,6 +39,6 @@ fn answer(mut stream: TcpStream) {
             _ => return,
         }
     }
-    // Whoever asked may be gone by now.
+    // The client may be gone by now.
     let _ = stream.write_all(b"HTTP/1.1 204 X\r\nconnection: close\r\n\r\n");
 }

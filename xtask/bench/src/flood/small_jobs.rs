@@ -17,7 +17,7 @@ pub(crate) async fn install(tenant: &Tenant, folder: &Path) -> Result<()> {
     attacks::create_instance(tenant, CODE).await
 }
 
-/// How long each of them took, from asking for it to its end in the store.
+/// How long each job took, from the request to its end in the store.
 pub(crate) async fn time(tenant: &Tenant, how_long: Duration) -> Result<Vec<Duration>> {
     let (began_at, mut took) = (Instant::now(), Vec::new());
     while began_at.elapsed() < how_long {

@@ -1,4 +1,4 @@
-//! Whether a claim takes longer where more waits.
+//! Whether a claim takes longer in a longer queue.
 
 use std::time::Instant;
 
@@ -33,7 +33,7 @@ impl Claims {
     }
 }
 
-/// Brings the queue to a length and measures claims there; each is completed, so that nothing else changes.
+/// Brings the queue to a length and measures claims there. Each claim is completed, so that the length stays.
 pub(crate) async fn measure(store: &Store, length: u32) -> Result<Claims> {
     let repository = &store.repository;
     fill(store, length).await?;
@@ -56,7 +56,7 @@ pub(crate) async fn measure(store: &Store, length: u32) -> Result<Claims> {
     Ok(Claims { queued: length, milliseconds: milliseconds[milliseconds.len() / 2] })
 }
 
-/// Publishes one and has the database copy it until there are enough.
+/// Publishes one entry and lets the database copy it until there are enough.
 async fn fill(store: &Store, length: u32) -> Result<()> {
     let newest = ExecutionFilter { limit: 1, ..ExecutionFilter::default() };
     let newest = store.repository.executions(&TenantId::default(), &newest).await?;

@@ -1,4 +1,4 @@
-//! An installation with a job whose one tasklet does nothing but say when it began.
+//! An installation with a job whose one tasklet only reports when it began.
 
 use std::time::Instant;
 
@@ -36,7 +36,7 @@ struct Nothing(mpsc::UnboundedSender<Instant>);
 #[async_trait]
 impl Tasklet for Nothing {
     async fn run(&mut self, _context: &StepContext) -> std::result::Result<Option<String>, ElementError> {
-        // Nobody may listen any more.
+        // The receiver may be gone.
         let _ = self.0.send(Instant::now());
         Ok(None)
     }
@@ -76,7 +76,7 @@ impl Jobs {
         Ok(self.stepbox.start_worker(options).await?)
     }
 
-    /// When the next job that begins has begun.
+    /// The moment at which the next job begins.
     pub(crate) async fn next_began(&self) -> Result<Instant> {
         self.began.lock().await.recv().await.ok_or_else(|| "no tasklet is left".into())
     }

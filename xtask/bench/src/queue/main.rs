@@ -1,6 +1,6 @@
-//! What the queue does in a second: publishing, claiming and completing empty jobs, how soon an idle worker
-//! begins one, and whether a long queue slows a claim down. The stores side by side in one run. And what a step
-//! gains by being read in parts.
+//! What the queue does in a second: publishing, claiming and completing empty jobs. In addition: how soon an idle
+//! worker begins a job, whether a long queue slows a claim down, and what a step gains by parts. All stores are
+//! measured side by side in one run.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
@@ -23,7 +23,7 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>
 /// Measures the queue.
 #[derive(Parser)]
 struct Arguments {
-    /// Which stores.
+    /// The stores to measure.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "sqlite,postgres")]
     stores: Vec<Kind>,
     /// How many empty jobs are published, claimed and completed.
@@ -32,19 +32,19 @@ struct Arguments {
     /// How many clients publish at the same time, and how many jobs the worker runs at a time.
     #[arg(long, default_value_t = 64)]
     concurrency: usize,
-    /// How often an idle worker is given something to do.
+    /// How often an idle worker gets a job.
     #[arg(long, default_value_t = 300)]
     pick_ups: u32,
-    /// How long the queues are whose claims are compared.
+    /// The lengths of the queues whose claims are compared.
     #[arg(long, value_delimiter = ',', default_value = "1000,1000000")]
     lengths: Vec<u32>,
-    /// How many rows the step has that is read in parts; 0 leaves it out.
+    /// How many rows the step in parts has; 0 leaves it out.
     #[arg(long, default_value_t = 1_000_000)]
     rows: u32,
-    /// How often that step is run in one go and in parts.
+    /// How often that step runs in one piece and in parts.
     #[arg(long, default_value_t = 3)]
     rounds: u32,
-    /// Where all figures go, as JSON.
+    /// The file for all figures, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<std::path::PathBuf>,
 }

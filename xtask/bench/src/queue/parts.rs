@@ -1,4 +1,4 @@
-//! What a step gains by being read in parts: one worker that runs it in one go, and two that share its parts.
+//! What a step gains by parts: one worker that runs it in one piece, and two workers that share its parts.
 
 use std::path::Path;
 use std::time::Duration;
@@ -44,7 +44,7 @@ jobs:
 
 const JOBS: [&str; 4] = ["whole", "parts", "busy_whole", "busy_parts"];
 
-/// A processor that computes for some microseconds over each item, as one that parses, matches or encrypts does.
+/// A processor that computes for some microseconds on each item, like one that parses, matches or encrypts.
 struct Busy;
 
 #[async_trait]
@@ -60,7 +60,7 @@ impl ItemProcessor for Busy {
     ) -> std::result::Result<SetAside, ElementError> {
         for row in 0..rows.len() {
             let cell = rows.cell(row, 0).unwrap_or_default();
-            // FNV-1a, over and over.
+            // FNV-1a, again and again.
             let hash = (0..400).flat_map(|_| cell.bytes()).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
                 (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
             });
@@ -74,9 +74,9 @@ impl ItemProcessor for Busy {
 #[derive(Debug, Serialize)]
 pub(crate) struct Parts {
     rows: u32,
-    /// With a component among its processors that takes a fraction of a microsecond for an item.
+    /// With a component as its processor that takes less than a microsecond for an item.
     light: Pair,
-    /// With a processor that computes for some microseconds over each item.
+    /// With a processor that computes for some microseconds on each item.
     busy: Pair,
 }
 
@@ -86,7 +86,7 @@ struct Pair {
     parts: Figures,
 }
 
-/// Seconds; of the processor, all threads together.
+/// Seconds. CPU seconds are of all threads together.
 #[derive(Debug, Serialize)]
 struct Figures {
     wall: f64,
@@ -107,7 +107,7 @@ impl Parts {
     }
 }
 
-/// Runs both by turns, and takes the middle of each.
+/// Runs both in turns, and returns the median of each.
 pub(crate) async fn measure(rows: u32, rounds: u32) -> Result<Parts> {
     let folder = tempfile::tempdir()?;
     catalogue::write(&folder.path().join("in.csv"), rows, None)?;

@@ -1,4 +1,4 @@
-//! How soon an idle worker begins what is published.
+//! How soon an idle worker begins a published job.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use stepbox::PublishOptions;
 use crate::Result;
 use crate::jobs::{CODE, Jobs};
 
-/// In milliseconds, from the wish to publish to the first step.
+/// In milliseconds, from the call to publish to the first step.
 #[derive(Debug, Serialize)]
 pub(crate) struct PickUp {
     times: u32,
@@ -30,7 +30,7 @@ pub(crate) async fn measure(jobs: &Jobs, times: u32) -> Result<PickUp> {
     let mut worker = jobs.worker(2).await?;
     let mut milliseconds = Vec::new();
     for number in 0..times {
-        // At no particular moment of the worker's rounds.
+        // Not always at the same moment of the worker's rounds.
         tokio::time::sleep(Duration::from_millis(u64::from(number * 37 % 91))).await;
         let began_at = Instant::now();
         jobs.tenant.publish(CODE, PublishOptions::default()).await?;

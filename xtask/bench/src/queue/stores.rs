@@ -11,12 +11,12 @@ use tempfile::TempDir;
 
 use crate::Result;
 
-/// Which store.
+/// A kind of store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
     /// The embedded one.
     Sqlite,
-    /// A server of its own that waits for the disk as in earnest.
+    /// A server of its own that waits for the disk as in production.
     Postgres,
 }
 
@@ -29,11 +29,11 @@ impl Kind {
     }
 }
 
-/// A store with nothing in it, and a data folder.
+/// An empty store, and a data folder.
 pub(crate) struct Store {
     folder: TempDir,
     pub(crate) repository: Arc<dyn JobRepository>,
-    /// The server and the name of the database; none for a file.
+    /// The server and the name of the database; `None` for a file.
     server: Option<(Server, String)>,
 }
 
@@ -57,7 +57,7 @@ impl Store {
         self.folder.path()
     }
 
-    /// Carries out SQL beside the store.
+    /// Executes SQL directly, without the store's code.
     pub(crate) async fn execute(&self, sql: &str) -> Result<()> {
         match &self.server {
             Some((server, database)) => {

@@ -1,4 +1,4 @@
-//! A worker whose clock is wrong, beside others whose clocks are right.
+//! A worker with a wrong clock, beside others with right clocks.
 
 use std::path::Path;
 use std::process::Command;
@@ -14,17 +14,17 @@ use crate::{PATIENCE, Result, jobs, remains};
 
 /// How long they work side by side: several leases.
 const DURATION: Duration = Duration::from_secs(100);
-/// How many executions run at a time and wait.
+/// How many executions run or wait at a time.
 const AT_A_TIME: usize = 8;
-/// How often a clock that jumps does so: within a lease, and not in step with it.
+/// The time between two jumps of the clock: shorter than a lease, and not in step with it.
 const JUMP_EVERY: Duration = Duration::from_secs(7);
 
-/// How a clock is wrong.
+/// In which way a clock is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Clock {
-    /// Always by so much: `+1h`, `-1h`, `+20s`.
+    /// Always by this much: `+1h`, `-1h`, `+20s`.
     By(String),
-    /// Now right, now an hour ahead, now an hour behind.
+    /// Right, then an hour ahead, then an hour behind.
     Jumps,
 }
 
@@ -45,7 +45,7 @@ impl FromStr for Clock {
     }
 }
 
-/// Runs long jobs for a while. None may be lost, whoever runs it. Returns false without `faketime`.
+/// Runs long jobs for a while. No worker may lose one. Returns false without `faketime`.
 pub(crate) async fn run(at: &Installation, clock: &Clock, lease: &str) -> Result<bool> {
     let Some(library) = library() else {
         println!(
@@ -111,7 +111,7 @@ pub(crate) async fn run(at: &Installation, clock: &Clock, lease: &str) -> Result
     Ok(true)
 }
 
-/// What went other than if all clocks were right.
+/// A difference from a run with right clocks.
 fn suffered(execution: &JobExecution) -> Option<String> {
     use stepbox::batch::status::BatchStatus::Completed;
     if (execution.status, execution.attempt) == (Completed, 1) {
@@ -120,7 +120,7 @@ fn suffered(execution: &JobExecution) -> Option<String> {
     Some(format!("is {} at attempt {}: {:?}", execution.status, execution.attempt, execution.exit_status))
 }
 
-/// The library that stands before the clock; none if the package is not there.
+/// The library that replaces the clock; `None` if the package is not installed.
 fn library() -> Option<String> {
     let output =
         Command::new("faketime").args(["-m", "-f", "+0s", "printenv", "LD_PRELOAD"]).output().ok()?;
@@ -128,7 +128,8 @@ fn library() -> Option<String> {
     (output.status.success() && !library.is_empty()).then_some(library)
 }
 
-/// The clock reads its offset from a file each time. What measures durations is no clock, and stays right.
+/// The environment for a process with a wrong clock. The clock reads its offset from a file each time. Measurements
+/// of durations stay right.
 fn environment(library: &str, file: &Path) -> Vec<(String, String)> {
     let rows = [
         ("LD_PRELOAD", library),
@@ -142,7 +143,7 @@ fn environment(library: &str, file: &Path) -> Vec<(String, String)> {
 }
 
 fn set(file: &Path, offset: &str) -> Result<()> {
-    // Never half a text: it is read at any moment.
+    // Replaced as a whole, since the process may read it at any moment.
     let new = file.with_extension("new");
     std::fs::write(&new, offset)?;
     Ok(std::fs::rename(new, file)?)

@@ -1,4 +1,4 @@
-//! The workers, as processes of the program that users have.
+//! The workers, as processes of the real program.
 
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
@@ -11,23 +11,23 @@ use stepbox_tests::guard::Guarded;
 use crate::installation::{Installation, below};
 use crate::{PATIENCE, Result};
 
-/// What all processes of a run have in their environment, with the run's folder.
+/// The environment variable of all processes of a run, with the run's folder.
 pub(crate) const MARK: &str = "STEPBOX_CHAOS";
 
-/// The exit code of a worker that finds no store when it begins, since the server is away, or another process was
-/// stopped while it wrote to the file. Whoever supervises it starts it again.
+/// The exit code of a worker that cannot open the store when it begins: the server is away, or another process was
+/// stopped while it wrote to the file. A supervisor would start the worker again.
 const STORE_UNAVAILABLE: i32 = 8;
-/// How long a worker takes to begin at most.
+/// How long a worker may take to begin.
 const BEGINNING: Duration = Duration::from_secs(20);
 
-/// A worker, and the process that it is at the moment.
+/// A worker, and its present process.
 pub(crate) struct Worker {
     number: usize,
     process: Guarded,
     begun_at: Instant,
-    /// When it goes on, if it is stopped.
+    /// When it continues, if it is stopped.
     pub(crate) stopped_until: Option<Instant>,
-    /// Whether it was told to end, and is at it.
+    /// Whether it has received a signal to end, and is ending.
     pub(crate) is_leaving: bool,
 }
 
@@ -41,13 +41,13 @@ pub(crate) struct Fleet<'a> {
 }
 
 impl<'a> Fleet<'a> {
-    /// Starts so many, on one machine.
+    /// Starts this many workers, on one machine.
     pub(crate) fn start(at: &'a Installation, lease: &str, size: usize) -> Result<Self> {
         Self::start_where(at, lease, size, false)
     }
 
-    /// Starts so many, each as on a machine of its own if they have a server in common. Machines that share no storage
-    /// cannot go on with what one of them has set aside, so this is for jobs that set nothing aside.
+    /// Starts this many workers, each as on a machine of its own if they share a server. Machines without a shared
+    /// storage cannot continue executions with rejected items of another machine, so this is for jobs without any.
     pub(crate) fn start_apart(at: &'a Installation, lease: &str, size: usize) -> Result<Self> {
         Self::start_where(at, lease, size, at.url().is_some())
     }
@@ -60,7 +60,7 @@ impl<'a> Fleet<'a> {
         Ok(fleet)
     }
 
-    /// One more, with more in its environment.
+    /// Starts one more worker, with further environment variables.
     pub(crate) fn add(&mut self, number: usize, environment: &[(String, String)]) -> Result<()> {
         let process = self.process(number, environment)?;
         let begun_at = Instant::now();
@@ -76,13 +76,13 @@ impl<'a> Fleet<'a> {
         command.args(["worker", "--concurrency", "2", "--grace", "1s", "--lease", &self.lease]);
         command.envs(self.at.url().map(|url| ("STEPBOX_DATABASE_URL", url)));
         command.env(MARK, self.at.folder.path()).envs(environment.iter().cloned());
-        // Ctrl-C is for this program; its guard ends them.
+        // Ctrl-C is for this program; the guard ends the workers.
         command.process_group(0);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         Ok(Guarded::spawn(&mut command)?)
     }
 
-    /// A worker's data folder, with the components in it and what they were compiled to.
+    /// A worker's data folder, with the components and their compiled code.
     fn data(&self, number: usize) -> Result<PathBuf> {
         if !self.is_apart {
             return Ok(self.at.data());
@@ -104,7 +104,7 @@ impl<'a> Fleet<'a> {
         Ok(kill_process(Pid::from_raw(id).ok_or("a process has a number")?, signal)?)
     }
 
-    /// Kills one, and starts another one in its place.
+    /// Kills a worker, and starts another one in its place.
     pub(crate) fn kill(&mut self, index: usize) -> Result<()> {
         self.workers[index].process.end()?;
         self.begin_again(index)
@@ -118,7 +118,7 @@ impl<'a> Fleet<'a> {
         Ok(())
     }
 
-    /// Has those go on whose time has come, and starts others in the place of those that have left.
+    /// Continues the stopped workers whose time has come, and replaces those that have left.
     pub(crate) fn tend(&mut self) -> Result<()> {
         for index in 0..self.workers.len() {
             if self.workers[index].stopped_until.is_some_and(|end| end <= Instant::now()) {
@@ -128,7 +128,7 @@ impl<'a> Fleet<'a> {
             let Some(status) = self.workers[index].process.try_wait()? else { continue };
             let Worker { is_leaving, begun_at, .. } = self.workers[index];
             let found_no_store = begun_at.elapsed() < BEGINNING && status.code() == Some(STORE_UNAVAILABLE);
-            // One that had not begun to listen ends by the signal itself.
+            // A worker that had not begun to listen for the signal is ended by it.
             let has_left =
                 is_leaving && (matches!(status.code(), Some(0 | 130)) || status.signal() == Some(15));
             if !has_left && !found_no_store {
@@ -139,7 +139,7 @@ impl<'a> Fleet<'a> {
         Ok(())
     }
 
-    /// Has all of them go on, and end in good order.
+    /// Continues all workers, and lets them end in good order.
     pub(crate) fn end(mut self) -> Result<()> {
         for index in 0..self.workers.len() {
             self.signal(index, Signal::CONT)?;
@@ -157,7 +157,7 @@ impl<'a> Fleet<'a> {
         Ok(())
     }
 
-    /// The last lines of what they said.
+    /// The last lines of their output.
     pub(crate) fn told(&self) -> String {
         let text = std::fs::read_to_string(self.at.path("workers.log")).unwrap_or_default();
         let lines: Vec<_> = text.lines().collect();
@@ -165,7 +165,7 @@ impl<'a> Fleet<'a> {
     }
 }
 
-/// The program `stepbox`, which was built where this one was.
+/// The program `stepbox`, in the folder where this program was built.
 pub(crate) fn program() -> Result<PathBuf> {
     let program = std::env::current_exe()?.with_file_name("stepbox");
     match program.exists() {

@@ -1,4 +1,4 @@
-//! An installation in a folder of its own, on a file or on a server of its own, that a fleet of workers shares.
+//! An installation in a folder of its own, with a file or a server of its own, that a fleet of workers shares.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::Result;
 
-/// Where executions and queue lie.
+/// The place of executions and queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Store {
     /// A file that all workers have open.
@@ -23,7 +23,7 @@ pub(crate) enum Store {
     Postgres,
 }
 
-/// Where the jobs lie, and their files.
+/// The folders of the jobs, and their files.
 pub(crate) struct Installation {
     pub(crate) tenant: Tenant,
     pub(crate) folder: TempDir,
@@ -36,7 +36,7 @@ impl Installation {
         let folder = guard::tempdir()?;
         let server = match store {
             Store::Sqlite => None,
-            // What was committed survives the end of its processes; this is not about the machine's.
+            // Committed data survives the end of the processes. This test does not cover the end of the machine.
             Store::Postgres => Some(Arc::new(Server::start(Durability::None)?)),
         };
         let url = server.as_ref().map(|server| server.database()).transpose()?;
@@ -55,17 +55,17 @@ impl Installation {
         self.folder.path().join(name)
     }
 
-    /// None for the store in the data folder.
+    /// `None` for the store in the data folder.
     pub(crate) fn url(&self) -> Option<&str> {
         self.url.as_deref()
     }
 
-    /// Where components lie, and the file with the store.
+    /// The folder with the components and the store's file.
     pub(crate) fn data(&self) -> PathBuf {
         self.path("data")
     }
 
-    /// The store itself, for what no command tells.
+    /// The store itself, for data that no command shows.
     pub(crate) async fn repository(&self) -> Result<Arc<dyn JobRepository>> {
         Ok(match &self.url {
             Some(url) => Arc::new(PostgresStore::open(url, PostgresOptions::default()).await?),
@@ -74,7 +74,7 @@ impl Installation {
     }
 }
 
-/// All files below a folder, the folders among them.
+/// All files and folders below a folder.
 pub(crate) fn below(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {

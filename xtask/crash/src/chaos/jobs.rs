@@ -1,4 +1,4 @@
-//! The jobs: five kinds, what is published of them, and how each must end.
+//! The jobs: five kinds, how they are published, and how each must end.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -15,10 +15,10 @@ use crate::fleet::Fleet;
 use crate::installation::{Installation, below};
 use crate::{PATIENCE, Result};
 
-/// The kinds of jobs. What is published goes round them.
+/// The kinds of jobs. They are published in turns.
 pub(crate) const KINDS: [&str; 5] = ["native", "rotated", "lines", "normalised", "fixed_width"];
 
-/// How many times its worker may be lost over a job: this is about what becomes of it otherwise.
+/// How many workers a job may lose. This is high, since the limit is not what this test is about.
 const ATTEMPTS_MAX: u32 = 50;
 
 const CONNECTOR: &str = r#"
@@ -81,11 +81,11 @@ jobs:
     steps: [ { name: count, tasklet: stoppable } ]
 "#;
 
-/// Writes what the jobs read, and installs them. Steps that can be are in so many parts.
+/// Writes the inputs of the jobs, and installs the jobs. Steps that can be split have this many parts.
 pub(crate) async fn install(at: &Installation, rows: u32, parts: u32) -> Result<()> {
     catalogue::write(&at.path("in.csv"), rows, Some(499))?;
     std::fs::create_dir(at.path("inbox"))?;
-    // One line in 499 is no item.
+    // One line in 499 is not an item.
     let line = |row: u32| match row % 499 {
         0 => "?\n".to_owned(),
         _ => format!("{row:<8}chair {:03}\n", row % 1000),
@@ -127,7 +127,7 @@ fn local(path: impl AsRef<Path>) -> Value {
     json!({ "type": "local", "file_path": path.as_ref() })
 }
 
-/// One that was published, and the folder with its output.
+/// A published execution, and the folder with its output.
 #[derive(Debug, Clone)]
 pub(crate) struct Published {
     pub(crate) id: JobExecutionId,
@@ -135,9 +135,9 @@ pub(crate) struct Published {
     pub(crate) folder: String,
 }
 
-/// Puts one into the queue, however long the store is away. It may have been accepted although nobody could say so
-/// any more: then it is found there. A worker that is stopped in the middle of a write keeps everybody waiting until
-/// the fleet is tended.
+/// Puts an execution into the queue, also if the store is away for long. The store may have accepted it without an
+/// answer; then it is found there. If a worker is stopped in the middle of a write, all others wait until the fleet
+/// continues it.
 pub(crate) async fn publish(
     at: &Installation,
     kind: &'static str,
@@ -162,7 +162,7 @@ pub(crate) async fn publish(
     }
 }
 
-/// How a job ended, as far as it must not depend on what happened to its workers.
+/// The parts of a job's result that must not depend on its workers.
 #[derive(PartialEq)]
 pub(crate) struct End {
     counts: Vec<Counts>,
@@ -173,7 +173,7 @@ pub(crate) struct End {
 }
 
 impl End {
-    /// Of a run that nobody disturbs.
+    /// The result of an undisturbed run.
     pub(crate) async fn undisturbed(at: &Installation, kind: &str) -> Result<Self> {
         let folder = format!("undisturbed/{kind}");
         let overrides = Some(json!({ "storage": local(format!("{folder}/out")) }));
@@ -200,7 +200,7 @@ impl End {
         })
     }
 
-    /// What is not as in an undisturbed run.
+    /// A difference from an undisturbed run.
     pub(crate) fn difference(&self, undisturbed: &Self) -> Option<String> {
         let names = |end: &Self| end.files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
         if (&self.counts, self.warning_count) != (&undisturbed.counts, undisturbed.warning_count) {

@@ -1,5 +1,6 @@
-//! Hundreds of jobs while their workers are killed, stopped and told to end all the time, and their server is
-//! restarted: in the end each job has completed once, as if nothing had been, and nothing is left behind.
+//! Runs hundreds of jobs while their workers are killed, stopped and shut down all the time, and their server is
+//! restarted. In the end each job has completed once, with the same result as an undisturbed run, and nothing is left
+//! behind.
 
 #![expect(clippy::print_stdout, reason = "it prints what it found")]
 
@@ -24,10 +25,10 @@ use storm::Storm;
 
 type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
-/// How long anything may take once the storm is over.
+/// How long everything may take once the storm is over.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Hundreds of jobs while their workers are killed, stopped and told to end.
+/// Runs hundreds of jobs while their workers are killed, stopped and shut down.
 #[derive(Parser)]
 struct Arguments {
     /// How many jobs are published, over the first four fifths of the time
@@ -39,28 +40,28 @@ struct Arguments {
     /// How long the workers are disturbed
     #[arg(long, default_value_t = 3.0)]
     minutes: f64,
-    /// Where executions and queue lie
+    /// The store of executions and queue
     #[arg(long, value_enum, default_value_t = Store::Sqlite)]
     store: Store,
-    /// All kinds of jobs that can be are in parts, not one alone
+    /// Splits the jobs of all kinds that can be split, not of one kind alone
     #[arg(long)]
     partitions: bool,
-    /// Rows of what each job exports
+    /// Rows of each job's export
     #[arg(long, default_value_t = 40_000)]
     rows: u32,
     /// How long leases last
     #[arg(long, value_name = "TIME", default_value = "5s")]
     lease: String,
-    /// Decides what happens to whom
+    /// Decides what happens to which worker
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Disturbs nobody but one worker's clock, for 100 s: `+1h`, `-1h`, `+20s`, `jump`
+    /// Disturbs only one worker's clock, for 100 s: `+1h`, `-1h`, `+20s`, `jump`
     #[arg(long, allow_hyphen_values = true)]
     clock: Option<Clock>,
 }
 
 impl Arguments {
-    /// Into how many parts those kinds are split that are not always.
+    /// The number of parts for the kinds that are not always split.
     fn parts(&self) -> u32 {
         if self.partitions { 4 } else { 1 }
     }
@@ -107,7 +108,7 @@ async fn disturb(at: &Installation, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// How each kind ends where nobody disturbs it, in an installation of its own.
+/// How each kind ends in an undisturbed run, in an installation of its own.
 async fn undisturbed(arguments: &Arguments) -> Result<BTreeMap<&'static str, End>> {
     let calm = Installation::new(Store::Sqlite).await?;
     jobs::install(&calm, arguments.rows, arguments.parts()).await?;
@@ -118,7 +119,7 @@ async fn undisturbed(arguments: &Arguments) -> Result<BTreeMap<&'static str, End
     Ok(undisturbed)
 }
 
-/// Waits until all have ended; how many took how many attempts.
+/// Waits until all have ended. Returns how many took how many attempts.
 async fn settle(
     at: &Installation,
     fleet: &mut Fleet<'_>,
@@ -129,7 +130,7 @@ async fn settle(
         loop {
             fleet.tend()?;
             let execution = match at.tenant.execution(*id).await {
-                // A worker that is stopped in the middle of a write is not for ever.
+                // A worker that is stopped in the middle of a write will continue.
                 Err(Error::Repository(RepositoryError::Busy { .. })) if over_at.elapsed() < PATIENCE => {
                     continue;
                 }
@@ -150,7 +151,7 @@ async fn settle(
     Ok(attempts)
 }
 
-/// Every job has completed once, and as the undisturbed one of its kind.
+/// Checks that every job has completed once, with the same result as the undisturbed one of its kind.
 async fn compare(
     at: &Installation,
     published: &[Published],

@@ -1,4 +1,4 @@
-//! What a run must not leave behind.
+//! Things that a run must not leave behind.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,10 +10,10 @@ use crate::Result;
 use crate::fleet::{MARK, program};
 use crate::installation::{Installation, below};
 
-/// How long what has ended may take to go.
+/// How long ended processes may take to disappear.
 const GOING: Duration = Duration::from_secs(10);
 
-/// Looks for all of it, once the workers have ended.
+/// Looks for all of these things, once the workers have ended.
 pub(crate) async fn check(at: &Installation) -> Result<()> {
     let mut found = Vec::new();
     found.extend(in_the_store(at).await?);
@@ -38,14 +38,14 @@ async fn in_the_store(at: &Installation) -> Result<Vec<String>> {
     for worker in store.workers().await? {
         found.push(format!("the worker `{}` is listed", worker.name));
     }
-    // Leases that ran out and that nobody saw to.
+    // Leases that ran out and were not rescued.
     for lost in store.rescue_lost(now.plus_ms(86_400_000)).await? {
         found.push(format!("execution {} has a lease, and its worker is gone", lost.id));
     }
     Ok(found)
 }
 
-/// Outputs that were not finished, and working folders.
+/// Unfinished outputs, and working folders.
 fn files(at: &Installation) -> Result<Vec<String>> {
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let paths = below(at.folder.path())?.into_iter();
@@ -61,7 +61,7 @@ fn processes(folder: &Path) -> Result<Vec<String>> {
         let mut found = Vec::new();
         for entry in std::fs::read_dir("/proc")? {
             let path = entry?.path();
-            // One that has just ended, or is somebody else's, has none.
+            // A process that has just ended, or belongs to another user, has none.
             let Ok(environment) = std::fs::read(path.join("environ")) else { continue };
             if environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes()) {
                 let command = std::fs::read(path.join("cmdline")).unwrap_or_default();
@@ -76,7 +76,7 @@ fn processes(folder: &Path) -> Result<Vec<String>> {
     }
 }
 
-/// What the command says of the store; nothing if it is whole.
+/// The output of the command for a store that is not whole; `None` for a whole one.
 fn store_check(at: &Installation) -> Result<Option<String>> {
     let mut command = Command::new(program()?);
     command.arg("--data-dir").arg(at.data()).args(["store", "check"]);

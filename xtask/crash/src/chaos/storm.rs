@@ -1,4 +1,4 @@
-//! What happens to the workers, and to their server.
+//! The disturbances of the workers, and of their server.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::Result;
 use crate::fleet::Fleet;
 use crate::installation::Installation;
 
-/// How the server is restarted, each once: `immediate` is as if it had crashed.
+/// The ways to restart the server, each once: `immediate` is like a crash.
 const RESTARTS: [&str; 2] = ["fast", "immediate"];
 
 /// A storm over a fleet.
@@ -22,7 +22,7 @@ pub(crate) struct Storm {
     next_at: Instant,
     restarts: usize,
     restarting: Option<JoinHandle<anyhow::Result<()>>>,
-    /// How often what happened.
+    /// How often each disturbance happened.
     pub(crate) acts: BTreeMap<&'static str, u32>,
 }
 
@@ -40,7 +40,7 @@ impl Storm {
         }
     }
 
-    /// How much of it has passed: 1 is its end.
+    /// The share of the time that has passed: 1 is the end.
     pub(crate) fn part(&self) -> f64 {
         self.begun_at.elapsed().as_secs_f64() / self.duration.as_secs_f64().max(0.001)
     }
@@ -49,7 +49,7 @@ impl Storm {
         self.part() >= 1.0 && self.restarting.is_none()
     }
 
-    /// Does what is due.
+    /// Makes the disturbances that are due.
     pub(crate) async fn go_on(&mut self, at: &Installation, fleet: &mut Fleet<'_>) -> Result<()> {
         fleet.tend()?;
         self.restart_server(at).await?;
@@ -61,7 +61,7 @@ impl Storm {
         let worker = &mut fleet.workers[index];
         let is_stopped = worker.stopped_until.is_some();
         let act = match self.numbers.below(100) {
-            // One that is stopped cannot heed anything else.
+            // A stopped process can react to nothing else.
             0..45 => "SIGKILL",
             _ if is_stopped || worker.is_leaving => return Ok(()),
             45..67 => "SIGSTOP",
@@ -80,7 +80,7 @@ impl Storm {
                 fleet.signal(index, Signal::TERM)?;
                 if act == "SIGTERM twice" {
                     tokio::time::sleep(Duration::from_millis(self.numbers.below(300))).await;
-                    // It may have gone at the first one.
+                    // It may have ended at the first signal.
                     let _ = fleet.signal(index, Signal::TERM);
                 }
             }
@@ -89,7 +89,7 @@ impl Storm {
         Ok(())
     }
 
-    /// After a third of the time, and after two thirds.
+    /// After one third of the time, and after two thirds.
     async fn restart_server(&mut self, at: &Installation) -> Result<()> {
         let Some(server) = &at.server else { return Ok(()) };
         if let Some(restarting) = &mut self.restarting {

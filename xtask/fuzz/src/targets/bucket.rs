@@ -1,4 +1,5 @@
-//! Answers of a bucket: no more is taken than was asked for, of nothing else, and no list goes on for ever.
+//! Answers of a bucket: the client takes no more than it asked for, of the requested object alone, and every list
+//! ends.
 
 use stepbox_connectors::fuzzing;
 
@@ -7,7 +8,7 @@ pub fn run(bytes: &[u8]) {
     fuzzing::bucket_answers(bytes);
 }
 
-/// A page of a list, as servers write it, and a range.
+/// A page of a list, in the form that servers write, and a range.
 pub fn seeds() -> Vec<Vec<u8>> {
     let object = |key: &str| {
         format!(

@@ -1,4 +1,4 @@
-//! Connector files: every mistake has a code and a place, and what is right becomes jobs.
+//! Connector files: every mistake has a code and a place, and a file without mistakes becomes jobs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,7 +29,7 @@ pub fn run(bytes: &[u8]) {
     }
 }
 
-/// What the store has of a component; its name decides which world it is of.
+/// A component's record in the store. Its name decides which world it is of.
 fn component(name: &str) -> Component {
     let world = match name.as_bytes().first() {
         Some(b'r') => "item-reader",
@@ -57,7 +57,7 @@ fn native() -> Vec<(Role, String, Option<&'static [&'static str]>)> {
     of(Role::Reader, ElementKind::Reader).chain(of(Role::Writer, ElementKind::Writer)).collect()
 }
 
-/// A place is one in the file, or just after it.
+/// A place is in the file, or just after it.
 fn check(error: &ConnectorFileError, text: &str) {
     assert!(!error.code.is_empty() && !error.message.is_empty());
     assert_eq!(error.line.is_some(), error.column.is_some());
@@ -66,11 +66,11 @@ fn check(error: &ConnectorFileError, text: &str) {
         assert!((1..=lines + 1).contains(&line), "line {line} of {lines}: {error}");
         assert_ne!(error.column, Some(0));
     }
-    // What a person reads is one paragraph, however large the file.
+    // The message for a person is one paragraph, however large the file.
     assert!(error.to_string().len() <= 4096 + 2 * text.len(), "a message larger than the file");
 }
 
-/// The connectors that there are.
+/// The connectors of this repository.
 pub fn seeds() -> Vec<Vec<u8>> {
     let files: [&str; 2] = [
         include_str!("../../../../runtime/host/src/native_connector.yaml"),

@@ -1,7 +1,7 @@
-//! CSV: the reader `csv` agrees with the `csv` crate, in whatever windows and chunks it reads, and goes
-//! on from any checkpoint.
+//! CSV: the reader `csv` agrees with the `csv` crate, in windows and chunks of any size, and continues from any
+//! checkpoint.
 //!
-//! The first three bytes say how the file is read, the others are the file.
+//! The first three bytes decide how the file is read; the others are the file.
 
 use csv::ByteRecord;
 use serde_json::{Value, json};
@@ -41,7 +41,7 @@ impl Dialect {
         })
     }
 
-    /// Without what comes before the first row: byte order marks, and Excel's line that names the delimiter.
+    /// Removes the bytes before the first row: byte order marks, and Excel's line that names the delimiter.
     fn beginning(self, mut content: &[u8]) -> (Self, &[u8]) {
         while let Some(rest) = content.strip_prefix("\u{feff}".as_bytes()) {
             content = rest;
@@ -67,7 +67,7 @@ impl Dialect {
     }
 }
 
-/// What was read is what the oracle reads, as far as it was read.
+/// The items are those that the oracle reads, as far as the reader came.
 fn check(outcome: &Outcome, dialect: Dialect, content: &[u8]) {
     let (dialect, content) = dialect.beginning(content);
     let records = dialect.oracle(content);
@@ -88,7 +88,7 @@ fn check(outcome: &Outcome, dialect: Dialect, content: &[u8]) {
         let expected = if record.len() == header.len() {
             What::Row(texts(record).into_iter().map(Some).collect())
         } else {
-            // The row stands there as it does in the file. Below an empty line, so that a byte order mark is text.
+            // The row has the same text as in the file. It is below an empty line, so that a byte order mark is text.
             let What::Unreadable(code, raw) = what else { panic!("{what:?} instead of a ragged row") };
             let alone = dialect.oracle(format!("\n{raw}").as_bytes());
             assert_eq!((code.as_str(), alone), ("ragged-row", vec![record.clone()]));
@@ -98,7 +98,7 @@ fn check(outcome: &Outcome, dialect: Dialect, content: &[u8]) {
     }
 }
 
-/// What is not UTF-8 ends the reading before it is compared.
+/// Bytes that are not UTF-8 end the reading before they are compared.
 fn texts(record: &ByteRecord) -> Vec<String> {
     record
         .iter()

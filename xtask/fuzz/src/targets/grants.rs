@@ -1,6 +1,6 @@
-//! Grants with places for parameters: a line of a connector's author, and a value of whoever runs its job.
+//! Grants with places for parameters: a line of a connector's author, and a value of the user who runs its job.
 //!
-//! An input is a line of text each: a grant, a value for `${parameters.a}`, and a URL.
+//! An input has one text in each line: a grant, a value for `${parameters.a}`, and a URL.
 
 use std::path::{Component, Path};
 
@@ -23,7 +23,7 @@ pub fn run(bytes: &[u8]) {
     within_a_folder(value);
 }
 
-/// Whatever the line is, it is a template or a mistake, and so is what a value makes of it.
+/// Every line is a template or a mistake, and so is every result of a value in it.
 fn any_line(line: &str, value: &str) {
     let parameters = json!({ "a": value });
     match HttpTemplate::parse(line) {
@@ -93,7 +93,7 @@ fn within_a_folder(value: &str) {
     }
 }
 
-/// Percent-decoded, by other code than what is tried.
+/// Percent-decoded, by other code than the tested one.
 fn decoded(text: &str) -> Vec<u8> {
     let pair = format!("x={}", text.replace('+', "%2B").replace('&', "%26"));
     let query = Url::parse(&format!("http://h/?{pair}")).expect("a URL");

@@ -1,7 +1,7 @@
-//! JSON Lines: the reader `jsonl` agrees with serde_json, in whatever windows and chunks it reads, and
-//! goes on from any checkpoint.
+//! JSON Lines: the reader `jsonl` agrees with serde_json, in windows and chunks of any size, and continues from any
+//! checkpoint.
 //!
-//! The first two bytes say how the file is read, the others are the file.
+//! The first two bytes decide how the file is read; the others are the file.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -42,7 +42,7 @@ fn check(outcome: &Outcome, content: &[u8], is_chosen: bool) {
         match (what, row(object, &outcome.header)) {
             (What::Row(found), Some(expected)) => assert_eq!(*found, expected),
             (What::Unreadable(..), None) => {}
-            // Of two values of one key the last one counts, and the other has to be a value all the same.
+            // If a key has two values, the last one counts, and the other must still be a valid value.
             (What::Unreadable(..), Some(_)) if serde_json::from_str::<Value>(text).is_err() => {}
             (found, expected) => panic!("{found:?} instead of {expected:?}"),
         }
@@ -52,7 +52,7 @@ fn check(outcome: &Outcome, content: &[u8], is_chosen: bool) {
     }
 }
 
-/// The cells of a line; none if it is no object, or one of its texts is none.
+/// The cells of a line; `None` if the line is not an object, or one of its texts is not valid.
 fn row(
     object: serde_json::Result<HashMap<String, Box<RawValue>>>,
     header: &[String],

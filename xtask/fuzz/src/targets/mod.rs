@@ -1,4 +1,4 @@
-//! One module for each door.
+//! One module for each target.
 
 pub mod bucket;
 pub mod connector_file;

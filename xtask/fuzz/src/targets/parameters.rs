@@ -1,5 +1,4 @@
-//! Parameters and the schemas they are held against: bytes of JSON, of a connector's author and of
-//! whoever runs its job.
+//! Parameters and their schemas: JSON of a connector's author and of the user who runs its job.
 //!
 //! An input is a JSON object with `schema`, and perhaps `extends`, `raw` and `overrides`.
 
@@ -29,7 +28,7 @@ pub fn run(bytes: &[u8]) {
     }
     if let Some(value) = input.get("template") {
         let names = template::names(value);
-        // Whatever a template names is there to be asked for, and a parameter is never expanded itself.
+        // Every name in a template can be looked up, and a parameter is never expanded itself.
         let values = template::Values::of(raw);
         if let (Ok(names), Ok(_)) = (names, template::expand(value, values)) {
             assert!(names.needed.iter().all(|name| raw.get(name).is_some()), "a template of nothing");
@@ -38,7 +37,7 @@ pub fn run(bytes: &[u8]) {
     }
 }
 
-/// What holds once holds again, and may be stored.
+/// A valid value is valid again, and may be stored.
 fn check_effective(schema: &ParameterSchema, effective: &Value) {
     assert!(effective.to_string().len() <= PARAMETERS_BYTES_MAX);
     let known: Vec<_> = schema.properties().map(|(name, _)| name).collect();
@@ -60,7 +59,7 @@ fn assert_places(error: &SchemaError) {
     }
 }
 
-/// What the native jobs take, and one for each kind of constraint.
+/// The parameters of the native jobs, and one for each kind of constraint.
 pub fn seeds() -> Vec<Vec<u8>> {
     let whole = json!({
         "extends": { "properties": { "a": { "type": "string" } }, "required": ["a"] },

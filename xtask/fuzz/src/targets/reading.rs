@@ -1,5 +1,5 @@
-//! What the targets of both readers have in common: a file is read in windows and chunks of any size,
-//! and a run that goes on from a checkpoint, good or forged, is compared with an undisturbed one.
+//! The common part of both readers' targets: a file is read in windows and chunks of any size, and a run that
+//! continues from a checkpoint, good or forged, is compared with an undisturbed one.
 
 use std::cell::LazyCell;
 use std::fs;
@@ -22,7 +22,7 @@ use tempfile::TempDir;
 
 use crate::oracle;
 
-/// An item and the line it begins on.
+/// An item and the line on which it begins.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Item {
     pub(super) line: u64,
@@ -32,16 +32,16 @@ pub(super) struct Item {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum What {
     Row(Vec<Option<String>>),
-    /// One that cannot be read: the code, and what there is of it.
+    /// An item that cannot be read: the code, and its text.
     Unreadable(String, String),
 }
 
-/// What a file came to.
+/// The result of reading a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Outcome {
     pub(super) header: Vec<String>,
     pub(super) items: Vec<Item>,
-    /// The code of what ended it early.
+    /// The code of the error that ended it early.
     pub(super) failure: Option<String>,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Outcome {
 pub(super) struct Manner {
     window_bytes: usize,
     limit: ChunkLimit,
-    /// After how many chunks the second run takes over.
+    /// The number of chunks after which the second run takes over.
     chunks: usize,
     forgery: usize,
 }
@@ -67,7 +67,7 @@ impl Manner {
     }
 }
 
-/// Where a run breaks off.
+/// The place where a run is interrupted.
 struct Checkpoint {
     before: Outcome,
     state: Vec<u8>,
@@ -91,7 +91,7 @@ impl<'a> Input<'a> {
         Self { reader, options, folders: Folders::anywhere(folder) }
     }
 
-    /// Reads the file in this manner and in one go; returns what it comes to.
+    /// Reads the file in this manner and in one piece. Returns the result.
     pub(super) fn check(&self, manner: Manner) -> Outcome {
         set_window_bytes(8192);
         let (whole, _) = self.read(None, ChunkLimit { rows: u32::MAX, bytes: u32::MAX }, usize::MAX);
@@ -109,8 +109,8 @@ impl<'a> Input<'a> {
         pieces
     }
 
-    /// Reads the file in parts: together they are the whole. What is wrong with it is found as well, at the
-    /// latest by whoever reads it.
+    /// Reads the file in parts: together they are the whole. A defect of the file is found as well, at the latest by
+    /// the reader of its part.
     fn check_parts(&self, whole: &Outcome, manner: Manner) {
         let mut reader = self.reader().expect("it was made before");
         let opening = Opening { header: &[], state: None, context: &step_context(), fragment: None };
@@ -142,13 +142,13 @@ impl<'a> Input<'a> {
         Ok(native_reader(self.reader, self.options, &self.folders)?.expect("it is native"))
     }
 
-    /// Reads on from any bytes in a checkpoint's place.
+    /// Reads on from any bytes in place of a checkpoint.
     pub(super) fn check_state(&self, state: &[u8]) {
         let (outcome, _) = self.read(Some(state), ChunkLimit::default(), usize::MAX);
         drop(outcome);
     }
 
-    /// Reads all; returns as well the checkpoint after so many chunks, if there are so many.
+    /// Reads everything. Also returns the checkpoint after this many chunks, if there are as many.
     fn read(&self, state: Option<&[u8]>, limit: ChunkLimit, chunks: usize) -> (Outcome, Option<Checkpoint>) {
         let (mut outcome, mut checkpoint) = (Outcome::default(), None);
         let read = self.read_into(&mut outcome, &mut checkpoint, state, limit, chunks);
@@ -211,7 +211,7 @@ impl Outcome {
         assert!(ascends, "two items on one line");
     }
 
-    /// Of a chunk that fails nothing counts, so what failed may have delivered less.
+    /// Nothing of a failed chunk counts, so a failed run may have delivered less.
     #[track_caller]
     fn assert_same(&self, other: &Self) {
         assert_eq!((&self.header, &self.failure), (&other.header, &other.failure));
@@ -223,7 +223,7 @@ impl Outcome {
     }
 }
 
-/// A checkpoint that this reader did not write: one of its numbers is another.
+/// A checkpoint that this reader did not write: one of its numbers is changed.
 fn forged(state: &[u8], forgery: usize) -> Vec<u8> {
     let mut state: Value = serde_json::from_slice(state).expect("it is JSON");
     let numbers = ["offset", "line", "items", "tail"];

@@ -1,6 +1,5 @@
-//! Flat batches from lying guests: an item step with a reader, a processor and a writer that answer
-//! whatever they like. What the engine believes is whole and adds up; everything else fails the step
-//! with a code.
+//! Flat batches from lying guests: an item step with a reader, a processor and a writer that return anything. The
+//! batches that the engine accepts are whole and add up. All others fail the step with a code.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -28,7 +27,7 @@ use stepbox_sandbox::fuzzing::{believed, set_aside};
 
 use crate::oracle;
 
-/// How often a reader says that there is more.
+/// The most chunks of a reader.
 const CHUNKS_MAX: usize = 20;
 
 /// Takes any bytes.
@@ -37,7 +36,7 @@ pub fn run(bytes: &[u8]) {
     runtime.block_on(play(Bytes(bytes).script()));
 }
 
-/// What the elements answer, call by call; once it is used up they do what they should.
+/// The elements' answers, call by call. Once the script is used up, the elements work correctly.
 struct Script {
     columns: usize,
     chunk_rows: u32,
@@ -45,7 +44,7 @@ struct Script {
     skips_failures: bool,
     retries: u32,
     is_projected: bool,
-    /// Of the processor; that of its items if there is none.
+    /// The processor's header; if there is none, that of its items.
     header: Vec<String>,
     reads: Vec<Read>,
     processed: Vec<Answer>,
@@ -59,11 +58,11 @@ struct Read {
 }
 
 enum Answer {
-    /// As they came.
+    /// Unchanged.
     Passes,
-    /// Whatever there is, with rows that it skipped and filtered.
+    /// Any batch, with the rows that it skipped and filtered.
     Batch(Batch, Vec<u32>, Vec<u32>),
-    /// All but these, which are skipped and filtered.
+    /// All rows but these, which are skipped and filtered.
     Without(Vec<u32>, Vec<u32>),
     Fails {
         is_retryable: bool,
@@ -71,7 +70,7 @@ enum Answer {
 }
 
 enum Batch {
-    /// So many rows of good cells.
+    /// This many rows of good cells.
     Good(usize),
     Any {
         data: Vec<u8>,
@@ -86,7 +85,7 @@ enum Batch {
     },
 }
 
-/// The input, taken as numbers; zeros once it is used up.
+/// The input, read as numbers; zeros once it is used up.
 struct Bytes<'a>(&'a [u8]);
 
 impl Bytes<'_> {
@@ -100,7 +99,7 @@ impl Bytes<'_> {
         first
     }
 
-    /// Mostly a small one, as rows and cells are few.
+    /// Mostly a small number, since rows and cells are few.
     fn number(&mut self) -> u32 {
         match self.byte() {
             255 => u32::MAX,
@@ -189,10 +188,10 @@ impl Batch {
     }
 }
 
-/// What the elements share.
+/// The shared state of the elements.
 struct Stage {
     script: Script,
-    /// What the writer took.
+    /// The number of rows that the writer took.
     written: Mutex<u64>,
 }
 
@@ -212,7 +211,7 @@ impl ItemReader for Reader {
         self.1 += 1;
         let rows = read.rows.of(self.0.script.columns)?;
         let unreadable = read.unreadable;
-        // As the sandbox's reader does.
+        // Like the sandbox's reader.
         if rows.len() + unreadable > limit.rows as usize {
             return Err(ElementError::failed("lying-batch", "too many"));
         }
@@ -407,7 +406,7 @@ async fn play(script: Script) {
     }
 }
 
-/// Every other one with a code that is none.
+/// Every other one has an invalid code.
 fn told(rows: &[u32]) -> Vec<SkippedRow> {
     let code = |row: u32| if row.is_multiple_of(2) { "bad" } else { "No Code\0" }.to_owned();
     set_aside(rows.iter().map(|&row| (row, code(row), "\0é".repeat(row as usize % 4096))))

@@ -17,7 +17,7 @@ pub fn run(bytes: &[u8]) {
     let values = Values::of(parameters);
     let (free, path) = (template::expand(template, values), template::expand_path(template, values));
     match path {
-        // A path is refused more often, and never another one.
+        // A path is refused more often, and never has another value.
         Ok(path) => assert_eq!(free.as_ref(), Ok(&path)),
         Err(error) => assert!(!error.code().is_empty()),
     }
@@ -31,7 +31,7 @@ pub fn run(bytes: &[u8]) {
 fn one_text(text: &str, values: Values<'_>) {
     let Ok(read) = Template::parse(text) else { return };
     let written = |piece: &TemplatePiece| match piece {
-        // Written so that it begins no expression.
+        // Escaped, so that it begins no expression.
         TemplatePiece::Literal(literal) => literal.replace("${", "$${"),
         TemplatePiece::Hole(hole) => format!("${{{}}}", hole.expression()),
     };

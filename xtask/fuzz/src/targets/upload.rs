@@ -1,7 +1,7 @@
-//! Uploaded bytes: refused by name of what is wrong, or a component of one of the five worlds.
+//! Uploaded bytes: refused with the name of the defect, or a component of one of the five worlds.
 //!
-//! Everything up to compiling is done to each input; what passes is compiled and asked to describe
-//! itself only now and then, since that costs a thousand times as much.
+//! Each input passes everything up to compiling. The accepted ones are compiled and called for their `describe` only
+//! now and then, since that costs a thousand times as much.
 
 use std::sync::LazyLock;
 
@@ -9,9 +9,9 @@ use stepbox_sandbox::{ComponentError, Sandbox, SandboxConfig, fuzzing};
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
 use wit_parser::{ManglingAndAbi, Resolve, SourceMap};
 
-/// Of those that pass, one of so many is compiled.
+/// One in this many of the accepted components is compiled.
 const COMPILED_OF: u64 = 256;
-/// Larger ones are never compiled.
+/// Larger components are never compiled.
 const COMPILED_BYTES_MAX: usize = 64 << 10;
 
 static INSPECTOR: LazyLock<Inspector> = LazyLock::new(Inspector::start);
