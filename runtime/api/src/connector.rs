@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+#[cfg(feature = "host")]
+use stepbox::AskedGrant;
 use stepbox_batch::repository;
 
 use crate::job::Job;
@@ -64,6 +66,19 @@ pub struct Grant {
     pub policy: String,
     /// The part of the request that the policy allows.
     pub effective: String,
+}
+
+#[cfg(feature = "host")]
+impl Grant {
+    /// Built from what the policy leaves of one wish.
+    pub fn of(AskedGrant { step, asked, policy, effective }: &AskedGrant) -> Self {
+        Self {
+            step: step.clone(),
+            asked: asked.clone(),
+            policy: policy.clone(),
+            effective: effective.clone(),
+        }
+    }
 }
 
 /// A component.

@@ -40,6 +40,7 @@ pub mod policy;
 pub mod problem;
 pub mod queue;
 pub mod remedy;
+mod status;
 pub mod step;
 mod step_execution;
 pub mod step_settings;

@@ -5,6 +5,10 @@ use stepbox_batch::component_quota::ComponentQuota;
 
 use crate::step::Limits;
 
+/// The views of what the host has read.
+#[cfg(feature = "host")]
+mod of_the_host;
+
 /// A file of the operator, and whether it can be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckedFile {

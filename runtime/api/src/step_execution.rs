@@ -7,7 +7,7 @@ use serde_json::Value;
 use stepbox_batch::execution::{self, SummaryValue};
 use stepbox_batch::metering::ResourceUsage;
 
-use crate::execution::{ExitStatus, Failure, Status};
+use crate::status::{ExitStatus, Failure, Status};
 
 /// One run of a step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

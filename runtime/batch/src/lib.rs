@@ -3,7 +3,7 @@
 //! Start with [`item_step`]: a data item's journey, top to bottom. Around it stand
 //!
 //! - what is defined: [`job`] (jobs, steps, instances), [`parameters`] (schemas, merging, violations),
-//!   [`template`];
+//!   [`template`]; [`strict_json`] reads what people and programs send;
 //! - what is stored of a run: [`execution`], [`status`], and through which door: [`repository`],
 //!   [`recorder`]; what lists give, [`listing`]; and who did what, [`audit`];
 //! - how any of it may be shown: [`visible`];
@@ -71,6 +71,7 @@ mod shared_values;
 pub mod status;
 pub mod step_context;
 pub mod store_report;
+pub mod strict_json;
 pub mod tasklet_point;
 pub mod tasklet_step;
 pub mod template;

@@ -6,9 +6,7 @@ pub(crate) mod queue;
 
 use std::path::PathBuf;
 
-use clap::{
-    ArgGroup, Parser, Subcommand, ValueEnum, builder::PossibleValuesParser, builder::TypedValueParser as _,
-};
+use clap::{ArgGroup, Parser, Subcommand, builder::PossibleValuesParser, builder::TypedValueParser as _};
 use clap_complete::Shell;
 use stepbox::DatabaseUrl;
 use stepbox::batch::audit::AuditAction;
@@ -18,6 +16,7 @@ use stepbox::batch::status::BatchStatus;
 
 use crate::exit_code;
 use crate::installation::Beginning;
+use crate::output::Format;
 use crate::output::voice::Voice;
 use queue::{Publish, Store, Worker, Workers};
 
@@ -627,15 +626,6 @@ pub(crate) struct FormatArg {
     /// Text for people, or JSON for programs, whose fields are in docs/cli.md
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
-}
-
-/// How an answer is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    // For people.
-    Text,
-    // For programs.
-    Json,
 }
 
 /// A batch status by its name, in any case.

@@ -3,8 +3,9 @@
 use stepbox::Tenant;
 use stepbox::batch::audit::{Actor, AuditEvent, AuditEventId, AuditFilter};
 
-use crate::args::{Audit, Format};
+use crate::args::Audit;
 use crate::error::CliError;
+use crate::output::Format;
 use crate::output::list;
 use crate::output::table::{Column, Table};
 use crate::output::words::{beginning, counted};

@@ -5,13 +5,14 @@ use std::path::Path;
 use stepbox::batch::repository::Connector;
 use stepbox::batch::visible::Visible;
 use stepbox::connector_file::optional_in_grants;
-use stepbox::{Error, Policy, Tenant};
+use stepbox::{AskedGrant, Error, Tenant};
 use stepbox_api::connector::{self, ConnectorSummary};
 
-use crate::args::{Connectors, Format, FormatArg};
+use crate::args::{Connectors, FormatArg};
 use crate::error::CliError;
 use crate::grants;
 use crate::jobs;
+use crate::output::Format;
 use crate::output::list;
 use crate::output::table::{Column, Table, pairs};
 use crate::output::words::counted;
@@ -66,9 +67,12 @@ async fn add(tenant: &Tenant, dir: &Path, force: bool, format: Format) -> Result
 }
 
 fn answer(tenant: &Tenant, connector: &Connector, format: Format) -> Answer {
-    let policy = tenant.policy();
-    let view = || connector::Connector::of(connector, grants::asked(connector, &policy));
-    Answer::new(format, || show(connector, &policy), view)
+    let grants = tenant.policy().leaves_of(connector);
+    Answer::new(
+        format,
+        || show(connector, &grants),
+        || connector::Connector::of(connector, grants.iter().map(connector::Grant::of).collect()),
+    )
 }
 
 fn table(connectors: &[Connector]) -> Table {
@@ -78,11 +82,11 @@ fn table(connectors: &[Connector]) -> Table {
     })
 }
 
-fn show(connector: &Connector, policy: &Policy) -> Visible {
+fn show(connector: &Connector, grants: &[AskedGrant]) -> Visible {
     let mut text = pairs([("connector", connector.code.to_string()), ("label", connector.label.clone())]);
     for job in &connector.jobs {
         let heading = format_args!("job `{}`, type {}: {}", job.name, job.job_type, job.label);
         text.extend([Visible::line(""), Visible::line(heading), jobs::steps(job).indented(2)]);
     }
-    text.and(grants::of(connector, policy))
+    text.and(grants::table(grants))
 }

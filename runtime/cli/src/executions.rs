@@ -15,9 +15,10 @@ use stepbox_api::execution::{self, Execution};
 use stepbox_api::exit_code::ExitCode;
 use stepbox_api::queue;
 
-use crate::args::{Executions, Format, RestartChanges, RunManner, SkipLimit};
+use crate::args::{Executions, RestartChanges, RunManner, SkipLimit};
 use crate::error::CliError;
 use crate::follow::follow;
+use crate::output::Format;
 use crate::output::execution::{details, status};
 use crate::output::list;
 use crate::output::progress::{ProgressDisplay, log_line};

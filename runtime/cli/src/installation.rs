@@ -11,8 +11,8 @@ use stepbox::{CompileProcess, Compiler, DatabaseUrl, Stepbox, StorePlace, Tenant
 use tempfile::TempDir;
 
 use crate::error::CliError;
+use crate::output::policy_events;
 use crate::output::voice::{Entry, Voice};
-use crate::policy;
 
 /// The argument with which this program compiles one component for the process that started it. It is not part of the
 /// language, and so on no help page.
@@ -165,7 +165,7 @@ fn configs(
                 Ok(config) => Some((tenant, config)),
                 Err(error) => {
                     if let Some(voice) = voice {
-                        voice.say(&policy::refused(Some(&tenant), &error));
+                        voice.say(&policy_events::refused(Some(&tenant), &error));
                     }
                     None
                 }

@@ -7,8 +7,9 @@ use stepbox::batch::visible::Visible;
 use stepbox::{Error, InstanceEdit, NewInstance, Tenant};
 use stepbox_api::instance::{Instance, InstanceDetails};
 
-use crate::args::{Format, Instances};
+use crate::args::Instances;
 use crate::error::CliError;
+use crate::output::Format;
 use crate::output::execution::parameters as parameter_lines;
 use crate::output::list;
 use crate::output::table::{Column, Table, pairs};

@@ -5,7 +5,9 @@
 //! look like a line of the program.
 
 pub(crate) mod execution;
+mod format;
 pub(crate) mod list;
+pub(crate) mod policy_events;
 pub(crate) mod progress;
 pub(crate) mod rejected;
 pub(crate) mod settings;
@@ -22,8 +24,9 @@ use serde::Serialize;
 use stepbox::batch::visible::{Visible, on_one_line};
 use stepbox_api::exit_code::ExitCode;
 
-use crate::args::Format;
 use crate::error::CliError;
+
+pub(crate) use format::Format;
 
 /// The result of a command.
 #[derive(Debug)]

@@ -3,20 +3,18 @@
 use std::path::Path;
 
 use stepbox::batch::job::LimitOverrides;
-use stepbox::batch::log::LogLevel;
 use stepbox::batch::name::TenantId;
-use stepbox::config::{CheckedFile, ConfigError, ConfigWarning, PolicyEvent, PolicyFiles, TenantConfig};
+use stepbox::config::{CheckedFile, PolicyFiles, TenantConfig};
 use stepbox::{ComponentsPolicy, FilesPolicy, Policy, Quotas, SigningKey};
 use stepbox_api::exit_code::ExitCode;
 use stepbox_api::policy as api;
-use stepbox_api::step::Limits;
 
 use crate::args::policy::Policy as Verb;
 use crate::error::CliError;
 use crate::output::Answer;
+use crate::output::policy_events::with_help;
 use crate::output::table::pairs;
-use crate::output::voice::Entry;
-use crate::output::words::{bytes, counted, duration, number};
+use crate::output::words::{bytes, duration, number};
 
 pub(crate) fn carry_out(data_dir: &Path, tenant: &TenantId, verb: Verb) -> Result<Answer, CliError> {
     if !data_dir.try_exists().unwrap_or(true) {
@@ -30,12 +28,12 @@ pub(crate) fn carry_out(data_dir: &Path, tenant: &TenantId, verb: Verb) -> Resul
             let is_right = checked.iter().all(|file| file.config.is_ok());
             let exit_code = if is_right { ExitCode::Completed } else { ExitCode::BadCommand };
             let shown = || pairs(checked.iter().map(|file| (file.name.as_str(), judged(file))));
-            let views = || checked.iter().map(checked_file).collect::<Vec<_>>();
+            let views = || checked.iter().map(api::CheckedFile::of).collect::<Vec<_>>();
             Ok(Answer::new(format.format, shown, views).with_exit_code(exit_code))
         }
         Verb::Show(format) => {
             let config = PolicyFiles::read(data_dir, &here)?.tenant(tenant)?;
-            Ok(Answer::new(format.format, || pairs(facts(&config)), || policy_view(tenant, &config)))
+            Ok(Answer::new(format.format, || pairs(facts(&config)), || api::Policy::of(tenant, &config)))
         }
     }
 }
@@ -51,99 +49,6 @@ fn judged(file: &CheckedFile) -> String {
         }
         Err(error) => format!("error: {}", with_help(error)),
     }
-}
-
-fn with_help(error: &ConfigError) -> String {
-    match error.help() {
-        Some(help) => format!("{error}; {help}"),
-        None => error.to_string(),
-    }
-}
-
-fn checked_file(CheckedFile { name, config }: &CheckedFile) -> api::CheckedFile {
-    let error = config.as_ref().err().map(|error| api::FileError {
-        code: error.code().to_owned(),
-        message: error.to_string(),
-        help: error.help(),
-    });
-    let config = config.as_ref().ok();
-    let warning = |warning: &ConfigWarning| api::FileWarning {
-        message: warning.message.clone(),
-        help: warning.help.clone(),
-    };
-    let warnings = config.into_iter().flat_map(|config| &config.warnings).map(warning).collect();
-    let suspended = config.is_some_and(|config| config.is_suspended);
-    api::CheckedFile { file: name.clone(), suspended, error, warnings }
-}
-
-fn policy_view(tenant: &TenantId, config: &TenantConfig) -> api::Policy {
-    let TenantConfig { policy, is_suspended, file, .. } = config;
-    let folders = match &policy.files {
-        FilesPolicy::Anywhere { .. } => None,
-        FilesPolicy::Beneath(folders) => {
-            Some(folders.iter().map(|folder| folder.display().to_string()).collect())
-        }
-    };
-    let (loopback, private) = (policy.network.allow_loopback, policy.network.allow_private);
-    let [hosts, schemes, methods, ports] = policy.http.lists().map(|(_, values)| values);
-    let ComponentsPolicy { upload, signed_by, quota } = &policy.components;
-    let names = |keys: &Vec<SigningKey>| keys.iter().map(|key| key.name().to_owned()).collect();
-    api::Policy {
-        tenant: tenant.to_string(),
-        file: file.display().to_string(),
-        suspended: *is_suspended,
-        network: api::Network { loopback, private },
-        http: api::HttpLists { hosts, schemes, methods, ports },
-        folders,
-        limits: Limits::of(&policy.limits),
-        quotas: quotas_view(&policy.quotas),
-        secrets: secrets_view(policy),
-        storages: storages_view(policy),
-        components: api::Components::of(*upload, signed_by.as_ref().map(names), *quota),
-    }
-}
-
-fn quotas_view(quotas: &Quotas) -> api::Quotas {
-    api::Quotas {
-        running_max: quotas.running_max as u64,
-        queued_max: quotas.queued_max,
-        memory_bytes_max: quotas.memory_bytes_max,
-        processors_max: Some(quotas.processors_max as u64).filter(|max| *max < usize::MAX as u64),
-        disk_bytes_max: quotas.disk_bytes_max,
-        disk_files_max: quotas.disk_files_max,
-        http_connections_max: quotas.http_connections_max,
-        stop_grace_ms: quotas.stop_grace_ms,
-    }
-}
-
-fn secrets_view(policy: &Policy) -> Vec<api::Secret> {
-    let usable = policy.secrets.usable().map(|secret| api::Secret {
-        name: secret.name().to_owned(),
-        hosts: Some(secret.hosts().collect()),
-        problem: None,
-    });
-    let unusable = policy.secrets.all_unusable().map(|secret| api::Secret {
-        name: secret.name.clone(),
-        hosts: None,
-        problem: Some(secret.problem.clone()),
-    });
-    usable.chain(unusable).collect()
-}
-
-fn storages_view(policy: &Policy) -> Vec<api::Storage> {
-    let usable = policy.storages.usable().map(|storage| api::Storage {
-        name: storage.name().to_owned(),
-        storage_type: Some(storage.storage_type().to_owned()),
-        address: Some(storage.address()),
-        problem: None,
-    });
-    let unusable = policy.storages.all_unusable().map(|storage| api::Storage {
-        name: storage.name.clone(),
-        storage_type: None,
-        address: None,
-        problem: Some(storage.problem.clone()),
-    });
-    usable.chain(unusable).collect()
 }
 
 /// A policy, with its defaults.
@@ -250,54 +155,4 @@ fn allowed(ComponentsPolicy { upload, signed_by, quota }: &ComponentsPolicy) -> 
         bytes(quota.total_bytes_max)
     ));
     lines.join("\n")
-}
-
-/// A change of the operator's files, as entries of a log.
-pub(crate) fn entry(event: &PolicyEvent) -> Vec<Entry> {
-    match event {
-        PolicyEvent::Changed { tenant, is_new, is_suspended, warnings } => {
-            let change = if *is_new { "is served" } else { "has another policy" };
-            let suspended = if *is_suspended { "; it is suspended: nothing of it begins" } else { "" };
-            let message = format!("the tenant `{tenant}` {change} from now on{suspended}");
-            let warning = |warning: &ConfigWarning| {
-                let message =
-                    format!("the policy of the tenant `{tenant}`: {}; {}", warning.message, warning.help);
-                Entry::new(LogLevel::Warning, "policy-warning", message).of(tenant)
-            };
-            let first = Entry::new(LogLevel::Info, "policy-changed", message).of(tenant);
-            std::iter::once(first).chain(warnings.iter().map(warning)).collect()
-        }
-        PolicyEvent::Removed { tenant, running } => {
-            let pausing = match running {
-                0 => String::new(),
-                running => {
-                    format!("; {} pause at the next checkpoint", counted(*running as u64, "execution"))
-                }
-            };
-            let message = format!("the tenant `{tenant}` is not served any more{pausing}");
-            vec![Entry::new(LogLevel::Info, "tenant-removed", message).of(tenant)]
-        }
-        PolicyEvent::Refused { tenant, error } => vec![refused(tenant.as_ref(), error)],
-        PolicyEvent::CountsAtNextStart => {
-            let message =
-                "`shared` or `components.compile` has changed: that counts when this process starts again";
-            vec![Entry::new(LogLevel::Warning, "policy-counts-at-next-start", message)]
-        }
-    }
-}
-
-/// A file that cannot be used, and the policy that counts instead.
-pub(crate) fn refused(tenant: Option<&TenantId>, error: &ConfigError) -> Entry {
-    let (whose, instead) = match tenant {
-        Some(tenant) => {
-            (format!("the policy of the tenant `{tenant}`"), "the one before still counts, if there was one")
-        }
-        None => ("the policies of tenants".to_owned(), "those before still count"),
-    };
-    let message = format!("{whose} cannot be used, and {instead}: {}", with_help(error));
-    let entry = Entry::new(LogLevel::Error, "policy-refused", message).coded(error.code());
-    match tenant {
-        Some(tenant) => entry.of(tenant),
-        None => entry,
-    }
 }

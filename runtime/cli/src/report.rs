@@ -10,9 +10,9 @@ use stepbox::batch::visible::Visible;
 use stepbox::connector_file::ConnectorFileError;
 use stepbox_api::exit_code::ExitCode;
 
-use crate::args::Format;
 use crate::error::CliError;
 use crate::next_action;
+use crate::output::Format;
 use crate::output::talk_styled;
 use crate::output::voice::{Entry, Voice};
 

@@ -9,8 +9,9 @@ use stepbox::{ComponentError, Error, Tenant, Upload, receive_component};
 use stepbox_api::connector;
 use tokio::fs::File;
 
-use crate::args::{Format, FormatArg, Steps};
+use crate::args::{FormatArg, Steps};
 use crate::error::CliError;
+use crate::output::Format;
 use crate::output::list;
 use crate::output::table::{Column, Table, pairs};
 use crate::output::words::{self, bytes};

@@ -20,8 +20,8 @@ use crate::error::CliError;
 use crate::installation::Opened;
 use crate::interrupts::Interrupts;
 use crate::output::Answer;
+use crate::output::policy_events;
 use crate::output::voice::{Entry, Voice};
-use crate::policy;
 use entry::entry;
 use liveness::LivenessFile;
 
@@ -67,7 +67,7 @@ pub(crate) async fn carry_out(opened: Opened, served: Served, worker: Worker) ->
             _ = every.tick() => {
                 watch.look(&probe);
                 for event in policies.look().await {
-                    policy::entry(&event).iter().for_each(|entry| voice.say(entry));
+                    policy_events::entry(&event).iter().for_each(|entry| voice.say(entry));
                 }
             }
             _ = interrupts.next() => {

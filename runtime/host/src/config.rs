@@ -9,8 +9,8 @@ mod policy_files;
 mod stamp;
 mod watch;
 
-pub use error::ConfigError;
+pub use error::{ConfigError, ConfigWarning};
 pub use policy_file::POLICY_FILE;
-pub use policy_files::{CheckedFile, ConfigWarning, PolicyFiles, TENANTS_FOLDER, TenantConfig};
+pub use policy_files::{CheckedFile, PolicyFiles, TENANTS_FOLDER, TenantConfig};
 pub use stamp::ReadFrom;
 pub use watch::{PolicyEvent, PolicyWatch, Served};

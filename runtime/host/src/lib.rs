@@ -82,7 +82,7 @@ pub use error::{BrokenInstance, Error};
 pub use execution_log::LogListener;
 pub use job_lifecycle::{LEASE_MS, PROGRESS_MS, Progress, STOP_CHECK_MS};
 pub use metrics::METRICS_TYPE;
-pub use policy::{FilesPolicy, Policy, Quotas};
+pub use policy::{AskedGrant, FilesPolicy, Policy, Quotas};
 pub use regular_file::open_regular;
 pub use signature::{
     SIGNATURE_BYTES_MAX, SIGNATURE_SUFFIX, SignatureError, SignatureProblem, SigningKey, SigningKeyError,

@@ -1,5 +1,7 @@
 //! What a tenant's jobs may touch at most. A step gets what its job asks for, cut down to this.
 
+mod asked;
+
 use std::path::{Component, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +13,8 @@ use stepbox_sandbox::{
 };
 
 use crate::components_policy::ComponentsPolicy;
+
+pub use asked::AskedGrant;
 
 /// What a tenant's jobs may touch at most.
 #[derive(Debug, Clone)]

@@ -9,10 +9,10 @@ use stepbox::batch::listing::{Damaged, Listing};
 use stepbox::batch::visible::Visible;
 use stepbox_api::list::{DamagedRow, Row};
 
+use super::format::Format;
 use super::table::Table;
 use super::words::counted;
 use super::{Answer, print, talk};
-use crate::args::Format;
 use crate::error::CliError;
 
 /// How many rows are read at a time.

@@ -7,8 +7,8 @@ use stepbox::batch::log::LogLevel;
 use stepbox::batch::name::{JobExecutionId, TenantId};
 use stepbox::batch::visible::Visible;
 
+use super::format::Format;
 use super::talk_lines;
-use crate::args::Format;
 
 /// The reader of standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -76,3 +76,12 @@ impl From<Error> for ConfigError {
         Self::Refused(Box::new(error))
     }
 }
+
+/// Something that a file names, and that cannot be used now. The steps that need it fail, and no others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigWarning {
+    /// What is wrong, without anything secret.
+    pub message: String,
+    /// What to do about it.
+    pub help: String,
+}

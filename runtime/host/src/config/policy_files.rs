@@ -8,7 +8,7 @@ use stepbox_batch::name::TenantId;
 use stepbox_connectors::NamedStorage;
 use stepbox_sandbox::CompileProcess;
 
-use super::error::ConfigError;
+use super::error::{ConfigError, ConfigWarning};
 use super::policy_file::{POLICY_FILE, PolicyFile};
 use super::stamp::{ReadFrom, Stamp};
 use crate::policy::Policy;
@@ -57,15 +57,6 @@ pub struct CheckedFile {
     pub name: String,
     /// What it says of a tenant that goes by it, or what is wrong with it.
     pub config: Result<TenantConfig, ConfigError>,
-}
-
-/// Something that a file names, and that cannot be used now. The steps that need it fail, and no others.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigWarning {
-    /// What is wrong, without anything secret.
-    pub message: String,
-    /// What to do about it.
-    pub help: String,
 }
 
 impl PolicyFiles {

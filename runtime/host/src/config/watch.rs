@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use stepbox_batch::name::TenantId;
 
-use super::error::ConfigError;
+use super::error::{ConfigError, ConfigWarning};
 use super::policy_file::POLICY_FILE;
-use super::policy_files::{ConfigWarning, PolicyFiles, TenantConfig};
+use super::policy_files::{PolicyFiles, TenantConfig};
 use super::stamp::{ReadFrom, Stamp};
 use crate::stepbox::Stepbox;
 use crate::tenants::TenantStanding;

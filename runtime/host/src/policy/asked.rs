@@ -1,0 +1,130 @@
+//! What a connector's steps ask to touch, to send and to use, what the policy says to each wish, and what is left.
+
+use stepbox_batch::job::LimitOverrides;
+use stepbox_batch::repository::Connector;
+use stepbox_sandbox::GrantError;
+
+use super::{FilesPolicy, Policy};
+
+/// One grant or limit that a step asks for, and what the policy leaves of it, in words for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AskedGrant {
+    /// The job and the step: `csv_product_export_notify/notify`.
+    pub step: String,
+    /// What the step asks for: `http: POST https://example.com`.
+    pub asked: String,
+    /// What the policy allows at most.
+    pub policy: String,
+    /// What is left: `nothing: …` with the reason if nothing is. `known when it runs` if that depends on the
+    /// parameters of a run.
+    pub effective: String,
+}
+
+impl Policy {
+    /// What the steps of a connector ask for, and what this policy leaves of it: job by job and step by step, in the
+    /// order of the connector's file.
+    pub fn leaves_of(&self, connector: &Connector) -> Vec<AskedGrant> {
+        let mut rows = Vec::new();
+        for job in &connector.jobs {
+            for step in &job.steps {
+                let place = format!("{}/{}", job.name, step.name);
+                rows.extend(step.grants.http.iter().map(|line| http(&place, line, self)));
+                rows.extend(step.grants.files.iter().map(|(name, line)| file(&place, name, line, self)));
+                rows.extend(step.secrets().iter().map(|name| secret(&place, name, &step.grants.http, self)));
+                rows.extend(limits(&place, &step.limits, &self.limits));
+            }
+        }
+        rows
+    }
+}
+
+fn http(place: &str, line: &str, policy: &Policy) -> AskedGrant {
+    let effective = match policy.http_within(line) {
+        _ if is_template(line) => "known when it runs".to_owned(),
+        Ok(lines) if lines.is_empty() => "nothing".to_owned(),
+        Ok(lines) => lines.join(", "),
+        Err(GrantError::BadHttp { problem, .. }) => format!("nothing: {problem}"),
+        Err(error) => format!("nothing: {error}"),
+    };
+    AskedGrant { step: place.to_owned(), asked: format!("http: {line}"), policy: requests(policy), effective }
+}
+
+/// Which requests the policy allows at most.
+fn requests(policy: &Policy) -> String {
+    let limits = policy.http.to_string();
+    let mut text = if limits.is_empty() { "any host".to_owned() } else { limits };
+    text.push_str("; public addresses");
+    if policy.network.allow_loopback {
+        text.push_str(", loopback");
+    }
+    if policy.network.allow_private {
+        text.push_str(", private networks");
+    }
+    text
+}
+
+/// A secret goes where the secret's own hosts, the step's grants and the policy all lead.
+fn secret(place: &str, name: &str, grants: &[String], policy: &Policy) -> AskedGrant {
+    let (limits, effective) = match policy.secrets.get(name) {
+        None => ("no such secret".to_owned(), "nothing: the step fails".to_owned()),
+        Some(secret) => {
+            let hosts = secret.hosts().collect::<Vec<_>>().join(", ");
+            let within = |grant: &String| policy.secret_within(secret, grant).unwrap_or_default();
+            let mut sent: Vec<String> = grants.iter().flat_map(within).collect();
+            sent.sort();
+            sent.dedup();
+            sent.extend(grants.iter().any(|line| is_template(line)).then(|| "known when it runs".to_owned()));
+            let effective = match sent.is_empty() {
+                true => "nothing: no grant leads to its hosts".to_owned(),
+                false => format!("to {}", sent.join(", ")),
+            };
+            (format!("hosts: {hosts}"), effective.replace("to known when", "known when"))
+        }
+    };
+    AskedGrant { step: place.to_owned(), asked: format!("secret: {name}"), policy: limits, effective }
+}
+
+fn file(place: &str, name: &str, line: &str, policy: &Policy) -> AskedGrant {
+    let effective = match policy.folder_within(line) {
+        _ if is_template(line) => "known when it runs".to_owned(),
+        Ok(Some(line)) => format!("{name}: {line}"),
+        Ok(None) => "nothing".to_owned(),
+        Err(error) => format!("nothing: {error}"),
+    };
+    let allowed = match &policy.files {
+        FilesPolicy::Anywhere { .. } => "as this user".to_owned(),
+        FilesPolicy::Beneath(folders) => {
+            let folders: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
+            format!("below {}", folders.join(", "))
+        }
+    };
+    AskedGrant { step: place.to_owned(), asked: format!("files: {name}: {line}"), policy: allowed, effective }
+}
+
+/// The limits that a step sets itself.
+fn limits(place: &str, asked: &LimitOverrides, max: &LimitOverrides) -> Vec<AskedGrant> {
+    let all = [
+        ("memory_bytes_max", asked.memory_bytes_max, max.memory_bytes_max),
+        ("time_ms_max", asked.time_ms_max, max.time_ms_max),
+        ("cpu_ms_max", asked.cpu_ms_max, max.cpu_ms_max),
+        ("disk_bytes_max", asked.disk_bytes_max, max.disk_bytes_max),
+        ("log_bytes_max", asked.log_bytes_max, max.log_bytes_max),
+        ("http_requests_max", asked.http_requests_max, max.http_requests_max),
+        ("http_bytes_max", asked.http_bytes_max, max.http_bytes_max),
+    ];
+    let row = |(name, asked, max): (&str, Option<u64>, Option<u64>)| {
+        let asked = asked?;
+        Some(AskedGrant {
+            step: place.to_owned(),
+            asked: format!("limits: {name}: {asked}"),
+            policy: max.map_or("any".to_owned(), |max| format!("at most {max}")),
+            effective: max.map_or(asked, |max| asked.min(max)).to_string(),
+        })
+    };
+    all.into_iter().filter_map(row).collect()
+}
+
+/// Whether the line depends on the parameters of a run.
+fn is_template(line: &str) -> bool {
+    line.contains("${")
+}
