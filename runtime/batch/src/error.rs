@@ -219,7 +219,7 @@ pub enum LyingBatch {
 
 /// What whoever reads of a lie can do about it.
 const LYING_BATCH_HELP: &str =
-    "the element breaks its contract, for a component that in `wit/types.wit`; tell its author";
+    "the element breaks its contract, for a component that in `wit/0.1/types.wit`; tell its author";
 
 impl From<LyingBatch> for ElementError {
     /// For an adapter that finds out about it before the engine does.

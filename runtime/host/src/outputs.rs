@@ -354,8 +354,8 @@ mod tests {
                 scope.spawn(move || {
                     for _ in 0..200 {
                         let Ok(_lock) = take(folder, id, "acme", "out.csv") else { continue };
-                        assert_eq!(at_work.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0);
-                        at_work.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                        assert_eq!(at_work.fetch_add(1, Ordering::SeqCst), 0);
+                        at_work.fetch_sub(1, Ordering::SeqCst);
                     }
                 });
             }

@@ -17,7 +17,7 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{DynOutputStream, OutputStream, Pollable, StreamError, StreamResult};
 
 use crate::budget::Budget;
-use crate::imports::limits::CONSOLE_PIECE;
+use crate::lengths::CONSOLE_PIECE;
 use crate::text::storable;
 
 /// How long a message or a line may be, in bytes; the rest is cut off.

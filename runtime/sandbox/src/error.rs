@@ -271,7 +271,9 @@ impl ComponentError {
             Self::DescribeFailed { .. } => {
                 "`describe` runs without any grant, with 1 second and 64 MiB; it should only return what it knows"
             }
-            Self::BadDescription { .. } => "the comments in `wit/types.wit` say what a description may hold",
+            Self::BadDescription { .. } => {
+                "the comments in `wit/0.1/types.wit` say what a description may hold"
+            }
             Self::DoesNotCompile { .. } => "",
             Self::CompileLimit { limit } => limit.help(),
             Self::CompilerLost { .. } => {

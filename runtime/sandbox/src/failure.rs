@@ -10,11 +10,11 @@ use stepbox_batch::step_context::{NAME_BYTES_MAX, cut};
 use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
-use crate::bindings::stepbox::step::types::StepError;
 use crate::engine::FRAMES_MAX;
 use crate::memory::OutOfMemory;
 use crate::text::storable;
 use crate::upload::World;
+use crate::v0_1::bindings::stepbox::step::types::StepError;
 use crate::watch::Cut;
 
 /// How long the message of a failure may be, in bytes; the rest is cut off.
@@ -144,21 +144,21 @@ pub(crate) fn wrong_world(wanted: World) -> ElementError {
 pub(crate) fn too_many_items(items: usize, max: u32) -> ElementError {
     let message = format!("returned an impossible batch: {items} items where at most {max} were asked for");
     ElementError::failed("lying-batch", message)
-        .with_help("the component breaks the contract in `wit/worlds.wit`; tell its author")
+        .with_help("the component breaks the contract in `wit/0.1/worlds.wit`; tell its author")
 }
 
 /// More parts than were asked for.
 pub(crate) fn too_many_parts(parts: usize, max: u32) -> ElementError {
     let message = format!("returned {parts} parts where at most {max} were asked for");
     ElementError::failed("step-answer-too-large", message)
-        .with_help("the component breaks the contract in `wit/worlds.wit`; tell its author")
+        .with_help("the component breaks the contract in `wit/0.1/worlds.wit`; tell its author")
 }
 
 /// An answer that is longer than the contract allows.
 pub(crate) fn too_large(what: &str, bytes: usize, max: usize) -> ElementError {
     let message = format!("returned {what} of {bytes} bytes; at most {max} are allowed");
     ElementError::failed("step-answer-too-large", message)
-        .with_help("the component breaks the contract in `wit/worlds.wit`; tell its author")
+        .with_help("the component breaks the contract in `wit/0.1/worlds.wit`; tell its author")
 }
 
 /// A call to an element that was not opened, or that failed before.

@@ -4,10 +4,10 @@
 use http::Method;
 use url::Url;
 
-pub use crate::adapters::lies::{believed, set_aside};
 use crate::error::ComponentError;
 use crate::grants::HttpGrant;
 use crate::upload::{self, World};
+pub use crate::v0_1::adapters::lies::{believed, set_aside};
 
 /// All that [`crate::Sandbox::inspect`] checks before it compiles anything, and nothing that catches a
 /// panic.

@@ -77,8 +77,6 @@
 //! There is no job, repository or tenant in here, and no default that opens anything. Failures that the
 //! sandbox itself finds have the codes in [`FAILURE_CODES`], each explained in `docs/errors.md`.
 
-mod adapters;
-mod bindings;
 mod budget;
 mod compile_cache;
 mod compiler;
@@ -92,8 +90,8 @@ mod failure;
 #[doc(hidden)]
 pub mod fuzzing;
 mod grants;
-mod imports;
 mod instance;
+mod lengths;
 mod limits;
 mod linker;
 mod memory;
@@ -108,10 +106,10 @@ mod state;
 mod testing;
 mod text;
 mod upload;
+mod v0_1;
 mod wasi;
 mod watch;
 
-pub use self::adapters::{SandboxedProcessor, SandboxedReader, SandboxedTasklet, SandboxedWriter};
 pub use self::budget::{ExecutionDisk, Usage};
 pub use self::compiler::worker::compile_worker;
 pub use self::compiler::{CompileProcess, Compiler};
@@ -130,3 +128,4 @@ pub use self::setup::ComponentSetup;
 pub use self::share::{Share, ShareLimits};
 pub use self::upload::COMPONENT_BYTES_MAX;
 pub use self::upload::{Description, Finding, Inspected, World, receive};
+pub use self::v0_1::adapters::{SandboxedProcessor, SandboxedReader, SandboxedTasklet, SandboxedWriter};

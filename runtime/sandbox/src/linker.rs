@@ -14,9 +14,9 @@ use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi_http::p2::bindings::{LinkOptions, http};
 use wasmtime_wasi_io::bindings::wasi::io::{self, poll};
 
-use crate::bindings::stepbox::step;
-use crate::imports::limits::POLLABLES;
+use crate::lengths::POLLABLES;
 use crate::state::StepState;
+use crate::v0_1::bindings::stepbox::step;
 use crate::wasi::files::HasFolders;
 use crate::wasi::http::HasHttp;
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use stepbox_batch::name::Digest;
 use wasmtime::component::InstancePre;
 
-use crate::adapters::{SandboxedProcessor, SandboxedReader, SandboxedTasklet, SandboxedWriter};
 use crate::sandbox::Inner;
 use crate::setup::ComponentSetup;
 use crate::state::StepState;
+use crate::v0_1::adapters::{SandboxedProcessor, SandboxedReader, SandboxedTasklet, SandboxedWriter};
 
 /// A compiled component. Cheap to clone; it can run many times, also at once.
 #[derive(Clone)]

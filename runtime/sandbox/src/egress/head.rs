@@ -5,7 +5,7 @@ use http::{HeaderMap, Method, Uri};
 use url::Url;
 
 use super::EgressError;
-use crate::imports::limits::HTTP_HEAD;
+use crate::lengths::HTTP_HEAD;
 
 /// What each header counts beside its name and value, as in HTTP/2 (RFC 9113, 6.5.2).
 const HEADER_OVERHEAD: usize = 32;

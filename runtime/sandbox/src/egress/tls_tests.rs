@@ -16,14 +16,14 @@ use tokio_rustls::rustls::ServerConfig;
 use wasmtime_wasi_http::WasiHttpHooks;
 
 use super::Outside;
-use crate::bindings::stepbox::step::http::{Header, Host, Request};
 use crate::grants::Grants;
-use crate::imports::http::HttpFailure;
 use crate::limits::Limits;
 use crate::secrets::{Secret, StepSecrets};
 use crate::setup::ComponentSetup;
 use crate::state::StepState;
 use crate::testing::{RecordedLog, setup, state_of, step_context};
+use crate::v0_1::bindings::stepbox::step::http::{Header, Host, Request};
+use crate::v0_1::imports::http::HttpFailure;
 use crate::wasi::http::HttpDoor;
 
 const VALUE: &str = "S3cr3t-Value";

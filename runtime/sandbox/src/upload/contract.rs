@@ -1,4 +1,4 @@
-//! Whether a component fits one of the five worlds in `wit/`, and if not, where it differs.
+//! Whether a component fits one of the five worlds in `wit/0.1`, and if not, where it differs.
 
 #[cfg(test)]
 mod tests;
@@ -13,15 +13,7 @@ use wit_parser::{Function, InterfaceId, Resolve, SourceMap, WorldId, WorldItem, 
 use super::difference::Differ;
 use super::world::{Finding, World};
 use crate::error::ComponentError;
-
-/// The contract as this runtime knows it.
-const SOURCES: &[(&str, &str)] = &[
-    ("types.wit", include_str!("../../../../wit/types.wit")),
-    ("execution.wit", include_str!("../../../../wit/execution.wit")),
-    ("files.wit", include_str!("../../../../wit/files.wit")),
-    ("http.wit", include_str!("../../../../wit/http.wit")),
-    ("worlds.wit", include_str!("../../../../wit/worlds.wit")),
-];
+use crate::v0_1::WIT;
 
 /// What a component may import of the contract.
 const IMPORTS: &[&str] = &["types", "execution", "files", "http", "log"];
@@ -58,12 +50,13 @@ struct Contract {
 
 static CONTRACT: LazyLock<Contract> = LazyLock::new(|| {
     let mut sources = SourceMap::new();
-    for (name, text) in SOURCES {
+    for (name, text) in WIT {
         sources.push(name.as_ref(), *text);
     }
-    let group = sources.parse().unwrap_or_else(|(_, error)| panic!("`wit/` is part of this crate: {error}"));
+    let group =
+        sources.parse().unwrap_or_else(|(_, error)| panic!("`wit/0.1` is part of this crate: {error}"));
     let mut resolve = Resolve::default();
-    let package = resolve.push_group(group).expect("`wit/` is part of this crate");
+    let package = resolve.push_group(group).expect("`wit/0.1` is part of this crate");
     let version = resolve.packages[package].name.version.clone().expect("the contract has a version");
     Contract { resolve, version }
 });
@@ -72,7 +65,7 @@ impl Contract {
     fn interface(&self, name: &str) -> InterfaceId {
         let mut interfaces = self.resolve.interfaces.iter();
         let found = interfaces.find(|(_, interface)| interface.name.as_deref() == Some(name));
-        found.map(|(id, _)| id).expect("the names above are those in `wit/`")
+        found.map(|(id, _)| id).expect("the names above are those in `wit/0.1`")
     }
 
     /// Within 0.1, or from 1.0 on within a major version, what is added is all that changes.
@@ -176,7 +169,7 @@ impl<'a> Candidate<'a> {
             [world] => Ok(world),
             [] => Err(ComponentError::NoWorld {
                 problem: format!("it exports none of {}", listed(&World::ALL)),
-                help: "build it against one of the worlds in `wit/worlds.wit`".to_owned(),
+                help: "build it against one of the worlds in `wit/0.1/worlds.wit`".to_owned(),
             }),
             _ => Err(ComponentError::NoWorld {
                 problem: format!("it exports {} together", listed(&worlds)),

@@ -13,8 +13,6 @@ use stepbox_batch::log::NoLog;
 use stepbox_batch::name::{JobExecutionId, StepName};
 use stepbox_batch::step_context::{Findings, RunContext, RunInfo, StepContext};
 
-use crate::bindings::exports::stepbox::step::describe::GuestIndices;
-use crate::bindings::stepbox::step::types::Description as Raw;
 use crate::budget::Usage;
 use crate::egress::{HttpPolicy, NetworkPolicy};
 use crate::error::ComponentError;
@@ -27,6 +25,8 @@ use crate::program::Program;
 use crate::secrets::StepSecrets;
 use crate::setup::ComponentSetup;
 use crate::upload::World;
+use crate::v0_1::bindings::exports::stepbox::step::describe::GuestIndices;
+use crate::v0_1::bindings::stepbox::step::types::Description as Raw;
 
 /// How long the summary may be, and each grant, in bytes.
 const TEXT_BYTES_MAX: usize = 4 << 10;

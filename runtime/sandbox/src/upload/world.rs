@@ -24,7 +24,7 @@ impl World {
     pub const ALL: [Self; 5] =
         [Self::Tasklet, Self::ItemReader, Self::PartitionedItemReader, Self::ItemProcessor, Self::ItemWriter];
 
-    /// Its name in `wit/worlds.wit`.
+    /// Its name in `wit/0.1/worlds.wit`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Tasklet => "tasklet",

@@ -32,7 +32,7 @@ use self::listing::{LISTING_BYTES, Listing};
 use super::metered::{Gap, Holds, MeteredInput, MeteredOutput, STREAM_BYTES};
 use crate::budget::{Budget, Handle, Handles, OverLimit};
 use crate::grants::Grants;
-use crate::imports::limits::PATH;
+use crate::lengths::PATH;
 use crate::memory::{Account, Charge};
 use crate::renames::{self, Unmoved};
 use crate::state::StepState;

@@ -144,7 +144,8 @@ pub(crate) fn component_describing(world: &str, imports: &str, functions: &str, 
     );
     let mut module = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}"));
     let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit")).unwrap();
+    let (package, _) =
+        resolve.push_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit/0.1")).unwrap();
     let world = resolve.select_world(&[package], Some(world)).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
     let mut encoder = ComponentEncoder::default().module(&module).unwrap();

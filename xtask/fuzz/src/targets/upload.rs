@@ -72,16 +72,16 @@ pub fn seeds() -> Vec<Vec<u8>> {
 
 fn component(world: &str) -> Vec<u8> {
     let sources = [
-        ("types.wit", include_str!("../../../../wit/types.wit")),
-        ("execution.wit", include_str!("../../../../wit/execution.wit")),
-        ("files.wit", include_str!("../../../../wit/files.wit")),
-        ("http.wit", include_str!("../../../../wit/http.wit")),
-        ("worlds.wit", include_str!("../../../../wit/worlds.wit")),
+        ("types.wit", include_str!("../../../../wit/0.1/types.wit")),
+        ("execution.wit", include_str!("../../../../wit/0.1/execution.wit")),
+        ("files.wit", include_str!("../../../../wit/0.1/files.wit")),
+        ("http.wit", include_str!("../../../../wit/0.1/http.wit")),
+        ("worlds.wit", include_str!("../../../../wit/0.1/worlds.wit")),
     ];
     let (mut map, mut resolve) = (SourceMap::new(), Resolve::default());
     sources.iter().for_each(|(name, text)| map.push(name.as_ref(), *text));
-    let group = map.parse().unwrap_or_else(|(_, error)| panic!("`wit/` can be read: {error}"));
-    let package = resolve.push_group(group).expect("`wit/` is whole");
+    let group = map.parse().unwrap_or_else(|(_, error)| panic!("`wit/0.1` can be read: {error}"));
+    let package = resolve.push_group(group).expect("`wit/0.1` is whole");
     let world = resolve.select_world(&[package], Some(world)).expect("the world is there");
     let mut module = dummy_module(&resolve, world, ManglingAndAbi::Standard32);
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).expect("it fits");

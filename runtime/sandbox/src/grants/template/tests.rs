@@ -202,7 +202,7 @@ fn a_value_in_a_folders_path_is_one_name() {
     check("write ${parameters.a}", "a\0b", UNFIT);
     let values = json!({ "folder": "out/today", "output": "out/today/a.csv" });
     let outputs = BTreeMap::from([("export".to_owned(), values)]);
-    let values = Values { outputs: &outputs, ..Values::of(&serde_json::Value::Null) };
+    let values = Values { outputs: &outputs, ..Values::of(&Value::Null) };
     let (_, path) = FolderTemplate::parse("read ${steps.export.folder}").unwrap().fill(values).unwrap();
     assert_eq!(path, Path::new("out/today"));
     let later = FolderTemplate::parse("read ${steps.later.folder:-}").unwrap().fill(values);

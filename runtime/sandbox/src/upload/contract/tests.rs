@@ -8,7 +8,7 @@ use super::*;
 /// A component of a world of the contract, after the contract was changed. It only looks right.
 fn component(world: &str, changes: &[(&str, &str)]) -> Vec<u8> {
     let mut sources = SourceMap::new();
-    for (name, text) in SOURCES {
+    for (name, text) in WIT {
         let mut text = (*text).to_owned();
         for (from, to) in changes {
             text = text.replace(from, to);

@@ -16,7 +16,7 @@ use wasmtime_wasi_http::p2::bindings::http::types::{
 use wasmtime_wasi_http::p2::{HeaderError, HeaderResult, HttpError, HttpResult};
 use wasmtime_wasi_http::{FieldMap, WasiHttpCtxView};
 
-use crate::imports::limits::{AUTHORITY, HTTP_METHOD, HTTP_SCHEME, PATH_WITH_QUERY};
+use crate::lengths::{AUTHORITY, HTTP_METHOD, HTTP_SCHEME, PATH_WITH_QUERY};
 use crate::memory::{Account, Charge, OutOfMemory};
 use crate::state::StepState;
 

@@ -57,7 +57,7 @@ impl Imports {
     pub(crate) fn read() -> Self {
         let mut resolve = Resolve::default();
         resolve.push_path(wasi_http().join("wit")).unwrap();
-        let contract = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../wit");
+        let contract = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../wit/0.1");
         resolve.push_path(contract).unwrap();
         let version = |package: &str| {
             let mut names = resolve.package_names.keys();

@@ -1,0 +1,86 @@
+//! The bindings that wit-bindgen generates from `wit/0.1`, for a step that wants the contract itself.
+//!
+//! The imports are generated once, in this module, and each exported interface in one of its own.
+//! A module's `export!` brings its interface into the component, which therefore says only what it
+//! exports itself, whatever else is in this crate. A component is an element's or a tasklet's
+//! interface, and `describe`:
+//!
+//! ```ignore
+//! use stepbox_step::raw;
+//!
+//! struct Step;
+//! impl raw::describe::Guest for Step { … }
+//! impl raw::processor::Guest for Step { … }
+//! raw::describe::export!(Step with_types_in raw::describe);
+//! raw::processor::export!(Step with_types_in raw::processor);
+//! ```
+#![allow(missing_docs, unused_qualifications, clippy::all, reason = "generated, from a documented WIT")]
+
+pub use self::stepbox::step::{execution, files, http, log, types};
+
+wit_bindgen::generate!({
+    path: "../../../wit/0.1",
+    inline: "
+        package stepbox:sdk;
+
+        world imports {
+            import stepbox:step/types@0.1.0;
+            import stepbox:step/execution@0.1.0;
+            import stepbox:step/files@0.1.0;
+            import stepbox:step/http@0.1.0;
+            import stepbox:step/log@0.1.0;
+        }
+    ",
+    world: "stepbox:sdk/imports",
+    generate_all,
+});
+
+/// A world for each exported interface, rather than the contract's: those all export
+/// `describe`, and its macro could then not be told apart.
+macro_rules! exported {
+    ($(#[doc = $doc:literal])* $interface:ident, $world:literal, $inline:literal) => {
+        $(#[doc = $doc])*
+        pub mod $interface {
+            pub use self::exports::stepbox::step::$interface::*;
+
+            wit_bindgen::generate!({
+                path: "../../../wit/0.1",
+                inline: $inline,
+                world: $world,
+                pub_export_macro: true,
+                with: { "stepbox:step/types@0.1.0": super::types },
+            });
+        }
+    };
+}
+
+exported!(
+    /// What every component exports.
+    describe, "stepbox:sdk/describe-only",
+    "package stepbox:sdk; world describe-only { export stepbox:step/describe@0.1.0; }"
+);
+exported!(
+    /// The exports of an `item-reader`.
+    reader, "stepbox:sdk/reader-only",
+    "package stepbox:sdk; world reader-only { export stepbox:step/reader@0.1.0; }"
+);
+exported!(
+    /// What a `partitioned-item-reader` exports beside `reader`.
+    partitioner, "stepbox:sdk/partitioner-only",
+    "package stepbox:sdk; world partitioner-only { export stepbox:step/partitioner@0.1.0; }"
+);
+exported!(
+    /// The exports of an `item-processor`.
+    processor, "stepbox:sdk/processor-only",
+    "package stepbox:sdk; world processor-only { export stepbox:step/processor@0.1.0; }"
+);
+exported!(
+    /// The exports of an `item-writer`.
+    writer, "stepbox:sdk/writer-only",
+    "package stepbox:sdk; world writer-only { export stepbox:step/writer@0.1.0; }"
+);
+exported!(
+    /// The exports of a `tasklet`.
+    task, "stepbox:sdk/task-only",
+    "package stepbox:sdk; world task-only { export stepbox:step/task@0.1.0; }"
+);

@@ -1,0 +1,54 @@
+//! A component of the world `item-processor`.
+
+use async_trait::async_trait;
+use stepbox_batch::element::{ItemProcessor, Opening, SetAside};
+use stepbox_batch::error::ElementError;
+use stepbox_batch::rows::Rows;
+
+use super::running::{Beginning, Running, call, checked, checked_header, checked_state, lent, skipped_rows};
+use crate::program::Program;
+use crate::setup::ComponentSetup;
+use crate::v0_1::bindings::exports::stepbox::step::processor::Guest;
+
+/// A processor that is a component.
+#[derive(Debug)]
+pub struct SandboxedProcessor {
+    program: Program,
+    setup: ComponentSetup,
+    running: Option<Running<Guest>>,
+    columns: usize,
+}
+
+impl SandboxedProcessor {
+    pub(crate) fn new(program: Program, setup: ComponentSetup) -> Self {
+        Self { program, setup, running: None, columns: 0 }
+    }
+}
+
+#[async_trait]
+impl ItemProcessor for SandboxedProcessor {
+    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, ElementError> {
+        let running = Running::start(&self.program, &self.setup, opening.context).await?;
+        self.running = Some(running);
+        let beginning = Beginning::of(&opening, &self.setup);
+        let header = checked_header(call!(self.call_open(beginning.setup())))?;
+        self.columns = header.len();
+        Ok(header)
+    }
+
+    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, ElementError> {
+        let outcome = call!(batch self.call_process(lent(rows)));
+        *output = checked(self.columns, outcome.rows)?;
+        Ok(SetAside { skipped: skipped_rows(outcome.skipped), filtered: outcome.filtered })
+    }
+
+    async fn state(&mut self) -> Result<Vec<u8>, ElementError> {
+        checked_state(call!(self.call_checkpoint()))
+    }
+
+    async fn close(&mut self) -> Result<(), ElementError> {
+        call!(self.call_close());
+        self.running = None;
+        Ok(())
+    }
+}

@@ -1,0 +1,36 @@
+//! The types and functions of `wit/0.1`. They are generated from these files, so the two cannot drift apart.
+
+wasmtime::component::bindgen!({
+    path: "../../wit/0.1",
+    // One world with everything, for one set of types. A component is asked interface by interface.
+    inline: "
+        package stepbox:host;
+
+        world every-step {
+            include stepbox:step/partitioned-item-reader@0.1.0;
+            include stepbox:step/item-processor@0.1.0;
+            include stepbox:step/item-writer@0.1.0;
+            include stepbox:step/tasklet@0.1.0;
+        }
+    ",
+    world: "stepbox:host/every-step",
+    // What waits is async; the rest are plain calls, which cost a tenth of a microsecond.
+    imports: {
+        "stepbox:step/execution.save": async,
+        "stepbox:step/files": async | trappable,
+        "stepbox:step/http": async | trappable,
+    },
+    exports: { default: async },
+    trappable_error_type: {
+        "stepbox:step/files.file-error" => crate::v0_1::imports::files::FileFailure,
+        "stepbox:step/http.http-error" => crate::v0_1::imports::http::HttpFailure,
+    },
+    with: {
+        "stepbox:step/files.reader": crate::v0_1::imports::files::FileReader,
+        "stepbox:step/files.writer": crate::v0_1::imports::files::FileWriter,
+        "stepbox:step/http.exchange": crate::v0_1::imports::http::Exchange,
+        "stepbox:step/http.response": crate::v0_1::imports::http::Answer,
+    },
+    // Batches go in as borrowed slices: the only copy is the one into the component's memory.
+    ownership: Borrowing { duplicate_if_necessary: true },
+});

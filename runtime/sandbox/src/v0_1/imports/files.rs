@@ -1,0 +1,208 @@
+//! `stepbox:step/files`: the granted folders, through handles rather than paths.
+//!
+//! A path's first part names a grant, and the rest is resolved beneath that grant's open folder by the
+//! operating system (`openat2`), which refuses every way out: `..`, absolute paths, links. No text is
+//! compared. Waiting for the disk happens on threads of its own.
+
+#![expect(unreachable_pub, reason = "the generated bindings re-export the types behind resources")]
+
+mod operations;
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::sync::Arc;
+
+use wasmtime::component::{Resource, ResourceTableError};
+
+use self::operations::Place;
+use crate::budget::{Handle, OverLimit};
+use crate::lengths::FILE_PIECE;
+use crate::memory::OutOfMemory;
+use crate::renames::Unmoved;
+use crate::state::StepState;
+use crate::v0_1::bindings::stepbox::step::files::{
+    Entry, FileError, Host, HostReader, HostWriter, Mode, Reader, Writer,
+};
+
+/// The most bytes that one call reads.
+const READ_BYTES_MAX: u32 = 1 << 20;
+
+/// A file open for reading.
+#[derive(Debug)]
+pub struct FileReader {
+    file: Arc<File>,
+    _handle: Handle,
+}
+
+/// A file open for writing.
+#[derive(Debug)]
+pub struct FileWriter {
+    file: Arc<File>,
+    _handle: Handle,
+}
+
+/// Why a call on files gives no answer: something the step is told, or a handle that does not exist,
+/// which ends it.
+#[derive(Debug)]
+pub enum FileFailure {
+    /// What the step is told.
+    Told(FileError),
+    /// What ends it.
+    Trap(wasmtime::Error),
+}
+
+type Outcome<T> = Result<T, FileFailure>;
+
+impl From<FileError> for FileFailure {
+    fn from(error: FileError) -> Self {
+        Self::Told(error)
+    }
+}
+
+impl From<OverLimit> for FileFailure {
+    fn from(error: OverLimit) -> Self {
+        Self::Told(FileError::OverLimit(error.to_string()))
+    }
+}
+
+impl From<OutOfMemory> for FileFailure {
+    fn from(error: OutOfMemory) -> Self {
+        Self::Told(FileError::OverLimit(error.to_string()))
+    }
+}
+
+impl From<Unmoved> for FileFailure {
+    fn from(error: Unmoved) -> Self {
+        match error {
+            Unmoved::Io(error) => error.into(),
+            _ => Self::Told(FileError::Refused(error.to_string())),
+        }
+    }
+}
+
+impl From<ResourceTableError> for FileFailure {
+    fn from(error: ResourceTableError) -> Self {
+        Self::Trap(error.into())
+    }
+}
+
+impl From<io::Error> for FileFailure {
+    fn from(error: io::Error) -> Self {
+        Self::Told(operations::told(&error))
+    }
+}
+
+impl Host for StepState {
+    fn convert_file_error(&mut self, failure: FileFailure) -> wasmtime::Result<FileError> {
+        match failure {
+            FileFailure::Told(error) => {
+                if matches!(error, FileError::Refused(_)) {
+                    self.context.metering().refused_file();
+                }
+                Ok(error)
+            }
+            FileFailure::Trap(error) => Err(error),
+        }
+    }
+
+    async fn open_reader(&mut self, path: String) -> Outcome<Resource<Reader>> {
+        let place = Place::of(&self.grants, &path)?;
+        let handle = self.handles.open()?;
+        let file = off_thread(move || place.open_to_read()).await?;
+        self.context.metering().opened_to_read();
+        Ok(self.table.push(FileReader { file: Arc::new(file), _handle: handle })?)
+    }
+
+    async fn open_writer(&mut self, path: String, mode: Mode) -> Outcome<Resource<Writer>> {
+        let place = Place::of(&self.grants, &path)?.for_writing()?;
+        let handle = self.handles.open()?;
+        let files = self.budget.disk_files.clone();
+        let file = off_thread(move || place.open_to_write(mode, &files)).await?;
+        self.context.metering().opened_to_write();
+        Ok(self.table.push(FileWriter { file: Arc::new(file), _handle: handle })?)
+    }
+
+    async fn list(&mut self, path: String) -> Outcome<Vec<Entry>> {
+        let place = Place::of(&self.grants, &path)?;
+        let account = self.account.clone();
+        off_thread(move || place.list(&account)).await
+    }
+
+    async fn stat(&mut self, path: String) -> Outcome<Entry> {
+        let place = Place::of(&self.grants, &path)?;
+        off_thread(move || place.stat()).await
+    }
+
+    async fn create_folder(&mut self, path: String) -> Outcome<()> {
+        let place = Place::of(&self.grants, &path)?.for_writing()?;
+        let files = self.budget.disk_files.clone();
+        off_thread(move || place.create_folder(&files)).await
+    }
+
+    async fn rename(&mut self, from: String, to: String) -> Outcome<()> {
+        let from = Place::of(&self.grants, &from)?.for_writing()?;
+        let to = Place::of(&self.grants, &to)?.for_writing()?;
+        off_thread(move || from.rename(&to)).await
+    }
+
+    async fn remove(&mut self, path: String) -> Outcome<()> {
+        let place = Place::of(&self.grants, &path)?.for_writing()?;
+        off_thread(move || place.remove()).await
+    }
+}
+
+impl HostReader for StepState {
+    async fn read(&mut self, reader: Resource<Reader>, bytes_max: u32) -> Outcome<Vec<u8>> {
+        let file = self.table.get(&reader)?.file.clone();
+        let context = self.context.clone();
+        let bytes_max = bytes_max.min(READ_BYTES_MAX);
+        let _piece = self.account.charge(u64::from(bytes_max))?;
+        off_thread(move || {
+            let mut bytes = Vec::with_capacity(bytes_max as usize);
+            file.as_ref().take(u64::from(bytes_max)).read_to_end(&mut bytes)?;
+            context.metering().read_file(bytes.len() as u64);
+            Ok(bytes)
+        })
+        .await
+    }
+
+    async fn seek(&mut self, reader: Resource<Reader>, offset: u64) -> Outcome<()> {
+        let file = self.table.get(&reader)?.file.clone();
+        file.as_ref().seek(SeekFrom::Start(offset))?;
+        Ok(())
+    }
+
+    async fn drop(&mut self, reader: Resource<Reader>) -> wasmtime::Result<()> {
+        self.table.delete(reader)?;
+        Ok(())
+    }
+}
+
+impl HostWriter for StepState {
+    async fn write(&mut self, writer: Resource<Writer>, bytes: Vec<u8>) -> Outcome<()> {
+        let file = self.table.get(&writer)?.file.clone();
+        FILE_PIECE.check(bytes.len()).map_err(|error| FileError::OverLimit(error.to_string()))?;
+        let _piece = self.account.charge(bytes.len() as u64)?;
+        self.budget.disk_bytes.take(bytes.len() as u64)?;
+        self.context.metering().wrote_file(bytes.len() as u64);
+        off_thread(move || Ok(file.as_ref().write_all(&bytes)?)).await
+    }
+
+    async fn sync(&mut self, writer: Resource<Writer>) -> Outcome<()> {
+        let file = self.table.get(&writer)?.file.clone();
+        off_thread(move || Ok(file.sync_all()?)).await
+    }
+
+    async fn drop(&mut self, writer: Resource<Writer>) -> wasmtime::Result<()> {
+        self.table.delete(writer)?;
+        Ok(())
+    }
+}
+
+/// Waits for the disk where nobody else is kept waiting.
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> Outcome<T> + Send + 'static) -> Outcome<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(outcome) => outcome,
+        Err(error) => Err(FileFailure::Trap(error.into())),
+    }
+}
