@@ -1,4 +1,4 @@
-//! Tests that look at the memory and the descriptors of their process have one of their own.
+//! Processes of their own for tests that measure the memory and the descriptors of their process.
 
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
@@ -9,8 +9,8 @@ use crate::guard::mark;
 /// Set in a process that runs one test alone.
 const ALONE: &str = "STEPBOX_TEST_ALONE";
 
-/// Whether this process runs nothing but a test, which is called by its path: `guests::hoards_handles`. If not, the test
-/// is run in a process of its own, and there is nothing left to do.
+/// Whether this process runs only this test, which is named by its path: `guests::hoards_handles`. If not, the test
+/// runs in a process of its own, and the caller has nothing left to do.
 ///
 /// # Panics
 /// If the test fails there.
@@ -29,7 +29,7 @@ pub fn is_alone(test: &str) -> bool {
     false
 }
 
-/// The memory and the descriptors of this process, beyond what it has when the watch begins.
+/// The memory and the descriptors of this process, beyond those at the beginning of the watch.
 #[derive(Debug)]
 pub struct Watch {
     resident: u64,
@@ -39,7 +39,7 @@ pub struct Watch {
 impl Watch {
     /// Begins to watch.
     pub fn begin() -> Self {
-        // From now on the highest is what it has now. Where that cannot be set, it is what it ever was.
+        // Resets the peak to the present value. If that fails, the peak is that of the whole process.
         let _ = std::fs::write("/proc/self/clear_refs", "5");
         Self { resident: resident("VmRSS"), descriptors: descriptors() }
     }
@@ -55,18 +55,18 @@ impl Watch {
     }
 }
 
-/// How a process ended that was watched, the most resident memory that it had, and how long it took.
+/// How a watched process ended, the most resident memory that it had, and how long it took.
 #[derive(Debug)]
 pub struct Watched {
-    /// How it ended, and what it said.
+    /// The exit status and the output.
     pub output: Output,
     /// In bytes.
     pub memory_peak: u64,
-    /// From the interrupt on, if there was one.
+    /// The time from the interrupt to the end, if there was an interrupt.
     pub took: Duration,
 }
 
-/// Runs a process to its end and watches it; after some time it is interrupted, as by Ctrl-C.
+/// Runs a process to its end and watches it. After some time the process is interrupted, as by Ctrl-C.
 ///
 /// # Panics
 /// If there is no such process, or it does not end within two minutes.
@@ -83,7 +83,7 @@ pub fn watched(command: &mut Command, interrupt_after: Duration) -> Watched {
         sleep(Duration::from_millis(1));
     }
     let took = began_at.elapsed();
-    // What it said is short enough to have waited for us.
+    // The output is short enough for the pipe, so the process did not wait for its reader.
     let output = process.wait_with_output().expect("it has ended");
     Watched { output, memory_peak, took }
 }
@@ -93,10 +93,10 @@ fn interrupt(process: &Child) {
     let _ = Command::new("kill").args(["-INT", &process.id().to_string()]).status().expect("`kill` runs");
 }
 
-/// A figure of this process's memory, in bytes: `VmRSS` for what it has, `VmHWM` for the most that it had.
+/// A figure of this process's memory, in bytes: `VmRSS` for the present memory, `VmHWM` for the most that it had.
 ///
 /// # Panics
-/// If the kernel does not tell.
+/// If the kernel does not show the figure.
 pub fn resident(figure: &str) -> u64 {
     resident_of("self", figure).expect("the kernel tells")
 }

@@ -39,7 +39,7 @@ async fn what_users_do_stands_under_their_names() {
     assert_eq!(trail(&installation.tenant).await, expected);
 }
 
-/// Whoever was called `stepbox` stood in the trail as the runtime does.
+/// A user with the name `stepbox` looked like the runtime in the trail.
 #[tokio::test]
 async fn the_runtime_is_nobody_one_can_be_called() {
     let installation = Installation::new().await;

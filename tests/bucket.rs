@@ -1,5 +1,5 @@
-//! A server on loopback that speaks S3: `s3s-fs`, which checks signatures and knows ranges, conditions and
-//! multipart uploads. What it keeps are files, so a test sees them as they are.
+//! A server on loopback that speaks S3: `s3s-fs`, which checks signatures and supports ranges, conditions and
+//! multipart uploads. It stores files, so a test sees the objects as they are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -27,33 +27,33 @@ const SECRET: &str = "a-test-secret-that-nobody-sees";
 /// What the server does to requests before it answers them.
 #[derive(Default)]
 pub struct Trouble {
-    /// Each request of so many is answered with 503; 0 for none.
+    /// One request in this many is answered with 503; 0 for none.
     pub busy_each: AtomicU64,
-    /// Each request of so many breaks the connection; 0 for none.
+    /// One request in this many breaks the connection; 0 for none.
     pub breaks_each: AtomicU64,
     requests: AtomicU64,
     /// Each request, by method and path with query.
     seen: Arc<Mutex<Vec<String>>>,
-    /// What it says instead of the truth, to whom.
+    /// Lies in place of the true answer, and the requests that get them.
     lies: Mutex<Vec<(String, Lie)>>,
 }
 
-/// An answer that is none.
+/// An answer that is not true.
 #[derive(Clone)]
 pub enum Lie {
-    /// None at all.
+    /// No answer.
     Silence,
-    /// The true one, a byte each second.
+    /// The true answer, a byte each second.
     Drips,
     /// A status, and then a body without an end.
     WithoutEnd(u16),
-    /// A status and a body, in place of the true one. What was asked is not done.
+    /// A status and a body, in place of the true ones. The request is not carried out.
     Says(u16, String),
     /// The same with a header.
     SaysWith(u16, &'static str, String, Vec<u8>),
-    /// The true one with another header.
+    /// The true answer with another header.
     With(&'static str, String),
-    /// The true one with a text of its body in place of another.
+    /// The true answer, in which one text of the body is replaced by another.
     Replaces(&'static str, String),
 }
 
@@ -65,7 +65,7 @@ pub struct BucketServer {
 }
 
 impl BucketServer {
-    /// Starts one on a thread of its own. It ends with the test's process.
+    /// Starts a server on a thread of its own. It ends with the test's process.
     pub fn start() -> Self {
         let root = crate::support::tempdir().expect("a temporary folder");
         std::fs::create_dir(root.path().join("acme")).expect("a bucket");
@@ -91,7 +91,7 @@ impl BucketServer {
         Self { address, root, trouble }
     }
 
-    /// Its bucket below a prefix, as an operator names it.
+    /// Its bucket below a prefix, as an operator's storage.
     pub fn storage(&self, name: &str, prefix: &str) -> NamedStorage {
         self.storage_with(name, |settings| settings.prefix = prefix.to_owned())
     }
@@ -110,29 +110,29 @@ impl BucketServer {
         NamedStorage::s3(name, &settings).expect("these settings")
     }
 
-    /// Where it listens.
+    /// Its address.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// What it lets in.
+    /// The keys that it accepts.
     pub fn keys() -> (&'static str, &'static str) {
         (KEY_ID, SECRET)
     }
 
-    /// Puts an object there without asking it.
+    /// Stores an object without a request.
     pub fn put(&self, key: &str, bytes: &[u8]) {
         let path = self.root.path().join("acme").join(key);
         std::fs::create_dir_all(path.parent().expect("it has a folder")).expect("a folder");
         std::fs::write(path, bytes).expect("a file");
     }
 
-    /// Removes all below a key without asking it.
+    /// Removes all objects below a key without a request.
     pub fn remove(&self, key: &str) {
         std::fs::remove_dir_all(self.root.path().join("acme").join(key)).expect("a folder");
     }
 
-    /// The requests so far, and those to come: `GET /acme/in.csv?…`.
+    /// The earlier and the later requests: `GET /acme/in.csv?…`.
     pub fn listen(&self) -> Arc<Mutex<Vec<String>>> {
         self.trouble.seen.clone()
     }
@@ -145,7 +145,7 @@ impl BucketServer {
         found
     }
 
-    /// What its own folder holds beside the bucket: uploads that were never completed, each with files for its pieces.
+    /// How many multipart uploads were never completed. Each has files for its pieces beside the bucket.
     pub fn unfinished_uploads(&self) -> usize {
         let entries = std::fs::read_dir(self.root.path()).expect("its folder");
         let names = entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"));
@@ -155,12 +155,12 @@ impl BucketServer {
         names.filter_map(id).collect::<BTreeSet<_>>().len()
     }
 
-    /// Answers requests whose line has the text `GET /acme/shop/in.csv` in it with a lie, from now on.
+    /// From now on answers requests with a lie if their line contains the text, such as `GET /acme/shop/in.csv`.
     pub fn lie(&self, to: &str, lie: Lie) {
         self.trouble.lies.lock().expect("nobody panicked").push((to.to_owned(), lie));
     }
 
-    /// Tells nothing but the truth from now on.
+    /// From now on answers all requests with the truth.
     pub fn be_honest(&self) {
         self.trouble.lies.lock().expect("nobody panicked").clear();
     }
@@ -178,7 +178,7 @@ fn collect(root: &Path, folder: &Path, found: &mut BTreeMap<String, String>) {
             collect(root, &path, found);
         } else {
             let key = path.strip_prefix(root).expect("below it").to_string_lossy().into_owned();
-            // One that is just being renamed is none.
+            // A file that is just being renamed is skipped.
             if let Ok(bytes) = std::fs::read(&path) {
                 found.insert(key, String::from_utf8_lossy(&bytes).into_owned());
             }

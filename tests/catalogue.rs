@@ -1,4 +1,4 @@
-//! A made-up catalogue, the same every time: 12 columns, unicode, quotes, line breaks.
+//! A generated catalogue, the same every time: 12 columns, unicode, quotes, line breaks.
 
 use std::fs::File;
 use std::io::{BufWriter, Result, Write};
@@ -25,7 +25,7 @@ const WORDS: [&str; 16] = [
     "woven",
 ];
 
-/// Writes the catalogue, each so manieth row without its `sku` if asked; returns its bytes.
+/// Writes the catalogue, without the `sku` in each row of this number if wanted. Returns its bytes.
 pub fn write(path: &Path, rows: u32, bad_every: Option<u32>) -> Result<u64> {
     let mut numbers = Numbers::from_state(0x5EED);
     let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);

@@ -1,4 +1,4 @@
-//! Names whose answers change: exactly the addresses that were judged are dialled.
+//! Names whose answers change: Stepbox connects to exactly the checked addresses.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -14,15 +14,15 @@ use tempfile::TempDir;
 
 use crate::egress::{Trap, try_requests};
 
-/// A name server on loopback, whose answers are good for no second at all.
+/// A name server on loopback, whose answers expire at once.
 struct NameServer {
     address: SocketAddr,
-    /// How often it was asked for addresses.
+    /// How often a client asked for addresses.
     asked: Arc<AtomicUsize>,
 }
 
 impl NameServer {
-    /// One that gives each asking another answer, round and round.
+    /// A server that gives another answer each time, in turns.
     fn start(answers: Vec<Vec<&'static str>>) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a port on loopback");
         let address = socket.local_addr().expect("a bound port");
@@ -32,7 +32,7 @@ impl NameServer {
             let mut buffer = [0; 512];
             while let Ok((length, client)) = socket.recv_from(&mut buffer) {
                 let question = &buffer[..length];
-                // Whoever asks for IPv4 first and then for IPv6 asks for one thing.
+                // A client that asks for IPv4 and then for IPv6 asks for one thing.
                 let is_new = kind_of(question) == A;
                 let round = counted.fetch_add(usize::from(is_new), Ordering::SeqCst) - usize::from(!is_new);
                 let answer = answer(question, &answers[round % answers.len()]);
@@ -69,7 +69,7 @@ fn kind_of(question: &[u8]) -> u16 {
     u16::from_be_bytes([question[at], question[at + 1]])
 }
 
-/// The addresses that are of the type asked for, good for no second.
+/// The addresses of the type asked for, which expire at once.
 fn answer(question: &[u8], addresses: &[&str]) -> Vec<u8> {
     let mut message = question.to_vec();
     (message[2], message[3]) = (0x81, 0x80);
@@ -106,7 +106,7 @@ fn addresses(answer: &[u8], question: &[u8]) -> Vec<IpAddr> {
     addresses
 }
 
-/// Asks that name server and nobody else, every time anew.
+/// A resolver that asks only that name server, each time anew.
 #[derive(Debug)]
 struct Asking(SocketAddr);
 
@@ -135,11 +135,11 @@ async fn tenant_with(policy: Policy, names: &NameServer) -> (TempDir, Tenant) {
     (folder, tenant)
 }
 
-/// The first answer passes; the next one, a moment later, leads home.
+/// The first answer is public; the next one, a moment later, is this machine.
 #[tokio::test]
 async fn a_name_that_answers_differently_the_second_time_leads_nowhere() {
     let trap = Trap::set();
-    // Of the public range, and given to nobody.
+    // Of the public range, but assigned to no host.
     let names = NameServer::start(vec![vec!["3ffe::1"], vec!["127.0.0.1"], vec!["127.0.0.1", "::1"]]);
     let (folder, tenant) = tenant_with(Policy::nothing(), &names).await;
     let url = format!("http://rebinds.example:{}", trap.port);
@@ -156,7 +156,7 @@ async fn a_name_that_answers_differently_the_second_time_leads_nowhere() {
     assert_eq!(trap.connections(), 0, "nobody was connected to");
 }
 
-/// Nobody keeps what a name led to: what one tenant was told is never told another one.
+/// No answer is cached: the answer for one tenant never reaches another tenant.
 #[tokio::test]
 async fn an_answer_is_kept_for_nobody_and_for_no_other_tenant() {
     let (first, names) = (Trap::answering("127.0.0.2:0"), ["alice", "bob"]);
@@ -180,7 +180,7 @@ async fn an_answer_is_kept_for_nobody_and_for_no_other_tenant() {
     assert_eq!(server.asked.load(Ordering::SeqCst), 4, "once for each connection");
 }
 
-/// Of several addresses only those that are open are dialled, as they were when they were judged.
+/// Of several addresses, Stepbox connects only to the open ones, as they were when they were checked.
 #[tokio::test]
 async fn of_a_mixed_answer_only_the_open_addresses_are_dialled() {
     let first = Trap::answering("127.0.0.2:0");

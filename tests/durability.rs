@@ -1,4 +1,4 @@
-//! What is left when a process dies in the middle of a job.
+//! The state after a process dies in the middle of a job.
 
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -74,8 +74,8 @@ async fn a_killed_run_goes_on_from_its_checkpoint_to_the_same_output() {
     assert_eq!(again.code(), "in-use", "what was gone on from is not gone on from twice: {again}");
 }
 
-/// A file system of 64 KiB, in a name space that ends with the command, and later of 1 MiB. Where the kernel
-/// lets nobody have one, the disk is full in the tests of the connectors and the store alone.
+/// A file system of 64 KiB, in a name space that ends with the command, and later of 1 MiB. If the kernel does not
+/// allow that, only the tests of the connectors and the store cover a full disk.
 #[tokio::test]
 #[expect(clippy::print_stderr, reason = "a test that is left out says so")]
 async fn a_full_disk_fails_the_step_and_a_restart_with_room_ends_like_an_undisturbed_run() {

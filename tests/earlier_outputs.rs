@@ -1,4 +1,4 @@
-//! Steps that read what an earlier step of the same execution has written: `${steps.export.output}`.
+//! Steps that read the output of an earlier step of the same execution: `${steps.export.output}`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -52,7 +52,7 @@ jobs:
       - { <<: *copy, reader: { csv: { from: "${steps.export.output:-other.csv}" } } }
 "#;
 
-/// Fails as often as it is told, and lies about where the file is.
+/// Fails a given number of times, and writes a wrong path of the file into the context.
 struct Between(Arc<AtomicU32>);
 
 #[async_trait]
@@ -85,7 +85,7 @@ fn parameters() -> Value {
     json!({ "source": local("in.csv"), "storage": local("out/%execution%.csv"), "copy": local("copy.csv") })
 }
 
-/// The file has the number of the first execution, the copy is the whole of it, whatever came between.
+/// The file has the number of the first execution, and the copy is complete after every disturbance.
 #[tokio::test]
 async fn a_later_step_reads_what_an_earlier_one_has_written() {
     for job in ["twice", "parts"] {

@@ -1,7 +1,7 @@
-//! Requests that a hostile step may try, as tables: who is asked in which spelling, and what is said.
+//! Requests that a hostile step may try, as tables: the spelling of the host, and the error.
 //!
-//! Each request goes through both doors. What `http` refuses with a text, `wasi:http` refuses with a code,
-//! and the text is in the log.
+//! Each request goes through both interfaces. If `http` refuses a request with a text, `wasi:http` refuses it with a
+//! code, and the text is in the log.
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
@@ -22,16 +22,16 @@ use crate::support::{self, ending, summary};
 /// How many requests one run tries: a summary has at most 100 names, and each request takes two.
 const REQUESTS_MAX: usize = 40;
 
-/// Takes connections, and counts them.
+/// Accepts connections, and counts them.
 pub(crate) struct Trap {
     pub(crate) port: u16,
     connections: Arc<AtomicUsize>,
 }
 
 impl Trap {
-    /// On every address of this machine; says nothing.
+    /// On every address of this machine; sends nothing.
     pub(crate) fn set() -> Self {
-        // `[::]` takes IPv4 as well, where there is IPv6.
+        // `[::]` takes IPv4 as well, if there is IPv6.
         let listener = TcpListener::bind("[::]:0").or_else(|_| TcpListener::bind("0.0.0.0:0"));
         Self::at(listener.expect("a port on every address"), drop)
     }
@@ -42,7 +42,7 @@ impl Trap {
         Self::at(listener, |mut stream| {
             support::read_request(&mut stream);
             let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-            // The client may be gone by now, which is its own affair.
+            // The client may be gone by now.
             let _ = stream.write_all(answer);
         })
     }
@@ -65,7 +65,7 @@ impl Trap {
     }
 }
 
-/// A tenant with a policy, and the folder that it lies in.
+/// A tenant with a policy, and its folder.
 pub(crate) async fn tenant_with(policy: Policy) -> (TempDir, Tenant) {
     let folder = support::tempdir().expect("a temporary folder");
     let builder = Stepbox::builder(folder.path().join("data")).tenant(TenantId::default(), policy);
@@ -74,7 +74,7 @@ pub(crate) async fn tenant_with(policy: Policy) -> (TempDir, Tenant) {
     (folder, tenant)
 }
 
-/// Lets the guest `spells_hosts` try requests with grants; what came of each, through `http` and `wasi`.
+/// Lets the guest `spells_hosts` try requests with grants. Returns the result of each, through `http` and `wasi`.
 pub(crate) async fn try_requests(
     folder: &TempDir,
     tenant: &Tenant,
@@ -119,9 +119,9 @@ const LOOPBACK: &str = "loopback addresses are not open";
 const PRIVATE: &str = "private addresses are not open";
 const NEVER: &str = "such addresses are never opened";
 
-/// A spelling, the host that it comes to, what the host is, and what would open it. `PORT` is the trap's.
+/// A spelling, the host that it means, the kind of host, and the setting that would open it. `PORT` is the trap's.
 ///
-/// Through WASI it is the same refusal, unless the authority is none that WASI takes: `WASI_TAKES_NOT`.
+/// Through WASI the refusal is the same, unless WASI does not accept the authority: `WASI_TAKES_NOT`.
 const REFUSED_ADDRESSES: &[(&str, &str, &str, &str)] = &[
     // Loopback in every notation of IPv4.
     ("http://127.0.0.1:PORT/", "127.0.0.1", "a loopback address", LOOPBACK),
@@ -141,7 +141,7 @@ const REFUSED_ADDRESSES: &[(&str, &str, &str, &str)] = &[
     ("http://127。0。0。1:PORT/", "127.0.0.1", "a loopback address", LOOPBACK),
     ("http://127.0.0.1:0PORT/", "127.0.0.1", "a loopback address", LOOPBACK),
     ("http://127.1.2.3:PORT/", "127.1.2.3", "a loopback address", LOOPBACK),
-    // URLs that are read more kindly than they should be.
+    // URLs that lenient parsers accept.
     ("HTTP://127.0.0.1:PORT/", "127.0.0.1", "a loopback address", LOOPBACK),
     ("http:127.0.0.1:PORT/", "127.0.0.1", "a loopback address", LOOPBACK),
     ("http:///127.0.0.1:PORT/", "127.0.0.1", "a loopback address", LOOPBACK),
@@ -153,7 +153,7 @@ const REFUSED_ADDRESSES: &[(&str, &str, &str, &str)] = &[
     ("http://LOCALHOST:PORT/", "localhost", "a loopback address", LOOPBACK),
     ("http://ⓛocalhost:PORT/", "localhost", "a loopback address", LOOPBACK),
     ("http://local%68ost:PORT/", "localhost", "a loopback address", LOOPBACK),
-    // What the kernel takes for this machine.
+    // Addresses that the kernel treats as this machine.
     ("http://0:PORT/", "0.0.0.0", "a reserved address", NEVER),
     ("http://0.0.0.0:PORT/", "0.0.0.0", "a reserved address", NEVER),
     ("http://[::]:PORT/", "[::]", "a reserved address", NEVER),
@@ -178,7 +178,7 @@ const REFUSED_ADDRESSES: &[(&str, &str, &str, &str)] = &[
     ("http://192.168.1.1:PORT/", "192.168.1.1", "a private address", PRIVATE),
     ("http://100.64.0.1:PORT/", "100.64.0.1", "a private address", PRIVATE),
     ("http://[64:ff9b::10.0.0.1]:PORT/", "[64:ff9b::a00:1]", "a private address", PRIVATE),
-    // Where clouds hand out credentials.
+    // Addresses where clouds give out credentials.
     ("http://169.254.169.254:PORT/", "169.254.169.254", "a cloud metadata address", NEVER),
     ("http://0xa9fea9fe:PORT/", "169.254.169.254", "a cloud metadata address", NEVER),
     ("http://2852039166:PORT/", "169.254.169.254", "a cloud metadata address", NEVER),
@@ -190,11 +190,11 @@ const REFUSED_ADDRESSES: &[(&str, &str, &str, &str)] = &[
     ("http://192.0.2.1:PORT/", "192.0.2.1", "an address for documentation", NEVER),
 ];
 
-/// What WASI itself does not take for a scheme, an authority or a path, or cuts into another request.
+/// Schemes, authorities and paths that WASI itself refuses, or splits into another request.
 const WASI_TAKES_NOT: &[&str] =
     &["①", "１", "。", "ⓛ", "\\\\", "HTTP:", "http:127", "http:///", "%2e", "%31", "%68", "#", "\\@"];
 
-/// URLs that name no address which the grants or the policy could judge, and what is said.
+/// URLs without an address that grants or the policy could check, and the error.
 const REFUSED_URLS: &[(&str, &str)] = &[
     ("http://granted.example@127.0.0.1:PORT/", "credentials in a URL are not sent"),
     ("http://127.0.0.1:PORT@granted.example/", "credentials in a URL are not sent"),
@@ -226,7 +226,7 @@ const REFUSED_URLS: &[(&str, &str)] = &[
     ("http://lоcalhost:PORT/", "would: `GET http://xn--lcalhost-nbh:PORT`"), // a Cyrillic о
 ];
 
-/// Every spelling of an address that nobody opened comes to nothing, however much a job was granted.
+/// A closed address stays closed in every spelling, however much a job was granted.
 pub(crate) async fn every_spelling_is_refused() {
     let trap = Trap::set();
     let with_port = |text: &str| text.replace("PORT", &trap.port.to_string());
@@ -263,11 +263,11 @@ pub(crate) async fn every_spelling_is_refused() {
     assert_eq!(trap.connections(), 0, "nobody was connected to");
 }
 
-/// Method, path, headers, and what each door says of it.
+/// Method, path, headers, and the result through each interface.
 type Forged =
     (&'static str, &'static str, &'static [(&'static str, &'static str)], &'static str, &'static str);
 
-/// Requests that would be another one on the wire, all for a server that is granted and open.
+/// Requests that would be other ones on the wire, all to a server that is granted and open.
 const FORGED: &[Forged] = &[
     ("GET", "/", &[("x", "a\r\nhost: evil")], "has no possible value", "no such header"),
     ("GET", "/", &[("x", "a\nb")], "has no possible value", "no such header"),
@@ -308,7 +308,7 @@ const FORGED: &[Forged] = &[
     ("GET", "*", &[], "is no URL", "no such path"),
 ];
 
-/// Nothing in a request can make another one of it.
+/// No part of a request can make another request of it.
 #[tokio::test]
 async fn a_request_cannot_carry_another_one() {
     let trap = Trap::set();
@@ -327,7 +327,7 @@ async fn a_request_cannot_carry_another_one() {
     assert_eq!(trap.connections(), 0, "nothing was sent");
 }
 
-/// What was granted is sent only as far as the operator's policy goes; the refusal names the list.
+/// A granted request is sent only if the operator's policy allows it. The refusal names the list.
 #[tokio::test]
 async fn a_granted_request_is_cut_down_to_the_policy() {
     let trap = Trap::answering("127.0.0.1:0");
@@ -367,7 +367,7 @@ fn lacks(list: &str, value: &str) -> String {
     format!("but `{value}` is not among the {list} that the policy allows")
 }
 
-/// A policy that nobody can have meant keeps the installation shut.
+/// A policy with a setting without effect prevents the start.
 #[tokio::test]
 async fn a_policy_without_effect_is_refused_at_the_start() {
     let folder = support::tempdir().expect("a temporary folder");

@@ -1,4 +1,4 @@
-//! Jobs on a store that fails: whatever it does, what is stored is true, and a restart ends well.
+//! Jobs on a store that fails: for every failure, the stored data is true, and a restart completes.
 
 use std::sync::Arc;
 
@@ -61,14 +61,14 @@ jobs:
 "#;
 
 const ROWS: usize = 300;
-/// Runs and restarts on the faulty store, before a sound one has its turn.
+/// Runs and restarts on the faulty store, before a sound store takes its place.
 const FAULTY_RUNS: u64 = 3;
 
-/// How a job ends that nothing disturbs.
+/// The result of an undisturbed job.
 #[derive(Debug, PartialEq)]
 struct End {
     counts: String,
-    /// Of all executions that went on from one another.
+    /// Of all executions that continued one another.
     warnings: Vec<(String, String, String, String)>,
     output: String,
 }
@@ -111,7 +111,7 @@ fn with_native(builder: Builder) -> Builder {
         .tasklet("works", |_| Ok(Box::new(Works)))
 }
 
-/// A tasklet that has nothing to do.
+/// A tasklet that does nothing.
 struct Works;
 
 #[async_trait]
@@ -127,8 +127,8 @@ async fn undisturbed(installation: &Installation) -> End {
     end(installation, &installation.tenant, "undisturbed").await
 }
 
-/// Runs a job on a faulty store, restarts it there for some times and then on a sound one; returns how
-/// it ended, and how many executions it took.
+/// Runs a job on a faulty store, restarts it there several times and then on a sound one. Returns the result, and how
+/// many executions it took.
 async fn disturbed(installation: &Installation, job: &str, seed: u64, rate: u32) -> (End, usize) {
     let code = format!("seed_{seed}");
     create(&installation.tenant, job, &code).await;
@@ -157,7 +157,7 @@ async fn disturbed(installation: &Installation, job: &str, seed: u64, rate: u32)
     unreachable!("it runs until it has completed")
 }
 
-/// Whether it has ended with a reason, and its steps say what their checkpoints say.
+/// Fails unless the execution has ended with a reason, and its steps agree with their checkpoints.
 fn check_is_true(execution: &JobExecution, store: &FaultyStore<SqliteStore>, seed: u64) {
     let told = format!("seed {seed}, {}", ending(execution));
     match execution.status {
@@ -231,7 +231,7 @@ async fn end(installation: &Installation, tenant: &Tenant, code: &str) -> End {
     End { counts: counts(&executions[0], 0), warnings, output: output(installation, code) }
 }
 
-/// What was written, as if it were one file.
+/// The output as if it were one file.
 fn output(installation: &Installation, code: &str) -> String {
     if installation.path(&format!("{code}.csv")).exists() {
         return installation.read(&format!("{code}.csv"));

@@ -1,4 +1,4 @@
-//! One tenant lets everything loose at once; another one's job goes on as if it were alone.
+//! One tenant floods everything at once; another tenant's job runs as if it were alone.
 #![expect(clippy::print_stdout, reason = "`cargo test floods -- --nocapture` tells the figures")]
 
 use std::path::Path;
@@ -16,10 +16,11 @@ use crate::support::{self, counts, ending, local};
 
 /// How many of each kind.
 const HOSTILE: usize = 50;
-/// When each hostile step must end, in milliseconds; on a machine with much else to do, some time later.
+/// The time limit of each hostile step, in milliseconds; on a busy machine the end comes some time later.
 const LIMIT_MS: u64 = 5_000;
 const MEMORY_BYTES_MAX: u64 = 512 << 20;
-/// What the process may take beside, in bytes: for 150 executions, and for the test that runs at the same time.
+/// The memory that the process may have beside, in bytes: for 150 executions, and for the test that runs at the same
+/// time.
 const BESIDE_BYTES_MAX: u64 = 768 << 20;
 const ROWS: usize = 2_000_000;
 
@@ -59,7 +60,7 @@ async fn one_tenants_flood_leaves_another_its_part() {
     let alone = run_ordinary(&ordinary).await;
     let watch = Watch::begin();
 
-    // It has its memory before the bombs take all there is.
+    // This step gets its memory before the bombs take the rest.
     let mut endless = support::start(&hostile, "endless", json!({})).await;
     let spins =
         async || hostile.log(endless.id()).await.unwrap().iter().any(|line| line.message == "spinning");
@@ -98,13 +99,13 @@ fn check_end(job: &str, execution: &JobExecution) {
     assert!(ms < 3 * LIMIT_MS, "{told} after {ms} ms");
     match job {
         "bombs" => {
-            // Those whose turn comes late are ended by the clock before they get what they want.
+            // Steps whose turn comes late are ended by the clock before they get their memory.
             let is_memory = told.contains("FAILED [step-memory-limit]");
             assert!(is_memory || told.contains("FAILED [step-time-limit]"), "{told}");
             assert!(step.usage.memory_bytes_peak <= MEMORY_BYTES_MAX, "{told}");
         }
         _ => {
-            // Where the bombs hold all that their tenant may have, there is none to start with.
+            // If the bombs hold all memory of their tenant, none is left to start a component.
             let is_starved = told.contains("all of its tenant together may have");
             assert!(is_starved || told.contains("FAILED [step-time-limit]"), "{told}");
         }
@@ -150,7 +151,7 @@ async fn run_ordinary(tenant: &Tenant) -> Duration {
     began_at.elapsed()
 }
 
-/// A place more than the quota is not given, and one that is free again is.
+/// No place beyond the quota is given, and a place that is free again is given.
 #[tokio::test]
 async fn no_more_executions_run_than_the_quota_allows() {
     let folder = support::tempdir().unwrap();
@@ -178,8 +179,8 @@ async fn no_more_executions_run_than_the_quota_allows() {
     second.wait().await.unwrap();
 }
 
-/// A whole waits for its parts, and a split for its branches: with a place, a turn, a connection for one alone, nobody
-/// waits for what only they can give back.
+/// A whole waits for its parts, and a split for its branches. With only one place, one turn and one connection, no
+/// step waits for what only waiting steps can release.
 #[tokio::test]
 async fn nobody_waits_for_what_only_they_can_give_back() {
     let jobs = r#"
@@ -235,7 +236,7 @@ jobs:
     }
 }
 
-/// With one turn for all its components: whoever waits for the host leaves the turn to the others.
+/// With one turn for all components: a component that waits for the host leaves the turn to the others.
 #[tokio::test]
 async fn whoever_waits_for_the_host_holds_no_turn() {
     let folder = support::tempdir().unwrap();

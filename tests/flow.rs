@@ -1,4 +1,4 @@
-//! Jobs whose steps go other ways than straight on: by exit status, side by side, again, later.
+//! Jobs whose steps do not simply follow each other: by exit status, side by side, again, later.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,18 +15,18 @@ use tokio::sync::{Barrier, Notify};
 
 use crate::support::{Installation, counts, ending, local};
 
-/// What the tasklets of a test share.
+/// The shared state of a test's tasklets.
 #[derive(Clone)]
 struct Stage {
-    /// How often `fails` still fails.
+    /// How often `fails` still has to fail.
     failures: Arc<AtomicU32>,
-    /// Where two that `meet` wait for each other.
+    /// Where two tasklets `meet` and wait for each other.
     barrier: Arc<Barrier>,
-    /// Told when one `waits`.
+    /// Notified when a tasklet `waits`.
     waiting: Arc<Notify>,
 }
 
-/// A tasklet that does what its name says.
+/// A tasklet whose name says what it does.
 struct Does(&'static str, Stage);
 
 #[async_trait]
@@ -152,7 +152,7 @@ async fn a_restart_runs_what_has_failed_and_what_always_runs_again() {
     assert!(endings[2].starts_with("FAILED [start-limit]"), "{endings:?}");
 }
 
-/// A job that a person looks at before it goes on.
+/// A job that stops so that a person can look at it.
 #[tokio::test]
 async fn a_job_stops_where_it_says_and_a_restart_goes_on_behind() {
     let steps = "      - {name: a, tasklet: partly, on: {PARTLY: stop, \"*\": next}}
@@ -167,7 +167,7 @@ async fn a_job_stops_where_it_says_and_a_restart_goes_on_behind() {
     assert_eq!(told(&execution), "COMPLETED PARTLY a=COMPLETED b=COMPLETED z=COMPLETED");
 }
 
-/// What a step that completed has left behind is not what it resumes from when it runs again.
+/// A completed step that runs again does not resume from its last checkpoint.
 #[tokio::test]
 async fn an_item_step_that_runs_again_begins_at_its_beginning() {
     let stage = Stage::new(1);
@@ -237,7 +237,7 @@ async fn a_stop_runs_no_further_step_but_those_that_always_run() {
     assert_eq!(told(&execution), "STOPPED STOPPED a=STOPPED z=COMPLETED");
 }
 
-/// A step that runs after failures, but not after a stop; a restart comes back to it.
+/// A step that runs after failures, but not after a stop. A restart runs it.
 #[tokio::test]
 async fn a_step_runs_whatever_happened_unless_the_execution_was_stopped() {
     let (a, b) = ("{name: a, tasklet: fails}", "{name: b, tasklet: works}");
@@ -264,7 +264,7 @@ async fn a_step_runs_whatever_happened_unless_the_execution_was_stopped() {
     assert_eq!(told(&execution), "COMPLETED COMPLETED a=COMPLETED z=COMPLETED y=COMPLETED");
 }
 
-/// It also takes part in a stop and in a pause while it runs, whatever failed before.
+/// While it runs, it also observes a stop and a pause, after any failure before it.
 #[tokio::test]
 async fn a_step_that_may_be_stopped_rests_at_a_pause_and_ends_at_a_stop() {
     for always in ["true", "unless_stopped"] {
@@ -283,7 +283,7 @@ async fn a_step_that_may_be_stopped_rests_at_a_pause_and_ends_at_a_stop() {
                 false => drop(running.stop().await.unwrap()),
             }
             if always == "true" {
-                // It hears of nothing, and is done once nothing fails any more.
+                // It receives no request, and completes once nothing fails any more.
                 let run = installation.tenant.execution(running.id()).await.unwrap();
                 assert_eq!(run.ended_at, None);
                 stage.failures.store(0, Ordering::Relaxed);
@@ -341,7 +341,7 @@ async fn skipped_items_can_be_corrected_and_imported_again() {
     let row = lines.next().unwrap();
     assert!(row.starts_with("2,,ragged-row,") && row.ends_with(",line 3,read,2"), "{row}");
 
-    // What comes of correcting it, with the columns that say why still there.
+    // The result of the correction. The columns with the reasons are still there.
     installation.write("in.csv", format!("{header}\n2,two,ragged-row,x,line 3,read,2\n"));
     let again = installation.run("job", parameters()).await;
     assert_eq!(

@@ -1,8 +1,8 @@
-//! What is left of a run of tests, of the crash test and of the chaos test: nothing, however the run ends.
+//! A run of tests, of the crash test and of the chaos test leaves nothing behind, however it ends.
 //!
-//! A run has a folder that all its temporary folders lie in, and the processes that it starts are marked with that
-//! folder. A guard, a process that reads from us, ends what is marked and removes the folder when we end. A run that is
-//! killed tells nobody, but the guard's input ends then as well.
+//! A run has a folder for all its temporary folders, and the processes that it starts are marked with that folder. A
+//! guard, a process that reads from this process, ends the marked processes and removes the folder when this process
+//! ends. If this process is killed, the guard's input ends as well.
 
 use std::io;
 use std::ops::{Deref, DerefMut};
@@ -13,10 +13,11 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
-/// What marks a process of a run, in its environment and in those of all that it starts. Its value is the folder.
+/// The variable that marks the processes of a run, in their environment and in those of their children. Its value is
+/// the folder.
 const MARK: &str = "STEPBOX_TESTS_RUN";
 
-/// Ends what is marked, and what it started meanwhile, and removes the folder `$2`.
+/// Ends the marked processes and their new children, and removes the folder `$2`.
 const GUARD: &str = r#"
 cat >/dev/null
 trap '' HUP INT TERM
@@ -30,7 +31,7 @@ rm -rf "$2"
 
 struct Run {
     folder: PathBuf,
-    /// Its input is open for as long as we live.
+    /// Its input is open for as long as this process lives.
     _guard: Child,
 }
 
@@ -46,13 +47,13 @@ impl Run {
         guard.args(["-c", GUARD, "sh"]).arg(format!("{MARK}={}", folder.display())).arg(&folder);
         guard.env_remove(MARK).current_dir("/");
         guard.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        // Ctrl-C is for us.
+        // Ctrl-C is for this process.
         let guard = guard.process_group(0).spawn()?;
         Ok(Self { folder, _guard: guard })
     }
 }
 
-/// A temporary folder, which goes with its holder, or else with this run.
+/// A temporary folder. It is removed when it is dropped, or else at the end of this run.
 ///
 /// # Errors
 /// If there is no room for one.
@@ -60,8 +61,8 @@ pub fn tempdir() -> io::Result<TempDir> {
     tempfile::tempdir_in(&run().folder)
 }
 
-/// The same with a path of that many bytes, wherever temporary files lie: tables that show it are as wide on every
-/// machine.
+/// The same with a path of this many bytes, wherever temporary files are, so that tables with the path are as wide on
+/// every machine.
 ///
 /// # Errors
 /// If there is no room for one.
@@ -72,7 +73,7 @@ pub fn tempdir_as_long_as(bytes: usize) -> io::Result<TempDir> {
     tempfile::Builder::new().prefix(prefix).rand_bytes(random).tempdir_in(folder)
 }
 
-/// Has a process, and all that it starts, end with this run.
+/// Makes a process, and its children, end with this run.
 pub fn mark(command: &mut Command) -> &mut Command {
     command.env(MARK, &run().folder)
 }
@@ -80,7 +81,7 @@ pub fn mark(command: &mut Command) -> &mut Command {
 /// The folder of this run.
 ///
 /// # Panics
-/// If no folder and no guard can be had.
+/// If the folder or the guard cannot be made.
 pub fn run_folder() -> &'static Path {
     &run().folder
 }
@@ -88,7 +89,7 @@ pub fn run_folder() -> &'static Path {
 /// The processes of the run with that folder, as their folders in `/proc`.
 ///
 /// # Panics
-/// If the operating system does not tell its processes.
+/// If the operating system does not list its processes.
 pub fn marked(folder: &Path) -> Vec<String> {
     let mark = format!("{MARK}={}", folder.display());
     let is_marked = |process: &Path| {
@@ -100,7 +101,7 @@ pub fn marked(folder: &Path) -> Vec<String> {
     processes.map(|process| process.display().to_string()).collect()
 }
 
-/// A process that is killed when it is dropped, and with all that it started when this run ends.
+/// A process that is killed when it is dropped, or with its children when this run ends.
 #[derive(Debug)]
 pub struct Guarded(Child);
 

@@ -1,4 +1,4 @@
-//! One test for each guest in `tests/guests/`, of the same name: what it tries, and what it gets.
+//! One test for each guest in `tests/guests/`, of the same name: what the guest tries, and the result.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,7 +31,7 @@ fn every_guest_has_a_test_of_its_name() {
     }
 }
 
-/// Runs a guest as a tasklet with options; `more` is what its step says beside.
+/// Runs a guest as a tasklet with options; `more` has further keys of its step.
 async fn run_tasklet(guest: &str, options: Value, more: &str) -> (Installation, JobExecution) {
     let installation = Installation::new().await;
     install_tasklet(&installation, guest, options, more).await;
@@ -90,7 +90,7 @@ fn assert_failed(execution: &JobExecution, code: &str, words: &str) {
     assert!(ending.contains(words), "{ending}");
 }
 
-/// They are counted for the step, and for its tenant.
+/// The refusals are counted for the step, and for its tenant.
 #[track_caller]
 fn assert_refused_requests(installation: &Installation, execution: &JobExecution, expected: u64) {
     let usage = execution.steps[0].usage;
@@ -111,14 +111,14 @@ async fn spins_forever() {
     let (_, execution) = run_tasklet("spins_forever", json!({}), "limits: { cpu_ms_max: 100 }").await;
     assert_failed(&execution, "step-cpu-limit", "100 ms");
 
-    // What the operator allows cuts a job's own limits down.
+    // The operator's limits reduce a job's own limits.
     let limits = LimitOverrides { time_ms_max: Some(200), ..LimitOverrides::default() };
     let policy = Policy::own_machine(".").with_limits(limits);
     let installation = Installation::with(|builder| builder.tenant(TenantId::default(), policy)).await;
     install_tasklet(&installation, "spins_forever", json!({}), "limits: { time_ms_max: 3600000 }").await;
     assert_failed(&installation.run("hostile", json!({})).await, "step-time-limit", "200 ms");
 
-    // A stop ends it, too, though it never asks whether to stop.
+    // A stop ends it, too, though it never checks for a stop.
     let installation = Installation::new().await;
     install_tasklet(&installation, "spins_forever", json!({}), "").await;
     let mut running = installation.start("hostile", json!({})).await;
@@ -132,7 +132,7 @@ async fn spins_forever() {
 async fn spins_in_processor() {
     let (_, execution) = run_processor("spins_in_processor", "limits: { time_ms_max: 300 }", json!({})).await;
     assert_failed(&execution, "step-time-limit", "300 ms");
-    // The call was made again with fewer items, down to the one that takes for ever.
+    // The call was repeated with fewer items, down to the one that takes for ever.
     assert_eq!(counts(&execution, 0), "read=2 written=2 filtered=0 skipped=0");
 }
 
@@ -164,7 +164,7 @@ async fn climbs_out() {
     assert_eq!(installation.read("secret.txt"), "the secret");
     assert_eq!(installation.read("inbox/a.txt"), "allowed", "what is granted to be read is not written");
     assert_eq!(std::fs::read_dir(inbox).unwrap().count(), 5, "and nothing was added");
-    // Nothing that the step or its people read says where the folders lie.
+    // Texts for the step and for people do not show where the folders are.
     let place = installation.folder.path().to_str().unwrap();
     let told = format!("{:?} {}", execution.steps, installation.log(execution.id).await);
     assert!(!told.contains(place), "{told}");
@@ -190,7 +190,7 @@ async fn fills_disk() {
     assert!(!work.exists(), "nothing is left of it");
 }
 
-/// What one execution has written counts for the tenant's others, until it has ended.
+/// The bytes that one execution has written count for the tenant's others, until it has ended.
 #[tokio::test]
 async fn the_disk_is_shared_by_a_tenants_executions() {
     let quotas = Quotas { disk_bytes_max: 1_000_000, stop_grace_ms: 100, ..Quotas::default() };
@@ -394,7 +394,7 @@ async fn floods_log() {
     assert!(installation.log(execution.id).await.len() < 32 << 10);
 }
 
-/// What is kept is limited; what is written comes by the clock, not by the call.
+/// Limits apply to everything that is stored, and the store is written at fixed intervals, not at each call.
 #[tokio::test]
 async fn floods_host() {
     let rows = [
@@ -432,7 +432,7 @@ async fn floods_host() {
     }
 }
 
-/// How often a store was asked to change something.
+/// How many changes the store was asked for.
 #[derive(Default)]
 struct Writes(AtomicU64);
 
@@ -466,13 +466,13 @@ async fn hoards_handles() {
     assert_eq!(found, ["64", "0", "64", "1"]);
 }
 
-/// What the process may have more than the guests' memory, in bytes: for what cannot be told from it, such as its
-/// allocator and threads that come and go.
+/// The memory that the process may have beside the guests' memory, in bytes: for its allocator, and for threads that
+/// come and go.
 const BESIDE_BYTES_MAX: u64 = 96 << 20;
-/// The memory of the guests that want to have more.
+/// The memory limit of the guests that try to get more.
 const HOARD_BYTES_MAX: u64 = 64 << 20;
 
-/// In a process of its own, since its memory is looked at.
+/// In a process of its own, since the test measures its memory.
 #[tokio::test]
 async fn bombs_context() {
     if !is_alone("guests::bombs_context") {
@@ -496,7 +496,7 @@ async fn bombs_context() {
     }
 }
 
-/// In a process of its own, since its memory is looked at.
+/// In a process of its own, since the test measures its memory.
 #[tokio::test]
 async fn hoards_in_the_host() {
     if !is_alone("guests::hoards_in_the_host") {
@@ -532,7 +532,7 @@ async fn hoards_in_the_host() {
     }
 }
 
-/// In a process of its own, since its descriptors are counted.
+/// In a process of its own, since the test counts its descriptors.
 #[tokio::test]
 async fn hoards_folders() {
     if !is_alone("guests::hoards_folders") {
@@ -551,7 +551,7 @@ async fn hoards_folders() {
         until("hoarded or ended", has_ended).await;
         let descriptors = watch.descriptors();
         assert!(descriptors < 50, "{times}: {descriptors}");
-        // Whoever asks a million times has ended by its limit of resources.
+        // A guest that asks a million times has ended by its limit of resources.
         let _ = running.stop().await;
         let ending = ending(&running.wait().await.unwrap());
         assert_eq!(ending.starts_with("FAILED [step-"), times > 1_000, "{times}: {ending}");
@@ -583,7 +583,7 @@ async fn floods_heads() {
         assert_eq!(found, [contract, wasi], "{told}");
         let usage = execution.steps[0].usage;
         let sent: u64 = found.iter().map(|sent| sent.parse().unwrap_or(0)).sum();
-        // Those that the limit of bytes refuses are counted as well.
+        // Requests that the limit of bytes refuses are counted as well.
         assert!((sent..=2 * times).contains(&usage.http_requests), "{told}");
         assert!((sent * bytes..=bytes_max).contains(&usage.http_bytes_sent), "{}", usage.http_bytes_sent);
         assert_eq!(server.is_untouched(), sent == 0, "{told}");
@@ -607,7 +607,7 @@ async fn looks_around() {
         }
         assert_eq!(found.len(), 10);
     }
-    // More than a megabyte at once is not given.
+    // More than a megabyte in one call is refused.
     let (_, execution) = run_tasklet("looks_around", json!({ "random_bytes": 1 << 30 }), "").await;
     assert_failed(&execution, "step-trapped", "");
     assert_eq!(summary(&execution, 0, "random bytes"), "");
@@ -630,7 +630,8 @@ async fn waits_for_http() {
     }
 }
 
-/// Every call that can wait for a request or a clock. For the disk, see `a_disk_that_hangs_holds_up_no_thread_and_no_end`.
+/// Every call that can wait for a request or a clock. For the disk, see
+/// `a_disk_that_hangs_holds_up_no_thread_and_no_end`.
 const WAITS: [&str; 13] = [
     "http.send",
     "exchange.write",
@@ -714,7 +715,7 @@ async fn forges_texts() {
         let (_, execution) = run_tasklet("forges_texts", json!({ "ends": ends }), "").await;
         let step = &execution.steps[0];
         assert_eq!(execution.status.as_str(), status, "{ends}");
-        // What is stored is what was said; a line that shows it is one line, without anything that steers.
+        // The stored text is the guest's. A command shows it on one line, without control characters.
         let said = step.errors.iter().chain([&step.exit_status.code, &step.exit_status.description]);
         for text in said.filter(|text| text.contains("PWNED")) {
             let shown = Visible::line(text);

@@ -1,4 +1,5 @@
-//! Installations with stores of their own, and what machines share beside a store: one place is one installation's.
+//! Installations with stores of their own, and the storage that machines share: one place belongs to one
+//! installation.
 
 use std::path::{Path, PathBuf};
 
@@ -10,14 +11,14 @@ use tempfile::TempDir;
 
 use crate::bucket::{BucketServer, Lie};
 
-/// Where a store is.
+/// The kind of store.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Store {
     Sqlite,
     Postgres,
 }
 
-/// An installation that is not open: where its store is, and a data folder for each machine.
+/// An installation that is not open: the place of its store, and a data folder for each machine.
 struct Closed {
     url: Option<DatabaseUrl>,
     folder: TempDir,
@@ -35,7 +36,7 @@ impl Closed {
         Self { url, folder: crate::support::tempdir().unwrap() }
     }
 
-    /// Opens it on a machine, with what that shares.
+    /// Opens it on a machine, with this shared storage.
     async fn open(&self, machine: &str, shared: &NamedStorage) -> Result<Stepbox, Error> {
         let builder = Stepbox::builder(self.data(machine)).shared_storage(shared.clone());
         let builder = self.url.iter().fold(builder, |builder, url| builder.database_url(url.clone()));
@@ -77,7 +78,7 @@ async fn two_do_not_share_one_place() {
             let begins = "the shared storage: the storage `shared` is used by another installation, that of ";
             assert!(said.starts_with(begins) && said.contains(&expected), "{said}");
 
-            // What is refused has changed nothing, and another machine of the first one is let in.
+            // The refused installation has changed nothing, and another machine of the first one is accepted.
             drop(opened);
             if store == Store::Postgres {
                 first.open("b", &place).await.unwrap();
@@ -99,7 +100,8 @@ async fn of_two_that_come_at_once_one_gets_the_place() {
     }
 }
 
-/// Much can be done while a bucket is away, so an installation opens; it looks again before the first use.
+/// Many commands work while a bucket is away, so an installation opens. It checks the bucket again before the first
+/// use.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_place_that_cannot_be_asked_is_not_used() {
     let server = BucketServer::start();

@@ -1,4 +1,5 @@
-//! Jobs that rest while the world changes below them: their files, their checkpoints, their components.
+//! Paused, stopped and failed jobs while the world changes below them: their files, their checkpoints, their
+//! components.
 
 use std::fs;
 use std::sync::Arc;
@@ -18,14 +19,14 @@ use stepbox_guest_artifacts::{hostile, steps};
 
 use crate::support::{Installation, counts, ending, local};
 
-/// How a run may come to rest, each by the processor of that name.
+/// The ways in which a run comes to rest, each by the processor of that name.
 const RESTS: [&str; 3] = ["pauses", "stops", "fails"];
-/// What is read, and what an undisturbed run writes.
+/// The input, and the output of an undisturbed run.
 const ITEMS: &str = "price,weight\n1,1.5\n2,2.5\n3,3.5\n4,4.5\n5,5.5\n6,6.5\n";
-/// What is written after 3 of its 6 items, before it is complete.
+/// The unfinished output after 3 of its 6 items.
 const PART: &str = ".out.csv.1.1-1.part";
 
-/// A processor that passes every item on, but once, after 3 of them, makes the run do what its name says.
+/// A processor that passes every item on. Once, after 3 items, it makes the run do what its name says.
 struct Interrupts {
     how: &'static str,
     is_due: Arc<AtomicBool>,
@@ -41,7 +42,7 @@ impl ItemProcessor for Interrupts {
 
     async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, ElementError> {
         let run = self.context.as_ref().expect("it is open").run();
-        // A request lets the item pass that it comes with, a failure does not.
+        // With a request, the item at that moment still passes; with a failure it does not.
         let at = if self.how == "fails" { "4" } else { "3" };
         if rows.cell(0, 0) == Some(at) && self.is_due.swap(false, Ordering::Relaxed) {
             match self.how {
@@ -64,7 +65,7 @@ fn with_interrupts(builder: Builder) -> Builder {
     })
 }
 
-/// A job whose items go one by one through these processors, with what else its step says.
+/// A job whose items go one by one through these processors, with further keys of its step.
 fn job(processors: &str, more: &str) -> String {
     format!(
         r#"
@@ -90,7 +91,7 @@ fn parameters() -> Value {
     json!({ "source": local("in.csv"), "storage": local("out.csv") })
 }
 
-/// A job that rests after 3 of its items.
+/// A job at rest after 3 of its items.
 async fn at_rest(components: &[(&str, &str)], processors: &str) -> (Installation, JobExecution) {
     let installation = Installation::with(with_interrupts).await;
     installation.install(components, &job(processors, "")).await;
@@ -101,7 +102,7 @@ async fn at_rest(components: &[(&str, &str)], processors: &str) -> (Installation
     (installation, execution)
 }
 
-/// Goes on with an execution that rests, whichever way it is done.
+/// Continues an execution at rest, with a resume or a restart.
 async fn go_on(installation: &Installation, rests: &JobExecution) -> Result<JobExecution, Error> {
     let tenant = &installation.tenant;
     let running = match rests.status {
@@ -118,7 +119,7 @@ async fn assert_goes_on_to_the_same_output(installation: &Installation, rests: &
     assert_eq!(installation.read("out.csv"), ITEMS);
 }
 
-/// Changes a file below jobs at rest. They end as `expected`; once the file is as it was, they go on.
+/// Changes a file of jobs at rest. They end as `expected`. Once the file is as it was, they continue.
 async fn check_changed(name: &str, change: Option<&str>, expected: &str) {
     for how in RESTS {
         let (installation, rests) = at_rest(&[], how).await;
@@ -135,7 +136,7 @@ async fn check_changed(name: &str, change: Option<&str>, expected: &str) {
     }
 }
 
-/// Nothing names the file that it began: the restart finds it by its own name.
+/// No checkpoint names the unfinished file: the restart finds it by its name.
 #[tokio::test]
 async fn a_run_that_ends_before_its_first_checkpoint_leaves_nothing_to_its_restart() {
     let installation = Installation::with(with_interrupts).await;
@@ -184,7 +185,7 @@ async fn items_added_to_the_input_are_read_too() {
     }
 }
 
-/// Puts another checkpoint in the place of the one stored last, and returns that.
+/// Replaces the last stored checkpoint, and returns the old one.
 fn replace_checkpoint(installation: &Installation, change: impl Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
     let store = Connection::open(installation.path("data/stepbox.db")).unwrap();
     let stored = "SELECT checkpoint FROM step_executions ORDER BY execution_id DESC LIMIT 1";
@@ -207,7 +208,7 @@ async fn a_checkpoint_of_the_first_format_is_gone_on_from() {
     }
 }
 
-/// Jobs at rest whose checkpoint is another one are told of as `expected`; once it is as it was, they go on.
+/// Jobs at rest with another checkpoint end as `expected`. Once the checkpoint is as it was, they continue.
 async fn check_checkpoint(change: impl Fn(&[u8]) -> Vec<u8>, expected: &str) {
     for how in RESTS {
         let (installation, mut rests) = at_rest(&[], how).await;
@@ -238,8 +239,8 @@ async fn a_checkpoint_of_a_later_version_is_refused() {
     check_checkpoint(other_words, of_the_reader).await;
 }
 
-/// The guests that stand for one component and a newer one: `normalise` writes 1.5 as 1:5, the other one
-/// leaves all as it is.
+/// The guests that serve as one component and a newer one: `normalise` writes 1.5 as 1:5, the other one leaves
+/// everything as it is.
 const OLD: (&str, &str) = ("guest", steps::NORMALISE);
 
 fn newer() -> (&'static str, &'static str) {
@@ -247,7 +248,7 @@ fn newer() -> (&'static str, &'static str) {
     ("guest", path)
 }
 
-/// A job at rest that began with the old component, after its connector was installed with others.
+/// A job at rest that began with the old component, after its connector was installed with other components.
 async fn at_rest_below(how: &str, components: &[(&str, &str)]) -> (Installation, JobExecution) {
     let processors = format!("guest, {how}");
     let (installation, rests) = at_rest(&[OLD], &processors).await;
@@ -264,7 +265,7 @@ async fn restart_with_newest(
     installation.tenant.restart_execution(rests.id, options).await?.wait().await
 }
 
-/// How it ended, the weights that were written, and the component that the stored execution names.
+/// The result, the weights in the output, and the component that the stored execution names.
 async fn told(installation: &Installation, execution: &JobExecution) -> String {
     let output = installation.read("out.csv");
     let weights: Vec<_> = output.lines().skip(1).map(|line| &line[2..]).collect();
@@ -316,8 +317,8 @@ async fn items_with_the_columns_of_a_newer_component_are_not_mixed_with_others()
     assert_eq!(told(&installation, &execution).await, BY_OLD);
 }
 
-/// Regression: one that was removed was told of as trouble with the data folder, and uploading one that had
-/// come to harm did not mend it.
+/// Regression: a component that was removed was reported as a defect of the data folder, and uploading a damaged one
+/// did not repair it.
 #[tokio::test]
 async fn a_component_that_is_lost_is_missed_until_it_is_uploaded_again() {
     for code in ["component-gone", "component-other-digest"] {

@@ -12,7 +12,7 @@ use stepbox_tests::numbers::Numbers;
 use crate::bucket::BucketServer;
 use crate::support::{Installation, counts, ending, stepbox_binary, until};
 
-/// Into one object, in parts, and into one that is put together by an upload in pieces.
+/// Into one object, in parts, and into one object that is put together by a multipart upload.
 const JOBS: &str = r#"
 jobs:
   whole:
@@ -30,7 +30,7 @@ jobs:
 "#;
 
 const ITEMS: usize = 2_000;
-/// The bytes of an item of the job `large`, of which an upload takes several pieces.
+/// The bytes of an item of the job `large`; its upload takes several pieces.
 const LARGE: usize = 5_000;
 
 /// How many workers of each job are killed: `STEPBOX_KILLS=100` for more.
@@ -68,7 +68,7 @@ impl Scene {
         Self { server, installation, job, content }
     }
 
-    /// Has a run wait for a worker; its output has the name of its code.
+    /// Publishes a run for a worker. Its output has the name of its code.
     async fn publish(&self, code: &str) -> JobExecutionId {
         let s3 = |path: String| json!({ "type": "s3", "storage": "exchange", "file_path": path });
         let new = NewInstance {
@@ -96,14 +96,14 @@ impl Scene {
         self.installation.tenant.execution(id).await.unwrap().ended_at.is_some()
     }
 
-    /// Has a worker begin or go on, and kills it once something is so.
+    /// Lets a worker begin or continue, and kills it once a condition holds.
     async fn kill_once(&self, id: JobExecutionId, mut is_so: impl FnMut() -> bool) {
         let mut worker = self.worker();
         until("the moment has come", async || is_so() || self.has_ended(id).await).await;
         worker.end().unwrap();
     }
 
-    /// Has a worker come that nobody kills, and compares what there is then.
+    /// Lets a worker finish without a kill, and compares the result.
     async fn check(&self, id: JobExecutionId, code: &str) {
         let mut worker = self.worker();
         until("it has ended", async || self.has_ended(id).await).await;
@@ -129,7 +129,7 @@ fn kills() -> u64 {
     std::env::var("STEPBOX_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(KILLS)
 }
 
-/// At any request of a run, the first and the last ones among them.
+/// At any request of a run, including the first and the last.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_output_ends_whole_and_alone_whenever_its_worker_is_killed() {
     for (seed, job) in (1..).zip(["whole", "parts"]) {
@@ -149,8 +149,8 @@ async fn an_output_ends_whole_and_alone_whenever_its_worker_is_killed() {
     }
 }
 
-/// What is put together by an upload in pieces, and dies with its worker, is seen by nobody. It stays until the
-/// bucket's rule for unfinished uploads takes it away, and is no part of what comes after it.
+/// A multipart upload that dies with its worker is invisible. It stays until the bucket's rule for unfinished uploads
+/// removes it, and is no part of later outputs.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_that_dies_with_its_worker_is_no_part_of_the_output() {
     let scene = Scene::new("large").await;

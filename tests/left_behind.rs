@@ -22,10 +22,10 @@ use stepbox::{
 use crate::bucket::{BucketServer, Lie};
 use crate::support::{Installation, PATIENCE, counts, ending, install, local, start, until};
 
-/// How long elements have after they were asked to end, in milliseconds.
+/// The grace of elements after a request to end, in milliseconds.
 const GRACE_MS: u64 = 200;
 
-/// Where elements wait, and who waits there.
+/// Where elements wait, and which elements wait there.
 #[derive(Clone, Default)]
 struct Stop(Arc<(Mutex<State>, Condvar)>);
 
@@ -37,7 +37,7 @@ struct State {
 }
 
 impl Stop {
-    /// Waits as no element should: on its thread, or with a future that is never ready.
+    /// Waits in a way that elements should not: by blocking the thread, or with a future that is never ready.
     async fn wait(&self, blocks: bool) {
         let (state, changed) = &*self.0;
         if state.lock().unwrap().is_open {
@@ -65,7 +65,7 @@ impl Stop {
     }
 }
 
-/// Any element: works, but for its second chunk.
+/// An element of any kind that works, except for its second chunk.
 struct Sticks {
     stop: Stop,
     blocks: bool,
@@ -223,7 +223,7 @@ fn parameters(installation: &Installation) -> Value {
     json!({ "source": local(installation.path("in.csv")), "storage": local(installation.path("out.csv")) })
 }
 
-/// The execution as it is stored, and what of it must not change any more.
+/// The stored execution, and the part of it that must not change any more.
 async fn stored(installation: &Installation, execution: &JobExecution) -> String {
     let stored = installation.tenant.execution(execution.id).await.unwrap();
     let mut files: Vec<_> = std::fs::read_dir(&installation.folder)
@@ -269,7 +269,7 @@ async fn no_element_holds_up_a_stop_or_a_pause() {
                 let before = stored(&installation, &execution).await;
                 stop.open();
                 until("it goes on", async || !blocks || stop.passed() > 0).await;
-                // Whoever goes on from there has the last checkpoint.
+                // A restart begins at the last checkpoint.
                 if job == "processor" {
                     let again = match pauses {
                         true => installation.tenant.resume_execution(execution.id, None).await,
@@ -307,7 +307,7 @@ async fn the_time_limit_of_a_step_holds_for_every_element() {
     }
 }
 
-/// A worker whose slot never came back was there for ever.
+/// The worker was blocked for ever, since its slot was never freed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_gives_back_what_does_not_end() {
     for job in ["reader", "always"] {
@@ -318,7 +318,7 @@ async fn a_worker_gives_back_what_does_not_end() {
         let tenant = stepbox.tenant(&TenantId::default()).unwrap();
         install(&tenant, folder.path(), &[], JOBS).await;
         let storage = local(folder.path().join("out.csv"));
-        // The instance is what the worker needs; its run sticks, and is stopped.
+        // The worker needs the instance; its run hangs, and is stopped.
         let mut first = start(&tenant, job, json!({ "source": local("in.csv"), "storage": storage })).await;
         until("it sticks", async || stop.waiting() == 1).await;
         first.pause();
@@ -337,7 +337,7 @@ async fn a_worker_gives_back_what_does_not_end() {
     }
 }
 
-/// A bucket that is silent, or drips, held an execution for ever.
+/// A silent or very slow bucket held an execution for ever.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_bucket_holds_up_a_stop_a_pause_or_a_limit() {
     for lie in [Lie::Silence, Lie::Drips] {

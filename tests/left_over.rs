@@ -1,4 +1,4 @@
-//! What executions leave that did not complete, once nobody goes on with them: it goes, and nothing else does.
+//! Unfinished outputs of executions that no restart continues: they are removed, and nothing else is.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,7 +36,7 @@ jobs:
   late: { type: export, parameters: *parameters, steps: [ { <<: *step, checkpoint: { items: 1000 } } ] }
 "#;
 
-/// Fails at the last of sixty items, as long as it is told to.
+/// Fails at the last of sixty items, while the flag is set.
 struct Fails(Arc<AtomicBool>);
 
 #[async_trait]
@@ -117,7 +117,7 @@ async fn an_execution_that_is_given_up_takes_its_unfinished_files_with_it() {
     }
 }
 
-/// Whoever goes on from an execution needs what it has left, and has it removed in its place.
+/// An execution that continues another one needs its unfinished outputs, and removes them itself.
 #[tokio::test]
 async fn what_a_restart_goes_on_with_stays() {
     for job in ["whole", "parts"] {
@@ -152,7 +152,7 @@ async fn a_purge_removes_what_executions_have_left_that_did_not_complete() {
     assert_eq!((purged.not_removed, world.files()), (Vec::new(), Vec::new()));
 }
 
-/// What cannot be removed is told, and stops nothing.
+/// A file that cannot be removed is reported, and does not stop the command.
 #[cfg(unix)]
 #[tokio::test]
 async fn a_place_that_is_gone_is_told() {

@@ -1,4 +1,5 @@
-//! What the tests, the benchmarks and the crash test share. The tests themselves are in one binary, `main.rs`.
+//! The shared code of the tests, the benchmarks and the crash test. The tests themselves are in one binary,
+//! `main.rs`.
 
 pub mod alone;
 pub mod catalogue;

@@ -1,4 +1,4 @@
-//! A bucket that lies, on loopback: nothing is COMPLETED that is not whole, and nothing takes memory without an end.
+//! A bucket that lies, on loopback: no incomplete output is COMPLETED, and no lie takes unlimited memory.
 
 use std::time::{Duration, Instant};
 
@@ -27,11 +27,11 @@ jobs:
 /// How many items there are: more than the first request brings.
 const ITEMS: usize = 60_000;
 
-/// How long a run may be lied to before it is told to stop: some lies are asked about again and again.
+/// How long a run is lied to before it is stopped: some requests are repeated again and again.
 const PATIENCE_WITH_LIES: Duration = Duration::from_millis(1_500);
-/// How soon it has then ended: the grace of a second, and a busy machine.
+/// How soon it must have ended then: the grace of a second, and a busy machine.
 const STOP_MAX: Duration = Duration::from_secs(6);
-/// What lies may take of memory, all together.
+/// The most memory that all lies together may take.
 const LIES_BYTES_MAX: u64 = 256 << 20;
 
 async fn installation(storage: NamedStorage, quotas: &Quotas) -> Installation {
@@ -50,7 +50,7 @@ fn parameters() -> Value {
     json!({ "source": s3("in.csv"), "storage": s3("out/products.csv") })
 }
 
-/// A server with an input of so many items, and the installation that reads it.
+/// A server with an input of this many items, and an installation that reads it.
 async fn world(count: usize) -> (BucketServer, Installation, String) {
     world_with(count, &Quotas::default()).await
 }
@@ -103,7 +103,7 @@ async fn no_answer_takes_more_than_was_asked_for() {
     }
 }
 
-/// All the lies, and silence: what they cost in memory, and how soon one gets away from them. In a process of its own.
+/// All the lies, and silence: how much memory they take, and how soon a run can be stopped. In a process of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_lie_takes_memory_or_holds_up_a_stop() {
     if !is_alone("lying_bucket::no_lie_takes_memory_or_holds_up_a_stop") {
@@ -132,7 +132,7 @@ async fn no_lie_takes_memory_or_holds_up_a_stop() {
         Lie::Silence,
         Lie::Drips,
     ];
-    // Compiled code and the rest of what every run takes is there by then.
+    // By then compiled code and the other memory of every run is there.
     let (_, installation, _) = world(50).await;
     installation.run("copy", parameters()).await;
     let watch = Watch::begin();
@@ -143,7 +143,7 @@ async fn no_lie_takes_memory_or_holds_up_a_stop() {
     }
 }
 
-/// Runs the job until it ends, or is told to stop.
+/// Runs the job until it ends, or is stopped.
 async fn be_lied_to(to: &str, lie: Lie) {
     let quotas = Quotas { stop_grace_ms: 1_000, ..Quotas::default() };
     let (server, installation, content) = world_with(50, &quotas).await;
@@ -173,7 +173,7 @@ async fn an_input_is_read_to_the_end_it_has() {
     server.lie("HEAD /acme/shop/in.csv", Lie::With("content-length", half.to_string()));
     let execution = installation.run("copy", parameters()).await;
     assert!(ending(&execution).starts_with("FAILED [file-changed]"), "{}", ending(&execution));
-    // Another range than was asked for.
+    // Another range than was requested.
     server.be_honest();
     let range = format!("bytes 0-9/{}", content.len());
     server.lie("GET /acme/shop/in.csv", Lie::With("content-range", range));
@@ -206,7 +206,7 @@ async fn an_output_is_complete_once_the_bucket_has_it() {
         server.lie(to, lie);
         let failed = installation.run("copy", parameters()).await;
         assert!(ending(&failed).starts_with(&format!("FAILED [{expected}]")), "{to}: {}", ending(&failed));
-        // All that was written is there.
+        // All written parts are there.
         server.be_honest();
         let again = installation.tenant.restart_execution(failed.id, RestartOptions::default()).await;
         let again = again.unwrap().wait().await.unwrap();
@@ -229,7 +229,7 @@ async fn leftovers_that_cannot_be_removed_spoil_no_output() {
     assert!(told.contains("the output is complete, but its parts are left in the bucket"), "{told}");
 }
 
-/// What a list named beside what was asked for was removed.
+/// Names in a list that were not requested were removed.
 #[tokio::test(flavor = "multi_thread")]
 async fn names_that_were_not_asked_for_are_ignored() {
     let bait = ["shop/bait/000001.1-0-ffffffff", "elsewhere/000001.1-0-ffffffff", "x"];

@@ -1,4 +1,4 @@
-//! Servers that steps call, and that lie or are slow: what they cost in memory, and how soon one gets away from them.
+//! Servers that steps call, and that lie or are slow: how much memory they take, and how soon a step can be stopped.
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
@@ -13,14 +13,14 @@ use stepbox_tests::alone::{Watch, is_alone};
 
 use crate::support::{Installation, ending, read_request};
 
-/// How long a step is lied to before it is told to stop.
+/// How long a step is lied to before it is stopped.
 const PATIENCE_WITH_LIES: Duration = Duration::from_secs(2);
-/// How soon it has then ended: the grace of a second, and a busy machine.
+/// How soon it must have ended then: the grace of a second, and a busy machine.
 const STOP_MAX: Duration = Duration::from_secs(6);
-/// What a lie may take of memory beside the step's own.
+/// The most memory that a lie may take beside the step's own.
 const LIES_BYTES_MAX: u64 = 256 << 20;
 
-/// What a server says to a request: once, and then again and again, with a pause in between.
+/// The bytes that a server sends: once, and then again and again, with a pause in between.
 struct Manner {
     name: &'static str,
     first: &'static [u8],
@@ -71,7 +71,7 @@ fn start(manner: Manner) -> String {
     thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             read_request(&mut stream);
-            // Whoever hangs up has had enough of it.
+            // The client may close the connection at any time.
             let _ = talk(&mut stream, &manner);
         }
     });
@@ -118,7 +118,7 @@ async fn no_host_takes_memory_or_holds_up_a_stop() {
                 execution
             }
         };
-        // No answer was whole.
+        // No answer was complete.
         assert_ne!(ending(&execution), "COMPLETED", "{name}");
         let peak = watch.memory_peak();
         assert!(peak < LIES_BYTES_MAX, "{name}: {peak} bytes");

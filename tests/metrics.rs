@@ -1,4 +1,4 @@
-//! What a process exports for Prometheus, and what docs/operators.md says of it.
+//! The metrics of a process for Prometheus, and their description in docs/operators.md.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::support::until;
 
 const PAGE: &str = include_str!("../docs/operators.md");
 
-/// An installation that has an export of three good items and a bad one, and one that fails.
+/// An installation with an export of three good items and a bad one, and with an export that fails.
 async fn with_exports(folder: &std::path::Path) -> Stepbox {
     let policy = Policy::own_machine(folder);
     let builder = Stepbox::builder(folder.join("data")).tenant(TenantId::default(), policy);
@@ -46,7 +46,7 @@ async fn with_exports(folder: &std::path::Path) -> Stepbox {
     stepbox
 }
 
-/// Publishes an execution of each instance, has a worker run them, and leaves one in the queue.
+/// Publishes an execution of each instance, lets a worker run them, and leaves one in the queue.
 async fn work(stepbox: &Stepbox) {
     let tenant = stepbox.tenant(&TenantId::default()).unwrap();
     let mut ids = Vec::new();
@@ -115,7 +115,7 @@ async fn what_ran_is_counted_and_timed() {
     assert!((0.0..600.0).contains(&age), "{age}");
 }
 
-/// Runs until it is let go.
+/// Runs until it is released.
 struct Waits(Arc<Notify>);
 
 #[async_trait]
@@ -153,7 +153,7 @@ async fn what_a_lost_worker_leaves_is_counted_where_it_is_lost_and_where_it_is_f
     let worker = lost.start_worker(WorkerOptions::default()).await.unwrap();
     until("begun", async || tenant.execution(id).await.unwrap().status != BatchStatus::Starting).await;
     worker.leave().await;
-    // Its process lives, so only a worker may judge by the lease that it is gone. This one takes nothing itself.
+    // Its process lives, so only a worker may decide by the lease that it is lost. This worker takes nothing itself.
     let finder = open().await.unwrap();
     let jobs = vec![JobName::new("another").unwrap()];
     let filter = QueueFilter { jobs, ..QueueFilter::default() };
@@ -179,7 +179,7 @@ async fn every_metric_is_described_and_no_other() {
         (name, _) => name.to_owned(),
     };
     let mut exported: BTreeSet<String> = typed.map(name).collect();
-    // There when a worker was lost, as another test shows.
+    // Exists only after the loss of a worker, which another test shows.
     exported.insert("stepbox_executions_rescued_total".to_owned());
     let rows = PAGE.lines().filter_map(|line| line.strip_prefix("| `stepbox_"));
     let described: BTreeSet<String> =
@@ -187,7 +187,7 @@ async fn every_metric_is_described_and_no_other() {
     assert_eq!(exported, described);
 }
 
-/// Counts how often the store is asked what waits.
+/// Counts how often the store is asked about the queue.
 #[derive(Clone, Default)]
 struct Asked(Arc<AtomicU64>);
 
@@ -205,7 +205,7 @@ impl Interposer for Asked {
     }
 }
 
-/// Its ticks are moved by the test.
+/// The test moves its ticks.
 #[derive(Default)]
 struct Ticks(AtomicU64);
 

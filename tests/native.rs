@@ -1,4 +1,4 @@
-//! A component's own code, run natively in the engine: what is left of the difference is the sandbox.
+//! A component's own code, run natively in the engine: the remaining difference is the sandbox.
 
 use std::marker::PhantomData;
 
@@ -9,7 +9,7 @@ use stepbox::batch::rows::Rows;
 use stepbox_step::contract;
 use stepbox_step::{Processor, ProcessorDriver};
 
-/// A guest's processor in the place of a native one: the SDK's own driver, without a sandbox.
+/// A guest's processor in place of a native one: the SDK's own driver, without a sandbox.
 pub struct Native<P: Processor> {
     driver: Option<ProcessorDriver<P>>,
     columns: usize,

@@ -10,12 +10,12 @@ impl Numbers {
         Self::from_state(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
-    /// Goes on from a state, which is not 0.
+    /// Continues from a state, which is not 0.
     pub const fn from_state(state: u64) -> Self {
         Self(state)
     }
 
-    /// The next one, below a limit.
+    /// The next number, below a limit.
     pub fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;

@@ -1,4 +1,5 @@
-//! The installation's own files: within no job's reach by any door, run only if it made them, written by nobody else.
+//! The installation's own files: no job reaches them through any interface, Stepbox runs only compiled code that it
+//! made, and no other user writes them.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -18,7 +19,7 @@ fn path_of(guest: &str) -> &'static str {
     hostile::ALL.iter().find(|(name, _)| *name == guest).map(|(_, path)| path).expect("there is such a guest")
 }
 
-/// Exports from a file to another one; how that ended.
+/// Exports from a file to another one. Returns the result.
 async fn export(installation: &Installation, from: &str, to: &str) -> String {
     let (from, to) = (local(installation.path(from)), local(installation.path(to)));
     ending(&installation.run("csv_export", json!({ "source": from, "storage": to })).await)
@@ -94,13 +95,13 @@ async fn no_step_is_granted_a_folder_with_the_installations_files() {
     }
 }
 
-/// A component that has a hard link to the store in its folder opens it through neither door.
+/// A component cannot open a hard link to the store in its folder through either interface.
 #[tokio::test]
 async fn a_hard_link_in_a_granted_folder_opens_through_neither_door() {
     let installation = Installation::new().await;
     installation.write("inbox/a.txt", "allowed");
     installation.write("secret.txt", "the secret");
-    // What the guest looks for under this name, it does not get to see.
+    // The guest looks for a file of this name, and must not see it.
     fs::hard_link(installation.path("data/stepbox.db"), installation.path("inbox/file-link")).unwrap();
     let jobs = format!(
         "jobs:
@@ -115,7 +116,7 @@ async fn a_hard_link_in_a_granted_folder_opens_through_neither_door() {
     let execution = installation.run("hostile", json!({})).await;
     assert_eq!(ending(&execution), "COMPLETED");
     let of = |name: &str| crate::support::summary(&execution, 0, name);
-    // How long a file is can be asked without opening it. Nothing else was answered, and what is granted was read.
+    // The length of a file is known without opening it. All other calls were refused, and the granted file was read.
     assert_eq!(
         (of("escapes"), of("reads")),
         ("1".to_owned(), "2".to_owned()),
@@ -200,7 +201,7 @@ async fn compiled_code_that_somebody_else_made_is_made_anew() {
     let code =
         files_below(&installation.path("data/compiled")).into_iter().find(|path| path.is_file()).unwrap();
     let whole = fs::read(&code).unwrap();
-    // A flipped bit of the code, and code with nothing but a checksum before it, as it once was.
+    // A flipped bit of the code, and code with only a checksum, the form of earlier versions.
     let mut flipped = whole.clone();
     flipped[5000] ^= 1;
     let digest: Vec<u8> = stepbox::digest_of(&whole[32..])
@@ -279,7 +280,7 @@ async fn a_policy_that_opens_the_data_folder_is_refused() {
     };
     open("data", "path-in-data-folder").await;
     open("data/executions", "path-in-data-folder").await;
-    // What lies in it is kept back file by file.
+    // Its files are protected one by one.
     open("", "opened").await;
 }
 

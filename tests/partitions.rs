@@ -1,4 +1,4 @@
-//! A step in parts: the same output as in one go, whoever runs them and whatever becomes of them.
+//! A step in parts: the same output as in one piece, with any workers and after any loss.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -53,7 +53,7 @@ jobs:
     steps: [ { name: export, reader: *reader, writer: *jsonl, partitions: 4 } ]
 "#;
 
-/// How a run ended, as far as it must not depend on who ran it.
+/// The part of a run's result that must not depend on its workers.
 async fn end(
     installation: &Installation,
     job: &str,
@@ -98,7 +98,7 @@ async fn give_byte_identical_output() {
     assert_eq!(left_behind(&installation), [""; 0]);
 }
 
-/// A reader that is a component, and says where its parts begin.
+/// A reader that is a component and splits its input.
 const FIXED_WIDTH: &str = r#"
 jobs:
   whole:
@@ -130,7 +130,7 @@ async fn a_component_reads_the_parts_that_it_has_split() {
     let folder = installation.path("inbox");
     std::fs::create_dir(&folder).unwrap();
     let mut outputs = Vec::new();
-    // One line in 97 is no item, and says which line it is.
+    // One line in 97 is not an item, and says which line it is.
     let line = |n: u32| {
         if n.is_multiple_of(97) { "?\n".to_owned() } else { format!("{n:<5}chair {:03}\n", n % 500) }
     };
@@ -198,7 +198,7 @@ fn with_failures(builder: Builder) -> Builder {
     })
 }
 
-/// A job in four parts, with what else its step says.
+/// A job in four parts, with further keys of its step.
 fn job_in_parts(more: &str) -> String {
     format!(
         r#"
@@ -218,7 +218,7 @@ jobs:
     )
 }
 
-/// A part that fails, or is stopped by itself, ends the step; a restart runs that part alone.
+/// If a part fails, or is stopped by itself, the step ends. A restart runs only that part.
 #[tokio::test]
 async fn a_restart_runs_what_had_not_completed_and_nothing_else() {
     for (how, expected) in
@@ -253,8 +253,8 @@ async fn a_restart_runs_what_had_not_completed_and_nothing_else() {
     }
 }
 
-/// A part that goes on has stored those warnings alone that it has found itself; the others are with the part that
-/// it goes on from.
+/// A part that continues has stored only the warnings that it found itself. The others are with the earlier execution
+/// of the part.
 #[tokio::test]
 async fn a_restart_lists_each_warning_once_as_an_undisturbed_run_does() {
     for how in ["fails", "stops"] {
@@ -281,11 +281,11 @@ async fn a_restart_lists_each_warning_once_as_an_undisturbed_run_does() {
     }
 }
 
-/// The counts of a whole that has failed were once 0, whatever its parts had read and skipped.
+/// Regression: the counts of a failed whole were 0, although its parts had read and skipped items.
 #[tokio::test]
 async fn a_whole_that_fails_counts_what_its_parts_have_found() {
-    // Each part may skip as many by itself, all together not: told while they run, or at the latest when they are
-    // put together.
+    // Each part may skip as many by itself, but all together may not. This is found while they run, or at the latest
+    // when they are put together.
     let rows: String =
         (0..1000).map(|row| if row % 50 == 3 { format!("{row}\n") } else { format!("{row},x\n") }).collect();
     let more = "skip: { limit: 6, on: [ragged-row] }";
@@ -319,7 +319,7 @@ async fn a_whole_that_fails_counts_what_its_parts_have_found() {
     }
 }
 
-/// The whole is stopped: its parts stop with it, and a restart goes on from where each was.
+/// If the whole is stopped, its parts stop with it. A restart continues each from its checkpoint.
 #[tokio::test]
 async fn a_stop_of_the_whole_stops_its_parts() {
     let installation = Installation::new().await;
@@ -346,7 +346,7 @@ async fn a_stop_of_the_whole_stops_its_parts() {
 async fn any_worker_takes_them() {
     let installation = Installation::new().await;
     installation.install(&[], &job_in_parts("")).await;
-    // Each part lasts many times as long as a worker takes to look into the queue.
+    // Each part lasts many times as long as the time between a worker's looks into the queue.
     let rows: String = (0..40_000).map(|row| format!("{row},item {row}\n")).collect();
     let input = format!("sku,name\n{rows}");
     installation.write("in.csv", &input);

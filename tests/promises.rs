@@ -1,5 +1,5 @@
-//! What holds around a run: where its paths begin, that no output replaces another one, that a way on is left after a
-//! failure, that what is to run whatever happened does, and that a tasklet goes on from what it kept.
+//! Promises about a run: where its paths begin, that no output replaces another one, that there is a way on after a
+//! failure, that `always` steps run in any case, and that a tasklet continues from its stored values.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -43,7 +43,7 @@ async fn ended(tenant: &Tenant, id: JobExecutionId) -> JobExecution {
     tenant.execution(id).await.unwrap()
 }
 
-/// A worker in another folder read and wrote the files of its own folder.
+/// Regression: a worker in another folder read and wrote the files of its own folder.
 #[tokio::test]
 async fn paths_begin_where_an_execution_was_accepted() {
     let folder = tempdir().unwrap();
@@ -74,7 +74,7 @@ async fn paths_begin_where_an_execution_was_accepted() {
     assert!(!path("elsewhere").join("out").exists());
 }
 
-/// They had the same name if they began within a second.
+/// Regression: they had the same name if they began within a second.
 #[tokio::test]
 async fn runs_have_names_of_their_own_by_default() {
     let installation = Installation::new().await;
@@ -121,7 +121,7 @@ jobs:
         ("copy", if cfg!(unix) { "link.csv" } else { "in.csv" }, "output-is-input"),
         ("copy", "out.csv", "accepted"),
         ("both", "./out_%datetime%.csv", "outputs-clash"),
-        // Each of the two reads it.
+        // Both branches read it.
         ("both", "in.csv", "outputs-clash"),
         ("both", "out_%execution%.csv", "accepted"),
     ];
@@ -135,7 +135,7 @@ jobs:
     assert_eq!(installation.read("in.csv"), "k\nA\n");
 }
 
-/// Reads one item once it is told to.
+/// Reads one item once it is released.
 struct Waits(Arc<Notify>, Arc<Notify>);
 
 #[async_trait]
@@ -182,7 +182,7 @@ jobs:
     go.notify_one();
     go.notify_one();
     tokio::time::timeout(Duration::from_secs(60), async {
-        // Whichever of the two was told to go on first.
+        // Either of the two may be the first to continue.
         go.notify_one();
         assert_eq!(ending(&first.wait().await.unwrap()), "COMPLETED");
         go.notify_one();
@@ -196,12 +196,12 @@ jobs:
     assert_eq!(ending(&again.wait().await.unwrap()), "COMPLETED", "one after the other is no clash");
 }
 
-/// What happens to an input while it is read.
+/// The changes of an input while it is read.
 const CHANGES: [&str; 4] = ["is shortened", "is rewritten", "is replaced", "grows"];
-/// More than a reader holds at a time.
+/// More rows than a reader holds at a time.
 const ROWS: usize = 300_000;
 
-/// Passes every item on, and has something happen to the input before the first ones go on.
+/// Passes every item on, and changes the input before the first items continue.
 struct Changes(PathBuf, Option<&'static str>);
 
 impl Changes {
@@ -241,7 +241,7 @@ impl ItemProcessor for Changes {
     }
 }
 
-/// It completed, with a cut cell in its last row or with rows of two files.
+/// Regression: it completed, with a cut cell in its last row or with rows of two files.
 #[tokio::test]
 async fn an_input_may_grow_while_it_is_read_and_change_in_no_other_way() {
     let folder = tempdir().unwrap();
@@ -296,7 +296,7 @@ jobs:
     )
 }
 
-/// Every way ended in the same failure, or in a refusal.
+/// Regression: every way ended in the same failure, or in a refusal.
 #[tokio::test]
 async fn a_restart_can_do_something_else_than_fail_again() {
     let broken = "a,b\n1,2\n3\n4,5\n6\n7,8\n";
@@ -334,7 +334,7 @@ async fn a_restart_can_do_something_else_than_fail_again() {
         assert!(ending(&failed).starts_with("FAILED [skip-limit]"), "{}", ending(&failed));
         assert_eq!(counts(&failed, 0), "read=3 written=2 filtered=0 skipped=1");
         assert_eq!(installation.tenant.warnings(failed.id).await.unwrap().rows(), 1);
-        // What was skipped before the limit is kept, though all is one chunk.
+        // Items that were skipped before the limit are kept, though everything is one chunk.
         let rejected = installation.tenant.rejected_items(failed.id).await.unwrap();
         let [(_, path)] = &rejected[..] else { panic!("{rejected:?}") };
         let rejected = std::fs::read_to_string(path).unwrap();
@@ -357,7 +357,7 @@ async fn a_restart_can_do_something_else_than_fail_again() {
     }
 }
 
-/// Waits for ever the first times, or says that it ran.
+/// Waits for ever the first times, and then reports that it ran.
 struct Loops;
 
 #[async_trait]
@@ -381,7 +381,7 @@ impl Tasklet for Unlocks {
     }
 }
 
-/// It did not run where the last worker was lost that the execution may cost.
+/// Regression: it did not run if the last worker that the execution may lose was lost.
 #[tokio::test]
 async fn what_is_to_run_whatever_happened_runs_after_the_last_worker_was_lost() {
     let builder = |builder: Builder| {
@@ -431,7 +431,7 @@ jobs:
 const KILLS: u64 = 12;
 const ITEMS: u64 = 3000;
 
-/// It began anew, or counted what it had done twice or half.
+/// Regression: it began again from its start, or counted its work twice or half.
 #[tokio::test]
 async fn a_tasklet_that_is_killed_goes_on_from_its_last_put() {
     let installation = Installation::new().await;
@@ -454,7 +454,7 @@ async fn a_tasklet_that_is_killed_goes_on_from_its_last_put() {
             assert!(process.wait().unwrap().success());
             break;
         }
-        // At any moment: before it begins, between two puts, while one is stored.
+        // At any moment: before it begins, between two puts, while a value is being stored.
         std::thread::sleep(Duration::from_millis(100 + kill * 7919 % 900));
         let _ = process.kill();
         if process.wait().unwrap().success() {

@@ -1,4 +1,4 @@
-//! The queue and a worker in this process: whose turn it is, and that nothing is left of a worker.
+//! The queue and a worker in this process: the order of executions, and that a worker leaves nothing behind.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -22,14 +22,14 @@ use stepbox_test_postgres::Server;
 
 use crate::support::until;
 
-/// Whose executions ran, in order. One whose worker left may be there twice.
+/// The tenant of each execution that ran, in order. An execution whose worker left may be there twice.
 type Diary = Arc<Mutex<Vec<(String, JobExecutionId)>>>;
 
 fn distinct(diary: &Diary) -> usize {
     diary.lock().unwrap().iter().map(|(_, id)| *id).collect::<BTreeSet<_>>().len()
 }
 
-/// Writes down whose it is.
+/// Records its tenant and execution.
 struct Notes(Diary);
 
 #[async_trait]
@@ -102,7 +102,7 @@ async fn publish(tenant: &Tenant, times: usize) {
     }
 }
 
-/// Works until so many tasklets have run, and then finishes in good order.
+/// Works until this many tasklets have run, and then ends in good order.
 async fn work(stepbox: &Stepbox, options: WorkerOptions, diary: &Diary, count: usize) {
     let mut worker = stepbox.start_worker(options).await.unwrap();
     until("so many ran", async || distinct(diary) >= count).await;
@@ -161,7 +161,7 @@ async fn one_worker_at_a_time_is_started() {
     stepbox.start_worker(WorkerOptions::default()).await.unwrap();
 }
 
-/// The second one was refused for as long as the first one's handle was there.
+/// Regression: the second worker was refused for as long as the handle of the first one existed.
 #[tokio::test]
 async fn a_worker_that_has_ended_makes_room_for_another() {
     let (folder, diary) = (crate::support::tempdir().unwrap(), Diary::default());
@@ -170,7 +170,7 @@ async fn a_worker_that_has_ended_makes_room_for_another() {
     first.shut_down();
     first.wait().await.unwrap();
     let second = stepbox.start_worker(WorkerOptions::default()).await.unwrap();
-    // What is left of the first one has no say in it.
+    // Dropping the first one has no effect on the second.
     drop(first);
     let refused = stepbox.start_worker(WorkerOptions::default()).await.unwrap_err();
     assert_eq!(refused.code(), "worker-exists");
@@ -178,7 +178,7 @@ async fn a_worker_that_has_ended_makes_room_for_another() {
     stepbox.start_worker(WorkerOptions::default()).await.unwrap();
 }
 
-/// An execution was lost with the listener that heard of it.
+/// Regression: an execution was lost together with the listener that received its event.
 #[tokio::test]
 async fn listeners_that_panic_cost_nothing() {
     let (folder, diary) = (crate::support::tempdir().unwrap(), Diary::default());
@@ -216,7 +216,7 @@ async fn nothing_waits_for_a_moment_that_is_none() {
     }
 }
 
-/// Two hundred lives of a worker, each with something to run, end in several ways; nothing is left of any.
+/// Two hundred lives of a worker, each with an execution, end in several ways. None leaves anything behind.
 #[tokio::test]
 async fn nothing_is_left_of_a_worker() {
     let (folder, diary) = (crate::support::tempdir().unwrap(), Diary::default());
@@ -258,14 +258,14 @@ async fn nothing_is_left_of_a_worker_on_postgresql() {
     }
 }
 
-/// How many files an installation has open at most: its lock, and the database, its log and the log's index of each of
-/// five connections, which are opened as they are needed; and its five folders, which no job may reach.
+/// The most files that an installation has open: its lock; the database, its log and the log's index for each of five
+/// connections, which are opened as they are needed; and its five folders, which no job may reach.
 const FILES_MAX: usize = 16 + 5;
 
-/// How many connections an installation has at most: the pool's, and the one that is told of work.
+/// The most connections of an installation: the pool's, and the one that listens for new work.
 const CONNECTIONS_MAX: usize = 17;
 
-/// Two hundred lives of a worker, of which some are looked at once everything has settled.
+/// Two hundred lives of a worker. After some of them, the test checks once everything has settled.
 async fn live_often(stepbox: &Stepbox, diary: &Diary, mut look: impl FnMut(usize)) {
     let one = tenant(stepbox, "one");
     for cycle in 0..200 {
@@ -288,10 +288,10 @@ async fn live_often(stepbox: &Stepbox, diary: &Diary, mut look: impl FnMut(usize
     assert_eq!(stepbox.workers().await.unwrap(), [], "none is listed, and no lease is held");
 }
 
-/// Files that this process has open below a folder, connections to the store among them.
+/// Files that this process has open below a folder, including connections to the store.
 fn open_files(folder: &Path) -> usize {
     let open = std::fs::read_dir("/proc/self/fd").unwrap();
-    // One that is gone by now was another test's.
+    // A descriptor that is gone by now was another test's.
     open.filter_map(|entry| entry.unwrap().path().read_link().ok())
         .filter(|path| path.starts_with(folder))
         .count()

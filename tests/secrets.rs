@@ -1,4 +1,4 @@
-//! Secrets: a step that has one does all it can with it, and then its value is looked for everywhere.
+//! Secrets: a step that has one does everything with it, and then the test looks for the value everywhere.
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
@@ -15,12 +15,12 @@ use stepbox_guest_artifacts::hostile;
 
 use crate::support::{self, Installation, ending, local, summary};
 
-/// Has only characters that a header's name may have, too, so that a server can answer with it there.
+/// Has only characters that are valid in a header's name, so that a server can answer with it there.
 pub(crate) const VALUE: &str = "S3cr3t-Value_4711~x";
-/// What is sent in odd pieces, as the server must get it. It ends with what only looks like a placeholder.
+/// Sent in odd pieces; the server must receive exactly this. It ends with a text that only looks like a placeholder.
 const ODD: &str = "aVALUEbVALUEVALUEc stepbox-secret-stepboxd";
 
-/// A server that answers with what it was sent, in its headers, body and trailers, in odd pieces.
+/// A server that answers with what it received, in its headers, body and trailers, in odd pieces.
 pub(crate) struct Echo {
     pub(crate) url: String,
     requests: mpsc::Receiver<String>,
@@ -34,7 +34,7 @@ impl Echo {
         thread::spawn(move || {
             for mut stream in listener.incoming().flatten() {
                 let request = support::read_request(&mut stream);
-                // A client that has gone is no affair of the server's.
+                // The client may be gone by now.
                 let _ = echo(&mut stream, &request);
                 if sender.send(request).is_err() {
                     return;
@@ -44,7 +44,7 @@ impl Echo {
         Self { url, requests }
     }
 
-    /// What it was sent so far.
+    /// The requests that it has received so far.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.try_iter().collect()
     }
@@ -53,7 +53,7 @@ impl Echo {
 fn echo(stream: &mut TcpStream, request: &str) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let authorization = header(request, "authorization").unwrap_or_default();
-    // A value that is no name gives a header that is none; the client must not stumble over it.
+    // A value that is not a valid name makes an invalid header; the client must not fail because of it.
     let name = authorization.trim_start_matches("Bearer ");
     let name = if name.is_empty() || name.contains(' ') { "x-none" } else { name };
     let head =
@@ -85,7 +85,7 @@ fn body(request: &str) -> String {
     let (mut whole, mut rest) = (String::new(), body);
     while let Some((length, chunk)) = rest.split_once("\r\n") {
         let length = usize::from_str_radix(length, 16).expect("a length");
-        // A request that breaks off ends anywhere.
+        // A request that breaks off can end anywhere.
         let Some((piece, after)) = chunk.split_at_checked(length) else { break };
         whole.push_str(piece);
         rest = after.trim_start_matches("\r\n");
@@ -116,7 +116,7 @@ async fn installation(hosts: &[&str]) -> Installation {
     .await
 }
 
-/// Nothing that is stored, logged or shown of an execution has the value.
+/// No stored, logged or shown data of an execution has the value.
 async fn assert_kept(installation: &Installation, execution: &JobExecution) {
     let log = installation.tenant.log(execution.id).await.expect("the log can be read");
     let shown = format!("{execution:?} {log:?} {:?} {}", installation.tenant, ending(execution));
@@ -171,7 +171,7 @@ pub(crate) async fn nothing_that_a_step_does_lets_a_secret_out() {
     }
 }
 
-/// What each request came to, through each door.
+/// The result of each request, through each interface.
 async fn assert_outcomes(installation: &Installation, execution: &JobExecution) {
     let log = installation.tenant.log(execution.id).await.expect("the log can be read");
     let placeholder = summary(execution, 0, "seen").split_whitespace().nth(3).expect("the option").to_owned();
@@ -199,7 +199,7 @@ async fn assert_outcomes(installation: &Installation, execution: &JobExecution) 
     ];
     for (name, expected) in rows {
         let (by_http, by_wasi) = (format!("http {name}"), format!("wasi {name}"));
-        // WASI's refusals are codes; their texts stand in the log.
+        // WASI's refusals are codes; their texts are in the log.
         let said = log.iter().skip_while(|line| line.message != by_wasi).nth(1).expect("another line");
         let (found_http, found_wasi) = (summary(execution, 0, &by_http), summary(execution, 0, &by_wasi));
         match expected {
@@ -213,7 +213,7 @@ async fn assert_outcomes(installation: &Installation, execution: &JobExecution) 
     }
 }
 
-/// The server that the secret is for got it, in each place, and bodies of the length they say.
+/// The secret's server received it, in each place, and bodies have the length that they declare.
 pub(crate) fn assert_server_got_it(requests: &[String]) {
     let bodies = ["one VALUE two VALUE", "one VALUE two VALUE", ODD, ODD, ODD, ODD];
     assert_eq!(requests.len(), bodies.len(), "{requests:#?}");
@@ -261,7 +261,7 @@ pub(crate) async fn items_hold_placeholders() {
     assert_kept(&installation, &execution).await;
 }
 
-/// A job that was installed, and a secret that is there no more.
+/// An installed job, and a secret that was removed since.
 #[tokio::test]
 async fn a_secret_that_was_removed_fails_the_step_that_asks_for_it() {
     let echo = Echo::start("127.0.0.1");
@@ -276,7 +276,7 @@ async fn a_secret_that_was_removed_fails_the_step_that_asks_for_it() {
     assert_eq!(echo.requests(), Vec::<String>::new());
 }
 
-/// A text that comes in through a parameter is never looked into.
+/// `${…}` inside a parameter's value is not expanded.
 #[tokio::test]
 async fn a_parameter_names_no_secret() {
     let echo = Echo::start("127.0.0.1");
@@ -298,7 +298,7 @@ async fn a_parameter_names_no_secret() {
     assert!(outcome.contains("127.0.0.1:9/$%7Bsecrets.token%7D`"), "it stays the text that it is: {outcome}");
 }
 
-/// Two tenants: what one of them has, the other one cannot name.
+/// Two tenants: one cannot name the secrets of the other.
 #[tokio::test]
 async fn a_secret_belongs_to_a_tenant() {
     let folder = support::tempdir().expect("a temporary folder");
@@ -319,7 +319,7 @@ async fn a_secret_belongs_to_a_tenant() {
     assert_eq!(error.code(), "secret-unknown", "{error}");
 }
 
-/// Secrets that nobody can have meant keep the installation shut.
+/// Secrets without effect prevent the start.
 #[tokio::test]
 async fn a_secret_without_effect_is_refused_at_the_start() {
     let folder = support::tempdir().expect("a temporary folder");

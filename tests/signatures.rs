@@ -1,4 +1,4 @@
-//! Components that must be signed: what comes in, and what is run.
+//! Components that must be signed: which are accepted, and which run.
 
 use std::io::Cursor;
 
@@ -9,7 +9,7 @@ use stepbox_guest_artifacts::steps;
 
 use crate::support::{Installation, ending, local};
 
-/// A pair of keys, as somebody who signs has it.
+/// The pair of keys of a person who signs.
 pub struct Key(KeyPair);
 
 impl Key {
@@ -44,7 +44,7 @@ jobs:
         writer: { csv: { to: "${parameters.storage}" } }
 "#;
 
-/// The same data with signatures of these keys asked for.
+/// The same data with a policy that requires signatures of these keys.
 async fn asking_for(installation: &Installation, keys: &[(&str, &Key)]) -> Tenant {
     let keys = keys.iter().map(|(name, key)| key.listed(name)).collect();
     let components = ComponentsPolicy { signed_by: Some(keys), ..ComponentsPolicy::default() };
@@ -71,14 +71,14 @@ async fn a_setting_on_signatures_has_effect_at_once() {
     };
     assert_eq!(run(&installation.tenant).await, "COMPLETED");
 
-    // What came in before is asked for its signature when it is to run.
+    // Components that were uploaded before need a signature when they run.
     let (acme, bolt) = (Key::new(), Key::new());
     let tenant = asking_for(&installation, &[("acme", &acme)]).await;
     let refusal = "FAILED [component-unsigned] processor `normalise`: the component `normalise@0.1.0` is refused: \
                    it is not signed";
     assert!(run(&tenant).await.starts_with(refusal));
 
-    // With a signature it may run; by then it need not be signed again.
+    // With a signature a component may run. It need not be signed again by then.
     let bytes = std::fs::read(steps::NORMALISE).unwrap();
     let signature = acme.sign(&bytes);
     let upload = Upload::unsigned(&bytes);
@@ -92,7 +92,7 @@ async fn a_setting_on_signatures_has_effect_at_once() {
     assert_eq!(told(tenant.upload_component_from(&bytes[..]).await), "acme");
     assert_eq!(run(&tenant).await, "COMPLETED");
 
-    // A key that is taken out of the list takes its components along, whatever it was called.
+    // When a key is removed from the list, its components stop running, under any name of the key.
     let tenant = asking_for(&installation, &[("acme", &bolt)]).await;
     let refusal = "FAILED [component-signature-wrong] processor `normalise`: the component `normalise@0.1.0` is \
                    refused: it is signed by `acme`";
@@ -101,8 +101,8 @@ async fn a_setting_on_signatures_has_effect_at_once() {
     assert_eq!(error.code(), "component-unsigned");
 }
 
-/// What is signed is looked at before it is compiled: a component that could not even be compiled is
-/// refused for its signature.
+/// A signature is checked before the component is compiled: a component that could not even be compiled is refused
+/// for its signature.
 #[tokio::test]
 async fn nothing_is_looked_at_before_somebody_vouches_for_it() {
     let installation = Installation::new().await;

@@ -1,4 +1,4 @@
-//! Jobs whose files lie in a bucket, on a server that speaks S3, and in named folders.
+//! Jobs with files in a bucket, on a server that speaks S3, and in named folders.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,8 +22,8 @@ use stepbox_store::SqliteStore;
 use crate::bucket::BucketServer;
 use crate::support::{Installation, counts, ending, install, local, start};
 
-/// Jobs with a checkpoint after every other chunk: into one file, many files, in parts, into JSON Lines. And one
-/// with fewer.
+/// Jobs with a checkpoint after every other chunk: into one file, many files, in parts, into JSON Lines. And one with
+/// fewer checkpoints.
 const JOBS: &str = r#"
 jobs:
   whole:
@@ -52,7 +52,7 @@ jobs:
     steps: [ { <<: *step, writer: { jsonl: { to: "${parameters.storage}" } } } ]
 "#;
 
-/// Passes every item on, but fails once at the item whose first cell is `sku-31`, if it is due.
+/// Passes every item on, but fails once at the item whose first cell is `sku-31`, if the flag is set.
 struct BreaksOff {
     is_due: Arc<AtomicBool>,
     context: Option<StepContext>,
@@ -76,7 +76,7 @@ impl ItemProcessor for BreaksOff {
     }
 }
 
-/// An installation with the storages, and whether its jobs break off once.
+/// An installation with the storages. `breaks_off` decides whether its jobs fail once.
 async fn installation(storages: Vec<NamedStorage>, breaks_off: bool) -> Installation {
     let is_due = Arc::new(AtomicBool::new(breaks_off));
     let installation = Installation::with(|builder| with_storages(builder, storages, is_due)).await;
@@ -95,13 +95,13 @@ fn s3(path: &str) -> Value {
     json!({ "type": "s3", "storage": "exchange", "file_path": path })
 }
 
-/// Sixty items, some of them awkward.
+/// Sixty items, some of them with difficult texts.
 fn items() -> String {
     let row = |n: u32| format!("{n},\"a \"\"chair\"\", no. {n}\",{}\n", "é".repeat(n as usize % 7));
     format!("sku,name,note\n{}", (1..=60).map(row).collect::<String>())
 }
 
-/// What a job makes of them in a local file: by name, and what is in it.
+/// The outputs of a job in a local folder: names and contents.
 async fn locally(job: &str) -> Vec<(String, String)> {
     let installation = installation(Vec::new(), false).await;
     let from = installation.write("in.csv", items());
@@ -114,7 +114,7 @@ async fn locally(job: &str) -> Vec<(String, String)> {
     names.into_iter().map(|name| (format!("out/{name}"), installation.read(&format!("out/{name}")))).collect()
 }
 
-/// What the bucket holds below the prefix, without the input.
+/// The objects in the bucket below the prefix, without the input.
 fn outputs(server: &BucketServer) -> Vec<(String, String)> {
     let below = |(key, text): (String, String)| Some((key.strip_prefix("shop/")?.to_owned(), text));
     server.objects().into_iter().filter_map(below).filter(|(key, _)| key != "in.csv").collect()
@@ -236,7 +236,7 @@ async fn what_a_bucket_refuses_is_told_without_its_keys() {
     let no_bucket =
         format!("[bucket-not-found] {cannot} list `in.csv` in the storage `exchange`: no such bucket");
     check(elsewhere, "in.csv", &no_bucket).await;
-    // Nobody listens there.
+    // Nothing listens at this address.
     let away =
         server.storage_with("exchange", |settings| settings.endpoint = Some("http://127.0.0.1:9".to_owned()));
     let unreachable = format!(
@@ -318,8 +318,8 @@ async fn a_named_folder_is_a_storage_as_well_and_nothing_beside_it() {
     assert!(ending(&execution).starts_with("FAILED [file-refused]"), "{}", ending(&execution));
 }
 
-/// Two workers, of whom the first does not know that it lost its lease, is in the unit tests of `output_file`;
-/// here is what its late requests do: a copy of one of its parts, put after the end, changes nothing.
+/// The unit tests of `output_file` cover two workers of which the first does not know that it lost its lease. This
+/// test shows the effect of its late requests: a copy of one of its parts, stored after the end, changes nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_left_of_an_earlier_worker_is_removed_and_no_part_of_the_output() {
     let server = BucketServer::start();
@@ -353,7 +353,7 @@ async fn a_large_file_is_read_in_blocks_and_completed_as_one_upload() {
     assert_eq!(requests.iter().filter(completed).count(), 1);
 }
 
-/// Jobs with a component, of whose items some are skipped.
+/// Jobs with a component that skips some of their items.
 const SHARED_JOBS: &str = r#"
 jobs:
   shared:
@@ -373,14 +373,14 @@ jobs:
         skip: { limit: 100 }
 "#;
 
-/// Sixty items, every seventh of which has a cell too many.
+/// Sixty items, every seventh with a cell too many.
 fn ragged_items() -> String {
     let row =
         |n: u32| if n.is_multiple_of(7) { format!("{n},chair,9.5,x\n") } else { format!("{n},chair,9.5\n") };
     format!("sku,name,price\n{}", (1..=60).map(row).collect::<String>())
 }
 
-/// One of several machines: a data folder of its own, the same store, and what they share.
+/// One of several machines: a data folder of its own, the same store, and the shared storage.
 async fn machine(
     folder: &Path,
     name: &str,
@@ -444,7 +444,7 @@ async fn another_machine_goes_on_with_nothing_but_the_store_and_the_bucket() {
             assert!(log(failed.id).await.any(|message| message.contains("not now")), "the first one's log");
             assert!(log(execution.id).await.count() > 0, "the second one's log");
         }
-        // Damage is not run.
+        // A damaged component does not run.
         let digest = first.components().await.unwrap()[0].digest.clone();
         if in_bucket {
             server.put(&format!("installation/components/{digest}.wasm"), b"other bytes");
@@ -455,7 +455,7 @@ async fn another_machine_goes_on_with_nothing_but_the_store_and_the_bucket() {
         }
         first.purge_executions(Purge::default()).await.unwrap();
         let left = server.objects().into_keys().filter(|key| key.starts_with("installation/executions/"));
-        // The latest one that completed is never deleted.
+        // The latest completed execution is never deleted.
         assert!(
             left.into_iter()
                 .all(|key| key.starts_with(&format!("installation/executions/{}/", execution.id)))

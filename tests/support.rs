@@ -1,5 +1,5 @@
-//! What the tests share: an installation in a folder of its own, connectors made of a few lines, and
-//! servers on loopback that behave as badly as a test wants.
+//! Shared code of the tests: an installation in a folder of its own, connectors made of a few lines, and servers on
+//! loopback that behave as badly as a test needs.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -18,10 +18,10 @@ mod run;
 
 pub use stepbox_tests::guard::{mark, tempdir};
 
-/// How long a test waits for what is sure to come, on a machine that is busy with other things.
+/// How long a test waits for an event that is sure to come, on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let began_at = Instant::now();
     while !is_so().await {
@@ -30,7 +30,7 @@ pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// An installation with one tenant, whose files lie in `folder`.
+/// An installation with one tenant, with its files in `folder`.
 pub struct Installation {
     /// Removed with everything in it at the end, also when the test is killed.
     pub folder: TempDir,
@@ -43,14 +43,14 @@ impl Installation {
         Self::with(|builder| builder).await
     }
 
-    /// The same with more said to the builder.
+    /// The same with further calls of the builder.
     pub async fn with(more: impl FnOnce(Builder) -> Builder) -> Self {
         let folder = tempdir().expect("a temporary folder");
         let tenant = open(folder.path(), more).await;
         Self { folder, tenant }
     }
 
-    /// Another look at the same data, as by another process.
+    /// Opens the same data again, like another process.
     pub async fn reopened(&self, more: impl FnOnce(Builder) -> Builder) -> Tenant {
         open(self.folder.path(), more).await
     }
@@ -73,7 +73,7 @@ impl Installation {
         std::fs::read_to_string(self.path(name)).expect("a file with text")
     }
 
-    /// Installs a connector `test` whose file says `jobs`, with the components it names.
+    /// Installs a connector `test` with these `jobs` and these components.
     pub async fn install(&self, components: &[(&str, &str)], jobs: &str) {
         install(&self.tenant, self.folder.path(), components, jobs).await;
     }
@@ -83,7 +83,7 @@ impl Installation {
         self.start(job, parameters).await.wait().await.expect("the run ends in the store")
     }
 
-    /// The messages of an execution's log, one a line.
+    /// The messages of an execution's log, one in each line.
     pub async fn log(&self, id: JobExecutionId) -> String {
         let log = self.tenant.log(id).await.expect("the execution has a log");
         log.into_iter().map(|line| line.message + "\n").collect()
@@ -140,7 +140,7 @@ pub fn local(path: impl AsRef<Path>) -> Value {
     json!({ "type": "local", "file_path": path.as_ref() })
 }
 
-/// How an execution ended: its status, and what failed.
+/// The result of an execution: its status, and its failures.
 pub fn ending(execution: &JobExecution) -> String {
     let mut text = execution.status.to_string();
     for failure in execution.steps.iter().flat_map(|step| &step.failures).chain(&execution.failures) {
@@ -169,7 +169,7 @@ pub enum Manner {
     Answers(u16),
     /// Takes it and never answers.
     Hangs,
-    /// Begins an answer, and its body, and never goes on.
+    /// Begins an answer, and its body, and never continues.
     Stalls,
 }
 
@@ -197,7 +197,7 @@ impl Server {
                     Manner::Answers(status) => {
                         let head =
                             format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-                        // The client may be gone by now, which is its own affair.
+                        // The client may be gone by now.
                         let _ = stream.write_all(head.as_bytes());
                     }
                     Manner::Hangs => hanging.push(stream),
@@ -229,13 +229,13 @@ impl Server {
     }
 }
 
-/// A URL on loopback where nobody listens.
+/// A URL on loopback where nothing listens.
 pub fn nobodys_url() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port on loopback");
     format!("http://{}/", listener.local_addr().expect("a bound port"))
 }
 
-/// A request, head and body, or as far as it comes.
+/// A request, head and body, or its beginning if the connection ends.
 pub fn read_request(stream: &mut impl Read) -> String {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
@@ -256,7 +256,7 @@ pub fn read_request(stream: &mut impl Read) -> String {
     }
 }
 
-/// The program as a user has it.
+/// The program in the form in which a user has it.
 pub fn stepbox_binary() -> PathBuf {
     let binary = std::env::current_exe().unwrap().parent().unwrap().join("../stepbox");
     assert!(binary.exists(), "`cargo xtask test` builds {}", binary.display());

@@ -1,4 +1,4 @@
-//! Tenants that come, change and go while others work.
+//! Tenants that are added, changed and removed while others work.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ jobs:
         writer: { csv: { to: { type: local, file_path: \"out-%execution%.csv\" } } }
 ";
 
-/// How often what waits looks whether it is to stop.
+/// How often a waiting tasklet checks for a stop.
 const LOOKS_EVERY: Duration = Duration::from_millis(2);
 
 /// Waits until the gate lets it through, and observes stops and pauses meanwhile.
@@ -61,7 +61,7 @@ fn policy(folder: &Path, name: &str) -> Policy {
     Policy::nothing().with_folder(below)
 }
 
-/// An installation with the tenant `alice`, and what opens the gate of its jobs.
+/// An installation with the tenant `alice`, and the gate of its jobs.
 async fn installation(folder: &Path) -> (Stepbox, Tenant, Arc<Semaphore>) {
     let gate = Arc::new(Semaphore::new(0));
     let of_jobs = gate.clone();
@@ -88,7 +88,7 @@ async fn a_tenant_comes_changes_and_goes_while_anothers_job_runs() {
     let mut of_alice = support::start(&alice, "waits", json!({})).await;
     is_at_the_gate(&of_alice).await;
 
-    // It comes, and works at once.
+    // The tenant is added, and works at once.
     let bob = stepbox.set_tenant(&id("bob"), policy(folder.path(), "bob")).unwrap();
     let parameters = json!({ "source": local("in.csv"), "storage": local("out.csv") });
     let execution = support::start(&bob, "csv_export", parameters.clone()).await.wait().await.unwrap();
@@ -96,26 +96,26 @@ async fn a_tenant_comes_changes_and_goes_while_anothers_job_runs() {
     let other = folder.path().join("other");
     std::fs::create_dir(&other).unwrap();
 
-    // Its policy narrows: what a handle of before begins goes by the new one.
+    // Its policy becomes narrower: an old handle begins with the new policy, too.
     support::install(&bob, folder.path(), &[], JOBS).await;
     let mut of_bob = support::start(&bob, "waits", json!({})).await;
     is_at_the_gate(&of_bob).await;
     stepbox.set_tenant(&id("bob"), Policy::nothing().with_folder(&other)).unwrap();
     gate.add_permits(2);
-    // The step that waited kept its policy, and the next one has the new one.
+    // The waiting step kept its policy, and the next step has the new one.
     assert_eq!(of_alice.wait().await.unwrap().status, BatchStatus::Completed);
     let ended = of_bob.wait().await.unwrap();
     assert_eq!(ended.steps[0].status, BatchStatus::Completed);
     assert!(ending(&ended).starts_with("FAILED [file-refused]"), "{}", ending(&ended));
 
-    // A policy that cannot be leaves the one before.
+    // An invalid policy leaves the one before.
     let wrong = Policy::nothing().with_folder(folder.path().join("data"));
     assert_eq!(stepbox.set_tenant(&id("bob"), wrong).unwrap_err().code(), "path-in-data-folder");
     assert!(
         matches!(&bob.policy().files, stepbox::FilesPolicy::Beneath(folders) if *folders == [other.clone()])
     );
 
-    // It goes, and alice's job runs on.
+    // The tenant is removed, and alice's job continues.
     let mut of_alice = alice.run("i0", RunOptions::default()).await.unwrap();
     is_at_the_gate(&of_alice).await;
     let mut of_bob = bob.run("i1", RunOptions::default()).await.unwrap();
@@ -128,7 +128,7 @@ async fn a_tenant_comes_changes_and_goes_while_anothers_job_runs() {
     gate.add_permits(1);
     assert_eq!(of_alice.wait().await.unwrap().status, BatchStatus::Completed);
 
-    // What it had is there when it comes again.
+    // Its data is there when it is added again.
     let bob = stepbox.set_tenant(&id("bob"), policy(folder.path(), "bob")).unwrap();
     assert_eq!(bob.instances(None).await.unwrap().len(), 2);
 }
@@ -150,7 +150,7 @@ async fn of_a_suspended_tenant_nothing_begins_and_all_can_be_looked_at_and_stopp
     for error in refused {
         assert_eq!((error.code(), error.kind()), ("tenant-suspended", stepbox::ErrorKind::WrongState));
     }
-    // What runs goes on; what waits keeps its place, whoever works.
+    // Running executions continue, and waiting ones keep their place, with any worker.
     let mut worker = stepbox.start_worker(WorkerOptions::default()).await.unwrap();
     running.stop().await.unwrap();
     let stopped = running.wait().await.unwrap();
@@ -190,7 +190,7 @@ async fn quotas_change_with_the_policy() {
     alice.run("i0", RunOptions::default()).await.unwrap().stop().await.unwrap();
 }
 
-/// Between the reading of the files and the first look, a store is opened, which may take its time.
+/// Between the reading of the files and the first look, a store is opened, which may take long.
 #[tokio::test]
 async fn a_change_while_an_installation_is_opened_counts() {
     let folder = support::tempdir().unwrap();
@@ -213,7 +213,7 @@ async fn a_change_while_an_installation_is_opened_counts() {
     );
 }
 
-/// What a look at the files tells, in words.
+/// The events of a look at the files, in words.
 fn told(events: &[PolicyEvent]) -> Vec<String> {
     let word = |event: &PolicyEvent| match event {
         PolicyEvent::Changed { tenant, is_new, is_suspended, warnings } => {
@@ -252,7 +252,7 @@ async fn the_operators_files_count_when_they_change() {
     assert_eq!(look().await, ["default changed, new false, suspended false, []"]);
     assert!(default().network.allow_loopback);
 
-    // A tenant of its own comes; one that is wrong stops no other.
+    // A tenant with a file of its own is added. A wrong file affects no other tenant.
     write("tenants/acme.yaml", "network: { private: true }\nquotas: { running_max: 3 }");
     write("tenants/wrong.yaml", "netwrk: {}");
     assert_eq!(
@@ -268,13 +268,13 @@ async fn the_operators_files_count_when_they_change() {
     assert_eq!((policy.network.allow_loopback, policy.network.allow_private), (false, true));
     assert_eq!(policy.quotas.running_max, 3);
 
-    // A mistake leaves the policy of before, and is told once.
+    // A mistake leaves the earlier policy, and is reported once.
     write("policy.yaml", "network: { loopback: perhaps }");
     assert_eq!(look().await, ["Some(TenantId(\"default\")) refused: policy-file-malformed"]);
     assert_eq!(look().await, Vec::<String>::new());
     assert!(default().network.allow_loopback);
 
-    // A secret that cannot be read is a warning, and counts as soon as it can be.
+    // A secret that cannot be read is a warning, and counts as soon as it can be read.
     write("policy.yaml", "secrets: { crm: { file: crm.txt, hosts: [a.example] } }");
     let found = look().await;
     assert_eq!(found.len(), 1, "{found:?}");
@@ -333,7 +333,7 @@ jobs:
     assert_eq!(ending(&fine), "COMPLETED");
     let failed = support::start(&alice, "names_it", json!({})).await.wait().await.unwrap();
     assert!(ending(&failed).starts_with("FAILED [secret-unusable]"), "{}", ending(&failed));
-    // A storage is looked for before the start.
+    // A storage is checked before the start.
     let away = json!({ "type": "local", "storage": "away", "file_path": "in.csv" });
     let instance = stepbox::NewInstance {
         connector: "stepbox".to_owned(),

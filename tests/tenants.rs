@@ -44,7 +44,7 @@ async fn cannot_see_each_others_instances_components_executions_or_files() {
     assert_eq!(ending(&execution), "COMPLETED");
     assert_eq!(counts(&execution, 0), "read=1 written=1 filtered=0 skipped=0");
 
-    // Bob knows every name and number, and still there is nothing.
+    // Bob knows every name and number, and still finds nothing.
     assert!(bob.instances(None).await.unwrap().is_empty());
     assert!(bob.components().await.unwrap().is_empty());
     assert!(bob.executions(&ExecutionFilter::default()).await.unwrap().is_empty());
@@ -93,8 +93,8 @@ async fn a_tenant_reads_and_writes_below_its_own_folder_alone() {
     drop(alice);
 }
 
-/// What is compiled is found by its content alone: neither a name nor a version leads to another tenant's component,
-/// and one that two have stays while one of them needs it.
+/// Compiled code is found by its content alone. Neither a name nor a version leads to another tenant's component. A
+/// component of two tenants stays while one of them needs it.
 #[tokio::test]
 async fn components_are_found_by_their_content_whatever_another_tenant_calls_so() {
     let folder = support::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Which components come in: who may bring them, how many, and how large.
+//! Which components are accepted: who may upload them, how many, and how large.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ async fn open(folder: &Path, components: ComponentsPolicy) -> Stepbox {
     builder.open().await.expect("the policy is right")
 }
 
-/// A component in the shape of another one: with a section more, that nobody reads.
+/// A variant of a component: with one more section that is ignored.
 fn variant(bytes: &[u8], letter: u8) -> Vec<u8> {
     [bytes, &[0, 2, 1, letter]].concat()
 }

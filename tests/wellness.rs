@@ -1,4 +1,4 @@
-//! Whether a worker is well: while it waits for whatever it is, and on a store that cannot be worked with.
+//! The health of a worker: while it waits for different things, and on a store that cannot be used.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,10 +23,10 @@ use stepbox_store::interposed::{Call, Interposed, Interposer};
 use stepbox_test_postgres::Server;
 use tokio::sync::watch;
 
-/// How long anything may take here before the test gives up.
+/// How long an event may take here before the test gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 async fn until(what: &str, is_so: impl Fn() -> bool) {
     let began_at = Instant::now();
     while !is_so() {
@@ -35,7 +35,7 @@ async fn until(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
-/// The operating system's clock, whose ticks can jump ahead: as if a worker had not been seen for so long.
+/// The operating system's clock, whose ticks can jump ahead, as if the worker had not been seen for that time.
 #[derive(Default)]
 struct Ticks(AtomicU64);
 
@@ -60,17 +60,17 @@ impl Clock for Ticks {
     }
 }
 
-/// How the store is to its callers.
+/// How the store behaves.
 #[derive(Debug, Clone, Copy)]
 enum Manner {
     Answers,
-    /// Leaves this question open.
+    /// Never answers this question.
     Keeps(&'static str),
-    /// Answers each question so.
+    /// Answers each question with this error.
     Fails(fn() -> RepositoryError),
-    /// Answers this question so.
+    /// Answers this question with this error.
     FailsAt(&'static str, fn() -> RepositoryError),
-    /// Does what the last save of an execution asks for, and never says so.
+    /// Carries out the last save of an execution, and never answers.
     KeepsTheEnd,
 }
 
@@ -107,7 +107,7 @@ impl Interposer for Store {
     }
 }
 
-/// Runs until it is let go, or asked to end.
+/// Runs until it is released, or asked to end.
 struct Waits(watch::Receiver<bool>);
 
 #[async_trait]
@@ -128,7 +128,7 @@ jobs:
     steps: [ { name: wait, tasklet: waits } ]
 ";
 
-/// An installation with a store that behaves as a test wants, and a job that waits until it is let go.
+/// An installation with a store that behaves as a test needs, and a job that waits until it is released.
 struct Place {
     ticks: Arc<Ticks>,
     store: watch::Sender<Manner>,
@@ -164,7 +164,7 @@ impl Place {
         tenant.publish("wait", PublishOptions::default()).await.unwrap().id()
     }
 
-    /// A worker with one place, which is taken by an execution that waits.
+    /// A worker with one place, which is taken by a waiting execution.
     async fn full(&self, grace_ms: u64) -> Worker {
         let worker = self.worker(grace_ms).await;
         self.publish().await;
@@ -204,14 +204,13 @@ async fn install(stepbox: &Stepbox, folder: &Path) {
     tenant.create_instance(NewInstance { connector, job, job_type, code, label, parameters }).await.unwrap();
 }
 
-/// What supervisors see: live, ready, and the problems.
+/// The view of supervisors: live, ready, and the problems.
 fn seen(health: &WorkerHealth) -> String {
     let problems: Vec<_> = health.problems.iter().map(|problem| problem.code()).collect();
     format!("live={} ready={} {}", health.is_live(), health.is_ready(), problems.join(" "))
 }
 
-/// Nobody has seen the worker for 20 s. A moment later it is as expected, and it was not only for a moment that
-/// nobody could know.
+/// The worker was not seen for 20 s. A moment later its health is as expected, and stays so.
 async fn comes_to(place: &Place, probe: &WorkerProbe, expected: &str, what: &str) {
     place.ticks.jump(20);
     let began_at = Instant::now();
@@ -249,7 +248,7 @@ async fn a_worker_that_waits_is_well_whatever_it_waits_for() {
     place.store.send_replace(Manner::Answers);
     comes_to(&place, &probe, WELL, "a store that is there again").await;
 
-    // The end of an execution that takes the only place, for as long as it likes.
+    // The end of an execution that takes the only place, for any time.
     place.publish().await;
     until("full", || worker.running() == 1).await;
     for _ in 0..3 {
@@ -289,14 +288,14 @@ async fn a_worker_ends_on_what_lasts_and_goes_on_with_what_passes() {
     let corrupt = || RepositoryError::Corrupt { what: "page".to_owned(), detail: "broken".to_owned() };
     let away = || RepositoryError::Unavailable { store: "here".to_owned(), detail: "away".to_owned() };
     let busy = || RepositoryError::Busy { detail: "many".to_owned() };
-    // How the store is, whether that is so for the time of a lease, and why the worker ends, if it does.
+    // The behaviour of the store, whether it lasts for the time of a lease, and why the worker ends, if it does.
     let rows: [(Manner, bool, Option<&str>); 8] = [
         (Manner::Fails(newer), false, Some("store-newer-version")),
         (Manner::FailsAt("rescue_lost", newer), false, Some("store-newer-version")),
         (Manner::Fails(refused), false, None),
         (Manner::Fails(refused), true, Some("store-refused")),
         (Manner::Fails(corrupt), true, Some("store-corrupt")),
-        // One thing is damaged, and the others are not.
+        // One record is damaged, and the others are not.
         (Manner::FailsAt("claim_next", corrupt), true, None),
         (Manner::Fails(away), true, None),
         (Manner::Fails(busy), true, None),
@@ -336,7 +335,7 @@ async fn a_worker_ends_on_what_lasts_and_goes_on_with_what_passes() {
     }
 }
 
-/// A migration by a newer program comes while an execution runs: the worker ends, and leaves everything as it is.
+/// A newer program migrates the store while an execution runs: the worker ends, and leaves everything as it is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_whose_store_becomes_newer_ends_and_leaves_what_it_ran_to_others() {
     for is_postgres in [false, true] {
@@ -370,7 +369,7 @@ async fn a_worker_whose_store_becomes_newer_ends_and_leaves_what_it_ran_to_other
             }
             Some(url) => {
                 let name = url.rsplit('/').next().unwrap();
-                // What a newer program does when it brings the schema up to date.
+                // The change that a newer program makes to the schema.
                 let migration =
                     "BEGIN; LOCK TABLE stepbox_schema; INSERT INTO stepbox_schema VALUES (999, 0);
                      SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -385,7 +384,7 @@ async fn a_worker_whose_store_becomes_newer_ends_and_leaves_what_it_ran_to_other
         assert_eq!(worker.running(), 0, "nothing goes on behind its back");
         assert_eq!(std::fs::read_to_string(&kept).unwrap(), "as it was");
 
-        // For a program that knows the store, the execution is as it was, and goes on.
+        // For a program that knows the schema, the execution is as it was, and continues.
         match &url {
             None => {
                 let database = rusqlite::Connection::open(data.join("stepbox.db")).unwrap();
@@ -405,7 +404,7 @@ async fn a_worker_whose_store_becomes_newer_ends_and_leaves_what_it_ran_to_other
 /// A process is killed after the last save of an execution, and before it has removed the working folder.
 #[test]
 fn working_folders_of_executions_that_have_ended_go() {
-    // With what comes next: any command finds that the process is gone, and a worker looks at its start.
+    // The next start removes the folder: any command finds that the process is gone, and a worker looks at its start.
     for comes_next in ["a command", "a worker"] {
         let folder = crate::support::tempdir().unwrap();
         let work = |id: JobExecutionId| folder.path().join(format!("data/executions/{id}/work"));
@@ -426,11 +425,11 @@ fn working_folders_of_executions_that_have_ended_go() {
             (id, place, worker)
         });
         assert!(work(id).exists());
-        // As the operating system does it: nothing of the process goes on, and its locks are free.
+        // Like a kill by the operating system: no thread of the process continues, and its locks are free.
         killed.shutdown_timeout(Duration::from_secs(10));
         assert!(work(id).exists(), "it is the process's end that leaves it");
         if comes_next == "a worker" {
-            // Somebody has missed the dead one already.
+            // Another process may have noticed the dead one already.
             for lock in std::fs::read_dir(folder.path().join("data/workers")).unwrap() {
                 std::fs::remove_file(lock.unwrap().path()).unwrap();
             }
@@ -441,7 +440,7 @@ fn working_folders_of_executions_that_have_ended_go() {
             let next = Place::new(folder.path()).await;
             if comes_next == "a worker" {
                 assert!(work(id).exists(), "nobody knows of it");
-                // One that runs keeps its own.
+                // A running execution keeps its own.
                 let worker = next.full(0).await;
                 until("swept", || !work(id).exists()).await;
                 let running = work(JobExecutionId(id.0 + 1));

@@ -1,4 +1,4 @@
-//! The worked example, `examples/csv-notify`, as its users meet it.
+//! The worked example, `examples/csv-notify`, from the view of its users.
 
 use std::path::{Path, PathBuf};
 
@@ -76,7 +76,7 @@ fn form_encoded(text: &str) -> String {
     text.bytes().map(|b| if is_plain(b) { (b as char).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
-/// What a host bills for: counted by the byte where it can be, and stored.
+/// The resources for a bill: counted by the byte if possible, and stored.
 #[tokio::test]
 async fn says_what_each_step_used() {
     let installation = Installation::new().await;
@@ -145,7 +145,7 @@ async fn a_host_that_hangs_does_not_keep_a_stop_waiting() {
     assert_eq!(ending(&execution), "STOPPED");
 }
 
-/// The program that the embedders' guide shows, in a folder of its own.
+/// The program in the embedders' guide, in a folder of its own.
 #[tokio::test]
 async fn the_example_for_embedders_runs() {
     let installation = Installation::new().await;
@@ -170,8 +170,8 @@ async fn the_example_for_embedders_runs() {
     assert!(server.request().await.starts_with("POST /exported"));
 }
 
-/// A catalogue with the oddities of real ones, and where there is one, the real one that this project is measured on. That
-/// is not ours to ship.
+/// A catalogue with the oddities of real ones, and, if it is there, the real catalogue that this project is measured
+/// on. We may not publish that one.
 #[tokio::test]
 async fn every_value_of_a_catalogue_arrives() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -195,7 +195,7 @@ async fn check_every_value(catalogue: &Path, rows: usize, columns: usize) {
     compare(catalogue, &installation.path("out/products.csv"), columns);
 }
 
-/// Reads both files again: each value is the input's, or what `normalise` is documented to make of it.
+/// Reads both files again: each value is the input's, or the documented result of `normalise`.
 fn compare(input: &Path, output: &Path, columns: usize) {
     let open =
         |path: &Path| csv::ReaderBuilder::new().delimiter(b';').has_headers(false).from_path(path).unwrap();
@@ -215,7 +215,7 @@ fn compare(input: &Path, output: &Path, columns: usize) {
     assert!(changed > 0, "the catalogue has decimals");
 }
 
-/// The documented rule, said again in other words than the component's.
+/// The documented rule, written in another way than in the component.
 fn normalised(cell: &str) -> String {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     if let Some((whole, fraction)) = cell.split_once('.')

@@ -1,4 +1,4 @@
-//! Workers as processes: killed, stopped, told to end, and what becomes of what they ran.
+//! Workers as processes: killed, stopped, shut down, and what happens to their executions.
 #![expect(clippy::print_stdout, reason = "`cargo xtask failover` tells the figures")]
 
 mod parts;
@@ -19,7 +19,7 @@ use stepbox_tests::guard::Guarded;
 
 use crate::support::{Installation, counts, ending, local, stepbox_binary, until};
 
-/// How long anything may take here before the test gives up.
+/// How long an event may take here before the test gives up.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Small chunks and frequent checkpoints, so that a run lasts for many of them.
@@ -55,21 +55,21 @@ fn lease() -> (String, Duration) {
     (text, Duration::from_secs(seconds))
 }
 
-/// Where executions and queue lie.
+/// The store of executions and queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Store {
-    /// In a file that all workers have open; they share the data folder.
+    /// A file that all workers have open; they share the data folder.
     Sqlite,
-    /// In a database; each worker has a data folder of its own, as on a machine of its own.
+    /// A database; each worker has a data folder of its own, as on a machine of its own.
     Postgres,
 }
 
-/// An installation with an export to run, and workers to run it.
+/// An installation with an export, and its workers.
 struct Fleet {
     installation: Installation,
     rows: usize,
     input: String,
-    /// None for the store in the data folder.
+    /// `None` for the store in the data folder.
     database: Option<String>,
 }
 
@@ -78,7 +78,7 @@ impl Fleet {
         Self::with(store, "slow_export", rows()).await
     }
 
-    /// With another job, and so many rows.
+    /// With another job, and this many rows.
     async fn with(store: Store, job: &str, rows: usize) -> Self {
         let database = (store == Store::Postgres).then(|| Server::shared().database().expect("a database"));
         Self::on(database, job, rows).await
@@ -121,7 +121,7 @@ impl Fleet {
         self.worker_at(self.database.as_deref())
     }
 
-    /// A worker that reaches the database by a way of its own.
+    /// A worker that reaches the database at another address.
     fn worker_at(&self, database: Option<&str>) -> WorkerProcess {
         static WORKERS: AtomicU32 = AtomicU32::new(0);
         let (lease, _) = lease();
@@ -141,7 +141,7 @@ impl Fleet {
         WorkerProcess(Guarded::spawn(&mut worker).expect("the program starts"))
     }
 
-    /// Waits until so many workers have said that they look into the queue.
+    /// Waits until this many workers have logged that they look into the queue.
     async fn have_begun(&self, workers: usize) {
         let began_at = Instant::now();
         loop {
@@ -158,7 +158,7 @@ impl Fleet {
         self.installation.tenant.execution(id).await.expect("it is there")
     }
 
-    /// Waits until an execution is as a test needs it.
+    /// Waits until an execution is in the state that a test needs.
     async fn wait_until(
         &self,
         id: JobExecutionId,
@@ -177,7 +177,8 @@ impl Fleet {
         }
     }
 
-    /// Stops a worker between two writes: one that is stopped while it writes to the file lets nobody else write.
+    /// Stops a worker between two writes: a worker that is stopped while it writes to the file blocks all other
+    /// writers.
     async fn suspend(&self, worker: &WorkerProcess) {
         let began_at = Instant::now();
         let write = || {
@@ -190,14 +191,14 @@ impl Fleet {
                 return;
             }
             worker.signal("CONT");
-            // It is to get further before it is stopped once more.
+            // The worker has to continue a little before it is stopped again.
             while let Err(error) = write().await {
                 assert!(began_at.elapsed() < PATIENCE, "{error}");
             }
         }
     }
 
-    /// Waits until one of the workers has come to a checkpoint; returns it, and then the others.
+    /// Waits until one of the workers has made a checkpoint. Returns this worker, and then the others.
     async fn running(
         &self,
         id: JobExecutionId,
@@ -211,7 +212,7 @@ impl Fleet {
         (holder(&execution, &mut workers), workers)
     }
 
-    /// The end of an undisturbed run.
+    /// Waits for the end, and compares it with an undisturbed run.
     async fn check_completed(&self, id: JobExecutionId) -> JobExecution {
         let execution = self.wait_until(id, "ended", |execution| execution.ended_at.is_some()).await;
         assert_eq!(ending(&execution), "COMPLETED");
@@ -226,13 +227,13 @@ impl Fleet {
     }
 }
 
-/// Takes the worker that holds an execution from among the others.
+/// Takes the worker that holds an execution from the list.
 fn holder(execution: &JobExecution, workers: &mut Vec<WorkerProcess>) -> WorkerProcess {
     let index = workers.iter().position(|worker| worker.holds(execution));
     workers.swap_remove(index.unwrap_or_else(|| panic!("{:?} is none of ours", execution.worker)))
 }
 
-/// A worker. It is killed with the test, also if that is killed.
+/// A worker. It is killed at the end of the test, also if the test is killed.
 struct WorkerProcess(Guarded);
 
 impl WorkerProcess {
@@ -249,7 +250,7 @@ impl WorkerProcess {
         self.0.end().expect("it is ours");
     }
 
-    /// Waits for its end; its exit code.
+    /// Waits for its end, and returns its exit code.
     fn ended(mut self) -> Option<i32> {
         self.0.wait().expect("it is ours").code()
     }
@@ -290,7 +291,7 @@ async fn a_stopped_worker_is_fenced_when_it_goes_on_on_postgresql() {
     stop_one_of_two(Store::Postgres).await;
 }
 
-/// A worker that does not move for longer than its lease, and then goes on as if nothing had been.
+/// A worker that does not move for longer than its lease, and then continues as if nothing had happened.
 async fn stop_one_of_two(store: Store) {
     let fleet = Fleet::new(store).await;
     let workers = vec![fleet.worker(), fleet.worker()];
@@ -313,7 +314,7 @@ async fn stop_one_of_two(store: Store) {
     fleet.check_completed(id).await;
 }
 
-/// The server goes away and comes back, twice and in both ways, while jobs run and are published.
+/// The server is stopped and started again, twice and in both ways, while jobs run and are published.
 #[tokio::test]
 async fn a_restart_of_the_server_loses_nothing_and_runs_nothing_twice() {
     let server = Server::start(Durability::Full).expect("a server");
@@ -349,7 +350,7 @@ async fn a_restart_of_the_server_loses_nothing_and_runs_nothing_twice() {
     assert_eq!(all.len(), 3, "nothing was accepted twice");
 }
 
-/// One worker cannot reach the database for twice its lease: the other one goes on.
+/// One worker cannot reach the database for twice its lease: the other one continues.
 #[tokio::test]
 async fn a_worker_that_is_cut_off_is_replaced_and_touches_nothing_any_more() {
     let server = Server::shared();
@@ -370,7 +371,7 @@ async fn a_worker_that_is_cut_off_is_replaced_and_touches_nothing_any_more() {
     let execution = fleet.check_completed(id).await;
     assert_eq!(execution.attempt, 2, "the one that was cut off had no part in it");
     cut_off.signal("TERM");
-    // What passes the network on runs on this thread, too.
+    // The proxy also runs on this thread.
     let ended = tokio::task::spawn_blocking(move || cut_off.ended()).await.expect("it is waited for");
     let told = || std::fs::read_to_string(fleet.installation.path("workers.log")).unwrap_or_default();
     assert_eq!(ended, Some(0), "it ends in good order: {}", told());
@@ -397,7 +398,7 @@ async fn a_worker_that_is_told_twice_leaves_at_once_and_loses_nothing() {
     let fleet = Fleet::new(Store::Sqlite).await;
     let id = fleet.publish(PublishOptions::default()).await;
     let (first, _) = fleet.running(id, vec![fleet.worker()]).await;
-    // The second one may come while the first one is being heeded.
+    // The second signal may come while the worker handles the first one.
     first.signal("TERM");
     first.signal("INT");
     let code = first.ended();
@@ -406,7 +407,7 @@ async fn a_worker_that_is_told_twice_leaves_at_once_and_loses_nothing() {
     assert_eq!(fleet.check_completed(id).await.attempt, 2);
 }
 
-/// A job that takes its workers with it ends, and others go on.
+/// A job that kills its workers ends, and others continue.
 #[tokio::test]
 async fn a_poison_job_ends_as_failed_and_blocks_nobody() {
     let fleet = Fleet::new(Store::Sqlite).await;
@@ -424,7 +425,7 @@ async fn a_poison_job_ends_as_failed_and_blocks_nobody() {
     let told = ending(&failed);
     assert!(told.starts_with("FAILED [attempts-exhausted] worker `"), "{told}");
     assert!(told.contains("2 workers were lost over this execution"), "{told}");
-    // It is there, unless both workers were killed before they had made it.
+    // The folder exists, unless both workers were killed before they made it.
     for entry in fleet.installation.folder.path().read_dir().unwrap() {
         let entry = entry.unwrap();
         if entry.file_name().to_string_lossy().starts_with(&format!(".out.csv.{poison}.")) {
@@ -435,7 +436,7 @@ async fn a_poison_job_ends_as_failed_and_blocks_nobody() {
     fleet.check_completed(next).await;
 }
 
-/// Two processes on one SQLite file share what waits, and run nothing twice.
+/// Two processes on one SQLite file share the queue, and run nothing twice.
 #[tokio::test]
 async fn several_workers_share_the_queue() {
     let installation = Installation::new().await;
@@ -466,10 +467,10 @@ async fn several_workers_share_the_queue() {
     assert_eq!(fleet.installation.path("out").read_dir().unwrap().count(), 60);
 }
 
-/// How long a process may take to end beside a silent database: five seconds of silence, and what a busy machine adds.
+/// How long a process may take to end beside a silent database: five seconds of silence, and a busy machine.
 const ENDS_WITHIN: Duration = Duration::from_secs(15);
 
-/// What cannot be saved any more is left to its lease: nobody waits for a database that says nothing.
+/// Work that can no longer be saved is left to its lease: no process waits for a silent database.
 #[tokio::test]
 async fn a_worker_and_a_run_end_although_the_database_is_silent() {
     let server = Server::shared();
@@ -495,7 +496,7 @@ async fn a_worker_and_a_run_end_although_the_database_is_silent() {
                 run.args(["-c", r#"{"storage":{"type":"local","file_path":"run.csv"}}"#]);
                 run.env("STEPBOX_DATABASE_URL", &url).stdout(Stdio::null()).stderr(Stdio::null());
                 let run = WorkerProcess(Guarded::spawn(&mut run).expect("the program starts"));
-                // The worker's was the first.
+                // The worker's execution was the first.
                 let execution = async || fleet.installation.tenant.execution(JobExecutionId(2)).await;
                 until("the run has come to a checkpoint", async || {
                     execution().await.is_ok_and(|run| run.steps.iter().any(|step| step.counts.written > 0))

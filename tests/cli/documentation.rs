@@ -1,4 +1,4 @@
-//! `docs/cli.md` says what the program does: each command, each option and each field of the JSON.
+//! `docs/cli.md` describes the program: each command, each option and each field of the JSON.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use super::with_connector;
 
 const PAGE: &str = include_str!("../../docs/cli.md");
 
-/// What a command line that succeeds says on standard output.
+/// The standard output of a command line that succeeds.
 fn answer(folder: &Folder, line: &str) -> String {
     let output = folder.shell(line).output().expect("`sh` runs");
     assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
@@ -86,7 +86,7 @@ fn every_field_of_the_json_is_described() {
     assert!(missing.is_empty(), "fields that docs/cli.md does not describe: {missing:?}");
 }
 
-/// The names of all fields that are ours: what parameters, options and summaries hold is not.
+/// The names of all fields of ours. The keys inside parameters, options and summaries are not.
 fn collect(value: &Value, fields: &mut BTreeSet<String>) {
     const OTHERS: [&str; 6] =
         ["parameters", "raw_parameters", "effective_parameters", "options", "summary", "files"];

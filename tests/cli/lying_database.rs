@@ -1,4 +1,4 @@
-//! A database that lies or is slow: what it costs a command in memory, and how soon one gets away from it.
+//! A database that lies or is slow: how much memory a command takes, and how soon it can be interrupted.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,29 +9,29 @@ use stepbox_tests::alone::watched;
 
 use super::session::Folder;
 
-/// What a lie may take of memory beside what the command has anyway.
+/// The most memory that a lie may take beside the command's usual memory.
 const LIES_BYTES_MAX: u64 = 256 << 20;
 
-/// What it does, and when.
+/// What the database does, and when.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Lie {
-    /// Notices without an end, before it lets anybody in.
+    /// Notices without an end, before the login is complete.
     Notices,
-    /// A message of 2 GiB where an answer is due.
+    /// A message of 2 GiB in place of an answer.
     LongMessage,
-    /// Messages of 60 MiB where an answer is due.
+    /// Messages of 60 MiB in place of an answer.
     LongRows,
     /// Rows of the right form without an end.
     Rows,
-    /// The same with rows of next to no length.
+    /// The same with rows of almost no length.
     EmptyRows,
     /// An error of many megabytes.
     Words,
-    /// Nothing at all, before or after it lets somebody in.
+    /// No answer, before or after the login.
     Silence { is_let_in: bool },
     /// A byte each second.
     Drips,
-    /// The end of the connection where an answer is due.
+    /// The end of the connection in place of an answer.
     HangsUp,
 }
 
@@ -40,7 +40,7 @@ fn no_database_takes_memory_or_holds_up_an_interrupt() {
     let folder = Folder::new();
     let after = Duration::from_secs(3);
     let idle = watched(&mut folder.shell("exec stepbox executions list"), after).memory_peak;
-    // Of what is heard later, the library tells no more than that it closed the connection.
+    // After the login, the library reports only that the connection was closed.
     let hung_up = "it hung up before it had answered to `SELECT` (connection closed)";
     for (lie, words) in [
         (Lie::Notices, "before it lets anybody in"),
@@ -57,7 +57,7 @@ fn no_database_takes_memory_or_holds_up_an_interrupt() {
         let address = start(lie);
         let url = format!("postgres://u@{address}/d?sslmode=disable");
         let mut command = folder.shell("exec stepbox executions list");
-        // An answer without an end ends by itself; what is silent is interrupted.
+        // An answer without an end ends by itself. A silent database is interrupted.
         let patience = match lie {
             Lie::Silence { .. } | Lie::Drips => after,
             _ => Duration::from_secs(60),
@@ -77,13 +77,13 @@ fn no_database_takes_memory_or_holds_up_an_interrupt() {
     }
 }
 
-/// Starts one that does so, and tells where. It ends with the test's process.
+/// Starts a database that does this, and returns its URL. It ends with the test's process.
 fn start(lie: Lie) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port on loopback");
     let address = listener.local_addr().expect("a bound port").to_string();
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            // Whoever hangs up has had enough of it.
+            // The client may close the connection at any time.
             thread::spawn(move || talk(stream, lie));
         }
     });
@@ -130,7 +130,7 @@ fn talk(mut stream: TcpStream, lie: Lie) -> io::Result<()> {
     }
 }
 
-/// To a statement that is executed.
+/// The answer to a statement that is executed.
 fn answer(mut stream: TcpStream, lie: Lie) -> io::Result<()> {
     let row = |bytes: usize| {
         let mut row = vec![0, 1];
@@ -153,7 +153,7 @@ fn answer(mut stream: TcpStream, lie: Lie) -> io::Result<()> {
             ))?;
             repeat(stream, &message(b'N', &[b'x'; 60_000]), Duration::ZERO)
         }
-        // A column that is null takes no room.
+        // A null column takes no room.
         _ => repeat(stream, &message(b'D', &[0, 1, 0xff, 0xff, 0xff, 0xff]).repeat(10_000), Duration::ZERO),
     }
 }
@@ -165,12 +165,12 @@ fn repeat(mut stream: TcpStream, bytes: &[u8], pause: Duration) -> io::Result<()
     }
 }
 
-/// Until the other side hangs up.
+/// Sends nothing until the other side closes the connection.
 fn keep_still(mut stream: TcpStream) -> io::Result<()> {
     io::copy(&mut stream, &mut io::sink()).map(drop)
 }
 
-/// The kind of a message and what is in it. The first one has no kind.
+/// The kind of a message and its content. The first message has no kind.
 fn read_message(stream: &mut TcpStream, has_kind: bool) -> io::Result<(u8, Vec<u8>)> {
     let (mut kind, mut length) = ([0], [0; 4]);
     if has_kind {
@@ -190,7 +190,7 @@ fn ready() -> Vec<u8> {
     message(b'Z', b"I")
 }
 
-/// One column of text, whatever was asked for.
+/// One column of text, for every statement.
 fn columns() -> Vec<u8> {
     let text = 25_u32.to_be_bytes();
     [&[0, 1][..], b"name\0", &[0; 6], &text, &[0xff, 0xff], &[0xff; 4], &[0, 0]].concat()

@@ -1,4 +1,4 @@
-//! The command line, from outside: whole commands and all that they say.
+//! The command line, from outside: whole commands and their whole output.
 
 mod documentation;
 mod lying_database;
@@ -155,8 +155,8 @@ fn components_are_inspected_kept_and_removed() {
     with_connector().play("steps");
 }
 
-/// A component as if it had been released: the guests are all of version 0.1.0. The versions of interfaces,
-/// which follow an `@`, stay.
+/// A component with a released version: the guests are all of version 0.1.0. The versions of interfaces, which follow
+/// an `@`, stay.
 fn released(mut component: Vec<u8>) -> Vec<u8> {
     let is_version = |at: &usize| &component[*at..*at + 5] == b"0.1.0" && component[*at - 1] != b'@';
     let places: Vec<_> = (1..component.len() - 5).filter(is_version).collect();

@@ -1,8 +1,8 @@
-//! Inputs that are not what somebody thinks they are, and what is said of them.
+//! Inputs with other content than expected, and the messages about them.
 
 use crate::cli::Folder;
 
-/// Three steps, each of which reads what the one before it wrote.
+/// Three steps, each of which reads the output of the one before.
 const CHAIN: &str = "\
 connector: chain
 jobs:

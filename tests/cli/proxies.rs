@@ -1,4 +1,4 @@
-//! What the environment says about proxies.
+//! Proxies in the environment.
 
 use serde_json::json;
 use stepbox_guest_artifacts::hostile;
@@ -6,7 +6,7 @@ use stepbox_guest_artifacts::hostile;
 use super::session::Folder;
 use crate::egress::Trap;
 
-/// They would reach what the policy closes, and see what requests take along.
+/// Proxies would reach what the policy closes, and would see the content of requests.
 #[test]
 fn proxies_of_the_environment_are_not_asked() {
     let (proxy, plain, secure) = (Trap::set(), Trap::answering("127.0.0.1:0"), Trap::set());
@@ -37,6 +37,6 @@ jobs:
     }
     let output = run.env_remove("NO_PROXY").env_remove("no_proxy").output().expect("`sh` runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    // Through each door.
+    // Through both interfaces.
     assert_eq!((plain.connections(), secure.connections(), proxy.connections()), (2, 2, 0));
 }

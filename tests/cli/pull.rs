@@ -56,21 +56,21 @@ fn components_are_pulled_by_their_digest() {
     folder.play("pull");
 }
 
-/// What a registry that lies answers to a path.
+/// The answer of a lying registry to a path.
 #[derive(Clone)]
 enum Answer {
     Bytes(Vec<u8>),
     /// Announces more bytes than it sends.
     BreaksOff,
-    /// Sends zeros for as long as anybody takes them.
+    /// Sends zeros for as long as the client takes them.
     WithoutEnd,
-    /// Sends nothing, and does not hang up.
+    /// Sends nothing, and does not close the connection.
     Silence,
     /// Sends a byte each second.
     Drips,
 }
 
-/// A registry that answers only what it was told to, and counts who asked for anything else.
+/// A registry that answers only the given paths, and counts all other requests.
 struct Liar {
     address: String,
     answers: Arc<Mutex<BTreeMap<String, Answer>>>,
@@ -89,7 +89,7 @@ impl Liar {
                 let request = read_request(&mut stream);
                 let path = request.split(' ').nth(1).unwrap_or_default();
                 let answer = told.lock().expect("nobody panics here").get(path).cloned();
-                // A client that had enough hangs up, which is its right.
+                // A client may close the connection at any time.
                 let _ = match answer {
                     Some(Answer::Bytes(bytes)) => write!(stream, "{}", head(200, bytes.len() as u64))
                         .and_then(|()| stream.write_all(&bytes)),
@@ -103,7 +103,7 @@ impl Liar {
                         sent
                     }
                     Some(Answer::Silence) => {
-                        // It is nobody's turn any more.
+                        // The connection stays open for longer than the test waits.
                         thread::sleep(PATIENCE);
                         Ok(())
                     }
@@ -134,7 +134,7 @@ fn head(status: u16, length: u64) -> String {
     format!("HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n")
 }
 
-/// It sent whoever logged in to whatever host it liked, and the password with them.
+/// The registry could choose the host for the login, and the password was sent there.
 #[test]
 fn a_registry_gets_no_credentials_for_others() {
     let folder = Folder::new();
@@ -161,7 +161,7 @@ fn a_registry_gets_no_credentials_for_others() {
     assert!(!pull("").contains("hunter2"));
 }
 
-/// A registry that wants a login, which others are to give; or one of these others.
+/// A registry that requires a login, or the host that it names for the login.
 struct Login {
     address: String,
     realm: Arc<Mutex<String>>,
@@ -258,7 +258,7 @@ fn a_registry_that_lies_gets_nothing_in() {
     check(&nothing, None, whole(), "kept");
 }
 
-/// What a lie may take of memory beside what the command has anyway.
+/// The most memory that a lie may take beside the command's usual memory.
 const LIES_BYTES_MAX: u64 = 256 << 20;
 
 #[test]

@@ -1,4 +1,4 @@
-//! A registry of our own: Docker's (`distribution`), as Debian packages it, on loopback.
+//! A registry for tests: Docker's (`distribution`), from Debian's package, on loopback.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -17,7 +17,7 @@ const PACKAGE: &str = "docker-registry";
 /// `acme` with the password `secret`, as bcrypt has it.
 const USERS: &str = "acme:$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n";
 
-/// A registry that runs, with nothing in it.
+/// A running registry, empty at first.
 pub(crate) struct Registry {
     process: Child,
     /// `127.0.0.1:38857`.
@@ -27,8 +27,8 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// Starts one; with a login, only `acme` gets in. None, told on standard error, on a machine that has
-    /// no packages of Debian's.
+    /// Starts a registry; with a login, only `acme` has access. Returns `None`, with a message on standard error, on
+    /// a machine without Debian's packages.
     #[expect(clippy::print_stderr, reason = "a test that is left out says so")]
     pub(crate) fn start(needs_login: bool) -> Option<Self> {
         static PROGRAM: OnceLock<Option<PathBuf>> = OnceLock::new();
@@ -59,8 +59,8 @@ impl Registry {
         Some(Self { process, address, needs_login, _folder: folder })
     }
 
-    /// Pushes an artifact under a tag, and returns the digest of its manifest. `content` gives the bytes of
-    /// the configuration and of each layer, whose digests and sizes are filled in.
+    /// Pushes an artifact under a tag, and returns the digest of its manifest. `content` has the bytes of the
+    /// configuration and of each layer; their digests and sizes are filled in.
     pub(crate) fn push(
         &self,
         name: &str,
@@ -122,7 +122,7 @@ impl Drop for Registry {
     }
 }
 
-/// Waits until the registry says where it listens, and keeps reading what it says.
+/// Waits until the registry prints its address, and keeps reading its output.
 fn address(process: &mut Child) -> String {
     let mut lines = BufReader::new(process.stderr.take().expect("a pipe")).lines();
     let mut said = String::new();
@@ -138,7 +138,7 @@ fn address(process: &mut Child) -> String {
     panic!("the registry ended: {said}");
 }
 
-/// The one that is installed, or one that is fetched and unpacked below `target`, once.
+/// The installed program, or one that is fetched and unpacked below `target`, once.
 fn program() -> Option<PathBuf> {
     let folders = std::env::var_os("PATH").unwrap_or_default();
     let installed = std::env::split_paths(&folders).map(|folder| folder.join(PACKAGE));
@@ -159,8 +159,8 @@ fn program() -> Option<PathBuf> {
     Some(program(&kept))
 }
 
-/// Downloads the package, with lists of packages of its own where the system has none. Nothing is installed,
-/// and nobody needs to be root.
+/// Downloads the package, with lists of packages of its own if the system has none. Nothing is installed, and root is
+/// not needed.
 fn fetch(folder: &Path) {
     for path in ["lists/partial", "cache/archives/partial"] {
         fs::create_dir_all(folder.join(path)).expect("a folder");

@@ -1,5 +1,5 @@
-//! Runs that somebody ends: by Ctrl-C, or from elsewhere. What a session cannot show, since two things
-//! happen at once.
+//! Runs that are ended by Ctrl-C or by another command. A recorded session cannot show this, since two things happen
+//! at once.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
@@ -14,7 +14,7 @@ use stepbox_guest_artifacts::steps;
 use super::session::Folder;
 use crate::support::PATIENCE;
 
-/// Two jobs that go on for longer than any test: one can be stopped, the other cannot.
+/// Two jobs that run for longer than any test: one can be stopped, the other cannot.
 const CONNECTOR: &str = "\
 connector: waiting
 components: { stoppable: stoppable.wasm }
@@ -46,7 +46,7 @@ pub(super) fn with_waiting_jobs() -> Folder {
 /// A command in a process of its own. It ends with the test.
 pub(super) struct RunningCommand {
     process: Child,
-    /// What it says on standard error, by line.
+    /// Its lines on standard error.
     talk: Receiver<String>,
 }
 
@@ -58,14 +58,14 @@ impl RunningCommand {
         let (tell, talk) = channel();
         thread::spawn(move || {
             for line in said.lines().map_while(Result::ok) {
-                // Nobody may be listening any more; it must be able to go on.
+                // The receiver may be gone; the command must still be able to continue.
                 let _ = tell.send(line + "\n");
             }
         });
         Self { process, talk }
     }
 
-    /// Waits until it says so on standard error; the line.
+    /// Waits for a line with these words on standard error, and returns the line.
     pub(super) fn wait_for(&mut self, words: &str) -> String {
         let (began_at, mut before) = (Instant::now(), String::new());
         loop {
@@ -97,7 +97,7 @@ impl RunningCommand {
         assert!(kill.expect("`sh` runs").success());
     }
 
-    /// Waits for its end: the exit code, and what it said on standard output.
+    /// Waits for the end. Returns the exit code and the standard output.
     pub(super) fn end(mut self) -> (Option<i32>, String) {
         let mut answer = String::new();
         self.process.stdout.take().expect("it is piped").read_to_string(&mut answer).expect("it is text");
@@ -107,7 +107,7 @@ impl RunningCommand {
 
 impl Drop for RunningCommand {
     fn drop(&mut self) {
-        // It has ended already, if the test is content.
+        // It has ended already if the test succeeded.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -186,7 +186,7 @@ jobs:
 
 const ROWS: i64 = 200_000;
 
-/// A long run that has come to its first checkpoint, what it reads, and its store.
+/// A long run that has made its first checkpoint, its input, and its store.
 fn in_the_middle_of_a_run() -> (Folder, RunningCommand, String, Connection) {
     let folder = Folder::new();
     folder.write("long/connector.yaml", LONG_JOB);
@@ -208,7 +208,7 @@ fn in_the_middle_of_a_run() -> (Folder, RunningCommand, String, Connection) {
     (folder, run, input, store)
 }
 
-/// How many items of the latest execution are written, as far as they are committed.
+/// How many items of the latest execution are written and committed.
 fn written(store: &Connection) -> i64 {
     let sql = "SELECT written_count FROM step_executions ORDER BY execution_id DESC LIMIT 1";
     store.query_row(sql, [], |row| row.get(0)).optional().expect("the store can be read").unwrap_or(0)
@@ -221,7 +221,7 @@ fn assert_goes_on_to_the_same_output(folder: &Folder, line: &str, input: &str) {
     assert!(output == input, "the output is that of an undisturbed run");
 }
 
-/// A folder with a long run that rests somewhere in its middle.
+/// A folder with a long run that is paused in its middle.
 pub(super) fn with_paused_run() -> Folder {
     let (folder, run, ..) = in_the_middle_of_a_run();
     run.terminate();
@@ -248,7 +248,7 @@ fn sigterm_pauses_a_run_and_the_same_execution_goes_on() {
 #[test]
 fn a_second_sigterm_ends_a_run_at_once_and_a_restart_goes_on() {
     let (folder, mut run, input, store) = in_the_middle_of_a_run();
-    // Whoever cannot save cannot come to rest.
+    // A run that cannot save cannot pause.
     store.execute_batch("BEGIN IMMEDIATE").expect("the store can be locked");
     run.terminate();
     run.wait_for("pausing execution 1 at its next checkpoint");

@@ -1,4 +1,4 @@
-//! Secrets at the command line: where they come from, what is told of them, and that nobody prints them.
+//! Secrets at the command line: their sources, the messages about them, and that no command prints them.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use stepbox_guest_artifacts::hostile;
 use super::session::Folder;
 use crate::secrets::{Echo, VALUE, files_with, jobs};
 
-/// A job whose first step sends a secret, and whose grants lead to more than its hosts.
+/// A job whose first step sends a secret, and whose grants also lead to other hosts than the secret's.
 const CRM: &str = r#"
 connector: crm
 components: { push: push.wasm }

@@ -1,6 +1,6 @@
-//! Plays a recorded session with the command line, and compares what comes out.
+//! Plays a recorded session with the command line, and compares the output.
 //!
-//! A session is a file of commands and what each one said:
+//! A session is a file of commands and their outputs:
 //!
 //! ```text
 //! # A line about the next command.
@@ -11,9 +11,9 @@
 //! ? 6                                           the exit code, unless it is 0
 //! ```
 //!
-//! To add a row, write a `$` line where it belongs and run the tests with `SNAPSHOTS=overwrite`; then
-//! read what was recorded. Moments, durations, digests, sizes of components, workers and the session's
-//! folder stand as `[TIME]` and the like; ids are real, since each session has a store of its own.
+//! To add a row, write a `$` line at its place and run the tests with `SNAPSHOTS=overwrite`. Then read the recorded
+//! output. Moments, durations, digests, sizes of components, workers and the session's folder are recorded as
+//! `[TIME]` and the like. Ids are real, since each session has a store of its own.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ use stepbox_tests::guard::tempdir_as_long_as;
 
 use crate::support::mark;
 
-/// How long the path of a session's folder is: tables show it, and are recorded.
+/// How long the path of a session's folder is. Tables show the path, and are recorded.
 const PATH_BYTES: usize = 96;
 
 /// The folder that a session's commands run in.
@@ -37,16 +37,16 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// An empty one, of its own.
+    /// An empty folder for one session.
     pub(crate) fn new() -> Self {
         let folder = tempdir_as_long_as(PATH_BYTES).expect("a temporary folder");
         let programs = folder.path().join("programs");
         let new = Self { folder, programs };
-        // Root may write everywhere; without its capabilities it is a user like any other.
+        // Root may write everywhere. Without its capabilities, root has the rights of any other user.
         let unprivileged = "#!/bin/sh\n\
             [ \"$(id -u)\" = 0 ] || exec \"$@\"\n\
             exec setpriv --bounding-set=-all --inh-caps=-all -- \"$@\"\n";
-        // Runs a command until it has said some words on standard error, and then tells it to end.
+        // Runs a command until it has written some words to standard error, and then ends it.
         let until = "#!/bin/sh\n\
             words=$1; shift\n\
             mkfifo said\n\
@@ -65,12 +65,12 @@ impl Folder {
         new
     }
 
-    /// A path in it.
+    /// A path in the folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Writes a file in it.
+    /// Writes a file in the folder.
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         fs::create_dir_all(path.parent().expect("a file has a folder")).expect("a folder");
@@ -78,7 +78,7 @@ impl Folder {
         path
     }
 
-    /// A command line for a shell in it.
+    /// A command line for a shell in the folder.
     pub(crate) fn shell(&self, line: &str) -> Command {
         let programs = [self.programs.clone(), stepbox_folder()];
         let known = std::env::var_os("PATH").unwrap_or_default();
@@ -89,7 +89,7 @@ impl Folder {
             .env("PATH", path.expect("no folder's name has a colon"))
             .env("LC_ALL", "C.UTF-8")
             .env("STEPBOX_USER", "julia")
-            // Nobody has logged in to a registry, and nobody stands in between.
+            // Without a login at a registry, and without proxies.
             .env("DOCKER_CONFIG", self.folder.path().join("docker"));
         let proxies = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
         for variable in
@@ -108,7 +108,7 @@ impl Folder {
         assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// Plays the session of that name in it.
+    /// Plays the session of that name in the folder.
     pub(crate) fn play(&self, name: &str) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("cli").join(name).with_extension("console");
         let recorded =
@@ -119,7 +119,7 @@ impl Folder {
         assert.eq(played.trim_start().to_owned(), Data::read_from(&path, None));
     }
 
-    /// A command, with the lines about it, and what comes out.
+    /// A command, with the lines about it, and its output.
     fn answer(&self, command: CommandLine<'_>) -> String {
         let output = self.shell(command.line).output().expect("`sh` runs");
         let CommandLine { about, line } = command;

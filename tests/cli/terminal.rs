@@ -1,5 +1,5 @@
-//! Every command on a terminal, where labels, names, messages, items, components and arguments try to steer it and to
-//! look like lines of the program.
+//! Every command on a terminal, with labels, names, messages, items, components and arguments that try to control it
+//! and to look like lines of the program.
 
 use std::collections::BTreeSet;
 use std::process::{Command, Output};
@@ -8,11 +8,11 @@ use stepbox_guest_artifacts::hostile;
 
 use super::Folder;
 
-/// What a text from outside looks like: it sets a window's title, clears the screen, turns the direction round,
-/// rings, and begins lines.
+/// A hostile text from outside: it sets a window's title, clears the screen, reverses the direction, rings, and
+/// begins lines.
 const FORGED: &str = "x\u{1b}]0;PWNED\u{7}\u{1b}[2J\u{9b}31m\u{202e}\u{2066}\u{8}\r\nFORGED: completed";
 
-/// Jobs and steps with such labels; one of their steps says such things.
+/// Jobs and steps with such labels. One of their steps reports such texts.
 const CONNECTOR: &str = r#"
 connector: forger
 label: LABEL
@@ -112,7 +112,7 @@ const COMMANDS: [&str; 69] = [
     "stepbox \"$FORGED\"",
 ];
 
-/// Those that there are beside, which show nothing from outside, or what is told above.
+/// The other commands, which show no text from outside, or only texts of the commands above.
 const OTHERS: [&str; 2] = ["store migrate", "completions"];
 
 #[test]
@@ -131,7 +131,7 @@ fn no_text_from_outside_steers_a_terminal() {
     for command in COMMANDS {
         let Output { stdout, status, .. } = on_terminal(&folder, command).output().expect("`script` runs");
         let text = String::from_utf8_lossy(&stdout);
-        // What comes after it shows what these have made, or waits for it.
+        // The later commands show the results of these, or wait for them.
         let is_needed = ["add forger", "create forger forge test forge", "publish forge"];
         assert!(status.success() || !is_needed.iter().any(|needed| command.contains(needed)), "{text}");
         assert!(!text.is_empty() || command.contains("connectors remove"), "`{command}` says nothing");
@@ -146,7 +146,7 @@ fn no_text_from_outside_steers_a_terminal() {
     assert!(shown > 30, "only {shown} commands showed a text that could have steered");
 }
 
-/// A line without the steering that is ours.
+/// A line without the program's own control characters.
 fn beginning(line: &str) -> String {
     regex::Regex::new("\u{1b}\\[[0-9;?]*[A-Za-z]").expect("a pattern").replace_all(line, "").into_owned()
 }

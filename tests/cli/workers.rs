@@ -1,4 +1,4 @@
-//! `stepbox worker` as a service: what it answers, what it logs, and what is left of it.
+//! `stepbox worker` as a service: its pages, its log, and what it leaves behind.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use super::{session::Folder, with_instance};
 
 const PAGE: &str = include_str!("../../docs/cli.md");
 
-/// What a server answers to a request for a page.
+/// The answer of a server to a request for a page.
 fn get(address: &str, page: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("it listens");
     write!(stream, "GET {page} HTTP/1.1\r\nhost: {address}\r\n\r\n").expect("it reads");
@@ -28,7 +28,7 @@ fn listening(folder: &Folder, more: &str) -> (RunningCommand, String) {
     (worker, address)
 }
 
-/// Secrets are in the memory of a run.
+/// A run has secrets in its memory.
 #[test]
 #[cfg(target_os = "linux")]
 fn leaves_no_core_file() {
@@ -74,7 +74,7 @@ fn a_worker_tells_how_it_is_until_it_ends() {
     assert!(TcpStream::connect(&address).is_err());
 }
 
-/// A program of an older version is of no use to a store that a newer one has brought up to date.
+/// A program of an older version cannot use a store that a newer one has updated.
 #[test]
 fn an_older_worker_on_a_newer_store_ends_with_a_clear_word() {
     let folder = with_waiting_jobs();
@@ -117,7 +117,7 @@ fn a_log_for_programs_is_json_in_each_line() {
     }
 }
 
-/// The names of events are a promise to whoever looks through logs.
+/// The names of events are a promise to programs that read logs.
 #[test]
 fn every_event_is_described() {
     let sources = [

@@ -1,7 +1,7 @@
-//! A tasklet that puts a JSON text of `bytes` into the execution context, `times` times: a list of many small objects,
-//! which a parser would make some hundred times as large.
+//! A tasklet that puts a JSON text of `bytes` into the execution context, `times` times: a list of many small
+//! objects, which would be some hundred times as large in a parser.
 //!
-//! The summary's `refused` says how often it was not taken, and `why` the last reason.
+//! The summary's `refused` counts the refusals, and `why` is the last reason.
 
 use serde::Deserialize;
 use stepbox_step::{Exit, StepError, Tasklet, execution, raw};

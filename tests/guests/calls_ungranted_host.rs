@@ -1,7 +1,7 @@
 //! A tasklet that calls a host which no grant names, through the contract's `http`.
 //!
-//! The parameter `urls` says what it calls. The summary has each URL with what came of it: `answered
-//! 200`, or the refusal.
+//! The parameter `urls` has the URLs to call. The summary has each URL with its result: `answered 200`, or the
+//! refusal.
 
 use serde::Deserialize;
 use stepbox_step::{Exit, StepError, Tasklet, execution, http};

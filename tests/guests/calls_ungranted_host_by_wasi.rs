@@ -1,7 +1,7 @@
 //! A tasklet that calls a host which no grant names, through WASI's `outgoing-handler`.
 //!
-//! The parameters `scheme`, `authority` and `path` say what it calls. The summary's `outcome` is
-//! `answered 200`, or the refusal.
+//! The parameters `scheme`, `authority` and `path` are the parts of the URL. The summary's `outcome` is `answered
+//! 200`, or the refusal.
 
 use serde::Deserialize;
 use stepbox_step::{Exit, StepError, Tasklet, execution};

@@ -1,6 +1,6 @@
-//! A tasklet that tries to reach files beside and above its grants, through both doors.
+//! A tasklet that tries to reach files beside and above its grants, through both interfaces.
 //!
-//! The test grants `inbox` for reading and lays out, around and in it:
+//! The test grants `inbox` for reading and makes these files around and in it:
 //!
 //! ```text
 //! secret.txt            what must not be read
@@ -11,8 +11,8 @@
 //! inbox/loop            -> loop
 //! ```
 //!
-//! The summary has each attempt with what came of it. `escapes` counts those that succeeded, and
-//! `reads` those that should succeed and did.
+//! The summary has each attempt with its result. `escapes` counts the attempts that succeeded, and `reads` those that
+//! should succeed and did.
 
 use std::fs;
 use std::io::{self, Read};
@@ -46,7 +46,7 @@ const OUT_OF_THE_FOLDER: [&str; 20] = [
     "INBOX/../secret.txt",
 ];
 
-/// Paths that never were in one.
+/// Paths that were never in a granted folder.
 const ELSEWHERE: [&str; 13] = [
     "/etc/passwd",
     "//etc/passwd",
@@ -121,7 +121,7 @@ fn change_what_is_for_reading() {
     note("std remove /inbox/file-link", fs::remove_file("/inbox/file-link"));
 }
 
-/// A link made in a folder for writing would be a way out of it for whatever reads it later.
+/// A link made in a folder for writing would be a way out of it for a later reader.
 #[expect(deprecated, reason = "the one way to make a symbolic link that is stable for this target")]
 fn make_links() {
     note("std soft-link /work/out -> /etc/passwd", fs::soft_link("/etc/passwd", "/work/out"));

@@ -1,4 +1,4 @@
-//! A processor that takes `ms` milliseconds over each item, as one does that sends a request for it.
+//! A processor that takes `ms` milliseconds for each item, like one that sends a request for it.
 
 use std::thread;
 use std::time::Duration;

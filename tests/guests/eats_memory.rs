@@ -1,7 +1,7 @@
-//! A tasklet that takes memory, and uses it, until it gets no more.
+//! A tasklet that takes memory, and uses it, until it is refused more.
 //!
-//! The summary's `mebibytes` says how much it got. With `insist`, it then demands more in the way that
-//! aborts when it is refused.
+//! The summary's `mebibytes` shows how much it got. With `insist`, it then asks for more in the way that aborts if it
+//! is refused.
 
 use serde::Deserialize;
 use stepbox_step::{Exit, StepError, Tasklet, execution};

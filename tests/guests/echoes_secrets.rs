@@ -1,11 +1,11 @@
-//! A tasklet that has a secret in its options, and does all it can to get hold of it and to let it out.
+//! A tasklet that has a secret in its options, and does everything to get its value and to reveal it.
 //!
-//! The parameter `token` has the secret, `echo` is the URL of a server that it is for and that answers
-//! with what it was sent, `other` one that it is not for. Through both doors the token goes out in a header
-//! and in a body, whole and in odd pieces, and in places where no secret belongs. All that was seen, the
-//! option and the answers, goes wherever a step can write: log, standard output and error, summary,
-//! warnings, errors, the execution context, files, and, as `end` says, its exit status, its failure or its
-//! panic. The summary has the outcome of each request under its name.
+//! The parameter `token` has the secret. `echo` is the URL of one of the secret's servers, which answers with the
+//! request that it received. `other` is the URL of another server. The token is sent in a header and in a body, whole
+//! and in odd pieces, through both interfaces, and also in places where secrets are not allowed. The tasklet then
+//! writes the option and the answers wherever a step can write: log, standard output and error, summary, warnings,
+//! errors, the execution context, files, and, as `end` says, its exit status, its failure or its panic. The summary
+//! has the outcome of each request under its name.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -26,13 +26,13 @@ struct Parameters {
     end: String,
 }
 
-/// A request through either door.
+/// A request through one of the interfaces.
 struct Sent<'a> {
     url: &'a str,
     header: (&'a str, &'a str),
-    /// Sent one after the other; one piece alone is sent as a whole where the door can.
+    /// Sent one after the other. A single piece is sent as a whole if the interface can.
     pieces: &'a [&'a str],
-    /// Says how long the body is, where the door lets a step say it.
+    /// Whether the step declares the length of the body, if the interface allows that.
     says_length: bool,
 }
 
@@ -152,7 +152,7 @@ fn by_wasi(sent: &Sent<'_>) -> Result<String, String> {
     {
         let stream = body.write().map_err(|()| "no stream")?;
         for piece in sent.pieces {
-            // Whoever does not want the body any more has an answer.
+            // A server that closes the body early has an answer.
             if stream.blocking_write_and_flush(piece.as_bytes()).is_err() {
                 break;
             }

@@ -1,7 +1,7 @@
-//! A tasklet that writes into its working folder until it gets no more, in every way there is.
+//! A tasklet that writes into its working folder until it is refused more, in every possible way.
 //!
-//! The summary's `refused` counts the ways that came to an end, `bytes` and `files` what it got, and `told`
-//! is what the contract's `files` said at the end. With `url`, it then calls that and waits for the answer.
+//! The summary's `refused` counts the ways that were refused, `bytes` and `files` what it got, and `told` is the last
+//! text of the contract's `files`. With `url`, it then calls that URL and waits for the answer.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
@@ -12,7 +12,7 @@ use stepbox_step::{Exit, StepError, Tasklet, execution, http};
 
 /// How much is written at once, in bytes.
 const PIECE: usize = 64 << 10;
-/// Where a hole ends, in bytes.
+/// The end of a hole, in bytes.
 const TEBIBYTE: u64 = 1 << 40;
 /// More tries than any quota in the tests.
 const TRIES: usize = 2_000;
@@ -59,7 +59,7 @@ fn refused(is_refused: bool) {
     execution::increment_summary("refused", u32::from(is_refused));
 }
 
-/// Goes on with a way of taking until it is refused; none if it never is.
+/// Repeats one way of taking until it is refused; `None` if it never is.
 fn until_refused(take: fn(usize) -> Outcome) -> Option<String> {
     (0..TRIES).find_map(|number| take(number).err())
 }

@@ -1,7 +1,7 @@
-//! A tasklet that sends `times` requests to `url`, each with a header of `bytes`, through the contract and then through
-//! WASI.
+//! A tasklet that sends `times` requests to `url`, each with a header of `bytes`, through the contract and then
+//! through WASI.
 //!
-//! The summary's `contract` and `wasi` say how many were answered, and `why` the last refusal.
+//! The summary's `contract` and `wasi` count the answers, and `why` is the last refusal.
 
 use serde::Deserialize;
 use stepbox_step::{Exit, StepError, Tasklet, execution, http};

@@ -1,4 +1,4 @@
-//! A tasklet that calls the host `times` times in the way that `call` names: with progress, new names in the
+//! A tasklet that calls the host `times` times, in the way that `call` names: with progress, new names in the
 //! summary, warnings, errors or values of the execution context.
 
 use serde::Deserialize;
@@ -33,7 +33,7 @@ impl Tasklet for FloodsHost {
                 Call::Summary => execution::increment_summary(&format!("name {number}"), 1),
                 Call::Warning => execution::add_warning("a flood", &text),
                 Call::Error => execution::add_error(&text),
-                // It is refused at some point, and goes on.
+                // It is refused at some point, and continues.
                 Call::Context => drop(execution::put(&format!("key_{number}"), &text)),
             }
         }

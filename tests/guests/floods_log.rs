@@ -1,5 +1,5 @@
-//! A tasklet that writes `messages` messages of `bytes` bytes each, to the execution's log or, with
-//! the parameter `door`, to `stdout` or `stderr`. Unless told otherwise, a million of a thousand bytes.
+//! A tasklet that writes `messages` messages of `bytes` bytes each, to the execution's log or, with the parameter
+//! `door`, to `stdout` or `stderr`. The default is a million messages of a thousand bytes.
 
 use std::io::{self, Write};
 

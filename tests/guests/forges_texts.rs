@@ -1,11 +1,10 @@
-//! A tasklet whose texts would steer a terminal or look like lines of the runtime: what it says of itself, its
-//! messages, warnings, errors and summary, and what it ends with: the parameter `ends` is `error`, `panic`, `status`
-//! or `well`.
+//! A tasklet whose texts would control a terminal or look like lines of the runtime: its description, its messages,
+//! warnings, errors and summary, and its end. The parameter `ends` is `error`, `panic`, `status` or `well`.
 
 use serde::Deserialize;
 use stepbox_step::{Description, Exit, StepError, Tasklet, execution, log};
 
-/// Sets a window's title, clears the screen, turns the direction round, rings, and begins a line.
+/// Sets a window's title, clears the screen, reverses the direction, rings, and begins a line.
 const FORGED: &str = "x\u{1b}]0;PWNED\u{7}\u{1b}[2J\u{9b}31m\u{202e}\u{2066}\0\u{8}\r\nFORGED: completed\n\nFORGED\tby a guest";
 
 struct ForgesTexts;
@@ -28,7 +27,7 @@ impl Tasklet for ForgesTexts {
     type Parameters = Parameters;
 
     fn describe(about: Description) -> Description {
-        // No description may hold this.
+        // No description may contain this.
         let forged = FORGED.replace('\0', "");
         let parameters = serde_json::json!({ "type": "object", "title": forged });
         Description { summary: forged.clone(), ..about.needs(&forged) }.parameters(parameters)

@@ -1,4 +1,4 @@
-//! A tasklet that asks `times` times which folders it was granted, keeps all answers, and then sleeps.
+//! A tasklet that asks for its granted folders `times` times, keeps all answers, and then sleeps.
 
 use std::thread;
 use std::time::Duration;

@@ -1,8 +1,8 @@
-//! A tasklet that opens a file again and again, through `files` and then through `std::fs`, and closes none
-//! until it gets no more.
+//! A tasklet that opens a file again and again, through `files` and then through `std::fs`, and closes none until it
+//! is refused more.
 //!
-//! The summary's `contract` and `std` say how many it had open at a time through each door, and `again` is 1
-//! if it gets one when all are closed.
+//! The summary's `contract` and `std` show how many files it had open at a time through each interface. `again` is 1
+//! if it can open one after it has closed all.
 
 use std::fs::File;
 
@@ -10,7 +10,7 @@ use serde::Deserialize;
 use stepbox_step::files::{self, Mode};
 use stepbox_step::{Exit, StepError, Tasklet, execution};
 
-/// More than anybody should get.
+/// More than any guest should get.
 const ENOUGH: usize = 10_000;
 
 struct HoardsHandles;
@@ -25,7 +25,7 @@ impl Tasklet for HoardsHandles {
         drop(files::open_writer("work/file", Mode::CreateNew)?);
         let readers: Vec<_> = (0..ENOUGH).map_while(|_| files::open("work/file").ok()).collect();
         execution::increment_summary("contract", readers.len() as u32);
-        // The other door opens to nobody while these are held.
+        // The other interface opens no file either while these are held.
         execution::increment_summary("beside", File::open("/work/file").is_ok().into());
         drop(readers);
         let opened: Vec<_> = (0..ENOUGH).map_while(|_| File::open("/work/file").ok()).collect();

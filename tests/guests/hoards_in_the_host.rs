@@ -1,7 +1,7 @@
-//! A tasklet that has the host keep things for it, and lets go of none: `what` is `listings` of the folder `/many`,
-//! `heads` of requests to `url`, `pieces` of bodies that nobody reads there, or `bodies` that are never sent.
+//! A tasklet that makes the host keep things for it, and releases none: `what` is `listings` of the folder `/many`,
+//! `heads` of requests to `url`, `pieces` of bodies that the server does not read, or `bodies` that are never sent.
 //!
-//! The summary's `kept` says how many it got before it was refused, at most `enough`.
+//! The summary's `kept` shows how many it got before it was refused, at most `enough`.
 
 use std::io::Write;
 use std::mem::forget;
@@ -63,7 +63,8 @@ fn keep_a_head(url: &str) -> bool {
     http::post(url).header("x", &head).start().map(forget).is_ok()
 }
 
-/// Nobody reads it there, so the host has what does not fit into the way there. A second piece would wait for that.
+/// The server does not read, so the host has the bytes that do not fit into the connection. A second piece would wait
+/// for that.
 fn keep_a_piece(url: &str) -> bool {
     let Ok(mut exchange) = http::post(url).timeout_ms(u32::MAX).start() else { return false };
     let is_kept = exchange.write(&vec![b'x'; 1 << 20]).is_ok();

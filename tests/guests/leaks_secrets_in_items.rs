@@ -1,8 +1,8 @@
-//! A processor that has a secret in its options and puts what a server echoes of it into its items, into
-//! the reasons of those that it skips, and into its checkpoint.
+//! A processor that has a secret in its options and puts a server's echo of it into its items, into the reasons of
+//! skipped items, and into its checkpoint.
 //!
-//! The parameter `token` has the secret, `echo` is the URL of a server that it is for. The first cell of
-//! an item that says `skip` has it skipped; any other gets the answer.
+//! The parameter `token` has the secret, and `echo` is the URL of one of its servers. An item with `skip` in its
+//! first cell is skipped; all others get the answer.
 
 use serde::Deserialize;
 use stepbox_step::{Checkpoint, Item, Opening, Processor, StepError, Verdict, http};

@@ -1,4 +1,4 @@
-//! A processor whose batches are not what the contract says. The parameter `lie` selects how.
+//! A processor whose batches break the contract. The parameter `lie` selects how.
 //!
 //! Each lie but `truth` and the two of `open` starts from a true batch, so that nothing else is wrong.
 
@@ -76,7 +76,7 @@ fn lie(lie: &str, columns: usize, mut rows: Rows) -> Result<processor::Outcome, 
         }
         "past-end" => rows.ends[cells - 1] += 1000,
         "not-utf8" => rows.data[0] = 0xff,
-        // Both bytes of one character, in two cells: the whole is UTF-8, and its cells are not.
+        // The two bytes of one character, in two cells: the whole is UTF-8, and its cells are not.
         "split-character" => {
             rows.data[..2].copy_from_slice("é".as_bytes());
             rows.ends[0] = 1;
@@ -90,9 +90,9 @@ fn lie(lie: &str, columns: usize, mut rows: Rows) -> Result<processor::Outcome, 
             rows.ends.extend_from_within(..);
             rows.ends[cells..].iter_mut().for_each(|end| *end += moved);
         }
-        // The last row is gone, and nothing says where it went.
+        // The last row is missing, and is not named.
         "lost-row" => keep(&mut rows, cells - columns),
-        // Here and in the next three, as many rows are named as are gone, but not those.
+        // Here and in the next three, as many rows are named as are missing, but not the missing ones.
         "bad-skip-row" => {
             keep(&mut rows, cells - columns);
             skipped.push(skip(row_count));

@@ -1,7 +1,7 @@
-//! A tasklet that looks for whatever it was not given: environment, arguments, a current folder, standard
-//! input, and traces of an earlier run of itself. Then it leaves traces for the next one.
+//! A tasklet that looks for everything it was not given: environment, arguments, a current folder, standard input,
+//! and traces of an earlier run of itself. Then it leaves traces for the next run.
 //!
-//! The summary has all that it found. With `random_bytes`, it also asks for so much randomness at once.
+//! The summary has everything that it found. With `random_bytes`, it also asks for this many random bytes at once.
 
 use std::fs;
 use std::io::{self, Read};

@@ -18,7 +18,7 @@ impl Tasklet for Recurses {
 
 stepbox_step::export_tasklet!(Recurses);
 
-/// Uses what comes back, so that the compiler makes no loop of it.
+/// Uses the result, so that the compiler makes no loop of it.
 #[expect(unconditional_recursion, reason = "that is the point")]
 fn recurse(depth: u64) -> u64 {
     let kept = hint::black_box([depth; 16]);

@@ -1,4 +1,4 @@
-//! A tasklet that sleeps for an hour, inside one call of the runtime, and cannot look whether to stop.
+//! A tasklet that sleeps for an hour, inside one call of the runtime, and cannot check for a stop.
 
 use std::thread;
 use std::time::Duration;

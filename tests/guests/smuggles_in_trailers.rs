@@ -1,8 +1,8 @@
-//! A tasklet that puts into the trailers of a request, and into headers, what no request may have there.
+//! A tasklet that puts forbidden fields into the trailers of a request, and into headers.
 //!
-//! `url` is the URL of a server that it was granted. The summary has under each name what came of it: of
-//! `trailer …`, `taken` or why it was not, and of `request` the answer to a body with all trailers that
-//! were taken. `flood` makes it headers without an end instead: `large`, in one of them, or `many`.
+//! `url` is the URL of a granted server. The summary has the result under each name: for `trailer …`, `taken` or the
+//! refusal, and for `request` the answer to a body with all accepted trailers. `flood` sends headers without an end
+//! instead: `large`, in one of them, or `many`.
 
 use serde::Deserialize;
 use stepbox_step::{Exit, StepError, Tasklet, execution};
@@ -33,7 +33,7 @@ const TRAILERS: &[(&str, &str)] = &[
     ("authorization", "Bearer x"),
 ];
 
-/// Appends until the host has had enough.
+/// Appends until the host ends the step.
 fn flood(trailers: &Fields, size: usize) -> ! {
     loop {
         let refused = trailers.append("x-flood", &vec![b'x'; size]);

@@ -1,16 +1,15 @@
-//! A tasklet that tries requests through both doors: the contract's `http` and WASI's `outgoing-handler`.
+//! A tasklet that tries requests through both interfaces: the contract's `http` and WASI's `outgoing-handler`.
 //!
-//! The parameter `requests` says what it sends: a URL in any spelling, a method, headers, each given to
-//! the host as it is. For WASI the URL is cut into scheme, authority and path without being understood;
-//! `path` puts another path in its place. The summary's `http 0`, `wasi 0`, `http 1` … say what came of
-//! each request: `answered 200`, or the refusal.
+//! The parameter `requests` has the requests: a URL in any spelling, a method, headers, each passed to the host
+//! unchanged. For WASI the URL is cut into scheme, authority and path without being parsed; `path` replaces the path.
+//! The summary's `http 0`, `wasi 0`, `http 1` … have the result of each request: `answered 200`, or the refusal.
 
 use serde::Deserialize;
 use stepbox_step::{Exit, StepError, Tasklet, execution, http, log};
 use wasi::http::outgoing_handler;
 use wasi::http::types::{ErrorCode, Fields, Method, OutgoingRequest, RequestOptions, Scheme};
 
-/// How long an answer's head may take, in milliseconds: an address that leads nowhere takes them all.
+/// How long an answer's head may take, in milliseconds: an address that leads nowhere takes all of it.
 const TIMEOUT_MS: u32 = 2000;
 
 struct SpellsHosts;
@@ -38,7 +37,7 @@ impl Tasklet for SpellsHosts {
         for (number, request) in parameters.requests.iter().enumerate() {
             let outcome = by_contract(request).unwrap_or_else(|refusal| refusal);
             execution::set_summary(&format!("http {number}"), &outcome);
-            // The refusals of this door stand in the log, between these lines.
+            // The refusals of this interface are in the log, between these lines.
             log::info(format!("wasi {number}"));
             let outcome = by_wasi(request).unwrap_or_else(|refusal| refusal);
             execution::set_summary(&format!("wasi {number}"), &outcome);

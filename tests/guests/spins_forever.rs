@@ -1,7 +1,7 @@
-//! A tasklet that never returns and calls nobody.
+//! A tasklet that never returns and makes no calls.
 //!
-//! Only the runtime can end it: by its wall time, or by the grace time after a stop request. If asked to, it
-//! first says in the log that it has begun.
+//! Only the runtime can end it: by its wall time, or by the grace time after a stop request. If its parameters say
+//! so, it first logs that it has begun.
 
 use std::hint;
 

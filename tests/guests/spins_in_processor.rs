@@ -1,6 +1,6 @@
 //! A processor that never returns from the item whose first cell is `spin`.
 //!
-//! Items before it come through, so that what the step had committed can be looked at.
+//! Items before it come through, so that a test can look at what the step had committed.
 
 use std::hint;
 

@@ -1,6 +1,6 @@
 //! A tasklet that calls the parameter `url` and waits for an answer that never comes, or never ends.
 //!
-//! It asks for as much time as it can, and cannot look whether to stop while it waits.
+//! It uses the longest timeout, and cannot check for a stop while it waits.
 
 use std::io::Read;
 

@@ -1,7 +1,7 @@
-//! A tasklet that waits in one call of the host, the one that `call` names, as long as it can.
+//! A tasklet that waits in one call of the host, which `call` names, as long as it can.
 //!
-//! `silent` is a server that reads nothing, `hangs` one that never answers, `stalls` one that begins a body and never goes
-//! on.
+//! `silent` is a server that reads nothing, `hangs` one that never answers, `stalls` one that begins a body and never
+//! continues.
 
 use std::io::{Read, Write};
 
@@ -25,7 +25,7 @@ struct Parameters {
 
 /// An hour in nanoseconds.
 const HOUR: u64 = 3_600_000_000_000;
-/// More than any way to a server holds, in pieces.
+/// More pieces than any connection to a server holds.
 const PIECES: usize = 100_000;
 
 impl Tasklet for WaitsInCalls {
@@ -72,13 +72,13 @@ impl Tasklet for WaitsInCalls {
     }
 }
 
-/// Reads the body of an answer for as long as there is some.
+/// Reads the body of an answer until it ends.
 fn read_by(url: &str, read: impl Fn(&InputStream) -> bool) {
     let (_body, stream) = Outgoing::to(url).answer();
     while read(&stream) {}
 }
 
-/// Writes the body of a request for as long as somebody takes it.
+/// Writes the body of a request for as long as the host accepts it.
 fn write_by(url: &str, write: impl Fn(&OutputStream) -> bool) {
     let outgoing = Outgoing::to(url);
     let stream = outgoing.body.write().expect("the first stream of a body");
@@ -89,7 +89,7 @@ fn write_by(url: &str, write: impl Fn(&OutputStream) -> bool) {
     }
 }
 
-/// A request that is under way.
+/// A request under way.
 struct Outgoing {
     body: OutgoingBody,
     answer: outgoing_handler::FutureIncomingResponse,

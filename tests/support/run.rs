@@ -1,4 +1,4 @@
-//! That nothing is left of a run of these tests: see `guard.rs`.
+//! A run of these tests leaves nothing behind: see `guard.rs`.
 
 use std::io::{self, BufRead, BufReader};
 use std::net::TcpStream;
@@ -61,7 +61,7 @@ fn starts_a_lot_and_waits() {
         server.address(),
     ];
     for what in told {
-        // The harness catches what is printed otherwise.
+        // The harness captures other output.
         io::Write::write_all(&mut io::stdout(), format!("\nthere is {what}\n").as_bytes()).unwrap();
     }
     std::thread::park_timeout(Duration::from_secs(600));

@@ -1,4 +1,4 @@
-//! Workers that hold a whole, or parts of it: killed, stopped, and what becomes of both.
+//! Workers that run a whole, or parts of it: killed, stopped, and what happens to both.
 
 use std::time::Instant;
 
@@ -40,7 +40,7 @@ scenarios! {
     the_worker_is_killed_while_it_puts_the_output_together
 }
 
-/// A whole that is in the queue, and two workers.
+/// A whole in the queue, and two workers.
 struct Scene {
     fleet: Fleet,
     whole: JobExecutionId,
@@ -51,7 +51,7 @@ impl Scene {
     async fn new(store: Store, options: PublishOptions) -> Self {
         let fleet = Fleet::with(store, "slow_export_in_parts", 2 * rows()).await;
         let workers = vec![fleet.worker(), fleet.worker()];
-        // The whole is split while both look into the queue.
+        // The whole is split while both workers look into the queue.
         fleet.have_begun(workers.len()).await;
         let whole = fleet.publish(options).await;
         Self { fleet, whole, workers }
@@ -65,7 +65,7 @@ impl Scene {
         self.parts().await.iter().map(|part| part.attempt).collect()
     }
 
-    /// Waits until whole and parts are as a scenario needs them; returns the whole.
+    /// Waits until whole and parts are in the state that a scenario needs. Returns the whole.
     async fn wait_until(
         &self,
         what: &str,
@@ -83,7 +83,7 @@ impl Scene {
         }
     }
 
-    /// Waits until both workers are at parts and have come to checkpoints.
+    /// Waits until both workers run parts and have made checkpoints.
     async fn under_way(&self) -> JobExecution {
         let has_parts_of_it = |worker: &WorkerProcess, parts: &[JobExecution]| {
             let is_at = |part: &&JobExecution| part.status == BatchStatus::Started && worker.holds(part);
@@ -95,14 +95,14 @@ impl Scene {
         .await
     }
 
-    /// Kills the worker that holds the whole, and starts another one.
+    /// Kills the worker that runs the whole, and starts another one.
     async fn kill_its_worker(&mut self) {
         let whole = self.fleet.execution(self.whole).await;
         holder(&whole, &mut self.workers).kill();
         self.workers.push(self.fleet.worker());
     }
 
-    /// The end of an undisturbed run, of parts that have all ended.
+    /// Waits for the end of a run whose parts have all ended, and compares it with an undisturbed run.
     async fn check_completed(&self) -> JobExecution {
         let whole = self.fleet.check_completed(self.whole).await;
         for part in self.parts().await {
@@ -111,7 +111,7 @@ impl Scene {
         whole
     }
 
-    /// Waits for its end, which is no good one, and for that of its parts; the restart ends as if nothing had been.
+    /// Waits for a bad end of the whole and for the end of its parts. The restart ends as if nothing had happened.
     async fn check_ended_and_restart(mut self, expected: &str) {
         let has_ended = |execution: &JobExecution| execution.ended_at.is_some();
         let whole = self.fleet.wait_until(self.whole, "ended", has_ended).await;
@@ -172,7 +172,7 @@ async fn the_worker_is_killed_while_it_is_to_stop(store: Store) {
     let mut scene = Scene::new(store, PublishOptions::default()).await;
     let whole = scene.under_way().await;
     let its_worker = holder(&whole, &mut scene.workers);
-    // It cannot heed the request any more.
+    // It can no longer react to the request.
     scene.fleet.suspend(&its_worker).await;
     scene.fleet.installation.tenant.stop_execution(scene.whole).await.expect("it runs");
     its_worker.kill();

@@ -1,4 +1,4 @@
-//! PostgreSQL servers of one's own: on a private socket and a free port, gone with whoever started them.
+//! PostgreSQL servers for tests: on a private socket and a free port, ended with the process that started them.
 //!
 //! ```no_run
 //! # fn main() -> anyhow::Result<()> {
@@ -10,7 +10,8 @@
 //! # }
 //! ```
 //!
-//! A guard, a process that reads from us, stops the server and removes its files when we end, in whatever way.
+//! A guard, a process that reads from this process, stops the server and removes its files when this process ends, in
+//! any way.
 
 mod programs;
 mod proxy;
@@ -33,20 +34,20 @@ use programs::Programs;
 /// Whether the server waits for the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// Never: as fast as tests want it. What was committed survives the end of a process.
+    /// Never: as fast as tests need it. Committed data survives the end of a process.
     None,
-    /// At each commit, as in earnest.
+    /// At each commit, as in production.
     Full,
 }
 
-/// The user of the server, who may do everything there.
+/// The user of the server, with all rights there.
 const USER: &str = "stepbox";
 /// The password for connections over TCP, with characters that a URL has to escape.
 pub const PASSWORD: &str = "p@ss/w:rd?";
-/// [`PASSWORD`] as a URL holds it.
+/// [`PASSWORD`] in the form of a URL.
 pub const PASSWORD_IN_URL: &str = "p%40ss%2Fw%3Ard%3F";
 
-/// A server that runs.
+/// A running server.
 #[derive(Debug)]
 pub struct Server {
     programs: Programs,
@@ -57,7 +58,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// The server of this process, started when it is first asked for, without waits for the disk.
+    /// The server of this process. The first call starts it, without waits for the disk.
     ///
     /// # Panics
     /// If there is no PostgreSQL and none can be fetched, or it does not start.
@@ -127,7 +128,7 @@ impl Server {
         format!("postgres://{USER}:{PASSWORD_IN_URL}@{address}/{}", database_of(url))
     }
 
-    /// Where the server listens.
+    /// The address of the server.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
@@ -145,7 +146,7 @@ impl Server {
         run(&mut psql)
     }
 
-    /// Puts a file into the data folder, for the server alone.
+    /// Puts a file into the data folder, readable for the server alone.
     pub fn put_file(&self, name: &str, text: &str) -> Result<()> {
         let path = self.data().join(name);
         fs::write(&path, text)?;
@@ -160,8 +161,7 @@ impl Server {
         Ok(fs::write(path, format!("{before}{line}\n"))?)
     }
 
-    /// Stops it and starts it again. `fast` ends sessions and writes everything down; `immediate` is as if it
-    /// had crashed.
+    /// Stops it and starts it again. `fast` ends sessions and writes everything to disk; `immediate` is like a crash.
     pub fn restart(&self, mode: &str) -> Result<()> {
         self.pg_ctl(&["restart", "-m", mode])
     }
@@ -176,12 +176,12 @@ impl Server {
         self.pg_ctl(&["start"])
     }
 
-    /// Has all its processes rest, as a machine that swaps or a network that is cut would.
+    /// Suspends all its processes, like a machine that swaps or a network that is cut.
     pub fn pause(&self) -> Result<()> {
         self.signal("STOP")
     }
 
-    /// Has them go on.
+    /// Continues them.
     pub fn resume(&self) -> Result<()> {
         self.signal("CONT")
     }
@@ -214,12 +214,12 @@ impl Drop for Server {
     }
 }
 
-/// The database's name in a URL of ours.
+/// The name of the database in one of our URLs.
 fn database_of(url: &str) -> &str {
     url.rsplit('/').next().unwrap_or_default()
 }
 
-/// A process that ends the server when we end.
+/// A process that ends the server when this process ends.
 fn guard(programs: &Programs, folder: &Path) -> Result<Child> {
     let script = "cat > /dev/null; trap '' HUP INT TERM; \"$@\" > /dev/null 2>&1; rm -rf \"$FOLDER\"";
     let mut stop = programs.command("pg_ctl");
@@ -228,7 +228,7 @@ fn guard(programs: &Programs, folder: &Path) -> Result<Child> {
     guard.args(["-c", script, "sh"]).arg(stop.get_program()).args(stop.get_args());
     guard.envs(stop.get_envs().filter_map(|(name, value)| Some((name, value?))));
     guard.env("FOLDER", folder).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-    // Ctrl-C is for whoever started us.
+    // Ctrl-C is for the process that started the server.
     std::os::unix::process::CommandExt::process_group(&mut guard, 0);
     guard.spawn().context("`sh` starts")
 }
@@ -237,8 +237,8 @@ fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
-/// Runs a program to its end, and returns what it printed. Its output goes to files: a server that it leaves
-/// behind would keep a pipe open.
+/// Runs a program to its end, and returns its output. The output goes to files, since a server that the program
+/// leaves behind would keep a pipe open.
 fn run(command: &mut Command) -> Result<String> {
     let (mut out, mut errors) = (tempfile::tempfile()?, tempfile::tempfile()?);
     command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(errors.try_clone()?);

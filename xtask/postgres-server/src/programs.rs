@@ -1,4 +1,4 @@
-//! Where PostgreSQL's programs are: on the PATH, where Debian puts them, or fetched from Debian's packages.
+//! PostgreSQL's programs: on the PATH, in Debian's folder, or fetched from Debian's packages.
 
 use std::env;
 use std::ffi::OsStr;
@@ -9,18 +9,18 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// The versions that the store takes, newest first.
+/// The versions that the store supports, newest first.
 const VERSIONS: [u32; 4] = [18, 17, 16, 15];
-/// What has to be there.
+/// The required programs.
 const NEEDED: [&str; 4] = ["postgres", "initdb", "pg_ctl", "psql"];
 
-/// PostgreSQL's programs, and who runs them.
+/// PostgreSQL's programs, and the user who runs them.
 #[derive(Debug, Clone)]
 pub(crate) struct Programs {
     folder: PathBuf,
-    /// Where fetched libraries are.
+    /// The folder of fetched libraries.
     libraries: Option<PathBuf>,
-    /// PostgreSQL refuses to run as root, so root runs it as somebody else: user and group.
+    /// PostgreSQL refuses to run as root, so root runs it as another user: user and group.
     owner: Option<(u32, u32)>,
 }
 
@@ -30,7 +30,7 @@ impl Programs {
         let on_path = env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect::<Vec<_>>();
         let packaged = VERSIONS.iter().map(|version| bin(Path::new("/"), *version));
         for folder in on_path.into_iter().chain(packaged) {
-            // Programs look for their files beside themselves, so the place of a link will not do.
+            // Programs look for their files beside themselves, so the path of a link does not work.
             let Ok(program) = folder.join("postgres").canonicalize() else { continue };
             let folder = program.parent().unwrap_or(&folder).to_owned();
             if has_all(&folder) {
@@ -48,7 +48,7 @@ impl Programs {
         bail!("there is no PostgreSQL 15 or later on the PATH, and Debian's packages cannot be fetched")
     }
 
-    /// One of the programs, run by whoever may.
+    /// One of the programs, as a command of the right user.
     pub(crate) fn command(&self, program: &str) -> Command {
         let program = self.folder.join(program);
         let mut command = match self.owner {
@@ -60,7 +60,7 @@ impl Programs {
                 command
             }
         };
-        // Anybody can be in `/`; not everybody can be where we are.
+        // Every user can enter `/`; not every user can enter the current folder.
         command.current_dir("/").env("LC_ALL", "C").env_remove("PGOPTIONS").env_remove("PGDATA");
         if let Some(libraries) = &self.libraries {
             command.env("LD_LIBRARY_PATH", libraries);
@@ -68,7 +68,7 @@ impl Programs {
         command
     }
 
-    /// Makes a file or folder the server's own.
+    /// Gives a file or folder to the server's user.
     pub(crate) fn give(&self, path: &Path) -> Result<()> {
         if let Some((user, group)) = self.owner {
             chown(path, Some(user), Some(group))?;
@@ -99,7 +99,7 @@ fn owner() -> Result<Option<(u32, u32)>> {
     found.map(Some).context("neither `postgres` nor `nobody` is a user here, and root must not run a server")
 }
 
-/// Where fetched programs are kept. Nobody else gets into root's home, and somebody else has to run them.
+/// The folder for fetched programs. Other users cannot enter root's home, and another user has to run them.
 fn cache(is_root: bool) -> PathBuf {
     if is_root {
         return PathBuf::from("/var/cache/stepbox-postgres");

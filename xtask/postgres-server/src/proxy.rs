@@ -1,4 +1,4 @@
-//! A piece of network that can be cut.
+//! A part of the network that can be cut.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Passes connections on, until it is cut: then nothing goes through and nobody is told.
+/// Forwards connections until it is cut. Then nothing goes through, and neither side is informed.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
@@ -19,11 +19,11 @@ pub struct Proxy {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct State {
-    /// Whether requests are held up.
+    /// Whether requests are held back.
     holds_requests: bool,
-    /// Whether answers are held up.
+    /// Whether answers are held back.
     holds_answers: bool,
-    /// How often everything was broken off.
+    /// How often all connections were broken off.
     broken: u64,
 }
 
@@ -41,12 +41,12 @@ impl Proxy {
         Ok(Self { address, state, task })
     }
 
-    /// Where it listens.
+    /// Its address.
     pub fn address(&self) -> String {
         self.address.to_string()
     }
 
-    /// From now on nothing goes through; connections stay open, and new ones get no answer.
+    /// From now on nothing goes through. Connections stay open, and new ones get no answer.
     pub fn cut(&self) {
         self.state.send_modify(|state| (state.holds_requests, state.holds_answers) = (true, true));
     }
@@ -56,12 +56,12 @@ impl Proxy {
         self.state.send_modify(|state| (state.holds_requests, state.holds_answers) = (false, true));
     }
 
-    /// Breaks off every connection, and lets new ones through. What was held up is lost.
+    /// Breaks off every connection, and lets new ones through. Data that was held back is lost.
     pub fn break_off(&self) {
         self.state.send_modify(|state| *state = State { broken: state.broken + 1, ..State::default() });
     }
 
-    /// What was held up goes on, as TCP would send it again.
+    /// Data that was held back goes through, as TCP would send it again.
     pub fn mend(&self) {
         self.state.send_modify(|state| *state = State { broken: state.broken, ..State::default() });
     }
@@ -83,7 +83,7 @@ async fn pass(client: TcpStream, server: String, state: watch::Receiver<State>) 
             end.set_nodelay(true)?;
         }
         let ((client_in, client_out), (server_in, server_out)) = (client.into_split(), server.into_split());
-        // Both halves go when one side has gone.
+        // Both directions end when one side has gone.
         tokio::select! {
             done = copy(client_in, server_out, state.clone(), |state| !state.holds_requests) => done,
             done = copy(server_in, client_out, state.clone(), |state| !state.holds_answers) => done,
@@ -112,7 +112,7 @@ async fn copy(
     }
 }
 
-/// Waits for a state. If nobody is there any more who could bring it about, waits for good.
+/// Waits for a state. If the sender of states is gone, waits for ever.
 async fn wait(state: &mut watch::Receiver<State>, is_wanted: impl Fn(&State) -> bool) {
     if state.wait_for(|state| is_wanted(state)).await.is_err() {
         std::future::pending().await
