@@ -1,4 +1,4 @@
-//! Builds the guests, and writes down where their components are.
+//! Builds the guests, and writes down the paths of their components.
 
 #![allow(clippy::print_stderr, reason = "cargo shows what a build script says")]
 
@@ -43,7 +43,7 @@ fn build() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A new file is always named in one that changes: a crate's module, or a manifest.
+/// A new file is always named in a changed one: a crate's module, or a manifest.
 fn rerun_if_changed(sets: &[&Guests]) -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-env-changed={CHOICE_VARIABLE}");
     for guests in sets {
@@ -54,9 +54,9 @@ fn rerun_if_changed(sets: &[&Guests]) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// `<target>/guests`, where `cargo xtask guests` builds as well, so that neither builds twice.
+/// `<target>/guests`, the folder of `cargo xtask guests`, so that nothing is built twice.
 ///
-/// Cargo says only where this script may write: `<target>[/<triple>]/<profile>/build/<hash>/out`.
+/// Cargo allows this script to write only to: `<target>[/<triple>]/<profile>/build/<hash>/out`.
 fn guests_dir(out_dir: &Path) -> PathBuf {
     let target = out_dir.ancestors().nth(4).unwrap_or(out_dir);
     let triple = env::var("TARGET").unwrap_or_default();

@@ -119,7 +119,7 @@ fn lie(lie: &str, columns: usize, mut rows: Rows) -> Result<processor::Outcome, 
             rows.ends.fill(0);
             rows.nulls = vec![1, 0];
         }
-        "no-columns" | "twice-the-column" => {} // told in `open`
+        "no-columns" | "twice-the-column" => {} // these two lie in `open`
         unknown => {
             let message = format!("parameter `lie`: there is no lie `{unknown}`");
             return Err(StepError { code: "bad-parameter".to_owned(), message, retryable: false });

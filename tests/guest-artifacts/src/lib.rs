@@ -1,4 +1,4 @@
-//! The guests, as components: built when this crate is, and named by their files' paths.
+//! The guests, as components: built together with this crate. Their constants are the paths of their files.
 //!
 //! ```no_run
 //! use stepbox_guest_artifacts::{hostile, steps};
@@ -10,8 +10,8 @@
 //! # std::io::Result::Ok(())
 //! ```
 //!
-//! For tests and benchmarks only. The build script finds a toolchain, or fails with the ways to mend
-//! that; when no guest has changed, it does not run.
+//! For tests and benchmarks only. The build script finds a toolchain, or fails with the ways to get one. If no guest
+//! has changed, the script does not run.
 
 include!(concat!(env!("OUT_DIR"), "/artifacts.rs"));
 

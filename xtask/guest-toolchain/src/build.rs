@@ -1,4 +1,4 @@
-//! Building guests: one cargo inside another, which must not take the outer one's settings for its own.
+//! Builds guests by one cargo inside another, which must not use the settings of the outer one.
 
 use std::env;
 use std::fs;
@@ -9,10 +9,10 @@ use crate::guests::{Component, Guests};
 use crate::{TARGET, Toolchain, ToolchainError, command};
 
 impl Toolchain {
-    /// Builds guests into a folder of this toolchain's within `target_dir`, and returns their
-    /// components. What cargo has to say goes to standard error.
+    /// Builds guests into a folder of this toolchain's within `target_dir`, and returns their components. Cargo's
+    /// output goes to standard error.
     ///
-    /// When nothing has changed since the last call, that takes a fraction of a second.
+    /// If nothing has changed since the last call, this takes a fraction of a second.
     pub fn build(&self, guests: &Guests, target_dir: &Path) -> Result<Vec<Component>, ToolchainError> {
         let target_dir = target_dir.join(self.kind.name());
         let mut cargo = clean(Command::new(&self.cargo));
@@ -39,8 +39,8 @@ impl Toolchain {
     }
 }
 
-/// A cargo command that takes from the environment only what is about the machine: where packages
-/// come from and how much may run at once. The rest belongs to the build that this one is part of.
+/// A cargo command that takes from the environment only what is about the machine: the sources of packages and the
+/// number of parallel jobs. The other variables belong to the outer build.
 pub(crate) fn clean(mut cargo: Command) -> Command {
     const ABOUT_THE_MACHINE: [&str; 7] = [
         "CARGO_HOME",

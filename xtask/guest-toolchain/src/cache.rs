@@ -1,4 +1,4 @@
-//! The user's cache, where a toolchain that took minutes to make is kept.
+//! The user's cache, which keeps a toolchain that took minutes to make.
 
 use std::env;
 use std::fs::{self, File, TryLockError};
@@ -18,8 +18,8 @@ pub(crate) fn folder() -> Result<PathBuf, String> {
     Ok(folder)
 }
 
-/// Lets one process at a time make things in the cache. The operating system lets go of the lock
-/// when its holder ends, however it ends.
+/// Allows one process at a time to make things in the cache. The operating system releases the lock when its holder
+/// ends, in any way.
 pub(crate) fn lock(folder: &Path, say: Say<'_>) -> Result<File, String> {
     let path = folder.join("lock");
     let file = File::create(&path).map_err(|error| refuse(&path, &error))?;
@@ -34,8 +34,8 @@ pub(crate) fn lock(folder: &Path, say: Say<'_>) -> Result<File, String> {
     Ok(file)
 }
 
-/// Makes a folder all at once: `make` fills another one, which then gets its name. Whatever an
-/// interrupted call has left there is removed first. To be called under the [`lock`].
+/// Makes a folder as a whole: `make` fills another folder, which then gets the name. Leftovers of an interrupted call
+/// are removed first. Call it under the [`lock`].
 pub(crate) fn make_whole(
     folder: &Path,
     make: impl FnOnce(&Path) -> Result<(), String>,
@@ -51,7 +51,7 @@ pub(crate) fn make_whole(
     fs::rename(&unfinished, folder).map_err(|error| refuse(folder, &error))
 }
 
-/// A sentence on a file or folder that could not be dealt with.
+/// A sentence on a file or folder that could not be used.
 pub(crate) fn refuse(path: &Path, error: &std::io::Error) -> String {
     format!("`{}`: {error}", path.display())
 }

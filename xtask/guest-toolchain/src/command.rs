@@ -1,4 +1,4 @@
-//! Running other programs: what they say is kept in a log file, and none may take forever.
+//! Runs other programs with a time limit. Their output is kept in a log file.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 
 /// Runs a command to its end, or to the end of its time.
 ///
-/// Its output goes to `log`, so that nothing is lost and nobody has to read it; a failure is told with
-/// the last lines of it.
+/// Its output goes to `log`, so that nothing is lost. The error of a failure contains the last lines of it.
 pub(crate) fn run(command: &mut Command, seconds_max: u64, log: &Path) -> Result<(), String> {
     let shown = show(command);
     let output =
@@ -35,7 +34,7 @@ pub(crate) fn run(command: &mut Command, seconds_max: u64, log: &Path) -> Result
     }
 }
 
-/// The one line that a quick command prints; none if it fails or prints nothing.
+/// The one line that a quick command prints; `None` if it fails or prints nothing.
 pub(crate) fn line(command: &mut Command) -> Option<String> {
     let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
@@ -43,7 +42,7 @@ pub(crate) fn line(command: &mut Command) -> Option<String> {
     (output.status.success() && !line.is_empty()).then(|| line.to_owned())
 }
 
-/// A command as one would type it.
+/// A command as a user would type it.
 pub(crate) fn show(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")

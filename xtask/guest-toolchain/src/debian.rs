@@ -1,12 +1,12 @@
 //! Debian's compiler, with a sysroot of our own making.
 //!
-//! Debian ships the compiler, the standard library's source and wasi-libc, but no built standard
-//! library for the target. Building that for every workspace would take minutes each time, and a
-//! compiler in bootstrap mode; so it is built once, kept, and used by the compiler as it is.
+//! Debian ships the compiler, the standard library's source and wasi-libc, but no compiled standard library for the
+//! target. Compiling that for every workspace would take minutes each time, and a compiler in bootstrap mode. So it
+//! is compiled once, kept, and used by the compiler as it is.
 //!
-//! Three traps, each of which cost an afternoon: without embedded bitcode guests with link-time
-//! optimisation fail; a second build into a used folder leaves two copies of the standard library;
-//! and the guests' flags must reach the target alone, not the build scripts and macros.
+//! Three traps, each of which cost an afternoon: without embedded bitcode, guests with link-time optimisation fail; a
+//! second build into a used folder leaves two copies of the standard library; and the guests' flags must reach the
+//! target alone, not the build scripts and macros.
 
 use std::env;
 use std::fs;
@@ -19,16 +19,16 @@ use crate::{Kind, Say, TARGET, Toolchain, build, command};
 
 const PACKAGES: [&str; 5] = ["rustc-web", "cargo-web", "rust-web-src", "wasi-libc", "lld-19"];
 
-/// Goes into the key of a saved sysroot: a change in how it is made starts a new one.
+/// Part of the key of a saved sysroot. Raise the number if the way of making one changes.
 const RECIPE: &str = "1";
 
-/// Where Debian puts wasi-libc and the compiler.
+/// The folder of Debian's wasi-libc and compiler.
 const WASI_LIBC: &str = "/usr/lib/wasm32-wasi";
 const RUSTC: &str = "/usr/bin/rustc";
 const CARGO: &str = "/usr/bin/cargo";
 const WASM_LD: &str = "/usr/bin/wasm-ld-19";
 
-/// Makes components of what `wasm-ld` links. Rust's own releases bring it; Debian does not package it.
+/// Makes components of the output of `wasm-ld`. Rust's own releases include it; Debian does not package it.
 const COMPONENT_LINKER: &str = "wasm-component-ld";
 const COMPONENT_LINKER_VERSION: &str = "0.5.31";
 
@@ -116,7 +116,7 @@ fn install_packages(missing: &[&str], folder: &Path, say: Say<'_>) -> Result<(),
     apt_get(&[&install[..], missing].concat())
 }
 
-/// A command as root: as it is if we are root, else through a sudo that asks nothing.
+/// A command as root: unchanged if we are root, else through a sudo that asks no questions.
 fn as_root(program: &str) -> Result<Command, String> {
     if command::line(Command::new("id").arg("-u")).as_deref() == Some("0") {
         return Ok(Command::new(program));
@@ -140,7 +140,7 @@ fn place_linkers(sysroot: &Path, folder: &Path, say: Say<'_>) -> Result<(), Stri
     symlink(WASM_LD, linkers.join("wasm-ld")).map_err(|error| refuse(&linkers, &error))?;
     let component_linker = linkers.join(COMPONENT_LINKER);
     match rustup_component_linker() {
-        // A copy: rustup's toolchain may go, and this one stays.
+        // A copy, since rustup's toolchain may be removed later.
         Some(linker) => copy(&linker, &component_linker),
         None => build_component_linker(
             &component_linker,
@@ -151,7 +151,7 @@ fn place_linkers(sysroot: &Path, folder: &Path, say: Say<'_>) -> Result<(), Stri
     }
 }
 
-/// The one inside rustup's toolchain, where there is one.
+/// The one inside rustup's toolchain, if there is one.
 fn rustup_component_linker() -> Option<PathBuf> {
     let sysroot = command::line(Command::new("rustc").args(["--print", "sysroot"]))?;
     let host = command::line(Command::new("rustc").args(["--print", "host-tuple"]))?;
@@ -231,8 +231,8 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
     fs::write(path, text).map_err(|error| refuse(path, &error))
 }
 
-/// A folder name that changes with whatever goes into the sysroot: the recipe, the compiler with its
-/// library, and wasi-libc.
+/// A folder name that changes with each ingredient of the sysroot: the recipe, the compiler with its library, and
+/// wasi-libc.
 fn key(versions: &[String]) -> String {
     let [rustc, _, _, wasi_libc, _] = versions else { unreachable!("a version for each package") };
     let key = format!("sysroot-{RECIPE}-rustc-{rustc}-wasi-libc-{wasi_libc}");
@@ -245,7 +245,7 @@ fn path_with(first: &Path) -> std::ffi::OsString {
     env::join_paths(folders).unwrap_or(rest)
 }
 
-/// A string as TOML writes it, for cargo's `--config`.
+/// A string in the form of TOML, for cargo's `--config`.
 fn toml_string(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }

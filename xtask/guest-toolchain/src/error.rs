@@ -1,11 +1,11 @@
-//! What can go wrong on the way to a component.
+//! Errors of finding a toolchain and of building guests.
 
 use std::path::PathBuf;
 
 /// Why there is no toolchain, or no component.
 #[derive(Debug, thiserror::Error)]
 pub enum ToolchainError {
-    /// Every way to a toolchain led nowhere.
+    /// No way to a toolchain succeeded.
     #[error("no toolchain here builds {target} components\n{}\n{HELP}", tried(.refusals), target = crate::TARGET)]
     NoneFound {
         /// A sentence on each way that was tried.
@@ -15,16 +15,16 @@ pub enum ToolchainError {
     /// The environment asks for a toolchain that does not exist.
     #[error("`{variable}` is `{value}`\n   help: it can be `rustup` or `debian`, or unset", variable = crate::CHOICE_VARIABLE)]
     UnknownChoice {
-        /// What it asks for.
+        /// The value of the variable.
         value: String,
     },
 
-    /// Cargo did not build the guests; what it said stands above.
+    /// Cargo did not build the guests; its output is above.
     #[error("the guests of `{}` do not build with {toolchain}\n   help: read what cargo says above this", .workspace.display())]
     BuildFailed {
         /// The guests' workspace.
         workspace: PathBuf,
-        /// What built them.
+        /// The toolchain that built them.
         toolchain: String,
     },
 
@@ -33,7 +33,7 @@ pub enum ToolchainError {
     MissingComponent {
         /// The guest.
         name: String,
-        /// Where its component should be.
+        /// The expected path of its component.
         path: PathBuf,
     },
 
@@ -42,7 +42,7 @@ pub enum ToolchainError {
     Unreadable {
         /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: std::io::Error,
     },
 
@@ -51,7 +51,7 @@ pub enum ToolchainError {
     NotStarted {
         /// The command.
         command: String,
-        /// Why.
+        /// The error of the operating system.
         source: std::io::Error,
     },
 }

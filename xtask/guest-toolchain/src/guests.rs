@@ -1,5 +1,4 @@
-//! The guests of this repository: which there are, what they are made of, and where their components
-//! end up.
+//! The guests of this repository: their names, their sources, and the paths of their components.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +13,7 @@ pub struct Guests {
     shape: Shape,
 }
 
-/// How a workspace holds its guests.
+/// How a workspace contains its guests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shape {
     /// A package each, in a folder of its name below `samples/`.
@@ -52,7 +51,7 @@ impl Guests {
         &self.workspace
     }
 
-    /// What cargo is to build.
+    /// The arguments that tell cargo what to build.
     pub(crate) fn selection(&self) -> &'static [&'static str] {
         match self.shape {
             Shape::Packages => &["--workspace", "--lib"],
@@ -109,7 +108,7 @@ fn is_component_package(folder: &Path) -> bool {
     fs::read_to_string(folder.join("Cargo.toml")).is_ok_and(|manifest| manifest.contains("\"cdylib\""))
 }
 
-/// All sources below a folder, without what is built.
+/// All sources below a folder, without build results.
 fn collect(folder: &Path, sources: &mut Vec<PathBuf>) -> Result<(), ToolchainError> {
     for path in entries(folder)? {
         if path.is_dir() {
@@ -126,7 +125,7 @@ fn collect(folder: &Path, sources: &mut Vec<PathBuf>) -> Result<(), ToolchainErr
     Ok(())
 }
 
-/// What a folder holds, sorted.
+/// The entries of a folder, sorted.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, ToolchainError> {
     let refuse = |source| ToolchainError::Unreadable { path: folder.to_owned(), source };
     let found = fs::read_dir(folder).map_err(refuse)?;

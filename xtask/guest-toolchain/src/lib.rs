@@ -1,13 +1,13 @@
 //! Finds or makes a toolchain that builds wasm32-wasip2 components, and builds the guests with it.
 //!
-//! Not every machine can fetch rustup's target, so there are two kinds of toolchain. [`find`] takes
-//! the first that it gets, what is there already before what takes a while:
+//! Not every machine can fetch rustup's target, so there are two kinds of toolchain. [`find`] takes the first that it
+//! gets, installed ones before those that take a while:
 //!
 //! 1. the target, installed beside the compiler in use ([`Kind::Rustup`]);
 //! 2. a sysroot that an earlier call saved ([`Kind::Debian`]);
 //! 3. the target, fetched with `rustup target add`;
-//! 4. on a Debian-like machine, a sysroot made of the distribution's packages: once, in a minute or
-//!    two, and then kept in the user's cache.
+//! 4. on a Debian-like machine, a sysroot made of the distribution's packages: once, in a minute or two, and then
+//!    kept in the user's cache.
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -43,14 +43,14 @@ pub const TARGET: &str = "wasm32-wasip2";
 /// Forces a kind of toolchain.
 pub const CHOICE_VARIABLE: &str = "STEPBOX_GUEST_TOOLCHAIN";
 
-/// Where messages go about what is taking so long.
+/// Receives messages about long actions.
 pub type Say<'a> = &'a dyn Fn(&str);
 
 /// A toolchain that builds guests.
 #[derive(Clone, Debug)]
 pub struct Toolchain {
     kind: Kind,
-    /// For people: what it is made of.
+    /// A description for people.
     description: String,
     cargo: PathBuf,
     arguments: Vec<String>,
@@ -93,13 +93,13 @@ impl Kind {
     }
 }
 
-/// Finds a toolchain, or makes one, or says why neither was possible and what would help. Of the kind
-/// that the environment asks for, if it does.
+/// Finds a toolchain, or makes one. The error lists the ways that failed and what would help. If the environment asks
+/// for a kind, only that kind is tried.
 pub fn find(say: Say<'_>) -> Result<Toolchain, ToolchainError> {
     find_kind(choice()?, say)
 }
 
-/// The same, of this kind; none means any.
+/// The same for this kind; `None` allows every kind.
 pub fn find_kind(kind: Option<Kind>, say: Say<'_>) -> Result<Toolchain, ToolchainError> {
     let sources: &[Source] = match kind {
         None => &[rustup::installed, debian::saved, rustup::fetch, debian::make],
@@ -116,7 +116,7 @@ pub fn find_kind(kind: Option<Kind>, say: Say<'_>) -> Result<Toolchain, Toolchai
     Err(ToolchainError::NoneFound { refusals })
 }
 
-/// One way to a toolchain; or a sentence on why it leads nowhere.
+/// One way to a toolchain, or a sentence on why it failed.
 type Source = fn(Say<'_>) -> Result<Toolchain, String>;
 
 fn choice() -> Result<Option<Kind>, ToolchainError> {

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::{Kind, Say, TARGET, Toolchain, cache, command};
 
-/// How long rustup may take. Some networks swallow packets rather than refuse them.
+/// How long rustup may take. Some networks drop packets instead of refusing them.
 const FETCH_SECONDS_MAX: u64 = 120;
 
 /// The target, if it is installed.
