@@ -18,7 +18,7 @@ use crate::exit_code;
 use crate::installation::Beginning;
 use crate::output::Format;
 use crate::output::voice::Voice;
-use queue::{Publish, Store, Worker, Workers};
+use queue::{Publish, Store, WorkerArgs, Workers};
 
 /// Run batch jobs whose custom steps are sandboxed WebAssembly components.
 #[derive(Debug, Parser)]
@@ -135,7 +135,7 @@ pub(crate) enum Noun {
         "stepbox worker --concurrency 8 --types import,export --grace 1m",
         "stepbox worker --listen 127.0.0.1:9464 --log-format json",
     ]) + "\n\n" + &exit_code::help())]
-    Worker(Worker),
+    Worker(WorkerArgs),
     /// Processes that take executions from the queue
     #[command(subcommand, after_long_help = examples(&["stepbox workers list"]))]
     Workers(Workers),

@@ -23,15 +23,15 @@ pub(crate) fn is_compile_worker() -> bool {
     std::env::args_os().nth(1).is_some_and(|argument| argument == COMPILE)
 }
 
-/// The place of an installation.
+/// Where an installation is: its data folder, and its store.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct Location {
     pub(crate) data_dir: PathBuf,
     /// `None` for the store in the data folder.
     pub(crate) database_url: Option<DatabaseUrl>,
 }
 
-impl Place {
+impl Location {
     /// Refuses a password on a command line, since all users of this machine may have seen it.
     pub(crate) fn new(data_dir: PathBuf, database_url: Option<DatabaseUrl>) -> Result<Self, CliError> {
         let is_argument = |argument: OsString| {
@@ -45,7 +45,7 @@ impl Place {
         }
     }
 
-    /// The place of its store.
+    /// Where its store is.
     pub(crate) fn store(&self) -> StorePlace<'_> {
         match &self.database_url {
             Some(url) => StorePlace::Database(url),
@@ -65,19 +65,19 @@ pub(crate) enum Beginning {
     Refuses,
 }
 
-/// The place for a command. If the folder does not exist, a temporary one takes its place for as long as the command
-/// needs.
+/// The location for a command. If the folder does not exist, a temporary folder replaces it for as long as the command
+/// runs.
 pub(crate) fn settle(
-    place: Place,
+    location: Location,
     beginning: Beginning,
     voice: Voice,
-) -> Result<(Place, Option<TempDir>), CliError> {
+) -> Result<(Location, Option<TempDir>), CliError> {
     // An error here is reported when the folder is opened.
-    let is_there = place.data_dir.try_exists().unwrap_or(true);
-    if is_there || place.database_url.is_some() || beginning == Beginning::Begins {
-        return Ok((place, None));
+    let is_there = location.data_dir.try_exists().unwrap_or(true);
+    if is_there || location.database_url.is_some() || beginning == Beginning::Begins {
+        return Ok((location, None));
     }
-    let looked_at = std::path::absolute(&place.data_dir).unwrap_or_else(|_| place.data_dir.clone());
+    let looked_at = std::path::absolute(&location.data_dir).unwrap_or_else(|_| location.data_dir.clone());
     if beginning == Beginning::Refuses {
         return Err(CliError::NoDataFolder { looked_at });
     }
@@ -89,7 +89,7 @@ pub(crate) fn settle(
     let folder = tempfile::tempdir().map_err(CliError::Start)?;
     // Does not exist yet, so that it gets the rights of a new data folder.
     let data_dir = folder.path().join("data");
-    Ok((Place { data_dir, ..place }, Some(folder)))
+    Ok((Location { data_dir, ..location }, Some(folder)))
 }
 
 /// Refuses a tenant that has nothing in the store. Every change leaves an event in the audit trail, so the trail
@@ -114,7 +114,7 @@ pub(crate) struct Opened {
 /// Opens the installation for these tenants. Relative paths in parameters begin in the current folder. `voice`
 /// reports a new data folder, and things that cannot be used now.
 pub(crate) async fn open(
-    Place { data_dir, database_url }: &Place,
+    Location { data_dir, database_url }: &Location,
     served: &Served,
     lease_ms: u64,
     voice: Option<Voice>,

@@ -38,7 +38,7 @@ use args::{Args, Noun};
 use clap::Parser as _;
 use clap::builder::StyledStr;
 use error::CliError;
-use installation::Place;
+use installation::Location;
 use output::Answer;
 use stepbox::LEASE_MS;
 use stepbox::batch::visible::{Visible, on_one_line};
@@ -107,12 +107,12 @@ async fn carry_out(args: Args) -> Result<Answer, CliError> {
     if let Noun::Completions { shell } = noun {
         return Ok(completions::script(shell));
     }
-    let place = Place::new(data_dir, database_url)?;
+    let location = Location::new(data_dir, database_url)?;
     if let Noun::Store(verb) = noun {
-        return store::carry_out(place.store(), verb).await;
+        return store::carry_out(location.store(), verb).await;
     }
     if let Noun::Policy(verb) = noun {
-        return policy::carry_out(&place.data_dir, &tenant, verb);
+        return policy::carry_out(&location.data_dir, &tenant, verb);
     }
     if let Noun::Worker(worker) = noun {
         let served = match (worker.all_tenants, worker.tenants.is_empty()) {
@@ -120,14 +120,14 @@ async fn carry_out(args: Args) -> Result<Answer, CliError> {
             (false, true) => Served::Named(vec![tenant]),
             (false, false) => Served::Named(worker.tenants.clone()),
         };
-        let opened = installation::open(&place, &served, worker.lease, Some(voice)).await?;
+        let opened = installation::open(&location, &served, worker.lease, Some(voice)).await?;
         return worker::carry_out(opened, served, worker).await;
     }
     let beginning = noun.beginning();
-    let (place, lent) = installation::settle(place, beginning, voice)?;
+    let (location, lent) = installation::settle(location, beginning, voice)?;
     let tells = lent.is_none().then_some(voice);
     let served = Served::Named(vec![tenant.clone()]);
-    let stepbox = installation::open(&place, &served, LEASE_MS, tells).await?.stepbox;
+    let stepbox = installation::open(&location, &served, LEASE_MS, tells).await?.stepbox;
     let tenant = installation::tenant(&stepbox, &tenant, user.as_deref())?;
     installation::refuse_unknown(&tenant, beginning).await?;
     match noun {

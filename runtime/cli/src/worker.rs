@@ -15,7 +15,7 @@ use stepbox_api::exit_code::ExitCode;
 use stepbox_server::{Listener, watching};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::args::queue::Worker;
+use crate::args::queue::WorkerArgs;
 use crate::error::CliError;
 use crate::installation::Opened;
 use crate::interrupts::Interrupts;
@@ -30,11 +30,15 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Runs until a graceful shutdown (first signal) or an immediate one (second signal) is complete, or until the store
 /// can no longer be used.
-pub(crate) async fn carry_out(opened: Opened, served: Served, worker: Worker) -> Result<Answer, CliError> {
+pub(crate) async fn carry_out(
+    opened: Opened,
+    served: Served,
+    worker: WorkerArgs,
+) -> Result<Answer, CliError> {
     let Opened { stepbox, files, tenants } = opened;
     let mut policies = PolicyWatch::new(stepbox.clone(), files, served, tenants);
-    let Worker { concurrency, jobs, types, tenants: of, grace, .. } = worker;
-    let Worker { listen, liveness_file, log_format, .. } = worker;
+    let WorkerArgs { concurrency, jobs, types, tenants: of, grace, .. } = worker;
+    let WorkerArgs { listen, liveness_file, log_format, .. } = worker;
     let voice = Voice::Log(log_format);
     let mut interrupts = Interrupts::listen().map_err(CliError::Start)?;
     let listener = match &listen {
@@ -49,7 +53,7 @@ pub(crate) async fn carry_out(opened: Opened, served: Served, worker: Worker) ->
         grace_ms: grace,
         listener: Some(Arc::new(move |event| voice.say(&entry(event)))),
     };
-    let mut watch = Watch::begin(voice, liveness_file)?;
+    let mut watch = HealthLog::begin(voice, liveness_file)?;
     let mut worker = stepbox.start_worker(options).await?;
     let probe = worker.probe();
     let _server = listener.map(|listener| {
@@ -83,14 +87,14 @@ pub(crate) async fn carry_out(opened: Opened, served: Served, worker: Worker) ->
 }
 
 /// Checks the worker's health, and reports it in the log and the liveness file.
-struct Watch {
+struct HealthLog {
     voice: Voice,
     file: Option<LivenessFile>,
     was_well: bool,
     was_touched: bool,
 }
 
-impl Watch {
+impl HealthLog {
     fn begin(voice: Voice, file: Option<PathBuf>) -> Result<Self, CliError> {
         let file = file.map(LivenessFile::begin).transpose()?;
         Ok(Self { voice, file, was_well: true, was_touched: true })

@@ -3,8 +3,8 @@
 //! [`Listener`] takes an address. [`Server`] serves the pages of a [`Router`] there, with limits for every client.
 //! [`watching`] is the router for a worker: its health and its metrics.
 
+mod connection_slots;
 mod error;
-mod places;
 mod server;
 mod watching;
 

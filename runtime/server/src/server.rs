@@ -14,12 +14,12 @@ use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
+use crate::connection_slots::{ConnectionSlot, ConnectionSlots};
 use crate::error::ServerError;
-use crate::places::{Place, Places};
 
 /// The most bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 16 << 10;
-/// How long a client may take for the head of a request, in milliseconds, while there are free places.
+/// How long a client may take for the head of a request, in milliseconds, while there are free slots.
 const HEAD_MS_MAX: u64 = 2_000;
 /// How long a connection lasts at most, in milliseconds. It serves one request.
 const CONNECTION_MS_MAX: u64 = 15_000;
@@ -84,17 +84,17 @@ impl Drop for Server {
 }
 
 async fn accept(listener: TcpListener, pages: Router) {
-    let places = Places::default();
+    let slots = ConnectionSlots::default();
     let mut connections = JoinSet::new();
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let place = places.take().await;
-                connections.spawn(answer(stream, pages.clone(), place));
+                let slot = slots.take().await;
+                connections.spawn(answer(stream, pages.clone(), slot));
             }
             Err(_) => {
                 // There may be no free descriptors.
-                places.hang_up();
+                slots.close_oldest();
                 sleep(Duration::from_millis(ACCEPT_AGAIN_MS)).await;
             }
         }
@@ -103,9 +103,9 @@ async fn accept(listener: TcpListener, pages: Router) {
 }
 
 /// Answers one request. Closes the connection if the client sends something else, or sends too slowly.
-async fn answer(stream: TcpStream, pages: Router, place: Place) {
-    let over = place.over();
-    let pages = Pages { pages: TowerToHyperService::new(pages), place };
+async fn answer(stream: TcpStream, pages: Router, slot: ConnectionSlot) {
+    let over = slot.over();
+    let pages = Pages { pages: TowerToHyperService::new(pages), slot };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(HEAD_MS_MAX))
@@ -121,10 +121,10 @@ async fn answer(stream: TcpStream, pages: Router, place: Place) {
     }
 }
 
-/// The pages, for the connection at one place.
+/// The pages, for the connection in one slot.
 struct Pages {
     pages: TowerToHyperService<Router>,
-    place: Place,
+    slot: ConnectionSlot,
 }
 
 impl Service<Request<Incoming>> for Pages {
@@ -133,7 +133,7 @@ impl Service<Request<Incoming>> for Pages {
     type Future = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        self.place.answered();
+        self.slot.answered();
         self.pages.call(request)
     }
 }
@@ -146,7 +146,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::places::PLACES;
+    use crate::connection_slots::CONNECTIONS_MAX;
 
     async fn hello() -> Server {
         let pages = Router::new().route("/hello", get(|| async { "hello" }));
@@ -284,7 +284,7 @@ mod tests {
                 assert!(answer.starts_with("HTTP/1.1 200 OK"), "{count} × {manner:?}, {probe}: {answer}");
             }
             // The clients' ends, the served connections, and what a test has open besides.
-            assert!(descriptors() < count + PLACES + 64, "{count} × {manner:?}: {}", descriptors());
+            assert!(descriptors() < count + CONNECTIONS_MAX + 64, "{count} × {manner:?}: {}", descriptors());
             others.shutdown().await;
             server.close().await;
         }

@@ -37,7 +37,7 @@ pub(crate) struct Publish {
 
 /// Take executions from the queue and run them, until told to stop
 #[derive(Debug, clap::Args)]
-pub(crate) struct Worker {
+pub(crate) struct WorkerArgs {
     /// How many run at a time [default: as many as there are processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) concurrency: Option<u32>,

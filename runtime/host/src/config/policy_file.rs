@@ -39,6 +39,7 @@ mod files;
 mod quotas;
 mod secrets;
 mod shared;
+mod source;
 mod storages;
 
 use std::io::{self, Read};

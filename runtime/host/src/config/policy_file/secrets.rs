@@ -1,19 +1,14 @@
 //! `secrets` in `policy.yaml`: where each comes from, and which hosts may get it.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use stepbox_sandbox::{Secret, SecretError, UnusableSecret};
 
+use super::source::Source;
 use super::{ConfigWarning, Problem};
-use crate::data_folder::{Owners, refuse_writable_by_others};
 use crate::policy::Policy;
-use crate::regular_file::open_regular;
-
-/// How long a file with a secret may be, in bytes: the longest value, and a line break.
-const FILE_BYTES_MAX: u64 = (64 << 10) + 2;
 
 /// The secrets by name.
 pub(super) type Form = BTreeMap<String, SecretForm>;
@@ -69,12 +64,11 @@ impl SecretForm {
     /// Refuses what is wrong whatever the value is.
     fn check(&self, name: &str) -> Result<(), Problem> {
         self.secret(name, ANY_VALUE.to_owned())?;
-        let problem = match (&self.file, &self.env) {
-            (Some(_), Some(_)) => "both `file` and `env`",
-            (None, None) => "neither `file` nor `env`",
-            _ => return Ok(()),
-        };
-        Err(Problem {
+        self.source(name).map(|_| ())
+    }
+
+    fn source(&self, name: &str) -> Result<Source<'_>, Problem> {
+        Source::of(self.file.as_deref(), self.env.as_deref()).map_err(|problem| Problem {
             message: format!("the secret `{name}` has {problem}"),
             help: format!(
                 "write `{name}: {{ file: PATH, hosts: [HOST] }}` or `{name}: {{ env: NAME, hosts: [HOST] }}`"
@@ -84,11 +78,7 @@ impl SecretForm {
 
     /// The secret with its value, or why it cannot be used now.
     fn read(&self, name: &str, data_dir: &Path, policy: &Policy) -> Result<Secret, Problem> {
-        let value = match (&self.file, &self.env) {
-            (Some(file), _) => in_file(name, data_dir, file),
-            (None, variable) => in_environment(name, variable.as_deref().unwrap_or_default()),
-        };
-        let secret = self.secret(name, value?)?;
+        let secret = self.secret(name, self.source(name)?.read(name, data_dir)?)?;
         policy.secrets.check_apart(&secret)?;
         Ok(secret)
     }
@@ -96,47 +86,6 @@ impl SecretForm {
     fn secret(&self, name: &str, value: String) -> Result<Secret, SecretError> {
         Secret::new(name, value, self.hosts.iter().map(String::as_str))
     }
-}
-
-/// The text of a file, without the line break that editors put at its end.
-pub(super) fn in_file(name: &str, data_dir: &Path, path: &Path) -> Result<String, Problem> {
-    let path = &data_dir.join(path);
-    let problem = |problem: String| Problem {
-        message: format!("the secret `{name}` cannot be read from `{}`: {problem}", path.display()),
-        help: "check the path; it must be a file with one line of text that you may read".to_owned(),
-    };
-    let failed = |error: std::io::Error| problem(error.to_string());
-    let file = open_regular(path).map_err(failed)?;
-    if let Err(error) = refuse_writable_by_others(path, &file, Owners::of(data_dir)) {
-        let message = format!("the secret `{name}` cannot be used: {error}");
-        return Err(Problem { message, help: error.help().unwrap_or_default() });
-    }
-    let mut bytes = Vec::new();
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(problem("it is longer than 64 KiB".to_owned()));
-    }
-    let mut text = String::from_utf8(bytes).map_err(|_| problem("it is not UTF-8".to_owned()))?;
-    // An editor's mark, and none of the secret.
-    if text.starts_with('\u{feff}') {
-        text.remove(0);
-    }
-    let ends = [text.ends_with('\n'), text.ends_with("\r\n")].into_iter().filter(|&ends| ends).count();
-    text.truncate(text.len() - ends);
-    Ok(text)
-}
-
-pub(super) fn in_environment(name: &str, variable: &str) -> Result<String, Problem> {
-    std::env::var(variable).map_err(|error| {
-        let problem = match error {
-            std::env::VarError::NotPresent => "is not set",
-            std::env::VarError::NotUnicode(_) => "is not UTF-8",
-        };
-        Problem {
-            message: format!("the secret `{name}` cannot be read: the variable `{variable}` {problem}"),
-            help: format!("set `{variable}` where `stepbox` is started, or take the secret out"),
-        }
-    })
 }
 
 #[cfg(test)]

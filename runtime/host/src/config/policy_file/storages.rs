@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use stepbox_connectors::{ConnectorError, NamedStorage, S3Settings, UnusableStorage};
 
-use super::secrets::{in_environment, in_file};
+use super::source::Source;
 use super::{ConfigWarning, Problem};
 use crate::policy::Policy;
 
@@ -167,25 +167,20 @@ impl BucketForm {
 }
 
 impl KeyForm {
-    /// Refuses a key that comes from nowhere, or from two places.
+    /// Refuses a key that has no source, or two.
     fn check(&self, place: &str, key: &str) -> Result<(), Problem> {
-        let problem = match (&self.file, &self.env) {
-            (Some(_), Some(_)) => "both `file` and `env`",
-            (None, None) => "neither `file` nor `env`",
-            _ => return Ok(()),
-        };
-        let message = format!("`{place}.{key}` has {problem}");
-        let help = format!("write `{key}: {{ file: PATH }}` or `{key}: {{ env: NAME }}`");
-        Err(Problem { message, help })
+        self.source(place, key).map(|_| ())
+    }
+
+    fn source(&self, place: &str, key: &str) -> Result<Source<'_>, Problem> {
+        Source::of(self.file.as_deref(), self.env.as_deref()).map_err(|problem| Problem {
+            message: format!("`{place}.{key}` has {problem}"),
+            help: format!("write `{key}: {{ file: PATH }}` or `{key}: {{ env: NAME }}`"),
+        })
     }
 
     fn value(&self, place: &str, key: &str, data_dir: &Path) -> Result<String, Problem> {
-        self.check(place, key)?;
-        let called = format!("{place}.{key}");
-        match &self.file {
-            Some(file) => in_file(&called, data_dir, file),
-            None => in_environment(&called, self.env.as_deref().unwrap_or_default()),
-        }
+        self.source(place, key)?.read(&format!("{place}.{key}"), data_dir)
     }
 }
 

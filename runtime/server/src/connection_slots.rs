@@ -1,17 +1,17 @@
-//! The places of connections, and which connection loses its place to a new one.
+//! The slots of connections, and which connection loses its slot to a new one.
 //!
 //! A probe must be answered within a second, also if other clients are silent, send a byte now and then, or connect
 //! again as soon as their connection is closed. So the server accepts connections as they come, and a new one never
-//! waits for older ones to end. If all places are taken, the server closes the connection whose time ended first:
+//! waits for older ones to end. If all slots are taken, the server closes the connection whose time ended first:
 //!
 //! - A connection that has not sent the whole head of a request has [`HEAD`]. A probe sends its head at once, so it
 //!   is never closed for this reason. Sending single bytes gains no time.
-//! - A connection that is being answered has [`ANSWER`], so a page that waits for the store holds no place that a
+//! - A connection that is being answered has [`ANSWER`], so a page that waits for the store holds no slot that a
 //!   probe needs.
 //!
-//! During these times a connection cannot lose its place. While there are free places, it may stay far longer. The
-//! times limit the delay of a probe: with N connections before it, a probe waits for (N − places) / places times
-//! [`HEAD`]. Reserved places for probes would not help: only its head shows whether a connection is a probe, and a
+//! During these times a connection cannot lose its slot. While there are free slots, it may stay far longer. The
+//! times limit the delay of a probe: with N connections before it, a probe waits for (N − slots) / slots times
+//! [`HEAD`]. Reserved slots for probes would not help: only its head shows whether a connection is a probe, and a
 //! hostile client can ask for the probe's page as well.
 
 use std::collections::BTreeMap;
@@ -23,30 +23,30 @@ use tokio::time::{Instant, sleep_until};
 
 /// How many connections are served at a time. Each takes one of the 1024 descriptors that a process has by default. A
 /// silent connection costs about 10 KB.
-pub(crate) const PLACES: usize = 256;
-/// How long a connection keeps its place before it has sent a whole head.
+pub(crate) const CONNECTIONS_MAX: usize = 256;
+/// How long a connection keeps its slot before it has sent a whole head.
 const HEAD: Duration = Duration::from_millis(100);
-/// How long a connection keeps its place while it is being answered.
+/// How long a connection keeps its slot while it is being answered.
 const ANSWER: Duration = Duration::from_millis(250);
 
-/// The places, shared by the task that accepts connections and the tasks that serve them.
+/// The slots, shared by the task that accepts connections and the tasks that serve them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Places(Arc<Shared>);
+pub(crate) struct ConnectionSlots(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
     taken: Mutex<Taken>,
-    /// A place became free.
+    /// A slot became free.
     freed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Taken {
     next: u64,
-    places: BTreeMap<u64, Tenure>,
+    slots: BTreeMap<u64, Tenure>,
 }
 
-/// How long a place is taken.
+/// How long a slot is taken.
 #[derive(Debug)]
 struct Tenure {
     kept_until: Instant,
@@ -54,22 +54,22 @@ struct Tenure {
     over: Option<Arc<Notify>>,
 }
 
-/// A place that is taken. Dropping it frees the place.
+/// A slot that is taken. Dropping it frees the slot.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct ConnectionSlot {
     number: u64,
-    places: Places,
+    slots: ConnectionSlots,
     over: Arc<Notify>,
 }
 
-impl Places {
-    /// Takes a place for a new connection. If all are taken, the connection whose time ended first is closed.
-    pub(crate) async fn take(&self) -> Place {
+impl ConnectionSlots {
+    /// Takes a slot for a new connection. If all are taken, the connection whose time ended first is closed.
+    pub(crate) async fn take(&self) -> ConnectionSlot {
         loop {
             let freed = self.0.freed.notified();
             let until = {
                 let mut taken = self.taken();
-                if taken.places.len() < PLACES {
+                if taken.slots.len() < CONNECTIONS_MAX {
                     return self.enter(&mut taken);
                 }
                 taken.make_room()
@@ -85,15 +85,15 @@ impl Places {
     }
 
     /// Closes the connection whose time ended first, if the time of one has ended.
-    pub(crate) fn hang_up(&self) {
+    pub(crate) fn close_oldest(&self) {
         self.taken().make_room();
     }
 
-    fn enter(&self, taken: &mut Taken) -> Place {
+    fn enter(&self, taken: &mut Taken) -> ConnectionSlot {
         let (number, over) = (taken.next, Arc::<Notify>::default());
         taken.next += 1;
-        taken.places.insert(number, Tenure { kept_until: Instant::now() + HEAD, over: Some(over.clone()) });
-        Place { number, places: self.clone(), over }
+        taken.slots.insert(number, Tenure { kept_until: Instant::now() + HEAD, over: Some(over.clone()) });
+        ConnectionSlot { number, slots: self.clone(), over }
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -103,12 +103,12 @@ impl Places {
 
 impl Taken {
     /// Closes the connection whose time ended first. Returns the moment to wait for if no time has ended yet. Returns
-    /// `None` while a connection is closing: once it is closed, a place and its descriptor are free.
+    /// `None` while a connection is closing: once it is closed, a slot and its descriptor are free.
     fn make_room(&mut self) -> Option<Instant> {
-        if self.places.values().any(|tenure| tenure.over.is_none()) {
+        if self.slots.values().any(|tenure| tenure.over.is_none()) {
             return None;
         }
-        let first = self.places.values_mut().min_by_key(|tenure| tenure.kept_until)?;
+        let first = self.slots.values_mut().min_by_key(|tenure| tenure.kept_until)?;
         if first.kept_until > Instant::now() {
             return Some(first.kept_until);
         }
@@ -119,24 +119,24 @@ impl Taken {
     }
 }
 
-impl Place {
+impl ConnectionSlot {
     /// The whole head has arrived, and the answer begins.
     pub(crate) fn answered(&self) {
-        if let Some(tenure) = self.places.taken().places.get_mut(&self.number) {
+        if let Some(tenure) = self.slots.taken().slots.get_mut(&self.number) {
             tenure.kept_until = Instant::now() + ANSWER;
         }
     }
 
-    /// Completes when the connection at this place has to close.
+    /// Completes when the connection at this slot has to close.
     pub(crate) fn over(&self) -> impl Future<Output = ()> + 'static {
         let over = self.over.clone();
         async move { over.notified().await }
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        self.places.taken().places.remove(&self.number);
-        self.places.0.freed.notify_one();
+        self.slots.taken().slots.remove(&self.number);
+        self.slots.0.freed.notify_one();
     }
 }
