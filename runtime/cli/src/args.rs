@@ -1,5 +1,4 @@
-//! The command line as a language: nouns, then verbs. What each word does stands in the file of its
-//! noun.
+//! The command line as a language: nouns, then verbs. The file of a noun carries its verbs out.
 
 pub(crate) mod policy;
 pub(crate) mod queue;
@@ -68,7 +67,7 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// How the command tells what happens: a service keeps a log.
+    /// How the command reports events: a service keeps a log.
     pub(crate) fn voice(&self) -> Voice {
         match &self.noun {
             Noun::Worker(worker) => Voice::Log(worker.log_format),
@@ -170,7 +169,7 @@ pub(crate) enum Noun {
 }
 
 impl Noun {
-    /// What it does where nothing has begun.
+    /// What it does if there is no data folder yet, or nothing of the tenant.
     pub(crate) fn beginning(&self) -> Beginning {
         match self {
             Self::Connectors(Connectors::Add { .. })

@@ -1,4 +1,4 @@
-//! What the command line says of the operator's files.
+//! The arguments of commands on the operator's files.
 
 use clap::Subcommand;
 

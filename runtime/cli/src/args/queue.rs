@@ -1,4 +1,4 @@
-//! What the command line says of the queue and of workers.
+//! The arguments of commands on the queue and on workers.
 
 use std::path::PathBuf;
 
