@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use stepbox::batch::element::Tasklet;
-use stepbox::batch::error::ElementError;
+use stepbox::batch::error::{ElementError, Halt};
 use stepbox::batch::name::TenantId;
 use stepbox::batch::status::BatchStatus;
 use stepbox::batch::step_context::StepContext;
@@ -57,11 +57,11 @@ struct Between(Arc<AtomicU32>);
 
 #[async_trait]
 impl Tasklet for Between {
-    async fn run(&mut self, context: &StepContext) -> Result<Option<String>, ElementError> {
+    async fn run(&mut self, context: &StepContext) -> Result<Option<String>, Halt> {
         context.put("export.file_path", Value::from("secret.csv")).unwrap();
         let less = |left: u32| left.checked_sub(1);
         match self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less) {
-            Ok(_) => Err(ElementError::failed("refused", "not now")),
+            Ok(_) => Err(ElementError::failed("refused", "not now").into()),
             Err(_) => Ok(None),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::json;
 use stepbox::batch::element::Tasklet;
-use stepbox::batch::error::ElementError;
+use stepbox::batch::error::Halt;
 use stepbox::batch::execution::JobExecution;
 use stepbox::batch::name::{InstanceCode, TenantId};
 use stepbox::batch::repository::ExecutionFilter;
@@ -116,7 +116,7 @@ struct Works;
 
 #[async_trait]
 impl Tasklet for Works {
-    async fn run(&mut self, _: &StepContext) -> Result<Option<String>, ElementError> {
+    async fn run(&mut self, _: &StepContext) -> Result<Option<String>, Halt> {
         Ok(None)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use stepbox::batch::element::Tasklet;
-use stepbox::batch::error::ElementError;
+use stepbox::batch::error::{ElementError, Halt};
 use stepbox::batch::execution::JobExecution;
 use stepbox::batch::status::BatchStatus;
 use stepbox::batch::step_context::StepContext;
@@ -31,13 +31,13 @@ struct Does(&'static str, Stage);
 
 #[async_trait]
 impl Tasklet for Does {
-    async fn run(&mut self, context: &StepContext) -> Result<Option<String>, ElementError> {
+    async fn run(&mut self, context: &StepContext) -> Result<Option<String>, Halt> {
         let Self(what, stage) = self;
         match *what {
             "fails" => {
                 let less = |left: u32| left.checked_sub(1);
                 match stage.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less) {
-                    Ok(_) => Err(ElementError::failed("refused", "not now").retryable()),
+                    Ok(_) => Err(ElementError::failed("refused", "not now").retryable().into()),
                     Err(_) => Ok(None),
                 }
             }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, named_params};
 use serde_json::{Value, json};
 use stepbox::batch::element::{ItemProcessor, Opening, SetAside};
-use stepbox::batch::error::ElementError;
+use stepbox::batch::error::{ElementError, Halt};
 use stepbox::batch::execution::JobExecution;
 use stepbox::batch::rows::Rows;
 use stepbox::batch::status::BatchStatus;
@@ -35,12 +35,12 @@ struct Interrupts {
 
 #[async_trait]
 impl ItemProcessor for Interrupts {
-    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, ElementError> {
+    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, Halt> {
         self.context = Some(opening.context.clone());
         Ok(opening.header.to_vec())
     }
 
-    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, ElementError> {
+    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, Halt> {
         let run = self.context.as_ref().expect("it is open").run();
         // With a request, the item at that moment still passes; with a failure it does not.
         let at = if self.how == "fails" { "4" } else { "3" };
@@ -48,7 +48,7 @@ impl ItemProcessor for Interrupts {
             match self.how {
                 "pauses" => run.request_pause(),
                 "stops" => run.request_stop(),
-                _ => return Err(ElementError::failed("refused", "not now")),
+                _ => return Err(ElementError::failed("refused", "not now").into()),
             }
         }
         (0..rows.len()).for_each(|row| output.push_row_of(rows, row));

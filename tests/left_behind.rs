@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use stepbox::batch::element::{
     Chunk, ItemProcessor, ItemReader, ItemWriter, More, Opening, SetAside, SkippedRow, Tasklet,
 };
-use stepbox::batch::error::ElementError;
+use stepbox::batch::error::Halt;
 use stepbox::batch::execution::JobExecution;
 use stepbox::batch::job::ChunkLimit;
 use stepbox::batch::name::TenantId;
@@ -88,30 +88,30 @@ impl Sticks {
 
 #[async_trait]
 impl ItemReader for Sticks {
-    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, ElementError> {
+    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, Halt> {
         self.context = Some(opening.context.clone());
         Ok(vec!["n".to_owned()])
     }
 
-    async fn read(&mut self, _: ChunkLimit, chunk: &mut Chunk) -> Result<More, ElementError> {
+    async fn read(&mut self, _: ChunkLimit, chunk: &mut Chunk) -> Result<More, Halt> {
         self.call().await;
         chunk.rows.push(&self.calls.to_string());
         Ok(if self.calls < 4 { More::Yes } else { More::No })
     }
 
-    async fn state(&mut self) -> Result<Vec<u8>, ElementError> {
+    async fn state(&mut self) -> Result<Vec<u8>, Halt> {
         Ok(Vec::new())
     }
 }
 
 #[async_trait]
 impl ItemProcessor for Sticks {
-    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, ElementError> {
+    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, Halt> {
         self.context = Some(opening.context.clone());
         Ok(opening.header.to_vec())
     }
 
-    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, ElementError> {
+    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, Halt> {
         self.call().await;
         (0..rows.len()).for_each(|row| output.push_row_of(rows, row));
         Ok(SetAside::default())
@@ -120,28 +120,28 @@ impl ItemProcessor for Sticks {
 
 #[async_trait]
 impl ItemWriter for Sticks {
-    async fn open(&mut self, opening: Opening<'_>) -> Result<(), ElementError> {
+    async fn open(&mut self, opening: Opening<'_>) -> Result<(), Halt> {
         self.context = Some(opening.context.clone());
         Ok(())
     }
 
-    async fn write(&mut self, _: &Rows) -> Result<Vec<SkippedRow>, ElementError> {
+    async fn write(&mut self, _: &Rows) -> Result<Vec<SkippedRow>, Halt> {
         self.call().await;
         Ok(Vec::new())
     }
 
-    async fn checkpoint(&mut self) -> Result<Vec<u8>, ElementError> {
+    async fn checkpoint(&mut self) -> Result<Vec<u8>, Halt> {
         Ok(Vec::new())
     }
 
-    async fn complete(&mut self) -> Result<(), ElementError> {
+    async fn complete(&mut self) -> Result<(), Halt> {
         Ok(())
     }
 }
 
 #[async_trait]
 impl Tasklet for Sticks {
-    async fn run(&mut self, context: &StepContext) -> Result<Option<String>, ElementError> {
+    async fn run(&mut self, context: &StepContext) -> Result<Option<String>, Halt> {
         (self.calls, self.context) = (1, Some(context.clone()));
         self.call().await;
         Ok(None)

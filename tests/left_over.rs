@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use stepbox::batch::element::{ItemProcessor, Opening, SetAside};
-use stepbox::batch::error::ElementError;
+use stepbox::batch::error::{ElementError, Halt};
 use stepbox::batch::execution::JobExecution;
 use stepbox::batch::name::TenantId;
 use stepbox::batch::rows::Rows;
@@ -41,13 +41,13 @@ struct Fails(Arc<AtomicBool>);
 
 #[async_trait]
 impl ItemProcessor for Fails {
-    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, ElementError> {
+    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, Halt> {
         Ok(opening.header.to_vec())
     }
 
-    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, ElementError> {
+    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, Halt> {
         if self.0.load(Ordering::Relaxed) && (0..rows.len()).any(|row| rows.cell(row, 0) == Some("59")) {
-            return Err(ElementError::failed("refused", "not now"));
+            return Err(ElementError::failed("refused", "not now").into());
         }
         (0..rows.len()).for_each(|row| output.push_row_of(rows, row));
         Ok(SetAside::default())

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use serde_json::json;
 use stepbox::batch::clock::{Clock, Timestamp};
 use stepbox::batch::element::Tasklet;
-use stepbox::batch::error::ElementError;
+use stepbox::batch::error::Halt;
 use stepbox::batch::execution::JobExecution;
 use stepbox::batch::name::{JobName, TenantId};
 use stepbox::batch::queue::QueueFilter;
@@ -120,7 +120,7 @@ struct Waits(Arc<Notify>);
 
 #[async_trait]
 impl Tasklet for Waits {
-    async fn run(&mut self, _: &StepContext) -> Result<Option<String>, ElementError> {
+    async fn run(&mut self, _: &StepContext) -> Result<Option<String>, Halt> {
         self.0.notified().await;
         Ok(None)
     }

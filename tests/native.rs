@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use async_trait::async_trait;
 use stepbox::batch::element::{ItemProcessor, Opening, SetAside, SkippedRow};
-use stepbox::batch::error::ElementError;
+use stepbox::batch::error::{ElementError, Halt};
 use stepbox::batch::rows::Rows;
 use stepbox_step::contract;
 use stepbox_step::{Processor, ProcessorDriver};
@@ -29,7 +29,7 @@ fn failed(error: stepbox_step::StepError) -> ElementError {
 
 #[async_trait]
 impl<P: Processor + Send + 'static> ItemProcessor for Native<P> {
-    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, ElementError> {
+    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, Halt> {
         let setup = contract::Setup {
             header: opening.header.to_vec(),
             parameters: opening.context.run().parameters_text.clone(),
@@ -41,7 +41,7 @@ impl<P: Processor + Send + 'static> ItemProcessor for Native<P> {
         Ok(header)
     }
 
-    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, ElementError> {
+    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, Halt> {
         let rows = contract::Rows {
             data: rows.data().to_vec(),
             ends: rows.ends().to_vec(),

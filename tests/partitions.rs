@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use serde_json::json;
 use stepbox::batch::element::{ItemProcessor, Opening, SetAside};
-use stepbox::batch::error::ElementError;
+use stepbox::batch::error::{ElementError, Halt};
 use stepbox::batch::execution::{Counts, JobExecution, Warning};
 use stepbox::batch::rows::Rows;
 use stepbox::batch::status::BatchStatus;
@@ -172,17 +172,17 @@ struct FailsOnce {
 
 #[async_trait]
 impl ItemProcessor for FailsOnce {
-    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, ElementError> {
+    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, Halt> {
         self.context = Some(opening.context.clone());
         Ok(opening.header.to_vec())
     }
 
-    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, ElementError> {
+    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, Halt> {
         let is_here = (0..rows.len()).any(|row| rows.cell(row, 0) == Some("700"));
         if is_here && self.is_due.swap(false, Ordering::Relaxed) {
             match self.how {
                 "stops" => self.context.as_ref().expect("it is open").run().request_stop(),
-                _ => return Err(ElementError::failed("refused", "not now")),
+                _ => return Err(ElementError::failed("refused", "not now").into()),
             }
         }
         (0..rows.len()).for_each(|row| output.push_row_of(rows, row));

@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use stepbox::batch::element::{Chunk, ItemProcessor, ItemReader, More, Opening, SetAside, Tasklet};
-use stepbox::batch::error::ElementError;
+use stepbox::batch::error::Halt;
 use stepbox::batch::execution::JobExecution;
 use stepbox::batch::job::ChunkLimit;
 use stepbox::batch::name::{JobExecutionId, TenantId};
@@ -140,18 +140,18 @@ struct Waits(Arc<Notify>, Arc<Notify>);
 
 #[async_trait]
 impl ItemReader for Waits {
-    async fn open(&mut self, _: Opening<'_>) -> Result<Vec<String>, ElementError> {
+    async fn open(&mut self, _: Opening<'_>) -> Result<Vec<String>, Halt> {
         Ok(vec!["k".to_owned()])
     }
 
-    async fn read(&mut self, _: ChunkLimit, chunk: &mut Chunk) -> Result<More, ElementError> {
+    async fn read(&mut self, _: ChunkLimit, chunk: &mut Chunk) -> Result<More, Halt> {
         self.0.notify_one();
         self.1.notified().await;
         chunk.rows.push("A");
         Ok(More::No)
     }
 
-    async fn state(&mut self) -> Result<Vec<u8>, ElementError> {
+    async fn state(&mut self) -> Result<Vec<u8>, Halt> {
         Ok(Vec::new())
     }
 }
@@ -230,11 +230,11 @@ impl Changes {
 
 #[async_trait]
 impl ItemProcessor for Changes {
-    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, ElementError> {
+    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, Halt> {
         Ok(opening.header.to_vec())
     }
 
-    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, ElementError> {
+    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, Halt> {
         self.happen();
         (0..rows.len()).for_each(|row| output.push_row_of(rows, row));
         Ok(SetAside::default())
@@ -362,7 +362,7 @@ struct Loops;
 
 #[async_trait]
 impl Tasklet for Loops {
-    async fn run(&mut self, context: &StepContext) -> Result<Option<String>, ElementError> {
+    async fn run(&mut self, context: &StepContext) -> Result<Option<String>, Halt> {
         context.increment_processed_items(1);
         while !context.observe_stop() {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -375,7 +375,7 @@ struct Unlocks;
 
 #[async_trait]
 impl Tasklet for Unlocks {
-    async fn run(&mut self, context: &StepContext) -> Result<Option<String>, ElementError> {
+    async fn run(&mut self, context: &StepContext) -> Result<Option<String>, Halt> {
         context.set_summary("unlocked", "yes");
         Ok(None)
     }

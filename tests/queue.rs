@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde_json::json;
 use stepbox::batch::clock::Timestamp;
 use stepbox::batch::element::Tasklet;
-use stepbox::batch::error::ElementError;
+use stepbox::batch::error::Halt;
 use stepbox::batch::name::{JobExecutionId, TenantId};
 use stepbox::batch::repository::ExecutionFilter;
 use stepbox::batch::status::BatchStatus;
@@ -34,7 +34,7 @@ struct Notes(Diary);
 
 #[async_trait]
 impl Tasklet for Notes {
-    async fn run(&mut self, context: &StepContext) -> Result<Option<String>, ElementError> {
+    async fn run(&mut self, context: &StepContext) -> Result<Option<String>, Halt> {
         let whose = context.run().parameters["whose"].as_str().unwrap_or_default().to_owned();
         self.0.lock().unwrap().push((whose, context.run().info.id));
         Ok(None)

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use stepbox::batch::element::{ItemProcessor, Opening, SetAside};
-use stepbox::batch::error::ElementError;
+use stepbox::batch::error::{ElementError, Halt};
 use stepbox::batch::execution::JobExecution;
 use stepbox::batch::name::{JobExecutionId, TenantId};
 use stepbox::batch::rows::Rows;
@@ -60,15 +60,15 @@ struct BreaksOff {
 
 #[async_trait]
 impl ItemProcessor for BreaksOff {
-    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, ElementError> {
+    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, Halt> {
         self.context = Some(opening.context.clone());
         Ok(opening.header.to_vec())
     }
 
-    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, ElementError> {
+    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, Halt> {
         for row in 0..rows.len() {
             if rows.cell(row, 0) == Some("31") && self.is_due.swap(false, Ordering::Relaxed) {
-                return Err(ElementError::failed("broke-off", "not now"));
+                return Err(ElementError::failed("broke-off", "not now").into());
             }
             output.push_row_of(rows, row);
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::json;
 use stepbox::batch::element::Tasklet;
-use stepbox::batch::error::ElementError;
+use stepbox::batch::error::Halt;
 use stepbox::batch::name::TenantId;
 use stepbox::batch::status::BatchStatus;
 use stepbox::batch::step_context::StepContext;
@@ -39,7 +39,7 @@ struct Waits(Arc<Semaphore>);
 
 #[async_trait]
 impl Tasklet for Waits {
-    async fn run(&mut self, context: &StepContext) -> Result<Option<String>, ElementError> {
+    async fn run(&mut self, context: &StepContext) -> Result<Option<String>, Halt> {
         while !context.observe_stop() {
             if let Ok(permit) = timeout(LOOKS_EVERY, self.0.acquire()).await {
                 permit.expect("nobody closes it").forget();

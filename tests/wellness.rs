@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde_json::json;
 use stepbox::batch::clock::{Clock, Timestamp};
 use stepbox::batch::element::Tasklet;
-use stepbox::batch::error::ElementError;
+use stepbox::batch::error::Halt;
 use stepbox::batch::name::{JobExecutionId, TenantId};
 use stepbox::batch::repository::RepositoryError;
 use stepbox::batch::status::BatchStatus;
@@ -112,8 +112,8 @@ struct Waits(watch::Receiver<bool>);
 
 #[async_trait]
 impl Tasklet for Waits {
-    async fn run(&mut self, context: &StepContext) -> Result<Option<String>, ElementError> {
-        while !*self.0.borrow() && !context.is_stopping() {
+    async fn run(&mut self, context: &StepContext) -> Result<Option<String>, Halt> {
+        while !*self.0.borrow() && !context.should_stop() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         Ok(None)

@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::clock::Timestamp;
+use crate::cut::cut;
 use crate::job::{Job, JobInstance};
 use crate::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId};
 use crate::queue::Fate;
 use crate::repository::{Component, Connector, NewJobExecution};
 use crate::status::BatchStatus;
-use crate::step_context::cut;
 
 /// How long the reason of a refusal may be, in bytes; the rest is cut off. It may quote what was refused.
 pub const REASON_BYTES_MAX: usize = 1 << 10;

@@ -1,8 +1,10 @@
 //! The ports of a step's elements. A native element and a sandboxed one look the same from here.
+//!
+//! A call that gives no result returns a [`Halt`]: a stop request ended it, or the element failed.
 
 use async_trait::async_trait;
 
-use crate::error::ElementError;
+use crate::error::{ElementError, Halt};
 use crate::job::ChunkLimit;
 use crate::rows::Rows;
 use crate::step_context::StepContext;
@@ -26,7 +28,7 @@ pub struct Opening<'a> {
 /// A part of an output. Several step executions write one each, and another one puts them together.
 ///
 /// The name that a writer gives its part comes from the run and this number, so all of them belong to one
-/// run ([`RunInfo`](crate::step_context::RunInfo)), that of the execution that puts them together.
+/// run ([`RunInfo`](crate::run_context::RunInfo)), that of the execution that puts them together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fragment {
     /// Its place in the output, from 0.
@@ -167,10 +169,10 @@ pub trait RejectedItems: Send {
 #[async_trait]
 pub trait ItemReader: Send {
     /// Returns the names of the columns that `read` will deliver.
-    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, ElementError>;
+    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, Halt>;
 
     /// Fills `chunk`, which is empty and set to the columns, up to its limit.
-    async fn read(&mut self, limit: ChunkLimit, chunk: &mut Chunk) -> Result<More, ElementError>;
+    async fn read(&mut self, limit: ChunkLimit, chunk: &mut Chunk) -> Result<More, Halt>;
 
     /// How many items there are in all, as far as it knows by now.
     fn total(&self) -> Total {
@@ -183,11 +185,7 @@ pub trait ItemReader: Send {
     /// each item is said as without parts: its line, for example. A total is that of the part.
     ///
     /// None if it cannot do so, or not from the state given.
-    async fn split(
-        &mut self,
-        _opening: Opening<'_>,
-        _parts: u32,
-    ) -> Result<Option<Vec<Vec<u8>>>, ElementError> {
+    async fn split(&mut self, _opening: Opening<'_>, _parts: u32) -> Result<Option<Vec<Vec<u8>>>, Halt> {
         Ok(None)
     }
 
@@ -198,10 +196,10 @@ pub trait ItemReader: Send {
     }
 
     /// All that `open` needs to go on after the last item read.
-    async fn state(&mut self) -> Result<Vec<u8>, ElementError>;
+    async fn state(&mut self) -> Result<Vec<u8>, Halt>;
 
     /// Called once at the end, also when the step stops; not after a failure.
-    async fn close(&mut self) -> Result<(), ElementError> {
+    async fn close(&mut self) -> Result<(), Halt> {
         Ok(())
     }
 }
@@ -211,19 +209,19 @@ pub trait ItemReader: Send {
 #[async_trait]
 pub trait ItemProcessor: Send {
     /// Returns the names of the columns that `process` will return.
-    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, ElementError>;
+    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, Halt>;
 
     /// Appends what becomes of `rows` to `output`, which is empty and set to the columns: the rows
     /// kept, in their order. Returns which rows are not among them.
-    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, ElementError>;
+    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, Halt>;
 
     /// All that `open` needs to go on after the last batch; empty for most.
-    async fn state(&mut self) -> Result<Vec<u8>, ElementError> {
+    async fn state(&mut self) -> Result<Vec<u8>, Halt> {
         Ok(Vec::new())
     }
 
     /// Called once at the end, also when the step stops; not after a failure.
-    async fn close(&mut self) -> Result<(), ElementError> {
+    async fn close(&mut self) -> Result<(), Halt> {
         Ok(())
     }
 }
@@ -233,17 +231,17 @@ pub trait ItemProcessor: Send {
 #[async_trait]
 pub trait ItemWriter: Send {
     /// Gets ready, and undoes whatever was written after the given state.
-    async fn open(&mut self, opening: Opening<'_>) -> Result<(), ElementError>;
+    async fn open(&mut self, opening: Opening<'_>) -> Result<(), Halt>;
 
     /// Removes what `open` has made, and nothing else. Called right after it, in place of all other calls, if the
     /// lease was lost by then: another worker may have completed the output, and would leave it there.
     async fn withdraw(&mut self) {}
 
     /// Writes all rows but those it returns as skipped.
-    async fn write(&mut self, rows: &Rows) -> Result<Vec<SkippedRow>, ElementError>;
+    async fn write(&mut self, rows: &Rows) -> Result<Vec<SkippedRow>, Halt>;
 
     /// Makes what was written durable, and returns all that `open` needs to go on from here.
-    async fn checkpoint(&mut self) -> Result<Vec<u8>, ElementError>;
+    async fn checkpoint(&mut self) -> Result<Vec<u8>, Halt>;
 
     /// Whether it writes fragments and absorbs them. Then no state of it is empty.
     fn can_absorb(&self) -> bool {
@@ -254,19 +252,19 @@ pub trait ItemWriter: Send {
     /// order. To be called again with the same state after `More::Yes`, when a checkpoint may be made. Once
     /// it was opened again it starts over with the first one, and what the checkpoint holds already is
     /// passed over. The output is what it would be if it had been written in one go.
-    async fn absorb(&mut self, _state: &[u8]) -> Result<More, ElementError> {
-        Err(ElementError::failed("cannot-absorb", "it cannot put an output together from fragments"))
+    async fn absorb(&mut self, _state: &[u8]) -> Result<More, Halt> {
+        Err(ElementError::failed("cannot-absorb", "it cannot put an output together from fragments").into())
     }
 
     /// Shows the output under its final name, and removes the fragments that it was made of. Called once,
     /// after the last item, never when the step stops or fails. Called again on a restart that finds it done
     /// already. A fragment is left as it is, for the writer that absorbs it.
-    async fn complete(&mut self) -> Result<(), ElementError>;
+    async fn complete(&mut self) -> Result<(), Halt>;
 }
 
 /// One task without items.
 #[async_trait]
 pub trait Tasklet: Send {
     /// Does it all; returns the code of an exit status of its own, if it has one to say.
-    async fn run(&mut self, context: &StepContext) -> Result<Option<String>, ElementError>;
+    async fn run(&mut self, context: &StepContext) -> Result<Option<String>, Halt>;
 }

@@ -1,6 +1,7 @@
 //! How elements and steps fail.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use crate::execution::{Counts, Failure, Partition};
 use crate::job::Share;
@@ -9,32 +10,63 @@ use crate::remedy::Remedy;
 use crate::repository::RepositoryError;
 use crate::rows::BadRows;
 
-/// Why an element cannot go on.
+/// Why an element cannot go on: something is wrong with the element or with its surroundings. The step fails, or tries
+/// again.
 #[derive(Debug, thiserror::Error)]
-pub enum ElementError {
-    /// Something is wrong with it or its surroundings: the step fails.
-    #[error("{message}")]
-    Failed {
-        /// Stable, for machines and for `docs/errors.md`.
-        code: Cow<'static, str>,
-        /// What happened.
-        message: String,
-        /// What to do about it; may be empty.
-        help: String,
-        /// What else to do about it, for a front end to put in words.
-        remedies: Vec<Remedy>,
-        /// Whether the same call may succeed later.
-        is_retryable: bool,
-    },
-    /// It was ended in the middle of a call because a stop was requested. Its chunk is not committed.
-    #[error("ended by a stop request")]
-    Stopped,
+#[error("{message}")]
+pub struct ElementError {
+    /// Stable, for machines and for `docs/errors.md`.
+    pub code: Cow<'static, str>,
+    /// What happened.
+    pub message: String,
+    /// What to do about the failure; may be empty.
+    pub help: String,
+    /// What else to do about the failure, for a front end to put in words.
+    pub remedies: Vec<Remedy>,
+    /// Whether the same call may succeed later.
+    pub is_retryable: bool,
 }
+
+/// Why a call of an element gave no result: a stop request ended it, or the element failed.
+///
+/// A stop request is an outcome and no error. The step ends as STOPPED or PAUSED, at its last checkpoint, and the chunk of
+/// the call is not committed. `?` makes a `Halt` of an [`ElementError`].
+#[derive(Debug)]
+pub enum Halt {
+    /// A stop request ended the call before it was done.
+    Stopped,
+    /// The element cannot go on.
+    Failed(ElementError),
+}
+
+impl From<ElementError> for Halt {
+    fn from(error: ElementError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<LyingBatch> for Halt {
+    fn from(lie: LyingBatch) -> Self {
+        Self::Failed(lie.into())
+    }
+}
+
+impl fmt::Display for Halt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stopped => f.write_str("ended by a stop request"),
+            Self::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
+/// For programs that box what `?` passes on.
+impl std::error::Error for Halt {}
 
 impl ElementError {
     /// A failure with a code and a message.
     pub fn failed(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self::Failed {
+        Self {
             code: code.into(),
             message: message.into(),
             help: String::new(),
@@ -46,27 +78,21 @@ impl ElementError {
     /// The same with a next action.
     #[must_use]
     pub fn with_help(mut self, text: impl Into<String>) -> Self {
-        if let Self::Failed { help, .. } = &mut self {
-            *help = text.into();
-        }
+        self.help = text.into();
         self
     }
 
     /// The same with next actions that a front end puts in words.
     #[must_use]
     pub fn with_remedies(mut self, more: impl IntoIterator<Item = Remedy>) -> Self {
-        if let Self::Failed { remedies, .. } = &mut self {
-            remedies.extend(more);
-        }
+        self.remedies.extend(more);
         self
     }
 
     /// The same, marked as worth trying again.
     #[must_use]
     pub fn retryable(mut self) -> Self {
-        if let Self::Failed { is_retryable, .. } = &mut self {
-            *is_retryable = true;
-        }
+        self.is_retryable = true;
         self
     }
 }
@@ -82,7 +108,7 @@ pub enum StepError {
         /// Where: `items 1001 to 2000`. Empty before the first item.
         place: String,
         /// Why.
-        source: ElementError,
+        source: Box<ElementError>,
     },
     /// An element returned a batch, a list of skipped rows or of parts that breaks the rules.
     #[error("{culprit} returned an impossible batch: {source}")]
@@ -237,16 +263,24 @@ fn skip_share(skipped: u64, read: u64, share: Option<Share>) -> String {
 }
 
 impl StepError {
-    /// An element was asked to end in the middle of a call.
-    pub fn stopped() -> Self {
-        Self::Element { culprit: String::new(), place: String::new(), source: ElementError::Stopped }
+    /// A failure of an element, which is named for people, at a place, which is empty before the first item.
+    pub fn element(culprit: impl Into<String>, place: impl Into<String>, source: ElementError) -> Self {
+        Self::Element { culprit: culprit.into(), place: place.into(), source: Box::new(source) }
+    }
+
+    /// Whether the element says that the same call may succeed later. `None` for a failure that is no element's.
+    pub(crate) fn is_retryable(&self) -> Option<bool> {
+        match self {
+            Self::Element { source, .. } => Some(source.is_retryable),
+            Self::LyingBatch { .. } => Some(false),
+            _ => None,
+        }
     }
 
     /// The stable code, a heading in `docs/errors.md`.
     pub fn code(&self) -> &str {
         match self {
-            Self::Element { source: ElementError::Failed { code, .. }, .. } => code,
-            Self::Element { source: ElementError::Stopped, .. } => "stopped",
+            Self::Element { source, .. } => &source.code,
             Self::LyingBatch { .. } => "lying-batch",
             Self::Accounting { .. } => "items-do-not-add-up",
             Self::SkipLimit { .. } => "skip-limit",
@@ -281,7 +315,7 @@ impl StepError {
     /// What to do about it; empty if there is nothing to say, or if the remedies say it.
     fn help(&self) -> String {
         let help = match self {
-            Self::Element { source: ElementError::Failed { help, .. }, .. } => help,
+            Self::Element { source, .. } => &source.help,
             Self::LyingBatch { .. } => LYING_BATCH_HELP,
             Self::SkipLimit { .. } => {
                 "look at the rejected items; restart with another limit if so many may be missing, or correct the \
@@ -301,7 +335,7 @@ impl StepError {
     /// What else to do about it, for a front end to put in words.
     fn remedies(&self) -> Vec<Remedy> {
         match self {
-            Self::Element { source: ElementError::Failed { remedies, .. }, .. } => remedies.clone(),
+            Self::Element { source, .. } => source.remedies.clone(),
             Self::StartLimit { .. } => vec![Remedy::RunAnew],
             Self::Part { execution, failure, .. }
                 if failure.help.is_empty() && failure.remedies.is_empty() =>

@@ -8,7 +8,8 @@
 //!   [`recorder`]; what lists give, [`listing`]; and who did what, [`audit`];
 //! - how any of it may be shown: [`visible`];
 //! - what elements see: [`element`] (the ports), [`rows`] (items as one flat batch), [`step_context`]
-//!   (parameters, progress, findings, stop), [`log`]; and what they may still change, [`gate`].
+//!   and [`run_context`] (parameters, progress, [`findings`], stop requests), [`log`]; and what they may still change,
+//!   [`gate`].
 //!
 //! There is no WebAssembly, SQL, HTTP, path, argument or clock in here. A sandboxed processor is one
 //! more implementor of [`element::ItemProcessor`], a database one more [`repository::JobRepository`],
@@ -42,16 +43,19 @@ pub mod audit;
 pub mod clock;
 pub mod component_quota;
 pub mod counters;
+pub mod cut;
 pub mod depth;
 pub mod element;
 pub mod error;
 pub mod error_kind;
 pub mod execution;
+pub mod findings;
 pub mod flow;
 pub mod gate;
 pub mod item_step;
 pub mod job;
 pub mod listing;
+pub mod lock;
 pub mod log;
 pub mod metering;
 pub mod name;
@@ -64,9 +68,10 @@ pub mod projection;
 pub mod queue;
 pub mod recorder;
 pub mod remedy;
-mod reports;
 pub mod repository;
+mod retry;
 pub mod rows;
+pub mod run_context;
 mod shared_values;
 pub mod status;
 pub mod step_context;

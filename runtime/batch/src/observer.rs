@@ -14,7 +14,7 @@ pub trait Observer: Send + Sync + 'static {
 /// Something that a running step has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Observation {
-    /// A chunk was written: since it was asked for, so many microseconds have passed. While lines of processors
+    /// A chunk was written: since it was asked for, so many microseconds have passed. While chains of processors
     /// work side by side, that is how long the writer waited for it and wrote it.
     Chunk {
         /// Microseconds.

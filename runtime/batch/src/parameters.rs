@@ -11,10 +11,11 @@ use jsonschema::error::ValidationErrorKind;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::cut::cut;
 use crate::depth::{DEPTH_MAX, is_too_deep};
+use crate::findings::TEXT_BYTES_MAX;
 use crate::nearest::nearest;
 use crate::numbers::settle_integers;
-use crate::step_context::{TEXT_BYTES_MAX, cut};
 
 pub use options::{Given, check_options};
 pub use words::check_words;

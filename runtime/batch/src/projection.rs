@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use crate::accounting::{check_header, check_processed};
 use crate::element::{ItemProcessor, Opening, SetAside};
-use crate::error::{ElementError, LyingBatch};
+use crate::error::{ElementError, Halt, LyingBatch};
 use crate::nearest::nearest;
 use crate::rows::{BadRows, ROWS_BYTES_MAX, Rows};
 
@@ -42,7 +42,7 @@ impl Projected {
 
 #[async_trait]
 impl ItemProcessor for Projected {
-    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, ElementError> {
+    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, Halt> {
         check_header(&self.columns_in)?;
         let read = find_columns(opening.header, &self.columns_in)?;
         let narrow = Opening { header: &self.columns_in, ..opening };
@@ -53,7 +53,7 @@ impl ItemProcessor for Projected {
         Ok(header)
     }
 
-    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, ElementError> {
+    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, Halt> {
         let Self { inner, plan, given, returned, gone, .. } = self;
         plan.choose(rows, given);
         returned.reset(plan.returned);
@@ -69,11 +69,11 @@ impl ItemProcessor for Projected {
         }
     }
 
-    async fn state(&mut self) -> Result<Vec<u8>, ElementError> {
+    async fn state(&mut self) -> Result<Vec<u8>, Halt> {
         self.inner.state().await
     }
 
-    async fn close(&mut self) -> Result<(), ElementError> {
+    async fn close(&mut self) -> Result<(), Halt> {
         self.inner.close().await
     }
 }

@@ -502,7 +502,7 @@ pub trait JobRepository: ExecutionJournal + JobQueue {
     async fn ancestry(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Vec<Ancestor>>;
 
     /// The stored warnings of an execution, in the order they came. No step stores more of them than
-    /// [`WARNINGS_STORED_MAX`](crate::step_context::WARNINGS_STORED_MAX).
+    /// [`WARNINGS_STORED_MAX`](crate::findings::WARNINGS_STORED_MAX).
     async fn warnings(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Listing<Warning>>;
 
     /// What [`purge`](Self::purge) would delete, oldest first.

@@ -1,13 +1,15 @@
 //! A tasklet's run: one task without items.
 
+use crate::cut::cut;
 use crate::element::Tasklet;
-use crate::error::{ElementError, StepError};
-use crate::item_step::{Journey, StepOutcome, wait, wait_to_retry};
+use crate::error::{ElementError, Halt, StepError};
+use crate::findings::NAME_BYTES_MAX;
+use crate::item_step::{Journey, StepOutcome};
 use crate::job::RetryPolicy;
-use crate::step_context::{NAME_BYTES_MAX, cut};
+use crate::log::LogLevel;
+use crate::retry::{is_worth_a_retry, wait_ms, wait_to_retry};
 
-/// Runs a tasklet. One that returns after it was told to stop is STOPPED, whatever it says; one that
-/// never asked has done its work.
+/// Runs a tasklet. A tasklet that returns after it was told to stop is STOPPED, whatever it returns; a tasklet that never asked has done its work.
 pub async fn run(
     tasklet: &mut dyn Tasklet,
     name: &str,
@@ -15,7 +17,6 @@ pub async fn run(
     journey: Journey<'_>,
 ) -> Result<StepOutcome, StepError> {
     let Journey { execution, context, recorder } = journey;
-    let failed = |source| StepError::Element { culprit: name.to_owned(), place: String::new(), source };
     let mut in_a_row = 0;
     loop {
         let call = context.call(&name.into());
@@ -25,26 +26,28 @@ pub async fn run(
             Ok(_) if context.has_observed_stop() => return Ok(StepOutcome::Stopped),
             Ok(exit_code) => match checked(exit_code) {
                 Ok(exit_code) => return Ok(StepOutcome::Completed(exit_code)),
-                Err(source) => return Err(failed(source)),
+                Err(source) => return Err(StepError::element(name, "", source)),
             },
-            Err(ElementError::Stopped) => return Ok(StepOutcome::Stopped),
-            Err(source) => failed(source),
+            Err(Halt::Stopped) => return Ok(StepOutcome::Stopped),
+            Err(Halt::Failed(source)) => StepError::element(name, "", source),
         };
-        if !retry.takes(&failure) || execution.retries >= retry.limit {
+        if !is_worth_a_retry(retry, &failure) || execution.retries >= retry.limit {
             return Err(failure);
         }
-        // It begins again at what it kept last.
+        // The next attempt begins at the values that the tasklet kept last.
         context.go_back_to_point();
         (execution.retries, in_a_row) = (execution.retries + 1, in_a_row + 1);
-        let number = (execution.retries, retry.limit);
-        wait_to_retry(&failure, number, wait(retry.backoff, in_a_row), context, recorder).await;
-        if context.is_stopping() {
+        let (number, limit, ms) = (execution.retries, retry.limit, wait_ms(retry.backoff, in_a_row));
+        let message = format!("{}; retry {number} of {limit} in {ms} ms", failure.to_failure());
+        context.log(LogLevel::Warning, &message);
+        wait_to_retry(ms, context, recorder.clock.as_ref()).await;
+        if context.should_stop() {
             return Ok(StepOutcome::Stopped);
         }
     }
 }
 
-/// An exit status that somebody can wait for by its name. One that is cut off never fits.
+/// Refuses an exit status that no flow could name: an empty one, or one that would have to be cut off.
 fn checked(exit_code: Option<String>) -> Result<Option<String>, ElementError> {
     let Some(code) = exit_code else { return Ok(None) };
     if (1..=NAME_BYTES_MAX).contains(&code.len()) {
@@ -79,15 +82,15 @@ mod tests {
 
     #[async_trait]
     impl Tasklet for Counts {
-        async fn run(&mut self, context: &StepContext) -> Result<Option<String>, ElementError> {
+        async fn run(&mut self, context: &StepContext) -> Result<Option<String>, Halt> {
             let before = context.get("done").and_then(|done| done.as_u64()).unwrap_or(0);
             let ends_after = self.ends_after.take();
             for done in before + 1..=5 {
                 if ends_after.is_some_and(|(after, _)| done > before + after) {
                     let fails = ends_after.is_some_and(|(_, fails)| fails);
                     return match fails {
-                        true => Err(ElementError::failed("refused", "try later").retryable()),
-                        false => Err(ElementError::Stopped),
+                        true => Err(ElementError::failed("refused", "try later").retryable().into()),
+                        false => Err(Halt::Stopped),
                     };
                 }
                 context.increment_processed_items(1);
@@ -116,6 +119,11 @@ mod tests {
         execution
     }
 
+    async fn save(bench: &Bench) {
+        let saved = bench.context.save_step(&bench.recorder, &mut begin(bench), With::default()).await;
+        saved.expect("it is stored");
+    }
+
     async fn go(bench: &Bench, tasklet: &mut Counts, limit: u32) -> Result<StepOutcome, StepError> {
         let mut execution = begin(bench);
         let retry = RetryPolicy { limit, on: None, backoff: Backoff { ms: 0, ms_max: 0 } };
@@ -135,10 +143,7 @@ mod tests {
             (Some(""), Err("step-bad-exit-status")),
         ];
         for (given, expected) in rows {
-            let found = checked(given.map(str::to_owned)).map_err(|error| match error {
-                ElementError::Failed { code, .. } => code.into_owned(),
-                ElementError::Stopped => String::new(),
-            });
+            let found = checked(given.map(str::to_owned)).map_err(|error| error.code.into_owned());
             let expected = expected.map(|code| code.map(str::to_owned)).map_err(str::to_owned);
             assert_eq!(found, expected, "{given:?}");
         }
@@ -152,7 +157,7 @@ mod tests {
             let bench = Bench::new(false);
             let mut tasklet = Counts { kept_every, ends_after: Some((after, true)) };
             go(&bench, &mut tasklet, 1).await.expect("it completes at the second attempt");
-            bench.recorder.save_step(&mut begin(&bench), &bench.context, With::default()).await.unwrap();
+            save(&bench).await;
             assert_eq!(told(&bench), WHOLE, "keeps every {kept_every}, fails after {after}");
         }
     }
@@ -171,11 +176,7 @@ mod tests {
             match how {
                 "pause" => {
                     first.context.go_back_to_point();
-                    first
-                        .recorder
-                        .save_step(&mut begin(&first), &first.context, With::default())
-                        .await
-                        .unwrap();
+                    save(&first).await;
                 }
                 "beat and kill" => drop(first.context.save_if_changed().await.unwrap()),
                 "save and kill" => {
@@ -190,7 +191,7 @@ mod tests {
             second.context.go_on_from(TaskletPoint::of_checkpoint(stored.checkpoint.as_ref()));
             second.journal.0.lock().unwrap().warnings = stored.warnings;
             go(&second, &mut Counts { kept_every, ends_after: None }, 0).await.unwrap();
-            second.recorder.save_step(&mut begin(&second), &second.context, With::default()).await.unwrap();
+            save(&second).await;
             assert_eq!(told(&second), WHOLE, "{name}");
         }
     }
@@ -216,12 +217,12 @@ mod tests {
 
     #[async_trait]
     impl Tasklet for Fails {
-        async fn run(&mut self, _: &StepContext) -> Result<Option<String>, ElementError> {
+        async fn run(&mut self, _: &StepContext) -> Result<Option<String>, Halt> {
             if self.0 == 0 {
                 return Ok(None);
             }
             self.0 -= 1;
-            Err(ElementError::failed("refused", "try later").retryable())
+            Err(ElementError::failed("refused", "try later").retryable().into())
         }
     }
 

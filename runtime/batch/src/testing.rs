@@ -7,12 +7,14 @@ use async_trait::async_trait;
 
 use crate::clock::{Clock, Timestamp};
 use crate::execution::{Checkpoint, ExecutionContext, StepExecution, Tracking, Warning};
+use crate::findings::Findings;
 use crate::log::NoLog;
 use crate::name::{JobExecutionId, StepName, TenantId};
 use crate::observer::{Observation, Observer};
 use crate::recorder::Recorder;
 use crate::repository::{ExecutionJournal, Lease, RepositoryError, Result, Save};
-use crate::step_context::{Findings, RunContext, RunInfo, StepContext};
+use crate::run_context::{RunContext, RunInfo};
+use crate::step_context::StepContext;
 
 /// Stands still until it is told to go on.
 #[derive(Default)]

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use stepbox_batch::error::ElementError;
+use stepbox_batch::error::{ElementError, Halt};
 use stepbox_batch::nearest::nearest;
 use stepbox_batch::remedy::{Network, Remedy};
 
@@ -588,6 +588,12 @@ impl From<ConnectorError> for ElementError {
         let failed = Self::failed(error.code(), error.to_string());
         let failed = failed.with_help(error.help()).with_remedies(error.remedies());
         if error.is_retryable() { failed.retryable() } else { failed }
+    }
+}
+
+impl From<ConnectorError> for Halt {
+    fn from(error: ConnectorError) -> Self {
+        Self::Failed(error.into())
     }
 }
 

@@ -136,8 +136,7 @@ mod tests {
     fn check(kind: ElementKind, name: &str, options: Value, expected: &str) {
         let found = match make(kind, name, &options) {
             Ok(is_there) => is_there.to_string(),
-            Err(ElementError::Failed { code, message, help, .. }) => format!("{code}: {message}; {help}"),
-            Err(other) => other.to_string(),
+            Err(ElementError { code, message, help, .. }) => format!("{code}: {message}; {help}"),
         };
         assert_eq!(found, expected, "{options}");
     }

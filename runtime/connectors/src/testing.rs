@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::element::{Chunk, Fragment, ItemReader, ItemWriter, More, Opening, Total};
-use stepbox_batch::error::ElementError;
+use stepbox_batch::error::Halt;
 use stepbox_batch::execution::{ExecutionContext, Warning};
 use stepbox_batch::job::ChunkLimit;
 use stepbox_batch::log::{ExecutionLog, NoLog};
@@ -50,10 +50,10 @@ pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// `code: message`, with the folder of the test cut out.
-pub(crate) fn say(error: ElementError) -> String {
-    match error {
-        ElementError::Failed { code, message, .. } => format!("{code}: {message}"),
-        other => other.to_string(),
+pub(crate) fn say(halt: impl Into<Halt>) -> String {
+    match halt.into() {
+        Halt::Failed(error) => format!("{}: {}", error.code, error.message),
+        Halt::Stopped => "stopped".to_owned(),
     }
 }
 
@@ -81,7 +81,7 @@ impl Reading {
         mut options: Value,
         folder: &Path,
         state: Option<&[u8]>,
-    ) -> Result<Self, ElementError> {
+    ) -> Result<Self, Halt> {
         options["from"] = json!("in");
         let mut reader = native_reader(name, &options, &Folders::anywhere(folder))?.unwrap();
         let context = step();
@@ -92,11 +92,11 @@ impl Reading {
     }
 
     /// Reads one chunk of at most `rows` items. False if it was the last one.
-    pub(crate) fn read(&mut self, rows: u32) -> Result<bool, ElementError> {
+    pub(crate) fn read(&mut self, rows: u32) -> Result<bool, Halt> {
         self.read_limited(ChunkLimit { rows, ..ChunkLimit::default() })
     }
 
-    pub(crate) fn read_limited(&mut self, limit: ChunkLimit) -> Result<bool, ElementError> {
+    pub(crate) fn read_limited(&mut self, limit: ChunkLimit) -> Result<bool, Halt> {
         let mut chunk = Chunk::default();
         chunk.reset(self.header.len());
         self.more = wait(self.reader.read(limit, &mut chunk))?;
@@ -124,7 +124,7 @@ impl Reading {
     }
 
     /// Reads all there is, one item at a time, so that `items` is in order.
-    pub(crate) fn read_all(&mut self) -> Result<(), ElementError> {
+    pub(crate) fn read_all(&mut self) -> Result<(), Halt> {
         while self.read(1)? {}
         Ok(())
     }
@@ -161,7 +161,7 @@ impl Reading {
 pub(crate) fn read_text(name: &str, options: Value, content: &[u8]) -> String {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("in"), content).unwrap();
-    let read = || {
+    let read = || -> Result<String, Halt> {
         let mut reading = Reading::open(name, options, folder.path(), None)?;
         reading.read_all()?;
         Ok(format!("{}\n{}{}", reading.header.join("|"), reading.items, reading.warnings))
@@ -206,7 +206,7 @@ pub(crate) fn split(
     folder: &Path,
     state: Option<&[u8]>,
     parts: u32,
-) -> Result<Option<Vec<Vec<u8>>>, ElementError> {
+) -> Result<Option<Vec<Vec<u8>>>, Halt> {
     options["from"] = json!("in");
     let mut reader = native_reader(name, &options, &Folders::anywhere(folder))?.unwrap();
     wait(reader.split(Opening { header: &[], state, context: &step(), fragment: None }, parts))
@@ -220,7 +220,7 @@ pub(crate) fn check_split(name: &str, options: &Value, content: &[u8]) {
     let open = |state: Option<&[u8]>| Reading::open(name, options.clone(), folder.path(), state);
     let shown = String::from_utf8_lossy(&content[..content.len().min(200)]);
     let mut whole = open(None);
-    let read = whole.as_mut().map_err(|error| say(std::mem::replace(error, ElementError::Stopped)));
+    let read = whole.as_mut().map_err(|error| say(std::mem::replace(error, Halt::Stopped)));
     let whole = read.and_then(|whole| {
         whole.read_all().map_err(say).map(|()| (&whole.header, &whole.items, &whole.warnings))
     });
@@ -280,7 +280,7 @@ impl Writing {
         folder: &Path,
         header: &[&str],
         state: Option<&[u8]>,
-    ) -> Result<Self, ElementError> {
+    ) -> Result<Self, Halt> {
         Self::open_part(name, options, to, folder, header, state, None)
     }
 
@@ -293,7 +293,7 @@ impl Writing {
         header: &[&str],
         state: Option<&[u8]>,
         fragment: Option<u32>,
-    ) -> Result<Self, ElementError> {
+    ) -> Result<Self, Halt> {
         Self::open_in(step(), name, options, to, folder, header, state, fragment)
     }
 
@@ -306,7 +306,7 @@ impl Writing {
         folder: &Path,
         header: &[&str],
         state: Option<&[u8]>,
-    ) -> Result<Self, ElementError> {
+    ) -> Result<Self, Halt> {
         Self::open_in(step_of(attempt), name, options, to, folder, header, state, None)
     }
 
@@ -320,7 +320,7 @@ impl Writing {
         header: &[&str],
         state: Option<&[u8]>,
         fragment: Option<u32>,
-    ) -> Result<Self, ElementError> {
+    ) -> Result<Self, Halt> {
         let fragment = fragment.map(|number| Fragment { number });
         options["to"] = json!({"type": "local", "file_path": to});
         let mut writer = native_writer(name, &options, &Folders::anywhere(folder))?.unwrap();
@@ -334,7 +334,7 @@ impl Writing {
     }
 
     /// Writes rows and returns those set aside: `1 not-json: …`.
-    pub(crate) fn write(&mut self, rows: &Rows) -> Result<Vec<String>, ElementError> {
+    pub(crate) fn write(&mut self, rows: &Rows) -> Result<Vec<String>, Halt> {
         let skipped = wait(self.writer.write(rows))?;
         Ok(skipped.iter().map(|s| format!("{} {}: {}", s.row, s.code, s.reason)).collect())
     }
@@ -344,12 +344,12 @@ impl Writing {
     }
 
     /// Absorbs a whole fragment.
-    pub(crate) fn absorb(&mut self, state: &[u8]) -> Result<(), ElementError> {
+    pub(crate) fn absorb(&mut self, state: &[u8]) -> Result<(), Halt> {
         while wait(self.writer.absorb(state))? == More::Yes {}
         Ok(())
     }
 
-    pub(crate) fn complete(&mut self) -> Result<(), ElementError> {
+    pub(crate) fn complete(&mut self) -> Result<(), Halt> {
         wait(self.writer.complete())
     }
 }

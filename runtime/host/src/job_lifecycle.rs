@@ -210,7 +210,7 @@ impl Life {
             self.run.log(LogLevel::Warning, &format!("the working folder could not be removed: {error}"));
         }
         if let Some(log_sharing) = self.log_sharing.take() {
-            log_sharing.finish(self.run.is_stopping()).await;
+            log_sharing.finish(self.run.should_stop()).await;
         }
         finished.map(|()| self.execution())
     }
@@ -235,20 +235,15 @@ impl Life {
         self.recorder.save_execution(&changed, None, false).await
     }
 
-    /// Whether the worker is about to end, and nobody wants the job to end for good.
-    fn is_pausing(&self) -> bool {
-        self.run.is_pause_requested() && !self.run.is_stop_requested()
-    }
-
     /// Whether a run that ended so goes on later.
     fn rests_in(&self, status: BatchStatus) -> bool {
-        status == BatchStatus::Paused || (status == BatchStatus::Stopped && self.is_pausing())
+        status == BatchStatus::Paused || (status == BatchStatus::Stopped && self.run.should_pause())
     }
 
     /// Saves a step that others follow.
     async fn save_ended(&self, ended: Option<Ended>) -> Result<(), RepositoryError> {
         let Some(Ended { mut step, context }) = ended else { return Ok(()) };
-        self.recorder.save_step(&mut step, &context, With::default()).await?;
+        context.save_step(&self.recorder, &mut step, With::default()).await?;
         self.keep(&step);
         Ok(())
     }
@@ -271,7 +266,7 @@ impl Life {
         match last {
             Some(Ended { mut step, context, .. }) => {
                 let with = With { execution: Some(&execution), is_last: true, ..With::default() };
-                self.recorder.save_step(&mut step, &context, with).await?;
+                context.save_step(&self.recorder, &mut step, with).await?;
                 self.keep(&step);
             }
             None => self.recorder.save_execution(&execution, None, true).await?,

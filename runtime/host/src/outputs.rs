@@ -274,6 +274,8 @@ pub(crate) fn output_is_input(path: &str) -> ElementError {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicU32};
+
     use serde_json::json;
     use stepbox_batch::clock::Timestamp;
     use stepbox_batch::name::JobExecutionId;
@@ -329,7 +331,7 @@ mod tests {
     #[test]
     fn whoever_finds_a_lock_learns_whose_it_is() {
         let folder = tempfile::tempdir().unwrap();
-        let is_done = std::sync::atomic::AtomicBool::new(false);
+        let is_done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for _ in 0..2000 {
@@ -347,7 +349,7 @@ mod tests {
     #[test]
     fn many_threads_take_turns() {
         let folder = tempfile::tempdir().unwrap();
-        let at_work = std::sync::atomic::AtomicU32::new(0);
+        let at_work = AtomicU32::new(0);
         std::thread::scope(|scope| {
             for id in 0..8 {
                 let (folder, at_work) = (folder.path(), &at_work);

@@ -89,7 +89,7 @@ impl Patience {
 
     /// A step that runs whatever happened does not heed a stop, but it has to leave with its worker.
     fn is_to_end(&self) -> bool {
-        self.context.is_stopping() || self.context.run().is_pause_requested()
+        self.context.should_stop() || self.context.run().pause_requested()
     }
 
     fn now_ms(&self) -> u64 {
@@ -141,7 +141,7 @@ impl Left {
                     "find out what it waits for, such as a bucket that does not answer, or raise \
                      `limits.time_ms_max` of this step",
                 );
-                Err(StepError::Element { culprit: named(who.as_ref()), place: String::new(), source })
+                Err(StepError::element(named(who.as_ref()), "", source))
             }
         }
     }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use serde_json::Value;
 use stepbox_batch::accounting::check_parts;
 use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Opening, Tasklet};
-use stepbox_batch::error::{ElementError, StepError};
-use stepbox_batch::item_step::{Elements, ItemStep, Line, Named};
+use stepbox_batch::error::{ElementError, Halt, StepError};
+use stepbox_batch::item_step::{Chain, Elements, ItemStep, Named};
 use stepbox_batch::job::{ComponentRef, Element, ElementSource, Job, Step, StepKind};
 use stepbox_batch::log::LogLevel;
 use stepbox_batch::name::{JobExecutionId, TenantId};
@@ -32,6 +32,14 @@ use crate::policy::Policy;
 use crate::rejected_file::RejectedFile;
 use crate::secrets;
 use crate::stepbox::Installation;
+
+/// What splitting an input comes to.
+pub(crate) enum Split {
+    /// The state from which each part begins to read.
+    Into(Vec<Vec<u8>>),
+    /// A stop request ended the split.
+    Stopped,
+}
 
 /// What the elements of a step are made from.
 pub(crate) struct StepElements<'a> {
@@ -82,15 +90,15 @@ impl StepElements<'_> {
         let StepKind::Item { reader, processors, writer, settings } = &step.kind else {
             unreachable!("called for item steps only");
         };
-        let mut lines = Vec::new();
+        let mut chains = Vec::new();
         for _ in 0..settings.workers.max(1) {
-            lines.push(self.line(step, processors).await?);
+            chains.push(self.chain(step, processors).await?);
         }
         let (reader_name, writer_name) = (called(Role::Reader, reader), called(Role::Writer, writer));
         let reader = self.reader(step, reader).await.map_err(|source| failed(&reader_name, source))?;
         let writer = self.writer(step, writer).await.map_err(|source| failed(&writer_name, source))?;
         Ok(ItemStep {
-            elements: Elements { reader: Named::new(reader_name, reader), lines },
+            elements: Elements { reader: Named::new(reader_name, reader), chains },
             writer: Named::new(writer_name, writer),
             rejected: Box::new(RejectedFile::new(&self.installation.data, self.execution, &step.name)),
             settings: settings.as_ref().clone(),
@@ -100,7 +108,7 @@ impl StepElements<'_> {
     }
 
     /// Where each part of an item step begins to read.
-    pub(crate) async fn split(&self, step: &Step, context: StepContext) -> Result<Vec<Vec<u8>>, StepError> {
+    pub(crate) async fn split(&self, step: &Step, context: StepContext) -> Result<Split, StepError> {
         let StepKind::Item { reader, writer, settings, .. } = &step.kind else {
             unreachable!("called for item steps only");
         };
@@ -121,29 +129,33 @@ impl StepElements<'_> {
             let _call = call;
             made.split(Opening { header: &[], state: None, context: &context, fragment: None }, parts).await
         });
-        let states = states.await.map_err(|Panicked| StepError::Panicked)?.map_err(refused)?;
+        let states = match states.await.map_err(|Panicked| StepError::Panicked)? {
+            Ok(states) => states,
+            Err(Halt::Stopped) => return Ok(Split::Stopped),
+            Err(Halt::Failed(source)) => return Err(refused(source)),
+        };
         let returned = states.as_ref().map_or(0, Vec::len);
         check_parts(parts, returned).map_err(|source| StepError::LyingBatch {
             culprit: name.clone(),
             place: String::new(),
             source,
         })?;
-        states.filter(|states| !states.is_empty()).ok_or_else(|| {
+        states.filter(|states| !states.is_empty()).map(Split::Into).ok_or_else(|| {
             let message = "it cannot split what it reads";
             let help = "leave out `partitions`, or read with an element that can, such as `csv`";
             refused(ElementError::failed("cannot-split", message).with_help(help))
         })
     }
 
-    /// One line of processors, as many as there are workers.
-    async fn line(&self, step: &Step, processors: &[Element]) -> Result<Line, StepError> {
-        let mut line = Vec::new();
+    /// A chain of processors. A step has as many as it has workers.
+    async fn chain(&self, step: &Step, processors: &[Element]) -> Result<Chain, StepError> {
+        let mut chain = Vec::new();
         for element in processors {
             let name = called(Role::Processor, element);
             let processor = self.processor(step, element).await.map_err(|source| failed(&name, source))?;
-            line.push(Named::new(name, processor));
+            chain.push(Named::new(name, processor));
         }
-        Ok(line)
+        Ok(chain)
     }
 
     /// A tasklet, not started yet.
@@ -397,5 +409,5 @@ fn called(role: Role, element: &Element) -> String {
 }
 
 fn failed(name: &str, source: ElementError) -> StepError {
-    StepError::Element { culprit: name.to_owned(), place: String::new(), source }
+    StepError::element(name, "", source)
 }

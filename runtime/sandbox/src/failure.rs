@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use stepbox_batch::element::TIME_LIMIT_CODE;
-use stepbox_batch::error::{ElementError, LyingBatch};
+use stepbox_batch::error::{ElementError, Halt, LyingBatch};
 use stepbox_batch::remedy::{Listed, Remedy};
 use stepbox_batch::rows::BadRows;
 use stepbox_batch::step_context::{NAME_BYTES_MAX, cut};
@@ -58,27 +58,28 @@ pub(crate) fn is_code(text: &str) -> bool {
     text.len() <= NAME_BYTES_MAX && text.split('-').all(is_word)
 }
 
-/// What ended a component that did not return.
-pub(crate) fn of_trap(
-    error: &wasmtime::Error,
-    refusal: Option<OutOfMemory>,
-    last_words: &str,
-) -> ElementError {
+/// What ended a component that did not return: a stop request, or a failure.
+pub(crate) fn of_trap(error: &wasmtime::Error, refusal: Option<OutOfMemory>, last_words: &str) -> Halt {
+    if refusal.is_none() && matches!(error.downcast_ref(), Some(Cut::Stopped)) {
+        return Halt::Stopped;
+    }
+    failure_of_trap(error, refusal, last_words).into()
+}
+
+fn failure_of_trap(error: &wasmtime::Error, refusal: Option<OutOfMemory>, last_words: &str) -> ElementError {
     if let Some(refusal) = refusal {
         return out_of_memory(&refusal, last_words);
     }
-    if let Some(cut) = error.downcast_ref::<Cut>() {
-        return match cut {
-            Cut::Stopped => ElementError::Stopped,
-            Cut::TimeLimit { .. } => {
-                ElementError::failed(TIME_LIMIT_CODE, with_last_words(cut.to_string(), last_words))
-                    .with_help("raise `limits.time_ms_max` of this step, or give it smaller chunks")
-            }
-            Cut::CpuLimit { .. } => {
-                ElementError::failed("step-cpu-limit", with_last_words(cut.to_string(), last_words))
-                    .with_help("raise `limits.cpu_ms_max` of this step, or give it less to do")
-            }
-        };
+    match error.downcast_ref::<Cut>() {
+        Some(cut @ Cut::TimeLimit { .. }) => {
+            return ElementError::failed(TIME_LIMIT_CODE, with_last_words(cut.to_string(), last_words))
+                .with_help("raise `limits.time_ms_max` of this step, or give it smaller chunks");
+        }
+        Some(cut @ Cut::CpuLimit { .. }) => {
+            return ElementError::failed("step-cpu-limit", with_last_words(cut.to_string(), last_words))
+                .with_help("raise `limits.cpu_ms_max` of this step, or give it less to do");
+        }
+        Some(Cut::Stopped) | None => {}
     }
     if let Some(I32Exit(status)) = error.downcast_ref() {
         let message = format!("ended its process with status {status} instead of returning");
@@ -175,10 +176,10 @@ pub(crate) fn code_of(given: String) -> String {
 mod tests {
     use super::*;
 
-    fn failure(error: ElementError) -> String {
-        match error {
-            ElementError::Stopped => "stopped".to_owned(),
-            ElementError::Failed { code, message, is_retryable, .. } => {
+    fn failure(halt: impl Into<Halt>) -> String {
+        match halt.into() {
+            Halt::Stopped => "stopped".to_owned(),
+            Halt::Failed(ElementError { code, message, is_retryable, .. }) => {
                 format!("{code}: {message}{}", if is_retryable { " (retryable)" } else { "" })
             }
         }

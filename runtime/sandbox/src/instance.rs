@@ -7,7 +7,7 @@ use std::time::Instant;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use stepbox_batch::counters::Tally;
-use stepbox_batch::error::ElementError;
+use stepbox_batch::error::{ElementError, Halt};
 use stepbox_batch::step_context::StepContext;
 use wasmtime::component::{Instance as WasmInstance, InstancePre};
 use wasmtime::{Store, UpdateDeadline};
@@ -45,7 +45,7 @@ impl Instance {
         program: &Program,
         setup: &ComponentSetup,
         context: &StepContext,
-    ) -> Result<(Self, WasmInstance), ElementError> {
+    ) -> Result<(Self, WasmInstance), Halt> {
         let grants = with_work_folder(setup)?;
         Self::start_with(program.sandbox(), program.pre(), setup, grants, context).await
     }
@@ -57,7 +57,7 @@ impl Instance {
         setup: &ComponentSetup,
         grants: Grants,
         context: &StepContext,
-    ) -> Result<(Self, WasmInstance), ElementError> {
+    ) -> Result<(Self, WasmInstance), Halt> {
         let state = StepState::new(context, setup, Arc::new(grants), sandbox.outside.clone());
         let mut store = Store::new(&sandbox.engine, state);
         store.limiter(|state| &mut state.memory);
@@ -95,16 +95,19 @@ impl Instance {
         })
     }
 
-    /// Turns a trap into the step's failure, in the component's own words if it left any.
-    pub(crate) fn settle<T>(&mut self, result: wasmtime::Result<T>) -> Result<T, ElementError> {
+    /// Turns a trap into the end of the call: a stop, or a failure in the component's own words if it left any.
+    pub(crate) fn settle<T>(&mut self, result: wasmtime::Result<T>) -> Result<T, Halt> {
         let state = self.store.data_mut();
         state.context.metering().called_host(mem::take(&mut state.host_calls));
         let refusal = state.memory.take_refusal();
         result.map_err(|error| {
             let refusal = refusal.or_else(|| error.downcast_ref::<OutOfMemory>().cloned());
             count(&error, refusal.is_some(), state.context.metering().tally());
-            let failure = failure::of_trap(&error, refusal, &state.stderr.last_words());
-            failure.with_remedies(state.egress.take_remedy())
+            let remedy = state.egress.take_remedy();
+            match failure::of_trap(&error, refusal, &state.stderr.last_words()) {
+                Halt::Stopped => Halt::Stopped,
+                Halt::Failed(failure) => failure.with_remedies(remedy).into(),
+            }
         })
     }
 }

@@ -109,7 +109,7 @@ impl Watch {
         if call.cpu.is_used_up() {
             return Some(Cut::CpuLimit { ms: call.cpu.ms_max });
         }
-        if !call.context.is_stopping() {
+        if !call.context.should_stop() {
             return None;
         }
         let seen_at = *call.stop_seen_at.get_or_insert(now);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use async_trait::async_trait;
 use rustix::process::{Signal, getpid, kill_process};
 use stepbox::batch::element::{Chunk, ItemReader, ItemWriter, More, Opening, SkippedRow, Total};
-use stepbox::batch::error::ElementError;
+use stepbox::batch::error::Halt;
 use stepbox::batch::job::ChunkLimit;
 use stepbox::batch::repository::{self, JobRepository, Lease, Save};
 use stepbox::batch::rows::Rows;
@@ -166,11 +166,11 @@ pub(crate) struct KillingReader {
 
 #[async_trait]
 impl ItemReader for KillingReader {
-    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, ElementError> {
+    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, Halt> {
         self.reader.open(opening).await
     }
 
-    async fn read(&mut self, limit: ChunkLimit, chunk: &mut Chunk) -> Result<More, ElementError> {
+    async fn read(&mut self, limit: ChunkLimit, chunk: &mut Chunk) -> Result<More, Halt> {
         self.reader.read(limit, chunk).await
     }
 
@@ -182,22 +182,18 @@ impl ItemReader for KillingReader {
         self.reader.total()
     }
 
-    async fn split(
-        &mut self,
-        opening: Opening<'_>,
-        parts: u32,
-    ) -> Result<Option<Vec<Vec<u8>>>, ElementError> {
+    async fn split(&mut self, opening: Opening<'_>, parts: u32) -> Result<Option<Vec<Vec<u8>>>, Halt> {
         self.killer.comes_to("before", "split");
         let borders = self.reader.split(opening, parts).await;
         self.killer.comes_to("after", "split");
         borders
     }
 
-    async fn state(&mut self) -> Result<Vec<u8>, ElementError> {
+    async fn state(&mut self) -> Result<Vec<u8>, Halt> {
         self.reader.state().await
     }
 
-    async fn close(&mut self) -> Result<(), ElementError> {
+    async fn close(&mut self) -> Result<(), Halt> {
         self.reader.close().await
     }
 }
@@ -210,18 +206,18 @@ pub(crate) struct KillingWriter {
 
 #[async_trait]
 impl ItemWriter for KillingWriter {
-    async fn open(&mut self, opening: Opening<'_>) -> Result<(), ElementError> {
+    async fn open(&mut self, opening: Opening<'_>) -> Result<(), Halt> {
         self.writer.open(opening).await
     }
 
-    async fn write(&mut self, rows: &Rows) -> Result<Vec<SkippedRow>, ElementError> {
+    async fn write(&mut self, rows: &Rows) -> Result<Vec<SkippedRow>, Halt> {
         self.killer.comes_to("before", "write");
         let skipped = self.writer.write(rows).await;
         self.killer.comes_to("after", "write");
         skipped
     }
 
-    async fn checkpoint(&mut self) -> Result<Vec<u8>, ElementError> {
+    async fn checkpoint(&mut self) -> Result<Vec<u8>, Halt> {
         self.killer.comes_to("before", "checkpoint");
         let state = self.writer.checkpoint().await;
         self.killer.comes_to("after", "checkpoint");
@@ -232,14 +228,14 @@ impl ItemWriter for KillingWriter {
         self.writer.can_absorb()
     }
 
-    async fn absorb(&mut self, state: &[u8]) -> Result<More, ElementError> {
+    async fn absorb(&mut self, state: &[u8]) -> Result<More, Halt> {
         self.killer.comes_to("before", "absorb");
         let more = self.writer.absorb(state).await;
         self.killer.comes_to("after", "absorb");
         more
     }
 
-    async fn complete(&mut self) -> Result<(), ElementError> {
+    async fn complete(&mut self) -> Result<(), Halt> {
         self.killer.comes_to("before", "complete");
         let completed = self.writer.complete().await;
         self.killer.comes_to("after", "complete");

@@ -5,9 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{ItemSettings, Journey};
 use crate::clock::Clock;
-use crate::job::ChunkLimit;
+use crate::job::{ChunkLimit, ItemSettings};
 
 /// How many rows the first chunk takes at most: nobody knows yet how long they take.
 const FIRST_ROWS: u32 = 16;
@@ -25,10 +24,10 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) fn new(settings: &ItemSettings, journey: &Journey<'_>) -> Arc<Self> {
+    pub(super) fn new(settings: &ItemSettings, clock: Arc<dyn Clock>) -> Arc<Self> {
         let rows = AtomicU32::new(settings.chunk.rows.min(FIRST_ROWS));
         let us = settings.chunk_ms.saturating_mul(1000);
-        Arc::new(Self { clock: journey.recorder.clock.clone(), limit: settings.chunk, us, rows })
+        Arc::new(Self { clock, limit: settings.chunk, us, rows })
     }
 
     /// How large the next chunk may be.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::element::{Chunk, More, SkippedRow, Total};
-use crate::reports::Reports;
+use crate::findings::Reports;
 use crate::rows::Rows;
 
 /// What the reader and the processors made of a chunk. Buffers are kept from one chunk to another.

@@ -1,27 +1,28 @@
-//! The pipeline: a thread that reads, several that process, and the journey's own, which writes.
+//! The pipeline: a thread that reads, one thread for each chain of processors, and the step's own thread, which writes.
 //!
 //! ```text
-//! empty parcels ─▶ reader ─▶ line of processors ─┐
-//!       ▲                 ─▶ line of processors ─┼─▶ in order ─▶ writer ─┐
-//!       │                 ─▶ line of processors ─┘                      │
-//!       └───────────────────────────────────────────────────────────────┘
+//! empty parcels ─▶ reader ─▶ chain of processors ─┐
+//!       ▲                 ─▶ chain of processors ─┼─▶ in order ─▶ writer ─┐
+//!       │                 ─▶ chain of processors ─┘                      │
+//!       └────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! There are only so many parcels, and who has none waits: that bounds the memory and how far the
-//! reader runs ahead. Nothing counts before it is written, so what is under way when a step ends is
-//! simply dropped.
+//! The number of parcels is fixed, and the reader waits for an empty one. That bounds the memory, and how far the reader
+//! runs ahead. Nothing counts before it is written, so chunks that are under way when a step ends are dropped.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, mpsc};
 
+use super::elements::{Chain, Elements, Headers, Named};
+use super::interruption::Interruption;
 use super::pace::Pace;
-use super::recovery::Interruption;
-use super::{Elements, Headers, Line, Named, Parcel, process_chunk, read_chunk};
+use super::parcel::Parcel;
+use super::process::process_chunk;
+use super::read::read_chunk;
 use crate::element::ItemReader;
 use crate::error::StepError;
-use crate::job::ItemSettings;
 use crate::thread::{OwnThread, on_own_thread};
 
 /// A chunk's number, and the chunk or why there is none.
@@ -30,7 +31,7 @@ type Done = (u64, Result<Parcel, Interruption>);
 #[derive(Debug)]
 pub(super) struct Pipeline {
     reader: OwnThread<Named<dyn ItemReader>>,
-    lines: Vec<OwnThread<Line>>,
+    chains: Vec<OwnThread<Chain>>,
     empty: mpsc::Sender<Parcel>,
     done: mpsc::Receiver<Done>,
     order: Order,
@@ -43,11 +44,12 @@ impl Pipeline {
     pub(super) fn start(
         elements: Elements,
         headers: Arc<Headers>,
-        (settings, pace): (&ItemSettings, &Arc<Pace>),
+        pace: Arc<Pace>,
         read: u64,
+        is_ordered: bool,
     ) -> Self {
-        let Elements { reader, lines } = elements;
-        let parcels = 2 * lines.len() + 2;
+        let Elements { reader, chains } = elements;
+        let parcels = 2 * chains.len() + 2;
         let (empty, empties) = mpsc::channel(parcels);
         let (full, fulls) = mpsc::channel(parcels);
         // A failure to read is no parcel.
@@ -57,16 +59,14 @@ impl Pipeline {
         }
         let fulls = Arc::new(Mutex::new(fulls));
         let columns = headers.of_reader().len();
-        let lines = lines
-            .into_iter()
-            .map(|line| {
-                let ahead = process_ahead(line, headers.clone(), pace.clone(), fulls.clone(), ready.clone());
-                on_own_thread(ahead)
-            })
-            .collect();
-        let reader = on_own_thread(read_ahead(reader, pace.clone(), (read, columns), empties, (full, ready)));
-        let order = Order { is_strict: settings.ordered, ..Order::default() };
-        Self { reader, lines, empty, done, order, is_at_end: false }
+        let process = |chain| {
+            on_own_thread(process_ahead(chain, headers.clone(), pace.clone(), fulls.clone(), ready.clone()))
+        };
+        let chains = chains.into_iter().map(process).collect();
+        let ahead = ReadAhead { pace, read, columns, empties, full, ready };
+        let reader = on_own_thread(ahead.run(reader));
+        let order = Order { is_strict: is_ordered, ..Order::default() };
+        Self { reader, chains, empty, done, order, is_at_end: false }
     }
 
     pub(super) async fn next(&mut self) -> Result<Parcel, Interruption> {
@@ -78,8 +78,8 @@ impl Pipeline {
             }
             match self.done.recv().await {
                 Some((number, done)) => self.order.add(number, done),
-                // One of them ended without a word; `end` tells.
-                None => return Err(Interruption::of(StepError::Panicked)),
+                // A thread has panicked: all senders are gone before the last chunk came.
+                None => return Err(StepError::Panicked.into()),
             }
         }
     }
@@ -104,72 +104,79 @@ impl Pipeline {
 
     /// Closes all channels, which ends the threads after the chunk that each is at.
     pub(super) async fn end(self) -> Result<Elements, StepError> {
-        let Self { reader, lines, empty, done, .. } = self;
+        let Self { reader, chains, empty, done, .. } = self;
         drop((empty, done));
         let panicked = |_| StepError::Panicked;
         let reader = reader.await.map_err(panicked)?;
-        let mut ended = Vec::with_capacity(lines.len());
-        for line in lines {
-            ended.push(line.await.map_err(panicked)?);
+        let mut ended = Vec::with_capacity(chains.len());
+        for chain in chains {
+            ended.push(chain.await.map_err(panicked)?);
         }
-        Ok(Elements { reader, lines: ended })
+        Ok(Elements { reader, chains: ended })
     }
 }
 
-/// Fills parcels until there is nothing more to read or nobody to take them.
-async fn read_ahead(
-    mut reader: Named<dyn ItemReader>,
+/// Fills empty parcels, on the reader's thread.
+struct ReadAhead {
     pace: Arc<Pace>,
-    (mut read, columns): (u64, usize),
-    mut empties: mpsc::Receiver<Parcel>,
-    (full, ready): (mpsc::Sender<Parcel>, mpsc::Sender<Done>),
-) -> Named<dyn ItemReader> {
-    let mut number = 0;
-    while let Some(mut parcel) = empties.recv().await {
-        parcel.reset(number, read, columns);
-        let began = pace.ticks_us();
-        if let Err(error) = read_chunk(&mut reader, pace.limit(), &mut parcel).await {
-            let _ = ready.send((number, Err(Interruption::while_reading(error)))).await;
-            break;
-        }
-        parcel.us = pace.us_since(began);
-        let is_last = parcel.is_last();
-        read = parcel.items().end;
-        number += 1;
-        if full.send(parcel).await.is_err() || is_last {
-            break;
-        }
-    }
-    reader
+    /// How many items were read.
+    read: u64,
+    columns: usize,
+    empties: mpsc::Receiver<Parcel>,
+    full: mpsc::Sender<Parcel>,
+    /// Where a failure to read goes, in place of a parcel.
+    ready: mpsc::Sender<Done>,
 }
 
-/// Processes one parcel after another until none comes, nobody takes them, or one fails.
+impl ReadAhead {
+    /// Reads until there is nothing more to read, a chunk fails, or the pipeline has ended.
+    async fn run(mut self, mut reader: Named<dyn ItemReader>) -> Named<dyn ItemReader> {
+        let mut number = 0;
+        while let Some(mut parcel) = self.empties.recv().await {
+            parcel.reset(number, self.read, self.columns);
+            let began = self.pace.ticks_us();
+            if let Err(interruption) = read_chunk(&mut reader, self.pace.limit(), &mut parcel).await {
+                let _ = self.ready.send((number, Err(interruption))).await;
+                break;
+            }
+            parcel.us = self.pace.us_since(began);
+            let is_last = parcel.is_last();
+            self.read = parcel.items().end;
+            number += 1;
+            if self.full.send(parcel).await.is_err() || is_last {
+                break;
+            }
+        }
+        reader
+    }
+}
+
+/// Processes one parcel after another, until the reader has ended, a chunk fails, or the pipeline has ended.
 async fn process_ahead(
-    mut line: Line,
+    mut chain: Chain,
     headers: Arc<Headers>,
     pace: Arc<Pace>,
     fulls: Arc<Mutex<mpsc::Receiver<Parcel>>>,
     ready: mpsc::Sender<Done>,
-) -> Line {
+) -> Chain {
     loop {
         let next = fulls.lock().await.recv().await;
-        let Some(mut parcel) = next else { return line };
-        let (number, items) = (parcel.number, parcel.items());
+        let Some(mut parcel) = next else { return chain };
+        let number = parcel.number;
         let began = pace.ticks_us();
         let alarm = Alarm { number, ready: &ready };
-        let processed = process_chunk(&mut line, &headers, &mut parcel).await;
+        let processed = process_chunk(&mut chain, &headers, &mut parcel).await;
         drop(alarm);
         parcel.us += pace.us_since(began);
         let has_failed = processed.is_err();
-        let done = processed.map(|()| parcel).map_err(|error| Interruption::over(error, items));
-        if ready.send((number, done)).await.is_err() || has_failed {
-            return line;
+        if ready.send((number, processed.map(|()| parcel))).await.is_err() || has_failed {
+            return chain;
         }
     }
 }
 
-/// Tells of a panic: nobody else would, and the journey would wait for this chunk for ever while other threads wait for
-/// the journey.
+/// Reports a panic as the outcome of a chunk. Otherwise the step would wait for this chunk for ever, while the other
+/// threads wait for the step.
 struct Alarm<'a> {
     number: u64,
     ready: &'a mpsc::Sender<Done>,
@@ -179,7 +186,7 @@ impl Drop for Alarm<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             // There is room: the chunk that is lost leaves its own.
-            let _ = self.ready.try_send((self.number, Err(Interruption::of(StepError::Panicked))));
+            let _ = self.ready.try_send((self.number, Err(StepError::Panicked.into())));
         }
     }
 }
@@ -192,9 +199,9 @@ struct Order {
     /// Whether gaps are filled first.
     is_settling: bool,
     ready: BTreeMap<u64, Result<Parcel, Interruption>>,
-    /// Everything before it is written.
+    /// The first chunk that is not written: all before it are.
     next: u64,
-    /// What is written after it.
+    /// The chunks after it that are written.
     ahead: BTreeSet<u64>,
 }
 

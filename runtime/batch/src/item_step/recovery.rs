@@ -1,64 +1,17 @@
-//! What becomes of a step after a failure: tried again, narrowed down to the item at fault, or ended.
+//! Decides what becomes of a step after a failure: tried again, narrowed down to the item at fault, or ended.
 //!
-//! A failed element can say nothing any more, so whatever follows begins by opening all elements again
-//! at the last checkpoint. To find the item at fault the chunk's items are then passed one by one; the
-//! one that fails alone is set aside on the next attempt, and the others have gone their way.
+//! A failed element can say nothing any more, so every attempt begins by opening all elements again at the last
+//! checkpoint. To find the item at fault, the chunk's items then pass one by one. The item that fails alone is set
+//! aside on the next attempt, after the items before it were written.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::element::TIME_LIMIT_CODE;
-use crate::error::{ElementError, StepError};
+use super::interruption::{ChunkFailure, Phase};
+use crate::error::StepError;
 use crate::execution::Failure;
-use crate::job::{Backoff, RetryPolicy, SkipPolicy};
-
-/// Why a chunk did not go all the way.
-#[derive(Debug)]
-pub(super) struct Interruption {
-    pub(super) error: StepError,
-    /// Its items, if the failure is about them.
-    pub(super) items: Option<Range<u64>>,
-    /// Whether the writer may have taken part of it.
-    pub(super) is_writers: bool,
-    /// Whether the elements did their work, and one of the items that they set aside may not be.
-    pub(super) is_refusal: bool,
-    /// Whether the reader failed.
-    pub(super) is_readers: bool,
-}
-
-impl Interruption {
-    /// A failure that is not about certain items.
-    pub(super) fn of(error: StepError) -> Self {
-        Self { error, items: None, is_writers: false, is_refusal: false, is_readers: false }
-    }
-
-    /// A reader's failure: nobody knows which item it is about.
-    pub(super) fn while_reading(error: StepError) -> Self {
-        Self { is_readers: true, ..Self::of(error) }
-    }
-
-    /// A processor's failure over these items.
-    pub(super) fn over(error: StepError, items: Range<u64>) -> Self {
-        Self { items: Some(items), ..Self::of(error) }
-    }
-
-    /// An item among these was set aside that may not be.
-    pub(super) fn refusal(error: StepError, items: Range<u64>) -> Self {
-        Self { is_refusal: true, ..Self::over(error, items) }
-    }
-
-    /// How many items the call had that ran into its time limit, if it was one of several: fewer may do.
-    pub(super) fn items_out_of_time(&self) -> Option<u64> {
-        let items = self.items.as_ref().map(|items| items.end - items.start).filter(|&items| items > 1);
-        items.filter(|_| nature(&self.error).is_some() && self.error.code() == TIME_LIMIT_CODE)
-    }
-
-    /// The same where the writer may have taken part of them.
-    pub(super) fn while_writing(mut self) -> Self {
-        self.is_writers = true;
-        self
-    }
-}
+use crate::job::{RetryPolicy, SkipPolicy};
+use crate::retry::{is_worth_a_retry, wait_ms};
 
 /// What was found out so far about items at fault.
 #[derive(Debug, Default)]
@@ -80,10 +33,20 @@ pub(super) struct AtFault {
     pub(super) phase: &'static str,
 }
 
+/// What a decision after a failure depends on, beside the failure.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Attempt<'a> {
+    pub(super) retry: &'a RetryPolicy,
+    /// How many retries the step has used.
+    pub(super) retries: u32,
+    /// How many items the step had read before the failure.
+    pub(super) read: u64,
+}
+
 /// What to do after a failure.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// End the step with it.
+    /// End the step with the failure.
     Fail,
     /// Wait so many milliseconds and go on from the last checkpoint.
     Retry { after_ms: u64 },
@@ -94,15 +57,10 @@ pub(super) enum Next {
 }
 
 impl Recovery {
-    /// Decides. `retries` is how many the step has used, `read` how many items it had read before.
-    pub(super) fn next(
-        &mut self,
-        failure: &Interruption,
-        (retry, retries): (&RetryPolicy, u32),
-        skip: &SkipPolicy,
-        read: u64,
-    ) -> Next {
-        if nature(&failure.error).is_none() && !failure.is_refusal {
+    /// Decides what follows a failure.
+    pub(super) fn next(&mut self, failure: &ChunkFailure, attempt: Attempt<'_>, skip: &SkipPolicy) -> Next {
+        let Attempt { retry, retries, read } = attempt;
+        if failure.error.is_retryable().is_none() && !failure.is_refusal {
             return Next::Fail;
         }
         let code = failure.error.code();
@@ -110,9 +68,9 @@ impl Recovery {
             self.in_a_row = 0;
         }
         self.failed_at = read;
-        if retry.takes(&failure.error) && retries < retry.limit {
+        if is_worth_a_retry(retry, &failure.error) && retries < retry.limit {
             self.in_a_row += 1;
-            return Next::Retry { after_ms: wait(retry.backoff, self.in_a_row) };
+            return Next::Retry { after_ms: wait_ms(retry.backoff, self.in_a_row) };
         }
         let is_single = failure.items.as_ref().is_some_and(|items| items.end - items.start == 1);
         let goes_on = match failure.is_refusal {
@@ -125,7 +83,7 @@ impl Recovery {
         }
         let Some(items) = failure.items.clone().filter(|_| goes_on) else { return Next::Fail };
         if is_single {
-            let phase = if failure.is_writers { "write" } else { "process" };
+            let phase = if failure.phase == Phase::Writing { "write" } else { "process" };
             self.at_fault.insert(items.start, AtFault { failure: failure.error.to_failure(), phase });
         }
         // What is passed one by one already stays so: there may be a second item at fault.
@@ -161,67 +119,42 @@ impl Recovery {
     }
 }
 
-impl RetryPolicy {
-    /// Whether a failure is worth trying again.
-    pub(crate) fn takes(&self, failure: &StepError) -> bool {
-        match (&self.on, nature(failure)) {
-            (_, None) => false,
-            (None, Some(is_retryable)) => is_retryable,
-            (Some(patterns), Some(_)) => patterns.iter().any(|pattern| pattern.fits(failure.code())),
-        }
-    }
-}
-
-/// What ends a step, with a word to whoever expected that it would be skipped.
-pub(super) fn explained(failure: Interruption, skip: &SkipPolicy) -> StepError {
+/// The error that ends a step. If `skip.on` names the code of a reader's failure, its help says why it was not skipped.
+pub(super) fn explained(failure: ChunkFailure, skip: &SkipPolicy) -> StepError {
+    let mut error = failure.error;
     let is_named = |code: &str| skip.on.as_ref().is_some_and(|codes| codes.iter().any(|it| it.fits(code)));
-    let is_expected = failure.is_readers && is_named(failure.error.code());
-    match failure.error {
-        StepError::Element {
-            culprit,
-            place,
-            source: ElementError::Failed { code, message, help, remedies, is_retryable },
-        } if is_expected && help.is_empty() => {
-            let help = "`skip.on` names this code, but a failure of a reader is never skipped: it cannot say where its \
-                        next item begins; a reader sets aside what it cannot read"
+    if let StepError::Element { source, .. } = &mut error
+        && failure.phase == Phase::Reading
+        && source.help.is_empty()
+        && is_named(&source.code)
+    {
+        source.help =
+            "`skip.on` names this code, but a failure of a reader is never skipped: it cannot say where its \
+                       next item begins; a reader sets aside what it cannot read"
                 .to_owned();
-            let source = ElementError::Failed { code, message, help, remedies, is_retryable };
-            StepError::Element { culprit, place, source }
-        }
-        error => error,
     }
-}
-
-/// Whether a failure is an element's, and if so whether the element says that it may pass.
-fn nature(error: &StepError) -> Option<bool> {
-    match error {
-        StepError::Element { source: ElementError::Failed { is_retryable, .. }, .. } => Some(*is_retryable),
-        StepError::LyingBatch { .. } => Some(false),
-        _ => None,
-    }
-}
-
-/// How long to wait before the given retry in a row, from 1.
-pub(crate) fn wait(backoff: Backoff, in_a_row: u32) -> u64 {
-    let doubled = 1u64.checked_shl(in_a_row - 1).and_then(|factor| backoff.ms.checked_mul(factor));
-    doubled.unwrap_or(u64::MAX).min(backoff.ms_max)
+    error
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::element::TIME_LIMIT_CODE;
+    use crate::error::ElementError;
+    use crate::job::Backoff;
     use crate::pattern::Pattern;
 
-    fn failure(code: &'static str, items: Option<Range<u64>>) -> Interruption {
-        let error = StepError::Element {
-            culprit: String::new(),
-            place: String::new(),
-            source: match code.strip_suffix('~') {
-                Some(code) => ElementError::failed(code, "").retryable(),
-                None => ElementError::failed(code, ""),
-            },
+    fn failure(code: &'static str, items: Option<Range<u64>>) -> ChunkFailure {
+        let source = match code.strip_suffix('~') {
+            Some(code) => ElementError::failed(code, "").retryable(),
+            None => ElementError::failed(code, ""),
         };
-        Interruption { error, items, is_writers: true, ..Interruption::of(StepError::stopped()) }
+        let error = StepError::element("", "", source);
+        ChunkFailure { error, items, phase: Phase::Writing, is_refusal: false }
+    }
+
+    fn attempt(retry: &RetryPolicy, retries: u32) -> Attempt<'_> {
+        Attempt { retry, retries, read: 0 }
     }
 
     fn patterns(text: &str) -> Option<Vec<Pattern>> {
@@ -252,13 +185,14 @@ mod tests {
             let backoff = Backoff { ms: 100, ms_max: 1000 };
             let retry = RetryPolicy { limit: 5, on: patterns(retry_on), backoff };
             let skip = SkipPolicy { on: patterns(skip_on), ..SkipPolicy::default() };
-            let next = Recovery::default().next(&failure(code, items.clone()), (&retry, 5 - left), &skip, 0);
+            let failure = failure(code, items.clone());
+            let next = Recovery::default().next(&failure, attempt(&retry, 5 - left), &skip);
             assert_eq!(next, *expected, "{code} {retry_on} {left} {skip_on} {items:?}");
         }
         let (retry, skip) =
             (RetryPolicy::default(), SkipPolicy { on: patterns("*"), ..SkipPolicy::default() });
-        let stopped = Interruption { items: Some(0..1), ..Interruption::of(StepError::stopped()) };
-        assert_eq!(Recovery::default().next(&stopped, (&retry, 0), &skip, 0), Fail);
+        let panicked = ChunkFailure { error: StepError::Panicked, ..failure("", Some(0..1)) };
+        assert_eq!(Recovery::default().next(&panicked, attempt(&retry, 0), &skip), Fail);
     }
 
     #[test]
@@ -267,7 +201,7 @@ mod tests {
             (RetryPolicy::default(), SkipPolicy { on: patterns("*"), ..SkipPolicy::default() });
         let mut recovery = Recovery::default();
         let fail = |recovery: &mut Recovery, items| {
-            recovery.next(&failure("bad", Some(items)), (&retry, 0), &skip, 0)
+            recovery.next(&failure("bad", Some(items)), attempt(&retry, 0), &skip)
         };
         assert_eq!(fail(&mut recovery, 100..200), Next::Narrow);
         let sizes = [0, 60, 99, 100, 199, 200].map(|at| recovery.items_max(at, 50));
@@ -287,18 +221,13 @@ mod tests {
         let (retry, skip) = (RetryPolicy::default(), SkipPolicy { limit: Some(2), on: None, share: None });
         let refusal = |items| {
             let (culprit, place, last) = Default::default();
-            Interruption::refusal(StepError::SkipLimit { limit: 2, culprit, place, last }, items)
+            let error = StepError::SkipLimit { limit: 2, culprit, place, last };
+            let phase = Phase::BetweenChunks;
+            ChunkFailure { error, items: Some(items), phase, is_refusal: true }
         };
         let mut recovery = Recovery::default();
-        assert_eq!(recovery.next(&refusal(100..200), (&retry, 0), &skip, 0), Next::Narrow);
+        assert_eq!(recovery.next(&refusal(100..200), attempt(&retry, 0), &skip), Next::Narrow);
         assert_eq!((recovery.items_max(100, 50), recovery.at_fault.len()), (1, 0));
-        assert_eq!(recovery.next(&refusal(150..151), (&retry, 0), &skip, 0), Next::Fail);
-    }
-
-    #[test]
-    fn waits_twice_as_long_each_time_up_to_a_limit() {
-        let backoff = Backoff { ms: 100, ms_max: 1000 };
-        let waits = [1, 2, 3, 4, 5, 100].map(|in_a_row| wait(backoff, in_a_row));
-        assert_eq!(waits, [100, 200, 400, 800, 1000, 1000]);
+        assert_eq!(recovery.next(&refusal(150..151), attempt(&retry, 0), &skip), Next::Fail);
     }
 }

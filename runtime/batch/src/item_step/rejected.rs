@@ -1,14 +1,14 @@
 //! What becomes of items that are skipped: a warning, and a row of the rejected items file.
 
-use super::Parcel;
+use super::parcel::Parcel;
 use crate::element::{Rejected, RejectedItems};
 use crate::error::{ElementError, StepError};
 use crate::execution::Counts;
 use crate::job::SkipPolicy;
 use crate::step_context::StepContext;
 
-/// Why the items of a chunk that were skipped so far may not all be, after so many others; none if they
-/// may.
+/// Returns the error that ends the step if this chunk's skips break the skip policy. `before` is how many items the
+/// step had skipped already.
 pub(super) fn refused(parcel: &Parcel, reader: &str, skip: &SkipPolicy, before: u64) -> Option<StepError> {
     let unreadable = parcel.chunk.unreadable.iter();
     let unreadable = unreadable.map(|item| (reader, &item.code, &item.reason, item.place.clone()));
@@ -21,7 +21,7 @@ pub(super) fn refused(parcel: &Parcel, reader: &str, skip: &SkipPolicy, before: 
         {
             let source = ElementError::failed(code.clone(), reason)
                 .with_help("the step skips only items with the codes in `skip.on`");
-            return Some(StepError::Element { culprit: culprit.to_owned(), place, source });
+            return Some(StepError::element(culprit, place, source));
         }
         if let Some(limit) = skip.limit.filter(|&limit| number > limit) {
             let (culprit, last) = (culprit.to_owned(), reason.clone());
@@ -31,8 +31,8 @@ pub(super) fn refused(parcel: &Parcel, reader: &str, skip: &SkipPolicy, before: 
     None
 }
 
-/// Why a step may not complete, if too few of its items have arrived. One without any item is fine, and so is one
-/// that left all of them out on purpose.
+/// Returns the error that ends the step if too few of its items have arrived. A step without any item may complete, and
+/// so may a step that left all of them out on purpose.
 pub(super) fn too_many(counts: Counts, skip: &SkipPolicy) -> Option<StepError> {
     let Counts { read, written, skipped, .. } = counts;
     let is_too_many = match skip.share {
@@ -71,7 +71,7 @@ pub(super) async fn set_aside(
     Ok(())
 }
 
-/// The rejected items file is nobody's element.
+/// A failure of the rejected items file, which belongs to no element.
 pub(super) fn failed(source: ElementError) -> StepError {
-    StepError::Element { culprit: "rejected items file".to_owned(), place: String::new(), source }
+    StepError::element("rejected items file", "", source)
 }

@@ -1,44 +1,69 @@
-//! Where chunks come from, read and processed: on the journey's own thread, or from a pipeline.
+//! Where chunks come from: read and processed on the step's own thread, one at a time, or by a pipeline of threads that
+//! work ahead.
 
 use std::sync::Arc;
 
+use super::elements::{Elements, Headers};
+use super::interruption::Interruption;
 use super::pace::Pace;
+use super::parcel::{Parcel, Skipped};
 use super::pipeline::Pipeline;
-use super::recovery::{AtFault, Interruption, Recovery};
-use super::{Elements, Headers, Parcel, Skipped, process_chunk, read_chunk};
+use super::process::process_chunk;
+use super::read::read_chunk;
+use super::recovery::{AtFault, Recovery};
 use crate::error::StepError;
-use crate::job::{ChunkLimit, ItemSettings};
+use crate::job::ChunkLimit;
 
-/// Delivers parcels.
+/// Delivers chunks in parcels.
 #[derive(Debug)]
-pub(super) enum Source {
+pub(super) enum ChunkSource {
     /// One at a time, when asked.
     Inline(Box<Inline>),
     /// Ahead of being asked, by threads.
     Pipeline(Pipeline),
 }
 
-impl Source {
-    /// Begins at item `read`. Items that pass one by one are not worth threads.
-    pub(super) fn start(
-        elements: Elements,
-        headers: Arc<Headers>,
-        (settings, pace): (&ItemSettings, &Arc<Pace>),
-        recovery: &Recovery,
-        read: u64,
-    ) -> Self {
-        if elements.lines.len() > 1 && recovery.one_by_one.is_none() {
-            return Self::Pipeline(Pipeline::start(elements, headers, (settings, pace), read));
+/// How a source begins.
+pub(super) struct Begin<'a> {
+    pub(super) headers: Arc<Headers>,
+    pub(super) pace: Arc<Pace>,
+    pub(super) recovery: &'a Recovery,
+    /// How many items the step has read.
+    pub(super) read: u64,
+    /// Whether chunks are written in the order in which they were read.
+    pub(super) is_ordered: bool,
+}
+
+impl ChunkSource {
+    /// Begins at item `read`. Several chains work side by side on threads, unless items pass one by one: threads do
+    /// not pay for those.
+    pub(super) fn start(elements: Elements, begin: Begin<'_>) -> Self {
+        let Begin { headers, pace, recovery, read, is_ordered } = begin;
+        if elements.chains.len() > 1 && recovery.one_by_one.is_none() {
+            return Self::Pipeline(Pipeline::start(elements, headers, pace, read, is_ordered));
         }
-        let (pace, parcel) = (pace.clone(), Some(Parcel::default()));
+        let parcel = Some(Parcel::default());
         Self::Inline(Box::new(Inline { elements, headers, pace, read, number: 0, is_at_end: false, parcel }))
     }
 
-    /// The next chunk. Not called after the last one.
-    pub(super) async fn next(&mut self, recovery: &Recovery) -> Result<Parcel, Interruption> {
+    /// The next chunk: as it was read, or from a pipeline, whose chains have processed it already. Not called after the
+    /// last chunk.
+    pub(super) async fn read(&mut self, recovery: &Recovery) -> Result<Parcel, Interruption> {
         match self {
-            Self::Inline(inline) => inline.next(recovery).await,
+            Self::Inline(inline) => inline.read(recovery).await,
             Self::Pipeline(pipeline) => pipeline.next().await,
+        }
+    }
+
+    /// Sends a chunk that was read through the processors, unless a pipeline has done so.
+    pub(super) async fn process(
+        &mut self,
+        parcel: &mut Parcel,
+        recovery: &Recovery,
+    ) -> Result<(), Interruption> {
+        match self {
+            Self::Inline(inline) => inline.process(parcel, recovery).await,
+            Self::Pipeline(_) => Ok(()),
         }
     }
 
@@ -50,7 +75,7 @@ impl Source {
         }
     }
 
-    /// Whether everything before the last chunk written is written, so that a checkpoint can name it.
+    /// Whether all chunks before the last one written are written, so that a checkpoint can name it.
     pub(super) fn is_settled(&self) -> bool {
         match self {
             Self::Inline(_) => true,
@@ -58,7 +83,7 @@ impl Source {
         }
     }
 
-    /// Whether all there is was written.
+    /// Whether the last chunk there is was written, and all before it.
     pub(super) fn is_done(&self) -> bool {
         match self {
             Self::Inline(inline) => inline.is_at_end,
@@ -66,7 +91,7 @@ impl Source {
         }
     }
 
-    /// Delivers nothing that comes after a gap until the gap is filled.
+    /// Delivers no chunk that comes after a gap until the gap is filled.
     pub(super) fn settle(&mut self) {
         match self {
             Self::Inline(_) => {}
@@ -97,27 +122,29 @@ pub(super) struct Inline {
 }
 
 impl Inline {
-    async fn next(&mut self, recovery: &Recovery) -> Result<Parcel, Interruption> {
+    async fn read(&mut self, recovery: &Recovery) -> Result<Parcel, Interruption> {
         let mut parcel = self.parcel.take().unwrap_or_default();
         parcel.reset(self.number, self.read, self.headers.of_reader().len());
         let (began, usual) = (self.pace.ticks_us(), self.pace.limit());
         let limit = ChunkLimit { rows: recovery.items_max(self.read, usual.rows), ..usual };
-        let Elements { reader, lines } = &mut self.elements;
-        read_chunk(reader, limit, &mut parcel).await.map_err(Interruption::while_reading)?;
+        read_chunk(&mut self.elements.reader, limit, &mut parcel).await?;
+        parcel.us = self.pace.us_since(began);
+        Ok(parcel)
+    }
+
+    async fn process(&mut self, parcel: &mut Parcel, recovery: &Recovery) -> Result<(), Interruption> {
+        let began = self.pace.ticks_us();
         match recovery.at_fault.get(&self.read) {
             Some(at_fault) if parcel.chunk.rows.len() == 1 => {
-                leave_out(&mut parcel, at_fault, self.headers.of_writer().len());
+                leave_out(parcel, at_fault, self.headers.of_writer().len());
             }
-            _ => {
-                let processed = process_chunk(&mut lines[0], &self.headers, &mut parcel).await;
-                processed.map_err(|error| Interruption::over(error, parcel.items()))?;
-            }
+            _ => process_chunk(&mut self.elements.chains[0], &self.headers, parcel).await?,
         }
-        parcel.us = self.pace.us_since(began);
+        parcel.us += self.pace.us_since(began);
         self.number += 1;
         self.read = parcel.items().end;
         self.is_at_end = parcel.is_last();
-        Ok(parcel)
+        Ok(())
     }
 }
 

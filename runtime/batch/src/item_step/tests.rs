@@ -13,12 +13,17 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 
 use super::*;
-use crate::element::{Chunk, More, Rejected, SetAside, SkippedRow, Unreadable};
-use crate::execution::{Summary, SummaryValue};
-use crate::job::{Backoff, CheckpointInterval, SkipPolicy};
+use crate::element::{
+    Chunk, Fragment, ItemProcessor, ItemReader, ItemWriter, More, Opening, Rejected, RejectedItems, SetAside,
+    SkippedRow, Total, Unreadable,
+};
+use crate::error::{ElementError, Halt};
+use crate::execution::{Checkpoint, Counts, StepExecution, Summary, SummaryValue, Tracking};
+use crate::job::{Backoff, CheckpointInterval, ChunkLimit, ItemSettings, RetryPolicy, SkipPolicy};
 use crate::name::StepName;
 use crate::pattern::Pattern;
 use crate::rows::Rows;
+use crate::step_context::StepContext;
 use crate::testing::{Bench, FakeClock};
 
 struct Words {
@@ -30,7 +35,7 @@ struct Words {
 
 #[async_trait]
 impl ItemReader for Words {
-    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, ElementError> {
+    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, Halt> {
         let whole = [0, self.words.len() as u8];
         let state = opening.state.unwrap_or(&whole);
         (self.at, self.end) = (usize::from(state[0]), usize::from(state[1]));
@@ -38,11 +43,11 @@ impl ItemReader for Words {
         Ok(vec!["word".to_owned()])
     }
 
-    async fn read(&mut self, limit: ChunkLimit, chunk: &mut Chunk) -> Result<More, ElementError> {
+    async fn read(&mut self, limit: ChunkLimit, chunk: &mut Chunk) -> Result<More, Halt> {
         while chunk.items() < limit.rows as usize && self.at < self.end {
             let word = self.words[self.at].clone();
             if word == "r!" {
-                return Err(ElementError::failed("torn", "the book is torn"));
+                return Err(ElementError::failed("torn", "the book is torn").into());
             }
             self.at += 1;
             if word == "halt" {
@@ -64,11 +69,11 @@ impl ItemReader for Words {
         Total::Exact(self.words.len() as u64)
     }
 
-    async fn state(&mut self) -> Result<Vec<u8>, ElementError> {
+    async fn state(&mut self) -> Result<Vec<u8>, Halt> {
         Ok(vec![self.at as u8, self.end as u8])
     }
 
-    async fn split(&mut self, _: Opening<'_>, parts: u32) -> Result<Option<Vec<Vec<u8>>>, ElementError> {
+    async fn split(&mut self, _: Opening<'_>, parts: u32) -> Result<Option<Vec<Vec<u8>>>, Halt> {
         let (length, parts) = (self.words.len(), parts as usize);
         let border = |part: usize| (length * part / parts) as u8;
         Ok(Some((0..parts).map(|part| vec![border(part), border(part + 1)]).collect()))
@@ -84,25 +89,25 @@ struct Upper {
 
 #[async_trait]
 impl ItemProcessor for Upper {
-    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, ElementError> {
+    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, Halt> {
         self.context = Some(opening.context.clone());
         Ok(opening.header.to_vec())
     }
 
-    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, ElementError> {
+    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, Halt> {
         let (mut skipped, mut filtered) = (Vec::new(), Vec::new());
         for row in 0..rows.len() {
             self.context.as_ref().unwrap().increment_summary("seen", 1);
             match rows.cell(row, 0).unwrap() {
-                "p!" => return Err(ElementError::failed("broken", "the processor broke")),
-                "cut" => return Err(ElementError::Stopped),
+                "p!" => return Err(ElementError::failed("broken", "the processor broke").into()),
+                "cut" => return Err(Halt::Stopped),
                 "boom" if self.booms.load(Ordering::Relaxed) > 0 => {
                     self.booms.fetch_sub(1, Ordering::Relaxed);
                     panic!("boom");
                 }
                 "flaky" if self.flakes.load(Ordering::Relaxed) > 0 => {
                     self.flakes.fetch_sub(1, Ordering::Relaxed);
-                    return Err(ElementError::failed("flaky", "not now").retryable());
+                    return Err(ElementError::failed("flaky", "not now").retryable().into());
                 }
                 "twice" => {
                     output.push("TWICE");
@@ -158,7 +163,7 @@ struct Pen {
 
 #[async_trait]
 impl ItemWriter for Pen {
-    async fn open(&mut self, opening: Opening<'_>) -> Result<(), ElementError> {
+    async fn open(&mut self, opening: Opening<'_>) -> Result<(), Halt> {
         let state = opening.state.map_or([0; 4], |state| PartState::try_from(state).unwrap());
         self.fragment = opening.fragment.map(|fragment| fragment.number);
         (self.absorbed, self.offered) = ((state[2], state[3]), 0);
@@ -170,11 +175,11 @@ impl ItemWriter for Pen {
         self.paper.lock().unwrap().is_withdrawn = true;
     }
 
-    async fn write(&mut self, rows: &Rows) -> Result<Vec<SkippedRow>, ElementError> {
+    async fn write(&mut self, rows: &Rows) -> Result<Vec<SkippedRow>, Halt> {
         let mut skipped = Vec::new();
         for row in 0..rows.len() {
             match rows.cell(row, 0).unwrap() {
-                "W!" => return Err(ElementError::failed("full", "the paper is full")),
+                "W!" => return Err(ElementError::failed("full", "the paper is full").into()),
                 word if word.starts_with('W') => skipped.push(SkippedRow {
                     row: row as u32,
                     code: "refused".to_owned(),
@@ -186,7 +191,7 @@ impl ItemWriter for Pen {
         Ok(skipped)
     }
 
-    async fn checkpoint(&mut self) -> Result<Vec<u8>, ElementError> {
+    async fn checkpoint(&mut self) -> Result<Vec<u8>, Halt> {
         let length = self.paper.lock().unwrap().part(self.fragment).words.len() as u8;
         let state: PartState =
             [length, self.fragment.unwrap_or_default() as u8, self.absorbed.0, self.absorbed.1];
@@ -198,14 +203,14 @@ impl ItemWriter for Pen {
     }
 
     /// One word at a time.
-    async fn absorb(&mut self, state: &[u8]) -> Result<More, ElementError> {
+    async fn absorb(&mut self, state: &[u8]) -> Result<More, Halt> {
         let [length, number, ..] = PartState::try_from(state).unwrap();
         if self.offered < self.absorbed.0 {
             self.offered += 1;
             return Ok(More::No);
         }
         if self.luck.fetch_sub(1, Ordering::Relaxed) == 0 {
-            return Err(ElementError::failed("torn", "the paper tore").retryable());
+            return Err(ElementError::failed("torn", "the paper tore").retryable().into());
         }
         let mut paper = self.paper.lock().unwrap();
         let next = usize::from(self.absorbed.1);
@@ -219,7 +224,7 @@ impl ItemWriter for Pen {
         Ok(More::No)
     }
 
-    async fn complete(&mut self) -> Result<(), ElementError> {
+    async fn complete(&mut self) -> Result<(), Halt> {
         let mut paper = self.paper.lock().unwrap();
         paper.part(self.fragment).is_complete = true;
         if self.fragment.is_none() {
@@ -326,7 +331,7 @@ impl Case {
     fn step(&self, words: &str, fragment: Option<u32>) -> ItemStep {
         let words = words.split_whitespace().map(str::to_owned).collect();
         let flakes = Arc::new(AtomicU32::new(self.flakes));
-        let line = || -> Line {
+        let chain = || -> Chain {
             let upper = Upper { flakes: flakes.clone(), booms: self.booms.clone(), context: None };
             vec![Named::new("processor `upper`", Box::new(upper))]
         };
@@ -335,7 +340,7 @@ impl Case {
         let (paper, luck) = (self.paper.clone(), self.luck.clone());
         let pen = Pen { paper: paper.clone(), luck, ..Pen::default() };
         ItemStep {
-            elements: Elements { reader, lines: (0..self.settings.workers).map(|_| line()).collect() },
+            elements: Elements { reader, chains: (0..self.settings.workers).map(|_| chain()).collect() },
             writer: Named::new("writer `pen`", Box::new(pen)),
             rejected: Box::new(Basket { paper, fragment, ..Basket::default() }),
             settings: self.settings.clone(),
@@ -676,16 +681,16 @@ struct Slow(Words, Arc<FakeClock>);
 
 #[async_trait]
 impl ItemReader for Slow {
-    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, ElementError> {
+    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, Halt> {
         self.0.open(opening).await
     }
 
-    async fn read(&mut self, limit: ChunkLimit, chunk: &mut Chunk) -> Result<More, ElementError> {
+    async fn read(&mut self, limit: ChunkLimit, chunk: &mut Chunk) -> Result<More, Halt> {
         self.1.advance_ms(400);
         self.0.read(limit, chunk).await
     }
 
-    async fn state(&mut self) -> Result<Vec<u8>, ElementError> {
+    async fn state(&mut self) -> Result<Vec<u8>, Halt> {
         self.0.state().await
     }
 }
@@ -695,7 +700,7 @@ async fn saves(settings: ItemSettings) -> usize {
     let words = "a b c d e f2 g".split(' ').map(str::to_owned).collect();
     let reader = Slow(Words { words, at: 0, end: 0, context: None }, bench.clock.clone());
     let step = ItemStep {
-        elements: Elements { reader: Named::new("", Box::new(reader) as Box<_>), lines: vec![Vec::new()] },
+        elements: Elements { reader: Named::new("", Box::new(reader) as Box<_>), chains: vec![Vec::new()] },
         writer: Named::new("", Box::new(Pen { paper: paper.clone(), ..Pen::default() })),
         rejected: Box::new(Basket { paper, ..Basket::default() }),
         settings,

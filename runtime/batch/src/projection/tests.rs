@@ -14,12 +14,12 @@ struct Primes {
 
 #[async_trait]
 impl ItemProcessor for Primes {
-    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, ElementError> {
+    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, Halt> {
         self.header = opening.header.to_vec();
         Ok(self.announced.clone())
     }
 
-    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, ElementError> {
+    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, Halt> {
         assert_eq!((rows.columns(), output.columns()), (self.header.len(), self.announced.len()));
         let mut set_aside = SetAside::default();
         for row in 0..rows.len() {
@@ -37,7 +37,7 @@ impl ItemProcessor for Primes {
         Ok(set_aside)
     }
 
-    async fn state(&mut self) -> Result<Vec<u8>, ElementError> {
+    async fn state(&mut self) -> Result<Vec<u8>, Halt> {
         Ok(b"inner".to_vec())
     }
 }
@@ -72,7 +72,7 @@ fn lines(rows: &Rows) -> String {
 }
 
 /// What comes out of a processor that reads and returns these columns, or why it fails.
-async fn outcome(header: &str, reads: &str, returns: &str, batches: &[&str]) -> Result<String, ElementError> {
+async fn outcome(header: &str, reads: &str, returns: &str, batches: &[&str]) -> Result<String, Halt> {
     let inner = Box::new(Primes { announced: names(returns), header: Vec::new() });
     let mut processor = Projected::new(inner, names(reads));
     let (header, bench) = (names(header), Bench::new(true));
@@ -171,7 +171,7 @@ async fn says_which_column_is_missing() {
     let many: Vec<String> = (0..40).map(|number| format!("c{number}")).collect();
     let error = outcome(&many.join(","), "colour", "x", &[]).await.unwrap_err();
     assert!(error.to_string().ends_with("`c28`, `c29` and 10 more"), "{error}");
-    assert!(matches!(error, ElementError::Failed { code, .. } if code == "missing-column"));
+    assert!(matches!(error, Halt::Failed(ElementError { code, .. }) if code == "missing-column"));
 }
 
 #[tokio::test]

@@ -1,7 +1,12 @@
 //! What a running step keeps and counts, and what it does not.
 
+use serde_json::Value;
+
 use super::*;
+use crate::clock::Timestamp;
+use crate::execution::{CONTEXT_BYTES_MAX, ExecutionContext, SummaryValue};
 use crate::log::NoLog;
+use crate::name::JobExecutionId;
 
 fn step(has_items: bool) -> StepContext {
     let info = RunInfo { id: JobExecutionId(1), job_label: "Job".to_owned(), started_at: Timestamp(0) };
@@ -92,14 +97,4 @@ fn the_context_refuses_what_does_not_fit() {
     assert!(step.put("", Value::Null).is_err());
     assert!(step.put("k", Value::from("x".repeat(CONTEXT_BYTES_MAX))).is_err());
     assert_eq!(step.get("k"), Some(Value::from(1)), "a refused value changes nothing");
-}
-
-#[test]
-fn cuts_texts_at_a_character() {
-    assert_eq!(cut("aé", 2), "a");
-    assert_eq!(cut("aé", 3), "aé");
-    assert_eq!(cut("a", 9), "a");
-    assert_eq!(cut_with_mark("abc", 3), "abc");
-    let marked = cut_with_mark(&"é".repeat(100), 60).into_owned();
-    assert!(marked.ends_with("é … (cut: 200 bytes in all)") && marked.len() <= 60, "{marked}");
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stepbox_batch::element::{Chunk, ItemReader, More, Opening, Total};
-use stepbox_batch::error::ElementError;
+use stepbox_batch::error::Halt;
 use stepbox_batch::job::ChunkLimit;
 use stepbox_batch::step_context::StepContext;
 
@@ -108,16 +108,12 @@ impl CsvReader {
 
 #[async_trait]
 impl ItemReader for CsvReader {
-    async fn open(&mut self, opening: Opening<'_>) -> std::result::Result<Vec<String>, ElementError> {
+    async fn open(&mut self, opening: Opening<'_>) -> std::result::Result<Vec<String>, Halt> {
         let input = self.begin(&opening)?;
         Ok(self.input.insert(input).header.names.clone())
     }
 
-    async fn read(
-        &mut self,
-        limit: ChunkLimit,
-        chunk: &mut Chunk,
-    ) -> std::result::Result<More, ElementError> {
+    async fn read(&mut self, limit: ChunkLimit, chunk: &mut Chunk) -> std::result::Result<More, Halt> {
         Ok(self.input()?.read(limit, chunk)?)
     }
 
@@ -139,18 +135,18 @@ impl ItemReader for CsvReader {
         &mut self,
         opening: Opening<'_>,
         parts: u32,
-    ) -> std::result::Result<Option<Vec<Vec<u8>>>, ElementError> {
+    ) -> std::result::Result<Option<Vec<Vec<u8>>>, Halt> {
         let mut input = self.begin(&opening)?;
         if input.part.is_some() {
             return Ok(None);
         }
         match input.split(parts, opening.context)? {
             Some(states) => Ok(Some(states)),
-            None => Err(ElementError::Stopped),
+            None => Err(Halt::Stopped),
         }
     }
 
-    async fn state(&mut self) -> std::result::Result<Vec<u8>, ElementError> {
+    async fn state(&mut self) -> std::result::Result<Vec<u8>, Halt> {
         Ok(self.input()?.state()?)
     }
 }
@@ -212,8 +208,8 @@ impl Input {
         state.map_err(|source| ConnectorError::BadState { source })
     }
 
-    /// Passes over all rows, and returns the states to read each part from; none if it was stopped on the
-    /// way. Rows are not looked into, so that what is wrong with their cells is found by whoever reads them.
+    /// Passes over all rows, and returns the states to read each part from; `None` if the step should
+    /// stop. Rows are not looked into, so that what is wrong with their cells is found by whoever reads them.
     fn split(&mut self, parts: u32, context: &StepContext) -> Result<Option<Vec<Vec<u8>>>> {
         let mut splitting = Splitting::of(&self.file, parts);
         while let Some((bytes, lines)) = self.next_with(Parser::skip_row)? {
@@ -222,7 +218,7 @@ impl Input {
             }
             self.consume(bytes, lines);
             self.items += 1;
-            if self.items.is_multiple_of(4096) && context.is_stopping() {
+            if self.items.is_multiple_of(4096) && context.should_stop() {
                 return Ok(None);
             }
         }

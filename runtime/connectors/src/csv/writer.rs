@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::Value;
 use stepbox_batch::element::{ItemWriter, More, Opening, SkippedRow};
-use stepbox_batch::error::ElementError;
+use stepbox_batch::error::Halt;
 use stepbox_batch::rows::{ROWS_BYTES_MAX, Rows};
 use stepbox_batch::step_context::StepContext;
 
@@ -87,7 +87,7 @@ impl CsvWriter {
 
 #[async_trait]
 impl ItemWriter for CsvWriter {
-    async fn open(&mut self, opening: Opening<'_>) -> std::result::Result<(), ElementError> {
+    async fn open(&mut self, opening: Opening<'_>) -> std::result::Result<(), Halt> {
         // An output of this very writer would keep its lock, and have to be copied.
         self.output = None;
         let columns = Some(fingerprint_of_names(opening.header));
@@ -108,7 +108,7 @@ impl ItemWriter for CsvWriter {
         }
     }
 
-    async fn write(&mut self, rows: &Rows) -> std::result::Result<Vec<SkippedRow>, ElementError> {
+    async fn write(&mut self, rows: &Rows) -> std::result::Result<Vec<SkippedRow>, Halt> {
         let dialect = self.dialect;
         let Output { file, header, .. } = self.output()?;
         if dialect.enclosure.is_none() || may_be_too_long(rows) {
@@ -129,7 +129,7 @@ impl ItemWriter for CsvWriter {
         Ok(Vec::new())
     }
 
-    async fn checkpoint(&mut self) -> std::result::Result<Vec<u8>, ElementError> {
+    async fn checkpoint(&mut self) -> std::result::Result<Vec<u8>, Halt> {
         Ok(self.output()?.file.checkpoint()?)
     }
 
@@ -138,11 +138,11 @@ impl ItemWriter for CsvWriter {
         self.lines_per_file.is_none()
     }
 
-    async fn absorb(&mut self, state: &[u8]) -> std::result::Result<More, ElementError> {
+    async fn absorb(&mut self, state: &[u8]) -> std::result::Result<More, Halt> {
         Ok(self.output()?.file.absorb(state)?)
     }
 
-    async fn complete(&mut self) -> std::result::Result<(), ElementError> {
+    async fn complete(&mut self) -> std::result::Result<(), Halt> {
         let Output { file, context, .. } = self.output()?;
         Ok(file.complete(context)?)
     }

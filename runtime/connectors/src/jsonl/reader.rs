@@ -8,7 +8,7 @@ use serde::de::Error;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stepbox_batch::element::{Chunk, ItemReader, More, Opening, Total, Unreadable};
-use stepbox_batch::error::ElementError;
+use stepbox_batch::error::Halt;
 use stepbox_batch::job::ChunkLimit;
 use stepbox_batch::rows::ROWS_BYTES_MAX;
 use stepbox_batch::step_context::{ITEM_BYTES_MAX, StepContext, cut_with_mark};
@@ -118,7 +118,7 @@ impl JsonlReader {
 
 #[async_trait]
 impl ItemReader for JsonlReader {
-    async fn open(&mut self, opening: Opening<'_>) -> std::result::Result<Vec<String>, ElementError> {
+    async fn open(&mut self, opening: Opening<'_>) -> std::result::Result<Vec<String>, Halt> {
         let mut input = self.begin(&opening)?;
         if !input.has_columns {
             input.first_pass(opening.context, None)?;
@@ -127,11 +127,7 @@ impl ItemReader for JsonlReader {
         Ok(self.input.insert(input).columns.names().to_vec())
     }
 
-    async fn read(
-        &mut self,
-        limit: ChunkLimit,
-        chunk: &mut Chunk,
-    ) -> std::result::Result<More, ElementError> {
+    async fn read(&mut self, limit: ChunkLimit, chunk: &mut Chunk) -> std::result::Result<More, Halt> {
         Ok(self.input()?.read(limit, chunk)?)
     }
 
@@ -139,7 +135,7 @@ impl ItemReader for JsonlReader {
         &mut self,
         opening: Opening<'_>,
         parts: u32,
-    ) -> std::result::Result<Option<Vec<Vec<u8>>>, ElementError> {
+    ) -> std::result::Result<Option<Vec<Vec<u8>>>, Halt> {
         let mut input = self.begin(&opening)?;
         if input.part.is_some() {
             return Ok(None);
@@ -162,7 +158,7 @@ impl ItemReader for JsonlReader {
         }
     }
 
-    async fn state(&mut self) -> std::result::Result<Vec<u8>, ElementError> {
+    async fn state(&mut self) -> std::result::Result<Vec<u8>, Halt> {
         Ok(self.input()?.state()?)
     }
 }
@@ -197,7 +193,7 @@ impl Input {
         &mut self,
         context: &StepContext,
         mut splitting: Option<&mut Splitting>,
-    ) -> std::result::Result<(), ElementError> {
+    ) -> std::result::Result<(), Halt> {
         let finds_columns = !self.has_columns;
         let mut columns = Columns::default();
         while let Some(line) = self.next_line()? {
@@ -218,8 +214,8 @@ impl Input {
                 let (path, max) = (self.file.path(), COLUMNS_MAX);
                 return Err(ConnectorError::TooManyColumns { path, max }.into());
             }
-            if self.items.is_multiple_of(1024) && context.is_stopping() {
-                return Err(ElementError::Stopped);
+            if self.items.is_multiple_of(1024) && context.should_stop() {
+                return Err(Halt::Stopped);
             }
         }
         if finds_columns {
@@ -252,11 +248,7 @@ impl Input {
     }
 
     /// The states to read each part from.
-    fn split(
-        &mut self,
-        parts: u32,
-        context: &StepContext,
-    ) -> std::result::Result<Vec<Vec<u8>>, ElementError> {
+    fn split(&mut self, parts: u32, context: &StepContext) -> std::result::Result<Vec<Vec<u8>>, Halt> {
         let mut splitting = Splitting::of(&self.file, parts);
         self.first_pass(context, Some(&mut splitting))?;
         let parts = splitting.into_parts(self.mark()?);

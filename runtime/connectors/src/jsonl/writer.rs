@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use stepbox_batch::element::{ItemWriter, More, Opening, SkippedRow};
-use stepbox_batch::error::ElementError;
+use stepbox_batch::error::Halt;
 use stepbox_batch::log::LogLevel;
 use stepbox_batch::rows::{ROWS_BYTES_MAX, Rows};
 use stepbox_batch::step_context::StepContext;
@@ -89,7 +89,7 @@ impl JsonlWriter {
 
 #[async_trait]
 impl ItemWriter for JsonlWriter {
-    async fn open(&mut self, opening: Opening<'_>) -> std::result::Result<(), ElementError> {
+    async fn open(&mut self, opening: Opening<'_>) -> std::result::Result<(), Halt> {
         // An output of this very writer would keep its lock, and have to be copied.
         self.output = None;
         let columns = self.columns(opening.header);
@@ -106,7 +106,7 @@ impl ItemWriter for JsonlWriter {
         }
     }
 
-    async fn write(&mut self, rows: &Rows) -> std::result::Result<Vec<SkippedRow>, ElementError> {
+    async fn write(&mut self, rows: &Rows) -> std::result::Result<Vec<SkippedRow>, Halt> {
         let Output { file, columns, .. } = self.output()?;
         let mut skipped = Vec::new();
         for row in 0..rows.len() {
@@ -129,7 +129,7 @@ impl ItemWriter for JsonlWriter {
         Ok(skipped)
     }
 
-    async fn checkpoint(&mut self) -> std::result::Result<Vec<u8>, ElementError> {
+    async fn checkpoint(&mut self) -> std::result::Result<Vec<u8>, Halt> {
         Ok(self.output()?.file.checkpoint()?)
     }
 
@@ -138,11 +138,11 @@ impl ItemWriter for JsonlWriter {
         self.lines_per_file.is_none()
     }
 
-    async fn absorb(&mut self, state: &[u8]) -> std::result::Result<More, ElementError> {
+    async fn absorb(&mut self, state: &[u8]) -> std::result::Result<More, Halt> {
         Ok(self.output()?.file.absorb(state)?)
     }
 
-    async fn complete(&mut self) -> std::result::Result<(), ElementError> {
+    async fn complete(&mut self) -> std::result::Result<(), Halt> {
         let Output { file, context, .. } = self.output()?;
         Ok(file.complete(context)?)
     }

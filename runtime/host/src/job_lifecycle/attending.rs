@@ -61,11 +61,11 @@ impl Life {
         } else {
             journal.is_stop_requested(lease).await?
         };
-        if is_stop_requested && !self.run.is_stop_requested() {
+        if is_stop_requested && !self.run.stop_requested() {
             self.run.request_stop();
             self.run.log(LogLevel::Info, "Stop requested");
             self.change_status(BatchStatus::Stopping).await?;
-        } else if self.is_pausing() && lock(&self.execution).status == BatchStatus::Started {
+        } else if self.run.should_pause() && lock(&self.execution).status == BatchStatus::Started {
             self.run.log(LogLevel::Info, "Pause requested");
             self.change_status(BatchStatus::Pausing).await?;
         }
@@ -78,7 +78,7 @@ impl Life {
             for (position, context) in &running {
                 // What a tasklet has kept is saved with its progress.
                 if !context.save_if_changed().await? {
-                    self.recorder.save_tracking(*position, context).await?;
+                    self.recorder.save_tracking(*position, context.tracking()).await?;
                 }
             }
         }

@@ -28,10 +28,7 @@ impl Life {
             return Ok(Ok(Outputs::new()));
         }
         let found = outputs(&names, &self.steps_of_whole().await?);
-        Ok(found.map_err(|source| {
-            let (culprit, place) = (format!("step `{}`", step.name), String::new());
-            StepError::Element { culprit, place, source }
-        }))
+        Ok(found.map_err(|source| StepError::element(format!("step `{}`", step.name), "", source)))
     }
 
     /// The steps of the execution. A part has its own alone; the others are those of its whole.

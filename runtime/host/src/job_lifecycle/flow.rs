@@ -48,7 +48,7 @@ impl Life {
     }
 
     fn requests(&self) -> Requests {
-        Requests { stop: self.run.is_stop_requested(), pause: self.run.is_pause_requested() }
+        Requests { stop: self.run.stop_requested(), pause: self.run.pause_requested() }
     }
 
     /// How a run ends that only has to run what runs whatever happened: it has cost all the workers that it may, or
@@ -84,7 +84,7 @@ impl Life {
     async fn run_sequence(&self, range: Range<usize>, is_branch: bool) -> FlowEnd {
         let (mut at, mut last, mut has_run) = (range.start, None, false);
         while at < range.end {
-            if has_run && self.run.is_stopping() {
+            if has_run && self.run.should_stop() {
                 return Ok((BatchStatus::Stopped, last));
             }
             self.save_ended(last.take()).await?;

@@ -11,7 +11,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use stepbox_batch::audit::Actor;
-use stepbox_batch::error::{ElementError, StepError};
+use stepbox_batch::error::StepError;
 use stepbox_batch::execution::{
     Checkpoint, Counts, Failure, JobExecution, Partition, PartitionState, StepExecution, Tracking, Warning,
 };
@@ -32,10 +32,17 @@ use tokio::time::sleep;
 
 use super::{Life, Progress, Ran, claim};
 use crate::error::Error;
-use crate::step_elements::StepElements;
+use crate::step_elements::{Split, StepElements};
 
 /// How often a step looks how far its parts are, in milliseconds.
 const LOOK_MS: u64 = 50;
+
+/// Whether a step has parts now.
+enum Begun {
+    Parts,
+    /// The step is to stop before its input was split.
+    Stopped,
+}
 
 /// How a step's parts ended, all of them.
 enum PartsEnd {
@@ -85,14 +92,12 @@ impl Life {
             Ok(split) => split,
             Err(left) => {
                 context.log(LogLevel::Warning, &left.text());
-                Err(left.outcome().err().unwrap_or_else(StepError::stopped))
+                left.outcome().map(|_| Split::Stopped)
             }
         };
         match self.begin_parts(step, position, split).await? {
-            Ok(()) => {}
-            Err(StepError::Element { source: ElementError::Stopped, .. }) => {
-                return Ok((execution, Ok(StepOutcome::Stopped)));
-            }
+            Ok(Begun::Parts) => {}
+            Ok(Begun::Stopped) => return Ok((execution, Ok(StepOutcome::Stopped))),
             Err(error) => return Ok((execution, Err(error))),
         }
         let ended = self.await_parts(step, position, context).await?;
@@ -138,7 +143,7 @@ impl Life {
     fn tell(&self, Found { counts, warnings }: Found, execution: &mut StepExecution, context: &StepContext) {
         execution.counts = counts;
         // An execution that rests adds them when its parts are put together.
-        if !self.is_pausing() && context.findings().warning_count == 0 {
+        if !self.run.should_pause() && context.findings().warning_count == 0 {
             context.count_warnings(warnings);
         }
     }
@@ -149,10 +154,10 @@ impl Life {
         &self,
         step: &Step,
         position: u32,
-        split: impl AsyncFnOnce() -> Result<Vec<Vec<u8>>, StepError>,
-    ) -> Result<Result<(), StepError>, RepositoryError> {
+        split: impl AsyncFnOnce() -> Result<Split, StepError>,
+    ) -> Result<Result<Begun, StepError>, RepositoryError> {
         if !self.parts(position).await?.is_empty() {
-            return Ok(Ok(()));
+            return Ok(Ok(Begun::Parts));
         }
         let mut begin_with: Vec<_> =
             self.left_parts(position).await?.into_iter().map(going_on_from).collect();
@@ -163,7 +168,8 @@ impl Life {
                 ..StepExecution::new(position, step.name.clone(), now)
             };
             match split().await {
-                Ok(states) => begin_with = states.into_iter().map(begin).collect(),
+                Ok(Split::Into(states)) => begin_with = states.into_iter().map(begin).collect(),
+                Ok(Split::Stopped) => return Ok(Ok(Begun::Stopped)),
                 Err(error) => return Ok(Err(error)),
             }
         }
@@ -175,7 +181,8 @@ impl Life {
             repository.queue_entry(&lease.tenant, lease.id).await?.map_or(0, |entry| entry.priority);
         let part = |(number, step)| self.part(position, (number, count), step, priority);
         let parts: Vec<_> = (0..).zip(begin_with).map(part).collect();
-        repository.create_partitions(lease, &parts).await.map(Ok)
+        repository.create_partitions(lease, &parts).await?;
+        Ok(Ok(Begun::Parts))
     }
 
     fn part(
@@ -224,7 +231,7 @@ impl Life {
     async fn left_parts(&self, position: u32) -> Result<Vec<JobExecution>, RepositoryError> {
         let (repository, lease) = (&self.installation.repository, &self.recorder.lease);
         for (id, mut parts) in earlier_parts(&**repository, &lease.tenant, lease.id, position).await? {
-            while !parts.iter().all(is_over) && !self.run.is_stopping() {
+            while !parts.iter().all(is_over) && !self.run.should_stop() {
                 sleep(Duration::from_millis(LOOK_MS)).await;
                 parts = repository.partition_states(&lease.tenant, id, position).await?;
             }
@@ -263,17 +270,17 @@ impl Life {
             let failed = cause(step, &parts);
             if parts.iter().all(is_over) {
                 return Ok(match failed {
-                    _ if context.is_stopping() && !are_completed(&parts) => PartsEnd::Stopped,
+                    _ if context.should_stop() && !are_completed(&parts) => PartsEnd::Stopped,
                     Some(error) => PartsEnd::Failed(error),
                     None => PartsEnd::Completed,
                 });
             }
-            if failed.is_some() || (context.is_stopping() && self.run.is_stop_requested()) {
+            if failed.is_some() || (context.should_stop() && self.run.stop_requested()) {
                 if !are_stopping {
                     self.stop_parts(&parts).await?;
                 }
                 are_stopping = true;
-            } else if context.is_stopping() {
+            } else if context.should_stop() {
                 return Ok(PartsEnd::Stopped);
             } else {
                 self.help(&parts, helping).await?;

@@ -27,7 +27,7 @@ impl Life {
         let (mut execution, context) = self.begin_step(position);
         let job_execution = self.execution();
         let with = With { execution: Some(&job_execution), ..With::default() };
-        self.recorder.save_step(&mut execution, &context, with).await?;
+        context.save_step(&self.recorder, &mut execution, with).await?;
         context.saves_by(self.recorder.clone(), execution.clone());
         self.keep(&execution);
         lock(&self.course).running.push((execution.position, context.clone()));
@@ -90,8 +90,8 @@ impl Life {
         let secrets = match StepElements::secrets_of(step, &policy) {
             Ok(secrets) => secrets,
             Err(source) => {
-                let (culprit, place) = (format!("step `{}`", step.name), String::new());
-                return Ok((execution, Err(StepError::Element { culprit, place, source })));
+                let error = StepError::element(format!("step `{}`", step.name), "", source);
+                return Ok((execution, Err(error)));
             }
         };
         let outputs = match self.earlier_outputs(step).await? {
@@ -170,10 +170,7 @@ impl Life {
     /// Keeps other runs from writing a step's output; none if that is no file of Stepbox's own writers.
     fn lock_output(&self, step: &Step, elements: &StepElements<'_>) -> Result<Option<OutputLock>, StepError> {
         let StepKind::Item { writer, .. } = &step.kind else { return Ok(None) };
-        let refused = |source| {
-            let (culprit, place) = (format!("writer `{}`", writer.name()), String::new());
-            StepError::Element { culprit, place, source }
-        };
+        let refused = |source| StepError::element(format!("writer `{}`", writer.name()), "", source);
         let folders = elements.folders();
         let (native, run) = (&self.installation.native, &self.run.info);
         let places = StepPlaces::of(step, elements.values(), native, &folders, Some(run));
@@ -240,7 +237,7 @@ impl Life {
                 let code = code.unwrap_or_else(|| ExitStatus::COMPLETED.to_owned());
                 (BatchStatus::Completed, ExitStatus::new(code))
             }
-            Ok(StepOutcome::Stopped) if self.is_pausing() => {
+            Ok(StepOutcome::Stopped) if self.run.should_pause() => {
                 // A tasklet begins again at what it kept last, and counts again what came after.
                 if matches!(self.steps[execution.position as usize].kind, StepKind::Tasklet { .. }) {
                     context.go_back_to_point();

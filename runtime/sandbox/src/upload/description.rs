@@ -8,6 +8,7 @@ use semver::Version;
 use serde_json::{Value, json};
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::depth::{DEPTH_MAX, is_too_deep};
+use stepbox_batch::error::{ElementError, Halt};
 use stepbox_batch::execution::ExecutionContext;
 use stepbox_batch::log::NoLog;
 use stepbox_batch::name::{JobExecutionId, StepName};
@@ -74,7 +75,7 @@ impl Description {
 
 /// Calls `describe`, with no grants, next to no means, and no import that could do anything for it.
 pub(super) async fn ask(program: &Program, world: World) -> Result<Description, ComponentError> {
-    let failed = |source| ComponentError::DescribeFailed { source };
+    let failed = |halt| ComponentError::DescribeFailed { source: failure_of(halt) };
     let setup = ComponentSetup {
         grants: Grants::none(),
         network: NetworkPolicy::default(),
@@ -97,6 +98,14 @@ pub(super) async fn ask(program: &Program, world: World) -> Result<Description, 
     let described = instance.watch.guard(setup.limits.call_ms_max, call).await;
     let raw = instance.settle(described).map_err(failed)?;
     check(raw, world).map_err(|problem| ComponentError::BadDescription { problem })
+}
+
+/// The failure that ended `describe`. No stop request reaches it.
+fn failure_of(halt: Halt) -> ElementError {
+    match halt {
+        Halt::Failed(failure) => failure,
+        Halt::Stopped => ElementError::failed("step-trapped", halt.to_string()),
+    }
 }
 
 fn unlinked(error: wasmtime::Error) -> ComponentError {

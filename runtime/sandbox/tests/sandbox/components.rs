@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stepbox_batch::element::{Chunk, ItemProcessor, ItemReader, ItemWriter, Opening, SetAside, Tasklet};
-use stepbox_batch::error::ElementError;
+use stepbox_batch::error::{ElementError, Halt};
 use stepbox_batch::job::ChunkLimit;
 use stepbox_batch::rows::Rows;
 use stepbox_sandbox::Limits;
@@ -151,7 +151,7 @@ async fn an_element_of_another_world_does_not_open() {
         program.writer(setup()).open(opening()).await,
     ];
     for found in codes {
-        let Err(ElementError::Failed { code, .. }) = found else { panic!("it opened") };
+        let Err(Halt::Failed(ElementError { code, .. })) = found else { panic!("it opened") };
         assert_eq!(code, "step-wrong-world");
     }
 }
@@ -211,7 +211,7 @@ async fn a_batch_comes_back_as_it_went_in() {
     assert_eq!(processor.state().await.unwrap(), b"");
     processor.close().await.unwrap();
     let error = processor.process(&rows, &mut output).await.unwrap_err();
-    assert!(matches!(error, ElementError::Failed { code, .. } if code == "step-not-open"));
+    assert!(matches!(error, Halt::Failed(ElementError { code, .. }) if code == "step-not-open"));
 }
 
 /// It is the host's memory that it lies in until the next one is asked for.
@@ -240,7 +240,7 @@ async fn a_batch_that_came_back_is_memory_of_its_component() {
     assert!((2_296_000..2_297_152).contains(&peak), "{peak}");
     let error = processor.process(&rows(200_000), &mut output).await.unwrap_err();
     assert!(
-        matches!(&error, ElementError::Failed { code, message, help, .. }
+        matches!(&error, Halt::Failed(ElementError { code, message, help, .. })
             if *code == "step-memory-limit" && message.contains("asked for 2297156 of 2297152 bytes")
             && help.contains("`limits.memory_bytes_max`")),
         "{error:?}"

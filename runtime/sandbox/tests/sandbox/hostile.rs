@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use stepbox_batch::element::{ItemProcessor, Opening, Tasklet};
-use stepbox_batch::error::ElementError;
+use stepbox_batch::error::Halt;
 use stepbox_batch::rows::Rows;
 use stepbox_sandbox::Limits;
 use wasm_encoder::{Component, InstanceSection, Module, ModuleArg, ModuleSection};
@@ -218,10 +218,10 @@ async fn after_a_trap_nothing_is_called() {
     assert_eq!(codes, ["step-panicked", "step-not-open", "step-not-open"]);
 }
 
-fn code<T>(result: Result<T, ElementError>) -> String {
+fn code<T>(result: Result<T, Halt>) -> String {
     match result {
         Ok(_) => "ok".to_owned(),
-        Err(ElementError::Stopped) => "stopped".to_owned(),
-        Err(ElementError::Failed { code, .. }) => code.into_owned(),
+        Err(Halt::Stopped) => "stopped".to_owned(),
+        Err(Halt::Failed(error)) => error.code.into_owned(),
     }
 }

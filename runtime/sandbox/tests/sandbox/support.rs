@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::json;
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::element::Tasklet;
-use stepbox_batch::error::ElementError;
+use stepbox_batch::error::{ElementError, Halt};
 use stepbox_batch::execution::ExecutionContext;
 use stepbox_batch::log::{ExecutionLog, LogLevel};
 use stepbox_batch::name::{JobExecutionId, StepName};
@@ -68,12 +68,12 @@ impl Place {
 }
 
 /// How a tasklet ended, on one line.
-pub(crate) fn outcome(result: Result<Option<String>, ElementError>) -> String {
+pub(crate) fn outcome(result: Result<Option<String>, Halt>) -> String {
     match result {
         Ok(None) => "ok".to_owned(),
         Ok(Some(code)) => format!("ok {code}"),
-        Err(ElementError::Stopped) => "stopped".to_owned(),
-        Err(ElementError::Failed { code, message, .. }) => format!("{code}: {message}"),
+        Err(Halt::Stopped) => "stopped".to_owned(),
+        Err(Halt::Failed(ElementError { code, message, .. })) => format!("{code}: {message}"),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 use async_trait::async_trait;
 use serde_json::json;
 use stepbox::batch::element::Tasklet;
-use stepbox::batch::error::ElementError;
+use stepbox::batch::error::Halt;
 use stepbox::batch::name::TenantId;
 use stepbox::batch::step_context::StepContext;
 use stepbox::{NewInstance, Policy, Quotas, Stepbox, Tenant, Worker, WorkerOptions};
@@ -35,7 +35,7 @@ struct Nothing(mpsc::UnboundedSender<Instant>);
 
 #[async_trait]
 impl Tasklet for Nothing {
-    async fn run(&mut self, _context: &StepContext) -> std::result::Result<Option<String>, ElementError> {
+    async fn run(&mut self, _context: &StepContext) -> std::result::Result<Option<String>, Halt> {
         // The receiver may be gone.
         let _ = self.0.send(Instant::now());
         Ok(None)

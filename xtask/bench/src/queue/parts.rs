@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 use serde_json::json;
 use stepbox::batch::element::{ItemProcessor, Opening, SetAside};
-use stepbox::batch::error::ElementError;
+use stepbox::batch::error::Halt;
 use stepbox::batch::name::TenantId;
 use stepbox::batch::rows::Rows;
 use stepbox::batch::status::BatchStatus;
@@ -49,15 +49,11 @@ struct Busy;
 
 #[async_trait]
 impl ItemProcessor for Busy {
-    async fn open(&mut self, opening: Opening<'_>) -> std::result::Result<Vec<String>, ElementError> {
+    async fn open(&mut self, opening: Opening<'_>) -> std::result::Result<Vec<String>, Halt> {
         Ok(opening.header.to_vec())
     }
 
-    async fn process(
-        &mut self,
-        rows: &Rows,
-        output: &mut Rows,
-    ) -> std::result::Result<SetAside, ElementError> {
+    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> std::result::Result<SetAside, Halt> {
         for row in 0..rows.len() {
             let cell = rows.cell(row, 0).unwrap_or_default();
             // FNV-1a, again and again.

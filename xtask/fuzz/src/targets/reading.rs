@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use serde_json::{Value, json};
 use stepbox::batch::clock::Timestamp;
 use stepbox::batch::element::{Chunk, ItemReader, More, Opening, Total};
-use stepbox::batch::error::ElementError;
+use stepbox::batch::error::{ElementError, Halt};
 use stepbox::batch::execution::ExecutionContext;
 use stepbox::batch::job::ChunkLimit;
 use stepbox::batch::log::NoLog;
@@ -116,11 +116,11 @@ impl<'a> Input<'a> {
         let opening = Opening { header: &[], state: None, context: &step_context(), fragment: None };
         let states = match at_once(reader.split(opening, 1 + manner.chunks as u32 % 5)) {
             Ok(states) => states.expect("it can be split"),
-            Err(ElementError::Failed { code, .. }) => {
+            Err(Halt::Failed(ElementError { code, .. })) => {
                 assert!(CODES.contains(&&*code), "`{code}` is no code of a connector");
                 return assert!(whole.failure.is_some(), "`{code}`, and nobody else finds it");
             }
-            Err(ElementError::Stopped) => panic!("nobody stopped it"),
+            Err(Halt::Stopped) => panic!("nobody stopped it"),
         };
         let mut together = Outcome { header: whole.header.clone(), ..Outcome::default() };
         for (number, state) in states.iter().enumerate() {
@@ -153,7 +153,7 @@ impl<'a> Input<'a> {
         let (mut outcome, mut checkpoint) = (Outcome::default(), None);
         let read = self.read_into(&mut outcome, &mut checkpoint, state, limit, chunks);
         if let Err(error) = at_once(read) {
-            let ElementError::Failed { code, .. } = error else { panic!("nobody stopped it") };
+            let Halt::Failed(ElementError { code, .. }) = error else { panic!("nobody stopped it") };
             assert!(CODES.contains(&&*code), "`{code}` is no code of a connector");
             outcome.failure = Some(code.into_owned());
         }
@@ -167,7 +167,7 @@ impl<'a> Input<'a> {
         state: Option<&[u8]>,
         limit: ChunkLimit,
         chunks: usize,
-    ) -> Result<(), ElementError> {
+    ) -> Result<(), Halt> {
         let mut reader = self.reader()?;
         let context = step_context();
         outcome.header =

@@ -10,7 +10,7 @@ use stepbox::batch::element::{
     Chunk, ItemProcessor, ItemReader, ItemWriter, More, Opening, Rejected, RejectedItems, SetAside,
     SkippedRow, Unreadable,
 };
-use stepbox::batch::error::ElementError;
+use stepbox::batch::error::{ElementError, Halt};
 use stepbox::batch::execution::{Counts, ExecutionContext, StepExecution, Tracking};
 use stepbox::batch::item_step::{Elements, ItemStep, Journey, Named, StepOutcome, run as run_step};
 use stepbox::batch::job::{Backoff, ChunkLimit, ItemSettings, RetryPolicy, Share, SkipPolicy};
@@ -199,12 +199,12 @@ struct Reader(Arc<Stage>, usize);
 
 #[async_trait]
 impl ItemReader for Reader {
-    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, ElementError> {
+    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, Halt> {
         self.1 = opening.state.map_or(0, |state| usize::from(state[0]));
         Ok(names(self.0.script.columns))
     }
 
-    async fn read(&mut self, limit: ChunkLimit, chunk: &mut Chunk) -> Result<More, ElementError> {
+    async fn read(&mut self, limit: ChunkLimit, chunk: &mut Chunk) -> Result<More, Halt> {
         let Some(read) = self.0.script.reads.get(self.1).filter(|_| self.1 < CHUNKS_MAX) else {
             return Ok(More::No);
         };
@@ -213,7 +213,7 @@ impl ItemReader for Reader {
         let unreadable = read.unreadable;
         // Like the sandbox's reader.
         if rows.len() + unreadable > limit.rows as usize {
-            return Err(ElementError::failed("lying-batch", "too many"));
+            return Err(ElementError::failed("lying-batch", "too many").into());
         }
         chunk.rows = rows;
         chunk.unreadable.extend((0..unreadable).map(|_| Unreadable {
@@ -225,7 +225,7 @@ impl ItemReader for Reader {
         Ok(if read.is_last { More::No } else { More::Yes })
     }
 
-    async fn state(&mut self) -> Result<Vec<u8>, ElementError> {
+    async fn state(&mut self) -> Result<Vec<u8>, Halt> {
         Ok(vec![self.1 as u8])
     }
 }
@@ -234,14 +234,14 @@ struct Processor(Arc<Stage>, usize, usize);
 
 #[async_trait]
 impl ItemProcessor for Processor {
-    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, ElementError> {
+    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, Halt> {
         let own = &self.0.script.header;
         let header = if own.is_empty() { opening.header.to_vec() } else { own.clone() };
         self.2 = header.len();
         Ok(header)
     }
 
-    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, ElementError> {
+    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, Halt> {
         let answer = self.0.script.processed.get(self.1).unwrap_or(&Answer::Passes);
         self.1 += 1;
         let nothing = Vec::new();
@@ -252,7 +252,7 @@ impl ItemProcessor for Processor {
         *output = match answer {
             Answer::Fails { is_retryable } => {
                 let failure = ElementError::failed("bad", "it will not");
-                return Err(if *is_retryable { failure.retryable() } else { failure });
+                return Err(if *is_retryable { failure.retryable() } else { failure }.into());
             }
             Answer::Batch(batch, ..) => batch.of(self.2)?,
             Answer::Passes | Answer::Without(..) => {
@@ -271,13 +271,13 @@ struct Writer(Arc<Stage>, usize, usize);
 
 #[async_trait]
 impl ItemWriter for Writer {
-    async fn open(&mut self, opening: Opening<'_>) -> Result<(), ElementError> {
+    async fn open(&mut self, opening: Opening<'_>) -> Result<(), Halt> {
         self.2 = opening.header.len();
         *lock(&self.0.written) = opening.state.map_or(0, |state| u64::from(state[0]));
         Ok(())
     }
 
-    async fn write(&mut self, rows: &Rows) -> Result<Vec<SkippedRow>, ElementError> {
+    async fn write(&mut self, rows: &Rows) -> Result<Vec<SkippedRow>, Halt> {
         oracle::assert_whole(rows, self.2);
         let skipped = self.0.script.written.get(self.1).cloned().unwrap_or_default();
         self.1 += 1;
@@ -286,11 +286,11 @@ impl ItemWriter for Writer {
         Ok(told(&skipped))
     }
 
-    async fn checkpoint(&mut self) -> Result<Vec<u8>, ElementError> {
+    async fn checkpoint(&mut self) -> Result<Vec<u8>, Halt> {
         Ok(vec![*lock(&self.0.written) as u8])
     }
 
-    async fn complete(&mut self) -> Result<(), ElementError> {
+    async fn complete(&mut self) -> Result<(), Halt> {
         Ok(())
     }
 }
@@ -372,7 +372,7 @@ async fn play(script: Script) {
     let step = ItemStep {
         elements: Elements {
             reader: Named::new("reader", Box::new(Reader(stage.clone(), 0))),
-            lines: vec![vec![Named::new("processor", processor)]],
+            chains: vec![vec![Named::new("processor", processor)]],
         },
         writer: Named::new("writer", Box::new(Writer(stage.clone(), 0, 0))),
         rejected: Box::new(Nowhere),

@@ -4,8 +4,10 @@
 //! A plan comes from a seed. One that goes wrong is told with it, and `STEPBOX_PLAN_SEED` repeats it;
 //! `STEPBOX_PLANS=5000` goes through more plans than every day.
 
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::task::Poll;
 
 use super::*;
 use crate::execution::Warning;

@@ -4,8 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use stepbox_batch::error::ElementError;
-
 use super::Wall;
 use crate::folders::Folders;
 use crate::storages::{NamedStorage, Storages};
@@ -60,8 +58,7 @@ fn told<T>(outcome: Result<T, ConnectorError>) -> &'static str {
 fn granted(folders: &Folders, path: &str) -> String {
     match folders.open_folder(path) {
         Ok(_) => "opened".to_owned(),
-        Err(ElementError::Failed { code, .. }) => code.to_string(),
-        Err(other) => other.to_string(),
+        Err(error) => error.code.into_owned(),
     }
 }
 

@@ -28,13 +28,8 @@ pub(super) fn of_native_options(
     let wrong = wrong.into_iter().map(|(option, error)| {
         let pointer =
             if option.is_empty() { pointer.to_owned() } else { format!("{pointer}/{}", part(&option)) };
-        let (code, message, help) = match error {
-            ElementError::Failed { code, message, help, .. } if code == "missing-option" => {
-                ("missing-option", message, help)
-            }
-            ElementError::Failed { message, help, .. } => ("bad-option", message, help),
-            other @ ElementError::Stopped => ("bad-option", other.to_string(), String::new()),
-        };
+        let ElementError { code, message, help, .. } = error;
+        let code = if code == "missing-option" { "missing-option" } else { "bad-option" };
         Err(Mistake::new(code, pointer, format!("the {role} `{name}`: {message}")).help(help).into())
     });
     Mistakes::none_in::<()>(wrong).map(drop)

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use stepbox_batch::element::{ItemProcessor, Opening, SetAside};
-use stepbox_batch::error::ElementError;
+use stepbox_batch::error::Halt;
 use stepbox_batch::rows::Rows;
 
 use super::running::{Beginning, Running, call, checked, checked_header, checked_state, lent, skipped_rows};
@@ -27,7 +27,7 @@ impl SandboxedProcessor {
 
 #[async_trait]
 impl ItemProcessor for SandboxedProcessor {
-    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, ElementError> {
+    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, Halt> {
         let running = Running::start(&self.program, &self.setup, opening.context).await?;
         self.running = Some(running);
         let beginning = Beginning::of(&opening, &self.setup);
@@ -36,17 +36,17 @@ impl ItemProcessor for SandboxedProcessor {
         Ok(header)
     }
 
-    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, ElementError> {
+    async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, Halt> {
         let outcome = call!(batch self.call_process(lent(rows)));
         *output = checked(self.columns, outcome.rows)?;
         Ok(SetAside { skipped: skipped_rows(outcome.skipped), filtered: outcome.filtered })
     }
 
-    async fn state(&mut self) -> Result<Vec<u8>, ElementError> {
-        checked_state(call!(self.call_checkpoint()))
+    async fn state(&mut self) -> Result<Vec<u8>, Halt> {
+        Ok(checked_state(call!(self.call_checkpoint()))?)
     }
 
-    async fn close(&mut self) -> Result<(), ElementError> {
+    async fn close(&mut self) -> Result<(), Halt> {
         call!(self.call_close());
         self.running = None;
         Ok(())

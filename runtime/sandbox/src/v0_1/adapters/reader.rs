@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use stepbox_batch::element::{Chunk, ItemReader, More, Opening, Unreadable};
-use stepbox_batch::error::ElementError;
+use stepbox_batch::error::Halt;
 use stepbox_batch::job::ChunkLimit;
 use stepbox_batch::step_context::{ITEM_BYTES_MAX, TEXT_BYTES_MAX, cut, cut_with_mark};
 
@@ -35,7 +35,7 @@ impl SandboxedReader {
 
 #[async_trait]
 impl ItemReader for SandboxedReader {
-    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, ElementError> {
+    async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, Halt> {
         let running = Running::start(&self.program, &self.setup, opening.context).await?;
         self.running = Some(running);
         let beginning = Beginning::of(&opening, &self.setup);
@@ -44,22 +44,18 @@ impl ItemReader for SandboxedReader {
         Ok(header)
     }
 
-    async fn read(&mut self, limit: ChunkLimit, chunk: &mut Chunk) -> Result<More, ElementError> {
+    async fn read(&mut self, limit: ChunkLimit, chunk: &mut Chunk) -> Result<More, Halt> {
         let read = call!(batch self.call_read(limit.rows, limit.bytes));
         chunk.rows = checked(self.columns, read.rows)?;
         let items = chunk.rows.len() + read.unreadable.len();
         if items > limit.rows as usize {
-            return Err(failure::too_many_items(items, limit.rows));
+            return Err(failure::too_many_items(items, limit.rows).into());
         }
         chunk.unreadable.extend(read.unreadable.into_iter().map(unreadable));
         Ok(if read.more { More::Yes } else { More::No })
     }
 
-    async fn split(
-        &mut self,
-        opening: Opening<'_>,
-        parts: u32,
-    ) -> Result<Option<Vec<Vec<u8>>>, ElementError> {
+    async fn split(&mut self, opening: Opening<'_>, parts: u32) -> Result<Option<Vec<Vec<u8>>>, Halt> {
         if !Running::<partitioner::Guest>::is_possible(&self.program) {
             return Ok(None);
         }
@@ -71,20 +67,20 @@ impl ItemReader for SandboxedReader {
         let result = running.instance.watch.guard(self.setup.limits.call_ms_max, call).await;
         let Some(states) = running.settle(result)? else { return Ok(None) };
         if states.len() > parts as usize {
-            return Err(failure::too_many_parts(states.len(), parts));
+            return Err(failure::too_many_parts(states.len(), parts).into());
         }
         let bytes = states.iter().map(Vec::len).sum::<usize>();
         if bytes > PARTS_BYTES_MAX {
-            return Err(failure::too_large("parts", bytes, PARTS_BYTES_MAX));
+            return Err(failure::too_large("parts", bytes, PARTS_BYTES_MAX).into());
         }
-        states.into_iter().map(checked_state).collect::<Result<_, _>>().map(Some)
+        Ok(Some(states.into_iter().map(checked_state).collect::<Result<_, _>>()?))
     }
 
-    async fn state(&mut self) -> Result<Vec<u8>, ElementError> {
-        checked_state(call!(self.call_checkpoint()))
+    async fn state(&mut self) -> Result<Vec<u8>, Halt> {
+        Ok(checked_state(call!(self.call_checkpoint()))?)
     }
 
-    async fn close(&mut self) -> Result<(), ElementError> {
+    async fn close(&mut self) -> Result<(), Halt> {
         call!(self.call_close());
         self.running = None;
         Ok(())

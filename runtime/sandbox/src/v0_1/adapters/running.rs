@@ -3,7 +3,7 @@
 use std::fmt;
 
 use stepbox_batch::element::{Opening, SkippedRow};
-use stepbox_batch::error::ElementError;
+use stepbox_batch::error::{ElementError, Halt};
 use stepbox_batch::rows::Rows;
 use stepbox_batch::step_context::{StepContext, TEXT_BYTES_MAX, cut};
 use wasmtime::Store;
@@ -83,7 +83,7 @@ impl<E: Exports> Running<E> {
         program: &Program,
         setup: &ComponentSetup,
         context: &StepContext,
-    ) -> Result<Self, ElementError> {
+    ) -> Result<Self, Halt> {
         let indices = E::find(program.pre()).map_err(|_| failure::wrong_world(E::WORLD))?;
         let (mut instance, wasm) = Instance::start(program, setup, context).await?;
         let exports = E::load(&indices, &mut instance.store, &wasm);
@@ -92,13 +92,10 @@ impl<E: Exports> Running<E> {
     }
 
     /// Takes in what a call came to: a value, the component's own error, or a trap.
-    pub(super) fn settle<T>(
-        &mut self,
-        result: wasmtime::Result<Result<T, StepError>>,
-    ) -> Result<T, ElementError> {
+    pub(super) fn settle<T>(&mut self, result: wasmtime::Result<Result<T, StepError>>) -> Result<T, Halt> {
         let result = self.instance.settle(result)?;
         let remedy = self.instance.store.data().egress.take_remedy();
-        result.map_err(|error| failure::of_step_error(error).with_remedies(remedy))
+        result.map_err(|error| failure::of_step_error(error).with_remedies(remedy).into())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use stepbox_batch::element::Tasklet;
-use stepbox_batch::error::ElementError;
+use stepbox_batch::error::Halt;
 use stepbox_batch::step_context::StepContext;
 
 use super::running::{Running, parameters};
@@ -27,7 +27,7 @@ impl SandboxedTasklet {
 
 #[async_trait]
 impl Tasklet for SandboxedTasklet {
-    async fn run(&mut self, context: &StepContext) -> Result<Option<String>, ElementError> {
+    async fn run(&mut self, context: &StepContext) -> Result<Option<String>, Halt> {
         let mut running: Running<Guest> = Running::start(&self.program, &self.setup, context).await?;
         let parameters = parameters(&self.setup, context);
         let setup = Setup { header: &[], parameters: &parameters, checkpoint: None };

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use stepbox_batch::element::{ItemWriter, Opening, SkippedRow};
-use stepbox_batch::error::ElementError;
+use stepbox_batch::error::Halt;
 use stepbox_batch::rows::Rows;
 
 use super::running::{Beginning, Running, call, checked_state, lent, skipped_rows};
@@ -26,7 +26,7 @@ impl SandboxedWriter {
 
 #[async_trait]
 impl ItemWriter for SandboxedWriter {
-    async fn open(&mut self, opening: Opening<'_>) -> Result<(), ElementError> {
+    async fn open(&mut self, opening: Opening<'_>) -> Result<(), Halt> {
         let running = Running::start(&self.program, &self.setup, opening.context).await?;
         self.running = Some(running);
         let beginning = Beginning::of(&opening, &self.setup);
@@ -34,15 +34,15 @@ impl ItemWriter for SandboxedWriter {
         Ok(())
     }
 
-    async fn write(&mut self, rows: &Rows) -> Result<Vec<SkippedRow>, ElementError> {
+    async fn write(&mut self, rows: &Rows) -> Result<Vec<SkippedRow>, Halt> {
         Ok(skipped_rows(call!(batch self.call_write(lent(rows)))))
     }
 
-    async fn checkpoint(&mut self) -> Result<Vec<u8>, ElementError> {
-        checked_state(call!(self.call_checkpoint()))
+    async fn checkpoint(&mut self) -> Result<Vec<u8>, Halt> {
+        Ok(checked_state(call!(self.call_checkpoint()))?)
     }
 
-    async fn complete(&mut self) -> Result<(), ElementError> {
+    async fn complete(&mut self) -> Result<(), Halt> {
         call!(self.call_complete());
         Ok(())
     }

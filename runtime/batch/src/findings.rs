@@ -1,19 +1,53 @@
-//! What an element reports, until it is known whether its chunk counts.
+//! What a step and its elements find and count: summary, warnings, errors, and how much of them is kept.
+//!
+//! [`Findings`] are those of a step. [`Reports`] are those of one element about one chunk, until it is known whether the
+//! chunk counts.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::execution::{SummaryValue, Warning};
-use crate::step_context::{NAME_BYTES_MAX, SUMMARY_NAMES_MAX};
+use crate::execution::{Summary, SummaryValue, Warning};
+use crate::metering::ResourceUsage;
+
+/// How many warnings of a step are stored; all are counted.
+pub const WARNINGS_STORED_MAX: u64 = 1000;
+/// How many errors of a step are kept.
+pub const ERRORS_MAX: usize = 100;
+/// How many names a summary may have.
+pub const SUMMARY_NAMES_MAX: usize = 100;
+/// How long a name in a summary may be, in bytes.
+pub const NAME_BYTES_MAX: usize = 100;
+/// How long a key of the execution context may be, in bytes: the longest name of a step, and a property of the step,
+/// such as `.file_path`.
+pub const CONTEXT_KEY_BYTES_MAX: usize = 128;
+/// How long an error, a reason or a text of a summary may be, in bytes; the rest is cut off.
+pub const TEXT_BYTES_MAX: usize = 4 << 10;
+/// How long the item of a warning may be, in bytes; the rest is cut off.
+pub const ITEM_BYTES_MAX: usize = 16 << 10;
+
+/// What a step has found so far.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Findings {
+    /// Named counters and texts.
+    pub summary: Summary,
+    /// All warnings so far, stored or not.
+    pub warning_count: u64,
+    /// Warnings within the cap that are not saved yet.
+    pub unsaved_warnings: Vec<Warning>,
+    /// Errors that did not end the step.
+    pub errors: Vec<String>,
+    /// What was used so far.
+    pub usage: ResourceUsage,
+}
 
 /// What an element has reported about the chunk it works on. Empty for most.
 #[derive(Debug, Default)]
 pub struct Reports {
     pub(crate) summary: BTreeMap<String, SummaryChange>,
-    /// Those within the cap.
+    /// The warnings within the cap.
     pub(crate) warnings: Vec<Warning>,
-    /// All of them.
+    /// How many warnings there are in all.
     pub(crate) warning_count: u64,
     /// Values of the execution context.
     pub(crate) context: BTreeMap<String, Value>,
@@ -24,12 +58,12 @@ pub struct Reports {
 pub(crate) enum SummaryChange {
     /// Adds to a counter, which replaces a text.
     Add(u64),
-    /// Replaces whatever there is.
+    /// Replaces the value that there is.
     Set(SummaryValue),
 }
 
 impl SummaryChange {
-    /// What becomes of a value.
+    /// The value that a change makes of another one.
     pub(crate) fn onto(self, before: Option<&SummaryValue>) -> SummaryValue {
         match (self, before) {
             (Self::Set(value), _) => value,
@@ -57,14 +91,30 @@ impl Reports {
 
     /// Notes a change of the summary; false if there is no room for it.
     pub(crate) fn change_summary(&mut self, name: &str, change: &SummaryChange) -> bool {
-        let before = self.summary.get(name).cloned();
-        if name.len() > NAME_BYTES_MAX || (before.is_none() && self.summary.len() >= SUMMARY_NAMES_MAX) {
+        if !has_room(&self.summary, name) {
             return false;
         }
+        let before = self.summary.get(name).cloned();
         let change = before.map_or(change.clone(), |before| before.then(change.clone()));
         self.summary.insert(name.to_owned(), change);
         true
     }
+}
+
+impl Findings {
+    /// Changes the summary; false if there is no room for the name.
+    pub(crate) fn change_summary(&mut self, name: &str, change: SummaryChange) -> bool {
+        if !has_room(&self.summary, name) {
+            return false;
+        }
+        let value = change.onto(self.summary.get(name));
+        self.summary.insert(name.to_owned(), value);
+        true
+    }
+}
+
+fn has_room<T>(summary: &BTreeMap<String, T>, name: &str) -> bool {
+    name.len() <= NAME_BYTES_MAX && (summary.contains_key(name) || summary.len() < SUMMARY_NAMES_MAX)
 }
 
 #[cfg(test)]
