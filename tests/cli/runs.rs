@@ -129,7 +129,7 @@ fn ctrl_c_stops_a_run_and_a_restart_goes_on_from_there() {
     assert_eq!(exit_code, Some(130), "{answer_of_run}");
     assert!(answer_of_run.starts_with("execution 1 of `wait` is STOPPED after "), "{answer_of_run}");
     assert!(
-        answer_of_run.ends_with("to go on from here: `stepbox executions restart 1`\n"),
+        answer_of_run.ends_with("to continue from here: `stepbox executions restart 1`\n"),
         "{answer_of_run}"
     );
 
@@ -163,7 +163,7 @@ fn a_second_ctrl_c_leaves_a_run_that_cannot_be_stopped() {
     let refused = answer(&folder, "stepbox executions stop 1");
     assert!(refused.contains(": its job is not stoppable\n"), "{refused}");
     run.interrupt();
-    run.wait_for("execution 1 goes on: its job is not stoppable; press Ctrl-C again to leave at once");
+    run.wait_for("execution 1 continues: its job is not stoppable; press Ctrl-C again to end this command at once");
     run.interrupt();
     run.wait_for("error: interrupted before execution 1 had stopped");
     assert_eq!(run.end(), (Some(130), String::new()));
@@ -237,7 +237,7 @@ fn sigterm_pauses_a_run_and_the_same_execution_goes_on() {
     let (exit_code, answer_of_run) = run.end();
     assert_eq!(exit_code, Some(11), "{answer_of_run}");
     assert!(answer_of_run.starts_with("execution 1 of `long` is PAUSED"), "{answer_of_run}");
-    let next = "to go on from here: `stepbox executions resume 1`\n";
+    let next = "to continue from here: `stepbox executions resume 1`\n";
     assert!(answer_of_run.ends_with(next), "{answer_of_run}");
     let committed = written(&store);
     assert!(committed > 0 && committed < ROWS, "{committed}");

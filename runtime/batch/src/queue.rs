@@ -147,7 +147,7 @@ pub struct Rescued {
 /// What becomes of an execution whose worker was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// It goes on from its last checkpoint, not before that moment.
+    /// It continues from its last checkpoint, not before that moment.
     Requeued(Timestamp),
     /// It was about to stop, and is STOPPED.
     Stopped,

@@ -32,7 +32,7 @@ use queue::{Publish, Store, WorkerArgs, Workers};
     ]) + "\n\n" + &exit_code::help(),
 )]
 pub(crate) struct Args {
-    /// The folder with the store, the components and the logs; created if there is none
+    /// The folder with the store, the components and the logs. The first command creates it
     #[arg(
         long,
         global = true,
@@ -43,11 +43,12 @@ pub(crate) struct Args {
     )]
     pub(crate) data_dir: PathBuf,
 
-    /// A PostgreSQL database in the store's place, `postgres://user@host/database`; a password only in the variable
+    /// A PostgreSQL database instead of the store in the folder, `postgres://user@host/database`. Write a password
+    /// only in the variable
     #[arg(long, global = true, value_name = "URL", env = "STEPBOX_DATABASE_URL", hide_env_values = true)]
     pub(crate) database_url: Option<DatabaseUrl>,
 
-    /// Whose jobs, instances and executions; what another tenant has is out of reach
+    /// The tenant whose jobs, instances and executions the command uses. It cannot reach those of another tenant
     #[arg(
         long,
         global = true,
@@ -58,7 +59,7 @@ pub(crate) struct Args {
     )]
     pub(crate) tenant: TenantId,
 
-    /// Who does it, for the audit trail and the executions [default: what the operating system calls you]
+    /// Your name for the audit trail and the executions [default: your name in the operating system]
     #[arg(long, global = true, value_name = "NAME", env = "STEPBOX_USER", hide_env_values = true, value_parser = user)]
     pub(crate) user: Option<String>,
 
@@ -107,8 +108,8 @@ pub(crate) enum Noun {
     Instances(Instances),
     /// Run an instance now, in this process
     ///
-    /// Ctrl-C asks it to stop; what is done until then stays done, and `stepbox executions restart`
-    /// goes on from there. A second Ctrl-C leaves at once.
+    /// Ctrl-C asks the execution to stop at its next checkpoint. `stepbox executions restart` continues it from
+    /// there. A second Ctrl-C ends the command at once.
     #[command(after_long_help = examples(&[
         "stepbox run my_export",
         "stepbox run my_export -c '{\"delimiter\":\"|\"}' -v",
@@ -124,11 +125,11 @@ pub(crate) enum Noun {
         "stepbox publish my_export --unique --delay 15m",
     ]))]
     Publish(Publish),
-    /// Take executions from the queue and run them, until told to stop
+    /// Take executions from the queue and run them, until a signal ends the worker
     ///
-    /// The first Ctrl-C or SIGTERM has it take nothing new, finish what it can within the grace, and hand back
-    /// the rest at its next checkpoint. A second one leaves at once; another worker goes on from the last
-    /// checkpoints.
+    /// After the first Ctrl-C or SIGTERM the worker takes no new executions. It finishes those that end within the
+    /// grace, and pauses the others at their next checkpoints for another worker. A second signal ends it at once;
+    /// another worker then resumes from the last checkpoints.
     #[command(after_long_help = examples(&[
         "stepbox worker",
         "stepbox worker --concurrency 8 --types import,export --grace 1m",
@@ -187,15 +188,15 @@ impl Noun {
 /// What can be done with connectors.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Connectors {
-    /// Install the connector in a folder, or replace the one of its code
+    /// Install the connector in a folder, or replace the connector with the same code
     ///
-    /// The folder holds `connector.yaml` and the components that it names. What its steps ask to
-    /// touch is shown.
+    /// The folder contains `connector.yaml` and the components that it names. The answer shows which files, hosts
+    /// and limits its steps ask for.
     #[command(after_long_help = examples(&["stepbox connectors add examples/csv-notify"]))]
     Add {
         /// The folder
         dir: PathBuf,
-        /// Replace a connector although instances of its jobs will not run any more
+        /// Replace a connector even if instances of its jobs cannot run afterwards
         #[arg(long)]
         force: bool,
         #[command(flatten)]
@@ -204,7 +205,7 @@ pub(crate) enum Connectors {
     /// List all connectors
     #[command(after_long_help = examples(&["stepbox connectors list --format json"]))]
     List(FormatArg),
-    /// Show a connector, its jobs and what their steps ask to touch
+    /// Show a connector, its jobs, and the files, hosts and limits that their steps ask for
     #[command(after_long_help = examples(&["stepbox connectors show acme_csv_notify", "stepbox connectors show 'Acme CSV Notify Connector'"]))]
     Show {
         /// Its code or its label
@@ -212,7 +213,7 @@ pub(crate) enum Connectors {
         #[command(flatten)]
         format: FormatArg,
     },
-    /// Remove a connector that no instance needs
+    /// Remove a connector that no instance uses
     #[command(after_long_help = examples(&["stepbox connectors remove acme_csv_notify"]))]
     Remove {
         /// Its code or its label
@@ -225,7 +226,7 @@ pub(crate) enum Connectors {
 pub(crate) enum Steps {
     /// Check a component, keep it, and print its digest
     ///
-    /// Where the policy asks for signatures, that of `minisign` is looked for beside the file.
+    /// If the policy requires signatures, the command reads the `minisign` signature beside the file.
     #[command(after_long_help = examples(&["stepbox steps upload normalise.wasm", "stepbox steps upload normalise.wasm --signature acme.minisig"]))]
     Upload {
         /// The component: a `.wasm` file
@@ -238,24 +239,24 @@ pub(crate) enum Steps {
     },
     /// Pull a component from an OCI registry, check it, keep it, and print its digest
     ///
-    /// The reference must name the digest of the artifact's manifest; for a tag, the digest that it means
-    /// today is told. Credentials are those of Docker's configuration, or `--username` with the password
-    /// in STEPBOX_REGISTRY_PASSWORD.
+    /// The reference must contain the digest of the artifact's manifest. If you give a tag, the command prints the
+    /// digest that the tag means today. Credentials come from Docker's configuration, or from `--username` and the
+    /// password in STEPBOX_REGISTRY_PASSWORD.
     #[command(after_long_help = examples(&["stepbox steps pull oci://registry.example.com/acme/normalise:1.2.0", "stepbox steps pull oci://127.0.0.1:5000/normalise:dev --username acme"]))]
     Pull {
         /// `oci://`, the registry, the repository, and `@sha256:` with the digest
         reference: String,
-        /// Its signature, where the policy asks for one
+        /// Its signature, if the policy requires one
         #[arg(long, value_name = "FILE")]
         signature: Option<PathBuf>,
-        /// Who pulls
+        /// The user name at the registry
         #[arg(long, value_name = "NAME")]
         username: Option<String>,
-        /// Speak HTTP without TLS; to this machine it is the default
+        /// Use HTTP without TLS. For registries on this machine this is the default
         #[arg(long)]
         plain_http: bool,
-        /// A host other than the registry that credentials may be sent to, where it has others log in there;
-        /// with its port, or for any. May be given several times
+        /// Another host that may receive the credentials, if the registry lets users log in there: `HOST:PORT`, or
+        /// `HOST` for any port. Can be repeated
         #[arg(long = "auth-host", value_name = "HOST")]
         auth_hosts: Vec<String>,
         #[command(flatten)]
@@ -264,21 +265,21 @@ pub(crate) enum Steps {
     /// List all components
     #[command(after_long_help = examples(&["stepbox steps list --format json"]))]
     List(FormatArg),
-    /// Show what a component is and what it would like to have
+    /// Show the world, the options and the wishes of a component
     #[command(after_long_help = examples(&["stepbox steps inspect normalise.wasm", "stepbox steps inspect normalise@1.2.0"]))]
     Inspect {
-        /// A file; or of an uploaded component the name, which means the newest of that name, or the name
-        /// and the version, `normalise@1.2.0`, or the digest (or its first digits, at least 6)
+        /// A file; or an uploaded component: its name (the newest version), its name and version
+        /// (`normalise@1.2.0`), or its digest or at least the first 6 digits
         #[arg(value_name = "FILE|NAME|NAME@VERSION|DIGEST")]
         component: String,
         #[command(flatten)]
         format: FormatArg,
     },
-    /// Remove a component that no connector and no unfinished execution needs
+    /// Remove a component that no connector and no unfinished execution uses
     #[command(after_long_help = examples(&["stepbox steps remove normalise@1.2.0"]))]
     Remove {
-        /// Its name, which means the newest of that name, its name and version, `normalise@1.2.0`, or its
-        /// digest (or the first digits, at least 6)
+        /// Its name (the newest version), its name and version (`normalise@1.2.0`), or its digest or at least the
+        /// first 6 digits
         #[arg(value_name = "NAME|NAME@VERSION|DIGEST")]
         component: String,
     },
@@ -305,8 +306,8 @@ pub(crate) enum Jobs {
 pub(crate) enum Instances {
     /// Create an instance of a job
     ///
-    /// The parameters are a JSON object; `stepbox jobs show` lists them. Those that are left out have
-    /// their default values. All of them together are checked before anything is saved.
+    /// The parameters are a JSON object; `stepbox jobs show` lists them. A parameter that you leave out has its
+    /// default value. The command checks all parameters before it saves the instance.
     #[command(after_long_help = examples(&[
         "stepbox instances create acme_csv_notify csv_product_export_notify export shop @shop.json \"Shop\"",
         "stepbox instances create stepbox csv_import import stock - < stock.json",
@@ -338,7 +339,7 @@ pub(crate) enum Instances {
         #[command(flatten)]
         format: FormatArg,
     },
-    /// Show an instance, its own parameters and what they come to
+    /// Show an instance, its own parameters, and the effective ones with the defaults
     #[command(after_long_help = examples(&["stepbox instances show my_export"]))]
     Show {
         /// Its code
@@ -360,7 +361,7 @@ pub(crate) enum Instances {
         /// Parameters to set: a JSON object, `@FILE` with one, or `-` for one on standard input
         #[arg(short, long, value_name = "CONFIG_JSON")]
         config: Option<String>,
-        /// A parameter that goes back to its default; may be repeated
+        /// A parameter to reset to its default. Can be repeated
         #[arg(long, value_name = "NAME")]
         unset: Vec<String>,
         /// A new label
@@ -402,34 +403,34 @@ pub(crate) struct Run {
     pub(crate) manner: RunManner,
 }
 
-/// How a run is begun and followed.
+/// How a run begins, and what the command shows of it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RunManner {
-    /// Exit with 9 if it completes with warnings
+    /// Exit with 9 if the execution completes with warnings
     #[arg(long)]
     pub(crate) warnings_as_errors: bool,
-    /// Show the execution's log as it comes
+    /// Show the execution's log while it runs
     #[arg(short, long)]
     pub(crate) verbose: bool,
     #[command(flatten)]
     pub(crate) format: FormatArg,
 }
 
-/// What a restart does otherwise than the execution before. It stands in the audit trail.
+/// How a restart differs from the execution before. The audit trail records it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RestartChanges {
-    /// Run with the components that are installed now instead of those it began with
+    /// Run with the components that are installed now, not with those of the execution before
     #[arg(long)]
     pub(crate) newest_components: bool,
-    /// Run as the job is installed now: limits, skip, retry and other settings, grants, components
+    /// Run the job as it is installed now: its limits, skip, retry and other settings, grants, components
     ///
-    /// The job must have the same steps; one that goes on from a checkpoint, the same elements and options.
+    /// The job must have the same steps. A step that resumes from a checkpoint must have the same elements and options.
     #[arg(long)]
     pub(crate) newest_job: bool,
-    /// Let each step that has not completed skip so many items; `none` for any number
+    /// How many items each step that has not completed may skip; `none` for any number
     #[arg(long, value_name = "N|none", value_parser = skip_limit)]
     pub(crate) skip_limit: Option<SkipLimit>,
-    /// Begin the interrupted step again from its start, with its input as it is now
+    /// Start the interrupted step again from its beginning, with its input as it is now
     #[arg(long)]
     pub(crate) anew: bool,
 }
@@ -460,7 +461,7 @@ pub(crate) enum Executions {
         /// Only those in this status
         #[arg(long, value_parser = batch_status(), ignore_case = true)]
         status: Option<BatchStatus>,
-        /// At most so many; 0 shows all
+        /// The most rows to show; 0 shows all
         #[arg(long, value_name = "N", default_value_t = 20)]
         limit: u32,
         #[command(flatten)]
@@ -490,31 +491,31 @@ pub(crate) enum Executions {
         #[command(flatten)]
         format: FormatArg,
     },
-    /// Ask for an execution to be stopped, wherever it runs
+    /// Ask an execution to stop, whatever process runs it
     #[command(after_long_help = examples(&["stepbox executions stop 118"]))]
     Stop {
         /// Its number
         id: u64,
     },
-    /// Go on with an execution that was stopped or failed
+    /// Continue an execution that was stopped or failed, as a new execution
     ///
-    /// It runs now, in this process, or with `--publish` in a worker, as a new execution: steps that completed
-    /// are not run again, the interrupted one resumes from its checkpoint.
+    /// The new execution runs now, in this process, or with `--publish` in a worker. Completed steps do not run again.
+    /// The interrupted step resumes from its checkpoint.
     #[command(after_long_help = examples(&["stepbox executions restart 118", "stepbox executions restart 118 -v", "stepbox executions restart 118 --publish", "stepbox executions restart 118 --skip-limit 1000"]))]
     Restart {
         /// Its number
         id: u64,
         #[command(flatten)]
         changes: RestartChanges,
-        /// Do not run it in this process but put it into the queue, and print the number of the new execution
+        /// Put the new execution into the queue instead, and print its number
         #[arg(long)]
         publish: bool,
         #[command(flatten)]
         manner: RunManner,
     },
-    /// Go on with an execution that is PAUSED
+    /// Continue an execution that is PAUSED
     ///
-    /// It runs now, in this process, as the same execution, from its checkpoint. SIGTERM pauses a run.
+    /// The same execution runs now, in this process, from its checkpoint. SIGTERM pauses a run.
     #[command(after_long_help = examples(&["stepbox executions resume 118"]))]
     Resume {
         /// Its number
@@ -522,39 +523,39 @@ pub(crate) enum Executions {
         #[command(flatten)]
         manner: RunManner,
     },
-    /// Print the items that a step skipped, to be corrected
+    /// Print the items that a step skipped, as a file to correct
     ///
-    /// The original columns, then why each item was skipped: rejected_code, rejected_reason,
-    /// rejected_place, rejected_phase, and rejected_item for one that could not be read. It can be
-    /// corrected and imported again.
+    /// The file has the original columns and the reason of each skip: rejected_code, rejected_reason,
+    /// rejected_place, rejected_phase, and rejected_item for an item that could not be read. Correct it, then import
+    /// it with `executions reimport`.
     #[command(after_long_help = examples(&["stepbox executions rejected 118 > rejected.csv", "stepbox executions rejected 118 --step import"]))]
     Rejected {
         /// Its number
         id: u64,
-        /// The step; needed where several have skipped items
+        /// The step. Required if several steps have skipped items
         #[arg(long)]
         step: Option<String>,
     },
     /// Import the corrected items of a step again
     ///
-    /// The file is what `executions rejected` printed, corrected: the rejected columns may stay as they are. The step
-    /// reads it instead of its input, now, in this process, as a new execution; steps before it are not run
-    /// again, those after it are. Files are written under names of their own, with the number of the new execution,
-    /// so that no earlier output is replaced.
+    /// The file is the corrected output of `executions rejected`; the rejected columns may stay as they are. A new
+    /// execution begins now, in this process. The step reads the file instead of its input. Earlier steps do not run
+    /// again, later steps do. The names of its output files contain the number of the new execution, so they replace no
+    /// earlier output.
     #[command(after_long_help = examples(&["stepbox executions reimport 118 --file fixed.csv", "stepbox executions reimport 118 --file fixed.csv --step import"]))]
     Reimport {
-        /// The number of the execution that rejected them
+        /// The number of the execution that skipped them
         id: u64,
         /// The corrected items
         #[arg(long, value_name = "FILE")]
         file: PathBuf,
-        /// The step; needed where several have skipped items
+        /// The step. Required if several steps have skipped items
         #[arg(long)]
         step: Option<String>,
         #[command(flatten)]
         manner: RunManner,
     },
-    /// Give up an execution that will not be restarted
+    /// Give up an execution, so that nobody can restart it
     #[command(after_long_help = examples(&["stepbox executions abandon 118"]))]
     Abandon {
         /// Its number
@@ -562,10 +563,10 @@ pub(crate) enum Executions {
     },
     /// Delete executions that have ended, with their logs and warnings
     ///
-    /// The latest COMPLETED execution of each instance stays. Asks first, unless told `--yes`.
+    /// The latest COMPLETED execution of each instance stays. The command asks first, unless you give `--yes`.
     #[command(after_long_help = examples(&["stepbox executions purge", "stepbox executions purge --older-than-days 30 --status FAILED --yes"]))]
     Purge {
-        /// Only those created more than so many days ago; 0 means all
+        /// Only those created more than N days ago; 0 means all
         #[arg(long, value_name = "N", default_value_t = 90)]
         older_than_days: u32,
         /// Only those in this status
@@ -604,16 +605,16 @@ pub(crate) enum Audit {
         /// Only those before the event of this number
         #[arg(long, value_name = "ID")]
         before: Option<u64>,
-        /// At most so many; 0 shows all
+        /// The most rows to show; 0 shows all
         #[arg(long, value_name = "N", default_value_t = 20)]
         limit: u32,
         #[command(flatten)]
         format: FormatArg,
     },
-    /// Delete old events, which is an event in turn
+    /// Delete old events. The audit trail records this, too
     #[command(after_long_help = examples(&["stepbox audit purge --older-than-days 365"]))]
     Purge {
-        /// Those that are more than so many days old
+        /// Those that are more than N days old
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         older_than_days: u32,
     },
@@ -622,7 +623,7 @@ pub(crate) enum Audit {
 /// How an answer is written.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct FormatArg {
-    /// Text for people, or JSON for programs, whose fields are in docs/cli.md
+    /// Text for people, or JSON for programs; docs/cli.md describes the fields
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
 }

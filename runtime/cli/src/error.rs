@@ -176,10 +176,10 @@ impl CliError {
                 Some("name the step that is to read the file with `--step`".to_owned())
             }
             Self::Interrupted(id) => {
-                Some(format!("`stepbox executions restart {id}` goes on from its last checkpoint"))
+                Some(format!("`stepbox executions restart {id}` continues from its last checkpoint"))
             }
             Self::StoreSilent(id) => Some(format!(
-                "`stepbox executions restart {id}` goes on from its last checkpoint once the store is back and the lease of this run is over"
+                "`stepbox executions restart {id}` continues from its last checkpoint once the store is back and the lease of this run is over"
             )),
             Self::TooLong { .. } => Some("check that it is the file you mean".to_owned()),
             Self::NotConfirmed | Self::Output(_) | Self::Start(_) => None,

@@ -96,7 +96,7 @@ async fn ask_to_stop(running: &Running, display: &ProgressDisplay) -> Result<(),
             "stopping execution {id}: what is done stays done; press Ctrl-C again to leave at once"
         )),
         Err(Error::Repository(RepositoryError::WrongStatus { reason, .. })) => {
-            display.say(&format!("execution {id} goes on: {reason}; press Ctrl-C again to leave at once"));
+            display.say(&format!("execution {id} continues: {reason}; press Ctrl-C again to end this command at once"));
         }
         Err(error) => return Err(error.into()),
     }

@@ -30,7 +30,7 @@ pub(crate) fn of_mistake(mistake: &ConnectorFileError) -> String {
         "bad-schema" => "`stepbox jobs show csv_export --format json` shows a schema that works",
         "bad-name" => "write letters, digits and `_`",
         "component-wrong-role" => {
-            "name a component of that world; `stepbox steps inspect` tells the world of one"
+            "name a component of that world; `stepbox steps inspect` shows a component's world"
         }
         "bad-component-path" => "give the path of a file below that folder",
         "connector-file-unreadable" => "a connector is a folder with a file `connector.yaml`",
@@ -55,7 +55,7 @@ fn own(error: &Error) -> Option<String> {
         },
         Error::Repository(RepositoryError::Corrupt { .. }) => "put back a copy of the data folder".to_owned(),
         Error::Violations { .. } => {
-            "`stepbox jobs show` tells what the parameters of a job may be".to_owned()
+            "`stepbox jobs show` shows the parameters of a job".to_owned()
         }
         Error::Name(NameError::Empty { .. }) => "give it one, such as `my_export`".to_owned(),
         Error::Name(NameError::TooLong { .. }) => "choose a shorter one".to_owned(),
@@ -110,15 +110,15 @@ fn in_words(remedy: &Remedy) -> String {
             format!("`stepbox connectors show {connector}` shows the connector's jobs")
         }
         Remedy::ShowExecution { execution } => {
-            format!("`stepbox executions show {execution}` tells where it stands")
+            format!("`stepbox executions show {execution}` shows its status")
         }
         Remedy::ReadLog { execution } => format!("`stepbox executions log {execution}` tells more"),
         Remedy::StopExecution { execution } => format!("stop it with `stepbox executions stop {execution}`"),
         Remedy::RestartExecution { execution } => {
-            format!("`stepbox executions restart {execution}` goes on from its last checkpoint")
+            format!("`stepbox executions restart {execution}` continues from its last checkpoint")
         }
         Remedy::RestartWithOtherSteps { execution } => format!(
-            "`stepbox executions restart {execution}` goes on with the job as it was, `--newest-job` takes settings of \
+            "`stepbox executions restart {execution}` continues with the job as it was, `--newest-job` takes settings of \
              the same steps, and `--anew` lets a step begin again whose elements or options have changed"
         ),
         Remedy::RestartWithNewestComponents => {
@@ -189,7 +189,7 @@ mod tests {
         let rows: [(&str, Vec<Remedy>, Option<&str>); 7] = [
             ("", vec![], None),
             ("wait", vec![], Some("wait")),
-            ("", vec![restart()], Some("`stepbox executions restart 7` goes on from its last checkpoint")),
+            ("", vec![restart()], Some("`stepbox executions restart 7` continues from its last checkpoint")),
             (
                 "wait",
                 vec![workers(), quota()],

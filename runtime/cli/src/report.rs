@@ -137,7 +137,7 @@ mod tests {
                     ],
                 }
                 .into(),
-                "error: 2 of the parameters of `x` cannot be accepted\n  cause: /storage: is required\n         /a: is not a known parameter\n   help: `stepbox jobs show` tells what the parameters of a job may be\n   docs: errors#parameters-invalid",
+                "error: 2 of the parameters of `x` cannot be accepted\n  cause: /storage: is required\n         /a: is not a known parameter\n   help: `stepbox jobs show` shows the parameters of a job\n   docs: errors#parameters-invalid",
             ),
             (
                 Error::NotFound {

@@ -105,7 +105,7 @@ pub enum ConnectorError {
         available: &'static [&'static str],
     },
     /// A storage that the operator has not named.
-    #[error("the option `{option}` names the storage `{given}`, which there is not")]
+    #[error("the option `{option}` names the storage `{given}`, which does not exist")]
     NoStorage {
         /// The option that holds the storage.
         option: &'static str,
@@ -199,7 +199,7 @@ pub enum ConnectorError {
         source: io::Error,
     },
     /// A file without the first row or item that would tell the columns.
-    #[error("`{path}` holds nothing that tells its columns")]
+    #[error("`{path}` has no row that names its columns")]
     EmptyFile {
         /// As given.
         path: String,

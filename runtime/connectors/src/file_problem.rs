@@ -94,7 +94,7 @@ impl FileProblem {
             }
             Self::PermissionDenied => "let the user who runs Stepbox read the file, or write to its folder",
             Self::ReadOnly => "choose a folder on a file system that can be written",
-            Self::DiskFull => "make room, then restart the execution: it goes on from its last checkpoint",
+            Self::DiskFull => "make room, then restart the execution: it continues from its last checkpoint",
             Self::TooLarge => "split the export, or raise the largest size of a file for this process",
             Self::Other => "see what the operating system says, then restart the execution",
         }

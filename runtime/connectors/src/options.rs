@@ -74,7 +74,7 @@ impl<'a> Options<'a> {
         let chosen = choices.iter().find(|(name, _)| value.as_str() == Some(name));
         chosen.map(|&(_, choice)| choice).ok_or_else(|| {
             let names: Vec<_> = choices.iter().map(|(name, _)| format!("`{name}`")).collect();
-            bad(option, format!("is {value}, which is none of {}", names.join(", ")))
+            bad(option, format!("is {value}, which is not one of {}", names.join(", ")))
         })
     }
 

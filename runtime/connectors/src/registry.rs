@@ -220,7 +220,7 @@ mod tests {
         let same = json!({"from": "a", "delimiter": "|", "enclosure": "|"});
         check(Reader, "csv", same, &bad("enclosure", "is the same as `delimiter`"));
         let named = json!({"from": "a", "unnamed_columns": "keep"});
-        let none = r#"is "keep", which is none of `refuse`, `name`, `drop`"#;
+        let none = r#"is "keep", which is not one of `refuse`, `name`, `drop`"#;
         check(Reader, "csv", named, &bad("unnamed_columns", none));
         check(Reader, "csv", json!({"from": "a", "enclosure": "none"}), "true");
         check(Writer, "csv", json!({"to": "a", "enclosure": "none"}), "true");

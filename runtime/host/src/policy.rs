@@ -212,24 +212,24 @@ impl Policy {
 
     /// Whether each secret has an effect beside the others and beside what the policy closes. An
     /// installation does not open before.
-    pub fn check_secrets(&self) -> Result<(), SecretError> {
+    pub(crate) fn check_secrets(&self) -> Result<(), SecretError> {
         self.secrets.check(&self.http, self.network)
     }
 
     /// Whether each storage has a name of its own, and goes without TLS only where the network is open. An
     /// installation does not open before.
-    pub fn check_storages(&self) -> Result<(), ConnectorError> {
+    pub(crate) fn check_storages(&self) -> Result<(), ConnectorError> {
         self.storages.check(self.network.allow_loopback, self.network.allow_private)
     }
 
     /// The hosts that a line of a job's `grants.http` takes a secret to, as far as the policy allows it.
-    pub fn secret_within(&self, secret: &Secret, grant: &str) -> Result<Vec<String>, GrantError> {
+    pub(crate) fn secret_within(&self, secret: &Secret, grant: &str) -> Result<Vec<String>, GrantError> {
         Ok(HttpGrant::parse(grant)?.takes(secret, &self.http, self.network))
     }
 
     /// What it leaves of a line of a job's `grants.files`: the line, or none if its folder lies elsewhere than
     /// the policy allows. Links are not followed here; when the step runs, they lead nowhere else either.
-    pub fn folder_within(&self, grant: &str) -> Result<Option<String>, GrantError> {
+    pub(crate) fn folder_within(&self, grant: &str) -> Result<Option<String>, GrantError> {
         let (_, path) = FolderGrant::parse(grant)?;
         let is_allowed = match &self.files {
             FilesPolicy::Anywhere { .. } => true,
@@ -242,7 +242,7 @@ impl Policy {
     }
 
     /// What it leaves of a line of a job's `grants.http`, as lines of the same form.
-    pub fn http_within(&self, grant: &str) -> Result<Vec<String>, GrantError> {
+    pub(crate) fn http_within(&self, grant: &str) -> Result<Vec<String>, GrantError> {
         Ok(HttpGrant::parse(grant)?.within(&self.http, self.network))
     }
 

@@ -89,10 +89,10 @@ impl SigningKeyError {
     /// What to do about it.
     pub fn help(&self) -> String {
         match self {
-            Self::Name => "call it after whoever has it, such as `acme`",
+            Self::Name => "name it after its owner, such as `acme`",
             Self::Malformed { .. } => "write the second line of `minisign.pub`, which begins with `RW`",
             Self::Secret { .. } => {
-                "whoever could read it can sign: make a new pair of keys, and write the public one, the second \
+                "everybody who could read it can sign: make a new pair of keys, and write the public one, the second \
                  line of `minisign.pub`"
             }
         }

@@ -277,7 +277,7 @@ impl ComponentError {
             Self::DoesNotCompile { .. } => "",
             Self::CompileLimit { limit } => limit.help(),
             Self::CompilerLost { .. } => {
-                "try again; the log of the operating system tells whether it ended a process for want of memory"
+                "try again; the log of the operating system shows whether it ended a process because memory ran out"
             }
             Self::OtherDigest { .. } => "upload the component again: the stored file was changed",
         };

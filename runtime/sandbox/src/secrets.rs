@@ -118,7 +118,7 @@ fn problem_of_value(value: &str) -> Option<String> {
     match value.len() {
         0 => Some("it is empty".to_owned()),
         length if length < VALUE_BYTES_MIN => Some(format!(
-            "it is shorter than {VALUE_BYTES_MIN} bytes, so it could not be told from other texts"
+            "it is shorter than {VALUE_BYTES_MIN} bytes, so it cannot be distinguished from other texts"
         )),
         length if length > VALUE_BYTES_MAX => Some(format!("it is longer than {VALUE_BYTES_MAX} bytes")),
         _ if value.chars().any(char::is_control) => {

@@ -186,7 +186,7 @@ pub(crate) fn failure(reason: &str) -> String {
         code: "store-corrupt".to_owned(),
         culprit: String::new(),
         place: String::new(),
-        message: format!("it could not go on: {reason}"),
+        message: format!("it could not continue: {reason}"),
         help: "restart it; a step whose checkpoint is gone begins anew".to_owned(),
         remedies: Vec::new(),
     })

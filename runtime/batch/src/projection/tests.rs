@@ -164,10 +164,10 @@ async fn says_which_column_is_missing() {
         "sku,prise",
         "sku",
         "",
-        "reads the column `prise`, which is none of `sku`, `name`, `price`; did you mean `price`?",
+        "reads the column `prise`, which is not one of `sku`, `name`, `price`; did you mean `price`?",
     )
     .await;
-    check("a,b", "colour", "a", "", "reads the column `colour`, which is none of `a`, `b`").await;
+    check("a,b", "colour", "a", "", "reads the column `colour`, which is not one of `a`, `b`").await;
     let many: Vec<String> = (0..40).map(|number| format!("c{number}")).collect();
     let error = outcome(&many.join(","), "colour", "x", &[]).await.unwrap_err();
     assert!(error.to_string().ends_with("`c28`, `c29` and 10 more"), "{error}");

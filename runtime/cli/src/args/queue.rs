@@ -16,29 +16,29 @@ pub(crate) struct Publish {
     /// Parameters for this execution alone, by top-level key: a JSON object, `@FILE`, or `-` for standard input
     #[arg(short = 'c', long = "config", value_name = "JSON")]
     pub(crate) config: Option<String>,
-    /// Higher ones go first; among equals the older one
+    /// A higher priority goes first; of equal ones, the older execution
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     pub(crate) priority: i16,
-    /// No worker begins it before that day (in UTC) or moment
+    /// The day (in UTC) or moment before which no worker begins it
     #[arg(long, value_name = "DAY|MOMENT", value_parser = day_or_moment, conflicts_with = "delay")]
     pub(crate) at: Option<Timestamp>,
-    /// No worker begins it before so much time has passed: `90s`, `15m`, `2h`
+    /// The time before which no worker begins it, from now: `90s`, `15m`, `2h`
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) delay: Option<u64>,
-    /// Only if no execution of the same instance and parameters waits or runs; prints the number of that one otherwise
+    /// Do nothing if an execution of the same instance and parameters waits or runs, and print its number
     #[arg(long)]
     pub(crate) unique: bool,
-    /// How many workers may be lost over it before it ends as FAILED
+    /// How many workers may die while they run it, before it ends as FAILED
     #[arg(long, value_name = "N", default_value_t = stepbox::batch::queue::ATTEMPTS_MAX, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) attempts: u32,
     #[command(flatten)]
     pub(crate) format: FormatArg,
 }
 
-/// Take executions from the queue and run them, until told to stop
+/// Take executions from the queue and run them, until a signal ends the worker
 #[derive(Debug, clap::Args)]
 pub(crate) struct WorkerArgs {
-    /// How many run at a time [default: as many as there are processors]
+    /// How many executions run at a time [default: the number of processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) concurrency: Option<u32>,
     /// Take only executions of these jobs
@@ -47,25 +47,27 @@ pub(crate) struct WorkerArgs {
     /// Take only executions of these job types
     #[arg(long, value_name = "TYPE", value_delimiter = ',')]
     pub(crate) types: Vec<String>,
-    /// Work for these tenants [default: the one of `--tenant`]
+    /// Work for these tenants [default: the tenant of `--tenant`]
     #[arg(long, value_name = "TENANT", value_delimiter = ',')]
     pub(crate) tenants: Vec<TenantId>,
-    /// Work for the default tenant and all that have a file in `tenants/` in the data folder, as these come and go
+    /// Work for the default tenant and for each tenant with a file in `tenants/` in the data folder, also if files come and go
     #[arg(long, conflicts_with = "tenants")]
     pub(crate) all_tenants: bool,
-    /// How long after it was last heard of another worker takes over what it runs; the same for all workers
+    /// How long after this worker's last sign of life another worker takes over its executions. Give all workers the
+    /// same lease
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = lease)]
     pub(crate) lease: u64,
-    /// How long what runs may go on after the first signal before it is paused
+    /// How long executions may run after the first signal, before the worker pauses them
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub(crate) grace: u64,
-    /// Answer `GET /livez`, `/readyz`, `/health` and `/metrics` there, to whoever can reach it [default: listen nowhere]
+    /// Answer `GET /livez`, `/readyz`, `/health` and `/metrics` at this address, to every client that can reach it
+    /// [default: do not listen]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<String>,
-    /// A file that is touched every second while the process works, as `/livez` says, and removed at its end
+    /// A file that the worker touches every second while `/livez` answers 200, and removes at its end
     #[arg(long, value_name = "FILE")]
     pub(crate) liveness_file: Option<PathBuf>,
-    /// How standard error tells what happens: text for people, or a JSON object in each line
+    /// The format of the log on standard error: text for people, or a JSON object in each line
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) log_format: Format,
 }
@@ -73,10 +75,10 @@ pub(crate) struct WorkerArgs {
 /// What can be done with workers.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Workers {
-    /// List the workers that live, and what each runs
+    /// List the living workers, and the executions of each
     #[command(after_long_help = examples(&["stepbox workers list", "stepbox workers list --all --format json"]))]
     List {
-        /// Also those that were not heard of for longer than a lease, for a day
+        /// Also workers of the last day that gave no sign of life for longer than a lease
         #[arg(long)]
         all: bool,
         #[command(flatten)]
@@ -87,19 +89,19 @@ pub(crate) enum Workers {
 /// What can be done with the store itself.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Store {
-    /// Tell which store it is, its schema's version, and whether all that it holds is whole
+    /// Check the store: which one it is, the version of its schema, and whether its data is whole
     ///
-    /// Reads everything, and changes nothing unless it is to repair. Exits with 0 if the store can be used as it is,
-    /// and with 8 otherwise.
+    /// The command reads all data. It changes nothing without `--repair`. It exits with 0 if the store can be used as it
+    /// is, and with 8 otherwise.
     #[command(after_long_help = examples(&["stepbox store check", "stepbox store check --repair"]))]
     Check {
-        /// Mend what can be mended, and tell what was done. What workers hold is left to them
+        /// Repair what can be repaired, and report each repair. Executions that workers run are left to them
         #[arg(long)]
         repair: bool,
         #[command(flatten)]
         format: FormatArg,
     },
-    /// Bring the schema up to date, or make the store if there is none
+    /// Bring the schema up to date, or create the store
     #[command(after_long_help = examples(&["stepbox store migrate"]))]
     Migrate(FormatArg),
 }

@@ -296,11 +296,11 @@ fn next_steps(execution: &JobExecution) -> Option<Visible> {
     }
     match execution.status {
         BatchStatus::Failed | BatchStatus::Stopped => {
-            lines.push(format!("to go on from here: `stepbox executions restart {id}`"));
+            lines.push(format!("to continue from here: `stepbox executions restart {id}`"));
             lines.extend(other_ways_on(execution));
         }
         BatchStatus::Paused => {
-            lines.push(format!("to go on from here: `stepbox executions resume {id}`"));
+            lines.push(format!("to continue from here: `stepbox executions resume {id}`"));
         }
         _ => {}
     }

@@ -42,7 +42,7 @@ pub(crate) fn answer<T, V: Serialize>(
 fn tell(damaged: usize) {
     if damaged > 0 {
         let rows = counted(damaged as u64, "row");
-        talk(format!("{rows} cannot be read; `stepbox store check` tells what is damaged"));
+        talk(format!("{rows} cannot be read; `stepbox store check` shows the damage"));
     }
 }
 

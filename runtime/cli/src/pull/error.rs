@@ -31,10 +31,10 @@ pub(crate) enum PullError {
     #[error("`{registry}` refuses: {problem}")]
     Unauthorized { registry: String, problem: String },
     /// The registry has TLS, and asks for credentials without it.
-    #[error("`{registry}` sends whoever logs in to `{host}`, without TLS")]
+    #[error("`{registry}` sends clients to `{host}` to log in, without TLS")]
     PlainRealm { registry: String, host: String },
     /// The registry asks for credentials at another host.
-    #[error("`{registry}` sends whoever logs in to `{host}`, and nothing says that credentials may go there")]
+    #[error("`{registry}` sends clients to `{host}` to log in, and nothing allows credentials to go there")]
     OtherAuthHost { registry: String, host: String },
     /// The registry has no such artifact.
     #[error("there is no `{reference}`")]
@@ -90,7 +90,7 @@ impl PullError {
                 format!("`docker login`, or give `--username` and set `{PASSWORD}` in the environment")
             }
             Self::PlainRealm { .. } => {
-                "do not log in there: anybody on the way could read the password; tell whoever runs the registry"
+                "do not log in there: anybody on the way could read the password; tell the operator of the registry"
                     .to_owned()
             }
             Self::OtherAuthHost { host, .. } => {

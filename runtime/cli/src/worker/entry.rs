@@ -17,7 +17,7 @@ pub(super) fn entry(event: &WorkerEvent) -> Entry {
         WorkerEvent::Claimed { tenant, id, instance, attempt } => {
             let message = match attempt {
                 0 | 1 => format!("execution {id} of `{instance}` begins"),
-                _ => format!("execution {id} of `{instance}` goes on, attempt {attempt}"),
+                _ => format!("execution {id} of `{instance}` continues, attempt {attempt}"),
             };
             Entry::new(Info, "execution-claimed", message).about(tenant, *id)
         }
@@ -27,7 +27,7 @@ pub(super) fn entry(event: &WorkerEvent) -> Entry {
         }
         WorkerEvent::Lost { tenant, id, code, reason } => {
             let message = format!(
-                "execution {id} no longer runs here, and goes on once its lease has run out: {reason}"
+                "execution {id} no longer runs here, and continues once its lease has expired: {reason}"
             );
             Entry::new(Warning, "execution-lost", message).about(tenant, *id).coded(code)
         }

@@ -57,7 +57,7 @@ fn a_ragged_row_is_set_aside() {
 #[test]
 fn a_file_that_is_no_csv_fails_the_step() {
     let plain = || json!({});
-    let empty = "file-empty: `in` holds nothing that tells its columns";
+    let empty = "file-empty: `in` has no row that names its columns";
     check(plain(), "", empty);
     check(plain(), "\u{feff}", empty);
     // A line that somebody ended holds no columns; without a header nothing is missing.

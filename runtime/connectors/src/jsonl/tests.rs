@@ -66,7 +66,7 @@ fn a_file_that_is_no_json_lines_fails_the_step() {
     // An empty file is no items; lines that tell nothing are no JSON Lines.
     check(json!({}), "", "");
     check(json!({}), "\n \r\n", "");
-    check(json!({}), "{}\n[]\n", "file-empty: `in` holds nothing that tells its columns");
+    check(json!({}), "{}\n[]\n", "file-empty: `in` has no row that names its columns");
     for options in [json!({}), json!({"columns": ["a"]})] {
         let array = "file-other-format: `in` looks like a JSON array, not JSON Lines";
         check(options.clone(), "[{\"a\":1},{\"a\":2}]\n", array);

@@ -57,7 +57,7 @@ fn finds_storages_by_name_and_type() {
     assert_eq!(found("archive", "local"), "local");
     assert_eq!(
         found("exchnage", "s3"),
-        "the option `to` names the storage `exchnage`, which there is not; did you mean `exchange`? the \
+        "the option `to` names the storage `exchnage`, which does not exist; did you mean `exchange`? the \
          storages are `exchange`, `archive`"
     );
     assert_eq!(

@@ -58,7 +58,7 @@ impl AtScrape {
         let labels = |depth: &QueueDepth| {
             [("tenant", depth.tenant.to_string()), ("state", depth.state.as_str().to_owned())]
         };
-        let help = "Executions in the queue of the store, whoever runs them.";
+        let help = "Executions in the queue of the store, for all workers.";
         let mut entries = to.encode_descriptor("queue_entries", help, None, MetricType::Gauge)?;
         for depth in depths {
             let count = ConstGauge::new(i64::try_from(depth.count).unwrap_or(i64::MAX));

@@ -94,7 +94,7 @@ fn redirect(
             // Of what was rejected once, most may be rejected again; the rest is to arrive nonetheless.
             settings.skip.share = Some(Share::ALL);
             if !is_own(reader, ElementKind::Reader, native) {
-                return Err(format!("the reader of its step `{name}` is none that reads a file"));
+                return Err(format!("the reader of its step `{name}` does not read a file"));
             }
             let file = json!({ "type": "local", "file_path": reimport.file });
             set(reader, "from", file, parameters)?;

@@ -292,7 +292,7 @@ fn judge_url(value: &str) -> Result<(), &'static str> {
     } else if url.host_str().is_none_or(|host| host.contains('*')) {
         Err("has a `*` in its host, and grants one URL alone")
     } else if url.port() == Some(0) {
-        Err("has the port 0, which is none")
+        Err("has the port 0, which is not a port")
     } else {
         Ok(())
     }

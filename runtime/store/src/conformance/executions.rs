@@ -120,7 +120,7 @@ pub async fn go_on_from_another_only_one_at_a_time(store: &dyn JobRepository) {
     assert_eq!(second.steps, new.steps, "with checkpoints, starts and retries");
 
     let error = store.create_execution(&new, None).await.unwrap_err();
-    let user = format!("execution {}, which goes on from it", second.id);
+    let user = format!("execution {}, which continues it", second.id);
     assert_eq!(error.to_string(), format!("the execution `{}` is used by {user}", before.id));
 
     let mut ended = second;

@@ -267,7 +267,7 @@ fn roots(path: &Path) -> std::result::Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&bytes) {
         let certificate = certificate.map_err(|_| refuse("is no PEM file".to_owned()))?;
-        roots.add(certificate).map_err(|error| refuse(format!("has a certificate that is none: {error}")))?;
+        roots.add(certificate).map_err(|error| refuse(format!("has an invalid certificate: {error}")))?;
     }
     if roots.is_empty() { Err(refuse("has no certificate".to_owned())) } else { Ok(roots) }
 }

@@ -130,7 +130,7 @@ async fn refuse_second_restart(db: &Db, tenant: &str, before: i64) -> Outcome<()
     match db.row(sql, &named! {"tenant": tenant, "before": before}).await? {
         None => Ok(()),
         Some(next) => {
-            let user = format!("execution {}, which goes on from it", next.number("id")?);
+            let user = format!("execution {}, which continues it", next.number("id")?);
             Err(RepositoryError::InUse { kind: "execution", name: before.to_string(), user }.into())
         }
     }

@@ -70,7 +70,7 @@ fn refuse_second_restart(db: &Db, tenant: &str, before: i64) -> Outcome<()> {
     match next {
         None => Ok(()),
         Some(id) => {
-            let user = format!("execution {id}, which goes on from it");
+            let user = format!("execution {id}, which continues it");
             Err(RepositoryError::InUse { kind: "execution", name: before.to_string(), user }.into())
         }
     }

@@ -24,7 +24,7 @@ pub struct SqliteSchema {
 /// Looks at the version, and at every page. It takes as long as reading the file.
 pub(super) fn look(place: &Place) -> Outcome<SqliteSchema> {
     if !place.path.exists() {
-        return Err(place.unavailable("there is none yet; the first command makes it").into());
+        return Err(place.unavailable("there is no store yet; the first command creates it").into());
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut db = Connection::open_with_flags(&place.path, flags)?;

@@ -153,7 +153,7 @@ mod tests {
         check(&format!("t: {{ file: empty, {hosts} }}"), &format!("{unusable} it is empty"));
         check(
             &format!("t: {{ file: short, {hosts} }}"),
-            &format!("{unusable} it is shorter than 8 bytes, so it could not be told from other texts"),
+            &format!("{unusable} it is shorter than 8 bytes, so it cannot be distinguished from other texts"),
         );
         check(
             &format!("t: {{ file: lines, {hosts} }}"),
