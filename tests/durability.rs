@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use serde_json::json;
-use stepbox::batch::repository::ExecutionFilter;
+use stepbox::batch::execution::ExecutionFilter;
 use stepbox::{NewInstance, RestartOptions};
 
 use crate::support::{Installation, PATIENCE, counts, ending, local, mark, stepbox_binary};

@@ -6,15 +6,14 @@ use async_trait::async_trait;
 use serde_json::json;
 use stepbox::batch::element::Tasklet;
 use stepbox::batch::error::Halt;
-use stepbox::batch::execution::JobExecution;
+use stepbox::batch::execution::status::BatchStatus;
+use stepbox::batch::execution::{ExecutionFilter, JobExecution};
 use stepbox::batch::name::{InstanceCode, TenantId};
-use stepbox::batch::repository::ExecutionFilter;
-use stepbox::batch::status::BatchStatus;
 use stepbox::batch::step_context::StepContext;
 use stepbox::{Builder, Error, NewInstance, Policy, RestartOptions, RunOptions, Stepbox, Tenant};
 use stepbox_guest_artifacts::steps;
 use stepbox_store::SqliteStore;
-use stepbox_store::faulty::FaultyStore;
+use stepbox_store_testing::faulty::FaultyStore;
 use stepbox_tests::Native;
 
 use crate::support::{Installation, counts, ending, local};

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use stepbox::batch::execution::JobExecution;
+use stepbox::batch::execution::status::BatchStatus;
 use stepbox::batch::name::TenantId;
-use stepbox::batch::status::BatchStatus;
 use stepbox::{Policy, PublishOptions, Quotas, Running, Stepbox, Tenant, WorkerOptions};
 use stepbox_guest_artifacts::{hostile, steps};
 use stepbox_tests::alone::Watch;

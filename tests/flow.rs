@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use stepbox::batch::element::Tasklet;
 use stepbox::batch::error::{ElementError, Halt};
 use stepbox::batch::execution::JobExecution;
-use stepbox::batch::status::BatchStatus;
+use stepbox::batch::execution::status::BatchStatus;
 use stepbox::batch::step_context::StepContext;
 use stepbox::{Builder, RestartOptions};
 use tokio::sync::{Barrier, Notify};

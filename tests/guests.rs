@@ -10,12 +10,12 @@ use stepbox::batch::counters::Counters;
 use stepbox::batch::execution::{CONTEXT_BYTES_MAX, JobExecution};
 use stepbox::batch::job::LimitOverrides;
 use stepbox::batch::name::TenantId;
-use stepbox::batch::repository::RepositoryError;
+use stepbox::batch::ports::RepositoryError;
 use stepbox::batch::visible::Visible;
 use stepbox::{Policy, Quotas};
 use stepbox_guest_artifacts::hostile;
 use stepbox_store::SqliteStore;
-use stepbox_store::interposed::{Call, Interposed, Interposer};
+use stepbox_store_testing::interposed::{Call, Interposed, Interposer};
 use stepbox_tests::alone::{Watch, is_alone};
 
 use crate::egress;

@@ -10,10 +10,10 @@ use stepbox::batch::element::{
 };
 use stepbox::batch::error::Halt;
 use stepbox::batch::execution::JobExecution;
+use stepbox::batch::execution::status::BatchStatus;
 use stepbox::batch::job::ChunkLimit;
 use stepbox::batch::name::TenantId;
 use stepbox::batch::rows::Rows;
-use stepbox::batch::status::BatchStatus;
 use stepbox::batch::step_context::StepContext;
 use stepbox::{
     Builder, NamedStorage, Policy, PublishOptions, Quotas, RestartOptions, Stepbox, WorkerOptions,

@@ -10,14 +10,14 @@ use stepbox::batch::clock::{Clock, Timestamp};
 use stepbox::batch::element::Tasklet;
 use stepbox::batch::error::Halt;
 use stepbox::batch::execution::JobExecution;
+use stepbox::batch::execution::queue::QueueFilter;
+use stepbox::batch::execution::status::BatchStatus;
 use stepbox::batch::name::{JobName, TenantId};
-use stepbox::batch::queue::QueueFilter;
-use stepbox::batch::repository::RepositoryError;
-use stepbox::batch::status::BatchStatus;
+use stepbox::batch::ports::RepositoryError;
 use stepbox::batch::step_context::StepContext;
 use stepbox::{NewInstance, Policy, PublishOptions, Stepbox, SystemClock, WorkerOptions};
 use stepbox_store::SqliteStore;
-use stepbox_store::interposed::{Call, Interposed, Interposer};
+use stepbox_store_testing::interposed::{Call, Interposed, Interposer};
 use tokio::sync::Notify;
 
 use crate::support::until;

@@ -11,10 +11,9 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use stepbox::batch::element::{Chunk, ItemProcessor, ItemReader, More, Opening, SetAside, Tasklet};
 use stepbox::batch::error::Halt;
-use stepbox::batch::execution::JobExecution;
+use stepbox::batch::execution::{ExecutionFilter, JobExecution};
 use stepbox::batch::job::ChunkLimit;
 use stepbox::batch::name::{JobExecutionId, TenantId};
-use stepbox::batch::repository::ExecutionFilter;
 use stepbox::batch::rows::Rows;
 use stepbox::batch::step_context::StepContext;
 use stepbox::{

@@ -10,9 +10,9 @@ use serde_json::json;
 use stepbox::batch::clock::Timestamp;
 use stepbox::batch::element::Tasklet;
 use stepbox::batch::error::Halt;
+use stepbox::batch::execution::ExecutionFilter;
+use stepbox::batch::execution::status::BatchStatus;
 use stepbox::batch::name::{JobExecutionId, TenantId};
-use stepbox::batch::repository::ExecutionFilter;
-use stepbox::batch::status::BatchStatus;
 use stepbox::batch::step_context::StepContext;
 use stepbox::{
     Builder, DatabaseUrl, Error, LogListener, NewInstance, Policy, PublishOptions, Published, Quotas,

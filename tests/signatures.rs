@@ -52,7 +52,7 @@ async fn asking_for(installation: &Installation, keys: &[(&str, &Key)]) -> Tenan
     installation.reopened(|builder| builder.tenant(Default::default(), policy)).await
 }
 
-fn told(result: Result<stepbox::batch::repository::Component, Error>) -> String {
+fn told(result: Result<stepbox::batch::inventory::Component, Error>) -> String {
     match result {
         Ok(component) => component.signer.map_or("nobody".to_owned(), |signer| signer.name),
         Err(error) => error.code().to_owned(),

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use stepbox::batch::element::{ItemProcessor, Opening, SetAside};
 use stepbox::batch::error::{ElementError, Halt};
 use stepbox::batch::execution::JobExecution;
+use stepbox::batch::execution::status::BatchStatus;
 use stepbox::batch::name::{JobExecutionId, TenantId};
 use stepbox::batch::rows::Rows;
-use stepbox::batch::status::BatchStatus;
 use stepbox::batch::step_context::StepContext;
 use stepbox::{
     Builder, Error, NamedStorage, NewInstance, Policy, Purge, RestartOptions, RunOptions, Stepbox, Tenant,

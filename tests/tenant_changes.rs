@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use serde_json::json;
 use stepbox::batch::element::Tasklet;
 use stepbox::batch::error::Halt;
+use stepbox::batch::execution::status::BatchStatus;
 use stepbox::batch::name::TenantId;
-use stepbox::batch::status::BatchStatus;
 use stepbox::batch::step_context::StepContext;
 use stepbox::config::{PolicyEvent, PolicyFiles, PolicyWatch, Served};
 use stepbox::{

@@ -1,8 +1,8 @@
 //! Two tenants in one store.
 
 use serde_json::json;
+use stepbox::batch::execution::ExecutionFilter;
 use stepbox::batch::name::TenantId;
-use stepbox::batch::repository::ExecutionFilter;
 use stepbox::{ErrorKind, Policy, RestartOptions, Stepbox, Tenant};
 use stepbox_guest_artifacts::{hostile, steps};
 

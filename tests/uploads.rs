@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use stepbox::batch::component_quota::ComponentQuota;
+use stepbox::batch::inventory::Component;
 use stepbox::batch::name::TenantId;
-use stepbox::batch::repository::Component;
 use stepbox::{ComponentsPolicy, Error, Policy, Stepbox};
 use stepbox_guest_artifacts::steps;
 

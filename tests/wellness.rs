@@ -10,16 +10,16 @@ use serde_json::json;
 use stepbox::batch::clock::{Clock, Timestamp};
 use stepbox::batch::element::Tasklet;
 use stepbox::batch::error::Halt;
+use stepbox::batch::execution::status::BatchStatus;
 use stepbox::batch::name::{JobExecutionId, TenantId};
-use stepbox::batch::repository::RepositoryError;
-use stepbox::batch::status::BatchStatus;
+use stepbox::batch::ports::RepositoryError;
 use stepbox::batch::step_context::StepContext;
 use stepbox::{
     DatabaseUrl, NewInstance, Policy, PublishOptions, Stepbox, StorePlace, SystemClock, Worker, WorkerEvent,
     WorkerHealth, WorkerOptions, WorkerProbe, migrate_store,
 };
 use stepbox_store::SqliteStore;
-use stepbox_store::interposed::{Call, Interposed, Interposer};
+use stepbox_store_testing::interposed::{Call, Interposed, Interposer};
 use stepbox_test_postgres::Server;
 use tokio::sync::watch;
 

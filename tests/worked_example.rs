@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use stepbox::batch::status::BatchStatus;
+use stepbox::batch::execution::status::BatchStatus;
 use stepbox_guest_artifacts::steps;
 
 use crate::support::{

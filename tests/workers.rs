@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use stepbox::batch::execution::JobExecution;
+use stepbox::batch::execution::queue::QueueState;
+use stepbox::batch::execution::status::BatchStatus;
 use stepbox::batch::name::JobExecutionId;
-use stepbox::batch::queue::QueueState;
-use stepbox::batch::status::BatchStatus;
 use stepbox::{InstanceEdit, NewInstance, PublishOptions};
 use stepbox_test_postgres::{Durability, Proxy, Server};
 use stepbox_tests::guard::Guarded;

@@ -163,7 +163,9 @@ fn a_second_ctrl_c_leaves_a_run_that_cannot_be_stopped() {
     let refused = answer(&folder, "stepbox executions stop 1");
     assert!(refused.contains(": its job is not stoppable\n"), "{refused}");
     run.interrupt();
-    run.wait_for("execution 1 continues: its job is not stoppable; press Ctrl-C again to end this command at once");
+    run.wait_for(
+        "execution 1 continues: its job is not stoppable; press Ctrl-C again to end this command at once",
+    );
     run.interrupt();
     run.wait_for("error: interrupted before execution 1 had stopped");
     assert_eq!(run.end(), (Some(130), String::new()));

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use stepbox::PublishOptions;
 use stepbox::batch::execution::JobExecution;
+use stepbox::batch::execution::status::BatchStatus;
 use stepbox::batch::name::JobExecutionId;
-use stepbox::batch::status::BatchStatus;
 use tokio::time::{Duration, sleep};
 
 use super::{Fleet, PATIENCE, Store, WorkerProcess, holder, rows};

@@ -32,6 +32,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     stages.stage("Build: `stepbox`, the libraries and their tests (minutes, the first time)", || {
         cargo_test_workspace("build", &["--all-targets"], None, &folder)
     })?;
+    stages.stage("Features: each store without the other", || stores_alone(&folder))?;
     stages.stage("Test: the workspace", || cargo_test_workspace("test", &[], None, &folder))?;
     stages.stage("Test: the sample steps, natively", || test_steps_natively(&folder))?;
     if arguments.both_toolchains {
@@ -59,6 +60,17 @@ fn cargo_test_workspace(
         cargo.env(CHOICE_VARIABLE, toolchain);
     }
     process::run(&mut cargo)
+}
+
+/// An embedder may build one store in and not the other.
+fn stores_alone(folder: &RunFolder) -> anyhow::Result<()> {
+    for feature in ["sqlite", "postgres"] {
+        let mut cargo = process::cargo(&repository::root())?;
+        folder.give(&mut cargo);
+        cargo.args(["check", "--package", "stepbox-store", "--no-default-features", "--features", feature]);
+        process::run(&mut cargo)?;
+    }
+    Ok(())
 }
 
 /// The guests' workspace and the folder of its tests are separate. Otherwise the two would wait for each other's

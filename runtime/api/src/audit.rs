@@ -50,7 +50,8 @@ impl AuditEvent {
 
 #[cfg(test)]
 mod tests {
-    use stepbox_batch::audit::{Actor, AuditEventId, Deed};
+    use stepbox_batch::actor::Actor;
+    use stepbox_batch::audit::{AuditEventId, Deed};
 
     use super::*;
     use crate::testing::{NOW, instance, survives};

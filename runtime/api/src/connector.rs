@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 #[cfg(feature = "host")]
 use stepbox::AskedGrant;
-use stepbox_batch::repository;
+use stepbox_batch::inventory;
 
 use crate::job::Job;
 
@@ -21,7 +21,7 @@ pub struct ConnectorSummary {
 
 impl ConnectorSummary {
     /// Built from an installed connector.
-    pub fn of(connector: &repository::Connector) -> Self {
+    pub fn of(connector: &inventory::Connector) -> Self {
         Self {
             code: connector.code.to_string(),
             label: connector.label.clone(),
@@ -45,7 +45,7 @@ pub struct Connector {
 
 impl Connector {
     /// Built from an installed connector, and from its grants as its tenant's policy allows them.
-    pub fn of(connector: &repository::Connector, grants: Vec<Grant>) -> Self {
+    pub fn of(connector: &inventory::Connector, grants: Vec<Grant>) -> Self {
         Self {
             code: connector.code.to_string(),
             label: connector.label.clone(),
@@ -104,7 +104,7 @@ pub struct Component {
 
 impl Component {
     /// Built from an uploaded component.
-    pub fn of(component: &repository::Component) -> Self {
+    pub fn of(component: &inventory::Component) -> Self {
         Self {
             digest: component.digest.to_string(),
             name: component.name.clone(),

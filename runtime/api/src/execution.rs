@@ -104,7 +104,7 @@ impl Execution {
 
     /// The same with its place in the queue.
     #[must_use]
-    pub fn with_queue(self, entry: Option<&stepbox_batch::queue::QueueEntry>) -> Self {
+    pub fn with_queue(self, entry: Option<&execution::queue::QueueEntry>) -> Self {
         Self { queue: entry.map(QueueEntry::of), ..self }
     }
 }

@@ -2,7 +2,7 @@
 
 use stepbox_batch::error_kind::ErrorKind;
 use stepbox_batch::execution::JobExecution;
-use stepbox_batch::status::BatchStatus;
+use stepbox_batch::execution::status::BatchStatus;
 
 /// An exit code of the program `stepbox`. Its number is [`ExitCode::number`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,7 +3,7 @@
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
-use stepbox_batch::listing;
+use stepbox_batch::ports::listing;
 
 /// A row of a list.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -51,7 +51,7 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Row<T> {
 
 #[cfg(test)]
 mod tests {
-    use stepbox_batch::listing::Damaged;
+    use stepbox_batch::ports::Damaged;
 
     use super::*;
     use crate::instance::Instance;

@@ -1,7 +1,7 @@
 //! The queue.
 
 use serde::{Deserialize, Serialize};
-use stepbox_batch::queue;
+use stepbox_batch::execution::queue;
 
 /// The result of a request to publish.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use stepbox_batch::execution;
-use stepbox_batch::status::{self, BatchStatus};
+use stepbox_batch::execution::status::{self, BatchStatus};
 
 use crate::remedy::Remedy;
 

@@ -1,7 +1,7 @@
 //! The store.
 
 use serde::{Deserialize, Serialize};
-use stepbox_batch::store_report;
+use stepbox_batch::ports::store_report;
 
 /// The result of a check of a store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

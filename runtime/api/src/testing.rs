@@ -6,9 +6,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::execution::queue::{QueueEntry, QueueFilter, QueueState};
+use stepbox_batch::execution::status::{BatchStatus, ExitStatus};
 use stepbox_batch::execution::{
     Counts, ExecutionContext, Failure, JobExecution, StepExecution, SummaryValue, Tracking,
 };
+use stepbox_batch::inventory::{Component, Connector, Signer};
 use stepbox_batch::job::{
     Always, Branch, ComponentRef, Element, ElementSource, GrantRequest, Job, JobInstance, LimitOverrides,
     Rerun, RetryPolicy, Step, StepFlow, StepKind, Target, Transition,
@@ -16,10 +19,8 @@ use stepbox_batch::job::{
 use stepbox_batch::metering::ResourceUsage;
 use stepbox_batch::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId, JobName, StepName, TenantId};
 use stepbox_batch::pattern::Pattern;
-use stepbox_batch::queue::{Held, QueueEntry, QueueFilter, QueueState, Worker, WorkerStatus};
 use stepbox_batch::remedy::Remedy;
-use stepbox_batch::repository::{Component, Connector, Signer};
-use stepbox_batch::status::{BatchStatus, ExitStatus};
+use stepbox_batch::worker::{Held, Worker, WorkerStatus};
 
 pub(crate) const NOW: Timestamp = Timestamp(1_700_000_000_000);
 

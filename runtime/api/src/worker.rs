@@ -1,7 +1,7 @@
 //! Workers.
 
 use serde::{Deserialize, Serialize};
-use stepbox_batch::queue::{self, Held, WorkerStatus};
+use stepbox_batch::worker::{self, Held, WorkerStatus};
 
 /// A worker, and what it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,12 +53,12 @@ pub enum WorkerState {
     Lost,
 }
 
-impl From<queue::WorkerState> for WorkerState {
-    fn from(state: queue::WorkerState) -> Self {
+impl From<worker::WorkerState> for WorkerState {
+    fn from(state: worker::WorkerState) -> Self {
         match state {
-            queue::WorkerState::Working => Self::Working,
-            queue::WorkerState::ShuttingDown => Self::ShuttingDown,
-            queue::WorkerState::Lost => Self::Lost,
+            worker::WorkerState::Working => Self::Working,
+            worker::WorkerState::ShuttingDown => Self::ShuttingDown,
+            worker::WorkerState::Lost => Self::Lost,
         }
     }
 }

@@ -11,39 +11,18 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::actor::Actor;
 use crate::clock::Timestamp;
 use crate::cut::cut;
+use crate::execution::new::NewJobExecution;
+use crate::execution::rescue::Fate;
+use crate::execution::status::BatchStatus;
+use crate::inventory::{Component, Connector};
 use crate::job::{Job, JobInstance};
 use crate::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId};
-use crate::queue::Fate;
-use crate::repository::{Component, Connector, NewJobExecution};
-use crate::status::BatchStatus;
 
 /// How long the reason of a refusal may be, in bytes; the rest is cut off. It may quote what was refused.
 pub const REASON_BYTES_MAX: usize = 1 << 10;
-
-/// On whose behalf something is done, and when.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Actor {
-    /// Who asked for it, if somebody said so. No user is the runtime, whatever they are called.
-    pub user: Option<String>,
-    /// Whether the runtime did it by itself.
-    pub is_runtime: bool,
-    /// When.
-    pub at: Timestamp,
-}
-
-impl Actor {
-    /// Somebody, if it is known who.
-    pub fn new(user: Option<&str>, at: Timestamp) -> Self {
-        Self { user: user.map(str::to_owned), is_runtime: false, at }
-    }
-
-    /// The runtime itself, which nobody asked.
-    pub fn stepbox(at: Timestamp) -> Self {
-        Self { user: None, is_runtime: true, at }
-    }
-}
 
 /// The number of an event, given by the store; later events have larger ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

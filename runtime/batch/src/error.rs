@@ -6,8 +6,8 @@ use std::fmt;
 use crate::execution::{Counts, Failure, Partition};
 use crate::job::Share;
 use crate::name::JobExecutionId;
+use crate::ports::error::RepositoryError;
 use crate::remedy::Remedy;
-use crate::repository::RepositoryError;
 use crate::rows::BadRows;
 
 /// Why an element cannot go on: something is wrong with the element or with its surroundings. The step fails, or tries

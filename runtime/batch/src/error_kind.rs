@@ -1,6 +1,6 @@
 //! Kinds of errors: what exit codes and HTTP statuses go by.
 
-use crate::repository::RepositoryError;
+use crate::ports::error::RepositoryError;
 
 /// A kind of error. An exit code and an HTTP status belong to each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,6 +66,7 @@ impl RepositoryError {
             | Self::OtherEncoding { .. }
             | Self::Corrupt { .. }
             | Self::Refused { .. }
+            | Self::NotBuiltIn { .. }
             | Self::Unavailable { .. } => ErrorKind::StoreUnavailable,
         }
     }

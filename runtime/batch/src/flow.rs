@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
+use crate::execution::status::{BatchStatus, ExitStatus};
 use crate::job::{Always, Step, Target};
 use crate::name::StepName;
-use crate::status::{BatchStatus, ExitStatus};
 
 /// What runs at once: a step, or the branches of a split.
 #[derive(Debug, Clone, PartialEq, Eq)]

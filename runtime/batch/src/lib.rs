@@ -4,15 +4,15 @@
 //!
 //! - what is defined: [`job`] (jobs, steps, instances), [`parameters`] (schemas, merging, violations),
 //!   [`template`]; [`strict_json`] reads what people and programs send;
-//! - what is stored of a run: [`execution`], [`status`], and through which door: [`repository`],
-//!   [`recorder`]; what lists give, [`listing`]; and who did what, [`audit`];
+//! - what is stored of a run, and the rules that every store keeps: [`execution`]; through which door: [`ports`],
+//!   [`recorder`]; what is installed, [`inventory`]; who runs it, [`worker`]; and who did what, [`audit`];
 //! - how any of it may be shown: [`visible`];
 //! - what elements see: [`element`] (the ports), [`rows`] (items as one flat batch), [`step_context`]
 //!   and [`run_context`] (parameters, progress, [`findings`], stop requests), [`log`]; and what they may still change,
 //!   [`gate`].
 //!
 //! There is no WebAssembly, SQL, HTTP, path, argument or clock in here. A sandboxed processor is one
-//! more implementor of [`element::ItemProcessor`], a database one more [`repository::JobRepository`],
+//! more implementor of [`element::ItemProcessor`], a database one more [`ports::JobRepository`],
 //! and time comes in through [`clock::Clock`].
 //!
 //! ```
@@ -39,6 +39,7 @@
 //! ```
 
 pub mod accounting;
+pub mod actor;
 pub mod audit;
 pub mod clock;
 pub mod component_quota;
@@ -52,9 +53,9 @@ pub mod execution;
 pub mod findings;
 pub mod flow;
 pub mod gate;
+pub mod inventory;
 pub mod item_step;
 pub mod job;
-pub mod listing;
 pub mod lock;
 pub mod log;
 pub mod metering;
@@ -64,24 +65,22 @@ pub mod numbers;
 pub mod observer;
 pub mod parameters;
 pub mod pattern;
+pub mod ports;
 pub mod projection;
-pub mod queue;
 pub mod recorder;
 pub mod remedy;
-pub mod repository;
 mod retry;
 pub mod rows;
 pub mod run_context;
 mod shared_values;
-pub mod status;
 pub mod step_context;
-pub mod store_report;
 pub mod strict_json;
 pub mod tasklet_point;
 pub mod tasklet_step;
 pub mod template;
 pub mod thread;
 pub mod visible;
+pub mod worker;
 
 #[cfg(test)]
 mod testing;

@@ -93,7 +93,8 @@ fn missing(name: &str, header: &[String]) -> ElementError {
     };
     let meant = nearest(name, header.iter().map(String::as_str));
     let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
-    let message = format!("reads the column `{name}`, which is not one of {}{more}{meant}", listed.join(", "));
+    let message =
+        format!("reads the column `{name}`, which is not one of {}{more}{meant}", listed.join(", "));
     ElementError::failed("missing-column", message)
         .with_help("the component's description names the columns it reads; give the items one of that name")
 }

@@ -4,9 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::clock::Clock;
+use crate::execution::lease::Lease;
+use crate::execution::save::Save;
 use crate::execution::{Checkpoint, JobExecution, StepExecution, Tracking};
 use crate::observer::Observer;
-use crate::repository::{ExecutionJournal, Lease, Result, Save};
+use crate::ports::error::Result;
+use crate::ports::journal::ExecutionJournal;
 
 /// A journal, and the lease under which its worker may write.
 #[derive(Clone)]

@@ -6,13 +6,16 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 
 use crate::clock::{Clock, Timestamp};
+use crate::execution::lease::Lease;
+use crate::execution::save::Save;
 use crate::execution::{Checkpoint, ExecutionContext, StepExecution, Tracking, Warning};
 use crate::findings::Findings;
 use crate::log::NoLog;
 use crate::name::{JobExecutionId, StepName, TenantId};
 use crate::observer::{Observation, Observer};
+use crate::ports::error::{RepositoryError, Result};
+use crate::ports::journal::ExecutionJournal;
 use crate::recorder::Recorder;
-use crate::repository::{ExecutionJournal, Lease, RepositoryError, Result, Save};
 use crate::run_context::{RunContext, RunInfo};
 use crate::step_context::StepContext;
 

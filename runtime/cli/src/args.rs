@@ -10,8 +10,8 @@ use clap_complete::Shell;
 use stepbox::DatabaseUrl;
 use stepbox::batch::audit::AuditAction;
 use stepbox::batch::clock::Timestamp;
+use stepbox::batch::execution::status::BatchStatus;
 use stepbox::batch::name::{TenantId, UserName};
-use stepbox::batch::status::BatchStatus;
 
 use crate::exit_code;
 use crate::installation::Beginning;

@@ -1,7 +1,8 @@
 //! `stepbox audit`: who did what, and when.
 
 use stepbox::Tenant;
-use stepbox::batch::audit::{Actor, AuditEvent, AuditEventId, AuditFilter};
+use stepbox::batch::actor::Actor;
+use stepbox::batch::audit::{AuditEvent, AuditEventId, AuditFilter};
 
 use crate::args::Audit;
 use crate::error::CliError;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use stepbox::batch::repository::Connector;
+use stepbox::batch::inventory::Connector;
 use stepbox::batch::visible::Visible;
 use stepbox::connector_file::optional_in_grants;
 use stepbox::{AskedGrant, Error, Tenant};

@@ -3,10 +3,10 @@
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
-use stepbox::batch::execution::{ExecutionSummary, Warning};
+use stepbox::batch::execution::status::BatchStatus;
+use stepbox::batch::execution::{ExecutionFilter, ExecutionSummary, StopRequest, Warning};
 use stepbox::batch::name::{InstanceCode, JobExecutionId, StepName};
-use stepbox::batch::repository::{ExecutionFilter, RepositoryError, StopRequest};
-use stepbox::batch::status::BatchStatus;
+use stepbox::batch::ports::RepositoryError;
 use stepbox::batch::visible::Visible;
 use stepbox::{
     Error, LogLine, NotRemoved, Published, Purge, Purged, Reimport, RestartOptions, Tenant, open_regular,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use stepbox::batch::execution::{JobExecution, StepExecution};
 use stepbox::batch::name::JobExecutionId;
-use stepbox::batch::repository::RepositoryError;
+use stepbox::batch::ports::RepositoryError;
 use stepbox::{Error, Progress, Running, Tenant};
 use stepbox_api::execution::Execution;
 use stepbox_api::exit_code::ExitCode;
@@ -96,7 +96,9 @@ async fn ask_to_stop(running: &Running, display: &ProgressDisplay) -> Result<(),
             "stopping execution {id}: what is done stays done; press Ctrl-C again to leave at once"
         )),
         Err(Error::Repository(RepositoryError::WrongStatus { reason, .. })) => {
-            display.say(&format!("execution {id} continues: {reason}; press Ctrl-C again to end this command at once"));
+            display.say(&format!(
+                "execution {id} continues: {reason}; press Ctrl-C again to end this command at once"
+            ));
         }
         Err(error) => return Err(error.into()),
     }

@@ -6,8 +6,8 @@
 use stepbox::Error;
 use stepbox::batch::execution::Failure;
 use stepbox::batch::name::NameError;
+use stepbox::batch::ports::RepositoryError;
 use stepbox::batch::remedy::{Listed, Remedy};
-use stepbox::batch::repository::RepositoryError;
 use stepbox::config::POLICY_FILE;
 use stepbox::connector_file::ConnectorFileError;
 
@@ -54,9 +54,7 @@ fn own(error: &Error) -> Option<String> {
             _ => "wait until that has ended, or stop it: `stepbox executions stop`".to_owned(),
         },
         Error::Repository(RepositoryError::Corrupt { .. }) => "put back a copy of the data folder".to_owned(),
-        Error::Violations { .. } => {
-            "`stepbox jobs show` shows the parameters of a job".to_owned()
-        }
+        Error::Violations { .. } => "`stepbox jobs show` shows the parameters of a job".to_owned(),
         Error::Name(NameError::Empty { .. }) => "give it one, such as `my_export`".to_owned(),
         Error::Name(NameError::TooLong { .. }) => "choose a shorter one".to_owned(),
         Error::Name(NameError::BadCharacter { text, .. }) => format!("`{}` would do", allowed(text)),

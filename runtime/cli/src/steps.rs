@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::Value;
-use stepbox::batch::repository::Component;
+use stepbox::batch::inventory::Component;
 use stepbox::batch::visible::Visible;
 use stepbox::{ComponentError, Error, Tenant, Upload, receive_component};
 use stepbox_api::connector;

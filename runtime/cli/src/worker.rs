@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use stepbox::batch::execution::queue::QueueFilter;
 use stepbox::batch::log::LogLevel;
-use stepbox::batch::queue::QueueFilter;
 use stepbox::config::{PolicyWatch, Served};
 use stepbox::{WorkerOptions, WorkerProbe};
 use stepbox_api::exit_code::ExitCode;

@@ -1,7 +1,7 @@
 //! Which components may come in, and be run.
 
 use stepbox_batch::component_quota::ComponentQuota;
-use stepbox_batch::repository::Component;
+use stepbox_batch::inventory::Component;
 use stepbox_sandbox::COMPONENT_BYTES_MAX;
 
 use crate::signature::{self, SignatureError, SigningKey};

@@ -15,11 +15,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use stepbox_batch::inventory::{Component, Connector};
 use stepbox_batch::job::{ComponentRef, Element, ElementSource, ItemSettings, Job, Step, StepKind};
 use stepbox_batch::name::ConnectorCode;
 use stepbox_batch::parameters::{self, Given};
 use stepbox_batch::remedy::Remedy;
-use stepbox_batch::repository::{Component, Connector};
 use stepbox_batch::template::Names;
 use stepbox_sandbox::World;
 

@@ -9,8 +9,8 @@ use stepbox_batch::name::{
     ConnectorCode, Digest, InstanceCode, JobExecutionId, NameError, StepName, TenantId,
 };
 use stepbox_batch::parameters::Violation;
+use stepbox_batch::ports::RepositoryError;
 use stepbox_batch::remedy::{Listed, Remedy};
-use stepbox_batch::repository::RepositoryError;
 use stepbox_connectors::ConnectorError;
 use stepbox_sandbox::{ComponentError, HttpPolicyError, SecretError};
 

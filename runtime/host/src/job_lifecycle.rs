@@ -9,17 +9,19 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use stepbox_batch::audit::Actor;
+use stepbox_batch::actor::Actor;
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::error::StepError;
-use stepbox_batch::execution::{Failure, JobExecution, StepExecution, Tracking};
+use stepbox_batch::execution::status::{BatchStatus, ExitStatus};
+use stepbox_batch::execution::{
+    Claim, Failure, JobExecution, Lease, NewJobExecution, Save, StepExecution, Tracking,
+};
 use stepbox_batch::item_step::StepOutcome;
 use stepbox_batch::job::Step;
 use stepbox_batch::log::LogLevel;
 use stepbox_batch::name::{JobExecutionId, TenantId};
+use stepbox_batch::ports::RepositoryError;
 use stepbox_batch::recorder::{Recorder, With};
-use stepbox_batch::repository::{Claim, Lease, NewJobExecution, RepositoryError, Save};
-use stepbox_batch::status::{BatchStatus, ExitStatus};
 use stepbox_batch::step_context::{Attempt, RunContext, RunInfo, StepContext};
 use stepbox_batch::thread::Panicked;
 use stepbox_sandbox::ExecutionDisk;

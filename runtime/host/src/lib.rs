@@ -7,8 +7,8 @@
 //!
 //! ```
 //! use stepbox::batch::name::TenantId;
-//! use stepbox::batch::status::BatchStatus;
 //! use stepbox::{NewInstance, Policy, RunOptions, Stepbox};
+//! use stepbox::batch::execution::status::BatchStatus;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -91,9 +91,10 @@ pub use signature::{
 pub use stepbox::{Builder, Health, LEASE_MS_MIN, Stepbox};
 pub use stepbox_batch as batch;
 pub use stepbox_batch::error_kind::ErrorKind;
+pub use stepbox_batch::execution::queue::Published;
 pub use stepbox_batch::log::LogLine;
-pub use stepbox_batch::queue::{Published, WorkerState, WorkerStatus};
-pub use stepbox_batch::store_report::{Finding, StoreReport};
+pub use stepbox_batch::ports::{Finding, StoreReport};
+pub use stepbox_batch::worker::{WorkerState, WorkerStatus};
 pub use stepbox_connectors::{ConnectorError, NamedStorage, S3Settings, Storages, UnusableStorage};
 pub use stepbox_sandbox::{COMPONENT_BYTES_MAX, digest_of};
 pub use stepbox_sandbox::{CompileProcess, Compiler, ComponentError, compile_worker};

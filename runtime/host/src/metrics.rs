@@ -16,8 +16,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+use stepbox_batch::execution::queue::QueueDepth;
+use stepbox_batch::execution::{Fate, Rescued};
 use stepbox_batch::name::TenantId;
-use stepbox_batch::queue::{Fate, QueueDepth, Rescued};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Tasklet};
 use stepbox_batch::error::ElementError;
-use stepbox_batch::repository::Connector;
+use stepbox_batch::inventory::Connector;
 use stepbox_connectors::{ElementKind, Folders};
 
 use crate::connector_file::{ConnectorFile, Known, Role};

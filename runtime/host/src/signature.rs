@@ -4,7 +4,7 @@ use std::path::Path;
 use std::{fmt, io};
 
 use minisign_verify::{Error as Refusal, PublicKey, Signature};
-use stepbox_batch::repository::Signer;
+use stepbox_batch::inventory::Signer;
 use tokio::fs::OpenOptions;
 use tokio::io::AsyncReadExt as _;
 

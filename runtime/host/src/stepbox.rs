@@ -11,11 +11,11 @@ use serde_json::Value;
 use stepbox_batch::clock::{Clock, Timestamp};
 use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Tasklet};
 use stepbox_batch::error::ElementError;
+use stepbox_batch::inventory::Connector;
 use stepbox_batch::name::{Digest, TenantId};
-use stepbox_batch::repository::{Connector, ExecutionJournal, JobRepository};
+use stepbox_batch::ports::{ExecutionJournal, JobRepository};
 use stepbox_connectors::{NamedStorage, Wall};
 use stepbox_sandbox::{Compiler, Program, Resolver, Sandbox, SandboxConfig, SystemResolver};
-use stepbox_store::SqliteStore;
 use tokio::sync::Mutex;
 
 use crate::data_folder::{DataFolder, create_private_folder};
@@ -26,7 +26,7 @@ use crate::native::{NativeElements, native_connector};
 use crate::own_files;
 use crate::policy::Policy;
 use crate::shared_folder::SharedFolder;
-use crate::store::{DatabaseUrl, open_database};
+use crate::store::{DatabaseUrl, open_database, open_embedded};
 use crate::store_clock::StoreClock;
 use crate::system_clock::SystemClock;
 use crate::tenant::Tenant;
@@ -347,7 +347,7 @@ impl Builder {
         let repository = match (self.repository, &self.database_url) {
             (Some(repository), _) => repository,
             (None, Some(url)) => open_database(url).await?,
-            (None, None) => Arc::new(SqliteStore::open(data.database())?),
+            (None, None) => open_embedded(&data)?,
         };
         let url = self.database_url.as_ref();
         let store_called =

@@ -1,4 +1,12 @@
 //! Which store it is; looking at one before it is used, and bringing it up to date.
+//!
+//! A program that is built without the feature `sqlite` or `postgres` answers with
+//! [`RepositoryError::NotBuiltIn`] where it is asked for that store.
+
+#[cfg_attr(not(feature = "postgres"), path = "store/database_absent.rs")]
+mod database;
+#[cfg_attr(not(feature = "sqlite"), path = "store/embedded_absent.rs")]
+mod embedded;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -6,15 +14,10 @@ use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use stepbox_batch::clock::Clock as _;
-use stepbox_batch::repository::{JobRepository, RepositoryError};
-use stepbox_batch::store_report::StoreReport;
-use stepbox_store::{PostgresOptions, PostgresSchema, PostgresStore, SqliteSchema, SqliteStore};
-use tokio::task::spawn_blocking;
+use stepbox_batch::ports::{JobRepository, RepositoryError, StoreReport};
 
 use crate::data_folder::DataFolder;
 use crate::error::Error;
-use crate::system_clock::SystemClock;
 
 /// Where a PostgreSQL database is and who uses it:
 /// `postgres://user:password@host:5432/database?sslmode=verify-full`. Printed without any of it.
@@ -29,7 +32,7 @@ impl DatabaseUrl {
 
     /// What errors call the database: `PostgreSQL at db.example.com:5432/stepbox`.
     pub(crate) fn name(&self) -> Option<String> {
-        PostgresStore::name_of(&self.0).ok()
+        database::name_of(&self.0).ok()
     }
 
     /// Whether there may be a password in it.
@@ -79,12 +82,9 @@ async fn with_contents(place: StorePlace<'_>, mends: bool) -> Result<StoreReport
     if report.is_usable() {
         report.findings = match place {
             StorePlace::DataFolder(data_dir) => {
-                let (path, now) = (DataFolder::database_in(data_dir), SystemClock.now());
-                blocking(move || SqliteStore::check(path, now, mends)).await?
+                embedded::check(DataFolder::database_in(data_dir), mends).await?
             }
-            StorePlace::Database(DatabaseUrl(url)) => {
-                PostgresStore::check_contents(url, &PostgresOptions::default(), mends).await?
-            }
+            StorePlace::Database(DatabaseUrl(url)) => database::check(url, mends).await?,
         };
     }
     Ok(report)
@@ -93,30 +93,12 @@ async fn with_contents(place: StorePlace<'_>, mends: bool) -> Result<StoreReport
 /// Which version a store has, and whether its pages are whole.
 async fn look_at_store(place: StorePlace<'_>) -> Result<StoreReport, Error> {
     match place {
-        StorePlace::DataFolder(data_dir) => {
-            let path = DataFolder::database_in(data_dir);
-            let store = path.display().to_string();
-            let SqliteSchema { version, known, problems } = blocking(move || SqliteStore::look(path)).await?;
-            Ok(StoreReport {
-                store,
-                server: None,
-                version,
-                known_version: known,
-                problems,
-                findings: Vec::new(),
-            })
-        }
-        StorePlace::Database(DatabaseUrl(url)) => {
-            let store = PostgresStore::name_of(url)?;
-            let PostgresSchema { server, version, known } =
-                PostgresStore::check(url, &PostgresOptions::default()).await?;
-            let (server, problems) = (Some(server), Vec::new());
-            Ok(StoreReport { store, server, version, known_version: known, problems, findings: Vec::new() })
-        }
+        StorePlace::DataFolder(data_dir) => embedded::look(DataFolder::database_in(data_dir)).await,
+        StorePlace::Database(DatabaseUrl(url)) => Ok(database::look(url).await?),
     }
 }
 
-/// Brings a store's schema up to date, or makes the store in its place. Tells what it had before.
+/// Brings a store's schema up to date, or makes the store in its place. Returns what the store had before.
 pub async fn migrate_store(place: StorePlace<'_>) -> Result<StoreReport, Error> {
     match place {
         StorePlace::DataFolder(data_dir) => {
@@ -127,20 +109,25 @@ pub async fn migrate_store(place: StorePlace<'_>) -> Result<StoreReport, Error> 
                     store: path.display().to_string(),
                     server: None,
                     version: 0,
-                    known_version: SqliteStore::SCHEMA_VERSION,
+                    known_version: embedded::SCHEMA_VERSION,
                     problems: Vec::new(),
                     findings: Vec::new(),
                 },
             };
-            blocking(move || SqliteStore::open(path)).await?;
+            embedded::migrate(path).await?;
             Ok(before)
         }
         StorePlace::Database(DatabaseUrl(url)) => {
             let before = look_at_store(place).await?;
-            PostgresStore::migrate(url, &PostgresOptions::default()).await?;
+            database::migrate(url).await?;
             Ok(before)
         }
     }
+}
+
+/// Opens the embedded store of a data folder, and brings its schema up to date. Blocks meanwhile.
+pub(crate) fn open_embedded(data: &DataFolder) -> Result<Arc<dyn JobRepository>, Error> {
+    Ok(embedded::open(data.database())?)
 }
 
 /// Opens a database that is up to date. Others may be using it, so it is changed only where somebody asks for that.
@@ -148,7 +135,7 @@ pub(crate) async fn open_database(url: &DatabaseUrl) -> Result<Arc<dyn JobReposi
     let StoreReport { store, version, known_version, .. } = look_at_store(StorePlace::Database(url)).await?;
     match version < known_version {
         true => Err(RepositoryError::OlderVersion { store, found: version, known: known_version }.into()),
-        false => Ok(Arc::new(PostgresStore::open(&url.0, PostgresOptions::default()).await?)),
+        false => Ok(database::open(&url.0).await?),
     }
 }
 
@@ -161,12 +148,6 @@ fn refuse_damaged(report: StoreReport) -> Result<StoreReport, RepositoryError> {
             Err(RepositoryError::Corrupt { what, detail: problem.clone() })
         }
     }
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, RepositoryError> + Send + 'static,
-) -> Result<T, Error> {
-    Ok(spawn_blocking(work).await.expect("looking at a store does not panic")?)
 }
 
 #[cfg(test)]

@@ -9,8 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use stepbox_batch::clock::{Clock, Timestamp};
-use stepbox_batch::queue::JobQueue;
-use stepbox_batch::repository::RepositoryError;
+use stepbox_batch::ports::{Installation, RepositoryError};
 
 /// From which difference on the store's clock was set, and a machine's clock is wrong, in milliseconds.
 pub(crate) const STEP_MS: u64 = 1_000;
@@ -98,7 +97,11 @@ impl StoreClock {
 
     /// Asks the store what time it is; a store without a clock of its own has the machine's. If the clock was set
     /// since the last look, this process is quiet for the time of a lease.
-    pub(crate) async fn look(&self, store: &dyn JobQueue, lease_ms: u64) -> Result<Look, RepositoryError> {
+    pub(crate) async fn look(
+        &self,
+        store: &dyn Installation,
+        lease_ms: u64,
+    ) -> Result<Look, RepositoryError> {
         let before = self.machine.boot_us();
         let told = store.store_now().await?;
         Ok(self.heed(told, (before, self.machine.boot_us()), lease_ms))
@@ -160,5 +163,5 @@ impl std::fmt::Debug for StoreClock {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "sqlite"))]
 mod tests;

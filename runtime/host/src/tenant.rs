@@ -13,7 +13,7 @@ mod restarts;
 use std::fmt;
 use std::sync::Arc;
 
-use stepbox_batch::audit::Actor;
+use stepbox_batch::actor::Actor;
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::counters::Counters;
 use stepbox_batch::name::{NameError, TenantId, UserName};

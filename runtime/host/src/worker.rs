@@ -17,15 +17,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
-use stepbox_batch::execution::JobExecution;
-use stepbox_batch::listing::Listing;
+use stepbox_batch::execution::queue::{QueueClaim, QueueFilter};
+use stepbox_batch::execution::status::BatchStatus;
+use stepbox_batch::execution::{Claim, Fate, JobExecution, Lease, Rescued, Whose};
 use stepbox_batch::name::{JobExecutionId, TenantId};
-use stepbox_batch::queue::{
-    Fate, QueueClaim, QueueFilter, Rescued, Whose, Worker as Registered, WorkerStatus,
-};
-use stepbox_batch::repository::{Claim, Lease, Outlook, RepositoryError};
-use stepbox_batch::status::BatchStatus;
+use stepbox_batch::ports::{Listing, Outlook, RepositoryError};
 use stepbox_batch::step_context::RunContext;
+use stepbox_batch::worker::{Worker as Registered, WorkerStatus};
 use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};

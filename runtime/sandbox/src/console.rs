@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use stepbox_batch::cut::cut;
 use stepbox_batch::log::LogLevel;
 use stepbox_batch::metering::Metering;
-use stepbox_batch::step_context::{StepContext, cut};
+use stepbox_batch::step_context::StepContext;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};

@@ -5,10 +5,9 @@
 
 use std::fmt;
 
+use stepbox_batch::cut::cut;
 use stepbox_batch::execution::CONTEXT_BYTES_MAX;
-use stepbox_batch::step_context::{
-    CONTEXT_KEY_BYTES_MAX, ITEM_BYTES_MAX, NAME_BYTES_MAX, TEXT_BYTES_MAX, cut,
-};
+use stepbox_batch::step_context::{CONTEXT_KEY_BYTES_MAX, ITEM_BYTES_MAX, NAME_BYTES_MAX, TEXT_BYTES_MAX};
 
 use crate::console::{MESSAGE_BYTES_MAX, WRITE_BYTES_MAX};
 

@@ -1,9 +1,7 @@
 //! What is wrong with what a store holds, and what can be done about it: the rules, for every store.
 
 use stepbox_batch::execution::Failure;
-use stepbox_batch::store_report::Finding;
-
-use crate::record::execution;
+use stepbox_batch::ports::Finding;
 
 /// How many findings are told at most; what is mended is mended all the same.
 pub(crate) const FINDINGS_MAX: usize = 1_000;
@@ -156,7 +154,7 @@ const CELLS: [(&str, bool, &str); 8] = [
 ];
 
 impl Cell {
-    /// The cell that [`RepositoryError::Corrupt`](stepbox_batch::repository::RepositoryError::Corrupt) names.
+    /// The cell that [`RepositoryError::Corrupt`](stepbox_batch::ports::RepositoryError::Corrupt) names.
     pub(crate) fn named(what: &str) -> Option<Self> {
         let mut parts = what.split('`').skip(1);
         let (column, between) = (parts.next()?, parts.next()?);
@@ -181,15 +179,15 @@ impl Cell {
 pub(crate) const CELLS_MAX: usize = 100;
 
 /// What is stored of an execution that was ended because it cannot be read.
-pub(crate) fn failure(reason: &str) -> String {
-    execution::failure(&Failure {
+pub(crate) fn failure(reason: &str) -> Failure {
+    Failure {
         code: "store-corrupt".to_owned(),
         culprit: String::new(),
         place: String::new(),
         message: format!("it could not continue: {reason}"),
         help: "restart it; a step whose checkpoint is gone begins anew".to_owned(),
         remedies: Vec::new(),
-    })
+    }
 }
 
 /// What was done about an execution that cannot be read.

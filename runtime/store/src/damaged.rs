@@ -1,15 +1,13 @@
 //! What both stores do about rows that nobody can have written this way: they set an execution aside, and go on.
 
 use stepbox_batch::audit::{AuditAction, AuditFilter};
-use stepbox_batch::execution::Checkpoint;
+use stepbox_batch::execution::queue::{QueueClaim, QueueFilter, QueueState};
+use stepbox_batch::execution::status::BatchStatus::*;
+use stepbox_batch::execution::{Checkpoint, Fate, NewJobExecution, StopRequest};
 use stepbox_batch::name::JobExecutionId;
-use stepbox_batch::queue::{Fate, QueueClaim, QueueFilter, QueueState};
-use stepbox_batch::repository::{JobRepository, NewJobExecution, StopRequest};
-use stepbox_batch::status::BatchStatus::*;
-use stepbox_batch::store_report::Finding;
-
-use crate::conformance::queue::{publish, queued};
-use crate::conformance::sample::*;
+use stepbox_batch::ports::{Finding, JobRepository};
+use stepbox_store_testing::conformance::queue::{publish, queued};
+use stepbox_store_testing::sample::*;
 
 /// A store in which somebody else writes as they like.
 #[allow(async_fn_in_trait, reason = "for tests of this crate alone")]

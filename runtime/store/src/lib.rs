@@ -2,21 +2,20 @@
 //!
 //! [`SqliteStore`] keeps it all in one SQLite file and needs no set-up; [`PostgresStore`] keeps it in a PostgreSQL
 //! database, for many machines. Both are implementations of `stepbox-batch`'s
-//! [`JobRepository`](stepbox_batch::repository::JobRepository), whose documentation says what each method does;
+//! [`JobRepository`](stepbox_batch::ports::JobRepository), whose documentation says what each method does;
 //! this crate says how it is kept.
 //!
 //! ```
 //! use serde_json::json;
-//! use stepbox_batch::audit::{Actor, AuditFilter};
 //! use stepbox_batch::clock::Timestamp;
-//! use stepbox_batch::execution::ExecutionContext;
 //! use stepbox_batch::job::{Element, ElementSource, Job, JobInstance, Step, StepKind};
 //! use stepbox_batch::name::{ConnectorCode, InstanceCode, JobName, StepName, TenantId};
-//! use stepbox_batch::repository::{
-//!     Claim, ExecutionJournal, JobRepository, NewJobExecution, Save, StopRequest,
-//! };
-//! use stepbox_batch::status::{BatchStatus, ExitStatus};
 //! use stepbox_store::SqliteStore;
+//! use stepbox_batch::actor::Actor;
+//! use stepbox_batch::audit::AuditFilter;
+//! use stepbox_batch::execution::{Claim, ExecutionContext, NewJobExecution, Save, StopRequest};
+//! use stepbox_batch::ports::{ExecutionJournal, JobRepository};
+//! use stepbox_batch::execution::status::{BatchStatus, ExitStatus};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -105,7 +104,7 @@
 //! # What they promise
 //!
 //! - **Durable before it is told**: an answer comes after the commit has reached the disk. Progress
-//!   ([`save_tracking`](stepbox_batch::repository::ExecutionJournal::save_tracking)) is the exception:
+//!   ([`save_tracking`](stepbox_batch::ports::ExecutionJournal::save_tracking)) is the exception:
 //!   it survives the end of the process, not a power loss, and costs no wait for the disk.
 //! - **Waits are shared**: whatever has gathered while the disk was waited for is committed at once. A request
 //!   that is refused, or does not fit on the disk, takes nothing from its neighbours.
@@ -119,28 +118,28 @@
 //!
 //! # Where things are
 //!
-//! `standing.rs` decides who may do what to an execution. `record.rs` and its modules are the stored
-//! forms. `sqlite.rs` is the store and its table of contents; `sqlite/writer.rs` tells how requests
-//! share a commit. `postgres.rs` and `postgres/saves.rs` are the same for PostgreSQL. `conformance.rs` (feature
-//! `conformance`) is what every store has to pass.
-//! `faulty.rs` and `interposed.rs` (feature `faults`) are for tests of whatever works with a store.
+//! `record.rs` and its modules are the stored forms. What any store decides alike is in
+//! [`stepbox_batch::execution`]. `sqlite.rs` is the store and `sqlite/ports.rs` its table of contents;
+//! `sqlite/writer.rs` tells how requests share a commit. `postgres.rs`, `postgres/ports.rs` and `postgres/saves.rs` are
+//! the same for PostgreSQL. The suite that every store passes is in `stepbox-store-testing`.
+//!
+//! # Features
+//!
+//! `sqlite` ([`SqliteStore`]) and `postgres` ([`PostgresStore`]), both on by default. A program that needs one of them
+//! is spared the other one's dependencies.
 
 mod check;
-#[cfg(any(test, feature = "conformance"))]
-pub mod conformance;
 #[cfg(test)]
 mod damaged;
-mod fairness;
-#[cfg(feature = "faults")]
-pub mod faulty;
-#[cfg(feature = "faults")]
-pub mod interposed;
 mod naming;
+#[cfg(feature = "postgres")]
 mod postgres;
 mod record;
 mod save;
+#[cfg(feature = "sqlite")]
 mod sqlite;
-mod standing;
 
+#[cfg(feature = "postgres")]
 pub use postgres::{PostgresOptions, PostgresSchema, PostgresStore};
+#[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteSchema, SqliteStore};

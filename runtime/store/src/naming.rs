@@ -1,6 +1,6 @@
 //! How a refusal names what it found.
 
-use stepbox_batch::repository::Result;
+use stepbox_batch::ports::Result;
 
 use crate::record::Row;
 

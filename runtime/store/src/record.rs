@@ -19,16 +19,16 @@ pub(crate) mod checkpoint;
 pub(crate) mod execution;
 pub(crate) mod installed;
 pub(crate) mod job;
+pub(crate) mod lost;
 pub(crate) mod step;
 pub(crate) mod worker;
 
 use serde::de::DeserializeOwned;
 use stepbox_batch::clock::Timestamp;
-use stepbox_batch::listing::Damaged;
+use stepbox_batch::execution::queue::QueueState;
+use stepbox_batch::execution::status::BatchStatus;
 use stepbox_batch::name::{InstallationId, JobExecutionId, NameError};
-use stepbox_batch::queue::QueueState;
-use stepbox_batch::repository::{RepositoryError, Result};
-use stepbox_batch::status::BatchStatus;
+use stepbox_batch::ports::{Damaged, RepositoryError, Result};
 
 /// A count as a column holds it. Columns are signed; what no job will ever reach is cut off.
 pub(crate) fn stored(count: u64) -> i64 {

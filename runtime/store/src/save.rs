@@ -1,10 +1,7 @@
 //! What is written, as records that own their data: they wait in a queue until the writer takes them.
 
-use stepbox_batch::clock::Timestamp;
-use stepbox_batch::execution::{ExecutionContext, JobExecution};
-use stepbox_batch::name::JobExecutionId;
-use stepbox_batch::repository::{Claim, Lease, NewJobExecution, Save};
-use stepbox_batch::status::{BatchStatus, ExitStatus};
+use stepbox_batch::execution::status::BatchStatus;
+use stepbox_batch::execution::{Claim, ExecutionContext, JobExecution, Lease, Save};
 
 use crate::record::execution::{AcceptedRecord, StateRecord};
 use crate::record::step::{StepRecord, WarningRecord};
@@ -28,36 +25,6 @@ impl From<&JobExecution> for NewRecord {
             context: context(&execution.context),
             steps: execution.steps.iter().map(step).collect(),
         }
-    }
-}
-
-/// The execution that will be accepted, but for its id.
-pub(crate) fn accepted(new: &NewJobExecution, claim: Option<&Claim>) -> JobExecution {
-    let NewJobExecution {
-        tenant, instance, job, parameters, by, restart_of, context, steps, partition, ..
-    } = new.clone();
-    JobExecution {
-        id: JobExecutionId(0),
-        tenant,
-        instance,
-        job,
-        parameters,
-        user: by.user,
-        status: BatchStatus::Starting,
-        exit_status: ExitStatus::new(ExitStatus::EXECUTING),
-        created_at: by.at,
-        started_at: None,
-        ended_at: None,
-        updated_at: by.at,
-        worker: claim.map(|claim| claim.worker.clone()),
-        attempt: u32::from(claim.is_some()),
-        stop_requested: false,
-        set_aside: None,
-        restart_of,
-        partition,
-        failures: Vec::new(),
-        context,
-        steps,
     }
 }
 
@@ -129,16 +96,6 @@ impl From<Save<'_>> for SaveRecord {
             is_last,
         }
     }
-}
-
-/// How an execution and its unended steps end, if it is not by their worker.
-#[derive(Debug)]
-pub(crate) struct Ending {
-    pub status: BatchStatus,
-    pub exit_status: ExitStatus,
-    /// Appended to the failures of both, in its stored form.
-    pub failure: Option<String>,
-    pub now: Timestamp,
 }
 
 /// The execution context is stored as the JSON object it is.

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use serde_json::{Value, json};
+use stepbox::batch::execution::status::BatchStatus;
 use stepbox::batch::name::TenantId;
-use stepbox::batch::status::BatchStatus;
 use stepbox::{NewInstance, Policy, RunOptions, Stepbox, Tenant};
 use stepbox_guest_artifacts::steps;
 use stepbox_store::SqliteStore;

@@ -9,13 +9,15 @@ use std::time::Instant;
 
 use serde::Serialize;
 use serde_json::json;
-use stepbox::batch::audit::Actor;
+use stepbox::batch::actor::Actor;
 use stepbox::batch::clock::{Clock, Timestamp};
 use stepbox::batch::element::{ItemProcessor, Opening};
-use stepbox::batch::execution::{Checkpoint, ExecutionContext, StepExecution};
+use stepbox::batch::execution::{
+    Checkpoint, Claim, ExecutionContext, Lease, NewJobExecution, Save, StepExecution,
+};
 use stepbox::batch::log::NoLog;
 use stepbox::batch::name::{InstanceCode, JobExecutionId, StepName, TenantId};
-use stepbox::batch::repository::{Claim, ExecutionJournal, JobRepository, Lease, NewJobExecution, Save};
+use stepbox::batch::ports::{ExecutionJournal, Executions, Inventory};
 use stepbox::batch::rows::Rows;
 use stepbox::batch::step_context::{Findings, RunContext, RunInfo, StepContext};
 use stepbox_guest_artifacts::steps;

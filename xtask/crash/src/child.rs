@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stepbox::batch::status::BatchStatus;
+use stepbox::batch::execution::status::BatchStatus;
 use stepbox::{RestartOptions, RunOptions, Stepbox, Tenant, WorkerOptions};
 
 use crate::jobs::{Result, executions};

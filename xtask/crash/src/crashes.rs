@@ -6,9 +6,9 @@ use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use stepbox::batch::execution::ExecutionFilter;
+use stepbox::batch::execution::status::BatchStatus;
 use stepbox::batch::name::TenantId;
-use stepbox::batch::repository::ExecutionFilter;
-use stepbox::batch::status::BatchStatus;
 use stepbox::{DatabaseUrl, PublishOptions, RunOptions, StorePlace, Tenant, check_store, migrate_store};
 use stepbox_test_postgres::{Durability, Server};
 use stepbox_tests::guard::{self, Guarded};

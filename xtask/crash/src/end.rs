@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use stepbox::Tenant;
 use stepbox::batch::execution::Counts;
+use stepbox::batch::execution::status::BatchStatus;
 use stepbox::batch::job::StepKind;
-use stepbox::batch::status::BatchStatus;
 
 use crate::jobs::{Result, executions};
 

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::json;
-use stepbox::batch::execution::ExecutionSummary;
+use stepbox::batch::execution::{ExecutionFilter, ExecutionSummary};
 use stepbox::batch::name::{InstanceCode, TenantId};
-use stepbox::batch::repository::{ExecutionFilter, JobRepository};
+use stepbox::batch::ports::JobRepository;
 use stepbox::{NewInstance, Policy, Stepbox, Tenant};
 use stepbox_connectors::{Folders, native_reader, native_writer};
 use stepbox_guest_artifacts::steps;
-use stepbox_store::interposed::Interposed;
 use stepbox_store::{PostgresOptions, PostgresStore, SqliteStore};
+use stepbox_store_testing::interposed::Interposed;
 use stepbox_tests::Native;
 
 use crate::points::{Killer, KillingReader, KillingWriter};

@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use rustix::process::{Signal, getpid, kill_process};
 use stepbox::batch::element::{Chunk, ItemReader, ItemWriter, More, Opening, SkippedRow, Total};
 use stepbox::batch::error::Halt;
+use stepbox::batch::execution::status::BatchStatus;
+use stepbox::batch::execution::{Lease, Save};
 use stepbox::batch::job::ChunkLimit;
-use stepbox::batch::repository::{self, JobRepository, Lease, Save};
+use stepbox::batch::ports::{self, JobRepository};
 use stepbox::batch::rows::Rows;
-use stepbox::batch::status::BatchStatus;
-use stepbox_store::interposed::{Call, Interposer};
+use stepbox_store_testing::interposed::{Call, Interposer};
 
 /// Every point of a job that a process runs in one piece. `:3` is the third time that a process reaches the point.
 pub(crate) const EACH_SAVE: &[&str] = &[
@@ -147,12 +148,12 @@ fn kind(save: &Save<'_>) -> &'static str {
 
 #[async_trait]
 impl Interposer for Killer {
-    async fn before(&self, call: Call<'_>) -> repository::Result<()> {
+    async fn before(&self, call: Call<'_>) -> ports::Result<()> {
         self.comes_to_call("before", call).await;
         Ok(())
     }
 
-    async fn after(&self, call: Call<'_>) -> repository::Result<()> {
+    async fn after(&self, call: Call<'_>) -> ports::Result<()> {
         self.comes_to_call("after", call).await;
         Ok(())
     }

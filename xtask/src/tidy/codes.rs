@@ -67,7 +67,7 @@ fn is_runtime(path: &str) -> bool {
 
 /// Whether a file is for tests only.
 pub(super) fn is_of_tests(path: &str) -> bool {
-    ["/tests/", "tests.rs", "/testing.rs", "/conformance"].iter().any(|part| path.contains(part))
+    ["/tests/", "tests.rs", "/testing.rs", "/store-testing/"].iter().any(|part| path.contains(part))
 }
 
 /// A source up to its inline tests.

@@ -1,7 +1,7 @@
 use serde_json::{from_value, json, to_value};
+use stepbox_batch::execution::status::BatchStatus;
 use stepbox_batch::log::LogLevel;
 use stepbox_batch::name::StepName;
-use stepbox_batch::status::BatchStatus;
 
 use super::*;
 use crate::testing::{self, NOW, survives};

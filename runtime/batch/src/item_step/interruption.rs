@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::element::TIME_LIMIT_CODE;
 use crate::error::StepError;
-use crate::repository::RepositoryError;
+use crate::ports::error::RepositoryError;
 
 /// Why a chunk did not go all the way.
 #[derive(Debug)]

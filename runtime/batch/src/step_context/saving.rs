@@ -1,13 +1,14 @@
 //! What is stored of a running step, and how a step goes back to what was stored.
 
 use super::{Inner, Saved, StepContext};
+use crate::execution::save::Save;
 use crate::execution::{ExecutionContext, StepExecution};
 use crate::findings::{Findings, WARNINGS_STORED_MAX};
 use crate::gate::Passage;
 use crate::lock::lock;
 use crate::observer::Observation;
+use crate::ports::error::RepositoryError;
 use crate::recorder::{Recorder, With};
-use crate::repository::{RepositoryError, Save};
 use crate::shared_values::Changes;
 use crate::tasklet_point::TaskletPoint;
 

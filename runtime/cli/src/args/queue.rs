@@ -29,7 +29,7 @@ pub(crate) struct Publish {
     #[arg(long)]
     pub(crate) unique: bool,
     /// How many workers may die while they run it, before it ends as FAILED
-    #[arg(long, value_name = "N", default_value_t = stepbox::batch::queue::ATTEMPTS_MAX, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = stepbox::batch::execution::queue::ATTEMPTS_MAX, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) attempts: u32,
     #[command(flatten)]
     pub(crate) format: FormatArg,

@@ -1,10 +1,10 @@
 //! An execution, for people: its status, its items, its errors and the next actions.
 
 use stepbox::batch::clock::Timestamp;
+use stepbox::batch::execution::queue::{QueueEntry, QueueState};
+use stepbox::batch::execution::status::{BatchStatus, ExitStatus};
 use stepbox::batch::execution::{Failure, JobExecution, StepExecution, Tracking};
 use stepbox::batch::job::{Step, StepKind};
-use stepbox::batch::queue::{QueueEntry, QueueState};
-use stepbox::batch::status::{BatchStatus, ExitStatus};
 use stepbox::batch::visible::{Visible, on_one_line};
 
 use super::table::{Column, Table, pairs};

@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 use stepbox::Error;
-use stepbox::batch::listing::{Damaged, Listing};
+use stepbox::batch::ports::{Damaged, Listing};
 use stepbox::batch::visible::Visible;
 use stepbox_api::list::{DamagedRow, Row};
 

@@ -6,8 +6,8 @@ use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use stepbox::batch::execution::status::BatchStatus;
 use stepbox::batch::execution::{StepExecution, Tracking};
-use stepbox::batch::status::BatchStatus;
 use stepbox::batch::visible::Visible;
 use stepbox::{LogLine, LogListener};
 

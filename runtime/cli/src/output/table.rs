@@ -1,6 +1,6 @@
 //! Tables of text: columns as wide as their widest cell, numbers to the right.
 
-use stepbox::batch::listing::Damaged;
+use stepbox::batch::ports::Damaged;
 use stepbox::batch::visible::{Visible, on_one_line};
 use unicode_width::UnicodeWidthStr as _;
 

@@ -1,9 +1,9 @@
 //! Events of a worker, for its log.
 
 use stepbox::WorkerEvent;
+use stepbox::batch::execution::status::BatchStatus;
+use stepbox::batch::execution::{Fate, Rescued};
 use stepbox::batch::log::LogLevel::{Error, Info, Warning};
-use stepbox::batch::queue::{Fate, Rescued};
-use stepbox::batch::status::BatchStatus;
 
 use crate::output::voice::Entry;
 use crate::output::words::{counted, skew};

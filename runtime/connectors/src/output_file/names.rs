@@ -5,9 +5,10 @@
 //! yet, replaces nothing of the worker that has it now, and that one can tell what earlier attempts left.
 
 use serde::{Deserialize, Serialize};
+use stepbox_batch::cut::cut;
 use stepbox_batch::element::Fragment;
 use stepbox_batch::name::JobExecutionId;
-use stepbox_batch::step_context::{Attempt, cut};
+use stepbox_batch::step_context::Attempt;
 
 /// How much of the final name a temporary name keeps, in bytes: file systems allow 255 in all.
 const NAME_BYTES_MAX: usize = 150;

@@ -2,9 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
+use stepbox_batch::execution::status::BatchStatus;
 use stepbox_batch::log::LogLevel;
-use stepbox_batch::repository::RepositoryError;
-use stepbox_batch::status::BatchStatus;
+use stepbox_batch::ports::RepositoryError;
 
 use super::{BEATS_PER_LEASE, Life, PROGRESS_MS, STOP_CHECK_MS, lock};
 

@@ -5,10 +5,10 @@
 
 use serde_json::{Map, Value};
 use stepbox_batch::error::{ElementError, StepError};
+use stepbox_batch::execution::status::BatchStatus;
 use stepbox_batch::execution::{Partition, StepExecution};
 use stepbox_batch::job::Step;
-use stepbox_batch::repository::RepositoryError;
-use stepbox_batch::status::BatchStatus;
+use stepbox_batch::ports::RepositoryError;
 use stepbox_batch::template::{OutputName, Outputs};
 use stepbox_connectors::{WrittenOutput, written_output};
 

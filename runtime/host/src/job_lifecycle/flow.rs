@@ -4,10 +4,10 @@ use std::ops::Range;
 use std::pin::Pin;
 
 use futures_util::future::join_all;
+use stepbox_batch::execution::status::BatchStatus;
 use stepbox_batch::execution::{Partition, StepExecution};
 use stepbox_batch::flow::{Afterwards, Follows, Requests, Unit, after, afterwards, worst};
-use stepbox_batch::repository::RepositoryError;
-use stepbox_batch::status::BatchStatus;
+use stepbox_batch::ports::RepositoryError;
 
 use super::{Ended, FlowEnd, Life, lock};
 

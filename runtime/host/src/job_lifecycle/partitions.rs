@@ -10,20 +10,20 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use stepbox_batch::audit::Actor;
+use stepbox_batch::actor::Actor;
 use stepbox_batch::error::StepError;
+use stepbox_batch::execution::queue::Enqueue;
+use stepbox_batch::execution::status::{BatchStatus, ExitStatus};
 use stepbox_batch::execution::{
-    Checkpoint, Counts, Failure, JobExecution, Partition, PartitionState, StepExecution, Tracking, Warning,
+    Checkpoint, Counts, Failure, JobExecution, NewJobExecution, Partition, PartitionState, StepExecution,
+    Tracking, Warning,
 };
 use stepbox_batch::item_step::{self, FragmentState, Journey, StepOutcome};
 use stepbox_batch::job::{Step, StepKind};
-use stepbox_batch::listing::Damaged;
 use stepbox_batch::log::LogLevel;
 use stepbox_batch::metering::{Metering, ResourceUsage};
 use stepbox_batch::name::{JobExecutionId, TenantId};
-use stepbox_batch::queue::Enqueue;
-use stepbox_batch::repository::{JobRepository, NewJobExecution, RepositoryError};
-use stepbox_batch::status::{BatchStatus, ExitStatus};
+use stepbox_batch::ports::{Damaged, JobRepository, RepositoryError};
 use stepbox_batch::step_context::{RunContext, StepContext, WARNINGS_STORED_MAX};
 use stepbox_batch::thread::on_own_thread;
 use tokio::sync::watch;

@@ -2,13 +2,13 @@
 
 use stepbox_batch::element::Fragment;
 use stepbox_batch::error::StepError;
+use stepbox_batch::execution::status::{BatchStatus, ExitStatus};
 use stepbox_batch::execution::{Partition, StepExecution, Tracking};
 use stepbox_batch::item_step::{self, Journey, StepOutcome};
 use stepbox_batch::job::{Always, Step, StepKind};
 use stepbox_batch::log::LogLevel;
+use stepbox_batch::ports::RepositoryError;
 use stepbox_batch::recorder::With;
-use stepbox_batch::repository::RepositoryError;
-use stepbox_batch::status::{BatchStatus, ExitStatus};
 use stepbox_batch::step_context::{Findings, StepContext};
 use stepbox_batch::tasklet_point::TaskletPoint;
 use stepbox_batch::tasklet_step;

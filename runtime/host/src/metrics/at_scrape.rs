@@ -8,7 +8,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::counters::Counters;
-use stepbox_batch::queue::QueueDepth;
+use stepbox_batch::execution::queue::QueueDepth;
 
 /// How things stand.
 #[derive(Debug)]

@@ -9,10 +9,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+use stepbox_batch::execution::status::BatchStatus;
 use stepbox_batch::execution::{Counts, JobExecution};
 use stepbox_batch::name::TenantId;
 use stepbox_batch::observer::{Observation, Observer};
-use stepbox_batch::status::BatchStatus;
 
 use super::{Labels, seconds, timer};
 use crate::error::Error;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stepbox_batch::clock::{Clock, Timestamp};
-use stepbox_batch::execution::Tracking;
-use stepbox_batch::repository::{ExecutionJournal, JobRepository, Lease, Result, Save};
+use stepbox_batch::execution::{Lease, Save, Tracking};
+use stepbox_batch::ports::{ExecutionJournal, JobRepository, Result};
 
 use super::Metrics;
 

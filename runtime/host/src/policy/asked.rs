@@ -1,7 +1,7 @@
 //! What a connector's steps ask to touch, to send and to use, what the policy says to each wish, and what is left.
 
+use stepbox_batch::inventory::Connector;
 use stepbox_batch::job::LimitOverrides;
-use stepbox_batch::repository::Connector;
 use stepbox_sandbox::GrantError;
 
 use super::{FilesPolicy, Policy};

@@ -1,9 +1,8 @@
 //! The audit trail: who did what, and when.
 
 use stepbox_batch::audit::{AuditEvent, AuditFilter, Deed};
-use stepbox_batch::listing::Listing;
 use stepbox_batch::name::Digest;
-use stepbox_batch::repository::RepositoryError;
+use stepbox_batch::ports::{Listing, RepositoryError};
 use stepbox_sandbox::ComponentError;
 
 use super::Tenant;

@@ -1,9 +1,9 @@
 //! Uploaded components: checked before they are kept, found by their digest.
 
-use stepbox_batch::listing::Listing;
+use stepbox_batch::inventory::{Component, Signer};
 use stepbox_batch::name::Digest;
+use stepbox_batch::ports::{Listing, RepositoryError};
 use stepbox_batch::remedy::{Listed, Remedy};
-use stepbox_batch::repository::{Component, RepositoryError, Signer};
 use tokio::io::AsyncRead;
 
 use super::Tenant;

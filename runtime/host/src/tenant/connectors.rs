@@ -5,12 +5,12 @@ use std::io;
 use std::path::Path;
 
 use serde_json::json;
+use stepbox_batch::inventory::{Component, Connector};
 use stepbox_batch::job::{Job, JobInstance};
-use stepbox_batch::listing::{Damaged, Listing};
 use stepbox_batch::name::ConnectorCode;
 use stepbox_batch::nearest::nearest;
+use stepbox_batch::ports::{Damaged, Listing, RepositoryError};
 use stepbox_batch::remedy::{Listed, Remedy};
-use stepbox_batch::repository::{Component, Connector, RepositoryError};
 use stepbox_sandbox::ComponentError;
 use tokio::fs::File;
 

@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use stepbox_batch::clock::Timestamp;
-use stepbox_batch::execution::{ExecutionSummary, JobExecution, Remains, StepExecution, Warning};
-use stepbox_batch::listing::Listing;
+use stepbox_batch::execution::status::BatchStatus;
+use stepbox_batch::execution::{
+    ExecutionFilter, ExecutionSummary, JobExecution, Lease, NewJobExecution, Purgeable, Remains,
+    StepExecution, StopRequest, Warning,
+};
 use stepbox_batch::log::LogLine;
 use stepbox_batch::name::{InstanceCode, JobExecutionId, StepName};
+use stepbox_batch::ports::{Listing, RepositoryError};
 use stepbox_batch::remedy::{Listed, Remedy};
-use stepbox_batch::repository::{
-    ExecutionFilter, Lease, NewJobExecution, Purgeable, RepositoryError, StopRequest,
-};
-use stepbox_batch::status::BatchStatus;
 use stepbox_batch::step_context::{RunContext, RunInfo};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;

@@ -2,12 +2,11 @@
 
 use serde_json::{Map, Value, json};
 use stepbox_batch::job::{Job, JobInstance};
-use stepbox_batch::listing::Listing;
 use stepbox_batch::name::InstanceCode;
 use stepbox_batch::nearest::nearest;
 use stepbox_batch::parameters::{ParameterSchema, SchemaError, Violation};
+use stepbox_batch::ports::{Listing, RepositoryError};
 use stepbox_batch::remedy::{Listed, Remedy};
-use stepbox_batch::repository::RepositoryError;
 
 use super::Tenant;
 use crate::error::Error;

@@ -3,11 +3,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use stepbox_batch::execution::{JobExecution, StepExecution};
+use stepbox_batch::execution::status::BatchStatus;
+use stepbox_batch::execution::{ExecutionFilter, JobExecution, StepExecution};
 use stepbox_batch::job::{ElementSource, Step, StepKind};
 use stepbox_batch::name::{InstanceCode, JobExecutionId};
-use stepbox_batch::repository::ExecutionFilter;
-use stepbox_batch::status::BatchStatus;
 use stepbox_batch::step_context::RunInfo;
 use stepbox_batch::template::Values;
 use stepbox_connectors::LeftOver;

@@ -4,10 +4,10 @@ use std::ops::RangeInclusive;
 
 use serde_json::Value;
 use stepbox_batch::clock::Timestamp;
-use stepbox_batch::execution::JobExecution;
+use stepbox_batch::execution::queue::{ATTEMPTS_MAX, Enqueue, Published, QueueEntry};
+use stepbox_batch::execution::{JobExecution, Lease, NewJobExecution};
 use stepbox_batch::name::JobExecutionId;
-use stepbox_batch::queue::{ATTEMPTS_MAX, Enqueue, Published, QueueEntry};
-use stepbox_batch::repository::{Lease, NewJobExecution, RepositoryError};
+use stepbox_batch::ports::RepositoryError;
 
 use super::{RestartOptions, Running, Tenant};
 use crate::error::Error;

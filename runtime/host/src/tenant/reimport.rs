@@ -1,11 +1,11 @@
 //! Corrected items: read again by the step that rejected them, into an output of their own.
 
 use serde_json::{Value, json};
-use stepbox_batch::execution::JobExecution;
+use stepbox_batch::execution::status::BatchStatus;
+use stepbox_batch::execution::{JobExecution, NewJobExecution};
 use stepbox_batch::job::{Element, ElementSource, Job, Rerun, Share, StepKind};
 use stepbox_batch::name::{JobExecutionId, StepName};
-use stepbox_batch::repository::{NewJobExecution, RepositoryError};
-use stepbox_batch::status::BatchStatus;
+use stepbox_batch::ports::RepositoryError;
 use stepbox_batch::template::Values;
 use stepbox_connectors::{ElementKind, option_names};
 

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use stepbox_batch::execution::{JobExecution, StepExecution};
+use stepbox_batch::execution::status::{BatchStatus, ExitStatus};
+use stepbox_batch::execution::{JobExecution, NewJobExecution, StepExecution};
 use stepbox_batch::job::{Element, ElementSource, Job, Rerun, Step, StepKind};
 use stepbox_batch::name::JobExecutionId;
-use stepbox_batch::repository::{NewJobExecution, RepositoryError};
-use stepbox_batch::status::{BatchStatus, ExitStatus};
+use stepbox_batch::ports::RepositoryError;
 
 use super::{Running, Tenant};
 use crate::error::Error;

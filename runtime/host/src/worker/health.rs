@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use stepbox_batch::clock::Clock;
-use stepbox_batch::repository::RepositoryError;
+use stepbox_batch::ports::RepositoryError;
 use tokio::time::timeout;
 
 use super::{LOOK_MS, Shared, Stage};

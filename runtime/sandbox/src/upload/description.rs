@@ -196,7 +196,7 @@ fn columns(what: &str, names: Option<Vec<String>>) -> Result<Option<Vec<String>>
 }
 
 fn cut(text: &str) -> &str {
-    stepbox_batch::step_context::cut(text, 100)
+    stepbox_batch::cut::cut(text, 100)
 }
 
 #[cfg(test)]

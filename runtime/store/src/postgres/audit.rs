@@ -1,10 +1,10 @@
 //! The audit trail: written by whatever changes something, within its transaction.
 
-use stepbox_batch::audit::{Actor, AuditEvent, AuditFilter, Deed};
+use stepbox_batch::actor::Actor;
+use stepbox_batch::audit::{AuditEvent, AuditFilter, Deed};
 use stepbox_batch::clock::Timestamp;
-use stepbox_batch::listing::Listing;
 use stepbox_batch::name::TenantId;
-use stepbox_batch::repository::EVENTS_PURGED_TOGETHER;
+use stepbox_batch::ports::{EVENTS_PURGED_TOGETHER, Listing};
 use tokio_postgres::Row;
 
 use super::connection::Db;

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use stepbox_batch::audit::{Actor, Deed};
+use stepbox_batch::actor::Actor;
+use stepbox_batch::audit::Deed;
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::execution::Fate;
+use stepbox_batch::execution::ending::Ending;
+use stepbox_batch::execution::part::PartOfEnded;
+use stepbox_batch::execution::status::{BatchStatus, ExitStatus};
 use stepbox_batch::name::{JobExecutionId, TenantId};
-use stepbox_batch::queue::Fate;
-use stepbox_batch::repository::RepositoryError;
-use stepbox_batch::status::{BatchStatus, ExitStatus};
-use stepbox_batch::store_report::Finding;
+use stepbox_batch::ports::{Finding, RepositoryError};
 
 use super::connection::Db;
 use super::endings::end;
@@ -20,8 +22,6 @@ use crate::check::{
     emptied, failure,
 };
 use crate::record::Row;
-use crate::save::Ending;
-use crate::standing::PartOfEnded;
 
 /// Tells what is wrong; mends it if that is wanted, each in a transaction of its own.
 pub(super) async fn check(db: &Db, now: Timestamp, mends: bool) -> Outcome<Vec<Finding>> {

@@ -1,11 +1,12 @@
 //! What is known of uploaded components.
 
-use stepbox_batch::audit::{Actor, Deed};
+use stepbox_batch::actor::Actor;
+use stepbox_batch::audit::Deed;
 use stepbox_batch::component_quota::ComponentQuota;
+use stepbox_batch::inventory::Component;
 use stepbox_batch::job::Job;
-use stepbox_batch::listing::Listing;
 use stepbox_batch::name::{Digest, TenantId};
-use stepbox_batch::repository::{Component, RepositoryError};
+use stepbox_batch::ports::{Listing, RepositoryError};
 use tokio_postgres::Row as SqlRow;
 
 use super::connection::Db;

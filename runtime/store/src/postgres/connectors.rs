@@ -1,9 +1,10 @@
 //! Connectors and their jobs.
 
-use stepbox_batch::audit::{Actor, Deed};
-use stepbox_batch::listing::Listing;
+use stepbox_batch::actor::Actor;
+use stepbox_batch::audit::Deed;
+use stepbox_batch::inventory::Connector;
 use stepbox_batch::name::{ConnectorCode, TenantId};
-use stepbox_batch::repository::{Connector, RepositoryError};
+use stepbox_batch::ports::{Listing, RepositoryError};
 use tokio_postgres::Row as SqlRow;
 
 use super::connection::Db;

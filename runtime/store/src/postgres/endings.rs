@@ -1,19 +1,21 @@
 //! How others than its worker end an execution: by a stop, or by giving it up. `rescue.rs` has what happens when
 //! its worker is gone.
 
-use stepbox_batch::audit::{Actor, Deed};
+use stepbox_batch::actor::Actor;
+use stepbox_batch::audit::Deed;
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::execution::StopRequest;
+use stepbox_batch::execution::ending::Ending;
+use stepbox_batch::execution::part::PartOfEnded;
+use stepbox_batch::execution::status::{BatchStatus, ExitStatus};
 use stepbox_batch::name::{JobExecutionId, TenantId};
-use stepbox_batch::repository::StopRequest;
-use stepbox_batch::status::{BatchStatus, ExitStatus};
 
 use super::connection::Db;
 use super::trouble::Outcome;
 use super::value::{Columns, named};
 use super::{audit, executions, rescue};
+use crate::record::execution::failure as stored_failure;
 use crate::record::stored_id;
-use crate::save::Ending;
-use crate::standing::PartOfEnded;
 
 /// Writes the request down, and ends the execution here if no worker is there to do it.
 pub(super) async fn request_stop(
@@ -30,9 +32,7 @@ pub(super) async fn request_stop(
                WHERE tenant = :tenant AND id = :id AND ended_at IS NULL";
     db.execute(sql, &named! {"now": now.0, "tenant": tenant.as_str(), "id": known}).await?;
     if stop == StopRequest::StoppedAtOnce {
-        let exit_status = ExitStatus::new(ExitStatus::STOPPED);
-        let ending = Ending { status: BatchStatus::Stopped, exit_status, failure: None, now };
-        end(db, tenant.as_str(), known, &ending).await?;
+        end(db, tenant.as_str(), known, &Ending::stopped(now)).await?;
     }
     Ok(stop)
 }
@@ -51,9 +51,7 @@ pub(super) async fn abandon(db: &Db, tenant: &TenantId, id: JobExecutionId, by: 
         db.execute(sql, &values).await?;
         return stop_partitions(db, tenant.as_str(), known, now).await;
     }
-    let exit_status = ExitStatus::new(ExitStatus::STOPPED).with_description("given up before it ended");
-    let ending = Ending { status: BatchStatus::Abandoned, exit_status, failure: None, now };
-    end(db, tenant.as_str(), known, &ending).await
+    end(db, tenant.as_str(), known, &Ending::abandoned(now)).await
 }
 
 /// Ends an execution and those of its steps that have not ended, and takes its lease from whoever still believes
@@ -91,9 +89,10 @@ pub(super) const FAILURES: &str = "CASE WHEN CAST(:failure AS TEXT) IS NULL THEN
 
 async fn put_ending(db: &Db, sql: &str, tenant: &str, id: i64, ending: &Ending) -> Outcome<()> {
     let Ending { status, exit_status: ExitStatus { code, description }, failure, now } = ending;
+    let failure = failure.as_ref().map(stored_failure);
     let values = named! {
         "status": i64::from(status.number()), "exit_code": code, "exit_description": description,
-        "now": now.0, "failure": failure, "tenant": tenant, "id": id,
+        "now": now.0, "failure": &failure, "tenant": tenant, "id": id,
     };
     db.execute(sql, &values).await.map(drop)
 }

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use stepbox_batch::audit::Deed;
 use stepbox_batch::clock::Timestamp;
-use stepbox_batch::execution::{Ancestor, ExecutionSummary, JobExecution, Remains, StepExecution};
-use stepbox_batch::listing::Listing;
+use stepbox_batch::execution::standing::Standing;
+use stepbox_batch::execution::{
+    Ancestor, ExecutionFilter, ExecutionSummary, JobExecution, NewJobExecution, Remains, StepExecution,
+};
 use stepbox_batch::name::{JobExecutionId, TenantId};
-use stepbox_batch::repository::{ExecutionFilter, NewJobExecution, RepositoryError};
+use stepbox_batch::ports::{Listing, RepositoryError};
 use tokio_postgres::Row as SqlRow;
 
 use super::audit::limit_of;
@@ -19,7 +21,6 @@ use crate::record::audit::AuditRecord;
 use crate::record::execution::{AcceptedRecord, ExecutionRecord, Jobs, PartitionRecord, StateRecord};
 use crate::record::{Listed, Row, stored_id};
 use crate::save::{ClaimRecord, NewRecord};
-use crate::standing::Standing;
 
 /// Every column of [`ExecutionRecord`]. `job_executions` is called `e`.
 pub(super) const COLUMNS: &str = "e.id, e.tenant, e.instance, e.stoppable, e.created_at, e.restart_of,

@@ -1,10 +1,10 @@
 //! Job instances.
 
-use stepbox_batch::audit::{Actor, Deed};
+use stepbox_batch::actor::Actor;
+use stepbox_batch::audit::Deed;
 use stepbox_batch::job::JobInstance;
-use stepbox_batch::listing::Listing;
 use stepbox_batch::name::{InstanceCode, TenantId};
-use stepbox_batch::repository::RepositoryError;
+use stepbox_batch::ports::{Listing, RepositoryError};
 use tokio_postgres::Row as SqlRow;
 
 use super::audit;

@@ -5,11 +5,13 @@
 //! on it: a slow worker is not a lost one. The execution's row is locked by whatever writes under it, so nobody
 //! takes the lease in between.
 
-use stepbox_batch::audit::{Actor, Deed};
+use stepbox_batch::actor::Actor;
+use stepbox_batch::audit::Deed;
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::execution::NewJobExecution;
+use stepbox_batch::execution::status::BatchStatus;
 use stepbox_batch::name::{InstanceCode, JobExecutionId, TenantId};
-use stepbox_batch::repository::{NewJobExecution, RepositoryError};
-use stepbox_batch::status::BatchStatus;
+use stepbox_batch::ports::RepositoryError;
 
 use super::connection::Db;
 use super::trouble::{Outcome, Trouble};

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use stepbox_batch::audit::{Actor, Deed};
+use stepbox_batch::actor::Actor;
+use stepbox_batch::audit::Deed;
+use stepbox_batch::execution::{ExecutionFilter, Purgeable};
 use stepbox_batch::name::{JobExecutionId, TenantId};
-use stepbox_batch::repository::{ExecutionFilter, Purgeable};
 use tokio_postgres::Row as SqlRow;
 
 use super::audit::limit_of;

@@ -2,22 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use stepbox_batch::audit::{Actor, Deed};
+use stepbox_batch::actor::Actor;
+use stepbox_batch::audit::Deed;
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::execution::NewJobExecution;
+use stepbox_batch::execution::fairness::{Contender, Head, Lane, choose};
+use stepbox_batch::execution::queue::{QueueDepth, QueueEntry, QueueFilter, QueueState};
+use stepbox_batch::execution::rescue::Loss;
 use stepbox_batch::name::{InstanceCode, JobExecutionId, TenantId};
-use stepbox_batch::queue::{QueueDepth, QueueEntry, QueueFilter, QueueState};
-use stepbox_batch::repository::{NewJobExecution, RepositoryError};
+use stepbox_batch::ports::RepositoryError;
 use tokio_postgres::Row as SqlRow;
 
 use super::connection::{Db, Named};
 use super::trouble::{Outcome, listed};
 use super::value::{Columns, Value, named};
 use super::{executions, locks};
-use crate::fairness::{Contender, Head, Lane, choose};
 use crate::record::audit::AuditRecord;
 use crate::record::{Listed, Row, stored};
 use crate::save::{ClaimRecord, ClaimedExecution};
-use crate::standing::Loss;
 
 /// Where an execution that is about to be accepted will wait.
 #[derive(Debug)]

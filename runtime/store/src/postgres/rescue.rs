@@ -4,20 +4,23 @@
 //! Each execution is rescued in a transaction of its own, on what is stored of it then: others may have ended it since
 //! it was listed. One that cannot be rescued is set aside, and keeps nobody from being rescued.
 
-use stepbox_batch::audit::{Actor, Deed};
+use stepbox_batch::actor::Actor;
+use stepbox_batch::audit::Deed;
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::execution::ending::Ending;
+use stepbox_batch::execution::rescue::{self, Lost, Rescue};
+use stepbox_batch::execution::status::BatchStatus;
+use stepbox_batch::execution::{Fate, Rescued};
 use stepbox_batch::name::TenantId;
-use stepbox_batch::queue::{Fate, Rescued};
-use stepbox_batch::status::BatchStatus;
 
 use super::connection::Db;
 use super::endings::{FAILURES, end, end_steps, stop_partitions};
 use super::trouble::Outcome;
 use super::value::{Columns, named};
 use super::{audit, queue};
+use crate::record::execution::failure;
+use crate::record::lost::LostRecord;
 use crate::record::{Row, job};
-use crate::save::Ending;
-use crate::standing::{self, Lost, Rescue};
 
 /// Executions whose lease has run out.
 pub(super) const LOST: &str = "
@@ -60,7 +63,7 @@ pub(super) async fn rescue(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Ou
     }
     let rescued = attempt(db, async {
         let lost = look(db, tenant, id).await?;
-        act(db, tenant, &lost, now).await
+        act(db, tenant, id, lost, now).await
     });
     match rescued.await? {
         Ok(rescued) => Ok(rescued),
@@ -83,7 +86,7 @@ async fn look(db: &Db, tenant: &str, id: i64) -> Outcome<Lost> {
                WHERE e.tenant = :tenant AND e.id = :id";
     let row = db.row(sql, &named! {"tenant": tenant, "id": id}).await?;
     let row = row.ok_or_else(|| super::executions::not_found(id))?;
-    Ok(Lost {
+    let record = LostRecord {
         id,
         status: row.number("status")?,
         worker: row.text("worker")?,
@@ -92,37 +95,37 @@ async fn look(db: &Db, tenant: &str, id: i64) -> Outcome<Lost> {
         is_stopping: row.flag("is_stopping")?,
         is_left_behind: row.flag("is_left_behind")?,
         losses: row.maybe_number("losses")?.zip(row.maybe_number("attempts_max")?),
-    })
+    };
+    Ok(record.into_lost()?)
 }
 
-async fn act(db: &Db, tenant: &str, lost: &Lost, now: Timestamp) -> Outcome<Option<Rescued>> {
-    let (known, rescue) = lost.rescue(now)?;
-    let owner: TenantId = Row(format!("execution {}", lost.id)).name("tenant", tenant.to_owned())?;
+async fn act(db: &Db, tenant: &str, id: i64, lost: Lost, now: Timestamp) -> Outcome<Option<Rescued>> {
+    let (known, worker) = (lost.id, lost.worker.clone());
+    let rescue = lost.rescue(now)?;
+    let owner: TenantId = Row(format!("execution {id}")).name("tenant", tenant.to_owned())?;
     let fate = match rescue {
         Rescue::Nothing => return Ok(None),
-        Rescue::AskToStop => return ask_to_stop(db, tenant, lost.id, now).await.map(|()| None),
+        Rescue::AskToStop => return ask_to_stop(db, tenant, id, now).await.map(|()| None),
         Rescue::EndWithWhole(ending) => {
-            end(db, tenant, lost.id, &ending).await?;
+            end(db, tenant, id, &ending).await?;
             return Ok(Some(Rescued { tenant: owner, id: known, fate: Fate::Stopped, reason: None }));
         }
-        Rescue::End(loss, ending)
-            if loss.allows_last_words && has_last_words(db, tenant, lost.id).await? =>
-        {
-            let_speak(db, tenant, lost.id, &ending).await?;
-            queue::requeue(db, tenant, lost.id, &loss, now).await?;
+        Rescue::End(loss, ending) if loss.allows_last_words && has_last_words(db, tenant, id).await? => {
+            let_speak(db, tenant, id, &ending).await?;
+            queue::requeue(db, tenant, id, &loss, now).await?;
             Fate::Requeued(now)
         }
         Rescue::End(loss, ending) => {
-            end(db, tenant, lost.id, &ending).await?;
+            end(db, tenant, id, &ending).await?;
             loss.fate
         }
         Rescue::Rest(loss) => {
-            rest(db, tenant, lost.id, now).await?;
-            queue::requeue(db, tenant, lost.id, &loss, now).await?;
+            rest(db, tenant, id, now).await?;
+            queue::requeue(db, tenant, id, &loss, now).await?;
             loss.fate
         }
     };
-    let deed = Deed::execution_lost(known, &lost.worker, fate);
+    let deed = Deed::execution_lost(known, &worker, fate);
     audit::append(db, &owner, &deed, &Actor::stepbox(now)).await?;
     Ok(Some(Rescued { tenant: owner, id: known, fate, reason: None }))
 }
@@ -170,7 +173,7 @@ async fn has_last_words(db: &Db, tenant: &str, id: i64) -> Outcome<bool> {
     for step in db.rows(sql, &named! {"tenant": tenant, "id": id, "starting": starting}).await? {
         begun.push(row.count("position", step.number("position")?)?);
     }
-    Ok(standing::has_last_words(&job, &begun))
+    Ok(rescue::has_last_words(&job, &begun))
 }
 
 /// Ends the steps that have not ended, and lets the execution rest: whoever takes it runs what is to run whatever
@@ -182,7 +185,8 @@ async fn let_speak(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outcome<(
         "UPDATE job_executions SET failures = {FAILURES}
          WHERE tenant = :tenant AND id = :id AND ended_at IS NULL"
     );
-    db.execute(&sql, &named! {"failure": &ending.failure, "tenant": tenant, "id": id}).await?;
+    db.execute(&sql, &named! {"failure": &ending.failure.as_ref().map(failure), "tenant": tenant, "id": id})
+        .await?;
     stop_partitions(db, tenant, id, ending.now).await
 }
 

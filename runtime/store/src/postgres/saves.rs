@@ -14,8 +14,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use stepbox_batch::clock::Timestamp;
-use stepbox_batch::repository::{RepositoryError, Result};
-use stepbox_batch::status::BatchStatus;
+use stepbox_batch::execution::standing::Standing;
+use stepbox_batch::execution::status::BatchStatus;
+use stepbox_batch::ports::{RepositoryError, Result};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 
@@ -28,7 +29,6 @@ use super::value::{Columns, Value, named};
 use crate::record::Row;
 use crate::record::execution::StateRecord;
 use crate::save::{LeaseRecord, SaveRecord};
-use crate::standing::Standing;
 
 /// How many saves share a transaction at most, so that none waits long for its answer.
 const TOGETHER_MAX: usize = 64;

@@ -1,8 +1,8 @@
 //! Step executions and their warnings. Always written by somebody who has checked that they may.
 
 use stepbox_batch::execution::{StepExecution, Warning};
-use stepbox_batch::listing::Listing;
 use stepbox_batch::name::{JobExecutionId, TenantId};
+use stepbox_batch::ports::Listing;
 use tokio_postgres::Row;
 
 use super::connection::Db;

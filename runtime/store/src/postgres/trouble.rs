@@ -2,9 +2,8 @@
 
 use std::error::Error as _;
 
-use stepbox_batch::listing::Damaged;
-use stepbox_batch::repository::{RepositoryError, Result};
-use stepbox_batch::step_context::cut;
+use stepbox_batch::cut::cut;
+use stepbox_batch::ports::{Damaged, RepositoryError, Result};
 use tokio_postgres::error::SqlState;
 
 use super::migrate::SCHEMA_VERSION;

@@ -1,8 +1,8 @@
 //! The workers, and what each holds.
 
 use stepbox_batch::clock::Timestamp;
-use stepbox_batch::listing::Listing;
-use stepbox_batch::queue::{Held, Worker};
+use stepbox_batch::ports::Listing;
+use stepbox_batch::worker::{Held, Worker};
 use tokio_postgres::Row as SqlRow;
 
 use super::connection::Db;

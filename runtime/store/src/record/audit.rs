@@ -1,8 +1,9 @@
 //! Events of the audit trail.
 
-use stepbox_batch::audit::{Actor, AuditEvent, AuditEventId, Deed};
+use stepbox_batch::actor::Actor;
+use stepbox_batch::audit::{AuditEvent, AuditEventId, Deed};
 use stepbox_batch::clock::Timestamp;
-use stepbox_batch::repository::Result;
+use stepbox_batch::ports::Result;
 
 use super::{Row, json};
 

@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::execution::status::ExitStatus;
 use stepbox_batch::execution::{
     ExecutionSummary, Failure, JobExecution, JobSummary, Partition, PartitionState, StepExecution, Tracking,
 };
 use stepbox_batch::name::Digest;
-use stepbox_batch::repository::Result;
-use stepbox_batch::status::ExitStatus;
+use stepbox_batch::ports::Result;
 
 use super::step::TrackingRecord;
 use super::{Row, ended_at, job, json, stored_id};

@@ -3,9 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::inventory::{Component, Signer};
 use stepbox_batch::job::JobInstance;
 use stepbox_batch::name::Digest;
-use stepbox_batch::repository::{Component, Result, Signer};
+use stepbox_batch::ports::Result;
 
 use super::{Row, json, stored};
 

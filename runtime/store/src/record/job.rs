@@ -14,7 +14,7 @@ use stepbox_batch::job::{
     StepKind,
 };
 use stepbox_batch::name::Digest;
-use stepbox_batch::repository::Result;
+use stepbox_batch::ports::Result;
 
 use super::{Row, json};
 use settings::{CheckpointV1, FlowV1, RerunV1, RetryV1, SkipV1};

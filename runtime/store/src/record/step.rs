@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::execution::status::ExitStatus;
 use stepbox_batch::execution::{Checkpoint, Counts, StepExecution, Summary, SummaryValue, Tracking, Warning};
 use stepbox_batch::name::StepName;
-use stepbox_batch::repository::Result;
-use stepbox_batch::status::ExitStatus;
+use stepbox_batch::ports::Result;
 
 use super::execution::{failures, failures_from};
 use super::{Row, checkpoint, ended_at, json, stored, stored_id};

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use stepbox_batch::clock::Timestamp;
-use stepbox_batch::queue::{QueueFilter, Worker};
-use stepbox_batch::repository::Result;
+use stepbox_batch::execution::queue::QueueFilter;
+use stepbox_batch::ports::Result;
+use stepbox_batch::worker::Worker;
 
 use super::{Row, json};
 

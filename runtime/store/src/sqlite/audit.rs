@@ -2,11 +2,11 @@
 
 use rusqlite::types::Value;
 use rusqlite::{Connection as Db, Row as SqlRow, named_params, params_from_iter};
-use stepbox_batch::audit::{Actor, AuditEvent, AuditFilter, Deed};
+use stepbox_batch::actor::Actor;
+use stepbox_batch::audit::{AuditEvent, AuditFilter, Deed};
 use stepbox_batch::clock::Timestamp;
-use stepbox_batch::listing::Listing;
 use stepbox_batch::name::TenantId;
-use stepbox_batch::repository::EVENTS_PURGED_TOGETHER;
+use stepbox_batch::ports::{EVENTS_PURGED_TOGETHER, Listing};
 
 use super::trouble::{Outcome, listed};
 use crate::record::audit::AuditRecord;

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 
 use rusqlite::{Connection as Db, OptionalExtension, TransactionBehavior, named_params};
-use stepbox_batch::audit::{Actor, Deed};
+use stepbox_batch::actor::Actor;
+use stepbox_batch::audit::Deed;
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::execution::Fate;
+use stepbox_batch::execution::ending::Ending;
+use stepbox_batch::execution::part::PartOfEnded;
+use stepbox_batch::execution::status::{BatchStatus, ExitStatus};
 use stepbox_batch::name::{JobExecutionId, TenantId};
-use stepbox_batch::queue::Fate;
-use stepbox_batch::repository::RepositoryError;
-use stepbox_batch::status::{BatchStatus, ExitStatus};
-use stepbox_batch::store_report::Finding;
+use stepbox_batch::ports::{Finding, RepositoryError};
 
 use super::endings::end;
 use super::trouble::{Outcome, Trouble};
@@ -19,8 +21,6 @@ use crate::check::{
     emptied, failure,
 };
 use crate::record::Row;
-use crate::save::Ending;
-use crate::standing::PartOfEnded;
 
 /// Tells what is wrong; mends it if that is wanted, each in a transaction of its own.
 pub(super) fn check(db: &mut Db, now: Timestamp, mends: bool) -> Outcome<Vec<Finding>> {

@@ -1,12 +1,13 @@
 //! What is known of uploaded components.
 
 use rusqlite::{Connection as Db, OptionalExtension, Row as SqlRow, named_params};
-use stepbox_batch::audit::{Actor, Deed};
+use stepbox_batch::actor::Actor;
+use stepbox_batch::audit::Deed;
 use stepbox_batch::component_quota::ComponentQuota;
+use stepbox_batch::inventory::Component;
 use stepbox_batch::job::Job;
-use stepbox_batch::listing::Listing;
 use stepbox_batch::name::{Digest, TenantId};
-use stepbox_batch::repository::{Component, RepositoryError};
+use stepbox_batch::ports::{Listing, RepositoryError};
 
 use super::audit;
 use super::trouble::{Outcome, legible, listed};

@@ -1,11 +1,12 @@
 //! Connectors and their jobs.
 
 use rusqlite::{Connection as Db, OptionalExtension, Row as SqlRow, named_params};
-use stepbox_batch::audit::{Actor, Deed};
+use stepbox_batch::actor::Actor;
+use stepbox_batch::audit::Deed;
+use stepbox_batch::inventory::Connector;
 use stepbox_batch::job::Job;
-use stepbox_batch::listing::Listing;
 use stepbox_batch::name::{ConnectorCode, TenantId};
-use stepbox_batch::repository::{Connector, RepositoryError};
+use stepbox_batch::ports::{Listing, RepositoryError};
 
 use super::audit;
 use super::trouble::{Outcome, legible, listed};

@@ -2,17 +2,19 @@
 //! its worker is gone.
 
 use rusqlite::{Connection as Db, named_params};
-use stepbox_batch::audit::{Actor, Deed};
+use stepbox_batch::actor::Actor;
+use stepbox_batch::audit::Deed;
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::execution::StopRequest;
+use stepbox_batch::execution::ending::Ending;
+use stepbox_batch::execution::part::PartOfEnded;
+use stepbox_batch::execution::status::{BatchStatus, ExitStatus};
 use stepbox_batch::name::{JobExecutionId, TenantId};
-use stepbox_batch::repository::StopRequest;
-use stepbox_batch::status::{BatchStatus, ExitStatus};
 
 use super::trouble::Outcome;
 use super::{audit, executions, queue, rescue};
+use crate::record::execution::failure as stored_failure;
 use crate::record::stored_id;
-use crate::save::Ending;
-use crate::standing::PartOfEnded;
 
 /// Writes the request down, and ends the execution here if no worker is there to do it.
 pub(super) fn request_stop(
@@ -31,8 +33,7 @@ pub(super) fn request_stop(
     )?
     .execute(named_params! {":now": now.0, ":tenant": tenant, ":id": id})?;
     if stop == StopRequest::StoppedAtOnce {
-        let exit_status = ExitStatus::new(ExitStatus::STOPPED);
-        end(db, tenant, id, &Ending { status: BatchStatus::Stopped, exit_status, failure: None, now })?;
+        end(db, tenant, id, &Ending::stopped(now))?;
     }
     Ok(stop)
 }
@@ -53,8 +54,7 @@ pub(super) fn abandon(db: &Db, tenant: &TenantId, id: JobExecutionId, by: &Actor
         })?;
         return stop_partitions(db, tenant, id, now);
     }
-    let exit_status = ExitStatus::new(ExitStatus::STOPPED).with_description("given up before it ended");
-    end(db, tenant, id, &Ending { status: BatchStatus::Abandoned, exit_status, failure: None, now })
+    end(db, tenant, id, &Ending::abandoned(now))
 }
 
 /// Ends an execution and those of its steps that have not ended, and takes its lease from whoever
@@ -69,7 +69,7 @@ pub(super) fn end(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outcome<()
         WHERE tenant = :tenant AND id = :id AND ended_at IS NULL";
     db.prepare_cached(execution)?.execute(named_params! {
         ":status": status.number(), ":exit_code": code, ":exit_description": description,
-        ":now": now.0, ":failure": failure, ":tenant": tenant, ":id": id,
+        ":now": now.0, ":failure": failure.as_ref().map(stored_failure), ":tenant": tenant, ":id": id,
     })?;
     end_steps(db, tenant, id, ending)?;
     queue::let_go(db, id)?;
@@ -88,7 +88,7 @@ pub(super) fn end_steps(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outc
     )?
     .execute(named_params! {
         ":status": status.number(), ":exit_code": code, ":exit_description": description,
-        ":now": now.0, ":failure": failure, ":tenant": tenant, ":id": id,
+        ":now": now.0, ":failure": failure.as_ref().map(stored_failure), ":tenant": tenant, ":id": id,
     })?;
     Ok(())
 }

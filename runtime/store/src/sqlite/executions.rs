@@ -2,12 +2,16 @@
 
 use rusqlite::types::Value;
 use rusqlite::{Connection as Db, OptionalExtension, Row as SqlRow, named_params, params_from_iter};
-use stepbox_batch::audit::{Actor, Deed};
+use stepbox_batch::actor::Actor;
+use stepbox_batch::audit::Deed;
 use stepbox_batch::clock::Timestamp;
-use stepbox_batch::execution::{Ancestor, ExecutionSummary, JobExecution, PartitionState, Remains};
-use stepbox_batch::listing::Listing;
+use stepbox_batch::execution::standing::Standing;
+use stepbox_batch::execution::{
+    Ancestor, ExecutionFilter, ExecutionSummary, JobExecution, NewJobExecution, PartitionState, Purgeable,
+    Remains,
+};
 use stepbox_batch::name::{JobExecutionId, TenantId};
-use stepbox_batch::repository::{ExecutionFilter, NewJobExecution, Purgeable, RepositoryError};
+use stepbox_batch::ports::{Listing, RepositoryError};
 
 use super::trouble::{Outcome, legible, listed};
 use super::{audit, instances, queue, steps};
@@ -18,7 +22,6 @@ use crate::record::execution::{
 use crate::record::step::TrackingRecord;
 use crate::record::{Listed, Row, stored_id};
 use crate::save::{ClaimRecord, NewRecord};
-use crate::standing::Standing;
 
 const COLUMNS: &str = "id, tenant, instance, stoppable, created_at, restart_of, user_name, parameters,
     parameters_key, job, partition_of, partition_step, partition_number, partition_count, status, exit_code, exit_description, started_at, ended_at, updated_at, failures,

@@ -1,11 +1,11 @@
 //! Job instances.
 
 use rusqlite::{Connection as Db, OptionalExtension, Row as SqlRow, named_params};
-use stepbox_batch::audit::{Actor, Deed};
+use stepbox_batch::actor::Actor;
+use stepbox_batch::audit::Deed;
 use stepbox_batch::job::JobInstance;
-use stepbox_batch::listing::Listing;
 use stepbox_batch::name::{InstanceCode, TenantId};
-use stepbox_batch::repository::RepositoryError;
+use stepbox_batch::ports::{Listing, RepositoryError};
 
 use super::audit;
 use super::trouble::{Outcome, legible, listed};

@@ -5,11 +5,14 @@
 //! that ran out still holds until somebody acts on it: a slow worker is not a lost one.
 
 use rusqlite::{Connection as Db, OptionalExtension, named_params};
-use stepbox_batch::audit::{Actor, Deed};
+use stepbox_batch::actor::Actor;
+use stepbox_batch::audit::Deed;
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::execution::NewJobExecution;
+use stepbox_batch::execution::standing::Standing;
+use stepbox_batch::execution::status::BatchStatus;
 use stepbox_batch::name::{JobExecutionId, TenantId};
-use stepbox_batch::repository::{NewJobExecution, RepositoryError};
-use stepbox_batch::status::BatchStatus;
+use stepbox_batch::ports::RepositoryError;
 
 use super::trouble::Outcome;
 use super::{audit, executions, queue, steps};
@@ -17,7 +20,6 @@ use crate::record::execution::StateRecord;
 use crate::record::step::TrackingRecord;
 use crate::record::{Row, stored_id};
 use crate::save::{ClaimRecord, LeaseRecord, NewRecord, SaveRecord};
-use crate::standing::Standing;
 
 /// Takes the lease; returns its token.
 pub(super) fn claim(

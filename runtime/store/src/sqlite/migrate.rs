@@ -1,7 +1,7 @@
 //! The schema's versions: numbered files, run once each, all missing ones in one transaction.
 
 use rusqlite::{Connection, TransactionBehavior};
-use stepbox_batch::repository::RepositoryError;
+use stepbox_batch::ports::RepositoryError;
 
 use super::trouble::{Outcome, Place};
 

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use stepbox_batch::repository::Result;
+use stepbox_batch::ports::Result;
 
 use super::migrate;
 use super::trouble::{Outcome, Place, Trouble};

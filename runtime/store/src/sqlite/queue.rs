@@ -1,19 +1,21 @@
 //! The queue: entries come in with their executions, are claimed in turn, and go when these have ended.
 
 use rusqlite::{Connection as Db, OptionalExtension, Row as SqlRow, named_params};
-use stepbox_batch::audit::{Actor, Deed};
+use stepbox_batch::actor::Actor;
+use stepbox_batch::audit::Deed;
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::execution::NewJobExecution;
+use stepbox_batch::execution::fairness::{Contender, Head, Lane, choose};
+use stepbox_batch::execution::queue::{Enqueue, QueueDepth, QueueEntry, QueueFilter, QueueState};
+use stepbox_batch::execution::rescue::Loss;
+use stepbox_batch::execution::status::BatchStatus;
 use stepbox_batch::name::{InstanceCode, JobExecutionId, TenantId};
-use stepbox_batch::queue::{Enqueue, QueueDepth, QueueEntry, QueueFilter, QueueState};
-use stepbox_batch::repository::{NewJobExecution, RepositoryError};
-use stepbox_batch::status::BatchStatus;
+use stepbox_batch::ports::RepositoryError;
 
 use super::trouble::{Outcome, legible, listed};
 use super::{audit, executions, rescue};
-use crate::fairness::{Contender, Head, Lane, choose};
 use crate::record::{Listed, Row, stored, stored_id};
 use crate::save::{ClaimRecord, ClaimedExecution};
-use crate::standing::Loss;
 
 /// Puts an execution that was just accepted into the queue.
 pub(super) fn enqueue(db: &Db, id: i64, new: &NewJobExecution, queue: &Enqueue) -> Outcome<()> {

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
-use stepbox_batch::repository::Result;
+use stepbox_batch::ports::Result;
 use tokio::sync::Semaphore;
 
 use super::trouble::{Outcome, Place};

@@ -7,18 +7,21 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rusqlite::{Connection as Db, OptionalExtension, named_params};
-use stepbox_batch::audit::{Actor, Deed};
+use stepbox_batch::actor::Actor;
+use stepbox_batch::audit::Deed;
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::execution::ending::Ending;
+use stepbox_batch::execution::rescue::{self, Lost, Rescue};
+use stepbox_batch::execution::status::BatchStatus;
+use stepbox_batch::execution::{Fate, Rescued};
 use stepbox_batch::name::TenantId;
-use stepbox_batch::queue::{Fate, Rescued};
-use stepbox_batch::status::BatchStatus;
 
 use super::endings::{end, end_steps, stop_partitions};
 use super::trouble::{Outcome, Trouble};
 use super::{audit, queue};
+use crate::record::execution::failure;
+use crate::record::lost::LostRecord;
 use crate::record::{Row, job};
-use crate::save::Ending;
-use crate::standing::{self, Lost, Rescue};
 
 /// Which executions to look at: those whose lease has run out, and parts that their whole has left behind, each with the
 /// worker that had it last. Wholes come before their parts.
@@ -43,7 +46,7 @@ pub(super) const LOST: &str =
 /// Rescues one execution, if it is still lost.
 pub(super) fn rescue(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<Option<Rescued>> {
     let rescued = attempt(db, || match look(db, tenant, id)? {
-        Some(lost) => act(db, tenant, &lost, now),
+        Some(lost) => act(db, tenant, id, lost, now),
         None => Ok(None),
     })?;
     match rescued {
@@ -68,7 +71,7 @@ fn look(db: &Db, tenant: &str, id: i64) -> Outcome<Option<Lost>> {
     let lost = statement.query_row(named_params! {":tenant": tenant, ":id": id}, |row| {
         let losses: Option<i64> = row.get("losses")?;
         let attempts_max: Option<i64> = row.get("attempts_max")?;
-        Ok(Lost {
+        Ok(LostRecord {
             id,
             status: row.get("status")?,
             worker: row.get("worker")?,
@@ -79,35 +82,36 @@ fn look(db: &Db, tenant: &str, id: i64) -> Outcome<Option<Lost>> {
             losses: losses.zip(attempts_max),
         })
     });
-    Ok(lost.optional()?)
+    Ok(lost.optional()?.map(LostRecord::into_lost).transpose()?)
 }
 
-fn act(db: &Db, tenant: &str, lost: &Lost, now: Timestamp) -> Outcome<Option<Rescued>> {
-    let (known, rescue) = lost.rescue(now)?;
-    let owner: TenantId = Row(format!("execution {}", lost.id)).name("tenant", tenant.to_owned())?;
+fn act(db: &Db, tenant: &str, id: i64, lost: Lost, now: Timestamp) -> Outcome<Option<Rescued>> {
+    let (known, worker) = (lost.id, lost.worker.clone());
+    let rescue = lost.rescue(now)?;
+    let owner: TenantId = Row(format!("execution {id}")).name("tenant", tenant.to_owned())?;
     let fate = match rescue {
         Rescue::Nothing => return Ok(None),
-        Rescue::AskToStop => return ask_to_stop(db, tenant, lost.id, now).map(|()| None),
+        Rescue::AskToStop => return ask_to_stop(db, tenant, id, now).map(|()| None),
         Rescue::EndWithWhole(ending) => {
-            end(db, tenant, lost.id, &ending)?;
+            end(db, tenant, id, &ending)?;
             return Ok(Some(Rescued { tenant: owner, id: known, fate: Fate::Stopped, reason: None }));
         }
-        Rescue::End(loss, ending) if loss.allows_last_words && has_last_words(db, tenant, lost.id)? => {
-            let_speak(db, tenant, lost.id, &ending)?;
-            queue::requeue(db, lost.id, &loss, now)?;
+        Rescue::End(loss, ending) if loss.allows_last_words && has_last_words(db, tenant, id)? => {
+            let_speak(db, tenant, id, &ending)?;
+            queue::requeue(db, id, &loss, now)?;
             Fate::Requeued(now)
         }
         Rescue::End(loss, ending) => {
-            end(db, tenant, lost.id, &ending)?;
+            end(db, tenant, id, &ending)?;
             loss.fate
         }
         Rescue::Rest(loss) => {
-            rest(db, tenant, lost.id, now)?;
-            queue::requeue(db, lost.id, &loss, now)?;
+            rest(db, tenant, id, now)?;
+            queue::requeue(db, id, &loss, now)?;
             loss.fate
         }
     };
-    audit::append(db, &owner, &Deed::execution_lost(known, &lost.worker, fate), &Actor::stepbox(now))?;
+    audit::append(db, &owner, &Deed::execution_lost(known, &worker, fate), &Actor::stepbox(now))?;
     Ok(Some(Rescued { tenant: owner, id: known, fate, reason: None }))
 }
 
@@ -161,7 +165,7 @@ fn has_last_words(db: &Db, tenant: &str, id: i64) -> Outcome<bool> {
             |row| row.get(0),
         )?
         .collect::<Result<_, _>>()?;
-    Ok(standing::has_last_words(&job, &begun))
+    Ok(rescue::has_last_words(&job, &begun))
 }
 
 /// Ends the steps that have not ended, and lets the execution rest: whoever takes it runs what is to run whatever
@@ -174,7 +178,9 @@ fn let_speak(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outcome<()> {
          SET failures = iif(:failure IS NULL, failures, json_insert(failures, '$[#]', json(:failure)))
          WHERE tenant = :tenant AND id = :id AND ended_at IS NULL",
     )?
-    .execute(named_params! {":failure": ending.failure, ":tenant": tenant, ":id": id})?;
+    .execute(
+        named_params! {":failure": ending.failure.as_ref().map(failure), ":tenant": tenant, ":id": id},
+    )?;
     stop_partitions(db, tenant, id, ending.now)
 }
 

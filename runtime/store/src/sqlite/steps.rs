@@ -2,9 +2,8 @@
 
 use rusqlite::{Connection as Db, Row as SqlRow, named_params};
 use stepbox_batch::execution::{Remains, StepExecution, Warning};
-use stepbox_batch::listing::Listing;
 use stepbox_batch::name::{JobExecutionId, TenantId};
-use stepbox_batch::repository::RepositoryError;
+use stepbox_batch::ports::{Listing, RepositoryError};
 
 use super::executions::fields;
 use super::trouble::{Outcome, listed};

@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
-use stepbox_batch::listing::Damaged;
-use stepbox_batch::repository::{RepositoryError, Result};
+use stepbox_batch::ports::{Damaged, RepositoryError, Result};
 
 use super::SqliteOptions;
 use crate::record::{Listed, damage_of};

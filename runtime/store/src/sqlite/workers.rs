@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection as Db, Row as SqlRow, named_params};
 use stepbox_batch::clock::Timestamp;
-use stepbox_batch::listing::Listing;
-use stepbox_batch::queue::{Held, Worker};
+use stepbox_batch::ports::Listing;
+use stepbox_batch::worker::{Held, Worker};
 
 use super::trouble::{Outcome, legible, listed};
 use crate::record::worker::{FORGOTTEN_MS, WorkerRecord};

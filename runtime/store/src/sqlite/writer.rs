@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
-use stepbox_batch::repository::{RepositoryError, Result};
+use stepbox_batch::ports::{RepositoryError, Result};
 use tokio::sync::oneshot;
 
 use super::migrate;

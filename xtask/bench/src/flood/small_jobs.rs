@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use stepbox::batch::status::BatchStatus;
+use stepbox::batch::execution::status::BatchStatus;
 use stepbox::{RunOptions, Tenant};
 
 use crate::Result;

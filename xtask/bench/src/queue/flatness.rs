@@ -3,13 +3,14 @@
 use std::time::Instant;
 
 use serde::Serialize;
+use stepbox::SystemClock;
+use stepbox::batch::actor::Actor;
 use stepbox::batch::clock::{Clock, Timestamp};
-use stepbox::batch::execution::JobExecution;
+use stepbox::batch::execution::queue::{Enqueue, QueueClaim, QueueFilter};
+use stepbox::batch::execution::status::BatchStatus;
+use stepbox::batch::execution::{Claim, ExecutionFilter, JobExecution, Lease, NewJobExecution, Save};
 use stepbox::batch::name::TenantId;
-use stepbox::batch::queue::{Enqueue, QueueClaim, QueueFilter};
-use stepbox::batch::repository::{Claim, ExecutionFilter, JobRepository, Lease, NewJobExecution, Save};
-use stepbox::batch::status::BatchStatus;
-use stepbox::{SystemClock, batch::audit::Actor};
+use stepbox::batch::ports::JobRepository;
 
 use crate::Result;
 use crate::stores::Store;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clap::ValueEnum;
-use stepbox::batch::repository::JobRepository;
+use stepbox::batch::ports::JobRepository;
 use stepbox_store::{PostgresOptions, PostgresStore, SqliteStore};
 use stepbox_test_postgres::{Durability, Server};
 use tempfile::TempDir;

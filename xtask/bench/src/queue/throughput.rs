@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use stepbox::PublishOptions;
-use stepbox::batch::repository::ExecutionFilter;
-use stepbox::batch::status::BatchStatus;
+use stepbox::batch::execution::ExecutionFilter;
+use stepbox::batch::execution::status::BatchStatus;
 
 use crate::Result;
 use crate::jobs::{CODE, Jobs};

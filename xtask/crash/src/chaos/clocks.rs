@@ -113,7 +113,7 @@ pub(crate) async fn run(at: &Installation, clock: &Clock, lease: &str) -> Result
 
 /// A difference from a run with right clocks.
 fn suffered(execution: &JobExecution) -> Option<String> {
-    use stepbox::batch::status::BatchStatus::Completed;
+    use stepbox::batch::execution::status::BatchStatus::Completed;
     if (execution.status, execution.attempt) == (Completed, 1) {
         return None;
     }

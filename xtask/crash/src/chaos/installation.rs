@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use stepbox::batch::name::TenantId;
-use stepbox::batch::repository::JobRepository;
+use stepbox::batch::ports::JobRepository;
 use stepbox::{DatabaseUrl, Policy, Stepbox, StorePlace, Tenant, migrate_store};
 use stepbox_store::{PostgresOptions, PostgresStore, SqliteStore};
 use stepbox_test_postgres::{Durability, Server};

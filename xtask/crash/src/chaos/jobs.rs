@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use stepbox::batch::execution::status::BatchStatus;
 use stepbox::batch::execution::{Counts, JobExecution};
 use stepbox::batch::name::JobExecutionId;
-use stepbox::batch::status::BatchStatus;
 use stepbox::{NewInstance, PublishOptions, RunOptions, Tenant};
 use stepbox_guest_artifacts::steps;
 use stepbox_tests::catalogue;

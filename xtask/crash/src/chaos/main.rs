@@ -20,7 +20,8 @@ use fleet::Fleet;
 use installation::{Installation, Store};
 use jobs::{End, KINDS, Published};
 use stepbox::Error;
-use stepbox::batch::repository::{ExecutionFilter, RepositoryError};
+use stepbox::batch::execution::ExecutionFilter;
+use stepbox::batch::ports::RepositoryError;
 use storm::Storm;
 
 type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;

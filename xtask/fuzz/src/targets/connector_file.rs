@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 use stepbox::batch::clock::Timestamp;
+use stepbox::batch::inventory::Component;
 use stepbox::batch::name::Digest;
-use stepbox::batch::repository::Component;
 use stepbox::connector_file::{ConnectorFile, ConnectorFileError, Known, Role};
 
 /// Takes any bytes.

@@ -11,16 +11,16 @@ use stepbox::batch::element::{
     SkippedRow, Unreadable,
 };
 use stepbox::batch::error::{ElementError, Halt};
-use stepbox::batch::execution::{Counts, ExecutionContext, StepExecution, Tracking};
+use stepbox::batch::execution::{Counts, ExecutionContext, Lease, Save, StepExecution, Tracking};
 use stepbox::batch::item_step::{Elements, ItemStep, Journey, Named, StepOutcome, run as run_step};
 use stepbox::batch::job::{Backoff, ChunkLimit, ItemSettings, RetryPolicy, Share, SkipPolicy};
 use stepbox::batch::log::NoLog;
 use stepbox::batch::name::{JobExecutionId, StepName, TenantId};
 use stepbox::batch::observer::NoObserver;
 use stepbox::batch::pattern::Pattern;
+use stepbox::batch::ports::{ExecutionJournal, Result as JournalResult};
 use stepbox::batch::projection::Projected;
 use stepbox::batch::recorder::Recorder;
-use stepbox::batch::repository::{ExecutionJournal, Lease, Result as JournalResult, Save};
 use stepbox::batch::rows::Rows;
 use stepbox::batch::step_context::{Findings, RunContext, RunInfo, StepContext};
 use stepbox_sandbox::fuzzing::{believed, set_aside};

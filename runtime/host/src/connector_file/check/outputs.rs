@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use serde_json::Value;
+use stepbox_batch::execution::status::ExitStatus;
 use stepbox_batch::job::{Always, Branch, Target};
 use stepbox_batch::nearest::nearest;
-use stepbox_batch::status::ExitStatus;
 use stepbox_batch::template::{self, OutputName};
 
 use super::super::{Mistake, Mistakes, part};

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use stepbox_batch::step_context::cut;
+use stepbox_batch::cut::cut;
 
 use crate::lengths::{
     Bound, CONTEXT_GET_KEY, CONTEXT_KEY, CONTEXT_VALUE, COUNTER_NAME, ERROR_MESSAGE, PARAMETER_NAME,

@@ -4,15 +4,16 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use stepbox_batch::execution::Save;
 use stepbox_batch::name::TenantId;
-use stepbox_batch::repository::{ExecutionJournal, JobRepository, RepositoryError, Save};
+use stepbox_batch::ports::{ExecutionJournal, Instances, Inventory, RepositoryError};
+use stepbox_store_testing::sample::*;
 use stepbox_test_postgres::{Durability, PASSWORD, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::super::migrate::SCHEMA_VERSION;
 use super::super::{PostgresOptions, PostgresStore};
 use super::store_with;
-use crate::conformance::sample::*;
 
 fn database_of(url: &str) -> &str {
     url.rsplit('/').next().unwrap()
@@ -115,7 +116,7 @@ async fn needs_no_right_to_make_tables_once_they_are_there() {
     let store = opened(&runner).await.unwrap();
     with_instance(&store).await;
     let (mut execution, lease) = started(&store).await;
-    move_to(&store, &lease, &mut execution, stepbox_batch::status::BatchStatus::Completed).await;
+    move_to(&store, &lease, &mut execution, stepbox_batch::execution::status::BatchStatus::Completed).await;
 }
 
 #[tokio::test]

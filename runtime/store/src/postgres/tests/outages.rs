@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use stepbox_batch::execution::Tracking;
-use stepbox_batch::queue::{Enqueue, JobQueue, QueueClaim, QueueFilter};
-use stepbox_batch::repository::{ExecutionJournal, JobRepository, NewJobExecution, Save};
-use stepbox_batch::status::BatchStatus::*;
+use stepbox_batch::execution::queue::{Enqueue, QueueClaim, QueueFilter};
+use stepbox_batch::execution::status::BatchStatus::*;
+use stepbox_batch::execution::{NewJobExecution, Save, Tracking};
+use stepbox_batch::ports::{AuditTrail, ExecutionJournal, Executions, Instances, JobQueue, Leases};
+use stepbox_store_testing::sample::*;
 use stepbox_test_postgres::{Durability, Proxy, Server};
 
 use super::super::{PostgresOptions, PostgresStore};
-use crate::conformance::sample::*;
 
 /// Waits less long than users do.
 fn hasty() -> PostgresOptions {

@@ -1,10 +1,12 @@
 //! Tables that an operator has split by time, as `docs/operators.md` says.
 
-use stepbox_batch::repository::{ExecutionFilter, JobRepository};
+use stepbox_batch::execution::ExecutionFilter;
+use stepbox_batch::ports::{Executions, Instances};
+use stepbox_store_testing::conformance;
+use stepbox_store_testing::sample::*;
 use stepbox_test_postgres::Server;
 
 use super::super::{PostgresOptions, PostgresStore};
-use crate::conformance::{self, sample::*};
 
 /// The script, with its two numbers.
 fn script(next: u64, end: u64) -> String {
@@ -21,7 +23,8 @@ async fn what_was_there_stays_and_everything_goes_on() {
     let store = PostgresStore::open(&url, options.clone()).await.unwrap();
     with_instance(&store).await;
     let (before, lease) = started(&store).await;
-    let (gone, _) = in_status(&store, stepbox_batch::status::BatchStatus::Failed, Hold::Free).await;
+    let (gone, _) =
+        in_status(&store, stepbox_batch::execution::status::BatchStatus::Failed, Hold::Free).await;
     store.purge(&tenant(), &ExecutionFilter::default(), &by(NOW)).await.unwrap();
     drop(store);
 
@@ -31,7 +34,7 @@ async fn what_was_there_stays_and_everything_goes_on() {
     let store = PostgresStore::open(&url, options).await.unwrap();
     assert_eq!(stored(&store, before.id).await, before);
     let mut execution = before.clone();
-    move_to(&store, &lease, &mut execution, stepbox_batch::status::BatchStatus::Completed).await;
+    move_to(&store, &lease, &mut execution, stepbox_batch::execution::status::BatchStatus::Completed).await;
     let mut ids = Vec::new();
     for _ in 0..4 {
         ids.push(waiting(&store).await.id.0);

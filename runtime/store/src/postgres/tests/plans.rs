@@ -3,11 +3,11 @@
 
 use stepbox_batch::audit::Deed;
 use stepbox_batch::clock::Timestamp;
-use stepbox_batch::execution::JobExecution;
+use stepbox_batch::execution::queue::Enqueue;
+use stepbox_batch::execution::status::BatchStatus;
+use stepbox_batch::execution::{ExecutionFilter, JobExecution, Save};
 use stepbox_batch::name::JobExecutionId;
-use stepbox_batch::queue::Enqueue;
-use stepbox_batch::repository::{ExecutionFilter, Save};
-use stepbox_batch::status::BatchStatus;
+use stepbox_store_testing::sample::*;
 use stepbox_test_postgres::Server;
 
 use super::super::connection::{Db, Named};
@@ -17,9 +17,8 @@ use super::super::{
     Address, PostgresOptions, PostgresStore, audit, leases, partitions, purging, queue, rescue, saves, steps,
     workers,
 };
-use crate::conformance::sample::*;
 use crate::record::audit::AuditRecord;
-use crate::save::{LeaseRecord, NewRecord, SaveRecord, accepted};
+use crate::save::{LeaseRecord, NewRecord, SaveRecord};
 
 /// What grows with time.
 const BIG: [&str; 5] = ["job_executions", "step_executions", "warnings", "audit_events", "queue_entries"];
@@ -193,7 +192,7 @@ async fn worker_statements(plans: &mut Plans) {
 }
 
 fn execution_to_save() -> JobExecution {
-    let mut execution = accepted(&new("i7"), None);
+    let mut execution = new("i7").accepted(None);
     execution.status = BatchStatus::Completed;
     execution
 }
@@ -226,7 +225,7 @@ async fn queue_statements(plans: &mut Plans) {
     }
     let mut new = new("i7");
     new.queue = Some(Enqueue { queued_max: Some(1000), ..Enqueue::at_once(NOW) });
-    let record = NewRecord::from(&accepted(&new, None));
+    let record = NewRecord::from(&new.accepted(None));
     let event = AuditRecord::new(&Deed::execution_submitted(JobExecutionId(0), &new), &new.by);
     let values = executions::values(&queue::Place::new(&new, false), &record, None, &event);
     plans.check("publishing", executions::ACCEPT, &values).await;

@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use stepbox_batch::repository::JobRepository;
+use stepbox_batch::ports::Instances;
+use stepbox_store_testing::sample::*;
 use stepbox_test_postgres::Server;
 
 use super::super::{PostgresOptions, PostgresStore};
 use super::store_with;
-use crate::conformance::sample::*;
 
 async fn until_open(store: &PostgresStore, connections: usize) {
     let began_at = Instant::now();

@@ -1,7 +1,6 @@
 //! Damaged rows that keep nobody from going on.
 
-use stepbox_batch::repository::JobRepository;
-use stepbox_batch::store_report::Finding;
+use stepbox_batch::ports::{Finding, JobRepository};
 use stepbox_test_postgres::Server;
 
 use super::super::{PostgresOptions, PostgresStore};

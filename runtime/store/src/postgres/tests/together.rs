@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use stepbox_batch::execution::StepExecution;
+use stepbox_batch::execution::queue::{Enqueue, QueueClaim, QueueFilter};
+use stepbox_batch::execution::status::BatchStatus;
+use stepbox_batch::execution::{NewJobExecution, Save, StepExecution};
 use stepbox_batch::job::JobInstance;
-use stepbox_batch::queue::{Enqueue, JobQueue, QueueClaim, QueueFilter};
-use stepbox_batch::repository::{ExecutionJournal, JobRepository, NewJobExecution, Result, Save};
-use stepbox_batch::status::BatchStatus;
+use stepbox_batch::ports::{
+    ExecutionJournal, Executions, Instances, Inventory, JobQueue, Leases, Result, Workers,
+};
+use stepbox_store_testing::sample::*;
 use tokio::sync::Barrier;
 
 use super::super::{PostgresOptions, PostgresStore};
 use super::store_with;
-use crate::conformance::sample::*;
 
 const MANY: usize = 12;
 

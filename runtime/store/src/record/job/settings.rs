@@ -8,7 +8,7 @@ use stepbox_batch::job::{
     Transition,
 };
 use stepbox_batch::pattern::Pattern;
-use stepbox_batch::repository::Result;
+use stepbox_batch::ports::Result;
 
 use super::Row;
 

@@ -1,12 +1,13 @@
 //! What the file itself holds the audit trail to.
 
 use stepbox_batch::audit::{AuditFilter, Deed};
+use stepbox_batch::execution::ExecutionFilter;
+use stepbox_batch::execution::status::BatchStatus::*;
 use stepbox_batch::name::ConnectorCode;
-use stepbox_batch::repository::{ExecutionFilter, JobRepository};
-use stepbox_batch::status::BatchStatus::*;
+use stepbox_batch::ports::{AuditTrail, Executions, Instances, Inventory, Leases};
+use stepbox_store_testing::sample::*;
 
 use super::{TemporaryStore, empty_store};
-use crate::conformance::sample::*;
 
 /// A store with something to change in each way.
 async fn filled() -> TemporaryStore {
@@ -53,7 +54,7 @@ async fn nothing_happens_that_cannot_be_recorded() {
         told(store.purge_audit(&tenant, NOW, &by).await),
     ];
     assert_eq!(answers, ["store-unavailable"; 14]);
-    assert_eq!(crate::conformance::sample::lost(&*store, NOW).await, [], "not even that it is set aside");
+    assert_eq!(stepbox_store_testing::sample::lost(&*store, NOW).await, [], "not even that it is set aside");
     assert_eq!(everything(&store).await, before);
     assert_eq!(stored(&*store, lost.id).await.status, Started);
 }

@@ -2,4 +2,4 @@
 
 use super::empty_store;
 
-crate::conformance!(empty_store);
+stepbox_store_testing::conformance!(empty_store);

@@ -1,12 +1,15 @@
 //! Rows that nobody can have written this way: found and named, never guessed at.
 
 use stepbox_batch::audit::AuditFilter;
-use stepbox_batch::execution::{Checkpoint, Partition};
-use stepbox_batch::queue::{Enqueue, JobQueue, QueueFilter, Worker};
-use stepbox_batch::repository::{ExecutionFilter, ExecutionJournal, JobRepository, NewJobExecution, Save};
+use stepbox_batch::execution::queue::{Enqueue, QueueFilter};
+use stepbox_batch::execution::{Checkpoint, ExecutionFilter, NewJobExecution, Partition, Save};
+use stepbox_batch::ports::{
+    ExecutionJournal, Executions, Instances, Inventory, JobRepository, Parts, Workers,
+};
+use stepbox_batch::worker::Worker;
+use stepbox_store_testing::sample::*;
 
 use super::{TemporaryStore, empty_store};
-use crate::conformance::sample::*;
 
 /// A store with one of everything.
 async fn filled() -> TemporaryStore {

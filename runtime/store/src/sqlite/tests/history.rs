@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use rusqlite::{Connection, named_params};
+use stepbox_store_testing::sample::{NOW, job};
 
-use crate::conformance::sample::{NOW, job};
 use crate::record::job;
 
 /// How much of a history there is.

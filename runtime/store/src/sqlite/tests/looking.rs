@@ -3,9 +3,9 @@
 use std::fs;
 
 use rusqlite::Connection;
+use stepbox_store_testing::sample::with_instance;
 
 use super::{SqliteStore, empty_store};
-use crate::conformance::sample::with_instance;
 
 #[tokio::test]
 async fn tells_versions_and_changes_nothing() {

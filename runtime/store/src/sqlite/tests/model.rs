@@ -1,9 +1,10 @@
 //! Histories that are longer than those that every store goes through.
 
+use stepbox_store_testing::conformance::model::explore;
+
 use std::path::Path;
 
 use super::{SqliteOptions, TemporaryStore};
-use crate::conformance::model::explore;
 use crate::sqlite::SqliteStore;
 
 /// A store in memory, where there is a place for that: nothing here is about the disk.

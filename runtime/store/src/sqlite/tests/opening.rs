@@ -6,14 +6,13 @@ use std::sync::Barrier;
 
 use rusqlite::Connection;
 use stepbox_batch::clock::Timestamp;
-use stepbox_batch::execution::Checkpoint;
+use stepbox_batch::execution::{Checkpoint, Whose};
 use stepbox_batch::name::JobExecutionId;
-use stepbox_batch::queue::{JobQueue, Whose};
-use stepbox_batch::repository::{JobRepository, Result};
+use stepbox_batch::ports::{Instances, Leases, Result, Workers};
+use stepbox_store_testing::sample::{Hold, NOW, by, told};
+use stepbox_store_testing::sample::{code, in_status, instance, stored, tenant, with_instance};
 
 use super::{SqliteOptions, SqliteStore, empty_store};
-use crate::conformance::sample::{Hold, NOW, by, told};
-use crate::conformance::sample::{code, in_status, instance, stored, tenant, with_instance};
 
 fn refusal(code: &str, path: impl AsRef<Path>) -> String {
     let opened: Result<SqliteStore> = SqliteStore::open(path);
@@ -26,7 +25,8 @@ fn refusal(code: &str, path: impl AsRef<Path>) -> String {
 async fn keeps_everything_when_closed_and_opened_again() {
     let store = empty_store().await;
     with_instance(&*store).await;
-    let (execution, _) = in_status(&*store, stepbox_batch::status::BatchStatus::Started, Hold::Held).await;
+    let (execution, _) =
+        in_status(&*store, stepbox_batch::execution::status::BatchStatus::Started, Hold::Held).await;
     let path = store.path().to_owned();
     let folder = store.close();
     let names: Vec<_> =

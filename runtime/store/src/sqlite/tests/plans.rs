@@ -5,14 +5,14 @@ use rusqlite::Connection;
 use rusqlite::types::Value;
 use stepbox_batch::audit::{AuditAction, AuditFilter};
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::execution::ExecutionFilter;
+use stepbox_batch::execution::status::BatchStatus;
 use stepbox_batch::name::JobExecutionId;
-use stepbox_batch::repository::ExecutionFilter;
-use stepbox_batch::status::BatchStatus;
+use stepbox_store_testing::sample::*;
 
 use super::super::{audit, endings, executions, instances, leases, queue, rescue, steps};
 use super::empty_store;
 use super::history::History;
-use crate::conformance::sample::*;
 
 /// What grows with time.
 const BIG: [&str; 4] = ["job_executions", "step_executions", "warnings", "audit_events"];

@@ -5,14 +5,13 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use rusqlite::Connection;
-use stepbox_batch::execution::Tracking;
-use stepbox_batch::queue::Fate;
-use stepbox_batch::repository::{ExecutionFilter, ExecutionJournal, JobRepository, Save};
-use stepbox_batch::status::BatchStatus;
+use stepbox_batch::execution::status::BatchStatus;
+use stepbox_batch::execution::{ExecutionFilter, Fate, Save, Tracking};
+use stepbox_batch::ports::{ExecutionJournal, Executions};
+use stepbox_store_testing::sample::*;
 
 use super::super::writer::Durability;
 use super::{SqliteOptions, SqliteStore, empty_store};
-use crate::conformance::sample::*;
 
 const FILE: &str = "STEPBOX_STORE_TEST_FILE";
 const ROLE: &str = "STEPBOX_STORE_TEST_ROLE";

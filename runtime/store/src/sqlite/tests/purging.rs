@@ -3,12 +3,13 @@
 use std::fs;
 
 use stepbox_batch::audit::AuditFilter;
+use stepbox_batch::execution::ExecutionFilter;
 use stepbox_batch::name::JobExecutionId;
-use stepbox_batch::repository::{EVENTS_PURGED_TOGETHER, ExecutionFilter, JobRepository};
+use stepbox_batch::ports::{AuditTrail, EVENTS_PURGED_TOGETHER, Executions};
+use stepbox_store_testing::sample::*;
 
 use super::history::History;
 use super::{TemporaryStore, empty_store};
-use crate::conformance::sample::*;
 
 const EXECUTIONS: u32 = 3000;
 

@@ -1,10 +1,9 @@
 //! Damaged rows that keep nobody from going on.
 
-use stepbox_batch::repository::JobRepository;
-use stepbox_batch::store_report::Finding;
+use stepbox_batch::ports::{Finding, JobRepository};
+use stepbox_store_testing::sample::NOW;
 
 use super::{SqliteStore, TemporaryStore, empty_store};
-use crate::conformance::sample::NOW;
 use crate::damaged::{Damageable, damaged};
 
 impl Damageable for TemporaryStore {

@@ -1,13 +1,13 @@
 //! Other connections to the same file, and a disk that others have filled.
 
 use serde_json::json;
+use stepbox_batch::execution::Save;
+use stepbox_batch::execution::status::BatchStatus;
 use stepbox_batch::job::JobInstance;
-use stepbox_batch::queue::JobQueue;
-use stepbox_batch::repository::{ExecutionJournal, JobRepository, Save};
-use stepbox_batch::status::BatchStatus;
+use stepbox_batch::ports::{ExecutionJournal, Executions, Instances, Leases};
+use stepbox_store_testing::sample::*;
 
 use super::{SqliteOptions, SqliteStore, empty_store, store_with};
-use crate::conformance::sample::*;
 
 #[tokio::test]
 async fn two_stores_on_one_file_see_each_other_at_once() {

@@ -8,14 +8,14 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use stepbox_batch::audit::AuditFilter;
+use stepbox_batch::execution::ExecutionFilter;
+use stepbox_batch::execution::status::BatchStatus;
 use stepbox_batch::name::JobExecutionId;
-use stepbox_batch::queue::JobQueue;
-use stepbox_batch::repository::{ExecutionFilter, JobRepository};
-use stepbox_batch::status::BatchStatus;
+use stepbox_batch::ports::{AuditTrail, Executions, Instances, JobQueue, Parts, Workers};
+use stepbox_store_testing::sample::*;
 
 use super::SqliteStore;
 use super::history::History;
-use crate::conformance::sample::*;
 
 /// What any list or show may take, at most.
 const LIST_MAX: Duration = Duration::from_millis(50);

@@ -3,14 +3,14 @@
 use std::sync::{Arc, mpsc};
 
 use serde_json::json;
-use stepbox_batch::execution::Tracking;
+use stepbox_batch::execution::{Save, Tracking};
 use stepbox_batch::job::JobInstance;
-use stepbox_batch::repository::{ExecutionJournal, JobRepository, Save};
+use stepbox_batch::ports::{ExecutionJournal, Instances};
+use stepbox_store_testing::sample::*;
 use tokio::task::JoinHandle;
 
 use super::super::writer::Durability;
 use super::{SqliteOptions, TemporaryStore, empty_store, store_with};
-use crate::conformance::sample::*;
 
 /// Keeps the writer busy; what is asked of it meanwhile waits until [`Held::let_go`].
 struct Held {

@@ -1,0 +1,26 @@
+//! On whose behalf something is done.
+
+use crate::clock::Timestamp;
+
+/// On whose behalf something is done, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// Who asked for it, if somebody said so. No user is the runtime, whatever they are called.
+    pub user: Option<String>,
+    /// Whether the runtime did it by itself.
+    pub is_runtime: bool,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Actor {
+    /// Somebody, if it is known who.
+    pub fn new(user: Option<&str>, at: Timestamp) -> Self {
+        Self { user: user.map(str::to_owned), is_runtime: false, at }
+    }
+
+    /// The runtime itself, which nobody asked.
+    pub fn stepbox(at: Timestamp) -> Self {
+        Self { user: None, is_runtime: true, at }
+    }
+}

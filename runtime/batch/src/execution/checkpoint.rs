@@ -1,0 +1,14 @@
+//! Where each element of an item step resumes.
+
+/// Where each element of an item step resumes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The reader's state, opaque.
+    pub reader: Vec<u8>,
+    /// The processors' states, opaque, in order.
+    pub processors: Vec<Vec<u8>>,
+    /// The writer's state, opaque. What it names is durable.
+    pub writer: Vec<u8>,
+    /// The state of the rejected items file, opaque. What it names is durable.
+    pub rejected: Vec<u8>,
+}

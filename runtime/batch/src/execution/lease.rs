@@ -1,0 +1,31 @@
+//! The right to write the rows of an execution.
+
+use crate::clock::Timestamp;
+use crate::name::{JobExecutionId, TenantId};
+
+/// A worker's wish to run an execution.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// The worker's name, unique among all processes.
+    pub worker: String,
+    /// Now.
+    pub now: Timestamp,
+    /// How long the lease lasts without a heartbeat, in milliseconds.
+    pub lease_ms: u64,
+}
+
+/// The right to write the rows of an execution, until somebody else claims it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// Whose execution.
+    pub tenant: TenantId,
+    /// Which execution.
+    pub id: JobExecutionId,
+    /// The fencing token: it grows with each claim and stands in the `WHERE` of each write.
+    pub token: u64,
+}
+
+/// Whether a lease lasts. It is over at the very millisecond at which it ends.
+pub(super) fn is_held(lease_expires_at: Option<Timestamp>, now: Timestamp) -> bool {
+    lease_expires_at.is_some_and(|end| end > now)
+}

@@ -1,0 +1,74 @@
+//! An execution that is about to be accepted.
+
+use serde_json::Value;
+
+use super::context::ExecutionContext;
+use super::job_execution::JobExecution;
+use super::lease::Claim;
+use super::part::Partition;
+use super::queue::Enqueue;
+use super::status::{BatchStatus, ExitStatus};
+use super::step_execution::StepExecution;
+use crate::actor::Actor;
+use crate::job::Job;
+use crate::name::{InstanceCode, JobExecutionId, TenantId};
+
+/// An execution about to be accepted.
+#[derive(Debug, Clone)]
+pub struct NewJobExecution {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The instance it runs.
+    pub instance: InstanceCode,
+    /// The job, frozen.
+    pub job: Job,
+    /// Effective parameters, frozen.
+    pub parameters: Value,
+    /// Who asked for it, and when.
+    pub by: Actor,
+    /// The execution that it goes on from, with the context and the steps to begin with: completed
+    /// ones are carried over, the interrupted one brings its checkpoint.
+    pub restart_of: Option<JobExecutionId>,
+    /// The execution context to begin with.
+    pub context: ExecutionContext,
+    /// The steps to begin with; empty for a first run.
+    pub steps: Vec<StepExecution>,
+    /// The part of another execution's step that it is.
+    pub partition: Option<Partition>,
+    /// How it waits for a worker; `None` for an execution that is not in the queue.
+    pub queue: Option<Enqueue>,
+    /// In what it differs from the execution that it goes on from, for the audit trail; empty for most.
+    pub changes: Vec<String>,
+}
+
+impl NewJobExecution {
+    /// The execution as a store accepts it, with a worker if it is claimed in the same transaction. The store gives it
+    /// its id.
+    pub fn accepted(&self, claim: Option<&Claim>) -> JobExecution {
+        let Self { tenant, instance, job, parameters, by, restart_of, context, steps, partition, .. } =
+            self.clone();
+        JobExecution {
+            id: JobExecutionId(0),
+            tenant,
+            instance,
+            job,
+            parameters,
+            user: by.user,
+            status: BatchStatus::Starting,
+            exit_status: ExitStatus::new(ExitStatus::EXECUTING),
+            created_at: by.at,
+            started_at: None,
+            ended_at: None,
+            updated_at: by.at,
+            worker: claim.map(|claim| claim.worker.clone()),
+            attempt: u32::from(claim.is_some()),
+            stop_requested: false,
+            set_aside: None,
+            restart_of,
+            partition,
+            failures: Vec::new(),
+            context,
+            steps,
+        }
+    }
+}

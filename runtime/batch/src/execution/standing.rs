@@ -1,0 +1,170 @@
+//! Who may do what to an execution, decided from the little that is stored of it.
+//!
+//! Functions from values to values: every store asks here, inside its transaction, so that all stores answer alike.
+
+use super::lease::is_held;
+use super::status::BatchStatus::{self, *};
+use crate::clock::Timestamp;
+use crate::name::JobExecutionId;
+use crate::ports::error::{RepositoryError, Result};
+
+/// What became of a stop request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopRequest {
+    /// A worker holds the execution and will see the request.
+    Requested,
+    /// No worker had begun it; it is STOPPED now.
+    StoppedAtOnce,
+}
+
+/// How an execution stands, as far as that decides anything.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing {
+    /// Which execution.
+    pub id: JobExecutionId,
+    /// Its status.
+    pub status: BatchStatus,
+    /// Whether its job may be stopped by a request.
+    pub stoppable: bool,
+    /// When its lease ends; `None` while no worker holds a lease.
+    pub lease_expires_at: Option<Timestamp>,
+    /// Whether it could be neither run nor rescued. No worker holds it then.
+    pub is_set_aside: bool,
+}
+
+impl Standing {
+    /// Whether a worker may take its lease.
+    pub fn claim(&self, now: Timestamp) -> Result<()> {
+        match self.status {
+            status if self.is_set_aside && !status.has_ended() => self.refuse("it is set aside"),
+            Starting | Paused if self.is_held(now) => self.refuse("another worker has claimed it"),
+            Starting | Paused => Ok(()),
+            Started | Stopping | Pausing => self.refuse("a worker has begun it"),
+            Completed | Stopped | Failed | Abandoned | Unknown => self.refuse("it has ended"),
+        }
+    }
+
+    /// What a stop request does to it.
+    pub fn stop(&self, now: Timestamp) -> Result<StopRequest> {
+        match self.status {
+            status if status.has_ended() => self.refuse("it has ended"),
+            _ if self.is_set_aside => Ok(StopRequest::StoppedAtOnce),
+            _ if !self.stoppable => self.refuse("its job is not stoppable"),
+            Starting | Paused if !self.is_held(now) => Ok(StopRequest::StoppedAtOnce),
+            _ => Ok(StopRequest::Requested),
+        }
+    }
+
+    /// Whether a person may give it up.
+    pub fn abandon(&self, now: Timestamp) -> Result<()> {
+        match self.status {
+            status if self.is_set_aside && !status.has_ended() => Ok(()),
+            Starting | Paused if self.is_held(now) => self.refuse("a worker has claimed it; stop it first"),
+            status if status.may_become(Abandoned) => Ok(()),
+            Abandoned => self.refuse("it is given up already"),
+            Completed => self.refuse("there is nothing to give up"),
+            _ => self.refuse("a worker is on it; stop it first"),
+        }
+    }
+
+    /// Whether another execution may go on from it.
+    pub fn restart(&self) -> Result<()> {
+        match self.status {
+            Stopped | Failed => Ok(()),
+            _ => self.refuse("only a STOPPED or FAILED one can be restarted"),
+        }
+    }
+
+    /// Whether its worker may save this status.
+    pub fn become_status(&self, next: BatchStatus) -> Result<()> {
+        if next == self.status || self.status.may_become(next) {
+            return Ok(());
+        }
+        self.refuse(match next {
+            Completed => "it cannot become COMPLETED",
+            Starting => "it cannot become STARTING",
+            Started => "it cannot become STARTED",
+            Stopping => "it cannot become STOPPING",
+            Stopped => "it cannot become STOPPED",
+            Failed => "it cannot become FAILED",
+            Abandoned => "it cannot become ABANDONED",
+            Unknown => "it cannot become UNKNOWN",
+            Pausing => "it cannot become PAUSING",
+            Paused => "it cannot become PAUSED",
+        })
+    }
+
+    fn is_held(&self, now: Timestamp) -> bool {
+        is_held(self.lease_expires_at, now)
+    }
+
+    fn refuse<T>(&self, reason: &'static str) -> Result<T> {
+        Err(RepositoryError::WrongStatus { id: self.id, status: self.status, reason })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One line per status: what becomes of claim, stop and abandon with a lease that is free (or
+    /// has run out) and with one that is held.
+    #[test]
+    fn answers_for_each_status() {
+        let rows = [
+            (Starting, "claim=ok stop=at-once abandon=ok", "claim=no stop=requested abandon=no"),
+            (Started, "claim=no stop=requested abandon=no", "claim=no stop=requested abandon=no"),
+            (Stopping, "claim=no stop=requested abandon=no", "claim=no stop=requested abandon=no"),
+            (Pausing, "claim=no stop=requested abandon=no", "claim=no stop=requested abandon=no"),
+            (Paused, "claim=ok stop=at-once abandon=ok", "claim=no stop=requested abandon=no"),
+            (Stopped, "claim=no stop=no abandon=ok", "claim=no stop=no abandon=ok"),
+            (Failed, "claim=no stop=no abandon=ok", "claim=no stop=no abandon=ok"),
+            (Unknown, "claim=no stop=no abandon=ok", "claim=no stop=no abandon=ok"),
+            (Completed, "claim=no stop=no abandon=no", "claim=no stop=no abandon=no"),
+            (Abandoned, "claim=no stop=no abandon=no", "claim=no stop=no abandon=no"),
+        ];
+        for (status, free, held) in rows {
+            assert_eq!(answers(status, None), free, "{status}, never claimed");
+            assert_eq!(answers(status, Some(Timestamp(10))), free, "{status}, lease over");
+            assert_eq!(answers(status, Some(Timestamp(11))), held, "{status}, held");
+        }
+    }
+
+    fn answers(status: BatchStatus, lease_expires_at: Option<Timestamp>) -> String {
+        let standing = Standing {
+            id: JobExecutionId(1),
+            status,
+            stoppable: true,
+            lease_expires_at,
+            is_set_aside: false,
+        };
+        told_of(standing)
+    }
+
+    /// One that is set aside is nobody's: it is no worker's to begin, and a person may end it in any status.
+    #[test]
+    fn what_is_set_aside_is_only_ended() {
+        for status in [Starting, Started, Stopping, Pausing, Paused] {
+            let standing = Standing {
+                id: JobExecutionId(1),
+                status,
+                stoppable: false,
+                lease_expires_at: None,
+                is_set_aside: true,
+            };
+            assert_eq!(told_of(standing), "claim=no stop=at-once abandon=ok", "{status}");
+        }
+    }
+
+    fn told_of(standing: Standing) -> String {
+        let now = Timestamp(10);
+        let claim = standing.claim(now).map_or("no", |()| "ok");
+        let stop = match standing.stop(now) {
+            Ok(StopRequest::StoppedAtOnce) => "at-once",
+            Ok(StopRequest::Requested) => "requested",
+            Err(_) => "no",
+        };
+        let abandon = standing.abandon(now).map_or("no", |()| "ok");
+        format!("claim={claim} stop={stop} abandon={abandon}")
+    }
+}

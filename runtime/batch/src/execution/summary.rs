@@ -1,0 +1,113 @@
+//! Executions as lists show them.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::failure::Failure;
+use super::job_execution::JobExecution;
+use super::status::{BatchStatus, ExitStatus};
+use super::step_execution::StepExecution;
+use crate::clock::Timestamp;
+use crate::job::{ComponentRef, Job};
+use crate::name::{ConnectorCode, InstanceCode, JobExecutionId, JobName, TenantId};
+
+/// An execution as lists show it: without its context and its steps' checkpoints, which may be large and which
+/// nobody looks at there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExecutionSummary {
+    /// Given by the store.
+    pub id: JobExecutionId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The instance it runs.
+    pub instance: InstanceCode,
+    /// What is shown of its job. Executions of the same job share it.
+    pub job: Arc<JobSummary>,
+    /// Effective parameters. A JSON object.
+    pub parameters: Value,
+    /// Who asked for it, if somebody said so.
+    pub user: Option<String>,
+    /// Where it stands.
+    pub status: BatchStatus,
+    /// How it ended, for people.
+    pub exit_status: ExitStatus,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// When a worker began it.
+    pub started_at: Option<Timestamp>,
+    /// When it ended; always set once it has.
+    pub ended_at: Option<Timestamp>,
+    /// When its row was last written.
+    pub updated_at: Timestamp,
+    /// Which worker runs or ran it.
+    pub worker: Option<String>,
+    /// How many workers have begun it.
+    pub attempt: u32,
+    /// Whether somebody asked to stop it.
+    pub stop_requested: bool,
+    /// Why it was set aside: see [`JobExecution::set_aside`].
+    pub set_aside: Option<String>,
+    /// The execution that this one goes on from.
+    pub restart_of: Option<JobExecutionId>,
+    /// What failed outside of any step.
+    pub failures: Vec<Failure>,
+    /// One for each step that began, in order; none of them has its checkpoint here.
+    pub steps: Vec<StepExecution>,
+}
+
+/// What lists show of a job's definition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobSummary {
+    /// The connector that brought it.
+    pub connector: ConnectorCode,
+    /// Its name.
+    pub name: JobName,
+    /// `import`, `export`, or any other word.
+    pub job_type: String,
+    /// The components it uses, in the order of its steps.
+    pub components: Vec<ComponentRef>,
+    /// Where its relative paths begin: see [`Job::folder`].
+    pub folder: Option<String>,
+}
+
+impl JobSummary {
+    /// Of a job.
+    pub fn of(job: &Job) -> Self {
+        Self {
+            connector: job.connector.clone(),
+            name: job.name.clone(),
+            job_type: job.job_type.clone(),
+            components: job.components().cloned().collect(),
+            folder: job.folder.clone(),
+        }
+    }
+}
+
+impl JobExecution {
+    /// The execution as lists show it.
+    pub fn summary(&self) -> ExecutionSummary {
+        let without_checkpoint = |step: &StepExecution| StepExecution { checkpoint: None, ..step.clone() };
+        ExecutionSummary {
+            id: self.id,
+            tenant: self.tenant.clone(),
+            instance: self.instance.clone(),
+            job: Arc::new(JobSummary::of(&self.job)),
+            parameters: self.parameters.clone(),
+            user: self.user.clone(),
+            status: self.status,
+            exit_status: self.exit_status.clone(),
+            created_at: self.created_at,
+            started_at: self.started_at,
+            ended_at: self.ended_at,
+            updated_at: self.updated_at,
+            worker: self.worker.clone(),
+            attempt: self.attempt,
+            stop_requested: self.stop_requested,
+            set_aside: self.set_aside.clone(),
+            restart_of: self.restart_of,
+            failures: self.failures.clone(),
+            steps: self.steps.iter().map(without_checkpoint).collect(),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The ports of a store: everything that is persisted, by noun.
+//!
+//! | port | what it keeps |
+//! |---|---|
+//! | [`Installation`] | which installation it is, and what time it is there |
+//! | [`Inventory`] | connectors and components |
+//! | [`Instances`] | job instances |
+//! | [`Executions`] | executions: accepted, looked up, stopped, purged |
+//! | [`Parts`] | the parts of steps that were split |
+//! | [`ExecutionJournal`] | what the holder of a lease writes while it runs an execution |
+//! | [`JobQueue`] | what waits for a worker |
+//! | [`Leases`] | who holds what, and what lost workers left |
+//! | [`Workers`] | which workers there are |
+//! | [`AuditTrail`] | who did what |
+//!
+//! [`JobRepository`] is all of them, for a caller that holds a whole store. `stepbox-store` has two; a store of
+//! another kind implements the ports and passes the suite in `stepbox-store-testing`. The rules that all stores keep
+//! are functions in [`crate::execution`]: [`standing`](crate::execution::standing),
+//! [`rescue`](crate::execution::rescue), [`fairness`](crate::execution::fairness).
+//!
+//! # What every method promises
+//!
+//! A method is atomic, durable when it returns, and sees only the rows of the given tenant; a method without a tenant
+//! says that it is for all tenants. A list has every row that can be read, and names the others: no damaged row makes
+//! a list fail ([`Listing`]). A method that takes an [`Actor`](crate::actor::Actor) writes its event of the audit
+//! trail in the same transaction: see [`crate::audit`].
+//!
+//! Only the worker that holds the lease of an execution writes its rows, with [`ExecutionJournal::save`], one
+//! transaction each. A stop request has a column of its own, so no save can overwrite it.
+
+pub mod audit_trail;
+pub mod error;
+pub mod executions;
+pub mod installation;
+pub mod instances;
+pub mod inventory;
+pub mod journal;
+pub mod leases;
+pub mod listing;
+pub mod parts;
+pub mod queue;
+pub mod repository;
+pub mod store_report;
+pub mod workers;
+
+pub use audit_trail::{AuditTrail, EVENTS_PURGED_TOGETHER};
+pub use error::{Outlook, RepositoryError, Result};
+pub use executions::Executions;
+pub use installation::Installation;
+pub use instances::Instances;
+pub use inventory::Inventory;
+pub use journal::ExecutionJournal;
+pub use leases::Leases;
+pub use listing::{Damaged, Listing};
+pub use parts::Parts;
+pub use queue::JobQueue;
+pub use repository::JobRepository;
+pub use store_report::{Finding, StoreReport};
+pub use workers::Workers;

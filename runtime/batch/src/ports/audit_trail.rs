@@ -1,0 +1,28 @@
+//! Who did what.
+
+use async_trait::async_trait;
+
+use super::error::Result;
+use super::listing::Listing;
+use crate::actor::Actor;
+use crate::audit::{AuditEvent, AuditFilter, Deed};
+use crate::clock::Timestamp;
+use crate::name::TenantId;
+
+/// How many events of the audit trail are deleted in one transaction.
+pub const EVENTS_PURGED_TOGETHER: u32 = 10_000;
+
+/// The audit trail. Every other port that takes an [`Actor`] writes to it; nothing deletes its events but
+/// [`purge_audit`](Self::purge_audit).
+#[async_trait]
+pub trait AuditTrail: Send + Sync + 'static {
+    /// Adds an event that belongs to no change: something was refused.
+    async fn record(&self, tenant: &TenantId, deed: &Deed, by: &Actor) -> Result<()>;
+
+    /// Events, newest first.
+    async fn audit(&self, tenant: &TenantId, filter: &AuditFilter) -> Result<Listing<AuditEvent>>;
+
+    /// Deletes the events from before a moment, in transactions of [`EVENTS_PURGED_TOGETHER`] at most, each of which is
+    /// an event in turn. Returns how many they were.
+    async fn purge_audit(&self, tenant: &TenantId, before: Timestamp, by: &Actor) -> Result<u64>;
+}

@@ -1,0 +1,29 @@
+//! What waits for workers.
+
+use async_trait::async_trait;
+
+use super::error::Result;
+use crate::execution::job_execution::JobExecution;
+use crate::execution::lease::Lease;
+use crate::execution::queue::{QueueClaim, QueueDepth, QueueEntry};
+use crate::name::{JobExecutionId, TenantId};
+
+/// The queue. [`Executions::create_execution`](super::Executions::create_execution) and
+/// [`Parts::create_partitions`](super::Parts::create_partitions) put entries in.
+#[async_trait]
+pub trait JobQueue: Send + Sync + 'static {
+    /// Takes the leases of entries that may begin, fair between tenants: the tenant with the fewest running executions
+    /// goes first, among equals the tenant that was served longest ago; within a tenant it is the priority, then the
+    /// age. An instance whose job limits its concurrency is passed by while it is full. An execution that cannot be
+    /// read is set aside, and the next one taken.
+    async fn claim_next(&self, wanted: &QueueClaim) -> Result<Vec<(JobExecution, Lease)>>;
+
+    /// Returns when an entry may have come into the queue, or after so many milliseconds.
+    async fn wait_for_work(&self, timeout_ms: u64);
+
+    /// An execution's place in the queue; `None` if it was never there or has ended.
+    async fn queue_entry(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<QueueEntry>>;
+
+    /// How much is in the queue, of all tenants, by tenant and state. Entries in no known state are not counted.
+    async fn queue_depths(&self) -> Result<Vec<QueueDepth>>;
+}

@@ -1,0 +1,41 @@
+//! A whole store.
+
+use super::audit_trail::AuditTrail;
+use super::executions::Executions;
+use super::installation::Installation;
+use super::instances::Instances;
+use super::inventory::Inventory;
+use super::journal::ExecutionJournal;
+use super::leases::Leases;
+use super::parts::Parts;
+use super::queue::JobQueue;
+use super::workers::Workers;
+
+/// Everything that is persisted: a store that implements every port is one.
+pub trait JobRepository:
+    Installation
+    + Inventory
+    + Instances
+    + Executions
+    + Parts
+    + ExecutionJournal
+    + JobQueue
+    + Leases
+    + Workers
+    + AuditTrail
+{
+}
+
+impl<S> JobRepository for S where
+    S: Installation
+        + Inventory
+        + Instances
+        + Executions
+        + Parts
+        + ExecutionJournal
+        + JobQueue
+        + Leases
+        + Workers
+        + AuditTrail
+{
+}

@@ -1,0 +1,222 @@
+//! What every store does: one suite, run against each of them.
+//!
+//! A behaviour is a function that gets an empty store; [`conformance!`](crate::conformance!) makes a test of each. The
+//! name of a behaviour is its sentence: `leases::a_fenced_worker_cannot_write`.
+
+#![allow(missing_docs, reason = "the name of a behaviour is its sentence")]
+
+pub mod audit;
+pub mod components;
+pub mod connectors;
+pub mod endings;
+pub mod executions;
+pub mod installation;
+pub mod instances;
+pub mod leases;
+pub mod model;
+pub mod purging;
+pub mod queue;
+pub mod saves;
+pub mod stops;
+pub mod tenants;
+pub mod watchdog;
+pub mod wholes;
+pub mod workers;
+
+/// Makes a `#[tokio::test]` of each behaviour. The argument names an async function that returns an
+/// empty store, or something that dereferences to one.
+#[macro_export]
+macro_rules! conformance {
+    ($empty_store:ident) => {
+        $crate::conformance! { @tests $empty_store
+            audit {
+                each_action_leaves_its_event
+                what_is_refused_leaves_no_event
+                comes_newest_first_and_filtered
+                outlives_what_it_tells_of
+                is_purged_by_age_and_says_so
+            }
+            components {
+                a_digest_is_recorded_once
+                come_back_as_they_went
+                a_signer_is_taken_over_and_never_lost
+                a_released_version_keeps_its_bytes
+                come_by_name_then_newest_first
+                come_in_while_there_is_room
+                of_two_at_once_one_takes_the_last_place
+                are_kept_while_a_connector_needs_them
+                are_kept_while_an_execution_needs_them
+                their_bytes_can_go_once_no_tenant_has_them
+            }
+            connectors {
+                come_back_as_they_went
+                come_by_code
+                are_replaced_by_code
+                a_label_is_taken_once
+                a_job_name_is_taken_once
+                are_kept_while_an_instance_needs_them
+            }
+            endings {
+                what_has_not_begun_or_has_ended_badly_is_given_up
+                giving_up_keeps_how_it_ended
+                giving_up_takes_the_lease
+                giving_up_leaves_nothing_open
+            }
+            executions {
+                are_accepted_as_starting
+                are_accepted_with_a_lease_at_once
+                need_an_instance
+                ids_grow_and_are_never_given_twice
+                go_on_from_stopped_and_failed_ones
+                go_on_from_another_only_one_at_a_time
+                come_newest_first_and_filtered
+                are_listed_without_context_and_checkpoints
+                tell_what_they_go_on_from
+                keep_their_parameters_when_the_instance_changes
+            }
+            installation {
+                is_the_same_each_time
+            }
+            instances {
+                come_back_as_they_went
+                keep_any_text
+                a_code_is_taken_once
+                label_and_raw_parameters_change
+                come_by_type_then_code
+                are_kept_while_an_execution_has_not_ended
+            }
+            leases {
+                are_taken_where_nobody_holds_them
+                a_claim_counts_attempts_and_names_the_worker
+                one_of_many_claims_wins
+                a_fenced_worker_cannot_write
+                a_slow_worker_may_write_until_somebody_acts
+                given_back_is_gone
+                a_paused_one_is_resumed_as_itself
+                a_heartbeat_prolongs_and_tells_of_a_stop
+                written_in_the_future_are_cut_once
+                of_workers_known_to_live_are_left_alone
+            }
+            model {
+                short_histories_end_well
+                random_histories_end_well
+            }
+            purging {
+                takes_what_has_ended
+                keeps_the_last_success_of_each_instance
+                takes_only_what_matches
+                takes_steps_and_warnings_along
+            }
+            queue {
+                an_entry_is_there_until_its_execution_has_ended
+                what_was_not_published_is_not_taken
+                priority_goes_first_then_age
+                a_flood_of_one_tenant_is_no_wait_for_another
+                a_tenant_runs_no_more_than_it_may
+                a_worker_takes_what_it_is_for
+                a_delayed_entry_waits_for_its_time
+                a_unique_one_is_refused_while_its_double_has_not_ended
+                no_more_wait_than_may
+                an_instance_runs_as_often_at_a_time_as_its_job_allows
+                what_is_handed_back_waits_again
+                what_a_lost_worker_held_goes_on_elsewhere
+                what_was_claimed_and_not_begun_goes_on_elsewhere
+                a_lost_one_that_was_to_stop_is_stopped
+                what_waits_is_stopped_and_given_up_at_once
+                what_is_claimed_by_its_number_is_not_taken_twice
+                each_entry_is_taken_once_by_many
+                who_waits_for_work_hears_of_it
+                its_depth_is_told_by_tenant_and_state
+                parts_are_accepted_by_the_holder_of_the_lease_alone
+                parts_end_with_the_whole
+                parts_wait_with_the_age_of_the_whole
+            }
+            saves {
+                move_only_where_the_state_machine_says_so
+                write_the_state_and_nothing_else
+                always_set_an_end_time
+                write_a_step_in_its_position
+                keep_a_checkpoint_until_the_next_one
+                append_warnings
+                happen_as_a_whole_or_not_at_all
+                write_progress_alone
+                hold_any_text
+                hold_large_numbers
+            }
+            stops {
+                are_requested_of_workers_and_done_where_there_is_none
+                are_refused_where_the_job_is_not_stoppable
+                survive_a_save
+                at_once_leave_nothing_open
+                are_remembered_until_a_worker_comes
+            }
+            tenants {
+                never_see_each_other
+            }
+            watchdog {
+                fails_what_a_lost_worker_left_behind
+                what_is_to_run_whatever_happened_runs_once_more
+                waits_for_no_lease_of_a_worker_known_to_be_dead
+                says_who_was_lost_and_when
+                spares_the_living_and_the_ended
+                watches_all_tenants
+            }
+            wholes {
+                lost_at_once_with_their_parts_end_together_or_go_on_together
+                lost_before_their_parts_take_these_along_later
+                lost_after_their_parts_end_what_waits_again
+                that_ended_by_their_own_worker_leave_no_part_behind
+                given_up_or_purged_take_their_parts_along
+                a_part_of_a_restarted_one_is_judged_with_its_own_whole
+            }
+            workers {
+                are_listed_as_they_said_last
+                are_forgotten_after_a_day_of_silence
+                what_they_hold_is_told
+            }
+        }
+    };
+    (@tests $empty_store:ident $($group:ident { $($behaviour:ident)+ })+) => {
+        $(mod $group {
+            use super::$empty_store;
+            $(#[tokio::test]
+            async fn $behaviour() {
+                let store = $empty_store().await;
+                $crate::conformance::$group::$behaviour(&*store).await;
+            })+
+        })+
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    /// A behaviour that the macro forgets would never run.
+    #[test]
+    fn every_behaviour_is_a_test() {
+        let list = include_str!("conformance.rs");
+        let groups = [
+            include_str!("conformance/audit.rs"),
+            include_str!("conformance/components.rs"),
+            include_str!("conformance/connectors.rs"),
+            include_str!("conformance/endings.rs"),
+            include_str!("conformance/executions.rs"),
+            include_str!("conformance/instances.rs"),
+            include_str!("conformance/leases.rs"),
+            include_str!("conformance/model.rs"),
+            include_str!("conformance/purging.rs"),
+            include_str!("conformance/queue.rs"),
+            include_str!("conformance/saves.rs"),
+            include_str!("conformance/stops.rs"),
+            include_str!("conformance/tenants.rs"),
+            include_str!("conformance/watchdog.rs"),
+            include_str!("conformance/wholes.rs"),
+            include_str!("conformance/workers.rs"),
+        ];
+        for line in groups.iter().flat_map(|group| group.lines()) {
+            // A behaviour takes a store and nothing else.
+            let Some(behaviour) = line.strip_prefix("pub async fn ") else { continue };
+            let Some(name) = behaviour.strip_suffix("(store: &dyn JobRepository) {") else { continue };
+            assert!(list.contains(&format!("                {name}\n")), "`{name}` is not in the list");
+        }
+    }
+}

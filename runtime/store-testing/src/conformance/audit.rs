@@ -1,0 +1,240 @@
+//! The audit trail: an event for whatever changes something on somebody's behalf, and nothing else.
+
+use serde_json::{Value, json};
+use stepbox_batch::actor::Actor;
+use stepbox_batch::audit::{AuditAction, AuditEvent, AuditEventId, AuditFilter, Deed};
+use stepbox_batch::clock::Timestamp;
+use stepbox_batch::execution::status::BatchStatus::*;
+use stepbox_batch::execution::{ExecutionFilter, NewJobExecution};
+use stepbox_batch::inventory::Component;
+use stepbox_batch::job::JobInstance;
+use stepbox_batch::name::{ConnectorCode, JobExecutionId, TenantId};
+use stepbox_batch::ports::JobRepository;
+
+use crate::sample::*;
+
+/// Does what the action is called, and says of what the event has to tell.
+async fn carry_out(store: &dyn JobRepository, action: AuditAction, by: &Actor) -> (String, Value) {
+    let (tenant, acme) = (tenant(), ConnectorCode::new("acme").unwrap());
+    let pinned = json!([{ "name": "greet", "digest": digest(1) }]);
+    match action {
+        AuditAction::ComponentUploaded => {
+            store.put_component(&tenant, &component(7, "wave", 5), &ROOM, by).await.unwrap();
+            let detail =
+                json!({ "digest": digest(7), "world": "tasklet", "size_bytes": 4096, "signed_by": null });
+            ("wave@1.2.3".to_owned(), detail)
+        }
+        AuditAction::ComponentRefused => {
+            let deed = Deed::component_refused(Some(&digest(8)), "component-is-empty", "it is empty");
+            store.record(&tenant, &deed, by).await.unwrap();
+            let detail =
+                json!({ "digest": digest(8), "code": "component-is-empty", "reason": "it is empty" });
+            (String::new(), detail)
+        }
+        AuditAction::ComponentRemoved => {
+            store.remove_component(&tenant, &digest(7), by).await.unwrap();
+            ("wave@1.2.3".to_owned(), json!({ "digest": digest(7) }))
+        }
+        AuditAction::ConnectorInstalled => {
+            let mut connector = connector("acme", "Acme", &["greet"]);
+            connector.jobs[0].steps[0].grants.http.push("GET https://a.example".to_owned());
+            connector.jobs[0].steps[0].limits.memory_bytes_max = Some(1 << 20);
+            store.put_connector(&tenant, &connector, by).await.unwrap();
+            let step = &connector.jobs[0].steps[0];
+            let granted = json!({ "name": "greet", "grants": step.grants, "limits": step.limits });
+            let jobs = json!([{ "name": "greet", "components": pinned, "steps": [granted] }]);
+            ("acme".to_owned(), json!({ "label": "Acme", "jobs": jobs }))
+        }
+        AuditAction::ConnectorRemoved => {
+            store.remove_connector(&tenant, &acme, by).await.unwrap();
+            ("acme".to_owned(), json!({}))
+        }
+        AuditAction::InstanceCreated => {
+            store.create_instance(&instance("nightly"), by).await.unwrap();
+            let detail = json!({
+                "connector": "acme", "job": "greet", "label": "The nightly one", "parameters": ["greeting"],
+            });
+            ("nightly".to_owned(), detail)
+        }
+        AuditAction::InstanceChanged => {
+            let raw_parameters = json!({ "greeting": "secret", "times": 2 });
+            let changed = JobInstance { raw_parameters, ..instance("nightly") };
+            store.update_instance(&changed, by).await.unwrap();
+            ("nightly".to_owned(), json!({ "label": null, "parameters": ["greeting", "times"] }))
+        }
+        AuditAction::InstanceDeleted => {
+            store.create_instance(&instance("weekly"), by).await.unwrap();
+            store.delete_instance(&tenant, &code("weekly"), by).await.unwrap();
+            ("weekly".to_owned(), json!({}))
+        }
+        AuditAction::ExecutionSubmitted => {
+            let new = NewJobExecution { by: by.clone(), ..new("nightly") };
+            let (execution, _) = store.create_execution(&new, None).await.unwrap();
+            let detail = json!({ "instance": "nightly", "job": "greet", "components": pinned });
+            (execution.id.to_string(), detail)
+        }
+        AuditAction::ExecutionRestarted => {
+            let (failed, _) = in_status(store, Failed, Hold::Free).await;
+            let new = NewJobExecution { restart_of: Some(failed.id), by: by.clone(), ..new("nightly") };
+            let (execution, _) = store.create_execution(&new, None).await.unwrap();
+            let detail = json!({
+                "instance": "nightly", "job": "greet", "components": pinned, "restart_of": failed.id,
+            });
+            (execution.id.to_string(), detail)
+        }
+        AuditAction::ExecutionResumed => {
+            let (paused, _) = in_status(store, Paused, Hold::Free).await;
+            store.claim(&tenant, paused.id, &claim("w-2", NOW), by).await.unwrap();
+            (paused.id.to_string(), json!({ "worker": "w-2" }))
+        }
+        AuditAction::ExecutionStopRequested => {
+            let (running, _) = in_status(store, Started, Hold::Held).await;
+            store.request_stop(&tenant, running.id, by).await.unwrap();
+            (running.id.to_string(), json!({}))
+        }
+        AuditAction::ExecutionAbandoned => {
+            let (failed, _) = in_status(store, Failed, Hold::Free).await;
+            store.abandon(&tenant, failed.id, by).await.unwrap();
+            (failed.id.to_string(), json!({}))
+        }
+        AuditAction::ExecutionLost => {
+            let (lost, _) = in_status(store, Started, Hold::Over).await;
+            store.rescue_lost(NOW).await.unwrap();
+            (lost.id.to_string(), json!({ "worker": "w-1", "becomes": "FAILED" }))
+        }
+        // These two need a row that no store writes by itself: see `damaged.rs`.
+        AuditAction::ExecutionSetAside | AuditAction::ExecutionRepaired => unreachable!("not asked for"),
+        AuditAction::ExecutionPurged => {
+            let (stopped, _) = in_status(store, Stopped, Hold::Free).await;
+            let filter = ExecutionFilter { status: Some(Stopped), ..ExecutionFilter::default() };
+            store.purge(&tenant, &filter, by).await.unwrap();
+            (stopped.id.to_string(), json!({ "instance": "nightly", "status": "STOPPED" }))
+        }
+        AuditAction::AuditPurged => {
+            let purged = store.purge_audit(&tenant, Timestamp(0), by).await.unwrap();
+            assert_eq!(purged, 0);
+            (String::new(), json!({ "before_ms": 0, "events": 0 }))
+        }
+    }
+}
+
+/// An action that is new needs an arm above.
+pub async fn each_action_leaves_its_event(store: &dyn JobRepository) {
+    check(store, AuditAction::ConnectorInstalled).await;
+    check(store, AuditAction::ConnectorRemoved).await;
+    // What follows needs an instance and a component.
+    check(store, AuditAction::InstanceCreated).await;
+    check(store, AuditAction::ComponentUploaded).await;
+    let done = trail(store, &AuditFilter::default()).await;
+    let is_done = |action: &AuditAction| done.iter().any(|event| event.deed.action == *action);
+    let needs_damage = |action: &AuditAction| {
+        matches!(action, AuditAction::ExecutionSetAside | AuditAction::ExecutionRepaired)
+    };
+    for action in AuditAction::ALL.into_iter().filter(|action| !is_done(action) && !needs_damage(action)) {
+        check(store, action).await;
+    }
+}
+
+async fn check(store: &dyn JobRepository, action: AuditAction) {
+    let by = match action {
+        AuditAction::ExecutionLost => Actor::stepbox(NOW),
+        _ => Actor::new(Some("julia"), NOW),
+    };
+    let (subject, detail) = carry_out(store, action, &by).await;
+    let newest = trail(store, &AuditFilter { limit: 1, ..AuditFilter::default() }).await.remove(0);
+    let deed = Deed { action, subject, detail };
+    assert_eq!(newest, AuditEvent { id: newest.id, by, deed }, "{action}");
+}
+
+pub async fn what_is_refused_leaves_no_event(store: &dyn JobRepository) {
+    store.put_component(&tenant(), &component(1, "greet", 5), &ROOM, &by(NOW)).await.unwrap();
+    store.put_connector(&tenant(), &connector("acme", "Acme", &["greet"]), &by(NOW)).await.unwrap();
+    with_instance(store).await;
+    let (running, _) = in_status(store, Started, Hold::Held).await;
+    let (ended, _) = in_status(store, Completed, Hold::Free).await;
+    let before = trail(store, &AuditFilter::default()).await;
+
+    let (tenant, by) = (tenant(), by(NOW));
+    let nobody = JobExecutionId(999);
+    let other_bytes = component(2, "greet", 5);
+    let restart = NewJobExecution { restart_of: Some(ended.id), ..new("nightly") };
+    let answers = [
+        told(store.put_component(&tenant, &other_bytes, &ROOM, &by).await),
+        told(store.remove_component(&tenant, &digest(1), &by).await),
+        told(store.put_connector(&tenant, &connector("other", "Acme", &[]), &by).await),
+        told(store.put_connector(&tenant, &connector("other", "Other", &["greet"]), &by).await),
+        told(store.remove_connector(&tenant, &ConnectorCode::new("acme").unwrap(), &by).await),
+        told(store.create_instance(&instance("nightly"), &by).await),
+        told(store.update_instance(&instance("weekly"), &by).await),
+        told(store.delete_instance(&tenant, &code("nightly"), &by).await),
+        told(store.create_execution(&new("weekly"), None).await),
+        told(store.create_execution(&restart, None).await),
+        told(store.claim(&tenant, running.id, &claim("w-2", NOW), &by).await),
+        told(store.request_stop(&tenant, ended.id, &by).await),
+        told(store.request_stop(&tenant, nobody, &by).await),
+        told(store.abandon(&tenant, running.id, &by).await),
+    ];
+    assert!(!answers.contains(&"ok"), "{answers:?}");
+    // What changes nothing is no event either.
+    let again = Component { uploaded_at: Timestamp(6), ..component(1, "greet", 5) };
+    store.put_component(&tenant, &again, &ROOM, &by).await.unwrap();
+    assert_eq!(trail(store, &AuditFilter::default()).await, before);
+}
+
+pub async fn comes_newest_first_and_filtered(store: &dyn JobRepository) {
+    for (at, user) in [(1, Some("julia")), (2, None), (3, Some("peter"))] {
+        let code = format!("i{at}");
+        store.create_instance(&instance(&code), &Actor::new(user, Timestamp(at))).await.unwrap();
+    }
+    let last = Actor::new(Some("julia"), Timestamp(4));
+    store.delete_instance(&tenant(), &code("i1"), &last).await.unwrap();
+    let all = trail(store, &AuditFilter::default()).await;
+    assert!(all.is_sorted_by(|later, earlier| later.id > earlier.id));
+    assert_eq!(all[2].by.user, None, "nobody said who");
+    let none = AuditFilter::default();
+    let rows = [
+        (none.clone(), "i1 i3 i2 i1"),
+        (AuditFilter { limit: 3, ..none.clone() }, "i1 i3 i2"),
+        (AuditFilter { action: Some(AuditAction::InstanceDeleted), ..none.clone() }, "i1"),
+        (AuditFilter { user: Some("julia".to_owned()), ..none.clone() }, "i1 i1"),
+        (AuditFilter { since: Some(Timestamp(3)), ..none.clone() }, "i1 i3"),
+        (AuditFilter { before: Some(all[1].id), limit: 1, ..none.clone() }, "i2"),
+        (AuditFilter { before: Some(AuditEventId(0)), ..none.clone() }, ""),
+    ];
+    for (filter, expected) in rows {
+        let found: Vec<_> = trail(store, &filter).await.into_iter().map(|event| event.deed.subject).collect();
+        assert_eq!(found.join(" "), expected, "{filter:?}");
+    }
+}
+
+pub async fn outlives_what_it_tells_of(store: &dyn JobRepository) {
+    with_instance(store).await;
+    in_status(store, Failed, Hold::Free).await;
+    let before = trail(store, &AuditFilter::default()).await;
+    store.purge(&tenant(), &ExecutionFilter::default(), &by(NOW)).await.unwrap();
+    store.delete_instance(&tenant(), &code("nightly"), &by(NOW)).await.unwrap();
+    let after = trail(store, &AuditFilter::default()).await;
+    assert_eq!(after[2..], before);
+}
+
+pub async fn is_purged_by_age_and_says_so(store: &dyn JobRepository) {
+    let other = TenantId::new("other").unwrap();
+    let elsewhere = JobInstance { tenant: other.clone(), ..instance("i1") };
+    store.create_instance(&elsewhere, &by(Timestamp(1))).await.unwrap();
+    for at in [1, 2, 3] {
+        store.create_instance(&instance(&format!("i{at}")), &by(Timestamp(at))).await.unwrap();
+    }
+    let purged = store.purge_audit(&tenant(), Timestamp(3), &by(NOW)).await.unwrap();
+    assert_eq!(purged, 2);
+    let left: Vec<_> = trail(store, &AuditFilter::default()).await;
+    let left: Vec<_> = left.iter().map(|event| (event.deed.action.as_str(), &*event.deed.subject)).collect();
+    assert_eq!(left, [("audit-purged", ""), ("instance-created", "i3")]);
+    assert_eq!(store.audit(&other, &AuditFilter::default()).await.unwrap().len(), 1);
+    assert_eq!(store.purge_audit(&tenant(), Timestamp(3), &by(NOW)).await.unwrap(), 0);
+    let newest = trail(store, &AuditFilter { limit: 1, ..AuditFilter::default() }).await.remove(0);
+    assert_eq!(newest.deed.detail, json!({ "before_ms": 3, "events": 0 }));
+}
+
+async fn trail(store: &dyn JobRepository, filter: &AuditFilter) -> Vec<AuditEvent> {
+    store.audit(&tenant(), filter).await.unwrap().items
+}

@@ -1,0 +1,120 @@
+//! A store that fails on purpose, the same way for the same seed.
+//!
+//! What a store may do to its callers at worst: refuse, be busy, take its time, or do what it was asked
+//! and lose the answer on the way.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use stepbox_batch::execution::Counts;
+use stepbox_batch::name::JobExecutionId;
+use stepbox_batch::ports::{JobRepository, RepositoryError, Result};
+
+use crate::interposed::{Call, Interposed, Interposer};
+
+/// How often a late call lets others go first.
+const YIELDS_MAX: u64 = 20;
+
+/// A store that fails on purpose.
+pub type FaultyStore<S> = Interposed<S, Faults>;
+
+impl<S: JobRepository> FaultyStore<S> {
+    /// `rate` of 1000 calls meet with a fault; which ones, and with which, is up to the seed.
+    pub fn new(store: S, seed: u64, rate: u32) -> Self {
+        Self { store, interposer: Faults::new(seed, rate) }
+    }
+}
+
+/// Decides which calls fail, and how.
+#[derive(Debug)]
+pub struct Faults {
+    rate: u64,
+    numbers: Mutex<Numbers>,
+    /// The counts that were saved with a step's last checkpoint.
+    committed: Mutex<BTreeMap<(JobExecutionId, u32), Counts>>,
+}
+
+/// A generator of numbers that is the same on every machine.
+#[derive(Debug)]
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: u64) -> u64 {
+        // xorshift64*
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % limit
+    }
+}
+
+/// What a call meets with on one side of the store.
+enum Fate {
+    Passes,
+    IsLate { yields: u64 },
+    MeetsABusyStore,
+    Fails,
+}
+
+impl Faults {
+    fn new(seed: u64, rate: u32) -> Self {
+        // A state of 0 would stay there, and the first numbers of small seeds are alike.
+        let mut numbers = Numbers(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+        for _ in 0..8 {
+            numbers.below(2);
+        }
+        Self { rate: u64::from(rate), numbers: Mutex::new(numbers), committed: Mutex::default() }
+    }
+
+    /// The counts that the store took with a step's last checkpoint, whatever its caller was told.
+    pub fn committed(&self, id: JobExecutionId, position: u32) -> Option<Counts> {
+        self.committed.lock().unwrap_or_else(PoisonError::into_inner).get(&(id, position)).copied()
+    }
+
+    fn fate(&self, fates: u64) -> Fate {
+        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        // Each call is asked about twice.
+        if numbers.below(2000) >= self.rate {
+            return Fate::Passes;
+        }
+        match numbers.below(fates) {
+            0 => Fate::IsLate { yields: 1 + numbers.below(YIELDS_MAX) },
+            1 => Fate::Fails,
+            _ => Fate::MeetsABusyStore,
+        }
+    }
+
+    async fn meet(&self, fate: Fate, call: Call<'_>, when: &str) -> Result<()> {
+        let detail = format!("a fault {when} `{}`", call.name());
+        match fate {
+            Fate::Passes => Ok(()),
+            Fate::IsLate { yields } => {
+                for _ in 0..yields {
+                    tokio::task::yield_now().await;
+                }
+                Ok(())
+            }
+            Fate::MeetsABusyStore => Err(RepositoryError::Busy { detail }),
+            Fate::Fails => Err(RepositoryError::Unavailable { store: "faulty".to_owned(), detail }),
+        }
+    }
+}
+
+#[async_trait]
+impl Interposer for Faults {
+    async fn before(&self, call: Call<'_>) -> Result<()> {
+        self.meet(self.fate(3), call, "before").await
+    }
+
+    async fn after(&self, call: Call<'_>) -> Result<()> {
+        if let Call::Save(lease, save) = call
+            && let (Some(step), Some(_)) = (save.step, save.checkpoint)
+        {
+            let mut committed = self.committed.lock().unwrap_or_else(PoisonError::into_inner);
+            committed.insert((lease.id, step.position), step.counts);
+        }
+        // A busy store has done nothing.
+        self.meet(self.fate(2), call, "after").await
+    }
+}

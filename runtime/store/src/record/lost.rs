@@ -1,0 +1,39 @@
+//! What the watchdog has to know of an execution that may be lost: columns of its row, its place in the queue and its
+//! whole.
+
+use stepbox_batch::clock::Timestamp;
+use stepbox_batch::execution::rescue::Lost;
+use stepbox_batch::ports::Result;
+
+use super::Row;
+
+/// See [`Lost`].
+#[derive(Debug)]
+pub(crate) struct LostRecord {
+    pub id: i64,
+    pub status: i64,
+    pub worker: String,
+    pub heartbeat_at: i64,
+    pub lease_expires_at: Option<i64>,
+    pub is_stopping: bool,
+    pub is_left_behind: bool,
+    pub losses: Option<(i64, i64)>,
+}
+
+impl LostRecord {
+    pub(crate) fn into_lost(self) -> Result<Lost> {
+        let row = Row(format!("execution {}", self.id));
+        let id = row.id("id", self.id)?;
+        row.status(self.status)?;
+        let losses = |(before, max)| Ok((row.count("losses", before)?, row.count("attempts_max", max)?));
+        Ok(Lost {
+            id,
+            worker: self.worker,
+            heartbeat_at: Timestamp(self.heartbeat_at),
+            lease_expires_at: self.lease_expires_at.map(Timestamp),
+            is_stopping: self.is_stopping,
+            is_left_behind: self.is_left_behind,
+            losses: self.losses.map(losses).transpose(),
+        })
+    }
+}

@@ -1,0 +1,399 @@
+//! The ports of the embedded store. Each method makes records that own their data, and has the work done by the writer
+//! or a reader; what the work is stands in the module of its table.
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use stepbox_batch::actor::Actor;
+use stepbox_batch::audit::{AuditEvent, AuditFilter, Deed};
+use stepbox_batch::clock::Timestamp;
+use stepbox_batch::component_quota::ComponentQuota;
+use stepbox_batch::execution::queue::{QueueClaim, QueueDepth, QueueEntry};
+use stepbox_batch::execution::rescue::rescued;
+use stepbox_batch::execution::{
+    Ancestor, Claim, ExecutionFilter, ExecutionSummary, JobExecution, Lease, NewJobExecution, PartitionState,
+    Purgeable, Remains, Rescued, Save, StopRequest, Tracking, Warning, Whose,
+};
+use stepbox_batch::inventory::{Component, Connector};
+use stepbox_batch::job::JobInstance;
+use stepbox_batch::name::{ConnectorCode, Digest, InstallationId, InstanceCode, JobExecutionId, TenantId};
+use stepbox_batch::ports::{
+    AuditTrail, EVENTS_PURGED_TOGETHER, ExecutionJournal, Executions, Installation, Instances, Inventory,
+    JobQueue, Leases, Listing, Parts, Result, Workers,
+};
+use stepbox_batch::worker::{Held, Worker};
+
+use super::writer::Durability;
+use super::{
+    SqliteStore, audit, components, connectors, endings, executions, installation, instances, leases, queue,
+    rescue, steps, workers,
+};
+use crate::record::stored_id;
+use crate::record::worker::WorkerRecord;
+use crate::save::{ClaimRecord, ClaimedExecution, LeaseRecord, NewRecord, SaveRecord};
+
+#[async_trait]
+impl Installation for SqliteStore {
+    async fn installation(&self) -> Result<InstallationId> {
+        self.readers.read(installation::get).await
+    }
+
+    async fn store_now(&self) -> Result<Option<Timestamp>> {
+        // Whoever uses the file is on the same machine.
+        Ok(None)
+    }
+}
+
+#[async_trait]
+impl Inventory for SqliteStore {
+    async fn put_connector(&self, tenant: &TenantId, connector: &Connector, by: &Actor) -> Result<()> {
+        let (tenant, connector, by) = (tenant.clone(), connector.clone(), by.clone());
+        self.writer.write(Durability::Power, move |db| connectors::put(db, &tenant, &connector, &by)).await
+    }
+
+    async fn connectors(&self, tenant: &TenantId) -> Result<Listing<Connector>> {
+        let tenant = tenant.clone();
+        self.readers.read(move |db| connectors::list(db, &tenant)).await
+    }
+
+    async fn remove_connector(&self, tenant: &TenantId, code: &ConnectorCode, by: &Actor) -> Result<()> {
+        let (tenant, code, by) = (tenant.clone(), code.clone(), by.clone());
+        self.writer.write(Durability::Power, move |db| connectors::remove(db, &tenant, &code, &by)).await
+    }
+
+    async fn put_component(
+        &self,
+        tenant: &TenantId,
+        component: &Component,
+        quota: &ComponentQuota,
+        by: &Actor,
+    ) -> Result<()> {
+        let (tenant, component, quota, by) = (tenant.clone(), component.clone(), *quota, by.clone());
+        self.writer
+            .write(Durability::Power, move |db| components::put(db, &tenant, &component, &quota, &by))
+            .await
+    }
+
+    async fn components(&self, tenant: &TenantId) -> Result<Listing<Component>> {
+        let tenant = tenant.clone();
+        self.readers.read(move |db| components::list(db, &tenant)).await
+    }
+
+    async fn remove_component(&self, tenant: &TenantId, digest: &Digest, by: &Actor) -> Result<bool> {
+        let (tenant, digest, by) = (tenant.clone(), digest.clone(), by.clone());
+        self.writer.write(Durability::Power, move |db| components::remove(db, &tenant, &digest, &by)).await
+    }
+}
+
+#[async_trait]
+impl Instances for SqliteStore {
+    async fn create_instance(&self, instance: &JobInstance, by: &Actor) -> Result<()> {
+        let (instance, by) = (instance.clone(), by.clone());
+        self.writer.write(Durability::Power, move |db| instances::create(db, &instance, &by)).await
+    }
+
+    async fn update_instance(&self, instance: &JobInstance, by: &Actor) -> Result<()> {
+        let (instance, by) = (instance.clone(), by.clone());
+        self.writer.write(Durability::Power, move |db| instances::update(db, &instance, &by)).await
+    }
+
+    async fn delete_instance(&self, tenant: &TenantId, code: &InstanceCode, by: &Actor) -> Result<()> {
+        let (tenant, code, by) = (tenant.clone(), code.clone(), by.clone());
+        self.writer.write(Durability::Power, move |db| instances::delete(db, &tenant, &code, &by)).await
+    }
+
+    async fn instance(&self, tenant: &TenantId, code: &InstanceCode) -> Result<Option<JobInstance>> {
+        let (tenant, code) = (tenant.clone(), code.clone());
+        self.readers.read(move |db| instances::get(db, &tenant, &code)).await
+    }
+
+    async fn instances(&self, tenant: &TenantId, job_type: Option<&str>) -> Result<Listing<JobInstance>> {
+        let (tenant, job_type) = (tenant.clone(), job_type.map(str::to_owned));
+        self.readers.read(move |db| instances::list(db, &tenant, job_type.as_deref())).await
+    }
+}
+
+#[async_trait]
+impl Executions for SqliteStore {
+    async fn create_execution(
+        &self,
+        new: &NewJobExecution,
+        claim: Option<&Claim>,
+    ) -> Result<(JobExecution, Option<Lease>)> {
+        let mut execution = new.accepted(claim);
+        let (record, claim) = (NewRecord::from(&execution), claim.map(ClaimRecord::from));
+        let (new, is_claimed, is_queued) = (new.clone(), claim.is_some(), new.queue.is_some());
+        execution.id = self
+            .writer
+            .write(Durability::Power, move |db| executions::create(db, &new, &record, claim.as_ref()))
+            .await?;
+        if is_queued {
+            self.wake.now();
+        }
+        let lease = Lease { tenant: execution.tenant.clone(), id: execution.id, token: 1 };
+        Ok((execution, is_claimed.then_some(lease)))
+    }
+
+    async fn request_stop(&self, tenant: &TenantId, id: JobExecutionId, by: &Actor) -> Result<StopRequest> {
+        let (tenant, by) = (tenant.clone(), by.clone());
+        self.writer.write(Durability::Power, move |db| endings::request_stop(db, &tenant, id, &by)).await
+    }
+
+    async fn abandon(&self, tenant: &TenantId, id: JobExecutionId, by: &Actor) -> Result<()> {
+        let (tenant, by) = (tenant.clone(), by.clone());
+        self.writer.write(Durability::Power, move |db| endings::abandon(db, &tenant, id, &by)).await
+    }
+
+    async fn execution(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<JobExecution>> {
+        let tenant = tenant.clone();
+        self.readers.read(move |db| executions::get(db, &tenant, id)).await
+    }
+
+    async fn executions(
+        &self,
+        tenant: &TenantId,
+        filter: &ExecutionFilter,
+    ) -> Result<Listing<ExecutionSummary>> {
+        let (tenant, filter) = (tenant.clone(), filter.clone());
+        self.readers.read(move |db| executions::list(db, &tenant, &filter)).await
+    }
+
+    async fn remains(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<Remains>> {
+        let tenant = tenant.clone();
+        self.readers.read(move |db| executions::remains(db, &tenant, id)).await
+    }
+
+    async fn ancestry(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Vec<Ancestor>> {
+        let tenant = tenant.clone();
+        self.readers.read(move |db| executions::ancestry(db, &tenant, id)).await
+    }
+
+    async fn warnings(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Listing<Warning>> {
+        let tenant = tenant.clone();
+        self.readers.read(move |db| steps::warnings(db, &tenant, id)).await
+    }
+
+    async fn purgeable(&self, tenant: &TenantId, filter: &ExecutionFilter) -> Result<Vec<Purgeable>> {
+        let (tenant, filter) = (tenant.clone(), filter.clone());
+        self.readers.read(move |db| executions::purgeable(db, &tenant, &filter)).await
+    }
+
+    async fn purge(
+        &self,
+        tenant: &TenantId,
+        filter: &ExecutionFilter,
+        by: &Actor,
+    ) -> Result<Vec<JobExecutionId>> {
+        let (tenant, filter, by) = (tenant.clone(), filter.clone(), by.clone());
+        let work = move |db: &_| executions::purge(db, &tenant, &filter, &by);
+        let purged = self.writer.write(Durability::Power, work).await?;
+        self.give_back_room().await?;
+        Ok(purged)
+    }
+}
+
+#[async_trait]
+impl Parts for SqliteStore {
+    async fn create_partitions(&self, lease: &Lease, parts: &[NewJobExecution]) -> Result<()> {
+        let lease = LeaseRecord::from(lease);
+        let parts: Vec<_> =
+            parts.iter().map(|new| (new.clone(), NewRecord::from(&new.accepted(None)))).collect();
+        self.writer.write(Durability::Power, move |db| leases::create_partitions(db, &lease, &parts)).await?;
+        self.wake.now();
+        Ok(())
+    }
+
+    async fn partitions(&self, tenant: &TenantId, of: JobExecutionId) -> Result<Vec<JobExecution>> {
+        let tenant = tenant.clone();
+        self.readers.read(move |db| executions::partitions(db, &tenant, of)).await
+    }
+
+    async fn partition_states(
+        &self,
+        tenant: &TenantId,
+        of: JobExecutionId,
+        position: u32,
+    ) -> Result<Vec<PartitionState>> {
+        let tenant = tenant.clone();
+        self.readers.read(move |db| executions::partition_states(db, &tenant, of, position)).await
+    }
+}
+
+#[async_trait]
+impl ExecutionJournal for SqliteStore {
+    async fn heartbeat(&self, lease: &Lease, now: Timestamp, lease_ms: u64) -> Result<bool> {
+        let (lease, end) = (LeaseRecord::from(lease), now.plus_ms(lease_ms));
+        self.writer.write(Durability::Power, move |db| leases::heartbeat(db, &lease, now.0, end.0)).await
+    }
+
+    async fn is_stop_requested(&self, lease: &Lease) -> Result<bool> {
+        let lease = LeaseRecord::from(lease);
+        self.readers.read(move |db| leases::is_stop_requested(db, &lease)).await
+    }
+
+    async fn save(&self, lease: &Lease, save: Save<'_>) -> Result<()> {
+        let (lease, record, is_last) = (LeaseRecord::from(lease), SaveRecord::from(save), save.is_last);
+        self.writer.write(Durability::Power, move |db| leases::save(db, &lease, &record)).await?;
+        if is_last {
+            // It may have made room, or wait again.
+            self.wake.now();
+        }
+        Ok(())
+    }
+
+    async fn save_tracking(
+        &self,
+        lease: &Lease,
+        position: u32,
+        tracking: Tracking,
+        now: Timestamp,
+    ) -> Result<()> {
+        let lease = LeaseRecord::from(lease);
+        self.writer
+            .write(Durability::Process, move |db| {
+                leases::save_tracking(db, &lease, position, tracking.into(), now.0)
+            })
+            .await
+    }
+}
+
+#[async_trait]
+impl JobQueue for SqliteStore {
+    async fn claim_next(&self, wanted: &QueueClaim) -> Result<Vec<(JobExecution, Lease)>> {
+        let QueueClaim { claim, tenants, filter, limit } = wanted.clone();
+        // A look costs no turn of the writer's.
+        if limit == 0 || !self.readers.read(move |db| queue::has_work(db, claim.now.0)).await? {
+            return Ok(Vec::new());
+        }
+        let claim = ClaimRecord::from(&wanted.claim);
+        let claimed = self
+            .writer
+            .write(Durability::Power, move |db| queue::claim_next(db, &claim, &tenants, &filter, limit));
+        Ok(claimed.await?.into_iter().map(ClaimedExecution::with_lease).collect())
+    }
+
+    async fn wait_for_work(&self, timeout_ms: u64) {
+        self.wake.wait(timeout_ms).await;
+    }
+
+    async fn queue_entry(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<QueueEntry>> {
+        let tenant = tenant.clone();
+        self.readers.read(move |db| queue::entry(db, &tenant, stored_id(id))).await
+    }
+
+    async fn queue_depths(&self) -> Result<Vec<QueueDepth>> {
+        self.readers.read(queue::depths).await
+    }
+}
+
+#[async_trait]
+impl Leases for SqliteStore {
+    async fn claim(&self, tenant: &TenantId, id: JobExecutionId, claim: &Claim, by: &Actor) -> Result<Lease> {
+        let (owner, claim, by) = (tenant.clone(), ClaimRecord::from(claim), by.clone());
+        let token = self
+            .writer
+            .write(Durability::Power, move |db| leases::claim(db, &owner, id, &claim, &by))
+            .await?;
+        Ok(Lease { tenant: tenant.clone(), id, token })
+    }
+
+    async fn expire_leases(&self, worker: &str, now: Timestamp) -> Result<()> {
+        let (worker, asked) = (worker.to_owned(), worker.to_owned());
+        // Most processes leave none, and each command asks for those before it.
+        if !self.readers.read(move |db| leases::has_any(db, &asked, now.0)).await? {
+            return Ok(());
+        }
+        self.writer.write(Durability::Power, move |db| leases::expire(db, &worker, now.0)).await
+    }
+
+    async fn cut_leases(&self, now: Timestamp) -> Result<()> {
+        // Each command asks when it opens the store, and most of them only want to read.
+        if !self.readers.read(move |db| leases::has_future(db, now.0)).await? {
+            return Ok(());
+        }
+        self.writer.write(Durability::Power, move |db| leases::cut(db, now.0)).await
+    }
+
+    async fn rescue_lost_of(&self, now: Timestamp, whose: &Whose) -> Result<Vec<Rescued>> {
+        let lost = self.readers.read(move |db| rescue::lost(db, now)).await?;
+        // They come to the writer in this order, and share its commits.
+        let lost = lost.into_iter().filter(|(_, _, worker)| whose.takes(worker));
+        let rescues = lost.map(|(tenant, id, _)| {
+            self.writer.write(Durability::Power, move |db| rescue::rescue(db, &tenant, id, now))
+        });
+        let rescued = rescued(join_all(rescues).await)?;
+        if !rescued.is_empty() {
+            self.wake.now();
+        }
+        Ok(rescued)
+    }
+}
+
+#[async_trait]
+impl Workers for SqliteStore {
+    async fn worker_beat(&self, worker: &Worker) -> Result<()> {
+        let worker = WorkerRecord::from(worker);
+        self.writer.write(Durability::Process, move |db| workers::beat(db, &worker)).await
+    }
+
+    async fn forget_worker(&self, name: &str) -> Result<()> {
+        let (name, asked) = (name.to_owned(), name.to_owned());
+        // Most processes have never been listed, and each command forgets those before it.
+        if !self.readers.read(move |db| workers::is_listed(db, &asked)).await? {
+            return Ok(());
+        }
+        self.writer.write(Durability::Process, move |db| workers::forget(db, &name)).await
+    }
+
+    async fn workers(&self) -> Result<Listing<Worker>> {
+        self.readers.read(workers::list).await
+    }
+
+    async fn held(&self, now: Timestamp) -> Result<Listing<Held>> {
+        self.readers.read(move |db| workers::held(db, now)).await
+    }
+}
+
+#[async_trait]
+impl AuditTrail for SqliteStore {
+    async fn record(&self, tenant: &TenantId, deed: &Deed, by: &Actor) -> Result<()> {
+        let (tenant, deed, by) = (tenant.clone(), deed.clone(), by.clone());
+        self.writer.write(Durability::Power, move |db| audit::append(db, &tenant, &deed, &by)).await
+    }
+
+    async fn audit(&self, tenant: &TenantId, filter: &AuditFilter) -> Result<Listing<AuditEvent>> {
+        let (tenant, filter) = (tenant.clone(), filter.clone());
+        self.readers.read(move |db| audit::list(db, &tenant, &filter)).await
+    }
+
+    async fn purge_audit(&self, tenant: &TenantId, before: Timestamp, by: &Actor) -> Result<u64> {
+        let (mut gone, mut after, mut is_first) = (0, 0, true);
+        loop {
+            let owner = tenant.clone();
+            let last = self.readers.read(move |db| audit::old_ones(db, &owner, before, after)).await?;
+            if last.is_none() && !is_first {
+                break;
+            }
+            let (owner, by, range) = (tenant.clone(), by.clone(), (after, last.unwrap_or(after)));
+            let work = move |db: &_| audit::purge(db, &owner, before, range, &by);
+            let together = self.writer.write(Durability::Power, work).await?;
+            (gone, after, is_first) = (gone + together, range.1, false);
+            if together < EVENTS_PURGED_TOGETHER.into() {
+                break;
+            }
+        }
+        self.give_back_room().await?;
+        Ok(gone)
+    }
+}
+
+/// How many pages are given back to the disk in one transaction: 4 MB.
+const PAGES_GIVEN_BACK: u32 = 1000;
+
+impl SqliteStore {
+    /// Gives the disk back what was deleted, in small transactions.
+    async fn give_back_room(&self) -> Result<()> {
+        let give_back = |db: &_| executions::give_back_room(db, PAGES_GIVEN_BACK);
+        while self.writer.write(Durability::Process, give_back).await? {}
+        Ok(())
+    }
+}
