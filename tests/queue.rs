@@ -1,22 +1,23 @@
 //! The queue and a worker in this process: the order of executions, and that a worker leaves nothing behind.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use serde_json::json;
-use stepbox::batch::clock::Timestamp;
+use stepbox::batch::clock::{Clock, Timestamp};
 use stepbox::batch::element::Tasklet;
 use stepbox::batch::error::Halt;
 use stepbox::batch::execution::ExecutionFilter;
+use stepbox::batch::execution::event::{EventKind, EventNumber};
 use stepbox::batch::execution::status::BatchStatus;
 use stepbox::batch::name::{JobExecutionId, TenantId};
 use stepbox::batch::step_context::StepContext;
 use stepbox::{
     Builder, DatabaseUrl, Error, LogListener, NewInstance, Policy, PublishOptions, Published, Quotas,
-    RunOptions, Stepbox, StorePlace, Tenant, WorkerListener, WorkerOptions, migrate_store,
+    RunOptions, Stepbox, StorePlace, SystemClock, Tenant, WorkerListener, WorkerOptions, migrate_store,
 };
 use stepbox_test_postgres::Server;
 
@@ -299,4 +300,67 @@ fn open_files(folder: &Path) -> usize {
 
 fn tasks() -> usize {
     tokio::runtime::Handle::current().metrics().num_alive_tasks()
+}
+
+/// Another handle reads what a worker does, event by event, and each tenant reads its own.
+#[tokio::test]
+async fn what_a_worker_does_is_read_as_events() {
+    let (folder, diary) = (crate::support::tempdir().unwrap(), Diary::default());
+    let stepbox = open(folder.path(), &diary, &["one", "two"], Quotas::default()).await;
+    let (one, two) = (tenant(&stepbox, "one"), tenant(&stepbox, "two"));
+    publish(&one, 2).await;
+    publish(&two, 1).await;
+    let reader = async {
+        let (mut kinds, mut after) = (BTreeMap::<_, Vec<_>>::new(), EventNumber::BEGINNING);
+        while kinds.values().filter(|life| life.last() == Some(&EventKind::Ended)).count() < 2 {
+            let page = one.events(after, 100).await.unwrap();
+            assert!(page.is_complete);
+            after = page.next;
+            for event in page.events {
+                assert_eq!((&event.tenant, event.instance.as_str()), (one.id(), "note"));
+                kinds.entry(event.id).or_default().push(event.happened.kind());
+            }
+            one.wait_for_events(after, 1000).await;
+        }
+        kinds
+    };
+    let (lives, ()) = tokio::join!(reader, work(&stepbox, WorkerOptions::default(), &diary, 3));
+    let life = [EventKind::Submitted, EventKind::Started, EventKind::StepEnded, EventKind::Ended];
+    assert!(lives.len() == 2 && lives.values().all(|found| *found == life), "{lives:?}");
+    let all = stepbox.events(EventNumber::BEGINNING, 100).await.unwrap();
+    let of_two = two.events(EventNumber::BEGINNING, 100).await.unwrap();
+    assert_eq!((all.events.len(), of_two.events.len()), (12, 4));
+}
+
+/// The system's clock, a week and a day ahead.
+struct NextWeek;
+
+#[async_trait]
+impl Clock for NextWeek {
+    fn now(&self) -> Timestamp {
+        SystemClock.now().plus_ms(8 * 24 * 3_600_000)
+    }
+
+    fn ticks_us(&self) -> u64 {
+        SystemClock.ticks_us()
+    }
+
+    async fn sleep_ms(&self, ms: u64) {
+        SystemClock.sleep_ms(ms).await;
+    }
+}
+
+#[tokio::test]
+async fn events_are_kept_for_a_week() {
+    let (folder, diary) = (crate::support::tempdir().unwrap(), Diary::default());
+    let stepbox = open(folder.path(), &diary, &["one"], Quotas::default()).await;
+    publish(&tenant(&stepbox, "one"), 1).await;
+    drop(stepbox);
+    let builder = Stepbox::builder(folder.path().join("data")).clock(Arc::new(NextWeek));
+    let policy = Policy::nothing();
+    let stepbox = builder.tenant(TenantId::new("one").unwrap(), policy).open().await.unwrap();
+    let page = tenant(&stepbox, "one").events(EventNumber::BEGINNING, 10).await.unwrap();
+    assert!(page.events.is_empty() && !page.is_complete, "{page:?}");
+    let next = tenant(&stepbox, "one").events(page.next, 10).await.unwrap();
+    assert!(next.events.is_empty() && next.is_complete, "{next:?}");
 }

@@ -5,7 +5,7 @@ use crate::clock::Timestamp;
 /// On whose behalf something is done, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
-    /// Who asked for it, if somebody said so. No user is the runtime, whatever they are called.
+    /// Who asked for it; `None` if that is unknown. A user is never the runtime, also with its name.
     pub user: Option<String>,
     /// Whether the runtime did it by itself.
     pub is_runtime: bool,
@@ -14,12 +14,12 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// Somebody, if it is known who.
+    /// A user, or an unknown one.
     pub fn new(user: Option<&str>, at: Timestamp) -> Self {
         Self { user: user.map(str::to_owned), is_runtime: false, at }
     }
 
-    /// The runtime itself, which nobody asked.
+    /// The runtime itself.
     pub fn stepbox(at: Timestamp) -> Self {
         Self { user: None, is_runtime: true, at }
     }

@@ -22,7 +22,7 @@ use crate::job::{Job, JobInstance};
 use crate::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId};
 
 /// How long the reason of a refusal may be, in bytes; the rest is cut off. It may quote what was refused.
-pub const REASON_BYTES_MAX: usize = 1 << 10;
+const REASON_BYTES_MAX: usize = 1 << 10;
 
 /// The number of an event, given by the store; later events have larger ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -56,11 +56,11 @@ pub enum AuditAction {
     InstanceDeleted,
     /// An execution was accepted.
     ExecutionSubmitted,
-    /// An execution was accepted that goes on from another one.
+    /// An execution was accepted that continues another one.
     ExecutionRestarted,
-    /// An execution that rested goes on.
+    /// An execution that rested continues.
     ExecutionResumed,
-    /// Somebody asked an execution to stop.
+    /// A stop of an execution was requested.
     ExecutionStopRequested,
     /// An execution was given up.
     ExecutionAbandoned,
@@ -183,7 +183,7 @@ pub struct AuditFilter {
     pub since: Option<Timestamp>,
     /// Only those with a smaller id, to page backwards.
     pub before: Option<AuditEventId>,
-    /// At most so many; 0 means all.
+    /// How many at most; 0 means all.
     pub limit: u32,
 }
 
@@ -248,7 +248,7 @@ impl Deed {
         Self::new(AuditAction::InstanceDeleted, code, json!({}))
     }
 
-    /// An execution was accepted, to begin or to go on from another one.
+    /// An execution was accepted, to begin or to continue another one.
     pub fn execution_submitted(id: JobExecutionId, new: &NewJobExecution) -> Self {
         let NewJobExecution { instance, job, restart_of, changes, .. } = new;
         let components = pinned(job);
@@ -269,12 +269,12 @@ impl Deed {
         }
     }
 
-    /// An execution that rested goes on with that worker.
+    /// An execution that rested continues with that worker.
     pub fn execution_resumed(id: JobExecutionId, worker: &str) -> Self {
         Self::new(AuditAction::ExecutionResumed, id, json!({ "worker": worker }))
     }
 
-    /// Somebody asked an execution to stop.
+    /// A stop of an execution was requested.
     pub fn execution_stop_requested(id: JobExecutionId) -> Self {
         Self::new(AuditAction::ExecutionStopRequested, id, json!({}))
     }

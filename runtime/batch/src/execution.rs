@@ -4,6 +4,7 @@
 //!   lists show it, [`ExecutionSummary`]; one part of a step that was split, [`Partition`]. Where it stands is its
 //!   [`status`].
 //! - How it comes in, waits and is run: [`NewJobExecution`], [`queue`], [`Claim`], [`Lease`], [`Save`].
+//! - What happens to it, as a stream that other processes read: [`event`].
 //! - The rules: who may do what to it ([`standing`]), what becomes of it when its worker is lost ([`rescue`]), how a
 //!   part ends with its whole ([`part::PartOfEnded`]), and whose turn it is ([`fairness`]). They are functions from
 //!   values to values; a store asks them inside its transactions.
@@ -11,6 +12,7 @@
 pub mod checkpoint;
 pub mod context;
 pub mod ending;
+pub mod event;
 pub mod failure;
 pub mod fairness;
 pub mod filter;

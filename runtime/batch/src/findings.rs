@@ -13,9 +13,9 @@ use crate::metering::ResourceUsage;
 /// How many warnings of a step are stored; all are counted.
 pub const WARNINGS_STORED_MAX: u64 = 1000;
 /// How many errors of a step are kept.
-pub const ERRORS_MAX: usize = 100;
+pub(crate) const ERRORS_MAX: usize = 100;
 /// How many names a summary may have.
-pub const SUMMARY_NAMES_MAX: usize = 100;
+pub(crate) const SUMMARY_NAMES_MAX: usize = 100;
 /// How long a name in a summary may be, in bytes.
 pub const NAME_BYTES_MAX: usize = 100;
 /// How long a key of the execution context may be, in bytes: the longest name of a step, and a property of the step,

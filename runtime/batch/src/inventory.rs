@@ -35,7 +35,7 @@ pub struct Component {
     pub uploaded_at: Timestamp,
     /// All it said in `describe`. A JSON object.
     pub description: Value,
-    /// Whose signature of its bytes was checked when it came in. None if nobody asked for one.
+    /// Whose signature of its bytes was checked when it came in; `None` if no signature was asked for.
     pub signer: Option<Signer>,
 }
 

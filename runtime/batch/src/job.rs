@@ -310,7 +310,7 @@ impl Share {
     const WHOLE: u16 = 10_000;
 
     /// Whether a part of a whole is more than this share of it.
-    pub fn is_exceeded(self, part: u64, whole: u64) -> bool {
+    pub(crate) fn is_exceeded(self, part: u64, whole: u64) -> bool {
         u128::from(part) * u128::from(Self::WHOLE) > u128::from(whole) * u128::from(self.0)
     }
 }

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::visible::unseen;
 
 /// The longest code of a job instance, in characters.
-pub const CODE_CHARACTERS_MAX: usize = 100;
+const CODE_CHARACTERS_MAX: usize = 100;
 
 /// The longest name of a user, in characters.
-pub const USER_CHARACTERS_MAX: usize = 255;
+const USER_CHARACTERS_MAX: usize = 255;
 
 /// Why a text is not a name of the wanted kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -11,6 +11,7 @@
 //! | [`JobQueue`] | what waits for a worker |
 //! | [`Leases`] | who holds what, and what lost workers left |
 //! | [`Workers`] | which workers there are |
+//! | [`Outbox`] | what happened to executions, as events that any process can read |
 //! | [`AuditTrail`] | who did what |
 //!
 //! [`JobRepository`] is all of them, for a caller that holds a whole store. `stepbox-store` has two; a store of
@@ -37,6 +38,7 @@ pub mod inventory;
 pub mod journal;
 pub mod leases;
 pub mod listing;
+pub mod outbox;
 pub mod parts;
 pub mod queue;
 pub mod repository;
@@ -52,6 +54,7 @@ pub use inventory::Inventory;
 pub use journal::ExecutionJournal;
 pub use leases::Leases;
 pub use listing::{Damaged, Listing};
+pub use outbox::{EventPage, Outbox};
 pub use parts::Parts;
 pub use queue::JobQueue;
 pub use repository::JobRepository;

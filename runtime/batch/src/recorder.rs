@@ -50,7 +50,7 @@ impl Recorder {
 
     /// Fails if another worker has the execution by now. A step asks before and after it opens an output, and before the
     /// output gets its final name, since no file knows of leases.
-    pub async fn check_lease(&self) -> Result<()> {
+    pub(crate) async fn check_lease(&self) -> Result<()> {
         self.journal.is_stop_requested(&self.lease).await.map(drop)
     }
 

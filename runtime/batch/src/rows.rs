@@ -201,7 +201,7 @@ impl Rows {
 
     /// Appends cells of another batch, counted row by row from its first one. Their bytes are copied at
     /// once, so a long range costs little more than a short one.
-    pub fn push_cells_of(&mut self, other: &Rows, cells: Range<usize>) {
+    pub(crate) fn push_cells_of(&mut self, other: &Rows, cells: Range<usize>) {
         if cells.is_empty() {
             return;
         }

@@ -12,8 +12,7 @@ mod saving;
 
 pub use crate::cut::{cut, cut_with_mark};
 pub use crate::findings::{
-    CONTEXT_KEY_BYTES_MAX, ERRORS_MAX, Findings, ITEM_BYTES_MAX, NAME_BYTES_MAX, SUMMARY_NAMES_MAX,
-    TEXT_BYTES_MAX, WARNINGS_STORED_MAX,
+    CONTEXT_KEY_BYTES_MAX, Findings, ITEM_BYTES_MAX, NAME_BYTES_MAX, TEXT_BYTES_MAX, WARNINGS_STORED_MAX,
 };
 pub use crate::run_context::{Attempt, RunContext, RunInfo};
 
@@ -111,7 +110,7 @@ impl StepContext {
 
     /// The same step for one of its elements, whose reports wait until they are taken.
     #[must_use]
-    pub fn for_element(&self) -> Self {
+    pub(crate) fn for_element(&self) -> Self {
         Self { inner: self.inner.clone(), slip: Some(Arc::default()), gate: self.gate.clone() }
     }
 

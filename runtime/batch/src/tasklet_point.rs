@@ -21,7 +21,7 @@ pub struct TaskletPoint {
 
 impl TaskletPoint {
     /// As it is stored: a tasklet has no reader.
-    pub fn to_checkpoint(&self) -> Checkpoint {
+    pub(crate) fn to_checkpoint(&self) -> Checkpoint {
         // No map has keys that are no text.
         let reader = serde_json::to_vec(self).unwrap_or_default();
         Checkpoint { reader, ..Checkpoint::default() }

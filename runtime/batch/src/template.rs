@@ -40,7 +40,7 @@ pub type Outputs = BTreeMap<String, Value>;
 
 /// What a template may say of a step: the file that it has written, as a path or a storage, and the folder of that file,
 /// which a grant takes.
-pub const OUTPUT_PROPERTIES: [&str; 2] = ["output", "folder"];
+const OUTPUT_PROPERTIES: [&str; 2] = ["output", "folder"];
 
 /// What a value's templates name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

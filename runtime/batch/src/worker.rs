@@ -21,7 +21,7 @@ pub struct Worker {
     pub filter: QueueFilter,
     /// The tenants that it works for.
     pub tenants: Vec<TenantId>,
-    /// Whether it has been told to end, and takes nothing new.
+    /// Whether it is shutting down, and takes nothing new.
     pub is_stopping: bool,
     /// By how many milliseconds the clock of its machine is ahead of the store's; negative if it is behind. `None` if
     /// the worker does not compare the two.

@@ -64,6 +64,7 @@ mod patience;
 mod policy;
 mod regular_file;
 mod rejected_file;
+mod retention;
 mod secrets;
 mod shared_folder;
 mod signature;

@@ -11,9 +11,10 @@ use serde_json::Value;
 use stepbox_batch::clock::{Clock, Timestamp};
 use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Tasklet};
 use stepbox_batch::error::ElementError;
+use stepbox_batch::execution::event::EventNumber;
 use stepbox_batch::inventory::Connector;
 use stepbox_batch::name::{Digest, TenantId};
-use stepbox_batch::ports::{ExecutionJournal, JobRepository};
+use stepbox_batch::ports::{EventPage, ExecutionJournal, JobRepository};
 use stepbox_connectors::{NamedStorage, Wall};
 use stepbox_sandbox::{Compiler, Program, Resolver, Sandbox, SandboxConfig, SystemResolver};
 use tokio::sync::Mutex;
@@ -189,6 +190,12 @@ impl Stepbox {
         })?;
         self.installation.wall.extend_around(absolute);
         Ok(())
+    }
+
+    /// The events of all tenants after a number, also of tenants that this process does not have: see
+    /// [`Tenant::events`].
+    pub async fn events(&self, after: EventNumber, limit: u32) -> Result<EventPage, Error> {
+        Ok(self.installation.repository.events_after(None, after, limit).await?)
     }
 
     /// What keeps this installation safe, as it is now.
@@ -415,6 +422,7 @@ impl Builder {
             installation.tenants.set(&id, policy, None, |policy| installation.new_tenant(&id, policy));
         }
         installation.begin_with_what_was_lost().await?;
+        installation.drop_old_events().await;
         Ok(Stepbox { installation: Arc::new(installation) })
     }
 }

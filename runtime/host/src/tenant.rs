@@ -3,6 +3,7 @@
 mod audit;
 mod components;
 mod connectors;
+mod events;
 mod executions;
 mod instances;
 mod left_over;

@@ -31,6 +31,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use crate::error::Error;
 use crate::job_lifecycle::BEATS_PER_LEASE;
 use crate::listening::tell;
+use crate::retention::RETENTION_MS;
 use crate::stepbox::{Installation, Stepbox};
 use crate::store_clock::{STEP_MS, Step};
 use crate::tenant::Running;
@@ -458,7 +459,7 @@ impl Shared {
         let mut every = interval(Duration::from_millis(RESCUE_MS));
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let clock = self.installation.clock.clone();
-        let mut last_beat_us = clock.ticks_us();
+        let (mut last_beat_us, mut last_retention_us) = (clock.ticks_us(), clock.ticks_us());
         // What a process left that was killed at the very end of an execution; nobody waits for it.
         self.pulse.turning(Round::Watch, self.installation.sweep()).await;
         loop {
@@ -468,6 +469,10 @@ impl Shared {
                 last_beat_us = clock.ticks_us();
                 self.heed(self.pulse.asking(Round::Watch, self.beat()).await);
                 self.tell_of_skew();
+            }
+            if clock.ticks_us().saturating_sub(last_retention_us) / 1000 >= RETENTION_MS {
+                last_retention_us = clock.ticks_us();
+                self.pulse.turning(Round::Watch, self.installation.drop_old_events()).await;
             }
             let rescued = self.pulse.asking(Round::Watch, self.installation.rescue_lost()).await;
             for rescued in self.heed(rescued).unwrap_or_default() {

@@ -9,6 +9,7 @@ pub mod audit;
 pub mod components;
 pub mod connectors;
 pub mod endings;
+pub mod events;
 pub mod executions;
 pub mod installation;
 pub mod instances;
@@ -61,6 +62,21 @@ macro_rules! conformance {
                 giving_up_keeps_how_it_ended
                 giving_up_takes_the_lease
                 giving_up_leaves_nothing_open
+            }
+            events {
+                tell_a_life_in_its_order
+                tell_of_ends_without_a_worker
+                tell_of_a_rest_and_a_resumption
+                tell_of_lost_workers
+                tell_of_parts_and_their_whole
+                tell_what_a_restart_goes_on_from
+                belong_to_changes_alone
+                come_page_by_page_and_by_tenant
+                none_is_missed_beside_many_writers
+                who_waits_for_them_hears_of_them
+                of_purged_executions_are_told_no_more
+                are_dropped_when_they_are_old
+                progress_is_read_without_them
             }
             executions {
                 are_accepted_as_starting
@@ -199,6 +215,7 @@ mod tests {
             include_str!("conformance/components.rs"),
             include_str!("conformance/connectors.rs"),
             include_str!("conformance/endings.rs"),
+            include_str!("conformance/events.rs"),
             include_str!("conformance/executions.rs"),
             include_str!("conformance/instances.rs"),
             include_str!("conformance/leases.rs"),

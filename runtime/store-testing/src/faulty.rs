@@ -67,7 +67,7 @@ impl Faults {
         Self { rate: u64::from(rate), numbers: Mutex::new(numbers), committed: Mutex::default() }
     }
 
-    /// The counts that the store took with a step's last checkpoint, whatever its caller was told.
+    /// The counts that the store took with a step's last checkpoint, also if its caller got an error.
     pub fn committed(&self, id: JobExecutionId, position: u32) -> Option<Counts> {
         self.committed.lock().unwrap_or_else(PoisonError::into_inner).get(&(id, position)).copied()
     }

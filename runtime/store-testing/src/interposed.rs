@@ -1,10 +1,11 @@
-//! A store with somebody standing before it, who hears of each call before and after it is made.
+//! A store with a listener before it, which hears of each call before and after the call is made.
 
 use async_trait::async_trait;
 use stepbox_batch::actor::Actor;
 use stepbox_batch::audit::{AuditEvent, AuditFilter, Deed};
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::component_quota::ComponentQuota;
+use stepbox_batch::execution::event::{Checkpointed, EventNumber};
 use stepbox_batch::execution::queue::{QueueClaim, QueueDepth, QueueEntry};
 use stepbox_batch::execution::{
     Ancestor, Claim, ExecutionFilter, ExecutionSummary, JobExecution, Lease, NewJobExecution, PartitionState,
@@ -14,8 +15,8 @@ use stepbox_batch::inventory::{Component, Connector};
 use stepbox_batch::job::JobInstance;
 use stepbox_batch::name::{ConnectorCode, Digest, InstallationId, InstanceCode, JobExecutionId, TenantId};
 use stepbox_batch::ports::{
-    AuditTrail, ExecutionJournal, Executions, Installation, Instances, Inventory, JobQueue, JobRepository,
-    Leases, Listing, Parts, Result, Workers,
+    AuditTrail, EventPage, ExecutionJournal, Executions, Installation, Instances, Inventory, JobQueue,
+    JobRepository, Leases, Listing, Outbox, Parts, Result, Workers,
 };
 use stepbox_batch::worker::{Held, Worker};
 
@@ -40,7 +41,7 @@ impl Call<'_> {
     }
 }
 
-/// Who stands before a store.
+/// A listener before a store.
 #[async_trait]
 pub trait Interposer: Send + Sync + 'static {
     /// Hears of a call about to be made; an error is the answer, and the store hears nothing.
@@ -50,12 +51,12 @@ pub trait Interposer: Send + Sync + 'static {
     async fn after(&self, call: Call<'_>) -> Result<()>;
 }
 
-/// A store with somebody before it.
+/// A store with a listener before it.
 #[derive(Debug)]
 pub struct Interposed<S, I> {
     /// The store itself.
     pub store: S,
-    /// Who stands before it.
+    /// The listener.
     pub interposer: I,
 }
 
@@ -308,5 +309,34 @@ impl<S: JobRepository, I: Interposer> AuditTrail for Interposed<S, I> {
 
     async fn purge_audit(&self, tenant: &TenantId, before: Timestamp, by: &Actor) -> Result<u64> {
         self.around(Call::Write("purge_audit"), self.store.purge_audit(tenant, before, by)).await
+    }
+}
+
+#[async_trait]
+impl<S: JobRepository, I: Interposer> Outbox for Interposed<S, I> {
+    async fn events_after(
+        &self,
+        tenant: Option<&TenantId>,
+        after: EventNumber,
+        limit: u32,
+    ) -> Result<EventPage> {
+        self.around(Call::Read("events_after"), self.store.events_after(tenant, after, limit)).await
+    }
+
+    async fn wait_for_events(&self, after: EventNumber, timeout_ms: u64) {
+        self.store.wait_for_events(after, timeout_ms).await;
+    }
+
+    async fn checkpointed(
+        &self,
+        tenant: Option<&TenantId>,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Listing<Checkpointed>> {
+        self.around(Call::Read("checkpointed"), self.store.checkpointed(tenant, since, limit)).await
+    }
+
+    async fn drop_events(&self, before: Timestamp, kept_max: u64) -> Result<u64> {
+        self.around(Call::Write("drop_events"), self.store.drop_events(before, kept_max)).await
     }
 }

@@ -5,6 +5,7 @@
 //!   histories of executions, lost workers and parts.
 //! - [`faulty`] is a store that fails on purpose, the same way for the same seed.
 //! - [`interposed`] is a store with a listener before it, which hears of each call and may refuse it.
+//! - [`cost`] measures what the lives of executions cost, for comparing two versions of a store by turns.
 //! - [`sample`] has what the suite is shown on: one job, one instance, executions in any status.
 //!
 //! # A store of your own
@@ -33,6 +34,7 @@
 //! temporary folder or a schema to drop. Nothing in the suite sleeps; moments come from the suite, not from a clock.
 
 pub mod conformance;
+pub mod cost;
 pub mod faulty;
 pub mod interposed;
 pub mod sample;

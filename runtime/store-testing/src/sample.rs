@@ -1,9 +1,12 @@
 //! What the behaviours are shown on: one job, one instance, executions in any status.
 
+use std::task::Poll;
+
 use serde_json::{Value, json};
 use stepbox_batch::actor::Actor;
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::component_quota::ComponentQuota;
+use stepbox_batch::execution::event::{EventNumber, ExecutionEvent, Happened};
 use stepbox_batch::execution::status::{BatchStatus, ExitStatus};
 use stepbox_batch::execution::{
     Claim, ExecutionContext, ExecutionFilter, Fate, JobExecution, Lease, NewJobExecution, Rescued, Save,
@@ -29,11 +32,11 @@ pub fn told<T>(result: Result<T>) -> &'static str {
 /// Whether the lease of an execution is held when it is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hold {
-    /// Nobody has it.
+    /// No worker has it.
     Free,
     /// It has just run out.
     Over,
-    /// Somebody has it for one more millisecond.
+    /// A worker has it for one more millisecond.
     Held,
 }
 
@@ -145,7 +148,7 @@ pub fn new(text: &str) -> NewJobExecution {
     }
 }
 
-/// Somebody, at that moment.
+/// A user, at that moment.
 pub fn by(at: Timestamp) -> Actor {
     Actor::new(Some("julia"), at)
 }
@@ -166,7 +169,7 @@ pub async fn with_instance(store: &dyn JobRepository) {
     store.create_instance(&instance("nightly"), &by(NOW)).await.unwrap();
 }
 
-/// An execution of `nightly` that nobody has claimed.
+/// An execution of `nightly` that no worker has claimed.
 pub async fn waiting(store: &dyn JobRepository) -> JobExecution {
     store.create_execution(&new("nightly"), None).await.unwrap().0
 }
@@ -255,4 +258,37 @@ pub fn odd_object() -> Value {
         "z": "first on purpose", "a": [null, true, -1, 0.5, u64::MAX, i64::MIN],
         "deep": {"": {"ключ": "値 🙂"}}, "quotes": "'\"\\ \n\u{0}", "empty": {}, "none": null,
     })
+}
+
+/// An event in a few words: `ended FAILED`.
+pub fn in_words(happened: &Happened) -> String {
+    match happened {
+        Happened::StepEnded { position, status, .. } => format!("step {position} {status}"),
+        Happened::Ended { status, .. } => format!("ended {status}"),
+        other => other.kind().to_string(),
+    }
+}
+
+/// All events of a tenant, page by page.
+pub async fn all_events(store: &dyn JobRepository, tenant: Option<&TenantId>) -> Vec<ExecutionEvent> {
+    let (mut events, mut after) = (Vec::new(), EventNumber::BEGINNING);
+    loop {
+        let page = store.events_after(tenant, after, 500).await.unwrap();
+        assert!(page.is_complete && page.events.damaged.is_empty(), "{page:?}");
+        if page.events.is_empty() {
+            return events;
+        }
+        after = page.next;
+        events.extend(page.events);
+    }
+}
+
+/// Waits for all of these at the same time.
+pub async fn all_at_once<T>(futures: impl Iterator<Item = impl Future<Output = T>>) {
+    let mut left: Vec<_> = futures.map(Box::pin).collect();
+    std::future::poll_fn(|context| {
+        left.retain_mut(|future| future.as_mut().poll(context).is_pending());
+        if left.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
 }

@@ -3,12 +3,14 @@
 use stepbox_batch::execution::Failure;
 use stepbox_batch::ports::Finding;
 
-/// How many findings are told at most; what is mended is mended all the same.
+use crate::numbers::{claimed, running, waiting};
+
+/// How many findings a report has at most. More are mended all the same.
 pub(crate) const FINDINGS_MAX: usize = 1_000;
 /// How many executions are looked up at a time.
 pub(crate) const TOGETHER: i64 = 500;
 
-/// A rule that what is stored keeps, whatever was killed when.
+/// A rule that the stored rows keep, also after a kill at any moment.
 pub(crate) struct Rule {
     /// Finds what breaks it: tenant, id, and what else there is to say.
     pub found: &'static str,
@@ -86,23 +88,35 @@ pub(crate) const RULES: [Rule; 8] = [
         remedy: "rescued",
     },
     Rule {
-        found: "SELECT e.tenant, e.id, '' AS detail FROM job_executions e
+        found: concat!(
+            "SELECT e.tenant, e.id, '' AS detail FROM job_executions e
                 WHERE e.ended_at IS NULL AND e.lease_expires_at IS NULL AND e.set_aside IS NULL
-                  AND e.status IN (3, 4, 9) ORDER BY e.id",
+                  AND e.status IN (",
+            running!(),
+            ") ORDER BY e.id"
+        ),
         reason: "a worker has begun it, and nobody holds it",
         cure: Cure::Rescue,
         remedy: "rescued",
     },
     Rule {
-        found: "SELECT q.tenant, q.execution_id AS id, '' AS detail FROM queue_entries q
+        found: concat!(
+            "SELECT q.tenant, q.execution_id AS id, '' AS detail FROM queue_entries q
                 JOIN job_executions e ON e.tenant = q.tenant AND e.id = q.execution_id
-                WHERE q.state = 2 AND e.ended_at IS NULL AND e.lease_expires_at IS NULL
-                  AND e.set_aside IS NULL AND e.status NOT IN (3, 4, 9)
-                ORDER BY q.execution_id",
-        reason: "the queue has it as claimed, and nobody holds it",
-        cure: Cure::Statement(
-            "UPDATE queue_entries SET state = 0 WHERE tenant = :tenant AND execution_id = :id AND state = 2",
+                WHERE q.state = ",
+            claimed!(),
+            " AND e.ended_at IS NULL AND e.lease_expires_at IS NULL
+                  AND e.set_aside IS NULL AND e.status NOT IN (",
+            running!(),
+            ") ORDER BY q.execution_id"
         ),
+        reason: "the queue has it as claimed, and nobody holds it",
+        cure: Cure::Statement(concat!(
+            "UPDATE queue_entries SET state = ",
+            waiting!(),
+            " WHERE tenant = :tenant AND execution_id = :id AND state = ",
+            claimed!()
+        )),
         remedy: "it waits again",
     },
 ];
@@ -121,7 +135,7 @@ impl Rule {
 pub(crate) const EXECUTIONS: &str =
     "SELECT tenant, id FROM job_executions WHERE id > :after ORDER BY id LIMIT :limit";
 
-/// Whoever has anything but executions.
+/// The tenants that have anything but executions.
 pub(crate) const TENANTS: &str = "SELECT tenant FROM connectors UNION SELECT tenant FROM components
     UNION SELECT tenant FROM job_instances ORDER BY tenant";
 

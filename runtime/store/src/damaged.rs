@@ -273,4 +273,9 @@ pub(crate) async fn a_lost_whole_in_parts_is_ended(store: &dyn JobRepository) {
         assert_eq!(stored(store, JobExecutionId(id)).await.status, status);
     }
     assert_eq!(lost(store, NOW).await, []);
+    // Of what was there before the events were, only that is told which has happened since.
+    let events = all_events(store, None).await;
+    let told: Vec<_> = events.iter().map(|event| (event.id.0, in_words(&event.happened))).collect();
+    let expected = [(1, "ended FAILED"), (2, "ended STOPPED"), (3, "ended STOPPED")];
+    assert_eq!(told, expected.map(|(id, words)| (id, words.to_owned())));
 }

@@ -14,7 +14,7 @@
 //! use stepbox_batch::actor::Actor;
 //! use stepbox_batch::audit::AuditFilter;
 //! use stepbox_batch::execution::{Claim, ExecutionContext, NewJobExecution, Save, StopRequest};
-//! use stepbox_batch::ports::{ExecutionJournal, JobRepository};
+//! use stepbox_batch::ports::{AuditTrail, ExecutionJournal, Executions, Instances};
 //! use stepbox_batch::execution::status::{BatchStatus, ExitStatus};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -77,7 +77,7 @@
 //! let (mut execution, lease) = store.create_execution(&new, Some(&claim)).await?;
 //! let lease = lease.ok_or("claimed, so there is a lease")?;
 //!
-//! // Only the holder of the lease saves; somebody else's stop request has a place of its own.
+//! // Only the holder of the lease saves; a stop request has a column of its own.
 //! execution.status = BatchStatus::Started;
 //! execution.started_at = Some(now);
 //! store.save(&lease, Save { execution: Some(&execution), ..Save::default() }).await?;
@@ -93,7 +93,7 @@
 //! let found = store.execution(&tenant, execution.id).await?.ok_or("it is there")?;
 //! assert_eq!((found.status, found.stop_requested), (BatchStatus::Stopped, true));
 //!
-//! // Whoever did something stands in the audit trail.
+//! // The audit trail says who did what.
 //! let trail = store.audit(&tenant, &AuditFilter::default()).await?;
 //! let actions: Vec<_> = trail.iter().map(|event| event.deed.action.as_str()).collect();
 //! assert_eq!(actions, ["execution-stop-requested", "execution-submitted", "instance-created"]);
@@ -106,10 +106,10 @@
 //! - **Durable before it is told**: an answer comes after the commit has reached the disk. Progress
 //!   ([`save_tracking`](stepbox_batch::ports::ExecutionJournal::save_tracking)) is the exception:
 //!   it survives the end of the process, not a power loss, and costs no wait for the disk.
-//! - **Waits are shared**: whatever has gathered while the disk was waited for is committed at once. A request
+//! - **Waits are shared**: all calls that came while the disk was waited for are committed at once. A request
 //!   that is refused, or does not fit on the disk, takes nothing from its neighbours.
 //! - **Any number of processes** may use a store. One of them writes to a file at a time; the others wait up to
-//!   [`SqliteOptions::busy_timeout_ms`]. Reading waits for nobody. In a database, only those wait for each other
+//!   [`SqliteOptions::busy_timeout_ms`]. Reading never waits. In a database, only those calls wait for each other
 //!   that are about the same execution, or choose what begins next.
 //! - **Servers come and go**: what a worker saves is made again, and written once, when its connection breaks.
 //! - **Old and new versions** never misread each other: what is newer is refused, at opening and ever after, and
@@ -132,6 +132,7 @@ mod check;
 #[cfg(test)]
 mod damaged;
 mod naming;
+mod numbers;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod record;

@@ -1,8 +1,10 @@
 //! The store for many machines: a PostgreSQL database, which any number of processes use at the same time.
 
 mod address;
+mod aside;
 mod audit;
 mod check;
+mod claim;
 mod components;
 mod connection;
 mod connectors;
@@ -13,15 +15,20 @@ mod installation;
 mod instances;
 mod leases;
 mod locks;
+mod maker;
 mod migrate;
-mod partitions;
+mod outbox;
+mod parts;
 mod pool;
 mod ports;
 mod purging;
 mod queue;
 mod rescue;
 mod saves;
+mod schema;
+mod session;
 mod steps;
+mod submit;
 mod trouble;
 mod value;
 mod wake;
@@ -90,13 +97,6 @@ pub struct PostgresSchema {
     pub known: u32,
 }
 
-impl PostgresSchema {
-    /// Whether this program can work with it as it is.
-    pub fn is_current(&self) -> bool {
-        self.version == self.known
-    }
-}
-
 /// A job repository in a PostgreSQL database. Calls need the Tokio runtime in which it was opened.
 #[derive(Debug)]
 pub struct PostgresStore {
@@ -157,17 +157,6 @@ impl PostgresStore {
     /// What errors call it: `PostgreSQL at db.example.com:5432/stepbox`.
     pub fn name(&self) -> &str {
         &self.name
-    }
-
-    /// How many connections are open, without the one that listens.
-    pub fn connections_open(&self) -> usize {
-        self.connections.open()
-    }
-
-    /// How many transactions with saves were committed since it was opened. Saves that are made at the same time
-    /// share one.
-    pub fn save_commits(&self) -> u64 {
-        self.desk.commits()
     }
 }
 

@@ -16,10 +16,14 @@
 
 pub(crate) mod audit;
 pub(crate) mod checkpoint;
+pub(crate) mod columns;
+pub(crate) mod event;
 pub(crate) mod execution;
+pub(crate) mod failure;
 pub(crate) mod installed;
 pub(crate) mod job;
 pub(crate) mod lost;
+pub(crate) mod queue;
 pub(crate) mod step;
 pub(crate) mod worker;
 

@@ -1,8 +1,10 @@
 //! The embedded store: one SQLite file, with a write-ahead log, for any number of processes of one
 //! machine.
 
+mod aside;
 mod audit;
 mod check;
+mod claim;
 mod components;
 mod connectors;
 mod endings;
@@ -13,11 +15,16 @@ mod leases;
 mod look;
 mod migrate;
 mod open;
+mod outbox;
+mod parts;
 mod ports;
+mod purging;
 mod queue;
 mod readers;
 mod rescue;
+mod row;
 mod steps;
+mod submit;
 mod trouble;
 mod turns;
 mod wake;

@@ -14,7 +14,7 @@ pub struct Warning {
     pub code: String,
     /// For people.
     pub reason: String,
-    /// Where the item stands, as a person would say it: `line 41`. Empty if nobody knows.
+    /// Where the item stands, as a person would say it: `line 41`. Empty if unknown.
     pub place: String,
     /// What there is of the item: JSON or any other text.
     pub item: String,

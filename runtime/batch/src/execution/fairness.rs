@@ -1,8 +1,9 @@
-//! Whose turn it is. A function from values to values: every store asks here, so that all answer alike.
+//! Whose turn it is to begin an execution. A function from values to values: every store asks here, so that all stores
+//! answer alike.
 
 use std::collections::VecDeque;
 
-/// A tenant of which something waits.
+/// A tenant with executions that wait.
 #[derive(Debug, Clone)]
 pub struct Contender {
     /// How many of its executions run.
@@ -11,14 +12,14 @@ pub struct Contender {
     pub running_max: u64,
     /// When it was served last, as a number that grows; 0 for never.
     pub served: i64,
-    /// What waits of it.
+    /// Its executions that wait.
     pub lanes: Vec<Lane>,
 }
 
 /// Entries that begin under the same conditions.
 #[derive(Debug, Clone)]
 pub struct Lane {
-    /// How many of them may begin now; none sets no limit.
+    /// How many of them may begin now; `None` sets no limit.
     pub room: Option<u64>,
     /// The first ones, in their order.
     pub heads: VecDeque<Head>,

@@ -15,7 +15,7 @@ pub struct ExecutionFilter {
     pub created_before: Option<Timestamp>,
     /// Only those with a smaller id, to page backwards.
     pub before: Option<JobExecutionId>,
-    /// At most so many; 0 means all.
+    /// How many at most; 0 means all.
     pub limit: u32,
 }
 

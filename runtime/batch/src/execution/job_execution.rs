@@ -24,7 +24,7 @@ pub struct JobExecution {
     pub job: Job,
     /// Effective parameters: defaults ← instance ← override. A JSON object, never changed.
     pub parameters: Value,
-    /// Who asked for it, if somebody said so.
+    /// Who asked for it; `None` if that is unknown.
     pub user: Option<String>,
     /// Where it stands.
     pub status: BatchStatus,
@@ -42,14 +42,14 @@ pub struct JobExecution {
     pub worker: Option<String>,
     /// How many workers have begun it.
     pub attempt: u32,
-    /// Whether somebody asked to stop it; written by others than its worker.
+    /// Whether a stop was requested. Its worker never writes this.
     pub stop_requested: bool,
-    /// Why it was set aside: no worker takes it, and nobody rescues it, until the store was repaired. `None` for
+    /// Why it was set aside: no worker takes it, and no watchdog rescues it, until the store is repaired. `None` for
     /// almost all.
     pub set_aside: Option<String>,
-    /// The execution that this one goes on from.
+    /// The execution that this one continues.
     pub restart_of: Option<JobExecutionId>,
-    /// The part of another execution's step that this one is; none for most.
+    /// The part of another execution's step that this one is; `None` for most.
     pub partition: Option<Partition>,
     /// What failed outside of any step.
     pub failures: Vec<Failure>,
@@ -59,14 +59,14 @@ pub struct JobExecution {
     pub steps: Vec<StepExecution>,
 }
 
-/// An execution, or one that it goes on from.
+/// An execution, or an earlier one that it continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ancestor {
     /// Which one.
     pub id: JobExecutionId,
     /// When a worker began it.
     pub started_at: Option<Timestamp>,
-    /// The one that it goes on from in turn.
+    /// The execution that this one continues in turn.
     pub restart_of: Option<JobExecutionId>,
 }
 

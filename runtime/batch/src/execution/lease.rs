@@ -14,7 +14,7 @@ pub struct Claim {
     pub lease_ms: u64,
 }
 
-/// The right to write the rows of an execution, until somebody else claims it.
+/// The right to write the rows of an execution, until another worker claims it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     /// Whose execution.

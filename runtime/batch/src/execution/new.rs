@@ -26,7 +26,7 @@ pub struct NewJobExecution {
     pub parameters: Value,
     /// Who asked for it, and when.
     pub by: Actor,
-    /// The execution that it goes on from, with the context and the steps to begin with: completed
+    /// The execution that it continues, with the context and the steps to begin with: completed
     /// ones are carried over, the interrupted one brings its checkpoint.
     pub restart_of: Option<JobExecutionId>,
     /// The execution context to begin with.
@@ -37,7 +37,7 @@ pub struct NewJobExecution {
     pub partition: Option<Partition>,
     /// How it waits for a worker; `None` for an execution that is not in the queue.
     pub queue: Option<Enqueue>,
-    /// In what it differs from the execution that it goes on from, for the audit trail; empty for most.
+    /// In what it differs from the execution that it continues, for the audit trail; empty for most.
     pub changes: Vec<String>,
 }
 

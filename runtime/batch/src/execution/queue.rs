@@ -23,8 +23,8 @@ pub struct Enqueue {
     pub is_unique: bool,
     /// How many workers may be lost over it, at least 1: with the last one it ends as FAILED.
     pub attempts_max: u32,
-    /// How many entries of its tenant may wait with it; none sets no limit. Publishers that come at the same
-    /// moment may exceed it by as many as they are.
+    /// How many entries of its tenant may wait, with this one; `None` sets no limit. Concurrent publishers may exceed
+    /// it by one entry each.
     pub queued_max: Option<u64>,
 }
 

@@ -16,7 +16,7 @@ pub struct Save<'a> {
     pub context: Option<&'a ExecutionContext>,
     /// A step's row, inserted or replaced by its position, all of it but the checkpoint.
     pub step: Option<&'a StepExecution>,
-    /// That step's checkpoint; none leaves the stored one.
+    /// That step's checkpoint; `None` leaves the stored one.
     pub checkpoint: Option<&'a Checkpoint>,
     /// Warnings to append to that step, already within the cap.
     pub warnings: &'a [Warning],

@@ -67,7 +67,7 @@ impl Standing {
         }
     }
 
-    /// Whether another execution may go on from it.
+    /// Whether another execution may continue it.
     pub fn restart(&self) -> Result<()> {
         match self.status {
             Stopped | Failed => Ok(()),
@@ -141,7 +141,7 @@ mod tests {
         told_of(standing)
     }
 
-    /// One that is set aside is nobody's: it is no worker's to begin, and a person may end it in any status.
+    /// No worker begins an execution that is set aside, and a person may end it in any status.
     #[test]
     fn what_is_set_aside_is_only_ended() {
         for status in [Starting, Started, Stopping, Pausing, Paused] {

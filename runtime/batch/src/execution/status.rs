@@ -22,7 +22,7 @@ pub enum BatchStatus {
     Failed = 6,
     /// Given up by a person; can not be restarted.
     Abandoned = 7,
-    /// Nobody can say; can not be restarted.
+    /// Its end is unknown; it cannot be restarted.
     Unknown = 8,
     /// The worker is about to end and brings its steps to a checkpoint.
     Pausing = 9,
@@ -61,7 +61,7 @@ impl BatchStatus {
         matches!(self, Self::Completed | Self::Stopped | Self::Failed | Self::Abandoned | Self::Unknown)
     }
 
-    /// Its name for whoever looks at an execution: one that was accepted and that no worker has taken is in the queue.
+    /// Its name for a person: an execution that was accepted and that no worker has taken is QUEUED.
     pub fn shown(self, has_worker: bool) -> &'static str {
         if self == Self::Starting && !has_worker { Self::QUEUED } else { self.as_str() }
     }
@@ -70,7 +70,7 @@ impl BatchStatus {
     pub const QUEUED: &str = "QUEUED";
 
     /// The stored number.
-    pub fn number(self) -> u8 {
+    pub const fn number(self) -> u8 {
         self as u8
     }
 
@@ -124,7 +124,7 @@ impl ExitStatus {
     pub const STOPPED: &str = "STOPPED";
     /// Ended by a failure.
     pub const FAILED: &str = "FAILED";
-    /// Nobody can say.
+    /// The end is unknown.
     pub const UNKNOWN: &str = "UNKNOWN";
 
     /// A status with a code and no description.
@@ -139,7 +139,7 @@ impl ExitStatus {
     }
 
     /// From least to most severe. A custom code always wins.
-    pub fn severity(&self) -> u8 {
+    fn severity(&self) -> u8 {
         match self.code.as_str() {
             Self::EXECUTING => 1,
             Self::COMPLETED => 2,

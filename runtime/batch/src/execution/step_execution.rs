@@ -28,7 +28,7 @@ pub struct StepExecution {
     pub ended_at: Option<Timestamp>,
     /// When its row was last written.
     pub updated_at: Timestamp,
-    /// The items so far, including those of the executions it goes on from.
+    /// The items so far, including those of the executions that it continues.
     pub counts: Counts,
     /// Progress.
     pub tracking: Tracking,
@@ -40,7 +40,7 @@ pub struct StepExecution {
     pub errors: Vec<String>,
     /// What ended it.
     pub failures: Vec<Failure>,
-    /// Where each element resumes; none before the first checkpoint and for tasklets.
+    /// Where each element resumes; `None` before the first checkpoint and for most tasklets.
     pub checkpoint: Option<Checkpoint>,
     /// How often it was begun, over all restarts.
     pub starts: u32,
@@ -125,7 +125,7 @@ impl Counts {
 pub struct Tracking {
     /// Items done.
     pub processed: u64,
-    /// Items to do in all, if anybody knows.
+    /// Items to do in all, if that is known.
     pub total: Option<u64>,
     /// Whether the total is an estimate from the bytes read so far.
     pub is_estimate: bool,

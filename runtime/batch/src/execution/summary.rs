@@ -12,8 +12,7 @@ use crate::clock::Timestamp;
 use crate::job::{ComponentRef, Job};
 use crate::name::{ConnectorCode, InstanceCode, JobExecutionId, JobName, TenantId};
 
-/// An execution as lists show it: without its context and its steps' checkpoints, which may be large and which
-/// nobody looks at there.
+/// An execution as lists show it: without its context and its steps' checkpoints, which may be large.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExecutionSummary {
     /// Given by the store.
@@ -26,7 +25,7 @@ pub struct ExecutionSummary {
     pub job: Arc<JobSummary>,
     /// Effective parameters. A JSON object.
     pub parameters: Value,
-    /// Who asked for it, if somebody said so.
+    /// Who asked for it; `None` if that is unknown.
     pub user: Option<String>,
     /// Where it stands.
     pub status: BatchStatus,
@@ -44,15 +43,15 @@ pub struct ExecutionSummary {
     pub worker: Option<String>,
     /// How many workers have begun it.
     pub attempt: u32,
-    /// Whether somebody asked to stop it.
+    /// Whether a stop was requested.
     pub stop_requested: bool,
     /// Why it was set aside: see [`JobExecution::set_aside`].
     pub set_aside: Option<String>,
-    /// The execution that this one goes on from.
+    /// The execution that this one continues.
     pub restart_of: Option<JobExecutionId>,
     /// What failed outside of any step.
     pub failures: Vec<Failure>,
-    /// One for each step that began, in order; none of them has its checkpoint here.
+    /// One for each step that began, in order, without its checkpoint.
     pub steps: Vec<StepExecution>,
 }
 

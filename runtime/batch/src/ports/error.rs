@@ -98,7 +98,7 @@ pub enum RepositoryError {
         /// The newest version known.
         known: u32,
     },
-    /// The database is of an older version, or empty, and is for somebody to bring up to date.
+    /// The database is of an older version, or empty. An operator has to bring it up to date.
     #[error("the store {store} has {}, and this program needs schema version {known}", schema(*found))]
     OlderVersion {
         /// Where it is.
@@ -193,8 +193,7 @@ impl RepositoryError {
 pub enum Outlook {
     /// Another answer in a while, or to another question.
     Passing,
-    /// The same answer until somebody mends the store. One question may meet it, such as a damaged row, while others
-    /// are answered.
+    /// The same answer until the store is mended. One call may meet it, at a damaged row, while others are answered.
     Lasting,
     /// The same answer to each question, for as long as this program runs.
     Final,

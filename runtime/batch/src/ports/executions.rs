@@ -45,7 +45,7 @@ pub trait Executions: Send + Sync + 'static {
     /// What is left of a damaged execution; `None` if there is no such execution.
     async fn remains(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<Remains>>;
 
-    /// An execution, and those that it goes on from, the latest first, up to the first that is missing. Empty if there
+    /// An execution, and those that it continues, the latest first, up to the first that is missing. Empty if there
     /// is no such execution.
     async fn ancestry(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Vec<Ancestor>>;
 

@@ -1,7 +1,7 @@
-//! What a list gives: the rows that can be read, and word of those that cannot.
+//! What a list returns: the rows that can be read, and the names of those that cannot.
 //!
-//! One damaged row must not hide the others, so a list never fails on account of a row. Whoever asks for the
-//! damaged row itself is told what is wrong with it.
+//! One damaged row must not hide the others, so a list never fails on account of a row. A call for the
+//! damaged row itself says what is wrong with it.
 
 use std::ops::Deref;
 
@@ -33,7 +33,7 @@ impl<T> Listing<T> {
         Self { items, damaged: Vec::new() }
     }
 
-    /// Adds a row, or word of one that cannot be read.
+    /// Adds a row, or the name of a row that cannot be read.
     pub fn push(&mut self, row: Result<T, Damaged>) {
         match row {
             Ok(item) => self.items.push(item),

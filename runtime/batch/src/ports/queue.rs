@@ -18,7 +18,7 @@ pub trait JobQueue: Send + Sync + 'static {
     /// read is set aside, and the next one taken.
     async fn claim_next(&self, wanted: &QueueClaim) -> Result<Vec<(JobExecution, Lease)>>;
 
-    /// Returns when an entry may have come into the queue, or after so many milliseconds.
+    /// Returns when an entry may have come into the queue, or after that many milliseconds.
     async fn wait_for_work(&self, timeout_ms: u64);
 
     /// An execution's place in the queue; `None` if it was never there or has ended.

@@ -7,6 +7,7 @@ use super::instances::Instances;
 use super::inventory::Inventory;
 use super::journal::ExecutionJournal;
 use super::leases::Leases;
+use super::outbox::Outbox;
 use super::parts::Parts;
 use super::queue::JobQueue;
 use super::workers::Workers;
@@ -22,6 +23,7 @@ pub trait JobRepository:
     + JobQueue
     + Leases
     + Workers
+    + Outbox
     + AuditTrail
 {
 }
@@ -36,6 +38,7 @@ impl<S> JobRepository for S where
         + JobQueue
         + Leases
         + Workers
+        + Outbox
         + AuditTrail
 {
 }

@@ -34,7 +34,7 @@ impl StoreReport {
 /// Something that cannot be read, or breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Whose it is, as it is stored; empty if it is nobody's.
+    /// The tenant, as it is stored; empty if the finding belongs to none.
     pub tenant: String,
     /// The execution that it is about; `None` for connectors, components and instances.
     pub execution: Option<i64>,

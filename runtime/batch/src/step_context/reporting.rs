@@ -15,7 +15,7 @@ use crate::log::LogLevel;
 
 impl StepContext {
     /// What this element has reported since the last call.
-    pub fn take_reports(&self) -> Reports {
+    pub(crate) fn take_reports(&self) -> Reports {
         self.slip.as_ref().map(|slip| std::mem::take(&mut *lock(slip))).unwrap_or_default()
     }
 

@@ -5,12 +5,12 @@ use stepbox_batch::audit::{AuditEvent, AuditFilter, Deed};
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::name::TenantId;
 use stepbox_batch::ports::{EVENTS_PURGED_TOGETHER, Listing};
-use tokio_postgres::Row;
 
 use super::connection::Db;
 use super::trouble::{Outcome, listed};
-use super::value::{Columns, Value, named};
-use crate::record::audit::AuditRecord;
+use super::value::{Value, named};
+use crate::record::audit::{AuditRecord, COLUMNS};
+use crate::record::columns::Columns;
 use crate::record::{Listed, stored};
 
 /// Adds an event. If what it tells of is refused later in the same transaction, it is taken back with it.
@@ -42,13 +42,13 @@ pub(super) async fn list(db: &Db, tenant: &TenantId, filter: &AuditFilter) -> Ou
         conditions.push(condition);
     }
     let sql = format!(
-        "SELECT id, at, user_name, action, subject, detail FROM audit_events
+        "SELECT {COLUMNS} FROM audit_events
          WHERE {} ORDER BY id DESC LIMIT :limit",
         conditions.join(" AND ")
     );
     let mut found = Listing::default();
     for row in db.rows(&sql, &values).await? {
-        let event = record(&row).and_then(|record| Ok(record.into_event()?));
+        let event = AuditRecord::read(&row).and_then(|record| Ok(record.into_event()?));
         found.push(listed(Listed::numbered("event", row.number("id")?), event)?);
     }
     Ok(found)
@@ -57,17 +57,6 @@ pub(super) async fn list(db: &Db, tenant: &TenantId, filter: &AuditFilter) -> Ou
 /// No limit is a null.
 pub(super) fn limit_of(limit: u32) -> Value<'static> {
     Value::Number((limit > 0).then_some(limit.into()))
-}
-
-fn record(row: &Row) -> Outcome<AuditRecord> {
-    Ok(AuditRecord {
-        id: row.number("id")?,
-        at: row.number("at")?,
-        user_name: row.maybe_text("user_name")?,
-        action: row.text("action")?,
-        subject: row.text("subject")?,
-        detail: row.text("detail")?,
-    })
 }
 
 pub(super) const PURGE: &str = "DELETE FROM audit_events WHERE tenant = :tenant AND at < :before AND id IN (

@@ -15,13 +15,15 @@ use stepbox_batch::ports::{Finding, RepositoryError};
 use super::connection::Db;
 use super::endings::end;
 use super::trouble::{Outcome, Trouble};
-use super::value::{Columns, named};
-use super::{audit, components, connectors, executions, instances, queue, rescue, steps};
+use super::value::named;
+use super::{aside, audit, components, connectors, executions, instances, queue, rescue, steps};
 use crate::check::{
     BE_LOST, CELLS_MAX, Cell, Cure, EXECUTIONS, FINDINGS_MAX, RULES, Rule, STANDS, TENANTS, TOGETHER,
     emptied, failure,
 };
 use crate::record::Row;
+use crate::record::columns::Columns;
+use crate::record::execution;
 
 /// Tells what is wrong; mends it if that is wanted, each in a transaction of its own.
 pub(super) async fn check(db: &Db, now: Timestamp, mends: bool) -> Outcome<Vec<Finding>> {
@@ -53,7 +55,7 @@ async fn keep_rule(
         let mut finding = rule.finding(&tenant, id, &row.text("detail")?);
         if mends {
             db.run("BEGIN").await?;
-            let mended = rescue::attempt(db, mend(db, rule, &tenant, id, now)).await?;
+            let mended = aside::attempt(db, mend(db, rule, &tenant, id, now)).await?;
             if let Ok(Some(remedy)) = mended {
                 record(db, &tenant, id, &finding.reason, &remedy, now).await?;
                 finding.remedy = Some(remedy);
@@ -105,7 +107,7 @@ async fn read_executions(db: &Db, now: Timestamp, mends: bool, findings: &mut Ve
             if let Some(mut finding) = read(db, &tenant, id, now, false).await? {
                 if mends {
                     db.run("BEGIN").await?;
-                    let again = rescue::attempt(db, read(db, &tenant, id, now, true)).await?;
+                    let again = aside::attempt(db, read(db, &tenant, id, now, true)).await?;
                     if let Ok(Some(Finding { remedy: Some(remedy), .. })) = again {
                         record(db, &tenant, id, &finding.reason, &remedy, now).await?;
                         finding.remedy = Some(remedy);
@@ -167,7 +169,7 @@ async fn whole(db: &Db, tenant: &str, id: i64) -> Outcome<()> {
     let row = Row(format!("execution {id}"));
     let (owner, known): (TenantId, _) = (row.name("tenant", tenant.to_owned())?, row.id("id", id)?);
     let values = named! {"tenant": tenant, "id": id, "ids": vec![id]};
-    let columns = executions::COLUMNS;
+    let columns = execution::COLUMNS;
     let sql = format!("SELECT {columns} FROM job_executions e WHERE e.tenant = :tenant AND e.id = :id");
     let found = db.rows(&sql, &values).await?;
     executions::with_steps(&found, &db.rows(steps::OF_EXECUTIONS, &values).await?)?;

@@ -7,16 +7,14 @@ use stepbox_batch::inventory::Component;
 use stepbox_batch::job::Job;
 use stepbox_batch::name::{Digest, TenantId};
 use stepbox_batch::ports::{Listing, RepositoryError};
-use tokio_postgres::Row as SqlRow;
 
 use super::connection::Db;
 use super::trouble::{Outcome, Trouble, listed};
-use super::value::{Columns, named};
+use super::value::named;
 use super::{audit, locks};
-use crate::record::installed::ComponentRecord;
+use crate::record::columns::Columns;
+use crate::record::installed::{COMPONENT_COLUMNS, ComponentRecord};
 use crate::record::{Listed, Row, job};
-
-const COLUMNS: &str = "digest, name, version, world, size_bytes, uploaded_at, description, signer";
 
 pub(super) async fn put(
     db: &Db,
@@ -72,7 +70,7 @@ async fn refuse_without_room(
 async fn refuse_other_bytes(db: &Db, tenant: &TenantId, component: &Component) -> Outcome<()> {
     let Component { digest, name, version, .. } = component;
     let sql = format!(
-        "SELECT {COLUMNS} FROM components
+        "SELECT {COMPONENT_COLUMNS} FROM components
          WHERE tenant = :tenant AND name = :name AND version = :version AND digest <> :digest LIMIT 1"
     );
     let values = named! {
@@ -81,7 +79,7 @@ async fn refuse_other_bytes(db: &Db, tenant: &TenantId, component: &Component) -
     match db.row(&sql, &values).await? {
         None => Ok(()),
         Some(other) => {
-            let digest = record(&other)?.into_component()?.digest;
+            let digest = ComponentRecord::read(&other)?.into_component()?.digest;
             Err(RepositoryError::VersionExists { reference: component.reference(), digest }.into())
         }
     }
@@ -89,27 +87,14 @@ async fn refuse_other_bytes(db: &Db, tenant: &TenantId, component: &Component) -
 
 pub(super) async fn list(db: &Db, tenant: &TenantId) -> Outcome<Listing<Component>> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM components WHERE tenant = :tenant ORDER BY name, uploaded_at DESC, digest"
+        "SELECT {COMPONENT_COLUMNS} FROM components WHERE tenant = :tenant ORDER BY name, uploaded_at DESC, digest"
     );
     let mut found = Listing::default();
     for row in db.rows(&sql, &named! {"tenant": tenant.as_str()}).await? {
-        let component = record(&row).and_then(|record| Ok(record.into_component()?));
+        let component = ComponentRecord::read(&row).and_then(|record| Ok(record.into_component()?));
         found.push(listed(Listed::named("component", row.text("digest")?), component)?);
     }
     Ok(found)
-}
-
-fn record(row: &SqlRow) -> Outcome<ComponentRecord> {
-    Ok(ComponentRecord {
-        digest: row.text("digest")?,
-        name: row.text("name")?,
-        version: row.text("version")?,
-        world: row.text("world")?,
-        size_bytes: row.number("size_bytes")?,
-        uploaded_at: row.number("uploaded_at")?,
-        description: row.text("description")?,
-        signer: row.maybe_text("signer")?,
-    })
 }
 
 pub(super) async fn remove(db: &Db, tenant: &TenantId, digest: &Digest, by: &Actor) -> Outcome<bool> {

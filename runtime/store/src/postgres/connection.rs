@@ -1,88 +1,23 @@
-//! A connection: on loan to who works with it, and thrown away at the first doubt.
+//! A connection, and the statements that are prepared on it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use deadpool::managed::Object;
 use futures_util::future::try_join_all;
 use stepbox_batch::clock::Timestamp;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
 use super::PostgresOptions;
 use super::address::Address;
-use super::pool::Maker;
 use super::trouble::{Outcome, Trouble};
-use super::value::{Columns, Value, numbered};
+use super::value::{Value, numbered};
+use crate::record::columns::Columns;
 
 /// Named parameters.
 pub(super) type Named<'a, 'b> = &'a [(&'static str, Value<'b>)];
-
-/// A connection on loan. It goes back only if all that was begun on it has come to its end: not after an error,
-/// nor when the caller went away in the middle.
-#[derive(Debug)]
-pub(super) struct Session {
-    connection: Option<Object<Maker>>,
-    is_in_doubt: bool,
-    /// Given back after the connection.
-    _place: OwnedSemaphorePermit,
-}
-
-impl Session {
-    pub(super) fn of(connection: Object<Maker>, place: OwnedSemaphorePermit) -> Self {
-        Self { connection: Some(connection), is_in_doubt: true, _place: place }
-    }
-
-    /// Says that nothing is left open on the connection.
-    pub(super) fn give_back(mut self) {
-        self.is_in_doubt = false;
-    }
-
-    /// Gives the connection back, unless it failed.
-    pub(super) fn settle<T>(self, outcome: Outcome<T>) -> Outcome<T> {
-        if matches!(outcome, Ok(_) | Err(Trouble::Repository(_))) {
-            self.give_back();
-        }
-        outcome
-    }
-
-    /// Ends a transaction: with what it did, or as if it had never begun.
-    pub(super) async fn end<T>(self, outcome: Outcome<T>) -> Outcome<T> {
-        let answer = match outcome {
-            Ok(answer) => {
-                self.run("COMMIT").await?;
-                Ok(answer)
-            }
-            Err(Trouble::Repository(refusal)) => {
-                self.run("ROLLBACK").await?;
-                Err(Trouble::Repository(refusal))
-            }
-            // Whatever else it was, the connection is let go, and the transaction with it.
-            Err(trouble) => return Err(trouble),
-        };
-        self.give_back();
-        answer
-    }
-}
-
-impl std::ops::Deref for Session {
-    type Target = Db;
-
-    fn deref(&self) -> &Db {
-        self.connection.as_ref().expect("it is there until the session ends")
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        if let Some(connection) = self.connection.take_if(|_| self.is_in_doubt) {
-            drop(Object::take(connection));
-        }
-    }
-}
 
 /// One connection.
 #[derive(Debug)]

@@ -9,9 +9,10 @@ use tokio_postgres::Row as SqlRow;
 
 use super::connection::Db;
 use super::trouble::{Outcome, listed};
-use super::value::{Columns, named};
+use super::value::named;
 use super::{audit, locks};
 use crate::naming::some_of;
+use crate::record::columns::Columns;
 use crate::record::{Listed, Row, job};
 
 pub(super) async fn put(db: &Db, tenant: &TenantId, connector: &Connector, by: &Actor) -> Outcome<()> {

@@ -6,15 +6,18 @@ use stepbox_batch::audit::Deed;
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::StopRequest;
 use stepbox_batch::execution::ending::Ending;
+use stepbox_batch::execution::event::EventKind;
 use stepbox_batch::execution::part::PartOfEnded;
 use stepbox_batch::execution::status::{BatchStatus, ExitStatus};
 use stepbox_batch::name::{JobExecutionId, TenantId};
 
 use super::connection::Db;
+use super::outbox::INSERT;
 use super::trouble::Outcome;
-use super::value::{Columns, named};
-use super::{audit, executions, rescue};
-use crate::record::execution::failure as stored_failure;
+use super::value::named;
+use super::{aside, audit, executions};
+use crate::record::columns::Columns;
+use crate::record::failure::failure as stored_failure;
 use crate::record::stored_id;
 
 /// Writes the request down, and ends the execution here if no worker is there to do it.
@@ -44,11 +47,17 @@ pub(super) async fn abandon(db: &Db, tenant: &TenantId, id: JobExecutionId, by: 
     standing.abandon(now)?;
     audit::append(db, tenant, &Deed::execution_abandoned(id), by).await?;
     if standing.status.has_ended() {
-        let sql = "UPDATE job_executions SET status = :status, updated_at = :now
-                   WHERE tenant = :tenant AND id = :id";
-        let status = i64::from(BatchStatus::Abandoned.number());
-        let values = named! {"status": status, "now": now.0, "tenant": tenant.as_str(), "id": known};
-        db.execute(sql, &values).await?;
+        let sql = format!(
+            "WITH ended AS (
+                 UPDATE job_executions SET status = :status, updated_at = :now
+                 WHERE tenant = :tenant AND id = :id RETURNING id)
+             {INSERT} SELECT :tenant, id, :now, :kind, :status, NULL FROM ended"
+        );
+        let values = named! {
+            "status": i64::from(BatchStatus::Abandoned.number()), "now": now.0,
+            "kind": i64::from(EventKind::Ended.number()), "tenant": tenant.as_str(), "id": known,
+        };
+        db.execute(&sql, &values).await?;
         return stop_partitions(db, tenant.as_str(), known, now).await;
     }
     end(db, tenant.as_str(), known, &Ending::abandoned(now)).await
@@ -57,15 +66,17 @@ pub(super) async fn abandon(db: &Db, tenant: &TenantId, id: JobExecutionId, by: 
 /// Ends an execution and those of its steps that have not ended, and takes its lease from whoever still believes
 /// to hold it. It is in no queue any more.
 pub(super) async fn end(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outcome<()> {
-    let execution = format!(
-        "UPDATE job_executions
-         SET status = :status, exit_code = :exit_code, exit_description = :exit_description,
-             ended_at = :now, updated_at = :now, lease_expires_at = NULL, set_aside = NULL,
-             failures = {FAILURES}
-         WHERE tenant = :tenant AND id = :id AND ended_at IS NULL"
-    );
-    put_ending(db, &execution, tenant, id, ending).await?;
     end_steps(db, tenant, id, ending).await?;
+    let execution = format!(
+        "WITH ended AS (
+             UPDATE job_executions
+             SET status = :status, exit_code = :exit_code, exit_description = :exit_description,
+                 ended_at = :now, updated_at = :now, lease_expires_at = NULL, set_aside = NULL,
+                 failures = {FAILURES}
+             WHERE tenant = :tenant AND id = :id AND ended_at IS NULL RETURNING id)
+         {INSERT} SELECT :tenant, id, :now, :kind, :status, NULL FROM ended"
+    );
+    put_ending(db, &execution, tenant, id, ending, EventKind::Ended).await?;
     let entry = "DELETE FROM queue_entries WHERE tenant = :tenant AND execution_id = :id";
     db.execute(entry, &named! {"tenant": tenant, "id": id}).await?;
     stop_partitions(db, tenant, id, ending.now).await
@@ -74,12 +85,14 @@ pub(super) async fn end(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outc
 /// Ends the steps of an execution that have not ended.
 pub(super) async fn end_steps(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outcome<()> {
     let steps = format!(
-        "UPDATE step_executions
-         SET status = :status, exit_code = :exit_code, exit_description = :exit_description,
-             ended_at = :now, updated_at = :now, failures = {FAILURES}
-         WHERE tenant = :tenant AND execution_id = :id AND ended_at IS NULL"
+        "WITH ended AS (
+             UPDATE step_executions
+             SET status = :status, exit_code = :exit_code, exit_description = :exit_description,
+                 ended_at = :now, updated_at = :now, failures = {FAILURES}
+             WHERE tenant = :tenant AND execution_id = :id AND ended_at IS NULL RETURNING position)
+         {INSERT} SELECT :tenant, :id, :now, :kind, :status, position FROM ended ORDER BY position"
     );
-    put_ending(db, &steps, tenant, id, ending).await
+    put_ending(db, &steps, tenant, id, ending, EventKind::StepEnded).await
 }
 
 /// One failure more, if there is one. A stored array ends with its bracket.
@@ -87,12 +100,20 @@ pub(super) const FAILURES: &str = "CASE WHEN CAST(:failure AS TEXT) IS NULL THEN
      WHEN failures = '[]' THEN '[' || :failure || ']'
      ELSE left(failures, -1) || ',' || :failure || ']' END";
 
-async fn put_ending(db: &Db, sql: &str, tenant: &str, id: i64, ending: &Ending) -> Outcome<()> {
+/// Ends rows, and writes an event for each, in one statement.
+async fn put_ending(
+    db: &Db,
+    sql: &str,
+    tenant: &str,
+    id: i64,
+    ending: &Ending,
+    kind: EventKind,
+) -> Outcome<()> {
     let Ending { status, exit_status: ExitStatus { code, description }, failure, now } = ending;
     let failure = failure.as_ref().map(stored_failure);
     let values = named! {
         "status": i64::from(status.number()), "exit_code": code, "exit_description": description,
-        "now": now.0, "failure": &failure, "tenant": tenant, "id": id,
+        "now": now.0, "kind": i64::from(kind.number()), "failure": &failure, "tenant": tenant, "id": id,
     };
     db.execute(sql, &values).await.map(drop)
 }
@@ -106,8 +127,8 @@ pub(super) async fn stop_partitions(db: &Db, tenant: &str, of: i64, now: Timesta
     for part in db.rows(sql, &named! {"tenant": tenant, "of": of}).await? {
         let id = part.number("id")?;
         let lease_expires_at = part.maybe_number("lease_expires_at")?.map(Timestamp);
-        let stopped = rescue::attempt(db, async {
-            rescue::ask_to_stop(db, tenant, id, now).await?;
+        let stopped = aside::attempt(db, async {
+            aside::ask_to_stop(db, tenant, id, now).await?;
             match PartOfEnded::new(lease_expires_at, now) {
                 PartOfEnded::Ends => Box::pin(end(db, tenant, id, &PartOfEnded::ending(now))).await,
                 PartOfEnded::IsAsked => Ok(()),
@@ -115,7 +136,7 @@ pub(super) async fn stop_partitions(db: &Db, tenant: &str, of: i64, now: Timesta
         });
         // A part that is damaged keeps neither the whole nor the other parts from ending.
         if let Err(reason) = stopped.await? {
-            rescue::set_aside(db, tenant, id, &reason, now).await?;
+            aside::set_aside(db, tenant, id, &reason, now).await?;
         }
     }
     Ok(())

@@ -4,7 +4,7 @@ use stepbox_batch::name::InstallationId;
 
 use super::connection::Db;
 use super::trouble::Outcome;
-use super::value::Columns as _;
+use crate::record::columns::Columns as _;
 use crate::record::installation;
 
 pub(super) async fn get(db: &Db) -> Outcome<InstallationId> {

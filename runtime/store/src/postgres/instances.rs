@@ -5,17 +5,15 @@ use stepbox_batch::audit::Deed;
 use stepbox_batch::job::JobInstance;
 use stepbox_batch::name::{InstanceCode, TenantId};
 use stepbox_batch::ports::{Listing, RepositoryError};
-use tokio_postgres::Row as SqlRow;
 
 use super::audit;
 use super::connection::Db;
 use super::trouble::{Outcome, listed};
-use super::value::{Columns, named};
+use super::value::named;
 use crate::naming::running;
 use crate::record::Listed;
-use crate::record::installed::InstanceRecord;
-
-const COLUMNS: &str = "tenant, code, label, connector, job, type, raw_parameters";
+use crate::record::columns::Columns;
+use crate::record::installed::{INSTANCE_COLUMNS, InstanceRecord};
 
 pub(super) async fn create(db: &Db, instance: &JobInstance, by: &Actor) -> Outcome<()> {
     let InstanceRecord { tenant, code, label, connector, job, job_type, raw_parameters } =
@@ -39,10 +37,10 @@ pub(super) async fn update(db: &Db, instance: &JobInstance, by: &Actor) -> Outco
         "tenant": &tenant, "code": &code, "label": &label, "raw_parameters": &raw_parameters,
     };
     let sql = format!(
-        "SELECT {COLUMNS} FROM job_instances WHERE tenant = :tenant AND code = :code FOR NO KEY UPDATE"
+        "SELECT {INSTANCE_COLUMNS} FROM job_instances WHERE tenant = :tenant AND code = :code FOR NO KEY UPDATE"
     );
     let before = db.row(&sql, &values).await?.ok_or_else(|| not_found(&code))?;
-    let before = record(&before)?.into_instance()?;
+    let before = InstanceRecord::read(&before)?.into_instance()?;
     let sql = "UPDATE job_instances SET label = :label, raw_parameters = :raw_parameters
                WHERE tenant = :tenant AND code = :code";
     db.execute(sql, &values).await?;
@@ -74,9 +72,9 @@ async fn running_execution(db: &Db, tenant: &TenantId, code: &InstanceCode) -> O
 }
 
 pub(super) async fn get(db: &Db, tenant: &TenantId, code: &InstanceCode) -> Outcome<Option<JobInstance>> {
-    let sql = format!("SELECT {COLUMNS} FROM job_instances WHERE tenant = :tenant AND code = :code");
+    let sql = format!("SELECT {INSTANCE_COLUMNS} FROM job_instances WHERE tenant = :tenant AND code = :code");
     let found = db.row(&sql, &named! {"tenant": tenant.as_str(), "code": code.as_str()}).await?;
-    found.map(|row| Ok(record(&row)?.into_instance()?)).transpose()
+    found.map(|row| Ok(InstanceRecord::read(&row)?.into_instance()?)).transpose()
 }
 
 pub(super) async fn list(
@@ -85,27 +83,15 @@ pub(super) async fn list(
     job_type: Option<&str>,
 ) -> Outcome<Listing<JobInstance>> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM job_instances
+        "SELECT {INSTANCE_COLUMNS} FROM job_instances
          WHERE tenant = :tenant AND (CAST(:type AS TEXT) IS NULL OR type = :type) ORDER BY type, code"
     );
     let mut found = Listing::default();
     for row in db.rows(&sql, &named! {"tenant": tenant.as_str(), "type": job_type}).await? {
-        let instance = record(&row).and_then(|record| Ok(record.into_instance()?));
+        let instance = InstanceRecord::read(&row).and_then(|record| Ok(record.into_instance()?));
         found.push(listed(Listed::named("instance", row.text("code")?), instance)?);
     }
     Ok(found)
-}
-
-fn record(row: &SqlRow) -> Outcome<InstanceRecord> {
-    Ok(InstanceRecord {
-        tenant: row.text("tenant")?,
-        code: row.text("code")?,
-        label: row.text("label")?,
-        connector: row.text("connector")?,
-        job: row.text("job")?,
-        job_type: row.text("type")?,
-        raw_parameters: row.text("raw_parameters")?,
-    })
 }
 
 pub(super) fn not_found(code: &str) -> RepositoryError {

@@ -1,74 +1,24 @@
-//! What a worker does: it takes a lease, keeps it alive, and writes as long as it holds.
+//! What a worker does with the lease that it has: it keeps it alive, and writes as long as it holds. `saves.rs` has what
+//! it saves.
 //!
 //! The token grows with each claim, and `lease_expires_at` is null while nobody holds the lease, so one condition
 //! fences every write: `lease_token = :token AND lease_expires_at IS NOT NULL`. A lease that ran out still holds until somebody acts
 //! on it: a slow worker is not a lost one. The execution's row is locked by whatever writes under it, so nobody
 //! takes the lease in between.
 
-use stepbox_batch::actor::Actor;
-use stepbox_batch::audit::Deed;
-use stepbox_batch::clock::Timestamp;
-use stepbox_batch::execution::NewJobExecution;
-use stepbox_batch::execution::status::BatchStatus;
-use stepbox_batch::name::{InstanceCode, JobExecutionId, TenantId};
+use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::ports::RepositoryError;
 
 use super::connection::Db;
 use super::trouble::{Outcome, Trouble};
-use super::value::{Columns, named};
-use super::{audit, executions, locks, queue};
+use super::value::named;
+use crate::record::columns::Columns;
 use crate::record::step::TrackingRecord;
-use crate::record::{Row, job, stored_id};
-use crate::save::{ClaimRecord, LeaseRecord, NewRecord};
+use crate::save::LeaseRecord;
 
 /// Who holds a lease, in the words of every fenced statement.
 pub(super) const HELD: &str =
     "tenant = :tenant AND id = :id AND lease_token = :token AND lease_expires_at IS NOT NULL";
-
-/// Takes the lease; returns its token.
-pub(super) async fn claim(
-    db: &Db,
-    tenant: &TenantId,
-    id: JobExecutionId,
-    claim: &ClaimRecord,
-    by: &Actor,
-) -> Outcome<u64> {
-    db.run(locks::CLAIMS).await?;
-    let known = stored_id(id);
-    let standing = executions::standing(db, tenant.as_str(), known).await?;
-    standing.claim(Timestamp(claim.now))?;
-    if standing.status == BatchStatus::Paused {
-        audit::append(db, tenant, &Deed::execution_resumed(id, &claim.worker), by).await?;
-    }
-    check_concurrency(db, tenant, known, claim).await?;
-    queue::mark_claimed(db, tenant.as_str(), known).await?;
-    let sql = "UPDATE job_executions
-               SET lease_token = lease_token + 1, lease_expires_at = :lease_expires_at,
-                   heartbeat_at = :now, updated_at = :now, worker = :worker, attempt = attempt + 1
-               WHERE tenant = :tenant AND id = :id AND ended_at IS NULL
-               RETURNING lease_token";
-    let values = named! {
-        "lease_expires_at": claim.lease_expires_at, "now": claim.now, "worker": &claim.worker,
-        "tenant": tenant.as_str(), "id": known,
-    };
-    let taken = db.row(sql, &values).await?.ok_or_else(|| executions::not_found(known))?;
-    Ok(Row(format!("execution {id}")).count("lease_token", taken.number("lease_token")?)?)
-}
-
-/// The concurrency of its job holds for an execution that is taken by its number, too.
-async fn check_concurrency(db: &Db, tenant: &TenantId, id: i64, claim: &ClaimRecord) -> Outcome<()> {
-    let sql = "SELECT instance, job FROM job_executions
-               WHERE tenant = :tenant AND id = :id AND partition_of IS NULL";
-    let Some(found) = db.row(sql, &named! {"tenant": tenant.as_str(), "id": id}).await? else {
-        return Ok(());
-    };
-    let row = Row(format!("execution {id}"));
-    let instance: InstanceCode = row.name("instance", found.text("instance")?)?;
-    match job::decode(&row, "job", &found.text("job")?)?.concurrency {
-        Some(max) => queue::check_concurrency(db, tenant.as_str(), &instance, max, claim.now).await,
-        None => Ok(()),
-    }
-}
 
 /// Prolongs a lease; returns whether a stop was requested.
 pub(super) async fn heartbeat(
@@ -114,21 +64,6 @@ pub(super) async fn is_stop_requested(db: &Db, lease: &LeaseRecord) -> Outcome<b
 pub(super) const IS_STOP_REQUESTED: &str = "
     SELECT stop_requested_at IS NOT NULL AS is_stopping FROM job_executions
     WHERE tenant = :tenant AND id = :id AND lease_token = :token AND lease_expires_at IS NOT NULL";
-
-/// Accepts the parts of a step, in a transaction in which nobody else gets the lease.
-pub(super) async fn create_partitions(
-    db: &Db,
-    lease: &LeaseRecord,
-    parts: &[(&NewJobExecution, NewRecord)],
-) -> Outcome<()> {
-    let sql = format!("SELECT id FROM job_executions WHERE {HELD} FOR NO KEY UPDATE");
-    let values = named! {"tenant": &lease.tenant, "id": lease.id, "token": lease.token};
-    db.row(&sql, &values).await?.ok_or_else(|| lost(lease))?;
-    for (new, record) in parts {
-        executions::create(db, new, record, None).await?;
-    }
-    Ok(())
-}
 
 /// Writes a step's progress alone. Its commit waits for no disk.
 pub(super) async fn save_tracking(

@@ -7,21 +7,10 @@ use stepbox_batch::clock::Timestamp;
 
 use super::PostgresSchema;
 use super::connection::Db;
+use super::schema::{MIGRATIONS, SCHEMA_VERSION};
 use super::trouble::{Outcome, Trouble};
-use super::value::{Columns, named};
-
-/// In order; the version of a schema is how many of them it has seen. Files that were released are never
-/// changed, only followed.
-const MIGRATIONS: [&str; 5] = [
-    include_str!("../../migrations/postgres/0001_first.sql"),
-    include_str!("../../migrations/postgres/0002_set_aside.sql"),
-    include_str!("../../migrations/postgres/0003_lists.sql"),
-    include_str!("../../migrations/postgres/0004_installation.sql"),
-    include_str!("../../migrations/postgres/0005_remedies.sql"),
-];
-
-/// The version that this program reads and writes.
-pub(super) const SCHEMA_VERSION: u32 = MIGRATIONS.len() as u32;
+use super::value::named;
+use crate::record::columns::Columns;
 
 /// The oldest server that is taken, as PostgreSQL writes it.
 const SERVER_VERSION_MIN: i64 = 15_00_00;

@@ -4,15 +4,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use deadpool::Runtime;
-use deadpool::managed::{self, Metrics, Pool, PoolError, QueueMode, RecycleError, RecycleResult, WeakPool};
+use deadpool::managed::{Pool, PoolError, QueueMode, WeakPool};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::PostgresOptions;
 use super::address::Address;
-use super::connection::{Db, Session};
-use super::migrate;
+use super::maker::Maker;
+use super::session::Session;
 use super::trouble::{Outcome, Trouble};
 
 /// How many connections are made without waiting for one that is in use.
@@ -20,11 +20,6 @@ const FEW: usize = 2;
 /// How long to wait for a connection in use before one more is made. Making one takes the server longer, and most
 /// statements are answered sooner.
 const RATHER_WAITS: Duration = Duration::from_millis(10);
-/// After how long a connection has rested.
-const RESTED: Duration = Duration::from_millis(100);
-/// How long a connection keeps the plans of its statements. One made for an empty queue reads a long one from end to
-/// end, and the server itself makes a new one only once it has counted again, which it may do a minute later.
-const PLANS_LAST: Duration = Duration::from_secs(5);
 
 /// The connections of a store.
 #[derive(Debug, Clone)]
@@ -41,7 +36,7 @@ impl Connections {
         let create =
             Duration::from_millis(options.connect_timeout_ms.saturating_add(options.response_timeout_ms));
         let max = address.connections_max.unwrap_or(options.connections_max).max(1);
-        let pool = Pool::builder(Maker { address, options: options.clone(), broken_at: Mutex::default() })
+        let pool = Pool::builder(Maker::new(address, options.clone()))
             .max_size(max)
             // What is not needed any more is always the same connection, and closed when it has been idle for long.
             .queue_mode(QueueMode::Lifo)
@@ -71,6 +66,7 @@ impl Connections {
     }
 
     /// How many connections are open.
+    #[cfg(test)]
     pub(super) fn open(&self) -> usize {
         self.pool.status().size
     }
@@ -154,44 +150,5 @@ impl Sweeper {
 impl Drop for Sweeper {
     fn drop(&mut self) {
         self.0.abort();
-    }
-}
-
-/// Makes connections for the pool.
-#[derive(Debug)]
-pub(super) struct Maker {
-    address: Arc<Address>,
-    options: Arc<PostgresOptions>,
-    /// When a connection was found broken that had rested.
-    broken_at: Mutex<Option<Instant>>,
-}
-
-impl managed::Manager for Maker {
-    type Type = Db;
-    type Error = Trouble;
-
-    async fn create(&self) -> Outcome<Db> {
-        let db = Db::open(&self.address, &self.options).await?;
-        db.bound(&self.options).await?;
-        migrate::refuse_newer(&db).await?;
-        Ok(db)
-    }
-
-    /// A connection that has rested is asked for a sign of life: the server may have been restarted, or the
-    /// network cut, since. If there is none, no other one of its time is trusted either.
-    async fn recycle(&self, db: &mut Db, metrics: &Metrics) -> RecycleResult<Trouble> {
-        let broken_at = *self.broken_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if db.is_closed() || broken_at.is_some_and(|broken_at| metrics.created <= broken_at) {
-            return Err(RecycleError::message("it was closed"));
-        }
-        let has_old_plans = db.has_plans_since(PLANS_LAST);
-        if metrics.last_used() < RESTED && !has_old_plans {
-            return Ok(());
-        }
-        let alive = if has_old_plans { db.plan_anew().await } else { db.run("").await };
-        if alive.is_err() {
-            *self.broken_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-        }
-        Ok(alive?)
     }
 }

@@ -1,12 +1,15 @@
 //! The ports of the store for many machines. Each method makes records, and has the work done on a connection; what the
 //! work is stands in the module of its table.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt};
 use stepbox_batch::actor::Actor;
 use stepbox_batch::audit::{AuditEvent, AuditFilter, Deed};
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::component_quota::ComponentQuota;
+use stepbox_batch::execution::event::{Checkpointed, EventNumber};
 use stepbox_batch::execution::queue::{QueueClaim, QueueDepth, QueueEntry};
 use stepbox_batch::execution::rescue::rescued;
 use stepbox_batch::execution::status::BatchStatus;
@@ -18,22 +21,26 @@ use stepbox_batch::inventory::{Component, Connector};
 use stepbox_batch::job::JobInstance;
 use stepbox_batch::name::{ConnectorCode, Digest, InstallationId, InstanceCode, JobExecutionId, TenantId};
 use stepbox_batch::ports::{
-    AuditTrail, EVENTS_PURGED_TOGETHER, ExecutionJournal, Executions, Installation, Instances, Inventory,
-    JobQueue, Leases, Listing, Parts, Result, Workers,
+    AuditTrail, EVENTS_PURGED_TOGETHER, EventPage, ExecutionJournal, Executions, Installation, Instances,
+    Inventory, JobQueue, Leases, Listing, Outbox, Parts, Result, Workers,
 };
 use stepbox_batch::worker::{Held, Worker};
+use tokio::time::Instant;
 
 use super::connection::{self, Db};
 use super::saves::REPEATS_MAX;
 use super::trouble::{Outcome, Remedy, explained};
 use super::{
-    PostgresStore, audit, components, connectors, endings, executions, installation, instances, leases,
-    partitions, purging, queue, rescue, steps, workers,
+    PostgresStore, aside, audit, claim, components, connectors, endings, executions, installation, instances,
+    leases, outbox, parts, purging, queue, rescue, steps, submit, workers,
 };
 use crate::record::stored_id;
 use crate::record::worker::WorkerRecord;
 use crate::save::{ClaimRecord, ClaimedExecution, LeaseRecord, NewRecord, SaveRecord};
 
+/// How often a reader that waits looks for events of other processes. Ends and new entries of this process are heard of
+/// at once.
+const EVENTS_LOOK: Duration = Duration::from_millis(250);
 /// How many executions are rescued at the same time.
 const RESCUES_AT_A_TIME: usize = 4;
 
@@ -174,9 +181,9 @@ impl Executions for PostgresStore {
         let mut execution = new.accepted(claim);
         let (record, claim) = (NewRecord::from(&execution), claim.map(ClaimRecord::from));
         let claim = claim.as_ref();
-        execution.id = match executions::is_plain(new, claim) {
-            true => work!(self, |db| executions::create(db, new, &record, claim))?,
-            false => transaction!(self, |db| executions::create(db, new, &record, claim))?,
+        execution.id = match submit::is_plain(new, claim) {
+            true => work!(self, |db| submit::create(db, new, &record, claim))?,
+            false => transaction!(self, |db| submit::create(db, new, &record, claim))?,
         };
         if new.queue.is_some() && claim.is_none() {
             self.wake.everywhere(&self.connections).await;
@@ -236,13 +243,13 @@ impl Parts for PostgresStore {
     async fn create_partitions(&self, lease: &Lease, parts: &[NewJobExecution]) -> Result<()> {
         let lease = LeaseRecord::from(lease);
         let parts: Vec<_> = parts.iter().map(|new| (new, NewRecord::from(&new.accepted(None)))).collect();
-        transaction!(self, |db| leases::create_partitions(db, &lease, &parts))?;
+        transaction!(self, |db| submit::create_partitions(db, &lease, &parts))?;
         self.wake.everywhere(&self.connections).await;
         Ok(())
     }
 
     async fn partitions(&self, tenant: &TenantId, of: JobExecutionId) -> Result<Vec<JobExecution>> {
-        look!(self, |db| partitions::whole(db, tenant, of))
+        look!(self, |db| parts::whole(db, tenant, of))
     }
 
     async fn partition_states(
@@ -251,7 +258,7 @@ impl Parts for PostgresStore {
         of: JobExecutionId,
         position: u32,
     ) -> Result<Vec<PartitionState>> {
-        look!(self, |db| partitions::states(db, tenant, of, position))
+        look!(self, |db| parts::states(db, tenant, of, position))
     }
 }
 
@@ -308,11 +315,11 @@ impl JobQueue for PostgresStore {
         let mut claimed = Vec::new();
         // Again if all that was taken cannot be read, which is in nobody's way any more then.
         while claimed.is_empty() {
-            let (taken, damaged) = work!(self, |db| queue::claim_next(db, &claim, tenants, filter, *limit))?;
+            let (taken, damaged) = work!(self, |db| claim::next(db, &claim, tenants, filter, *limit))?;
             let has_to_make_way = !damaged.is_empty();
             for damaged in damaged {
                 let now = wanted.claim.now;
-                transaction!(self, |db| rescue::set_claimed_aside(db, &damaged, now))?;
+                transaction!(self, |db| aside::set_claimed_aside(db, &damaged, now))?;
             }
             claimed = taken;
             if !has_to_make_way {
@@ -339,7 +346,7 @@ impl JobQueue for PostgresStore {
 impl Leases for PostgresStore {
     async fn claim(&self, tenant: &TenantId, id: JobExecutionId, claim: &Claim, by: &Actor) -> Result<Lease> {
         let claim = ClaimRecord::from(claim);
-        let token = transaction!(self, |db| leases::claim(db, tenant, id, &claim, by))?;
+        let token = transaction!(self, |db| claim::by_number(db, tenant, id, &claim, by))?;
         Ok(Lease { tenant: tenant.clone(), id, token })
     }
 
@@ -408,5 +415,51 @@ impl AuditTrail for PostgresStore {
                 return Ok(gone);
             }
         }
+    }
+}
+
+#[async_trait]
+impl Outbox for PostgresStore {
+    async fn events_after(
+        &self,
+        tenant: Option<&TenantId>,
+        after: EventNumber,
+        limit: u32,
+    ) -> Result<EventPage> {
+        work!(self, |db| outbox::after(db, tenant, after, limit))
+    }
+
+    async fn wait_for_events(&self, after: EventNumber, timeout_ms: u64) {
+        let end = Instant::now() + Duration::from_millis(timeout_ms);
+        loop {
+            // A server that cannot be reached ends no wait but by its time.
+            let is_there: Result<bool> = look!(self, |db| outbox::may_be_after(db, after));
+            let left = end.saturating_duration_since(Instant::now());
+            if is_there.unwrap_or(false) || left.is_zero() {
+                return;
+            }
+            self.wake.hear(left.min(EVENTS_LOOK)).await;
+        }
+    }
+
+    async fn checkpointed(
+        &self,
+        tenant: Option<&TenantId>,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Listing<Checkpointed>> {
+        look!(self, |db| outbox::checkpointed(db, tenant, since, limit))
+    }
+
+    async fn drop_events(&self, before: Timestamp, kept_max: u64) -> Result<u64> {
+        let mut gone = 0;
+        while look!(self, |db| outbox::has_old_ones(db, before, kept_max))? {
+            let together = transaction!(self, |db| outbox::drop_some(db, before, kept_max))?;
+            gone += together;
+            if together == 0 {
+                break;
+            }
+        }
+        Ok(gone)
     }
 }

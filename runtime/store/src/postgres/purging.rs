@@ -12,9 +12,11 @@ use super::audit::limit_of;
 use super::connection::Db;
 use super::executions::conditions;
 use super::trouble::Outcome;
-use super::value::{Columns, Value, named};
+use super::value::{Value, named};
+use crate::numbers::completed;
 use crate::record::Row;
 use crate::record::audit::AuditRecord;
+use crate::record::columns::Columns;
 
 /// How many executions one statement deletes, so that none takes long.
 const PURGED_TOGETHER: usize = 500;
@@ -25,12 +27,13 @@ pub(super) fn statement(conditions: &str) -> String {
     format!(
         "SELECT e.id, e.instance, e.status FROM job_executions e
          WHERE {conditions} AND e.ended_at IS NOT NULL
-           AND (e.status <> 1
+           AND (e.status <> {completed}
                 OR NOT EXISTS (SELECT FROM job_instances i WHERE i.tenant = e.tenant AND i.code = e.instance)
                 OR EXISTS (SELECT FROM job_executions l
                            WHERE l.tenant = e.tenant AND l.instance = e.instance AND l.id > e.id
-                             AND l.status = 1 AND l.partition_of IS NULL))
-         ORDER BY e.id LIMIT :limit"
+                             AND l.status = {completed} AND l.partition_of IS NULL))
+         ORDER BY e.id LIMIT :limit",
+        completed = completed!(),
     )
 }
 

@@ -20,13 +20,18 @@ use stepbox_batch::ports::{RepositoryError, Result};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 
-use super::connection::{Db, Session};
+use super::connection::Db;
 use super::leases::{HELD, lost};
+use super::outbox::INSERT;
 use super::pool::Connections;
+use super::session::Session;
 use super::steps;
 use super::trouble::{Outcome, Remedy, Trouble};
-use super::value::{Columns, Value, named};
+use super::value::{Value, named};
+use crate::numbers::waiting;
 use crate::record::Row;
+use crate::record::columns::Columns;
+use crate::record::event::NewEvent;
 use crate::record::execution::StateRecord;
 use crate::save::{LeaseRecord, SaveRecord};
 
@@ -52,6 +57,7 @@ struct Pending {
 pub(super) struct Desk {
     requests: mpsc::UnboundedSender<Pending>,
     store: Arc<str>,
+    #[cfg(test)]
     commits: Arc<AtomicU64>,
 }
 
@@ -61,7 +67,12 @@ impl Desk {
         let commits = Arc::new(AtomicU64::new(0));
         let lane = Lane { connections, store: store.clone(), patience, commits: commits.clone() };
         tokio::spawn(serve(incoming, lane));
-        Self { requests, store, commits }
+        Self {
+            requests,
+            store,
+            #[cfg(test)]
+            commits,
+        }
     }
 
     pub(super) async fn save(&self, lease: LeaseRecord, save: SaveRecord) -> Result<()> {
@@ -73,6 +84,7 @@ impl Desk {
     }
 
     /// How many transactions with saves were committed.
+    #[cfg(test)]
     pub(super) fn commits(&self) -> u64 {
         self.commits.load(Ordering::Relaxed)
     }
@@ -307,6 +319,7 @@ pub(super) fn statement<'a>(
     if save.is_last {
         sql.push_str(LET_GO);
     }
+    sql.push_str(&events(save, &mut values));
     sql.push_str(" SELECT FROM held");
     (sql, values)
 }
@@ -346,6 +359,40 @@ fn execution<'a>(save: &'a SaveRecord, values: &mut Vec<(&'static str, Value<'a>
     }
 }
 
+/// The events of a save, those of the step first: one statement gives them their order. What was stored before tells
+/// whether others see a change, so a save that is made again tells of nothing again. Most saves, checkpoints among them,
+/// have none of this in their statements.
+fn events(save: &SaveRecord, values: &mut Vec<(&'static str, Value<'_>)>) -> String {
+    let mut rows = Vec::new();
+    if let Some(step) = save.step.as_ref().filter(|step| step.ended_at.is_some()) {
+        let event = NewEvent::step_ended(0, step.position, step.status, step.updated_at);
+        values.push(("step_event", event.kind.into()));
+        rows.push(
+            "SELECT held.tenant, held.id, CAST(:step_updated_at AS BIGINT) AS at,
+                    CAST(:step_event AS BIGINT) AS kind, CAST(:step_status AS BIGINT) AS status,
+                    CAST(:step_position AS BIGINT) AS position
+             FROM held WHERE NOT EXISTS (
+                 SELECT FROM step_executions WHERE tenant = :tenant AND execution_id = :id
+                   AND position = :step_position AND ended_at IS NOT NULL)",
+        );
+    }
+    let moved =
+        save.execution.as_ref().and_then(|(next, state)| NewEvent::of_status(0, *next, state.updated_at));
+    if let Some(event) = moved {
+        values.extend(named! {"event": event.kind, "event_status": event.status});
+        rows.push(
+            "SELECT held.tenant, held.id, CAST(:updated_at AS BIGINT), CAST(:event AS BIGINT),
+                    CAST(:event_status AS BIGINT), CAST(NULL AS BIGINT)
+             FROM held WHERE NOT EXISTS (
+                 SELECT FROM job_executions WHERE tenant = :tenant AND id = :id AND status = :status)",
+        );
+    }
+    match rows.is_empty() {
+        true => String::new(),
+        false => format!(", events AS ({INSERT} {})", rows.join(" UNION ALL ")),
+    }
+}
+
 /// From which a status may follow, itself among them.
 fn from(next: BatchStatus) -> Vec<i64> {
     let before = BatchStatus::ALL.into_iter().filter(|before| *before == next || before.may_become(next));
@@ -364,9 +411,13 @@ const WARNINGS: &str = ", warnings AS (
 
 /// What becomes of an entry whose execution nobody holds any more: one that has ended goes, one that rests waits
 /// for the next worker.
-const LET_GO: &str = ", gone AS (
+const LET_GO: &str = concat!(
+    ", gone AS (
         DELETE FROM queue_entries WHERE tenant = :tenant AND execution_id = :id
            AND EXISTS (SELECT FROM held WHERE ended_at IS NOT NULL)),
     waits AS (
-        UPDATE queue_entries SET state = 0, available_at = (SELECT updated_at FROM held)
-        WHERE tenant = :tenant AND execution_id = :id AND EXISTS (SELECT FROM held WHERE ended_at IS NULL))";
+        UPDATE queue_entries SET state = ",
+    waiting!(),
+    ", available_at = (SELECT updated_at FROM held)
+        WHERE tenant = :tenant AND execution_id = :id AND EXISTS (SELECT FROM held WHERE ended_at IS NULL))"
+);

@@ -7,8 +7,9 @@ use tokio_postgres::Row;
 
 use super::connection::Db;
 use super::trouble::{Outcome, listed};
-use super::value::{Columns, Value, named};
-use crate::record::step::{StepRecord, TrackingRecord, WarningRecord};
+use super::value::{Value, named};
+use crate::record::columns::Columns;
+use crate::record::step::{StepRecord, WarningRecord};
 use crate::record::{Listed, stored_id};
 
 /// What follows `INSERT INTO` and whatever gives `tenant` and `id`: a step's row is inserted, or replaces the one
@@ -94,38 +95,7 @@ pub(super) const SHOWN: &str = "SELECT s.execution_id, s.position, s.name, s.sta
 /// A row of [`OF_EXECUTIONS`] or [`SHOWN`]: of which execution, and the step.
 pub(super) fn step(row: &Row) -> Outcome<(i64, StepExecution)> {
     let id = row.number("execution_id")?;
-    Ok((id, record(row)?.into_step(id)?))
-}
-
-fn record(row: &Row) -> Outcome<StepRecord> {
-    Ok(StepRecord {
-        position: row.number("position")?,
-        name: row.text("name")?,
-        status: row.number("status")?,
-        exit_code: row.text("exit_code")?,
-        exit_description: row.text("exit_description")?,
-        started_at: row.number("started_at")?,
-        ended_at: row.maybe_number("ended_at")?,
-        updated_at: row.number("updated_at")?,
-        read_count: row.number("read_count")?,
-        written_count: row.number("written_count")?,
-        filtered_count: row.number("filtered_count")?,
-        skipped_count: row.number("skipped_count")?,
-        tracking: TrackingRecord {
-            processed: row.number("tracking_processed")?,
-            total: row.maybe_number("tracking_total")?,
-            is_estimate: row.flag("tracking_is_estimate")?,
-        },
-        warning_count: row.number("warning_count")?,
-        carried_from: row.maybe_number("carried_from")?,
-        summary: row.text("summary")?,
-        errors: row.text("errors")?,
-        failures: row.text("failures")?,
-        checkpoint: row.maybe_bytes("checkpoint")?,
-        starts: row.number("starts")?,
-        retries: row.number("retries")?,
-        usage: row.text("usage")?,
-    })
+    Ok((id, StepRecord::read(row)?.into_step(id)?))
 }
 
 pub(super) const WARNINGS: &str = "SELECT step, code, reason, place, item FROM warnings
@@ -136,19 +106,9 @@ pub(super) async fn warnings(db: &Db, tenant: &TenantId, id: JobExecutionId) -> 
     let execution_id = stored_id(id);
     let mut found = Listing::default();
     for row in db.rows(WARNINGS, &named! {"tenant": tenant.as_str(), "id": execution_id}).await? {
-        let warning = warning(&row).and_then(|record| Ok(record.into_warning(execution_id)?));
+        let warning = WarningRecord::read(&row).and_then(|record| Ok(record.into_warning(execution_id)?));
         let name = format!("{} of execution {execution_id}", found.rows() + 1);
         found.push(listed(Listed::named("warning", name), warning)?);
     }
     Ok(found)
-}
-
-fn warning(row: &Row) -> Outcome<WarningRecord> {
-    Ok(WarningRecord {
-        step: row.text("step")?,
-        code: row.text("code")?,
-        reason: row.text("reason")?,
-        place: row.text("place")?,
-        item: row.text("item")?,
-    })
 }

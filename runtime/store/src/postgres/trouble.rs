@@ -6,7 +6,7 @@ use stepbox_batch::cut::cut;
 use stepbox_batch::ports::{Damaged, RepositoryError, Result};
 use tokio_postgres::error::SqlState;
 
-use super::migrate::SCHEMA_VERSION;
+use super::schema::SCHEMA_VERSION;
 use crate::record::{Listed, damage_of};
 
 /// How much of what a server says is told, in bytes.
@@ -17,7 +17,7 @@ pub(super) type Outcome<T> = std::result::Result<T, Trouble>;
 
 /// What went wrong.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     /// The server said so, or there was no talking to it.
     Server(tokio_postgres::Error),
     /// The other side hung up, or the way there broke, in the middle of something.

@@ -12,6 +12,7 @@ use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 use super::trouble::{Outcome, Trouble};
+use crate::record::columns::Columns;
 
 const ESCAPE: char = '\u{1a}';
 
@@ -149,17 +150,9 @@ macro_rules! named {
 }
 pub(super) use named;
 
-/// What a row holds, by the name of the column.
-pub(super) trait Columns {
-    fn text(&self, column: &str) -> Outcome<String>;
-    fn maybe_text(&self, column: &str) -> Outcome<Option<String>>;
-    fn number(&self, column: &str) -> Outcome<i64>;
-    fn maybe_number(&self, column: &str) -> Outcome<Option<i64>>;
-    fn flag(&self, column: &str) -> Outcome<bool>;
-    fn maybe_bytes(&self, column: &str) -> Outcome<Option<Vec<u8>>>;
-}
-
 impl Columns for Row {
+    type Error = Trouble;
+
     fn text(&self, column: &str) -> Outcome<String> {
         self.try_get(column).map(unescaped).map_err(Trouble::Column)
     }

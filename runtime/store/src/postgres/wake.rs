@@ -94,6 +94,13 @@ impl Wake {
         self.look();
     }
 
+    /// Returns when something comes in after this was called, or after that time. Without a connection that listens: what
+    /// other processes do is heard only if somebody waits for work here.
+    pub(super) async fn hear(&self, patience: Duration) {
+        let mut news = self.news.subscribe();
+        let _ = tokio::time::timeout(patience, news.changed()).await;
+    }
+
     fn listen(&self) -> Listener {
         let (address, options, news) = (self.address.clone(), self.options.clone(), self.news.clone());
         Listener(tokio::spawn(async move {

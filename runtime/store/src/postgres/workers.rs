@@ -3,13 +3,13 @@
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::ports::Listing;
 use stepbox_batch::worker::{Held, Worker};
-use tokio_postgres::Row as SqlRow;
 
 use super::connection::Db;
 use super::trouble::{Outcome, listed};
-use super::value::{Columns, named};
-use crate::record::worker::{FORGOTTEN_MS, WorkerRecord};
-use crate::record::{Listed, Row};
+use super::value::named;
+use crate::record::Listed;
+use crate::record::columns::Columns;
+use crate::record::worker::{COLUMNS, FORGOTTEN_MS, WorkerRecord, held as read_held};
 
 pub(super) async fn beat(db: &Db, worker: &WorkerRecord) -> Outcome<()> {
     let WorkerRecord { name, started_at, seen_at, concurrency, is_stopping, takes, clock_skew_ms } = worker;
@@ -32,26 +32,13 @@ pub(super) async fn forget(db: &Db, name: &str) -> Outcome<()> {
 }
 
 pub(super) async fn list(db: &Db) -> Outcome<Listing<Worker>> {
-    let sql = "SELECT name, started_at, seen_at, concurrency, is_stopping, takes, clock_skew_ms
-               FROM workers ORDER BY name";
+    let sql = format!("SELECT {COLUMNS} FROM workers ORDER BY name");
     let mut found = Listing::default();
-    for row in db.rows(sql, &[]).await? {
-        let worker = record(&row).and_then(|record| Ok(record.into_worker()?));
+    for row in db.rows(&sql, &[]).await? {
+        let worker = WorkerRecord::read(&row).and_then(|record| Ok(record.into_worker()?));
         found.push(listed(Listed::named("worker", row.text("name")?), worker)?);
     }
     Ok(found)
-}
-
-fn record(row: &SqlRow) -> Outcome<WorkerRecord> {
-    Ok(WorkerRecord {
-        name: row.text("name")?,
-        started_at: row.number("started_at")?,
-        seen_at: row.number("seen_at")?,
-        concurrency: row.number("concurrency")?,
-        is_stopping: row.flag("is_stopping")?,
-        takes: row.text("takes")?,
-        clock_skew_ms: row.maybe_number("clock_skew_ms")?,
-    })
 }
 
 pub(super) const HELD: &str =
@@ -63,18 +50,7 @@ pub(super) const HELD: &str =
 pub(super) async fn held(db: &Db, now: Timestamp) -> Outcome<Listing<Held>> {
     let mut held = Listing::default();
     for row in db.rows(HELD, &named! {"now": now.0}).await? {
-        held.push(listed(Listed::numbered("execution", row.number("id")?), held_one(&row))?);
+        held.push(listed(Listed::numbered("execution", row.number("id")?), read_held(&row))?);
     }
     Ok(held)
-}
-
-fn held_one(row: &SqlRow) -> Outcome<Held> {
-    let id = row.number("id")?;
-    let name = Row(format!("execution {id}"));
-    Ok(Held {
-        worker: row.text("worker")?,
-        tenant: name.name("tenant", row.text("tenant")?)?,
-        id: name.id("id", id)?,
-        instance: name.name("instance", row.text("instance")?)?,
-    })
 }

@@ -5,6 +5,7 @@ use stepbox_batch::audit::{AuditEvent, AuditEventId, Deed};
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::ports::Result;
 
+use super::columns::Columns;
 use super::{Row, json};
 
 /// What stands for the runtime in the place of a user, whose name is never empty.
@@ -22,7 +23,21 @@ pub(crate) struct AuditRecord {
     pub detail: String,
 }
 
+/// Every column of [`AuditRecord`].
+pub(crate) const COLUMNS: &str = "id, at, user_name, action, subject, detail";
+
 impl AuditRecord {
+    pub(crate) fn read<C: Columns>(row: &C) -> std::result::Result<Self, C::Error> {
+        Ok(Self {
+            id: row.number("id")?,
+            at: row.number("at")?,
+            user_name: row.maybe_text("user_name")?,
+            action: row.text("action")?,
+            subject: row.text("subject")?,
+            detail: row.text("detail")?,
+        })
+    }
+
     pub(crate) fn new(deed: &Deed, by: &Actor) -> Self {
         let (Deed { action, subject, detail }, Actor { user, is_runtime, at }) = (deed, by);
         Self {

@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::execution::standing::Standing;
 use stepbox_batch::execution::status::ExitStatus;
 use stepbox_batch::execution::{
-    ExecutionSummary, Failure, JobExecution, JobSummary, Partition, PartitionState, StepExecution, Tracking,
+    Ancestor, ExecutionSummary, JobExecution, JobSummary, Partition, PartitionState, StepExecution, Tracking,
 };
 use stepbox_batch::name::Digest;
-use stepbox_batch::ports::Result;
+use stepbox_batch::ports::{RepositoryError, Result};
 
+use super::columns::Columns;
+use super::failure::{failures, failures_from};
 use super::step::TrackingRecord;
 use super::{Row, ended_at, job, json, stored_id};
 
@@ -26,7 +28,7 @@ pub(crate) struct AcceptedRecord {
     pub restart_of: Option<i64>,
     pub user_name: Option<String>,
     pub parameters: String,
-    /// Equal for equal parameters, whatever the order of their keys.
+    /// Equal for equal parameters in any order of their keys.
     pub parameters_key: String,
     pub job: String,
     pub partition: Option<PartitionRecord>,
@@ -49,6 +51,17 @@ impl From<Partition> for PartitionRecord {
 }
 
 impl PartitionRecord {
+    /// `None` for an execution that is no part of another.
+    fn read<C: Columns>(row: &C) -> std::result::Result<Option<Self>, C::Error> {
+        let Some(of) = row.maybe_number("partition_of")? else { return Ok(None) };
+        Ok(Some(Self {
+            of,
+            position: row.number("partition_step")?,
+            number: row.number("partition_number")?,
+            count: row.number("partition_count")?,
+        }))
+    }
+
     fn into_partition(self, row: &Row) -> Result<Partition> {
         Ok(Partition {
             of: row.id("partition_of", self.of)?,
@@ -116,7 +129,50 @@ pub(crate) struct ExecutionRecord {
     pub set_aside: Option<String>,
 }
 
+/// Every column of [`ExecutionRecord`]. `job_executions` is called `e`.
+pub(crate) const COLUMNS: &str = "e.id, e.tenant, e.instance, e.stoppable, e.created_at, e.restart_of,
+    e.user_name, e.parameters, e.parameters_key, e.job, e.partition_of, e.partition_step, e.partition_number,
+    e.partition_count, e.status, e.exit_code, e.exit_description, e.started_at, e.ended_at, e.updated_at,
+    e.failures, e.context, e.worker, e.attempt, e.stop_requested_at, e.set_aside";
+
+/// The same as lists show them: no context is read.
+pub(crate) fn columns_of_lists() -> String {
+    COLUMNS.replace("e.context", "'' AS context")
+}
+
 impl ExecutionRecord {
+    pub(crate) fn read<C: Columns>(row: &C) -> std::result::Result<Self, C::Error> {
+        Ok(Self {
+            id: row.number("id")?,
+            accepted: AcceptedRecord {
+                tenant: row.text("tenant")?,
+                instance: row.text("instance")?,
+                stoppable: row.flag("stoppable")?,
+                created_at: row.number("created_at")?,
+                restart_of: row.maybe_number("restart_of")?,
+                user_name: row.maybe_text("user_name")?,
+                parameters: row.text("parameters")?,
+                parameters_key: row.text("parameters_key")?,
+                job: row.text("job")?,
+                partition: PartitionRecord::read(row)?,
+            },
+            state: StateRecord {
+                status: row.number("status")?,
+                exit_code: row.text("exit_code")?,
+                exit_description: row.text("exit_description")?,
+                started_at: row.maybe_number("started_at")?,
+                ended_at: row.maybe_number("ended_at")?,
+                updated_at: row.number("updated_at")?,
+                failures: row.text("failures")?,
+            },
+            context: row.text("context")?,
+            worker: row.maybe_text("worker")?,
+            attempt: row.number("attempt")?,
+            stop_requested_at: row.maybe_number("stop_requested_at")?,
+            set_aside: row.maybe_text("set_aside")?,
+        })
+    }
+
     pub(crate) fn into_execution(self, steps: Vec<StepExecution>) -> Result<JobExecution> {
         let Self { id, accepted, state, context, worker, attempt, stop_requested_at, set_aside } = self;
         let row = Row(format!("execution {id}"));
@@ -218,7 +274,39 @@ pub(crate) struct PartitionStepRecord {
     pub failures: String,
 }
 
+/// Every column of [`PartitionStateRecord`]: `e` is the part, `s` its step.
+pub(crate) const PART_COLUMNS: &str =
+    "e.id, e.partition_of, e.partition_step, e.partition_number, e.partition_count,
+    e.status, e.ended_at IS NOT NULL AS has_ended, e.set_aside, e.worker, e.failures, s.tracking_processed,
+    s.tracking_total, s.tracking_is_estimate, s.skipped_count, s.failures AS step_failures";
+
 impl PartitionStateRecord {
+    pub(crate) fn read<C: Columns>(row: &C) -> std::result::Result<Self, C::Error> {
+        let step = match row.maybe_number("tracking_processed")? {
+            None => None,
+            Some(_) => Some(PartitionStepRecord {
+                tracking: TrackingRecord::read(row)?,
+                skipped: row.number("skipped_count")?,
+                failures: row.text("step_failures")?,
+            }),
+        };
+        Ok(Self {
+            id: row.number("id")?,
+            partition: PartitionRecord {
+                of: row.number("partition_of")?,
+                position: row.number("partition_step")?,
+                number: row.number("partition_number")?,
+                count: row.number("partition_count")?,
+            },
+            status: row.number("status")?,
+            has_ended: row.flag("has_ended")?,
+            set_aside: row.maybe_text("set_aside")?,
+            worker: row.maybe_text("worker")?,
+            failures: row.text("failures")?,
+            step,
+        })
+    }
+
     pub(crate) fn into_state(self) -> Result<PartitionState> {
         let Self { id, partition, status, has_ended, set_aside, worker, failures, step } = self;
         let row = Row(format!("execution {id}"));
@@ -246,6 +334,34 @@ impl PartitionStateRecord {
     }
 }
 
+/// An execution, or an earlier one that it continues.
+pub(crate) fn ancestor<C: Columns>(row: &C) -> std::result::Result<Ancestor, C::Error> {
+    let id = row.number("id")?;
+    let name = Row(format!("execution {id}"));
+    Ok(Ancestor {
+        id: name.id("id", id)?,
+        started_at: row.maybe_number("started_at")?.map(Timestamp),
+        restart_of: row.maybe_number("restart_of")?.map(|id| name.id("restart_of", id)).transpose()?,
+    })
+}
+
+/// How an execution stands: `status`, `stoppable`, `lease_expires_at` and `is_set_aside`.
+pub(crate) fn standing<C: Columns>(id: i64, row: &C) -> std::result::Result<Standing, C::Error> {
+    let name = Row(format!("execution {id}"));
+    Ok(Standing {
+        id: name.id("id", id)?,
+        status: name.status(row.number("status")?)?,
+        stoppable: row.flag("stoppable")?,
+        lease_expires_at: row.maybe_number("lease_expires_at")?.map(Timestamp),
+        is_set_aside: row.flag("is_set_aside")?,
+    })
+}
+
+/// There is no such execution.
+pub(crate) fn not_found(id: i64) -> RepositoryError {
+    RepositoryError::NotFound { kind: "execution", name: id.to_string() }
+}
+
 /// The SHA-256 of parameters with their keys in order, and of where their relative paths begin.
 fn parameters_key(parameters: &Value, folder: Option<&str>) -> String {
     let mut sorted = parameters.clone();
@@ -254,72 +370,4 @@ fn parameters_key(parameters: &Value, folder: Option<&str>) -> String {
         sorted = Value::from([sorted, Value::from(folder)]);
     }
     Digest::from_bytes(Sha256::digest(json(&sorted)).into()).to_string()
-}
-
-/// One of the JSON array in `failures`.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FailureForm {
-    code: String,
-    culprit: String,
-    place: String,
-    message: String,
-    help: String,
-    /// Each is a JSON object. A reader leaves out those that it does not know.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    remedies: Vec<Value>,
-}
-
-impl From<&Failure> for FailureForm {
-    fn from(failure: &Failure) -> Self {
-        let Failure { code, culprit, place, message, help, remedies } = failure.clone();
-        let remedies = remedies.iter().filter_map(|remedy| serde_json::to_value(remedy).ok()).collect();
-        Self { code, culprit, place, message, help, remedies }
-    }
-}
-
-impl FailureForm {
-    fn into_failure(self) -> Failure {
-        let Self { code, culprit, place, message, help, remedies } = self;
-        let remedies =
-            remedies.into_iter().filter_map(|remedy| serde_json::from_value(remedy).ok()).collect();
-        Failure { code, culprit, place, message, help, remedies }
-    }
-}
-
-/// One failure, to be appended to a stored array.
-pub(crate) fn failure(failure: &Failure) -> String {
-    json(&FailureForm::from(failure))
-}
-
-pub(super) fn failures(failures: &[Failure]) -> String {
-    json(&failures.iter().map(FailureForm::from).collect::<Vec<_>>())
-}
-
-pub(super) fn failures_from(row: &Row, text: &str) -> Result<Vec<Failure>> {
-    let forms: Vec<FailureForm> = row.json("failures", text)?;
-    Ok(forms.into_iter().map(FailureForm::into_failure).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use stepbox_batch::name::JobExecutionId;
-    use stepbox_batch::remedy::Remedy;
-
-    use super::*;
-
-    /// Failures of earlier versions have no remedies, and those of later ones may have others.
-    #[test]
-    fn a_failure_of_another_version_is_read() {
-        let read = |remedies: &str| {
-            let text =
-                format!(r#"[{{"code":"a","culprit":"","place":"","message":"m","help":"h"{remedies}}}]"#);
-            failures_from(&Row("row".to_owned()), &text).unwrap().remove(0).remedies
-        };
-        assert!(read("").is_empty());
-        let known = Remedy::RestartExecution { execution: JobExecutionId(7) };
-        let stored =
-            r#","remedies":[{"kind":"of-a-newer-version"},{"kind":"restart-execution","execution":7}]"#;
-        assert_eq!(read(stored), [known]);
-    }
 }

@@ -8,6 +8,7 @@ use stepbox_batch::job::JobInstance;
 use stepbox_batch::name::Digest;
 use stepbox_batch::ports::Result;
 
+use super::columns::Columns;
 use super::{Row, json, stored};
 
 /// A row of `job_instances`.
@@ -37,7 +38,22 @@ impl From<&JobInstance> for InstanceRecord {
     }
 }
 
+/// Every column of [`InstanceRecord`].
+pub(crate) const INSTANCE_COLUMNS: &str = "tenant, code, label, connector, job, type, raw_parameters";
+
 impl InstanceRecord {
+    pub(crate) fn read<C: Columns>(row: &C) -> std::result::Result<Self, C::Error> {
+        Ok(Self {
+            tenant: row.text("tenant")?,
+            code: row.text("code")?,
+            label: row.text("label")?,
+            connector: row.text("connector")?,
+            job: row.text("job")?,
+            job_type: row.text("type")?,
+            raw_parameters: row.text("raw_parameters")?,
+        })
+    }
+
     pub(crate) fn into_instance(self) -> Result<JobInstance> {
         let row = Row(format!("instance `{}`", self.code));
         Ok(JobInstance {
@@ -92,7 +108,24 @@ impl From<&Component> for ComponentRecord {
     }
 }
 
+/// Every column of [`ComponentRecord`].
+pub(crate) const COMPONENT_COLUMNS: &str =
+    "digest, name, version, world, size_bytes, uploaded_at, description, signer";
+
 impl ComponentRecord {
+    pub(crate) fn read<C: Columns>(row: &C) -> std::result::Result<Self, C::Error> {
+        Ok(Self {
+            digest: row.text("digest")?,
+            name: row.text("name")?,
+            version: row.text("version")?,
+            world: row.text("world")?,
+            size_bytes: row.number("size_bytes")?,
+            uploaded_at: row.number("uploaded_at")?,
+            description: row.text("description")?,
+            signer: row.maybe_text("signer")?,
+        })
+    }
+
     pub(crate) fn into_component(self) -> Result<Component> {
         let row = Row(format!("component `{}`", self.digest));
         Ok(Component {

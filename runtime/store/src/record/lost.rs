@@ -6,6 +6,7 @@ use stepbox_batch::execution::rescue::Lost;
 use stepbox_batch::ports::Result;
 
 use super::Row;
+use super::columns::Columns;
 
 /// See [`Lost`].
 #[derive(Debug)]
@@ -21,6 +22,19 @@ pub(crate) struct LostRecord {
 }
 
 impl LostRecord {
+    pub(crate) fn read<C: Columns>(id: i64, row: &C) -> std::result::Result<Self, C::Error> {
+        Ok(Self {
+            id,
+            status: row.number("status")?,
+            worker: row.text("worker")?,
+            heartbeat_at: row.number("heartbeat_at")?,
+            lease_expires_at: row.maybe_number("lease_expires_at")?,
+            is_stopping: row.flag("is_stopping")?,
+            is_left_behind: row.flag("is_left_behind")?,
+            losses: row.maybe_number("losses")?.zip(row.maybe_number("attempts_max")?),
+        })
+    }
+
     pub(crate) fn into_lost(self) -> Result<Lost> {
         let row = Row(format!("execution {}", self.id));
         let id = row.id("id", self.id)?;

@@ -9,7 +9,8 @@ use stepbox_batch::execution::{Checkpoint, Counts, StepExecution, Summary, Summa
 use stepbox_batch::name::StepName;
 use stepbox_batch::ports::Result;
 
-use super::execution::{failures, failures_from};
+use super::columns::Columns;
+use super::failure::{failures, failures_from};
 use super::{Row, checkpoint, ended_at, json, stored, stored_id};
 
 /// A step's row.
@@ -54,6 +55,14 @@ impl From<Tracking> for TrackingRecord {
 }
 
 impl TrackingRecord {
+    pub(crate) fn read<C: Columns>(row: &C) -> std::result::Result<Self, C::Error> {
+        Ok(Self {
+            processed: row.number("tracking_processed")?,
+            total: row.maybe_number("tracking_total")?,
+            is_estimate: row.flag("tracking_is_estimate")?,
+        })
+    }
+
     pub(crate) fn into_tracking(self, row: &Row) -> Result<Tracking> {
         Ok(Tracking {
             processed: row.count("tracking_processed", self.processed)?,
@@ -64,6 +73,33 @@ impl TrackingRecord {
 }
 
 impl StepRecord {
+    pub(crate) fn read<C: Columns>(row: &C) -> std::result::Result<Self, C::Error> {
+        Ok(Self {
+            position: row.number("position")?,
+            name: row.text("name")?,
+            status: row.number("status")?,
+            exit_code: row.text("exit_code")?,
+            exit_description: row.text("exit_description")?,
+            started_at: row.number("started_at")?,
+            ended_at: row.maybe_number("ended_at")?,
+            updated_at: row.number("updated_at")?,
+            read_count: row.number("read_count")?,
+            written_count: row.number("written_count")?,
+            filtered_count: row.number("filtered_count")?,
+            skipped_count: row.number("skipped_count")?,
+            tracking: TrackingRecord::read(row)?,
+            warning_count: row.number("warning_count")?,
+            carried_from: row.maybe_number("carried_from")?,
+            summary: row.text("summary")?,
+            errors: row.text("errors")?,
+            failures: row.text("failures")?,
+            checkpoint: row.maybe_bytes("checkpoint")?,
+            starts: row.number("starts")?,
+            retries: row.number("retries")?,
+            usage: row.text("usage")?,
+        })
+    }
+
     /// The row of a step, with the given checkpoint in place of the step's own.
     pub(crate) fn new(step: &StepExecution, checkpoint: Option<&Checkpoint>) -> Self {
         let ExitStatus { code, description } = &step.exit_status;
@@ -168,6 +204,16 @@ impl From<&Warning> for WarningRecord {
 }
 
 impl WarningRecord {
+    pub(crate) fn read<C: Columns>(row: &C) -> std::result::Result<Self, C::Error> {
+        Ok(Self {
+            step: row.text("step")?,
+            code: row.text("code")?,
+            reason: row.text("reason")?,
+            place: row.text("place")?,
+            item: row.text("item")?,
+        })
+    }
+
     pub(crate) fn into_warning(self, execution_id: i64) -> Result<Warning> {
         let Self { step, code, reason, place, item } = self;
         let row = Row(format!("a warning of execution {execution_id}"));

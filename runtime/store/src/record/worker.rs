@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::queue::QueueFilter;
 use stepbox_batch::ports::Result;
-use stepbox_batch::worker::Worker;
+use stepbox_batch::worker::{Held, Worker};
 
+use super::columns::Columns;
 use super::{Row, json};
 
 /// How long a worker that is not heard of stays listed, in milliseconds: a day.
@@ -51,7 +52,22 @@ impl From<&Worker> for WorkerRecord {
     }
 }
 
+/// Every column of [`WorkerRecord`].
+pub(crate) const COLUMNS: &str = "name, started_at, seen_at, concurrency, is_stopping, takes, clock_skew_ms";
+
 impl WorkerRecord {
+    pub(crate) fn read<C: Columns>(row: &C) -> std::result::Result<Self, C::Error> {
+        Ok(Self {
+            name: row.text("name")?,
+            started_at: row.number("started_at")?,
+            seen_at: row.number("seen_at")?,
+            concurrency: row.number("concurrency")?,
+            is_stopping: row.flag("is_stopping")?,
+            takes: row.text("takes")?,
+            clock_skew_ms: row.maybe_number("clock_skew_ms")?,
+        })
+    }
+
     pub(crate) fn into_worker(self) -> Result<Worker> {
         let row = Row(format!("worker `{}`", self.name));
         let takes: TakesForm = row.json("takes", &self.takes)?;
@@ -68,4 +84,16 @@ impl WorkerRecord {
             name: self.name,
         })
     }
+}
+
+/// What a worker runs: `worker`, `tenant`, `id` and `instance`.
+pub(crate) fn held<C: Columns>(row: &C) -> std::result::Result<Held, C::Error> {
+    let id = row.number("id")?;
+    let name = Row(format!("execution {id}"));
+    Ok(Held {
+        worker: row.text("worker")?,
+        tenant: name.name("tenant", row.text("tenant")?)?,
+        id: name.id("id", id)?,
+        instance: name.name("instance", row.text("instance")?)?,
+    })
 }

@@ -1,7 +1,7 @@
 //! The audit trail: written by whatever changes something, within its transaction.
 
 use rusqlite::types::Value;
-use rusqlite::{Connection as Db, Row as SqlRow, named_params, params_from_iter};
+use rusqlite::{Connection as Db, named_params, params_from_iter};
 use stepbox_batch::actor::Actor;
 use stepbox_batch::audit::{AuditEvent, AuditFilter, Deed};
 use stepbox_batch::clock::Timestamp;
@@ -9,7 +9,7 @@ use stepbox_batch::name::TenantId;
 use stepbox_batch::ports::{EVENTS_PURGED_TOGETHER, Listing};
 
 use super::trouble::{Outcome, listed};
-use crate::record::audit::AuditRecord;
+use crate::record::audit::{AuditRecord, COLUMNS};
 use crate::record::{Listed, stored};
 
 /// Adds an event. If what it tells of is refused later in the same request, it is taken back with it.
@@ -32,7 +32,7 @@ pub(super) fn list(db: &Db, tenant: &TenantId, filter: &AuditFilter) -> Outcome<
     let mut rows = statement.query(params_from_iter(values))?;
     let mut found = Listing::default();
     while let Some(row) = rows.next()? {
-        let event = record(row).map_err(Into::into).and_then(|record| Ok(record.into_event()?));
+        let event = AuditRecord::read(row).and_then(|record| Ok(record.into_event()?));
         found.push(listed(Listed::numbered("event", row.get("id")?), event)?);
     }
     Ok(found)
@@ -51,24 +51,13 @@ pub(super) fn list_statement(tenant: &TenantId, filter: &AuditFilter) -> (String
     let (conditions, values): (Vec<_>, Vec<_>) = wanted.into_iter().flatten().unzip();
     let index = if action.is_some() { "audit_events_by_action" } else { "audit_events_by_moment" };
     let sql = format!(
-        "SELECT id, at, user_name, action, subject, detail FROM audit_events INDEXED BY {index}
+        "SELECT {COLUMNS} FROM audit_events INDEXED BY {index}
          WHERE {} ORDER BY id DESC LIMIT {}",
         conditions.join(" AND "),
         // For SQLite, a negative limit means all.
         if *limit == 0 { -1 } else { i64::from(*limit) },
     );
     (sql, values)
-}
-
-fn record(row: &SqlRow<'_>) -> rusqlite::Result<AuditRecord> {
-    Ok(AuditRecord {
-        id: row.get("id")?,
-        at: row.get("at")?,
-        user_name: row.get("user_name")?,
-        action: row.get("action")?,
-        subject: row.get("subject")?,
-        detail: row.get("detail")?,
-    })
 }
 
 /// The last of the events after that one that are deleted together; none if there are no more.

@@ -15,7 +15,7 @@ use stepbox_batch::ports::{Finding, RepositoryError};
 
 use super::endings::end;
 use super::trouble::{Outcome, Trouble};
-use super::{audit, components, connectors, executions, instances, queue, rescue, steps};
+use super::{aside, audit, components, connectors, executions, instances, queue, rescue, steps};
 use crate::check::{
     BE_LOST, CELLS_MAX, Cell, Cure, EXECUTIONS, FINDINGS_MAX, RULES, Rule, STANDS, TENANTS, TOGETHER,
     emptied, failure,
@@ -55,7 +55,7 @@ fn keep_rule(
         let mut finding = rule.finding(&tenant, id, &detail);
         if mends {
             let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let mended = rescue::attempt(&transaction, || mend(&transaction, rule, &tenant, id, now))?;
+            let mended = aside::attempt(&transaction, || mend(&transaction, rule, &tenant, id, now))?;
             if let Ok(Some(remedy)) = mended {
                 record(&transaction, &tenant, id, &finding.reason, &remedy, now)?;
                 finding.remedy = Some(remedy);
@@ -109,7 +109,7 @@ fn read_executions(db: &mut Db, now: Timestamp, mends: bool, findings: &mut Vec<
             if let Some(mut finding) = read(db, &tenant, id, now, false)? {
                 if mends {
                     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                    let again = rescue::attempt(&transaction, || read(&transaction, &tenant, id, now, true))?;
+                    let again = aside::attempt(&transaction, || read(&transaction, &tenant, id, now, true))?;
                     if let Ok(Some(Finding { remedy: Some(remedy), .. })) = again {
                         record(&transaction, &tenant, id, &finding.reason, &remedy, now)?;
                         finding.remedy = Some(remedy);

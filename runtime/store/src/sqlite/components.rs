@@ -1,6 +1,6 @@
 //! What is known of uploaded components.
 
-use rusqlite::{Connection as Db, OptionalExtension, Row as SqlRow, named_params};
+use rusqlite::{Connection as Db, OptionalExtension, named_params};
 use stepbox_batch::actor::Actor;
 use stepbox_batch::audit::Deed;
 use stepbox_batch::component_quota::ComponentQuota;
@@ -10,8 +10,9 @@ use stepbox_batch::name::{Digest, TenantId};
 use stepbox_batch::ports::{Listing, RepositoryError};
 
 use super::audit;
+use super::row::first;
 use super::trouble::{Outcome, legible, listed};
-use crate::record::installed::ComponentRecord;
+use crate::record::installed::{COMPONENT_COLUMNS, ComponentRecord};
 use crate::record::{Listed, Row, job};
 
 pub(super) fn put(
@@ -67,48 +68,34 @@ fn refuse_without_room(db: &Db, tenant: &TenantId, new: &Component, quota: &Comp
 /// A released version stands for the same bytes for good.
 fn refuse_other_bytes(db: &Db, tenant: &TenantId, component: &Component) -> Outcome<()> {
     let Component { digest, name, version, .. } = component;
-    let mut statement = db.prepare_cached(
-        "SELECT digest, name, version, world, size_bytes, uploaded_at, description, signer
-         FROM components
-         WHERE tenant = :tenant AND name = :name AND version = :version AND digest <> :digest LIMIT 1",
-    )?;
+    let mut statement = db.prepare_cached(&format!(
+        "SELECT {COMPONENT_COLUMNS} FROM components
+         WHERE tenant = :tenant AND name = :name AND version = :version AND digest <> :digest LIMIT 1"
+    ))?;
     let parameters = named_params! {
         ":tenant": tenant.as_str(), ":name": name, ":version": version, ":digest": digest.as_str(),
     };
-    match statement.query_map(parameters, record)?.next() {
+    match first(statement.query(parameters)?, |row| ComponentRecord::read(row))? {
         None => Ok(()),
         Some(other) => {
-            let digest = other?.into_component()?.digest;
+            let digest = other.into_component()?.digest;
             Err(RepositoryError::VersionExists { reference: component.reference(), digest }.into())
         }
     }
 }
 
 pub(super) fn list(db: &Db, tenant: &TenantId) -> Outcome<Listing<Component>> {
-    let mut statement = db.prepare_cached(
-        "SELECT digest, name, version, world, size_bytes, uploaded_at, description, signer
-         FROM components WHERE tenant = :tenant ORDER BY name, uploaded_at DESC, digest",
-    )?;
+    let mut statement = db.prepare_cached(&format!(
+        "SELECT {COMPONENT_COLUMNS} FROM components
+         WHERE tenant = :tenant ORDER BY name, uploaded_at DESC, digest"
+    ))?;
     let mut rows = statement.query(named_params! {":tenant": tenant.as_str()})?;
     let mut found = Listing::default();
     while let Some(row) = rows.next()? {
-        let component = record(row).map_err(Into::into).and_then(|record| Ok(record.into_component()?));
+        let component = ComponentRecord::read(row).and_then(|record| Ok(record.into_component()?));
         found.push(listed(Listed::named("component", legible(row, "digest")?), component)?);
     }
     Ok(found)
-}
-
-fn record(row: &SqlRow<'_>) -> rusqlite::Result<ComponentRecord> {
-    Ok(ComponentRecord {
-        digest: row.get("digest")?,
-        name: row.get("name")?,
-        version: row.get("version")?,
-        world: row.get("world")?,
-        size_bytes: row.get("size_bytes")?,
-        uploaded_at: row.get("uploaded_at")?,
-        description: row.get("description")?,
-        signer: row.get("signer")?,
-    })
 }
 
 pub(super) fn remove(db: &Db, tenant: &TenantId, digest: &Digest, by: &Actor) -> Outcome<bool> {

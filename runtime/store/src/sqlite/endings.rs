@@ -12,8 +12,9 @@ use stepbox_batch::execution::status::{BatchStatus, ExitStatus};
 use stepbox_batch::name::{JobExecutionId, TenantId};
 
 use super::trouble::Outcome;
-use super::{audit, executions, queue, rescue};
-use crate::record::execution::failure as stored_failure;
+use super::{aside, audit, executions, outbox, queue};
+use crate::record::event::NewEvent;
+use crate::record::failure::failure as stored_failure;
 use crate::record::stored_id;
 
 /// Writes the request down, and ends the execution here if no worker is there to do it.
@@ -52,6 +53,7 @@ pub(super) fn abandon(db: &Db, tenant: &TenantId, id: JobExecutionId, by: &Actor
         .execute(named_params! {
             ":status": BatchStatus::Abandoned.number(), ":now": now.0, ":tenant": tenant, ":id": id,
         })?;
+        tell(db, tenant, id, BatchStatus::Abandoned, now)?;
         return stop_partitions(db, tenant, id, now);
     }
     end(db, tenant, id, &Ending::abandoned(now))
@@ -61,35 +63,52 @@ pub(super) fn abandon(db: &Db, tenant: &TenantId, id: JobExecutionId, by: &Actor
 /// still believes to hold it. It is in no queue any more.
 pub(super) fn end(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outcome<()> {
     let Ending { status, exit_status: ExitStatus { code, description }, failure, now } = ending;
+    end_steps(db, tenant, id, ending)?;
     let execution = "
         UPDATE job_executions
         SET status = :status, exit_code = :exit_code, exit_description = :exit_description,
             ended_at = :now, updated_at = :now, lease_expires_at = NULL, set_aside = NULL,
             failures = iif(:failure IS NULL, failures, json_insert(failures, '$[#]', json(:failure)))
         WHERE tenant = :tenant AND id = :id AND ended_at IS NULL";
-    db.prepare_cached(execution)?.execute(named_params! {
+    let ended = db.prepare_cached(execution)?.execute(named_params! {
         ":status": status.number(), ":exit_code": code, ":exit_description": description,
         ":now": now.0, ":failure": failure.as_ref().map(stored_failure), ":tenant": tenant, ":id": id,
     })?;
-    end_steps(db, tenant, id, ending)?;
+    if ended > 0 {
+        tell(db, tenant, id, *status, *now)?;
+    }
     queue::let_go(db, id)?;
     stop_partitions(db, tenant, id, *now)
+}
+
+/// Tells that an execution has this status now.
+fn tell(db: &Db, tenant: &str, id: i64, status: BatchStatus, now: Timestamp) -> Outcome<()> {
+    match NewEvent::of_status(id, status, now.0) {
+        Some(event) => outbox::append(db, tenant, event),
+        None => Ok(()),
+    }
 }
 
 /// Ends the steps of an execution that have not ended.
 pub(super) fn end_steps(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outcome<()> {
     let Ending { status, exit_status: ExitStatus { code, description }, failure, now } = ending;
-    db.prepare_cached(
+    let mut statement = db.prepare_cached(
         "UPDATE step_executions
          SET status = :status, exit_code = :exit_code, exit_description = :exit_description,
              ended_at = :now, updated_at = :now,
              failures = iif(:failure IS NULL, failures, json_insert(failures, '$[#]', json(:failure)))
-         WHERE tenant = :tenant AND execution_id = :id AND ended_at IS NULL",
-    )?
-    .execute(named_params! {
+         WHERE tenant = :tenant AND execution_id = :id AND ended_at IS NULL
+         RETURNING position",
+    )?;
+    let values = named_params! {
         ":status": status.number(), ":exit_code": code, ":exit_description": description,
         ":now": now.0, ":failure": failure.as_ref().map(stored_failure), ":tenant": tenant, ":id": id,
-    })?;
+    };
+    let mut ended: Vec<i64> = statement.query_map(values, |row| row.get(0))?.collect::<Result<_, _>>()?;
+    ended.sort_unstable();
+    for position in ended {
+        outbox::append(db, tenant, NewEvent::step_ended(id, position, status.number().into(), now.0))?;
+    }
     Ok(())
 }
 
@@ -100,8 +119,8 @@ pub(super) fn stop_partitions(db: &Db, tenant: &str, of: i64, now: Timestamp) ->
         .query_map(named_params! {":of": of}, |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
     for (id, lease_expires_at) in left {
-        let stopped = rescue::attempt(db, || {
-            rescue::ask_to_stop(db, tenant, id, now)?;
+        let stopped = aside::attempt(db, || {
+            aside::ask_to_stop(db, tenant, id, now)?;
             match PartOfEnded::new(lease_expires_at.map(Timestamp), now) {
                 PartOfEnded::Ends => end(db, tenant, id, &PartOfEnded::ending(now)),
                 PartOfEnded::IsAsked => Ok(()),
@@ -109,7 +128,7 @@ pub(super) fn stop_partitions(db: &Db, tenant: &str, of: i64, now: Timestamp) ->
         })?;
         // A part that is damaged keeps neither the whole nor the other parts from ending.
         if let Err(reason) = stopped {
-            rescue::set_aside(db, tenant, id, &reason, now)?;
+            aside::set_aside(db, tenant, id, &reason, now)?;
         }
     }
     Ok(())

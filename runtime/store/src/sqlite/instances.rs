@@ -1,6 +1,6 @@
 //! Job instances.
 
-use rusqlite::{Connection as Db, OptionalExtension, Row as SqlRow, named_params};
+use rusqlite::{Connection as Db, OptionalExtension, named_params};
 use stepbox_batch::actor::Actor;
 use stepbox_batch::audit::Deed;
 use stepbox_batch::job::JobInstance;
@@ -8,12 +8,11 @@ use stepbox_batch::name::{InstanceCode, TenantId};
 use stepbox_batch::ports::{Listing, RepositoryError};
 
 use super::audit;
+use super::row::first;
 use super::trouble::{Outcome, legible, listed};
 use crate::naming::running;
 use crate::record::Listed;
-use crate::record::installed::InstanceRecord;
-
-const COLUMNS: &str = "tenant, code, label, connector, job, type, raw_parameters";
+use crate::record::installed::{INSTANCE_COLUMNS, InstanceRecord};
 
 pub(super) fn create(db: &Db, instance: &JobInstance, by: &Actor) -> Outcome<()> {
     let InstanceRecord { tenant, code, label, connector, job, job_type, raw_parameters } =
@@ -82,39 +81,26 @@ pub(super) fn exists(db: &Db, tenant: &str, code: &str) -> Outcome<bool> {
 }
 
 pub(super) fn get(db: &Db, tenant: &TenantId, code: &InstanceCode) -> Outcome<Option<JobInstance>> {
-    let sql = format!("SELECT {COLUMNS} FROM job_instances WHERE tenant = :tenant AND code = :code");
-    let record = db
-        .prepare_cached(&sql)?
-        .query_row(named_params! {":tenant": tenant.as_str(), ":code": code.as_str()}, record)
-        .optional()?;
+    let sql = format!("SELECT {INSTANCE_COLUMNS} FROM job_instances WHERE tenant = :tenant AND code = :code");
+    let mut statement = db.prepare_cached(&sql)?;
+    let rows = statement.query(named_params! {":tenant": tenant.as_str(), ":code": code.as_str()})?;
+    let record = first(rows, |row| InstanceRecord::read(row))?;
     Ok(record.map(InstanceRecord::into_instance).transpose()?)
 }
 
 pub(super) fn list(db: &Db, tenant: &TenantId, job_type: Option<&str>) -> Outcome<Listing<JobInstance>> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM job_instances
+        "SELECT {INSTANCE_COLUMNS} FROM job_instances
          WHERE tenant = :tenant AND (:type IS NULL OR type = :type) ORDER BY type, code"
     );
     let mut statement = db.prepare_cached(&sql)?;
     let mut rows = statement.query(named_params! {":tenant": tenant.as_str(), ":type": job_type})?;
     let mut found = Listing::default();
     while let Some(row) = rows.next()? {
-        let instance = record(row).map_err(Into::into).and_then(|record| Ok(record.into_instance()?));
+        let instance = InstanceRecord::read(row).and_then(|record| Ok(record.into_instance()?));
         found.push(listed(Listed::named("instance", legible(row, "code")?), instance)?);
     }
     Ok(found)
-}
-
-fn record(row: &SqlRow<'_>) -> rusqlite::Result<InstanceRecord> {
-    Ok(InstanceRecord {
-        tenant: row.get("tenant")?,
-        code: row.get("code")?,
-        label: row.get("label")?,
-        connector: row.get("connector")?,
-        job: row.get("job")?,
-        job_type: row.get("type")?,
-        raw_parameters: row.get("raw_parameters")?,
-    })
 }
 
 pub(super) fn not_found(code: &str) -> RepositoryError {

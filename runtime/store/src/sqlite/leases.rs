@@ -1,66 +1,20 @@
-//! What a worker does: it takes a lease, keeps it alive, and writes as long as it holds.
+//! What a worker does with the lease that it has: it keeps it alive, and writes as long as it holds.
 //!
 //! The token grows with each claim, and `lease_expires_at` is null while nobody holds the lease, so
 //! one condition fences every write: `lease_token = :token AND lease_expires_at IS NOT NULL`. A lease
 //! that ran out still holds until somebody acts on it: a slow worker is not a lost one.
 
 use rusqlite::{Connection as Db, OptionalExtension, named_params};
-use stepbox_batch::actor::Actor;
-use stepbox_batch::audit::Deed;
-use stepbox_batch::clock::Timestamp;
-use stepbox_batch::execution::NewJobExecution;
 use stepbox_batch::execution::standing::Standing;
-use stepbox_batch::execution::status::BatchStatus;
-use stepbox_batch::name::{JobExecutionId, TenantId};
+use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::ports::RepositoryError;
 
 use super::trouble::Outcome;
-use super::{audit, executions, queue, steps};
+use super::{executions, outbox, queue, steps};
+use crate::record::event::NewEvent;
 use crate::record::execution::StateRecord;
-use crate::record::step::TrackingRecord;
-use crate::record::{Row, stored_id};
-use crate::save::{ClaimRecord, LeaseRecord, NewRecord, SaveRecord};
-
-/// Takes the lease; returns its token.
-pub(super) fn claim(
-    db: &Db,
-    tenant: &TenantId,
-    id: JobExecutionId,
-    claim: &ClaimRecord,
-    by: &Actor,
-) -> Outcome<u64> {
-    let standing = executions::standing(db, tenant.as_str(), stored_id(id))?;
-    standing.claim(Timestamp(claim.now))?;
-    if standing.status == BatchStatus::Paused {
-        audit::append(db, tenant, &Deed::execution_resumed(id, &claim.worker), by)?;
-    }
-    let execution = executions::get(db, tenant, id)?.ok_or_else(|| executions::not_found(stored_id(id)))?;
-    if let (Some(max), None) = (execution.job.concurrency, execution.partition) {
-        queue::check_concurrency(db, tenant.as_str(), &execution.instance, max, claim.now)?;
-    }
-    queue::mark_claimed(db, stored_id(id))?;
-    take(db, tenant.as_str(), stored_id(id), claim)
-}
-
-/// Gives the lease to whoever asks; returns its token.
-pub(super) fn take(db: &Db, tenant: &str, id: i64, claim: &ClaimRecord) -> Outcome<u64> {
-    let token: i64 = db
-        .prepare_cached(
-            "UPDATE job_executions
-             SET lease_token = lease_token + 1, lease_expires_at = :lease_expires_at,
-                 heartbeat_at = :now, updated_at = :now, worker = :worker, attempt = attempt + 1
-             WHERE tenant = :tenant AND id = :id AND ended_at IS NULL
-             RETURNING lease_token",
-        )?
-        .query_row(
-            named_params! {
-                ":lease_expires_at": claim.lease_expires_at, ":now": claim.now,
-                ":worker": claim.worker, ":tenant": tenant, ":id": id,
-            },
-            |row| row.get(0),
-        )?;
-    Ok(Row(format!("execution {id}")).count("lease_token", token)?)
-}
+use crate::record::step::{StepRecord, TrackingRecord};
+use crate::save::{LeaseRecord, SaveRecord};
 
 /// Prolongs a lease; returns whether a stop was requested.
 pub(super) fn heartbeat(db: &Db, lease: &LeaseRecord, now: i64, lease_expires_at: i64) -> Outcome<bool> {
@@ -135,15 +89,20 @@ pub(super) fn is_stop_requested(db: &Db, lease: &LeaseRecord) -> Outcome<bool> {
 /// Writes whatever the worker has to say.
 pub(super) fn save(db: &Db, lease: &LeaseRecord, save: &SaveRecord) -> Outcome<()> {
     let standing = fence(db, lease)?;
+    if let Some(step) = &save.step {
+        put_step(db, lease, step)?;
+    }
     if let Some((next, state)) = &save.execution {
         standing.become_status(*next)?;
         put_state(db, lease, state)?;
+        if standing.status != *next
+            && let Some(event) = NewEvent::of_status(lease.id, *next, state.updated_at)
+        {
+            outbox::append(db, &lease.tenant, event)?;
+        }
     }
     if let Some(context) = &save.context {
         put_context(db, lease, context)?;
-    }
-    if let Some(step) = &save.step {
-        steps::put(db, &lease.tenant, lease.id, step)?;
     }
     for warning in &save.warnings {
         steps::add_warning(db, &lease.tenant, lease.id, warning)?;
@@ -154,15 +113,13 @@ pub(super) fn save(db: &Db, lease: &LeaseRecord, save: &SaveRecord) -> Outcome<(
     Ok(())
 }
 
-/// Accepts the parts of a step.
-pub(super) fn create_partitions(
-    db: &Db,
-    lease: &LeaseRecord,
-    parts: &[(NewJobExecution, NewRecord)],
-) -> Outcome<()> {
-    fence(db, lease)?;
-    for (new, record) in parts {
-        executions::create(db, new, record, None)?;
+/// Writes a step's row. Its end is told once, however often it is saved.
+fn put_step(db: &Db, lease: &LeaseRecord, step: &StepRecord) -> Outcome<()> {
+    let ends = step.ended_at.is_some() && !steps::has_ended(db, &lease.tenant, lease.id, step.position)?;
+    steps::put(db, &lease.tenant, lease.id, step)?;
+    if ends {
+        let event = NewEvent::step_ended(lease.id, step.position, step.status, step.updated_at);
+        outbox::append(db, &lease.tenant, event)?;
     }
     Ok(())
 }
@@ -181,7 +138,7 @@ pub(super) fn save_tracking(
 
 /// Lets only the holder of the lease through. What it sees stays true until the commit: the
 /// transaction has been the only writing one since it began.
-fn fence(db: &Db, lease: &LeaseRecord) -> Outcome<Standing> {
+pub(super) fn fence(db: &Db, lease: &LeaseRecord) -> Outcome<Standing> {
     let is_held = db
         .prepare_cached(
             "SELECT 1 FROM job_executions

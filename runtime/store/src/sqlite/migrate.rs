@@ -7,7 +7,7 @@ use super::trouble::{Outcome, Place};
 
 /// In order; the version of a schema is how many of them it has seen. Files that were released are
 /// never changed, only followed.
-pub(super) const MIGRATIONS: [&str; 10] = [
+pub(super) const MIGRATIONS: [&str; 11] = [
     include_str!("../../migrations/sqlite/0001_first.sql"),
     include_str!("../../migrations/sqlite/0002_settings.sql"),
     include_str!("../../migrations/sqlite/0003_usage.sql"),
@@ -18,6 +18,7 @@ pub(super) const MIGRATIONS: [&str; 10] = [
     include_str!("../../migrations/sqlite/0008_lists.sql"),
     include_str!("../../migrations/sqlite/0009_installation.sql"),
     include_str!("../../migrations/sqlite/0010_remedies.sql"),
+    include_str!("../../migrations/sqlite/0011_events.sql"),
 ];
 
 /// The version that this program reads and writes.

@@ -7,6 +7,7 @@ use stepbox_batch::actor::Actor;
 use stepbox_batch::audit::{AuditEvent, AuditFilter, Deed};
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::component_quota::ComponentQuota;
+use stepbox_batch::execution::event::{Checkpointed, EventNumber};
 use stepbox_batch::execution::queue::{QueueClaim, QueueDepth, QueueEntry};
 use stepbox_batch::execution::rescue::rescued;
 use stepbox_batch::execution::{
@@ -17,18 +18,18 @@ use stepbox_batch::inventory::{Component, Connector};
 use stepbox_batch::job::JobInstance;
 use stepbox_batch::name::{ConnectorCode, Digest, InstallationId, InstanceCode, JobExecutionId, TenantId};
 use stepbox_batch::ports::{
-    AuditTrail, EVENTS_PURGED_TOGETHER, ExecutionJournal, Executions, Installation, Instances, Inventory,
-    JobQueue, Leases, Listing, Parts, Result, Workers,
+    AuditTrail, EVENTS_PURGED_TOGETHER, EventPage, ExecutionJournal, Executions, Installation, Instances,
+    Inventory, JobQueue, Leases, Listing, Outbox, Parts, Result, Workers,
 };
 use stepbox_batch::worker::{Held, Worker};
 
 use super::writer::Durability;
 use super::{
-    SqliteStore, audit, components, connectors, endings, executions, installation, instances, leases, queue,
-    rescue, steps, workers,
+    SqliteStore, audit, claim, components, connectors, endings, executions, installation, instances, leases,
+    outbox, parts, purging, queue, rescue, steps, submit, workers,
 };
-use crate::record::stored_id;
 use crate::record::worker::WorkerRecord;
+use crate::record::{stored, stored_id};
 use crate::save::{ClaimRecord, ClaimedExecution, LeaseRecord, NewRecord, SaveRecord};
 
 #[async_trait]
@@ -124,7 +125,7 @@ impl Executions for SqliteStore {
         let (new, is_claimed, is_queued) = (new.clone(), claim.is_some(), new.queue.is_some());
         execution.id = self
             .writer
-            .write(Durability::Power, move |db| executions::create(db, &new, &record, claim.as_ref()))
+            .write(Durability::Power, move |db| submit::create(db, &new, &record, claim.as_ref()))
             .await?;
         if is_queued {
             self.wake.now();
@@ -174,7 +175,7 @@ impl Executions for SqliteStore {
 
     async fn purgeable(&self, tenant: &TenantId, filter: &ExecutionFilter) -> Result<Vec<Purgeable>> {
         let (tenant, filter) = (tenant.clone(), filter.clone());
-        self.readers.read(move |db| executions::purgeable(db, &tenant, &filter)).await
+        self.readers.read(move |db| purging::purgeable(db, &tenant, &filter)).await
     }
 
     async fn purge(
@@ -184,7 +185,7 @@ impl Executions for SqliteStore {
         by: &Actor,
     ) -> Result<Vec<JobExecutionId>> {
         let (tenant, filter, by) = (tenant.clone(), filter.clone(), by.clone());
-        let work = move |db: &_| executions::purge(db, &tenant, &filter, &by);
+        let work = move |db: &_| purging::purge(db, &tenant, &filter, &by);
         let purged = self.writer.write(Durability::Power, work).await?;
         self.give_back_room().await?;
         Ok(purged)
@@ -197,14 +198,14 @@ impl Parts for SqliteStore {
         let lease = LeaseRecord::from(lease);
         let parts: Vec<_> =
             parts.iter().map(|new| (new.clone(), NewRecord::from(&new.accepted(None)))).collect();
-        self.writer.write(Durability::Power, move |db| leases::create_partitions(db, &lease, &parts)).await?;
+        self.writer.write(Durability::Power, move |db| submit::create_partitions(db, &lease, &parts)).await?;
         self.wake.now();
         Ok(())
     }
 
     async fn partitions(&self, tenant: &TenantId, of: JobExecutionId) -> Result<Vec<JobExecution>> {
         let tenant = tenant.clone();
-        self.readers.read(move |db| executions::partitions(db, &tenant, of)).await
+        self.readers.read(move |db| parts::whole(db, &tenant, of)).await
     }
 
     async fn partition_states(
@@ -214,7 +215,7 @@ impl Parts for SqliteStore {
         position: u32,
     ) -> Result<Vec<PartitionState>> {
         let tenant = tenant.clone();
-        self.readers.read(move |db| executions::partition_states(db, &tenant, of, position)).await
+        self.readers.read(move |db| parts::states(db, &tenant, of, position)).await
     }
 }
 
@@ -265,9 +266,8 @@ impl JobQueue for SqliteStore {
             return Ok(Vec::new());
         }
         let claim = ClaimRecord::from(&wanted.claim);
-        let claimed = self
-            .writer
-            .write(Durability::Power, move |db| queue::claim_next(db, &claim, &tenants, &filter, limit));
+        let claimed =
+            self.writer.write(Durability::Power, move |db| claim::next(db, &claim, &tenants, &filter, limit));
         Ok(claimed.await?.into_iter().map(ClaimedExecution::with_lease).collect())
     }
 
@@ -291,7 +291,7 @@ impl Leases for SqliteStore {
         let (owner, claim, by) = (tenant.clone(), ClaimRecord::from(claim), by.clone());
         let token = self
             .writer
-            .write(Durability::Power, move |db| leases::claim(db, &owner, id, &claim, &by))
+            .write(Durability::Power, move |db| claim::by_number(db, &owner, id, &claim, &by))
             .await?;
         Ok(Lease { tenant: tenant.clone(), id, token })
     }
@@ -386,13 +386,51 @@ impl AuditTrail for SqliteStore {
     }
 }
 
+#[async_trait]
+impl Outbox for SqliteStore {
+    async fn events_after(
+        &self,
+        tenant: Option<&TenantId>,
+        after: EventNumber,
+        limit: u32,
+    ) -> Result<EventPage> {
+        let tenant = tenant.cloned();
+        self.readers.read(move |db| outbox::after(db, tenant.as_ref(), after, limit)).await
+    }
+
+    async fn wait_for_events(&self, after: EventNumber, timeout_ms: u64) {
+        self.wake.wait_until(timeout_ms, |db| Ok(outbox::last(db)? > stored(after.0))).await;
+    }
+
+    async fn checkpointed(
+        &self,
+        tenant: Option<&TenantId>,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Listing<Checkpointed>> {
+        let tenant = tenant.cloned();
+        self.readers.read(move |db| outbox::checkpointed(db, tenant.as_ref(), since, limit)).await
+    }
+
+    async fn drop_events(&self, before: Timestamp, kept_max: u64) -> Result<u64> {
+        let mut gone = 0;
+        while let Some(last) = self.readers.read(move |db| outbox::old_ones(db, before, kept_max)).await? {
+            gone += self.writer.write(Durability::Process, move |db| outbox::drop_up_to(db, last)).await?;
+        }
+        if gone > 0 {
+            self.give_back_room().await?;
+        }
+        Ok(gone)
+    }
+}
+
 /// How many pages are given back to the disk in one transaction: 4 MB.
 const PAGES_GIVEN_BACK: u32 = 1000;
 
 impl SqliteStore {
     /// Gives the disk back what was deleted, in small transactions.
     async fn give_back_room(&self) -> Result<()> {
-        let give_back = |db: &_| executions::give_back_room(db, PAGES_GIVEN_BACK);
+        let give_back = |db: &_| purging::give_back_room(db, PAGES_GIVEN_BACK);
         while self.writer.write(Durability::Process, give_back).await? {}
         Ok(())
     }

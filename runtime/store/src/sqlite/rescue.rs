@@ -4,22 +4,24 @@
 //! Each execution is rescued in a transaction of its own, on what is stored of it then: others may have ended it since
 //! it was listed. One that cannot be rescued is set aside, and keeps nobody from being rescued.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use rusqlite::{Connection as Db, OptionalExtension, named_params};
 use stepbox_batch::actor::Actor;
 use stepbox_batch::audit::Deed;
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::ending::Ending;
+use stepbox_batch::execution::event::EventKind;
 use stepbox_batch::execution::rescue::{self, Lost, Rescue};
 use stepbox_batch::execution::status::BatchStatus;
 use stepbox_batch::execution::{Fate, Rescued};
 use stepbox_batch::name::TenantId;
 
+use super::aside::{ask_to_stop, attempt, set_aside};
 use super::endings::{end, end_steps, stop_partitions};
-use super::trouble::{Outcome, Trouble};
-use super::{audit, queue};
-use crate::record::execution::failure;
+use super::row::first;
+use super::trouble::Outcome;
+use super::{audit, outbox, queue};
+use crate::record::event::NewEvent;
+use crate::record::failure::failure;
 use crate::record::lost::LostRecord;
 use crate::record::{Row, job};
 
@@ -68,21 +70,9 @@ fn look(db: &Db, tenant: &str, id: i64) -> Outcome<Option<Lost>> {
          LEFT JOIN job_executions w ON w.id = e.partition_of
          WHERE e.tenant = :tenant AND e.id = :id AND e.ended_at IS NULL AND e.set_aside IS NULL",
     )?;
-    let lost = statement.query_row(named_params! {":tenant": tenant, ":id": id}, |row| {
-        let losses: Option<i64> = row.get("losses")?;
-        let attempts_max: Option<i64> = row.get("attempts_max")?;
-        Ok(LostRecord {
-            id,
-            status: row.get("status")?,
-            worker: row.get("worker")?,
-            heartbeat_at: row.get("heartbeat_at")?,
-            lease_expires_at: row.get("lease_expires_at")?,
-            is_stopping: row.get("is_stopping")?,
-            is_left_behind: row.get("is_left_behind")?,
-            losses: losses.zip(attempts_max),
-        })
-    });
-    Ok(lost.optional()?.map(LostRecord::into_lost).transpose()?)
+    let rows = statement.query(named_params! {":tenant": tenant, ":id": id})?;
+    let lost = first(rows, |row| LostRecord::read(id, row))?;
+    Ok(lost.map(LostRecord::into_lost).transpose()?)
 }
 
 fn act(db: &Db, tenant: &str, id: i64, lost: Lost, now: Timestamp) -> Outcome<Option<Rescued>> {
@@ -112,16 +102,10 @@ fn act(db: &Db, tenant: &str, id: i64, lost: Lost, now: Timestamp) -> Outcome<Op
         }
     };
     audit::append(db, &owner, &Deed::execution_lost(known, &worker, fate), &Actor::stepbox(now))?;
+    if matches!(fate, Fate::Requeued(_)) {
+        outbox::append(db, tenant, NewEvent::of(known, EventKind::Rescued, now))?;
+    }
     Ok(Some(Rescued { tenant: owner, id: known, fate, reason: None }))
-}
-
-pub(super) fn ask_to_stop(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<()> {
-    db.prepare_cached(
-        "UPDATE job_executions SET stop_requested_at = coalesce(stop_requested_at, :now), updated_at = :now
-         WHERE tenant = :tenant AND id = :id AND ended_at IS NULL",
-    )?
-    .execute(named_params! {":now": now.0, ":tenant": tenant, ":id": id})?;
-    Ok(())
 }
 
 /// Brings an execution to rest at its last checkpoint. Its token grows, so that whoever still believes to hold
@@ -182,51 +166,4 @@ fn let_speak(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outcome<()> {
         named_params! {":failure": ending.failure.as_ref().map(failure), ":tenant": tenant, ":id": id},
     )?;
     stop_partitions(db, tenant, id, ending.now)
-}
-
-/// Does something for one execution in a savepoint of its own. If that fails on account of this execution alone,
-/// nothing of it is left, and the reason is returned.
-pub(super) fn attempt<T>(db: &Db, work: impl FnOnce() -> Outcome<T>) -> Outcome<Result<T, String>> {
-    db.prepare_cached("SAVEPOINT execution")?.execute([])?;
-    let outcome = catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Trouble::Defect));
-    let outcome = match outcome {
-        Ok(done) => Ok(done),
-        Err(trouble) if trouble.is_of_one_row() => {
-            db.prepare_cached("ROLLBACK TO execution")?.execute([])?;
-            Err(trouble.reason())
-        }
-        // The whole request is taken back.
-        Err(trouble) => return Err(trouble),
-    };
-    db.prepare_cached("RELEASE execution")?.execute([])?;
-    Ok(outcome)
-}
-
-/// Leaves an execution alone from now on: nobody holds it, no worker takes it, nobody rescues it.
-pub(super) fn set_aside(
-    db: &Db,
-    tenant: &str,
-    id: i64,
-    reason: &str,
-    now: Timestamp,
-) -> Outcome<Option<Rescued>> {
-    let rescued = attempt(db, || {
-        db.prepare_cached(
-            "UPDATE job_executions
-             SET set_aside = :reason, updated_at = :now, lease_expires_at = NULL, lease_token = lease_token + 1
-             WHERE tenant = :tenant AND id = :id AND ended_at IS NULL",
-        )?
-        .execute(named_params! {":reason": reason, ":now": now.0, ":tenant": tenant, ":id": id})?;
-        queue::mark_claimed(db, id)?;
-        // What is damaged beyond its name leaves no event.
-        let row = Row(format!("execution {id}"));
-        let (Ok(owner), Ok(known)) = (row.name("tenant", tenant.to_owned()), row.id("id", id)) else {
-            return Ok(None);
-        };
-        audit::append(db, &owner, &Deed::execution_set_aside(known, reason), &Actor::stepbox(now))?;
-        let reason = Some(reason.to_owned());
-        Ok(Some(Rescued { tenant: owner, id: known, fate: Fate::SetAside, reason }))
-    })?;
-    // A row that cannot even be set aside is tried again, and keeps nobody from the others.
-    Ok(rescued.unwrap_or(None))
 }

@@ -1,11 +1,11 @@
 //! Step executions and their warnings. Always written by somebody who has checked that they may.
 
-use rusqlite::{Connection as Db, Row as SqlRow, named_params};
+use rusqlite::{Connection as Db, Rows, named_params};
 use stepbox_batch::execution::{Remains, StepExecution, Warning};
 use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::ports::{Listing, RepositoryError};
 
-use super::executions::fields;
+use super::row::fields;
 use super::trouble::{Outcome, listed};
 use crate::record::step::{StepRecord, TrackingRecord, WarningRecord};
 use crate::record::{Listed, stored_id};
@@ -102,8 +102,25 @@ pub(super) fn of(db: &Db, tenant: &TenantId, execution_id: i64) -> Outcome<Vec<S
          WHERE tenant = :tenant AND execution_id = :execution_id ORDER BY position",
     )?;
     let parameters = named_params! {":tenant": tenant.as_str(), ":execution_id": execution_id};
-    let records = statement.query_map(parameters, record)?;
-    records.map(|record| Ok(record?.into_step(execution_id)?)).collect()
+    all(statement.query(parameters)?, execution_id)
+}
+
+fn all(mut rows: Rows<'_>, execution_id: i64) -> Outcome<Vec<StepExecution>> {
+    let mut steps = Vec::new();
+    while let Some(row) = rows.next()? {
+        steps.push(StepRecord::read(row)?.into_step(execution_id)?);
+    }
+    Ok(steps)
+}
+
+/// Whether a step has ended before.
+pub(super) fn has_ended(db: &Db, tenant: &str, execution_id: i64, position: i64) -> Outcome<bool> {
+    let mut statement = db.prepare_cached(
+        "SELECT 1 FROM step_executions WHERE tenant = :tenant AND execution_id = :execution_id
+           AND position = :position AND ended_at IS NOT NULL",
+    )?;
+    let values = named_params! {":tenant": tenant, ":execution_id": execution_id, ":position": position};
+    Ok(statement.exists(values)?)
 }
 
 pub(super) const SHOWN: &str =
@@ -117,8 +134,7 @@ pub(super) const SHOWN: &str =
 pub(super) fn shown(db: &Db, tenant: &TenantId, execution_id: i64) -> Outcome<Vec<StepExecution>> {
     let mut statement = db.prepare_cached(SHOWN)?;
     let parameters = named_params! {":tenant": tenant.as_str(), ":execution_id": execution_id};
-    let records = statement.query_map(parameters, record)?;
-    records.map(|record| Ok(record?.into_step(execution_id)?)).collect()
+    all(statement.query(parameters)?, execution_id)
 }
 
 /// What is left of the steps of a damaged execution.
@@ -131,43 +147,12 @@ pub(super) fn remains(db: &Db, tenant: &TenantId, execution_id: i64, remains: &m
     let mut rows = statement.query(parameters)?;
     while let Some(row) = rows.next()? {
         let position: i64 = row.get("position")?;
-        let whole = record(row).map_err(Into::into).and_then(|record| Ok(record.into_step(execution_id)?));
+        let whole = StepRecord::read(row).and_then(|record| Ok(record.into_step(execution_id)?));
         let damaged = listed(Listed::numbered("step", position), whole)?.err();
         remains.damage.extend(damaged.map(|row| row.reason));
         remains.fields.extend(fields(row, &format!("step {position} "))?);
     }
     Ok(())
-}
-
-fn record(row: &SqlRow<'_>) -> rusqlite::Result<StepRecord> {
-    Ok(StepRecord {
-        position: row.get("position")?,
-        name: row.get("name")?,
-        status: row.get("status")?,
-        exit_code: row.get("exit_code")?,
-        exit_description: row.get("exit_description")?,
-        started_at: row.get("started_at")?,
-        ended_at: row.get("ended_at")?,
-        updated_at: row.get("updated_at")?,
-        read_count: row.get("read_count")?,
-        written_count: row.get("written_count")?,
-        filtered_count: row.get("filtered_count")?,
-        skipped_count: row.get("skipped_count")?,
-        tracking: TrackingRecord {
-            processed: row.get("tracking_processed")?,
-            total: row.get("tracking_total")?,
-            is_estimate: row.get("tracking_is_estimate")?,
-        },
-        warning_count: row.get("warning_count")?,
-        carried_from: row.get("carried_from")?,
-        summary: row.get("summary")?,
-        errors: row.get("errors")?,
-        failures: row.get("failures")?,
-        checkpoint: row.get("checkpoint")?,
-        starts: row.get("starts")?,
-        retries: row.get("retries")?,
-        usage: row.get("usage")?,
-    })
 }
 
 /// Appends a warning to those of an execution.
@@ -195,20 +180,9 @@ pub(super) fn warnings(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outcom
         statement.query(named_params! {":tenant": tenant.as_str(), ":execution_id": execution_id})?;
     let mut found = Listing::default();
     while let Some(row) = rows.next()? {
-        let warning =
-            warning(row).map_err(Into::into).and_then(|record| Ok(record.into_warning(execution_id)?));
+        let warning = WarningRecord::read(row).and_then(|record| Ok(record.into_warning(execution_id)?));
         let name = format!("{} of execution {execution_id}", found.rows() + 1);
         found.push(listed(Listed::named("warning", name), warning)?);
     }
     Ok(found)
-}
-
-fn warning(row: &SqlRow<'_>) -> rusqlite::Result<WarningRecord> {
-    Ok(WarningRecord {
-        step: row.get("step")?,
-        code: row.get("code")?,
-        reason: row.get("reason")?,
-        place: row.get("place")?,
-        item: row.get("item")?,
-    })
 }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod conformance;
+mod cost;
 mod damage;
 mod history;
 mod looking;

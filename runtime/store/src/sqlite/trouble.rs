@@ -13,7 +13,7 @@ pub(super) type Outcome<T> = std::result::Result<T, Trouble>;
 
 /// Either SQLite failed, or the answer is no, or this crate has a defect.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     Sqlite(rusqlite::Error),
     Repository(RepositoryError),
     /// The work panicked.

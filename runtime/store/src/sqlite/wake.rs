@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::open;
-use super::trouble::{Outcome, Place};
+use super::trouble::{Outcome, Place, Trouble};
 
 /// How often to look whether another process has written, in milliseconds. A look reads a number in shared
 /// memory.
@@ -54,13 +54,48 @@ impl Wake {
         }
     }
 
+    /// Returns when something is there, which is asked at first and each time that somebody has written, or after so
+    /// many milliseconds. If the file cannot be looked at, the time alone ends the wait.
+    pub(super) async fn wait_until(&self, timeout_ms: u64, is_there: impl Fn(&Connection) -> Outcome<bool>) {
+        let end = Instant::now() + Duration::from_millis(timeout_ms);
+        let mut seen = None;
+        while !self.is_there(&mut seen, &is_there).unwrap_or(false) && Instant::now() < end {
+            sleep(Duration::from_millis(POLL_MS).min(end - Instant::now())).await;
+        }
+    }
+
+    /// Each waiter keeps the version that it has seen, so that several of them do not take it from one another.
+    fn is_there(
+        &self,
+        seen: &mut Option<i64>,
+        is_there: impl Fn(&Connection) -> Outcome<bool>,
+    ) -> Outcome<bool> {
+        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let db = watch.db(&self.place)?;
+        let version = version(db)?;
+        if seen.replace(version) == Some(version) {
+            return Ok(false);
+        }
+        is_there(db)
+    }
+
     fn has_changed(&self) -> Outcome<bool> {
         let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
-        if watch.db.is_none() {
-            watch.db = Some(open::open_reader(&self.place)?);
-        }
-        let Some(db) = &watch.db else { return Ok(false) };
-        let version = db.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+        let version = version(watch.db(&self.place)?)?;
         Ok(std::mem::replace(&mut watch.seen, version) != version)
     }
+}
+
+impl Watch {
+    fn db(&mut self, place: &Place) -> Outcome<&Connection> {
+        if self.db.is_none() {
+            self.db = Some(open::open_reader(place)?);
+        }
+        self.db.as_ref().ok_or(Trouble::Defect)
+    }
+}
+
+/// Changes whenever another connection has written.
+fn version(db: &Connection) -> Outcome<i64> {
+    Ok(db.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
 }

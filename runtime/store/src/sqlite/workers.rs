@@ -1,13 +1,13 @@
 //! The workers, and what each holds.
 
-use rusqlite::{Connection as Db, Row as SqlRow, named_params};
+use rusqlite::{Connection as Db, named_params};
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::ports::Listing;
 use stepbox_batch::worker::{Held, Worker};
 
 use super::trouble::{Outcome, legible, listed};
-use crate::record::worker::{FORGOTTEN_MS, WorkerRecord};
-use crate::record::{Listed, Row};
+use crate::record::Listed;
+use crate::record::worker::{COLUMNS, FORGOTTEN_MS, WorkerRecord, held as read_held};
 
 pub(super) fn beat(db: &Db, worker: &WorkerRecord) -> Outcome<()> {
     let WorkerRecord { name, started_at, seen_at, concurrency, is_stopping, takes, clock_skew_ms } = worker;
@@ -41,28 +41,14 @@ pub(super) fn forget(db: &Db, name: &str) -> Outcome<()> {
 }
 
 pub(super) fn list(db: &Db) -> Outcome<Listing<Worker>> {
-    let mut statement = db.prepare_cached(
-        "SELECT name, started_at, seen_at, concurrency, is_stopping, takes, clock_skew_ms FROM workers ORDER BY name",
-    )?;
+    let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM workers ORDER BY name"))?;
     let mut rows = statement.query([])?;
     let mut found = Listing::default();
     while let Some(row) = rows.next()? {
-        let worker = record(row).map_err(Into::into).and_then(|record| Ok(record.into_worker()?));
+        let worker = WorkerRecord::read(row).and_then(|record| Ok(record.into_worker()?));
         found.push(listed(Listed::named("worker", legible(row, "name")?), worker)?);
     }
     Ok(found)
-}
-
-fn record(row: &SqlRow<'_>) -> rusqlite::Result<WorkerRecord> {
-    Ok(WorkerRecord {
-        name: row.get(0)?,
-        started_at: row.get(1)?,
-        seen_at: row.get(2)?,
-        concurrency: row.get(3)?,
-        is_stopping: row.get(4)?,
-        takes: row.get(5)?,
-        clock_skew_ms: row.get(6)?,
-    })
 }
 
 /// What is leased. Of all tenants, on purpose: a process works for all of them.
@@ -74,18 +60,7 @@ pub(super) fn held(db: &Db, now: Timestamp) -> Outcome<Listing<Held>> {
     let mut rows = statement.query(named_params! {":now": now.0})?;
     let mut found = Listing::default();
     while let Some(row) = rows.next()? {
-        found.push(listed(Listed::numbered("execution", row.get("id")?), held_one(row))?);
+        found.push(listed(Listed::numbered("execution", row.get("id")?), read_held(row))?);
     }
     Ok(found)
-}
-
-fn held_one(row: &SqlRow<'_>) -> Outcome<Held> {
-    let id: i64 = row.get("id")?;
-    let name = Row(format!("execution {id}"));
-    Ok(Held {
-        worker: row.get("worker")?,
-        tenant: name.name("tenant", row.get("tenant")?)?,
-        id: name.id("id", id)?,
-        instance: name.name("instance", row.get("instance")?)?,
-    })
 }

@@ -91,6 +91,8 @@ pub(super) struct Execution {
     pub(super) is_to_stop: bool,
     pub(super) entry: Option<Entry>,
     pub(super) is_purged: bool,
+    /// What happened to it, as its events tell it.
+    pub(super) events: Vec<String>,
 }
 
 impl Execution {
@@ -100,6 +102,27 @@ impl Execution {
 
     pub(super) fn is_held(&self) -> bool {
         self.hold.is_some_and(|hold| !hold.is_over)
+    }
+
+    /// A change of status is an event where others see something in it.
+    fn moves_to(&mut self, status: BatchStatus) {
+        let event = match status {
+            _ if status == self.status => None,
+            Started => Some("started".to_owned()),
+            Paused => Some("paused".to_owned()),
+            _ if status.has_ended() => Some(format!("ended {status}")),
+            _ => None,
+        };
+        self.events.extend(event);
+        self.status = status;
+    }
+
+    /// The end of a step is an event.
+    fn step_moves_to(&mut self, status: BatchStatus) {
+        if status.has_ended() && self.step.is_none_or(|step| !step.has_ended()) {
+            self.events.push(format!("step 0 {status}"));
+        }
+        self.step = Some(status);
     }
 
     fn is_lost(&self) -> bool {
@@ -132,6 +155,7 @@ impl Model {
         for execution in &mut key.executions {
             (execution.token, execution.attempt) = (execution.token.min(1), 0);
             execution.checkpoints = execution.checkpoints.min(1);
+            execution.events.clear();
             if let Some(entry) = &mut execution.entry {
                 entry.available_at = if entry.available_at > self.now { NOW.plus_ms(1) } else { NOW };
             }
@@ -222,6 +246,7 @@ impl Model {
             is_to_stop: false,
             entry,
             is_purged: false,
+            events: vec!["submitted".to_owned()],
         });
         self.executions.len() - 1
     }
@@ -291,7 +316,8 @@ impl Model {
         if execution.status != status && !execution.status.may_become(status) {
             return REFUSED;
         }
-        (execution.status, execution.step) = (status, Some(status));
+        execution.step_moves_to(status);
+        execution.moves_to(status);
         if is_last {
             execution.hold = None;
             if status.has_ended() {
@@ -355,7 +381,7 @@ impl Model {
             Starting | Paused if execution.is_held() => return REFUSED,
             Starting | Paused => self.end(index, Abandoned),
             status if status.may_become(Abandoned) => {
-                execution.status = Abandoned;
+                execution.moves_to(Abandoned);
                 self.stop_parts_of(index);
             }
             _ => return REFUSED,
@@ -454,14 +480,18 @@ impl Model {
         execution.step = execution.step.map(|step| if step == Starting { Starting } else { Paused });
         execution.hold = None;
         execution.token += 1;
+        execution.events.push("rescued".to_owned());
         "requeued"
     }
 
     /// Ends an execution by somebody else than its worker, and its parts with it.
     fn end(&mut self, index: usize, status: BatchStatus) {
         let execution = &mut self.executions[index];
-        execution.step = execution.step.map(|_| status);
-        (execution.status, execution.hold, execution.entry) = (status, None, None);
+        if execution.step.is_some() {
+            execution.step_moves_to(status);
+        }
+        execution.moves_to(status);
+        (execution.hold, execution.entry) = (None, None);
         self.stop_parts_of(index);
     }
 

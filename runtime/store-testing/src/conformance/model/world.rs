@@ -1,6 +1,6 @@
 //! A history in a real store, beside the model of it: each action is done in both, and both must agree.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use stepbox_batch::execution::queue::{Enqueue, QueueClaim, QueueFilter, QueueState};
@@ -15,7 +15,7 @@ use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::ports::{JobRepository, RepositoryError, Result as Answer};
 
 use super::state::{Action, Execution, Model, PARTS};
-use crate::sample::{LEASE_MS, by, claim, instance, new, step, told, warning};
+use crate::sample::{LEASE_MS, all_events, by, claim, in_words, instance, new, step, told, warning};
 
 /// What went other than the model says.
 pub(super) type Agreement<T = ()> = Result<T, String>;
@@ -246,6 +246,7 @@ impl<'a> World<'a> {
             self.check_list(tenant).await?;
         }
         self.check_queue().await?;
+        self.check_events().await?;
         self.check_holds().await
     }
 
@@ -318,6 +319,21 @@ impl<'a> World<'a> {
             expected[usize::from(entry.is_claimed)] += 1;
         }
         agree("how many wait and are claimed", &found, &expected)
+    }
+
+    /// Each life is told as it was, and nothing else is.
+    async fn check_events(&self) -> Agreement {
+        for (index, tenant) in self.tenants.iter().enumerate() {
+            let mut found: BTreeMap<JobExecutionId, Vec<String>> = BTreeMap::new();
+            for event in all_events(self.store, Some(tenant)).await {
+                found.entry(event.id).or_default().push(in_words(&event.happened));
+            }
+            let executions = self.model.executions.iter().enumerate();
+            let told = executions.filter(|(_, execution)| execution.tenant == index && !execution.is_purged);
+            let expected = told.map(|(at, execution)| (self.id(at), execution.events.clone())).collect();
+            agree("the events", &found, &expected)?;
+        }
+        Ok(())
     }
 
     async fn check_holds(&self) -> Agreement {

@@ -14,14 +14,15 @@ use super::super::connection::{Db, Named};
 use super::super::executions::{self, conditions, list_statement};
 use super::super::value::{Value, named, numbered};
 use super::super::{
-    Address, PostgresOptions, PostgresStore, audit, leases, partitions, purging, queue, rescue, saves, steps,
-    workers,
+    Address, PostgresOptions, PostgresStore, audit, claim, leases, outbox, parts, purging, queue, rescue,
+    saves, steps, submit, workers,
 };
 use crate::record::audit::AuditRecord;
 use crate::save::{LeaseRecord, NewRecord, SaveRecord};
 
 /// What grows with time.
-const BIG: [&str; 5] = ["job_executions", "step_executions", "warnings", "audit_events", "queue_entries"];
+const BIG: [&str; 6] =
+    ["job_executions", "step_executions", "warnings", "audit_events", "queue_entries", "execution_events"];
 
 /// Indexes that have nothing but what runs, or waits.
 const SMALL: [&str; 6] = [
@@ -56,6 +57,9 @@ const ENDED: &str = "
     INSERT INTO audit_events (tenant, at, action, subject, detail)
     SELECT 'default', n, CASE n % 50 WHEN 0 THEN 'execution-purged' ELSE 'execution-submitted' END, n, '{}'
     FROM generate_series(1, 200000) n;
+    INSERT INTO execution_events
+    SELECT n, CASE n % 50 WHEN 0 THEN 'other' ELSE 'default' END, n, n, 3, 1, 0 FROM generate_series(1, 200000) n;
+    UPDATE execution_event_stream SET last = 200000;
     INSERT INTO job_instances SELECT 'default', 'i' || n, 'l', 'acme', 'greet', 'export', '{}'
     FROM generate_series(1, 1000) n;
     INSERT INTO queue_lanes (tenant, type, job, instance) VALUES ('default', 'export', 'greet', '');
@@ -202,7 +206,7 @@ async fn queue_statements(plans: &mut Plans) {
     let nothing: [&str; 0] = [];
     let values = named! {
         "now": 1_i64, "limit": 16_i64, "lease_expires_at": 2_i64, "worker": "w",
-        "event_user": None::<&str>, "event_action": "execution-resumed", "event_detail": "{}",
+        "paused": 10_i64, "event_user": None::<&str>, "event_action": "execution-resumed", "event_detail": "{}",
         "ids": vec![1_i64, 2],
     };
     let mut values = Vec::from(values);
@@ -211,14 +215,14 @@ async fn queue_statements(plans: &mut Plans) {
     values.push(("served", owners()));
     values.push(("jobs", nothing.iter().collect()));
     values.push(("types", nothing.iter().collect()));
-    let take = queue::take_statement();
+    let take = claim::take_statement();
     let rows = [
         ("work", queue::HAS_WORK),
         ("promotion", queue::PROMOTE),
-        ("what waits", queue::HEADS),
-        ("who runs what", queue::STANDINGS),
+        ("what waits", claim::HEADS),
+        ("who runs what", claim::STANDINGS),
         ("taking", take.as_str()),
-        ("steps of what is taken", queue::STEPS),
+        ("steps of what is taken", claim::STEPS),
     ];
     for (what, sql) in rows {
         plans.check(what, sql, &values).await;
@@ -227,14 +231,14 @@ async fn queue_statements(plans: &mut Plans) {
     new.queue = Some(Enqueue { queued_max: Some(1000), ..Enqueue::at_once(NOW) });
     let record = NewRecord::from(&new.accepted(None));
     let event = AuditRecord::new(&Deed::execution_submitted(JobExecutionId(0), &new), &new.by);
-    let values = executions::values(&queue::Place::new(&new, false), &record, None, &event);
-    plans.check("publishing", executions::ACCEPT, &values).await;
+    let values = submit::values(&submit::Place::new(&new, false), &record, None, &event);
+    plans.check("publishing", submit::ACCEPT, &values).await;
     let values = named! {
         "tenant": "default", "instance": "i7", "key": "", "now": 1_i64, "max": 1_i64, "id": 5_i64,
     };
-    plans.check("doubles", queue::DOUBLE, &values).await;
-    plans.check("concurrency", queue::RUNNING, &values).await;
-    plans.check("entry", queue::ENTRY, &values).await;
+    plans.check("doubles", submit::DOUBLE, &values).await;
+    plans.check("concurrency", claim::RUNNING, &values).await;
+    plans.check("entry", &queue::entry_statement(), &values).await;
     plans.check("what is held", workers::HELD, &values).await;
 }
 
@@ -266,9 +270,16 @@ async fn lists(plans: &mut Plans) {
     plans.check("its steps in a list", steps::SHOWN, &values).await;
     plans.check("those it goes on from", executions::ANCESTRY, &values).await;
     let of = named! {"tenant": "default", "of": 7_i64, "position": 0_i64};
-    plans.check("parts", &partitions::statement(), &of).await;
-    plans.check("how parts stand", partitions::STATES, &of).await;
+    plans.check("parts", &parts::statement(), &of).await;
+    plans.check("how parts stand", &parts::states_statement(), &of).await;
     plans.check("its warnings", steps::WARNINGS, &values).await;
+    let events = named! {
+        "tenant": "default", "after": 199_000_i64, "last": 200_000_i64, "since": 0_i64, "limit": 20_i64,
+    };
+    for is_of_tenant in [false, true] {
+        plans.check("events", &outbox::page_statement(is_of_tenant), &events).await;
+        plans.check("progress of all", &outbox::checkpointed_statement(is_of_tenant), &events).await;
+    }
 }
 
 /// Entries that wait, the first hundred of them with their executions.
@@ -294,7 +305,7 @@ async fn plans_are_made_anew_for_tables_that_have_grown() {
     let tables = Tables::empty().await;
     tables.fill("VACUUM ANALYZE");
     let mut db = tables.open().await;
-    let (text, order) = numbered(&queue::take_statement(), &PARAMETERS.map(|(name, _)| name));
+    let (text, order) = numbered(&claim::take_statement(), &PARAMETERS.map(|(name, _)| name));
     db.run(&format!("SET plan_cache_mode = force_generic_plan; PREPARE take AS {text}")).await.unwrap();
     let literals: Vec<_> = order.into_iter().map(|index| PARAMETERS[index].1).collect();
     let execute = format!("EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) EXECUTE take({})", literals.join(", "));
@@ -308,12 +319,13 @@ async fn plans_are_made_anew_for_tables_that_have_grown() {
 }
 
 /// What one entry is taken with, as literals.
-const PARAMETERS: [(&str, &str); 9] = [
+const PARAMETERS: [(&str, &str); 10] = [
     ("owners", "ARRAY['default']"),
     ("ids", "ARRAY[7]"),
     ("lease_expires_at", "2"),
     ("now", "1"),
     ("worker", "'w'"),
+    ("paused", "10"),
     ("event_user", "NULL"),
     ("event_action", "'execution-resumed'"),
     ("event_detail", "'{}'"),
@@ -338,7 +350,7 @@ async fn pages_of_a_claim(db: &Db, first: i64) -> u64 {
     let nothing: [&str; 0] = [];
     let mut values = Vec::from(named! {
         "now": 1_i64, "limit": 16_i64, "lease_expires_at": 2_i64, "worker": "w",
-        "event_user": None::<&str>, "event_action": "execution-resumed", "event_detail": "{}",
+        "paused": 10_i64, "event_user": None::<&str>, "event_action": "execution-resumed", "event_detail": "{}",
         "ids": (first..first + 16).collect::<Vec<_>>(),
     });
     values.push(("tenants", ["default"].iter().collect()));
@@ -346,9 +358,9 @@ async fn pages_of_a_claim(db: &Db, first: i64) -> u64 {
     values.push(("served", ["default"].iter().collect()));
     values.push(("jobs", nothing.iter().collect()));
     values.push(("types", nothing.iter().collect()));
-    let take = queue::take_statement();
+    let take = claim::take_statement();
     let mut pages = 0;
-    for sql in [queue::HAS_WORK, queue::PROMOTE, queue::HEADS, queue::STANDINGS, &take] {
+    for sql in [queue::HAS_WORK, queue::PROMOTE, claim::HEADS, claim::STANDINGS, &take] {
         pages += pages_of(db, &format!("EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) {sql}"), &values).await;
     }
     pages

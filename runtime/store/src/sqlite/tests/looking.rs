@@ -34,7 +34,7 @@ async fn names_what_is_no_store_of_ours() {
     drop(SqliteStore::open(path("newer")).unwrap());
     Connection::open(path("newer")).unwrap().pragma_update(None, "user_version", 999).unwrap();
     let rows = [
-        ("none", "there is none yet"),
+        ("none", "there is no store yet"),
         ("text", "it is not an SQLite database"),
         ("foreign", "it is another program's database"),
         ("newer", "has schema version 999"),

@@ -10,7 +10,10 @@ use stepbox_batch::execution::status::BatchStatus;
 use stepbox_batch::name::JobExecutionId;
 use stepbox_store_testing::sample::*;
 
-use super::super::{audit, endings, executions, instances, leases, queue, rescue, steps};
+use super::super::{
+    audit, claim, endings, executions, instances, leases, outbox, parts, purging, queue, rescue, steps,
+    submit,
+};
 use super::empty_store;
 use super::history::History;
 
@@ -65,12 +68,22 @@ async fn no_hot_statement_reads_a_table_from_end_to_end() {
         for (what, index, filter) in execution_lists() {
             let (sql, values) = executions::list_statement(&tenant(), &filter);
             check(format!("list {what}"), index, &sql, &values);
-            let (sql, values) = executions::purge_statement(&tenant(), &filter);
+            let (sql, values) = purging::purge_statement(&tenant(), &filter);
             check(format!("purge {what}"), index, &sql, &values);
         }
         for (index, filter) in audit_lists() {
             let (sql, values) = audit::list_statement(&tenant(), &filter);
             check(format!("audit {filter:?}"), index, &sql, &values);
+        }
+        let made = [
+            ("how parts stand", "job_executions_by_partition", parts::states_statement()),
+            ("events", "PRIMARY KEY", outbox::page_statement(false)),
+            ("events of a tenant", "execution_events_by_tenant", outbox::page_statement(true)),
+            ("progress", "job_executions_by_lease", outbox::checkpointed_statement(false)),
+            ("progress of a tenant", "job_executions_leased", outbox::checkpointed_statement(true)),
+        ];
+        for (what, index, sql) in &made {
+            check((*what).to_owned(), index, sql, &[]);
         }
         for (what, index, sql) in STATEMENTS {
             check(what.to_owned(), index, sql, &[]);
@@ -112,18 +125,18 @@ fn audit_lists() -> Vec<(&'static str, AuditFilter)> {
 
 /// Which index each of the others takes.
 const STATEMENTS: [(&str, &str, &str); 17] = [
-    ("how parts stand", "job_executions_by_partition", executions::PARTITION_STATES),
     ("an execution", "PRIMARY KEY", executions::STANDING),
     ("those it goes on from", "PRIMARY KEY", executions::ANCESTRY),
-    ("a second restart", "job_executions_by_restart", executions::NEXT),
+    ("a second restart", "job_executions_by_restart", submit::NEXT),
     ("its steps", "sqlite_autoindex_step_executions_1", steps::SHOWN),
     ("its warnings", "warnings_by_execution", steps::WARNINGS),
     ("old events", "audit_events_by_moment", audit::OLD_ONES),
     ("deletion of events", "PRIMARY KEY", audit::PURGE),
     ("what was lost", "job_executions_by_lease", rescue::LOST),
     ("parts that stop", "job_executions_open_parts", endings::OPEN_PARTITIONS),
-    ("what runs of an instance", "job_executions_leased", queue::RUNNING),
-    ("lanes", "job_executions_leased", queue::LANES),
+    ("what runs of an instance", "job_executions_leased", claim::RUNNING),
+    ("lanes", "job_executions_leased", claim::LANES),
+    ("a double", "job_executions_open", submit::DOUBLE),
     ("depths", "queue_entries_by_tenant", queue::DEPTHS),
     ("what keeps an instance", "job_executions_open", instances::RUNNING),
     ("leases of a clock that was ahead", "job_executions_by_lease", leases::FUTURE),

@@ -47,6 +47,7 @@ async fn another_process() {
         "accept twenty" => accept_twenty(&store).await,
         "run for ever" => run_for_ever(&store).await,
         "write slowly" => write_slowly(&store).await,
+        "live many lives" => live_many_lives(&store).await,
         role => panic!("no such role: {role}"),
     }
 }
@@ -145,4 +146,42 @@ async fn what_was_answered_outlives_a_killed_process() {
     assert_eq!(lost(&*store, NOW).await, [(tenant(), id, Fate::Failed)]);
     let found = stored(&*store, id).await;
     assert_eq!((found.status, found.steps[0].status), (BatchStatus::Failed, BatchStatus::Failed));
+}
+
+/// Executions that begin and end, one after the other.
+async fn live_many_lives(store: &SqliteStore) {
+    loop {
+        let (mut execution, lease) = started(store).await;
+        move_to(store, &lease, &mut execution, BatchStatus::Completed).await;
+        store.save(&lease, Save { is_last: true, ..Save::default() }).await.unwrap();
+        say(execution.id.0);
+    }
+}
+
+/// Whenever it dies: a change is there with its event, or neither is.
+#[tokio::test]
+async fn a_killed_process_leaves_no_change_without_its_event() {
+    let store = empty_store().await;
+    with_instance(&*store).await;
+    for round in 1..=5 {
+        let (mut child, mut lives) = start("live many lives", store.path());
+        lives.nth(round).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let mut told = std::collections::BTreeMap::<_, Vec<_>>::new();
+    for event in all_events(&*store, None).await {
+        told.entry(event.id).or_default().push(in_words(&event.happened));
+    }
+    let ids = listed(&*store, &ExecutionFilter::default()).await;
+    assert_eq!(told.len(), ids.len());
+    for id in ids {
+        let expected: &[&str] = match stored(&*store, id).await.status {
+            BatchStatus::Starting => &["submitted"],
+            BatchStatus::Started => &["submitted", "started"],
+            BatchStatus::Completed => &["submitted", "started", "ended COMPLETED"],
+            other => panic!("{other}"),
+        };
+        assert_eq!(told[&id], expected, "execution {id}");
+    }
 }

@@ -1,0 +1,73 @@
+//! Stored numbers that statements have to spell out.
+//!
+//! A partial index (`WHERE state = 0`) is taken only if the server, or SQLite, sees the same number in the statement, so
+//! these cannot be parameters. Each is a literal, for `concat!`.
+
+/// [`QueueState::Waiting`](stepbox_batch::execution::queue::QueueState::Waiting).
+macro_rules! waiting {
+    () => {
+        "0"
+    };
+}
+
+/// [`QueueState::Delayed`](stepbox_batch::execution::queue::QueueState::Delayed).
+macro_rules! delayed {
+    () => {
+        "1"
+    };
+}
+
+/// [`QueueState::Claimed`](stepbox_batch::execution::queue::QueueState::Claimed).
+macro_rules! claimed {
+    () => {
+        "2"
+    };
+}
+
+/// [`BatchStatus::Completed`](stepbox_batch::execution::status::BatchStatus::Completed).
+macro_rules! completed {
+    () => {
+        "1"
+    };
+}
+
+/// Each [`BatchStatus`](stepbox_batch::execution::status::BatchStatus) that has ended.
+macro_rules! ended {
+    () => {
+        "1, 5, 6, 7, 8"
+    };
+}
+
+/// Each [`BatchStatus`](stepbox_batch::execution::status::BatchStatus) in which a worker holds the execution.
+macro_rules! running {
+    () => {
+        "3, 4, 9"
+    };
+}
+
+pub(crate) use {claimed, completed, delayed, ended, running, waiting};
+
+#[cfg(test)]
+mod tests {
+    use stepbox_batch::execution::queue::QueueState;
+    use stepbox_batch::execution::status::BatchStatus;
+
+    #[test]
+    fn are_those_of_the_domain() {
+        let those = |is_one: fn(BatchStatus) -> bool| {
+            let found = BatchStatus::ALL.into_iter().filter(|status| is_one(*status));
+            found.map(|status| status.number().to_string()).collect::<Vec<_>>().join(", ")
+        };
+        let rows = [
+            (waiting!(), QueueState::Waiting.number().to_string()),
+            (delayed!(), QueueState::Delayed.number().to_string()),
+            (claimed!(), QueueState::Claimed.number().to_string()),
+            (completed!(), BatchStatus::Completed.number().to_string()),
+            (ended!(), those(BatchStatus::has_ended)),
+            (running!(), those(BatchStatus::is_running)),
+        ];
+        for (literal, expected) in rows {
+            assert_eq!(literal, expected);
+        }
+    }
+}

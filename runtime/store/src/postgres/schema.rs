@@ -1,0 +1,15 @@
+//! The schema's versions: numbered files, run once each.
+
+/// In order; the version of a schema is how many of them it has seen. Files that were released are never
+/// changed, only followed.
+pub(super) const MIGRATIONS: [&str; 6] = [
+    include_str!("../../migrations/postgres/0001_first.sql"),
+    include_str!("../../migrations/postgres/0002_set_aside.sql"),
+    include_str!("../../migrations/postgres/0003_lists.sql"),
+    include_str!("../../migrations/postgres/0004_installation.sql"),
+    include_str!("../../migrations/postgres/0005_remedies.sql"),
+    include_str!("../../migrations/postgres/0006_events.sql"),
+];
+
+/// The version that this program reads and writes.
+pub(super) const SCHEMA_VERSION: u32 = MIGRATIONS.len() as u32;

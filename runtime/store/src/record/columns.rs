@@ -1,0 +1,16 @@
+//! A row, whichever engine it came from. Records are read through this, so one mapper serves all engines.
+
+use stepbox_batch::ports::RepositoryError;
+
+/// What a row holds, by the name of the column.
+pub(crate) trait Columns {
+    /// What goes wrong in this engine.
+    type Error: From<RepositoryError>;
+
+    fn text(&self, column: &str) -> Result<String, Self::Error>;
+    fn maybe_text(&self, column: &str) -> Result<Option<String>, Self::Error>;
+    fn number(&self, column: &str) -> Result<i64, Self::Error>;
+    fn maybe_number(&self, column: &str) -> Result<Option<i64>, Self::Error>;
+    fn flag(&self, column: &str) -> Result<bool, Self::Error>;
+    fn maybe_bytes(&self, column: &str) -> Result<Option<Vec<u8>>, Self::Error>;
+}

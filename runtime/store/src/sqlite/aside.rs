@@ -1,0 +1,72 @@
+//! One execution dealt with by itself, so that damage of it keeps nobody from the others.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use rusqlite::{Connection as Db, named_params};
+use stepbox_batch::actor::Actor;
+use stepbox_batch::audit::Deed;
+use stepbox_batch::clock::Timestamp;
+use stepbox_batch::execution::event::EventKind;
+use stepbox_batch::execution::{Fate, Rescued};
+
+use super::trouble::{Outcome, Trouble};
+use super::{audit, outbox, queue};
+use crate::record::Row;
+use crate::record::event::NewEvent;
+
+/// Does something for one execution in a savepoint of its own. If that fails on account of this execution alone,
+/// nothing of it is left, and the reason is returned.
+pub(super) fn attempt<T>(db: &Db, work: impl FnOnce() -> Outcome<T>) -> Outcome<Result<T, String>> {
+    db.prepare_cached("SAVEPOINT execution")?.execute([])?;
+    let outcome = catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Trouble::Defect));
+    let outcome = match outcome {
+        Ok(done) => Ok(done),
+        Err(trouble) if trouble.is_of_one_row() => {
+            db.prepare_cached("ROLLBACK TO execution")?.execute([])?;
+            Err(trouble.reason())
+        }
+        // The whole request is taken back.
+        Err(trouble) => return Err(trouble),
+    };
+    db.prepare_cached("RELEASE execution")?.execute([])?;
+    Ok(outcome)
+}
+
+/// Leaves an execution alone from now on: nobody holds it, no worker takes it, nobody rescues it.
+pub(super) fn set_aside(
+    db: &Db,
+    tenant: &str,
+    id: i64,
+    reason: &str,
+    now: Timestamp,
+) -> Outcome<Option<Rescued>> {
+    let rescued = attempt(db, || {
+        db.prepare_cached(
+            "UPDATE job_executions
+             SET set_aside = :reason, updated_at = :now, lease_expires_at = NULL, lease_token = lease_token + 1
+             WHERE tenant = :tenant AND id = :id AND ended_at IS NULL",
+        )?
+        .execute(named_params! {":reason": reason, ":now": now.0, ":tenant": tenant, ":id": id})?;
+        queue::mark_claimed(db, id)?;
+        // What is damaged beyond its name leaves no event.
+        let row = Row(format!("execution {id}"));
+        let (Ok(owner), Ok(known)) = (row.name("tenant", tenant.to_owned()), row.id("id", id)) else {
+            return Ok(None);
+        };
+        audit::append(db, &owner, &Deed::execution_set_aside(known, reason), &Actor::stepbox(now))?;
+        outbox::append(db, tenant, NewEvent::of(known, EventKind::SetAside, now))?;
+        let reason = Some(reason.to_owned());
+        Ok(Some(Rescued { tenant: owner, id: known, fate: Fate::SetAside, reason }))
+    })?;
+    // A row that cannot even be set aside is tried again, and keeps nobody from the others.
+    Ok(rescued.unwrap_or(None))
+}
+
+pub(super) fn ask_to_stop(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<()> {
+    db.prepare_cached(
+        "UPDATE job_executions SET stop_requested_at = coalesce(stop_requested_at, :now), updated_at = :now
+         WHERE tenant = :tenant AND id = :id AND ended_at IS NULL",
+    )?
+    .execute(named_params! {":now": now.0, ":tenant": tenant, ":id": id})?;
+    Ok(())
+}
