@@ -1,4 +1,4 @@
-//! The audit trail: written by whatever changes something, within its transaction.
+//! The audit trail: each change writes its event in its own transaction.
 
 use stepbox_batch::actor::Actor;
 use stepbox_batch::audit::{AuditEvent, AuditFilter, Deed};
@@ -13,7 +13,7 @@ use crate::record::audit::{AuditRecord, COLUMNS};
 use crate::record::columns::Columns;
 use crate::record::{Listed, stored};
 
-/// Adds an event. If what it tells of is refused later in the same transaction, it is taken back with it.
+/// Adds an event. If its change is refused later in the same transaction, the event is rolled back with the change.
 pub(super) async fn append(db: &Db, tenant: &TenantId, deed: &Deed, by: &Actor) -> Outcome<()> {
     let AuditRecord { id: _, at, user_name, action, subject, detail } = AuditRecord::new(deed, by);
     let sql = "INSERT INTO audit_events (tenant, at, user_name, action, subject, detail)

@@ -1,8 +1,8 @@
 //! How an execution is begun: claimed by its number, or in its turn. It has the same table of contents as
 //! `sqlite/claim.rs`.
 //!
-//! A claim in turn takes three round trips, whatever it takes: what waits, taking it, and the disk. Whoever chooses
-//! holds a lock, since it counts what runs; SQLite needs none, as one process writes at a time.
+//! A claim in turn takes three round trips, for any number of executions: what waits, taking it, and the disk. The
+//! process that chooses holds a lock, since it counts what runs. SQLite needs no lock: one process writes at a time.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,8 @@ pub(super) const RUNNING: &str = "SELECT id FROM job_executions
                  AND partition_of IS NULL
                ORDER BY id LIMIT :max";
 
-/// Refuses to begin an execution of an instance that is full. Nobody else may begin one meanwhile.
+/// Refuses to begin an execution of an instance that is full. The caller holds the lock, so no other one begins
+/// meanwhile.
 pub(super) async fn check_concurrency(
     db: &Db,
     tenant: &str,
@@ -98,7 +99,7 @@ async fn check_concurrency_of(db: &Db, tenant: &TenantId, id: i64, claim: &Claim
     }
 }
 
-/// The first entries of each lane that somebody wants, in their order.
+/// The first entries of each lane that the worker wants, in their order.
 pub(super) const HEADS: &str = concat!(
     "SELECT l.tenant, l.id AS lane, heads.execution_id, heads.priority, heads.turn,
            l.running_max - (
@@ -125,7 +126,7 @@ pub(super) const STANDINGS: &str = "
            coalesce((SELECT served FROM queue_tenants s WHERE s.tenant = wanted.tenant), 0) AS served
     FROM unnest(CAST(:tenants AS TEXT[])) AS wanted (tenant)";
 
-/// Takes what was chosen, but for what somebody is just stopping or taking by its number.
+/// Takes the chosen executions, but not those that are being stopped or claimed by number at this moment.
 ///
 /// Each row is looked up by itself (`OFFSET 0` keeps these apart): a list of ids would be compared with all entries
 /// of a tenant by a server that has counted the queue while it was empty.
@@ -165,7 +166,7 @@ pub(super) fn take_statement() -> String {
     )
 }
 
-/// Begins a claim: nobody else chooses meanwhile, and a claimer that the network has cut off holds up the others
+/// Begins a claim: no other process chooses meanwhile, and a claimer that the network has cut off holds up the others
 /// for no more than two seconds. The commit itself waits for no disk, so that the next one can choose at once;
 /// [`DURABLE`] waits.
 const BEGIN: &str = "BEGIN; SET LOCAL synchronous_commit = off;
@@ -258,7 +259,7 @@ async fn take(
     claim: &ClaimRecord,
     chosen: &[(&TenantId, i64)],
 ) -> Outcome<(Vec<ClaimedExecution>, Vec<Damaged>)> {
-    // Each tenant once, whoever was served last at the end.
+    // Each tenant once, the one that was served last at the end.
     let mut served: Vec<&str> = Vec::new();
     for (tenant, _) in chosen {
         served.retain(|earlier| *earlier != tenant.as_str());

@@ -55,13 +55,13 @@ impl Db {
         let patience = Duration::from_millis(options.connect_timeout_ms);
         let connecting = timeout(patience, address.connect()).await;
         let (client, line) = connecting.map_err(|_| Trouble::Silent(options.connect_timeout_ms))??;
-        // It ends with the client. What broke it is told to whoever waits for an answer.
+        // It ends with the client. A caller that waits for an answer gets the error.
         tokio::spawn(async move { line.await.ok() });
         let response = Duration::from_millis(options.response_timeout_ms);
         Ok(Self { client, statements: Mutex::default(), planned_at: Instant::now(), response })
     }
 
-    /// Tells the server how long we wait, so that it does not work, or hold locks, for nobody.
+    /// Sets how long the server may work, so that it does not work, or hold locks, after we gave up.
     ///
     /// Tables are never read from end to end, nor joined but row by row through an index: the queue is empty when the
     /// server counts, and a million entries long an hour later, with the plans of before.

@@ -63,8 +63,8 @@ pub(super) async fn abandon(db: &Db, tenant: &TenantId, id: JobExecutionId, by: 
     end(db, tenant.as_str(), known, &Ending::abandoned(now)).await
 }
 
-/// Ends an execution and those of its steps that have not ended, and takes its lease from whoever still believes
-/// to hold it. It is in no queue any more.
+/// Ends an execution and those of its steps that have not ended, takes its lease from a worker that still believes
+/// to hold it, and takes it out of the queue.
 pub(super) async fn end(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outcome<()> {
     end_steps(db, tenant, id, ending).await?;
     let execution = format!(
@@ -118,8 +118,8 @@ async fn put_ending(
     db.execute(sql, &values).await.map(drop)
 }
 
-/// What is left of the parts of an execution that has ended, or that ends once it has had its last words. They are locked in the order of their ids, as everywhere,
-/// and looked at only then.
+/// Ends or stops the open parts of an execution that has ended, or that ends after its last words. The parts are locked
+/// in the order of their ids, as everywhere, and read only then.
 pub(super) async fn stop_partitions(db: &Db, tenant: &str, of: i64, now: Timestamp) -> Outcome<()> {
     let sql = "SELECT id, lease_expires_at FROM job_executions
                WHERE tenant = :tenant AND partition_of = :of AND ended_at IS NULL ORDER BY id

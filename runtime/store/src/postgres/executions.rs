@@ -86,7 +86,7 @@ pub(super) fn list_statement(conditions: &str) -> String {
     format!("SELECT {columns} FROM job_executions e WHERE {conditions} ORDER BY e.id DESC LIMIT :limit")
 }
 
-/// An execution goes on from an older one, so a damaged number leads nowhere twice.
+/// An execution continues an older one only, so a damaged number cannot lead in a circle.
 pub(super) const ANCESTRY: &str = "WITH RECURSIVE line (id, started_at, restart_of) AS (
          SELECT id, started_at, restart_of FROM job_executions WHERE tenant = :tenant AND id = :id
          UNION ALL
@@ -94,7 +94,7 @@ pub(super) const ANCESTRY: &str = "WITH RECURSIVE line (id, started_at, restart_
              ON e.tenant = :tenant AND e.id = line.restart_of AND line.restart_of < line.id)
      SELECT id, started_at, restart_of FROM line ORDER BY id DESC";
 
-/// An execution and those it goes on from.
+/// An execution and those that it continues.
 pub(super) async fn ancestry(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outcome<Vec<Ancestor>> {
     let found = db.rows(ANCESTRY, &named! {"tenant": tenant.as_str(), "id": stored_id(id)}).await?;
     found.iter().map(ancestor).collect()

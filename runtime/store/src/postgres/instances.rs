@@ -47,7 +47,7 @@ pub(super) async fn update(db: &Db, instance: &JobInstance, by: &Actor) -> Outco
     audit::append(db, &instance.tenant, &Deed::instance_changed(&before, instance), by).await
 }
 
-/// Whoever accepts an execution locks its instance's row, so nothing can begin while this looks.
+/// Each call that accepts an execution locks its instance's row, so no execution can begin while this looks.
 pub(super) async fn delete(db: &Db, tenant: &TenantId, code: &InstanceCode, by: &Actor) -> Outcome<()> {
     let values = named! {"tenant": tenant.as_str(), "code": code.as_str()};
     db.rows("SELECT 1 FROM job_instances WHERE tenant = :tenant AND code = :code FOR UPDATE", &values)

@@ -1,10 +1,10 @@
 //! What a worker does with the lease that it has: it keeps it alive, and writes as long as it holds. `saves.rs` has what
 //! it saves.
 //!
-//! The token grows with each claim, and `lease_expires_at` is null while nobody holds the lease, so one condition
-//! fences every write: `lease_token = :token AND lease_expires_at IS NOT NULL`. A lease that ran out still holds until somebody acts
-//! on it: a slow worker is not a lost one. The execution's row is locked by whatever writes under it, so nobody
-//! takes the lease in between.
+//! The token grows with each claim, and `lease_expires_at` is null while no worker holds the lease, so one condition
+//! fences every write: `lease_token = :token AND lease_expires_at IS NOT NULL`. A lease that ran out still
+//! holds until the watchdog or another worker acts on it: a slow worker is not a lost one. Each write under the lease locks
+//! the execution's row, so no other worker takes the lease in between.
 
 use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::ports::RepositoryError;

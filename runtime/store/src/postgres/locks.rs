@@ -9,7 +9,7 @@ use super::connection::Db;
 use super::trouble::Outcome;
 use super::value::named;
 
-/// Whoever chooses what begins next counts what runs, so nobody else may begin anything meanwhile.
+/// A process that chooses what begins next counts what runs, so no other process may begin anything meanwhile.
 pub(super) const CLAIMS: &str = "SELECT pg_advisory_xact_lock(1400136312, 2)";
 
 /// Changes to the connectors and components of a tenant.

@@ -1,7 +1,7 @@
 //! The schema's versions: numbered files, run once each, all missing ones in one transaction.
 //!
-//! A program that is older than the schema must not touch it. It looks when it opens a connection, and whoever
-//! brings the schema up to date ends all other connections meanwhile, so that everybody looks again.
+//! A program that is older than the schema must not touch it. It looks when it opens a connection, and a
+//! migration ends all other connections, so that every process looks again.
 
 use stepbox_batch::clock::Timestamp;
 
@@ -15,10 +15,10 @@ use crate::record::columns::Columns;
 /// The oldest server that is taken, as PostgreSQL writes it.
 const SERVER_VERSION_MIN: i64 = 15_00_00;
 
-/// Nobody else migrates meanwhile. The first number, `Stbx`, tells our locks from other programs'.
+/// No other process migrates meanwhile. The first number, `Stbx`, tells our locks from other programs'.
 const LOCK: &str = "SELECT pg_advisory_lock(1400136312, 1)";
 
-/// Refuses a server that is too old, and a database that cannot hold every text; tells the server's version.
+/// Refuses a server that is too old, and a database that cannot hold every text. Returns the server's version.
 pub(super) async fn refuse_unfit_server(db: &Db) -> Outcome<String> {
     let sql = "SELECT current_setting('server_version') AS name,
                       current_setting('server_encoding') AS encoding,
@@ -40,7 +40,7 @@ pub(super) async fn look(db: &Db) -> Outcome<PostgresSchema> {
     Ok(PostgresSchema { server, version: version(db).await?, known: SCHEMA_VERSION })
 }
 
-/// Brings the schema up to date. Whoever comes second while another one does it waits and finds nothing left to
+/// Brings the schema up to date. If another process does it at this moment, this call waits and finds nothing left to
 /// do.
 pub(super) async fn migrate(db: &Db, now: Timestamp) -> Outcome<PostgresSchema> {
     let schema = look(db).await?;
@@ -106,7 +106,7 @@ async fn stored_version(db: &Db) -> Outcome<u32> {
     Ok(u32::try_from(version).unwrap_or(u32::MAX))
 }
 
-/// Refuses a newer version's database. While somebody brings it up to date, this waits.
+/// Refuses a newer version's database. Waits while another process brings it up to date.
 pub(super) async fn refuse_newer(db: &Db) -> Outcome<()> {
     refuse(stored_version(db).await?)
 }

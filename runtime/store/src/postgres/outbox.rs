@@ -1,10 +1,10 @@
-//! The events of executions: each written in the transaction that it belongs to, and numbered by who reads.
+//! The events of executions: each written in the transaction that it belongs to, and numbered by its readers.
 //!
 //! Transactions commit in another order than that in which they took their numbers from a sequence, so a reader that
 //! goes by such numbers misses what commits late. Writers would have to commit one after the other, each with its wait
 //! for the disk. So an event comes in without a number (`new_execution_events`); a reader that has read all numbered
-//! events gives numbers to the new ones that it sees, one reader at a time, and commits that before anybody is told of
-//! them. What commits later is numbered later. Writers wait for nobody and make no more round trips.
+//! events gives numbers to the new ones that it sees, one reader at a time, and commits that before it returns them. An
+//! event that commits later gets a later number. Writers never wait, and make no more round trips.
 
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::event::{Checkpointed, EVENTS_PAGE_MAX, EventNumber};
@@ -60,7 +60,7 @@ async fn has_new(db: &Db) -> Outcome<bool> {
 
 pub(super) const HAS_NEW: &str = "SELECT EXISTS (SELECT FROM new_execution_events) AS has_new";
 
-/// Nobody else gives numbers, or drops events, before the transaction ends.
+/// No other process gives numbers, or drops events, before the transaction ends.
 const LOCK: &str = "SELECT last FROM execution_event_stream WHERE is_here FOR UPDATE";
 
 /// Gives numbers to new events, oldest first. The lock is taken in a statement of its own: what the next one sees
@@ -189,7 +189,7 @@ pub(super) async fn drop_some(db: &Db, before: Timestamp, kept_max: u64) -> Outc
     let row = db.row(DROP_NEW, &values).await?;
     let new = row.map_or(Ok(0), |row| row.number("gone"))?;
     if new > 0 {
-        // They would have come after all that have numbers: a number that nobody was told of stands for them.
+        // They would have come after all numbered events. A number that no event has stands for them.
         let sql = "UPDATE execution_event_stream SET last = last + 1, dropped = last + 1 WHERE is_here";
         db.execute(sql, &[]).await?;
     }

@@ -1,4 +1,4 @@
-//! The connections of a process: few while little runs, more while many wait for one, and closed when nobody uses them.
+//! The connections of a process: few while little runs, more while many wait for one, and closed when they are idle.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -72,7 +72,7 @@ impl Connections {
     }
 }
 
-/// How many connections may be in use at a time: few at first, and one more whenever somebody has waited.
+/// How many connections may be in use at a time: few at first, and one more whenever a caller has waited.
 #[derive(Debug)]
 struct Places {
     free: Arc<Semaphore>,
@@ -109,7 +109,7 @@ impl Places {
         }
     }
 
-    /// Takes away those that nobody uses, down to so many.
+    /// Takes idle places away, down to `places`.
     fn keep(&self, places: usize) {
         let mut all = self.all();
         while all.0 > places.max(FEW)
@@ -125,7 +125,7 @@ impl Places {
     }
 }
 
-/// A task that closes connections which nobody has used for some time.
+/// A task that closes connections that have been idle for some time.
 #[derive(Debug)]
 struct Sweeper(JoinHandle<()>);
 

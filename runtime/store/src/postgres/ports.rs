@@ -313,7 +313,7 @@ impl JobQueue for PostgresStore {
             return Ok(Vec::new());
         }
         let mut claimed = Vec::new();
-        // Again if all that was taken cannot be read, which is in nobody's way any more then.
+        // Once more if nothing that was taken could be read. It is set aside then, and no longer in the way.
         while claimed.is_empty() {
             let (taken, damaged) = work!(self, |db| claim::next(db, &claim, tenants, filter, *limit))?;
             let has_to_make_way = !damaged.is_empty();

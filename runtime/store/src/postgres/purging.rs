@@ -18,7 +18,7 @@ use crate::record::Row;
 use crate::record::audit::AuditRecord;
 use crate::record::columns::Columns;
 
-/// How many executions one statement deletes, so that none takes long.
+/// How many executions one statement deletes, so that each is short.
 const PURGED_TOGETHER: usize = 500;
 
 /// What finds them, oldest first. An instance keeps its last success as long as it exists: one after which

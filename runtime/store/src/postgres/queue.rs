@@ -59,7 +59,7 @@ pub(super) async fn entry(db: &Db, tenant: &TenantId, id: i64) -> Outcome<Option
     found.map(|row| read_entry(id, &row)).transpose()
 }
 
-/// How much is in the queue. Of all tenants, on purpose: whoever operates the machine looks at it.
+/// How much is in the queue. Of all tenants, on purpose: this is for the operator.
 pub(super) async fn depths(db: &Db) -> Outcome<Vec<QueueDepth>> {
     let sql = "SELECT tenant, state, count(*) AS count, min(available_at) AS oldest FROM queue_entries q
                WHERE NOT EXISTS (SELECT FROM job_executions e WHERE e.set_aside IS NOT NULL

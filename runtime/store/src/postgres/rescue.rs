@@ -1,8 +1,8 @@
 //! What lost workers have left behind: queued again as long as it has not cost too many of them, ended otherwise.
-//! Of all tenants, on purpose: the watchdog is nobody's.
+//! Of all tenants, on purpose: the watchdog belongs to no tenant.
 //!
 //! Each execution is rescued in a transaction of its own, on what is stored of it then: others may have ended it since
-//! it was listed. One that cannot be rescued is set aside, and keeps nobody from being rescued.
+//! it was listed. One that cannot be rescued is set aside, and does not hold up the others.
 
 use stepbox_batch::actor::Actor;
 use stepbox_batch::audit::Deed;
@@ -56,9 +56,9 @@ pub(super) async fn lost(db: &Db, now: Timestamp) -> Outcome<[Vec<(String, i64, 
 
 /// Rescues one execution, if it is still lost, in a transaction.
 ///
-/// Its row is locked before anything else is read. Whoever ends its whole locks the row as well, so either the whole
-/// is found ended here, or what becomes of the execution here is found there. What somebody else deals with is left
-/// to them.
+/// Its row is locked before anything else is read. A process that ends its whole locks the row as well, so either this
+/// call finds the whole ended, or that process finds what this call did. A row that another process has locked is left
+/// to that process.
 pub(super) async fn rescue(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<Option<Rescued>> {
     let sql = "SELECT id FROM job_executions
                WHERE tenant = :tenant AND id = :id AND ended_at IS NULL AND set_aside IS NULL
@@ -128,7 +128,7 @@ async fn act(db: &Db, tenant: &str, id: i64, lost: Lost, now: Timestamp) -> Outc
     Ok(Some(Rescued { tenant: owner, id: known, fate, reason: None }))
 }
 
-/// Brings an execution to rest at its last checkpoint. Its token grows, so that whoever still believes to hold
+/// Brings an execution to rest at its last checkpoint. Its token grows, so that a worker that still believes to hold
 /// the lease is fenced at once. One that was claimed and not begun waits as before.
 async fn rest(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<()> {
     let execution = "
@@ -151,7 +151,7 @@ async fn rest(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<()> {
     Ok(())
 }
 
-/// Whether a step is left that runs whatever happened. A job that cannot be read has none.
+/// Whether a step is left that always runs. A job that cannot be read has no such step.
 async fn has_last_words(db: &Db, tenant: &str, id: i64) -> Outcome<bool> {
     let sql = "SELECT job FROM job_executions WHERE tenant = :tenant AND id = :id AND partition_of IS NULL";
     let Some(found) = db.row(sql, &named! {"tenant": tenant, "id": id}).await? else { return Ok(false) };
@@ -167,8 +167,7 @@ async fn has_last_words(db: &Db, tenant: &str, id: i64) -> Outcome<bool> {
     Ok(rescue::has_last_words(&job, &begun))
 }
 
-/// Ends the steps that have not ended, and lets the execution rest: whoever takes it runs what is to run whatever
-/// happened, and ends it.
+/// Ends the open steps, and lets the execution rest: the next worker runs the steps that always run, and ends it.
 async fn let_speak(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outcome<()> {
     end_steps(db, tenant, id, ending).await?;
     rest(db, tenant, id, ending.now).await?;

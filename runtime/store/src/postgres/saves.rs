@@ -1,4 +1,4 @@
-//! What workers save. Whatever waits when a connection comes free is committed together.
+//! What workers save. All saves that wait when a connection comes free are committed together.
 //!
 //! A commit costs the server one wait for its disk (4 ms on a plain one), however much is in it. So saves gather
 //! while a few connections are busy, and go out as one transaction each: statements one behind the other, and one
@@ -35,7 +35,7 @@ use crate::record::event::NewEvent;
 use crate::record::execution::StateRecord;
 use crate::save::{LeaseRecord, SaveRecord};
 
-/// How many saves share a transaction at most, so that none waits long for its answer.
+/// How many saves share a transaction at most, so that each gets its answer soon.
 const TOGETHER_MAX: usize = 64;
 /// How many transactions are under way at most: one waits for the disk while the next one is being made.
 const LANES: usize = 6;
@@ -52,7 +52,7 @@ struct Pending {
     caller: oneshot::Sender<Result<()>>,
 }
 
-/// Where saves are handed in. What was handed in is done even if nobody waits for it any more.
+/// Where saves are handed in. A save that was handed in is done also if its caller has gone.
 #[derive(Debug)]
 pub(super) struct Desk {
     requests: mpsc::UnboundedSender<Pending>,
@@ -276,7 +276,7 @@ async fn why(db: &Db, pending: &Pending, is_again: bool) -> Outcome<()> {
                 is_set_aside: false,
             };
             standing.become_status(*next)?;
-            // It may by now, so somebody has changed it in between, and that is nobody but a worker.
+            // It may by now, so another worker has changed it in between.
             Err(lost(lease).into())
         }
         (true, false, Some((next, state))) if is_again && save.is_last => {
@@ -360,8 +360,8 @@ fn execution<'a>(save: &'a SaveRecord, values: &mut Vec<(&'static str, Value<'a>
 }
 
 /// The events of a save, those of the step first: one statement gives them their order. What was stored before tells
-/// whether others see a change, so a save that is made again tells of nothing again. Most saves, checkpoints among them,
-/// have none of this in their statements.
+/// whether others see a change, so a save that is made again makes no second event. Most saves, such as checkpoints, have
+/// none of this in their statements.
 fn events(save: &SaveRecord, values: &mut Vec<(&'static str, Value<'_>)>) -> String {
     let mut rows = Vec::new();
     if let Some(step) = save.step.as_ref().filter(|step| step.ended_at.is_some()) {
@@ -409,8 +409,8 @@ const WARNINGS: &str = ", warnings AS (
          WITH ORDINALITY AS w (step, code, reason, place, item, number)
     ON CONFLICT DO NOTHING)";
 
-/// What becomes of an entry whose execution nobody holds any more: one that has ended goes, one that rests waits
-/// for the next worker.
+/// Lets go of an entry whose execution no worker holds any more: it is deleted if the execution has ended, and waits for
+/// the next worker if the execution rests.
 const LET_GO: &str = concat!(
     ", gone AS (
         DELETE FROM queue_entries WHERE tenant = :tenant AND execution_id = :id

@@ -46,7 +46,7 @@ impl Session {
                 self.run("ROLLBACK").await?;
                 Err(Trouble::Repository(refusal))
             }
-            // Whatever else it was, the connection is let go, and the transaction with it.
+            // After any other error the connection is dropped, and the transaction with it.
             Err(trouble) => return Err(trouble),
         };
         self.give_back();

@@ -1,4 +1,4 @@
-//! Step executions and their warnings. Always written by somebody who has checked that they may.
+//! Step executions and their warnings. The callers have checked that they may write.
 
 use stepbox_batch::execution::{StepExecution, Warning};
 use stepbox_batch::name::{JobExecutionId, TenantId};
@@ -12,7 +12,7 @@ use crate::record::columns::Columns;
 use crate::record::step::{StepRecord, WarningRecord};
 use crate::record::{Listed, stored_id};
 
-/// What follows `INSERT INTO` and whatever gives `tenant` and `id`: a step's row is inserted, or replaces the one
+/// What stands around the columns `tenant` and `id`: a step's row is inserted, or replaces the one
 /// in its position. A row without checkpoint leaves the stored one.
 pub(super) const PUT: [&str; 3] = [
     "INSERT INTO step_executions

@@ -88,7 +88,7 @@ pub(super) async fn create(
     Ok(Row(format!("execution {id}")).id("id", id)?)
 }
 
-/// Accepts the parts of a step, in a transaction in which nobody else gets the lease.
+/// Accepts the parts of a step, in a transaction in which no other worker gets the lease.
 pub(super) async fn create_partitions(
     db: &Db,
     lease: &LeaseRecord,
@@ -115,7 +115,7 @@ async fn check(
     if limit.is_some() {
         db.run(locks::CLAIMS).await?;
     }
-    // Two unique ones at once wait for each other here.
+    // Two unique executions at once wait for each other here.
     let sql = "SELECT FROM job_instances WHERE tenant = :tenant AND code = :code FOR NO KEY UPDATE";
     if db.row(sql, &named! {"tenant": tenant, "code": instance}).await?.is_none() {
         return Err(instances::not_found(instance).into());
@@ -133,7 +133,7 @@ async fn check(
 }
 
 /// Two runs from the same checkpoint would write the same output, and one after the other would find
-/// it changed: the chain goes on at its last execution only. Its row is locked, so that of two at once one finds
+/// it changed: only the last execution of a chain is continued. Its row is locked, so that of two at once one finds
 /// the other.
 async fn refuse_second_restart(db: &Db, tenant: &str, before: i64) -> Outcome<()> {
     executions::standing(db, tenant, before).await?.restart()?;

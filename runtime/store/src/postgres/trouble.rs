@@ -12,7 +12,7 @@ use crate::record::{Listed, damage_of};
 /// How much of what a server says is told, in bytes.
 const WORDS_BYTES_MAX: usize = 1 << 10;
 
-/// The outcome of work on a connection, before anybody explained it.
+/// The outcome of work on a connection, not yet explained for a caller.
 pub(super) type Outcome<T> = std::result::Result<T, Trouble>;
 
 /// What went wrong.
@@ -28,9 +28,9 @@ pub(crate) enum Trouble {
     },
     /// A column is not of the type that the schema promises.
     Column(tokio_postgres::Error),
-    /// No answer came in so many milliseconds.
+    /// No answer came in that many milliseconds.
     Silent(u64),
-    /// All connections were in use for so many milliseconds.
+    /// All connections were in use for that many milliseconds.
     Crowded { connections: usize, waited_ms: u64 },
     /// The database was written by a newer version.
     Newer(u32),
@@ -47,7 +47,8 @@ pub(crate) enum Trouble {
 pub(super) enum Remedy {
     /// The transaction was taken back on account of others: once more, at once.
     Repeat,
-    /// The connection is gone, and nobody knows what was done: once more on another one, if that does no harm.
+    /// The connection is gone, and its last call may have been done or not: once more on another connection, if that does
+    /// no harm.
     Reconnect,
     /// None.
     Nothing,
@@ -94,7 +95,7 @@ impl Trouble {
         }
     }
 
-    /// For a caller, who is told which store it is.
+    /// The error for a caller, with the name of the store.
     pub(super) fn explain(self, store: &str) -> RepositoryError {
         let unavailable = |detail: String| RepositoryError::Unavailable { store: store.to_owned(), detail };
         match self {
@@ -175,7 +176,7 @@ fn explain_server(error: &tokio_postgres::Error, store: &str) -> RepositoryError
     }
 }
 
-/// What somebody sees who asked for something and got no answer to it.
+/// The message for a call that got no answer.
 fn hung_up(request: &str, error: &tokio_postgres::Error) -> String {
     format!(
         "it hung up before it had answered to {request} ({}): it was restarted, or ended the session, or what it sent \

@@ -1,6 +1,6 @@
 //! Waiting for work: at once for what is published anywhere, as long as the server can be reached.
 //!
-//! Whoever publishes tells the others after its commit, not within it: PostgreSQL lets commits that notify happen
+//! A publisher notifies the others after its commit, not within it: PostgreSQL lets commits that notify happen
 //! only one after the other, each with its wait for the disk. Those that publish at the same time share one
 //! notification.
 
@@ -84,7 +84,7 @@ impl Wake {
         self.seen.store(*self.news.borrow(), Ordering::SeqCst);
     }
 
-    /// Returns when something has come in since the last look, or after so many milliseconds.
+    /// Returns when something has come in since the last look, or after that many milliseconds.
     pub(super) async fn wait(&self, timeout_ms: u64) {
         let end = Instant::now() + Duration::from_millis(timeout_ms);
         self.listener.get_or_init(|| async { self.listen() }).await;
@@ -95,7 +95,7 @@ impl Wake {
     }
 
     /// Returns when something comes in after this was called, or after that time. Without a connection that listens: what
-    /// other processes do is heard only if somebody waits for work here.
+    /// other processes do is heard only if a worker of this process waits for work.
     pub(super) async fn hear(&self, patience: Duration) {
         let mut news = self.news.subscribe();
         let _ = tokio::time::timeout(patience, news.changed()).await;
@@ -105,7 +105,7 @@ impl Wake {
         let (address, options, news) = (self.address.clone(), self.options.clone(), self.news.clone());
         Listener(tokio::spawn(async move {
             loop {
-                // Whatever ends it, another connection may do. Meanwhile workers look by themselves.
+                // After any end, another connection may work. Meanwhile workers look by themselves.
                 let _ = hear(&address, &options, &news).await;
                 sleep(AGAIN).await;
             }
@@ -113,7 +113,7 @@ impl Wake {
     }
 }
 
-/// Tells all listeners. What is told need not survive anything, so no disk is waited for.
+/// Notifies all listeners. A notification need not survive a crash, so it does not wait for the disk.
 async fn notify(connections: &Connections) -> Outcome<()> {
     let session = connections.get().await?;
     session.run("BEGIN; SET LOCAL synchronous_commit = off; NOTIFY stepbox_queue; COMMIT").await?;
@@ -132,7 +132,7 @@ async fn hear(
     let (client, mut line) = connected?;
     let listening = async {
         client.batch_execute("LISTEN stepbox_queue").await?;
-        // What came in before this was told to nobody.
+        // Entries from before this were not notified.
         news.send_modify(|news| *news += 1);
         std::future::pending().await
     };

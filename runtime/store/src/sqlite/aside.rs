@@ -1,4 +1,4 @@
-//! One execution dealt with by itself, so that damage of it keeps nobody from the others.
+//! One execution is dealt with by itself, so that its damage does not hold up the others.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -14,8 +14,8 @@ use super::{audit, outbox, queue};
 use crate::record::Row;
 use crate::record::event::NewEvent;
 
-/// Does something for one execution in a savepoint of its own. If that fails on account of this execution alone,
-/// nothing of it is left, and the reason is returned.
+/// Works on one execution in a savepoint of its own. If the work fails because of this execution alone, the work is
+/// rolled back and the reason is returned.
 pub(super) fn attempt<T>(db: &Db, work: impl FnOnce() -> Outcome<T>) -> Outcome<Result<T, String>> {
     db.prepare_cached("SAVEPOINT execution")?.execute([])?;
     let outcome = catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Trouble::Defect));
@@ -32,7 +32,7 @@ pub(super) fn attempt<T>(db: &Db, work: impl FnOnce() -> Outcome<T>) -> Outcome<
     Ok(outcome)
 }
 
-/// Leaves an execution alone from now on: nobody holds it, no worker takes it, nobody rescues it.
+/// Sets an execution aside: from now on no worker holds it or takes it, and the watchdog does not rescue it.
 pub(super) fn set_aside(
     db: &Db,
     tenant: &str,
@@ -58,7 +58,7 @@ pub(super) fn set_aside(
         let reason = Some(reason.to_owned());
         Ok(Some(Rescued { tenant: owner, id: known, fate: Fate::SetAside, reason }))
     })?;
-    // A row that cannot even be set aside is tried again, and keeps nobody from the others.
+    // A row that cannot even be set aside is tried again, and does not hold up the others.
     Ok(rescued.unwrap_or(None))
 }
 

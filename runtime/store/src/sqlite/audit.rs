@@ -1,4 +1,4 @@
-//! The audit trail: written by whatever changes something, within its transaction.
+//! The audit trail: each change writes its event in its own transaction.
 
 use rusqlite::types::Value;
 use rusqlite::{Connection as Db, named_params, params_from_iter};
@@ -12,7 +12,7 @@ use super::trouble::{Outcome, listed};
 use crate::record::audit::{AuditRecord, COLUMNS};
 use crate::record::{Listed, stored};
 
-/// Adds an event. If what it tells of is refused later in the same request, it is taken back with it.
+/// Adds an event. If its change is refused later in the same request, the event is rolled back with the change.
 pub(super) fn append(db: &Db, tenant: &TenantId, deed: &Deed, by: &Actor) -> Outcome<()> {
     let AuditRecord { id: _, at, user_name, action, subject, detail } = AuditRecord::new(deed, by);
     db.prepare_cached(
@@ -60,7 +60,7 @@ pub(super) fn list_statement(tenant: &TenantId, filter: &AuditFilter) -> (String
     (sql, values)
 }
 
-/// The last of the events after that one that are deleted together; none if there are no more.
+/// The last of the events after `after` that are deleted together; `None` if there are no more.
 pub(super) fn old_ones(db: &Db, tenant: &TenantId, before: Timestamp, after: i64) -> Outcome<Option<i64>> {
     let last = db.prepare_cached(OLD_ONES)?.query_row(
         named_params! {

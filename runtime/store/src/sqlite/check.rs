@@ -67,7 +67,7 @@ fn keep_rule(
     Ok(())
 }
 
-/// Mends what breaks a rule; tells what was done, or nothing if it did not help.
+/// Mends an execution that breaks a rule. Returns what was done; `None` if nothing helped.
 fn mend(db: &Db, rule: &Rule, tenant: &str, id: i64, now: Timestamp) -> Outcome<Option<String>> {
     match rule.cure {
         Cure::Statement(sql) => {

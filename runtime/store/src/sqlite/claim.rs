@@ -68,7 +68,7 @@ pub(super) fn by_number(
     take(db, tenant.as_str(), stored_id(id), claim)
 }
 
-/// Gives the lease to whoever asks; returns its token.
+/// Gives the lease to the worker; returns its token.
 fn take(db: &Db, tenant: &str, id: i64, claim: &ClaimRecord) -> Outcome<u64> {
     let token: i64 = db
         .prepare_cached(
@@ -99,7 +99,7 @@ pub(super) fn next(
     queue::promote(db, claim.now)?;
     let limit = limit as usize;
     let mut claimed = Vec::new();
-    // Again for each one that cannot be read, which is in nobody's way any more then.
+    // Once more if an execution could not be read. It is set aside then, and no longer in the way.
     loop {
         let wanted = limit - claimed.len();
         let mut waiting: Vec<(&TenantId, Contender)> = Vec::new();
@@ -138,7 +138,7 @@ pub(super) const LANES: &str = concat!(
     ")"
 );
 
-/// What waits of a tenant; none if nothing does.
+/// The entries of a tenant that wait; `None` if no entry does.
 fn contender(
     db: &Db,
     tenant: &TenantId,

@@ -59,8 +59,8 @@ pub(super) fn abandon(db: &Db, tenant: &TenantId, id: JobExecutionId, by: &Actor
     end(db, tenant, id, &Ending::abandoned(now))
 }
 
-/// Ends an execution and those of its steps that have not ended, and takes its lease from whoever
-/// still believes to hold it. It is in no queue any more.
+/// Ends an execution and those of its steps that have not ended, takes its lease from a worker that still
+/// believes to hold it, and takes it out of the queue.
 pub(super) fn end(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outcome<()> {
     let Ending { status, exit_status: ExitStatus { code, description }, failure, now } = ending;
     end_steps(db, tenant, id, ending)?;
@@ -112,7 +112,7 @@ pub(super) fn end_steps(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outc
     Ok(())
 }
 
-/// What is left of the parts of an execution that has ended, or that ends once it has had its last words.
+/// Ends or stops the open parts of an execution that has ended, or that ends after its last words.
 pub(super) fn stop_partitions(db: &Db, tenant: &str, of: i64, now: Timestamp) -> Outcome<()> {
     let left: Vec<(i64, Option<i64>)> = db
         .prepare_cached(OPEN_PARTITIONS)?

@@ -66,7 +66,7 @@ pub(super) fn list_statement(tenant: &TenantId, filter: &ExecutionFilter) -> (St
     (format!("SELECT {columns} FROM {source} WHERE {conditions} ORDER BY id DESC LIMIT {limit}"), values)
 }
 
-/// An execution goes on from an older one, so a damaged number leads nowhere twice.
+/// An execution continues an older one only, so a damaged number cannot lead in a circle.
 pub(super) const ANCESTRY: &str = "WITH RECURSIVE line (id, started_at, restart_of) AS (
          SELECT id, started_at, restart_of FROM job_executions WHERE tenant = :tenant AND id = :id
          UNION ALL
@@ -74,7 +74,7 @@ pub(super) const ANCESTRY: &str = "WITH RECURSIVE line (id, started_at, restart_
              ON e.tenant = :tenant AND e.id = line.restart_of AND line.restart_of < line.id)
      SELECT id, started_at, restart_of FROM line ORDER BY id DESC";
 
-/// An execution and those it goes on from.
+/// An execution and those that it continues.
 pub(super) fn ancestry(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outcome<Vec<Ancestor>> {
     let mut statement = db.prepare_cached(ANCESTRY)?;
     let values = named_params! {":tenant": tenant.as_str(), ":id": stored_id(id)};

@@ -1,8 +1,8 @@
 //! What a worker does with the lease that it has: it keeps it alive, and writes as long as it holds.
 //!
-//! The token grows with each claim, and `lease_expires_at` is null while nobody holds the lease, so
+//! The token grows with each claim, and `lease_expires_at` is null while no worker holds the lease, so
 //! one condition fences every write: `lease_token = :token AND lease_expires_at IS NOT NULL`. A lease
-//! that ran out still holds until somebody acts on it: a slow worker is not a lost one.
+//! that ran out still holds until the watchdog or another worker acts on it: a slow worker is not a lost one.
 
 use rusqlite::{Connection as Db, OptionalExtension, named_params};
 use stepbox_batch::execution::standing::Standing;
@@ -53,7 +53,7 @@ pub(super) fn cut(db: &Db, now: i64) -> Outcome<()> {
     Ok(())
 }
 
-/// Whether a clock that was ahead has written a lease. Looking keeps nobody from writing.
+/// Whether a clock that was ahead has written a lease. Looking does not hold up writers.
 pub(super) fn has_future(db: &Db, now: i64) -> Outcome<bool> {
     Ok(db.prepare_cached(FUTURE)?.exists(named_params! {":now": now})?)
 }
@@ -86,7 +86,7 @@ pub(super) fn is_stop_requested(db: &Db, lease: &LeaseRecord) -> Outcome<bool> {
     is_stopping.ok_or_else(|| lost(lease).into())
 }
 
-/// Writes whatever the worker has to say.
+/// Writes a worker's save.
 pub(super) fn save(db: &Db, lease: &LeaseRecord, save: &SaveRecord) -> Outcome<()> {
     let standing = fence(db, lease)?;
     if let Some(step) = &save.step {
@@ -113,7 +113,7 @@ pub(super) fn save(db: &Db, lease: &LeaseRecord, save: &SaveRecord) -> Outcome<(
     Ok(())
 }
 
-/// Writes a step's row. Its end is told once, however often it is saved.
+/// Writes a step's row. The end of a step is one event, also if it is saved again.
 fn put_step(db: &Db, lease: &LeaseRecord, step: &StepRecord) -> Outcome<()> {
     let ends = step.ended_at.is_some() && !steps::has_ended(db, &lease.tenant, lease.id, step.position)?;
     steps::put(db, &lease.tenant, lease.id, step)?;

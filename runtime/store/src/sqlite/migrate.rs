@@ -27,8 +27,8 @@ pub(super) const SCHEMA_VERSION: u32 = MIGRATIONS.len() as u32;
 /// `Stbx`: tells our files from other programs' in SQLite's header.
 const APPLICATION_ID: u32 = 0x5374_6278;
 
-/// Brings the schema up to date. Whoever comes second while another process does it waits and finds
-/// nothing left to do.
+/// Brings the schema up to date. If another process does it at this moment, this call waits and finds nothing left to
+/// do.
 pub(super) fn migrate(db: &mut Connection) -> Outcome<()> {
     if version(db)? == SCHEMA_VERSION {
         return Ok(());

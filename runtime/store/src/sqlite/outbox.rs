@@ -123,8 +123,8 @@ pub(super) fn checkpointed_statement(is_of_tenant: bool) -> String {
     )
 }
 
-/// The last of the oldest events that are dropped together; `None` if none of them is to be dropped. Looking keeps
-/// nobody from writing.
+/// The last of the oldest events that are dropped together; `None` if none of them is to be dropped. Looking does
+/// not hold up writers.
 pub(super) fn old_ones(db: &Db, before: Timestamp, kept_max: u64) -> Outcome<Option<i64>> {
     let beyond = last(db)?.saturating_sub(stored(kept_max));
     let last = db.prepare_cached(OLD_ONES)?.query_row(

@@ -39,7 +39,7 @@ impl Installation for SqliteStore {
     }
 
     async fn store_now(&self) -> Result<Option<Timestamp>> {
-        // Whoever uses the file is on the same machine.
+        // All users of the file are on one machine.
         Ok(None)
     }
 }

@@ -79,8 +79,8 @@ pub(super) fn purge(
     Ok(purged)
 }
 
-/// Gives pages that nothing needs back to the disk, at most so many; says whether some are left. A file that was
-/// made without this keeps them for itself.
+/// Gives unused pages back to the disk, at most `pages_max`; returns whether some are left. A file that was made
+/// without this keeps its pages.
 pub(super) fn give_back_room(db: &Db, pages_max: u32) -> Outcome<bool> {
     const INCREMENTAL: u32 = 2;
     let mode: u32 = db.pragma_query_value(None, "auto_vacuum", |row| row.get(0))?;

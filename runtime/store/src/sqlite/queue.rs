@@ -19,8 +19,8 @@ pub(super) fn mark_claimed(db: &Db, id: i64) -> Outcome<()> {
     Ok(())
 }
 
-/// What becomes of an entry whose execution nobody holds any more: one that has ended goes, one that rests
-/// waits for the next worker.
+/// Lets go of an entry whose execution no worker holds any more: it is deleted if the execution has ended, and waits for
+/// the next worker if the execution rests.
 pub(super) fn let_go(db: &Db, id: i64) -> Outcome<()> {
     db.prepare_cached(
         "DELETE FROM queue_entries WHERE execution_id = :id
@@ -74,7 +74,7 @@ pub(super) fn entry(db: &Db, tenant: &TenantId, id: i64) -> Outcome<Option<Queue
     first(rows, |row| read_entry(id, row))
 }
 
-/// How much is in the queue. Of all tenants, on purpose: whoever operates the machine looks at it.
+/// How much is in the queue. Of all tenants, on purpose: this is for the operator.
 pub(super) fn depths(db: &Db) -> Outcome<Vec<QueueDepth>> {
     let mut statement = db.prepare_cached(DEPTHS)?;
     let mut rows = statement.query([])?;

@@ -1,5 +1,5 @@
 //! A few connections that only read. A write-ahead log lets them see the last commit while the next
-//! one is being made, so nobody who looks waits for somebody who writes.
+//! one is being made, so readers never wait for writers.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,8 +1,8 @@
 //! What lost workers have left behind: queued again as long as it has not cost too many of them, ended otherwise.
-//! Of all tenants, on purpose: the watchdog is nobody's.
+//! Of all tenants, on purpose: the watchdog belongs to no tenant.
 //!
 //! Each execution is rescued in a transaction of its own, on what is stored of it then: others may have ended it since
-//! it was listed. One that cannot be rescued is set aside, and keeps nobody from being rescued.
+//! it was listed. One that cannot be rescued is set aside, and does not hold up the others.
 
 use rusqlite::{Connection as Db, OptionalExtension, named_params};
 use stepbox_batch::actor::Actor;
@@ -108,7 +108,7 @@ fn act(db: &Db, tenant: &str, id: i64, lost: Lost, now: Timestamp) -> Outcome<Op
     Ok(Some(Rescued { tenant: owner, id: known, fate, reason: None }))
 }
 
-/// Brings an execution to rest at its last checkpoint. Its token grows, so that whoever still believes to hold
+/// Brings an execution to rest at its last checkpoint. Its token grows, so that a worker that still believes to hold
 /// the lease is fenced at once. One that was claimed and not begun waits as before.
 fn rest(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<()> {
     let execution = "
@@ -129,7 +129,7 @@ fn rest(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<()> {
     Ok(())
 }
 
-/// Whether a step is left that runs whatever happened. A job that cannot be read has none.
+/// Whether a step is left that always runs. A job that cannot be read has no such step.
 fn has_last_words(db: &Db, tenant: &str, id: i64) -> Outcome<bool> {
     let job: Option<String> = db
         .prepare_cached(
@@ -152,8 +152,7 @@ fn has_last_words(db: &Db, tenant: &str, id: i64) -> Outcome<bool> {
     Ok(rescue::has_last_words(&job, &begun))
 }
 
-/// Ends the steps that have not ended, and lets the execution rest: whoever takes it runs what is to run whatever
-/// happened, and ends it.
+/// Ends the open steps, and lets the execution rest: the next worker runs the steps that always run, and ends it.
 fn let_speak(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outcome<()> {
     end_steps(db, tenant, id, ending)?;
     rest(db, tenant, id, ending.now)?;

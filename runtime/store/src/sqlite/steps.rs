@@ -1,4 +1,4 @@
-//! Step executions and their warnings. Always written by somebody who has checked that they may.
+//! Step executions and their warnings. The callers have checked that they may write.
 
 use rusqlite::{Connection as Db, Rows, named_params};
 use stepbox_batch::execution::{Remains, StepExecution, Warning};

@@ -73,7 +73,7 @@ pub(super) fn create_partitions(
 }
 
 /// Two runs from the same checkpoint would write the same output, and one after the other would find
-/// it changed: the chain goes on at its last execution only.
+/// it changed: only the last execution of a chain is continued.
 fn refuse_second_restart(db: &Db, tenant: &str, before: i64) -> Outcome<()> {
     executions::standing(db, tenant, before)?.restart()?;
     let next: Option<i64> = db

@@ -8,7 +8,7 @@ use stepbox_batch::ports::{Damaged, RepositoryError, Result};
 use super::SqliteOptions;
 use crate::record::{Listed, damage_of};
 
-/// The outcome of work on a connection, before anybody explained it.
+/// The outcome of work on a connection, not yet explained for a caller.
 pub(super) type Outcome<T> = std::result::Result<T, Trouble>;
 
 /// Either SQLite failed, or the answer is no, or this crate has a defect.

@@ -39,11 +39,11 @@ impl Wake {
         self.published.notify_waiters();
     }
 
-    /// Returns when somebody has written, or after so many milliseconds.
+    /// Returns when a process has written, or after that many milliseconds.
     pub(super) async fn wait(&self, timeout_ms: u64) {
         let end = Instant::now() + Duration::from_millis(timeout_ms);
         let others = async {
-            // If the file cannot be looked at, the time alone ends the wait; whoever waits will hear why.
+            // If the file cannot be looked at, the time alone ends the wait. The next call says why.
             while !self.has_changed().unwrap_or(false) {
                 sleep(Duration::from_millis(POLL_MS)).await;
             }
@@ -54,8 +54,8 @@ impl Wake {
         }
     }
 
-    /// Returns when something is there, which is asked at first and each time that somebody has written, or after so
-    /// many milliseconds. If the file cannot be looked at, the time alone ends the wait.
+    /// Returns when `is_there` is true, or after that many milliseconds. The question is asked at first, and each time that
+    /// a process has written. If the file cannot be looked at, the time alone ends the wait.
     pub(super) async fn wait_until(&self, timeout_ms: u64, is_there: impl Fn(&Connection) -> Outcome<bool>) {
         let end = Instant::now() + Duration::from_millis(timeout_ms);
         let mut seen = None;

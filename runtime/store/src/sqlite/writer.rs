@@ -1,4 +1,4 @@
-//! The one thread that writes. Whatever waits when it comes round is committed together.
+//! The one thread that writes. All requests that wait when it comes round are committed together.
 //!
 //! A durable commit costs one wait for the disk (4 ms on a plain one), however much is in it. So the
 //! thread takes all requests that have gathered during the last wait, runs each in a savepoint of one
@@ -23,7 +23,7 @@ use super::turns::{NoTurn, Turns};
 /// How long to wait between two questions whether SQLite lets this process write. One process at a time asks.
 const ASK_AGAIN: Duration = Duration::from_millis(1);
 
-/// How many requests share a transaction at most, so that none waits long for its answer.
+/// How many requests share a transaction at most, so that each gets its answer soon.
 const TOGETHER_MAX: usize = 256;
 
 /// Whether a request must survive a power loss once it is answered.
@@ -89,7 +89,7 @@ impl Drop for Writer {
     fn drop(&mut self) {
         self.requests = None;
         if let Some(thread) = self.thread.take() {
-            // Whoever waited for an answer was told if it panicked.
+            // If it panicked, its callers got an error.
             let _ = thread.join();
         }
     }
@@ -127,7 +127,7 @@ impl<T: Send, W: FnMut(&Connection) -> Outcome<T> + Send> Request for Pending<T,
 
     fn answer(self: Box<Self>, place: &Place) {
         if let Some(outcome) = self.outcome {
-            // Nobody waits any more: that is their choice.
+            // The caller may have gone.
             let _ = self.caller.send(place.explain(outcome));
         }
     }
