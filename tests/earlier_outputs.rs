@@ -10,7 +10,7 @@ use stepbox::batch::error::{ElementError, Halt};
 use stepbox::batch::execution::status::BatchStatus;
 use stepbox::batch::name::TenantId;
 use stepbox::batch::step_context::StepContext;
-use stepbox::{Builder, Policy, RestartOptions};
+use stepbox::{Builder, ElementSetup, Policy, RestartOptions};
 
 use crate::bucket::BucketServer;
 use crate::support::{Installation, counts, ending, local};
@@ -69,7 +69,7 @@ impl Tasklet for Between {
 
 async fn installation(failures: u32, more: impl FnOnce(Builder) -> Builder) -> Installation {
     let failures = Arc::new(AtomicU32::new(failures));
-    let between = move |_: &Value| Ok(Box::new(Between(failures.clone())) as Box<dyn Tasklet>);
+    let between = move |_: &ElementSetup| Ok(Box::new(Between(failures.clone())) as Box<dyn Tasklet>);
     let installation = Installation::with(|builder| more(builder).tasklet("between", between)).await;
     installation.install(&[], JOBS).await;
     installation.write("in.csv", items());

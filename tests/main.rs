@@ -9,6 +9,7 @@ mod dns;
 mod durability;
 mod earlier_outputs;
 mod egress;
+mod embedders;
 mod faults;
 mod floods;
 mod flow;

@@ -2,6 +2,8 @@
 //!
 //! A call that gives no result returns a [`Halt`]: a stop request ended it, or the element failed.
 
+use std::fmt;
+
 use async_trait::async_trait;
 
 use crate::error::{ElementError, Halt};
@@ -11,6 +13,30 @@ use crate::step_context::StepContext;
 
 /// The code of a call that ran longer than it may. The same items in smaller chunks may do.
 pub const TIME_LIMIT_CODE: &str = "step-time-limit";
+
+/// What an element does in its step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Delivers items.
+    Reader,
+    /// Changes items.
+    Processor,
+    /// Takes items.
+    Writer,
+    /// Does one task without items.
+    Tasklet,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Reader => "reader",
+            Self::Processor => "processor",
+            Self::Writer => "writer",
+            Self::Tasklet => "tasklet",
+        })
+    }
+}
 
 /// What an element starts with.
 #[derive(Debug)]

@@ -3,69 +3,16 @@
 use std::io;
 
 use stepbox_batch::error::{ElementError, Halt};
-use stepbox_batch::nearest::nearest;
 use stepbox_batch::remedy::{Network, Remedy};
 
-use crate::bucket::{BadAnswer, BucketProblem};
 use crate::file_problem::FileProblem;
 use crate::other_format::{Encoding, OtherFormat};
+use crate::storage::bucket::problem::{BadAnswer, BucketProblem};
 
-/// Every code of this crate: of its errors, and of the items that its elements set aside.
-///
-/// Each has a heading in `docs/errors.md`.
-pub const CODES: &[&str] = &[
-    "bad-json",
-    "bad-option",
-    "bad-path",
-    "bad-storage",
-    "broken-enclosure",
-    "bucket-bad-answer",
-    "bucket-failed",
-    "bucket-not-found",
-    "bucket-refused",
-    "bucket-unreachable",
-    "columns-changed",
-    "context-full",
-    "delimiter-unclear",
-    "disk-full",
-    "file-changed",
-    "file-empty",
-    "file-failed",
-    "file-is-directory",
-    "file-not-found",
-    "file-not-regular",
-    "file-not-utf8",
-    "file-other-format",
-    "file-refused",
-    "file-too-large",
-    "folder-read-only",
-    "header-duplicate-name",
-    "header-empty-name",
-    "line-too-long",
-    "missing-option",
-    "needs-enclosure",
-    "not-an-object",
-    "not-json",
-    "not-open",
-    "object-not-found",
-    "output-changed",
-    "output-not-kept",
-    "output-taken-over",
-    "path-in-data-folder",
-    "path-of-kernel",
-    "permission-denied",
-    "ragged-row",
-    "rejected-too-large",
-    "row-too-long",
-    "state-unreadable",
-    "storage-overlaps",
-    "storage-taken",
-    "storage-unknown",
-    "storage-unusable",
-    "too-many-columns",
-    "unclosed-enclosure",
-    "unknown-option",
-];
+mod code;
+mod help;
+
+pub use self::code::CODES;
 
 /// Why a reader or writer cannot begin or go on.
 ///
@@ -143,6 +90,14 @@ pub enum ConnectorError {
         storage: String,
         /// What is wrong: `has no bucket`.
         problem: String,
+    },
+    /// A storage whose folder is not there.
+    #[error("the storage `{storage}`: `{path}` is not a folder that can be opened")]
+    NoFolder {
+        /// Its name.
+        storage: String,
+        /// The folder, as the operator describes it.
+        path: String,
     },
     /// Files would go to a storage without TLS, over addresses that the policy does not open.
     #[error("the storage `{storage}` has an `endpoint` {} without TLS, and {} are not open", at(*network), network.in_words())]
@@ -404,160 +359,14 @@ impl ConnectorError {
         Self::file(action, path, source)
     }
 
+    /// Settings that a storage cannot have: `has no bucket`.
+    pub(crate) fn bad_storage(storage: &str, problem: &str) -> Self {
+        Self::BadStorage { storage: storage.to_owned(), problem: problem.to_owned() }
+    }
+
     /// A file operation that was never tried.
     pub(crate) fn not_tried(action: &'static str, path: &str, problem: FileProblem) -> Self {
         Self::File { action, path: path.to_owned(), problem, source: io::ErrorKind::Other.into() }
-    }
-
-    /// The stable code, a heading in `docs/errors.md`.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::UnknownOption { .. } => "unknown-option",
-            Self::MissingOption { .. } => "missing-option",
-            Self::BadOption { .. } => "bad-option",
-            Self::UnknownStorage { .. } | Self::NoStorage { .. } => "storage-unknown",
-            Self::OtherStorage { .. } => "storage-unknown",
-            Self::UnusableStorage { .. } => "storage-unusable",
-            Self::BadStorage { .. } | Self::ClosedEndpoint { .. } => "bad-storage",
-            Self::StorageOverlaps { .. } => "storage-overlaps",
-            Self::StorageTaken { .. } => "storage-taken",
-            Self::Bucket { problem, .. } => problem.code(),
-            Self::BadPath { .. } => "bad-path",
-            Self::File { problem, .. } => problem.code(),
-            Self::EmptyFile { .. } => "file-empty",
-            Self::EmptyColumnName { .. } => "header-empty-name",
-            Self::DuplicateColumnName { .. } => "header-duplicate-name",
-            Self::TooManyColumns { .. } => "too-many-columns",
-            Self::NotUtf8 { .. } => "file-not-utf8",
-            Self::OtherFormat { .. } => "file-other-format",
-            Self::DelimiterUnclear { .. } => "delimiter-unclear",
-            Self::UnnamedOutputColumn { .. } => "header-empty-name",
-            Self::NeedsEnclosure { .. } => "needs-enclosure",
-            Self::UnclosedEnclosure { .. } => "unclosed-enclosure",
-            Self::RowTooLong { .. } => "row-too-long",
-            Self::InputChanged { .. } => "file-changed",
-            Self::OutputChanged { .. } => "output-changed",
-            Self::OutputNotKept { .. } => "output-not-kept",
-            Self::OutputTakenOver { .. } => "output-taken-over",
-            Self::ColumnsChanged { .. } => "columns-changed",
-            Self::BadState { .. } => "state-unreadable",
-            Self::RejectedTooLarge { .. } => "rejected-too-large",
-            Self::ContextFull { .. } => "context-full",
-            Self::NotOpen => "not-open",
-        }
-    }
-
-    /// What to do about it.
-    pub fn help(&self) -> String {
-        match self {
-            Self::UnknownOption { option, known } => {
-                format!("{}the options are {}", did_you_mean(option, known), quoted(known))
-            }
-            Self::MissingOption { option } => format!("add `{option}` to the element in the connector file"),
-            Self::BadOption { .. } => "correct the option, or the parameter that it takes".to_owned(),
-            Self::UnknownStorage { .. } => {
-                r#"a storage is written `{"type": "local", "file_path": "…"}`, or `{"type": "s3", "storage": "…", "file_path": "…"}`"#
-                    .to_owned()
-            }
-            Self::NoStorage { given, available, .. } if !available.is_empty() => {
-                format!("{}the storages are {}", did_you_mean(given, available), quoted(available))
-            }
-            Self::NoStorage { .. } => String::new(),
-            Self::UnusableStorage { help, .. } => help.clone(),
-            Self::OtherStorage { found, .. } => format!("write `\"type\": \"{found}\"`"),
-            Self::StorageOverlaps { .. } => {
-                "give each of the two a prefix, a folder or a bucket of its own: a job could read and write what is in both"
-                    .to_owned()
-            }
-            Self::StorageTaken { .. } => {
-                "give each installation a prefix, or a folder, of its own: both count their executions from 1, and \
-                 would write over each other's logs. If the other one is gone for good, remove all that it has left \
-                 there, the object `installation` as the last"
-                    .to_owned()
-            }
-            Self::BadStorage { .. } => "correct the settings of the storage".to_owned(),
-            Self::ClosedEndpoint { network, .. } => format!("use an `endpoint` with TLS, or open {}", network.in_words()),
-            Self::Bucket { problem, .. } => problem.help().to_owned(),
-            Self::BadPath { .. } => "name a file, such as `out/products.csv`".to_owned(),
-            Self::File { problem, .. } => problem.help().to_owned(),
-            Self::EmptyFile { .. } => {
-                "check that the file is the right one and was written to its end: CSV without items still has \
-                 its header, and JSON Lines has an object on each line"
-                    .to_owned()
-            }
-            Self::EmptyColumnName { .. } => {
-                "name every column, or set `unnamed_columns` to `name` or `drop`; does the header end in a \
-                 delimiter too many?"
-                    .to_owned()
-            }
-            Self::DuplicateColumnName { .. } => {
-                "give each column a name of its own, or set `repeated_columns` to `name` or `drop`".to_owned()
-            }
-            Self::TooManyColumns { .. } => {
-                "check the delimiter; for JSON Lines, list the `columns` to be read".to_owned()
-            }
-            Self::NotUtf8 { encoding, .. } => {
-                let from = match encoding {
-                    Encoding::Unknown => "WINDOWS-1252",
-                    Encoding::Utf16 => "UTF-16",
-                    Encoding::Utf32 => "UTF-32",
-                };
-                format!("save the file as UTF-8, or convert it: `iconv -f {from} -t UTF-8 old.csv > new.csv`")
-            }
-            Self::OtherFormat { found, .. } => found.help().to_owned(),
-            Self::DelimiterUnclear { likely, .. } => {
-                let likely: Vec<_> = likely.iter().map(|c| format!("`{}`", c.escape_default())).collect();
-                format!(
-                    "set the delimiter ({}), as an option of the reader or by the parameter that it takes; if the \
-                     character belongs to a name, enclose the name",
-                    likely.join(" or ")
-                )
-            }
-            Self::UnnamedOutputColumn { .. } => "give the column a name before it is written".to_owned(),
-            Self::NeedsEnclosure { .. } => {
-                "set another `delimiter`, or an `enclosure`; or rename the column".to_owned()
-            }
-            Self::UnclosedEnclosure { .. } => {
-                "close it, or set `enclosure` to the character that this file uses, `none` if it uses none"
-                    .to_owned()
-            }
-            Self::RowTooLong { .. } => {
-                "look for an enclosure that is opened and not closed; check `enclosure`, which may be `none`"
-                    .to_owned()
-            }
-            Self::InputChanged { .. } => {
-                "let a file lie still while it is read (it may grow at its end); then put the first one back and \
-                 restart, or start a new execution"
-                    .to_owned()
-            }
-            Self::OutputChanged { .. } => {
-                "put the unfinished output back, or start a new execution instead of restarting this one"
-                    .to_owned()
-            }
-            Self::OutputNotKept { .. } => {
-                "look what answers at the storage's `endpoint`, and who else writes there; then restart the execution: \
-                 its parts are there"
-                    .to_owned()
-            }
-            Self::OutputTakenOver { .. } => {
-                "look whether another worker runs the execution, or another Stepbox writes the same file; if \
-                 neither does, start a new execution"
-                    .to_owned()
-            }
-            Self::ColumnsChanged { .. } => {
-                "start a new execution, or install the components that this one began with and restart it with the \
-                 newest components"
-                    .to_owned()
-            }
-            Self::BadState { .. } => {
-                "start a new execution, or restart with the version of Stepbox that began this one".to_owned()
-            }
-            Self::RejectedTooLarge { .. } => {
-                "correct the input, or set `skip.limit` so that the step ends sooner".to_owned()
-            }
-            Self::ContextFull { .. } => "keep fewer or smaller values in the execution context".to_owned(),
-            Self::NotOpen => "report this as a defect of Stepbox".to_owned(),
-        }
     }
 
     /// What else to do about it, for a front end to put in words.
@@ -608,51 +417,5 @@ fn taken(by: Option<&str>) -> String {
     match by {
         Some(store) => format!("is used by another installation, that of {store}"),
         None => "holds an `installation` that no installation has written".to_owned(),
-    }
-}
-
-/// `` did you mean `delimiter`? `` or nothing, if no known name is near.
-fn did_you_mean(given: &str, known: &[impl AsRef<str>]) -> String {
-    let near = nearest(given, known.iter().map(AsRef::as_ref));
-    near.map_or_else(String::new, |name| format!("did you mean `{name}`? "))
-}
-
-/// Names in backticks; the first twenty of them.
-fn quoted(names: &[impl AsRef<str>]) -> String {
-    let shown: Vec<_> = names.iter().take(20).map(|name| format!("`{}`", name.as_ref())).collect();
-    let rest = if names.len() > 20 { " …" } else { "" };
-    shown.join(", ") + rest
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The codes that a source file gives out: `=> "code"`, `code: "code"` and constants.
-    fn codes_in(source: &str) -> Vec<&str> {
-        let after = |mark: &'static str| source.split(mark).skip(1).filter_map(|rest| rest.split('"').next());
-        let is_code = |text: &&str| {
-            text.contains('-') && text.bytes().all(|b| b"-0123456789abcdefghijklmnopqrstuvwxyz".contains(&b))
-        };
-        after("=> \"").chain(after("code: \"")).chain(after("CODE: &str = \"")).filter(is_code).collect()
-    }
-
-    #[test]
-    fn lists_every_code() {
-        let sources = [
-            include_str!("bucket/problem.rs"),
-            include_str!("error.rs"),
-            include_str!("file_problem.rs"),
-            include_str!("csv/faults.rs"),
-            include_str!("csv/rows.rs"),
-            include_str!("csv/writer.rs"),
-            include_str!("jsonl/line.rs"),
-            include_str!("jsonl/reader.rs"),
-            include_str!("jsonl/writer.rs"),
-        ];
-        let mut found: Vec<&str> = sources.into_iter().flat_map(codes_in).collect();
-        found.sort_unstable();
-        found.dedup();
-        assert_eq!(found, CODES);
     }
 }

@@ -1,5 +1,4 @@
-//! What readers and writers may touch: on this machine a capability, not a check of paths; beyond it the
-//! storages that the operator names.
+//! The folders of this machine that readers and writers may touch: a capability, not a check of paths.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,7 +15,6 @@ use {cap_std::fs::OpenOptionsExt, rustix::fs::OFlags};
 
 use crate::error::{ConnectorError, Result};
 use crate::file_problem::FileProblem;
-use crate::storages::Storages;
 
 #[cfg(unix)]
 mod kernel;
@@ -30,14 +28,13 @@ pub use wall::Wall;
 /// How many links to a file are followed, one to the next: as many as Linux follows.
 const LINKS_MAX: usize = 40;
 
-/// The folders, and the named storages, in which files may be opened. Cheap to clone.
+/// The folders in which files may be opened. Cheap to clone.
 ///
 /// A tenant's folders are open handles, and every path is resolved below one of them by the operating
 /// system: neither `..` nor a link nor a race between two calls leads out.
 #[derive(Clone)]
 pub struct Folders {
-    reach: Arc<Reach>,
-    storages: Arc<Storages>,
+    extent: Arc<Extent>,
     wall: Arc<Wall>,
     /// Where relative paths begin, if not in the base folder or the first one.
     beginning: Option<Arc<str>>,
@@ -45,7 +42,7 @@ pub struct Folders {
     is_private: bool,
 }
 
-enum Reach {
+enum Extent {
     Anywhere { base: PathBuf },
     Beneath { roots: Vec<Root> },
 }
@@ -74,12 +71,11 @@ impl Folders {
         let base = base.into();
         // Without a working directory there is nothing to make it absolute with.
         let base = std::path::absolute(&base).unwrap_or(base);
-        Self::of(Reach::Anywhere { base })
+        Self::of(Extent::Anywhere { base })
     }
 
-    fn of(reach: Reach) -> Self {
-        let (storages, wall) = (Arc::default(), Arc::default());
-        Self { reach: Arc::new(reach), storages, wall, beginning: None, is_private: false }
+    fn of(extent: Extent) -> Self {
+        Self { extent: Arc::new(extent), wall: Arc::default(), beginning: None, is_private: false }
     }
 
     /// Only what lies below these folders, which are opened now: for a tenant. One that cannot be opened fails what is to
@@ -91,7 +87,7 @@ impl Folders {
             let path: PathBuf = root.into();
             Root { folder: Dir::open_ambient_dir(&path, ambient_authority()), path }
         };
-        Self::of(Reach::Beneath { roots: roots.into_iter().map(open).collect() })
+        Self::of(Extent::Beneath { roots: roots.into_iter().map(open).collect() })
     }
 
     /// Lets relative paths begin in this folder. It opens nothing: where the folders end, they end for it, too.
@@ -102,10 +98,10 @@ impl Folders {
 
     /// The absolute path of the folder in which relative paths begin; `None` if there is no folder.
     pub fn beginning(&self) -> Option<PathBuf> {
-        match (&self.beginning, &*self.reach) {
+        match (&self.beginning, &*self.extent) {
             (Some(folder), _) => Some(PathBuf::from(&**folder)),
-            (None, Reach::Anywhere { base }) => Some(base.clone()),
-            (None, Reach::Beneath { roots }) => roots.first().map(|root| root.path.clone()),
+            (None, Extent::Anywhere { base }) => Some(base.clone()),
+            (None, Extent::Beneath { roots }) => roots.first().map(|root| root.path.clone()),
         }
     }
 
@@ -115,12 +111,6 @@ impl Folders {
             Some(folder) if Path::new(path).is_relative() => Cow::Owned(format!("{folder}/{path}")),
             _ => Cow::Borrowed(path),
         }
-    }
-
-    /// Allows files in named storages as well.
-    #[must_use]
-    pub fn with_storages(self, storages: Storages) -> Self {
-        Self { storages: Arc::new(storages), ..self }
     }
 
     /// Keeps off what stands behind a wall, in whichever folder or storage it is found.
@@ -134,15 +124,10 @@ impl Folders {
         Self { is_private: true, ..self }
     }
 
-    /// The storages that may be named.
-    pub(crate) fn storages(&self) -> &Storages {
-        &self.storages
-    }
-
     /// Only what lies below the folder of a storage, behind the same wall.
     pub(crate) fn of_storage(&self, path: &Path) -> Result<Self> {
         let folders = Self::beneath([path]).behind(self.wall.clone());
-        if let Reach::Beneath { roots } = &*folders.reach {
+        if let Extent::Beneath { roots } = &*folders.extent {
             roots.iter().try_for_each(|root| root.folder().map(drop))?;
         }
         Ok(folders)
@@ -170,9 +155,9 @@ impl Folders {
     fn find_input(&self, path: &str) -> Result<(Dir, PathBuf)> {
         let failed = |source| ConnectorError::file("open", path, source);
         let bound = self.bound(path);
-        let (root, mut at) = match &*self.reach {
-            Reach::Anywhere { base } => (None, base.join(&*bound)),
-            Reach::Beneath { roots } => {
+        let (root, mut at) = match &*self.extent {
+            Extent::Anywhere { base } => (None, base.join(&*bound)),
+            Extent::Beneath { roots } => {
                 let (root, below) = within(roots, &bound)?;
                 (Some(root.folder()?), below.to_owned())
             }
@@ -202,9 +187,9 @@ impl Folders {
     pub fn open_folder(&self, path: &str) -> std::result::Result<Dir, ElementError> {
         let failed = |source| ConnectorError::file("open", path, source);
         let bound = self.bound(path);
-        let folder = match &*self.reach {
-            Reach::Anywhere { base } => open_folder_in(None, &base.join(&*bound)),
-            Reach::Beneath { roots } => {
+        let folder = match &*self.extent {
+            Extent::Anywhere { base } => open_folder_in(None, &base.join(&*bound)),
+            Extent::Beneath { roots } => {
                 let (root, below) = within(roots, &bound)?;
                 open_folder_in(Some(root.folder()?), below)
             }
@@ -247,15 +232,15 @@ impl Folders {
         check_path(path)?;
         let failed = |source| ConnectorError::file("open the folder of", path, source);
         let bound = self.bound(path);
-        let (below, parent, existing) = match &*self.reach {
-            Reach::Anywhere { base } => {
+        let (below, parent, existing) = match &*self.extent {
+            Extent::Anywhere { base } => {
                 let parent = base.join(parent_of(Path::new(&*bound)));
                 let existing = parent.ancestors().find(|ancestor| ancestor.is_dir()).unwrap_or(&parent);
                 let missing = parent.strip_prefix(existing).unwrap_or(Path::new("")).to_owned();
                 let existing = Dir::open_ambient_dir(existing, ambient_authority()).map_err(failed)?;
                 (Path::new(&*bound), parent, (existing, missing))
             }
-            Reach::Beneath { roots } => {
+            Extent::Beneath { roots } => {
                 let (root, below) = within(roots, &bound)?;
                 let existing = root.folder()?.try_clone().map_err(failed)?;
                 (below, root.path.join(parent_of(below)), (existing, parent_of(below).to_owned()))
@@ -316,9 +301,9 @@ impl Folders {
 
 impl fmt::Debug for Folders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &*self.reach {
-            Reach::Anywhere { base } => f.debug_struct("Anywhere").field("base", base).finish(),
-            Reach::Beneath { roots } => f.debug_list().entries(roots.iter().map(|root| &root.path)).finish(),
+        match &*self.extent {
+            Extent::Anywhere { base } => f.debug_struct("Anywhere").field("base", base).finish(),
+            Extent::Beneath { roots } => f.debug_list().entries(roots.iter().map(|root| &root.path)).finish(),
         }
     }
 }

@@ -3,79 +3,32 @@
 //! A parser takes whole rows from the window and asks for more when its row does not end there. It
 //! keeps no state between two windows: a row that was cut is simply parsed again.
 
-use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::time::SystemTime;
 
 use serde::de::Error;
 use stepbox_batch::element::Total;
 use stepbox_batch::step_context::StepContext;
 
-use crate::bucket::BucketInput;
 use crate::error::{ConnectorError, Result};
 use crate::fingerprint::fingerprint;
-use crate::folders::Folders;
-use crate::other_format;
-use crate::storage::{Located, Storage};
+use crate::known_beginnings;
+use crate::location::Location;
+use crate::reach::Reach;
+use crate::storage::{InputSource, OpenInput, Stamp};
 
-/// How many bytes are read at a time. Larger windows leave the processor's cache and gain nothing.
-pub(crate) const WINDOW_BYTES: usize = 128 << 10;
+pub(crate) mod window;
+
+use self::window::window_bytes;
+
 /// How many bytes before a checkpoint tell whether the file is still the same: a few rows.
 const TAIL_BYTES: u64 = 512;
 /// How many bytes at the beginning tell what kind of file it is, and whether it is still the same.
 const HEAD_BYTES: usize = 4096;
 const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 
-#[cfg(feature = "fuzzing")]
-use crate::fuzzing::window_bytes;
-
-#[cfg(not(feature = "fuzzing"))]
-fn window_bytes() -> usize {
-    WINDOW_BYTES
-}
-
-/// What an input is read from: a file, or an object that reads like one.
-trait Source: Read + Seek + Send {
-    /// How a file stands now; `None` for an object, of which always the same version is read.
-    fn stamp(&self) -> io::Result<Option<Stamp>> {
-        Ok(None)
-    }
-}
-
-impl Source for BucketInput {}
-
-impl Source for File {
-    fn stamp(&self) -> io::Result<Option<Stamp>> {
-        Ok(Some(Stamp::of(&self.metadata()?)))
-    }
-}
-
-/// What changes when a file does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    length: u64,
-    /// `None` where the file system does not keep it.
-    modified: Option<SystemTime>,
-    /// Which file it is, whatever it is called.
-    identity: Option<(u64, u64)>,
-}
-
-impl Stamp {
-    fn of(found: &Metadata) -> Self {
-        #[cfg(unix)]
-        let identity = {
-            use std::os::unix::fs::MetadataExt;
-            Some((found.dev(), found.ino()))
-        };
-        #[cfg(not(unix))]
-        let identity = None;
-        Self { length: found.len(), modified: found.modified().ok(), identity }
-    }
-}
-
 /// An open input.
 pub(crate) struct InputFile {
-    file: Box<dyn Source>,
+    file: Box<dyn InputSource>,
     context: StepContext,
     path: String,
     /// Fingerprint of the version of an object; none for a file. It is a part of what tells one input from
@@ -96,36 +49,20 @@ pub(crate) struct InputFile {
     stamp: Option<Stamp>,
     /// Fingerprint of its first bytes, and how many these are.
     head: (u64, u64),
-    /// Where to look whether another file was put in its place; `None` for an object.
-    folders: Option<Folders>,
 }
 
 impl InputFile {
     /// Opens the file and skips the byte order mark of UTF-8.
-    pub(crate) fn open(storage: &Storage, folders: &Folders, context: &StepContext) -> Result<Self> {
-        let path = storage.path().to_owned();
-        let (mut within, mut version) = (None, None);
-        let (file, length): (Box<dyn Source>, _) = match storage.locate(folders)? {
-            Located::Folders(folders) => {
-                let file = folders.open_input(&path)?;
-                let found = file.metadata().map_err(|source| ConnectorError::file("open", &path, source))?;
-                within = Some(folders.clone());
-                (Box::new(file), found.len())
-            }
-            Located::Bucket(bucket) => {
-                let object = BucketInput::open(&bucket.within(context.gate()), &path)?;
-                version = object.version().map(|version| fingerprint(version.as_bytes()));
-                let length = object.length();
-                (Box::new(object), length)
-            }
-        };
+    pub(crate) fn open(from: &Location, reach: &Reach, context: &StepContext) -> Result<Self> {
+        let path = from.path().to_owned();
+        let OpenInput { source, length, version } = reach.files(from)?.open_input(&path, context)?;
         context.metering().opened_to_read();
-        let mut input = Self::new(file, path, length, context.clone())?;
-        (input.version, input.folders) = (version, within);
+        let mut input = Self::new(source, path, length, context.clone())?;
+        input.version = version;
         Ok(input)
     }
 
-    fn new(file: Box<dyn Source>, path: String, length: u64, context: StepContext) -> Result<Self> {
+    fn new(file: Box<dyn InputSource>, path: String, length: u64, context: StepContext) -> Result<Self> {
         let window = vec![0; window_bytes()];
         let (start, end, end_offset) = (0, 0, 0);
         let mut input = Self {
@@ -142,12 +79,11 @@ impl InputFile {
             content_offset: 0,
             stamp: None,
             head: (0, 0),
-            folders: None,
         };
         input.stamp = input.stamp_now()?;
         input.ensure(HEAD_BYTES)?;
         let head = &input.unread()[..input.unread().len().min(HEAD_BYTES)];
-        other_format::check(head, &input.path)?;
+        known_beginnings::check(head, &input.path)?;
         input.head = (fingerprint(head), head.len() as u64);
         // Whoever saves a file again, or joins several, may leave more than one.
         while input.unread().starts_with(&BYTE_ORDER_MARK) {
@@ -257,10 +193,8 @@ impl InputFile {
 
     /// Fails if the path leads to another file by now. One that is gone was moved away, and was read whole.
     fn check_same_file(&self, now: Stamp) -> Result<()> {
-        let Some(folders) = &self.folders else { return Ok(()) };
-        let Ok(found) = folders.open_input(&self.path) else { return Ok(()) };
-        let found = found.metadata().map_err(|source| self.unreadable(source))?;
-        if Stamp::of(&found).identity == now.identity {
+        let found = self.file.stamp_at_path().map_err(|source| self.unreadable(source))?;
+        if found.is_none_or(|found| found.identity == now.identity) {
             return Ok(());
         }
         Err(self.changed("another file was put in its place while it was read".to_owned()))
@@ -385,7 +319,12 @@ impl InputFile {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::time::SystemTime;
+
+    use super::window::WINDOW_BYTES;
     use super::*;
+    use crate::folders::Folders;
 
     fn open(content: &[u8]) -> Result<InputFile> {
         let mut file = tempfile::tempfile().unwrap();
@@ -509,8 +448,10 @@ mod tests {
             // Long ago, so that a write shows however coarse the clock is.
             let mut file = File::options().write(true).open(&path).unwrap();
             file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
-            let (from, folders) =
-                (Storage::Local { file_path: "in.csv".to_owned() }, Folders::anywhere(folder.path()));
+            let (from, folders) = (
+                Location::Local { file_path: "in.csv".to_owned() },
+                Reach::from(Folders::anywhere(folder.path())),
+            );
             let mut input = InputFile::open(&from, &folders, &crate::testing::step()).unwrap();
             input.consume(1000);
             change(&mut file, &path);

@@ -10,8 +10,16 @@
 //! # use stepbox_batch::{name::{JobExecutionId, StepName}, step_context::*};
 //! use stepbox_batch::element::{Chunk, More, Opening};
 //! use stepbox_batch::job::ChunkLimit;
-//! use stepbox_connectors::{Folders, native_reader, native_writer};
+//! use stepbox_batch::name::TenantId;
+//! use stepbox_connectors::{Cancellation, ElementSetup, Folders, native_reader, native_writer};
 //!
+//! # struct Noon;
+//! # #[async_trait::async_trait]
+//! # impl stepbox_batch::clock::Clock for Noon {
+//! #     fn now(&self) -> Timestamp { Timestamp(43_200_000) }
+//! #     fn ticks_us(&self) -> u64 { 0 }
+//! #     async fn sleep_ms(&self, _: u64) {}
+//! # }
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let info = RunInfo { id: JobExecutionId(1), job_label: "Prices".into(), started_at: Timestamp(0) };
@@ -21,11 +29,17 @@
 //! std::fs::write(data.path().join("prices.csv"), "sku;price\nA1;9.90\n")?;
 //!
 //! // A tenant's files: nothing outside of this folder opens, however the path is written.
-//! let folders = Folders::beneath([data.path()]);
+//! let setup = |options| ElementSetup {
+//!     options,
+//!     reach: Folders::beneath([data.path()]).into(),
+//!     tenant: TenantId::new("acme").unwrap(),
+//!     clock: Arc::new(Noon),
+//!     cancellation: Cancellation::default(),
+//! };
 //! let options = json!({"from": "prices.csv", "delimiter": ";"});
-//! let mut reader = native_reader("csv", &options, &folders)?.expect("it is native");
+//! let mut reader = native_reader("csv", &setup(options))?.expect("it is native");
 //! let options = json!({"to": "%job_label%.jsonl", "json": ["price"]});
-//! let mut writer = native_writer("jsonl", &options, &folders)?.expect("it is native");
+//! let mut writer = native_writer("jsonl", &setup(options))?.expect("it is native");
 //!
 //! let header = reader.open(Opening { header: &[], state: None, context: &step, fragment: None }).await?;
 //! writer.open(Opening { header: &header, state: None, context: &step, fragment: None }).await?;
@@ -47,14 +61,14 @@
 //!
 //! | name | option | default | |
 //! |---|---|---|---|
-//! | `csv` | `from` | | a [`Storage`] or a path |
+//! | `csv` | `from` | | a path, or a storage with a path |
 //! | | `delimiter` | found in the header | one printable ASCII character or a tab; `,` where nothing tells |
 //! | | `enclosure` | `"` | the same, and another one; or `none` |
 //! | | `header` | true | whether the first row names the columns; else `column_1`, `column_2` … |
 //! | | `unnamed_columns` | `refuse` | columns without a name: `refuse`, `name`, `drop` |
 //! | | `repeated_columns` | `refuse` | columns with the name of another: the same |
 //! | | `strict` | false | whether rows with an enclosure in the wrong place are set aside |
-//! | `jsonl` | `from` | | a [`Storage`] or a path |
+//! | `jsonl` | `from` | | a path, or a storage with a path |
 //! | | `columns` | all keys, found in a first pass | the keys to read, in this order |
 //!
 //! Both want UTF-8, with or without its byte order mark, and fail on anything else, and on what begins like another
@@ -67,11 +81,11 @@
 //!
 //! | name | option | default | |
 //! |---|---|---|---|
-//! | `csv` | `to` | | a [`Storage`] or a path, with placeholders |
+//! | `csv` | `to` | | a path, or a storage with a path, with placeholders |
 //! | | `delimiter`, `enclosure` | `,` and `"` | as for the reader; with `none` a cell that needs one is set aside |
 //! | | `with_header` | true | whether the first row names the columns |
 //! | | `lines_per_file` | no limit | how many items a file takes |
-//! | `jsonl` | `to` | | a [`Storage`] or a path, with placeholders |
+//! | `jsonl` | `to` | | a path, or a storage with a path, with placeholders |
 //! | | `json` | none | the columns whose cells are JSON: numbers, truth values, lists, objects; null if no item has one |
 //! | | `lines_per_file` | no limit | how many items a file takes |
 //!
@@ -105,7 +119,7 @@
 //! into it in their order and removed once it is complete.
 //!
 //! `from` and `to` may also name a storage of the operator's, `{"type": "s3", "storage": "exchange",
-//! "file_path": "out/products.csv"}`, that [`Folders::with_storages`] brings: a bucket, or a further folder.
+//! "file_path": "out/products.csv"}`, that [`Reach::with_storages`] brings: a bucket, or a further folder.
 //! In a bucket the unfinished output is a folder of objects, one for each checkpoint.
 //!
 //! # Waiting
@@ -113,47 +127,49 @@
 //! Elements read and write in place: a call that waits for the disk keeps its thread. `checkpoint` and
 //! `complete` wait until the disk has everything. Run them where a thread may block.
 
-mod bucket;
-mod csv;
+mod element_setup;
 mod error;
 mod file_place;
 mod file_problem;
 mod fingerprint;
 mod folders;
+mod formats;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 mod input_file;
-mod jsonl;
+mod known_beginnings;
+mod location;
 mod options;
 mod other_format;
 mod output_file;
 mod part;
 mod placeholders;
-mod registry;
+mod reach;
+mod rejected_form;
 mod rejected_items;
 #[cfg(test)]
 mod rejected_tests;
-mod shared_files;
 mod storage;
-mod storages;
 #[cfg(test)]
 mod testing;
 
-pub use bucket::{BadAnswer, BucketProblem};
+pub use element_setup::{Cancellation, ElementSetup};
 pub use error::{CODES, ConnectorError};
 pub use file_place::{FilePlace, input_place, output_place};
 pub use file_problem::FileProblem;
 pub use folders::{Folders, Wall};
+pub use formats::{check_options, native_names, native_reader, native_writer, option_names, shipped_jobs};
+pub use location::PATH_OPTIONS;
 pub use other_format::{Encoding, OtherFormat};
 pub use output_file::{LeftOver, WrittenOutput, written_output};
-pub use registry::{
-    ElementKind, PATH_OPTIONS, check_options, native_names, native_reader, native_writer, option_names,
-};
+pub use reach::{Input, Reach, check_storages};
 pub use rejected_items::RejectedItemsFile;
-pub use shared_files::SharedFiles;
-pub use storage::{STORAGE_TYPES, Storage, check_storages};
-pub use storages::{NamedStorage, S3Settings, Storages, UnusableStorage};
+pub use storage::bucket::problem::{BadAnswer, BucketProblem};
+pub use storage::{
+    KeySource, NamedStorage, S3Settings, STORAGE_TYPES, SharedFiles, StorageSettings, Storages,
+    UnusableStorage,
+};
 
 use stepbox_batch::rows::ROWS_BYTES_MAX;
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use stepbox_batch::numbers::as_integer;
 
 use crate::error::{ConnectorError, Result};
-use crate::storage::Storage;
+use crate::location::Location;
 
 pub(crate) struct Options<'a>(Option<&'a Map<String, Value>>);
 
@@ -28,10 +28,10 @@ impl<'a> Options<'a> {
         self.0?.get(option).filter(|value| !value.is_null())
     }
 
-    /// A storage, which cannot be left out.
-    pub(crate) fn storage(&self, option: &'static str) -> Result<Storage> {
+    /// The place of a file, which cannot be left out.
+    pub(crate) fn location(&self, option: &'static str) -> Result<Location> {
         let value = self.get(option).ok_or(ConnectorError::MissingOption { option })?;
-        Storage::from_value(option, value)
+        Location::from_value(option, value)
     }
 
     /// True or false.

@@ -1,14 +1,14 @@
 //! An output that appears under its final name only when it is complete.
 //!
 //! Until then it grows under a temporary name in the same folder, `.products.csv.118.120-3.part`, which tells the
-//! run and the attempt (`names.rs`). A checkpoint names a length that is on the disk; going on from there cuts off
+//! run and the attempt (`storage/names.rs`). A checkpoint names a length that is on the disk; going on from there cuts off
 //! what came after. Together they make the output exactly that of an undisturbed run, however often it was disturbed.
 //!
 //! With a limit of lines an output is a series of files, `.products.csv.118.120-3.1.part` and so on. Only the
 //! last one grows: the others were durable when it was begun. How many there are shows at the end, so
 //! until then none has its final name, which is `products.csv` for a single one.
 //!
-//! In a bucket the temporary name is that of a folder of parts; see `bucket.rs`.
+//! In a bucket the temporary name is that of a folder of parts; see `storage/bucket/output.rs`.
 
 use std::path::Path;
 
@@ -20,31 +20,26 @@ use stepbox_batch::log::LogLevel;
 use stepbox_batch::step_context::StepContext;
 
 use crate::error::{ConnectorError, Result};
-use crate::folders::Folders;
+use crate::location::Location;
 use crate::placeholders;
-use crate::storage::Storage;
+use crate::reach::Reach;
+use crate::storage::names::{Begun, temporary_name};
+use crate::storage::output::{Found, OutputFiles, Parts, Unfinished};
 
-mod bucket;
 #[cfg(test)]
 mod bucket_tests;
-mod destination;
-mod early_sync;
 #[cfg(test)]
 mod fragment_tests;
 mod fragments;
 mod left_over;
-mod local;
-mod names;
 #[cfg(test)]
 mod series_tests;
 #[cfg(test)]
 mod tests;
 mod written;
 
-use destination::{Destination, Found, Parts, Unfinished};
 use fragments::{Absorbed, Fragments};
 pub use left_over::LeftOver;
-use names::{Begun, temporary_name};
 use written::StorageName;
 pub use written::{WrittenOutput, written_output};
 
@@ -53,7 +48,7 @@ const BUFFER_BYTES: usize = 128 << 10;
 
 /// An open output.
 pub(crate) struct OutputFile {
-    place: Box<dyn Destination>,
+    place: Box<dyn OutputFiles>,
     /// None for a file that no named storage holds.
     storage: Option<StorageName>,
     context: StepContext,
@@ -127,15 +122,15 @@ struct State {
 impl OutputFile {
     /// A new output, or the one that the state speaks of. The second value tells whether it is new.
     pub(crate) fn open(
-        to: &Storage,
-        folders: &Folders,
+        to: &Location,
+        reach: &Reach,
         opening: &Opening<'_>,
         layout: Layout,
     ) -> Result<(Self, bool)> {
         let Opening { context, fragment, .. } = *opening;
         let (mut output, is_new) = match opening.state.filter(|state| !state.is_empty()) {
-            None => (Self::create(to, folders, context, fragment, layout)?, true),
-            Some(state) => (Self::resume(state, to, folders, context, layout)?, false),
+            None => (Self::create(to, reach, context, fragment, layout)?, true),
+            Some(state) => (Self::resume(state, to, reach, context, layout)?, false),
         };
         output.is_fragment = fragment.is_some();
         output.storage = StorageName::of(to);
@@ -143,7 +138,7 @@ impl OutputFile {
     }
 
     /// An output without a file yet, at its beginning.
-    fn at((place, temporary): (Box<dyn Destination>, String), context: &StepContext, layout: Layout) -> Self {
+    fn at((place, temporary): (Box<dyn OutputFiles>, String), context: &StepContext, layout: Layout) -> Self {
         let series = layout.lines_max.map(|_| Series { number: 1, lines: 0, bytes_before: 0 });
         Self {
             place,
@@ -161,8 +156,8 @@ impl OutputFile {
     }
 
     fn create(
-        to: &Storage,
-        folders: &Folders,
+        to: &Location,
+        reach: &Reach,
         context: &StepContext,
         fragment: Option<Fragment>,
         layout: Layout,
@@ -170,7 +165,7 @@ impl OutputFile {
         let run = &context.run().info;
         let path = placeholders::fill(to.path(), run);
         let temporary = |name: &str| temporary_name(name, run.id, fragment);
-        let found = destination::begin(to, &path, folders, context, temporary)?;
+        let found = reach.files(to)?.begin_output(&path, &temporary, context)?;
         let mut output = Self::at(found, context, layout);
         output.place.remove_after(1)?;
         let number = output.last_number();
@@ -185,8 +180,8 @@ impl OutputFile {
 
     fn resume(
         state: &[u8],
-        to: &Storage,
-        folders: &Folders,
+        to: &Location,
+        reach: &Reach,
         context: &StepContext,
         layout: Layout,
     ) -> Result<Self> {
@@ -196,7 +191,7 @@ impl OutputFile {
             return Err(ConnectorError::ColumnsChanged { path });
         }
         let unfinished = Unfinished { temporary: &part, parts, begun };
-        let place = destination::go_on(to, &path, folders, context, unfinished)?;
+        let place = reach.files(to)?.resume_output(&path, unfinished, context)?;
         let mut output = Self::at((place, part), context, layout);
         (output.length, output.series, output.fragments.absorbed) = (length, series, absorbed);
         let number = output.last_number();

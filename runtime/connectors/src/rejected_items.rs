@@ -8,52 +8,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stepbox_batch::element::Rejected;
 
-use crate::csv::{Cells, Dialect, Parsed, Parser, append_header, append_row};
 use crate::error::{ConnectorError, Result};
 use crate::folders::{Folders, OutputPlace};
-
-/// What is said of each item, after its original columns. A file with all of these is one of rejected items: its
-/// readers leave these columns out, and read again what stands in the last one.
-pub(crate) const COLUMNS: [&str; 5] =
-    ["rejected_code", "rejected_reason", "rejected_place", "rejected_phase", "rejected_item"];
+use crate::formats::csv::dialect::Dialect;
+use crate::formats::csv::{Cells, Parsed, Parser, append_header, append_row};
+use crate::rejected_form::{COLUMNS, RejectedForm};
 
 /// How long the file may grow, in bytes: nobody corrects more by hand, and a reader without an end must
 /// not fill the disk that all executions share.
 const FILE_BYTES_MAX: u64 = 1 << 30;
 /// How many bytes are collected before they are written.
 const BUFFER_BYTES: usize = 64 << 10;
-
-/// How items are written so that the reader they came from reads them again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum RejectedForm {
-    /// Rows of CSV.
-    Csv {
-        /// That of the input.
-        dialect: Dialect,
-        /// How many cells a row has there.
-        cells: usize,
-    },
-    /// A JSON object on each line.
-    JsonLines,
-}
-
-impl RejectedForm {
-    /// As a reader passes it on.
-    pub(crate) fn to_bytes(&self) -> Option<Vec<u8>> {
-        serde_json::to_vec(self).ok()
-    }
-
-    /// CSV with commas for readers that have no form, whose items are no rows.
-    fn of(bytes: Option<&[u8]>) -> Result<Self> {
-        match bytes {
-            None => Ok(Self::Csv { dialect: Dialect::default(), cells: 0 }),
-            Some(bytes) => {
-                serde_json::from_slice(bytes).map_err(|source| ConnectorError::BadState { source })
-            }
-        }
-    }
-}
 
 /// A file of rejected items below a folder that all executions share. It is there from the first
 /// rejected item on.
@@ -437,7 +402,8 @@ mod tests {
     fn is_written_as_the_input_is() {
         let csv = |delimiter: &str, enclosure: &str, cells| {
             let options = serde_json::json!({"from": "in", "delimiter": delimiter, "enclosure": enclosure});
-            let options = crate::options::Options::new(&options, crate::csv::READER_OPTIONS).unwrap();
+            let options =
+                crate::options::Options::new(&options, crate::formats::csv::READER_OPTIONS).unwrap();
             Some(RejectedForm::Csv { dialect: Dialect::from_options(&options).unwrap(), cells })
         };
         let own = COLUMNS.join(";");

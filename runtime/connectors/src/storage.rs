@@ -1,186 +1,164 @@
-//! Where a file lives, as job parameters say it.
+//! Where files are kept. Each type of storage has a file of its own below this one and a row in
+//! `storage/types.rs`, and nothing else knows which types there are.
+//!
+//! Three traits stand between the types and their users:
+//!
+//! - [`Settings`] are the operator's, as the policy file has them;
+//! - a [`Storage`] is set up, and nothing is opened yet;
+//! - [`Files`] are open, as readers and writers use them. The output of a writer is [`OutputFiles`](output::OutputFiles).
+//!
+//! A bucket of another provider needs its settings and an operator of OpenDAL: [`bucket`] does the rest.
 
-use serde_json::{Map, Value};
+use std::fmt;
+use std::io::{self, Read, Seek};
+use std::path::Path;
+use std::sync::Arc;
 
-use crate::bucket::Bucket;
-use crate::error::{ConnectorError, Result};
+use secrecy::SecretString;
+use stepbox_batch::remedy::Network;
+use stepbox_batch::step_context::StepContext;
+
+use crate::error::Result;
 use crate::folders::Folders;
-use crate::registry::PATH_OPTIONS;
-use crate::storages::{Place, Storages};
 
-/// The types of storage there are.
-pub const STORAGE_TYPES: &[&str] = &["local", "s3"];
+pub(crate) mod bucket;
+mod extent;
+mod key;
+pub(crate) mod local;
+mod named;
+pub(crate) mod names;
+pub(crate) mod output;
+mod s3;
+mod shared_files;
+pub(crate) mod types;
 
-/// A place for one file: `{"type": "local", "file_path": "out/products.csv"}`, or just the path, or
-/// `{"type": "s3", "storage": "exchange", "file_path": "out/products.csv"}`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Storage {
-    /// A file of this machine, within the [`Folders`] that the runtime grants.
-    Local {
-        /// Absolute, or relative to the base folder. An output's may hold placeholders.
-        file_path: String,
-    },
-    /// A file in a storage that the operator names.
-    Named {
-        /// The option that names it, for errors.
-        option: &'static str,
-        /// The type that the job believes it to have.
-        storage_type: &'static str,
-        /// Its name.
-        storage: String,
-        /// Where it lies there. An output's may hold placeholders.
-        file_path: String,
-    },
+use self::extent::Extent;
+pub use self::key::KeySource;
+pub use self::named::{NamedStorage, Storages, UnusableStorage};
+use self::output::{OutputFiles, Unfinished};
+pub use self::s3::S3Settings;
+pub use self::shared_files::SharedFiles;
+pub use self::types::{STORAGE_TYPES, StorageSettings};
+
+/// What the settings of each type can do.
+pub(crate) trait Settings {
+    /// Where its keys come from, each with the name of its setting.
+    fn keys(&self) -> Vec<(&'static str, &KeySource)> {
+        Vec::new()
+    }
+
+    /// Refuses settings that are wrong whatever the keys are, and whatever is there now.
+    fn check(&self, name: &str) -> Result<()>;
+
+    /// Sets the storage up. No request is sent. `keys` are the values of all keys, in the order of [`keys`](Self::keys).
+    fn open(&self, name: &str, keys: &[SecretString]) -> Result<Arc<dyn Storage>>;
 }
 
-/// What a storage comes to: where to open its path.
-pub(crate) enum Located {
-    /// In these folders.
-    Folders(Folders),
-    /// In this bucket.
-    Bucket(Bucket),
+/// A storage that is set up.
+pub(crate) trait Storage: WholeFiles + fmt::Debug + Send + Sync {
+    /// One of [`STORAGE_TYPES`].
+    fn storage_type(&self) -> &'static str;
+
+    /// Where it keeps files, for people: a folder, or `s3://bucket/prefix/`.
+    fn address(&self) -> String;
+
+    /// Where it keeps files, to be compared with another storage.
+    fn extent(&self) -> Extent<'_>;
+
+    /// Where a path lies, as one text for each place.
+    fn place_of(&self, path: &str) -> String;
+
+    /// The network that its requests cross without TLS; `None` if they cross none.
+    fn plain_network(&self) -> Option<Network> {
+        None
+    }
+
+    /// Its folder on this machine; `None` if it has none.
+    fn folder(&self) -> Option<&Path> {
+        None
+    }
+
+    /// Opens it for the elements of a step that otherwise reach these folders.
+    fn open(&self, folders: &Folders) -> Result<Box<dyn Files>>;
 }
 
-impl Storage {
-    /// Reads the value of the option `option`.
-    pub(crate) fn from_value(option: &'static str, value: &Value) -> Result<Self> {
-        let bad = |problem: String| ConnectorError::BadOption { option, problem };
-        let value = match value {
-            Value::String(file_path) => return Ok(Self::Local { file_path: file_path.clone() }),
-            Value::Object(value) => value,
-            _ => return Err(bad("is neither a path nor a storage".to_owned())),
-        };
-        let storage_type = storage_type(option, value)?;
-        let storage = match value.get("storage") {
-            Some(Value::String(storage)) => Some(storage.clone()),
-            // The operator's keys never stand in a job.
-            None if storage_type == "s3" => {
-                return Err(bad("has no `storage`: the name of one that the operator has set up".to_owned()));
-            }
-            None => None,
-            Some(other) => return Err(bad(format!("has the `storage` {other}, which is no name"))),
-        };
-        if let Some(key) = value.keys().find(|key| !["type", "storage", "file_path"].contains(&key.as_str()))
-        {
-            return Err(bad(format!(
-                "has the key `{key}`, which a storage of type `{storage_type}` does not"
-            )));
-        }
-        let Some(Value::String(file_path)) = value.get("file_path") else {
-            return Err(bad("has no `file_path`".to_owned()));
-        };
-        let file_path = file_path.clone();
-        Ok(match storage {
-            None => Self::Local { file_path },
-            Some(storage) => Self::Named { option, storage_type, storage, file_path },
-        })
+/// Files as readers and writers use them: by paths, streaming, and never half visible.
+pub(crate) trait Files {
+    /// Opens a file for reading.
+    fn open_input(&self, path: &str, context: &StepContext) -> Result<OpenInput>;
+
+    /// Finds the place of a new output, and the temporary name that it has there. `temporary` makes that name from the
+    /// last part of the path.
+    fn begin_output(
+        &self,
+        path: &str,
+        temporary: &dyn Fn(&str) -> String,
+        context: &StepContext,
+    ) -> Result<(Box<dyn OutputFiles>, String)>;
+
+    /// Finds the place of an output that was begun.
+    fn resume_output(
+        &self,
+        path: &str,
+        unfinished: Unfinished<'_>,
+        context: &StepContext,
+    ) -> Result<Box<dyn OutputFiles>>;
+
+    /// Removes what a run has left of an output, and of its fragments.
+    fn remove_left_over(&self, path: &str, temporary: &str) -> Result<()>;
+}
+
+/// Small files, each written and read in one piece. A file is whole or not there, and durable when it is written.
+pub(crate) trait WholeFiles {
+    /// Writes a file, in place of one that is there.
+    fn put(&self, path: &str, bytes: Vec<u8>) -> Result<()>;
+
+    /// Writes a file where there is none, and tells whether it did.
+    fn put_new(&self, path: &str, bytes: Vec<u8>) -> Result<bool>;
+
+    /// The whole of a file; `None` if there is nothing. A file with more bytes is an error.
+    fn get(&self, path: &str, bytes_max: u64) -> Result<Option<Vec<u8>>>;
+
+    /// The paths of the files in a folder and below, in their order.
+    fn list(&self, folder: &str) -> Result<Vec<String>>;
+
+    /// Removes a file; one that is gone already does not matter.
+    fn remove(&self, path: &str) -> Result<()>;
+
+    /// Removes a folder with all that is in it.
+    fn remove_folder(&self, folder: &str) -> Result<()>;
+}
+
+/// An input that was opened.
+pub(crate) struct OpenInput {
+    /// What is read.
+    pub(crate) source: Box<dyn InputSource>,
+    /// In bytes, when it was opened.
+    pub(crate) length: u64,
+    /// Fingerprint of the version that is read; `None` where there are no versions.
+    pub(crate) version: Option<u64>,
+}
+
+/// What an input is read from: a file, or an object that reads like one.
+pub(crate) trait InputSource: Read + Seek + Send {
+    /// How the file stands now; `None` where always the same version is read.
+    fn stamp(&self) -> io::Result<Option<Stamp>> {
+        Ok(None)
     }
 
-    /// The path as it was given, for people.
-    pub(crate) fn path(&self) -> &str {
-        let (Self::Local { file_path } | Self::Named { file_path, .. }) = self;
-        file_path
-    }
-
-    /// The same storage with another path.
-    pub(crate) fn with_path(&self, file_path: String) -> Self {
-        match self {
-            Self::Local { .. } => Self::Local { file_path },
-            Self::Named { option, storage_type, storage, .. } => {
-                Self::Named { option, storage_type, storage: storage.clone(), file_path }
-            }
-        }
-    }
-
-    /// The name of the storage, if it has one.
-    pub(crate) fn name(&self) -> Option<&str> {
-        match self {
-            Self::Local { .. } => None,
-            Self::Named { storage, .. } => Some(storage),
-        }
-    }
-
-    /// Finds out where its path is to be opened.
-    pub(crate) fn locate(&self, folders: &Folders) -> Result<Located> {
-        let Self::Named { option, storage_type, storage, .. } = self else {
-            return Ok(Located::Folders(folders.clone()));
-        };
-        match folders.storages().find(option, storage, storage_type)?.place() {
-            // Opened now: nothing outside of it opens, as for a tenant's.
-            Place::Local(path) => Ok(Located::Folders(folders.of_storage(path)?)),
-            Place::Bucket { bucket, .. } => Ok(Located::Bucket(bucket.clone())),
-        }
+    /// How the file stands that the path leads to now; `None` if there is none, or where versions tell.
+    fn stamp_at_path(&self) -> io::Result<Option<Stamp>> {
+        Ok(None)
     }
 }
 
-fn storage_type(option: &'static str, value: &Map<String, Value>) -> Result<&'static str> {
-    let Some(Value::String(given)) = value.get("type") else {
-        let problem = format!("has no `type`; available: {}", STORAGE_TYPES.join(", "));
-        return Err(ConnectorError::BadOption { option, problem });
-    };
-    STORAGE_TYPES.iter().find(|known| *known == given).copied().ok_or_else(|| {
-        let (given, available) = (given.clone(), STORAGE_TYPES);
-        ConnectorError::UnknownStorage { option, given, available }
-    })
-}
-
-/// Whether the storages that an element's options name are there. Options without their values, and those
-/// of other elements, say nothing.
-pub fn check_storages(options: &Value, storages: &Storages) -> std::result::Result<(), ConnectorError> {
-    for option in PATH_OPTIONS {
-        let Some(value @ Value::Object(_)) = options.get(option) else { continue };
-        if let Storage::Named { storage_type, storage, .. } = Storage::from_value(option, value)? {
-            storages.find(option, &storage, storage_type)?;
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(value: &str, expected: &str) {
-        let found = Storage::from_value("to", &serde_json::from_str(value).unwrap());
-        let found = found.map_or_else(
-            |error| error.to_string(),
-            |storage| match storage.name() {
-                None => storage.path().to_owned(),
-                Some(name) => format!("{name}: {}", storage.path()),
-            },
-        );
-        assert_eq!(found, expected, "{value}");
-    }
-
-    #[test]
-    fn a_storage_is_a_path_or_names_its_type() {
-        check(r#"{"type": "local", "file_path": "out/a.csv"}"#, "out/a.csv");
-        check(r#"{"type": "local", "storage": "archive", "file_path": "out/a.csv"}"#, "archive: out/a.csv");
-        check(r#"{"type": "s3", "storage": "exchange", "file_path": "out/a.csv"}"#, "exchange: out/a.csv");
-        check(r#""out/a.csv""#, "out/a.csv");
-        check(
-            r#"{"type": "ftp", "file_path": "a"}"#,
-            "the option `to` names the storage type `ftp`; available: local, s3",
-        );
-        check(r#"{"file_path": "a"}"#, "the option `to` has no `type`; available: local, s3");
-        check(r#"{"type": 1}"#, "the option `to` has no `type`; available: local, s3");
-        check(r#"{"type": "local"}"#, "the option `to` has no `file_path`");
-        check(
-            r#"{"type": "local", "file_path": "a", "host": "h"}"#,
-            "the option `to` has the key `host`, which a storage of type `local` does not",
-        );
-        check(
-            r#"{"type": "s3", "storage": "x", "file_path": "a", "secret_access_key": "s3cr3t"}"#,
-            "the option `to` has the key `secret_access_key`, which a storage of type `s3` does not",
-        );
-        check(
-            r#"{"type": "s3", "file_path": "a"}"#,
-            "the option `to` has no `storage`: the name of one that the operator has set up",
-        );
-        check(
-            r#"{"type": "s3", "storage": 7, "file_path": "a"}"#,
-            "the option `to` has the `storage` 7, which is no name",
-        );
-        check("7", "the option `to` is neither a path nor a storage");
-    }
+/// What changes when a file does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    /// In bytes.
+    pub(crate) length: u64,
+    /// `None` where the file system does not keep it.
+    pub(crate) modified: Option<std::time::SystemTime>,
+    /// Which file it is, whatever it is called.
+    pub(crate) identity: Option<(u64, u64)>,
 }

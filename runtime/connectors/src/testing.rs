@@ -19,8 +19,9 @@ use stepbox_batch::step_context::{Attempt, Findings, RunContext, RunInfo, StepCo
 
 use tempfile::TempDir;
 
+use crate::element_setup::ElementSetup;
 use crate::folders::Folders;
-use crate::registry::{native_reader, native_writer};
+use crate::formats::{native_reader, native_writer};
 
 /// The step `export` of execution 118.
 pub(crate) fn step() -> StepContext {
@@ -74,6 +75,11 @@ pub(crate) struct Reading {
     more: More,
 }
 
+/// What an element with these options is made from, whose files lie in a folder.
+fn setup(options: Value, folder: &Path) -> ElementSetup {
+    ElementSetup { reach: Folders::anywhere(folder).into(), ..ElementSetup::to_check(options) }
+}
+
 impl Reading {
     /// Opens the reader `name` for `file` in `folder`.
     pub(crate) fn open(
@@ -83,7 +89,7 @@ impl Reading {
         state: Option<&[u8]>,
     ) -> Result<Self, Halt> {
         options["from"] = json!("in");
-        let mut reader = native_reader(name, &options, &Folders::anywhere(folder))?.unwrap();
+        let mut reader = native_reader(name, &setup(options, folder))?.unwrap();
         let context = step();
         let opening = Opening { header: &[], state, context: &context, fragment: None };
         let header = wait(reader.open(opening))?;
@@ -208,7 +214,7 @@ pub(crate) fn split(
     parts: u32,
 ) -> Result<Option<Vec<Vec<u8>>>, Halt> {
     options["from"] = json!("in");
-    let mut reader = native_reader(name, &options, &Folders::anywhere(folder))?.unwrap();
+    let mut reader = native_reader(name, &setup(options, folder))?.unwrap();
     wait(reader.split(Opening { header: &[], state, context: &step(), fragment: None }, parts))
 }
 
@@ -323,7 +329,7 @@ impl Writing {
     ) -> Result<Self, Halt> {
         let fragment = fragment.map(|number| Fragment { number });
         options["to"] = json!({"type": "local", "file_path": to});
-        let mut writer = native_writer(name, &options, &Folders::anywhere(folder))?.unwrap();
+        let mut writer = native_writer(name, &setup(options, folder))?.unwrap();
         let header = header.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
         wait(writer.open(Opening { header: &header, state, context: &context, fragment }))?;
         Ok(Self { writer, context })

@@ -23,8 +23,8 @@ use stepbox_batch::remedy::Remedy;
 use stepbox_batch::template::Names;
 use stepbox_sandbox::World;
 
-use check::{CheckedElement, CheckedJob, CheckedStep, CheckedStepKind};
-pub use check::{Known, Role, optional_in_grants};
+use check::{CheckedElement, CheckedJob, CheckedStep, CheckedStepKind, worlds_of};
+pub use check::{Known, optional_in_grants};
 pub use folder::ConnectorFolder;
 use located::Locations;
 
@@ -329,7 +329,7 @@ fn pin(element: CheckedElement, components: &BTreeMap<String, Component>) -> Res
             Mistake::new("unknown-component", pointer, format!("there is no component `{name}`")).into()
         );
     };
-    let worlds: Vec<_> = role.worlds().iter().map(|world| world.as_str()).collect();
+    let worlds: Vec<_> = worlds_of(role).iter().map(|world| world.as_str()).collect();
     if !worlds.contains(&world.as_str()) {
         let worlds = worlds.join("` or `");
         let message = format!("the component `{name}` is of the world `{world}`; a {role} needs `{worlds}`");

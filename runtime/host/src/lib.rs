@@ -96,6 +96,7 @@ pub use stepbox_batch::execution::queue::Published;
 pub use stepbox_batch::log::LogLine;
 pub use stepbox_batch::ports::{Finding, StoreReport};
 pub use stepbox_batch::worker::{WorkerState, WorkerStatus};
+pub use stepbox_connectors::{Cancellation, ElementSetup, Input, Reach};
 pub use stepbox_connectors::{ConnectorError, NamedStorage, S3Settings, Storages, UnusableStorage};
 pub use stepbox_sandbox::{COMPONENT_BYTES_MAX, digest_of};
 pub use stepbox_sandbox::{CompileProcess, Compiler, ComponentError, compile_worker};

@@ -4,95 +4,98 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use serde_json::Value;
-use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Tasklet};
+use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Role, Tasklet};
 use stepbox_batch::error::ElementError;
 use stepbox_batch::inventory::Connector;
-use stepbox_connectors::{ElementKind, Folders};
+use stepbox_connectors::ElementSetup;
 
-use crate::connector_file::{ConnectorFile, Known, Role};
+use crate::connector_file::{ConnectorFile, Known};
 
-/// Makes a native reader from its options.
-pub(crate) type ReaderFactory =
-    Arc<dyn Fn(&Value) -> Result<Box<dyn ItemReader>, ElementError> + Send + Sync>;
-/// Makes a native processor from its options.
-pub(crate) type ProcessorFactory =
-    Arc<dyn Fn(&Value) -> Result<Box<dyn ItemProcessor>, ElementError> + Send + Sync>;
-/// Makes a native writer from its options.
-pub(crate) type WriterFactory =
-    Arc<dyn Fn(&Value) -> Result<Box<dyn ItemWriter>, ElementError> + Send + Sync>;
-/// Makes a native tasklet from its options.
-pub(crate) type TaskletFactory = Arc<dyn Fn(&Value) -> Result<Box<dyn Tasklet>, ElementError> + Send + Sync>;
+/// Makes a native element from what it is given: its options, what it may touch, whose it is, the time.
+pub(crate) type Factory<T> = Arc<dyn Fn(&ElementSetup) -> Result<Box<T>, ElementError> + Send + Sync>;
 
-/// The native elements by role and name.
+/// The native elements of an embedder, by role and name. An embedder's element goes before one of the same name that
+/// Stepbox brings.
 #[derive(Clone, Default)]
 pub(crate) struct NativeElements {
-    pub(crate) readers: BTreeMap<String, ReaderFactory>,
-    pub(crate) processors: BTreeMap<String, ProcessorFactory>,
-    pub(crate) writers: BTreeMap<String, WriterFactory>,
-    pub(crate) tasklets: BTreeMap<String, TaskletFactory>,
+    pub(crate) readers: BTreeMap<String, Factory<dyn ItemReader>>,
+    pub(crate) processors: BTreeMap<String, Factory<dyn ItemProcessor>>,
+    pub(crate) writers: BTreeMap<String, Factory<dyn ItemWriter>>,
+    pub(crate) tasklets: BTreeMap<String, Factory<dyn Tasklet>>,
 }
 
 impl NativeElements {
     /// What a connector file may name.
     pub(crate) fn known(&self) -> Vec<(Role, String, Option<&'static [&'static str]>)> {
-        let own = |role: Role, names: Vec<&String>| {
-            names.into_iter().map(move |name| (role, name.clone(), None)).collect::<Vec<_>>()
-        };
-        let mut known = own(Role::Reader, self.readers.keys().collect());
-        known.extend(own(Role::Processor, self.processors.keys().collect()));
-        known.extend(own(Role::Writer, self.writers.keys().collect()));
-        known.extend(own(Role::Tasklet, self.tasklets.keys().collect()));
-        for (role, kind) in [(Role::Reader, ElementKind::Reader), (Role::Writer, ElementKind::Writer)] {
-            for name in stepbox_connectors::native_names(kind) {
-                known.push((role, (*name).to_owned(), stepbox_connectors::option_names(kind, name)));
+        let mut known = Vec::new();
+        for role in [Role::Reader, Role::Processor, Role::Writer, Role::Tasklet] {
+            known.extend(self.names(role).into_iter().map(|name| (role, name.clone(), None)));
+        }
+        for role in [Role::Reader, Role::Writer] {
+            for name in stepbox_connectors::native_names(role) {
+                known.push((role, name.to_owned(), stepbox_connectors::option_names(role, name)));
             }
         }
         known
     }
 
-    /// A reader; an embedder's goes before one that Stepbox brings.
+    /// The embedder's elements of a role.
+    fn names(&self, role: Role) -> Vec<&String> {
+        match role {
+            Role::Reader => self.readers.keys().collect(),
+            Role::Processor => self.processors.keys().collect(),
+            Role::Writer => self.writers.keys().collect(),
+            Role::Tasklet => self.tasklets.keys().collect(),
+        }
+    }
+
+    /// Whether the embedder brings the element of that name.
+    pub(crate) fn is_embedders(&self, role: Role, name: &str) -> bool {
+        self.names(role).into_iter().any(|known| known == name)
+    }
+
+    /// A reader.
     pub(crate) fn reader(
         &self,
         name: &str,
-        options: &Value,
-        folders: &Folders,
+        setup: &ElementSetup,
     ) -> Result<Box<dyn ItemReader>, ElementError> {
         match self.readers.get(name) {
-            Some(factory) => factory(options),
-            None => stepbox_connectors::native_reader(name, options, folders)?
-                .ok_or_else(|| missing(Role::Reader, name)),
+            Some(factory) => factory(setup),
+            None => {
+                stepbox_connectors::native_reader(name, setup)?.ok_or_else(|| missing(Role::Reader, name))
+            }
         }
     }
 
-    /// A writer; an embedder's goes before one that Stepbox brings.
+    /// A writer.
     pub(crate) fn writer(
         &self,
         name: &str,
-        options: &Value,
-        folders: &Folders,
+        setup: &ElementSetup,
     ) -> Result<Box<dyn ItemWriter>, ElementError> {
         match self.writers.get(name) {
-            Some(factory) => factory(options),
-            None => stepbox_connectors::native_writer(name, options, folders)?
-                .ok_or_else(|| missing(Role::Writer, name)),
+            Some(factory) => factory(setup),
+            None => {
+                stepbox_connectors::native_writer(name, setup)?.ok_or_else(|| missing(Role::Writer, name))
+            }
         }
     }
 
-    /// A processor of the embedder's.
+    /// A processor.
     pub(crate) fn processor(
         &self,
         name: &str,
-        options: &Value,
+        setup: &ElementSetup,
     ) -> Result<Box<dyn ItemProcessor>, ElementError> {
         let factory = self.processors.get(name).ok_or_else(|| missing(Role::Processor, name))?;
-        factory(options)
+        factory(setup)
     }
 
-    /// A tasklet of the embedder's.
-    pub(crate) fn tasklet(&self, name: &str, options: &Value) -> Result<Box<dyn Tasklet>, ElementError> {
+    /// A tasklet.
+    pub(crate) fn tasklet(&self, name: &str, setup: &ElementSetup) -> Result<Box<dyn Tasklet>, ElementError> {
         let factory = self.tasklets.get(name).ok_or_else(|| missing(Role::Tasklet, name))?;
-        factory(options)
+        factory(setup)
     }
 }
 
@@ -108,11 +111,15 @@ fn missing(role: Role, name: &str) -> ElementError {
         .with_help("register it where the program builds its Stepbox, or install the connector again")
 }
 
+/// The connector file of the jobs that come with the formats.
+pub(crate) fn shipped_connector() -> String {
+    format!("connector: stepbox\nlabel: Stepbox\njobs:\n{}", stepbox_connectors::shipped_jobs())
+}
+
 /// The connector that every tenant has: jobs of native elements alone, to use and to extend.
 pub(crate) fn native_connector() -> Connector {
     let known = Known { native: NativeElements::default().known(), ..Known::default() };
-    let text = include_str!("native_connector.yaml");
-    ConnectorFile::parse("native_connector.yaml".into(), text, &known)
+    ConnectorFile::parse("connector.yaml".into(), &shipped_connector(), &known)
         .and_then(|file| file.into_connector(&BTreeMap::new()))
         .expect("the connector that is part of the program is right; a test reads it")
 }

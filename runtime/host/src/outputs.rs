@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use stepbox_batch::element::Role;
 use stepbox_batch::error::ElementError;
 use stepbox_batch::job::{Element, ElementSource, Job, Step, StepKind};
 use stepbox_batch::name::{Digest, TenantId};
 use stepbox_batch::step_context::RunInfo;
 use stepbox_batch::template::Values;
-use stepbox_connectors::{FilePlace, Folders, input_place, output_place};
+use stepbox_connectors::{FilePlace, Reach, input_place, output_place};
 
 use crate::data_folder::private;
 use crate::error::Error;
@@ -33,7 +34,7 @@ impl StepPlaces {
         step: &Step,
         values: Values<'_>,
         native: &NativeElements,
-        folders: &Folders,
+        reach: &Reach,
         run: Option<&RunInfo>,
     ) -> Self {
         let StepKind::Item { reader, writer, .. } = &step.kind else { return Self::default() };
@@ -42,11 +43,11 @@ impl StepPlaces {
             ElementSource::Native(_) if !is_embedders => expand(element, values, true).ok(),
             _ => None,
         };
-        let of_reader = options(reader, native.readers.contains_key(reader.name()));
-        let of_writer = options(writer, native.writers.contains_key(writer.name()));
+        let of_reader = options(reader, native.is_embedders(Role::Reader, reader.name()));
+        let of_writer = options(writer, native.is_embedders(Role::Writer, writer.name()));
         Self {
-            input: of_reader.and_then(|options| input_place(&options, folders)),
-            output: of_writer.and_then(|options| output_place(&options, folders, run)),
+            input: of_reader.and_then(|options| input_place(&options, reach)),
+            output: of_writer.and_then(|options| output_place(&options, reach, run)),
         }
     }
 
@@ -68,10 +69,10 @@ pub(crate) fn check_outputs(
     job: &Job,
     parameters: &Value,
     native: &NativeElements,
-    folders: &Folders,
+    reach: &Reach,
 ) -> Result<(), Error> {
     let values = Values::of(parameters);
-    let places = job.steps.iter().map(|step| (step, StepPlaces::of(step, values, native, folders, None)));
+    let places = job.steps.iter().map(|step| (step, StepPlaces::of(step, values, native, reach, None)));
     let places: Vec<_> = places.collect();
     for (position, (step, of_step)) in places.iter().enumerate() {
         if let Some(output) = of_step.output_over_input() {
@@ -285,7 +286,12 @@ mod tests {
     fn take(folder: &Path, id: u64, tenant: &str, path: &str) -> Result<OutputLock, ElementError> {
         let (job_label, started_at) = ("Job".to_owned(), Timestamp(0));
         let run = RunInfo { id: JobExecutionId(id), job_label, started_at };
-        let place = output_place(&json!({ "to": path }), &Folders::anywhere(folder), Some(&run)).unwrap();
+        let place = output_place(
+            &json!({ "to": path }),
+            &stepbox_connectors::Folders::anywhere(folder).into(),
+            Some(&run),
+        )
+        .unwrap();
         OutputLock::take(folder, &place, &run, &TenantId::new(tenant).unwrap())
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use stepbox_batch::component_quota::ComponentQuota;
 use stepbox_batch::job::LimitOverrides;
-use stepbox_connectors::{ConnectorError, Folders, NamedStorage, Storages, Wall};
+use stepbox_connectors::{ConnectorError, Folders, NamedStorage, Reach, Storages, Wall};
 use stepbox_sandbox::{
     FolderGrant, GrantError, HttpGrant, HttpPolicy, NetworkPolicy, Secret, SecretError, Secrets, ShareLimits,
 };
@@ -257,12 +257,12 @@ impl Policy {
         folder.into_os_string().into_string().ok()
     }
 
-    /// The files as the native elements see them: what stands behind the wall is in none of them.
-    pub(crate) fn folders(&self, wall: &Arc<Wall>) -> Folders {
+    /// What native elements may touch: the files of the policy but what stands behind the wall, and the storages.
+    pub(crate) fn reach(&self, wall: &Arc<Wall>) -> Reach {
         let folders = match &self.files {
             FilesPolicy::Anywhere { base } => Folders::anywhere(base),
             FilesPolicy::Beneath(folders) => Folders::beneath(folders),
         };
-        folders.with_storages(self.storages.clone()).behind(wall.clone())
+        Reach::from(folders.behind(wall.clone())).with_storages(self.storages.clone())
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use stepbox_batch::accounting::check_parts;
-use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Opening, Tasklet};
+use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Opening, Role, Tasklet};
 use stepbox_batch::error::{ElementError, Halt, StepError};
 use stepbox_batch::item_step::{Chain, Elements, ItemStep, Named};
 use stepbox_batch::job::{ComponentRef, Element, ElementSource, Job, Step, StepKind};
@@ -18,13 +18,12 @@ use stepbox_batch::projection::Projected;
 use stepbox_batch::step_context::StepContext;
 use stepbox_batch::template::{self, Names, Outputs, TemplateError, Values};
 use stepbox_batch::thread::{Panicked, on_own_thread};
-use stepbox_connectors::Folders;
+use stepbox_connectors::{Cancellation, ElementSetup, Reach};
 use stepbox_sandbox::{
     ComponentSetup, FolderTemplate, GrantError, Grants, HttpTemplate, Limits, Program, Share, StepSecrets,
     UnusableSecret, Usage,
 };
 
-use crate::connector_file::Role;
 use crate::error::Error;
 use crate::native::NativeElements;
 use crate::own_files::OwnFiles;
@@ -166,8 +165,8 @@ impl StepElements<'_> {
     ) -> Result<Box<dyn Tasklet>, StepError> {
         let made = match &element.source {
             ElementSource::Native(name) => self
-                .native_options(element, true)
-                .and_then(|options| self.installation.native.tasklet(name, &options)),
+                .native_setup(Role::Tasklet, name, element)
+                .and_then(|setup| self.installation.native.tasklet(name, &setup)),
             ElementSource::Component(component) => match self.sandboxed(step, element, component).await {
                 Ok((program, setup)) => Ok(Box::new(program.tasklet(setup)) as Box<dyn Tasklet>),
                 Err(error) => Err(error),
@@ -179,9 +178,7 @@ impl StepElements<'_> {
     async fn reader(&self, step: &Step, element: &Element) -> Result<Box<dyn ItemReader>, ElementError> {
         match &element.source {
             ElementSource::Native(name) => {
-                let native = &self.installation.native;
-                let options = self.native_options(element, native.readers.contains_key(name))?;
-                native.reader(name, &options, &self.folders())
+                self.installation.native.reader(name, &self.native_setup(Role::Reader, name, element)?)
             }
             ElementSource::Component(component) => {
                 let (program, setup) = self.sandboxed(step, element, component).await?;
@@ -197,7 +194,8 @@ impl StepElements<'_> {
     ) -> Result<Box<dyn ItemProcessor>, ElementError> {
         match &element.source {
             ElementSource::Native(name) => {
-                self.installation.native.processor(name, &self.native_options(element, true)?)
+                let setup = self.native_setup(Role::Processor, name, element)?;
+                self.installation.native.processor(name, &setup)
             }
             ElementSource::Component(component) => {
                 let (program, setup) = self.sandboxed(step, element, component).await?;
@@ -213,9 +211,7 @@ impl StepElements<'_> {
     async fn writer(&self, step: &Step, element: &Element) -> Result<Box<dyn ItemWriter>, ElementError> {
         match &element.source {
             ElementSource::Native(name) => {
-                let native = &self.installation.native;
-                let options = self.native_options(element, native.writers.contains_key(name))?;
-                native.writer(name, &options, &self.folders())
+                self.installation.native.writer(name, &self.native_setup(Role::Writer, name, element)?)
             }
             ElementSource::Component(component) => {
                 let (program, setup) = self.sandboxed(step, element, component).await?;
@@ -224,18 +220,26 @@ impl StepElements<'_> {
         }
     }
 
-    /// Where the tenant's jobs may read and write.
-    pub(crate) fn folders(&self) -> Folders {
-        let folders = self.policy.folders(&self.installation.wall);
+    /// What the tenant's elements may touch.
+    pub(crate) fn reach(&self) -> Reach {
+        let reach = self.policy.reach(&self.installation.wall);
         match self.folder {
-            Some(folder) => folders.beginning_in(folder),
-            None => folders,
+            Some(folder) => reach.beginning_in(folder),
+            None => reach,
         }
     }
 
-    /// A native element's options. A secret is for requests of components alone.
-    fn native_options(&self, element: &Element, is_embedders: bool) -> Result<Value, ElementError> {
-        self.options(element, &BTreeMap::new(), !is_embedders)
+    /// What a native element is made from, whether Stepbox or the embedder brings it. Its options hold no secret: a secret
+    /// is for requests of components alone.
+    fn native_setup(&self, role: Role, name: &str, element: &Element) -> Result<ElementSetup, ElementError> {
+        let has_paths = !self.installation.native.is_embedders(role, name);
+        Ok(ElementSetup {
+            options: self.options(element, &BTreeMap::new(), has_paths)?,
+            reach: self.reach(),
+            tenant: self.tenant.clone(),
+            clock: self.installation.clock.clone(),
+            cancellation: Cancellation::of(self.context),
+        })
     }
 
     /// An element's options with its templates expanded; none are an empty object.
@@ -348,7 +352,7 @@ impl StepElements<'_> {
         for (name, line) in &step.grants.files {
             let template = FolderTemplate::parse(line).map_err(refused)?;
             let (access, path) = template.fill(self.values()).map_err(refused)?;
-            let folder = self.folders().open_folder(&path.to_string_lossy())?;
+            let folder = self.reach().open_folder(&path.to_string_lossy())?;
             grants = grants.with_folder(name, access, folder).map_err(refused)?;
         }
         Ok(grants)
@@ -388,8 +392,8 @@ pub(crate) fn check_storages(
     for step in &job.steps {
         let StepKind::Item { reader, writer, .. } = &step.kind else { continue };
         for (element, brings_own) in [
-            (reader, native.readers.contains_key(reader.name())),
-            (writer, native.writers.contains_key(writer.name())),
+            (reader, native.is_embedders(Role::Reader, reader.name())),
+            (writer, native.is_embedders(Role::Writer, writer.name())),
         ] {
             // What is not expanded fails in its step, with a better word than ours.
             if let (ElementSource::Native(_), false, Ok(options)) =

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use serde::Serialize;
-use serde_json::Value;
 use stepbox_batch::clock::{Clock, Timestamp};
 use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Tasklet};
 use stepbox_batch::error::ElementError;
@@ -15,7 +14,7 @@ use stepbox_batch::execution::event::EventNumber;
 use stepbox_batch::inventory::Connector;
 use stepbox_batch::name::{Digest, TenantId};
 use stepbox_batch::ports::{EventPage, ExecutionJournal, JobRepository};
-use stepbox_connectors::{NamedStorage, Wall};
+use stepbox_connectors::{ElementSetup, NamedStorage, Wall};
 use stepbox_sandbox::{Compiler, Program, Resolver, Sandbox, SandboxConfig, SystemResolver};
 use tokio::sync::Mutex;
 
@@ -227,45 +226,46 @@ impl Builder {
         self
     }
 
-    /// Adds a native reader that jobs may name.
+    /// Adds a native reader that jobs may name. The factory makes one for each step from its [`ElementSetup`]: files are
+    /// opened through `setup.reach`, so that the reader keeps the tenant's policy.
     #[must_use]
     pub fn reader(
         mut self,
         name: &str,
-        factory: impl Fn(&Value) -> Result<Box<dyn ItemReader>, ElementError> + Send + Sync + 'static,
+        factory: impl Fn(&ElementSetup) -> Result<Box<dyn ItemReader>, ElementError> + Send + Sync + 'static,
     ) -> Self {
         self.native.readers.insert(name.to_owned(), Arc::new(factory));
         self
     }
 
-    /// Adds a native processor that jobs may name.
+    /// Adds a native processor that jobs may name; the factory as for [`reader`](Self::reader).
     #[must_use]
     pub fn processor(
         mut self,
         name: &str,
-        factory: impl Fn(&Value) -> Result<Box<dyn ItemProcessor>, ElementError> + Send + Sync + 'static,
+        factory: impl Fn(&ElementSetup) -> Result<Box<dyn ItemProcessor>, ElementError> + Send + Sync + 'static,
     ) -> Self {
         self.native.processors.insert(name.to_owned(), Arc::new(factory));
         self
     }
 
-    /// Adds a native writer that jobs may name.
+    /// Adds a native writer that jobs may name; the factory as for [`reader`](Self::reader).
     #[must_use]
     pub fn writer(
         mut self,
         name: &str,
-        factory: impl Fn(&Value) -> Result<Box<dyn ItemWriter>, ElementError> + Send + Sync + 'static,
+        factory: impl Fn(&ElementSetup) -> Result<Box<dyn ItemWriter>, ElementError> + Send + Sync + 'static,
     ) -> Self {
         self.native.writers.insert(name.to_owned(), Arc::new(factory));
         self
     }
 
-    /// Adds a native tasklet that jobs may name.
+    /// Adds a native tasklet that jobs may name; the factory as for [`reader`](Self::reader).
     #[must_use]
     pub fn tasklet(
         mut self,
         name: &str,
-        factory: impl Fn(&Value) -> Result<Box<dyn Tasklet>, ElementError> + Send + Sync + 'static,
+        factory: impl Fn(&ElementSetup) -> Result<Box<dyn Tasklet>, ElementError> + Send + Sync + 'static,
     ) -> Self {
         self.native.tasklets.insert(name.to_owned(), Arc::new(factory));
         self

@@ -18,17 +18,13 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{DynOutputStream, OutputStream, Pollable, StreamError, StreamResult};
 
 use crate::budget::Budget;
-use crate::lengths::CONSOLE_PIECE;
+use crate::lengths::{CONSOLE_PIECE, MESSAGE_BYTES_MAX, WRITE_BYTES_MAX};
 use crate::text::storable;
 
-/// How long a message or a line may be, in bytes; the rest is cut off.
-pub(crate) const MESSAGE_BYTES_MAX: usize = 16 << 10;
 /// What a message counts beside its text, for the row it takes, in bytes.
 const MESSAGE_OVERHEAD: u64 = 64;
 /// How much of standard error is kept for a failure, in bytes.
 const LAST_WORDS_BYTES: usize = 4 << 10;
-/// How much a component may write at once, in bytes. Each may be a line, and becomes a message of its own.
-pub(crate) const WRITE_BYTES_MAX: usize = 4 << 10;
 
 /// Where a component's messages go, whichever way they come.
 #[derive(Debug, Clone)]

@@ -3,7 +3,6 @@
 //! The same grants are served through two doors: the contract's own `http` and `files`, and WASI's.
 
 mod folder;
-mod host_pattern;
 mod http;
 mod path;
 mod template;
@@ -16,7 +15,6 @@ use cap_std::fs::{Dir, Metadata};
 use stepbox_batch::template::TemplateError;
 
 pub use self::folder::{Access, FolderGrant};
-pub(crate) use self::host_pattern::HostPattern;
 pub use self::http::HttpGrant;
 pub use self::template::{FolderTemplate, HttpTemplate};
 

@@ -14,9 +14,8 @@ use wasmtime::{Store, UpdateDeadline};
 
 use crate::failure;
 use crate::grants::{Access, Grants, WORK_FOLDER};
+use crate::machine::{Loaded, Machine};
 use crate::memory::{Charge, OutOfMemory};
-use crate::program::Program;
-use crate::sandbox::Inner;
 use crate::setup::ComponentSetup;
 use crate::state::StepState;
 use crate::watch::{Cut, Watch};
@@ -42,24 +41,24 @@ pub(crate) struct Instance {
 impl Instance {
     /// Starts a component in a store of its own, so that nothing is left of any other run.
     pub(crate) async fn start(
-        program: &Program,
+        loaded: &Loaded,
         setup: &ComponentSetup,
         context: &StepContext,
     ) -> Result<(Self, WasmInstance), Halt> {
         let grants = with_work_folder(setup)?;
-        Self::start_with(program.sandbox(), program.pre(), setup, grants, context).await
+        Self::start_with(loaded.machine(), loaded.pre(), setup, grants, context).await
     }
 
     /// The same with exactly these grants and imports, without a working folder.
     pub(crate) async fn start_with(
-        sandbox: &Inner,
+        machine: &Machine,
         component: &InstancePre<StepState>,
         setup: &ComponentSetup,
         grants: Grants,
         context: &StepContext,
     ) -> Result<(Self, WasmInstance), Halt> {
-        let state = StepState::new(context, setup, Arc::new(grants), sandbox.outside.clone());
-        let mut store = Store::new(&sandbox.engine, state);
+        let state = StepState::new(context, setup, Arc::new(grants), machine.outside.clone());
+        let mut store = Store::new(&machine.engine, state);
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(CROSSING_BYTES_MAX);
         store.set_max_component_handles(COMPONENT_HANDLES_MAX);

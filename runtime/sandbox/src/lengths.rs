@@ -9,8 +9,6 @@ use stepbox_batch::cut::cut;
 use stepbox_batch::execution::CONTEXT_BYTES_MAX;
 use stepbox_batch::step_context::{CONTEXT_KEY_BYTES_MAX, ITEM_BYTES_MAX, NAME_BYTES_MAX, TEXT_BYTES_MAX};
 
-use crate::console::{MESSAGE_BYTES_MAX, WRITE_BYTES_MAX};
-
 /// A text or a list that a component hands over, and how long it may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bound {
@@ -124,6 +122,10 @@ bounds! {
     POLLABLES = "poll.poll: in", 1000, Ends;
 }
 
+/// How long a message or a line may be, in bytes; the rest is cut off.
+pub(crate) const MESSAGE_BYTES_MAX: usize = 16 << 10;
+/// How much a component may write at once, in bytes. Each may be a line, and becomes a message of its own.
+pub(crate) const WRITE_BYTES_MAX: usize = 4 << 10;
 /// The most bytes that one call hands over of a file or a body.
 const PIECE_BYTES_MAX: usize = 4 << 20;
 

@@ -1,35 +1,25 @@
 //! A compiled component, ready to run as an element or a tasklet.
 
 use std::fmt;
-use std::sync::Arc;
 
 use stepbox_batch::name::Digest;
-use wasmtime::component::InstancePre;
 
-use crate::sandbox::Inner;
+use crate::machine::Loaded;
 use crate::setup::ComponentSetup;
-use crate::state::StepState;
 use crate::v0_1::adapters::{SandboxedProcessor, SandboxedReader, SandboxedTasklet, SandboxedWriter};
 
 /// A compiled component. Cheap to clone; it can run many times, also at once.
 #[derive(Clone)]
 pub struct Program {
-    sandbox: Arc<Inner>,
-    compiled: Arc<Compiled>,
+    loaded: Loaded,
     replaces_other_code: bool,
-}
-
-/// What is shared by all runs of a component.
-pub(crate) struct Compiled {
-    pub(crate) digest: Digest,
-    pub(crate) pre: InstancePre<StepState>,
 }
 
 /// An element can be made of any component. Whether its world has such an element is found out when it
 /// is opened, like everything else that may be wrong with it; whoever installs a job compares worlds.
 impl Program {
-    pub(crate) fn new(sandbox: Arc<Inner>, compiled: Arc<Compiled>) -> Self {
-        Self { sandbox, compiled, replaces_other_code: false }
+    pub(crate) fn new(loaded: Loaded) -> Self {
+        Self { loaded, replaces_other_code: false }
     }
 
     /// The same, compiled again because what the cache had was not what this installation had made.
@@ -45,35 +35,27 @@ impl Program {
 
     /// The digest of the component it was compiled from.
     pub fn digest(&self) -> &Digest {
-        &self.compiled.digest
+        self.loaded.digest()
     }
 
     /// A reader that is not open yet.
     pub fn reader(&self, setup: ComponentSetup) -> SandboxedReader {
-        SandboxedReader::new(self.clone(), setup)
+        SandboxedReader::new(self.loaded.clone(), setup)
     }
 
     /// A processor that is not open yet.
     pub fn processor(&self, setup: ComponentSetup) -> SandboxedProcessor {
-        SandboxedProcessor::new(self.clone(), setup)
+        SandboxedProcessor::new(self.loaded.clone(), setup)
     }
 
     /// A writer that is not open yet.
     pub fn writer(&self, setup: ComponentSetup) -> SandboxedWriter {
-        SandboxedWriter::new(self.clone(), setup)
+        SandboxedWriter::new(self.loaded.clone(), setup)
     }
 
     /// A tasklet that does not run yet.
     pub fn tasklet(&self, setup: ComponentSetup) -> SandboxedTasklet {
-        SandboxedTasklet::new(self.clone(), setup)
-    }
-
-    pub(crate) fn sandbox(&self) -> &Inner {
-        &self.sandbox
-    }
-
-    pub(crate) fn pre(&self) -> &InstancePre<StepState> {
-        &self.compiled.pre
+        SandboxedTasklet::new(self.loaded.clone(), setup)
     }
 }
 

@@ -1,28 +1,26 @@
 //! The sandbox: compiles components, and hands them out as programs.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use stepbox_batch::name::Digest;
+use stepbox_net::{Resolver, SystemResolver};
 use tokio::sync::Semaphore;
-use wasmtime::Engine;
-use wasmtime::component::{Component, Linker};
 
 use crate::budget::Handles;
 use crate::compile_cache::{Cached, CompileCache};
 use crate::compiler::Compiler;
 use crate::digest;
-use crate::egress::{Outside, Resolver, SystemResolver};
+use crate::egress::Outside;
 use crate::engine::{Ticker, engine};
 use crate::error::{ComponentError, SandboxError};
 use crate::linker::linker;
+use crate::machine::Machine;
 use crate::memory::SharedMemory;
-use crate::program::{Compiled, Program};
+use crate::program::Program;
 use crate::share::{Processors, Share, ShareLimits};
-use crate::state::StepState;
 use crate::upload::{self, Inspected};
 
 /// What components that describe themselves may take together, in bytes.
@@ -61,27 +59,7 @@ impl Default for SandboxConfig {
 
 /// Compiles and runs components. Cheap to clone; a process needs one.
 #[derive(Clone)]
-pub struct Sandbox(Arc<Inner>);
-
-/// What programs share.
-pub(crate) struct Inner {
-    pub(crate) engine: Engine,
-    memory: Arc<SharedMemory>,
-    handles: Handles,
-    processors: Arc<Processors>,
-    /// What components have that describe themselves.
-    pub(crate) uploads: Share,
-    pub(crate) outside: Arc<Outside>,
-    linker: Linker<StepState>,
-    cache: CompileCache,
-    /// Programs that somebody holds, to be found again.
-    loaded: Mutex<HashMap<Digest, Weak<Compiled>>>,
-    compiler: Compiler,
-    compiles_in_parallel: bool,
-    /// One compilation at a time: they are long, and take much memory.
-    compiling: Semaphore,
-    ticker: Ticker,
-}
+pub struct Sandbox(Arc<Machine>);
 
 impl Sandbox {
     /// Starts the engine and opens the cache.
@@ -92,7 +70,7 @@ impl Sandbox {
         let processors = Processors::new(&engine, thread::available_parallelism().map_or(1, usize::from));
         let of_uploads = ShareLimits { memory_bytes_max: UPLOADS_MEMORY_BYTES_MAX, ..ShareLimits::default() };
         let uploads = Share::new(processors.clone(), &memory, &handles, of_uploads);
-        Ok(Self(Arc::new(Inner {
+        Ok(Self(Arc::new(Machine {
             linker: linker(&engine).map_err(failed)?,
             cache: CompileCache::open(&config.cache_dir, &engine)?,
             memory,
@@ -135,7 +113,7 @@ impl Sandbox {
         bytes: impl FnOnce() -> Result<Vec<u8>, E>,
     ) -> Result<Program, E> {
         let is_distrusted = match self.0.find(digest) {
-            Cached::Whole(program) => return Ok(program),
+            Cached::Whole(loaded) => return Ok(Program::new(loaded)),
             Cached::Distrusted => true,
             Cached::Nothing => false,
         };
@@ -144,69 +122,9 @@ impl Sandbox {
         if found != *digest {
             return Err(ComponentError::OtherDigest { expected: digest.clone(), found }.into());
         }
-        let program = self.0.compile(digest, bytes.into()).await?;
+        let program = Program::new(self.0.compile(digest, bytes.into()).await?);
         Ok(if is_distrusted { program.in_place_of_other_code() } else { program })
     }
-}
-
-impl Inner {
-    /// A component that is in memory or in the cache.
-    fn find(self: &Arc<Self>, digest: &Digest) -> Cached<Program> {
-        let held = self.loaded().get(digest).and_then(Weak::upgrade);
-        if let Some(compiled) = held {
-            return Cached::Whole(Program::new(self.clone(), compiled));
-        }
-        match self.cache.load(&self.engine, digest) {
-            Cached::Whole(component) => {
-                self.keep(digest, &component).map_or(Cached::Distrusted, Cached::Whole)
-            }
-            Cached::Distrusted => Cached::Distrusted,
-            Cached::Nothing => Cached::Nothing,
-        }
-    }
-
-    /// Compiles a component, unless it is there by now.
-    pub(crate) async fn compile(
-        self: &Arc<Self>,
-        digest: &Digest,
-        bytes: Arc<[u8]>,
-    ) -> Result<Program, ComponentError> {
-        let _turn = self.compiling.acquire().await;
-        if let Cached::Whole(program) = self.find(digest) {
-            return Ok(program);
-        }
-        let code = self.compiler.compile(&self.engine, self.compiles_in_parallel, bytes).await?;
-        let (inner, digest) = (self.clone(), digest.clone());
-        let taking = tokio::task::spawn_blocking(move || {
-            let component = inner.cache.take(&inner.engine, &digest, &code).map_err(does_not_compile)?;
-            inner.keep(&digest, &component).map_err(does_not_compile)
-        });
-        taking.await.unwrap_or_else(|_| {
-            Err(ComponentError::DoesNotCompile { problem: "its code confuses the engine".to_owned() })
-        })
-    }
-
-    /// Removes a component that is refused after all from the cache.
-    pub(crate) fn forget(&self, digest: &Digest) {
-        self.cache.remove(digest);
-    }
-
-    fn keep(self: &Arc<Self>, digest: &Digest, component: &Component) -> wasmtime::Result<Program> {
-        let pre = self.linker.instantiate_pre(component)?;
-        let compiled = Arc::new(Compiled { digest: digest.clone(), pre });
-        let mut loaded = self.loaded();
-        loaded.retain(|_, program| program.strong_count() > 0);
-        loaded.insert(digest.clone(), Arc::downgrade(&compiled));
-        Ok(Program::new(self.clone(), compiled))
-    }
-
-    fn loaded(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Weak<Compiled>>> {
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn does_not_compile(error: wasmtime::Error) -> ComponentError {
-    ComponentError::DoesNotCompile { problem: format!("{error:#}") }
 }
 
 impl fmt::Debug for Sandbox {

@@ -7,17 +7,16 @@
 mod step;
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 use stepbox_batch::remedy::{HttpList, Remedy};
+use stepbox_net::{HostPattern, NetworkPolicy, closed};
 use url::{Host, Url};
 
 pub use self::step::StepSecrets;
 pub(crate) use self::step::{Bound, Direction};
-use crate::egress::{HttpPolicy, NetworkPolicy, closed, closed_by, parse_host};
-use crate::grants::HostPattern;
+use crate::egress::{HttpPolicy, parse_host};
 
 /// How short a value may be, in bytes. A shorter one would stand in many a text by chance, and be taken out
 /// of it.
@@ -92,15 +91,6 @@ pub(crate) fn is_this_machine(host: &Host<&str>) -> bool {
         Host::Domain(_) => false,
         Host::Ipv4(address) => address.is_loopback(),
         Host::Ipv6(address) => address.is_loopback(),
-    }
-}
-
-/// The same for a pattern.
-pub(crate) fn is_of_this_machine(pattern: &HostPattern) -> bool {
-    match pattern {
-        HostPattern::Is(Host::Ipv4(address)) => IpAddr::from(*address).is_loopback(),
-        HostPattern::Is(Host::Ipv6(address)) => IpAddr::from(*address).is_loopback(),
-        HostPattern::Is(Host::Domain(_)) | HostPattern::Below(_) => false,
     }
 }
 
@@ -250,7 +240,7 @@ fn can_be_told_apart(one: &Secret, other: &Secret) -> Result<(), SecretError> {
 
 /// Why nothing is ever sent to a host that could take a secret along, and what would change that.
 fn idle(host: &HostPattern, http: &HttpPolicy, network: NetworkPolicy) -> Option<(String, Option<Remedy>)> {
-    if let Some(kind) = closed_by(host, network) {
+    if let Some(kind) = network.closes(host) {
         let remedy = kind.network().map(|network| Remedy::OpenNetwork { network });
         return Some((format!("it is {kind}, and {}", closed(kind)), remedy));
     }
@@ -261,7 +251,7 @@ fn idle(host: &HostPattern, http: &HttpPolicy, network: NetworkPolicy) -> Option
     if http.hosts_within(host).is_empty() {
         return not_allowed(HttpList::Hosts, host.to_string());
     }
-    let is_sent = http.has_scheme("https") || (is_of_this_machine(host) && http.has_scheme("http"));
+    let is_sent = http.has_scheme("https") || (host.is_of_this_machine() && http.has_scheme("http"));
     if is_sent { None } else { not_allowed(HttpList::Schemes, "https".to_owned()) }
 }
 

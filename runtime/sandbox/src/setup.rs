@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use serde_json::Value;
+use stepbox_net::NetworkPolicy;
 
 use crate::budget::Usage;
-use crate::egress::{HttpPolicy, NetworkPolicy};
+use crate::egress::HttpPolicy;
 use crate::grants::Grants;
 use crate::limits::Limits;
 use crate::secrets::StepSecrets;

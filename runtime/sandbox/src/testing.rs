@@ -9,9 +9,10 @@ use stepbox_batch::execution::ExecutionContext;
 use stepbox_batch::log::{ExecutionLog, LogLevel, NoLog};
 use stepbox_batch::name::{JobExecutionId, StepName};
 use stepbox_batch::step_context::{Findings, RunContext, RunInfo, StepContext};
+use stepbox_net::NetworkPolicy;
 
 use crate::budget::{Handles, Usage};
-use crate::egress::{HttpPolicy, NetworkPolicy, Outside};
+use crate::egress::{HttpPolicy, Outside};
 use crate::engine::engine;
 use crate::grants::Grants;
 use crate::limits::Limits;

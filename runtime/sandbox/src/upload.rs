@@ -20,7 +20,7 @@ use std::sync::Arc;
 use stepbox_batch::name::Digest;
 
 use crate::error::ComponentError;
-use crate::sandbox::Inner;
+use crate::machine::Machine;
 
 /// What the check of an uploaded component found out.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,13 +34,13 @@ pub struct Inspected {
 }
 
 /// Checks a component, compiles it into the cache, and asks it to describe itself.
-pub(crate) async fn inspect(sandbox: &Arc<Inner>, bytes: &[u8]) -> Result<Inspected, ComponentError> {
+pub(crate) async fn inspect(machine: &Arc<Machine>, bytes: &[u8]) -> Result<Inspected, ComponentError> {
     form::check(bytes)?;
     let bytes: Arc<[u8]> = Arc::from(bytes);
     let world = off_thread(bytes.clone(), validate).await?;
     let digest = crate::digest::of(&bytes);
-    let program = sandbox.compile(&digest, bytes).await?;
-    let description = description::ask(&program, world).await.inspect_err(|_| sandbox.forget(&digest))?;
+    let loaded = machine.compile(&digest, bytes).await?;
+    let description = description::ask(&loaded, world).await.inspect_err(|_| machine.forget(&digest))?;
     Ok(Inspected { digest, world, description })
 }
 

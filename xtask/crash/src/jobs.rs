@@ -8,7 +8,7 @@ use stepbox::batch::execution::{ExecutionFilter, ExecutionSummary};
 use stepbox::batch::name::{InstanceCode, TenantId};
 use stepbox::batch::ports::JobRepository;
 use stepbox::{NewInstance, Policy, Stepbox, Tenant};
-use stepbox_connectors::{Folders, native_reader, native_writer};
+use stepbox_connectors::{native_reader, native_writer};
 use stepbox_guest_artifacts::steps;
 use stepbox_store::{PostgresOptions, PostgresStore, SqliteStore};
 use stepbox_store_testing::interposed::Interposed;
@@ -94,20 +94,19 @@ pub(crate) async fn open(folder: &Path, url: Option<&str>, killer: Killer) -> Re
     let data = folder.join("data");
     std::fs::create_dir_all(&data)?;
     let (of_reader, of_writer) = (killer.clone(), killer.clone());
-    let (base, base_of_writer) = (folder.to_owned(), folder.to_owned());
     let repository = interposed(&data, url, killer).await?;
     let stepbox = Stepbox::builder(data)
         .tenant(TenantId::default(), Policy::own_machine(folder))
         .lease_ms(LEASE_MS)
         .repository(repository)
         .processor("native_normalise", |_| Ok(Box::new(Native::<normalise::Normalise>::default())))
-        .reader("csv_killing", move |options| {
-            let reader = native_reader("csv", options, &Folders::anywhere(&base))?;
+        .reader("csv_killing", move |setup| {
+            let reader = native_reader("csv", setup)?;
             let reader = reader.expect("there is a native reader `csv`");
             Ok(Box::new(KillingReader { reader, killer: of_reader.clone() }))
         })
-        .writer("csv_killing", move |options| {
-            let writer = native_writer("csv", options, &Folders::anywhere(&base_of_writer))?;
+        .writer("csv_killing", move |setup| {
+            let writer = native_writer("csv", setup)?;
             let writer = writer.expect("there is a native writer `csv`");
             Ok(Box::new(KillingWriter { writer, killer: of_writer.clone() }))
         })

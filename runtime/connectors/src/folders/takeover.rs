@@ -2,7 +2,7 @@
 //!
 //! Such a worker may not know yet, and still holds its file open, and locked. It is not waited for: the
 //! lease says who may write. Its successor goes on in a copy. The copy of an output has a name of its own, so that
-//! the first file stays until a checkpoint speaks of the copy; see `output_file/local.rs`. The copy of a rejected
+//! the first file stays until a checkpoint speaks of the copy; see `storage/local/output.rs`. The copy of a rejected
 //! items file takes the place of the first one, and that worker goes on in a file without a name. Before a worker
 //! relies on a file it looks whether the name is still that of its own file.
 

@@ -8,15 +8,16 @@ use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::step_context::{Attempt, StepContext};
 
 use super::*;
-use crate::bucket::Bucket;
-use crate::storages::{NamedStorage, Storages};
+use crate::folders::Folders;
+use crate::storage::bucket::Bucket;
+use crate::storage::{NamedStorage, Storages};
 
 const PATH: &str = "out/products.csv";
 
 /// A bucket, and what may be seen of it.
 struct World {
     bucket: Bucket,
-    folders: Folders,
+    reach: Reach,
 }
 
 impl World {
@@ -24,7 +25,7 @@ impl World {
         let bucket = Bucket::in_memory();
         let mut storages = Storages::default();
         storages.add(NamedStorage::of_bucket("exchange", bucket.clone()));
-        Self { bucket, folders: Folders::anywhere(".").with_storages(storages) }
+        Self { bucket, reach: Reach::from(Folders::anywhere(".")).with_storages(storages) }
     }
 
     /// Names below `out`, and what is in them; `…` for what is unique to an attempt.
@@ -56,10 +57,10 @@ impl<'a> Worker<'a> {
 
     fn open(&self, state: Option<&[u8]>) -> Result<OutputFile> {
         let to = json!({"type": "s3", "storage": "exchange", "file_path": PATH});
-        let to = Storage::from_value("to", &to).unwrap();
+        let to = Location::from_value("to", &to).unwrap();
         let opening = Opening { header: &[], state, context: &self.context, fragment: None };
         let layout = Layout { lines_max: self.lines_max, columns: Some(7) };
-        OutputFile::open(&to, &self.world.folders, &opening, layout).map(|(output, _)| output)
+        OutputFile::open(&to, &self.world.reach, &opening, layout).map(|(output, _)| output)
     }
 }
 

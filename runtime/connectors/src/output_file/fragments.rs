@@ -9,9 +9,9 @@
 use serde::{Deserialize, Serialize};
 use stepbox_batch::element::More;
 
-use super::destination::{Absorption, Piece};
 use super::{OutputFile, State};
 use crate::error::{ConnectorError, Result};
+use crate::storage::output::{Absorption, Piece};
 
 /// How far an output is put together.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]

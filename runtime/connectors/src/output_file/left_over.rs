@@ -4,17 +4,16 @@ use serde_json::Value;
 use stepbox_batch::error::ElementError;
 use stepbox_batch::step_context::RunInfo;
 
-use super::names::{self, stem_of, temporary_name};
-use super::{State, bucket};
-use crate::error::Result;
-use crate::folders::Folders;
+use super::State;
+use crate::location::Location;
 use crate::placeholders;
-use crate::storage::{Located, Storage};
+use crate::reach::Reach;
+use crate::storage::names::{stem_of, temporary_name};
 
 /// The unfinished output of a run: where it was to appear, and what all its temporary names have in common.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LeftOver {
-    to: Storage,
+    to: Location,
     temporary: String,
 }
 
@@ -24,14 +23,14 @@ impl LeftOver {
     pub fn of_states<'a>(states: impl IntoIterator<Item = &'a [u8]>) -> Option<Self> {
         states.into_iter().find_map(|state| {
             let state: State = serde_json::from_slice(state).ok()?;
-            let to = Storage::from_value("to", &state.file()?).ok()?;
+            let to = Location::from_value("to", &state.file()?).ok()?;
             Some(Self { to, temporary: without_fragment(&state.part) })
         })
     }
 
     /// As the options of its writer name it, with which no state was stored; `None` if they name none.
     pub fn of_options(options: &Value, run: &RunInfo) -> Option<Self> {
-        let to = Storage::from_value("to", options.get("to")?).ok()?;
+        let to = Location::from_value("to", options.get("to")?).ok()?;
         let path = placeholders::fill(to.path(), run);
         let name = path.rsplit('/').next().unwrap_or(&path);
         let temporary = temporary_name(name, run.id, None);
@@ -45,25 +44,12 @@ impl LeftOver {
 
     /// The storage that holds it; `None` for the folders of this machine.
     pub fn storage(&self) -> Option<&str> {
-        self.to.name()
+        self.to.storage()
     }
 
     /// Removes what is there of it, fragments as well. Waits for the disk or the bucket.
-    pub fn remove(&self, folders: &Folders) -> std::result::Result<(), ElementError> {
-        Ok(match self.to.locate(folders)? {
-            Located::Folders(folders) => self.remove_files(&folders)?,
-            Located::Bucket(bucket) => bucket::remove_left_over(&bucket, self.path(), &self.temporary)?,
-        })
-    }
-
-    fn remove_files(&self, folders: &Folders) -> Result<()> {
-        let Some(place) = folders.find_output(self.path())? else { return Ok(()) };
-        let is_ours = |name: &String| *name == self.temporary || names::read(&self.temporary, name).is_some();
-        let mut outcome = Ok(());
-        for name in place.names(stem_of(&self.temporary))?.iter().filter(|name| is_ours(name)) {
-            outcome = outcome.and(place.discard(name));
-        }
-        outcome
+    pub fn remove(&self, reach: &Reach) -> Result<(), ElementError> {
+        Ok(reach.files(&self.to)?.remove_left_over(self.path(), &self.temporary)?)
     }
 }
 
@@ -86,6 +72,9 @@ mod tests {
     use stepbox_batch::name::JobExecutionId;
 
     use super::*;
+    use crate::folders::Folders;
+    use crate::storage::Files;
+    use crate::storage::bucket::Bucket;
 
     fn run() -> RunInfo {
         RunInfo { id: JobExecutionId(118), job_label: "Job".to_owned(), started_at: Timestamp(0) }
@@ -107,8 +96,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("out");
         let left_over = LeftOver::of_states([STATE]).unwrap();
-        let folders = Folders::anywhere(folder.path());
-        left_over.remove(&folders).unwrap();
+        let reach = Reach::from(Folders::anywhere(folder.path()));
+        left_over.remove(&reach).unwrap();
         assert!(!out.exists(), "nothing is made to look for something");
 
         fs::create_dir(&out).unwrap();
@@ -122,7 +111,7 @@ mod tests {
         let others =
             [".a.csv.118.120-3.csv", ".a.csv.1180.120-3.part", ".a.csv.119.119-1.part", "a.csv", "a.csv.118"];
         ours.iter().chain(&others).for_each(|name| fs::write(out.join(name), "x").unwrap());
-        left_over.remove(&folders).unwrap();
+        left_over.remove(&reach).unwrap();
         let left = fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
         let mut left: Vec<_> = left.collect();
         left.sort();
@@ -131,7 +120,7 @@ mod tests {
 
     #[test]
     fn in_a_bucket_only_objects_of_the_run_go() {
-        let bucket = crate::bucket::Bucket::in_memory();
+        let bucket = Bucket::in_memory();
         let ours = [
             "out/.a.csv.118.part/000001.118-1-5f0c2a97",
             "out/.a.csv.118.part/000002.120-3-00000001",
@@ -146,7 +135,7 @@ mod tests {
         for path in ours.iter().chain(&others) {
             bucket.begin_write(path, vec![1]).wait().unwrap();
         }
-        bucket::remove_left_over(&bucket, "out/a.csv", ".a.csv.118.part").unwrap();
+        bucket.remove_left_over("out/a.csv", ".a.csv.118.part").unwrap();
         let left: Vec<_> = bucket.list("out/").unwrap().into_iter().map(|(path, _)| path).collect();
         assert_eq!(left, others);
     }

@@ -8,9 +8,10 @@ use stepbox_batch::execution::SummaryValue;
 use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::step_context::Attempt;
 
-use super::local::LocalFiles;
 use super::*;
 use crate::file_problem::FileProblem;
+use crate::folders::Folders;
+use crate::storage::local::on_a_full_disk;
 use crate::testing::{Writing, rows, say, step, wait};
 
 fn open(folder: &Path, to: &str, state: Option<&[u8]>) -> std::result::Result<Writing, String> {
@@ -359,13 +360,11 @@ fn is_not_seen_if_nobody_can_hear_of_it() {
 #[test]
 fn a_full_disk_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    let to = Storage::Local { file_path: "out.csv".to_owned() };
-    let mut output =
-        OutputFile::create(&to, &Folders::anywhere(folder.path()), &step(), None, Layout::default()).unwrap();
-    let place = Folders::anywhere(folder.path()).place_output("out.csv").unwrap();
-    let mut full = LocalFiles::new(place, "x", Vec::new(), &step());
-    full.file = Some(fs::File::options().write(true).open("/dev/full").unwrap());
-    output.place = Box::new(full);
+    let to = Location::Local { file_path: "out.csv".to_owned() };
+    let folders = Folders::anywhere(folder.path());
+    let reach = Reach::from(folders.clone());
+    let mut output = OutputFile::create(&to, &reach, &step(), None, Layout::default()).unwrap();
+    output.place = on_a_full_disk(folders.place_output("out.csv").unwrap(), &step());
     output.buffer().extend_from_slice(b"1\n");
     output.flush_if_full().unwrap();
     let error = output.checkpoint().unwrap_err();

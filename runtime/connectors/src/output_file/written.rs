@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::State;
-use crate::storage::Storage;
+use crate::location::Location;
 
 /// The name of a storage, as a state keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,10 +16,10 @@ pub(super) struct StorageName {
 
 impl StorageName {
     /// `None` for a file that no named storage holds.
-    pub(super) fn of(storage: &Storage) -> Option<Self> {
-        match storage {
-            Storage::Local { .. } => None,
-            Storage::Named { storage_type, storage, .. } => {
+    pub(super) fn of(location: &Location) -> Option<Self> {
+        match location {
+            Location::Local { .. } => None,
+            Location::Named { storage_type, storage, .. } => {
                 Some(Self { storage_type: (*storage_type).to_owned(), storage: storage.clone() })
             }
         }

@@ -47,7 +47,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use stepbox_batch::nearest::nearest;
-use stepbox_connectors::NamedStorage;
+use stepbox_connectors::{NamedStorage, StorageSettings};
 use stepbox_sandbox::{CompileProcess, HttpPolicy, HttpPolicyError};
 
 use self::components::Components;
@@ -78,7 +78,7 @@ pub(super) struct PolicyFile {
     quotas: Quotas,
     secrets: secrets::Form,
     storages: storages::Form,
-    shared: Option<storages::StorageForm>,
+    shared: Option<StorageSettings>,
     components: Components,
     suspended: bool,
 }
@@ -180,7 +180,7 @@ impl PolicyFile {
 
     /// The files that it names.
     pub(super) fn named_files(&self, data_dir: &Path) -> Vec<PathBuf> {
-        let keys = self.storages.values().chain(&self.shared).flat_map(storages::StorageForm::key_files);
+        let keys = self.storages.values().chain(&self.shared).flat_map(storages::key_files);
         let named = self.secrets.values().filter_map(secrets::SecretForm::file).chain(keys);
         named.map(|file| data_dir.join(file)).collect()
     }

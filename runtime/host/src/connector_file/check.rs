@@ -9,10 +9,10 @@ mod split;
 mod templates;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::path::{Component as PathPart, PathBuf};
 
 use serde_json::{Value, json};
+use stepbox_batch::element::Role;
 use stepbox_batch::job::{Branch, GrantRequest, ItemSettings, LimitOverrides, Rerun, RetryPolicy, StepFlow};
 use stepbox_batch::name::{ConnectorCode, JobName, NameError, StepName};
 use stepbox_batch::nearest::nearest;
@@ -29,46 +29,19 @@ use super::{ComponentSource, Mistake, Mistakes, form, part};
 pub struct Known {
     /// The parameter schemas of the tenant's other jobs, for `extends`.
     pub schemas: BTreeMap<String, Value>,
-    /// The native elements, with the names of their options; none if their options are their own
-    /// affair.
+    /// The native elements, with the names of their options; `None` if the element checks its own options.
     pub native: Vec<(Role, String, Option<&'static [&'static str]>)>,
     /// The names of the secrets that the tenant's policy has.
     pub secrets: BTreeSet<String>,
 }
 
-/// What an element does in its step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Delivers items.
-    Reader,
-    /// Changes items.
-    Processor,
-    /// Takes items.
-    Writer,
-    /// Does one task without items.
-    Tasklet,
-}
-
-impl Role {
-    /// The worlds that a component in this role may have.
-    pub fn worlds(self) -> &'static [World] {
-        match self {
-            Self::Reader => &[World::ItemReader, World::PartitionedItemReader],
-            Self::Processor => &[World::ItemProcessor],
-            Self::Writer => &[World::ItemWriter],
-            Self::Tasklet => &[World::Tasklet],
-        }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Reader => "reader",
-            Self::Processor => "processor",
-            Self::Writer => "writer",
-            Self::Tasklet => "tasklet",
-        })
+/// The worlds that a component in a role may have.
+pub(crate) fn worlds_of(role: Role) -> &'static [World] {
+    match role {
+        Role::Reader => &[World::ItemReader, World::PartitionedItemReader],
+        Role::Processor => &[World::ItemProcessor],
+        Role::Writer => &[World::ItemWriter],
+        Role::Tasklet => &[World::Tasklet],
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::element::Role;
 use stepbox_batch::name::Digest;
 
 use super::*;

@@ -171,9 +171,9 @@ impl Life {
     fn lock_output(&self, step: &Step, elements: &StepElements<'_>) -> Result<Option<OutputLock>, StepError> {
         let StepKind::Item { writer, .. } = &step.kind else { return Ok(None) };
         let refused = |source| StepError::element(format!("writer `{}`", writer.name()), "", source);
-        let folders = elements.folders();
+        let reach = elements.reach();
         let (native, run) = (&self.installation.native, &self.run.info);
-        let places = StepPlaces::of(step, elements.values(), native, &folders, Some(run));
+        let places = StepPlaces::of(step, elements.values(), native, &reach, Some(run));
         if let Some(output) = places.output_over_input() {
             return Err(refused(output_is_input(output.given())));
         }

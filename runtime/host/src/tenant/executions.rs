@@ -124,8 +124,8 @@ impl Tenant {
         let overrides = overrides.unwrap_or_else(|| json!({}));
         let parameters = effective(&job, &instance, &overrides)?;
         check_storages(&job, &parameters, &policy, &self.installation.native)?;
-        let folders = policy.folders(&self.installation.wall);
-        check_outputs(&job, &parameters, &self.installation.native, &folders)?;
+        let reach = policy.reach(&self.installation.wall);
+        check_outputs(&job, &parameters, &self.installation.native, &reach)?;
         let new = NewJobExecution {
             tenant: self.id.clone(),
             instance: instance.code.clone(),

@@ -60,16 +60,16 @@ impl<'a> Removal<'a> {
             Ok(found) => found,
             Err(error) => return failed("", error.to_string()),
         };
-        let folders = self.tenant.policy().folders(&self.tenant.installation.wall);
-        let folders = beginning.iter().fold(folders, |folders, beginning| folders.beginning_in(beginning));
+        let reach = self.tenant.policy().reach(&self.tenant.installation.wall);
+        let reach = beginning.iter().fold(reach, |reach, beginning| reach.beginning_in(beginning));
         for left_over in found {
             let (path, storage) = (left_over.path().to_owned(), left_over.storage().map(str::to_owned));
             if let Some(reason) = storage.as_ref().and_then(|storage| self.unreachable.get(storage)) {
                 failed(&path, reason.clone());
                 continue;
             }
-            let folders = folders.clone();
-            let removed = tokio::task::spawn_blocking(move || left_over.remove(&folders)).await;
+            let reach = reach.clone();
+            let removed = tokio::task::spawn_blocking(move || left_over.remove(&reach)).await;
             let reason = match removed {
                 Ok(Ok(())) => continue,
                 Ok(Err(error)) => error.to_string(),

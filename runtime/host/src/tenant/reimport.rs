@@ -1,13 +1,14 @@
 //! Corrected items: read again by the step that rejected them, into an output of their own.
 
 use serde_json::{Value, json};
+use stepbox_batch::element::Role;
 use stepbox_batch::execution::status::BatchStatus;
 use stepbox_batch::execution::{JobExecution, NewJobExecution};
 use stepbox_batch::job::{Element, ElementSource, Job, Rerun, Share, StepKind};
 use stepbox_batch::name::{JobExecutionId, StepName};
 use stepbox_batch::ports::RepositoryError;
 use stepbox_batch::template::Values;
-use stepbox_connectors::{ElementKind, option_names};
+use stepbox_connectors::option_names;
 
 use super::Tenant;
 use super::executions::Running;
@@ -93,18 +94,18 @@ fn redirect(
         if step.name == *name {
             // Of what was rejected once, most may be rejected again; the rest is to arrive nonetheless.
             settings.skip.share = Some(Share::ALL);
-            if !is_own(reader, ElementKind::Reader, native) {
+            if !is_own(reader, Role::Reader, native) {
                 return Err(format!("the reader of its step `{name}` does not read a file"));
             }
             let file = json!({ "type": "local", "file_path": reimport.file });
             set(reader, "from", file, parameters)?;
-        } else if is_own(reader, ElementKind::Reader, native) {
+        } else if is_own(reader, Role::Reader, native) {
             let given = storage(reader, "from", parameters)?;
             if let Some((_, to)) = moved.iter().find(|(from, _)| Some(from) == given.as_ref()) {
                 set(reader, "from", Value::clone(to), parameters)?;
             }
         }
-        if is_own(writer, ElementKind::Writer, native)
+        if is_own(writer, Role::Writer, native)
             && let Some(given) = storage(writer, "to", parameters)?
         {
             let to = of_execution(&given);
@@ -116,13 +117,9 @@ fn redirect(
 }
 
 /// Whether it is one of Stepbox's own elements, which read and write files.
-fn is_own(element: &Element, kind: ElementKind, native: &NativeElements) -> bool {
+fn is_own(element: &Element, role: Role, native: &NativeElements) -> bool {
     let ElementSource::Native(name) = &element.source else { return false };
-    let is_embedders = match kind {
-        ElementKind::Reader => native.readers.contains_key(name),
-        ElementKind::Writer => native.writers.contains_key(name),
-    };
-    !is_embedders && option_names(kind, name).is_some()
+    !native.is_embedders(role, name) && option_names(role, name).is_some()
 }
 
 /// The storage that an option names with these parameters.

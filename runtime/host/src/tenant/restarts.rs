@@ -97,8 +97,8 @@ impl Tenant {
             limit_skips(&mut job, &steps, limit);
         }
         if options.newest_job {
-            let folders = self.policy().folders(&self.installation.wall);
-            check_outputs(&job, &earlier.parameters, &self.installation.native, &folders)?;
+            let reach = self.policy().reach(&self.installation.wall);
+            check_outputs(&job, &earlier.parameters, &self.installation.native, &reach)?;
         }
         Ok(NewJobExecution {
             tenant: self.id.clone(),

@@ -8,30 +8,25 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, Uri};
 use http_body::Body;
 use http_body_util::BodyExt;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::crypto::ring;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_platform_verifier::BuilderVerifierExt;
+use rustls::ClientConfig;
 use stepbox_batch::remedy::Remedy;
 use stepbox_batch::step_context::StepContext;
+use stepbox_net::{NetworkPolicy, Resolver, SystemResolver, VettedResolver};
 use url::{Host, Url};
 
 use super::body::{CountedBody, Received, SentBody};
 use super::connections::{Connections, CountedConnector};
 use super::passage::Passage;
-use super::resolver::{Resolver, SystemResolver, VettedResolver};
-use super::{AnswerBody, EgressError, HttpPolicy, NetworkPolicy, RequestBody, head};
+use super::{AnswerBody, EgressError, HttpPolicy, RequestBody, head};
 use crate::budget::Budget;
 use crate::grants::Grants;
 use crate::memory::{Account, Charge};
 use crate::secrets::StepSecrets;
 use crate::setup::ComponentSetup;
 
-/// How long to wait for a connection.
-pub(super) const CONNECT: Duration = Duration::from_secs(10);
 /// The most bytes of an answer's head.
 const HEAD_BYTES_MAX: usize = 256 << 10;
 /// The most headers of an answer.
@@ -62,33 +57,16 @@ impl Outside {
 
     /// Trusts other certificates than the machine does.
     #[cfg(test)]
-    pub(super) fn trusting(roots: RootCertStore) -> Self {
-        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-        let builder = builder.with_safe_default_protocol_versions().expect("ring has the usual versions");
-        let config = builder.with_root_certificates(roots).with_no_client_auth();
+    pub(super) fn trusting(roots: rustls::RootCertStore) -> Self {
+        let config = stepbox_net::http::trusting(roots);
         Self { trusted: OnceLock::from(config), ..Self::default() }
     }
 
     fn connector(&self, policy: NetworkPolicy, connections: Connections) -> Connector {
         let resolver = VettedResolver::new(self.resolver.clone(), policy);
-        let mut tcp = HttpConnector::new_with_resolver(resolver);
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT));
-        let tls = self.trusted.get_or_init(tls).clone();
-        let builder = HttpsConnectorBuilder::new().with_tls_config(tls);
-        builder.https_or_http().enable_http1().wrap_connector(CountedConnector::new(tcp, connections))
-    }
-}
-
-/// On a machine without any certificates every `https` host is refused as unknown, and plain `http`
-/// still works.
-fn tls() -> ClientConfig {
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    let builder = builder.with_safe_default_protocol_versions().expect("ring has the usual versions");
-    match builder.clone().with_platform_verifier() {
-        Ok(builder) => builder.with_no_client_auth(),
-        Err(_) => builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth(),
+        let tcp = stepbox_net::http::connector(resolver);
+        let tls = self.trusted.get_or_init(stepbox_net::http::machines_certificates).clone();
+        stepbox_net::http::with_tls(CountedConnector::new(tcp, connections), tls)
     }
 }
 
@@ -286,10 +264,7 @@ impl Egress {
 
     fn client(&self) -> &Client<Connector, SentBody> {
         self.client.get_or_init(|| {
-            Client::builder(TokioExecutor::new())
-                .timer(TokioTimer::new())
-                .pool_timer(TokioTimer::new())
-                .pool_idle_timeout(Duration::from_secs(15))
+            stepbox_net::http::client()
                 .pool_max_idle_per_host(4)
                 .http1_max_buf_size(HEAD_BYTES_MAX)
                 .http1_max_headers(HEADERS_MAX)

@@ -5,11 +5,10 @@ use std::io;
 use std::net::IpAddr;
 
 use http_body_util::LengthLimitError;
-use stepbox_batch::remedy::Remedy;
+use stepbox_batch::remedy::{HttpList, Remedy};
+use stepbox_net::http::CONNECT;
+use stepbox_net::{AddressKind, NoAddress, closed};
 
-use super::AddressKind;
-use super::client::CONNECT;
-use super::policy::Missing;
 use crate::budget::OverLimit;
 use crate::memory::OutOfMemory;
 
@@ -47,11 +46,19 @@ pub(crate) enum EgressError {
     OverLimit(String),
 }
 
-/// That addresses of a kind are closed.
-pub(crate) fn closed(kind: AddressKind) -> String {
-    match kind.network() {
-        Some(network) => format!("{} are not open", network.in_words()),
-        None => "such addresses are never opened".to_owned(),
+/// What a policy would have to list for a request to pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Missing {
+    pub(crate) list: HttpList,
+    pub(crate) value: String,
+}
+
+impl From<NoAddress> for EgressError {
+    fn from(error: NoAddress) -> Self {
+        match error {
+            NoAddress::Unreachable(text) => Self::Unreachable(text),
+            NoAddress::Forbidden { host, address, kind } => Self::Forbidden { host, address, kind },
+        }
     }
 }
 
@@ -90,6 +97,9 @@ impl EgressError {
         if let Some(own) = chain().find_map(|error| error.downcast_ref::<Self>()) {
             return own.clone();
         }
+        if let Some(none) = chain().find_map(|error| error.downcast_ref::<NoAddress>()) {
+            return none.clone().into();
+        }
         if chain().any(|error| error.is::<LengthLimitError>()) {
             return Self::body_too_large(body_bytes_max, "a request");
         }
@@ -111,7 +121,7 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
 
 #[cfg(test)]
 mod tests {
-    use stepbox_batch::remedy::{HttpList, Network};
+    use stepbox_batch::remedy::Network;
 
     use super::*;
 

@@ -12,7 +12,7 @@ use tokio::task::yield_now;
 use url::Url;
 
 use super::body::SentBody;
-use super::rewriter::Rewriter;
+use super::rewriter::{PIECE_BYTES, Rewriter};
 use super::rewritten::Rewritten;
 use super::{EgressError, RequestBody};
 use crate::memory::Account;
@@ -20,8 +20,6 @@ use crate::secrets::{Bound, Direction, Secret, StepSecrets, is_this_machine};
 
 /// The most bytes of a request's headers with secrets in them.
 const HEADERS_BYTES_MAX: u64 = 256 << 10;
-/// How much of a body is rewritten at a time, in bytes.
-pub(super) const PIECE_BYTES: usize = 4 << 10;
 
 /// The secrets of a step, on the way to one host and back.
 ///

@@ -4,10 +4,10 @@ use std::fmt;
 
 use http::Method;
 use stepbox_batch::remedy::{HttpList, Network, Remedy};
+use stepbox_net::{HostPattern, NetworkPolicy, closed};
 use url::{Host, Url};
 
-use super::{AddressKind, NetworkPolicy};
-use crate::grants::HostPattern;
+use super::error::Missing;
 
 /// Which requests steps may send at most. By default all that they are granted.
 ///
@@ -18,13 +18,6 @@ pub struct HttpPolicy {
     schemes: Option<Vec<String>>,
     methods: Option<Vec<Method>>,
     ports: Option<Vec<u16>>,
-}
-
-/// What a policy would have to list for a request to pass.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Missing {
-    pub(crate) list: HttpList,
-    pub(crate) value: String,
 }
 
 impl HttpPolicy {
@@ -65,8 +58,8 @@ impl HttpPolicy {
     /// Whether each host can be reached at all, where a network policy closes addresses.
     pub fn check(&self, network: NetworkPolicy) -> Result<(), HttpPolicyError> {
         for host in self.hosts.iter().flatten() {
-            if let Some(kind) = closed_by(host, network) {
-                let cause = format!("it is {kind}, and {}", super::error::closed(kind));
+            if let Some(kind) = network.closes(host) {
+                let cause = format!("it is {kind}, and {}", closed(kind));
                 let (list, value) = (HttpList::Hosts, host.to_string());
                 return Err(HttpPolicyError::NoEffect { list, value, cause, network: kind.network() });
             }
@@ -177,18 +170,6 @@ fn list<'a, T>(
     match values.is_empty() {
         true => Err(HttpPolicyError::Empty { list }),
         false => Ok(values.into_iter().map(|(_, value)| value).collect()),
-    }
-}
-
-/// What a host is, where a network policy closes it. Names are open until they are resolved.
-pub(crate) fn closed_by(host: &HostPattern, network: NetworkPolicy) -> Option<AddressKind> {
-    match host {
-        HostPattern::Is(Host::Ipv4(address)) => network.refuses((*address).into()),
-        HostPattern::Is(Host::Ipv6(address)) => network.refuses((*address).into()),
-        HostPattern::Is(Host::Domain(name)) if name == "localhost" => {
-            network.refuses(std::net::Ipv4Addr::LOCALHOST.into())
-        }
-        HostPattern::Is(Host::Domain(_)) | HostPattern::Below(_) => None,
     }
 }
 

@@ -12,6 +12,9 @@ use http::{HeaderMap, HeaderValue};
 use super::EgressError;
 use crate::secrets::{Bound, Direction};
 
+/// How much of a body is rewritten at a time, in bytes.
+pub(super) const PIECE_BYTES: usize = 4 << 10;
+
 /// Puts one text in the place of another, for as many of them as there are.
 pub(super) struct Rewriter {
     direction: Direction,

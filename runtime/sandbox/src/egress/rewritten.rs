@@ -8,8 +8,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
 use super::EgressError;
-use super::passage::PIECE_BYTES;
-use super::rewriter::Rewriter;
+use super::rewriter::{PIECE_BYTES, Rewriter};
 
 /// How much comes out at a time, about, in bytes.
 const FRAME_BYTES: usize = 64 << 10;

@@ -16,7 +16,6 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::client::Outside;
-use super::resolver::Resolver;
 use super::{AnswerBody, Egress, EgressError, RequestBody, Timeouts};
 use crate::budget::{Budget, Usage};
 use crate::grants::Grants;
@@ -24,6 +23,7 @@ use crate::limits::Limits;
 use crate::memory::Charge;
 use crate::share::ShareLimits;
 use crate::testing::{account, setup, share};
+use stepbox_net::Resolver;
 
 const BODY_BYTES_MAX: u64 = 1000;
 

@@ -22,8 +22,8 @@ use crate::secrets::{Secret, StepSecrets};
 use crate::setup::ComponentSetup;
 use crate::state::StepState;
 use crate::testing::{RecordedLog, setup, state_of, step_context};
-use crate::v0_1::bindings::stepbox::step::http::{Header, Host, Request};
-use crate::v0_1::imports::http::HttpFailure;
+use crate::v0_1::bindings::stepbox::step::http::{Header, Host, HttpError, Request};
+use crate::v0_1::imports::http::failure::HttpFailure;
 use crate::wasi::http::HttpDoor;
 
 const VALUE: &str = "S3cr3t-Value";
@@ -115,7 +115,7 @@ async fn through_both_doors(url: &str, outside: Outside) -> [String; 2] {
     let request = Request { method, url: url.clone(), headers: vec![header], timeout_ms: Some(10_000) };
     let by_http = match Host::send(&mut state, request, Vec::new()).await {
         Ok(_) => "answered".to_owned(),
-        Err(HttpFailure::Told(error)) => error.to_string(),
+        Err(HttpFailure::Told(error)) => HttpError::from(error).to_string(),
         Err(HttpFailure::Trap(error)) => format!("trap: {error}"),
     };
     let by_wasi = match by_wasi(&state, &url, &placeholder).await {

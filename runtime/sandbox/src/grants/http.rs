@@ -4,13 +4,13 @@ use std::fmt;
 use std::net::IpAddr;
 
 use http::Method;
+use stepbox_net::{HostPattern, NetworkPolicy, without_root};
 use url::{Host, Url};
 
 use super::GrantError;
-use super::host_pattern::{HostPattern, without_root};
 use super::path::PathPattern;
-use crate::egress::{HttpPolicy, NetworkPolicy};
-use crate::secrets::{Secret, is_of_this_machine};
+use crate::egress::HttpPolicy;
+use crate::secrets::Secret;
 
 /// The right to send requests: `METHOD scheme://host[:port][/path]`.
 ///
@@ -115,7 +115,7 @@ impl HttpGrant {
         }
         let hosts = policy.hosts_within(&self.host).into_iter().filter(|host| is_open(host, network));
         let hosts = hosts.flat_map(|host| secret.hosts_within(&host));
-        let is_safe = |host: &HostPattern| self.scheme == "https" || is_of_this_machine(host);
+        let is_safe = |host: &HostPattern| self.scheme == "https" || host.is_of_this_machine();
         hosts.filter(is_safe).map(|host| host.to_string()).collect()
     }
 

@@ -15,11 +15,11 @@ use std::path::PathBuf;
 
 use http::Method;
 use stepbox_batch::template::{Hole, Template, TemplateError, TemplatePiece, Values, judge_name};
+use stepbox_net::HostPattern;
 use url::{Host, Url};
 
 use super::GrantError;
 use super::folder::Access;
-use super::host_pattern::HostPattern;
 use super::http::{HttpGrant, parse_method};
 use super::path::{PathPattern, reads_one_way};
 

@@ -13,16 +13,17 @@ use stepbox_batch::execution::ExecutionContext;
 use stepbox_batch::log::NoLog;
 use stepbox_batch::name::{JobExecutionId, StepName};
 use stepbox_batch::step_context::{Findings, RunContext, RunInfo, StepContext};
+use stepbox_net::NetworkPolicy;
 
 use crate::budget::Usage;
-use crate::egress::{HttpPolicy, NetworkPolicy};
+use crate::egress::HttpPolicy;
 use crate::error::ComponentError;
 use crate::failure::is_code;
 use crate::grants::Grants;
 use crate::instance::{Instance, LISTS_BYTES_MAX};
 use crate::limits::Limits;
 use crate::linker;
-use crate::program::Program;
+use crate::machine::Loaded;
 use crate::secrets::StepSecrets;
 use crate::setup::ComponentSetup;
 use crate::upload::World;
@@ -74,7 +75,7 @@ impl Description {
 }
 
 /// Calls `describe`, with no grants, next to no means, and no import that could do anything for it.
-pub(super) async fn ask(program: &Program, world: World) -> Result<Description, ComponentError> {
+pub(super) async fn ask(loaded: &Loaded, world: World) -> Result<Description, ComponentError> {
     let failed = |halt| ComponentError::DescribeFailed { source: failure_of(halt) };
     let setup = ComponentSetup {
         grants: Grants::none(),
@@ -82,14 +83,14 @@ pub(super) async fn ask(program: &Program, world: World) -> Result<Description, 
         http: HttpPolicy::default(),
         secrets: StepSecrets::default(),
         limits: Limits::for_describe(),
-        share: program.sandbox().uploads.clone(),
+        share: loaded.machine().uploads.clone(),
         usage: Usage::default(),
         options: None,
         work: PathBuf::new(),
     };
-    let sandbox = program.sandbox();
-    let pre = linker::describing(&sandbox.engine, program.pre().component()).map_err(unlinked)?;
-    let started = Instance::start_with(sandbox, &pre, &setup, Grants::none(), &nowhere()).await;
+    let machine = loaded.machine();
+    let pre = linker::describing(&machine.engine, loaded.pre().component()).map_err(unlinked)?;
+    let started = Instance::start_with(machine, &pre, &setup, Grants::none(), &nowhere()).await;
     let (mut instance, wasm) = started.map_err(failed)?;
     let exports = GuestIndices::new(&pre).and_then(|all| all.load(&mut instance.store, &wasm));
     let exports = instance.settle(exports).map_err(failed)?;

@@ -22,14 +22,14 @@ wasmtime::component::bindgen!({
     },
     exports: { default: async },
     trappable_error_type: {
-        "stepbox:step/files.file-error" => crate::v0_1::imports::files::FileFailure,
-        "stepbox:step/http.http-error" => crate::v0_1::imports::http::HttpFailure,
+        "stepbox:step/files.file-error" => crate::v0_1::imports::files::failure::FileFailure,
+        "stepbox:step/http.http-error" => crate::v0_1::imports::http::failure::HttpFailure,
     },
     with: {
-        "stepbox:step/files.reader": crate::v0_1::imports::files::FileReader,
-        "stepbox:step/files.writer": crate::v0_1::imports::files::FileWriter,
-        "stepbox:step/http.exchange": crate::v0_1::imports::http::Exchange,
-        "stepbox:step/http.response": crate::v0_1::imports::http::Answer,
+        "stepbox:step/files.reader": crate::v0_1::imports::files::open_file::FileReader,
+        "stepbox:step/files.writer": crate::v0_1::imports::files::open_file::FileWriter,
+        "stepbox:step/http.exchange": crate::v0_1::imports::http::exchange::Exchange,
+        "stepbox:step/http.response": crate::v0_1::imports::http::answer::Answer,
     },
     // Batches go in as borrowed slices: the only copy is the one into the component's memory.
     ownership: Borrowing { duplicate_if_necessary: true },

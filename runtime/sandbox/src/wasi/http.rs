@@ -1,5 +1,6 @@
 //! `wasi:http/outgoing-handler`: the same egress as the contract's own `http`.
 
+mod held;
 mod resources;
 
 use std::error::Error as StdError;
@@ -9,8 +10,9 @@ use http_body_util::{BodyExt, Limited};
 use stepbox_batch::log::LogLevel;
 use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
 
-use self::resources::{CHUNK_BYTES_MAX, CHUNKS_MAX, UNSENT};
-pub(crate) use self::resources::{FIELDS_BYTES_MAX, HasHttp, Held};
+use self::held::{CHUNK_BYTES_MAX, CHUNKS_MAX, UNSENT};
+pub(crate) use self::held::{FIELDS_BYTES_MAX, Held};
+pub(crate) use self::resources::HasHttp;
 use crate::budget::{Handle, Handles};
 use crate::console::Journal;
 use crate::egress::{Egress, EgressError, RequestBody, Timeouts, is_forbidden_header, url};

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 use stepbox::batch::clock::Timestamp;
+use stepbox::batch::element::Role;
 use stepbox::batch::inventory::Component;
 use stepbox::batch::name::Digest;
-use stepbox::connector_file::{ConnectorFile, ConnectorFileError, Known, Role};
+use stepbox::connector_file::{ConnectorFile, ConnectorFileError, Known};
 
 /// Takes any bytes.
 pub fn run(bytes: &[u8]) {
@@ -50,11 +51,11 @@ fn component(name: &str) -> Component {
 }
 
 fn native() -> Vec<(Role, String, Option<&'static [&'static str]>)> {
-    use stepbox_connectors::{ElementKind, native_names, option_names};
-    let of = |role, kind| {
-        native_names(kind).iter().map(move |name| (role, (*name).to_owned(), option_names(kind, name)))
+    use stepbox_connectors::{native_names, option_names};
+    let of = |role| {
+        native_names(role).into_iter().map(move |name| (role, name.to_owned(), option_names(role, name)))
     };
-    of(Role::Reader, ElementKind::Reader).chain(of(Role::Writer, ElementKind::Writer)).collect()
+    of(Role::Reader).chain(of(Role::Writer)).collect()
 }
 
 /// A place is in the file, or just after it.
@@ -72,9 +73,8 @@ fn check(error: &ConnectorFileError, text: &str) {
 
 /// The connectors of this repository.
 pub fn seeds() -> Vec<Vec<u8>> {
-    let files: [&str; 2] = [
-        include_str!("../../../../runtime/host/src/native_connector.yaml"),
-        include_str!("../../../../examples/csv-notify/connector.yaml"),
-    ];
-    files.map(|file| file.as_bytes().to_vec()).to_vec()
+    let shipped =
+        format!("connector: stepbox\nlabel: Stepbox\njobs:\n{}", stepbox_connectors::shipped_jobs());
+    let example = include_str!("../../../../examples/csv-notify/connector.yaml");
+    vec![shipped.into_bytes(), example.as_bytes().to_vec()]
 }

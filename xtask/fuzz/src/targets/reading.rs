@@ -16,7 +16,7 @@ use stepbox::batch::job::ChunkLimit;
 use stepbox::batch::log::NoLog;
 use stepbox::batch::name::{JobExecutionId, StepName};
 use stepbox::batch::step_context::{Findings, RunContext, RunInfo, StepContext};
-use stepbox_connectors::fuzzing::set_window_bytes;
+use stepbox_connectors::fuzzing::{self, set_window_bytes};
 use stepbox_connectors::{CODES, Folders, native_reader};
 use tempfile::TempDir;
 
@@ -139,7 +139,7 @@ impl<'a> Input<'a> {
     }
 
     fn reader(&self) -> Result<Box<dyn ItemReader>, ElementError> {
-        Ok(native_reader(self.reader, self.options, &self.folders)?.expect("it is native"))
+        Ok(native_reader(self.reader, &fuzzing::setup(self.options, &self.folders))?.expect("it is native"))
     }
 
     /// Reads on from any bytes in place of a checkpoint.

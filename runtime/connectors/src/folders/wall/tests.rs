@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Wall;
+use crate::ConnectorError;
 use crate::folders::Folders;
-use crate::storages::{NamedStorage, Storages};
-use crate::{ConnectorError, Storage};
+use crate::location::Location;
+use crate::reach::Reach;
+use crate::storage::{NamedStorage, Storages};
+use crate::testing::step;
 
 /// A folder `job` for jobs, `data` of the installation's own, and a secret of its in `keys`.
 struct Place(tempfile::TempDir);
@@ -187,7 +190,8 @@ fn a_storage_that_holds_the_data_folder_shows_nothing_of_it() {
     let mut storages = Storages::default();
     storages.add(NamedStorage::local("all", place.path("")).unwrap());
     storages.add(NamedStorage::local("own", place.path("data")).unwrap());
-    let folders = Folders::anywhere("/").with_storages(storages).behind(place.wall());
+    let folders = Folders::anywhere("/").behind(place.wall());
+    let reach = Reach::from(folders).with_storages(storages);
     for (storage, path, expected) in [
         ("all", "data/policy.yaml", OWN),
         ("own", "policy.yaml", OWN),
@@ -195,9 +199,9 @@ fn a_storage_that_holds_the_data_folder_shows_nothing_of_it() {
         ("all", "in/a.csv", "opened"),
     ] {
         let value = serde_json::json!({ "type": "local", "storage": storage, "file_path": path });
-        let storage = Storage::from_value("from", &value).unwrap();
-        let crate::storage::Located::Folders(located) = storage.locate(&folders).unwrap() else { panic!() };
-        assert_eq!(told(located.open_input(path)), expected, "{value}");
+        let location = Location::from_value("from", &value).unwrap();
+        let opened = reach.files(&location).unwrap().open_input(path, &step());
+        assert_eq!(told(opened), expected, "{value}");
     }
 }
 

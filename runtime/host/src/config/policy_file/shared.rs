@@ -2,17 +2,20 @@
 
 use std::path::Path;
 
-use stepbox_connectors::NamedStorage;
+use stepbox_connectors::{NamedStorage, StorageSettings};
 
 use super::Problem;
-use super::storages::StorageForm;
+use super::storages;
 
-/// What errors call it. Jobs know no name for it: nobody's job is to write there.
+/// The name used in error messages. Jobs cannot refer to this storage.
 const NAME: &str = "shared";
 
-/// None without the setting.
-pub(super) fn open(form: Option<&StorageForm>, data_dir: &Path) -> Result<Option<NamedStorage>, Problem> {
-    form.map(|form| form.open(NAME, NAME, data_dir)).transpose()
+/// The storage that machines share; `None` without the setting.
+pub(super) fn open(
+    settings: Option<&StorageSettings>,
+    data_dir: &Path,
+) -> Result<Option<NamedStorage>, Problem> {
+    settings.map(|settings| storages::open(settings, NAME, NAME, data_dir)).transpose()
 }
 
 #[cfg(test)]

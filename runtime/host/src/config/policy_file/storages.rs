@@ -1,79 +1,16 @@
 //! `storages` in `policy.yaml`: where jobs may keep files beside the folders, each by its name.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use stepbox_connectors::{ConnectorError, NamedStorage, S3Settings, UnusableStorage};
+use stepbox_connectors::{ConnectorError, KeySource, NamedStorage, StorageSettings, UnusableStorage};
 
 use super::source::Source;
 use super::{ConfigWarning, Problem};
 use crate::policy::Policy;
 
 /// The storages by name.
-pub(super) type Form = BTreeMap<String, StorageForm>;
-
-/// A storage of one of the types there are.
-#[derive(Debug, PartialEq, Eq, Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
-pub(super) enum StorageForm {
-    /// A folder, on a file system that all workers share.
-    Local { path: PathBuf },
-    /// A bucket.
-    S3(BucketForm),
-}
-
-/// A bucket that speaks S3.
-#[derive(Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct BucketForm {
-    bucket: String,
-    /// Where in it all paths begin.
-    #[serde(default)]
-    prefix: String,
-    region: String,
-    /// Without it, Amazon's own.
-    endpoint: Option<String>,
-    access_key_id: KeyForm,
-    secret_access_key: KeyForm,
-}
-
-/// Stands for a key that cannot be read, so that the rest is judged all the same.
-const ANY_KEY: &str = "any";
-
-/// Where a key comes from, a file or a variable of the environment: no key stands in the policy itself.
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(from = "Given")]
-pub(super) struct KeyForm {
-    /// Read at each start; relative paths begin in the data folder.
-    file: Option<PathBuf>,
-    env: Option<String>,
-}
-
-/// What is written there. A key itself, by mistake, must be in no message.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Given {
-    Place(PlaceForm),
-    Other(IgnoredAny),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PlaceForm {
-    file: Option<PathBuf>,
-    env: Option<String>,
-}
-
-impl From<Given> for KeyForm {
-    fn from(given: Given) -> Self {
-        match given {
-            Given::Place(PlaceForm { file, env }) => Self { file, env },
-            Given::Other(_) => Self::default(),
-        }
-    }
-}
+pub(super) type Form = BTreeMap<String, StorageSettings>;
 
 impl From<ConnectorError> for Problem {
     fn from(error: ConnectorError) -> Self {
@@ -91,8 +28,8 @@ pub(super) fn add(
 ) -> Result<Policy, Problem> {
     for (name, storage) in form {
         let place = format!("storages.{name}");
-        storage.check(name, &place)?;
-        match storage.open(name, &place, data_dir) {
+        check(storage, name, &place)?;
+        match open(storage, name, &place, data_dir) {
             Ok(storage) => policy = policy.with_storage(storage),
             Err(unusable) => {
                 warnings.push(unusable.as_warning());
@@ -105,83 +42,45 @@ pub(super) fn add(
     Ok(policy)
 }
 
-impl StorageForm {
-    /// The files that its keys come from.
-    pub(super) fn key_files(&self) -> impl Iterator<Item = &Path> {
-        let keys = match self {
-            Self::Local { .. } => [None, None],
-            Self::S3(bucket) => [Some(&bucket.access_key_id), Some(&bucket.secret_access_key)],
-        };
-        keys.into_iter().flatten().filter_map(|key| key.file.as_deref())
+/// Refuses settings that are wrong whatever the keys are, and whether or not a folder is there. The place is where the
+/// storage stands in the file: `storages.exchange`.
+fn check(settings: &StorageSettings, name: &str, place: &str) -> Result<(), Problem> {
+    for (setting, key) in settings.keys() {
+        check_key(key, place, setting)?;
     }
-
-    /// Refuses what is wrong whatever the keys are, and whether or not the folder is there. The place is where the storage
-    /// stands in the file: `storages.exchange`.
-    fn check(&self, name: &str, place: &str) -> Result<(), Problem> {
-        match self {
-            Self::Local { path } => {
-                // The name and the path are judged; the root is always there.
-                let path = if path.is_absolute() { Path::new("/") } else { path };
-                NamedStorage::local(name, path)?;
-            }
-            Self::S3(bucket) => {
-                bucket.access_key_id.check(place, "access_key_id")?;
-                bucket.secret_access_key.check(place, "secret_access_key")?;
-                NamedStorage::s3(name, &bucket.settings(ANY_KEY.to_owned(), ANY_KEY.to_owned()))?;
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn open(&self, name: &str, place: &str, data_dir: &Path) -> Result<NamedStorage, Problem> {
-        match self {
-            Self::Local { path } if !path.is_dir() && path.is_absolute() => Err(Problem {
-                message: format!(
-                    "the storage `{name}`: `{}` is not a folder that can be opened",
-                    path.display()
-                ),
-                help: "make the folder, or take the storage out".to_owned(),
-            }),
-            Self::Local { path } => Ok(NamedStorage::local(name, path)?),
-            Self::S3(bucket) => {
-                let access_key_id = bucket.access_key_id.value(place, "access_key_id", data_dir)?;
-                let secret_access_key =
-                    bucket.secret_access_key.value(place, "secret_access_key", data_dir)?;
-                Ok(NamedStorage::s3(name, &bucket.settings(access_key_id, secret_access_key))?)
-            }
-        }
-    }
+    Ok(settings.check(name)?)
 }
 
-impl BucketForm {
-    fn settings(&self, access_key_id: String, secret_access_key: String) -> S3Settings {
-        S3Settings {
-            bucket: self.bucket.clone(),
-            prefix: self.prefix.clone(),
-            region: self.region.clone(),
-            endpoint: self.endpoint.clone(),
-            access_key_id: access_key_id.into(),
-            secret_access_key: secret_access_key.into(),
-        }
-    }
+/// Sets a storage up with its keys.
+pub(super) fn open(
+    settings: &StorageSettings,
+    name: &str,
+    place: &str,
+    data_dir: &Path,
+) -> Result<NamedStorage, Problem> {
+    settings.open(name, |setting, key| read_key(key, place, setting, data_dir))
 }
 
-impl KeyForm {
-    /// Refuses a key that has no source, or two.
-    fn check(&self, place: &str, key: &str) -> Result<(), Problem> {
-        self.source(place, key).map(|_| ())
-    }
+/// The files that the keys of a storage come from.
+pub(super) fn key_files(settings: &StorageSettings) -> impl Iterator<Item = &Path> {
+    settings.keys().into_iter().filter_map(|(_, key)| key.file.as_deref())
+}
 
-    fn source(&self, place: &str, key: &str) -> Result<Source<'_>, Problem> {
-        Source::of(self.file.as_deref(), self.env.as_deref()).map_err(|problem| Problem {
-            message: format!("`{place}.{key}` has {problem}"),
-            help: format!("write `{key}: {{ file: PATH }}` or `{key}: {{ env: NAME }}`"),
-        })
-    }
+/// Refuses a key that has no source, or two.
+fn check_key(key: &KeySource, place: &str, setting: &str) -> Result<(), Problem> {
+    source(key, place, setting).map(|_| ())
+}
 
-    fn value(&self, place: &str, key: &str, data_dir: &Path) -> Result<String, Problem> {
-        self.source(place, key)?.read(&format!("{place}.{key}"), data_dir)
-    }
+fn source<'a>(key: &'a KeySource, place: &str, setting: &str) -> Result<Source<'a>, Problem> {
+    Source::of(key.file.as_deref(), key.env.as_deref()).map_err(|problem| Problem {
+        message: format!("`{place}.{setting}` has {problem}"),
+        help: format!("write `{setting}: {{ file: PATH }}` or `{setting}: {{ env: NAME }}`"),
+    })
+}
+
+/// Reads a key. A relative path begins in the data folder.
+fn read_key(key: &KeySource, place: &str, setting: &str, data_dir: &Path) -> Result<String, Problem> {
+    source(key, place, setting)?.read(&format!("{place}.{setting}"), data_dir)
 }
 
 #[cfg(test)]

@@ -2,15 +2,15 @@
 //! its first run.
 
 use serde_json::Value;
+use stepbox_batch::element::Role;
 use stepbox_batch::error::ElementError;
 use stepbox_batch::job::{GrantRequest, Job};
 use stepbox_batch::name::StepName;
 use stepbox_batch::template::{self, Names, TemplateError};
-use stepbox_connectors::ElementKind;
 use stepbox_sandbox::GrantError;
 
 use super::super::{Mistake, Mistakes, part};
-use super::{CheckedStepKind, Role};
+use super::CheckedStepKind;
 
 /// Refuses options of a reader or writer of ours that can never work, whatever the parameters are.
 pub(super) fn of_native_options(
@@ -19,12 +19,7 @@ pub(super) fn of_native_options(
     name: &str,
     options: Option<&Value>,
 ) -> Result<(), Mistakes> {
-    let kind = match role {
-        Role::Reader => ElementKind::Reader,
-        Role::Writer => ElementKind::Writer,
-        Role::Processor | Role::Tasklet => return Ok(()),
-    };
-    let wrong = stepbox_connectors::check_options(kind, name, options.unwrap_or(&Value::Null), has_template);
+    let wrong = stepbox_connectors::check_options(role, name, options.unwrap_or(&Value::Null), has_template);
     let wrong = wrong.into_iter().map(|(option, error)| {
         let pointer =
             if option.is_empty() { pointer.to_owned() } else { format!("{pointer}/{}", part(&option)) };

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use serde_json::Value;
+use stepbox_batch::element::Role;
 use stepbox_batch::execution::status::ExitStatus;
 use stepbox_batch::job::{Always, Branch, Target};
 use stepbox_batch::nearest::nearest;
 use stepbox_batch::template::{self, OutputName};
 
 use super::super::{Mistake, Mistakes, part};
-use super::{CheckedElement, CheckedStep, CheckedStepKind, Known, Role};
+use super::{CheckedElement, CheckedStep, CheckedStepKind, Known};
 
 /// The positions of steps.
 type Steps = BTreeSet<usize>;

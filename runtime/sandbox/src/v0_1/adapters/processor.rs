@@ -6,29 +6,29 @@ use stepbox_batch::error::Halt;
 use stepbox_batch::rows::Rows;
 
 use super::running::{Beginning, Running, call, checked, checked_header, checked_state, lent, skipped_rows};
-use crate::program::Program;
+use crate::machine::Loaded;
 use crate::setup::ComponentSetup;
 use crate::v0_1::bindings::exports::stepbox::step::processor::Guest;
 
 /// A processor that is a component.
 #[derive(Debug)]
 pub struct SandboxedProcessor {
-    program: Program,
+    loaded: Loaded,
     setup: ComponentSetup,
     running: Option<Running<Guest>>,
     columns: usize,
 }
 
 impl SandboxedProcessor {
-    pub(crate) fn new(program: Program, setup: ComponentSetup) -> Self {
-        Self { program, setup, running: None, columns: 0 }
+    pub(crate) fn new(loaded: Loaded, setup: ComponentSetup) -> Self {
+        Self { loaded, setup, running: None, columns: 0 }
     }
 }
 
 #[async_trait]
 impl ItemProcessor for SandboxedProcessor {
     async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, Halt> {
-        let running = Running::start(&self.program, &self.setup, opening.context).await?;
+        let running = Running::start(&self.loaded, &self.setup, opening.context).await?;
         self.running = Some(running);
         let beginning = Beginning::of(&opening, &self.setup);
         let header = checked_header(call!(self.call_open(beginning.setup())))?;

@@ -10,7 +10,7 @@ use stepbox_batch::step_context::{ITEM_BYTES_MAX, TEXT_BYTES_MAX};
 use super::running::{Beginning, Running, call, checked, checked_header, checked_state};
 use crate::failure;
 use crate::instance::LISTS_BYTES_MAX;
-use crate::program::Program;
+use crate::machine::Loaded;
 use crate::setup::ComponentSetup;
 use crate::text::storable;
 use crate::v0_1::bindings::exports::stepbox::step::partitioner;
@@ -22,22 +22,22 @@ const PARTS_BYTES_MAX: usize = 4 << 20;
 /// A reader that is a component.
 #[derive(Debug)]
 pub struct SandboxedReader {
-    program: Program,
+    loaded: Loaded,
     setup: ComponentSetup,
     running: Option<Running<Guest>>,
     columns: usize,
 }
 
 impl SandboxedReader {
-    pub(crate) fn new(program: Program, setup: ComponentSetup) -> Self {
-        Self { program, setup, running: None, columns: 0 }
+    pub(crate) fn new(loaded: Loaded, setup: ComponentSetup) -> Self {
+        Self { loaded, setup, running: None, columns: 0 }
     }
 }
 
 #[async_trait]
 impl ItemReader for SandboxedReader {
     async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, Halt> {
-        let running = Running::start(&self.program, &self.setup, opening.context).await?;
+        let running = Running::start(&self.loaded, &self.setup, opening.context).await?;
         self.running = Some(running);
         let beginning = Beginning::of(&opening, &self.setup);
         let header = checked_header(call!(self.call_open(beginning.setup())))?;
@@ -57,11 +57,11 @@ impl ItemReader for SandboxedReader {
     }
 
     async fn split(&mut self, opening: Opening<'_>, parts: u32) -> Result<Option<Vec<Vec<u8>>>, Halt> {
-        if !Running::<partitioner::Guest>::is_possible(&self.program) {
+        if !Running::<partitioner::Guest>::is_possible(&self.loaded) {
             return Ok(None);
         }
         let mut running =
-            Running::<partitioner::Guest>::start(&self.program, &self.setup, opening.context).await?;
+            Running::<partitioner::Guest>::start(&self.loaded, &self.setup, opening.context).await?;
         running.instance.returns_at_most(LISTS_BYTES_MAX);
         let beginning = Beginning::of(&opening, &self.setup);
         let call = running.exports.call_split(&mut running.instance.store, beginning.setup(), parts);

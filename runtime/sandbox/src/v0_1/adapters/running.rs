@@ -12,7 +12,7 @@ use wasmtime::component::{Instance as WasmInstance, InstancePre};
 
 use crate::failure;
 use crate::instance::Instance;
-use crate::program::Program;
+use crate::machine::Loaded;
 use crate::setup::ComponentSetup;
 use crate::state::StepState;
 use crate::text::storable;
@@ -75,18 +75,18 @@ exports!(World::ItemWriter, writer);
 
 impl<E: Exports> Running<E> {
     /// Whether a component has the functions of the world.
-    pub(super) fn is_possible(program: &Program) -> bool {
-        E::find(program.pre()).is_ok()
+    pub(super) fn is_possible(loaded: &Loaded) -> bool {
+        E::find(loaded.pre()).is_ok()
     }
 
     /// Starts a component in a store of its own, if it has the functions of the world.
     pub(super) async fn start(
-        program: &Program,
+        loaded: &Loaded,
         setup: &ComponentSetup,
         context: &StepContext,
     ) -> Result<Self, Halt> {
-        let indices = E::find(program.pre()).map_err(|_| failure::wrong_world(E::WORLD))?;
-        let (mut instance, wasm) = Instance::start(program, setup, context).await?;
+        let indices = E::find(loaded.pre()).map_err(|_| failure::wrong_world(E::WORLD))?;
+        let (mut instance, wasm) = Instance::start(loaded, setup, context).await?;
         let exports = E::load(&indices, &mut instance.store, &wasm);
         let exports = instance.settle(exports)?;
         Ok(Self { instance, exports })

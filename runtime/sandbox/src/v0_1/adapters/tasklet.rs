@@ -6,7 +6,7 @@ use stepbox_batch::error::Halt;
 use stepbox_batch::step_context::StepContext;
 
 use super::running::{Running, parameters};
-use crate::program::Program;
+use crate::machine::Loaded;
 use crate::setup::ComponentSetup;
 use crate::text::storable;
 use crate::v0_1::bindings::exports::stepbox::step::task::Guest;
@@ -15,20 +15,20 @@ use crate::v0_1::bindings::stepbox::step::types::Setup;
 /// A tasklet that is a component.
 #[derive(Debug)]
 pub struct SandboxedTasklet {
-    program: Program,
+    loaded: Loaded,
     setup: ComponentSetup,
 }
 
 impl SandboxedTasklet {
-    pub(crate) fn new(program: Program, setup: ComponentSetup) -> Self {
-        Self { program, setup }
+    pub(crate) fn new(loaded: Loaded, setup: ComponentSetup) -> Self {
+        Self { loaded, setup }
     }
 }
 
 #[async_trait]
 impl Tasklet for SandboxedTasklet {
     async fn run(&mut self, context: &StepContext) -> Result<Option<String>, Halt> {
-        let mut running: Running<Guest> = Running::start(&self.program, &self.setup, context).await?;
+        let mut running: Running<Guest> = Running::start(&self.loaded, &self.setup, context).await?;
         let parameters = parameters(&self.setup, context);
         let setup = Setup { header: &[], parameters: &parameters, checkpoint: None };
         let call = running.exports.call_run(&mut running.instance.store, setup);

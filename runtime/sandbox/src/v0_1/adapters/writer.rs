@@ -6,28 +6,28 @@ use stepbox_batch::error::Halt;
 use stepbox_batch::rows::Rows;
 
 use super::running::{Beginning, Running, call, checked_state, lent, skipped_rows};
-use crate::program::Program;
+use crate::machine::Loaded;
 use crate::setup::ComponentSetup;
 use crate::v0_1::bindings::exports::stepbox::step::writer::Guest;
 
 /// A writer that is a component.
 #[derive(Debug)]
 pub struct SandboxedWriter {
-    program: Program,
+    loaded: Loaded,
     setup: ComponentSetup,
     running: Option<Running<Guest>>,
 }
 
 impl SandboxedWriter {
-    pub(crate) fn new(program: Program, setup: ComponentSetup) -> Self {
-        Self { program, setup, running: None }
+    pub(crate) fn new(loaded: Loaded, setup: ComponentSetup) -> Self {
+        Self { loaded, setup, running: None }
     }
 }
 
 #[async_trait]
 impl ItemWriter for SandboxedWriter {
     async fn open(&mut self, opening: Opening<'_>) -> Result<(), Halt> {
-        let running = Running::start(&self.program, &self.setup, opening.context).await?;
+        let running = Running::start(&self.loaded, &self.setup, opening.context).await?;
         self.running = Some(running);
         let beginning = Beginning::of(&opening, &self.setup);
         call!(self.call_open(beginning.setup()));

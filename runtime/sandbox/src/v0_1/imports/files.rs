@@ -4,21 +4,19 @@
 //! operating system (`openat2`), which refuses every way out: `..`, absolute paths, links. No text is
 //! compared. Waiting for the disk happens on threads of its own.
 
-#![expect(unreachable_pub, reason = "the generated bindings re-export the types behind resources")]
-
+pub(crate) mod failure;
+pub(crate) mod open_file;
 mod operations;
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
 
-use wasmtime::component::{Resource, ResourceTableError};
+use wasmtime::component::Resource;
 
+use self::failure::{FileFailure, FileProblem};
+use self::open_file::{FileReader, FileWriter};
 use self::operations::Place;
-use crate::budget::{Handle, OverLimit};
 use crate::lengths::FILE_PIECE;
-use crate::memory::OutOfMemory;
-use crate::renames::Unmoved;
 use crate::state::StepState;
 use crate::v0_1::bindings::stepbox::step::files::{
     Entry, FileError, Host, HostReader, HostWriter, Mode, Reader, Writer,
@@ -27,79 +25,30 @@ use crate::v0_1::bindings::stepbox::step::files::{
 /// The most bytes that one call reads.
 const READ_BYTES_MAX: u32 = 1 << 20;
 
-/// A file open for reading.
-#[derive(Debug)]
-pub struct FileReader {
-    file: Arc<File>,
-    _handle: Handle,
-}
-
-/// A file open for writing.
-#[derive(Debug)]
-pub struct FileWriter {
-    file: Arc<File>,
-    _handle: Handle,
-}
-
-/// Why a call on files gives no answer: something the step is told, or a handle that does not exist,
-/// which ends it.
-#[derive(Debug)]
-pub enum FileFailure {
-    /// What the step is told.
-    Told(FileError),
-    /// What ends it.
-    Trap(wasmtime::Error),
-}
-
 type Outcome<T> = Result<T, FileFailure>;
 
-impl From<FileError> for FileFailure {
-    fn from(error: FileError) -> Self {
-        Self::Told(error)
-    }
-}
-
-impl From<OverLimit> for FileFailure {
-    fn from(error: OverLimit) -> Self {
-        Self::Told(FileError::OverLimit(error.to_string()))
-    }
-}
-
-impl From<OutOfMemory> for FileFailure {
-    fn from(error: OutOfMemory) -> Self {
-        Self::Told(FileError::OverLimit(error.to_string()))
-    }
-}
-
-impl From<Unmoved> for FileFailure {
-    fn from(error: Unmoved) -> Self {
-        match error {
-            Unmoved::Io(error) => error.into(),
-            _ => Self::Told(FileError::Refused(error.to_string())),
+impl From<FileProblem> for FileError {
+    fn from(problem: FileProblem) -> Self {
+        match problem {
+            FileProblem::NotFound => Self::NotFound,
+            FileProblem::AlreadyExists => Self::AlreadyExists,
+            FileProblem::WrongKind => Self::WrongKind,
+            FileProblem::BadPath => Self::BadPath,
+            FileProblem::Refused(text) => Self::Refused(text),
+            FileProblem::OverLimit(text) => Self::OverLimit(text),
+            FileProblem::Failed(text) => Self::Failed(text),
         }
-    }
-}
-
-impl From<ResourceTableError> for FileFailure {
-    fn from(error: ResourceTableError) -> Self {
-        Self::Trap(error.into())
-    }
-}
-
-impl From<io::Error> for FileFailure {
-    fn from(error: io::Error) -> Self {
-        Self::Told(operations::told(&error))
     }
 }
 
 impl Host for StepState {
     fn convert_file_error(&mut self, failure: FileFailure) -> wasmtime::Result<FileError> {
         match failure {
-            FileFailure::Told(error) => {
-                if matches!(error, FileError::Refused(_)) {
+            FileFailure::Told(problem) => {
+                if matches!(problem, FileProblem::Refused(_)) {
                     self.context.metering().refused_file();
                 }
-                Ok(error)
+                Ok(problem.into())
             }
             FileFailure::Trap(error) => Err(error),
         }
@@ -181,7 +130,7 @@ impl HostReader for StepState {
 impl HostWriter for StepState {
     async fn write(&mut self, writer: Resource<Writer>, bytes: Vec<u8>) -> Outcome<()> {
         let file = self.table.get(&writer)?.file.clone();
-        FILE_PIECE.check(bytes.len()).map_err(|error| FileError::OverLimit(error.to_string()))?;
+        FILE_PIECE.check(bytes.len()).map_err(|error| FileProblem::OverLimit(error.to_string()))?;
         let _piece = self.account.charge(bytes.len() as u64)?;
         self.budget.disk_bytes.take(bytes.len() as u64)?;
         self.context.metering().wrote_file(bytes.len() as u64);

@@ -1,8 +1,9 @@
 //! `stepbox:step/http`: requests within the step's grants, streaming both ways.
 
-#![expect(unreachable_pub, reason = "the generated bindings re-export the types behind resources")]
-
-mod exchange;
+pub(crate) mod answer;
+mod checked;
+pub(crate) mod exchange;
+pub(crate) mod failure;
 #[cfg(test)]
 mod tests;
 
@@ -12,14 +13,15 @@ use bytes::{Buf, Bytes};
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method};
 use http_body_util::BodyExt;
-use url::Url;
-use wasmtime::component::{Resource, ResourceTableError};
+use wasmtime::component::Resource;
 
-pub use self::exchange::Exchange;
-use crate::budget::{Handle, OverLimit};
+use self::answer::Answer;
+use self::checked::Checked;
+use self::exchange::Exchange;
+use self::failure::HttpFailure;
+use crate::budget::Handle;
 use crate::egress::{AnswerBody, Egress, EgressError, RequestBody, Timeouts, head, is_forbidden_header, url};
 use crate::lengths::{HTTP_METHOD, HTTP_PIECE};
-use crate::memory::{Charge, OutOfMemory};
 use crate::state::StepState;
 use crate::v0_1::bindings::stepbox::step::http::{
     Header, Host, HostExchange, HostResponse, HttpError, Request, Response,
@@ -28,96 +30,24 @@ use crate::v0_1::bindings::stepbox::step::http::{
 /// The most bytes that one call reads.
 const READ_BYTES_MAX: u32 = 1 << 20;
 
-/// An answer whose head has arrived.
-pub struct Answer {
-    status: u16,
-    headers: HeaderMap,
-    body: AnswerBody,
-    /// What was received and not read yet.
-    rest: Bytes,
-    _handle: Handle,
-}
-
-/// Why a call on HTTP gives no answer: something the step is told, or a handle that does not exist,
-/// which ends it.
-#[derive(Debug)]
-pub enum HttpFailure {
-    /// What the step is told.
-    Told(HttpError),
-    /// What ends it.
-    Trap(wasmtime::Error),
-}
-
 type Outcome<T> = Result<T, HttpFailure>;
 
-impl From<EgressError> for HttpFailure {
-    fn from(error: EgressError) -> Self {
-        let text = error.to_string();
-        Self::Told(match error {
-            EgressError::NotGranted { .. }
-            | EgressError::NotInPolicy { .. }
-            | EgressError::Forbidden { .. }
-            | EgressError::SecretRefused { .. } => HttpError::Refused(text),
-            EgressError::BadRequest(_) => HttpError::BadRequest(text),
-            EgressError::Unreachable(_) => HttpError::Unreachable(text),
-            EgressError::TimedOut(_) => HttpError::TimedOut(text),
-            EgressError::OverLimit(_) => HttpError::OverLimit(text),
-        })
+/// Checks a request as far as can be done before its host is resolved.
+fn check(request: Request, egress: &Egress) -> Result<Checked, EgressError> {
+    let lengths = request.headers.iter().map(|header| (header.name.len(), header.value.len()));
+    head::check(request.url.len(), lengths)?;
+    let url = url(&request.url)?;
+    let method = method(&request.method)?;
+    let headers = headers(request.headers);
+    let unsent = egress.check(&method, &url, headers.as_ref().unwrap_or(&HeaderMap::new()))?;
+    let mut head = http::Request::new(());
+    *head.method_mut() = method;
+    *head.headers_mut() = headers?;
+    let mut timeouts = Timeouts::default();
+    if let Some(ms) = request.timeout_ms {
+        timeouts.head = Duration::from_millis(u64::from(ms));
     }
-}
-
-impl From<OverLimit> for HttpFailure {
-    fn from(error: OverLimit) -> Self {
-        EgressError::from(error).into()
-    }
-}
-
-impl From<OutOfMemory> for HttpFailure {
-    fn from(error: OutOfMemory) -> Self {
-        EgressError::from(error).into()
-    }
-}
-
-impl From<ResourceTableError> for HttpFailure {
-    fn from(error: ResourceTableError) -> Self {
-        Self::Trap(error.into())
-    }
-}
-
-/// A request that may be sent.
-struct Checked {
-    head: http::Request<()>,
-    url: Url,
-    timeouts: Timeouts,
-    /// What it takes in memory.
-    unsent: Charge,
-}
-
-impl Checked {
-    fn of(request: Request, egress: &Egress) -> Result<Self, EgressError> {
-        let lengths = request.headers.iter().map(|header| (header.name.len(), header.value.len()));
-        head::check(request.url.len(), lengths)?;
-        let url = url(&request.url)?;
-        let method = method(&request.method)?;
-        let headers = headers(request.headers);
-        let unsent = egress.check(&method, &url, headers.as_ref().unwrap_or(&HeaderMap::new()))?;
-        let mut head = http::Request::new(());
-        *head.method_mut() = method;
-        *head.headers_mut() = headers?;
-        let mut timeouts = Timeouts::default();
-        if let Some(ms) = request.timeout_ms {
-            timeouts.head = Duration::from_millis(u64::from(ms));
-        }
-        Ok(Self { head, url, timeouts, unsent })
-    }
-
-    async fn send(
-        self,
-        egress: &Egress,
-        body: RequestBody,
-    ) -> Result<http::Response<AnswerBody>, EgressError> {
-        egress.send(self.head.map(|()| body), &self.url, self.timeouts, self.unsent).await
-    }
+    Ok(Checked { head, url, timeouts, unsent })
 }
 
 fn method(text: &str) -> Result<Method, EgressError> {
@@ -140,14 +70,31 @@ fn headers(given: Vec<Header>) -> Result<HeaderMap, EgressError> {
     Ok(headers)
 }
 
+impl From<EgressError> for HttpError {
+    fn from(error: EgressError) -> Self {
+        let text = error.to_string();
+        match error {
+            EgressError::NotGranted { .. }
+            | EgressError::NotInPolicy { .. }
+            | EgressError::Forbidden { .. }
+            | EgressError::SecretRefused { .. } => Self::Refused(text),
+            EgressError::BadRequest(_) => Self::BadRequest(text),
+            EgressError::Unreachable(_) => Self::Unreachable(text),
+            EgressError::TimedOut(_) => Self::TimedOut(text),
+            EgressError::OverLimit(_) => Self::OverLimit(text),
+        }
+    }
+}
+
 impl Host for StepState {
     fn convert_http_error(&mut self, failure: HttpFailure) -> wasmtime::Result<HttpError> {
         match failure {
             HttpFailure::Told(error) => {
-                if matches!(error, HttpError::Refused(_)) {
+                let told = HttpError::from(error);
+                if matches!(told, HttpError::Refused(_)) {
                     self.context.metering().refused_request();
                 }
-                Ok(error)
+                Ok(told)
             }
             HttpFailure::Trap(error) => Err(error),
         }
@@ -156,7 +103,7 @@ impl Host for StepState {
     async fn send(&mut self, request: Request, body: Vec<u8>) -> Outcome<Resource<Response>> {
         let handle = self.handles.open_request()?;
         let egress = self.egress.clone();
-        let checked = Checked::of(request, &egress)?;
+        let checked = check(request, &egress)?;
         if body.len() as u64 > egress.body_bytes_max {
             return Err(EgressError::body_too_large(egress.body_bytes_max, "a request").into());
         }
@@ -180,7 +127,7 @@ impl StepState {
 impl HostExchange for StepState {
     async fn start(&mut self, request: Request) -> Outcome<Resource<Exchange>> {
         let handle = self.handles.open_request()?;
-        let checked = Checked::of(request, &self.egress)?;
+        let checked = check(request, &self.egress)?;
         Ok(self.table.push(Exchange::new(checked, self.egress.clone(), handle))?)
     }
 

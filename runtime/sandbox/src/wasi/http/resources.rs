@@ -3,8 +3,6 @@
 //! Each thing is charged at once with the most that it can ever hold, so that nothing need be counted when
 //! it grows. Texts are judged before they are kept.
 
-use std::collections::HashMap;
-
 use wasmtime::component::{HasData, Resource};
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable};
 use wasmtime_wasi_http::p2::bindings::http::outgoing_handler;
@@ -16,35 +14,10 @@ use wasmtime_wasi_http::p2::bindings::http::types::{
 use wasmtime_wasi_http::p2::{HeaderError, HeaderResult, HttpError, HttpResult};
 use wasmtime_wasi_http::{FieldMap, WasiHttpCtxView};
 
+use super::held::{FIELDS, Held, MESSAGE};
 use crate::lengths::{AUTHORITY, HTTP_METHOD, HTTP_SCHEME, PATH_WITH_QUERY};
-use crate::memory::{Account, Charge, OutOfMemory};
+use crate::memory::OutOfMemory;
 use crate::state::StepState;
-
-/// How large the headers of one request or answer may be as WASI counts them, in bytes.
-pub(crate) const FIELDS_BYTES_MAX: usize = 64 << 10;
-/// What such headers take at most: the library's tables grow by doubling.
-const FIELDS: u64 = 4 * FIELDS_BYTES_MAX as u64;
-/// The most bytes that one call writes to the body of a request.
-pub(super) const CHUNK_BYTES_MAX: usize = 64 << 10;
-/// How many chunks wait for the other side, beside the one that is being written.
-pub(super) const CHUNKS_MAX: usize = 1;
-/// What a body takes before it is sent.
-pub(super) const UNSENT: u64 = ((CHUNKS_MAX + 1) * CHUNK_BYTES_MAX) as u64;
-/// A request or an answer of its own: headers, trailers, texts, and the beginning of its body.
-const MESSAGE: u64 = 2 * FIELDS + UNSENT + PATH_WITH_QUERY.max as u64;
-
-/// What `wasi:http` keeps for a component, by its number in the table.
-#[derive(Debug)]
-pub(crate) struct Held {
-    account: Account,
-    charges: HashMap<u32, Charge>,
-}
-
-impl Held {
-    pub(crate) fn new(account: Account) -> Self {
-        Self { account, charges: HashMap::new() }
-    }
-}
 
 /// `wasi:http`, for one call.
 pub(crate) struct HttpResources<'a> {

@@ -1,21 +1,20 @@
 //! What is done with a place in a granted folder.
 
 use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cap_std::fs::{Metadata, OpenOptions, OpenOptionsExt};
 use rustix::fs::OFlags;
-use rustix::io::Errno;
 
-use super::{FileFailure, Outcome};
+use super::Outcome;
+use super::failure::{FileFailure, FileProblem};
 use crate::budget::Allowance;
 use crate::grants::{Access, FolderGrant, Grants};
 use crate::lengths::PATH;
 use crate::memory::Account;
 use crate::renames;
-use crate::v0_1::bindings::stepbox::step::files::{Entry, FileError, Kind, Mode};
+use crate::v0_1::bindings::stepbox::step::files::{Entry, Kind, Mode};
 
 /// How many entries of a folder are listed.
 const ENTRIES_MAX: usize = 10_000;
@@ -33,7 +32,7 @@ impl Place {
     /// Finds the grant that a path begins with: `inbox/a.csv`, or `/inbox/a.csv` as in WASI.
     pub(super) fn of(grants: &Grants, path: &str) -> Outcome<Self> {
         if path.is_empty() || !PATH.takes(path) || path.contains('\0') {
-            return Err(FileError::BadPath.into());
+            return Err(FileProblem::BadPath.into());
         }
         let path = path.strip_prefix('/').unwrap_or(path);
         let (name, rest) = path.split_once('/').unwrap_or((path, ""));
@@ -41,7 +40,7 @@ impl Place {
             let text = format!(
                 "no grant covers `{name}`; this line under the step's `grants.files` would: `{name}: read PATH`"
             );
-            return Err(FileError::Refused(text).into());
+            return Err(FileProblem::Refused(text).into());
         };
         let rest = rest.trim_start_matches('/');
         let rest = PathBuf::from(if rest.is_empty() { "." } else { rest });
@@ -55,7 +54,7 @@ impl Place {
             Access::Read => {
                 let name = self.folder.name();
                 let text = format!("`{name}` is granted for reading; `{name}: write PATH` would allow more");
-                Err(FileError::Refused(text).into())
+                Err(FileProblem::Refused(text).into())
             }
         }
     }
@@ -73,7 +72,7 @@ impl Place {
             Mode::Append => options.append(true),
         };
         match self.open(&mut options) {
-            Err(FileFailure::Told(FileError::NotFound)) => self.create(files),
+            Err(FileFailure::Told(FileProblem::NotFound)) => self.create(files),
             // Nothing is cut off before it is known what was opened.
             Ok(file) if mode == Mode::Replace => {
                 file.set_len(0)?;
@@ -95,11 +94,11 @@ impl Place {
         let file = self.folder.dir().open_with(&self.rest, options)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() {
-            return Err(FileError::WrongKind.into());
+            return Err(FileProblem::WrongKind.into());
         }
         if self.folder.withholds(&metadata) {
             return Err(
-                FileError::Refused("it is a further name of a file that no step opens".to_owned()).into()
+                FileProblem::Refused("it is a further name of a file that no step opens".to_owned()).into()
             );
         }
         Ok(file.into_std())
@@ -115,7 +114,7 @@ impl Place {
             let Some(entry) = metadata.ok().and_then(|metadata| entry(name, &metadata)) else { continue };
             if entries.len() == ENTRIES_MAX {
                 let text = format!("the folder holds more than {ENTRIES_MAX} entries");
-                return Err(FileError::OverLimit(text).into());
+                return Err(FileProblem::OverLimit(text).into());
             }
             bytes += entry.name.len() as u64 + ENTRY_BYTES;
             charge.cover(bytes)?;
@@ -129,7 +128,7 @@ impl Place {
         let metadata = self.folder.dir().metadata(&self.rest)?;
         let name = self.rest.file_name().and_then(|name| name.to_str());
         let name = name.unwrap_or_else(|| self.folder.name()).to_owned();
-        Ok(entry(name, &metadata).ok_or(FileError::WrongKind)?)
+        Ok(entry(name, &metadata).ok_or(FileProblem::WrongKind)?)
     }
 
     pub(super) fn create_folder(&self, files: &Allowance) -> Outcome<()> {
@@ -146,7 +145,7 @@ impl Place {
                 self.folder.name(),
                 to.folder.name()
             );
-            return Err(FileError::Refused(text).into());
+            return Err(FileProblem::Refused(text).into());
         }
         let (folder, from, to) = (self.folder.dir(), self.below_grant()?, to.below_grant()?);
         Ok(renames::carry_out(folder, from, folder, to)?)
@@ -163,7 +162,7 @@ impl Place {
 
     /// The granted folder itself is not the step's to move or remove.
     fn below_grant(&self) -> Outcome<&Path> {
-        if self.rest == Path::new(".") { Err(FileError::WrongKind.into()) } else { Ok(&self.rest) }
+        if self.rest == Path::new(".") { Err(FileProblem::WrongKind.into()) } else { Ok(&self.rest) }
     }
 }
 
@@ -177,30 +176,11 @@ fn entry(name: String, metadata: &Metadata) -> Option<Entry> {
     }
 }
 
-/// What a step is told. The system's errors name no path of the host.
-pub(super) fn told(error: &io::Error) -> FileError {
-    match error.kind() {
-        io::ErrorKind::NotFound => FileError::NotFound,
-        io::ErrorKind::AlreadyExists => FileError::AlreadyExists,
-        io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => FileError::WrongKind,
-        io::ErrorKind::InvalidFilename => FileError::BadPath,
-        // Sockets cannot even be opened.
-        _ if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => FileError::WrongKind,
-        // With no number of the system's, it is the capability layer that refuses.
-        io::ErrorKind::PermissionDenied if error.raw_os_error().is_none() => {
-            FileError::Refused("the path leads out of its granted folder".to_owned())
-        }
-        io::ErrorKind::PermissionDenied => {
-            FileError::Refused("the operating system does not allow it".to_owned())
-        }
-        _ => FileError::Failed(error.to_string()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use cap_std::ambient_authority;
     use cap_std::fs::Dir;
+    use std::io;
     use std::os::unix::fs::symlink;
     use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -236,7 +216,7 @@ mod tests {
     fn outcome<T>(outcome: Outcome<T>, text: impl FnOnce(T) -> String) -> String {
         match outcome {
             Ok(value) => text(value),
-            Err(FileFailure::Told(error)) => format!("{error:?}").replace("FileError::", ""),
+            Err(FileFailure::Told(error)) => format!("{error:?}").replace("FileProblem::", ""),
             Err(FileFailure::Trap(error)) => format!("trap: {error}"),
         }
     }

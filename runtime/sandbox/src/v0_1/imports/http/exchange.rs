@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use http_body_util::channel::{Channel, Sender};
 use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
 
-use super::Checked;
+use super::checked::Checked;
 use crate::budget::Handle;
 use crate::egress::{AnswerBody, Egress, EgressError, RequestBody};
 

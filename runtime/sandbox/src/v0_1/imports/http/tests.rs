@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use stepbox_batch::log::NoLog;
+use stepbox_net::NetworkPolicy;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use url::Url;
 
 use super::*;
-use crate::egress::NetworkPolicy;
 use crate::grants::Grants;
 use crate::limits::Limits;
 use crate::setup::ComponentSetup;
@@ -72,7 +73,7 @@ fn request(method: &str, url: &str) -> Request {
 fn told<T>(outcome: Outcome<T>) -> String {
     match outcome {
         Ok(_) => "an answer".to_owned(),
-        Err(HttpFailure::Told(error)) => format!("{error}"),
+        Err(HttpFailure::Told(error)) => HttpError::from(error).to_string(),
         Err(HttpFailure::Trap(error)) => format!("trap: {error}"),
     }
 }

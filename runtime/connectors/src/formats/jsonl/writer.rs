@@ -1,0 +1,193 @@
+//! The writer `jsonl`: one item is one line of the file.
+
+use async_trait::async_trait;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+use stepbox_batch::element::{ItemWriter, More, Opening, SkippedRow};
+use stepbox_batch::error::Halt;
+use stepbox_batch::log::LogLevel;
+use stepbox_batch::rows::{ROWS_BYTES_MAX, Rows};
+use stepbox_batch::step_context::StepContext;
+
+use crate::ITEM_MIB_MAX;
+use crate::element_setup::ElementSetup;
+use crate::error::{ConnectorError, Result};
+use crate::location::Location;
+use crate::options::Options;
+use crate::output_file::{Layout, OutputFile};
+use crate::reach::Reach;
+
+/// The code of an item whose cell is not the JSON that it should be.
+const NOT_JSON_CODE: &str = "not-json";
+/// The code of an item that a reader would find too long.
+const TOO_LONG_CODE: &str = "line-too-long";
+
+/// Writes items to a JSON Lines file, with their columns as keys, in order.
+///
+/// A cell is text, so it becomes a JSON text; which columns hold JSON themselves, such as numbers or
+/// lists, only the job can know, and says in the option `json`. Their cells are written as they are,
+/// an empty one as null; a column of these that no item has is null. An item with a cell there that is not JSON is set aside as `not-json`.
+#[derive(Debug)]
+pub(crate) struct JsonlWriter {
+    to: Location,
+    reach: Reach,
+    json: Vec<String>,
+    /// How many items a file takes.
+    lines_per_file: Option<u64>,
+    output: Option<Output>,
+}
+
+#[derive(Debug)]
+struct Output {
+    file: OutputFile,
+    context: StepContext,
+    columns: Vec<Column>,
+}
+
+/// A column, ready to be written.
+#[derive(Debug)]
+struct Column {
+    name: String,
+    /// What stands before its value: `{"name":` or `,"name":`.
+    prefix: String,
+    is_json: bool,
+}
+
+impl JsonlWriter {
+    pub(crate) fn new(setup: &ElementSetup) -> Result<Self> {
+        let options = Options::new(&setup.options, super::WRITER_OPTIONS)?;
+        Ok(Self {
+            to: options.location("to")?,
+            reach: setup.reach.clone(),
+            json: options.names("json")?.unwrap_or_default(),
+            lines_per_file: options.count("lines_per_file")?,
+            output: None,
+        })
+    }
+
+    fn columns(&self, header: &[String]) -> Vec<Column> {
+        let is_missing = |name: &&String| !header.contains(name);
+        let column = |(i, name): (usize, &String)| Column {
+            name: name.clone(),
+            prefix: format!("{}{}:", if i == 0 { '{' } else { ',' }, Value::from(name.as_str())),
+            is_json: self.json.contains(name),
+        };
+        header.iter().chain(self.json.iter().filter(is_missing)).enumerate().map(column).collect()
+    }
+
+    /// The columns that no item has today are null. A name that was misspelt is one of them.
+    fn log_missing(&self, header: &[String], context: &StepContext) {
+        for name in self.json.iter().filter(|name| !header.contains(name) && !header.is_empty()) {
+            let message = format!("no item has the column `{name}` of the option `json`: it is null");
+            context.log(LogLevel::Warning, &message);
+        }
+    }
+
+    fn output(&mut self) -> Result<&mut Output> {
+        self.output.as_mut().ok_or(ConnectorError::NotOpen)
+    }
+}
+
+#[async_trait]
+impl ItemWriter for JsonlWriter {
+    async fn open(&mut self, opening: Opening<'_>) -> std::result::Result<(), Halt> {
+        // An output of this very writer would keep its lock, and have to be copied.
+        self.output = None;
+        let columns = self.columns(opening.header);
+        self.log_missing(opening.header, opening.context);
+        let layout = Layout { lines_max: self.lines_per_file, columns: None };
+        let (file, _) = OutputFile::open(&self.to, &self.reach, &opening, layout)?;
+        self.output = Some(Output { file, context: opening.context.clone(), columns });
+        Ok(())
+    }
+
+    async fn withdraw(&mut self) {
+        if let Some(Output { file, .. }) = &mut self.output {
+            file.withdraw();
+        }
+    }
+
+    async fn write(&mut self, rows: &Rows) -> std::result::Result<Vec<SkippedRow>, Halt> {
+        let Output { file, columns, .. } = self.output()?;
+        let mut skipped = Vec::new();
+        for row in 0..rows.len() {
+            let begin = file.buffer().len();
+            let refused = match append_row(columns, rows, row, file.buffer()) {
+                Ok(()) if file.buffer().len() - begin > ROWS_BYTES_MAX => {
+                    (TOO_LONG_CODE, format!("as JSON it is longer than {ITEM_MIB_MAX} MiB"))
+                }
+                Ok(()) => {
+                    place_line(file, begin)?;
+                    continue;
+                }
+                Err(reason) => (NOT_JSON_CODE, reason),
+            };
+            file.buffer().truncate(begin);
+            let (code, reason) = (refused.0.to_owned(), refused.1);
+            skipped.push(SkippedRow { row: row as u32, code, reason });
+        }
+        file.flush_if_full()?;
+        Ok(skipped)
+    }
+
+    async fn checkpoint(&mut self) -> std::result::Result<Vec<u8>, Halt> {
+        Ok(self.output()?.file.checkpoint()?)
+    }
+
+    /// Which lines a file of several has shows only when all lines before it are counted.
+    fn can_absorb(&self) -> bool {
+        self.lines_per_file.is_none()
+    }
+
+    async fn absorb(&mut self, state: &[u8]) -> std::result::Result<More, Halt> {
+        Ok(self.output()?.file.absorb(state)?)
+    }
+
+    async fn complete(&mut self) -> std::result::Result<(), Halt> {
+        let Output { file, context, .. } = self.output()?;
+        Ok(file.complete(context)?)
+    }
+}
+
+/// Counts the line at the end of the buffer, and moves it to the next file if this one is full. Only
+/// now, since an item that is set aside begins no file.
+fn place_line(file: &mut OutputFile, begin: usize) -> Result<()> {
+    if file.lines_left() == 0 {
+        let line = file.buffer().split_off(begin);
+        file.begin_next_file()?;
+        file.buffer().extend_from_slice(&line);
+    }
+    file.add_lines(1);
+    Ok(())
+}
+
+/// Appends one object and its line feed; the reason why not, if a cell is not the JSON it should be.
+fn append_row(
+    columns: &[Column],
+    rows: &Rows,
+    row: usize,
+    output: &mut Vec<u8>,
+) -> std::result::Result<(), String> {
+    for (column, cell) in columns.iter().zip(rows.row(row).chain(std::iter::repeat(None))) {
+        output.extend_from_slice(column.prefix.as_bytes());
+        match cell {
+            None => output.extend_from_slice(b"null"),
+            Some(json) if column.is_json => append_json(json, output)
+                .map_err(|error| format!("its column `{}` is not JSON: {error}", column.name))?,
+            Some(text) => serde_json::to_writer(&mut *output, text).map_err(|error| error.to_string())?,
+        }
+    }
+    output.extend_from_slice(b"}\n");
+    Ok(())
+}
+
+fn append_json(json: &str, output: &mut Vec<u8>) -> serde_json::Result<()> {
+    if json.is_empty() {
+        output.extend_from_slice(b"null");
+        return Ok(());
+    }
+    serde_json::from_str::<IgnoredAny>(json)?;
+    // Inside of texts JSON has no line breaks, so these stand between tokens and mean nothing.
+    output.extend(json.bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
+    Ok(())
+}

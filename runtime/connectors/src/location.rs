@@ -1,0 +1,152 @@
+//! Where a file lies, as job parameters say it.
+
+use serde_json::{Map, Value};
+
+use crate::error::{ConnectorError, Result};
+use crate::storage::STORAGE_TYPES;
+use crate::storage::types::UNNAMED_TYPE;
+
+/// The options of native elements that say where a file lies: a path, or a storage with one.
+pub const PATH_OPTIONS: &[&str] = &["from", "to"];
+
+/// A place for one file: `{"type": "local", "file_path": "out/products.csv"}`, or just the path, or
+/// `{"type": "s3", "storage": "exchange", "file_path": "out/products.csv"}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Location {
+    /// A file of this machine, within the folders that the runtime grants.
+    Local {
+        /// Absolute, or relative to the base folder. An output's may hold placeholders.
+        file_path: String,
+    },
+    /// A file in a storage that the operator names.
+    Named {
+        /// The option that names the storage, for errors.
+        option: &'static str,
+        /// The type that the job believes the storage to have.
+        storage_type: &'static str,
+        /// The storage's name.
+        storage: String,
+        /// Where the file lies there. An output's path may hold placeholders.
+        file_path: String,
+    },
+}
+
+impl Location {
+    /// Reads the value of the option `option`.
+    pub(crate) fn from_value(option: &'static str, value: &Value) -> Result<Self> {
+        let bad = |problem: String| ConnectorError::BadOption { option, problem };
+        let value = match value {
+            Value::String(file_path) => return Ok(Self::Local { file_path: file_path.clone() }),
+            Value::Object(value) => value,
+            _ => return Err(bad("is neither a path nor a storage".to_owned())),
+        };
+        let storage_type = storage_type(option, value)?;
+        let storage = match value.get("storage") {
+            Some(Value::String(storage)) => Some(storage.clone()),
+            // The operator's keys never stand in a job.
+            None if storage_type != UNNAMED_TYPE => {
+                return Err(bad("has no `storage`: the name of one that the operator has set up".to_owned()));
+            }
+            None => None,
+            Some(other) => return Err(bad(format!("has the `storage` {other}, which is no name"))),
+        };
+        if let Some(key) = value.keys().find(|key| !["type", "storage", "file_path"].contains(&key.as_str()))
+        {
+            return Err(bad(format!(
+                "has the key `{key}`, which a storage of type `{storage_type}` does not"
+            )));
+        }
+        let Some(Value::String(file_path)) = value.get("file_path") else {
+            return Err(bad("has no `file_path`".to_owned()));
+        };
+        let file_path = file_path.clone();
+        Ok(match storage {
+            None => Self::Local { file_path },
+            Some(storage) => Self::Named { option, storage_type, storage, file_path },
+        })
+    }
+
+    /// The path as it was given, for people.
+    pub(crate) fn path(&self) -> &str {
+        let (Self::Local { file_path } | Self::Named { file_path, .. }) = self;
+        file_path
+    }
+
+    /// The same storage with another path.
+    pub(crate) fn with_path(&self, file_path: String) -> Self {
+        match self {
+            Self::Local { .. } => Self::Local { file_path },
+            Self::Named { option, storage_type, storage, .. } => {
+                Self::Named { option, storage_type, storage: storage.clone(), file_path }
+            }
+        }
+    }
+
+    /// The name of the storage; `None` for the folders of this machine.
+    pub(crate) fn storage(&self) -> Option<&str> {
+        match self {
+            Self::Local { .. } => None,
+            Self::Named { storage, .. } => Some(storage),
+        }
+    }
+}
+
+fn storage_type(option: &'static str, value: &Map<String, Value>) -> Result<&'static str> {
+    let Some(Value::String(given)) = value.get("type") else {
+        let problem = format!("has no `type`; available: {}", STORAGE_TYPES.join(", "));
+        return Err(ConnectorError::BadOption { option, problem });
+    };
+    STORAGE_TYPES.iter().find(|known| *known == given).copied().ok_or_else(|| {
+        let (given, available) = (given.clone(), STORAGE_TYPES);
+        ConnectorError::UnknownStorage { option, given, available }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(value: &str, expected: &str) {
+        let found = Location::from_value("to", &serde_json::from_str(value).unwrap());
+        let found = found.map_or_else(
+            |error| error.to_string(),
+            |location| match location.storage() {
+                None => location.path().to_owned(),
+                Some(name) => format!("{name}: {}", location.path()),
+            },
+        );
+        assert_eq!(found, expected, "{value}");
+    }
+
+    #[test]
+    fn a_storage_is_a_path_or_names_its_type() {
+        check(r#"{"type": "local", "file_path": "out/a.csv"}"#, "out/a.csv");
+        check(r#"{"type": "local", "storage": "archive", "file_path": "out/a.csv"}"#, "archive: out/a.csv");
+        check(r#"{"type": "s3", "storage": "exchange", "file_path": "out/a.csv"}"#, "exchange: out/a.csv");
+        check(r#""out/a.csv""#, "out/a.csv");
+        check(
+            r#"{"type": "ftp", "file_path": "a"}"#,
+            "the option `to` names the storage type `ftp`; available: local, s3",
+        );
+        check(r#"{"file_path": "a"}"#, "the option `to` has no `type`; available: local, s3");
+        check(r#"{"type": 1}"#, "the option `to` has no `type`; available: local, s3");
+        check(r#"{"type": "local"}"#, "the option `to` has no `file_path`");
+        check(
+            r#"{"type": "local", "file_path": "a", "host": "h"}"#,
+            "the option `to` has the key `host`, which a storage of type `local` does not",
+        );
+        check(
+            r#"{"type": "s3", "storage": "x", "file_path": "a", "secret_access_key": "s3cr3t"}"#,
+            "the option `to` has the key `secret_access_key`, which a storage of type `s3` does not",
+        );
+        check(
+            r#"{"type": "s3", "file_path": "a"}"#,
+            "the option `to` has no `storage`: the name of one that the operator has set up",
+        );
+        check(
+            r#"{"type": "s3", "storage": 7, "file_path": "a"}"#,
+            "the option `to` has the `storage` 7, which is no name",
+        );
+        check("7", "the option `to` is neither a path nor a storage");
+    }
+}

@@ -1,0 +1,139 @@
+//! What an element may touch: the folders of its tenant, and the storages that the operator names. Databases and hosts
+//! of outbound requests have their place here, when there are elements for them.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use cap_std::fs::Dir;
+use serde_json::Value;
+use stepbox_batch::error::ElementError;
+use stepbox_batch::step_context::StepContext;
+
+use crate::error::{ConnectorError, Result};
+use crate::folders::Folders;
+use crate::location::{Location, PATH_OPTIONS};
+use crate::storage::local;
+use crate::storage::{Files, InputSource, OpenInput, Storages};
+
+/// What an element may touch. Cheap to clone.
+///
+/// A tenant's policy decides what is in it. Nothing opens through it that lies elsewhere.
+#[derive(Debug, Clone)]
+pub struct Reach {
+    folders: Folders,
+    storages: Arc<Storages>,
+}
+
+impl From<Folders> for Reach {
+    fn from(folders: Folders) -> Self {
+        Self { folders, storages: Arc::default() }
+    }
+}
+
+impl Reach {
+    /// Allows files in named storages as well.
+    #[must_use]
+    pub fn with_storages(self, storages: Storages) -> Self {
+        Self { storages: Arc::new(storages), ..self }
+    }
+
+    /// Lets relative paths begin in this folder. No folder opens that did not open before.
+    #[must_use]
+    pub fn beginning_in(self, folder: &str) -> Self {
+        Self { folders: self.folders.beginning_in(folder), ..self }
+    }
+
+    /// Opens a file for reading. `file` is the value of an option: a path, or a storage with a path
+    /// (`{"type": "s3", "storage": "exchange", "file_path": "in/products.csv"}`). `option` names the option in errors.
+    ///
+    /// Fails with `file-refused` for a path outside of the folders, and with `storage-unknown` for a storage that the
+    /// policy does not have. Each call waits for the disk or the network. Reads end when the step is left behind.
+    pub fn open_input(
+        &self,
+        option: &'static str,
+        file: &Value,
+        context: &StepContext,
+    ) -> std::result::Result<Input, ElementError> {
+        let location = Location::from_value(option, file)?;
+        let OpenInput { source, length, .. } = self.files(&location)?.open_input(location.path(), context)?;
+        context.metering().opened_to_read();
+        Ok(Input { source, length, context: context.clone() })
+    }
+
+    /// Opens a folder of this machine, in which files can then be made and removed. The folder must exist, and nothing of
+    /// the installation's may lie in it. Fails with `file-refused` outside of the tenant's folders.
+    pub fn open_folder(&self, path: &str) -> std::result::Result<Dir, ElementError> {
+        self.folders.open_folder(path)
+    }
+
+    /// Opens the storage of a file.
+    pub(crate) fn files(&self, location: &Location) -> Result<Box<dyn Files>> {
+        match location {
+            Location::Local { .. } => Ok(Box::new(self.folders.clone())),
+            Location::Named { option, storage, storage_type, .. } => {
+                self.storages.find(option, storage, storage_type)?.storage().open(&self.folders)
+            }
+        }
+    }
+
+    /// Where a file lies, as one text for each place; `None` if there is no such storage or no folder. `given` is the
+    /// path with its placeholders filled.
+    pub(crate) fn place_of(&self, location: &Location, given: &str) -> Option<String> {
+        match location {
+            Location::Local { .. } => Some(local::place_of(&self.folders.beginning()?.join(given))),
+            Location::Named { option, storage_type, storage, .. } => {
+                let storage = self.storages.find(option, storage, storage_type).ok()?;
+                Some(storage.storage().place_of(given))
+            }
+        }
+    }
+}
+
+/// Checks that the storages exist that an element's options name. Options without their values, and options of other
+/// elements, are passed over.
+pub fn check_storages(options: &Value, storages: &Storages) -> std::result::Result<(), ConnectorError> {
+    for option in PATH_OPTIONS {
+        let Some(value @ Value::Object(_)) = options.get(option) else { continue };
+        if let Location::Named { storage_type, storage, .. } = Location::from_value(option, value)? {
+            storages.find(option, &storage, storage_type)?;
+        }
+    }
+    Ok(())
+}
+
+/// A file that was opened for reading. What is read counts for the step.
+pub struct Input {
+    source: Box<dyn InputSource>,
+    length: u64,
+    context: StepContext,
+}
+
+impl Input {
+    /// How long the file was when it was opened, in bytes.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+}
+
+impl io::Read for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.source.read(buffer)?;
+        self.context.metering().read_file(bytes as u64);
+        self.context.gate().moved();
+        Ok(bytes)
+    }
+}
+
+/// Seeks from the beginning; a bucket knows nothing else.
+impl io::Seek for Input {
+    fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
+        self.source.seek(to)
+    }
+}
+
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Input").field("length", &self.length).finish_non_exhaustive()
+    }
+}
