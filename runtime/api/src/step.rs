@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use stepbox_batch::job;
+use stepbox_batch::limits::{LIMITS, LimitOverrides};
 
 use crate::step_settings::{Always, Branch, ItemSettings, Rerun, Retry, Transition};
 
@@ -128,45 +129,19 @@ impl Grants {
     }
 }
 
-/// The limits of a step that differ from the defaults. The others are `null`.
+/// The limits of a step that differ from the defaults, by their names: `memory_bytes_max`. The others are `null`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
-    /// Memory of all its components, in bytes.
-    pub memory_bytes_max: Option<u64>,
-    /// The length of one call, in milliseconds.
-    pub time_ms_max: Option<u64>,
-    /// Processor time of all its components, in milliseconds.
-    pub cpu_ms_max: Option<u64>,
-    /// Bytes written to files.
-    pub disk_bytes_max: Option<u64>,
-    /// Bytes logged.
-    pub log_bytes_max: Option<u64>,
-    /// Requests sent.
-    pub http_requests_max: Option<u64>,
-    /// Bytes of requests and answers.
-    pub http_bytes_max: Option<u64>,
-}
+#[serde(transparent)]
+pub struct Limits(pub Map<String, Value>);
 
 impl Limits {
     /// Built from the limits in a job or a policy.
-    pub fn of(limits: &job::LimitOverrides) -> Self {
-        let job::LimitOverrides {
-            memory_bytes_max,
-            time_ms_max,
-            cpu_ms_max,
-            disk_bytes_max,
-            log_bytes_max,
-            http_requests_max,
-            http_bytes_max,
-        } = *limits;
-        Self {
-            memory_bytes_max,
-            time_ms_max,
-            cpu_ms_max,
-            disk_bytes_max,
-            log_bytes_max,
-            http_requests_max,
-            http_bytes_max,
-        }
+    pub fn of(limits: &LimitOverrides) -> Self {
+        Self(LIMITS.iter().map(|limit| (limit.name.to_owned(), limit.of(limits).into())).collect())
+    }
+
+    /// The value of a limit; `None` for the default.
+    pub fn get(&self, name: &str) -> Option<u64> {
+        self.0.get(name)?.as_u64()
     }
 }

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use crate::limits::LimitOverrides;
 use crate::name::{ConnectorCode, Digest, InstanceCode, JobName, StepName, TenantId};
 use crate::pattern::Pattern;
 use crate::template::{self, OutputName};
@@ -525,27 +526,6 @@ impl GrantRequest {
     pub fn is_empty(&self) -> bool {
         self.http.is_empty() && self.files.is_empty()
     }
-}
-
-/// Where a step's limits differ from the defaults of the sandbox.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct LimitOverrides {
-    /// How many bytes all memories and tables of one component may take together.
-    pub memory_bytes_max: Option<u64>,
-    /// How long the step's components may run in one call of an element, or a tasklet in all, in
-    /// milliseconds.
-    pub time_ms_max: Option<u64>,
-    /// How long the step's components may compute, all together, in milliseconds of processor time.
-    pub cpu_ms_max: Option<u64>,
-    /// How many bytes a step's components may write to files.
-    pub disk_bytes_max: Option<u64>,
-    /// How many bytes of messages a step's components may log.
-    pub log_bytes_max: Option<u64>,
-    /// How many HTTP requests a step's components may send.
-    pub http_requests_max: Option<u64>,
-    /// How many bytes the bodies of a step's requests and answers may have, all together.
-    pub http_bytes_max: Option<u64>,
 }
 
 /// A job with saved parameters: what is run, again and again.

@@ -56,6 +56,7 @@ pub mod gate;
 pub mod inventory;
 pub mod item_step;
 pub mod job;
+pub mod limits;
 pub mod lock;
 pub mod log;
 pub mod metering;

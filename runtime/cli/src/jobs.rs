@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 use stepbox::Tenant;
-use stepbox::batch::job::{Branch, Element, Job, LimitOverrides, Step, StepKind};
+use stepbox::batch::job::{Branch, Element, Job, Step, StepKind};
+use stepbox::batch::limits::{LIMITS, Limit, LimitOverrides, LimitUnit};
 use stepbox::batch::visible::Visible;
 
 use crate::args::{FormatArg, Jobs};
@@ -177,16 +178,15 @@ fn element(element: &Element) -> String {
 }
 
 fn limits(limits: &LimitOverrides) -> Option<String> {
-    let lines = [
-        limits.memory_bytes_max.map(|max| format!("memory_bytes_max: {max} ({})", bytes(max))),
-        limits.time_ms_max.map(|max| format!("time_ms_max: {max} ({})", duration(max))),
-        limits.cpu_ms_max.map(|max| format!("cpu_ms_max: {max} ({})", duration(max))),
-        limits.disk_bytes_max.map(|max| format!("disk_bytes_max: {max} ({})", bytes(max))),
-        limits.log_bytes_max.map(|max| format!("log_bytes_max: {max} ({})", bytes(max))),
-        limits.http_requests_max.map(|max| format!("http_requests_max: {max}")),
-        limits.http_bytes_max.map(|max| format!("http_bytes_max: {max} ({})", bytes(max))),
-    ];
-    let lines: Vec<_> = lines.into_iter().flatten().collect();
+    let line = |limit: &Limit| {
+        let max = limit.of(limits)?;
+        Some(match limit.unit {
+            LimitUnit::Bytes => format!("{}: {max} ({})", limit.name, bytes(max)),
+            LimitUnit::Milliseconds => format!("{}: {max} ({})", limit.name, duration(max)),
+            LimitUnit::Count => format!("{}: {max}", limit.name),
+        })
+    };
+    let lines: Vec<_> = LIMITS.iter().filter_map(line).collect();
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 

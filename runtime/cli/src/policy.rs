@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use stepbox::batch::job::LimitOverrides;
+use stepbox::batch::limits::{LIMITS, Limit, LimitOverrides, LimitUnit};
 use stepbox::batch::name::TenantId;
 use stepbox::config::{CheckedFile, PolicyFiles, TenantConfig};
 use stepbox::{ComponentsPolicy, FilesPolicy, Policy, Quotas, SigningKey};
@@ -100,25 +100,16 @@ fn list(lines: impl Iterator<Item = String>, nothing: &str) -> String {
 }
 
 fn limited(limits: &LimitOverrides) -> String {
-    let LimitOverrides {
-        memory_bytes_max,
-        time_ms_max,
-        cpu_ms_max,
-        disk_bytes_max,
-        log_bytes_max,
-        http_requests_max,
-        http_bytes_max,
-    } = *limits;
-    let all = [
-        ("memory_bytes_max", memory_bytes_max.map(bytes)),
-        ("time_ms_max", time_ms_max.map(duration)),
-        ("cpu_ms_max", cpu_ms_max.map(duration)),
-        ("disk_bytes_max", disk_bytes_max.map(bytes)),
-        ("log_bytes_max", log_bytes_max.map(bytes)),
-        ("http_requests_max", http_requests_max.map(number)),
-        ("http_bytes_max", http_bytes_max.map(bytes)),
-    ];
-    list(all.into_iter().filter_map(|(name, max)| Some(format!("{name}: {}", max?))), "those of each job")
+    let line = |limit: &Limit| {
+        let max = limit.of(limits)?;
+        let max = match limit.unit {
+            LimitUnit::Bytes => bytes(max),
+            LimitUnit::Milliseconds => duration(max),
+            LimitUnit::Count => number(max),
+        };
+        Some(format!("{}: {max}", limit.name))
+    };
+    list(LIMITS.iter().filter_map(line), "those of each job")
 }
 
 fn quota(quotas: &Quotas) -> String {

@@ -167,8 +167,7 @@ pub use reach::{Input, Reach, check_storages};
 pub use rejected_items::RejectedItemsFile;
 pub use storage::bucket::problem::{BadAnswer, BucketProblem};
 pub use storage::{
-    KeySource, NamedStorage, S3Settings, STORAGE_TYPES, SharedFiles, StorageSettings, Storages,
-    UnusableStorage,
+    KeySource, NamedStorage, S3Settings, SharedFiles, StorageSettings, Storages, UnusableStorage,
 };
 
 use stepbox_batch::rows::ROWS_BYTES_MAX;

@@ -38,7 +38,8 @@ pub use self::named::{NamedStorage, Storages, UnusableStorage};
 use self::output::{OutputFiles, Unfinished};
 pub use self::s3::S3Settings;
 pub use self::shared_files::SharedFiles;
-pub use self::types::{STORAGE_TYPES, StorageSettings};
+pub(crate) use self::types::STORAGE_TYPES;
+pub use self::types::StorageSettings;
 
 /// What the settings of each type can do.
 pub(crate) trait Settings {

@@ -129,5 +129,4 @@ pub use self::setup::ComponentSetup;
 pub use self::share::{Share, ShareLimits};
 pub use self::upload::COMPONENT_BYTES_MAX;
 pub use self::upload::{Description, Finding, Inspected, World, receive};
-pub use self::v0_1::adapters::{SandboxedProcessor, SandboxedReader, SandboxedTasklet, SandboxedWriter};
 pub use stepbox_net::{NetworkPolicy, Resolver, SystemResolver};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Tasklet};
 use stepbox_batch::name::Digest;
 
 use crate::machine::Loaded;
@@ -39,22 +40,22 @@ impl Program {
     }
 
     /// A reader that is not open yet.
-    pub fn reader(&self, setup: ComponentSetup) -> SandboxedReader {
+    pub fn reader(&self, setup: ComponentSetup) -> impl ItemReader + use<> {
         SandboxedReader::new(self.loaded.clone(), setup)
     }
 
     /// A processor that is not open yet.
-    pub fn processor(&self, setup: ComponentSetup) -> SandboxedProcessor {
+    pub fn processor(&self, setup: ComponentSetup) -> impl ItemProcessor + use<> {
         SandboxedProcessor::new(self.loaded.clone(), setup)
     }
 
     /// A writer that is not open yet.
-    pub fn writer(&self, setup: ComponentSetup) -> SandboxedWriter {
+    pub fn writer(&self, setup: ComponentSetup) -> impl ItemWriter + use<> {
         SandboxedWriter::new(self.loaded.clone(), setup)
     }
 
     /// A tasklet that does not run yet.
-    pub fn tasklet(&self, setup: ComponentSetup) -> SandboxedTasklet {
+    pub fn tasklet(&self, setup: ComponentSetup) -> impl Tasklet + use<> {
         SandboxedTasklet::new(self.loaded.clone(), setup)
     }
 }

@@ -73,7 +73,7 @@ impl Wall {
     }
 
     /// Whether something of the installation's lies in a folder, or anywhere below it.
-    pub fn lies_below(&self, folder: &Dir) -> io::Result<bool> {
+    pub(crate) fn lies_below(&self, folder: &Dir) -> io::Result<bool> {
         let folder = identity(folder)?;
         let is_above = |own: &Dir| Ok::<_, io::Error>(upwards(own)?.contains(&folder));
         for own in &self.folders {

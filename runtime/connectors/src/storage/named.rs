@@ -81,7 +81,7 @@ impl NamedStorage {
     }
 
     /// Whether something can lie in both: whether one is the other, or lies in it.
-    pub fn overlaps(&self, other: &Self) -> io::Result<bool> {
+    pub(crate) fn overlaps(&self, other: &Self) -> io::Result<bool> {
         self.storage.extent().overlaps(other.storage.extent())
     }
 

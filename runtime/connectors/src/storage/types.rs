@@ -13,7 +13,7 @@ use crate::error::ConnectorError;
 macro_rules! storage_types {
     ($($(#[doc = $doc:literal])* $variant:ident: $name:literal => $settings:ty,)*) => {
         /// The types of storage there are.
-        pub const STORAGE_TYPES: &[&str] = &[$($name),*];
+        pub(crate) const STORAGE_TYPES: &[&str] = &[$($name),*];
 
         /// The settings of a storage, as the operator writes them: `{ type: local, path: /srv/exchange }`.
         #[derive(Debug, PartialEq, Eq, Deserialize)]

@@ -14,6 +14,7 @@ use std::path::{Component as PathPart, PathBuf};
 use serde_json::{Value, json};
 use stepbox_batch::element::Role;
 use stepbox_batch::job::{Branch, GrantRequest, ItemSettings, LimitOverrides, Rerun, RetryPolicy, StepFlow};
+use stepbox_batch::limits::{LIMITS, Limit};
 use stepbox_batch::name::{ConnectorCode, JobName, NameError, StepName};
 use stepbox_batch::nearest::nearest;
 use stepbox_batch::parameters::{self, ParameterSchema, SchemaError};
@@ -422,33 +423,11 @@ impl Scope<'_> {
     }
 }
 
-fn limits(pointer: &str, limits: form::Limits) -> Result<LimitOverrides, Mistake> {
-    let form::Limits {
-        memory_bytes_max,
-        time_ms_max,
-        cpu_ms_max,
-        disk_bytes_max,
-        log_bytes_max,
-        http_requests_max,
-        http_bytes_max,
-    } = limits;
-    for (name, value) in
-        [("memory_bytes_max", memory_bytes_max), ("time_ms_max", time_ms_max), ("cpu_ms_max", cpu_ms_max)]
-    {
-        if value == Some(0) {
-            let message = format!("`{name}` is at least 1; limits cannot be switched off");
-            return Err(Mistake::new("bad-limit", format!("{pointer}/limits/{name}"), message));
-        }
-    }
-    Ok(LimitOverrides {
-        memory_bytes_max,
-        time_ms_max,
-        cpu_ms_max,
-        disk_bytes_max,
-        log_bytes_max,
-        http_requests_max,
-        http_bytes_max,
-    })
+fn limits(pointer: &str, limits: LimitOverrides) -> Result<LimitOverrides, Mistake> {
+    let is_switched_off = |limit: &&Limit| !limit.may_be_zero && limit.of(&limits) == Some(0);
+    let Some(Limit { name, .. }) = LIMITS.iter().find(is_switched_off) else { return Ok(limits) };
+    let message = format!("`{name}` is at least 1; limits cannot be switched off");
+    Err(Mistake::new("bad-limit", format!("{pointer}/limits/{name}"), message))
 }
 
 fn schema_mistake(pointer: &str, error: &SchemaError) -> Mistake {

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value;
 use stepbox_batch::job::Always;
+use stepbox_batch::limits::LimitOverrides;
 use stepbox_batch::nearest::nearest;
 
 use super::ConnectorFileError;
@@ -70,7 +71,7 @@ pub(super) struct Step {
     pub(super) on: Option<Ordered<String>>,
     pub(super) always: Option<Always>,
     pub(super) grants: Option<Grants>,
-    pub(super) limits: Option<Limits>,
+    pub(super) limits: Option<LimitOverrides>,
     /// The name of a split …
     pub(super) split: Option<String>,
     /// … and its branches, each with its steps.
@@ -171,18 +172,6 @@ pub(super) enum Rerun {
 pub(super) struct Grants {
     pub(super) http: Vec<String>,
     pub(super) files: BTreeMap<String, String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Limits {
-    pub(super) memory_bytes_max: Option<u64>,
-    pub(super) time_ms_max: Option<u64>,
-    pub(super) cpu_ms_max: Option<u64>,
-    pub(super) disk_bytes_max: Option<u64>,
-    pub(super) log_bytes_max: Option<u64>,
-    pub(super) http_requests_max: Option<u64>,
-    pub(super) http_bytes_max: Option<u64>,
 }
 
 fn yes() -> bool {

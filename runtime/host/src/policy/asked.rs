@@ -1,7 +1,7 @@
 //! What a connector's steps ask to touch, to send and to use, what the policy says to each wish, and what is left.
 
 use stepbox_batch::inventory::Connector;
-use stepbox_batch::job::LimitOverrides;
+use stepbox_batch::limits::{LIMITS, Limit, LimitOverrides};
 use stepbox_sandbox::GrantError;
 
 use super::{FilesPolicy, Policy};
@@ -103,25 +103,16 @@ fn file(place: &str, name: &str, line: &str, policy: &Policy) -> AskedGrant {
 
 /// The limits that a step sets itself.
 fn limits(place: &str, asked: &LimitOverrides, max: &LimitOverrides) -> Vec<AskedGrant> {
-    let all = [
-        ("memory_bytes_max", asked.memory_bytes_max, max.memory_bytes_max),
-        ("time_ms_max", asked.time_ms_max, max.time_ms_max),
-        ("cpu_ms_max", asked.cpu_ms_max, max.cpu_ms_max),
-        ("disk_bytes_max", asked.disk_bytes_max, max.disk_bytes_max),
-        ("log_bytes_max", asked.log_bytes_max, max.log_bytes_max),
-        ("http_requests_max", asked.http_requests_max, max.http_requests_max),
-        ("http_bytes_max", asked.http_bytes_max, max.http_bytes_max),
-    ];
-    let row = |(name, asked, max): (&str, Option<u64>, Option<u64>)| {
-        let asked = asked?;
+    let row = |limit: &Limit| {
+        let (asked, max) = (limit.of(asked)?, limit.of(max));
         Some(AskedGrant {
             step: place.to_owned(),
-            asked: format!("limits: {name}: {asked}"),
+            asked: format!("limits: {}: {asked}", limit.name),
             policy: max.map_or("any".to_owned(), |max| format!("at most {max}")),
             effective: max.map_or(asked, |max| asked.min(max)).to_string(),
         })
     };
-    all.into_iter().filter_map(row).collect()
+    LIMITS.iter().filter_map(row).collect()
 }
 
 /// Whether the line depends on the parameters of a run.

@@ -11,7 +11,7 @@ mod running;
 mod tasklet;
 mod writer;
 
-pub use self::processor::SandboxedProcessor;
-pub use self::reader::SandboxedReader;
-pub use self::tasklet::SandboxedTasklet;
-pub use self::writer::SandboxedWriter;
+pub(crate) use self::processor::SandboxedProcessor;
+pub(crate) use self::reader::SandboxedReader;
+pub(crate) use self::tasklet::SandboxedTasklet;
+pub(crate) use self::writer::SandboxedWriter;

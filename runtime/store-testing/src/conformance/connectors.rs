@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use stepbox_batch::job::{
     Always, Backoff, Branch, CheckpointInterval, ChunkLimit, ComponentRef, Element, ElementSource,
-    GrantRequest, ItemSettings, Job, LimitOverrides, Rerun, RetryPolicy, SkipPolicy, Step, StepFlow,
-    StepKind, Target, Transition,
+    GrantRequest, ItemSettings, Job, Rerun, RetryPolicy, SkipPolicy, Step, StepFlow, StepKind, Target,
+    Transition,
 };
+use stepbox_batch::limits::{LIMITS, LimitOverrides};
 use stepbox_batch::name::{ConnectorCode, StepName, TenantId};
 use stepbox_batch::pattern::Pattern;
 use stepbox_batch::ports::JobRepository;
@@ -71,15 +72,7 @@ fn rich_step() -> Step {
             http: vec!["POST https://api.example.com".to_owned()],
             files: BTreeMap::from([("in".to_owned(), "read ${parameters.folder}".to_owned())]),
         },
-        limits: LimitOverrides {
-            cpu_ms_max: Some(1000),
-            http_bytes_max: Some(1 << 20),
-            memory_bytes_max: Some(64 << 20),
-            time_ms_max: Some(2000),
-            disk_bytes_max: Some(u64::MAX),
-            log_bytes_max: None,
-            http_requests_max: Some(0),
-        },
+        limits: all_limits(),
         retry: RetryPolicy {
             limit: u32::MAX,
             on: Some(vec![pattern("*")]),
@@ -177,4 +170,13 @@ pub async fn are_kept_while_an_instance_needs_them(store: &dyn JobRepository) {
 async fn codes(store: &dyn JobRepository) -> String {
     let found = store.connectors(&tenant()).await.unwrap();
     found.iter().map(|connector| connector.code.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+/// A value for each limit, another one for each; one of them is the largest there is.
+fn all_limits() -> LimitOverrides {
+    let mut limits = LimitOverrides::default();
+    for (value, limit) in (0..).zip(LIMITS) {
+        limit.set(&mut limits, Some(u64::MAX - value));
+    }
+    limits
 }

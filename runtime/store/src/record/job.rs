@@ -7,12 +7,12 @@ mod settings;
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 use stepbox_batch::job::{
-    ChunkLimit, ComponentRef, Element, ElementSource, GrantRequest, ItemSettings, Job, LimitOverrides, Step,
-    StepKind,
+    ChunkLimit, ComponentRef, Element, ElementSource, GrantRequest, ItemSettings, Job, Step, StepKind,
 };
+use stepbox_batch::limits::{LIMITS, Limit, LimitOverrides};
 use stepbox_batch::name::Digest;
 use stepbox_batch::ports::Result;
 
@@ -133,19 +133,23 @@ struct GrantsV1 {
     files: BTreeMap<String, String>,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LimitsV1 {
-    memory_bytes_max: Option<u64>,
-    time_ms_max: Option<u64>,
-    disk_bytes_max: Option<u64>,
-    log_bytes_max: Option<u64>,
-    http_requests_max: Option<u64>,
-    /// Came later, like the next one; a job of before has neither.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    cpu_ms_max: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    http_bytes_max: Option<u64>,
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct LimitsV1(LimitOverrides);
+
+/// The limits that there were at first. They are written also where they have their default; later ones are not, so that
+/// a job of before reads the same.
+const FIRST_LIMITS: [&str; 5] =
+    ["memory_bytes_max", "time_ms_max", "disk_bytes_max", "log_bytes_max", "http_requests_max"];
+
+impl Serialize for LimitsV1 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let (first, later): (Vec<_>, Vec<_>) =
+            LIMITS.iter().partition(|limit| FIRST_LIMITS.contains(&limit.name));
+        let value = |limit: &Limit| (limit.name, limit.of(&self.0));
+        let later = later.into_iter().map(value).filter(|(_, value)| value.is_some());
+        serializer.collect_map(first.into_iter().map(value).chain(later))
+    }
 }
 
 impl From<&Job> for JobV1 {
@@ -169,28 +173,11 @@ impl From<&Step> for StepV1 {
     fn from(step: &Step) -> Self {
         let Step { name, kind, grants, limits, retry, rerun, start_limit, flow } = step;
         let GrantRequest { http, files } = grants;
-        let LimitOverrides {
-            memory_bytes_max,
-            time_ms_max,
-            disk_bytes_max,
-            log_bytes_max,
-            http_requests_max,
-            cpu_ms_max,
-            http_bytes_max,
-        } = *limits;
         Self {
             name: name.to_string(),
             work: WorkV1::from(kind),
             grants: GrantsV1 { http: http.clone(), files: files.clone() },
-            limits: LimitsV1 {
-                memory_bytes_max,
-                time_ms_max,
-                disk_bytes_max,
-                log_bytes_max,
-                http_requests_max,
-                cpu_ms_max,
-                http_bytes_max,
-            },
+            limits: LimitsV1(*limits),
             retry: retry.into(),
             rerun: (*rerun).into(),
             start_limit: *start_limit,
@@ -268,28 +255,11 @@ impl JobV1 {
 
 impl StepV1 {
     fn into_step(self, row: &Row, column: &str) -> Result<Step> {
-        let LimitsV1 {
-            memory_bytes_max,
-            time_ms_max,
-            disk_bytes_max,
-            log_bytes_max,
-            http_requests_max,
-            cpu_ms_max,
-            http_bytes_max,
-        } = self.limits;
         Ok(Step {
             name: row.name(column, self.name)?,
             kind: self.work.into_kind(row, column)?,
             grants: GrantRequest { http: self.grants.http, files: self.grants.files },
-            limits: LimitOverrides {
-                memory_bytes_max,
-                time_ms_max,
-                disk_bytes_max,
-                log_bytes_max,
-                http_requests_max,
-                cpu_ms_max,
-                http_bytes_max,
-            },
+            limits: self.limits.0,
             retry: self.retry.into(),
             rerun: self.rerun.into(),
             start_limit: self.start_limit,

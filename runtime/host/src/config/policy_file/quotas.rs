@@ -2,43 +2,23 @@
 
 use std::num::{NonZeroU64, NonZeroUsize};
 
-use serde::Deserialize;
-use stepbox_batch::job::LimitOverrides;
+use serde::{Deserialize, Deserializer};
+use stepbox_batch::limits::{LimitOverrides, deserialize_in_range};
 
-/// How much one step may use at most. What is left out is left to the job.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Limits {
-    memory_bytes_max: Option<NonZeroU64>,
-    time_ms_max: Option<NonZeroU64>,
-    cpu_ms_max: Option<NonZeroU64>,
-    /// These four may be 0: the step may not write, log or send at all.
-    disk_bytes_max: Option<u64>,
-    log_bytes_max: Option<u64>,
-    http_requests_max: Option<u64>,
-    http_bytes_max: Option<u64>,
+/// How much one step may use at most. What is left out is left to the job. Limits of memory and time cannot be 0; with
+/// a limit of 0 for another thing, a step may not write, log or send at all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Limits(LimitOverrides);
+
+impl<'de> Deserialize<'de> for Limits {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize_in_range(deserializer).map(Self)
+    }
 }
 
 impl From<Limits> for LimitOverrides {
-    fn from(limits: Limits) -> Self {
-        let Limits {
-            memory_bytes_max,
-            time_ms_max,
-            cpu_ms_max,
-            disk_bytes_max,
-            log_bytes_max,
-            http_requests_max,
-            http_bytes_max,
-        } = limits;
-        Self {
-            memory_bytes_max: memory_bytes_max.map(NonZeroU64::get),
-            time_ms_max: time_ms_max.map(NonZeroU64::get),
-            cpu_ms_max: cpu_ms_max.map(NonZeroU64::get),
-            disk_bytes_max,
-            log_bytes_max,
-            http_requests_max,
-            http_bytes_max,
-        }
+    fn from(Limits(limits): Limits) -> Self {
+        limits
     }
 }
 

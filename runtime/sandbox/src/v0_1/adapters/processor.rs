@@ -12,7 +12,7 @@ use crate::v0_1::bindings::exports::stepbox::step::processor::Guest;
 
 /// A processor that is a component.
 #[derive(Debug)]
-pub struct SandboxedProcessor {
+pub(crate) struct SandboxedProcessor {
     loaded: Loaded,
     setup: ComponentSetup,
     running: Option<Running<Guest>>,

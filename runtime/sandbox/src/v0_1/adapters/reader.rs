@@ -21,7 +21,7 @@ const PARTS_BYTES_MAX: usize = 4 << 20;
 
 /// A reader that is a component.
 #[derive(Debug)]
-pub struct SandboxedReader {
+pub(crate) struct SandboxedReader {
     loaded: Loaded,
     setup: ComponentSetup,
     running: Option<Running<Guest>>,

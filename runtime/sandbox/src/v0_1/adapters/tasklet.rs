@@ -14,7 +14,7 @@ use crate::v0_1::bindings::stepbox::step::types::Setup;
 
 /// A tasklet that is a component.
 #[derive(Debug)]
-pub struct SandboxedTasklet {
+pub(crate) struct SandboxedTasklet {
     loaded: Loaded,
     setup: ComponentSetup,
 }

@@ -12,7 +12,7 @@ use crate::v0_1::bindings::exports::stepbox::step::writer::Guest;
 
 /// A writer that is a component.
 #[derive(Debug)]
-pub struct SandboxedWriter {
+pub(crate) struct SandboxedWriter {
     loaded: Loaded,
     setup: ComponentSetup,
     running: Option<Running<Guest>>,
