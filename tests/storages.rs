@@ -288,8 +288,8 @@ async fn an_unknown_storage_is_told_before_the_job_starts() {
     };
     assert_eq!(
         run(json!({ "type": "s3", "storage": "exchnage", "file_path": "a.csv" })).await,
-        "storage-unknown the step `export` cannot run: the option `to` names the storage `exchnage`, which there is \
-         not; did you mean `exchange`? the storages are `exchange`"
+        "storage-unknown the step `export` cannot run: the option `to` names the storage `exchnage`, which does \
+         not exist; did you mean `exchange`? the storages are `exchange`"
     );
     assert_eq!(
         run(json!({ "type": "s3", "file_path": "a.csv" })).await,

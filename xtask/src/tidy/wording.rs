@@ -5,7 +5,7 @@ use super::codes::is_of_tests;
 use super::sources::Source;
 
 /// The crates that know no front end.
-const LIBRARIES: [&str; 5] = ["batch", "store", "sandbox", "connectors", "host"];
+const LIBRARIES: [&str; 6] = ["batch", "store", "net", "sandbox", "connectors", "host"];
 /// The module that reads the policy file, and so may name its keys.
 const OF_THE_POLICY_FILE: &str = "runtime/host/src/config";
 
