@@ -32,6 +32,7 @@ mod signatures;
 mod storages;
 mod support;
 mod tenant_changes;
+mod tenant_goes;
 mod tenants;
 mod uploads;
 mod wellness;
