@@ -12,7 +12,7 @@ use crate::name::{ConnectorCode, Digest, InstanceCode, JobName, StepName, Tenant
 use crate::pattern::Pattern;
 use crate::template::{self, OutputName};
 
-/// A definition: ordered steps, a parameter schema, a form. It is frozen into each execution.
+/// A definition: ordered steps and a parameter schema. Each execution keeps the definition with which it began.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     /// The connector that brings it.

@@ -1,13 +1,13 @@
 //! A connector's folder: `connector.yaml` and the components it names.
 //!
-//! Reading goes in three passes, each with its own kind of mistake: the YAML ([`form`]), what the words
+//! Reading goes in three passes, each with its own kind of mistake: the YAML ([`shape`]), what the words
 //! mean together ([`check`]), and, once the components are uploaded and have digests, the jobs
 //! ([`ConnectorFile::into_connector`]). Every mistake is told with its line and column.
 
 mod check;
 mod folder;
-mod form;
 mod located;
+mod shape;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -165,7 +165,7 @@ impl ConnectorFile {
 
     /// Reads the text of a connector file; `file` is for messages and the components' folder.
     pub fn parse(file: PathBuf, text: &str, known: &Known) -> Result<Self, ConnectorFileError> {
-        let form = form::parse(text).map_err(|mistake| mistake.at(&file))?;
+        let shape = shape::parse(text).map_err(|mistake| mistake.at(&file))?;
         let locations = Locations::of(text);
         if let Some(rounded) = locations.first_rounded(text) {
             let (line, column) = (Some(rounded.line), Some(rounded.column));
@@ -185,7 +185,8 @@ impl ConnectorFile {
                 others: Vec::new(),
             });
         }
-        let checked = check::check(form, known).map_err(|mistakes| place_all(&file, &locations, mistakes))?;
+        let checked =
+            check::check(shape, known).map_err(|mistakes| place_all(&file, &locations, mistakes))?;
         let check::Checked { code, label, components, jobs } = checked;
         Ok(Self { file, locations, code, label, components, jobs })
     }

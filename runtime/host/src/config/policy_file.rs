@@ -1,5 +1,5 @@
 //! `policy.yaml` in the data folder: what the operator opens beyond the default policy, and closes, and
-//! how much compiling a component may cost. `tenants/NAME.yaml` has the same form.
+//! how much compiling a component may cost. `tenants/NAME.yaml` has the same shape.
 //!
 //! ```yaml
 //! network:
@@ -61,7 +61,7 @@ use crate::regular_file::open_regular;
 /// The file's name in the data folder.
 pub const POLICY_FILE: &str = "policy.yaml";
 
-/// What to do about a value of the wrong form.
+/// What to do about a value of the wrong shape.
 const HELP: &str = "`docs/operators.md` shows the form of the file";
 
 /// How long the file may be, in bytes.
@@ -76,8 +76,8 @@ pub(super) struct PolicyFile {
     files: Files,
     limits: Limits,
     quotas: Quotas,
-    secrets: secrets::Form,
-    storages: storages::Form,
+    secrets: secrets::Shape,
+    storages: storages::Shape,
     shared: Option<StorageSettings>,
     components: Components,
     suspended: bool,
@@ -181,7 +181,7 @@ impl PolicyFile {
     /// The files that it names.
     pub(super) fn named_files(&self, data_dir: &Path) -> Vec<PathBuf> {
         let keys = self.storages.values().chain(&self.shared).flat_map(storages::key_files);
-        let named = self.secrets.values().filter_map(secrets::SecretForm::file).chain(keys);
+        let named = self.secrets.values().filter_map(secrets::SecretShape::file).chain(keys);
         named.map(|file| data_dir.join(file)).collect()
     }
 

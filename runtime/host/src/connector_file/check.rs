@@ -23,7 +23,7 @@ use stepbox_sandbox::{FolderTemplate, GrantError, HttpTemplate, WORK_FOLDER, Wor
 
 pub use effect::optional_in_grants;
 
-use super::{ComponentSource, Mistake, Mistakes, form, part};
+use super::{ComponentSource, Mistake, Mistakes, part, shape};
 
 /// What a connector file may refer to beside itself.
 #[derive(Debug, Clone, Default)]
@@ -100,7 +100,7 @@ pub(super) struct CheckedElement {
     pub(super) options: Option<Value>,
 }
 
-pub(super) fn check(file: form::File, known: &Known) -> Result<Checked, Mistakes> {
+pub(super) fn check(file: shape::File, known: &Known) -> Result<Checked, Mistakes> {
     let code = named("/connector", ConnectorCode::new(file.connector))?;
     let label = check_label("/label", file.label.unwrap_or_else(|| code.to_string()))?;
     let components = check_components(file.components, known)?;
@@ -191,7 +191,7 @@ impl Scope<'_> {
     fn job(
         &self,
         name: JobName,
-        job: form::Job,
+        job: shape::Job,
         schemas: &BTreeMap<String, Value>,
     ) -> Result<CheckedJob, Mistakes> {
         let pointer = self.pointer;
@@ -246,7 +246,7 @@ impl Scope<'_> {
         pointer: &str,
         name: StepName,
         branch: Option<Branch>,
-        step: form::Step,
+        step: shape::Step,
         schema: &ParameterSchema,
     ) -> Result<CheckedStep, Mistakes> {
         let item_key = step.item_keys().next();
@@ -389,7 +389,7 @@ impl Scope<'_> {
     fn grants(
         &self,
         pointer: &str,
-        grants: form::Grants,
+        grants: shape::Grants,
         schema: &ParameterSchema,
     ) -> Result<GrantRequest, Mistake> {
         let refused = |pointer: &str, error: GrantError| {

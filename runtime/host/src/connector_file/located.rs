@@ -141,7 +141,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
         let mut entries = Vec::new();
-        // As texts, like the form takes them: as any value, `on` would be a boolean.
+        // As texts, like the shape takes them: as any value, `on` would be a boolean.
         while let Some(name) = access.next_key::<String>()? {
             entries.push((name, access.next_value()?));
         }

@@ -11,12 +11,12 @@ use super::{ConfigWarning, Problem};
 use crate::policy::Policy;
 
 /// The secrets by name.
-pub(super) type Form = BTreeMap<String, SecretForm>;
+pub(super) type Shape = BTreeMap<String, SecretShape>;
 
 /// Where a secret comes from, a file or a variable of the environment, and where it may go.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct SecretForm {
+pub(super) struct SecretShape {
     /// Read at each start and when it changes; relative paths begin in the data folder.
     file: Option<PathBuf>,
     env: Option<String>,
@@ -32,12 +32,12 @@ impl From<SecretError> for Problem {
 /// Reads all secrets, and gives them to a policy that otherwise stands. A secret whose value cannot be had, or cannot be
 /// used, is a warning, and stops only the steps that name it: the file itself is right.
 pub(super) fn add(
-    form: &Form,
+    shape: &Shape,
     mut policy: Policy,
     data_dir: &Path,
     warnings: &mut Vec<ConfigWarning>,
 ) -> Result<Policy, Problem> {
-    for (name, secret) in form {
+    for (name, secret) in shape {
         secret.check(name)?;
         match secret.read(name, data_dir, &policy) {
             Ok(secret) => policy = policy.with_secret(secret),
@@ -55,7 +55,7 @@ pub(super) fn add(
 /// Stands for a value that cannot be read, so that name and hosts are judged all the same.
 const ANY_VALUE: &str = "a value to judge the rest by";
 
-impl SecretForm {
+impl SecretShape {
     /// The file that it comes from.
     pub(super) fn file(&self) -> Option<&Path> {
         self.file.as_deref()
@@ -103,9 +103,9 @@ mod tests {
         write("empty", b"\n");
         write("latin1", b"s3cr3t-valu\xe9");
         write("long", &vec![b'x'; 70_000]);
-        let form: Form = serde_saphyr::from_str(text).unwrap();
+        let shape: Shape = serde_saphyr::from_str(text).unwrap();
         let mut warnings = Vec::new();
-        let found = match add(&form, Policy::own_machine("."), folder.path(), &mut warnings) {
+        let found = match add(&shape, Policy::own_machine("."), folder.path(), &mut warnings) {
             Ok(_) if !warnings.is_empty() => {
                 assert!(warnings.iter().all(|warning| !warning.help.is_empty()), "{warnings:?}");
                 warnings[0].message.replace(&format!("{}/", folder.path().display()), "")
@@ -175,7 +175,7 @@ mod tests {
             "{ t: { file: token, hosts: [a.example] }, u: { file: windows, hosts: [b.example] } }",
             "the value of the secret `u` is, or holds, or is a part of that of `t`",
         );
-        let form: Result<Form, _> = serde_saphyr::from_str("t: { path: token }");
-        assert!(form.unwrap_err().to_string().contains("unknown field `path`"));
+        let shape: Result<Shape, _> = serde_saphyr::from_str("t: { path: token }");
+        assert!(shape.unwrap_err().to_string().contains("unknown field `path`"));
     }
 }

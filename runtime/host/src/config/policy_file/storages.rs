@@ -10,7 +10,7 @@ use super::{ConfigWarning, Problem};
 use crate::policy::Policy;
 
 /// The storages by name.
-pub(super) type Form = BTreeMap<String, StorageSettings>;
+pub(super) type Shape = BTreeMap<String, StorageSettings>;
 
 impl From<ConnectorError> for Problem {
     fn from(error: ConnectorError) -> Self {
@@ -21,12 +21,12 @@ impl From<ConnectorError> for Problem {
 /// Opens the storages to a policy that otherwise stands. One whose folder is not there, or whose keys cannot be read, is a
 /// warning, and stops only the steps that name it.
 pub(super) fn add(
-    form: &Form,
+    shape: &Shape,
     mut policy: Policy,
     data_dir: &Path,
     warnings: &mut Vec<ConfigWarning>,
 ) -> Result<Policy, Problem> {
-    for (name, storage) in form {
+    for (name, storage) in shape {
         let place = format!("storages.{name}");
         check(storage, name, &place)?;
         match open(storage, name, &place, data_dir) {
@@ -93,8 +93,8 @@ mod tests {
         std::fs::write(folder.path().join("key"), "s3cr3tkey\n").unwrap();
         std::fs::write(folder.path().join("two-lines"), "s3cr3t\nkey\n").unwrap();
         let here = folder.path().display().to_string();
-        let found = match serde_saphyr::from_str::<Form>(&text.replace("HERE", &here)) {
-            Ok(form) => match add(&form, Policy::own_machine("."), folder.path(), &mut Vec::new()) {
+        let found = match serde_saphyr::from_str::<Shape>(&text.replace("HERE", &here)) {
+            Ok(shape) => match add(&shape, Policy::own_machine("."), folder.path(), &mut Vec::new()) {
                 Ok(policy) => format!("{:?}", policy.storages),
                 Err(Problem { message, help }) => format!("{message} | {help}"),
             },

@@ -5,7 +5,7 @@ use stepbox_batch::name::StepName;
 use stepbox_batch::nearest::nearest;
 use stepbox_batch::pattern::Pattern;
 
-use super::super::{Mistake, form, part};
+use super::super::{Mistake, part, shape};
 use super::settings::{PATTERN_CHARACTERS_MAX, says_nothing};
 use super::{CheckedStep, named};
 
@@ -15,9 +15,9 @@ pub(super) const RESERVED: [&str; 4] = ["next", "end", "fail", "stop"];
 /// What follows each exit status, in the order of the file.
 pub(super) fn transitions(
     step: &str,
-    on: Option<&form::Ordered<String>>,
+    on: Option<&shape::Ordered<String>>,
 ) -> Result<Vec<Transition>, Mistake> {
-    let Some(form::Ordered(entries)) = on else { return Ok(Vec::new()) };
+    let Some(shape::Ordered(entries)) = on else { return Ok(Vec::new()) };
     if entries.is_empty() {
         return Err(says_nothing(&format!("{step}/on"), "on", "say what follows, such as `FAILED: end`"));
     }

@@ -7,14 +7,14 @@ use stepbox_batch::job::{
 };
 use stepbox_batch::pattern::Pattern;
 
-use super::super::{Mistake, form};
+use super::super::{Mistake, shape};
 
 /// How long a setting in seconds may be.
 const SECONDS_MAX: f64 = 3600.0;
 /// How many characters a code or a pattern may have.
 pub(super) const PATTERN_CHARACTERS_MAX: usize = 100;
 
-pub(super) fn of_items(pointer: &str, step: &form::Step) -> Result<ItemSettings, Mistake> {
+pub(super) fn of_items(pointer: &str, step: &shape::Step) -> Result<ItemSettings, Mistake> {
     let workers = workers(pointer, step.workers)?;
     Ok(ItemSettings {
         chunk: chunk(pointer, step.chunk.as_ref())?,
@@ -28,7 +28,7 @@ pub(super) fn of_items(pointer: &str, step: &form::Step) -> Result<ItemSettings,
 }
 
 /// Whether the elements can do so is another question.
-fn partitions(pointer: &str, step: &form::Step) -> Result<u32, Mistake> {
+fn partitions(pointer: &str, step: &shape::Step) -> Result<u32, Mistake> {
     let count = step.partitions.unwrap_or(1);
     if !(1..=PARTITIONS_MAX).contains(&count) {
         return Err(bad(format!("{pointer}/partitions"), format!("`partitions` is 1 to {PARTITIONS_MAX}"))
@@ -37,12 +37,12 @@ fn partitions(pointer: &str, step: &form::Step) -> Result<u32, Mistake> {
     Ok(count)
 }
 
-fn chunk(pointer: &str, chunk: Option<&form::Chunk>) -> Result<ChunkLimit, Mistake> {
+fn chunk(pointer: &str, chunk: Option<&shape::Chunk>) -> Result<ChunkLimit, Mistake> {
     let default = ChunkLimit::default();
     let limit = match chunk {
         None => default,
-        Some(form::Chunk::Rows(rows)) => ChunkLimit { rows: *rows, ..default },
-        Some(form::Chunk::All(form::ChunkLimits { rows, bytes, .. })) => {
+        Some(shape::Chunk::Rows(rows)) => ChunkLimit { rows: *rows, ..default },
+        Some(shape::Chunk::All(shape::ChunkLimits { rows, bytes, .. })) => {
             ChunkLimit { rows: rows.unwrap_or(default.rows), bytes: bytes.unwrap_or(default.bytes) }
         }
     };
@@ -53,8 +53,8 @@ fn chunk(pointer: &str, chunk: Option<&form::Chunk>) -> Result<ChunkLimit, Mista
     Ok(limit)
 }
 
-fn chunk_ms(pointer: &str, chunk: Option<&form::Chunk>) -> Result<u64, Mistake> {
-    let Some(form::Chunk::All(form::ChunkLimits { seconds: Some(seconds), .. })) = chunk else {
+fn chunk_ms(pointer: &str, chunk: Option<&shape::Chunk>) -> Result<u64, Mistake> {
+    let Some(shape::Chunk::All(shape::ChunkLimits { seconds: Some(seconds), .. })) = chunk else {
         return Ok(CHUNK_MS);
     };
     match milliseconds(pointer, "seconds", *seconds)? {
@@ -82,9 +82,9 @@ fn ordered(pointer: &str, ordered: Option<bool>, workers: u32) -> Result<bool, M
     Ok(ordered.unwrap_or(true))
 }
 
-fn checkpoint(pointer: &str, given: Option<&form::Checkpoint>) -> Result<CheckpointInterval, Mistake> {
+fn checkpoint(pointer: &str, given: Option<&shape::Checkpoint>) -> Result<CheckpointInterval, Mistake> {
     let default = CheckpointInterval::default();
-    let Some(form::Checkpoint { items, seconds }) = given else { return Ok(default) };
+    let Some(shape::Checkpoint { items, seconds }) = given else { return Ok(default) };
     if items.is_none() && seconds.is_none() {
         return Err(says_nothing(pointer, "checkpoint", "give it `items`, `seconds` or both"));
     }
@@ -96,8 +96,8 @@ fn checkpoint(pointer: &str, given: Option<&form::Checkpoint>) -> Result<Checkpo
     Ok(CheckpointInterval { items: *items, ms: ms.unwrap_or(default.ms) })
 }
 
-fn skip(pointer: &str, given: Option<&form::Skip>) -> Result<SkipPolicy, Mistake> {
-    let Some(form::Skip { limit, share, on }) = given else { return Ok(SkipPolicy::default()) };
+fn skip(pointer: &str, given: Option<&shape::Skip>) -> Result<SkipPolicy, Mistake> {
+    let Some(shape::Skip { limit, share, on }) = given else { return Ok(SkipPolicy::default()) };
     if limit.is_none() && share.is_none() && on.is_none() {
         return Err(says_nothing(pointer, "skip", "give it `limit`, `share` or `on`"));
     }
@@ -110,8 +110,8 @@ fn skip(pointer: &str, given: Option<&form::Skip>) -> Result<SkipPolicy, Mistake
     Ok(SkipPolicy { limit: *limit, share, on: codes(pointer, on.as_deref(), help)? })
 }
 
-pub(super) fn retry(pointer: &str, given: Option<&form::Retry>) -> Result<RetryPolicy, Mistake> {
-    let Some(form::Retry { limit, on, backoff: waiting }) = given else { return Ok(RetryPolicy::default()) };
+pub(super) fn retry(pointer: &str, given: Option<&shape::Retry>) -> Result<RetryPolicy, Mistake> {
+    let Some(shape::Retry { limit, on, backoff: waiting }) = given else { return Ok(RetryPolicy::default()) };
     let pointer = format!("{pointer}/retry");
     let limit = match limit {
         None => {
@@ -128,9 +128,9 @@ pub(super) fn retry(pointer: &str, given: Option<&form::Retry>) -> Result<RetryP
     Ok(RetryPolicy { limit, on, backoff: backoff(&format!("{pointer}/backoff"), waiting.as_ref())? })
 }
 
-fn backoff(pointer: &str, given: Option<&form::Backoff>) -> Result<Backoff, Mistake> {
+fn backoff(pointer: &str, given: Option<&shape::Backoff>) -> Result<Backoff, Mistake> {
     let default = Backoff::default();
-    let Some(form::Backoff { seconds, seconds_max }) = given else { return Ok(default) };
+    let Some(shape::Backoff { seconds, seconds_max }) = given else { return Ok(default) };
     if seconds.is_none() && seconds_max.is_none() {
         return Err(says_nothing(pointer, "backoff", "give it `seconds`, `seconds_max` or both"));
     }
@@ -148,10 +148,10 @@ fn backoff(pointer: &str, given: Option<&form::Backoff>) -> Result<Backoff, Mist
     Ok(backoff)
 }
 
-pub(super) fn rerun(given: Option<form::Rerun>) -> Rerun {
+pub(super) fn rerun(given: Option<shape::Rerun>) -> Rerun {
     match given {
-        None | Some(form::Rerun::UnlessCompleted) => Rerun::UnlessCompleted,
-        Some(form::Rerun::Always) => Rerun::Always,
+        None | Some(shape::Rerun::UnlessCompleted) => Rerun::UnlessCompleted,
+        Some(shape::Rerun::Always) => Rerun::Always,
     }
 }
 

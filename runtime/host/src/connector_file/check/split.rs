@@ -6,23 +6,23 @@ use stepbox_batch::job::Branch;
 use stepbox_batch::name::{JobName, StepName};
 use stepbox_batch::parameters::ParameterSchema;
 
-use super::super::{Mistake, Mistakes, form};
+use super::super::{Mistake, Mistakes, shape};
 use super::{CheckedStep, Scope, flow, named};
 
 /// The steps of a job.
 pub(super) fn steps(
     scope: &Scope<'_>,
     job: &JobName,
-    forms: Vec<form::Step>,
+    shapes: Vec<shape::Step>,
     schema: &ParameterSchema,
 ) -> Result<Vec<CheckedStep>, Mistakes> {
     let mut steps = Steps { scope, job, schema, names: HashSet::new(), checked: Vec::new() };
-    let each = forms.into_iter().enumerate().map(|(index, form)| {
+    let each = shapes.into_iter().enumerate().map(|(index, shape)| {
         let pointer = format!("{}/steps/{index}", scope.pointer);
-        if form.split.is_some() || form.branches.is_some() {
-            steps.split(&pointer, form)
+        if shape.split.is_some() || shape.branches.is_some() {
+            steps.split(&pointer, shape)
         } else {
-            steps.step(&pointer, form, None)
+            steps.step(&pointer, shape, None)
         }
     });
     Mistakes::none_in(each)?;
@@ -39,23 +39,28 @@ struct Steps<'a> {
 }
 
 impl Steps<'_> {
-    fn step(&mut self, pointer: &str, mut form: form::Step, branch: Option<Branch>) -> Result<(), Mistakes> {
-        let Some(name) = form.name.take() else {
+    fn step(
+        &mut self,
+        pointer: &str,
+        mut shape: shape::Step,
+        branch: Option<Branch>,
+    ) -> Result<(), Mistakes> {
+        let Some(name) = shape.name.take() else {
             let mistake = Mistake::new("step-incomplete", pointer, "a step has no `name`");
             return Err(mistake.help("give each step of a job its own name").into());
         };
         let name = self.name(&format!("{pointer}/name"), name)?;
-        self.checked.push(self.scope.step(pointer, name, branch, form, self.schema)?);
+        self.checked.push(self.scope.step(pointer, name, branch, shape, self.schema)?);
         Ok(())
     }
 
-    fn split(&mut self, pointer: &str, form: form::Step) -> Result<(), Mistakes> {
-        if let Some(key) = form.step_keys().next() {
+    fn split(&mut self, pointer: &str, shape: shape::Step) -> Result<(), Mistakes> {
+        if let Some(key) = shape.step_keys().next() {
             let message = format!("a split has no `{key}`");
             let help = format!("a split is a name and `branches`; `{key}` belongs to a step of a branch");
             return Err(Mistake::new("bad-split", format!("{pointer}/{key}"), message).help(help).into());
         }
-        let (Some(split), Some(branches)) = (form.split, form.branches) else {
+        let (Some(split), Some(branches)) = (shape.split, shape.branches) else {
             let message = "a split has both `split`, its name, and `branches`";
             let help = "write `split: both`, and below it `branches` with a list of steps for each";
             return Err(Mistake::new("bad-split", pointer, message).help(help).into());
@@ -74,19 +79,19 @@ impl Steps<'_> {
         Mistakes::none_in(branches).map(drop)
     }
 
-    fn branch(&mut self, pointer: &str, branch: &Branch, forms: Vec<form::Step>) -> Result<(), Mistakes> {
-        if forms.is_empty() {
+    fn branch(&mut self, pointer: &str, branch: &Branch, shapes: Vec<shape::Step>) -> Result<(), Mistakes> {
+        if shapes.is_empty() {
             let message = format!("a branch of the split `{}` has no steps", branch.split);
             return Err(Mistake::new("bad-split", pointer, message).help("give it at least one step").into());
         }
-        let steps = forms.into_iter().enumerate().map(|(index, form)| {
+        let steps = shapes.into_iter().enumerate().map(|(index, shape)| {
             let pointer = format!("{pointer}/{index}");
-            if form.split.is_some() || form.branches.is_some() {
+            if shape.split.is_some() || shape.branches.is_some() {
                 let message = format!("a split stands inside the split `{}`", branch.split);
                 let help = "splits do not nest: give the outer one more branches, or put one below the other";
                 return Err(Mistake::new("bad-split", pointer, message).help(help).into());
             }
-            self.step(&pointer, form, Some(branch.clone()))
+            self.step(&pointer, shape, Some(branch.clone()))
         });
         Mistakes::none_in(steps).map(drop)
     }

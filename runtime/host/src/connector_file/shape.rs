@@ -1,4 +1,4 @@
-//! The form of a connector file: which keys stand where. A key that is not listed here is refused.
+//! The shape of a connector file: which keys stand where. A key that is not listed here is refused.
 
 use std::collections::BTreeMap;
 use std::path::Path;
