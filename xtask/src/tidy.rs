@@ -1,5 +1,6 @@
 //! `cargo xtask tidy`: checks that the compiler does not make. Prints all findings before it fails.
 
+mod circles;
 mod codes;
 mod layout;
 mod map;
@@ -29,6 +30,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         return Ok(());
     }
     let mut findings = map::check()?;
+    findings.extend(circles::check(&sources)?);
     findings.extend(codes::check(&sources)?);
     findings.extend(promises::check(&sources)?);
     findings.extend(sources::check(&sources));
