@@ -1,5 +1,5 @@
-//! The map: the table in ARCHITECTURE.md names every crate of the workspace, its folder, and every
-//! crate of ours that it may use.
+//! The map: the table in ARCHITECTURE.md names every crate of the workspace, its folder, and every crate of ours that
+//! it uses, no more and no fewer. Every path on the map is written from the repository's root, and is there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -28,7 +28,31 @@ pub(super) fn check() -> anyhow::Result<Vec<String>> {
         .with_context(|| format!("`{MAP}` cannot be read"))?;
     let drawn = drawn(&text);
     ensure!(!drawn.is_empty(), "{MAP} has no table `{HEADER}`");
-    Ok(compare(&drawn, &built()?))
+    let mut findings = compare(&drawn, &built()?);
+    findings.extend(misleading(&text, |path| repository::root().join(path).exists()));
+    Ok(findings)
+}
+
+/// The paths of a text that lead nowhere. A path stands in backticks; it ends in `.rs`, or its first part is a folder
+/// of the repository's root.
+fn misleading(text: &str, exists: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut findings = Vec::new();
+    let mut is_example = false;
+    for (number, line) in (1..).zip(text.lines()) {
+        is_example ^= line.starts_with("```");
+        for path in line.split('`').skip(1).step_by(2).filter(|_| !is_example) {
+            let is_path = |path: &str| {
+                let folder = path.split_once('/').map(|(folder, _)| folder);
+                path.ends_with(".rs") || folder.is_some_and(|folder| !folder.is_empty() && exists(folder))
+            };
+            if !path.contains(' ') && is_path(path) && !exists(path) {
+                findings.push(format!(
+                    "{MAP}:{number}: there is no `{path}`; paths begin at the repository's root"
+                ));
+            }
+        }
+    }
+    findings
 }
 
 /// The crates as the map draws them.
@@ -78,6 +102,10 @@ fn compare(drawn: &Crates, built: &Crates) -> Vec<String> {
         if !more.is_empty() {
             findings.push(format!("{MAP}: `{name}` uses {more}, which it may not; is the arrow meant?"));
         }
+        let unused = joined(on_map.uses.difference(uses));
+        if !unused.is_empty() {
+            findings.push(format!("{MAP}: `{name}` does not use {unused}; take the arrow away"));
+        }
     }
     for name in drawn.keys().filter(|name| !built.contains_key(*name)) {
         findings.push(format!("{MAP}: there is no crate `{name}`"));
@@ -111,9 +139,22 @@ mod tests {
         let expected = [
             "ARCHITECTURE.md: `a` uses b, which it may not; is the arrow meant?",
             "ARCHITECTURE.md: `b` lies in `y/b`, not in `x/b`",
+            "ARCHITECTURE.md: `b` does not use a; take the arrow away",
             "ARCHITECTURE.md: no row for a crate; add `| e | x/e | … | a, b |`",
             "ARCHITECTURE.md: there is no crate `c`",
         ];
         assert_eq!(compare(&drawn(&map), &built), expected);
+    }
+
+    #[test]
+    fn notices_paths_that_lead_nowhere() {
+        let there = ["runtime", "runtime/a.rs", "wit", "wit/"];
+        let text = "`runtime/a.rs`, `wit/` and `a.rs`\n```text\nof `no.rs`\n```\n`runtime/b/`, `/proc/self`, \
+                    `text/html`, `runtime/ is a folder`";
+        let expected = [
+            "ARCHITECTURE.md:1: there is no `a.rs`; paths begin at the repository's root",
+            "ARCHITECTURE.md:5: there is no `runtime/b/`; paths begin at the repository's root",
+        ];
+        assert_eq!(misleading(text, |path| there.contains(&path)), expected);
     }
 }
