@@ -1,6 +1,6 @@
 //! What a tenant's components and uploads ran into, counted as long as the process lives.
 //!
-//! Each number only grows, so that whoever collects them can tell what came between two looks. Fuel is not
+//! Each number only grows, so that a collector can tell what came between two looks. Fuel is not
 //! among them: components are interrupted by the clock, not by counting instructions.
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -151,7 +151,7 @@ impl SetAside {
 /// An item that was skipped, as the rejected items file keeps it.
 #[derive(Debug, Clone, Copy)]
 pub struct Rejected<'a> {
-    /// The batch it was read in and its row there; none for an item that could not be read.
+    /// The batch that the item was read in, and its row there; `None` for an item that could not be read.
     pub row: Option<(&'a Rows, usize)>,
     /// Stable, for machines.
     pub code: &'a str,
@@ -169,7 +169,7 @@ pub struct Rejected<'a> {
 /// checkpoint (now and then); may be opened again after a failure.
 #[async_trait]
 pub trait RejectedItems: Send {
-    /// Gets ready for items with these columns, in the form that their reader gave, and undoes whatever came
+    /// Prepares for items with these columns, in the form that their reader gave, and undoes everything that came
     /// after the given state.
     async fn open(
         &mut self,
@@ -256,7 +256,7 @@ pub trait ItemProcessor: Send {
 /// failure it may be opened again, to go on from a state.
 #[async_trait]
 pub trait ItemWriter: Send {
-    /// Gets ready, and undoes whatever was written after the given state.
+    /// Prepares to write, and undoes everything that was written after the given state.
     async fn open(&mut self, opening: Opening<'_>) -> Result<(), Halt>;
 
     /// Removes what `open` has made, and nothing else. Called right after it, in place of all other calls, if the

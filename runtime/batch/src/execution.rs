@@ -3,13 +3,14 @@
 //! - What is stored: [`JobExecution`] with its [`StepExecution`]s, [`Checkpoint`]s, [`Warning`]s and [`Failure`]s; as
 //!   lists show it, [`ExecutionSummary`]; one part of a step that was split, [`Partition`]. Where it stands is its
 //!   [`status`].
-//! - How it comes in, waits and is run: [`NewJobExecution`], [`queue`], [`Claim`], [`Lease`], [`Save`].
+//! - How it comes in, waits and is run: [`NewJobExecution`], [`queue`], [`Claim`], [`Claimed`], [`Lease`], [`Save`].
 //! - What happens to it, as a stream that other processes read: [`event`].
 //! - The rules: who may do what to it ([`standing`]), what becomes of it when its worker is lost ([`rescue`]), how a
 //!   part ends with its whole ([`part::PartOfEnded`]), and whose turn it is ([`fairness`]). They are functions from
 //!   values to values; a store asks them inside its transactions.
 
 pub mod checkpoint;
+pub mod claimed;
 pub mod context;
 pub mod ending;
 pub mod event;
@@ -29,6 +30,7 @@ pub mod step_execution;
 pub mod summary;
 
 pub use checkpoint::Checkpoint;
+pub use claimed::Claimed;
 pub(crate) use context::entry_bytes;
 pub use context::{CONTEXT_BYTES_MAX, ExecutionContext};
 pub use failure::{Failure, Warning};

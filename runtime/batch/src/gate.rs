@@ -24,7 +24,7 @@ struct Inner {
 
 /// The right to save something. A gate that closes waits until it is given back.
 #[derive(Debug)]
-pub struct Passage<'a>(
+pub struct SavePass<'a>(
     #[expect(dead_code, reason = "held for as long as it is there")] tokio::sync::MutexGuard<'a, ()>,
 );
 
@@ -42,9 +42,9 @@ impl Gate {
     }
 
     /// Lets something through that is to be saved; `None` if the gate is closed.
-    pub async fn pass(&self) -> Option<Passage<'_>> {
+    pub async fn pass(&self) -> Option<SavePass<'_>> {
         let saving = self.0.saving.lock().await;
-        (!self.is_closed()).then_some(Passage(saving))
+        (!self.is_closed()).then_some(SavePass(saving))
     }
 
     /// Closes it for good, once what is being saved has been.

@@ -1,4 +1,4 @@
-//! What a step uses of the machine, counted for whoever pays for it.
+//! What a step uses of the machine, counted for the tenant that pays for it.
 //!
 //! Elements count as they go; nothing here limits anything. What a step execution used is its own: a
 //! restart begins at zero, a pause goes on counting.
@@ -126,7 +126,7 @@ impl Metering {
         }
     }
 
-    /// What was added is not this step's: somebody will add it again. A peak stays.
+    /// Takes back what was added, since another run of the step will add it again. A peak stays.
     pub fn take_back(&self, usage: &ResourceUsage) {
         for (counter, by) in self.counters(usage) {
             counter.fetch_sub(by, Ordering::Relaxed);

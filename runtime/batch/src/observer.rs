@@ -1,6 +1,6 @@
-//! The port for whoever measures runs: it hears what was done and how long it took, and changes nothing.
+//! The port for measuring runs: an observer hears what was done and how long it took, and changes nothing.
 //!
-//! It hears of chunks and checkpoints, never of single items, so that nobody waits for it.
+//! An observer hears of chunks and checkpoints, never of single items, so that no step waits for it.
 
 use crate::execution::Counts;
 use crate::metering::ResourceUsage;
@@ -24,14 +24,14 @@ pub enum Observation {
     Checkpoint {
         /// How long that took, in microseconds.
         us: u64,
-        /// The items since the last one. What was written after that and was given up is in no checkpoint.
+        /// The items since the last checkpoint. Items that were written and given up are in no checkpoint.
         counts: Counts,
     },
     /// What the step has used since it was asked last.
     Used(ResourceUsage),
 }
 
-/// Where nobody listens.
+/// An observer that does nothing.
 #[derive(Debug, Clone, Copy)]
 pub struct NoObserver;
 

@@ -1,6 +1,6 @@
 //! A processor that gets only the columns it reads; all others pass it by.
 //!
-//! A sandboxed processor pays for each byte that crosses to it and back. One that names the columns it
+//! A sandboxed processor pays for each byte that crosses to it and back. A processor that names the columns it
 //! reads pays for those, and for the ones it returns.
 
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ use crate::error::{ElementError, Halt, LyingBatch};
 use crate::nearest::nearest;
 use crate::rows::{BadRows, ROWS_BYTES_MAX, Rows};
 
-/// How many columns are listed to whoever named one that is not there.
+/// How many columns an error lists for a name that is none of them.
 const LISTED_COLUMNS_MAX: usize = 30;
 
 /// A processor behind a choice of columns.

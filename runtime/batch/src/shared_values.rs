@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::execution::ExecutionContext;
 use crate::name::StepName;
 
-/// What values were before a step changed them; none for those that were not there.
+/// The values as they were before a step changed them; `None` for a value that was not there.
 pub(crate) type Changes = BTreeMap<String, Option<Value>>;
 
 /// The execution context of a run.
@@ -32,7 +32,7 @@ impl SharedValues {
         &self.values
     }
 
-    /// Puts a value that whoever saves next saves.
+    /// Puts a value that the next save stores, by any step.
     pub(crate) fn put(&mut self, key: String, value: Value) {
         self.values.0.insert(key, value);
     }
@@ -43,8 +43,8 @@ impl SharedValues {
         self.unsaved.entry(step.clone()).or_default().entry(key).or_insert(previous);
     }
 
-    /// What a step saves: its own changes, and none of the others'. Where two changed the same value, it is as it
-    /// is now.
+    /// The values that a step saves: with its own changes, and without those of other steps. A value that two steps have
+    /// changed is saved as it is now.
     pub(crate) fn to_save(&self, step: &StepName) -> ExecutionContext {
         let mut values = self.values.clone();
         let is_own = |key: &String| self.unsaved.get(step).is_some_and(|own| own.contains_key(key));

@@ -46,7 +46,7 @@ struct Inner {
     /// Whether the engine counts items itself, so that elements cannot.
     has_items: bool,
     processed: AtomicU64,
-    /// `u64::MAX` while nobody knows.
+    /// `u64::MAX` while the total is not known.
     total: AtomicU64,
     is_estimate: AtomicBool,
     has_observed_stop: AtomicBool,

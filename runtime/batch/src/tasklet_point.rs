@@ -2,7 +2,7 @@
 //!
 //! A tasklet has no items by which the runtime could tell what counts. It keeps in the execution context how far it
 //! is, and begins there when it runs again. So what it counted up to that moment counts, and what came after is
-//! counted again. One that keeps nothing begins anew, and so does its count.
+//! counted again. A tasklet that keeps nothing begins anew, and so does its count.
 
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +27,7 @@ impl TaskletPoint {
         Checkpoint { reader, ..Checkpoint::default() }
     }
 
-    /// Of a stored one; `None` if there is none, or nobody can read it: then the tasklet counts anew.
+    /// The point in a stored checkpoint; `None` if there is none, or if it cannot be read. Then the tasklet counts anew.
     pub fn of_checkpoint(checkpoint: Option<&Checkpoint>) -> Option<Self> {
         serde_json::from_slice(&checkpoint?.reader).ok()
     }

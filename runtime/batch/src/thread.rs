@@ -1,8 +1,8 @@
 //! Work on a thread of its own, where it may block.
 //!
-//! Nobody can end such a thread from outside. Whoever has waited long enough leaves it behind: the thread is none of
-//! the runtime's, so neither the end of the program nor that of the runtime waits for it. What it may still change is
-//! up to the [`Gate`](crate::gate::Gate) of its step.
+//! Such a thread cannot be ended from outside. A run that has waited long enough leaves the thread behind: the thread does
+//! not belong to the runtime, so neither the end of the program nor that of the runtime waits for it. The
+//! [`Gate`](crate::gate::Gate) of its step says what the thread may still change.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -20,7 +20,7 @@ pub struct OwnThread<T> {
     _held: oneshot::Sender<()>,
 }
 
-/// The work panicked: a defect of whoever wrote it.
+/// The work panicked: a defect in its code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it panicked")]
 pub struct Panicked;

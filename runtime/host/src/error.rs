@@ -34,7 +34,7 @@ pub enum Error {
     /// The store said no, or could not.
     #[error(transparent)]
     Repository(#[from] RepositoryError),
-    /// A name that is none.
+    /// An invalid name.
     #[error(transparent)]
     Name(#[from] NameError),
     /// A connector's folder is not right.
@@ -234,6 +234,11 @@ impl Error {
     /// There is nothing of that name. `nearest` may have been meant; `remedy` shows the names that there are.
     pub(crate) fn not_found(kind: &'static str, name: &str, nearest: Option<&str>, remedy: Remedy) -> Self {
         Self::NotFound { kind, name: name.to_owned(), nearest: nearest.map(str::to_owned), remedy }
+    }
+
+    /// There is no execution of that number.
+    pub(crate) fn no_execution(id: JobExecutionId) -> Self {
+        Self::not_found("execution", &id.to_string(), None, Remedy::List { what: Listed::Executions })
     }
 
     /// The stable code, a heading in `docs/errors.md`.

@@ -10,11 +10,7 @@ use stepbox_batch::log::{ExecutionLog, LogLevel, LogLine};
 
 use crate::data_folder::private;
 
-mod sharing;
-
 use crate::listening::tell;
-
-pub(crate) use sharing::LogSharing;
 
 /// The file's name in the execution's folder.
 pub(crate) const LOG_FILE: &str = "log.jsonl";
@@ -25,7 +21,7 @@ pub type LogListener = Arc<dyn Fn(&LogLine) + Send + Sync>;
 /// Writes messages to a file and tells a listener.
 pub(crate) struct FileLog {
     file: Mutex<Option<File>>,
-    /// What was not shared yet; none where nobody shares it.
+    /// The bytes that were not shared yet; `None` where one machine works alone.
     unshared: Option<Mutex<Vec<u8>>>,
     clock: Arc<dyn Clock>,
     listener: Option<LogListener>,
@@ -43,16 +39,16 @@ impl FileLog {
         Self { file: Mutex::new(file), unshared: is_shared.then(Mutex::default), clock, listener }
     }
 
-    /// What came since the last time.
-    fn take_unshared(&self) -> Vec<u8> {
+    /// Takes the bytes that came since the last call.
+    pub(crate) fn take_unshared(&self) -> Vec<u8> {
         match &self.unshared {
             Some(unshared) => std::mem::take(&mut *unshared.lock().unwrap_or_else(PoisonError::into_inner)),
             None => Vec::new(),
         }
     }
 
-    /// Puts back what could not be shared, before what came since.
-    fn give_back(&self, mut bytes: Vec<u8>) {
+    /// Puts back bytes that could not be shared, before those that came since.
+    pub(crate) fn give_back(&self, mut bytes: Vec<u8>) {
         if let Some(unshared) = &self.unshared {
             let mut unshared = unshared.lock().unwrap_or_else(PoisonError::into_inner);
             bytes.append(&mut unshared);
@@ -86,7 +82,7 @@ impl ExecutionLog for FileLog {
 /// How long a line may be that is looked at, in bytes: many times a message of 16 KiB, whatever its characters.
 const LINE_BYTES_MAX: usize = 1 << 20;
 
-/// The messages in pieces of logs. Lines that nobody here wrote are left out.
+/// The messages in pieces of logs. Lines that Stepbox did not write are left out.
 pub(crate) fn parse(text: &[u8]) -> Vec<LogLine> {
     let lines = text.split(|&byte| byte == b'\n').filter(|line| line.len() <= LINE_BYTES_MAX);
     lines.filter_map(|line| serde_json::from_slice(line).ok()).collect()

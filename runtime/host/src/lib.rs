@@ -48,12 +48,15 @@
 //! Native elements join by [`Builder::reader`] and its like; components come with connectors, whose
 //! files [`connector_file`] reads.
 
+mod background;
+mod builder;
 mod components_policy;
 pub mod config;
 pub mod connector_file;
 mod data_folder;
 mod error;
 mod execution_log;
+mod installation;
 mod job_lifecycle;
 mod listening;
 mod metrics;
@@ -64,7 +67,6 @@ mod patience;
 mod policy;
 mod regular_file;
 mod rejected_file;
-mod retention;
 mod secrets;
 mod shared_folder;
 mod signature;
@@ -75,13 +77,15 @@ mod store_clock;
 mod system_clock;
 mod tenant;
 mod tenants;
+mod timing;
 mod worker;
 mod worker_lock;
 
+pub use builder::Builder;
 pub use components_policy::{ComponentsPolicy, ComponentsPolicyError};
 pub use error::{BrokenInstance, Error};
 pub use execution_log::LogListener;
-pub use job_lifecycle::{LEASE_MS, PROGRESS_MS, Progress, STOP_CHECK_MS};
+pub use job_lifecycle::{Progress, RestartOptions};
 pub use metrics::METRICS_TYPE;
 pub use policy::{AskedGrant, FilesPolicy, Policy, Quotas};
 pub use regular_file::open_regular;
@@ -89,7 +93,7 @@ pub use signature::{
     SIGNATURE_BYTES_MAX, SIGNATURE_SUFFIX, SignatureError, SignatureProblem, SigningKey, SigningKeyError,
     read_signature,
 };
-pub use stepbox::{Builder, Health, LEASE_MS_MIN, Stepbox};
+pub use stepbox::{Health, Stepbox};
 pub use stepbox_batch as batch;
 pub use stepbox_batch::error_kind::ErrorKind;
 pub use stepbox_batch::execution::queue::Published;
@@ -105,11 +109,11 @@ pub use stepbox_sandbox::{Secret, SecretError, Secrets, UnusableSecret};
 pub use store::{DatabaseUrl, StorePlace, check_store, migrate_store, repair_store};
 pub use system_clock::SystemClock;
 pub use tenant::{
-    Inspected, InstanceEdit, NewInstance, NotRemoved, PublishOptions, Purge, Purged, Reimport,
-    RestartOptions, RunOptions, Running, Tenant, Upload, receive_component,
+    Inspected, InstanceEdit, NewInstance, NotRemoved, PublishOptions, Purge, Purged, Reimport, RunOptions,
+    Running, Tenant, Upload, receive_component,
 };
 pub use tenants::TenantStanding;
+pub use timing::{LEASE_MS, LEASE_MS_MIN, PROGRESS_MS, RESCUE_MS, STOP_CHECK_MS};
 pub use worker::{
-    RESCUE_MS, Stage, Worker, WorkerEvent, WorkerHealth, WorkerListener, WorkerOptions, WorkerProbe,
-    WorkerProblem,
+    Stage, Worker, WorkerEvent, WorkerHealth, WorkerListener, WorkerOptions, WorkerProbe, WorkerProblem,
 };

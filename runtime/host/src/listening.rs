@@ -2,10 +2,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Tells a listener. One that panics has not heard it, and that is all: what is told goes on.
+/// Tells a listener. A listener that panics has not heard the event, and nothing else comes of that.
 pub(crate) fn tell<E>(listener: &(dyn Fn(&E) + Send + Sync), event: &E) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| listener(event))) {
-        // Whatever it panicked with may panic once more when it is dropped.
+        // The value of the panic may panic once more when it is dropped.
         std::mem::forget(panic);
     }
 }

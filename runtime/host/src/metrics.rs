@@ -1,7 +1,7 @@
 //! What this process counts and times, in the text that Prometheus reads.
 //!
 //! Everything hangs beside the work: runs tell of each chunk and checkpoint ([`TenantMeters`]), the journal is
-//! timed from outside, and what stands in the store is asked for when somebody looks ([`AtScrape`]). No series
+//! timed from outside, and what stands in the store is asked for at each scrape ([`AtScrape`]). No series
 //! has a name from outside but that of a tenant.
 
 mod at_scrape;
@@ -19,20 +19,21 @@ use prometheus_client::registry::{Registry, Unit};
 use stepbox_batch::execution::queue::QueueDepth;
 use stepbox_batch::execution::{Fate, Rescued};
 use stepbox_batch::name::TenantId;
+use stepbox_batch::ports::JobRepository;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use crate::stepbox::{Installation, Stepbox};
-use at_scrape::AtScrape;
+pub(crate) use at_scrape::AtScrape;
 use tenant_meters::TenantFamilies;
 pub(crate) use tenant_meters::TenantMeters;
 pub(crate) use timed_journal::TimedJournal;
 
-/// The media type of [`Stepbox::metrics`].
+/// The media type of [`Stepbox::metrics`](crate::Stepbox::metrics).
 pub const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// How long whoever looks waits for the store at most, in milliseconds.
+/// How long a scrape waits for the store at most, in milliseconds.
 const STORE_WAIT_MS: u64 = 2_000;
-/// For how long an answer of the store stands, in milliseconds: however many look, it is asked no more often.
+/// For how long an answer of the store stands, in milliseconds. The store is asked no more often, however many scrapes
+/// there are.
 const STORE_KEPT_MS: u64 = 1_000;
 
 /// Upper bounds of the buckets, in seconds: from what a short chunk takes to what is too long for a lease.
@@ -83,7 +84,7 @@ impl Metrics {
         self.slots.set(i64::try_from(slots).unwrap_or(i64::MAX));
     }
 
-    /// A worker has looked into the queue; none is a look that failed.
+    /// A worker has looked into the queue; `None` is a look that failed.
     pub(crate) fn claimed(&self, us: u64, found: Option<usize>) {
         self.claim.observe(seconds(us));
         let outcome = match found {
@@ -105,53 +106,38 @@ impl Metrics {
         self.rescued.get_or_create(&labels).inc();
     }
 
-    pub(crate) fn called_store(&self, call: &'static str, us: u64) {
-        self.calls.get_or_create(&vec![("call", call.to_owned())]).observe(seconds(us));
-    }
-}
-
-impl Stepbox {
-    /// What this process has counted and timed since it began, and how much waits in the store: a text that
-    /// Prometheus reads, of the type [`METRICS_TYPE`]. It names the tenants.
-    pub async fn metrics(&self) -> String {
-        let installation = &self.installation;
-        let at_scrape = AtScrape {
-            depths: installation.queue_depths().await,
-            now: installation.clock.now(),
-            ms_since_tick: self.health().ms_since_tick,
-            clock_skew_ms: installation.clock_skew_ms(),
-            counters: installation
-                .tenants
-                .all()
-                .iter()
-                .map(|(id, state)| (id.to_string(), state.tally.counters()))
-                .collect(),
-        };
+    /// The page that Prometheus reads: what was counted and timed, and what was asked for just now.
+    pub(crate) fn page(&self, at_scrape: AtScrape) -> String {
         let mut asked = Registry::with_prefix("stepbox");
         asked.register_collector(Box::new(at_scrape));
         let mut page = String::new();
-        text::encode_registry(&mut page, &installation.metrics.registry)
+        text::encode_registry(&mut page, &self.registry)
             .and_then(|()| text::encode(&mut page, &asked))
             .expect("a string takes any text");
         page
     }
-}
 
-impl Installation {
-    /// What waits, by tenant and state; none if the store does not say.
-    async fn queue_depths(&self) -> Option<Vec<QueueDepth>> {
-        let mut kept = self.metrics.depths.lock().await;
-        let now = self.clock.ticks_us();
+    /// What waits, by tenant and state; `None` if the store does not say.
+    pub(crate) async fn queue_depths(
+        &self,
+        repository: &dyn JobRepository,
+        now_us: u64,
+    ) -> Option<Vec<QueueDepth>> {
+        let mut kept = self.depths.lock().await;
         if let Some((at, depths)) = &*kept
-            && now.saturating_sub(*at) < STORE_KEPT_MS * 1000
+            && now_us.saturating_sub(*at) < STORE_KEPT_MS * 1000
         {
             return Some(depths.clone());
         }
         *kept = None;
-        let asked = timeout(Duration::from_millis(STORE_WAIT_MS), self.repository.queue_depths()).await;
+        let asked = timeout(Duration::from_millis(STORE_WAIT_MS), repository.queue_depths()).await;
         let depths = asked.ok()?.ok()?;
-        *kept = Some((now, depths.clone()));
+        *kept = Some((now_us, depths.clone()));
         Some(depths)
+    }
+
+    pub(crate) fn called_store(&self, call: &'static str, us: u64) {
+        self.calls.get_or_create(&vec![("call", call.to_owned())]).observe(seconds(us));
     }
 }
 

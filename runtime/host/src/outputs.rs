@@ -134,7 +134,7 @@ impl OutputLock {
         }
     }
 
-    /// The second error is the owner. A lock appears under its name once it is held and says whose it is, so whoever
+    /// The second error is the owner. A lock appears under its name once it is held and says whose it is, so a run that
     /// finds it knows that, wherever its owner was stopped.
     fn try_take(path: PathBuf, owner: &str) -> io::Result<Result<(File, PathBuf), String>> {
         remove_unfinished(&path)?;
@@ -143,7 +143,7 @@ impl OutputLock {
             match fs::hard_link(&made.path, &path) {
                 Ok(()) => return Ok(Ok((made.file.try_clone()?, path))),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                // Somebody found it before it was locked.
+                // Another run found the file before it was locked, and removed it.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     made = Unfinished::make(&path, owner)?;
                     continue;
@@ -155,7 +155,7 @@ impl OutputLock {
                 opened => opened?,
             };
             let is_held = is_locked(&file)?;
-            // Whoever had it may have removed the file since it was opened.
+            // The owner may have removed the file since it was opened.
             if !is_same_file(&file, &path) {
                 continue;
             }
@@ -164,13 +164,13 @@ impl OutputLock {
                 file.read_to_string(&mut other)?;
                 return Ok(Err(other));
             }
-            // Its owner's process was killed. While it is locked, nobody else removes it.
+            // The owner's process was killed. While the file is locked here, no other run removes it.
             fs::remove_file(&path)?;
         }
     }
 }
 
-/// A lock that is held, under a name that nobody looks for; the name goes with it.
+/// A lock that is held, under a name that no run looks for. The name goes with the lock.
 struct Unfinished {
     file: File,
     path: PathBuf,
@@ -222,7 +222,7 @@ fn remove_unfinished(lock: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether somebody else has it locked; if not, it is from now on.
+/// Whether another process or run has the file locked; if not, this one has from now on.
 fn is_locked(file: &File) -> io::Result<bool> {
     match file.try_lock() {
         Ok(()) => Ok(false),
@@ -234,7 +234,7 @@ fn is_locked(file: &File) -> io::Result<bool> {
 impl Drop for OutputLock {
     fn drop(&mut self) {
         if let Some((_, path)) = &self.held {
-            // While it is locked, so that it is nobody else's.
+            // While the file is locked, so that it is not another run's.
             let _ = fs::remove_file(path);
         }
     }

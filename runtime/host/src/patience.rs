@@ -1,7 +1,7 @@
 //! How long a run waits for a step's elements.
 //!
-//! A component is ended from within, by its sandbox. A native element, or what an embedder brings, works on a thread
-//! that nobody can end: it may wait for a bucket that sends a byte a minute, or never return. Such a thread is left
+//! A component is ended from within, by its sandbox. A native element, Stepbox's or an embedder's, works on a thread
+//! that cannot be ended: it may wait for a bucket that sends a byte a minute, or never return. Such a thread is left
 //! behind. The step ends, and the gate is closed through which that thread could change anything.
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use stepbox_batch::gate::Gate;
 use stepbox_batch::item_step::StepOutcome;
 use stepbox_batch::step_context::StepContext;
 
-use crate::job_lifecycle::STOP_CHECK_MS;
+use crate::timing::STOP_CHECK_MS;
 
 /// By how much native elements have more time than components, in milliseconds: a component's own end tells more.
 const LATER_MS: u64 = 600;
@@ -24,21 +24,21 @@ pub(crate) struct Patience {
     /// The step as the run sees it.
     context: StepContext,
     gate: Gate,
-    limits: Limits,
+    limits: PatienceLimits,
 }
 
 /// How long elements may keep others waiting, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Limits {
+pub(crate) struct PatienceLimits {
     /// After they were asked to stop or to pause.
     pub(crate) grace_ms: u64,
-    /// In one call in which nothing moves; none sets no limit.
+    /// In one call in which nothing moves; `None` sets no limit.
     pub(crate) time_ms_max: Option<u64>,
 }
 
 /// Why elements were left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Left {
+pub(crate) enum LeftBehind {
     /// They did not end when they were asked to.
     Asked {
         /// How long they had, in milliseconds.
@@ -56,7 +56,7 @@ pub(crate) enum Left {
 }
 
 impl Patience {
-    pub(crate) fn new(clock: Arc<dyn Clock>, context: &StepContext, limits: Limits) -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>, context: &StepContext, limits: PatienceLimits) -> Self {
         Self { clock, context: context.clone(), gate: Gate::default(), limits }
     }
 
@@ -65,10 +65,11 @@ impl Patience {
         self.context.behind(&self.gate)
     }
 
-    /// Waits for what elements do, as long as they may. What is being saved when the time is over is saved.
-    pub(crate) async fn outlast<T>(&self, work: impl Future<Output = T>) -> Result<T, Left> {
+    /// Waits for the work of elements, for as long as they may take. A save that is under way when the time is over is
+    /// completed.
+    pub(crate) async fn outlast<T>(&self, work: impl Future<Output = T>) -> Result<T, LeftBehind> {
         let mut work = std::pin::pin!(work);
-        let mut watch = Watch::begin(self.now_ms(), self.gate.moves());
+        let mut watch = ElementWatch::begin(self.now_ms(), self.gate.moves());
         let left = loop {
             tokio::select! {
                 biased;
@@ -98,21 +99,27 @@ impl Patience {
 }
 
 /// What was seen of the elements so far.
-struct Watch {
+struct ElementWatch {
     /// Since when they are to end.
     asked_at_ms: Option<u64>,
     moves: u64,
     moved_at_ms: u64,
 }
 
-impl Watch {
+impl ElementWatch {
     fn begin(now_ms: u64, moves: u64) -> Self {
         Self { asked_at_ms: None, moves, moved_at_ms: now_ms }
     }
 
     /// Whether they are left behind now, and why.
-    fn look(&mut self, now_ms: u64, is_to_end: bool, gate: &Gate, limits: Limits) -> Option<Left> {
-        let Limits { grace_ms, time_ms_max } = limits;
+    fn look(
+        &mut self,
+        now_ms: u64,
+        is_to_end: bool,
+        gate: &Gate,
+        limits: PatienceLimits,
+    ) -> Option<LeftBehind> {
+        let PatienceLimits { grace_ms, time_ms_max } = limits;
         let moves = gate.moves();
         if moves != self.moves {
             (self.moves, self.moved_at_ms) = (moves, now_ms);
@@ -121,16 +128,16 @@ impl Watch {
         if is_to_end {
             let asked_at_ms = *self.asked_at_ms.get_or_insert(now_ms);
             if is_over(asked_at_ms, grace_ms) {
-                return Some(Left::Asked { grace_ms, who: gate.waits_for() });
+                return Some(LeftBehind::Asked { grace_ms, who: gate.waits_for() });
             }
         }
         // Without a call under way it is not the elements who take their time.
         let time_ms_max = time_ms_max.filter(|&max| is_over(self.moved_at_ms, max))?;
-        gate.waits_for().map(|who| Left::TimeLimit { time_ms_max, who: Some(who) })
+        gate.waits_for().map(|who| LeftBehind::TimeLimit { time_ms_max, who: Some(who) })
     }
 }
 
-impl Left {
+impl LeftBehind {
     /// How the step ends.
     pub(crate) fn outcome(&self) -> Result<StepOutcome, StepError> {
         match self {
@@ -174,15 +181,15 @@ mod tests {
     fn check(limits: (u64, Option<u64>), looks: &[(u64, bool, bool)], expected: &str) {
         let gate = Gate::default();
         let _call = gate.call(&Arc::from("reader `slow`"));
-        let limits = Limits { grace_ms: limits.0, time_ms_max: limits.1 };
-        let mut watch = Watch::begin(0, gate.moves());
+        let limits = PatienceLimits { grace_ms: limits.0, time_ms_max: limits.1 };
+        let mut watch = ElementWatch::begin(0, gate.moves());
         let mut found = String::new();
         for &(now_ms, is_to_end, has_moved) in looks {
             if has_moved {
                 gate.moved();
             }
             if let Some(left) = watch.look(now_ms, is_to_end, &gate, limits) {
-                let why = if matches!(left, Left::Asked { .. }) { "asked" } else { "time" };
+                let why = if matches!(left, LeftBehind::Asked { .. }) { "asked" } else { "time" };
                 found = format!("{why} at {now_ms}");
                 break;
             }
@@ -210,10 +217,13 @@ mod tests {
 
     #[test]
     fn waiting_for_nobody_is_no_fault_of_the_elements() {
-        let (gate, limits) = (Gate::default(), Limits { grace_ms: 5000, time_ms_max: Some(10) });
-        let mut watch = Watch::begin(0, 0);
+        let (gate, limits) = (Gate::default(), PatienceLimits { grace_ms: 5000, time_ms_max: Some(10) });
+        let mut watch = ElementWatch::begin(0, 0);
         assert_eq!(watch.look(1_000_000, false, &gate, limits), None);
         assert!(matches!(watch.look(2_000_000, true, &gate, limits), None));
-        assert!(matches!(watch.look(2_005_600, true, &gate, limits), Some(Left::Asked { who: None, .. })));
+        assert!(matches!(
+            watch.look(2_005_600, true, &gate, limits),
+            Some(LeftBehind::Asked { who: None, .. })
+        ));
     }
 }

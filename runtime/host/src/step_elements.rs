@@ -25,12 +25,12 @@ use stepbox_sandbox::{
 };
 
 use crate::error::Error;
+use crate::installation::Installation;
 use crate::native::NativeElements;
 use crate::own_files::OwnFiles;
 use crate::policy::Policy;
 use crate::rejected_file::RejectedFile;
 use crate::secrets;
-use crate::stepbox::Installation;
 
 /// What splitting an input comes to.
 pub(crate) enum Split {

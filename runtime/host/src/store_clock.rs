@@ -1,4 +1,4 @@
-//! The clock of an installation: the store's, carried on by a clock of this machine that nobody can set.
+//! The clock of an installation: the store's, carried on by a clock of this machine that cannot be set.
 //!
 //! Leases, delays and ages are judged by several processes, so all of them have to go by one clock. With a database,
 //! that is the database's, asked now and then; with a file, it is that of the one machine. Between two looks, and for
@@ -68,14 +68,14 @@ pub(crate) struct StoreClock {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Look {
     /// Whether the store's clock was set forward, or back, by more than a second.
-    pub step: Option<Step>,
+    pub step: Option<ClockStep>,
     /// Whether everybody who lives goes by the clock of this machine.
     pub is_local: bool,
 }
 
 /// The store's clock was set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum ClockStep {
     /// Leases look as if they had run out.
     Forward,
     /// Leases look as if they lasted long.
@@ -117,7 +117,7 @@ impl StoreClock {
         let doubt_us = if told.is_some() { (after - before) / 2 } else { 0 };
         let moved_us = found - self.started_us.swap(found, Ordering::Relaxed);
         let is_step = moved_us.unsigned_abs() > STEP_MS * 1_000 + doubt_us.unsigned_abs();
-        let step = is_step.then_some(if moved_us > 0 { Step::Forward } else { Step::Back });
+        let step = is_step.then_some(if moved_us > 0 { ClockStep::Forward } else { ClockStep::Back });
         if step.is_some() {
             let until = self.ticks_us().saturating_add(lease_ms.saturating_mul(1_000));
             self.quiet_until_us.store(until, Ordering::Relaxed);

@@ -9,7 +9,6 @@ mod instances;
 mod left_over;
 mod queue;
 mod reimport;
-mod restarts;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,8 +19,8 @@ use stepbox_batch::counters::Counters;
 use stepbox_batch::name::{NameError, TenantId, UserName};
 
 use crate::error::Error;
+use crate::installation::{Installation, TenantRef};
 use crate::policy::Policy;
-use crate::stepbox::Installation;
 use crate::tenants::{TenantStanding, TenantState};
 
 pub use components::{Inspected, Upload, receive_component};
@@ -30,7 +29,6 @@ pub use instances::{InstanceEdit, NewInstance};
 pub use left_over::NotRemoved;
 pub use queue::PublishOptions;
 pub use reimport::Reimport;
-pub use restarts::RestartOptions;
 
 /// A tenant of an installation, and on whose behalf things are done there. Cheap to clone.
 #[derive(Clone)]
@@ -38,7 +36,7 @@ pub struct Tenant {
     installation: Arc<Installation>,
     id: TenantId,
     state: Arc<TenantState>,
-    /// A name that is none is told when something is done.
+    /// An invalid name is refused when something is done.
     user: Option<Result<UserName, NameError>>,
     /// Whether the operator holds it.
     is_operators: bool,
@@ -63,7 +61,7 @@ impl Tenant {
         self.installation.clock.now()
     }
 
-    /// The same tenant for a user of it: whatever is done through this handle stands in the audit trail
+    /// The same tenant for a user of it: all that is done through this handle stands in the audit trail
     /// under that name. Who that is, and that they may, is for the embedder to know. Nothing can be done under a name
     /// that no [`UserName`] may have.
     #[must_use]
@@ -92,7 +90,12 @@ impl Tenant {
         self.state.standing()
     }
 
-    /// Refuses what would begin something of a tenant that is suspended or gone.
+    /// The tenant, for the life of its jobs.
+    fn here(&self) -> TenantRef<'_> {
+        TenantRef { installation: &self.installation, id: &self.id, state: &self.state }
+    }
+
+    /// Refuses to begin anything of a tenant that is suspended or gone.
     fn refuse_unless_active(&self) -> Result<(), Error> {
         match self.state.standing() {
             TenantStanding::Active => Ok(()),

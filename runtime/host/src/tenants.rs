@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 
 use stepbox_batch::counters::Tally;
 use stepbox_batch::name::{JobExecutionId, TenantId};
-use stepbox_batch::step_context::RunContext;
+use stepbox_batch::run_context::RunContext;
 use stepbox_connectors::NamedStorage;
 use stepbox_sandbox::Share;
 
@@ -37,9 +37,9 @@ pub(crate) struct Tenants(RwLock<BTreeMap<TenantId, Arc<TenantState>>>);
 pub(crate) struct TenantState {
     now: RwLock<Now>,
     pub(crate) share: Share,
-    /// What its components and uploads run into.
+    /// Counts the limits and refusals that its components and uploads run into.
     pub(crate) tally: Arc<Tally>,
-    /// What its runs come to.
+    /// Counts and times its runs.
     pub(crate) meters: Arc<TenantMeters>,
     /// How many of its executions run here that take no place in the queue.
     running: Arc<AtomicUsize>,
@@ -73,8 +73,23 @@ impl Tenants {
         self.read().iter().map(|(id, state)| (id.clone(), state.clone())).collect()
     }
 
-    /// Gives a policy to a tenant that is there already, or to one that `new` makes. Nobody sees a new one before it stands
-    /// as it is to.
+    /// The first of these tenants that is not there.
+    pub(crate) fn first_unknown<'a>(&self, wanted: &'a [TenantId]) -> Option<&'a TenantId> {
+        let tenants = self.read();
+        wanted.iter().find(|wanted| !tenants.contains_key(wanted))
+    }
+
+    /// The tenants among these that are active, each with how many of its executions may run; empty means all.
+    pub(crate) fn active(&self, wanted: &[TenantId]) -> Vec<(TenantId, u64)> {
+        let is_wanted = |id: &TenantId| wanted.is_empty() || wanted.contains(id);
+        let tenants = self.all().into_iter();
+        let tenants =
+            tenants.filter(|(id, state)| is_wanted(id) && state.standing() == TenantStanding::Active);
+        tenants.map(|(id, state)| (id, state.policy().quotas.running_max as u64)).collect()
+    }
+
+    /// Gives a policy to a tenant that is there already, or to one that `new` makes. A new tenant is not seen before it
+    /// has its standing.
     pub(crate) fn set(
         &self,
         id: &TenantId,
@@ -123,7 +138,7 @@ impl TenantState {
         }
     }
 
-    /// The policy of now. Whoever works by it keeps it.
+    /// The policy of now. A caller that works by it keeps it, also when it changes.
     pub(crate) fn policy(&self) -> Arc<Policy> {
         self.now.read().unwrap_or_else(PoisonError::into_inner).policy.clone()
     }

@@ -1,7 +1,7 @@
 //! Which workers of a data folder live: each holds a lock on a file of its own for as long as it does.
 //!
 //! A lease tells it, too, but only once it has run out. The operating system lets go of a lock the moment
-//! a process ends, however it ends, so whoever comes next need not wait.
+//! a process ends, however it ends, so the next process need not wait.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -35,7 +35,7 @@ impl WorkerLock {
             match File::open(entry.path()).map(|file| file.try_lock()) {
                 Ok(Ok(())) => dead.push(worker),
                 Ok(Err(TryLockError::WouldBlock)) => living.push(worker),
-                // It has just been forgotten, or is none of ours.
+                // The worker has just been forgotten, or the file is no worker's.
                 Ok(Err(TryLockError::Error(_))) | Err(_) => {}
             }
         }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use stepbox_batch::execution::queue::{Enqueue, QueueClaim, QueueFilter};
 use stepbox_batch::execution::status::{BatchStatus, ExitStatus};
-use stepbox_batch::execution::{JobExecution, Lease, NewJobExecution, Save, StepExecution};
+use stepbox_batch::execution::{Claimed, JobExecution, Lease, NewJobExecution, Save, StepExecution};
 use stepbox_batch::ports::JobRepository;
 
 use crate::sample::*;
@@ -48,7 +48,7 @@ pub async fn lives(store: &dyn JobRepository, count: usize) -> Cost {
     let begin = Instant::now();
     while !taken.is_empty() {
         let some = taken.split_off(taken.len().saturating_sub(TOGETHER));
-        all_at_once(some.into_iter().map(|(execution, lease)| run(store, execution, lease))).await;
+        all_at_once(some.into_iter().map(|Claimed { execution, lease }| run(store, execution, lease))).await;
     }
     Cost { submitted, claimed, run: begin.elapsed() }
 }

@@ -8,8 +8,8 @@ use stepbox_batch::component_quota::ComponentQuota;
 use stepbox_batch::execution::event::{Checkpointed, EventNumber};
 use stepbox_batch::execution::queue::{QueueClaim, QueueDepth, QueueEntry};
 use stepbox_batch::execution::{
-    Ancestor, Claim, ExecutionFilter, ExecutionSummary, JobExecution, Lease, NewJobExecution, PartitionState,
-    Purgeable, Remains, Rescued, Save, StopRequest, Tracking, Warning, Whose,
+    Ancestor, Claim, Claimed, ExecutionFilter, ExecutionSummary, JobExecution, Lease, NewJobExecution,
+    PartitionState, Purgeable, Remains, Rescued, Save, StopRequest, Tracking, Warning, Whose,
 };
 use stepbox_batch::inventory::{Component, Connector};
 use stepbox_batch::job::JobInstance;
@@ -242,7 +242,7 @@ impl<S: JobRepository, I: Interposer> ExecutionJournal for Interposed<S, I> {
 
 #[async_trait]
 impl<S: JobRepository, I: Interposer> JobQueue for Interposed<S, I> {
-    async fn claim_next(&self, wanted: &QueueClaim) -> Result<Vec<(JobExecution, Lease)>> {
+    async fn claim_next(&self, wanted: &QueueClaim) -> Result<Vec<Claimed>> {
         self.around(Call::Write("claim_next"), self.store.claim_next(wanted)).await
     }
 

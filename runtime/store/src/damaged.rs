@@ -43,7 +43,7 @@ async fn take(store: &dyn JobRepository, limit: u32, running_max: u64) -> Vec<Jo
         filter: QueueFilter::default(),
         limit,
     };
-    store.claim_next(&wanted).await.unwrap().into_iter().map(|(execution, _)| execution.id).collect()
+    store.claim_next(&wanted).await.unwrap().into_iter().map(|claimed| claimed.execution.id).collect()
 }
 
 async fn publish_with_step(store: &dyn JobRepository) -> JobExecutionId {

@@ -1,7 +1,7 @@
 //! What is written, as records that own their data: they wait in a queue until the writer takes them.
 
 use stepbox_batch::execution::status::BatchStatus;
-use stepbox_batch::execution::{Claim, ExecutionContext, JobExecution, Lease, Save};
+use stepbox_batch::execution::{Claim, Claimed, ExecutionContext, JobExecution, Lease, Save};
 
 use crate::record::execution::{AcceptedRecord, StateRecord};
 use crate::record::step::{StepRecord, WarningRecord};
@@ -36,10 +36,10 @@ pub(crate) struct ClaimedExecution {
 }
 
 impl ClaimedExecution {
-    pub(crate) fn with_lease(self) -> (JobExecution, Lease) {
+    pub(crate) fn with_lease(self) -> Claimed {
         let Self { execution, token } = self;
         let lease = Lease { tenant: execution.tenant.clone(), id: execution.id, token };
-        (execution, lease)
+        Claimed { execution, lease }
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::clock::Clock;
 use crate::job::{ChunkLimit, ItemSettings};
 
-/// How many rows the first chunk takes at most: nobody knows yet how long they take.
+/// How many rows the first chunk takes at most, since it is not known yet how long they take.
 const FIRST_ROWS: u32 = 16;
 /// How many times as many rows a chunk may take as the one before it.
 const GROWTH: u32 = 4;

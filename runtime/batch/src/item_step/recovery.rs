@@ -74,7 +74,7 @@ impl Recovery {
         }
         let is_single = failure.items.as_ref().is_some_and(|items| items.end - items.start == 1);
         let goes_on = match failure.is_refusal {
-            // What was set aside before it counts, and is told, so it has to go its way first.
+            // The items that were set aside before this one count, and are kept, so they go their way first.
             true => !is_single,
             false => skip.on.as_ref().is_some_and(|codes| codes.iter().any(|pattern| pattern.fits(code))),
         };
@@ -86,7 +86,7 @@ impl Recovery {
             let phase = if failure.phase == Phase::Writing { "write" } else { "process" };
             self.at_fault.insert(items.start, AtFault { failure: failure.error.to_failure(), phase });
         }
-        // What is passed one by one already stays so: there may be a second item at fault.
+        // Items that pass one by one already go on to do so: there may be a second item at fault.
         if self.one_by_one.as_ref().is_none_or(|known| !known.contains(&items.start)) {
             self.one_by_one = Some(items);
         }

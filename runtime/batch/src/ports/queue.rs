@@ -3,8 +3,7 @@
 use async_trait::async_trait;
 
 use super::error::Result;
-use crate::execution::job_execution::JobExecution;
-use crate::execution::lease::Lease;
+use crate::execution::claimed::Claimed;
 use crate::execution::queue::{QueueClaim, QueueDepth, QueueEntry};
 use crate::name::{JobExecutionId, TenantId};
 
@@ -16,7 +15,7 @@ pub trait JobQueue: Send + Sync + 'static {
     /// goes first, among equals the tenant that was served longest ago; within a tenant it is the priority, then the
     /// age. An instance whose job limits its concurrency is passed by while it is full. An execution that cannot be
     /// read is set aside, and the next one taken.
-    async fn claim_next(&self, wanted: &QueueClaim) -> Result<Vec<(JobExecution, Lease)>>;
+    async fn claim_next(&self, wanted: &QueueClaim) -> Result<Vec<Claimed>>;
 
     /// Returns when an entry may have come into the queue, or after that many milliseconds.
     async fn wait_for_work(&self, timeout_ms: u64);

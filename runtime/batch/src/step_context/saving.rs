@@ -4,7 +4,7 @@ use super::{Inner, Saved, StepContext};
 use crate::execution::save::Save;
 use crate::execution::{ExecutionContext, StepExecution};
 use crate::findings::{Findings, WARNINGS_STORED_MAX};
-use crate::gate::Passage;
+use crate::gate::SavePass;
 use crate::lock::lock;
 use crate::observer::Observation;
 use crate::ports::error::RepositoryError;
@@ -69,7 +69,7 @@ impl StepContext {
     }
 
     /// The right to save, for elements that were not left behind.
-    async fn pass(&self, recorder: &Recorder) -> Result<Passage<'_>, RepositoryError> {
+    async fn pass(&self, recorder: &Recorder) -> Result<SavePass<'_>, RepositoryError> {
         self.gate.pass().await.ok_or(RepositoryError::LeaseLost { id: recorder.lease.id })
     }
 

@@ -12,12 +12,12 @@ use stepbox_batch::ports::RepositoryError;
 use stepbox_batch::template::{OutputName, Outputs};
 use stepbox_connectors::{WrittenOutput, written_output};
 
-use super::Life;
+use super::job_run::JobRun;
 
 /// The code of a step that names the output of another one, which has none.
 const NO_OUTPUT_CODE: &str = "no-step-output";
 
-impl Life {
+impl JobRun {
     /// The outputs that a step names, or why it cannot begin without one of them.
     pub(super) async fn earlier_outputs(
         &self,

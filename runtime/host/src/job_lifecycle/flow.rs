@@ -7,11 +7,12 @@ use futures_util::future::join_all;
 use stepbox_batch::execution::status::BatchStatus;
 use stepbox_batch::execution::{Partition, StepExecution};
 use stepbox_batch::flow::{Afterwards, Follows, Requests, Unit, after, afterwards, worst};
+use stepbox_batch::lock::lock;
 use stepbox_batch::ports::RepositoryError;
 
-use super::{Ended, FlowEnd, Life, lock};
+use super::job_run::{EndedStep, FlowEnd, JobRun};
 
-impl Life {
+impl JobRun {
     /// Runs the flow to its end, and then the steps that run whatever happened.
     pub(super) async fn run_steps(&self) -> FlowEnd {
         let partition = self.execution().partition;
@@ -35,9 +36,9 @@ impl Life {
                 Afterwards::Waits => status = BatchStatus::Paused,
                 Afterwards::Runs => {
                     self.save_ended(last.take()).await?;
-                    let Ended { step, .. } = last.insert(self.run_step(position).await?);
+                    let EndedStep { step, .. } = last.insert(self.run_step(position).await?);
                     status = match step.status {
-                        // Whatever failed before it, the execution goes on with it.
+                        // The execution goes on with this step, also if one before it has failed.
                         BatchStatus::Paused => BatchStatus::Paused,
                         ended => worst(status, ended),
                     };
@@ -51,8 +52,8 @@ impl Life {
         Requests { stop: self.run.stop_requested(), pause: self.run.pause_requested() }
     }
 
-    /// How a run ends that only has to run what runs whatever happened: it has cost all the workers that it may, or
-    /// was to stop before it could begin.
+    /// The status in which a run ends that only has to run the steps that run whatever happened: a run that has cost all
+    /// the workers that it may, or that was to stop before it could begin.
     fn ends_already(&self) -> Option<BatchStatus> {
         let execution = lock(&self.execution);
         match () {
@@ -66,13 +67,13 @@ impl Life {
     fn has_run(&self, position: usize) -> bool {
         let execution = lock(&self.execution);
         let mut stored = execution.steps.iter().filter(|step| step.position as usize == position);
-        stored.any(|step| step.status.has_ended()) || lock(&self.course).done.contains(&position)
+        stored.any(|step| step.status.has_ended()) || lock(&self.state).done.contains(&position)
     }
 
     /// Runs the one step of a part.
     async fn run_part(&self, position: usize) -> FlowEnd {
         if let Some(done) = self.done_already(position) {
-            // Whatever completes has begun.
+            // An execution that completes has begun.
             self.change_status(BatchStatus::Started).await?;
             return Ok((done.status, None));
         }
@@ -106,13 +107,13 @@ impl Life {
                         }
                         None => {
                             has_run = true;
-                            let Ended { step, .. } = last.insert(self.run_step(*position).await?);
+                            let EndedStep { step, .. } = last.insert(self.run_step(*position).await?);
                             (step.status, step.exit_status.clone())
                         }
                     };
                     let (follows, is_dealt_with) = after(&self.steps, *position, status, &exit_status);
                     if is_dealt_with {
-                        lock(&self.course).dealt_with.insert(*position);
+                        lock(&self.state).dealt_with.insert(*position);
                     }
                     match follows {
                         // The execution that ran it ended there; this one goes on behind it.
@@ -144,20 +145,20 @@ impl Life {
         Ok(status)
     }
 
-    /// Its type breaks the circle of sequences that run branches that are sequences.
+    /// Runs one branch. Boxed because `run_sequence` is recursive.
     fn run_branch(&self, range: Range<usize>) -> Pin<Box<dyn Future<Output = FlowEnd> + Send + '_>> {
         Box::pin(self.run_sequence(range, true))
     }
 
-    /// The step as it ended before a pause, or as an execution that this one goes on from has completed
-    /// it; none if it runs now.
+    /// The step as it ended before a pause, or as an execution that this one goes on from has completed it. `None` if the
+    /// step runs now.
     fn done_already(&self, position: usize) -> Option<StepExecution> {
         let execution = lock(&self.execution);
         let known = execution.steps.iter().find(|step| step.position as usize == position)?;
         // A restart sets back what has failed, so that was before a pause.
         let is_done = matches!(known.status, BatchStatus::Completed | BatchStatus::Failed);
         if is_done {
-            lock(&self.course).done.insert(position);
+            lock(&self.state).done.insert(position);
         }
         is_done.then(|| known.clone())
     }

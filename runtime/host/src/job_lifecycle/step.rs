@@ -1,28 +1,27 @@
-//! One step of a run: begun, its elements at work on a thread of their own, what has become of it, and its end.
+//! One step of a run: begun, its elements made and at work, and its end.
 
 use stepbox_batch::element::Fragment;
 use stepbox_batch::error::StepError;
 use stepbox_batch::execution::status::{BatchStatus, ExitStatus};
-use stepbox_batch::execution::{Partition, StepExecution, Tracking};
-use stepbox_batch::item_step::{self, Journey, StepOutcome};
+use stepbox_batch::execution::{Partition, StepExecution};
+use stepbox_batch::findings::Findings;
+use stepbox_batch::item_step::StepOutcome;
 use stepbox_batch::job::{Always, Step, StepKind};
+use stepbox_batch::lock::lock;
 use stepbox_batch::log::LogLevel;
 use stepbox_batch::ports::RepositoryError;
 use stepbox_batch::recorder::With;
-use stepbox_batch::step_context::{Findings, StepContext};
+use stepbox_batch::step_context::StepContext;
 use stepbox_batch::tasklet_point::TaskletPoint;
-use stepbox_batch::tasklet_step;
-use stepbox_batch::thread::{Panicked, on_own_thread};
 use stepbox_sandbox::Usage;
 
-use super::{Ended, Life, Ran, Worked, lock};
+use super::job_run::{EndedStep, JobRun, Ran};
+use super::work::StepWork;
 use crate::outputs::{OutputLock, StepPlaces, output_is_input};
-use crate::patience::{self, Left, Patience};
-use crate::policy::Policy;
 use crate::step_elements::StepElements;
 
-impl Life {
-    pub(super) async fn run_step(&self, position: usize) -> Result<Ended, RepositoryError> {
+impl JobRun {
+    pub(super) async fn run_step(&self, position: usize) -> Result<EndedStep, RepositoryError> {
         let step = &self.steps[position];
         let (mut execution, context) = self.begin_step(position);
         let job_execution = self.execution();
@@ -30,7 +29,7 @@ impl Life {
         context.save_step(&self.recorder, &mut execution, with).await?;
         context.saves_by(self.recorder.clone(), execution.clone());
         self.keep(&execution);
-        lock(&self.course).running.push((execution.position, context.clone()));
+        lock(&self.state).running.push((execution.position, context.clone()));
         let outcome = match step.start_limit {
             Some(limit) if execution.starts > limit => Err(StepError::StartLimit { limit }),
             _ => {
@@ -39,13 +38,13 @@ impl Life {
                 outcome
             }
         };
-        let mut course = lock(&self.course);
-        course.running.retain(|(running, _)| *running != execution.position);
-        course.done.insert(position);
-        drop(course);
+        let mut state = lock(&self.state);
+        state.running.retain(|(running, _)| *running != execution.position);
+        state.done.insert(position);
+        drop(state);
         self.end_step(&mut execution, &context, outcome);
         self.keep(&execution);
-        Ok(Ended { step: execution, context })
+        Ok(EndedStep { step: execution, context })
     }
 
     /// A step that begins, or goes on from the checkpoint of an earlier execution.
@@ -82,7 +81,7 @@ impl Life {
         (execution, context)
     }
 
-    /// Lets a step's elements work, on a thread of their own.
+    /// Makes what a step's elements need, and lets them work.
     async fn run_elements(&self, step: &Step, execution: StepExecution, context: &StepContext) -> Ran {
         let id = self.recorder.lease.id;
         // The step keeps the policy that it began with.
@@ -121,53 +120,32 @@ impl Life {
                 Err(error) => return Ok((execution, Err(error))),
             },
         };
-        let patience = self.patience(step, context, &policy);
-        let (recorder, on_thread, begun) =
-            (self.recorder.clone(), patience.for_elements(), execution.clone());
-        let mut execution = execution;
-        let ran = match &step.kind {
-            StepKind::Item { settings, .. } if settings.partitions > 1 && partition.is_none() => {
-                return self.run_parts(step, &elements, execution, context).await;
-            }
-            StepKind::Item { .. } => {
-                let work = async move {
-                    let mut item_step = match elements.item_step(step).await {
-                        Ok(item_step) => item_step,
-                        Err(error) => return Ok((execution, Err(error))),
-                    };
-                    item_step.fragment = partition.map(|Partition { number, .. }| Fragment { number });
-                    on_own_thread(async move {
-                        let journey =
-                            Journey { execution: &mut execution, context: &on_thread, recorder: &recorder };
-                        let outcome = item_step::run(item_step, journey).await;
-                        (execution, outcome)
-                    })
-                    .await
-                };
-                patience.outlast(work).await
-            }
-            StepKind::Tasklet { tasklet } => {
-                let (name, retry) = (format!("tasklet `{}`", tasklet.name()), step.retry.clone());
-                let work = async move {
-                    let mut tasklet = match elements.tasklet(step, tasklet).await {
-                        Ok(tasklet) => tasklet,
-                        Err(error) => return Ok((execution, Err(error))),
-                    };
-                    on_own_thread(async move {
-                        let journey =
-                            Journey { execution: &mut execution, context: &on_thread, recorder: &recorder };
-                        let outcome = tasklet_step::run(tasklet.as_mut(), &name, &retry, journey).await;
-                        (execution, outcome)
-                    })
-                    .await
-                };
-                patience.outlast(work).await
-            }
-        };
-        self.settle(ran, begun, context).await
+        if let StepKind::Item { settings, .. } = &step.kind
+            && settings.partitions > 1
+            && partition.is_none()
+        {
+            return self.run_parts(step, &elements, execution, context).await;
+        }
+        let make = self.make(step, &elements, partition);
+        self.work(step, execution, context, &policy, make).await
     }
 
-    /// Keeps other runs from writing a step's output; none if that is no file of Stepbox's own writers.
+    async fn make(
+        &self,
+        step: &Step,
+        elements: &StepElements<'_>,
+        partition: Option<Partition>,
+    ) -> Result<StepWork, StepError> {
+        if let StepKind::Tasklet { tasklet } = &step.kind {
+            let (name, retry) = (format!("tasklet `{}`", tasklet.name()), step.retry.clone());
+            return Ok(StepWork::Tasklet { tasklet: elements.tasklet(step, tasklet).await?, name, retry });
+        }
+        let mut item_step = elements.item_step(step).await?;
+        item_step.fragment = partition.map(|Partition { number, .. }| Fragment { number });
+        Ok(StepWork::Items(Box::new(item_step)))
+    }
+
+    /// Keeps other runs from writing a step's output. `None` if the output is no file of Stepbox's own writers.
     fn lock_output(&self, step: &Step, elements: &StepElements<'_>) -> Result<Option<OutputLock>, StepError> {
         let StepKind::Item { writer, .. } = &step.kind else { return Ok(None) };
         let refused = |source| StepError::element(format!("writer `{}`", writer.name()), "", source);
@@ -181,47 +159,6 @@ impl Life {
         let lock =
             OutputLock::take(&self.installation.data.outputs(), output, run, &self.recorder.lease.tenant);
         lock.map(Some).map_err(refused)
-    }
-
-    /// How long this run waits for a step's elements.
-    pub(super) fn patience(&self, step: &Step, context: &StepContext, policy: &Policy) -> Patience {
-        let asked = [step.limits.time_ms_max, policy.limits.time_ms_max];
-        let limits = patience::Limits {
-            grace_ms: policy.quotas.stop_grace_ms,
-            time_ms_max: asked.into_iter().flatten().min(),
-        };
-        Patience::new(self.recorder.clock.clone(), context, limits)
-    }
-
-    /// What has become of a step that worked on a thread of its own.
-    pub(super) async fn settle(
-        &self,
-        ran: Result<Worked, Left>,
-        begun: StepExecution,
-        context: &StepContext,
-    ) -> Ran {
-        let outcome = match ran {
-            Ok(Ok((execution, Err(StepError::Repository(error))))) => {
-                self.keep(&execution);
-                return Err(error);
-            }
-            Ok(Ok(ran)) => return Ok(ran),
-            Ok(Err(Panicked)) => Err(StepError::Panicked),
-            Err(left) => {
-                context.log(LogLevel::Warning, &left.text());
-                left.outcome()
-            }
-        };
-        // What it knew is gone with its thread; what counts is what is stored.
-        context.go_back_to_saved();
-        let stored = self.stored_steps().await?;
-        let known = stored.into_iter().find(|step| step.position == begun.position);
-        let execution = known.unwrap_or(begun);
-        if matches!(self.steps[execution.position as usize].kind, StepKind::Item { .. }) {
-            let total = context.tracking().total;
-            context.set_tracking(Tracking { total, ..execution.counts.into() });
-        }
-        Ok((execution, outcome))
     }
 
     pub(super) fn end_step(

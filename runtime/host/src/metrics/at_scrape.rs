@@ -1,4 +1,4 @@
-//! What is not counted as it happens but asked for when somebody looks.
+//! Numbers that are not counted as they happen but asked for at each scrape.
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
@@ -12,15 +12,15 @@ use stepbox_batch::execution::queue::QueueDepth;
 
 /// How things stand.
 #[derive(Debug)]
-pub(super) struct AtScrape {
-    /// What waits, of all tenants; none if the store did not say.
-    pub(super) depths: Option<Vec<QueueDepth>>,
-    pub(super) now: Timestamp,
-    pub(super) ms_since_tick: u64,
-    /// By how much the clock of this machine is ahead of the store's; none if nobody compares them.
-    pub(super) clock_skew_ms: Option<i64>,
+pub(crate) struct AtScrape {
+    /// What waits, of all tenants; `None` if the store did not say.
+    pub(crate) depths: Option<Vec<QueueDepth>>,
+    pub(crate) now: Timestamp,
+    pub(crate) ms_since_tick: u64,
+    /// By how much the clock of this machine is ahead of the store's; `None` if they are not compared.
+    pub(crate) clock_skew_ms: Option<i64>,
     /// What the components of each tenant ran into.
-    pub(super) counters: Vec<(String, Counters)>,
+    pub(crate) counters: Vec<(String, Counters)>,
 }
 
 type Encoded = Result<(), std::fmt::Error>;

@@ -36,5 +36,9 @@ pub(super) fn open(path: PathBuf) -> Result<Arc<dyn JobRepository>, RepositoryEr
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, RepositoryError> + Send + 'static,
 ) -> Result<T, Error> {
-    Ok(spawn_blocking(work).await.expect("looking at a store does not panic")?)
+    let looked = spawn_blocking(work).await.map_err(|panicked| RepositoryError::Corrupt {
+        what: "store".to_owned(),
+        detail: format!("looking at it broke off: {panicked}"),
+    })?;
+    Ok(looked?)
 }

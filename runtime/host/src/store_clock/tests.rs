@@ -51,13 +51,13 @@ fn local() -> (tempfile::TempDir, SqliteStore, StoreClock, Arc<FakeMachine>) {
 #[tokio::test]
 async fn notices_that_the_machines_clock_was_set_and_is_quiet_for_a_lease() {
     for (set_ms, expected) in [
-        (3_600_000, Some(Step::Forward)),
-        (20_000, Some(Step::Forward)),
-        (1_001, Some(Step::Forward)),
+        (3_600_000, Some(ClockStep::Forward)),
+        (20_000, Some(ClockStep::Forward)),
+        (1_001, Some(ClockStep::Forward)),
         (900, None),
         (-900, None),
-        (-1_001, Some(Step::Back)),
-        (-3_600_000, Some(Step::Back)),
+        (-1_001, Some(ClockStep::Back)),
+        (-3_600_000, Some(ClockStep::Back)),
     ] {
         let (_folder, store, clock, machine) = local();
         assert_eq!(clock.look(&store, LEASE_MS).await.unwrap().step, None);
@@ -127,7 +127,7 @@ async fn a_machine_whose_clock_is_wrong_goes_by_the_databases() {
 
         // The database's own is set.
         database.ahead_us.fetch_add(wrong_ms * 1_000, Ordering::Relaxed);
-        let step = if wrong_ms > 0 { Step::Forward } else { Step::Back };
+        let step = if wrong_ms > 0 { ClockStep::Forward } else { ClockStep::Back };
         assert_eq!(database.look(&clock).await.step, Some(step));
         assert!(clock.is_quiet());
     }

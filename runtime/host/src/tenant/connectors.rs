@@ -14,10 +14,10 @@ use stepbox_batch::remedy::{Listed, Remedy};
 use stepbox_sandbox::ComponentError;
 use tokio::fs::File;
 
-use super::instances::effective;
 use super::{Tenant, Upload, receive_component};
 use crate::connector_file::{self, ComponentSource, ConnectorFile, ConnectorFolder, Known};
 use crate::error::{BrokenInstance, Error};
+use crate::job_lifecycle::effective;
 use crate::signature::{SIGNATURE_BYTES_MAX, SIGNATURE_SUFFIX};
 
 impl Tenant {

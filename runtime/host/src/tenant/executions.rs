@@ -2,41 +2,32 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::status::BatchStatus;
 use stepbox_batch::execution::{
-    ExecutionFilter, ExecutionSummary, JobExecution, Lease, NewJobExecution, Purgeable, Remains,
-    StepExecution, StopRequest, Warning,
+    ExecutionFilter, ExecutionSummary, JobExecution, NewJobExecution, Purgeable, Remains, StepExecution,
+    StopRequest, Warning,
 };
 use stepbox_batch::log::LogLine;
 use stepbox_batch::name::{InstanceCode, JobExecutionId, StepName};
 use stepbox_batch::ports::{Listing, RepositoryError};
-use stepbox_batch::remedy::{Listed, Remedy};
-use stepbox_batch::step_context::{RunContext, RunInfo};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 use super::Tenant;
-use super::instances::effective;
 use super::left_over::{NotRemoved, Removal};
 use crate::error::Error;
 use crate::execution_log::{self, LogListener};
-use crate::job_lifecycle::{self, Life, Progress, warnings_of_parts};
-use crate::outputs::check_outputs;
+use crate::job_lifecycle::{
+    self, BegunRun, First, Progress, RestartOptions, RunNames, refuse_unless_interrupted, warnings_of_parts,
+};
 use crate::rejected_file::RejectedFile;
-use crate::step_elements::check_storages;
-use crate::tenants::{RunningPlace, TenantStanding};
-
-/// The first of executions that go on from one another, and when it began, as far as that is known.
-pub(super) type First = (JobExecutionId, Option<Timestamp>);
 
 /// How a run differs from what the instance says.
 #[derive(Clone, Default)]
 pub struct RunOptions {
-    /// Parameters for this run alone, by top-level key. A JSON object; none changes nothing.
+    /// Parameters for this run alone, by top-level key. A JSON object; `None` changes nothing.
     pub overrides: Option<Value>,
     /// Receives each message of the log as it comes.
     pub log: Option<LogListener>,
@@ -65,42 +56,34 @@ pub struct Purged {
 /// A run in this process. Dropping it lets the run go on.
 #[derive(Debug)]
 pub struct Running {
-    id: JobExecutionId,
-    run: Arc<RunContext>,
-    progress: watch::Receiver<Progress>,
+    begun: BegunRun,
     tenant: Tenant,
-    task: JoinHandle<Result<JobExecution, Error>>,
 }
 
 impl Running {
     /// The execution.
     pub fn id(&self) -> JobExecutionId {
-        self.id
+        self.begun.id
     }
 
-    /// How far it is, from now on.
+    /// How far the run is, from now on.
     pub fn progress(&self) -> watch::Receiver<Progress> {
-        self.progress.clone()
+        self.begun.progress.clone()
     }
 
-    /// Asks it to stop.
+    /// Asks the run to stop.
     pub async fn stop(&self) -> Result<StopRequest, Error> {
-        self.tenant.stop_execution(self.id).await
+        self.tenant.stop_execution(self.id()).await
     }
 
-    /// Asks it to come to a checkpoint and rest there as PAUSED; [`Tenant::resume_execution`] goes on.
+    /// Asks the run to come to a checkpoint and rest there as PAUSED; [`Tenant::resume_execution`] goes on.
     pub fn pause(&self) {
-        self.run.request_pause();
+        self.begun.run.request_pause();
     }
 
-    /// What all its steps share.
-    pub(crate) fn run_context(&self) -> Arc<RunContext> {
-        self.run.clone()
-    }
-
-    /// Waits for its end, good or bad: a failed step is in the execution, not an error.
+    /// Waits for the end of the run, good or bad: a failed step is in the execution, not an error.
     pub async fn wait(&mut self) -> Result<JobExecution, Error> {
-        (&mut self.task).await.unwrap_or(Err(Error::RunBrokeOff(self.id.0)))
+        self.begun.wait().await
     }
 }
 
@@ -117,28 +100,9 @@ impl Tenant {
         code: &str,
         overrides: Option<Value>,
     ) -> Result<(NewJobExecution, String), Error> {
-        let policy = self.policy();
         let instance = self.instance(code).await?;
-        let mut job = self.job(instance.job.as_str()).await?;
-        job.folder = policy.beginning();
-        let overrides = overrides.unwrap_or_else(|| json!({}));
-        let parameters = effective(&job, &instance, &overrides)?;
-        check_storages(&job, &parameters, &policy, &self.installation.native)?;
-        let reach = policy.reach(&self.installation.wall);
-        check_outputs(&job, &parameters, &self.installation.native, &reach)?;
-        let new = NewJobExecution {
-            tenant: self.id.clone(),
-            instance: instance.code.clone(),
-            parameters,
-            job,
-            by: self.by()?,
-            restart_of: None,
-            context: Default::default(),
-            steps: Vec::new(),
-            partition: None,
-            queue: None,
-            changes: Vec::new(),
-        };
+        let job = self.job(instance.job.as_str()).await?;
+        let new = job_lifecycle::new_execution(self.here(), self.by()?, job, &instance, overrides)?;
         Ok((new, instance.label))
     }
 
@@ -154,23 +118,39 @@ impl Tenant {
             let reason = "only an execution that is PAUSED can be resumed";
             return Err(RepositoryError::WrongStatus { id, status: paused.status, reason }.into());
         }
-        let label = self.instance(paused.instance.as_str()).await?.label;
-        let first = self.first_of(&paused).await?;
-        let place = self.state.running_place()?;
-        let lease = job_lifecycle::claim(&self.installation, &self.id, id, &self.by()?).await?;
-        let execution = self.execution(id).await?;
-        Ok(self.begin((execution, lease), Some(place), Some(first), label, log))
+        let job_label = self.instance(paused.instance.as_str()).await?.label;
+        let first = Some(job_lifecycle::first_of(self.here(), &paused).await?);
+        let names = RunNames { first, job_label, listener: log };
+        let begun = job_lifecycle::resume(self.here(), &paused, names, &self.by()?).await?;
+        Ok(Running { begun, tenant: self.clone() })
     }
 
-    /// The first of the executions that go on from one another up to this one, and when it began. One
-    /// that was purged is known by its id alone.
-    pub(super) async fn first_of(&self, execution: &JobExecution) -> Result<First, Error> {
-        let mut first = (execution.id, execution.started_at);
-        for ancestor in self.installation.repository.ancestry(&self.id, execution.id).await? {
-            let started_at = ancestor.started_at.or(first.1);
-            first = (ancestor.restart_of.unwrap_or(ancestor.id), started_at);
-        }
-        Ok(first)
+    /// Goes on with an execution that was stopped or failed, as a new execution: steps that completed
+    /// are not run again unless they say so, the interrupted one resumes from its checkpoint.
+    pub async fn restart_execution(
+        &self,
+        id: JobExecutionId,
+        options: RestartOptions,
+    ) -> Result<Running, Error> {
+        let earlier = self.execution(id).await?;
+        let label = self.instance(earlier.instance.as_str()).await?.label;
+        let first = job_lifecycle::first_of(self.here(), &earlier).await?;
+        let new = self.new_restart(earlier, &options).await?;
+        self.start(&new, Some(first), label, options.log).await
+    }
+
+    /// An execution that goes on from another one, to be run or queued.
+    pub(super) async fn new_restart(
+        &self,
+        earlier: JobExecution,
+        options: &RestartOptions,
+    ) -> Result<NewJobExecution, Error> {
+        refuse_unless_interrupted(&earlier)?;
+        let installed = match options.needs_installed_job() {
+            true => Some(self.job(earlier.job.name.as_str()).await?),
+            false => None,
+        };
+        job_lifecycle::new_restart(self.here(), self.by()?, earlier, options, installed)
     }
 
     pub(super) async fn start(
@@ -181,41 +161,9 @@ impl Tenant {
         log: Option<LogListener>,
     ) -> Result<Running, Error> {
         self.refuse_unless_active()?;
-        let place = self.state.running_place()?;
-        let claimed = job_lifecycle::submit_and_claim(&self.installation, new).await?;
-        Ok(self.begin(claimed, Some(place), first, job_label, log))
-    }
-
-    /// Lets a claimed execution run. One from the queue has its place by the store's count.
-    pub(super) fn begin(
-        &self,
-        claimed: (JobExecution, Lease),
-        place: Option<RunningPlace>,
-        first: Option<First>,
-        job_label: String,
-        log: Option<LogListener>,
-    ) -> Running {
-        let id = claimed.0.id;
-        let (first, started_at) = first.unwrap_or((id, None));
-        let started_at = started_at.or(claimed.0.started_at);
-        let started_at = started_at.unwrap_or_else(|| self.installation.clock.now());
-        let info = RunInfo { id: first, job_label, started_at };
-        let (sender, progress) = watch::channel(Progress::default());
-        let installation: Arc<_> = self.installation.clone();
-        let is_queued = place.is_none();
-        let life = Life::new(installation, &self.state, claimed, info, log, sender, is_queued);
-        let run = life.run_context();
-        let meters = self.state.meters.clone();
-        let runs_here = self.state.runs_here(id, &run);
-        if self.standing() == TenantStanding::Removed {
-            // It was removed after this was claimed.
-            run.request_pause();
-        }
-        let task = tokio::spawn(async move {
-            let (_place, _runs_here) = (place, runs_here);
-            meters.attend(life.run()).await
-        });
-        Running { id, run, progress, tenant: self.clone(), task }
+        let names = RunNames { first, job_label, listener: log };
+        let begun = job_lifecycle::run_now(self.here(), new, names).await?;
+        Ok(Running { begun, tenant: self.clone() })
     }
 
     /// The files of items that an execution's steps skipped, by step: CSV as the input has it, or JSON Lines, with
@@ -238,18 +186,18 @@ impl Tenant {
     /// An execution with its steps.
     pub async fn execution(&self, id: JobExecutionId) -> Result<JobExecution, Error> {
         let found = self.installation.repository.execution(&self.id, id).await?;
-        found.ok_or_else(|| no_execution(id))
+        found.ok_or_else(|| Error::no_execution(id))
     }
 
-    /// Executions as lists show them, newest first. What a filter lets through is in memory at once: whoever wants
-    /// all of them asks page by page, with [`ExecutionFilter::before`].
+    /// Executions as lists show them, newest first. All that the filter lets through is in memory at once. To see
+    /// all executions, ask page by page, with [`ExecutionFilter::before`].
     pub async fn executions(&self, filter: &ExecutionFilter) -> Result<Listing<ExecutionSummary>, Error> {
         Ok(self.installation.repository.executions(&self.id, filter).await?)
     }
 
     /// What is left of an execution that is damaged.
     pub async fn remains(&self, id: JobExecutionId) -> Result<Remains, Error> {
-        self.installation.repository.remains(&self.id, id).await?.ok_or_else(|| no_execution(id))
+        self.installation.repository.remains(&self.id, id).await?.ok_or_else(|| Error::no_execution(id))
     }
 
     /// The stored warnings of an execution, in the order they came, and then those of parts that are not put
@@ -294,7 +242,7 @@ impl Tenant {
         Ok(Vec::new())
     }
 
-    /// The parts of an execution's steps, by step and number; none for most.
+    /// The parts of an execution's steps, by step and number. Most executions have no parts.
     pub async fn partitions(&self, id: JobExecutionId) -> Result<Vec<JobExecution>, Error> {
         Ok(self.installation.repository.partitions(&self.id, id).await?)
     }
@@ -303,7 +251,7 @@ impl Tenant {
     pub async fn log(&self, id: JobExecutionId) -> Result<Vec<LogLine>, Error> {
         // A damaged one has a log, too.
         if self.installation.repository.ancestry(&self.id, id).await?.is_empty() {
-            return Err(no_execution(id));
+            return Err(Error::no_execution(id));
         }
         if let Some(shared) = self.installation.data.shared() {
             let log = shared.wait(move |shared| shared.log(id)).await?;
@@ -346,7 +294,7 @@ impl Tenant {
         };
         let (mut purged, mut removal) = (Vec::new(), Removal::of(self));
         loop {
-            // Files go first: nobody would find those of an execution that is gone.
+            // Files go first: those of an execution that is gone could not be found.
             let going = self.installation.repository.purgeable(&self.id, &filter).await?;
             let without_outputs = self.purgeable_without_outputs(&filter).await?;
             for Purgeable { id, partitions } in &going {
@@ -392,10 +340,6 @@ impl Tenant {
 
 /// How many executions a purge deletes in one transaction: it takes some tens of milliseconds.
 const PURGED_TOGETHER: u32 = 500;
-
-fn no_execution(id: JobExecutionId) -> Error {
-    Error::not_found("execution", &id.to_string(), None, Remedy::List { what: Listed::Executions })
-}
 
 /// The moment so many days before another one.
 pub(super) fn days_before(moment: Timestamp, days: u32) -> Timestamp {

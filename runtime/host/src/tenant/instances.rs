@@ -4,12 +4,13 @@ use serde_json::{Map, Value, json};
 use stepbox_batch::job::{Job, JobInstance};
 use stepbox_batch::name::InstanceCode;
 use stepbox_batch::nearest::nearest;
-use stepbox_batch::parameters::{ParameterSchema, SchemaError, Violation};
-use stepbox_batch::ports::{Listing, RepositoryError};
+use stepbox_batch::parameters::Violation;
+use stepbox_batch::ports::Listing;
 use stepbox_batch::remedy::{Listed, Remedy};
 
 use super::Tenant;
 use crate::error::Error;
+use crate::job_lifecycle::effective;
 
 /// A job instance to be created.
 #[derive(Debug, Clone)]
@@ -165,20 +166,6 @@ fn unknown(name: &str, known: &[&str]) -> Violation {
         None => "is not a known parameter".to_owned(),
     };
     Violation { path: format!("/{name}"), message }
-}
-
-/// Effective parameters: defaults ← instance ← override, or all that is wrong with them.
-pub(super) fn effective(job: &Job, instance: &JobInstance, overrides: &Value) -> Result<Value, Error> {
-    let schema = ParameterSchema::new(&job.parameters).map_err(|error: SchemaError| {
-        // Checked at installation; only a change of the store from outside can get here.
-        RepositoryError::Corrupt {
-            what: format!("schema of the job `{}`", job.name),
-            detail: error.to_string(),
-        }
-    })?;
-    schema
-        .effective(&instance.raw_parameters, overrides)
-        .map_err(|violations| Error::Violations { subject: format!("`{}`", instance.code), violations })
 }
 
 fn checked_label(label: String) -> Result<String, Error> {

@@ -1,5 +1,5 @@
-//! What executions leave that did not complete: unfinished files and objects of their outputs. Once nobody can go on
-//! with them, they go.
+//! Removes what executions leave that did not complete: unfinished files and objects of their outputs, once no execution
+//! can go on with them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -7,12 +7,13 @@ use stepbox_batch::execution::status::BatchStatus;
 use stepbox_batch::execution::{ExecutionFilter, JobExecution, StepExecution};
 use stepbox_batch::job::{ElementSource, Step, StepKind};
 use stepbox_batch::name::{InstanceCode, JobExecutionId};
-use stepbox_batch::step_context::RunInfo;
+use stepbox_batch::run_context::RunInfo;
 use stepbox_batch::template::Values;
 use stepbox_connectors::LeftOver;
 
 use super::Tenant;
 use crate::error::Error;
+use crate::job_lifecycle::{First, first_of};
 use crate::step_elements::expand;
 
 /// How many executions are looked at in one go for one that goes on from another.
@@ -50,7 +51,7 @@ impl<'a> Removal<'a> {
         self.not_removed
     }
 
-    /// Removes what an execution has left, if nobody can go on with it, and the policy still allows its place.
+    /// Removes what an execution has left, if no execution can go on with it, and the policy still allows its place.
     pub(super) async fn remove(&mut self, id: JobExecutionId) {
         let mut failed = |path: &str, reason: String| {
             self.not_removed.push(NotRemoved { execution: id, path: path.to_owned(), reason });
@@ -82,7 +83,7 @@ impl<'a> Removal<'a> {
 }
 
 impl Tenant {
-    /// Where the relative paths of an execution begin, and its unfinished outputs; none if somebody may go on with them.
+    /// Where the relative paths of an execution begin, and its unfinished outputs; empty if an execution may go on with them.
     async fn left_over(
         &self,
         id: JobExecutionId,
@@ -133,7 +134,7 @@ impl Tenant {
 
     /// What its outputs are named by; `None` if its instance is gone, with its label.
     async fn run_info(&self, execution: &JobExecution) -> Result<Option<RunInfo>, Error> {
-        let (id, started_at) = self.first_of(execution).await?;
+        let First { id, started_at } = first_of(self.here(), execution).await?;
         let job_label = match self.instance(execution.instance.as_str()).await {
             Ok(instance) => instance.label,
             Err(Error::NotFound { .. }) => return Ok(None),

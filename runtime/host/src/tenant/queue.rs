@@ -4,13 +4,13 @@ use std::ops::RangeInclusive;
 
 use serde_json::Value;
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::execution::NewJobExecution;
 use stepbox_batch::execution::queue::{ATTEMPTS_MAX, Enqueue, Published, QueueEntry};
-use stepbox_batch::execution::{JobExecution, Lease, NewJobExecution};
 use stepbox_batch::name::JobExecutionId;
-use stepbox_batch::ports::RepositoryError;
 
-use super::{RestartOptions, Running, Tenant};
+use super::Tenant;
 use crate::error::Error;
+use crate::job_lifecycle::{self, RestartOptions};
 
 /// The moments that have a date: from the beginning of 1970 to the last one that every zone still has in 9999.
 const CALENDAR: RangeInclusive<Timestamp> = Timestamp(0)..=Timestamp(253_402_207_200_999);
@@ -18,11 +18,11 @@ const CALENDAR: RangeInclusive<Timestamp> = Timestamp(0)..=Timestamp(253_402_207
 /// How an execution is to wait for a worker.
 #[derive(Debug, Clone)]
 pub struct PublishOptions {
-    /// Parameters for this execution alone, by top-level key. A JSON object; none changes nothing.
+    /// Parameters for this execution alone, by top-level key. A JSON object; `None` changes nothing.
     pub overrides: Option<Value>,
     /// Within the tenant, higher ones go first; among equals the older one.
     pub priority: i16,
-    /// No worker begins it before; none is at once.
+    /// No worker begins it before this moment; `None` is at once.
     pub available_at: Option<Timestamp>,
     /// Whether it is left out while another execution of the same instance and parameters has not ended.
     pub is_unique: bool,
@@ -50,8 +50,7 @@ impl Tenant {
         self.enqueue(new, &options).await
     }
 
-    /// Puts an execution into the queue that goes on from one that was stopped or failed; the overrides of the
-    /// options have no part in that, its parameters are those of the other one.
+    /// Queues a restart of a stopped or failed execution, with that execution's parameters.
     pub async fn publish_restart(
         &self,
         id: JobExecutionId,
@@ -75,31 +74,11 @@ impl Tenant {
             attempts_max: options.attempts_max,
             queued_max: Some(self.policy().quotas.queued_max),
         });
-        match self.installation.repository.create_execution(&new, None).await {
-            Ok((execution, _)) => Ok(Published::Queued(execution.id)),
-            Err(RepositoryError::NotUnique { id }) => Ok(Published::ThereAlready(id)),
-            Err(error) => Err(error.into()),
-        }
+        job_lifecycle::submit(self.here(), &new).await
     }
 
-    /// An execution's place in the queue; none if it was never there or has ended.
+    /// An execution's place in the queue; `None` if it was never there or has ended.
     pub async fn queue_entry(&self, id: JobExecutionId) -> Result<Option<QueueEntry>, Error> {
         Ok(self.installation.repository.queue_entry(&self.id, id).await?)
-    }
-
-    /// Runs what a worker has claimed.
-    pub(crate) async fn run_claimed(&self, claimed: (JobExecution, Lease)) -> Result<Running, Error> {
-        let execution = &claimed.0;
-        let whole = match execution.partition {
-            Some(partition) => Some(self.execution(partition.of).await?),
-            None => None,
-        };
-        let first = match whole.as_ref().unwrap_or(execution) {
-            alone if alone.restart_of.is_none() && whole.is_none() => None,
-            of_several => Some(self.first_of(of_several).await?),
-        };
-        let instance = self.installation.repository.instance(&self.id, &execution.instance).await?;
-        let label = instance.map_or_else(|| execution.instance.to_string(), |instance| instance.label);
-        Ok(self.begin(claimed, None, first, label, None))
     }
 }

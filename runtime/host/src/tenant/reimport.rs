@@ -12,9 +12,9 @@ use stepbox_connectors::option_names;
 
 use super::Tenant;
 use super::executions::Running;
-use super::restarts::carried_over;
 use crate::error::Error;
 use crate::execution_log::LogListener;
+use crate::job_lifecycle::carried_over;
 use crate::native::NativeElements;
 use crate::step_elements::{check_storages, expand};
 

@@ -1,127 +1,14 @@
 //! Whether a worker is well: for probes of supervisors.
 
-use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use serde::Serialize;
-use stepbox_batch::clock::Clock;
-use stepbox_batch::ports::RepositoryError;
-use tokio::time::timeout;
 
-use super::{LOOK_MS, Shared, Stage};
-use crate::job_lifecycle::LEASE_MS;
+use super::pulse::silent_ms_max;
+use super::shared::{Shared, Stage};
 
 /// How long running components may not have been asked whether they must end, in milliseconds.
 const TICK_MS_MAX: u64 = 5_000;
-
-/// How many errors in a row it takes to believe that the store answers with nothing else. The two loops ask some three
-/// times in a second.
-const FAILURES_MIN: u64 = 10;
-
-/// How long a loop may not have come round, or the store not have answered, in milliseconds.
-pub(super) fn silent_ms_max(lease_ms: u64) -> u64 {
-    lease_ms.max(LEASE_MS)
-}
-
-/// The loops of a worker.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Round {
-    /// The one that takes executions from the queue.
-    Work,
-    /// The one that says that the worker lives, and rescues.
-    Watch,
-}
-
-/// When a worker was last seen to work, in ticks of its clock.
-pub(super) struct Pulse {
-    clock: Arc<dyn Clock>,
-    /// Each loop came round.
-    turned: [AtomicU64; 2],
-    /// Since when each loop waits for an answer of the store; 0 while it does not.
-    asked: [AtomicU64; 2],
-    /// The store answered.
-    heard: AtomicU64,
-    /// How many of its answers since then were errors.
-    failed: AtomicU64,
-}
-
-impl Pulse {
-    pub(super) fn begin(clock: Arc<dyn Clock>) -> Self {
-        let now = clock.ticks_us();
-        let turned = [now, now].map(AtomicU64::new);
-        Self {
-            clock,
-            turned,
-            asked: Default::default(),
-            heard: AtomicU64::new(now),
-            failed: AtomicU64::new(0),
-        }
-    }
-
-    /// Waits for something, however long that takes: the loop comes round meanwhile, as long as its task can.
-    pub(super) async fn turning<T>(&self, round: Round, wait: impl Future<Output = T>) -> T {
-        let mut wait = pin!(wait);
-        loop {
-            self.turned[round as usize].store(self.clock.ticks_us(), Ordering::Relaxed);
-            if let Ok(done) = timeout(Duration::from_millis(LOOK_MS), &mut wait).await {
-                return done;
-            }
-        }
-    }
-
-    /// The same for an answer of the store. An error is none.
-    pub(super) async fn asking<T>(
-        &self,
-        round: Round,
-        question: impl Future<Output = Result<T, RepositoryError>>,
-    ) -> Result<T, RepositoryError> {
-        self.asked[round as usize].store(self.clock.ticks_us().max(1), Ordering::Relaxed);
-        let answer = self.turning(round, question).await;
-        self.asked[round as usize].store(0, Ordering::Relaxed);
-        if answer.is_ok() {
-            self.heard.store(self.clock.ticks_us(), Ordering::Relaxed);
-            self.failed.store(0, Ordering::Relaxed);
-        } else {
-            self.failed.fetch_add(1, Ordering::Relaxed);
-        }
-        answer
-    }
-
-    /// How long ago the slower of the loops came round, in milliseconds.
-    fn ms_since_turn(&self) -> u64 {
-        self.turned.iter().map(|turned| self.ms_since(turned.load(Ordering::Relaxed))).max().unwrap_or(0)
-    }
-
-    /// Whether the store has answered with nothing but errors for so long. It has had to be asked, too: a worker that
-    /// was suspended has not heard of it either.
-    pub(super) fn has_failed_for(&self, ms: u64) -> bool {
-        self.failed.load(Ordering::Relaxed) >= FAILURES_MIN && self.ms_since_heard() >= ms
-    }
-
-    /// Whether a question has been open for so long.
-    pub(super) fn has_waited_for(&self, ms: u64) -> bool {
-        let asked = self.asked.iter().map(|asked| asked.load(Ordering::Relaxed));
-        asked.filter(|asked| *asked > 0).any(|asked| self.ms_since(asked) >= ms)
-    }
-
-    /// How long ago the store answered anything, in milliseconds.
-    fn ms_since_heard(&self) -> u64 {
-        self.ms_since(self.heard.load(Ordering::Relaxed))
-    }
-
-    /// The same, or for how long it has left a question open if that is longer.
-    fn ms_since_store(&self) -> u64 {
-        let asked = self.asked.iter().map(|asked| asked.load(Ordering::Relaxed));
-        let open = asked.filter(|asked| *asked > 0).map(|asked| self.ms_since(asked));
-        open.chain([self.ms_since_heard()]).max().unwrap_or(0)
-    }
-
-    fn ms_since(&self, tick: u64) -> u64 {
-        self.clock.ticks_us().saturating_sub(tick) / 1000
-    }
-}
 
 /// Tells how a worker is. Cheap to clone.
 #[derive(Clone)]
@@ -138,8 +25,8 @@ pub struct WorkerHealth {
     pub running: usize,
     /// How many it runs at most. As many running is no problem either.
     pub concurrency: usize,
-    /// How long ago the slower of its loops came round, in milliseconds: the one that looks for work, and the one that
-    /// says that it lives. They come round twice a second whatever they wait for.
+    /// How long ago its loop turned, in milliseconds. The loop turns twice a second, however long it has to wait for
+    /// anything.
     pub ms_since_turn: u64,
     /// How long ago the store answered it, in milliseconds, or for how long it has left a question open.
     pub ms_since_store: u64,
@@ -156,7 +43,7 @@ pub struct WorkerHealth {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WorkerProblem {
-    /// One of its loops no longer comes round.
+    /// Its loop no longer turns.
     LoopStuck,
     /// The store does not answer, so that its leases are over.
     StoreSilent,
@@ -209,8 +96,8 @@ impl WorkerHealth {
         self.is_well() && self.stage == Stage::Working
     }
 
-    /// The loops of a worker come round twice a second, and it hears from the store once; after the time of a lease,
-    /// what it runs is no longer its own.
+    /// The loop of a worker turns twice a second, and hears from the store once. After the time of a lease, the
+    /// executions that the worker runs are no longer its own.
     fn judge(mut self, lease_ms: u64) -> Self {
         let silent_ms_max = silent_ms_max(lease_ms);
         let problems = [
@@ -225,17 +112,17 @@ impl WorkerHealth {
 }
 
 impl WorkerProbe {
-    /// How the worker is at this moment. Asks nobody, so that it answers at once.
+    /// How the worker is at this moment. Asks no other process, so that it answers at once.
     pub fn health(&self) -> WorkerHealth {
         let Self(shared) = self;
         let health = WorkerHealth {
-            worker: shared.installation.worker.clone(),
+            worker: shared.name().to_owned(),
             stage: shared.stage(),
             running: shared.running().len(),
-            concurrency: shared.options.concurrency.max(1),
+            concurrency: shared.options.slots(),
             ms_since_turn: shared.pulse.ms_since_turn(),
             ms_since_store: shared.pulse.ms_since_store(),
-            ms_since_tick: shared.stepbox.health().ms_since_tick,
+            ms_since_tick: shared.installation.sandbox.ms_since_tick(),
             clock_skew_ms: shared.installation.clock_skew_ms(),
             problems: Vec::new(),
         };
@@ -245,7 +132,7 @@ impl WorkerProbe {
 
 impl std::fmt::Debug for WorkerProbe {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("WorkerProbe").field(&self.0.installation.worker).finish()
+        f.debug_tuple("WorkerProbe").field(&self.0.name()).finish()
     }
 }
 
@@ -265,7 +152,7 @@ mod tests {
             (Stage::Working, [0, 15_000, 0], &[StoreSilent], true, false),
             (Stage::Working, [0, 0, 5_000], &[SandboxStuck], false, false),
             (Stage::Working, [60_000, 60_000, 60_000], &[LoopStuck, StoreSilent, SandboxStuck], false, false),
-            // One that ends is well, and takes nothing any more. Its loops come round to the end.
+            // One that ends is well, and takes nothing any more. Its loop turns to the end.
             (Stage::Finishing, [0, 0, 0], &[], true, false),
             (Stage::Pausing, [0, 0, 0], &[], true, false),
             (Stage::Finishing, [60_000, 0, 0], &[LoopStuck], false, false),

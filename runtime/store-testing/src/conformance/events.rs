@@ -9,7 +9,8 @@ use stepbox_batch::execution::queue::{Enqueue, QueueClaim, QueueFilter};
 use stepbox_batch::execution::status::BatchStatus::*;
 use stepbox_batch::execution::status::ExitStatus;
 use stepbox_batch::execution::{
-    Claim, ExecutionFilter, JobExecution, Lease, NewJobExecution, Partition, Save, StepExecution, Tracking,
+    Claim, Claimed, ExecutionFilter, JobExecution, Lease, NewJobExecution, Partition, Save, StepExecution,
+    Tracking,
 };
 use stepbox_batch::job::JobInstance;
 use stepbox_batch::name::{JobExecutionId, TenantId};
@@ -44,7 +45,7 @@ async fn published(store: &dyn JobRepository) -> JobExecution {
 async fn claimed(store: &dyn JobRepository, claim: Claim) -> Vec<(JobExecution, Lease)> {
     let wanted =
         QueueClaim { claim, tenants: vec![(tenant(), 100)], filter: QueueFilter::default(), limit: 1 };
-    store.claim_next(&wanted).await.unwrap()
+    store.claim_next(&wanted).await.unwrap().into_iter().map(Claimed::into_parts).collect()
 }
 
 /// Ends the step and the execution in one save, as a worker does at the end.

@@ -7,8 +7,8 @@ use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::queue::{Enqueue, QueueClaim, QueueEntry, QueueFilter, QueueState};
 use stepbox_batch::execution::status::BatchStatus::*;
 use stepbox_batch::execution::{
-    Checkpoint, ExecutionFilter, Fate, JobExecution, Lease, NewJobExecution, Partition, Purgeable, Save,
-    StepExecution, StopRequest,
+    Checkpoint, Claimed, ExecutionFilter, Fate, JobExecution, Lease, NewJobExecution, Partition, Purgeable,
+    Save, StepExecution, StopRequest,
 };
 use stepbox_batch::job::JobInstance;
 use stepbox_batch::name::{JobExecutionId, JobName, TenantId};
@@ -28,11 +28,15 @@ fn wanting(tenants: &[&TenantId], limit: u32) -> QueueClaim {
 
 /// Takes at most so many entries of the usual tenant.
 async fn take(store: &dyn JobRepository, limit: u32) -> Vec<(JobExecution, Lease)> {
-    store.claim_next(&wanting(&[&tenant()], limit)).await.unwrap()
+    claim_next(store, &wanting(&[&tenant()], limit)).await
+}
+
+async fn claim_next(store: &dyn JobRepository, wanted: &QueueClaim) -> Vec<(JobExecution, Lease)> {
+    store.claim_next(wanted).await.unwrap().into_iter().map(Claimed::into_parts).collect()
 }
 
 async fn ids_taken(store: &dyn JobRepository, wanted: &QueueClaim) -> Vec<JobExecutionId> {
-    store.claim_next(wanted).await.unwrap().into_iter().map(|(execution, _)| execution.id).collect()
+    claim_next(store, wanted).await.into_iter().map(|(execution, _)| execution.id).collect()
 }
 
 pub fn queued(text: &str) -> NewJobExecution {
@@ -126,7 +130,7 @@ pub async fn a_flood_of_one_tenant_is_no_wait_for_another(store: &dyn JobReposit
     let mut order = Vec::new();
     for _ in 0..12 {
         // One at a time, each ended before the next one.
-        let taken = store.claim_next(&wanting(&[&flood, &other], 1)).await.unwrap().remove(0);
+        let taken = claim_next(store, &wanting(&[&flood, &other], 1)).await.remove(0);
         order.push(taken.0.id);
         complete(store, taken).await;
     }
@@ -136,7 +140,7 @@ pub async fn a_flood_of_one_tenant_is_no_wait_for_another(store: &dyn JobReposit
     let together = ids_taken(store, &wanting(&[&flood, &other], 4)).await;
     assert_eq!(together.len(), 4, "the flood alone now");
     publish(store, &NewJobExecution { tenant: other.clone(), ..queued("nightly") }).await;
-    let next = store.claim_next(&wanting(&[&flood, &other], 1)).await.unwrap();
+    let next = claim_next(store, &wanting(&[&flood, &other], 1)).await;
     assert_eq!(next[0].0.tenant, other, "it has fewer that run");
 }
 
@@ -146,7 +150,7 @@ pub async fn a_tenant_runs_no_more_than_it_may(store: &dyn JobRepository) {
         publish(store, &queued("nightly")).await;
     }
     let wanted = QueueClaim { tenants: vec![(tenant(), 2)], ..wanting(&[], 9) };
-    let mut taken = store.claim_next(&wanted).await.unwrap();
+    let mut taken = claim_next(store, &wanted).await;
     assert_eq!(taken.len(), 2);
     assert_eq!(ids_taken(store, &wanted).await, []);
     complete(store, taken.remove(0)).await;
@@ -299,7 +303,7 @@ pub async fn what_a_lost_worker_held_goes_on_elsewhere(store: &dyn JobRepository
     let (mut now, mut fates) = (NOW, Vec::new());
     for worker in ["w-1", "w-2", "w-3"] {
         let wanted = QueueClaim { claim: claim(worker, now), ..wanting(&[&tenant()], 1) };
-        let (mut execution, lease) = store.claim_next(&wanted).await.unwrap().remove(0);
+        let (mut execution, lease) = claim_next(store, &wanted).await.remove(0);
         move_to(store, &lease, &mut execution, Started).await;
         let done = StepExecution { status: Completed, ended_at: Some(now), ..step() };
         let begun = StepExecution { position: 1, ..step() };
@@ -345,7 +349,7 @@ pub async fn what_was_claimed_and_not_begun_goes_on_elsewhere(store: &dyn JobRep
     let waiting = stored(store, id).await;
     assert_eq!((waiting.status, waiting.worker), (Starting, None));
     let wanted = QueueClaim { claim: claim("w-2", later), ..wanting(&[&tenant()], 1) };
-    let (mut again, next) = store.claim_next(&wanted).await.unwrap().remove(0);
+    let (mut again, next) = claim_next(store, &wanted).await.remove(0);
     assert!(next.token > lease.token);
     move_to(store, &next, &mut again, Started).await;
 }
@@ -398,7 +402,7 @@ pub async fn each_entry_is_taken_once_by_many(store: &dyn JobRepository) {
         let (a, b, c) =
             tokio::join!(store.claim_next(&wanted), store.claim_next(&wanted), store.claim_next(&wanted));
         let before = taken.len();
-        taken.extend([a, b, c].into_iter().flat_map(Result::unwrap).map(|(execution, _)| execution.id));
+        taken.extend([a, b, c].into_iter().flat_map(Result::unwrap).map(|claimed| claimed.execution.id));
         assert!(taken.len() > before, "something waits, and nobody got it");
     }
     let distinct: BTreeSet<_> = taken.iter().copied().collect();

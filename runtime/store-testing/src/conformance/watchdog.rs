@@ -85,7 +85,7 @@ async fn taken(store: &dyn JobRepository, now: Timestamp) -> (JobExecution, Leas
     let claim = claim("w-1", now);
     let tenants = vec![(tenant(), 100)];
     let wanted = QueueClaim { claim, tenants, filter: QueueFilter::default(), limit: 1 };
-    store.claim_next(&wanted).await.unwrap().remove(0)
+    store.claim_next(&wanted).await.unwrap().remove(0).into_parts()
 }
 
 pub async fn waits_for_no_lease_of_a_worker_known_to_be_dead(store: &dyn JobRepository) {

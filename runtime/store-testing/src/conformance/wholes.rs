@@ -3,7 +3,7 @@
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::queue::{Enqueue, QueueClaim, QueueFilter};
 use stepbox_batch::execution::status::BatchStatus::{self, *};
-use stepbox_batch::execution::{ExecutionFilter, Fate, JobExecution, Lease, NewJobExecution, Save};
+use stepbox_batch::execution::{Claimed, ExecutionFilter, Fate, JobExecution, Lease, NewJobExecution, Save};
 use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::ports::JobRepository;
 
@@ -34,7 +34,7 @@ async fn take(store: &dyn JobRepository, limit: u32) -> Vec<(JobExecution, Lease
         filter: QueueFilter::default(),
         limit,
     };
-    store.claim_next(&wanted).await.unwrap()
+    store.claim_next(&wanted).await.unwrap().into_iter().map(Claimed::into_parts).collect()
 }
 
 /// A whole with three parts, of which two have been begun, in the order of its parts. All leases run out at [`NOW`].

@@ -14,8 +14,8 @@ use stepbox_batch::execution::queue::{QueueClaim, QueueDepth, QueueEntry};
 use stepbox_batch::execution::rescue::rescued;
 use stepbox_batch::execution::status::BatchStatus;
 use stepbox_batch::execution::{
-    Ancestor, Claim, ExecutionFilter, ExecutionSummary, JobExecution, Lease, NewJobExecution, PartitionState,
-    Purgeable, Remains, Rescued, Save, StopRequest, Tracking, Warning, Whose,
+    Ancestor, Claim, Claimed, ExecutionFilter, ExecutionSummary, JobExecution, Lease, NewJobExecution,
+    PartitionState, Purgeable, Remains, Rescued, Save, StopRequest, Tracking, Warning, Whose,
 };
 use stepbox_batch::inventory::{Component, Connector};
 use stepbox_batch::job::JobInstance;
@@ -305,7 +305,7 @@ impl ExecutionJournal for PostgresStore {
 
 #[async_trait]
 impl JobQueue for PostgresStore {
-    async fn claim_next(&self, wanted: &QueueClaim) -> Result<Vec<(JobExecution, Lease)>> {
+    async fn claim_next(&self, wanted: &QueueClaim) -> Result<Vec<Claimed>> {
         let QueueClaim { claim, tenants, filter, limit } = wanted;
         let claim = ClaimRecord::from(claim);
         self.wake.look();

@@ -11,8 +11,8 @@ use stepbox_batch::execution::event::{Checkpointed, EventNumber};
 use stepbox_batch::execution::queue::{QueueClaim, QueueDepth, QueueEntry};
 use stepbox_batch::execution::rescue::rescued;
 use stepbox_batch::execution::{
-    Ancestor, Claim, ExecutionFilter, ExecutionSummary, JobExecution, Lease, NewJobExecution, PartitionState,
-    Purgeable, Remains, Rescued, Save, StopRequest, Tracking, Warning, Whose,
+    Ancestor, Claim, Claimed, ExecutionFilter, ExecutionSummary, JobExecution, Lease, NewJobExecution,
+    PartitionState, Purgeable, Remains, Rescued, Save, StopRequest, Tracking, Warning, Whose,
 };
 use stepbox_batch::inventory::{Component, Connector};
 use stepbox_batch::job::JobInstance;
@@ -259,7 +259,7 @@ impl ExecutionJournal for SqliteStore {
 
 #[async_trait]
 impl JobQueue for SqliteStore {
-    async fn claim_next(&self, wanted: &QueueClaim) -> Result<Vec<(JobExecution, Lease)>> {
+    async fn claim_next(&self, wanted: &QueueClaim) -> Result<Vec<Claimed>> {
         let QueueClaim { claim, tenants, filter, limit } = wanted.clone();
         // A look costs no turn of the writer's.
         if limit == 0 || !self.readers.read(move |db| queue::has_work(db, claim.now.0)).await? {

@@ -50,7 +50,7 @@ pub(crate) async fn measure(store: &Store, length: u32) -> Result<Claims> {
         let claimed = repository.claim_next(&wanted).await?;
         milliseconds.push(began_at.elapsed().as_secs_f64() * 1e3);
         for claimed in claimed {
-            complete(repository.as_ref(), claimed).await?;
+            complete(repository.as_ref(), claimed.into_parts()).await?;
         }
     }
     milliseconds.sort_by(f64::total_cmp);

@@ -7,7 +7,7 @@ use stepbox_batch::execution::queue::{Enqueue, QueueClaim, QueueFilter, QueueSta
 use stepbox_batch::execution::status::BatchStatus::{self, *};
 use stepbox_batch::execution::status::ExitStatus;
 use stepbox_batch::execution::{
-    Checkpoint, Claim, ExecutionFilter, Fate, JobExecution, Lease, NewJobExecution, Partition, Save,
+    Checkpoint, Claim, Claimed, ExecutionFilter, Fate, JobExecution, Lease, NewJobExecution, Partition, Save,
     StepExecution,
 };
 use stepbox_batch::job::JobInstance;
@@ -151,9 +151,9 @@ impl<'a> World<'a> {
             limit: 1,
         };
         let claimed = self.store.claim_next(&wanted).await.map_err(failed)?;
-        let ids: Vec<_> = claimed.iter().map(|(execution, _)| execution.id).collect();
+        let ids: Vec<_> = claimed.iter().map(|claimed| claimed.execution.id).collect();
         let next = self.indices(&ids).first().copied();
-        if let (Some(index), Some((_, lease))) = (next, claimed.first()) {
+        if let (Some(index), Some(Claimed { lease, .. })) = (next, claimed.first()) {
             let token = self.model.executions[index].token;
             agree(&format!("the token of {index}"), &lease.token, &token)?;
         }

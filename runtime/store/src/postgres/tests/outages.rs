@@ -282,8 +282,8 @@ async fn listening_goes_on_after_a_restart() {
         let waiting = async {
             loop {
                 worker.wait_for_work(60_000).await;
-                if let Some((execution, _)) = worker.claim_next(&wanted).await.unwrap().pop() {
-                    break execution.id;
+                if let Some(claimed) = worker.claim_next(&wanted).await.unwrap().pop() {
+                    break claimed.execution.id;
                 }
             }
         };

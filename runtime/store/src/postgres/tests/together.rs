@@ -180,7 +180,8 @@ async fn what_many_publish_is_claimed_once_each() {
     let mut taken = Vec::new();
     loop {
         let (one, two) = tokio::join!(store.claim_next(&wanted), store.claim_next(&wanted));
-        let both: Vec<_> = one.unwrap().into_iter().chain(two.unwrap()).map(|(taken, _)| taken.id).collect();
+        let both: Vec<_> =
+            one.unwrap().into_iter().chain(two.unwrap()).map(|taken| taken.execution.id).collect();
         if both.is_empty() {
             break;
         }

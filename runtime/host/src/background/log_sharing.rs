@@ -1,5 +1,4 @@
-//! A log for several machines: what came since the last time goes to the shared folder now and then, and at
-//! the end.
+//! A run's log for several machines: new messages go to the shared folder every few seconds, and at the end of the run.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,16 +8,16 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use super::FileLog;
+use crate::execution_log::FileLog;
 use crate::shared_folder::SharedFolder;
 
-/// How often, in milliseconds: as often as the lease is renewed, mostly.
+/// How often new messages are shared, in milliseconds: as often as a lease of usual length is renewed.
 const BEAT_MS: u64 = 5_000;
 
-/// How long somebody who wants a run to end waits for the last piece, in milliseconds.
+/// How long a run that was asked to stop waits for its last messages to be shared, in milliseconds.
 const HASTE_MS: u64 = 500;
 
-/// A log that is being shared. Dropping it shares what is left, without waiting for that.
+/// A log that is being shared. Dropping it shares the last messages without waiting for that.
 pub(crate) struct LogSharing {
     end: oneshot::Sender<()>,
     task: JoinHandle<()>,
@@ -39,7 +38,7 @@ impl LogSharing {
                     let piece = bytes.clone();
                     match folder.wait(move |folder| folder.put_log(id, lease, number, piece)).await {
                         Ok(()) => number += 1,
-                        // It stands in this machine's file; the next piece brings it along.
+                        // The messages stand in this machine's file; the next piece brings them along.
                         Err(_) => log.give_back(bytes),
                     }
                 }
@@ -51,10 +50,10 @@ impl LogSharing {
         Self { end, task }
     }
 
-    /// Shares what is left. A log that cannot be shared must not fail the job, nor hold it up: `is_in_haste` says that
-    /// somebody waits for its end.
+    /// Shares the last messages. A log that cannot be shared must not fail the job, nor hold it up. `is_in_haste` says that
+    /// the run was asked to stop, so that its end is waited for.
     pub(crate) async fn finish(self, is_in_haste: bool) {
-        // The task ends by nothing else.
+        // Only this ends the task.
         let _ = self.end.send(());
         let patience = if is_in_haste { HASTE_MS } else { BEAT_MS };
         let _ = timeout(Duration::from_millis(patience), self.task).await;

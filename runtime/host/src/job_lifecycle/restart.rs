@@ -1,16 +1,17 @@
-//! Executions that go on from others: as they were, or with what was changed to get them on.
+//! What an execution begins with that goes on from another one: as that was, or with changes that get it on.
 
 use std::collections::HashMap;
 
+use stepbox_batch::actor::Actor;
 use stepbox_batch::execution::status::{BatchStatus, ExitStatus};
 use stepbox_batch::execution::{JobExecution, NewJobExecution, StepExecution};
 use stepbox_batch::job::{Element, ElementSource, Job, Rerun, Step, StepKind};
 use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::ports::RepositoryError;
 
-use super::{Running, Tenant};
 use crate::error::Error;
 use crate::execution_log::LogListener;
+use crate::installation::TenantRef;
 use crate::outputs::check_outputs;
 
 /// How an execution is taken up again. What differs from the one before is in the audit trail and in the log.
@@ -34,6 +35,11 @@ pub struct RestartOptions {
 }
 
 impl RestartOptions {
+    /// Whether the new execution needs the job as it is installed now.
+    pub(crate) fn needs_installed_job(&self) -> bool {
+        self.newest_job || self.newest_components
+    }
+
     /// What differs from the execution before, in words.
     fn changes(&self) -> Vec<String> {
         let skip_limit = self.skip_limit.map(|limit| match limit {
@@ -50,73 +56,63 @@ impl RestartOptions {
     }
 }
 
-impl Tenant {
-    /// Goes on with an execution that was stopped or failed, as a new execution: steps that completed
-    /// are not run again unless they say so, the interrupted one resumes from its checkpoint.
-    pub async fn restart_execution(
-        &self,
-        id: JobExecutionId,
-        options: RestartOptions,
-    ) -> Result<Running, Error> {
-        let earlier = self.execution(id).await?;
-        let label = self.instance(earlier.instance.as_str()).await?.label;
-        let first = self.first_of(&earlier).await?;
-        let new = self.new_restart(earlier, &options).await?;
-        self.start(&new, Some(first), label, options.log).await
-    }
-
-    /// An execution that goes on from another one, to be run or queued.
-    pub(super) async fn new_restart(
-        &self,
-        earlier: JobExecution,
-        options: &RestartOptions,
-    ) -> Result<NewJobExecution, Error> {
-        let id = earlier.id;
-        if !matches!(earlier.status, BatchStatus::Stopped | BatchStatus::Failed) {
-            let reason = match earlier.status {
-                BatchStatus::Paused => "it rests at its checkpoint; resume it",
-                BatchStatus::Completed => "there is nothing left to do; run the instance again",
-                BatchStatus::Abandoned => "it was given up; run the instance again",
-                _ => "only an execution that is STOPPED or FAILED can be restarted",
-            };
-            return Err(RepositoryError::WrongStatus { id, status: earlier.status, reason }.into());
-        }
-        let (mut job, mut steps) = (earlier.job, earlier.steps);
-        if options.anew {
-            begin_anew(&mut job, &mut steps);
-        }
-        if options.newest_job || options.newest_components {
-            let installed = self.job(job.name.as_str()).await?;
-            job = match options.newest_job {
-                true => as_installed(job, installed, &steps),
-                false => with_components_of(job, &installed),
-            }
-            .ok_or(Error::StepsChanged(id.0))?;
-        }
-        if let Some(limit) = options.skip_limit {
-            limit_skips(&mut job, &steps, limit);
-        }
-        if options.newest_job {
-            let reach = self.policy().reach(&self.installation.wall);
-            check_outputs(&job, &earlier.parameters, &self.installation.native, &reach)?;
-        }
-        Ok(NewJobExecution {
-            tenant: self.id.clone(),
-            instance: earlier.instance,
-            parameters: earlier.parameters,
-            by: self.by()?,
-            restart_of: Some(id),
-            context: earlier.context,
-            steps: steps.into_iter().map(|step| carried_over(id, &job, step)).collect(),
-            partition: None,
-            queue: None,
-            changes: options.changes(),
-            job,
-        })
-    }
+/// Refuses an execution that was neither stopped nor failed.
+pub(crate) fn refuse_unless_interrupted(earlier: &JobExecution) -> Result<(), Error> {
+    let (id, status) = (earlier.id, earlier.status);
+    let reason = match status {
+        BatchStatus::Stopped | BatchStatus::Failed => return Ok(()),
+        BatchStatus::Paused => "it rests at its checkpoint; resume it",
+        BatchStatus::Completed => "there is nothing left to do; run the instance again",
+        BatchStatus::Abandoned => "it was given up; run the instance again",
+        _ => "only an execution that is STOPPED or FAILED can be restarted",
+    };
+    Err(RepositoryError::WrongStatus { id, status, reason }.into())
 }
 
-/// A job with the components that an installed one has now; none if its steps are not the same.
+/// An execution that goes on from another one, to be run or queued. `installed` is the job as it is installed now, if the
+/// options need it.
+pub(crate) fn new_restart(
+    here: TenantRef<'_>,
+    by: Actor,
+    earlier: JobExecution,
+    options: &RestartOptions,
+    installed: Option<Job>,
+) -> Result<NewJobExecution, Error> {
+    let id = earlier.id;
+    let (mut job, mut steps) = (earlier.job, earlier.steps);
+    if options.anew {
+        begin_anew(&mut job, &mut steps);
+    }
+    if let Some(installed) = installed {
+        job = match options.newest_job {
+            true => as_installed(job, installed, &steps),
+            false => with_components_of(job, &installed),
+        }
+        .ok_or(Error::StepsChanged(id.0))?;
+    }
+    if let Some(limit) = options.skip_limit {
+        limit_skips(&mut job, &steps, limit);
+    }
+    if options.newest_job {
+        let reach = here.state.policy().reach(&here.installation.wall);
+        check_outputs(&job, &earlier.parameters, &here.installation.native, &reach)?;
+    }
+    Ok(NewJobExecution {
+        tenant: here.id.clone(),
+        instance: earlier.instance,
+        parameters: earlier.parameters,
+        by,
+        restart_of: Some(id),
+        context: earlier.context,
+        steps: steps.into_iter().map(|step| carried_over(id, &job, step)).collect(),
+        partition: None,
+        queue: None,
+        changes: options.changes(),
+        job,
+    })
+}
+
+/// A job with the components that an installed one has now. `None` if the steps are not the same.
 fn with_components_of(mut job: Job, installed: &Job) -> Option<Job> {
     let digests: HashMap<_, _> =
         installed.components().map(|component| (component.name.clone(), component.clone())).collect();
@@ -128,8 +124,8 @@ fn with_components_of(mut job: Job, installed: &Job) -> Option<Job> {
     (job.steps == installed.steps).then_some(job)
 }
 
-/// The job as it is installed now, for an execution that has come so far; none if its steps are others, or if one goes
-/// on from a checkpoint that says nothing to it any more.
+/// The job as it is installed now, for an execution that has come so far. `None` if its steps are others, or if a step
+/// would go on from a checkpoint that it does not understand any more.
 fn as_installed(job: Job, installed: Job, steps: &[StepExecution]) -> Option<Job> {
     let are_the_same = job.steps.len() == installed.steps.len()
         && job.steps.iter().zip(&installed.steps).all(|(before, now)| before.name == now.name);
@@ -144,7 +140,7 @@ fn as_installed(job: Job, installed: Job, steps: &[StepExecution]) -> Option<Job
     is_fit.then(|| Job { folder: job.folder, stoppable: job.stoppable, ..installed })
 }
 
-/// Whether a checkpoint of one step says something to the other.
+/// Whether one step understands a checkpoint of the other.
 fn has_the_same_work(before: &Step, now: &Step) -> bool {
     let name_and_options = |element: &Element| (element.name().to_owned(), element.options.clone());
     let work = |step: &Step| step.kind.elements().into_iter().map(name_and_options).collect::<Vec<_>>();
@@ -183,7 +179,7 @@ fn limit_skips(job: &mut Job, steps: &[StepExecution], limit: Option<u64>) {
 }
 
 /// A step of an earlier execution, as its successor begins with it.
-pub(super) fn carried_over(id: JobExecutionId, job: &Job, mut step: StepExecution) -> StepExecution {
+pub(crate) fn carried_over(id: JobExecutionId, job: &Job, mut step: StepExecution) -> StepExecution {
     step.usage = Default::default();
     if step.status == BatchStatus::Completed {
         let rerun = job.steps.get(step.position as usize).map_or(Rerun::UnlessCompleted, |step| step.rerun);

@@ -1,14 +1,16 @@
-//! What happens while the steps of a job work: requests are heard, the lease is kept, and progress is stored.
+//! The heartbeat of a run. While its steps work, requests are heard, the lease is kept, and progress is stored.
 
 use std::sync::atomic::Ordering;
 
 use stepbox_batch::execution::status::BatchStatus;
+use stepbox_batch::lock::lock;
 use stepbox_batch::log::LogLevel;
 use stepbox_batch::ports::RepositoryError;
 
-use super::{BEATS_PER_LEASE, Life, PROGRESS_MS, STOP_CHECK_MS, lock};
+use super::job_run::JobRun;
+use crate::timing::{BEATS_PER_LEASE, PROGRESS_MS, STOP_CHECK_MS};
 
-impl Life {
+impl JobRun {
     /// Looks for requests and shows progress while the steps work.
     pub(super) async fn attend<T>(
         &self,
@@ -21,7 +23,7 @@ impl Life {
                 outcome = &mut work => return outcome,
                 () = clock.sleep_ms(STOP_CHECK_MS) => {
                     if let Err(error) = self.beat_if_it_can().await {
-                        // Nobody else may touch the files before the steps have let go of them.
+                        // The steps must have let go of their files before another worker touches them.
                         self.run.request_pause();
                         let _ = work.await;
                         return Err(error);
@@ -31,9 +33,9 @@ impl Life {
         }
     }
 
-    /// A store that does not answer for a moment is no reason to end: the lease goes on for a while.
+    /// Beats, and passes over a store that does not answer for a moment: the lease goes on for a while.
     async fn beat_if_it_can(&self) -> Result<(), RepositoryError> {
-        let last_heartbeat_us = lock(&self.course).last_heartbeat_us;
+        let last_heartbeat_us = lock(&self.state).last_heartbeat_us;
         match self.beat().await {
             Err(
                 RepositoryError::Busy { .. }
@@ -44,24 +46,23 @@ impl Life {
         }
     }
 
-    /// What happens about ten times a second. Losing the lease ends the run here, since another worker
-    /// has the execution now.
+    /// Beats once, about ten times a second. Losing the lease ends the run here, since another worker has the execution
+    /// now.
     async fn beat(&self) -> Result<(), RepositoryError> {
         let (lease, journal) = (&self.recorder.lease, &self.recorder.journal);
-        let is_stop_requested = if self.ms_since(lock(&self.course).last_heartbeat_us) >= self.heartbeat_ms()
-        {
+        let stop_requested = if self.ms_since(lock(&self.state).last_heartbeat_us) >= self.heartbeat_ms() {
             // A worker in this process looks once a second.
             if !self.installation.has_worker.load(Ordering::Acquire) {
                 self.installation.look_at_clock().await?;
             }
             let (begun, now) = (self.recorder.clock.ticks_us(), self.recorder.clock.now());
-            let is_stop_requested = journal.heartbeat(lease, now, self.lease_ms()).await?;
-            lock(&self.course).last_heartbeat_us = begun;
-            is_stop_requested
+            let stop_requested = journal.heartbeat(lease, now, self.lease_ms()).await?;
+            lock(&self.state).last_heartbeat_us = begun;
+            stop_requested
         } else {
             journal.is_stop_requested(lease).await?
         };
-        if is_stop_requested && !self.run.stop_requested() {
+        if stop_requested && !self.run.stop_requested() {
             self.run.request_stop();
             self.run.log(LogLevel::Info, "Stop requested");
             self.change_status(BatchStatus::Stopping).await?;
@@ -69,14 +70,14 @@ impl Life {
             self.run.log(LogLevel::Info, "Pause requested");
             self.change_status(BatchStatus::Pausing).await?;
         }
-        let running = lock(&self.course).running.clone();
+        let running = lock(&self.state).running.clone();
         if let Some((_, context)) = running.first() {
             self.progress.send_modify(|progress| progress.tracking = context.tracking());
         }
-        if self.ms_since(lock(&self.course).last_progress_us) >= PROGRESS_MS {
-            lock(&self.course).last_progress_us = self.recorder.clock.ticks_us();
+        if self.ms_since(lock(&self.state).last_progress_us) >= PROGRESS_MS {
+            lock(&self.state).last_progress_us = self.recorder.clock.ticks_us();
             for (position, context) in &running {
-                // What a tasklet has kept is saved with its progress.
+                // The values that a tasklet has kept are saved with its progress.
                 if !context.save_if_changed().await? {
                     self.recorder.save_tracking(*position, context.tracking()).await?;
                 }
