@@ -1,4 +1,4 @@
-//! What a step has used of its limits.
+//! The budget of a step: how much of its limits its components have used.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,10 +7,10 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::limits::Limits;
 
-/// How many file descriptors the process is taken to have where the system sets no limit.
+/// The number of file descriptors that is assumed if the system sets no limit for the process.
 const DESCRIPTORS: u64 = 1 << 16;
 
-/// What the components of a step have used up together. Cheap to clone; all clones count as one.
+/// What the components of a step have used together. Cheap to clone; all clones share the same counters.
 #[derive(Debug, Clone, Default)]
 pub struct Usage(Arc<Used>);
 
@@ -22,12 +22,13 @@ struct Used {
     log_bytes: AtomicU64,
     http_requests: AtomicU64,
     http_bytes: AtomicU64,
-    /// What the execution has of its tenant's disk; none has no tenant.
+    /// The part of the tenant's disk that the execution uses; `None` if it runs for no tenant.
     disk: Option<ExecutionDisk>,
 }
 
 impl Usage {
-    /// Nothing yet, and what is written counts among what an execution has of its tenant's disk.
+    /// An unused budget. Files that the step writes count as well for the execution's part of its tenant's
+    /// disk.
     pub fn on(disk: &ExecutionDisk) -> Self {
         Self(Arc::new(Used { disk: Some(disk.clone()), ..Used::default() }))
     }
@@ -52,15 +53,15 @@ impl TenantDisk {
         })
     }
 
-    /// Sets how much may be written. What is written already stays.
+    /// Sets the limits for files. Files that are already written stay.
     pub(crate) fn set_max(&self, bytes_max: u64, files_max: u64) {
         self.bytes_max.store(bytes_max, Ordering::Relaxed);
         self.files_max.store(files_max, Ordering::Relaxed);
     }
 }
 
-/// What one execution has written, counted among what its tenant's may. Given back when it has ended: its
-/// working folder is gone then. Cheap to clone; all clones count as one.
+/// What one execution has written, counted in the quota of its tenant. It is given back when the execution
+/// has ended, because its working folder is deleted then. Cheap to clone; all clones share the same counters.
 #[derive(Debug, Clone)]
 pub struct ExecutionDisk(Arc<Written>);
 
@@ -84,12 +85,12 @@ impl Drop for Written {
     }
 }
 
-/// What is left for a component of what its step's components may use together.
+/// What one component may still use of the budget that its step's components share.
 #[derive(Debug, Clone)]
 pub(crate) struct Budget {
-    /// Time computed.
+    /// Processor time.
     pub(crate) cpu: CpuTime,
-    /// Bytes written to files.
+    /// Bytes written to files. Removing a file gives nothing back.
     pub(crate) disk_bytes: Allowance,
     /// Files and folders created.
     pub(crate) disk_files: Allowance,
@@ -97,7 +98,7 @@ pub(crate) struct Budget {
     pub(crate) log_bytes: Allowance,
     /// HTTP requests sent.
     pub(crate) http_requests: Allowance,
-    /// Bytes of requests and answers, heads and bodies.
+    /// Bytes of requests and answers, heads and bodies together.
     pub(crate) http_bytes: Allowance,
 }
 
@@ -152,7 +153,7 @@ impl Budget {
     }
 }
 
-/// So much processor time, and no more. It is counted after it was used: a component has until the next
+/// An amount of processor time. It is counted after it is used, so a component can exceed it until the next
 /// tick.
 #[derive(Debug, Clone)]
 pub(crate) struct CpuTime {
@@ -170,7 +171,7 @@ impl CpuTime {
     }
 }
 
-/// So much of something, and no more.
+/// An amount of one resource that a step may use at most.
 #[derive(Debug, Clone)]
 pub(crate) struct Allowance {
     limit: &'static str,
@@ -181,7 +182,7 @@ pub(crate) struct Allowance {
     of_tenant: Option<OfTenant>,
 }
 
-/// Where the same is counted for all executions of the tenant.
+/// The counters of the same resource for all executions of the tenant.
 #[derive(Debug, Clone, Copy)]
 struct OfTenant {
     limit: &'static str,
@@ -190,7 +191,7 @@ struct OfTenant {
     of_all: fn(&TenantDisk) -> &AtomicU64,
 }
 
-/// There is not enough left.
+/// The rest of an allowance is smaller than the requested amount.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("over {whose} of {max} {what} (`{limit}`)")]
 pub(crate) struct OverLimit {
@@ -212,7 +213,7 @@ impl Allowance {
         Self { of_tenant: Some(of_tenant), ..self }
     }
 
-    /// Takes `amount` if that much is left, or nothing.
+    /// Takes `amount`, or nothing if less than `amount` is left.
     pub(crate) fn take(&self, amount: u64) -> Result<(), OverLimit> {
         let used = (self.counter)(&self.usage.0);
         add(used, amount, self.max).ok_or(OverLimit::of_step(self.limit, self.what, self.max))?;
@@ -226,7 +227,7 @@ impl Allowance {
         Ok(())
     }
 
-    /// Gives back what was taken and not used.
+    /// Gives back an amount that was taken and not used.
     pub(crate) fn give_back(&self, amount: u64) {
         (self.counter)(&self.usage.0).fetch_sub(amount, Ordering::Relaxed);
         if let Some((tenant, disk)) = self.tenant() {
@@ -240,14 +241,15 @@ impl Allowance {
     }
 }
 
-/// Adds up to a maximum, or not at all.
+/// Adds `amount` if the sum stays within `max`; otherwise adds nothing and returns `None`.
 fn add(used: &AtomicU64, amount: u64, max: u64) -> Option<u64> {
     let fits = |used: u64| used.checked_add(amount).filter(|&sum| sum <= max);
     used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).ok()
 }
 
-/// The open files, requests and answers of one component, and with those of its tenant and of all the files and
-/// connections, each of which takes a file descriptor that the whole process shares. Cheap to clone; all clones count as one.
+/// The open files, requests and answers of one component. Each also counts for the tenant and for the whole
+/// process, because each takes a file descriptor, which all steps of the process share. Cheap to clone; all
+/// clones share the same counter.
 #[derive(Debug, Clone)]
 pub(crate) struct Handles(Arc<OpenHandles>);
 
@@ -256,32 +258,33 @@ struct OpenHandles {
     limit: &'static str,
     max: u64,
     open: AtomicU64,
-    /// What they are a part of.
+    /// The larger group that these handles count for as well; `None` for those of the process.
     whole: Option<Handles>,
 }
 
-/// Held by whatever is open, and given back when it is closed.
+/// One open handle. The owner of the open thing holds it, and dropping it gives it back.
 #[derive(Debug)]
 pub(crate) struct Handle {
     of: Handles,
-    /// Whether it counts for those that these are a part of as well.
+    /// Whether the handle takes a file descriptor, and so counts for the larger groups as well.
     has_descriptor: bool,
 }
 
 impl Handles {
-    /// Those of all components of the process. The other half of its descriptors is for stores, logs,
-    /// folders and connections: without these no step of anybody could go on.
+    /// The handles of all components of the process: half of its file descriptors. The other half is for
+    /// stores, logs, folders and connections; without these no step could continue.
     pub(crate) fn of_process() -> Self {
         let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(DESCRIPTORS);
         Self::of_many("half of ulimit -n", descriptors / 2, None)
     }
 
-    /// Those of a tenant: half of what components have, so that another one always finds some.
+    /// The handles of one tenant: half of what all components have, so that other tenants always find some
+    /// free.
     pub(crate) fn of_tenant(&self) -> Self {
         Self::of_many("a quarter of ulimit -n, for one tenant", self.0.max / 2, Some(self))
     }
 
-    /// Those of one component.
+    /// The handles of one component.
     pub(crate) fn of_component(&self, limits: &Limits) -> Self {
         Self::of_many("limits.open_handles_max", limits.open_handles_max, Some(self))
     }
@@ -295,8 +298,8 @@ impl Handles {
         Ok(Handle { of: self.clone(), has_descriptor: true })
     }
 
-    /// For a request, which takes no descriptor: its connection does, and is counted for the tenant by itself, for as
-    /// long as it is open.
+    /// Opens a handle for a request. The request itself takes no file descriptor. Its connection takes one,
+    /// and the connection counts for the tenant separately, as long as it is open.
     pub(crate) fn open_request(&self) -> Result<Handle, OverLimit> {
         self.take_own()?;
         Ok(Handle { of: self.clone(), has_descriptor: false })

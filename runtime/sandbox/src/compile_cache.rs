@@ -1,9 +1,11 @@
-//! Compiled components, kept on disk: a third of a second to make, a fraction of a millisecond to load.
+//! Compiled components, kept on disk: compiling takes a third of a second, loading a fraction of a
+//! millisecond.
 //!
-//! What lies here is machine code, and is run as it is. So the folder belongs to this user alone, a
-//! file is named after what it was compiled from and by which engine, appears whole or not at all, and
-//! is believed only if the key of this installation vouches for it: for the code, the component and the engine.
-//! The key lies beside the folder, since a folder may lie on a disk of its own.
+//! The folder holds machine code, and the runtime runs it unchanged. So the folder belongs to this user
+//! alone. The name of a file says which component it was compiled from and by which engine, and a file
+//! appears whole or not at all. The runtime loads a file only if the key of this installation vouches for it:
+//! for the code, the component and the engine. The key is beside the folder and not in it, because the folder
+//! may be on a disk of its own.
 
 mod key;
 
@@ -29,18 +31,18 @@ pub(crate) struct CompileCache {
     key: CacheKey,
 }
 
-/// What a cache has of a component.
+/// The result of a look into the cache.
 #[derive(Debug)]
 pub(crate) enum Cached<T> {
-    /// Its code.
+    /// The code of the component.
     Whole(T),
-    /// A file that this installation has not made so, whoever has.
+    /// A file that this installation has not written in this form, whoever wrote it.
     Distrusted,
     Nothing,
 }
 
 impl CompileCache {
-    /// Opens the cache, and makes its folders and its key if they are not there.
+    /// Opens the cache. Creates its folders and its key if they do not exist.
     pub(crate) fn open(cache_dir: &Path, engine: &Engine) -> Result<Self, SandboxError> {
         let engine = EngineIdentity::of(engine);
         let folder = cache_dir.join(engine.folder());
@@ -50,23 +52,23 @@ impl CompileCache {
         Ok(Self { folder, engine, key })
     }
 
-    /// A component that was compiled before.
+    /// Loads a component that was compiled before.
     pub(crate) fn load(&self, engine: &Engine, digest: &Digest) -> Cached<Component> {
         let Ok(file) = read(&self.path(digest)) else { return Cached::Nothing };
         let code = self.code_of(&file, digest).and_then(|code| deserialize(engine, code).ok());
         code.map_or(Cached::Distrusted, Cached::Whole)
     }
 
-    /// The machine code in a file of the cache, if the key vouches for it.
+    /// Returns the machine code in a file of the cache, if the key vouches for it.
     fn code_of<'a>(&self, file: &'a [u8], digest: &Digest) -> Option<&'a [u8]> {
         let (mac, code) = file.split_first_chunk::<MAC_BYTES>()?;
         self.key.vouches(mac, &self.engine, digest, code).then_some(code)
     }
 
-    /// Takes what our compiler has just made of a component, and keeps it.
+    /// Loads the machine code that our compiler has just made of a component, and stores it in the cache.
     pub(crate) fn take(&self, engine: &Engine, digest: &Digest, code: &[u8]) -> wasmtime::Result<Component> {
         let component = deserialize(engine, code)?;
-        // A cache that cannot be written to costs time, nothing else.
+        // If the cache cannot be written, later runs compile again. Nothing else is lost.
         let _ = self.store(digest, code);
         Ok(component)
     }
@@ -79,7 +81,7 @@ impl CompileCache {
         Ok(())
     }
 
-    /// Removes a component; one that is not there is removed already.
+    /// Removes a component from the cache. Does nothing if the cache does not have it.
     pub(crate) fn remove(&self, digest: &Digest) {
         let _ = fs::remove_file(self.path(digest));
     }
@@ -89,29 +91,30 @@ impl CompileCache {
     }
 }
 
-/// Where the key lies: beside the folder, whatever that may be a link to.
+/// The path of the key: beside the folder. If the folder is a link, beside the link.
 fn key_of(cache_dir: &Path) -> PathBuf {
     let mut name = cache_dir.file_name().unwrap_or_default().to_owned();
     name.push(".key");
     cache_dir.with_file_name(name)
 }
 
-/// Whether these are the bytes of a file of some cache.
+/// Whether these bytes are a file of some cache.
 pub(crate) fn is_entry(bytes: &[u8]) -> bool {
     bytes.get(MAC_BYTES..).is_some_and(|code| Engine::detect_precompiled(code).is_some())
 }
 
 #[expect(unsafe_code, reason = "the one place where machine code is taken from bytes")]
 fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: these bytes must be what wasmtime's compiler made. Either they come from `crate::compiler`:
-    // from this process, or through a pipe from a program that whoever set up the sandbox named as built
-    // from the same sources, started by us. Or they come from a folder that only this user can write to
-    // (`private_folder`), and the key of this installation vouches that `store` wrote exactly them for this
-    // component and engine. Bytes that somebody uploads never come here: `upload::form` refuses precompiled ones.
+    // SAFETY: these bytes must be the output of wasmtime's compiler. They come from one of two places. First,
+    // from `crate::compiler`: from this process, or through a pipe from a program that we started. The code
+    // that set up the sandbox named that program as built from the same sources. Second, from a folder that
+    // only this user can write to (`private_folder`). There the key of this installation vouches that `store`
+    // wrote exactly these bytes for this component and engine. Uploaded bytes never come here: `upload::form`
+    // refuses precompiled ones.
     unsafe { Component::deserialize(engine, code) }
 }
 
-/// Makes a folder that is this user's alone, or makes it so.
+/// Creates a folder that only this user can access, or restricts an existing one to this user.
 fn private_folder(path: &Path) -> Result<(), SandboxError> {
     let failed = |action| move |source| SandboxError::Cache { path: path.to_owned(), action, source };
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("cannot be made"))?;
@@ -121,7 +124,7 @@ fn private_folder(path: &Path) -> Result<(), SandboxError> {
         return Err(failed("belongs to another user")(io::ErrorKind::PermissionDenied.into()));
     }
     if metadata.mode() & 0o077 != 0 {
-        // Somebody else's folder behind a link is not ours to close.
+        // A folder behind a link may serve other purposes, so this does not change its permissions.
         if is_link {
             return Err(failed("is a link to a folder that is not this user's alone")(
                 io::ErrorKind::PermissionDenied.into(),
@@ -132,7 +135,7 @@ fn private_folder(path: &Path) -> Result<(), SandboxError> {
     Ok(())
 }
 
-/// Reads a file of the cache: regular, and no longer than code may be.
+/// Reads a file of the cache: a regular file, no longer than compiled code may be.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
@@ -189,7 +192,7 @@ mod tests {
         assert!(cache.take(&engine, &digest, b"no code").is_err());
     }
 
-    /// The same bytes under the digest of another component once were run as that one.
+    /// Regression: the same bytes under the digest of another component were run as that component.
     #[test]
     fn code_is_that_of_one_component_and_one_installation() {
         let folder = tempfile::tempdir().unwrap();
@@ -203,7 +206,7 @@ mod tests {
         assert_eq!(told(cache.load(&engine, &another)), "distrusted");
         fs::copy(cache.path(&digest), other.path(&digest)).unwrap();
         assert_eq!(told(other.load(&engine, &digest)), "distrusted");
-        // Its checksum alone, as earlier versions wrote it.
+        // Only the checksum, as earlier versions wrote it.
         fs::write(cache.path(&digest), [&crate::digest::sha256(&code)[..], &code].concat()).unwrap();
         assert_eq!(told(cache.load(&engine, &digest)), "distrusted");
     }

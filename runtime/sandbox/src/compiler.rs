@@ -1,9 +1,9 @@
-//! From a component to machine code: here, or in a process that can be ended.
+//! Compiles components to machine code: in this process, or in a separate process that can be ended.
 //!
-//! A compilation cannot be called off, and some components take minutes and gigabytes; for wasmtime that
-//! is no defect. So where others upload, it happens in a process of its own ([`CompileProcess`]), which
-//! runs [`worker`] and is ended at its limits: whoever uploads such a component is refused, and nobody
-//! else notices.
+//! A running compilation cannot be cancelled, and some components take minutes and gigabytes; wasmtime does
+//! not regard that as a defect. So where other people upload components, compile in a separate process
+//! ([`CompileProcess`]). It runs [`worker`] and is ended at its limits. Then the upload of such a component
+//! is refused, and other users do not notice it.
 
 mod process;
 pub(crate) mod worker;
@@ -17,33 +17,34 @@ use wasmtime::{CodeBuilder, Engine};
 
 use crate::error::{CompileLimit, ComponentError};
 
-/// How large the machine code of one component may be, in bytes.
+/// The maximum size of the machine code of one component, in bytes.
 pub(crate) const CODE_BYTES_MAX: u64 = 256 << 20;
 
 /// Where components are compiled.
 #[derive(Debug, Clone, Default)]
 pub enum Compiler {
-    /// In this process, without limits of time or memory. For components that one trusts.
+    /// In this process, without limits of time or memory. Use it for trusted components only.
     #[default]
     InProcess,
-    /// In a process of its own for each component, within limits.
+    /// In a separate process for each component, within limits.
     Process(CompileProcess),
 }
 
 /// A process that compiles one component and ends.
 #[derive(Debug, Clone)]
 pub struct CompileProcess {
-    /// A program that calls [`compile_worker`](crate::compile_worker), built from the same sources as
-    /// this one: what it returns is believed, and run.
+    /// A program that calls [`compile_worker`](crate::compile_worker), built from the same sources as this
+    /// program. The runtime trusts its output and runs it.
     pub program: PathBuf,
-    /// What makes it do so.
+    /// The arguments that make the program call it.
     pub arguments: Vec<OsString>,
-    /// How long one compilation may compute, in milliseconds, rounded up to seconds. Reaching it refuses
-    /// the component; so does half as much again on the clock, on a machine that is busy:
-    /// a compilation gives way to steps.
+    /// How long one compilation may compute, in milliseconds, rounded up to seconds. At this limit the
+    /// component is refused. It is also refused after one and a half times this time on the clock. On a busy
+    /// machine that comes first, because a compilation gives way to steps.
     pub time_ms_max: u64,
-    /// How much memory it may take, in bytes. Reaching it refuses the component. Held by the operating
-    /// system: Linux counts what the process can write to (`RLIMIT_DATA`), other systems may count less.
+    /// How much memory one compilation may take, in bytes. At this limit the component is refused. The
+    /// operating system enforces it: Linux counts the memory that the process can write to (`RLIMIT_DATA`);
+    /// other systems may count less.
     pub memory_bytes_max: u64,
 }
 
@@ -53,7 +54,7 @@ impl CompileProcess {
     /// The default of [`memory_bytes_max`](Self::memory_bytes_max): 1 GiB.
     pub const MEMORY_BYTES_MAX: u64 = 1 << 30;
 
-    /// A program with these arguments, within the default limits.
+    /// Makes a process of a program and its arguments, with the default limits.
     pub fn new(program: impl Into<PathBuf>, arguments: impl IntoIterator<Item = OsString>) -> Self {
         Self {
             program: program.into(),
@@ -63,7 +64,8 @@ impl CompileProcess {
         }
     }
 
-    /// The program that runs now, also if its file has been replaced by another version since.
+    /// Makes a process of the program that runs now, even if its file has since been replaced by another
+    /// version.
     pub fn of_this_program(arguments: impl IntoIterator<Item = OsString>) -> io::Result<Self> {
         let itself = PathBuf::from("/proc/self/exe");
         let program = if itself.exists() { itself } else { std::env::current_exe()? };
@@ -72,7 +74,7 @@ impl CompileProcess {
 }
 
 impl Compiler {
-    /// The machine code of a component that is valid.
+    /// Compiles a valid component to machine code.
     pub(crate) async fn compile(
         &self,
         engine: &Engine,

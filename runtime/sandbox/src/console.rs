@@ -1,6 +1,7 @@
-//! A component's standard output and error: line by line into the execution's log, within its budget.
+//! Standard output and standard error of a component: they go line by line into the execution's log, within
+//! its budget.
 //!
-//! The end of standard error is kept besides, for it holds a component's last words: a Rust guest
+//! The end of standard error is kept in addition, because it holds a component's last words: a Rust guest
 //! prints its panic there.
 
 use std::collections::VecDeque;
@@ -21,17 +22,17 @@ use crate::budget::Budget;
 use crate::lengths::{CONSOLE_PIECE, MESSAGE_BYTES_MAX, WRITE_BYTES_MAX};
 use crate::text::storable;
 
-/// What a message counts beside its text, for the row it takes, in bytes.
+/// What a message counts in addition to its text, in bytes: the row that it takes.
 const MESSAGE_OVERHEAD: u64 = 64;
-/// How much of standard error is kept for a failure, in bytes.
+/// How much of the end of standard error is kept for a failure, in bytes.
 const LAST_WORDS_BYTES: usize = 4 << 10;
 
-/// Where a component's messages go, whichever way they come.
+/// The destination of a component's messages from the log import and from both output streams.
 #[derive(Debug, Clone)]
 pub(crate) struct Journal {
     context: StepContext,
     budget: Budget,
-    /// Whether this component was told that the log is full.
+    /// Whether this component's log already has the line that says that the log is full.
     is_full: Arc<AtomicBool>,
 }
 
@@ -40,12 +41,13 @@ impl Journal {
         Self { context, budget, is_full: Arc::new(AtomicBool::new(false)) }
     }
 
-    /// What the component's step uses, and runs into.
+    /// The counters of what the component's step uses, and of the limits that it reaches.
     pub(crate) fn metering(&self) -> &Metering {
         self.context.metering()
     }
 
-    /// Logs a message while there is budget; then says once that the rest is dropped.
+    /// Logs a message if the budget allows it. The first time that it does not, logs once that the rest is
+    /// dropped.
     pub(crate) fn log(&self, level: LogLevel, message: &str) {
         let message = cut(message, MESSAGE_BYTES_MAX);
         match self.budget.log_bytes.take(message.len() as u64 + MESSAGE_OVERHEAD) {
@@ -68,7 +70,7 @@ pub(crate) struct Console(Arc<Mutex<Lines>>);
 struct Lines {
     journal: Journal,
     level: LogLevel,
-    /// The line that has no end yet.
+    /// The current line, which has no end yet.
     open_line: Vec<u8>,
     last_words: VecDeque<u8>,
 }
@@ -79,7 +81,7 @@ impl Console {
         Self(Arc::new(Mutex::new(lines)))
     }
 
-    /// The end of what was written, whole lines as far as there are any.
+    /// The end of what was written, as whole lines if there are any.
     pub(crate) fn last_words(&self) -> String {
         let lines = self.lock();
         let bytes: Vec<u8> = lines.last_words.iter().copied().collect();
@@ -130,7 +132,7 @@ impl Lines {
     }
 }
 
-/// What a component leaves without a line end is a line all the same.
+/// The rest of the output without a line end is logged as a line as well.
 impl Drop for Lines {
     fn drop(&mut self) {
         self.end_line();
@@ -144,7 +146,7 @@ impl IsTerminal for Console {
 }
 
 impl StdoutStream for Console {
-    /// Only WASI 0.3 would ask for this one, and it is not linked.
+    /// Only WASI 0.3 calls this function, and it is not linked.
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
         Box::new(tokio::io::sink())
     }

@@ -1,4 +1,4 @@
-//! The digest that a component is known by.
+//! The digest that identifies a component.
 
 use sha2::{Digest as _, Sha256};
 use stepbox_batch::name::Digest;

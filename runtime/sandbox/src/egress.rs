@@ -1,10 +1,10 @@
-//! How a step's requests leave: one policy and one client for both doors, `http` and `wasi:http`.
+//! How a step's requests leave the host: one policy and one client for both doors, `http` and `wasi:http`.
 //!
-//! A request passes in this order: grants (scheme, host, port, method, path), the operator's policy, the
-//! address if the URL holds one, the budget; then the name is resolved once, addresses that may not be dialled are taken
-//! out, and exactly the rest is dialled. On the way out the step's secrets are put in, where they may go, and
-//! on the way back they are taken out. Nothing follows redirects, asks a proxy, or decompresses:
-//! the client is bare hyper, which can do none of it.
+//! The checks of a request come in this order: the grants (scheme, host, port, method, path), the operator's
+//! policy, the address if the URL has one, the budget. Then the name is resolved once. Addresses that may not
+//! be dialled are removed, and exactly the others are dialled. On the way out the step's secrets are inserted
+//! where they may go; on the way back they are removed. The client follows no redirects, uses no proxy and
+//! decompresses nothing: it is bare hyper, which can do none of these.
 
 mod body;
 mod client;

@@ -1,4 +1,5 @@
-//! wasmtime, set up once: what it compiles, what it refuses, and the beat that keeps it interruptible.
+//! wasmtime, configured once: what the engine compiles, what it refuses, and the ticker that interrupts
+//! components.
 
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,29 +12,31 @@ use std::time::{Duration, Instant};
 use wasmparser::WasmFeatures;
 use wasmtime::{Config, Engine};
 
-/// How often a running component is asked whether it must end, and lets others run.
+/// The time between two ticks. At each tick a running component lets others run, and ends if it must.
 const TICK: Duration = Duration::from_millis(10);
-/// How deep a component may recurse, in bytes.
+/// The maximum size of a component's stack, in bytes. It limits how deep a component may recurse.
 const STACK_BYTES_MAX: usize = 512 << 10;
-/// The stack under an async call: the component's, and what the host needs on top of it.
+/// The size of the stack under an async call, in bytes: the component's stack and what the host needs on top
+/// of it.
 const ASYNC_STACK_BYTES: usize = 2 << 20;
 
-/// How many calls are looked at when a component traps. With so many open, it was recursing.
+/// The number of stack frames that are recorded when a component traps. With this many frames, it was
+/// recursing.
 pub(crate) const FRAMES_MAX: usize = 256;
 
-/// What a component may be made of: WebAssembly 2.0 and what compilers emit by default, component
-/// model 0.2. Everything else is off, for nobody needs it here: threads and shared memory, memory64,
-/// multi-memory, GC, typed function references, exceptions, tail calls, relaxed SIMD, stack switching,
-/// custom page sizes, wide arithmetic; and of the component model async, threads, error contexts,
-/// GC, maps, 64-bit memories, fixed-length lists.
+/// The features that a component may use: WebAssembly 2.0, what compilers emit by default, and component
+/// model 0.2. Everything else is off, because steps do not need it: threads and shared memory, memory64,
+/// multi-memory, GC, typed function references, exceptions, tail calls, relaxed SIMD, stack switching, custom
+/// page sizes, wide arithmetic. Of the component model these are off: async, threads, error contexts, GC,
+/// maps, 64-bit memories, fixed-length lists.
 pub(crate) const FEATURES: WasmFeatures = WasmFeatures::WASM2
     .union(WasmFeatures::EXTENDED_CONST)
     .union(WasmFeatures::COMPONENT_MODEL)
     .difference(WasmFeatures::GC_TYPES);
 
-/// What the engine takes. Where components are composed of others, as those made from JavaScript are,
-/// it writes modules of its own that copy from one memory to another. A component that brings such a
-/// module itself is refused at upload.
+/// The features of the engine. For components that consist of other components, such as those made from
+/// JavaScript, the engine generates modules that copy from one memory to another. So it needs multi-memory. A
+/// component that brings such a module itself is refused at upload.
 const ENGINE_FEATURES: WasmFeatures = FEATURES.union(WasmFeatures::MULTI_MEMORY);
 
 pub(crate) fn engine(is_parallel: bool) -> wasmtime::Result<Engine> {
@@ -41,7 +44,7 @@ pub(crate) fn engine(is_parallel: bool) -> wasmtime::Result<Engine> {
     config
         .wasm_features(WasmFeatures::all().difference(ENGINE_FEATURES), false)
         .wasm_features(ENGINE_FEATURES, true)
-        // Needed for WASI 0.3 only, and halves the cost of every call.
+        // Only WASI 0.3 needs it, and without it each call costs half as much.
         .concurrency_support(false)
         .epoch_interruption(true)
         .max_wasm_stack(STACK_BYTES_MAX)
@@ -51,8 +54,8 @@ pub(crate) fn engine(is_parallel: bool) -> wasmtime::Result<Engine> {
     Engine::new(&config)
 }
 
-/// The beat that interrupts components. Without it no time limit holds, so it is begun again should
-/// it ever break off, and it ends with its owner.
+/// The thread that interrupts components. Without it no time limit works. So the thread starts its loop again
+/// after a panic, and it ends when its owner is dropped.
 #[derive(Debug)]
 pub(crate) struct Ticker {
     last: Arc<LastTick>,
@@ -84,16 +87,16 @@ impl Ticker {
     }
 }
 
-/// Does a work that must not break off again and again until it returns.
+/// Runs `work` again after each panic, until it returns.
 fn supervise(mut work: impl FnMut()) {
     while catch_unwind(AssertUnwindSafe(&mut work)).is_err() {}
 }
 
-/// When the engine ticked last, for whoever asks from another thread.
+/// The time of the engine's last tick, readable from other threads.
 #[derive(Debug)]
 struct LastTick {
     began_at: Instant,
-    /// Since then.
+    /// Milliseconds from `began_at` to the last tick.
     ms: AtomicU64,
 }
 
@@ -133,7 +136,7 @@ mod tests {
         assert_eq!(compiled.is_ok(), expected == "fine" || is_ours_alone, "{wat}: {:?}", compiled.err());
     }
 
-    /// A component in a component: the engine writes an adapter between their memories.
+    /// A component inside a component: the engine generates an adapter between their memories.
     #[test]
     fn takes_components_that_are_composed_of_others() {
         let module = r#"(core module $m (memory (export "m") 1)

@@ -1,4 +1,4 @@
-//! Why a component is refused, or the sandbox does not start.
+//! Why a component is refused, or why the sandbox does not start.
 
 use std::io;
 use std::path::PathBuf;
@@ -13,141 +13,141 @@ use crate::upload::{Finding, World};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ComponentError {
-    /// No bytes.
+    /// The file has no bytes.
     #[error("the file is empty")]
     Empty,
-    /// More bytes than are taken.
+    /// The file has more bytes than a component may have.
     #[error("it has more than {max} bytes")]
     TooLarge {
-        /// How many it may have.
+        /// The maximum number of bytes.
         max: usize,
     },
-    /// Its bytes do not arrive.
+    /// The bytes cannot be read.
     #[error("it cannot be read: {source}")]
     Unreadable {
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// Text rather than a binary.
+    /// The file is text and not a binary.
     #[error("it is {what}, not a component")]
     IsText {
-        /// What it looks like.
+        /// The kind of text that it looks like.
         what: &'static str,
     },
-    /// Some other binary.
+    /// The file is another kind of binary.
     #[error("it is {what}, not a component")]
     IsNotWasm {
-        /// What it looks like.
+        /// The kind of binary that it looks like.
         what: &'static str,
     },
-    /// WebAssembly, but no component.
+    /// The file is a WebAssembly module, but not a component.
     #[error("it is a core module, not a component")]
     IsCoreModule,
-    /// Machine code that somebody compiled before. Running it would mean trusting it.
+    /// The file is machine code that was compiled before. To run it would mean to trust it.
     #[error("it is compiled to machine code already; only WebAssembly is taken")]
     Precompiled,
-    /// The end is missing.
+    /// The end of the file is missing.
     #[error("it breaks off after {bytes} bytes")]
     Truncated {
-        /// How many there are.
+        /// The number of bytes that are there.
         bytes: usize,
     },
-    /// Not valid, or made with proposals that are off here.
+    /// The component is not valid, or uses proposals that are off here.
     #[error("it is not valid: {problem}")]
     Malformed {
-        /// What the validator says.
+        /// The validator's message.
         problem: String,
     },
-    /// Expensive to compile, as anybody can see.
+    /// The component is expensive to compile, as its counts show before compiling.
     #[error("it has {what}; at most {max} are taken")]
     TooComplex {
-        /// How many of what, and where.
+        /// The count, what is counted, and where.
         what: String,
-        /// How many there may be.
+        /// The maximum of that count.
         max: u64,
     },
-    /// None of the five worlds, or more than one.
+    /// The component has none of the five worlds, or more than one.
     #[error("it is not a step: {problem}")]
     NoWorld {
         /// What is missing.
         problem: String,
-        /// What to do about it.
+        /// What the author can do about it.
         help: String,
     },
-    /// One of the five worlds, and does not fit it.
+    /// The component is of one of the five worlds, but does not fit it.
     #[error("it does not fit the world `{world}`: {}", join(findings))]
     WrongWorld {
-        /// The world it is nearest to.
+        /// The nearest world.
         world: World,
-        /// What does not fit.
+        /// The differences.
         findings: Vec<Finding>,
     },
-    /// It is valid and does not compile.
+    /// The component is valid, but does not compile.
     #[error("it does not compile: {problem}")]
     DoesNotCompile {
-        /// What the compiler says.
+        /// The compiler's message.
         problem: String,
     },
-    /// It is too expensive to compile.
+    /// The component is too expensive to compile.
     #[error("compiling it takes {limit}")]
     CompileLimit {
-        /// What it reached.
+        /// The limit that the compilation reached.
         limit: CompileLimit,
     },
-    /// The process that was to compile it was killed, or does not work.
+    /// The process that compiles the component was killed, or does not work.
     #[error("the process that compiles it {problem}")]
     CompilerLost {
-        /// What became of it.
+        /// What happened to the process.
         problem: String,
     },
     /// `describe` did not return.
     #[error("its `describe` failed: {source}")]
     DescribeFailed {
-        /// How.
+        /// How it failed.
         source: ElementError,
     },
-    /// `describe` returned something that cannot be shown or checked.
+    /// `describe` returned a description that cannot be shown or checked.
     #[error("what its `describe` returned is wrong: {problem}")]
     BadDescription {
         /// What is wrong.
         problem: String,
     },
-    /// The bytes are not those that the digest stands for.
+    /// The bytes do not have the digest that was asked for.
     #[error("its bytes are not those of {expected}, but of {found}")]
     OtherDigest {
-        /// What was asked for.
+        /// The digest that was asked for.
         expected: Digest,
-        /// What came.
+        /// The digest of the bytes.
         found: Digest,
     },
 }
 
-/// What compiling a component reached. The texts complete the sentence "compiling it takes …".
+/// The limit that a compilation reached. The texts complete the sentence "compiling it takes …".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompileLimit {
-    /// Too long.
+    /// Too much computing time.
     #[error("longer than {}", seconds(*ms_max))]
     Time {
-        /// How long it may take, in milliseconds.
+        /// The maximum computing time, in milliseconds.
         ms_max: u64,
     },
-    /// Too long on the clock, since the machine has other things to do.
+    /// Too much time on the clock, because the machine has other work.
     #[error("longer than {} on the clock", seconds(*ms_max))]
     Clock {
-        /// How long it may take, in milliseconds.
+        /// The maximum time on the clock, in milliseconds.
         ms_max: u64,
     },
     /// Too much memory.
     #[error("more than {} MiB of memory", bytes_max >> 20)]
     Memory {
-        /// How much it may take, in bytes.
+        /// The maximum memory, in bytes.
         bytes_max: u64,
     },
     /// Too much machine code.
     #[error("more than {} MiB of machine code", bytes_max >> 20)]
     Code {
-        /// How much there may be, in bytes.
+        /// The maximum size of the machine code, in bytes.
         bytes_max: u64,
     },
 }
@@ -172,7 +172,7 @@ impl From<CompileLimit> for ComponentError {
 }
 
 impl CompileLimit {
-    /// The name of the limit that would have to be raised; `None` for a limit that is fixed.
+    /// The setting that would raise the limit; `None` if the limit is fixed.
     fn setting(self) -> Option<&'static str> {
         match self {
             Self::Time { .. } | Self::Clock { .. } => Some("time_ms_max"),
@@ -182,7 +182,7 @@ impl CompileLimit {
     }
 }
 
-/// `30 s`, `1500 ms`.
+/// Writes a time as `30 s` or `1500 ms`.
 fn seconds(ms: u64) -> String {
     match ms % 1000 {
         0 => format!("{} s", ms / 1000),
@@ -190,7 +190,7 @@ fn seconds(ms: u64) -> String {
     }
 }
 
-/// The first few say enough: one type that differs makes many functions differ.
+/// Joins the first few findings. They are enough: one type that differs makes many functions differ.
 fn join(findings: &[Finding]) -> String {
     const SHOWN: usize = 3;
     let shown = findings.iter().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join("; ");
@@ -247,7 +247,7 @@ impl ComponentError {
         }
     }
 
-    /// What to do about it; empty where there is nothing to say.
+    /// What to do about the error; empty if there is no advice.
     pub fn help(&self) -> String {
         const MAKE: &str = "build the step for the target `wasm32-wasip2`, or turn the module into a component \
                             with `wasm-tools component new`";
@@ -286,7 +286,7 @@ impl ComponentError {
 }
 
 impl ComponentError {
-    /// What else to do about it, for a front end to put in words.
+    /// What else to do about the error, for a front end to describe.
     pub fn remedies(&self) -> Vec<Remedy> {
         let limit = match self {
             Self::CompileLimit { limit } => limit.setting(),
@@ -299,26 +299,26 @@ impl ComponentError {
 /// Why the sandbox does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    /// This machine cannot run it.
+    /// The engine does not start on this machine.
     #[error("the engine does not start: {problem}")]
     Engine {
-        /// What the engine says.
+        /// The engine's message.
         problem: String,
     },
-    /// The folder for compiled components.
+    /// The folder for compiled components cannot be used.
     #[error("the folder for compiled components `{}` {action}: {source}", path.display())]
     Cache {
         /// The folder.
         path: PathBuf,
-        /// What it does not do.
+        /// What cannot be done with the folder.
         action: &'static str,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The thread that keeps components interruptible.
+    /// The thread that keeps components interruptible does not start.
     #[error("no thread for the beat that keeps components interruptible: {source}")]
     Ticker {
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
 }

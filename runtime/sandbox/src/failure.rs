@@ -1,4 +1,4 @@
-//! How a component's errors and traps become the failures of its step.
+//! Converts a component's errors and traps to failures of its step.
 
 use std::borrow::Cow;
 
@@ -18,10 +18,10 @@ use crate::upload::World;
 use crate::v0_1::bindings::stepbox::step::types::StepError;
 use crate::watch::Cut;
 
-/// How long the message of a failure may be, in bytes; the rest is cut off.
+/// The maximum length of a failure's message, in bytes; the rest is cut off.
 const MESSAGE_BYTES_MAX: usize = 64 << 10;
 
-/// The codes of failures that the sandbox itself finds, each a heading in `docs/errors.md`.
+/// The codes of failures that the sandbox itself detects. Each is a heading in `docs/errors.md`.
 pub const FAILURE_CODES: &[&str] = &[
     TIME_LIMIT_CODE,
     "step-cpu-limit",
@@ -38,7 +38,7 @@ pub const FAILURE_CODES: &[&str] = &[
     "lying-batch",
 ];
 
-/// What a component says went wrong, in its own words.
+/// The failure that a component reports, in its own words.
 pub(crate) fn of_step_error(error: StepError) -> ElementError {
     let message = storable(cut(&error.message, MESSAGE_BYTES_MAX)).into_owned();
     let failure = if is_code(&error.code) {
@@ -59,7 +59,7 @@ pub(crate) fn is_code(text: &str) -> bool {
     text.len() <= NAME_BYTES_MAX && text.split('-').all(is_word)
 }
 
-/// What ended a component that did not return: a stop request, or a failure.
+/// The reason why a call ended with a trap: a stop request, or a failure.
 pub(crate) fn of_trap(error: &wasmtime::Error, refusal: Option<OutOfMemory>, last_words: &str) -> Halt {
     if refusal.is_none() && matches!(error.downcast_ref(), Some(Cut::Stopped)) {
         return Halt::Stopped;
@@ -91,7 +91,7 @@ fn failure_of_trap(error: &wasmtime::Error, refusal: Option<OutOfMemory>, last_w
             ElementError::failed("step-stack-overflow", "the stack overflowed")
                 .with_help("the component recurses too deeply; tell its author")
         }
-        // What languages compile a panic or an abort to.
+        // Compilers of most languages compile a panic or an abort to this instruction.
         Some(Trap::UnreachableCodeReached) if !last_words.is_empty() => {
             ElementError::failed("step-panicked", format!("panicked: {last_words}"))
         }
@@ -101,19 +101,20 @@ fn failure_of_trap(error: &wasmtime::Error, refusal: Option<OutOfMemory>, last_w
         Some(trap) => {
             ElementError::failed("step-trapped", with_last_words(format!("trapped: {trap}"), last_words))
         }
-        // A host function refused to go on, or a value that came back is malformed.
+        // A host function returned an error, or a returned value is malformed.
         None => ElementError::failed("step-trapped", with_last_words(innermost(error), last_words)),
     }
 }
 
-/// More memory than the component may have, for itself or for what it returned.
+/// The component asked for more memory than it may have, for itself or for a value that it returned.
 pub(crate) fn out_of_memory(refusal: &OutOfMemory, last_words: &str) -> ElementError {
     ElementError::failed("step-memory-limit", with_last_words(refusal.to_string(), last_words))
         .with_help(refusal.help())
 }
 
-/// There are two stacks: the engine's, and the one that compilers keep in a component's own memory,
-/// whose end shows as an access out of bounds in the depth of a recursion.
+/// Whether a trap is a stack overflow. There are two stacks. The first is the engine's. Compilers keep the
+/// second one in the component's own memory; its overflow appears as an access out of bounds, deep in a
+/// recursion.
 fn is_stack_overflow(trap: Trap, error: &wasmtime::Error) -> bool {
     let is_deep =
         || error.downcast_ref::<WasmBacktrace>().is_some_and(|trace| trace.frames().len() >= FRAMES_MAX);
@@ -129,12 +130,12 @@ fn with_last_words(message: String, last_words: &str) -> String {
     if last_words.is_empty() { message } else { format!("{message}; its last words: {last_words}") }
 }
 
-/// A batch that breaks the contract.
+/// The component returned a batch that breaks the contract.
 pub(crate) fn of_bad_rows(error: BadRows) -> ElementError {
     LyingBatch::from(error).into()
 }
 
-/// A component in the place of another world's.
+/// The component has another world than its place in the job needs.
 pub(crate) fn wrong_world(wanted: World) -> ElementError {
     let message = format!("the component is not of the world `{wanted}` of this version of the contract");
     ElementError::failed("step-wrong-world", message)
@@ -142,33 +143,33 @@ pub(crate) fn wrong_world(wanted: World) -> ElementError {
         .with_remedies([Remedy::List { what: Listed::Components }])
 }
 
-/// More items than were asked for.
+/// The component returned more items than were asked for.
 pub(crate) fn too_many_items(items: usize, max: u32) -> ElementError {
     let message = format!("returned an impossible batch: {items} items where at most {max} were asked for");
     ElementError::failed("lying-batch", message)
         .with_help("the component breaks the contract in `wit/0.1/worlds.wit`; tell its author")
 }
 
-/// More parts than were asked for.
+/// The component returned more parts than were asked for.
 pub(crate) fn too_many_parts(parts: usize, max: u32) -> ElementError {
     let message = format!("returned {parts} parts where at most {max} were asked for");
     ElementError::failed("step-answer-too-large", message)
         .with_help("the component breaks the contract in `wit/0.1/worlds.wit`; tell its author")
 }
 
-/// An answer that is longer than the contract allows.
+/// The component returned an answer that is longer than the contract allows.
 pub(crate) fn too_large(what: &str, bytes: usize, max: usize) -> ElementError {
     let message = format!("returned {what} of {bytes} bytes; at most {max} are allowed");
     ElementError::failed("step-answer-too-large", message)
         .with_help("the component breaks the contract in `wit/0.1/worlds.wit`; tell its author")
 }
 
-/// A call to an element that was not opened, or that failed before.
+/// An element was called before it was opened, or after it failed.
 pub(crate) fn not_open() -> ElementError {
     ElementError::failed("step-not-open", "was called before it was opened, or after it failed")
 }
 
-/// A code of a component's, made fit to be stored.
+/// A component's code, in a form that stores can keep.
 pub(crate) fn code_of(given: String) -> String {
     if is_code(&given) { given } else { Cow::into_owned(storable(cut(&given, NAME_BYTES_MAX))) }
 }

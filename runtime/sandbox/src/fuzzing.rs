@@ -1,5 +1,5 @@
-//! What the fuzz targets need of the inside: the checks of whatever a component is or returns, without a
-//! component.
+//! Internals for the fuzz targets: the checks of components and of the values that they return, without
+//! running a component.
 
 use http::Method;
 use url::Url;
@@ -9,8 +9,8 @@ use crate::grants::HttpGrant;
 use crate::upload::{self, World};
 pub use crate::v0_1::adapters::lies::{believed, set_aside};
 
-/// All that [`crate::Sandbox::inspect`] checks before it compiles anything, and nothing that catches a
-/// panic.
+/// Runs all checks that [`crate::Sandbox::inspect`] makes before it compiles, without its protection against
+/// panics.
 pub fn look(bytes: &[u8]) -> Result<World, ComponentError> {
     upload::look(bytes)
 }

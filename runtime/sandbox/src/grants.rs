@@ -1,6 +1,6 @@
-//! What a step may touch: hosts and folders, by name. Nothing is granted by default but `work`.
+//! The grants of a step: the hosts and folders that it may use, by name. By default only `work` is granted.
 //!
-//! The same grants are served through two doors: the contract's own `http` and `files`, and WASI's.
+//! The same grants apply to both doors: the contract's own `http` and `files`, and WASI's interfaces.
 
 mod folder;
 mod http;
@@ -18,16 +18,16 @@ pub use self::folder::{Access, FolderGrant};
 pub use self::http::HttpGrant;
 pub use self::template::{FolderTemplate, HttpTemplate};
 
-/// The name of the folder that every step has without asking.
+/// The name of the folder that every step gets without a grant.
 pub const WORK_FOLDER: &str = "work";
 
-/// Files that no step opens although they have a name in its folders.
+/// Files that no step opens, even if its folders have a name for them.
 pub trait Withheld: fmt::Debug + Send + Sync {
-    /// Whether a file is one of them. One that cannot be judged is not opened either.
+    /// Whether a file is withheld. A file that cannot be judged is not opened either.
     fn withholds(&self, file: &Metadata) -> io::Result<bool>;
 }
 
-/// What a step may touch.
+/// The hosts and folders that a step may use.
 #[derive(Debug, Clone, Default)]
 pub struct Grants {
     http: Vec<HttpGrant>,
@@ -36,25 +36,25 @@ pub struct Grants {
 }
 
 impl Grants {
-    /// Nothing: no hosts, no folders.
+    /// No grants: no hosts, no folders.
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// Adds the right to send requests, in a job's words: `POST https://api.example.com`.
+    /// Adds the right to send requests, as a job writes it: `POST https://api.example.com`.
     pub fn with_http(self, line: &str) -> Result<Self, GrantError> {
         Ok(self.with_http_grant(HttpGrant::parse(line)?))
     }
 
-    /// Adds the right to send requests.
+    /// Adds the right to send requests, as a grant that was read before.
     #[must_use]
     pub fn with_http_grant(mut self, grant: HttpGrant) -> Self {
         self.http.push(grant);
         self
     }
 
-    /// Adds an open folder under the name that the step knows it by. Whatever later happens to the
-    /// path it was opened from, the step works in this folder and nowhere else.
+    /// Adds an open folder under the name that the step uses. The step works in this folder and in no other
+    /// one, whatever happens later to the path that it was opened from.
     pub fn with_folder(mut self, name: &str, access: Access, folder: Dir) -> Result<Self, GrantError> {
         if self.folder(name).is_some() {
             return Err(GrantError::FolderTwice { name: name.to_owned() });
@@ -64,63 +64,63 @@ impl Grants {
         Ok(self)
     }
 
-    /// Keeps files back, in whichever of the folders that are added from now on they have a name.
+    /// Withholds files, in all folders that are added from now on.
     pub fn without(self, withheld: Arc<dyn Withheld>) -> Self {
         Self { withheld: Some(withheld), ..self }
     }
 
-    /// Whether a file in one of the folders is kept back.
+    /// Whether a file in one of the folders is withheld.
     pub(crate) fn withholds(&self, file: &Metadata) -> bool {
         self.folders.iter().any(|folder| folder.withholds(file))
     }
 
-    /// The hosts.
+    /// The grants for HTTP.
     pub fn http(&self) -> &[HttpGrant] {
         &self.http
     }
 
-    /// The folders.
+    /// The granted folders.
     pub fn folders(&self) -> &[Arc<FolderGrant>] {
         &self.folders
     }
 
-    /// The folder of that name.
+    /// The folder of that name; `None` if no folder has it.
     pub fn folder(&self, name: &str) -> Option<&Arc<FolderGrant>> {
         self.folders.iter().find(|folder| folder.name() == name)
     }
 }
 
-/// Why a grant is none.
+/// Why a grant is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum GrantError {
-    /// A line that is not `METHOD scheme://host[:port][/path]`.
+    /// The line is not `METHOD scheme://host[:port][/path]`.
     #[error("`{line}` is no grant for HTTP: {problem}")]
     BadHttp {
-        /// As it was written.
+        /// The line as it was written.
         line: String,
-        /// What is wrong with it.
+        /// The problem with the line.
         problem: String,
     },
-    /// A line that is not `read PATH` or `write PATH`.
+    /// The line is not `read PATH` or `write PATH`.
     #[error("`{line}` is no grant for a folder: {problem}")]
     BadFolder {
-        /// As it was written.
+        /// The line as it was written.
         line: String,
-        /// What is wrong with it.
+        /// The problem with the line.
         problem: String,
     },
-    /// A name that no path could begin with.
+    /// No path can begin with this name.
     #[error("`{name}` is no name for a granted folder: {problem}")]
     BadFolderName {
-        /// As it was written.
+        /// The name as it was written.
         name: String,
-        /// What is wrong with it.
+        /// The problem with the name.
         problem: &'static str,
     },
-    /// A template that cannot be read, or a value that would make the grant another one.
+    /// The template cannot be read, or a value would change the meaning of the grant.
     #[error(transparent)]
     Template(TemplateError),
-    /// Two folders of one name.
+    /// Two folders have the same name.
     #[error("two folders are granted under the name `{name}`")]
     FolderTwice {
         /// The name.
@@ -131,7 +131,7 @@ pub enum GrantError {
 impl GrantError {
     /// The codes of all variants.
     pub const CODES: &[&str] = &["grant-http-malformed", "grant-folder-malformed", "grant-folder-twice"];
-    // Those of templates are `TemplateError`'s.
+    // The codes of templates are `TemplateError`'s.
 
     /// The stable code, a heading in `docs/errors.md`.
     pub fn code(&self) -> &'static str {
@@ -143,7 +143,7 @@ impl GrantError {
         }
     }
 
-    /// What to do about it.
+    /// What to do about the error.
     pub fn help(&self) -> String {
         match self {
             Self::BadHttp { .. } => {

@@ -1,4 +1,4 @@
-//! A component that runs: a store of its own, and the calls into it.
+//! A running component: a store of its own, and the calls into it.
 
 use std::mem;
 use std::sync::Arc;
@@ -20,26 +20,27 @@ use crate::setup::ComponentSetup;
 use crate::state::StepState;
 use crate::watch::{Cut, Watch};
 
-/// How much may cross from a component at once, in bytes: what it hands to an import, or returns. It is
-/// copied before anybody can judge it, and in less than 10 ms.
+/// How much may cross from a component at once, in bytes: the arguments of an import, or a returned value.
+/// The host copies it before any check, which takes less than 10 ms.
 const CROSSING_BYTES_MAX: usize = 5 << 20;
-/// The same in a call that returns a batch: 16 MiB, its offsets, and what is said of rows that were set aside.
+/// The same for a call that returns a batch: 16 MiB, its offsets, and the reasons of rows that were set
+/// aside.
 pub(crate) const BATCH_BYTES_MAX: usize = 40 << 20;
-/// The same in a call that returns the parts of an input, or a description.
+/// The same for a call that returns the parts of an input, or a description.
 pub(crate) const LISTS_BYTES_MAX: usize = 16 << 20;
 /// How many handles of any kind a component may hold.
 const COMPONENT_HANDLES_MAX: usize = 10_000;
 
-/// A component that runs. A call that fails is its last: whoever holds it lets it go.
+/// A running component. A call that fails is its last: the owner then drops it.
 pub(crate) struct Instance {
     pub(crate) store: Store<StepState>,
     pub(crate) watch: Watch,
-    /// The batch that it has returned last, which somebody works on until the next one is asked for.
+    /// The charge for the last returned batch, which the host uses until it asks for the next one.
     batch: Option<Charge>,
 }
 
 impl Instance {
-    /// Starts a component in a store of its own, so that nothing is left of any other run.
+    /// Starts a component in a store of its own, so that it sees nothing of any other run.
     pub(crate) async fn start(
         loaded: &Loaded,
         setup: &ComponentSetup,
@@ -49,7 +50,7 @@ impl Instance {
         Self::start_with(loaded.machine(), loaded.pre(), setup, grants, context).await
     }
 
-    /// The same with exactly these grants and imports, without a working folder.
+    /// The same with exactly these grants and this component's imports, without a working folder.
     pub(crate) async fn start_with(
         machine: &Machine,
         component: &InstancePre<StepState>,
@@ -72,17 +73,17 @@ impl Instance {
         Ok((instance, wasm))
     }
 
-    /// Lets the next calls return so much.
+    /// Sets how many bytes the next calls may return.
     pub(crate) fn returns_at_most(&mut self, bytes: usize) {
         self.store.set_hostcall_fuel(bytes);
     }
 
-    /// The same for calls like most others.
+    /// Sets it back to the limit of most calls.
     pub(crate) fn returns_no_more(&mut self) {
         self.store.set_hostcall_fuel(CROSSING_BYTES_MAX);
     }
 
-    /// Charges it with a batch that it has returned, in place of the one before.
+    /// Charges the component for the batch that it returned, instead of the one before.
     pub(crate) fn has_returned(&mut self, bytes: usize) -> Result<(), ElementError> {
         let charged = match self.batch.as_mut() {
             Some(batch) => batch.cover(bytes as u64),
@@ -94,7 +95,8 @@ impl Instance {
         })
     }
 
-    /// Turns a trap into the end of the call: a stop, or a failure in the component's own words if it left any.
+    /// Converts a trap to the end of the call: a stop, or a failure with the component's last words if there
+    /// are any.
     pub(crate) fn settle<T>(&mut self, result: wasmtime::Result<T>) -> Result<T, Halt> {
         let state = self.store.data_mut();
         state.context.metering().called_host(mem::take(&mut state.host_calls));
@@ -111,7 +113,7 @@ impl Instance {
     }
 }
 
-/// Counts an end that a limit has made.
+/// Counts the end of a call that a limit or a stop request has caused.
 fn count(error: &wasmtime::Error, is_out_of_memory: bool, tally: &Tally) {
     match error.downcast_ref() {
         _ if is_out_of_memory => tally.reached_memory_limit(),

@@ -1,7 +1,7 @@
-//! How long each text and list of an import may be, in one table.
+//! The maximum length of each text and list that imports take, in one table.
 //!
-//! A length is judged before anything is done with a text. What crosses in one call is bounded besides
-//! (`instance.rs`): past that the call ends the step.
+//! A length is judged before the text is used. In addition, the total that crosses in one call is bounded
+//! (`instance.rs`): above it the call ends the step.
 
 use std::fmt;
 
@@ -9,23 +9,23 @@ use stepbox_batch::cut::cut;
 use stepbox_batch::execution::CONTEXT_BYTES_MAX;
 use stepbox_batch::step_context::{CONTEXT_KEY_BYTES_MAX, ITEM_BYTES_MAX, NAME_BYTES_MAX, TEXT_BYTES_MAX};
 
-/// A text or a list that a component hands over, and how long it may be.
+/// A text or a list that a component passes to the host, and its maximum length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bound {
     /// The interface and its parameter or field: `execution.context-put: key`.
     pub(crate) name: &'static str,
-    /// In bytes, or entries of a list of other things than bytes.
+    /// The maximum, in bytes; for a list of anything but bytes, in entries.
     pub(crate) max: usize,
-    /// What becomes of a longer one.
+    /// What happens to a longer one.
     pub(crate) longer: Longer,
 }
 
-/// What becomes of a text that is longer than it may be.
+/// What happens to a text that is longer than the maximum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Longer {
     /// The rest is cut off.
     Cut,
-    /// The call does nothing: it says so if it can, else the log does.
+    /// The call does nothing. The call reports it if its type allows that; otherwise the log does.
     Refused,
     /// The step ends.
     Ends,
@@ -42,23 +42,23 @@ pub(crate) struct TooLong {
 }
 
 impl Bound {
-    /// Whether a text is short enough.
+    /// Whether a text is within the maximum.
     pub(crate) fn takes(&self, text: &str) -> bool {
         text.len() <= self.max
     }
 
-    /// As much of a text as is taken.
+    /// The beginning of a text, up to the maximum.
     pub(crate) fn cut<'a>(&self, text: &'a str) -> &'a str {
         debug_assert_eq!(self.longer, Longer::Cut, "{self}");
         cut(text, self.max)
     }
 
-    /// Refuses what is longer.
+    /// Refuses a length above the maximum.
     pub(crate) fn check(&self, length: usize) -> Result<(), TooLong> {
         self.check_in(length, "bytes")
     }
 
-    /// Refuses a list with more entries.
+    /// Refuses a list with more entries than the maximum.
     pub(crate) fn check_entries(&self, length: usize) -> Result<(), TooLong> {
         self.check_in(length, "entries")
     }
@@ -70,7 +70,7 @@ impl Bound {
         }
     }
 
-    /// `key` of `execution.context-put: key`.
+    /// The last part of the name: `key` of `execution.context-put: key`.
     fn what(&self) -> &'static str {
         self.name.rsplit_once(": ").map_or(self.name, |(_, what)| what)
     }
@@ -87,7 +87,7 @@ macro_rules! bounds {
         $($(#[$doc])* pub(crate) const $constant: Bound =
             Bound { name: $name, max: $max, longer: Longer::$longer };)*
 
-        /// All of them.
+        /// All limits of the table.
         #[cfg(test)]
         pub(crate) const BOUNDS: &[Bound] = &[$($constant),*];
     };
@@ -105,28 +105,29 @@ bounds! {
     WARNING_ITEM = "execution.add-warning: item", ITEM_BYTES_MAX, Cut;
     ERROR_MESSAGE = "execution.add-error: message", TEXT_BYTES_MAX, Cut;
     LOG_MESSAGE = "log.log: message", MESSAGE_BYTES_MAX, Cut;
-    /// Of both doors.
+    /// For both doors.
     PATH = "files, filesystem: path", 4 << 10, Refused;
-    /// In a piece: `files.writer.write`, `descriptor.write`.
+    /// In one call: `files.writer.write`, `descriptor.write`.
     FILE_PIECE = "files, filesystem: bytes", PIECE_BYTES_MAX, Refused;
-    /// URL and headers, of both doors.
+    /// URL and headers, for both doors.
     HTTP_HEAD = "http: head", 64 << 10, Refused;
-    /// In a piece: `http.exchange.write`, `http.send`.
+    /// In one call: `http.exchange.write`, `http.send`.
     HTTP_PIECE = "http: bytes", PIECE_BYTES_MAX, Refused;
     HTTP_METHOD = "http: method", 64, Refused;
     HTTP_SCHEME = "http: scheme", 64, Refused;
     AUTHORITY = "http: authority", 1 << 10, Refused;
     PATH_WITH_QUERY = "http: path-with-query", 64 << 10, Refused;
-    /// Through a stream of standard output.
+    /// In one write to a stream of standard output or standard error.
     CONSOLE_PIECE = "cli: output", WRITE_BYTES_MAX, Ends;
     POLLABLES = "poll.poll: in", 1000, Ends;
 }
 
-/// How long a message or a line may be, in bytes; the rest is cut off.
+/// The maximum length of a message or a line, in bytes; the rest is cut off.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 16 << 10;
-/// How much a component may write at once, in bytes. Each may be a line, and becomes a message of its own.
+/// How much a component may write at once, in bytes. Each byte may be a line, and each line becomes a
+/// message.
 pub(crate) const WRITE_BYTES_MAX: usize = 4 << 10;
-/// The most bytes that one call hands over of a file or a body.
+/// The maximum that one call passes of a file or a body, in bytes.
 const PIECE_BYTES_MAX: usize = 4 << 20;
 
 #[cfg(test)]

@@ -1,20 +1,21 @@
-//! Runs steps that are WebAssembly components: within their grants, within their limits, and in the
-//! places of native elements.
+//! Runs steps that are WebAssembly components, within their grants and limits, in the place of native
+//! elements.
 //!
-//! A component's way leads through three types:
+//! A component passes through three types:
 //!
-//! 1. [`receive`] takes what somebody uploads, as long as it is no longer than a component may be, and
-//!    [`Sandbox::inspect`] looks at it. Nothing is compiled before it looks
-//!    like a step of one of the five worlds ([`World`]), and nothing is kept before the component has
-//!    described itself ([`Description`]). What it refuses is a [`ComponentError`].
+//! 1. [`receive`] reads an uploaded component, up to the maximum length of a component, and
+//!    [`Sandbox::inspect`] checks it. Nothing is compiled before the bytes look like a step of one of the
+//!    five worlds ([`World`]). Nothing is kept before the component has described itself ([`Description`]). A
+//!    refusal is a [`ComponentError`].
 //! 2. [`Sandbox::load`] finds it again by its digest, from memory or the cache, as a [`Program`].
 //! 3. [`Program::reader`], [`processor`](Program::processor), [`writer`](Program::writer) and
-//!    [`tasklet`](Program::tasklet) put it in an element's place. The engine in `stepbox-batch` cannot
-//!    tell the difference.
+//!    [`tasklet`](Program::tasklet) use it as an element. The engine in `stepbox-batch` sees no difference to
+//!    a native element.
 //!
-//! What it gets there stands in one [`ComponentSetup`]: what it may touch ([`Grants`], and at most
-//! [`HttpPolicy`] and [`NetworkPolicy`]) and how much it may use ([`Limits`], counted in [`Usage`] for all components of
-//! a step). The grants are empty by default: no files but the working folder, no hosts, no environment.
+//! One [`ComponentSetup`] holds everything that the component gets there: what it may touch ([`Grants`], and
+//! at most [`HttpPolicy`] and [`NetworkPolicy`]) and how much it may use ([`Limits`], counted in [`Usage`]
+//! for all components of a step). The grants are empty by default: no files but the working folder, no hosts,
+//! no environment.
 //!
 //! ```
 //! use std::error::Error;
@@ -55,27 +56,28 @@
 //! assert_eq!(refusal.code(), "grant-http-malformed");
 //! ```
 //!
-//! # How it holds
+//! # How the sandbox protects the host
 //!
-//! - Each element has a store of its own, and its first call that fails is its last: after a trap
-//!   nothing can be said about what is in its memory.
-//! - Time is cut off from outside: a ticker interrupts what computes, and what waits is dropped. A stop
-//!   request leaves a grace time. Memory is counted per component, per tenant and for all together;
-//!   tenants take turns on the processors.
-//! - A path begins with the name of a granted folder, and the operating system resolves the rest beneath
-//!   it. No text is compared.
-//! - A request is judged by its grant first, and then by the addresses that its host resolves to; only
-//!   those that were judged are dialled.
-//! - A secret never enters a component's memory: it is put in where a request leaves, towards its own hosts
-//!   alone, and taken out of their answers.
+//! - Each element has a store of its own, and its first call that fails is its last: after a trap the
+//!   contents of its memory cannot be trusted.
+//! - Time limits act from outside: a ticker interrupts components that compute, and calls that wait are
+//!   dropped. After a stop request a component gets a grace time. Memory is counted per component, per tenant
+//!   and for all components together. Tenants take turns on the processors.
+//! - A path begins with the name of a granted folder, and the operating system resolves the rest beneath that
+//!   folder. No path is compared as text.
+//! - A request is judged by its grant first, and then by the addresses that its host resolves to. Only the
+//!   judged addresses are dialled.
+//! - A secret never enters a component's memory: it is inserted where a request leaves, towards its own hosts
+//!   only, and removed from their answers.
 //! - The contract's own imports and WASI's are two doors to the same grants and the same budget.
-//! - Whatever a component returns is checked before it is used: batches, headers, checkpoints, codes.
+//! - Everything that a component returns is checked before it is used: batches, headers, checkpoints, codes.
 //!
-//! - Compiling cannot be called off, so a [`Compiler`] that others' components come to is a process, ended
-//!   at its limits of time and memory.
+//! - A running compilation cannot be cancelled. So a [`Compiler`] for other people's components is a separate
+//!   process, which is ended at its limits of time and memory.
 //!
-//! There is no job, repository or tenant in here, and no default that opens anything. Failures that the
-//! sandbox itself finds have the codes in [`FAILURE_CODES`], each explained in `docs/errors.md`.
+//! This crate knows no jobs, repositories or tenants, and none of its defaults grants access to anything.
+//! Failures that the sandbox itself detects have the codes in [`FAILURE_CODES`]; `docs/errors.md` explains
+//! each of them.
 
 mod budget;
 mod compile_cache;

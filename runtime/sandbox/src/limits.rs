@@ -1,44 +1,43 @@
-//! How much a step may use. Every limit has a default, and none can be switched off.
+//! How much a step may use. Every limit has a default, and no limit can be switched off.
 
 use stepbox_batch::job::LimitOverrides;
 
 /// How much a step's components may use.
 ///
-/// What "the step's components" may do counts for all that share a [`Usage`](crate::Usage); the other
-/// limits hold for each component.
+/// A limit on "the step's components" counts for all components that share a [`Usage`](crate::Usage). The
+/// other limits apply to each component separately.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// All memories and tables of one component together, and what the host keeps for it (streams,
-    /// listings, requests and answers under way), in bytes. A component that asks for more memory of its own
-    /// is ended: most could do nothing sensible about it.
+    /// The memory of one component, in bytes: all its memories and tables, and what the host keeps for it
+    /// (streams, listings, requests and answers in progress). A component that asks for more memory of its
+    /// own is ended, because most programs cannot handle the refusal.
     pub memory_bytes_max: u64,
-    /// How long one call of a reader, processor or writer may take, in milliseconds on the clock.
+    /// How long one call of a reader, processor or writer may take on the clock, in milliseconds.
     ///
-    /// Reaching it ends the step, not the item: after an interrupt the component's memory cannot be
-    /// trusted.
+    /// Reaching it ends the step, not the item: after an interrupt the component's memory cannot be trusted.
     pub call_ms_max: u64,
-    /// How long a tasklet may take in all, in milliseconds on the clock.
+    /// How long a tasklet may take in total on the clock, in milliseconds.
     pub tasklet_ms_max: u64,
-    /// How long the step's components may compute, all together, in milliseconds of processor time. What
-    /// they make the host compute counts.
+    /// How much processor time the step's components may use together, in milliseconds. Work that they cause
+    /// in the host counts as well.
     pub cpu_ms_max: u64,
-    /// How long a component may go on after a stop was requested, in milliseconds.
+    /// How long a component may continue after a stop was requested, in milliseconds. Then it is ended.
     pub stop_grace_ms: u64,
-    /// What the step's components may write to files, in bytes. Removing a file gives nothing back:
-    /// this bounds the work of the disk, not only its space.
+    /// How much the step's components may write to files, in bytes. Removing a file gives nothing back: the
+    /// limit bounds the work of the disk, not only its space.
     pub disk_bytes_max: u64,
     /// How many files and folders the step's components may create.
     pub disk_files_max: u64,
     /// How many files, requests and answers one component may have open.
     pub open_handles_max: u64,
-    /// What the step's components may log, standard output included, in bytes; each message counts
-    /// 64 more. Past it one line says so, and the rest is dropped; the step goes on.
+    /// How much the step's components may log, standard output included, in bytes; each message counts 64
+    /// bytes more. At the limit one line says so and the rest is dropped; the step continues.
     pub log_bytes_max: u64,
     /// How many HTTP requests the step's components may send.
     pub http_requests_max: u64,
-    /// The largest body of a request or an answer, in bytes.
+    /// The maximum size of one body of a request or an answer, in bytes.
     pub http_body_bytes_max: u64,
-    /// All requests and answers of the step's components together, heads and bodies, in bytes.
+    /// The maximum of all requests and answers of the step's components together, heads and bodies, in bytes.
     pub http_bytes_max: u64,
 }
 
@@ -62,7 +61,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// What `describe` gets when a component is uploaded: next to nothing.
+    /// The limits of `describe` when a component is uploaded: very small.
     pub(crate) fn for_describe() -> Self {
         Self {
             memory_bytes_max: 64 << 20,
@@ -82,7 +81,7 @@ impl Limits {
 }
 
 impl Limits {
-    /// No more than the operator allows, where the operator says something.
+    /// Lowers each limit to the operator's maximum, if the operator sets one.
     #[must_use]
     pub fn at_most(self, max: &LimitOverrides) -> Self {
         let least = |limit: u64, max: Option<u64>| max.map_or(limit, |max| limit.min(max));
@@ -100,7 +99,7 @@ impl Limits {
     }
 }
 
-/// The defaults, where a job says nothing else.
+/// The defaults, for every limit that a job does not set.
 impl From<LimitOverrides> for Limits {
     fn from(overrides: LimitOverrides) -> Self {
         let default = Self::default();

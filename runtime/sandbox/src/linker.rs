@@ -1,4 +1,4 @@
-//! What components may import: interface by interface, and nothing else.
+//! The imports of components: these interfaces and no others.
 
 use wasmtime::Engine;
 use wasmtime::component::types::{self, ComponentItem};
@@ -20,7 +20,7 @@ use crate::v0_1::bindings::stepbox::step;
 use crate::wasi::files::HasFolders;
 use crate::wasi::http::HasHttp;
 
-/// Everything that a component may import. `upload/contract.rs` says the same by name.
+/// Everything that a component may import. `upload/contract.rs` lists the same by name.
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<StepState>> {
     let mut linker = Linker::new(engine);
     add_contract(&mut linker)?;
@@ -31,8 +31,9 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<StepState>> {
     Ok(linker)
 }
 
-/// What a component may import while it describes itself: its log, WASI's clocks, randomness and streams, and
-/// folders, of which there are none. Whatever else it imports ends it: nobody asked it to work.
+/// The imports of a component while it describes itself: its log, WASI's clocks, randomness and streams, and
+/// an empty list of folders. A call of any other import ends the component, because `describe` has no work to
+/// do.
 pub(crate) fn describing(engine: &Engine, component: &Component) -> wasmtime::Result<InstancePre<StepState>> {
     let mut linker = Linker::new(engine);
     step::log::add_to_linker::<_, HasSelf<StepState>>(&mut linker, counted)?;
@@ -51,7 +52,7 @@ fn is_of_contract(name: &str, interface: &str) -> bool {
     name.strip_prefix("stepbox:step/").and_then(|rest| rest.split('@').next()) == Some(interface)
 }
 
-/// Puts something that ends the component in the place of each function.
+/// Replaces each function of an interface by one that ends the component.
 fn refuse(
     instance: &mut LinkerInstance<'_, StepState>,
     interface: &str,
@@ -73,7 +74,8 @@ fn refuse(
     Ok(())
 }
 
-/// Nobody has the resources of refused interfaces, but some are those of `wasi:io`.
+/// The type of a resource. The resources of refused interfaces never exist, but some of them are types of
+/// `wasi:io`.
 fn resource(name: &str) -> ResourceType {
     match name {
         "pollable" => ResourceType::host::<DynPollable>(),
@@ -94,20 +96,20 @@ fn add_contract(linker: &mut Linker<StepState>) -> wasmtime::Result<()> {
     step::types::add_to_linker::<_, HasSelf<StepState>>(linker, counted)
 }
 
-/// Every call of the host passes here, or through WASI's own views of the state.
+/// Counts a call of the host. Every call passes here, or through WASI's own views of the state.
 fn counted(state: &mut StepState) -> &mut StepState {
     state.host_calls += 1;
     state
 }
 
-/// The resources of `wasi:io`.
+/// Gives access to the resources of `wasi:io`.
 struct HasTable;
 
 impl HasData for HasTable {
     type Data<'a> = &'a mut ResourceTable;
 }
 
-/// What can be waited for, as `wasi:io/poll` has it.
+/// The implementation of `wasi:io/poll`.
 struct Pollables<'a>(&'a mut ResourceTable);
 
 struct HasPollables;
@@ -116,7 +118,7 @@ impl HasData for HasPollables {
     type Data<'a> = Pollables<'a>;
 }
 
-/// One thing may be waited for several times over in one call, but nobody needs to a million times.
+/// A call may wait for the same thing several times, but no program needs to do that a million times.
 impl poll::Host for Pollables<'_> {
     async fn poll(&mut self, pollables: Vec<Resource<DynPollable>>) -> wasmtime::Result<Vec<u32>> {
         POLLABLES.check_entries(pollables.len())?;
@@ -138,7 +140,7 @@ impl poll::HostPollable for Pollables<'_> {
     }
 }
 
-/// WASI 0.2 without sockets and time zones. Arguments and environment are empty, standard input too.
+/// Adds WASI 0.2 without sockets and time zones. Arguments, environment and standard input are empty.
 fn add_wasi(linker: &mut Linker<StepState>) -> wasmtime::Result<()> {
     io::error::add_to_linker::<_, HasTable>(linker, |state| &mut counted(state).table)?;
     poll::add_to_linker::<_, HasPollables>(linker, |state| Pollables(&mut counted(state).table))?;

@@ -1,4 +1,4 @@
-//! What compiles components, keeps what is compiled, and runs it.
+//! The machine: compiles components, keeps the compiled code, and runs it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -19,27 +19,27 @@ use crate::memory::SharedMemory;
 use crate::share::{Processors, Share};
 use crate::state::StepState;
 
-/// What all programs share: the engine, the cache, what is compiled, and the way out.
+/// What all programs share: the engine, the cache, the compiled components, and the network access.
 pub(crate) struct Machine {
     pub(crate) engine: Engine,
     pub(crate) memory: Arc<SharedMemory>,
     pub(crate) handles: Handles,
     pub(crate) processors: Arc<Processors>,
-    /// What components have that describe themselves.
+    /// The share of components that describe themselves.
     pub(crate) uploads: Share,
     pub(crate) outside: Arc<Outside>,
     pub(crate) linker: Linker<StepState>,
     pub(crate) cache: CompileCache,
-    /// Programs that somebody holds, to be found again.
+    /// The programs that are in use, so that they are found again.
     pub(crate) loaded: Mutex<HashMap<Digest, Weak<Compiled>>>,
     pub(crate) compiler: Compiler,
     pub(crate) compiles_in_parallel: bool,
-    /// One compilation at a time: they are long, and take much memory.
+    /// Allows one compilation at a time: compilations are long, and take much memory.
     pub(crate) compiling: Semaphore,
     pub(crate) ticker: Ticker,
 }
 
-/// What is shared by all runs of a component.
+/// What all runs of a component share.
 pub(crate) struct Compiled {
     digest: Digest,
     pre: InstancePre<StepState>,
@@ -74,7 +74,7 @@ impl fmt::Debug for Loaded {
 }
 
 impl Machine {
-    /// A component that is in memory or in the cache.
+    /// Finds a component in memory or in the cache.
     pub(crate) fn find(self: &Arc<Self>, digest: &Digest) -> Cached<Loaded> {
         let held = self.loaded().get(digest).and_then(Weak::upgrade);
         if let Some(compiled) = held {
@@ -89,7 +89,7 @@ impl Machine {
         }
     }
 
-    /// Compiles a component, unless it is there by now.
+    /// Compiles a component, unless another call has compiled it in the meantime.
     pub(crate) async fn compile(
         self: &Arc<Self>,
         digest: &Digest,
@@ -110,7 +110,7 @@ impl Machine {
         })
     }
 
-    /// Removes a component that is refused after all from the cache.
+    /// Removes a component from the cache if it is refused after compiling.
     pub(crate) fn forget(&self, digest: &Digest) {
         self.cache.remove(digest);
     }

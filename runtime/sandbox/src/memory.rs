@@ -1,8 +1,9 @@
-//! What a component takes of memory: its own memories and tables, and what the host keeps for it.
+//! The memory that a component takes: its own memories and tables, and what the host keeps for it.
 //!
-//! Both go through one [`Account`]. wasmtime's own limiter counts each memory by itself, so a component with
-//! a hundred of them would get a hundred times the limit. What the host keeps (heads of requests, pieces
-//! of bodies on their way, streams, listings) holds a [`Charge`], which gives the bytes back when it is let go.
+//! Both go through one [`Account`]. wasmtime's own limiter counts each memory separately, so a component with
+//! a hundred memories would get a hundred times the limit. Data that the host keeps (heads of requests,
+//! pieces of bodies on their way, streams, listings) holds a [`Charge`], which gives the bytes back when it
+//! is dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,20 +12,20 @@ use bytes::Bytes;
 use stepbox_batch::step_context::StepContext;
 use wasmtime::ResourceLimiter;
 
-/// What a table takes for one element, in bytes.
+/// The memory of one element of a table, in bytes.
 const TABLE_ELEMENT_BYTES: u64 = 16;
-/// How many core instances a component may have. Interpreters with many extensions need dozens.
+/// The maximum number of core instances of a component. Interpreters with many extensions need dozens.
 const INSTANCES_MAX: usize = 200;
-/// How many memories a component may have, and how many tables.
+/// The maximum number of memories of a component, and of its tables.
 const MEMORIES_MAX: usize = 20;
 
-/// The memory that several running components take together: all of a tenant, or all there are.
+/// The memory that several running components take together: those of one tenant, or all.
 #[derive(Debug)]
 pub(crate) struct SharedMemory {
-    /// Changes with the tenant's policy.
+    /// The maximum, in bytes. For a tenant it changes with its policy.
     max: AtomicU64,
     used: AtomicU64,
-    /// What it is a part of.
+    /// The larger memory that this is a part of; `None` for the memory of all components.
     whole: Option<Arc<Self>>,
 }
 
@@ -33,12 +34,12 @@ impl SharedMemory {
         Arc::new(Self { max: AtomicU64::new(max), used: AtomicU64::new(0), whole: None })
     }
 
-    /// At most `max` bytes of a whole that others take from as well.
+    /// At most `max` bytes of `whole`, which other parts use as well.
     pub(crate) fn part_of(whole: &Arc<Self>, max: u64) -> Arc<Self> {
         Arc::new(Self { max: AtomicU64::new(max), used: AtomicU64::new(0), whole: Some(whole.clone()) })
     }
 
-    /// Sets how much may be taken. What is taken already stays.
+    /// Sets the maximum. Memory that is already taken stays taken.
     pub(crate) fn set_max(&self, max: u64) {
         self.max.store(max, Ordering::Relaxed);
     }
@@ -48,7 +49,7 @@ impl SharedMemory {
         self.max.load(Ordering::Relaxed)
     }
 
-    /// Takes memory if this and the whole have it, or else says what is too much.
+    /// Takes memory if both this part and the whole have it. The error names the limit that was reached.
     fn take(&self, bytes: u64) -> Result<(), OutOfMemory> {
         let max = self.max.load(Ordering::Relaxed);
         let fits = |used: u64| used.checked_add(bytes).filter(|&sum| sum <= max);
@@ -75,7 +76,8 @@ impl SharedMemory {
     }
 }
 
-/// What one component takes, counted for it, its tenant and all together. Cheap to clone; all clones count as one.
+/// The memory of one component. It counts for the component, its tenant and all components. Cheap to clone;
+/// all clones share the same counter.
 #[derive(Debug, Clone)]
 pub(crate) struct Account(Arc<Taken>);
 
@@ -92,13 +94,13 @@ impl Account {
         Self(Arc::new(Taken { max, used: AtomicU64::new(0), shared, context }))
     }
 
-    /// Takes so many bytes for as long as the charge lives, or none of them.
+    /// Takes `bytes` for as long as the charge lives. Takes nothing if the memory is not available.
     pub(crate) fn charge(&self, bytes: u64) -> Result<Charge, OutOfMemory> {
         self.take(bytes)?;
         Ok(Charge { account: self.clone(), bytes })
     }
 
-    /// Whose account it is.
+    /// The step context of the component.
     pub(crate) fn context(&self) -> &StepContext {
         &self.0.context
     }
@@ -124,7 +126,8 @@ impl Account {
     }
 }
 
-/// Bytes that the host keeps for a component. Held by whatever keeps them, and given back with it.
+/// Memory that the host uses for a component. The owner of the data holds the charge, and dropping it gives
+/// the bytes back.
 #[derive(Debug)]
 pub(crate) struct Charge {
     account: Account,
@@ -132,7 +135,7 @@ pub(crate) struct Charge {
 }
 
 impl Charge {
-    /// Makes it so many bytes, or leaves it as it is.
+    /// Changes the charge to `bytes`. On an error the charge stays as it is.
     pub(crate) fn cover(&mut self, bytes: u64) -> Result<(), OutOfMemory> {
         match bytes.checked_sub(self.bytes) {
             Some(more) => self.account.take(more)?,
@@ -142,13 +145,13 @@ impl Charge {
         Ok(())
     }
 
-    /// The same, and so many bytes more.
+    /// The same charge with `bytes` more.
     pub(crate) fn and(mut self, bytes: u64) -> Result<Self, OutOfMemory> {
         self.cover(self.bytes.saturating_add(bytes))?;
         Ok(self)
     }
 
-    /// Bytes that are charged until the last of those who share them lets go.
+    /// Makes shared bytes of `bytes`. They stay charged until the last owner drops them.
     pub(crate) fn hold(self, bytes: Vec<u8>) -> Bytes {
         Bytes::from_owner(Charged { bytes, _charge: self })
     }
@@ -171,14 +174,14 @@ impl Drop for Charge {
     }
 }
 
-/// Counts one component's memories and tables, and refuses what is too much.
+/// Counts one component's memories and tables, and refuses growth above the limit.
 ///
-/// `memory.grow` then answers "no", as a program may expect. Most abort on that, with less to say than
-/// is known here: so the last refusal is kept, for the failure that may follow.
+/// `memory.grow` then returns failure, which programs may expect. But most programs abort, and say less than
+/// the host knows here. So the last refusal is kept, for the failure that may follow.
 #[derive(Debug)]
 pub(crate) struct MemoryMeter {
     account: Account,
-    /// Its memories and tables. They never shrink.
+    /// The size of its memories and tables, in bytes. They never shrink.
     used: u64,
     refusal: Option<OutOfMemory>,
 }
@@ -197,7 +200,8 @@ pub(crate) enum OutOfMemory {
 }
 
 impl OutOfMemory {
-    /// What to do about it: a step's own limit is of no use where others have taken what there is.
+    /// What to do about it. Raising a step's own limit does not help if other components have taken the
+    /// memory.
     pub(crate) fn help(&self) -> &'static str {
         match self {
             Self::Component { .. } => {
@@ -216,7 +220,7 @@ impl MemoryMeter {
         Self { account, used: 0, refusal: None }
     }
 
-    /// What was last refused since the last time this was asked.
+    /// Returns the refusal of the last growth, and clears it.
     pub(crate) fn take_refusal(&mut self) -> Option<OutOfMemory> {
         self.refusal.take()
     }
@@ -230,7 +234,8 @@ impl MemoryMeter {
     }
 }
 
-/// Growth that the system then fails to deliver stays counted: such a component is near its end.
+/// If the system does not deliver the memory after this allows it, the growth stays counted: such a component
+/// soon ends.
 impl ResourceLimiter for MemoryMeter {
     fn memory_growing(
         &mut self,
@@ -238,7 +243,7 @@ impl ResourceLimiter for MemoryMeter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        // Past its own declared maximum it gets nothing anyway.
+        // wasmtime refuses growth above the memory's own declared maximum in any case.
         let is_within_own = maximum.is_none_or(|maximum| desired <= maximum);
         Ok(is_within_own && self.grow((desired - current) as u64))
     }

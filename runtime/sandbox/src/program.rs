@@ -9,32 +9,34 @@ use crate::machine::Loaded;
 use crate::setup::ComponentSetup;
 use crate::v0_1::adapters::{SandboxedProcessor, SandboxedReader, SandboxedTasklet, SandboxedWriter};
 
-/// A compiled component. Cheap to clone; it can run many times, also at once.
+/// A compiled component. Cheap to clone; it can run many times, also at the same time.
 #[derive(Clone)]
 pub struct Program {
     loaded: Loaded,
     replaces_other_code: bool,
 }
 
-/// An element can be made of any component. Whether its world has such an element is found out when it
-/// is opened, like everything else that may be wrong with it; whoever installs a job compares worlds.
+/// A program makes any kind of element, whatever its world. If its world does not have that element, opening
+/// it fails, as with everything else that can be wrong with it. The code that installs a job compares worlds
+/// before.
 impl Program {
     pub(crate) fn new(loaded: Loaded) -> Self {
         Self { loaded, replaces_other_code: false }
     }
 
-    /// The same, compiled again because what the cache had was not what this installation had made.
+    /// The same program, marked as compiled again because the cache had code that this installation did not
+    /// make.
     pub(crate) fn in_place_of_other_code(self) -> Self {
         Self { replaces_other_code: true, ..self }
     }
 
-    /// Whether it was compiled again because the cache had other code for it than this installation had made. That is
-    /// damage, or somebody's attempt to have their code run.
+    /// Whether the component was compiled again because the cache had code for it that this installation did
+    /// not make. Such code is damaged, or it is an attempt to have foreign code run.
     pub fn replaces_other_code(&self) -> bool {
         self.replaces_other_code
     }
 
-    /// The digest of the component it was compiled from.
+    /// The digest of the component that was compiled.
     pub fn digest(&self) -> &Digest {
         self.loaded.digest()
     }

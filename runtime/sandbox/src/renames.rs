@@ -1,17 +1,17 @@
-//! What a rename may move, for both doors to a granted folder: never a link.
+//! Which files and folders a rename may move, for both doors to a granted folder. A link is never moved.
 //!
-//! A relative link leads elsewhere from another folder. Moved by itself, or within a folder that moves, it
-//! could come to lead out of the grant for whoever reads the folder later.
+//! A relative link has another target when it is in another folder. If a link moved, alone or within a
+//! folder, it could lead out of the grant for every program that reads the folder later.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use cap_std::fs::{Dir, Metadata, MetadataExt as _};
 
-/// How many entries of a folder are looked through before it is moved to another one.
+/// The maximum number of entries of a folder that moves to another folder: all are checked for links before.
 const ENTRIES_MAX: usize = 10_000;
 
-/// Why something is not moved.
+/// Why a rename is refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unmoved {
     #[error("it is a link, and links stay where they are")]
@@ -26,13 +26,14 @@ pub(crate) enum Unmoved {
     Io(#[from] io::Error),
 }
 
-/// What a file or folder is, whatever it is called: its device and number.
+/// Identifies a file or folder independently of its name: its device and its number.
 type Identity = (u64, u64);
 
-/// Moves `from` to `to`, each below a folder of the same grant. Waits for the disk.
+/// Moves `from` to `to`, each below a folder of the same grant. Blocks on the disk.
 ///
-/// Other steps may rename what is passed on the way at the same moment. So the folders of both names are held open, what
-/// is moved is looked at through an open handle, and after the move it is compared with what was looked at.
+/// Other steps may rename folders on the path at the same moment. So the folders of both names are held open,
+/// the moved file or folder is checked through an open handle, and after the move it is compared with the
+/// checked one.
 pub(crate) fn carry_out(from_folder: &Dir, from: &Path, to_folder: &Dir, to: &Path) -> Result<(), Unmoved> {
     let (from_folder, from) = place(from_folder, from)?;
     let (to_folder, to) = place(to_folder, to)?;
@@ -41,13 +42,13 @@ pub(crate) fn carry_out(from_folder: &Dir, from: &Path, to_folder: &Dir, to: &Pa
     if identity(&to_folder.symlink_metadata(&to)?) == looked_at {
         return Ok(());
     }
-    // Back to where it was; if that fails, it was moved away again meanwhile.
+    // Moves it back. If that fails, another program has moved it away again.
     let _ = to_folder.rename(&to, &from_folder, &from);
     Err(Unmoved::Changed)
 }
 
-/// The folder that something is in, held open, and its name there. What follows the name, such as `/` or `/.`, would look
-/// through a link, and is left out.
+/// Opens the folder that contains the path, and returns it with the name in it. An end such as `/` or `/.` is
+/// left out, because it would follow a link.
 fn place(folder: &Dir, path: &Path) -> io::Result<(Dir, PathBuf)> {
     let path = path.components().as_path();
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
@@ -55,7 +56,7 @@ fn place(folder: &Dir, path: &Path) -> io::Result<(Dir, PathBuf)> {
     Ok((folder.open_dir(parent.unwrap_or(Path::new(".")))?, name.into()))
 }
 
-/// Looks whether what has a name in one folder may come into another one, and says what it is.
+/// Checks whether an entry of one folder may move to another one, and returns its identity.
 fn check(from_folder: &Dir, from: &Path, to_folder: &Dir) -> Result<Identity, Unmoved> {
     let found = from_folder.symlink_metadata(from)?;
     if found.is_symlink() {
@@ -147,8 +148,8 @@ mod tests {
         }
     }
 
-    /// Two threads of one grant: one swaps folders, the other moves what lies in them. A link that leads inside where it
-    /// lies must never come to lie where it leads outside.
+    /// Two threads use one grant: one swaps folders, the other one moves entries of them. A link that leads
+    /// inside from its folder must never get to a folder from where it leads outside.
     #[test]
     fn a_race_of_renames_moves_no_link_either() {
         let outside = tempfile::tempdir().unwrap();

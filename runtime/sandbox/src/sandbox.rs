@@ -1,4 +1,4 @@
-//! The sandbox: compiles components, and hands them out as programs.
+//! The sandbox: compiles components, and returns them as programs.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -23,28 +23,28 @@ use crate::program::Program;
 use crate::share::{Processors, Share, ShareLimits};
 use crate::upload::{self, Inspected};
 
-/// What components that describe themselves may take together, in bytes.
+/// The maximum memory of all components that describe themselves at the same time, in bytes.
 const UPLOADS_MEMORY_BYTES_MAX: u64 = 256 << 20;
 
-/// How a sandbox is set up.
+/// The settings of a sandbox.
 #[derive(Debug, Clone)]
 pub struct SandboxConfig {
-    /// Where compiled components are kept. Made if it is not there, and private to this user. The key that vouches
-    /// for them lies beside it: `<cache dir>.key`.
+    /// The folder for compiled components. It is created if it does not exist, and is private to this user.
+    /// The key that vouches for them is beside it: `<cache dir>.key`.
     pub cache_dir: PathBuf,
-    /// What all running components may take together, in bytes.
+    /// The maximum memory of all running components together, in bytes.
     pub memory_bytes_max: u64,
-    /// Whether one compilation may take all cores. Good on one's own machine; where many tenants
-    /// upload, it would slow down everybody's steps.
+    /// Whether one compilation may use all cores. Use it on your own machine. Where many tenants upload, it
+    /// would slow down all steps.
     pub compiles_in_parallel: bool,
-    /// Where components are compiled. Where others upload, in processes of their own.
+    /// Where components are compiled. Use separate processes where other people upload components.
     pub compiler: Compiler,
-    /// Who finds the addresses of the hosts that steps call.
+    /// The resolver of the hosts that steps call.
     pub resolver: Arc<dyn Resolver>,
 }
 
 impl Default for SandboxConfig {
-    /// A cache below the system's folder for temporary files, 4 GiB for all components together, compiled
+    /// A cache below the system's folder for temporary files, 4 GiB for all components together, compilation
     /// in this process, and the system's resolver.
     fn default() -> Self {
         Self {
@@ -87,26 +87,26 @@ impl Sandbox {
         })))
     }
 
-    /// How long ago components were last asked whether they must end, in milliseconds. While all is well
-    /// that happens each 10 ms, as far as the machine lets it; without it no time limit holds.
+    /// How long ago running components were last interrupted for a check, in milliseconds. Normally that
+    /// happens every 10 ms, if the machine is not too busy. Without it no time limit works.
     pub fn ms_since_tick(&self) -> u64 {
         self.0.ticker.silent_ms()
     }
 
-    /// A tenant's part of the machine: its turns on the processors, and how much all its running
-    /// components may have together.
+    /// A tenant's share of the machine: its turns on the processors, and how much all its running components
+    /// may use together.
     pub fn share(&self, max: ShareLimits) -> Share {
         Share::new(self.0.processors.clone(), &self.0.memory, &self.0.handles, max)
     }
 
-    /// Checks the bytes of an uploaded component, compiles it into the cache, and lets it describe
-    /// itself. Nothing of it is kept but what was compiled.
+    /// Checks the bytes of an uploaded component, compiles it into the cache, and lets it describe itself.
+    /// Only the compiled code is kept.
     pub async fn inspect(&self, bytes: &[u8]) -> Result<Inspected, ComponentError> {
         upload::inspect(&self.0, bytes).await
     }
 
-    /// A component that was inspected before, by its digest. Its bytes are asked for only if it has
-    /// to be compiled again.
+    /// Loads a component that was inspected before, by its digest. Calls `bytes` only if the component must
+    /// be compiled again.
     pub async fn load<E: From<ComponentError>>(
         &self,
         digest: &Digest,

@@ -1,8 +1,8 @@
-//! Secrets: what the host puts into requests on their way out, and what a component sees in its place.
+//! Secrets: the host inserts values into requests on their way out; a component sees placeholders instead.
 //!
-//! A component gets a placeholder, drawn anew for each run of its step. The value never enters its memory:
-//! it is put in where the request leaves ([`crate::egress`]), only towards the hosts of the secret, and it
-//! is taken out of what these answer.
+//! Each run of a step draws new placeholders. The value never enters a component's memory. It is inserted
+//! where the request leaves ([`crate::egress`]), only towards the hosts of the secret, and it is removed from
+//! their answers.
 
 mod step;
 
@@ -18,31 +18,32 @@ pub use self::step::StepSecrets;
 pub(crate) use self::step::{Bound, Direction};
 use crate::egress::{HttpPolicy, parse_host};
 
-/// How short a value may be, in bytes. A shorter one would stand in many a text by chance, and be taken out
-/// of it.
+/// The minimum length of a value, in bytes. A shorter value would occur in many texts by chance, and be
+/// removed from them.
 const VALUE_BYTES_MIN: usize = 8;
-/// How long a value may be, in bytes.
+/// The maximum length of a value, in bytes.
 const VALUE_BYTES_MAX: usize = 64 << 10;
-/// How long a name may be, in bytes.
+/// The maximum length of a name, in bytes.
 const NAME_BYTES_MAX: usize = 100;
 
-/// A text that only some hosts may get, and no component. Cheap to clone; printing it does not show it.
+/// A text that only some hosts may get, and no component. Cheap to clone; its `Debug` output does not show
+/// the value.
 #[derive(Clone)]
 pub struct Secret(Arc<Inner>);
 
 struct Inner {
     name: String,
-    /// Wiped when the last clone is let go.
+    /// Overwritten when the last clone is dropped.
     value: SecretString,
     hosts: Vec<HostPattern>,
 }
 
 impl Secret {
-    /// A secret by the name that jobs know it by, with the hosts that it may be sent to: `api.example.com`,
-    /// an address, or `*.example.com` for all names below.
+    /// Makes a secret from the name that jobs use, its value, and the hosts that it may be sent to:
+    /// `api.example.com`, an address, or `*.example.com` for all names below.
     ///
-    /// The value is 8 bytes to 64 KiB of text without control characters, so that it fits into a header
-    /// and can be told from other texts.
+    /// The value is 8 bytes to 64 KiB of text without control characters, so that it fits into a header and
+    /// can be distinguished from other texts.
     pub fn new<'a>(
         name: &str,
         value: impl Into<SecretString>,
@@ -59,12 +60,12 @@ impl Secret {
         Ok(Self(Arc::new(Inner { name: name.to_owned(), value, hosts })))
     }
 
-    /// The name that jobs know it by.
+    /// The name that jobs use.
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// The hosts that it may be sent to, as the policy writes them.
+    /// The hosts that the secret may be sent to, as the policy writes them.
     pub fn hosts(&self) -> impl Iterator<Item = String> {
         self.0.hosts.iter().map(ToString::to_string)
     }
@@ -73,19 +74,19 @@ impl Secret {
         self.0.value.expose_secret()
     }
 
-    /// The hosts among those that it and somebody else names.
+    /// The hosts that both the secret and `other` name.
     pub(crate) fn hosts_within(&self, other: &HostPattern) -> Vec<HostPattern> {
         self.0.hosts.iter().filter_map(|host| host.common(other)).collect()
     }
 
-    /// Whether it may be sent to the host of a URL.
+    /// Whether the secret may be sent to the host of a URL.
     pub(crate) fn is_for_host_of(&self, url: &Url) -> bool {
         url.host().is_some_and(|host| self.0.hosts.iter().any(|pattern| pattern.matches(&host)))
     }
 }
 
-/// Whether what is sent to a host by plain `http` stays on this machine: a name might lead anywhere, so
-/// only an address counts.
+/// Whether plain `http` to a host stays on this machine. Only an address counts, because a name may lead
+/// anywhere.
 pub(crate) fn is_this_machine(host: &Host<&str>) -> bool {
     match host {
         Host::Domain(_) => false,
@@ -103,7 +104,8 @@ fn problem_of_name(name: &str) -> Option<&'static str> {
     }
 }
 
-/// Nothing in the answer may tell what is in the value.
+/// Returns the problem with a value; `None` if the value is fine. The text must not reveal any part of the
+/// value.
 fn problem_of_value(value: &str) -> Option<String> {
     match value.len() {
         0 => Some("it is empty".to_owned()),
@@ -150,68 +152,68 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The secrets that a tenant's jobs may name. By default none.
+/// The secrets that a tenant's jobs may name. By default there are none.
 #[derive(Debug, Clone, Default)]
 pub struct Secrets {
     usable: Vec<Secret>,
     unusable: Vec<UnusableSecret>,
 }
 
-/// A secret that jobs may name, and whose value cannot be had now: the steps that name it fail.
+/// A secret that jobs may name, but whose value is not available now: the steps that name it fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnusableSecret {
-    /// The name that jobs know it by.
+    /// The name that jobs use.
     pub name: String,
-    /// What is wrong, without anything of the value: ``the secret `crm` cannot be read from …``.
+    /// The problem, without any part of the value: ``the secret `crm` cannot be read from …``.
     pub problem: String,
     /// What to do about it.
     pub help: String,
 }
 
 impl Secrets {
-    /// Adds one more.
+    /// Adds a secret.
     pub fn add(&mut self, secret: Secret) {
         self.usable.push(secret);
     }
 
-    /// Adds one whose value cannot be had now.
+    /// Adds a secret whose value is not available now.
     pub fn add_unusable(&mut self, secret: UnusableSecret) {
         self.unusable.push(secret);
     }
 
-    /// The one of that name; `None` if there is none, or if it is unusable.
+    /// The secret of that name; `None` if there is no such secret, or if it is unusable.
     pub fn get(&self, name: &str) -> Option<&Secret> {
         self.usable.iter().find(|secret| secret.name() == name)
     }
 
-    /// Why the secret of that name cannot be used, if it is there and cannot.
+    /// The reason why the secret of that name cannot be used; `None` if it can be used or does not exist.
     pub fn unusable(&self, name: &str) -> Option<&UnusableSecret> {
         self.unusable.iter().find(|secret| secret.name == name)
     }
 
-    /// The names of all, those of unusable ones included.
+    /// The names of all secrets, those of unusable ones included.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let unusable = self.unusable.iter().map(|secret| secret.name.as_str());
         self.usable.iter().map(Secret::name).chain(unusable)
     }
 
-    /// Those that can be used.
+    /// The secrets that can be used.
     pub fn usable(&self) -> impl Iterator<Item = &Secret> {
         self.usable.iter()
     }
 
-    /// Those whose value cannot be had now.
+    /// The secrets whose value is not available now.
     pub fn all_unusable(&self) -> impl Iterator<Item = &UnusableSecret> {
         self.unusable.iter()
     }
 
-    /// Refuses a secret whose value could not be told from that of one that is here.
+    /// Refuses a secret whose value cannot be distinguished from that of a secret that is already here.
     pub fn check_apart(&self, secret: &Secret) -> Result<(), SecretError> {
         self.usable.iter().try_for_each(|other| can_be_told_apart(other, secret))
     }
 
-    /// Whether each has an effect beside the others, and each of its hosts beside what the other policies
-    /// close.
+    /// Checks that each secret has an effect beside the others, and that each of its hosts is not closed by
+    /// the other policies.
     pub fn check(&self, http: &HttpPolicy, network: NetworkPolicy) -> Result<(), SecretError> {
         for (position, secret) in self.usable.iter().enumerate() {
             self.usable[..position].iter().try_for_each(|earlier| can_be_told_apart(earlier, secret))?;
@@ -226,7 +228,7 @@ impl Secrets {
     }
 }
 
-/// In an answer it must be clear which of two stands there.
+/// Checks that neither value contains the other one: in an answer it must be clear which of the two occurs.
 fn can_be_told_apart(one: &Secret, other: &Secret) -> Result<(), SecretError> {
     let (name, twin) = (other.name().to_owned(), one.name().to_owned());
     if one.name() == other.name() {
@@ -238,7 +240,7 @@ fn can_be_told_apart(one: &Secret, other: &Secret) -> Result<(), SecretError> {
     Ok(())
 }
 
-/// Why nothing is ever sent to a host that could take a secret along, and what would change that.
+/// The reason why no request to a host can carry a secret, and the change that would allow it.
 fn idle(host: &HostPattern, http: &HttpPolicy, network: NetworkPolicy) -> Option<(String, Option<Remedy>)> {
     if let Some(kind) = network.closes(host) {
         let remedy = kind.network().map(|network| Remedy::OpenNetwork { network });
@@ -255,65 +257,65 @@ fn idle(host: &HostPattern, http: &HttpPolicy, network: NetworkPolicy) -> Option
     if is_sent { None } else { not_allowed(HttpList::Schemes, "https".to_owned()) }
 }
 
-/// Why a secret is none: every setting must have an effect. No text has anything of the value.
+/// Why a secret is refused: each setting must have an effect. No text contains any part of the value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
-    /// A name that no template could have.
+    /// No template can have this name.
     #[error("`{name}` is no name for a secret: {problem}")]
     BadName {
-        /// As it was written.
+        /// The name as it was written.
         name: String,
-        /// What is wrong with it.
+        /// The problem with the name.
         problem: &'static str,
     },
-    /// A value that cannot be put into requests, or taken out of answers.
+    /// The value cannot be inserted into requests, or removed from answers.
     #[error("the value of the secret `{name}` cannot be used: {problem}")]
     BadValue {
-        /// The secret.
+        /// The name of the secret.
         name: String,
-        /// What is wrong with it.
+        /// The problem with the value.
         problem: String,
     },
-    /// No hosts, so that it could not be sent.
+    /// The secret has no hosts, so it could not be sent anywhere.
     #[error("the secret `{name}` has no hosts, so that it could not be sent anywhere")]
     NoHosts {
-        /// The secret.
+        /// The name of the secret.
         name: String,
     },
-    /// Something that is no host.
+    /// A text that is not a host.
     #[error("`{host}` cannot be a host of the secret `{name}`: {problem}")]
     BadHost {
-        /// The secret.
+        /// The name of the secret.
         name: String,
-        /// As it was written.
+        /// The host as it was written.
         host: String,
-        /// What is wrong with it.
+        /// The problem with the host.
         problem: String,
     },
     /// A host that the secret is never sent to.
     #[error("the host `{host}` of the secret `{name}` has no effect: {cause}")]
     NoEffect {
-        /// The secret.
+        /// The name of the secret.
         name: String,
         /// The host.
         host: String,
-        /// Why not.
+        /// Why it has no effect.
         cause: String,
-        /// What would change that.
+        /// The change that would give it an effect.
         remedy: Option<Remedy>,
     },
-    /// Two of one name.
+    /// Two secrets have the same name.
     #[error("there are two secrets of the name `{name}`")]
     Twice {
-        /// The name.
+        /// The common name.
         name: String,
     },
-    /// Two of one value, or one that is a part of the other's.
+    /// Two values are equal, or one is a part of the other.
     #[error("the value of the secret `{name}` is, or holds, or is a part of that of `{twin}`")]
     Alike {
-        /// The secret.
+        /// The name of the secret.
         name: String,
-        /// The other one.
+        /// The name of the other secret.
         twin: String,
     },
 }
@@ -327,7 +329,7 @@ impl SecretError {
         "policy-secret-malformed"
     }
 
-    /// What to do about it.
+    /// What to do about the error.
     pub fn help(&self) -> String {
         match self {
             Self::BadName { .. } => "write it like `crm_token`".to_owned(),
@@ -346,7 +348,7 @@ impl SecretError {
         }
     }
 
-    /// What else to do about it, for a front end to put in words.
+    /// What else to do about the error, for a front end to describe.
     pub fn remedies(&self) -> Vec<Remedy> {
         match self {
             Self::NoEffect { remedy, .. } => remedy.iter().cloned().collect(),

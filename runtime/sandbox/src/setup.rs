@@ -1,4 +1,4 @@
-//! What a component gets when it is run as an element or a tasklet.
+//! The setup of a component that runs as an element or a tasklet.
 
 use std::path::PathBuf;
 
@@ -12,27 +12,26 @@ use crate::limits::Limits;
 use crate::secrets::StepSecrets;
 use crate::share::Share;
 
-/// What a component gets when it is run: what it may touch, and how much it may use.
+/// What a component gets when it runs: what it may touch, and how much it may use.
 #[derive(Debug, Clone)]
 pub struct ComponentSetup {
-    /// The hosts and folders it may touch, beside its working folder.
+    /// The hosts and folders that it may touch, in addition to its working folder.
     pub grants: Grants,
-    /// Which addresses its requests may go to, whatever host name they were granted by.
+    /// The addresses that its requests may go to, whichever host name was granted.
     pub network: NetworkPolicy,
-    /// Which requests the operator allows at most, whatever was granted.
+    /// The requests that the operator allows at most, whatever was granted.
     pub http: HttpPolicy,
-    /// What is put into its requests where their placeholders stand: give all components of a step the same
-    /// ones.
+    /// The values that replace placeholders in its requests. Give all components of a step the same ones.
     pub secrets: StepSecrets,
     /// How much it may use.
     pub limits: Limits,
-    /// What it shares with all others of its tenant.
+    /// The part of the machine that all components of its tenant share.
     pub share: Share,
-    /// What its step has used so far: give all components of a step the same one.
+    /// What its step has used so far. Give all components of a step the same usage.
     pub usage: Usage,
-    /// The options which the job gives it, with their templates expanded. None gives it all
-    /// parameters of the job.
+    /// The options that the job gives it, with their templates expanded. `None` gives it all parameters of
+    /// the job.
     pub options: Option<Value>,
-    /// The folder that it knows as `work`: of this execution alone, and writable.
+    /// The folder that it knows as `work`. It belongs to this execution only, and is writable.
     pub work: PathBuf,
 }

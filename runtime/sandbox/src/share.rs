@@ -1,8 +1,8 @@
-//! Each tenant's part of the machine: processors by turns, memory and connections by quotas.
+//! Each tenant's share of the machine: processors in turns, memory and connections by quotas.
 //!
-//! At most as many components compute at a time as there are processors. While several tenants want to,
-//! each has its part of them, however many components it lets loose; alone, a tenant has them all. A
-//! component gives its turn back whenever it waits for the host, and at the latest at the next tick.
+//! At most as many components compute at a time as there are processors. If several tenants want to compute,
+//! each gets its part of the processors, however many components it runs. A tenant that is alone gets all of
+//! them. A component gives its turn back when it waits for the host, and at each tick at the latest.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -16,22 +16,22 @@ use crate::budget::{ExecutionDisk, Handles, TenantDisk};
 use crate::egress::Connections;
 use crate::memory::SharedMemory;
 
-/// How long a tenant counts after its components wanted to compute: between two chunks of a job other
-/// work is done, and its processor should not have been given away by then.
+/// How long a tenant still counts after its components wanted to compute. Between two chunks a job does other
+/// work, and its processors should not go to another tenant in that time.
 const COUNTS_FOR: Duration = Duration::from_millis(100);
 
-/// How much of the machine a tenant's running components may have, all together.
+/// How much of the machine a tenant's running components may have together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShareLimits {
-    /// All their memories and tables, in bytes.
+    /// The size of all their memories and tables, in bytes.
     pub memory_bytes_max: u64,
-    /// How many of them may compute at a time. More than the machine has processors means all of them.
+    /// How many of them may compute at a time. A number above the machine's processors means all of them.
     pub processors_max: usize,
-    /// What executions may have written that have not ended, in bytes.
+    /// How much the executions that have not ended may have written, in bytes.
     pub disk_bytes_max: u64,
-    /// How many files and folders they may have created.
+    /// How many files and folders these executions may have created.
     pub disk_files_max: u64,
-    /// How many connections they may have open, those included that are kept for a further request.
+    /// How many connections they may have open, including those that are kept for a further request.
     pub http_connections_max: u64,
 }
 
@@ -48,7 +48,7 @@ impl Default for ShareLimits {
     }
 }
 
-/// A tenant's part of the machine. Give all its components the same one; cheap to clone.
+/// A tenant's share of the machine. Give all its components the same one. Cheap to clone.
 #[derive(Clone)]
 pub struct Share {
     pub(crate) memory: Arc<SharedMemory>,
@@ -56,47 +56,48 @@ pub struct Share {
     disk: Arc<TenantDisk>,
     processors: Arc<Processors>,
     pub(crate) connections: Connections,
-    /// Which of the parties it is.
+    /// The tenant's place among the parties.
     seat: Arc<Seat>,
 }
 
-/// A tenant's place among the parties. It is free again once nothing of the tenant runs and nobody has its share.
+/// A tenant's place among the parties. It is free again when nothing of the tenant runs and its share is
+/// dropped.
 struct Seat {
     processors: Arc<Processors>,
     party: usize,
 }
 
-/// Who computes, and who waits for it.
+/// The processors: which parties compute, and which wait for a turn.
 pub(crate) struct Processors {
     count: usize,
     engine: EngineWeak,
     parties: Mutex<Vec<Party>>,
 }
 
-/// A tenant, as far as processors go.
+/// A tenant, as far as processors are concerned.
 struct Party {
     /// How many of its components may compute at a time, however many processors are idle.
     max: usize,
     computing: usize,
     waiting: VecDeque<oneshot::Sender<Turn>>,
     last_wanted: Option<Instant>,
-    /// Whose place it is; of nobody any more once that is gone.
+    /// The seat that owns this place. If the seat is dropped, the place is free.
     seat: Weak<Seat>,
 }
 
-/// A component's turn to compute. It ends when this is dropped.
+/// A component's turn to compute. Dropping it ends the turn.
 pub(crate) struct Turn {
     seat: Arc<Seat>,
 }
 
-/// A turn that was asked for.
+/// A request for a turn.
 pub(crate) enum Asked {
     Granted { _turn: Turn },
     Waits(oneshot::Receiver<Turn>),
 }
 
 impl Share {
-    /// A part of the processors, of what memory there is, and of the file descriptors.
+    /// Makes a share of the processors, of the memory and of the file descriptors.
     pub(crate) fn new(
         processors: Arc<Processors>,
         memory: &Arc<SharedMemory>,
@@ -111,7 +112,7 @@ impl Share {
         Self { memory, handles, disk, processors, connections, seat }
     }
 
-    /// Sets how much the tenant's components may have from now on. What they have already stays theirs.
+    /// Sets how much the tenant's components may have from now on. They keep what they already have.
     pub fn set_limits(&self, max: ShareLimits) {
         self.memory.set_max(max.memory_bytes_max);
         self.disk.set_max(max.disk_bytes_max, max.disk_files_max);
@@ -119,7 +120,7 @@ impl Share {
         self.processors.lock()[self.seat.party].max = max.processors_max.max(1);
     }
 
-    /// What one execution has of the tenant's disk: nothing yet.
+    /// A new part of the tenant's disk for one execution; nothing is written yet.
     pub fn execution_disk(&self) -> ExecutionDisk {
         ExecutionDisk::new(self.disk.clone())
     }
@@ -138,7 +139,7 @@ impl Share {
         let is_due = parties[party].computing < processors.part_of(&parties, party, now);
         drop(parties);
         if is_due {
-            // Somebody has more than their part: all are asked at once whether they may go on.
+            // A party has more than its part: all components are interrupted now and checked.
             if let Some(engine) = processors.engine.upgrade() {
                 engine.increment_epoch();
             }
@@ -152,7 +153,7 @@ impl Share {
 }
 
 impl Seat {
-    /// The first one that is free.
+    /// Takes the first free place.
     fn take(processors: &Arc<Processors>, processors_max: usize) -> Arc<Self> {
         let mut parties = processors.lock();
         let free = parties.iter().position(|party| party.seat.strong_count() == 0);
@@ -178,7 +179,7 @@ impl Processors {
         Arc::new(Self { count: count.max(1), engine: engine.weak(), parties: Mutex::default() })
     }
 
-    /// How many components of one party may compute at a time.
+    /// How many components of each party may compute at a time.
     fn part(&self, parties: &[Party], now: Instant) -> usize {
         let counts = |party: &&Party| {
             let is_recent = |at: Instant| now.saturating_duration_since(at) < COUNTS_FOR;
@@ -197,7 +198,7 @@ impl Processors {
         computing < self.count && parties[party].computing < self.part_of(parties, party, now)
     }
 
-    /// Gives turns to those who wait, to the party first that has the fewest.
+    /// Gives turns to those who wait. The party that computes least gets the first turn.
     fn give_turns(self: &Arc<Self>, mut parties: MutexGuard<'_, Vec<Party>>, now: Instant) {
         let mut unclaimed = Vec::new();
         loop {
@@ -208,7 +209,7 @@ impl Processors {
             let Some(sender) = parties[party].waiting.pop_front() else { break };
             let Some(seat) = parties[party].seat.upgrade() else { continue };
             parties[party].computing += 1;
-            // Whoever waited may be gone. Its turn ends when the lock is free again.
+            // The component that waited may be gone. Its turn ends when the lock is free again.
             if let Err(turn) = sender.send(Turn { seat }) {
                 unclaimed.push(turn);
             }
@@ -285,7 +286,7 @@ mod tests {
         let share =
             || Share::new(processors.clone(), &memory, &Handles::of_process(), ShareLimits::default());
         let (first, second) = (share(), share());
-        // What still computes keeps the place.
+        // A turn that still computes keeps the place.
         let turn = granted(&first);
         drop(first);
         let third = share();

@@ -1,4 +1,4 @@
-//! What a running component has beside its own memory: its step, its grants, and what it used.
+//! The host's state of a running component: its step, its grants, and what it used.
 
 use std::sync::Arc;
 
@@ -17,33 +17,34 @@ use crate::setup::ComponentSetup;
 use crate::wasi::files::Folders;
 use crate::wasi::http::{FIELDS_BYTES_MAX, Held, HttpDoor};
 
-/// How many things of the host's a component may hold, files and streams and errors together.
+/// The maximum number of host resources that a component may hold: files, streams, errors and others
+/// together.
 const RESOURCES_MAX: usize = 1000;
-/// How much randomness one call gives, in bytes.
+/// The maximum of random bytes that one call returns.
 const RANDOM_BYTES_MAX: u64 = 1 << 20;
 
-/// What a running component has beside its own memory.
+/// The state of a running component, apart from its own memory.
 pub(crate) struct StepState {
     pub(crate) context: StepContext,
     pub(crate) journal: Journal,
-    /// Standard error, for its last words.
+    /// Standard error, which gives its last words.
     pub(crate) stderr: Console,
     pub(crate) grants: Arc<Grants>,
     pub(crate) budget: Budget,
     pub(crate) handles: Handles,
-    /// What was opened through `wasi:filesystem`.
+    /// The files and folders that were opened through `wasi:filesystem`.
     pub(crate) folders: Folders,
-    /// How often the component has called the host, since it was counted last.
+    /// The number of host calls of the component since they were last counted.
     pub(crate) host_calls: u64,
     pub(crate) egress: Arc<Egress>,
-    /// What it takes of memory, and what the host keeps for it.
+    /// The memory that it takes, including what the host keeps for it.
     pub(crate) account: Account,
     pub(crate) memory: MemoryMeter,
     pub(crate) table: ResourceTable,
     pub(crate) wasi: WasiCtx,
     pub(crate) wasi_http: WasiHttpCtx,
     pub(crate) http_door: HttpDoor,
-    /// What `wasi:http` keeps for it.
+    /// The data that `wasi:http` keeps for it.
     pub(crate) http_held: Held,
 }
 
@@ -88,7 +89,7 @@ impl StepState {
     }
 }
 
-/// No arguments, no environment, no input, no sockets; folders come through the filesystem's own door.
+/// WASI without arguments, environment, input or sockets. Folders are added separately, by `wasi/files.rs`.
 /// Clocks and randomness are the machine's.
 fn wasi(stdout: Console, stderr: Console) -> WasiCtx {
     let mut builder = WasiCtx::builder();

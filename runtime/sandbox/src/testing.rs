@@ -1,4 +1,4 @@
-//! What the unit tests of this crate share.
+//! Helpers that the unit tests of this crate share.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -38,7 +38,7 @@ impl ExecutionLog for RecordedLog {
     }
 }
 
-/// A tasklet's step of a run with the parameters `{"greeting":"hello"}`.
+/// The context of a tasklet's step, in a run with the parameters `{"greeting":"hello"}`.
 pub(crate) fn step_context(log: Arc<dyn ExecutionLog>) -> StepContext {
     step_context_with(json!({ "greeting": "hello" }), log)
 }
@@ -49,12 +49,12 @@ pub(crate) fn step_context_with(parameters: Value, log: Arc<dyn ExecutionLog>) -
     StepContext::new(run, StepName::new("step").unwrap(), false, Findings::default())
 }
 
-/// An account with room for all.
+/// An account with enough memory for every test.
 pub(crate) fn account() -> Account {
     Account::new(u64::MAX, SharedMemory::new(u64::MAX), step_context(Arc::new(NoLog)))
 }
 
-/// A component's state without any grant.
+/// The state of a component without grants.
 pub(crate) fn state(context: &StepContext) -> StepState {
     state_with(context, Grants::none(), Limits::default())
 }
@@ -64,7 +64,7 @@ pub(crate) fn state_with(context: &StepContext, grants: Grants, limits: Limits) 
     StepState::new(context, &setup, Arc::new(grants), Arc::default())
 }
 
-/// The same on a way out of its own.
+/// The same state with a network access of its own.
 pub(crate) fn state_of(
     context: &StepContext,
     setup: &ComponentSetup,
@@ -89,7 +89,7 @@ pub(crate) fn setup(limits: Limits) -> ComponentSetup {
     }
 }
 
-/// Of one who is alone.
+/// The share of a tenant that is alone.
 pub(crate) fn share(max: ShareLimits) -> Share {
     let engine = engine(false).expect("the engine's configuration is right");
     Share::new(Processors::new(&engine, 2), &SharedMemory::new(u64::MAX), &Handles::of_process(), max)

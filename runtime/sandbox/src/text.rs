@@ -1,4 +1,4 @@
-//! Texts of components on their way to where they are kept.
+//! Texts of components on their way to a store.
 
 use std::borrow::Cow;
 

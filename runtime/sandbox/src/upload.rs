@@ -1,5 +1,5 @@
-//! The check of an uploaded component: nothing is compiled before it looks right, and nothing kept
-//! before it described itself.
+//! The check of an uploaded component. It is not compiled before it looks right, and not kept before it has
+//! described itself.
 
 mod contract;
 mod cost;
@@ -22,14 +22,14 @@ use stepbox_batch::name::Digest;
 use crate::error::ComponentError;
 use crate::machine::Machine;
 
-/// What the check of an uploaded component found out.
+/// The result of the check of an uploaded component.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Inspected {
     /// The SHA-256 of its bytes.
     pub digest: Digest,
-    /// What it can be used as.
+    /// The world, which says how it can be used.
     pub world: World,
-    /// What it says about itself.
+    /// Its description of itself.
     pub description: Description,
 }
 
@@ -44,21 +44,22 @@ pub(crate) async fn inspect(machine: &Arc<Machine>, bytes: &[u8]) -> Result<Insp
     Ok(Inspected { digest, world, description })
 }
 
-/// What can be found out without compiling.
+/// The checks that need no compiling.
 fn validate(bytes: &[u8]) -> Result<World, ComponentError> {
     form::validate(bytes)?;
     cost::check(bytes)?;
     contract::check(bytes)
 }
 
-/// The checks before compiling, in the open.
+/// The checks before compiling, for the fuzz targets.
 #[cfg(feature = "fuzzing")]
 pub(crate) fn look(bytes: &[u8]) -> Result<World, ComponentError> {
     form::check(bytes)?;
     validate(bytes)
 }
 
-/// Looks at hostile bytes where it keeps nobody waiting and a panic takes nobody along.
+/// Runs a check of hostile bytes on another thread. There it does not hold up other work, and a panic stays
+/// in it.
 async fn off_thread<T: Send + 'static>(
     bytes: Arc<[u8]>,
     look: impl FnOnce(&[u8]) -> Result<T, ComponentError> + Send + 'static,

@@ -1,6 +1,6 @@
 //! Version 0.1 of the contract with components, `wit/0.1`: its types, its imports and its exports.
 //!
-//! Everything that is tied to the types of one version is in here. A further version gets a module of its own
+//! Everything that depends on the types of one version is in here. A new version gets a module of its own
 //! beside this one. Both use the same grants, budget, egress and checks.
 
 pub(crate) mod adapters;

@@ -1,7 +1,7 @@
-//! When a call must end: its time, and a stop request that it does not heed.
+//! When a call must end: at its time limits, and when it does not obey a stop request.
 //!
-//! Two places ask. While the component computes, wasmtime's epoch callback does, every 10 ms. While it
-//! waits for the host, the future around the call does.
+//! The check is made in two places. While the component computes, wasmtime's epoch callback makes it every 10
+//! ms. While the component waits for the host, the future around the call makes it.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -16,10 +16,10 @@ use tokio::time::Interval;
 use crate::budget::CpuTime;
 use crate::share::{Asked, Share};
 
-/// How often a call that waits for the host is looked at.
+/// How often a call that waits for the host is checked.
 const BEAT: Duration = Duration::from_millis(20);
 
-/// Watches over the calls of one component, one at a time.
+/// Watches the calls of one component, one at a time.
 #[derive(Debug, Clone)]
 pub(crate) struct Watch(Arc<Mutex<Call>>);
 
@@ -31,7 +31,7 @@ struct Call {
     stop_grace: Duration,
     time_ms_max: u64,
     began_at: Instant,
-    /// When this call was first seen to go on in spite of a stop request.
+    /// When a check first found this call running after a stop request.
     stop_seen_at: Option<Instant>,
 }
 
@@ -59,8 +59,8 @@ impl Watch {
         })))
     }
 
-    /// Lets a call run until it returns or must end. A call that was cut may have left its component
-    /// in any state: no other may follow.
+    /// Runs a call until it returns or must end. A call that was ended may have left its component in any
+    /// state, so no other call may follow.
     pub(crate) async fn guard<T>(
         &self,
         time_ms_max: u64,
@@ -121,19 +121,19 @@ impl Watch {
     }
 }
 
-/// Whether it is the component's turn to compute.
+/// Polls for the component's turn to compute.
 fn poll_turn(asked: &mut Asked, cx: &mut Context<'_>) -> Poll<()> {
     if let Asked::Waits(receiver) = asked {
         match ready!(Pin::new(receiver).poll(cx)) {
             Ok(turn) => *asked = Asked::Granted { _turn: turn },
-            // Nobody gives turns any more: the sandbox ends.
+            // The sender is gone, so no more turns come: the sandbox ends.
             Err(_) => return Poll::Pending,
         }
     }
     Poll::Ready(())
 }
 
-/// How long this thread has computed.
+/// The processor time of this thread.
 fn thread_cpu() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)

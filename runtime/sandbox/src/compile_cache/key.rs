@@ -1,4 +1,4 @@
-//! The key that vouches for compiled code: who does not have it cannot make code that is run.
+//! The key that vouches for compiled code: without the key, nobody can make code that the runtime runs.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -16,33 +16,35 @@ use wasmtime::Engine;
 
 use crate::error::SandboxError;
 
-/// How long a key is, and a code that vouches for something, in bytes.
+/// The length of a key, and of a code that vouches for machine code, in bytes.
 pub(super) const MAC_BYTES: usize = 32;
-/// What is vouched for, so that the key means nothing else.
+/// The purpose of the key. It is part of what is hashed, so that a code made for another purpose is not valid
+/// here.
 const MEANING: &[u8] = b"stepbox compiled code 1";
 
-/// A secret of this installation alone.
+/// A secret that only this installation has.
 pub(super) struct CacheKey([u8; MAC_BYTES]);
 
-/// Which compiler, with which settings, made a machine code.
+/// The compiler and its settings that made a machine code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct EngineIdentity([u8; 32]);
 
 impl EngineIdentity {
-    /// Whatever changes the machine code, a new wasmtime or other settings, changes it.
+    /// Everything that changes the machine code changes the identity as well: a new wasmtime, or other
+    /// settings.
     pub(super) fn of(engine: &Engine) -> Self {
         let mut hasher = WholeHash(Sha256::new());
         engine.precompile_compatibility_hash().hash(&mut hasher);
         Self(hasher.0.finalize().into())
     }
 
-    /// The name of its folder in a cache.
+    /// The name of this engine's folder in a cache.
     pub(super) fn folder(&self) -> String {
         self.0[..8].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
-/// Keeps all of what is hashed, where a usual hasher keeps 64 bits.
+/// Hashes everything into 256 bits; a usual hasher keeps 64 bits only.
 struct WholeHash(Sha256);
 
 impl Hasher for WholeHash {
@@ -50,21 +52,21 @@ impl Hasher for WholeHash {
         self.0.update(bytes);
     }
 
-    /// Nobody asks for 64 bits of it.
+    /// Never called: nothing here needs a hash of 64 bits.
     fn finish(&self) -> u64 {
         0
     }
 }
 
 impl CacheKey {
-    /// Reads the key, or makes one if there is none; of two processes that do, one makes it. A file that anybody but
-    /// this user could have written or read is refused.
+    /// Reads the key, or creates it if there is none. If two processes do this at the same time, only one of
+    /// them creates it. A key file that another user could have written or read is refused.
     pub(super) fn open(path: &Path) -> Result<Self, SandboxError> {
         let failed = |action| move |source| SandboxError::Cache { path: path.to_owned(), action, source };
         loop {
             match read(path) {
                 Ok(Some(key)) => return Ok(Self(key)),
-                // One that was cut off vouches for nothing.
+                // A key that was cut off cannot vouch for anything.
                 Ok(None) => fs::remove_file(path).map_err(failed("cannot be replaced"))?,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(failed("cannot be used")(error)),
@@ -73,17 +75,18 @@ impl CacheKey {
         }
     }
 
-    /// A code that vouches for machine code: that this installation made it, with this engine, of this component.
+    /// Makes a code that vouches for machine code: this installation made it, with this engine, of this
+    /// component.
     pub(super) fn sign(&self, engine: &EngineIdentity, digest: &Digest, code: &[u8]) -> [u8; MAC_BYTES] {
         self.over(engine, digest, code).finalize().into_bytes().into()
     }
 
-    /// Whether a code vouches for it.
+    /// Whether the code vouches for this machine code.
     pub(super) fn vouches(&self, mac: &[u8], engine: &EngineIdentity, digest: &Digest, code: &[u8]) -> bool {
         self.over(engine, digest, code).verify_slice(mac).is_ok()
     }
 
-    /// All but the last part have lengths that never change, so no two lists of parts look alike.
+    /// All parts but the last have fixed lengths, so two different lists of parts never give the same bytes.
     fn over(&self, engine: &EngineIdentity, digest: &Digest, code: &[u8]) -> Hmac<Sha256> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("any length will do");
         for part in [MEANING, &engine.0, digest.as_str().as_bytes(), code] {
@@ -99,7 +102,7 @@ impl fmt::Debug for CacheKey {
     }
 }
 
-/// The key in a file; none if the file is no key.
+/// Reads the key from a file; `None` if the content is not a key.
 fn read(path: &Path) -> io::Result<Option<[u8; MAC_BYTES]>> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)?;
@@ -119,7 +122,7 @@ fn read(path: &Path) -> io::Result<Option<[u8; MAC_BYTES]>> {
     Ok(key.try_into().ok())
 }
 
-/// Makes a key, unless another process has by now.
+/// Creates a key, unless another process has created it in the meantime.
 fn make(path: &Path) -> io::Result<()> {
     let mut key = [0; MAC_BYTES];
     getrandom::fill(&mut key).map_err(|error| io::Error::other(error.to_string()))?;
@@ -149,7 +152,7 @@ mod tests {
         assert_eq!(CacheKey::open(&path).unwrap().0, first.0);
         assert_ne!(CacheKey::open(&folder.path().join("other")).unwrap().0, first.0);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "no temporary file is left");
-        // Cut off, as no writing of ours leaves it.
+        // A file that was cut off. Our own code never leaves such a file.
         fs::write(&path, b"short").unwrap();
         assert_ne!(CacheKey::open(&path).unwrap().0, first.0);
     }

@@ -1,4 +1,4 @@
-//! A process that compiles one component: started, fed, listened to, and ended.
+//! A process that compiles one component: it is started, gets its input, is read from, and is ended.
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
@@ -13,18 +13,18 @@ use tokio::process::{Child, Command};
 use super::{CODE_BYTES_MAX, CompileProcess, breaks_the_compiler, worker};
 use crate::error::{CompileLimit, ComponentError};
 
-/// How long it may take on the clock, if it may compute so long: half as much again. Steps come first, but
-/// whoever uploads is not to wait for ever, and the next upload waits, too.
+/// How long a compilation may take on the clock: one and a half times its computing time. Steps have
+/// priority, but the user who uploads must not wait for ever, and the next upload waits as well.
 fn on_the_clock(time_ms_max: u64) -> u64 {
     time_ms_max.saturating_mul(3) / 2
 }
-/// How much of what it says on standard error is listened to, in bytes.
+/// How much of its standard error is read, in bytes.
 const TALK_BYTES_MAX: u64 = 64 << 10;
-/// How much of a compiler's problem is passed on, in bytes.
+/// How much of a compiler's problem is reported, in bytes.
 const PROBLEM_BYTES_MAX: usize = 4 << 10;
 
-/// Has a component compiled. The process is gone when this returns, and is ended if nobody waits for it
-/// any more.
+/// Compiles a component in a process. The process is gone when this returns. It is also ended if this future
+/// is dropped.
 pub(super) async fn compile(
     process: &CompileProcess,
     is_parallel: bool,
@@ -37,16 +37,17 @@ pub(super) async fn compile(
         Ok(Err(error)) => Err(lost(format!("cannot be listened to: {error}"))),
         Err(_) => Err(CompileLimit::Clock { ms_max }.into()),
     };
-    // It has ended by itself, or is killed; either way nothing is left of it.
+    // The process has ended by itself, or is killed here. In both cases nothing of it remains.
     let _ = child.kill().await;
     heard
 }
 
-/// Starts it with nothing of ours but three pipes: no environment, no terminal, no open files, which are
-/// all closed on exec. Ctrl-C is not for it: it ends with us.
+/// Starts the process with three pipes and nothing else of ours: no environment, no terminal, no open files
+/// (all are closed on exec). Ctrl-C does not reach it: it ends when this process ends.
 fn start(process: &CompileProcess, is_parallel: bool) -> io::Result<Child> {
     let seconds = process.time_ms_max.div_ceil(1000).max(1);
-    // All cores together compute as long as each of them.
+    // All cores together use as much processor time as each of them, so the limit is multiplied by their
+    // number.
     let cores = if is_parallel { std::thread::available_parallelism()?.get() as u64 } else { 1 };
     Command::new(&process.program)
         .args(&process.arguments)
@@ -63,9 +64,9 @@ fn start(process: &CompileProcess, is_parallel: bool) -> io::Result<Child> {
         .spawn()
 }
 
-/// What came from it.
+/// The output of the process.
 struct Heard {
-    /// None if it said more than any answer may be long, and was not heard to the end.
+    /// `None` if the process wrote more than the longest answer, and was not read to the end.
     status: Option<ExitStatus>,
     answer: Vec<u8>,
     talk: Vec<u8>,
@@ -81,34 +82,34 @@ async fn converse(child: &mut Child, bytes: &[u8]) -> io::Result<Heard> {
         stdin.write_all(bytes).await?;
         stdin.flush().await
     };
-    // One that ends before it has read everything is judged by how it ended.
+    // A process that ends before it has read everything is judged by its exit status.
     let (_, answer, talk) =
         tokio::join!(tell, read(stdout, CODE_BYTES_MAX + 1), read(stderr, TALK_BYTES_MAX));
     let answer = answer?;
     let status = match answer.len() as u64 > CODE_BYTES_MAX + 1 {
         true => None,
-        // Its input stays open until here: it would take the end of it for ours.
+        // Its input stays open until here: the process takes the end of its input for our end.
         false => Some(child.wait().await?),
     };
     drop(stdin);
     Ok(Heard { status, answer, talk: talk? })
 }
 
-/// Reads to the end, but not much further than so many bytes.
+/// Reads to the end of a stream, but not much more than `bytes_max`.
 async fn read(stream: impl AsyncRead + Unpin, bytes_max: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     stream.take(bytes_max + 1).read_to_end(&mut bytes).await?;
     Ok(bytes)
 }
 
-/// The code, or whose fault it is that there is none.
+/// Returns the code, or the reason why there is none and whose fault it is.
 fn judge(heard: Heard, process: &CompileProcess) -> Result<Vec<u8>, ComponentError> {
     let Heard { status, mut answer, talk } = heard;
     let Some(status) = status else {
         return Err(CompileLimit::Code { bytes_max: CODE_BYTES_MAX }.into());
     };
     let talk = String::from_utf8_lossy(&talk);
-    // What the standard library says when it gets no memory, before it aborts.
+    // The standard library writes this when it gets no memory, before it aborts.
     let is_out_of_memory = talk.contains("memory allocation of ");
     let ended_by = |signals: &[Signal]| signals.iter().any(|it| status.signal() == Some(it.as_raw()));
     match answer.first() {
@@ -122,7 +123,7 @@ fn judge(heard: Heard, process: &CompileProcess) -> Result<Vec<u8>, ComponentErr
         }
         _ if is_out_of_memory => Err(CompileLimit::Memory { bytes_max: process.memory_bytes_max }.into()),
         _ if ended_by(&[Signal::XCPU]) => Err(CompileLimit::Time { ms_max: process.time_ms_max }.into()),
-        // A panic, or worse.
+        // A panic, or something worse.
         _ if status.code() == Some(101)
             || ended_by(&[Signal::SEGV, Signal::BUS, Signal::ILL, Signal::ABORT]) =>
         {

@@ -1,10 +1,11 @@
-//! The other end of a [`CompileProcess`](super::CompileProcess): reads a component, writes its machine
+//! The other end of a [`CompileProcess`](super::CompileProcess): reads a component and writes its machine
 //! code.
 //!
-//! It checks nothing, since whoever asks has done that. It is not trusted to end by itself either:
-//! before it reads a byte it has bound its own memory, time, files and pace, and it ends with whoever
-//! asked. On standard input come the number of bytes (8, little-endian) and the bytes, and then nothing
-//! until it may end. On standard output go one byte and the code, or another byte and a problem.
+//! This process does not check the component: its parent has done that. The parent does not trust it to end
+//! by itself either. So before it reads a byte, it limits its own memory, time, files and priority, and it
+//! ends with its parent. Standard input carries the number of bytes (8 bytes, little-endian), then the bytes,
+//! and then nothing until the process may end. Standard output carries one byte and the code, or another byte
+//! and a problem.
 
 use std::io::{self, Read, Write};
 use std::process::{self, ExitCode};
@@ -16,27 +17,29 @@ use super::code;
 use crate::engine::engine;
 use crate::upload::COMPONENT_BYTES_MAX;
 
-/// The first byte of an answer: what follows is machine code.
+/// The first byte of an answer if machine code follows.
 pub(super) const CODE: u8 = 0;
-/// The first byte of an answer: what follows says why there is none.
+/// The first byte of an answer if the reason follows why there is no code.
 pub(super) const PROBLEM: u8 = 1;
 
-/// In the environment, and nothing else is: how much memory, in bytes.
+/// How much memory it may take, in bytes. It is one of three variables; the environment has no others.
 pub(super) const MEMORY: &str = "STEPBOX_COMPILE_MEMORY_BYTES";
-/// How many seconds of computing.
+/// How many seconds it may compute.
 pub(super) const SECONDS: &str = "STEPBOX_COMPILE_CPU_SECONDS";
 /// Whether all cores may be used: `true` or `false`.
 pub(super) const PARALLEL: &str = "STEPBOX_COMPILE_PARALLEL";
 
-/// Lower than steps, which are to keep their pace.
+/// A lower priority than that of steps, so that steps keep their speed.
 const NICENESS: i32 = 10;
-/// Standard streams, and what the standard library looks up about the machine.
+/// Enough for the standard streams and the files in which the standard library looks up facts about the
+/// machine.
 const OPEN_FILES_MAX: u64 = 16;
 
 /// Compiles one component for the program that started this process.
 ///
-/// For the hidden entry of a program that embeds the sandbox, as early as it can be told: a
-/// [`CompileProcess`](crate::CompileProcess) starts that program again with the arguments that lead here.
+/// Call it from a hidden entry of a program that embeds the sandbox, as early in `main` as the entry can be
+/// recognised. A [`CompileProcess`](crate::CompileProcess) starts that program again with the arguments of
+/// this entry.
 #[must_use = "the process must end with this exit code"]
 pub fn compile_worker() -> ExitCode {
     match bind_oneself().and_then(|is_parallel| answer(is_parallel, io::stdin(), io::stdout())) {
@@ -48,7 +51,8 @@ pub fn compile_worker() -> ExitCode {
     }
 }
 
-/// Takes the limits from the environment, and on. Returns whether all cores may be used.
+/// Reads the limits from the environment and applies them to this process. Returns whether all cores may be
+/// used.
 fn bind_oneself() -> io::Result<bool> {
     let memory = Some(variable(MEMORY)?);
     let seconds: u64 = variable(SECONDS)?;
@@ -56,7 +60,8 @@ fn bind_oneself() -> io::Result<bool> {
     bind(Resource::Core, Some(0), Some(0))?;
     bind(Resource::Fsize, Some(0), Some(0))?;
     bind(Resource::Nofile, Some(OPEN_FILES_MAX), Some(OPEN_FILES_MAX))?;
-    // The first is told by a signal of its own, the second would look as if somebody had killed us.
+    // The soft limit sends a signal of its own (SIGXCPU). The hard limit sends SIGKILL, as if another process
+    // had killed us.
     bind(Resource::Cpu, Some(seconds), Some(seconds + 1))?;
     bind(Resource::Data, memory, memory)?;
     nice(NICENESS)?;
@@ -74,7 +79,7 @@ fn answer(
     mut output: impl Write,
 ) -> io::Result<()> {
     let component = component(&mut input)?;
-    // Nothing more comes. When it ends, so has whoever asked.
+    // No more input comes. If the input ends, the parent has ended.
     thread::Builder::new().spawn(move || {
         let _ = input.read(&mut [0]);
         process::exit(2);

@@ -1,4 +1,5 @@
-//! Bodies on their way: requests of any origin, and answers that may not grow or stall for ever.
+//! Bodies on their way: requests from both doors, and answers with a maximum size and a maximum time between
+//! pieces.
 
 use std::error::Error;
 use std::pin::Pin;
@@ -18,23 +19,23 @@ use super::{EgressError, head};
 use crate::budget::{Allowance, Handle};
 use crate::memory::Charge;
 
-/// The body of a request, as a step hands it over.
+/// The body of a request, as a step passes it on.
 pub(crate) enum RequestBody {
-    /// All of it, so that its length is known.
+    /// The whole body, so that its length is known.
     Whole(Bytes),
-    /// As it comes.
+    /// A body that arrives piece by piece.
     Streamed(SentBody),
 }
 
-/// The body of a request, whatever it is made of.
+/// The body of a request, as the client takes it.
 pub(crate) type SentBody = UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>;
 
-/// The body of a request that says how much of it was sent.
+/// The body of a request that counts how much of it was sent.
 pub(super) struct CountedBody {
     inner: SentBody,
     context: StepContext,
     bytes: Allowance,
-    /// What the request takes in memory, until the client lets go of it.
+    /// The memory that the request takes. It stays charged until the client drops the body.
     _unsent: Charge,
 }
 
@@ -75,7 +76,7 @@ impl Body for CountedBody {
 /// The body of an answer, within its limits and without the step's secrets.
 pub(crate) struct AnswerBody {
     inner: Rewritten<Received>,
-    /// Both are given back when the answer is let go.
+    /// Both are given back when the answer is dropped.
     _handle: Option<Handle>,
     _memory: Charge,
 }
@@ -85,7 +86,7 @@ impl AnswerBody {
         Self { inner: Rewritten::new(received, redactor), _handle: None, _memory: memory }
     }
 
-    /// Keeps the answer counted among what its component has open, for as long as it lives.
+    /// Counts the answer among its component's open handles, as long as the answer lives.
     pub(crate) fn held_by(self, handle: Handle) -> Self {
         Self { _handle: Some(handle), ..self }
     }
@@ -115,12 +116,12 @@ impl Body for AnswerBody {
 pub(super) struct Received {
     incoming: Incoming,
     context: StepContext,
-    /// What its step may send and receive together.
+    /// How many bytes its step may still send and receive.
     bytes: Allowance,
     bytes_max: u64,
     bytes_left: u64,
     between_bytes: Duration,
-    /// Runs only while the other side is waited for, not while the step is thinking.
+    /// The timer runs only while the other side is waited for, not while the step computes.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 

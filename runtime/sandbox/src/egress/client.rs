@@ -1,4 +1,4 @@
-//! The client: checks a request, and sends it.
+//! The client: checks a request and sends it.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -27,20 +27,21 @@ use crate::memory::{Account, Charge};
 use crate::secrets::StepSecrets;
 use crate::setup::ComponentSetup;
 
-/// The most bytes of an answer's head.
+/// The maximum size of an answer's head, in bytes.
 const HEAD_BYTES_MAX: usize = 256 << 10;
-/// The most headers of an answer.
+/// The maximum number of headers of an answer.
 const HEADERS_MAX: usize = 100;
-/// What an answer takes in memory at most, in bytes: its head, and what was read ahead of its body.
+/// The maximum memory that an answer takes, in bytes: its head, and the part of its body that was read ahead.
 const ANSWER_BYTES: u64 = 2 * HEAD_BYTES_MAX as u64;
 
 type Connector = HttpsConnector<CountedConnector<HttpConnector<VettedResolver>>>;
 
-/// What all components share on their way out: who resolves names, and whom the machine trusts.
+/// What all components share for their requests: the resolver of names, and the certificates that the machine
+/// trusts.
 #[derive(Debug)]
 pub(crate) struct Outside {
     resolver: Arc<dyn Resolver>,
-    /// Read once, at the first request of all.
+    /// Read once, at the very first request.
     trusted: OnceLock<ClientConfig>,
 }
 
@@ -55,7 +56,7 @@ impl Outside {
         Self { resolver, trusted: OnceLock::new() }
     }
 
-    /// Trusts other certificates than the machine does.
+    /// Trusts these certificates instead of the machine's.
     #[cfg(test)]
     pub(super) fn trusting(roots: rustls::RootCertStore) -> Self {
         let config = stepbox_net::http::trusting(roots);
@@ -73,7 +74,7 @@ impl Outside {
 /// How long each phase of a request may take.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timeouts {
-    /// From the first step to the answer's head.
+    /// From the start of the request to the answer's head.
     pub(crate) head: Duration,
     /// Between two pieces of the answer's body.
     pub(crate) between_bytes: Duration,
@@ -85,13 +86,13 @@ impl Default for Timeouts {
     }
 }
 
-/// The way out of one component: its grants, its budget, its connections.
+/// The network access of one component: its grants, its budget, its connections.
 #[derive(Debug)]
 pub(crate) struct Egress {
     network: NetworkPolicy,
     policy: HttpPolicy,
     secrets: StepSecrets,
-    /// Those of all components of the tenant.
+    /// The connections of all components of the tenant.
     connections: Connections,
     outside: Arc<Outside>,
     grants: Arc<Grants>,
@@ -99,10 +100,10 @@ pub(crate) struct Egress {
     account: Account,
     context: StepContext,
     pub(crate) body_bytes_max: u64,
-    /// What would have let the last request pass that was refused.
+    /// The change that would have allowed the last request that was refused.
     remedy: Mutex<Option<Remedy>>,
-    /// Made at the first request. Connections are never shared between components, let alone tenants.
-    /// One that is kept alive was dialled at a vetted address, and leads there as long as it lives.
+    /// Made at the first request. Components never share connections, and neither do tenants. A connection
+    /// that is kept alive was dialled at a checked address, and leads there as long as it lives.
     client: OnceLock<Client<Connector, SentBody>>,
 }
 
@@ -130,8 +131,8 @@ impl Egress {
         }
     }
 
-    /// What would have let the last request pass that was refused since this was asked last. The component is told
-    /// of the refusal in words; a front end gets the remedy, if the component fails.
+    /// Returns the change that would have allowed the last request that was refused, and clears it. The
+    /// component gets the refusal as a text; a front end gets the remedy if the component fails.
     pub(crate) fn take_remedy(&self) -> Option<Remedy> {
         self.remedy.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -142,8 +143,8 @@ impl Egress {
         }
     }
 
-    /// Whether a request may be sent, as far as can be said before its host is resolved; counts it among those
-    /// that the step may make. What its head takes in memory is charged until it is sent.
+    /// Checks whether a request may be sent, as far as possible before its host is resolved, and counts it as
+    /// one of the step's requests. The memory of its head is charged until the request is sent.
     pub(crate) fn check(
         &self,
         method: &Method,
@@ -158,7 +159,8 @@ impl Egress {
         if matches!(*method, Method::CONNECT | Method::TRACE) {
             return Err(EgressError::BadRequest(format!("the method `{method}` is never sent")));
         }
-        // Servers that take `get` for `GET` would undo a grant for other methods.
+        // Some servers read `get` as `GET`. With such a server, lower case would get round a grant for other
+        // methods.
         if method.as_str().bytes().any(|byte| byte.is_ascii_lowercase()) {
             return Err(EgressError::BadRequest(format!("`{method}` is no method in upper case")));
         }
@@ -182,7 +184,8 @@ impl Egress {
             let (method, url) = (method.to_string(), url.origin().ascii_serialization());
             return Err(EgressError::NotInPolicy { method, url, missing });
         }
-        // A name is judged when it is resolved; an address in the URL never is.
+        // A name is judged when it is resolved. An address in the URL is never resolved, so it is judged
+        // here.
         let address = match url.host() {
             Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
             Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
@@ -202,7 +205,8 @@ impl Egress {
         Ok(charge)
     }
 
-    /// Sends a request that was checked, to the URL that was checked. `unsent` is what it takes in memory.
+    /// Sends a checked request to the checked URL. `unsent` is the charge for the memory that the request
+    /// takes.
     pub(crate) async fn send(
         &self,
         request: Request<RequestBody>,
@@ -273,7 +277,7 @@ impl Egress {
     }
 }
 
-/// The URL as hyper wants it: what was checked is what is dialled. Fragments stay here.
+/// Converts the URL to hyper's type, so that exactly the checked URL is dialled. Fragments are not sent.
 fn uri(url: &Url) -> Result<Uri, EgressError> {
     let text = &url[..url::Position::AfterQuery];
     text.parse().map_err(|error: http::uri::InvalidUri| {
@@ -281,7 +285,7 @@ fn uri(url: &Url) -> Result<Uri, EgressError> {
     })
 }
 
-/// Whether only the runtime sets a header: it would change where a request goes or where it ends.
+/// Whether only the runtime may set this header, because it changes where a request goes or where it ends.
 pub(crate) fn is_forbidden_header(name: &HeaderName) -> bool {
     const FORBIDDEN: [HeaderName; 7] = [
         header::CONNECTION,

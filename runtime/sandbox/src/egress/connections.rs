@@ -1,7 +1,8 @@
 //! The open connections of a tenant, counted.
 //!
-//! A request under way has a connection of its own, and one that is kept for a further request is open as
-//! well: both take a file descriptor, which all tenants share, and so count among the tenant's open handles.
+//! A request in progress has a connection of its own. A connection that is kept for a further request is open
+//! as well. Both take a file descriptor, which all tenants share, so both count among the tenant's open
+//! handles.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -17,7 +18,7 @@ use tower_service::Service;
 use super::EgressError;
 use crate::budget::{Handle, Handles};
 
-/// The open connections of a tenant. Cheap to clone; all clones count as one.
+/// The open connections of a tenant. Cheap to clone; all clones share the same counter.
 #[derive(Debug, Clone)]
 pub(crate) struct Connections {
     max: Arc<AtomicU64>,
@@ -26,7 +27,7 @@ pub(crate) struct Connections {
     handles: Handles,
 }
 
-/// A connection that is open, or being opened. Given back when it is closed.
+/// A connection that is open or being opened. Dropping the permit gives it back.
 #[derive(Debug)]
 struct Permit {
     open: Arc<AtomicU64>,
@@ -38,12 +39,12 @@ impl Connections {
         Self { max: Arc::new(AtomicU64::new(max)), open: Arc::new(AtomicU64::new(0)), handles }
     }
 
-    /// Sets how many may be open. Those that are open stay.
+    /// Sets the maximum number of open connections. Connections that are already open stay open.
     pub(crate) fn set_max(&self, max: u64) {
         self.max.store(max, Ordering::Relaxed);
     }
 
-    /// How many are open.
+    /// The number of open connections.
     #[cfg(test)]
     pub(super) fn count(&self) -> u64 {
         self.open.load(Ordering::Relaxed)
@@ -51,7 +52,7 @@ impl Connections {
 
     fn open(&self) -> Result<Permit, EgressError> {
         let handle = self.handles.open()?;
-        // Counted first: if there is no room after all, dropping the permit takes it back.
+        // Counted first. If there is no room after all, dropping the permit reverts the count.
         let before = self.open.fetch_add(1, Ordering::Relaxed);
         let permit = Permit { open: self.open.clone(), _handle: handle };
         let max = self.max.load(Ordering::Relaxed);
@@ -70,7 +71,7 @@ impl Drop for Permit {
     }
 }
 
-/// Opens connections as long as the tenant may have more.
+/// Opens connections as long as the tenant is below its maximum.
 #[derive(Debug, Clone)]
 pub(super) struct CountedConnector<C> {
     inner: C,

@@ -1,4 +1,4 @@
-//! Why there is no answer.
+//! Why a request has no answer.
 
 use std::error::Error;
 use std::io;
@@ -12,10 +12,10 @@ use stepbox_net::{AddressKind, NoAddress, closed};
 use crate::budget::OverLimit;
 use crate::memory::OutOfMemory;
 
-/// The code of refusals that are about secrets; it begins their texts.
+/// The code of refusals that concern secrets. Their texts begin with it.
 const SECRET_REFUSED_CODE: &str = "secret-refused";
 
-/// Why there is no answer. The texts are read by the step and by people.
+/// Why a request has no answer. The step and people read these texts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EgressError {
     /// No grant covers the request.
@@ -23,30 +23,30 @@ pub(crate) enum EgressError {
         "no grant covers `{method} {url}`; this line under the step's `grants.http` would: `{method} {origin}`"
     )]
     NotGranted { method: String, url: String, origin: String },
-    /// A grant covers the request, and the operator's policy does not.
+    /// A grant covers the request, but the operator's policy does not allow it.
     #[error("`{method} {url}` is granted, but `{}` is not among the {} that the policy allows", missing.value, missing.list.as_str())]
     NotInPolicy { method: String, url: String, missing: Missing },
     /// The policy forbids the address.
     #[error("`{host}` is {kind} ({address}), and {}", closed(*kind))]
     Forbidden { host: String, address: IpAddr, kind: AddressKind },
-    /// A secret does not go there. Its value is in no text.
+    /// The secret may not go to this host. No text contains the secret's value.
     #[error("{}: the secret `{secret}` is not sent: {cause}", SECRET_REFUSED_CODE)]
     SecretRefused { secret: String, cause: String, remedy: Option<Remedy> },
-    /// Nothing that could be sent.
+    /// The request cannot be sent: it is malformed.
     #[error("{0}")]
     BadRequest(String),
-    /// The host does not resolve, does not accept, or breaks off.
+    /// The host does not resolve, does not accept the connection, or breaks it off.
     #[error("{0}")]
     Unreachable(String),
     /// A phase took too long.
     #[error("{0}")]
     TimedOut(String),
-    /// A limit of the step.
+    /// A limit of the step was reached.
     #[error("{0}")]
     OverLimit(String),
 }
 
-/// What a policy would have to list for a request to pass.
+/// The entry that a policy would need for a request to pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Missing {
     pub(crate) list: HttpList,
@@ -75,7 +75,8 @@ impl From<OutOfMemory> for EgressError {
 }
 
 impl EgressError {
-    /// What would let the request pass, for a front end to put in words; `None` if the text says it all.
+    /// The change that would let the request pass, for a front end to describe. `None` if the text says
+    /// everything.
     pub(crate) fn remedy(&self) -> Option<Remedy> {
         match self {
             Self::NotInPolicy { missing: Missing { list, value }, .. } => {
@@ -91,7 +92,7 @@ impl EgressError {
         Self::OverLimit(format!("over the limit of {max} bytes in the body of {whose}"))
     }
 
-    /// What the client says, with our own errors found again inside it.
+    /// Converts the client's error; finds our own errors inside it.
     pub(crate) fn from_client(error: &(dyn Error + 'static), body_bytes_max: u64) -> Self {
         let chain = || chain(error);
         if let Some(own) = chain().find_map(|error| error.downcast_ref::<Self>()) {
@@ -108,13 +109,13 @@ impl EgressError {
         if chain().filter_map(|error| error.downcast_ref()).any(is_timeout) {
             return Self::TimedOut(format!("no connection within {} s", CONNECT.as_secs()));
         }
-        // The outer layers say "client error (Connect)"; the innermost says what happened.
+        // The outer layers say "client error (Connect)"; the innermost one says what happened.
         let innermost = chain().last().map(ToString::to_string).unwrap_or_default();
         Self::Unreachable(innermost)
     }
 }
 
-/// An error and what is behind it.
+/// An error and its sources.
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())
 }
@@ -125,7 +126,7 @@ mod tests {
 
     use super::*;
 
-    /// The text is for everybody; how the policy would allow it is for a front end to say.
+    /// The text is for everybody; the front end adds how the policy would allow the request.
     #[test]
     fn a_refusal_by_the_policy_has_a_remedy() {
         let text = || "a.example".to_owned();

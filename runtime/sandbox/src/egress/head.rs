@@ -1,4 +1,4 @@
-//! The heads of requests and answers: how long one may be, and what it takes on the wire and in memory.
+//! The heads of requests and answers: their maximum length, and their size on the wire and in memory.
 
 use http::response::Parts;
 use http::{HeaderMap, Method, Uri};
@@ -7,17 +7,18 @@ use url::Url;
 use super::EgressError;
 use crate::lengths::HTTP_HEAD;
 
-/// What each header counts beside its name and value, as in HTTP/2 (RFC 9113, 6.5.2).
+/// The bytes that each header counts in addition to its name and value, as in HTTP/2 (RFC 9113, 6.5.2).
 const HEADER_OVERHEAD: usize = 32;
-/// What the library takes for each header, in bytes: an entry, its place in a table, two allocations.
+/// The memory that the library takes for each header, in bytes: an entry, its place in a table, two
+/// allocations.
 const HEADER_MEMORY: usize = 192;
 /// ` HTTP/1.1` and a line end.
 const LINE_BYTES: usize = 11;
 /// A colon, a blank and a line end.
 const SEPARATORS: usize = 4;
 
-/// Reads a URL. The standard for browsers would drop line breaks and blanks from it, so that another request
-/// would be sent than was written: they are refused.
+/// Reads a URL. Refuses line breaks and blanks: the URL standard of browsers drops them, so the sent request
+/// would differ from the written one.
 pub(crate) fn url(text: &str) -> Result<Url, EgressError> {
     check(text.len(), [].into_iter())?;
     if text.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
@@ -29,7 +30,7 @@ pub(crate) fn url(text: &str) -> Result<Url, EgressError> {
     Url::parse(text).map_err(|error| EgressError::BadRequest(format!("`{text}` is no URL: {error}")))
 }
 
-/// Refuses a head that is too long: its URL, and the names and values of its headers.
+/// Refuses a head that is too long. The length includes the URL, and the names and values of the headers.
 pub(crate) fn check(url: usize, headers: impl Iterator<Item = (usize, usize)>) -> Result<(), EgressError> {
     let of_header = |(name, value): (usize, usize)| name + value + HEADER_OVERHEAD;
     let bytes = headers.map(of_header).fold(url, usize::saturating_add);
@@ -46,25 +47,25 @@ pub(super) fn lengths(headers: &HeaderMap) -> impl Iterator<Item = (usize, usize
     headers.iter().map(|(name, value)| (name.as_str().len(), value.len()))
 }
 
-/// What a request's URL and headers take in memory, about.
+/// The approximate memory of a request's URL and headers, in bytes.
 pub(super) fn memory(url: &Url, headers: &HeaderMap) -> u64 {
     let texts: usize = lengths(headers).map(|(name, value)| name + value).sum();
     (2 * url.as_str().len() + texts + headers.capacity() * HEADER_MEMORY) as u64
 }
 
-/// How many bytes a request's head is on its way.
+/// The size of a request's head on the wire, in bytes.
 pub(super) fn sent(method: &Method, uri: &Uri, headers: &HeaderMap) -> u64 {
     let path = uri.path_and_query().map_or(1, |path| path.as_str().len());
     let host = uri.authority().map_or(0, |host| "host".len() + host.as_str().len() + SEPARATORS);
     (method.as_str().len() + 1 + path + LINE_BYTES + host + on_the_wire(headers)) as u64
 }
 
-/// How many bytes an answer's head was on its way, about: its reason is left out.
+/// The approximate size of an answer's head on the wire, in bytes: its reason phrase is left out.
 pub(super) fn received(head: &Parts) -> u64 {
     ("200 ".len() + LINE_BYTES + on_the_wire(&head.headers)) as u64
 }
 
-/// Headers, or trailers.
+/// The size of headers or trailers on the wire, in bytes.
 pub(super) fn on_the_wire(headers: &HeaderMap) -> usize {
     lengths(headers).map(|(name, value)| name + value + SEPARATORS).sum::<usize>() + 2
 }

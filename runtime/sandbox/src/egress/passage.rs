@@ -1,5 +1,5 @@
-//! Where a step's secrets may pass: towards which hosts they are put into a request, and out of whose
-//! answers they are taken again.
+//! Where a step's secrets may pass: into requests to which hosts they are inserted, and from which answers
+//! they are removed.
 
 use std::sync::Arc;
 
@@ -18,26 +18,27 @@ use super::{EgressError, RequestBody};
 use crate::memory::Account;
 use crate::secrets::{Bound, Direction, Secret, StepSecrets, is_this_machine};
 
-/// The most bytes of a request's headers with secrets in them.
+/// The maximum size of a request's headers after secrets are inserted, in bytes.
 const HEADERS_BYTES_MAX: u64 = 256 << 10;
 
 /// The secrets of a step, on the way to one host and back.
 ///
-/// Only what may go there is taken out of what comes back: whoever else sends a secret has not got it
-/// from here. If a step could see in the answers of any host what is replaced, it could try out a whole
-/// dictionary.
+/// Only secrets that may go to this host are removed from its answers: if another host sends a secret, it did
+/// not get the secret from here. If a step could see replacements in the answers of any host, it could test a
+/// whole dictionary of guesses.
 pub(super) struct Passage {
     rules: Vec<(Arc<Bound>, Option<EgressError>)>,
 }
 
 impl Passage {
-    /// None if the step has no secrets.
+    /// `None` if the step has no secrets.
     pub(super) fn towards(url: &Url, secrets: &StepSecrets) -> Option<Self> {
         let judged = |bound: &Arc<Bound>| (bound.clone(), refuses(&bound.secret, url));
         (!secrets.is_empty()).then(|| Self { rules: secrets.iter().map(judged).collect() })
     }
 
-    /// Refuses a placeholder where no secret is put in, or towards a host that it is not for.
+    /// Refuses a placeholder in a place where no secret is inserted, or towards a host that the secret is not
+    /// for.
     pub(super) fn check(&self, method: &Method, url: &Url, headers: &HeaderMap) -> Result<(), EgressError> {
         for (bound, refusal) in &self.rules {
             let placeholder = bound.placeholder();
@@ -58,7 +59,7 @@ impl Passage {
         self.header_filler().headers(&mut headers.clone())
     }
 
-    /// Puts the secrets into a request.
+    /// Inserts the secrets into a request.
     pub(super) async fn fill(
         &self,
         headers: &mut HeaderMap,
@@ -68,7 +69,7 @@ impl Passage {
     ) -> Result<SentBody, EgressError> {
         self.header_filler().headers(headers)?;
         if self.is_open() {
-            // In an answer that is packed, or only a part of what was asked for, no echo could be found.
+            // An echo cannot be found in a compressed answer, or in a part of an answer.
             headers.remove(header::ACCEPT_ENCODING);
             headers.remove(header::RANGE);
         }
@@ -80,7 +81,7 @@ impl Passage {
             }
             RequestBody::Streamed(body) if body.is_end_stream() => Ok(body),
             RequestBody::Streamed(body) => {
-                // How long it will be is not known before its end.
+                // The final length is not known before the end.
                 if self.is_open() && headers.remove(header::CONTENT_LENGTH).is_some() {
                     headers.insert(header::TRANSFER_ENCODING, header::HeaderValue::from_static("chunked"));
                 }
@@ -89,12 +90,13 @@ impl Passage {
         }
     }
 
-    /// Takes the secrets out of an answer's headers; what does it to the body comes back.
+    /// Removes the secrets from an answer's headers. Returns the rewriter for its body; `None` if no secret
+    /// may go there.
     pub(super) fn redact(&self, headers: &mut HeaderMap, has_body: bool) -> Option<Rewriter> {
         if !self.is_open() {
             return None;
         }
-        // Names are in lower case when they come here.
+        // Header names are in lower case here, so the values are compared in lower case.
         let values: Vec<String> =
             self.open().map(|bound| bound.secret.value().to_ascii_lowercase()).collect();
         let is_named_so =
@@ -104,18 +106,19 @@ impl Passage {
             headers.remove(name);
         }
         if let Err(error) = self.redactor().headers(headers) {
-            // A placeholder stands wherever a text may, so this does not happen; if it does, nothing passes.
+            // A placeholder is valid wherever a text is, so this does not happen. If it does, no header
+            // passes.
             debug_assert!(false, "{error}");
             headers.clear();
         }
         if has_body {
-            // A length that would be wrong is worse than none.
+            // A missing length is better than a wrong one.
             headers.remove(header::CONTENT_LENGTH);
         }
         Some(self.redactor())
     }
 
-    /// Takes the secrets out of what an error says.
+    /// Removes the secrets from the text of an error.
     pub(super) fn redact_error(&self, error: EgressError) -> EgressError {
         let redact = |text: String| {
             self.open().fold(text, |text, bound| text.replace(bound.secret.value(), bound.placeholder()))
@@ -139,7 +142,7 @@ impl Passage {
         Rewriter::new(Direction::Back, self.open().map(|bound| (bound.clone(), None)))
     }
 
-    /// The secrets that may go there.
+    /// The secrets that may go to this host.
     fn open(&self) -> impl Iterator<Item = &Arc<Bound>> {
         self.rules.iter().filter(|(_, refusal)| refusal.is_none()).map(|(bound, _)| bound)
     }
@@ -149,8 +152,8 @@ impl Passage {
     }
 }
 
-/// Rewrites a body that is there already. A placeholder is short and may stand for a long value, so what
-/// comes out is charged as it grows; and others get their turn in between.
+/// Rewrites a body that is complete. A placeholder is short and may stand for a long value, so the memory of
+/// the output is charged as it grows. Other tasks get their turn between the pieces.
 async fn whole(mut filler: Rewriter, body: &[u8], account: &Account) -> Result<Bytes, EgressError> {
     let (mut filled, mut charge) = (Vec::new(), account.charge(0)?);
     for piece in body.chunks(PIECE_BYTES) {
@@ -164,7 +167,7 @@ async fn whole(mut filler: Rewriter, body: &[u8], account: &Account) -> Result<B
 }
 
 impl RequestBody {
-    /// As it is.
+    /// The body unchanged.
     pub(super) fn into_sent(self) -> SentBody {
         match self {
             Self::Whole(bytes) => Full::new(bytes).map_err(|never| match never {}).boxed_unsync(),
@@ -173,7 +176,7 @@ impl RequestBody {
     }
 }
 
-/// Why a secret is not sent to a URL; none if it is.
+/// Why a secret is not sent to a URL; `None` if it may be sent.
 fn refuses(secret: &Secret, url: &Url) -> Option<EgressError> {
     let host = url.host_str().unwrap_or_default();
     if !secret.is_for_host_of(url) {
@@ -228,13 +231,13 @@ mod tests {
             ("http://a.example/", plain),
             ("http://x.b.example/", plain),
             ("http://10.0.0.1/", plain),
-            // A name leads wherever a resolver says.
+            // A name leads wherever a resolver says, so it is not the machine itself for sure.
             ("http://localhost/", plain),
             ("https://localhost/", ""),
             ("http://127.0.0.1:8080/", ""),
             ("http://2130706433/", ""),
             ("http://[::1]/", ""),
-            // Another spelling of an address is another host, and NAT64 leads away from here.
+            // Another spelling of an address is another host, and NAT64 leads away from this machine.
             ("http://[::ffff:127.0.0.1]/", hosts),
             ("http://[64:ff9b::127.0.0.1]/", hosts),
         ] {
@@ -319,7 +322,8 @@ mod tests {
         let error = passage.redact_error(EgressError::Unreachable(format!("no `{VALUE}` here")));
         assert_eq!(error.to_string(), format!("no `{placeholder}` here"));
 
-        // Elsewhere it is a guess, and whoever guesses is not told.
+        // For hosts that it is not for, a value in the answer is a guess, and the guesser must not learn the
+        // result.
         let mut headers = HeaderMap::new();
         headers.insert("x-guess", HeaderValue::from_static(VALUE));
         assert!(towards("https://other.example/", &secrets).redact(&mut headers, true).is_none());

@@ -1,4 +1,4 @@
-//! Which requests the operator allows at most, whatever a job was granted.
+//! The requests that the operator allows at most, whatever a job was granted.
 
 use std::fmt;
 
@@ -9,9 +9,9 @@ use url::{Host, Url};
 
 use super::error::Missing;
 
-/// Which requests steps may send at most. By default all that they are granted.
+/// The requests that steps may send at most. By default, all that they are granted.
 ///
-/// Each of the four lists narrows the grants; one that is not set leaves them as they are.
+/// Each of the four lists narrows the grants. A list that is not set does not change them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HttpPolicy {
     hosts: Option<Vec<HostPattern>>,
@@ -21,7 +21,7 @@ pub struct HttpPolicy {
 }
 
 impl HttpPolicy {
-    /// Allows only these hosts: `api.example.com`, an address, or `*.example.com` for all names below.
+    /// Allows these hosts only: `api.example.com`, an address, or `*.example.com` for all names below.
     pub fn with_hosts<'a>(
         mut self,
         hosts: impl IntoIterator<Item = &'a str>,
@@ -30,7 +30,7 @@ impl HttpPolicy {
         Ok(self)
     }
 
-    /// Allows only these schemes, of `http` and `https`.
+    /// Allows these schemes only: `http`, `https` or both.
     pub fn with_schemes<'a>(
         mut self,
         schemes: impl IntoIterator<Item = &'a str>,
@@ -39,7 +39,7 @@ impl HttpPolicy {
         Ok(self)
     }
 
-    /// Allows only these methods, in upper case.
+    /// Allows these methods only, in upper case.
     pub fn with_methods<'a>(
         mut self,
         methods: impl IntoIterator<Item = &'a str>,
@@ -48,14 +48,14 @@ impl HttpPolicy {
         Ok(self)
     }
 
-    /// Allows only these ports.
+    /// Allows these ports only.
     pub fn with_ports(mut self, ports: impl IntoIterator<Item = u16>) -> Result<Self, HttpPolicyError> {
         let texts: Vec<String> = ports.into_iter().map(|port| port.to_string()).collect();
         self.ports = Some(list(HttpList::Ports, texts.iter().map(String::as_str), port, u16::eq)?);
         Ok(self)
     }
 
-    /// Whether each host can be reached at all, where a network policy closes addresses.
+    /// Checks that each host can be reached at all, given the addresses that the network policy closes.
     pub fn check(&self, network: NetworkPolicy) -> Result<(), HttpPolicyError> {
         for host in self.hosts.iter().flatten() {
             if let Some(kind) = network.closes(host) {
@@ -67,7 +67,7 @@ impl HttpPolicy {
         Ok(())
     }
 
-    /// What the policy leaves out of a request; none if it allows it.
+    /// The entry that the policy lacks for a request; `None` if the policy allows the request.
     pub(super) fn refuses(&self, method: &Method, url: &Url) -> Option<Missing> {
         let missing = |list, value: String| Some(Missing { list, value });
         if !self.has_scheme(url.scheme()) {
@@ -98,7 +98,7 @@ impl HttpPolicy {
         self.hosts.as_ref().is_none_or(|hosts| hosts.iter().any(|allowed| allowed.matches(host)))
     }
 
-    /// The hosts that a grant names and the policy allows.
+    /// The hosts that both a grant names and the policy allows.
     pub(crate) fn hosts_within(&self, granted: &HostPattern) -> Vec<HostPattern> {
         match &self.hosts {
             None => vec![granted.clone()],
@@ -106,7 +106,7 @@ impl HttpPolicy {
         }
     }
 
-    /// The methods that a grant names and the policy allows; none stands for any.
+    /// The methods that both a grant names and the policy allows. In both, `None` is any method.
     pub(crate) fn methods_within(&self, granted: Option<&Method>) -> Vec<Option<Method>> {
         match (&self.methods, granted) {
             (None, granted) => vec![granted.cloned()],
@@ -118,7 +118,7 @@ impl HttpPolicy {
 }
 
 impl HttpPolicy {
-    /// What is allowed, list by list; `None` is a list that allows everything.
+    /// The allowed values, list by list; `None` is a list that allows everything.
     pub fn lists(&self) -> [(HttpList, Option<Vec<String>>); 4] {
         fn texts<T: ToString>(values: Option<&Vec<T>>) -> Option<Vec<String>> {
             Some(values?.iter().map(T::to_string).collect())
@@ -132,7 +132,7 @@ impl HttpPolicy {
     }
 }
 
-/// `hosts: api.example.com; methods: GET, POST`, or nothing if every request is allowed.
+/// `hosts: api.example.com; methods: GET, POST`; empty if every request is allowed.
 impl fmt::Display for HttpPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let given = self.lists().into_iter().filter_map(|(key, values)| Some((key, values?)));
@@ -142,7 +142,7 @@ impl fmt::Display for HttpPolicy {
     }
 }
 
-/// Reads the values of a list, each of which must have an effect beside the others.
+/// Reads the values of a list. Each value must add something to the others.
 fn list<'a, T>(
     list: HttpList,
     texts: impl IntoIterator<Item = &'a str>,
@@ -218,35 +218,35 @@ fn port(text: &str) -> Result<u16, String> {
     text.parse().ok().filter(|&port| port != 0).ok_or_else(|| "it is no port".to_owned())
 }
 
-/// Why a policy for HTTP is none: every setting must have an effect.
+/// Why a policy for HTTP is refused: each setting must have an effect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HttpPolicyError {
-    /// A list that allows nothing.
+    /// A list is empty, so it allows nothing.
     #[error("the policy allows no {} at all, so that no request could be sent", list.as_str())]
     Empty {
         /// The list.
         list: HttpList,
     },
-    /// Something that cannot stand in the list.
+    /// A value that cannot be in the list.
     #[error("`{value}` cannot be among the {} that the policy allows: {problem}", list.as_str())]
     BadValue {
         /// The list.
         list: HttpList,
-        /// As it was written.
+        /// The value as it was written.
         value: String,
         /// What is wrong with it.
         problem: String,
     },
-    /// Something that no request needs, or none can use.
+    /// A value that has no effect: no request needs it, or no request can use it.
     #[error("`{value}` among the {} that the policy allows has no effect: {cause}", list.as_str())]
     NoEffect {
         /// The list.
         list: HttpList,
-        /// As it was written.
+        /// The value as it was written.
         value: String,
-        /// Why not.
+        /// Why it has no effect.
         cause: String,
-        /// What would have to be open for it to have an effect.
+        /// The kind of address that would have to be open for the value to have an effect.
         network: Option<Network>,
     },
 }
@@ -260,7 +260,7 @@ impl HttpPolicyError {
         "policy-http-malformed"
     }
 
-    /// What to do about it.
+    /// What to do about the error.
     pub fn help(&self) -> String {
         match self {
             Self::Empty { list } => {
@@ -285,7 +285,7 @@ impl HttpPolicyError {
         }
     }
 
-    /// What else to do about it, for a front end to put in words.
+    /// What else to do about the error, for a front end to describe.
     pub fn remedies(&self) -> Vec<Remedy> {
         match self {
             Self::NoEffect { network: Some(network), .. } => vec![Remedy::OpenNetwork { network: *network }],

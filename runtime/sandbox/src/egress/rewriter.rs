@@ -1,9 +1,8 @@
-//! Puts one text in the place of another while it streams by, in pieces of any size.
+//! Replaces texts by other texts while a body streams by, in pieces of any size.
 //!
-//! Nothing is held back but what may be the beginning of a text that is looked for, so that an answer
-//! that comes slowly is heard as it comes. No text that is looked for holds another one (the policy
-//! refuses such secrets, and placeholders are random), so the first one that is complete is the first one
-//! that began, wherever the pieces are cut.
+//! Only the possible beginning of a sought text is held back, so an answer that comes slowly is passed on as
+//! it comes. No sought text contains another one (the policy refuses such secrets, and placeholders are
+//! random). So the first text that is complete is also the first one that began, wherever the pieces are cut.
 
 use std::sync::Arc;
 
@@ -15,22 +14,22 @@ use crate::secrets::{Bound, Direction};
 /// How much of a body is rewritten at a time, in bytes.
 pub(super) const PIECE_BYTES: usize = 4 << 10;
 
-/// Puts one text in the place of another, for as many of them as there are.
+/// Replaces any number of texts, each by its own substitute.
 pub(super) struct Rewriter {
     direction: Direction,
     rules: Vec<Rule>,
-    /// Whether a byte begins a text that is looked for.
+    /// Whether a byte is the first byte of a sought text.
     begins: Box<[bool; 256]>,
-    /// How much more may come out, in bytes: a placeholder of 47 bytes may stand for a value of 64 KiB.
+    /// How many more bytes may come out: a placeholder of 47 bytes may stand for a value of 64 KiB.
     room: u64,
-    /// What is said when there is no room left.
+    /// The error if there is no room left.
     over: Option<EgressError>,
 }
 
-/// A text that is looked for, and how many bytes of it have been seen last.
+/// A sought text, and how many of its bytes match the end of the input so far.
 struct Rule {
     bound: Arc<Bound>,
-    /// Why it must not stand here at all.
+    /// Why the text must not occur here at all; `None` if it is replaced.
     refusal: Option<EgressError>,
     matched: usize,
 }
@@ -49,12 +48,12 @@ impl Rewriter {
         Self { direction, rules, begins, room: u64::MAX, over: None }
     }
 
-    /// Lets no more than so many bytes out.
+    /// Limits the output to `room` bytes.
     pub(super) fn with_room(self, room: u64, over: EgressError) -> Self {
         Self { room, over: Some(over), ..self }
     }
 
-    /// Takes a piece in, and puts out what is certain.
+    /// Takes a piece of input and writes the part of the output that is certain.
     pub(super) fn push(&mut self, piece: &[u8], out: &mut Vec<u8>) -> Result<(), EgressError> {
         let mut rest = piece;
         while let Some((&byte, after)) = rest.split_first() {
@@ -71,7 +70,7 @@ impl Rewriter {
         Ok(())
     }
 
-    /// Nothing more comes: what was held back is no text that is looked for.
+    /// Ends the input: the bytes that were held back are not a sought text, so they are written.
     pub(super) fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), EgressError> {
         let (bound, held) = self.longest();
         let rest = bound.map(|bound| bound.sought(self.direction)[..held].to_vec()).unwrap_or_default();
@@ -79,12 +78,12 @@ impl Rewriter {
         self.put(&rest, out)
     }
 
-    /// How many bytes are held back.
+    /// The number of bytes that are held back.
     pub(super) fn held(&self) -> usize {
         self.rules.iter().map(|rule| rule.matched).max().unwrap_or(0)
     }
 
-    /// A text that is whole; none if there was nothing to rewrite.
+    /// Rewrites a whole text; `None` if there was nothing to replace.
     pub(super) fn whole(&mut self, text: &[u8]) -> Result<Option<Vec<u8>>, EgressError> {
         let mut out = Vec::with_capacity(text.len());
         self.push(text, &mut out)?;
@@ -92,7 +91,8 @@ impl Rewriter {
         Ok((out != text).then_some(out))
     }
 
-    /// The values of headers. What was put in is marked so that nothing prints it.
+    /// Rewrites the values of headers. Values with insertions are marked as sensitive, so that nothing prints
+    /// them.
     pub(super) fn headers(&mut self, headers: &mut HeaderMap) -> Result<(), EgressError> {
         for value in headers.values_mut() {
             let Some(rewritten) = self.whole(value.as_bytes())? else { continue };
@@ -109,7 +109,7 @@ impl Rewriter {
         for rule in &mut self.rules {
             rule.matched = rule.bound.after(self.direction, rule.matched, byte);
         }
-        // What is held is the beginning of the text that most is seen of.
+        // The held bytes are the beginning of the text with the longest match.
         let held_text = before.as_ref().map_or(&[][..], |bound| &bound.sought(self.direction)[..held]);
         let complete =
             self.rules.iter().position(|rule| rule.matched == rule.bound.sought(self.direction).len());
@@ -169,7 +169,7 @@ mod tests {
         Rewriter::new(direction, secrets.iter().map(|bound| (bound.clone(), None)))
     }
 
-    /// What comes out of a text in pieces: whatever is not certain comes later, and nothing twice.
+    /// The output for a text that comes in pieces: uncertain bytes come later, and no byte comes twice.
     fn in_pieces(secrets: &StepSecrets, direction: Direction, pieces: &[&[u8]]) -> String {
         let (mut rewriter, mut out) = (rewriter(secrets, direction), Vec::new());
         for piece in pieces {

@@ -1,4 +1,4 @@
-//! A body whose texts are rewritten as it streams by: secrets on their way out, echoes on their way back.
+//! A body that is rewritten as it streams by: secrets on the way out, echoes on the way back.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -10,18 +10,18 @@ use http_body::{Body, Frame, SizeHint};
 use super::EgressError;
 use super::rewriter::{PIECE_BYTES, Rewriter};
 
-/// How much comes out at a time, about, in bytes.
+/// The approximate size of an output frame, in bytes.
 const FRAME_BYTES: usize = 64 << 10;
 
-/// A body, rewritten if there is anything to rewrite. One that cannot go on breaks off: the other side
-/// sees that it is not whole.
+/// A body that is rewritten if there is anything to rewrite. On an error it breaks off, so that the other
+/// side sees that the body is incomplete.
 pub(super) struct Rewritten<B> {
     inner: B,
-    /// None leaves everything as it is, at no cost.
+    /// `None` leaves the body unchanged, at no cost.
     rewriter: Option<Rewriter>,
-    /// What came and was not rewritten yet: what comes out of it may be much longer.
+    /// Input that is not rewritten yet. It is kept, because its output may be much longer.
     rest: Bytes,
-    /// They wait for what was held back before them.
+    /// Trailers wait until the bytes that were held back are out.
     trailers: Option<HeaderMap>,
     is_over: bool,
 }
@@ -100,7 +100,7 @@ where
             && (self.is_over || self.inner.is_end_stream())
     }
 
-    /// Rewriting changes how long it is.
+    /// Rewriting changes the length.
     fn size_hint(&self) -> SizeHint {
         match self.rewriter {
             None => self.inner.size_hint(),

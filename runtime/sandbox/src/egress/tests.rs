@@ -1,4 +1,4 @@
-//! Servers that answer too slowly, too much, or never to the end.
+//! Servers that answer too slowly, send too much, or never end.
 
 use std::future::pending;
 use std::io;
@@ -27,14 +27,14 @@ use stepbox_net::Resolver;
 
 const BODY_BYTES_MAX: u64 = 1000;
 
-/// A server that takes a request, says `begin`, and then `again` for as long as somebody listens; without `again` it keeps
-/// the connection and says nothing more.
+/// A server that takes a request, writes `begin`, and then repeats `again` as long as the client reads.
+/// Without `again` it keeps the connection open and writes nothing more.
 async fn server(scheme: &str, begin: &'static str, again: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("{scheme}://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            // Who answers before there is a question is not heard at all.
+            // A client drops an answer that comes before its request.
             let _ = stream.read_buf(&mut Vec::new()).await;
             let _ = stream.write_all(begin.as_bytes()).await;
             while !again.is_empty() && stream.write_all(again.as_bytes()).await.is_ok() {}
@@ -46,12 +46,12 @@ async fn server(scheme: &str, begin: &'static str, again: &'static str) -> Strin
     url
 }
 
-/// A request that takes no memory to speak of.
+/// The charge of a request that takes almost no memory.
 fn unsent() -> Charge {
     account().charge(0).unwrap()
 }
 
-/// Sends a body to any host, and waits for the answer's head.
+/// Sends a body to any host and waits for the answer's head.
 async fn send(
     url: &str,
     body: Bytes,
@@ -67,7 +67,7 @@ async fn send(
     egress.send(request, &url, Timeouts::default(), unsent).await
 }
 
-/// Reads an answer to its end, with little patience.
+/// Reads an answer to its end, with short time limits.
 async fn read(url: &str, outside: Outside) -> Result<usize, EgressError> {
     let grants = Arc::new(Grants::none().with_http(&format!("* {url}")).unwrap());
     let limits = Limits { http_body_bytes_max: BODY_BYTES_MAX, ..Limits::default() };
@@ -96,12 +96,12 @@ async fn answers_without_an_end_are_cut_off() {
         ("http", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "1\r\na\r\n", over),
         ("http", "HTTP/1.1 200 OK\r\n\r\n", "without an end ", over),
         ("http", "HTTP/1.1 200 OK\r\ncontent-length: 9999999999\r\n\r\n", "long ", over),
-        // A claim to be small inside; nothing here unpacks it.
+        // The answer says that it is compressed, but nothing here decompresses it.
         ("http", "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\n", "packed ", over),
         ("http", "HTTP/1.1 200 OK\r\nx: ", "a header without an end ", too_large),
         ("http", "HTTP/1.1 200 OK\r\n", "x: y\r\n", too_large),
         ("http", "", "HTTP/1.1 103 Early Hints\r\n\r\n", slow_head),
-        // A handshake that is never answered, and one that makes no sense.
+        // A TLS handshake that is never answered, and one that is malformed.
         ("https", "", "", slow_head),
         ("https", "HTTP/1.1 200 OK\r\n\r\n", "", "received corrupt message"),
     ];
@@ -126,7 +126,7 @@ async fn the_requests_and_answers_of_a_step_count_together() {
         let agent = concat!("stepbox/", env!("CARGO_PKG_VERSION"));
         format!("POST / HTTP/1.1\r\nhost: {host}\r\nuser-agent: {agent}\r\n\r\n").len() as u64
     };
-    // The server's reason, `OK`, does not count.
+    // The server's reason phrase, `OK`, does not count.
     let answer = ANSWER.len() as u64 - 2;
     for (more, body, is_enough) in [
         (answer, "ask", true),
@@ -140,12 +140,12 @@ async fn the_requests_and_answers_of_a_step_count_together() {
         let found = ask(&url, max, body, &usage).await.map_err(|error| error.to_string());
         let over = format!("over the limit of {max} bytes in requests and answers (`limits.http_bytes_max`)");
         assert_eq!(found.err(), (!is_enough).then_some(over), "{more} bytes more than the head of {body:?}");
-        // A further request shares what is left.
+        // A further request shares the rest of the budget.
         assert!(ask(&url, max, body, &usage).await.is_err());
     }
 }
 
-/// Never answers.
+/// A resolver that never answers.
 #[derive(Debug)]
 struct Silent;
 
@@ -162,7 +162,7 @@ async fn a_name_server_that_keeps_still_is_not_waited_for() {
     assert_eq!(error, EgressError::TimedOut("no answer within 300 ms".to_owned()));
 }
 
-/// Its queue is full and stays so: who comes now gets no answer at all.
+/// The server's queue stays full, so a new connection gets no answer at all.
 #[tokio::test(start_paused = true)]
 async fn a_host_that_does_not_accept_is_waited_for_10_seconds() {
     let socket = TcpSocket::new_v4().unwrap();
@@ -185,7 +185,7 @@ async fn a_host_that_does_not_accept_is_waited_for_10_seconds() {
     assert_eq!(begun.elapsed().as_secs(), 10, "not by the 30 s of the answer");
 }
 
-/// Two components of one tenant: what one of them has open, the other one cannot have.
+/// Two components of one tenant: a connection that one of them has open is not available to the other.
 #[tokio::test]
 async fn a_tenants_connections_are_counted() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -212,7 +212,7 @@ async fn a_tenants_connections_are_counted() {
     let expected = "over the tenant's quota of 1 open connections (`http_connections_max`)";
     assert_eq!(error, EgressError::OverLimit(expected.to_owned()));
 
-    // An answer that was read leaves its connection open, for a further request of the same component.
+    // After an answer is read, its connection stays open for a further request of the same component.
     taken.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
     drop(first.await.unwrap());
     assert!(other.send(request(), &url, Timeouts::default(), unsent()).await.is_err());
@@ -230,7 +230,7 @@ async fn a_tenants_connections_are_counted() {
     }
 }
 
-/// Answers differently every time.
+/// A resolver that answers differently every time.
 #[derive(Debug)]
 struct Turning(Mutex<Vec<&'static str>>);
 
@@ -242,7 +242,7 @@ impl Resolver for Turning {
     }
 }
 
-/// What a name means by now is no matter to a connection that stands.
+/// A new address for a name does not affect a connection that is open.
 #[tokio::test]
 async fn a_connection_that_is_kept_leads_where_it_was_judged() {
     let judged = TcpListener::bind("127.0.0.2:0").await.unwrap();
@@ -266,7 +266,7 @@ async fn a_connection_that_is_kept_leads_where_it_was_judged() {
         let answer = egress.send(request, &url, Timeouts::default(), unsent()).await.unwrap();
         assert_eq!(answer.headers()["x-from"], "127.0.0.2");
         drop(answer);
-        // The task of the connection, on this one thread, gives it back.
+        // The task of the connection runs on this one thread, and gives it back there.
         for _ in 0..10 {
             tokio::task::yield_now().await;
         }

@@ -1,4 +1,4 @@
-//! Servers whose certificates are not what they should be, and what they get to see.
+//! Servers with wrong certificates, and what these servers receive.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use crate::wasi::http::HttpDoor;
 
 const VALUE: &str = "S3cr3t-Value";
 
-/// Who signs the certificates of these tests.
+/// The authority that signs the certificates of these tests.
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
@@ -43,7 +43,7 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), certificate }
     }
 
-    /// A way out that trusts it, and nobody else.
+    /// A network access that trusts this authority and no other.
     fn trusted(&self) -> Outside {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).unwrap();
@@ -60,7 +60,7 @@ impl Authority {
     }
 }
 
-/// A server that counts the requests which it could read, and those of them that had the secret.
+/// A server that counts the requests that it could read, and how many of them had the secret.
 struct Server {
     port: u16,
     requests: Arc<AtomicUsize>,
@@ -100,7 +100,7 @@ impl Server {
     }
 }
 
-/// What a request with a secret comes to, through `http` and `wasi:http`: its status, or why there is none.
+/// The result of a request with a secret through `http` and `wasi:http`: its status, or why there is none.
 async fn through_both_doors(url: &str, outside: Outside) -> [String; 2] {
     let secret = Secret::new("token", VALUE, ["localhost", "127.0.0.1"]).unwrap();
     let secrets = StepSecrets::bind([secret]);
@@ -126,7 +126,7 @@ async fn through_both_doors(url: &str, outside: Outside) -> [String; 2] {
     [by_http, by_wasi]
 }
 
-/// What the server echoed.
+/// The server's echo.
 async fn by_wasi(state: &StepState, url: &str, placeholder: &str) -> Result<String, ()> {
     let mut door = HttpDoor::new(state.egress.clone(), state.handles.clone(), state.journal.clone());
     let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
@@ -145,7 +145,7 @@ async fn a_certificate_that_does_not_hold_is_refused() {
         (params.self_signed(&key).unwrap().der().clone(), key)
     };
     let good = |name| authority.sign(name, false);
-    // None is the way out that steps have: it trusts whom the machine trusts, and so none of these.
+    // `None` is the access that steps have: it trusts the machine's authorities, and so none of these.
     let rows = [
         (good("127.0.0.1"), "127.0.0.1", Some(&authority), "answered"),
         (good("localhost"), "localhost", Some(&authority), "answered"),

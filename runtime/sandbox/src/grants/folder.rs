@@ -1,4 +1,4 @@
-//! The right to use a folder, held as an open handle rather than as a path.
+//! The right to use a folder, held as an open handle and not as a path.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,17 +7,17 @@ use cap_std::fs::{Dir, Metadata};
 
 use super::{GrantError, Withheld};
 
-/// What a step may do in a folder.
+/// The operations that a step may use in a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Look and read.
+    /// List the folder and read files.
     Read,
-    /// That, and create, change and remove.
+    /// The same, and create, change and remove files and folders.
     Write,
 }
 
 impl Access {
-    /// The word that stands for it in a job: `read`, `write`.
+    /// The word for it in a job: `read`, `write`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -26,7 +26,7 @@ impl Access {
     }
 }
 
-/// A folder that a step may use, under the name it knows it by.
+/// A folder that a step may use, with the name that the step uses.
 #[derive(Debug)]
 pub struct FolderGrant {
     name: String,
@@ -60,22 +60,22 @@ impl FolderGrant {
         Ok(Self { name: name.to_owned(), access, dir, withheld })
     }
 
-    /// Its name in the step.
+    /// The folder's name in the step.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What the step may do there.
+    /// The operations that the step may use there.
     pub fn access(&self) -> Access {
         self.access
     }
 
-    /// Whether a file that has a name in it is not opened.
+    /// Whether a file in the folder is withheld.
     pub(crate) fn withholds(&self, file: &Metadata) -> bool {
         self.withheld.as_ref().is_some_and(|withheld| withheld.withholds(file).unwrap_or(true))
     }
 
-    /// The open folder; everything beneath it is reached through this handle.
+    /// The open folder. Everything beneath it is reached through this handle.
     pub(crate) fn dir(&self) -> &Dir {
         &self.dir
     }

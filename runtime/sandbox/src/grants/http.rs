@@ -15,15 +15,14 @@ use crate::secrets::Secret;
 /// The right to send requests: `METHOD scheme://host[:port][/path]`.
 ///
 /// - The method is upper case, or `*` for any.
-/// - The scheme is `http` or `https`. Without a port it is the scheme's own.
-/// - `*.example.com` stands for every name below `example.com`, not for `example.com` itself.
-/// - Without a path, or with `/`, every path of the host is granted. A path grants exactly itself;
-///   one that ends with `*` grants all that begin like it and that every server reads alike: no `%2f`,
-///   no `..;`, nothing encoded twice. A query is not compared: whoever may call a path may say anything
-///   to it.
+/// - The scheme is `http` or `https`. Without a port, the scheme's default port is granted.
+/// - `*.example.com` matches every name below `example.com`, but not `example.com` itself.
+/// - Without a path, or with `/`, every path of the host is granted. A path grants exactly itself. A path
+///   that ends with `*` grants all paths with that beginning that every server reads alike: no `%2f`, no
+///   `..;`, nothing encoded twice. The query is not compared: a step that may call a path may use any query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpGrant {
-    /// None is any.
+    /// `None` is any method.
     method: Option<Method>,
     scheme: String,
     host: HostPattern,
@@ -59,7 +58,7 @@ impl HttpGrant {
         Ok(Self { method, scheme, host, port, path, line: words.join(" ") })
     }
 
-    /// One whose parts are known.
+    /// Makes a grant of its parts.
     pub(super) fn new(
         method: Option<Method>,
         scheme: &str,
@@ -72,13 +71,13 @@ impl HttpGrant {
         grant
     }
 
-    /// The line of the same form for a host and a method.
+    /// Writes this grant as a line, for one of its hosts and methods.
     fn written(&self, host: &HostPattern, method: &Option<Method>) -> String {
         let method = method.as_ref().map_or("*", Method::as_str);
         format!("{method} {}://{host}{}{}", self.scheme, self.written_port(), self.path)
     }
 
-    /// Whether a request is covered.
+    /// Whether the grant covers a request.
     pub(crate) fn permits(&self, method: &Method, url: &Url) -> bool {
         self.method.as_ref().is_none_or(|granted| granted == method)
             && self.scheme == url.scheme()
@@ -87,10 +86,11 @@ impl HttpGrant {
             && self.path.matches(url.path())
     }
 
-    /// What an operator's policy leaves of it, as lines of the same form; none if nothing is left.
+    /// The part of the grant that an operator's policy allows, as lines of the same form; empty if nothing is
+    /// left.
     ///
-    /// A name counts as far as it can be told without resolving it: where it leads is judged when it is
-    /// called.
+    /// A host name counts as allowed if the policy allows the name. The addresses that it resolves to are
+    /// judged when it is called.
     pub fn within(&self, policy: &HttpPolicy, network: NetworkPolicy) -> Vec<String> {
         if !policy.has_scheme(&self.scheme) || !policy.has_port(self.port) {
             return Vec::new();
@@ -108,7 +108,8 @@ impl HttpGrant {
             .collect()
     }
 
-    /// The hosts that a request takes a secret to, as far as an operator's policy goes.
+    /// The hosts to which a request of this grant can carry a secret, as far as an operator's policy allows
+    /// it.
     pub fn takes(&self, secret: &Secret, policy: &HttpPolicy, network: NetworkPolicy) -> Vec<String> {
         if !policy.has_scheme(&self.scheme) || !policy.has_port(self.port) {
             return Vec::new();
@@ -119,7 +120,7 @@ impl HttpGrant {
         hosts.filter(is_safe).map(|host| host.to_string()).collect()
     }
 
-    /// The port, where it is not the scheme's own.
+    /// The port; empty if it is the scheme's default port.
     fn written_port(&self) -> String {
         match (self.scheme.as_str(), self.port) {
             ("http", 80) | ("https", 443) => String::new(),
@@ -128,7 +129,8 @@ impl HttpGrant {
     }
 }
 
-/// Whether the policy lets an address be dialled. Names are open until they are resolved.
+/// Whether the policy lets an address be dialled. Names count as open, because they are judged when they are
+/// resolved.
 fn is_open(host: &HostPattern, network: NetworkPolicy) -> bool {
     let address = match host {
         HostPattern::Is(Host::Ipv4(address)) => IpAddr::V4(*address),
@@ -155,7 +157,8 @@ pub(super) fn parse_method(text: &str) -> Result<Option<Method>, String> {
     }
 }
 
-/// `https://*.example.com` without its `*.`, and whether it had one. The rest is for the URL parser.
+/// Removes `*.` from `https://*.example.com`, and returns whether it was there. The URL parser reads the
+/// rest.
 fn strip_wildcard(target: &str) -> (String, bool) {
     match target.split_once("://*.") {
         Some((scheme, rest)) => (format!("{scheme}://{rest}"), true),

@@ -1,4 +1,4 @@
-//! Paths of URLs, as grants name them and requests ask for them.
+//! Paths of URLs, as grants name them and as requests use them.
 
 use std::fmt;
 
@@ -7,16 +7,16 @@ use std::fmt;
 pub(super) enum PathPattern {
     /// Every path of the host.
     Any,
-    /// This one, as it is written.
+    /// Exactly this path, as it is written.
     Is(String),
-    /// All that begin so, as it is written.
+    /// All paths with this beginning, as it is written.
     BeginsWith(String),
-    /// The same two with values of a run in them, however a request encodes these.
+    /// A path or a beginning with values of a run in it, however a request encodes it.
     Filled { decoded: Vec<u8>, written: String, is_prefix: bool },
 }
 
 impl PathPattern {
-    /// Reads a path as the URL parser gives it.
+    /// Reads a path in the form that the URL parser returns.
     pub(super) fn parse(path: &str) -> Result<Self, String> {
         let (path, has_star) = match path.strip_suffix('*') {
             Some(prefix) => (prefix, true),
@@ -36,13 +36,14 @@ impl PathPattern {
         }
     }
 
-    /// A path with values in it; none if servers could read it in different ways.
+    /// A path with values in it; `None` if servers could read it in different ways.
     pub(super) fn filled(path: &str, is_prefix: bool) -> Option<Self> {
         let decoded = decode(path).filter(|_| reads_one_way(path))?;
         Some(Self::Filled { decoded, written: path.to_owned(), is_prefix })
     }
 
-    /// Where more than one path is granted, only those count that every server reads alike.
+    /// Whether the pattern grants a path. An exact path is compared as it is written. In the two cases below
+    /// it, a path matches only if every server reads it alike.
     pub(super) fn matches(&self, path: &str) -> bool {
         match self {
             Self::Any => true,
@@ -71,11 +72,11 @@ impl fmt::Display for PathPattern {
     }
 }
 
-/// Whether every server reads a path alike, whether it decodes it never, once or twice, before it looks for `/` and
-/// `..` or after, and whatever it makes of `;`.
+/// Whether every server reads a path alike. Servers may decode it never, once or twice, before or after they
+/// look for `/` and `..`, and may treat `;` in any way.
 pub(super) fn reads_one_way(path: &str) -> bool {
     let Some(decoded) = decode(path) else { return false };
-    // Overlong forms of `/` and `.` are no UTF-8.
+    // Overlong forms of `/` and `.` are not valid UTF-8.
     let Ok(text) = std::str::from_utf8(&decoded) else { return false };
     let escapes = |byte: u8| escaped(path).any(|escaped| escaped == byte);
     let is_separated = !escapes(b'/') && !text.contains(|c: char| c == '\\' || c.is_control());
@@ -83,12 +84,12 @@ pub(super) fn reads_one_way(path: &str) -> bool {
         let name = segment.split(';').next().unwrap_or_default().trim();
         !name.is_empty() && name.bytes().all(|byte| byte == b'.')
     };
-    // What decodes to something that decodes once more.
+    // The decoded text contains an escape, so it could be decoded once more.
     let is_encoded_again = escaped(text).next().is_some();
     is_separated && !is_encoded_again && !text.split('/').any(is_dots)
 }
 
-/// The bytes that a path stands for; none if a `%` begins nothing.
+/// The decoded bytes of a path; `None` if a `%` is not followed by two digits.
 fn decode(path: &str) -> Option<Vec<u8>> {
     let mut decoded = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();
@@ -104,12 +105,12 @@ fn decode(path: &str) -> Option<Vec<u8>> {
     Some(decoded)
 }
 
-/// The bytes that stand as `%XX` in a text.
+/// The bytes that a text contains as `%XX`.
 fn escaped(text: &str) -> impl Iterator<Item = u8> {
     text.as_bytes().split(|&byte| byte == b'%').skip(1).filter_map(hex)
 }
 
-/// The byte that two digits at the beginning stand for.
+/// The byte that the first two characters give as hexadecimal digits.
 fn hex(text: &[u8]) -> Option<u8> {
     let digits = text.get(..2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
     u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()

@@ -1,5 +1,5 @@
-//! Grants with holes. A line is read first, with the places of its parameters; a value then fills a hole of its kind,
-//! or is refused: nothing that it says can make the grant another one.
+//! Grants with holes for parameters. First a line is read, with the places of its holes. Then a value fills a
+//! hole of its kind, or is refused. No value can change the meaning of the grant.
 //!
 //! | hole | takes |
 //! |---|---|
@@ -23,8 +23,8 @@ use super::folder::Access;
 use super::http::{HttpGrant, parse_method};
 use super::path::{PathPattern, reads_one_way};
 
-/// What stands for a hole while a line is taken apart: a character that no text has (U+F8FF is for private use, and
-/// refused in literals).
+/// Stands for a hole while a line is parsed. No text has this character: U+F8FF is for private use, and is
+/// refused in literals.
 const MARK: char = '\u{f8ff}';
 
 /// A line of a job's `grants.http`.
@@ -36,9 +36,9 @@ pub struct HttpTemplate {
 
 #[derive(Debug, Clone)]
 enum HttpForm {
-    /// No holes.
+    /// A line without holes.
     Fixed(HttpGrant),
-    /// A method, and a hole that is the URL.
+    /// A method, and one hole for the whole URL.
     WholeUrl {
         method: Option<Method>,
         url: Hole,
@@ -46,7 +46,7 @@ enum HttpForm {
     Parts(Box<Parts>),
 }
 
-/// A line with holes in its parts. Each text has a mark for each of its holes.
+/// A line with holes in its parts. Each text has one mark for each of its holes.
 #[derive(Debug, Clone)]
 struct Parts {
     method: Option<Method>,
@@ -58,7 +58,7 @@ struct Parts {
     is_prefix: bool,
 }
 
-/// A text with marks, and what they stand for.
+/// A text with marks, and the holes that they stand for.
 #[derive(Debug, Clone)]
 struct Marked {
     text: String,
@@ -83,7 +83,7 @@ impl Marked {
         Ok(Self { text, holes })
     }
 
-    /// Takes off the beginning, with its holes.
+    /// Removes and returns the beginning of the text, with its holes.
     fn split_off(&mut self, bytes: usize) -> Self {
         let rest = self.text.split_off(bytes);
         let text = std::mem::replace(&mut self.text, rest);
@@ -95,7 +95,7 @@ impl Marked {
         self.text.chars().eq([MARK])
     }
 
-    /// Puts values into the holes.
+    /// Puts values into the holes. `judge` checks each value.
     fn fill(
         &self,
         values: Values<'_>,
@@ -112,7 +112,8 @@ impl Marked {
 }
 
 impl HttpTemplate {
-    /// Reads a line in which parameters may be named. One that could grant nothing whatever their values is refused.
+    /// Reads a line in which parameters may be named. A line that could grant nothing for any values is
+    /// refused.
     pub fn parse(line: &str) -> Result<Self, GrantError> {
         let bad = |problem: String| GrantError::BadHttp { line: line.to_owned(), problem };
         let template = Template::parse(line).map_err(GrantError::Template)?;
@@ -144,7 +145,7 @@ impl HttpTemplate {
         Ok(Self { line: line.to_owned(), form })
     }
 
-    /// The grant that it is with a run's values.
+    /// Fills the holes with a run's values and returns the grant.
     pub fn fill(&self, values: Values<'_>) -> Result<HttpGrant, GrantError> {
         match &self.form {
             HttpForm::Fixed(grant) => Ok(grant.clone()),
@@ -240,7 +241,7 @@ impl Parts {
         let path = match (self.path.holes.is_empty(), path.as_str(), self.is_prefix) {
             (true, "" | "/", false) => PathPattern::Any,
             _ => {
-                // The parser encodes what a URL cannot have as it is. Spaces at the end it would take away.
+                // The URL parser would encode other characters itself, but would remove spaces at the end.
                 let url = format!("http://host{}", path.replace(' ', "%20"));
                 let url = Url::parse(&url).map_err(|error| bad(&error.to_string()))?;
                 let is_as_long = url.path().matches('/').count() == path.matches('/').count().max(1);
@@ -252,7 +253,7 @@ impl Parts {
     }
 }
 
-/// Whether a host with marks could be one, whatever stands for these.
+/// Checks whether a host with marks can be valid for some values.
 fn check_host(host: &Marked, is_below: bool) -> Result<(), String> {
     if host.text.contains('*') {
         return Err("`*` may only stand for the first part of a name: `*.example.com`".to_owned());
@@ -268,7 +269,7 @@ fn check_host(host: &Marked, is_below: bool) -> Result<(), String> {
     }
 }
 
-/// The same of a path.
+/// Checks whether a path with marks can be valid for some values.
 fn check_path(path: &str) -> Result<(), String> {
     if path.contains('*') {
         return Err("`*` may only stand at the end of a path; write `%2A` for the character".to_owned());
@@ -370,11 +371,11 @@ impl FolderTemplate {
         Ok(Self { line: line.to_owned(), access, path })
     }
 
-    /// What it grants with a run's values. Opens nothing.
+    /// Fills the holes with a run's values. Returns the access and the folder's path. Opens nothing.
     pub fn fill(&self, values: Values<'_>) -> Result<(Access, PathBuf), GrantError> {
         let judge = if self.path.is_one_hole() { judge_folder } else { judge_name };
         let path = self.path.fill(values, judge).map_err(GrantError::Template)?;
-        // Two values beside each other could be dots together.
+        // Two values next to each other could make `..` together.
         let is_climbing = |name: &str| judge_name(name).is_err() && !name.is_empty();
         let written = self.path.text.split('/').zip(path.split('/'));
         if written.into_iter().any(|(marked, filled)| marked.contains(MARK) && is_climbing(filled))

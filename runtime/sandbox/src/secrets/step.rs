@@ -1,4 +1,4 @@
-//! The secrets of a step that runs, each with what stands for it.
+//! The secrets of a running step, each with its placeholder.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,17 +6,17 @@ use std::sync::Arc;
 
 use super::Secret;
 
-/// What every placeholder begins with, so that people know it where they come across one.
+/// The beginning of every placeholder, so that people recognise one.
 const PREFIX: &str = "stepbox-secret-";
-/// How much randomness a placeholder has, in bytes: nobody guesses one.
+/// The randomness of a placeholder, in bytes: enough that it cannot be guessed.
 const RANDOM_BYTES: usize = 16;
 
-/// The secrets of a step that runs, each with the placeholder that its components see. Give all components
-/// of a step the same ones; cheap to clone. By default none.
+/// The secrets of a running step, each with the placeholder that its components see. Give all components of a
+/// step the same ones. Cheap to clone; empty by default.
 #[derive(Clone, Default)]
 pub struct StepSecrets(Arc<[Arc<Bound>]>);
 
-/// A secret and what stands for it in this run.
+/// A secret and its placeholder in this run.
 pub(crate) struct Bound {
     pub(crate) secret: Secret,
     placeholder: String,
@@ -24,7 +24,7 @@ pub(crate) struct Bound {
     borders_of_placeholder: Box<[u32]>,
 }
 
-/// Which way a text goes.
+/// The direction of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Direction {
     /// Out: placeholders become values.
@@ -39,7 +39,7 @@ impl StepSecrets {
         Self(secrets.into_iter().map(|secret| Arc::new(Bound::new(secret, placeholder()))).collect())
     }
 
-    /// What stands for each secret, by its name.
+    /// The placeholder of each secret, by the secret's name.
     pub fn placeholders(&self) -> BTreeMap<String, String> {
         self.0.iter().map(|bound| (bound.secret.name().to_owned(), bound.placeholder.clone())).collect()
     }
@@ -64,7 +64,7 @@ impl Bound {
         &self.placeholder
     }
 
-    /// What is looked for.
+    /// The text that is looked for.
     pub(crate) fn sought(&self, direction: Direction) -> &[u8] {
         match direction {
             Direction::Out => self.placeholder.as_bytes(),
@@ -72,7 +72,7 @@ impl Bound {
         }
     }
 
-    /// What is put in its place.
+    /// The text that replaces it.
     pub(crate) fn substitute(&self, direction: Direction) -> &[u8] {
         match direction {
             Direction::Out => self.secret.value().as_bytes(),
@@ -80,7 +80,7 @@ impl Bound {
         }
     }
 
-    /// How many bytes of what is looked for have been seen after one more byte, `matched` before it.
+    /// The number of bytes of the sought text that match after one more byte. `matched` bytes matched before.
     pub(crate) fn after(&self, direction: Direction, mut matched: usize, byte: u8) -> usize {
         let (sought, borders) = match direction {
             Direction::Out => (self.placeholder.as_bytes(), &self.borders_of_placeholder),
@@ -93,8 +93,8 @@ impl Bound {
     }
 }
 
-/// For each beginning of a text: how long the longest shorter beginning is that it ends with
-/// (Knuth, Morris and Pratt).
+/// For each beginning of a text: the length of its longest shorter suffix that is also a beginning of the
+/// text (Knuth, Morris and Pratt).
 fn borders(text: &[u8]) -> Box<[u32]> {
     let mut borders = vec![0_u32; text.len()];
     let mut length = 0;
@@ -103,7 +103,7 @@ fn borders(text: &[u8]) -> Box<[u32]> {
             length = borders[length - 1] as usize;
         }
         length += usize::from(text[length] == text[end]);
-        // At most the 64 KiB that a value has.
+        // The length is at most the 64 KiB of a value.
         borders[end] = length as u32;
     }
     borders.into()

@@ -1,4 +1,4 @@
-//! Whether a component fits one of the five worlds in `wit/0.1`, and if not, where it differs.
+//! Checks whether a component fits one of the five worlds in `wit/0.1`, and if not, where it differs.
 
 #[cfg(test)]
 mod tests;
@@ -15,10 +15,11 @@ use super::world::{Finding, World};
 use crate::error::ComponentError;
 use crate::v0_1::WIT;
 
-/// What a component may import of the contract.
+/// The interfaces of the contract that a component may import.
 const IMPORTS: &[&str] = &["types", "execution", "files", "http", "log"];
 
-/// What a component may import of WASI 0.2, and what `linker.rs` provides. No sockets.
+/// The WASI 0.2 interfaces that a component may import. `linker.rs` provides them. Sockets are not among
+/// them.
 const WASI: &[(&str, &[&str])] = &[
     (
         "cli",
@@ -68,16 +69,17 @@ impl Contract {
         found.map(|(id, _)| id).expect("the names above are those in `wit/0.1`")
     }
 
-    /// Within 0.1, or from 1.0 on within a major version, what is added is all that changes.
+    /// Whether the versions are compatible. Within 0.1, and from 1.0 on within a major version, a new version
+    /// only adds.
     fn is_compatible(&self, version: &Version) -> bool {
         version.major == self.version.major && (version.major > 0 || version.minor == self.version.minor)
     }
 }
 
-/// Finds out which world a valid component is of.
+/// Finds the world of a valid component.
 pub(super) fn check(bytes: &[u8]) -> Result<World, ComponentError> {
     let malformed = |problem: String| ComponentError::Malformed { problem };
-    // It panics over some types that are valid and that no WIT makes.
+    // The decoder panics over some types that are valid but that no WIT makes.
     let decoded =
         catch_unwind(|| decode(bytes)).map_err(|_| malformed("its types are no WIT's".to_owned()))?;
     let (resolve, world) = match decoded.map_err(|error| malformed(format!("{error:#}")))? {
@@ -94,14 +96,14 @@ pub(super) fn check(bytes: &[u8]) -> Result<World, ComponentError> {
     if findings.is_empty() { Ok(world) } else { Err(ComponentError::WrongWorld { world, findings }) }
 }
 
-/// A component, as its types tell of it.
+/// A component, as its types describe it.
 struct Candidate<'a> {
     contract: &'a Contract,
     resolve: &'a Resolve,
     world: WorldId,
 }
 
-/// The name of an interface, taken apart: `stepbox:step/files@0.1.0`.
+/// The parts of an interface's name: `stepbox:step/files@0.1.0`.
 struct Name<'a> {
     namespace: &'a str,
     package: &'a str,
@@ -138,17 +140,18 @@ impl<'a> Candidate<'a> {
         })
     }
 
-    /// The contract's interfaces that it exports, whatever their version.
+    /// The contract's interfaces that the component exports, of any version.
     fn exports(&self) -> Vec<Name<'a>> {
         let exports = self.resolve.worlds[self.world].exports.iter();
         exports.filter_map(|(key, item)| self.name(key, item)).filter(Name::is_of_contract).collect()
     }
 
-    /// Which world it is of: the one whose interface it exports.
+    /// The component's world: the one whose interface it exports.
     fn world(&self) -> Result<World, ComponentError> {
         let exports = self.exports();
         let has = |interface: &str| exports.iter().any(|name| name.interface == interface);
-        // Of two worlds with the same interface, the one that asks for all that is there.
+        // Two worlds have the same interface. If the component exports the further interface of one of them,
+        // it is of that world.
         let is_exported = |world: &World| {
             has(world.interface())
                 && match world.further_interface() {
@@ -184,7 +187,7 @@ impl<'a> Candidate<'a> {
             match self.name(key, item) {
                 Some(name) if name.is_of_contract() => self.check_import(&name, &mut findings),
                 Some(name) if name.is_allowed_wasi() => {}
-                // Types that its exports use appear as imports, and want nothing.
+                // Types that its exports use appear as imports, but need nothing from the host.
                 None if matches!(item, WorldItem::Type { .. }) => {}
                 _ => findings.push(Finding::UnknownImport { name: self.resolve.name_world_key(key) }),
             }
@@ -197,7 +200,8 @@ impl<'a> Candidate<'a> {
         findings
     }
 
-    /// An import may use less than there is. (Extra exports are nobody's business either.)
+    /// Checks an import. A component may import fewer functions than the interface has. (Extra exports are
+    /// allowed as well.)
     fn check_import(&self, name: &Name<'_>, findings: &mut Vec<Finding>) {
         let full_name = self.resolve.id_of(name.id).unwrap_or_default();
         if !self.is_known_version(name, findings) {
@@ -245,7 +249,7 @@ impl<'a> Candidate<'a> {
             return true;
         }
         let finding = Finding::OtherVersion { found, known: self.contract.version.clone() };
-        // Every interface would say the same.
+        // Every interface would give the same finding.
         if !findings.contains(&finding) {
             findings.push(finding);
         }
@@ -261,7 +265,7 @@ impl<'a> Candidate<'a> {
     }
 }
 
-/// A function's name without its bookkeeping: `[method]reader.read` is `reader.read`.
+/// A function's name without its prefix: `[method]reader.read` is `reader.read`.
 fn plain(function: &str) -> String {
     function.split_once(']').map_or(function, |(_, name)| name).to_owned()
 }

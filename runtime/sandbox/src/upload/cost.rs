@@ -1,9 +1,9 @@
-//! What would make a component expensive to compile, counted before anybody compiles it.
+//! Counts what makes a component expensive to compile, before it is compiled.
 //!
-//! Compilers take time and memory that grow faster than a function's size, its locals and the depth of
-//! its loops. The bounds are two to eighty times what interpreters of JavaScript and Python need, the
-//! largest programs that become components (measured in docs/decisions.md). What stays below them and is expensive all the same meets
-//! the limits of the compilation itself.
+//! Compilers take time and memory that grow faster than a function's size, its locals and the depth of its
+//! loops. The bounds are two to eighty times the needs of the JavaScript and Python interpreters, the largest
+//! programs that become components (measured in docs/decisions.md). A component that is within the bounds and
+//! still expensive reaches the limits of the compilation itself.
 
 mod instances;
 
@@ -11,25 +11,26 @@ use wasmparser::{BinaryReaderError, Data, Element, ElementItems, FunctionBody, O
 
 use crate::error::ComponentError;
 
-/// How many functions all modules may have together.
+/// The maximum number of functions of all modules together.
 const FUNCTIONS_MAX: u64 = 100_000;
-/// How long the code of one function may be, in bytes.
+/// The maximum size of one function's code, in bytes.
 const BODY_BYTES_MAX: u64 = 1 << 20;
-/// How many local variables one function may have, beside its parameters.
+/// The maximum number of local variables of one function, without its parameters.
 const LOCALS_MAX: u64 = 20_000;
-/// How deep blocks of any kind may be nested: a `switch` takes one for each case.
+/// The maximum depth of nested blocks of any kind: a `switch` takes one block for each case.
 const NESTING_MAX: u64 = 10_000;
-/// How deep loops may be nested.
+/// The maximum depth of nested loops.
 const LOOPS_MAX: u64 = 250;
-/// How many entries the initial tables of all modules may have together.
+/// The maximum number of entries of all modules' initial tables together.
 const ELEMENTS_MAX: u64 = 500_000;
-/// How many pieces the initial memories of all modules may have together.
+/// The maximum number of pieces of all modules' initial memories together.
 const DATA_MAX: u64 = 100_000;
 
-/// What all instances may take beside their memories and tables, in bytes: no limit of a step counts it.
+/// The maximum memory of all instances without their memories and tables, in bytes: no limit of a step counts
+/// it.
 const INSTANCES_BYTES_MAX: u64 = 4 << 20;
 
-/// Counts. The component must be valid.
+/// Counts everything in a component. The component must be valid.
 pub(super) fn check(bytes: &[u8]) -> Result<(), ComponentError> {
     let malformed = |error: BinaryReaderError| ComponentError::Malformed {
         problem: format!("{} (at byte {})", error.message(), error.offset()),
@@ -39,7 +40,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), ComponentError> {
     Counts::default().add_all(bytes).unwrap_or_else(|error| Err(malformed(error)))
 }
 
-/// What all modules have together.
+/// The counts of all modules together.
 #[derive(Default)]
 struct Counts {
     functions: u64,
@@ -47,7 +48,8 @@ struct Counts {
     data: u64,
 }
 
-/// Valid so far, and within the bounds so far.
+/// The outer result says whether the component is valid so far, the inner one whether it is within the bounds
+/// so far.
 type Counted = Result<Result<(), ComponentError>, BinaryReaderError>;
 
 impl Counts {
@@ -108,7 +110,7 @@ fn length(element: &Element<'_>) -> u64 {
     })
 }
 
-/// How deep blocks of any kind are nested, and how deep loops.
+/// The maximum depth of nested blocks of any kind in a function, and of nested loops.
 fn depth(body: &FunctionBody<'_>) -> Result<(u64, u64), BinaryReaderError> {
     let (mut open, mut open_loops): (Vec<bool>, u64) = (Vec::new(), 0);
     let (mut deepest, mut deepest_loop) = (0, 0);
@@ -119,7 +121,7 @@ fn depth(body: &FunctionBody<'_>) -> Result<(u64, u64), BinaryReaderError> {
                 open_loops += 1;
             }
             Operator::Block { .. } | Operator::If { .. } => open.push(false),
-            // The last one closes the function itself.
+            // The last `end` closes the function itself.
             Operator::End => open_loops -= u64::from(open.pop().unwrap_or(false)),
             _ => continue,
         }
@@ -160,13 +162,13 @@ mod tests {
         check(format!("(component {module} {})", instances(26)), "fine");
         let too_many = "it has 4320000 bytes in the globals and functions of its instances; at most 4194304";
         check(format!("(component {module} {})", instances(27)), too_many);
-        // The same in components within components, which multiply.
+        // The same in components inside components, which multiply.
         let inner = |count: usize| format!("(component $c {module} {})", instances(count));
         let outer = |count: usize| "(instance (instantiate $c))".repeat(count);
         check(format!("(component {} {})", inner(13), outer(2)), "fine");
         check(format!("(component {} {})", inner(9), outer(3)), too_many);
         check(format!("(component {} {})", inner(27), outer(1)), too_many);
-        // A module from outside of the component that makes its instances.
+        // A module that is defined outside of the component that instantiates it.
         let within = format!(
             "(component {module} (component $c (alias outer 1 $m (core module $o)) {}) {})",
             "(core instance (instantiate $o))".repeat(27),

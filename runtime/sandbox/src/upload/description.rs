@@ -1,4 +1,4 @@
-//! What a component says about itself, checked before anybody is shown it.
+//! A component's description of itself, checked before it is shown to people.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -30,36 +30,36 @@ use crate::upload::World;
 use crate::v0_1::bindings::exports::stepbox::step::describe::GuestIndices;
 use crate::v0_1::bindings::stepbox::step::types::Description as Raw;
 
-/// How long the summary may be, and each grant, in bytes.
+/// The maximum length of the summary, and of each grant, in bytes.
 const TEXT_BYTES_MAX: usize = 4 << 10;
-/// How long the schema of the parameters may be, in bytes.
+/// The maximum length of the schema of the parameters, in bytes.
 const SCHEMA_BYTES_MAX: usize = 256 << 10;
-/// How many grants and how many columns may be named.
+/// The maximum number of grants and of columns.
 const NAMES_MAX: usize = 1000;
 
-/// What a component is and what it would like to have. Nothing follows from a wish.
+/// What a component is, and which grants it asks for. Asking gives it nothing: only a job grants.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Description {
-    /// Lower-case words joined by hyphens.
+    /// The name: lower-case words joined by hyphens.
     pub name: String,
-    /// A semantic version.
+    /// The version: a semantic version.
     pub version: String,
-    /// What it does, in one sentence.
+    /// What the component does, in one sentence.
     pub summary: String,
-    /// A JSON Schema (2020-12) for its parameters. None if any will do.
+    /// A JSON Schema (2020-12) for its parameters. `None` if any parameters are valid.
     pub parameters: Option<Value>,
-    /// The grants it needs: `http: POST https://api.example.com`.
+    /// The grants that it needs: `http: POST https://api.example.com`.
     pub grants: Vec<String>,
-    /// The columns it reads; none means all.
+    /// The columns that it reads; `None` means all.
     pub columns_in: Option<Vec<String>>,
-    /// The columns it writes; none means it depends on the input.
+    /// The columns that it writes; `None` means that they depend on the input.
     pub columns_out: Option<Vec<String>>,
-    /// Whether each call depends on its own rows alone, so that several may run side by side.
+    /// Whether each call depends on its own rows alone, so that several calls may run in parallel.
     pub is_stateless: bool,
 }
 
 impl Description {
-    /// As a JSON object, to be kept and shown.
+    /// The description as a JSON object, to store and show.
     pub fn to_json(&self) -> Value {
         json!({
             "name": self.name,
@@ -74,7 +74,7 @@ impl Description {
     }
 }
 
-/// Calls `describe`, with no grants, next to no means, and no import that could do anything for it.
+/// Calls `describe` with no grants, very small limits, and no import that could do anything for it.
 pub(super) async fn ask(loaded: &Loaded, world: World) -> Result<Description, ComponentError> {
     let failed = |halt| ComponentError::DescribeFailed { source: failure_of(halt) };
     let setup = ComponentSetup {
@@ -101,7 +101,7 @@ pub(super) async fn ask(loaded: &Loaded, world: World) -> Result<Description, Co
     check(raw, world).map_err(|problem| ComponentError::BadDescription { problem })
 }
 
-/// The failure that ended `describe`. No stop request reaches it.
+/// The failure that ended `describe`. No stop request reaches this call.
 fn failure_of(halt: Halt) -> ElementError {
     match halt {
         Halt::Failed(failure) => failure,
@@ -113,7 +113,7 @@ fn unlinked(error: wasmtime::Error) -> ComponentError {
     ComponentError::DoesNotCompile { problem: format!("{error:#}") }
 }
 
-/// A step of no run, whose parameters are empty and whose words nobody hears.
+/// A step outside of any run: its parameters are empty, and its log is dropped.
 fn nowhere() -> StepContext {
     let info = RunInfo { id: JobExecutionId(0), job_label: String::new(), started_at: Timestamp(0) };
     let run = RunContext::new(info, json!({}), ExecutionContext::default(), Arc::new(NoLog));

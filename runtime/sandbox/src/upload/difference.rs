@@ -1,4 +1,4 @@
-//! Where two functions differ, told by name: what a component was built for, and what there is.
+//! Names the differences between two functions: the one that a component was built for, and the contract's.
 
 use wit_parser::{
     Enum, Flags, Function, Handle, Record, Resolve, Type, TypeDefKind as Kind, TypeId, Variant,
@@ -11,7 +11,7 @@ pub(super) struct Differ<'a> {
 }
 
 impl Differ<'_> {
-    /// How a component's function differs from the contract's, if it does.
+    /// How a component's function differs from the contract's; `None` if it does not differ.
     pub(super) fn function(&self, ours: &Function, theirs: &Function) -> Option<String> {
         let names = |function: &Function| {
             function.params.iter().map(|param| param.name.clone()).collect::<Vec<_>>().join(", ")
@@ -137,7 +137,7 @@ fn describe(resolve: &Resolve, ty: Type) -> String {
     }
 }
 
-/// What one list of names has that the other lacks.
+/// The names that one list has and the other lacks.
 fn other_names(of: &str, what: &str, ours: Vec<String>, theirs: Vec<String>) -> Option<String> {
     let lacking = ours.iter().find(|name| !theirs.contains(name));
     let besides = theirs.iter().find(|name| !ours.contains(name));

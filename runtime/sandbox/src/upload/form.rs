@@ -1,4 +1,4 @@
-//! What the bytes are, before anybody believes that they are a component.
+//! The format of the bytes, checked before they are treated as a component.
 
 use wasmparser::{Parser, Validator};
 use wasmtime::Engine;
@@ -7,10 +7,10 @@ use crate::compile_cache;
 use crate::engine::FEATURES;
 use crate::error::ComponentError;
 
-/// How large a component may be, in bytes. A Python interpreter with its libraries takes about 18 MiB.
+/// The maximum size of a component, in bytes. A Python interpreter with its libraries takes about 18 MiB.
 pub const COMPONENT_BYTES_MAX: usize = 32 << 20;
 
-/// Tells a component from everything else that gets uploaded by mistake.
+/// Distinguishes a component from other files that are uploaded by mistake.
 pub(super) fn check(bytes: &[u8]) -> Result<(), ComponentError> {
     if bytes.is_empty() {
         return Err(ComponentError::Empty);
@@ -58,7 +58,7 @@ fn kind_of_binary(bytes: &[u8]) -> &'static str {
     }
 }
 
-/// Whether a component is valid, with the proposals that are on here.
+/// Checks that a component is valid, with the proposals that are on here.
 pub(super) fn validate(bytes: &[u8]) -> Result<(), ComponentError> {
     let Err(error) = Validator::new_with_features(FEATURES).validate_all(bytes) else { return Ok(()) };
     if error.message().starts_with("unexpected end") {
@@ -108,7 +108,7 @@ mod tests {
         assert!(validate(&bytes).is_ok());
         for length in 1..bytes.len() {
             let beginning = &bytes[..length];
-            // A beginning that ends between two sections is a smaller component, and valid.
+            // A prefix that ends between two sections is a smaller component, and is valid.
             let found = check(beginning).and_then(|()| validate(beginning));
             if let Err(error) = found {
                 let code = error.code();

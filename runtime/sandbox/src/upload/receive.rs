@@ -1,12 +1,12 @@
-//! A component that arrives piece by piece.
+//! Reads a component that arrives piece by piece.
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::form::COMPONENT_BYTES_MAX;
 use crate::error::ComponentError;
 
-/// Reads a component to its end, or one byte further than any component may go: a stream without an end
-/// is refused when it is that long, and no more of it is ever held.
+/// Reads a component to its end, or up to one byte more than the maximum. So an endless stream is refused at
+/// that length, and never more of it is held in memory.
 pub async fn receive(stream: impl AsyncRead + Unpin) -> Result<Vec<u8>, ComponentError> {
     let mut bytes = Vec::new();
     let read = stream.take(COMPONENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).await;
@@ -26,7 +26,7 @@ mod tests {
 
     use super::*;
 
-    /// Zeros: so many of them, in pieces, or without an end. Counts what was taken.
+    /// A stream of zeros, in pieces: a given number, or endless. It counts the bytes that were read.
     struct Zeros {
         left: u64,
         taken: u64,

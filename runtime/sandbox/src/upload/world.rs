@@ -1,30 +1,30 @@
-//! The five worlds, and what may not fit about a component.
+//! The five worlds, and the ways in which a component can fail to fit one.
 
 use std::fmt;
 
 use semver::Version;
 
-/// What a component can be used as.
+/// The kind of element that a component can be used as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum World {
-    /// One task without items.
+    /// A task without items.
     Tasklet,
-    /// Where items come from.
+    /// A source of items.
     ItemReader,
-    /// Where items come from that can be read in parts.
+    /// A source of items that can be read in parts.
     PartitionedItemReader,
-    /// What happens to items.
+    /// A transformation of items.
     ItemProcessor,
-    /// Where items go.
+    /// A destination of items.
     ItemWriter,
 }
 
 impl World {
-    /// All five.
+    /// All five worlds.
     pub const ALL: [Self; 5] =
         [Self::Tasklet, Self::ItemReader, Self::PartitionedItemReader, Self::ItemProcessor, Self::ItemWriter];
 
-    /// Its name in `wit/0.1/worlds.wit`.
+    /// The world's name in `wit/0.1/worlds.wit`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Tasklet => "tasklet",
@@ -35,7 +35,7 @@ impl World {
         }
     }
 
-    /// The interface that makes a component an element of its kind.
+    /// The interface that makes a component an element of this kind.
     pub(super) fn interface(self) -> &'static str {
         match self {
             Self::Tasklet => "task",
@@ -45,7 +45,7 @@ impl World {
         }
     }
 
-    /// The interface that it exports beside that one.
+    /// The other interface that it exports, if there is one.
     pub(super) fn further_interface(self) -> Option<&'static str> {
         (self == Self::PartitionedItemReader).then_some("partitioner")
     }
@@ -57,25 +57,25 @@ impl fmt::Display for World {
     }
 }
 
-/// One thing about a component that does not fit its world.
+/// One way in which a component does not fit its world.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Finding {
-    /// It was built against another version of the contract.
+    /// The component was built against another version of the contract.
     #[error("it was built for `stepbox:step@{found}`; this runtime knows {known}")]
     OtherVersion {
-        /// The version it was built for.
+        /// The version that it was built for.
         found: Version,
-        /// The one there is.
+        /// The version that the runtime knows.
         known: Version,
     },
-    /// It wants something that no step gets.
+    /// The component imports an interface that no step gets.
     #[error("it imports `{name}`, which steps do not get")]
     UnknownImport {
-        /// The import.
+        /// The imported interface.
         name: String,
     },
-    /// It wants a function that this runtime does not have.
+    /// The component imports a function that this runtime does not have.
     #[error("it imports `{function}` of `{interface}`, which this runtime does not have")]
     UnknownFunction {
         /// The interface.
@@ -83,13 +83,13 @@ pub enum Finding {
         /// The function.
         function: String,
     },
-    /// It lacks an interface.
+    /// The component does not export an interface.
     #[error("it does not export `{name}`")]
     MissingExport {
         /// The interface.
         name: String,
     },
-    /// It lacks a function.
+    /// The component does not export a function.
     #[error("its `{interface}` does not export `{function}`")]
     MissingFunction {
         /// The interface.
@@ -97,14 +97,14 @@ pub enum Finding {
         /// The function.
         function: String,
     },
-    /// It has a function of another type.
+    /// The component has a function of another type.
     #[error("`{function}` of `{interface}` differs: {difference}")]
     DifferentFunction {
         /// The interface.
         interface: String,
         /// The function.
         function: String,
-        /// Where.
+        /// The difference.
         difference: String,
     },
 }

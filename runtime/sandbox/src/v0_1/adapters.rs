@@ -1,7 +1,7 @@
-//! Components in the places of native elements: one adapter for each world.
+//! Components as elements: one adapter for each world.
 //!
-//! An adapter starts its component when it is opened, in a store of its own, and lets go of it at the
-//! first call that fails: nothing can be said any more about what is in its memory.
+//! An adapter starts its component when it is opened, in a store of its own. It drops the component at the
+//! first call that fails, because the contents of its memory cannot be trusted any more.
 
 #[cfg(feature = "fuzzing")]
 pub(crate) mod lies;

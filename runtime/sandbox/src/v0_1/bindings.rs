@@ -1,8 +1,8 @@
-//! The types and functions of `wit/0.1`. They are generated from these files, so the two cannot drift apart.
+//! The types and functions of `wit/0.1`. They are generated from these files, so both always agree.
 
 wasmtime::component::bindgen!({
     path: "../../wit/0.1",
-    // One world with everything, for one set of types. A component is asked interface by interface.
+    // One world with everything gives one set of types. Components are checked interface by interface.
     inline: "
         package stepbox:host;
 
@@ -14,7 +14,7 @@ wasmtime::component::bindgen!({
         }
     ",
     world: "stepbox:host/every-step",
-    // What waits is async; the rest are plain calls, which cost a tenth of a microsecond.
+    // Functions that wait are async. The others are plain calls, which take a tenth of a microsecond.
     imports: {
         "stepbox:step/execution.save": async,
         "stepbox:step/files": async | trappable,
@@ -31,6 +31,6 @@ wasmtime::component::bindgen!({
         "stepbox:step/http.exchange": crate::v0_1::imports::http::exchange::Exchange,
         "stepbox:step/http.response": crate::v0_1::imports::http::answer::Answer,
     },
-    // Batches go in as borrowed slices: the only copy is the one into the component's memory.
+    // Batches are passed as borrowed slices: the only copy is the one into the component's memory.
     ownership: Borrowing { duplicate_if_necessary: true },
 });

@@ -1,4 +1,4 @@
-//! What the runtime provides to components: one file for each interface of `wit/0.1`.
+//! The imports that the runtime provides to components: one file for each interface of `wit/0.1`.
 
 pub(crate) mod execution;
 pub(crate) mod files;
@@ -8,5 +8,5 @@ pub(crate) mod log;
 use crate::state::StepState;
 use crate::v0_1::bindings::stepbox::step::types;
 
-/// `stepbox:step/types` holds no functions.
+/// `stepbox:step/types` has no functions.
 impl types::Host for StepState {}

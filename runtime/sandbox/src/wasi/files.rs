@@ -1,8 +1,8 @@
 //! `wasi:filesystem`: the granted folders as `/inbox`, `/work` …
 //!
-//! wasmtime's own implementation does the work: it resolves beneath a folder's handle as the contract's
-//! `files` does. What stands here takes away and counts: links are neither made nor moved, a rename stays
-//! within its grant, only regular files and folders open, and bytes, files, handles and memory are limited.
+//! wasmtime's own implementation does the work: it resolves beneath a folder's handle, as the contract's
+//! `files` does. This file restricts and counts. Links are not created and not moved. A rename stays within
+//! its grant. Only regular files and folders open. Bytes, files, handles and memory are limited.
 
 mod folders;
 mod listing;
@@ -48,7 +48,7 @@ pub(crate) struct FolderDoor<'a> {
     folders: &'a mut Folders,
 }
 
-/// How the linker finds them.
+/// Gives the linker access to the folders.
 pub(crate) struct HasFolders;
 
 impl HasData for HasFolders {
@@ -83,7 +83,8 @@ impl preopens::Host for FolderDoor<'_> {
 }
 
 impl FolderDoor<'_> {
-    /// Whether a path leads to a file or folder (true), to nothing (false), or to what no step opens.
+    /// Whether a path leads to a file or folder (true) or to nothing (false). An error if it leads to
+    /// anything that no step opens.
     async fn is_there(&mut self, folder: u32, follow: PathFlags, path: &str) -> FsResult<bool> {
         match self.wasi.stat_at(Resource::new_borrow(folder), follow, path.to_owned()).await {
             Ok(stat) => match stat.type_ {
@@ -92,7 +93,7 @@ impl FolderDoor<'_> {
                     Ok(true)
                 }
                 DescriptorType::RegularFile | DescriptorType::Directory => Ok(true),
-                // Without following, a link is refused by `open-at` itself.
+                // If links are not followed, `open-at` itself refuses a link.
                 DescriptorType::SymbolicLink => Ok(true),
                 _ => Err(ErrorCode::NotPermitted.into()),
             },
@@ -103,8 +104,8 @@ impl FolderDoor<'_> {
         }
     }
 
-    /// Refuses a file that has more names than one if no step opens it. It is looked at by a handle that cannot
-    /// change it, since opening alone can cut it off.
+    /// Refuses a withheld file. Only files with more than one name can be withheld. The check uses a handle
+    /// that cannot change the file, because opening it for writing could already cut it off.
     async fn refuse_withheld(&mut self, folder: u32, follow: PathFlags, path: &str) -> FsResult<()> {
         let folder = Resource::new_borrow(folder);
         let (nothing, to_read) = (OpenFlags::empty(), DescriptorFlags::READ);
@@ -121,15 +122,16 @@ impl FolderDoor<'_> {
         if is_withheld { Err(ErrorCode::NotPermitted.into()) } else { Ok(()) }
     }
 
-    /// Growing a file costs as much as writing it: what is sparse today is filled tomorrow.
+    /// Takes the bytes by which a file grows from the budget. They cost as much as written bytes, because a
+    /// sparse file can be filled later.
     async fn fill_up_to(&mut self, fd: &Resource<Descriptor>, size: Filesize) -> FsResult<()> {
         let Some(gap) = self.gap(fd, size)? else { return Ok(()) };
         let bytes = gap.await.map_err(FsError::trap)??;
         self.budget.disk_bytes.take(bytes).map_err(over_limit)
     }
 
-    /// How many bytes a file lacks to so many, told by a thread that may wait for the disk. `None` if that is no
-    /// question.
+    /// The number of bytes that a file lacks to `size`. A separate thread, which may wait for the disk, finds
+    /// it. `None` for a folder and for size 0.
     fn gap(&self, fd: &Resource<Descriptor>, size: Filesize) -> FsResult<Option<Gap>> {
         let file = self.file(fd)?.filter(|_| size > 0);
         let lacks = move |file: Arc<File>| Ok(size.saturating_sub(file.metadata()?.len()));
@@ -144,7 +146,7 @@ impl FolderDoor<'_> {
         }
     }
 
-    /// What a stream of a file holds.
+    /// The handle and the memory that a stream of a file holds.
     fn stream_of(&self, fd: u32) -> FsResult<Holds> {
         let file = self.folders.get(fd).and_then(|opened| opened.handle.clone());
         Ok(Holds { _file: file, _buffer: self.charge(STREAM_BYTES)? })
@@ -170,8 +172,7 @@ impl FolderDoor<'_> {
         self.handles.open().map_err(|_| ErrorCode::InsufficientMemory.into())
     }
 
-    /// The folder behind a descriptor.
-    /// Whether the grant that a folder is of lets the step write.
+    /// Whether the grant of a folder lets the step write.
     fn may_be_changed(&self, fd: &Resource<Descriptor>) -> FsResult<bool> {
         match self.wasi.table.get(fd)? {
             Descriptor::Dir(folder) => Ok(!folder.perms.write_not_permitted()),
@@ -187,12 +188,12 @@ impl FolderDoor<'_> {
     }
 }
 
-/// A path is judged before it is looked at.
+/// Checks the length of a path before the path is used.
 fn checked(path: String) -> FsResult<String> {
     if PATH.takes(&path) { Ok(path) } else { Err(ErrorCode::NameTooLong.into()) }
 }
 
-/// Waits for the disk where nobody else is kept waiting.
+/// Runs work that waits for the disk on another thread, so that it does not hold up other components.
 async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> FsResult<T> {
     spawn_blocking(work).await.map_err(FsError::trap)
 }
@@ -206,7 +207,7 @@ impl From<Unmoved> for FsError {
     }
 }
 
-/// What is refused for want of allowance: the nearest of WASI's errors.
+/// Converts an exceeded limit to the nearest of WASI's errors.
 fn over_limit(_: OverLimit) -> FsError {
     ErrorCode::Quota.into()
 }
@@ -291,7 +292,7 @@ impl HostDescriptor for FolderDoor<'_> {
         created
     }
 
-    /// Never: a hard link would carry a file from one grant into another.
+    /// Refuses every hard link: it would carry a file from one grant into another one.
     async fn link_at(
         &mut self,
         _: Resource<Descriptor>,
@@ -303,7 +304,7 @@ impl HostDescriptor for FolderDoor<'_> {
         Err(ErrorCode::NotPermitted.into())
     }
 
-    /// Never: a link would be a way out for whoever reads the folder later.
+    /// Refuses every link: it could lead out of the grant for a program that reads the folder later.
     async fn symlink_at(&mut self, _: Resource<Descriptor>, _: String, _: String) -> FsResult<()> {
         Err(ErrorCode::NotPermitted.into())
     }
@@ -455,7 +456,8 @@ impl HostDescriptor for FolderDoor<'_> {
 impl Host for FolderDoor<'_> {
     fn convert_error_code(&mut self, error: FsError) -> wasmtime::Result<ErrorCode> {
         let code = self.wasi.convert_error_code(error)?;
-        // Out of the granted folder, to be written though it is granted for reading, or a kind of its own.
+        // The path leads out of the granted folder, its grant allows only reading, or it is not a regular
+        // file or folder.
         if matches!(code, ErrorCode::NotPermitted | ErrorCode::ReadOnly | ErrorCode::Access) {
             self.context.metering().refused_file();
         }
@@ -487,7 +489,7 @@ impl HostDirectoryEntryStream for FolderDoor<'_> {
     }
 }
 
-/// The contents of a stream are our own, whatever the bindings call them.
+/// The contents of the stream are our own type, although the bindings use another one.
 fn listing(stream: &Resource<DirectoryEntryStream>) -> Resource<Listing> {
     Resource::new_borrow(stream.rep())
 }

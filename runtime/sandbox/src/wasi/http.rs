@@ -17,7 +17,7 @@ use crate::budget::{Handle, Handles};
 use crate::console::Journal;
 use crate::egress::{Egress, EgressError, RequestBody, Timeouts, is_forbidden_header, url};
 
-/// Sends what a component wants to send through WASI.
+/// Sends a component's requests that come through WASI.
 #[derive(Debug)]
 pub(crate) struct HttpDoor {
     egress: Arc<Egress>,
@@ -39,7 +39,7 @@ impl WasiHttpHooks for HttpDoor {
         Arc::new(is_forbidden_header)
     }
 
-    /// The client does, from the URL that was checked.
+    /// The client sets the header, from the checked URL.
     fn set_host_header(&mut self) -> bool {
         false
     }
@@ -59,7 +59,7 @@ impl WasiHttpHooks for HttpDoor {
         _: Io,
     ) -> Box<dyn Future<Output = Answered> + Send> {
         let (egress, journal) = (self.egress.clone(), self.journal.clone());
-        // Counted from now on, not from when somebody first waits for it.
+        // Counted from now on, and not only from the first wait for the answer.
         let handle = self.handles.open_request();
         Box::new(async move {
             let answered = match handle {
@@ -72,7 +72,7 @@ impl WasiHttpHooks for HttpDoor {
                     Ok((answer, Box::new(async { Ok(()) }) as Io))
                 }
                 Err(error) => {
-                    // WASI's errors have no room for the line that would help.
+                    // WASI's errors have no text, so the line that would help goes into the log.
                     journal.log(LogLevel::Warning, &error.to_string());
                     let told = told(error);
                     if matches!(told, Error::HttpRequestDenied | Error::DestinationIpProhibited) {
@@ -104,7 +104,7 @@ fn boxed(error: Error) -> Box<dyn StdError + Send + Sync> {
     error.into()
 }
 
-/// What the component asks for, or the default. The time of its call ends both.
+/// The timeouts that the component asks for, or the defaults. The time limit of its call ends both.
 fn timeouts(options: RequestOptions) -> Timeouts {
     let default = Timeouts::default();
     let first_byte = options.first_byte_timeout.unwrap_or(default.head);
@@ -150,14 +150,14 @@ mod tests {
     use crate::limits::Limits;
     use crate::testing::{state_with, step_context};
 
-    /// Begins a request; it is sent when the future is waited for.
+    /// Begins a request. It is sent when the future is polled.
     fn begin(door: &mut HttpDoor, url: &str) -> Pin<Box<dyn Future<Output = Answered> + Send>> {
         let body = Empty::<Bytes>::new().map_err(|never| match never {}).boxed_unsync();
         let request = http::Request::get(url).body(body).unwrap();
         Pin::from(door.send_request(request, None, Box::new(async { Ok(()) })))
     }
 
-    /// A body without an end, which says how often it was asked for more.
+    /// An endless body that counts how often it was read.
     struct Endless(Arc<AtomicUsize>);
 
     impl Body for Endless {
@@ -173,7 +173,7 @@ mod tests {
         }
     }
 
-    /// Whoever is refused is not listened to: its body is let go, unread.
+    /// The body of a refused request is dropped without being read.
     #[tokio::test]
     async fn the_body_of_a_refused_request_is_not_read() {
         let grants = Grants::none().with_http("POST http://10.0.0.1").unwrap();
@@ -219,7 +219,7 @@ mod tests {
         }
     }
 
-    /// Regression: requests that were never sent took gigabytes that nobody counted.
+    /// Regression: requests that were never sent took gigabytes that were not counted.
     #[tokio::test]
     async fn what_is_not_sent_is_memory_of_the_step() {
         let limits = Limits { memory_bytes_max: 8 << 20, ..Limits::default() };

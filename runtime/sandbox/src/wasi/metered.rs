@@ -1,4 +1,4 @@
-//! Streams from and to files: counted, and open as long as they live.
+//! Streams from and to files. They are counted, and keep their file open as long as they live.
 
 use std::io;
 use std::sync::Arc;
@@ -14,16 +14,16 @@ use wasmtime_wasi::p2::{
 use crate::budget::{Allowance, Handle};
 use crate::memory::Charge;
 
-/// What a stream has read ahead, or has yet to write, at most, in bytes.
+/// The maximum that a stream has read ahead, or must still write, in bytes.
 pub(super) const STREAM_BYTES: u64 = 64 << 10;
 
-/// What a stream holds: the file, also when its descriptor is let go, and its buffer.
+/// What a stream holds: its file, even after the descriptor is dropped, and its buffer.
 pub(super) struct Holds {
     pub(super) _file: Option<Arc<Handle>>,
     pub(super) _buffer: Charge,
 }
 
-/// Reads from a file, and says how much.
+/// Reads from a file, and counts the bytes.
 pub(super) struct MeteredInput {
     inner: DynInputStream,
     context: StepContext,
@@ -62,16 +62,16 @@ impl Pollable for MeteredInput {
     }
 }
 
-/// How many bytes lie between the end of a file and the place where a stream begins to write, once that is known.
+/// Finds the number of bytes between the end of a file and the place where a stream begins to write.
 pub(super) type Gap = JoinHandle<io::Result<u64>>;
 
-/// What stands before the first byte of a stream.
+/// The state of a stream before its first byte.
 enum Beginning {
-    /// Nothing, or not any more.
+    /// There is no gap, or the gap is already counted.
     Done,
-    /// A gap, which is paid for first.
+    /// A gap, which is counted first.
     Gap(Gap),
-    /// The step may not write so much. Why, until somebody was told.
+    /// The step may not write that much. The reason is `None` after it was returned once.
     Refused(Option<wasmtime::Error>),
 }
 
@@ -96,7 +96,7 @@ impl MeteredOutput {
         Self { inner, bytes, beginning, context, _holds: holds }
     }
 
-    /// Pays for what the file grows by before anything is written.
+    /// Takes the bytes of the gap from the budget before anything is written.
     async fn pay_for_gap(&mut self) {
         let Beginning::Gap(gap) = &mut self.beginning else { return };
         let found = gap.await;

@@ -1,4 +1,4 @@
-//! What a value makes of the grant around it: what was meant, or nothing. Values are rows.
+//! A value in a grant gives the intended grant or a refusal. The values are rows.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +11,8 @@ fn filled(line: &str, value: Value) -> Result<HttpGrant, GrantError> {
     HttpTemplate::parse(line).expect(line).fill(Values::of(&json!({ "a": value })))
 }
 
-/// Whether a grant with a value covers a request, or the code with which the value is refused.
+/// Checks whether a grant with a value covers a request. `expected` may be the code with which the value is
+/// refused.
 fn check(line: &str, value: Value, url: &str, expected: &str) {
     let found = match filled(line, value.clone()) {
         Err(error) => {

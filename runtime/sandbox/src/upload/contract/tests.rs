@@ -1,11 +1,11 @@
-//! Components of worlds that are nearly the contract's, and what is said about them.
+//! Components of worlds that nearly are the contract's, and the findings about them.
 
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
 use wit_parser::ManglingAndAbi;
 
 use super::*;
 
-/// A component of a world of the contract, after the contract was changed. It only looks right.
+/// A component of a world of a changed contract. It has the right types but does nothing.
 fn component(world: &str, changes: &[(&str, &str)]) -> Vec<u8> {
     let mut sources = SourceMap::new();
     for (name, text) in WIT {

@@ -1,35 +1,35 @@
-//! What the instances of a component take beside their memories and tables: globals, and what the engine
+//! The memory of a component's instances without their memories and tables: globals, and what the engine
 //! keeps for each function that is passed around.
 //!
-//! A module of a few megabytes can hold a million globals, and be instantiated two hundred times. Each of
-//! these is followed to its module, also where components hold components.
+//! A module of a few megabytes can hold a million globals, and can be instantiated two hundred times. So each
+//! instance is followed to its module, also where components contain components.
 
 use wasmparser::{
     BinaryReaderError, ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind,
     ElementItems, ExternalKind, Instance, Parser, Payload, TypeRef,
 };
 
-/// What a global takes in each instance, in bytes.
+/// The memory of a global in each instance, in bytes.
 const GLOBAL_BYTES: u64 = 16;
-/// What a function takes that is imported, exported or in a table.
+/// The memory of a function that is imported, exported or in a table, in bytes.
 const FUNCTION_BYTES: u64 = 32;
 
-/// A module or component that an instance gets from elsewhere could be any. No tool that we know of makes
-/// such components.
+/// The size of a module or component that an instance gets from elsewhere: it could be any. No tool that we
+/// know of makes such components.
 const UNKNOWN: u64 = u64::MAX;
 
-/// A module or a component that is being read.
+/// A module or a component during reading.
 #[derive(Default)]
 struct Open {
     is_component: bool,
-    /// What one instance of it takes.
+    /// The bytes that one instance of it takes.
     bytes: u64,
-    /// What one instance takes of each module and component that it knows, by their numbers.
+    /// The bytes that one instance takes, for each module and component that it knows, by their numbers.
     modules: Vec<u64>,
     components: Vec<u64>,
 }
 
-/// What all instances of a valid component take, in bytes.
+/// The memory that all instances of a valid component take, in bytes.
 pub(super) fn bytes(component: &[u8]) -> Result<u64, BinaryReaderError> {
     let mut open: Vec<Open> = Vec::new();
     for payload in Parser::new(0).parse_all(component) {
@@ -141,7 +141,7 @@ impl Open {
                     }
                 }
             }
-            // An export gives what it exports a further number.
+            // An export gives a second number to what it exports.
             Payload::ComponentExportSection(exports) => {
                 for export in exports {
                     let export = export?;

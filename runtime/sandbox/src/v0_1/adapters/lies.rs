@@ -1,4 +1,4 @@
-//! What a component may return, without the component: for the fuzz targets.
+//! The checks of values that a component returns, without a component: for the fuzz targets.
 
 use stepbox_batch::element::SkippedRow;
 use stepbox_batch::error::ElementError;
@@ -7,7 +7,7 @@ use stepbox_batch::rows::Rows;
 use super::running::{checked, skipped_rows};
 use crate::v0_1::bindings::stepbox::step::types::{RowsResult, Skipped};
 
-/// A batch that came back.
+/// Checks a returned batch.
 pub fn believed(
     columns: usize,
     data: Vec<u8>,
@@ -17,7 +17,7 @@ pub fn believed(
     checked(columns, RowsResult { data, ends, nulls })
 }
 
-/// Rows that a component says it set aside, each with the code and the reason that it gives.
+/// Converts the rows that a component set aside, each with its code and its reason.
 pub fn set_aside(skipped: impl IntoIterator<Item = (u32, String, String)>) -> Vec<SkippedRow> {
     skipped_rows(skipped.into_iter().map(|(row, code, reason)| Skipped { row, code, reason }).collect())
 }

@@ -16,7 +16,7 @@ use crate::text::storable;
 use crate::v0_1::bindings::exports::stepbox::step::partitioner;
 use crate::v0_1::bindings::exports::stepbox::step::reader::{self, Guest};
 
-/// How long the states of all parts may be together, in bytes: they are stored before the first one begins.
+/// The maximum length of all parts' states together, in bytes: they are stored before the first part begins.
 const PARTS_BYTES_MAX: usize = 4 << 20;
 
 /// A reader that is a component.

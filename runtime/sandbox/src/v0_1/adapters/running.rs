@@ -1,4 +1,4 @@
-//! What the adapters have in common.
+//! The common code of the adapters.
 
 use std::fmt;
 
@@ -20,19 +20,20 @@ use crate::upload::World;
 use crate::v0_1::bindings::exports::stepbox::step::{partitioner, processor, reader, task, writer};
 use crate::v0_1::bindings::stepbox::step::types::{RowsParam, RowsResult, Setup, Skipped, StepError};
 
-/// How long the state of an element may be, in bytes.
+/// The maximum length of an element's state, in bytes.
 const STATE_BYTES_MAX: usize = 64 << 10;
-/// How many columns a component may announce, and how long their names may be together, in bytes.
+/// The maximum number of a component's columns, and the maximum length of their names together, in bytes.
 const COLUMNS_MAX: usize = 10_000;
 const HEADER_BYTES_MAX: usize = 1 << 20;
 
-/// A component that runs, with the functions of its world.
+/// A running component, with the functions of its world.
 pub(super) struct Running<E> {
     pub(super) instance: Instance,
     pub(super) exports: E,
 }
 
-/// The functions of a world: found by name in a component, once, and then in each instance of it.
+/// The functions of a world. Their names are looked up once in a component, and then used in each instance of
+/// it.
 pub(super) trait Exports: Sized {
     const WORLD: World;
     type Indices;
@@ -79,7 +80,7 @@ impl<E: Exports> Running<E> {
         E::find(loaded.pre()).is_ok()
     }
 
-    /// Starts a component in a store of its own, if it has the functions of the world.
+    /// Starts a component in a store of its own. Fails if it does not have the functions of the world.
     pub(super) async fn start(
         loaded: &Loaded,
         setup: &ComponentSetup,
@@ -92,7 +93,7 @@ impl<E: Exports> Running<E> {
         Ok(Self { instance, exports })
     }
 
-    /// Takes in what a call came to: a value, the component's own error, or a trap.
+    /// Converts the result of a call: a value, the component's own error, or a trap.
     pub(super) fn settle<T>(&mut self, result: wasmtime::Result<Result<T, StepError>>) -> Result<T, Halt> {
         let result = self.instance.settle(result)?;
         let remedy = self.instance.store.data().egress.take_remedy();
@@ -106,8 +107,8 @@ impl<E> fmt::Debug for Running<E> {
     }
 }
 
-/// Calls a function of the component that an adapter runs, and gives the value it returns. After a
-/// call that fails the component is gone. One that returns a batch says so.
+/// Calls a function of the component that an adapter runs, and returns its value. After a call that fails,
+/// the component is dropped. Calls that return a batch are marked as such.
 macro_rules! call {
     (batch $adapter:ident.$function:ident($($argument:expr),*)) => {{
         if let Some(running) = &mut $adapter.running {
@@ -132,7 +133,8 @@ macro_rules! call {
 }
 pub(super) use call;
 
-/// What a component starts with. The header is borrowed twice over: once as texts, once as a list.
+/// The arguments with which a component starts. The header is borrowed twice: each name as a text, and all of
+/// them as a list.
 pub(super) struct Beginning<'a> {
     header: Vec<&'a str>,
     parameters: String,
@@ -153,7 +155,7 @@ impl<'a> Beginning<'a> {
     }
 }
 
-/// The options that the job gives the component, or else all its parameters.
+/// The options that the job gives the component; without options, all parameters of the job.
 pub(super) fn parameters(setup: &ComponentSetup, context: &StepContext) -> String {
     match &setup.options {
         Some(options) => options.to_string(),
@@ -161,17 +163,17 @@ pub(super) fn parameters(setup: &ComponentSetup, context: &StepContext) -> Strin
     }
 }
 
-/// A batch on its way in: nothing is copied but into the component's memory.
+/// A batch for a call: the only copy is the one into the component's memory.
 pub(super) fn lent(rows: &Rows) -> RowsParam<'_> {
     RowsParam { data: rows.data(), ends: rows.ends(), nulls: rows.nulls() }
 }
 
-/// A batch that came back, believed only after every rule was checked.
+/// Checks every rule of a returned batch, and converts it.
 pub(super) fn checked(columns: usize, rows: RowsResult) -> Result<Rows, ElementError> {
     Rows::from_parts(columns, rows.data, rows.ends, rows.nulls).map_err(failure::of_bad_rows)
 }
 
-/// The engine checks that the columns can be told apart; here only that they can be kept.
+/// Checks that the columns can be stored. The engine checks that their names are unique.
 pub(super) fn checked_header(header: Vec<String>) -> Result<Vec<String>, ElementError> {
     let bytes = header.iter().map(String::len).sum::<usize>();
     if header.len() > COLUMNS_MAX || bytes > HEADER_BYTES_MAX {
@@ -187,9 +189,9 @@ pub(super) fn checked_state(state: Vec<u8>) -> Result<Vec<u8>, ElementError> {
     Ok(state)
 }
 
-/// What a call that returns a batch gives.
+/// The value of a call that returns a batch.
 pub(super) trait Returned {
-    /// How much memory it takes.
+    /// The memory that it takes, in bytes.
     fn bytes(&self) -> usize;
 }
 
@@ -222,7 +224,7 @@ impl Returned for reader::Chunk {
     }
 }
 
-/// Rows that a component set aside. The engine checks that there are such rows.
+/// Converts the rows that a component set aside. The engine checks that these rows exist.
 pub(super) fn skipped_rows(skipped: Vec<Skipped>) -> Vec<SkippedRow> {
     let one = |skipped: Skipped| SkippedRow {
         row: skipped.row,

@@ -34,7 +34,7 @@ impl Tasklet for SandboxedTasklet {
         let call = running.exports.call_run(&mut running.instance.store, setup);
         let ran = running.instance.watch.guard(self.setup.limits.tasklet_ms_max, call).await;
         let exit_code = running.settle(ran)?;
-        // The engine judges its length, as that of any tasklet's.
+        // The engine checks its length, as for every tasklet.
         Ok(exit_code.map(|code: String| storable(&code).into_owned()))
     }
 }

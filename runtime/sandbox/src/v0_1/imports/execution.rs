@@ -1,6 +1,6 @@
 //! `stepbox:step/execution`: the step's parameters, progress, findings and stop request.
 //!
-//! `is-stopping` and `increment-processed-items` may be called for every item: they touch an atomic.
+//! `is-stopping` and `increment-processed-items` may be called for every item: they only use an atomic.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ use crate::state::StepState;
 use crate::text::storable;
 use crate::v0_1::bindings::stepbox::step::execution::Host;
 
-/// The code of warnings that a step reports itself.
+/// The code of warnings that a step reports.
 const WARNING_CODE: &str = "reported-by-step";
 
 impl Host for StepState {
@@ -33,7 +33,7 @@ impl Host for StepState {
         if CONTEXT_GET_KEY.takes(&key) { self.context.get_text(&key) } else { None }
     }
 
-    /// A value is judged by its length before it is read: as a tree it takes up to fifty times that.
+    /// The length of a value is checked before it is parsed: as a tree it takes up to fifty times its length.
     fn context_put(&mut self, key: String, value: String) -> Result<(), String> {
         CONTEXT_KEY.check(key.len()).map_err(|error| error.to_string())?;
         CONTEXT_VALUE
@@ -78,7 +78,8 @@ impl Host for StepState {
     }
 }
 
-/// A name that is too long is refused further on, by its length; no more of it is looked at than tells.
+/// The beginning of a name. A name that is too long is refused later, by its length; this much of it is
+/// enough for that.
 fn name_of<'a>(bound: &Bound, name: &'a str) -> Cow<'a, str> {
     storable(cut(name, bound.max + char::MAX_LEN_UTF8))
 }
@@ -107,11 +108,12 @@ mod tests {
         assert_eq!(state.context_get("k".to_owned()).as_deref(), Some(r#"{"a":[1]}"#));
         let refusal = state.context_put("k".to_owned(), "{".to_owned()).unwrap_err();
         assert!(refusal.starts_with("the value is not JSON: "), "{refusal}");
-        // Regression: at 127 levels it was stored, within others, and nothing of the execution could be read.
+        // Regression: a value of 127 levels was stored inside others, and then no part of the execution could
+        // be read.
         let deep = format!("{}{}", "[".repeat(127), "]".repeat(127));
         let refusal = state.context_put("k".to_owned(), deep).unwrap_err();
         assert_eq!(refusal, "a value nests at most 64 levels deep, this one deeper");
-        // Regression: a value was read as a whole before its length was looked at, which took gigabytes.
+        // Regression: a value was parsed before its length was checked, which took gigabytes.
         let long = "[".repeat(64 << 10) + "]";
         let refusal = state.context_put("k".to_owned(), long).unwrap_err();
         let words = "the execution context takes no more: value has 65537 bytes; at most 65536 are taken";

@@ -1,8 +1,8 @@
-//! `stepbox:step/files`: the granted folders, through handles rather than paths.
+//! `stepbox:step/files`: the granted folders, used through handles and not through paths.
 //!
-//! A path's first part names a grant, and the rest is resolved beneath that grant's open folder by the
-//! operating system (`openat2`), which refuses every way out: `..`, absolute paths, links. No text is
-//! compared. Waiting for the disk happens on threads of its own.
+//! The first part of a path names a grant. The operating system resolves the rest beneath that grant's open
+//! folder (`openat2`), and refuses every way out: `..`, absolute paths, links. No path is compared as text.
+//! Threads of their own wait for the disk.
 
 pub(crate) mod failure;
 pub(crate) mod open_file;
@@ -22,7 +22,7 @@ use crate::v0_1::bindings::stepbox::step::files::{
     Entry, FileError, Host, HostReader, HostWriter, Mode, Reader, Writer,
 };
 
-/// The most bytes that one call reads.
+/// The maximum that one call reads, in bytes.
 const READ_BYTES_MAX: u32 = 1 << 20;
 
 type Outcome<T> = Result<T, FileFailure>;
@@ -148,7 +148,7 @@ impl HostWriter for StepState {
     }
 }
 
-/// Waits for the disk where nobody else is kept waiting.
+/// Runs work that waits for the disk on another thread, so that it does not hold up other components.
 async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> Outcome<T> + Send + 'static) -> Outcome<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(outcome) => outcome,

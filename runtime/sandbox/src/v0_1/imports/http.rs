@@ -1,4 +1,4 @@
-//! `stepbox:step/http`: requests within the step's grants, streaming both ways.
+//! `stepbox:step/http`: requests within the step's grants, streamed in both directions.
 
 pub(crate) mod answer;
 mod checked;
@@ -27,12 +27,12 @@ use crate::v0_1::bindings::stepbox::step::http::{
     Header, Host, HostExchange, HostResponse, HttpError, Request, Response,
 };
 
-/// The most bytes that one call reads.
+/// The maximum that one call reads, in bytes.
 const READ_BYTES_MAX: u32 = 1 << 20;
 
 type Outcome<T> = Result<T, HttpFailure>;
 
-/// Checks a request as far as can be done before its host is resolved.
+/// Checks a request as far as possible before its host is resolved.
 fn check(request: Request, egress: &Egress) -> Result<Checked, EgressError> {
     let lengths = request.headers.iter().map(|header| (header.name.len(), header.value.len()));
     head::check(request.url.len(), lengths)?;
@@ -166,7 +166,7 @@ impl HostResponse for StepState {
         let answer = self.table.get_mut(&answer)?;
         while answer.rest.is_empty() {
             let Some(frame) = answer.body.frame().await else { return Ok(Vec::new()) };
-            // Trailers have no place in the contract.
+            // The contract has no trailers, so they are dropped.
             answer.rest = frame?.into_data().unwrap_or_default();
         }
         let bytes = answer.rest.len().min(bytes_max.min(READ_BYTES_MAX) as usize);

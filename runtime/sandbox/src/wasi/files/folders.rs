@@ -1,4 +1,5 @@
-//! What a component has open through `wasi:filesystem`: which grant it belongs to, and its handle.
+//! The files and folders that a component has opened through `wasi:filesystem`: each with its grant and its
+//! handle.
 
 use std::collections::HashMap;
 use std::io;
@@ -10,10 +11,10 @@ use wasmtime_wasi::{FsPerms, OpenMode};
 use crate::budget::Handle;
 use crate::grants::{Access, FolderGrant, Grants};
 
-/// What a component has open, by the number of the descriptor.
+/// The files and folders that a component has open, by the number of the descriptor.
 #[derive(Default)]
 pub(crate) struct Folders {
-    /// The granted folders, each opened once, however often a component asks for them.
+    /// The granted folders. Each is opened once, even if a component asks for them several times.
     preopens: Vec<(Dir, String)>,
     descriptors: HashMap<u32, Opened>,
 }
@@ -21,9 +22,9 @@ pub(crate) struct Folders {
 /// A file or folder that is open.
 #[derive(Clone)]
 pub(super) struct Opened {
-    /// The place of its grant among all of the step.
+    /// The position of its grant in the list of the step's grants.
     pub(super) grant: usize,
-    /// None for a granted folder itself, whose descriptors are all one.
+    /// `None` for a granted folder itself: all its descriptors share one open folder.
     pub(super) handle: Option<Arc<Handle>>,
 }
 
@@ -48,7 +49,7 @@ impl Folders {
         self.descriptors.get(&descriptor)
     }
 
-    /// Whether two descriptors are of one grant.
+    /// Whether two descriptors belong to the same grant.
     pub(super) fn are_of_one_grant(&self, one: u32, other: u32) -> bool {
         let grant = |descriptor| self.get(descriptor).map(|opened| opened.grant);
         grant(one).is_some() && grant(one) == grant(other)

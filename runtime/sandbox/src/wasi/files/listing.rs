@@ -1,4 +1,4 @@
-//! What a folder holds, entry by entry: only some of it is in memory at a time.
+//! The entries of a folder: only some of them are in memory at a time.
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,14 +11,14 @@ use wasmtime_wasi::p2::{FsError, FsResult};
 use crate::budget::Handle;
 use crate::memory::Charge;
 
-/// How many entries are read at once.
+/// The number of entries that are read at once.
 const AHEAD: usize = 128;
-/// What a listing takes of memory at most, in bytes: so many names, and the buffer of the system's own reader.
+/// The maximum memory of a listing, in bytes: that many names, and the buffer of the system's own reader.
 pub(super) const LISTING_BYTES: u64 = 128 << 10;
 
 /// A folder that is being listed.
 pub(super) struct Listing {
-    /// None while it is being read.
+    /// `None` while it is being read.
     rest: Option<ReadDir>,
     ahead: VecDeque<Found>,
     _handle: Handle,
@@ -32,7 +32,7 @@ impl Listing {
         Self { rest: Some(rest), ahead: VecDeque::new(), _handle: handle, _charge: charge }
     }
 
-    /// The next entry; none at the end.
+    /// The next entry; `None` at the end.
     pub(super) async fn next(&mut self) -> FsResult<Option<DirectoryEntry>> {
         if self.ahead.is_empty()
             && let Some(mut rest) = self.rest.take()

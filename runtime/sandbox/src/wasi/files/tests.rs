@@ -1,4 +1,4 @@
-//! The second door to the granted folders: what it takes away, and what it counts.
+//! The second door to the granted folders: its restrictions and its counts.
 
 use std::os::unix::fs::symlink;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ struct Door {
     work: u32,
 }
 
-/// `inbox` for reading and `work` for writing are one and the same folder here.
+/// Grants the same folder as `inbox` for reading and as `work` for writing.
 fn door(limits: Limits) -> Door {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.txt"), "abc").unwrap();
@@ -120,10 +120,10 @@ async fn counts_bytes_however_they_are_written() {
     assert_eq!(std::fs::read_to_string(door.folder.path().join("file")).unwrap(), "four");
 }
 
-/// What lies between the end of a file and the place where a stream begins is paid for before the first byte.
+/// The gap between the end of a file and the place where a stream begins is counted before the first byte.
 #[tokio::test]
 async fn a_stream_pays_for_what_it_leaves_out() {
-    // What is left of the 14 bytes of the step, 4 of which the file has.
+    // The rest of the step's 14 bytes. The file has 4 of them.
     for (offset, left) in [(0, Some(6)), (4, Some(6)), (6, Some(4)), (10, Some(0)), (11, None), (15, None)] {
         let mut door = door(Limits { disk_bytes_max: 14, ..Limits::default() });
         let file = door.create("file").await.unwrap();
@@ -144,7 +144,7 @@ async fn a_stream_pays_for_what_it_leaves_out() {
     }
 }
 
-/// Nothing goes past a refusal.
+/// After a refusal nothing can be written.
 #[tokio::test]
 async fn a_stream_that_was_refused_its_beginning_is_closed() {
     let mut door = door(Limits { disk_bytes_max: 14, ..Limits::default() });
@@ -178,7 +178,7 @@ fn open_files() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
-/// Regression: each call opened each folder once more, until the process had no descriptor left.
+/// Regression: each call opened each folder again, until the process had no file descriptor left.
 #[tokio::test]
 async fn granted_folders_are_opened_once() {
     let mut door = door(Limits { open_handles_max: 1, ..Limits::default() });
@@ -190,7 +190,7 @@ async fn granted_folders_are_opened_once() {
     assert!(more < 100, "{more} more, of which other tests have some");
 }
 
-/// A stream keeps its file open when the descriptor is let go.
+/// A stream keeps its file open after the descriptor is dropped.
 #[tokio::test]
 async fn streams_hold_their_file_and_are_memory_of_the_step() {
     let limits = Limits { open_handles_max: 1, memory_bytes_max: 200 << 10, ..Limits::default() };

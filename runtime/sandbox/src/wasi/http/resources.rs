@@ -1,7 +1,7 @@
-//! `wasi:http/types`: what wasmtime's own implementation keeps for a component, charged to its memory.
+//! `wasi:http/types`: data that wasmtime's own implementation keeps for a component, charged to its memory.
 //!
-//! Each thing is charged at once with the most that it can ever hold, so that nothing need be counted when
-//! it grows. Texts are judged before they are kept.
+//! Each item is charged at once with the most that it can ever hold, so nothing must be counted when it
+//! grows. Texts are judged before they are kept.
 
 use wasmtime::component::{HasData, Resource};
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable};
@@ -25,7 +25,7 @@ pub(crate) struct HttpResources<'a> {
     held: &'a mut Held,
 }
 
-/// How the linker finds it.
+/// Gives the linker access to the resources.
 pub(crate) struct HasHttp;
 
 impl HasData for HasHttp {
@@ -47,7 +47,7 @@ impl StepState {
 }
 
 impl<'a> HttpResources<'a> {
-    /// Makes something that is kept, if there is memory for it.
+    /// Makes an item that is kept, if there is memory for it.
     fn keep<T, E>(
         &mut self,
         bytes: u64,
@@ -68,7 +68,7 @@ impl<'a> HttpResources<'a> {
     }
 }
 
-/// Calls that keep nothing.
+/// Passes on calls that keep nothing.
 macro_rules! pass_on {
     ($interface:ident: $(fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
         $(fn $name(&mut self, $($argument: $type),*) -> $result {
@@ -77,7 +77,7 @@ macro_rules! pass_on {
     };
 }
 
-/// Letting go of something gives its memory back.
+/// Dropping a resource gives its memory back.
 macro_rules! drops {
     ($interface:ident: $type:ty) => {
         fn drop(&mut self, thing: Resource<$type>) -> wasmtime::Result<()> {
@@ -88,7 +88,7 @@ macro_rules! drops {
 }
 
 impl outgoing_handler::Host for HttpResources<'_> {
-    /// From here on the request is charged where it is sent.
+    /// From here on the request is charged by the code that sends it.
     fn handle(
         &mut self,
         request: Resource<OutgoingRequest>,
@@ -131,7 +131,7 @@ impl types::HostFields for HttpResources<'_> {
     }
 }
 
-/// Nobody sends requests to a step.
+/// A step gets no requests, so these never exist.
 impl types::HostIncomingRequest for HttpResources<'_> {
     drops! { HostIncomingRequest: IncomingRequest }
     pass_on! { HostIncomingRequest:
@@ -149,7 +149,7 @@ impl types::HostOutgoingRequest for HttpResources<'_> {
         let fields = headers.rep();
         let make = |wasi: &mut WasiHttpCtxView<'_>| types::HostOutgoingRequest::new(wasi, headers);
         let request = self.keep(MESSAGE, wasmtime::Error::from, make)?;
-        // The request may have got its number.
+        // The new request may have got the number of the headers.
         if request.rep() != fields {
             self.let_go(fields);
         }
@@ -214,7 +214,7 @@ impl types::HostOutgoingRequest for HttpResources<'_> {
     }
 }
 
-/// Nobody waits for an answer of a step.
+/// No client waits for an answer of a step, so these never exist.
 impl types::HostResponseOutparam for HttpResources<'_> {
     drops! { HostResponseOutparam: ResponseOutparam }
     pass_on! { HostResponseOutparam:
@@ -230,7 +230,7 @@ impl types::HostResponseOutparam for HttpResources<'_> {
     }
 }
 
-/// What has arrived of it is charged where it is received; its headers are copied here.
+/// The received bytes are charged where they are received. Its headers are copied here.
 impl types::HostIncomingResponse for HttpResources<'_> {
     fn headers(&mut self, answer: Resource<IncomingResponse>) -> wasmtime::Result<Resource<FieldMap>> {
         self.keep(FIELDS, wasmtime::Error::from, |wasi| types::HostIncomingResponse::headers(wasi, answer))
@@ -269,7 +269,7 @@ impl types::HostIncomingBody for HttpResources<'_> {
     }
 }
 
-/// It can be made, and sent nowhere.
+/// A component can make an answer of its own, but cannot send it.
 impl types::HostOutgoingResponse for HttpResources<'_> {
     fn new(&mut self, headers: Resource<FieldMap>) -> wasmtime::Result<Resource<OutgoingResponse>> {
         let fields = headers.rep();
@@ -299,7 +299,7 @@ impl types::HostOutgoingResponse for HttpResources<'_> {
 type Answer = Option<Result<Result<Resource<IncomingResponse>, ErrorCode>, ()>>;
 
 impl types::HostFutureIncomingResponse for HttpResources<'_> {
-    /// Its headers can be larger than those that a step may make.
+    /// The headers of a received answer may be larger than those that a step makes.
     fn get(&mut self, answer: Resource<FutureIncomingResponse>) -> wasmtime::Result<Answer> {
         let charge = self.held.account.charge(2 * FIELDS)?;
         let got = types::HostFutureIncomingResponse::get(&mut self.wasi, answer)?;
@@ -315,7 +315,7 @@ impl types::HostFutureIncomingResponse for HttpResources<'_> {
     }
 }
 
-/// What is written to it is charged with its request.
+/// The written bytes are charged with the request.
 impl types::HostOutgoingBody for HttpResources<'_> {
     fn finish(
         &mut self,

@@ -1,4 +1,4 @@
-//! Why a call on files gives no answer, whatever the version of the contract calls it.
+//! Why a call on files failed, independent of the contract's version.
 
 #![expect(unreachable_pub, reason = "the generated bindings re-export the types behind resources")]
 
@@ -11,32 +11,32 @@ use crate::budget::OverLimit;
 use crate::memory::OutOfMemory;
 use crate::renames::Unmoved;
 
-/// What a step is told of a call on files that failed.
+/// The reason that a step gets for a failed call on files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileProblem {
-    /// Nothing of that name.
+    /// No file or folder has that name.
     NotFound,
-    /// Something has that name already.
+    /// A file or folder already has that name.
     AlreadyExists,
-    /// A folder where a file belongs, or a file where a folder belongs; or something that is neither.
+    /// The path leads to a folder instead of a file, to a file instead of a folder, or to neither.
     WrongKind,
-    /// No path that could name a file.
+    /// The path cannot name a file.
     BadPath,
-    /// No grant covers it. The text says which would.
+    /// No grant covers the path. The text names a grant that would.
     Refused(String),
-    /// A limit of the step. The text names it.
+    /// A limit of the step was reached. The text names it.
     OverLimit(String),
-    /// Whatever else the system says.
+    /// Any other error of the system.
     Failed(String),
 }
 
-/// Why a call on files gives no answer: something the step is told, or a handle that does not exist,
-/// which ends it.
+/// Why a call on files failed: a reason that the step gets, or a handle that does not exist, which ends the
+/// step.
 #[derive(Debug)]
 pub enum FileFailure {
-    /// What the step is told.
+    /// The reason that the step gets.
     Told(FileProblem),
-    /// What ends it.
+    /// The error that ends the step.
     Trap(wasmtime::Error),
 }
 
@@ -79,16 +79,17 @@ impl From<io::Error> for FileFailure {
     }
 }
 
-/// What a step is told. The system's errors name no path of the host.
+/// Converts an error of the system to the reason that a step gets. The system's errors contain no path of the
+/// host.
 fn told(error: &io::Error) -> FileProblem {
     match error.kind() {
         io::ErrorKind::NotFound => FileProblem::NotFound,
         io::ErrorKind::AlreadyExists => FileProblem::AlreadyExists,
         io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => FileProblem::WrongKind,
         io::ErrorKind::InvalidFilename => FileProblem::BadPath,
-        // Sockets cannot even be opened.
+        // Sockets cannot be opened at all.
         _ if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => FileProblem::WrongKind,
-        // With no number of the system's, it is the capability layer that refuses.
+        // Without an error number of the system, the capability layer has refused.
         io::ErrorKind::PermissionDenied if error.raw_os_error().is_none() => {
             FileProblem::Refused("the path leads out of its granted folder".to_owned())
         }

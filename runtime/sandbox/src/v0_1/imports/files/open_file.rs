@@ -1,4 +1,4 @@
-//! The files that a component has open.
+//! The open files of a component.
 
 #![expect(unreachable_pub, reason = "the generated bindings re-export the types behind resources")]
 
@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use crate::budget::Handle;
 
-/// A file open for reading.
+/// A file that is open for reading.
 #[derive(Debug)]
 pub struct FileReader {
     pub(super) file: Arc<File>,
     pub(super) _handle: Handle,
 }
 
-/// A file open for writing.
+/// A file that is open for writing.
 #[derive(Debug)]
 pub struct FileWriter {
     pub(super) file: Arc<File>,

@@ -1,4 +1,4 @@
-//! What is done with a place in a granted folder.
+//! Operations on a path in a granted folder.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -16,12 +16,12 @@ use crate::memory::Account;
 use crate::renames;
 use crate::v0_1::bindings::stepbox::step::files::{Entry, Kind, Mode};
 
-/// How many entries of a folder are listed.
+/// The maximum number of entries that are listed of a folder.
 const ENTRIES_MAX: usize = 10_000;
-/// What an entry takes in memory beside its name, in bytes, as its list grows by doubling.
+/// The memory of an entry in addition to its name, in bytes. It allows for a list that grows by doubling.
 const ENTRY_BYTES: u64 = 128;
 
-/// A path that begins in a granted folder. Where it leads is found out when it is used.
+/// A path that begins in a granted folder. It is resolved when it is used.
 #[derive(Debug)]
 pub(super) struct Place {
     folder: Arc<FolderGrant>,
@@ -47,7 +47,7 @@ impl Place {
         Ok(Self { folder: folder.clone(), rest })
     }
 
-    /// The same, if the step may write there.
+    /// Returns the same place, if the step may write there.
     pub(super) fn for_writing(self) -> Outcome<Self> {
         match self.folder.access() {
             Access::Write => Ok(self),
@@ -63,7 +63,7 @@ impl Place {
         self.open(OpenOptions::new().read(true))
     }
 
-    /// Opens a file for writing; one that is made for it is counted.
+    /// Opens a file for writing. A file that is created here is counted.
     pub(super) fn open_to_write(&self, mode: Mode, files: &Allowance) -> Outcome<File> {
         let mut options = OpenOptions::new();
         match mode {
@@ -73,7 +73,7 @@ impl Place {
         };
         match self.open(&mut options) {
             Err(FileFailure::Told(FileProblem::NotFound)) => self.create(files),
-            // Nothing is cut off before it is known what was opened.
+            // The file is cut off only after the checks of the opened file.
             Ok(file) if mode == Mode::Replace => {
                 file.set_len(0)?;
                 Ok(file)
@@ -88,7 +88,8 @@ impl Place {
         created.inspect_err(|_| files.give_back(1))
     }
 
-    /// Opens regular files only. Without blocking, for a pipe could wait for its other end for ever.
+    /// Opens regular files only. The open does not block, because a pipe could wait for its other end for
+    /// ever.
     fn open(&self, options: &mut OpenOptions) -> Outcome<File> {
         options.custom_flags(OFlags::NONBLOCK.bits() as i32);
         let file = self.folder.dir().open_with(&self.rest, options)?;
@@ -104,8 +105,8 @@ impl Place {
         Ok(file.into_std())
     }
 
-    /// Files and folders, links that lead to one within the grant included. Whatever else there is
-    /// (pipes, sockets, dead links, names that are not UTF-8) does not exist for a step.
+    /// Lists files and folders, and links that lead to one of them within the grant. Everything else (pipes,
+    /// sockets, dead links, names that are not UTF-8) does not exist for a step.
     pub(super) fn list(&self, account: &Account) -> Outcome<Vec<Entry>> {
         let (mut entries, mut charge, mut bytes) = (Vec::new(), account.charge(0)?, 0);
         for found in self.folder.dir().read_dir(&self.rest)? {
@@ -160,7 +161,7 @@ impl Place {
         Ok(())
     }
 
-    /// The granted folder itself is not the step's to move or remove.
+    /// The path below the granted folder. A step may not move or remove the granted folder itself.
     fn below_grant(&self) -> Outcome<&Path> {
         if self.rest == Path::new(".") { Err(FileProblem::WrongKind.into()) } else { Ok(&self.rest) }
     }
@@ -189,7 +190,7 @@ mod tests {
     use crate::limits::Limits;
     use crate::testing::account;
 
-    /// A folder granted as `inbox` for reading and as `work` for writing, with links out of it.
+    /// Grants one folder as `inbox` for reading and as `work` for writing, with links that lead out of it.
     fn granted() -> (tempfile::TempDir, Grants) {
         let outside = tempfile::tempdir().unwrap();
         let inside = outside.path().join("inside");
@@ -298,7 +299,7 @@ mod tests {
         assert_eq!(std::fs::read_to_string(outside.path().join("secret")).unwrap(), "secret");
     }
 
-    /// Between looking at a name and opening it there is no time in which another program could change it.
+    /// Another program cannot change a name between its check and its opening, because both are one step.
     #[test]
     fn a_link_that_is_swapped_all_the_time_never_leads_out() {
         let (outside, grants) = granted();
@@ -320,7 +321,7 @@ mod tests {
                 match outcome(opened, text_of) {
                     text if text == "abc" => inside += 1,
                     text if text.contains("out of its granted folder") => refused += 1,
-                    // Before the first link is there.
+                    // The first link does not exist yet.
                     text if text == "NotFound" => {}
                     text => other = Some(text),
                 }

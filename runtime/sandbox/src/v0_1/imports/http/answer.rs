@@ -13,7 +13,7 @@ pub struct Answer {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
     pub(super) body: AnswerBody,
-    /// What was received and not read yet.
+    /// Bytes that were received and are not read yet.
     pub(super) rest: Bytes,
     pub(super) _handle: Handle,
 }

@@ -1,4 +1,4 @@
-//! A request that passed all checks but those of its addresses.
+//! A request that passed all checks except those of its addresses.
 
 use url::Url;
 
@@ -10,12 +10,12 @@ pub(super) struct Checked {
     pub(super) head: http::Request<()>,
     pub(super) url: Url,
     pub(super) timeouts: Timeouts,
-    /// What it takes in memory.
+    /// The charge for its memory.
     pub(super) unsent: Charge,
 }
 
 impl Checked {
-    /// Sends it.
+    /// Sends the request.
     pub(super) async fn send(
         self,
         egress: &Egress,

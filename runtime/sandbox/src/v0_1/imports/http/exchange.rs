@@ -23,18 +23,18 @@ pub struct Exchange {
     egress: Arc<Egress>,
     phase: Phase,
     bytes_left: u64,
-    /// Goes over to the answer.
+    /// The handle moves to the answer.
     handle: Option<Handle>,
 }
 
 enum Phase {
-    /// Allowed, and not sent yet: the head says whether a body follows.
+    /// The request is allowed but not sent yet, because its head says whether a body follows.
     Ready(Box<Checked>),
-    /// On its way.
+    /// The request is being sent.
     Sending { body: BodySender, answer: AbortOnDropJoinHandle<Answered> },
-    /// The other side answered before it had the whole body.
+    /// The other side answered before it had received the whole body.
     Answered(Box<Response<AnswerBody>>),
-    /// The answer was handed out, or there is none.
+    /// The answer was returned, or there is no answer.
     Over,
 }
 
@@ -44,7 +44,7 @@ impl Exchange {
         Self { egress, phase: Phase::Ready(Box::new(checked)), bytes_left, handle: Some(handle) }
     }
 
-    /// Hands on a piece of the body, and waits while the other side does not take it.
+    /// Passes on a piece of the body. Waits while the other side does not take it.
     pub(super) async fn write(&mut self, piece: Bytes) -> Result<(), EgressError> {
         let Some(left) = self.bytes_left.checked_sub(piece.len() as u64) else {
             return Err(EgressError::body_too_large(self.egress.body_bytes_max, "a request"));
@@ -59,7 +59,7 @@ impl Exchange {
                 Ok(()) => Ok(()),
                 Err(_) => self.note_early_answer().await,
             },
-            // What it does not want to know goes nowhere.
+            // The other side has answered, so the rest of the body is dropped.
             Phase::Answered(_) => Ok(()),
             Phase::Ready(_) | Phase::Over => Err(over()),
         }
@@ -80,7 +80,7 @@ impl Exchange {
         Ok((answer, handle))
     }
 
-    /// Sends the head, at the first piece of the body.
+    /// Sends the head, with the first piece of the body.
     fn begin(&mut self) {
         if !matches!(self.phase, Phase::Ready(_)) {
             return;
@@ -93,7 +93,7 @@ impl Exchange {
         self.phase = Phase::Sending { body: sender, answer };
     }
 
-    /// The body is not taken any more: either the other side has answered, or all is lost.
+    /// Handles a body that is no longer taken: the other side has answered, or the request has failed.
     async fn note_early_answer(&mut self) -> Result<(), EgressError> {
         let Phase::Sending { answer, .. } = &mut self.phase else { return Ok(()) };
         let answered = answer.await;
@@ -103,7 +103,7 @@ impl Exchange {
     }
 }
 
-/// A request that is given up must not look like a whole one, whose body happened to end here.
+/// Aborts a request that is given up. Otherwise it would look like a complete request whose body ends here.
 impl Drop for Exchange {
     fn drop(&mut self) {
         if let Phase::Sending { body, .. } = mem::replace(&mut self.phase, Phase::Over) {

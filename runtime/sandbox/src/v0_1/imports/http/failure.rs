@@ -1,4 +1,4 @@
-//! Why a call on HTTP gives no answer, whatever the version of the contract calls it.
+//! Why a call on HTTP failed, independent of the contract's version.
 
 #![expect(unreachable_pub, reason = "the generated bindings re-export the types behind resources")]
 
@@ -8,13 +8,13 @@ use crate::budget::OverLimit;
 use crate::egress::EgressError;
 use crate::memory::OutOfMemory;
 
-/// Why a call on HTTP gives no answer: something the step is told, or a handle that does not exist,
-/// which ends it.
+/// Why a call on HTTP failed: a reason that the step gets, or a handle that does not exist, which ends the
+/// step.
 #[derive(Debug)]
 pub enum HttpFailure {
-    /// What the step is told.
+    /// The reason that the step gets.
     Told(EgressError),
-    /// What ends it.
+    /// The error that ends the step.
     Trap(wasmtime::Error),
 }
 

@@ -1,4 +1,4 @@
-//! Requests of a step to servers on loopback that behave in many ways.
+//! Requests of a step to servers on loopback with different behaviour.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::setup::ComponentSetup;
 use crate::testing::{setup, state_with, step_context};
 use crate::v0_1::bindings::stepbox::step::http::{Header, Host, HostExchange, HostResponse, Request};
 
-/// A server that takes one request after the other, and gives each the same bytes for an answer.
+/// A server that takes one request after the other, and answers each with the same bytes.
 struct Server {
     url: String,
     requests: mpsc::UnboundedReceiver<String>,
@@ -43,7 +43,7 @@ impl Server {
     }
 }
 
-/// A request up to the end of its body, or as far as it came.
+/// Reads a request to the end of its body, or as far as it comes.
 async fn read_request(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     loop {
@@ -144,7 +144,7 @@ async fn a_request_given_up_does_not_look_whole() {
     let mut state = state(&server, Limits::default());
     let exchange = state.start(request("PUT", &server.url)).await.unwrap();
     state.write(Resource::new_borrow(exchange.rep()), b"half".to_vec()).await.unwrap();
-    // The second piece is taken only once the first is on its way.
+    // The second piece is taken only when the first one is being sent.
     state.write(Resource::new_borrow(exchange.rep()), b"more".to_vec()).await.unwrap();
     HostExchange::drop(&mut state, exchange).await.unwrap();
     let sent = server.request().await;
@@ -235,7 +235,7 @@ async fn requests_and_bodies_have_limits() {
     assert_eq!(state.context.metering().usage().http_requests, 1, "those refused were not sent");
 }
 
-/// It was metered all the same.
+/// Regression: such a request was metered although it was not sent.
 #[tokio::test]
 async fn a_request_for_which_no_bytes_are_left_is_not_sent() {
     let server = Server::start(HELLO).await;
@@ -295,7 +295,7 @@ async fn a_server_that_keeps_still_is_not_waited_for() {
     assert!(found.contains("no answer within 20 ms"), "{found}");
 }
 
-/// A head is judged before anything of it is kept, and counts among the bytes that were sent.
+/// A head is judged before any of it is kept, and it counts among the bytes that were sent.
 #[tokio::test]
 async fn heads_are_bounded_counted_and_charged() {
     let mut server = Server::start(HELLO).await;
@@ -324,13 +324,13 @@ async fn heads_are_bounded_counted_and_charged() {
 
     Host::send(&mut state, with_header(most), b"body".to_vec()).await.unwrap();
     let sent = server.request().await;
-    // The length of the body is the client's own header.
+    // The HTTP client adds the header with the body's length itself.
     let expected = sent.len() - "content-length: 4\r\n".len();
     assert_eq!(used(&state).http_bytes_sent, expected as u64);
     assert_eq!(used(&state).http_bytes_received, HELLO.len() as u64 - 2 - "hello, world".len() as u64);
 }
 
-/// The host keeps heads, pieces of bodies and answers for a step: they are its memory.
+/// The memory of heads, pieces of bodies and answers that the host keeps counts for the step.
 #[tokio::test]
 async fn what_is_on_its_way_is_memory_of_the_step() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -354,10 +354,11 @@ async fn what_is_on_its_way_is_memory_of_the_step() {
     for exchange in started.split_off(1) {
         HostExchange::drop(&mut state, exchange).await.unwrap();
     }
-    // Nobody takes what is written: the first piece is on its way, another one waits, and one is too much.
+    // The server takes nothing that is written. The first piece is being sent, another one waits, and a third
+    // is too much.
     let borrowed = || Resource::new_borrow(started[0].rep());
     let piece = || vec![0; 1 << 20];
-    // What the sockets hold is the system's.
+    // Bytes in the buffers of sockets belong to the system, and are not counted.
     let refused = loop {
         if let Err(refused) = state.write(borrowed(), piece()).await {
             break told::<()>(Err(refused));
