@@ -1,13 +1,14 @@
 //! Reads items from a text file whose columns have fixed widths.
 //!
-//! - `file` is its path, which starts with the name of a granted folder: `inbox/stock.txt`.
+//! - `file` is the path of the file, which starts with the name of a granted folder: `inbox/stock.txt`.
 //! - `layout` names the columns in order, with their widths in characters.
-//! - A cell is what stands in its column without the spaces around it.
-//! - Lines end with `\n` or `\r\n`. One that is not exactly as wide as the layout is unreadable as
-//!   `wrong-width`, and one that is not UTF-8 as `not-utf8`; reading goes on after it.
+//! - A cell is the text of its column without the spaces around it.
+//! - Lines end with `\n` or `\r\n`. A line that is not exactly as wide as the layout is unreadable as
+//!   `wrong-width`, and a line that is not UTF-8 as `not-utf8`. Reading continues after it.
 //!
-//! The checkpoint is the place behind the last line read, so a resumed step starts with the next. A step with
-//! `partitions` reads parts of about as many bytes each; the file is gone through once to find where they begin.
+//! The checkpoint is the place after the last line that was read, so a resumed step starts with the next
+//! line. A step with `partitions` reads parts with about the same number of bytes. To find where they begin,
+//! the step reads the file once.
 
 use std::io::{BufRead, BufReader};
 
@@ -23,11 +24,11 @@ pub struct FixedWidth {
     widths: Vec<usize>,
     source: BufReader<FileReader>,
     place: Place,
-    /// The line being read; kept for its memory.
+    /// The current line; the buffer is reused.
     line: Vec<u8>,
 }
 
-/// What it is configured with.
+/// The parameters.
 #[derive(Debug, Deserialize)]
 pub struct Parameters {
     file: String,
@@ -40,14 +41,14 @@ struct LayoutColumn {
     width: usize,
 }
 
-/// How far reading has come.
+/// How far the reader has read.
 #[derive(Debug, Default, Clone, Copy, Deserialize, Serialize)]
 struct Place {
-    /// In bytes from the start of the file.
+    /// The offset in bytes from the start of the file.
     offset: u64,
-    /// How many lines there are before it.
+    /// The number of lines before it.
     lines: u64,
-    /// Where to read no further, in bytes from the start of the file; none for its end.
+    /// The offset where reading ends, in bytes from the start of the file; `None` for the end of the file.
     end: Option<u64>,
 }
 
@@ -120,7 +121,7 @@ impl PartitionedReader for FixedWidth {
                 places.push(Place { end: Some(place.offset), ..begin });
             }
         }
-        // What is appended from now on belongs to the last part, as it does without parts.
+        // Lines that are appended later belong to the last part, as they would without parts.
         match places.last_mut() {
             Some(last) => last.end = None,
             None => places.push(Place::default()),
@@ -132,7 +133,7 @@ impl PartitionedReader for FixedWidth {
 stepbox_step::export_partitioned_reader!(FixedWidth);
 
 impl Place {
-    /// Goes to the first line that begins at `offset` or behind it, or to the end of the file.
+    /// Goes to the first line that begins at or after `offset`, or to the end of the file.
     fn go_to_line_at(&mut self, source: &mut impl BufRead, offset: u64) -> Result<(), StepError> {
         while self.offset < offset {
             let bytes = source.skip_until(b'\n')?;
@@ -147,7 +148,7 @@ impl Place {
 }
 
 impl FixedWidth {
-    /// Reads the next line, its end included; false when there is none.
+    /// Reads the next line with its line end; false if there is none.
     fn next_line(&mut self) -> Result<bool, StepError> {
         self.line.clear();
         if self.place.end.is_some_and(|end| self.place.offset >= end) {
@@ -169,7 +170,7 @@ impl FixedWidth {
     }
 }
 
-/// Cuts the line, which is as wide as all columns together.
+/// Cuts the line into cells. The line is as wide as all columns together.
 fn push_cells(line: &str, widths: &[usize], item: &mut NewItem<'_>) {
     let mut rest = line;
     for width in widths {

@@ -12,7 +12,7 @@ fn parameters() -> Value {
     json!({ "file": "inbox/stock.txt", "layout": [column("sku", 3), column("count", 4), column("name", 8)] })
 }
 
-/// A folder `inbox` that holds `stock.txt` for as long as the value lives.
+/// A folder `inbox` with `stock.txt`, deleted when the value is dropped.
 fn inbox(stock: &[u8]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("stock.txt"), stock).unwrap();
@@ -55,7 +55,7 @@ fn resumes_from_any_checkpoint_as_if_nothing_had_happened() {
         let (mut first, _) = ReaderDriver::<FixedWidth>::open(setup(parameters(), &[])).unwrap();
         let before = first.read(rows_before, u32::MAX).unwrap();
         let checkpoint = Some(first.checkpoint().unwrap());
-        first.read(1, u32::MAX).unwrap(); // lost with the interruption
+        first.read(1, u32::MAX).unwrap(); // lost because of the interruption
 
         let setup = contract::Setup { checkpoint, ..setup(parameters(), &[]) };
         let (mut second, _) = ReaderDriver::<FixedWidth>::open(setup).unwrap();
@@ -70,7 +70,8 @@ fn resumes_from_any_checkpoint_as_if_nothing_had_happened() {
 fn its_parts_are_what_one_reader_finds() {
     let _inbox = inbox(STOCK.as_bytes());
     let undisturbed = read::<FixedWidth>(parameters()).unwrap();
-    // As many as lines at most; by bytes, so lines of other lengths come to fewer.
+    // There are at most as many parts as lines. Parts are cut by bytes, so lines of different lengths give
+    // fewer parts.
     for (asked, expected) in [(1, 1), (2, 2), (3, 3), (4, 3), (9, 4), (1000, 4)] {
         let states = split::<FixedWidth>(&setup(parameters(), &[]), asked).unwrap().unwrap();
         assert_eq!(states.len(), expected, "{asked} parts");

@@ -1,11 +1,12 @@
 //! Writes items as a Markdown table that can be resumed.
 //!
-//! - `file` is its path, which starts with the name of a writable folder: `outbox/products.md`.
-//! - Pipes and backslashes in a cell get a backslash, and line breaks become `<br>`. Null is empty.
+//! - `file` is the path of the file, which starts with the name of a writable folder: `outbox/products.md`.
+//! - Pipes and backslashes in a cell get a backslash before them, and line breaks become `<br>`. Null is
+//!   empty.
 //!
-//! The table grows in `<file>.part` and gets its name when every item is written, so whoever finds
-//! `<file>` finds a whole one. The checkpoint is how many bytes of the part are on the disk; a resumed
-//! step cuts off whatever came after them.
+//! The table is written to `<file>.part` and gets its name after every item is written, so `<file>` is always
+//! complete. The checkpoint is the number of bytes of the part that are on the disk. A resumed step cuts off
+//! all bytes after them.
 
 use std::io::{BufWriter, Write};
 
@@ -19,11 +20,11 @@ pub struct MarkdownTable {
     part: String,
     target: BufWriter<FileWriter>,
     bytes: u64,
-    /// The line being written; kept for its memory.
+    /// The current line; the buffer is reused.
     line: String,
 }
 
-/// What it is configured with.
+/// The parameters.
 #[derive(Debug, Deserialize)]
 pub struct Parameters {
     file: String,
@@ -78,7 +79,7 @@ impl Writer for MarkdownTable {
 stepbox_step::export_writer!(MarkdownTable);
 
 impl MarkdownTable {
-    /// Replaces whatever part an abandoned run has left.
+    /// Replaces a part that an abandoned run has left.
     fn start(file: String, part: String, columns: &Columns) -> Result<MarkdownTable, StepError> {
         let mut table = Self::on(file, part, Mode::Replace, 0)?;
         for (_, name) in columns.iter() {
@@ -94,7 +95,7 @@ impl MarkdownTable {
 
     fn resume(file: String, part: String, bytes: u64) -> Result<MarkdownTable, StepError> {
         if files::stat(&part) == Err(FileError::NotFound) {
-            // Interrupted between getting its name and the runtime's note of it.
+            // The step was interrupted after the file got its name and before the runtime stored that.
             files::rename(&file, &part).map_err(|error| error.at(&part))?;
         }
         let size = files::stat(&part).map_err(|error| error.at(&part))?.size;

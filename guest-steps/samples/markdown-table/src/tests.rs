@@ -14,7 +14,7 @@ fn parameters() -> Value {
     json!({ "file": "outbox/products.md" })
 }
 
-/// A folder `outbox` for as long as the value lives.
+/// A folder `outbox`, deleted when the value is dropped.
 fn outbox() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     Host::new().folder("outbox", folder.path()).install();
@@ -59,7 +59,7 @@ fn resumes_from_any_checkpoint_as_if_nothing_had_happened() {
             first.write(&rows(&ITEMS[..written])).unwrap();
             let checkpoint = Some(first.checkpoint().unwrap());
             first.write(&rows(&ITEMS[written..lost])).unwrap();
-            drop(first); // which flushes: bytes after the checkpoint are on the disk
+            drop(first); // this flushes, so bytes after the checkpoint are on the disk
 
             let mut second = open(checkpoint);
             second.write(&rows(&ITEMS[written..])).unwrap();

@@ -1,4 +1,4 @@
-//! Calendar dates, and the formats they are written in.
+//! Calendar dates and their formats.
 
 /// A date of the Gregorian calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub(crate) struct Date {
 }
 
 impl Date {
-    /// Reads `YYYY-MM-DD`, whose digits and hyphens the caller has seen; none if the calendar has no
+    /// Reads `YYYY-MM-DD`. The caller has checked the digits and the hyphens. `None` if the calendar has no
     /// such day.
     pub(crate) fn parse(cell: &[u8]) -> Option<Date> {
         let (year, month, day) = (number(&cell[..4]), number(&cell[5..7]), number(&cell[8..]));
@@ -32,7 +32,7 @@ fn days_in(year: u16, month: u16) -> u16 {
     }
 }
 
-/// How dates are written: `dd/MM/yyyy`.
+/// A format of dates, such as `dd/MM/yyyy`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct DateFormat(Vec<Piece>);
 
@@ -48,8 +48,8 @@ enum Piece {
 }
 
 impl DateFormat {
-    /// Reads a format, or says what it does not understand. Letters are `yyyy`, `yy`, `MM`, `M`, `dd`
-    /// and `d`; whatever is no letter stands for itself.
+    /// Reads a format. An error says which part is unknown. Letters are `yyyy`, `yy`, `MM`, `M`, `dd` and
+    /// `d`; other letters are errors, and all other characters are copied.
     pub(crate) fn parse(format: &str) -> Result<DateFormat, String> {
         let mut pieces = Vec::new();
         let mut rest = format;
@@ -65,7 +65,7 @@ impl DateFormat {
         Ok(DateFormat(pieces))
     }
 
-    /// Whether a date in this format looks as it came in.
+    /// Whether a date in this format is the same as in the input.
     pub(crate) fn is_iso(&self) -> bool {
         use Piece::{Day2, Literal, Month2, Year4};
         self.0 == [Year4, Literal('-'), Month2, Literal('-'), Day2]
@@ -104,7 +104,7 @@ fn piece(letter: char, run: &str) -> Result<Piece, String> {
     }
 }
 
-/// Without the formatting machinery, which is half of the time that a date would take.
+/// Does not use Rust's formatting, because formatting would take half of the time of a date.
 fn push_two(text: &mut String, number: u16) {
     push_digit(text, number / 10);
     push_digit(text, number % 10);

@@ -1,10 +1,10 @@
-//! Writes decimals with a chosen separator and dates in a chosen format.
+//! Writes decimal numbers with a chosen separator and dates in a chosen format.
 //!
-//! - A cell that is wholly a decimal number, `-?digits.digits`, gets `decimalSeparator` for its point.
-//! - A cell that is wholly a calendar date, `YYYY-MM-DD`, is written in `dateFormat`.
-//! - The first column, which identifies the item, and all other cells stay as they are.
-//! - An item whose first cell is empty is skipped as `missing-identifier`, and one with a cell that is
-//!   shaped like a date but is none, such as `2024-02-31`, as `impossible-date`.
+//! - If a whole cell is a decimal number, `-?digits.digits`, `decimalSeparator` replaces its point.
+//! - If a whole cell is a calendar date, `YYYY-MM-DD`, it is written in `dateFormat`.
+//! - The first column, which identifies the item, and all other cells are not changed.
+//! - An item whose first cell is empty is skipped as `missing-identifier`. An item with a cell that has the
+//!   form of a date but is not a date, such as `2024-02-31`, is skipped as `impossible-date`.
 
 mod date;
 
@@ -15,14 +15,14 @@ use date::{Date, DateFormat};
 
 /// The processor.
 pub struct Normalise {
-    /// None for a point, which decimals have already.
+    /// `None` for a point, which decimal numbers already have.
     decimal_separator: Option<String>,
     date_format: DateFormat,
-    /// A date being written; kept for its memory.
+    /// The current date; the buffer is reused.
     written: String,
 }
 
-/// What it is configured with.
+/// The parameters.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Parameters {
@@ -89,7 +89,7 @@ stepbox_step::export_processor!(Normalise);
 impl Normalise {
     fn write_decimal(&self, item: &mut Item<'_>, column: Column, (whole, fraction): (&[u8], &[u8])) {
         if let Some(separator) = &self.decimal_separator {
-            // All but the separator are digits: there is no text to check again.
+            // All bytes except the separator are digits, so the text need not be checked again.
             item.set_bytes(column, &[whole, separator.as_bytes(), &fraction[1..]]);
         }
     }
@@ -125,19 +125,19 @@ fn separator(text: String) -> Result<Option<String>, StepError> {
     }
 }
 
-/// What a cell looks like, from its bytes alone.
+/// The form of a cell, from its bytes alone.
 #[derive(Debug, PartialEq, Eq)]
 enum Shape {
     /// `-?digits.digits`, with the point at this byte.
     Decimal {
         point: usize,
     },
-    /// `dddd-dd-dd`, whatever the digits.
+    /// `dddd-dd-dd`, with any digits.
     Date,
     Other,
 }
 
-/// Most cells are told apart by their first byte, and the others by one walk over their digits.
+/// The first byte is enough for most cells. For the others, one pass over their digits is enough.
 fn shape(cell: &[u8]) -> Shape {
     let sign = match cell {
         [b'0'..=b'9', ..] => 0,

@@ -4,7 +4,7 @@ use stepbox_step::{ProcessorDriver, json};
 
 use super::*;
 
-/// One item with the columns `sku`, `price` and `since`, and what becomes of it.
+/// Checks the result of one item with the columns `sku`, `price` and `since`.
 fn check(separator: &str, format: &str, item: [&str; 3], expected: &str) {
     let parameters = json!({ "decimalSeparator": separator, "dateFormat": format });
     let done = process::<Normalise>(parameters, &["sku", "price", "since"], &[&item]).unwrap();

@@ -1,6 +1,6 @@
 //! `application/x-www-form-urlencoded`.
 
-/// One field as a form's body.
+/// One field as the body of a form.
 pub(crate) fn field(name: &str, value: &str) -> String {
     let mut body = format!("{name}=");
     for byte in value.bytes() {

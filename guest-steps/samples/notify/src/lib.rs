@@ -1,25 +1,25 @@
-//! Tells a URL which folder an export was written to.
+//! Sends the folder of an export to a URL.
 //!
-//! Sends `POST urlToNotify` with the form `directory=<folder of the exported file>`. The exported
-//! file is the one whose path the step `export` has left in the execution context, as
-//! `export.file_path`, and if there is none, the parameter `storage.file_path`.
+//! Sends `POST urlToNotify` with the form `directory=<folder of the exported file>`. The step `export` has
+//! put the path of the exported file into the execution context, as `export.file_path`. If there is no such
+//! value, the path is the parameter `storage.file_path`.
 //!
 //! - Any status of 200 to 299: the summary says `notified: yes`.
-//! - Any other, or no answer: the summary says `notified: no`, an error says what happened and what to
-//!   do, and the step fails with `notification-failed`, unless `notifyFailureIsError` is false.
+//! - Any other status, or no answer: the summary says `notified: no`, an error says what happened and what to
+//!   do, and the step fails with `notification-failed`. It does not fail if `notifyFailureIsError` is false.
 
 mod form;
 
 use serde::Deserialize;
 use stepbox_step::{Description, Exit, StepError, Tasklet, execution, http, json};
 
-/// Where the step `export` leaves the path of the file it wrote.
+/// The key under which the step `export` puts the path of its file.
 const EXPORTED_FILE: &str = "export.file_path";
 
 /// The tasklet.
 pub struct Notify;
 
-/// What it is configured with.
+/// The parameters.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Parameters {
@@ -82,7 +82,7 @@ fn exported_directory(storage: Option<Storage>) -> Result<String, StepError> {
     Ok(directory_of(&file).to_owned())
 }
 
-/// Sends the notification, or says in a sentence why it did not arrive and what to do.
+/// Sends the notification. The error is a sentence: why it did not arrive, and what to do.
 fn notify(url: &str, directory: &str) -> Result<(), String> {
     let host = host_of(url);
     let answer = http::post(url)
@@ -99,7 +99,7 @@ fn notify(url: &str, directory: &str) -> Result<(), String> {
 
 const NEXT: &str = "check the parameter `urlToNotify` and the service behind it, then restart the job";
 
-/// The folder of a path or of a storage's address, as `dirname` gives it.
+/// The folder of a path or of a storage's address, as `dirname` returns it.
 fn directory_of(file: &str) -> &str {
     match file.rsplit_once('/') {
         Some(("", _)) => "/",
@@ -108,7 +108,7 @@ fn directory_of(file: &str) -> &str {
     }
 }
 
-/// The host of a URL, for people; without the user's name and password, which belong in no message.
+/// The host of a URL, for messages. Messages must not contain the URL's user name and password.
 fn host_of(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();

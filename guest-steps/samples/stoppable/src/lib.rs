@@ -1,11 +1,12 @@
-//! Works through a number of items until somebody asks it to stop, and goes on from there.
+//! Works through a number of items until a stop is requested, and continues from there when it runs again.
 //!
-//! Asks before each item. After a yes it returns at once: what is done stays done, and the execution
-//! context says how much that is, so that it goes on behind it, whether it was stopped, paused or killed.
-//! It counts an item first and then keeps how many there are: what it counted until then stays counted.
+//! The tasklet checks before each item. If a stop is requested, it returns at once, and the finished work
+//! stays done. The execution context says how many items are done. So the next run continues after them,
+//! whether this run was stopped, paused or killed. The tasklet first counts an item and then stores the
+//! number: the runtime keeps the counts up to that moment.
 //!
-//! Counting an item and asking whether to stop are the two calls that a step makes most often. With
-//! `items` at ten million and `workMs` at 0 this is the measure of what they cost.
+//! Counting an item and checking for a stop are the two calls that a step makes most often. Use `items` of
+//! ten million and `workMs` of 0 to measure their cost.
 
 use std::thread;
 use std::time::Duration;
@@ -13,15 +14,15 @@ use std::time::Duration;
 use serde::Deserialize;
 use stepbox_step::{Description, Exit, StepError, Tasklet, execution, json};
 
-/// How many items are done, in the execution context.
+/// The key of the number of finished items in the execution context.
 const DONE: &str = "stoppable.done";
-/// How many items are done at most before it says so there. Those that take time are kept one by one.
+/// The maximum number of finished items that are not stored yet. Items that take time are stored one by one.
 const KEPT_EVERY: u32 = 100_000;
 
 /// The tasklet.
 pub struct Stoppable;
 
-/// What it is configured with.
+/// The parameters.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Parameters {
@@ -65,7 +66,7 @@ impl Tasklet for Stoppable {
 
 stepbox_step::export_tasklet!(Stoppable);
 
-/// Stands for whatever the task is.
+/// Stands for the real work of a task.
 fn work(work_ms: u64) {
     if work_ms > 0 {
         thread::sleep(Duration::from_millis(work_ms));
@@ -83,7 +84,7 @@ mod tests {
         check(Host::new(), "5 of 5, counted 5");
         check(Host::new().stop_after_checks(2), "2 of 5, counted 2");
         check(Host::new().stop_after_checks(0), "0 of 5, counted 0");
-        // The runtime has counted the first two.
+        // The runtime has already counted the first two.
         check(Host::new().context(DONE, json!(2)), "5 of 5, counted 3");
         check(Host::new().context(DONE, json!(2)).stop_after_checks(1), "3 of 5, counted 1");
 

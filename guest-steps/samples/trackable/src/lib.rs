@@ -1,7 +1,7 @@
-//! Reports how far it has come while it works through a number of items.
+//! Works through a number of items and reports its progress.
 //!
-//! Sets the total first, and counts each item as it is done. The runtime shows a progress bar and a
-//! remaining time; `workMs` makes each item take long enough to watch.
+//! The tasklet first sets the total, and then counts each finished item. The runtime shows a progress bar and
+//! the remaining time. `workMs` makes each item take long enough to watch.
 
 use std::thread;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use stepbox_step::{Description, Exit, StepError, Tasklet, execution, json, log};
 /// The tasklet.
 pub struct Trackable;
 
-/// What it is configured with.
+/// The parameters.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Parameters {
@@ -48,7 +48,7 @@ impl Tasklet for Trackable {
 
 stepbox_step::export_tasklet!(Trackable);
 
-/// Stands for whatever the task is.
+/// Stands for the real work of a task.
 fn work(work_ms: u64) {
     if work_ms > 0 {
         thread::sleep(Duration::from_millis(work_ms));

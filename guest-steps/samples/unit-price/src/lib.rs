@@ -1,9 +1,9 @@
-//! Says what one unit of weight costs: the price divided by the weight, to the hundredth.
+//! Calculates the price of one unit of weight: the price divided by the weight, to the hundredth.
 //!
-//! - It reads `price` and `weight`, and writes `unit_price`. However many columns the items have, only
-//!   these three cross between it and the runtime.
+//! - The processor reads `price` and `weight`, and writes `unit_price`. However many columns the items have,
+//!   only these three cross between it and the runtime.
 //! - Without a price or a weight, or with a weight of zero, the unit price is null.
-//! - An item whose price or weight is no decimal number of at most nine characters, `digits` or
+//! - An item whose price or weight is not a decimal number of at most nine characters, `digits` or
 //!   `digits.digits`, is skipped as `no-number`.
 
 use stepbox_step::{Column, Description, Item, NoParameters, Opening, Processor, StepError, Verdict};
@@ -25,7 +25,7 @@ impl Processor for UnitPrice {
     fn open(_: NoParameters, opening: &mut Opening) -> Result<Self, StepError> {
         let columns = &mut opening.columns;
         let (price, weight) = (columns.find("price")?, columns.find("weight")?);
-        // Only read: they need not come back, and stay with the item as they are.
+        // These columns are only read. They stay with the item unchanged, so they need not be sent back.
         columns.remove(price);
         columns.remove(weight);
         Ok(UnitPrice { price, weight, unit_price: columns.add("unit_price")? })
@@ -46,14 +46,14 @@ impl Processor for UnitPrice {
 
 stepbox_step::export_processor!(UnitPrice);
 
-/// `12.50` as 1250 and two places: exact, where a floating-point number would not be.
+/// `12.50` is 1250 with two places. This is exact, and a floating-point number would not be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Decimal {
     digits: u64,
     places: u32,
 }
 
-/// A cell's number; none for null or empty.
+/// The number in a cell; `None` if the cell is null or empty.
 fn number(item: &Item<'_>, column: Column) -> Result<Option<Decimal>, Verdict> {
     let cell = item.bytes(column).unwrap_or_default();
     if cell.is_empty() {
@@ -68,7 +68,7 @@ fn number(item: &Item<'_>, column: Column) -> Result<Option<Decimal>, Verdict> {
     })
 }
 
-/// At most nine characters, so that all products here fit into 64 bits.
+/// Reads a number of at most nine characters, so that all products here fit into 64 bits.
 fn parse(cell: &[u8]) -> Option<Decimal> {
     let point = cell.iter().position(|byte| *byte == b'.');
     let (whole, fraction) = point.map_or((cell, None), |at| (&cell[..at], Some(&cell[at + 1..])));
@@ -83,7 +83,7 @@ fn parse(cell: &[u8]) -> Option<Decimal> {
     Some(Decimal { digits, places: fraction.len() as u32 })
 }
 
-/// In hundredths, rounded half up; none for a division by zero.
+/// The quotient in hundredths, rounded half up; `None` for a division by zero.
 fn divide(price: Decimal, weight: Decimal) -> Option<u64> {
     let above = price.digits * 10_u64.pow(weight.places) * 100;
     let below = weight.digits * 10_u64.pow(price.places);

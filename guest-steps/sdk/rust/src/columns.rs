@@ -1,15 +1,16 @@
-//! The columns of items: found by name once, when the step opens, and by position from then on.
+//! The columns of items. A step finds them by name once, when it opens, and uses their positions from then
+//! on.
 
 use std::ops::Range;
 
 use crate::StepError;
 
-/// A column's position. Looked up once, in `open`, with [`Columns::find`].
+/// A column's position. Look it up once, in `open`, with [`Columns::find`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Column(usize);
 
 impl Column {
-    /// Counted from 0; the columns that a processor adds stand after those that come in.
+    /// The position, counted from 0. Columns that a processor adds come after the incoming ones.
     #[inline]
     pub fn position(self) -> usize {
         self.0
@@ -23,7 +24,7 @@ impl From<usize> for Column {
     }
 }
 
-/// The columns that come in, followed by those that the step adds.
+/// The incoming columns, followed by those that the step adds.
 #[derive(Clone, Debug)]
 pub struct Columns {
     names: Vec<String>,
@@ -36,13 +37,13 @@ impl Columns {
         Columns { incoming: header.len(), names: header, removed: Vec::new() }
     }
 
-    /// How many columns come in.
+    /// The number of incoming columns.
     #[inline]
     pub fn incoming(&self) -> usize {
         self.incoming
     }
 
-    /// All columns with their names, those that come in first.
+    /// All columns with their names, incoming columns first.
     pub fn iter(&self) -> impl Iterator<Item = (Column, &str)> {
         self.names.iter().enumerate().map(|(position, name)| (Column(position), name.as_str()))
     }
@@ -52,12 +53,12 @@ impl Columns {
         &self.names[column.into().0]
     }
 
-    /// The column of this name, if there is one.
+    /// The column of this name; `None` if there is none.
     pub fn get(&self, name: &str) -> Option<Column> {
         self.names.iter().position(|known| known == name).map(Column)
     }
 
-    /// The column of this name, or the error that says which ones there are: `missing-column`.
+    /// The column of this name. The error `missing-column` lists the columns that exist.
     pub fn find(&self, name: &str) -> Result<Column, StepError> {
         self.get(name).ok_or_else(|| {
             let there_are = self.names.join("`, `");
@@ -65,7 +66,7 @@ impl Columns {
         })
     }
 
-    /// A further column at the end of the row. Its cells are null until they are set.
+    /// Adds a column at the end of the row. Its cells are null until they are set.
     pub fn add(&mut self, name: &str) -> Result<Column, StepError> {
         if self.get(name).is_some() {
             return Err(StepError::new(
@@ -77,15 +78,15 @@ impl Columns {
         Ok(Column(self.names.len() - 1))
     }
 
-    /// Leaves a column out of the rows that the step returns. Its cells can still be read.
+    /// Omits a column from the rows that the step returns. Its cells can still be read.
     ///
-    /// In a processor that [names the columns it reads](crate::Description::reads), such a column stays
-    /// with the item, as it was: it is only not carried back.
+    /// In a processor that [names the columns it reads](crate::Description::reads), such a column stays with
+    /// the item unchanged. It is only not sent back to the runtime.
     pub fn remove(&mut self, column: Column) {
         self.removed.push(column);
     }
 
-    /// The names of the columns that the step returns. An element without any is refused.
+    /// The names of the columns that the step returns. An element that returns no columns is refused.
     pub(crate) fn outgoing_names(&self) -> Result<Vec<String>, StepError> {
         let kept = self.iter().filter(|(column, _)| !self.removed.contains(column));
         let names: Vec<String> = kept.map(|(_, name)| name.to_owned()).collect();
@@ -116,14 +117,14 @@ impl Columns {
     }
 }
 
-/// How a row that goes out is made of the row that came in.
+/// How an outgoing row is made of an incoming row.
 #[derive(Debug)]
 pub(crate) struct Layout {
     pub(crate) incoming: usize,
     pub(crate) outgoing: usize,
-    /// The columns that stay, as few ranges as they make.
+    /// The columns that stay, as the smallest number of ranges.
     pub(crate) kept: Vec<Range<usize>>,
     pub(crate) added: Vec<usize>,
-    /// Whether a row goes out as it came in, unless a cell is set.
+    /// Whether a row goes out unchanged if no cell is set.
     pub(crate) is_unchanged: bool,
 }

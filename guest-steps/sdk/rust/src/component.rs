@@ -1,4 +1,4 @@
-//! What the export macros make of a step: the contract's exports over the drivers.
+//! The code behind the export macros: the contract's exports, which call the drivers.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -9,28 +9,28 @@ use crate::{
 };
 use crate::{Tasklet, Writer, WriterDriver, contract, run_tasklet, split};
 
-/// A component: a step and the crate it is made of.
+/// A component: a step and the crate that it is built from.
 pub trait Exported {
     /// The step.
     type Step;
     /// Its crate.
     const CRATE: Crate;
-    /// What the step adds to what its crate says.
+    /// Adds the step's own facts to the description that the crate gives.
     fn describe(about: Description) -> Description;
 }
 
-/// What Cargo knows of a step's crate.
+/// What Cargo knows about a step's crate.
 pub struct Crate {
-    /// With underscores.
+    /// The crate's name, with underscores.
     pub name: &'static str,
-    /// A semantic version.
+    /// The crate's version: a semantic version.
     pub version: &'static str,
-    /// One sentence.
+    /// The crate's description: one sentence.
     pub description: &'static str,
 }
 
 thread_local! {
-    /// The driver that is open. A component has one element, and the runtime opens it once.
+    /// The open driver. A component has one element, and the runtime opens it once.
     static DRIVER: RefCell<Option<Box<dyn Any>>> = const { RefCell::new(None) };
 }
 

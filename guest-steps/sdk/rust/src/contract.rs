@@ -1,14 +1,14 @@
-//! The values that cross between a step and the runtime, as `wit/0.1/types.wit` defines them, free of
-//! any binding. The drivers take and return them, in a component as in a native test.
+//! The values that cross between a step and the runtime, as `wit/0.1/types.wit` defines them, independent of
+//! any binding. The drivers take and return them, in a component and in a native test.
 
-/// Items as one flat batch: all cells back to back, row by row, and where each one ends.
+/// Items as one flat batch: all cells without gaps, row by row, and the end of each cell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rows {
     /// All cells, UTF-8, without separators.
     pub data: Vec<u8>,
-    /// End offset of each cell in `data`; rows × columns of them.
+    /// The end offset of each cell in `data`. There are rows × columns of them.
     pub ends: Vec<u32>,
-    /// Indexes into `ends`, ascending, of the cells that are null rather than empty.
+    /// The cells that are null and not empty, as ascending indexes into `ends`.
     pub nulls: Vec<u32>,
 }
 
@@ -25,7 +25,7 @@ impl Rows {
         self.ends.push(offset(self.data.len()));
     }
 
-    /// The cell at an index into `ends`; none for null.
+    /// The cell at an index into `ends`; `None` if it is null.
     #[inline]
     pub fn cell(&self, index: usize) -> Option<&[u8]> {
         (!self.is_null(index)).then(|| &self.data[self.start(index)..self.ends[index] as usize])
@@ -36,13 +36,13 @@ impl Rows {
         !self.nulls.is_empty() && self.nulls.binary_search(&offset(index)).is_ok()
     }
 
-    /// Where the cell at an index into `ends` starts in `data`.
+    /// The offset in `data` where the cell at an index into `ends` starts.
     #[inline]
     pub(crate) fn start(&self, index: usize) -> usize {
         if index == 0 { 0 } else { self.ends[index - 1] as usize }
     }
 
-    /// Takes back all cells from this one on.
+    /// Removes all cells from this one on.
     pub(crate) fn truncate(&mut self, cells: usize) {
         self.data.truncate(self.start(cells));
         self.ends.truncate(cells);
@@ -52,64 +52,65 @@ impl Rows {
     }
 }
 
-/// What an element or a tasklet starts with.
+/// The setup with which an element or a tasklet starts.
 #[derive(Clone, Debug, Default)]
 pub struct Setup {
-    /// Names of the columns of the rows to come; empty for a reader and a tasklet.
+    /// The names of the columns of the rows to come; empty for a reader and a tasklet.
     pub header: Vec<String>,
-    /// A JSON object.
+    /// The parameters, as a JSON object.
     pub parameters: String,
-    /// What the element returned when the step was last committed, if it is being resumed.
+    /// The state that the element returned when the step was last committed; `None` if the step is not
+    /// resumed.
     pub checkpoint: Option<Vec<u8>>,
 }
 
-/// An item set aside, by its row in the batch it came in.
+/// An item that is set aside, by its row in the input batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
-    /// Index of the row in the input batch.
+    /// The index of the row in the input batch.
     pub row: u32,
-    /// For machines: lower-case words joined by hyphens.
+    /// The reason for machines: lower-case words joined by hyphens.
     pub code: String,
-    /// For people, in one sentence.
+    /// The reason for people, in one sentence.
     pub reason: String,
 }
 
-/// What became of a batch: every item is kept, skipped or filtered.
+/// The result of a batch: each of its items is kept, skipped or filtered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// The items kept, in order.
+    /// The kept items, in order.
     pub rows: Rows,
-    /// The items set aside.
+    /// The items that are set aside.
     pub skipped: Vec<Skipped>,
-    /// Indexes of the rows of the input batch that were left out on purpose.
+    /// The indexes of the rows of the input batch that were filtered.
     pub filtered: Vec<u32>,
 }
 
 /// An item that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
-    /// For machines: lower-case words joined by hyphens.
+    /// The reason for machines: lower-case words joined by hyphens.
     pub code: String,
-    /// For people, in one sentence.
+    /// The reason for people, in one sentence.
     pub reason: String,
-    /// Where it stands, as a person would say it: `line 41`.
+    /// The place of the item in words that people use: `line 41`.
     pub place: String,
-    /// What there is of the item.
+    /// The part of the item that could be read.
     pub item: String,
 }
 
-/// What a reader found in one go.
+/// The result of one call of a reader.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Chunk {
     /// The items.
     pub rows: Rows,
-    /// What could not become an item.
+    /// The parts of the input that could not become items.
     pub unreadable: Vec<Unreadable>,
-    /// False when nothing comes after this chunk.
+    /// False if nothing comes after this chunk.
     pub more: bool,
 }
 
-/// A position in a batch. The contract's are 32 bits wide, and a batch is 16 MiB at most.
+/// A position in a batch. The contract's positions have 32 bits, and a batch has at most 16 MiB.
 #[inline]
 pub(crate) fn offset(position: usize) -> u32 {
     debug_assert!(u32::try_from(position).is_ok());

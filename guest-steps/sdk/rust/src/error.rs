@@ -1,32 +1,32 @@
-//! Why a step cannot go on.
+//! Why a step cannot continue.
 
 use std::fmt::{self, Display};
 
-/// Why a step cannot go on: it ends as FAILED, with this as its failure.
+/// Why a step cannot continue: it ends as FAILED, with this error as its failure.
 ///
 /// For one bad item among good ones, see [`Verdict::Skip`](crate::Verdict::Skip).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StepError {
-    /// For machines: lower-case words joined by hyphens, at most 100 bytes.
+    /// The code for machines: lower-case words joined by hyphens, at most 100 bytes.
     pub code: String,
-    /// For people: what is wrong, where, and what to do about it.
+    /// The text for people: the problem, its place, and what to do about it.
     pub message: String,
-    /// Whether the same call may succeed when it is repeated later.
+    /// Whether the same call may succeed if it is repeated later.
     pub retryable: bool,
 }
 
 impl StepError {
-    /// An error that a repetition will not mend.
+    /// An error that a repetition does not solve.
     pub fn new(code: &str, message: impl Display) -> StepError {
         StepError { code: code.to_owned(), message: message.to_string(), retryable: false }
     }
 
-    /// An error in the value of a parameter, which is named: `bad-parameter`.
+    /// An error in the value of a parameter: `bad-parameter`. The message names the parameter.
     pub fn parameter(name: &str, problem: impl Display) -> StepError {
         StepError::new("bad-parameter", format_args!("parameter `{name}`: {problem}"))
     }
 
-    /// The same error, and a repetition may mend it.
+    /// The same error, marked as one that a repetition may solve.
     #[must_use]
     pub fn retryable(self) -> StepError {
         StepError { retryable: true, ..self }

@@ -1,4 +1,5 @@
-//! The macros that make a component of a step. Natively they only check that it is one.
+//! The macros that make a component of a step. In a native build they only check that the step can be a
+//! component.
 
 /// Makes a component of a [`Processor`](crate::Processor), named after its crate.
 #[macro_export]

@@ -1,7 +1,7 @@
 //! Files within the grants of this step.
 //!
-//! A path starts with the name of a granted folder: `inbox/a.csv`. The folder `work` is always
-//! there, writable, and gone when the execution ends. What no grant covers is
+//! A path starts with the name of a granted folder: `inbox/a.csv`. The folder `work` always exists and is
+//! writable. It is deleted when the execution ends. A path that no grant covers gives
 //! [`Refused`](FileError::Refused). `std::fs` reaches the same folders as `/inbox` and `/work`.
 
 use std::fmt::{self, Display};
@@ -9,37 +9,37 @@ use std::io;
 
 use crate::{StepError, host};
 
-/// Why a file operation did not happen.
+/// Why a file operation failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileError {
-    /// No grant covers this path, or not for writing. The text names the missing grant.
+    /// No grant covers this path, or the grant does not allow writing. The text names the missing grant.
     Refused(String),
-    /// There is nothing of that name.
+    /// No file or folder has that name.
     NotFound,
-    /// There is something of that name.
+    /// A file or folder already has that name.
     AlreadyExists,
-    /// A folder where a file belongs, or the reverse, or something that is neither.
+    /// The path leads to a folder instead of a file, to a file instead of a folder, or to neither.
     WrongKind,
-    /// A path that no folder could hold.
+    /// The path cannot name a file.
     BadPath,
     /// A limit of the step is reached. The text names it.
     OverLimit(String),
-    /// Anything else the operating system says, such as a full disk.
+    /// Any other error of the operating system, such as a full disk.
     Failed(String),
 }
 
-/// What a folder holds under one name.
+/// An entry of a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The last part of the path.
     pub name: String,
-    /// File or folder.
+    /// Whether the entry is a file or a folder.
     pub kind: Kind,
-    /// In bytes; 0 for a folder.
+    /// The size in bytes; 0 for a folder.
     pub size: u64,
 }
 
-/// What there is at a path.
+/// The kind of entry at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A regular file.
@@ -48,21 +48,23 @@ pub enum Kind {
     Folder,
 }
 
-/// How a file is opened for writing.
+/// How to open a file for writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// A new file; [`AlreadyExists`](FileError::AlreadyExists) if there is one.
+    /// Creates a file; [`AlreadyExists`](FileError::AlreadyExists) if there is one.
     CreateNew,
-    /// A new file or an emptied one.
+    /// Creates a file, or empties the existing one.
     Replace,
-    /// A new file or the end of one.
+    /// Creates a file, or writes at the end of the existing one.
     Append,
 }
 
-/// A file being read. Each read is a call to the runtime: wrap it in a [`io::BufReader`] for small ones.
+/// A file that is being read. Each read is a call to the runtime: for small reads, wrap it in a
+/// [`io::BufReader`].
 pub struct FileReader(host::FileReader);
 
-/// A file being written. Each write is a call to the runtime: wrap it in a [`io::BufWriter`] for small ones.
+/// A file that is being written. Each write is a call to the runtime: for small writes, wrap it in a
+/// [`io::BufWriter`].
 pub struct FileWriter(host::FileWriter);
 
 /// Opens a file for reading.
@@ -75,22 +77,22 @@ pub fn open_writer(path: &str, mode: Mode) -> Result<FileWriter, FileError> {
     host::FileWriter::open(path, mode).map(FileWriter)
 }
 
-/// What a folder holds, sorted by name, at most 10,000 entries.
+/// The entries of a folder, sorted by name, at most 10,000.
 pub fn list(path: &str) -> Result<Vec<Entry>, FileError> {
     host::list(path)
 }
 
-/// What there is at a path.
+/// The entry at a path.
 pub fn stat(path: &str) -> Result<Entry, FileError> {
     host::stat(path)
 }
 
-/// Makes a folder.
+/// Creates a folder.
 pub fn create_folder(path: &str) -> Result<(), FileError> {
     host::create_folder(path)
 }
 
-/// Moves a file or folder within one granted folder. Replaces a file of that name.
+/// Moves a file or folder within one granted folder. Replaces an existing file of the new name.
 pub fn rename(from: &str, to: &str) -> Result<(), FileError> {
     host::rename(from, to)
 }
@@ -100,13 +102,13 @@ pub fn remove(path: &str) -> Result<(), FileError> {
     host::remove(path)
 }
 
-/// Cuts a file off after `bytes`: how a writer goes back to its checkpoint.
+/// Cuts a file off after `bytes` bytes. A writer uses it to go back to its checkpoint.
 pub fn truncate(path: &str, bytes: u64) -> Result<(), FileError> {
     host::truncate(path, bytes)
 }
 
 impl FileReader {
-    /// Goes on reading at `offset` bytes from the start.
+    /// Continues reading at `offset` bytes from the start.
     pub fn seek_to(&mut self, offset: u64) -> Result<(), FileError> {
         self.0.seek(offset)
     }
@@ -122,7 +124,7 @@ impl io::Read for FileReader {
 }
 
 impl FileWriter {
-    /// Returns when everything written is on the disk.
+    /// Waits until all written bytes are on the disk.
     pub fn sync(&mut self) -> Result<(), FileError> {
         self.0.sync()
     }
@@ -135,7 +137,7 @@ impl io::Write for FileWriter {
         Ok(piece.len())
     }
 
-    /// Does nothing: what is written has reached the runtime. See [`sync`](FileWriter::sync).
+    /// Does nothing: the runtime already has the written bytes. See [`sync`](FileWriter::sync).
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -185,7 +187,7 @@ impl From<FileError> for io::Error {
     }
 }
 
-/// Without the path, which only the caller knows: `.map_err(|error| error.at(path))` adds it.
+/// The error lacks the path, which only the caller knows. `.map_err(|error| error.at(path))` adds it.
 impl From<FileError> for StepError {
     fn from(error: FileError) -> StepError {
         StepError::new(error.code(), &error)
@@ -193,7 +195,7 @@ impl From<FileError> for StepError {
 }
 
 impl FileError {
-    /// The error that fails the step, with the file it is about.
+    /// The error that fails the step, with the path of its file.
     pub fn at(self, path: &str) -> StepError {
         StepError::new(self.code(), format_args!("file `{path}`: {self}"))
     }

@@ -11,30 +11,31 @@
 //! # Ok::<(), http::HttpError>(())
 //! ```
 //!
-//! Any status is an answer. Redirects are answers like any other: following one is a new request.
+//! An answer with any status is an answer and not an error. Redirects are answers as well: to follow one,
+//! send a new request.
 
 use std::fmt::{self, Display};
 use std::io::{self, Read};
 
 use crate::{StepError, host};
 
-/// Why there is no answer.
+/// Why a request has no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HttpError {
-    /// No grant of the step covers this request, or the operator does not allow it. The text names the
-    /// rule that refused the request. If a grant is missing, the text spells the grant.
+    /// No grant of the step covers this request, or the operator does not allow it. The text names the rule
+    /// that refused the request. If a grant is missing, the text has the line that would grant it.
     Refused(String),
-    /// Not a URL, a method or a header that could be sent.
+    /// The URL, the method or a header cannot be sent.
     BadRequest(String),
-    /// The host does not resolve, does not accept, or breaks off.
+    /// The host does not resolve, does not accept the connection, or breaks it off.
     Unreachable(String),
-    /// It took too long. The text names the phase.
+    /// A phase of the request took too long. The text names the phase.
     TimedOut(String),
-    /// A limit of the step is reached. The text names it.
+    /// A limit of the step was reached. The text names it.
     OverLimit(String),
 }
 
-/// A request to be sent.
+/// A request before it is sent.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub(crate) method: String,
@@ -44,10 +45,10 @@ pub struct Request {
     body: Vec<u8>,
 }
 
-/// A request on its way, whose body is being written.
+/// A request in progress, whose body is being written.
 pub struct Exchange(host::Exchange);
 
-/// An answer whose head has arrived. Its body is read as it comes.
+/// An answer whose head has arrived. Its body is read piece by piece.
 pub struct Response(host::Response);
 
 /// A `GET` request.
@@ -60,7 +61,7 @@ pub fn post(url: impl Into<String>) -> Request {
     request("POST", url)
 }
 
-/// A request of any method, in upper case.
+/// A request with any method, in upper case.
 pub fn request(method: &str, url: impl Into<String>) -> Request {
     Request {
         method: method.to_owned(),
@@ -72,27 +73,27 @@ pub fn request(method: &str, url: impl Into<String>) -> Request {
 }
 
 impl Request {
-    /// Adds a header. `host`, `connection` and `content-length` are the runtime's to set.
+    /// Adds a header. The runtime sets `host`, `connection` and `content-length` itself.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Request {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// How long everything up to the answer's head may take, in milliseconds: 30,000 unless set.
+    /// Sets how long everything up to the answer's head may take, in milliseconds. The default is 30,000.
     #[must_use]
     pub fn timeout_ms(self, timeout_ms: u32) -> Request {
         Request { timeout_ms: Some(timeout_ms), ..self }
     }
 
-    /// The body for [`send`](Request::send).
+    /// Sets the body for [`send`](Request::send).
     #[must_use]
     pub fn body(self, body: impl Into<Vec<u8>>) -> Request {
         Request { body: body.into(), ..self }
     }
 
-    /// Sends it all, and waits for the answer's head. A body over 1 MiB goes in pieces, so that the other side
-    /// is not told beforehand how long it is.
+    /// Sends the request and waits for the answer's head. A body over 1 MiB is sent in pieces, so the other
+    /// side does not know its length in advance.
     pub fn send(mut self) -> Result<Response, HttpError> {
         if host::piece(&self.body).len() == self.body.len() {
             return host::send(&self, &self.body).map(Response);
@@ -103,7 +104,7 @@ impl Request {
         exchange.finish().map(Response)
     }
 
-    /// Sends the head; the body is then written piece by piece.
+    /// Sends the head. The body is then written piece by piece.
     pub fn start(self) -> Result<Exchange, HttpError> {
         host::Exchange::start(&self).map(Exchange)
     }
@@ -144,7 +145,7 @@ impl Response {
         self.0.headers()
     }
 
-    /// The body as text, of which no more than `bytes_max` are read; what is not UTF-8 is replaced.
+    /// Reads at most `bytes_max` bytes of the body as text. Bytes that are not UTF-8 are replaced.
     pub fn text(&mut self, bytes_max: u64) -> io::Result<String> {
         let mut body = Vec::new();
         self.take(bytes_max).read_to_end(&mut body)?;
@@ -200,7 +201,7 @@ impl From<HttpError> for io::Error {
     }
 }
 
-/// Retryable where another try may find the host in a better mood.
+/// The error is retryable if the host may answer another try.
 impl From<HttpError> for StepError {
     fn from(error: HttpError) -> StepError {
         let retryable = matches!(error, HttpError::Unreachable(_) | HttpError::TimedOut(_));

@@ -1,4 +1,4 @@
-//! One item: a view into the batch it came in, and what is to change about it.
+//! One item: a view into its batch, and the changes to it.
 
 use std::fmt::{self, Write};
 use std::ops::Range;
@@ -8,10 +8,10 @@ use serde::Serializer;
 use crate::contract::Rows;
 use crate::{Column, Columns};
 
-/// One item. Its cells are read as they came in; setting one changes what goes out.
+/// One item. Reading a cell returns the incoming value; setting one changes the outgoing row.
 pub struct Item<'a> {
     rows: &'a Rows,
-    /// Index of the item's first cell in the batch.
+    /// The index of the item's first cell in the batch.
     first: usize,
     columns: &'a Columns,
     changes: &'a mut Changes,
@@ -27,25 +27,26 @@ impl<'a> Item<'a> {
         Item { rows, first, columns, changes }
     }
 
-    /// A cell's text; none if it is null, or of a column that the step itself adds.
+    /// A cell's text; `None` if it is null, or in a column that the step itself adds.
     #[inline]
     pub fn get(&self, column: impl Into<Column>) -> Option<&'a str> {
         self.bytes(column).map(as_text)
     }
 
-    /// A cell's text, with null as the empty text.
+    /// A cell's text; the empty text if the cell is null.
     #[inline]
     pub fn text(&self, column: impl Into<Column>) -> &'a str {
         self.get(column).unwrap_or_default()
     }
 
-    /// A cell by its column's name. Searches the header each time: [`Columns::find`] once in `open`
-    /// and [`get`](Item::get) are faster.
+    /// A cell by its column's name. This searches the header each time. It is faster to call
+    /// [`Columns::find`] once in `open` and then [`get`](Item::get).
     pub fn named(&self, name: &str) -> Option<&'a str> {
         self.columns.get(name).and_then(|column| self.get(column))
     }
 
-    /// A cell's bytes, which are UTF-8; none if it is null. For scanning without a check of the text.
+    /// A cell's bytes, which are UTF-8; `None` if it is null. Use it to scan a cell without a check of the
+    /// text.
     #[inline]
     pub fn bytes(&self, column: impl Into<Column>) -> Option<&'a [u8]> {
         let position = column.into().position();
@@ -55,7 +56,7 @@ impl<'a> Item<'a> {
         self.rows.cell(self.first + position)
     }
 
-    /// The bytes of all cells that came in, in order; none for null.
+    /// The bytes of all incoming cells, in order; `None` for null.
     #[inline]
     pub fn cells(&self) -> impl Iterator<Item = Option<&'a [u8]>> + use<'a> {
         let rows = self.rows;
@@ -74,13 +75,13 @@ impl<'a> Item<'a> {
         self.columns
     }
 
-    /// Sets a cell of the row that goes out. The last word on a cell counts.
+    /// Sets a cell of the outgoing row. The last call for a cell counts.
     #[inline]
     pub fn set(&mut self, column: impl Into<Column>, text: &str) {
         self.set_parts(column, &[text]);
     }
 
-    /// Sets a cell to these parts, one after the other, without joining them first.
+    /// Sets a cell to these parts, one after the other, without joining them before.
     #[inline]
     pub fn set_parts(&mut self, column: impl Into<Column>, parts: &[&str]) {
         let start = self.changes.text.len();
@@ -90,8 +91,9 @@ impl<'a> Item<'a> {
         self.change(column.into(), Some(start..self.changes.text.len()));
     }
 
-    /// Sets a cell to these bytes, which together are UTF-8: with [`bytes`](Item::bytes), for a cell that
-    /// was scanned and is known to be text. If they are not, the step fails with `lying-batch`.
+    /// Sets a cell to these bytes, which together must be UTF-8. Use it with [`bytes`](Item::bytes), for a
+    /// cell that was scanned and is known to be text. If they are not UTF-8, the step fails with
+    /// `lying-batch`.
     #[inline]
     pub fn set_bytes(&mut self, column: impl Into<Column>, parts: &[&[u8]]) {
         let start = self.changes.text.len();
@@ -104,17 +106,17 @@ impl<'a> Item<'a> {
     /// Sets a cell to a formatted text: `item.set_fmt(price, format_args!("{value:.2}"))`.
     pub fn set_fmt(&mut self, column: impl Into<Column>, text: fmt::Arguments<'_>) {
         let start = self.changes.text.len();
-        // Writing to memory does not fail; a value's own Display may, and then ends the text here.
+        // Writing to memory does not fail. A value's own `Display` may fail; then the text ends here.
         let _ = self.changes.write_fmt(text);
         self.change(column.into(), Some(start..self.changes.text.len()));
     }
 
-    /// Sets a cell of the row that goes out to null.
+    /// Sets a cell of the outgoing row to null.
     pub fn set_null(&mut self, column: impl Into<Column>) {
         self.change(column.into(), None);
     }
 
-    /// The item as it came in, as a JSON object: what a warning shows of it.
+    /// The incoming item as a JSON object, which a warning shows.
     pub fn to_json(&self) -> String {
         let cells = self.columns.iter().take(self.columns.incoming());
         let mut json = Vec::new();
@@ -138,10 +140,10 @@ impl<'a> Item<'a> {
     }
 }
 
-/// What is to change about one item. Reused for the next, so that no item allocates.
+/// The changes to one item. The value is reused for the next item, so that no item allocates.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
-    /// Ascending by column.
+    /// The changed cells, ascending by column.
     pub(crate) cells: Vec<Change>,
     text: Vec<u8>,
 }
@@ -149,7 +151,7 @@ pub(crate) struct Changes {
 #[derive(Debug)]
 pub(crate) struct Change {
     pub(crate) column: usize,
-    /// Where the new text stands; none for null.
+    /// The range of the new text; `None` for null.
     pub(crate) cell: Option<Range<usize>>,
 }
 

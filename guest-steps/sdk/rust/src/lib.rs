@@ -1,8 +1,8 @@
 //! Write a Stepbox step in Rust.
 //!
-//! A step is one of four things: a [`Processor`] changes items, a [`Reader`] finds them, a
-//! [`Writer`] puts them somewhere, and a [`Tasklet`] does one task without items. Implement the
-//! trait, export it with the macro of that name, and build for `wasm32-wasip2`:
+//! A step is one of four things: a [`Processor`] changes items, a [`Reader`] finds them, a [`Writer`] stores
+//! or sends them, and a [`Tasklet`] does one task without items. Implement the trait, export it with the
+//! macro of that name, and build for `wasm32-wasip2`:
 //!
 //! ```
 //! use stepbox_step::{Column, Item, NoParameters, Opening, Processor, StepError, Verdict, json};
@@ -32,18 +32,18 @@
 //! # Ok::<(), StepError>(())
 //! ```
 //!
-//! Around the traits:
+//! The other modules:
 //!
-//! - [`execution`] is the run that the step belongs to: parameters, progress, warnings, stop request;
-//! - [`files`] and [`http`] reach what the job granted, and nothing else; [`log`] is read by people;
-//! - [`testing`] runs a step natively, in an ordinary unit test, with a recorder in place of the runtime;
+//! - [`execution`] gives access to the step's run: parameters, progress, warnings, stop request;
+//! - [`files`] and [`http`] reach what the job granted, and nothing else; [`log`] writes messages for people;
+//! - [`testing`] runs a step natively, in an ordinary unit test, with a recorder instead of the runtime;
 //! - [`contract`] has the values that cross between step and runtime, for drivers and tests.
 //!
-//! A bad item is a [`Verdict::Skip`], and the step goes on. A step that cannot go on returns a
-//! [`StepError`]. A stop request is neither: a tasklet that sees [`execution::is_stopping`] returns.
+//! For a bad item return a [`Verdict::Skip`]; the step continues. If the step cannot continue, return a
+//! [`StepError`]. A stop request is neither of these: a tasklet that sees [`execution::is_stopping`] returns.
 //!
-//! Nothing here allocates for an item: items are views into a batch, and rows that nobody changed
-//! are copied many at a time, or not at all.
+//! The SDK allocates nothing for an item: items are views into a batch. Unchanged rows are copied many at a
+//! time, or not at all.
 
 mod columns;
 pub mod contract;
@@ -82,7 +82,7 @@ pub use serde_json::json;
 pub use tasklet::{Exit, Tasklet, run_tasklet};
 pub use writer::{Writer, WriterDriver, Written};
 
-/// The example in the guide compiles, too.
+/// The example in the guide is compiled as well.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Guide;

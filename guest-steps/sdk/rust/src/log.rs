@@ -2,35 +2,35 @@
 
 use crate::host;
 
-/// How much a message matters.
+/// The importance of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    /// Something went wrong.
+    /// An error happened.
     Error,
-    /// Something looks wrong.
+    /// There may be a problem.
     Warning,
-    /// What a reader of the log wants to know.
+    /// Information for readers of the log.
     Info,
-    /// What only the step's author wants to know.
+    /// Information for the step's author only.
     Debug,
 }
 
-/// Something went wrong.
+/// Logs that an error happened.
 pub fn error(message: impl AsRef<str>) {
     host::log(Level::Error, message.as_ref());
 }
 
-/// Something looks wrong.
+/// Logs that there may be a problem.
 pub fn warning(message: impl AsRef<str>) {
     host::log(Level::Warning, message.as_ref());
 }
 
-/// What a reader of the log wants to know.
+/// Logs information for readers of the log.
 pub fn info(message: impl AsRef<str>) {
     host::log(Level::Info, message.as_ref());
 }
 
-/// What only the step's author wants to know.
+/// Logs information for the step's author only.
 pub fn debug(message: impl AsRef<str>) {
     host::log(Level::Debug, message.as_ref());
 }

@@ -1,29 +1,29 @@
-//! What an element is given when it opens.
+//! The values that an element gets when it opens.
 
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::{Columns, StepError, contract};
 
-/// For a step that has no parameters, or does not look at them.
+/// The parameter type of a step that has no parameters, or ignores them.
 pub type NoParameters = IgnoredAny;
 
-/// What an element is given when it opens, beside its parameters.
+/// The values that an element gets when it opens, in addition to its parameters.
 pub struct Opening {
-    /// The columns of the items. A reader finds none and adds its own; a processor may add and
-    /// remove some; a writer only looks.
+    /// The columns of the items. A reader gets none and adds its own; a processor may add and remove some; a
+    /// writer only reads them.
     pub columns: Columns,
     checkpoint: Option<Vec<u8>>,
 }
 
 impl Opening {
-    /// Splits what the runtime sent into typed parameters and the rest.
+    /// Splits the runtime's setup into typed parameters and the rest.
     pub(crate) fn of<P: DeserializeOwned>(setup: contract::Setup) -> Result<(P, Opening), StepError> {
         let parameters = parse_parameters(&setup.parameters)?;
         Ok((parameters, Opening { columns: Columns::of(setup.header), checkpoint: setup.checkpoint }))
     }
 
-    /// Where to go on, if the step is being resumed: the value that [`Checkpoint::of`] kept.
+    /// The value that [`Checkpoint::of`] stored, if the step is resumed; otherwise `None`.
     pub fn checkpoint<T: DeserializeOwned>(&self) -> Result<Option<T>, StepError> {
         let Some(bytes) = &self.checkpoint else { return Ok(None) };
         serde_json::from_slice(bytes).map(Some).map_err(|error| {
@@ -32,39 +32,39 @@ impl Opening {
         })
     }
 
-    /// The checkpoint as it was kept, for a step with a format of its own.
+    /// The stored bytes of the checkpoint, for a step with a format of its own.
     pub fn checkpoint_bytes(&self) -> Option<&[u8]> {
         self.checkpoint.as_deref()
     }
 }
 
-/// Where an element stands, so that a later `open` can go on from there. At most 64 KiB.
+/// The state of an element, so that a later `open` can continue from there. At most 64 KiB.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checkpoint(Vec<u8>);
 
 impl Checkpoint {
-    /// For an element without state.
+    /// A checkpoint for an element without state.
     pub fn none() -> Checkpoint {
         Checkpoint::default()
     }
 
-    /// Any value, kept as JSON.
+    /// A checkpoint of any value, stored as JSON.
     pub fn of<T: Serialize>(place: &T) -> Result<Checkpoint, StepError> {
         Ok(Checkpoint(serde_json::to_vec(place)?))
     }
 
-    /// Bytes in a format of the element's own.
+    /// A checkpoint of bytes in the element's own format.
     pub fn bytes(bytes: impl Into<Vec<u8>>) -> Checkpoint {
         Checkpoint(bytes.into())
     }
 
-    /// What is stored.
+    /// The bytes that are stored.
     pub fn into_bytes(self) -> Vec<u8> {
         self.0
     }
 }
 
-/// Parameters as the step's own type. An error names the parameter it is about.
+/// Converts parameters to the step's own type. An error names its parameter.
 pub(crate) fn parse_parameters<P: DeserializeOwned>(json: &str) -> Result<P, StepError> {
     let mut source = serde_json::Deserializer::from_str(json);
     serde_path_to_error::deserialize(&mut source).map_err(|error| {

@@ -1,5 +1,5 @@
-//! The rows that a processor returns: cells that were set, and between them those that were not, copied
-//! as they stand, as many at a time as follow each other.
+//! The rows that a processor returns. Cells that were set are written one by one. The cells between them are
+//! copied unchanged, as many at a time as are next to each other.
 
 use std::mem;
 use std::ops::Range;
@@ -8,13 +8,13 @@ use crate::columns::Layout;
 use crate::contract::{Rows, offset};
 use crate::item::Changes;
 
-/// Collects the rows that go out while the rows that came in are looked at, in order.
+/// Collects the outgoing rows while the step goes through the incoming rows, in order.
 pub(crate) struct Output<'a> {
     incoming: &'a Rows,
     layout: &'a Layout,
     outgoing: Rows,
-    /// Cells that go out as they came in and are still to be copied: many rows of them, or those
-    /// between the last cell that was set in one row and the first in the next.
+    /// Unchanged cells that are still to be copied. They may be of many rows: all cells from the last set
+    /// cell of one row to the first set cell of a later one.
     unchanged: Range<usize>,
 }
 
@@ -34,7 +34,7 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// All rows that go out; none if they are those that came in, every one and unchanged.
+    /// All outgoing rows; `None` if they are exactly the incoming rows.
     pub(crate) fn finish(mut self, row_count: usize) -> Option<Rows> {
         if self.unchanged == (0..row_count * self.layout.incoming) && self.layout.is_unchanged {
             return None;
@@ -83,7 +83,7 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Copies cells as they came in: their bytes at once, their ends and nulls moved along.
+    /// Copies unchanged cells: all their bytes at once, with their ends and nulls shifted.
     fn copy_unchanged(&mut self) {
         self.reserve();
         let cells = mem::replace(&mut self.unchanged, 0..0);
@@ -103,7 +103,7 @@ impl<'a> Output<'a> {
         ends.extend(self.incoming.ends[cells].iter().map(|end| end.wrapping_add(moved)));
     }
 
-    /// Room for about everything, once: a batch that is returned as it came needs none.
+    /// Reserves memory for almost everything, once. An unchanged batch needs none.
     fn reserve(&mut self) {
         if self.outgoing.ends.capacity() == 0 {
             let row_count = self.incoming.ends.len() / self.layout.incoming;

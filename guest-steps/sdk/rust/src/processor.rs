@@ -1,4 +1,4 @@
-//! Steps that change items, and the driver that leads them through a batch.
+//! Steps that change items, and the driver that calls them for each item of a batch.
 
 use serde::de::DeserializeOwned;
 
@@ -10,42 +10,42 @@ use crate::{Checkpoint, Columns, Description, Item, Opening, StepError};
 
 /// A step that looks at each item and keeps, changes, filters or skips it.
 pub trait Processor: Sized {
-    /// What the step is configured with; [`NoParameters`](crate::NoParameters) if nothing.
+    /// The parameters of the step; [`NoParameters`](crate::NoParameters) if it has none.
     type Parameters: DeserializeOwned;
 
-    /// What whoever installs the component is shown. Name, version and summary are already there.
+    /// Describes the component for people who install it. Name, version and summary are already set.
     ///
-    /// A processor whose every call depends on its own items alone says so, and may then be run by
-    /// several instances side by side: `about.stateless()`.
+    /// If each call of a processor depends on its own items alone, call `about.stateless()`. Then several
+    /// instances may run it in parallel.
     fn describe(about: Description) -> Description {
         about
     }
 
-    /// Looks up the columns it works on, adds and removes others, and takes its parameters.
+    /// Reads the parameters, looks up the columns that the step uses, and adds and removes others.
     fn open(parameters: Self::Parameters, opening: &mut Opening) -> Result<Self, StepError>;
 
-    /// What becomes of one item.
+    /// Decides what happens to one item.
     fn process(&mut self, item: &mut Item<'_>) -> Result<Verdict, StepError>;
 
-    /// What `open` needs to go on after the last item. Nothing, for most.
+    /// The state that `open` needs to continue after the last item. Most processors need none.
     fn checkpoint(&mut self) -> Result<Checkpoint, StepError> {
         Ok(Checkpoint::none())
     }
 
-    /// Called once after the last item, also when the step is stopped; not after a failure.
+    /// Called once after the last item, also if the step is stopped. Not called after a failure.
     fn close(&mut self) -> Result<(), StepError> {
         Ok(())
     }
 }
 
-/// What becomes of an item.
+/// What happens to an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It goes on to the next element, with the cells that were set.
+    /// The item goes to the next element, with the cells that were set.
     Keep,
-    /// It is left out, as intended, and counted as filtered.
+    /// The item is dropped on purpose, and counted as filtered.
     Filter,
-    /// It is set aside: a warning with its reason, counted as skipped.
+    /// The item is set aside: it is counted as skipped, and a warning has the reason.
     Skip(Skip),
 }
 
@@ -59,14 +59,14 @@ impl Verdict {
 /// Why an item is set aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skip {
-    /// Lower-case words joined by hyphens, at most 100 bytes.
+    /// The code for machines: lower-case words joined by hyphens, at most 100 bytes.
     pub code: String,
-    /// One sentence.
+    /// The reason for people, in one sentence.
     pub reason: String,
 }
 
 impl Skip {
-    /// A reason, with a code for machines and a sentence for people.
+    /// Makes a reason of a code for machines and a sentence for people.
     pub fn new(code: &str, reason: impl Into<String>) -> Skip {
         Skip { code: code.to_owned(), reason: reason.into() }
     }
@@ -76,7 +76,7 @@ impl Skip {
     }
 }
 
-/// Leads a processor through flat batches: what a component does, for native use as well.
+/// Runs a processor on flat batches. A component uses it, and native programs can use it as well.
 pub struct ProcessorDriver<P> {
     processor: P,
     columns: Columns,
@@ -85,7 +85,7 @@ pub struct ProcessorDriver<P> {
 }
 
 impl<P: Processor> ProcessorDriver<P> {
-    /// Opens the processor, and says which columns it will return.
+    /// Opens the processor. Returns the columns that it will return.
     pub fn open(setup: Setup) -> Result<(ProcessorDriver<P>, Vec<String>), StepError> {
         let (parameters, mut opening) = Opening::of(setup)?;
         if opening.columns.incoming() == 0 {
@@ -98,7 +98,7 @@ impl<P: Processor> ProcessorDriver<P> {
         Ok((ProcessorDriver { processor, columns, layout, changes: Changes::default() }, header))
     }
 
-    /// Processes a batch, which must be whole rows of the columns given at `open`.
+    /// Processes a batch. The batch must consist of whole rows of the columns given at `open`.
     pub fn process(&mut self, rows: Rows) -> Result<Outcome, StepError> {
         let mut output = Output::new(&rows, &self.layout);
         let (mut skipped, mut filtered) = (Vec::new(), Vec::new());
@@ -117,12 +117,12 @@ impl<P: Processor> ProcessorDriver<P> {
         Ok(Outcome { rows, skipped, filtered })
     }
 
-    /// Where the processor stands.
+    /// The state of the processor.
     pub fn checkpoint(&mut self) -> Result<Vec<u8>, StepError> {
         self.processor.checkpoint().map(Checkpoint::into_bytes)
     }
 
-    /// Ends the processor.
+    /// Closes the processor.
     pub fn close(&mut self) -> Result<(), StepError> {
         self.processor.close()
     }

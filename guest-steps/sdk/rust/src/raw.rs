@@ -1,9 +1,9 @@
-//! The bindings that wit-bindgen generates from `wit/0.1`, for a step that wants the contract itself.
+//! The bindings that wit-bindgen generates from `wit/0.1`, for a step that uses the contract directly.
 //!
-//! The imports are generated once, in this module, and each exported interface in one of its own.
-//! A module's `export!` brings its interface into the component, which therefore says only what it
-//! exports itself, whatever else is in this crate. A component is an element's or a tasklet's
-//! interface, and `describe`:
+//! The imports are generated once, in this module, and each exported interface in a module of its own. The
+//! `export!` macro of such a module adds its interface to the component. So the component exports only the
+//! interfaces that it names, whatever else is in this crate. A component needs the interface of an element or
+//! a tasklet, and `describe`:
 //!
 //! ```ignore
 //! use stepbox_step::raw;
@@ -35,8 +35,8 @@ wit_bindgen::generate!({
     generate_all,
 });
 
-/// A world for each exported interface, rather than the contract's: those all export
-/// `describe`, and its macro could then not be told apart.
+/// Each exported interface gets a world of its own. The contract's worlds all export `describe`, so their
+/// macros could not be distinguished.
 macro_rules! exported {
     ($(#[doc = $doc:literal])* $interface:ident, $world:literal, $inline:literal) => {
         $(#[doc = $doc])*
@@ -55,7 +55,7 @@ macro_rules! exported {
 }
 
 exported!(
-    /// What every component exports.
+    /// The interface that every component exports.
     describe, "stepbox:sdk/describe-only",
     "package stepbox:sdk; world describe-only { export stepbox:step/describe@0.1.0; }"
 );
@@ -65,7 +65,7 @@ exported!(
     "package stepbox:sdk; world reader-only { export stepbox:step/reader@0.1.0; }"
 );
 exported!(
-    /// What a `partitioned-item-reader` exports beside `reader`.
+    /// The interface that a `partitioned-item-reader` exports in addition to `reader`.
     partitioner, "stepbox:sdk/partitioner-only",
     "package stepbox:sdk; world partitioner-only { export stepbox:step/partitioner@0.1.0; }"
 );

@@ -8,53 +8,52 @@ use crate::{Checkpoint, Description, Opening, StepError};
 
 /// A step that finds items, one after the other.
 pub trait Reader: Sized {
-    /// What the step is configured with; [`NoParameters`](crate::NoParameters) if nothing.
+    /// The parameters of the step; [`NoParameters`](crate::NoParameters) if it has none.
     type Parameters: DeserializeOwned;
 
-    /// What whoever installs the component is shown. Name, version and summary are already there.
+    /// Describes the component for people who install it. Name, version and summary are already set.
     fn describe(about: Description) -> Description {
         about
     }
 
-    /// Adds the columns it will deliver, and goes to its beginning or to the checkpoint.
+    /// Adds the columns of its items, and goes to the start of the input or to the checkpoint.
     fn open(parameters: Self::Parameters, opening: &mut Opening) -> Result<Self, StepError>;
 
     /// Fills in the next item, cell by cell in the order of the columns.
     fn read(&mut self, item: &mut NewItem<'_>) -> Result<Next, StepError>;
 
-    /// All that `open` needs to go on after the last item read.
+    /// The state that `open` needs to continue after the last item that was read.
     fn checkpoint(&mut self) -> Result<Checkpoint, StepError>;
 
-    /// Called once at the end, also when the step is stopped; not after a failure.
+    /// Called once at the end, also if the step is stopped. Not called after a failure.
     fn close(&mut self) -> Result<(), StepError> {
         Ok(())
     }
 }
 
-/// A reader whose items can be read in parts, side by side and on any machine: for a step with `partitions`.
+/// A reader whose items can be read in parts, in parallel and on any machine: for a step with `partitions`.
 pub trait PartitionedReader: Reader {
-    /// Divides the items into at most `parts` parts of about the same size; none if they cannot be divided.
+    /// Divides the items into at most `parts` parts of about the same size; `None` if they cannot be divided.
     ///
-    /// Each part is opened with its checkpoint, which tells where the part begins and where it ends. All of
-    /// them, one after the other, are what one reader alone finds, and what they say of a place in the input
-    /// is the same, too.
+    /// Each part is opened with its checkpoint, which says where the part begins and where it ends. All parts
+    /// one after the other must give the same items as one reader alone, with the same places in the input.
     fn split(parameters: Self::Parameters, parts: u32) -> Result<Option<Vec<Checkpoint>>, StepError>;
 }
 
-/// Divides what a reader finds: what a component does, for native use as well.
+/// Divides the items of a reader. A component uses it, and native programs can use it as well.
 pub fn split<R: PartitionedReader>(setup: &Setup, parts: u32) -> Result<Option<Vec<Vec<u8>>>, StepError> {
     let states = R::split(parse_parameters(&setup.parameters)?, parts)?;
     Ok(states.map(|states| states.into_iter().map(Checkpoint::into_bytes).collect()))
 }
 
-/// What came next.
+/// The result of reading the next item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// An item, which is filled in.
+    /// An item. Its cells are filled in.
     Item,
-    /// Something that is no item. What was filled in is forgotten, and reading goes on after it.
+    /// A part of the input that is not an item. The filled cells are dropped, and reading continues after it.
     Unreadable(Unreadable),
-    /// Nothing.
+    /// The end of the input.
     End,
 }
 
@@ -64,25 +63,25 @@ pub struct NewItem<'a> {
 }
 
 impl NewItem<'_> {
-    /// The next cell.
+    /// Adds the next cell.
     pub fn push(&mut self, cell: &str) {
         self.rows.push(cell.as_bytes());
     }
 
-    /// The next cell, which is null.
+    /// Adds the next cell, which is null.
     pub fn push_null(&mut self) {
         self.rows.push_null();
     }
 }
 
-/// Lets a reader fill flat batches: what a component does, for native use as well.
+/// Runs a reader, which fills flat batches. A component uses it, and native programs can use it as well.
 pub struct ReaderDriver<R> {
     reader: R,
     columns: usize,
 }
 
 impl<R: Reader> ReaderDriver<R> {
-    /// Opens the reader, and says which columns it will deliver.
+    /// Opens the reader. Returns the columns of its items.
     pub fn open(setup: Setup) -> Result<(ReaderDriver<R>, Vec<String>), StepError> {
         let (parameters, mut opening) = Opening::of(setup)?;
         let reader = R::open(parameters, &mut opening)?;
@@ -90,7 +89,7 @@ impl<R: Reader> ReaderDriver<R> {
         Ok((ReaderDriver { reader, columns: header.len() }, header))
     }
 
-    /// The next items: at most `max_rows`, and no further one once `max_bytes` is passed.
+    /// Reads the next items: at most `max_rows`, and no further item after `max_bytes` is exceeded.
     pub fn read(&mut self, max_rows: u32, max_bytes: u32) -> Result<Chunk, StepError> {
         let mut chunk = Chunk { more: true, ..Chunk::default() };
         let mut items = 0;
@@ -113,12 +112,12 @@ impl<R: Reader> ReaderDriver<R> {
         Ok(chunk)
     }
 
-    /// Where the reader stands.
+    /// The state of the reader.
     pub fn checkpoint(&mut self) -> Result<Vec<u8>, StepError> {
         self.reader.checkpoint().map(Checkpoint::into_bytes)
     }
 
-    /// Ends the reader.
+    /// Closes the reader.
     pub fn close(&mut self) -> Result<(), StepError> {
         self.reader.close()
     }

@@ -8,13 +8,13 @@ use crate::{Description, StepError};
 
 /// A step that does one task.
 ///
-/// One that loops asks [`execution::is_stopping`](crate::execution::is_stopping) as it goes and
-/// returns soon after a yes, keeping in the execution context what a restart needs.
+/// A tasklet with a loop must call [`execution::is_stopping`](crate::execution::is_stopping) in the loop.
+/// After `true` it must return soon, and put into the execution context what a restart needs.
 pub trait Tasklet {
-    /// What the step is configured with; [`NoParameters`](crate::NoParameters) if nothing.
+    /// The parameters of the step; [`NoParameters`](crate::NoParameters) if it has none.
     type Parameters: DeserializeOwned;
 
-    /// What whoever installs the component is shown. Name, version and summary are already there.
+    /// Describes the component for people who install it. Name, version and summary are already set.
     fn describe(about: Description) -> Description {
         about
     }
@@ -23,16 +23,16 @@ pub trait Tasklet {
     fn run(parameters: Self::Parameters) -> Result<Exit, StepError>;
 }
 
-/// How a tasklet ended, if not with an error.
+/// How a tasklet ended without an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// As it should: COMPLETED, or STOPPED if `is_stopping` told it yes.
+    /// Normally: COMPLETED, or STOPPED if `is_stopping` returned `true`.
     Completed,
-    /// With an exit status of its own, at most 100 bytes, such as `PARTIAL`.
+    /// With an exit status of its own, such as `PARTIAL`, of at most 100 bytes.
     Own(String),
 }
 
-/// Runs a tasklet: what a component does, for native use as well.
+/// Runs a tasklet. A component uses it, and native programs can use it as well.
 pub fn run_tasklet<T: Tasklet>(setup: &Setup) -> Result<Exit, StepError> {
     T::run(parse_parameters(&setup.parameters)?)
 }

@@ -1,7 +1,7 @@
 //! Runs a step natively, in an ordinary unit test.
 //!
-//! A test says what the step will find ([`Host`]), runs the step ([`process`], [`read`], [`write`],
-//! [`run`]), and looks at what it left behind ([`recorded`]). Each test thread has a host of its own.
+//! A test prepares the step's environment ([`Host`]), runs the step ([`process`], [`read`], [`write`],
+//! [`run`]), and checks the results ([`recorded`]). Each test thread has a host of its own.
 //!
 //! ```
 //! use stepbox_step::testing::{self, Answer, Host};
@@ -37,7 +37,7 @@ use crate::log::Level;
 use crate::{Exit, Processor, ProcessorDriver, Reader, ReaderDriver, StepError};
 use crate::{Tasklet, Writer, WriterDriver, run_tasklet};
 
-/// What a step will find. Empty by default: no folders, no hosts, no stop request.
+/// The environment of a step. Empty by default: no folders, no hosts, no stop request.
 #[derive(Default)]
 pub struct Host {
     pub(crate) parameters: Value,
@@ -49,45 +49,45 @@ pub struct Host {
 
 pub(crate) type Responder = dyn FnMut(&SentRequest) -> Result<Answer, HttpError>;
 
-/// What a step left behind.
+/// The results that a step left.
 #[derive(Clone, Debug, Default)]
 pub struct Recorded {
-    /// How many items there were to do, if the step said so.
+    /// The total number of items; `None` if the step did not report it.
     pub total: Option<u32>,
-    /// How many items it did.
+    /// The number of items that the step reported as done.
     pub processed: u32,
-    /// Counters and texts of the summary.
+    /// The counters and texts of the summary.
     pub summary: BTreeMap<String, String>,
-    /// Reason and item of each warning.
+    /// The reason and the item of each warning.
     pub warnings: Vec<(String, String)>,
-    /// Errors for people.
+    /// The errors for people.
     pub errors: Vec<String>,
-    /// Messages of the log.
+    /// The messages of the log.
     pub log: Vec<(Level, String)>,
-    /// The execution context, as JSON.
+    /// The values of the execution context, as JSON.
     pub context: BTreeMap<String, String>,
-    /// How often it made that durable.
+    /// How often the step saved the execution context.
     pub saves: u32,
-    /// The requests that were sent, answered or not.
+    /// The requests that were sent, with or without an answer.
     pub requests: Vec<SentRequest>,
 }
 
-/// A request as the other side would see it.
+/// A request as the other side would receive it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SentRequest {
-    /// In upper case.
+    /// The method, in upper case.
     pub method: String,
-    /// Absolute.
+    /// The absolute URL.
     pub url: String,
-    /// As the step gave them.
+    /// The headers that the step set.
     pub headers: Vec<(String, String)>,
-    /// As the step gave it.
+    /// The timeout that the step set, in milliseconds.
     pub timeout_ms: Option<u32>,
     /// The whole body.
     pub body: Vec<u8>,
 }
 
-/// What a test answers.
+/// The answer of a test to a request.
 #[derive(Clone, Debug, Default)]
 pub struct Answer {
     /// The status code.
@@ -110,32 +110,32 @@ thread_local! {
 }
 
 impl Host {
-    /// A host that has nothing.
+    /// A host without folders, answers or values.
     pub fn new() -> Host {
         Host::default()
     }
 
-    /// A granted folder: `folder("inbox", dir.path())` makes its files `inbox/…`.
+    /// Adds a granted folder: `folder("inbox", dir.path())` makes its files `inbox/…`.
     #[must_use]
     pub fn folder(mut self, name: &str, path: &Path) -> Host {
         self.folders.insert(name.to_owned(), path.to_owned());
         self
     }
 
-    /// A value that an earlier step has put into the execution context.
+    /// Adds a value of an earlier step to the execution context.
     #[must_use]
     pub fn context(mut self, key: &str, value: Value) -> Host {
         self.recorded.context.insert(key.to_owned(), value.to_string());
         self
     }
 
-    /// Answers the requests that the step sends. Without it, all are refused.
+    /// Answers the requests that the step sends. Without it, all requests are refused.
     #[must_use]
     pub fn http(self, responder: impl FnMut(&SentRequest) -> Result<Answer, HttpError> + 'static) -> Host {
         Host { responder: Some(Box::new(responder)), ..self }
     }
 
-    /// Somebody asks to stop: the step is told at the check after this many that said no.
+    /// Requests a stop: this many checks return `false`, and the next check returns `true`.
     #[must_use]
     pub fn stop_after_checks(self, checks: u32) -> Host {
         Host { stop_checks_left: Some(checks), ..self }
@@ -147,44 +147,44 @@ impl Host {
     }
 }
 
-/// What steps in this thread left behind since the last [`Host::install`].
+/// The results that steps in this thread left since the last [`Host::install`].
 pub fn recorded() -> Recorded {
     with_host(|host| host.recorded.clone())
 }
 
-/// What became of the items that a processor was given.
+/// The result of the items that a processor was given.
 #[derive(Clone, Debug)]
 pub struct Processed {
-    /// The columns it returned.
+    /// The columns that the processor returned.
     pub header: Vec<String>,
-    /// The items it kept.
+    /// The kept items.
     pub rows: Rows,
-    /// The items it set aside.
+    /// The items that were set aside.
     pub skipped: Vec<Skipped>,
-    /// The rows it left out on purpose.
+    /// The indexes of the filtered rows.
     pub filtered: Vec<u32>,
 }
 
-/// What a reader found.
+/// The result of a reader.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// The columns it delivered.
+    /// The columns of its items.
     pub header: Vec<String>,
     /// The items.
     pub rows: Rows,
-    /// What could not become an item.
+    /// The parts of the input that could not become items.
     pub unreadable: Vec<Unreadable>,
 }
 
 impl Processed {
-    /// The items kept, a line each: see [`lines`].
+    /// The kept items, one line for each: see [`lines`].
     pub fn lines(&self) -> Vec<String> {
         lines(&self.rows, self.header.len())
     }
 }
 
 impl Found {
-    /// The items found, a line each: see [`lines`].
+    /// The items, one line for each: see [`lines`].
     pub fn lines(&self) -> Vec<String> {
         lines(&self.rows, self.header.len())
     }
@@ -203,7 +203,7 @@ pub fn process<P: Processor>(
     Ok(Processed { header: outgoing, rows, skipped, filtered })
 }
 
-/// Opens a reader, lets it read to its end, and closes it.
+/// Opens a reader, reads to the end, and closes it.
 pub fn read<R: Reader>(parameters: Value) -> Result<Found, StepError> {
     let (mut driver, header) = ReaderDriver::<R>::open(setup(parameters, &[]))?;
     let chunk = driver.read(u32::MAX, u32::MAX)?;
@@ -228,7 +228,8 @@ pub fn run<T: Tasklet>(parameters: Value) -> Result<Exit, StepError> {
     run_tasklet::<T>(&setup(parameters, &[]))
 }
 
-/// What a driver's `open` takes. The parameters are the job's as well, for [`execution`](crate::execution).
+/// The setup for a driver's `open`. The parameters are the job's as well, for
+/// [`execution`](crate::execution).
 pub fn setup(parameters: Value, header: &[&str]) -> Setup {
     let header = header.iter().map(|name| (*name).to_owned()).collect();
     let json = parameters.to_string();
@@ -245,14 +246,14 @@ pub fn rows(items: &[&[&str]]) -> Rows {
     rows
 }
 
-/// Each item of a batch as a line that a test can show: cells joined by `|`, null as `NULL`.
+/// Each item of a batch as a line for a test: cells joined by `|`, null as `NULL`.
 pub fn lines(rows: &Rows, columns: usize) -> Vec<String> {
     let text = |index| rows.cell(index).map_or("NULL".into(), String::from_utf8_lossy);
     let line = |first| (first..first + columns).map(text).collect::<Vec<_>>().join("|");
     (0..rows.ends.len()).step_by(columns).map(line).collect()
 }
 
-/// The host of this thread. Not to be held across a call into the step.
+/// Calls `look` with the host of this thread. `look` must not call the step, which uses the host itself.
 pub(crate) fn with_host<T>(look: impl FnOnce(&mut Host) -> T) -> T {
     HOST.with_borrow_mut(look)
 }

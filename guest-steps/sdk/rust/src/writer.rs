@@ -1,4 +1,4 @@
-//! Steps that put items somewhere, and the driver that hands them over.
+//! Steps that store or send items, and the driver that passes the items to them.
 
 use serde::de::DeserializeOwned;
 
@@ -6,40 +6,40 @@ use crate::contract::{Rows, Setup, Skipped};
 use crate::item::Changes;
 use crate::{Checkpoint, Columns, Description, Item, Opening, Skip, StepError};
 
-/// A step that puts items somewhere.
+/// A step that stores items or sends them.
 ///
-/// The runtime repeats what it is not sure of: after an interruption it opens the writer with the
-/// last checkpoint and sends the items after it again. A writer that undoes, in `open`, whatever it
-/// wrote after that checkpoint gives exactly-once output.
+/// After an interruption the runtime repeats all items that may not be stored: it opens the writer with the
+/// last checkpoint and sends all later items again. For exactly-once output, the writer must undo in `open`
+/// everything that it wrote after that checkpoint.
 pub trait Writer: Sized {
-    /// What the step is configured with; [`NoParameters`](crate::NoParameters) if nothing.
+    /// The parameters of the step; [`NoParameters`](crate::NoParameters) if it has none.
     type Parameters: DeserializeOwned;
 
-    /// What whoever installs the component is shown. Name, version and summary are already there.
+    /// Describes the component for people who install it. Name, version and summary are already set.
     fn describe(about: Description) -> Description {
         about
     }
 
-    /// Starts afresh, or goes back to the checkpoint.
+    /// Starts new output, or goes back to the checkpoint.
     fn open(parameters: Self::Parameters, opening: &mut Opening) -> Result<Self, StepError>;
 
-    /// Writes one item, or says why not.
+    /// Writes one item, or returns why it does not.
     fn write(&mut self, item: &Item<'_>) -> Result<Written, StepError>;
 
-    /// Makes what was written durable, and returns all that `open` needs to undo what comes after.
+    /// Makes the written items durable. Returns the state that `open` needs to undo everything written later.
     fn checkpoint(&mut self) -> Result<Checkpoint, StepError>;
 
-    /// Called once when every item is written: only now may the output get its final name. Not
-    /// called when the step stops or fails.
+    /// Called once after all items are written. Only now may the output get its final name. Not called if the
+    /// step stops or fails.
     fn complete(&mut self) -> Result<(), StepError>;
 }
 
-/// What became of an item.
+/// What happened to an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// It is written.
+    /// The item is written.
     Done,
-    /// It is set aside: a warning with its reason, counted as skipped.
+    /// The item is set aside: it is counted as skipped, and a warning has the reason.
     Skip(Skip),
 }
 
@@ -50,7 +50,7 @@ impl Written {
     }
 }
 
-/// Hands a writer the items of flat batches: what a component does, for native use as well.
+/// Runs a writer on flat batches. A component uses it, and native programs can use it as well.
 pub struct WriterDriver<W> {
     writer: W,
     columns: Columns,
@@ -67,10 +67,10 @@ impl<W: Writer> WriterDriver<W> {
         Ok(WriterDriver { writer, columns: opening.columns })
     }
 
-    /// Writes a batch, which must be whole rows of the columns given at `open`.
+    /// Writes a batch. The batch must consist of whole rows of the columns given at `open`.
     pub fn write(&mut self, rows: &Rows) -> Result<Vec<Skipped>, StepError> {
         let mut skipped = Vec::new();
-        let mut changes = Changes::default(); // a writer cannot set cells: this stays empty
+        let mut changes = Changes::default(); // a writer cannot set cells, so this stays empty
         for row in 0..rows.ends.len() / self.columns.incoming() {
             let first = row * self.columns.incoming();
             let item = Item::new(rows, first, &self.columns, &mut changes);
@@ -81,7 +81,7 @@ impl<W: Writer> WriterDriver<W> {
         Ok(skipped)
     }
 
-    /// Makes what was written durable, and says where the writer stands.
+    /// Makes the written items durable, and returns the state of the writer.
     pub fn checkpoint(&mut self) -> Result<Vec<u8>, StepError> {
         self.writer.checkpoint().map(Checkpoint::into_bytes)
     }

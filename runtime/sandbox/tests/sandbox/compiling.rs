@@ -1,5 +1,5 @@
-//! Components that are expensive to compile: who pays, and how much. The pace of steps is printed:
-//! `cargo test -p stepbox-sandbox pace -- --nocapture`.
+//! Components that are expensive to compile, and what they cost others. The pace of steps is printed: `cargo
+//! test -p stepbox-sandbox pace -- --nocapture`.
 
 #![expect(clippy::print_stdout, reason = "the figures are for whoever asks with `--nocapture`")]
 
@@ -21,10 +21,11 @@ use crate::components::echo;
 use crate::support::{Place, context, tasklet};
 use crate::uploads::cached;
 
-/// How many MiB of the worst shape that the check before lets through.
+/// The size of the worst component that the checks before compiling accept, in MiB.
 const BOMB: usize = 31;
 
-/// A place whose compiler is a process that can be told from those of other tests by its name.
+/// A place whose compiler is a process with a name of its own, so that other tests' processes are not
+/// counted.
 fn place(name: &str, change: impl FnOnce(&mut CompileProcess)) -> Place {
     let place = Place::new();
     let program = place.folder.path().join(name);
@@ -38,8 +39,8 @@ fn place(name: &str, change: impl FnOnce(&mut CompileProcess)) -> Place {
     Place { sandbox: Sandbox::new(config).unwrap(), ..place }
 }
 
-/// A tasklet with a module beside it that nobody uses and that takes minutes to compile: functions of
-/// nested loops, each of which asks whether it is to end, over variables that all of them change.
+/// A tasklet with an unused module that takes minutes to compile. Its functions have nested loops. Each loop
+/// checks whether it must end, and all loops change all variables.
 fn bomb(mebibytes: usize) -> Vec<u8> {
     let mut bytes = tasklet("", "", "");
     let (mut types, mut functions, mut code) =
@@ -56,7 +57,7 @@ fn bomb(mebibytes: usize) -> Vec<u8> {
     bytes
 }
 
-/// A little less than 1 MiB of code.
+/// A function of a little less than 1 MiB of code.
 fn worst_function() -> Function {
     const VARIABLES: u32 = 100;
     const DEPTH: u32 = 200;
@@ -76,7 +77,8 @@ fn worst_function() -> Function {
     function
 }
 
-/// The children of this process that have a name, also those that have ended and wait for us to ask.
+/// The children of this process that have this name, including those that have ended and are not waited for
+/// yet.
 fn children(name: &str) -> Vec<Pid> {
     let ours = format!("({name}) ");
     let parent = std::process::id().to_string();
@@ -89,18 +91,18 @@ fn children(name: &str) -> Vec<Pid> {
     processes.filter_map(Pid::from_raw).collect()
 }
 
-/// How long a test waits for what is sure to come, on a machine that is busy with other things.
+/// How long a test waits for an event that is sure to come, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How far a process gives way to others; none if it is gone.
+/// The niceness of a process; `None` if the process is gone.
 fn niceness(process: &str) -> Option<i32> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The facts after the name begin with the third.
+    // The fields after the name start with the third.
     stat.rsplit_once(") ")?.1.split(' ').nth(16)?.parse().ok()
 }
 
-/// Waits until the process of that name has bound itself, which it does last by its pace: it gives way to us by 10
-/// steps, or by as many as there are.
+/// Waits until the process of that name has applied its limits. The last one is its priority: its niceness is
+/// 10 above ours, or the maximum of 19.
 async fn bound(name: &str) -> Pid {
     let expected = (niceness("self").unwrap() + 10).min(19);
     let began_at = Instant::now();
@@ -125,11 +127,11 @@ async fn a_component_that_takes_minutes_is_refused_at_the_time_limit() {
     let error = place.sandbox.inspect(&bytes).await.unwrap_err();
     let took = began_at.elapsed();
     assert_eq!(error.code(), "compile-limit", "{error}");
-    // Whether it has computed for 1 s or waited for 1.5 s first depends on what else the machine does.
+    // Depending on the machine's load, either 1 s of computing or 1.5 s on the clock comes first.
     assert!(error.to_string().starts_with("compiling it takes longer than 1"), "{error}");
     assert!(error.help().contains("time_ms_max"), "{}", error.help());
-    // Looking at so many bytes takes a while, too, and more of it on a busy machine. Compiling them would take minutes on
-    // one that has nothing else to do.
+    // The checks of so many bytes take some time as well, more on a busy machine. Compiling them would take
+    // minutes, even on an idle machine.
     assert!(took < 2 * PATIENCE, "{took:?}");
     assert_eq!(children("takes-minutes"), [], "the process is gone");
     assert_eq!(cached(&place).len(), 0);
@@ -139,7 +141,7 @@ async fn a_component_that_takes_minutes_is_refused_at_the_time_limit() {
 async fn a_component_that_takes_gigabytes_is_refused_at_the_memory_limit() {
     let place = place("takes-memory", |process| {
         process.memory_bytes_max = 96 << 20;
-        // However long it takes to get there.
+        // The limit must not be reached on the way.
         process.time_ms_max = 600_000;
     });
     let error = place.sandbox.inspect(&bomb(2)).await.unwrap_err();
@@ -245,7 +247,7 @@ fn the_process_ends_with_whoever_asked() {
     let mut input = process.stdin.take().unwrap();
     input.write_all(&(bytes.len() as u64).to_le_bytes()).unwrap();
     input.write_all(&bytes).unwrap();
-    // As the operating system does it for a program that was killed.
+    // The operating system closes the pipe in the same way if the program is killed.
     drop(input);
     assert_eq!(process.wait().unwrap().code(), Some(2), "it did not compute until its limit");
 }
@@ -256,7 +258,7 @@ async fn both_compilers_make_the_same() {
     let bytes = tasklet("", "", "");
     let inspected = process.sandbox.inspect(&bytes).await.unwrap();
     assert_eq!(inspected, here.sandbox.inspect(&bytes).await.unwrap());
-    // Before the code stands what the key of the place says of it, in 32 bytes.
+    // The code comes after 32 bytes, with which the place's key vouches for it.
     let entry = |place: &Place| match &cached(place)[..] {
         [path] => (path.file_name().unwrap().to_owned(), fs::read(path).unwrap().split_off(32)),
         other => panic!("{other:?}"),
@@ -289,8 +291,8 @@ async fn steps_keep_their_pace_while_a_component_is_compiled() {
         }
         f64::from(calls) / began_at.elapsed().as_secs_f64()
     };
-    // What else the machine does comes and goes, before or during. A compilation that took the steps' time would do so
-    // each time.
+    // Other work on the machine comes and goes, before or during a compilation. A compilation that took the
+    // steps' time would slow them down every time.
     let mut told = Vec::new();
     for _ in 0..5 {
         let before = pace(&|elapsed| elapsed >= Duration::from_millis(1000)).await;

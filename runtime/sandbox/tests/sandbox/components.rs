@@ -1,4 +1,4 @@
-//! Tasklets and elements that run: what they may do, and what ends them.
+//! Running tasklets and elements: what they may do, and what ends them.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ const IS_STOPPING: &str =
     r#"(import "stepbox:step/execution@0.1.0" "is-stopping" (func $is_stopping (result i32)))"#;
 const LOG: &str = r#"(import "stepbox:step/log@0.1.0" "log" (func $log (param i32 i32 i32)))"#;
 
-/// What a tasklet does, and how it ends.
+/// Runs a tasklet and compares how it ends with `expected`.
 async fn check(functions: &str, run: &str, limits: Limits, expected: &str) {
     let place = Place::new();
     let found = place.run(&tasklet("", functions, run), place.setup(limits), &context(Arc::default())).await;
@@ -24,7 +24,7 @@ async fn check(functions: &str, run: &str, limits: Limits, expected: &str) {
 #[tokio::test]
 async fn what_a_tasklet_returns_is_how_it_ends() {
     check("", "", Limits::default(), "ok").await;
-    // Some("DONE"), then an error.
+    // Returns `Some("DONE")`; the second row returns an error.
     let done = r#"(data (i32.const 4096) "DONE")"#;
     let returns_done = "(i32.store8 offset=516 (i32.const 0) (i32.const 1))
         (i32.store offset=520 (i32.const 0) (i32.const 4096)) (i32.store offset=524 (i32.const 0) (i32.const 4))";
@@ -53,7 +53,7 @@ async fn what_a_tasklet_does_wrong_is_told_by_a_code() {
         ),
         ("", "(loop (br 0))", "step-time-limit: ran longer than 50 ms"),
         ("(func $f (call $f) (call $f))", "(call $f)", "step-stack-overflow: the stack overflowed"),
-        // A stack in memory that grows down to where memory begins.
+        // A stack in memory that grows downwards to the start of the memory.
         (
             "(func $f (param $top i32) (i32.store (local.get $top) (i32.const 0))
                 (call $f (i32.sub (local.get $top) (i32.const 64))) (call $f (local.get $top)))",
@@ -124,7 +124,7 @@ async fn a_tasklet_gets_its_options_and_logs() {
 #[tokio::test]
 async fn every_run_begins_anew() {
     let place = Place::new();
-    // Traps if its memory remembers another run.
+    // The component traps if its memory still has data of another run.
     let bytes = tasklet(
         "",
         "(global $runs (mut i32) (i32.const 0))",
@@ -156,7 +156,7 @@ async fn an_element_of_another_world_does_not_open() {
     }
 }
 
-/// A processor that returns its batch as it came, and its header as well.
+/// A processor that returns its batch and its header unchanged.
 pub(crate) fn echo() -> Vec<u8> {
     component(
         "item-processor",
@@ -214,7 +214,7 @@ async fn a_batch_comes_back_as_it_went_in() {
     assert!(matches!(error, Halt::Failed(ElementError { code, .. }) if code == "step-not-open"));
 }
 
-/// It is the host's memory that it lies in until the next one is asked for.
+/// The returned batch is in the host's memory until the next one is asked for.
 #[tokio::test]
 async fn a_batch_that_came_back_is_memory_of_its_component() {
     let place = Place::new();
@@ -252,7 +252,7 @@ async fn a_batch_that_came_back_is_memory_of_its_component() {
 #[tokio::test]
 async fn parts_are_believed_as_far_as_they_were_asked_for() {
     let place = Place::new();
-    // As many parts, each with a state of as many bytes.
+    // A partitioner that returns `parts` parts, each with a state of `bytes` bytes.
     let split = |parts: u32, bytes: u32| {
         let (world, end) = ("partitioned-item-reader", 8 * parts);
         let code = format!(
@@ -298,7 +298,7 @@ async fn parts_are_believed_as_far_as_they_were_asked_for() {
 #[tokio::test]
 async fn a_reader_that_returns_more_than_was_asked_for_lies() {
     let place = Place::new();
-    // A header of one column `a`; then two rows, whatever is asked for.
+    // A reader with one column `a` that returns two rows for every call.
     let bytes = component(
         "item-reader",
         "",

@@ -1,5 +1,5 @@
-//! What the sandbox costs. The bounds are wide, for machines are busy; the figures are printed:
-//! `cargo test --release -p stepbox-sandbox costs -- --nocapture`.
+//! The costs of the sandbox. The bounds are wide, because machines are busy. The figures are printed: `cargo
+//! test --release -p stepbox-sandbox costs -- --nocapture`.
 
 #![expect(clippy::print_stdout, reason = "the figures are for whoever asks with `--nocapture`")]
 

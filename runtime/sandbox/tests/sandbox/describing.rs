@@ -1,4 +1,4 @@
-//! What a component may do while it describes itself.
+//! The calls that a component may make while it describes itself.
 
 use crate::support::{Place, component_describing};
 

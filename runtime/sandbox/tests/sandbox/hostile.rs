@@ -1,4 +1,4 @@
-//! What a component can try that no compiler would write: a few instructions each.
+//! Components of a few instructions each, which no compiler would generate.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ async fn run(imports: &str, functions: &str, run: &str, limits: Limits) -> Strin
     place.run(&tasklet(imports, functions, run), place.setup(limits), &context(Arc::default())).await
 }
 
-/// One instruction writes 250 MiB, and is asked only before it begins.
+/// One instruction writes 250 MiB, and can be interrupted only before it begins.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_instruction_holds_up_nobody_for_long() {
     let place = Place::new();
@@ -76,7 +76,7 @@ async fn tables_that_begin_large_are_refused_at_upload() {
     }
 }
 
-/// A tasklet, and so many instances of an empty module in the same component.
+/// A tasklet with `count` instances of an empty module in the same component.
 fn with_instances(count: u32) -> Vec<u8> {
     let bytes = tasklet("", "", "");
     let (mut depth, mut modules) = (0, 0);
@@ -98,7 +98,7 @@ fn with_instances(count: u32) -> Vec<u8> {
         instances.instantiate::<Vec<(&str, ModuleArg)>, &str>(modules, Vec::new());
     }
     more.section(&instances);
-    // Without its own preamble.
+    // The second component without its preamble.
     [&bytes[..], &more.finish()[8..]].concat()
 }
 
@@ -119,7 +119,8 @@ async fn thousands_of_instances_are_refused_at_upload() {
 async fn impossible_arguments_end_the_step_and_nothing_of_them_is_used() {
     let grow = "(drop (memory.grow (i32.const 1700)))";
     let log = |at: u32, bytes: u32| format!("(call $log (i32.const 2) (i32.const {at}) (i32.const {bytes}))");
-    // `GET`, a URL, and so many headers as the batch of 32 MiB that begins at 65536 has room for.
+    // Sends `GET`, a URL, and `headers` headers. Their list begins at 65536, where a batch of 32 MiB has room
+    // for it.
     let send = |headers: u32| {
         format!(
             "(call $send (i32.const 4096) (i32.const 3) (i32.const 4099) (i32.const 13) (i32.const 65536)
@@ -172,7 +173,7 @@ async fn handles_that_are_none_end_the_step() {
             format!("{open} {} {}", close(opened), close(opened)),
             "step-trapped: was ended: unknown handle index",
         ),
-        // It opens and never closes.
+        // This row opens files and closes none.
         (format!("(loop {open} (br_if 0 (i32.eqz (i32.load8_u (i32.const 600)))))"), "ok"),
     ];
     for (calls, expected) in rows {
@@ -183,7 +184,7 @@ async fn handles_that_are_none_end_the_step() {
     }
 }
 
-/// What a trap has left is never called again.
+/// After a trap the component is never called again.
 #[tokio::test]
 async fn after_a_trap_nothing_is_called() {
     let bytes = component(

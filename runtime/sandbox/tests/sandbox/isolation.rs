@@ -1,4 +1,4 @@
-//! Tenants beside each other: what one of them has used up, another one still has.
+//! Tenants on one machine: a resource that one of them has used up is still available to another one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use tokio::time::timeout;
 
 use crate::support::{Place, context, outcome, tasklet};
 
-/// How many components of a megabyte each a tenant has the memory for, and how many it lets loose.
+/// `FITS` components of a megabyte each fit into a tenant's memory. The tenant starts `LOOSE` of them.
 const FITS: u64 = 8;
 const LOOSE: usize = 20;
 
-/// Takes a megabyte, all in all.
+/// Makes a component take a megabyte in total.
 const TAKES: &str = "(if (i32.eq (memory.grow (i32.const 14)) (i32.const -1)) (then unreachable))";
-/// A sandbox for many times what a tenant may have.
+/// A sandbox with many times the memory that one tenant may have.
 fn place() -> Place {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("work")).unwrap();
@@ -25,15 +25,15 @@ fn place() -> Place {
     Place { sandbox: Sandbox::new(config).unwrap(), folder }
 }
 
-/// What the components of one tenant start with.
+/// The setup of one tenant's components.
 fn tenant(place: &Place, max: ShareLimits) -> impl Fn() -> ComponentSetup {
     let share = place.sandbox.share(max);
     let limits = Limits { tasklet_ms_max: 60_000, ..Limits::default() };
     move || ComponentSetup { share: share.clone(), ..place.setup(limits.clone()) }
 }
 
-/// A tenant that takes all the memory and turns it can get is refused more at once, by its own quota. Another one's
-/// components start and end as if it were not there.
+/// A tenant takes all the memory and all the turns that it can get. Its own quota refuses more at once. The
+/// components of another tenant start and end as if the first one were not there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_one_tenant_has_used_up_another_one_has() {
     let place = place();

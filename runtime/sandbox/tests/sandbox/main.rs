@@ -1,6 +1,6 @@
-//! The sandbox from outside: small components, written as text, that do one thing each.
+//! Tests of the sandbox from outside, with small components that are written as text. Each does one thing.
 //!
-//! What real steps in Rust do, and what hostile ones try, is tested in the repository's own `tests/`.
+//! Real steps in Rust, and hostile ones, are tested in the repository's own `tests/`.
 
 mod compiling;
 mod components;

@@ -1,4 +1,4 @@
-//! Components made of a few instructions, and steps to run them in.
+//! Components of a few instructions, and steps to run them in.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
-/// A sandbox whose cache lies in a folder of its own, with a working folder beside it.
+/// A sandbox with its cache in a folder of its own, and a working folder beside the cache.
 pub(crate) struct Place {
     pub(crate) folder: TempDir,
     pub(crate) sandbox: Sandbox,
@@ -34,7 +34,7 @@ impl Place {
         Self { folder, sandbox }
     }
 
-    /// Another process's sandbox over the same cache.
+    /// The sandbox of another process with the same cache.
     pub(crate) fn in_folder_of(other: &Self) -> Sandbox {
         let cache_dir = other.folder.path().join("cache");
         Sandbox::new(SandboxConfig { cache_dir, ..SandboxConfig::default() }).unwrap()
@@ -54,7 +54,7 @@ impl Place {
         }
     }
 
-    /// Checks a component and gets it ready.
+    /// Checks a component and loads it.
     pub(crate) async fn program(&self, bytes: &[u8]) -> Result<Program, ComponentError> {
         let inspected = self.sandbox.inspect(bytes).await?;
         self.sandbox.load(&inspected.digest, || panic!("it was compiled just now")).await
@@ -93,19 +93,19 @@ impl ExecutionLog for RecordedLog {
     }
 }
 
-/// A step of a run without parameters.
+/// The context of a step in a run without parameters.
 pub(crate) fn context(log: Arc<RecordedLog>) -> StepContext {
     context_with(log)
 }
 
-/// The same with a log of another kind.
+/// The same with another kind of log.
 pub(crate) fn context_with(log: Arc<dyn ExecutionLog>) -> StepContext {
     let info = RunInfo { id: JobExecutionId(1), job_label: "Job".to_owned(), started_at: Timestamp(0) };
     let run = RunContext::new(info, json!({}), ExecutionContext::default(), log);
     StepContext::new(run, StepName::new("step").unwrap(), false, Findings::default())
 }
 
-/// A tasklet: `imports` and functions, and what `run` does. With no further ado it returns `Ok(None)`.
+/// A tasklet of `imports`, functions, and the code of `run`. Without further code it returns `Ok(None)`.
 ///
 /// `run` gets the setup's parameters as `$parameters` and `$length`. Memory is free from 4096 on.
 pub(crate) fn tasklet(imports: &str, functions: &str, run: &str) -> Vec<u8> {
@@ -125,7 +125,7 @@ pub(crate) fn component(world: &str, imports: &str, functions: &str) -> Vec<u8> 
     component_describing(world, imports, functions, "")
 }
 
-/// The same, and `before` it describes itself it does something else.
+/// The same, but it runs the code `before` when it is asked to describe itself.
 pub(crate) fn component_describing(world: &str, imports: &str, functions: &str, before: &str) -> Vec<u8> {
     let text = format!(
         r#"(module

@@ -1,4 +1,4 @@
-//! Components that come in: what is found out about them, what is refused, and what is kept.
+//! Uploaded components: the results of their checks, the refusals, and the parts that are kept.
 
 use std::fs;
 
@@ -49,7 +49,7 @@ async fn what_is_refused_says_why_and_leaves_nothing_behind() {
 #[tokio::test]
 async fn a_component_that_cannot_describe_itself_is_refused() {
     let place = Place::new();
-    // Its start function spins, so that instantiation does.
+    // Its start function loops for ever, so that the instantiation does.
     let spins = tasklet("", "(func $spin (loop (br 0))) (start $spin)", "");
     let error = place.sandbox.inspect(&spins).await.unwrap_err();
     assert_eq!(error.code(), "component-describe-failed");

@@ -1,8 +1,10 @@
-//! A walk over all imports of all interfaces, ours and WASI's: each is called ten thousand times, with texts and lists
-//! that are one byte too long and with larger ones, and what it gives is kept.
+//! A walk over all imports of all interfaces, the contract's and WASI's. Each import is called ten thousand
+//! times with texts and lists that are one byte too long, and then with larger ones. The component keeps all
+//! resources that it gets.
 //!
-//! The imports are read from the WIT, so a new one without a row fails. The walk runs in a process of its own,
-//! whose memory and descriptors are looked at all the time, beside small jobs of another tenant.
+//! The imports are read from the WIT, so a new import without a row fails the test. The walk runs in a
+//! process of its own, while another tenant runs small jobs in it. The memory and the file descriptors of
+//! that process are measured all the time.
 
 mod caller;
 mod giving_way;
@@ -23,19 +25,20 @@ use self::imports::{Import, Imports};
 use self::rows::ROWS;
 use crate::support::{Place, context, outcome, tasklet};
 
-/// How often each import is called in one run of its component.
+/// How often a component calls its import in one run.
 const TIMES: u32 = 10_000;
-/// The same with 4 MiB each time.
+/// How often it does so with 4 MiB in each call.
 const TIMES_LARGE: u32 = 100;
-/// What a step may have of memory: 32 MiB are the component's own.
+/// The memory that a step may have, in bytes. 32 MiB of it are the component's own memory.
 const MEMORY_BYTES_MAX: u64 = 64 << 20;
-/// What the process may have beside: components that are compiled, pieces that cross, its allocator.
+/// The memory that the process may have in addition, in bytes: for compiled components, pieces that cross,
+/// and its allocator.
 const BESIDE_BYTES_MAX: u64 = 192 << 20;
-/// How many descriptors the process may have more than at the beginning.
+/// How many file descriptors the process may have in addition to those at the beginning.
 const DESCRIPTORS_MAX: usize = 200;
-/// What the slowest but one of a hundred of the other tenant's jobs may take, on a machine with much else to do.
+/// The time within which 99 % of the other tenant's jobs must end, on a machine with much other work.
 const OTHER_MAX: Duration = Duration::from_millis(500);
-/// Set where the walk itself is to be done.
+/// The environment variable that makes this process do the walk itself.
 const WITHIN: &str = "STEPBOX_TEST_WALK";
 
 #[test]
@@ -52,7 +55,7 @@ fn every_import_has_a_row() {
     );
 }
 
-/// In a process of its own.
+/// Runs the walk in a process of its own.
 #[test]
 fn no_import_takes_more_than_its_step_may_have() {
     let mut walk = Command::new(std::env::current_exe().unwrap());
@@ -84,7 +87,7 @@ async fn within() {
         for (length, times, expected) in calls {
             let calls = Calls { length, times, ..Calls::default() };
             let found = run(&place, &caller(&imports, &import, &calls)).await;
-            // On a busy machine the disk does not come round so often.
+            // On a busy machine the disk is slower, so the time limit may come first.
             let is_right = found.starts_with(expected) || found.starts_with("step-time-limit");
             if !is_right || watched.peak() > MEMORY_BYTES_MAX + BESIDE_BYTES_MAX {
                 wrong.push(format!("{} of {length}: {found}, {} bytes", import.name(), watched.peak()));
@@ -109,7 +112,7 @@ fn setup(place: &Place) -> ComponentSetup {
     let limits = Limits { memory_bytes_max: MEMORY_BYTES_MAX, tasklet_ms_max: 2_000, ..Limits::default() };
     let share =
         place.sandbox.share(ShareLimits { memory_bytes_max: MEMORY_BYTES_MAX, ..ShareLimits::default() });
-    // Nobody answers there.
+    // No server listens there.
     let grants = Grants::none().with_http("* http://127.0.0.1:9").unwrap();
     ComponentSetup { share, grants, ..place.setup(limits) }
 }
@@ -119,7 +122,7 @@ async fn run(place: &Place, component: &[u8]) -> String {
     place.run(component, setup(place), &context(Arc::default())).await
 }
 
-/// Another tenant's small jobs, one after the other: how long each took.
+/// Runs another tenant's small jobs, one after the other. Returns how long each took.
 async fn run_small_jobs(program: Program, setup: ComponentSetup, is_over: Arc<AtomicBool>) -> Vec<Duration> {
     let mut took = Vec::new();
     while !is_over.load(Ordering::Relaxed) {
@@ -131,7 +134,7 @@ async fn run_small_jobs(program: Program, setup: ComponentSetup, is_over: Arc<At
     took
 }
 
-/// The memory and the descriptors of this process, more than at the beginning.
+/// The memory and the file descriptors of this process in addition to those at the beginning.
 struct Watched {
     resident: u64,
     descriptors: usize,

@@ -77,7 +77,7 @@ pub(crate) fn remove(path: &str) -> Result<(), FileError> {
     Ok(files::remove(path)?)
 }
 
-/// The contract's `files` has no way to shorten a file; the same folders are there for `std::fs`.
+/// The contract's `files` cannot shorten a file, so this uses `std::fs`, which reaches the same folders.
 pub(crate) fn truncate(path: &str, bytes: u64) -> Result<(), FileError> {
     let file = std::fs::OpenOptions::new().write(true).open(format!("/{path}"));
     file.and_then(|file| file.set_len(bytes)).map_err(|error| match error.kind() {

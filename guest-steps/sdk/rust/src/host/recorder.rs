@@ -1,5 +1,5 @@
-//! The imports of a native step: what they are told is recorded, what they answer comes from the
-//! test's [`Host`](crate::testing::Host).
+//! The imports of a native step. Calls of the step are recorded, and the answers come from the test's
+//! [`Host`](crate::testing::Host).
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -154,7 +154,7 @@ pub(crate) fn truncate(path: &str, bytes: u64) -> Result<(), FileError> {
     Ok(OpenOptions::new().write(true).open(resolve(path)?)?.set_len(bytes)?)
 }
 
-/// A test's folders are its own, so names are looked at, and links are not.
+/// Finds the folder of a path by its name. Links are not checked, because a test's folders are its own.
 fn resolve(path: &str) -> Result<PathBuf, FileError> {
     let mut parts = Path::new(path).components();
     let Some(Component::Normal(folder)) = parts.next() else { return Err(outside(path)) };

@@ -1,5 +1,5 @@
-//! The rows that go out are those that a plain table would give, whatever is kept, set, added and
-//! left out, and however the batch runs together what it copies.
+//! The outgoing rows are the same as those of a plain table. This holds for all rows and cells that are kept,
+//! set, added and removed, and for all ways in which the batch joins the cells that it copies.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -8,7 +8,7 @@ use crate::contract::Rows;
 use crate::testing::{lines, process, setup};
 use crate::{Column, Item, Opening, Processor, ProcessorDriver, StepError, Verdict};
 
-/// Does to each item what the item's own first cell says, one letter an act.
+/// Changes each item as its own first cell says, with one letter for each change.
 struct Scripted {
     target: Column,
     added: Option<Column>,

@@ -1,4 +1,4 @@
-//! A component that calls one import again and again, with texts of any length, and keeps what it gets.
+//! A component that calls one import again and again, with texts of any length, and keeps the results.
 
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::abi::{AbiVariant, FlatTypes, WasmType};
@@ -6,19 +6,20 @@ use wit_parser::{Resolve, Type, TypeDefKind};
 
 use super::imports::{Import, Imports};
 
-/// Where texts lie: zeros, which are UTF-8, and as lists of lists are empty.
+/// The address of texts: zeros, which are valid UTF-8 and, in lists of lists, empty lists.
 const TEXTS: u32 = 1 << 20;
-/// Where short texts and answers lie.
+/// The address of short texts and of answers.
 const ANSWER: u32 = 8192;
-/// Where the runtime puts what it answers with. Each call begins anew there.
+/// The address of the data that the runtime returns. Each call starts there again.
 const FREE: u32 = 16 << 20;
-/// A page of memory, in bytes.
+/// The size of a page of memory, in bytes.
 const PAGE: u32 = 64 << 10;
 
-/// How a component gets hold of a resource: an instruction that leaves its handle on the stack.
+/// A recipe for a resource: an instruction that puts its handle on the stack.
 type Recipe = (&'static str, &'static [(&'static str, &'static str)], &'static str);
 
-/// Recipes by the name of the resource, each with the imports that it needs (`$` and its last word).
+/// Recipes by the name of the resource. Each has the imports that it needs; `$` and the import's last word
+/// call it.
 const RECIPES: &[Recipe] = &[
     (
         "folder",
@@ -96,15 +97,15 @@ const RECIPES: &[Recipe] = &[
 /// How a component calls an import.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Calls<'a> {
-    /// How long texts and lists are.
+    /// The length of texts and lists.
     pub(crate) length: u32,
-    /// How often it is called.
+    /// How often the import is called.
     pub(crate) times: u32,
-    /// What texts begin with; zeros follow.
+    /// The beginning of the texts; zeros follow.
     pub(crate) text: &'a str,
-    /// Whether it says so in the log before it does.
+    /// Whether the component logs a message before the call.
     pub(crate) are_announced: bool,
-    /// Whether what takes a file or a folder gets a folder.
+    /// Whether an argument that is a file or a folder gets a folder.
     pub(crate) are_of_folders: bool,
 }
 
@@ -115,7 +116,7 @@ impl Default for Calls<'_> {
 }
 
 impl<'a> Calls<'a> {
-    /// One call with that text.
+    /// One call with this text.
     pub(crate) fn with(text: &'a str) -> Self {
         Self { length: text.len() as u32, text, ..Self::default() }
     }
@@ -148,11 +149,11 @@ pub(crate) fn caller(imports: &Imports, import: &Import, calls: &Calls<'_>) -> V
 
 struct Module<'a> {
     imports: &'a Imports,
-    /// What the resource `descriptor` is made by.
+    /// The recipe for the resource `descriptor`.
     of_descriptors: &'static str,
-    /// Names and declarations.
+    /// The names and the declarations of the imports.
     declared: Vec<(String, String)>,
-    /// Resources that were made once, each in a local of its name.
+    /// Resources that are made once, each in a local variable of its name.
     locals: Vec<String>,
     setup: String,
 }
@@ -173,7 +174,8 @@ impl Module<'_> {
         name.to_owned()
     }
 
-    /// What makes a handle of a resource each time it is executed; nothing that is one where there is no recipe.
+    /// Code that makes a handle of a resource each time it runs. Without a recipe it gives a number that is
+    /// not a handle.
     fn make(&mut self, resource: &str) -> String {
         let Some((_, needed, recipe)) = RECIPES.iter().find(|(name, ..)| *name == resource) else {
             return "(i32.const 1)".to_owned();
@@ -193,7 +195,7 @@ impl Module<'_> {
         format!("(block (result i32) {text})")
     }
 
-    /// A handle that is made once.
+    /// Code that gets a handle that is made once.
     fn held(&mut self, resource: &str) -> String {
         if !self.locals.iter().any(|known| known == resource) {
             let make = self.make(resource);
@@ -203,7 +205,7 @@ impl Module<'_> {
         format!("(local.get ${resource})")
     }
 
-    /// The values on the stack that stand for an argument.
+    /// Adds the values that an argument takes on the stack.
     fn argument(&mut self, ty: &Type, length: u32, values: &mut Vec<String>) {
         if let Some((resource, is_taken)) = self.imports.handle(ty) {
             let resource = if resource == "descriptor" { self.of_descriptors.to_owned() } else { resource };
@@ -216,7 +218,7 @@ impl Module<'_> {
                 Type::String => {
                     values.extend([format!("(i32.const {TEXTS})"), format!("(i32.const {length})")])
                 }
-                // Large enough to matter as a length or a time, and short enough to wait for.
+                // A number large enough to matter as a length or a time, and small enough to wait for.
                 Type::U64 | Type::S64 => values.push("(i64.const 4096)".to_owned()),
                 other => zeros(resolve, other, values),
             }

@@ -1,8 +1,9 @@
-//! How long a call of the host holds a thread of the runtime before it gives way.
+//! How long a host call holds a thread of the runtime before it yields.
 //!
-//! Everything is on one thread, and beside the component something else wants its turn all the time. What the thread
-//! computes between two of its turns is what a call held it for. Processor time of that thread is judged, which a
-//! busy machine does not change, and the best of several runs: what a call always does is in each of them.
+//! Everything runs on one thread, and besides the component a second task asks for its turn all the time. The
+//! time that the thread computes between two turns of that task is the time that a call held it. The test
+//! measures the processor time of that thread, because other work on the machine does not change it. It takes
+//! the best of several runs, because time that a call always needs is in each of them.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -20,9 +21,10 @@ use crate::support::{Place, context, outcome};
 
 /// The longest that a call may hold a thread.
 const HELD_MAX: Duration = Duration::from_millis(10);
-/// How often each call is made; one that held no thread shows that it need not.
+/// How often each call is made. One run that does not hold the thread shows that the call need not hold it.
 const RUNS: usize = 5;
-/// The longest value of the execution context, as a parser likes it least.
+/// The length of the longest value of the execution context, in bytes. The test fills it with the slowest
+/// text for a parser.
 const LARGEST_VALUE: usize = 64 << 10;
 
 #[tokio::test]
@@ -41,7 +43,7 @@ async fn no_call_holds_a_thread_without_giving_way() {
             }
         }
     }
-    // A call that does not give way is seen.
+    // The test notices a call that does not yield.
     let wat = "(local.set $n (i32.const 60000000))
         (loop (br_if 0 (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))";
     let spins = place.program(&crate::support::tasklet("", "", wat)).await.unwrap();
@@ -49,7 +51,7 @@ async fn no_call_holds_a_thread_without_giving_way() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// Nothing, one byte too many, and megabytes; a path that is there, and JSON.
+/// Empty texts, texts with one byte too many, and megabytes; a path that exists; and JSON.
 fn calls<'a>(imports: &Imports, import: &Import) -> Vec<Calls<'a>> {
     let (_, max, ..) =
         ROWS.iter().find(|(name, ..)| *name == import.name()).expect("`every_import_has_a_row`");
@@ -61,13 +63,13 @@ fn calls<'a>(imports: &Imports, import: &Import) -> Vec<Calls<'a>> {
     calls.push(Calls { are_of_folders: true, ..Calls::with("file") });
     if import.function.name == "context-put" {
         let objects = r#"{"a":0},"#.repeat(LARGEST_VALUE / 8 - 1);
-        // Leaked once, for a text that a row of a table could hold as well.
+        // Leaked on purpose, once: a row holds a text that lives for ever.
         calls.push(Calls::with(String::leak(format!("[{objects}{{}}]"))));
     }
     calls
 }
 
-/// The most processor time that went by between two turns of somebody else on the same thread.
+/// The longest processor time between two turns of another task on the same thread.
 async fn longest_turn(place: &Place, program: &Program) -> Duration {
     let is_over = Cell::new(false);
     let run = async {
@@ -88,7 +90,7 @@ async fn longest_turn(place: &Place, program: &Program) -> Duration {
     tokio::join!(run, others).1
 }
 
-/// What this thread has computed so far.
+/// The processor time of this thread so far.
 fn computed() -> Duration {
     let now = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(now.tv_sec as u64, now.tv_nsec as u32)

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use wit_parser::{Function, Handle, Resolve, Type, TypeDefKind, TypeId, WorldId, WorldItem};
 
-/// The interfaces of WASI that the linker offers. `upload/contract.rs` says the same.
+/// The WASI interfaces that the linker offers. `upload/contract.rs` lists the same.
 const WASI: &[&str] = &[
     "cli/environment",
     "cli/exit",
@@ -31,7 +31,7 @@ const WASI: &[&str] = &[
     "random/insecure-seed",
 ];
 
-/// The contract and WASI together, and a world that imports all of it.
+/// The contract and WASI together, and a world that imports everything of both.
 pub(crate) struct Imports {
     pub(crate) resolve: Resolve,
     pub(crate) world: WorldId,
@@ -40,13 +40,13 @@ pub(crate) struct Imports {
 /// A function that a component may import.
 #[derive(Clone)]
 pub(crate) struct Import {
-    /// `stepbox:step/files@0.1.0`.
+    /// The interface, such as `stepbox:step/files@0.1.0`.
     pub(crate) interface: String,
     pub(crate) function: Function,
 }
 
 impl Import {
-    /// `files: [method]reader.read`.
+    /// The function's name, such as `files: [method]reader.read`.
     pub(crate) fn name(&self) -> String {
         let interface = self.interface.split('@').next().unwrap();
         format!("{}: {}", interface.trim_start_matches("stepbox:step/"), self.function.name)
@@ -99,7 +99,7 @@ impl Imports {
         all.find(is_it).unwrap_or_else(|| panic!("no `{function}` in `{interface}`"))
     }
 
-    /// The resource that a parameter is a handle of, and whether the call takes it away.
+    /// The resource that a parameter is a handle of, and whether the call takes ownership of it.
     pub(crate) fn handle(&self, ty: &Type) -> Option<(String, bool)> {
         let Type::Id(id) = ty else { return None };
         match &self.resolve.types[*id].kind {
@@ -110,7 +110,7 @@ impl Imports {
         }
     }
 
-    /// Its own name, whatever interface it was used through.
+    /// The resource's own name, whichever interface it was used through.
     fn resource(&self, id: TypeId) -> String {
         let ty = &self.resolve.types[id];
         match &ty.kind {
@@ -119,7 +119,7 @@ impl Imports {
         }
     }
 
-    /// Whether a call hands over a text or a list.
+    /// Whether a call passes a text or a list.
     pub(crate) fn hands_over_texts(&self, function: &Function) -> bool {
         function.params.iter().any(|param| self.holds_text(&param.ty))
     }
@@ -136,11 +136,11 @@ impl Imports {
     }
 }
 
-/// Where cargo has the sources of wasmtime's `wasi:http`, whose WIT holds all of WASI 0.2.
+/// The folder where cargo has the sources of wasmtime's `wasi:http`. Their WIT contains all of WASI 0.2.
 fn wasi_http() -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-    // What other platforms need is not on this machine.
+    // Packages for other platforms are not on this machine.
     let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let mut metadata = Command::new(cargo);
     metadata.args(["metadata", "--format-version", "1", "--offline", "--manifest-path", manifest]);

@@ -1,7 +1,9 @@
-//! What each import takes, and how its component ends when it is called with more.
+//! The maximum of each import, and how its component ends when it is called with more.
 
-/// An import, how long its texts and lists may be, how the step ends when they are longer by one, and how when they
-/// have 4 MiB. Where nothing is handed over, only the first end counts. A step that is told no goes on (`ok`); where
+/// Each row has four values: an import, the maximum length of its texts and lists, how the step ends if they
+/// are one byte longer, and how it ends if they have 4 MiB. If the import takes no text or list, only the
+/// first ending counts. A step whose call is refused continues (`ok`). A step ends if it has no handle to
+/// call with, or if its table of handles is full.
 /// there is no handle to call with, or the table of handles is full, it ends.
 pub(super) const ROWS: &[(&str, u32, &str, &str)] = &[
     ("wasi:cli/environment: get-environment", 0, "ok", ""),

@@ -1,8 +1,9 @@
-//! A disk that does not answer: calls that wait for it hold no thread of the runtime, and end with their step.
+//! A disk that does not answer: calls that wait for it hold no thread of the runtime, and end with their
+//! step.
 //!
-//! The disk hangs for as long as the only thread for such work is taken, from the moment that the component has made
-//! what it calls with. What comes back all the same has not asked it. The other things that a call can wait for,
-//! requests and clocks, are what the guest `waits_in_calls` waits for.
+//! The disk hangs as long as the only thread for such work is taken. The thread is taken after the component
+//! has made the resources for its call. A call that returns all the same has not used the disk. Calls can
+//! also wait for requests and clocks; the guest `waits_in_calls` tests those.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -19,7 +20,7 @@ use super::caller::{Calls, caller};
 use super::imports::{Import, Imports};
 use crate::support::{Place, context_with, outcome};
 
-/// The imports that wait for the disk. A new one that touches it belongs here.
+/// The imports that wait for the disk. A new import that uses the disk belongs here.
 const WAIT: &[&str] = &[
     "wasi:io/streams: [method]input-stream.blocking-read",
     "wasi:io/streams: [method]input-stream.blocking-skip",
@@ -61,11 +62,12 @@ const WAIT: &[&str] = &[
     "files: remove",
 ];
 
-/// When a step ends whose call waits, in milliseconds.
+/// The time limit of a step whose call waits, in milliseconds.
 const LIMIT_MS: u64 = 100;
-/// Longer than any machine takes for a call that does not wait, in milliseconds.
+/// A time limit that a call that does not wait never reaches, in milliseconds.
 const NEVER_MS: u64 = 30_000;
-/// How long a step may take to end after its limit, or a stop: the grace of 5 seconds and a busy machine.
+/// How long a step may take to end. Its limit and its grace time are at most 100 ms; the rest is for a busy
+/// machine.
 const END_MAX: Duration = Duration::from_secs(10);
 
 #[test]
@@ -99,7 +101,7 @@ enum Ending {
     Itself,
 }
 
-/// Hangs the disk at the first message.
+/// A log that hangs the disk at the first message.
 struct HangsTheDisk {
     until: Mutex<Option<Receiver<()>>>,
     hangs: Notify,
@@ -109,20 +111,20 @@ impl ExecutionLog for HangsTheDisk {
     fn log(&self, _: LogLevel, _: Option<&str>, _: &str) {
         let until = self.until.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(until) = until {
-            // It ends when the sender is dropped. Whoever asks the disk after it waits for it.
+            // The task ends when the sender is dropped. All later work for the disk waits for it.
             Handle::current().spawn_blocking(move || until.recv());
             self.hangs.notify_one();
         }
     }
 }
 
-/// How a step ended, and how long that took since the disk hangs.
+/// Runs the call. Returns how the step ended, and how long it took.
 fn run(imports: &Imports, import: &Import, ending: Ending) -> (String, Duration) {
     let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
     let ended = runtime.block_on(async {
         let place = Place::new();
         std::fs::write(place.folder.path().join("work/file"), "text").unwrap();
-        // As long as the list that `poll` gets, and `write` at once.
+        // `file` is as long as the list that `poll` gets, and short enough that `write` takes it at once.
         let text = if import.interface.starts_with("stepbox:step/files") { "work/file" } else { "file" };
         let name = &import.function.name;
         let are_of_folders = name.ends_with("-at") || name.ends_with("read-directory");
