@@ -1,4 +1,4 @@
-//! What an element is made from, whether Stepbox brings the element or an embedder registers it.
+//! The setup from which an element is made, for the elements of Stepbox and for those that an embedder registers.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,34 +13,35 @@ use stepbox_batch::step_context::StepContext;
 use crate::folders::Folders;
 use crate::reach::{Input, Reach};
 
-/// What a native element is made from. Cheap to clone but for its options.
+/// The setup of a native element. Cheap to clone, except for its options.
 #[derive(Clone)]
 pub struct ElementSetup {
-    /// The element's options from the connector file, with their templates expanded; an object, empty without options.
+    /// The element's options from the connector file, with their templates expanded. An object; empty without options.
     pub options: Value,
-    /// What the element may touch, by the policy of its tenant. Whoever opens files in another way goes around the policy.
+    /// The files that the element may open, by the policy of its tenant. An element that opens files in another way
+    /// bypasses the policy.
     pub reach: Reach,
-    /// Whose job it is.
+    /// The tenant whose job the element works for.
     pub tenant: TenantId,
-    /// The time, as the installation has it.
+    /// The clock of the installation.
     pub clock: Arc<dyn Clock>,
-    /// Tells when the element's work is to end.
+    /// Shows that the element's work must end.
     pub cancellation: Cancellation,
 }
 
 impl ElementSetup {
-    /// The value of an option; `None` if it is missing or null.
+    /// The value of an option; `None` if the option is missing or null.
     pub fn option(&self, name: &str) -> Option<&Value> {
         self.options.get(name).filter(|value| !value.is_null())
     }
 
-    /// Opens the file that an option names, for reading: see [`Reach::open_input`]. Call this when the element is opened,
-    /// not when it is made.
+    /// Opens the file that an option names, for reading: see [`Reach::open_input`]. Call this when the element is
+    /// opened, not when it is made.
     pub fn open_input(&self, option: &'static str, context: &StepContext) -> Result<Input, ElementError> {
         self.reach.open_input(option, self.option(option).unwrap_or(&Value::Null), context)
     }
 
-    /// For an element whose options are checked and that is never opened.
+    /// A setup for an element that is made only to check its options. Such an element is never opened.
     pub(crate) fn to_check(options: Value) -> Self {
         Self {
             options,
@@ -52,7 +53,7 @@ impl ElementSetup {
     }
 }
 
-/// Without its options: a parameter of the job may stand in them.
+/// Shown without the options: they may contain a parameter of the job.
 impl fmt::Debug for ElementSetup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("ElementSetup");
@@ -60,7 +61,7 @@ impl fmt::Debug for ElementSetup {
     }
 }
 
-/// A clock that stands.
+/// A clock that always shows the same time.
 struct Stopped;
 
 #[async_trait]
@@ -76,18 +77,18 @@ impl Clock for Stopped {
     async fn sleep_ms(&self, _: u64) {}
 }
 
-/// Tells an element that its work is to end. By default that is never.
+/// Shows an element that its work must end. By default the work never has to end.
 #[derive(Debug, Clone, Default)]
 pub struct Cancellation(Option<StepContext>);
 
 impl Cancellation {
-    /// Of a step that runs.
+    /// The cancellation of a step that runs.
     pub fn of(context: &StepContext) -> Self {
         Self(Some(context.clone()))
     }
 
-    /// Whether a stop or a pause was requested. The engine honours it between chunks; an element that works longer
-    /// returns what it has.
+    /// Whether a stop or a pause was requested. The engine honours the request between chunks. An element that works
+    /// longer must ask here, and return what it has.
     pub fn is_requested(&self) -> bool {
         self.0.as_ref().is_some_and(StepContext::should_stop)
     }

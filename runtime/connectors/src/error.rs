@@ -1,4 +1,4 @@
-//! How readers, writers and storages fail.
+//! The errors of readers, writers and storages.
 
 use std::io;
 
@@ -14,64 +14,64 @@ mod help;
 
 pub use self::code::CODES;
 
-/// Why a reader or writer cannot begin or go on.
+/// Why a reader or writer cannot begin or continue.
 ///
-/// Paths stand as they were given, never as they were resolved: a tenant may read these texts.
+/// Errors show paths as they were given, never as they were resolved: a tenant may read these texts.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectorError {
-    /// An option that the element does not have.
+    /// The element has no such option.
     #[error("there is no option `{option}`")]
     UnknownOption {
-        /// As given.
+        /// The option as given.
         option: String,
-        /// The options there are.
+        /// The options of the element.
         known: &'static [&'static str],
     },
-    /// An option that cannot be left out.
+    /// A required option is missing.
     #[error("the option `{option}` is missing")]
     MissingOption {
-        /// Its name.
+        /// The name of the option.
         option: &'static str,
     },
-    /// An option with a value it cannot have.
+    /// The value of an option is not allowed.
     #[error("the option `{option}` {problem}")]
     BadOption {
-        /// Its name.
+        /// The name of the option.
         option: &'static str,
         /// What is wrong: `is neither true nor false`.
         problem: String,
     },
-    /// A storage of a type that does not exist.
+    /// There is no storage type of that name.
     #[error("the option `{option}` names the storage type `{given}`; available: {}", available.join(", "))]
     UnknownStorage {
         /// The option that holds the storage.
         option: &'static str,
         /// The type as given.
         given: String,
-        /// The types there are.
+        /// The types that exist.
         available: &'static [&'static str],
     },
-    /// A storage that the operator has not named.
+    /// There is no storage of that name in the operator's configuration.
     #[error("the option `{option}` names the storage `{given}`, which does not exist")]
     NoStorage {
         /// The option that holds the storage.
         option: &'static str,
         /// The name as given.
         given: String,
-        /// The names there are.
+        /// The names that exist.
         available: Vec<String>,
     },
-    /// A storage that the operator has named, and that cannot be used now.
+    /// The storage exists in the operator's configuration, but cannot be used now.
     #[error("the storage `{storage}` cannot be used now: {problem}")]
     UnusableStorage {
-        /// Its name.
+        /// The name of the storage.
         storage: String,
         /// What is wrong with it.
         problem: String,
-        /// What to do about it.
+        /// The help for its operator.
         help: String,
     },
-    /// A storage of another type than the one it is used as.
+    /// The job uses the storage as one type, and the storage has another type.
     #[error("the option `{option}` names the storage `{storage}` as `{given}`, and it is `{found}`")]
     OtherStorage {
         /// The option that holds the storage.
@@ -83,236 +83,236 @@ pub enum ConnectorError {
         /// The type that it has.
         found: &'static str,
     },
-    /// A storage that cannot be as the operator describes it.
+    /// The operator's settings of a storage are not valid.
     #[error("the storage `{storage}` {problem}")]
     BadStorage {
-        /// Its name.
+        /// The name of the storage.
         storage: String,
         /// What is wrong: `has no bucket`.
         problem: String,
     },
-    /// A storage whose folder is not there.
+    /// The folder of a storage does not exist or cannot be opened.
     #[error("the storage `{storage}`: `{path}` is not a folder that can be opened")]
     NoFolder {
-        /// Its name.
+        /// The name of the storage.
         storage: String,
-        /// The folder, as the operator describes it.
+        /// The folder as the operator configured it.
         path: String,
     },
-    /// Files would go to a storage without TLS, over addresses that the policy does not open.
+    /// The endpoint of a storage has no TLS, and the policy does not open the addresses that the files would cross.
     #[error("the storage `{storage}` has an `endpoint` {} without TLS, and {} are not open", at(*network), network.in_words())]
     ClosedEndpoint {
-        /// Its name.
+        /// The name of the storage.
         storage: String,
-        /// Which addresses would have to be open.
+        /// The addresses that the policy would have to open.
         network: Network,
     },
-    /// A storage of jobs in which what machines share can lie, or that lies in it.
+    /// A storage of jobs contains the storage that machines share, or is inside it.
     #[error("the storage `{storage}` and what machines share lie in each other")]
     StorageOverlaps {
-        /// Its name.
+        /// The name of the storage.
         storage: String,
     },
-    /// What machines share is marked as another installation's.
+    /// Another installation has marked the shared storage as its own.
     #[error("the storage `{storage}` {}", taken(by.as_deref()))]
     StorageTaken {
-        /// Its name.
+        /// The name of the storage.
         storage: String,
-        /// Where the other one's store is; none if the mark cannot be read.
+        /// Where the store of the other installation is; `None` if the mark cannot be read.
         by: Option<String>,
     },
-    /// A bucket did not allow it, or did not answer.
+    /// A bucket refused the request, or did not answer.
     #[error("cannot {action} `{path}` in the storage `{storage}`: {}", problem.text())]
     Bucket {
         /// `open`, `read`, `write` …
         action: &'static str,
         /// The name of the storage.
         storage: String,
-        /// As given.
+        /// The path as given.
         path: String,
-        /// What kind of problem it is.
+        /// The kind of problem.
         problem: BucketProblem,
     },
-    /// A path that could not name a file anywhere.
+    /// A path that cannot be the name of a file in any folder.
     #[error("the path `{}` {problem}", path.escape_debug())]
     BadPath {
-        /// As given.
+        /// The path as given.
         path: String,
         /// What is wrong: `is empty`.
         problem: &'static str,
     },
-    /// The operating system, or the folders granted, did not allow it.
+    /// The operating system or the granted folders refused the operation.
     #[error("cannot {action} `{path}`: {}", problem.text(source))]
     File {
         /// `open`, `read`, `write` …
         action: &'static str,
-        /// As given.
+        /// The path as given.
         path: String,
-        /// What kind of problem it is.
+        /// The kind of problem.
         problem: FileProblem,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A file without the first row or item that would tell the columns.
+    /// The file has no first row or item from which to learn the columns.
     #[error("`{path}` has no row that names its columns")]
     EmptyFile {
-        /// As given.
+        /// The path as given.
         path: String,
     },
-    /// A column without a name.
+    /// A column has no name.
     #[error("the header of `{path}` has no name for column {column}")]
     EmptyColumnName {
-        /// As given.
+        /// The path as given.
         path: String,
-        /// From 1.
+        /// The number of the column, from 1.
         column: usize,
     },
-    /// Two columns of one name.
+    /// Two columns have the same name.
     #[error("the header of `{path}` names columns {first} and {second} both `{name}`")]
     DuplicateColumnName {
-        /// As given.
+        /// The path as given.
         path: String,
         /// The name.
         name: String,
-        /// From 1.
+        /// The number of the first column, from 1.
         first: usize,
-        /// From 1.
+        /// The number of the second column, from 1.
         second: usize,
     },
-    /// More columns than rows can have.
+    /// The file has more columns than rows can have.
     #[error("`{path}` has more than {max} columns")]
     TooManyColumns {
-        /// As given.
+        /// The path as given.
         path: String,
-        /// How many are allowed.
+        /// The largest number of columns.
         max: usize,
     },
-    /// Bytes that are not UTF-8.
+    /// The file contains bytes that are not UTF-8.
     #[error("line {line} of `{path}` is not UTF-8{}", looks_like(*encoding))]
     NotUtf8 {
-        /// As given.
+        /// The path as given.
         path: String,
         /// The line on which the row begins, from 1.
         line: u64,
-        /// What its first bytes are those of.
+        /// The encoding that the first bytes of the file suggest.
         encoding: Encoding,
     },
-    /// A file of another format.
+    /// The file has another format.
     #[error("`{path}` looks like {found}")]
     OtherFormat {
-        /// As given.
+        /// The path as given.
         path: String,
-        /// Which one.
+        /// The format that was found.
         found: OtherFormat,
     },
-    /// A header of one column in which another delimiter stands, or one with two likely ones.
+    /// The header has one column that contains another delimiter, or two delimiters are equally likely.
     #[error("{}", delimiter_doubt(path, header, likely))]
     DelimiterUnclear {
-        /// As given.
+        /// The path as given.
         path: String,
-        /// The header as it stands in the file.
+        /// The header as it is in the file.
         header: String,
-        /// What the delimiter may be.
+        /// The characters that may be the delimiter.
         likely: Vec<char>,
     },
-    /// A column that a header of CSV cannot name, as its reader would refuse it.
+    /// A column without a name. The writer refuses it, because the reader would refuse such a header.
     #[error("column {column} of the items has no name, and the header of `{path}` needs one")]
     UnnamedOutputColumn {
-        /// As given.
+        /// The path as given.
         path: String,
-        /// From 1.
+        /// The number of the column, from 1.
         column: usize,
     },
     /// A name that cannot be written without an enclosure.
     #[error("the column `{column}` cannot stand in the header of `{path}` without an enclosure")]
     NeedsEnclosure {
-        /// As given.
+        /// The path as given.
         path: String,
-        /// Its name.
+        /// The name of the column.
         column: String,
     },
-    /// A cell that is enclosed at its beginning and nowhere else.
+    /// A cell begins with an enclosure that is never closed.
     #[error("the row on line {line} of `{path}` opens a {enclosure} that is never closed")]
     UnclosedEnclosure {
-        /// As given.
+        /// The path as given.
         path: String,
         /// The line on which the row begins, from 1.
         line: u64,
         /// The character.
         enclosure: char,
     },
-    /// A row larger than a chunk may be.
+    /// A row is larger than a chunk may be.
     #[error("the row on line {line} of `{path}` is longer than {max_mib} MiB")]
     RowTooLong {
-        /// As given.
+        /// The path as given.
         path: String,
         /// The line on which the row begins, from 1.
         line: u64,
-        /// The limit.
+        /// The limit, in MiB.
         max_mib: usize,
     },
     /// The input is not the file that an earlier attempt read.
     #[error("`{path}` is not the file this run began with: {difference}")]
     InputChanged {
-        /// As given.
+        /// The path as given.
         path: String,
-        /// What gave it away.
+        /// How the file differs.
         difference: String,
     },
     /// The output is not as the last checkpoint left it.
     #[error("the unfinished output of `{path}` is not as this run left it: {difference}")]
     OutputChanged {
-        /// As given.
+        /// The path as given.
         path: String,
-        /// What gave it away.
+        /// How the output differs.
         difference: String,
     },
-    /// A bucket said that it has kept the output, and does not have it.
+    /// A bucket confirmed the output, but does not have it.
     #[error("the bucket took the output `{path}`, but {difference}")]
     OutputNotKept {
-        /// As given.
+        /// The path as given.
         path: String,
-        /// What it has instead.
+        /// What the bucket has instead.
         difference: String,
     },
-    /// The name of the unfinished output is another file's by now.
+    /// Another file now has the name of the unfinished output.
     #[error("another worker has taken the unfinished output of `{path}` over")]
     OutputTakenOver {
-        /// As given.
+        /// The path as given.
         path: String,
     },
-    /// The rows have other columns than those that the output was begun with.
+    /// The items have other columns than at the beginning of the output.
     #[error("the unfinished output of `{path}` was begun with other columns than the items have now")]
     ColumnsChanged {
-        /// As given.
+        /// The path as given.
         path: String,
     },
     /// A checkpoint that this version cannot read.
     #[error("the checkpoint cannot be read: {source}")]
     BadState {
-        /// Why.
+        /// The reason.
         source: serde_json::Error,
     },
-    /// More was skipped than a rejected items file may hold.
+    /// The skipped items need more room than a rejected items file may have.
     #[error("the rejected items file would be longer than {bytes_max} bytes")]
     RejectedTooLarge {
-        /// How long it may be.
+        /// The largest length of the file, in bytes.
         bytes_max: u64,
     },
     /// The execution context has no room for the path of the output.
     #[error("the path of `{path}` cannot be kept for later steps: {reason}")]
     ContextFull {
-        /// As given.
+        /// The path as given.
         path: String,
-        /// What the context said.
+        /// The reason that the context gives.
         reason: String,
     },
-    /// A call out of order: a defect of whoever calls.
+    /// A call out of order. This is a defect of the caller.
     #[error("it was used before it was opened")]
     NotOpen,
 }
 
-/// The result of everything in this crate.
+/// The result of all functions in this crate.
 pub(crate) type Result<T> = std::result::Result<T, ConnectorError>;
 
 fn looks_like(encoding: Encoding) -> &'static str {
@@ -341,9 +341,9 @@ fn delimiter_doubt(path: &str, header: &str, likely: &[char]) -> String {
 }
 
 impl ConnectorError {
-    /// A failed file operation, sorted by what went wrong.
+    /// The error of a failed file operation, by the kind of problem.
     pub(crate) fn file(action: &'static str, path: &str, source: io::Error) -> Self {
-        // A bucket that is read like a file says itself what went wrong.
+        // A bucket that is read like a file returns its own error inside the `io::Error`.
         let source = match source.downcast::<Self>() {
             Ok(error) => return error,
             Err(source) => source,
@@ -354,22 +354,22 @@ impl ConnectorError {
         Self::File { action, path: path.to_owned(), problem: FileProblem::of(&source), source }
     }
 
-    /// A failed file operation of whoever builds on this crate.
+    /// The error of a failed file operation, for programs that build on this crate.
     pub fn file_of(action: &'static str, path: &str, source: io::Error) -> Self {
         Self::file(action, path, source)
     }
 
-    /// Settings that a storage cannot have: `has no bucket`.
+    /// The error of a storage whose settings are not valid. An example of `problem`: `has no bucket`.
     pub(crate) fn bad_storage(storage: &str, problem: &str) -> Self {
         Self::BadStorage { storage: storage.to_owned(), problem: problem.to_owned() }
     }
 
-    /// A file operation that was never tried.
+    /// The error of a file operation that was refused before it was tried.
     pub(crate) fn not_tried(action: &'static str, path: &str, problem: FileProblem) -> Self {
         Self::File { action, path: path.to_owned(), problem, source: io::ErrorKind::Other.into() }
     }
 
-    /// What else to do about it, for a front end to put in words.
+    /// Further remedies, which a front end puts into words.
     pub fn remedies(&self) -> Vec<Remedy> {
         match self {
             Self::NoStorage { available, .. } if available.is_empty() => vec![Remedy::AddStorage],
@@ -379,7 +379,7 @@ impl ConnectorError {
         }
     }
 
-    /// Whether the same call may succeed later without anybody doing something.
+    /// Whether the same call may succeed later without any change by a person.
     fn is_retryable(&self) -> bool {
         use BadAnswer::{NotKept, TooSlow};
         matches!(

@@ -1,4 +1,5 @@
-//! Where an option's file lies, as one text for each place: so two options, or two runs, are told to mean the same file.
+//! The place of the file that an option names, as one text. Two options or two runs use the same file if their places
+//! are equal.
 
 use serde_json::Value;
 use stepbox_batch::step_context::RunInfo;
@@ -7,7 +8,7 @@ use crate::location::Location;
 use crate::placeholders;
 use crate::reach::Reach;
 
-/// The place of a file. Equal for one place, whatever path leads there; links are followed as they are now.
+/// The place of a file. The same file has the same place for every path to it. Links are followed as they are now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilePlace {
     given: String,
@@ -21,23 +22,25 @@ impl FilePlace {
         &self.given
     }
 
-    /// Equal for equal places.
+    /// The address of the place. Equal places have equal addresses.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// Whether placeholders stand in it, since it is of no run. Two such places are the same in each run.
+    /// Whether the place contains placeholders, because it was found without a run. Two such places that are equal are
+    /// equal in each run.
     pub fn has_placeholders(&self) -> bool {
         self.has_placeholders
     }
 }
 
-/// The place that an input's option names; `None` if it names none that there is, which opening it tells.
+/// The place that an input's option names; `None` if the option names no existing file. Opening the input reports the
+/// error.
 pub fn input_place(options: &Value, reach: &Reach) -> Option<FilePlace> {
     place("from", options, reach, str::to_owned)
 }
 
-/// The place that an output's option names, in a run if one is given.
+/// The place that an output's option names. If a run is given, its values fill the placeholders.
 pub fn output_place(options: &Value, reach: &Reach, run: Option<&RunInfo>) -> Option<FilePlace> {
     let fill = |path: &str| run.map_or_else(|| path.to_owned(), |run| placeholders::fill(path, run));
     let found = place("to", options, reach, fill)?;

@@ -1,41 +1,43 @@
-//! What can be wrong with a file or its folder, and what to do about it.
+//! The problems that a file or its folder can have, and the help for each.
 
 use std::io;
 
-/// What kind of problem there was with a file, so that each gets its own help.
+/// The kind of problem with a file. Each kind has its own help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileProblem {
-    /// Nothing of that name.
+    /// There is no file or folder of that name.
     NotFound,
-    /// A folder where a file belongs.
+    /// There is a folder, and a file is needed.
     IsDirectory,
-    /// A device, a pipe, a socket; for an output also a link.
+    /// The name is a device, a pipe or a socket; for an output also a link.
     NotRegular,
-    /// Outside of the folders granted.
+    /// The path is outside the granted folders.
     Refused,
-    /// A file or folder of the installation itself, or one that holds some of these.
+    /// The file or folder belongs to the installation, or the folder contains such a file or folder.
     Own,
-    /// On a file system that the kernel makes up, such as `/proc`, or a folder that holds one.
+    /// The file or folder is on a file system that the kernel makes up, such as `/proc`, or the folder contains such a
+    /// file system.
     Kernel,
-    /// The user of this process may not.
+    /// The user of this process has no permission.
     PermissionDenied,
-    /// Nobody may write there.
+    /// The file system is read-only.
     ReadOnly,
-    /// No room left, on the disk or in the user's quota.
+    /// There is no space left, on the disk or in the user's quota.
     DiskFull,
-    /// Larger than the file system or the process may write.
+    /// The file is larger than the file system or the process may write.
     TooLarge,
-    /// Whatever else the operating system says.
+    /// Any other error of the operating system.
     Other,
 }
 
 impl FileProblem {
-    /// Sorts what the operating system, or the capability in front of it, said.
+    /// The kind of an error of the operating system, or of the capability that refuses before it.
     pub(crate) fn of(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::NotFound,
             io::ErrorKind::IsADirectory => Self::IsDirectory,
-            // A way out of a folder is refused before the operating system sees it.
+            // The capability refuses a way out of a folder before the operating system sees it. Such an error has no
+            // number.
             io::ErrorKind::PermissionDenied if error.raw_os_error().is_none() => Self::Refused,
             io::ErrorKind::PermissionDenied => Self::PermissionDenied,
             io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,

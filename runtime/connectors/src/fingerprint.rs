@@ -1,16 +1,17 @@
-//! What tells two contents apart: short numbers, against mistakes, and digests, against whoever keeps them for us.
+//! Values that show whether two contents differ. Short numbers protect against mistakes; digests also protect against
+//! the keeper of the content, such as a bucket.
 
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-/// FNV-1a: the same in every version of Rust and of Stepbox, as checkpoints hold it.
+/// FNV-1a. Checkpoints contain it, so it must be the same in every version of Rust and of Stepbox.
 pub(crate) fn fingerprint(bytes: &[u8]) -> u64 {
     let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
-/// The first half of a SHA-256 over bytes that come piece by piece.
+/// The first half of a SHA-256 over bytes that arrive in pieces.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Digest(Sha256);
 
@@ -20,14 +21,14 @@ impl Digest {
     }
 }
 
-/// 32 hexadecimal digits, for all bytes so far.
+/// 32 hexadecimal digits: the digest of all bytes so far.
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.clone().finalize()[..16].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
-/// The fingerprint of a header: names and their order.
+/// The fingerprint of a header: its names and their order.
 pub(crate) fn fingerprint_of_names(names: &[String]) -> u64 {
     fingerprint(names.join("\n").as_bytes())
 }

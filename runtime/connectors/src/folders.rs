@@ -1,4 +1,5 @@
-//! The folders of this machine that readers and writers may touch: a capability, not a check of paths.
+//! The folders of this machine in which readers and writers may open files. They are a capability, not a check of
+//! paths.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -25,20 +26,20 @@ mod wall;
 pub(crate) use takeover::{Unfinished, cut_off};
 pub use wall::Wall;
 
-/// How many links to a file are followed, one to the next: as many as Linux follows.
+/// The largest number of links that are followed to a file: the limit of Linux.
 const LINKS_MAX: usize = 40;
 
 /// The folders in which files may be opened. Cheap to clone.
 ///
-/// A tenant's folders are open handles, and every path is resolved below one of them by the operating
-/// system: neither `..` nor a link nor a race between two calls leads out.
+/// A tenant's folders are open handles, and the operating system resolves every path below one of them. Neither `..`,
+/// nor a link, nor a race between two calls leads out.
 #[derive(Clone)]
 pub struct Folders {
     extent: Arc<Extent>,
     wall: Arc<Wall>,
-    /// Where relative paths begin, if not in the base folder or the first one.
+    /// The folder in which relative paths begin; `None` for the base folder or the first root.
     beginning: Option<Arc<str>>,
-    /// Whether outputs, and the folders made for them, are this user's alone whatever the process's mask says.
+    /// Whether only this user may open outputs and the folders made for them, independent of the process's mask.
     is_private: bool,
 }
 
@@ -49,7 +50,7 @@ enum Extent {
 
 struct Root {
     path: PathBuf,
-    /// A folder that cannot be opened is told when it is used.
+    /// The error of a folder that cannot be opened is reported when the folder is used.
     folder: io::Result<Dir>,
 }
 
@@ -64,12 +65,12 @@ impl Root {
 }
 
 impl Folders {
-    /// All that the user of this process may touch: for the command line, run by that very user.
+    /// All files that the user of this process may open: for the command line, which that user runs.
     ///
     /// Relative paths start at `base`.
     pub fn anywhere(base: impl Into<PathBuf>) -> Self {
         let base = base.into();
-        // Without a working directory there is nothing to make it absolute with.
+        // Without a working directory, a relative `base` cannot be made absolute.
         let base = std::path::absolute(&base).unwrap_or(base);
         Self::of(Extent::Anywhere { base })
     }
@@ -78,8 +79,8 @@ impl Folders {
         Self { extent: Arc::new(extent), wall: Arc::default(), beginning: None, is_private: false }
     }
 
-    /// Only what lies below these folders, which are opened now: for a tenant. One that cannot be opened fails what is to
-    /// lie in it, and nothing else.
+    /// Only files below these folders, for a tenant. The folders are opened now. If a folder cannot be opened, only the
+    /// files in that folder fail.
     ///
     /// Relative paths start at the first folder. An absolute path must begin with one of them.
     pub fn beneath<P: Into<PathBuf>>(roots: impl IntoIterator<Item = P>) -> Self {
@@ -90,7 +91,7 @@ impl Folders {
         Self::of(Extent::Beneath { roots: roots.into_iter().map(open).collect() })
     }
 
-    /// Lets relative paths begin in this folder. It opens nothing: where the folders end, they end for it, too.
+    /// Lets relative paths begin in this folder. It grants nothing: the folder must be inside the granted folders.
     #[must_use]
     pub fn beginning_in(self, folder: &str) -> Self {
         Self { beginning: Some(folder.into()), ..self }
@@ -113,7 +114,7 @@ impl Folders {
         }
     }
 
-    /// Keeps off what stands behind a wall, in whichever folder or storage it is found.
+    /// Refuses the files behind a wall, in every folder and storage.
     #[must_use]
     pub fn behind(self, wall: Arc<Wall>) -> Self {
         Self { wall, ..self }
@@ -124,7 +125,7 @@ impl Folders {
         Self { is_private: true, ..self }
     }
 
-    /// Only what lies below the folder of a storage, behind the same wall.
+    /// Only files below the folder of a storage, behind the same wall.
     pub(crate) fn of_storage(&self, path: &Path) -> Result<Self> {
         let folders = Self::beneath([path]).behind(self.wall.clone());
         if let Extent::Beneath { roots } = &*folders.extent {
@@ -138,8 +139,8 @@ impl Folders {
         check_path(path)?;
         let failed = |source| ConnectorError::file("open", path, source);
         let (folder, name) = self.find_input(path)?;
-        // Looked at before it is opened, since opening alone can wind a tape or start a watchdog; and
-        // once more after, since another file may have been put there in between.
+        // The file is checked before it is opened, since opening alone can wind a tape or start a watchdog. It is
+        // checked again afterwards, since another file may have taken its place in between.
         let found = folder.symlink_metadata(&name).map_err(failed)?;
         regular("open", path, (found.is_file(), found.is_dir()))?;
         let file = folder.open_with(&name, &for_reading()).map_err(failed)?;
@@ -150,8 +151,8 @@ impl Folders {
         Ok(file.into_std())
     }
 
-    /// The folder that an input lies in, and its name there. Links to it are followed one by one, so that the
-    /// folder is the one that the file is opened in, and no link of that name is opened later.
+    /// The folder of an input, and the input's name in that folder. Links to the input are followed one by one. So the
+    /// file is opened in the folder that was checked, and no link is opened later.
     fn find_input(&self, path: &str) -> Result<(Dir, PathBuf)> {
         let failed = |source| ConnectorError::file("open", path, source);
         let bound = self.bound(path);
@@ -164,7 +165,7 @@ impl Folders {
         };
         for _ in 0..LINKS_MAX {
             let Some(name) = at.file_name().map(PathBuf::from) else {
-                // It ends with `..`, or is the root: a folder, if anything.
+                // The path ends with `..`, or is the root. Either is a folder if it exists.
                 open_folder_in(root, &at).map_err(failed)?;
                 return Err(ConnectorError::not_tried("open", path, FileProblem::IsDirectory));
             };
@@ -182,8 +183,8 @@ impl Folders {
         Err(failed(io::Error::other("too many links lead to it")))
     }
 
-    /// Opens a folder that a component is to be granted. It must exist, and nothing of the installation's may lie
-    /// in it.
+    /// Opens a folder to grant it to a component. The folder must exist, and must not contain a file or folder of the
+    /// installation.
     pub fn open_folder(&self, path: &str) -> std::result::Result<Dir, ElementError> {
         let failed = |source| ConnectorError::file("open", path, source);
         let bound = self.bound(path);
@@ -223,7 +224,7 @@ impl Folders {
         })
     }
 
-    /// The place of an output whose folder is opened by its path below one that there is.
+    /// The place of an output. `open` opens its folder by the path below an existing folder.
     fn output_in(
         &self,
         path: &str,
@@ -257,7 +258,7 @@ impl Folders {
         Ok(Some(place))
     }
 
-    /// Opens a folder below another, and makes what is missing of it, durably.
+    /// Opens a folder below another, makes the missing folders on the way, and syncs them.
     fn open_or_create(&self, path: &str, folder: &Dir, below: &Path) -> Result<Dir> {
         let failed = |source| ConnectorError::file("open the folder of", path, source);
         match folder.open_dir(or_here(below)) {
@@ -278,7 +279,7 @@ impl Folders {
         folder.open_dir(below).map_err(failed)
     }
 
-    /// How folders are made.
+    /// The settings for new folders.
     fn new_folder(&self) -> DirBuilder {
         #[cfg_attr(not(unix), expect(unused_mut, reason = "there are no modes"))]
         let mut builder = DirBuilder::new();
@@ -308,7 +309,7 @@ impl fmt::Debug for Folders {
     }
 }
 
-/// The folder of an output, held open, and what is to happen in it.
+/// The open folder of an output, and the operations on files in that folder.
 #[derive(Debug)]
 pub(crate) struct OutputPlace {
     folder: Dir,
@@ -320,7 +321,7 @@ pub(crate) struct OutputPlace {
 }
 
 impl OutputPlace {
-    /// The same place, called otherwise in errors.
+    /// The same place with another path in errors.
     pub(crate) fn called(self, given: String) -> Self {
         Self { given, ..self }
     }
@@ -340,7 +341,8 @@ impl OutputPlace {
         &self.absolute
     }
 
-    /// What stands under a final name will be replaced, so it has to be a file of its own.
+    /// Checks the file that is under a final name now. The output will replace it, so it must be a regular file, and
+    /// not one of the installation.
     pub(crate) fn check_final_name(&self, name: &str) -> Result<()> {
         match self.folder.symlink_metadata(name) {
             Ok(found) => {
@@ -352,24 +354,25 @@ impl OutputPlace {
         }
     }
 
-    /// How long the regular file of a name is; none if there is no such file.
+    /// The length in bytes of the regular file of that name; `None` if there is no such file.
     pub(crate) fn length_of(&self, name: &str) -> Option<u64> {
         let found = self.folder.symlink_metadata(name).ok()?;
         found.is_file().then(|| found.len())
     }
 
-    /// Fails if the folder is the installation's own, or has been moved there.
+    /// Fails if the folder is one of the installation's, or was moved into one.
     fn check_folder(&self) -> Result<()> {
         kernel::refuse("open the folder of", &self.given, &self.folder)?;
         refuse_own("open the folder of", &self.given, self.wall.holds(&self.folder))
     }
 
-    /// Fails for a file of the installation's own.
+    /// Fails for a file of the installation.
     fn check_file(&self, action: &'static str, found: &Metadata) -> Result<()> {
         refuse_own(action, &self.given, self.wall.is_own(found))
     }
 
-    /// Gives the file its final name, and the rights of a file that it replaces. Call `sync` for that to survive a loss of power.
+    /// Gives the file its final name, and the rights of a file that it replaces. Call `sync` afterwards: only then does
+    /// the name survive a loss of power.
     pub(crate) fn rename(&self, temporary: &str, name: &str) -> Result<()> {
         self.check_folder()?;
         self.check_final_name(name)?;
@@ -379,7 +382,7 @@ impl OutputPlace {
         renamed.map_err(|source| self.failed("rename the output to", source))
     }
 
-    /// Makes names made and removed in the folder durable.
+    /// Makes new and removed names in the folder durable.
     pub(crate) fn sync(&self) -> Result<()> {
         sync_folder(&self.folder).map_err(|source| self.failed("sync the folder of", source))
     }
@@ -392,7 +395,7 @@ impl OutputPlace {
 fn for_reading() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true);
-    // Without it, opening a pipe waits for somebody to write. A link was put there after it was looked at.
+    // `NONBLOCK`: otherwise opening a pipe waits for a writer. `NOFOLLOW`: a link can only have come after the check.
     #[cfg(unix)]
     options.custom_flags((OFlags::NONBLOCK | OFlags::NOFOLLOW).bits() as i32);
     options
@@ -405,7 +408,7 @@ fn for_writing(is_private: bool) -> OpenOptions {
     if is_private {
         options.mode(0o600);
     }
-    // A link under a temporary name was put there by somebody else.
+    // A link under a temporary name is not ours: another program made it.
     #[cfg(unix)]
     options.custom_flags(OFlags::NOFOLLOW.bits() as i32);
     options
@@ -415,7 +418,7 @@ fn bad(path: &str, problem: &'static str) -> ConnectorError {
     ConnectorError::BadPath { path: path.to_owned(), problem }
 }
 
-/// What no folder could hold, or what would only be mistaken for a file.
+/// Refuses paths that no folder can contain, and paths that would only be mistaken for a file.
 fn check_path(path: &str) -> Result<()> {
     match path {
         "" => Err(bad(path, "is empty")),
@@ -433,7 +436,7 @@ fn regular(action: &'static str, path: &str, (is_file, is_folder): (bool, bool))
     }
 }
 
-/// Chooses the folder for a path. What the path may reach below it is the handle's affair.
+/// Chooses the folder for a path. The open handle decides what the path may reach below that folder.
 fn within<'a>(roots: &'a [Root], path: &'a str) -> Result<(&'a Root, &'a Path)> {
     let given = Path::new(path);
     let found = if given.is_absolute() {
@@ -474,7 +477,8 @@ fn or_here(path: &Path) -> &Path {
     if path.as_os_str().is_empty() { Path::new(".") } else { path }
 }
 
-/// Only Unix opens a folder like a file; elsewhere the file system keeps its names in order itself.
+/// Syncs the names in a folder. Only Unix can open a folder like a file. Elsewhere the file system keeps its names
+/// consistent itself.
 fn sync_folder(folder: &Dir) -> io::Result<()> {
     if cfg!(unix) { folder.open(".")?.sync_all() } else { Ok(()) }
 }

@@ -1,5 +1,5 @@
-//! The formats of files, one row for each: the native reader and writer of that name, their options, and the jobs that
-//! every installation has.
+//! The formats of files, one row for each: its native reader and writer, their options, and the jobs that every
+//! installation has.
 
 use serde_json::Value;
 use stepbox_batch::element::{ItemReader, ItemWriter, Role};
@@ -15,19 +15,19 @@ mod jsonl;
 use self::csv::{CsvReader, CsvWriter};
 use self::jsonl::{JsonlReader, JsonlWriter};
 
-/// A format: what connector files name, and what makes its elements.
+/// A format: its name in connector files, and the functions that make its elements.
 struct Format {
     /// The name of the reader and of the writer.
     name: &'static str,
     /// The reader's options, in the order of its documentation.
     reader_options: &'static [&'static str],
-    /// Makes the reader. Nothing is touched before the reader is opened.
+    /// Makes the reader. The reader opens no file before it is opened itself.
     reader: fn(&ElementSetup) -> Result<Box<dyn ItemReader>, ConnectorError>,
     /// The writer's options, in the order of its documentation.
     writer_options: &'static [&'static str],
-    /// Makes the writer. Nothing is touched before the writer is opened.
+    /// Makes the writer. The writer opens no file before it is opened itself.
     writer: fn(&ElementSetup) -> Result<Box<dyn ItemWriter>, ConnectorError>,
-    /// Its jobs in every installation, as entries of `jobs` in a connector file.
+    /// The jobs of the format in every installation, as entries of `jobs` in a connector file.
     jobs: &'static str,
 }
 
@@ -56,7 +56,8 @@ impl Format {
         FORMATS.iter().find(|format| format.name == name)
     }
 
-    /// The options of the element of a role, and the one that says where its file lies; `None` if it has no such element.
+    /// The options of the element of a role, and the option that names its file; `None` if the format has no such
+    /// element.
     fn element(&self, role: Role) -> Option<(&'static [&'static str], &'static str)> {
         match role {
             Role::Reader => Some((self.reader_options, "from")),
@@ -65,7 +66,7 @@ impl Format {
         }
     }
 
-    /// Makes an element to see whether its options are right.
+    /// Makes an element to check its options.
     fn check(&self, role: Role, options: Value) -> Result<(), ElementError> {
         let setup = ElementSetup::to_check(options);
         match role {
@@ -86,28 +87,29 @@ pub fn option_names(role: Role, name: &str) -> Option<&'static [&'static str]> {
     Format::find(name)?.element(role).map(|(options, _)| options)
 }
 
-/// A native reader from its setup, in whose options no templates are left; `None` if there is no such reader.
+/// A native reader from its setup; `None` if there is no such reader. The options must not contain templates any more.
 ///
-/// The reader touches nothing before it is opened, and then only what its reach allows.
+/// The reader opens no file before it is opened itself, and then only files that its reach allows.
 pub fn native_reader(name: &str, setup: &ElementSetup) -> Result<Option<Box<dyn ItemReader>>, ElementError> {
     Ok(Format::find(name).map(|format| (format.reader)(setup)).transpose()?)
 }
 
-/// A native writer from its setup, in whose options no templates are left; `None` if there is no such writer.
+/// A native writer from its setup; `None` if there is no such writer. The options must not contain templates any more.
 ///
-/// The writer touches nothing before it is opened, and then only what its reach allows.
+/// The writer opens no file before it is opened itself, and then only files that its reach allows.
 pub fn native_writer(name: &str, setup: &ElementSetup) -> Result<Option<Box<dyn ItemWriter>>, ElementError> {
     Ok(Format::find(name).map(|format| (format.writer)(setup)).transpose()?)
 }
 
-/// The jobs of all formats that every installation has: the entries of `jobs` in a connector file.
+/// The jobs of all formats that every installation has, as entries of `jobs` in a connector file.
 pub fn shipped_jobs() -> String {
     let jobs: Vec<_> = FORMATS.iter().map(|format| format.jobs).collect();
     jobs.join("\n").replace("[STORAGE_TYPES]", &format!("[{}]", STORAGE_TYPES.join(", ")))
 }
 
-/// What is wrong with the options of a native element before any run. Each error comes with the name of its option, which
-/// is empty for an option that is missing. Values for which `is_open` is true are known later and not judged.
+/// The errors in the options of a native element, found before any run. Each error comes with the name of its option;
+/// the name is empty if an option is missing or if options do not fit together. Values for which `is_open` is true are
+/// known only later, so they are not checked.
 pub fn check_options(
     role: Role,
     name: &str,
@@ -127,7 +129,7 @@ pub fn check_options(
     let is_given = given.get(path).is_some_and(|value| !value.is_null());
     let mut wrong = Vec::new();
     for (option, value) in given.iter().filter(|(_, value)| !is_open(value)) {
-        // By itself, beside a path that will do.
+        // Each option is checked alone, together with a path that is valid.
         let alone = [(path, Value::from("later")), (option.as_str(), value.clone())];
         let alone =
             Value::Object(alone.map(|(option, value)| (option.to_owned(), value)).into_iter().collect());
@@ -141,7 +143,7 @@ pub fn check_options(
         let nothing = format.check(role, Value::Object(serde_json::Map::new()));
         wrong.extend(nothing.err().map(|error| (String::new(), error)));
     }
-    // Two that are right by themselves, and not together.
+    // Options that are valid alone may be wrong together.
     if wrong.is_empty() && !given.values().any(is_open) {
         wrong.push((String::new(), whole));
     }

@@ -2,7 +2,7 @@
 
 use super::ConnectorError;
 
-/// Every code of this crate: of its errors, and of the items that its elements set aside.
+/// All codes of this crate: those of its errors, and those of the items that its elements set aside.
 ///
 /// Each has a heading in `docs/errors.md`.
 pub const CODES: &[&str] = &[
@@ -60,7 +60,7 @@ pub const CODES: &[&str] = &[
 ];
 
 impl ConnectorError {
-    /// The stable code, a heading in `docs/errors.md`.
+    /// The stable code of the error, which is a heading in `docs/errors.md`.
     pub fn code(&self) -> &'static str {
         match self {
             Self::UnknownOption { .. } => "unknown-option",
@@ -103,7 +103,7 @@ impl ConnectorError {
 mod tests {
     use super::*;
 
-    /// The codes that a source file gives out: `=> "code"`, `code: "code"` and constants.
+    /// The codes in the text of a source file: `=> "code"`, `code: "code"` and constants.
     fn codes_in(source: &str) -> Vec<&str> {
         let after = |mark: &'static str| source.split(mark).skip(1).filter_map(|rest| rest.split('"').next());
         let is_code = |text: &&str| {

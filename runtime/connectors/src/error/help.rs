@@ -1,4 +1,4 @@
-//! What to do about an error, by what it is about.
+//! The help of errors, grouped by subject.
 
 use stepbox_batch::nearest::nearest;
 
@@ -6,7 +6,7 @@ use super::ConnectorError;
 use crate::other_format::Encoding;
 
 impl ConnectorError {
-    /// What to do about it.
+    /// What a person can do about the error.
     pub fn help(&self) -> String {
         match self {
             Self::UnknownOption { .. }
@@ -49,7 +49,7 @@ impl ConnectorError {
         }
     }
 
-    /// What to do about an option, and about the storage or the path that it names.
+    /// The help for an option, and for the storage or the path that the option names.
     fn help_on_options(&self) -> String {
         match self {
             Self::UnknownOption { option, known } => {
@@ -68,7 +68,7 @@ impl ConnectorError {
         }
     }
 
-    /// What to do about a storage, for its operator.
+    /// The help for a storage, written for its operator.
     fn help_on_storages(&self) -> String {
         match self {
             Self::NoFolder { .. } => "make the folder, or take the storage out".to_owned(),
@@ -89,7 +89,7 @@ impl ConnectorError {
         }
     }
 
-    /// What to do about what is read.
+    /// The help for an input.
     fn help_on_inputs(&self) -> String {
         match self {
             Self::EmptyFile { .. } => {
@@ -142,7 +142,7 @@ impl ConnectorError {
         }
     }
 
-    /// What to do about what is written.
+    /// The help for an output.
     fn help_on_outputs(&self) -> String {
         match self {
             Self::UnnamedOutputColumn { .. } => "give the column a name before it is written".to_owned(),
@@ -177,7 +177,7 @@ impl ConnectorError {
     }
 }
 
-/// How a storage is written in a job, for each type: only the first type needs no name.
+/// How a job writes a storage, for each type. Only the first type needs no name.
 fn written(types: &[&str]) -> String {
     let one = |(at, name): (usize, &&str)| match at {
         0 => format!(r#"`{{"type": "{name}", "file_path": "…"}}`"#),
@@ -186,13 +186,13 @@ fn written(types: &[&str]) -> String {
     types.iter().enumerate().map(one).collect::<Vec<_>>().join(", or ")
 }
 
-/// `` did you mean `delimiter`? `` or nothing, if no known name is near.
+/// `` did you mean `delimiter`? ``, or an empty text if no known name is similar.
 fn did_you_mean(given: &str, known: &[impl AsRef<str>]) -> String {
     let near = nearest(given, known.iter().map(AsRef::as_ref));
     near.map_or_else(String::new, |name| format!("did you mean `{name}`? "))
 }
 
-/// Names in backticks; the first twenty of them.
+/// The first 20 names, in backticks.
 fn quoted(names: &[impl AsRef<str>]) -> String {
     let shown: Vec<_> = names.iter().take(20).map(|name| format!("`{}`", name.as_ref())).collect();
     let rest = if names.len() > 20 { " …" } else { "" };

@@ -1,6 +1,6 @@
-//! File systems that the kernel makes up, such as `/proc` and `/sys`. What lies there is no file: it shows the memory, the
-//! environment and the open files of processes, this one's included, and writing to it steers them. No job reads, writes
-//! or is granted anything there.
+//! File systems that the kernel makes up, such as `/proc` and `/sys`. Their entries are not real files. They show the
+//! memory, the environment and the open files of processes, also of this one, and writing to them controls processes.
+//! No job reads or writes there, and no folder there is granted.
 
 use std::io;
 #[cfg(target_os = "linux")]
@@ -13,7 +13,7 @@ use cap_std::fs::Dir;
 use crate::error::{ConnectorError, Result};
 use crate::file_problem::FileProblem;
 
-/// What `fstatfs` says of such a file system, and what the table of mounts calls it (`linux/magic.h`).
+/// The number of each such file system in `fstatfs`, and its name in the table of mounts (`linux/magic.h`).
 #[cfg(target_os = "linux")]
 const KERNELS: [(u64, &str); 19] = [
     (0x0000_9fa0, "proc"),
@@ -37,11 +37,11 @@ const KERNELS: [(u64, &str); 19] = [
     (0x0765_5821, "resctrl"),
 ];
 
-/// Refuses an open file or folder that lies there.
+/// Refuses an open file or folder on such a file system.
 #[cfg(target_os = "linux")]
 pub(super) fn refuse(action: &'static str, path: &str, opened: impl AsFd) -> Result<()> {
     let failed = |source: rustix::io::Errno| ConnectorError::file(action, path, source.into());
-    // The type is signed on some machines, and no magic number is longer than 32 bits.
+    // The type is signed on some machines. No magic number is longer than 32 bits.
     let found = u64::from(rustix::fs::fstatfs(opened).map_err(failed)?.f_type as u32);
     match KERNELS.iter().any(|(magic, _)| *magic == found) {
         true => Err(ConnectorError::not_tried(action, path, FileProblem::Kernel)),
@@ -49,19 +49,19 @@ pub(super) fn refuse(action: &'static str, path: &str, opened: impl AsFd) -> Res
     }
 }
 
-/// Elsewhere there are none that are known.
+/// Other systems have no such file systems that we know of.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn refuse<T>(_: &'static str, _: &str, _: T) -> Result<()> {
     Ok(())
 }
 
-/// Whether one is mounted in a folder, or anywhere below it.
+/// Whether such a file system is mounted in a folder, or anywhere below it.
 #[cfg(target_os = "linux")]
 pub(super) fn lies_below(folder: &Dir) -> io::Result<bool> {
     let opened = format!("/proc/self/fd/{}", folder.as_fd().as_raw_fd());
     let (at, mounts) = match (std::fs::read_link(opened), std::fs::read_to_string("/proc/self/mountinfo")) {
         (Ok(at), Ok(mounts)) => (at, mounts),
-        // Without `/proc`, nothing tells what is mounted; each folder is looked at when it is opened.
+        // Without `/proc` the mounts are unknown. Each folder is then checked when it is opened.
         (Err(error), _) | (_, Err(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         (Err(error), _) | (_, Err(error)) => return Err(error),
     };
@@ -73,7 +73,8 @@ pub(super) fn lies_below(_: &Dir) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Where a line of the table of mounts has such a file system: `36 35 0:22 / /proc rw,nosuid shared:13 - proc proc rw`.
+/// Where a line of the table of mounts has such a file system. A line:
+/// `36 35 0:22 / /proc rw,nosuid shared:13 - proc proc rw`.
 #[cfg(target_os = "linux")]
 fn mounted(line: &str) -> Option<PathBuf> {
     let (place, system) = line.split_once(" - ")?;
@@ -83,7 +84,7 @@ fn mounted(line: &str) -> Option<PathBuf> {
     is_kernels.then(|| Path::new(&unescaped(place)).to_owned())
 }
 
-/// Blanks, tabs, line breaks and backslashes stand there as `\040` and so on.
+/// Undoes the escapes of the table of mounts: it writes blanks, tabs, line breaks and backslashes as `\040` and so on.
 #[cfg(target_os = "linux")]
 fn unescaped(place: &str) -> String {
     let escapes = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
@@ -127,7 +128,7 @@ mod tests {
             for output in ["/proc/self/comm", "/proc/self/oom_score_adj", "/proc/new.csv", "/sys/new.csv"] {
                 assert_eq!(told(folders.place_output(output)), KERNEL, "{output} of {folders:?}");
             }
-            // The root holds `/proc`.
+            // The root contains `/proc`.
             for granted in ["/proc", "/proc/self", "/proc/self/fd", "/sys", "/"] {
                 let found = folders.open_folder(granted).map(drop).unwrap_err();
                 assert_eq!(found.code, KERNEL, "{granted} of {folders:?}");

@@ -1,4 +1,4 @@
-//! Whose file an output is, and who may touch it: as it was with the file that it replaces.
+//! The owner and the rights of an output: those of the file that it replaces.
 
 use std::fs::Permissions;
 use std::io;
@@ -6,12 +6,12 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 
 use super::{OutputPlace, Result, for_reading};
 
-/// Read, write and execute, for all: neither the bits that lend the owner's rights, nor the sticky one.
+/// Read, write and execute for all. The set-user, set-group and sticky bits are not part of it.
 const MODE: u32 = 0o777;
 
 impl OutputPlace {
-    /// Gives the file under a temporary name the owner, the group and the mode of the one that it is about to
-    /// replace, as far as this process may. Where the group cannot stay, the new one gets no more than everybody.
+    /// Gives the file under a temporary name the owner, the group and the mode of the file that it will replace, as far
+    /// as this process may. If the group cannot be kept, the new group gets no more rights than everybody.
     pub(super) fn keep_rights(&self, temporary: &str, name: &str) -> Result<()> {
         let failed = |source| self.failed("keep the owner and the mode of", source);
         let replaced = match self.folder.symlink_metadata(name) {
@@ -24,7 +24,7 @@ impl OutputPlace {
             use cap_std::fs::MetadataExt as _;
             (replaced.uid(), replaced.gid(), replaced.mode() & MODE)
         };
-        // Only the superuser gives files away; others may choose among their groups.
+        // Only the superuser can give a file to another user. Others can choose among their own groups.
         let _ = made.uid() == uid || fchown(&file, Some(uid), None).is_ok();
         let has_group = made.gid() == gid || fchown(&file, None, Some(gid)).is_ok();
         let mode = if has_group { mode } else { for_another_group(mode) };
@@ -35,7 +35,7 @@ impl OutputPlace {
     }
 }
 
-/// The group's rights become those of everybody.
+/// Gives the group the rights of everybody.
 fn for_another_group(mode: u32) -> u32 {
     mode & !0o070 | (mode & 0o007) << 3
 }

@@ -1,10 +1,10 @@
-//! Unfinished files: made, found again, and taken from a worker that lost its lease.
+//! Unfinished files: how they are made, found again, and taken over from a worker that lost its lease.
 //!
-//! Such a worker may not know yet, and still holds its file open, and locked. It is not waited for: the
-//! lease says who may write. Its successor goes on in a copy. The copy of an output has a name of its own, so that
-//! the first file stays until a checkpoint speaks of the copy; see `storage/local/output.rs`. The copy of a rejected
-//! items file takes the place of the first one, and that worker goes on in a file without a name. Before a worker
-//! relies on a file it looks whether the name is still that of its own file.
+//! Such a worker may not know yet that it lost the lease. It still has its file open and locked. Its successor does not
+//! wait for it, because the lease says who may write. The successor continues in a copy. The copy of an output has a
+//! name of its own, so that the first file stays until a checkpoint names the copy; see `storage/local/output.rs`. The
+//! copy of a rejected items file replaces the first file, and the old worker continues in a file without a name. Before
+//! a worker relies on a file, it checks that the name still belongs to its own file.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -13,18 +13,18 @@ use super::{OutputPlace, Result, for_reading, for_writing, regular};
 use crate::error::ConnectorError;
 use crate::file_problem::FileProblem;
 
-/// An unfinished file found again.
+/// An unfinished file that was found again.
 pub(crate) struct Unfinished {
-    /// Opened for writing.
+    /// The file, open for writing.
     pub(crate) file: File,
-    /// How many bytes there were.
+    /// The length of the file when it was found, in bytes.
     pub(crate) found: u64,
-    /// Whether nobody else writes it, and nobody will as long as it is open.
+    /// Whether no other worker writes the file. True also means that no other worker will write it while it is open.
     pub(crate) is_free: bool,
 }
 
 impl OutputPlace {
-    /// Makes a new file under a temporary name, in place of one that an earlier attempt left.
+    /// Makes a new file under a temporary name, and removes the file of an earlier attempt.
     pub(crate) fn create(&self, temporary: &str) -> Result<File> {
         self.discard(&copy_of(temporary))?;
         self.discard(temporary)?;
@@ -33,7 +33,7 @@ impl OutputPlace {
         Ok(file)
     }
 
-    /// Makes a file under a name that is free; somebody else's file is not replaced.
+    /// Makes a file under a name that is free. It does not replace a file of another program.
     pub(crate) fn create_new(&self, temporary: &str) -> Result<File> {
         let file = self.folder.open_with(temporary, for_writing(self.is_private).create_new(true)).map_err(
             |source| {
@@ -44,12 +44,12 @@ impl OutputPlace {
             },
         )?;
         let file = file.into_std();
-        // So that another attempt knows that this one writes it. Not every file system has locks.
+        // The lock shows another attempt that this one writes the file. Some file systems have no locks.
         let _ = file.try_lock();
         Ok(file)
     }
 
-    /// Opens the file under a temporary name to go on with it, and changes nothing; `None` if it is gone.
+    /// Opens the file under a temporary name to continue it, and changes nothing; `None` if the file is gone.
     pub(crate) fn find_unfinished(&self, temporary: &str) -> Result<Option<Unfinished>> {
         let failed = |source| self.failed("open the unfinished", source);
         match self.folder.symlink_metadata(temporary) {
@@ -61,12 +61,12 @@ impl OutputPlace {
         self.check_opened(&file)?;
         let file = file.into_std();
         let found = file.metadata().map_err(failed)?.len();
-        // Nobody can say whether somebody still writes it where the file system has no locks.
+        // On a file system without locks the file never counts as free, because another worker may still write it.
         Ok(Some(Unfinished { is_free: file.try_lock().is_ok(), file, found }))
     }
 
-    /// Makes a durable copy of the first `length` bytes of an unfinished file, which somebody else may be writing:
-    /// these bytes are durable, and nobody changes them any more. `None` if there are fewer.
+    /// Makes a durable copy of the first `length` bytes of an unfinished file, which another worker may still write.
+    /// These bytes are durable and do not change any more. `None` if the file has fewer bytes.
     pub(crate) fn copy_unfinished(&self, temporary: &str, length: u64, copy: &str) -> Result<Option<File>> {
         let failed = |source| self.failed("take over the unfinished", source);
         let theirs = self.open_part(temporary)?;
@@ -81,8 +81,8 @@ impl OutputPlace {
         Ok(Some(file))
     }
 
-    /// Opens a file that every attempt finds under the same name, and cuts it off after `length` bytes. A copy takes
-    /// its place if somebody else may be writing it. `None` if it is gone, or shorter.
+    /// Opens a file that has the same name for every attempt, and cuts it off after `length` bytes. If another worker
+    /// may still write the file, a copy takes its place. `None` if the file is gone or shorter.
     pub(crate) fn reopen(&self, name: &str, length: u64) -> Result<Option<File>> {
         let copy = copy_of(name);
         self.discard(&copy)?;
@@ -103,7 +103,7 @@ impl OutputPlace {
         }
     }
 
-    /// The names of the folder that begin with these characters.
+    /// The names in the folder that begin with `beginning`.
     pub(crate) fn names(&self, beginning: &str) -> Result<Vec<String>> {
         let failed = |source| self.failed("list the folder of", source);
         let entries = self.folder.entries().map_err(failed)?;
@@ -125,13 +125,13 @@ impl OutputPlace {
         Ok(file.into_std())
     }
 
-    /// Fails if a temporary name has been made one of a file of the installation's own.
+    /// Fails if the temporary name is now a name of a file of the installation.
     fn check_opened(&self, file: &cap_std::fs::File) -> Result<()> {
         let found = file.metadata().map_err(|source| self.failed("look at the unfinished", source))?;
         self.check_file("open the unfinished", &found)
     }
 
-    /// Fails if a temporary name stands for another file by now.
+    /// Fails if the temporary name now belongs to another file.
     pub(crate) fn check_is(&self, temporary: &str, file: &File) -> Result<()> {
         let ours = file.metadata().map_err(|source| self.failed("look at the unfinished", source))?;
         match self.folder.symlink_metadata(temporary) {
@@ -142,7 +142,7 @@ impl OutputPlace {
         }
     }
 
-    /// Removes what stands under a temporary name, if it is no folder.
+    /// Removes the file or link under a temporary name. Fails if the name is a folder.
     pub(crate) fn discard(&self, temporary: &str) -> Result<()> {
         match self.folder.symlink_metadata(temporary) {
             Ok(found) if found.is_dir() => {
@@ -164,7 +164,7 @@ impl OutputPlace {
     }
 }
 
-/// The name that a copy has before it takes the place of the file.
+/// The name of a copy before it takes the place of the file.
 fn copy_of(temporary: &str) -> String {
     format!("{temporary}.copy")
 }
@@ -176,7 +176,7 @@ fn is_same(found: &cap_std::fs::Metadata, ours: &std::fs::Metadata) -> bool {
     (found.dev(), found.ino()) == (ours.dev(), ours.ino())
 }
 
-/// Elsewhere no file that is open can be replaced.
+/// Other systems cannot replace a file that is open.
 #[cfg(not(unix))]
 fn is_same(_: &cap_std::fs::Metadata, _: &std::fs::Metadata) -> bool {
     true

@@ -1,11 +1,11 @@
-//! What folders let through, and what they do not. Hostile paths are rows.
+//! Which paths folders open, and which they refuse. Hostile paths are rows.
 
 use std::fs;
 use std::io::{self, Read};
 
 use super::*;
 
-/// A folder `in` with something of everything, a folder `out`, and a secret beside them.
+/// A folder `in` with entries of all kinds, a folder `out`, and a secret beside them.
 struct Place(tempfile::TempDir);
 
 impl Place {
@@ -218,7 +218,7 @@ fn a_refusal_names_the_path_as_given() {
 #[test]
 fn each_failure_of_the_system_has_its_code() {
     let check = |kind: io::ErrorKind, expected: &str| {
-        // What the operating system says has a number; what a capability says has none.
+        // An error of the operating system has a number; an error of a capability has none.
         let error = ConnectorError::file("write", "out.csv", kind.into());
         assert_eq!(error.code(), expected, "{kind:?}");
         assert!(!error.help().is_empty());

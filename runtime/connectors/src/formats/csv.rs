@@ -33,7 +33,7 @@ pub(crate) const READER_OPTIONS: &[&str] =
 /// Options of the writer.
 pub(crate) const WRITER_OPTIONS: &[&str] = &["to", "delimiter", "enclosure", "with_header", "lines_per_file"];
 
-/// Appends the names of columns above such rows.
+/// Appends the names of columns, as a header above such rows.
 pub(crate) fn append_header<'a>(
     dialect: Dialect,
     names: impl Iterator<Item = &'a str>,
@@ -42,7 +42,8 @@ pub(crate) fn append_header<'a>(
     render::append_header(dialect.or_own_enclosure(), names, output);
 }
 
-/// Appends one row. Where the dialect has no enclosure, `"` stands for it: a row of one's own must come back whole.
+/// Appends one row. If the dialect has no enclosure, `"` encloses cells (`'` if `"` is the delimiter): rows of
+/// Stepbox's own files must be readable without loss.
 pub(crate) fn append_row<'a>(dialect: Dialect, cells: impl Iterator<Item = &'a str>, output: &mut Vec<u8>) {
     let cells: Vec<&str> = cells.collect();
     let mut row = Rows::new(cells.len());

@@ -1,4 +1,4 @@
-//! What a wall keeps jobs from, by each door and each way there. Ways are rows.
+//! What a wall refuses, for each way to open it. The ways are rows.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::reach::Reach;
 use crate::storage::{NamedStorage, Storages};
 use crate::testing::step;
 
-/// A folder `job` for jobs, `data` of the installation's own, and a secret of its in `keys`.
+/// A folder `job` for jobs, the installation's folder `data`, and a secret of the installation in `keys`.
 struct Place(tempfile::TempDir);
 
 impl Place {
@@ -38,7 +38,8 @@ impl Place {
         Arc::new(wall.around_file(self.path("keys/token")).around_file(self.path("keys/missing")))
     }
 
-    /// Somebody's own machine, a tenant's folder that holds everything, and one that is the data folder.
+    /// The folders of a user on an own machine, a tenant's folder that contains everything, and one that is the data
+    /// folder.
     fn doors(&self) -> Vec<Folders> {
         let doors = [
             Folders::anywhere(self.path("")),
@@ -107,7 +108,7 @@ fn no_input_is_the_installations_however_it_is_reached() {
     check_input(&place, "job/hard.db", OWN);
     check_input(&place, "job/hard.csv", OWN);
     check_input(&place, "job/hard.token", OWN);
-    // Nothing is said of what there is.
+    // The error does not say whether the file exists.
     check_input(&place, "data/nothing", OWN);
     check_input(&place, "job/elsewhere", "opened");
     check_input(&place, "in/a.csv", "opened");
@@ -136,7 +137,7 @@ fn no_output_becomes_the_installations_and_makes_no_folder_there() {
     assert!(!place.path("data/new").exists(), "nothing was made behind the wall");
 }
 
-/// The folder is looked at when the output is complete as well, not only when it is begun.
+/// The folder is checked again when the output is complete, not only at its beginning.
 #[test]
 fn an_output_whose_folder_was_moved_there_stays_unfinished() {
     let place = Place::new();
@@ -148,7 +149,7 @@ fn an_output_whose_folder_was_moved_there_stays_unfinished() {
     assert!(!place.path("data/sub/policy.yaml").exists());
 }
 
-/// What was begun is written on only if it is still a file of its own.
+/// An unfinished output is continued only if it is not a file of the installation.
 #[test]
 fn an_unfinished_output_that_became_a_name_of_the_store_is_left_alone() {
     let place = Place::new();
@@ -157,7 +158,7 @@ fn an_unfinished_output_that_became_a_name_of_the_store_is_left_alone() {
     assert_eq!(told(output.reopen(".t.part", 0)), OWN);
     assert_eq!(told(output.open_part(".t.part")), OWN);
     assert_eq!(fs::read_to_string(place.path("data/stepbox.db")).unwrap(), "own");
-    // A new one takes the name away, and leaves the file.
+    // A new output takes the name away, and leaves the file unchanged.
     output.create(".t.part").unwrap();
     assert_eq!(fs::read_to_string(place.path("data/stepbox.db")).unwrap(), "own");
 }
@@ -176,7 +177,7 @@ fn no_granted_folder_is_or_lies_in_or_holds_the_installations() {
         check("job/../data", OWN);
         check(".", OWN);
         check("job/up", OWN);
-        // A secret lies in it.
+        // The folder contains a secret.
         check("keys", OWN);
         check("job", "opened");
         check("in", "opened");
@@ -205,7 +206,7 @@ fn a_storage_that_holds_the_data_folder_shows_nothing_of_it() {
     }
 }
 
-/// A link of a step's own data folder that leads elsewhere is walled in at both ends.
+/// A link in the installation's data folder that leads elsewhere is protected at both ends.
 #[cfg(unix)]
 #[test]
 fn a_folder_behind_a_link_is_the_installations_as_well() {

@@ -1,5 +1,5 @@
-//! How a file begins: Excel's line that names the delimiter, the delimiter where nobody names it, and the
-//! header.
+//! The beginning of a file: Excel's line that names the delimiter, the search for the delimiter if no option names it,
+//! and the header.
 
 use memchr::memchr2;
 use stepbox_batch::rows::ROWS_BYTES_MAX;
@@ -14,7 +14,7 @@ use crate::COLUMNS_MAX;
 use crate::error::{ConnectorError, Result};
 use crate::known_beginnings;
 
-/// How much of a header is looked at for the delimiter.
+/// How many bytes of a header are searched for the delimiter.
 const HEADER_BYTES: usize = 64 << 10;
 
 impl Input {
@@ -38,7 +38,7 @@ impl Input {
         }
         let mut first = Cells::default();
         let Some((bytes, lines)) = self.next_row(&mut first)? else {
-            // Somebody ended the line of a header without names: no columns, and no items.
+            // The header line has an end but no names: the file has no columns and no items.
             return match is_empty && settings.has_header {
                 true => Err(ConnectorError::EmptyFile { path: self.file.path() }),
                 false => Ok(()),
@@ -51,7 +51,7 @@ impl Input {
         let mut row = names(&first).ok_or_else(|| self.not_utf8(self.line))?;
         let of_rejected = Header::is_of_rejected(&row);
         if of_rejected && self.dialect.enclosure.is_none() {
-            // Such a file has enclosures, since it holds whole rows in a cell.
+            // Such a file always has enclosures, since one of its cells contains a whole row.
             self.set_dialect(self.dialect.or_own_enclosure());
             first = Cells::default();
             self.next_row(&mut first)?;
@@ -72,7 +72,7 @@ impl Input {
         Ok(())
     }
 
-    /// Takes for the delimiter what stands in the header most often.
+    /// Takes the likely delimiter that occurs most often in the header.
     fn find_delimiter(&mut self, dialect: Dialect) -> Result<()> {
         self.file.ensure(HEADER_BYTES)?;
         let line = header_line(self.file.unread(), dialect);
@@ -91,8 +91,8 @@ impl Input {
         Ok(())
     }
 
-    /// A header of one column with another delimiter in it is mostly a file with that delimiter. A name that is
-    /// enclosed says itself that it is one.
+    /// A header of one column that contains another delimiter mostly means a file with that delimiter. A name in an
+    /// enclosure is certainly one name, so it is accepted.
     fn check_single_column(&self, row: &[String], bytes: usize) -> Result<()> {
         let [only] = row else { return Ok(()) };
         if self.dialect.encloses(&self.file.unread()[..bytes]) {
@@ -103,7 +103,7 @@ impl Input {
         Err(ConnectorError::DelimiterUnclear { path, header, likely: vec![char::from(other)] })
     }
 
-    /// Without a header the first item may tell that the delimiter is another one.
+    /// Without a header, the first item may show that the file has another delimiter.
     fn doubt_single_column(&mut self, row: &[String]) {
         let [only] = row else { return };
         if let Some(other) = self.other_delimiter(only) {
@@ -135,19 +135,19 @@ impl Input {
             self.parser = Parser::new(dialect);
         }
         self.dialect = dialect;
-        // What a row was before it was rejected follows the file's own dialect.
+        // The text of a row before it was rejected has the delimiter of the file itself.
         if self.row_dialect.delimiter != dialect.delimiter {
             self.row_dialect.delimiter = dialect.delimiter;
         }
     }
 }
 
-/// Text for people has a blank after a comma.
+/// Whether a comma belongs to text for people: such a comma has a blank after it.
 fn is_prose(text: &str, at: usize) -> bool {
     text.as_bytes()[at] == DELIMITER && text.as_bytes().get(at + 1) == Some(&b' ')
 }
 
-/// The delimiter that Excel's first line names, `sep=;`, and how many bytes the line takes.
+/// The delimiter that Excel's first line names, as in `sep=;`, and the length of the line in bytes.
 fn sep_line(text: &[u8], dialect: Dialect) -> Option<(u8, usize)> {
     let (word, rest) = text.split_at_checked(4)?;
     let (&delimiter, rest) = rest.split_first()?;
@@ -160,7 +160,7 @@ fn sep_line(text: &[u8], dialect: Dialect) -> Option<(u8, usize)> {
     (word.eq_ignore_ascii_case(b"sep=") && is_one).then_some((delimiter, 5 + line_end))
 }
 
-/// The header as far as a line end outside of enclosures, or the first line if they do not close.
+/// The header up to the first line end outside of enclosures; the first line if an enclosure is not closed.
 fn header_line(text: &[u8], dialect: Dialect) -> &[u8] {
     let text = &text[..text.len().min(HEADER_BYTES.min(ROWS_BYTES_MAX))];
     let mut is_open = false;
@@ -174,7 +174,7 @@ fn header_line(text: &[u8], dialect: Dialect) -> &[u8] {
     if is_open { &text[..memchr2(b'\n', b'\r', text).unwrap_or(text.len())] } else { text }
 }
 
-/// How often a delimiter stands in a header, enclosed cells aside.
+/// How often a delimiter occurs in a header, outside of enclosed cells.
 fn count(line: &[u8], delimiter: u8, dialect: Dialect) -> usize {
     let mut is_open = false;
     let stands = |&&byte: &&u8| {

@@ -4,22 +4,23 @@ use memchr::memchr;
 
 use super::dialect::Dialect;
 
-/// Rows without their delimiters and enclosures: all cells back to back, and where each one ends.
+/// Rows without their delimiters and enclosures: all cells in one text, and the end of each cell.
 #[derive(Debug, Default)]
 pub(crate) struct Cells {
     pub(crate) text: Vec<u8>,
     pub(crate) ends: Vec<u32>,
-    /// Cells in which an enclosure may stand: it was doubled, or the row was looked at. In their order.
+    /// Cells in which an enclosure is not a stray one: it was doubled, or the row was checked. In the order of the
+    /// cells.
     pub(super) settled: Vec<u32>,
 }
 
 impl Cells {
-    /// How many bytes and cells there are, to cut off what comes after.
+    /// The number of bytes and cells so far, to which the cells can be cut back later.
     pub(crate) fn mark(&self) -> (usize, usize) {
         (self.text.len(), self.ends.len())
     }
 
-    /// Takes off what came after a mark.
+    /// Removes what came after a mark.
     pub(crate) fn cut_off(&mut self, (bytes, cells): (usize, usize)) {
         self.text.truncate(bytes);
         self.ends.truncate(cells);
@@ -28,7 +29,7 @@ impl Cells {
         }
     }
 
-    /// Takes off what came after a mark, and returns it.
+    /// Removes what came after a mark, and returns it.
     pub(super) fn take_off(&mut self, before @ (bytes, cells): (usize, usize)) -> Self {
         let (text, mut ends) = (self.text[bytes..].to_vec(), self.ends[cells..].to_vec());
         ends.iter_mut().for_each(|end| *end -= bytes as u32);
@@ -43,7 +44,7 @@ impl Cells {
         self.ends.extend(row.ends.iter().map(|end| start + end));
     }
 
-    /// Whether all its cells are those at the beginning of another row, or empty where that one has none.
+    /// Whether all cells equal those at the beginning of another row. A cell beyond the end of that row must be empty.
     pub(super) fn is_beginning_of(&self, other: &Self) -> bool {
         let range = |cells: &Self, cell: usize| cells.start_of(cell)..cells.ends[cell] as usize;
         (0..self.ends.len()).all(|cell| {
@@ -52,7 +53,7 @@ impl Cells {
         })
     }
 
-    /// Says of the cells from this one on that somebody has looked at their enclosures.
+    /// Records that the enclosures of the cells from this one on were checked.
     pub(super) fn settle(&mut self, dialect: Dialect, from: usize) {
         let Some(enclosure) = dialect.enclosure else { return };
         while self.settled.last().is_some_and(|&cell| cell as usize >= from) {
@@ -68,12 +69,12 @@ impl Cells {
         }
     }
 
-    /// The cells with an enclosure that is no part of a text in enclosures: it stands inside of a plain cell.
+    /// The cells with a stray enclosure: one inside of a plain cell, which does not begin with an enclosure.
     pub(super) fn strays(&self, enclosure: u8) -> Vec<usize> {
         let (mut strays, mut at) = (Vec::new(), 0);
         let mut settled = self.settled.iter().map(|&cell| cell as usize).peekable();
         while at < self.text.len() {
-            // Up to the next cell in which it may stand, there is mostly none.
+            // Before the next such cell there is mostly no enclosure.
             let limit = settled.peek().map_or(self.text.len(), |&cell| self.start_of(cell));
             if let Some(found) = memchr(enclosure, &self.text[at..limit.max(at)]) {
                 let cell = self.ends.partition_point(|&end| end as usize <= at + found);
@@ -92,10 +93,10 @@ impl Cells {
         cell.checked_sub(1).map_or(0, |before| self.ends[before] as usize)
     }
 
-    /// The cells as text; none if one of them is not UTF-8.
+    /// The cells as text; `None` if a cell is not UTF-8.
     pub(crate) fn as_text(&self) -> Option<impl Iterator<Item = &str>> {
         let text = simdutf8::basic::from_utf8(&self.text).ok()?;
-        // Two bad cells can make a good character where they meet.
+        // Two bad cells can form a valid character where they meet.
         self.ends.iter().all(|&end| text.is_char_boundary(end as usize)).then_some(())?;
         let mut start = 0;
         let to = move |&end: &u32| &text[std::mem::replace(&mut start, end as usize)..end as usize];

@@ -1,21 +1,21 @@
-//! Cells are mostly a few bytes long: so short that a call for finding their end, and another for
-//! copying them, costs more than doing it. Here sixteen bytes are taken at once, in registers.
+//! Searching and copying for short cells. Most cells are a few bytes long. A function call to find their end, and
+//! another to copy them, costs more than the work itself. So this code takes 16 bytes at once, in registers.
 
 use std::ops::Range;
 
 use memchr::memchr;
 
 const SHORT_BYTES: usize = 16;
-/// 1 in each byte.
+/// The value 1 in each byte.
 const ONES: u128 = u128::MAX / 0xff;
 
-/// Finds an ASCII byte in a part of `text`; else the end of the part.
+/// The place of an ASCII byte in a part of `text`; the end of the part if the byte is not there.
 #[inline]
 pub(super) fn find_in_part(byte: u8, text: &[u8], part: Range<usize>) -> usize {
     let Range { start, end } = part;
     if let Some(&short) = text[start..].first_chunk::<SHORT_BYTES>() {
         let equal_is_zero = u128::from_le_bytes(short) ^ (ONES * u128::from(byte));
-        // The lowest bit set here is the highest of the first byte that is zero.
+        // The lowest bit that is set here is the highest bit of the first zero byte.
         let zeros = equal_is_zero.wrapping_sub(ONES) & !equal_is_zero & (ONES << 7);
         if zeros != 0 {
             return end.min(start + zeros.trailing_zeros() as usize / 8);
@@ -24,7 +24,7 @@ pub(super) fn find_in_part(byte: u8, text: &[u8], part: Range<usize>) -> usize {
     memchr(byte, &text[start..end]).map_or(end, |found| start + found)
 }
 
-/// Appends a part of `text`. The bytes after a short one come along and are taken off again.
+/// Appends a part of `text`. For a short part, 16 bytes are copied and the extra bytes are removed again.
 #[inline]
 pub(super) fn append_part(text: &[u8], part: Range<usize>, output: &mut Vec<u8>) {
     let Range { start, end } = part;
@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn any_part_of_any_text() {
-        // Bytes that differ from the one sought in one bit, or that borrow from it.
+        // Bytes that differ from the wanted byte in one bit, or from which the subtraction borrows.
         let text: Vec<u8> = b"-,+,\x00\xac,.l\xff,\xad\x01,".iter().copied().cycle().take(50).collect();
         for start in 0..=text.len() {
             for end in start..=text.len() {
