@@ -1,7 +1,7 @@
-//! A file read in large blocks, of which the reader sees a window.
+//! A file that is read in large blocks, of which the reader sees a window.
 //!
-//! A parser takes whole rows from the window and asks for more when its row does not end there. It
-//! keeps no state between two windows: a row that was cut is simply parsed again.
+//! A parser takes whole rows from the window. It asks for more bytes if its row does not end in the window. It keeps no
+//! state between two windows: a row that was cut is simply parsed again.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -20,9 +20,9 @@ pub(crate) mod window;
 
 use self::window::window_bytes;
 
-/// How many bytes before a checkpoint tell whether the file is still the same: a few rows.
+/// How many bytes before a checkpoint are compared, to see whether the file is still the same: a few rows.
 const TAIL_BYTES: u64 = 512;
-/// How many bytes at the beginning tell what kind of file it is, and whether it is still the same.
+/// How many bytes at the beginning show the kind of the file, and whether it is still the same.
 const HEAD_BYTES: usize = 4096;
 const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 
@@ -31,23 +31,23 @@ pub(crate) struct InputFile {
     file: Box<dyn InputSource>,
     context: StepContext,
     path: String,
-    /// Fingerprint of the version of an object; none for a file. It is a part of what tells one input from
-    /// another.
+    /// Fingerprint of the version of an object; `None` for a file. It is a part of the fingerprints that distinguish
+    /// inputs.
     version: Option<u64>,
-    /// In bytes, when it was opened. It may grow; what is added is read, too.
+    /// The length in bytes when the file was opened. The file may grow; the added bytes are read too.
     length: u64,
     window: Vec<u8>,
-    /// The part of the window that was read and not consumed: `start..end`.
+    /// The part of the window that was read and is not consumed: `start..end`.
     start: usize,
     end: usize,
-    /// Where the window ends in the file.
+    /// The offset in the file at which the window ends.
     end_offset: u64,
     is_at_end: bool,
-    /// Where its content begins, after a byte order mark.
+    /// The offset at which the content begins, after a byte order mark.
     content_offset: u64,
-    /// How a file stood when it was looked at last.
+    /// The state of the file at the last check; `None` if the source always reads the same version.
     stamp: Option<Stamp>,
-    /// Fingerprint of its first bytes, and how many these are.
+    /// Fingerprint of the file's first bytes, and how many bytes these are.
     head: (u64, u64),
 }
 
@@ -85,7 +85,7 @@ impl InputFile {
         let head = &input.unread()[..input.unread().len().min(HEAD_BYTES)];
         known_beginnings::check(head, &input.path)?;
         input.head = (fingerprint(head), head.len() as u64);
-        // Whoever saves a file again, or joins several, may leave more than one.
+        // A file that was saved again, or joined from several files, may begin with more than one byte order mark.
         while input.unread().starts_with(&BYTE_ORDER_MARK) {
             input.consume(BYTE_ORDER_MARK.len());
             input.ensure(BYTE_ORDER_MARK.len())?;
@@ -94,7 +94,7 @@ impl InputFile {
         Ok(input)
     }
 
-    /// Reads until so many bytes are unread, or all that there are.
+    /// Reads until at least this many bytes are unread, or until the end of the file.
     pub(crate) fn ensure(&mut self, bytes: usize) -> Result<()> {
         while self.unread().len() < bytes && !self.is_at_end {
             self.fill()?;
@@ -102,7 +102,7 @@ impl InputFile {
         Ok(())
     }
 
-    /// The running step, as it is told to the reader.
+    /// The context of the running step.
     pub(crate) fn context(&self) -> &StepContext {
         &self.context
     }
@@ -112,34 +112,34 @@ impl InputFile {
         self.path.clone()
     }
 
-    /// In bytes, when it was opened.
+    /// The length in bytes when the file was opened.
     pub(crate) fn length(&self) -> u64 {
         self.length
     }
 
-    /// What was read and not consumed yet.
+    /// The bytes that were read and are not consumed yet.
     pub(crate) fn unread(&self) -> &[u8] {
         &self.window[self.start..self.end]
     }
 
-    /// Whether nothing follows in the file after `unread`.
+    /// Whether the file has no more bytes after `unread`.
     pub(crate) fn is_at_end(&self) -> bool {
         self.is_at_end
     }
 
-    /// Takes bytes from the window.
+    /// Removes bytes from the beginning of the unread ones.
     pub(crate) fn consume(&mut self, bytes: usize) {
         self.start += bytes;
     }
 
-    /// Where the first unread byte stands in the file.
+    /// The offset of the first unread byte in the file.
     pub(crate) fn offset(&self) -> u64 {
         self.end_offset - self.unread().len() as u64
     }
 
-    /// Reads on, keeping what is unread. The window grows only for a row larger than itself.
+    /// Reads more bytes, and keeps the unread ones. The window grows only for a row larger than itself.
     pub(crate) fn fill(&mut self) -> Result<()> {
-        // With what `tail` wants of the bytes before: from a bucket they would be fetched again.
+        // Also keeps the consumed bytes that `tail` needs: otherwise a bucket would have to send them again.
         let kept = self.start.min(TAIL_BYTES as usize);
         self.window.copy_within(self.start - kept..self.end, 0);
         (self.start, self.end) = (kept, kept + self.end - self.start);
@@ -159,8 +159,8 @@ impl InputFile {
         self.file.stamp().map_err(|source| ConnectorError::file("read", &self.path, source))
     }
 
-    /// Fails if the file was rewritten, made shorter or replaced while it is read. Looked at after each window
-    /// was read: a change after that is none of what was read.
+    /// Fails if the file was rewritten, made shorter or replaced while it is read. This is checked after each window: a
+    /// later change does not affect the bytes that were read.
     fn check_unchanged(&mut self) -> Result<()> {
         let (Some(before), Some(now)) = (self.stamp, self.stamp_now()?) else { return Ok(()) };
         if now != before || self.end_offset < self.length && self.is_at_end {
@@ -170,8 +170,8 @@ impl InputFile {
         if self.is_at_end { self.check_same_file(now) } else { Ok(()) }
     }
 
-    /// A file may grow at its end, as long as what was read is still there: its beginning, and what lies before
-    /// the window's end.
+    /// A file may grow at its end if what was read is unchanged: its beginning, and the bytes before the end of the
+    /// window.
     fn check_grown(&mut self, before: Stamp, now: Stamp) -> Result<()> {
         if now.length < before.length.max(self.end_offset) || self.is_at_end && self.end_offset < self.length
         {
@@ -191,7 +191,8 @@ impl InputFile {
         Ok(())
     }
 
-    /// Fails if the path leads to another file by now. One that is gone was moved away, and was read whole.
+    /// Fails if the path now leads to another file. A file that is gone is accepted: it was moved away, and was read
+    /// whole.
     fn check_same_file(&self, now: Stamp) -> Result<()> {
         let found = self.file.stamp_at_path().map_err(|source| self.unreadable(source))?;
         if found.is_none_or(|found| found.identity == now.identity) {
@@ -200,7 +201,7 @@ impl InputFile {
         Err(self.changed("another file was put in its place while it was read".to_owned()))
     }
 
-    /// Says that the input is another one than it was.
+    /// The error for an input that has changed.
     pub(crate) fn changed(&self, difference: String) -> ConnectorError {
         ConnectorError::InputChanged { path: self.path(), difference }
     }
@@ -218,13 +219,13 @@ impl InputFile {
         }
     }
 
-    /// Goes on reading after the byte order mark.
+    /// Goes back to the first byte after the byte order mark.
     pub(crate) fn rewind(&mut self) -> Result<()> {
         self.seek(self.content_offset)
     }
 
-    /// Whether so many lines and items can stand before an offset: each takes a byte at least. Numbers
-    /// that no reader wrote would overflow where they are counted on.
+    /// Fails unless this many lines and items can be before an offset: each takes at least one byte. Counting on from
+    /// numbers that no reader wrote would overflow.
     pub(crate) fn check_counts(&self, offset: u64, line: u64, items: u64) -> Result<()> {
         if (1..=offset.saturating_add(1)).contains(&line) && items <= offset {
             return Ok(());
@@ -233,8 +234,9 @@ impl InputFile {
         Err(ConnectorError::BadState { source: serde_json::Error::custom(message) })
     }
 
-    /// Goes on reading where an earlier attempt stopped, if the file is still the one it read. Returns the last
-    /// byte before, which is no line end if the file ended there without one; `None` at its beginning.
+    /// Continues where an earlier attempt stopped, if the file is still the one that it read. Returns the last byte
+    /// before the offset; `None` at the beginning of the file. That byte is not a line end if the file ended without
+    /// one at that time.
     pub(crate) fn resume(&mut self, offset: u64, tail: u64) -> Result<Option<u8>> {
         if offset > self.length {
             return Err(self.changed(format!("it has {} bytes, {offset} of them were read", self.length)));
@@ -252,8 +254,8 @@ impl InputFile {
         Ok(before.last().copied().filter(|_| offset > self.content_offset))
     }
 
-    /// After `resume`: takes the line end of a last line that had none when it was read. Fails if that line
-    /// goes on instead, since what was delivered of it was not all.
+    /// Call this after `resume`: it skips the line end of a last line that had none when it was read. Fails if the line
+    /// continues instead, since only a part of it was delivered.
     pub(crate) fn end_last_line(&mut self, last: Option<u8>, line_ends: &[u8]) -> Result<()> {
         let Some(last) = last.filter(|&last| last != b'\n') else { return Ok(()) };
         self.ensure(2)?;
@@ -268,8 +270,8 @@ impl InputFile {
         Ok(())
     }
 
-    /// Tells the bytes just before the first unread one from others. Asked for with every chunk, so
-    /// what the window still holds is not read again.
+    /// The fingerprint of the bytes just before the first unread one. Every chunk asks for it, so bytes that are still
+    /// in the window are not read again.
     pub(crate) fn tail(&mut self) -> Result<u64> {
         let offset = self.offset();
         let length = offset.min(TAIL_BYTES) as usize;
@@ -279,7 +281,7 @@ impl InputFile {
         }
     }
 
-    /// The same for any offset.
+    /// The same fingerprint for any offset.
     pub(crate) fn tail_before(&mut self, offset: u64) -> Result<u64> {
         let bytes = self.read_before(offset, offset.min(TAIL_BYTES));
         let bytes = bytes.map_err(|source| self.unreadable(source))?;
@@ -305,7 +307,7 @@ impl InputFile {
         Ok(())
     }
 
-    /// How many items there may be in all, when `items` of them took the file up to here.
+    /// An estimate of the number of all items, if `items` items took the file up to this offset.
     pub(crate) fn estimate(&self, items: u64) -> Total {
         let read = self.offset().saturating_sub(self.content_offset);
         let all = self.length.saturating_sub(self.content_offset);
@@ -375,7 +377,7 @@ mod tests {
         assert_eq!((input.offset(), input.unread()[0]), (5000, content[5000]));
     }
 
-    /// Counting on from there overflowed.
+    /// Regression: counting on from these numbers overflowed.
     #[test]
     fn refuses_numbers_that_no_reader_wrote() {
         let input = open(b"a\n1\n2\n").unwrap();
@@ -406,7 +408,7 @@ mod tests {
         assert_eq!(found(b"a\n", 4), format!("{changed}it has 2 bytes, 4 of them were read"));
     }
 
-    /// The last line was read without an end, and more came after it.
+    /// The last line was read without an end, and the file got more bytes afterwards.
     #[test]
     fn a_last_line_ends_later_or_goes_on() {
         let check = |before: &[u8], after: &[u8], line_ends: &[u8], expected: &str| {
@@ -436,7 +438,7 @@ mod tests {
         check(b"{}", b" {}", b"", continued);
     }
 
-    /// Rows of two files were read as one, and a row that was cut off as a whole one.
+    /// Regression: rows of two files were read as one file, and a row that was cut off was read as a whole row.
     #[test]
     fn knows_a_file_that_changes_while_it_is_read() {
         use std::io::Write;
@@ -445,7 +447,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("in.csv");
             std::fs::write(&path, &content).unwrap();
-            // Long ago, so that a write shows however coarse the clock is.
+            // An old time, so that a write is visible even if the clock is coarse.
             let mut file = File::options().write(true).open(&path).unwrap();
             file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
             let (from, folders) = (

@@ -1,9 +1,9 @@
-//! Recognises files of another format by their first bytes, before a reader makes a thousand bad rows of them.
+//! Recognises files of another format by their first bytes. Otherwise a reader would make a thousand bad rows of them.
 
 use crate::error::{ConnectorError, Result};
 use crate::other_format::{Encoding, OtherFormat};
 
-/// How files of a format begin. Text has none of these characters there.
+/// The first bytes of other formats. A text file does not begin with them.
 const BEGINNINGS: [(&[u8], OtherFormat); 8] = [
     (b"\x1f\x8b", OtherFormat::Gzip),
     (b"BZh91AY&SY", OtherFormat::Bzip2),
@@ -15,7 +15,7 @@ const BEGINNINGS: [(&[u8], OtherFormat); 8] = [
     (b"PAR1\x15", OtherFormat::Parquet),
 ];
 
-/// Fails for a file that begins like one of another format, or of another encoding.
+/// Fails if a file begins like one of another format or another encoding.
 pub(crate) fn check(head: &[u8], path: &str) -> Result<()> {
     if let Some(&(_, found)) = BEGINNINGS.iter().find(|(beginning, _)| head.starts_with(beginning)) {
         return Err(other(path, found));
@@ -32,7 +32,7 @@ pub(crate) fn check(head: &[u8], path: &str) -> Result<()> {
     if begins("<?xml") { Err(other(path, OtherFormat::Xml)) } else { Ok(()) }
 }
 
-/// Text has no NUL in its first two characters, unless they are wider than a byte.
+/// The encoding if the characters are wider than a byte. Other text has no NUL in its first two characters.
 fn wide_characters(head: &[u8]) -> Option<Encoding> {
     match head {
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Some(Encoding::Utf32),
@@ -46,7 +46,7 @@ fn without_mark(head: &[u8]) -> &[u8] {
     head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start()
 }
 
-/// Fails for JSON, given the beginning of what should be CSV.
+/// Fails if the beginning of a file that should be CSV is JSON.
 pub(crate) fn check_csv(head: &[u8], path: &str) -> Result<()> {
     let text = head.trim_ascii_start();
     let is_json = match text {
@@ -59,7 +59,7 @@ pub(crate) fn check_csv(head: &[u8], path: &str) -> Result<()> {
     if is_json { Err(other(path, OtherFormat::Json)) } else { Ok(()) }
 }
 
-/// Fails for JSON that has not one object a line, given its first line that is not empty.
+/// Fails if the first line that is not empty belongs to JSON that does not have one object on each line.
 pub(crate) fn check_jsonl(line: &[u8], path: &str) -> Result<()> {
     match line.trim_ascii() {
         [b'{'] => Err(other(path, OtherFormat::JsonDocument)),

@@ -1,7 +1,7 @@
 //! Stepbox's native readers, writers and storages.
 //!
-//! A reader or writer is made by name from the options in a connector file, and is then one more
-//! implementor of the ports in `stepbox_batch::element`. Here a CSV file becomes JSON Lines:
+//! A reader or writer is made by name from the options in a connector file. It then implements a port in
+//! `stepbox_batch::element`, like any other element. Here a CSV file becomes JSON Lines:
 //!
 //! ```
 //! # use std::sync::Arc;
@@ -62,70 +62,72 @@
 //! | name | option | default | |
 //! |---|---|---|---|
 //! | `csv` | `from` | | a path, or a storage with a path |
-//! | | `delimiter` | found in the header | one printable ASCII character or a tab; `,` where nothing tells |
-//! | | `enclosure` | `"` | the same, and another one; or `none` |
-//! | | `header` | true | whether the first row names the columns; else `column_1`, `column_2` … |
-//! | | `unnamed_columns` | `refuse` | columns without a name: `refuse`, `name`, `drop` |
-//! | | `repeated_columns` | `refuse` | columns with the name of another: the same |
+//! | | `delimiter` | found in the header | one printable ASCII character or a tab; `,` if the header does not show it |
+//! | | `enclosure` | `"` | one such character, but not the delimiter; or `none` |
+//! | | `header` | true | whether the first row names the columns; otherwise they are `column_1`, `column_2` … |
+//! | | `unnamed_columns` | `refuse` | for columns without a name: `refuse`, `name`, `drop` |
+//! | | `repeated_columns` | `refuse` | for columns with the name of an earlier one: `refuse`, `name`, `drop` |
 //! | | `strict` | false | whether rows with an enclosure in the wrong place are set aside |
 //! | `jsonl` | `from` | | a path, or a storage with a path |
 //! | | `columns` | all keys, found in a first pass | the keys to read, in this order |
 //!
-//! Both want UTF-8, with or without its byte order mark, and fail on anything else, and on what begins like another
-//! format. Empty lines are no items. An item that cannot be read (`ragged-row`, `bad-json`, `not-an-object`,
-//! `line-too-long`) is set aside with its line. Both fail if the file is rewritten, made shorter or replaced while
-//! they read it; it may grow at its end. Going on from a checkpoint costs the same wherever it is, and is refused if the
-//! file is not the one that the checkpoint speaks of.
+//! Both need UTF-8, with or without its byte order mark. They fail on any other encoding, and on a file that begins
+//! like another format. Empty lines are not items. An item that cannot be read (`ragged-row`, `bad-json`,
+//! `not-an-object`, `line-too-long`) is set aside with its line. Both fail if the file is rewritten, made shorter or
+//! replaced while they read it; it may grow at its end. Resuming from a checkpoint costs the same at any offset. It is
+//! refused if the file is not the one of the checkpoint.
 //!
 //! # Writers
 //!
 //! | name | option | default | |
 //! |---|---|---|---|
 //! | `csv` | `to` | | a path, or a storage with a path, with placeholders |
-//! | | `delimiter`, `enclosure` | `,` and `"` | as for the reader; with `none` a cell that needs one is set aside |
+//! | | `delimiter`, `enclosure` | `,` and `"` | as for the reader; with `none`, an item that needs an enclosure is set aside |
 //! | | `with_header` | true | whether the first row names the columns |
-//! | | `lines_per_file` | no limit | how many items a file takes |
+//! | | `lines_per_file` | no limit | the largest number of items in a file |
 //! | `jsonl` | `to` | | a path, or a storage with a path, with placeholders |
-//! | | `json` | none | the columns whose cells are JSON: numbers, truth values, lists, objects; null if no item has one |
-//! | | `lines_per_file` | no limit | how many items a file takes |
+//! | | `json` | none | the columns whose cells are JSON (numbers, truth values, lists, objects); null if no item has one |
+//! | | `lines_per_file` | no limit | the largest number of items in a file |
 //!
-//! `%job_label%`, `%datetime%` and `%execution%` in `to` stand for the label of the job instance, with `_` for all but
-//! letters, digits and dots, for the beginning of the run in UTC, `2024-03-05_14-07-09`, and for the number of its
-//! execution; a restart keeps those of the execution it goes on from. Any other text between `%` stays. Missing folders are made.
+//! `to` may contain three placeholders. `%job_label%` is the label of the job instance, with `_` for blanks, invisible
+//! characters, and ASCII characters other than letters, digits and dots. `%datetime%` is the beginning of the run in
+//! UTC, `2024-03-05_14-07-09`. `%execution%` is the number of the run's first execution. A restart keeps the values of
+//! the execution that it continues. Any other text between `%` stays as it is. Missing folders are made.
 //!
-//! An output appears under its final name only when it is complete, in place of an older file, and never
-//! over a folder, a link or a device. The step after finds its absolute path in the execution context
-//! under `<step>.file_path`. A stopped or failed run leaves `.<name>.<run>.<attempt>.part` beside it, from
-//! which a restart goes on; the result is that of an undisturbed run, byte for byte.
+//! An output appears under its final name only when it is complete. It then replaces an older file, but never a folder,
+//! a link or a device. Later steps find its absolute path in the execution context under `<step>.file_path`. A stopped
+//! or failed run leaves `.<name>.<run>.<attempt>.part` beside the final name. A restart continues from this file; the
+//! result is that of an undisturbed run, byte for byte.
 //!
-//! With `lines_per_file`, an output of more items becomes `products_1.csv`, `products_2.csv` and so on,
-//! each with the header; all appear at the end. `<step>.file_path` is then the first one, and
-//! `<step>.file_count` says how many there are. Files of an older run with higher numbers stay.
+//! With `lines_per_file`, an output with more items becomes `products_1.csv`, `products_2.csv` and so on, each with the
+//! header. All files appear at the end. `<step>.file_path` is then the path of the first file, and `<step>.file_count`
+//! is the number of files. Files of an older run with higher numbers stay.
 //!
-//! A worker that lost its lease, and does not know yet, may still have that file open. The next one goes on
-//! in a copy of its own, and the old one fails with `output-taken-over` without having touched anything.
+//! A worker that lost its lease, and does not know yet, may still have that file open. The next worker continues in a
+//! copy of its own. The old worker fails with `output-taken-over` and has changed nothing.
 //!
 //! # Rejected items
 //!
-//! [`RejectedItemsFile`] keeps skipped items as their reader can read them: rows in the dialect of the input, or
-//! lines of JSON, with five columns that say why. Both readers know such a file by these columns, leave them out, and
-//! read again the text of an item that could not be read.
+//! [`RejectedItemsFile`] keeps skipped items in a form that their reader can read: rows in the dialect of the input, or
+//! lines of JSON. Five more columns give the reason. Both readers recognise such a file by these columns and leave them
+//! out. If the file contains the text of an item that could not be read, they read that text again.
 //!
 //! # Parts
 //!
-//! Both readers can `split` what they read: one pass finds where items begin, and each state that it gives
-//! reads on from there as the whole does, with the same lines and columns. Both writers write fragments and
-//! absorb them, unless `lines_per_file` is set: `.<name>.<run>.p<number>.<attempt>.part` beside the output, copied
-//! into it in their order and removed once it is complete.
+//! Both readers can `split` their input. One pass finds where items begin. Each state that it returns reads one part,
+//! with the same lines and columns as a reader of the whole file. Both writers write fragments and absorb them, unless
+//! `lines_per_file` is set. A fragment is `.<name>.<run>.p<number>.<attempt>.part` beside the output. The fragments are
+//! copied into the output in their order, and removed when the output is complete.
 //!
-//! `from` and `to` may also name a storage of the operator's, `{"type": "s3", "storage": "exchange",
-//! "file_path": "out/products.csv"}`, that [`Reach::with_storages`] brings: a bucket, or a further folder.
-//! In a bucket the unfinished output is a folder of objects, one for each checkpoint.
+//! `from` and `to` may also name a storage of the operator,
+//! `{"type": "s3", "storage": "exchange", "file_path": "out/products.csv"}`. [`Reach::with_storages`] adds these
+//! storages: a bucket, or a further folder. In a bucket the unfinished output is a folder of objects, one for each
+//! checkpoint.
 //!
 //! # Waiting
 //!
-//! Elements read and write in place: a call that waits for the disk keeps its thread. `checkpoint` and
-//! `complete` wait until the disk has everything. Run them where a thread may block.
+//! Elements read and write on the thread that calls them: a call that waits for the disk blocks its thread.
+//! `checkpoint` and `complete` wait until the disk has everything. Run elements where a thread may block.
 
 mod element_setup;
 mod error;
@@ -172,8 +174,8 @@ pub use storage::{
 
 use stepbox_batch::rows::ROWS_BYTES_MAX;
 
-/// How many columns an input may have: as many as a spreadsheet. Each costs memory in every row, also
-/// where its cells are empty.
+/// The largest number of columns of an input: that of a spreadsheet. Each column costs memory in every row, even if its
+/// cells are empty.
 pub const COLUMNS_MAX: usize = 16_384;
-/// How large a row or line of an input may be, in MiB: as large as a chunk.
+/// The largest size of a row or line of an input, in MiB: that of a chunk.
 const ITEM_MIB_MAX: usize = ROWS_BYTES_MAX >> 20;

@@ -1,4 +1,4 @@
-//! Where a file lies, as job parameters say it.
+//! The place of a file, as job parameters name it.
 
 use serde_json::{Map, Value};
 
@@ -6,27 +6,27 @@ use crate::error::{ConnectorError, Result};
 use crate::storage::STORAGE_TYPES;
 use crate::storage::types::UNNAMED_TYPE;
 
-/// The options of native elements that say where a file lies: a path, or a storage with one.
+/// The options of native elements that name a file: a path, or a storage with a path.
 pub const PATH_OPTIONS: &[&str] = &["from", "to"];
 
-/// A place for one file: `{"type": "local", "file_path": "out/products.csv"}`, or just the path, or
+/// The place of one file: `{"type": "local", "file_path": "out/products.csv"}`, or only the path, or
 /// `{"type": "s3", "storage": "exchange", "file_path": "out/products.csv"}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Location {
     /// A file of this machine, within the folders that the runtime grants.
     Local {
-        /// Absolute, or relative to the base folder. An output's may hold placeholders.
+        /// An absolute path, or one relative to the base folder. The path of an output may contain placeholders.
         file_path: String,
     },
-    /// A file in a storage that the operator names.
+    /// A file in a storage that the operator has named.
     Named {
         /// The option that names the storage, for errors.
         option: &'static str,
-        /// The type that the job believes the storage to have.
+        /// The type of the storage according to the job.
         storage_type: &'static str,
         /// The storage's name.
         storage: String,
-        /// Where the file lies there. An output's path may hold placeholders.
+        /// The path in the storage. The path of an output may contain placeholders.
         file_path: String,
     },
 }
@@ -43,7 +43,7 @@ impl Location {
         let storage_type = storage_type(option, value)?;
         let storage = match value.get("storage") {
             Some(Value::String(storage)) => Some(storage.clone()),
-            // The operator's keys never stand in a job.
+            // The operator's keys are never in a job, so the job must name a storage.
             None if storage_type != UNNAMED_TYPE => {
                 return Err(bad("has no `storage`: the name of one that the operator has set up".to_owned()));
             }

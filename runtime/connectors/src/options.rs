@@ -1,6 +1,6 @@
-//! The options of an element, read strictly: nothing unknown, nothing of the wrong type.
+//! The options of an element, read strictly: unknown options and wrong types are errors.
 //!
-//! An option that is null counts as not given, so that a template may leave one out.
+//! An option that is null counts as missing, so that a template can leave it out.
 
 use serde_json::{Map, Value};
 use stepbox_batch::numbers::as_integer;
@@ -11,7 +11,7 @@ use crate::location::Location;
 pub(crate) struct Options<'a>(Option<&'a Map<String, Value>>);
 
 impl<'a> Options<'a> {
-    /// Takes an object, all of whose keys are among `known`.
+    /// Takes an object whose keys must all be among `known`.
     pub(crate) fn new(values: &'a Value, known: &'static [&'static str]) -> Result<Self> {
         let values = match values {
             Value::Null => return Ok(Self(None)),
@@ -28,13 +28,13 @@ impl<'a> Options<'a> {
         self.0?.get(option).filter(|value| !value.is_null())
     }
 
-    /// The place of a file, which cannot be left out.
+    /// The place of a file. The option is required.
     pub(crate) fn location(&self, option: &'static str) -> Result<Location> {
         let value = self.get(option).ok_or(ConnectorError::MissingOption { option })?;
         Location::from_value(option, value)
     }
 
-    /// True or false.
+    /// A truth value.
     pub(crate) fn flag(&self, option: &'static str, default: bool) -> Result<bool> {
         match self.get(option) {
             None => Ok(default),
@@ -43,10 +43,10 @@ impl<'a> Options<'a> {
         }
     }
 
-    /// A whole number from 1 on.
+    /// A whole number of at least 1; `None` if the option is missing.
     pub(crate) fn count(&self, option: &'static str) -> Result<Option<u64>> {
         let Some(value) = self.get(option) else { return Ok(None) };
-        // 2.0 is 2, as everywhere.
+        // 2.0 counts as 2, as everywhere in Stepbox.
         let integer = value.as_number().and_then(as_integer);
         match integer.and_then(|integer| integer.as_u64()) {
             Some(count) if count > 0 => Ok(Some(count)),
@@ -54,7 +54,7 @@ impl<'a> Options<'a> {
         }
     }
 
-    /// One printable ASCII character, or a tab; none if it is not given.
+    /// One printable ASCII character, or a tab; `None` if the option is missing.
     pub(crate) fn character(&self, option: &'static str) -> Result<Option<u8>> {
         let Some(value) = self.get(option) else { return Ok(None) };
         match value.as_str().map(str::as_bytes) {
@@ -63,12 +63,12 @@ impl<'a> Options<'a> {
         }
     }
 
-    /// A text, if it is one.
+    /// The text of an option; `None` if the option is missing or not a text.
     pub(crate) fn word(&self, option: &str) -> Option<&'a str> {
         self.get(option)?.as_str()
     }
 
-    /// One of several words; the first one if it is not given.
+    /// The choice for one of several words; the first choice if the option is missing.
     pub(crate) fn choice<T: Copy>(&self, option: &'static str, choices: &[(&str, T)]) -> Result<T> {
         let Some(value) = self.get(option) else { return Ok(choices[0].1) };
         let chosen = choices.iter().find(|(name, _)| value.as_str() == Some(name));
@@ -78,7 +78,7 @@ impl<'a> Options<'a> {
         })
     }
 
-    /// A list of different texts, at least one.
+    /// A list of at least one name, all different; `None` if the option is missing.
     pub(crate) fn names(&self, option: &'static str) -> Result<Option<Vec<String>>> {
         let Some(value) = self.get(option) else { return Ok(None) };
         let texts = value.as_array().map(|list| list.iter().map(|name| name.as_str().map(str::to_owned)));

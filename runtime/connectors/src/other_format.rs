@@ -1,40 +1,40 @@
-//! The formats and encodings that a file can have instead of the one that is read.
+//! The formats and encodings that a file can have instead of the expected ones.
 
 use std::fmt;
 
-/// A format that no reader here reads.
+/// A format that none of the native readers reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OtherFormat {
-    /// Compressed by gzip.
+    /// Data compressed by gzip.
     Gzip,
-    /// Compressed by bzip2.
+    /// Data compressed by bzip2.
     Bzip2,
-    /// Compressed by xz.
+    /// Data compressed by xz.
     Xz,
-    /// Compressed by zstd.
+    /// Data compressed by zstd.
     Zstd,
-    /// A zip archive, as Excel workbooks are.
+    /// A zip archive. Excel workbooks are zip archives.
     Zip,
-    /// A workbook of an old Excel.
+    /// A workbook of an old version of Excel.
     OldExcel,
     /// A PDF document.
     Pdf,
     /// A Parquet file.
     Parquet,
-    /// A page, often one that says why there is no file.
+    /// A web page, often an error page instead of the file.
     Html,
     /// An XML document.
     Xml,
-    /// JSON where CSV should be.
+    /// JSON, where CSV is expected.
     Json,
-    /// All items in one JSON array.
+    /// One JSON array with all items.
     JsonArray,
     /// A JSON object over several lines.
     JsonDocument,
 }
 
 impl OtherFormat {
-    /// What to do about it.
+    /// What a person can do about the format.
     pub(crate) fn help(self) -> &'static str {
         match self {
             Self::Gzip => "unpack it first: `gunzip -c in.gz > in.csv`",
@@ -77,13 +77,13 @@ impl fmt::Display for OtherFormat {
     }
 }
 
-/// How wide the characters of a file are that is no UTF-8.
+/// The width of the characters in a file that is not UTF-8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
-    /// An encoding of single bytes, or a damaged file.
+    /// An encoding with single bytes, or a damaged file.
     Unknown,
-    /// 16 bits.
+    /// Characters of 16 bits.
     Utf16,
-    /// 32 bits.
+    /// Characters of 32 bits.
     Utf32,
 }

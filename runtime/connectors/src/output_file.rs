@@ -1,14 +1,15 @@
 //! An output that appears under its final name only when it is complete.
 //!
-//! Until then it grows under a temporary name in the same folder, `.products.csv.118.120-3.part`, which tells the
-//! run and the attempt (`storage/names.rs`). A checkpoint names a length that is on the disk; going on from there cuts off
-//! what came after. Together they make the output exactly that of an undisturbed run, however often it was disturbed.
+//! Until then it grows under a temporary name in the same folder, `.products.csv.118.120-3.part`. The name contains the
+//! run and the attempt (`storage/names.rs`). A checkpoint contains a length that is on the disk. To resume from it, the
+//! bytes after that length are cut off. So the output is exactly that of an undisturbed run, however often it was
+//! disturbed.
 //!
-//! With a limit of lines an output is a series of files, `.products.csv.118.120-3.1.part` and so on. Only the
-//! last one grows: the others were durable when it was begun. How many there are shows at the end, so
-//! until then none has its final name, which is `products.csv` for a single one.
+//! With a limit of lines, an output is a series of files, `.products.csv.118.120-3.1.part` and so on. Only the last
+//! file grows: the others were durable before it was begun. The number of files is known only at the end. So until then
+//! no file has its final name, which is `products.csv` for a single file.
 //!
-//! In a bucket the temporary name is that of a folder of parts; see `storage/bucket/output.rs`.
+//! In a bucket the temporary name is that of a folder of objects; see `storage/bucket/output.rs`.
 
 use std::path::Path;
 
@@ -49,78 +50,78 @@ const BUFFER_BYTES: usize = 128 << 10;
 /// An open output.
 pub(crate) struct OutputFile {
     place: Box<dyn OutputFiles>,
-    /// None for a file that no named storage holds.
+    /// `None` for a file outside of named storages.
     storage: Option<StorageName>,
     context: StepContext,
-    /// What all its temporary names have in common.
+    /// The temporary name from which the names of all its unfinished files are made.
     temporary: String,
-    /// What was not written yet.
+    /// Bytes that are not written yet.
     buffer: Vec<u8>,
     /// How many bytes of the last file were written.
     length: u64,
-    /// None for a single file.
+    /// `None` for a single file.
     series: Option<Series>,
-    /// How many lines a file of a series takes.
+    /// The largest number of lines in a file of a series.
     lines_max: u64,
-    /// Fingerprint of the columns that all its rows have; none where each row names its own.
+    /// Fingerprint of the columns that all its rows have; `None` if each row names its own columns.
     columns: Option<u64>,
-    /// Whether it is one of several that another execution puts together.
+    /// Whether this output is a fragment: another execution joins fragments to one output.
     is_fragment: bool,
     fragments: Fragments,
 }
 
-/// How an output is made of lines.
+/// How the lines of an output are divided into files, and which columns they have.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Layout {
-    /// How many lines a file takes; none for a single file.
+    /// The largest number of lines in a file; `None` for a single file.
     pub(crate) lines_max: Option<u64>,
-    /// Fingerprint of the columns, where lines mean something only below those of their file.
+    /// Fingerprint of the columns, if lines have a meaning only below the header of their file.
     pub(crate) columns: Option<u64>,
 }
 
-/// Where a series of files stands.
+/// How far a series of files has come.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Series {
-    /// Which file is the last one, from 1.
+    /// The number of the last file, from 1.
     number: u64,
-    /// How many lines it has, without a header.
+    /// How many lines the last file has, without a header.
     lines: u64,
     /// How many bytes the files before it have together.
     bytes_before: u64,
 }
 
-/// What `open` needs to go on.
+/// The state that `open` needs to continue.
 #[derive(Debug, Serialize, Deserialize)]
 struct State {
-    /// The final path as it was given, with its placeholders filled once and for all: a restart has
-    /// another time and perhaps another label.
+    /// The final path as it was given, with its placeholders filled. They are filled only once: a restart has another
+    /// time, and perhaps another label.
     path: String,
-    /// None for a file that no named storage holds, and in what was stored before that was told.
+    /// `None` for a file outside of named storages, and in states from before this was stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     storage: Option<StorageName>,
-    /// What all its temporary names have in common.
+    /// The temporary name from which the names of all its unfinished files are made.
     part: String,
     /// How many bytes of the last file are durable.
     length: u64,
-    /// None for a single file, and in what was stored when there was no other.
+    /// `None` for a single file, and in states from before there were series.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     series: Option<Series>,
-    /// None where each row names its own, and in what was stored before they were looked at.
+    /// `None` if each row names its own columns, and in states from before columns were checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     columns: Option<u64>,
-    /// None for files, and in what was stored before there was anything else.
+    /// `None` for files, and in states from before there were buckets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     parts: Option<Parts>,
-    /// Who made which file; empty in a bucket, and in what was stored before names told.
+    /// The attempts that made the files. Empty in a bucket, and in states from before names contained the attempt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     begun: Vec<Begun>,
-    /// None if it has no fragments, and in what was stored when there were none.
+    /// `None` without fragments, and in states from before there were fragments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     absorbed: Option<Absorbed>,
 }
 
 impl OutputFile {
-    /// A new output, or the one that the state speaks of. The second value tells whether it is new.
+    /// A new output, or the output of the state. The second value is whether the output is new.
     pub(crate) fn open(
         to: &Location,
         reach: &Reach,
@@ -200,7 +201,7 @@ impl OutputFile {
                 return Err(output.changed(format!("it has {found} bytes, {length} of them were written")));
             }
             Some(Found { copied, .. }) => context.metering().wrote_file(copied),
-            // The run ended between renaming and saying so.
+            // The run ended after it renamed the file and before it stored that.
             None if output.place.final_length_of(&output.last_name())? == Some(length) => {}
             None => return Err(output.changed(format!("`{}` is gone", output.last_temporary()))),
         }
@@ -211,8 +212,8 @@ impl OutputFile {
         Ok(output)
     }
 
-    /// Removes the file that was made last. Called if the lease was lost before that: another worker may have
-    /// completed the output by then, and would leave the file where it is.
+    /// Removes the file that was made last. Called if the lease was lost before the file was made: another worker may
+    /// have completed the output by then, and would not remove the file.
     pub(crate) fn withdraw(&mut self) {
         if let Err(error) = self.place.withdraw() {
             let message = format!("an unfinished file is left behind: {error}");
@@ -220,8 +221,8 @@ impl OutputFile {
         }
     }
 
-    /// They are as they were left, under their temporary names, or under their final ones if completing
-    /// was interrupted.
+    /// Fails unless the files before the last one are as they were left. They have their temporary names, or their
+    /// final names if completing was interrupted.
     fn check_files_before(&self) -> Result<()> {
         let Some(Series { number, bytes_before, .. }) = self.series else { return Ok(()) };
         let mut found = 0;
@@ -240,19 +241,19 @@ impl OutputFile {
         Err(self.changed(format!("its first {files} files have {found} bytes, not {bytes_before}")))
     }
 
-    /// How many lines may be appended before `begin_next_file`.
+    /// How many more lines may be appended before `begin_next_file`.
     pub(crate) fn lines_left(&self) -> u64 {
         self.series.map_or(u64::MAX, |series| self.lines_max.saturating_sub(series.lines))
     }
 
-    /// Counts lines that were appended.
+    /// Counts the lines that were appended.
     pub(crate) fn add_lines(&mut self, lines: u64) {
         if let Some(series) = &mut self.series {
             series.lines += lines;
         }
     }
 
-    /// Begins the next file of a series, once the last one is durable.
+    /// Begins the next file of a series, after the last one is durable.
     pub(crate) fn begin_next_file(&mut self) -> Result<()> {
         self.sync()?;
         let Some(Series { number, bytes_before, .. }) = self.series else { return Ok(()) };
@@ -263,8 +264,8 @@ impl OutputFile {
         let number = number + 1;
         self.place.check_final_name(&self.name_of(number))?;
         self.place.begin(Some(number))?;
-        // A worker that takes over removes the files before this one once the output is complete, and then looks for
-        // others. So it finds this one, or this worker finds those gone.
+        // A worker that takes over first removes the files before this one, once the output is complete. Then it looks
+        // for others. So either it finds this file, or this worker finds the files before it gone.
         if self.place.length_of(Some(number - 1))?.is_none() {
             self.withdraw();
             return Err(ConnectorError::OutputTakenOver { path: self.place.given().to_owned() });
@@ -275,7 +276,7 @@ impl OutputFile {
         Ok(())
     }
 
-    /// Where to append what is to be written. Call `flush_if_full` now and then.
+    /// The buffer to which the bytes of the output are appended. Call `flush_if_full` now and then.
     pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.buffer
     }
@@ -307,7 +308,7 @@ impl OutputFile {
         self.place.sync()
     }
 
-    /// Fails if the step has ended without this output, which may be another attempt's by now.
+    /// Fails if the step has ended without this output. By now the output may belong to another attempt.
     fn check_gate(&self) -> Result<()> {
         match self.context.gate().is_closed() {
             true => Err(ConnectorError::OutputTakenOver { path: self.place.given().to_owned() }),
@@ -315,7 +316,7 @@ impl OutputFile {
         }
     }
 
-    /// Makes everything durable and returns the state to go on from.
+    /// Makes everything durable and returns the state from which to continue.
     pub(crate) fn checkpoint(&mut self) -> Result<Vec<u8>> {
         self.sync()?;
         self.place.check_is_ours(false)?;
@@ -337,8 +338,8 @@ impl OutputFile {
         state.map_err(|source| ConnectorError::BadState { source })
     }
 
-    /// Gives all files their final names and tells later steps where the first one is. May be called
-    /// again, also by an attempt that finds it half done. A fragment becomes durable, and that is all.
+    /// Gives all files their final names, and stores for later steps where the first file is. It may be called again,
+    /// also by an attempt that finds it half done. A fragment only becomes durable.
     pub(crate) fn complete(&mut self, context: &StepContext) -> Result<()> {
         self.sync()?;
         self.check_gate()?;
@@ -347,7 +348,7 @@ impl OutputFile {
             return Ok(());
         }
         self.check_files_before()?;
-        // First, since an output that nobody hears of must not be seen, either.
+        // The path is stored first: an output that later steps cannot find must not become visible.
         self.announce(context)?;
         for number in 1..self.files() {
             self.check_gate()?;
@@ -356,7 +357,7 @@ impl OutputFile {
                 self.place.show(Some(number), &name, false)?;
             }
         }
-        // Last, since it is the one that an attempt goes on with.
+        // The last file is renamed last, since an attempt that resumes continues with this file.
         self.check_gate()?;
         if self.place.is_open() {
             let (number, name) = (self.last_number(), self.last_name());
@@ -403,7 +404,7 @@ impl OutputFile {
         self.name_of(self.files())
     }
 
-    /// The number of the last file; none for a single one.
+    /// The number of the last file; `None` for a single file.
     fn last_number(&self) -> Option<u64> {
         self.series.map(|series| series.number)
     }
@@ -432,7 +433,7 @@ impl std::fmt::Debug for OutputFile {
     }
 }
 
-/// The name of one of several files, with its number before the extension: `products_2.csv`.
+/// The name of a file of a series, with its number before the extension: `products_2.csv`.
 fn numbered(name: &str, number: u64) -> String {
     match Path::new(name).extension().and_then(|extension| extension.to_str()) {
         Some(extension) => {
@@ -443,7 +444,7 @@ fn numbered(name: &str, number: u64) -> String {
     }
 }
 
-/// A path with another last part, and otherwise as it was given.
+/// A path with another last part. The rest is as it was given.
 fn with_name(path: &str, name: &str) -> String {
     path.rsplit_once('/').map_or_else(|| name.to_owned(), |(folder, _)| format!("{folder}/{name}"))
 }

@@ -1,7 +1,7 @@
 //! Parts of a file, each for a reader of its own.
 //!
-//! A part begins and ends where an item begins. One pass over the file finds these places, and what a
-//! reader that came there from the beginning would know by then.
+//! A part begins and ends where an item begins. One pass over the file finds these places. It also finds what a reader
+//! would know there if it had read from the beginning.
 
 use serde::de::Error;
 use serde::{Deserialize, Serialize};
@@ -10,37 +10,37 @@ use stepbox_batch::element::Total;
 use crate::error::{ConnectorError, Result};
 use crate::input_file::InputFile;
 
-/// Where an item begins.
+/// The place where an item begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Mark {
     pub(crate) offset: u64,
-    /// From 1.
+    /// The line at the offset, from 1.
     pub(crate) line: u64,
-    /// How many items come before it.
+    /// How many items are before the offset.
     pub(crate) items: u64,
-    /// Fingerprint of the bytes before it.
+    /// Fingerprint of the bytes before the offset.
     pub(crate) tail: u64,
 }
 
-/// What a reader knows of the part that it reads.
+/// The part that a reader reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Part {
-    /// How many items come before it.
+    /// How many items are before the part.
     items_before: u64,
-    /// How many it has.
+    /// How many items the part has.
     items: u64,
-    /// The offset at which it ends. None for the last part, which has what is appended later as well.
+    /// The offset at which the part ends; `None` for the last part, which also has the items that are appended later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     end: Option<u64>,
 }
 
 impl Part {
-    /// Whether nothing of it begins at this offset.
+    /// Whether no item of the part begins at this offset.
     pub(crate) fn is_over(part: Option<Self>, offset: u64) -> bool {
         part.and_then(|part| part.end).is_some_and(|end| offset >= end)
     }
 
-    /// Fails where a part is over and does not end, since the file was changed.
+    /// Fails if the reader has passed the end of the part without an item that ends there: the file was changed.
     pub(crate) fn check_over(part: Option<Self>, file: &InputFile) -> Result<()> {
         match part.and_then(|part| part.end) {
             Some(end) if file.offset() != end => {
@@ -51,7 +51,7 @@ impl Part {
         }
     }
 
-    /// Numbers that no reader wrote would overflow where they are counted with.
+    /// Fails for numbers that no reader wrote: counting on from them would overflow.
     pub(crate) fn check_counts(part: Option<Self>, offset: u64, items: u64) -> Result<()> {
         let Some(Self { items_before, end, .. }) = part else { return Ok(()) };
         if items_before <= items && end.is_none_or(|end| offset <= end) {
@@ -62,25 +62,26 @@ impl Part {
         Err(ConnectorError::BadState { source: serde_json::Error::custom(message) })
     }
 
-    /// How many items it has, when so many of the file were read and perhaps none are left.
+    /// How many items the part has, if `items` items of the file were read. `is_at_end` says that no more items are
+    /// left.
     pub(crate) fn total(self, items: u64, is_at_end: bool) -> Total {
         let read = items.saturating_sub(self.items_before);
         Total::Exact(if is_at_end { read } else { self.items.max(read) })
     }
 }
 
-/// Chooses where parts begin, while a reader passes over its file.
+/// Chooses where parts begin, while a reader reads over its file.
 #[derive(Debug)]
 pub(crate) struct Splitting {
     parts: u64,
-    /// The bytes to divide.
+    /// The range of bytes to divide.
     begin: u64,
     length: u64,
     marks: Vec<Mark>,
 }
 
 impl Splitting {
-    /// Divides what is left of a file into at most so many parts, of about as many bytes.
+    /// Divides the rest of a file into at most this many parts of about the same number of bytes.
     pub(crate) fn of(file: &InputFile, parts: u32) -> Self {
         let (begin, parts) = (file.offset(), u64::from(parts.max(1)));
         Self { parts, begin, length: file.length().saturating_sub(begin), marks: Vec::new() }
@@ -98,7 +99,7 @@ impl Splitting {
         self.marks.push(mark);
     }
 
-    /// All parts, when the pass has ended at this mark. One without items, if there were none.
+    /// All parts, after the pass has ended at this mark. One part without items if there were no items.
     pub(crate) fn into_parts(mut self, end: Mark) -> Vec<(Mark, Part)> {
         if self.marks.is_empty() {
             self.marks.push(end);

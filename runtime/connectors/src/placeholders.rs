@@ -1,31 +1,31 @@
-//! `%job_label%`, `%datetime%` and `%execution%` in the path of an output.
+//! The placeholders `%job_label%`, `%datetime%` and `%execution%` in the path of an output.
 
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::step_context::RunInfo;
 use stepbox_batch::visible::steers;
 
-/// All of them.
+/// All placeholders.
 const PLACEHOLDERS: [&str; 3] = ["%datetime%", "%job_label%", "%execution%"];
 
-/// Whether any of them stands in a path.
+/// Whether a path contains a placeholder.
 pub(crate) fn are_in(path: &str) -> bool {
     PLACEHOLDERS.iter().any(|placeholder| path.contains(placeholder))
 }
 
-/// Fills the placeholders of a path. Any other text between `%` is left as it is. The folder stays the one that the path
-/// names: a part that would be all dots gets `_` in place of each.
+/// Fills the placeholders of a path. Any other text between `%` stays as it is. Values cannot lead to another folder: a
+/// part of the path that would consist of dots gets `_` in place of each dot.
 ///
-/// `%job_label%` is the label of the job instance, with `_` for blanks, for what cannot be seen, and for every ASCII
-/// character outside of `A–Z a–z 0–9 .`; `%datetime%` is when the run began, in UTC: `2024-03-05_14-07-09`; `%execution%`
-/// is the number of its first execution, so no two runs of a store have the same name.
+/// `%job_label%` is the label of the job instance, with `_` for blanks, invisible characters, and every ASCII character
+/// outside of `A–Z a–z 0–9 .`. `%datetime%` is the beginning of the run in UTC: `2024-03-05_14-07-09`. `%execution%` is
+/// the number of the run's first execution, so no two runs of a store have the same name.
 pub(crate) fn fill(path: &str, run: &RunInfo) -> String {
     let [datetime, label, execution] = [datetime(run.started_at), label(&run.job_label), run.id.to_string()];
     let fill = |part: &str| {
         let filled = part.replace("%datetime%", &datetime).replace("%execution%", &execution);
-        // A label cannot bring a `%` of its own.
+        // The label is filled in last. It contains no `%`, so no further placeholder can appear.
         let filled = filled.replace("%job_label%", &label);
         match filled.bytes().all(|byte| byte == b'.') {
-            // A part that is empty, or dots, names no folder of its own.
+            // A part that is empty or consists of dots is not a folder name of its own.
             true if filled != part => "_".repeat(filled.len().max(1)),
             _ => filled,
         }
@@ -44,7 +44,7 @@ fn label(text: &str) -> String {
 fn datetime(moment: Timestamp) -> String {
     match jiff::Timestamp::from_millisecond(moment.0) {
         Ok(moment) => moment.strftime("%Y-%m-%d_%H-%M-%S").to_string(),
-        // Past the year 9999 no calendar helps, but the name still has to be one.
+        // Past the year 9999 there is no calendar date, but the name must still be valid.
         Err(_) => moment.0.to_string(),
     }
 }
@@ -70,7 +70,7 @@ mod tests {
         check("out_%execution%.csv", "x", "out_7.csv");
     }
 
-    /// Every letter outside of ASCII once became `_`, so that labels of other scripts became one name.
+    /// Regression: every letter outside of ASCII became `_`, so different labels in other scripts became the same name.
     #[test]
     fn a_label_keeps_the_letters_of_any_script() {
         check("%job_label%", "商品 導出", "商品_導出");
@@ -79,7 +79,7 @@ mod tests {
         check("%job_label%", "a\u{202e}b\u{a0}c\u{85}d", "a_b_c_d");
     }
 
-    /// A label of dots once led to the folder above.
+    /// Regression: a label of dots led to the folder above.
     #[test]
     fn no_placeholder_changes_the_folder() {
         check("tenants/%job_label%/t.csv", "..", "tenants/__/t.csv");
@@ -92,7 +92,7 @@ mod tests {
         check("tenants/%job_label%/t.csv", "/", "tenants/_/t.csv");
         check("tenants/%job_label%/t.csv", "", "tenants/_/t.csv");
         check("tenants/%job_label%/t.csv", "..a", "tenants/..a/t.csv");
-        // What the path itself says is for whoever opens it.
+        // Dots in the path itself are not changed: the code that opens the path checks them.
         check("../%job_label%/./t.csv", "a", "../a/./t.csv");
     }
 

@@ -1,5 +1,5 @@
-//! What an element may touch: the folders of its tenant, and the storages that the operator names. Databases and hosts
-//! of outbound requests have their place here, when there are elements for them.
+//! The files that an element may open: in the folders of its tenant, and in the storages that the operator names.
+//! Databases and hosts of outbound requests belong here too, when there are elements for them.
 
 use std::fmt;
 use std::io;
@@ -16,9 +16,9 @@ use crate::location::{Location, PATH_OPTIONS};
 use crate::storage::local;
 use crate::storage::{Files, InputSource, OpenInput, Storages};
 
-/// What an element may touch. Cheap to clone.
+/// The files that an element may open. Cheap to clone.
 ///
-/// A tenant's policy decides what is in it. Nothing opens through it that lies elsewhere.
+/// The policy of the tenant decides which these are. Files elsewhere cannot be opened through it.
 #[derive(Debug, Clone)]
 pub struct Reach {
     folders: Folders,
@@ -32,13 +32,13 @@ impl From<Folders> for Reach {
 }
 
 impl Reach {
-    /// Allows files in named storages as well.
+    /// Adds the files in named storages.
     #[must_use]
     pub fn with_storages(self, storages: Storages) -> Self {
         Self { storages: Arc::new(storages), ..self }
     }
 
-    /// Lets relative paths begin in this folder. No folder opens that did not open before.
+    /// Lets relative paths begin in this folder. This opens no further folder.
     #[must_use]
     pub fn beginning_in(self, folder: &str) -> Self {
         Self { folders: self.folders.beginning_in(folder), ..self }
@@ -61,8 +61,8 @@ impl Reach {
         Ok(Input { source, length, context: context.clone() })
     }
 
-    /// Opens a folder of this machine, in which files can then be made and removed. The folder must exist, and nothing of
-    /// the installation's may lie in it. Fails with `file-refused` outside of the tenant's folders.
+    /// Opens a folder of this machine, in which files can then be made and removed. The folder must exist, and must not
+    /// contain a file or folder of the installation. Fails with `file-refused` outside of the tenant's folders.
     pub fn open_folder(&self, path: &str) -> std::result::Result<Dir, ElementError> {
         self.folders.open_folder(path)
     }
@@ -77,8 +77,8 @@ impl Reach {
         }
     }
 
-    /// Where a file lies, as one text for each place; `None` if there is no such storage or no folder. `given` is the
-    /// path with its placeholders filled.
+    /// The address of a file, equal for equal places; `None` if the storage or the folder does not exist. `given` is
+    /// the path with its placeholders filled.
     pub(crate) fn place_of(&self, location: &Location, given: &str) -> Option<String> {
         match location {
             Location::Local { .. } => Some(local::place_of(&self.folders.beginning()?.join(given))),
@@ -90,8 +90,8 @@ impl Reach {
     }
 }
 
-/// Checks that the storages exist that an element's options name. Options without their values, and options of other
-/// elements, are passed over.
+/// Checks that the storages in an element's options exist. Options without a value yet, and options of other elements,
+/// are skipped.
 pub fn check_storages(options: &Value, storages: &Storages) -> std::result::Result<(), ConnectorError> {
     for option in PATH_OPTIONS {
         let Some(value @ Value::Object(_)) = options.get(option) else { continue };
@@ -102,7 +102,7 @@ pub fn check_storages(options: &Value, storages: &Storages) -> std::result::Resu
     Ok(())
 }
 
-/// A file that was opened for reading. What is read counts for the step.
+/// A file that was opened for reading. Its bytes count for the step's usage.
 pub struct Input {
     source: Box<dyn InputSource>,
     length: u64,
@@ -110,7 +110,7 @@ pub struct Input {
 }
 
 impl Input {
-    /// How long the file was when it was opened, in bytes.
+    /// The length of the file in bytes when it was opened.
     pub fn length(&self) -> u64 {
         self.length
     }
@@ -125,7 +125,7 @@ impl io::Read for Input {
     }
 }
 
-/// Seeks from the beginning; a bucket knows nothing else.
+/// Seeks from the beginning only: a bucket can do nothing else.
 impl io::Seek for Input {
     fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
         self.source.seek(to)

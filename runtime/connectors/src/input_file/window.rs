@@ -1,6 +1,6 @@
-//! How much of a file is read at a time.
+//! How many bytes of a file are read at a time.
 
-/// How many bytes are read at a time. Larger windows leave the processor's cache and gain nothing.
+/// How many bytes are read at a time. Larger windows do not fit into the processor's cache, and are not faster.
 pub(crate) const WINDOW_BYTES: usize = 128 << 10;
 
 #[cfg(not(feature = "fuzzing"))]
@@ -18,7 +18,7 @@ pub(super) fn window_bytes() -> usize {
     BYTES.get()
 }
 
-/// Sets how many bytes this thread reads at a time of files that it opens from now on; at least 1.
+/// Sets how many bytes this thread reads at a time, for files that it opens from now on. At least 1.
 #[cfg(feature = "fuzzing")]
 pub fn set_window_bytes(bytes: usize) {
     BYTES.set(bytes.max(1));

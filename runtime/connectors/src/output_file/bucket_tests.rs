@@ -1,4 +1,4 @@
-//! Outputs in a bucket. What a real server makes of them is looked at in `tests/storages.rs`.
+//! Outputs in a bucket. `tests/storages.rs` tests them against a real server.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::storage::{NamedStorage, Storages};
 
 const PATH: &str = "out/products.csv";
 
-/// A bucket, and what may be seen of it.
+/// A bucket, and the reach of an element that uses it.
 struct World {
     bucket: Bucket,
     reach: Reach,
@@ -28,7 +28,7 @@ impl World {
         Self { bucket, reach: Reach::from(Folders::anywhere(".")).with_storages(storages) }
     }
 
-    /// Names below `out`, and what is in them; `…` for what is unique to an attempt.
+    /// The names of the objects below `out`, and their contents.
     fn objects(&self) -> BTreeMap<String, String> {
         let found = self.bucket.list("out/").unwrap().into_iter();
         let read = |path: &str| {
@@ -89,7 +89,7 @@ fn is_what_an_undisturbed_run_leaves_wherever_it_breaks_off() {
             let world = World::new();
             let worker = Worker::with_token(&world, 1, lines_max);
             let mut first = worker.open(None).unwrap();
-            // A checkpoint after each, so that there are many parts.
+            // A checkpoint after each line, so that there are many parts.
             for line in 0..kept {
                 write(&mut first, line..line + 1);
                 first.checkpoint().unwrap();
@@ -105,7 +105,7 @@ fn is_what_an_undisturbed_run_leaves_wherever_it_breaks_off() {
             let last = second.checkpoint().unwrap();
             second.complete(&worker.context).unwrap();
             assert_eq!(world.objects(), expected, "{lines_max:?}, kept {kept}, lost {lost}");
-            // It ended before anybody heard that it was complete.
+            // The worker ended before it could store that the output was complete.
             let mut third = worker.open(Some(&last)).unwrap();
             third.complete(&worker.context).unwrap();
             assert_eq!(world.objects(), expected);
@@ -125,7 +125,8 @@ fn a_worker_that_lost_its_lease_harms_nothing() {
     let mut second = new.open(Some(&state)).unwrap();
     write(&mut second, 2..4);
     let state = second.checkpoint().unwrap();
-    // It writes on, makes a checkpoint that nobody will know, opens again, and wants to complete.
+    // The old worker writes on, makes a checkpoint that is never stored, opens the output again, and tries to complete
+    // it.
     write(&mut first, 7..9);
     first.checkpoint().unwrap();
     assert_eq!(first.complete(&old.context).unwrap_err().code(), "output-taken-over");
@@ -133,14 +134,14 @@ fn a_worker_that_lost_its_lease_harms_nothing() {
     write(&mut again, 8..9);
     again.checkpoint().unwrap();
     assert_eq!(again.complete(&old.context).unwrap_err().code(), "output-taken-over");
-    // The new one has lost nothing, not even when it has to begin from its checkpoint.
+    // The new worker has lost nothing, not even if it has to begin again from its checkpoint.
     drop(second);
     let mut second = new.open(Some(&state)).unwrap();
     write(&mut second, 4..5);
     second.complete(&new.context).unwrap();
     let expected = "line 0\nline 1\nline 2\nline 3\nline 4\n".to_owned();
     assert_eq!(world.objects(), BTreeMap::from([("products.csv".to_owned(), expected)]));
-    // What it writes after that stays hidden.
+    // What the old worker writes after that stays hidden.
     write(&mut again, 9..10);
     let _ = again.checkpoint();
     assert!(world.objects()["products.csv"].ends_with("line 4\n"));
@@ -171,7 +172,7 @@ fn later_steps_find_its_address_and_its_bytes_are_counted() {
     let address = worker.context.get("export.file_path");
     assert_eq!(address, Some(Value::from("s3://acme/exchange/out/products.csv")));
     assert_eq!(worker.context.metering().usage().file_bytes_written, 14);
-    // An output without anything in it is there as well.
+    // An empty output exists as well.
     let world = World::new();
     let worker = Worker::with_token(&world, 1, None);
     worker.open(None).unwrap().complete(&worker.context).unwrap();

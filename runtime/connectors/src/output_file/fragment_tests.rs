@@ -1,4 +1,4 @@
-//! An output put together from fragments is that of one writer.
+//! An output that is joined from fragments equals that of one writer.
 
 use std::fs;
 use std::path::Path;
@@ -24,14 +24,14 @@ fn write(writing: &mut Writing, items: std::ops::Range<u32>) {
     }
 }
 
-/// Fragments of the items between these borders, each written to its end.
+/// Fragments with the items between these borders, each written to its end.
 fn fragments(folder: &Path, name: &str, borders: &[u32]) -> Vec<Vec<u8>> {
     let written = borders.windows(2).enumerate().map(|(number, border)| {
         let number = Some(number as u32);
         let mut writing = open(folder, name, None, number);
         write(&mut writing, border[0]..border[1]);
         let state = writing.checkpoint();
-        // What no checkpoint names is no part of it.
+        // Items that no checkpoint counts are not part of the fragment.
         write(&mut writing, 90..91);
         writing.checkpoint();
         drop(writing);
@@ -77,7 +77,8 @@ fn is_what_one_writer_would_have_written_wherever_it_breaks_off() {
     }
 }
 
-/// A run that ended between renaming and removing, or saying so.
+/// The run ended after it renamed the output: before it removed the fragments, or before it stored that it was
+/// complete.
 #[test]
 fn fragments_that_were_left_are_removed_by_completing_again() {
     let folder = tempfile::tempdir().unwrap();

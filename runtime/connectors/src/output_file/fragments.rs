@@ -1,10 +1,10 @@
-//! An output that is put together from fragments, each written by a step execution of its own.
+//! An output that is joined from fragments. Each fragment is written by a step execution of its own.
 //!
-//! A fragment grows like an output, as `.products.csv.118.p3.124-1.part`, and never gets another name. It has items
-//! only, no header: that is at the top of the output, which begins as any other. Then its bytes are copied,
-//! by the system where it can. A checkpoint says how far that came, and the fragments stay until the output
-//! has its final name, so that copying can go on from any checkpoint. In a bucket nothing is copied: its parts
-//! become parts of the output.
+//! A fragment grows like an output, as `.products.csv.118.p3.124-1.part`, and never gets another name. It contains only
+//! items: the header is at the top of the output, which begins like any other. Then the bytes of the fragments are
+//! copied into the output, by the operating system if it can. A checkpoint counts what was copied. The fragments stay
+//! until the output has its final name, so copying can resume from any checkpoint. In a bucket nothing is copied: the
+//! parts of a fragment become parts of the output.
 
 use serde::{Deserialize, Serialize};
 use stepbox_batch::element::More;
@@ -13,27 +13,27 @@ use super::{OutputFile, State};
 use crate::error::{ConnectorError, Result};
 use crate::storage::output::{Absorption, Piece};
 
-/// How far an output is put together.
+/// How much of an output was joined from fragments.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Absorbed {
-    /// How many fragments it has.
+    /// How many whole fragments the output contains.
     fragments: u64,
-    /// How many bytes of the next one.
+    /// How many bytes of the next fragment the output contains.
     bytes: u64,
 }
 
 /// The fragments of an output.
 #[derive(Debug, Default)]
 pub(super) struct Fragments {
-    /// None for an output that has none, yet.
+    /// `None` if the output has absorbed no fragment yet.
     pub(super) absorbed: Option<Absorbed>,
-    /// The temporary names of those that were absorbed, by this attempt or before.
+    /// The temporary names of the fragments that were absorbed, by this attempt or before.
     names: Vec<String>,
 }
 
 impl OutputFile {
-    /// Appends some of the next fragment, given the last state of its writer; `More::Yes` if not all of it.
-    /// Passes over what is there already.
+    /// Appends a piece of the next fragment, given the last state of its writer. Returns `More::Yes` if the fragment is
+    /// not complete yet. A fragment that the output already contains is skipped.
     pub(crate) fn absorb(&mut self, state: &[u8]) -> Result<More> {
         let fragment: State =
             serde_json::from_slice(state).map_err(|source| ConnectorError::BadState { source })?;
@@ -62,7 +62,7 @@ impl OutputFile {
         Ok(More::No)
     }
 
-    /// Appends what comes after so many bytes, up to the length that its writer has made durable.
+    /// Appends the bytes of a fragment after `after`, up to the length that its writer has made durable.
     fn copy_fragment(&mut self, fragment: &State, after: u64) -> Result<u64> {
         if !self.place.is_open() {
             return Err(self.already_complete());
@@ -80,7 +80,7 @@ impl OutputFile {
 }
 
 impl Fragments {
-    /// The temporary names of those that were absorbed.
+    /// The temporary names of the fragments that were absorbed.
     pub(super) fn names(&self) -> &[String] {
         &self.names
     }

@@ -1,4 +1,4 @@
-//! Unfinished outputs of a run that nobody goes on with: found by their names, and removed.
+//! Unfinished outputs of a run that will not be continued. They are found by their names, and removed.
 
 use serde_json::Value;
 use stepbox_batch::error::ElementError;
@@ -10,7 +10,7 @@ use crate::placeholders;
 use crate::reach::Reach;
 use crate::storage::names::{stem_of, temporary_name};
 
-/// The unfinished output of a run: where it was to appear, and what all its temporary names have in common.
+/// The unfinished output of a run: its final path, and the temporary name from which the names of its files are made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LeftOver {
     to: Location,
@@ -18,8 +18,8 @@ pub struct LeftOver {
 }
 
 impl LeftOver {
-    /// As a state of its writer, or of the writer of one of its fragments, speaks of it; `None` if none of them is a
-    /// state of ours.
+    /// The output of a native writer's state, or of the state of a writer of one of its fragments; `None` if no state
+    /// is one of a native writer.
     pub fn of_states<'a>(states: impl IntoIterator<Item = &'a [u8]>) -> Option<Self> {
         states.into_iter().find_map(|state| {
             let state: State = serde_json::from_slice(state).ok()?;
@@ -28,7 +28,7 @@ impl LeftOver {
         })
     }
 
-    /// As the options of its writer name it, with which no state was stored; `None` if they name none.
+    /// The output in the options of a writer that has stored no state; `None` if the options name no output.
     pub fn of_options(options: &Value, run: &RunInfo) -> Option<Self> {
         let to = Location::from_value("to", options.get("to")?).ok()?;
         let path = placeholders::fill(to.path(), run);
@@ -37,23 +37,23 @@ impl LeftOver {
         Some(Self { to: to.with_path(path), temporary })
     }
 
-    /// The path at which the output was to appear, for people.
+    /// The final path of the output, for people.
     pub fn path(&self) -> &str {
         self.to.path()
     }
 
-    /// The storage that holds it; `None` for the folders of this machine.
+    /// The name of the storage that contains the output; `None` for the folders of this machine.
     pub fn storage(&self) -> Option<&str> {
         self.to.storage()
     }
 
-    /// Removes what is there of it, fragments as well. Waits for the disk or the bucket.
+    /// Removes the unfinished files of the output and of its fragments. Waits for the disk or the bucket.
     pub fn remove(&self, reach: &Reach) -> Result<(), ElementError> {
         Ok(reach.files(&self.to)?.remove_left_over(self.path(), &self.temporary)?)
     }
 }
 
-/// The temporary name of the output that a fragment, or a fragment's name, belongs to.
+/// The temporary name of an output, from that of the output itself or of one of its fragments.
 fn without_fragment(temporary: &str) -> String {
     let stem = stem_of(temporary);
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

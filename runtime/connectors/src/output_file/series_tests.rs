@@ -1,4 +1,4 @@
-//! How an output becomes a series of files, and what can go wrong on the way.
+//! How an output becomes a series of files, and what can go wrong.
 
 use std::fs;
 use std::path::Path;
@@ -26,7 +26,7 @@ fn show(folder: &Path) -> String {
     files(folder).into_iter().map(show).collect::<Vec<_>>().join("; ")
 }
 
-/// The files that a writer makes of some items, written one by one and all at once.
+/// The files that a writer makes of some items, which are written one by one and all at once.
 fn check(name: &str, options: Value, to: &str, items: &[&str], expected: &str) {
     for at_once in [1, items.len().max(1)] {
         let folder = tempfile::tempdir().unwrap();
@@ -127,7 +127,7 @@ fn completing_may_break_off_anywhere() {
     }
 }
 
-/// An attempt went further than its last checkpoint, and the next one has less to write.
+/// An attempt went further than its last checkpoint, and the next attempt has fewer items to write.
 #[test]
 fn files_begun_after_the_checkpoint_are_gone() {
     let folder = tempfile::tempdir().unwrap();
@@ -139,7 +139,7 @@ fn files_begun_after_the_checkpoint_are_gone() {
     drop(writing);
     open(folder.path(), 1, Some(&state)).unwrap().complete().unwrap();
     assert_eq!(show(folder.path()), "out.csv: n 1");
-    // Without a checkpoint, too.
+    // The same without a checkpoint.
     let mut writing = open(folder.path(), 1, None).unwrap();
     write(&mut writing, "1 2 3");
     drop(writing);
@@ -154,7 +154,7 @@ fn open_by(token: u64, folder: &Path, state: Option<&[u8]>) -> Writing {
     Writing::open_by(attempt, "csv", json!({"lines_per_file": 1}), "out.csv", folder, &["n"], state).unwrap()
 }
 
-/// A worker that was stopped beyond its lease has a later file open than the one of the checkpoint.
+/// A worker that was suspended longer than its lease has a later file open than the file of the checkpoint.
 #[test]
 fn a_worker_that_lost_its_lease_leaves_the_files_of_the_next_one_alone() {
     for later in ["2", "2 3"] {
@@ -178,7 +178,7 @@ fn a_worker_that_lost_its_lease_leaves_the_files_of_the_next_one_alone() {
     }
 }
 
-/// Each attempt makes its files under names of its own, and the state tells who made which.
+/// Each attempt makes its files under names of its own, and the state records which attempt made which file.
 #[test]
 fn a_series_goes_on_over_many_attempts() {
     let folder = tempfile::tempdir().unwrap();
@@ -188,7 +188,7 @@ fn a_series_goes_on_over_many_attempts() {
         write(&mut writing, item);
         state = Some(writing.checkpoint());
         write(&mut writing, "lost");
-        // Every other one is still there when the next one comes.
+        // Every second attempt still has its file open when the next attempt begins.
         if token % 2 == 0 {
             held.push(writing);
         }
@@ -218,7 +218,7 @@ fn the_state_stays_small_and_an_earlier_one_is_read() {
     drop(writing);
     fs::rename(folder.path().join(".out.csv.118.118-0.part"), folder.path().join(".out.csv.118.part"))
         .unwrap();
-    // What was stored when there were no series and nobody looked at the columns.
+    // A state from before there were series, and before columns were checked.
     let mut writing = open(folder.path(), 1, Some(format!("{{{part}}}").as_bytes())).unwrap();
     write(&mut writing, "2 3");
     assert!(!state(&mut writing).contains("series"), "it began as a single file");

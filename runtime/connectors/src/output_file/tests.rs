@@ -1,4 +1,4 @@
-//! How an output comes to its final name, and what can go wrong on the way.
+//! How an output gets its final name, and what can go wrong.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +18,7 @@ fn open(folder: &Path, to: &str, state: Option<&[u8]>) -> std::result::Result<Wr
     Writing::open("csv", json!({}), to, folder, &["a"], state).map_err(say)
 }
 
-/// The attempt under the lease with this token.
+/// Opens the output in the attempt that has the lease with this token.
 fn open_by(token: u64, folder: &Path, state: Option<&[u8]>) -> Writing {
     let attempt = Attempt { execution: JobExecutionId(118), token };
     Writing::open_by(attempt, "csv", json!({}), "out.csv", folder, &["a"], state).unwrap()
@@ -49,7 +49,7 @@ fn appears_only_when_it_is_complete() {
     assert_eq!(fs::read_to_string(folder.path().join("out.csv")).unwrap(), "a\n1\n");
 }
 
-/// A file that others could read was closed to them by an export, or opened.
+/// Regression: an export took the right to read a file from others, or gave it to them.
 #[cfg(unix)]
 #[test]
 fn has_the_rights_of_the_file_that_it_replaces() {
@@ -93,7 +93,7 @@ fn completing_again_changes_nothing() {
     writing.complete().unwrap();
     writing.complete().unwrap();
     drop(writing);
-    // The run ended before anybody wrote down that it was complete.
+    // The run ended before it stored that the output was complete.
     let mut writing = open(folder.path(), "out.csv", Some(&state)).unwrap();
     assert_eq!(writing.checkpoint(), state);
     writing.complete().unwrap();
@@ -134,7 +134,7 @@ fn an_output_that_changed_is_not_gone_on_with() {
     assert_eq!(found(), "file-is-directory: cannot open the unfinished `out.csv`: it is a folder");
 }
 
-/// Regression: rows of a newer component were put below the header of the one before.
+/// Regression: rows of a newer component were written below the header of the older one.
 #[test]
 fn rows_with_other_columns_are_not_put_below_those_of_a_csv_file() {
     let found = |name: &str, header: &[&str]| {
@@ -156,7 +156,7 @@ fn rows_with_other_columns_are_not_put_below_those_of_a_csv_file() {
 const TAKEN_OVER: &str =
     "output-taken-over: another worker has taken the unfinished output of `out.csv` over";
 
-/// The first attempt stands for a worker that was stopped beyond its lease: it has the file open and locked.
+/// The first attempt represents a worker that was suspended longer than its lease: it has the file open and locked.
 #[test]
 fn goes_on_although_a_worker_that_lost_its_lease_has_the_file_open() {
     for is_from_checkpoint in [true, false] {
@@ -175,7 +175,8 @@ fn goes_on_although_a_worker_that_lost_its_lease_has_the_file_open() {
         }
         second.write(&rows(&[&["2"]])).unwrap();
         let later = second.checkpoint();
-        // The first one wakes up in turn. Until the output is complete it may write its own file; its saves fail.
+        // The first worker wakes up again. Until the output is complete it may write its own file, but the store
+        // refuses its saves.
         first.write(&rows(&[&[&lost]])).unwrap();
         assert_eq!(wait(first.writer.checkpoint()).is_ok(), is_from_checkpoint);
         drop(second);
@@ -190,7 +191,7 @@ fn goes_on_although_a_worker_that_lost_its_lease_has_the_file_open() {
     }
 }
 
-/// The new worker is done before the old one wakes up.
+/// The new worker is done before the old worker wakes up.
 #[test]
 fn a_worker_that_lost_its_lease_never_replaces_what_is_complete() {
     let folder = tempfile::tempdir().unwrap();
@@ -205,7 +206,7 @@ fn a_worker_that_lost_its_lease_never_replaces_what_is_complete() {
     assert_eq!(fs::read_to_string(folder.path().join("out.csv")).unwrap(), "a\n1\n");
 }
 
-/// Until a checkpoint speaks of the copy, yet another attempt needs the first file.
+/// Until a checkpoint names the copy, a further attempt needs the first file.
 #[test]
 fn a_file_that_is_taken_over_stays_until_the_output_is_complete() {
     let folder = tempfile::tempdir().unwrap();
@@ -223,10 +224,10 @@ fn a_file_that_is_taken_over_stays_until_the_output_is_complete() {
     assert_eq!(fs::read_to_string(folder.path().join("out.csv")).unwrap(), "a\n1\n2\n");
 }
 
-/// Nothing that a worker does before it knows that it lost its lease is in the way of the worker that has it.
+/// A worker that does not know yet that it lost its lease never disturbs the worker that has the lease.
 #[test]
 fn a_late_worker_replaces_nothing_and_leaves_nothing() {
-    // It opens the output anew while the other one writes it.
+    // The late worker opens the output anew while the other worker writes it.
     let folder = tempfile::tempdir().unwrap();
     let mut second = open_by(2, folder.path(), None);
     second.write(&rows(&[&["1"]])).unwrap();
@@ -235,7 +236,7 @@ fn a_late_worker_replaces_nothing_and_leaves_nothing() {
     late.withdraw();
     assert_eq!(names(folder.path()), [part_of(2)]);
     second.checkpoint();
-    // It goes on from the same checkpoint, also once the other one has gone further.
+    // The late worker resumes from the same checkpoint, even after the other worker has gone further.
     second.write(&rows(&[&["2"]])).unwrap();
     second.checkpoint();
     let mut late = open_by(1, folder.path(), Some(&state));
@@ -243,14 +244,14 @@ fn a_late_worker_replaces_nothing_and_leaves_nothing() {
     assert_eq!(names(folder.path()), [part_of(2)]);
     second.complete().unwrap();
     assert_eq!(fs::read_to_string(folder.path().join("out.csv")).unwrap(), "a\n1\n2\n");
-    // It opens the output when that is complete.
+    // The late worker opens the output after it is complete.
     let mut late = open_by(1, folder.path(), None);
     assert_eq!(names(folder.path()), [part_of(1), "out.csv".to_owned()]);
     late.withdraw();
     assert_eq!(names(folder.path()), ["out.csv"]);
 }
 
-/// The file that another attempt goes on with is free again when the late worker opens it.
+/// The file with which another attempt continues is no longer locked when the late worker opens it.
 #[test]
 fn a_late_worker_cuts_nothing_off() {
     let folder = tempfile::tempdir().unwrap();
@@ -296,7 +297,7 @@ fn leftovers_of_a_try_of_the_same_attempt_are_replaced() {
     assert_eq!(fs::read_to_string(folder.path().join("out.csv")).unwrap(), "a\n");
 }
 
-/// What was stored before names told their attempt.
+/// A state from before names contained the attempt.
 #[test]
 fn goes_on_with_a_file_whose_name_does_not_tell_who_made_it() {
     let folder = tempfile::tempdir().unwrap();

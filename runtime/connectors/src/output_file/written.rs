@@ -1,4 +1,4 @@
-//! What an output's last state says of it, to those who did not write it.
+//! What an output's last state says about the output, for code that did not write it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::State;
 use crate::location::Location;
 
-/// The name of a storage, as a state keeps it.
+/// The storage of an output, as a state keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StorageName {
     #[serde(rename = "type")]
@@ -15,7 +15,7 @@ pub(super) struct StorageName {
 }
 
 impl StorageName {
-    /// `None` for a file that no named storage holds.
+    /// `None` for a file outside of named storages.
     pub(super) fn of(location: &Location) -> Option<Self> {
         match location {
             Location::Local { .. } => None,
@@ -26,18 +26,18 @@ impl StorageName {
     }
 }
 
-/// What a writer has written.
+/// The output that a writer has written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WrittenOutput {
-    /// Its first file, as the option of a reader names it: a path, or a storage.
+    /// The first file, as the value of a reader's option: a path, or a storage with a path.
     pub file: Value,
-    /// The folder of its files; `None` in a storage.
+    /// The folder of the files; `None` in a storage.
     pub folder: Option<String>,
     /// How many files there are.
     pub files: u64,
 }
 
-/// What a writer of ours has written, as its last state says; `None` if it is another writer's state.
+/// The output of a native writer, from its last state; `None` if the state is another writer's.
 pub fn written_output(state: &[u8]) -> Option<WrittenOutput> {
     let state: State = serde_json::from_slice(state).ok()?;
     let folder = match state.path.rsplit_once('/') {
@@ -56,7 +56,7 @@ impl State {
             Some(StorageName { storage_type, storage }) => {
                 Some(json!({ "type": storage_type, "storage": storage, "file_path": self.path }))
             }
-            // Which storage it was, states did not say at first.
+            // Early states of outputs in a bucket did not contain the storage.
             None if self.parts.is_some() => None,
             None => Some(Value::from(self.path.as_str())),
         }

@@ -74,7 +74,7 @@ impl Cells {
         let (mut strays, mut at) = (Vec::new(), 0);
         let mut settled = self.settled.iter().map(|&cell| cell as usize).peekable();
         while at < self.text.len() {
-            // Before the next such cell there is mostly no enclosure.
+            // Before the next settled cell there is mostly no enclosure.
             let limit = settled.peek().map_or(self.text.len(), |&cell| self.start_of(cell));
             if let Some(found) = memchr(enclosure, &self.text[at..limit.max(at)]) {
                 let cell = self.ends.partition_point(|&end| end as usize <= at + found);

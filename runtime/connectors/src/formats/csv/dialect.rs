@@ -1,30 +1,30 @@
-//! What CSV files differ in.
+//! The settings in which CSV files differ.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::options::{Options, bad};
 
-/// What a reader takes for the delimiter if nothing tells it, and what a writer writes.
+/// The delimiter of a reader that finds no other one, and of a writer without the option.
 pub(super) const DELIMITER: u8 = b',';
-/// What files have for a delimiter, nearly all of them.
+/// The delimiters of nearly all files.
 pub(super) const LIKELY_DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
-/// The two characters that an author of CSV may choose. Both are ASCII, so no cell that is UTF-8 can
-/// hold one of them in the middle of another character.
+/// The two characters that an author of CSV can choose. Both are ASCII, so they never occur in the middle of a UTF-8
+/// character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Dialect {
-    /// Between two cells; a comma by default.
+    /// The character between two cells; a comma by default.
     pub(super) delimiter: u8,
-    /// Around a cell that holds special characters, doubled inside; `"` by default. `None` if cells hold any
-    /// character but delimiters and line ends, as they are.
+    /// The character around a cell with special characters, doubled inside of the cell; `"` by default. `None` if cells
+    /// have no enclosures: then they can contain any character but delimiters and line ends.
     pub(super) enclosure: Option<u8>,
 }
 
 impl Dialect {
     pub(super) const DEFAULT: Self = Self { delimiter: DELIMITER, enclosure: Some(b'"') };
 
-    /// What the options say, with the delimiter by default if they name none.
+    /// The dialect of the options. Without the option `delimiter`, the delimiter is a comma.
     pub(crate) fn from_options(options: &Options<'_>) -> Result<Self> {
         let delimiter = options.character("delimiter")?.unwrap_or(DELIMITER);
         let enclosure = match options.word("enclosure") {
@@ -37,12 +37,12 @@ impl Dialect {
         Ok(Self { delimiter, enclosure })
     }
 
-    /// The enclosure for comparing bytes with it: more than any byte if there is none.
+    /// The enclosure as a number to compare bytes with. Without an enclosure, it is larger than any byte.
     pub(super) fn enclosure_or_none(self) -> u16 {
         self.enclosure.map_or(u16::MAX, u16::from)
     }
 
-    /// The same with an enclosure, for rows that must come back whole.
+    /// The same dialect with an enclosure, for rows that must be readable without loss.
     pub(super) fn or_own_enclosure(self) -> Self {
         let own = if self.delimiter == b'"' { b'\'' } else { b'"' };
         Self { enclosure: self.enclosure.or(Some(own)), ..self }
@@ -60,7 +60,7 @@ pub(super) fn shown(character: u8) -> String {
 }
 
 impl Default for Dialect {
-    /// As most programs write and read it.
+    /// The dialect that most programs write and read.
     fn default() -> Self {
         Self::DEFAULT
     }

@@ -1,8 +1,8 @@
 //! Enclosures in the wrong place.
 //!
-//! Such a row can be read, as csv-core reads it, but it may not be the row that was meant: two rows that
-//! became one, for example. Simple rows have none of these faults but a stray enclosure, which is looked for
-//! in a whole chunk at once; only the few other rows are looked at here, byte by byte.
+//! A row with such a fault can be read, in the same way as csv-core reads it. But it may not be the row that was meant:
+//! for example, two rows may have become one. The only possible fault of a simple row is a stray enclosure, which is
+//! searched for in a whole chunk at once. Only the few other rows are checked here, byte by byte.
 
 use memchr::{memchr, memchr_iter, memchr2_iter};
 
@@ -11,19 +11,19 @@ use super::dialect::{Dialect, shown};
 /// What is wrong with the enclosures of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// A cell goes on after its closing enclosure. Cells are counted from 1.
+    /// A cell continues after its closing enclosure. Cells are counted from 1.
     TextAfterClosing { cell: usize },
-    /// An enclosure in a cell that does not begin with one.
+    /// A cell contains an enclosure, but does not begin with one.
     Stray { cell: usize },
-    /// An enclosed cell goes over so many lines, each of which has as many cells as a row.
+    /// An enclosed cell covers this many lines, and each line has as many cells as a row.
     Lines { lines: u64 },
 }
 
-/// The code of a row with a fault, as a warning or set aside.
+/// The code of a row with a fault, in a warning or when the row is set aside.
 pub(super) const CODE: &str = "broken-enclosure";
 
 impl Fault {
-    /// For people: what is wrong.
+    /// The fault in words for people.
     pub(super) fn reason(self, dialect: Dialect) -> String {
         let enclosure = dialect.enclosure.map(shown).unwrap_or_default();
         match self {
@@ -39,7 +39,8 @@ impl Fault {
         }
     }
 
-    /// The first fault of a row, which is whole and has so many lines; `columns` is how many cells rows have.
+    /// The first fault of a row; `None` if it has none. The row is whole and has `lines` lines. `columns` is the number
+    /// of cells that rows have.
     pub(super) fn of(row: &[u8], lines: u64, columns: usize, dialect: Dialect) -> Option<Self> {
         let enclosure = dialect.enclosure?;
         let row = without_line_end(row);
@@ -66,8 +67,9 @@ impl Fault {
     }
 }
 
-/// Whether each line of a row has as many cells as a row, enclosures aside: an enclosure that was forgotten
-/// may have swallowed line ends until one closed it by chance. Text for people has a blank after a comma.
+/// Whether each line of a row has as many cells as a row, enclosures not counted. An enclosure that was forgotten may
+/// have taken in line ends, until another enclosure closed it by chance. A line with a blank after a comma counts as
+/// text for people.
 fn looks_like_rows(row: &[u8], columns: usize, dialect: Dialect) -> bool {
     let is_row = |line: &[u8]| {
         let mut delimiters = memchr_iter(dialect.delimiter, line);
@@ -79,7 +81,7 @@ fn looks_like_rows(row: &[u8], columns: usize, dialect: Dialect) -> bool {
         && ends.all(|end| {
             let line = &row[start..end];
             start = end + 1;
-            // Between a carriage return and its line feed.
+            // The empty line between a carriage return and its line feed.
             line.is_empty() && row[end] == b'\n' && end > 0 && row[end - 1] == b'\r' || is_row(line)
         })
         && is_row(&row[start..])
@@ -90,7 +92,7 @@ fn without_line_end(row: &[u8]) -> &[u8] {
     row.strip_suffix(b"\r").unwrap_or(row)
 }
 
-/// How many bytes the enclosed cell at the beginning of `text` takes; `None` if it is not closed there.
+/// The length in bytes of the enclosed cell at the beginning of `text`; `None` if the cell is not closed there.
 fn enclosed_bytes(enclosure: u8, text: &[u8]) -> Option<usize> {
     let mut at = 1;
     loop {

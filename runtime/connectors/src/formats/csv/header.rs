@@ -1,22 +1,22 @@
-//! Which columns a file has: what its header says, and what the options make of that.
+//! The columns of a file, by its header and the options.
 
 use super::cells::Cells;
 use crate::error::{ConnectorError, Result};
 use crate::options::Options;
 use crate::rejected_form::COLUMNS as OF_REJECTED;
 
-/// What becomes of a column whose name cannot be taken as it is.
+/// What to do with a column whose name is missing or repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Doubtful {
     /// The step fails.
     Refuse,
-    /// It gets a name of its own.
+    /// The column gets a name of its own.
     Name,
-    /// Its cells are left out.
+    /// The cells of the column are left out.
     Drop,
 }
 
-/// What the options say of such columns.
+/// The options for such columns.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Naming {
     /// Columns without a name.
@@ -39,20 +39,21 @@ impl Naming {
 /// The columns of a file.
 #[derive(Debug, Default)]
 pub(super) struct Header {
-    /// The names of those that are delivered.
+    /// The names of the columns that are delivered.
     pub(super) names: Vec<String>,
     /// How many cells a row has.
     pub(super) cells: usize,
-    /// How many it has at least: columns without a name at the end, which are dropped, may be missing.
+    /// The smallest number of cells of a row. Columns without a name at the end of the header, which are dropped, may
+    /// be missing.
     cells_min: usize,
-    /// Whether the cells of each column are delivered; `None` if all are.
+    /// Whether the cells of each column are delivered; `None` if all cells are.
     kept: Option<Vec<bool>>,
-    /// Where the text of an item stands that could not be read, in a file of rejected items.
+    /// In a file of rejected items: the column with the text of an item that could not be read.
     pub(super) rejected_item: Option<usize>,
 }
 
 impl Header {
-    /// Columns without a header.
+    /// The columns of a file without a header: `column_1`, `column_2` and so on.
     pub(super) fn numbered(cells: usize) -> Self {
         let names = (1..=cells).map(|number| format!("column_{number}")).collect();
         Self { names, cells, cells_min: cells, ..Self::default() }
@@ -70,27 +71,27 @@ impl Header {
         Ok(Self { names, cells, cells_min: cells - missing, kept, rejected_item })
     }
 
-    /// Whether it is that of a file of rejected items.
+    /// Whether a header is that of a file of rejected items.
     pub(super) fn is_of_rejected(row: &[String]) -> bool {
         !columns_of_rejected(row).is_empty()
     }
 
-    /// Whether rows may have so many cells.
+    /// Whether a row may have this many cells.
     pub(super) fn fits(&self, cells: usize) -> bool {
         cells == self.cells || (self.cells_min..self.cells).contains(&cells)
     }
 
-    /// How many cells an item has in the file: those of rejected items are none of its own.
+    /// How many cells an item has in its own file. The columns that a file of rejected items adds do not count.
     pub(super) fn names_or_cells(&self) -> usize {
         if self.rejected_item.is_some() { self.names.len() } else { self.cells }
     }
 
-    /// Whether each row has all cells that its columns have in the file.
+    /// Whether the cells of all columns in the file are delivered.
     pub(super) fn keeps_all(&self) -> bool {
         self.kept.is_none()
     }
 
-    /// Takes the cells of dropped columns out of the row that came after a mark.
+    /// Removes the cells of dropped columns from the row that came after a mark.
     pub(super) fn drop_cells(&self, cells: &mut Cells, before @ (bytes, count): (usize, usize)) {
         let Some(kept) = &self.kept else { return };
         let row = cells.take_off(before);
@@ -106,14 +107,14 @@ impl Header {
     }
 }
 
-/// Where the columns stand that a file of rejected items adds; none if it is no such file. Columns of the input
-/// may have the same names, and stand before them.
+/// The places of the columns that a file of rejected items adds; empty for any other file. Columns of the input may
+/// have the same names; they are before the added ones.
 fn columns_of_rejected(row: &[String]) -> Vec<usize> {
     let places = OF_REJECTED.iter().map(|name| row.iter().rposition(|found| found == name));
     places.collect::<Option<_>>().unwrap_or_default()
 }
 
-/// The names of the columns that are kept, and how many without a name are dropped at the end.
+/// The names of the columns that are kept, and how many columns without a name are dropped at the end.
 fn name(row: &[String], kept: &mut [bool], naming: Naming, path: &str) -> Result<(Vec<String>, usize)> {
     let mut places = std::collections::HashMap::<String, usize>::new();
     let (mut names, mut missing) = (Vec::new(), 0);

@@ -8,10 +8,10 @@ use crate::input_file::InputFile;
 use crate::other_format::Encoding;
 use crate::part::Part;
 
-/// What the options say of the file.
+/// The settings of the options.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Settings {
-    /// With the delimiter by default if nobody names it.
+    /// The dialect; its delimiter is the default if no option names it.
     pub(super) dialect: Dialect,
     /// Whether an option names the delimiter.
     pub(super) has_delimiter: bool,
@@ -21,7 +21,7 @@ pub(super) struct Settings {
     pub(super) is_strict: bool,
 }
 
-/// What is said of the file as a whole, with its first rows.
+/// A warning about the file as a whole. It is reported with the first rows.
 #[derive(Debug)]
 pub(super) struct Note {
     pub(super) code: &'static str,
@@ -34,27 +34,27 @@ pub(super) struct Note {
 pub(super) struct Input {
     pub(super) file: InputFile,
     pub(super) dialect: Dialect,
-    /// That of the text of an item which could not be read, in a file of rejected items.
+    /// In a file of rejected items: the dialect of the text of an item that could not be read.
     pub(super) row_dialect: Dialect,
     pub(super) is_strict: bool,
-    /// Whether more is asked of each row than how many cells it has.
+    /// Whether each row is checked for more than its number of cells.
     pub(super) looks_closely: bool,
     pub(super) header: Header,
     pub(super) header_fingerprint: u64,
-    /// What is said of the file with its first chunk.
+    /// The warnings about the file, reported with its first chunk.
     pub(super) notes: Vec<Note>,
     pub(super) parser: Parser,
-    /// Memory for a chunk.
+    /// Reused memory for `Cells::settled`.
     pub(super) settled: Vec<u32>,
     /// The line at the beginning of the unread bytes, from 1.
     pub(super) line: u64,
     pub(super) items: u64,
-    /// None if it is read to its end.
+    /// The part to read; `None` if the file is read to its end.
     pub(super) part: Option<Part>,
 }
 
 impl Input {
-    /// A file in another encoding fails the step: a million warnings would help nobody.
+    /// The error for a file in another encoding. It fails the step: a million warnings would help nobody.
     pub(super) fn not_utf8(&self, line: u64) -> ConnectorError {
         ConnectorError::NotUtf8 { path: self.file.path(), line, encoding: Encoding::Unknown }
     }

@@ -1,9 +1,9 @@
-//! Rows of CSV, from a window onto the file.
+//! Parsing rows of CSV from a window onto the file.
 //!
-//! Most rows are found by searching for delimiters and enclosures, as in `simple_row`; csv-core parses
-//! all others. What is added is what a restart and a good message need: a row that the window cuts off
-//! is none yet, each row knows its bytes and lines, and a cell that is opened and never closed is an
-//! error, since it has swallowed the rest of the file.
+//! Most rows are found by a search for delimiters and enclosures, as in `simple_row`. csv-core parses all others. This
+//! module adds what restarts and good messages need. A row that the window cuts off does not count yet. Each row knows
+//! its bytes and lines. A cell that is opened and never closed is an error, since it has swallowed the rest of the
+//! file.
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use memchr::memchr_iter;
@@ -12,22 +12,22 @@ use super::cells::Cells;
 use super::dialect::Dialect;
 use super::simple_row::{append_simple_row, skip_simple_row};
 
-/// What a window holds.
+/// The result of parsing at the beginning of a window.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Parsed {
-    /// A whole row that takes so many bytes and lines.
+    /// A whole row, with its length in bytes and lines.
     Row { bytes: usize, lines: u64 },
     /// The beginning of a row.
     Cut,
-    /// An enclosure that is not closed before the end of the file.
+    /// An enclosure is not closed before the end of the file.
     Unclosed,
 }
 
-/// Takes rows apart.
+/// Parses rows.
 pub(crate) struct Parser {
     dialect: Dialect,
     core: Reader,
-    /// What csv-core makes of a row, which needs room beforehand.
+    /// The text of a row from csv-core, which needs the room beforehand.
     text: Vec<u8>,
     text_bytes: usize,
     ends: Vec<usize>,
@@ -48,8 +48,8 @@ impl Parser {
         parser
     }
 
-    /// Appends the cells of the row at the beginning of `input`, which is not empty; nothing, unless the
-    /// row is whole. `is_last` says that the file ends where the input does.
+    /// Appends the cells of the row at the beginning of `input`, which is not empty. Appends nothing if the row is not
+    /// whole. `is_last` says that the file ends where the input ends.
     pub(crate) fn append_row(&mut self, input: &[u8], is_last: bool, cells: &mut Cells) -> Parsed {
         let before @ (start, _) = cells.mark();
         self.is_odd = false;
@@ -66,7 +66,7 @@ impl Parser {
         parsed
     }
 
-    /// Whether the last row was no simple one, so that nobody has looked at its enclosures.
+    /// Whether the last row was not a simple one, so that its enclosures were not checked.
     pub(super) fn is_odd(&self) -> bool {
         self.is_odd
     }
@@ -79,18 +79,19 @@ impl Parser {
         }
     }
 
-    /// Forgets a row that was begun. A new parser would take a byte order mark off the next row; one
-    /// that has read an empty line does not.
+    /// Forgets the row that was begun. A new parser would remove a byte order mark from the next row. A parser that has
+    /// read an empty line does not.
     fn begin_row(&mut self) {
         self.core.reset();
         self.core.read_record(b"\n", &mut self.text, &mut self.ends);
     }
 
-    /// Any row at all, by csv-core.
+    /// Parses any row with csv-core.
     fn parse_row(&mut self, input: &[u8], is_last: bool) -> Parsed {
         (self.text_bytes, self.cells) = (0, 0);
         let Some(mut bytes) = self.take_row(input) else {
-            // The line feed that a last row may lack ends it, unless an enclosure is open.
+            // The last row of a file may have no line feed. One more line feed ends the row, unless an enclosure is
+            // open.
             return match is_last && self.take_row(b"\n").is_some() {
                 true => Parsed::Row { bytes: input.len(), lines: 1 + self.inner_lines() },
                 false => {
@@ -110,7 +111,7 @@ impl Parser {
         Parsed::Row { bytes, lines: 1 + self.inner_lines() }
     }
 
-    /// Feeds csv-core, and returns what the row takes of the input, if it ends there.
+    /// Feeds csv-core, and returns the length of the row in bytes; `None` if the row does not end in the input.
     fn take_row(&mut self, input: &[u8]) -> Option<usize> {
         let mut bytes = 0;
         while bytes < input.len() {
@@ -129,7 +130,7 @@ impl Parser {
         None
     }
 
-    /// Line feeds in cells; those between rows are none of the text.
+    /// The number of line feeds in cells. The line feeds between rows are not in the text.
     fn inner_lines(&self) -> u64 {
         memchr_iter(b'\n', &self.text[..self.text_bytes]).count() as u64
     }
@@ -139,7 +140,7 @@ impl Parser {
 mod tests {
     use super::*;
 
-    /// One row at a time.
+    /// A parser for tests, which parses one row at a time.
     struct Record {
         parser: Parser,
         row: Cells,
@@ -166,7 +167,7 @@ mod tests {
 
     const COMMA: Dialect = Dialect::DEFAULT;
 
-    /// All rows of a text, `|` between cells and `;` between rows, with the line each begins on.
+    /// All rows of a text, with `|` between cells and `;` between rows, and the line on which each row begins.
     fn rows(text: &[u8], dialect: Dialect) -> String {
         let (mut record, mut rest, mut line, mut found) = (Record::new(dialect), text, 1, Vec::new());
         while !rest.is_empty() {
@@ -229,7 +230,7 @@ mod tests {
         }
     }
 
-    /// Every text of seven characters over the special ones reads as the `csv` crate reads it.
+    /// Every text of seven special characters is read in the same way as by the `csv` crate.
     #[test]
     fn agrees_with_the_csv_crate() {
         let alphabet = b"a,\"\n\r";
@@ -258,8 +259,8 @@ mod tests {
         }
     }
 
-    /// Every text of seven characters, before the end of the file and at it, and with room for a search
-    /// of sixteen bytes: the same cells, bytes and lines.
+    /// The search finds the same cells, bytes and lines as csv-core, in every text of seven characters: before the end
+    /// of the file, at the end, and with room for a search of 16 bytes.
     #[test]
     fn searching_finds_what_csv_core_finds() {
         check_searching(COMMA);

@@ -23,9 +23,9 @@ use crate::rejected_form::RejectedForm;
 
 /// Reads the rows of a CSV file.
 ///
-/// Empty lines are no items. A row with more or fewer cells than the header is set aside as
-/// `ragged-row`. Cells are never null: CSV cannot say so. Of a row with an enclosure in the wrong place a
-/// warning tells; with the option `strict` it is set aside.
+/// Empty lines are not items. A row with more or fewer cells than the header is set aside as `ragged-row`. Cells are
+/// never null, because CSV cannot express null. A row with an enclosure in the wrong place gets a warning; with the
+/// option `strict` it is set aside.
 #[derive(Debug)]
 pub(crate) struct CsvReader {
     from: Location,
@@ -34,7 +34,7 @@ pub(crate) struct CsvReader {
     input: Option<Input>,
 }
 
-/// What the reader needs to go on after the last row it delivered.
+/// The state that the reader needs to continue after the last row it delivered.
 #[derive(Debug, Serialize, Deserialize)]
 struct State {
     offset: u64,
@@ -45,7 +45,7 @@ struct State {
     header: u64,
     /// Fingerprint of the bytes before the offset.
     tail: u64,
-    /// None for the whole file, and in what was stored when there was nothing else.
+    /// The part to read; `None` for the whole file, and in states from before there were parts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     part: Option<Part>,
 }
@@ -67,7 +67,7 @@ impl CsvReader {
         })
     }
 
-    /// Opens the file and goes where the state says.
+    /// Opens the file and goes to the position of the state.
     fn begin(&self, opening: &Opening<'_>) -> Result<Input> {
         let file = InputFile::open(&self.from, &self.reach, opening.context)?;
         let mut input = Input::begin(file, &self.settings)?;
@@ -93,7 +93,7 @@ impl ItemReader for CsvReader {
         Ok(self.input()?.read(limit, chunk)?)
     }
 
-    /// Skipped rows are kept as they could stand in the file.
+    /// The form in which skipped rows are written: as they could be in the file.
     fn form(&self) -> Option<Vec<u8>> {
         let input = self.input.as_ref()?;
         let (dialect, cells) = (input.row_dialect, input.header.names_or_cells());
@@ -128,7 +128,7 @@ impl ItemReader for CsvReader {
 }
 
 impl Input {
-    /// Reads as far as the first item.
+    /// Reads up to the first item.
     fn begin(file: InputFile, settings: &Settings) -> Result<Self> {
         let dialect = settings.dialect;
         let mut input = Self {
@@ -163,7 +163,7 @@ impl Input {
         Part::check_counts(state.part, state.offset, state.items)?;
         let last = self.file.resume(state.offset, state.tail)?;
         (self.line, self.items, self.part) = (state.line, state.items, state.part);
-        // It was counted with its line, which had no end.
+        // The last line had no end when it was counted. Its end is skipped now.
         self.file.end_last_line(last, b"\r")
     }
 
@@ -184,8 +184,8 @@ impl Input {
         state.map_err(|source| ConnectorError::BadState { source })
     }
 
-    /// Passes over all rows, and returns the states to read each part from; `None` if the step should
-    /// stop. Rows are not looked into, so that what is wrong with their cells is found by whoever reads them.
+    /// Reads over all rows, and returns the states from which to read each part; `None` if the step must stop. The
+    /// cells of the rows are not checked: the readers of the parts find their errors.
     fn split(&mut self, parts: u32, context: &StepContext) -> Result<Option<Vec<Vec<u8>>>> {
         let mut splitting = Splitting::of(&self.file, parts);
         while let Some((bytes, lines)) = self.next_with(Parser::skip_row)? {

@@ -1,7 +1,7 @@
 //! Rows as CSV, byte for byte as the `csv` crate writes them.
 //!
-//! Few cells hold anything special. One search over the whole batch finds those; all others are copied
-//! as they are.
+//! Few cells contain a special character. One search over the whole batch finds them. All other cells are copied as
+//! they are.
 
 use std::ops::Range;
 
@@ -12,8 +12,8 @@ use super::copy_short::append_part;
 use super::dialect::{Dialect, LIKELY_DELIMITERS};
 use crate::known_beginnings;
 
-/// Appends the names of columns, so that a reader which finds the delimiter itself finds this one: names that
-/// hold another likely delimiter are enclosed, too, and one that looks like the beginning of another format.
+/// Appends the names of columns, so that a reader that finds the delimiter itself finds this one. So names that contain
+/// another likely delimiter are enclosed too, and a first name that looks like the beginning of another format.
 pub(super) fn append_header<'a>(
     dialect: Dialect,
     names: impl Iterator<Item = &'a str>,
@@ -34,7 +34,7 @@ pub(super) fn append_header<'a>(
     output.push(b'\n');
 }
 
-/// Whether a name cannot stand in a header as it is.
+/// Whether a name needs an enclosure in a header.
 pub(super) fn needs_enclosure(dialect: Dialect, name: &str) -> bool {
     let is_special = |byte: &u8| {
         *byte == dialect.delimiter || Some(*byte) == dialect.enclosure || matches!(byte, b'\n' | b'\r')
@@ -43,7 +43,7 @@ pub(super) fn needs_enclosure(dialect: Dialect, name: &str) -> bool {
     name.bytes().any(|byte| is_special(&byte) || is_likely(&byte))
 }
 
-/// Whether a file that begins with this name would be taken for another one.
+/// Whether a file that begins with this name would be taken for another format.
 pub(super) fn looks_odd(name: &str) -> bool {
     let head = name.as_bytes();
     let is_sep = name.get(..4).is_some_and(|word| word.eq_ignore_ascii_case("sep="));
@@ -52,7 +52,7 @@ pub(super) fn looks_odd(name: &str) -> bool {
     is_sep || is_other || name.starts_with('\u{feff}')
 }
 
-/// Whether a row cannot be written without an enclosure, and be read again.
+/// Whether a row can be written without an enclosure, and be read again.
 pub(super) fn is_plain(delimiter: u8, rows: &Rows, row: usize) -> bool {
     let cells = rows.row(row).map(Option::unwrap_or_default);
     let is_empty_line = rows.columns() == 1 && rows.cell(row, 0).unwrap_or_default().is_empty();
@@ -60,18 +60,17 @@ pub(super) fn is_plain(delimiter: u8, rows: &Rows, row: usize) -> bool {
         && cells.into_iter().all(|cell| memchr3(delimiter, b'\n', b'\r', cell.as_bytes()).is_none())
 }
 
-/// Appends some rows, with a line feed after each. A cell is enclosed only where it must be.
+/// Appends some rows, with a line feed after each. A cell is enclosed only if it must be.
 pub(super) fn append_rows(dialect: Dialect, rows: &Rows, range: Range<usize>, output: &mut Vec<u8>) {
     let delimiter = dialect.delimiter;
-    // Without an enclosure nothing is special but delimiters and line ends, which the caller has looked for.
+    // Without an enclosure, only delimiters and line ends are special. The caller has checked that there are none.
     let enclosure = dialect.enclosure.unwrap_or(delimiter);
     let columns = rows.columns().max(1);
     let ends = &rows.ends()[range.start * columns..range.end * columns];
     let before = (range.start * columns).checked_sub(1);
     let mut start = before.map_or(0, |cell| rows.ends()[cell] as usize);
     let data = &rows.data()[..ends.last().map_or(start, |&end| end as usize)];
-    // Where the next cell is that must be enclosed: two searches for two bytes each, as there is none
-    // for four.
+    // The place of the next special character. Two searches for two bytes each, since there is no search for four.
     let next = |first, second, from| memchr2(first, second, &data[from..]).map_or(usize::MAX, |at| from + at);
     let (mut mark, mut line_end) = (next(delimiter, enclosure, start), next(b'\n', b'\r', start));
     output.reserve(data.len() - start + ends.len());
@@ -80,11 +79,11 @@ pub(super) fn append_rows(dialect: Dialect, rows: &Rows, range: Range<usize>, ou
             let end = end as usize;
             if mark.min(line_end) < end {
                 append_enclosed(enclosure, &data[start..end], output);
-                // Neither may lag behind.
+                // Both places must stay ahead of the cell.
                 mark = if mark < end { next(delimiter, enclosure, end) } else { mark };
                 line_end = if line_end < end { next(b'\n', b'\r', end) } else { line_end };
             } else if columns == 1 && start == end {
-                // It would be an empty line, which is no row.
+                // An empty cell alone would be an empty line, which is not a row.
                 append_enclosed(enclosure, b"", output);
             } else {
                 append_part(data, start..end, output);
@@ -112,7 +111,7 @@ fn append_enclosed(enclosure: u8, cell: &[u8], output: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    /// What both write of rows with so many columns.
+    /// Checks that this crate and the `csv` crate write the same for rows with this many columns.
     fn check(dialect: Dialect, columns: usize, cells: &[&str]) {
         let mut rows = Rows::new(columns);
         cells.iter().for_each(|cell| rows.push(cell));

@@ -1,7 +1,7 @@
 //! Rows of a CSV file become items.
 //!
-//! Nearly all rows have the right number of cells, one line and their enclosures in place: nothing more is
-//! asked of them. Others are looked at closely, and a stray enclosure is searched for in a whole chunk at once.
+//! Nearly all rows have the right number of cells, one line, and their enclosures in place. They need no further check.
+//! Other rows are checked closely. Stray enclosures are searched for in a whole chunk at once.
 
 use stepbox_batch::element::{Chunk, More, Unreadable};
 use stepbox_batch::job::ChunkLimit;
@@ -17,18 +17,18 @@ use crate::part::Part;
 /// The code of a row with too many cells or too few.
 const RAGGED_CODE: &str = "ragged-row";
 
-/// What is told of a row that is an item nonetheless.
+/// A fault of a row that is delivered nevertheless. It becomes a warning.
 #[derive(Debug)]
 struct Doubt {
-    /// Its index in the chunk.
+    /// The index of the row in the chunk.
     row: usize,
     fault: Fault,
-    /// The row as it stands in the file; `None` if it was searched for in the whole chunk.
+    /// The row as it is in the file; `None` if the fault was found in the search over the whole chunk.
     raw: Option<String>,
 }
 
 impl Input {
-    /// Fills a chunk. Whether all of it is UTF-8 shows at the end, in one pass.
+    /// Fills a chunk. Whether all of it is UTF-8 is checked at the end, in one pass.
     pub(super) fn read(&mut self, limit: ChunkLimit, chunk: &mut Chunk) -> Result<More> {
         self.tell_notes();
         if self.header.names.is_empty() {
@@ -63,7 +63,7 @@ impl Input {
             let before = cells.mark();
             let row = self.next_row(cells);
             if row.is_err() {
-                // What there is of a row that is too long would be more than a chunk may hold.
+                // The beginning of a row that is too long would be more than a chunk may contain.
                 cells.cut_off(before);
             }
             let Some((bytes, lines)) = row? else { break };
@@ -84,7 +84,7 @@ impl Input {
             items += 1;
             self.items += 1;
         }
-        // A last chunk that says so saves reading an empty one, and makes the total exact.
+        // If this chunk says that it is the last one, no empty chunk is read after it, and the total is exact.
         self.skip_empty_lines()?;
         if !self.is_at_end() {
             return Ok(More::Yes);
@@ -93,7 +93,7 @@ impl Input {
         Ok(More::No)
     }
 
-    /// Looks at a row of so many bytes and lines, whose cells came after a mark. Returns it if it is set aside.
+    /// Checks a row of this many bytes and lines, whose cells came after a mark. Returns the row if it is set aside.
     fn take_closely(
         &mut self,
         (bytes, lines): (usize, u64),
@@ -126,8 +126,8 @@ impl Input {
         Ok(None)
     }
 
-    /// Takes a row of a file of rejected items, whose cells came after a mark. An item that could not be read has
-    /// its text there: it is read again, unless somebody has corrected its columns instead.
+    /// Takes a row of a file of rejected items, whose cells came after a mark. If the item could not be read, the row
+    /// contains its text. The text is read again, unless the columns beside it were corrected instead.
     fn take_corrected(
         &mut self,
         cells: &mut Cells,
@@ -166,13 +166,14 @@ impl Input {
         Ok(Taken::Again)
     }
 
-    /// A row that is no item, as it stands in the file; of a ragged one, how many cells it has, and should have.
+    /// A row that is set aside, as it is in the file. `ragged` has the number of cells that the row has, and the number
+    /// that it should have.
     fn set_aside(&self, raw: &str, ragged: Option<(usize, usize)>, fault: Option<Fault>) -> Unreadable {
         let ragged = ragged.map(|(found, cells)| format!("it has {found} cells, the header has {cells}"));
         let code = if ragged.is_some() { RAGGED_CODE } else { CODE };
         let fault = match fault {
             None if ragged.is_none() => Some("it is not one whole row".to_owned()),
-            // With other cells than a row has, its lines are none by chance.
+            // If the number of cells is wrong, a fault in the lines of the row is only a chance.
             Some(Fault::Lines { .. }) if ragged.is_some() => None,
             fault => fault.map(|fault| fault.reason(self.dialect)),
         };
@@ -181,7 +182,7 @@ impl Input {
         Unreadable { code: code.to_owned(), reason, place, item: raw.to_owned() }
     }
 
-    /// A stray enclosure in a cell that nobody has looked at.
+    /// Finds stray enclosures in cells that were not checked.
     fn find_strays(&self, cells: &Cells, doubts: &mut Vec<Doubt>) {
         let Some(enclosure) = self.dialect.enclosure else { return };
         let columns = self.header.names.len();
@@ -194,7 +195,7 @@ impl Input {
         }
     }
 
-    /// Makes warnings of doubts, in the order of the rows, so that any chunks tell the same.
+    /// Reports doubts as warnings, in the order of the rows, so that the warnings do not depend on the size of chunks.
     fn tell(&self, doubts: &[Doubt], chunk: &Chunk) {
         let mut doubts: Vec<_> = doubts.iter().collect();
         doubts.sort_by_key(|doubt| doubt.row);
@@ -210,7 +211,7 @@ impl Input {
         }
     }
 
-    /// What is to be said of the file goes with its first chunk, which is read by one reader alone.
+    /// Reports the warnings about the file. They go with the first chunk, which only one reader reads.
     fn tell_notes(&mut self) {
         let notes = std::mem::take(&mut self.notes);
         if self.items == 0 {
@@ -222,13 +223,13 @@ impl Input {
     }
 }
 
-/// What became of a row of a file of rejected items.
+/// The outcome for a row of a file of rejected items.
 enum Taken {
-    /// It could not be read again.
+    /// The text of the item could not be read again.
     Aside(Unreadable),
-    /// Its cells are what was read again, or what somebody has corrected.
+    /// The cells are those of the text that was read again, or the corrected columns.
     Again,
-    /// It is a row like any other, with the columns of rejected items.
+    /// The row is like any other, with the columns of rejected items.
     Columns,
 }
 
@@ -238,7 +239,7 @@ fn without_line_end(row: &[u8]) -> &[u8] {
 }
 
 impl Input {
-    /// Appends the cells of the next row and returns its bytes and lines, which are not consumed yet.
+    /// Appends the cells of the next row and returns its length in bytes and lines. The row is not consumed yet.
     pub(super) fn next_row(&mut self, cells: &mut Cells) -> Result<Option<(usize, u64)>> {
         self.next_with(|parser, input, is_last| parser.append_row(input, is_last, cells))
     }

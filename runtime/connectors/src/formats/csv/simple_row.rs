@@ -1,7 +1,7 @@
-//! The rows that nearly all rows are, found by searching instead of by looking at each byte.
+//! Parsing simple rows, as nearly all rows are, by searching instead of reading each byte.
 //!
-//! A cell is plain, or enclosed from its first byte to its last. Anything else is left to csv-core:
-//! text after a closing enclosure, a row that the window cuts off, an empty line.
+//! A cell is plain, or enclosed from its first byte to its last. csv-core parses everything else: text after a closing
+//! enclosure, a row that the window cuts off, an empty line.
 
 use memchr::{memchr, memchr_iter, memchr2, memchr3};
 
@@ -9,8 +9,8 @@ use super::cells::Cells;
 use super::copy_short::{append_part, find_in_part};
 use super::dialect::Dialect;
 
-/// Appends the cells of the row at the beginning of `input`, and returns the bytes and lines that it
-/// takes with its line end. None if it is no simple row; then what was appended is good for nothing.
+/// Appends the cells of the row at the beginning of `input`, and returns its length in bytes and lines with its line
+/// end. `None` if the row is not a simple one; then the caller must remove what was appended.
 pub(super) fn append_simple_row(
     dialect: Dialect,
     input: &[u8],
@@ -27,7 +27,7 @@ pub(super) fn append_simple_row(
             if at - start > text.len() - cell + 2 {
                 settled.push(ends.len() as u32);
             }
-            // Only here can a line end be part of a cell.
+            // Only an enclosed cell can contain a line end.
             if at > line_end {
                 lines += memchr_iter(b'\n', &text[cell..]).count() as u64;
                 line_end = at + memchr2(b'\n', b'\r', &input[at..])?;
@@ -72,10 +72,10 @@ pub(super) fn skip_simple_row(dialect: Dialect, input: &[u8], is_last: bool) -> 
         if input[at] != enclosure {
             return if at > 0 { Some((after_line_end(input, at, is_last)?, lines)) } else { None };
         }
-        // Inside of a plain cell it is a character like any other.
+        // Inside of a plain cell, an enclosure is a character like any other.
         if input[at - 1] != delimiter {
             at += 1;
-            // The rest of the cell must not look like the beginning of an enclosed one.
+            // Skips the rest of the cell, which must not look like the beginning of an enclosed one.
             at += memchr3(b'\n', b'\r', delimiter, &input[at..])?;
             if input[at] != delimiter {
                 return Some((after_line_end(input, at, is_last)?, lines));
@@ -85,7 +85,7 @@ pub(super) fn skip_simple_row(dialect: Dialect, input: &[u8], is_last: bool) -> 
     }
 }
 
-/// Where the next row begins after a line end; none if that is not in the window.
+/// Where the next row begins after a line end; `None` if that is not in the window.
 fn after_line_end(input: &[u8], at: usize, is_last: bool) -> Option<usize> {
     match (input[at], input.get(at + 1)) {
         (b'\r', Some(b'\n')) => Some(at + 2),
@@ -95,7 +95,7 @@ fn after_line_end(input: &[u8], at: usize, is_last: bool) -> Option<usize> {
     }
 }
 
-/// How many bytes the enclosed cell at the beginning of `input` takes; none if it is not closed there.
+/// The length in bytes of the enclosed cell at the beginning of `input`; `None` if the cell is not closed there.
 fn enclosed_bytes(enclosure: u8, input: &[u8]) -> Option<usize> {
     let mut at = 1;
     loop {
@@ -107,7 +107,7 @@ fn enclosed_bytes(enclosure: u8, input: &[u8]) -> Option<usize> {
     }
 }
 
-/// Appends the enclosed cell at the beginning of `input`, and returns what it takes of it; none if it is
+/// Appends the enclosed cell at the beginning of `input`, and returns the cell's length in bytes; `None` if the cell is
 /// not closed there.
 fn append_enclosed(enclosure: u8, input: &[u8], text: &mut Vec<u8>) -> Option<usize> {
     let mut at = 1;
@@ -117,7 +117,7 @@ fn append_enclosed(enclosure: u8, input: &[u8], text: &mut Vec<u8>) -> Option<us
             append_part(input, at..closing, text);
             return Some(closing + 1);
         }
-        // One of two that stand for one.
+        // A doubled enclosure stands for one.
         text.extend_from_slice(&input[at..=closing]);
         at = closing + 2;
     }

@@ -1,4 +1,4 @@
-//! Parts of a CSV file have together what it has as a whole.
+//! The parts of a CSV file have together the items of the whole file.
 
 use serde_json::json;
 
@@ -27,21 +27,21 @@ fn whatever_a_file_looks_like() {
     check(format!("a,b\n1,2\n{},3\n4,5\n", "x".repeat(300_000)));
     check(format!("a,b\n1,2\n\"{}\",3\n4,5\n", "x\n,".repeat(100_000)));
     check((0..40_000).map(|row| format!("{row},\"{}\"\n", "\"\"\n".repeat(row % 7))).collect::<String>());
-    // Found without looking into the rows, and not.
+    // An error that the split finds without reading the cells, and one that it does not find.
     check("a,b\n1,2\n3,\"4\n5,6\n");
     check(b"a,b\n1,2\n3,\xff\n5,6\n");
     check("a,a\n1,2\n");
     check_split("csv", &json!({"delimiter": "\t", "enclosure": "'"}), b"a\tb\n'1\n'\t\"\n'\t\n'\t2\n");
 }
 
-/// Every text of six of the characters that mean something, below a header.
+/// Every text of six special characters, below a header.
 #[test]
 fn every_text_of_six_characters() {
     let alphabet = b"a,\"\n\r";
     for number in 0..5u32.pow(6) {
         let text = (0..6).map(|i| alphabet[(number / 5u32.pow(i) % 5) as usize]);
         let text: Vec<u8> = b"a,b\n".iter().copied().chain(text).collect();
-        // Each folder and file takes a while; these meet every digit in every place.
+        // A check makes a folder and a file, which takes time. Every 41st text still has each character in each place.
         if number % 41 == 0 {
             check_split("csv", &json!({}), &text);
         }
@@ -97,7 +97,7 @@ fn a_file_that_changed_is_found_at_both_ends_of_a_part() {
     assert_eq!(read(1).unwrap_err(), format!("{changed}its content before byte 8 differs"));
     std::fs::write(&path, "a\n11\n2").unwrap();
     assert_eq!(read(0).unwrap_err(), format!("{changed}no item ends before byte 8"));
-    // Only the last part has what is appended.
+    // Only the last part has the rows that are appended.
     std::fs::write(&path, "a\n11\n22\n33\n44\n55\n").unwrap();
     assert_eq!(read(0).unwrap(), "2: 11\n3: 22\n");
     assert_eq!(read(1).unwrap(), "4: 33\n5: 44\n6: 55\n");

@@ -1,4 +1,4 @@
-//! Behaviours of the reader and writer `csv`, as rows.
+//! Behaviours of the reader and the writer `csv`, as rows.
 
 use serde_json::{Value, json};
 use stepbox_batch::element::Total;
@@ -61,7 +61,7 @@ fn a_file_that_is_no_csv_fails_the_step() {
     let empty = "file-empty: `in` has no row that names its columns";
     check(plain(), "", empty);
     check(plain(), "\u{feff}", empty);
-    // A line that somebody ended holds no columns; without a header nothing is missing.
+    // A line with an end but without names has no columns. Without a header nothing is missing.
     check(plain(), "\r\n\n", "");
     check(json!({"header": false}), "", "");
     check(plain(), "a,,b\n", "header-empty-name: the header of `in` has no name for column 2");
@@ -91,7 +91,7 @@ fn a_file_that_is_no_csv_fails_the_step() {
     check(plain(), swallowed, "row-too-long: the row on line 2 of `in` is longer than 16 MiB");
 }
 
-/// All rows of a chunk are checked at once.
+/// The rows of a chunk are checked together, at its end.
 #[test]
 fn the_first_bad_line_of_a_chunk_is_named() {
     let check = |content: &[u8], expected: &str| {
@@ -106,12 +106,12 @@ fn the_first_bad_line_of_a_chunk_is_named() {
     check(b"a,b\n1,2\n3\n\n\xe9\n4,\xe9\n", "file-not-utf8: line 5 of `in` is not UTF-8");
     // Two bad cells that would make a good character.
     check(b"a,b\n1,2\n3,\xc3\n\xa9,4\n", "file-not-utf8: line 3 of `in` is not UTF-8");
-    // What is wrong after a bad line is not reached.
+    // An error after a bad line is not reached.
     check(b"a,b\n1,\xe9\n2,\"3\n", "file-not-utf8: line 2 of `in` is not UTF-8");
     check(b"a,b\n1,\xe9\n\xe9\n", "file-not-utf8: line 2 of `in` is not UTF-8");
 }
 
-/// A file with another delimiter would pass as one column, and look right until somebody uses it.
+/// A file with another delimiter would pass as one column, and look right until its items are used.
 #[test]
 fn a_delimiter_that_is_probably_wrong_is_refused() {
     let semicolon = || json!({"delimiter": ";"});
@@ -157,7 +157,7 @@ fn excel_may_name_the_delimiter_in_a_line_of_its_own() {
     check_resume("csv", json!({}), b"sep=;\na;b\n1;2\n3;4\n5;6\n");
 }
 
-/// Two rows became one, and nobody was told.
+/// Regression: two rows became one, without a warning.
 #[test]
 fn a_row_with_broken_enclosures_is_told_or_set_aside() {
     let content = "id,name,age\n1,\"Anna,25\n3,\"Carla\",35\n4,Dirk,45\n5,\"Eve, 5\"\"\",55\n6,Fred 6\",65\n";
@@ -218,7 +218,7 @@ fn a_row_with_broken_enclosures_is_told_or_set_aside() {
     }
 }
 
-/// All of them in one chunk, between cells in which an enclosure is doubled.
+/// All stray enclosures are in one chunk, between cells with a doubled enclosure.
 #[test]
 fn stray_enclosures_of_a_chunk_are_told_by_their_lines() {
     let rows: String = (0..500)
@@ -235,7 +235,7 @@ fn stray_enclosures_of_a_chunk_are_told_by_their_lines() {
     reading.read(1000).unwrap();
     let told: Vec<_> = reading.warnings.lines().collect();
     assert_eq!(told.len(), 100);
-    // Each five rows take six lines.
+    // Five rows take six lines.
     let lines = told.iter().map(|line| line.split('?').next().unwrap().parse::<u32>().unwrap());
     assert!(lines.eq((0..100).map(|i| 3 + 6 * i)), "{}", reading.warnings);
 }
@@ -264,7 +264,7 @@ fn a_column_without_a_name_of_its_own_is_named_or_dropped() {
     }
 }
 
-/// Rows of all lengths, over several windows, with line ends of two bytes at their edges.
+/// Rows of all lengths, over several windows, with line ends of two bytes at the windows' edges.
 #[test]
 fn the_edges_of_windows_do_not_show() {
     let items: Vec<String> = (0..3000).map(|i| "é".repeat(i % 211)).collect();
@@ -304,7 +304,7 @@ fn refuses_to_resume_in_another_file() {
     check("a,b\n1,2\n3,4\n", "a,c\n1,2\n3,4\n", &format!("{other}its header differs"));
     check("a,b\n1,2\n3,4\n", "a,b\n", &format!("{other}it has 4 bytes, 8 of them were read"));
     check("a,b\n1,2\n3,4\n", "a,b\n9,9\n3,4\n", &format!("{other}its content before byte 8 differs"));
-    // It was the last line, and had no end.
+    // The last line had no end.
     check("a,b\n1,2", "a,b\n1,2\r\n3,4\n", "3: 3|4");
     check(
         "a,b\n1,2",
@@ -322,7 +322,7 @@ fn an_unknown_checkpoint_is_refused() {
     assert!(open(b"").is_ok(), "an empty one is none");
 }
 
-/// Offsets are 64 bits wide: the middle of this file is a hole.
+/// Offsets have 64 bits. The middle of this file is a hole.
 #[test]
 fn resumes_beyond_four_gibibytes() {
     use std::io::{Seek, SeekFrom, Write};
@@ -429,8 +429,8 @@ fn an_output_resumed_anywhere_is_that_of_an_undisturbed_run() {
     }
 }
 
-/// Batches of every length and all special characters come back as they went, read by this crate
-/// and by the `csv` crate.
+/// Batches of every length and with all special characters are read again unchanged, by this crate and by the `csv`
+/// crate.
 #[test]
 fn what_is_written_reads_the_same() {
     let parts = ["", "a", "é", ",", "\"", "\n", "\r", ";", "'", " ", "\r\n", "\"\"", "long text, here"];
@@ -475,7 +475,7 @@ fn what_is_written_reads_the_same() {
     }
 }
 
-/// What the writer makes, the reader with the same options, or with none, reads.
+/// The reader can read what the writer writes, with the same options or with none.
 #[test]
 fn a_header_is_written_so_that_it_can_be_read() {
     let check = |header: &[&str], items: &[&[&str]], expected: &str| {
@@ -519,7 +519,7 @@ fn an_item_that_could_not_be_read_again_is_set_aside() {
         (vec![format!("0 {needs}"), format!("2 {needs}")], "a,b\n2,x;y\n")
     );
     assert_eq!(write(none(), &["a"], &[&[""], &["1"]]).0, [format!("0 {needs}")]);
-    // As many as a chunk may hold, each of them doubled.
+    // The item fits into a chunk, but not as CSV, since each of its enclosures is doubled.
     let quotes = "\"".repeat(9 << 20);
     let (skipped, written) = write(json!({"lines_per_file": 1}), &["a"], &[&["1"], &[&quotes]]);
     assert_eq!(

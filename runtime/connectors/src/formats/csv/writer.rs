@@ -24,16 +24,16 @@ const TOO_LONG_CODE: &str = "row-too-long";
 
 /// Writes items to a CSV file, with line feeds between them.
 ///
-/// A cell is enclosed only where it must be. Null becomes an empty cell: CSV knows no difference.
-/// An export without items still has its header. Cells are written as they are: one that begins with
-/// `=` is a formula to a spreadsheet, and guarding against that would change the data for everyone else.
+/// A cell is enclosed only if it must be. Null becomes an empty cell, because CSV knows no difference. An export
+/// without items still has its header. Cells are written as they are. A spreadsheet reads a cell that begins with `=`
+/// as a formula; a protection against that would change the data for all other programs.
 #[derive(Debug)]
 pub(crate) struct CsvWriter {
     to: Location,
     reach: Reach,
     dialect: Dialect,
     with_header: bool,
-    /// How many items a file takes.
+    /// The largest number of items in a file.
     lines_per_file: Option<u64>,
     output: Option<Output>,
 }
@@ -42,7 +42,7 @@ pub(crate) struct CsvWriter {
 struct Output {
     file: OutputFile,
     context: StepContext,
-    /// At the top of each file; nothing if there is none.
+    /// The header at the top of each file; empty without a header.
     header: Vec<u8>,
 }
 
@@ -59,7 +59,7 @@ impl CsvWriter {
         })
     }
 
-    /// The header as it stands at the top of each file. What the reader would refuse is not written.
+    /// The header at the top of each file. Fails for a header that the reader would refuse.
     fn header(&self, names: &[String]) -> Result<Vec<u8>> {
         let (mut header, path) = (Vec::new(), || self.to.path().to_owned());
         if !self.with_header {
@@ -68,7 +68,7 @@ impl CsvWriter {
         if let Some(unnamed) = names.iter().position(String::is_empty) {
             return Err(ConnectorError::UnnamedOutputColumn { path: path(), column: unnamed + 1 });
         }
-        // Without columns it is a line without names: an empty file would be one that was cut off.
+        // Without columns the header is a line without names. An empty file would look like one that was cut off.
         append_header(self.dialect, names.iter().map(String::as_str), &mut header);
         let is_enclosed = |name: &&String| needs_enclosure(self.dialect, name);
         let enclosed = names.iter().find(is_enclosed).or(names.first().filter(|name| looks_odd(name)));
@@ -88,13 +88,14 @@ impl CsvWriter {
 #[async_trait]
 impl ItemWriter for CsvWriter {
     async fn open(&mut self, opening: Opening<'_>) -> std::result::Result<(), Halt> {
-        // An output of this very writer would keep its lock, and have to be copied.
+        // First closes an earlier output of this writer: otherwise its lock would remain, and the file would have to be
+        // copied.
         self.output = None;
         let columns = Some(fingerprint_of_names(opening.header));
         let header = self.header(opening.header)?;
         let layout = Layout { lines_max: self.lines_per_file, columns };
         let (mut file, is_new) = OutputFile::open(&self.to, &self.reach, &opening, layout)?;
-        // A fragment will stand below the header of the whole.
+        // A fragment gets no header: it will be below the header of the whole output.
         if is_new && opening.fragment.is_none() {
             file.buffer().extend_from_slice(&header);
         }
@@ -133,7 +134,7 @@ impl ItemWriter for CsvWriter {
         Ok(self.output()?.file.checkpoint()?)
     }
 
-    /// Which lines a file of several has shows only when all lines before it are counted.
+    /// False with `lines_per_file`: the file of a line is known only when all lines before it are counted.
     fn can_absorb(&self) -> bool {
         self.lines_per_file.is_none()
     }
@@ -148,12 +149,12 @@ impl ItemWriter for CsvWriter {
     }
 }
 
-/// Whether a row of the batch may be longer than a reader takes, with all its enclosures doubled.
+/// Whether a row of the batch may be longer than a reader accepts, if all its enclosures are doubled.
 fn may_be_too_long(rows: &Rows) -> bool {
     2 * rows.data().len() + 3 * rows.ends().len() > ROWS_BYTES_MAX
 }
 
-/// Writes row by row, and sets aside what a reader would refuse or take apart.
+/// Writes row by row, and sets aside the rows that a reader would refuse or split.
 fn write_each(
     dialect: Dialect,
     file: &mut OutputFile,

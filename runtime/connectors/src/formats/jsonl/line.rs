@@ -32,7 +32,7 @@ impl Columns {
         self.places.contains_key(name)
     }
 
-    /// All but these.
+    /// The columns without these names.
     pub(super) fn without(self, names: &[&str]) -> Self {
         Self::new(self.names.into_iter().filter(|name| !names.contains(&name.as_str())).collect())
     }
@@ -53,7 +53,7 @@ impl Columns {
     }
 }
 
-/// Why a line is no item.
+/// Why a line is not an item.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct BadLine {
     pub(super) code: &'static str,
@@ -70,19 +70,19 @@ impl From<serde_json::Error> for BadLine {
     }
 }
 
-/// The parser was given one line, so what it says of line 1 would only confuse.
+/// The text of an error without its position. The parser gets one line at a time, so its `line 1` would confuse.
 fn without_position(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.rsplit_once(" at line ").map_or(text.clone(), |(what, _)| what.to_owned())
 }
 
-/// The cells of one line. A text stands without its quotes and escapes; a number, a truth value, an
-/// array or an object as the JSON that it is in the file; null and a missing key are null.
+/// The cells of one line. A text has no quotes and escapes any more. A number, a truth value, an array or an object is
+/// the JSON that is in the file. Null and a missing key are null.
 #[derive(Debug, Default)]
 pub(super) struct Cells {
     text: String,
     ranges: Vec<Option<Range<usize>>>,
-    /// The first key that is none of the columns.
+    /// The first key that is not a column.
     unknown: Option<String>,
 }
 
@@ -93,12 +93,12 @@ impl Cells {
         self.ranges.resize(columns.names.len(), None);
         self.unknown = None;
         let mut parser = serde_json::Deserializer::from_str(line);
-        // A bad text inside a good line shows only when it is unescaped.
+        // The second `?`: a bad text inside of valid JSON is found only when it is unescaped.
         (&mut parser).deserialize_map(CellVisitor { cells: self, columns })??;
         Ok(parser.end()?)
     }
 
-    /// A key of this line that is none of the columns, if there is one, and that is not to be expected.
+    /// The first key of this line that is not a column, unless `is_expected` accepts it.
     pub(super) fn unknown_key(&self, is_expected: impl Fn(&str) -> bool) -> Option<&str> {
         self.unknown.as_deref().filter(|key| !is_expected(key))
     }
@@ -126,7 +126,7 @@ impl Cells {
         }
     }
 
-    /// Of a key that comes twice the last one counts, as in most parsers.
+    /// Stores a cell. If a key comes twice, the last value counts, as in most parsers.
     fn put(&mut self, key: &str, column: usize, value: &RawValue) -> Result<(), BadLine> {
         let (value, start) = (value.get(), self.text.len());
         if value == "null" {
@@ -149,7 +149,7 @@ fn bad_text(key: &str, error: &serde_json::Error) -> BadLine {
     BadLine { code: "bad-json", reason }
 }
 
-/// Adds the keys of a line that are new, in their order.
+/// Adds the new keys of a line, in their order.
 pub(super) fn add_keys(line: &str, columns: &mut Columns) -> Result<(), BadLine> {
     let mut parser = serde_json::Deserializer::from_str(line);
     let keys = KeysOf(columns).deserialize(&mut parser)?;
@@ -158,7 +158,7 @@ pub(super) fn add_keys(line: &str, columns: &mut Columns) -> Result<(), BadLine>
     Ok(())
 }
 
-/// A JSON text, borrowed if it holds no escapes.
+/// A JSON text, borrowed if it has no escapes.
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
@@ -181,7 +181,7 @@ impl<'de> Visitor<'de> for CellVisitor<'_> {
             match self.columns.find(&key, guess) {
                 Some(column) => {
                     guess = column + 1;
-                    // The rest of the line is still read, to find out whether it is JSON at all.
+                    // The rest of the line is still read, to see whether it is JSON at all.
                     outcome = outcome.and_then(|()| self.cells.put(&key, column, value));
                 }
                 None => {
@@ -193,7 +193,7 @@ impl<'de> Visitor<'de> for CellVisitor<'_> {
     }
 }
 
-/// The keys of an object that are none of the columns so far.
+/// The keys of an object that are not columns yet.
 struct KeysOf<'a>(&'a Columns);
 
 impl<'de> DeserializeSeed<'de> for KeysOf<'_> {

@@ -29,9 +29,9 @@ use crate::{COLUMNS_MAX, ITEM_MIB_MAX};
 
 /// Reads the objects of a JSON Lines file.
 ///
-/// Without the option `columns` a first pass over the file finds all keys and counts the items. With
-/// it, keys that it does not name are left out, and those that no item has are null. Empty lines are no items; a line that is not an object
-/// is set aside.
+/// Without the option `columns`, a first pass over the file finds all keys and counts the items. With the option, other
+/// keys are left out, and a column that an item does not have is null. Empty lines are not items. A line that is not an
+/// object is set aside.
 #[derive(Debug)]
 pub(crate) struct JsonlReader {
     from: Location,
@@ -40,7 +40,7 @@ pub(crate) struct JsonlReader {
     input: Option<Input>,
 }
 
-/// What the reader needs to go on after the last line it delivered.
+/// The state that the reader needs to continue after the last line it delivered.
 #[derive(Debug, Serialize, Deserialize)]
 struct State<'a> {
     offset: u64,
@@ -49,9 +49,9 @@ struct State<'a> {
     items: u64,
     /// Fingerprint of the bytes before the offset.
     tail: u64,
-    /// What the first pass found, so that there is only one.
+    /// The result of the first pass, so that there is only one pass.
     found: Option<Cow<'a, Found>>,
-    /// None for the whole file, and in what was stored when there was nothing else.
+    /// The part to read; `None` for the whole file, and in states from before there were parts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     part: Option<Part>,
 }
@@ -70,21 +70,21 @@ struct Input {
     line: u64,
     items: u64,
     columns: Columns,
-    /// Whether the columns are known, be it that there are none.
+    /// Whether the columns are known. Also true if it is known that there are none.
     has_columns: bool,
     found: Option<Found>,
-    /// None if it is read to its end.
+    /// The part to read; `None` if the file is read to its end.
     part: Option<Part>,
     cells: Cells,
-    /// Whether each line holds an item that was rejected, with its reason.
+    /// Whether each line contains a rejected item, with its reason.
     is_of_rejected: bool,
 }
 
 /// A line that is not empty, at the beginning of the unread bytes.
 enum Line {
-    /// So many bytes, with its line feed.
+    /// The length of the line in bytes, with its line feed.
     Whole(usize),
-    /// Longer than an item may be.
+    /// The line is longer than an item may be.
     TooLong,
 }
 
@@ -99,8 +99,8 @@ impl JsonlReader {
         })
     }
 
-    /// Opens the file and goes where the state says. Its columns are known then, if there is a state or the
-    /// job has chosen them.
+    /// Opens the file and goes to the position of the state. Afterwards the columns are known if there is a state, or
+    /// if the job has chosen them.
     fn begin(&self, opening: &Opening<'_>) -> Result<Input> {
         let mut input = Input::begin(InputFile::open(&self.from, &self.reach, opening.context)?)?;
         let state = opening.state.filter(|state| !state.is_empty());
@@ -145,7 +145,7 @@ impl ItemReader for JsonlReader {
         Ok(Some(input.split(parts, opening.context)?))
     }
 
-    /// Skipped items are kept as lines that this reader reads.
+    /// The form in which skipped items are written: as lines that this reader can read.
     fn form(&self) -> Option<Vec<u8>> {
         RejectedForm::JsonLines.to_bytes()
     }
@@ -166,7 +166,7 @@ impl ItemReader for JsonlReader {
 }
 
 impl Input {
-    /// Looks at the first line: it may be no JSON Lines at all.
+    /// Begins to read, and checks the first line: the file may not be JSON Lines at all.
     fn begin(file: InputFile) -> Result<Self> {
         let mut input = Self {
             file,
@@ -190,7 +190,7 @@ impl Input {
         Ok(input)
     }
 
-    /// Passes over all lines to count the items, to find the columns if they are not known, and to split.
+    /// Reads over all lines to count the items, to find the columns if they are not known, and to split.
     fn first_pass(
         &mut self,
         context: &StepContext,
@@ -203,7 +203,7 @@ impl Input {
                 splitting.begin_part(self.mark()?);
             }
             match line {
-                // A bad line is set aside when it is delivered.
+                // A bad line is ignored here, and set aside when it is delivered.
                 Line::Whole(bytes) if finds_columns => {
                     let _ = self.add_keys_of(self.text(bytes)?, &mut columns);
                     self.consume(bytes);
@@ -224,7 +224,7 @@ impl Input {
             if self.is_of_rejected {
                 columns = columns.without(&OF_REJECTED);
             }
-            // Without any line there are no items, and nothing is wrong.
+            // A file without lines has no items. This is not an error.
             if columns.names().is_empty() && self.items > 0 {
                 return Err(ConnectorError::EmptyFile { path: self.file.path() }.into());
             }
@@ -235,7 +235,8 @@ impl Input {
         Ok(())
     }
 
-    /// Adds the keys of a line; of one that was rejected unread, those of its text as well.
+    /// Adds the keys of a line. If the line contains the text of an item that could not be read, the keys of that text
+    /// are added instead; the keys of the line if the text is still not readable.
     fn add_keys_of(&self, line: &str, columns: &mut Columns) -> std::result::Result<(), BadLine> {
         match self.is_of_rejected.then(|| text_of_rejected(line)).flatten() {
             Some(text) => add_keys(&text, columns).or_else(|_| add_keys(line, columns)),
@@ -243,13 +244,13 @@ impl Input {
         }
     }
 
-    /// To the first item, after a pass.
+    /// Goes back to the first item, after a pass.
     fn go_back(&mut self) -> Result<()> {
         (self.line, self.items) = (1, 0);
         self.file.rewind()
     }
 
-    /// The states to read each part from.
+    /// The states from which to read each part.
     fn split(&mut self, parts: u32, context: &StepContext) -> std::result::Result<Vec<Vec<u8>>, Halt> {
         let mut splitting = Splitting::of(&self.file, parts);
         self.first_pass(context, Some(&mut splitting))?;
@@ -265,7 +266,7 @@ impl Input {
         Part::check_counts(state.part, state.offset, state.items)?;
         let last = self.file.resume(state.offset, state.tail)?;
         (self.line, self.items, self.part) = (state.line, state.items, state.part);
-        // It was counted with its line, which had no end.
+        // The last line had no end when it was counted. Its end is skipped now.
         self.file.end_last_line(last, b"")?;
         self.found = state.found.map(Cow::into_owned);
         self.columns = Columns::new(self.found.iter().flat_map(|found| found.columns.clone()).collect());
@@ -273,13 +274,15 @@ impl Input {
         Ok(())
     }
 
-    /// Other keys are left out, also those that an earlier attempt found when nothing was chosen.
+    /// Sets the columns that the job chooses. Other keys are left out, also those that an earlier attempt found without
+    /// the option.
     fn choose(&mut self, columns: &[String]) {
         self.columns = Columns::new(columns.to_vec());
         (self.found, self.has_columns) = (None, true);
     }
 
-    /// The columns of a checkpoint are those of the first pass, which an attempt with chosen ones had not.
+    /// Fails if the columns are not known. An attempt with the option `columns` makes no first pass, so its checkpoint
+    /// has no columns for an attempt without the option.
     fn check_found(&self) -> Result<()> {
         if !self.has_columns {
             let source =
@@ -332,7 +335,7 @@ impl Input {
             }
             self.items += 1;
         }
-        // A last chunk that says so saves reading an empty one, and makes the total exact.
+        // If this chunk says that it is the last one, no empty chunk is read after it, and the total is exact.
         if self.next_line()?.is_some() {
             return Ok(More::Yes);
         }
@@ -340,7 +343,7 @@ impl Input {
         Ok(More::No)
     }
 
-    /// Adds a line to the chunk. False if the chunk has no room for it.
+    /// Adds a line to the chunk. Returns false if the chunk has no room for it.
     fn deliver(&mut self, bytes: usize, chunk: &mut Chunk) -> Result<bool> {
         let mut cells = std::mem::take(&mut self.cells);
         let text = self.text(bytes)?;
@@ -371,7 +374,7 @@ impl Input {
         self.file.is_at_end() && self.file.unread().is_empty() || Part::is_over(self.part, self.file.offset())
     }
 
-    /// Finds the next line that is not empty, which is not consumed yet.
+    /// Finds the next line that is not empty. The line is not consumed yet.
     fn next_line(&mut self) -> Result<Option<Line>> {
         loop {
             if Part::is_over(self.part, self.file.offset()) {
@@ -403,7 +406,7 @@ impl Input {
         self.line += 1;
     }
 
-    /// Passes over a line that does not fit in memory.
+    /// Skips a line that does not fit in memory.
     fn skip_line(&mut self) -> Result<()> {
         loop {
             match memchr(b'\n', self.file.unread()) {
@@ -423,8 +426,7 @@ impl Input {
         }
     }
 
-    /// The line without its end. A file in another encoding fails the step: a million warnings would
-    /// help nobody.
+    /// The line without its end. A file in another encoding fails the step: a million warnings would help nobody.
     fn text(&self, bytes: usize) -> Result<&str> {
         let encoding = Encoding::Unknown;
         let not_utf8 = |_| ConnectorError::NotUtf8 { path: self.file.path(), line: self.line, encoding };
@@ -441,7 +443,7 @@ impl Input {
         }
     }
 
-    /// What is kept of a line that does not fit in memory, and says so.
+    /// The beginning of a line that does not fit in memory, with a mark that it was cut.
     fn beginning_of_line(&self) -> String {
         let unread = self.file.unread();
         let beginning = String::from_utf8_lossy(&unread[..unread.len().min(2 * ITEM_BYTES_MAX)]);

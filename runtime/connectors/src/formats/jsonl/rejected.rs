@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use super::line::{BadLine, Cells, Columns};
 use crate::rejected_form::COLUMNS as OF_REJECTED;
 
-/// Takes the cells of the item itself. One that could not be read stands in the line as a text: it is read
-/// again, unless somebody has given its keys beside it instead. If that fails, the text is what cannot be read.
+/// Takes the cells of the item itself. If the item could not be read, the line contains its text. The text is read
+/// again, unless the item's keys were added beside it instead. If reading fails again, the text is the unreadable item.
 pub(super) fn parse_rejected<'a>(
     line: &'a str,
     columns: &Columns,
@@ -24,7 +24,7 @@ pub(super) fn parse_rejected<'a>(
     cells.parse(line, columns).map_err(whole)
 }
 
-/// The text of an item that could not be read; `None` if it could.
+/// The text of an item that could not be read; `None` if the item could be read.
 pub(super) fn text_of_rejected(line: &str) -> Option<String> {
     let own = Columns::new(vec![OF_REJECTED[OF_REJECTED.len() - 1].to_owned()]);
     let mut cells = Cells::default();

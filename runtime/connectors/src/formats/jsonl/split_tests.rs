@@ -1,4 +1,4 @@
-//! Parts of a JSON Lines file have together what it has as a whole.
+//! The parts of a JSON Lines file have together the items of the whole file.
 
 use serde_json::json;
 
@@ -26,7 +26,7 @@ fn whatever_a_file_looks_like() {
     check((0..20_000).map(|row| format!("{{\"a\":{row},\"b\":[{}]}}\n", row % 7)).collect::<String>());
 }
 
-/// Each part alone would find others.
+/// Each part alone would find other columns.
 #[test]
 fn all_parts_have_the_columns_of_the_whole_file() {
     let folder = tempfile::tempdir().unwrap();

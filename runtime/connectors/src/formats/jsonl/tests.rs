@@ -1,4 +1,4 @@
-//! Behaviours of the reader and writer `jsonl`, as rows.
+//! Behaviours of the reader and the writer `jsonl`, as rows.
 
 use serde_json::{Value, json};
 use stepbox_batch::element::Total;
@@ -32,7 +32,7 @@ fn a_bad_line_is_set_aside() {
          3! bad-json: it is not JSON: EOF while parsing a value at column 5 {\"a\":\n\
          4! bad-json: the text of its key `a` is broken: unexpected end of hex escape {\"a\":\"\\ud800\"}\n5: 5",
     );
-    // A form feed is no blank in JSON.
+    // In JSON, a form feed is not a blank.
     let trailing = "2! bad-json: it is not JSON: trailing characters at column 8 {\"a\":2}";
     check(json!({}), "{\"a\":1}\n{\"a\":2}\u{c}\n", &format!("a\n1: 1\n{trailing}"));
     let content = |bytes: usize| format!("{{\"a\":1}}\n{{\"a\":\"{}\"}}\n{{\"a\":3}}\n", "x".repeat(bytes));
@@ -49,7 +49,7 @@ fn a_bad_line_is_set_aside() {
     assert_eq!(found.lines().count(), 3, "a last line without end is one item, too");
 }
 
-/// No parser here calls itself for each level, so depth costs no stack.
+/// No parser here is recursive, so deep nesting needs no stack.
 #[test]
 fn nesting_has_no_limit_but_the_length_of_a_line() {
     let deep = format!("{}{}", "[".repeat(1 << 20), "]".repeat(1 << 20));
@@ -63,7 +63,7 @@ fn nesting_has_no_limit_but_the_length_of_a_line() {
 
 #[test]
 fn a_file_that_is_no_json_lines_fails_the_step() {
-    // An empty file is no items; lines that tell nothing are no JSON Lines.
+    // An empty file has no items. A file whose lines name no columns is an error.
     check(json!({}), "", "");
     check(json!({}), "\n \r\n", "");
     check(json!({}), "{}\n[]\n", "file-empty: `in` has no row that names its columns");
@@ -107,8 +107,8 @@ fn a_new_key_in_the_middle_of_a_run_is_a_changed_file() {
     assert!(found.ends_with("its content before byte 8 differs"), "{found}");
 }
 
-/// The option `columns` came or went between two attempts: rows came without a column, or every key that
-/// is not chosen was a new one.
+/// Regression: the option `columns` was added or removed between two attempts. Then items came without a column, or
+/// every key that was not chosen counted as new.
 #[test]
 fn a_checkpoint_of_other_columns_is_refused_or_gone_on_with() {
     let folder = tempfile::tempdir().unwrap();
@@ -179,7 +179,7 @@ fn a_cell_is_text_unless_its_column_holds_json() {
         "{\"a\":\"1\",\"b\":2}\n{\"a\":\"5\",\"b\":6}\n\
          1 not-json: its column `b` is not JSON: trailing characters at line 1 column 2",
     );
-    // No item has it today.
+    // No item has the column `c` today.
     let json = || json!({"json": ["b", "c"]});
     check_written(json(), &["a", "b"], &[&["1", "2"]], r#"{"a":"1","b":2,"c":null}"#);
     check_written(json(), &["a", "b"], &[], "");
@@ -196,7 +196,7 @@ fn an_output_resumed_anywhere_is_that_of_an_undisturbed_run() {
     }
 }
 
-/// Everything but a missing key, which becomes null, survives if the job says which columns hold JSON.
+/// Everything but a missing key, which becomes null, is preserved if the job says which columns contain JSON.
 #[test]
 fn what_is_read_is_written_the_same() {
     let content = [
@@ -222,7 +222,7 @@ fn what_is_read_is_written_the_same() {
 
 #[test]
 fn an_item_that_could_not_be_read_again_is_set_aside() {
-    // Six times as long with its escapes.
+    // With its escapes the text is six times as long.
     let text = "\u{1}".repeat(3 << 20);
     let expected = "0 line-too-long: as JSON it is longer than 16 MiB";
     check_written(json!({}), &["a"], &[&[&text]], expected);

@@ -24,15 +24,16 @@ const TOO_LONG_CODE: &str = "line-too-long";
 
 /// Writes items to a JSON Lines file, with their columns as keys, in order.
 ///
-/// A cell is text, so it becomes a JSON text; which columns hold JSON themselves, such as numbers or
-/// lists, only the job can know, and says in the option `json`. Their cells are written as they are,
-/// an empty one as null; a column of these that no item has is null. An item with a cell there that is not JSON is set aside as `not-json`.
+/// A cell is text, so it becomes a JSON text. Some columns contain JSON themselves, such as numbers or lists. Only the
+/// job knows these columns, and names them in the option `json`. Their cells are written as they are; an empty cell is
+/// written as null, and so is a column that no item has. An item with a cell there that is not JSON is set aside as
+/// `not-json`.
 #[derive(Debug)]
 pub(crate) struct JsonlWriter {
     to: Location,
     reach: Reach,
     json: Vec<String>,
-    /// How many items a file takes.
+    /// The largest number of items in a file.
     lines_per_file: Option<u64>,
     output: Option<Output>,
 }
@@ -48,7 +49,7 @@ struct Output {
 #[derive(Debug)]
 struct Column {
     name: String,
-    /// What stands before its value: `{"name":` or `,"name":`.
+    /// The text before the value: `{"name":` or `,"name":`.
     prefix: String,
     is_json: bool,
 }
@@ -75,7 +76,8 @@ impl JsonlWriter {
         header.iter().chain(self.json.iter().filter(is_missing)).enumerate().map(column).collect()
     }
 
-    /// The columns that no item has today are null. A name that was misspelt is one of them.
+    /// Logs the columns of the option `json` that no item has. They are written as null. A misspelt name is one of
+    /// them.
     fn log_missing(&self, header: &[String], context: &StepContext) {
         for name in self.json.iter().filter(|name| !header.contains(name) && !header.is_empty()) {
             let message = format!("no item has the column `{name}` of the option `json`: it is null");
@@ -91,7 +93,8 @@ impl JsonlWriter {
 #[async_trait]
 impl ItemWriter for JsonlWriter {
     async fn open(&mut self, opening: Opening<'_>) -> std::result::Result<(), Halt> {
-        // An output of this very writer would keep its lock, and have to be copied.
+        // First closes an earlier output of this writer: otherwise its lock would remain, and the file would have to be
+        // copied.
         self.output = None;
         let columns = self.columns(opening.header);
         self.log_missing(opening.header, opening.context);
@@ -134,7 +137,7 @@ impl ItemWriter for JsonlWriter {
         Ok(self.output()?.file.checkpoint()?)
     }
 
-    /// Which lines a file of several has shows only when all lines before it are counted.
+    /// False with `lines_per_file`: the file of a line is known only when all lines before it are counted.
     fn can_absorb(&self) -> bool {
         self.lines_per_file.is_none()
     }
@@ -149,8 +152,8 @@ impl ItemWriter for JsonlWriter {
     }
 }
 
-/// Counts the line at the end of the buffer, and moves it to the next file if this one is full. Only
-/// now, since an item that is set aside begins no file.
+/// Counts the line at the end of the buffer, and moves it to the next file if this file is full. This happens only now,
+/// since an item that is set aside must not begin a file.
 fn place_line(file: &mut OutputFile, begin: usize) -> Result<()> {
     if file.lines_left() == 0 {
         let line = file.buffer().split_off(begin);
@@ -161,7 +164,7 @@ fn place_line(file: &mut OutputFile, begin: usize) -> Result<()> {
     Ok(())
 }
 
-/// Appends one object and its line feed; the reason why not, if a cell is not the JSON it should be.
+/// Appends one object and its line feed. The error is the reason if a cell is not the JSON that it should be.
 fn append_row(
     columns: &[Column],
     rows: &Rows,
@@ -187,7 +190,7 @@ fn append_json(json: &str, output: &mut Vec<u8>) -> serde_json::Result<()> {
         return Ok(());
     }
     serde_json::from_str::<IgnoredAny>(json)?;
-    // Inside of texts JSON has no line breaks, so these stand between tokens and mean nothing.
+    // JSON texts contain no raw line breaks. So these line breaks are between tokens and mean nothing.
     output.extend(json.bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
     Ok(())
 }
