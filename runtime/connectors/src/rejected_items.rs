@@ -1,4 +1,4 @@
-//! The rejected items file: what a step skipped, as CSV that can be corrected and imported again.
+//! The rejected items file: the items that a step skipped, in a form that can be corrected and imported again.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -14,45 +14,44 @@ use crate::formats::csv::dialect::Dialect;
 use crate::formats::csv::{Cells, Parsed, Parser, append_header, append_row};
 use crate::rejected_form::{COLUMNS, RejectedForm};
 
-/// How long the file may grow, in bytes: nobody corrects more by hand, and a reader without an end must
-/// not fill the disk that all executions share.
+/// The largest length of the file, in bytes. Nobody corrects more by hand, and a reader without an end must not fill
+/// the disk that all executions share.
 const FILE_BYTES_MAX: u64 = 1 << 30;
 /// How many bytes are collected before they are written.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// A file of rejected items below a folder that all executions share. It is there from the first
-/// rejected item on.
+/// A file of rejected items below a folder that all executions share. It is made with the first rejected item.
 #[derive(Debug)]
 pub struct RejectedItemsFile {
     root: PathBuf,
-    /// Below the root.
+    /// The path below the root.
     path: String,
     form: RejectedForm,
     header: Vec<String>,
-    /// The original columns that are kept, by their place.
+    /// The original columns that are kept, by their index.
     kept: Vec<usize>,
-    /// None before the first item.
+    /// `None` before the first item.
     open: Option<(OutputPlace, File)>,
     buffer: Vec<u8>,
     /// How many bytes were written.
     length: u64,
     bytes_max: u64,
-    /// Whether any of them may not be on the disk yet.
+    /// Whether some of these bytes may not be on the disk yet.
     is_ahead: bool,
-    /// How many files of other step executions it has.
+    /// How many files of other step executions the file contains.
     absorbed: u64,
-    /// How many it was given since it was opened.
+    /// How many files of other step executions were given to `absorb` since the file was opened.
     offered: u64,
 }
 
-/// What a resumed file goes on from.
+/// The state from which a resumed file continues.
 #[derive(Debug, Serialize, Deserialize)]
 struct State {
-    /// Below the root: that of an earlier execution, mostly.
+    /// The path below the root, mostly of an earlier execution's file.
     path: String,
-    /// How many bytes of it are durable.
+    /// How many bytes of the file are durable.
     length: u64,
-    /// How many files of other step executions it has.
+    /// How many files of other step executions the file contains.
     #[serde(default, skip_serializing_if = "is_zero")]
     absorbed: u64,
 }
@@ -62,11 +61,11 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl RejectedItemsFile {
-    /// A file for items with these columns, or, with a state, one that goes on from there: if the state
-    /// is another file's, from a copy of it, so that each execution's file is whole.
+    /// A file for items with these columns. With a state, the file continues from there. If the state is that of
+    /// another file, it continues in a copy, so that each execution's file is complete.
     ///
-    /// `form` is what the reader of the items says of how they can be written; `path` ends with what
-    /// [`Self::extension`] says of it.
+    /// `form` is the form that the reader of the items gives for writing them. `path` must end with the extension that
+    /// [`Self::extension`] returns for this form.
     pub fn open(
         root: &Path,
         path: &str,
@@ -76,7 +75,8 @@ impl RejectedItemsFile {
     ) -> Result<Self> {
         let form = RejectedForm::of(form)?;
         let is_of_rejected = COLUMNS.iter().all(|name| header.iter().any(|column| column == name));
-        // A reader that knows no such files has read their columns, too; two keys of one name are one.
+        // A reader that does not recognise such files has read their columns as well. In JSON, two keys of one name are
+        // one.
         let leaves_out = is_of_rejected || form == RejectedForm::JsonLines;
         let is_kept = |at: &usize| !(leaves_out && COLUMNS.contains(&header[*at].as_str()));
         let kept = (0..header.len()).filter(is_kept).collect();
@@ -100,7 +100,7 @@ impl RejectedItemsFile {
                     serde_json::from_slice(state).map_err(|source| ConnectorError::BadState { source })?;
                 file.resume(&state)?;
             }
-            // What an attempt left behind that no checkpoint speaks of.
+            // Removes what an attempt left behind without a checkpoint.
             None => match fs::remove_file(file.full_path()) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(file.failed("remove")(error));
@@ -111,7 +111,7 @@ impl RejectedItemsFile {
         Ok(file)
     }
 
-    /// What the name of a file in this form ends with.
+    /// The extension of the name of a file in this form.
     pub fn extension(form: Option<&[u8]>) -> &'static str {
         match RejectedForm::of(form) {
             Ok(RejectedForm::JsonLines) => "jsonl",
@@ -141,7 +141,7 @@ impl RejectedItemsFile {
         Ok(())
     }
 
-    /// Opens the file of a state for reading, if it has what the state says.
+    /// Opens the file of a state for reading. Fails if the file is shorter than the state says.
     fn open_written(&self, state: &State) -> Result<File> {
         let file = File::open(self.root.join(&state.path)).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => changed(state, "it is gone".to_owned()),
@@ -157,7 +157,7 @@ impl RejectedItemsFile {
         Ok(file)
     }
 
-    /// Appends the items of another step execution's file, given its last state, unless they are there.
+    /// Appends the items of another step execution's file, given its last state, unless the file already contains them.
     pub fn absorb(&mut self, state: &[u8]) -> Result<()> {
         self.offered += 1;
         if self.offered <= self.absorbed {
@@ -193,14 +193,14 @@ impl RejectedItemsFile {
         Ok(())
     }
 
-    /// Where it lies. Makes the folder.
+    /// The place of the file. Makes the folder if it is missing.
     fn place(&self) -> Result<OutputPlace> {
         let place = Folders::anywhere(&self.root).private().place_output(&self.path)?;
         Ok(place.called(format!("rejected items file {}", self.path)))
     }
 
-    /// A new file, whose name is on the disk as well. One that is there by now is another worker's, which
-    /// has taken this step over.
+    /// A new file whose name is on the disk as well. If the name exists by now, another worker has taken over this
+    /// step, and the call fails.
     fn create(&self) -> Result<(OutputPlace, File)> {
         let place = self.place()?;
         let file = place.create_new(place.name())?;
@@ -232,7 +232,7 @@ impl RejectedItemsFile {
         if self.buffer.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
     }
 
-    /// Makes the file and its header, if it is not there.
+    /// Makes the file and its header if they do not exist.
     fn begin(&mut self) -> Result<()> {
         if self.open.is_none() {
             self.open = Some(self.create()?);
@@ -241,8 +241,8 @@ impl RejectedItemsFile {
         Ok(())
     }
 
-    /// The cells of a row that is no item, as far as they have columns. Nothing, where some of its cells are none
-    /// of the item's.
+    /// The cells of a row that could not be read, as far as they have columns. Empty if some cells do not belong to the
+    /// item.
     fn cells_of(&self, row: &str, dialect: Dialect, cells: usize) -> Vec<String> {
         if cells != self.header.len() {
             return Vec::new();
@@ -257,7 +257,7 @@ impl RejectedItemsFile {
         }
     }
 
-    /// Nothing in JSON Lines, where each item names its columns.
+    /// The header; empty for JSON Lines, where each item names its columns.
     fn header_row(&self) -> Vec<u8> {
         let names = self.kept.iter().map(|&at| self.header[at].as_str()).chain(COLUMNS);
         let mut row = Vec::new();
@@ -267,7 +267,7 @@ impl RejectedItemsFile {
         row
     }
 
-    /// Fails if there is no room for so many bytes after those that were written.
+    /// Fails if there is no room for this many bytes after the written ones.
     fn check_room(&self, bytes: u64) -> Result<()> {
         if self.length.saturating_add(bytes) > self.bytes_max {
             return Err(ConnectorError::RejectedTooLarge { bytes_max: self.bytes_max });
@@ -286,7 +286,7 @@ impl RejectedItemsFile {
         Ok(())
     }
 
-    /// Makes everything durable, and returns the state to go on from; empty before the first item.
+    /// Makes everything durable, and returns the state from which to continue; empty before the first item.
     pub fn checkpoint(&mut self) -> Result<Vec<u8>> {
         self.flush()?;
         let Some((place, file)) = &self.open else { return Ok(Vec::new()) };
@@ -309,7 +309,7 @@ impl RejectedItemsFile {
     }
 }
 
-/// Appends a JSON object on a line of its own: an item with why it was rejected.
+/// Appends a JSON object on a line of its own: an item with the reason for its rejection.
 fn append_object<'a>(
     item: impl Iterator<Item = (&'a str, Option<&'a str>)>,
     said: [&'a str; 5],
@@ -381,7 +381,8 @@ mod tests {
         assert_eq!(read(root.path(), 1).unwrap(), format!("{FIRST}{}{unreadable}", row("A1")));
     }
 
-    /// What a file of rejected items has of an item that could not be read, and of one that was set aside later.
+    /// Checks what a file of rejected items contains of an item that could not be read, and of one that was set aside
+    /// later.
     fn check_form(form: Option<RejectedForm>, names: &[&str], unread: &str, expected: &str) {
         let root = tempfile::tempdir().unwrap();
         let header: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
@@ -420,7 +421,7 @@ mod tests {
             "\"1",
             &format!("x;y;{own}\n\"\"\"1\";;c;r;line 2;read;\"\"\"1\"\n{set_aside}"),
         );
-        // A column of the input is left out of its items.
+        // The reader leaves out a column of the input.
         check_form(
             csv(";", "\"", 3),
             &["x", "y"],
@@ -439,7 +440,7 @@ mod tests {
         );
     }
 
-    /// From a reader that knows no files of rejected items.
+    /// The items come from a reader that does not recognise files of rejected items.
     #[test]
     fn does_not_repeat_the_columns_of_a_file_that_was_rejected_before() {
         let names: Vec<&str> = ["x"].into_iter().chain(COLUMNS).collect();
@@ -489,7 +490,7 @@ mod tests {
             taken_over(first.checkpoint());
             assert_eq!(read(root.path(), 1).unwrap(), format!("{FIRST}{}{}", row("A1"), row("A2")));
         }
-        // Before it rejected anything.
+        // A takeover before the first worker rejected anything.
         let root = tempfile::tempdir().unwrap();
         let mut first = open(root.path(), 1, None).unwrap();
         let mut second = open(root.path(), 1, None).unwrap();
@@ -512,7 +513,7 @@ mod tests {
             file.flush().unwrap();
         }
         let expected = format!("{FIRST}{}{}{}", row("A1"), row("A2"), row("A3"));
-        // Broken off after so many, and gone on with in the same execution or in another.
+        // The run breaks off after this many files, and continues in the same execution or in another.
         for (execution, kept) in
             [1, 9].into_iter().flat_map(|execution| (0..=4).map(move |kept| (execution, kept)))
         {

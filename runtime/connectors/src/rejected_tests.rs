@@ -1,4 +1,4 @@
-//! Rejected items go round: written as their reader reads, corrected or not, and read again.
+//! The round trip of rejected items: written in the form of their reader, corrected or not, and read again.
 
 use serde_json::{Value, json};
 use stepbox_batch::element::Rejected;
@@ -7,7 +7,7 @@ use stepbox_batch::rows::Rows;
 use crate::rejected_items::RejectedItemsFile;
 use crate::testing::{Reading, check_resume, check_split, read_text};
 
-/// What is rejected of an input: all that its reader sets aside, and the items of these lines.
+/// The rejected items file of an input: all items that its reader sets aside, and the items of these lines.
 fn rejected(name: &str, options: &Value, content: &str, lines: &[u64]) -> String {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("in"), content).unwrap();
@@ -55,7 +55,7 @@ fn nothing_is_lost_however_often_nothing_is_corrected() {
             .replace("line 3;read;2", "line 2;read;2")
     };
     assert_eq!(rejected("csv", &options, &first, &[4]), place(&first));
-    // Its delimiter is found as well, whatever it is.
+    // The reader also finds the delimiter of the file by itself.
     assert_eq!(rejected("csv", &json!({}), &first, &[4]), place(&first));
     check_split("csv", &json!({}), first.as_bytes());
     check_resume("csv", json!({}), first.as_bytes());
@@ -81,7 +81,7 @@ fn nothing_is_lost_however_often_nothing_is_corrected() {
     }
 }
 
-/// Each row of a file of rejected items, and what it is to a reader.
+/// Each row of a file of rejected items, and what a reader makes of it.
 #[test]
 fn what_somebody_has_corrected_counts() {
     let own = "rejected_code,rejected_reason,rejected_place,rejected_phase,rejected_item";
@@ -118,7 +118,7 @@ fn what_somebody_has_corrected_counts() {
     check(r#""a":"2","rejected_item":"""#, ": 2");
 }
 
-/// They may be columns like any other.
+/// Without the others, these columns may be columns like any other.
 #[test]
 fn some_of_these_columns_alone_are_the_inputs_own() {
     assert_eq!(read_text("csv", json!({}), b"a,rejected_code\n1,x\n"), "a|rejected_code\n2: 1|x\n");

@@ -1,4 +1,4 @@
-//! What the tests of readers and writers have in common.
+//! Helpers for the tests of readers and writers.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -28,7 +28,7 @@ pub(crate) fn step() -> StepContext {
     step_with_log(Arc::new(NoLog))
 }
 
-/// The same in an attempt of its own.
+/// The same step in another attempt.
 pub(crate) fn step_of(attempt: Attempt) -> StepContext {
     let started_at = Timestamp(1_709_647_629_000);
     let info = RunInfo { id: JobExecutionId(118), job_label: "My job".to_owned(), started_at };
@@ -37,7 +37,7 @@ pub(crate) fn step_of(attempt: Attempt) -> StepContext {
     StepContext::new(run, StepName::new("export").unwrap(), true, Findings::default())
 }
 
-/// The same with a log to look into.
+/// The same step with a log that a test can read.
 pub(crate) fn step_with_log(log: Arc<dyn ExecutionLog>) -> StepContext {
     let started_at = Timestamp(1_709_647_629_000);
     let info = RunInfo { id: JobExecutionId(118), job_label: "My job".to_owned(), started_at };
@@ -45,12 +45,12 @@ pub(crate) fn step_with_log(log: Arc<dyn ExecutionLog>) -> StepContext {
     StepContext::new(run, StepName::new("export").unwrap(), true, Findings::default())
 }
 
-/// Native elements never wait, so any runtime will do.
+/// Runs a future. Native elements never wait, so any runtime works.
 pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
-/// `code: message`, with the folder of the test cut out.
+/// `code: message` of an error, or `stopped`.
 pub(crate) fn say(halt: impl Into<Halt>) -> String {
     match halt.into() {
         Halt::Failed(error) => format!("{}: {}", error.code, error.message),
@@ -58,12 +58,12 @@ pub(crate) fn say(halt: impl Into<Halt>) -> String {
     }
 }
 
-/// Line breaks as `\n` and `\r`.
+/// A text with its line breaks as `\n` and `\r`.
 pub(crate) fn in_one_line(text: &str) -> String {
     text.replace('\n', "\\n").replace('\r', "\\r")
 }
 
-/// A reader of the file `in`, and what it has delivered.
+/// A reader of the file `in`, and the items that it has delivered.
 pub(crate) struct Reading {
     reader: Box<dyn ItemReader>,
     pub(crate) header: Vec<String>,
@@ -75,13 +75,13 @@ pub(crate) struct Reading {
     more: More,
 }
 
-/// What an element with these options is made from, whose files lie in a folder.
+/// The setup of an element with these options, whose files are in a folder.
 fn setup(options: Value, folder: &Path) -> ElementSetup {
     ElementSetup { reach: Folders::anywhere(folder).into(), ..ElementSetup::to_check(options) }
 }
 
 impl Reading {
-    /// Opens the reader `name` for `file` in `folder`.
+    /// Opens the reader `name` for the file `in` in `folder`.
     pub(crate) fn open(
         name: &str,
         mut options: Value,
@@ -97,7 +97,7 @@ impl Reading {
         Ok(Self { reader, header, items, warnings, context, more: More::Yes })
     }
 
-    /// Reads one chunk of at most `rows` items. False if it was the last one.
+    /// Reads one chunk of at most `rows` items. Returns false after the last chunk.
     pub(crate) fn read(&mut self, rows: u32) -> Result<bool, Halt> {
         self.read_limited(ChunkLimit { rows, ..ChunkLimit::default() })
     }
@@ -108,7 +108,7 @@ impl Reading {
         self.more = wait(self.reader.read(limit, &mut chunk))?;
         assert!(chunk.items() <= limit.rows as usize);
         assert_eq!(chunk.lines.len(), chunk.rows.len());
-        // Whatever a native reader delivers would also be believed if it came from outside.
+        // The rows of a native reader must also pass the check for rows from outside.
         let (data, ends, nulls) = (chunk.rows.data(), chunk.rows.ends(), chunk.rows.nulls());
         if !self.header.is_empty() || !data.is_empty() {
             Rows::from_parts(self.header.len(), data.to_vec(), ends.to_vec(), nulls.to_vec()).unwrap();
@@ -129,13 +129,13 @@ impl Reading {
         Ok(self.more == More::Yes)
     }
 
-    /// Reads all there is, one item at a time, so that `items` is in order.
+    /// Reads all items, one at a time, so that `items` is in order.
     pub(crate) fn read_all(&mut self) -> Result<(), Halt> {
         while self.read(1)? {}
         Ok(())
     }
 
-    /// Reads all there is in one chunk after the other.
+    /// Reads all items, chunk by chunk.
     pub(crate) fn each(&mut self, mut see: impl FnMut(&Chunk)) {
         while self.more == More::Yes {
             let mut chunk = Chunk::default();
@@ -149,7 +149,7 @@ impl Reading {
         wait(self.reader.state()).unwrap()
     }
 
-    /// How skipped items can be written for this reader.
+    /// The form in which this reader's skipped items are written.
     pub(crate) fn form(&self) -> Option<Vec<u8>> {
         self.reader.form()
     }
@@ -163,7 +163,7 @@ impl Reading {
     }
 }
 
-/// Header and items of the file `in` with this content, or the error.
+/// The header and the items of the file `in` with this content, or the error.
 pub(crate) fn read_text(name: &str, options: Value, content: &[u8]) -> String {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("in"), content).unwrap();
@@ -197,7 +197,7 @@ pub(crate) fn check_resume(name: &str, options: Value, content: &[u8]) {
                 break;
             }
             first.read(chunk).unwrap();
-            // Rows and bad rows of one chunk are told apart only by their lines.
+            // Only their lines show the order of rows and bad rows of one chunk.
             let mut lines: Vec<_> = first.items.lines().map(str::to_owned).collect();
             lines.sort_by_key(|line| line[..line.find([':', '!']).unwrap()].parse::<u64>().unwrap());
             first.items = lines.iter().map(|line| format!("{line}\n")).collect();
@@ -218,8 +218,8 @@ pub(crate) fn split(
     wait(reader.split(Opening { header: &[], state, context: &step(), fragment: None }, parts))
 }
 
-/// Checks that the parts of a file have together what it has as a whole, each in its own right, also when
-/// one of them is begun anew in its middle.
+/// Checks that the parts of a file have together the items of the whole file. Each part is read alone, also from a
+/// checkpoint in its middle.
 pub(crate) fn check_split(name: &str, options: &Value, content: &[u8]) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("in"), content).unwrap();
@@ -234,7 +234,7 @@ pub(crate) fn check_split(name: &str, options: &Value, content: &[u8]) {
         let states = split(name, options.clone(), folder.path(), None, parts).map_err(say);
         let (header, items, warnings) = match &whole {
             Ok(whole) => *whole,
-            // Whatever can be found without looking into the rows.
+            // The split may miss this error. If it reports an error, it must be the same.
             Err(error) => {
                 if let Err(found) = states {
                     assert_eq!(&found, error, "{shown:?}");
@@ -272,7 +272,7 @@ pub(crate) fn check_split(name: &str, options: &Value, content: &[u8]) {
     }
 }
 
-/// A writer into the file `to` of a folder.
+/// A writer for the file `to` of a folder.
 pub(crate) struct Writing {
     pub(crate) writer: Box<dyn ItemWriter>,
     pub(crate) context: StepContext,
@@ -290,7 +290,7 @@ impl Writing {
         Self::open_part(name, options, to, folder, header, state, None)
     }
 
-    /// The same for a fragment of that number.
+    /// The same for the fragment of that number.
     pub(crate) fn open_part(
         name: &str,
         options: Value,
@@ -303,7 +303,7 @@ impl Writing {
         Self::open_in(step(), name, options, to, folder, header, state, fragment)
     }
 
-    /// The same in an attempt of its own: a restart, or a worker that has taken over.
+    /// The same in another attempt: a restart, or a worker that has taken over.
     pub(crate) fn open_by(
         attempt: Attempt,
         name: &str,
@@ -339,7 +339,7 @@ impl Writing {
         wait(self.writer.withdraw());
     }
 
-    /// Writes rows and returns those set aside: `1 not-json: …`.
+    /// Writes rows and returns the rows that were set aside: `1 not-json: …`.
     pub(crate) fn write(&mut self, rows: &Rows) -> Result<Vec<String>, Halt> {
         let skipped = wait(self.writer.write(rows))?;
         Ok(skipped.iter().map(|s| format!("{} {}: {}", s.row, s.code, s.reason)).collect())
@@ -360,7 +360,7 @@ impl Writing {
     }
 }
 
-/// Rows from literals; `∅` is null.
+/// Rows from literals. `∅` is null.
 pub(crate) fn rows(rows: &[&[&str]]) -> Rows {
     let mut batch = Rows::new(rows.first().map_or(0, |row| row.len()));
     for cell in rows.iter().copied().flatten() {
@@ -369,7 +369,7 @@ pub(crate) fn rows(rows: &[&[&str]]) -> Rows {
     batch
 }
 
-/// The files of a folder and what is in them.
+/// The files of a folder and their contents.
 pub(crate) fn files(folder: &Path) -> BTreeMap<String, String> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
     let file = |entry: DirEntry| {
@@ -378,8 +378,8 @@ pub(crate) fn files(folder: &Path) -> BTreeMap<String, String> {
     entries.map(file).collect()
 }
 
-/// Checks that a run that breaks off at any point, and goes on from any earlier checkpoint, leaves the
-/// same files as an undisturbed one, and no temporary ones.
+/// Checks that a run that breaks off at any point, and continues from any earlier checkpoint, leaves the same files as
+/// an undisturbed run, and no temporary files.
 pub(crate) fn check_writer_resume(name: &str, options: Value, header: &[&str], items: &[&[&str]]) {
     let open = |folder: &TempDir, state: Option<&[u8]>| {
         Writing::open(name, options.clone(), "out.txt", folder.path(), header, state).unwrap()
@@ -400,12 +400,12 @@ pub(crate) fn check_writer_resume(name: &str, options: Value, header: &[&str], i
             let state = first.checkpoint();
             write(&mut first, &items[kept..lost]);
             if lost > kept {
-                // All that is lost reached the disk.
+                // All items that are lost reached the disk.
                 first.checkpoint();
             }
             drop(first);
             let mut second = open(&folder, Some(&state));
-            // In one go, as the first attempt did not.
+            // All at once; the first attempt wrote them one by one.
             if kept < items.len() {
                 second.write(&rows(&items[kept..])).unwrap();
             }

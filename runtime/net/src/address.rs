@@ -1,33 +1,33 @@
-//! Which addresses are never dialled, and which only if the operator opens them.
+//! The kinds of addresses: those that are never dialled, and those that are dialled only if the operator opens them.
 //!
-//! Names prove nothing: `2130706433`, `0x7f.1` and a public name that resolves to 127.0.0.1 all lead
-//! home. So the address itself is judged, after it was resolved and before it is dialled.
+//! Names prove nothing: `2130706433`, `0x7f.1` and a public name that resolves to 127.0.0.1 all lead to this machine.
+//! So the address itself is checked, after the name was resolved and before the address is dialled.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use stepbox_batch::remedy::Network;
 
-/// What an address stands for.
+/// The kind of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AddressKind {
     /// A host of the public internet.
     Public,
     /// This machine: 127.0.0.0/8, `::1`.
     Loopback,
-    /// A network of one's own: RFC 1918, carrier-grade NAT, unique local IPv6.
+    /// A private network: RFC 1918, carrier-grade NAT, unique local IPv6.
     Private,
-    /// Only this cable: 169.254.0.0/16, fe80::/10.
+    /// Only this network link: 169.254.0.0/16, fe80::/10.
     LinkLocal,
-    /// Where clouds hand out the machine's credentials.
+    /// A server from which a cloud gives a machine its credentials.
     Metadata,
     /// Many hosts at once.
     Multicast,
-    /// Set aside for examples in texts.
+    /// Reserved for examples in texts.
     Documentation,
     /// A tunnel that ends at another address: 6to4, Teredo, local NAT64.
     Tunnel,
-    /// Anything else that is no host: 0.0.0.0/8, 240.0.0.0/4, benchmarking …
+    /// Any other address that is not a host: 0.0.0.0/8, 240.0.0.0/4, benchmarking …
     Reserved,
 }
 
@@ -48,7 +48,7 @@ impl fmt::Display for AddressKind {
 }
 
 impl AddressKind {
-    /// What would open addresses of this kind; `None` if nothing does.
+    /// The setting that opens addresses of this kind; `None` if no setting does.
     pub fn network(self) -> Option<Network> {
         match self {
             Self::Loopback => Some(Network::Loopback),
@@ -57,7 +57,7 @@ impl AddressKind {
         }
     }
 
-    /// What an address stands for, seen through every IPv6 wrapping of an IPv4 address.
+    /// The kind of an address. An IPv4 address in an IPv6 address counts as the IPv4 address.
     pub fn of(address: IpAddr) -> Self {
         match address {
             IpAddr::V4(address) => Self::of_v4(address),
@@ -94,7 +94,7 @@ impl AddressKind {
             // NAT64 with the well-known prefix: how an IPv6-only network reaches public IPv4 hosts.
             (0x64, 0xff9b, 0, 0, 0, 0) => wrapped(),
             (0, 0, 0, 0, 0, 0) if (g, h) == (0, 1) => Self::Loopback,
-            // Unspecified, and the long-dead IPv4-compatible form.
+            // Unspecified, and the obsolete IPv4-compatible form.
             (0, 0, 0, 0, 0, 0) => Self::Reserved,
             (0xfd00, 0xec2, 0, 0, 0, 0) if (g, h) == (0, 0x254) => Self::Metadata,
             (0xfd20, 0xce, 0, 0, 0, 0) if (g, h) == (0, 0x254) => Self::Metadata,
@@ -102,12 +102,12 @@ impl AddressKind {
             (0xfe80..=0xfebf, ..) => Self::LinkLocal,
             (0xff00..=0xffff, ..) => Self::Multicast,
             (0x2001, 0xdb8, ..) | (0x3fff, 0..=0xfff, ..) => Self::Documentation,
-            // Local-use NAT64, Teredo, 6to4: they end at an address that this one only hints at.
+            // Local-use NAT64, Teredo, 6to4: they end at another address, which this address does not fully determine.
             (0x64, 0xff9b, 1, ..) | (0x2001, 0, ..) | (0x2002, ..) => Self::Tunnel,
             // IETF protocol assignments: benchmarking, ORCHID and the like.
             (0x2001, 1..=0x1ff, ..) => Self::Reserved,
             (0x2000..=0x3fff, ..) => Self::Public,
-            // Everything outside global unicast: site-local, IPv4-translated, discard-only, unassigned.
+            // All addresses outside global unicast: site-local, IPv4-translated, discard-only, unassigned.
             _ => Self::Reserved,
         }
     }
@@ -193,7 +193,7 @@ mod tests {
             ("febf::1", LinkLocal),
             ("fec0::1", Reserved),
             ("ff02::1", Multicast),
-            // The rest.
+            // Other blocks.
             ("2001:db8::1", Documentation),
             ("3fff::1", Documentation),
             ("2001:2::1", Reserved),

@@ -1,20 +1,20 @@
-//! Which hosts a line stands for: one, or every name below one.
+//! Patterns of hosts: one host, or all names below one name.
 
 use std::fmt;
 
 use url::Host;
 
-/// Hosts, as grants and policies name them.
+/// A pattern of hosts, as in grants and policies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostPattern {
     /// This host.
     Is(Host),
-    /// Every name below this one, which begins with a dot.
+    /// All names below this one. The text begins with a dot.
     Below(String),
 }
 
 impl HostPattern {
-    /// One host; a name loses the dot of the root.
+    /// The pattern of one host. The dot of the root at the end of a name is removed.
     pub fn is(host: Host<&str>) -> Self {
         match host {
             Host::Domain(name) => Self::Is(Host::Domain(without_root(name).to_owned())),
@@ -23,12 +23,12 @@ impl HostPattern {
         }
     }
 
-    /// The names below one.
+    /// The pattern of all names below `name`.
     pub fn below(name: &str) -> Self {
         Self::Below(format!(".{}", without_root(name)))
     }
 
-    /// Whether it stands for a host.
+    /// Whether the pattern contains a host.
     pub fn matches(&self, host: &Host<&str>) -> bool {
         match (self, host) {
             (Self::Is(Host::Domain(granted)), Host::Domain(name)) => granted == without_root(name),
@@ -43,7 +43,7 @@ impl HostPattern {
         }
     }
 
-    /// Whether it stands for all that another one stands for.
+    /// Whether the pattern contains all hosts of another one.
     pub fn covers(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Below(parent), Self::Below(name)) => name.ends_with(parent),
@@ -52,7 +52,8 @@ impl HostPattern {
         }
     }
 
-    /// Whether requests to it stay on this machine whatever a resolver says: only addresses can tell.
+    /// Whether requests to these hosts stay on this machine, whatever a resolver answers. Only an address can be sure
+    /// of this.
     pub fn is_of_this_machine(&self) -> bool {
         match self {
             Self::Is(Host::Ipv4(address)) => address.is_loopback(),
@@ -61,7 +62,7 @@ impl HostPattern {
         }
     }
 
-    /// The hosts that two stand for alike: the narrower one, if it lies within the other.
+    /// The hosts that two patterns have in common: the narrower one if the other contains it; otherwise `None`.
     pub fn common(&self, other: &Self) -> Option<Self> {
         match (self.covers(other), other.covers(self)) {
             (true, _) => Some(other.clone()),

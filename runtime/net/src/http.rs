@@ -1,4 +1,4 @@
-//! The HTTP client that everything shares: bare hyper, so that redirects, proxies, decompression and cookies are absent.
+//! The HTTP client for all of Stepbox: bare hyper, which has no redirects, proxies, decompression or cookies.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +11,14 @@ use rustls::crypto::ring;
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use rustls_platform_verifier::BuilderVerifierExt;
 
-/// How long to wait for a connection.
+/// The longest wait for a connection.
 pub const CONNECT: Duration = Duration::from_secs(10);
 
-/// How long a connection is kept for a further request.
+/// How long an idle connection is kept for a further request.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// The certificates of this machine. Without any, every `https` host is refused as unknown, and plain `http` still works.
+/// TLS with the certificates of this machine. If it has none, every `https` host is refused as unknown, and plain
+/// `http` still works.
 pub fn machines_certificates() -> ClientConfig {
     match begin().with_platform_verifier() {
         Ok(builder) => builder.with_no_client_auth(),
@@ -25,7 +26,7 @@ pub fn machines_certificates() -> ClientConfig {
     }
 }
 
-/// Exactly these certificates.
+/// TLS with exactly these certificates.
 pub fn trusting(roots: RootCertStore) -> ClientConfig {
     begin().with_root_certificates(roots).with_no_client_auth()
 }
@@ -35,7 +36,7 @@ fn begin() -> ConfigBuilder<ClientConfig, WantsVerifier> {
     builder.with_safe_default_protocol_versions().expect("ring has the usual versions")
 }
 
-/// What dials a host that a resolver has found. `https` is not refused here: TLS comes on top.
+/// The connector that dials the addresses of a resolver. It does not refuse `https`, because TLS is added on top.
 pub fn connector<R>(resolver: R) -> HttpConnector<R> {
     let mut tcp = HttpConnector::new_with_resolver(resolver);
     tcp.enforce_http(false);
@@ -44,7 +45,7 @@ pub fn connector<R>(resolver: R) -> HttpConnector<R> {
     tcp
 }
 
-/// TLS over what dials, for `https`; plain connections for `http`. HTTP/1.1 alone.
+/// TLS over a connector for `https`; plain connections for `http`. HTTP/1.1 only.
 pub fn with_tls<C>(connector: C, tls: ClientConfig) -> HttpsConnector<C> {
     let builder = HttpsConnectorBuilder::new().with_tls_config(tls);
     builder.https_or_http().enable_http1().wrap_connector(connector)

@@ -1,12 +1,12 @@
-//! Addresses, names and TLS for everything in Stepbox that leaves the machine: requests of components, buckets, and
+//! Addresses, names and TLS for all of Stepbox's connections to other machines: requests of components, buckets, and
 //! later databases and notifications.
 //!
-//! - [`AddressKind`] says what an address stands for, and [`NetworkPolicy`] which kinds may be dialled.
-//! - A [`Resolver`] finds the addresses of a name. [`VettedResolver`] takes out those that the policy refuses, so that
-//!   exactly the rest is dialled.
-//! - [`HostPattern`] is a host, or every name below one, as grants and policies name them.
-//! - [`http`] has the one client and the one set of certificates. Proxies, redirects, cookies and decompression are
-//!   absent from it, not switched off.
+//! - [`AddressKind`] is the kind of an address, and [`NetworkPolicy`] says which kinds may be dialled.
+//! - A [`Resolver`] finds the addresses of a name. [`VettedResolver`] removes the addresses that the policy refuses.
+//!   Only the others are dialled.
+//! - [`HostPattern`] is a host, or all names below one name, as in grants and policies.
+//! - [`http`] has the only client and the only set of certificates. It contains no proxies, redirects, cookies or
+//!   decompression: they are absent, not switched off.
 //!
 //! ```
 //! use stepbox_net::NetworkPolicy;
@@ -17,7 +17,7 @@
 //! # Ok::<(), std::net::AddrParseError>(())
 //! ```
 //!
-//! There is no grant, secret, component or bucket in here, and no default that opens an address that is not public.
+//! This crate has no grants, secrets, components or buckets. No default opens an address that is not public.
 
 mod address;
 mod host_pattern;

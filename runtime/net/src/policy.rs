@@ -1,4 +1,4 @@
-//! Which kinds of addresses may be dialled.
+//! The policy of addresses that may be dialled.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -7,17 +7,18 @@ use url::Host;
 use crate::address::AddressKind;
 use crate::host_pattern::HostPattern;
 
-/// Which addresses beyond public ones the operator opens. By default none.
+/// The addresses beyond public ones that the operator opens. None by default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NetworkPolicy {
-    /// Whether this machine may be reached: 127.0.0.0/8 and `::1`. For development.
+    /// Whether this machine may be dialled: 127.0.0.0/8 and `::1`. For development.
     pub allow_loopback: bool,
-    /// Whether private networks may be reached: RFC 1918, 100.64.0.0/10, fc00::/7.
+    /// Whether private networks may be dialled: RFC 1918, 100.64.0.0/10, fc00::/7.
     pub allow_private: bool,
 }
 
 impl NetworkPolicy {
-    /// Why an address may not be dialled; `None` if it may. Link-local and metadata addresses are never opened.
+    /// The kind of an address that may not be dialled; `None` if it may. Link-local and metadata addresses are never
+    /// opened.
     pub fn refuses(&self, address: IpAddr) -> Option<AddressKind> {
         match AddressKind::of(address) {
             AddressKind::Public => None,
@@ -27,7 +28,8 @@ impl NetworkPolicy {
         }
     }
 
-    /// What a host is, if its addresses may not be dialled. A name may be dialled until it is resolved.
+    /// The kind of a host whose addresses may not be dialled; `None` if they may. Names other than `localhost` are
+    /// checked only after they are resolved.
     pub fn closes(&self, host: &HostPattern) -> Option<AddressKind> {
         match host {
             HostPattern::Is(Host::Ipv4(address)) => self.refuses((*address).into()),
@@ -40,7 +42,7 @@ impl NetworkPolicy {
     }
 }
 
-/// That addresses of a kind are closed: `loopback addresses are not open`.
+/// The message that addresses of a kind are closed: `loopback addresses are not open`.
 pub fn closed(kind: AddressKind) -> String {
     match kind.network() {
         Some(network) => format!("{} are not open", network.in_words()),

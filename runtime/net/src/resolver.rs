@@ -1,4 +1,4 @@
-//! Names are resolved here, once, and only addresses that may be dialled come out.
+//! Resolving names: each name once for a connection, and only to addresses that may be dialled.
 
 use std::fmt;
 use std::future::Future;
@@ -18,15 +18,15 @@ use crate::policy::{NetworkPolicy, closed};
 
 /// Finds the addresses of a host.
 ///
-/// It is asked once for each connection, and is trusted with nothing: whatever it answers, only addresses
-/// that the policy leaves are dialled.
+/// A resolver is asked once for each connection. It need not be trusted: of its answer, only addresses that the policy
+/// allows are dialled.
 #[async_trait]
 pub trait Resolver: fmt::Debug + Send + Sync {
-    /// All addresses of a name, the preferred ones first.
+    /// All addresses of a name, the preferred addresses first.
     async fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>>;
 }
 
-/// The system's own resolver, with its `hosts` file and its name servers.
+/// The resolver of the operating system, with its `hosts` file and its name servers.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemResolver;
 
@@ -40,22 +40,22 @@ impl Resolver for SystemResolver {
 /// Why a host has no address that may be dialled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoAddress {
-    /// The resolver found none.
+    /// The resolver found no address.
     #[error("{0}")]
     Unreachable(String),
     /// The policy refuses all of its addresses.
     #[error("`{host}` is {kind} ({address}), and {}", closed(*kind))]
     Forbidden {
-        /// The name.
+        /// The name of the host.
         host: String,
-        /// The first address of it.
+        /// The first address of the host.
         address: IpAddr,
-        /// What that stands for.
+        /// The kind of this address.
         kind: AddressKind,
     },
 }
 
-/// Resolves, and takes out every address that the policy refuses.
+/// A resolver that removes every address that the policy refuses.
 #[derive(Debug, Clone)]
 pub struct VettedResolver {
     resolver: Arc<dyn Resolver>,
@@ -63,7 +63,7 @@ pub struct VettedResolver {
 }
 
 impl VettedResolver {
-    /// Asks this resolver, under this policy.
+    /// Asks `resolver`, and applies `policy`.
     pub fn new(resolver: Arc<dyn Resolver>, policy: NetworkPolicy) -> Self {
         Self { resolver, policy }
     }
@@ -89,7 +89,7 @@ impl Service<Name> for VettedResolver {
     }
 }
 
-/// The addresses that may be dialled. With none left, the error tells about the first one refused.
+/// The addresses that may be dialled. If there are none, the error names the first address that was refused.
 fn vet(
     policy: NetworkPolicy,
     host: &str,
@@ -99,7 +99,7 @@ fn vet(
     let mut allowed = Vec::new();
     for address in found {
         match policy.refuses(address) {
-            // The connector puts the port in; 0 stands for "not known here".
+            // The port 0 means "not known here". The connector replaces it.
             None => allowed.push(SocketAddr::new(address, 0)),
             Some(kind) => refused = refused.or(Some((address, kind))),
         }

@@ -1,7 +1,7 @@
-//! A bucket below a prefix: what readers and writers ask of it, whoever provides it.
+//! A bucket below a prefix: the requests of readers and writers, for every provider.
 //!
-//! Elements work in place, so each call here waits on the thread that makes it; requests are sent by a small
-//! runtime of their own, which is made when the first bucket is used and shared by all.
+//! Elements work on the thread that calls them, so each call here waits on its thread. A small runtime sends the
+//! requests. It is made when the first bucket is used, and all buckets share it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -41,87 +41,87 @@ use self::problem::BucketProblem;
 pub(super) use self::storage::BucketStorage;
 pub(super) use self::transport::Transport;
 
-/// How long a key may be, in bytes: S3's own limit.
+/// The largest length of a key, in bytes: the limit of S3.
 const KEY_BYTES_MAX: usize = 1024;
-/// How much of a key its temporary name may need beside it, in bytes.
+/// How many bytes of a key are reserved for what its temporary name adds.
 const KEY_BYTES_RESERVED: usize = 128;
-/// How long one request may take, in seconds: one that hangs is sent again.
+/// How long one request may take, in seconds. A request that takes longer is sent again.
 const REQUEST_SECONDS_MAX: u64 = 30;
-/// How often a request is sent again after one that failed for the moment, with 0.1, 0.2, 0.4 … seconds
-/// between them: about six seconds in all, since the lease ends sooner than patience would.
+/// How often a request is sent again after a failure that may pass, with 0.1, 0.2, 0.4 … seconds between the attempts.
+/// This is about six seconds in all: with more patience, the lease would end first.
 const RETRIES_MAX: usize = 6;
-/// How much a part of a multipart upload holds at least, in bytes.
+/// The smallest size of a part of a multipart upload, in bytes.
 const UPLOAD_BYTES: u64 = 8 << 20;
-/// How many parts an upload may have; S3 takes 10,000.
+/// The largest number of parts of an upload. S3 allows 10,000.
 const UPLOAD_PARTS_MAX: u64 = 9_000;
-/// How much the names of a list may take together, in bytes, each with [`NAME_BYTES`] more.
+/// The largest total length of the names of a list, in bytes. Each name counts [`NAME_BYTES`] more.
 const NAMES_BYTES_MAX: usize = 64 << 20;
-/// What a name takes beside its letters.
+/// How many bytes a name takes beside its letters.
 const NAME_BYTES: usize = 64;
-/// What the metadata of an output names its run by, so that a restart knows its own.
+/// The key in the metadata of an output with the number of its run. By it, a restart recognises its own output.
 const RUN_KEY: &str = "stepbox-run";
 
-/// How often a wait looks whether anybody still waits for it, in milliseconds.
+/// How often a waiting call checks whether its step still waits for the answer, in milliseconds.
 const LOOK_MS: u64 = 100;
 
 /// A bucket below a prefix. Cheap to clone; all clones share their connections.
 #[derive(Clone)]
 pub(crate) struct Bucket {
     inner: Arc<Inner>,
-    /// Whose requests end once its step is left behind; none outside of steps.
+    /// The gate of a step, which ends its requests when the step is left behind; `None` outside of steps.
     gate: Option<Gate>,
 }
 
 struct Inner {
-    /// What the operator calls it.
+    /// The operator's name for the storage.
     storage: String,
-    /// `s3://acme/exchange/`
+    /// The address: `s3://acme/exchange/`.
     address: String,
-    /// How many bytes of each key are the prefix.
+    /// The length of the prefix of each key, in bytes.
     prefix_bytes: usize,
     operator: Operator,
 }
 
-/// What there is under a key.
+/// The object under a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Object {
-    /// In bytes.
+    /// The length in bytes.
     pub(crate) length: u64,
-    /// Another one for other content.
+    /// The version. Other content has another version.
     pub(crate) version: Option<String>,
-    /// The run that an output was made by.
+    /// The run that made the object as an output.
     run: Option<String>,
-    /// Whether the server keeps that.
+    /// Whether the server keeps the run in the metadata.
     keeps_run: bool,
 }
 
 impl Object {
-    /// Whether it may be an output of a run.
+    /// Whether the object may be an output of a run.
     pub(crate) fn is_by(&self, run: &str) -> bool {
         !self.keeps_run || self.run.as_deref() == Some(run)
     }
 }
 
-/// Objects that one attempt wrote one after the other, with the lengths that the bucket says they have.
+/// Objects that one attempt wrote one after the other, with their lengths according to the bucket.
 pub(crate) struct Source {
     pub(crate) parts: Vec<(String, u64)>,
-    /// What they hold together, as the attempt said; none in what was stored before that was known.
+    /// Their content together, as the attempt recorded it; `None` in states from before this was recorded.
     pub(crate) content: Option<Content>,
 }
 
-/// Why an object is not what it was made of.
+/// Why an object differs from its parts.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Difference {
-    /// These parts hold other bytes than were written.
+    /// These parts contain other bytes than were written.
     Parts {
-        /// The first one.
+        /// The path of the first part.
         first: String,
     },
-    /// The bucket says that it has kept the object, and then that it has another one.
+    /// The bucket confirmed the object, and then shows another one.
     Kept(String),
 }
 
-/// A request under way. Dropping it breaks it off.
+/// A request that is being sent or answered. Dropping it breaks the request off.
 #[derive(Debug)]
 pub(crate) struct Pending<T> {
     answer: Receiver<opendal_core::Result<T>>,
@@ -130,7 +130,7 @@ pub(crate) struct Pending<T> {
 }
 
 impl<T> Pending<T> {
-    /// Waits for what it comes to, but no longer than the step does that asks.
+    /// Waits for the result of the request, but not longer than the step that asks.
     pub(crate) fn wait(self) -> opendal_core::Result<T> {
         let broken_off = |why| Err(opendal_core::Error::new(ErrorKind::Unexpected, why));
         loop {
@@ -155,8 +155,8 @@ impl<T> Drop for Pending<T> {
 }
 
 impl Bucket {
-    /// A bucket that is asked again for a while if it does not answer. `storage` is what the operator calls it; the
-    /// address is that of the whole bucket, and all paths begin below the prefix.
+    /// A bucket with repeated attempts if it does not answer. `storage` is the operator's name for it. `address` is
+    /// that of the whole bucket; all paths begin below the prefix.
     pub(crate) fn new(operator: Operator, storage: &str, mut address: String, prefix: &str) -> Self {
         let seconds = Duration::from_secs(REQUEST_SECONDS_MAX);
         let timeout = TimeoutLayer::new().with_timeout(seconds).with_io_timeout(seconds);
@@ -172,30 +172,30 @@ impl Bucket {
         Self::bare(operator.layer(timeout).layer(retry), storage, address, prefix.len())
     }
 
-    /// What asks once, and for as long as it takes.
+    /// A bucket that sends each request once, and waits for as long as it takes.
     fn bare(operator: Operator, storage: &str, address: String, prefix_bytes: usize) -> Self {
         let storage = storage.to_owned();
         Self { inner: Arc::new(Inner { storage, address, prefix_bytes, operator }), gate: None }
     }
 
-    /// The same without a network, for tests of what is built on it.
+    /// A bucket in memory, for tests of the code that uses buckets.
     #[cfg(test)]
     pub(crate) fn in_memory() -> Self {
         let operator = Operator::new(opendal_core::services::Memory::default()).expect("it needs nothing");
         Self::new(operator, "exchange", "s3://acme/".to_owned(), "exchange")
     }
 
-    /// The same bucket for a step: no request outlasts it.
+    /// The same bucket for a step. No request lasts longer than the step.
     pub(crate) fn within(&self, gate: &Gate) -> Self {
         Self { inner: self.inner.clone(), gate: Some(gate.clone()) }
     }
 
-    /// The whole address of a path.
+    /// The complete address of a path.
     pub(crate) fn address(&self, path: &str) -> String {
         format!("{}{path}", self.inner.address)
     }
 
-    /// Whether a path names an object below the prefix, and one that every tool can name as well.
+    /// Fails unless a path names an object below the prefix, and one that every tool can name as well.
     pub(crate) fn check_path(&self, path: &str) -> Result<()> {
         let problem = match path {
             "" => "is empty",
@@ -214,7 +214,7 @@ impl Bucket {
         Err(ConnectorError::BadPath { path: path.to_owned(), problem })
     }
 
-    /// What there is under a path; none if there is nothing.
+    /// The object under a path; `None` if there is none.
     pub(crate) fn find(&self, path: &str) -> Result<Option<Object>> {
         let key = path.to_owned();
         let found = self.send(|operator| async move { operator.stat(&key).await }).wait();
@@ -226,7 +226,7 @@ impl Bucket {
                 run: found.user_metadata().and_then(|all| all.get(RUN_KEY).map(str::to_owned)),
             })),
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                // A question about an object is answered without a word on why: it may be the bucket.
+                // The answer to a request for an object's metadata gives no reason: the bucket itself may be missing.
                 self.list(path)?;
                 Ok(None)
             }
@@ -234,7 +234,7 @@ impl Bucket {
         }
     }
 
-    /// Begins to read a range of an object, if it still has the version and the length.
+    /// Begins to read a range of an object. The read fails if the version or the length of the object has changed.
     pub(crate) fn begin_read(
         &self,
         path: &str,
@@ -252,7 +252,7 @@ impl Bucket {
         })
     }
 
-    /// The whole of an object, if it has no more bytes than that; none if there is nothing.
+    /// The content of an object; `None` if there is no object. More than `bytes_max` bytes are an error.
     pub(crate) fn read(&self, path: &str, bytes_max: u64) -> Result<Option<Bytes>> {
         let key = path.to_owned();
         let asked = Asked { bytes_max: Some(bytes_max), ..Asked::default() };
@@ -265,14 +265,14 @@ impl Bucket {
         }
     }
 
-    /// Begins to write an object in one request. It is durable, and visible, once that has ended.
+    /// Begins to write an object in one request. The object is durable and visible when the request has ended.
     pub(crate) fn begin_write(&self, path: &str, bytes: Vec<u8>) -> Pending<()> {
         let key = path.to_owned();
         self.send(|operator| async move { operator.write(&key, bytes).await.map(drop) })
     }
 
-    /// Writes an object where there is none; whether it did. A bucket that does not know the condition writes in
-    /// place of what came there since somebody looked last.
+    /// Writes an object unless one exists. Returns whether it was written. A bucket that does not know this condition
+    /// replaces an object that came after the last check.
     pub(crate) fn write_new(&self, path: &str, bytes: Vec<u8>) -> Result<bool> {
         let (key, content) = (path.to_owned(), bytes.clone());
         let written = self.send(|operator| async move {
@@ -289,8 +289,8 @@ impl Bucket {
         }
     }
 
-    /// Joins objects to one, which is visible only when it is complete, and looks whether it is then what was
-    /// written.
+    /// Joins objects to one object, which becomes visible only when it is complete. Then checks that the bucket has
+    /// what was written.
     pub(crate) fn join(
         &self,
         from: Vec<Source>,
@@ -309,7 +309,7 @@ impl Bucket {
             let closed = match copy(&operator, from, &mut writer, &gate).await {
                 Ok(Ok(())) => writer.close().await?,
                 not_whole => {
-                    // What stays is seen by nobody, and goes by the bucket's rule for unfinished uploads.
+                    // What remains is not visible. The bucket's rule for unfinished uploads removes it.
                     let _ = writer.abort().await;
                     return not_whole;
                 }
@@ -324,7 +324,7 @@ impl Bucket {
         joined.wait().map_err(|error| self.failed("complete", to, &error))
     }
 
-    /// The objects whose paths begin so, with their lengths, in the order of their names.
+    /// The objects whose paths begin with `path`, with their lengths in bytes, sorted by name.
     pub(crate) fn list(&self, path: &str) -> Result<Vec<(String, u64)>> {
         let key = path.to_owned();
         let listed = self.send(|operator| async move {
@@ -346,14 +346,14 @@ impl Bucket {
         Ok(files)
     }
 
-    /// Removes objects; those that are gone already do not matter.
+    /// Removes objects. It is not an error if an object does not exist.
     pub(crate) fn remove(&self, paths: Vec<String>) -> Result<()> {
         let Some(first) = paths.first().cloned() else { return Ok(()) };
         let removed = self.send(|operator| async move { operator.delete_iter(paths).await });
         removed.wait().map_err(|error| self.failed("remove", &first, &error))
     }
 
-    /// What went wrong, in our words: those of the library hold addresses and headers.
+    /// The error in our words: the texts of the library contain addresses and headers.
     pub(crate) fn failed(
         &self,
         action: &'static str,
@@ -383,7 +383,7 @@ impl Bucket {
         let request = ASKED.scope(asked, request(self.inner.operator.clone()));
         let task = match runtime() {
             Ok(runtime) => {
-                // Nobody waits any more where the element has ended.
+                // If the element has ended, the answer has no receiver any more.
                 let work = async move { drop(sender.send(request.await)) };
                 Some(runtime.spawn(work).abort_handle())
             }
@@ -397,7 +397,7 @@ impl Bucket {
     }
 }
 
-/// Writes the bytes of all parts, as far as they are those that were written.
+/// Copies the bytes of all parts, and checks that they are the bytes that were written.
 async fn copy(
     operator: &Operator,
     from: Vec<Source>,
@@ -428,7 +428,7 @@ async fn copy(
     Ok(Ok(()))
 }
 
-/// Whether what the bucket says that it has is what it said that it keeps.
+/// Checks that the object in the bucket is the one that the bucket has confirmed.
 fn confirm(
     closed: &Metadata,
     kept: Option<&Metadata>,
@@ -457,7 +457,7 @@ impl fmt::Debug for Bucket {
     }
 }
 
-/// Two threads for the requests of all buckets: they wait for the network most of the time.
+/// Two threads for the requests of all buckets. They wait for the network most of the time.
 fn runtime() -> &'static std::result::Result<Runtime, String> {
     static RUNTIME: OnceLock<std::result::Result<Runtime, String>> = OnceLock::new();
     RUNTIME.get_or_init(|| {

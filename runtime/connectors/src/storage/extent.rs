@@ -1,4 +1,4 @@
-//! How far a storage extends, so that two of them can be compared.
+//! The extent of a storage, so that two storages can be compared.
 
 use std::io;
 use std::path::Path;
@@ -8,27 +8,27 @@ use crate::folders::Wall;
 /// Where a storage keeps files.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Extent<'a> {
-    /// In a folder of this machine, or one that all machines have under the same path.
+    /// A folder of this machine, or one that all machines have under the same path.
     Folder(&'a Path),
-    /// On a server.
+    /// A place on a server.
     Remote(&'a RemoteExtent),
 }
 
-/// Where objects lie, as far as names tell.
+/// The place of objects on a server, as far as names show it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct RemoteExtent {
-    /// How the server is spoken to: `s3`.
+    /// The protocol of the server: `s3`.
     pub(crate) protocol: &'static str,
-    /// One text for all names that a server goes by.
+    /// One text for all names of the same server.
     pub(crate) server: String,
-    /// The bucket, or what stands for it.
+    /// The bucket, or its equivalent.
     pub(crate) container: String,
-    /// Empty, or with a `/` at its end.
+    /// The prefix: empty, or with a `/` at its end.
     pub(crate) prefix: String,
 }
 
 impl RemoteExtent {
-    /// Where a path lies, as one text for each place.
+    /// The address of a path. Equal places have equal addresses.
     pub(crate) fn place_of(&self, path: &str) -> String {
         format!("{}:{}/{}/{}{path}", self.protocol, self.server, self.container, self.prefix)
     }
@@ -41,7 +41,7 @@ impl RemoteExtent {
 }
 
 impl Extent<'_> {
-    /// Whether something can lie in both: whether one is the other, or lies in it.
+    /// Whether a file can be in both: the extents are equal, or one contains the other.
     pub(crate) fn overlaps(self, other: Extent<'_>) -> io::Result<bool> {
         match (self, other) {
             (Self::Folder(one), Extent::Folder(other)) if one.is_dir() && other.is_dir() => {

@@ -1,18 +1,18 @@
-//! Where the key of a storage comes from. No key stands in the settings themselves.
+//! The source of a storage's key. The settings themselves contain no key.
 
 use std::path::PathBuf;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-/// Where a key comes from: a file or a variable of the environment. What is written otherwise has neither, so that a
-/// key that stands there by mistake is in no message.
+/// The source of a key: a file, or a variable of the environment. A value in another form gives neither. So a key that
+/// was written there by mistake is in no message.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "Given")]
 pub struct KeySource {
-    /// Its path, if it is a file.
+    /// The path of the file.
     pub file: Option<PathBuf>,
-    /// Its name, if it is a variable of the environment.
+    /// The name of the variable of the environment.
     pub env: Option<String>,
 }
 

@@ -22,10 +22,10 @@ mod whole_files;
 
 use self::output::LocalFiles;
 
-/// The type, as settings and jobs name it.
+/// The name of the type in settings and jobs.
 const TYPE: &str = "local";
 
-/// A folder, as the operator writes it.
+/// The settings of a folder, as the operator writes them.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LocalSettings {
@@ -47,7 +47,7 @@ impl Settings for LocalSettings {
     }
 }
 
-/// A folder of the operator's. It is opened when it is used.
+/// A folder of the operator. It is opened when it is used.
 #[derive(Debug)]
 pub(super) struct LocalFolder {
     path: PathBuf,
@@ -85,7 +85,7 @@ impl Storage for LocalFolder {
         Some(&self.path)
     }
 
-    /// Nothing outside of the folder opens, as with a tenant's folders.
+    /// Only files in the folder can be opened, as with a tenant's folders.
     fn open(&self, folders: &Folders) -> Result<Box<dyn Files>> {
         Ok(Box::new(folders.of_storage(&self.path)?))
     }
@@ -134,7 +134,7 @@ impl Files for Folders {
 struct LocalInput {
     file: File,
     path: String,
-    /// Where to look whether another file was put in its place.
+    /// The folders in which to check whether another file has taken the file's place.
     folders: Folders,
 }
 
@@ -178,7 +178,7 @@ fn stamp_of(found: &Metadata) -> Stamp {
     Stamp { length: found.len(), modified: found.modified().ok(), identity }
 }
 
-/// A path of this machine without links and detours, as far as there is something; the rest as it reads.
+/// A path of this machine without links and detours, as far as the path exists. The rest of the path is kept as it is.
 pub(crate) fn place_of(path: &Path) -> String {
     let plain = without_detours(path);
     let mut at = plain.as_path();
@@ -189,7 +189,7 @@ pub(crate) fn place_of(path: &Path) -> String {
             (Err(_), None) => break plain.clone(),
         }
     };
-    // What is left of the path of something that exists is empty, and must not look like a folder.
+    // If the path exists, its rest is empty. `components` removes the `/` that would make it look like a folder.
     found.components().collect::<PathBuf>().to_string_lossy().into_owned()
 }
 
@@ -198,7 +198,7 @@ fn without_detours(path: &Path) -> PathBuf {
     for part in path.components() {
         match part {
             Component::CurDir => {}
-            // A link before it leads elsewhere; then the file system has the last word.
+            // A link before `..` leads elsewhere. Then only the file system can resolve it.
             Component::ParentDir if !fs::symlink_metadata(&plain).is_ok_and(|found| found.is_symlink()) => {
                 plain.pop();
             }
@@ -208,7 +208,7 @@ fn without_detours(path: &Path) -> PathBuf {
     plain
 }
 
-/// Files of an output on a device that fails every write as a full disk does.
+/// The files of an output on a device that fails every write like a full disk.
 #[cfg(test)]
 pub(crate) fn on_a_full_disk(
     place: crate::folders::OutputPlace,

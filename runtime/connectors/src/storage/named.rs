@@ -1,4 +1,4 @@
-//! The storages that an operator names, so that jobs can use them without knowing their keys.
+//! The storages that an operator names. Jobs can use them without their keys.
 
 use std::fmt;
 use std::io;
@@ -13,10 +13,10 @@ use super::local::LocalFolder;
 use super::s3::S3Settings;
 use crate::error::{ConnectorError, Result};
 
-/// How long a name may be, in bytes.
+/// The largest length of a name, in bytes.
 const NAME_BYTES_MAX: usize = 100;
 
-/// A storage with the name that jobs know it by. Cheap to clone; printing it shows no key.
+/// A storage with its name in jobs. Cheap to clone; printing it shows no key.
 #[derive(Clone)]
 pub struct NamedStorage {
     name: String,
@@ -47,30 +47,30 @@ impl NamedStorage {
         Self::new(name, Arc::new(settings.open(name)?))
     }
 
-    /// A bucket without a network.
+    /// A bucket in memory.
     #[cfg(test)]
     pub(crate) fn of_bucket(name: &str, bucket: super::bucket::Bucket) -> Self {
         let storage = super::bucket::BucketStorage::new("s3", bucket, None, Default::default());
         Self { name: name.to_owned(), storage: Arc::new(storage) }
     }
 
-    /// Where it keeps files: a folder, or `s3://bucket/prefix/`.
+    /// Where the storage keeps files: a folder, or `s3://bucket/prefix/`.
     pub fn address(&self) -> String {
         self.storage.address()
     }
 
-    /// The name that jobs know it by.
+    /// The name of the storage in jobs.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its type, such as `local` or `s3`.
+    /// The type of the storage, such as `local` or `s3`.
     pub fn storage_type(&self) -> &'static str {
         self.storage.storage_type()
     }
 
-    /// Fails if its requests would cross a network without TLS that is not open: this machine's, or others. Keys are
-    /// not sent in the clear, but files are, and anybody on the way may change them.
+    /// Fails if requests would cross, without TLS, a network that is not open: this machine (`loopback`) or another one
+    /// (`private`). Keys are not sent in the clear, but files are, and anybody on the way may change them.
     pub fn check_network(&self, loopback: bool, private: bool) -> std::result::Result<(), ConnectorError> {
         let network = match self.storage.plain_network() {
             Some(Network::Loopback) if !loopback => Network::Loopback,
@@ -80,12 +80,12 @@ impl NamedStorage {
         Err(ConnectorError::ClosedEndpoint { storage: self.name.clone(), network })
     }
 
-    /// Whether something can lie in both: whether one is the other, or lies in it.
+    /// Whether a file can be in both storages: they are equal, or one contains the other.
     pub(crate) fn overlaps(&self, other: &Self) -> io::Result<bool> {
         self.storage.extent().overlaps(other.storage.extent())
     }
 
-    /// Its folder; `None` for a bucket.
+    /// The folder of the storage; `None` for a bucket.
     pub fn folder(&self) -> Option<&Path> {
         self.storage.folder()
     }
@@ -95,58 +95,58 @@ impl NamedStorage {
     }
 }
 
-/// The storages that jobs may name. By default none.
+/// The storages that jobs may name. Empty by default.
 #[derive(Debug, Clone, Default)]
 pub struct Storages {
     usable: Vec<NamedStorage>,
     unusable: Vec<UnusableStorage>,
 }
 
-/// A storage that jobs may name, and that cannot be used now: its folder is not there, or a key of it cannot be read.
-/// The steps that name it fail.
+/// A storage that jobs may name, and that cannot be used now: its folder does not exist, or one of its keys cannot be
+/// read. The steps that name it fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnusableStorage {
-    /// The name that jobs know it by.
+    /// The name of the storage in jobs.
     pub name: String,
-    /// What is wrong, without anything of its keys.
+    /// What is wrong, without any text of the keys.
     pub problem: String,
-    /// What to do about it.
+    /// What the operator can do about it.
     pub help: String,
 }
 
 impl Storages {
-    /// Adds one more. Of two with one name the first counts; `check` says so.
+    /// Adds a storage. If two have the same name, the first counts, and `check` fails.
     pub fn add(&mut self, storage: NamedStorage) {
         self.usable.push(storage);
     }
 
-    /// Adds one that cannot be used now.
+    /// Adds a storage that cannot be used now.
     pub fn add_unusable(&mut self, storage: UnusableStorage) {
         self.unusable.push(storage);
     }
 
-    /// The storage of a name; `None` if there is none, or if it is unusable.
+    /// The storage of a name; `None` if there is no such storage, or if it is unusable.
     pub fn get(&self, name: &str) -> Option<&NamedStorage> {
         self.usable.iter().find(|storage| storage.name == name)
     }
 
-    /// The names of all, those of unusable ones included.
+    /// The names of all storages, also of the unusable ones.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let unusable = self.unusable.iter().map(|storage| storage.name.as_str());
         self.usable.iter().map(NamedStorage::name).chain(unusable)
     }
 
-    /// Those that can be used.
+    /// The storages that can be used.
     pub fn usable(&self) -> impl Iterator<Item = &NamedStorage> {
         self.usable.iter()
     }
 
-    /// Those that cannot be used now.
+    /// The storages that cannot be used now.
     pub fn all_unusable(&self) -> impl Iterator<Item = &UnusableStorage> {
         self.unusable.iter()
     }
 
-    /// Refuses one in which something of another storage can lie, or the other way round, that no job is to see: what
+    /// Fails if a storage of jobs and the shared storage can have a file in common. No job may see the files that
     /// machines share.
     pub fn check_apart(&self, shared: &NamedStorage) -> std::result::Result<(), ConnectorError> {
         for storage in &self.usable {
@@ -163,12 +163,12 @@ impl Storages {
         self.usable.iter().filter_map(NamedStorage::folder)
     }
 
-    /// The name that comes nearest to one that is not there.
+    /// The name that is most similar to one that does not exist.
     pub fn nearest(&self, name: &str) -> Option<&str> {
         nearest(name, self.names())
     }
 
-    /// Whether each has a name of its own, and may be used on this network.
+    /// Fails unless each storage has a name of its own, and may be used on this network.
     pub fn check(&self, loopback: bool, private: bool) -> std::result::Result<(), ConnectorError> {
         for (position, storage) in self.usable.iter().enumerate() {
             if self.usable[..position].iter().any(|other| other.name == storage.name) {
@@ -179,7 +179,7 @@ impl Storages {
         Ok(())
     }
 
-    /// The storage that a job names by an option.
+    /// The storage that a job names in an option.
     pub(crate) fn find(
         &self,
         option: &'static str,
@@ -205,7 +205,7 @@ impl Storages {
     }
 }
 
-/// Refuses a name that a storage cannot have.
+/// Refuses a name that is not allowed for a storage.
 pub(super) fn check_name(name: &str) -> Result<()> {
     let is_character = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
     if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(is_character) {

@@ -1,8 +1,9 @@
 //! The temporary names of the files of an output on this machine: `.products.csv.118.120-3.part`.
 //!
-//! Such a name says which run the file belongs to (`118`), and which attempt made it (execution 120 under the lease
-//! with token 3). No two attempts ever make a file of one name. So a worker that lost its lease, and does not know
-//! yet, replaces nothing of the worker that has it now, and that one can tell what earlier attempts left.
+//! Such a name contains the run to which the file belongs (`118`), and the attempt that made it (execution 120 under
+//! the lease with token 3). No two attempts ever make a file of the same name. So a worker that lost its lease, and
+//! does not know yet, replaces no file of the worker that has the lease now. That worker can recognise what earlier
+//! attempts left.
 
 use serde::{Deserialize, Serialize};
 use stepbox_batch::cut::cut;
@@ -10,17 +11,17 @@ use stepbox_batch::element::Fragment;
 use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::step_context::Attempt;
 
-/// How much of the final name a temporary name keeps, in bytes: file systems allow 255 in all.
+/// How many bytes of the final name a temporary name keeps. File systems allow 255 bytes in all.
 const NAME_BYTES_MAX: usize = 150;
 
-/// From which file of a series on an attempt made them.
+/// The files of a series that an attempt made: from this one on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Begun {
-    /// Its number; 1 for a single file.
+    /// The number of the first file; 1 for a single file.
     pub(crate) from: u64,
     /// The attempt's execution.
     pub(crate) execution: u64,
-    /// The token of its lease.
+    /// The token of the attempt's lease.
     pub(crate) token: u64,
 }
 
@@ -34,8 +35,9 @@ impl Begun {
     }
 }
 
-/// What the names of an output or of its fragment have in common: `.products.csv.118.part`. It is the name itself
-/// for files that were begun before names told their attempt, and for the folder of parts in a bucket.
+/// The temporary name of an output or of its fragment, from which the names of its files are made:
+/// `.products.csv.118.part`. It is the name of the file itself if the file was begun before names contained the
+/// attempt. It is also the name of the folder of parts in a bucket.
 pub(crate) fn temporary_name(name: &str, run: impl std::fmt::Display, fragment: Option<Fragment>) -> String {
     let name = cut(name, NAME_BYTES_MAX);
     match fragment {
@@ -44,7 +46,7 @@ pub(crate) fn temporary_name(name: &str, run: impl std::fmt::Display, fragment: 
     }
 }
 
-/// The temporary name of a file. A single file has no number; those of a series have theirs, from 1.
+/// The temporary name of a file. A single file has no number. The files of a series are numbered from 1.
 pub(crate) fn temporary_of(temporary: &str, begun: &[Begun], number: Option<u64>) -> String {
     let stem = stem_of(temporary);
     let by = match by(begun, number) {
@@ -57,27 +59,27 @@ pub(crate) fn temporary_of(temporary: &str, begun: &[Begun], number: Option<u64>
     }
 }
 
-/// Who made a file; `None` if it was begun before names told.
+/// The attempt that made a file; `None` if the file was begun before names contained the attempt.
 pub(crate) fn by(begun: &[Begun], number: Option<u64>) -> Option<Attempt> {
     let number = number.unwrap_or(1);
     begun.iter().rev().find(|begun| begun.from <= number).map(|begun| begun.by())
 }
 
-/// What all names of an output begin with, those of its fragments as well.
+/// The beginning of all temporary names of an output, also of those of its fragments.
 pub(crate) fn stem_of(temporary: &str) -> &str {
     temporary.strip_suffix(".part").unwrap_or(temporary)
 }
 
-/// What the name of an unfinished file says.
+/// What the name of an unfinished file shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unfinished {
-    /// A file of the output, made by an attempt.
+    /// A file of the output, made by the attempt `by`.
     Own { by: Attempt, number: Option<u64> },
-    /// A file of one of its fragments.
+    /// A file of one of the output's fragments.
     Fragment,
 }
 
-/// Reads a name that belongs to an output with this temporary name; `None` if it belongs to another one.
+/// Reads a name of the output with this temporary name; `None` if the name belongs to another output.
 pub(crate) fn read(temporary: &str, name: &str) -> Option<Unfinished> {
     let middle = name.strip_prefix(stem_of(temporary))?.strip_prefix('.')?.strip_suffix(".part")?;
     let mut segments = middle.split('.');
@@ -94,7 +96,7 @@ pub(crate) fn read(temporary: &str, name: &str) -> Option<Unfinished> {
     (is_fragment && is_known).then_some(Unfinished::Fragment)
 }
 
-/// Reads `120-3`, also before something that follows after another `-`.
+/// Reads `120-3`; another `-` and further text may follow.
 pub(crate) fn attempt(text: &str) -> Option<Attempt> {
     let mut numbers = text.split('-');
     let execution = JobExecutionId(numbers.next()?.parse().ok()?);
@@ -137,7 +139,7 @@ mod tests {
             ".out.csv.118.part",
             ".out.csv.118.2.part",
             ".out.csv.1180.120-4.part",
-            // Of an output `out.csv.118` in run 120, and of its fragment.
+            // Names of an output `out.csv.118` in run 120, and of its fragment.
             ".out.csv.118.120.part",
             ".out.csv.118.120.120-4.part",
             ".out.csv.118.120.p1.120-4.part",

@@ -1,12 +1,12 @@
-//! Where an output lies until it is complete, and after.
+//! The files of an output until the output is complete, and after that.
 
 use serde::{Deserialize, Serialize};
 
 use super::names::Begun;
 use crate::error::Result;
 
-/// The files of an output in a storage. A single file has no number; the files of a series are numbered from 1. All
-/// calls but `close` may be repeated by an attempt that finds them half done.
+/// The files of an output in a storage. A single file has no number; the files of a series are numbered from 1. An
+/// attempt that finds a call half done may repeat it, except `close`.
 pub(crate) trait OutputFiles: Send {
     /// The final path as it was given, with its placeholders filled.
     fn given(&self) -> &str;
@@ -14,75 +14,75 @@ pub(crate) trait OutputFiles: Send {
     /// The last part of the final path.
     fn name(&self) -> &str;
 
-    /// Where later steps find a final name.
+    /// The address under which later steps find a final name.
     fn address(&self, name: &str) -> String;
 
     /// The temporary name of a file.
     fn temporary(&self, number: Option<u64>) -> String;
 
-    /// Whether a final name may be taken.
+    /// Fails if a final name may not be used.
     fn check_final_name(&self, name: &str) -> Result<()>;
 
-    /// Begins a file, in place of what an earlier attempt left of it.
+    /// Begins a file, and replaces what an earlier attempt left of it.
     fn begin(&mut self, number: Option<u64>) -> Result<()>;
 
-    /// Goes on with a file after `length` bytes, if it has as many; none if it is gone.
+    /// Continues a file after `length` bytes, if it has that many; `None` if the file is gone.
     fn go_on(&mut self, number: Option<u64>, length: u64) -> Result<Option<Found>>;
 
-    /// Removes what `begin` or `go_on` made last, of which no checkpoint speaks yet.
+    /// Removes the file that `begin` or `go_on` made last, which no checkpoint names yet.
     fn withdraw(&mut self) -> Result<()> {
         Ok(())
     }
 
-    /// Fails if another attempt has taken over the last file. The check is cheap and may miss it, unless
-    /// `is_complete`: then it is exact.
+    /// Fails if another attempt has taken over the last file. The check is cheap and may miss this. With `is_complete`
+    /// it is exact.
     fn check_is_ours(&self, is_complete: bool) -> Result<()>;
 
-    /// Whether the last file takes more.
+    /// Whether bytes can be appended to the last file.
     fn is_open(&self) -> bool;
 
-    /// Adds to the last file.
+    /// Appends bytes to the last file.
     fn append(&mut self, bytes: &[u8]) -> Result<()>;
 
-    /// Makes all of the last file durable.
+    /// Makes all bytes of the last file durable.
     fn sync(&mut self) -> Result<()>;
 
-    /// How long an unfinished file is; none if it is not there, or not all of it.
+    /// The length of an unfinished file in bytes; `None` if the file, or a part of it, does not exist.
     fn length_of(&self, number: Option<u64>) -> Result<Option<u64>>;
 
-    /// How long the file of a final name is, if it is one that this run may have made.
+    /// The length in bytes of the file with a final name; `None` if this run cannot have made it.
     fn final_length_of(&self, name: &str) -> Result<Option<u64>>;
 
-    /// Removes what earlier attempts left after this file, or instead of one up to it.
+    /// Removes the files that earlier attempts left after this file, or instead of a file up to this one.
     fn remove_after(&mut self, number: u64) -> Result<()>;
 
-    /// Gives a file its final name. `is_last` says that it is the one that is open.
+    /// Gives a file its final name. `is_last` says that this is the open file.
     fn show(&mut self, number: Option<u64>, name: &str, is_last: bool) -> Result<()>;
 
-    /// Makes the final names durable, and leaves nothing else behind.
+    /// Makes the final names durable, and removes everything else.
     fn close(&mut self) -> Result<()>;
 
-    /// Appends some of a fragment, after so many bytes of it that are there already; returns how many. All of
-    /// the last file is written before.
+    /// Appends a piece of a fragment, after the bytes of it that were appended before. Returns how many bytes. The last
+    /// file must have all its own bytes first.
     fn absorb(&mut self, fragment: &Piece<'_>, after: u64) -> Result<Absorption>;
 
-    /// Removes fragments that are a part of the output by now.
+    /// Removes fragments that are now a part of the output.
     fn remove_fragments(&self, temporaries: &[String]) -> Result<()>;
 
-    /// What the last file, and those before it, are made of, where that is more than a name.
+    /// The objects of the files; `None` in a storage where names are enough.
     fn parts(&self) -> Option<Parts> {
         None
     }
 
-    /// Who made which file, where names tell.
+    /// The attempts that made the files, in a storage where names contain them.
     fn begun(&self) -> &[Begun] {
         &[]
     }
 }
 
-/// An output that was begun, as its last state speaks of it.
+/// An output that was begun, as its last state describes it.
 pub(crate) struct Unfinished<'a> {
-    /// What all its temporary names have in common.
+    /// The temporary name from which the names of its files are made.
     pub(crate) temporary: &'a str,
     pub(crate) parts: Option<Parts>,
     pub(crate) begun: Vec<Begun>,
@@ -90,17 +90,17 @@ pub(crate) struct Unfinished<'a> {
 
 /// A file that an earlier attempt left.
 pub(crate) struct Found {
-    /// How many bytes it had.
+    /// How many bytes the file had.
     pub(crate) length: u64,
-    /// How many of them had to be copied.
+    /// How many of these bytes had to be copied.
     pub(crate) copied: u64,
 }
 
-/// A fragment, as the last state of its writer speaks of it.
+/// A fragment, as the last state of its writer describes it.
 pub(crate) struct Piece<'a> {
-    /// What all its temporary names have in common.
+    /// The temporary name from which the names of its files are made.
     pub(crate) temporary: &'a str,
-    /// How many bytes are durable.
+    /// How many bytes of the fragment are durable.
     pub(crate) length: u64,
     pub(crate) parts: Option<&'a Parts>,
     pub(crate) begun: &'a [Begun],
@@ -108,13 +108,13 @@ pub(crate) struct Piece<'a> {
 
 /// How much of a fragment was appended.
 pub(crate) struct Absorption {
-    /// In bytes.
+    /// How many bytes were appended.
     pub(crate) bytes: u64,
-    /// How many of them were read and written for it.
+    /// How many of these bytes were read and written for it.
     pub(crate) copied: u64,
 }
 
-/// How many bytes were written, and their [`Digest`](crate::fingerprint::Digest).
+/// The number of the bytes that were written, and their [`Digest`](crate::fingerprint::Digest).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Content {
     pub(crate) bytes: u64,
@@ -124,25 +124,25 @@ pub(crate) struct Content {
 /// The objects that the unfinished files of an output are made of, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Parts {
-    /// By those who wrote them: few, however many objects there are.
+    /// The objects, grouped by the attempts that wrote them: few groups, however many objects there are.
     pub(crate) runs: Vec<Run>,
-    /// How many objects come before each file.
+    /// How many objects are before each file.
     pub(crate) files: Vec<u64>,
 }
 
 /// Objects of one file that one attempt wrote one after the other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Run {
-    /// The temporary name of the fragment that they were written for; none for the output itself.
+    /// The temporary name of the fragment for which they were written; `None` for the output itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) of: Option<String>,
-    /// Unique to the attempt.
+    /// The end of the objects' names, which is unique to the attempt.
     pub(crate) by: String,
-    /// The number of the first one.
+    /// The number of the first object.
     pub(crate) first: u64,
-    /// How many there are.
+    /// How many objects there are.
     pub(crate) count: u64,
-    /// What they hold together; none in what was stored before that was known.
+    /// Their content together; `None` in states from before this was recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) content: Option<Content>,
 }

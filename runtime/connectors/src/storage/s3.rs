@@ -1,4 +1,4 @@
-//! Buckets that speak S3: their settings, and what OpenDAL makes of them. All else is a bucket's ([`super::bucket`]).
+//! Buckets that speak S3: their settings, and their operator of OpenDAL. [`super::bucket`] does everything else.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,27 +15,27 @@ use super::extent::RemoteExtent;
 use super::{KeySource, Settings, Storage};
 use crate::error::{ConnectorError, Result};
 
-/// How long a prefix may be, in bytes: most of a key is for the paths below it.
+/// The largest length of a prefix, in bytes. Most of a key is for the paths below the prefix.
 const PREFIX_BYTES_MAX: usize = 512;
-/// The type, as settings and jobs name it.
+/// The name of the type in settings and jobs.
 const TYPE: &str = "s3";
-/// Stands for a key that is not known, so that the rest is judged all the same.
+/// Takes the place of a key that is not known, so that the other settings can be checked.
 const ANY_KEY: &str = "any";
 
-/// A bucket that speaks S3, as the operator describes it.
+/// A bucket that speaks S3, with the operator's settings.
 #[derive(Clone)]
 pub struct S3Settings {
-    /// Its name.
+    /// The name of the bucket.
     pub bucket: String,
-    /// Where in the bucket all paths begin; no path leads out. Empty for the whole bucket.
+    /// The beginning of all paths in the bucket; no path leads out of it. Empty for the whole bucket.
     pub prefix: String,
-    /// The region that requests are signed for. Servers that have none take any.
+    /// The region for which requests are signed. Servers without regions accept any.
     pub region: String,
-    /// `https://storage.example.com`; none for Amazon's own.
+    /// The server, such as `https://storage.example.com`; `None` for Amazon's own.
     pub endpoint: Option<String>,
-    /// Who we are.
+    /// The name of the key.
     pub access_key_id: SecretString,
-    /// What requests are signed with. It is never sent.
+    /// The key that signs the requests. It is never sent.
     pub secret_access_key: SecretString,
 }
 
@@ -94,7 +94,7 @@ impl S3Settings {
         Ok(Some(url))
     }
 
-    /// The bucket, without a request.
+    /// Sets the bucket up, without a request.
     pub(super) fn open(&self, storage: &str) -> Result<BucketStorage> {
         self.check().map_err(|problem| ConnectorError::bad_storage(storage, &problem))?;
         let url = self.url().ok().flatten();
@@ -111,7 +111,7 @@ impl S3Settings {
         Ok(BucketStorage::new(TYPE, bucket, plain, extent))
     }
 
-    /// What speaks S3 through a door.
+    /// The operator of OpenDAL that sends its requests through a door.
     pub(super) fn operator(&self, storage: &str, door: Door<impl HttpTransport>) -> Result<Operator> {
         let prefix = self.prefix.trim_end_matches('/');
         let mut builder = S3::default()
@@ -120,7 +120,7 @@ impl S3Settings {
             .region(&self.region)
             .access_key_id(self.access_key_id.expose_secret())
             .secret_access_key(self.secret_access_key.expose_secret())
-            // Neither the environment nor the machine has a say in who we are.
+            // The keys come from the settings only, never from the environment or the machine.
             .disable_config_load()
             .disable_ec2_metadata();
         match &self.endpoint {
@@ -140,11 +140,11 @@ impl S3Settings {
 #[serde(deny_unknown_fields)]
 pub struct S3Form {
     bucket: String,
-    /// Where in it all paths begin.
+    /// The beginning of all paths in the bucket.
     #[serde(default)]
     prefix: String,
     region: String,
-    /// Without it, Amazon's own.
+    /// `None` for Amazon's own server.
     endpoint: Option<String>,
     access_key_id: KeySource,
     secret_access_key: KeySource,
@@ -191,8 +191,8 @@ fn network_of(url: &Url) -> Network {
     }
 }
 
-/// One text for the names that one server goes by: Amazon's own in all regions, since a bucket's name is unique among
-/// them, and this machine.
+/// One text for all names of a server. Amazon's regions count as one server, since a bucket's name is unique among
+/// them. So do the names of this machine.
 fn server(url: Option<&Url>) -> String {
     let Some(url) = url else { return "amazon".to_owned() };
     let port = url.port_or_known_default().unwrap_or_default();

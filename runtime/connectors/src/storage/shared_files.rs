@@ -1,4 +1,4 @@
-//! Small whole files that several machines share: what an installation keeps beside its store.
+//! Small complete files that several machines share: those that an installation keeps beside its store.
 
 use std::sync::Arc;
 
@@ -6,44 +6,44 @@ use super::Storage;
 use super::named::NamedStorage;
 use crate::error::ConnectorError;
 
-/// The files of a storage by their paths. Each call waits for the disk or the network; a file is whole or not
-/// there, and durable when it is written.
+/// The files of a storage by their paths. Each call waits for the disk or the network. A file is complete or does not
+/// exist. It is durable once it is written.
 #[derive(Debug, Clone)]
 pub struct SharedFiles(Arc<dyn Storage>);
 
 impl SharedFiles {
-    /// All below the folder or the prefix of a storage.
+    /// The files below the folder or the prefix of a storage.
     pub fn of(storage: &NamedStorage) -> Self {
         Self(storage.storage().clone())
     }
 
-    /// Writes a file, in place of one that is there.
+    /// Writes a file, and replaces an existing one.
     pub fn put(&self, path: &str, bytes: Vec<u8>) -> Result<(), ConnectorError> {
         self.0.put(path, bytes)
     }
 
-    /// Writes a file where there is none, and tells whether it did: of several callers at once, one. In a bucket that
-    /// knows no conditions, the last of several callers at the same moment.
+    /// Writes a file unless one exists. Returns whether the file was written: of several callers at once, one succeeds.
+    /// In a bucket that knows no conditions, the last of several callers at the same moment succeeds.
     pub fn put_new(&self, path: &str, bytes: Vec<u8>) -> Result<bool, ConnectorError> {
         self.0.put_new(path, bytes)
     }
 
-    /// The whole of a file; `None` if there is nothing. A file with more than `bytes_max` bytes is an error.
+    /// The content of a file; `None` if the file does not exist. A file with more than `bytes_max` bytes is an error.
     pub fn get(&self, path: &str, bytes_max: u64) -> Result<Option<Vec<u8>>, ConnectorError> {
         self.0.get(path, bytes_max)
     }
 
-    /// The paths of the files in a folder and below, in their order.
+    /// The paths of the files in a folder and below it, sorted.
     pub fn list(&self, folder: &str) -> Result<Vec<String>, ConnectorError> {
         self.0.list(folder)
     }
 
-    /// Removes a file; one that is gone already does not matter.
+    /// Removes a file. It is not an error if the file does not exist.
     pub fn remove(&self, path: &str) -> Result<(), ConnectorError> {
         self.0.remove(path)
     }
 
-    /// Removes a folder with all that is in it.
+    /// Removes a folder with everything in it.
     pub fn remove_folder(&self, folder: &str) -> Result<(), ConnectorError> {
         self.0.remove_folder(folder)
     }

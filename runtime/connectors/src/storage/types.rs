@@ -1,4 +1,4 @@
-//! Which types of storage there are: one row for each.
+//! The types of storage, one row for each.
 
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -39,16 +39,16 @@ storage_types! {
     S3: "s3" => S3Form,
 }
 
-/// The type whose storage a job need not name: files of this machine within the tenant's folders.
+/// The type whose storage a job need not name: files of this machine in the tenant's folders.
 pub(crate) const UNNAMED_TYPE: &str = STORAGE_TYPES[0];
 
 impl StorageSettings {
-    /// Where its keys come from, each with the name of its setting.
+    /// The sources of the keys, each with the name of its setting.
     pub fn keys(&self) -> Vec<(&'static str, &KeySource)> {
         self.of_type().keys()
     }
 
-    /// Refuses settings that are wrong whatever the keys are, and whatever is there now.
+    /// Refuses settings that are wrong in any case, independent of the keys and of what exists now.
     pub fn check(&self, name: &str) -> Result<(), ConnectorError> {
         check_name(name)?;
         self.of_type().check(name)

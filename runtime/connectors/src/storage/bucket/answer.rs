@@ -1,7 +1,8 @@
-//! What a bucket may answer, and how much of it is taken: the one door that every answer comes through.
+//! What a bucket may answer, and how much of an answer is taken. Every answer passes through this module.
 //!
-//! A bucket is another machine, and so are the gateways before it. An answer has the length that its question allows,
-//! comes at a least speed, and is about what was asked; whatever else comes is refused before it takes memory or time.
+//! A bucket is another machine, and so are the gateways before it. An answer must have a length that its request
+//! allows, arrive with at least the minimum speed, and be about what was requested. Any other answer is refused before
+//! it takes memory or time.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,54 +18,54 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::page;
 
-/// How much of an error's text is taken, in bytes; the rest is cut off.
+/// The largest length of an error's text, in bytes. The rest is cut off.
 const ERROR_BYTES_MAX: u64 = 64 << 10;
-/// How long a page of a list may be, and what a server says of what it did, in bytes.
+/// The largest length in bytes of a page of a list, and of a server's report on what it did.
 const TEXT_BYTES_MAX: u64 = 4 << 20;
-/// How long an object may be that is read in one go, unless its reader says otherwise, in bytes.
+/// The largest length in bytes of an object that is read in one go, unless its reader sets another limit.
 const OBJECT_BYTES_MAX: u64 = 64 << 20;
-/// The least that has to come of an answer in each time of [`SPEED_TIME`], in bytes, unless that is all of it.
+/// The minimum speed of an answer: this many bytes in each [`SPEED_TIME`], unless the answer ends before.
 const SPEED_BYTES: u64 = 64 << 10;
 const SPEED_TIME: Duration = Duration::from_secs(30);
 
-/// What the asker knows of the answer.
+/// What the sender of a request knows about the answer.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Asked {
-    /// How long the object is of which a range is read, as the bucket said before.
+    /// The length of the object of which a range is read, as the bucket gave it before, in bytes.
     pub(super) object_bytes: Option<u64>,
-    /// How long an object may be that is read in one go.
+    /// The largest length of an object that is read in one go, in bytes.
     pub(super) bytes_max: Option<u64>,
-    /// What the last page of a list said of the next one.
+    /// The token in the last page of a list, which names the next page.
     pub(super) last_token: Arc<Mutex<Option<String>>>,
 }
 
 tokio::task_local! {
-    /// What is asked by this task.
+    /// What the requests of this task ask for.
     pub(super) static ASKED: Asked;
 }
 
-/// Why an answer is not believed.
+/// Why an answer is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadAnswer {
-    /// More than the question allows.
+    /// The answer is longer than the request allows.
     #[error("sends more than it was asked for")]
     TooLong,
-    /// Less than a bucket that works would send.
+    /// The answer is slower than that of a bucket that works.
     #[error("sends less than 64 KiB in 30 seconds")]
     TooSlow,
-    /// Another range, or none.
+    /// The answer has another range, or none.
     #[error("answers with other bytes than those it was asked for")]
     OtherRange,
-    /// No word on how long it is.
+    /// The answer does not give its length.
     #[error("does not say how long its answer is")]
     NoLength,
-    /// A list whose next page is empty, or this one again.
+    /// A list has a next page, but this page is empty or was already sent.
     #[error("sends a list that does not end")]
     EndlessList,
-    /// It takes an object, and does not say which it has.
+    /// The bucket takes an object, and does not confirm which object it has.
     #[error("does not say that it has kept what it was sent")]
     NotKept,
-    /// The object became another one.
+    /// The length of the object has changed.
     #[error("has an object of another length than it said")]
     OtherLength,
 }
@@ -72,7 +73,7 @@ pub enum BadAnswer {
 impl From<BadAnswer> for Error {
     fn from(bad: BadAnswer) -> Self {
         let error = Self::new(ErrorKind::Unexpected, bad.to_string()).set_source(bad);
-        // A gateway may be out of the way the next time. What is too long, or another object, stays so.
+        // The next answer may not come from a faulty gateway. An answer that is too long, or another object, stays so.
         match bad {
             BadAnswer::TooSlow | BadAnswer::NotKept => error.set_temporary(),
             _ => error,
@@ -80,7 +81,7 @@ impl From<BadAnswer> for Error {
     }
 }
 
-/// Sends requests, and lets through of the answers what was asked for.
+/// Sends requests, and lets only the requested part of the answers through.
 pub(in crate::storage) struct Door<T>(pub(in crate::storage) T);
 
 impl<T: HttpTransport> HttpTransport for Door<T> {
@@ -108,23 +109,23 @@ impl<T: HttpTransport> HttpTransport for Door<T> {
     }
 }
 
-/// A list that is cut short under load may be whole the next time.
+/// A list that is cut off when the server is busy may be complete the next time.
 fn unreadable() -> Error {
     Error::new(ErrorKind::Unexpected, "the list cannot be read").set_temporary()
 }
 
-/// What a request asks for, as far as the answer's length depends on it.
+/// What a request asks for, as far as the length of the answer depends on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Question {
-    /// What there is under a key.
+    /// The metadata of an object.
     Head,
     /// The names below a prefix.
     List { prefix: String },
-    /// An object, or from one byte up to and with another.
+    /// The content of an object, or the range from the first to the last byte.
     Read { range: Option<(u64, u64)> },
-    /// To keep an object, or a part of one.
+    /// To store an object, or a part of one.
     Keep,
-    /// Anything else: to begin, to complete, to remove.
+    /// Any other request: to begin, to complete, to remove.
     Other,
 }
 
@@ -147,7 +148,7 @@ impl Question {
         }
     }
 
-    /// How much of the answer is taken, or why none of it.
+    /// How much of the answer is taken, or why it is refused.
     fn judge(&self, status: StatusCode, headers: &HeaderMap, asked: &Asked) -> Result<Allowed, BadAnswer> {
         if !status.is_success() {
             return Ok(Allowed::cut_off(ERROR_BYTES_MAX));
@@ -186,14 +187,14 @@ impl Question {
     }
 }
 
-/// The first and the last byte of `bytes=0-9`.
+/// The first and the last byte of `bytes=0-9`, the form of a request.
 fn asked_range(text: &str) -> Option<(u64, u64)> {
     let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
     let range = (first.parse().ok()?, last.parse().ok()?);
     (range.0 <= range.1).then_some(range)
 }
 
-/// The first and the last byte of `bytes 0-9/100`, and how long the object is.
+/// The first and the last byte of `bytes 0-9/100`, and the length of the object; `None` for the length `*`.
 fn content_range(text: &str) -> Option<(u64, u64, Option<u64>)> {
     let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = range.split_once('-')?;
@@ -209,7 +210,7 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
     text(headers, header::CONTENT_LENGTH)?.parse().ok()
 }
 
-/// How many bytes of a body are taken, and what happens to more.
+/// How many bytes of a body are taken. Further bytes are refused or cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Allowed {
     bytes_max: u64,
@@ -221,7 +222,8 @@ impl Allowed {
         Self { bytes_max, refuses_more: false }
     }
 
-    /// What says that it is too long is refused before any of it is read.
+    /// The limit for an answer that must not be longer. If its header says that it is, it is refused before any of it
+    /// is read.
     fn refusing(bytes_max: u64, headers: &HeaderMap) -> Result<Self, BadAnswer> {
         match content_length(headers) {
             Some(length) if length > bytes_max => Err(BadAnswer::TooLong),
@@ -230,12 +232,12 @@ impl Allowed {
     }
 }
 
-/// A body of which no more is taken than is allowed, and at no less than the least speed.
+/// A body that is taken only up to its limit, and only with at least the minimum speed.
 struct Bounded {
     body: Body,
     left: u64,
     refuses_more: bool,
-    /// Until when the least has to have come, once something was waited for.
+    /// The end of the current period for the minimum speed, after the first wait.
     window: Option<Pin<Box<Sleep>>>,
     window_bytes: u64,
 }
@@ -247,7 +249,7 @@ impl Bounded {
         Self { body, left: bytes_max, refuses_more, window: None, window_bytes: 0 }
     }
 
-    /// What may be taken of a piece.
+    /// The bytes of a piece that may be taken.
     fn admit(&mut self, piece: Buffer) -> Option<opendal_core::Result<Buffer>> {
         let length = piece.len() as u64;
         self.window_bytes += length;
@@ -262,7 +264,7 @@ impl Bounded {
         (rest > 0).then(|| Ok(piece.slice(..rest)))
     }
 
-    /// Whether the least has not come in time.
+    /// Whether fewer bytes than the minimum have come in a period.
     fn is_too_slow(&mut self, context: &mut Context<'_>) -> bool {
         loop {
             let window = self.window.get_or_insert_with(|| Box::pin(sleep(SPEED_TIME)));

@@ -1,4 +1,4 @@
-//! A bucket whose answers are any bytes, for the fuzz target of that name.
+//! A bucket that answers any bytes, for the fuzz target of that name.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -11,18 +11,18 @@ use super::answer::Door;
 use super::{Bucket, Object, page};
 use crate::storage::S3Settings;
 
-/// How long the object is of which a range is read.
+/// The length of the object of which a range is read, in bytes.
 const OBJECT_BYTES: u64 = 5_000;
-/// How long an object may be that is read in one go.
+/// The largest length of an object that is read in one go, in bytes.
 const BYTES_MAX: u64 = 1_000;
-/// What is listed.
+/// The folder to list.
 const FOLDER: &str = "out/.a.part/";
 
-/// Lets a bucket give these answers, one after the other, and looks what is made of them.
+/// Gives these answers to a bucket, one after the other, and checks the results.
 ///
 /// # Panics
 ///
-/// If more comes of an answer than was asked for, or another name.
+/// If the bucket delivers more than was asked for, or an object of another name.
 pub(crate) fn answers(bytes: &[u8]) {
     let bucket = |bytes| Bucket::over(Answers::of(bytes));
     if let Ok(listed) = bucket(bytes).list(FOLDER) {
@@ -47,7 +47,8 @@ pub(crate) fn answers(bytes: &[u8]) {
 struct Answers(Mutex<VecDeque<Response<Bytes>>>);
 
 impl Answers {
-    /// Each answer begins with a byte for its status and headers, and two for the length of its body.
+    /// Reads the answers. Each begins with one byte for its status and headers, and two bytes for the length of its
+    /// body.
     fn of(mut bytes: &[u8]) -> Self {
         let mut answers = VecDeque::new();
         while let [kind, high, low, rest @ ..] = bytes {
@@ -70,7 +71,7 @@ impl Answers {
             if kind & 128 != 0 {
                 answer = answer.header("content-type", "application/xml");
             }
-            // A header that is none makes no answer.
+            // An answer with an invalid header is left out.
             answers.extend(answer.body(Bytes::copy_from_slice(body)));
             bytes = later;
         }
@@ -89,7 +90,7 @@ impl HttpTransport for Answers {
 }
 
 impl Bucket {
-    /// A bucket behind the door, whose answers come from there.
+    /// A bucket that receives these answers through the door.
     fn over(answers: Answers) -> Self {
         let settings = S3Settings {
             bucket: "acme".to_owned(),

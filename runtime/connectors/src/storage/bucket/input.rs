@@ -1,4 +1,4 @@
-//! An object that reads as a file does, in large blocks.
+//! An object that reads like a file, in large blocks.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -7,18 +7,18 @@ use bytes::{Buf, Bytes};
 use super::{Bucket, Object, Pending};
 use crate::error::ConnectorError;
 
-/// How many bytes one request asks for at most. The next block is on its way while this one is parsed.
+/// The largest number of bytes in one request. The next block is requested while this block is parsed.
 const BLOCK_BYTES_MAX: u64 = 4 << 20;
-/// How many the first one asks for, and the first one elsewhere: it may be the only one. Each asks for twice
-/// as many as the one before.
+/// The number of bytes in the first request, and in the first request after a seek: it may be the only one. Each
+/// further request asks for twice as many bytes as the one before.
 const BLOCK_BYTES_MIN: u64 = 256 << 10;
 
-/// An object while it is read, always the same version of it.
+/// An object while it is read. All reads are from the same version.
 pub(crate) struct BucketInput {
     bucket: Bucket,
     path: String,
     object: Object,
-    /// Where `block` begins, less what was read of it.
+    /// The offset of the first byte in `block`.
     offset: u64,
     block: Bytes,
     next: Option<Pending<Bytes>>,
@@ -45,12 +45,12 @@ impl BucketInput {
         })
     }
 
-    /// How long it is, in bytes.
+    /// The length of the object, in bytes.
     pub(crate) fn length(&self) -> u64 {
         self.object.length
     }
 
-    /// Which version of the object it is.
+    /// The version of the object.
     pub(crate) fn version(&self) -> Option<&str> {
         self.object.version.as_deref()
     }
@@ -93,7 +93,7 @@ impl Seek for BucketInput {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let SeekFrom::Start(to) = to else { return Err(io::ErrorKind::Unsupported.into()) };
         match to.checked_sub(self.offset) {
-            // Within what is here already.
+            // The target is within the current block.
             Some(ahead) if ahead <= self.block.len() as u64 && !self.block.is_empty() => {
                 self.block.advance(ahead as usize);
             }

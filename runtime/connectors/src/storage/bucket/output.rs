@@ -1,9 +1,9 @@
-//! The files of an output in a bucket. An object cannot grow, so what is written between two checkpoints is
-//! an object of its own, `.products.csv.118.part/000001.118-3-5f0c2a97`; completing joins them to one.
+//! The files of an output in a bucket. An object cannot grow. So the bytes between two checkpoints become an object of
+//! their own, `.products.csv.118.part/000001.118-3-5f0c2a97`. Completing the output joins these objects to one.
 //!
-//! The end of such a name is unique to the attempt and begins with its execution and its lease: a worker
-//! that lost the lease, and does not know yet, writes over nothing of the new one's, and whoever comes later
-//! may remove what it left, never the other way round.
+//! The end of such a name is unique to the attempt, and begins with its execution and its lease. So a worker that lost
+//! its lease, and does not know yet, cannot overwrite an object of the new worker. A later attempt may remove the
+//! objects of an earlier one, never the other way round.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
@@ -17,38 +17,38 @@ use crate::fingerprint::Digest;
 use crate::storage::names::{attempt, stem_of, temporary_of};
 use crate::storage::output::{Absorption, Content, Found, OutputFiles, Parts, Piece, Run};
 
-/// How much is collected, in bytes, before it is sent even without a checkpoint.
+/// How many bytes are collected before they are sent without waiting for a checkpoint.
 const PART_BYTES: usize = 8 << 20;
-/// How many parts are on their way at a time; each is held in memory.
+/// How many parts are sent at the same time. Each is kept in memory.
 const UPLOADS_MAX: usize = 2;
 
 pub(super) struct BucketFiles {
     bucket: Bucket,
     given: String,
-    /// Where the parts lie, those of its fragments apart, with a `/` at its end.
+    /// The folder of the parts, with a `/` at its end. Fragments have folders of their own.
     folder: String,
     context: StepContext,
-    /// What the metadata of the output says.
+    /// The run, for the metadata of the output.
     run: String,
     attempt: Attempt,
-    /// The end of the names of what this attempt writes.
+    /// The end of the names of the parts that this attempt writes.
     by: String,
     /// The number of the next part.
     next: u64,
     state: Parts,
-    /// All of the state's, in order.
+    /// All parts of the state, in order.
     parts: Vec<Part>,
     is_open: bool,
-    /// What was not sent yet.
+    /// Bytes that are not sent yet.
     collected: Vec<u8>,
     uploads: VecDeque<Pending<()>>,
-    /// Of what this attempt has sent of the last file.
+    /// Digest of the bytes of the last file that this attempt has sent.
     digest: Digest,
 }
 
 struct Part {
     path: String,
-    /// In bytes; none if it is gone.
+    /// The length in bytes; `None` if the part is gone.
     length: Option<u64>,
 }
 
@@ -88,8 +88,8 @@ impl BucketFiles {
         })
     }
 
-    /// Looks which of the parts are there, and removes what no checkpoint speaks of. Not what was written
-    /// under the same lease: if that is lost by now, a checkpoint may speak of it that nobody told us of.
+    /// Checks which parts exist, and removes those that no checkpoint names. It does not remove parts that were written
+    /// under the same lease: if this worker has lost the lease by now, a newer checkpoint may name them.
     fn load(&mut self) -> Result<()> {
         let mut found: BTreeMap<String, u64> = self.bucket.list(&self.folder)?.into_iter().collect();
         let fragments: BTreeSet<&String> = self.state.runs.iter().filter_map(|run| run.of.as_ref()).collect();
@@ -106,7 +106,7 @@ impl BucketFiles {
         self.remove_earlier(found.into_keys().filter(|path| path.starts_with(&folder)))
     }
 
-    /// The parts that one attempt wrote.
+    /// The paths of the parts that one attempt wrote.
     fn paths_of(&self, run: &Run) -> Result<Vec<String>> {
         let folder = match &run.of {
             None => self.folder.clone(),
@@ -116,13 +116,13 @@ impl BucketFiles {
         Ok(numbers.map(|number| part_path(&folder, number, &run.by)).collect())
     }
 
-    /// Removes those parts that were written under earlier leases.
+    /// Removes the parts among these that were written under earlier leases.
     fn remove_earlier(&self, paths: impl Iterator<Item = String>) -> Result<()> {
         let is_earlier = |path: &String| attempt_in(path).is_some_and(|attempt| attempt < self.attempt);
         self.bucket.remove(paths.filter(is_earlier).collect())
     }
 
-    /// The parts of a file.
+    /// The range of a file in `parts`.
     fn range(&self, number: Option<u64>) -> Range<usize> {
         let index = number.unwrap_or(1).saturating_sub(1) as usize;
         let all = self.parts.len();
@@ -150,7 +150,7 @@ impl BucketFiles {
         self.wait_for_uploads(UPLOADS_MAX - 1)
     }
 
-    /// What this attempt has written of the last file, which goes on or begins with this number.
+    /// The run of parts that this attempt has written for the last file. A new run begins with this number.
     fn own_run(&mut self, number: u64) -> &mut Run {
         let begins_at = self.state.files.last().copied().unwrap_or_default();
         let all = self.parts.len() as u64;
@@ -164,7 +164,7 @@ impl BucketFiles {
         self.state.runs.last_mut().expect("there is one by now")
     }
 
-    /// What a file is made of. What a run of parts holds together is known where all of them are the file's.
+    /// The sources of a file. The content of a run of parts is known only if all of them belong to the file.
     fn sources(&self, range: Range<usize>) -> Vec<Source> {
         let (mut sources, mut at) = (Vec::new(), 0);
         for run in &self.state.runs {
@@ -181,7 +181,7 @@ impl BucketFiles {
         sources
     }
 
-    /// Says what could not be cleared away. The output is complete all the same.
+    /// Logs a failure to remove what is left. The output is complete nevertheless.
     fn clear_away(&self, removed: Result<()>) {
         if let Err(error) = removed {
             let message = format!("the output is complete, but its parts are left in the bucket: {error}");
@@ -189,7 +189,7 @@ impl BucketFiles {
         }
     }
 
-    /// Waits until no more than so many are on their way.
+    /// Waits until at most `max` parts are being sent.
     fn wait_for_uploads(&mut self, max: usize) -> Result<()> {
         while self.uploads.len() > max {
             let Some(upload) = self.uploads.pop_front() else { break };
@@ -217,7 +217,7 @@ impl OutputFiles for BucketFiles {
         temporary_of(folder.rsplit('/').next().unwrap_or(folder), &[], number)
     }
 
-    /// An object is replaced whatever it is.
+    /// An output replaces any object, so there is nothing to check.
     fn check_final_name(&self, _: &str) -> Result<()> {
         Ok(())
     }
@@ -238,7 +238,7 @@ impl OutputFiles for BucketFiles {
         Ok(length.map(|length| Found { length, copied: 0 }))
     }
 
-    /// Until then nothing that this attempt writes is in anybody's way.
+    /// Checks only a complete output: until then nothing that this attempt writes disturbs another one.
     fn check_is_ours(&self, is_complete: bool) -> Result<()> {
         if !is_complete {
             return Ok(());
@@ -274,7 +274,7 @@ impl OutputFiles for BucketFiles {
         Ok(found.filter(|object| object.is_by(&self.run)).map(|object| object.length))
     }
 
-    /// They are only what no checkpoint speaks of, and gone already.
+    /// Nothing is left to remove: `load` has removed the parts that no checkpoint names.
     fn remove_after(&mut self, _: u64) -> Result<()> {
         Ok(())
     }
@@ -295,7 +295,7 @@ impl OutputFiles for BucketFiles {
             },
         )?;
         self.clear_away(self.bucket.remove(paths));
-        // What is gone is not looked for in its parts any more.
+        // A file that is complete no longer has a length in its parts.
         self.parts[range].iter_mut().for_each(|part| part.length = None);
         self.is_open &= !is_last;
         Ok(())
@@ -309,7 +309,8 @@ impl OutputFiles for BucketFiles {
         Ok(())
     }
 
-    /// Its parts become parts of the output, in one go: nothing is copied before it is complete.
+    /// The parts of a fragment become parts of the output, all at once. Nothing is copied before the output is
+    /// complete.
     fn absorb(&mut self, fragment: &Piece<'_>, _: u64) -> Result<Absorption> {
         let temporary = fragment.temporary;
         self.sync()?;
@@ -334,7 +335,7 @@ impl OutputFiles for BucketFiles {
         Ok(Absorption { bytes: fragment.length, copied: 0 })
     }
 
-    /// Whoever wrote them: their executions have ended.
+    /// Removes the fragments of any attempt: their executions have ended.
     fn remove_fragments(&self, temporaries: &[String]) -> Result<()> {
         for temporary in temporaries {
             let left = self.bucket.list(&folder_of(&self.bucket, &self.given, temporary)?);
@@ -349,7 +350,7 @@ impl OutputFiles for BucketFiles {
     }
 }
 
-/// Removes what a run has left of an output, and of its fragments.
+/// Removes the unfinished parts that a run has left of an output and of its fragments.
 pub(super) fn remove_left_over(bucket: &Bucket, path: &str, temporary: &str) -> Result<()> {
     bucket.check_path(path)?;
     let stem = in_same_folder(path, stem_of(temporary));
@@ -369,7 +370,7 @@ fn in_same_folder(path: &str, name: &str) -> String {
     path.rsplit_once('/').map_or_else(|| name.to_owned(), |(folder, _)| format!("{folder}/{name}"))
 }
 
-/// Where the parts of a temporary name lie, with a `/` at its end.
+/// The folder of the parts of a temporary name, with a `/` at its end.
 fn folder_of(bucket: &Bucket, path: &str, temporary: &str) -> Result<String> {
     let folder = in_same_folder(path, temporary);
     bucket.check_path(&folder)?;
@@ -380,7 +381,7 @@ fn part_path(folder: &str, number: u64, by: &str) -> String {
     format!("{folder}{number:06}.{by}")
 }
 
-/// Who wrote a part, as its name says.
+/// The attempt in the name of a part.
 fn attempt_in(path: &str) -> Option<Attempt> {
     let (_, by) = path.rsplit('/').next()?.split_once('.')?;
     attempt(by)

@@ -1,28 +1,29 @@
-//! A page of a list of objects, read before anybody else does: what it says of the next one, and that it names only
-//! what was asked for.
+//! A page of a list of objects. It is read before the library reads it: for its token of the next page, and to remove
+//! the objects that were not asked for.
 
 use std::ops::Range;
 
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
-/// How deep the elements of a page are nested at most.
+/// The largest depth of nested elements in a page.
 const DEPTH_MAX: usize = 16;
 
-/// What matters of a page.
+/// What is read from a page.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Page {
     /// The page without the objects that were not asked for.
     pub(super) text: Vec<u8>,
-    /// How many objects are left in it.
+    /// How many objects the page still has.
     pub(super) keys: usize,
     /// Whether another page follows.
     pub(super) is_truncated: bool,
-    /// What to ask for it with.
+    /// The token with which to ask for the next page.
     pub(super) token: Option<String>,
 }
 
-/// Reads a page; none if it is no XML, or nested as no list is. Objects whose keys do not begin with the prefix are left out.
+/// Reads a page, without the objects whose keys do not begin with the prefix; `None` if the page is not XML, or is
+/// nested deeper than a list can be.
 pub(super) fn read(text: &[u8], prefix: &str) -> Option<Page> {
     let text = std::str::from_utf8(text).ok()?.trim_start_matches('\u{feff}');
     let mut reader = Reader::from_str(text);
@@ -71,7 +72,7 @@ pub(super) fn read(text: &[u8], prefix: &str) -> Option<Page> {
     Some(page)
 }
 
-/// What `&amp;` or `&#38;` stands for.
+/// The character of `&amp;` or `&#38;`.
 fn character(name: &quick_xml::events::BytesRef<'_>) -> Option<char> {
     if let Some(character) = name.resolve_char_ref().ok()? {
         return Some(character);
@@ -113,7 +114,7 @@ mod tests {
             "<IsTruncated>true</IsTruncated><NextContinuationToken>x</NextContinuationToken>",
             "0 true Some(\"x\") ",
         );
-        // What says it elsewhere says nothing.
+        // Only the element in its right place counts.
         check("<Owner><IsTruncated>true</IsTruncated></Owner>", "0 false None ");
         check("<Contents>", "unreadable");
         check("&nonsense;", "unreadable");

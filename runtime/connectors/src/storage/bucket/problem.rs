@@ -1,25 +1,25 @@
-//! What can be wrong with a bucket, and what to do about it.
+//! The problems that a bucket can have, and the help for each.
 
 use opendal_core::{Error, ErrorKind};
 
 pub use super::answer::BadAnswer;
 
-/// What kind of problem there was with a bucket, so that each gets its own help.
+/// The kind of problem with a bucket. Each kind has its own help.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BucketProblem {
-    /// No object of that name.
+    /// There is no object of that name.
     NoObject,
-    /// No bucket of that name.
+    /// There is no bucket of that name.
     NoBucket,
-    /// The keys are wrong, or allow less than was asked for.
+    /// The keys are wrong, or do not allow the request.
     Refused,
-    /// Another object than the one that was begun with.
+    /// The object is not the one that was read or written at the beginning.
     Changed,
-    /// No answer, or none but that it cannot now.
+    /// There was no answer, or only the answer that the server cannot answer now.
     Unreachable,
-    /// It answers what cannot be, or more than was asked for.
+    /// The answer is impossible, or more than was asked for.
     BadAnswer(BadAnswer),
-    /// Whatever else the server says, by its code.
+    /// Any other answer of the server, by its code.
     Other(String),
 }
 
@@ -42,7 +42,7 @@ impl BucketProblem {
         }
     }
 
-    /// Whether the server does not know a header that it was sent.
+    /// Whether the server does not know the condition in a request.
     pub(super) fn is_unknown_condition(&self) -> bool {
         matches!(self, Self::Other(code) if code == "NotImplemented")
     }
@@ -94,7 +94,7 @@ impl BucketProblem {
     }
 }
 
-/// The server's own code in what the library made of its answer: `S3Error { code: "SlowDown", … }`.
+/// The server's own code in the message that the library makes of its answer: `S3Error { code: "SlowDown", … }`.
 fn code_in(message: &str) -> Option<&str> {
     let code = message.split("code: \"").nth(1)?.split('"').next()?;
     let is_code = !code.is_empty() && code.len() <= 60 && code.bytes().all(|b| b.is_ascii_alphanumeric());

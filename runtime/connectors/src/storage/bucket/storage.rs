@@ -1,4 +1,4 @@
-//! A bucket as a storage of the operator's.
+//! A bucket as a storage of the operator.
 
 use stepbox_batch::remedy::Network;
 use stepbox_batch::step_context::StepContext;
@@ -13,7 +13,7 @@ use crate::storage::extent::{Extent, RemoteExtent};
 use crate::storage::output::{OutputFiles, Parts, Unfinished};
 use crate::storage::{Files, InputSource, OpenInput, Storage, WholeFiles};
 
-/// A bucket that is set up. The provider's file makes it of the provider's settings.
+/// A bucket that is set up. The module of its provider makes it from the provider's settings.
 #[derive(Debug)]
 pub(in crate::storage) struct BucketStorage {
     storage_type: &'static str,
@@ -93,7 +93,7 @@ impl Files for Bucket {
     }
 }
 
-/// Always the same version is read, so there is nothing to look at.
+/// An input always reads the same version, so no stamps are needed.
 impl InputSource for BucketInput {}
 
 impl WholeFiles for BucketStorage {
@@ -103,7 +103,7 @@ impl WholeFiles for BucketStorage {
         written.map_err(|error| self.bucket.failed("write", path, &error))
     }
 
-    /// In a bucket that knows no conditions, the last of several writers at the same moment wins.
+    /// If the bucket knows no conditions, the last of several writers at the same moment wins.
     fn put_new(&self, path: &str, bytes: Vec<u8>) -> Result<bool> {
         self.bucket.check_path(path)?;
         self.bucket.write_new(path, bytes)

@@ -1,5 +1,5 @@
-//! How requests to a bucket are sent: by the client of `stepbox-net`, without a policy of addresses. The operator alone
-//! decides where they go.
+//! The client that sends requests to a bucket: that of `stepbox-net`, without a policy of addresses. The operator alone
+//! decides where the requests go.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
@@ -26,7 +26,7 @@ impl Transport {
     }
 }
 
-/// What the network does to a request may be otherwise the next time.
+/// A failure of the network may not happen the next time.
 fn broken(source: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::new(ErrorKind::Unexpected, "the connection failed").set_source(source).set_temporary()
 }
@@ -37,14 +37,14 @@ impl HttpTransport for Transport {
         let agent = HeaderValue::from_static(concat!("stepbox/", env!("CARGO_PKG_VERSION")));
         request.headers_mut().insert(header::USER_AGENT, agent);
         if request.method() == Method::PUT {
-            // Whoever keeps other bytes than these refuses them.
+            // A server that receives other bytes than these refuses them.
             let digest = BASE64_STANDARD.encode(Md5::digest(request.body()));
             request.headers_mut().insert(CONTENT_MD5, HeaderValue::from_str(&digest).map_err(broken)?);
         }
         let answer = self.0.request(request.map(Full::new)).await.map_err(broken)?;
         let (head, body) = answer.into_parts();
         let body = BodyDataStream::new(body).map(|piece| piece.map(Buffer::from).map_err(broken));
-        // That it has the length it says is for hyper to see.
+        // hyper checks that the body has the length of its header.
         Ok(Response::from_parts(head, HttpBody::new(body, None)))
     }
 }

@@ -1,25 +1,25 @@
 //! Making an output durable while it is still being written.
 //!
-//! Waiting for the disk at a checkpoint is short when most of the output is there already. So every now
-//! and then a thread of its own syncs what was written so far, and the writer goes on meanwhile.
+//! The wait for the disk at a checkpoint is short if most of the output is already on the disk. So from time to time
+//! another thread syncs what was written so far. The writer continues meanwhile.
 
 use std::fs::File;
 use std::io;
 use std::thread::{self, JoinHandle};
 
-/// After how many bytes the next sync begins, if the last one has ended.
+/// The number of bytes after which the next sync begins, if the last one has ended.
 const BYTES_BETWEEN: u64 = 8 << 20;
 
 /// The syncs of one file, one at a time.
 #[derive(Default)]
 pub(super) struct EarlySync {
-    /// How many bytes were written since the last one began.
+    /// How many bytes were written since the last sync began.
     unsynced: u64,
     running: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl EarlySync {
-    /// Begins a sync if enough was written since the last one, and that one has ended.
+    /// Begins a sync if enough bytes were written since the last one, and if the last one has ended.
     pub(super) fn written(&mut self, file: &File, bytes: u64) -> io::Result<()> {
         self.unsynced += bytes;
         if self.unsynced < BYTES_BETWEEN || self.running.as_ref().is_some_and(|thread| !thread.is_finished())
@@ -34,8 +34,8 @@ impl EarlySync {
         Ok(())
     }
 
-    /// Waits for the sync that runs. The system tells an error of the disk once, to whichever sync meets
-    /// it first: a later one says nothing of what this one failed to write.
+    /// Waits for the sync that runs. The operating system reports an error of the disk once, to the first sync that
+    /// meets it: a later sync does not report what this one failed to write.
     pub(super) fn wait(&mut self) -> io::Result<()> {
         match self.running.take().map(JoinHandle::join) {
             None => Ok(()),
@@ -45,7 +45,7 @@ impl EarlySync {
     }
 }
 
-/// The thread has the file open, and with it its lock: whoever opens the output again must find it free.
+/// Waits for the thread, which has the file open and so holds its lock. Who opens the output again must find it free.
 impl Drop for EarlySync {
     fn drop(&mut self) {
         let _ = self.wait();

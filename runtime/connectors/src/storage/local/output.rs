@@ -1,8 +1,8 @@
 //! The files of an output on this machine: they grow under temporary names beside the final ones.
 //!
-//! Each name tells the attempt that made the file (`storage/names.rs`). An attempt goes on in the file of an earlier one if
-//! nobody else has it open, and in a copy under a name of its own if somebody may. It removes what earlier attempts
-//! left, but never a file that the last checkpoint speaks of.
+//! Each name contains the attempt that made the file (`storage/names.rs`). An attempt continues in the file of an
+//! earlier one if no other process can have it open. Otherwise it continues in a copy under a name of its own. It
+//! removes the files that earlier attempts left, but never a file that the last checkpoint names.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -20,21 +20,21 @@ const STEP_BYTES: u64 = 64 << 20;
 
 pub(super) struct LocalFiles {
     place: OutputPlace,
-    /// What all temporary names have in common.
+    /// The temporary name from which the names of all files are made.
     temporary: String,
-    /// Who made which file.
+    /// The attempts that made the files.
     begun: Vec<Begun>,
     attempt: Attempt,
-    /// Whether no attempt at this run can have come before.
+    /// Whether no earlier attempt at this run can exist.
     is_first: bool,
-    /// The last file, and its number; none once it has its final name.
+    /// The last file, and its number; `None` once the file has its final name.
     pub(super) file: Option<File>,
     number: Option<u64>,
-    /// After how many bytes the file of an earlier attempt is cut off, before anything is written to it.
+    /// The length in bytes to which the file of an earlier attempt is cut, before anything is written to it.
     cut_at: Option<u64>,
-    /// The file that was copied, which stays until a checkpoint speaks of the copy.
+    /// The name of the file that was copied. It stays until a checkpoint names the copy.
     copied_from: Option<String>,
-    /// What was made last, if no checkpoint can speak of it.
+    /// The name of the file that was made last, if no checkpoint can name it yet.
     made: Option<String>,
     early_sync: EarlySync,
 }
@@ -61,7 +61,7 @@ impl LocalFiles {
         names::by(&self.begun, number) == Some(self.attempt)
     }
 
-    /// From this file on they are this attempt's.
+    /// Records that this attempt makes the files from this number on. Returns the temporary name of the first.
     fn begin_own(&mut self, number: Option<u64>) -> String {
         let from = number.unwrap_or(1);
         self.begun.retain(|begun| begun.from < from);
@@ -71,7 +71,7 @@ impl LocalFiles {
         self.temporary(number)
     }
 
-    /// Goes on in a copy, since somebody else may write the file.
+    /// Continues in a copy, since another worker may still write the file.
     fn copy(&mut self, number: Option<u64>, length: u64) -> Result<Option<Found>> {
         let theirs = self.temporary(number);
         let own = self.begin_own(number);
@@ -84,7 +84,7 @@ impl LocalFiles {
         Ok(Some(Found { length, copied: length }))
     }
 
-    /// Removes what earlier attempts left of the output, but for what is still of use.
+    /// Removes the files that earlier attempts left of the output, except those that are still needed.
     fn remove_earlier(&self, is_of_use: impl Fn(&str, Option<u64>) -> bool) -> Result<()> {
         if self.is_first {
             return Ok(());
@@ -106,7 +106,7 @@ impl LocalFiles {
         write(file, &mut self.early_sync).map_err(|(action, source)| self.failed(action, source))
     }
 
-    /// Not done when the file is opened: the lease may have been lost until then.
+    /// Cuts the file off. This is not done when the file is opened: this worker may have lost the lease before.
     fn cut(&mut self) -> Result<()> {
         let (Some(file), Some(length)) = (&mut self.file, self.cut_at.take()) else { return Ok(()) };
         cut_off(file, length).map_err(|source| self.failed("cut off", source))
@@ -121,7 +121,7 @@ impl LocalFiles {
     }
 }
 
-/// What an attempt to write comes to: what was tried, and why it failed.
+/// The result of a write. The error has the name of the operation.
 type Failing<T> = std::result::Result<T, (&'static str, io::Error)>;
 
 impl OutputFiles for LocalFiles {
@@ -147,7 +147,7 @@ impl OutputFiles for LocalFiles {
 
     fn begin(&mut self, number: Option<u64>) -> Result<()> {
         let own = self.begin_own(number);
-        // A file of this name is what a try of this very attempt left.
+        // A file of this name was left by an earlier try of the same attempt.
         self.place.discard(&own)?;
         let file = self.place.create_new(&own)?;
         (self.file, self.number, self.cut_at, self.made) = (Some(file), number, None, Some(own));
@@ -173,7 +173,7 @@ impl OutputFiles for LocalFiles {
         let temporary = self.temporary(self.number);
         self.file.as_ref().map_or(Ok(()), |file| self.place.check_is(&temporary, file))?;
         match self.copied_from.as_ref().filter(|_| is_complete) {
-            // A checkpoint speaks of the copy by now. The other worker must not give its file the final name.
+            // By now a checkpoint names the copy. The other worker must not give its own file the final name.
             Some(theirs) => self.place.discard(theirs),
             None => Ok(()),
         }
@@ -207,7 +207,7 @@ impl OutputFiles for LocalFiles {
         Ok(self.place.length_of(name))
     }
 
-    /// The last ones first, so that a second attempt finds what this one leaves.
+    /// Removes the last files first, so that a second attempt finds those that this one leaves.
     fn remove_after(&mut self, number: u64) -> Result<()> {
         let mut begun = self.begun.clone();
         if !self.begun.is_empty() || self.number.is_none() {
@@ -262,7 +262,7 @@ impl OutputFiles for LocalFiles {
         Ok(Absorption { bytes: copied, copied })
     }
 
-    /// Whoever wrote them: their executions have ended.
+    /// Removes the fragments of any attempt: their executions have ended.
     fn remove_fragments(&self, _: &[String]) -> Result<()> {
         let is_fragment =
             |name: &String| names::read(&self.temporary, name) == Some(names::Unfinished::Fragment);

@@ -1,4 +1,4 @@
-//! Small whole files in a folder.
+//! Small complete files in a folder.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -61,7 +61,7 @@ fn read_up_to(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes a file under a temporary name first, so that nobody sees half of it. `name` gives the file its own name.
+/// Writes a file under a temporary name, so that no reader sees half of it. Then `name` gives the file its own name.
 fn put_in_folder(
     path: &Path,
     bytes: &[u8],
@@ -79,16 +79,16 @@ fn put_in_folder(
         if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
     });
     if written.is_err() {
-        // A courtesy: nobody looks for that name.
+        // Only for tidiness: no code looks for that name.
         let _ = fs::remove_file(&temporary);
     }
     written
 }
 
-/// Gives a file its name where nothing has it. A second name is the way that network file systems know as well.
+/// Gives a file its name unless the name exists. A second name (hard link) also works on network file systems.
 fn link_new(temporary: &Path, path: &Path) -> io::Result<()> {
     match fs::hard_link(temporary, path) {
-        // No file system of this machine links over what is there; some do not link at all.
+        // No file system of this machine replaces an existing file by a link. Some cannot make links at all.
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => rename_new(temporary, path),
         linked => linked.and_then(|()| gone(fs::remove_file(temporary))),
     }
@@ -105,7 +105,7 @@ fn rename_new(_: &Path, _: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// For this user alone, whatever the process's mask says.
+/// Makes a folder for this user alone, independent of the process's mask.
 fn create_private_folder(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
@@ -114,7 +114,7 @@ fn create_private_folder(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// The same of a file that is not there yet.
+/// Makes a new file for this user alone, independent of the process's mask.
 fn create_private_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
