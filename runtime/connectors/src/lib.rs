@@ -82,11 +82,11 @@
 //! | name | option | default | |
 //! |---|---|---|---|
 //! | `csv` | `to` | | a path, or a storage with a path, with placeholders |
-//! | | `delimiter`, `enclosure` | `,` and `"` | as for the reader; with `none`, an item that needs an enclosure is set aside |
+//! | | `delimiter`, `enclosure` | `,` and `"` | as for the reader; with `none`, items that need one are set aside |
 //! | | `with_header` | true | whether the first row names the columns |
 //! | | `lines_per_file` | no limit | the largest number of items in a file |
 //! | `jsonl` | `to` | | a path, or a storage with a path, with placeholders |
-//! | | `json` | none | the columns whose cells are JSON (numbers, truth values, lists, objects); null if no item has one |
+//! | | `json` | none | columns whose cells are JSON: numbers, truth values, lists, objects; null if no item has one |
 //! | | `lines_per_file` | no limit | the largest number of items in a file |
 //!
 //! `to` may contain three placeholders. `%job_label%` is the label of the job instance, with `_` for blanks, invisible
