@@ -89,7 +89,7 @@ fn write_by(url: &str, write: impl Fn(&OutputStream) -> bool) {
     }
 }
 
-/// A request under way.
+/// A request in progress.
 struct Outgoing {
     body: OutgoingBody,
     answer: outgoing_handler::FutureIncomingResponse,

@@ -10,7 +10,9 @@ use crate::limits::Limits;
 /// The number of file descriptors that is assumed if the system sets no limit for the process.
 const DESCRIPTORS: u64 = 1 << 16;
 
-/// What the components of a step have used together. Cheap to clone; all clones share the same counters.
+/// What the components of a step have used together.
+///
+/// Cheap to clone; all clones share the same counters.
 #[derive(Debug, Clone, Default)]
 pub struct Usage(Arc<Used>);
 
@@ -27,8 +29,9 @@ struct Used {
 }
 
 impl Usage {
-    /// An unused budget. Files that the step writes count as well for the execution's part of its tenant's
-    /// disk.
+    /// An unused budget.
+    ///
+    /// Files that the step writes count as well for the execution's part of its tenant's disk.
     pub fn on(disk: &ExecutionDisk) -> Self {
         Self(Arc::new(Used { disk: Some(disk.clone()), ..Used::default() }))
     }
@@ -60,8 +63,10 @@ impl TenantDisk {
     }
 }
 
-/// What one execution has written, counted in the quota of its tenant. It is given back when the execution
-/// has ended, because its working folder is deleted then. Cheap to clone; all clones share the same counters.
+/// What one execution has written, counted in the quota of its tenant.
+///
+/// It is given back when the execution has ended, because its working folder is deleted then. Cheap to clone;
+/// all clones share the same counters.
 #[derive(Debug, Clone)]
 pub struct ExecutionDisk(Arc<Written>);
 

@@ -53,8 +53,10 @@ impl Grants {
         self
     }
 
-    /// Adds an open folder under the name that the step uses. The step works in this folder and in no other
-    /// one, whatever happens later to the path that it was opened from.
+    /// Adds an open folder under the name that the step uses.
+    ///
+    /// The step works in this folder and in no other one, whatever happens later to the path that it was
+    /// opened from.
     pub fn with_folder(mut self, name: &str, access: Access, folder: Dir) -> Result<Self, GrantError> {
         if self.folder(name).is_some() {
             return Err(GrantError::FolderTwice { name: name.to_owned() });

@@ -31,7 +31,9 @@ impl Program {
     }
 
     /// Whether the component was compiled again because the cache had code for it that this installation did
-    /// not make. Such code is damaged, or it is an attempt to have foreign code run.
+    /// not make.
+    ///
+    /// Such code is damaged, or it is an attempt to have foreign code run.
     pub fn replaces_other_code(&self) -> bool {
         self.replaces_other_code
     }

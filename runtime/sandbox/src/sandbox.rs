@@ -87,8 +87,9 @@ impl Sandbox {
         })))
     }
 
-    /// How long ago running components were last interrupted for a check, in milliseconds. Normally that
-    /// happens every 10 ms, if the machine is not too busy. Without it no time limit works.
+    /// How long ago running components were last interrupted for a check, in milliseconds.
+    ///
+    /// Normally that happens every 10 ms, if the machine is not too busy. Without it no time limit works.
     pub fn ms_since_tick(&self) -> u64 {
         self.0.ticker.silent_ms()
     }
@@ -100,13 +101,15 @@ impl Sandbox {
     }
 
     /// Checks the bytes of an uploaded component, compiles it into the cache, and lets it describe itself.
+    ///
     /// Only the compiled code is kept.
     pub async fn inspect(&self, bytes: &[u8]) -> Result<Inspected, ComponentError> {
         upload::inspect(&self.0, bytes).await
     }
 
-    /// Loads a component that was inspected before, by its digest. Calls `bytes` only if the component must
-    /// be compiled again.
+    /// Loads a component that was inspected before, by its digest.
+    ///
+    /// Calls `bytes` only if the component must be compiled again.
     pub async fn load<E: From<ComponentError>>(
         &self,
         digest: &Digest,

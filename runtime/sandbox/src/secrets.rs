@@ -26,8 +26,9 @@ const VALUE_BYTES_MAX: usize = 64 << 10;
 /// The maximum length of a name, in bytes.
 const NAME_BYTES_MAX: usize = 100;
 
-/// A text that only some hosts may get, and no component. Cheap to clone; its `Debug` output does not show
-/// the value.
+/// A text that only some hosts may get, and no component.
+///
+/// Cheap to clone; its `Debug` output does not show the value.
 #[derive(Clone)]
 pub struct Secret(Arc<Inner>);
 

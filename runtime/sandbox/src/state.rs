@@ -20,7 +20,7 @@ use crate::wasi::http::{FIELDS_BYTES_MAX, Held, HttpDoor};
 /// The maximum number of host resources that a component may hold: files, streams, errors and others
 /// together.
 const RESOURCES_MAX: usize = 1000;
-/// The maximum of random bytes that one call returns.
+/// How many random bytes one call returns at most.
 const RANDOM_BYTES_MAX: u64 = 1 << 20;
 
 /// The state of a running component, apart from its own memory.

@@ -25,8 +25,10 @@ pub fn get<T: DeserializeOwned>(key: &str) -> Result<Option<T>, StepError> {
     serde_json::from_str(&json).map(Some).map_err(|error| context_error(key, &error.to_string()))
 }
 
-/// Stores a value for later steps and for a restart. In an item step it is stored with the checkpoint of its
-/// chunk. In a tasklet it is stored within a second, or by [`save`].
+/// Stores a value for later steps and for a restart.
+///
+/// In an item step it is stored with the checkpoint of its chunk. In a tasklet it is stored within a second,
+/// or by [`save`].
 ///
 /// A tasklet that runs again keeps the counts that it had at its last `put`. So do the work, count it, and
 /// then put how far you are. A key has at most 128 bytes, and all values together at most 64 KiB.
@@ -34,8 +36,10 @@ pub fn put<T: Serialize>(key: &str, value: &T) -> Result<(), StepError> {
     host::context_put(key, &serde_json::to_string(value)?).map_err(|reason| context_error(key, &reason))
 }
 
-/// Makes durable what a tasklet has put and counted so far. It costs a write to the disk or the database.
-/// Call it if losing the last second of work costs more. In an item step it does nothing.
+/// Makes durable what a tasklet has put and counted so far.
+///
+/// It costs a write to the disk or the database. Call it if losing the last second of work costs more. In an
+/// item step it does nothing.
 pub fn save() -> Result<(), StepError> {
     host::save().map_err(|reason| StepError::new("execution-context", reason).retryable())
 }
@@ -61,8 +65,9 @@ pub fn set_summary(name: &str, value: &str) {
     host::set_summary(name, value);
 }
 
-/// Records a warning and its item, as JSON or any other text. It changes no count: to set an item aside,
-/// return it as skipped.
+/// Records a warning and its item, as JSON or any other text.
+///
+/// It changes no count: to set an item aside, return it as skipped.
 pub fn add_warning(reason: &str, item: &str) {
     host::add_warning(reason, item);
 }
@@ -72,8 +77,9 @@ pub fn add_error(message: &str) {
     host::add_error(message);
 }
 
-/// Whether a stop was requested. After `true`, return soon: the runtime ends a step that does not return
-/// within 5 seconds.
+/// Whether a stop was requested.
+///
+/// After `true`, return soon: the runtime ends a step that does not return within 5 seconds.
 #[inline]
 pub fn is_stopping() -> bool {
     host::is_stopping()

@@ -59,12 +59,14 @@ pub enum Mode {
     Append,
 }
 
-/// A file that is being read. Each read is a call to the runtime: for small reads, wrap it in a
-/// [`io::BufReader`].
+/// A file that is being read.
+///
+/// Each read is a call to the runtime: for small reads, wrap it in a [`io::BufReader`].
 pub struct FileReader(host::FileReader);
 
-/// A file that is being written. Each write is a call to the runtime: for small writes, wrap it in a
-/// [`io::BufWriter`].
+/// A file that is being written.
+///
+/// Each write is a call to the runtime: for small writes, wrap it in a [`io::BufWriter`].
 pub struct FileWriter(host::FileWriter);
 
 /// Opens a file for reading.

@@ -92,8 +92,9 @@ impl Request {
         Request { body: body.into(), ..self }
     }
 
-    /// Sends the request and waits for the answer's head. A body over 1 MiB is sent in pieces, so the other
-    /// side does not know its length in advance.
+    /// Sends the request and waits for the answer's head.
+    ///
+    /// A body over 1 MiB is sent in pieces, so the other side does not know its length in advance.
     pub fn send(mut self) -> Result<Response, HttpError> {
         if host::piece(&self.body).len() == self.body.len() {
             return host::send(&self, &self.body).map(Response);

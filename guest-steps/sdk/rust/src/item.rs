@@ -39,14 +39,17 @@ impl<'a> Item<'a> {
         self.get(column).unwrap_or_default()
     }
 
-    /// A cell by its column's name. This searches the header each time. It is faster to call
-    /// [`Columns::find`] once in `open` and then [`get`](Item::get).
+    /// A cell by its column's name.
+    ///
+    /// This searches the header each time. It is faster to call [`Columns::find`] once in `open` and then
+    /// [`get`](Item::get).
     pub fn named(&self, name: &str) -> Option<&'a str> {
         self.columns.get(name).and_then(|column| self.get(column))
     }
 
-    /// A cell's bytes, which are UTF-8; `None` if it is null. Use it to scan a cell without a check of the
-    /// text.
+    /// A cell's bytes, which are UTF-8; `None` if it is null.
+    ///
+    /// Use it to scan a cell without a check of the text.
     #[inline]
     pub fn bytes(&self, column: impl Into<Column>) -> Option<&'a [u8]> {
         let position = column.into().position();
@@ -91,9 +94,10 @@ impl<'a> Item<'a> {
         self.change(column.into(), Some(start..self.changes.text.len()));
     }
 
-    /// Sets a cell to these bytes, which together must be UTF-8. Use it with [`bytes`](Item::bytes), for a
-    /// cell that was scanned and is known to be text. If they are not UTF-8, the step fails with
-    /// `lying-batch`.
+    /// Sets a cell to these bytes, which together must be UTF-8.
+    ///
+    /// Use it with [`bytes`](Item::bytes), for a cell that was scanned and is known to be text. If they are
+    /// not UTF-8, the step fails with `lying-batch`.
     #[inline]
     pub fn set_bytes(&mut self, column: impl Into<Column>, parts: &[&[u8]]) {
         let start = self.changes.text.len();

@@ -74,7 +74,9 @@ impl NewItem<'_> {
     }
 }
 
-/// Runs a reader, which fills flat batches. A component uses it, and native programs can use it as well.
+/// Runs a reader, which fills flat batches.
+///
+/// A component uses it, and native programs can use it as well.
 pub struct ReaderDriver<R> {
     reader: R,
     columns: usize,

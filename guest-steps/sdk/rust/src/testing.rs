@@ -228,8 +228,9 @@ pub fn run<T: Tasklet>(parameters: Value) -> Result<Exit, StepError> {
     run_tasklet::<T>(&setup(parameters, &[]))
 }
 
-/// The setup for a driver's `open`. The parameters are the job's as well, for
-/// [`execution`](crate::execution).
+/// The setup for a driver's `open`.
+///
+/// The parameters are the job's as well, for [`execution`](crate::execution).
 pub fn setup(parameters: Value, header: &[&str]) -> Setup {
     let header = header.iter().map(|name| (*name).to_owned()).collect();
     let json = parameters.to_string();

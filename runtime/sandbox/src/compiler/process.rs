@@ -46,8 +46,8 @@ pub(super) async fn compile(
 /// (all are closed on exec). Ctrl-C does not reach it: it ends when this process ends.
 fn start(process: &CompileProcess, is_parallel: bool) -> io::Result<Child> {
     let seconds = process.time_ms_max.div_ceil(1000).max(1);
-    // All cores together use as much processor time as each of them, so the limit is multiplied by their
-    // number.
+    // On all cores, a process uses the processor time of each core at once, so the limit is multiplied by
+    // their number.
     let cores = if is_parallel { std::thread::available_parallelism()?.get() as u64 } else { 1 };
     Command::new(&process.program)
         .args(&process.arguments)

@@ -112,8 +112,9 @@ impl Marked {
 }
 
 impl HttpTemplate {
-    /// Reads a line in which parameters may be named. A line that could grant nothing for any values is
-    /// refused.
+    /// Reads a line in which parameters may be named.
+    ///
+    /// A line that would grant nothing, whichever values it gets, is refused.
     pub fn parse(line: &str) -> Result<Self, GrantError> {
         let bad = |problem: String| GrantError::BadHttp { line: line.to_owned(), problem };
         let template = Template::parse(line).map_err(GrantError::Template)?;

@@ -11,8 +11,9 @@ const PREFIX: &str = "stepbox-secret-";
 /// The randomness of a placeholder, in bytes: enough that it cannot be guessed.
 const RANDOM_BYTES: usize = 16;
 
-/// The secrets of a running step, each with the placeholder that its components see. Give all components of a
-/// step the same ones. Cheap to clone; empty by default.
+/// The secrets of a running step, each with the placeholder that its components see.
+///
+/// Give all components of a step the same ones. Cheap to clone; empty by default.
 #[derive(Clone, Default)]
 pub struct StepSecrets(Arc<[Arc<Bound>]>);
 

@@ -7,7 +7,9 @@ use crate::compile_cache;
 use crate::engine::FEATURES;
 use crate::error::ComponentError;
 
-/// The maximum size of a component, in bytes. A Python interpreter with its libraries takes about 18 MiB.
+/// The maximum size of a component, in bytes.
+///
+/// A Python interpreter with its libraries takes about 18 MiB.
 pub const COMPONENT_BYTES_MAX: usize = 32 << 20;
 
 /// Distinguishes a component from other files that are uploaded by mistake.

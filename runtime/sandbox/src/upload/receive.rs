@@ -5,8 +5,9 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use super::form::COMPONENT_BYTES_MAX;
 use crate::error::ComponentError;
 
-/// Reads a component to its end, or up to one byte more than the maximum. So an endless stream is refused at
-/// that length, and never more of it is held in memory.
+/// Reads a component to its end, or up to one byte more than the maximum.
+///
+/// So an endless stream is refused at that length, and never more of it is held in memory.
 pub async fn receive(stream: impl AsyncRead + Unpin) -> Result<Vec<u8>, ComponentError> {
     let mut bytes = Vec::new();
     let read = stream.take(COMPONENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).await;

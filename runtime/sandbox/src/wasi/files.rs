@@ -104,8 +104,8 @@ impl FolderDoor<'_> {
         }
     }
 
-    /// Refuses a withheld file. Only files with more than one name can be withheld. The check uses a handle
-    /// that cannot change the file, because opening it for writing could already cut it off.
+    /// Refuses a file with more than one name if it is withheld. The check uses a handle that cannot change
+    /// the file, because opening it for writing could already cut it off.
     async fn refuse_withheld(&mut self, folder: u32, follow: PathFlags, path: &str) -> FsResult<()> {
         let folder = Resource::new_borrow(folder);
         let (nothing, to_read) = (OpenFlags::empty(), DescriptorFlags::READ);
