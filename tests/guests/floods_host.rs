@@ -33,7 +33,7 @@ impl Tasklet for FloodsHost {
                 Call::Summary => execution::increment_summary(&format!("name {number}"), 1),
                 Call::Warning => execution::add_warning("a flood", &text),
                 Call::Error => execution::add_error(&text),
-                // It is refused at some point, and continues.
+                // The call is refused at some point, and the tasklet continues.
                 Call::Context => drop(execution::put(&format!("key_{number}"), &text)),
             }
         }

@@ -103,13 +103,13 @@ pub enum ComponentError {
     /// `describe` did not return.
     #[error("its `describe` failed: {source}")]
     DescribeFailed {
-        /// How it failed.
+        /// The failure of the call.
         source: ElementError,
     },
     /// `describe` returned a description that cannot be shown or checked.
     #[error("what its `describe` returned is wrong: {problem}")]
     BadDescription {
-        /// What is wrong.
+        /// The problem with the description.
         problem: String,
     },
     /// The bytes do not have the digest that was asked for.

@@ -16,7 +16,7 @@ pub(crate) struct Bound {
     pub(crate) name: &'static str,
     /// The maximum, in bytes; for a list of anything but bytes, in entries.
     pub(crate) max: usize,
-    /// What happens to a longer one.
+    /// What happens to a longer text or list.
     pub(crate) longer: Longer,
 }
 

@@ -8,7 +8,7 @@ use serde::Serializer;
 use crate::contract::Rows;
 use crate::{Column, Columns};
 
-/// One item. Reading a cell returns the incoming value; setting one changes the outgoing row.
+/// One item. Reading a cell returns the incoming value; setting a cell changes the outgoing row.
 pub struct Item<'a> {
     rows: &'a Rows,
     /// The index of the item's first cell in the batch.

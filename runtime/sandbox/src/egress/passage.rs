@@ -1,5 +1,5 @@
-//! Where a step's secrets may pass: into requests to which hosts they are inserted, and from which answers
-//! they are removed.
+//! The passage of a step's secrets: they are inserted into requests to their own hosts, and removed from the
+//! answers of those hosts.
 
 use std::sync::Arc;
 

@@ -234,7 +234,7 @@ pub enum HttpPolicyError {
         list: HttpList,
         /// The value as it was written.
         value: String,
-        /// What is wrong with it.
+        /// The problem with the value.
         problem: String,
     },
     /// A value that has no effect: no request needs it, or no request can use it.
