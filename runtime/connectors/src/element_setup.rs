@@ -16,7 +16,7 @@ use crate::reach::{Input, Reach};
 /// The setup of a native element. Cheap to clone, except for its options.
 #[derive(Clone)]
 pub struct ElementSetup {
-    /// The element's options from the connector file, with their templates expanded. An object; empty without options.
+    /// The element's options from the connector file, with their templates expanded. An empty object without options.
     pub options: Value,
     /// The files that the element may open, by the policy of its tenant. An element that opens files in another way
     /// bypasses the policy.
@@ -25,7 +25,7 @@ pub struct ElementSetup {
     pub tenant: TenantId,
     /// The clock of the installation.
     pub clock: Arc<dyn Clock>,
-    /// Shows that the element's work must end.
+    /// Shows whether the element's work must end.
     pub cancellation: Cancellation,
 }
 
@@ -77,7 +77,7 @@ impl Clock for Stopped {
     async fn sleep_ms(&self, _: u64) {}
 }
 
-/// Shows an element that its work must end. By default the work never has to end.
+/// Shows an element whether its work must end. The default never ends the work.
 #[derive(Debug, Clone, Default)]
 pub struct Cancellation(Option<StepContext>);
 

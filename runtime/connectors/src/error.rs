@@ -38,7 +38,7 @@ pub enum ConnectorError {
     BadOption {
         /// The name of the option.
         option: &'static str,
-        /// What is wrong: `is neither true nor false`.
+        /// The problem, such as `is neither true nor false`.
         problem: String,
     },
     /// There is no storage type of that name.
@@ -66,9 +66,9 @@ pub enum ConnectorError {
     UnusableStorage {
         /// The name of the storage.
         storage: String,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
-        /// The help for its operator.
+        /// The help for the operator.
         help: String,
     },
     /// The job uses the storage as one type, and the storage has another type.
@@ -80,7 +80,7 @@ pub enum ConnectorError {
         storage: String,
         /// The type as given.
         given: &'static str,
-        /// The type that it has.
+        /// The type of the storage.
         found: &'static str,
     },
     /// The operator's settings of a storage are not valid.
@@ -88,7 +88,7 @@ pub enum ConnectorError {
     BadStorage {
         /// The name of the storage.
         storage: String,
-        /// What is wrong: `has no bucket`.
+        /// The problem, such as `has no bucket`.
         problem: String,
     },
     /// The folder of a storage does not exist or cannot be opened.
@@ -104,7 +104,7 @@ pub enum ConnectorError {
     ClosedEndpoint {
         /// The name of the storage.
         storage: String,
-        /// The addresses that the policy would have to open.
+        /// The addresses that the policy must open for this storage.
         network: Network,
     },
     /// A storage of jobs contains the storage that machines share, or is inside it.
@@ -133,12 +133,12 @@ pub enum ConnectorError {
         /// The kind of problem.
         problem: BucketProblem,
     },
-    /// A path that cannot be the name of a file in any folder.
+    /// The path cannot be the name of a file in any folder.
     #[error("the path `{}` {problem}", path.escape_debug())]
     BadPath {
         /// The path as given.
         path: String,
-        /// What is wrong: `is empty`.
+        /// The problem, such as `is empty`.
         problem: &'static str,
     },
     /// The operating system or the granted folders refused the operation.
@@ -172,7 +172,7 @@ pub enum ConnectorError {
     DuplicateColumnName {
         /// The path as given.
         path: String,
-        /// The name.
+        /// The name of both columns.
         name: String,
         /// The number of the first column, from 1.
         first: usize,
@@ -215,7 +215,7 @@ pub enum ConnectorError {
         /// The characters that may be the delimiter.
         likely: Vec<char>,
     },
-    /// A column without a name. The writer refuses it, because the reader would refuse such a header.
+    /// A column has no name. The writer refuses it, because the reader would refuse such a header.
     #[error("column {column} of the items has no name, and the header of `{path}` needs one")]
     UnnamedOutputColumn {
         /// The path as given.
@@ -223,7 +223,7 @@ pub enum ConnectorError {
         /// The number of the column, from 1.
         column: usize,
     },
-    /// A name that cannot be written without an enclosure.
+    /// The name of a column cannot be written without an enclosure.
     #[error("the column `{column}` cannot stand in the header of `{path}` without an enclosure")]
     NeedsEnclosure {
         /// The path as given.
@@ -238,7 +238,7 @@ pub enum ConnectorError {
         path: String,
         /// The line on which the row begins, from 1.
         line: u64,
-        /// The character.
+        /// The enclosure.
         enclosure: char,
     },
     /// A row is larger than a chunk may be.
@@ -272,10 +272,10 @@ pub enum ConnectorError {
     OutputNotKept {
         /// The path as given.
         path: String,
-        /// What the bucket has instead.
+        /// How the object in the bucket differs.
         difference: String,
     },
-    /// Another file now has the name of the unfinished output.
+    /// Another worker has taken over the unfinished output.
     #[error("another worker has taken the unfinished output of `{path}` over")]
     OutputTakenOver {
         /// The path as given.
@@ -287,7 +287,7 @@ pub enum ConnectorError {
         /// The path as given.
         path: String,
     },
-    /// A checkpoint that this version cannot read.
+    /// This version cannot read the checkpoint.
     #[error("the checkpoint cannot be read: {source}")]
     BadState {
         /// The reason.

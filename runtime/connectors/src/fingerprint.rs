@@ -1,4 +1,4 @@
-//! Values that show whether two contents differ. Short numbers protect against mistakes; digests also protect against
+//! Values that show whether two contents differ. Short numbers protect against mistakes. Digests also protect against
 //! the keeper of the content, such as a bucket.
 
 use std::fmt;

@@ -446,7 +446,7 @@ fn within<'a>(roots: &'a [Root], path: &'a str) -> Result<(&'a Root, &'a Path)> 
         roots.first().map(|root| (root, given))
     };
     match found {
-        // The path of the folder itself.
+        // The path is that of the folder itself.
         Some((root, below)) if below.as_os_str().is_empty() => Ok((root, Path::new("."))),
         Some(found) => Ok(found),
         None => Err(ConnectorError::not_tried("open", path, FileProblem::Refused)),

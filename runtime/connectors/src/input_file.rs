@@ -281,7 +281,7 @@ impl InputFile {
         }
     }
 
-    /// The same fingerprint for any offset.
+    /// The fingerprint of the bytes before any offset.
     pub(crate) fn tail_before(&mut self, offset: u64) -> Result<u64> {
         let bytes = self.read_before(offset, offset.min(TAIL_BYTES));
         let bytes = bytes.map_err(|source| self.unreadable(source))?;

@@ -29,7 +29,7 @@ pub enum OtherFormat {
     Json,
     /// One JSON array with all items.
     JsonArray,
-    /// A JSON object over several lines.
+    /// One JSON object over several lines.
     JsonDocument,
 }
 

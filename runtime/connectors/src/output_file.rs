@@ -201,7 +201,7 @@ impl OutputFile {
                 return Err(output.changed(format!("it has {found} bytes, {length} of them were written")));
             }
             Some(Found { copied, .. }) => context.metering().wrote_file(copied),
-            // The run ended after it renamed the file and before it stored that.
+            // The run ended between renaming the file and storing that the output is complete.
             None if output.place.final_length_of(&output.last_name())? == Some(length) => {}
             None => return Err(output.changed(format!("`{}` is gone", output.last_temporary()))),
         }

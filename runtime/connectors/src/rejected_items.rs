@@ -14,8 +14,8 @@ use crate::formats::csv::dialect::Dialect;
 use crate::formats::csv::{Cells, Parsed, Parser, append_header, append_row};
 use crate::rejected_form::{COLUMNS, RejectedForm};
 
-/// The largest length of the file, in bytes. Nobody corrects more by hand, and a reader without an end must not fill
-/// the disk that all executions share.
+/// The largest length of the file, in bytes. People do not correct more by hand, and a reader without an end must not
+/// fill the disk that all executions share.
 const FILE_BYTES_MAX: u64 = 1 << 30;
 /// How many bytes are collected before they are written.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -100,7 +100,7 @@ impl RejectedItemsFile {
                     serde_json::from_slice(state).map_err(|source| ConnectorError::BadState { source })?;
                 file.resume(&state)?;
             }
-            // Removes what an attempt left behind without a checkpoint.
+            // Removes the file of an attempt that made no checkpoint.
             None => match fs::remove_file(file.full_path()) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(file.failed("remove")(error));

@@ -290,7 +290,7 @@ impl Writing {
         Self::open_part(name, options, to, folder, header, state, None)
     }
 
-    /// The same for the fragment of that number.
+    /// Like `open`, for the fragment of that number.
     pub(crate) fn open_part(
         name: &str,
         options: Value,
@@ -303,7 +303,7 @@ impl Writing {
         Self::open_in(step(), name, options, to, folder, header, state, fragment)
     }
 
-    /// The same in another attempt: a restart, or a worker that has taken over.
+    /// Like `open`, in another attempt: a restart, or a worker that has taken over.
     pub(crate) fn open_by(
         attempt: Attempt,
         name: &str,

@@ -7,7 +7,7 @@ use url::Host;
 /// A pattern of hosts, as in grants and policies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostPattern {
-    /// This host.
+    /// Exactly this host.
     Is(Host),
     /// All names below this one. The text begins with a dot.
     Below(String),
@@ -52,8 +52,8 @@ impl HostPattern {
         }
     }
 
-    /// Whether requests to these hosts stay on this machine, whatever a resolver answers. Only an address can be sure
-    /// of this.
+    /// Whether requests to these hosts stay on this machine for every answer of a resolver. Only a loopback address is
+    /// certain.
     pub fn is_of_this_machine(&self) -> bool {
         match self {
             Self::Is(Host::Ipv4(address)) => address.is_loopback(),

@@ -4,7 +4,7 @@ use super::ConnectorError;
 
 /// All codes of this crate: those of its errors, and those of the items that its elements set aside.
 ///
-/// Each has a heading in `docs/errors.md`.
+/// Each code has a heading in `docs/errors.md`.
 pub const CODES: &[&str] = &[
     "bad-json",
     "bad-option",

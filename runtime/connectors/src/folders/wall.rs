@@ -168,7 +168,7 @@ fn identity_of(found: &Metadata) -> io::Result<(Identity, u64)> {
     Ok((Identity { device: found.dev(), inode: found.ino() }, found.nlink()))
 }
 
-/// Other systems cannot tell files apart in this way, so every file is refused.
+/// Other systems do not show the identity of a file, so every file is refused.
 #[cfg(not(unix))]
 fn identity_of(_: &Metadata) -> io::Result<(Identity, u64)> {
     Err(io::ErrorKind::Unsupported.into())

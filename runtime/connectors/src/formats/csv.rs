@@ -30,7 +30,7 @@ pub(crate) use writer::CsvWriter;
 /// Options of the reader, in the order of its documentation.
 pub(crate) const READER_OPTIONS: &[&str] =
     &["from", "delimiter", "enclosure", "header", "unnamed_columns", "repeated_columns", "strict"];
-/// Options of the writer.
+/// Options of the writer, in the order of its documentation.
 pub(crate) const WRITER_OPTIONS: &[&str] = &["to", "delimiter", "enclosure", "with_header", "lines_per_file"];
 
 /// Appends the names of columns, as a header above such rows.

@@ -14,5 +14,5 @@ pub(crate) use writer::JsonlWriter;
 
 /// Options of the reader, in the order of its documentation.
 pub(crate) const READER_OPTIONS: &[&str] = &["from", "columns"];
-/// Options of the writer.
+/// Options of the writer, in the order of its documentation.
 pub(crate) const WRITER_OPTIONS: &[&str] = &["to", "json", "lines_per_file"];

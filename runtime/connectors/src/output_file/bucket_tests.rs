@@ -134,7 +134,7 @@ fn a_worker_that_lost_its_lease_harms_nothing() {
     write(&mut again, 8..9);
     again.checkpoint().unwrap();
     assert_eq!(again.complete(&old.context).unwrap_err().code(), "output-taken-over");
-    // The new worker has lost nothing, not even if it has to begin again from its checkpoint.
+    // The new worker has lost nothing, even if it must begin again from its checkpoint.
     drop(second);
     let mut second = new.open(Some(&state)).unwrap();
     write(&mut second, 4..5);

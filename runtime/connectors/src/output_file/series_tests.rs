@@ -139,7 +139,7 @@ fn files_begun_after_the_checkpoint_are_gone() {
     drop(writing);
     open(folder.path(), 1, Some(&state)).unwrap().complete().unwrap();
     assert_eq!(show(folder.path()), "out.csv: n 1");
-    // The same without a checkpoint.
+    // An attempt without a checkpoint does the same.
     let mut writing = open(folder.path(), 1, None).unwrap();
     write(&mut writing, "1 2 3");
     drop(writing);

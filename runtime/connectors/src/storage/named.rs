@@ -70,7 +70,7 @@ impl NamedStorage {
     }
 
     /// Fails if requests would cross, without TLS, a network that is not open: this machine (`loopback`) or another one
-    /// (`private`). Keys are not sent in the clear, but files are, and anybody on the way may change them.
+    /// (`private`). Keys are not sent in the clear, but files are, and any machine on the way could change them.
     pub fn check_network(&self, loopback: bool, private: bool) -> std::result::Result<(), ConnectorError> {
         let network = match self.storage.plain_network() {
             Some(Network::Loopback) if !loopback => Network::Loopback,
@@ -108,9 +108,9 @@ pub struct Storages {
 pub struct UnusableStorage {
     /// The name of the storage in jobs.
     pub name: String,
-    /// What is wrong, without any text of the keys.
+    /// The problem, without any text of the keys.
     pub problem: String,
-    /// What the operator can do about it.
+    /// The help for the operator.
     pub help: String,
 }
 

@@ -70,7 +70,7 @@ pub(crate) fn stem_of(temporary: &str) -> &str {
     temporary.strip_suffix(".part").unwrap_or(temporary)
 }
 
-/// What the name of an unfinished file shows.
+/// The information in the name of an unfinished file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unfinished {
     /// A file of the output, made by the attempt `by`.

@@ -53,7 +53,7 @@ pub(crate) trait OutputFiles: Send {
     /// The length in bytes of the file with a final name; `None` if this run cannot have made it.
     fn final_length_of(&self, name: &str) -> Result<Option<u64>>;
 
-    /// Removes the files that earlier attempts left after this file, or instead of a file up to this one.
+    /// Removes the files that earlier attempts left: those after this file, and others that this output does not use.
     fn remove_after(&mut self, number: u64) -> Result<()>;
 
     /// Gives a file its final name. `is_last` says that this is the open file.

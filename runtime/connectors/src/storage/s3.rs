@@ -33,7 +33,7 @@ pub struct S3Settings {
     pub region: String,
     /// The server, such as `https://storage.example.com`; `None` for Amazon's own.
     pub endpoint: Option<String>,
-    /// The name of the key.
+    /// The id of the access key.
     pub access_key_id: SecretString,
     /// The key that signs the requests. It is never sent.
     pub secret_access_key: SecretString,

@@ -1,4 +1,4 @@
-//! What a wall refuses, for each way to open it. The ways are rows.
+//! The files and folders that a wall refuses, for each path and each kind of access. The paths are rows.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,8 +38,8 @@ impl Place {
         Arc::new(wall.around_file(self.path("keys/token")).around_file(self.path("keys/missing")))
     }
 
-    /// The folders of a user on an own machine, a tenant's folder that contains everything, and one that is the data
-    /// folder.
+    /// The folders of a user's own machine; of a tenant whose folder contains everything; and of a tenant who also has
+    /// the data folder itself.
     fn doors(&self) -> Vec<Folders> {
         let doors = [
             Folders::anywhere(self.path("")),

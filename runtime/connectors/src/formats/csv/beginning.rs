@@ -18,7 +18,7 @@ use crate::known_beginnings;
 const HEADER_BYTES: usize = 64 << 10;
 
 impl Input {
-    /// Reads as far as the first item.
+    /// Reads up to the first item.
     pub(super) fn read_beginning(&mut self, settings: &Settings) -> Result<()> {
         known_beginnings::check_csv(
             &self.file.unread()[..self.file.unread().len().min(64)],

@@ -1,4 +1,4 @@
-//! The cells of rows, back to back.
+//! The cells of rows, in one text.
 
 use memchr::memchr;
 

@@ -8,7 +8,7 @@ use memchr::{memchr, memchr_iter, memchr2_iter};
 
 use super::dialect::{Dialect, shown};
 
-/// What is wrong with the enclosures of a row.
+/// A fault in the enclosures of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     /// A cell continues after its closing enclosure. Cells are counted from 1.

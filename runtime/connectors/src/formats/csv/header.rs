@@ -5,7 +5,7 @@ use crate::error::{ConnectorError, Result};
 use crate::options::Options;
 use crate::rejected_form::COLUMNS as OF_REJECTED;
 
-/// What to do with a column whose name is missing or repeated.
+/// The treatment of a column whose name is missing or repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Doubtful {
     /// The step fails.

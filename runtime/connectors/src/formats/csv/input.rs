@@ -54,7 +54,7 @@ pub(super) struct Input {
 }
 
 impl Input {
-    /// The error for a file in another encoding. It fails the step: a million warnings would help nobody.
+    /// The error for a file in another encoding. It fails the step: a million warnings would not help.
     pub(super) fn not_utf8(&self, line: u64) -> ConnectorError {
         ConnectorError::NotUtf8 { path: self.file.path(), line, encoding: Encoding::Unknown }
     }

@@ -17,7 +17,7 @@ use super::simple_row::{append_simple_row, skip_simple_row};
 pub(crate) enum Parsed {
     /// A whole row, with its length in bytes and lines.
     Row { bytes: usize, lines: u64 },
-    /// The beginning of a row.
+    /// Only the beginning of a row.
     Cut,
     /// An enclosure is not closed before the end of the file.
     Unclosed,

@@ -116,7 +116,7 @@ mod tests {
         let mut rows = Rows::new(columns);
         cells.iter().for_each(|cell| rows.push(cell));
         let mut found = b"before\n".to_vec();
-        // In two parts, as at the end of a file.
+        // In two calls, as at the end of a file of a series.
         append_rows(dialect, &rows, 0..rows.len() / 2, &mut found);
         append_rows(dialect, &rows, rows.len() / 2..rows.len(), &mut found);
         let mut builder = csv::WriterBuilder::new();

@@ -49,7 +49,7 @@ pub(super) fn append_simple_row(
     Some((after_line_end(input, at, is_last)?, lines))
 }
 
-/// The same without the cells: only enclosures and line ends are searched for.
+/// Like [`append_simple_row`], without the cells: only enclosures and line ends are searched for.
 pub(super) fn skip_simple_row(dialect: Dialect, input: &[u8], is_last: bool) -> Option<(usize, u64)> {
     let delimiter = dialect.delimiter;
     let Some(enclosure) = dialect.enclosure else {
@@ -117,7 +117,7 @@ fn append_enclosed(enclosure: u8, input: &[u8], text: &mut Vec<u8>) -> Option<us
             append_part(input, at..closing, text);
             return Some(closing + 1);
         }
-        // A doubled enclosure stands for one.
+        // A doubled enclosure means one character.
         text.extend_from_slice(&input[at..=closing]);
         at = closing + 2;
     }

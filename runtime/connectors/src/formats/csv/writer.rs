@@ -22,7 +22,7 @@ const NEEDS_ENCLOSURE_CODE: &str = "needs-enclosure";
 /// The code of an item that a reader would find too long.
 const TOO_LONG_CODE: &str = "row-too-long";
 
-/// Writes items to a CSV file, with line feeds between them.
+/// Writes items to a CSV file, with a line feed after each row.
 ///
 /// A cell is enclosed only if it must be. Null becomes an empty cell, because CSV knows no difference. An export
 /// without items still has its header. Cells are written as they are. A spreadsheet reads a cell that begins with `=`

@@ -426,7 +426,7 @@ impl Input {
         }
     }
 
-    /// The line without its end. A file in another encoding fails the step: a million warnings would help nobody.
+    /// The line without its end. A file in another encoding fails the step: a million warnings would not help.
     fn text(&self, bytes: usize) -> Result<&str> {
         let encoding = Encoding::Unknown;
         let not_utf8 = |_| ConnectorError::NotUtf8 { path: self.file.path(), line: self.line, encoding };

@@ -1,4 +1,4 @@
-//! What a bucket may answer, and how much of an answer is taken. Every answer passes through this module.
+//! The answers that a bucket may give, and how much of an answer is taken. Every answer passes through this module.
 //!
 //! A bucket is another machine, and so are the gateways before it. An answer must have a length that its request
 //! allows, arrive with at least the minimum speed, and be about what was requested. Any other answer is refused before
@@ -28,7 +28,7 @@ const OBJECT_BYTES_MAX: u64 = 64 << 20;
 const SPEED_BYTES: u64 = 64 << 10;
 const SPEED_TIME: Duration = Duration::from_secs(30);
 
-/// What the sender of a request knows about the answer.
+/// The sender's knowledge of the answer to a request.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Asked {
     /// The length of the object of which a range is read, as the bucket gave it before, in bytes.
@@ -40,7 +40,7 @@ pub(super) struct Asked {
 }
 
 tokio::task_local! {
-    /// What the requests of this task ask for.
+    /// The knowledge of the answers to the requests of this task.
     pub(super) static ASKED: Asked;
 }
 
@@ -59,7 +59,7 @@ pub enum BadAnswer {
     /// The answer does not give its length.
     #[error("does not say how long its answer is")]
     NoLength,
-    /// A list has a next page, but this page is empty or was already sent.
+    /// A list has a next page, but this page is empty, or the token of the next page is missing or the last one again.
     #[error("sends a list that does not end")]
     EndlessList,
     /// The bucket takes an object, and does not confirm which object it has.
@@ -114,7 +114,7 @@ fn unreadable() -> Error {
     Error::new(ErrorKind::Unexpected, "the list cannot be read").set_temporary()
 }
 
-/// What a request asks for, as far as the length of the answer depends on it.
+/// The kind of a request, as far as the length of the answer depends on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Question {
     /// The metadata of an object.

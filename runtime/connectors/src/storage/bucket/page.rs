@@ -9,7 +9,7 @@ use quick_xml::events::Event;
 /// The largest depth of nested elements in a page.
 const DEPTH_MAX: usize = 16;
 
-/// What is read from a page.
+/// The result of reading a page.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Page {
     /// The page without the objects that were not asked for.

@@ -45,7 +45,8 @@ impl EarlySync {
     }
 }
 
-/// Waits for the thread, which has the file open and so holds its lock. Who opens the output again must find it free.
+/// Waits for the thread. The thread has the file open, and so its lock. The next attempt that opens the output must
+/// find the file free.
 impl Drop for EarlySync {
     fn drop(&mut self) {
         let _ = self.wait();

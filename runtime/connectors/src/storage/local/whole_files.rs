@@ -79,7 +79,7 @@ fn put_in_folder(
         if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
     });
     if written.is_err() {
-        // Only for tidiness: no code looks for that name.
+        // A failure does not matter: no code looks for that name.
         let _ = fs::remove_file(&temporary);
     }
     written
