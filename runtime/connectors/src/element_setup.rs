@@ -13,13 +13,18 @@ use stepbox_batch::step_context::StepContext;
 use crate::folders::Folders;
 use crate::reach::{Input, Reach};
 
-/// The setup of a native element. Cheap to clone, except for its options.
+/// The setup of a native element.
+///
+/// A setup is cheap to clone, except for its options.
 #[derive(Clone)]
 pub struct ElementSetup {
-    /// The element's options from the connector file, with their templates expanded. An empty object without options.
+    /// The element's options from the connector file, with their templates expanded.
+    ///
+    /// The object is empty without options.
     pub options: Value,
-    /// The files that the element may open, by the policy of its tenant. An element that opens files in another way
-    /// bypasses the policy.
+    /// The files that the element may open, by the policy of its tenant.
+    ///
+    /// An element that opens files in another way bypasses the policy.
     pub reach: Reach,
     /// The tenant whose job the element works for.
     pub tenant: TenantId,
@@ -77,7 +82,9 @@ impl Clock for Stopped {
     async fn sleep_ms(&self, _: u64) {}
 }
 
-/// Shows an element whether its work must end. The default never ends the work.
+/// Shows an element whether its work must end.
+///
+/// The default never ends the work.
 #[derive(Debug, Clone, Default)]
 pub struct Cancellation(Option<StepContext>);
 
@@ -87,8 +94,10 @@ impl Cancellation {
         Self(Some(context.clone()))
     }
 
-    /// Whether a stop or a pause was requested. The engine honours the request between chunks. An element that works
-    /// longer must ask here, and return what it has.
+    /// Whether a stop or a pause was requested.
+    ///
+    /// The engine honours the request between chunks. An element that works longer must ask here, and return what it
+    /// has.
     pub fn is_requested(&self) -> bool {
         self.0.as_ref().is_some_and(StepContext::should_stop)
     }

@@ -8,7 +8,9 @@ use crate::location::Location;
 use crate::placeholders;
 use crate::reach::Reach;
 
-/// The place of a file. The same file has the same place for every path to it. Links are followed as they are now.
+/// The place of a file.
+///
+/// The same file has the same place for every path to it. Links are followed as they are now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilePlace {
     given: String,
@@ -22,25 +24,31 @@ impl FilePlace {
         &self.given
     }
 
-    /// The address of the place. Equal places have equal addresses.
+    /// The address of the place.
+    ///
+    /// Equal places have equal addresses.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// Whether the place contains placeholders, because it was found without a run. Two such places that are equal are
-    /// equal in each run.
+    /// Whether the place contains placeholders, because it was found without a run.
+    ///
+    /// Two such places that are equal are equal in each run.
     pub fn has_placeholders(&self) -> bool {
         self.has_placeholders
     }
 }
 
-/// The place that an input's option names; `None` if the option names no existing file. Opening the input reports the
-/// error.
+/// The place that an input's option names; `None` if the option names no existing file.
+///
+/// Opening the input reports the error.
 pub fn input_place(options: &Value, reach: &Reach) -> Option<FilePlace> {
     place("from", options, reach, str::to_owned)
 }
 
-/// The place that an output's option names. If a run is given, its values fill the placeholders.
+/// The place that an output's option names.
+///
+/// If a run is given, its values fill the placeholders.
 pub fn output_place(options: &Value, reach: &Reach, run: Option<&RunInfo>) -> Option<FilePlace> {
     let fill = |path: &str| run.map_or_else(|| path.to_owned(), |run| placeholders::fill(path, run));
     let found = place("to", options, reach, fill)?;

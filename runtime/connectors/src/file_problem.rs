@@ -2,7 +2,9 @@
 
 use std::io;
 
-/// The kind of problem with a file. Each kind has its own help.
+/// The kind of problem with a file.
+///
+/// Each kind has its own help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileProblem {
     /// There is no file or folder of that name.

@@ -29,7 +29,9 @@ pub use wall::Wall;
 /// The largest number of links that are followed to a file: the limit of Linux.
 const LINKS_MAX: usize = 40;
 
-/// The folders in which files may be opened. Cheap to clone.
+/// The folders in which files may be opened.
+///
+/// A clone is cheap.
 ///
 /// A tenant's folders are open handles, and the operating system resolves every path below one of them. Neither `..`,
 /// nor a link, nor a race between two calls leads out.
@@ -79,8 +81,9 @@ impl Folders {
         Self { extent: Arc::new(extent), wall: Arc::default(), beginning: None, is_private: false }
     }
 
-    /// Only files below these folders, for a tenant. The folders are opened now. If a folder cannot be opened, only the
-    /// files in that folder fail.
+    /// Only files below these folders, for a tenant.
+    ///
+    /// The folders are opened now. If a folder cannot be opened, only the files in that folder fail.
     ///
     /// Relative paths start at the first folder. An absolute path must begin with one of them.
     pub fn beneath<P: Into<PathBuf>>(roots: impl IntoIterator<Item = P>) -> Self {
@@ -91,7 +94,9 @@ impl Folders {
         Self::of(Extent::Beneath { roots: roots.into_iter().map(open).collect() })
     }
 
-    /// Lets relative paths begin in this folder. It grants nothing: the folder must be inside the granted folders.
+    /// Lets relative paths begin in this folder.
+    ///
+    /// It grants nothing: the folder must be inside the granted folders.
     #[must_use]
     pub fn beginning_in(self, folder: &str) -> Self {
         Self { beginning: Some(folder.into()), ..self }
@@ -183,8 +188,9 @@ impl Folders {
         Err(failed(io::Error::other("too many links lead to it")))
     }
 
-    /// Opens a folder to grant it to a component. The folder must exist, and must not contain a file or folder of the
-    /// installation.
+    /// Opens a folder to grant it to a component.
+    ///
+    /// The folder must exist, and must not contain a file or folder of the installation.
     pub fn open_folder(&self, path: &str) -> std::result::Result<Dir, ElementError> {
         let failed = |source| ConnectorError::file("open", path, source);
         let bound = self.bound(path);

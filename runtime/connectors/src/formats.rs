@@ -87,14 +87,18 @@ pub fn option_names(role: Role, name: &str) -> Option<&'static [&'static str]> {
     Format::find(name)?.element(role).map(|(options, _)| options)
 }
 
-/// A native reader from its setup; `None` if there is no such reader. The options must not contain templates any more.
+/// A native reader from its setup; `None` if there is no such reader.
+///
+/// The options must not contain templates any more.
 ///
 /// The reader opens no file before it is opened itself, and then only files that its reach allows.
 pub fn native_reader(name: &str, setup: &ElementSetup) -> Result<Option<Box<dyn ItemReader>>, ElementError> {
     Ok(Format::find(name).map(|format| (format.reader)(setup)).transpose()?)
 }
 
-/// A native writer from its setup; `None` if there is no such writer. The options must not contain templates any more.
+/// A native writer from its setup; `None` if there is no such writer.
+///
+/// The options must not contain templates any more.
 ///
 /// The writer opens no file before it is opened itself, and then only files that its reach allows.
 pub fn native_writer(name: &str, setup: &ElementSetup) -> Result<Option<Box<dyn ItemWriter>>, ElementError> {
@@ -107,9 +111,10 @@ pub fn shipped_jobs() -> String {
     jobs.join("\n").replace("[STORAGE_TYPES]", &format!("[{}]", STORAGE_TYPES.join(", ")))
 }
 
-/// The errors in the options of a native element, found before any run. Each error comes with the name of its option;
-/// the name is empty if an option is missing or if options do not fit together. Values for which `is_open` is true are
-/// known only later, so they are not checked.
+/// The errors in the options of a native element, found before any run.
+///
+/// Each error comes with the name of its option; the name is empty if an option is missing or if options do not fit
+/// together. Values for which `is_open` is true are known only later, so they are not checked.
 pub fn check_options(
     role: Role,
     name: &str,

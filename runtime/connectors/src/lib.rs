@@ -71,8 +71,8 @@
 //! | `jsonl` | `from` | | a path, or a storage with a path |
 //! | | `columns` | all keys, found in a first pass | the keys to read, in this order |
 //!
-//! Both need UTF-8, with or without its byte order mark. They fail on any other encoding, and on a file that begins
-//! like another format. Empty lines are not items. An item that cannot be read (`ragged-row`, `bad-json`,
+//! Both readers need UTF-8, with or without its byte order mark. They fail on any other encoding, and on a file that
+//! begins like another format. Empty lines are not items. An item that cannot be read (`ragged-row`, `bad-json`,
 //! `not-an-object`, `line-too-long`) is set aside with its line. Both fail if the file is rewritten, made shorter or
 //! replaced while they read it; it may grow at its end. Resuming from a checkpoint costs the same at any offset. It is
 //! refused if the file is not the one of the checkpoint.
@@ -174,8 +174,9 @@ pub use storage::{
 
 use stepbox_batch::rows::ROWS_BYTES_MAX;
 
-/// The largest number of columns of an input: that of a spreadsheet. Each column costs memory in every row, even if its
-/// cells are empty.
+/// The largest number of columns of an input: that of a spreadsheet.
+///
+/// Each column costs memory in every row, even if its cells are empty.
 pub const COLUMNS_MAX: usize = 16_384;
 /// The largest size of a row or line of an input, in MiB: that of a chunk.
 const ITEM_MIB_MAX: usize = ROWS_BYTES_MAX >> 20;

@@ -50,7 +50,7 @@ const BUFFER_BYTES: usize = 128 << 10;
 /// An open output.
 pub(crate) struct OutputFile {
     place: Box<dyn OutputFiles>,
-    /// `None` for a file outside of named storages.
+    /// The storage of the output; `None` for a file outside of named storages.
     storage: Option<StorageName>,
     context: StepContext,
     /// The temporary name from which the names of all its unfinished files are made.
@@ -59,7 +59,7 @@ pub(crate) struct OutputFile {
     buffer: Vec<u8>,
     /// How many bytes of the last file were written.
     length: u64,
-    /// `None` for a single file.
+    /// How far the series of files has come; `None` for a single file.
     series: Option<Series>,
     /// The largest number of lines in a file of a series.
     lines_max: u64,
@@ -96,26 +96,28 @@ struct State {
     /// The final path as it was given, with its placeholders filled. They are filled only once: a restart has another
     /// time, and perhaps another label.
     path: String,
-    /// `None` for a file outside of named storages, and in states from before this was stored.
+    /// The storage of the output; `None` for a file outside of named storages, and in states from before that was
+    /// stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     storage: Option<StorageName>,
     /// The temporary name from which the names of all its unfinished files are made.
     part: String,
     /// How many bytes of the last file are durable.
     length: u64,
-    /// `None` for a single file, and in states from before there were series.
+    /// How far the series of files has come; `None` for a single file, and in states from before there were series.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     series: Option<Series>,
-    /// `None` if each row names its own columns, and in states from before columns were checked.
+    /// Fingerprint of the columns; `None` if each row names its own columns, and in states from before columns were
+    /// checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     columns: Option<u64>,
-    /// `None` for files, and in states from before there were buckets.
+    /// The objects of an output in a bucket; `None` for files, and in states from before there were buckets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     parts: Option<Parts>,
     /// The attempts that made the files. Empty in a bucket, and in states from before names contained the attempt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     begun: Vec<Begun>,
-    /// `None` without fragments, and in states from before there were fragments.
+    /// What was joined from fragments; `None` without fragments, and in states from before there were fragments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     absorbed: Option<Absorbed>,
 }

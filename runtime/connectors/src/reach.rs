@@ -16,7 +16,9 @@ use crate::location::{Location, PATH_OPTIONS};
 use crate::storage::local;
 use crate::storage::{Files, InputSource, OpenInput, Storages};
 
-/// The files that an element may open. Cheap to clone.
+/// The files that an element may open.
+///
+/// A clone is cheap.
 ///
 /// The policy of the tenant decides which these are. Files elsewhere cannot be opened through it.
 #[derive(Debug, Clone)]
@@ -38,13 +40,17 @@ impl Reach {
         Self { storages: Arc::new(storages), ..self }
     }
 
-    /// Lets relative paths begin in this folder. This opens no further folder.
+    /// Lets relative paths begin in this folder.
+    ///
+    /// This opens no further folder.
     #[must_use]
     pub fn beginning_in(self, folder: &str) -> Self {
         Self { folders: self.folders.beginning_in(folder), ..self }
     }
 
-    /// Opens a file for reading. `file` is the value of an option: a path, or a storage with a path
+    /// Opens a file for reading.
+    ///
+    /// `file` is the value of an option: a path, or a storage with a path
     /// (`{"type": "s3", "storage": "exchange", "file_path": "in/products.csv"}`). `option` names the option in errors.
     ///
     /// Fails with `file-refused` for a path outside of the folders, and with `storage-unknown` for a storage that the
@@ -61,8 +67,10 @@ impl Reach {
         Ok(Input { source, length, context: context.clone() })
     }
 
-    /// Opens a folder of this machine, in which files can then be made and removed. The folder must exist, and must not
-    /// contain a file or folder of the installation. Fails with `file-refused` outside of the tenant's folders.
+    /// Opens a folder of this machine, in which files can then be made and removed.
+    ///
+    /// The folder must exist, and must not contain a file or folder of the installation. Fails with `file-refused`
+    /// outside of the tenant's folders.
     pub fn open_folder(&self, path: &str) -> std::result::Result<Dir, ElementError> {
         self.folders.open_folder(path)
     }
@@ -90,8 +98,9 @@ impl Reach {
     }
 }
 
-/// Checks that the storages in an element's options exist. Options without a value yet, and options of other elements,
-/// are skipped.
+/// Checks that the storages in an element's options exist.
+///
+/// Options without a value yet, and options of other elements, are skipped.
 pub fn check_storages(options: &Value, storages: &Storages) -> std::result::Result<(), ConnectorError> {
     for option in PATH_OPTIONS {
         let Some(value @ Value::Object(_)) = options.get(option) else { continue };
@@ -102,7 +111,9 @@ pub fn check_storages(options: &Value, storages: &Storages) -> std::result::Resu
     Ok(())
 }
 
-/// A file that was opened for reading. Its bytes count for the step's usage.
+/// A file that was opened for reading.
+///
+/// Its bytes count for the step's usage.
 pub struct Input {
     source: Box<dyn InputSource>,
     length: u64,

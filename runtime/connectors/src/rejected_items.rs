@@ -20,7 +20,9 @@ const FILE_BYTES_MAX: u64 = 1 << 30;
 /// How many bytes are collected before they are written.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// A file of rejected items below a folder that all executions share. It is made with the first rejected item.
+/// A file of rejected items below a folder that all executions share.
+///
+/// It is made with the first rejected item.
 #[derive(Debug)]
 pub struct RejectedItemsFile {
     root: PathBuf,
@@ -30,7 +32,7 @@ pub struct RejectedItemsFile {
     header: Vec<String>,
     /// The original columns that are kept, by their index.
     kept: Vec<usize>,
-    /// `None` before the first item.
+    /// The place of the file, and the open file; `None` before the first item.
     open: Option<(OutputPlace, File)>,
     buffer: Vec<u8>,
     /// How many bytes were written.
@@ -61,8 +63,10 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl RejectedItemsFile {
-    /// A file for items with these columns. With a state, the file continues from there. If the state is that of
-    /// another file, it continues in a copy, so that each execution's file is complete.
+    /// A file for items with these columns.
+    ///
+    /// With a state, the file continues from there. If the state is that of another file, it continues in a copy, so
+    /// that each execution's file is complete.
     ///
     /// `form` is the form that the reader of the items gives for writing them. `path` must end with the extension that
     /// [`Self::extension`] returns for this form.

@@ -57,7 +57,9 @@ impl AddressKind {
         }
     }
 
-    /// The kind of an address. An IPv4 address in an IPv6 address counts as the IPv4 address.
+    /// The kind of an address.
+    ///
+    /// An IPv4 address in an IPv6 address counts as the IPv4 address.
     pub fn of(address: IpAddr) -> Self {
         match address {
             IpAddr::V4(address) => Self::of_v4(address),

@@ -14,7 +14,9 @@ pub enum HostPattern {
 }
 
 impl HostPattern {
-    /// The pattern of one host. The dot of the root at the end of a name is removed.
+    /// The pattern of one host.
+    ///
+    /// The dot of the root at the end of a name is removed.
     pub fn is(host: Host<&str>) -> Self {
         match host {
             Host::Domain(name) => Self::Is(Host::Domain(without_root(name).to_owned())),
@@ -52,8 +54,9 @@ impl HostPattern {
         }
     }
 
-    /// Whether requests to these hosts stay on this machine for every answer of a resolver. Only a loopback address is
-    /// certain.
+    /// Whether requests to these hosts stay on this machine for every answer of a resolver.
+    ///
+    /// Only a loopback address is certain.
     pub fn is_of_this_machine(&self) -> bool {
         match self {
             Self::Is(Host::Ipv4(address)) => address.is_loopback(),

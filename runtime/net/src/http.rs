@@ -17,8 +17,9 @@ pub const CONNECT: Duration = Duration::from_secs(10);
 /// How long an idle connection is kept for a further request.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// TLS with the certificates of this machine. If it has none, every `https` host is refused as unknown, and plain
-/// `http` still works.
+/// TLS with the certificates of this machine.
+///
+/// If it has none, every `https` host is refused as unknown, and plain `http` still works.
 pub fn machines_certificates() -> ClientConfig {
     match begin().with_platform_verifier() {
         Ok(builder) => builder.with_no_client_auth(),
@@ -36,7 +37,9 @@ fn begin() -> ConfigBuilder<ClientConfig, WantsVerifier> {
     builder.with_safe_default_protocol_versions().expect("ring has the usual versions")
 }
 
-/// The connector that dials the addresses of a resolver. It does not refuse `https`, because TLS is added on top.
+/// The connector that dials the addresses of a resolver.
+///
+/// It does not refuse `https`, because TLS is added on top.
 pub fn connector<R>(resolver: R) -> HttpConnector<R> {
     let mut tcp = HttpConnector::new_with_resolver(resolver);
     tcp.enforce_http(false);
@@ -45,7 +48,9 @@ pub fn connector<R>(resolver: R) -> HttpConnector<R> {
     tcp
 }
 
-/// TLS over a connector for `https`; plain connections for `http`. HTTP/1.1 only.
+/// TLS over a connector for `https`; plain connections for `http`.
+///
+/// HTTP/1.1 only.
 pub fn with_tls<C>(connector: C, tls: ClientConfig) -> HttpsConnector<C> {
     let builder = HttpsConnectorBuilder::new().with_tls_config(tls);
     builder.https_or_http().enable_http1().wrap_connector(connector)

@@ -7,18 +7,23 @@ use url::Host;
 use crate::address::AddressKind;
 use crate::host_pattern::HostPattern;
 
-/// The addresses beyond public ones that the operator opens. None by default.
+/// The addresses beyond public ones that the operator opens.
+///
+/// None by default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NetworkPolicy {
-    /// Whether this machine may be dialled: 127.0.0.0/8 and `::1`. For development.
+    /// Whether this machine may be dialled: 127.0.0.0/8 and `::1`.
+    ///
+    /// For development.
     pub allow_loopback: bool,
     /// Whether private networks may be dialled: RFC 1918, 100.64.0.0/10, fc00::/7.
     pub allow_private: bool,
 }
 
 impl NetworkPolicy {
-    /// The kind of an address that may not be dialled; `None` if it may. Link-local and metadata addresses are never
-    /// opened.
+    /// The kind of an address that may not be dialled; `None` if it may.
+    ///
+    /// Link-local and metadata addresses are never opened.
     pub fn refuses(&self, address: IpAddr) -> Option<AddressKind> {
         match AddressKind::of(address) {
             AddressKind::Public => None,
@@ -28,8 +33,9 @@ impl NetworkPolicy {
         }
     }
 
-    /// The kind of a host whose addresses may not be dialled; `None` if they may. Names other than `localhost` are
-    /// checked only after they are resolved.
+    /// The kind of a host whose addresses may not be dialled; `None` if they may.
+    ///
+    /// Names other than `localhost` are checked only after they are resolved.
     pub fn closes(&self, host: &HostPattern) -> Option<AddressKind> {
         match host {
             HostPattern::Is(Host::Ipv4(address)) => self.refuses((*address).into()),

@@ -19,7 +19,9 @@ const FOLDERS_ABOVE_MAX: usize = 4096;
 /// working folders of steps.
 const LEVELS_MAX: usize = 4;
 
-/// Files and folders that no job reads, writes or is granted. An empty wall refuses nothing.
+/// Files and folders that no job reads, writes or is granted.
+///
+/// An empty wall refuses nothing.
 #[derive(Debug, Default)]
 pub struct Wall {
     /// The folders are held open, so that no other folder can take their identity.
@@ -36,21 +38,27 @@ struct Identity {
 }
 
 impl Wall {
-    /// Adds a folder and everything below it. The folder is opened now, and must exist.
+    /// Adds a folder and everything below it.
+    ///
+    /// The folder is opened now, and must exist.
     pub fn around_folder(mut self, path: &Path) -> io::Result<Self> {
         self.folders.push(Dir::open_ambient_dir(path, ambient_authority())?);
         Ok(self)
     }
 
-    /// Adds a file by its absolute path. Programs often replace a file when they change it. So the wall looks up the
-    /// path each time that a job opens a file. The file may be missing.
+    /// Adds a file by its absolute path.
+    ///
+    /// Programs often replace a file when they change it. So the wall looks up the path each time that a job opens a
+    /// file. The file may be missing.
     #[must_use]
     pub fn around_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.files.get_mut().unwrap_or_else(PoisonError::into_inner).push(path.into());
         self
     }
 
-    /// Adds a file to a wall that is in use. The file is protected from now on, also against jobs that already run.
+    /// Adds a file to a wall that is in use.
+    ///
+    /// The file is protected from now on, also against jobs that already run.
     pub fn extend_around(&self, path: impl Into<PathBuf>) {
         let (path, mut files) = (path.into(), self.files.write().unwrap_or_else(PoisonError::into_inner));
         if !files.contains(&path) {

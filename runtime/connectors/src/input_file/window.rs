@@ -18,7 +18,9 @@ pub(super) fn window_bytes() -> usize {
     BYTES.get()
 }
 
-/// Sets how many bytes this thread reads at a time, for files that it opens from now on. At least 1.
+/// Sets how many bytes this thread reads at a time, for files that it opens from now on.
+///
+/// 0 counts as 1.
 #[cfg(feature = "fuzzing")]
 pub fn set_window_bytes(bytes: usize) {
     BYTES.set(bytes.max(1));

@@ -25,7 +25,7 @@ pub(super) struct Absorbed {
 /// The fragments of an output.
 #[derive(Debug, Default)]
 pub(super) struct Fragments {
-    /// `None` if the output has absorbed no fragment yet.
+    /// How much was joined; `None` if the output has absorbed no fragment yet.
     pub(super) absorbed: Option<Absorbed>,
     /// The temporary names of the fragments that were absorbed, by this attempt or before.
     names: Vec<String>,

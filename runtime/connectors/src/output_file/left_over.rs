@@ -47,7 +47,9 @@ impl LeftOver {
         self.to.storage()
     }
 
-    /// Removes the unfinished files of the output and of its fragments. Waits for the disk or the bucket.
+    /// Removes the unfinished files of the output and of its fragments.
+    ///
+    /// The call waits for the disk or the bucket.
     pub fn remove(&self, reach: &Reach) -> Result<(), ElementError> {
         Ok(reach.files(&self.to)?.remove_left_over(self.path(), &self.temporary)?)
     }

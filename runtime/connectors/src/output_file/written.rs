@@ -15,7 +15,7 @@ pub(super) struct StorageName {
 }
 
 impl StorageName {
-    /// `None` for a file outside of named storages.
+    /// The storage of a file; `None` for a file outside of named storages.
     pub(super) fn of(location: &Location) -> Option<Self> {
         match location {
             Location::Local { .. } => None,

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-/// The source of a key: a file, or a variable of the environment. A value in another form gives neither. So a key that
-/// was written there by mistake is in no message.
+/// The source of a key: a file, or a variable of the environment.
+///
+/// A value in another form gives neither. So a key that was written there by mistake is in no message.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "Given")]
 pub struct KeySource {

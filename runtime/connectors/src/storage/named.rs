@@ -16,7 +16,9 @@ use crate::error::{ConnectorError, Result};
 /// The largest length of a name, in bytes.
 const NAME_BYTES_MAX: usize = 100;
 
-/// A storage with its name in jobs. Cheap to clone; printing it shows no key.
+/// A storage with its name in jobs.
+///
+/// A clone is cheap. Printing the storage shows no key.
 #[derive(Clone)]
 pub struct NamedStorage {
     name: String,
@@ -35,19 +37,23 @@ impl NamedStorage {
         Ok(Self { name: name.to_owned(), storage })
     }
 
-    /// A folder. It is opened when it is used.
+    /// A storage in a folder of this machine.
+    ///
+    /// The folder is opened when it is used.
     pub fn local(name: &str, path: impl Into<PathBuf>) -> std::result::Result<Self, ConnectorError> {
         check_name(name)?;
         Self::new(name, Arc::new(LocalFolder::new(name, path.into())?))
     }
 
-    /// A bucket. No request is sent before it is used.
+    /// A storage in a bucket.
+    ///
+    /// No request is sent before it is used.
     pub fn s3(name: &str, settings: &S3Settings) -> std::result::Result<Self, ConnectorError> {
         check_name(name)?;
         Self::new(name, Arc::new(settings.open(name)?))
     }
 
-    /// A bucket in memory.
+    /// A storage in a bucket in memory.
     #[cfg(test)]
     pub(crate) fn of_bucket(name: &str, bucket: super::bucket::Bucket) -> Self {
         let storage = super::bucket::BucketStorage::new("s3", bucket, None, Default::default());
@@ -70,7 +76,9 @@ impl NamedStorage {
     }
 
     /// Fails if requests would cross, without TLS, a network that is not open: this machine (`loopback`) or another one
-    /// (`private`). Keys are not sent in the clear, but files are, and any machine on the way could change them.
+    /// (`private`).
+    ///
+    /// Keys are not sent in the clear, but files are, and any machine on the way could change them.
     pub fn check_network(&self, loopback: bool, private: bool) -> std::result::Result<(), ConnectorError> {
         let network = match self.storage.plain_network() {
             Some(Network::Loopback) if !loopback => Network::Loopback,
@@ -95,7 +103,7 @@ impl NamedStorage {
     }
 }
 
-/// The storages that jobs may name. Empty by default.
+/// The storages that jobs may name; none by default.
 #[derive(Debug, Clone, Default)]
 pub struct Storages {
     usable: Vec<NamedStorage>,
@@ -103,7 +111,9 @@ pub struct Storages {
 }
 
 /// A storage that jobs may name, and that cannot be used now: its folder does not exist, or one of its keys cannot be
-/// read. The steps that name it fail.
+/// read.
+///
+/// The steps that name it fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnusableStorage {
     /// The name of the storage in jobs.
@@ -115,7 +125,9 @@ pub struct UnusableStorage {
 }
 
 impl Storages {
-    /// Adds a storage. If two have the same name, the first counts, and `check` fails.
+    /// Adds a storage.
+    ///
+    /// If two have the same name, the first counts, and `check` fails.
     pub fn add(&mut self, storage: NamedStorage) {
         self.usable.push(storage);
     }
@@ -146,8 +158,9 @@ impl Storages {
         self.unusable.iter()
     }
 
-    /// Fails if a storage of jobs and the shared storage can have a file in common. No job may see the files that
-    /// machines share.
+    /// Fails if a storage of jobs and the shared storage can have a file in common.
+    ///
+    /// No job may see the files that machines share.
     pub fn check_apart(&self, shared: &NamedStorage) -> std::result::Result<(), ConnectorError> {
         for storage in &self.usable {
             let overlaps = storage.overlaps(shared);

@@ -27,15 +27,21 @@ const ANY_KEY: &str = "any";
 pub struct S3Settings {
     /// The name of the bucket.
     pub bucket: String,
-    /// The beginning of all paths in the bucket; no path leads out of it. Empty for the whole bucket.
+    /// The beginning of all paths in the bucket; no path leads out of it.
+    ///
+    /// Empty for the whole bucket.
     pub prefix: String,
-    /// The region for which requests are signed. Servers without regions accept any.
+    /// The region for which requests are signed.
+    ///
+    /// Servers without regions accept any.
     pub region: String,
     /// The server, such as `https://storage.example.com`; `None` for Amazon's own.
     pub endpoint: Option<String>,
     /// The id of the access key.
     pub access_key_id: SecretString,
-    /// The key that signs the requests. It is never sent.
+    /// The key that signs the requests.
+    ///
+    /// It is never sent.
     pub secret_access_key: SecretString,
 }
 
@@ -144,7 +150,7 @@ pub struct S3Form {
     #[serde(default)]
     prefix: String,
     region: String,
-    /// `None` for Amazon's own server.
+    /// The server; `None` for Amazon's own.
     endpoint: Option<String>,
     access_key_id: KeySource,
     secret_access_key: KeySource,

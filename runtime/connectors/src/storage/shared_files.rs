@@ -6,8 +6,9 @@ use super::Storage;
 use super::named::NamedStorage;
 use crate::error::ConnectorError;
 
-/// The files of a storage by their paths. Each call waits for the disk or the network. A file is complete or does not
-/// exist. It is durable once it is written.
+/// The files of a storage by their paths.
+///
+/// Each call waits for the disk or the network. A file is complete or does not exist. It is durable once it is written.
 #[derive(Debug, Clone)]
 pub struct SharedFiles(Arc<dyn Storage>);
 
@@ -22,13 +23,17 @@ impl SharedFiles {
         self.0.put(path, bytes)
     }
 
-    /// Writes a file unless one exists. Returns whether the file was written: of several callers at once, one succeeds.
-    /// In a bucket that knows no conditions, the last of several callers at the same moment succeeds.
+    /// Writes a file unless one exists.
+    ///
+    /// Returns whether the file was written: of several callers at once, one succeeds. In a bucket that knows no
+    /// conditions, the last of several callers at the same moment succeeds.
     pub fn put_new(&self, path: &str, bytes: Vec<u8>) -> Result<bool, ConnectorError> {
         self.0.put_new(path, bytes)
     }
 
-    /// The content of a file; `None` if the file does not exist. A file with more than `bytes_max` bytes is an error.
+    /// The content of a file; `None` if the file does not exist.
+    ///
+    /// A file with more than `bytes_max` bytes is an error.
     pub fn get(&self, path: &str, bytes_max: u64) -> Result<Option<Vec<u8>>, ConnectorError> {
         self.0.get(path, bytes_max)
     }
@@ -38,7 +43,9 @@ impl SharedFiles {
         self.0.list(folder)
     }
 
-    /// Removes a file. It is not an error if the file does not exist.
+    /// Removes a file.
+    ///
+    /// It is not an error if the file does not exist.
     pub fn remove(&self, path: &str) -> Result<(), ConnectorError> {
         self.0.remove(path)
     }

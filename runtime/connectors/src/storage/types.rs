@@ -54,7 +54,9 @@ impl StorageSettings {
         self.of_type().check(name)
     }
 
-    /// Sets the storage up. No request is sent. `key` reads the key that a setting names.
+    /// Sets the storage up.
+    ///
+    /// No request is sent. `key` reads the key that a setting names.
     pub fn open<E: From<ConnectorError>>(
         &self,
         name: &str,

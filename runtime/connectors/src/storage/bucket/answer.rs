@@ -28,7 +28,7 @@ const OBJECT_BYTES_MAX: u64 = 64 << 20;
 const SPEED_BYTES: u64 = 64 << 10;
 const SPEED_TIME: Duration = Duration::from_secs(30);
 
-/// The sender's knowledge of the answer to a request.
+/// The facts that the sender of a request knows about the answer.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Asked {
     /// The length of the object of which a range is read, as the bucket gave it before, in bytes.
@@ -40,7 +40,7 @@ pub(super) struct Asked {
 }
 
 tokio::task_local! {
-    /// The knowledge of the answers to the requests of this task.
+    /// The facts about the answers to the requests of this task.
     pub(super) static ASKED: Asked;
 }
 

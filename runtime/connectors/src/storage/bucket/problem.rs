@@ -4,7 +4,9 @@ use opendal_core::{Error, ErrorKind};
 
 pub use super::answer::BadAnswer;
 
-/// The kind of problem with a bucket. Each kind has its own help.
+/// The kind of problem with a bucket.
+///
+/// Each kind has its own help.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BucketProblem {
     /// There is no object of that name.
