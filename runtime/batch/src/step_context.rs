@@ -10,24 +10,19 @@
 mod reporting;
 mod saving;
 
-pub use crate::cut::{cut, cut_with_mark};
-pub use crate::findings::{
-    CONTEXT_KEY_BYTES_MAX, Findings, ITEM_BYTES_MAX, NAME_BYTES_MAX, TEXT_BYTES_MAX, WARNINGS_STORED_MAX,
-};
-pub use crate::run_context::{Attempt, RunContext, RunInfo};
-
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::execution::{Counts, StepExecution, Summary, Tracking};
-use crate::findings::Reports;
+use crate::findings::{Findings, Reports};
 use crate::gate::{Call, Gate};
 use crate::lock::lock;
 use crate::log::LogLevel;
 use crate::metering::Metering;
 use crate::name::StepName;
 use crate::recorder::Recorder;
+use crate::run_context::RunContext;
 use crate::tasklet_point::TaskletPoint;
 
 /// A running step. Cheap to clone; all clones are the same step.

@@ -2,7 +2,7 @@
 //! are equal.
 
 use serde_json::Value;
-use stepbox_batch::step_context::RunInfo;
+use stepbox_batch::run_context::RunInfo;
 
 use crate::location::Location;
 use crate::placeholders;

@@ -4,7 +4,7 @@
 use serde_json::Value;
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::name::JobExecutionId;
-use stepbox_batch::step_context::RunInfo;
+use stepbox_batch::run_context::RunInfo;
 
 use crate::element_setup::ElementSetup;
 use crate::folders::Folders;

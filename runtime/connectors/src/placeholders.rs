@@ -1,7 +1,7 @@
 //! The placeholders `%job_label%`, `%datetime%` and `%execution%` in the path of an output.
 
 use stepbox_batch::clock::Timestamp;
-use stepbox_batch::step_context::RunInfo;
+use stepbox_batch::run_context::RunInfo;
 use stepbox_batch::visible::steers;
 
 /// All placeholders.

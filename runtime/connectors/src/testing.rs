@@ -11,11 +11,13 @@ use stepbox_batch::clock::Timestamp;
 use stepbox_batch::element::{Chunk, Fragment, ItemReader, ItemWriter, More, Opening, Total};
 use stepbox_batch::error::Halt;
 use stepbox_batch::execution::{ExecutionContext, Warning};
+use stepbox_batch::findings::Findings;
 use stepbox_batch::job::ChunkLimit;
 use stepbox_batch::log::{ExecutionLog, NoLog};
 use stepbox_batch::name::{JobExecutionId, StepName};
 use stepbox_batch::rows::Rows;
-use stepbox_batch::step_context::{Attempt, Findings, RunContext, RunInfo, StepContext};
+use stepbox_batch::run_context::{Attempt, RunContext, RunInfo};
+use stepbox_batch::step_context::StepContext;
 
 use tempfile::TempDir;
 

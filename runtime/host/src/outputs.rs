@@ -12,7 +12,7 @@ use stepbox_batch::element::Role;
 use stepbox_batch::error::ElementError;
 use stepbox_batch::job::{Element, ElementSource, Job, Step, StepKind};
 use stepbox_batch::name::{Digest, TenantId};
-use stepbox_batch::step_context::RunInfo;
+use stepbox_batch::run_context::RunInfo;
 use stepbox_batch::template::Values;
 use stepbox_connectors::{FilePlace, Reach, input_place, output_place};
 

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use stepbox_batch::cut::cut;
 use stepbox_batch::element::TIME_LIMIT_CODE;
 use stepbox_batch::error::{ElementError, Halt, LyingBatch};
+use stepbox_batch::findings::NAME_BYTES_MAX;
 use stepbox_batch::remedy::{Listed, Remedy};
 use stepbox_batch::rows::BadRows;
-use stepbox_batch::step_context::NAME_BYTES_MAX;
 use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 

@@ -7,7 +7,7 @@ use std::fmt;
 
 use stepbox_batch::cut::cut;
 use stepbox_batch::execution::CONTEXT_BYTES_MAX;
-use stepbox_batch::step_context::{CONTEXT_KEY_BYTES_MAX, ITEM_BYTES_MAX, NAME_BYTES_MAX, TEXT_BYTES_MAX};
+use stepbox_batch::findings::{CONTEXT_KEY_BYTES_MAX, ITEM_BYTES_MAX, NAME_BYTES_MAX, TEXT_BYTES_MAX};
 
 /// A text or a list that a component passes to the host, and its maximum length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::ExecutionContext;
+use stepbox_batch::findings::Findings;
 use stepbox_batch::log::{ExecutionLog, LogLevel, NoLog};
 use stepbox_batch::name::{JobExecutionId, StepName};
-use stepbox_batch::step_context::{Findings, RunContext, RunInfo, StepContext};
+use stepbox_batch::run_context::{RunContext, RunInfo};
+use stepbox_batch::step_context::StepContext;
 use stepbox_net::NetworkPolicy;
 
 use crate::budget::{Handles, Usage};

@@ -15,11 +15,13 @@ use stepbox::batch::element::{ItemProcessor, Opening};
 use stepbox::batch::execution::{
     Checkpoint, Claim, ExecutionContext, Lease, NewJobExecution, Save, StepExecution,
 };
+use stepbox::batch::findings::Findings;
 use stepbox::batch::log::NoLog;
 use stepbox::batch::name::{InstanceCode, JobExecutionId, StepName, TenantId};
 use stepbox::batch::ports::{ExecutionJournal, Executions, Inventory};
 use stepbox::batch::rows::Rows;
-use stepbox::batch::step_context::{Findings, RunContext, RunInfo, StepContext};
+use stepbox::batch::run_context::{RunContext, RunInfo};
+use stepbox::batch::step_context::StepContext;
 use stepbox_guest_artifacts::steps;
 use stepbox_sandbox::{
     ComponentError, ComponentSetup, Grants, HttpPolicy, Limits, NetworkPolicy, Program, Sandbox,

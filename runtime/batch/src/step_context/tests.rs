@@ -5,8 +5,10 @@ use serde_json::Value;
 use super::*;
 use crate::clock::Timestamp;
 use crate::execution::{CONTEXT_BYTES_MAX, ExecutionContext, SummaryValue};
+use crate::findings::WARNINGS_STORED_MAX;
 use crate::log::NoLog;
 use crate::name::JobExecutionId;
+use crate::run_context::RunInfo;
 
 fn step(has_items: bool) -> StepContext {
     let info = RunInfo { id: JobExecutionId(1), job_label: "Job".to_owned(), started_at: Timestamp(0) };

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use stepbox_batch::element::Opening;
 use stepbox_batch::name::JobExecutionId;
-use stepbox_batch::step_context::{Attempt, StepContext};
+use stepbox_batch::run_context::Attempt;
+use stepbox_batch::step_context::StepContext;
 
 use super::*;
 use crate::folders::Folders;

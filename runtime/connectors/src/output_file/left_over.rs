@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use stepbox_batch::error::ElementError;
-use stepbox_batch::step_context::RunInfo;
+use stepbox_batch::run_context::RunInfo;
 
 use super::State;
 use crate::location::Location;

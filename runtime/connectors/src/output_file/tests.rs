@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use stepbox_batch::execution::SummaryValue;
 use stepbox_batch::name::JobExecutionId;
-use stepbox_batch::step_context::Attempt;
+use stepbox_batch::run_context::Attempt;
 
 use super::*;
 use crate::file_problem::FileProblem;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use stepbox_batch::cut::cut;
 use stepbox_batch::element::Fragment;
 use stepbox_batch::name::JobExecutionId;
-use stepbox_batch::step_context::Attempt;
+use stepbox_batch::run_context::Attempt;
 
 /// How many bytes of the final name a temporary name keeps. File systems allow 255 bytes in all.
 const NAME_BYTES_MAX: usize = 150;

@@ -10,9 +10,11 @@ use stepbox_batch::clock::Timestamp;
 use stepbox_batch::depth::{DEPTH_MAX, is_too_deep};
 use stepbox_batch::error::{ElementError, Halt};
 use stepbox_batch::execution::ExecutionContext;
+use stepbox_batch::findings::Findings;
 use stepbox_batch::log::NoLog;
 use stepbox_batch::name::{JobExecutionId, StepName};
-use stepbox_batch::step_context::{Findings, RunContext, RunInfo, StepContext};
+use stepbox_batch::run_context::{RunContext, RunInfo};
+use stepbox_batch::step_context::StepContext;
 use stepbox_net::NetworkPolicy;
 
 use crate::budget::Usage;

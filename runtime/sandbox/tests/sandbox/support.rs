@@ -8,9 +8,11 @@ use stepbox_batch::clock::Timestamp;
 use stepbox_batch::element::Tasklet;
 use stepbox_batch::error::{ElementError, Halt};
 use stepbox_batch::execution::ExecutionContext;
+use stepbox_batch::findings::Findings;
 use stepbox_batch::log::{ExecutionLog, LogLevel};
 use stepbox_batch::name::{JobExecutionId, StepName};
-use stepbox_batch::step_context::{Findings, RunContext, RunInfo, StepContext};
+use stepbox_batch::run_context::{RunContext, RunInfo};
+use stepbox_batch::step_context::StepContext;
 use stepbox_sandbox::{
     ComponentError, ComponentSetup, Grants, HttpPolicy, Limits, NetworkPolicy, Program, Sandbox,
     SandboxConfig, ShareLimits, StepSecrets, Usage,

@@ -12,6 +12,7 @@ use stepbox::batch::element::{
 };
 use stepbox::batch::error::{ElementError, Halt};
 use stepbox::batch::execution::{Counts, ExecutionContext, Lease, Save, StepExecution, Tracking};
+use stepbox::batch::findings::Findings;
 use stepbox::batch::item_step::{Elements, ItemStep, Journey, Named, StepOutcome, run as run_step};
 use stepbox::batch::job::{Backoff, ChunkLimit, ItemSettings, RetryPolicy, Share, SkipPolicy};
 use stepbox::batch::log::NoLog;
@@ -22,7 +23,8 @@ use stepbox::batch::ports::{ExecutionJournal, Result as JournalResult};
 use stepbox::batch::projection::Projected;
 use stepbox::batch::recorder::Recorder;
 use stepbox::batch::rows::Rows;
-use stepbox::batch::step_context::{Findings, RunContext, RunInfo, StepContext};
+use stepbox::batch::run_context::{RunContext, RunInfo};
+use stepbox::batch::step_context::StepContext;
 use stepbox_sandbox::fuzzing::{believed, set_aside};
 
 use crate::oracle;

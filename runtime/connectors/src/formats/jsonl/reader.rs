@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use stepbox_batch::cut::cut_with_mark;
 use stepbox_batch::element::{Chunk, ItemReader, More, Opening, Total, Unreadable};
 use stepbox_batch::error::Halt;
+use stepbox_batch::findings::ITEM_BYTES_MAX;
 use stepbox_batch::job::ChunkLimit;
 use stepbox_batch::rows::ROWS_BYTES_MAX;
-use stepbox_batch::step_context::{ITEM_BYTES_MAX, StepContext};
+use stepbox_batch::step_context::StepContext;
 
 use super::line::{BadLine, Cells, Columns, add_keys};
 use super::rejected::{parse_rejected, text_of_rejected};

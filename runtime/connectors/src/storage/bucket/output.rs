@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 
 use stepbox_batch::log::LogLevel;
-use stepbox_batch::step_context::{Attempt, StepContext};
+use stepbox_batch::run_context::Attempt;
+use stepbox_batch::step_context::StepContext;
 
 use super::{Bucket, Difference, Pending, Source};
 use crate::error::{ConnectorError, Result};

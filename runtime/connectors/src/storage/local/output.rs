@@ -7,7 +7,8 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
-use stepbox_batch::step_context::{Attempt, StepContext};
+use stepbox_batch::run_context::Attempt;
+use stepbox_batch::step_context::StepContext;
 
 use super::early_sync::EarlySync;
 use crate::error::{ConnectorError, Result};

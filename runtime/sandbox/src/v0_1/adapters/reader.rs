@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use stepbox_batch::cut::{cut, cut_with_mark};
 use stepbox_batch::element::{Chunk, ItemReader, More, Opening, Unreadable};
 use stepbox_batch::error::Halt;
+use stepbox_batch::findings::{ITEM_BYTES_MAX, TEXT_BYTES_MAX};
 use stepbox_batch::job::ChunkLimit;
-use stepbox_batch::step_context::{ITEM_BYTES_MAX, TEXT_BYTES_MAX};
 
 use super::running::{Beginning, Running, call, checked, checked_header, checked_state};
 use crate::failure;

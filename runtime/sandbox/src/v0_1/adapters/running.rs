@@ -5,8 +5,9 @@ use std::fmt;
 use stepbox_batch::cut::cut;
 use stepbox_batch::element::{Opening, SkippedRow};
 use stepbox_batch::error::{ElementError, Halt};
+use stepbox_batch::findings::TEXT_BYTES_MAX;
 use stepbox_batch::rows::Rows;
-use stepbox_batch::step_context::{StepContext, TEXT_BYTES_MAX};
+use stepbox_batch::step_context::StepContext;
 use wasmtime::Store;
 use wasmtime::component::{Instance as WasmInstance, InstancePre};
 
