@@ -1,5 +1,5 @@
-//! Whether an element's answer can be true: its columns can be told apart, it returns whole rows of them, and every
-//! row that went in came out, or was set aside once. Native elements are checked as components are.
+//! Whether an element's answer can be true. The names of its columns differ, its rows are whole, and each row that
+//! went in came out or was set aside once. Native elements are checked as components are.
 
 use std::collections::HashSet;
 
@@ -7,14 +7,14 @@ use crate::element::{Chunk, SetAside, SkippedRow};
 use crate::error::LyingBatch;
 use crate::rows::{BadRows, Rows};
 
-/// Whether a reader delivered whole rows of its columns, and either a line for each of them or none.
+/// Whether a reader delivered whole rows of its columns, and either a line for each row or no lines.
 pub(crate) fn check_read(columns: usize, chunk: &Chunk) -> Result<(), LyingBatch> {
     check_shape(columns, &chunk.rows)?;
     let (lines, rows) = (chunk.lines.len(), chunk.rows.len());
     if lines == 0 || lines == rows { Ok(()) } else { Err(LyingBatch::OtherLines { lines, rows }) }
 }
 
-/// Whether these are whole rows of so many columns.
+/// Whether these are whole rows of `columns` cells.
 pub(crate) fn check_shape(columns: usize, rows: &Rows) -> Result<(), LyingBatch> {
     let cells = rows.ends().len();
     if rows.columns() != columns {
@@ -23,13 +23,13 @@ pub(crate) fn check_shape(columns: usize, rows: &Rows) -> Result<(), LyingBatch>
     if cells == rows.len() * columns { Ok(()) } else { Err(BadRows::PartialRow { cells, columns }.into()) }
 }
 
-/// Whether there are no more parts than were asked for.
+/// Whether there are at most as many parts as were asked for.
 pub fn check_parts(asked: u32, returned: usize) -> Result<(), LyingBatch> {
     if returned <= asked as usize { Ok(()) } else { Err(LyingBatch::TooManyParts { asked, returned }) }
 }
 
-/// Whether a processor accounts for each of the rows it was given. Rows that get lost on the way are
-/// no filtered ones.
+/// Whether a processor accounts for each of the rows it was given. A row that is lost on the way does not count as
+/// filtered.
 pub(crate) fn check_processed(given: usize, returned: usize, set_aside: &SetAside) -> Result<(), LyingBatch> {
     check_rows(given, set_aside.rows())?;
     let (skipped, filtered) = (set_aside.skipped.len(), set_aside.filtered.len());
@@ -40,12 +40,12 @@ pub(crate) fn check_processed(given: usize, returned: usize, set_aside: &SetAsid
     }
 }
 
-/// Whether a writer skipped only rows that it was given. It wrote all others.
+/// Whether a writer skipped only rows that it was given. All other rows count as written.
 pub(crate) fn check_written(given: usize, skipped: &[SkippedRow]) -> Result<(), LyingBatch> {
     check_rows(given, skipped.iter().map(|skipped| skipped.row))
 }
 
-/// Whether there are columns, and they can be told apart by name.
+/// Whether there are columns, and all their names differ.
 pub(crate) fn check_header(header: &[String]) -> Result<(), LyingBatch> {
     if header.is_empty() {
         return Err(LyingBatch::NoColumns);
@@ -57,7 +57,7 @@ pub(crate) fn check_header(header: &[String]) -> Result<(), LyingBatch> {
     }
 }
 
-/// Whether these rows, in any order, are rows of the batch, none of them twice.
+/// Whether these rows, in any order, are rows of the batch, and each occurs once at most.
 fn check_rows(given: usize, rows: impl Iterator<Item = u32>) -> Result<(), LyingBatch> {
     let mut rows: Vec<usize> = rows.map(|row| row as usize).collect();
     rows.sort_unstable();

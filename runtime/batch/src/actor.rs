@@ -1,15 +1,16 @@
-//! On whose behalf something is done.
+//! The user, or the runtime, that does something.
 
 use crate::clock::Timestamp;
 
-/// On whose behalf something is done, and when.
+/// The user, or the runtime, that does something, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
-    /// Who asked for it; `None` if that is unknown. A user is never the runtime, also with its name.
+    /// The user who asked for it; `None` if the user is unknown. A user is never the runtime, even with the
+    /// runtime's name.
     pub user: Option<String>,
-    /// Whether the runtime did it by itself.
+    /// Whether the runtime acts by itself.
     pub is_runtime: bool,
-    /// When.
+    /// When it is done.
     pub at: Timestamp,
 }
 

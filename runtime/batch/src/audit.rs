@@ -1,8 +1,8 @@
 //! Who did what, and when: the events of a tenant's audit trail.
 //!
-//! A repository writes the event in the same transaction as what it tells of, so nothing happens that is not
-//! recorded, and nothing is recorded that did not happen. What an event says is decided here, for every
-//! store. Values of parameters are in none of them: they may be private.
+//! A repository writes the event in the same transaction as the change. So each change is recorded, and each
+//! recorded change did happen. This module decides the content of an event for all stores. No event holds values of
+//! parameters: they may be private.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,7 +21,8 @@ use crate::inventory::{Component, Connector};
 use crate::job::{Job, JobInstance};
 use crate::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId};
 
-/// How long the reason of a refusal may be, in bytes; the rest is cut off. It may quote what was refused.
+/// How long the reason of a refusal may be, in bytes; the rest is cut off. The limit is needed because a reason may
+/// quote the refused input.
 const REASON_BYTES_MAX: usize = 1 << 10;
 
 /// The number of an event, given by the store; later events have larger ones.
@@ -44,7 +45,7 @@ pub enum AuditAction {
     ComponentRefused,
     /// A component was removed.
     ComponentRemoved,
-    /// A connector was installed or replaced, and its steps granted what it says.
+    /// A connector was installed or replaced, and its steps got the grants that it asks for.
     ConnectorInstalled,
     /// A connector was removed.
     ConnectorRemoved,
@@ -58,7 +59,7 @@ pub enum AuditAction {
     ExecutionSubmitted,
     /// An execution was accepted that continues another one.
     ExecutionRestarted,
-    /// An execution that rested continues.
+    /// A paused execution continues.
     ExecutionResumed,
     /// A stop of an execution was requested.
     ExecutionStopRequested,
@@ -66,9 +67,9 @@ pub enum AuditAction {
     ExecutionAbandoned,
     /// The worker of an execution was lost.
     ExecutionLost,
-    /// An execution could be neither run nor rescued, and is left alone.
+    /// An execution could be neither run nor rescued, and was set aside.
     ExecutionSetAside,
-    /// What was wrong with an execution was mended.
+    /// Damage of an execution was mended.
     ExecutionRepaired,
     /// An execution was deleted.
     ExecutionPurged,
@@ -77,7 +78,7 @@ pub enum AuditAction {
 }
 
 impl AuditAction {
-    /// All of them.
+    /// All actions.
     pub const ALL: [Self; 18] = [
         Self::ComponentUploaded,
         Self::ComponentRefused,
@@ -99,7 +100,7 @@ impl AuditAction {
         Self::AuditPurged,
     ];
 
-    /// Its stable name.
+    /// The stable name of the action.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ComponentUploaded => "component-uploaded",
@@ -123,7 +124,7 @@ impl AuditAction {
         }
     }
 
-    /// What it was done to: the first word of its name.
+    /// The kind of thing that it was done to: the first word of the action's name.
     pub fn kind(self) -> &'static str {
         self.as_str().split('-').next().unwrap_or_default()
     }
@@ -154,40 +155,40 @@ impl FromStr for AuditAction {
 pub struct Deed {
     /// What was done.
     pub action: AuditAction,
-    /// The name, code or number of what it was done to; its kind is [`AuditAction::kind`]. Empty where it
-    /// has none.
+    /// The name, code or number of the thing that it was done to; its kind is [`AuditAction::kind`]. Empty if the
+    /// thing has no name.
     pub subject: String,
-    /// What else there is to know. A JSON object.
+    /// Further facts. A JSON object.
     pub detail: Value,
 }
 
 /// An event of the audit trail.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AuditEvent {
-    /// Given by the store.
+    /// The number that the store gave the event.
     pub id: AuditEventId,
     /// Who did it, and when.
     pub by: Actor,
-    /// What it was.
+    /// What was done.
     pub deed: Deed,
 }
 
 /// Which events to list.
 #[derive(Debug, Clone, Default)]
 pub struct AuditFilter {
-    /// Only those of this action.
+    /// Only events of this action.
     pub action: Option<AuditAction>,
-    /// Only those of this user.
+    /// Only events of this user.
     pub user: Option<String>,
-    /// Only those of this moment and later.
+    /// Only events of this moment and later.
     pub since: Option<Timestamp>,
-    /// Only those with a smaller id, to page backwards.
+    /// Only events with a smaller id, to page backwards.
     pub before: Option<AuditEventId>,
-    /// How many at most; 0 means all.
+    /// How many events at most; 0 means all.
     pub limit: u32,
 }
 
-/// Each function tells of one action.
+/// Each function makes the event of one action.
 impl Deed {
     fn new(action: AuditAction, subject: impl ToString, detail: Value) -> Self {
         Self { action, subject: subject.to_string(), detail }
@@ -202,7 +203,7 @@ impl Deed {
         Self::new(AuditAction::ComponentUploaded, component.reference(), detail)
     }
 
-    /// A component was refused. Bytes without an end have no digest.
+    /// A component was refused. `digest` is `None` if the upload was not read to its end.
     pub fn component_refused(digest: Option<&Digest>, code: &str, reason: &str) -> Self {
         let detail = json!({ "digest": digest, "code": code, "reason": cut(reason, REASON_BYTES_MAX) });
         Self::new(AuditAction::ComponentRefused, "", detail)
@@ -213,8 +214,8 @@ impl Deed {
         Self::new(AuditAction::ComponentRemoved, reference, json!({ "digest": digest }))
     }
 
-    /// A connector was installed: what its steps are granted, how far their limits go, and the components
-    /// that they pin.
+    /// A connector was installed. The event has the grants and the limits of its steps, and the components that
+    /// they pin.
     pub fn connector_installed(connector: &Connector) -> Self {
         let Connector { code, label, jobs } = connector;
         let detail = json!({ "label": label, "jobs": jobs.iter().map(granted).collect::<Vec<_>>() });
@@ -234,8 +235,8 @@ impl Deed {
         Self::new(AuditAction::InstanceCreated, code, detail)
     }
 
-    /// An instance was changed: its new label, or `null` if it kept the old one, and the parameters that
-    /// were set, changed or taken back.
+    /// An instance was changed. The event has its new label, or `null` if it kept the old one, and the names of the
+    /// parameters that were set, changed or removed.
     pub fn instance_changed(before: &JobInstance, after: &JobInstance) -> Self {
         let label = (before.label != after.label).then_some(&after.label);
         let parameters = changed(&before.raw_parameters, &after.raw_parameters);
@@ -269,7 +270,7 @@ impl Deed {
         }
     }
 
-    /// An execution that rested continues with that worker.
+    /// A paused execution continues with that worker.
     pub fn execution_resumed(id: JobExecutionId, worker: &str) -> Self {
         Self::new(AuditAction::ExecutionResumed, id, json!({ "worker": worker }))
     }
@@ -284,7 +285,7 @@ impl Deed {
         Self::new(AuditAction::ExecutionAbandoned, id, json!({}))
     }
 
-    /// The worker of an execution was lost. Without another one, the execution ended.
+    /// The worker of an execution was lost. The execution waits for another worker, or it ended.
     pub fn execution_lost(id: JobExecutionId, worker: &str, fate: Fate) -> Self {
         let becomes = match fate {
             Fate::Requeued(_) => "queued again",
@@ -301,25 +302,25 @@ impl Deed {
         Self::new(AuditAction::ExecutionSetAside, id, detail)
     }
 
-    /// What was wrong with an execution, and what was done about it.
+    /// An execution was damaged, and was mended in that way.
     pub fn execution_repaired(id: JobExecutionId, problem: &str, remedy: &str) -> Self {
         let detail = json!({ "problem": cut(problem, REASON_BYTES_MAX), "remedy": remedy });
         Self::new(AuditAction::ExecutionRepaired, id, detail)
     }
 
-    /// An execution of an instance was deleted, and in which status it was.
+    /// An execution of an instance was deleted. `status` is its last status.
     pub fn execution_purged(id: JobExecutionId, instance: &str, status: BatchStatus) -> Self {
         let detail = json!({ "instance": instance, "status": status.as_str() });
         Self::new(AuditAction::ExecutionPurged, id, detail)
     }
 
-    /// So many events from before that moment were deleted.
+    /// `events` events from before that moment were deleted.
     pub fn audit_purged(before: Timestamp, events: u64) -> Self {
         Self::new(AuditAction::AuditPurged, "", json!({ "before_ms": before, "events": events }))
     }
 }
 
-/// What a job's steps may touch and use, and the components they are made of.
+/// The grants and the limits of a job's steps, and the components of the steps.
 fn granted(job: &Job) -> Value {
     let step =
         |step: &crate::job::Step| json!({ "name": step.name, "grants": step.grants, "limits": step.limits });

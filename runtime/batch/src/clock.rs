@@ -33,16 +33,17 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Tells the time and waits.
+/// A clock that can also wait.
 #[async_trait]
 pub trait Clock: Send + Sync + 'static {
     /// The time now.
     fn now(&self) -> Timestamp;
 
-    /// Microseconds since some moment in the past, of a clock that never goes back: for how long something took.
+    /// Microseconds since some moment in the past. This clock never goes back, so it can measure how long something
+    /// took.
     fn ticks_us(&self) -> u64;
 
-    /// Returns `ms` milliseconds later.
+    /// Returns after `ms` milliseconds.
     async fn sleep_ms(&self, ms: u64);
 }
 

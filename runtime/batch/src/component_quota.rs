@@ -1,43 +1,43 @@
-//! How many components a tenant may keep, and how large ones.
+//! How many components a tenant may keep, and how large they may be.
 
-/// How much a tenant's components may take.
+/// How many components a tenant may keep, and how many bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ComponentQuota {
-    /// How many may be kept.
+    /// How many components may be kept.
     pub count_max: u64,
-    /// How large each may be, in bytes.
+    /// How large each component may be, in bytes.
     pub size_bytes_max: u64,
-    /// How large all together may be, in bytes. What two tenants keep counts for both.
+    /// How large all components together may be, in bytes. A component that two tenants keep counts for both.
     pub total_bytes_max: u64,
 }
 
 /// Which quota a new component would break, and how much of it is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ComponentQuotaError {
-    /// There are as many as there may be.
+    /// The number of components has reached its limit.
     #[error("{count} are kept of the {max} components that `count_max` allows")]
     Count {
-        /// How many are kept.
+        /// How many components are kept.
         count: u64,
-        /// How many may be.
+        /// How many components may be kept.
         max: u64,
     },
-    /// It is larger than any may be.
+    /// The component is larger than a component may be.
     #[error("it has {size} bytes, and `size_bytes_max` is {max}")]
     Size {
-        /// How large it is.
+        /// The size of the component, in bytes.
         size: u64,
-        /// How large it may be.
+        /// How large a component may be, in bytes.
         max: u64,
     },
-    /// All together would be larger than they may be.
+    /// With this component, all components together would be too large.
     #[error("it has {size} bytes, {used} are kept already, and `total_bytes_max` is {max}")]
     Total {
-        /// How large it is.
+        /// The size of the component, in bytes.
         size: u64,
-        /// How large those are that are kept.
+        /// The size of the components that are kept already, in bytes.
         used: u64,
-        /// How large all may be.
+        /// How large all components together may be, in bytes.
         max: u64,
     },
 }
@@ -54,7 +54,7 @@ impl ComponentQuotaError {
 }
 
 impl ComponentQuota {
-    /// No bounds but those of the numbers.
+    /// No limits, except the range of the numbers.
     pub const UNBOUNDED: Self =
         Self { count_max: u64::MAX, size_bytes_max: u64::MAX, total_bytes_max: u64::MAX };
 

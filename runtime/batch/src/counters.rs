@@ -1,20 +1,21 @@
-//! What a tenant's components and uploads ran into, counted as long as the process lives.
+//! How often a tenant's components and uploads reached a limit or were refused, counted while the process runs.
 //!
-//! Each number only grows, so that a collector can tell what came between two looks. Fuel is not
-//! among them: components are interrupted by the clock, not by counting instructions.
+//! Each number only grows, so a collector can compute what happened between two readings. Fuel is not counted: the
+//! clock interrupts components, and instructions are not counted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
-/// How often a tenant's components and uploads ran into something, since the process began.
+/// How often a tenant's components and uploads reached a limit or were refused, since the process began.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counters {
-    /// Components ended because they asked for more memory than they, their tenant or all together may have.
+    /// Components that were ended because they asked for more memory than they, their tenant or all components
+    /// together may have.
     pub memory_limits_reached: u64,
-    /// Components ended because they ran, or computed, longer than they may.
+    /// Components that were ended because they ran, or computed, longer than they may.
     pub time_limits_reached: u64,
-    /// Components ended because they went on after a stop request.
+    /// Components that were ended because they continued after a stop request.
     pub stops_forced: u64,
     /// Requests of components that a grant, the policy or their address refused.
     pub http_requests_refused: u64,
@@ -26,7 +27,7 @@ pub struct Counters {
     pub uploads_refused: u64,
 }
 
-/// Where they are counted, from all threads.
+/// The counters themselves, which all threads share.
 #[derive(Debug, Default)]
 pub struct Tally {
     memory_limits_reached: AtomicU64,
@@ -53,37 +54,37 @@ impl Tally {
         }
     }
 
-    /// A component was ended for want of memory.
+    /// Counts a component that was ended because it asked for too much memory.
     pub fn reached_memory_limit(&self) {
         self.memory_limits_reached.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A component was ended at its time limit.
+    /// Counts a component that was ended at its time limit.
     pub fn reached_time_limit(&self) {
         self.time_limits_reached.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A component was ended after a stop request that it did not heed.
+    /// Counts a component that was ended because it ignored a stop request.
     pub fn forced_stop(&self) {
         self.stops_forced.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A component was refused a request.
+    /// Counts a request of a component that was refused.
     pub fn refused_request(&self) {
         self.http_requests_refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A component was refused a file.
+    /// Counts an access to a file that was refused.
     pub fn refused_file(&self) {
         self.file_accesses_refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A message was dropped.
+    /// Counts a message that was dropped.
     pub fn dropped_message(&self) {
         self.log_messages_dropped.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// An upload was refused.
+    /// Counts an upload that was refused.
     pub fn refused_upload(&self) {
         self.uploads_refused.fetch_add(1, Ordering::Relaxed);
     }

@@ -1,14 +1,14 @@
 //! How deeply JSON from outside may nest.
 //!
-//! What is stored is read again by a parser that gives up at 128 levels. A value just short of that, put
-//! inside others when it is stored, could be written and never be read again.
+//! Stored JSON is read again by a parser that fails at 128 levels. When a value is stored, it is put inside other
+//! values. Without this limit, a value just below 128 levels could be written and never be read again.
 
 use serde_json::Value;
 
 /// How many levels of arrays and objects a value may have.
 pub const DEPTH_MAX: usize = 64;
 
-/// Whether a value nests deeper than [`DEPTH_MAX`]. It is not followed further than that.
+/// Whether a value nests deeper than [`DEPTH_MAX`]. Deeper levels are not visited.
 pub fn is_too_deep(value: &Value) -> bool {
     is_deeper(value, DEPTH_MAX)
 }

@@ -10,8 +10,8 @@ use crate::ports::error::RepositoryError;
 use crate::remedy::Remedy;
 use crate::rows::BadRows;
 
-/// Why an element cannot go on: something is wrong with the element or with its surroundings. The step fails, or tries
-/// again.
+/// Why an element cannot continue: something is wrong with the element or with its surroundings. The step fails, or
+/// tries again.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct ElementError {
@@ -21,7 +21,7 @@ pub struct ElementError {
     pub message: String,
     /// What to do about the failure; may be empty.
     pub help: String,
-    /// What else to do about the failure, for a front end to put in words.
+    /// Further next actions, which a front end puts in words.
     pub remedies: Vec<Remedy>,
     /// Whether the same call may succeed later.
     pub is_retryable: bool,
@@ -29,13 +29,13 @@ pub struct ElementError {
 
 /// Why a call of an element gave no result: a stop request ended it, or the element failed.
 ///
-/// A stop request is an outcome and no error. The step ends as STOPPED or PAUSED, at its last checkpoint, and the chunk of
-/// the call is not committed. `?` makes a `Halt` of an [`ElementError`].
+/// A stop request is an outcome, not an error. The step ends as STOPPED or PAUSED at its last checkpoint, and the
+/// chunk of the call is not committed. `?` turns an [`ElementError`] into a `Halt`.
 #[derive(Debug)]
 pub enum Halt {
     /// A stop request ended the call before it was done.
     Stopped,
-    /// The element cannot go on.
+    /// The element cannot continue.
     Failed(ElementError),
 }
 
@@ -60,7 +60,7 @@ impl fmt::Display for Halt {
     }
 }
 
-/// For programs that box what `?` passes on.
+/// For programs that box the error that `?` returns.
 impl std::error::Error for Halt {}
 
 impl ElementError {
@@ -75,21 +75,21 @@ impl ElementError {
         }
     }
 
-    /// The same with a next action.
+    /// The same failure with a next action.
     #[must_use]
     pub fn with_help(mut self, text: impl Into<String>) -> Self {
         self.help = text.into();
         self
     }
 
-    /// The same with next actions that a front end puts in words.
+    /// The same failure with next actions that a front end puts in words.
     #[must_use]
     pub fn with_remedies(mut self, more: impl IntoIterator<Item = Remedy>) -> Self {
         self.remedies.extend(more);
         self
     }
 
-    /// The same, marked as worth trying again.
+    /// The same failure, marked as worth trying again.
     #[must_use]
     pub fn retryable(mut self) -> Self {
         self.is_retryable = true;
@@ -100,7 +100,7 @@ impl ElementError {
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
-    /// An element could not go on.
+    /// An element could not continue.
     #[error("{culprit}: {source}")]
     Element {
         /// Who: ``processor `normalise` ``.
@@ -113,11 +113,11 @@ pub enum StepError {
     /// An element returned a batch, a list of skipped rows or of parts that breaks the rules.
     #[error("{culprit} returned an impossible batch: {source}")]
     LyingBatch {
-        /// Who.
+        /// The element.
         culprit: String,
-        /// Which items.
+        /// The items of the batch.
         place: String,
-        /// Which rule.
+        /// The rule that the batch breaks.
         source: LyingBatch,
     },
     /// The items do not add up: a defect of Stepbox.
@@ -127,14 +127,15 @@ pub enum StepError {
         /// What was counted.
         counts: Counts,
     },
-    /// So many items were skipped that the output is not what was meant, and does not appear.
+    /// Too large a share of the items was skipped: the output is not what was meant, and is not published.
     #[error("{}", skip_share(*skipped, *read, *share))]
     SkipShare {
         /// How many were skipped.
         skipped: u64,
-        /// Of how many that were read.
+        /// How many were read.
         read: u64,
-        /// Which share of them may be; `None` if one had to arrive.
+        /// Which share of them may be skipped. `None` if the step sets no share: then items were skipped and no
+        /// item was written.
         share: Option<Share>,
     },
     /// More items were skipped than the step allows.
@@ -144,17 +145,17 @@ pub enum StepError {
         limit: u64,
         /// Who skipped the last one.
         culprit: String,
-        /// Where the last one stands: `line 41`.
+        /// Where the last one is: `line 41`.
         place: String,
         /// What was wrong with the last one.
         last: String,
     },
-    /// One of the parts of the step has ended badly.
+    /// A part of the step did not complete.
     #[error("part {number} of {count} (execution {execution}): {failure}", number = partition.number + 1, count = partition.count)]
     Part {
         /// The part.
         execution: JobExecutionId,
-        /// Which part it is.
+        /// The number of the part, and how many parts there are.
         partition: Partition,
         /// What ended it.
         failure: Box<Failure>,
@@ -162,13 +163,13 @@ pub enum StepError {
     /// The step was begun as often as it may be.
     #[error("it may be begun {limit} times, and was")]
     StartLimit {
-        /// How often.
+        /// How often it may be begun.
         limit: u32,
     },
-    /// An element panicked: a defect of whoever wrote it.
+    /// An element panicked: a defect of the element's code.
     #[error("an element panicked")]
     Panicked,
-    /// The store did not take what the step had to save.
+    /// The store did not accept what the step had to save.
     #[error(transparent)]
     Repository(#[from] RepositoryError),
 }
@@ -179,19 +180,20 @@ pub enum LyingBatch {
     /// The batch itself is malformed.
     #[error(transparent)]
     Rows(#[from] BadRows),
-    /// Rows came from nowhere, or were lost.
+    /// The rows that came back, together with the skipped and filtered rows, are more or fewer than the rows that
+    /// went in.
     #[error("{returned} rows, {skipped} skipped and {filtered} filtered ones came back for {given}")]
     DoNotAddUp {
         /// Rows that went in.
         given: usize,
         /// Rows that came out.
         returned: usize,
-        /// Rows it says it skipped.
+        /// Rows that the element reports as skipped.
         skipped: usize,
-        /// Rows it says it filtered.
+        /// Rows that the element reports as filtered.
         filtered: usize,
     },
-    /// A row that it says it set aside is none of the batch.
+    /// A row that the element reports as set aside is not a row of the batch.
     #[error("it skipped or filtered row {row} of a batch of {given}")]
     NoSuchRow {
         /// From 0.
@@ -199,28 +201,28 @@ pub enum LyingBatch {
         /// Rows that went in.
         given: usize,
     },
-    /// Rows of other columns than the header has.
+    /// The rows have another number of columns than the header.
     #[error("it returned rows of {found} columns, not of {expected}")]
     OtherColumns {
-        /// How many the header has.
+        /// How many columns the header has.
         expected: usize,
-        /// How many the rows have.
+        /// How many columns the rows have.
         found: usize,
     },
-    /// Neither a line for each row, nor none at all.
+    /// The lines are neither empty nor one for each row.
     #[error("it says {lines} lines for {rows} rows")]
     OtherLines {
-        /// How many lines it says.
+        /// How many lines the element gave.
         lines: usize,
         /// How many rows there are.
         rows: usize,
     },
-    /// More parts of an input than were wanted.
+    /// More parts of an input than were asked for.
     #[error("it split into {returned} parts, and {asked} were asked for")]
     TooManyParts {
-        /// How many were.
+        /// How many parts were asked for.
         asked: u32,
-        /// How many came.
+        /// How many parts came back.
         returned: usize,
     },
     /// A header without columns.
@@ -229,7 +231,7 @@ pub enum LyingBatch {
     /// Instances of one component do not agree on the columns.
     #[error("its instances have different columns")]
     OtherHeader,
-    /// Two columns of one name.
+    /// Two columns have the same name.
     #[error("it has two columns called `{name}`")]
     ColumnTwice {
         /// The name.
@@ -243,12 +245,12 @@ pub enum LyingBatch {
     },
 }
 
-/// What whoever reads of a lie can do about it.
+/// What a person can do about an impossible batch.
 const LYING_BATCH_HELP: &str =
     "the element breaks its contract, for a component that in `wit/0.1/types.wit`; tell its author";
 
 impl From<LyingBatch> for ElementError {
-    /// For an adapter that finds out about it before the engine does.
+    /// For an adapter that finds the broken rule before the engine does.
     fn from(lie: LyingBatch) -> Self {
         Self::failed("lying-batch", format!("returned an impossible batch: {lie}"))
             .with_help(LYING_BATCH_HELP)
@@ -263,12 +265,12 @@ fn skip_share(skipped: u64, read: u64, share: Option<Share>) -> String {
 }
 
 impl StepError {
-    /// A failure of an element, which is named for people, at a place, which is empty before the first item.
+    /// A failure of an element. `culprit` names the element for people; `place` is empty before the first item.
     pub fn element(culprit: impl Into<String>, place: impl Into<String>, source: ElementError) -> Self {
         Self::Element { culprit: culprit.into(), place: place.into(), source: Box::new(source) }
     }
 
-    /// Whether the element says that the same call may succeed later. `None` for a failure that is no element's.
+    /// Whether the element says that the same call may succeed later. `None` if the failure is not an element's.
     pub(crate) fn is_retryable(&self) -> Option<bool> {
         match self {
             Self::Element { source, .. } => Some(source.is_retryable),
@@ -292,7 +294,7 @@ impl StepError {
         }
     }
 
-    /// What is stored of it.
+    /// The failure as it is stored.
     pub fn to_failure(&self) -> Failure {
         let (culprit, place, message) = match self {
             Self::Element { culprit, place, source } => (culprit.clone(), place.clone(), source.to_string()),
@@ -312,7 +314,7 @@ impl StepError {
         Failure { code: self.code().to_owned(), culprit, place, message, help, remedies }
     }
 
-    /// What to do about it; empty if there is nothing to say, or if the remedies say it.
+    /// What to do about it; empty if there is no advice, or if the remedies give it.
     fn help(&self) -> String {
         let help = match self {
             Self::Element { source, .. } => &source.help,
@@ -332,7 +334,7 @@ impl StepError {
         help.to_owned()
     }
 
-    /// What else to do about it, for a front end to put in words.
+    /// Further next actions, which a front end puts in words.
     fn remedies(&self) -> Vec<Remedy> {
         match self {
             Self::Element { source, .. } => source.remedies.clone(),

@@ -1,4 +1,4 @@
-//! Kinds of errors: what exit codes and HTTP statuses go by.
+//! Kinds of errors: they decide exit codes and HTTP statuses.
 
 use crate::ports::error::RepositoryError;
 
@@ -13,11 +13,11 @@ pub enum ErrorKind {
     NotFound,
     /// The policy does not allow the request.
     Forbidden,
-    /// Something that exists already stands against the request, such as another thing of the same name.
+    /// The request conflicts with something that exists already, such as another thing of the same name.
     Conflict,
-    /// Something that is to go is still used.
+    /// The thing to be removed is still used.
     InUse,
-    /// The request is right, but the thing does not stand so that it can be done now.
+    /// The request is right, but the state of the thing does not allow it now.
     WrongState,
     /// A quota, a limit or the queue is full. The request may succeed later.
     TooMany,
@@ -30,7 +30,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 11] = {
         use ErrorKind::*;
         [

@@ -1,13 +1,13 @@
-//! One run of a job instance and of each of its steps: what is stored of it, and the rules that every store keeps.
+//! One run of a job instance and of each of its steps: the stored form, and the rules that every store keeps.
 //!
-//! - What is stored: [`JobExecution`] with its [`StepExecution`]s, [`Checkpoint`]s, [`Warning`]s and [`Failure`]s; as
-//!   lists show it, [`ExecutionSummary`]; one part of a step that was split, [`Partition`]. Where it stands is its
-//!   [`status`].
-//! - How it comes in, waits and is run: [`NewJobExecution`], [`queue`], [`Claim`], [`Claimed`], [`Lease`], [`Save`].
-//! - What happens to it, as a stream that other processes read: [`event`].
-//! - The rules: who may do what to it ([`standing`]), what becomes of it when its worker is lost ([`rescue`]), how a
-//!   part ends with its whole ([`part::PartOfEnded`]), and whose turn it is ([`fairness`]). They are functions from
-//!   values to values; a store asks them inside its transactions.
+//! - The stored form: [`JobExecution`] with its [`StepExecution`]s, [`Checkpoint`]s, [`Warning`]s and [`Failure`]s;
+//!   [`ExecutionSummary`] for lists; [`Partition`] for one part of a step that was split; [`status`] for its state.
+//! - From the submission to the worker: [`NewJobExecution`], [`queue`], [`Claim`], [`Claimed`], [`Lease`],
+//!   [`Save`].
+//! - Its events, as a stream that other processes read: [`event`].
+//! - The rules: which request is allowed in which status ([`standing`]), what happens to it after the loss of its
+//!   worker ([`rescue`]), how a part ends with its whole ([`part::PartOfEnded`]), and which execution begins next
+//!   ([`fairness`]). The rules are functions from values to values; a store calls them inside its transactions.
 
 pub mod checkpoint;
 pub mod claimed;

@@ -1,7 +1,7 @@
-//! What a step and its elements find and count: summary, warnings, errors, and how much of them is kept.
+//! What a step and its elements report: summary, warnings and errors, and how much of them is kept.
 //!
-//! [`Findings`] are those of a step. [`Reports`] are those of one element about one chunk, until it is known whether the
-//! chunk counts.
+//! [`Findings`] are the reports of a step. [`Reports`] are the reports of one element about one chunk, until the
+//! chunk counts or is dropped.
 
 use std::collections::BTreeMap;
 
@@ -37,11 +37,11 @@ pub struct Findings {
     pub unsaved_warnings: Vec<Warning>,
     /// Errors that did not end the step.
     pub errors: Vec<String>,
-    /// What was used so far.
+    /// The resources used so far.
     pub usage: ResourceUsage,
 }
 
-/// What an element has reported about the chunk it works on. Empty for most.
+/// The reports of an element about the chunk that it works on. Empty for most elements.
 #[derive(Debug, Default)]
 pub struct Reports {
     pub(crate) summary: BTreeMap<String, SummaryChange>,
@@ -53,17 +53,17 @@ pub struct Reports {
     pub(crate) context: BTreeMap<String, Value>,
 }
 
-/// A change of the summary, of which several can become one.
+/// A change of the summary. Several changes can be combined to one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SummaryChange {
-    /// Adds to a counter, which replaces a text.
+    /// Adds to a counter; a text is replaced by the counter.
     Add(u64),
-    /// Replaces the value that there is.
+    /// Replaces the present value.
     Set(SummaryValue),
 }
 
 impl SummaryChange {
-    /// The value that a change makes of another one.
+    /// The value after the change.
     pub(crate) fn onto(self, before: Option<&SummaryValue>) -> SummaryValue {
         match (self, before) {
             (Self::Set(value), _) => value,
@@ -74,7 +74,7 @@ impl SummaryChange {
         }
     }
 
-    /// One change that does what `self` and then `next` do.
+    /// One change with the effect of `self` and then `next`.
     fn then(self, next: Self) -> Self {
         match (self, next) {
             (_, Self::Set(value)) => Self::Set(value),
@@ -89,7 +89,7 @@ impl Reports {
         self.summary.is_empty() && self.warning_count == 0 && self.context.is_empty()
     }
 
-    /// Notes a change of the summary; false if there is no room for it.
+    /// Notes a change of the summary; returns `false` if there is no room for it.
     pub(crate) fn change_summary(&mut self, name: &str, change: &SummaryChange) -> bool {
         if !has_room(&self.summary, name) {
             return false;
@@ -102,7 +102,7 @@ impl Reports {
 }
 
 impl Findings {
-    /// Changes the summary; false if there is no room for the name.
+    /// Changes the summary; returns `false` if there is no room for the name.
     pub(crate) fn change_summary(&mut self, name: &str, change: SummaryChange) -> bool {
         if !has_room(&self.summary, name) {
             return false;

@@ -1,4 +1,4 @@
-//! Where a job goes after a step.
+//! Which step of a job follows another.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use crate::execution::status::{BatchStatus, ExitStatus};
 use crate::job::{Always, Step, Target};
 use crate::name::StepName;
 
-/// What runs at once: a step, or the branches of a split.
+/// The unit that runs next: a step, or the branches of a split.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unit {
     /// The step at a position.
@@ -15,13 +15,13 @@ pub enum Unit {
     Split {
         /// Its name.
         name: StepName,
-        /// At least two.
+        /// The positions of each branch; at least two branches.
         branches: Vec<Range<usize>>,
     },
 }
 
 impl Unit {
-    /// What runs at `position`.
+    /// The unit at `position`.
     pub fn at(steps: &[Step], position: usize) -> Self {
         let Some(first) = &steps[position].flow.branch else { return Self::Step(position) };
         let mut branches: Vec<Range<usize>> = Vec::new();
@@ -41,7 +41,7 @@ impl Unit {
         Self::Split { name: first.split.clone(), branches }
     }
 
-    /// The position after it.
+    /// The position after the unit.
     pub fn end(&self) -> usize {
         match self {
             Self::Step(position) => position + 1,
@@ -53,20 +53,20 @@ impl Unit {
 /// What follows a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Follows {
-    /// What stands next.
+    /// The next step in the order of the job.
     Next,
     /// The step at a position.
     Step(usize),
-    /// Nothing: the job, or the branch, ends in this status.
+    /// No step: the job, or the branch, ends in this status.
     End(BatchStatus),
 }
 
-/// What follows a step that ended so, and whether the step's own words decided it: then a failure is
-/// dealt with.
+/// What follows a step that ended with this status, and whether a transition of the step decided it. If so, a
+/// failure counts as handled.
 pub fn after(steps: &[Step], position: usize, status: BatchStatus, exit: &ExitStatus) -> (Follows, bool) {
     let own = match status {
         BatchStatus::Completed | BatchStatus::Failed => target(&steps[position], &exit.code),
-        _ => None, // a stop ends a job, whatever its steps say
+        _ => None, // a stop ends a job, whatever transitions its steps have
     };
     match own {
         Some(Target::Next) => (Follows::Next, true),
@@ -82,36 +82,36 @@ pub fn after(steps: &[Step], position: usize, status: BatchStatus, exit: &ExitSt
     }
 }
 
-/// What a step says of an exit code: the code itself counts before any pattern.
+/// The target of a step for an exit code. An exact code is preferred to a pattern.
 fn target<'a>(step: &'a Step, code: &str) -> Option<&'a Target> {
     let on = &step.flow.on;
     let exact = on.iter().find(|transition| transition.exit.is_exact() && transition.exit.as_str() == code);
     exact.or_else(|| on.iter().find(|transition| transition.exit.fits(code))).map(|transition| &transition.to)
 }
 
-/// What becomes of a step that the flow did not lead to, once the flow has come to its end.
+/// What happens to a step that the flow did not lead to, after the flow has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Afterwards {
-    /// The flow alone decides on it, and has.
+    /// The step has no `always`: the flow alone decides about it, and has decided.
     Nothing,
     /// It runs.
     Runs,
     /// It runs when the execution is resumed.
     Waits,
-    /// It does not run, since the execution is stopped. A restart comes back to it.
+    /// It does not run, because the execution is stopped. A restart runs it.
     IsStopped,
 }
 
-/// What was asked of an execution.
+/// What users or the runtime have asked of an execution.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Requests {
-    /// To end.
+    /// A stop.
     pub stop: bool,
-    /// To rest at a checkpoint.
+    /// A pause at a checkpoint.
     pub pause: bool,
 }
 
-/// Decides on a step by how the flow has ended, which is not a pause, and by what was asked of the execution.
+/// Decides about a step by the status in which the flow has ended, which is not PAUSED, and by the requests.
 pub fn afterwards(always: Always, ended: BatchStatus, requests: Requests) -> Afterwards {
     match always {
         Always::No => Afterwards::Nothing,
@@ -122,7 +122,7 @@ pub fn afterwards(always: Always, ended: BatchStatus, requests: Requests) -> Aft
     }
 }
 
-/// The status of a split, or of a job and the steps that ran after its end: the worst one.
+/// The worse of two statuses: of the branches of a split, or of a job and the steps that ran after its end.
 pub fn worst(one: BatchStatus, other: BatchStatus) -> BatchStatus {
     let severity = |status| match status {
         BatchStatus::Completed => 0,
@@ -143,7 +143,7 @@ mod tests {
     };
     use crate::pattern::Pattern;
 
-    /// Steps in words: `a`, `b:COMPLETED=next,*=c`, `x/both.0` for a step in a split.
+    /// Steps in a short notation: `a`, `b:COMPLETED=next,*=c`, `x/both.0` for a step in a split.
     fn steps(words: &str) -> Vec<Step> {
         words.split_whitespace().map(step).collect()
     }
@@ -211,7 +211,7 @@ mod tests {
         let pause = Requests { stop: false, pause: true };
         let both = Requests { stop: true, pause: true };
         let rows = [
-            // how the flow ended, and what was asked: `true`, `unless_stopped`
+            // how the flow ended, and the requests: `true`, `unless_stopped`
             (Completed, none, Runs, Runs),
             (Failed, none, Runs, Runs),
             (Stopped, stop, Runs, IsStopped),

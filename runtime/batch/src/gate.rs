@@ -1,7 +1,7 @@
 //! The gate between a step's elements and everything that they may change.
 //!
-//! An element that does not return when it should is left behind with its thread. From then on the gate is closed:
-//! nothing that comes through it is saved, counted or shown, and no file gets its final name.
+//! An element that does not return in time is left behind with its thread. From then on the gate is closed: nothing
+//! that the element does is saved, counted or shown, and no file gets its final name.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,19 +16,20 @@ struct Inner {
     is_closed: AtomicBool,
     /// Held while something is saved.
     saving: tokio::sync::Mutex<()>,
-    /// How often anything moved: a call of an element began or ended, or a file gave or took bytes.
+    /// How often something moved: a call of an element began or ended, or bytes were read from or written to a
+    /// file.
     moves: AtomicU64,
     /// The calls of elements that have not returned, the oldest first.
     calls: Mutex<Vec<(u64, Arc<str>)>>,
 }
 
-/// The right to save something. A gate that closes waits until it is given back.
+/// The right to save something. A gate that closes waits until this right is given back.
 #[derive(Debug)]
 pub struct SavePass<'a>(
     #[expect(dead_code, reason = "held for as long as it is there")] tokio::sync::MutexGuard<'a, ()>,
 );
 
-/// A call of an element that is under way; dropped when it returns.
+/// A call of an element that has not returned; dropped when it returns.
 #[derive(Debug)]
 pub struct Call {
     gate: Gate,
@@ -41,13 +42,13 @@ impl Gate {
         self.0.is_closed.load(Ordering::SeqCst)
     }
 
-    /// Lets something through that is to be saved; `None` if the gate is closed.
+    /// Allows the caller to save something; `None` if the gate is closed.
     pub async fn pass(&self) -> Option<SavePass<'_>> {
         let saving = self.0.saving.lock().await;
         (!self.is_closed()).then_some(SavePass(saving))
     }
 
-    /// Closes it for good, once what is being saved has been.
+    /// Closes the gate for good, after a save in progress has ended.
     pub async fn close(&self) {
         let _saved = self.0.saving.lock().await;
         self.0.is_closed.store(true, Ordering::SeqCst);
@@ -65,12 +66,12 @@ impl Gate {
         self.0.moves.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How often something moved so far: while the number stays the same, nothing does.
+    /// How often something has moved so far. While the number stays the same, nothing moves.
     pub fn moves(&self) -> u64 {
         self.0.moves.load(Ordering::Relaxed)
     }
 
-    /// Whose call has been under way for the longest time.
+    /// The element whose call has lasted longest; `None` if there is no call.
     pub fn waits_for(&self) -> Option<Arc<str>> {
         self.calls().first().map(|(_, who)| who.clone())
     }

@@ -1,11 +1,12 @@
 //! A data item's journey: read, processed, written, and made durable with a checkpoint.
 //!
-//! Items travel in chunks. A chunk that did not go all the way leaves no trace: the step ends at the last whole chunk,
-//! and a restart or a retry takes the others up again from there.
+//! Items travel in chunks. A chunk that was not committed leaves no trace: the step ends at the last whole chunk,
+//! and a restart or a retry begins with the next one.
 //!
-//! The story stands in this file, in [`run`] and the loop under it. Each part of the journey has a file of its own:
-//! `open`, `read`, `process`, `write`, `commit`, `finish`, and `recover` for what follows a failure. `source` says where
-//! chunks come from: one after the other, or from a `pipeline` of threads. [`merge()`] ends a step that ran in parts.
+//! The story is in this file, in [`run`] and the loop under it. Each part of the journey has a file of its own:
+//! `open`, `read`, `process`, `write`, `commit`, `finish`, and `recover` for the time after a failure. `source`
+//! delivers chunks: one after the other, or from a `pipeline` of threads. [`merge()`] ends a step that ran in
+//! parts.
 
 mod commit;
 mod elements;
@@ -41,8 +42,8 @@ use source::{Begin, ChunkSource};
 
 /// Runs an item step from its checkpoint, or from the beginning, to its end.
 ///
-/// A step execution that writes a fragment begins with a checkpoint in which there is only the state that
-/// the reader's `split` gave; its last checkpoint is what [`merge()`] needs.
+/// A step execution that writes a fragment begins with a checkpoint that has only the state from the reader's
+/// `split`. [`merge()`] needs the last checkpoint of this step execution.
 pub async fn run(step: ItemStep, journey: Journey<'_>) -> Result<StepOutcome, StepError> {
     let (mut elements, mut run) = ItemStepRun::begin(step, journey);
     loop {
@@ -64,24 +65,24 @@ pub async fn run(step: ItemStep, journey: Journey<'_>) -> Result<StepOutcome, St
     }
 }
 
-/// How far the chunks of a step came.
+/// How far the chunks of a step got.
 enum Moved {
-    /// To the last one, or to a stop.
+    /// To the last chunk, or to a stop.
     Ended(StepOutcome),
-    /// As far as an interruption. The chunks before it are committed if they went all the way.
+    /// To an interruption. The chunks before it are committed if they were whole.
     Interrupted(Interruption),
 }
 
-/// Where a source of chunks ended.
+/// How far a source of chunks got.
 enum Reached {
-    /// At the last chunk, or at a stop.
+    /// To the last chunk, or to a stop.
     End(StepOutcome),
-    /// Behind the items at fault, which passed one by one. The chunks after them may be large again.
+    /// Past the items at fault, which passed one by one. The chunks after them may be large again.
     PastFault,
 }
 
 impl ItemStepRun<'_> {
-    /// Moves chunks to the end of the step, a stop or an interruption.
+    /// Moves chunks until the end of the step, a stop or an interruption.
     async fn move_all(
         &mut self,
         mut elements: Elements,

@@ -1,4 +1,4 @@
-//! What a job is: its parameters' schema and its ordered steps. Nothing here has run yet.
+//! The definition of a job: the schema of its parameters and its ordered steps. Nothing in this file has run yet.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,7 +15,7 @@ use crate::template::{self, OutputName};
 /// A definition: ordered steps and a parameter schema. Each execution keeps the definition with which it began.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
-    /// The connector that brings it.
+    /// The connector that the job belongs to.
     pub connector: ConnectorCode,
     /// Unique in its tenant.
     pub name: JobName,
@@ -26,16 +26,18 @@ pub struct Job {
     pub label: String,
     /// Whether its executions may be stopped by a request.
     pub stoppable: bool,
-    /// How many executions of one instance may run at a time, at least 1; none sets no limit.
+    /// How many executions of one instance may run at a time, at least 1; `None` sets no limit.
     #[serde(default)]
     pub concurrency: Option<u32>,
-    /// The JSON Schema (2020-12) of its parameters, with everything that `extends` brought in.
+    /// The JSON Schema (2020-12) of its parameters, including all that `extends` adds.
     pub parameters: Value,
-    /// At least one, with unique names.
+    /// At least one step; their names are unique.
     pub steps: Vec<Step>,
-    /// Where relative paths begin, from the root of the file system. It is bound when an execution is accepted, so
-    /// that it means the same wherever the execution runs. `None` in a definition that nobody runs, and in
-    /// executions of earlier versions: their paths begin where the worker's do.
+    /// The folder in which relative paths begin, as a path from the root of the file system.
+    ///
+    /// It is set when an execution is accepted, so it is the same wherever the execution runs. `None` in a
+    /// definition that does not run, and in executions of earlier versions: their paths begin in the folder of the
+    /// worker.
     #[serde(default)]
     pub folder: Option<String>,
 }
@@ -51,8 +53,8 @@ impl Job {
 }
 
 impl Job {
-    /// The parameters that no step takes: whatever value they have, nothing changes. A component without options of
-    /// its own is given all of them.
+    /// The parameters that no step uses: their values have no effect. A component without options of its own gets
+    /// all parameters, so then all count as used.
     pub fn unused_parameters(&self) -> Vec<&str> {
         let mut used = BTreeSet::new();
         for step in &self.steps {
@@ -81,25 +83,25 @@ fn parameters_in(value: &Value) -> Vec<String> {
 pub struct Step {
     /// Unique in its job.
     pub name: StepName,
-    /// What it does.
+    /// Item step or tasklet.
     #[serde(flatten)]
     pub kind: StepKind,
-    /// What its components ask for; empty asks for nothing.
+    /// The access that its components ask for; empty if they ask for none.
     #[serde(default)]
     pub grants: GrantRequest,
-    /// Where this step's limits differ from the defaults.
+    /// The limits of this step that differ from the defaults.
     #[serde(default)]
     pub limits: LimitOverrides,
-    /// What is tried again.
+    /// Which failures the step tries again.
     #[serde(default)]
     pub retry: RetryPolicy,
-    /// What a restart does with it once it has completed.
+    /// Whether a restart runs the step again after it has completed.
     #[serde(default)]
     pub rerun: Rerun,
-    /// How often it may be begun, over all restarts; none sets no limit.
+    /// How often it may be begun, over all restarts; `None` sets no limit.
     #[serde(default)]
     pub start_limit: Option<u32>,
-    /// Where the job goes after it.
+    /// Which step follows it.
     #[serde(default)]
     pub flow: StepFlow,
 }
@@ -110,18 +112,18 @@ impl Step {
         let elements = self.kind.elements().into_iter();
         let components = elements.filter(|element| matches!(element.source, ElementSource::Component(_)));
         let options = components.filter_map(|element| element.options.as_ref());
-        // A template that is none fails the step when it is expanded.
+        // A broken template is ignored here; it fails the step when it is expanded.
         options.filter_map(|options| template::names(options).ok()).flat_map(|names| names.secrets).collect()
     }
 }
 
 impl Step {
-    /// The outputs of other steps that its options and grants name, in the order they stand.
+    /// The outputs of other steps that its options and grants name, in the order of their appearance.
     pub fn outputs(&self) -> Vec<OutputName> {
         let options = self.kind.elements().into_iter().filter_map(|element| element.options.clone());
         let lines = self.grants.http.iter().chain(self.grants.files.values());
         let values = options.chain(lines.map(|line| Value::from(line.as_str())));
-        // A template that is none fails the step when it is expanded.
+        // A broken template is ignored here; it fails the step when it is expanded.
         values.filter_map(|value| template::names(&value).ok()).flat_map(|names| names.outputs).collect()
     }
 }
@@ -132,13 +134,13 @@ impl Step {
 pub enum StepKind {
     /// Reader → processors → writer, in chunks.
     Item {
-        /// Where items come from.
+        /// The reader.
         reader: Element,
-        /// What happens to them, in order; none passes them on as they are.
+        /// The processors, in order; if there are none, items stay as they are.
         processors: Vec<Element>,
-        /// Where they go.
+        /// The writer.
         writer: Element,
-        /// How items move.
+        /// The size of chunks, how often to commit, and which items may be skipped.
         settings: Box<ItemSettings>,
     },
     /// One task without items.
@@ -161,7 +163,7 @@ impl StepKind {
 }
 
 impl StepKind {
-    /// The same, to be changed.
+    /// The same elements, to be changed.
     pub fn elements_mut(&mut self) -> Vec<&mut Element> {
         match self {
             Self::Item { reader, processors, writer, .. } => {
@@ -175,37 +177,37 @@ impl StepKind {
 /// A reader, processor, writer or tasklet, as a job names it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Element {
-    /// Who implements it.
+    /// The implementation.
     pub source: ElementSource,
-    /// Its options, whose texts may hold templates such as `${parameters.storage}`. None gives a
-    /// component all parameters of the job.
+    /// Its options. Their texts may hold templates such as `${parameters.storage}`. `None` gives a component all
+    /// parameters of the job.
     pub options: Option<Value>,
 }
 
-/// Who implements an element.
+/// The implementation of an element.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ElementSource {
-    /// A native element, by the name it is registered under: `csv`, `jsonl`.
+    /// A native element, by its registered name: `csv`, `jsonl`.
     Native(String),
     /// A component, pinned by its digest.
     Component(ComponentRef),
 }
 
-/// A component as a job names it, and the bytes that name stood for at installation.
+/// A component as a job names it, and the digest that the name meant at installation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ComponentRef {
     /// The name in the connector file.
     pub name: String,
     /// The SHA-256 of its bytes.
     pub digest: Digest,
-    /// Whether several instances of it may work side by side; from its description.
+    /// Whether several instances of it may work side by side; taken from its description.
     #[serde(default)]
     pub is_stateless: bool,
-    /// The columns it needs, if it says so; the others pass it by.
+    /// The columns it needs, if its description lists them. It does not get the other columns.
     #[serde(default)]
     pub columns_in: Option<Vec<String>>,
-    /// A JSON Schema for what it is given, if it describes one.
+    /// A JSON Schema for its options, if its description has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Value>,
 }
@@ -220,32 +222,33 @@ impl Element {
     }
 }
 
-/// How an item step moves its items.
+/// The size of chunks, how often to commit, and which items may be skipped.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ItemSettings {
-    /// How many items make a chunk at most.
+    /// The limit at which a chunk is full.
     pub chunk: ChunkLimit,
-    /// How long a chunk is to be under way, in milliseconds: the slower a step's elements are, the fewer items
-    /// make a chunk, down to one.
+    /// How long a chunk should take, in milliseconds. The slower a step's elements are, the fewer items make a
+    /// chunk, down to one.
     pub chunk_ms: u64,
-    /// How many instances of its processors work side by side, 1 to [`WORKERS_MAX`]. With 1, one
-    /// thread reads, processes and writes; with more, reading and writing have threads of their own.
+    /// How many instances of its processors work side by side, 1 to [`WORKERS_MAX`]. With 1, one thread reads,
+    /// processes and writes. With more, the reader and the writer have threads of their own.
     pub workers: u32,
-    /// Whether chunks are written in the order they were read.
+    /// Whether chunks are written in the order in which they were read.
     pub ordered: bool,
-    /// When what was written is made durable.
+    /// How often the output is made durable.
     pub checkpoint: CheckpointInterval,
     /// Which items may be set aside.
     pub skip: SkipPolicy,
-    /// Into how many parts its input is split, 1 to [`PARTITIONS_MAX`], for any worker to take; 1 does not split.
+    /// Into how many parts its input is split, 1 to [`PARTITIONS_MAX`]. Any worker may take a part. 1 does not
+    /// split.
     pub partitions: u32,
 }
 
 /// How many instances of a step's processors may work side by side.
 pub const WORKERS_MAX: u32 = 64;
 
-/// How long a chunk is under way, in milliseconds, unless a step says otherwise.
+/// How long a chunk should take by default, in milliseconds.
 pub const CHUNK_MS: u64 = 1000;
 
 /// Into how many parts a step's input may be split.
@@ -265,14 +268,15 @@ impl Default for ItemSettings {
     }
 }
 
-/// How much is done between two checkpoints: so many items or so much time, whichever comes first.
-/// A checkpoint costs two waits for the disk, about 8 ms on a plain one; a crash costs what was done
-/// since the last one.
+/// How much is done between two checkpoints: `items` items or `ms` milliseconds, whichever is reached first.
+///
+/// A checkpoint costs two waits for the disk, about 8 ms on an ordinary disk. A crash costs the work since the last
+/// checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckpointInterval {
-    /// At least 1; none leaves it to the time.
+    /// At least 1; `None` if only the time counts.
     pub items: Option<u64>,
-    /// In milliseconds; 0 is every chunk.
+    /// In milliseconds; 0 makes a checkpoint after every chunk.
     pub ms: u64,
 }
 
@@ -282,21 +286,22 @@ impl Default for CheckpointInterval {
     }
 }
 
-/// Which items may be set aside, and how many. What is set aside becomes a warning and a row of the
+/// Which items may be set aside, and how many. An item that is set aside becomes a warning and a row of the
 /// rejected items file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SkipPolicy {
-    /// The step fails with `skip-limit` at the item after so many, counted over all restarts; none
-    /// sets no limit.
+    /// How many items may be skipped, counted over all restarts. At the next one the step fails with `skip-limit`.
+    /// `None` sets no limit.
     pub limit: Option<u64>,
-    /// Which share of the items read may be skipped, counted at the end of the step: with more of them it fails
-    /// with `skip-share`, and its output does not appear. `None` wants no more than one item that arrives, if any
-    /// were skipped.
+    /// Which share of the items read may be skipped.
+    ///
+    /// It is checked at the end of the step: above the share the step fails with `skip-share`, and its output is
+    /// not published. `None` requires at least one written item if any were skipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub share: Option<Share>,
-    /// The codes with which an item may be set aside, whether an element does it itself or fails over
-    /// it. None allows what elements set aside themselves, whatever the code, and no failure.
+    /// The codes with which an item may be set aside, by an element itself or because an element failed on it.
+    /// `None` allows all codes of items that elements set aside themselves, and no failure.
     pub on: Option<Vec<Pattern>>,
 }
 
@@ -306,7 +311,7 @@ pub struct SkipPolicy {
 pub struct Share(u16);
 
 impl Share {
-    /// All of it.
+    /// 100 %.
     pub const ALL: Self = Self(Self::WHOLE);
     const WHOLE: u16 = 10_000;
 
@@ -324,7 +329,7 @@ impl fmt::Display for Share {
     }
 }
 
-/// A text is no share, such as `5%` or `0.25%`.
+/// A text is not a share. Shares are texts such as `5%` or `0.25%`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no share from 0% to 100%")]
 pub struct BadShare(String);
@@ -363,24 +368,24 @@ impl From<Share> for String {
     }
 }
 
-/// What a step tries again, how often, and after how long.
+/// Which failures a step tries again, how often, and after how long.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RetryPolicy {
-    /// How many retries the step has in all, counted over all restarts; 0 is none.
+    /// How many retries the step has in all, counted over all restarts; 0 for no retries.
     pub limit: u32,
-    /// The codes of failures that are worth it; none takes those that say so of themselves.
+    /// The codes of failures that are tried again; `None` tries those that are marked as retryable.
     pub on: Option<Vec<Pattern>>,
-    /// How long to wait before.
+    /// How long to wait before a retry.
     pub backoff: Backoff,
 }
 
-/// Waiting that doubles with each retry in a row.
+/// The wait before a retry. It doubles with each retry in a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backoff {
     /// Before the first retry, in milliseconds.
     pub ms: u64,
-    /// Before any retry, in milliseconds.
+    /// Before any retry at most, in milliseconds.
     pub ms_max: u64,
 }
 
@@ -390,31 +395,33 @@ impl Default for Backoff {
     }
 }
 
-/// What a restart does with a step that has completed.
+/// Whether a restart runs a step again that has completed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rerun {
-    /// Its results stand.
+    /// It does not run again; its results are kept.
     #[default]
     UnlessCompleted,
     /// It runs again from its beginning.
     Always,
 }
 
-/// Where a job goes after a step.
+/// Which step follows a step.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct StepFlow {
-    /// By exit status: an exact code first, then the first pattern that fits. Where nothing fits, a
-    /// step that completed is followed by the next one, and any other ends the job as it ended.
+    /// Transitions by exit status: an exact code first, then the first pattern that fits.
+    ///
+    /// If no transition fits, a completed step is followed by the next one, and a step that did not complete ends
+    /// the job with its own status.
     pub on: Vec<Transition>,
-    /// Whether it runs whatever happened before it.
+    /// Whether the step also runs after a failure or a stop.
     pub always: Always,
     /// Its place in a split, if it is in one.
     pub branch: Option<Branch>,
 }
 
-/// Whether a step runs whatever happened before it. As JSON and YAML: `false`, `true` or `unless_stopped`.
+/// Whether a step also runs after a failure or a stop. As JSON and YAML: `false`, `true` or `unless_stopped`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "AlwaysWritten", into = "AlwaysWritten")]
 pub enum Always {
@@ -423,11 +430,11 @@ pub enum Always {
     No,
     /// Also after a failure and after a stop. A stop or a pause that is requested while it runs does not end it.
     Yes,
-    /// Also after a failure, but not after a stop. It takes part in a stop and in a pause as any other step.
+    /// Also after a failure, but not after a stop. A stop or a pause applies to it as to any other step.
     UnlessStopped,
 }
 
-/// How [`Always`] is written.
+/// The stored form of [`Always`].
 #[derive(Serialize, Deserialize)]
 #[serde(untagged, expecting = "`always` is `true`, `false` or `unless_stopped`")]
 enum AlwaysWritten {
@@ -461,26 +468,27 @@ impl From<Always> for AlwaysWritten {
     }
 }
 
-/// What follows an exit status.
+/// A transition: what follows an exit status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transition {
     /// The exit code, or a pattern.
     pub exit: Pattern,
-    /// What follows.
+    /// The target.
     pub to: Target,
 }
 
-/// What follows a step.
+/// The target of a transition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
-    /// The step that stands next.
+    /// The next step in the order of the job.
     Next,
-    /// The job ends well, or, in a split, the branch.
+    /// The job, or in a split the branch, ends as COMPLETED.
     End,
-    /// The job ends as FAILED, or, in a split, the branch.
+    /// The job, or in a split the branch, ends as FAILED.
     Fail,
-    /// The job ends as STOPPED, or, in a split, the branch. A restart goes on with what stands next.
+    /// The job, or in a split the branch, ends as STOPPED. A restart continues with the next step in the order of
+    /// the job.
     Stop,
     /// A step further down.
     Step(StepName),
@@ -491,16 +499,16 @@ pub enum Target {
 pub struct Branch {
     /// The split.
     pub split: StepName,
-    /// Which of its branches, from 0; a branch's own steps stand together.
+    /// Which of its branches, from 0; the steps of a branch follow each other.
     pub number: u32,
 }
 
-/// When a chunk is full: at so many rows or so many bytes, whichever comes first.
+/// The limit at which a chunk is full: `rows` rows or `bytes` bytes, whichever is reached first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChunkLimit {
     /// At least 1.
     pub rows: u32,
-    /// At least 1. The item that passes it still belongs to the chunk.
+    /// At least 1. The item that exceeds it still belongs to the chunk.
     pub bytes: u32,
 }
 
@@ -511,7 +519,7 @@ impl Default for ChunkLimit {
     }
 }
 
-/// What a step's components ask to touch. Texts may hold templates.
+/// The access that a step's components ask for. Texts may hold templates.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct GrantRequest {
@@ -522,29 +530,29 @@ pub struct GrantRequest {
 }
 
 impl GrantRequest {
-    /// Whether it asks for nothing.
+    /// Whether the step asks for no access.
     pub fn is_empty(&self) -> bool {
         self.http.is_empty() && self.files.is_empty()
     }
 }
 
-/// A job with saved parameters: what is run, again and again.
+/// A job with saved parameters, which can be run any number of times.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobInstance {
-    /// Whose it is.
+    /// The tenant that it belongs to.
     pub tenant: TenantId,
     /// Unique in its tenant.
     pub code: InstanceCode,
-    /// For people; the code where none was given.
+    /// For people; the code if no label was given.
     pub label: String,
-    /// Where the job comes from.
+    /// The connector of the job.
     pub connector: ConnectorCode,
     /// The job.
     pub job: JobName,
     /// The job's type.
     #[serde(rename = "type")]
     pub job_type: String,
-    /// As they were given: only what differs from the job's defaults. A JSON object.
+    /// The parameters as they were given: only those that differ from the job's defaults. A JSON object.
     pub raw_parameters: Value,
 }
 

@@ -1,19 +1,20 @@
-//! The domain and the engine of Stepbox: what a job is, and how its steps run.
+//! The domain and the engine of Stepbox: the definition of a job, and how its steps run.
 //!
-//! Start with [`item_step`]: a data item's journey, top to bottom. Around it stand
+//! Start with [`item_step`]: a data item's journey, top to bottom. The other modules are:
 //!
-//! - what is defined: [`job`] (jobs, steps, instances), [`parameters`] (schemas, merging, violations),
-//!   [`template`]; [`strict_json`] reads what people and programs send;
-//! - what is stored of a run, and the rules that every store keeps: [`execution`]; through which door: [`ports`],
-//!   [`recorder`]; what is installed, [`inventory`]; who runs it, [`worker`]; and who did what, [`audit`];
-//! - how any of it may be shown: [`visible`];
-//! - what elements see: [`element`] (the ports), [`rows`] (items as one flat batch), [`step_context`]
-//!   and [`run_context`] (parameters, progress, [`findings`], stop requests), [`log`]; and what they may still change,
-//!   [`gate`].
+//! - the definition: [`job`] (jobs, steps, instances), [`parameters`] (schemas, merging, violations), [`template`];
+//!   [`strict_json`] parses JSON from people and programs;
+//! - the stored state of a run, and the rules that every store keeps: [`execution`]; the ports through which a run
+//!   is stored: [`ports`], [`recorder`]; what is installed: [`inventory`]; the processes that run executions:
+//!   [`worker`]; the audit trail: [`audit`];
+//! - texts that are safe to show: [`visible`];
+//! - what elements use: [`element`] (the ports), [`rows`] (items as one flat batch), [`step_context`] and
+//!   [`run_context`] (parameters, progress, [`findings`], stop requests), [`log`]; and the [`gate`] between
+//!   elements and everything that they may change.
 //!
-//! There is no WebAssembly, SQL, HTTP, path, argument or clock in here. A sandboxed processor is one
-//! more implementor of [`element::ItemProcessor`], a database one more [`ports::JobRepository`],
-//! and time comes in through [`clock::Clock`].
+//! This crate has no WebAssembly, SQL, HTTP, path, argument or clock. A sandboxed processor is one more implementor
+//! of [`element::ItemProcessor`], a database is one more [`ports::JobRepository`], and time comes in through
+//! [`clock::Clock`].
 //!
 //! ```
 //! use stepbox_batch::parameters::ParameterSchema;

@@ -1,6 +1,6 @@
-//! The limits that a step may set, in one table. Connector files, policies, stored jobs and what is shown of them take
-//! the limits from here. A new limit is a row here, a default and its enforcement in the sandbox, and a line for step
-//! authors and operators.
+//! The limits that a step may set, in one table. Connector files, policies, stored jobs and the commands that show
+//! them take the limits from here. A new limit needs a row here, a default and its enforcement in the sandbox, and
+//! a line in the documents for step authors and operators.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -15,16 +15,16 @@ pub enum LimitUnit {
     Bytes,
     /// Milliseconds.
     Milliseconds,
-    /// Anything else, one by one.
+    /// Anything else, counted one by one.
     Count,
 }
 
 /// A limit that a step, or the policy of its tenant, may set.
 #[derive(Debug, Clone, Copy)]
 pub struct Limit {
-    /// Its key: `memory_bytes_max`.
+    /// The key of the limit: `memory_bytes_max`.
     pub name: &'static str,
-    /// What it counts.
+    /// The unit of the limit.
     pub unit: LimitUnit,
     /// Whether it may be 0: a step can do without files and requests, but not without memory and time.
     pub may_be_zero: bool,
@@ -32,12 +32,12 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// Its value; `None` if the default holds.
+    /// The value of the limit; `None` if the default applies.
     pub fn of(&self, limits: &LimitOverrides) -> Option<u64> {
         *(self.field)(&mut limits.clone())
     }
 
-    /// Sets it; `None` for the default.
+    /// Sets the limit; `None` restores the default.
     pub fn set(&self, limits: &mut LimitOverrides, value: Option<u64>) {
         *(self.field)(limits) = value;
     }
@@ -45,7 +45,8 @@ impl Limit {
 
 macro_rules! limits {
     ($($(#[doc = $doc:literal])* $name:ident: $unit:ident, zero: $may_be_zero:literal;)*) => {
-        /// Where a step's limits differ from the defaults of the sandbox; in a policy, how far a step may raise them.
+        /// The limits of a step that differ from the defaults of the sandbox. In a policy: how far a step may raise
+        /// them.
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
         pub struct LimitOverrides {
             $($(#[doc = $doc])* pub $name: Option<u64>,)*
@@ -80,14 +81,14 @@ limits! {
     http_bytes_max: Bytes, zero: true;
 }
 
-/// An object with all limits; those with their default are null.
+/// An object with all limits; a limit with its default value is null.
 impl Serialize for LimitOverrides {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(LIMITS.iter().map(|limit| (limit.name, limit.of(self))))
     }
 }
 
-/// An object with some limits. Unknown ones are refused.
+/// An object with some limits. Unknown limits are refused.
 impl<'de> Deserialize<'de> for LimitOverrides {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Limits { takes_any_zero: true })

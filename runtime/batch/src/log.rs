@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 
-/// How much a message matters.
+/// How important a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
@@ -14,9 +14,9 @@ pub enum LogLevel {
     Error,
     /// Something was set aside or looks wrong.
     Warning,
-    /// What happens, step by step.
+    /// Normal events, step by step.
     Info,
-    /// What only its author wants to know.
+    /// Details for the author of the element.
     Debug,
 }
 
@@ -34,9 +34,9 @@ impl fmt::Display for LogLevel {
 /// One message of an execution's log, as a line of its file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
-    /// When.
+    /// When it was logged.
     pub at: Timestamp,
-    /// How much it matters.
+    /// How important it is.
     pub level: LogLevel,
     /// The step it is about; `None` for the job.
     pub step: Option<String>,
@@ -44,13 +44,13 @@ pub struct LogLine {
     pub message: String,
 }
 
-/// Takes the messages of one execution. Logging never fails a step: what cannot be written is lost.
+/// Takes the messages of one execution. Logging never fails a step: a message that cannot be written is lost.
 pub trait ExecutionLog: Send + Sync {
-    /// Adds a message, about a step or, with none, about the job.
+    /// Adds a message about a step, or about the job if `step` is `None`.
     fn log(&self, level: LogLevel, step: Option<&str>, message: &str);
 }
 
-/// A log that keeps nothing.
+/// A log that drops all messages.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoLog;
 

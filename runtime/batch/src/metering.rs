@@ -1,7 +1,7 @@
-//! What a step uses of the machine, counted for the tenant that pays for it.
+//! Counts the resources of the machine that a step uses, for the tenant that pays for them.
 //!
-//! Elements count as they go; nothing here limits anything. What a step execution used is its own: a
-//! restart begins at zero, a pause goes on counting.
+//! Elements count while they work; nothing in this file limits anything. The usage belongs to one step execution: a
+//! restart begins at zero, a pause continues to count.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::counters::Tally;
 
-/// What a step execution has used. In JSON, what is missing is 0.
+/// The resources that a step execution has used. In JSON, a missing field is 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ResourceUsage {
-    /// Processor time of its components, in microseconds, with what they made the host compute.
+    /// Processor time of its components, in microseconds, including the work of the host that they caused.
     pub cpu_us: u64,
     /// The most memory that its components had at one time, all together, in bytes.
     pub memory_bytes_peak: u64,
@@ -30,7 +30,7 @@ pub struct ResourceUsage {
     pub file_bytes_written: u64,
     /// HTTP requests sent.
     pub http_requests: u64,
-    /// Bytes of their heads and bodies.
+    /// Bytes of the requests' heads and bodies.
     pub http_bytes_sent: u64,
     /// Bytes of the answers' heads and bodies.
     pub http_bytes_received: u64,
@@ -43,7 +43,7 @@ pub struct ResourceUsage {
 }
 
 impl ResourceUsage {
-    /// What was used after `earlier`; the peak is that of all.
+    /// The usage since `earlier`; the peak is the peak of the whole time.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         Self {
@@ -64,7 +64,7 @@ impl ResourceUsage {
     }
 }
 
-/// Counts what a running step uses. Its elements count side by side.
+/// Counts the resources that a running step uses. Several elements may count at the same time.
 #[derive(Debug, Default)]
 pub struct Metering {
     earlier: ResourceUsage,
@@ -86,17 +86,17 @@ pub struct Metering {
 }
 
 impl Metering {
-    /// Goes on from what the same execution had used before it rested, and counts for its tenant as well.
+    /// Continues from what the same execution had used before it was paused, and counts for its tenant as well.
     pub fn going_on_from(earlier: ResourceUsage, tally: Arc<Tally>) -> Self {
         Self { earlier, tally, ..Self::default() }
     }
 
-    /// Where what its tenant's steps run into is counted.
+    /// Counts the limits and refusals that the tenant's steps run into.
     pub fn tally(&self) -> &Tally {
         &self.tally
     }
 
-    /// What was used so far.
+    /// The usage so far.
     pub fn usage(&self) -> ResourceUsage {
         let now = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let earlier = &self.earlier;
@@ -117,8 +117,8 @@ impl Metering {
         }
     }
 
-    /// What a part of the step has used elsewhere. Its peak of memory was another machine's, perhaps, so the higher
-    /// one counts.
+    /// Adds what a part of the step has used elsewhere. The part may have run on another machine, so peaks of
+    /// memory are not added: the higher peak counts.
     pub fn add(&self, usage: &ResourceUsage) {
         self.memory_bytes_peak.fetch_max(usage.memory_bytes_peak, Ordering::Relaxed);
         for (counter, by) in self.counters(usage) {
@@ -126,7 +126,7 @@ impl Metering {
         }
     }
 
-    /// Takes back what was added, since another run of the step will add it again. A peak stays.
+    /// Subtracts what was added, because another run of the step will add it again. The peak stays.
     pub fn take_back(&self, usage: &ResourceUsage) {
         for (counter, by) in self.counters(usage) {
             counter.fetch_sub(by, Ordering::Relaxed);
@@ -166,23 +166,23 @@ impl Metering {
         ]
     }
 
-    /// A component has computed for so long.
+    /// A component has computed for `us` microseconds.
     pub fn computed(&self, us: u64) {
         self.cpu_us.fetch_add(us, Ordering::Relaxed);
     }
 
-    /// A component has called the host so often.
+    /// A component has called the host `calls` times.
     pub fn called_host(&self, calls: u64) {
         self.host_calls.fetch_add(calls, Ordering::Relaxed);
     }
 
-    /// A component got so much more memory.
+    /// A component got `bytes` bytes more memory.
     pub fn took_memory(&self, bytes: u64) {
         let now = self.memory_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         self.memory_bytes_peak.fetch_max(now, Ordering::Relaxed);
     }
 
-    /// A component ended that had so much memory.
+    /// A component that had `bytes` bytes of memory ended.
     pub fn gave_memory_back(&self, bytes: u64) {
         self.memory_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
@@ -192,7 +192,7 @@ impl Metering {
         self.files_read.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// So many bytes were read from a file.
+    /// `bytes` bytes were read from a file.
     pub fn read_file(&self, bytes: u64) {
         self.file_bytes_read.fetch_add(bytes, Ordering::Relaxed);
     }
@@ -202,7 +202,7 @@ impl Metering {
         self.files_written.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// So many bytes were written to a file.
+    /// `bytes` bytes were written to a file.
     pub fn wrote_file(&self, bytes: u64) {
         self.file_bytes_written.fetch_add(bytes, Ordering::Relaxed);
     }
@@ -212,12 +212,12 @@ impl Metering {
         self.http_requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// So many bytes of a request were sent, its head or some of its body.
+    /// `bytes` bytes of a request were sent, of its head or of its body.
     pub fn sent(&self, bytes: u64) {
         self.http_bytes_sent.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// So many bytes of an answer came, its head or some of its body.
+    /// `bytes` bytes of an answer were received, of its head or of its body.
     pub fn received(&self, bytes: u64) {
         self.http_bytes_received.fetch_add(bytes, Ordering::Relaxed);
     }
@@ -228,7 +228,7 @@ impl Metering {
         self.tally.refused_request();
     }
 
-    /// A file was refused.
+    /// An access to a file was refused.
     pub fn refused_file(&self) {
         self.file_accesses_refused.fetch_add(1, Ordering::Relaxed);
         self.tally.refused_file();
@@ -263,7 +263,7 @@ mod tests {
         assert_eq!((all.since(&earlier), all.since(&ResourceUsage::default())), (since, all));
     }
 
-    /// A whole that was paused before its merge had begun counted what its parts had used twice.
+    /// Regression: a whole that was paused before its merge had begun counted the usage of its parts twice.
     #[test]
     fn what_is_taken_back_can_be_added_again() {
         let metering = Metering::default();

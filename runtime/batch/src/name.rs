@@ -1,4 +1,4 @@
-//! Names and ids: each its own type, checked once where it comes in.
+//! Names and ids: each has its own type, and is checked once where it comes in.
 
 use std::fmt;
 
@@ -12,49 +12,49 @@ const CODE_CHARACTERS_MAX: usize = 100;
 /// The longest name of a user, in characters.
 const USER_CHARACTERS_MAX: usize = 255;
 
-/// Why a text is not a name of the wanted kind.
+/// Why a text is not a valid name of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Nothing at all.
+    /// The text is empty.
     #[error("the {kind} is empty")]
     Empty {
-        /// What the name was for.
+        /// The kind of name.
         kind: &'static str,
     },
-    /// More characters than such a name may have.
+    /// The text has more characters than such a name may have.
     #[error("the {kind} `{text}` has {length} characters; at most {max} are allowed")]
     TooLong {
-        /// What the name was for.
+        /// The kind of name.
         kind: &'static str,
-        /// Its beginning.
+        /// The beginning of the text.
         text: String,
-        /// In characters.
+        /// How many characters it has.
         length: usize,
-        /// In characters.
+        /// How many characters it may have.
         max: usize,
     },
-    /// A character that cannot be shown as it is.
+    /// The text has a character that is not visible.
     #[error("the {kind} `{text}` holds the character U+{code:04X}; allowed are {allowed}")]
     UnseenCharacter {
-        /// What the name was for.
+        /// The kind of name.
         kind: &'static str,
         /// The beginning of the name, with such characters as escapes.
         text: String,
-        /// Which character it is.
+        /// The first such character.
         code: u32,
-        /// The allowed ones, for people.
+        /// The allowed characters, for people.
         allowed: &'static str,
     },
-    /// A character outside the allowed ones.
+    /// The text has a character that is not allowed.
     #[error("the {kind} `{text}` holds the character `{character}`; allowed are {allowed}")]
     BadCharacter {
-        /// What the name was for.
+        /// The kind of name.
         kind: &'static str,
         /// The name as given.
         text: String,
         /// The first character that is not allowed.
         character: char,
-        /// The allowed ones, for people.
+        /// The allowed characters, for people.
         allowed: &'static str,
     },
 }
@@ -87,7 +87,7 @@ macro_rules! name {
         pub struct $name(String);
 
         impl $name {
-            /// Checks and takes a name.
+            /// Checks a text, and makes a name of it.
             pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
                 let text = text.into();
                 check($kind, &text, $allowed, $is_allowed)?;
@@ -131,7 +131,8 @@ macro_rules! name {
 }
 
 name! {
-    /// Who owns instances, executions, connectors, components and files. Tenants never see each other's.
+    /// The owner of instances, executions, connectors, components and files. Tenants never see those of other
+    /// tenants.
     TenantId, "tenant", "letters, digits, `_` and `-`",
     |c| c.is_ascii_alphanumeric() || c == '_' || c == '-'
 }
@@ -156,15 +157,15 @@ name! {
     |c| c.is_ascii_alphanumeric() || c == '_' || c == '-'
 }
 
-/// Who does something, for the audit trail: any text that can be read on one line.
+/// The user who does something, for the audit trail: any text that can be read on one line.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UserName(String);
 
 impl UserName {
-    /// Checks and takes a name: 1 to [`USER_CHARACTERS_MAX`] characters, all of which can be seen.
+    /// Checks a text, and makes a name of it: 1 to [`USER_CHARACTERS_MAX`] characters, all of them visible.
     pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
         let (text, kind) = (text.into(), "user");
-        // The longest character has four bytes; whoever sends more does not get them counted.
+        // A character has at most four bytes. A text that is certainly too long is not counted, to save time.
         let length = if text.len() > 4 * USER_CHARACTERS_MAX { text.len() / 4 } else { text.chars().count() };
         let beginning = || text.chars().take(CODE_CHARACTERS_MAX).collect::<String>();
         if length == 0 {
@@ -207,18 +208,18 @@ impl fmt::Display for JobExecutionId {
     }
 }
 
-/// The SHA-256 of a component's bytes: what an execution pins, whatever name it was found under.
+/// The SHA-256 of a component's bytes. An execution pins this digest, whatever name the component was found under.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Digest(String);
 
 impl Digest {
-    /// From the 32 bytes of the hash.
+    /// Makes a digest of the 32 bytes of the hash.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
-    /// From 64 hexadecimal digits; none for any other text.
+    /// Parses 64 hexadecimal digits; `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         let is_digest = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
         is_digest.then(|| Self(text.to_ascii_lowercase()))
@@ -241,12 +242,12 @@ impl fmt::Display for Digest {
     }
 }
 
-/// Which installation a store belongs to: made with the store, at random, and the same as long as it is there.
+/// The id of the installation that a store belongs to. It is random, made with the store, and never changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstallationId(String);
 
 impl InstallationId {
-    /// From 32 hexadecimal digits, lower case; none for any other text.
+    /// Parses 32 hexadecimal digits, lower case; `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         let is_digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
         (text.len() == 32 && text.bytes().all(is_digit)).then(|| Self(text.to_owned()))

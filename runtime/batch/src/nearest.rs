@@ -1,10 +1,10 @@
-//! Which known name somebody may have meant.
+//! Finds the known name that a person may have meant.
 
-/// How long a name may be to be compared, in bytes. What a comparison takes, time and memory, grows with
-/// the product of two lengths, and names come from outside.
+/// How long a name may be to be compared, in bytes. The limit is needed because names come from outside, and a
+/// comparison takes time and memory that grow with the product of the two lengths.
 const COMPARED_BYTES_MAX: usize = 200;
 
-/// The known name most like `name`, if one is like it at all.
+/// The known name that is most similar to `name`; `None` if no name is similar.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let is_comparable = |name: &str| name.len() <= COMPARED_BYTES_MAX;
     if !is_comparable(name) {
@@ -40,7 +40,7 @@ mod tests {
         }
     }
 
-    /// A comparison of two names of 100 KB asked for 80 GB.
+    /// Regression: a comparison of two names of 100 KB asked for 80 GB.
     #[test]
     fn long_names_are_not_compared() {
         let long = "x".repeat(100_000);

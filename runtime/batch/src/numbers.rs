@@ -1,5 +1,5 @@
-//! Numbers keep their digits. JSON and YAML write numbers of any length, and a value in memory has 64 bits: what does
-//! not fit would be rounded without a word, so it is found in the text and refused.
+//! Numbers keep their digits. JSON and YAML write numbers of any length, but a value in memory has 64 bits. A
+//! number that does not fit would be rounded silently, so it is found in the text and refused.
 
 use serde_json::{Number, Value};
 
@@ -36,7 +36,8 @@ fn is_of_number(byte: u8) -> bool {
     byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E')
 }
 
-/// Whether 64 bits hold a decimal number as it is written. A text that is none is somebody else's affair.
+/// Whether 64 bits hold a decimal number exactly as it is written. Also true for a text that is not a number: other
+/// checks refuse it.
 pub fn keeps_digits(text: &str) -> bool {
     if text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok() {
         return true;
@@ -48,7 +49,7 @@ pub fn keeps_digits(text: &str) -> bool {
     }
 }
 
-/// A decimal number: its digits without zeros at either end, and the power of ten of the last one.
+/// A decimal number: its digits without zeros at either end, and the power of ten of the last digit.
 #[derive(Debug, PartialEq, Eq)]
 struct Decimal {
     is_negative: bool,
@@ -82,24 +83,25 @@ impl Decimal {
     }
 }
 
-/// The integer that a number is, if it is one: `2.0` is 2.
+/// The number as an integer, if it is an integer: `2.0` becomes 2.
 pub fn as_integer(number: &Number) -> Option<Number> {
     if number.is_i64() || number.is_u64() {
         return Some(number.clone());
     }
-    // Beyond it, not every integer is a number of this kind.
+    // Above this value, a 64-bit float cannot represent every integer.
     const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
     let value = number.as_f64().filter(|value| value.fract() == 0.0 && value.abs() <= EXACT_MAX)?;
     Some(Number::from(value as i64))
 }
 
-/// Makes integers of what a schema calls so, `2.0` as well: so they are one thing to whoever takes them. `root` is the
-/// schema that references begin in; the value is valid.
+/// Turns the values that a schema calls integers into integers, also `2.0`, so that all later code sees one form.
+/// References begin in `root`; the value is already valid for the schema.
 pub(crate) fn settle_integers(root: &Value, schema: &Value, value: &mut Value) {
     settle(root, schema, value, &mut { BRANCHES_MAX });
 }
 
-/// How many references and parts of a schema are followed for one value: they may lead in circles.
+/// How many references and parts of a schema are followed for one value. The limit is needed because they may form
+/// a circle.
 const BRANCHES_MAX: u32 = 100;
 
 fn settle(root: &Value, schema: &Value, value: &mut Value, branches_left: &mut u32) {

@@ -1,33 +1,33 @@
-//! The port for measuring runs: an observer hears what was done and how long it took, and changes nothing.
+//! The port for measuring runs: an observer is told what was done and how long it took, and changes nothing.
 //!
-//! An observer hears of chunks and checkpoints, never of single items, so that no step waits for it.
+//! An observer gets chunks and checkpoints, never single items, so that it does not slow the steps down.
 
 use crate::execution::Counts;
 use crate::metering::ResourceUsage;
 
-/// Hears what running steps have done. It must not wait.
+/// Receives what running steps have done. It must not wait.
 pub trait Observer: Send + Sync + 'static {
-    /// Hears of it.
+    /// Receives one observation.
     fn observe(&self, observation: Observation);
 }
 
 /// Something that a running step has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Observation {
-    /// A chunk was written: since it was asked for, so many microseconds have passed. While chains of processors
-    /// work side by side, that is how long the writer waited for it and wrote it.
+    /// A chunk was written. `us` is the time since it was asked for. If chains of processors work side by side,
+    /// this is how long the writer waited for the chunk and wrote it.
     Chunk {
         /// Microseconds.
         us: u64,
     },
-    /// Everything so far was made durable, output and store.
+    /// Output and store were made durable up to here.
     Checkpoint {
         /// How long that took, in microseconds.
         us: u64,
-        /// The items since the last checkpoint. Items that were written and given up are in no checkpoint.
+        /// The items since the last checkpoint. Items that were written and dropped again are in no checkpoint.
         counts: Counts,
     },
-    /// What the step has used since it was asked last.
+    /// What the step has used since the last such observation.
     Used(ResourceUsage),
 }
 

@@ -1,7 +1,7 @@
-//! Parameters: a job's schema, how it extends another's, and how values are merged and checked.
+//! Parameters: a job's schema, how it extends another job's schema, and how values are merged and checked.
 //!
-//! A schema is JSON Schema 2020-12 for an object. The `default` of a property is its default value,
-//! everything else constrains. The same rules hold at creation, edit and launch, whatever the door.
+//! A schema is JSON Schema 2020-12 for an object. The `default` of a property is its default value; all other
+//! keywords are constraints. The same rules apply at creation, edit and launch, and for every front end.
 
 mod expansion;
 mod options;
@@ -23,7 +23,8 @@ pub use words::check_words;
 /// How many bytes the parameters of an instance or an execution may take as JSON.
 pub const PARAMETERS_BYTES_MAX: usize = 1 << 20;
 
-/// How many violations are told: nobody mends more at once, and each may quote what it is about.
+/// How many violations are reported. There is a limit because a person does not correct more at once, and because
+/// each violation may quote a long value.
 pub const VIOLATIONS_MAX: usize = 100;
 
 /// A checked schema, ready to validate.
@@ -36,10 +37,10 @@ pub struct ParameterSchema {
 /// Why a schema is refused at installation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SchemaError {
-    /// Not an object, or not one for an object.
+    /// The schema is not an object, or does not describe an object.
     #[error("the parameters of a job are a JSON Schema for an object, with `properties`; found {found}")]
     NotAnObject {
-        /// What stands there.
+        /// What was found instead.
         found: String,
     },
     /// The schema itself is wrong.
@@ -50,7 +51,7 @@ pub enum SchemaError {
         /// What is wrong.
         message: String,
     },
-    /// A parameter of the extended job may not get other constraints.
+    /// A parameter of the extended job must keep its constraints.
     #[error(
         "at `/properties/{parameter}/{keyword}`: `{base}` defines the parameter `{parameter}`; \
          only its default, title and description may be changed"
@@ -58,7 +59,7 @@ pub enum SchemaError {
     Redefined {
         /// The parameter.
         parameter: String,
-        /// The keyword that may not be there.
+        /// The keyword that is not allowed there.
         keyword: String,
         /// The extended job.
         base: String,
@@ -68,7 +69,7 @@ pub enum SchemaError {
     BadDefault {
         /// The parameter.
         parameter: String,
-        /// Why.
+        /// The constraint that it breaks.
         message: String,
     },
 }
@@ -77,17 +78,17 @@ pub enum SchemaError {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("{}: {message}", if path.is_empty() { "parameters" } else { path.as_str() })]
 pub struct Violation {
-    /// Where, as a JSON pointer: `/storage/type`. Empty for all parameters together.
+    /// The place of the value, as a JSON pointer: `/storage/type`. Empty for all parameters together.
     pub path: String,
-    /// What is wrong and what would be right.
+    /// What is wrong, and what would be right.
     pub message: String,
 }
 
-/// Keywords of an extended job's parameter that may be changed: they constrain nothing.
+/// Keywords of an extended job's parameter that may be changed, because they are not constraints.
 const ANNOTATIONS: [&str; 6] = ["default", "title", "description", "examples", "deprecated", "$comment"];
 
-/// Decorates the schema of the job `base_name`: its parameters, defaults and constraints stay, those
-/// of `own` are added.
+/// Extends the schema of the job `base_name`: its parameters, defaults and constraints stay, and those of `own` are
+/// added.
 pub fn extend(base_name: &str, base: &Value, own: &Value) -> Result<Value, SchemaError> {
     let (Some(base), Some(own)) = (base.as_object(), own.as_object()) else {
         return Err(SchemaError::NotAnObject { found: kind_of(own).to_owned() });
@@ -156,7 +157,7 @@ fn array_at<'a>(parent: &'a mut Map<String, Value>, key: &str) -> &'a mut Vec<Va
 }
 
 impl ParameterSchema {
-    /// Checks a schema, defaults included, and closes it to unknown parameters.
+    /// Checks a schema, including its defaults, and makes it refuse unknown parameters.
     pub fn new(schema: &Value) -> Result<Self, SchemaError> {
         let Some(object) = schema.as_object() else {
             return Err(SchemaError::NotAnObject { found: kind_of(schema).to_owned() });
@@ -189,10 +190,10 @@ impl ParameterSchema {
         Ok(schema)
     }
 
-    /// A default must hold by itself; a missing required value is for the instance to give.
+    /// Checks each default by itself. A required value may be missing here: the instance gives it.
     fn check_defaults(&self) -> Result<(), SchemaError> {
         let defaults = Value::Object(self.defaults());
-        // Nothing but the properties constrains them; those may refer to `$defs`.
+        // Only the properties constrain the defaults; the properties may refer to `$defs`.
         let part = |name: &str| self.schema.get(name).cloned().unwrap_or_else(|| json!({}));
         let alone = build(&json!({ "$defs": part("$defs"), "properties": part("properties") }))?;
         match alone.iter_errors(&defaults).next() {
@@ -215,13 +216,13 @@ impl ParameterSchema {
         self.schema.get("properties").and_then(Value::as_object).into_iter().flatten()
     }
 
-    /// The schema as it is applied.
+    /// The schema as it is applied to values.
     pub fn as_json(&self) -> &Value {
         &self.schema
     }
 
-    /// Effective parameters: defaults ← `raw` ← `overrides`, by top-level key. The violations of the
-    /// result are returned, at most [`VIOLATIONS_MAX`], sorted by path.
+    /// Effective parameters: defaults ← `raw` ← `overrides`, by top-level key. If the result has violations, they
+    /// are returned instead, at most [`VIOLATIONS_MAX`], sorted by path.
     pub fn effective(&self, raw: &Value, overrides: &Value) -> Result<Value, Vec<Violation>> {
         let mut effective = self.defaults();
         for given in [raw, overrides] {
@@ -259,7 +260,7 @@ impl ParameterSchema {
     }
 }
 
-/// The first reference that leads out of a schema, and where it stands.
+/// The first reference to another document in a schema, and its place.
 fn foreign_reference(schema: &Value, path: String) -> Option<(String, &str)> {
     let part = |name: &str| format!("{path}/{}", name.replace('~', "~0").replace('/', "~1"));
     match schema {
@@ -267,7 +268,7 @@ fn foreign_reference(schema: &Value, path: String) -> Option<(String, &str)> {
             ("$ref" | "$dynamicRef", Value::String(target)) if !target.starts_with('#') => {
                 Some((part(name), target.as_str()))
             }
-            // What stands there is no schema.
+            // The values of these keywords are data, not schemas.
             ("default" | "const" | "enum" | "examples", _) => None,
             (name, value) => foreign_reference(value, part(name)),
         }),
@@ -415,7 +416,7 @@ mod tests {
         check(&export(), json!([]), json!({}), "parameters: parameters are a JSON object, not an array");
     }
 
-    /// Each quoted a megabyte, and there was one for each of as many keys as fit in.
+    /// Regression: each violation quoted a megabyte, and there was one violation for each of very many keys.
     #[test]
     fn tells_as_many_violations_as_anybody_mends() {
         let schema = ParameterSchema::new(&json!({ "properties": { "a": { "maxLength": 3 } } })).unwrap();
@@ -426,7 +427,7 @@ mod tests {
         assert!(violations[0].message.len() <= TEXT_BYTES_MAX, "{}", violations[0].message.len());
     }
 
-    /// What a form or a script may send that no person would.
+    /// Values that a form or a script may send, but that a person would not type.
     #[test]
     fn poison_is_refused_before_it_is_stored() {
         let schema = json!({ "properties": { "any": {}, "delimiter": { "default": ";" } } });
@@ -460,7 +461,7 @@ mod tests {
             "/__proto__: is not a known parameter; known are any, delimiter \
              | /constructor: is not a known parameter; known are any, delimiter",
         );
-        // They are data: kept as they are, run by nobody.
+        // These texts are data: they are kept as they are, and nothing executes them.
         for text in ["'; DROP TABLE job_instances; --", "=1+1|cmd", "${parameters.any}", "<script>", "\u{0}"]
         {
             let parameters = json!({ "any": text });

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use wildmatch::WildMatch;
 
-/// A code, in which `*` stands for any text and `?` for any one character.
+/// A code, in which `*` means any text and `?` means any one character.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Pattern(String);
@@ -21,12 +21,12 @@ impl Pattern {
         WildMatch::new(&self.0).matches(code)
     }
 
-    /// Whether it is one code and no other.
+    /// Whether it fits only one code.
     pub fn is_exact(&self) -> bool {
         !self.0.contains(['*', '?'])
     }
 
-    /// As it was written.
+    /// The pattern as it was written.
     pub fn as_str(&self) -> &str {
         &self.0
     }

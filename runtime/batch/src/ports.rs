@@ -3,31 +3,31 @@
 //! | port | what it keeps |
 //! |---|---|
 //! | [`Installation`] | which installation it is, and what time it is there |
-//! | [`Inventory`] | connectors and components |
+//! | [`Installation`] | which installation the store belongs to, and the time of its clock |
 //! | [`Instances`] | job instances |
 //! | [`Executions`] | executions: accepted, looked up, stopped, purged |
 //! | [`Parts`] | the parts of steps that were split |
 //! | [`ExecutionJournal`] | what the holder of a lease writes while it runs an execution |
-//! | [`JobQueue`] | what waits for a worker |
-//! | [`Leases`] | who holds what, and what lost workers left |
-//! | [`Workers`] | which workers there are |
+//! | [`JobQueue`] | executions that wait for a worker |
+//! | [`Leases`] | which worker holds which execution, and the rescue of executions of lost workers |
+//! | [`Workers`] | the known workers |
 //! | [`Outbox`] | what happened to executions, as events that any process can read |
-//! | [`AuditTrail`] | who did what |
+//! | [`AuditTrail`] | which user did what |
 //!
-//! [`JobRepository`] is all of them, for a caller that holds a whole store. `stepbox-store` has two; a store of
-//! another kind implements the ports and passes the suite in `stepbox-store-testing`. The rules that all stores keep
-//! are functions in [`crate::execution`]: [`standing`](crate::execution::standing),
+//! [`JobRepository`] is all of them, for a caller that has a whole store. `stepbox-store` has two stores; a store
+//! of another kind implements the ports and passes the suite in `stepbox-store-testing`. The rules that all stores
+//! keep are functions in [`crate::execution`]: [`standing`](crate::execution::standing),
 //! [`rescue`](crate::execution::rescue), [`fairness`](crate::execution::fairness).
 //!
 //! # What every method promises
 //!
-//! A method is atomic, durable when it returns, and sees only the rows of the given tenant; a method without a tenant
-//! says that it is for all tenants. A list has every row that can be read, and names the others: no damaged row makes
-//! a list fail ([`Listing`]). A method that takes an [`Actor`](crate::actor::Actor) writes its event of the audit
-//! trail in the same transaction: see [`crate::audit`].
+//! A method is atomic and durable when it returns. It sees only the rows of the given tenant; a method without a
+//! tenant says that it is for all tenants. A list has every row that can be read, and names the others, so a
+//! damaged row does not make a list fail ([`Listing`]). A method that takes an [`Actor`](crate::actor::Actor)
+//! writes its event of the audit trail in the same transaction: see [`crate::audit`].
 //!
-//! Only the worker that holds the lease of an execution writes its rows, with [`ExecutionJournal::save`], one
-//! transaction each. A stop request has a column of its own, so no save can overwrite it.
+//! Only the worker that holds the lease of an execution writes its rows, with [`ExecutionJournal::save`]; each save
+//! is one transaction. A stop request has a column of its own, so no save can overwrite it.
 
 pub mod audit_trail;
 pub mod error;

@@ -1,7 +1,7 @@
-//! A processor that gets only the columns it reads; all others pass it by.
+//! A processor that gets only the columns it reads; all other columns are passed on without it.
 //!
-//! A sandboxed processor pays for each byte that crosses to it and back. A processor that names the columns it
-//! reads pays for those, and for the ones it returns.
+//! For a sandboxed processor, each byte that crosses the boundary costs time. A processor that names the columns it
+//! reads pays only for those columns, and for the columns it returns.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -14,19 +14,19 @@ use crate::error::{ElementError, Halt, LyingBatch};
 use crate::nearest::nearest;
 use crate::rows::{BadRows, ROWS_BYTES_MAX, Rows};
 
-/// How many columns an error lists for a name that is none of them.
+/// How many columns an error lists if a name is not a column.
 const LISTED_COLUMNS_MAX: usize = 30;
 
 /// A processor behind a choice of columns.
 ///
-/// It gets the columns that it reads, in the order in which it names them, and announces those that it
-/// returns. One that the items have already takes that column's place; a new one is put at the end.
-/// Every other column stays as it is, so such a processor cannot remove any.
+/// The processor gets the columns that it reads, in the order in which it names them, and announces the columns
+/// that it returns. A returned column replaces the column of the same name; a new column is added at the end. Every
+/// other column stays as it is, so such a processor cannot remove a column.
 pub struct Projected {
     inner: Box<dyn ItemProcessor>,
     columns_in: Vec<String>,
     plan: Plan,
-    /// Kept for their memory: what the processor gets, what it returns, and which rows it set aside.
+    /// Buffers that keep their memory: the processor's input, its output, and the rows it set aside.
     given: Rows,
     returned: Rows,
     gone: Vec<u32>,
@@ -78,7 +78,7 @@ impl ItemProcessor for Projected {
     }
 }
 
-/// Where the columns stand that a processor reads.
+/// The positions of the columns that a processor reads.
 fn find_columns(header: &[String], wanted: &[String]) -> Result<Vec<usize>, ElementError> {
     let places: HashMap<&str, usize> = header.iter().map(String::as_str).zip(0..).collect();
     let place = |name: &String| places.get(name.as_str()).copied().ok_or_else(|| missing(name, header));
@@ -99,20 +99,20 @@ fn missing(name: &str, header: &[String]) -> ElementError {
         .with_help("the component's description names the columns it reads; give the items one of that name")
 }
 
-/// How batches are taken apart and put together again. Made once, when the processor is opened.
+/// How batches are split and joined again. Made once, when the processor is opened.
 #[derive(Debug, Default)]
 struct Plan {
-    /// The columns that the processor gets, as few ranges of the input's columns as they make.
+    /// The columns that the processor gets, as the smallest number of ranges of the input's columns.
     given: Vec<Range<usize>>,
     given_columns: usize,
     /// How many columns it returns.
     returned: usize,
-    /// What a row that goes out is made of.
+    /// The parts of an output row, in order.
     parts: Vec<Part>,
     columns: usize,
 }
 
-/// Columns that stand together, in the input or in what the processor returned.
+/// Columns that are next to each other, in the input or in the processor's output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Passed(Range<usize>),
@@ -120,7 +120,7 @@ enum Part {
 }
 
 impl Plan {
-    /// The plan, and the columns that go out.
+    /// The plan, and the columns of the output.
     fn of(header: &[String], read: &[usize], announced: &[String]) -> (Self, Vec<String>) {
         let mut plan = Self { given_columns: read.len(), returned: announced.len(), ..Self::default() };
         for &column in read {
@@ -165,13 +165,13 @@ impl Plan {
         }
     }
 
-    /// Appends what goes out: the rows of the input but those that are `gone`, which is ascending, with
-    /// the returned cells in their places.
+    /// Appends the output: the rows of the input without those in `gone`, which is ascending, with the returned
+    /// cells in their places.
     fn merge(&self, rows: &Rows, returned: &Rows, gone: &[u32], output: &mut Rows) {
         let mut gone = gone.iter().peekable();
         let mut next_returned = 0;
-        // Cells that pass by and are still to be copied: often those at the end of one row and at the
-        // beginning of the next.
+        // Input cells that are kept and not copied yet: often cells at the end of one row and at the beginning of
+        // the next row. They are copied together.
         let mut passing = 0..0;
         for row in 0..rows.len() {
             if gone.next_if_eq(&&(row as u32)).is_some() {
@@ -200,7 +200,7 @@ impl Plan {
     }
 }
 
-/// Adds a column to ranges of them: to the last range if it stands next to it.
+/// Adds a column to ranges of columns. If it is next to the last range, it extends that range.
 fn extend(ranges: &mut Vec<Range<usize>>, column: usize) {
     match ranges.last_mut() {
         Some(last) if last.end == column => last.end += 1,

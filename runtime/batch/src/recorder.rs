@@ -1,4 +1,4 @@
-//! How a running execution writes what it knows: fenced, one transaction at a time.
+//! Saves the state of a running execution: fenced, one transaction at a time.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use crate::ports::journal::ExecutionJournal;
 /// A journal, and the lease under which its worker may write.
 #[derive(Clone)]
 pub struct Recorder {
-    /// Where a run is stored.
+    /// The journal in which a run is stored.
     pub journal: Arc<dyn ExecutionJournal>,
     /// The lease under which the worker may write.
     pub lease: Lease,
-    /// Tells when something is stored.
+    /// Gives the time of each save.
     pub clock: Arc<dyn Clock>,
-    /// Hears what a run has done.
+    /// Receives what a run has done.
     pub observer: Arc<dyn Observer>,
 }
 
@@ -31,12 +31,12 @@ pub struct With<'a> {
     pub checkpoint: Option<&'a Checkpoint>,
     /// The job execution's own row.
     pub execution: Option<&'a JobExecution>,
-    /// Whether this is the last word, which gives the lease back.
+    /// Whether this is the last save, which gives the lease back.
     pub is_last: bool,
 }
 
 impl Recorder {
-    /// Saves the job execution's own row, and a step's as it is.
+    /// Saves the job execution's own row, and a step's row as it is.
     pub async fn save_execution(
         &self,
         execution: &JobExecution,
@@ -48,13 +48,13 @@ impl Recorder {
             .await
     }
 
-    /// Fails if another worker has the execution by now. A step asks before and after it opens an output, and before the
-    /// output gets its final name, since no file knows of leases.
+    /// Fails if another worker has the execution by now. A step calls it before and after it opens an output, and
+    /// before the output gets its final name, because a file does not know about leases.
     pub(crate) async fn check_lease(&self) -> Result<()> {
         self.journal.is_stop_requested(&self.lease).await.map(drop)
     }
 
-    /// Saves a step's progress alone, between two checkpoints.
+    /// Saves only a step's progress, between two checkpoints.
     pub async fn save_tracking(&self, position: u32, tracking: Tracking) -> Result<()> {
         self.journal.save_tracking(&self.lease, position, tracking, self.clock.now()).await
     }

@@ -1,11 +1,11 @@
-//! What can be done about an error, as a value: each front end puts it in words of its own.
+//! What can be done about an error, as a value. Each front end puts it in its own words.
 //!
-//! Errors have a text for everybody ("wait until workers have taken some"). Where the next action is a command, a
-//! request or a change of the policy, the error has a [`Remedy`] as well: the command line names the command and the
-//! key of its policy file, and an HTTP API names its own address.
+//! An error has a text for everyone ("wait until workers have taken some"). If the next action is a command, a
+//! request or a change of the policy, the error has a [`Remedy`] as well: the command line names the command and
+//! the key of its policy file, and an HTTP API names its own address.
 //!
-//! The JSON form of a remedy is stored with failures. Kinds and fields are only ever added; a kind that a reader does
-//! not know is left out.
+//! The JSON form of a remedy is stored with failures. New kinds and fields may be added, but none is removed. A
+//! reader leaves out a kind that it does not know.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,40 +15,40 @@ use crate::name::JobExecutionId;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Remedy {
-    /// Look at the list of such things.
+    /// Look at the list of these things.
     List {
-        /// Of which things.
+        /// The kind of things.
         what: Listed,
     },
     /// Look at a connector.
     ShowConnector {
-        /// Its code.
+        /// The code of the connector.
         connector: String,
     },
     /// Look at an execution.
     ShowExecution {
-        /// Which one.
+        /// The execution.
         execution: JobExecutionId,
     },
     /// Read the log of an execution.
     ReadLog {
-        /// Which one.
+        /// The execution.
         execution: JobExecutionId,
     },
     /// Stop an execution.
     StopExecution {
-        /// Which one.
+        /// The execution.
         execution: JobExecutionId,
     },
     /// Restart an execution from its last checkpoint.
     RestartExecution {
-        /// Which one.
+        /// The execution.
         execution: JobExecutionId,
     },
-    /// Restart an execution with the job as it was, with the newest settings of the same steps, or let changed steps
-    /// begin again.
+    /// Restart an execution: with the job as it was, or with the newest settings of the same steps, or with changed
+    /// steps run from their beginning.
     RestartWithOtherSteps {
-        /// Which one.
+        /// The execution.
         execution: JobExecutionId,
     },
     /// Restart the execution with the newest components.
@@ -63,14 +63,14 @@ pub enum Remedy {
     MigrateStore,
     /// Policy: allow requests with this value.
     AllowRequests {
-        /// In which list.
+        /// The list to extend.
         list: HttpList,
         /// The host, scheme, method or port.
         value: String,
     },
-    /// Policy: open addresses.
+    /// Policy: allow connections to closed addresses.
     OpenNetwork {
-        /// Which ones.
+        /// Which addresses.
         network: Network,
     },
     /// Policy: allow a secret to be sent to a host.
@@ -82,7 +82,7 @@ pub enum Remedy {
     },
     /// Policy: add a secret.
     AddSecret {
-        /// The name that a job has for it.
+        /// The name of the secret in the job.
         secret: String,
     },
     /// Policy: add a storage.
@@ -102,11 +102,11 @@ pub enum Remedy {
         /// The name of the limit: `time_ms_max`.
         limit: String,
     },
-    /// Policy: let new components in.
+    /// Policy: allow uploads of new components.
     AllowUploads,
 }
 
-/// Things of which there is a list.
+/// Things that can be listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Listed {
@@ -120,12 +120,12 @@ pub enum Listed {
     Instances,
     /// Job executions.
     Executions,
-    /// Workers that live.
+    /// Workers that are alive.
     Workers,
 }
 
 impl Listed {
-    /// Their name: `connectors`.
+    /// The name of the list: `connectors`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Connectors => "connectors",
@@ -175,7 +175,7 @@ pub enum Network {
 }
 
 impl Network {
-    /// Their name: `loopback`.
+    /// The name of these addresses: `loopback`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Loopback => "loopback",
@@ -183,7 +183,7 @@ impl Network {
         }
     }
 
-    /// What the addresses are called: `loopback addresses`.
+    /// The name of these addresses in a sentence: `loopback addresses`.
     pub const fn in_words(self) -> &'static str {
         match self {
             Self::Loopback => "loopback addresses",
@@ -198,7 +198,7 @@ mod tests {
 
     use super::*;
 
-    /// Failures hold this form.
+    /// Failures are stored with this form.
     #[test]
     fn the_stored_form_stays_as_it_is() {
         let execution = JobExecutionId(7);

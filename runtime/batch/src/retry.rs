@@ -1,14 +1,14 @@
-//! Whether a failure is tried again, and how long the step waits before.
+//! Whether a failure is tried again, and how long the step waits before the retry.
 
 use crate::clock::Clock;
 use crate::error::StepError;
 use crate::job::{Backoff, RetryPolicy};
 use crate::step_context::StepContext;
 
-/// How long a retry waits at a time before it looks whether the step should stop, in milliseconds.
+/// How often a waiting retry checks whether the step should stop, in milliseconds.
 const STOP_CHECK_MS: u64 = 100;
 
-/// Whether a failure is worth another attempt. Only failures of elements are.
+/// Whether a failure is worth another attempt. Only failures of elements can be.
 pub(crate) fn is_worth_a_retry(retry: &RetryPolicy, failure: &StepError) -> bool {
     match (&retry.on, failure.is_retryable()) {
         (_, None) => false,
@@ -23,7 +23,7 @@ pub(crate) fn wait_ms(backoff: Backoff, in_a_row: u32) -> u64 {
     doubled.unwrap_or(u64::MAX).min(backoff.ms_max)
 }
 
-/// Waits so many milliseconds before a retry, or until the step should stop.
+/// Waits `ms` milliseconds before a retry, or until the step should stop.
 pub(crate) async fn wait_to_retry(ms: u64, context: &StepContext, clock: &dyn Clock) {
     let began = clock.now();
     while !context.should_stop() {

@@ -1,7 +1,7 @@
-//! Items as one flat batch: all cells back to back, and where each one ends.
+//! Items as one flat batch: all cells one after the other, and the end of each cell.
 //!
-//! The layout is that of `csv::ByteRecord`, for many rows at once. It is also what crosses to a
-//! component, so a chunk costs two memory copies whatever its size.
+//! The layout is that of `csv::ByteRecord`, for many rows at once. A component gets the same layout, so a chunk
+//! costs two memory copies, whatever its size.
 
 use std::ops::Range;
 
@@ -17,15 +17,15 @@ pub struct Rows {
     nulls: Vec<u32>,
 }
 
-/// Which rule a batch from outside breaks.
+/// The rule that a batch from outside breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadRows {
-    /// The number of cells is no multiple of the number of columns.
+    /// The number of cells is not a multiple of the number of columns.
     #[error("{cells} cells do not make whole rows of {columns} columns")]
     PartialRow {
-        /// How many there are.
+        /// How many cells there are.
         cells: usize,
-        /// How many a row has.
+        /// How many columns a row has.
         columns: usize,
     },
     /// An end offset is smaller than the one before it.
@@ -52,7 +52,7 @@ pub enum BadRows {
         /// From 0.
         column: usize,
     },
-    /// The list of null cells names one that does not exist, is not empty, or comes out of order.
+    /// The list of null cells names a cell that does not exist, that is not empty, or that is out of order.
     #[error(
         "the list of null cells names cell {cell}, which does not exist, is not empty or is out of order"
     )]
@@ -60,10 +60,10 @@ pub enum BadRows {
         /// The index into the cells.
         cell: u32,
     },
-    /// More bytes than a batch may hold.
+    /// The batch has more bytes than it may have.
     #[error("{bytes} bytes are more than the {ROWS_BYTES_MAX} that a batch may hold")]
     TooLarge {
-        /// How many there are.
+        /// How many bytes there are.
         bytes: usize,
     },
 }
@@ -74,7 +74,7 @@ impl Rows {
         Self { columns, ..Self::default() }
     }
 
-    /// A batch made elsewhere, believed only after every rule was checked.
+    /// Makes a batch from parts that come from outside. Every rule is checked first.
     pub fn from_parts(
         columns: usize,
         data: Vec<u8>,
@@ -96,7 +96,7 @@ impl Rows {
 
     fn check_ends(&self) -> Result<(), BadRows> {
         let pairs = || self.ends.iter().zip(self.ends.iter().skip(1));
-        // Without a way out of the loop many are compared at once; the culprit is looked for after.
+        // A loop without an early exit compares many offsets at once; the culprit is searched only after a failure.
         if !pairs().fold(true, |ascends, (start, end)| ascends & (start <= end)) {
             let cell = 1 + pairs().position(|(start, end)| start > end).unwrap_or_default();
             return Err(BadRows::Descending { row: cell / self.columns, column: cell % self.columns });
@@ -107,12 +107,13 @@ impl Rows {
         }
     }
 
-    /// Text that is UTF-8 as a whole can still be cut in the middle of a character.
+    /// Checks that each cell is UTF-8. A text that is UTF-8 as a whole can still be cut in the middle of a
+    /// character.
     fn check_utf8(&self) -> Result<(), BadRows> {
         if self.data.is_ascii() {
             return Ok(());
         }
-        // A byte `10xxxxxx` goes on with a character that began before it.
+        // A byte `10xxxxxx` continues a character that began before it.
         let cuts = |&end: &u32| self.data.get(end as usize).is_some_and(|byte| byte & 0xc0 == 0x80);
         let is_utf8 = simdutf8::basic::from_utf8(&self.data).is_ok();
         if is_utf8 && !self.ends.iter().fold(false, |cut, end| cut | cuts(end)) {
@@ -146,12 +147,12 @@ impl Rows {
         self.ends.len().checked_div(self.columns).unwrap_or(0)
     }
 
-    /// Whether there is no row.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
 
-    /// All cells back to back.
+    /// All cells, one after the other.
     pub fn data(&self) -> &[u8] {
         &self.data
     }
@@ -166,7 +167,7 @@ impl Rows {
         &self.nulls
     }
 
-    /// Empties the batch, keeps its memory, and sets the number of columns of the rows to come.
+    /// Empties the batch, keeps its memory, and sets the number of columns of the next rows.
     pub fn reset(&mut self, columns: usize) {
         self.columns = columns;
         self.data.clear();
@@ -174,15 +175,15 @@ impl Rows {
         self.nulls.clear();
     }
 
-    /// The memory of a batch that is done with, emptied: for the data and the ends of one that a reader
-    /// puts together itself and gives to `from_parts`.
+    /// The emptied memory of a batch that is no longer needed: for the data and for the ends. A reader that makes a
+    /// batch itself fills this memory and gives it to `from_parts`.
     pub fn into_memory(mut self) -> (Vec<u8>, Vec<u32>) {
         self.data.clear();
         self.ends.clear();
         (self.data, self.ends)
     }
 
-    /// Appends the next cell. A row is whole once `columns` cells were pushed.
+    /// Appends the next cell. A row is complete after `columns` cells.
     pub fn push(&mut self, cell: &str) {
         self.data.extend_from_slice(cell.as_bytes());
         self.ends.push(self.data.len() as u32);
@@ -199,8 +200,8 @@ impl Rows {
         self.push_cells_of(other, row * other.columns..(row + 1) * other.columns);
     }
 
-    /// Appends cells of another batch, counted row by row from its first one. Their bytes are copied at
-    /// once, so a long range costs little more than a short one.
+    /// Appends cells of another batch, counted row by row from its first cell. Their bytes are copied at once, so a
+    /// long range costs little more than a short one.
     pub(crate) fn push_cells_of(&mut self, other: &Rows, cells: Range<usize>) {
         if cells.is_empty() {
             return;
@@ -217,13 +218,13 @@ impl Rows {
         self.ends.extend(other.ends[cells].iter().map(|end| end.wrapping_add(moved)));
     }
 
-    /// The text of a cell; none if it is null.
+    /// The text of a cell; `None` if it is null.
     pub fn cell(&self, row: usize, column: usize) -> Option<&str> {
         let cell = row * self.columns + column;
         if !self.nulls.is_empty() && self.nulls.binary_search(&(cell as u32)).is_ok() {
             return None;
         }
-        // Every way into a batch checks UTF-8, so nothing is lost here.
+        // Every batch was checked for UTF-8 when it was made, so this default is never used.
         Some(std::str::from_utf8(self.bytes(cell)).unwrap_or_default())
     }
 

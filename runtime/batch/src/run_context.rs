@@ -1,4 +1,5 @@
-//! What all steps of a run share: which run it is, its parameters and values, and whether it should stop.
+//! The values that all steps of a run share: the identity of the run, its parameters, its context, and whether it
+//! should stop.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,8 +15,8 @@ use crate::log::{ExecutionLog, LogLevel};
 use crate::name::JobExecutionId;
 use crate::shared_values::SharedValues;
 
-/// Which run it is, for names and placeholders: an execution, or several that go on from one another.
-/// They all give the same names, so each finds the files of the one before it.
+/// The identity of a run, for names and placeholders. A run is one execution, or several that continue one another.
+/// All executions of a run use the same names, so each finds the files of the one before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunInfo {
     /// The first of these executions.
@@ -26,7 +27,7 @@ pub struct RunInfo {
     pub started_at: Timestamp,
 }
 
-/// Which attempt at a run this is. A later attempt is greater, also in an execution that restarts
+/// Which attempt at a run this is. A later attempt is greater, even if it belongs to an execution that restarts
 /// another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Attempt {
@@ -36,11 +37,11 @@ pub struct Attempt {
     pub token: u64,
 }
 
-/// What all steps of a run share.
+/// The values that all steps of a run share.
 pub struct RunContext {
-    /// Which run it is.
+    /// The identity of the run.
     pub info: RunInfo,
-    /// Which attempt at it.
+    /// Which attempt at the run this is.
     pub attempt: Attempt,
     /// The effective parameters. A JSON object.
     pub parameters: Value,
@@ -50,18 +51,18 @@ pub struct RunContext {
     values: Mutex<SharedValues>,
     /// Held while the values are saved: each save has all of them.
     saving: tokio::sync::Mutex<()>,
-    /// Never taken back.
+    /// Never reset.
     stop_requested: AtomicBool,
-    /// Never taken back.
+    /// Never reset.
     pause_requested: AtomicBool,
-    /// Where messages go.
+    /// Receives the messages.
     log: Arc<dyn ExecutionLog>,
     /// Counts the limits and refusals that the tenant's steps run into.
     tally: Arc<Tally>,
 }
 
 impl RunContext {
-    /// A run that begins, or goes on, with the given values.
+    /// A run that begins, or continues, with the given values.
     pub fn new(
         info: RunInfo,
         parameters: Value,
@@ -72,7 +73,7 @@ impl RunContext {
         Self::counted(info, attempt, parameters, context, log, Arc::default())
     }
 
-    /// The same under a lease, for a tenant whose limits and refusals are counted in `tally`.
+    /// The same run under a lease, for a tenant whose limits and refusals are counted in `tally`.
     pub fn counted(
         info: RunInfo,
         attempt: Attempt,
@@ -96,13 +97,13 @@ impl RunContext {
         })
     }
 
-    /// Asks every step of this run to stop.
+    /// Requests a stop of every step of this run.
     pub fn request_stop(&self) {
         self.stop_requested.store(true, Ordering::Relaxed);
     }
 
-    /// Asks every step of this run to come to a checkpoint and end there, to go on later. A worker does so before it
-    /// ends.
+    /// Requests that every step of this run makes a checkpoint and ends there, to continue later. A worker does so
+    /// before it ends.
     pub fn request_pause(&self) {
         self.pause_requested.store(true, Ordering::Relaxed);
     }
@@ -122,7 +123,7 @@ impl RunContext {
         self.stop_requested() || self.pause_requested()
     }
 
-    /// Whether the run is to rest as PAUSED once its steps have ended. A stop request wins over a pause request.
+    /// Whether the run will be PAUSED after its steps have ended. A stop request overrides a pause request.
     pub fn should_pause(&self) -> bool {
         self.pause_requested() && !self.stop_requested()
     }

@@ -1,7 +1,8 @@
-//! The values that the steps of a run share, and which of them no save has seen yet.
+//! The values that the steps of a run share, and which of them are not saved yet.
 //!
-//! All are saved together, while several steps may work side by side. What a step has changed is saved with what it
-//! has counted until then, and by no other step before: so a step that goes on finds both as of one moment.
+//! All values are saved together, while several steps may work side by side. The changes of a step are saved
+//! together with the step's counts of the same moment. The save of another step does not include them. So a step
+//! that continues finds values and counts of the same moment.
 
 use std::collections::BTreeMap;
 
@@ -10,24 +11,24 @@ use serde_json::Value;
 use crate::execution::ExecutionContext;
 use crate::name::StepName;
 
-/// The values as they were before a step changed them; `None` for a value that was not there.
+/// The values as they were before a step changed them; `None` for a value that did not exist.
 pub(crate) type Changes = BTreeMap<String, Option<Value>>;
 
 /// The execution context of a run.
 #[derive(Debug, Default)]
 pub(crate) struct SharedValues {
     values: ExecutionContext,
-    /// By the step that has not saved them yet.
+    /// The previous values of unsaved changes, by the step that made the changes.
     unsaved: BTreeMap<StepName, Changes>,
 }
 
 impl SharedValues {
-    /// Those that are stored.
+    /// Starts with the stored values.
     pub(crate) fn new(values: ExecutionContext) -> Self {
         Self { values, unsaved: BTreeMap::new() }
     }
 
-    /// All of them as they are now.
+    /// All values as they are now.
     pub(crate) fn now(&self) -> &ExecutionContext {
         &self.values
     }
@@ -37,14 +38,14 @@ impl SharedValues {
         self.values.0.insert(key, value);
     }
 
-    /// Puts a value that only the step itself saves.
+    /// Puts a value that only the save of this step stores.
     pub(crate) fn change(&mut self, step: &StepName, key: String, value: Value) {
         let previous = self.values.0.insert(key.clone(), value);
         self.unsaved.entry(step.clone()).or_default().entry(key).or_insert(previous);
     }
 
-    /// The values that a step saves: with its own changes, and without those of other steps. A value that two steps have
-    /// changed is saved as it is now.
+    /// The values that a step saves: with its own changes, and without those of other steps. A value that two steps
+    /// have changed is saved as it is now.
     pub(crate) fn to_save(&self, step: &StepName) -> ExecutionContext {
         let mut values = self.values.clone();
         let is_own = |key: &String| self.unsaved.get(step).is_some_and(|own| own.contains_key(key));
@@ -60,14 +61,14 @@ impl SharedValues {
         self.unsaved.remove(step).unwrap_or_default()
     }
 
-    /// They were not saved.
+    /// Marks the changes of a step as unsaved again, after their save has failed.
     pub(crate) fn put_back(&mut self, step: &StepName, changes: Changes) {
         if !changes.is_empty() {
             self.unsaved.entry(step.clone()).or_default().extend(changes);
         }
     }
 
-    /// Forgets what a step has changed since it was saved.
+    /// Restores the values that a step has changed since its last save.
     pub(crate) fn go_back(&mut self, step: &StepName) {
         for (key, previous) in self.take(step) {
             set(&mut self.values, &key, previous);

@@ -1,11 +1,12 @@
 //! A running step, as its elements and the engine see it: parameters, progress, findings, stop.
 //!
-//! Counters and the stop requests are atomics, so that a component may ask for them with every item.
+//! Counters and stop requests are atomics, so that a component may read them with every item.
 //!
-//! An element of an item step reports on a slip of its own ([`Reports`]) that travels with the chunk that the report is
-//! about: several chunks may be under way, and only what belongs to the written ones may be saved with a checkpoint.
+//! An element of an item step collects its reports in a slip of its own ([`Reports`]), which travels with the chunk
+//! that the reports are about. Several chunks may be in progress, and a checkpoint may save only the reports about
+//! written chunks.
 //!
-//! `reporting` is what elements report and read; `saving` is what is stored of a step, and how it goes back to that.
+//! `reporting` has the functions that elements call; `saving` saves a step, and restores its saved state.
 
 mod reporting;
 mod saving;
@@ -29,39 +30,39 @@ use crate::tasklet_point::TaskletPoint;
 #[derive(Clone)]
 pub struct StepContext {
     inner: Arc<Inner>,
-    /// Where this element's reports wait for their chunk; `None` where they count at once.
+    /// Holds this element's reports until their chunk is written; `None` if reports count at once.
     slip: Option<Arc<Mutex<Reports>>>,
-    /// Closed once the elements were left behind: nothing that they report counts any more.
+    /// Closed after the elements were left behind: then their reports do not count any more.
     gate: Gate,
 }
 
 struct Inner {
     run: Arc<RunContext>,
     step: StepName,
-    /// Whether the engine counts items itself, so that elements cannot.
+    /// Whether the engine counts the items itself. If so, elements cannot count them.
     has_items: bool,
     processed: AtomicU64,
     /// `u64::MAX` while the total is not known.
     total: AtomicU64,
     is_estimate: AtomicBool,
     has_observed_stop: AtomicBool,
-    /// Whether the step runs whatever happened: also after a stop was requested.
+    /// Whether the step runs even after a stop was requested.
     runs_always: bool,
     metering: Metering,
     findings: Mutex<Findings>,
     saved: Mutex<Saved>,
-    /// Where a tasklet goes on, and whether that is not saved yet.
+    /// The point from which a tasklet continues, and whether that point is not saved yet.
     point: Mutex<(Option<TaskletPoint>, bool)>,
-    /// How a tasklet is saved while it runs: by whom, and its row. Empty for item steps.
+    /// The recorder and the row with which a running tasklet is saved. Empty for item steps.
     saver: OnceLock<(Recorder, StepExecution)>,
 }
 
-/// Where a step stood when it was saved last, to go back there when later chunks are not committed.
+/// The state of a step at its last save. The step goes back to it if later chunks are not committed.
 #[derive(Default)]
 struct Saved {
     summary: Summary,
     warning_count: u64,
-    /// Of a tasklet.
+    /// The point of a tasklet.
     point: Option<TaskletPoint>,
 }
 
@@ -71,7 +72,7 @@ impl StepContext {
         Self::begin(run, step, has_items, false, findings)
     }
 
-    /// A step that runs whatever happened: also after a stop was requested.
+    /// A step that runs even after a stop was requested.
     pub fn new_always(run: Arc<RunContext>, step: StepName, has_items: bool, findings: Findings) -> Self {
         Self::begin(run, step, has_items, true, findings)
     }
@@ -103,13 +104,13 @@ impl StepContext {
         Self { inner, slip: None, gate: Gate::default() }
     }
 
-    /// The same step for one of its elements, whose reports wait until they are taken.
+    /// The same step for one of its elements. The element's reports wait until they are taken.
     #[must_use]
     pub(crate) fn for_element(&self) -> Self {
         Self { inner: self.inner.clone(), slip: Some(Arc::default()), gate: self.gate.clone() }
     }
 
-    /// The same step for elements that may be left behind. Once the gate is closed they change nothing any more.
+    /// The same step for elements that may be left behind. After the gate is closed they cannot change anything.
     #[must_use]
     pub fn behind(&self, gate: &Gate) -> Self {
         Self { gate: gate.clone(), ..self.clone() }
@@ -140,8 +141,8 @@ impl StepContext {
         self.inner.run.should_stop() && !self.inner.runs_always
     }
 
-    /// [`should_stop`](Self::should_stop) as an element asks it. A tasklet that got the answer yes and returns has
-    /// stopped; a tasklet that never asked has done all its work.
+    /// The same as [`should_stop`](Self::should_stop), but called by an element. If a tasklet got the answer yes,
+    /// its return counts as a stop. If it never asked, its return means that all its work is done.
     pub fn observe_stop(&self) -> bool {
         let should_stop = self.should_stop();
         if should_stop {
@@ -150,26 +151,26 @@ impl StepContext {
         should_stop
     }
 
-    /// Whether an element was told to stop.
+    /// Whether an element got the answer that it should stop.
     pub fn has_observed_stop(&self) -> bool {
         self.inner.has_observed_stop.load(Ordering::Relaxed)
     }
 
-    /// Progress as an element reports it. In an item step the engine counts, and this does nothing.
+    /// Adds to the progress, for an element. In an item step the engine counts, and this function does nothing.
     pub fn increment_processed_items(&self, by: u32) {
         if !self.inner.has_items && !self.gate.is_closed() {
             self.inner.processed.fetch_add(u64::from(by), Ordering::Relaxed);
         }
     }
 
-    /// The total as an element reports it. In an item step the reader's total counts instead.
+    /// Sets the total, for an element. In an item step the reader's total counts instead.
     pub fn set_total_items(&self, total: u32) {
         if !self.inner.has_items && !self.gate.is_closed() {
             self.inner.total.store(u64::from(total), Ordering::Relaxed);
         }
     }
 
-    /// Progress as the engine counts it.
+    /// Sets the progress, for the engine.
     pub fn set_tracking(&self, tracking: Tracking) {
         if self.gate.is_closed() {
             return;
@@ -179,7 +180,7 @@ impl StepContext {
         self.inner.is_estimate.store(tracking.is_estimate, Ordering::Relaxed);
     }
 
-    /// Progress now. More processed items than the total raise the total.
+    /// The progress now. If more items are processed than the total, the total is raised.
     pub fn tracking(&self) -> Tracking {
         let processed = self.inner.processed.load(Ordering::Relaxed);
         let total = self.inner.total.load(Ordering::Relaxed);
@@ -197,12 +198,12 @@ impl StepContext {
         }
     }
 
-    /// What was reported so far.
+    /// The findings so far.
     pub fn findings(&self) -> Findings {
         Findings { usage: self.metering().usage(), ..lock(&self.inner.findings).clone() }
     }
 
-    /// Where elements count what they use.
+    /// Counts the resources that elements use.
     pub fn metering(&self) -> &Metering {
         &self.inner.metering
     }
@@ -214,7 +215,7 @@ impl fmt::Debug for StepContext {
     }
 }
 
-/// Counts and tracking go together in an item step.
+/// In an item step, counts and tracking show the same items.
 impl From<Counts> for Tracking {
     fn from(counts: Counts) -> Self {
         Self { processed: counts.read, total: None, is_estimate: false }

@@ -1,8 +1,8 @@
-//! JSON from people and programs, read more strictly than JSON itself is.
+//! JSON from people and programs, parsed with more rules than JSON has.
 //!
-//! Two things that JSON allows are refused, because the value that is stored would not be the value that was written:
-//! a key that appears twice in an object, and a number with more digits than 64 bits hold. A byte order mark at the
-//! beginning is skipped, since some editors write one. The parser limits the depth to 128 levels.
+//! Two things that JSON allows are refused, because the stored value would differ from the written one: a key that
+//! appears twice in an object, and a number with more digits than 64 bits hold. A byte order mark at the beginning
+//! is skipped, because some editors write one. The parser limits the depth to 128 levels.
 
 use std::fmt;
 

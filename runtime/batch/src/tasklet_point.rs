@@ -1,14 +1,14 @@
-//! Where a tasklet goes on: what it had counted when it last kept a value.
+//! The point from which a tasklet continues: its counts when it last kept a value.
 //!
-//! A tasklet has no items by which the runtime could tell what counts. It keeps in the execution context how far it
-//! is, and begins there when it runs again. So what it counted up to that moment counts, and what came after is
-//! counted again. A tasklet that keeps nothing begins anew, and so does its count.
+//! A tasklet has no items, so the runtime cannot see which of its work is complete. A tasklet keeps its position in
+//! the execution context, and begins there when it runs again. So its counts up to that moment are kept, and later
+//! work is counted again. A tasklet that keeps nothing begins from the start, and so do its counts.
 
 use serde::{Deserialize, Serialize};
 
 use crate::execution::{Checkpoint, Summary, Tracking};
 
-/// What a tasklet had counted at a moment.
+/// The counts of a tasklet at a moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskletPoint {
     /// Its progress.
@@ -20,14 +20,15 @@ pub struct TaskletPoint {
 }
 
 impl TaskletPoint {
-    /// As it is stored: a tasklet has no reader.
+    /// The stored form. It uses the reader's state, because a tasklet has no reader.
     pub(crate) fn to_checkpoint(&self) -> Checkpoint {
-        // No map has keys that are no text.
+        // Serializing fails only for keys that are not text, and all keys are text.
         let reader = serde_json::to_vec(self).unwrap_or_default();
         Checkpoint { reader, ..Checkpoint::default() }
     }
 
-    /// The point in a stored checkpoint; `None` if there is none, or if it cannot be read. Then the tasklet counts anew.
+    /// The point in a stored checkpoint; `None` if there is none, or if it cannot be read. Then the tasklet counts
+    /// from zero.
     pub fn of_checkpoint(checkpoint: Option<&Checkpoint>) -> Option<Self> {
         serde_json::from_slice(&checkpoint?.reader).ok()
     }

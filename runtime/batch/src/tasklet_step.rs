@@ -9,7 +9,8 @@ use crate::job::RetryPolicy;
 use crate::log::LogLevel;
 use crate::retry::{is_worth_a_retry, wait_ms, wait_to_retry};
 
-/// Runs a tasklet. A tasklet that returns after it was told to stop is STOPPED, whatever it returns; a tasklet that never asked has done its work.
+/// Runs a tasklet. A tasklet that returns after it got the answer that it should stop is STOPPED, whatever it
+/// returns. A tasklet that never asked has done all its work.
 pub async fn run(
     tasklet: &mut dyn Tasklet,
     name: &str,
@@ -47,7 +48,7 @@ pub async fn run(
     }
 }
 
-/// Refuses an exit status that no flow could name: an empty one, or one that would have to be cut off.
+/// Refuses an exit status that a flow cannot name: an empty one, or one that would have to be cut.
 fn checked(exit_code: Option<String>) -> Result<Option<String>, ElementError> {
     let Some(code) = exit_code else { return Ok(None) };
     if (1..=NAME_BYTES_MAX).contains(&code.len()) {
@@ -73,10 +74,10 @@ mod tests {
     use crate::tasklet_point::TaskletPoint;
     use crate::testing::Bench;
 
-    /// Does five items, each of which it counts and keeps; or keeps only some, or none.
+    /// Does five items, and counts each of them. It keeps its position after each item, after some items, or never.
     struct Counts {
         kept_every: u64,
-        /// What it does after so many items in a row: fails, or returns because it was told to stop.
+        /// Its end after so many items in a row: it fails, or it returns because it should stop.
         ends_after: Option<(u64, bool)>,
     }
 
@@ -162,8 +163,8 @@ mod tests {
         }
     }
 
-    /// Whatever was stored when it ended is all that the next run knows. A tasklet is saved at its beat, when it asks
-    /// for it, and when it rests.
+    /// The next run knows only what was stored when the tasklet ended. A tasklet is saved at its beat, when it asks
+    /// for a save, and when it is paused.
     #[tokio::test]
     async fn counts_each_thing_once_when_it_is_paused_or_killed() {
         for ((kept_every, after), how) in (0..4)
@@ -180,7 +181,7 @@ mod tests {
                 }
                 "beat and kill" => drop(first.context.save_if_changed().await.unwrap()),
                 "save and kill" => {
-                    // It says that it goes on from here, so it has to know where that is.
+                    // The tasklet promises to continue from here, so it must keep its position.
                     first.context.put("done", after.into()).unwrap();
                     first.context.save().await.unwrap();
                 }

@@ -1,11 +1,11 @@
 //! Templates in a job's definition: `${parameters.storage.file_path}`, `${secrets.crm_token}`,
 //! `${steps.export.output}`.
 //!
-//! Only what a connector's author wrote is expanded, and only once. A value that comes in through a
-//! parameter is never looked at again, so a user's `${…}` stays the text that it is.
+//! Only texts by a connector's author are expanded, and only once. `${…}` inside a parameter's value is not
+//! expanded: the text stays as the user wrote it.
 //!
-//! `${parameters.x:-y}` stands for `y` where the parameter has no value, or an empty one, and `${steps.x.output:-y}`
-//! where the step has not completed; `$${` is the text `${`.
+//! `${parameters.x:-y}` becomes `y` if the parameter has no value, or an empty one. `${steps.x.output:-y}` becomes
+//! `y` if the step has not completed. `$${` becomes the text `${`.
 
 mod holes;
 
@@ -15,19 +15,19 @@ use serde_json::Value;
 
 pub use holes::{Hole, Piece as TemplatePiece, Template, judge_name};
 
-/// What templates are expanded from.
+/// The values that templates are expanded with.
 #[derive(Debug, Clone, Copy)]
 pub struct Values<'a> {
     /// The parameters of the run.
     pub parameters: &'a Value,
-    /// What stands for each secret where it may be named. Never the secret itself.
+    /// The placeholder for each secret that may be named. Never the secret itself.
     pub secrets: &'a BTreeMap<String, String>,
-    /// What the steps before have written.
+    /// The outputs of the steps before.
     pub outputs: &'a Outputs,
 }
 
 impl<'a> Values<'a> {
-    /// The values of a run's parameters alone.
+    /// The parameters of a run, without secrets and outputs.
     pub fn of(parameters: &'a Value) -> Self {
         static NO_SECRETS: BTreeMap<String, String> = BTreeMap::new();
         static NO_OUTPUTS: Outputs = BTreeMap::new();
@@ -35,34 +35,34 @@ impl<'a> Values<'a> {
     }
 }
 
-/// What completed steps have written, by the name of the step: an object with those [`OUTPUT_PROPERTIES`] that it has.
+/// The outputs of completed steps, by the name of the step: an object with those [`OUTPUT_PROPERTIES`] that it has.
 pub type Outputs = BTreeMap<String, Value>;
 
-/// What a template may say of a step: the file that it has written, as a path or a storage, and the folder of that file,
-/// which a grant takes.
+/// The properties of a step that a template may name: the file that it has written, as a path or a storage, and the
+/// folder of that file, which can be granted.
 const OUTPUT_PROPERTIES: [&str; 2] = ["output", "folder"];
 
-/// What a value's templates name.
+/// The names in a value's templates.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Names {
-    /// Top-level parameters, in the order they stand.
+    /// Top-level parameters, in the order of their appearance.
     pub parameters: Vec<String>,
-    /// Those of the parameters that have no default in their template.
+    /// The parameters that have no default in their template.
     pub needed: Vec<String>,
-    /// Secrets, in the order they stand.
+    /// Secrets, in the order of their appearance.
     pub secrets: Vec<String>,
-    /// Outputs of steps, in the order they stand.
+    /// Outputs of steps, in the order of their appearance.
     pub outputs: Vec<OutputName>,
 }
 
-/// What a template says of a step before.
+/// The output of an earlier step that a template names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputName {
     /// The step.
     pub step: String,
     /// One of [`OUTPUT_PROPERTIES`].
     pub property: String,
-    /// Whether something else stands for it if the step has not completed.
+    /// Whether the template has a default for a step that has not completed.
     pub has_default: bool,
 }
 
@@ -75,31 +75,32 @@ impl std::fmt::Display for OutputName {
 /// Why a template cannot be expanded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    /// Does not end.
+    /// The template is not closed.
     #[error("`{text}` opens `${{` without closing it")]
     Unclosed {
         /// The whole text.
         text: String,
     },
-    /// Neither `parameters` and names behind dots nor `secrets` and one name, nor a step and what it has written.
+    /// The expression is not one of these: `parameters` with names after dots, `secrets` with one name, or a step
+    /// with one of its outputs.
     #[error(
         "`${{{expression}}}` is not understood; a template is `${{parameters.name}}`, `${{secrets.name}}` or \
          `${{steps.name.output}}`"
     )]
     NotUnderstood {
-        /// What stands between the braces.
+        /// The text between the braces.
         expression: String,
     },
     /// The job has no such parameter, or no value was given for it.
     #[error("there is no value for `${{{expression}}}`")]
     NoValue {
-        /// What stands between the braces.
+        /// The text between the braces.
         expression: String,
     },
-    /// A value that would change more than the place where it is put.
+    /// A value that would change more than its own place in the text.
     #[error("{value} cannot stand for `${{{expression}}}`: it {problem}")]
     Unfit {
-        /// What stands between the braces.
+        /// The text between the braces.
         expression: String,
         /// The value, as far as it can be shown.
         value: String,
@@ -109,7 +110,7 @@ pub enum TemplateError {
     /// An object or array in the middle of a text.
     #[error("`${{{expression}}}` is no text or number, so it must stand alone, not inside `{text}`")]
     NotText {
-        /// What stands between the braces.
+        /// The text between the braces.
         expression: String,
         /// The whole text.
         text: String,
@@ -142,7 +143,7 @@ impl TemplateError {
     }
 }
 
-/// A text as it reads: literal pieces and expressions by turns.
+/// A text in its parts: literal pieces and expressions.
 enum Piece<'a> {
     Literal(&'a str),
     Expression(&'a str),
@@ -153,7 +154,7 @@ fn pieces(text: &str) -> Result<Vec<Piece<'_>>, TemplateError> {
     let mut rest = text;
     while let Some(start) = rest.find("${") {
         if start > 0 && rest.as_bytes()[start - 1] == b'$' {
-            // The first dollar says that the rest is meant as it stands.
+            // The first dollar is an escape: the rest is literal text.
             pieces.push(Piece::Literal(&rest[..start - 1]));
             pieces.push(Piece::Literal("${"));
             rest = &rest[start + 2..];
@@ -174,13 +175,13 @@ fn pieces(text: &str) -> Result<Vec<Piece<'_>>, TemplateError> {
     Ok(pieces)
 }
 
-/// What an expression asks for.
+/// The value that an expression names.
 enum Asked<'a> {
-    /// The names behind `parameters`, such as `["storage", "file_path"]`, and what stands for them if there is no value.
+    /// The names after `parameters`, such as `["storage", "file_path"]`, and the default.
     Parameter(Vec<&'a str>, Option<&'a str>),
-    /// The name behind `secrets`.
+    /// The name after `secrets`.
     Secret(&'a str),
-    /// The step, what is asked of it, and what stands for that if the step has not completed.
+    /// The step, its property, and the default for a step that has not completed.
     Output(&'a str, &'a str, Option<&'a str>),
 }
 
@@ -216,7 +217,8 @@ fn lookup(expression: &str, values: Values<'_>) -> Result<Value, TemplateError> 
     found.ok_or_else(|| TemplateError::NoValue { expression: expression.to_owned() })
 }
 
-/// A value, or what its author wrote for the case that there is none: a number or a truth value is one, all else a text.
+/// A value, or its default as the author wrote it. A default that is a number or a truth value becomes one; any
+/// other becomes a text.
 fn or_default(found: Option<&Value>, default: Option<&str>) -> Option<Value> {
     let Some(default) = default else { return found.cloned() };
     let is_empty = |value: &&Value| value.is_null() || value.as_str() == Some("");
@@ -228,18 +230,19 @@ fn or_default(found: Option<&Value>, default: Option<&str>) -> Option<Value> {
     Some(plain.unwrap_or_else(|| Value::from(default)))
 }
 
-/// Expands every text in a JSON value. A text that is one template alone becomes the parameter's
-/// value, whatever its type.
+/// Expands every text in a JSON value. A text that consists of one template becomes the parameter's value, whatever
+/// its type.
 pub fn expand(value: &Value, values: Values<'_>) -> Result<Value, TemplateError> {
     expand_judged(value, values, |_| Ok(()))
 }
 
-/// The same for texts that are paths: a value in the middle of one is a plain name there, and leads nowhere else.
+/// The same for texts that are paths: a value in the middle of a path must be one plain name, so it cannot lead to
+/// another place.
 pub fn expand_path(value: &Value, values: Values<'_>) -> Result<Value, TemplateError> {
     expand_judged(value, values, judge_name)
 }
 
-/// `judge` says why a value may not stand in the middle of a text.
+/// `judge` returns why a value is not allowed in the middle of a text.
 fn expand_judged(value: &Value, values: Values<'_>, judge: Judge) -> Result<Value, TemplateError> {
     match value {
         Value::String(text) => expand_text(text, values, judge),
@@ -281,7 +284,7 @@ fn expand_text(text: &str, values: Values<'_>, judge: Judge) -> Result<Value, Te
     Ok(Value::String(expanded))
 }
 
-/// What a JSON value's templates name, for a check at installation.
+/// The names in a JSON value's templates, for a check at installation.
 pub fn names(value: &Value) -> Result<Names, TemplateError> {
     let mut found = Names::default();
     collect_names(value, &mut found)?;

@@ -1,4 +1,4 @@
-//! What the engine's own tests need: a clock that tests advance and a journal in memory.
+//! Helpers for the engine's own tests: a clock that tests advance and a journal in memory.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -19,7 +19,7 @@ use crate::recorder::Recorder;
 use crate::run_context::{RunContext, RunInfo};
 use crate::step_context::StepContext;
 
-/// Stands still until it is told to go on.
+/// A clock that moves only when a test advances it.
 #[derive(Default)]
 pub(crate) struct FakeClock(AtomicI64);
 
@@ -44,7 +44,7 @@ impl Clock for FakeClock {
     }
 }
 
-/// What was saved last, and how often.
+/// The last save, and how many saves there were.
 #[derive(Default)]
 pub(crate) struct Saved {
     pub(crate) step: Option<StepExecution>,
@@ -52,13 +52,14 @@ pub(crate) struct Saved {
     pub(crate) context: Option<ExecutionContext>,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) saves: usize,
-    /// After how many saves the process is killed: nothing is saved any more.
+    /// After how many saves the process is killed: later saves do not happen.
     pub(crate) dies_after: Option<usize>,
-    /// Whether nothing can be saved now.
+    /// Whether saves fail now.
     pub(crate) is_refused: bool,
     /// After how many saves another worker has the execution.
     pub(crate) is_lost_after: Option<usize>,
-    /// How often it was asked whether the execution is to stop, and after how often another worker has it.
+    /// How often the engine asked whether the execution should stop, and after how many questions another worker
+    /// has it.
     pub(crate) asked: usize,
     pub(crate) is_lost_after_asking: Option<usize>,
 }
@@ -101,7 +102,7 @@ impl ExecutionJournal for MemoryJournal {
     }
 }
 
-/// Keeps what it hears.
+/// Keeps all observations.
 #[derive(Default)]
 pub(crate) struct MemoryObserver(pub(crate) Mutex<Vec<Observation>>);
 
@@ -111,7 +112,7 @@ impl Observer for MemoryObserver {
     }
 }
 
-/// A run of one step and all that it needs.
+/// A run of one step and everything that it needs.
 pub(crate) struct Bench {
     pub(crate) observer: Arc<MemoryObserver>,
     pub(crate) clock: Arc<FakeClock>,

@@ -1,8 +1,8 @@
 //! Work on a thread of its own, where it may block.
 //!
-//! Such a thread cannot be ended from outside. A run that has waited long enough leaves the thread behind: the thread does
-//! not belong to the runtime, so neither the end of the program nor that of the runtime waits for it. The
-//! [`Gate`](crate::gate::Gate) of its step says what the thread may still change.
+//! Such a thread cannot be ended from outside. A run that has waited long enough leaves the thread behind. The
+//! thread does not belong to the runtime, so neither the end of the program nor the end of the runtime waits for
+//! it. The [`Gate`](crate::gate::Gate) of its step decides what the thread may still change.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -11,12 +11,12 @@ use std::thread;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-/// Work under way on a thread of its own. Dropping it ends the work at the next point where it waits, and leaves the
-/// thread behind if it comes to none.
+/// Work on a thread of its own. If this handle is dropped, the work ends at its next await point. If the work does
+/// not reach one, the thread is left behind.
 #[derive(Debug)]
 pub struct OwnThread<T> {
     outcome: oneshot::Receiver<T>,
-    /// Dropped with this handle, which is the signal to end.
+    /// Dropped with this handle; that is the signal to end.
     _held: oneshot::Sender<()>,
 }
 
@@ -29,7 +29,7 @@ pub struct Panicked;
 ///
 /// # Panics
 ///
-/// If the machine has no thread left.
+/// Panics if the machine cannot start another thread.
 pub fn on_own_thread<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> OwnThread<T> {
     let (held, let_go) = oneshot::channel::<()>();
     let (done, outcome) = oneshot::channel();
@@ -42,7 +42,7 @@ pub fn on_own_thread<T: Send + 'static>(work: impl Future<Output = T> + Send + '
         }
     };
     let run = move || {
-        // A panic ends the thread, which is told by the missing outcome.
+        // A panic ends the thread. The missing outcome shows it.
         if let Some(outcome) = runtime.block_on(until_let_go) {
             let _ = done.send(outcome);
         }
@@ -81,7 +81,7 @@ mod tests {
         assert!(let_go.await.is_err(), "the work was dropped");
     }
 
-    /// The runtime waited for it, and the program with it.
+    /// Regression: the runtime waited for the thread, and so did the program.
     #[test]
     fn a_thread_that_never_returns_keeps_no_runtime_from_ending() {
         let (_never, forever) = std::sync::mpsc::channel::<()>();

@@ -1,26 +1,26 @@
-//! Texts that may be shown: whatever would steer a terminal or change how a page reads is shown as an escape, and
-//! no text from outside begins a line.
+//! Texts that are safe to show. A character that would control a terminal or change how a page reads is shown as an
+//! escape, and a text from outside never begins a line.
 //!
-//! Labels, names, messages, paths and items come from parameters, files, components and other machines. What shows
-//! them, on a terminal, in a log or on a page, takes a [`Visible`], and a [`Visible`] is made here alone.
+//! Labels, names, messages, paths and items come from parameters, files, components and other machines. Code that
+//! shows them, on a terminal, in a log or on a page, takes a [`Visible`], and only this module makes a [`Visible`].
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};
 
 use serde::Serialize;
 
-/// Lines that may be shown, each with its end. A line is made of one text by [`Visible::line`], so nothing in that
-/// text ends it; texts of several lines stay behind a name or an indent.
+/// Lines that are safe to show, each with its line end. [`Visible::line`] makes a line of one text, so nothing in
+/// that text ends the line. Texts of several lines are put after a name or an indent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Visible(String);
 
 impl Visible {
-    /// One line, whatever is in the text.
+    /// One line, whatever characters the text has.
     pub fn line(text: impl Display) -> Self {
         Self(format!("{}\n", on_one_line(&text.to_string()).trim_end()))
     }
 
-    /// A name, and a text behind it whose other lines begin below its first one.
+    /// A name, followed by a text. Further lines of the text are indented to its first line.
     pub fn named(name: &str, text: &str) -> Self {
         let indent = " ".repeat(name.chars().count());
         let mut lines = text.lines();
@@ -28,27 +28,27 @@ impl Visible {
         std::iter::once(first).chain(lines.map(|line| Self::line(format_args!("{indent}{line}")))).collect()
     }
 
-    /// JSON over several lines, whose strings hold what would steer a terminal as JSON's own escapes only.
+    /// JSON over several lines. Control characters in its strings appear only as JSON escapes.
     ///
     /// # Panics
     ///
-    /// If the value has keys that are no texts.
+    /// If the value has keys that are not texts.
     pub fn json(value: &impl Serialize) -> Self {
         let json = serde_json::to_string_pretty(value).expect("its keys are texts");
         Self(in_json(&json) + "\n")
     }
 
-    /// The same on one line.
+    /// The same JSON on one line.
     ///
     /// # Panics
     ///
-    /// If the value has keys that are no texts.
+    /// If the value has keys that are not texts.
     pub fn json_line(value: &impl Serialize) -> Self {
         let json = serde_json::to_string(value).expect("its keys are texts");
         Self(in_json(&json) + "\n")
     }
 
-    /// The same with a comma at its end, as between the values of a JSON array.
+    /// The same lines with a comma at the end, as between the values of a JSON array.
     #[must_use]
     pub fn followed(mut self) -> Self {
         let end = self.0.trim_end().len();
@@ -56,14 +56,14 @@ impl Visible {
         self
     }
 
-    /// Every line so many places to the right; an empty one stays empty.
+    /// Indents every line by `places` places; an empty line stays empty.
     #[must_use]
     pub fn indented(&self, places: usize) -> Self {
         let indent = " ".repeat(places);
         self.0.lines().map(|line| Self::line(format_args!("{indent}{line}"))).collect()
     }
 
-    /// Adds lines below.
+    /// Adds lines after these.
     #[must_use]
     pub fn and(mut self, below: Self) -> Self {
         self.0.push_str(&below.0);
@@ -99,15 +99,15 @@ impl Display for Visible {
     }
 }
 
-/// A text in which nothing keeps its effect, so that it stays on one line.
+/// A text without any effect on a terminal or a page, so that it stays on one line.
 pub fn on_one_line(text: &str) -> Cow<'_, str> {
     let by_name = |character: char| character.escape_default().to_string();
     escaped(text, steers, by_name)
 }
 
-/// JSON whose strings hold such characters only as JSON escapes. Its own line ends stay.
+/// JSON in which the strings have such characters only as JSON escapes. Line ends between values stay.
 fn in_json(json: &str) -> String {
-    // Such characters are escaped by half of a pair each, as JSON wants those beyond the first 65,536.
+    // JSON writes a character above U+FFFF as two escapes, one for each half of the surrogate pair.
     let by_number = |character: char| {
         let mut halves = [0; 2];
         let halves = character.encode_utf16(&mut halves);
@@ -116,18 +116,18 @@ fn in_json(json: &str) -> String {
     escaped(json, |character| steers(character) && character != '\n', by_number).into_owned()
 }
 
-/// What a character that is not seen does.
+/// The effect of an invisible character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unseen {
-    /// It moves the cursor, ends a line, or changes how others look.
+    /// It moves the cursor, ends a line, or changes how other characters look.
     Steers,
-    /// Nothing that is seen, or it joins or shapes its neighbours, which some scripts need. Two texts that differ in it
-    /// may look alike.
+    /// It has no visible effect, or it joins or shapes its neighbours, which some scripts need. Two texts that
+    /// differ only in such a character may look the same.
     Hides,
 }
 
-/// What a character does that is not seen; `None` for those that are. This is the one list of them: whoever shows a
-/// text escapes those that steer, and a name has none at all.
+/// The effect of an invisible character; `None` for a visible one. This is the only list of these characters. Code
+/// that shows a text escapes those that steer; a name must not have any of them.
 pub(crate) fn unseen(character: char) -> Option<Unseen> {
     match character {
         _ if character.is_control() => Some(Unseen::Steers),
@@ -137,7 +137,8 @@ pub(crate) fn unseen(character: char) -> Option<Unseen> {
         | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{206f}'
         // A mark of byte order; notes between lines; tags.
         | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}' => Some(Unseen::Steers),
-        // All others that Unicode calls ignorable: hyphens and joiners, fillers, selectors of variants, notes of music.
+        // All others that Unicode calls ignorable: hyphens and joiners, fillers, variation selectors, musical
+        // symbols.
         '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
         | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}'
         | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
@@ -146,8 +147,8 @@ pub(crate) fn unseen(character: char) -> Option<Unseen> {
     }
 }
 
-/// Whether a character moves the cursor, ends a line, or changes how others look. Joiners, which some scripts need,
-/// do not.
+/// Whether a character moves the cursor, ends a line, or changes how other characters look. Joiners, which some
+/// scripts need, do not.
 pub fn steers(character: char) -> bool {
     unseen(character) == Some(Unseen::Steers)
 }

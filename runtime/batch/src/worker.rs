@@ -13,58 +13,58 @@ pub struct Worker {
     pub name: String,
     /// When it began.
     pub started_at: Timestamp,
-    /// When it was last heard of.
+    /// When it last reported.
     pub seen_at: Timestamp,
     /// How many executions it runs at a time.
     pub concurrency: u32,
-    /// What it takes.
+    /// Which entries it takes.
     pub filter: QueueFilter,
     /// The tenants that it works for.
     pub tenants: Vec<TenantId>,
-    /// Whether it is shutting down, and takes nothing new.
+    /// Whether it is shutting down, and takes no new entries.
     pub is_stopping: bool,
     /// By how many milliseconds the clock of its machine is ahead of the store's; negative if it is behind. `None` if
     /// the worker does not compare the two.
     pub clock_skew_ms: Option<i64>,
 }
 
-/// What a worker is at.
+/// An execution that a worker runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
-    /// Which worker.
+    /// The worker.
     pub worker: String,
-    /// Whose execution.
+    /// The tenant of the execution.
     pub tenant: TenantId,
-    /// Which one.
+    /// The execution.
     pub id: JobExecutionId,
-    /// Of which instance.
+    /// The instance of the execution.
     pub instance: InstanceCode,
 }
 
-/// A worker as the store knows it, and what it runs.
+/// A worker as the store knows it, and the executions that it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkerStatus {
-    /// What it said of itself.
+    /// The worker's last report.
     pub worker: Worker,
-    /// Whether it was heard of within the time of a lease.
+    /// Whether it reported within the time of a lease.
     pub is_alive: bool,
-    /// What it runs.
+    /// The executions that it runs.
     pub running: Vec<Held>,
 }
 
-/// How a worker stands.
+/// The state of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WorkerState {
     /// It takes executions from the queue.
     Working,
-    /// It finishes what it runs, and takes nothing new.
+    /// It finishes its executions, and takes no new ones.
     ShuttingDown,
-    /// Nothing was heard of it for the time of a lease.
+    /// It has not reported for the time of a lease.
     Lost,
 }
 
 impl WorkerStatus {
-    /// How it stands.
+    /// The state of the worker.
     pub fn state(&self) -> WorkerState {
         match (self.is_alive, self.worker.is_stopping) {
             (false, _) => WorkerState::Lost,

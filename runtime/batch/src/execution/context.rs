@@ -20,10 +20,10 @@ impl ExecutionContext {
     }
 }
 
-/// Bytes of a key and its value as JSON, which is written nowhere.
+/// Bytes of a key and its value as JSON. The JSON is only counted, not kept.
 pub(crate) fn entry_bytes(key: &str, value: &Value) -> usize {
     let mut text = Length(0);
-    // Only keys that are no text could fail, and there are none.
+    // Serializing fails only for keys that are not text, and all keys are text.
     let _ = serde_json::to_writer(&mut text, value);
     key.len() + text.0
 }

@@ -1,4 +1,4 @@
-//! How an execution ends if its worker does not end it: by a stop, by a person who gives it up, or by a rescue.
+//! How an execution ends if its worker does not end it: by a stop, by a person who abandons it, or by a rescue.
 
 use super::failure::Failure;
 use super::status::{BatchStatus, ExitStatus};
@@ -13,7 +13,7 @@ pub struct Ending {
     pub exit_status: ExitStatus,
     /// Appended to the failures of the execution and of its open steps.
     pub failure: Option<Failure>,
-    /// When.
+    /// When it ends.
     pub now: Timestamp,
 }
 
@@ -28,7 +28,7 @@ impl Ending {
         }
     }
 
-    /// A person gave the execution up before it had ended.
+    /// A person abandoned the execution before it had ended.
     pub fn abandoned(now: Timestamp) -> Self {
         let exit_status = ExitStatus::new(ExitStatus::STOPPED).with_description("given up before it ended");
         Self { status: BatchStatus::Abandoned, exit_status, failure: None, now }

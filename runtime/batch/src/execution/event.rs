@@ -1,11 +1,12 @@
 //! What happens to executions, as one stream that any process can read.
 //!
-//! A store writes an event in the transaction that it belongs to, so an event exists if, and only if, the change
-//! exists. It numbers the events so that a reader that asks for the events after the last number it has seen misses
-//! none, however many processes write: see [`Outbox`](crate::ports::Outbox).
+//! A store writes an event in the transaction of the change, so an event exists if, and only if, the change exists.
+//! The store numbers the events. A reader that asks for the events after the last number it has seen misses no
+//! event, however many processes write: see [`Outbox`](crate::ports::Outbox).
 //!
 //! A checkpoint is not an event: a row for each checkpoint would double what a store writes. A reader that shows
-//! progress asks [`Outbox::checkpointed`](crate::ports::Outbox::checkpointed), which reads the steps as they are stored.
+//! progress asks [`Outbox::checkpointed`](crate::ports::Outbox::checkpointed), which reads the steps as they are
+//! stored.
 
 use std::fmt;
 
@@ -44,7 +45,7 @@ impl fmt::Display for EventNumber {
 pub struct ExecutionEvent {
     /// Its place in the stream.
     pub number: EventNumber,
-    /// Whose execution.
+    /// The tenant of the execution.
     pub tenant: TenantId,
     /// Which execution.
     pub id: JobExecutionId,
@@ -77,13 +78,13 @@ pub enum Happened {
         /// How it ended.
         status: BatchStatus,
     },
-    /// It rests at a checkpoint until a worker continues it.
+    /// It is paused at a checkpoint until a worker continues it.
     Paused,
     /// Its worker was lost, and it waits for another one.
     Rescued,
-    /// It could be neither run nor rescued, and is left alone until the store was repaired.
+    /// It could be neither run nor rescued, and is set aside until the store is repaired.
     SetAside,
-    /// It has ended, or was given up after its end.
+    /// It has ended, or was abandoned after its end.
     Ended {
         /// How it ended.
         status: BatchStatus,
@@ -127,7 +128,7 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    /// All of them, in the order of their numbers.
+    /// All kinds, in the order of their numbers.
     pub const ALL: [Self; 7] = [
         Self::Submitted,
         Self::Started,
@@ -138,7 +139,7 @@ impl EventKind {
         Self::Ended,
     ];
 
-    /// The event that a worker's save of this status is, if the execution had another status before.
+    /// The kind of event that a worker's save with this status makes, if the execution had another status before.
     pub fn of_status(status: BatchStatus) -> Option<Self> {
         match status {
             BatchStatus::Started => Some(Self::Started),
@@ -178,10 +179,10 @@ impl fmt::Display for EventKind {
     }
 }
 
-/// How far a running step was at its last save.
+/// How much of its work a running step had done at its last save.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpointed {
-    /// Whose execution.
+    /// The tenant of the execution.
     pub tenant: TenantId,
     /// Which execution.
     pub id: JobExecutionId,
@@ -191,7 +192,7 @@ pub struct Checkpointed {
     pub step: StepName,
     /// The items at its last checkpoint.
     pub counts: Counts,
-    /// How far it is.
+    /// How many items are processed, and of how many.
     pub tracking: Tracking,
     /// When its row was last written.
     pub at: Timestamp,

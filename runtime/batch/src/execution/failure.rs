@@ -14,9 +14,9 @@ pub struct Warning {
     pub code: String,
     /// For people.
     pub reason: String,
-    /// Where the item stands, as a person would say it: `line 41`. Empty if unknown.
+    /// Where the item is in the input, in words for people: `line 41`. Empty if unknown.
     pub place: String,
-    /// What there is of the item: JSON or any other text.
+    /// The text of the item, as far as it is known: JSON or any other text.
     pub item: String,
 }
 
@@ -27,13 +27,13 @@ pub struct Failure {
     pub code: String,
     /// Who: ``processor `normalise` ``. Empty for the job itself.
     pub culprit: String,
-    /// Where: `item 41 (line 42)`. Empty if it is nowhere in particular.
+    /// Where: `item 41 (line 42)`. Empty if there is no particular place.
     pub place: String,
     /// What happened.
     pub message: String,
-    /// What to do about it. Empty if there is nothing to say, or if the remedies say it.
+    /// What to do about it. Empty if there is no advice, or if the remedies give it.
     pub help: String,
-    /// What else to do about it, for a front end to put in words.
+    /// Further next actions, which a front end puts in words.
     #[serde(default)]
     pub remedies: Vec<Remedy>,
 }

@@ -1,5 +1,5 @@
-//! Whose turn it is to begin an execution. A function from values to values: every store asks here, so that all stores
-//! answer alike.
+//! Decides which execution begins next. A function from values to values: every store calls it, so all stores
+//! decide alike.
 
 use std::collections::VecDeque;
 
@@ -8,9 +8,9 @@ use std::collections::VecDeque;
 pub struct Contender {
     /// How many of its executions run.
     pub running: u64,
-    /// How many may.
+    /// How many of its executions may run.
     pub running_max: u64,
-    /// When it was served last, as a number that grows; 0 for never.
+    /// When it was served last, as a number that grows; 0 if never.
     pub served: i64,
     /// Its executions that wait.
     pub lanes: Vec<Lane>,
@@ -19,9 +19,9 @@ pub struct Contender {
 /// Entries that begin under the same conditions.
 #[derive(Debug, Clone)]
 pub struct Lane {
-    /// How many of them may begin now; `None` sets no limit.
+    /// How many entries of this lane may begin now; `None` sets no limit.
     pub room: Option<u64>,
-    /// The first ones, in their order.
+    /// The first entries, in their order.
     pub heads: VecDeque<Head>,
 }
 
@@ -64,8 +64,10 @@ impl Head {
     }
 }
 
-/// Chooses at most `limit` entries: each time one of the tenant with the fewest running executions, and among
-/// equals of the one that was served longest ago. Returns who was chosen, as an index, and the entry.
+/// Chooses at most `limit` entries.
+///
+/// Each time the tenant with the fewest running executions is served; among equals, the tenant that was served
+/// longest ago. Returns the index of the tenant and the entry, in the order of the choice.
 pub fn choose(mut contenders: Vec<Contender>, limit: usize) -> Vec<(usize, i64)> {
     let mut last_served = contenders.iter().map(|contender| contender.served).max().unwrap_or(0);
     let mut chosen = Vec::new();
@@ -85,7 +87,7 @@ pub fn choose(mut contenders: Vec<Contender>, limit: usize) -> Vec<(usize, i64)>
 mod tests {
     use super::*;
 
-    /// A lane of entries, each with its priority; their ids are their ages.
+    /// A lane of entries, each with its priority. Their ids are their ages.
     fn lane(room: Option<u64>, entries: &[(i64, i64)]) -> Lane {
         let heads = entries.iter().map(|&(id, priority)| Head { id, priority, turn: id }).collect();
         Lane { room, heads }

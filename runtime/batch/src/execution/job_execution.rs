@@ -1,4 +1,4 @@
-//! One run of a job instance: what is stored of it.
+//! One run of a job instance, as it is stored.
 
 use serde_json::Value;
 
@@ -14,9 +14,9 @@ use crate::name::{InstanceCode, JobExecutionId, TenantId};
 /// One run of a job instance.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobExecution {
-    /// Given by the store.
+    /// The id that the store gave it.
     pub id: JobExecutionId,
-    /// Whose it is.
+    /// The tenant that it belongs to.
     pub tenant: TenantId,
     /// The instance it runs.
     pub instance: InstanceCode,
@@ -24,9 +24,9 @@ pub struct JobExecution {
     pub job: Job,
     /// Effective parameters: defaults ← instance ← override. A JSON object, never changed.
     pub parameters: Value,
-    /// Who asked for it; `None` if that is unknown.
+    /// The user who asked for it; `None` if the user is unknown.
     pub user: Option<String>,
-    /// Where it stands.
+    /// Its status.
     pub status: BatchStatus,
     /// How it ended, for people.
     pub exit_status: ExitStatus,
@@ -34,24 +34,24 @@ pub struct JobExecution {
     pub created_at: Timestamp,
     /// When a worker began it.
     pub started_at: Option<Timestamp>,
-    /// When it ended; always set once it has.
+    /// When it ended; always set after its end.
     pub ended_at: Option<Timestamp>,
     /// When its row was last written.
     pub updated_at: Timestamp,
-    /// Which worker runs or ran it.
+    /// The worker that runs it or ran it last.
     pub worker: Option<String>,
     /// How many workers have begun it.
     pub attempt: u32,
     /// Whether a stop was requested. Its worker never writes this.
     pub stop_requested: bool,
-    /// Why it was set aside: no worker takes it, and no watchdog rescues it, until the store is repaired. `None` for
-    /// almost all.
+    /// Why it was set aside. An execution that is set aside is not claimed by a worker or rescued by the watchdog,
+    /// until the store is repaired. `None` for almost all executions.
     pub set_aside: Option<String>,
     /// The execution that this one continues.
     pub restart_of: Option<JobExecutionId>,
     /// The part of another execution's step that this one is; `None` for most.
     pub partition: Option<Partition>,
-    /// What failed outside of any step.
+    /// Failures outside of any step.
     pub failures: Vec<Failure>,
     /// Values shared by its steps.
     pub context: ExecutionContext,
@@ -62,7 +62,7 @@ pub struct JobExecution {
 /// An execution, or an earlier one that it continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ancestor {
-    /// Which one.
+    /// The id of the execution.
     pub id: JobExecutionId,
     /// When a worker began it.
     pub started_at: Option<Timestamp>,
@@ -70,12 +70,12 @@ pub struct Ancestor {
     pub restart_of: Option<JobExecutionId>,
 }
 
-/// What is left of an execution whose row, or that of one of its steps, is damaged.
+/// The readable rest of an execution whose row, or a step's row, is damaged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remains {
-    /// What is damaged, row by row.
+    /// The damage, row by row.
     pub damage: Vec<String>,
-    /// The columns that hold something, by the name of the column; those of a step after the step's position:
-    /// `step 0 status`. Texts as they are stored.
+    /// The columns that have a value, by name. A column of a step has the step's position before its name: `step 0
+    /// status`. The values are texts, as they are stored.
     pub fields: Vec<(String, String)>,
 }

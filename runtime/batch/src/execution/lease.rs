@@ -3,7 +3,7 @@
 use crate::clock::Timestamp;
 use crate::name::{JobExecutionId, TenantId};
 
-/// A worker's wish to run an execution.
+/// A worker's request to run an execution.
 #[derive(Debug, Clone)]
 pub struct Claim {
     /// The worker's name, unique among all processes.
@@ -17,15 +17,15 @@ pub struct Claim {
 /// The right to write the rows of an execution, until another worker claims it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
-    /// Whose execution.
+    /// The tenant of the execution.
     pub tenant: TenantId,
     /// Which execution.
     pub id: JobExecutionId,
-    /// The fencing token: it grows with each claim and stands in the `WHERE` of each write.
+    /// The fencing token. It grows with each claim, and the `WHERE` clause of each write compares it.
     pub token: u64,
 }
 
-/// Whether a lease lasts. It is over at the very millisecond at which it ends.
+/// Whether a lease is still valid. At the very millisecond at which it ends it is no longer valid.
 pub(super) fn is_held(lease_expires_at: Option<Timestamp>, now: Timestamp) -> bool {
     lease_expires_at.is_some_and(|end| end > now)
 }

@@ -16,7 +16,7 @@ use crate::name::{InstanceCode, JobExecutionId, TenantId};
 /// An execution about to be accepted.
 #[derive(Debug, Clone)]
 pub struct NewJobExecution {
-    /// Whose it is.
+    /// The tenant that it belongs to.
     pub tenant: TenantId,
     /// The instance it runs.
     pub instance: InstanceCode,
@@ -24,10 +24,10 @@ pub struct NewJobExecution {
     pub job: Job,
     /// Effective parameters, frozen.
     pub parameters: Value,
-    /// Who asked for it, and when.
+    /// The user who asked for it, and when.
     pub by: Actor,
-    /// The execution that it continues, with the context and the steps to begin with: completed
-    /// ones are carried over, the interrupted one brings its checkpoint.
+    /// The execution that it continues, if any. The context and the steps come from that execution: completed steps
+    /// are carried over, the interrupted step brings its checkpoint.
     pub restart_of: Option<JobExecutionId>,
     /// The execution context to begin with.
     pub context: ExecutionContext,
@@ -37,13 +37,13 @@ pub struct NewJobExecution {
     pub partition: Option<Partition>,
     /// How it waits for a worker; `None` for an execution that is not in the queue.
     pub queue: Option<Enqueue>,
-    /// In what it differs from the execution that it continues, for the audit trail; empty for most.
+    /// The differences from the execution that it continues, for the audit trail; empty for most.
     pub changes: Vec<String>,
 }
 
 impl NewJobExecution {
-    /// The execution as a store accepts it, with a worker if it is claimed in the same transaction. The store gives it
-    /// its id.
+    /// The execution as a store accepts it. It has a worker if it is claimed in the same transaction. The store
+    /// sets its id.
     pub fn accepted(&self, claim: Option<&Claim>) -> JobExecution {
         let Self { tenant, instance, job, parameters, by, restart_of, context, steps, partition, .. } =
             self.clone();

@@ -8,8 +8,8 @@ use super::step_execution::Tracking;
 use crate::clock::Timestamp;
 use crate::name::JobExecutionId;
 
-/// Which part of which step an execution is. It has that one step, with a lease of its own, so that any worker
-/// may run it.
+/// Which part of which step an execution is. The execution has only that step, with a lease of its own, so that any
+/// worker may run it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Partition {
     /// The execution whose step was split.
@@ -22,31 +22,31 @@ pub struct Partition {
     pub count: u32,
 }
 
-/// How a part stands: as much as the step that was split has to know while it waits.
+/// The state of a part: the values that the step that was split needs while it waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionState {
     /// The part's execution.
     pub id: JobExecutionId,
     /// Which part of which step it is.
     pub partition: Partition,
-    /// Where it stands.
+    /// The status of the part.
     pub status: BatchStatus,
     /// Whether it has ended.
     pub has_ended: bool,
-    /// Why it could be neither run nor rescued; `None` for most.
+    /// Why it was set aside; `None` for most.
     pub set_aside: Option<String>,
-    /// Which worker runs or ran it.
+    /// The worker that runs it or ran it last.
     pub worker: Option<String>,
-    /// How far it is.
+    /// How many of its items are processed.
     pub tracking: Tracking,
     /// How many items it has set aside.
     pub skipped: u64,
-    /// What ended it last: what failed outside of its step, or else in it.
+    /// What ended it last: a failure outside of its step, or else a failure of the step.
     pub failure: Option<Failure>,
 }
 
-/// The rule for a whole and its parts: a part whose whole has ended ends with it; a part whose whole goes on is
-/// judged by its own losses.
+/// The rule for a whole and its parts. A part ends with its whole. While the whole continues, the part's own losses
+/// decide.
 ///
 /// A store applies the rule to each open part when it ends a whole, and to a part when it rescues the part. So the
 /// two agree in any order.
@@ -54,7 +54,7 @@ pub struct PartitionState {
 pub enum PartOfEnded {
     /// No worker holds the part: it is STOPPED at once.
     Ends,
-    /// The part's worker is asked to stop. If that worker is dead, a later rescue finds the part free.
+    /// The part's worker gets a stop request. If that worker is dead, a later rescue finds the part free.
     IsAsked,
 }
 

@@ -1,7 +1,8 @@
 //! The queue: executions that wait for a worker.
 //!
-//! An entry is there from publishing until its execution has ended, so nothing is acknowledged before it is done. The
-//! worker that claims an entry holds the execution's lease; if the lease runs out, the entry waits again.
+//! An entry is in the queue from its publication until its execution has ended, so nothing is acknowledged before
+//! it is done. The worker that claims an entry holds the execution's lease; if the lease expires, the entry waits
+//! again.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,19 +13,19 @@ use crate::name::{JobExecutionId, JobName, TenantId};
 /// How often a worker may be lost over one execution before it ends as FAILED.
 pub const ATTEMPTS_MAX: u32 = 5;
 
-/// How an execution is to wait in the queue.
+/// How an execution will wait in the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Enqueue {
-    /// Within its tenant, higher ones go first; among equals the older one.
+    /// Within a tenant, higher priorities go first; among equals, the older entry.
     pub priority: i16,
-    /// No worker begins it before.
+    /// No worker begins it before this moment.
     pub available_at: Timestamp,
     /// Whether it is refused while another execution of the same instance and parameters has not ended.
     pub is_unique: bool,
-    /// How many workers may be lost over it, at least 1: with the last one it ends as FAILED.
+    /// How many workers may be lost over it, at least 1. With the loss of the last one it ends as FAILED.
     pub attempts_max: u32,
-    /// How many entries of its tenant may wait, with this one; `None` sets no limit. Concurrent publishers may exceed
-    /// it by one entry each.
+    /// How many entries of its tenant may wait, including this one; `None` sets no limit. Concurrent publishers may
+    /// exceed the limit by one entry each.
     pub queued_max: Option<u64>,
 }
 
@@ -41,23 +42,23 @@ impl Enqueue {
     }
 }
 
-/// Where an entry stands.
+/// The state of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum QueueState {
     /// The next free worker may take it.
     Waiting,
-    /// Its time has not come.
+    /// Its `available_at` is still to come.
     Delayed,
     /// A worker has it.
     Claimed,
 }
 
 impl QueueState {
-    /// All of them.
+    /// All states.
     pub const ALL: [Self; 3] = [Self::Waiting, Self::Delayed, Self::Claimed];
 
-    /// Its name.
+    /// The stable name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
@@ -80,65 +81,65 @@ impl QueueState {
 /// An execution's place in the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueEntry {
-    /// Where it stands.
+    /// The state of the entry.
     pub state: QueueState,
     /// Its priority.
     pub priority: i16,
-    /// Since when it may be claimed, or from when on.
+    /// From when on it may be claimed, in the past or in the future.
     pub available_at: Timestamp,
     /// How many workers were lost over it.
     pub losses: u32,
-    /// How many may be.
+    /// How many workers may be lost over it.
     pub attempts_max: u32,
 }
 
-/// Which entries a worker takes. Empty lists take all.
+/// Which entries a worker takes. An empty list does not filter.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct QueueFilter {
-    /// Only those of these jobs.
+    /// Only entries of these jobs.
     pub jobs: Vec<JobName>,
-    /// Only those of these job types.
+    /// Only entries of these job types.
     pub types: Vec<String>,
 }
 
-/// A worker's wish for something to do.
+/// A worker's request for entries.
 #[derive(Debug, Clone)]
 pub struct QueueClaim {
-    /// Who, when, for how long.
+    /// The name of the worker, the time, and how long the lease lasts.
     pub claim: Claim,
     /// The tenants that it works for, each with how many of its executions may run at a time, over all workers.
     pub tenants: Vec<(TenantId, u64)>,
-    /// What it takes of theirs.
+    /// Which entries of these tenants it takes.
     pub filter: QueueFilter,
     /// How many it takes at most.
     pub limit: u32,
 }
 
-/// How much of a tenant's is in one state.
+/// How many entries of a tenant are in one state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueDepth {
-    /// Whose.
+    /// The tenant.
     pub tenant: TenantId,
-    /// In which state.
+    /// The state.
     pub state: QueueState,
     /// How many entries.
     pub count: u64,
-    /// Since when the oldest of them could be claimed.
+    /// From when on the oldest of these entries could be claimed.
     pub oldest: Timestamp,
 }
 
-/// What became of the wish to publish.
+/// The outcome of a publication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Published {
-    /// It is in the queue.
+    /// The execution is in the queue.
     Queued(JobExecutionId),
-    /// Another one of the same instance and parameters has not ended.
+    /// Another execution of the same instance and parameters has not ended.
     ThereAlready(JobExecutionId),
 }
 
 impl Published {
-    /// The execution that does what was wished for.
+    /// The execution that does the requested work.
     pub fn id(self) -> JobExecutionId {
         match self {
             Self::Queued(id) | Self::ThereAlready(id) => id,

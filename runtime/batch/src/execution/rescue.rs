@@ -1,6 +1,6 @@
-//! What becomes of an execution whose worker was lost.
+//! What happens to an execution after the loss of its worker.
 //!
-//! Functions from values to values: every store asks here, inside its transaction, so that all stores answer alike.
+//! Functions from values to values: every store calls them inside its transaction, so all stores decide alike.
 
 use super::ending::Ending;
 use super::failure::Failure;
@@ -15,45 +15,45 @@ use crate::remedy::Remedy;
 /// The longest wait after a loss, in milliseconds.
 const BACKOFF_MS_MAX: u64 = 300_000;
 
-/// An execution whose worker was lost, and what became of it.
+/// An execution whose worker was lost, and what happens to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rescued {
-    /// Whose it is.
+    /// The tenant that it belongs to.
     pub tenant: TenantId,
-    /// Which one.
+    /// The id of the execution.
     pub id: JobExecutionId,
-    /// What became of it.
+    /// What happens to it.
     pub fate: Fate,
     /// Why it was set aside; `None` for any other fate.
     pub reason: Option<String>,
 }
 
-/// What becomes of an execution whose worker was lost.
+/// What happens to an execution after the loss of its worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// It continues from its last checkpoint, not before that moment.
     Requeued(Timestamp),
-    /// It was about to stop, and is STOPPED.
+    /// A stop was requested before the loss, and it is STOPPED.
     Stopped,
-    /// It was in no queue, or has cost too many workers: it is FAILED, with the reason.
+    /// It was in no queue, or has lost too many workers: it is FAILED, with the reason.
     Failed,
-    /// It could not be rescued, and is left alone until the store was repaired.
+    /// It could not be rescued, and is set aside until the store is repaired.
     SetAside,
 }
 
-/// Whose lost executions are rescued, by the names of the workers that held them last.
+/// Which lost executions are rescued, by the names of the workers that held them last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Whose {
-    /// All.
+    /// All executions.
     All,
-    /// All but those of these workers, which are known to live.
+    /// All executions, except those of these workers, which are known to be alive.
     AllBut(Vec<String>),
-    /// Only those of these workers, which are known to be dead.
+    /// Only executions of these workers, which are known to be dead.
     Only(Vec<String>),
 }
 
 impl Whose {
-    /// Whether the executions of a worker are among them.
+    /// Whether the executions of a worker are rescued.
     pub fn takes(&self, worker: &str) -> bool {
         let is_in = |workers: &[String]| workers.iter().any(|known| known == worker);
         match self {
@@ -64,8 +64,8 @@ impl Whose {
     }
 }
 
-/// How long an entry waits after its worker was lost for the `losses`th time, in milliseconds: not at all, then
-/// 2 s, 4 s and so on, at most 5 minutes.
+/// How long an entry waits after its worker was lost for the `losses`th time, in milliseconds: 0, then 2 s, 4 s and
+/// so on, at most 5 minutes.
 pub fn backoff_ms(losses: u32) -> u64 {
     match losses {
         0 | 1 => 0,
@@ -78,15 +78,15 @@ pub fn backoff_ms(losses: u32) -> u64 {
 pub struct Loss {
     /// How many workers were lost over the execution, with this one; 1 if the store does not count them.
     pub losses: u32,
-    /// What becomes of the execution.
+    /// What happens to the execution.
     pub fate: Fate,
-    /// Whether one more worker may run the steps that run whatever happened, before the execution ends.
+    /// Whether one more worker may run the steps with `always` before the execution ends.
     pub allows_last_words: bool,
 }
 
 impl Loss {
-    /// Decides from how many workers were lost before and how many may be lost in all, `None` for an execution that is
-    /// in no queue. A part of an execution that has ended ends with it.
+    /// Decides by how many workers were lost before and how many may be lost in all; `losses` is `None` for an
+    /// execution that is in no queue. A part of an execution that has ended ends with that execution.
     pub fn new(losses: Option<(u32, u32)>, is_stopping: bool, is_left_behind: bool, now: Timestamp) -> Self {
         if is_left_behind {
             return Self {
@@ -104,7 +104,7 @@ impl Loss {
             () if losses >= max => Fate::Failed,
             () => Fate::Requeued(now.plus_ms(backoff_ms(losses))),
         };
-        // One that was lost over its last words ends without them.
+        // An execution whose worker was lost in these last steps ends without them.
         Self { losses, fate, allows_last_words: losses <= max }
     }
 
@@ -117,14 +117,14 @@ impl Loss {
     }
 }
 
-/// Whether a job has a step that runs whatever happened and has not begun yet. `begun` are the positions of the steps
-/// that have begun.
+/// Whether a job has a step that always runs and has not begun yet. `begun` are the positions of the steps that
+/// have begun.
 pub fn has_last_words(job: &Job, begun: &[u32]) -> bool {
     (0..).zip(&job.steps).any(|(position, step)| step.flow.always != Always::No && !begun.contains(&position))
 }
 
-/// The outcome of a pass of the watchdog. Executions that were rescued are returned even if the store failed before the
-/// others were: the next pass finds these.
+/// The outcome of a pass of the watchdog. If the store failed for some executions, those that were rescued are
+/// returned all the same; the next pass finds the others.
 pub fn rescued(answers: Vec<Result<Option<Rescued>>>) -> Result<Vec<Rescued>> {
     let (mut rescued, mut failed) = (Vec::new(), None);
     for answer in answers {
@@ -152,19 +152,22 @@ pub struct Lost {
     pub lease_expires_at: Option<Timestamp>,
     /// Whether its worker was asked to stop.
     pub is_stopping: bool,
-    /// Whether it is a part of an execution that has ended or is gone.
+    /// Whether it is a part of an execution that has ended or was deleted.
     pub is_left_behind: bool,
-    /// How many workers were lost before, and how many may be lost in all; `None` for an execution that is in no queue.
-    /// An error if the numbers cannot be read: it counts only where the loss of a worker has to be judged.
+    /// How many workers were lost before, and how many may be lost in all; `None` for an execution that is in no
+    /// queue.
+    ///
+    /// If the numbers cannot be read, this is an error. The error matters only if the loss of a worker has to be
+    /// judged.
     pub losses: Result<Option<(u32, u32)>>,
 }
 
-/// What has to be done about an execution that may be lost.
+/// What a store must do about an execution that may be lost.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Rescue {
-    /// Nothing: another process dealt with it, or its worker lives.
+    /// Nothing: another process rescued it, or its worker is alive.
     Nothing,
-    /// Its whole has ended, and its worker has to be told.
+    /// Its whole has ended: its worker must get a stop request.
     AskToStop,
     /// Its whole has ended, and no worker holds it.
     EndWithWhole(Ending),
@@ -175,7 +178,7 @@ pub enum Rescue {
 }
 
 impl Lost {
-    /// Decides by what is stored of the execution now, not by what was stored when it was listed.
+    /// Decides by the state of the execution at this moment, not by its state when it was listed.
     pub fn rescue(self, now: Timestamp) -> Result<Rescue> {
         let part = self.is_left_behind.then(|| PartOfEnded::new(self.lease_expires_at, now));
         Ok(match (self.lease_expires_at, part) {
@@ -210,10 +213,10 @@ impl Lost {
 
 /// The code of an execution whose worker was lost.
 const LOST_CODE: &str = "worker-lost";
-/// The code of an execution that has cost too many workers.
+/// The code of an execution that has lost too many workers.
 const EXHAUSTED_CODE: &str = "attempts-exhausted";
 
-/// What is stored of an execution that ended with its worker.
+/// The failure of an execution that ended with its worker.
 fn worker_lost(
     id: JobExecutionId,
     worker: &str,
@@ -259,8 +262,8 @@ mod tests {
         );
     }
 
-    /// A row: whether the whole has ended, whether the part was asked to stop, and what becomes of it with no lease, a
-    /// lease that has run out, and one that is held.
+    /// A row: whether the whole has ended, whether the part was asked to stop, and what happens to the part without
+    /// a lease, with an expired lease, and with a lease that is held.
     #[test]
     fn a_part_ends_with_its_whole_and_is_judged_by_its_own_losses_otherwise() {
         let now = Timestamp(10);

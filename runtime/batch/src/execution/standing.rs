@@ -1,6 +1,6 @@
-//! Who may do what to an execution, decided from the little that is stored of it.
+//! Which request is allowed for an execution, decided from a few stored values.
 //!
-//! Functions from values to values: every store asks here, inside its transaction, so that all stores answer alike.
+//! Functions from values to values: every store calls them inside its transaction, so all stores decide alike.
 
 use super::lease::is_held;
 use super::status::BatchStatus::{self, *};
@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::name::JobExecutionId;
 use crate::ports::error::{RepositoryError, Result};
 
-/// What became of a stop request.
+/// The outcome of a stop request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopRequest {
     /// A worker holds the execution and will see the request.
@@ -17,7 +17,7 @@ pub enum StopRequest {
     StoppedAtOnce,
 }
 
-/// How an execution stands, as far as that decides anything.
+/// The stored values of an execution that decide which requests are allowed.
 #[derive(Debug, Clone, Copy)]
 pub struct Standing {
     /// Which execution.
@@ -28,7 +28,7 @@ pub struct Standing {
     pub stoppable: bool,
     /// When its lease ends; `None` while no worker holds a lease.
     pub lease_expires_at: Option<Timestamp>,
-    /// Whether it could be neither run nor rescued. No worker holds it then.
+    /// Whether it was set aside because it could be neither run nor rescued. If so, no worker holds it.
     pub is_set_aside: bool,
 }
 
@@ -55,7 +55,7 @@ impl Standing {
         }
     }
 
-    /// Whether a person may give it up.
+    /// Whether a person may abandon it.
     pub fn abandon(&self, now: Timestamp) -> Result<()> {
         match self.status {
             status if self.is_set_aside && !status.has_ended() => Ok(()),
@@ -107,8 +107,8 @@ impl Standing {
 mod tests {
     use super::*;
 
-    /// One line per status: what becomes of claim, stop and abandon with a lease that is free (or
-    /// has run out) and with one that is held.
+    /// One line per status: the outcome of claim, stop and abandon with a lease that is free (or has expired), and
+    /// with a lease that is held.
     #[test]
     fn answers_for_each_status() {
         let rows = [

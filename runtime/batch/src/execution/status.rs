@@ -1,26 +1,26 @@
-//! Where an execution stands (batch status) and how it ended, for people (exit status).
+//! The status of an execution (batch status) and how it ended, for people (exit status).
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Where an execution stands. The numbers are stored and are Akeneo's.
+/// The status of an execution. The numbers are stored and are Akeneo's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum BatchStatus {
-    /// Every step ended well.
+    /// Every step completed.
     Completed = 1,
     /// Accepted, not begun.
     Starting = 2,
-    /// A worker is on it.
+    /// A worker runs it.
     Started = 3,
-    /// A stop was requested and the worker has seen it.
+    /// A stop was requested, and the worker has seen the request.
     Stopping = 4,
     /// Ended by a stop; can be restarted.
     Stopped = 5,
     /// Ended by a failure; can be restarted.
     Failed = 6,
-    /// Given up by a person; can not be restarted.
+    /// Abandoned by a person; cannot be restarted.
     Abandoned = 7,
     /// Its end is unknown; it cannot be restarted.
     Unknown = 8,
@@ -31,7 +31,7 @@ pub enum BatchStatus {
 }
 
 impl BatchStatus {
-    /// All of them, in the order of their numbers.
+    /// All statuses, in the order of their numbers.
     pub const ALL: [Self; 10] = {
         use BatchStatus::*;
         [Completed, Starting, Started, Stopping, Stopped, Failed, Abandoned, Unknown, Pausing, Paused]
@@ -51,22 +51,22 @@ impl BatchStatus {
         }
     }
 
-    /// Whether a worker holds it, or should.
+    /// Whether a worker holds the execution, or should hold it.
     pub fn is_running(self) -> bool {
         matches!(self, Self::Started | Self::Stopping | Self::Pausing)
     }
 
-    /// Whether it has ended, well or badly.
+    /// Whether it has ended, with success or not.
     pub fn has_ended(self) -> bool {
         matches!(self, Self::Completed | Self::Stopped | Self::Failed | Self::Abandoned | Self::Unknown)
     }
 
-    /// Its name for a person: an execution that was accepted and that no worker has taken is QUEUED.
+    /// The name of the status for people: an execution that was accepted and that no worker has taken is QUEUED.
     pub fn shown(self, has_worker: bool) -> &'static str {
         if self == Self::Starting && !has_worker { Self::QUEUED } else { self.as_str() }
     }
 
-    /// What STARTING is called while no worker has the execution.
+    /// The name that people see for STARTING while no worker has the execution.
     pub const QUEUED: &str = "QUEUED";
 
     /// The stored number.
@@ -104,19 +104,19 @@ impl fmt::Display for BatchStatus {
 
 /// How an execution ended, for people: a code and a description.
 ///
-/// Codes beside the six known ones are allowed; a step sets them to say more than COMPLETED.
+/// Codes other than the six known ones are allowed; a step sets such a code to give more detail than COMPLETED.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExitStatus {
     /// In capitals by custom, at most 100 bytes.
     pub code: String,
-    /// Empty where there is nothing to add.
+    /// Empty if there is nothing to add.
     pub description: String,
 }
 
 impl ExitStatus {
     /// Not ended yet.
     pub const EXECUTING: &str = "EXECUTING";
-    /// Ended well.
+    /// Ended with success.
     pub const COMPLETED: &str = "COMPLETED";
     /// There was nothing to do.
     pub const NOOP: &str = "NOOP";
@@ -132,7 +132,7 @@ impl ExitStatus {
         Self { code: code.into(), description: String::new() }
     }
 
-    /// The same with a description.
+    /// The same exit status with a description.
     pub fn with_description(mut self, description: impl Into<String>) -> Self {
         self.description = description.into();
         self
@@ -151,7 +151,7 @@ impl ExitStatus {
         }
     }
 
-    /// Both at once: the more severe code (of two custom ones the first), both descriptions.
+    /// Combines two exit statuses: the more severe code (of two custom codes the first), and both descriptions.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         if other.severity() > self.severity() {

@@ -1,4 +1,4 @@
-//! One run of a step: what is stored of it.
+//! One run of a step, as it is stored.
 
 use std::collections::BTreeMap;
 
@@ -18,13 +18,13 @@ pub struct StepExecution {
     pub position: u32,
     /// The step.
     pub name: StepName,
-    /// Where it stands.
+    /// The status of the step.
     pub status: BatchStatus,
     /// How it ended, for people.
     pub exit_status: ExitStatus,
     /// When it began.
     pub started_at: Timestamp,
-    /// When it ended; always set once it has.
+    /// When it ended; always set after its end.
     pub ended_at: Option<Timestamp>,
     /// When its row was last written.
     pub updated_at: Timestamp,
@@ -34,7 +34,7 @@ pub struct StepExecution {
     pub tracking: Tracking,
     /// Named counters and texts.
     pub summary: Summary,
-    /// All warnings, stored or not.
+    /// The number of all warnings, stored or not.
     pub warning_count: u64,
     /// Findings that did not end it.
     pub errors: Vec<String>,
@@ -42,13 +42,13 @@ pub struct StepExecution {
     pub failures: Vec<Failure>,
     /// Where each element resumes; `None` before the first checkpoint and for most tasklets.
     pub checkpoint: Option<Checkpoint>,
-    /// How often it was begun, over all restarts.
+    /// How often the step was begun, over all restarts.
     pub starts: u32,
     /// How many of its retries are used up, over all restarts.
     pub retries: u32,
     /// The earlier execution that completed this step, if it was not run again.
     pub carried_from: Option<JobExecutionId>,
-    /// What it has used in this execution; nothing if an earlier one completed it.
+    /// The resources it has used in this execution; nothing if an earlier execution completed it.
     pub usage: ResourceUsage,
 }
 
@@ -78,14 +78,14 @@ impl StepExecution {
     }
 }
 
-/// What became of the items. At a step's end, read = written + filtered + skipped.
+/// How many items were read, written, filtered and skipped. At a step's end, read = written + filtered + skipped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Items that the reader found, readable or not.
     pub read: u64,
-    /// Items that the writer took.
+    /// Items that the writer accepted.
     pub written: u64,
-    /// Items that a processor dropped on purpose.
+    /// Items that a processor left out on purpose.
     pub filtered: u64,
     /// Items set aside with a warning.
     pub skipped: u64,
@@ -97,7 +97,7 @@ impl Counts {
         self.read == self.written + self.filtered + self.skipped
     }
 
-    /// These items and others.
+    /// The sum of these items and others.
     #[must_use]
     pub fn and(self, others: Self) -> Self {
         Self {
@@ -120,12 +120,12 @@ impl Counts {
     }
 }
 
-/// How far a step is.
+/// How much of its work a step has done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tracking {
     /// Items done.
     pub processed: u64,
-    /// Items to do in all, if that is known.
+    /// Items to do in all; `None` if the total is unknown.
     pub total: Option<u64>,
     /// Whether the total is an estimate from the bytes read so far.
     pub is_estimate: bool,

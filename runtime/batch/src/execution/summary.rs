@@ -15,19 +15,19 @@ use crate::name::{ConnectorCode, InstanceCode, JobExecutionId, JobName, TenantId
 /// An execution as lists show it: without its context and its steps' checkpoints, which may be large.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExecutionSummary {
-    /// Given by the store.
+    /// The id that the store gave it.
     pub id: JobExecutionId,
-    /// Whose it is.
+    /// The tenant that it belongs to.
     pub tenant: TenantId,
     /// The instance it runs.
     pub instance: InstanceCode,
-    /// What is shown of its job. Executions of the same job share it.
+    /// The part of its job's definition that lists show. Executions of the same job share it.
     pub job: Arc<JobSummary>,
     /// Effective parameters. A JSON object.
     pub parameters: Value,
-    /// Who asked for it; `None` if that is unknown.
+    /// The user who asked for it; `None` if the user is unknown.
     pub user: Option<String>,
-    /// Where it stands.
+    /// Its status.
     pub status: BatchStatus,
     /// How it ended, for people.
     pub exit_status: ExitStatus,
@@ -35,11 +35,11 @@ pub struct ExecutionSummary {
     pub created_at: Timestamp,
     /// When a worker began it.
     pub started_at: Option<Timestamp>,
-    /// When it ended; always set once it has.
+    /// When it ended; always set after its end.
     pub ended_at: Option<Timestamp>,
     /// When its row was last written.
     pub updated_at: Timestamp,
-    /// Which worker runs or ran it.
+    /// The worker that runs it or ran it last.
     pub worker: Option<String>,
     /// How many workers have begun it.
     pub attempt: u32,
@@ -49,16 +49,16 @@ pub struct ExecutionSummary {
     pub set_aside: Option<String>,
     /// The execution that this one continues.
     pub restart_of: Option<JobExecutionId>,
-    /// What failed outside of any step.
+    /// Failures outside of any step.
     pub failures: Vec<Failure>,
     /// One for each step that began, in order, without its checkpoint.
     pub steps: Vec<StepExecution>,
 }
 
-/// What lists show of a job's definition.
+/// The part of a job's definition that lists show.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobSummary {
-    /// The connector that brought it.
+    /// The connector that the job belongs to.
     pub connector: ConnectorCode,
     /// Its name.
     pub name: JobName,
@@ -66,12 +66,12 @@ pub struct JobSummary {
     pub job_type: String,
     /// The components it uses, in the order of its steps.
     pub components: Vec<ComponentRef>,
-    /// Where its relative paths begin: see [`Job::folder`].
+    /// The folder of its relative paths: see [`Job::folder`].
     pub folder: Option<String>,
 }
 
 impl JobSummary {
-    /// Of a job.
+    /// The summary of a job.
     pub fn of(job: &Job) -> Self {
         Self {
             connector: job.connector.clone(),

@@ -1,4 +1,4 @@
-//! The last part of the journey: what was written is made durable, at chunk ends.
+//! The last part of the journey: the output is made durable, at chunk ends.
 
 use super::interruption::{ChunkFailure, Interruption, Phase};
 use super::rejected;
@@ -10,7 +10,7 @@ use crate::observer::Observation;
 use crate::recorder::With;
 
 impl ItemStepRun<'_> {
-    /// Commits as often as the step's settings say. The source may have to fill a gap between chunks first.
+    /// Commits as often as the step's settings require. The source may have to fill a gap between chunks first.
     pub(super) async fn checkpoint_if_due(&mut self, source: &mut ChunkSource) -> Result<(), Interruption> {
         let read = self.journey.execution.counts.read;
         let items = read - self.sink.committed_counts.read;
@@ -25,14 +25,14 @@ impl ItemStepRun<'_> {
         Ok(())
     }
 
-    /// Whether the last commit is longer ago than the time between two checkpoints.
+    /// Whether the last commit is longer ago than the interval between two checkpoints.
     pub(super) fn is_interval_over(&self) -> bool {
         let ms = self.journey.recorder.clock.now().ms_since(self.sink.committed_at);
         ms >= self.settings.checkpoint.ms
     }
 
-    /// Makes everything up to here durable: first the output; then, in one transaction, the counts, the warnings and
-    /// where each element resumes.
+    /// Makes everything up to here durable. First the output; then, in one transaction, the counts, the warnings
+    /// and the point where each element resumes.
     pub(super) async fn commit(&mut self) -> Result<(), Interruption> {
         self.commit_now().await.map_err(|interruption| interruption.during(Phase::Writing))
     }
@@ -61,8 +61,8 @@ impl ItemStepRun<'_> {
         Ok(())
     }
 
-    /// After an interruption: commits the chunks that went all the way if `is_whole`. If the writer may hold a part of
-    /// another chunk, or cannot say what it holds, goes back to the last checkpoint.
+    /// After an interruption: if `is_whole`, commits the chunks that were written completely. Otherwise the writer
+    /// may hold a part of another chunk, or cannot say what it holds; the step goes back to the last checkpoint.
     pub(super) async fn keep_what_is_whole(&mut self, is_whole: bool) -> Result<(), StepError> {
         if is_whole {
             match self.commit().await {

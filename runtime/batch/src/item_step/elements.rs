@@ -1,4 +1,4 @@
-//! What an item step is made of: its elements, each with its name for people.
+//! The elements of an item step, each with its name for people.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,37 +13,38 @@ use crate::step_context::StepContext;
 
 /// An item step, ready to open.
 pub struct ItemStep {
-    /// Where items come from and what happens to them.
+    /// The reader and the processors.
     pub elements: Elements,
-    /// Where items go.
+    /// The writer.
     pub writer: Named<dyn ItemWriter>,
-    /// Where skipped items go.
+    /// The destination of skipped items.
     pub rejected: Box<dyn RejectedItems>,
-    /// How items move.
+    /// The size of chunks, how often to commit, and which items may be skipped.
     pub settings: ItemSettings,
     /// Which failures the step tries again.
     pub retry: RetryPolicy,
-    /// Which part of the output the step writes, for [`merge`](super::merge()) to put together; `None` for all of it.
+    /// The part of the output that the step writes, for [`merge`](super::merge()) to put together; `None` for all
+    /// of it.
     pub fragment: Option<Fragment>,
 }
 
 /// The reader, and the processors.
 #[derive(Debug)]
 pub struct Elements {
-    /// Where items come from.
+    /// The reader.
     pub reader: Named<dyn ItemReader>,
-    /// At least one chain of processors, all alike; each chunk goes through one of them.
+    /// At least one chain of processors, all alike; each chunk goes through one chain.
     pub chains: Vec<Chain>,
 }
 
-/// Processors, in the order that items go through them.
+/// Processors, in the order in which items go through them.
 pub type Chain = Vec<Named<dyn ItemProcessor>>;
 
 /// An element with its name for people: ``reader `csv` ``.
 pub struct Named<E: ?Sized> {
     pub(super) name: Arc<str>,
     pub(super) element: Box<E>,
-    /// Where the reports of an open element wait; `None` while it is closed.
+    /// Holds the reports of an open element; `None` while the element is closed.
     context: Option<StepContext>,
 }
 
@@ -57,7 +58,7 @@ impl<E: ?Sized> Named<E> {
         self.context.is_some()
     }
 
-    /// A call of the element that gave no result, at this place.
+    /// The interruption by a call of the element that gave no result, at this place.
     pub(super) fn halted(&self, place: &str, halt: Halt) -> Interruption {
         match halt {
             Halt::Stopped => Interruption::Stopped { phase: Phase::BetweenChunks },
@@ -65,7 +66,7 @@ impl<E: ?Sized> Named<E> {
         }
     }
 
-    /// An answer of the element that cannot be true, at this place.
+    /// The interruption by an answer of the element that cannot be true, at this place.
     pub(super) fn lied(&self, place: &str, source: LyingBatch) -> Interruption {
         let (culprit, place) = (self.name.to_string(), place.to_owned());
         StepError::LyingBatch { culprit, place, source }.into()
@@ -83,7 +84,7 @@ impl<E: ?Sized> Named<E> {
         self.context = None;
     }
 
-    /// The element, for a call that is under way until the second value is dropped.
+    /// The element for a call. The call lasts until the second value is dropped.
     pub(super) fn calling(&mut self) -> (&mut E, Option<Call>) {
         let call = self.context.as_ref().map(|context| context.call(&self.name));
         (&mut self.element, call)
@@ -101,7 +102,7 @@ impl<E: ?Sized> fmt::Debug for Named<E> {
 }
 
 impl Elements {
-    /// Accepts what the reader and the processors report outside of any chunk.
+    /// Accepts the reports of the reader and the processors that belong to no chunk.
     pub(super) fn accept_reports(&self, step: &StepContext) {
         step.accept(self.reader.take_reports());
         self.chains.iter().flatten().for_each(|processor| step.accept(processor.take_reports()));

@@ -8,9 +8,8 @@ use super::run::ItemStepRun;
 use crate::error::StepError;
 
 impl ItemStepRun<'_> {
-    /// Ends a step that ran to its end or to a stop. The output appears under its final name last, and only if as many
-    /// items have arrived as the skip policy wants. A part is not judged: the parts are judged together when they are
-    /// merged.
+    /// Ends a step that ran to its end or to a stop. The output gets its final name last, and only if not too many
+    /// items were skipped. A part is not checked alone: the parts are checked together when they are merged.
     pub(super) async fn finish(
         &mut self,
         elements: &mut Elements,
@@ -38,7 +37,7 @@ impl ItemStepRun<'_> {
         Ok(outcome)
     }
 
-    /// Shows the output under its final name, unless another worker has the execution by now.
+    /// Gives the output its final name, unless another worker has the execution by now.
     async fn complete_output(&mut self) -> Result<(), Interruption> {
         self.journey.recorder.check_lease().await?;
         self.journey.check_gate()?;

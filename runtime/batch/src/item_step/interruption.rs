@@ -1,4 +1,4 @@
-//! Why items did not go all the way: a stop request, or a failure with what is known of the items that it is about.
+//! Why items were not committed: a stop request, or a failure with the known facts about its items.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use crate::element::TIME_LIMIT_CODE;
 use crate::error::StepError;
 use crate::ports::error::RepositoryError;
 
-/// Why a chunk did not go all the way.
+/// Why a chunk was not committed.
 #[derive(Debug)]
 pub(super) enum Interruption {
     /// A stop request ended a call of an element, or the run has left the elements behind.
@@ -22,17 +22,17 @@ pub(super) enum Interruption {
 #[derive(Debug)]
 pub(super) struct ChunkFailure {
     pub(super) error: StepError,
-    /// `None` if the failure is not about certain items.
+    /// `None` if the failure is not about particular items.
     pub(super) items: Option<Range<u64>>,
     pub(super) phase: Phase,
-    /// Whether the elements did their work, and one of the items that they set aside may not be skipped.
+    /// Whether the elements worked, but one of the items that they set aside may not be skipped.
     pub(super) is_refusal: bool,
 }
 
 /// What a step was doing when it was interrupted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// The reader was at work. A failure of it names no item.
+    /// The reader was at work. A failure of the reader names no item.
     Reading,
     /// A processor was at work.
     Processing,
@@ -43,13 +43,13 @@ pub(super) enum Phase {
 }
 
 impl Interruption {
-    /// One of these items was set aside and may not be skipped.
+    /// A failure, because one of these items was set aside and may not be skipped.
     pub(super) fn refusal(error: StepError, items: Range<u64>) -> Self {
         let (items, phase) = (Some(items), Phase::BetweenChunks);
         Self::Failed(ChunkFailure { error, items, phase, is_refusal: true })
     }
 
-    /// The same with what the step was doing.
+    /// The same interruption, with what the step was doing.
     pub(super) fn during(mut self, now: Phase) -> Self {
         match &mut self {
             Self::Stopped { phase } | Self::Failed(ChunkFailure { phase, .. }) => *phase = now,
@@ -57,7 +57,7 @@ impl Interruption {
         self
     }
 
-    /// The same with the items that a failure is about.
+    /// The same interruption, with the items that a failure is about.
     pub(super) fn about(mut self, range: Range<u64>) -> Self {
         if let Self::Failed(ChunkFailure { items, .. }) = &mut self {
             *items = Some(range);
@@ -86,8 +86,8 @@ impl From<RepositoryError> for Interruption {
 }
 
 impl ChunkFailure {
-    /// How many items a call had that ran into its time limit, if it had several: a call with fewer items may end in
-    /// time.
+    /// How many items a call had that exceeded its time limit; `None` if it had one item. A call with fewer items
+    /// may end in time.
     pub(super) fn items_out_of_time(&self) -> Option<u64> {
         let items = self.items.as_ref().map(|items| items.end - items.start).filter(|&items| items > 1);
         items.filter(|_| self.error.is_retryable().is_some() && self.error.code() == TIME_LIMIT_CODE)

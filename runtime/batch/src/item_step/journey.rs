@@ -1,4 +1,4 @@
-//! What a step needs beside its elements, and how it ends.
+//! The record, the context and the observer that a step needs beside its elements, and how the step ends.
 
 use super::interruption::{Interruption, Phase};
 use crate::element::Total;
@@ -10,19 +10,19 @@ use crate::step_context::StepContext;
 /// How a step ended, if it did not fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StepOutcome {
-    /// Everything is done. A tasklet may return an exit code of its own.
+    /// All work is done. A tasklet may return an exit code of its own.
     Completed(Option<String>),
-    /// The step was asked to stop or to pause. It can go on from its checkpoint.
+    /// A stop or a pause was requested. The step can continue from its checkpoint.
     Stopped,
 }
 
-/// What a step needs beside its elements.
+/// The record, the context and the observer that a step needs beside its elements.
 pub struct Journey<'a> {
-    /// What is stored of the step.
+    /// The stored state of the step.
     pub execution: &'a mut StepExecution,
-    /// What its elements report.
+    /// Receives the reports of its elements.
     pub context: &'a StepContext,
-    /// How the step is stored.
+    /// Saves the step.
     pub recorder: &'a Recorder,
 }
 
@@ -43,7 +43,7 @@ impl Journey<'_> {
         Ok(())
     }
 
-    /// Shows how many items are done, of how many as far as the reader knows.
+    /// Shows how many items are done, and how many there are as far as the reader knows.
     pub(super) fn track(&self, total: Total) {
         let processed = self.execution.counts.read;
         let (total, is_estimate) = match total {
@@ -54,7 +54,7 @@ impl Journey<'_> {
         self.context.set_tracking(Tracking { processed, total, is_estimate });
     }
 
-    /// Shows that there are no more items than those that were read.
+    /// Shows that all items have been read.
     pub(super) fn track_all_read(&self) {
         self.track(Total::Exact(self.execution.counts.read));
     }

@@ -1,7 +1,7 @@
-//! The end of a step that several step executions made side by side, each with a part of the items.
+//! The end of a step that several step executions ran side by side, each with a part of the items.
 //!
-//! Their items are written already, into fragments of the output. What is left is to put the fragments together, in
-//! their order, and to count what the parts found.
+//! The items are written already, into fragments of the output. The merge puts the fragments together, in their
+//! order, and adds up the counts and reports of the parts.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +15,10 @@ use crate::error::StepError;
 use crate::execution::{Checkpoint, Counts, StepExecution, Summary, SummaryValue, Warning};
 use crate::findings::{Reports, SummaryChange};
 
-/// What a step execution that wrote a fragment has left.
+/// The results of a step execution that wrote a fragment.
 #[derive(Debug, Clone)]
 pub struct FragmentState {
-    /// The last checkpoint, with which the fragment ends.
+    /// The last checkpoint. The fragment ends there.
     pub checkpoint: Checkpoint,
     /// The part's items.
     pub counts: Counts,
@@ -33,7 +33,7 @@ pub struct FragmentState {
 }
 
 impl FragmentState {
-    /// What a completed step execution has left, with its stored warnings. `None` if it has no checkpoint, since then it
+    /// The results of a completed step execution, with its stored warnings. `None` if it has no checkpoint: then it
     /// has written nothing.
     pub fn of(step: StepExecution, warnings: Vec<Warning>) -> Option<Self> {
         let StepExecution { counts, summary, warning_count, errors, .. } = step;
@@ -41,8 +41,8 @@ impl FragmentState {
     }
 }
 
-/// Puts the fragments of an item step together, from its checkpoint or from the beginning. `fragments` are all there
-/// are, in their order; the step's reader and processors are opened for their columns alone.
+/// Puts the fragments of an item step together, from its checkpoint or from the beginning. `fragments` are all the
+/// fragments, in their order. The step's reader and processors are opened only to learn their columns.
 pub async fn merge(
     step: ItemStep,
     fragments: &[FragmentState],
@@ -78,7 +78,7 @@ impl ItemStepRun<'_> {
             take_findings(fragments, &self.journey);
         }
         self.journey.execution.counts = counts;
-        // The parts have told the observer of their items.
+        // The parts have reported their items to the observer already.
         self.sink.committed_counts = counts;
         self.journey.track_all_read();
         self.commit().await?;
@@ -91,8 +91,8 @@ impl ItemStepRun<'_> {
         self.finish(elements, StepOutcome::Completed(None)).await
     }
 
-    /// Returns the error that ends the step if the parts have skipped too many items together, as each part may have
-    /// skipped less than the limit.
+    /// Returns the error that ends the step if the parts have skipped too many items together. Each part alone may
+    /// have skipped less than the limit.
     fn refuse_skips_of(&self, fragments: &[FragmentState], counts: Counts) -> Option<StepError> {
         let limit = self.settings.skip.limit.filter(|&limit| counts.skipped > limit)?;
         let last = fragments.iter().rev().find_map(|fragment| fragment.warnings.last());
@@ -100,7 +100,7 @@ impl ItemStepRun<'_> {
         Some(StepError::SkipLimit { limit, culprit: String::new(), place, last })
     }
 
-    /// Appends a fragment to the output, and the items that were rejected with it.
+    /// Appends a fragment to the output, and the rejected items of that fragment.
     async fn absorb(&mut self, fragment: &Checkpoint) -> Result<Absorbed, Interruption> {
         loop {
             if self.journey.context.should_stop() {
@@ -133,14 +133,14 @@ impl ItemStepRun<'_> {
 #[derive(Debug, PartialEq, Eq)]
 enum Absorbed {
     Whole,
-    /// The step should stop.
+    /// A stop or a pause was requested.
     Stopped,
 }
 
-/// Where the elements are opened, and whether the findings of the parts count already.
+/// The checkpoint at which the elements are opened, and whether the findings of the parts are already counted.
 ///
-/// The reader resumes from the last fragment's checkpoint, which already holds the columns. `has_begun` is false until
-/// a checkpoint with a writer state exists, which the first commit makes.
+/// The reader resumes from the last fragment's checkpoint, because that checkpoint already has the columns. The
+/// second value is false until a checkpoint with a writer state exists; the first commit makes that checkpoint.
 fn beginning(fragments: &[FragmentState], journey: &Journey<'_>) -> (Checkpoint, bool) {
     let last = fragments.last().map(|fragment| fragment.checkpoint.clone()).unwrap_or_default();
     let own = journey.execution.checkpoint.clone().unwrap_or_default();
@@ -153,7 +153,7 @@ fn counts_of(fragments: &[FragmentState]) -> Counts {
     fragments.iter().fold(Counts::default(), |sum, fragment| sum.and(fragment.counts))
 }
 
-/// Counts what the parts found for the step itself.
+/// Adds the findings of the parts to those of the step.
 fn take_findings(fragments: &[FragmentState], journey: &Journey<'_>) {
     for fragment in fragments {
         fragment.errors.iter().for_each(|error| journey.context.add_error(error));

@@ -1,4 +1,4 @@
-//! The elements are opened, at the last checkpoint if there is one.
+//! Opens the elements, at the last checkpoint if there is one.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::execution::Checkpoint;
 use crate::step_context::StepContext;
 
 impl ItemStepRun<'_> {
-    /// Opens the elements in the order of the journey, since each needs the header that the one before it gives.
+    /// Opens the elements in the order of the journey, because each element needs the header of the one before it.
     pub(super) async fn open(
         &mut self,
         elements: &mut Elements,
@@ -46,7 +46,7 @@ impl ItemStepRun<'_> {
         checkpoint: Option<&Checkpoint>,
     ) -> Result<(), Interruption> {
         let writer = &mut self.sink.writer;
-        // The checkpoint of a part that has not begun holds a state of the reader alone, and none of the writer.
+        // The checkpoint of a part that has not begun has a state of the reader, and no state of the writer.
         let state = checkpoint
             .map(|c| &c.writer[..])
             .filter(|state| !state.is_empty() || !writer.element.can_absorb());
@@ -57,8 +57,8 @@ impl ItemStepRun<'_> {
         drop(call);
         opened.map_err(|halt| writer.halted("", halt))?;
         self.journey.check_gate()?;
-        // Asked once more: the next worker finds an output that was made while the lease was this worker's. A later
-        // one is withdrawn here.
+        // The lease is checked once more. An output that was made while this worker had the lease is found by the
+        // next worker. An output that was made later is withdrawn here.
         if let Err(lost) = self.journey.recorder.check_lease().await {
             writer.element.withdraw().await;
             return Err(lost.into());
@@ -77,8 +77,8 @@ async fn open_reader_and_chains(
     let opened = element.open(Opening { header: &[], state, context: &context, fragment: None }).await;
     drop(call);
     let header = opened.map_err(|halt| reader.halted("", halt))?;
-    // Where each item names its own columns and there is no item, there are no columns. The processors have nothing
-    // to do, and stay closed.
+    // If each item names its own columns and there is no item, there are no columns. The processors have no work
+    // then, and stay closed.
     let has_no_items = header.is_empty() && reader.element.total() == Total::Exact(0);
     if !has_no_items {
         check_header(&header).map_err(|lie| reader.lied("", lie))?;
@@ -98,13 +98,13 @@ async fn open_reader_and_chains(
     Ok(Headers(headers))
 }
 
-/// Leaves the processors of a chain without columns; returns the header after each.
+/// Leaves the processors of a chain closed, without columns; returns the header after each processor.
 fn leave_closed(chain: &mut Chain) -> Vec<Vec<String>> {
     chain.iter_mut().for_each(|processor| processor.leave_closed());
     vec![Vec::new(); chain.len()]
 }
 
-/// Opens the processors of a chain; returns the header after each.
+/// Opens the processors of a chain; returns the header after each processor.
 async fn open_chain(
     chain: &mut Chain,
     header: &[String],

@@ -1,5 +1,5 @@
-//! How many rows a chunk takes, so that it is under way for about as long as the step's settings say, however slow
-//! its elements are: a call then ends long before its limit, a checkpoint comes when it is due, and a stop is quick.
+//! How many rows a chunk takes, so that it takes about as long as the step's settings require, however slow its
+//! elements are. A call then ends long before its limit, a checkpoint comes when it is due, and a stop is quick.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::clock::Clock;
 use crate::job::{ChunkLimit, ItemSettings};
 
-/// How many rows the first chunk takes at most, since it is not known yet how long they take.
+/// How many rows the first chunk takes at most. It is small, because it is not known yet how long a row takes.
 const FIRST_ROWS: u32 = 16;
-/// How many times as many rows a chunk may take as the one before it.
+/// How many times larger a chunk may be than the one before it.
 const GROWTH: u32 = 4;
-/// By how much chunks become smaller after one that ran into the time limit of a call.
+/// The factor by which chunks become smaller after a call reached its time limit.
 const SHRINKAGE: u64 = 16;
 
-/// Measures chunks, and says how large the next one may be. Threads share it.
+/// Measures chunks, and limits the size of the next one. Threads share it.
 pub(super) struct Pace {
     clock: Arc<dyn Clock>,
     limit: ChunkLimit,
@@ -35,7 +35,7 @@ impl Pace {
         ChunkLimit { rows: self.rows.load(Ordering::Relaxed), ..self.limit }
     }
 
-    /// When something begins, for `us_since`.
+    /// The moment at which something begins, for `us_since`.
     pub(super) fn ticks_us(&self) -> u64 {
         self.clock.ticks_us()
     }
@@ -44,10 +44,10 @@ impl Pace {
         self.clock.ticks_us().saturating_sub(began)
     }
 
-    /// Takes in how long a chunk of so many items was worked on, from its reading to its writing.
+    /// Notes how long a chunk of `items` items took, from its reading to its writing.
     pub(super) fn took(&self, items: u64, us: u64) {
         let rows = self.rows.load(Ordering::Relaxed);
-        // The usual case: as large as it may be, and quick.
+        // The usual case: the chunk was as large as allowed, and quick.
         if items == 0 || (rows == self.limit.rows && us <= self.us) {
             return;
         }
@@ -56,7 +56,7 @@ impl Pace {
         self.rows.store(fits.clamp(1, self.limit.rows), Ordering::Relaxed);
     }
 
-    /// Takes in that a call with so many items ran into its time limit.
+    /// Notes that a call with `items` items reached its time limit.
     pub(super) fn was_too_slow(&self, items: u64) {
         let fits = u32::try_from(items / SHRINKAGE).unwrap_or(u32::MAX);
         self.rows.store(fits.clamp(1, self.limit.rows), Ordering::Relaxed);
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
     use crate::testing::FakeClock;
 
-    /// How many rows chunks take one after another, if an item takes so many microseconds.
+    /// The sizes of successive chunks in rows, if an item takes so many microseconds.
     fn chunks(rows: u32, chunk_ms: u64, us_of_item: impl Fn(usize) -> u64) -> Vec<u32> {
         let limit = ChunkLimit { rows, bytes: u32::MAX };
         let first = AtomicU32::new(rows.min(FIRST_ROWS));
@@ -89,14 +89,14 @@ mod tests {
 
     #[test]
     fn a_chunk_takes_as_many_rows_as_its_time_allows() {
-        // Too fast to be measured, fast, a request each, slower than the time of a chunk.
+        // Too fast to be measured, fast, one request for each item, slower than the time of a chunk.
         assert_eq!(chunks(1000, 1000, |_| 0), [16, 64, 256, 1000, 1000, 1000]);
         assert_eq!(chunks(1000, 1000, |_| 10), [16, 64, 256, 1000, 1000, 1000]);
         assert_eq!(chunks(1000, 1000, |_| 75_000), [16, 13, 13, 13, 13, 13]);
         assert_eq!(chunks(1000, 1000, |_| 5_000_000), [16, 1, 1, 1, 1, 1]);
         assert_eq!(chunks(1000, 100, |_| 1000), [16, 64, 100, 100, 100, 100]);
         assert_eq!(chunks(5, 1000, |_| 10), [5; 6]);
-        // One that was slow once is as large as before a little later.
+        // After one slow chunk, the size soon grows back to what it was.
         let slow_once = |chunk| if chunk == 3 { 100_000 } else { 10 };
         assert_eq!(chunks(1000, 1000, slow_once), [16, 64, 256, 1000, 10, 40]);
     }

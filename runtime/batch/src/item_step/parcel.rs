@@ -1,4 +1,4 @@
-//! A chunk on its way, with all that is known of it.
+//! A chunk on its way, with everything that is known about it.
 
 use std::ops::Range;
 
@@ -6,35 +6,35 @@ use crate::element::{Chunk, More, SkippedRow, Total};
 use crate::findings::Reports;
 use crate::rows::Rows;
 
-/// What the reader and the processors made of a chunk. Buffers are kept from one chunk to another.
+/// The results of the reader and the processors for a chunk. Buffers are reused for the next chunk.
 #[derive(Debug)]
 pub(super) struct Parcel {
     /// Its place among the parcels of this attempt, from 0.
     pub(super) number: u64,
     /// How many items the step had read before it.
     pub(super) items_before: u64,
-    /// As it was read.
+    /// The chunk as it was read.
     pub(super) chunk: Chunk,
     /// What the last processor returned.
     pub(super) processed: Rows,
-    /// Room for the next one.
+    /// A buffer for the next processor's rows.
     pub(super) spare: Rows,
-    /// For each processor that it went through, the rows that went no further, ascending.
+    /// For each processor that it went through, the rows that were not passed on, ascending.
     pub(super) removed: Vec<Vec<u32>>,
     /// Rows of the chunk that processors skipped.
     pub(super) skipped: Vec<Skipped>,
-    /// How many rows processors dropped on purpose.
+    /// How many rows processors left out on purpose.
     pub(super) filtered: u64,
-    /// What its elements reported.
+    /// The reports of its elements.
     pub(super) reports: Vec<Reports>,
-    /// Where the reader and the processors stand after it.
+    /// The states of the reader and the processors after it.
     pub(super) reader: Vec<u8>,
     pub(super) processors: Vec<Vec<u8>>,
     /// How many items there are in all, as far as the reader knows after it.
     pub(super) total: Total,
-    /// Whether anything may come after it.
+    /// Whether another parcel may follow it.
     pub(super) more: More,
-    /// How long it was worked on, in microseconds.
+    /// How long the elements worked on it, in microseconds.
     pub(super) us: u64,
 }
 
@@ -71,7 +71,7 @@ impl Default for Parcel {
 }
 
 impl Parcel {
-    /// Empties it for a chunk of rows with `columns` cells, and keeps its memory.
+    /// Empties the parcel for a chunk of rows with `columns` cells, and keeps its memory.
     pub(super) fn reset(&mut self, number: u64, items_before: u64, columns: usize) {
         (self.number, self.items_before, self.us) = (number, items_before, 0);
         self.chunk.reset(columns);
@@ -82,12 +82,12 @@ impl Parcel {
         self.processors.clear();
     }
 
-    /// What goes on to the writer.
+    /// The rows for the writer.
     pub(super) fn rows(&self) -> &Rows {
         if self.removed.is_empty() { &self.chunk.rows } else { &self.processed }
     }
 
-    /// Whether nothing comes after it.
+    /// Whether no other parcel follows it.
     pub(super) fn is_last(&self) -> bool {
         self.more == More::No
     }
@@ -97,7 +97,8 @@ impl Parcel {
         self.items_before..self.items_before + self.chunk.items() as u64
     }
 
-    /// Takes in what a processor did not pass on; it was given rows after `removed.len()` processors.
+    /// Notes the rows that a processor did not pass on. The processor got the rows that are left after
+    /// `removed.len()` processors.
     pub(super) fn set_aside(&mut self, culprit: &str, skipped: Vec<SkippedRow>, filtered: &[u32]) {
         let mut removed: Vec<u32> = skipped.iter().map(|skipped| skipped.row).collect();
         removed.extend(filtered);
@@ -107,7 +108,7 @@ impl Parcel {
         self.removed.push(removed);
     }
 
-    /// Notes rows that an element skipped of those it was given.
+    /// Notes the rows that an element skipped, out of the rows that it got.
     pub(super) fn skip(&mut self, culprit: &str, skipped: Vec<SkippedRow>, phase: &'static str) {
         for SkippedRow { row, code, reason } in skipped {
             let row = self.row_in_chunk(row);
@@ -115,7 +116,7 @@ impl Parcel {
         }
     }
 
-    /// The row of the chunk that a row became after all processors so far.
+    /// The row of the chunk from which a row after all processors so far comes.
     fn row_in_chunk(&self, row: u32) -> usize {
         let before = |row: u32, removed: &Vec<u32>| {
             removed.iter().fold(row, |row, removed| if *removed <= row { row + 1 } else { row })
@@ -154,7 +155,7 @@ mod tests {
     fn finds_the_row_that_was_read() {
         let mut parcel = Parcel::default();
         let skipped = |row| vec![SkippedRow { row, code: String::new(), reason: String::new() }];
-        // Ten rows; 0, 4 and 5 go no further than the first processor, then what were 1 and 9.
+        // Ten rows. The first processor removes 0, 4 and 5; the next one removes the original rows 1 and 9.
         parcel.set_aside("first", skipped(4), &[5, 0]);
         parcel.set_aside("second", skipped(0), &[6]);
         for (left, read) in [2, 3, 6, 7, 8].into_iter().enumerate() {

@@ -7,8 +7,9 @@
 //!       └────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! The number of parcels is fixed, and the reader waits for an empty one. That bounds the memory, and how far the reader
-//! runs ahead. Nothing counts before it is written, so chunks that are under way when a step ends are dropped.
+//! The number of parcels is fixed, and the reader waits for an empty one. That limits the memory, and how far the
+//! reader runs ahead. Items count only after they were written, so chunks that are in the pipeline when a step ends
+//! are dropped.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use crate::element::ItemReader;
 use crate::error::StepError;
 use crate::thread::{OwnThread, on_own_thread};
 
-/// A chunk's number, and the chunk or why there is none.
+/// A chunk's number, and the chunk or the reason why it is missing.
 type Done = (u64, Result<Parcel, Interruption>);
 
 #[derive(Debug)]
@@ -35,7 +36,7 @@ pub(super) struct Pipeline {
     empty: mpsc::Sender<Parcel>,
     done: mpsc::Receiver<Done>,
     order: Order,
-    /// Whether the last chunk there is was delivered.
+    /// Whether the last chunk was delivered.
     is_at_end: bool,
 }
 
@@ -52,7 +53,7 @@ impl Pipeline {
         let parcels = 2 * chains.len() + 2;
         let (empty, empties) = mpsc::channel(parcels);
         let (full, fulls) = mpsc::channel(parcels);
-        // A failure to read is no parcel.
+        // One place more than parcels: a failure to read has no parcel.
         let (ready, done) = mpsc::channel(parcels + 1);
         for _ in 0..parcels {
             empty.try_send(Parcel::default()).expect("there is room for all");
@@ -78,7 +79,7 @@ impl Pipeline {
             }
             match self.done.recv().await {
                 Some((number, done)) => self.order.add(number, done),
-                // A thread has panicked: all senders are gone before the last chunk came.
+                // A thread has panicked: all senders were dropped before the last chunk came.
                 None => return Err(StepError::Panicked.into()),
             }
         }
@@ -86,7 +87,7 @@ impl Pipeline {
 
     pub(super) fn written(&mut self, parcel: Parcel) {
         self.order.is_written(parcel.number);
-        // The reader is gone once there is nothing left to read.
+        // The reader thread has ended if there is nothing left to read.
         let _ = self.empty.try_send(parcel);
     }
 
@@ -102,7 +103,7 @@ impl Pipeline {
         self.order.is_settling = true;
     }
 
-    /// Closes all channels, which ends the threads after the chunk that each is at.
+    /// Closes all channels. Each thread ends after its present chunk.
     pub(super) async fn end(self) -> Result<Elements, StepError> {
         let Self { reader, chains, empty, done, .. } = self;
         drop((empty, done));
@@ -124,7 +125,7 @@ struct ReadAhead {
     columns: usize,
     empties: mpsc::Receiver<Parcel>,
     full: mpsc::Sender<Parcel>,
-    /// Where a failure to read goes, in place of a parcel.
+    /// Takes finished chunks, or a failure to read instead of a parcel.
     ready: mpsc::Sender<Done>,
 }
 
@@ -175,8 +176,8 @@ async fn process_ahead(
     }
 }
 
-/// Reports a panic as the outcome of a chunk. Otherwise the step would wait for this chunk for ever, while the other
-/// threads wait for the step.
+/// Reports a panic as the outcome of a chunk. Without it the step would wait for this chunk for ever, while the
+/// other threads wait for the step.
 struct Alarm<'a> {
     number: u64,
     ready: &'a mpsc::Sender<Done>,
@@ -185,23 +186,23 @@ struct Alarm<'a> {
 impl Drop for Alarm<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            // There is room: the chunk that is lost leaves its own.
+            // There is room in the channel: the lost chunk leaves its own place free.
             let _ = self.ready.try_send((self.number, Err(StepError::Panicked.into())));
         }
     }
 }
 
-/// Which chunk is written next, of those that are ready.
+/// Decides which of the ready chunks is written next.
 #[derive(Debug, Default)]
 struct Order {
-    /// Whether chunks are written as they were read.
+    /// Whether chunks are written in the order in which they were read.
     is_strict: bool,
     /// Whether gaps are filled first.
     is_settling: bool,
     ready: BTreeMap<u64, Result<Parcel, Interruption>>,
-    /// The first chunk that is not written: all before it are.
+    /// The first chunk that is not written: all chunks before it are written.
     next: u64,
-    /// The chunks after it that are written.
+    /// The written chunks after `next`.
     ahead: BTreeSet<u64>,
 }
 
@@ -235,7 +236,8 @@ impl Order {
 mod tests {
     use super::*;
 
-    /// Numbers become ready one after another; each row says which are written after each of them.
+    /// Numbers become ready one after another. The result lists, for each of them, the chunks that are written
+    /// then.
     fn order(is_strict: bool, settles_after: usize, ready: &[u64]) -> String {
         let mut order = Order { is_strict, ..Order::default() };
         let mut found = Vec::new();
@@ -257,7 +259,7 @@ mod tests {
     fn writes_in_order_or_as_they_come_and_fills_gaps_first() {
         assert_eq!(order(true, 0, &[1, 0, 3, 2]), "|0.1.||2.3.|");
         assert_eq!(order(false, 0, &[1, 0, 3, 2]), "1|0.|3|2.|");
-        // Once 2 is written it waits for 0 and 1; 3 waits with it.
+        // Once 2 is written, the order waits for 0 and 1; chunk 3 waits with it.
         assert_eq!(order(false, 1, &[2, 3, 1, 0, 4]), "2||1|0.3.|4.|");
     }
 }

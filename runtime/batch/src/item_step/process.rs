@@ -5,7 +5,7 @@ use super::interruption::{Interruption, Phase};
 use super::parcel::Parcel;
 use crate::accounting::{check_processed, check_shape};
 
-/// Sends a chunk through the processors of a chain. The rows that one returns go into the next one.
+/// Sends a chunk through the processors of a chain. The rows that a processor returns go into the next processor.
 pub(super) async fn process_chunk(
     chain: &mut Chain,
     headers: &Headers,
@@ -38,7 +38,7 @@ pub(super) async fn process_chunk(
     Ok(())
 }
 
-/// Where each processor of a chain stands. A processor that is closed has no state.
+/// The state of each processor of a chain. A processor that is closed has no state.
 pub(super) async fn states(chain: &mut Chain) -> Result<Vec<Vec<u8>>, Interruption> {
     let mut states = Vec::with_capacity(chain.len());
     for processor in chain {

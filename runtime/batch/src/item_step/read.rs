@@ -7,7 +7,7 @@ use crate::accounting::check_read;
 use crate::element::ItemReader;
 use crate::job::ChunkLimit;
 
-/// Reads the next items. Items that cannot be read wait in the parcel, and are set aside when it is written.
+/// Reads the next items. Unreadable items stay in the parcel, and are set aside when it is written.
 pub(super) async fn read_chunk(
     reader: &mut Named<dyn ItemReader>,
     limit: ChunkLimit,

@@ -1,4 +1,4 @@
-//! What follows a failure: the step prepares another attempt, or ends.
+//! After a failure, the step prepares another attempt, or ends.
 
 use super::interruption::ChunkFailure;
 use super::recovery::{Attempt, Next, explained};

@@ -1,6 +1,6 @@
-//! Decides what becomes of a step after a failure: tried again, narrowed down to the item at fault, or ended.
+//! Decides what a step does after a failure: try again, search for the item at fault, or end.
 //!
-//! A failed element can say nothing any more, so every attempt begins by opening all elements again at the last
+//! A failed element cannot be asked anything, so every attempt begins by opening all elements again at the last
 //! checkpoint. To find the item at fault, the chunk's items then pass one by one. The item that fails alone is set
 //! aside on the next attempt, after the items before it were written.
 
@@ -13,27 +13,27 @@ use crate::execution::Failure;
 use crate::job::{RetryPolicy, SkipPolicy};
 use crate::retry::{is_worth_a_retry, wait_ms};
 
-/// What was found out so far about items at fault.
+/// The known facts about items at fault.
 #[derive(Debug, Default)]
 pub(super) struct Recovery {
-    /// Items that pass one by one.
+    /// The range of items that pass one by one.
     pub(super) one_by_one: Option<Range<u64>>,
-    /// Those of them that are set aside, and why.
+    /// The items of this range that are set aside, and why.
     pub(super) at_fault: BTreeMap<u64, AtFault>,
     /// Retries since the last progress.
     in_a_row: u32,
-    /// Where the last failure was.
+    /// How many items had been read at the last failure.
     failed_at: u64,
 }
 
-/// Why an item is set aside, and where it would have failed.
+/// Why an item is set aside, and in which phase it failed.
 #[derive(Debug)]
 pub(super) struct AtFault {
     pub(super) failure: Failure,
     pub(super) phase: &'static str,
 }
 
-/// What a decision after a failure depends on, beside the failure.
+/// The values, beside the failure, that decide what the step does.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Attempt<'a> {
     pub(super) retry: &'a RetryPolicy,
@@ -48,16 +48,16 @@ pub(super) struct Attempt<'a> {
 pub(super) enum Next {
     /// End the step with the failure.
     Fail,
-    /// Wait so many milliseconds and go on from the last checkpoint.
+    /// Wait `after_ms` milliseconds and continue from the last checkpoint.
     Retry { after_ms: u64 },
-    /// Go on from the last checkpoint, item by item where it failed.
+    /// Continue from the last checkpoint, item by item where the failure was.
     Narrow,
-    /// Go on from the last checkpoint, with smaller chunks.
+    /// Continue from the last checkpoint, with smaller chunks.
     Smaller,
 }
 
 impl Recovery {
-    /// Decides what follows a failure.
+    /// Decides what the step does after a failure.
     pub(super) fn next(&mut self, failure: &ChunkFailure, attempt: Attempt<'_>, skip: &SkipPolicy) -> Next {
         let Attempt { retry, retries, read } = attempt;
         if failure.error.is_retryable().is_none() && !failure.is_refusal {
@@ -74,7 +74,8 @@ impl Recovery {
         }
         let is_single = failure.items.as_ref().is_some_and(|items| items.end - items.start == 1);
         let goes_on = match failure.is_refusal {
-            // The items that were set aside before this one count, and are kept, so they go their way first.
+            // The items that were set aside before this one count and are kept, so they must pass before the step
+            // ends.
             true => !is_single,
             false => skip.on.as_ref().is_some_and(|codes| codes.iter().any(|pattern| pattern.fits(code))),
         };
@@ -86,7 +87,7 @@ impl Recovery {
             let phase = if failure.phase == Phase::Writing { "write" } else { "process" };
             self.at_fault.insert(items.start, AtFault { failure: failure.error.to_failure(), phase });
         }
-        // Items that pass one by one already go on to do so: there may be a second item at fault.
+        // If items already pass one by one, their range is kept: there may be a second item at fault.
         if self.one_by_one.as_ref().is_none_or(|known| !known.contains(&items.start)) {
             self.one_by_one = Some(items);
         }
@@ -102,13 +103,15 @@ impl Recovery {
         }
     }
 
-    /// Whether `at` is where passing one by one begins or ends, which is worth a checkpoint: what comes
-    /// after is tried several times, or not again.
+    /// Whether `at` is the beginning or the end of the items that pass one by one.
+    ///
+    /// A checkpoint is useful there: at the beginning, because the items after it are tried several times; at the
+    /// end, because the items before it need not be tried again.
     pub(super) fn is_border(&self, at: u64) -> bool {
         self.one_by_one.as_ref().is_some_and(|range| at == range.start || at >= range.end)
     }
 
-    /// Forgets items that were passed for good.
+    /// Forgets the items at fault after the last item of the range has passed. Returns whether it has passed.
     pub(super) fn is_past(&mut self, at: u64) -> bool {
         let is_past = self.one_by_one.as_ref().is_some_and(|range| at >= range.end);
         if is_past {
@@ -215,7 +218,7 @@ mod tests {
         assert_eq!((recovery.items_max(150, 50), recovery.at_fault.len()), (50, 0));
     }
 
-    /// Items that were set aside before the one that may not be were lost with it.
+    /// Regression: items that were set aside before the one that may not be skipped were lost with it.
     #[test]
     fn what_is_set_aside_before_a_refusal_goes_its_way_first() {
         let (retry, skip) = (RetryPolicy::default(), SkipPolicy { limit: Some(2), on: None, share: None });

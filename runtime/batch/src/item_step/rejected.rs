@@ -1,4 +1,4 @@
-//! What becomes of items that are skipped: a warning, and a row of the rejected items file.
+//! Skipped items become a warning, and a row of the rejected items file.
 
 use super::parcel::Parcel;
 use crate::element::{Rejected, RejectedItems};
@@ -7,8 +7,8 @@ use crate::execution::Counts;
 use crate::job::SkipPolicy;
 use crate::step_context::StepContext;
 
-/// Returns the error that ends the step if this chunk's skips break the skip policy. `before` is how many items the
-/// step had skipped already.
+/// Returns the error that ends the step if the skipped items of this chunk break the skip policy. `before` is how
+/// many items the step had skipped already.
 pub(super) fn refused(parcel: &Parcel, reader: &str, skip: &SkipPolicy, before: u64) -> Option<StepError> {
     let unreadable = parcel.chunk.unreadable.iter();
     let unreadable = unreadable.map(|item| (reader, &item.code, &item.reason, item.place.clone()));
@@ -31,8 +31,8 @@ pub(super) fn refused(parcel: &Parcel, reader: &str, skip: &SkipPolicy, before: 
     None
 }
 
-/// Returns the error that ends the step if too few of its items have arrived. A step without any item may complete, and
-/// so may a step that left all of them out on purpose.
+/// Returns the error that ends the step if too many of its items were skipped. A step without items may complete. A
+/// step that left out all items on purpose may complete, too.
 pub(super) fn too_many(counts: Counts, skip: &SkipPolicy) -> Option<StepError> {
     let Counts { read, written, skipped, .. } = counts;
     let is_too_many = match skip.share {
@@ -42,7 +42,7 @@ pub(super) fn too_many(counts: Counts, skip: &SkipPolicy) -> Option<StepError> {
     is_too_many.then_some(StepError::SkipShare { skipped, read, share: skip.share })
 }
 
-/// Makes warnings and rejected items of what was skipped, in the order of the rows.
+/// Makes warnings and rejected items of the skipped items, in the order of the rows.
 pub(super) async fn set_aside(
     parcel: &mut Parcel,
     file: &mut dyn RejectedItems,
@@ -71,7 +71,7 @@ pub(super) async fn set_aside(
     Ok(())
 }
 
-/// A failure of the rejected items file, which belongs to no element.
+/// A failure of the rejected items file, which does not belong to an element.
 pub(super) fn failed(source: ElementError) -> StepError {
     StepError::element("rejected items file", "", source)
 }

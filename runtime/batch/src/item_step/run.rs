@@ -1,4 +1,4 @@
-//! An item step at work: its writer, its journey, its settings, and what was found out of items at fault.
+//! An item step at work: its writer, its journey, its settings, and the known facts about items at fault.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -13,19 +13,19 @@ use crate::element::{Fragment, ItemWriter, RejectedItems};
 use crate::execution::Counts;
 use crate::job::{ItemSettings, RetryPolicy};
 
-/// An item step at work. Its elements move to the source of chunks and back, so they are not in here.
+/// An item step at work. Its elements move to the source of chunks and back, so they are not a part of it.
 pub(super) struct ItemStepRun<'a> {
     pub(super) sink: Sink,
     pub(super) journey: Journey<'a>,
     pub(super) settings: ItemSettings,
     pub(super) retry: RetryPolicy,
-    /// Which part of the output the step writes; `None` for all of it.
+    /// The part of the output that the step writes; `None` for all of it.
     pub(super) fragment: Option<Fragment>,
     pub(super) pace: Arc<Pace>,
     pub(super) recovery: Recovery,
 }
 
-/// Where items go, and what is committed of them.
+/// The writer, the rejected items file, and what they have committed.
 pub(super) struct Sink {
     pub(super) writer: Named<dyn ItemWriter>,
     pub(super) rejected: Box<dyn RejectedItems>,
@@ -35,16 +35,16 @@ pub(super) struct Sink {
     pub(super) header: Vec<String>,
     /// The number of the last chunk that was written.
     pub(super) number: u64,
-    /// Where the reader stood after that chunk.
+    /// The reader's state after that chunk.
     pub(super) reader_state: Vec<u8>,
-    /// Where the processors stood after that chunk.
+    /// The processors' states after that chunk.
     pub(super) processor_states: Vec<Vec<u8>>,
     pub(super) committed_counts: Counts,
     pub(super) committed_at: Timestamp,
 }
 
 impl<'a> ItemStepRun<'a> {
-    /// Takes a step apart into its elements and all that it needs beside them.
+    /// Takes a step apart into its elements and the rest.
     pub(super) fn begin(step: ItemStep, journey: Journey<'a>) -> (Elements, Self) {
         let ItemStep { elements, writer, rejected, settings, retry, fragment } = step;
         let clock = &journey.recorder.clock;
@@ -65,8 +65,8 @@ impl<'a> ItemStepRun<'a> {
     }
 }
 
-/// Lets other tasks of the same thread run once. Native elements never wait, so without it a step would keep the thread
-/// for itself, and nobody could drop the step.
+/// Lets other tasks of the same thread run once. Native elements never wait. Without this function a step would
+/// keep the thread for itself, and the caller could not drop the step.
 pub(super) async fn let_others_run() {
     let mut has_waited = false;
     poll_fn(|context| {

@@ -1,5 +1,5 @@
-//! Where chunks come from: read and processed on the step's own thread, one at a time, or by a pipeline of threads that
-//! work ahead.
+//! Delivers chunks. They are read and processed on the step's own thread, one at a time, or by a pipeline of
+//! threads that work ahead.
 
 use std::sync::Arc;
 
@@ -17,13 +17,13 @@ use crate::job::ChunkLimit;
 /// Delivers chunks in parcels.
 #[derive(Debug)]
 pub(super) enum ChunkSource {
-    /// One at a time, when asked.
+    /// One chunk at a time, when the step asks for it.
     Inline(Box<Inline>),
-    /// Ahead of being asked, by threads.
+    /// Threads prepare chunks before the step asks for them.
     Pipeline(Pipeline),
 }
 
-/// How a source begins.
+/// The values with which a source begins.
 pub(super) struct Begin<'a> {
     pub(super) headers: Arc<Headers>,
     pub(super) pace: Arc<Pace>,
@@ -35,8 +35,8 @@ pub(super) struct Begin<'a> {
 }
 
 impl ChunkSource {
-    /// Begins at item `read`. Several chains work side by side on threads, unless items pass one by one: threads do
-    /// not pay for those.
+    /// Begins at item `read`. Several chains work side by side on threads. Items that pass one by one do not use
+    /// threads: for them threads cost more than they gain.
     pub(super) fn start(elements: Elements, begin: Begin<'_>) -> Self {
         let Begin { headers, pace, recovery, read, is_ordered } = begin;
         if elements.chains.len() > 1 && recovery.one_by_one.is_none() {
@@ -46,8 +46,8 @@ impl ChunkSource {
         Self::Inline(Box::new(Inline { elements, headers, pace, read, number: 0, is_at_end: false, parcel }))
     }
 
-    /// The next chunk: as it was read, or from a pipeline, whose chains have processed it already. Not called after the
-    /// last chunk.
+    /// Returns the next chunk as it was read, or from a pipeline, whose chains have processed it already. Must not
+    /// be called after the last chunk.
     pub(super) async fn read(&mut self, recovery: &Recovery) -> Result<Parcel, Interruption> {
         match self {
             Self::Inline(inline) => inline.read(recovery).await,
@@ -67,7 +67,7 @@ impl ChunkSource {
         }
     }
 
-    /// Takes a parcel back that was written, for its memory.
+    /// Takes back a parcel that was written, to reuse its memory.
     pub(super) fn written(&mut self, parcel: Parcel) {
         match self {
             Self::Inline(inline) => inline.parcel = Some(parcel),
@@ -75,7 +75,7 @@ impl ChunkSource {
         }
     }
 
-    /// Whether all chunks before the last one written are written, so that a checkpoint can name it.
+    /// Whether all chunks before the last written one are written, so that a checkpoint can name that chunk.
     pub(super) fn is_settled(&self) -> bool {
         match self {
             Self::Inline(_) => true,
@@ -83,7 +83,7 @@ impl ChunkSource {
         }
     }
 
-    /// Whether the last chunk there is was written, and all before it.
+    /// Whether the last chunk was written, and all chunks before it.
     pub(super) fn is_done(&self) -> bool {
         match self {
             Self::Inline(inline) => inline.is_at_end,
@@ -91,7 +91,7 @@ impl ChunkSource {
         }
     }
 
-    /// Delivers no chunk that comes after a gap until the gap is filled.
+    /// From now on delivers no chunk that comes after a gap until the gap is filled.
     pub(super) fn settle(&mut self) {
         match self {
             Self::Inline(_) => {}
@@ -99,7 +99,7 @@ impl ChunkSource {
         }
     }
 
-    /// Ends the work ahead, of which nothing counts, and gives the elements back.
+    /// Ends the work ahead, whose chunks do not count, and gives the elements back.
     pub(super) async fn end(self) -> Result<Elements, StepError> {
         match self {
             Self::Inline(inline) => Ok(inline.elements),
@@ -117,7 +117,7 @@ pub(super) struct Inline {
     read: u64,
     number: u64,
     is_at_end: bool,
-    /// Room for the next chunk.
+    /// A buffer for the next chunk.
     parcel: Option<Parcel>,
 }
 

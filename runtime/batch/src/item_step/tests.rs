@@ -1,6 +1,6 @@
-//! The item step's behaviour as rows. Items are words; what a word does stands in its first letter:
-//! `r…` cannot be read, `r!` breaks the reader, `s…` is skipped by the processor, `f…` is filtered, `p!` breaks the processor,
-//! `w…` is refused by the writer, `w!` breaks it, `halt` requests a stop, `cut` is ended by one, `flaky`
+//! The item step's behaviour as rows. Items are words. The first letters of a word say what happens to it: `r…`
+//! cannot be read, `r!` breaks the reader, `s…` is skipped by the processor, `f…` is filtered, `p!` breaks the
+//! processor, `w…` is refused by the writer, `w!` breaks it, `halt` requests a stop, `cut` is ended by one, `flaky`
 //! breaks the processor as often as the case says, and `boom` is a panic.
 
 mod merging;
@@ -126,19 +126,19 @@ impl ItemProcessor for Upper {
     }
 }
 
-/// Remembers what is durable, as a file would: opening cuts off what no checkpoint names.
+/// Remembers what is durable, as a file would. Opening cuts off the words that no checkpoint names.
 #[derive(Default, Clone)]
 struct Paper {
     words: Vec<String>,
     is_complete: bool,
     is_withdrawn: bool,
     rejected: Vec<String>,
-    /// By their numbers.
+    /// The fragments, by their numbers.
     fragments: BTreeMap<u32, Self>,
 }
 
 impl Paper {
-    /// The paper itself, or that of a fragment.
+    /// The paper itself, or the paper of a fragment.
     fn part(&mut self, fragment: Option<u32>) -> &mut Self {
         match fragment {
             Some(number) => self.fragments.entry(number).or_default(),
@@ -147,14 +147,15 @@ impl Paper {
     }
 }
 
-/// Where a part stands: its length, its number, and how many fragments it has and words of the next one.
+/// The state of a part: its length, its number, how many fragments it has absorbed, and how many words of the next
+/// one.
 type PartState = [u8; 4];
 
 #[derive(Default)]
 struct Pen {
     paper: Arc<Mutex<Paper>>,
     fragment: Option<u32>,
-    /// How many fragments it has, how many words of the next one, and how many it was given.
+    /// How many fragments it has absorbed, how many words of the next one, and how many fragments it was given.
     absorbed: (u8, u8),
     offered: u8,
     /// How many words it can absorb before it fails once.
@@ -234,7 +235,7 @@ impl ItemWriter for Pen {
     }
 }
 
-/// Keeps rejected items beside the words, with the same promise.
+/// Keeps rejected items beside the words. Like the paper, it cuts off what no checkpoint names.
 #[derive(Default)]
 struct Basket {
     paper: Arc<Mutex<Paper>>,
@@ -285,7 +286,7 @@ impl RejectedItems for Basket {
     }
 }
 
-/// A step over words, and what became of it.
+/// A step over words, and its outcome.
 struct Case {
     settings: ItemSettings,
     retry: RetryPolicy,
@@ -369,13 +370,13 @@ impl Case {
         )
     }
 
-    /// How often each of the processors' items counts, once what failed is taken back.
+    /// The summary of the processors: how often each item counts, without the attempts that failed.
     fn seen(&self) -> Summary {
         self.bench.context.findings().summary
     }
 }
 
-/// The same whether one thread does it all or several.
+/// Checks that the outcome is the same with one thread and with several.
 async fn check(chunk: u32, words: &str, expected: &str) {
     for workers in [1, 3] {
         assert_eq!(Case::new(chunk, workers).tell(words).await, expected, "{words}, {workers} workers");
@@ -394,7 +395,7 @@ async fn accounts_for_every_item() {
     check(9, "r s f w a", "Completed read=5 written=1 filtered=1 skipped=3 warnings=3 out=A.").await;
 }
 
-/// A good output of an earlier run was once replaced by an empty one.
+/// Regression: an empty output once replaced a good output of an earlier run.
 #[tokio::test]
 async fn an_output_in_which_too_little_arrived_does_not_appear() {
     let check = async |share: Option<&str>, words: &str, expected: &str| {
@@ -450,7 +451,7 @@ async fn a_chunk_that_fails_leaves_no_trace() {
 
 #[tokio::test]
 async fn an_observer_hears_of_each_chunk_and_of_what_is_committed() {
-    // What was written and taken back is in no checkpoint; a retry writes it again.
+    // Words that were written and cut off again are in no checkpoint; a retry writes them again.
     for (words, chunks) in [("a b s1 f1 c", 3), ("a b s1 flaky c", 4)] {
         let mut case = Case::new(2, 1);
         (case.flakes, case.retry.limit) = (1, 1);
@@ -486,11 +487,12 @@ async fn an_impossible_answer_is_a_failure() {
 #[tokio::test]
 async fn a_stop_is_honoured_between_chunks() {
     check(2, "a b s1 cut e", "Stopped read=2 written=2 filtered=0 skipped=0 warnings=0 out=A,B").await;
-    // The reader of a pipeline is ahead of the writer, so how far it came is chance.
+    // The reader of a pipeline is ahead of the writer by chance, so how many items it has read differs from run to
+    // run.
     let case = Case::new(2, 1);
     let expected = "Stopped read=2 written=2 filtered=0 skipped=0 warnings=0 out=HALT,B";
     assert_eq!(case.tell("halt b c d e").await, expected);
-    // Everything was read and written before anybody looked: there is nothing left to stop.
+    // Everything was read and written before the first look: there is nothing left to stop.
     let case = Case::new(2, 1);
     let expected = "Completed read=2 written=2 filtered=0 skipped=0 warnings=0 out=A,HALT.";
     assert_eq!(case.tell("a halt").await, expected);
@@ -512,7 +514,7 @@ async fn resumes_from_the_checkpoint_as_if_undisturbed() {
             let name = format!("chunk {chunk}, {workers} workers, ordered {ordered}, {breaker} at {at}");
             assert!(broken.counts.add_up(), "{name}");
             assert!(!matches!(outcome, Ok(StepOutcome::Completed(_))), "{name}");
-            // What was stored last is what another run begins with.
+            // The next run begins with what was stored last.
             let saved = std::mem::take(&mut *case.bench.journal.0.lock().unwrap());
             broken.checkpoint = saved.checkpoint;
             if let Some(step) = saved.step {
@@ -532,7 +534,7 @@ async fn resumes_from_the_checkpoint_as_if_undisturbed() {
             assert_eq!(paper.rejected, expected, "{name}");
             let later = again.bench.journal.0.lock().unwrap().warnings.len();
             assert_eq!(saved.warnings.len() + later, 3, "{name}");
-            // Ten items reach the processor, each counted once whatever ran twice.
+            // Ten items reach the processor. Each is counted once, however often it ran.
             assert_eq!(again.seen()["seen"], SummaryValue::Count(10), "{name}");
         }
     }
@@ -559,7 +561,7 @@ async fn skips_only_what_it_may_and_only_so_often() {
         "Failed(processor `upper`, items 3 to 4 (lines 3 to 4): the processor broke) \
          read=2 written=2 filtered=0 skipped=0 warnings=0 out=A,B"
     );
-    // What elements set aside is held to the same codes.
+    // The codes also apply to the items that elements set aside.
     let found = Case::new(2, 1).skipping(None, "full").tell("a b c s1").await;
     assert_eq!(
         found,
@@ -572,7 +574,7 @@ async fn skips_only_what_it_may_and_only_so_often() {
         "Failed(writer `pen`, line 6: one more item than the 2 that may be skipped: is refused) \
          read=5 written=3 filtered=0 skipped=2 warnings=2 out=A,B,C"
     );
-    // Over a restart the limit goes on counting.
+    // After a restart the step continues to count toward the limit.
     let case = Case::new(1, 1).skipping(Some(1), "*");
     let (broken, _) = case.run("s1 cut s2", None).await;
     assert_eq!(broken.counts.skipped, 1);
@@ -580,7 +582,8 @@ async fn skips_only_what_it_may_and_only_so_often() {
     assert_eq!(outcome.unwrap_err().code(), "skip-limit");
 }
 
-/// It was promised for all elements, and holds for those that can be asked again.
+/// Regression: the help promised this for all elements. It holds only for elements that can be called again, so not
+/// for the reader.
 #[tokio::test]
 async fn a_failure_of_the_reader_is_never_skipped_and_says_so() {
     for workers in [1, 3] {
@@ -593,7 +596,7 @@ async fn a_failure_of_the_reader_is_never_skipped_and_says_so() {
     assert_eq!(outcome.unwrap_err().to_failure().help, "");
 }
 
-/// Items that were skipped in the same chunk as the one beyond the limit were neither counted nor kept.
+/// Regression: items that were skipped in the same chunk as the one beyond the limit were neither counted nor kept.
 #[tokio::test]
 async fn what_is_skipped_before_the_limit_counts_and_is_kept() {
     let rows = [
@@ -661,7 +664,7 @@ async fn a_worker_that_lost_its_lease_neither_opens_an_output_nor_completes_one(
     }
 }
 
-/// It was stopped between asking for its lease and making the output, for longer than the lease.
+/// The process was suspended between checking its lease and making the output, for longer than the lease.
 #[tokio::test]
 async fn a_worker_that_loses_its_lease_while_it_opens_an_output_withdraws_it() {
     for (asked, is_withdrawn, found) in [(0, false, "yesterday"), (1, true, ""), (2, false, "A,B")] {
@@ -676,7 +679,7 @@ async fn a_worker_that_loses_its_lease_while_it_opens_an_output_withdraws_it() {
     }
 }
 
-/// Advances the clock with each item, so that checkpoints fall due.
+/// Advances the clock with each item, so that checkpoints become due.
 struct Slow(Words, Arc<FakeClock>);
 
 #[async_trait]

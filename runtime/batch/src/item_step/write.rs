@@ -1,4 +1,4 @@
-//! The third part of the journey: the writer takes what is left of a chunk, and only now its items count.
+//! The third part of the journey: the writer takes the remaining rows of a chunk, and only now its items count.
 
 use super::interruption::{Interruption, Phase};
 use super::parcel::Parcel;
@@ -18,7 +18,7 @@ impl ItemStepRun<'_> {
         Ok(())
     }
 
-    /// Ends the chunk if its items that were skipped so far may not all be skipped.
+    /// Ends the chunk if some of its items that were skipped so far may not be skipped.
     fn refuse_skips(&self, parcel: &Parcel) -> Result<(), Interruption> {
         let before = self.journey.execution.counts.skipped;
         match rejected::refused(parcel, &self.sink.reader_name, &self.settings.skip, before) {
@@ -27,7 +27,7 @@ impl ItemStepRun<'_> {
         }
     }
 
-    /// Lets the writer take the rows that are left, and notes those that it skips.
+    /// Passes the remaining rows to the writer, and notes those that it skips.
     async fn write_rows(&mut self, parcel: &mut Parcel) -> Result<(), Interruption> {
         let given = parcel.rows().len();
         if given == 0 {
@@ -56,7 +56,7 @@ impl ItemStepRun<'_> {
         Ok(skipped)
     }
 
-    /// Makes warnings and rejected items of what was skipped, and accepts what the elements reported.
+    /// Makes warnings and rejected items of the skipped items, and accepts the reports of the elements.
     async fn set_aside(&mut self, parcel: &mut Parcel) -> Result<(), Interruption> {
         let (sink, context) = (&mut self.sink, self.journey.context);
         let set_aside = rejected::set_aside(parcel, sink.rejected.as_mut(), &sink.header, context).await;
@@ -66,7 +66,7 @@ impl ItemStepRun<'_> {
         Ok(())
     }
 
-    /// Counts the chunk's items, and remembers where the elements stood after it.
+    /// Counts the chunk's items, and remembers the states of the elements after it.
     fn count(&mut self, parcel: &mut Parcel) {
         let counts = &mut self.journey.execution.counts;
         let skipped = (parcel.skipped.len() + parcel.chunk.unreadable.len()) as u64;
@@ -75,7 +75,7 @@ impl ItemStepRun<'_> {
         counts.skipped += skipped;
         counts.written += parcel.chunk.items() as u64 - parcel.filtered - skipped;
         let sink = &mut self.sink;
-        // Where chunks may be written in any order, a later one may have been here already.
+        // If chunks may be written in any order, a later chunk may have been written already.
         if parcel.number >= sink.number {
             sink.number = parcel.number;
             std::mem::swap(&mut sink.reader_state, &mut parcel.reader);

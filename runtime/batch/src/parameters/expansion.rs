@@ -1,5 +1,5 @@
-//! How much work a schema makes: its parts may refer to each other, and one that refers to two others which each refer to
-//! two others doubles with each of them.
+//! Limits the work that a schema makes. The parts of a schema may refer to each other. If a part refers to two
+//! parts, and each of these refers to two more, the work doubles with each level.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use super::SchemaError;
 
-/// How many parts a schema may have once each reference is replaced by what it refers to. Judging a value takes about as
-/// much work; a hundred properties with ten keywords each are a hundredth of it.
+/// How many parts a schema may have after each reference is replaced by its target. Checking a value takes about as
+/// much work. A hundred properties with ten keywords each are a hundredth of this limit.
 const PARTS_MAX: u64 = 100_000;
 
-/// Refuses a schema that would take memory and time out of all proportion to its length.
+/// Refuses a schema that is short but would take very much memory and time.
 pub(super) fn check(schema: &Value) -> Result<(), SchemaError> {
     let parts = Counted { schema, known: BTreeMap::new() }.parts(schema);
     if parts <= PARTS_MAX {
@@ -45,7 +45,8 @@ impl<'a> Counted<'a> {
         }
     }
 
-    /// What a reference stands for. One that comes back to itself goes as deep as the value does, and counts once.
+    /// The number of parts behind a reference. A reference that leads back to itself goes only as deep as the
+    /// value, so it counts once.
     fn referred(&mut self, reference: &'a str) -> u64 {
         if let Some(known) = self.known.get(reference) {
             return known.unwrap_or(1);

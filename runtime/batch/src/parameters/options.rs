@@ -1,22 +1,25 @@
-//! The options of a component, as the schema in its description has them.
+//! Checks the options of a component against the schema in its description.
 
 use serde_json::{Value, json};
 
 use super::{VIOLATIONS_MAX, Violation, build, violations_of};
 use crate::template::{self, Names};
 
-/// What a component is given.
+/// The values that a component gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Given {
-    /// Options of its own: none that its schema does not describe.
+    /// Options of its own. An option that the schema does not describe is refused.
     Options,
-    /// All parameters of the job, of which some may be for others.
+    /// All parameters of the job. Some of them may be for other components.
     Parameters,
 }
 
-/// Where options break the schema that a component describes for them, at most [`VIOLATIONS_MAX`], sorted by path. `is_unknown` tells
-/// which texts, as the author wrote them, stand for something else by then: those are not judged. A schema that is none
-/// is not applied; it came in before schemas were looked at.
+/// Checks options against the schema that a component describes for them. Returns the violations, at most
+/// [`VIOLATIONS_MAX`], sorted by path.
+///
+/// `is_unknown` decides by the names in a template, as the author wrote it, whether its value is not known yet;
+/// such texts are not checked. A schema that is not valid is not applied: it was stored before schemas were
+/// checked.
 pub fn check_options(
     schema: &Value,
     options: &Value,
@@ -50,13 +53,13 @@ pub fn check_options(
     violations
 }
 
-/// Whether a template stands at a place, or decides what is there.
+/// Whether a template is at a place, or decides the value of the place.
 fn is_open(written: &Value, path: &str, is_unknown: impl Fn(&Names) -> bool) -> bool {
     let has_template = |value: &Value| match value {
         Value::String(_) => template::names(value).map_or(true, |names| is_unknown(&names)),
         _ => false,
     };
-    // The place itself may be missing; then the nearest one around it is what decides.
+    // The place itself may be missing. Then the nearest place around it decides.
     let mut at = written;
     for name in path.split('/').skip(1) {
         let name = name.replace("~1", "/").replace("~0", "~");

@@ -1,14 +1,14 @@
-//! The words of a schema: whether each of them does what its author expects.
+//! The keywords of a schema: whether each of them does what its author expects.
 //!
-//! JSON Schema ignores keywords that it does not know, so a misspelled one would check nothing. Asked only when a
-//! job is installed: a schema that is stored stays as it is.
+//! JSON Schema ignores keywords that it does not know, so a misspelled keyword would check nothing. The check runs
+//! only when a job is installed: a stored schema stays as it is.
 
 use serde_json::{Map, Value};
 
 use super::SchemaError;
 use crate::nearest::nearest;
 
-/// Keywords with a value that is data.
+/// Keywords whose value is data.
 const PLAIN: &[&str] = &[
     "$anchor",
     "$comment",
@@ -49,7 +49,7 @@ const PLAIN: &[&str] = &[
     "uniqueItems",
     "writeOnly",
 ];
-/// Keywords with a schema.
+/// Keywords whose value is a schema.
 const WITH_SCHEMA: &[&str] = &[
     "additionalProperties",
     "contains",
@@ -63,13 +63,13 @@ const WITH_SCHEMA: &[&str] = &[
     "unevaluatedItems",
     "unevaluatedProperties",
 ];
-/// Keywords with a list of schemas.
+/// Keywords whose value is a list of schemas.
 const WITH_LIST: &[&str] = &["allOf", "anyOf", "oneOf", "prefixItems"];
-/// Keywords with schemas by names.
+/// Keywords whose value is an object of schemas, by name.
 const WITH_NAMES: &[&str] = &["$defs", "dependentSchemas", "patternProperties", "properties"];
 
-/// Refuses keywords and formats that check nothing, and required properties that nobody can give. Keywords that begin
-/// with `x-` are the author's own.
+/// Refuses keywords and formats that check nothing, and required properties that cannot be given. Keywords that
+/// begin with `x-` belong to the author and are allowed.
 pub fn check_words(schema: &Value) -> Result<(), SchemaError> {
     walk(schema, "", true)?;
     jsonschema::options()
@@ -122,7 +122,7 @@ fn not_known(keyword: &str, path: &str) -> SchemaError {
     SchemaError::Invalid { path: format!("{path}/{}", escaped(keyword)), message }
 }
 
-/// A property that is required and may not be given: no value would ever do.
+/// Refuses a property that is required but not allowed: no value would be valid.
 fn check_required(schema: &Map<String, Value>, path: &str, is_closed: bool) -> Result<(), SchemaError> {
     let is_closed = is_closed || schema.get("additionalProperties") == Some(&Value::Bool(false));
     if !is_closed || ["patternProperties", "$ref", "allOf"].iter().any(|word| schema.contains_key(*word)) {
@@ -144,7 +144,7 @@ fn check_required(schema: &Map<String, Value>, path: &str, is_closed: bool) -> R
     Ok(())
 }
 
-/// A name as a part of a JSON pointer.
+/// A name, escaped as a part of a JSON pointer.
 fn escaped(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
@@ -172,7 +172,7 @@ mod tests {
         let deep = json!({"properties": {"a/b": {"items": {"anyOf": [{}, {"minimun": 1}]}}}});
         let at = "/properties/a~1b/items/anyOf/1/minimun";
         check(deep, &no_word(at, "minimun", "did you mean `minimum`?"));
-        // Names of properties, and data, are no keywords.
+        // Names of properties, and data, are not keywords.
         check(json!({"properties": {"patern": {"default": {"patern": 1}, "x-form": {"patern": 1}}}}), "ok");
         let format = json!({"properties": {"a": {"format": "urll"}}});
         assert!(check_words(&format).unwrap_err().to_string().contains("urll"));

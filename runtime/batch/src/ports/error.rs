@@ -1,13 +1,13 @@
-//! Why a store did not do what it was asked.
+//! Why a store refused a call, or could not answer it.
 
 use crate::component_quota::ComponentQuotaError;
 use crate::execution::status::BatchStatus;
 use crate::name::{Digest, InstanceCode, JobExecutionId};
 
-/// Why the repository did not do what it was asked.
+/// Why a store refused a call, or could not answer it.
 #[derive(Debug, thiserror::Error)]
 pub enum RepositoryError {
-    /// There is one of that name already.
+    /// A thing of that name exists already.
     #[error("the {kind} `{name}` exists already")]
     AlreadyExists {
         /// `instance`, `connector`, `component`.
@@ -15,18 +15,18 @@ pub enum RepositoryError {
         /// Its name.
         name: String,
     },
-    /// That version of a component was released, and a release stays what it is.
+    /// That version of a component was released, and the bytes of a release never change.
     #[error("the component `{reference}` exists already with other bytes: {digest}")]
     VersionExists {
         /// `normalise@1.2.0`.
         reference: String,
-        /// The bytes that it stands for.
+        /// The digest of the released bytes.
         digest: Digest,
     },
     /// The tenant has no room for one more component.
     #[error("the component is refused: {0}")]
     ComponentQuota(#[source] ComponentQuotaError),
-    /// There is none of that name in this tenant.
+    /// This tenant has no such thing of that name.
     #[error("there is no {kind} `{name}`")]
     NotFound {
         /// `instance`, `execution`, …
@@ -34,36 +34,36 @@ pub enum RepositoryError {
         /// Its name or number.
         name: String,
     },
-    /// Something still needs it.
+    /// The thing is still needed by another one.
     #[error("the {kind} `{name}` is used by {user}")]
     InUse {
         /// `component`, `connector`, `instance`.
         kind: &'static str,
         /// Its name.
         name: String,
-        /// What needs it.
+        /// The thing that needs it.
         user: String,
     },
-    /// The execution is not in a status from which this is possible.
+    /// The status of the execution does not allow the request.
     #[error("execution {id} is {status}: {reason}")]
     WrongStatus {
-        /// Which one.
+        /// The execution.
         id: JobExecutionId,
-        /// Where it stands.
+        /// Its status.
         status: BatchStatus,
-        /// What is not possible.
+        /// Why it is refused.
         reason: &'static str,
     },
-    /// One of the same instance and parameters has not ended.
+    /// Another execution of the same instance and parameters has not ended.
     #[error("execution {id} of the same instance and parameters has not ended")]
     NotUnique {
-        /// Which one.
+        /// The other execution.
         id: JobExecutionId,
     },
-    /// The queue holds as many of the tenant's entries as may wait.
+    /// The tenant has as many waiting entries in the queue as it may have.
     #[error("{max} executions wait in the queue, and no more may")]
     QueueFull {
-        /// How many may.
+        /// How many entries may wait.
         max: u64,
     },
     /// As many executions of the instance run as its job allows.
@@ -73,35 +73,35 @@ pub enum RepositoryError {
         instance: InstanceCode,
         /// How many executions of it may run.
         max: u32,
-        /// One that does.
+        /// One of the running executions.
         id: JobExecutionId,
     },
-    /// Another worker holds the execution: this one must stop touching anything.
+    /// Another worker holds the execution: the worker that lost the lease must stop all its work on it.
     #[error("the lease of execution {id} was lost to another worker")]
     LeaseLost {
-        /// Which one.
+        /// The execution.
         id: JobExecutionId,
     },
     /// Another process keeps the database locked.
     #[error("the store is busy: {detail}")]
     Busy {
-        /// Which one, and how long it was waited for.
+        /// Which database, and how long the store waited for it.
         detail: String,
     },
     /// The database was written by a newer version.
     #[error("the store {store} has schema version {found}; this program knows versions up to {known}")]
     NewerVersion {
-        /// Where it is.
+        /// The address of the store.
         store: String,
         /// The version found.
         found: u32,
         /// The newest version known.
         known: u32,
     },
-    /// The database is of an older version, or empty. An operator has to bring it up to date.
+    /// The database is of an older version, or empty. An operator must bring it up to date.
     #[error("the store {store} has {}, and this program needs schema version {known}", schema(*found))]
     OlderVersion {
-        /// Where it is.
+        /// The address of the store.
         store: String,
         /// The version found; 0 for an empty database.
         found: u32,
@@ -111,26 +111,26 @@ pub enum RepositoryError {
     /// The database cannot hold every text.
     #[error("the store {store} has the encoding {encoding}, and this program needs UTF8")]
     OtherEncoding {
-        /// Where it is.
+        /// The address of the store.
         store: String,
-        /// What it has.
+        /// The encoding of the database.
         encoding: String,
     },
-    /// What was stored cannot be understood.
+    /// A stored value cannot be read.
     #[error("the store holds a {what} that cannot be read: {detail}")]
     Corrupt {
-        /// Which row and column.
+        /// The row and the column.
         what: String,
         /// Why.
         detail: String,
     },
-    /// The database is there, and does not let this program work: the user, the rights, the tables or the file are
-    /// not what they should be.
+    /// The database exists, but does not let this program work: the user, the rights, the tables or the file are
+    /// wrong.
     #[error("the store {store} failed: {detail}")]
     Refused {
-        /// Where it is.
+        /// The address of the store.
         store: String,
-        /// What it said.
+        /// The message of the database.
         detail: String,
     },
     /// This program was built without that kind of store.
@@ -141,12 +141,12 @@ pub enum RepositoryError {
         /// The cargo feature that builds it in.
         feature: &'static str,
     },
-    /// The database cannot be opened, reached or written, a full disk among the reasons.
+    /// The database cannot be opened, reached or written, for example because the disk is full.
     #[error("the store {store} failed: {detail}")]
     Unavailable {
-        /// Where it is.
+        /// The address of the store.
         store: String,
-        /// What it said.
+        /// The message of the database.
         detail: String,
     },
 }
@@ -176,7 +176,7 @@ impl RepositoryError {
         }
     }
 
-    /// What a caller that asks again may expect.
+    /// What a caller may expect if it asks again.
     pub fn outlook(&self) -> Outlook {
         match self {
             Self::NewerVersion { .. } | Self::OtherEncoding { .. } | Self::NotBuiltIn { .. } => {
@@ -188,12 +188,13 @@ impl RepositoryError {
     }
 }
 
-/// What a caller that asks the store again may expect.
+/// What a caller may expect if it asks the store again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outlook {
-    /// Another answer in a while, or to another question.
+    /// Another answer after some time, or to another question.
     Passing,
-    /// The same answer until the store is mended. One call may meet it, at a damaged row, while others are answered.
+    /// The same answer until the store is mended. Only some calls may fail in this way, for example at a damaged
+    /// row, while others succeed.
     Lasting,
     /// The same answer to each question, for as long as this program runs.
     Final,

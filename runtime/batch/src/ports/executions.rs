@@ -1,4 +1,4 @@
-//! Executions, as others than their workers see them.
+//! The port for executions, for all callers except their workers.
 
 use async_trait::async_trait;
 
@@ -17,18 +17,20 @@ use crate::name::{JobExecutionId, TenantId};
 /// The runs of job instances.
 #[async_trait]
 pub trait Executions: Send + Sync + 'static {
-    /// Accepts an execution as STARTING, and puts it into the queue if it is to wait there. With a claim, its lease
-    /// begins in the same transaction; an instance whose job limits its concurrency is refused then while it is full.
+    /// Accepts an execution as STARTING, and puts it into the queue if `queue` is set.
+    ///
+    /// With a claim, its lease begins in the same transaction. Then the execution is refused if the job limits how
+    /// many executions of an instance run at a time, and that many run already.
     async fn create_execution(
         &self,
         new: &NewJobExecution,
         claim: Option<&Claim>,
     ) -> Result<(JobExecution, Option<Lease>)>;
 
-    /// Asks the worker of an execution to stop it, or stops an execution that no worker has begun.
+    /// Sends a stop request to the worker of an execution, or stops an execution that no worker has begun.
     async fn request_stop(&self, tenant: &TenantId, id: JobExecutionId, by: &Actor) -> Result<StopRequest>;
 
-    /// Gives up an execution that will not be restarted.
+    /// Abandons an execution: it will not be restarted.
     async fn abandon(&self, tenant: &TenantId, id: JobExecutionId, by: &Actor) -> Result<()>;
 
     /// An execution with its steps.
@@ -42,23 +44,25 @@ pub trait Executions: Send + Sync + 'static {
         filter: &ExecutionFilter,
     ) -> Result<Listing<ExecutionSummary>>;
 
-    /// What is left of a damaged execution; `None` if there is no such execution.
+    /// The readable rest of a damaged execution; `None` if there is no such execution.
     async fn remains(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<Remains>>;
 
-    /// An execution, and those that it continues, the latest first, up to the first that is missing. Empty if there
+    /// An execution and those that it continues, the latest first, up to the first that is missing. Empty if there
     /// is no such execution.
     async fn ancestry(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Vec<Ancestor>>;
 
-    /// The stored warnings of an execution, in the order they came. No step stores more of them than
-    /// [`WARNINGS_STORED_MAX`](crate::findings::WARNINGS_STORED_MAX).
+    /// The stored warnings of an execution, in the order in which they came. A step stores at most
+    /// [`WARNINGS_STORED_MAX`](crate::findings::WARNINGS_STORED_MAX) warnings.
     async fn warnings(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Listing<Warning>>;
 
-    /// What [`purge`](Self::purge) would delete, oldest first.
+    /// The executions that [`purge`](Self::purge) would delete, oldest first.
     async fn purgeable(&self, tenant: &TenantId, filter: &ExecutionFilter) -> Result<Vec<Purgeable>>;
 
-    /// Deletes executions that have ended and match the filter, oldest first, with their parts, but never the latest
-    /// COMPLETED one of an instance. Returns their ids. The call is one transaction, which others wait for: to delete
-    /// many executions, ask for a few hundred at a time.
+    /// Deletes executions that have ended and match the filter, oldest first, with their parts.
+    ///
+    /// The latest COMPLETED execution of an instance is never deleted. Returns the ids of the deleted executions.
+    /// The call is one transaction, for which others wait: to delete many executions, ask for a few hundred at a
+    /// time.
     async fn purge(
         &self,
         tenant: &TenantId,

@@ -16,15 +16,17 @@ pub trait Inventory: Send + Sync + 'static {
     /// connector of the tenant has.
     async fn put_connector(&self, tenant: &TenantId, connector: &Connector, by: &Actor) -> Result<()>;
 
-    /// All connectors, by code. A damaged job is missing in its connector, and is named by itself.
+    /// All connectors, by code. A damaged job is left out of its connector, and is reported separately.
     async fn connectors(&self, tenant: &TenantId) -> Result<Listing<Connector>>;
 
     /// Removes a connector; refuses while an instance needs it.
     async fn remove_connector(&self, tenant: &TenantId, code: &ConnectorCode, by: &Actor) -> Result<()>;
 
-    /// Records a component. If the tenant has that digest already, only its signer changes, and only if the new
-    /// component has one. Refuses a released version that the tenant has with another digest, and a new digest for
-    /// which the quota leaves no room; of several at once, only as many as there is room for are recorded.
+    /// Records a component.
+    ///
+    /// If the tenant has that digest already, only its signer changes, and only if the new component has a signer.
+    /// Refuses a released version that the tenant has with another digest. Also refuses a new digest if the quota
+    /// leaves no room. If several calls run at once, the store records only as many components as fit.
     async fn put_component(
         &self,
         tenant: &TenantId,
@@ -36,7 +38,7 @@ pub trait Inventory: Send + Sync + 'static {
     /// All components, by name, then newest first.
     async fn components(&self, tenant: &TenantId) -> Result<Listing<Component>>;
 
-    /// Removes a component; refuses while a connector, or an execution that has not ended, needs it. Returns whether no
-    /// tenant has that digest any more, so that the bytes can go.
+    /// Removes a component; refuses while a connector, or an execution that has not ended, needs it. Returns
+    /// whether no tenant has that digest any more, so that the bytes can be deleted.
     async fn remove_component(&self, tenant: &TenantId, digest: &Digest, by: &Actor) -> Result<bool>;
 }

@@ -1,16 +1,16 @@
-//! What a list returns: the rows that can be read, and the names of those that cannot.
+//! The result of a list: the rows that can be read, and the names of those that cannot.
 //!
-//! One damaged row must not hide the others, so a list never fails on account of a row. A call for the
-//! damaged row itself says what is wrong with it.
+//! One damaged row must not hide the others, so a damaged row never makes a list fail. A call for the damaged row
+//! itself reports what is wrong with it.
 
 use std::ops::Deref;
 
 /// A list, or a page of one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listing<T> {
-    /// What can be read, in the order of the list.
+    /// The rows that can be read, in the order of the list.
     pub items: Vec<T>,
-    /// What cannot be read, in the order of the list.
+    /// The rows that cannot be read, in the order of the list.
     pub damaged: Vec<Damaged>,
 }
 
@@ -21,7 +21,7 @@ pub struct Damaged {
     pub kind: &'static str,
     /// Its name or number.
     pub name: String,
-    /// Its number, if it is one of those that are listed by number: executions and events.
+    /// Its number, for rows that are listed by number: executions and events.
     pub number: Option<u64>,
     /// Which column is damaged, and how.
     pub reason: String,
@@ -46,7 +46,7 @@ impl<T> Listing<T> {
         self.items.len() + self.damaged.len()
     }
 
-    /// The same with other items.
+    /// The same list with other items.
     pub fn map<U>(self, item: impl FnMut(T) -> U) -> Listing<U> {
         Listing { items: self.items.into_iter().map(item).collect(), damaged: self.damaged }
     }
@@ -92,14 +92,14 @@ impl<T> FromIterator<Result<T, Damaged>> for Listing<T> {
     }
 }
 
-/// Equal to a list of these items of which nothing is damaged.
+/// Equal if the list has these items and no damaged row.
 impl<T: PartialEq, const N: usize> PartialEq<[T; N]> for Listing<T> {
     fn eq(&self, items: &[T; N]) -> bool {
         self.damaged.is_empty() && self.items == items
     }
 }
 
-/// Equal to a list of these items of which nothing is damaged.
+/// Equal if the list has these items and no damaged row.
 impl<T: PartialEq> PartialEq<Vec<T>> for Listing<T> {
     fn eq(&self, items: &Vec<T>) -> bool {
         self.damaged.is_empty() && self.items == *items

@@ -8,16 +8,16 @@ use crate::clock::Timestamp;
 use crate::execution::event::{Checkpointed, EventNumber, ExecutionEvent};
 use crate::name::TenantId;
 
-/// What happened to executions, in the order in which it became visible. Every change of an execution writes its event in
-/// the same transaction; [`crate::execution::event`] has the kinds.
+/// The events of executions, in the order in which they became visible. Every change of an execution writes its
+/// event in the same transaction; [`crate::execution::event`] has the kinds.
 ///
-/// A reader keeps the number of the last event it has dealt with, and asks for what came after. An event never appears
-/// before a number that a reader was given, so no reader misses one, and a reader that keeps its number with its own
-/// work deals with each event at least once.
+/// A reader keeps the number of the last event that it has handled, and asks for the events after that number.
+/// After a reader has got a number, no event with a smaller number appears any more, so the reader misses no event.
+/// A reader that saves the number together with its own work handles each event at least once.
 #[async_trait]
 pub trait Outbox: Send + Sync + 'static {
-    /// The events after a number, of one tenant or of all, in their order. Events of executions that were purged are not
-    /// among them.
+    /// The events after a number, of one tenant or of all tenants, in their order. Events of purged executions are
+    /// left out.
     async fn events_after(
         &self,
         tenant: Option<&TenantId>,
@@ -25,11 +25,12 @@ pub trait Outbox: Send + Sync + 'static {
         limit: u32,
     ) -> Result<EventPage>;
 
-    /// Returns when there may be an event after that number, of any tenant, or after that many milliseconds.
+    /// Returns when there may be an event after that number, of any tenant; after `timeout_ms` milliseconds at the
+    /// latest.
     async fn wait_for_events(&self, after: EventNumber, timeout_ms: u64);
 
-    /// The steps of running executions that were saved at that moment or later, of one tenant or of all, oldest save
-    /// first.
+    /// The steps of running executions that were saved at that moment or later, of one tenant or of all tenants,
+    /// oldest save first.
     async fn checkpointed(
         &self,
         tenant: Option<&TenantId>,
@@ -37,8 +38,8 @@ pub trait Outbox: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Listing<Checkpointed>>;
 
-    /// Deletes events from before a moment, and those beyond the newest `kept_max`, of all tenants, some thousands at a
-    /// time. Returns how many they were.
+    /// Deletes events of all tenants: those from before a moment, and those that are not among the newest
+    /// `kept_max`. Each transaction deletes some thousands. Returns how many events were deleted.
     async fn drop_events(&self, before: Timestamp, kept_max: u64) -> Result<u64>;
 }
 
@@ -47,9 +48,9 @@ pub trait Outbox: Send + Sync + 'static {
 pub struct EventPage {
     /// The events, in the order of their numbers.
     pub events: Listing<ExecutionEvent>,
-    /// The number to ask with next: no event up to it is still to come.
+    /// The number to ask with next: no event up to this number will appear later.
     pub next: EventNumber,
-    /// Whether nothing between the number that was asked for and this page has been dropped for its age. If something
-    /// has, the reader has to look at the executions themselves.
+    /// Whether all events between the number that was asked for and this page still exist. If some were dropped
+    /// because of their age, the reader must look at the executions themselves.
     pub is_complete: bool,
 }

@@ -12,7 +12,7 @@ use super::parts::Parts;
 use super::queue::JobQueue;
 use super::workers::Workers;
 
-/// Everything that is persisted: a store that implements every port is one.
+/// Everything that is persisted: a type that implements every port is a repository.
 pub trait JobRepository:
     Installation
     + Inventory

@@ -1,37 +1,37 @@
-//! What a check of a store has found.
+//! The result of a check of a store.
 
 use std::fmt;
 
-/// What a store has.
+/// The state of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreReport {
-    /// Where it is, without a password.
+    /// The address of the store, without a password.
     pub store: String,
     /// The version of its server; `None` for the embedded store.
     pub server: Option<String>,
-    /// The version of its schema; 0 if there is none yet.
+    /// The version of its schema; 0 if there is no schema yet.
     pub version: u32,
     /// The version that this program reads and writes.
     pub known_version: u32,
-    /// What is damaged; empty if nothing is. The server of a PostgreSQL database checks that itself.
+    /// What is damaged in the database itself; empty if nothing is. A PostgreSQL server checks this itself.
     pub problems: Vec<String>,
-    /// What cannot be read, or breaks a rule; at most a thousand.
+    /// The rows that cannot be read, or that break a rule; at most a thousand.
     pub findings: Vec<Finding>,
 }
 
 impl StoreReport {
-    /// Whether nothing has to be done before it is used.
+    /// Whether nothing must be done before the store is used: it is usable, and each finding was mended.
     pub fn is_ready(&self) -> bool {
         self.is_usable() && self.findings.iter().all(|finding| finding.remedy.is_some())
     }
 
-    /// Whether its schema is up to date and nothing is damaged, so that its contents can be looked at.
+    /// Whether its schema is up to date and nothing is damaged, so that its contents can be read.
     pub fn is_usable(&self) -> bool {
         self.version == self.known_version && self.problems.is_empty()
     }
 }
 
-/// Something that cannot be read, or breaks a rule.
+/// A row that cannot be read, or that breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The tenant, as it is stored; empty if the finding belongs to none.
@@ -40,7 +40,7 @@ pub struct Finding {
     pub execution: Option<i64>,
     /// What is wrong.
     pub reason: String,
-    /// What was done about it. `None` if nothing was asked for, or nothing helps.
+    /// What was done about it. `None` if no repair was asked for, or if none helped.
     pub remedy: Option<String>,
 }
 

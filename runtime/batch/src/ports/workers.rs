@@ -1,4 +1,4 @@
-//! Which workers there are.
+//! The port for the known workers.
 
 use async_trait::async_trait;
 
@@ -10,15 +10,15 @@ use crate::worker::{Held, Worker};
 /// The processes that take executions from the queue, of all tenants.
 #[async_trait]
 pub trait Workers: Send + Sync + 'static {
-    /// Records that a worker lives, and what it takes. Forgets workers that were not heard of for a day.
+    /// Records that a worker is alive, and which entries it takes. Forgets workers that were silent for a day.
     async fn worker_beat(&self, worker: &Worker) -> Result<()>;
 
     /// Forgets a worker that has ended.
     async fn forget_worker(&self, name: &str) -> Result<()>;
 
-    /// The workers, by name, dead ones among them for a day.
+    /// The workers, by name. Dead workers are listed for a day.
     async fn workers(&self) -> Result<Listing<Worker>>;
 
-    /// What is leased at this moment, by worker and id.
+    /// The executions that are leased at this moment, by worker and id.
     async fn held(&self, now: Timestamp) -> Result<Listing<Held>>;
 }

@@ -4,8 +4,10 @@ use super::*;
 use crate::element::SkippedRow;
 use crate::testing::Bench;
 
-/// Returns the columns it announces: of those it reads, the cell with `'` behind it (null stays null);
-/// of others, what it read of the row, joined by `+`. The first cell it reads may say `skip`, `filter` or
+/// Returns the columns that it announces.
+///
+/// For a column that it reads, it returns the cell with `'` added (null stays null). For another column, it returns
+/// the cells that it read of the row, joined by `+`. The first cell that it reads may be `skip`, `filter` or
 /// `lose`.
 struct Primes {
     announced: Vec<String>,
@@ -71,7 +73,7 @@ fn lines(rows: &Rows) -> String {
     (0..rows.len()).map(line).collect::<Vec<_>>().join(" ")
 }
 
-/// What comes out of a processor that reads and returns these columns, or why it fails.
+/// The output of a processor that reads and returns these columns, or why it fails.
 async fn outcome(header: &str, reads: &str, returns: &str, batches: &[&str]) -> Result<String, Halt> {
     let inner = Box::new(Primes { announced: names(returns), header: Vec::new() });
     let mut processor = Projected::new(inner, names(reads));

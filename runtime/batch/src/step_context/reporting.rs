@@ -1,4 +1,4 @@
-//! What elements report: summary, warnings, errors, and values of the execution context.
+//! The reports of elements: summary, warnings, errors, and values of the execution context.
 
 use serde_json::Value;
 
@@ -14,12 +14,12 @@ use crate::lock::lock;
 use crate::log::LogLevel;
 
 impl StepContext {
-    /// What this element has reported since the last call.
+    /// Takes the reports of this element since the last call.
     pub(crate) fn take_reports(&self) -> Reports {
         self.slip.as_ref().map(|slip| std::mem::take(&mut *lock(slip))).unwrap_or_default()
     }
 
-    /// Counts what an element has reported.
+    /// Counts the reports of an element.
     pub fn accept(&self, reports: Reports) {
         if reports.is_empty() {
             return;
@@ -47,7 +47,7 @@ impl StepContext {
         }
     }
 
-    /// Adds to a named counter, which replaces a text of that name.
+    /// Adds to a named counter; a text of that name is replaced by the counter.
     pub fn increment_summary(&self, name: &str, by: u64) {
         self.report_summary(name, SummaryChange::Add(by));
     }
@@ -79,7 +79,7 @@ impl StepContext {
         );
     }
 
-    /// Records a warning; counted always, kept up to the cap.
+    /// Records a warning. All warnings are counted; they are kept up to the limit.
     pub fn add_warning(&self, code: &str, reason: &str, place: &str, item: &str) {
         let warning = || Warning {
             step: self.inner.step.clone(),
@@ -106,12 +106,12 @@ impl StepContext {
         }
     }
 
-    /// Whether the next warning would still be stored. A caller need not make one that would not.
+    /// Whether the next warning would still be stored. If not, a caller need not make its text.
     pub fn keeps_warnings(&self) -> bool {
         lock(&self.inner.findings).warning_count < WARNINGS_STORED_MAX
     }
 
-    /// Counts warnings that are beyond the cap, or stored elsewhere.
+    /// Counts warnings that are above the limit, or that are stored elsewhere.
     pub fn count_warnings(&self, count: u64) {
         let mut findings = lock(&self.inner.findings);
         if !self.gate.is_closed() {
@@ -144,7 +144,7 @@ impl StepContext {
         reported.or_else(|| self.inner.run.values().now().0.get(key).map(Value::to_string))
     }
 
-    /// Keeps a value for later steps and a restart. Refuses a value that does not fit, and says why.
+    /// Keeps a value for later steps and a restart. Refuses a value that does not fit, and returns the reason.
     pub fn put(&self, key: &str, value: Value) -> Result<(), String> {
         if key.is_empty() || key.len() > CONTEXT_KEY_BYTES_MAX {
             return Err(format!("a key has 1 to {CONTEXT_KEY_BYTES_MAX} bytes, this one {}", key.len()));
@@ -157,7 +157,7 @@ impl StepContext {
             return Err("the step has ended without this element".to_owned());
         }
         let mut slip = self.slip.as_ref().map(|slip| lock(slip));
-        // A value that this element has reported stands in place of the run's value.
+        // A value that this element has reported replaces the value of the run.
         let reported = |other: &str| slip.as_ref().is_some_and(|slip| slip.context.contains_key(other));
         let of_run = context.now().0.iter().filter(|(other, _)| !reported(other));
         let of_slip = slip.iter().flat_map(|slip| &slip.context);

@@ -1,4 +1,4 @@
-//! What is stored of a running step, and how a step goes back to what was stored.
+//! The stored state of a running step, and how a step goes back to it.
 
 use super::{Inner, Saved, StepContext};
 use crate::execution::save::Save;
@@ -13,8 +13,8 @@ use crate::shared_values::Changes;
 use crate::tasklet_point::TaskletPoint;
 
 impl StepContext {
-    /// Saves the step with everything that its elements reported. Elements that were left behind save nothing: to them,
-    /// the lease is lost.
+    /// Saves the step with all reports of its elements. Elements that were left behind save nothing: they get the
+    /// error that the lease is lost.
     pub async fn save_step(
         &self,
         recorder: &Recorder,
@@ -45,15 +45,15 @@ impl StepContext {
         Ok(())
     }
 
-    /// Saves a tasklet that runs: the values that it has kept, and what it had counted when it kept them. Its progress
-    /// is that of now, for those who watch.
+    /// Saves a running tasklet: the values that it has kept, and its counts at the moment when it kept them. Only
+    /// its progress is the present one, for people who watch.
     async fn save_at_point(&self) -> Result<(), RepositoryError> {
         let Some((recorder, row)) = self.inner.saver.get() else { return Ok(()) };
         let _passage = self.pass(recorder).await?;
         let _turn = self.inner.run.turn_to_save().await;
         let snapshot = self.to_save_at_point();
         let mut execution = row.clone();
-        // The observer hears of the usage when the step is saved as a whole.
+        // The observer gets the usage when the step is saved as a whole.
         snapshot.fill(&mut execution, recorder);
         let checkpoint = snapshot.point.as_ref().map(TaskletPoint::to_checkpoint);
         let save = Save {
@@ -68,17 +68,17 @@ impl StepContext {
         Ok(())
     }
 
-    /// The right to save, for elements that were not left behind.
+    /// The right to save; refused for elements that were left behind.
     async fn pass(&self, recorder: &Recorder) -> Result<SavePass<'_>, RepositoryError> {
         self.gate.pass().await.ok_or(RepositoryError::LeaseLost { id: recorder.lease.id })
     }
 
-    /// All that is to be saved.
+    /// Everything that must be saved.
     pub(super) fn to_save(&self) -> Snapshot {
         self.snapshot(|findings, _, _| findings)
     }
 
-    /// What is to be saved of a tasklet, as of the moment from which it would go on.
+    /// The state of a tasklet to save, as of the point from which it would continue.
     fn to_save_at_point(&self) -> Snapshot {
         self.snapshot(|findings, point, saved| {
             let TaskletPoint { summary, warning_count, .. } = point.cloned().unwrap_or_default();
@@ -99,7 +99,7 @@ impl StepContext {
         Snapshot { step: self.clone(), findings, values, point: point.0.clone(), changes, is_saved: false }
     }
 
-    /// Goes back to what was saved last, since the chunks that came after will run again. Errors stay.
+    /// Goes back to the last save, because the chunks after it will run again. Errors stay.
     pub fn go_back_to_saved(&self) {
         self.inner.run.values().go_back(&self.inner.step);
         let (summary, warning_count, point) = {
@@ -117,7 +117,7 @@ impl StepContext {
         }
     }
 
-    /// Begins a tasklet with what it had counted when it ended; `None` if it begins anew.
+    /// Begins a tasklet with its counts at that point; `None` if it begins from the start.
     pub fn go_on_from(&self, point: Option<TaskletPoint>) {
         let TaskletPoint { tracking, summary, warning_count } = point.clone().unwrap_or_default();
         self.set_tracking(tracking);
@@ -127,7 +127,7 @@ impl StepContext {
         *lock(&self.inner.saved) = Saved { summary, warning_count, point };
     }
 
-    /// Goes back to where a tasklet goes on when it runs again. Errors stay.
+    /// Goes back to the point from which a tasklet continues when it runs again. Errors stay.
     pub fn go_back_to_point(&self) {
         let mut findings = lock(&self.inner.findings);
         let point = lock(&self.inner.point).0.clone().unwrap_or_default();
@@ -138,7 +138,7 @@ impl StepContext {
         self.set_tracking(point.tracking);
     }
 
-    /// Remembers what a tasklet has counted so far: what it keeps now belongs to that.
+    /// Remembers the counts of a tasklet so far, as those that belong to the value it keeps now.
     pub(super) fn mark_point(&self) {
         let findings = lock(&self.inner.findings);
         let (summary, warning_count) = (findings.summary.clone(), findings.warning_count);
@@ -146,19 +146,20 @@ impl StepContext {
         *lock(&self.inner.point) = (Some(point), true);
     }
 
-    /// Where a tasklet goes on; `None` if it begins anew, and for item steps, which have checkpoints.
+    /// The point from which a tasklet continues. `None` if it begins from the start, and for item steps, which have
+    /// checkpoints.
     pub fn point(&self) -> Option<TaskletPoint> {
         lock(&self.inner.point).0.clone()
     }
 
-    /// Lets a tasklet be saved while it runs.
+    /// Allows a tasklet to be saved while it runs.
     pub fn saves_by(&self, recorder: Recorder, row: StepExecution) {
-        // There is one for each step that runs.
+        // There is one `StepContext` for each step that runs, so the value is set once.
         let _ = self.inner.saver.set((recorder, row));
     }
 
-    /// Makes durable, for a tasklet, what it has kept and counted until now. In an item step this does nothing:
-    /// there, what was kept is stored with the checkpoint of its chunk.
+    /// Makes durable what a tasklet has kept and counted until now. In an item step this function does nothing:
+    /// there, kept values are stored with the checkpoint of their chunk.
     pub async fn save(&self) -> Result<(), RepositoryError> {
         if self.inner.has_items {
             return Ok(());
@@ -169,7 +170,7 @@ impl StepContext {
         self.save_at_point().await
     }
 
-    /// Stores what a tasklet has kept since it was saved, if there is something. Returns whether there was.
+    /// Stores what a tasklet has kept since its last save, if there is anything. Returns whether there was.
     pub async fn save_if_changed(&self) -> Result<bool, RepositoryError> {
         let is_changed = lock(&self.inner.point).1;
         if is_changed {
@@ -179,18 +180,19 @@ impl StepContext {
     }
 }
 
-/// How many of the warnings that came from one count to another are stored.
+/// How many of the warnings between two counts are stored.
 fn stored_between(before: u64, after: u64) -> usize {
     (after.min(WARNINGS_STORED_MAX).saturating_sub(before.min(WARNINGS_STORED_MAX))) as usize
 }
 
-/// What is being saved of a step. If a snapshot is dropped before it was saved, everything in it still waits to be saved.
+/// The state of a step that is being saved. If a snapshot is dropped before it was saved, everything in it must
+/// still be saved.
 pub(super) struct Snapshot {
     step: StepContext,
     findings: Findings,
     /// The values that the steps of the run share, as far as this step may save them.
     values: ExecutionContext,
-    /// Of a tasklet.
+    /// The point of a tasklet.
     point: Option<TaskletPoint>,
     changes: Changes,
     is_saved: bool,
@@ -207,7 +209,7 @@ impl Snapshot {
         execution.updated_at = recorder.clock.now();
     }
 
-    /// Notes that everything in the snapshot is stored.
+    /// Notes that everything in the snapshot was stored.
     pub(super) fn saved(mut self) {
         self.is_saved = true;
         let Inner { findings, saved, .. } = &*self.step.inner;

@@ -61,7 +61,7 @@ fn goes_back_to_what_was_saved_but_keeps_errors() {
     assert_eq!(findings.errors, ["e"]);
 }
 
-/// A thread that was left behind went on reporting to the step.
+/// Regression: a thread that was left behind continued to report to the step.
 #[tokio::test]
 async fn what_is_left_behind_changes_nothing() {
     let step = step(false);

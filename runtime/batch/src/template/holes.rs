@@ -1,4 +1,4 @@
-//! A text with holes: read before any value is known, so that a value fills its hole and changes nothing else.
+//! A text with holes. It is parsed before any value is known, so a value fills its hole and changes nothing else.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use super::{Asked, TemplateError, Values, asked, lookup, pieces};
 /// How much of a value an error repeats, in characters.
 const SHOWN_MAX: usize = 100;
 
-/// A text of a definition, as it reads: literal pieces and holes by turns.
+/// A text of a definition in its parts: literal pieces and holes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     text: String,
@@ -17,9 +17,9 @@ pub struct Template {
 /// A part of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
-    /// What the author of the definition wrote.
+    /// A text by the author of the definition.
     Literal(String),
-    /// What a run's values say.
+    /// A place for a value of a run.
     Hole(Hole),
 }
 
@@ -27,12 +27,12 @@ pub enum Piece {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hole {
     expression: String,
-    /// What is asked of a step; `None` for a parameter.
+    /// The property of a step; `None` for a parameter.
     of_step: Option<String>,
 }
 
 impl Template {
-    /// Reads a text in which parameters may be named, and no secrets.
+    /// Parses a text in which parameters may be named, but no secrets.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
         let read = |piece| match piece {
             super::Piece::Literal(literal) => Ok(Piece::Literal(str::to_owned(literal))),
@@ -47,7 +47,7 @@ impl Template {
         &self.text
     }
 
-    /// Its parts, in the order they stand.
+    /// Its parts, in their order.
     pub fn pieces(&self) -> &[Piece] {
         &self.pieces
     }
@@ -65,17 +65,18 @@ impl Hole {
         Ok(Self { expression: expression.to_owned(), of_step })
     }
 
-    /// As it was written, without `${` and `}`.
+    /// The expression as it was written, without `${` and `}`.
     pub fn expression(&self) -> &str {
         &self.expression
     }
 
-    /// What it asks of a step, one of [`OUTPUT_PROPERTIES`](super::OUTPUT_PROPERTIES); `None` for a parameter.
+    /// The property of a step that it names, one of [`OUTPUT_PROPERTIES`](super::OUTPUT_PROPERTIES); `None` for a
+    /// parameter.
     pub fn of_step(&self) -> Option<&str> {
         self.of_step.as_deref()
     }
 
-    /// The value that a run has for it, as a text, if it may stand there; `judge` says why it may not.
+    /// The run's value for this hole, as a text. An error if `judge` refuses the value.
     pub fn text(
         &self,
         values: Values<'_>,
@@ -93,7 +94,7 @@ impl Hole {
     }
 }
 
-/// A value that may not stand where a template has its place.
+/// The error for a value that is not allowed in the place of a template.
 pub(super) fn unfit(expression: &str, value: &str, problem: &'static str) -> TemplateError {
     TemplateError::Unfit { expression: expression.to_owned(), value: value.to_owned(), problem }
 }
@@ -105,7 +106,8 @@ pub(super) fn shown(value: &str) -> String {
     format!("`{}`{rest}", start.escape_debug())
 }
 
-/// Whether a value can be one plain name in a path: of a file or a folder, never of several, or of another place.
+/// Whether a value is one plain name of a file or a folder. A path of several names, or a name that leads to
+/// another place, is refused.
 pub fn judge_name(value: &str) -> Result<(), &'static str> {
     if value.is_empty() {
         Err("is empty, and stands for one name in a path")

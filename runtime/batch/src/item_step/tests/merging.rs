@@ -1,4 +1,4 @@
-//! A step in parts ends as the same step in one piece.
+//! A step in parts ends like the same step in one piece.
 
 use super::*;
 
@@ -12,7 +12,7 @@ impl Case {
         Case { settings, retry, flakes: 0, booms: Arc::default(), bench, paper, luck }
     }
 
-    /// Runs each part to its end; every other one fails in its middle first.
+    /// Runs each part to its end; every second one fails in its middle first.
     async fn run_parts(&self, words: &str, parts: u32) -> Vec<FragmentState> {
         let mut step = self.step(words, None);
         let reader = &mut step.elements.reader.element;
@@ -66,7 +66,7 @@ impl Case {
         outcome
     }
 
-    /// What another run begins with: what was stored last.
+    /// What was stored last; the next run begins with it.
     fn stored(&self) -> StepExecution {
         let saved = self.bench.journal.0.lock().unwrap();
         let mut stored = saved.step.clone().unwrap_or_else(|| self.begin());
@@ -75,7 +75,7 @@ impl Case {
     }
 }
 
-/// How it ended, and all that it left.
+/// How the step ended, and all its results.
 fn tell(case: &Case, execution: &StepExecution) -> String {
     let paper = case.paper.lock().unwrap();
     let Counts { read, written, filtered, skipped } = execution.counts;
@@ -178,7 +178,7 @@ async fn a_stop_ends_it_at_a_checkpoint() {
 async fn a_worker_that_lost_its_lease_completes_nothing() {
     let case = Case::new(2, 1);
     let fragments = case.run_parts(WORDS, 3).await;
-    // After what was found is saved, and again at the end.
+    // The lease is lost after the findings of the parts were saved, and again at the end.
     case.bench.journal.0.lock().unwrap().is_lost_after = Some(2);
     let outcome = case.merge(&fragments, &mut case.begin()).await;
     assert_eq!(outcome.unwrap_err().code(), "lease-lost");
@@ -186,7 +186,7 @@ async fn a_worker_that_lost_its_lease_completes_nothing() {
     assert_eq!(case.paper.lock().unwrap().fragments.len(), 3, "whoever has the lease needs them");
 }
 
-/// No part has skipped too many.
+/// No single part has skipped too many items.
 #[tokio::test]
 async fn the_limit_of_skipped_items_is_that_of_the_whole() {
     for (limit, expected) in [(3, "Completed(None)"), (2, "one more item than the 2 that may be skipped")] {
@@ -198,7 +198,7 @@ async fn the_limit_of_skipped_items_is_that_of_the_whole() {
     }
 }
 
-/// A restart of an execution in one piece does not find any of this.
+/// A restart of an execution in one piece finds nothing of these parts.
 #[tokio::test]
 async fn a_fragment_is_nothing_but_a_part() {
     let case = Case::new(2, 1);

@@ -1,8 +1,9 @@
-//! Whatever happens to a step, it ends exact: any plan of items that are skipped, filtered or at fault, of elements that
-//! fail, recover or panic, and of processes that are killed, with any number of workers and in any number of parts.
+//! A step ends exact whatever happens. Any plan is tried: items that are skipped, filtered or at fault, elements
+//! that fail, recover or panic, and processes that are killed, with any number of workers and in any number of
+//! parts.
 //!
-//! A plan comes from a seed. One that goes wrong is told with it, and `STEPBOX_PLAN_SEED` repeats it;
-//! `STEPBOX_PLANS=5000` goes through more plans than every day.
+//! A plan comes from a seed. The seed of a plan that goes wrong is printed, and `STEPBOX_PLAN_SEED` repeats it;
+//! `STEPBOX_PLANS=5000` runs more plans than the usual number.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,9 +13,9 @@ use std::task::Poll;
 use super::*;
 use crate::execution::Warning;
 
-/// How many plans there are every day.
+/// How many plans a usual test run has.
 const PLANS: u64 = 300;
-/// After how many runs a plan should have come to its end.
+/// At most this many runs should bring a plan to its end.
 const RUNS_MAX: usize = 200;
 
 /// Random numbers from a seed.
@@ -30,14 +31,14 @@ impl Dice {
     }
 }
 
-/// What happens, and how the step is set.
+/// What happens in a run, and the settings of the step.
 struct Plan {
     words: Vec<String>,
     settings: ItemSettings,
     parts: u32,
     flakes: u32,
     booms: u32,
-    /// How many saves each process makes before it is killed; what is saved in the end is in none of them.
+    /// How many saves each process makes before it is killed. The processes after these are not killed.
     kills: Vec<usize>,
 }
 
@@ -86,13 +87,13 @@ impl Plan {
         Counts { read, written: read - filtered - skipped, filtered, skipped }
     }
 
-    /// What is written, in the order of the items.
+    /// The words that should be written, in the order of the items.
     fn written(&self) -> Vec<String> {
         let is_kept = |word: &&String| word.starts_with(['k', 'b']) || *word == "flaky";
         self.words.iter().filter(is_kept).map(|word| word.to_uppercase()).collect()
     }
 
-    /// What is rejected, in the order of the items.
+    /// The words that should be rejected, in the order of the items.
     fn rejected(&self) -> Vec<String> {
         let row = |(index, word): (usize, &String)| {
             let why = |code, phase| Some(format!("{word} {code} line {} {phase}", index + 1));
@@ -108,13 +109,14 @@ impl Plan {
         self.words.iter().enumerate().filter_map(row).collect()
     }
 
-    /// How many items come through the processor: none that could not be read, or that was found at fault.
+    /// How many items come through the processor: not those that could not be read, and not those that were found
+    /// at fault.
     fn seen(&self) -> u64 {
         self.words.len() as u64 - self.count(|word| word.starts_with('r') || word == "p!" || word == "w!")
     }
 }
 
-/// Runs of a step over one paper, until it has completed.
+/// Runs of a step over one paper, until the step has completed.
 struct Runs<'a> {
     plan: &'a Plan,
     case: Case,
@@ -138,7 +140,7 @@ impl<'a> Runs<'a> {
         self.plan.words.join(" ")
     }
 
-    /// Lets a step execution come to its end; returns it as it was stored, and all its stored warnings.
+    /// Runs a step execution to its end; returns it as it was stored, with all its stored warnings.
     async fn to_the_end(
         &mut self,
         fragment: Option<u32>,
@@ -164,7 +166,7 @@ impl<'a> Runs<'a> {
             };
             let saved = std::mem::take(&mut *journal.0.lock().unwrap());
             warnings.extend(saved.warnings);
-            // Another process knows what is stored, and nothing else.
+            // Another process knows only what is stored.
             execution = saved.step.unwrap_or_else(|| before.clone());
             execution.checkpoint = saved.checkpoint.or(before.checkpoint);
             match ended {
@@ -172,7 +174,7 @@ impl<'a> Runs<'a> {
                     assert_eq!(outcome, StepOutcome::Completed(None));
                     return (execution, warnings);
                 }
-                // Killed, or panicked.
+                // The process was killed, or it panicked.
                 Some(Err(StepError::Repository(_) | StepError::Panicked)) | None => {}
                 Some(Err(error)) => panic!("{error}"),
             }
@@ -180,7 +182,7 @@ impl<'a> Runs<'a> {
     }
 }
 
-/// Nothing if it panicked.
+/// `None` if the work panicked.
 async fn caught<T>(work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
     poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
@@ -217,7 +219,7 @@ async fn check(seed: u64) {
         words.sort();
         written.sort();
     }
-    // Within a chunk, those that could not be read come first.
+    // Within a chunk, items that could not be read come first.
     rejected.sort();
     expected.sort();
     assert_eq!(words, written);
@@ -250,7 +252,7 @@ async fn any_plan_ends_exact() {
     }
 }
 
-/// Tells the seed of a plan that goes wrong.
+/// Prints the seed of a plan that goes wrong.
 struct Told(u64);
 
 impl Drop for Told {
