@@ -1,12 +1,14 @@
-//! Work beside the executions: each service in a file of its own, done by every worker on its beat.
+//! Work beside the executions: each service has a file of its own, and every worker runs all services on its
+//! heartbeat.
 //!
-//! - `watchdog`: takes up what dead workers have left behind.
-//! - `retention`: drops the events of executions that are old.
-//! - `log_sharing`: brings a run's log to the folder that several machines share. It belongs to one run, so the run
-//!   starts it, with or without a worker.
+//! - `watchdog`: takes over the executions that dead workers have left behind.
+//! - `retention`: deletes the old events of executions.
+//! - `log_sharing`: copies a run's log to the folder that several machines share. It belongs to one run. The
+//!   run starts it, with or without a worker.
 //!
-//! Places for what comes: a scheduler (which schedule is due, and submitting it), and a notifier (delivering the events of
-//! executions). Each is one more [`Background`] in a file here, named in [`services`].
+//! Later services also belong here: a scheduler (finds the schedules that are due, and submits their jobs)
+//! and a notifier (delivers the events of executions). Each is one more [`Background`] in a file here, listed
+//! in [`services`].
 
 pub(crate) mod log_sharing;
 pub(crate) mod retention;

@@ -1,4 +1,4 @@
-//! How an installation is built: what it is made of, and in which order it opens.
+//! How an installation is built: its settings, and the order in which its parts are opened.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -32,22 +32,22 @@ use crate::tenants::{Tenants, check_policy};
 use crate::timing::{LEASE_MS, LEASE_MS_MIN};
 use crate::worker_lock::WorkerLock;
 
-/// Says how an installation is to be.
+/// The settings of a new installation.
 ///
-/// Without more words: the embedded store in the data folder, the native elements that Stepbox brings,
-/// no tenants, and components compiled in this process.
+/// The defaults: the embedded store in the data folder, the native elements of Stepbox, no tenants, and
+/// components that are compiled in this process.
 pub struct Builder {
     data_dir: PathBuf,
     native: NativeElements,
     tenants: BTreeMap<TenantId, Policy>,
-    /// `None` for the store's clock.
+    /// `None` for the clock of the store.
     clock: Option<Arc<dyn Clock>>,
     compiler: Compiler,
     resolver: Arc<dyn Resolver>,
     lease_ms: u64,
-    /// What machines share; `None` for one machine alone.
+    /// The storage that machines share; `None` for a single machine.
     shared: Option<NamedStorage>,
-    /// Further files and folders that no job touches.
+    /// Further files and folders that no job may touch.
     own: Vec<PathBuf>,
     /// `None` for a store that Stepbox opens itself.
     repository: Option<Arc<dyn JobRepository>>,
@@ -55,9 +55,10 @@ pub struct Builder {
     database_url: Option<DatabaseUrl>,
 }
 
-/// Here rather than with the other methods, so that the builder knows the installation and not the other way round.
+/// This is here and not with the other methods of `Stepbox`, so that the builder knows the installation and
+/// the installation does not know the builder.
 impl Stepbox {
-    /// Begins an installation whose data lie in a folder; the folder is created if there is none.
+    /// Starts to build an installation with its data in a folder; the folder is created if it is missing.
     pub fn builder(data_dir: impl Into<PathBuf>) -> Builder {
         Builder {
             data_dir: data_dir.into(),
@@ -76,15 +77,15 @@ impl Stepbox {
 }
 
 impl Builder {
-    /// Adds a tenant and what its jobs may touch at most.
+    /// Adds a tenant with its policy: the most that its jobs may touch.
     #[must_use]
     pub fn tenant(mut self, id: TenantId, policy: Policy) -> Self {
         self.tenants.insert(id, policy);
         self
     }
 
-    /// Adds a native reader that jobs may name. The factory makes one for each step from its [`ElementSetup`]: files are
-    /// opened through `setup.reach`, so that the reader keeps the tenant's policy.
+    /// Adds a native reader that jobs may name. The factory creates a reader for each step from its
+    /// [`ElementSetup`]. Open files with `setup.reach`, so that the reader respects the tenant's policy.
     #[must_use]
     pub fn reader(
         mut self,
@@ -95,7 +96,7 @@ impl Builder {
         self
     }
 
-    /// Adds a native processor that jobs may name; the factory as for [`reader`](Self::reader).
+    /// Adds a native processor that jobs may name. The factory works as for [`reader`](Self::reader).
     #[must_use]
     pub fn processor(
         mut self,
@@ -106,7 +107,7 @@ impl Builder {
         self
     }
 
-    /// Adds a native writer that jobs may name; the factory as for [`reader`](Self::reader).
+    /// Adds a native writer that jobs may name. The factory works as for [`reader`](Self::reader).
     #[must_use]
     pub fn writer(
         mut self,
@@ -117,7 +118,7 @@ impl Builder {
         self
     }
 
-    /// Adds a native tasklet that jobs may name; the factory as for [`reader`](Self::reader).
+    /// Adds a native tasklet that jobs may name. The factory works as for [`reader`](Self::reader).
     #[must_use]
     pub fn tasklet(
         mut self,
@@ -128,80 +129,82 @@ impl Builder {
         self
     }
 
-    /// Persists everything in another store than the embedded one in the data folder.
+    /// Stores everything in this store instead of the embedded store in the data folder.
     #[must_use]
     pub fn repository(mut self, repository: Arc<dyn JobRepository>) -> Self {
         self.repository = Some(repository);
         self
     }
 
-    /// Has leases last so long without a heartbeat, in milliseconds, at least [`LEASE_MS_MIN`]; there are three
-    /// heartbeats in that time. What runs here is another worker's so long after this process was last heard of.
-    /// All processes on a store should agree. Unless it is said, [`LEASE_MS`](crate::LEASE_MS).
+    /// Sets how long leases last without a heartbeat, in milliseconds, at least [`LEASE_MS_MIN`]. There are
+    /// three heartbeats in that time. If this process sends no heartbeat for that long, another worker takes
+    /// over its executions. Use the same value for all processes on a store. The default is
+    /// [`LEASE_MS`](crate::LEASE_MS).
     #[must_use]
     pub fn lease_ms(mut self, lease_ms: u64) -> Self {
         self.lease_ms = lease_ms.max(LEASE_MS_MIN);
         self
     }
 
-    /// Persists everything in a PostgreSQL database, version 15 or later, which any number of machines may use. It
-    /// must be up to date: [`migrate_store`](crate::migrate_store) brings it there.
+    /// Stores everything in a PostgreSQL database, version 15 or later, which any number of machines may use.
+    /// The database must be up to date: run [`migrate_store`](crate::migrate_store) to update it.
     #[must_use]
     pub fn database_url(mut self, url: DatabaseUrl) -> Self {
         self.database_url = Some(url);
         self
     }
 
-    /// Takes the time from somewhere else than the store: unless it is said, moments come from the clock of the
-    /// database or, with a store in a file, of this machine.
+    /// Takes the time from this clock. By default, the time comes from the clock of the database or, with a
+    /// store in a file, from the clock of this machine.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
         self
     }
 
-    /// Keeps there what workers on several machines must share beside the store: the bytes of components, the
-    /// logs and the rejected items. The data folder then has copies. All of them have to say the same; no
-    /// tenant's job can name it.
+    /// Sets the storage for the data that workers on several machines must share beside the store: the bytes
+    /// of components, the logs and the rejected items. The data folder then has copies. All workers must use
+    /// the same storage. No tenant's job can name it.
     #[must_use]
     pub fn shared_storage(mut self, storage: NamedStorage) -> Self {
         self.shared = Some(storage);
         self
     }
 
-    /// Keeps a file, or a folder with all below it, from every job, as the data folder is kept: a policy, a file with
-    /// a secret, a store elsewhere.
+    /// Protects a file, or a folder with everything below it, from every job, as the data folder is
+    /// protected. Examples are a policy, a file with a secret, and a store outside the data folder.
     #[must_use]
     pub fn own_path(mut self, path: impl Into<PathBuf>) -> Self {
         self.own.push(path.into());
         self
     }
 
-    /// Compiles components elsewhere than in this process. Where others upload them, in processes of their
-    /// own, which can be ended: [`Compiler::Process`].
+    /// Sets where components are compiled. The default is in this process. If other people upload components,
+    /// compile them in separate processes, which can be killed: [`Compiler::Process`].
     #[must_use]
     pub fn compiler(mut self, compiler: Compiler) -> Self {
         self.compiler = compiler;
         self
     }
 
-    /// Finds the addresses of the hosts that steps call by other means than the system's. Whatever it
-    /// answers, only addresses that the tenant's policy leaves are dialled.
+    /// Resolves the names of the hosts that steps call with this resolver instead of the system's. Whatever
+    /// addresses it returns, steps connect only to addresses that the tenant's policy allows.
     #[must_use]
     pub fn resolver(mut self, resolver: Arc<dyn Resolver>) -> Self {
         self.resolver = resolver;
         self
     }
 
-    /// Opens the data folder and the store, starts the sandbox, and deals with what processes that died
-    /// have left behind: what was in the queue waits there again, the rest is FAILED.
+    /// Opens the data folder and the store, starts the sandbox, and handles the executions that dead
+    /// processes have left behind: those that were in the queue wait there again, the others are FAILED.
     pub async fn open(self) -> Result<Stepbox, Error> {
         for (tenant, policy) in &self.tenants {
             check_policy(tenant, policy, self.shared.as_ref())?;
         }
         let data = DataFolder::open(&self.data_dir)?;
         if let Some(folder) = self.shared.as_ref().and_then(NamedStorage::folder) {
-            // To be behind the wall the folder has to exist. Where it cannot be made, no job can write to it either.
+            // The folder must exist, or it cannot be protected from jobs. If it cannot be created, no job can
+            // write to it either.
             let _ = create_private_folder(folder);
         }
         let wall = own_files::wall(&data, self.shared.as_ref(), &self.own)?;
@@ -243,7 +246,7 @@ impl Builder {
             cache_dir: data.compiled(),
             compiler: self.compiler,
             resolver: self.resolver,
-            // One tenant's component is not to take the cores of another's steps.
+            // A component of one tenant must not take the processor cores from the steps of another tenant.
             compiles_in_parallel: self.tenants.len() == 1,
             ..SandboxConfig::default()
         };
@@ -284,7 +287,7 @@ impl Builder {
     }
 }
 
-/// Where the store is, as another installation may tell it: without a password.
+/// The place of the store, as messages of other installations may show it: without a password.
 fn store_for_people(url: Option<&DatabaseUrl>, data: &DataFolder) -> String {
     let of_file = || format!("the store {} on {}", data.database().display(), hostname());
     url.and_then(DatabaseUrl::name).unwrap_or_else(of_file)
@@ -295,7 +298,7 @@ fn hostname() -> String {
     if host.trim().is_empty() { "localhost".to_owned() } else { host.trim().to_owned() }
 }
 
-/// A name that no other process on this store has, and that tells people which one it is.
+/// A name that no other process on this store has. It also shows people which process it is.
 fn worker_name(clock: &dyn Clock) -> String {
     static OPENED: AtomicU32 = AtomicU32::new(0);
     let number = OPENED.fetch_add(1, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Which components may come in, and be run.
+//! Which components may be uploaded and run.
 
 use stepbox_batch::component_quota::ComponentQuota;
 use stepbox_batch::inventory::Component;
@@ -6,21 +6,21 @@ use stepbox_sandbox::COMPONENT_BYTES_MAX;
 
 use crate::signature::{self, SignatureError, SigningKey};
 
-/// Which components may come in, and be run.
+/// Which components may be uploaded and run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ComponentsPolicy {
-    /// Whether new ones may come in through the tenant's own handle. If not, through the operator's alone:
-    /// `Stepbox::operator_of`. What is kept already can be used either way.
+    /// Whether new components may be uploaded through the tenant's own handle. If not, only the operator may
+    /// upload them: `Stepbox::operator_of`. Components that are already stored can be used either way.
     pub upload: bool,
-    /// Whose signatures are accepted: each component needs one of these, to come in as well as to be run.
-    /// None if no signature is asked for.
+    /// The keys whose signatures are accepted: each component needs the signature of one of these keys, to be
+    /// uploaded and to be run. `None` if no signature is required.
     pub signed_by: Option<Vec<SigningKey>>,
-    /// How many there may be, and how large.
+    /// The maximum number and the maximum size of components.
     pub quota: ComponentQuota,
 }
 
 impl Default for ComponentsPolicy {
-    /// Uploads without signatures, 1000 components of at most 32 MiB, and 4 GiB together.
+    /// Uploads without signatures, 1000 components of at most 32 MiB each, and 4 GiB together.
     fn default() -> Self {
         Self {
             upload: true,
@@ -34,24 +34,24 @@ impl Default for ComponentsPolicy {
     }
 }
 
-/// Why a policy cannot be, or has a setting without effect.
+/// Why a policy is invalid, or which of its settings has no effect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ComponentsPolicyError {
-    /// Nobody could sign.
+    /// There is no key, so nobody could sign.
     #[error("`signed_by` is empty, so that no component could be run")]
     NoKeys,
-    /// Two keys of one name: nobody could tell whose signature it was.
+    /// Two keys have the same name, so a name would not say whose signature it was.
     #[error("`signed_by` has two keys with the name `{0}`")]
     NameTwice(String),
-    /// One key under two names.
+    /// The same key has two names.
     #[error("`{second}` in `signed_by` has no effect: it has the key of `{first}`")]
     KeyTwice {
-        /// The one that counts.
+        /// The name that counts.
         first: String,
-        /// The one without effect.
+        /// The name that has no effect.
         second: String,
     },
-    /// More than any component may have.
+    /// The quota is larger than the maximum size of any component.
     #[error(
         "the quota `{name}` of components has no effect: no component may have more than {COMPONENT_BYTES_MAX} bytes"
     )]
@@ -59,7 +59,7 @@ pub enum ComponentsPolicyError {
         /// The setting.
         name: &'static str,
     },
-    /// Nothing at all could be kept.
+    /// No component could be stored.
     #[error("the quota `{name}` of components is 0, so that no component could be kept")]
     NoRoom {
         /// The setting.
@@ -73,7 +73,7 @@ impl ComponentsPolicyError {
         "policy-components-malformed"
     }
 
-    /// What to do about it.
+    /// How to correct it.
     pub fn help(&self) -> String {
         match self {
             Self::NoKeys => "list a key, or leave `signed_by` out to ask for no signature".to_owned(),
@@ -92,7 +92,7 @@ impl ComponentsPolicy {
         check_quota(&self.quota)
     }
 
-    /// Whether a component that is kept may be run.
+    /// Whether a stored component may be run.
     pub(crate) fn judge(&self, component: &Component) -> Result<(), SignatureError> {
         match &self.signed_by {
             Some(keys) => signature::judge(keys, component.signer.as_ref()),

@@ -1,7 +1,7 @@
-//! What the operator writes into files, and what they mean: `policy.yaml` and `tenants/NAME.yaml` in the data folder.
+//! The files of the operator and their meaning: `policy.yaml` and `tenants/NAME.yaml` in the data folder.
 //!
-//! [`PolicyFiles`] reads them for whoever opens an installation. [`PolicyWatch`] looks at them again while it is open, so
-//! that a change counts without a restart.
+//! [`PolicyFiles`] reads them for the program that opens an installation. [`PolicyWatch`] reads them again
+//! while the installation is open, so a change applies without a restart.
 
 mod error;
 mod policy_file;

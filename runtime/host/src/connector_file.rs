@@ -1,8 +1,9 @@
-//! A connector's folder: `connector.yaml` and the components it names.
+//! A connector's folder: `connector.yaml` and the components that it names.
 //!
-//! Reading goes in three passes, each with its own kind of mistake: the YAML ([`shape`]), what the words
-//! mean together ([`check`]), and, once the components are uploaded and have digests, the jobs
-//! ([`ConnectorFile::into_connector`]). Every mistake is told with its line and column.
+//! The file is read in three passes, and each pass finds its own kind of mistakes. The first pass is the YAML
+//! ([`shape`]). The second is what the words mean together ([`check`]). The third creates the jobs, after the
+//! components are uploaded and have digests ([`ConnectorFile::into_connector`]). Every mistake is reported
+//! with its line and column.
 
 mod check;
 mod folder;
@@ -28,30 +29,30 @@ pub use check::{Known, optional_in_grants};
 pub use folder::ConnectorFolder;
 use located::Locations;
 
-/// The file's name in the connector's folder.
+/// The name of the file in the connector's folder.
 const CONNECTOR_FILE: &str = "connector.yaml";
 
-/// How long a connector file may be, in bytes.
+/// The maximum length of a connector file, in bytes.
 pub const CONNECTOR_FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// What is wrong with a connector file, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectorFileError {
-    /// Stable, for machines and for `docs/errors.md`.
+    /// The stable code, for machines and for `docs/errors.md`.
     pub code: &'static str,
     /// The file.
     pub file: PathBuf,
-    /// From 1; none if the file as a whole is meant.
+    /// The line, from 1; `None` if the mistake is about the file as a whole.
     pub line: Option<u64>,
-    /// From 1.
+    /// The column, from 1.
     pub column: Option<u64>,
     /// What is wrong.
     pub message: String,
-    /// What to do about it; may be empty.
+    /// How to correct it; may be empty.
     pub help: String,
-    /// What else to do about it, for a front end to put in words.
+    /// Further ways to correct it, which a front end puts into words.
     pub remedies: Vec<Remedy>,
-    /// What else is wrong with the file, in its order.
+    /// The other mistakes in the file, in the order of the file.
     pub others: Vec<Self>,
 }
 
@@ -68,14 +69,14 @@ impl fmt::Display for ConnectorFileError {
 impl std::error::Error for ConnectorFileError {}
 
 impl ConnectorFileError {
-    /// The same with next actions that a front end puts in words.
+    /// The same error with remedies, which a front end puts into words.
     #[must_use]
     pub(crate) fn with_remedies(self, remedies: Vec<Remedy>) -> Self {
         Self { remedies, ..self }
     }
 }
 
-/// What a pass finds wrong, before it is known in which file: a JSON pointer instead of a place.
+/// A mistake that a pass finds. The file is not known yet, so the place is a JSON pointer.
 struct Mistake {
     code: &'static str,
     pointer: String,
@@ -101,7 +102,7 @@ impl Mistake {
     }
 }
 
-/// All that a pass finds wrong; at least one.
+/// All mistakes that a pass finds; at least one.
 struct Mistakes(Vec<Mistake>);
 
 impl From<Mistake> for Mistakes {
@@ -111,7 +112,7 @@ impl From<Mistake> for Mistakes {
 }
 
 impl Mistakes {
-    /// All values, or all that is wrong with them.
+    /// All values, or all mistakes in them.
     fn none_in<T>(results: impl IntoIterator<Item = Result<T, Self>>) -> Result<Vec<T>, Self> {
         let (mut values, mut mistakes) = (Vec::new(), Vec::new());
         for result in results {
@@ -124,7 +125,7 @@ impl Mistakes {
     }
 }
 
-/// A connector file whose words make sense together. Its components are not looked at yet.
+/// A connector file whose words make sense together. Its components are not checked yet.
 #[derive(Debug)]
 pub struct ConnectorFile {
     file: PathBuf,
@@ -138,9 +139,9 @@ pub struct ConnectorFile {
 /// Where a connector's component comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ComponentSource {
-    /// From a file in the connector's folder, to be uploaded.
+    /// A file in the connector's folder, which is uploaded.
     File(PathBuf),
-    /// From those that were uploaded: `normalise@1.2.0`.
+    /// A component that is already uploaded: `normalise@1.2.0`.
     Uploaded(String),
 }
 
@@ -163,7 +164,7 @@ impl ConnectorFile {
         Self::parse(file.clone(), &text, known)
     }
 
-    /// Reads the text of a connector file; `file` is for messages and the components' folder.
+    /// Reads the text of a connector file. `file` is for messages and for the folder of the components.
     pub fn parse(file: PathBuf, text: &str, known: &Known) -> Result<Self, ConnectorFileError> {
         let shape = shape::parse(text).map_err(|mistake| mistake.at(&file))?;
         let locations = Locations::of(text);
@@ -191,12 +192,12 @@ impl ConnectorFile {
         Ok(Self { file, locations, code, label, components, jobs })
     }
 
-    /// The components by name, with where they come from.
+    /// The names and the sources of the components.
     pub fn components(&self) -> impl Iterator<Item = (&str, &ComponentSource)> {
         self.components.iter().map(|(name, source)| (name.as_str(), source))
     }
 
-    /// An error about a component, at the place where the file names it.
+    /// An error about a component, at the place where the file names the component.
     pub fn component_error(
         &self,
         name: &str,
@@ -208,8 +209,8 @@ impl ConnectorFile {
         place(&self.file, &self.locations, Mistake { code, pointer, message, help, remedies: Vec::new() })
     }
 
-    /// The connector, once its components are known: what the store has of each, by the name in this
-    /// file.
+    /// Creates the connector after its components are known. `components` has the stored component for each
+    /// name in this file.
     pub fn into_connector(
         self,
         components: &BTreeMap<String, Component>,
@@ -234,7 +235,7 @@ impl ConnectorFile {
     }
 }
 
-/// That a connector's folder, or its file, cannot be read.
+/// The error that a connector's folder, or its file, cannot be read.
 pub(crate) fn unreadable(folder: &Path, error: &io::Error) -> ConnectorFileError {
     let help = "a connector is a folder with a file `connector.yaml`";
     unreadable_file(&folder.join(CONNECTOR_FILE), error.to_string(), help)
@@ -276,8 +277,9 @@ fn pin_step(step: CheckedStep, components: &BTreeMap<String, Component>) -> Resu
     Ok(Step { name, kind, grants, limits, retry, rerun, start_limit, flow })
 }
 
-/// Several workers, and several parts, have an instance each, so what one of them remembers, the others do
-/// not know. A native processor is the embedder's own, who knows whether it remembers anything.
+/// Refuses workers or parts of a processor that may remember something between items. Each worker and each
+/// part has its own instance of the processor, so an instance does not know what another one remembers. A
+/// native processor is not refused, because only the embedder knows whether it remembers anything.
 fn refuse_side_by_side(pointer: &str, settings: &ItemSettings, processor: &Element) -> Result<(), Mistake> {
     let ElementSource::Component(component) = &processor.source else { return Ok(()) };
     let (key, what) = match settings {
@@ -296,8 +298,8 @@ fn refuse_side_by_side(pointer: &str, settings: &ItemSettings, processor: &Eleme
     Err(Mistake::new("workers-need-stateless", pointer, message).help(help))
 }
 
-/// A component among the readers of a step in parts says by its world whether it can split what it reads. What
-/// an embedder's own reader can do shows when the step begins.
+/// Refuses a component as the reader of a step in parts if its world says that it cannot split its input. An
+/// embedder's own reader is checked when the step begins.
 fn refuse_unsplittable(
     reader: &CheckedElement,
     settings: &ItemSettings,
@@ -308,7 +310,7 @@ fn refuse_unsplittable(
         Some(component) if reader.is_component && settings.partitions > 1 => &component.world,
         _ => return Ok(()),
     };
-    // Another role's world is refused as that.
+    // A world of another role is refused elsewhere.
     if world != World::ItemReader.as_str() {
         return Ok(());
     }
@@ -319,7 +321,8 @@ fn refuse_unsplittable(
     Err(Mistake::new("cannot-split", reader.pointer.clone(), message).help(help))
 }
 
-/// Ties an element to a component's bytes, if its world fits the element's role, and its options what it describes.
+/// Connects an element to a component's bytes. The world must fit the element's role, and the options must
+/// fit the component's description.
 fn pin(element: CheckedElement, components: &BTreeMap<String, Component>) -> Result<Element, Mistakes> {
     let CheckedElement { pointer, role, name, is_component, options } = element;
     if !is_component {
@@ -370,7 +373,7 @@ fn texts(values: &[Value]) -> Vec<String> {
     values.iter().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-/// The first one in the file, with all others.
+/// The first mistake in the file, with all others.
 fn place_all(file: &Path, locations: &Locations, Mistakes(mistakes): Mistakes) -> ConnectorFileError {
     let mut placed: Vec<_> = mistakes.into_iter().map(|mistake| place(file, locations, mistake)).collect();
     placed.sort_by_key(|error| (error.line, error.column));
@@ -393,7 +396,7 @@ fn place(file: &Path, locations: &Locations, mistake: Mistake) -> ConnectorFileE
     }
 }
 
-/// A JSON pointer's next part, escaped.
+/// The next part of a JSON pointer, escaped.
 fn part(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }

@@ -1,4 +1,4 @@
-//! The data folder: where things lie that are no rows.
+//! The data folder: everything that is stored in files.
 //!
 //! ```text
 //! stepbox.db                 the store
@@ -34,12 +34,13 @@ const DATABASE: &str = "stepbox.db";
 #[derive(Debug, Clone)]
 pub(crate) struct DataFolder {
     path: PathBuf,
-    /// None for one machine alone.
+    /// The folder that other machines share; `None` for a single machine.
     shared: Option<SharedFolder>,
 }
 
 impl DataFolder {
-    /// Creates it, readable by nobody else, or takes one that exists and that others cannot write.
+    /// Opens the folder. A new folder is readable by this user only. An existing folder must not be writable
+    /// by other users.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let folder = Self { path: path.to_owned(), shared: None };
         let owners = Owners::of(path);
@@ -57,26 +58,26 @@ impl DataFolder {
         Ok(folder)
     }
 
-    /// The same with a folder that other machines share.
+    /// The same, with a folder that other machines share.
     pub(crate) fn sharing(self, shared: Option<SharedFolder>) -> Self {
         Self { shared, ..self }
     }
 
-    /// What other machines share.
+    /// The folder that other machines share.
     pub(crate) fn shared(&self) -> Option<&SharedFolder> {
         self.shared.as_ref()
     }
 
-    /// Itself and the folders in it, any of which may be a link to somewhere else.
+    /// The data folder and the folders in it. Each may be a link to another place.
     pub(crate) fn folders(&self) -> Vec<PathBuf> {
         let inner =
             ["components", "compiled", "executions", "outputs", "workers"].map(|name| self.path.join(name));
         std::iter::once(self.path.clone()).chain(inner).collect()
     }
 
-    /// The files in it, any of which may be a link to somewhere else.
+    /// The files in the data folder. Each may be a link to another place.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
-        // SQLite keeps beside the database what it has not put in yet.
+        // SQLite keeps changes that are not in the database yet in files beside it.
         ["", "-wal", "-shm"].map(|end| self.path.join(format!("{DATABASE}{end}"))).into()
     }
 
@@ -85,12 +86,12 @@ impl DataFolder {
         Self::database_in(&self.path)
     }
 
-    /// The same of a folder that may not be there.
+    /// The same path in a folder that may not exist.
     pub(crate) fn database_in(path: &Path) -> PathBuf {
         path.join(DATABASE)
     }
 
-    /// What components were compiled to.
+    /// The compiled components.
     pub(crate) fn compiled(&self) -> PathBuf {
         self.path.join("compiled")
     }
@@ -100,7 +101,7 @@ impl DataFolder {
         self.path.join("workers")
     }
 
-    /// The locks of the outputs that are written.
+    /// The locks of the outputs that are being written.
     pub(crate) fn outputs(&self) -> PathBuf {
         self.path.join("outputs")
     }
@@ -110,13 +111,13 @@ impl DataFolder {
         self.path.join("executions")
     }
 
-    /// An execution's folder.
+    /// The folder of an execution.
     pub(crate) fn execution(&self, id: JobExecutionId) -> PathBuf {
         self.executions().join(id.to_string())
     }
 
-    /// The working folder of an execution's steps, for whoever holds the lease with that fencing token: a worker that
-    /// has lost its lease and does not know it yet cannot harm the folder of the next one.
+    /// The working folder of an execution's steps for the holder of the lease with this fencing token. If a
+    /// worker has lost its lease and does not know it yet, it cannot damage the folder of the next worker.
     pub(crate) fn work(&self, id: JobExecutionId, token: u64) -> PathBuf {
         self.all_work(id).join(token.to_string())
     }
@@ -125,7 +126,8 @@ impl DataFolder {
         self.execution(id).join("work")
     }
 
-    /// Creates an execution's folder with an empty working folder, and removes those of earlier workers.
+    /// Creates an execution's folder with an empty working folder, and removes the working folders of earlier
+    /// workers.
     pub(crate) fn begin_execution(&self, id: JobExecutionId, token: u64) -> Result<(), Error> {
         let work = self.work(id, token);
         let created = self.remove_work(id, |earlier| earlier <= token);
@@ -133,20 +135,20 @@ impl DataFolder {
         created.map_err(|source| Error::DataFolder { path: work, action: "cannot be created", source })
     }
 
-    /// Removes what only a running execution needs, for the worker that has run it to its end.
+    /// Removes the data that only a running execution needs, for the worker that has run it to its end.
     pub(crate) fn end_attempt(&self, id: JobExecutionId, token: u64) -> io::Result<()> {
         fs::remove_dir_all(self.work(id, token))?;
-        // It stays if the next worker has begun already.
+        // The folder stays if the next worker has already begun.
         let _ = fs::remove_dir(self.all_work(id));
         Ok(())
     }
 
-    /// The same of all workers, for an execution that has ended.
+    /// Removes the working folders of all workers, for an execution that has ended.
     pub(crate) fn end_execution(&self, id: JobExecutionId) -> io::Result<()> {
         fs::remove_dir_all(self.all_work(id))
     }
 
-    /// The executions that have a working folder: those that run, and those whose process was killed.
+    /// The executions that have a working folder: those that are running, and those whose process was killed.
     pub(crate) fn with_work(&self) -> io::Result<Vec<JobExecutionId>> {
         let mut found = Vec::new();
         for entry in fs::read_dir(self.executions())? {
@@ -157,7 +159,7 @@ impl DataFolder {
         Ok(found)
     }
 
-    /// Removes the working folders of those of an execution's workers.
+    /// Removes the working folders of an execution whose fencing token `whose` accepts.
     fn remove_work(&self, id: JobExecutionId, whose: impl Fn(u64) -> bool) -> io::Result<()> {
         let entries = match fs::read_dir(self.all_work(id)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -173,7 +175,7 @@ impl DataFolder {
         Ok(())
     }
 
-    /// Removes all that is left of an execution, here and where it is shared.
+    /// Removes everything that is left of an execution, on this machine and in the shared storage.
     pub(crate) async fn remove_execution_everywhere(&self, id: JobExecutionId) -> Result<(), Error> {
         if let Some(shared) = &self.shared {
             shared.wait(move |shared| shared.remove_execution(id)).await?;
@@ -181,7 +183,7 @@ impl DataFolder {
         self.remove_execution(id)
     }
 
-    /// Removes what is left of an execution here.
+    /// Removes everything that is left of an execution on this machine.
     fn remove_execution(&self, id: JobExecutionId) -> Result<(), Error> {
         let path = self.execution(id);
         match fs::remove_dir_all(&path) {
@@ -192,7 +194,7 @@ impl DataFolder {
         }
     }
 
-    /// Keeps a component's bytes here and where other machines find them.
+    /// Stores a component's bytes on this machine and in the shared storage, where other machines find them.
     pub(crate) async fn put_component_everywhere(&self, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {
         if let Some(shared) = &self.shared {
             let (digest, bytes) = (digest.clone(), bytes.to_vec());
@@ -201,7 +203,7 @@ impl DataFolder {
         self.put_component(digest, bytes)
     }
 
-    /// Has a component's bytes here, if another machine has brought them.
+    /// Copies a component's bytes to this machine if another machine has uploaded them.
     pub(crate) async fn fetch_component(&self, digest: &Digest) -> Result<(), Error> {
         let Some(shared) = self.shared.as_ref().filter(|_| !self.component(digest).exists()) else {
             return Ok(());
@@ -213,8 +215,8 @@ impl DataFolder {
         }
     }
 
-    /// Removes a component's bytes here and where they are shared. Other machines may keep theirs: nobody
-    /// asks for them.
+    /// Removes a component's bytes on this machine and in the shared storage. Other machines may keep their
+    /// copies, because nothing reads these any more.
     pub(crate) async fn remove_component_everywhere(&self, digest: &Digest) -> Result<(), Error> {
         if let Some(shared) = &self.shared {
             let digest = digest.clone();
@@ -227,8 +229,8 @@ impl DataFolder {
         self.path.join("components").join(format!("{digest}.wasm"))
     }
 
-    /// Keeps a component's bytes under their digest; durable when it returns. A file that has come to
-    /// harm is replaced.
+    /// Stores a component's bytes under their digest. They are durable when this returns. A damaged file is
+    /// replaced.
     fn put_component(&self, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {
         let path = self.component(digest);
         if read_regular(&path, bytes.len() as u64).is_ok_and(|known| known == bytes) {
@@ -242,13 +244,13 @@ impl DataFolder {
             fs::File::open(self.path.join("components"))?.sync_all()
         });
         written.map_err(|source| {
-            // What is left of it has no name that anybody looks for; removing it is a courtesy.
+            // The rest of the file has a name that nothing reads. Removing it only saves space.
             let _ = fs::remove_file(&temporary);
             Error::DataFolder { path, action: "cannot be written", source }
         })
     }
 
-    /// A component's bytes.
+    /// Reads a component's bytes.
     pub(crate) fn component_bytes(&self, digest: &Digest) -> Result<Vec<u8>, Error> {
         let path = self.component(digest);
         read_regular(&path, COMPONENT_BYTES_MAX as u64).map_err(|source| match source.kind() {
@@ -257,7 +259,7 @@ impl DataFolder {
         })
     }
 
-    /// Removes a component's bytes.
+    /// Removes a component's bytes on this machine.
     fn remove_component(&self, digest: &Digest) -> Result<(), Error> {
         let path = self.component(digest);
         match fs::remove_file(&path) {
@@ -269,7 +271,7 @@ impl DataFolder {
     }
 }
 
-/// Removes a file or a folder, or finds it gone.
+/// Removes a file or a folder. It is no error if the path does not exist.
 fn remove_all(path: &Path) -> io::Result<()> {
     let removed = match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
@@ -286,14 +288,14 @@ fn remove_all(path: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    /// A worker that was suspended finds out late that others have gone on.
+    /// A worker that was suspended learns late that another worker has continued.
     #[test]
     fn a_worker_without_its_lease_cannot_harm_the_working_folder_of_the_next_one() {
         let folder = tempfile::tempdir().unwrap();
         let (data, id) = (DataFolder::open(folder.path()).unwrap(), JobExecutionId(118));
         data.begin_execution(id, 1).unwrap();
         fs::write(data.work(id, 1).join("old"), "").unwrap();
-        // As earlier versions left it.
+        // Earlier versions left such files.
         fs::write(folder.path().join("executions/118/work/file"), "").unwrap();
         fs::create_dir(folder.path().join("executions/118/work/folder")).unwrap();
 
@@ -304,7 +306,7 @@ mod tests {
         };
         assert_eq!(left(), ["2"], "the next one begins with nothing");
         fs::write(data.work(id, 2).join("new"), "").unwrap();
-        // The one before is late, however far it was.
+        // The earlier worker is late, in whatever state it was.
         assert!(data.end_attempt(id, 1).is_err());
         data.begin_execution(id, 1).unwrap();
         data.end_attempt(id, 1).unwrap();

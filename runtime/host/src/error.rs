@@ -1,4 +1,4 @@
-//! What goes wrong between a request and its execution.
+//! What can go wrong between a request and its execution.
 
 use std::path::PathBuf;
 
@@ -18,126 +18,126 @@ use crate::components_policy::ComponentsPolicyError;
 use crate::connector_file::ConnectorFileError;
 use crate::signature::SignatureError;
 
-/// An instance that would not run with another connector in place of today's.
+/// An instance that could not run with the new version of its connector.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{code}`: {reason}")]
 pub struct BrokenInstance {
-    /// Which one.
+    /// The instance.
     pub code: InstanceCode,
-    /// What it lacks.
+    /// Why it could not run.
     pub reason: String,
 }
 
 /// Why a request was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The store said no, or could not.
+    /// The store refused the request, or could not answer.
     #[error(transparent)]
     Repository(#[from] RepositoryError),
     /// An invalid name.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// A connector's folder is not right.
+    /// A connector's folder has a mistake.
     #[error(transparent)]
     ConnectorFile(#[from] ConnectorFileError),
     /// An uploaded component is refused.
     #[error("the component is refused: {0}")]
     Component(#[from] ComponentError),
-    /// A component without a signature that is accepted.
+    /// A component has no accepted signature.
     #[error("the component is refused: {0}")]
     Signature(#[from] SignatureError),
-    /// The tenant's policy lets nothing new in.
+    /// The tenant's policy allows no new components.
     #[error("the policy lets no new components in")]
     UploadClosed,
-    /// A component that an execution began with was removed since.
+    /// A component that an execution began with has been removed since.
     #[error("the component {0} was removed")]
     ComponentGone(Digest),
-    /// Parameters that break the job's constraints.
+    /// Parameters that violate the job's constraints.
     #[error("{count} of the parameters of {subject} cannot be accepted", count = violations.len())]
     Violations {
         /// The instance or job.
         subject: String,
-        /// All of them, by path.
+        /// All violations, by path.
         violations: Vec<Violation>,
     },
-    /// A connector in place of another, with which instances of today would not run.
+    /// A new version of a connector with which existing instances could not run.
     #[error(
         "{count} of the instances of `{connector}` would not run any more",
         count = instances.len()
     )]
     BreaksInstances {
-        /// Which connector.
+        /// The connector.
         connector: ConnectorCode,
-        /// All of them, by code.
+        /// All such instances, by code.
         instances: Vec<BrokenInstance>,
     },
-    /// There is nothing of that name.
+    /// The named object does not exist.
     #[error("there is no {kind} `{name}`")]
     NotFound {
-        /// `connector`, `job`, …
+        /// The kind of object: `connector`, `job`, …
         kind: &'static str,
-        /// As it was given.
+        /// The name as it was given.
         name: String,
         /// The name that may have been meant.
         nearest: Option<String>,
-        /// Where the names that there are can be looked up.
+        /// How to see the names that exist.
         remedy: Remedy,
     },
-    /// A job that is not of the connector or the type it was named with.
+    /// A job does not belong to the connector or the type that was named with it.
     #[error("{message}")]
     Mismatch {
-        /// What does not go together.
+        /// What does not fit together.
         message: String,
-        /// What would.
+        /// What would fit.
         help: String,
     },
-    /// A tenant that nobody has set up.
+    /// The tenant does not exist.
     #[error("there is no tenant `{0}`")]
     UnknownTenant(TenantId),
-    /// Nothing of the tenant begins now.
+    /// The tenant is suspended: none of its executions may begin now.
     #[error("the tenant `{0}` is suspended: nothing new of it is accepted or begun")]
     TenantSuspended(TenantId),
-    /// A tenant's policy has a setting that cannot be, or that has no effect.
+    /// A tenant's policy has a setting that is invalid or that has no effect.
     #[error("the policy of the tenant `{tenant}`: {source}")]
     Policy {
-        /// Whose policy it is.
+        /// The tenant.
         tenant: TenantId,
-        /// What is wrong with it.
+        /// What is wrong with the policy.
         source: HttpPolicyError,
     },
-    /// A tenant's policy has a secret that cannot be, or that has no effect.
+    /// A tenant's policy has a secret that is invalid or that has no effect.
     #[error("the policy of the tenant `{tenant}`: {source}")]
     Secret {
-        /// Whose policy it is.
+        /// The tenant.
         tenant: TenantId,
-        /// What is wrong with it.
+        /// What is wrong with the secret.
         source: SecretError,
     },
-    /// The same of what it says on components.
+    /// A tenant's policy has a setting for components that is invalid or that has no effect.
     #[error("the policy of the tenant `{tenant}`: {source}")]
     ComponentsPolicy {
-        /// Whose policy it is.
+        /// The tenant.
         tenant: TenantId,
-        /// What is wrong with it.
+        /// What is wrong with the setting.
         source: ComponentsPolicyError,
     },
-    /// The same of the storages that it names.
+    /// A tenant's policy has storages that are invalid or that have no effect.
     #[error("the policy of the tenant `{tenant}`: {source}")]
     Storages {
-        /// Whose policy it is.
+        /// The tenant.
         tenant: TenantId,
-        /// What is wrong with them.
+        /// What is wrong with the storages.
         source: ConnectorError,
     },
     /// A tenant's policy opens a folder of the installation itself.
     #[error("the policy of the tenant `{tenant}` opens `{}`, where this installation keeps files of its own", path.display())]
     OwnFolder {
-        /// Whose policy it is.
+        /// The tenant.
         tenant: TenantId,
         /// The folder.
         path: PathBuf,
     },
-    /// A job is to use a storage that there is not.
+    /// A step names a storage that it cannot use.
     #[error("the step `{step}` cannot run: {source}")]
     StorageOfStep {
         /// The step.
@@ -145,7 +145,7 @@ pub enum Error {
         /// What is wrong.
         source: ConnectorError,
     },
-    /// A step would write what it reads.
+    /// A step would overwrite its own input.
     #[error("the step `{step}` cannot run: it reads and writes `{path}`, and would replace its own input")]
     OutputIsInput {
         /// The step.
@@ -153,7 +153,8 @@ pub enum Error {
         /// The path of its output.
         path: String,
     },
-    /// Two steps that run side by side would write the same file, or one what the other reads.
+    /// Two steps that run side by side would write the same file, or one step would write the file that the
+    /// other reads.
     #[error(
         "the steps `{one}` and `{other}` cannot run side by side: both use `{path}`, and one replaces it"
     )]
@@ -165,53 +166,53 @@ pub enum Error {
         /// The path that both use.
         path: String,
     },
-    /// The storage that workers on several machines share did not do what it should.
+    /// The storage that workers on several machines share has failed.
     #[error("the shared storage: {0}")]
     SharedStorage(#[source] ConnectorError),
-    /// A moment that no calendar has, or that was before there were computers to wait for it.
+    /// A moment before 1970 or after 9999, for which no execution can wait.
     #[error("{ms} ms after 1970 is no moment to wait for: it is in none of the years 1970 to 9999")]
     BadMoment {
         /// Milliseconds since 1970-01-01T00:00:00Z.
         ms: i64,
     },
-    /// A label that is empty or too long.
+    /// A label is empty or too long.
     #[error("a label has 1 to 255 characters")]
     BadLabel,
-    /// A file or folder of the data folder does not do what it should.
+    /// A file or folder of the data folder cannot be used.
     #[error("{} {action}: {source}", path.display())]
     DataFolder {
-        /// Which one.
+        /// The file or folder.
         path: PathBuf,
-        /// `cannot be written`, …
+        /// The failed action: `cannot be written`, …
         action: &'static str,
-        /// What the operating system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// Somebody else could have changed what decides over this installation.
+    /// Another user could have changed a file or folder that decides what this installation does.
     #[error("`{}` cannot be trusted: {whom} may write it (mode {mode:o})", path.display())]
     WritableByOthers {
-        /// A folder or a file.
+        /// The file or folder.
         path: PathBuf,
-        /// The rights it has.
+        /// Its mode.
         mode: u32,
-        /// `everybody`, `its group`, or `its owner, user 1001,`.
+        /// Who may write: `everybody`, `its group`, or `its owner, user 1001,`.
         whom: String,
     },
-    /// The sandbox does not start.
+    /// The sandbox cannot start.
     #[error("the sandbox does not start: {0}")]
     Sandbox(String),
-    /// The job has other steps now than when the execution began.
+    /// The steps of the job have changed since the execution began.
     #[error("the steps of the job have changed since execution {0} began, not only their components")]
     StepsChanged(u64),
-    /// Corrected items cannot be read by the step that rejected them.
+    /// The step that rejected items cannot read the corrected items.
     #[error("corrected items of execution {id} cannot be imported again: {reason}")]
     CannotReimport {
         /// The execution.
         id: u64,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// An installation has one worker at a time.
+    /// The installation already has a worker in this process; only one is allowed.
     #[error("this installation has a worker in this process already")]
     WorkerExists,
     /// The tenant's quota of running executions is used up.
@@ -220,23 +221,24 @@ pub enum Error {
         /// The quota.
         max: usize,
     },
-    /// The task that ran an execution is gone, by a defect of Stepbox.
+    /// The task that ran an execution ended because of a defect of Stepbox.
     #[error("the run of execution {0} broke off; it will be marked as FAILED when its lease runs out")]
     RunBrokeOff(u64),
 }
 
-/// Whether the code is one of a component that is refused, wherever a connector file names it.
+/// Whether the code is the code of a refused component, wherever a connector file names it.
 fn is_of_a_component(code: &str) -> bool {
     code.starts_with("component-") || code == "version-exists" || ComponentError::CODES.contains(&code)
 }
 
 impl Error {
-    /// There is nothing of that name. `nearest` may have been meant; `remedy` shows the names that there are.
+    /// The error that a name does not exist. `nearest` may have been meant; `remedy` shows the names that
+    /// exist.
     pub(crate) fn not_found(kind: &'static str, name: &str, nearest: Option<&str>, remedy: Remedy) -> Self {
         Self::NotFound { kind, name: name.to_owned(), nearest: nearest.map(str::to_owned), remedy }
     }
 
-    /// There is no execution of that number.
+    /// The error that there is no execution with that number.
     pub(crate) fn no_execution(id: JobExecutionId) -> Self {
         Self::not_found("execution", &id.to_string(), None, Remedy::List { what: Listed::Executions })
     }
@@ -312,7 +314,7 @@ impl Error {
         }
     }
 
-    /// What to do about it; `None` if there is nothing to add, or if the remedies say it.
+    /// How to correct it; `None` if there is nothing to add, or if the remedies contain it.
     pub fn help(&self) -> Option<String> {
         let help = match self {
             Self::NotFound { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
@@ -354,13 +356,13 @@ impl Error {
         }
     }
 
-    /// The same as the failure of an element.
+    /// The same error as the failure of an element.
     pub(crate) fn to_element_error(&self) -> ElementError {
         let failed = ElementError::failed(self.code(), self.to_string());
         failed.with_help(self.help().unwrap_or_default()).with_remedies(self.remedies())
     }
 
-    /// What else to do about it, for a front end to put in words.
+    /// Further ways to correct it, which a front end puts into words.
     pub fn remedies(&self) -> Vec<Remedy> {
         match self {
             Self::NotFound { nearest: None, remedy, .. } => vec![remedy.clone()],
@@ -381,7 +383,7 @@ impl Error {
     }
 }
 
-/// What to do about an error of the store; empty if there is nothing to add, or if the remedies say it.
+/// How to correct an error of the store; empty if there is nothing to add, or if the remedies contain it.
 fn help_of_store(error: &RepositoryError) -> String {
     let help = match error {
         RepositoryError::VersionExists { reference, .. } => {

@@ -12,23 +12,23 @@ use crate::data_folder::private;
 
 use crate::listening::tell;
 
-/// The file's name in the execution's folder.
+/// The name of the file in the execution's folder.
 pub(crate) const LOG_FILE: &str = "log.jsonl";
 
-/// Receives each message as it is logged.
+/// A function that receives each message when it is logged.
 pub type LogListener = Arc<dyn Fn(&LogLine) + Send + Sync>;
 
-/// Writes messages to a file and tells a listener.
+/// Writes messages to a file and sends them to a listener.
 pub(crate) struct FileLog {
     file: Mutex<Option<File>>,
-    /// The bytes that were not shared yet; `None` where one machine works alone.
+    /// The bytes that are not shared yet; `None` for a single machine.
     unshared: Option<Mutex<Vec<u8>>>,
     clock: Arc<dyn Clock>,
     listener: Option<LogListener>,
 }
 
 impl FileLog {
-    /// Goes on with the log in a folder. Without a file, messages still reach the listener.
+    /// Continues the log in a folder. Without a file, messages still reach the listener.
     pub(crate) fn open(
         folder: &Path,
         clock: Arc<dyn Clock>,
@@ -39,7 +39,7 @@ impl FileLog {
         Self { file: Mutex::new(file), unshared: is_shared.then(Mutex::default), clock, listener }
     }
 
-    /// Takes the bytes that came since the last call.
+    /// Takes the bytes that were added since the last call.
     pub(crate) fn take_unshared(&self) -> Vec<u8> {
         match &self.unshared {
             Some(unshared) => std::mem::take(&mut *unshared.lock().unwrap_or_else(PoisonError::into_inner)),
@@ -47,7 +47,7 @@ impl FileLog {
         }
     }
 
-    /// Puts back bytes that could not be shared, before those that came since.
+    /// Puts back bytes that could not be shared, before the bytes that were added since.
     pub(crate) fn give_back(&self, mut bytes: Vec<u8>) {
         if let Some(unshared) = &self.unshared {
             let mut unshared = unshared.lock().unwrap_or_else(PoisonError::into_inner);
@@ -70,8 +70,8 @@ impl ExecutionLog for FileLog {
             if let Some(unshared) = &self.unshared {
                 unshared.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&text);
             }
-            // One write for one line, so that lines of two processes never mix. A log that cannot be
-            // written must not fail the job.
+            // Each line is a single write, so lines of two processes never mix. A log that cannot be written
+            // must not fail the job.
             if open.write_all(&text).is_err() {
                 *file = None;
             }
@@ -79,7 +79,8 @@ impl ExecutionLog for FileLog {
     }
 }
 
-/// How long a line may be that is looked at, in bytes: many times a message of 16 KiB, whatever its characters.
+/// The maximum length of a line that is read, in bytes. This is many times a message of 16 KiB, whatever its
+/// characters are.
 const LINE_BYTES_MAX: usize = 1 << 20;
 
 /// The messages in pieces of logs. Lines that Stepbox did not write are left out.
@@ -88,7 +89,7 @@ pub(crate) fn parse(text: &[u8]) -> Vec<LogLine> {
     lines.filter_map(|line| serde_json::from_slice(line).ok()).collect()
 }
 
-/// The messages logged so far; a line that a crash cut off is left out.
+/// The messages logged so far. A line that is incomplete because of a crash is left out.
 pub(crate) fn read(folder: &Path) -> std::io::Result<Vec<LogLine>> {
     let file = match File::open(folder.join(LOG_FILE)) {
         Ok(file) => file,
@@ -96,7 +97,7 @@ pub(crate) fn read(folder: &Path) -> std::io::Result<Vec<LogLine>> {
         Err(error) => return Err(error),
     };
     let (mut reader, mut lines, mut line) = (BufReader::new(file), Vec::new(), Vec::new());
-    // Of a longer line no more is held than one byte too much.
+    // Of a line that is too long, the memory holds only one byte more than the limit.
     while (&mut reader).take(LINE_BYTES_MAX as u64 + 1).read_until(b'\n', &mut line)? > 0 {
         if line.len() > LINE_BYTES_MAX {
             reader.skip_until(b'\n')?;

@@ -1,4 +1,5 @@
-//! What all tenants of an installation share: store, sandbox, native elements, clock, and who this process is.
+//! The parts that all tenants of an installation share: store, sandbox, native elements, clock, and the
+//! identity of this process.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,24 +23,25 @@ use crate::store_clock::{ClockStep, StoreClock};
 use crate::tenants::{TenantState, Tenants};
 use crate::worker_lock::WorkerLock;
 
-/// What all tenants of an installation share. The builder makes one, and every handle holds it.
+/// The parts that all tenants of an installation share. The builder creates one value, and every handle holds
+/// it.
 pub(crate) struct Installation {
     pub(crate) data: DataFolder,
     pub(crate) repository: Arc<dyn JobRepository>,
-    /// The repository for running executions, with its answers timed.
+    /// The repository for running executions. It measures how long the answers take.
     pub(crate) journal: Arc<dyn ExecutionJournal>,
-    /// What errors call the store.
+    /// The name of the store in error messages.
     pub(crate) store_called: String,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) sandbox: Sandbox,
     pub(crate) native: NativeElements,
     pub(crate) native_connector: Connector,
     pub(crate) clock: Arc<dyn Clock>,
-    /// The clock as the store's; `None` if the embedder gave another clock.
+    /// The clock of the store; `None` if the embedder gave another clock.
     pub(crate) store_clock: Option<Arc<StoreClock>>,
-    /// This process, among all that share the store.
+    /// The name of this process, unique among all processes on the store.
     pub(crate) worker: String,
-    /// Held for as long as this process lives, so that others of its machine know that.
+    /// Held as long as this process lives, so that other processes on its machine know that it is alive.
     pub(crate) lock: WorkerLock,
     pub(crate) opened_at: Timestamp,
     /// How long a lease lasts without a heartbeat, in milliseconds.
@@ -47,15 +49,15 @@ pub(crate) struct Installation {
     /// Whether this process takes entries from the queue.
     pub(crate) has_worker: AtomicBool,
     pub(crate) tenants: Tenants,
-    /// What no job touches.
+    /// The files that no job may touch.
     pub(crate) wall: Arc<Wall>,
-    /// What machines share; `None` for one machine alone.
+    /// The storage that machines share; `None` for a single machine.
     pub(crate) shared: Option<NamedStorage>,
-    /// Held while the bytes of a component and its row come in or go, together.
+    /// Held while the bytes and the row of a component are added or removed, so that both change together.
     pub(crate) keeping: Mutex<()>,
 }
 
-/// A tenant in this process: which one, its state, and the installation that it is a tenant of.
+/// A tenant in this process: its name, its state, and its installation.
 #[derive(Clone, Copy)]
 pub(crate) struct TenantRef<'a> {
     pub(crate) installation: &'a Arc<Installation>,
@@ -64,31 +66,32 @@ pub(crate) struct TenantRef<'a> {
 }
 
 impl Installation {
-    /// A tenant that this process did not know, with this policy.
+    /// A tenant that is new to this process, with this policy.
     pub(crate) fn new_tenant(&self, id: &TenantId, policy: Policy) -> TenantState {
         let share = self.sandbox.share(policy.quotas.of_share());
         TenantState::new(policy, share, Arc::new(self.metrics.of_tenant(id)))
     }
 
-    /// A compiled component, from the cache if it was compiled before.
+    /// A compiled component; from the cache if it was compiled before.
     pub(crate) async fn program(&self, digest: &Digest) -> Result<Program, Error> {
         self.data.fetch_component(digest).await?;
         let bytes = || self.data.component_bytes(digest);
         self.sandbox.load(digest, bytes).await
     }
 
-    /// Who claims an execution here, and for how long.
+    /// The claim with which this process takes executions.
     pub(crate) fn claim(&self) -> Claim {
         Claim { worker: self.worker.clone(), now: self.clock.now(), lease_ms: self.lease_ms }
     }
 
-    /// By how many milliseconds the clock of this machine is ahead of the store's. `None` if the embedder gave another
-    /// clock.
+    /// By how many milliseconds the clock of this machine is ahead of the store's clock. `None` if the
+    /// embedder gave another clock.
     pub(crate) fn clock_skew_ms(&self) -> Option<i64> {
         self.store_clock.as_ref().map(|clock| clock.skew_ms())
     }
 
-    /// Asks the store what time it is, and goes by that from now on. Returns whether the store's clock was set.
+    /// Asks the store for the time, and uses that time from now on. Returns whether the store's clock was
+    /// set.
     pub(crate) async fn look_at_clock(&self) -> Result<Option<ClockStep>, RepositoryError> {
         let Some(clock) = &self.store_clock else { return Ok(None) };
         Ok(clock.look(self.repository.as_ref(), self.lease_ms).await?.step)

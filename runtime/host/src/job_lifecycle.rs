@@ -1,21 +1,22 @@
 //! A job's life: submit → claim → run its steps → finish.
 //!
-//! The story stands in this file. Each part of it has a file of its own:
+//! The whole story is in this file. Each part of it has a file of its own:
 //!
-//! - `submit`: what an execution begins with, and how the store accepts it; `restart`: the same for one that goes on
-//!   from another one;
+//! - `submit`: the first state of an execution, and how the store accepts it; `restart`: the same for an
+//!   execution that continues another one;
 //! - `claim`: the lease under which this process runs an execution;
 //! - `job_run`: a run in this process;
-//! - `flow`: which step follows which; `step`: one step from its beginning to its end; `work`: its elements at work;
-//!   `parts`: a step whose input is split; `earlier_outputs`: what steps before it have written;
-//! - `heartbeat`: what happens while the steps work: requests are heard, the lease is kept, progress is stored;
+//! - `flow`: which step follows which; `step`: one step from its beginning to its end; `work`: its elements
+//!   at work; `parts`: a step whose input is split; `earlier_outputs`: the outputs of earlier steps;
+//! - `heartbeat`: what happens while the steps work: requests are read, the lease is renewed, progress is
+//!   stored;
 //! - `finish`: the end, good or bad.
 //!
-//! A run makes as few durable commits as it can: one that accepts and claims it, one that begins the first step, and one
-//! that ends the last step and the job together.
+//! A run makes as few durable commits as possible: one that accepts and claims it, one that begins the first
+//! step, and one that ends the last step and the job together.
 //!
-//! Each step works on a thread of its own, so that elements may block. The life itself only waits, looks for requests and
-//! keeps the lease.
+//! Each step works on its own thread, so elements may block. The job's life itself only waits, checks for
+//! requests and renews the lease.
 
 mod claim;
 mod earlier_outputs;
@@ -50,9 +51,9 @@ use crate::tenants::{RunningPlace, TenantStanding};
 use claim::{claim, submit_and_claim};
 use job_run::{JobRun, RunSetup};
 
-/// How a run is named, and who hears its log.
+/// The name of a run, and the listener of its log.
 pub(crate) struct RunNames {
-    /// The first of the executions that go on from one another; `None` if that is this one.
+    /// The first execution in a chain of restarts; `None` if this is the first one.
     pub(crate) first: Option<First>,
     /// The label of the instance.
     pub(crate) job_label: String,
@@ -82,11 +83,11 @@ pub(crate) async fn resume(
     Ok(begin(here, claimed, Some(place), names))
 }
 
-/// Begins to run what a worker has claimed from the queue.
+/// Begins to run an execution that a worker has claimed from the queue.
 pub(crate) async fn run_claimed(here: TenantRef<'_>, claimed: Claimed) -> Result<BegunRun, Error> {
     let repository = &here.installation.repository;
     let execution = &claimed.execution;
-    // A part is named like its whole.
+    // A part has the name of its whole.
     let first = match execution.partition {
         Some(partition) => {
             let whole = repository.execution(here.id, partition.of).await?;
@@ -101,8 +102,8 @@ pub(crate) async fn run_claimed(here: TenantRef<'_>, claimed: Claimed) -> Result
     Ok(begin(here, claimed, None, RunNames { first, job_label, listener: None }))
 }
 
-/// Begins to run a claimed execution. One from the queue has its place among the tenant's running executions by the
-/// store's count.
+/// Begins to run a claimed execution. An execution from the queue has no `place`, because the store counts it
+/// among the tenant's running executions.
 fn begin(here: TenantRef<'_>, claimed: Claimed, place: Option<RunningPlace>, names: RunNames) -> BegunRun {
     let RunNames { first, job_label, listener } = names;
     let id = claimed.execution.id;
@@ -117,7 +118,7 @@ fn begin(here: TenantRef<'_>, claimed: Claimed, place: Option<RunningPlace>, nam
     let meters = here.state.meters.clone();
     let runs_here = here.state.runs_here(id, &run);
     if here.state.standing() == TenantStanding::Removed {
-        // The tenant was removed after this was claimed.
+        // The tenant was removed after this execution was claimed.
         run.request_pause();
     }
     let task = tokio::spawn(async move {
@@ -128,7 +129,7 @@ fn begin(here: TenantRef<'_>, claimed: Claimed, place: Option<RunningPlace>, nam
 }
 
 impl JobRun {
-    /// Runs the steps, and finishes. Returns the execution as it was stored last.
+    /// Runs the steps, and finishes. Returns the execution as it was last stored.
     async fn run(mut self) -> Result<JobExecution, Error> {
         self.begin();
         let ended = match self.folder_error.take() {
@@ -139,7 +140,8 @@ impl JobRun {
             Ok((status, last)) => self.finish(status, last).await,
             Err(error) => self.give_up(error).await,
         };
-        // An execution that did not come to its end here is, or will be, another worker's, its folder as well.
+        // An execution that did not reach its end here belongs, or will belong, to another worker, and so
+        // does its folder.
         let Lease { id, token, .. } = self.recorder.lease;
         if finished.is_ok()
             && let Err(error) = self.installation.data.end_attempt(id, token)

@@ -1,4 +1,5 @@
-//! A run's log for several machines: new messages go to the shared folder every few seconds, and at the end of the run.
+//! The log of a run for several machines: new messages are copied to the shared folder every few seconds, and
+//! at the end of the run.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +12,13 @@ use tokio::time::{sleep, timeout};
 use crate::execution_log::FileLog;
 use crate::shared_folder::SharedFolder;
 
-/// How often new messages are shared, in milliseconds: as often as a lease of usual length is renewed.
+/// How often new messages are shared, in milliseconds: as often as a lease of the usual length is renewed.
 const BEAT_MS: u64 = 5_000;
 
-/// How long a run that was asked to stop waits for its last messages to be shared, in milliseconds.
+/// How long a run that was asked to stop waits until its last messages are shared, in milliseconds.
 const HASTE_MS: u64 = 500;
 
-/// A log that is being shared. Dropping it shares the last messages without waiting for that.
+/// A log that is being shared. Dropping the value shares the last messages without waiting for that.
 pub(crate) struct LogSharing {
     end: oneshot::Sender<()>,
     task: JoinHandle<()>,
@@ -38,7 +39,7 @@ impl LogSharing {
                     let piece = bytes.clone();
                     match folder.wait(move |folder| folder.put_log(id, lease, number, piece)).await {
                         Ok(()) => number += 1,
-                        // The messages stand in this machine's file; the next piece brings them along.
+                        // The messages are still in this machine's file. The next piece contains them.
                         Err(_) => log.give_back(bytes),
                     }
                 }
@@ -50,10 +51,10 @@ impl LogSharing {
         Self { end, task }
     }
 
-    /// Shares the last messages. A log that cannot be shared must not fail the job, nor hold it up. `is_in_haste` says that
-    /// the run was asked to stop, so that its end is waited for.
+    /// Shares the last messages. A log that cannot be shared must not fail the job, and must not delay it.
+    /// `is_in_haste` says that the run was asked to stop. The wait for the last messages is then shorter.
     pub(crate) async fn finish(self, is_in_haste: bool) {
-        // Only this ends the task.
+        // The task ends only because of this message.
         let _ = self.end.send(());
         let patience = if is_in_haste { HASTE_MS } else { BEAT_MS };
         let _ = timeout(Duration::from_millis(patience), self.task).await;

@@ -1,4 +1,4 @@
-//! Retention: what is kept for a time alone, the events of executions.
+//! Retention: deletes data that is kept for a limited time. So far these are only the events of executions.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,18 +12,18 @@ use super::service::Background;
 use crate::installation::Installation;
 use crate::worker::event::WorkerEvent;
 
-/// How often a worker drops old events, in milliseconds: an hour.
+/// How often a worker deletes old events, in milliseconds: every hour.
 const RETENTION_MS: u64 = 3_600_000;
 
-/// Drops old events on a worker's beat.
+/// Deletes old events on a worker's heartbeat.
 pub(crate) struct Retention {
     installation: Arc<Installation>,
-    /// When old events were dropped last, in ticks.
+    /// When old events were last deleted, in ticks.
     dropped_us: AtomicU64,
 }
 
 impl Retention {
-    /// The builder has dropped old events just now.
+    /// The first deletion is due after an hour, because the builder has just deleted old events.
     pub(crate) fn new(installation: Arc<Installation>) -> Self {
         let dropped_us = AtomicU64::new(installation.clock.ticks_us());
         Self { installation, dropped_us }
@@ -42,8 +42,8 @@ impl Background for Retention {
     }
 }
 
-/// Drops events that are older than a week, and all but the newest million. If the store fails, the next look drops
-/// them.
+/// Deletes events that are older than a week, and all except the newest million. If the store fails, the next
+/// tick deletes them.
 pub(crate) async fn drop_old_events(installation: &Installation) {
     let before = Timestamp(installation.clock.now().0.saturating_sub_unsigned(EVENTS_KEPT_MS));
     let _ = installation.repository.drop_events(before, EVENTS_KEPT_MAX).await;

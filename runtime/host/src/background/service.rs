@@ -1,16 +1,16 @@
-//! What a service in the background is.
+//! The trait of a background service.
 
 use async_trait::async_trait;
 use stepbox_batch::ports::RepositoryError;
 
 use crate::worker::event::WorkerEvent;
 
-/// Work that a worker does on its beat. A tick that fails is tried again with the next one.
+/// Work that a worker does on its heartbeat. A tick that fails is tried again at the next heartbeat.
 #[async_trait]
 pub(crate) trait Background: Send + Sync + 'static {
     /// Called once, before the first tick.
     async fn begin(&self) {}
 
-    /// Does what is to be done now. Returns the events that the listener of the worker hears.
+    /// Does the work that is due now. Returns the events for the worker's listener.
     async fn tick(&self) -> Result<Vec<WorkerEvent>, RepositoryError>;
 }

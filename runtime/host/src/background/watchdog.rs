@@ -1,7 +1,8 @@
-//! The watchdog: takes up what dead workers have left behind.
+//! The watchdog: takes over the executions that dead workers have left behind.
 //!
-//! A worker of this machine is dead once its process has let go of its lock. Other workers are known by their leases
-//! alone, once these have run out. The store decides what becomes of each execution; see `Fate`.
+//! A worker of this machine is dead when its process no longer holds its lock. The watchdog knows workers of
+//! other machines only by their leases: such a worker is dead when its lease has expired. The store decides
+//! what happens to each execution; see `Fate`.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use crate::store_clock::{ClockStep, STEP_MS};
 use crate::worker::event::WorkerEvent;
 use crate::worker_lock::WorkerLock;
 
-/// Takes up lost executions on a worker's beat.
+/// Takes over lost executions on a worker's heartbeat.
 pub(crate) struct Watchdog {
     installation: Arc<Installation>,
 }
@@ -29,7 +30,8 @@ impl Watchdog {
 
 #[async_trait]
 impl Background for Watchdog {
-    /// Removes the folders of a process that was killed at the very end of an execution: no rescue finds those.
+    /// Removes the working folders of a process that was killed at the very end of an execution. No rescue
+    /// finds those executions.
     async fn begin(&self) {
         remove_ended_folders(&self.installation).await;
     }
@@ -40,14 +42,14 @@ impl Background for Watchdog {
     }
 }
 
-/// Takes up what dead workers had left behind before this process began.
+/// Takes over the executions that dead workers left behind before this process started.
 ///
-/// A clock may have been set meanwhile, so leases that were written in the future are cut. Workers of this machine that
-/// live are spared: they beat by themselves.
+/// The clock may have been set in the meantime, so leases that end too far in the future are shortened.
+/// Living workers of this machine are left alone: they send their own heartbeats.
 pub(crate) async fn begin_with_what_was_lost(installation: &Installation) -> Result<(), RepositoryError> {
     let mut whose = Whose::All;
     if installation.store_clock.is_some() {
-        // Two machines' clocks agree to the millisecond by chance only.
+        // The clocks of two machines agree to the millisecond only by chance.
         installation.repository.cut_leases(installation.clock.now().plus_ms(STEP_MS)).await?;
         if installation.repository.store_now().await?.is_none() {
             let (living, _) = WorkerLock::all(&installation.data.workers()).unwrap_or_default();
@@ -58,10 +60,12 @@ pub(crate) async fn begin_with_what_was_lost(installation: &Installation) -> Res
     rescue(installation, whose).await.map(drop)
 }
 
-/// Takes up what dead workers have left behind: those of this machine as soon as they are dead, others once their leases
-/// have run out. Asks the store what time it is right before.
+/// Takes over the executions that dead workers have left behind: those of this machine as soon as the workers
+/// are dead, those of other machines when their leases have expired. Asks the store for the time directly
+/// before.
 ///
-/// If the store's clock was set, no lease tells whether its worker lives until the worker had the time for a heartbeat.
+/// If the store's clock was set, no lease says whether its worker is alive until the worker has had time for
+/// a heartbeat.
 async fn rescue_lost(installation: &Installation) -> Result<Vec<Rescued>, RepositoryError> {
     let mut is_quiet = false;
     if let Some(clock) = &installation.store_clock {
@@ -78,10 +82,10 @@ async fn rescue_lost(installation: &Installation) -> Result<Vec<Rescued>, Reposi
     }
 }
 
-/// Ends the leases of workers of this machine that are dead, and forgets them. Returns who they were.
+/// Ends the leases of dead workers of this machine, and removes the workers. Returns their names.
 async fn bury(installation: &Installation) -> Result<Vec<String>, RepositoryError> {
     let (workers, repository) = (installation.data.workers(), &installation.repository);
-    // If the folder cannot be read, the leases tell the same, only later.
+    // If the folder cannot be read, the leases give the same answer, only later.
     let dead = WorkerLock::dead(&workers).unwrap_or_default();
     if !dead.is_empty() {
         remove_ended_folders(installation).await;
@@ -99,18 +103,19 @@ async fn rescue(installation: &Installation, whose: Whose) -> Result<Vec<Rescued
     for rescued in &rescued {
         installation.metrics.rescued(rescued);
         if matches!(rescued.fate, Fate::Stopped | Fate::Failed) {
-            // The execution has ended, whether or not its folder can be removed.
+            // The execution has ended, even if its folder cannot be removed.
             let _ = installation.data.end_execution(rescued.id);
         }
     }
     Ok(rescued)
 }
 
-/// Removes the working folders of executions that have ended. A process leaves them if it is killed after the last save
-/// of an execution. An execution that has ended never runs again, so no folder of a running one is removed.
+/// Removes the working folders of executions that have ended. A process leaves them behind if it is killed
+/// after the last save of an execution. An execution that has ended never runs again, so no folder of a
+/// running execution is removed.
 async fn remove_ended_folders(installation: &Installation) {
     let data = installation.data.clone();
-    // A folder that cannot be read now stays for the next time.
+    // A folder that cannot be read now stays until the next time.
     let found = spawn_blocking(move || data.with_work()).await;
     for id in found.ok().and_then(Result::ok).unwrap_or_default() {
         for (tenant, _) in installation.tenants.all() {

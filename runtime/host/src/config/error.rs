@@ -5,44 +5,44 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 
-/// Why a file of the operator, or what it says, cannot be used.
+/// Why a file of the operator, or its content, cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
     #[error("`{}` cannot be read", path.display())]
     Unreadable {
-        /// Which one.
+        /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// The file is longer than any such file can be.
+    /// The file is longer than such a file may be.
     #[error("`{}` is longer than {bytes_max} bytes", path.display())]
     TooLong {
-        /// Which one.
+        /// The file.
         path: PathBuf,
-        /// How long it may be.
+        /// The maximum length.
         bytes_max: u64,
     },
-    /// The file has a key, a value or a setting that cannot be, or that has no effect.
+    /// The file has an invalid key, value or setting, or a setting without effect.
     #[error("{}{place}: {message}", file.display())]
     Malformed {
-        /// Which one.
+        /// The file.
         file: PathBuf,
-        /// `, line 3, column 5`; empty for the file as a whole.
+        /// The place, such as `, line 3, column 5`; empty for the file as a whole.
         place: String,
         /// What is wrong there.
         message: String,
-        /// What to do about it.
+        /// How to correct it.
         help: String,
     },
-    /// Others may write the file, or it breaks a rule of the installation.
+    /// Other users may write to the file, or it breaks a rule of the installation.
     #[error(transparent)]
     Refused(#[from] Box<Error>),
 }
 
 impl ConfigError {
-    /// The codes of its own variants.
+    /// The codes of the variants of this type.
     pub const CODES: &[&str] = &["file-unreadable", "file-too-long", "policy-file-malformed"];
 
     /// The stable code, a heading in `docs/errors.md`.
@@ -55,7 +55,7 @@ impl ConfigError {
         }
     }
 
-    /// What to do about it; `None` if there is nothing to add.
+    /// How to correct it; `None` if there is nothing to add.
     pub fn help(&self) -> Option<String> {
         match self {
             Self::Unreadable { .. } => Some("check the path; it must be a file you may read".to_owned()),
@@ -77,11 +77,11 @@ impl From<Error> for ConfigError {
     }
 }
 
-/// Something that a file names, and that cannot be used now. The steps that need it fail, and no others.
+/// Something that a file names and that cannot be used now. Only the steps that need it fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigWarning {
-    /// What is wrong, without anything secret.
+    /// What is wrong, without any secret.
     pub message: String,
-    /// What to do about it.
+    /// How to correct it.
     pub help: String,
 }

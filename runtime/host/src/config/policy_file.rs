@@ -1,5 +1,5 @@
-//! `policy.yaml` in the data folder: what the operator opens beyond the default policy, and closes, and
-//! how much compiling a component may cost. `tenants/NAME.yaml` has the same shape.
+//! `policy.yaml` in the data folder: what the operator allows beyond the default policy, what the operator
+//! forbids, and how much compiling a component may cost. `tenants/NAME.yaml` has the same shape.
 //!
 //! ```yaml
 //! network:
@@ -31,7 +31,7 @@
 //! suspended: true    # nothing of the tenant begins, until this is taken out
 //! ```
 //!
-//! The two networks are closed unless the file opens them, and what jobs are granted is not cut down unless it
+//! The two networks are closed unless the file opens them. The grants of jobs are cut down only if the file
 //! says so.
 
 mod components;
@@ -58,13 +58,13 @@ use crate::data_folder::{Owners, refuse_writable_by_others};
 use crate::policy::Policy;
 use crate::regular_file::open_regular;
 
-/// The file's name in the data folder.
+/// The name of the file in the data folder.
 pub const POLICY_FILE: &str = "policy.yaml";
 
-/// What to do about a value of the wrong shape.
+/// How to correct a value of the wrong shape.
 const HELP: &str = "`docs/operators.md` shows the form of the file";
 
-/// How long the file may be, in bytes.
+/// The maximum length of the file, in bytes.
 const FILE_BYTES_MAX: u64 = 64 << 10;
 
 /// The whole file.
@@ -87,13 +87,13 @@ pub(super) struct PolicyFile {
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Network {
-    /// This machine itself.
+    /// The loopback addresses of this machine.
     loopback: bool,
     /// Private networks.
     private: bool,
 }
 
-/// What granted requests are cut down to; a list that is left out allows all.
+/// The limits to which granted requests are cut down; a list that is left out allows everything.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Http {
@@ -123,13 +123,14 @@ impl Http {
 }
 
 impl PolicyFile {
-    /// Reads a file. One that is not there opens nothing.
+    /// Reads a file. A missing file opens nothing.
     pub(super) fn read(path: &Path, data_dir: &Path) -> Result<Self, ConfigError> {
         read(path, Owners::of(data_dir))
     }
 
-    /// The policy of a tenant that goes by this file: what jobs may touch on somebody's own machine, and what the file
-    /// opens beside it, and closes. What is right in the file, and cannot be used now, is added to the warnings.
+    /// The policy of a tenant that uses this file: the policy of a user's own machine, with the additions and
+    /// the restrictions of the file. A setting that is right in the file but cannot be used now is added to
+    /// the warnings.
     pub(super) fn policy(
         &self,
         file: &Path,
@@ -164,12 +165,12 @@ impl PolicyFile {
         secrets::add(&self.secrets, policy, data_dir, warnings)
     }
 
-    /// Whether nothing of a tenant that goes by this file is to begin.
+    /// Whether no execution of a tenant that uses this file may begin.
     pub(super) fn is_suspended(&self) -> bool {
         self.suspended
     }
 
-    /// Where workers on several machines keep what they share.
+    /// The storage where workers on several machines keep their shared data.
     pub(super) fn shared_storage(
         &self,
         file: &Path,
@@ -178,19 +179,19 @@ impl PolicyFile {
         shared::open(self.shared.as_ref(), data_dir).map_err(|wrong| wrong.within(file))
     }
 
-    /// The files that it names.
+    /// The files that this file names.
     pub(super) fn named_files(&self, data_dir: &Path) -> Vec<PathBuf> {
         let keys = self.storages.values().chain(&self.shared).flat_map(storages::key_files);
         let named = self.secrets.values().filter_map(secrets::SecretShape::file).chain(keys);
         named.map(|file| data_dir.join(file)).collect()
     }
 
-    /// Sets the limits that the file names.
+    /// Sets the limits of compiling that the file names.
     pub(super) fn limit(&self, process: CompileProcess) -> CompileProcess {
         self.components.limit(process)
     }
 
-    /// Refuses what holds for the whole process, in the file of one tenant.
+    /// Refuses, in the file of one tenant, settings that apply to the whole process.
     pub(super) fn refuse_common(&self, file: &Path) -> Result<(), ConfigError> {
         let common =
             [("shared", self.shared.is_some()), ("components.compile", self.components.limits_compiling())];
@@ -204,13 +205,13 @@ impl PolicyFile {
         }
     }
 
-    /// Whether another one says the same of what holds for the whole process.
+    /// Whether another file has the same settings for the whole process.
     pub(super) fn is_same_for_process(&self, other: &Self) -> bool {
         self.shared == other.shared && self.components.is_same_for_process(&other.components)
     }
 }
 
-/// A setting that cannot be, or that has no effect. It says nothing of a secret's value.
+/// A setting that is invalid or that has no effect. The messages contain nothing of a secret's value.
 #[derive(Debug)]
 struct Problem {
     message: String,
@@ -229,17 +230,17 @@ impl Problem {
         ConfigError::Malformed { file: file.to_owned(), place: String::new(), message, help }
     }
 
-    /// The same, where only those who need it are to fail.
+    /// The same problem as a warning, for problems that must fail only the steps that need the setting.
     fn as_warning(&self) -> ConfigWarning {
         ConfigWarning { message: self.message.clone(), help: self.help.clone() }
     }
 }
 
-/// No file opens nothing.
+/// Reads a file. A missing file opens nothing.
 fn read(path: &Path, owners: Owners) -> Result<PolicyFile, ConfigError> {
     let file = match open_regular(path) {
         Ok(file) => file,
-        // A data folder that is none is told when the store is opened.
+        // If the data folder is not a folder, opening the store reports it.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(PolicyFile::default());
         }
@@ -290,7 +291,7 @@ fn describe(error: &serde_saphyr::Error) -> (String, String) {
             (message, help)
         }
         other => {
-            // The library's own text ends with the place, which stands in front already.
+            // The library's text ends with the place, and the message already begins with the place.
             let text = other.to_string();
             let text = text.lines().next().unwrap_or_default();
             let text = text.split(" at line ").next().unwrap_or(text).trim_start_matches("error: ");
@@ -306,7 +307,7 @@ fn describe(error: &serde_saphyr::Error) -> (String, String) {
     }
 }
 
-/// What a file comes to, or what is wrong with it: for the tests of all parts.
+/// The content of a file or its error, for the tests of all modules of this folder.
 #[cfg(test)]
 fn found(text: &str, tell: impl FnOnce(&PolicyFile, Policy) -> String) -> String {
     match parse(Path::new("policy.yaml"), text.as_bytes()) {

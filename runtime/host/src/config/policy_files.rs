@@ -1,4 +1,4 @@
-//! The operator's files of an installation: one policy for all tenants, or one for each.
+//! The operator's files of an installation: one policy for all tenants, or one policy for each tenant.
 
 use std::fs;
 use std::io;
@@ -13,55 +13,55 @@ use super::policy_file::{POLICY_FILE, PolicyFile};
 use super::stamp::{ReadFrom, Stamp};
 use crate::policy::Policy;
 
-/// The folder in the data folder that has policies of single tenants, each in a file `NAME.yaml`.
+/// The folder in the data folder with the policies of single tenants, each in a file `NAME.yaml`.
 pub const TENANTS_FOLDER: &str = "tenants";
 
-/// How a tenant's file ends.
+/// The end of the name of a tenant's file.
 const SUFFIX: &str = ".yaml";
 
-/// `policy.yaml` and `tenants/NAME.yaml` in a data folder. A tenant with a file of its own goes by that one alone, each
-/// other one by `policy.yaml`; without a file, nothing is opened.
+/// `policy.yaml` and `tenants/NAME.yaml` in a data folder. A tenant with a file of its own uses only that
+/// file. All other tenants use `policy.yaml`. Without a file, nothing is opened.
 ///
-/// What holds for the whole process stands in `policy.yaml` only: the storage that machines share, and what compiling a
-/// component may cost.
+/// Settings for the whole process are in `policy.yaml` only: the storage that machines share, and the limits
+/// of compiling a component.
 #[derive(Debug)]
 pub struct PolicyFiles {
     data_dir: PathBuf,
     base: PathBuf,
     common: PolicyFile,
-    /// The state that `policy.yaml` was in before it was read.
+    /// The state of `policy.yaml` before it was read.
     common_stamp: Stamp,
 }
 
-/// What the files say of one tenant.
+/// The settings of the files for one tenant.
 #[derive(Debug)]
 pub struct TenantConfig {
-    /// What its jobs may touch at most.
+    /// The most that the tenant's jobs may touch.
     pub policy: Policy,
-    /// Whether nothing of it is to begin.
+    /// Whether no execution of the tenant may begin.
     pub is_suspended: bool,
-    /// What is as it should be in the file, and cannot be used on this machine now.
+    /// The settings that are right in the file but cannot be used on this machine now.
     pub warnings: Vec<ConfigWarning>,
-    /// The file that says so; it may not be there.
+    /// The file with these settings; it may be missing.
     pub file: PathBuf,
     /// Other files that the file names, with secrets and keys.
     pub named: Vec<PathBuf>,
-    /// What it was read from, so that each later change is found.
+    /// The files that the settings were read from, so that each later change is found.
     pub read_from: ReadFrom,
 }
 
-/// A file of the operator, and what it comes to.
+/// A file of the operator and its content.
 #[derive(Debug)]
 pub struct CheckedFile {
-    /// As it is called in the data folder: `policy.yaml`, `tenants/acme.yaml`.
+    /// The name of the file in the data folder: `policy.yaml`, `tenants/acme.yaml`.
     pub name: String,
-    /// What it says of a tenant that goes by it, or what is wrong with it.
+    /// The settings for a tenant that uses the file, or what is wrong with the file.
     pub config: Result<TenantConfig, ConfigError>,
 }
 
 impl PolicyFiles {
-    /// Reads the files of a data folder. Relative paths in parameters of jobs begin in `base`, unless a policy names
-    /// folders.
+    /// Reads the files of a data folder. Relative paths in parameters of jobs start in `base`, unless a
+    /// policy names folders.
     pub fn read(data_dir: &Path, base: &Path) -> Result<Self, ConfigError> {
         let file = data_dir.join(POLICY_FILE);
         let common_stamp = Stamp::of(&file, None);
@@ -69,7 +69,7 @@ impl PolicyFiles {
         Ok(Self { data_dir: data_dir.to_owned(), base: base.to_owned(), common, common_stamp })
     }
 
-    /// Looks at all files of a data folder: one that is wrong keeps no other from being looked at.
+    /// Checks all files of a data folder. A wrong file does not keep the others from being checked.
     pub fn check(data_dir: &Path, base: &Path) -> Result<Vec<CheckedFile>, ConfigError> {
         let files = Self {
             data_dir: data_dir.to_owned(),
@@ -89,7 +89,8 @@ impl PolicyFiles {
         Ok(checked)
     }
 
-    /// The tenants that have a file of their own, by name. A file whose name no tenant can have is left out.
+    /// The tenants that have a file of their own, sorted by name. A file whose name is not a valid tenant
+    /// name is left out.
     pub fn tenants(&self) -> Result<Vec<TenantId>, ConfigError> {
         let folder = self.data_dir.join(TENANTS_FOLDER);
         let entries = match fs::read_dir(&folder) {
@@ -106,7 +107,7 @@ impl PolicyFiles {
         Ok(tenants)
     }
 
-    /// The default tenant, and all that have a file of their own, by name.
+    /// The default tenant and all tenants that have a file of their own, sorted by name.
     pub fn all_tenants(&self) -> Result<Vec<TenantId>, ConfigError> {
         let mut tenants = self.tenants()?;
         tenants.push(TenantId::default());
@@ -115,7 +116,7 @@ impl PolicyFiles {
         Ok(tenants)
     }
 
-    /// What the files say of a tenant.
+    /// The settings of the files for a tenant.
     pub fn tenant(&self, id: &TenantId) -> Result<TenantConfig, ConfigError> {
         let own = self.file_of(id);
         let mut read_from = ReadFrom([(own.clone(), Stamp::of(&own, None))].into());
@@ -143,7 +144,7 @@ impl PolicyFiles {
         Ok(TenantConfig { policy, is_suspended, warnings, file: path, named, read_from })
     }
 
-    /// Where a tenant's own file is, or would be.
+    /// The path of a tenant's own file, whether or not it exists.
     pub fn file_of(&self, id: &TenantId) -> PathBuf {
         self.data_dir.join(TENANTS_FOLDER).join(format!("{id}{SUFFIX}"))
     }
@@ -158,7 +159,7 @@ impl PolicyFiles {
         self.common.limit(process)
     }
 
-    /// What the files of some tenants are, and the files that they name: no job is to come near them.
+    /// The files of some tenants, and the files that they name. No job may touch them.
     pub fn own_paths<'a>(&self, tenants: impl IntoIterator<Item = &'a TenantConfig>) -> Vec<PathBuf> {
         let mut paths = vec![self.data_dir.join(POLICY_FILE)];
         paths.extend(self.common.named_files(&self.data_dir));
@@ -171,22 +172,22 @@ impl PolicyFiles {
         paths
     }
 
-    /// The folder that the files are in.
+    /// The folder with the files.
     pub(super) fn data_dir(&self) -> &Path {
         &self.data_dir
     }
 
-    /// Reads them again.
+    /// Reads the files again.
     pub(super) fn again(&self) -> Result<Self, ConfigError> {
         Self::read(&self.data_dir, &self.base)
     }
 
-    /// The state that `policy.yaml` was in before it was read.
+    /// The state of `policy.yaml` before it was read.
     pub(super) fn common_stamp(&self) -> &Stamp {
         &self.common_stamp
     }
 
-    /// Whether what holds for the whole process is another in these.
+    /// Whether the settings for the whole process are different in `other`.
     pub(super) fn differs_for_process(&self, other: &Self) -> bool {
         !self.common.is_same_for_process(&other.common)
     }
@@ -200,7 +201,7 @@ fn is_there(path: &Path) -> Result<bool, ConfigError> {
     }
 }
 
-/// Whether there is nothing. A data folder that is no folder is told when the store is opened.
+/// Whether the path does not exist. If the data folder is not a folder, opening the store reports it.
 fn is_missing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }

@@ -1,4 +1,4 @@
-//! In which state a file is, so that a change of it is found.
+//! The state of a file, so that a change of the file is found.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,22 +9,23 @@ use sha2::{Digest as _, Sha256};
 
 use crate::regular_file::read_regular;
 
-/// How many bytes of a file are looked at. Policies and secrets are no longer.
+/// How many bytes of a file are compared. Policies and secrets are not longer.
 const BYTES_MAX: u64 = (64 << 10) + 2;
 
-/// How long ago a file was changed last before its times tell the next change for certain. Some file systems count in
-/// steps of two seconds.
+/// How long after the last change of a file its times show the next change for certain. Some file systems
+/// count time in steps of two seconds.
 const SETTLED_AFTER: Duration = Duration::from_secs(3);
 
-/// The files that say something of a tenant, each with the state that it was in before it was read.
+/// The files with settings for a tenant, each with its state before it was read.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ReadFrom(pub(super) BTreeMap<PathBuf, Stamp>);
 
-/// The state of a file. Two are equal if the file has the same bytes, or is missing in both.
+/// The state of a file. Two states are equal if the file has the same bytes, or is missing in both.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Stamp {
     digest: Option<[u8; 32]>,
-    /// When it was changed, its length and its inode, if these tell a change for certain.
+    /// The time of the last change, the length and the inode; `None` if these cannot show a change for
+    /// certain.
     settled: Option<(SystemTime, u64, u64)>,
 }
 
@@ -35,8 +36,8 @@ impl PartialEq for Stamp {
 }
 
 impl Stamp {
-    /// The state of a file now. If its times have not changed since `before`, the file is not read. Links are followed:
-    /// where secrets are mounted, a link is what changes.
+    /// The current state of a file. If its times have not changed since `before`, the file is not read. Links
+    /// are followed: where secrets are mounted, a change replaces a link.
     pub(super) fn of(path: &Path, before: Option<&Self>) -> Self {
         let settled = times(path);
         match before {
@@ -75,12 +76,13 @@ mod tests {
         fs::write(&path, "aaaa").unwrap();
         let first = Stamp::of(&path, Some(&missing));
         assert_ne!(first, missing);
-        // The same length, within the same tick of the file system's clock.
+        // The new content has the same length, and is written within the same tick of the file system's
+        // clock.
         fs::write(&path, "bbbb").unwrap();
         let second = Stamp::of(&path, Some(&first));
         assert_ne!(second, first);
         assert_eq!(Stamp::of(&path, Some(&second)), second);
-        // A file that was changed long ago is told by its times.
+        // For a file that was changed long ago, the times are enough.
         let long_ago = SystemTime::now() - Duration::from_secs(3600);
         File::options().write(true).open(&path).unwrap().set_modified(long_ago).unwrap();
         let settled = Stamp::of(&path, Some(&second));

@@ -1,4 +1,4 @@
-//! The operator's files, looked at again while an installation is open.
+//! Reads the operator's files again while an installation is open.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,79 +15,80 @@ use crate::tenants::TenantStanding;
 /// Which tenants a process serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Served {
-    /// These, whether or not they have a file of their own.
+    /// These tenants, whether or not they have a file of their own.
     Named(Vec<TenantId>),
-    /// The default tenant, and all that have a file of their own at the moment.
+    /// The default tenant, and all tenants that have a file of their own at the moment.
     All,
 }
 
-/// Something that changed in the operator's files, and what became of it.
+/// A change in the operator's files, and its result.
 #[derive(Debug)]
 pub enum PolicyEvent {
-    /// A tenant goes by another policy from now on, or is new. What its running steps began with stays theirs.
+    /// A tenant has a new policy, or is new. Steps that are running keep the policy that they began with.
     Changed {
-        /// Which one.
+        /// The tenant.
         tenant: TenantId,
-        /// Whether it was not there before.
+        /// Whether the tenant was not served before.
         is_new: bool,
-        /// Whether nothing of it begins from now on.
+        /// Whether no execution of the tenant may begin from now on.
         is_suspended: bool,
         /// What cannot be used now.
         warnings: Vec<ConfigWarning>,
     },
-    /// A tenant's file is gone, and the process does not serve it any more. What ran of it rests as PAUSED.
+    /// A tenant's file was removed, and the process no longer serves the tenant. Its running executions
+    /// become PAUSED.
     Removed {
-        /// Which one.
+        /// The tenant.
         tenant: TenantId,
-        /// How many of its executions ran here.
+        /// How many of its executions were running in this process.
         running: usize,
     },
-    /// What is written for a tenant cannot be used. It keeps the policy that it had.
+    /// The settings for a tenant cannot be used. The tenant keeps its earlier policy.
     Refused {
-        /// Which one; `None` for all.
+        /// The tenant; `None` for all tenants.
         tenant: Option<TenantId>,
-        /// Why.
+        /// The reason.
         error: ConfigError,
     },
-    /// A setting of the whole process changed, and counts from the next start on.
+    /// A setting of the whole process changed. It applies from the next start on.
     CountsAtNextStart,
 }
 
-/// Keeps the tenants of an installation as the operator's files say.
+/// Keeps the tenants of an installation up to date with the operator's files.
 #[derive(Debug)]
 pub struct PolicyWatch {
     stepbox: Stepbox,
     served: Served,
-    /// As they were at the start.
+    /// The files as they were at the start.
     at_start: Arc<PolicyFiles>,
     seen: BTreeMap<TenantId, Seen>,
-    /// What changed at the last look. It counts once it is the same at the next one: programs write a file in several
-    /// pieces.
+    /// The changes that the last look found. A change is applied if the next look finds the same state,
+    /// because programs write a file in several pieces.
     pending: BTreeMap<TenantId, ReadFrom>,
     listing_failed: bool,
-    /// The state of `policy.yaml` that was compared with the start's last.
+    /// The state of `policy.yaml` that was last compared with the state at the start.
     common: Stamp,
 }
 
-/// What was read of a tenant last.
+/// The last state that was read for a tenant.
 #[derive(Debug, Default)]
 struct Seen {
     files: ReadFrom,
     is_served: bool,
 }
 
-/// What a look at the files found.
+/// The result of one look at the files.
 struct Look {
-    /// The tenants that are served.
+    /// The tenants that should be served.
     wanted: Result<Vec<TenantId>, ConfigError>,
-    /// Those of which something changed.
+    /// The tenants whose files changed.
     found: Vec<Found>,
     common: Stamp,
     /// Whether a setting of the whole process changed.
     counts_at_next_start: bool,
 }
 
-/// What a look at the files found of a tenant.
+/// The result of one look at the files of a tenant.
 struct Found {
     tenant: TenantId,
     files: ReadFrom,
@@ -95,7 +96,8 @@ struct Found {
 }
 
 impl PolicyWatch {
-    /// Begins with what an installation was opened with: the files, and what each of its tenants was read from.
+    /// Starts from the state at the opening of an installation: the files, and the files that each tenant was
+    /// read from.
     pub fn new(
         stepbox: Stepbox,
         files: PolicyFiles,
@@ -114,13 +116,13 @@ impl PolicyWatch {
         }
     }
 
-    /// Looks at the files, and carries out what changed before the last look. To be called about once a second; a look
-    /// that finds no change reads no file.
+    /// Looks at the files, and applies the changes that the look before already found. Call this about once a
+    /// second. A look that finds no change reads no file.
     pub async fn look(&mut self) -> Vec<PolicyEvent> {
         let seen: BTreeMap<_, _> =
             self.seen.iter().map(|(tenant, seen)| (tenant.clone(), seen.files.clone())).collect();
         let (files, served, common) = (self.at_start.clone(), self.served.clone(), self.common.clone());
-        // A file system that hangs holds up no other work.
+        // On another thread, so that a file system that hangs does not delay other work.
         let look = tokio::task::spawn_blocking(move || Look::at(&files, &served, &seen, &common)).await;
         let Ok(Look { wanted, found, common, counts_at_next_start }) = look else { return Vec::new() };
         self.common = common;
@@ -203,8 +205,8 @@ impl Look {
     }
 }
 
-/// Reads what the files say of a tenant now, and tells what it was read from. If the files are wrong, a change of any file
-/// that was read before, or would have been, is worth another look.
+/// Reads the current settings of a tenant, and returns the files that they were read from. If the files are
+/// wrong, a later change of any file that was read, or would have been read, causes another look.
 fn read(
     files: &PolicyFiles,
     tenant: &TenantId,
@@ -216,7 +218,7 @@ fn read(
     let paths = before.0.keys().cloned().chain([own]).chain(common);
     let stamps = paths.map(|path| (path.clone(), Stamp::of(&path, None))).collect();
     let config = match has_own {
-        // A mistake in the common file is none of this tenant's.
+        // A mistake in the common file does not affect a tenant with a file of its own.
         true => files.tenant(tenant),
         false => files.again().and_then(|again| again.tenant(tenant)),
     };

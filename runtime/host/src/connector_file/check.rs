@@ -1,4 +1,4 @@
-//! What the words of a connector file mean together: names, roles, options, templates, schemas.
+//! What the words of a connector file mean together: names, roles, options, templates and schemas.
 
 mod effect;
 mod flow;
@@ -25,18 +25,18 @@ pub use effect::optional_in_grants;
 
 use super::{ComponentSource, Mistake, Mistakes, part, shape};
 
-/// What a connector file may refer to beside itself.
+/// What a connector file may refer to outside itself.
 #[derive(Debug, Clone, Default)]
 pub struct Known {
     /// The parameter schemas of the tenant's other jobs, for `extends`.
     pub schemas: BTreeMap<String, Value>,
     /// The native elements, with the names of their options; `None` if the element checks its own options.
     pub native: Vec<(Role, String, Option<&'static [&'static str]>)>,
-    /// The names of the secrets that the tenant's policy has.
+    /// The names of the secrets in the tenant's policy.
     pub secrets: BTreeSet<String>,
 }
 
-/// The worlds that a component in a role may have.
+/// The worlds that are allowed for a component in a role.
 pub(crate) fn worlds_of(role: Role) -> &'static [World] {
     match role {
         Role::Reader => &[World::ItemReader, World::PartitionedItemReader],
@@ -130,7 +130,7 @@ fn check_label(pointer: &str, label: String) -> Result<String, Mistake> {
     Ok(label)
 }
 
-/// A type is a word, as codes are: people filter by it.
+/// A type has the same form as a code, because people filter by it.
 fn check_type(pointer: &str, job_type: &str) -> Result<(), Mistake> {
     let is_allowed = |character: char| character.is_alphanumeric() || "_-.".contains(character);
     if !(1..=255).contains(&job_type.chars().count()) {
@@ -175,7 +175,7 @@ fn check_components(
     Ok(checked)
 }
 
-/// Whether it is a name and a version, `normalise@1.2.0`, rather than a file.
+/// Whether the source is a name and a version, `normalise@1.2.0`, and not a file.
 fn is_reference(source: &str) -> bool {
     source.contains('@') && !source.contains('/') && !source.ends_with(".wasm")
 }
@@ -400,7 +400,7 @@ impl Scope<'_> {
             };
             Mistake::new(code, pointer, error.to_string()).help(error.help())
         };
-        // With these, only defaults of a template's own fill its holes.
+        // Without values, only the defaults in a template replace its holes.
         let no_values = Values::of(&Value::Null);
         for (index, grant) in grants.http.iter().enumerate() {
             let pointer = format!("{pointer}/grants/http/{index}");

@@ -1,5 +1,5 @@
-//! The folder that a connector comes in. Who brings one may be a tenant, so nothing in it leads elsewhere: what is read
-//! lies below the open folder, is a regular file, and is no longer than such a file can be.
+//! The folder of a connector. A tenant may have provided it, so nothing in it may lead out of it: every file
+//! that is read is below the open folder, is a regular file, and is at most as long as such a file may be.
 
 use std::fmt;
 use std::fs::File;
@@ -12,7 +12,7 @@ use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use rustix::fs::OFlags;
 use stepbox_connectors::Wall;
 
-/// A connector's folder, held open.
+/// A connector's folder, which stays open.
 #[derive(Clone)]
 pub struct ConnectorFolder {
     path: PathBuf,
@@ -21,18 +21,18 @@ pub struct ConnectorFolder {
 }
 
 impl ConnectorFolder {
-    /// Opens the folder. Its own path may have links; what lies in it may not be one.
+    /// Opens the folder. Its own path may contain links, but nothing in the folder may be a link.
     pub fn open(path: &Path) -> io::Result<Self> {
         let folder = Arc::new(Dir::open_ambient_dir(path, ambient_authority())?);
         Ok(Self { path: path.to_owned(), folder, wall: Arc::default() })
     }
 
-    /// Keeps off files of the installation's own.
+    /// Also protects the installation's own files: they cannot be opened.
     pub(crate) fn behind(self, wall: &Arc<Wall>) -> Self {
         Self { wall: wall.clone(), ..self }
     }
 
-    /// The path that it was opened by.
+    /// The path by which the folder was opened.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -59,7 +59,7 @@ impl ConnectorFolder {
         if self.wall.holds(folder)? {
             return Err(refused("this installation keeps files of its own there"));
         }
-        // Without waiting for the other end, should it be a pipe.
+        // `NONBLOCK`, because opening a pipe would otherwise wait for its other end.
         let file = folder.open_with(name, &no_link(OFlags::NONBLOCK))?;
         let found = file.metadata()?;
         match found.is_file() {
@@ -71,7 +71,7 @@ impl ConnectorFolder {
         }
     }
 
-    /// Reads a regular file, one byte further than `bytes_max` at most.
+    /// Reads a regular file, at most one byte more than `bytes_max`.
     pub(crate) fn read(&self, path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         self.open_file(path)?.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
@@ -85,7 +85,7 @@ impl fmt::Debug for ConnectorFolder {
     }
 }
 
-/// A link that was put there after it was looked at does not open.
+/// Options that do not open a link, not even a link that was created after the check.
 fn no_link(flags: OFlags) -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).custom_flags((OFlags::NOFOLLOW | flags).bits() as i32);

@@ -1,4 +1,4 @@
-//! Where each value of a YAML file stands, by JSON pointer.
+//! The place of each value of a YAML file, by JSON pointer.
 
 use std::fmt;
 
@@ -8,15 +8,15 @@ use stepbox_batch::numbers::keeps_digits;
 
 use super::part;
 
-/// The values of a file and their places, to be asked by JSON pointer. A table of all pointers would
-/// repeat a long key for each value below it.
+/// The values of a file with their places, searched by JSON pointer. A table of all pointers would repeat a
+/// long key for each value below it.
 #[derive(Debug, Default)]
 pub(super) struct Locations(Option<Spanned<Node>>);
 
 impl Locations {
-    /// The places in a file that was parsed before.
+    /// The places in a file that has already been parsed.
     pub(super) fn of(text: &str) -> Self {
-        // A number such as `.nan` is for others to refuse.
+        // A number such as `.nan` is refused elsewhere.
         let options = serde_saphyr::options! {
             non_finite_float_policy: serde_saphyr::NonFiniteFloatPolicy::PassThrough,
             strict_booleans: true,
@@ -26,7 +26,7 @@ impl Locations {
         Self(serde_saphyr::from_str_with_options(text, options).ok())
     }
 
-    /// Line and column of a value, or of the nearest one around it.
+    /// Line and column of a value, or of the nearest value around it.
     pub(super) fn at(&self, pointer: &str) -> Option<(u64, u64)> {
         let mut found = self.0.as_ref()?;
         for name in pointer.split('/').skip(1) {
@@ -39,7 +39,7 @@ impl Locations {
     }
 }
 
-/// A number that would be rounded, and where it stands.
+/// A number that would be rounded, and its place.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Rounded {
     pub(super) number: String,
@@ -48,7 +48,7 @@ pub(super) struct Rounded {
 }
 
 impl Locations {
-    /// The first number of the file that has more digits than are kept.
+    /// The first number of the file that has more digits than 64 bits hold.
     pub(super) fn first_rounded(&self, text: &str) -> Option<Rounded> {
         rounded_in(self.0.as_ref()?, &text.lines().collect::<Vec<_>>())
     }
@@ -69,11 +69,11 @@ fn rounded_in(node: &Spanned<Node>, lines: &[&str]) -> Option<Rounded> {
     }
 }
 
-/// A YAML value, of which only the shape matters.
+/// A YAML value, reduced to its shape.
 #[derive(Debug)]
 enum Node {
     Leaf,
-    /// A number that is no integer of 64 bits.
+    /// A number that is not an integer of 64 bits.
     Float,
     Sequence(Vec<Spanned<Node>>),
     Mapping(Vec<(String, Spanned<Node>)>),
@@ -141,7 +141,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
         let mut entries = Vec::new();
-        // As texts, like the shape takes them: as any value, `on` would be a boolean.
+        // Keys are read as texts, as in the shape: read as any value, `on` would be a boolean.
         while let Some(name) = access.next_key::<String>()? {
             entries.push((name, access.next_value()?));
         }
@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(Locations::of(text).first_rounded(text), None);
     }
 
-    /// It took 100 GB, in a file that is small enough to be read.
+    /// This once took 100 GB, for a file that is small enough to be read.
     #[test]
     fn a_long_key_above_many_values_costs_no_more_than_they_do() {
         let text = format!("? {}\n: [{}]\n", "k".repeat(400 << 10), "1,".repeat(200 << 10));

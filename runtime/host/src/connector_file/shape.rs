@@ -1,4 +1,4 @@
-//! The shape of a connector file: which keys stand where. A key that is not listed here is refused.
+//! The shape of a connector file: its keys and their places. A key that is not listed here is refused.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,13 +17,13 @@ use super::ConnectorFileError;
 pub(super) struct File {
     /// The connector's code.
     pub(super) connector: String,
-    /// For people; the code where there is none.
+    /// A name for people. The default is the code.
     pub(super) label: Option<String>,
-    /// Files with components, by the name that the steps use, relative to this file's folder; or names and
-    /// versions of components that were uploaded.
+    /// The components by the name that the steps use. A value is the path of a file, relative to this file's
+    /// folder, or the name and the version of an uploaded component.
     #[serde(default)]
     pub(super) components: BTreeMap<String, String>,
-    /// At least one.
+    /// At least one job.
     pub(super) jobs: Ordered<Job>,
 }
 
@@ -33,20 +33,20 @@ pub(super) struct Job {
     /// `import`, `export` or any other word.
     #[serde(rename = "type")]
     pub(super) job_type: String,
-    /// For people; the name where there is none.
+    /// A name for people. The default is the name of the job.
     pub(super) label: Option<String>,
     /// Whether its executions may be stopped.
     #[serde(default = "yes")]
     pub(super) stoppable: bool,
-    /// How many executions of one instance may run at a time; as many as come where it is left out.
+    /// How many executions of one instance may run at a time. Without the key there is no limit.
     pub(super) concurrency: Option<u32>,
     /// A JSON Schema, and `extends` with the name of another job.
     pub(super) parameters: Option<Value>,
-    /// In the order they run.
+    /// The steps, in the order in which they run.
     pub(super) steps: Vec<Step>,
 }
 
-/// A step, or a split: a name and branches, and nothing else.
+/// A step, or a split. A split has a name and branches, and nothing else.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Step {
@@ -94,7 +94,7 @@ impl Step {
         keys.into_iter().filter(|(_, is_given)| *is_given).map(|(key, _)| key)
     }
 
-    /// The keys that a split does not have.
+    /// The keys that a split may not have.
     pub(super) fn step_keys(&self) -> impl Iterator<Item = &'static str> {
         let keys = [
             ("name", self.name.is_some()),
@@ -114,7 +114,7 @@ impl Step {
     }
 }
 
-/// Rows alone, or rows, bytes and seconds.
+/// A number of rows, or rows, bytes and seconds.
 #[derive(Debug, Deserialize)]
 #[serde(untagged, expecting = "a number of rows, or `rows`, `bytes` and `seconds`")]
 pub(super) enum Chunk {
@@ -178,7 +178,7 @@ fn yes() -> bool {
     true
 }
 
-/// A mapping in the order of the file.
+/// A mapping that keeps the order of the file.
 #[derive(Debug)]
 pub(super) struct Ordered<T>(pub(super) Vec<(String, T)>);
 
@@ -206,7 +206,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Ordered<T> {
     }
 }
 
-/// What is wrong with the YAML, with its place.
+/// A mistake in the YAML, with its place.
 pub(super) struct FormMistake {
     line: Option<u64>,
     column: Option<u64>,
@@ -230,7 +230,8 @@ impl FormMistake {
 }
 
 pub(super) fn parse(text: &str) -> Result<File, FormMistake> {
-    // `NO`, `on` and `y` are words, and `0123` is a name with a zero: only `true` and `false` are booleans.
+    // `NO`, `on` and `y` are words, and `0123` is a name that starts with a zero. Only `true` and `false` are
+    // booleans.
     let options = serde_saphyr::options! {
         with_snippet: false,
         strict_booleans: true,
@@ -264,15 +265,15 @@ fn describe(error: &serde_saphyr::Error) -> (String, String) {
             (message, "write a number, or quote it if it is a text".to_owned())
         }
         serde_saphyr::Error::SerdeMissingField { field, .. } => {
-            // The place is that of a neighbour in the same mapping.
+            // The place is that of another key in the same mapping.
             (format!("the key `{field}` is missing beside this one"), String::new())
         }
         other => {
-            // The library's own text ends with the place, which stands in front already.
+            // The library's text ends with the place, and the message already begins with the place.
             let text = other.to_string();
             let text = text.lines().next().unwrap_or_default();
             let text = text.split(" at line ").next().unwrap_or(text);
-            // Advice to those who call the library.
+            // This is advice for programmers who call the library.
             let text = text.split(", set DuplicateKeyPolicy").next().unwrap_or(text);
             (text.trim_start_matches("error: ").to_owned(), String::new())
         }

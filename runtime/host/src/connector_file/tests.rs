@@ -1,4 +1,4 @@
-//! What a connector file may say, and what each mistake gets: rows of files and messages.
+//! What a connector file may contain, and the message for each mistake: rows of files and messages.
 
 mod flow;
 mod outputs;
@@ -32,7 +32,7 @@ fn known() -> Known {
     }
 }
 
-/// A component as the store has it.
+/// A component as the store returns it.
 fn component(world: &str, description: Value) -> Component {
     Component {
         digest: Digest::from_bytes([1; 32]),
@@ -153,7 +153,7 @@ fn a_step_in_parts_needs_a_component_that_can_split() {
     );
 }
 
-/// Replaces a part of the good file and tells what the mistake gets.
+/// Replaces a part of the good file, and compares the message with `expected`.
 fn check(part: &str, replacement: &str, expected: &str) {
     assert!(GOOD.contains(part), "the good file has {part}");
     let text = GOOD.replacen(part, replacement, 1);
@@ -282,7 +282,7 @@ fn every_mistake_has_a_place_and_a_next_action() {
     );
 }
 
-/// What would only show at the first run, or never.
+/// These mistakes would otherwise be found by the first run, or never.
 #[test]
 fn what_cannot_run_or_has_no_effect_is_refused() {
     check(
@@ -329,7 +329,7 @@ fn what_cannot_run_or_has_no_effect_is_refused() {
     );
 }
 
-/// Whoever runs the job may give it a value; a run without one fails at the step.
+/// A caller may give the parameter a value; a run without a value fails at the step.
 #[test]
 fn a_parameter_of_a_grant_that_may_be_left_out_is_told() {
     let optional = |text: &str| {
@@ -345,7 +345,7 @@ fn a_parameter_of_a_grant_that_may_be_left_out_is_told() {
     assert_eq!(optional(&GOOD.replace("      required: [url]\n", "")), "wait/url");
 }
 
-/// A parameter that may be left out once made a grant impossible, also where the template has a default for it.
+/// An optional parameter once made a grant impossible, even if the template had a default for it.
 #[test]
 fn a_grant_has_a_default_in_its_template() {
     let optional = GOOD.replace("      required: [url]\n", "");
@@ -371,7 +371,7 @@ fn all_mistakes_are_told_at_once_in_the_order_of_the_file() {
     assert_eq!(told, expected.map(|(line, code)| (Some(line), code)));
 }
 
-/// The schema in a component's description is what its options have to be.
+/// The options of a component must match the schema in its description.
 #[test]
 fn the_options_of_a_component_are_those_that_it_describes() {
     let check = |options: &str, expected: &[&str]| {
@@ -415,7 +415,7 @@ fn parameters_that_no_step_takes_are_known() {
     assert_eq!(unused("normalise"), "", "it is given all of them");
 }
 
-/// Only a component's options may name a secret, and only one that there is.
+/// Only the options of a component may name a secret, and the secret must exist.
 #[test]
 fn a_secret_may_be_named_in_the_options_of_a_component_alone() {
     let with_options = |options: &str| format!("processor: {{ normalise: {options} }}");

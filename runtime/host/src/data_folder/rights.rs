@@ -1,8 +1,10 @@
-//! Who may write the installation's own files: who can do that decides what it does.
+//! Who may write to the installation's own files. Whoever can write to them decides what the installation
+//! does.
 //!
-//! Others never may. A group may where somebody must have meant it: the group's members look after the data folder
-//! together; a policy, a secret or a key it may write only as the own primary group of who runs this process, which
-//! on many systems has no other member, and in containers stands for an arbitrary user.
+//! Other users may never write. A group may write where the operator must have intended it. For the data
+//! folder this is any group, because its members manage the folder together. For a policy, a secret or a key
+//! it is only the primary group of the user of this process. On many systems this group has no other member,
+//! and in containers it stands for an arbitrary user.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io;
@@ -10,17 +12,17 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 
-/// What is looked at.
+/// The kind of file or folder that is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Own {
-    /// A folder, or a file that all who look after the data folder may write.
+    /// A folder, or a file that all managers of the data folder may write to.
     Shared,
-    /// A policy, a secret, a key.
+    /// A policy, a secret or a key.
     Decisive,
 }
 
-/// Who may own what decides: the user of this process, root, and the owner of the data folder. Whoever owns that one is
-/// the operator.
+/// The allowed owners of files that decide what jobs may do: the user of this process, root, and the owner of
+/// the data folder. The owner of the data folder is the operator.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Owners {
     #[cfg(unix)]
@@ -28,7 +30,7 @@ pub(crate) struct Owners {
 }
 
 impl Owners {
-    /// Those of an installation whose data folder is, or will be, there.
+    /// The owners for an installation with this data folder, which may not exist yet.
     pub(crate) fn of(data_dir: &Path) -> Self {
         #[cfg(not(unix))]
         let _ = data_dir;
@@ -44,19 +46,20 @@ impl Owners {
     }
 }
 
-/// Refuses a file that decides what jobs may do, such as a policy or a secret, if it is another's, or if others can write
-/// it or put another one in its place. `file` is open at `path`.
+/// Refuses a file that decides what jobs may do, such as a policy or a secret, if another user owns it, or if
+/// other users can write to it or replace it. `file` is open at `path`.
 pub(crate) fn refuse_writable_by_others(path: &Path, file: &File, owners: Owners) -> Result<(), Error> {
     let unreadable = |source| Error::DataFolder { path: path.to_owned(), action: "cannot be read", source };
     judge(path, &file.metadata().map_err(unreadable)?, Own::Decisive, owners)?;
     refuse_way_of_others(path, owners)
 }
 
-/// Refuses what is there, if it is another's or others can write it. What is not there will be made by us.
+/// Refuses an existing path if another user owns it or can write to it. A missing path will be created by
+/// this process.
 pub(crate) fn refuse_if_there(path: &Path, own: Own, owners: Owners) -> Result<(), Error> {
     match fs::metadata(path) {
         Ok(found) => judge(path, &found, own, owners),
-        // A folder that cannot be made there is told when it is made.
+        // If the folder cannot be created there, creating it reports the error.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Ok(())
         }
@@ -79,13 +82,13 @@ fn judge(path: &Path, found: &Metadata, own: Own, owners: Owners) -> Result<(), 
     }
 }
 
-/// How many links may lead to a file, as for the kernel.
+/// How many links may lead to a file. The kernel has the same limit.
 #[cfg(unix)]
 const LINKS_MAX: usize = 40;
 
-/// Refuses a path on whose way somebody else could put another file: each folder that is passed, also by links, keeps what
-/// is in it. In a folder that everybody may write and that keeps what is others' (a sticky one, such as `/tmp`), what is
-/// passed must be the operator's.
+/// Refuses a path on which another user could replace a file. No other user may be able to change any folder
+/// on the path, including the paths of links. A sticky folder such as `/tmp` is allowed: everybody may write
+/// there, but the next part of the path must belong to the operator.
 #[cfg(unix)]
 pub(crate) fn refuse_way_of_others(path: &Path, owners: Owners) -> Result<(), Error> {
     use std::io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
@@ -106,7 +109,8 @@ pub(crate) fn refuse_way_of_others(path: &Path, owners: Owners) -> Result<(), Er
         let (folder, next) = (fs::metadata(&at).map_err(unreadable(&at))?, at.join(&part));
         let found = match fs::symlink_metadata(&next) {
             Ok(found) => found,
-            // What is not there will be made by us; what cannot be looked at, or made there, is told then.
+            // A missing path will be created by this process. If it cannot be read or created, that is
+            // reported later.
             Err(error) if matches!(error.kind(), NotFound | NotADirectory | PermissionDenied) => {
                 return Ok(());
             }
@@ -152,7 +156,7 @@ fn parts_of(path: &Path) -> Vec<std::ffi::OsString> {
     parts
 }
 
-/// Elsewhere rights are no modes.
+/// Other systems have no modes for rights.
 #[cfg(not(unix))]
 fn judge(_: &Path, _: &Metadata, _: Own, _: Owners) -> Result<(), Error> {
     Ok(())
@@ -163,7 +167,7 @@ pub(crate) fn refuse_way_of_others(_: &Path, _: Owners) -> Result<(), Error> {
     Ok(())
 }
 
-/// Makes a folder, and those above it that are missing, for this user alone, whatever the process's mask says.
+/// Creates a folder and the missing folders above it, for this user only, whatever the process's umask is.
 pub(crate) fn create_private_folder(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
@@ -172,7 +176,8 @@ pub(crate) fn create_private_folder(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// To write a file that, if it is made, is this user's alone, whatever the process's mask says.
+/// Options to write a file. If the file is created, only this user has access, whatever the process's umask
+/// is.
 pub(crate) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).create(true);
@@ -208,7 +213,7 @@ mod tests {
             check(0o602, own, "everybody may write it (mode 602)");
             check(0o777, own, "everybody may write it (mode 777)");
             check(0o1777, own, "everybody may write it (mode 1777)");
-            // Made by us, and so of our own group.
+            // The file was created by this process, so it has this process's own group.
             check(0o660, own, "fine");
         }
         let is_root = rustix::process::geteuid().is_root();
@@ -233,7 +238,7 @@ mod tests {
         };
         assert_eq!(found(0o755), Ok(()));
         assert_eq!(found(0o777), Err("writable-by-others"));
-        // Nobody removes there what is another's.
+        // In a sticky folder, nobody can remove the files of other users.
         assert_eq!(found(0o1777), Ok(()));
     }
 
@@ -267,7 +272,7 @@ mod tests {
         check("another", "theirs", Ok(()));
         owned("theirs/another", 4712);
         check("theirs/another", "theirs", Err("writable-by-others"));
-        // A link leads through a folder where others put another one.
+        // The link leads through a folder where other users can replace it.
         let link = |name: &str, target: &str| {
             std::os::unix::fs::symlink(path(target), path(name)).unwrap();
         };

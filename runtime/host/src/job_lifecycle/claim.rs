@@ -19,7 +19,7 @@ pub(super) async fn submit_and_claim(
     Ok(Claimed { execution, lease })
 }
 
-/// Takes the lease of an execution that waits or rests.
+/// Takes the lease of an execution that is waiting or PAUSED.
 pub(super) async fn claim(here: TenantRef<'_>, id: JobExecutionId, by: &Actor) -> Result<Claimed, Error> {
     let repository = &here.installation.repository;
     let lease = repository.claim(here.id, id, &here.installation.claim(), by).await?;

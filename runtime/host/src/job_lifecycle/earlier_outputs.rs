@@ -1,7 +1,8 @@
-//! What the steps before have written, for the templates of a step: `${steps.export.output}`.
+//! The outputs of earlier steps, for the templates of a step: `${steps.export.output}`.
 //!
-//! It is read from the last state of each writer, which no component can change. A component can say what it likes
-//! in the execution context, and native elements open what these templates say.
+//! They are read from the last state of each writer, which no component can change. The execution context is
+//! not used, because a component can write anything into it, and native elements open the paths in these
+//! templates.
 
 use serde_json::{Map, Value};
 use stepbox_batch::error::{ElementError, StepError};
@@ -14,7 +15,7 @@ use stepbox_connectors::{WrittenOutput, written_output};
 
 use super::job_run::JobRun;
 
-/// The code of a step that names the output of another one, which has none.
+/// The error code of a step that names an output which does not exist.
 const NO_OUTPUT_CODE: &str = "no-step-output";
 
 impl JobRun {
@@ -31,7 +32,8 @@ impl JobRun {
         Ok(found.map_err(|source| StepError::element(format!("step `{}`", step.name), "", source)))
     }
 
-    /// The steps of the execution. A part has its own alone; the others are those of its whole.
+    /// The steps of the execution. A part contains only its own step, so the other steps are read from its
+    /// whole.
     async fn steps_of_whole(&self) -> Result<Vec<StepExecution>, RepositoryError> {
         let execution = self.execution();
         let Some(Partition { of, .. }) = execution.partition else { return Ok(execution.steps) };
@@ -40,7 +42,7 @@ impl JobRun {
     }
 }
 
-/// The outputs of these names.
+/// The outputs with these names.
 fn outputs(names: &[OutputName], steps: &[StepExecution]) -> Result<Outputs, ElementError> {
     let mut outputs = Outputs::new();
     for name in names {
@@ -66,7 +68,7 @@ fn outputs(names: &[OutputName], steps: &[StepExecution]) -> Result<Outputs, Ele
     Ok(outputs)
 }
 
-/// What stands for a name, if there is one such thing.
+/// The value of a name, if there is exactly one.
 fn value(name: &OutputName, written: WrittenOutput) -> Result<Value, ElementError> {
     let (problem, help) = match (name.property.as_str(), written) {
         ("folder", WrittenOutput { folder: Some(folder), .. }) => return Ok(Value::from(folder)),

@@ -1,5 +1,5 @@
-//! `components` in `policy.yaml`: which of them may come in and be run, and how much compiling one may
-//! cost.
+//! `components` in `policy.yaml`: which components may be uploaded and run, and how much compiling a
+//! component may cost.
 
 use std::num::NonZeroU64;
 
@@ -11,21 +11,21 @@ use super::Problem;
 use crate::components_policy::{ComponentsPolicy, ComponentsPolicyError};
 use crate::signature::{SigningKey, SigningKeyError};
 
-/// What is asked of components.
+/// The requirements for components.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Components {
-    /// Whether new ones may come in. Left out, they may.
+    /// Whether new components may be uploaded. The default is yes.
     upload: Option<bool>,
     count_max: Option<u64>,
     size_bytes_max: Option<u64>,
     total_bytes_max: Option<u64>,
-    /// Left out, nobody needs to sign.
+    /// If this is left out, no signature is required.
     signed_by: Option<Vec<Key>>,
     compile: Compile,
 }
 
-/// A public key, and what people call it.
+/// A public key and its name.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Key {
@@ -33,18 +33,18 @@ struct Key {
     key: String,
 }
 
-/// How much compiling one component may take.
+/// The limits of compiling one component.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Compile {
-    /// In milliseconds of computing.
+    /// In milliseconds of processor time.
     time_ms_max: Option<NonZeroU64>,
     /// In bytes.
     memory_bytes_max: Option<NonZeroU64>,
 }
 
 impl Components {
-    /// The default policy with what the file says.
+    /// The default policy, changed by the settings of the file.
     pub(super) fn policy(&self, default: ComponentsPolicy) -> Result<ComponentsPolicy, Problem> {
         let signed_by =
             self.signed_by.as_ref().map(|keys| keys.iter().map(Key::parse).collect()).transpose()?;
@@ -77,12 +77,12 @@ impl Components {
         })
     }
 
-    /// Whether it names a limit of compiling.
+    /// Whether the file names a limit of compiling.
     pub(super) fn limits_compiling(&self) -> bool {
         self.compile != Compile::default()
     }
 
-    /// Whether another one says the same of compiling.
+    /// Whether another file has the same settings of compiling.
     pub(super) fn is_same_for_process(&self, other: &Self) -> bool {
         self.compile == other.compile
     }

@@ -1,4 +1,4 @@
-//! `files` in `policy.yaml`: below which folders jobs may read and write.
+//! `files` in `policy.yaml`: the folders below which jobs may read and write.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use super::{ConfigWarning, Problem};
 use crate::policy::FilesPolicy;
 use serde::Deserialize;
 
-/// Without it, jobs may use what this user may use.
+/// The folders for jobs. Without them, jobs may use all files that this user may use.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Files {
@@ -14,7 +14,8 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// `None` leaves it as it is. A folder that is not there now is a warning.
+    /// The policy for files; `None` if the file has no `folders`. A folder that does not exist now is a
+    /// warning.
     pub(super) fn policy(&self, warnings: &mut Vec<ConfigWarning>) -> Result<Option<FilesPolicy>, Problem> {
         let Some(folders) = &self.folders else { return Ok(None) };
         let problem = |message: String, help: &str| Err(Problem { message, help: help.to_owned() });

@@ -1,12 +1,13 @@
-//! `limits` and `quotas` in `policy.yaml`: how much one step may use at most, and all jobs together.
+//! `limits` and `quotas` in `policy.yaml`: how much one step may use at most, and how much all jobs may use
+//! together.
 
 use std::num::{NonZeroU64, NonZeroUsize};
 
 use serde::{Deserialize, Deserializer};
 use stepbox_batch::limits::{LimitOverrides, deserialize_in_range};
 
-/// How much one step may use at most. What is left out is left to the job. Limits of memory and time cannot be 0; with
-/// a limit of 0 for another thing, a step may not write, log or send at all.
+/// How much one step may use at most. A limit that is left out is decided by the job. Limits of memory and
+/// time cannot be 0. With any other limit of 0, a step may not write, log or send at all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Limits(LimitOverrides);
 
@@ -22,7 +23,7 @@ impl From<Limits> for LimitOverrides {
     }
 }
 
-/// How much all jobs may use together. What is left out has its default.
+/// How much all jobs may use together. A quota that is left out has its default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Quotas {

@@ -1,4 +1,4 @@
-//! `secrets` in `policy.yaml`: where each comes from, and which hosts may get it.
+//! `secrets` in `policy.yaml`: the source of each secret, and the hosts that may get it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,11 +13,11 @@ use crate::policy::Policy;
 /// The secrets by name.
 pub(super) type Shape = BTreeMap<String, SecretShape>;
 
-/// Where a secret comes from, a file or a variable of the environment, and where it may go.
+/// The source of a secret, which is a file or an environment variable, and its hosts.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct SecretShape {
-    /// Read at each start and when it changes; relative paths begin in the data folder.
+    /// Read at each start and when the file changes. Relative paths start in the data folder.
     file: Option<PathBuf>,
     env: Option<String>,
     hosts: Vec<String>,
@@ -29,8 +29,8 @@ impl From<SecretError> for Problem {
     }
 }
 
-/// Reads all secrets, and gives them to a policy that otherwise stands. A secret whose value cannot be had, or cannot be
-/// used, is a warning, and stops only the steps that name it: the file itself is right.
+/// Reads all secrets and adds them to a policy that is otherwise complete. If a value cannot be read or used,
+/// this is a warning and fails only the steps that name the secret, because the policy file itself is right.
 pub(super) fn add(
     shape: &Shape,
     mut policy: Policy,
@@ -52,16 +52,16 @@ pub(super) fn add(
     Ok(policy)
 }
 
-/// Stands for a value that cannot be read, so that name and hosts are judged all the same.
+/// Replaces a value that cannot be read, so that the name and the hosts are still checked.
 const ANY_VALUE: &str = "a value to judge the rest by";
 
 impl SecretShape {
-    /// The file that it comes from.
+    /// The file with the value.
     pub(super) fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }
 
-    /// Refuses what is wrong whatever the value is.
+    /// Refuses settings that are wrong with any value.
     fn check(&self, name: &str) -> Result<(), Problem> {
         self.secret(name, ANY_VALUE.to_owned())?;
         self.source(name).map(|_| ())
@@ -92,7 +92,7 @@ impl SecretShape {
 mod tests {
     use super::*;
 
-    /// The secrets that a text comes to, or what is wrong with it, in a folder with some files.
+    /// Compares the secrets of a text, or their error, with `expected`. The folder has some files.
     fn check(text: &str, expected: &str) {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
@@ -127,7 +127,7 @@ mod tests {
         check("{}", "Secrets { usable: [], unusable: [] }");
         check(&format!("t: {{ file: token, {hosts} }}"), read);
         check(&format!("t: {{ file: windows, {hosts} }}"), read);
-        // Cargo sets it for its tests.
+        // Cargo sets this variable for tests.
         check(&format!("t: {{ env: CARGO_MANIFEST_DIR, {hosts} }}"), read);
         check(
             &format!("t: {{ env: STEPBOX_TEST_UNSET, {hosts} }}"),

@@ -1,4 +1,5 @@
-//! `shared` in `policy.yaml`: where workers on several machines keep what they share beside the database.
+//! `shared` in `policy.yaml`: the storage where workers on several machines keep their shared data beside the
+//! database.
 
 use std::path::Path;
 

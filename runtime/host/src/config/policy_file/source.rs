@@ -1,4 +1,4 @@
-//! Where a secret value of the policy file comes from: a file, or a variable of the environment. The value itself is
+//! The source of a secret value of the policy file: a file or an environment variable. The value itself is
 //! never in the policy file.
 
 use std::io::Read;
@@ -8,20 +8,20 @@ use super::Problem;
 use crate::data_folder::{Owners, refuse_writable_by_others};
 use crate::regular_file::open_regular;
 
-/// How long a file with a secret value may be, in bytes: the longest value, and a line break.
+/// The maximum length of a file with a secret value, in bytes: the longest value, and a line break.
 const FILE_BYTES_MAX: u64 = (64 << 10) + 2;
 
-/// Where a value comes from.
+/// The source of a value.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Source<'a> {
-    /// A file. A relative path begins in the data folder.
+    /// A file. A relative path starts in the data folder.
     File(&'a Path),
-    /// A variable of the environment.
+    /// An environment variable.
     Environment(&'a str),
 }
 
 impl<'a> Source<'a> {
-    /// The one source that is named; otherwise what is wrong, to follow "has".
+    /// The one source that is named. The error is a text that follows the word "has".
     pub(super) fn of(file: Option<&'a Path>, env: Option<&'a str>) -> Result<Self, &'static str> {
         match (file, env) {
             (Some(_), Some(_)) => Err("both `file` and `env`"),
@@ -67,7 +67,7 @@ fn in_file(name: &str, data_dir: &Path, path: &Path) -> Result<String, Problem> 
     Ok(text)
 }
 
-/// The value of a variable of the environment.
+/// The value of an environment variable.
 fn in_environment(name: &str, variable: &str) -> Result<String, Problem> {
     std::env::var(variable).map_err(|error| {
         let problem = match error {

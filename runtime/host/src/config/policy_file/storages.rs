@@ -1,4 +1,4 @@
-//! `storages` in `policy.yaml`: where jobs may keep files beside the folders, each by its name.
+//! `storages` in `policy.yaml`: where jobs may keep files beside the folders. Each storage has a name.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,8 +18,8 @@ impl From<ConnectorError> for Problem {
     }
 }
 
-/// Opens the storages to a policy that otherwise stands. One whose folder is not there, or whose keys cannot be read, is a
-/// warning, and stops only the steps that name it.
+/// Adds the storages to a policy that is otherwise complete. If the folder of a storage does not exist, or
+/// its keys cannot be read, this is a warning and fails only the steps that name the storage.
 pub(super) fn add(
     shape: &Shape,
     mut policy: Policy,
@@ -42,8 +42,8 @@ pub(super) fn add(
     Ok(policy)
 }
 
-/// Refuses settings that are wrong whatever the keys are, and whether or not a folder is there. The place is where the
-/// storage stands in the file: `storages.exchange`.
+/// Refuses settings that are wrong with any keys, whether or not a folder exists. `place` is the place of the
+/// storage in the file: `storages.exchange`.
 fn check(settings: &StorageSettings, name: &str, place: &str) -> Result<(), Problem> {
     for (setting, key) in settings.keys() {
         check_key(key, place, setting)?;
@@ -51,7 +51,7 @@ fn check(settings: &StorageSettings, name: &str, place: &str) -> Result<(), Prob
     Ok(settings.check(name)?)
 }
 
-/// Sets a storage up with its keys.
+/// Opens a storage with its keys.
 pub(super) fn open(
     settings: &StorageSettings,
     name: &str,
@@ -61,12 +61,12 @@ pub(super) fn open(
     settings.open(name, |setting, key| read_key(key, place, setting, data_dir))
 }
 
-/// The files that the keys of a storage come from.
+/// The files with the keys of a storage.
 pub(super) fn key_files(settings: &StorageSettings) -> impl Iterator<Item = &Path> {
     settings.keys().into_iter().filter_map(|(_, key)| key.file.as_deref())
 }
 
-/// Refuses a key that has no source, or two.
+/// Refuses a key that has no source, or two sources.
 fn check_key(key: &KeySource, place: &str, setting: &str) -> Result<(), Problem> {
     source(key, place, setting).map(|_| ())
 }
@@ -78,7 +78,7 @@ fn source<'a>(key: &'a KeySource, place: &str, setting: &str) -> Result<Source<'
     })
 }
 
-/// Reads a key. A relative path begins in the data folder.
+/// Reads a key. A relative path starts in the data folder.
 fn read_key(key: &KeySource, place: &str, setting: &str, data_dir: &Path) -> Result<String, Problem> {
     source(key, place, setting)?.read(&format!("{place}.{setting}"), data_dir)
 }
@@ -87,7 +87,7 @@ fn read_key(key: &KeySource, place: &str, setting: &str, data_dir: &Path) -> Res
 mod tests {
     use super::*;
 
-    /// The storages that a text comes to, or what is wrong with them, in a folder with some files.
+    /// Compares the storages of a text, or their error, with `expected`. The folder has some files.
     fn check(text: &str, expected: &str) {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("key"), "s3cr3tkey\n").unwrap();

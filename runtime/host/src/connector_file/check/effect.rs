@@ -1,5 +1,5 @@
-//! Whether what is accepted has an effect, and whether it can work at all. Found when a connector is installed, not by
-//! its first run.
+//! Whether accepted settings have an effect, and whether they can work at all. These mistakes are found when
+//! a connector is installed, and not by its first run.
 
 use serde_json::Value;
 use stepbox_batch::element::Role;
@@ -12,7 +12,7 @@ use stepbox_sandbox::GrantError;
 use super::super::{Mistake, Mistakes, part};
 use super::CheckedStepKind;
 
-/// Refuses options of a reader or writer of ours that can never work, whatever the parameters are.
+/// Refuses options of a Stepbox reader or writer that can never work, whatever the parameters are.
 pub(super) fn of_native_options(
     pointer: &str,
     role: Role,
@@ -34,7 +34,7 @@ fn has_template(value: &Value) -> bool {
     template::names(value).map_or(true, |names| names != Names::default())
 }
 
-/// Grants are for components.
+/// Refuses grants of a step without a component, because only components need grants.
 pub(super) fn of_grants(pointer: &str, grants: &GrantRequest, kind: &CheckedStepKind) -> Result<(), Mistake> {
     let has_component = match kind {
         CheckedStepKind::Item { reader, processors, writer, .. } => {
@@ -49,7 +49,8 @@ pub(super) fn of_grants(pointer: &str, grants: &GrantRequest, kind: &CheckedStep
     Err(Mistake::new("bad-grant", format!("{pointer}/grants"), message).help("leave them out"))
 }
 
-/// Refuses a grant with a default in its template that its place does not take. What has no default is judged in a run.
+/// Refuses a grant if a default in its template is not allowed at its place. A grant without defaults is
+/// checked in a run.
 pub(super) fn of_defaults<T>(filled: Result<T, GrantError>) -> Result<(), GrantError> {
     match filled {
         Ok(_) | Err(GrantError::Template(TemplateError::NoValue { .. })) => Ok(()),
@@ -57,7 +58,7 @@ pub(super) fn of_defaults<T>(filled: Result<T, GrantError>) -> Result<(), GrantE
     }
 }
 
-/// The parameters in grants that may be left out, with the steps that have them: a run without a value for one fails at
+/// The optional parameters in grants, with their steps. A run without a value for such a parameter fails at
 /// that step.
 pub fn optional_in_grants(job: &Job) -> Vec<(&StepName, String)> {
     let required = job.parameters.get("required").and_then(Value::as_array);

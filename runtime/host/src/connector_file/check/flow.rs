@@ -1,4 +1,5 @@
-//! Where a job goes after each step: only ever down the file, so that every job comes to its end.
+//! Where a job continues after each step. It only ever continues further down the file, so every job reaches
+//! its end.
 
 use stepbox_batch::job::{Always, Branch, Target, Transition};
 use stepbox_batch::name::StepName;
@@ -9,7 +10,7 @@ use super::super::{Mistake, part, shape};
 use super::settings::{PATTERN_CHARACTERS_MAX, says_nothing};
 use super::{CheckedStep, named};
 
-/// What may follow beside a step, so no step is called so.
+/// These words may follow beside a step, so no step may have such a name.
 pub(super) const RESERVED: [&str; 4] = ["next", "end", "fail", "stop"];
 
 /// What follows each exit status, in the order of the file.
@@ -46,7 +47,8 @@ fn target(pointer: &str, text: &str) -> Result<Target, Mistake> {
     })
 }
 
-/// Exact codes go first; of patterns, the first that fits is taken.
+/// Refuses a pattern that never applies. Exact codes have priority; of the patterns, the first that fits is
+/// used.
 fn refuse_covered(pointer: &str, above: &[Transition], transition: &Transition) -> Result<(), Mistake> {
     let exit = &transition.exit;
     match above.iter().find(|earlier| covers(&earlier.exit, exit)) {
@@ -59,8 +61,8 @@ fn refuse_covered(pointer: &str, above: &[Transition], transition: &Transition) 
     }
 }
 
-/// Whether a pattern is never reached behind another one. A pattern without `?` that fits the text of
-/// another one fits all that the other one fits, since its `*` take in the other's wildcards.
+/// Whether `later` is never reached because of `earlier`. A pattern without `?` that fits the text of another
+/// pattern fits everything that the other pattern fits, because its `*` also match the other's wildcards.
 fn covers(earlier: &Pattern, later: &Pattern) -> bool {
     let is_beaten = !later.is_exact() && !earlier.as_str().contains('?') && earlier.fits(later.as_str());
     earlier == later || is_beaten
@@ -71,7 +73,7 @@ fn fits_all(pattern: &Pattern) -> bool {
     pattern.as_str().chars().all(|c| c == '*')
 }
 
-/// Checks the ways through a job.
+/// Checks the paths through a job.
 pub(super) fn check(steps: &[CheckedStep]) -> Result<(), Mistake> {
     let mut is_reached = vec![false; steps.len()];
     entry(steps, 0).into_iter().for_each(|first| is_reached[first] = true);
@@ -99,7 +101,7 @@ fn refuse_always_in_split(step: &CheckedStep) -> Result<(), Mistake> {
     }
 }
 
-/// The steps that a step names.
+/// The steps that a step names as followers.
 fn targets(steps: &[CheckedStep], index: usize) -> Result<Vec<usize>, Mistake> {
     let mut targets = Vec::new();
     for Transition { exit, to } in &steps[index].flow.on {
@@ -111,7 +113,7 @@ fn targets(steps: &[CheckedStep], index: usize) -> Result<Vec<usize>, Mistake> {
     Ok(targets)
 }
 
-/// The step of a name, if a step may lead to it.
+/// The position of the named step, if a step may lead to it.
 fn target_of(steps: &[CheckedStep], index: usize, pointer: &str, name: &StepName) -> Result<usize, Mistake> {
     let step = &steps[index];
     let Some(target) = steps.iter().position(|other| other.name == *name) else {
@@ -151,7 +153,7 @@ fn unknown(below: &[CheckedStep], pointer: &str, name: &StepName) -> Mistake {
     Mistake::new("unknown-step", pointer, format!("the job has no step `{name}`")).help(help)
 }
 
-/// The steps that a step may be followed by without naming them.
+/// The steps that may follow a step without being named.
 fn followers(steps: &[CheckedStep], index: usize) -> Vec<usize> {
     let step = &steps[index];
     let (leads_on, ends_well) = (leads_on(&step.flow.on), step.flow.on.iter().any(|on| on.to == Target::End));
@@ -172,15 +174,15 @@ fn followers(steps: &[CheckedStep], index: usize) -> Vec<usize> {
     followers
 }
 
-/// Whether some exit status is followed by the step below. Nobody knows which exit codes a step has, so
-/// only a pattern that fits all of them rules it out.
+/// Whether the step below follows for some exit status. The exit codes of a step are not known here, so only
+/// a pattern that fits all codes excludes it.
 fn leads_on(on: &[Transition]) -> bool {
     let is_ruled_out = on.iter().any(|transition| fits_all(&transition.exit));
-    // A restart goes on behind a stop.
+    // A restart after a stop continues with the step below.
     on.iter().any(|transition| matches!(transition.to, Target::Next | Target::Stop)) || !is_ruled_out
 }
 
-/// Where one comes in at a position: a step, or the first steps of all branches of a split.
+/// Where a job enters a position: a step, or the first steps of all branches of a split.
 fn entry(steps: &[CheckedStep], position: usize) -> Vec<usize> {
     let Some(step) = steps.get(position) else { return Vec::new() };
     let Some(Branch { split, .. }) = &step.flow.branch else { return vec![position] };

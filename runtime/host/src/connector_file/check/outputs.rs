@@ -1,5 +1,5 @@
-//! Outputs of steps before, in options and grants: `${steps.export.output}`. Whatever way leads to the step that names
-//! one, the other step must have completed by then, or the template says what stands for it.
+//! Outputs of earlier steps, in options and grants: `${steps.export.output}`. On every path to the step that
+//! names an output, the other step must already have completed. Otherwise the template needs a default.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -14,7 +14,7 @@ use stepbox_batch::template::{self, OutputName};
 use super::super::{Mistake, Mistakes, part};
 use super::{CheckedElement, CheckedStep, CheckedStepKind, Known};
 
-/// The positions of steps.
+/// Positions of steps.
 type Steps = BTreeSet<usize>;
 
 pub(super) fn check(steps: &[CheckedStep], known: &Known) -> Result<(), Mistakes> {
@@ -29,7 +29,7 @@ pub(super) fn check(steps: &[CheckedStep], known: &Known) -> Result<(), Mistakes
     Mistakes::none_in(wrong).map(drop)
 }
 
-/// All that a step names, with the places.
+/// All outputs that a step names, with their places.
 fn names(step: &CheckedStep) -> Vec<(String, OutputName)> {
     let mut found = Vec::new();
     for element in elements(step) {
@@ -105,7 +105,7 @@ fn check_name(
     Err(bad(message).help(format!("write what stands for it then: {default}")))
 }
 
-/// Whether the step has an output to name, or what is in the way and what to do about it.
+/// Whether the step has an output that can be named. The error says what prevents it and how to correct it.
 fn check_writer(step: &CheckedStep, known: &Known, name: &OutputName) -> Result<(), (String, String)> {
     let help = || "name a step with one of the writers `csv` and `jsonl`".to_owned();
     let CheckedStepKind::Item { writer, .. } = &step.kind else {
@@ -122,7 +122,7 @@ fn check_writer(step: &CheckedStep, known: &Known, name: &OutputName) -> Result<
         return Err((message, help()));
     }
     let lines = writer.options.as_ref().and_then(|options| options.get("lines_per_file"));
-    // What a parameter says shows in a run.
+    // The value of a parameter is known only in a run.
     if name.property == "output" && lines.is_some_and(Value::is_number) {
         let message = format!("the step `{}` may write several files (`lines_per_file`)", step.name);
         return Err((
@@ -140,26 +140,27 @@ fn are_beside(one: &CheckedStep, other: &CheckedStep) -> bool {
     }
 }
 
-/// The steps that have completed for certain where each step begins.
+/// For each step, the steps that have certainly completed when it begins.
 fn completed_before(steps: &[CheckedStep]) -> Vec<Steps> {
     let mut ways = Ways { steps, before: vec![None; steps.len()] };
     ways.follow(0..steps.len(), Steps::new());
-    // Steps that run whatever happened begin after any other, too.
+    // A step that always runs may begin after any other step, so nothing is certain.
     let always = |index: usize| steps[index].flow.always != Always::No;
     let before = ways.before.into_iter().enumerate();
     before.map(|(index, found)| found.filter(|_| !always(index)).unwrap_or_default()).collect()
 }
 
-/// All ways through a job, step by step: each leads down the file.
+/// All paths through a job, step by step. Every path leads down the file.
 struct Ways<'a> {
     steps: &'a [CheckedStep],
-    /// `None` where no way leads.
+    /// `None` for a step that no path leads to.
     before: Vec<Option<Steps>>,
 }
 
 impl Ways<'_> {
-    /// Follows all ways through a range that is entered at its beginning. Returns what has completed at its end on
-    /// each way that leads there well; `None` if there is no such way.
+    /// Follows all paths through a range that is entered at its beginning. Returns the steps that have
+    /// completed at the end of the range on every path that leads there without a failure; `None` if there is
+    /// no such path.
     fn follow(&mut self, range: Range<usize>, completed: Steps) -> Option<Steps> {
         let mut end = None;
         let mut at = range.start;
@@ -187,7 +188,8 @@ impl Ways<'_> {
         end
     }
 
-    /// The branches of a split, which runs as a whole: what has completed behind it, and where that is.
+    /// Follows the branches of a split, which runs as a whole. Returns the steps that have completed after
+    /// it, and the position after it.
     fn split(&mut self, first: usize, of: &Branch, before: &Steps) -> (Option<Steps>, usize) {
         let number = |index: usize| {
             let branch = self.steps.get(index)?.flow.branch.as_ref();
@@ -205,7 +207,7 @@ impl Ways<'_> {
         (after, end)
     }
 
-    /// Where a step leads.
+    /// Follows the transitions of a step.
     fn step(&mut self, at: usize, range: &Range<usize>, before: &Steps, end: &mut Option<Steps>) {
         let completed: Steps = before | &Steps::from([at]);
         let step = &self.steps[at];
@@ -213,11 +215,12 @@ impl Ways<'_> {
         let ways: Vec<(Target, &Steps)> = match &step.kind {
             CheckedStepKind::Item { .. } => {
                 let well = of_step(ExitStatus::COMPLETED).unwrap_or(Target::Next);
-                // A restart runs again what has failed, also behind a stop.
+                // A restart runs failed steps again, even after a stop. So a stop does not lead to the next
+                // step.
                 let badly = of_step(ExitStatus::FAILED).filter(|to| *to != Target::Stop);
                 [Some((well, &completed)), badly.map(|to| (to, before))].into_iter().flatten().collect()
             }
-            // It has exit statuses of its own, and no output.
+            // A tasklet has its own exit statuses, and no output.
             CheckedStepKind::Tasklet { .. } => {
                 let own = step.flow.on.iter().map(|transition| transition.to.clone());
                 own.chain([Target::Next]).map(|to| (to, before)).collect()
@@ -237,7 +240,7 @@ impl Ways<'_> {
         }
     }
 
-    /// One more way that leads to a place.
+    /// Adds a path that leads to a position.
     fn lead(&mut self, to: usize, range: &Range<usize>, completed: &Steps, end: &mut Option<Steps>) {
         let place = if to < range.end { &mut self.before[to] } else { end };
         *place = Some(match place.take() {
@@ -247,7 +250,7 @@ impl Ways<'_> {
     }
 }
 
-/// What a step says of an exit code: the code itself counts before any pattern.
+/// The target of an exit code. The exact code has priority over patterns.
 fn target(step: &CheckedStep, code: &str) -> Option<Target> {
     let on = &step.flow.on;
     let exact = on.iter().find(|transition| transition.exit.is_exact() && transition.exit.as_str() == code);

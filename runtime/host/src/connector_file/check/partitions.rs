@@ -1,4 +1,4 @@
-//! Which writers a step in parts may have. What an embedder's own can do shows when the step begins.
+//! Which writers a step in parts may have. An embedder's own writer is checked when the step begins.
 
 use super::{CheckedElement, Mistake};
 

@@ -1,5 +1,5 @@
-//! What a step says about itself beside its elements: how its items move, what may be set aside or is
-//! tried again, and how often it may begin.
+//! The settings of a step beside its elements: how items move, which items may be set aside, what is tried
+//! again, and how often the step may begin.
 
 use stepbox_batch::job::{
     Backoff, CHUNK_MS, CheckpointInterval, ChunkLimit, ItemSettings, PARTITIONS_MAX, Rerun, RetryPolicy,
@@ -9,9 +9,9 @@ use stepbox_batch::pattern::Pattern;
 
 use super::super::{Mistake, shape};
 
-/// How long a setting in seconds may be.
+/// The maximum of a setting in seconds.
 const SECONDS_MAX: f64 = 3600.0;
-/// How many characters a code or a pattern may have.
+/// The maximum number of characters in a code or a pattern.
 pub(super) const PATTERN_CHARACTERS_MAX: usize = 100;
 
 pub(super) fn of_items(pointer: &str, step: &shape::Step) -> Result<ItemSettings, Mistake> {
@@ -27,7 +27,7 @@ pub(super) fn of_items(pointer: &str, step: &shape::Step) -> Result<ItemSettings
     })
 }
 
-/// Whether the elements can do so is another question.
+/// Only the number is checked here. Whether the elements support parts is checked elsewhere.
 fn partitions(pointer: &str, step: &shape::Step) -> Result<u32, Mistake> {
     let count = step.partitions.unwrap_or(1);
     if !(1..=PARTITIONS_MAX).contains(&count) {
@@ -136,7 +136,7 @@ fn backoff(pointer: &str, given: Option<&shape::Backoff>) -> Result<Backoff, Mis
     }
     let ms = seconds.map(|seconds| milliseconds(pointer, "seconds", seconds)).transpose()?;
     let ms_max = seconds_max.map(|seconds| milliseconds(pointer, "seconds_max", seconds)).transpose()?;
-    // The one that is not given gives way to the other.
+    // If only one of the two is given, the default of the other is adjusted to it.
     let backoff = Backoff {
         ms: ms.unwrap_or(default.ms.min(ms_max.unwrap_or(default.ms))),
         ms_max: ms_max.unwrap_or(default.ms_max.max(ms.unwrap_or_default())),

@@ -1,4 +1,4 @@
-//! Steps in the order of the file. Those of a split are told flat, each with its branch.
+//! The steps in the order of the file. The steps of a split are in the same flat list, each with its branch.
 
 use std::collections::HashSet;
 
@@ -33,7 +33,7 @@ struct Steps<'a> {
     scope: &'a Scope<'a>,
     job: &'a JobName,
     schema: &'a ParameterSchema,
-    /// Of steps and splits.
+    /// The names of steps and of splits.
     names: HashSet<StepName>,
     checked: Vec<CheckedStep>,
 }
@@ -96,7 +96,7 @@ impl Steps<'_> {
         Mistakes::none_in(steps).map(drop)
     }
 
-    /// A name that nothing else in the job has.
+    /// A name that no other step or split of the job has.
     fn name(&mut self, pointer: &str, text: String) -> Result<StepName, Mistake> {
         let name = named(pointer, StepName::new(text))?;
         if flow::RESERVED.contains(&name.as_str()) {

@@ -1,4 +1,4 @@
-//! Templates in options and grants, and where secrets may be named.
+//! Templates in options and grants, and the places where secrets may be named.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,8 @@ use stepbox_batch::template::{self, Names};
 use super::super::{Mistake, part};
 use crate::secrets;
 
-/// Checks every template in a value; `secrets` are those that may be named there, none where none may.
+/// Checks every template in a value. `secrets` are the names that are allowed at this place; `None` if no
+/// secret is allowed.
 pub(super) fn check(
     pointer: &str,
     value: &Value,
@@ -63,7 +64,7 @@ fn check_secret(pointer: &str, name: &str, secrets: Option<&BTreeSet<String>>) -
     }
 }
 
-/// Refuses secrets in a job's parameters: what stands there is stored and shown, and never expanded.
+/// Refuses secrets in a job's parameters, because parameters are stored and shown, and never expanded.
 pub(super) fn refuse_secrets(pointer: &str, value: &Value) -> Result<(), Mistake> {
     match value {
         Value::String(text) => match text.split_once("${secrets.") {

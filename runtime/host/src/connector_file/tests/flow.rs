@@ -1,10 +1,11 @@
-//! The ways through a job: rows of steps, and what they mean or get.
+//! The paths through a job: rows of steps, with their meaning or their error.
 
 use stepbox_batch::job::{Always, Branch, Target};
 
 use super::*;
 
-/// A job of tasklet steps, one a line: `name: keys`, or a line of YAML below `steps` as it is.
+/// A job of tasklet steps, with one line for each: `name: keys`, or a line of YAML that is put below `steps`
+/// unchanged.
 fn read(lines: &[&str]) -> Result<Vec<Step>, ConnectorFileError> {
     let step = |line: &&str| match line.split_once(' ') {
         Some((name, keys)) if !line.starts_with([' ', '-']) => {
@@ -27,7 +28,7 @@ fn refuses(lines: &[&str], expected: &str) {
     assert_eq!(found, expected, "{lines:?}");
 }
 
-/// Two branches with the given steps in the first, and one step, `c`, in the second.
+/// Two branches: the first with the given steps, the second with one step, `c`.
 fn split(first: &str) -> [String; 4] {
     let (split, branches) = ("- split: both".to_owned(), "  branches:".to_owned());
     [split, branches, format!("    - [ {first} ]"), "    - [ { name: c, tasklet: pause } ]".to_owned()]
@@ -73,7 +74,7 @@ fn accepts_every_way_down() {
         &["a on: { \"*\": c }", "b always: true", "c"],
         &["a on: { COMPLETED: end, FAILED: fail }", "b"], // a step may have other exit statuses
         &["a on: { \"?*\": end }", "b"],
-        &["a on: { \"A*\": end, \"AB\": fail, \"*\": next }", "b"], // an exact code goes first
+        &["a on: { \"A*\": end, \"AB\": fail, \"*\": next }", "b"], // an exact code has priority
         &["a on: { \"A?\": end, \"A*\": fail }", "b"],
         &["a on: { FAILED: next }"],
     ];
@@ -138,7 +139,7 @@ fn every_wrong_way_has_a_place_and_a_next_action() {
     );
 }
 
-/// YAML itself refuses a key that is there twice.
+/// YAML itself refuses a key that occurs twice.
 #[test]
 fn an_exit_status_has_one_transition() {
     let error = read(&["a on: { FAILED: end, FAILED: fail }"]).unwrap_err();

@@ -1,9 +1,9 @@
-//! Outputs of steps before: which a step may name.
+//! Outputs of earlier steps: which outputs a step may name.
 
 use super::*;
 
-/// A job of steps, one a line: `name: keys` is one that writes a file; a line that begins with `-` or a blank is YAML.
-/// The last step reads what the template names.
+/// A job of steps, with one line for each: `name: keys` is a step that writes a file. A line that begins with
+/// `-` or a blank is YAML. The last step reads the output that the template names.
 fn read(lines: &[&str], template: &str, keys: &str) -> Result<(), ConnectorFileError> {
     let step = |line: &&str| match line.split_once(' ') {
         _ if line.starts_with([' ', '-']) => format!("      {line}\n"),
@@ -64,7 +64,7 @@ fn a_step_that_has_completed_on_every_way_is_named() {
         "",
     );
     accepts(&split("").each_ref().map(String::as_str), A, "");
-    // Where it may not have completed, something stands for it.
+    // If the step may not have completed, the template has a default.
     accepts(&["a on: { FAILED: next }"], "${steps.a.output:-other.csv}", "");
     accepts(&["a"], "${steps.a.output:-other.csv}", ", always: true");
     accepts(&["a on: { FAILED: next }"], "${steps.a.folder:-.}", "");

@@ -1,4 +1,4 @@
-//! What a step says beside its elements: rows of keys, and what they mean or get.
+//! The settings of a step beside its elements: rows of keys, with their meaning or their error.
 
 use serde_json::json;
 use stepbox_batch::job::{Backoff, CheckpointInterval, ItemSettings, Rerun, RetryPolicy, SkipPolicy};
@@ -6,7 +6,7 @@ use stepbox_batch::pattern::Pattern;
 
 use super::*;
 
-/// A job with an item step and a tasklet step; the keys go below the first or the second.
+/// A job with an item step and a tasklet step. The keys go below the first or the second step.
 fn read(item_keys: &str, tasklet_keys: &str) -> Result<ConnectorFile, ConnectorFileError> {
     let indent = |keys: &str| keys.lines().map(|line| format!("        {line}\n")).collect::<String>();
     let text = format!(
@@ -103,7 +103,7 @@ fn reads_what_a_restart_does() {
     assert_eq!(self::step("rerun: unless_completed").rerun, Rerun::UnlessCompleted);
 }
 
-/// The code, the place from the keys' first line and column on, the message and the help.
+/// The code, the place relative to the keys' first line and column, the message and the help.
 fn told(error: &ConnectorFileError) -> String {
     let (line, column) = (error.line.unwrap_or_default(), error.column.unwrap_or_default());
     format!("{} {line}:{column} {} | {}", error.code, error.message, error.help)
