@@ -1,9 +1,8 @@
 //! Run batch jobs whose custom steps are sandboxed WebAssembly components.
 //!
-//! Start with [`Stepbox::builder`], which opens an installation, and [`Tenant`], which can do the rest:
-//! install connectors, create job instances, run them, follow, stop and restart their executions.
-//! A job's life stands in one file, `job_lifecycle.rs`; a data item's journey in another,
-//! [`batch::item_step`].
+//! Start with [`Stepbox::builder`], which opens an installation, and [`Tenant`], which does everything else:
+//! install connectors, create job instances, run them, and follow, stop and restart their executions. A job's
+//! life is in one file, `job_lifecycle.rs`. The journey of a data item is in another, [`batch::item_step`].
 //!
 //! ```
 //! use stepbox::batch::name::TenantId;
@@ -45,8 +44,8 @@
 //! # }
 //! ```
 //!
-//! Native elements join by [`Builder::reader`] and its like; components come with connectors, whose
-//! files [`connector_file`] reads.
+//! Add native elements with [`Builder::reader`] and the similar methods. Components come with connectors,
+//! whose files [`connector_file`] reads.
 
 mod background;
 mod builder;

@@ -1,11 +1,11 @@
-//! Listeners of embedders: they hear what happens, and have no part in it.
+//! Listeners of embedders: they receive events, and cannot change what happens.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Tells a listener. A listener that panics has not heard the event, and nothing else comes of that.
+/// Sends an event to a listener. If the listener panics, it loses the event, and nothing else happens.
 pub(crate) fn tell<E>(listener: &(dyn Fn(&E) + Send + Sync), event: &E) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| listener(event))) {
-        // The value of the panic may panic once more when it is dropped.
+        // The value of the panic may panic again when it is dropped.
         std::mem::forget(panic);
     }
 }

@@ -1,8 +1,8 @@
-//! What this process counts and times, in the text that Prometheus reads.
+//! The counters and timers of this process, in the text format of Prometheus.
 //!
-//! Everything hangs beside the work: runs tell of each chunk and checkpoint ([`TenantMeters`]), the journal is
-//! timed from outside, and what stands in the store is asked for at each scrape ([`AtScrape`]). No series
-//! has a name from outside but that of a tenant.
+//! Everything is measured beside the work. Runs report each chunk and checkpoint ([`TenantMeters`]), the
+//! journal is timed from outside, and numbers from the store are read at each scrape ([`AtScrape`]). The
+//! names of tenants are the only names from outside in any series.
 
 mod at_scrape;
 mod tenant_meters;
@@ -30,19 +30,20 @@ pub(crate) use timed_journal::TimedJournal;
 
 /// The media type of [`Stepbox::metrics`](crate::Stepbox::metrics).
 pub const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// How long a scrape waits for the store at most, in milliseconds.
+/// The maximum time that a scrape waits for the store, in milliseconds.
 const STORE_WAIT_MS: u64 = 2_000;
-/// For how long an answer of the store stands, in milliseconds. The store is asked no more often, however many scrapes
-/// there are.
+/// How long an answer of the store is reused, in milliseconds. The store is not asked more often than that,
+/// however many scrapes there are.
 const STORE_KEPT_MS: u64 = 1_000;
 
-/// Upper bounds of the buckets, in seconds: from what a short chunk takes to what is too long for a lease.
+/// Upper bounds of the buckets, in seconds: from the time of a short chunk to a time that is too long for a
+/// lease.
 const BUCKETS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
 /// Names and values of labels.
 type Labels = Vec<(&'static str, String)>;
 
-/// All that is counted and timed.
+/// Everything that is counted and timed.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
@@ -52,7 +53,7 @@ pub(crate) struct Metrics {
     claim: Histogram,
     calls: Family<Labels, Histogram, fn() -> Histogram>,
     slots: Gauge,
-    /// What the store said last, and at which tick.
+    /// The last answer of the store, and its tick.
     depths: Mutex<Option<(u64, Vec<QueueDepth>)>>,
 }
 
@@ -84,7 +85,7 @@ impl Metrics {
         self.slots.set(i64::try_from(slots).unwrap_or(i64::MAX));
     }
 
-    /// A worker has looked into the queue; `None` is a look that failed.
+    /// Counts that a worker has looked into the queue; `None` if that failed.
     pub(crate) fn claimed(&self, us: u64, found: Option<usize>) {
         self.claim.observe(seconds(us));
         let outcome = match found {
@@ -106,7 +107,8 @@ impl Metrics {
         self.rescued.get_or_create(&labels).inc();
     }
 
-    /// The page that Prometheus reads: what was counted and timed, and what was asked for just now.
+    /// The page that Prometheus reads: the counters and timers, and the numbers that were read for this
+    /// scrape.
     pub(crate) fn page(&self, at_scrape: AtScrape) -> String {
         let mut asked = Registry::with_prefix("stepbox");
         asked.register_collector(Box::new(at_scrape));
@@ -117,7 +119,7 @@ impl Metrics {
         page
     }
 
-    /// What waits, by tenant and state; `None` if the store does not say.
+    /// The number of waiting executions, by tenant and state; `None` if the store does not answer.
     pub(crate) async fn queue_depths(
         &self,
         repository: &dyn JobRepository,

@@ -1,4 +1,4 @@
-//! Native elements: those that Stepbox brings, and those that an embedder adds.
+//! Native elements: those of Stepbox, and those that an embedder adds.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,11 +11,11 @@ use stepbox_connectors::ElementSetup;
 
 use crate::connector_file::{ConnectorFile, Known};
 
-/// Makes a native element from what it is given: its options, what it may touch, whose it is, the time.
+/// Creates a native element from its setup: its options, its access rights, its tenant and the clock.
 pub(crate) type Factory<T> = Arc<dyn Fn(&ElementSetup) -> Result<Box<T>, ElementError> + Send + Sync>;
 
-/// The native elements of an embedder, by role and name. An embedder's element goes before one of the same name that
-/// Stepbox brings.
+/// The native elements of an embedder, by role and name. If Stepbox has an element of the same name, the
+/// embedder's element is used.
 #[derive(Clone, Default)]
 pub(crate) struct NativeElements {
     pub(crate) readers: BTreeMap<String, Factory<dyn ItemReader>>,
@@ -25,7 +25,7 @@ pub(crate) struct NativeElements {
 }
 
 impl NativeElements {
-    /// What a connector file may name.
+    /// The native elements that a connector file may name.
     pub(crate) fn known(&self) -> Vec<(Role, String, Option<&'static [&'static str]>)> {
         let mut known = Vec::new();
         for role in [Role::Reader, Role::Processor, Role::Writer, Role::Tasklet] {
@@ -49,12 +49,12 @@ impl NativeElements {
         }
     }
 
-    /// Whether the embedder brings the element of that name.
+    /// Whether the element with that name is the embedder's.
     pub(crate) fn is_embedders(&self, role: Role, name: &str) -> bool {
         self.names(role).into_iter().any(|known| known == name)
     }
 
-    /// A reader.
+    /// Creates a reader.
     pub(crate) fn reader(
         &self,
         name: &str,
@@ -68,7 +68,7 @@ impl NativeElements {
         }
     }
 
-    /// A writer.
+    /// Creates a writer.
     pub(crate) fn writer(
         &self,
         name: &str,
@@ -82,7 +82,7 @@ impl NativeElements {
         }
     }
 
-    /// A processor.
+    /// Creates a processor.
     pub(crate) fn processor(
         &self,
         name: &str,
@@ -92,7 +92,7 @@ impl NativeElements {
         factory(setup)
     }
 
-    /// A tasklet.
+    /// Creates a tasklet.
     pub(crate) fn tasklet(&self, name: &str, setup: &ElementSetup) -> Result<Box<dyn Tasklet>, ElementError> {
         let factory = self.tasklets.get(name).ok_or_else(|| missing(Role::Tasklet, name))?;
         factory(setup)
@@ -105,7 +105,7 @@ impl fmt::Debug for NativeElements {
     }
 }
 
-/// A job names an element that this program does not have (any more).
+/// The error that a job names an element that this program does not have, or no longer has.
 fn missing(role: Role, name: &str) -> ElementError {
     ElementError::failed("unknown-element", format!("this program has no native {role} `{name}`"))
         .with_help("register it where the program builds its Stepbox, or install the connector again")
@@ -116,7 +116,8 @@ pub(crate) fn shipped_connector() -> String {
     format!("connector: stepbox\nlabel: Stepbox\njobs:\n{}", stepbox_connectors::shipped_jobs())
 }
 
-/// The connector that every tenant has: jobs of native elements alone, to use and to extend.
+/// The connector that every tenant has. Its jobs consist of native elements only; tenants may use and extend
+/// them.
 pub(crate) fn native_connector() -> Connector {
     let known = Known { native: NativeElements::default().known(), ..Known::default() };
     ConnectorFile::parse("connector.yaml".into(), &shipped_connector(), &known)

@@ -1,5 +1,5 @@
-//! Outputs do not replace each other: told before a run is accepted as far as its parameters tell, and before a step
-//! begins where another run is at work.
+//! Prevents outputs from replacing each other. Before a run is accepted, its parameters are checked. Before a
+//! step begins, its output is locked against other runs.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::native::NativeElements;
 use crate::step_elements::expand;
 
-/// Where a step reads and writes, as far as that are files of Stepbox's own readers and writers.
+/// The input and the output of a step, if they are files of Stepbox's own readers and writers.
 #[derive(Debug, Default)]
 pub(crate) struct StepPlaces {
     pub(crate) input: Option<FilePlace>,
@@ -29,7 +29,7 @@ pub(crate) struct StepPlaces {
 }
 
 impl StepPlaces {
-    /// In a run if one is given.
+    /// The places of a step. `run` is the run, if there is one already.
     pub(crate) fn of(
         step: &Step,
         values: Values<'_>,
@@ -39,7 +39,7 @@ impl StepPlaces {
     ) -> Self {
         let StepKind::Item { reader, writer, .. } = &step.kind else { return Self::default() };
         let options = |element: &Element, is_embedders: bool| match element.source {
-            // What cannot be expanded fails in its step, with a better word than ours.
+            // If the options cannot be expanded, the step fails later with a better message.
             ElementSource::Native(_) if !is_embedders => expand(element, values, true).ok(),
             _ => None,
         };
@@ -51,20 +51,21 @@ impl StepPlaces {
         }
     }
 
-    /// The output if it is the input, too.
+    /// The output, if it is also the input.
     pub(crate) fn output_over_input(&self) -> Option<&FilePlace> {
         writes_over(self, self)
     }
 }
 
-/// The output of a step if another one, or the same, reads it.
+/// The output of a step, if the same step or another one reads it.
 fn writes_over<'a>(writing: &'a StepPlaces, reading: &StepPlaces) -> Option<&'a FilePlace> {
     let (output, input) = (writing.output.as_ref()?, reading.input.as_ref()?);
-    // A file may be called like a placeholder.
+    // The name of a file may contain the text of a placeholder.
     (!output.has_placeholders() && output.address() == input.address()).then_some(output)
 }
 
-/// Refuses parameters with which a step would write what it reads, or two branches of a split the same file.
+/// Refuses parameters with which a step would overwrite its input, or two branches of a split would write the
+/// same file.
 pub(crate) fn check_outputs(
     job: &Job,
     parameters: &Value,
@@ -103,16 +104,17 @@ fn run_side_by_side(one: &Step, other: &Step) -> bool {
     }
 }
 
-/// A run's right to write an output, for as long as a step does. The operating system takes it back when the process
-/// ends, however it ends. It holds among the processes that share a data folder.
+/// The right of a run to write an output while a step is running. The operating system releases the lock when
+/// the process ends, however it ends. The lock applies between processes that share a data folder.
 #[derive(Debug)]
 pub(crate) struct OutputLock {
-    /// None for a run that has it already, by a worker that lost its lease and does not know it yet.
+    /// `None` if the same run already has the lock. Then a worker that lost its lease, and does not know it
+    /// yet, still holds it.
     held: Option<(File, PathBuf)>,
 }
 
 impl OutputLock {
-    /// Takes the right to a place, or says which run has it.
+    /// Takes the right to a place, or reports the run that has it.
     pub(crate) fn take(
         folder: &Path,
         place: &FilePlace,
@@ -134,8 +136,9 @@ impl OutputLock {
         }
     }
 
-    /// The second error is the owner. A lock appears under its name once it is held and says whose it is, so a run that
-    /// finds it knows that, wherever its owner was stopped.
+    /// Takes the lock; the inner error is its owner. A lock gets its name only after it is locked and
+    /// contains its owner. So a run that finds the lock always knows the owner, wherever the owner was
+    /// interrupted.
     fn try_take(path: PathBuf, owner: &str) -> io::Result<Result<(File, PathBuf), String>> {
         remove_unfinished(&path)?;
         let mut made = Unfinished::make(&path, owner)?;
@@ -155,7 +158,7 @@ impl OutputLock {
                 opened => opened?,
             };
             let is_held = is_locked(&file)?;
-            // The owner may have removed the file since it was opened.
+            // The owner may have removed the file after it was opened.
             if !is_same_file(&file, &path) {
                 continue;
             }
@@ -164,13 +167,13 @@ impl OutputLock {
                 file.read_to_string(&mut other)?;
                 return Ok(Err(other));
             }
-            // The owner's process was killed. While the file is locked here, no other run removes it.
+            // The owner's process was killed. While this run has the file locked, no other run removes it.
             fs::remove_file(&path)?;
         }
     }
 }
 
-/// A lock that is held, under a name that no run looks for. The name goes with the lock.
+/// A lock that is held, under a name that no run searches for. The name is removed together with the lock.
 struct Unfinished {
     file: File,
     path: PathBuf,
@@ -183,7 +186,7 @@ impl Unfinished {
             let number = MADE.fetch_add(1, Ordering::Relaxed);
             let path = lock.with_extension(format!("{}-{number}", std::process::id()));
             let mut file = match private().create_new(true).open(&path) {
-                // Processes in different containers have equal numbers.
+                // Processes in different containers may have the same process number.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 made => made?,
             };
@@ -202,7 +205,7 @@ impl Drop for Unfinished {
     }
 }
 
-/// Removes what killed processes have left beside a lock.
+/// Removes files that killed processes have left beside a lock.
 fn remove_unfinished(lock: &Path) -> io::Result<()> {
     let (Some(folder), Some(name)) = (lock.parent(), lock.file_name().and_then(|name| name.to_str())) else {
         return Ok(());
@@ -222,7 +225,7 @@ fn remove_unfinished(lock: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether another process or run has the file locked; if not, this one has from now on.
+/// Whether another process or run has locked the file. If not, this call locks it.
 fn is_locked(file: &File) -> io::Result<bool> {
     match file.try_lock() {
         Ok(()) => Ok(false),
@@ -234,7 +237,7 @@ fn is_locked(file: &File) -> io::Result<bool> {
 impl Drop for OutputLock {
     fn drop(&mut self) {
         if let Some((_, path)) = &self.held {
-            // While the file is locked, so that it is not another run's.
+            // The file is removed while it is still locked, so it cannot be another run's file.
             let _ = fs::remove_file(path);
         }
     }
@@ -250,7 +253,7 @@ fn is_same_file(file: &File, path: &Path) -> bool {
     }
 }
 
-/// Elsewhere a file that is open is not removed.
+/// On other systems, an open file cannot be removed.
 #[cfg(not(unix))]
 fn is_same_file(_: &File, path: &Path) -> bool {
     path.exists()
@@ -267,7 +270,7 @@ fn in_use(place: &FilePlace, owner: &str, tenant: &TenantId) -> ElementError {
     )
 }
 
-/// What a step is told whose output is its input.
+/// The error of a step whose output is its input.
 pub(crate) fn output_is_input(path: &str) -> ElementError {
     ElementError::failed("output-is-input", format!("`{path}` is what the step reads, and would be replaced"))
         .with_help("write to another path")
@@ -306,7 +309,7 @@ mod tests {
         );
         let of_another = take(8, "other", "out.csv").unwrap_err().to_string();
         assert_eq!(of_another, "another execution is writing `out.csv`");
-        // The same run, by a worker that has it now.
+        // The same run, with a worker that has it now.
         let again = take(7, "acme", "out.csv").unwrap();
         drop(again);
         assert!(take(8, "acme", "out.csv").is_err());
@@ -316,7 +319,7 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left");
     }
 
-    /// What a killed process has left is nobody's.
+    /// A file that a killed process has left does not count as a lock.
     #[test]
     fn a_lock_that_nobody_holds_is_taken() {
         let folder = tempfile::tempdir().unwrap();
@@ -332,8 +335,8 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left");
     }
 
-    /// A worker that was frozen between locking a file and writing its name into it once made the next worker of the
-    /// same run fail with `output-in-use`.
+    /// A worker that was frozen between locking a file and writing its owner into it once made the next
+    /// worker of the same run fail with `output-in-use`.
     #[test]
     fn whoever_finds_a_lock_learns_whose_it_is() {
         let folder = tempfile::tempdir().unwrap();
@@ -346,7 +349,7 @@ mod tests {
                 is_done.store(true, Ordering::Relaxed);
             });
             while !is_done.load(Ordering::Relaxed) {
-                // The next worker of the run: it has the lock, or knows that its run has it.
+                // The next worker of the run: it gets the lock, or learns that its run already has it.
                 take(folder.path(), 7, "acme", "out.csv").unwrap();
             }
         });

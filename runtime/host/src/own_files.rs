@@ -1,4 +1,5 @@
-//! The installation's own files: what no job may read, write or be granted, whatever folders its tenant has.
+//! The installation's own files: no job may read them, write them or be granted them, whatever folders its
+//! tenant has.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,8 +13,8 @@ use crate::data_folder::DataFolder;
 use crate::error::Error;
 use crate::policy::{FilesPolicy, Policy};
 
-/// The wall around the data folder, the folder that machines share, and whatever else the embedder names: folders
-/// with all below them, and files.
+/// The wall around the data folder, the folder that machines share, and everything else that the embedder
+/// names: files, and folders with everything below them.
 pub(crate) fn wall(
     data: &DataFolder,
     shared: Option<&NamedStorage>,
@@ -38,7 +39,7 @@ pub(crate) fn wall(
     Ok(Arc::new(wall))
 }
 
-/// Refuses a policy that opens nothing but what is behind the wall: it would have no effect.
+/// Refuses a policy that opens a folder behind the wall, because opening it would have no effect.
 pub(crate) fn check(tenant: &TenantId, policy: &Policy, wall: &Wall) -> Result<(), Error> {
     let files = match &policy.files {
         FilesPolicy::Beneath(folders) => folders.iter().map(PathBuf::as_path).collect(),
@@ -48,7 +49,7 @@ pub(crate) fn check(tenant: &TenantId, policy: &Policy, wall: &Wall) -> Result<(
     for path in files.into_iter().chain(storages) {
         let unusable =
             |source| Error::DataFolder { path: path.to_owned(), action: "cannot be opened", source };
-        // One that is not there is told when it is used.
+        // A folder that does not exist is reported when it is used.
         let Ok(folder) = cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority()) else {
             continue;
         };
@@ -59,7 +60,7 @@ pub(crate) fn check(tenant: &TenantId, policy: &Policy, wall: &Wall) -> Result<(
     Ok(())
 }
 
-/// The wall, as components meet it in their folders: a hard link is a file of the installation, too.
+/// The wall for the folders of components. A hard link to a file of the installation is also refused.
 #[derive(Debug)]
 pub(crate) struct OwnFiles(pub(crate) Arc<Wall>);
 

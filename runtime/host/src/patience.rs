@@ -1,8 +1,9 @@
 //! How long a run waits for a step's elements.
 //!
-//! A component is ended from within, by its sandbox. A native element, Stepbox's or an embedder's, works on a thread
-//! that cannot be ended: it may wait for a bucket that sends a byte a minute, or never return. Such a thread is left
-//! behind. The step ends, and the gate is closed through which that thread could change anything.
+//! A component is ended by its sandbox. A native element, from Stepbox or from an embedder, works on a thread
+//! that cannot be ended. It may wait for a bucket that sends one byte a minute, or never return. Such a
+//! thread is left behind: the step ends, and a gate is closed, so that the thread can no longer change
+//! anything.
 
 use std::sync::Arc;
 
@@ -15,10 +16,11 @@ use stepbox_batch::step_context::StepContext;
 
 use crate::timing::STOP_CHECK_MS;
 
-/// By how much native elements have more time than components, in milliseconds: a component's own end tells more.
+/// How much longer native elements may take than components, in milliseconds. If the sandbox ends a component
+/// first, its message says more.
 const LATER_MS: u64 = 600;
 
-/// What a run's patience depends on.
+/// Decides how long a run waits for a step's elements.
 pub(crate) struct Patience {
     clock: Arc<dyn Clock>,
     /// The step as the run sees it.
@@ -27,30 +29,30 @@ pub(crate) struct Patience {
     limits: PatienceLimits,
 }
 
-/// How long elements may keep others waiting, in milliseconds.
+/// How long elements may keep the run waiting, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PatienceLimits {
-    /// After they were asked to stop or to pause.
+    /// After a request to stop or to pause.
     pub(crate) grace_ms: u64,
-    /// In one call in which nothing moves; `None` sets no limit.
+    /// In one call without progress; `None` sets no limit.
     pub(crate) time_ms_max: Option<u64>,
 }
 
 /// Why elements were left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LeftBehind {
-    /// They did not end when they were asked to.
+    /// The elements did not end after a request to end.
     Asked {
         /// How long they had, in milliseconds.
         grace_ms: u64,
-        /// Whose call did not return.
+        /// The element whose call did not return.
         who: Option<Arc<str>>,
     },
-    /// They did not return from a call.
+    /// The elements did not return from a call.
     TimeLimit {
-        /// How long it may take, in milliseconds.
+        /// The maximum time of a call, in milliseconds.
         time_ms_max: u64,
-        /// Whose call did not return.
+        /// The element whose call did not return.
         who: Option<Arc<str>>,
     },
 }
@@ -65,8 +67,8 @@ impl Patience {
         self.context.behind(&self.gate)
     }
 
-    /// Waits for the work of elements, for as long as they may take. A save that is under way when the time is over is
-    /// completed.
+    /// Waits for the work of elements, as long as they may take. A save that is in progress at the end of
+    /// that time is completed.
     pub(crate) async fn outlast<T>(&self, work: impl Future<Output = T>) -> Result<T, LeftBehind> {
         let mut work = std::pin::pin!(work);
         let mut watch = ElementWatch::begin(self.now_ms(), self.gate.moves());
@@ -80,7 +82,7 @@ impl Patience {
                 break left;
             }
         };
-        // The work goes on meanwhile, since it may be what saves.
+        // The work continues in the meantime, because it may contain the save.
         tokio::select! {
             biased;
             () = self.gate.close() => Err(left),
@@ -88,7 +90,8 @@ impl Patience {
         }
     }
 
-    /// A step that runs whatever happened does not heed a stop, but it has to leave with its worker.
+    /// Whether the elements should end. A step that always runs ignores a stop, but it must pause when its
+    /// worker leaves.
     fn is_to_end(&self) -> bool {
         self.context.should_stop() || self.context.run().pause_requested()
     }
@@ -98,7 +101,7 @@ impl Patience {
     }
 }
 
-/// What was seen of the elements so far.
+/// The observations of the elements so far.
 struct ElementWatch {
     /// Since when they are to end.
     asked_at_ms: Option<u64>,

@@ -1,4 +1,4 @@
-//! The end of a run, good or bad: the job ends, or rests, and the lease is given back.
+//! The end of a run, good or bad: the job ends or becomes PAUSED, and the lease is given back.
 
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::status::{BatchStatus, ExitStatus};
@@ -12,7 +12,7 @@ use super::job_run::{EndedStep, JobRun};
 use crate::error::Error;
 
 impl JobRun {
-    /// Ends the job, or lets it rest, and gives the lease back.
+    /// Ends the job or marks it as PAUSED, and gives the lease back.
     pub(super) async fn finish(&self, status: BatchStatus, last: Option<EndedStep>) -> Result<(), Error> {
         let now = self.recorder.clock.now();
         if !self.rests_in(status) {
@@ -43,7 +43,8 @@ impl JobRun {
         Ok(())
     }
 
-    /// A branch that came to rest while another one failed will not go on in this execution.
+    /// Marks PAUSED steps as STOPPED. If one branch pauses and another one fails, the paused branch does not
+    /// continue in this execution.
     async fn end_paused_steps(&self, now: Timestamp) -> Result<(), RepositoryError> {
         let paused = |step: &StepExecution| step.status == BatchStatus::Paused;
         for mut step in self.execution().steps.into_iter().filter(paused) {
@@ -56,7 +57,7 @@ impl JobRun {
         Ok(())
     }
 
-    /// All steps' exit statuses together, but for failures that the flow dealt with.
+    /// The exit statuses of all steps together, without failures that the flow has handled.
     fn exit_status(&self, execution: &JobExecution) -> ExitStatus {
         let state = lock(&self.state);
         let is_dealt_with = |step: &&StepExecution| {
@@ -77,12 +78,13 @@ impl JobRun {
     /// again, since this run's copy may be ahead of it.
     pub(super) async fn give_up(&self, error: Error) -> Result<(), Error> {
         if matches!(error, Error::Repository(RepositoryError::LeaseLost { .. })) {
-            // The folder and the log are another worker's now.
+            // The folder and the log belong to another worker now.
             return Err(error);
         }
         self.run.log(LogLevel::Error, &error.to_string());
         if self.is_queued && is_of_the_store(&error) {
-            // Nothing is written any more. Once the lease has run out, a worker goes on from the last checkpoint.
+            // Nothing more is written. When the lease has expired, a worker continues from the last
+            // checkpoint.
             return Err(error);
         }
         let now = self.recorder.clock.now();
@@ -113,7 +115,8 @@ impl JobRun {
     }
 }
 
-/// Whether another worker, or this one in a while, may go on: nothing is wrong with the execution.
+/// Whether another worker, or this one later, may continue: the store failed, and the execution itself is in
+/// order.
 fn is_of_the_store(error: &Error) -> bool {
     matches!(
         error,

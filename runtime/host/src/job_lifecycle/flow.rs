@@ -1,4 +1,4 @@
-//! The flow of a job: which step follows which, in order, in branches, and what runs whatever happened.
+//! The flow of a job: the order of its steps, its branches, and the steps that always run.
 
 use std::ops::Range;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use stepbox_batch::ports::RepositoryError;
 use super::job_run::{EndedStep, FlowEnd, JobRun};
 
 impl JobRun {
-    /// Runs the flow to its end, and then the steps that run whatever happened.
+    /// Runs the flow to its end, and then the steps that always run.
     pub(super) async fn run_steps(&self) -> FlowEnd {
         let partition = self.execution().partition;
         if let Some(Partition { position, .. }) = partition {
@@ -38,7 +38,7 @@ impl JobRun {
                     self.save_ended(last.take()).await?;
                     let EndedStep { step, .. } = last.insert(self.run_step(position).await?);
                     status = match step.status {
-                        // The execution goes on with this step, also if one before it has failed.
+                        // The execution continues with this step, even if an earlier step has failed.
                         BatchStatus::Paused => BatchStatus::Paused,
                         ended => worst(status, ended),
                     };
@@ -52,8 +52,8 @@ impl JobRun {
         Requests { stop: self.run.stop_requested(), pause: self.run.pause_requested() }
     }
 
-    /// The status in which a run ends that only has to run the steps that run whatever happened: a run that has cost all
-    /// the workers that it may, or that was to stop before it could begin.
+    /// The status of a run that must run only the steps that always run; `None` for any other run. Such a run
+    /// has already lost the maximum number of workers, or it was asked to stop before it could begin.
     fn ends_already(&self) -> Option<BatchStatus> {
         let execution = lock(&self.execution);
         match () {
@@ -70,10 +70,10 @@ impl JobRun {
         stored.any(|step| step.status.has_ended()) || lock(&self.state).done.contains(&position)
     }
 
-    /// Runs the one step of a part.
+    /// Runs the only step of a part.
     async fn run_part(&self, position: usize) -> FlowEnd {
         if let Some(done) = self.done_already(position) {
-            // An execution that completes has begun.
+            // An execution cannot complete before it has started.
             self.change_status(BatchStatus::Started).await?;
             return Ok((done.status, None));
         }
@@ -81,7 +81,7 @@ impl JobRun {
         Ok((ended.step.status, Some(ended)))
     }
 
-    /// Runs the steps in a range, one after the other or as their flow says.
+    /// Runs the steps in a range, in order or as their flow says.
     async fn run_sequence(&self, range: Range<usize>, is_branch: bool) -> FlowEnd {
         let (mut at, mut last, mut has_run) = (range.start, None, false);
         while at < range.end {
@@ -116,7 +116,8 @@ impl JobRun {
                         lock(&self.state).dealt_with.insert(*position);
                     }
                     match follows {
-                        // The execution that ran it ended there; this one goes on behind it.
+                        // The stopped execution ended at this step. This execution continues with the step
+                        // below.
                         Follows::End(BatchStatus::Stopped) if is_dealt_with && was_stopped_at => {
                             Follows::Next
                         }
@@ -133,7 +134,7 @@ impl JobRun {
         Ok((BatchStatus::Completed, last))
     }
 
-    /// Runs the branches of a split side by side. It is as good as its worst branch.
+    /// Runs the branches of a split side by side. The split has the status of its worst branch.
     async fn run_branches(&self, branches: &[Range<usize>]) -> Result<BatchStatus, RepositoryError> {
         let run = |branch: &Range<usize>| self.run_branch(branch.clone());
         let mut status = BatchStatus::Completed;
@@ -145,17 +146,17 @@ impl JobRun {
         Ok(status)
     }
 
-    /// Runs one branch. Boxed because `run_sequence` is recursive.
+    /// Runs one branch. The future is boxed because `run_sequence` is recursive.
     fn run_branch(&self, range: Range<usize>) -> Pin<Box<dyn Future<Output = FlowEnd> + Send + '_>> {
         Box::pin(self.run_sequence(range, true))
     }
 
-    /// The step as it ended before a pause, or as an execution that this one goes on from has completed it. `None` if the
-    /// step runs now.
+    /// The step if it has already ended: before a pause, or in an execution that this one continues. `None`
+    /// if the step must run now.
     fn done_already(&self, position: usize) -> Option<StepExecution> {
         let execution = lock(&self.execution);
         let known = execution.steps.iter().find(|step| step.position as usize == position)?;
-        // A restart sets back what has failed, so that was before a pause.
+        // A restart resets failed steps. So a failed step here failed before a pause.
         let is_done = matches!(known.status, BatchStatus::Completed | BatchStatus::Failed);
         if is_done {
             lock(&self.state).done.insert(position);

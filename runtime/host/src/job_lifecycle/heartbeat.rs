@@ -1,4 +1,5 @@
-//! The heartbeat of a run. While its steps work, requests are heard, the lease is kept, and progress is stored.
+//! The heartbeat of a run. While its steps work, requests are read, the lease is renewed, and progress is
+//! stored.
 
 use std::sync::atomic::Ordering;
 
@@ -11,7 +12,7 @@ use super::job_run::JobRun;
 use crate::timing::{BEATS_PER_LEASE, PROGRESS_MS, STOP_CHECK_MS};
 
 impl JobRun {
-    /// Looks for requests and shows progress while the steps work.
+    /// Checks for requests and shows progress while the steps work.
     pub(super) async fn attend<T>(
         &self,
         work: impl Future<Output = Result<T, RepositoryError>>,
@@ -23,7 +24,7 @@ impl JobRun {
                 outcome = &mut work => return outcome,
                 () = clock.sleep_ms(STOP_CHECK_MS) => {
                     if let Err(error) = self.beat_if_it_can().await {
-                        // The steps must have let go of their files before another worker touches them.
+                        // The steps must close their files before another worker opens them.
                         self.run.request_pause();
                         let _ = work.await;
                         return Err(error);
@@ -33,7 +34,8 @@ impl JobRun {
         }
     }
 
-    /// Beats, and passes over a store that does not answer for a moment: the lease goes on for a while.
+    /// Sends a heartbeat. Ignores a store that does not answer for a moment, because the lease lasts for a
+    /// while.
     async fn beat_if_it_can(&self) -> Result<(), RepositoryError> {
         let last_heartbeat_us = lock(&self.state).last_heartbeat_us;
         match self.beat().await {
@@ -46,12 +48,12 @@ impl JobRun {
         }
     }
 
-    /// Beats once, about ten times a second. Losing the lease ends the run here, since another worker has the execution
-    /// now.
+    /// Checks for requests once, and sends a heartbeat if it is due. This is called about ten times a second.
+    /// If the lease is lost, the run ends here, because another worker has the execution now.
     async fn beat(&self) -> Result<(), RepositoryError> {
         let (lease, journal) = (&self.recorder.lease, &self.recorder.journal);
         let stop_requested = if self.ms_since(lock(&self.state).last_heartbeat_us) >= self.heartbeat_ms() {
-            // A worker in this process looks once a second.
+            // If this process has a worker, the worker asks for the store's time once a second.
             if !self.installation.has_worker.load(Ordering::Acquire) {
                 self.installation.look_at_clock().await?;
             }
@@ -77,7 +79,7 @@ impl JobRun {
         if self.ms_since(lock(&self.state).last_progress_us) >= PROGRESS_MS {
             lock(&self.state).last_progress_us = self.recorder.clock.ticks_us();
             for (position, context) in &running {
-                // The values that a tasklet has kept are saved with its progress.
+                // The values that a tasklet has stored are saved together with its progress.
                 if !context.save_if_changed().await? {
                     self.recorder.save_tracking(*position, context.tracking()).await?;
                 }

@@ -1,4 +1,4 @@
-//! A run in this process: its steps, its lease, and how far it is.
+//! A run in this process: its steps, its lease and its progress.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -25,20 +25,20 @@ use crate::execution_log::{FileLog, LogListener};
 use crate::installation::{Installation, TenantRef};
 use crate::tenants::TenantState;
 
-/// How far a run is, for those who watch it.
+/// The progress of a run, for its observers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// The step that runs; empty before the first one.
+    /// The step that is running; empty before the first step.
     pub step: String,
-    /// The place of the step in the job, from 1.
+    /// The number of the step in the job, from 1.
     pub step_number: usize,
-    /// How many steps the job has.
+    /// The number of steps in the job.
     pub step_count: usize,
-    /// How far the step is.
+    /// The progress of the step.
     pub tracking: Tracking,
 }
 
-/// A run that has begun in this process. Dropping it lets the run go on.
+/// A run that has begun in this process. If this value is dropped, the run continues.
 #[derive(Debug)]
 pub(crate) struct BegunRun {
     pub(crate) id: JobExecutionId,
@@ -57,66 +57,66 @@ impl BegunRun {
         Self { id, run, progress, task }
     }
 
-    /// Waits for the end of the run, good or bad: a failed step is in the execution, not an error.
+    /// Waits for the end of the run, good or bad. A failed step is part of the execution and is not an error.
     pub(crate) async fn wait(&mut self) -> Result<JobExecution, Error> {
         (&mut self.task).await.unwrap_or(Err(Error::RunBrokeOff(self.id.0)))
     }
 }
 
-/// What a run is, beside its execution.
+/// The settings of a run, beside its execution.
 pub(super) struct RunSetup {
     pub(super) info: RunInfo,
     pub(super) listener: Option<LogListener>,
     pub(super) progress: watch::Sender<Progress>,
-    /// Whether the execution goes on by itself after a loss.
+    /// Whether the execution continues by itself after its worker is lost.
     pub(super) is_queued: bool,
 }
 
-/// A claimed execution, and all that its run needs.
+/// A claimed execution, and everything that its run needs.
 pub(super) struct JobRun {
     pub(super) installation: Arc<Installation>,
     pub(super) tenant: Arc<TenantState>,
-    /// The bytes that its steps write count for the tenant until the run has ended.
+    /// The bytes that the steps write. They count for the tenant until the run has ended.
     pub(super) disk: ExecutionDisk,
     pub(super) steps: Arc<[Step]>,
-    /// Where relative paths begin.
+    /// The folder where relative paths start.
     pub(super) folder: Option<String>,
     pub(super) execution: Mutex<JobExecution>,
     pub(super) recorder: Recorder,
     pub(super) run: Arc<RunContext>,
-    /// Whether the execution goes on by itself after a loss.
+    /// Whether the execution continues by itself after its worker is lost.
     pub(super) is_queued: bool,
-    /// Why the working folder could not be made. Such a run ends before its first step.
+    /// Why the working folder could not be created. Such a run ends before its first step.
     pub(super) folder_error: Option<Error>,
-    /// `None` where one machine works alone.
+    /// `None` for a single machine.
     pub(super) log_sharing: Option<LogSharing>,
     pub(super) progress: watch::Sender<Progress>,
     pub(super) state: Mutex<RunState>,
 }
 
-/// What happens while a job runs.
+/// The state of a job while it runs.
 pub(super) struct RunState {
-    /// The steps at work, with their positions.
+    /// The steps that are running, with their positions.
     pub(super) running: Vec<(u32, StepContext)>,
-    /// The positions of steps that ran, in this execution or in one that it goes on from.
+    /// The positions of steps that have run, in this execution or in one that it continues.
     pub(super) done: BTreeSet<usize>,
-    /// The positions of failed steps whose failure the flow deals with.
+    /// The positions of failed steps whose failure the flow has handled.
     pub(super) dealt_with: BTreeSet<usize>,
-    /// In ticks, since the clock may be set.
+    /// In ticks, because the clock may be set.
     pub(super) last_heartbeat_us: u64,
     pub(super) last_progress_us: u64,
 }
 
-/// A step that has ended, and is saved together with what follows.
+/// A step that has ended. It is saved together with the next change.
 pub(super) struct EndedStep {
     pub(super) step: StepExecution,
     pub(super) context: StepContext,
 }
 
-/// The outcome of a step's elements: the row of the step, and how it ended.
+/// The outcome of a step's elements: the row of the step, and how the step ended.
 pub(super) type Ran = Result<(StepExecution, Result<StepOutcome, StepError>), RepositoryError>;
 
-/// How a sequence of steps ended, and its last step if that is not saved yet.
+/// How a sequence of steps ended, and its last step if that step is not saved yet.
 pub(super) type FlowEnd = Result<(BatchStatus, Option<EndedStep>), RepositoryError>;
 
 impl JobRun {
@@ -124,7 +124,7 @@ impl JobRun {
         let (installation, tenant) = (here.installation.clone(), here.state.clone());
         let Claimed { execution, lease } = claimed;
         let RunSetup { info, listener, progress, is_queued } = setup;
-        // The log lies in the folder, so the folder comes first.
+        // The log is in the folder, so the folder is created first.
         let folder_error = installation.data.begin_execution(execution.id, lease.token).err();
         let clock = installation.clock.clone();
         let now = clock.ticks_us();
@@ -161,12 +161,12 @@ impl JobRun {
         }
     }
 
-    /// Where a stop or a pause of this run can be requested within this process.
+    /// The context through which this process can request a stop or a pause of the run.
     pub(super) fn run_context(&self) -> Arc<RunContext> {
         self.run.clone()
     }
 
-    /// The tenant of the execution, in this process.
+    /// The tenant of the execution in this process.
     pub(super) fn here(&self) -> TenantRef<'_> {
         TenantRef { installation: &self.installation, id: &self.recorder.lease.tenant, state: &self.tenant }
     }
@@ -191,12 +191,12 @@ impl JobRun {
         self.recorder.save_execution(&changed, None, false).await
     }
 
-    /// Whether a run that ended so goes on later.
+    /// Whether a run that ended with this status continues later.
     pub(super) fn rests_in(&self, status: BatchStatus) -> bool {
         status == BatchStatus::Paused || (status == BatchStatus::Stopped && self.run.should_pause())
     }
 
-    /// Saves a step that others follow.
+    /// Saves a step that is followed by other steps.
     pub(super) async fn save_ended(&self, ended: Option<EndedStep>) -> Result<(), RepositoryError> {
         let Some(EndedStep { mut step, context }) = ended else { return Ok(()) };
         context.save_step(&self.recorder, &mut step, With::default()).await?;
@@ -204,19 +204,19 @@ impl JobRun {
         Ok(())
     }
 
-    /// The steps as the store has them.
+    /// The steps as they are in the store.
     pub(super) async fn stored_steps(&self) -> Result<Vec<StepExecution>, RepositoryError> {
         let Lease { tenant, id, .. } = &self.recorder.lease;
         let stored = self.installation.repository.execution(tenant, *id).await?;
         Ok(stored.map(|execution| execution.steps).unwrap_or_default())
     }
 
-    /// The execution as it is now.
+    /// The current state of the execution.
     pub(super) fn execution(&self) -> JobExecution {
         lock(&self.execution).clone()
     }
 
-    /// Puts a step's latest state where the execution's other steps are.
+    /// Puts a step's latest state among the execution's other steps.
     pub(super) fn keep(&self, step: &StepExecution) {
         let mut execution = lock(&self.execution);
         match execution.steps.iter_mut().find(|known| known.position == step.position) {

@@ -1,11 +1,11 @@
-//! A step in parts: its input is split, the parts are queued for any worker, this one runs some of them itself, and puts
-//! the outputs together in order once all are there.
+//! A step in parts. Its input is split, and the parts are queued for any worker. This process also runs some
+//! of them. When all parts are complete, it merges their outputs in order.
 //!
-//! A part is an execution of its own, with that one step, a lease and a checkpoint. So a lost worker costs its part alone,
-//! and a restart runs those alone that have not completed.
+//! A part is an execution of its own, with only this step, a lease and a checkpoint. So a lost worker affects
+//! only its part, and a restart runs only the parts that have not completed.
 //!
-//! `begin` makes the parts, `follow` waits for them and runs some, `earlier` finds those of executions that this one goes
-//! on from. The merge is in this file.
+//! `begin` creates the parts. `follow` waits for them and runs some. `earlier` finds the parts of the
+//! executions that this one continues. The merge is in this file.
 
 mod begin;
 mod earlier;
@@ -30,7 +30,7 @@ use crate::step_elements::{Split, StepElements};
 use begin::Begun;
 use follow::PartsEnd;
 
-/// What became of the items of a step's parts, together.
+/// The totals of the items of all parts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Found {
     counts: Counts,
@@ -98,19 +98,19 @@ impl JobRun {
         Ok((execution, outcome))
     }
 
-    /// Puts what the parts have found into the step's row, as long as no merge has made it the step's own. The whole
-    /// counts it at every end.
+    /// Puts the totals of the parts into the step's row, until a merge has made them the step's own. The
+    /// whole counts them each time it ends.
     fn tell(&self, Found { counts, warnings }: Found, execution: &mut StepExecution, context: &StepContext) {
         execution.counts = counts;
-        // An execution that rests adds them when its parts are put together.
+        // A PAUSED execution adds them when its parts are merged.
         if !self.run.should_pause() && context.findings().warning_count == 0 {
             context.count_warnings(warnings);
         }
     }
 
-    /// What the parts have left, in their order. Their usage and their shared values are the step's from now on; the
-    /// observer has heard of the usage from the parts. Returns what was adopted of their usage as well.
-    async fn adopt_parts(
+    /// The results of the parts, in their order. Their usage and their shared values belong to the step from
+    /// now on. The observer has already received the usage from the parts. Also returns the usage that was
+    /// adopted.
         &self,
         parts: Vec<JobExecution>,
         execution: &mut StepExecution,
@@ -125,7 +125,7 @@ impl JobRun {
             let number = part.partition.map(|partition| partition.number);
             let warnings = number.and_then(|number| warnings.remove(&number)).unwrap_or_default();
             let Some(step) = part.steps.into_iter().next() else { continue };
-            // A merge that goes on has adopted them already.
+            // A merge that continues has already adopted them.
             if execution.checkpoint.is_none() {
                 context.metering().add(&step.usage);
                 heard_of.add(&step.usage);

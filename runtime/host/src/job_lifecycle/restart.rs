@@ -1,4 +1,5 @@
-//! What an execution begins with that goes on from another one: as that was, or with changes that get it on.
+//! The first state of an execution that continues another one: as the other one was, or with changes that
+//! help it to continue.
 
 use std::collections::HashMap;
 
@@ -14,23 +15,24 @@ use crate::execution_log::LogListener;
 use crate::installation::TenantRef;
 use crate::outputs::check_outputs;
 
-/// How an execution is taken up again. What differs from the one before is in the audit trail and in the log.
+/// How an execution is continued. The differences from the earlier execution are in the audit trail and in
+/// the log.
 #[derive(Clone, Default)]
 pub struct RestartOptions {
-    /// Whether its steps run with the components that are installed now, where the interrupted
-    /// execution had others of the same names.
+    /// Whether the steps run with the components that are installed now, even if the interrupted execution
+    /// had other components with the same names.
     pub newest_components: bool,
-    /// Whether it runs as the job is installed now: with its limits, its settings of skip and retry, its grants, and
-    /// its components. The steps must be the same ones. A step that goes on from a checkpoint must have the same
-    /// elements and options, too.
+    /// Whether the execution uses the job as it is installed now: its limits, its settings of skip and retry,
+    /// its grants, and its components. The steps must be the same. A step that continues from a checkpoint
+    /// must also have the same elements and options.
     pub newest_job: bool,
-    /// How many items the steps that have not completed may skip, in place of what the job says; `Some(None)` is
-    /// any number.
+    /// How many items the steps that have not completed may skip, instead of the limit in the job;
+    /// `Some(None)` is any number.
     pub skip_limit: Option<Option<u64>>,
-    /// Whether the interrupted step begins again from its start, with its input as it is now. It then runs in one
-    /// piece, also if its input was split. Values of the execution context stay.
+    /// Whether the interrupted step starts again from the beginning, with its current input. It then runs in
+    /// one piece, even if its input was split. Values of the execution context stay.
     pub anew: bool,
-    /// Receives each message of the log as it comes.
+    /// Receives each message of the log when it is logged.
     pub log: Option<LogListener>,
 }
 
@@ -40,7 +42,7 @@ impl RestartOptions {
         self.newest_job || self.newest_components
     }
 
-    /// What differs from the execution before, in words.
+    /// The differences from the earlier execution, in words.
     fn changes(&self) -> Vec<String> {
         let skip_limit = self.skip_limit.map(|limit| match limit {
             Some(limit) => format!("skip limit {limit}"),
@@ -69,8 +71,8 @@ pub(crate) fn refuse_unless_interrupted(earlier: &JobExecution) -> Result<(), Er
     Err(RepositoryError::WrongStatus { id, status, reason }.into())
 }
 
-/// An execution that goes on from another one, to be run or queued. `installed` is the job as it is installed now, if the
-/// options need it.
+/// A new execution that continues another one, to run or to queue. `installed` is the job as it is installed
+/// now, if the options need it.
 pub(crate) fn new_restart(
     here: TenantRef<'_>,
     by: Actor,
@@ -112,7 +114,7 @@ pub(crate) fn new_restart(
     })
 }
 
-/// A job with the components that an installed one has now. `None` if the steps are not the same.
+/// The job with the components of the installed job. `None` if the steps are not the same.
 fn with_components_of(mut job: Job, installed: &Job) -> Option<Job> {
     let digests: HashMap<_, _> =
         installed.components().map(|component| (component.name.clone(), component.clone())).collect();
@@ -124,8 +126,8 @@ fn with_components_of(mut job: Job, installed: &Job) -> Option<Job> {
     (job.steps == installed.steps).then_some(job)
 }
 
-/// The job as it is installed now, for an execution that has come so far. `None` if its steps are others, or if a step
-/// would go on from a checkpoint that it does not understand any more.
+/// The job as it is installed now, for an execution with these steps. `None` if the steps of the job are
+/// different, or if a step would continue from a checkpoint that it no longer understands.
 fn as_installed(job: Job, installed: Job, steps: &[StepExecution]) -> Option<Job> {
     let are_the_same = job.steps.len() == installed.steps.len()
         && job.steps.iter().zip(&installed.steps).all(|(before, now)| before.name == now.name);
@@ -136,7 +138,8 @@ fn as_installed(job: Job, installed: Job, steps: &[StepExecution]) -> Option<Job
         both.is_some_and(|(before, now)| has_the_same_work(before, now))
     };
     let is_fit = are_the_same && steps.iter().filter(goes_on).all(can_go_on);
-    // Where paths begin, and whether it may be stopped, was settled when the execution was accepted.
+    // The folder of relative paths, and whether the execution may be stopped, were decided when the execution
+    // was accepted.
     is_fit.then(|| Job { folder: job.folder, stoppable: job.stoppable, ..installed })
 }
 
@@ -151,8 +154,8 @@ fn has_the_same_work(before: &Step, now: &Step) -> bool {
     (work(before), parts(before)) == (work(now), parts(now))
 }
 
-/// Forgets how far the steps are that have not completed. Parts go on from those of earlier executions, so there are
-/// none.
+/// Forgets the progress of the steps that have not completed. Parts would continue the parts of earlier
+/// executions, so the steps run without parts.
 fn begin_anew(job: &mut Job, steps: &mut [StepExecution]) {
     for step in steps.iter_mut().filter(|step| step.status != BatchStatus::Completed) {
         step.checkpoint = None;
@@ -178,7 +181,7 @@ fn limit_skips(job: &mut Job, steps: &[StepExecution], limit: Option<u64>) {
     }
 }
 
-/// A step of an earlier execution, as its successor begins with it.
+/// A step of an earlier execution, as the next execution begins with it.
 pub(crate) fn carried_over(id: JobExecutionId, job: &Job, mut step: StepExecution) -> StepExecution {
     step.usage = Default::default();
     if step.status == BatchStatus::Completed {
@@ -187,7 +190,7 @@ pub(crate) fn carried_over(id: JobExecutionId, job: &Job, mut step: StepExecutio
             step.carried_from = step.carried_from.or(Some(id));
             return step;
         }
-        // It runs again from its beginning: where it ended must not be taken for where it resumes.
+        // The step runs again from its beginning. The checkpoint of its end must not be used to resume it.
         step.checkpoint = None;
     }
     step.status = BatchStatus::Starting;
@@ -196,7 +199,7 @@ pub(crate) fn carried_over(id: JobExecutionId, job: &Job, mut step: StepExecutio
     step.errors.clear();
     step.failures.clear();
     if step.checkpoint.is_none() {
-        // Nothing of it was committed, so nothing of it counts.
+        // Nothing of the step was committed, so none of its numbers count.
         step.counts = Default::default();
         step.tracking = Default::default();
         step.summary.clear();

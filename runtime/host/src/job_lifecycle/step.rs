@@ -1,4 +1,4 @@
-//! One step of a run: begun, its elements made and at work, and its end.
+//! One step of a run: its beginning, its elements, and its end.
 
 use stepbox_batch::element::Fragment;
 use stepbox_batch::error::StepError;
@@ -47,7 +47,7 @@ impl JobRun {
         Ok(EndedStep { step: execution, context })
     }
 
-    /// A step that begins, or goes on from the checkpoint of an earlier execution.
+    /// A step that begins, or that continues from the checkpoint of an earlier execution.
     fn begin_step(&self, position: usize) -> (StepExecution, StepContext) {
         let (step, now) = (&self.steps[position], self.recorder.clock.now());
         let steps = self.execution().steps;
@@ -60,7 +60,7 @@ impl JobRun {
         let findings = Findings {
             summary: execution.summary.clone(),
             warning_count: execution.warning_count,
-            // A restart has cleared those of before.
+            // A restart has cleared earlier errors.
             errors: execution.errors.clone(),
             usage: execution.usage,
             ..Findings::default()
@@ -81,7 +81,7 @@ impl JobRun {
         (execution, context)
     }
 
-    /// Makes what a step's elements need, and lets them work.
+    /// Creates a step's elements, and runs them.
     async fn run_elements(&self, step: &Step, execution: StepExecution, context: &StepContext) -> Ran {
         let id = self.recorder.lease.id;
         // The step keeps the policy that it began with.
@@ -112,7 +112,7 @@ impl JobRun {
             context,
         };
         let partition = self.execution().partition;
-        // The parts' fragments are the whole's.
+        // The whole locks the output, because the fragments of the parts belong to it.
         let _output = match partition {
             Some(_) => None,
             None => match self.lock_output(step, &elements) {
@@ -145,7 +145,8 @@ impl JobRun {
         Ok(StepWork::Items(Box::new(item_step)))
     }
 
-    /// Keeps other runs from writing a step's output. `None` if the output is no file of Stepbox's own writers.
+    /// Prevents other runs from writing a step's output. `None` if the output is not a file of Stepbox's own
+    /// writers.
     fn lock_output(&self, step: &Step, elements: &StepElements<'_>) -> Result<Option<OutputLock>, StepError> {
         let StepKind::Item { writer, .. } = &step.kind else { return Ok(None) };
         let refused = |source| StepError::element(format!("writer `{}`", writer.name()), "", source);
@@ -175,7 +176,8 @@ impl JobRun {
                 (BatchStatus::Completed, ExitStatus::new(code))
             }
             Ok(StepOutcome::Stopped) if self.run.should_pause() => {
-                // A tasklet begins again at what it kept last, and counts again what came after.
+                // A tasklet resumes at the point that it last stored, and counts again what came after that
+                // point.
                 if matches!(self.steps[execution.position as usize].kind, StepKind::Tasklet { .. }) {
                     context.go_back_to_point();
                 }

@@ -1,4 +1,4 @@
-//! What an execution begins with, and how the store accepts it.
+//! The first state of an execution, and how the store accepts it.
 
 use serde_json::{Value, json};
 use stepbox_batch::actor::Actor;
@@ -15,8 +15,8 @@ use crate::installation::TenantRef;
 use crate::outputs::check_outputs;
 use crate::step_elements::check_storages;
 
-/// An execution of an instance of a job, to be run or queued. Its parameters, places and outputs are checked now, so that
-/// it does not fail later for what is known already.
+/// A new execution of an instance of a job, to run or to queue. Its parameters, places and outputs are
+/// checked now, so that it does not fail later because of a mistake that is already known.
 pub(crate) fn new_execution(
     here: TenantRef<'_>,
     by: Actor,
@@ -45,10 +45,12 @@ pub(crate) fn new_execution(
     })
 }
 
-/// The effective parameters, defaults ← instance ← override, or all their violations.
+/// The effective parameters, or all their violations. Overrides have priority over the values of the
+/// instance, and these over defaults.
 pub(crate) fn effective(job: &Job, instance: &JobInstance, overrides: &Value) -> Result<Value, Error> {
     let schema = ParameterSchema::new(&job.parameters).map_err(|error: SchemaError| {
-        // Checked at installation; only a change of the store from outside can get here.
+        // The schema was checked at installation. This can fail only if the store was changed by another
+        // program.
         RepositoryError::Corrupt {
             what: format!("schema of the job `{}`", job.name),
             detail: error.to_string(),
@@ -68,16 +70,16 @@ pub(crate) async fn submit(here: TenantRef<'_>, new: &NewJobExecution) -> Result
     }
 }
 
-/// The first of executions that go on from one another.
+/// The first execution in a chain of restarts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct First {
     pub(crate) id: JobExecutionId,
-    /// When it began, as far as that is known.
+    /// When it began; `None` if that is not known.
     pub(crate) started_at: Option<Timestamp>,
 }
 
-/// The first of the executions that go on from one another up to this one. An execution that was purged is known by its
-/// id alone.
+/// The first execution in the chain of restarts that ends with this one. If the first execution was purged,
+/// only its id is known.
 pub(crate) async fn first_of(here: TenantRef<'_>, execution: &JobExecution) -> Result<First, Error> {
     let mut first = First { id: execution.id, started_at: execution.started_at };
     for ancestor in here.installation.repository.ancestry(here.id, execution.id).await? {

@@ -1,4 +1,4 @@
-//! Elements at work, on a thread of their own, for as long as the run has patience.
+//! Runs elements on their own thread, as long as the patience of the run lasts.
 
 use stepbox_batch::element::Tasklet;
 use stepbox_batch::error::StepError;
@@ -14,11 +14,11 @@ use super::job_run::{JobRun, Ran};
 use crate::patience::{LeftBehind, Patience, PatienceLimits};
 use crate::policy::Policy;
 
-/// What a step does, with its elements made.
+/// The work of a step, with its elements.
 pub(super) enum StepWork {
     /// Items go from the reader to the writer.
     Items(Box<ItemStep>),
-    /// The fragments of parts are put together.
+    /// The fragments of parts are merged.
     Merge(Box<ItemStep>, Vec<FragmentState>),
     /// A task without items.
     Tasklet { tasklet: Box<dyn Tasklet>, name: String, retry: RetryPolicy },
@@ -37,8 +37,8 @@ impl StepWork {
 }
 
 impl JobRun {
-    /// Makes a step's elements, and lets them work on a thread of their own. Elements that do not return in time are left
-    /// behind; then the step ends with what is stored of it.
+    /// Creates a step's elements, and runs them on their own thread. Elements that do not return in time are
+    /// left behind. The step then ends with its stored state.
     pub(super) async fn work(
         &self,
         step: &Step,
@@ -76,7 +76,7 @@ impl JobRun {
         Patience::new(self.recorder.clock.clone(), context, limits)
     }
 
-    /// Takes in how the elements ended.
+    /// Handles the outcome of the elements.
     async fn settle(
         &self,
         ran: Result<Result<(StepExecution, Result<StepOutcome, StepError>), Panicked>, LeftBehind>,
@@ -95,7 +95,7 @@ impl JobRun {
                 left.outcome()
             }
         };
-        // The thread has taken the step's row with it, so the stored row counts.
+        // The thread still has the step's row, so the stored row is used.
         context.go_back_to_saved();
         let stored = self.stored_steps().await?;
         let known = stored.into_iter().find(|step| step.position == begun.position);

@@ -1,4 +1,4 @@
-//! Numbers that are not counted as they happen but asked for at each scrape.
+//! Numbers that are not counted when they happen, but read at each scrape.
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
@@ -10,16 +10,16 @@ use stepbox_batch::clock::Timestamp;
 use stepbox_batch::counters::Counters;
 use stepbox_batch::execution::queue::QueueDepth;
 
-/// How things stand.
+/// The current numbers.
 #[derive(Debug)]
 pub(crate) struct AtScrape {
-    /// What waits, of all tenants; `None` if the store did not say.
+    /// The waiting executions of all tenants; `None` if the store did not answer.
     pub(crate) depths: Option<Vec<QueueDepth>>,
     pub(crate) now: Timestamp,
     pub(crate) ms_since_tick: u64,
-    /// By how much the clock of this machine is ahead of the store's; `None` if they are not compared.
+    /// By how much the clock of this machine is ahead of the store's clock; `None` if they are not compared.
     pub(crate) clock_skew_ms: Option<i64>,
-    /// What the components of each tenant ran into.
+    /// The limits that the components of each tenant have reached.
     pub(crate) counters: Vec<(String, Counters)>,
 }
 
@@ -86,10 +86,10 @@ impl AtScrape {
     }
 }
 
-/// A counter's name, its text for people, and where its value is.
+/// The name of a counter, its text for people, and its value.
 type NamedCounter = (&'static str, &'static str, fn(&Counters) -> u64);
 
-/// What components run into, by the names of [`Counters`], with its text for people.
+/// The limits that components reach, by the names of [`Counters`], with their text for people.
 const COUNTERS: [NamedCounter; 7] = [
     ("memory_limits_reached", "Components ended because they asked for too much memory.", |counters| {
         counters.memory_limits_reached

@@ -1,4 +1,4 @@
-//! What the runs of one tenant come to.
+//! The meters of the runs of one tenant.
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
@@ -17,11 +17,11 @@ use stepbox_batch::observer::{Observation, Observer};
 use super::{Labels, seconds, timer};
 use crate::error::Error;
 
-/// How an execution that ran here may stand when it no longer does. `PAUSED` ones were handed back.
+/// The statuses with which an execution can leave this process. `PAUSED` executions were handed back.
 const ENDS: [BatchStatus; 4] =
     [BatchStatus::Completed, BatchStatus::Stopped, BatchStatus::Failed, BatchStatus::Paused];
 
-/// What became of items, with its text for people.
+/// The results of items, with their text for people.
 const ITEMS: [(&str, &str); 4] = [
     ("items_read", "Items that readers found, as far as they are in a checkpoint"),
     ("items_written", "Items that writers took, as far as they are in a checkpoint"),
@@ -29,7 +29,7 @@ const ITEMS: [(&str, &str); 4] = [
     ("items_skipped", "Items that were set aside with a warning, as far as they are in a checkpoint"),
 ];
 
-/// What steps use, with its text for people.
+/// The resources that steps use, with their text for people.
 const USED: [(&str, Option<Unit>, &str); 6] = [
     ("guest_host_calls", None, "Calls of components into the host"),
     ("http_requests", None, "Requests of components that passed the policy"),
@@ -111,12 +111,12 @@ pub(crate) struct TenantMeters {
 }
 
 impl TenantMeters {
-    /// The worker took an execution from the queue.
+    /// Counts that the worker took an execution from the queue.
     pub(crate) fn claimed(&self) {
         self.claimed.inc();
     }
 
-    /// Counts an execution as running for as long as it does, and then what came of it.
+    /// Counts an execution as running as long as it runs, and then counts its end.
     pub(crate) async fn attend(
         &self,
         run: impl Future<Output = Result<JobExecution, Error>>,
@@ -162,7 +162,7 @@ fn add<const N: usize>(counters: &[Counter; N], values: [u64; N]) {
     });
 }
 
-/// Also a run that is called off is over.
+/// Ends the counting as running, even for a run that is cancelled.
 struct Leaving<'a>(&'a Gauge);
 
 impl Drop for Leaving<'_> {

@@ -1,4 +1,4 @@
-//! A journal whose answers are timed.
+//! A journal that measures how long its answers take.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use stepbox_batch::ports::{ExecutionJournal, JobRepository, Result};
 
 use super::Metrics;
 
-/// The store's journal, and who hears how long it takes.
+/// The store's journal, with the metrics that receive the times.
 pub(crate) struct TimedJournal {
     pub(crate) store: Arc<dyn JobRepository>,
     pub(crate) clock: Arc<dyn Clock>,

@@ -1,4 +1,4 @@
-//! Parts are made: an input is split, or an earlier execution's parts go on.
+//! Creates the parts: splits an input, or continues the parts of an earlier execution.
 
 use stepbox_batch::actor::Actor;
 use stepbox_batch::error::StepError;
@@ -21,13 +21,13 @@ use crate::step_elements::Split;
 /// Whether a step has parts now.
 pub(super) enum Begun {
     Parts,
-    /// The step is to stop before its input was split.
+    /// The step must stop, and its input is not split yet.
     Stopped,
 }
 
 impl JobRun {
-    /// Makes the parts, unless there are some from before a pause: those that an earlier execution had not completed, or
-    /// new ones, which begin at the states that the reader's split gives.
+    /// Creates the parts, unless there are already parts from before a pause. The parts are those that an
+    /// earlier execution had not completed, or new parts that begin at the states of the reader's split.
     pub(super) async fn begin_parts(
         &self,
         step: &Step,
@@ -87,13 +87,13 @@ impl JobRun {
         }
     }
 
-    /// How the parts of a step of this execution stand, in order.
+    /// The states of the parts of a step of this execution, in order.
     pub(super) async fn parts(&self, position: u32) -> Result<Vec<PartitionState>, RepositoryError> {
         let lease = &self.recorder.lease;
         self.installation.repository.partition_states(&lease.tenant, lease.id, position).await
     }
 
-    /// The parts of a step of an execution, with all that they have left, in order.
+    /// The parts of a step of an execution with all their results, in order.
     pub(super) async fn whole_parts(
         &self,
         of: JobExecutionId,
@@ -104,8 +104,8 @@ impl JobRun {
         Ok(parts)
     }
 
-    /// The parts of the execution that this one goes on from, once all of them have ended. Empty if that execution had not
-    /// come to this step, had completed it, or has been purged.
+    /// The parts of the execution that this one continues, after all of them have ended. Empty if that
+    /// execution had not reached this step, had completed it, or has been purged.
     async fn left_parts(&self, position: u32) -> Result<Vec<JobExecution>, RepositoryError> {
         let (repository, lease) = (&self.installation.repository, &self.recorder.lease);
         for (id, mut parts) in earlier_parts(&**repository, &lease.tenant, lease.id, position).await? {
@@ -121,11 +121,11 @@ impl JobRun {
     }
 }
 
-/// The step of a part, as the same part of the next execution begins with it. A step that has completed is there
-/// already.
+/// The step of a part, as the same part of the next execution begins with it. A completed step stays
+/// completed.
 fn going_on_from(part: JobExecution) -> Result<StepExecution, RepositoryError> {
     let id = part.id;
-    // A part has its step from the beginning, so one without is damaged.
+    // A part has its step from the beginning, so a part without a step is damaged.
     let step = part.steps.into_iter().next();
     let mut step = step.ok_or_else(|| RepositoryError::Corrupt {
         what: format!("execution {id}"),

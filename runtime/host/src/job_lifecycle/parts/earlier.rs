@@ -8,8 +8,8 @@ use stepbox_batch::findings::WARNINGS_STORED_MAX;
 use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::ports::{Damaged, JobRepository, RepositoryError};
 
-/// The parts that earlier executions have of a step, those of the execution that this one goes on from first. An
-/// execution that had completed the step ends the list.
+/// The parts of a step in earlier executions. The execution that this one continues comes first. An execution
+/// that had completed the step ends the list.
 pub(super) async fn earlier_parts(
     repository: &dyn JobRepository,
     tenant: &TenantId,
@@ -20,7 +20,7 @@ pub(super) async fn earlier_parts(
     for ancestor in repository.ancestry(tenant, of).await?.into_iter().skip(1) {
         let found = match repository.execution(tenant, ancestor.id).await {
             Ok(Some(found)) => found,
-            // No execution can go on from it.
+            // No execution can continue it.
             Ok(None) | Err(RepositoryError::Corrupt { .. }) => break,
             Err(error) => return Err(error),
         };
@@ -36,16 +36,16 @@ pub(super) async fn earlier_parts(
     Ok(earlier)
 }
 
-/// The stored warnings of a step's parts, and what is damaged among them.
+/// The stored warnings of a step's parts, and the damaged rows among them.
 #[derive(Default)]
 pub(crate) struct WarningsOfParts {
-    /// By the number of the part; no more in all than a step stores.
+    /// The warnings by the number of the part. Together they are at most as many as a step stores.
     pub(crate) items: BTreeMap<u32, Vec<Warning>>,
     pub(crate) damaged: Vec<Damaged>,
 }
 
-/// The stored warnings of a step's parts, each item's once: a part that goes on from an earlier execution's has
-/// stored those alone that it has found itself.
+/// The stored warnings of a step's parts. Each item occurs once: a part that continues an earlier part has
+/// stored only the warnings that it has found itself.
 pub(crate) async fn warnings_of_parts(
     repository: &dyn JobRepository,
     tenant: &TenantId,

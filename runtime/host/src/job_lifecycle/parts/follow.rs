@@ -1,4 +1,4 @@
-//! Parts are followed to their end, and this process runs some of them.
+//! Follows the parts to their end, and runs some of them in this process.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -23,14 +23,14 @@ use super::super::job_run::{JobRun, Progress, RunSetup};
 use super::standing::{are_completed, cause, is_over, tracking};
 use crate::error::Error;
 
-/// How often a step looks how far its parts are, in milliseconds.
+/// How often a step checks the progress of its parts, in milliseconds.
 pub(super) const LOOK_MS: u64 = 50;
 
-/// How a step's parts ended, all of them.
+/// How all parts of a step ended.
 pub(super) enum PartsEnd {
     /// All parts have completed.
     Completed,
-    /// The step is to stop, or to rest.
+    /// The step must stop or pause.
     Stopped,
     Failed(StepError),
 }
@@ -52,7 +52,7 @@ impl JobRun {
     ) -> Result<PartsEnd, RepositoryError> {
         let mut helping = OwnParts::default();
         let ended = self.follow_parts(step, position, context, &mut helping).await;
-        // This process lets go of the files of its parts before another worker may have them.
+        // This process closes the files of its parts before another worker opens them.
         helping.rest().await;
         ended
     }
@@ -95,7 +95,7 @@ impl JobRun {
         for part in parts.iter().filter(|part| !part.has_ended) {
             let by = Actor::stepbox(self.recorder.clock.now());
             match repository.request_stop(&lease.tenant, part.id, &by).await {
-                // The part has ended meanwhile, or is not stoppable and goes on to its end.
+                // The part has ended in the meantime, or cannot be stopped and runs to its end.
                 Err(RepositoryError::WrongStatus { .. }) | Ok(_) => {}
                 Err(error) => return Err(error),
             }
@@ -103,8 +103,8 @@ impl JobRun {
         Ok(())
     }
 
-    /// Runs parts that no worker has begun: one at a time where workers take the others, as many as there are processors
-    /// in a run without workers.
+    /// Runs parts that no worker has begun. If workers take the other parts, this process runs one at a time.
+    /// In a run without workers, it runs as many as there are processors.
     async fn help(&self, parts: &[PartitionState], helping: &mut OwnParts) -> Result<(), RepositoryError> {
         let at_a_time = if self.is_queued { 1 } else { available_parallelism().map_or(1, usize::from) };
         let is_free = |part: &&PartitionState| match part.status {
@@ -119,7 +119,7 @@ impl JobRun {
             let by = Actor::stepbox(self.recorder.clock.now());
             let claimed = match claim(self.here(), part.id, &by).await {
                 Ok(claimed) => claimed,
-                // Another worker was quicker.
+                // Another worker was faster.
                 Err(Error::Repository(RepositoryError::WrongStatus { .. })) => continue,
                 Err(Error::Repository(error)) => return Err(error),
                 Err(_) => continue,
@@ -136,7 +136,7 @@ impl JobRun {
 }
 
 impl OwnParts {
-    /// Waits until a part has ended here, or for a while.
+    /// Waits until a part has ended here, but at most for a short time.
     async fn look_up(&mut self, clock: &dyn Clock) {
         tokio::select! {
             Some(ended) = self.tasks.join_next() => {
@@ -148,14 +148,15 @@ impl OwnParts {
         }
     }
 
-    /// Has the parts come to a checkpoint, and waits for that.
+    /// Asks the parts to pause at a checkpoint, and waits for that.
     async fn rest(&mut self) {
         self.runs.values().for_each(|run| run.request_pause());
         while self.tasks.join_next().await.is_some() {}
     }
 }
 
-/// Runs a part to its end, which is in the store. Boxed because a run may run parts, which are runs.
+/// Runs a part to its end, which is stored. The future is boxed because a run may run parts, which are runs
+/// too.
 fn run_to_its_end(life: JobRun, id: JobExecutionId) -> Pin<Box<dyn Future<Output = JobExecutionId> + Send>> {
     Box::pin(async move {
         let _ = life.run().await;

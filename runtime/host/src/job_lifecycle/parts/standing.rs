@@ -1,4 +1,5 @@
-//! How the parts of a step stand together: over or not, completed or not, and why the step cannot complete.
+//! The common state of the parts of a step: whether they are over, whether they are completed, and why the
+//! step cannot complete.
 
 use stepbox_batch::error::StepError;
 use stepbox_batch::execution::status::BatchStatus;
@@ -14,7 +15,7 @@ pub(super) fn are_completed(parts: &[PartitionState]) -> bool {
     parts.iter().all(|part| part.status == BatchStatus::Completed)
 }
 
-/// Why the step cannot complete, if one of its parts has ended badly.
+/// Why the step cannot complete; `None` if no part has failed, was stopped or is set aside.
 fn failed(parts: &[PartitionState]) -> Option<StepError> {
     let has_ended_badly = |part: &&PartitionState| is_over(part) && part.status != BatchStatus::Completed;
     let part = parts.iter().filter(has_ended_badly).max_by_key(|part| part.status == BatchStatus::Failed)?;
@@ -32,8 +33,8 @@ fn failed(parts: &[PartitionState]) -> Option<StepError> {
     Some(StepError::Part { execution: part.id, partition: part.partition, failure: Box::new(failure) })
 }
 
-/// Why the step cannot complete: a part that has failed by itself, too many skipped items, or a part that was stopped,
-/// which these items may be the reason for.
+/// Why the step cannot complete. In order of priority: a part that has failed by itself, too many skipped
+/// items, or a part that was stopped, perhaps because of these items.
 pub(super) fn cause(step: &Step, parts: &[PartitionState]) -> Option<StepError> {
     let has_failed = |part: &PartitionState| is_over(part) && part.status == BatchStatus::Failed;
     match parts.iter().any(has_failed) {
@@ -42,7 +43,7 @@ pub(super) fn cause(step: &Step, parts: &[PartitionState]) -> Option<StepError> 
     }
 }
 
-/// A limit holds for all parts together.
+/// A limit applies to all parts together.
 fn too_many_skipped(step: &Step, parts: &[PartitionState]) -> Option<StepError> {
     let StepKind::Item { settings, .. } = &step.kind else { return None };
     let limit = settings.skip.limit?;
@@ -55,7 +56,7 @@ fn too_many_skipped(step: &Step, parts: &[PartitionState]) -> Option<StepError> 
     })
 }
 
-/// How far the parts are together.
+/// The progress of all parts together.
 pub(super) fn tracking(parts: &[PartitionState]) -> Tracking {
     let of_parts = || parts.iter().map(|part| part.tracking);
     Tracking {
