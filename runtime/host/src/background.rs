@@ -1,5 +1,5 @@
-//! Work beside the executions: each service has a file of its own, and every worker runs all services on its
-//! heartbeat.
+//! Work beside the executions: each service has a file of its own. Every worker runs all services about once
+//! a second.
 //!
 //! - `watchdog`: takes over the executions that dead workers have left behind.
 //! - `retention`: deletes the old events of executions.

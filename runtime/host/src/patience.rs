@@ -103,7 +103,7 @@ impl Patience {
 
 /// The observations of the elements so far.
 struct ElementWatch {
-    /// Since when they are to end.
+    /// When the elements were asked to end; `None` if they were not asked.
     asked_at_ms: Option<u64>,
     moves: u64,
     moved_at_ms: u64,
@@ -114,7 +114,7 @@ impl ElementWatch {
         Self { asked_at_ms: None, moves, moved_at_ms: now_ms }
     }
 
-    /// Whether they are left behind now, and why.
+    /// Whether the elements are left behind now, and why.
     fn look(
         &mut self,
         now_ms: u64,
@@ -134,7 +134,7 @@ impl ElementWatch {
                 return Some(LeftBehind::Asked { grace_ms, who: gate.waits_for() });
             }
         }
-        // Without a call under way it is not the elements who take their time.
+        // If no call is running, it is not the elements that take this time.
         let time_ms_max = time_ms_max.filter(|&max| is_over(self.moved_at_ms, max))?;
         gate.waits_for().map(|who| LeftBehind::TimeLimit { time_ms_max, who: Some(who) })
     }
@@ -156,7 +156,7 @@ impl LeftBehind {
         }
     }
 
-    /// What the log says of it.
+    /// The message for the log.
     pub(crate) fn text(&self) -> String {
         match self {
             Self::Asked { grace_ms, who } => {
@@ -180,7 +180,8 @@ fn named(who: Option<&Arc<str>>) -> String {
 mod tests {
     use super::*;
 
-    /// One look after another: at which moment, whether the step is to end, whether something moved before.
+    /// Several looks, one after the other. Each has a time, whether the step should end, and whether there
+    /// was progress before it.
     fn check(limits: (u64, Option<u64>), looks: &[(u64, bool, bool)], expected: &str) {
         let gate = Gate::default();
         let _call = gate.call(&Arc::from("reader `slow`"));
@@ -206,7 +207,7 @@ mod tests {
         let asked = |moments: &[u64]| moments.iter().map(|&at| (at, true, false)).collect::<Vec<_>>();
         check((5000, None), &still(&[100, 1_000_000]), "");
         check((5000, None), &asked(&[100, 5000, 5699, 5700]), "asked at 5700");
-        // What moves is asked to end nonetheless.
+        // Progress does not prevent the end after a request.
         check((5000, None), &[(100, true, true), (5700, true, true)], "asked at 5700");
         check((0, None), &asked(&[100, 700]), "asked at 700");
         check((5000, Some(3000)), &still(&[3599, 3600]), "time at 3600");

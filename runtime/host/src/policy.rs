@@ -1,4 +1,4 @@
-//! What a tenant's jobs may touch at most. A step gets what its job asks for, cut down to this.
+//! The most that a tenant's jobs may touch. A step gets the requests of its job, cut down to this policy.
 
 mod asked;
 
@@ -16,55 +16,57 @@ use crate::components_policy::ComponentsPolicy;
 
 pub use asked::AskedGrant;
 
-/// What a tenant's jobs may touch at most.
+/// The most that a tenant's jobs may touch.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    /// Which files the native elements and the steps' granted folders may be.
+    /// The files that native elements may use, and that the granted folders of steps may contain.
     pub files: FilesPolicy,
-    /// Which storages jobs may name beside them.
+    /// The storages that jobs may name, beside the files.
     pub storages: Storages,
-    /// Which addresses requests may go to, whatever host name they were granted by.
+    /// The addresses that requests may go to, whatever host name was granted.
     pub network: NetworkPolicy,
-    /// Which requests may be sent at most, whatever was granted.
+    /// The requests that may be sent at most, whatever was granted.
     pub http: HttpPolicy,
-    /// What requests may take along without their step knowing it.
+    /// The secrets that requests may contain. The step does not know their values.
     pub secrets: Secrets,
     /// How much one step may use at most, whatever its job says.
     pub limits: LimitOverrides,
-    /// Which components may come in, and be run.
+    /// Which components may be uploaded and run.
     pub components: ComponentsPolicy,
-    /// How much they may use together.
+    /// How much all jobs of the tenant may use together.
     pub quotas: Quotas,
 }
 
-/// How much a tenant's jobs may use together; but for the first two, in one process. None can be switched off.
+/// How much a tenant's jobs may use together. All quotas except the first two apply to one process. No quota
+/// can be switched off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quotas {
-    /// How many executions may run at a time, those that workers take from the queue over all workers. One
-    /// more waits there, or is refused as `too-many-running`.
+    /// How many executions may run at a time. For executions that workers take from the queue, this counts
+    /// over all workers. Further executions wait in the queue, or are refused as `too-many-running`.
     pub running_max: usize,
-    /// How many executions may wait in the queue. One more is refused, as `queue-full`.
+    /// How many executions may wait in the queue. Further executions are refused as `queue-full`.
     pub queued_max: u64,
-    /// What all running components may take together, in bytes. One that asks for more fails its step.
+    /// How much memory all running components may use together, in bytes. A component that asks for more
+    /// fails its step.
     pub memory_bytes_max: u64,
-    /// How many components may compute at a time. While several tenants want to, each has its part of the
+    /// How many components may compute at a time. If several tenants compute, each gets its share of the
     /// processors, and never more than this.
     pub processors_max: usize,
-    /// What steps may have written to files in executions that have not ended, in bytes. A step that
-    /// writes more is told so.
+    /// How many bytes steps may have written to files, in executions that have not ended. A step that writes
+    /// more gets an error.
     pub disk_bytes_max: u64,
-    /// How many files and folders they may have created in these.
+    /// How many files and folders steps may have created in these executions.
     pub disk_files_max: u64,
-    /// How many connections of their requests may be open, those included that are kept for a further
-    /// request. One more is refused to its step.
+    /// How many connections of their requests may be open, including those that are kept open for later
+    /// requests. The step that needs one more gets an error.
     pub http_connections_max: u64,
-    /// How long a component that never asks may go on after a stop was requested, in milliseconds.
+    /// How long a component that never checks for a stop may continue after a stop request, in milliseconds.
     pub stop_grace_ms: u64,
 }
 
 impl Default for Quotas {
-    /// 64 executions and 100,000 that wait, 1 GiB of memory (a quarter of what all tenants may take together), all processors,
-    /// 10 GiB in 100,000 files on the disk, 256 connections, and 5 seconds.
+    /// 64 running executions and 100,000 that wait, 1 GiB of memory (a quarter of what all tenants may use
+    /// together), all processors, 10 GiB in 100,000 files on the disk, 256 connections, and 5 seconds.
     fn default() -> Self {
         let ShareLimits {
             memory_bytes_max,
@@ -87,7 +89,7 @@ impl Default for Quotas {
 }
 
 impl Quotas {
-    /// Those that the sandbox keeps.
+    /// The quotas that the sandbox enforces.
     pub(crate) fn of_share(&self) -> ShareLimits {
         ShareLimits {
             memory_bytes_max: self.memory_bytes_max,
@@ -99,20 +101,20 @@ impl Quotas {
     }
 }
 
-/// Which files a tenant's jobs may use.
+/// The files that a tenant's jobs may use.
 #[derive(Debug, Clone)]
 pub enum FilesPolicy {
-    /// All that the process may use. For somebody's own machine, not for tenants.
+    /// All files that the process may use. This is for a user's own machine, and not for tenants.
     Anywhere {
-        /// Where relative paths begin.
+        /// The folder where relative paths start.
         base: PathBuf,
     },
-    /// Only those below these folders; relative paths begin in the first one.
+    /// Only files below these folders. Relative paths start in the first folder.
     Beneath(Vec<PathBuf>),
 }
 
 impl Policy {
-    /// No files, no secrets, and of the granted hosts those at public addresses.
+    /// No files, no secrets, and only granted hosts with public addresses.
     pub fn nothing() -> Self {
         Self {
             files: FilesPolicy::Beneath(Vec::new()),
@@ -126,8 +128,7 @@ impl Policy {
         }
     }
 
-    /// What a person may do on their own machine: use their files, relative to `base`, and public
-    /// addresses.
+    /// The policy for a user's own machine: files, relative to `base`, and hosts with public addresses.
     pub fn own_machine(base: impl Into<PathBuf>) -> Self {
         let files = FilesPolicy::Anywhere { base: base.into() };
         let quota = ComponentQuota {
@@ -154,21 +155,22 @@ impl Policy {
         self
     }
 
-    /// Lets jobs name one more storage.
+    /// Allows jobs to name one more storage.
     #[must_use]
     pub fn with_storage(mut self, storage: NamedStorage) -> Self {
         self.storages.add(storage);
         self
     }
 
-    /// Limits how much one step may use at most, whatever its job says. What is not set is left to the job.
+    /// Limits how much one step may use at most, whatever its job says. A limit that is not set is decided by
+    /// the job.
     #[must_use]
     pub fn with_limits(mut self, limits: LimitOverrides) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Says which components may come in, and be run.
+    /// Sets which components may be uploaded and run.
     #[must_use]
     pub fn with_components(mut self, components: ComponentsPolicy) -> Self {
         self.components = components;
@@ -182,7 +184,7 @@ impl Policy {
         self
     }
 
-    /// Allows requests to this machine itself. For development.
+    /// Allows requests to this machine itself, for development.
     #[must_use]
     pub fn with_loopback(mut self) -> Self {
         self.network.allow_loopback = true;
@@ -203,32 +205,33 @@ impl Policy {
         self
     }
 
-    /// Lets jobs name one more secret, to be sent to its hosts.
+    /// Allows jobs to name one more secret, which is sent to the secret's hosts.
     #[must_use]
     pub fn with_secret(mut self, secret: Secret) -> Self {
         self.secrets.add(secret);
         self
     }
 
-    /// Whether each secret has an effect beside the others and beside what the policy closes. An
-    /// installation does not open before.
+    /// Whether each secret has an effect, together with the other secrets and the restrictions of the policy.
+    /// If not, the installation does not open.
     pub(crate) fn check_secrets(&self) -> Result<(), SecretError> {
         self.secrets.check(&self.http, self.network)
     }
 
-    /// Whether each storage has a name of its own, and goes without TLS only where the network is open. An
-    /// installation does not open before.
+    /// Whether each storage has its own name, and uses no TLS only if the network is open. If not, the
+    /// installation does not open.
     pub(crate) fn check_storages(&self) -> Result<(), ConnectorError> {
         self.storages.check(self.network.allow_loopback, self.network.allow_private)
     }
 
-    /// The hosts that a line of a job's `grants.http` takes a secret to, as far as the policy allows it.
+    /// The hosts to which a line of a job's `grants.http` sends a secret, if the policy allows them.
     pub(crate) fn secret_within(&self, secret: &Secret, grant: &str) -> Result<Vec<String>, GrantError> {
         Ok(HttpGrant::parse(grant)?.takes(secret, &self.http, self.network))
     }
 
-    /// What it leaves of a line of a job's `grants.files`: the line, or none if its folder lies elsewhere than
-    /// the policy allows. Links are not followed here; when the step runs, they lead nowhere else either.
+    /// The part of a line of a job's `grants.files` that the policy allows: the whole line, or `None` if the
+    /// policy does not allow its folder. Links are not followed here. When the step runs, links cannot lead
+    /// out of the allowed folders either.
     pub(crate) fn folder_within(&self, grant: &str) -> Result<Option<String>, GrantError> {
         let (_, path) = FolderGrant::parse(grant)?;
         let is_allowed = match &self.files {
@@ -241,23 +244,25 @@ impl Policy {
         Ok(is_allowed.then(|| grant.to_owned()))
     }
 
-    /// What it leaves of a line of a job's `grants.http`, as lines of the same form.
+    /// The part of a line of a job's `grants.http` that the policy allows, as lines of the same form.
     pub(crate) fn http_within(&self, grant: &str) -> Result<Vec<String>, GrantError> {
         Ok(HttpGrant::parse(grant)?.within(&self.http, self.network))
     }
 
-    /// Where relative paths begin, from the root of the file system; `None` if there are no files.
+    /// The folder where relative paths start, from the root of the file system; `None` if no files are
+    /// allowed.
     pub(crate) fn beginning(&self) -> Option<String> {
         let folder = match &self.files {
             FilesPolicy::Anywhere { base } => Some(base),
             FilesPolicy::Beneath(folders) => folders.first(),
         };
         let folder = std::path::absolute(folder?).ok()?;
-        // A path that is no text begins where the worker's do.
+        // If the path is not UTF-8, paths start in the base folder of the worker.
         folder.into_os_string().into_string().ok()
     }
 
-    /// What native elements may touch: the files of the policy but what stands behind the wall, and the storages.
+    /// The access of native elements: the files of the policy without those behind the wall, and the
+    /// storages.
     pub(crate) fn reach(&self, wall: &Arc<Wall>) -> Reach {
         let folders = match &self.files {
             FilesPolicy::Anywhere { base } => Folders::anywhere(base),

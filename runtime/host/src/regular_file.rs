@@ -1,21 +1,23 @@
-//! Files that decide over an installation, read without waiting and without reading for ever.
+//! Reads files that decide what an installation does, without waiting and without reading endlessly.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
 use std::path::Path;
 
-/// Opens a regular file to read it. A pipe would be waited for, and a device never ends: both are refused.
+/// Opens a regular file to read it. Pipes and devices are refused, because opening a pipe would wait and a
+/// device never ends.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
-    // Without waiting for the other end, should it be a pipe.
+    // `NONBLOCK`, because opening a pipe would otherwise wait for its other end.
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, rustix::fs::OFlags::NONBLOCK.bits() as i32);
     let file = options.open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
 }
 
-/// Reads a regular file, one byte further than `bytes_max` at most, so that a longer one is told from the longest.
+/// Reads a regular file, at most one byte more than `bytes_max`, so that the caller sees whether the file is
+/// too long.
 pub(crate) fn read_regular(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open_regular(path)?.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;

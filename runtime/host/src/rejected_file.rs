@@ -12,24 +12,24 @@ use stepbox_connectors::{ConnectorError, RejectedItemsFile};
 use crate::data_folder::DataFolder;
 use crate::shared_folder::{Pieces, SharedFolder};
 
-/// Keeps a step's rejected items as CSV. There is no file before the first of them. Where several machines
-/// share a folder, each checkpoint leaves there what the file has grown by, and each opening begins with what
-/// is there: another machine may have written since.
+/// Stores a step's rejected items in a file, which is created with the first item. If several machines share
+/// a folder, each checkpoint copies the new bytes of the file there. Each opening starts with the bytes in
+/// the shared folder, because another machine may have written since.
 pub(crate) struct RejectedFile {
     /// The folder of all executions.
     root: PathBuf,
-    /// Below it, without what the name ends with.
+    /// The path below `root`, without the extension.
     base: String,
-    /// The same with it; that of CSV before it is known.
+    /// The path below `root` with the extension. It is `csv` until the format is known.
     path: String,
     file: Option<RejectedItemsFile>,
     shared: Option<Share>,
 }
 
-/// What of the file is shared.
+/// The shared part of the file.
 struct Share {
     folder: SharedFolder,
-    /// Unique to this opening.
+    /// A name that is unique to this opening.
     by: String,
     pieces: Vec<Pieces>,
 }
@@ -37,12 +37,12 @@ struct Share {
 /// The state of a file that is shared.
 #[derive(Debug, Serialize, Deserialize)]
 struct State {
-    /// That of the file itself.
+    /// The state of the file itself.
     file: Own,
     pieces: Vec<Pieces>,
 }
 
-/// What of the file's own state is looked at here; all of it is kept.
+/// The fields of the file's own state that are used here. The other fields are kept unchanged.
 #[derive(Debug, Serialize, Deserialize)]
 struct Own {
     path: String,
@@ -60,13 +60,14 @@ impl RejectedFile {
         Self { root: data.executions(), base, path, file: None, shared: data.shared().map(share) }
     }
 
-    /// Where it lies; none if there is no such file, in any form.
+    /// The path of the file; `None` if there is no such file, in either format.
     pub(crate) fn found(&self) -> Option<PathBuf> {
         let named = |extension| self.root.join(format!("{}.{extension}", self.base));
         ["csv", "jsonl"].map(named).into_iter().find(|path| path.exists())
     }
 
-    /// Puts the file of this machine together as the last state of its step says, if others may have written it.
+    /// Rebuilds the file on this machine from the last state of its step, if other machines may have written
+    /// it.
     pub(crate) fn fetch(&self, state: &[u8]) -> Result<(), ConnectorError> {
         match &self.shared {
             Some(share) if !state.is_empty() => self.fetched(share, state).map(drop),
@@ -74,7 +75,7 @@ impl RejectedFile {
         }
     }
 
-    /// The file's own state, with the file on this machine.
+    /// Fetches the file to this machine, and returns the file's own state.
     fn fetched(&self, share: &Share, state: &[u8]) -> Result<(Vec<u8>, State), ConnectorError> {
         let bad = |source| ConnectorError::BadState { source };
         let state: State = serde_json::from_slice(state).map_err(bad)?;
@@ -93,7 +94,7 @@ impl RejectedFile {
 }
 
 impl Share {
-    /// Leaves what came after the last piece, and returns the whole state.
+    /// Shares the bytes that were added after the last piece, and returns the whole state.
     fn keep(&mut self, path: &str, file: &std::path::Path, own: &[u8]) -> Result<Vec<u8>, ConnectorError> {
         let bad = |source| ConnectorError::BadState { source };
         let own: Own = serde_json::from_slice(own).map_err(bad)?;
@@ -118,7 +119,7 @@ impl RejectedItems for RejectedFile {
         state: Option<&[u8]>,
     ) -> Result<(), ElementError> {
         self.path = format!("{}.{}", self.base, RejectedItemsFile::extension(form));
-        // One that is open would keep its lock, and have to be copied.
+        // An open file would keep its lock, and would have to be copied.
         self.file = None;
         let mut own = state.map(<[u8]>::to_vec);
         if let Some(mut share) = self.shared.take() {
@@ -127,7 +128,7 @@ impl RejectedItems for RejectedFile {
             let fetched = state.map(|state| self.fetched(&share, state)).transpose();
             own = match fetched {
                 Ok(Some((own, State { file, pieces }))) => {
-                    // Another execution's file is copied, and left there anew.
+                    // The file of another execution is copied, so it is shared again under the new path.
                     share.pieces = if file.path == self.path { pieces } else { Vec::new() };
                     Some(own)
                 }

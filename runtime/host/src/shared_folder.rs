@@ -1,5 +1,5 @@
-//! What an installation of several machines shares beside its store: the bytes of components, the logs, and
-//! the rejected items files. Each machine has its own copies in its data folder.
+//! The data that the machines of an installation share beside its store: the bytes of components, the logs,
+//! and the files of rejected items. Each machine has its own copies in its data folder.
 //!
 //! ```text
 //! installation                                    which one it is: two cannot use one folder
@@ -23,20 +23,21 @@ use stepbox_sandbox::{COMPONENT_BYTES_MAX, digest_of};
 use crate::data_folder::{create_private_folder, private};
 use crate::error::Error;
 
-/// How long a piece of a log may be, in bytes: more than what is logged between two of them.
+/// The maximum length of a piece of a log, in bytes. It is more than what is logged between two pieces.
 const LOG_PIECE_BYTES_MAX: u64 = 64 << 20;
 
-/// What says whose folder it is.
+/// The file that says which installation the folder belongs to.
 const MARK: &str = "installation";
-/// How long that may be, in bytes.
+/// The maximum length of that file, in bytes.
 const MARK_BYTES_MAX: u64 = 4 << 10;
-/// How long opening an installation waits for an answer to whose folder it is, in milliseconds. Without one it goes
-/// on, since much can be done without the folder; whoever uses it asks again.
+/// How long opening an installation waits until it knows whose folder it is, in milliseconds. Without an
+/// answer, opening continues, because much works without the folder. Each use of the folder checks again.
 const MARK_PATIENCE_MS: u64 = 2_000;
 
-/// The folder that the machines share. Cheap to clone. Its calls wait; `wait` does so off the event loop.
+/// The folder that the machines share. Cheap to clone. Its calls block; `wait` runs them outside the event
+/// loop.
 ///
-/// Nothing is read or written there before it is known to be this installation's.
+/// Nothing is read or written there before it is known that the folder belongs to this installation.
 #[derive(Debug, Clone)]
 pub(crate) struct SharedFolder(Arc<Inner>);
 
@@ -48,25 +49,25 @@ struct Inner {
     is_ours: AtomicBool,
 }
 
-/// Whose folder it is.
+/// The owner of the folder.
 #[derive(Debug, Serialize, Deserialize)]
 struct Mark {
     installation: String,
-    /// Where its store is, for people.
+    /// The place of its store, for people.
     store: String,
 }
 
-/// Bytes of a file that one attempt put there, in pieces of its own.
+/// The bytes of a file that one attempt has shared, in its own pieces.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Pieces {
-    /// Unique to the attempt.
+    /// A name that is unique to the attempt.
     pub(crate) by: String,
     pub(crate) from: u64,
     pub(crate) to: u64,
 }
 
 impl SharedFolder {
-    /// That of an installation with this store.
+    /// The shared folder of an installation with this store.
     pub(crate) fn of(storage: &NamedStorage, installation: &InstallationId, store: String) -> Self {
         Self(Arc::new(Inner {
             storage: storage.name().to_owned(),
@@ -76,7 +77,8 @@ impl SharedFolder {
         }))
     }
 
-    /// Refuses a folder of which it is known that it is another installation's.
+    /// Refuses a folder that belongs to another installation. If that cannot be found out now, the folder is
+    /// accepted.
     pub(crate) async fn refuse_if_taken(&self) -> Result<(), Error> {
         let asked = self.wait(|shared| shared.files().map(drop));
         match tokio::time::timeout(Duration::from_millis(MARK_PATIENCE_MS), asked).await {
@@ -85,7 +87,8 @@ impl SharedFolder {
         }
     }
 
-    /// The files, once it is known that they are ours. A folder that nobody has marked is from now on.
+    /// The files, after it is known that they belong to this installation. A folder without a mark gets the
+    /// mark of this installation.
     fn files(&self) -> Result<&SharedFiles, ConnectorError> {
         let Inner { storage, files, ours, is_ours } = &*self.0;
         if is_ours.load(Ordering::Acquire) {
@@ -94,7 +97,7 @@ impl SharedFolder {
         let mut mark = files.get(MARK, MARK_BYTES_MAX)?;
         if mark.is_none() {
             files.put_new(MARK, serde_json::to_vec(ours).expect("a mark is two texts"))?;
-            // Another one may have been first.
+            // Another installation may have written its mark first.
             mark = files.get(MARK, MARK_BYTES_MAX)?;
         }
         let gone = || ConnectorError::file_of("read", MARK, std::io::ErrorKind::NotFound.into());
@@ -111,7 +114,7 @@ impl SharedFolder {
         }
     }
 
-    /// Does what waits on a thread where it may.
+    /// Runs blocking work on a thread that may block.
     pub(crate) async fn wait<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> Result<T, ConnectorError> + Send + 'static,
@@ -123,12 +126,12 @@ impl SharedFolder {
         }
     }
 
-    /// Keeps a component's bytes under their digest.
+    /// Stores a component's bytes under their digest.
     pub(crate) fn put_component(&self, digest: &Digest, bytes: Vec<u8>) -> Result<(), ConnectorError> {
         self.files()?.put(&component(digest), bytes)
     }
 
-    /// A component's bytes; none if they are not there, or others.
+    /// A component's bytes; `None` if they are missing, or do not match the digest.
     pub(crate) fn component(&self, digest: &Digest) -> Result<Option<Vec<u8>>, ConnectorError> {
         Ok(self
             .files()?
@@ -140,7 +143,7 @@ impl SharedFolder {
         self.files()?.remove(&component(digest))
     }
 
-    /// Keeps a piece of a log.
+    /// Stores a piece of a log.
     pub(crate) fn put_log(
         &self,
         id: JobExecutionId,
@@ -156,19 +159,20 @@ impl SharedFolder {
         let (mut log, folder) = (Vec::new(), format!("executions/{id}/log/"));
         let files = self.files()?;
         let listed = files.list(folder.trim_end_matches('/'))?;
-        // Whoever can write there may have left other names, some of which could not even be asked for.
+        // Other users of the folder may have left files with other names. Some of these names could not even
+        // be requested.
         for path in listed.iter().filter(|path| path.strip_prefix(&folder).is_some_and(is_piece_of_a_log)) {
             log.extend(files.get(path, LOG_PIECE_BYTES_MAX)?.unwrap_or_default());
         }
         Ok(log)
     }
 
-    /// Removes all that is left of an execution.
+    /// Removes everything that is left of an execution.
     pub(crate) fn remove_execution(&self, id: JobExecutionId) -> Result<(), ConnectorError> {
         self.files()?.remove_folder(&format!("executions/{id}"))
     }
 
-    /// Keeps the bytes of a file from one length to another. The path is below the executions.
+    /// Stores the bytes of a file from one length to another. The path is below the folder of the executions.
     pub(crate) fn put_piece(
         &self,
         path: &str,
@@ -185,7 +189,7 @@ impl SharedFolder {
         self.files()?.put(&format!("executions/{path}/{from:012}-{to:012}.{by}"), bytes)
     }
 
-    /// Puts a file together from the pieces that its state names; false if some are gone.
+    /// Rebuilds a file from the pieces that its state names; false if some pieces are missing.
     pub(crate) fn fetch_pieces(
         &self,
         path: &str,
@@ -197,7 +201,7 @@ impl SharedFolder {
         let found: Vec<_> = listed.iter().filter_map(|path| piece(path.strip_prefix(&folder)?)).collect();
         let failed = |source| ConnectorError::file_of("write", path, source);
         create_private_folder(file.parent().unwrap_or(Path::new("."))).map_err(failed)?;
-        // Another inode than the one that somebody may have open.
+        // A new file, so that a program that has the old file open is not disturbed.
         let temporary = file.with_extension("csv.part");
         let mut whole = private().truncate(true).open(&temporary).map_err(failed)?;
         for Pieces { by, from, to } in pieces {
@@ -218,7 +222,7 @@ impl SharedFolder {
     }
 }
 
-/// Whether a name is one that `put_log` gives.
+/// Whether `put_log` could have created this name.
 fn is_piece_of_a_log(name: &str) -> bool {
     let is_number =
         |text: &str| (8..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -230,7 +234,7 @@ fn component(digest: &Digest) -> String {
     format!("components/{digest}.wasm")
 }
 
-/// What the name of a piece says.
+/// The values in the name of a piece.
 fn piece(name: &str) -> Option<Pieces> {
     let (range, by) = name.split_once('.')?;
     let (from, to) = range.split_once('-')?;

@@ -1,4 +1,4 @@
-//! Signatures of components: detached ones, as `minisign` and `rsign` make them.
+//! Signatures of components: detached signatures, as `minisign` and `rsign` make them.
 
 use std::path::Path;
 use std::{fmt, io};
@@ -8,14 +8,14 @@ use stepbox_batch::inventory::Signer;
 use tokio::fs::OpenOptions;
 use tokio::io::AsyncReadExt as _;
 
-/// What follows a component's file name in the name of its signature.
+/// The suffix of a signature's file name, after the component's file name.
 pub const SIGNATURE_SUFFIX: &str = ".minisig";
 
-/// How long a signature may be, in bytes. One with the longest trusted comment that `minisign` takes has
-/// less than 9 KiB.
+/// The maximum length of a signature, in bytes. A signature with the longest trusted comment that `minisign`
+/// accepts has less than 9 KiB.
 pub const SIGNATURE_BYTES_MAX: usize = 16 << 10;
 
-/// How long the name of a key may be, in bytes.
+/// The maximum length of the name of a key, in bytes.
 const NAME_BYTES_MAX: usize = 100;
 
 /// A public key whose signatures are accepted.
@@ -27,13 +27,13 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
-    /// A key by the name that people are shown, and by its text: the second line of `minisign.pub`.
+    /// A key with a name for people and its text: the second line of `minisign.pub`.
     pub fn new(name: &str, key: &str) -> Result<Self, SigningKeyError> {
         if name.is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) {
             return Err(SigningKeyError::Name);
         }
         let text = key.trim();
-        // What may be a secret is never repeated.
+        // A text that may be a secret key is never repeated in a message.
         if text.len() > 100 && text.starts_with("RW") {
             return Err(SigningKeyError::Secret { name: name.to_owned() });
         }
@@ -42,7 +42,7 @@ impl SigningKey {
         Ok(Self { name: name.to_owned(), text: text.to_owned(), key })
     }
 
-    /// What people call it.
+    /// The name for people.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -68,25 +68,25 @@ impl fmt::Display for SigningKey {
 /// Why a key cannot be listed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SigningKeyError {
-    /// A name that nobody could be shown.
+    /// The name is empty, too long, or has control characters.
     #[error("the name of a key has 1 to {NAME_BYTES_MAX} bytes, without control characters")]
     Name,
-    /// Not a key.
+    /// The text is not a public key.
     #[error("the key of `{name}` is no public key of minisign")]
     Malformed {
-        /// What it was to be called.
+        /// The name of the key.
         name: String,
     },
-    /// A key that nobody else should have.
+    /// The key is a secret key, which only its owner should have.
     #[error("the key of `{name}` is a secret key")]
     Secret {
-        /// What it was to be called.
+        /// The name of the key.
         name: String,
     },
 }
 
 impl SigningKeyError {
-    /// What to do about it.
+    /// How to correct it.
     pub fn help(&self) -> String {
         match self {
             Self::Name => "name it after its owner, such as `acme`",
@@ -100,34 +100,35 @@ impl SigningKeyError {
     }
 }
 
-/// Why a component's signature does not do. The texts complete the sentence "the component is refused: …".
+/// Why a component's signature is not accepted. The texts complete the sentence "the component is refused:
+/// …".
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignatureError {
-    /// There is none.
+    /// The component has no signature.
     #[error("it is not signed{}", searched(looked_for))]
     Unsigned {
-        /// The file that would have held it; empty if there is no such place.
+        /// The file that was searched; empty if there is no such file.
         looked_for: String,
-        /// The keys that would do.
+        /// The accepted keys.
         accepted: Vec<SigningKey>,
     },
-    /// There is one that does not hold.
+    /// The component has a signature that is not valid.
     #[error("its signature `{file}` {problem}")]
     Wrong {
-        /// Where the signature came from.
+        /// The file of the signature.
         file: String,
-        /// What is wrong with it.
+        /// What is wrong with the signature.
         problem: SignatureProblem,
-        /// The keys that would do.
+        /// The accepted keys.
         accepted: Vec<SigningKey>,
     },
-    /// The component came in with a signature of a key that is not accepted now.
+    /// The component was uploaded with a signature of a key that is not accepted now.
     #[error("it is signed by `{}`, whose key {} is not accepted any more", signer.name, signer.key)]
     NotAccepted {
-        /// Whose signature was checked then.
+        /// The signer at the time of the upload.
         signer: Signer,
-        /// The keys that would do.
+        /// The accepted keys.
         accepted: Vec<SigningKey>,
     },
 }
@@ -136,16 +137,16 @@ pub enum SignatureError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignatureProblem {
-    /// Not what minisign writes.
+    /// It does not have the form of minisign.
     #[error("is not one of minisign's")]
     Malformed,
-    /// Over the bytes themselves, as minisign did it before 0.10.
+    /// It signs the bytes themselves, as minisign did before 0.10.
     #[error("is of the legacy form, which is not taken")]
     Legacy,
-    /// By another key.
+    /// It was made with another key.
     #[error("was made with a key that is not accepted")]
     OtherKey,
-    /// By an accepted key, over something else.
+    /// It was made with an accepted key, for other bytes.
     #[error("is not of these bytes")]
     OtherBytes,
 }
@@ -166,7 +167,7 @@ impl SignatureError {
         }
     }
 
-    /// What to do about it: which keys would do, and how a signature is made.
+    /// How to correct it: the accepted keys, and how to make a signature.
     pub fn help(&self) -> String {
         let (Self::Unsigned { accepted, .. }
         | Self::Wrong { accepted, .. }
@@ -190,8 +191,8 @@ impl SignatureError {
     }
 }
 
-/// The text of a signature's file, as far as any signature goes. None if there is no such file. A pipe is not waited
-/// for, and of a device nothing is read.
+/// Reads the text of a signature's file, up to the maximum length of a signature. `None` if there is no such
+/// file. Opening a pipe does not wait, and nothing is read from a device.
 pub async fn read_signature(path: &Path) -> io::Result<Option<String>> {
     let mut options = OpenOptions::new();
     options.read(true);
@@ -207,12 +208,12 @@ pub async fn read_signature(path: &Path) -> io::Result<Option<String>> {
     }
     let mut bytes = Vec::new();
     file.take(SIGNATURE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).await?;
-    // What is no text is no signature either, and is told so when it is checked.
+    // A file that is not UTF-8 is not a signature either. The check of the signature reports that.
     Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-/// Which of the keys made a signature of these bytes. Only signatures of the bytes' hash are taken, as
-/// minisign makes them unless it is told otherwise: one form is easier to be sure of than two.
+/// Returns which of the keys made a signature of these bytes. Only signatures of the hash of the bytes are
+/// accepted, which is the default of minisign. One form is easier to check than two.
 pub(crate) fn verify(
     keys: &[SigningKey],
     bytes: &[u8],
@@ -238,7 +239,7 @@ pub(crate) fn verify(
     Err(wrong(problem))
 }
 
-/// Whether who signed a component that is kept is somebody whose signature is accepted now.
+/// Whether the signature of a stored component is accepted now.
 pub(crate) fn judge(keys: &[SigningKey], signer: Option<&Signer>) -> Result<(), SignatureError> {
     let accepted = || keys.to_vec();
     match signer {

@@ -1,5 +1,5 @@
-//! From a job's step to elements that can run: templates expanded, grants cut down to the policy, secrets
-//! hidden behind placeholders.
+//! Creates the elements of a job's step: expands templates, cuts grants down to the policy, and hides secrets
+//! behind placeholders.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -32,7 +32,7 @@ use crate::policy::Policy;
 use crate::rejected_file::RejectedFile;
 use crate::secrets;
 
-/// What splitting an input comes to.
+/// The result of splitting an input.
 pub(crate) enum Split {
     /// The state from which each part begins to read.
     Into(Vec<Vec<u8>>),
@@ -40,7 +40,7 @@ pub(crate) enum Split {
     Stopped,
 }
 
-/// What the elements of a step are made from.
+/// Everything that is needed to create the elements of a step.
 pub(crate) struct StepElements<'a> {
     pub(crate) installation: &'a Installation,
     pub(crate) policy: &'a Policy,
@@ -50,14 +50,14 @@ pub(crate) struct StepElements<'a> {
     /// Its working folder.
     pub(crate) work: PathBuf,
     pub(crate) parameters: &'a Value,
-    /// What the steps before have written, as far as this one names it.
+    /// The outputs of earlier steps that this step names.
     pub(crate) outputs: Outputs,
-    /// Where relative paths begin; none where they begin as the policy says.
+    /// The folder where relative paths start; `None` for the folder of the policy.
     pub(crate) folder: Option<&'a str>,
-    /// What the step's components have used so far, together.
+    /// The usage of all components of the step together, so far.
     pub(crate) share: Share,
     pub(crate) usage: Usage,
-    /// What its components ask for of the tenant's secrets. No native element gets any.
+    /// The tenant's secrets that the step's components ask for. Native elements get no secrets.
     pub(crate) secrets: StepSecrets,
     /// The step, for its log.
     pub(crate) context: &'a StepContext,
@@ -75,7 +75,7 @@ impl StepElements<'_> {
                 Some(UnusableSecret { problem, help, .. }) => {
                     ElementError::failed(secrets::UNUSABLE_CODE, problem.clone()).with_help(help.clone())
                 }
-                // It was there when the job was installed.
+                // The secret existed when the job was installed.
                 None => ElementError::failed(secrets::UNKNOWN_CODE, secrets::unknown(name))
                     .with_help(secrets::help_for_unknown(name, policy.secrets.names()))
                     .with_remedies([secrets::remedy_for_unknown(name)]),
@@ -84,7 +84,7 @@ impl StepElements<'_> {
         Ok(StepSecrets::bind(found.collect::<Result<Vec<_>, _>>()?))
     }
 
-    /// An item step, not opened yet.
+    /// Creates an item step that is not opened yet.
     pub(crate) async fn item_step(&self, step: &Step) -> Result<ItemStep, StepError> {
         let StepKind::Item { reader, processors, writer, settings } = &step.kind else {
             unreachable!("called for item steps only");
@@ -106,7 +106,7 @@ impl StepElements<'_> {
         })
     }
 
-    /// Where each part of an item step begins to read.
+    /// Splits the input of an item step into parts.
     pub(crate) async fn split(&self, step: &Step, context: StepContext) -> Result<Split, StepError> {
         let StepKind::Item { reader, writer, settings, .. } = &step.kind else {
             unreachable!("called for item steps only");
@@ -122,7 +122,7 @@ impl StepElements<'_> {
         let refused = |source| failed(&name, source);
         let mut made = self.reader(step, reader).await.map_err(refused)?;
         let parts = settings.partitions;
-        // It may read all there is, and wait for a disk or a bucket.
+        // The split may read the whole input, and wait for a disk or a bucket.
         let call = context.call(&name.as_str().into());
         let states = on_own_thread(async move {
             let _call = call;
@@ -146,7 +146,7 @@ impl StepElements<'_> {
         })
     }
 
-    /// A chain of processors. A step has as many as it has workers.
+    /// A chain of processors. A step has one chain for each worker.
     async fn chain(&self, step: &Step, processors: &[Element]) -> Result<Chain, StepError> {
         let mut chain = Vec::new();
         for element in processors {
@@ -157,7 +157,7 @@ impl StepElements<'_> {
         Ok(chain)
     }
 
-    /// A tasklet, not started yet.
+    /// Creates a tasklet that is not started yet.
     pub(crate) async fn tasklet(
         &self,
         step: &Step,
@@ -220,7 +220,7 @@ impl StepElements<'_> {
         }
     }
 
-    /// What the tenant's elements may touch.
+    /// The access rights of the tenant's elements.
     pub(crate) fn reach(&self) -> Reach {
         let reach = self.policy.reach(&self.installation.wall);
         match self.folder {
@@ -229,8 +229,8 @@ impl StepElements<'_> {
         }
     }
 
-    /// What a native element is made from, whether Stepbox or the embedder brings it. Its options hold no secret: a secret
-    /// is for requests of components alone.
+    /// The setup of a native element, from Stepbox or from the embedder. Its options contain no secrets,
+    /// because secrets are only for requests of components.
     fn native_setup(&self, role: Role, name: &str, element: &Element) -> Result<ElementSetup, ElementError> {
         let has_paths = !self.installation.native.is_embedders(role, name);
         Ok(ElementSetup {
@@ -242,7 +242,7 @@ impl StepElements<'_> {
         })
     }
 
-    /// An element's options with its templates expanded; none are an empty object.
+    /// An element's options with expanded templates; missing options are an empty object.
     fn options(
         &self,
         element: &Element,
@@ -254,12 +254,12 @@ impl StepElements<'_> {
             .map_err(|error| ElementError::failed(error.code(), error.to_string()).with_help(error.help()))
     }
 
-    /// What templates are expanded from, but for secrets.
+    /// The values for templates, without secrets.
     pub(crate) fn values(&self) -> Values<'_> {
         Values { outputs: &self.outputs, ..Values::of(self.parameters) }
     }
 
-    /// A component with what it is granted and how much it may use.
+    /// A component with its grants and its limits.
     async fn sandboxed(
         &self,
         step: &Step,
@@ -297,7 +297,7 @@ impl StepElements<'_> {
         Ok((program, setup))
     }
 
-    /// Whether what the component is given is what it describes. A placeholder for a secret is not judged.
+    /// Whether the options of the component match its description. A placeholder for a secret is not checked.
     fn check_options(
         &self,
         element: &Element,
@@ -323,7 +323,8 @@ impl StepElements<'_> {
         Err(ElementError::failed("bad-option", message).with_help(help))
     }
 
-    /// Whether the component may be run by the policy of today, whatever it was when it came in.
+    /// Whether the current policy allows the component to run. The policy may have been different at the
+    /// upload.
     async fn judge(&self, component: &ComponentRef) -> Result<(), ElementError> {
         if self.policy.components.signed_by.is_none() {
             return Ok(());
@@ -339,7 +340,8 @@ impl StepElements<'_> {
         })
     }
 
-    /// What the step asks for, as far as the tenant's policy allows it. Each line is read before a parameter fills it.
+    /// The grants of the step that the tenant's policy allows. Each line is parsed before parameters are put
+    /// into it.
     fn grants(&self, step: &Step) -> Result<Grants, ElementError> {
         let refused =
             |error: GrantError| ElementError::failed(error.code(), error.to_string()).with_help(error.help());
@@ -359,12 +361,12 @@ impl StepElements<'_> {
     }
 }
 
-/// An element's options with their templates expanded. Those of Stepbox's own readers and writers that say where
-/// files lie are paths: what a parameter puts into the middle of one is a name there.
+/// An element's options with expanded templates. Some options of Stepbox's own readers and writers are paths.
+/// In a path, a parameter's value in the middle is a name and cannot contain folders.
 pub(crate) fn expand(element: &Element, values: Values<'_>, has_paths: bool) -> Result<Value, TemplateError> {
     let none = Value::Object(serde_json::Map::new());
     let options = element.options.as_ref().unwrap_or(&none);
-    // An option whose parameter has no value is left to its default.
+    // An option whose parameter has no value keeps its default.
     let given = options.as_object().into_iter().flatten();
     let mut expanded = serde_json::Map::new();
     for (name, value) in given {
@@ -380,8 +382,8 @@ pub(crate) fn expand(element: &Element, values: Values<'_>, has_paths: bool) -> 
     Ok(Value::Object(expanded))
 }
 
-/// Whether the storages are there that the job's native elements would use with these parameters: told
-/// before it starts, not when the step is reached.
+/// Checks before a job starts that the storages exist that its native elements would use with these
+/// parameters. Otherwise the error would come when the step begins.
 pub(crate) fn check_storages(
     job: &Job,
     parameters: &Value,
@@ -395,7 +397,7 @@ pub(crate) fn check_storages(
             (reader, native.is_embedders(Role::Reader, reader.name())),
             (writer, native.is_embedders(Role::Writer, writer.name())),
         ] {
-            // What is not expanded fails in its step, with a better word than ours.
+            // If the options cannot be expanded, the step fails later with a better message.
             if let (ElementSource::Native(_), false, Ok(options)) =
                 (&element.source, brings_own, expand(element, values, true))
             {
@@ -407,7 +409,7 @@ pub(crate) fn check_storages(
     Ok(())
 }
 
-/// An element for people: ``reader `csv` ``.
+/// The name of an element for people: ``reader `csv` ``.
 fn called(role: Role, element: &Element) -> String {
     format!("{role} `{}`", element.name())
 }

@@ -1,4 +1,4 @@
-//! An installation of Stepbox as an embedder holds it: its tenants, its worker, and how it is.
+//! An installation of Stepbox for an embedder: its tenants, its worker, and its health.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub struct Stepbox {
 }
 
 impl Stepbox {
-    /// A tenant that the builder or [`set_tenant`](Self::set_tenant) was told of.
+    /// Returns a tenant that was added with the builder or with [`set_tenant`](Self::set_tenant).
     pub fn tenant(&self, id: &TenantId) -> Result<Tenant, Error> {
         match self.installation.tenants.get(id) {
             Some(state) => Ok(Tenant::new(self.installation.clone(), id.clone(), state)),
@@ -33,17 +33,18 @@ impl Stepbox {
         }
     }
 
-    /// Adds a tenant, or changes the policy of one that is there. What a step began with stays its own until it ends;
-    /// all that begins from now on goes by the new policy, quotas included. A worker that works for all tenants works
-    /// for a new one at once.
+    /// Adds a tenant, or changes the policy of an existing tenant. A step that is running keeps its policy
+    /// until it ends. Everything that begins later uses the new policy, including its quotas. A worker for
+    /// all tenants works for a new tenant at once.
     ///
-    /// Fails as [`Builder::open`](crate::Builder::open) does on a policy with a setting that cannot be or has no effect; the tenant then keeps
-    /// the policy that it had.
+    /// Fails like [`Builder::open`](crate::Builder::open) if the policy has a setting that is invalid or has
+    /// no effect. The tenant then keeps its earlier policy.
     pub fn set_tenant(&self, id: &TenantId, policy: Policy) -> Result<Tenant, Error> {
         self.set_tenant_as(id, policy, None)
     }
 
-    /// The same with how it stands from the first moment on; `None` leaves that as it is, and a new one is active.
+    /// The same, with the standing of the tenant from the first moment on. `None` does not change the
+    /// standing; a new tenant is then active.
     pub(crate) fn set_tenant_as(
         &self,
         id: &TenantId,
@@ -58,9 +59,10 @@ impl Stepbox {
         Ok(Tenant::new(installation.clone(), id.clone(), state))
     }
 
-    /// Accepts and begins nothing of a tenant any more, in this process: to publish, run, resume or restart is refused as
-    /// `tenant-suspended`, and the worker takes nothing of it from the queue. What runs goes on, and everything can be
-    /// looked at and stopped. [`resume_tenant`](Self::resume_tenant) ends it.
+    /// Stops accepting and beginning executions of a tenant in this process. Publish, run, resume and restart
+    /// are refused as `tenant-suspended`, and the worker takes no executions of the tenant from the queue.
+    /// Running executions continue, and everything can be read and stopped.
+    /// [`resume_tenant`](Self::resume_tenant) ends the suspension.
     pub fn suspend_tenant(&self, id: &TenantId) -> Result<(), Error> {
         self.stand(id, TenantStanding::Suspended)
     }
@@ -76,21 +78,23 @@ impl Stepbox {
         Ok(())
     }
 
-    /// Forgets a tenant in this process. What runs of it here rests as PAUSED at its next checkpoint; the answer is how
-    /// many executions that are. What it has in the store stays, and is there again when the tenant is set again.
+    /// Removes a tenant from this process. Its running executions become PAUSED at their next checkpoint.
+    /// Returns how many executions these are. The tenant's data stay in the store and are available again
+    /// when the tenant is set again.
     pub fn remove_tenant(&self, id: &TenantId) -> Result<usize, Error> {
         let state = self.installation.tenants.remove(id).ok_or_else(|| Error::UnknownTenant(id.clone()))?;
         state.set_standing(TenantStanding::Removed);
         Ok(state.pause_all())
     }
 
-    /// The tenants of this process, and how each stands.
+    /// The tenants of this process, with their standing.
     pub fn tenants(&self) -> Vec<(TenantId, TenantStanding)> {
         let tenants = self.installation.tenants.all().into_iter();
         tenants.map(|(id, state)| (id, state.standing())).collect()
     }
 
-    /// Keeps one more file from every job, from now on: see [`Builder::own_path`](crate::Builder::own_path).
+    /// Protects one more file from every job, from now on: see
+    /// [`Builder::own_path`](crate::Builder::own_path).
     pub fn keep_file(&self, path: &Path) -> Result<(), Error> {
         let absolute = std::path::absolute(path).map_err(|source| Error::DataFolder {
             path: path.to_owned(),
@@ -101,34 +105,34 @@ impl Stepbox {
         Ok(())
     }
 
-    /// The events of all tenants after a number, also of tenants that this process does not have: see
+    /// The events of all tenants after a number, including tenants that this process does not have: see
     /// [`Tenant::events`].
     pub async fn events(&self, after: EventNumber, limit: u32) -> Result<EventPage, Error> {
         Ok(self.installation.repository.events_after(None, after, limit).await?)
     }
 
-    /// What keeps this installation safe, as it is now.
+    /// The current health of this installation.
     pub fn health(&self) -> Health {
         Health { ms_since_tick: self.installation.sandbox.ms_since_tick() }
     }
 
-    /// The same tenant, for the operator of the installation: components may come in where the tenant
-    /// itself may not upload (`ComponentsPolicy::upload`). Signatures and quotas hold here, too.
+    /// The same tenant, for the operator of the installation. The operator may upload components even if the
+    /// tenant may not (`ComponentsPolicy::upload`). Signatures and quotas apply to the operator too.
     pub fn operator_of(&self, id: &TenantId) -> Result<Tenant, Error> {
         self.tenant(id).map(Tenant::for_operator)
     }
 
-    /// Starts a worker in this process; one at a time for an installation.
+    /// Starts a worker in this process. An installation has at most one worker at a time.
     pub async fn start_worker(&self, options: WorkerOptions) -> Result<Worker, Error> {
         start_worker(self.installation.clone(), options).await
     }
 
-    /// The workers that live on this store, by name, and what each runs.
+    /// The workers that are registered in this store, by name, and the executions that each one runs.
     pub async fn workers(&self) -> Result<Listing<WorkerStatus>, Error> {
         let (repository, now) = (&self.installation.repository, self.installation.clock.now());
         let (workers, held) = (repository.workers().await?, repository.held(now).await?);
         let status = |worker: Registered| WorkerStatus {
-            // A worker seen in the future went by a clock that was ahead.
+            // A worker that was seen in the future had a clock that was ahead.
             is_alive: now.0.abs_diff(worker.seen_at.0) < self.installation.lease_ms,
             running: held.iter().filter(|held| held.worker == worker.name).cloned().collect(),
             worker,
@@ -138,8 +142,9 @@ impl Stepbox {
         Ok(listing)
     }
 
-    /// What this process has counted and timed since it began, and how much waits in the store: a text that
-    /// Prometheus reads, of the type [`METRICS_TYPE`](crate::METRICS_TYPE). It names the tenants.
+    /// The counters and timers of this process since it began, and the number of waiting executions in the
+    /// store. The result is a text for Prometheus of the type [`METRICS_TYPE`](crate::METRICS_TYPE). It
+    /// contains the names of the tenants.
     pub async fn metrics(&self) -> String {
         let Installation { metrics, repository, clock, tenants, .. } = &*self.installation;
         let counters = tenants.all().into_iter().map(|(id, state)| (id.to_string(), state.tally.counters()));
@@ -153,11 +158,11 @@ impl Stepbox {
     }
 }
 
-/// What keeps an installation safe, as it is now.
+/// The current health of an installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Health {
-    /// How long ago running components were last asked whether they must end, in milliseconds. That happens
-    /// each 10 ms, as far as the machine lets it. Without it no time limit holds: after seconds, end the
-    /// process.
+    /// When the sandbox last checked whether running components must end, in milliseconds ago. The check runs
+    /// every 10 ms, if the machine is not overloaded. Without it, no time limit works. If the value is
+    /// several seconds, end the process.
     pub ms_since_tick: u64,
 }

@@ -1,7 +1,7 @@
-//! Which store it is; looking at one before it is used, and bringing it up to date.
+//! Selects the store, checks it before it is used, and updates it.
 //!
-//! A program that is built without the feature `sqlite` or `postgres` answers with
-//! [`RepositoryError::NotBuiltIn`] where it is asked for that store.
+//! In a program that is built without the feature `sqlite` or `postgres`, the functions for that store return
+//! [`RepositoryError::NotBuiltIn`].
 
 #[cfg_attr(not(feature = "postgres"), path = "store/database_absent.rs")]
 mod database;
@@ -19,23 +19,24 @@ use stepbox_batch::ports::{JobRepository, RepositoryError, StoreReport};
 use crate::data_folder::DataFolder;
 use crate::error::Error;
 
-/// Where a PostgreSQL database is and who uses it:
-/// `postgres://user:password@host:5432/database?sslmode=verify-full`. Printed without any of it.
+/// The address of a PostgreSQL database and its user:
+/// `postgres://user:password@host:5432/database?sslmode=verify-full`. Its `Debug` output contains nothing of
+/// it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseUrl(String);
 
 impl DatabaseUrl {
-    /// A URL, which is looked at when it is used.
+    /// Creates a URL. It is checked when it is used.
     pub fn new(url: impl Into<String>) -> Self {
         Self(url.into())
     }
 
-    /// What errors call the database: `PostgreSQL at db.example.com:5432/stepbox`.
+    /// The name of the database in error messages: `PostgreSQL at db.example.com:5432/stepbox`.
     pub(crate) fn name(&self) -> Option<String> {
         database::name_of(&self.0).ok()
     }
 
-    /// Whether there may be a password in it.
+    /// Whether the URL may contain a password.
     pub fn has_password(&self) -> bool {
         let rest = self.0.split_once("://").map_or(&*self.0, |(_, rest)| rest);
         let is_beside_the_user = rest.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
@@ -60,19 +61,20 @@ impl fmt::Debug for DatabaseUrl {
 /// Which store.
 #[derive(Debug, Clone, Copy)]
 pub enum StorePlace<'a> {
-    /// The embedded one in a data folder.
+    /// The embedded store in a data folder.
     DataFolder(&'a Path),
     /// A PostgreSQL database.
     Database(&'a DatabaseUrl),
 }
 
-/// What a store has, and what is wrong with it. Reads everything; changes nothing and makes nothing.
+/// Returns the contents of a store, and what is wrong with it. It reads everything, and changes or creates
+/// nothing.
 pub async fn check_store(place: StorePlace<'_>) -> Result<StoreReport, Error> {
     with_contents(place, false).await
 }
 
-/// Mends what is wrong with a store and can be mended, each in a transaction of its own, and tells what that was.
-/// What workers hold is left to them.
+/// Repairs the faults of a store that can be repaired, each in its own transaction, and reports them.
+/// Executions that workers hold are not changed.
 pub async fn repair_store(place: StorePlace<'_>) -> Result<StoreReport, Error> {
     with_contents(place, true).await
 }
@@ -90,7 +92,7 @@ async fn with_contents(place: StorePlace<'_>, mends: bool) -> Result<StoreReport
     Ok(report)
 }
 
-/// Which version a store has, and whether its pages are whole.
+/// The version of a store, and whether its pages are undamaged.
 async fn look_at_store(place: StorePlace<'_>) -> Result<StoreReport, Error> {
     match place {
         StorePlace::DataFolder(data_dir) => embedded::look(DataFolder::database_in(data_dir)).await,
@@ -98,7 +100,7 @@ async fn look_at_store(place: StorePlace<'_>) -> Result<StoreReport, Error> {
     }
 }
 
-/// Brings a store's schema up to date, or makes the store in its place. Returns what the store had before.
+/// Updates a store's schema, or creates the store. Returns the report of the store before the update.
 pub async fn migrate_store(place: StorePlace<'_>) -> Result<StoreReport, Error> {
     match place {
         StorePlace::DataFolder(data_dir) => {
@@ -125,12 +127,13 @@ pub async fn migrate_store(place: StorePlace<'_>) -> Result<StoreReport, Error> 
     }
 }
 
-/// Opens the embedded store of a data folder, and brings its schema up to date. Blocks meanwhile.
+/// Opens the embedded store of a data folder, and updates its schema. Blocks until that is done.
 pub(crate) fn open_embedded(data: &DataFolder) -> Result<Arc<dyn JobRepository>, Error> {
     Ok(embedded::open(data.database())?)
 }
 
-/// Opens a database that is up to date. Others may be using it, so it is changed only where somebody asks for that.
+/// Opens a database that is up to date. Other programs may be using the database, so its schema is updated
+/// only on request.
 pub(crate) async fn open_database(url: &DatabaseUrl) -> Result<Arc<dyn JobRepository>, Error> {
     let StoreReport { store, version, known_version, .. } = look_at_store(StorePlace::Database(url)).await?;
     match version < known_version {
@@ -139,7 +142,7 @@ pub(crate) async fn open_database(url: &DatabaseUrl) -> Result<Arc<dyn JobReposi
     }
 }
 
-/// Changing a damaged file could lose what is still whole.
+/// Refuses a damaged store. Changing a damaged file could lose data that are still readable.
 fn refuse_damaged(report: StoreReport) -> Result<StoreReport, RepositoryError> {
     match report.problems.first() {
         None => Ok(report),

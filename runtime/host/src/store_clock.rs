@@ -1,8 +1,9 @@
-//! The clock of an installation: the store's, carried on by a clock of this machine that cannot be set.
+//! The clock of an installation: the store's time, continued with a clock of this machine that cannot be set.
 //!
-//! Leases, delays and ages are judged by several processes, so all of them have to go by one clock. With a database,
-//! that is the database's, asked now and then; with a file, it is that of the one machine. Between two looks, and for
-//! whatever takes time, the kernel's clock since it started counts, which no person and no time server sets.
+//! Several processes compare leases, delays and ages, so all of them must use one clock. With a database,
+//! this is the database's clock, which is read regularly. With a file, it is the clock of the only machine.
+//! Between two readings, and for durations, the kernel's clock since its start is used. No person and no time
+//! server can set that clock.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,18 +12,19 @@ use async_trait::async_trait;
 use stepbox_batch::clock::{Clock, Timestamp};
 use stepbox_batch::ports::{Installation, RepositoryError};
 
-/// From which difference on the store's clock was set, and a machine's clock is wrong, in milliseconds.
+/// A difference above this value, in milliseconds, means that the store's clock was set, or that a machine's
+/// clock is wrong.
 pub(crate) const STEP_MS: u64 = 1_000;
 
 /// The clocks of the machine.
 pub(crate) trait Machine: Send + Sync + 'static {
-    /// Microseconds since the kernel started, also while the machine slept.
+    /// Microseconds since the kernel started, including the time while the machine slept.
     fn boot_us(&self) -> i64;
 
-    /// What time the machine believes it is, in microseconds since 1970.
+    /// The machine's current time, in microseconds since 1970.
     fn wall_us(&self) -> i64;
 
-    /// The same in milliseconds, as programs are told.
+    /// The current time in milliseconds, as programs read it.
     fn told_ms(&self) -> i64;
 }
 
@@ -55,30 +57,31 @@ fn micros(time: rustix::time::Timespec) -> i64 {
     seconds.saturating_add(i64::from(time.tv_nsec) / 1_000)
 }
 
-/// What time it is for a store.
+/// The current time for a store.
 pub(crate) struct StoreClock {
     machine: Box<dyn Machine>,
-    /// The store's time at the moment when the kernel started, in microseconds.
+    /// The store's time at the start of the kernel, in microseconds.
     started_us: AtomicI64,
-    /// Until which tick this process leaves alone what looks lost: everybody who lives will have said so by then.
+    /// Until this tick, the process leaves executions alone that look lost. By then, every living worker has
+    /// sent a heartbeat.
     quiet_until_us: AtomicU64,
 }
 
-/// What a look at the store's clock has found.
+/// The result of reading the store's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Look {
-    /// Whether the store's clock was set forward, or back, by more than a second.
+    /// Whether the store's clock was set forward or back by more than a second.
     pub step: Option<ClockStep>,
-    /// Whether everybody who lives goes by the clock of this machine.
+    /// Whether all living processes use the clock of this machine.
     pub is_local: bool,
 }
 
-/// The store's clock was set.
+/// How the store's clock was set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ClockStep {
-    /// Leases look as if they had run out.
+    /// Leases look as if they had expired.
     Forward,
-    /// Leases look as if they lasted long.
+    /// Leases look as if they lasted longer.
     Back,
 }
 
@@ -89,14 +92,14 @@ impl Default for StoreClock {
 }
 
 impl StoreClock {
-    /// Goes by the machine's clock until a store was asked.
+    /// A clock that uses the machine's time until a store has been asked.
     fn of(machine: Box<dyn Machine>) -> Self {
         let started_us = machine.wall_us().saturating_sub(machine.boot_us());
         Self { machine, started_us: AtomicI64::new(started_us), quiet_until_us: AtomicU64::new(0) }
     }
 
-    /// Asks the store what time it is; a store without a clock of its own has the machine's. If the clock was set
-    /// since the last look, this process is quiet for the time of a lease.
+    /// Asks the store for the time. A store without a clock of its own has the machine's time. If the clock
+    /// was set since the last look, this process is quiet for the time of a lease.
     pub(crate) async fn look(
         &self,
         store: &dyn Installation,
@@ -107,9 +110,9 @@ impl StoreClock {
         Ok(self.heed(told, (before, self.machine.boot_us()), lease_ms))
     }
 
-    /// Goes by what the store said between these two ticks, if it has a clock.
+    /// Uses the time that the store returned between these two ticks, if the store has a clock.
     fn heed(&self, told: Option<Timestamp>, (before, after): (i64, i64), lease_ms: u64) -> Look {
-        // Half of the time that it took lies before the answer.
+        // About half of the time of the call passed before the answer.
         let found = match told {
             Some(Timestamp(ms)) => ms.saturating_mul(1_000) - (before + (after - before) / 2),
             None => self.machine.wall_us() - after,
@@ -125,17 +128,18 @@ impl StoreClock {
         Look { step, is_local: told.is_none() }
     }
 
-    /// What a store says first is no step: this process has written nothing yet.
+    /// Ends the quiet time. The first time that a store returns is not a change of its clock, because this
+    /// process has written nothing yet.
     pub(crate) fn begin_quiet_no_more(&self) {
         self.quiet_until_us.store(0, Ordering::Relaxed);
     }
 
-    /// Whether nothing may be taken for lost on account of its lease alone.
+    /// Whether no execution may count as lost only because its lease has expired.
     pub(crate) fn is_quiet(&self) -> bool {
         self.ticks_us() < self.quiet_until_us.load(Ordering::Relaxed)
     }
 
-    /// By how many milliseconds the clock of this machine is ahead of the store's.
+    /// By how many milliseconds the clock of this machine is ahead of the store's clock.
     pub(crate) fn skew_ms(&self) -> i64 {
         self.machine.told_ms().saturating_sub(self.now().0)
     }

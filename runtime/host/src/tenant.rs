@@ -1,4 +1,4 @@
-//! All that a tenant can do. Nothing here can be told to look at another tenant.
+//! Everything that a tenant can do. No function here can reach another tenant.
 
 mod audit;
 mod components;
@@ -30,15 +30,15 @@ pub use left_over::NotRemoved;
 pub use queue::PublishOptions;
 pub use reimport::Reimport;
 
-/// A tenant of an installation, and on whose behalf things are done there. Cheap to clone.
+/// A tenant of an installation, and the user who acts there. Cheap to clone.
 #[derive(Clone)]
 pub struct Tenant {
     installation: Arc<Installation>,
     id: TenantId,
     state: Arc<TenantState>,
-    /// An invalid name is refused when something is done.
+    /// The user who acts. An invalid name is refused at the first action.
     user: Option<Result<UserName, NameError>>,
-    /// Whether the operator holds it.
+    /// Whether this is the operator's handle.
     is_operators: bool,
 }
 
@@ -51,41 +51,42 @@ impl Tenant {
         Self { is_operators: true, ..self }
     }
 
-    /// Which one.
+    /// The id of the tenant.
     pub fn id(&self) -> &TenantId {
         &self.id
     }
 
-    /// What time it is for the store, with which every moment that is handed in is compared.
+    /// The store's current time. Every time that a caller passes is compared with it.
     pub fn now(&self) -> Timestamp {
         self.installation.clock.now()
     }
 
-    /// The same tenant for a user of it: all that is done through this handle stands in the audit trail
-    /// under that name. Who that is, and that they may, is for the embedder to know. Nothing can be done under a name
-    /// that no [`UserName`] may have.
+    /// The same tenant for one of its users: the audit trail shows everything that is done through this
+    /// handle under that name. The embedder must authenticate the user and check the user's rights. If the
+    /// name is not a valid [`UserName`], every action is refused.
     #[must_use]
     pub fn acting_as(&self, user: &str) -> Self {
         Self { user: Some(UserName::new(user)), ..self.clone() }
     }
 
-    /// Who acts, now.
+    /// The acting user and the current time.
     fn by(&self) -> Result<Actor, Error> {
         let user = self.user.clone().transpose().map_err(Error::Name)?;
         Ok(Actor::new(user.as_ref().map(UserName::as_str), self.installation.clock.now()))
     }
 
-    /// How often its components and uploads ran into a limit or a refusal, since the process began.
+    /// How often its components and uploads have reached a limit or were refused, since the process began.
     pub fn counters(&self) -> Counters {
         self.state.tally.counters()
     }
 
-    /// What its jobs may touch at most, as it is now; [`Stepbox::set_tenant`](crate::Stepbox::set_tenant) changes it.
+    /// The current policy, which is the most that its jobs may touch.
+    /// [`Stepbox::set_tenant`](crate::Stepbox::set_tenant) changes it.
     pub fn policy(&self) -> Arc<Policy> {
         self.state.policy()
     }
 
-    /// Whether anything of it begins.
+    /// Whether executions of the tenant may begin.
     pub fn standing(&self) -> TenantStanding {
         self.state.standing()
     }
@@ -95,7 +96,7 @@ impl Tenant {
         TenantRef { installation: &self.installation, id: &self.id, state: &self.state }
     }
 
-    /// Refuses to begin anything of a tenant that is suspended or gone.
+    /// Refuses to begin an execution of a tenant that is suspended or removed.
     fn refuse_unless_active(&self) -> Result<(), Error> {
         match self.state.standing() {
             TenantStanding::Active => Ok(()),

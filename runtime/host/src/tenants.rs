@@ -1,7 +1,7 @@
-//! The tenants of an installation: who they are, what each may do now, and what of theirs runs here.
+//! The tenants of an installation: their names, their current policies, and their runs in this process.
 //!
-//! A tenant's policy may change at any time. What a step began with stays its own until it ends; the next step, the next
-//! execution and the next question go by the new policy.
+//! A tenant's policy may change at any time. A step that is running keeps its policy until it ends. The next
+//! step, the next execution and the next request use the new policy.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,15 +17,15 @@ use crate::error::Error;
 use crate::metrics::TenantMeters;
 use crate::policy::Policy;
 
-/// Whether anything of a tenant begins.
+/// Whether executions of a tenant may begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TenantStanding {
     /// Its executions are accepted and begun.
     Active,
-    /// Nothing of it is accepted or begun in this process. What runs goes on, what waits keeps its place, and
-    /// everything can be looked at and stopped.
+    /// No execution is accepted or begun in this process. Running executions continue, waiting executions
+    /// keep their place, and everything can be read and stopped.
     Suspended,
-    /// This process does not know it any more; what it has in the store is as it was.
+    /// This process no longer knows the tenant. Its data in the store are unchanged.
     Removed,
 }
 
@@ -33,31 +33,31 @@ pub enum TenantStanding {
 #[derive(Default)]
 pub(crate) struct Tenants(RwLock<BTreeMap<TenantId, Arc<TenantState>>>);
 
-/// What all of a tenant's handles share.
+/// The state that all handles of a tenant share.
 pub(crate) struct TenantState {
     now: RwLock<Now>,
     pub(crate) share: Share,
-    /// Counts the limits and refusals that its components and uploads run into.
+    /// Counts the limits and refusals of its components and uploads.
     pub(crate) tally: Arc<Tally>,
     /// Counts and times its runs.
     pub(crate) meters: Arc<TenantMeters>,
-    /// How many of its executions run here that take no place in the queue.
+    /// How many of its executions that did not come from the queue are running here.
     running: Arc<AtomicUsize>,
-    /// All that run here.
+    /// All its executions that are running here.
     runs: Mutex<BTreeMap<JobExecutionId, Weak<RunContext>>>,
 }
 
-/// What may change.
+/// The values that may change.
 struct Now {
     policy: Arc<Policy>,
     standing: TenantStanding,
 }
 
-/// A place among a tenant's running executions. It is free again once this is dropped.
+/// A place among a tenant's running executions. Dropping the value frees the place.
 #[derive(Debug)]
 pub(crate) struct RunningPlace(Arc<AtomicUsize>);
 
-/// That an execution runs here. It no longer does once this is dropped.
+/// Records that an execution is running here, until the value is dropped.
 pub(crate) struct RunsHere {
     tenant: Arc<TenantState>,
     id: JobExecutionId,
@@ -68,18 +68,19 @@ impl Tenants {
         self.read().get(id).cloned()
     }
 
-    /// All of them, by name.
+    /// All tenants, by name.
     pub(crate) fn all(&self) -> Vec<(TenantId, Arc<TenantState>)> {
         self.read().iter().map(|(id, state)| (id.clone(), state.clone())).collect()
     }
 
-    /// The first of these tenants that is not there.
+    /// The first of these tenants that does not exist.
     pub(crate) fn first_unknown<'a>(&self, wanted: &'a [TenantId]) -> Option<&'a TenantId> {
         let tenants = self.read();
         wanted.iter().find(|wanted| !tenants.contains_key(wanted))
     }
 
-    /// The tenants among these that are active, each with how many of its executions may run; empty means all.
+    /// The active tenants among these, each with the number of its executions that may run; an empty list
+    /// means all.
     pub(crate) fn active(&self, wanted: &[TenantId]) -> Vec<(TenantId, u64)> {
         let is_wanted = |id: &TenantId| wanted.is_empty() || wanted.contains(id);
         let tenants = self.all().into_iter();
@@ -88,8 +89,8 @@ impl Tenants {
         tenants.map(|(id, state)| (id, state.policy().quotas.running_max as u64)).collect()
     }
 
-    /// Gives a policy to a tenant that is there already, or to one that `new` makes. A new tenant is not seen before it
-    /// has its standing.
+    /// Sets the policy of an existing tenant, or of a new tenant that `new` creates. A new tenant becomes
+    /// visible only after its standing is set.
     pub(crate) fn set(
         &self,
         id: &TenantId,
@@ -111,7 +112,7 @@ impl Tenants {
         tenants.entry(id.clone()).or_insert(state).clone()
     }
 
-    /// Takes a tenant out.
+    /// Removes a tenant.
     pub(crate) fn remove(&self, id: &TenantId) -> Option<Arc<TenantState>> {
         self.write().remove(id)
     }
@@ -138,7 +139,7 @@ impl TenantState {
         }
     }
 
-    /// The policy of now. A caller that works by it keeps it, also when it changes.
+    /// The current policy. A caller that uses this value keeps it, even if the policy changes.
     pub(crate) fn policy(&self) -> Arc<Policy> {
         self.now.read().unwrap_or_else(PoisonError::into_inner).policy.clone()
     }
@@ -156,22 +157,22 @@ impl TenantState {
         self.now.write().unwrap_or_else(PoisonError::into_inner).standing = standing;
     }
 
-    /// A place among the running executions, if the quota has one.
+    /// Takes a place among the running executions, if the quota allows one more.
     pub(crate) fn running_place(&self) -> Result<RunningPlace, Error> {
         let max = self.policy().quotas.running_max;
-        // Counted first: if there is no room after all, dropping the place takes it back.
+        // The count is increased first. If there is no place, dropping the value decreases it again.
         let before = self.running.fetch_add(1, Ordering::Relaxed);
         let place = RunningPlace(self.running.clone());
         if before < max { Ok(place) } else { Err(Error::TooManyRunning { max }) }
     }
 
-    /// Notes that an execution runs here, for as long as the answer lives.
+    /// Records that an execution is running here, as long as the returned value lives.
     pub(crate) fn runs_here(self: &Arc<Self>, id: JobExecutionId, run: &Arc<RunContext>) -> RunsHere {
         self.runs().insert(id, Arc::downgrade(run));
         RunsHere { tenant: self.clone(), id }
     }
 
-    /// Asks all that runs here to rest at its next checkpoint. Returns how many there are.
+    /// Asks all executions that are running here to pause at their next checkpoint. Returns their number.
     pub(crate) fn pause_all(&self) -> usize {
         let running: Vec<_> = self.runs().values().filter_map(Weak::upgrade).collect();
         running.iter().for_each(|run| run.request_pause());
@@ -195,7 +196,7 @@ impl Drop for RunsHere {
     }
 }
 
-/// Refuses a policy with a setting that cannot be, or that has no effect.
+/// Refuses a policy with a setting that is invalid or that has no effect.
 pub(crate) fn check_policy(
     tenant: &TenantId,
     policy: &Policy,

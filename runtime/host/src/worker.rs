@@ -6,14 +6,15 @@
 //!     └── the store cannot be worked with ──────────▶ pausing ──▶ ended
 //! ```
 //!
-//! An execution that a worker pauses waits in the queue again, at its checkpoint. An execution that a worker leaves is
-//! lost, and another worker takes it up at once. So are executions on a store that cannot be worked with, once their
-//! leases have run out.
+//! An execution that a worker pauses waits in the queue again, at its checkpoint. An execution that a worker
+//! leaves is lost, and another worker takes it over at once. If the store cannot be used, the executions are
+//! also lost, and are taken over when their leases have expired.
 //!
-//! The worker is one loop, in this file, over one enum of inputs: [`WorkerInput`], which says where each comes from. The
-//! loop never waits for the store. It asks, and hears the answer as an input. `handle` is what an embedder holds, `shared`
-//! is what the loop shares with the handle and the runs, `event` is what a listener hears, `pulse` and `health` tell
-//! whether the worker is well. What the worker does beside running executions is in [`crate::background`].
+//! The worker is one loop, in this file, over one enum of inputs: [`WorkerInput`], which says where each
+//! input comes from. The loop never waits for the store. It sends a question, and gets the answer as an
+//! input. `handle` is the embedder's handle. `shared` is the state that the loop shares with the handle and
+//! the runs. `event` has the events for the listener. `pulse` and `health` show whether the worker is well.
+//! The work beside running executions is in [`crate::background`].
 
 pub(crate) mod event;
 mod handle;
@@ -50,14 +51,15 @@ use input::{EndedRun, Inputs, Quiet, WorkerInput};
 use pulse::{Question, silent_ms_max};
 use shared::Shared;
 
-/// How long a worker waits at most before it looks into the queue again, in milliseconds. An entry whose time has come
-/// wakes nobody.
+/// The maximum time before a worker looks into the queue again, in milliseconds. An entry that becomes due
+/// does not wake the worker.
 const LOOK_MS: u64 = 500;
-/// How long a worker that ends waits for a store that does not answer, in milliseconds. Executions that run then could not
-/// be saved as PAUSED, and go on elsewhere once their leases have run out.
+/// How long a worker that is ending waits for a store that does not answer, in milliseconds. After that,
+/// running executions could not be saved as PAUSED. They continue on another worker when their leases have
+/// expired.
 const SILENT_AT_END_MS: u64 = 5_000;
 
-/// Starts a worker in this process; one at a time for an installation.
+/// Starts a worker in this process. An installation has at most one worker at a time.
 pub(crate) async fn start_worker(
     installation: Arc<Installation>,
     options: WorkerOptions,
@@ -91,21 +93,22 @@ pub(crate) async fn start_worker(
     Ok(Worker::new(shared, quiet, tokio::spawn(worker.run())))
 }
 
-/// A worker at work.
+/// The loop of a worker.
 struct WorkerLoop {
     shared: Arc<Shared>,
     inputs: Inputs,
     services: Vec<Arc<dyn Background>>,
     last_beat_us: u64,
-    /// By how much the clock of this machine was ahead of the store's when the listener heard of it.
+    /// By how much the clock of this machine was ahead of the store's clock when the listener was last
+    /// informed.
     skew_told_ms: i64,
-    /// Whether the worker may say that it lives, and claim. Once it may not, no heartbeat lists it again.
+    /// Whether the worker may send heartbeats, and claim. If it may not, no heartbeat lists the worker again.
     is_listed: bool,
-    /// Answered once no heartbeat and no claim is under way.
+    /// The request to be quiet. It is answered when no heartbeat and no claim is in progress.
     leaving: Option<Quiet>,
-    /// Whether the listener has heard that the worker takes nothing new.
+    /// Whether the listener knows that the worker takes no new executions.
     is_shutting_down: bool,
-    /// When running executions were asked to rest.
+    /// When running executions were asked to pause.
     pausing_since_us: Option<u64>,
 }
 
@@ -143,7 +146,7 @@ impl WorkerLoop {
 
     // Executions: claimed, run, ended.
 
-    /// Asks the queue for executions, if there is a place for one.
+    /// Asks the queue for executions, if there is a free place.
     fn look_for_work(&mut self) {
         let free = self.shared.options.slots().saturating_sub(self.inputs.runs.len());
         let may_claim = self.is_listed && self.shared.stage() == Stage::Working;
@@ -172,7 +175,7 @@ impl WorkerLoop {
         }));
     }
 
-    /// Looks again once the queue may have something, or after a while.
+    /// Looks again when the queue may have an entry, or after some time.
     fn wait_for_work(&mut self, first_ms: u64) {
         let repository = self.shared.installation.repository.clone();
         self.inputs.work = Some(Box::pin(async move {
@@ -195,13 +198,13 @@ impl WorkerLoop {
             return self.wait_for_work(0);
         }
         if !self.is_listed {
-            // The worker leaves. The leases of these executions end with its other leases.
+            // The worker is leaving. The leases of these executions end together with its other leases.
             return;
         }
         for claimed in claimed {
             self.begin_run(claimed);
         }
-        // If a place is left, the queue may have more.
+        // If a place is free, the queue may have more entries.
         self.look_for_work();
     }
 
@@ -229,7 +232,7 @@ impl WorkerLoop {
         self.look_for_work();
     }
 
-    // The background: the heartbeat, and the services.
+    // The background: the heartbeat and the services.
 
     fn beat(&mut self) {
         if self.inputs.heartbeat.is_some() || self.inputs.background.is_some() {
@@ -256,7 +259,7 @@ impl WorkerLoop {
         }
     }
 
-    /// Lets the services do what is to be done now; the first time, after they have begun.
+    /// Starts a tick of all services. Before the first tick, it calls `begin` of each service.
     fn tick_services(&mut self, is_first: bool) {
         let (shared, services) = (self.shared.clone(), self.services.clone());
         self.inputs.background = Some(Box::pin(async move {
@@ -279,7 +282,8 @@ impl WorkerLoop {
         }
     }
 
-    /// Tells the listener each time the clock of this machine differs by another second from the store's.
+    /// Informs the listener when the difference between this machine's clock and the store's clock changes by
+    /// a second or more.
     fn tell_of_skew(&mut self) {
         let Some(skew_ms) = self.shared.installation.clock_skew_ms() else { return };
         let skew_ms = if skew_ms.unsigned_abs() < STEP_MS { 0 } else { skew_ms };
@@ -289,15 +293,16 @@ impl WorkerLoop {
         }
     }
 
-    // The store in trouble.
+    // Errors of the store.
 
     fn heed<T>(&self, answer: Result<T, RepositoryError>) -> Option<T> {
         answer.map_err(|error| self.trouble(error)).ok()
     }
 
-    /// Tries again after an error that may pass, and ends after one that does not. An error is final if no question can
-    /// have another answer, or if for the time of a lease each answer was an error and the last one is for somebody to
-    /// mend. One row that is damaged ends nothing, since other questions are answered.
+    /// Tries again after an error that may pass, and ends the worker after an error that does not. An error
+    /// is final if no other question could get a better answer. It is also final if every answer during the
+    /// time of a lease was an error, and a person must correct the last one. A single damaged row does not
+    /// end the worker, because other questions are answered.
     fn trouble(&self, error: RepositoryError) {
         let shared = &self.shared;
         let is_over = match error.outlook() {
@@ -325,12 +330,12 @@ impl WorkerLoop {
 
     // The end, in stages.
 
-    /// After a shutdown was asked for: waits for the grace, then has running executions pause.
+    /// Enters a stage of the shutdown: first waits for the grace, then asks running executions to pause.
     fn entered(&mut self, stage: Stage) {
         self.inputs.work = None;
         self.end_if_it_can();
         if stage == Stage::Finishing {
-            // The grace begins now, whether or not the store hears of it.
+            // The grace begins now, whether or not the store is informed.
             self.inputs.grace = Some(Box::pin(sleep(Duration::from_millis(self.shared.options.grace_ms))));
             if self.is_listed && self.inputs.heartbeat.is_none() {
                 self.send_heartbeat();
@@ -344,7 +349,8 @@ impl WorkerLoop {
         }
     }
 
-    /// Says that nothing new is taken once no claim is open, and has the store forget the worker once nothing runs.
+    /// When no claim is open, reports that the worker takes no new executions. When nothing runs, removes the
+    /// worker from the store.
     fn end_if_it_can(&mut self) {
         if self.shared.stage() == Stage::Working || self.inputs.claim.is_some() {
             return;
@@ -358,28 +364,29 @@ impl WorkerLoop {
             self.is_listed = false;
             let shared = self.shared.clone();
             self.inputs.forgetting = Some(Box::pin(async move {
-                // A worker that the store does not forget is listed until its last heartbeat is old.
+                // If the store does not remove the worker, the worker is listed until its last heartbeat is
+                // old.
                 let _ = shared.installation.repository.forget_worker(shared.name()).await;
             }));
         }
     }
 
-    /// Sends no heartbeat and claims nothing any more. Those that are under way end first: a heartbeat would list the
-    /// worker again, and a claim would take leases after the others have ended.
+    /// Sends no more heartbeats and claims. Those in progress end first: a heartbeat would list the worker
+    /// again, and a claim would take new leases after the others have ended.
     fn be_quiet(&mut self, quiet: Quiet) {
         self.is_listed = false;
         self.leaving = Some(quiet);
     }
 
-    /// Tells a handle that leaves that nothing is under way any more.
+    /// Informs a handle that is leaving when nothing is in progress any more.
     fn answer_if_quiet(&mut self) {
         if self.inputs.heartbeat.is_none() && self.inputs.claim.is_none() {
             self.leaving = None;
         }
     }
 
-    /// Whether running executions were to rest a while ago, and the store has left a question open for too long. A store
-    /// that was silent before may be back.
+    /// Whether running executions were asked to pause some time ago, and the store has not answered a
+    /// question for too long. Both are checked, because a store that was silent before may answer again.
     fn is_store_silent_at_the_end(&self) -> bool {
         let clock = &self.shared.installation.clock;
         let is_over = |since: u64| clock.ticks_us().saturating_sub(since) / 1000 >= SILENT_AT_END_MS;
@@ -393,7 +400,7 @@ impl WorkerLoop {
     }
 }
 
-/// Says that the worker lives, and what it takes.
+/// Reports to the store that the worker is alive, and which executions it takes.
 async fn heartbeat(shared: Arc<Shared>) -> Result<(), RepositoryError> {
     let Shared { installation, options, pulse, .. } = &*shared;
     let worker = Registered {

@@ -1,7 +1,7 @@
-//! Which workers of a data folder live: each holds a lock on a file of its own for as long as it does.
+//! Which workers of a data folder are alive: each holds a lock on its own file as long as it lives.
 //!
-//! A lease tells it, too, but only once it has run out. The operating system lets go of a lock the moment
-//! a process ends, however it ends, so the next process need not wait.
+//! A lease also shows this, but only after it has expired. The operating system releases a lock as soon as a
+//! process ends, however it ends, so the next process need not wait.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -14,19 +14,19 @@ use crate::data_folder::private;
 pub(crate) struct WorkerLock(#[expect(dead_code, reason = "held, not used")] File);
 
 impl WorkerLock {
-    /// Says that a worker lives.
+    /// Takes the lock of a worker, which shows that the worker is alive.
     pub(crate) fn take(folder: &Path, worker: &str) -> io::Result<Self> {
         let file = private().truncate(true).open(folder.join(worker))?;
         file.try_lock()?;
         Ok(Self(file))
     }
 
-    /// The workers that have ended without being missed yet.
+    /// The workers that have ended and are not yet removed.
     pub(crate) fn dead(folder: &Path) -> io::Result<Vec<String>> {
         Self::all(folder).map(|(_, dead)| dead)
     }
 
-    /// The workers that live, and those that have ended without being missed yet.
+    /// The workers that are alive, and the workers that have ended and are not yet removed.
     pub(crate) fn all(folder: &Path) -> io::Result<(Vec<String>, Vec<String>)> {
         let (mut living, mut dead) = (Vec::new(), Vec::new());
         for entry in fs::read_dir(folder)? {
@@ -35,16 +35,16 @@ impl WorkerLock {
             match File::open(entry.path()).map(|file| file.try_lock()) {
                 Ok(Ok(())) => dead.push(worker),
                 Ok(Err(TryLockError::WouldBlock)) => living.push(worker),
-                // The worker has just been forgotten, or the file is no worker's.
+                // The worker has just been removed, or the file does not belong to a worker.
                 Ok(Err(TryLockError::Error(_))) | Err(_) => {}
             }
         }
         Ok((living, dead))
     }
 
-    /// Forgets a worker whose executions others have seen to.
+    /// Removes a worker whose executions have been handled.
     pub(crate) fn forget(folder: &Path, worker: &str) {
-        // Who finds it again does the same once more.
+        // If this fails, the next process that finds the file removes it.
         let _ = fs::remove_file(folder.join(worker));
     }
 }

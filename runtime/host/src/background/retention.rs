@@ -15,7 +15,7 @@ use crate::worker::event::WorkerEvent;
 /// How often a worker deletes old events, in milliseconds: every hour.
 const RETENTION_MS: u64 = 3_600_000;
 
-/// Deletes old events on a worker's heartbeat.
+/// Deletes old events, as a service of the worker.
 pub(crate) struct Retention {
     installation: Arc<Installation>,
     /// When old events were last deleted, in ticks.

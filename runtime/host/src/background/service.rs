@@ -5,7 +5,7 @@ use stepbox_batch::ports::RepositoryError;
 
 use crate::worker::event::WorkerEvent;
 
-/// Work that a worker does on its heartbeat. A tick that fails is tried again at the next heartbeat.
+/// Work that a worker does about once a second. A tick that fails is tried again with the next tick.
 #[async_trait]
 pub(crate) trait Background: Send + Sync + 'static {
     /// Called once, before the first tick.

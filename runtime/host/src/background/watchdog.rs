@@ -17,7 +17,7 @@ use crate::store_clock::{ClockStep, STEP_MS};
 use crate::worker::event::WorkerEvent;
 use crate::worker_lock::WorkerLock;
 
-/// Takes over lost executions on a worker's heartbeat.
+/// Takes over lost executions, as a service of the worker.
 pub(crate) struct Watchdog {
     installation: Arc<Installation>,
 }

@@ -111,6 +111,7 @@ impl JobRun {
     /// The results of the parts, in their order. Their usage and their shared values belong to the step from
     /// now on. The observer has already received the usage from the parts. Also returns the usage that was
     /// adopted.
+    async fn adopt_parts(
         &self,
         parts: Vec<JobExecution>,
         execution: &mut StepExecution,

@@ -1,4 +1,4 @@
-//! What a connector's steps ask to touch, to send and to use, what the policy says to each wish, and what is left.
+//! The requests of a connector's steps, the policy for each request, and the part that is allowed.
 
 use stepbox_batch::inventory::Connector;
 use stepbox_batch::limits::{LIMITS, Limit, LimitOverrides};
@@ -6,23 +6,23 @@ use stepbox_sandbox::GrantError;
 
 use super::{FilesPolicy, Policy};
 
-/// One grant or limit that a step asks for, and what the policy leaves of it, in words for people.
+/// One grant or limit that a step asks for, and the part of it that the policy allows, in words for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AskedGrant {
     /// The job and the step: `csv_product_export_notify/notify`.
     pub step: String,
-    /// What the step asks for: `http: POST https://example.com`.
+    /// The request of the step: `http: POST https://example.com`.
     pub asked: String,
-    /// What the policy allows at most.
+    /// The most that the policy allows.
     pub policy: String,
-    /// What is left: `nothing: …` with the reason if nothing is. `known when it runs` if that depends on the
-    /// parameters of a run.
+    /// The part that is allowed. If nothing is allowed, `nothing: …` with the reason. `known when it runs` if
+    /// it depends on the parameters of a run.
     pub effective: String,
 }
 
 impl Policy {
-    /// What the steps of a connector ask for, and what this policy leaves of it: job by job and step by step, in the
-    /// order of the connector's file.
+    /// The requests of a connector's steps, and the part of each that this policy allows: job by job and step
+    /// by step, in the order of the connector's file.
     pub fn leaves_of(&self, connector: &Connector) -> Vec<AskedGrant> {
         let mut rows = Vec::new();
         for job in &connector.jobs {
@@ -49,7 +49,7 @@ fn http(place: &str, line: &str, policy: &Policy) -> AskedGrant {
     AskedGrant { step: place.to_owned(), asked: format!("http: {line}"), policy: requests(policy), effective }
 }
 
-/// Which requests the policy allows at most.
+/// The requests that the policy allows at most.
 fn requests(policy: &Policy) -> String {
     let limits = policy.http.to_string();
     let mut text = if limits.is_empty() { "any host".to_owned() } else { limits };
@@ -63,7 +63,7 @@ fn requests(policy: &Policy) -> String {
     text
 }
 
-/// A secret goes where the secret's own hosts, the step's grants and the policy all lead.
+/// A secret is sent to the hosts that the secret, the step's grants and the policy all allow.
 fn secret(place: &str, name: &str, grants: &[String], policy: &Policy) -> AskedGrant {
     let (limits, effective) = match policy.secrets.get(name) {
         None => ("no such secret".to_owned(), "nothing: the step fails".to_owned()),

@@ -1,4 +1,4 @@
-//! The keys and signatures here were made with `minisign` 0.11.
+//! The keys and signatures in this file were made with `minisign` 0.11.
 
 use super::*;
 
@@ -59,9 +59,9 @@ fn refuses_every_other_signature() {
     let other_bytes = is("is not of these bytes");
     check(&[acme, bolt], b"the components", BY_ACME, &other_bytes);
     check(&[acme], b"", BY_ACME, &other_bytes);
-    // The trusted comment is signed as well.
+    // The trusted comment is also signed.
     check(&[acme], BYTES, &BY_ACME.replace("first", "other"), &other_bytes);
-    // A signature of one key under the number of another.
+    // A signature of one key under the number of another key.
     let forged = BY_BOLT.replace("RUSQUze6JWE5jh", "RUSRZx0VI4kuZx");
     check(&[acme], BYTES, &forged, &other_bytes);
     check(&[acme, bolt], BYTES, BY_ACME_LEGACY, &is("is of the legacy form, which is not taken"));

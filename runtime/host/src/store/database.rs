@@ -5,7 +5,7 @@ use std::sync::Arc;
 use stepbox_batch::ports::{Finding, JobRepository, Result, StoreReport};
 use stepbox_store::{PostgresOptions, PostgresSchema, PostgresStore};
 
-/// What errors call the database of a URL.
+/// The name of a database in error messages.
 pub(super) fn name_of(url: &str) -> Result<String> {
     PostgresStore::name_of(url)
 }

@@ -1,4 +1,4 @@
-//! In the place of the store in a PostgreSQL database, in a program that is built without it.
+//! Replaces the store in a PostgreSQL database in a program that is built without it.
 
 use std::sync::Arc;
 

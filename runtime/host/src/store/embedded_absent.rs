@@ -1,4 +1,4 @@
-//! In the place of the embedded store, in a program that is built without it.
+//! Replaces the embedded store in a program that is built without it.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Machines whose clocks are wrong, or are set while they run.
+//! Tests with machines whose clocks are wrong, or are set while they run.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::*;
 
 const LEASE_MS: u64 = 15_000;
 
-/// A machine that is told what its clocks say.
+/// A machine whose clocks are set by the test.
 #[derive(Default)]
 struct FakeMachine {
     boot_us: AtomicI64,
@@ -88,7 +88,7 @@ async fn what_takes_time_is_measured_by_a_clock_that_nobody_sets() {
     assert_eq!(clock.ticks_us() - ticks, 700_000);
 }
 
-/// A database with a clock of its own: only what it says counts, however the machine's is set.
+/// A database with its own clock. Only this clock counts, however the machine's clock is set.
 struct Database {
     machine: Arc<FakeMachine>,
     ahead_us: AtomicI64,
@@ -119,13 +119,13 @@ async fn a_machine_whose_clock_is_wrong_goes_by_the_databases() {
         let right = || 1_700_000_000_000 + machine.boot_us() / 1_000;
         assert_eq!((clock.now().0, clock.skew_ms()), (right(), wrong_ms));
 
-        // It is set while it runs, and nobody minds.
+        // The machine's clock is set while it runs, and nothing changes.
         machine.set_by_ms(-2 * wrong_ms);
         machine.pass_ms(1_000);
         assert_eq!(database.look(&clock).await, Look { step: None, is_local: false });
         assert_eq!((clock.now().0, clock.skew_ms(), clock.is_quiet()), (right(), -wrong_ms, false));
 
-        // The database's own is set.
+        // The database's own clock is set.
         database.ahead_us.fetch_add(wrong_ms * 1_000, Ordering::Relaxed);
         let step = if wrong_ms > 0 { ClockStep::Forward } else { ClockStep::Back };
         assert_eq!(database.look(&clock).await.step, Some(step));
@@ -139,7 +139,7 @@ async fn a_slow_answer_is_no_step() {
     let clock = StoreClock::of(Box::new(machine.clone()));
     let quick = Database { machine: machine.clone(), ahead_us: AtomicI64::new(0), takes_ms: 2 };
     quick.look(&clock).await;
-    // All of the time went by before it answered.
+    // All of the time passed before the database answered.
     machine.pass_ms(8_000);
     let (before, after) = (machine.boot_us() - 8_000_000, machine.boot_us());
     let look = clock.heed(Some(Timestamp(after / 1_000)), (before, after), LEASE_MS);

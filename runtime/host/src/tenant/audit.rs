@@ -10,20 +10,21 @@ use super::executions::days_before;
 use crate::error::Error;
 
 impl Tenant {
-    /// Events of the audit trail, newest first. To page, ask for those before the last one's id.
+    /// Returns events of the audit trail, newest first. For the next page, ask for the events before the id
+    /// of the last one.
     pub async fn audit(&self, filter: &AuditFilter) -> Result<Listing<AuditEvent>, Error> {
         Ok(self.installation.repository.audit(&self.id, filter).await?)
     }
 
-    /// Deletes the events that are more than so many days old, and leaves an event that says so. Returns
-    /// how many they were.
+    /// Deletes the events that are older than this number of days, and adds an event that records the
+    /// deletion. Returns the number of deleted events.
     pub async fn purge_audit(&self, older_than_days: u32) -> Result<u64, Error> {
         let by = self.by()?;
         let before = days_before(by.at, older_than_days);
         Ok(self.installation.repository.purge_audit(&self.id, before, &by).await?)
     }
 
-    /// Counts and records that a component was refused, if that is what happened to it.
+    /// Counts and records the refusal of a component. Does nothing for other errors.
     pub(super) async fn record_refusal(&self, digest: Option<&Digest>, error: &Error) -> Result<(), Error> {
         if !is_refusal(error) {
             return Ok(());
@@ -34,7 +35,7 @@ impl Tenant {
     }
 }
 
-/// Whether an upload failed on account of the component: not of this machine, nor of the way it came.
+/// Whether an upload failed because of the component, and not because of this machine or the transfer.
 fn is_refusal(error: &Error) -> bool {
     match error {
         Error::Component(error) => {

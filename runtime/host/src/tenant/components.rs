@@ -1,4 +1,4 @@
-//! Uploaded components: checked before they are kept, found by their digest.
+//! Uploaded components: they are checked before they are stored, and found by their digest.
 
 use stepbox_batch::inventory::{Component, Signer};
 use stepbox_batch::name::Digest;
@@ -14,19 +14,19 @@ use crate::signature::{self, SignatureError};
 use stepbox_sandbox::digest_of;
 pub use stepbox_sandbox::{Inspected, receive as receive_component};
 
-/// A component that somebody brings, and what vouches for it.
+/// A component to upload, with its signature.
 #[derive(Debug, Clone, Copy)]
 pub struct Upload<'a> {
     /// The component.
     pub bytes: &'a [u8],
-    /// The text of a signature of these bytes. It is not looked at if the policy asks for none.
+    /// The text of a signature of these bytes. It is ignored if the policy requires no signature.
     pub signature: Option<&'a str>,
-    /// What errors call the signature: the file that it came from, or that is not there. May be empty.
+    /// The name of the signature in error messages: its file, or the file that is missing. May be empty.
     pub signature_file: &'a str,
 }
 
 impl<'a> Upload<'a> {
-    /// One that nobody signed.
+    /// A component without a signature.
     pub fn unsigned(bytes: &'a [u8]) -> Self {
         Self { bytes, signature: None, signature_file: "" }
     }
@@ -38,7 +38,8 @@ impl<'a> Upload<'a> {
     }
 }
 
-/// Told before anything is written; the store has the last word, should two come at once.
+/// Refuses a second component with the same release version before anything is written. If two uploads arrive
+/// at once, the store decides.
 fn refuse_other_bytes(known: &[Component], new: &Component) -> Result<(), RepositoryError> {
     let reference = new.reference();
     let other = known.iter().find(|known| known.reference() == reference && known.digest != new.digest);
@@ -49,12 +50,12 @@ fn refuse_other_bytes(known: &[Component], new: &Component) -> Result<(), Reposi
 }
 
 impl Tenant {
-    /// Checks a component without keeping it.
+    /// Checks a component without storing it.
     pub async fn inspect_component(&self, bytes: &[u8]) -> Result<Inspected, Error> {
         Ok(self.installation.sandbox.inspect(bytes).await?)
     }
 
-    /// Whose accepted signature a component has. None if the policy asks for no signature.
+    /// The signer of a component, if the signature is accepted. `None` if the policy requires no signature.
     pub fn signer_of(&self, upload: Upload<'_>) -> Result<Option<Signer>, SignatureError> {
         let policy = self.policy();
         let Some(keys) = &policy.components.signed_by else { return Ok(None) };
@@ -65,8 +66,8 @@ impl Tenant {
         }
     }
 
-    /// Checks a component that arrives piece by piece without a signature, and keeps it. Not more is read
-    /// than any component may have.
+    /// Checks and stores a component that arrives piece by piece without a signature. It reads no more than
+    /// the maximum size of a component.
     pub async fn upload_component_from(&self, stream: impl AsyncRead + Unpin) -> Result<Component, Error> {
         match receive_component(stream).await {
             Ok(bytes) => self.upload_component(&bytes).await,
@@ -78,14 +79,14 @@ impl Tenant {
         }
     }
 
-    /// Checks a component without a signature, and keeps it. One that is there already is returned as it
-    /// is.
+    /// Checks and stores a component without a signature. If the component is already stored, it is returned
+    /// unchanged.
     pub async fn upload_component(&self, bytes: &[u8]) -> Result<Component, Error> {
         self.upload(Upload::unsigned(bytes)).await
     }
 
-    /// Checks a component, its signature first, and keeps it. One that is there already is returned as it
-    /// is; it needs no signature again, and a new one replaces the earlier.
+    /// Checks and stores a component. The signature is checked first. A component that is already stored is
+    /// returned as it is and needs no signature again. A new signature replaces the earlier one.
     pub async fn upload(&self, upload: Upload<'_>) -> Result<Component, Error> {
         let kept = self.admit(upload).await;
         if let Err(error) = &kept {
@@ -103,7 +104,7 @@ impl Tenant {
             self.refuse_without_room(&known, bytes.len() as u64)?;
         }
         let is_signed = is_known.is_some_and(|known| self.policy().components.judge(known).is_ok());
-        // Nothing is compiled before somebody vouches for it.
+        // Nothing is compiled before its signature is accepted.
         let signer = match self.signer_of(upload) {
             Err(SignatureError::Unsigned { .. }) if is_signed => None,
             judged => judged?,
@@ -123,7 +124,8 @@ impl Tenant {
         self.keep(component, bytes).await
     }
 
-    /// Told before a component is looked at; the store has the last word on the quota.
+    /// Refuses a component that the quota has no room for, before the component is checked. The store makes
+    /// the final check of the quota.
     fn refuse_without_room(&self, known: &[Component], size: u64) -> Result<(), Error> {
         let policy = self.policy();
         let ComponentsPolicy { upload, quota, .. } = &policy.components;
@@ -134,9 +136,9 @@ impl Tenant {
         Ok(quota.check(known.len() as u64, used, size).map_err(RepositoryError::ComponentQuota)?)
     }
 
-    /// Keeps a component that has passed. One at a time, so that no bytes are written for one that the
-    /// store then refuses; another process could still come in between, and leave a file that nobody asks
-    /// for.
+    /// Stores a component that has passed all checks. Only one at a time, so that no bytes are written for a
+    /// component that the store then refuses. Another process could still store one in between. The result
+    /// would only be an unused file.
     async fn keep(&self, component: Component, bytes: &[u8]) -> Result<Component, Error> {
         let _alone = self.installation.keeping.lock().await;
         let known = self.components().await?;
@@ -163,8 +165,8 @@ impl Tenant {
         Ok(self.installation.repository.components(&self.id).await?)
     }
 
-    /// The component that is called so: by its name and version (`normalise@1.2.0`), by its name alone,
-    /// which means the newest one, or by its digest or at least 6 first digits of it.
+    /// Finds a component by its name and version (`normalise@1.2.0`), by its name alone, which means the
+    /// newest version, or by its digest or at least the first 6 digits of it.
     pub async fn component(&self, reference: &str) -> Result<Component, Error> {
         let is_digest = reference.len() >= 6 && reference.bytes().all(|b| b.is_ascii_hexdigit());
         let prefix = reference.to_ascii_lowercase();

@@ -21,8 +21,9 @@ use crate::job_lifecycle::effective;
 use crate::signature::{SIGNATURE_BYTES_MAX, SIGNATURE_SUFFIX};
 
 impl Tenant {
-    /// Installs the connector in a folder, with its components, or replaces the one of its code, unless instances that
-    /// run today would not run any more. Executions keep the job that they were submitted with.
+    /// Installs the connector in a folder with its components, or replaces the connector with the same code.
+    /// Fails if existing instances could run before and could not run with the new connector. Executions keep
+    /// the job that they were submitted with.
     pub async fn install_connector(&self, folder: &Path) -> Result<Connector, Error> {
         let connector = self.connector_in(folder).await?;
         let instances = self.broken_by(&connector).await?;
@@ -32,7 +33,8 @@ impl Tenant {
         self.put_connector(connector).await
     }
 
-    /// Does the same whatever instances it breaks.
+    /// Installs the connector in a folder like [`install_connector`](Self::install_connector), even if
+    /// instances can no longer run.
     pub async fn replace_connector(&self, folder: &Path) -> Result<Connector, Error> {
         self.put_connector(self.connector_in(folder).await?).await
     }
@@ -65,7 +67,7 @@ impl Tenant {
         Ok(connector)
     }
 
-    /// The instances that run with today's connector of this code, and would not with this one.
+    /// The instances that can run with the current connector of this code, and could not run with this one.
     async fn broken_by(&self, connector: &Connector) -> Result<Vec<BrokenInstance>, Error> {
         let known = self.installation.repository.connectors(&self.id).await?;
         let Some(today) = known.iter().find(|known| known.code == connector.code) else {
@@ -87,7 +89,7 @@ impl Tenant {
         Ok(connectors)
     }
 
-    /// A connector by its code or its label.
+    /// Finds a connector by its code or its label.
     pub async fn connector(&self, name: &str) -> Result<Connector, Error> {
         let connectors = self.connectors().await?;
         let found =
@@ -123,7 +125,7 @@ impl Tenant {
         Ok(Listing { items: items.into_iter().flat_map(|connector| connector.jobs).collect(), damaged })
     }
 
-    /// A job by its name.
+    /// Finds a job by its name.
     pub async fn job(&self, name: &str) -> Result<Job, Error> {
         let jobs = self.jobs().await?;
         let found = jobs.iter().find(|job| job.name.as_str() == name);
@@ -136,7 +138,7 @@ impl Tenant {
         })
     }
 
-    /// Uploads a component that a connector file names by its file.
+    /// Uploads a component for which a connector file names a file.
     async fn upload_named(
         &self,
         file: &ConnectorFile,
@@ -172,7 +174,7 @@ impl Tenant {
         })
     }
 
-    /// Uploads a component from its file, with the signature that lies beside it, if one does.
+    /// Uploads a component from its file, with the signature beside it, if there is one.
     async fn upload_file(&self, folder: &ConnectorFolder, path: &Path) -> Result<Component, Error> {
         let unreadable = |source| ComponentError::Unreadable { source };
         let opened = folder.open_file(path).map_err(unreadable)?;
@@ -180,7 +182,7 @@ impl Tenant {
         let mut file = path.as_os_str().to_owned();
         file.push(SIGNATURE_SUFFIX);
         let signature = match folder.read(Path::new(&file), SIGNATURE_BYTES_MAX as u64) {
-            // What is no text is no signature either, and is told so when it is checked.
+            // A file that is not UTF-8 is not a signature either. The check of the signature reports that.
             Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(unreadable(error).into()),
@@ -190,7 +192,7 @@ impl Tenant {
         self.upload(Upload { bytes: &bytes, signature, signature_file }).await
     }
 
-    /// A component that a connector file names by its name and version.
+    /// The uploaded component that a connector file names by its name and version.
     async fn uploaded(&self, file: &ConnectorFile, name: &str, reference: &str) -> Result<Component, Error> {
         self.component(reference).await.map_err(|error| match error {
             error @ Error::NotFound { .. } => {
@@ -203,7 +205,7 @@ impl Tenant {
         })
     }
 
-    /// What a connector file may refer to.
+    /// The names that a connector file may refer to.
     async fn known(&self) -> Result<Known, Error> {
         let jobs = self.jobs().await?.into_iter();
         let schemas = jobs.map(|job| (job.name.to_string(), job.parameters)).collect();
@@ -211,7 +213,8 @@ impl Tenant {
         Ok(Known { schemas, native: self.installation.native.known(), secrets })
     }
 
-    /// The store knows the installed connectors; the native one is for us to keep apart.
+    /// Refuses the names of the native connector. The store cannot do that, because it knows only the
+    /// installed connectors.
     fn refuse_native_names(&self, connector: &Connector) -> Result<(), Error> {
         let native = &self.installation.native_connector;
         let taken = |kind, name: &str| {
@@ -227,7 +230,7 @@ impl Tenant {
     }
 }
 
-/// Why an instance does not run with a connector; `None` if it does.
+/// Why an instance cannot run with a connector; `None` if it can.
 fn cannot_run(connector: &Connector, instance: &JobInstance) -> Option<String> {
     let Some(job) = connector.jobs.iter().find(|job| job.name == instance.job) else {
         return Some(format!("there is no job `{}`", instance.job));
@@ -241,7 +244,7 @@ fn cannot_run(connector: &Connector, instance: &JobInstance) -> Option<String> {
     }
 }
 
-/// That something is there, and cannot be read.
+/// The error that an object exists but cannot be read; `None` if it is not among the damaged ones.
 fn damaged(damaged: &[Damaged], kind: &str, name: &str) -> Option<Error> {
     let found = damaged.iter().find(|damaged| damaged.kind == kind && damaged.name == name)?;
     let what = format!("{kind} `{name}`");

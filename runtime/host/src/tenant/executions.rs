@@ -1,4 +1,4 @@
-//! Executions: run, followed, stopped, restarted, abandoned, purged.
+//! Executions: how to run, follow, stop, restart, abandon and purge them.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -24,36 +24,36 @@ use crate::job_lifecycle::{
 };
 use crate::rejected_file::RejectedFile;
 
-/// How a run differs from what the instance says.
+/// How a run differs from its instance.
 #[derive(Clone, Default)]
 pub struct RunOptions {
-    /// Parameters for this run alone, by top-level key. A JSON object; `None` changes nothing.
+    /// Parameters for this run only, by top-level key. A JSON object; `None` changes nothing.
     pub overrides: Option<Value>,
-    /// Receives each message of the log as it comes.
+    /// Receives each message of the log when it is logged.
     pub log: Option<LogListener>,
 }
 
 /// Which executions to purge.
 #[derive(Debug, Clone, Default)]
 pub struct Purge {
-    /// Only those of this instance.
+    /// Only executions of this instance.
     pub instance: Option<InstanceCode>,
-    /// Only those in this status.
+    /// Only executions with this status.
     pub status: Option<BatchStatus>,
-    /// Only those created more than so many days ago; 0 means all.
+    /// Only executions that were created more than this number of days ago; 0 means all.
     pub older_than_days: u32,
 }
 
-/// What a purge has done.
+/// The result of a purge.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Purged {
-    /// The executions that are gone.
+    /// The deleted executions.
     pub executions: Vec<JobExecutionId>,
-    /// What they have left beside their outputs, and could not be removed.
+    /// Unfinished outputs of these executions that could not be removed.
     pub not_removed: Vec<NotRemoved>,
 }
 
-/// A run in this process. Dropping it lets the run go on.
+/// A run in this process. If this value is dropped, the run continues.
 #[derive(Debug)]
 pub struct Running {
     begun: BegunRun,
@@ -61,27 +61,28 @@ pub struct Running {
 }
 
 impl Running {
-    /// The execution.
+    /// The id of the execution.
     pub fn id(&self) -> JobExecutionId {
         self.begun.id
     }
 
-    /// How far the run is, from now on.
+    /// The progress of the run, with all later updates.
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.begun.progress.clone()
     }
 
-    /// Asks the run to stop.
+    /// Requests a stop of the run.
     pub async fn stop(&self) -> Result<StopRequest, Error> {
         self.tenant.stop_execution(self.id()).await
     }
 
-    /// Asks the run to come to a checkpoint and rest there as PAUSED; [`Tenant::resume_execution`] goes on.
+    /// Asks the run to pause at its next checkpoint. Its status is then PAUSED; [`Tenant::resume_execution`]
+    /// continues it.
     pub fn pause(&self) {
         self.begun.run.request_pause();
     }
 
-    /// Waits for the end of the run, good or bad: a failed step is in the execution, not an error.
+    /// Waits for the end of the run, good or bad. A failed step is part of the execution and is not an error.
     pub async fn wait(&mut self) -> Result<JobExecution, Error> {
         self.begun.wait().await
     }
@@ -94,7 +95,7 @@ impl Tenant {
         self.start(&new, None, label, options.log).await
     }
 
-    /// An execution of an instance, to be run or queued, and the label of the instance.
+    /// A new execution of an instance, to run or to queue, and the label of the instance.
     pub(super) async fn new_execution(
         &self,
         code: &str,
@@ -106,7 +107,7 @@ impl Tenant {
         Ok((new, instance.label))
     }
 
-    /// Goes on with an execution that is PAUSED: the same one, from its checkpoint.
+    /// Continues an execution that is PAUSED. It stays the same execution and continues from its checkpoint.
     pub async fn resume_execution(
         &self,
         id: JobExecutionId,
@@ -125,8 +126,8 @@ impl Tenant {
         Ok(Running { begun, tenant: self.clone() })
     }
 
-    /// Goes on with an execution that was stopped or failed, as a new execution: steps that completed
-    /// are not run again unless they say so, the interrupted one resumes from its checkpoint.
+    /// Continues an execution that was stopped or failed, as a new execution. Completed steps are not run
+    /// again, unless their settings require it. The interrupted step resumes from its checkpoint.
     pub async fn restart_execution(
         &self,
         id: JobExecutionId,
@@ -139,7 +140,7 @@ impl Tenant {
         self.start(&new, Some(first), label, options.log).await
     }
 
-    /// An execution that goes on from another one, to be run or queued.
+    /// A new execution that continues another one, to run or to queue.
     pub(super) async fn new_restart(
         &self,
         earlier: JobExecution,
@@ -166,8 +167,9 @@ impl Tenant {
         Ok(Running { begun, tenant: self.clone() })
     }
 
-    /// The files of items that an execution's steps skipped, by step: CSV as the input has it, or JSON Lines, with
-    /// the original columns and why each was skipped. A step without any has no file.
+    /// The files of the items that an execution's steps skipped, by step. The format is CSV like the input,
+    /// or JSON Lines, with the original columns and the reason for each item. A step without skipped items
+    /// has no file.
     pub async fn rejected_items(&self, id: JobExecutionId) -> Result<Vec<(StepName, PathBuf)>, Error> {
         let execution = self.execution(id).await?;
         let data = &self.installation.data;
@@ -183,36 +185,36 @@ impl Tenant {
         Ok(execution.steps.into_iter().filter_map(|step| file(step.name)).collect())
     }
 
-    /// An execution with its steps.
+    /// Returns an execution with its steps.
     pub async fn execution(&self, id: JobExecutionId) -> Result<JobExecution, Error> {
         let found = self.installation.repository.execution(&self.id, id).await?;
         found.ok_or_else(|| Error::no_execution(id))
     }
 
-    /// Executions as lists show them, newest first. All that the filter lets through is in memory at once. To see
-    /// all executions, ask page by page, with [`ExecutionFilter::before`].
+    /// Returns executions as short entries for lists, newest first. All entries that match the filter are in
+    /// memory at once. To read all executions, read page by page, with [`ExecutionFilter::before`].
     pub async fn executions(&self, filter: &ExecutionFilter) -> Result<Listing<ExecutionSummary>, Error> {
         Ok(self.installation.repository.executions(&self.id, filter).await?)
     }
 
-    /// What is left of an execution that is damaged.
+    /// The readable data of a damaged execution.
     pub async fn remains(&self, id: JobExecutionId) -> Result<Remains, Error> {
         self.installation.repository.remains(&self.id, id).await?.ok_or_else(|| Error::no_execution(id))
     }
 
-    /// The stored warnings of an execution, in the order they came, and then those of parts that are not put
-    /// together yet.
+    /// The stored warnings of an execution, in their order. After them come the warnings of parts that are
+    /// not merged yet.
     pub async fn warnings(&self, id: JobExecutionId) -> Result<Listing<Warning>, Error> {
         let repository = &self.installation.repository;
         let steps = match self.execution(id).await {
             Ok(execution) => execution.steps,
-            // Its warnings may be whole.
+            // The warnings of a damaged execution may be undamaged.
             Err(Error::Repository(RepositoryError::Corrupt { .. })) => Vec::new(),
             Err(error) => return Err(error),
         };
         let mut warnings = repository.warnings(&self.id, id).await?;
         for step in &steps {
-            // Once a step has put its parts together, their warnings are its own.
+            // After a step has merged its parts, their warnings are the step's own.
             if step.checkpoint.is_some() {
                 if step.warning_count > 0 && warnings.iter().all(|warning| warning.step != step.name) {
                     warnings.items.extend(self.merged_before(id, step).await?);
@@ -226,7 +228,7 @@ impl Tenant {
         Ok(warnings)
     }
 
-    /// The warnings of a step that an earlier execution had begun to put together from its parts.
+    /// The warnings of a step whose merge an earlier execution had begun.
     async fn merged_before(&self, id: JobExecutionId, step: &StepExecution) -> Result<Vec<Warning>, Error> {
         let repository = &self.installation.repository;
         if repository.partition_states(&self.id, id, step.position).await?.is_empty() {
@@ -249,7 +251,7 @@ impl Tenant {
 
     /// The log of an execution.
     pub async fn log(&self, id: JobExecutionId) -> Result<Vec<LogLine>, Error> {
-        // A damaged one has a log, too.
+        // A damaged execution has a log too.
         if self.installation.repository.ancestry(&self.id, id).await?.is_empty() {
             return Err(Error::no_execution(id));
         }
@@ -265,13 +267,13 @@ impl Tenant {
         })
     }
 
-    /// Asks for an execution to be stopped, wherever it runs.
+    /// Requests a stop of an execution, wherever it runs.
     pub async fn stop_execution(&self, id: JobExecutionId) -> Result<StopRequest, Error> {
         Ok(self.installation.repository.request_stop(&self.id, id, &self.by()?).await?)
     }
 
-    /// Gives up an execution that will not be restarted, and removes what it has left of outputs that it has not
-    /// completed. Returns what could not be removed.
+    /// Abandons an execution that will not be restarted, and removes its unfinished outputs. Returns the
+    /// outputs that could not be removed.
     pub async fn abandon_execution(&self, id: JobExecutionId) -> Result<Vec<NotRemoved>, Error> {
         self.installation.repository.abandon(&self.id, id, &self.by()?).await?;
         let mut removal = Removal::of(self);
@@ -279,9 +281,9 @@ impl Tenant {
         Ok(removal.finish())
     }
 
-    /// Deletes executions that have ended, but never the latest COMPLETED one of an instance, and what they have left
-    /// of outputs that they have not completed. A few hundred at a time, so that others write in between; what is left
-    /// when it breaks off is there for the next time.
+    /// Deletes executions that have ended, and their unfinished outputs. The latest COMPLETED execution of an
+    /// instance is never deleted. A few hundred are deleted at a time, so that other writers are not blocked.
+    /// If the purge is interrupted, the next purge deletes the rest.
     pub async fn purge_executions(&self, purge: Purge) -> Result<Purged, Error> {
         let by = self.by()?;
         let is_by_age = purge.older_than_days > 0;
@@ -294,7 +296,7 @@ impl Tenant {
         };
         let (mut purged, mut removal) = (Vec::new(), Removal::of(self));
         loop {
-            // Files go first: those of an execution that is gone could not be found.
+            // The files are removed first, because they could not be found after their execution is deleted.
             let going = self.installation.repository.purgeable(&self.id, &filter).await?;
             let without_outputs = self.purgeable_without_outputs(&filter).await?;
             for Purgeable { id, partitions } in &going {
@@ -304,7 +306,7 @@ impl Tenant {
                 self.remove_files(partitions.iter().chain([id])).await?;
             }
             let gone = self.installation.repository.purge(&self.id, &filter, &by).await?;
-            // One may have ended just now.
+            // An execution may have ended just now.
             let is_new = |id: &&JobExecutionId| going.iter().all(|going| going.id != **id);
             self.remove_files(gone.iter().filter(is_new)).await?;
             if gone.is_empty() {
@@ -314,7 +316,7 @@ impl Tenant {
         }
     }
 
-    /// Those that may be purged next and have ended without having completed.
+    /// The executions that may be purged next and have ended without completing.
     async fn purgeable_without_outputs(
         &self,
         filter: &ExecutionFilter,
@@ -338,10 +340,11 @@ impl Tenant {
     }
 }
 
-/// How many executions a purge deletes in one transaction: it takes some tens of milliseconds.
+/// How many executions a purge deletes in one transaction. Such a transaction takes some tens of
+/// milliseconds.
 const PURGED_TOGETHER: u32 = 500;
 
-/// The moment so many days before another one.
+/// The moment this number of days before another moment.
 pub(super) fn days_before(moment: Timestamp, days: u32) -> Timestamp {
     Timestamp(moment.0.saturating_sub(i64::from(days) * 24 * 3_600_000))
 }

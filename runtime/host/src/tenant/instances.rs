@@ -1,4 +1,4 @@
-//! Job instances: saved parameters, validated at every door.
+//! Job instances: saved parameters that are validated at every change.
 
 use serde_json::{Map, Value, json};
 use stepbox_batch::job::{Job, JobInstance};
@@ -12,7 +12,7 @@ use super::Tenant;
 use crate::error::Error;
 use crate::job_lifecycle::effective;
 
-/// A job instance to be created.
+/// A job instance to create.
 #[derive(Debug, Clone)]
 pub struct NewInstance {
     /// The connector, by code or label.
@@ -21,27 +21,27 @@ pub struct NewInstance {
     pub job: String,
     /// The job's type.
     pub job_type: String,
-    /// Unique in its tenant.
+    /// The code, unique in its tenant.
     pub code: String,
-    /// The code where there is none.
+    /// A name for people. The default is the code.
     pub label: Option<String>,
-    /// What differs from the job's defaults. A JSON object.
+    /// The differences from the job's defaults. A JSON object.
     pub parameters: Value,
 }
 
-/// What is to change in a job instance.
+/// The changes to a job instance.
 #[derive(Debug, Clone, Default)]
 pub struct InstanceEdit {
     /// A new label.
     pub label: Option<String>,
     /// Parameters to set, by top-level key. A JSON object.
     pub set: Option<Value>,
-    /// Parameters that go back to their defaults.
+    /// Parameters to reset to their defaults.
     pub unset: Vec<String>,
 }
 
 impl Tenant {
-    /// Creates an instance whose effective parameters are right.
+    /// Creates an instance if its effective parameters are valid.
     pub async fn create_instance(&self, new: NewInstance) -> Result<JobInstance, Error> {
         let connector = self.connector(&new.connector).await?;
         let Some(job) = connector.jobs.iter().find(|job| job.name.as_str() == new.job) else {
@@ -72,7 +72,7 @@ impl Tenant {
         Ok(instance)
     }
 
-    /// Changes an instance, if its parameters are still right afterwards.
+    /// Changes an instance if its parameters are still valid afterwards.
     pub async fn edit_instance(&self, code: &str, edit: InstanceEdit) -> Result<JobInstance, Error> {
         let mut instance = self.instance(code).await?;
         if let Some(label) = edit.label {
@@ -107,13 +107,13 @@ impl Tenant {
         Ok(instance)
     }
 
-    /// Deletes an instance; its executions stay as history.
+    /// Deletes an instance. Its executions stay as history.
     pub async fn delete_instance(&self, code: &str) -> Result<(), Error> {
         let instance = self.instance(code).await?;
         Ok(self.installation.repository.delete_instance(&self.id, &instance.code, &self.by()?).await?)
     }
 
-    /// The instance with that code.
+    /// Returns the instance with that code.
     pub async fn instance(&self, code: &str) -> Result<JobInstance, Error> {
         let found = match InstanceCode::new(code) {
             Ok(code) => self.installation.repository.instance(&self.id, &code).await?,
@@ -129,12 +129,12 @@ impl Tenant {
         }
     }
 
-    /// All instances, of one type if given, by type, then code.
+    /// All instances, or those of one type, sorted by type, then by code.
     pub async fn instances(&self, job_type: Option<&str>) -> Result<Listing<JobInstance>, Error> {
         Ok(self.installation.repository.instances(&self.id, job_type).await?)
     }
 
-    /// What an instance's parameters come to, without an override.
+    /// The effective parameters of an instance without overrides.
     pub async fn effective_parameters(&self, instance: &JobInstance) -> Result<Value, Error> {
         effective(&self.job(instance.job.as_str()).await?, instance, &json!({}))
     }
@@ -146,7 +146,7 @@ fn merged(mut raw: Map<String, Value>, set: Map<String, Value>, unset: &[String]
     raw
 }
 
-/// Refuses names that are neither a parameter of the job nor left over in the instance.
+/// Refuses names that are neither a parameter of the job nor an old parameter of the instance.
 fn refuse_unknown(job: &Job, instance: &JobInstance, names: &[String]) -> Result<(), Error> {
     let properties = job.parameters.get("properties").and_then(Value::as_object);
     let known: Vec<_> = properties.into_iter().flat_map(Map::keys).map(String::as_str).collect();

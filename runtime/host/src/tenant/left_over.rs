@@ -1,5 +1,5 @@
-//! Removes what executions leave that did not complete: unfinished files and objects of their outputs, once no execution
-//! can go on with them.
+//! Removes the unfinished files and objects of executions that did not complete, after no execution can
+//! continue with them any more.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -16,26 +16,27 @@ use crate::error::Error;
 use crate::job_lifecycle::{First, first_of};
 use crate::step_elements::expand;
 
-/// How many executions are looked at in one go for one that goes on from another.
+/// How many executions are read at a time to find those that were restarted.
 const PAGE: u32 = 500;
 
-/// What could not be removed.
+/// An output that could not be removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotRemoved {
     /// The execution that has left it.
     pub execution: JobExecutionId,
-    /// The path of the output that it belongs to; empty if that could not be found out.
+    /// The path of the output; empty if the path could not be found out.
     pub path: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
-/// Removes what one execution after the other has left.
+/// Removes the unfinished outputs of several executions, one after the other.
 pub(super) struct Removal<'a> {
     tenant: &'a Tenant,
-    /// The executions of an instance that others go on from.
+    /// The executions of an instance that other executions continue.
     restarted: HashMap<InstanceCode, HashSet<JobExecutionId>>,
-    /// The storages that have failed, and how. Each costs many seconds once, not once for each execution.
+    /// The storages that have failed, with the reason. So a failed storage costs many seconds once, and not
+    /// once for each execution.
     unreachable: BTreeMap<String, String>,
     not_removed: Vec<NotRemoved>,
 }
@@ -46,12 +47,13 @@ impl<'a> Removal<'a> {
         Self { tenant, restarted, unreachable, not_removed: Vec::new() }
     }
 
-    /// What could not be removed.
+    /// The outputs that could not be removed.
     pub(super) fn finish(self) -> Vec<NotRemoved> {
         self.not_removed
     }
 
-    /// Removes what an execution has left, if no execution can go on with it, and the policy still allows its place.
+    /// Removes the unfinished outputs of an execution, if no execution can continue with them and the policy
+    /// still allows their place.
     pub(super) async fn remove(&mut self, id: JobExecutionId) {
         let mut failed = |path: &str, reason: String| {
             self.not_removed.push(NotRemoved { execution: id, path: path.to_owned(), reason });
@@ -83,7 +85,8 @@ impl<'a> Removal<'a> {
 }
 
 impl Tenant {
-    /// Where the relative paths of an execution begin, and its unfinished outputs; empty if an execution may go on with them.
+    /// The folder where the relative paths of an execution start, and its unfinished outputs; empty if an
+    /// execution may continue with them.
     async fn left_over(
         &self,
         id: JobExecutionId,
@@ -132,7 +135,8 @@ impl Tenant {
         })
     }
 
-    /// What its outputs are named by; `None` if its instance is gone, with its label.
+    /// The values in the names of its outputs; `None` if its instance was deleted, because the label is then
+    /// unknown.
     async fn run_info(&self, execution: &JobExecution) -> Result<Option<RunInfo>, Error> {
         let First { id, started_at } = first_of(self.here(), execution).await?;
         let job_label = match self.instance(execution.instance.as_str()).await {
@@ -143,7 +147,7 @@ impl Tenant {
         Ok(started_at.map(|started_at| RunInfo { id, job_label, started_at }))
     }
 
-    /// The executions of an instance that others go on from.
+    /// The executions of an instance that other executions continue.
     async fn restarted<'a>(
         &self,
         instance: &InstanceCode,

@@ -1,4 +1,4 @@
-//! Executions that wait for a worker: published, looked at.
+//! Executions that wait for a worker: how to publish and read them.
 
 use std::ops::RangeInclusive;
 
@@ -12,26 +12,29 @@ use super::Tenant;
 use crate::error::Error;
 use crate::job_lifecycle::{self, RestartOptions};
 
-/// The moments that have a date: from the beginning of 1970 to the last one that every zone still has in 9999.
+/// The moments with a valid date: from the beginning of 1970 to the last moment that is in 9999 in every time
+/// zone.
 const CALENDAR: RangeInclusive<Timestamp> = Timestamp(0)..=Timestamp(253_402_207_200_999);
 
-/// How an execution is to wait for a worker.
+/// How an execution waits for a worker.
 #[derive(Debug, Clone)]
 pub struct PublishOptions {
-    /// Parameters for this execution alone, by top-level key. A JSON object; `None` changes nothing.
+    /// Parameters for this execution only, by top-level key. A JSON object; `None` changes nothing.
     pub overrides: Option<Value>,
-    /// Within the tenant, higher ones go first; among equals the older one.
+    /// The priority within the tenant. Higher values come first; among equal values, the older execution
+    /// comes first.
     pub priority: i16,
-    /// No worker begins it before this moment; `None` is at once.
+    /// The earliest start: no worker begins it before this moment. `None` is at once.
     pub available_at: Option<Timestamp>,
-    /// Whether it is left out while another execution of the same instance and parameters has not ended.
+    /// Whether the execution is not published while another execution with the same instance and parameters
+    /// has not ended.
     pub is_unique: bool,
-    /// How many workers may be lost over it, at least 1, before it ends as FAILED.
+    /// How many workers may be lost while running it, at least 1, before it ends as FAILED.
     pub attempts_max: u32,
 }
 
 impl Default for PublishOptions {
-    /// At once, of priority 0, five attempts.
+    /// At once, with priority 0 and five attempts.
     fn default() -> Self {
         Self {
             overrides: None,
@@ -77,7 +80,7 @@ impl Tenant {
         job_lifecycle::submit(self.here(), &new).await
     }
 
-    /// An execution's place in the queue; `None` if it was never there or has ended.
+    /// An execution's entry in the queue; `None` if it was never there or has ended.
     pub async fn queue_entry(&self, id: JobExecutionId) -> Result<Option<QueueEntry>, Error> {
         Ok(self.installation.repository.queue_entry(&self.id, id).await?)
     }

@@ -1,4 +1,4 @@
-//! Corrected items: read again by the step that rejected them, into an output of their own.
+//! Corrected items: the step that rejected them reads them again and writes to a separate output.
 
 use serde_json::{Value, json};
 use stepbox_batch::element::Role;
@@ -18,24 +18,25 @@ use crate::job_lifecycle::carried_over;
 use crate::native::NativeElements;
 use crate::step_elements::{check_storages, expand};
 
-/// Corrected items, and where they belong.
+/// Corrected items, and the step that rejected them.
 #[derive(Clone)]
 pub struct Reimport {
-    /// The step that rejected them.
+    /// The step that rejected the items.
     pub step: StepName,
-    /// The path of the file with them. Best an absolute one: a relative one begins where those of jobs do.
+    /// The path of the file with the items, preferably absolute. A relative path starts in the same folder as
+    /// the paths of jobs.
     pub file: String,
-    /// Receives each message of the log as it comes.
+    /// Receives each message of the log when it is logged.
     pub log: Option<LogListener>,
 }
 
-/// What puts the number of the run into a path.
+/// The placeholder for the number of the run in a path.
 const EXECUTION: &str = "%execution%";
 
 impl Tenant {
-    /// Runs a step of an execution that has ended again, with a file of corrected items for its input, and the
-    /// steps after it. Steps before it are not run again. What native writers write from there on goes to files
-    /// of their own, with the number of the new execution before the extension, so that nothing is replaced.
+    /// Runs a step of an ended execution again, with a file of corrected items as its input, and then the
+    /// steps after it. Earlier steps are not run again. From this step on, native writers write to separate
+    /// files, with the number of the new execution before the extension, so that nothing is replaced.
     pub async fn reimport(&self, id: JobExecutionId, reimport: Reimport) -> Result<Running, Error> {
         let earlier = self.execution(id).await?;
         check_ended(&earlier)?;
@@ -64,7 +65,7 @@ impl Tenant {
     }
 }
 
-/// What still runs has not rejected all it will.
+/// Refuses an execution that has not ended, because it may still reject items.
 fn check_ended(execution: &JobExecution) -> Result<(), Error> {
     let (id, status) = (execution.id, execution.status);
     let ended = [BatchStatus::Completed, BatchStatus::Stopped, BatchStatus::Failed, BatchStatus::Abandoned];
@@ -75,8 +76,8 @@ fn check_ended(execution: &JobExecution) -> Result<(), Error> {
     Err(RepositoryError::WrongStatus { id, status, reason }.into())
 }
 
-/// Lets the step read the file, and all steps from there on write to files of their own. Returns the position of
-/// the step.
+/// Makes the step read the file, and makes this step and all later steps write to separate files. Returns the
+/// position of the step.
 fn redirect(
     job: &mut Job,
     parameters: &mut Value,
@@ -86,13 +87,13 @@ fn redirect(
     let name = &reimport.step;
     let from = job.steps.iter().position(|step| step.name == *name);
     let from = from.ok_or_else(|| format!("its job has no step `{name}`"))?;
-    // What a step before it has made stays.
+    // Results of earlier steps stay.
     job.steps[..from].iter_mut().for_each(|step| step.rerun = Rerun::UnlessCompleted);
     let mut moved = Vec::new();
     for step in &mut job.steps[from..] {
         let StepKind::Item { reader, writer, settings, .. } = &mut step.kind else { continue };
         if step.name == *name {
-            // Of what was rejected once, most may be rejected again; the rest is to arrive nonetheless.
+            // Most of the rejected items may be rejected again. The other items must still be written.
             settings.skip.share = Some(Share::ALL);
             if !is_own(reader, Role::Reader, native) {
                 return Err(format!("the reader of its step `{name}` does not read a file"));
@@ -116,7 +117,7 @@ fn redirect(
     u32::try_from(from).map_err(|error| error.to_string())
 }
 
-/// Whether it is one of Stepbox's own elements, which read and write files.
+/// Whether the element is one of Stepbox's own, which read and write files.
 fn is_own(element: &Element, role: Role, native: &NativeElements) -> bool {
     let ElementSource::Native(name) = &element.source else { return false };
     !native.is_embedders(role, name) && option_names(role, name).is_some()
@@ -144,7 +145,7 @@ fn of_execution(storage: &Value) -> Value {
     storage
 }
 
-/// Gives an option another value: by its parameter, if it is nothing but one.
+/// Changes the value of an option. If the option consists of one parameter only, the parameter is changed.
 fn set(element: &mut Element, option: &str, value: Value, parameters: &mut Value) -> Result<(), String> {
     let options = element.options.get_or_insert_with(|| json!({}));
     let template = options[option].as_str().and_then(|text| text.strip_prefix("${parameters."));

@@ -1,4 +1,4 @@
-//! What a worker tells: each event that its listener hears.
+//! The events that a worker sends to its listener.
 
 use std::sync::Arc;
 
@@ -6,10 +6,10 @@ use stepbox_batch::execution::Rescued;
 use stepbox_batch::execution::status::BatchStatus;
 use stepbox_batch::name::{JobExecutionId, TenantId};
 
-/// Receives each event as it happens.
+/// A function that receives each event when it happens.
 pub type WorkerListener = Arc<dyn Fn(&WorkerEvent) + Send + Sync>;
 
-/// Something that happened to a worker.
+/// An event of a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WorkerEvent {
     /// The worker began to look into the queue.
@@ -19,70 +19,71 @@ pub enum WorkerEvent {
     },
     /// The worker took an execution, and runs it.
     Claimed {
-        /// Whose.
+        /// The tenant.
         tenant: TenantId,
-        /// Which one.
+        /// The execution.
         id: JobExecutionId,
-        /// Of which instance.
+        /// The instance.
         instance: String,
         /// How many workers have begun it.
         attempt: u32,
     },
     /// An execution ended here, or was handed back as PAUSED.
     Ended {
-        /// Whose.
+        /// The tenant.
         tenant: TenantId,
-        /// Which one.
+        /// The execution.
         id: JobExecutionId,
-        /// How it stands.
+        /// Its status.
         status: BatchStatus,
     },
     /// The worker no longer runs an execution, which has not ended.
     Lost {
-        /// Whose.
+        /// The tenant.
         tenant: TenantId,
-        /// Which one.
+        /// The execution.
         id: JobExecutionId,
-        /// Why, as a stable code.
+        /// The reason, as a stable code.
         code: &'static str,
-        /// Why, for people.
+        /// The reason, for people.
         reason: String,
     },
-    /// The watchdog took up an execution that another worker had lost.
+    /// The watchdog took over an execution that another worker had lost.
     Rescued(Rescued),
-    /// The store does not answer; the worker tries again.
+    /// The store does not answer. The worker tries again.
     Trouble {
-        /// As a stable code.
+        /// The reason, as a stable code.
         code: &'static str,
-        /// For people.
+        /// The reason, for people.
         reason: String,
     },
-    /// The clock of its machine differs from the store's by a second or more, by another difference than before, or no
-    /// longer differs. Nothing goes by that clock, but people who read times there should know.
+    /// The clock of the machine differs from the store's clock by a second or more, the difference has
+    /// changed, or there is no difference any more. Stepbox does not use that clock, but people who read
+    /// times on that machine should know it.
     ClockSkewed {
         /// By how many milliseconds the machine's clock is ahead; negative if it is behind.
         skew_ms: i64,
     },
-    /// The store cannot be worked with, and trying again is no use: the worker ends, and
-    /// [`Worker::wait`](crate::Worker::wait) says why.
+    /// The store cannot be used, and trying again does not help. The worker ends, and
+    /// [`Worker::wait`](crate::Worker::wait) returns the reason.
     GaveUp {
-        /// As a stable code.
+        /// The reason, as a stable code.
         code: &'static str,
-        /// For people.
+        /// The reason, for people.
         reason: String,
-        /// How many executions the worker runs. They are left to others.
+        /// How many executions the worker runs. Other workers take them over.
         running: usize,
     },
-    /// The worker takes nothing new, and waits for the executions that run.
+    /// The worker takes no new executions, and waits for its running executions.
     ShuttingDown {
-        /// How many executions run.
+        /// How many executions are running.
         running: usize,
     },
-    /// The grace is over: running executions are to rest at their next checkpoint.
+    /// The grace is over: running executions are asked to pause at their next checkpoint.
     Pausing {
-        /// How many executions run.
+        /// How many executions are running.
         running: usize,
     },
-    /// The worker has ended in good order.
+    /// The worker has ended in an orderly way.
     Over,
 }

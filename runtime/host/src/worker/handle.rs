@@ -1,4 +1,4 @@
-//! The handle of a worker: how an embedder ends it, and waits for its end.
+//! The handle of a worker: an embedder ends the worker with it, and waits for its end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use super::input::Quiet;
 use super::shared::{Shared, Stage};
 use crate::error::Error;
 
-/// How long a worker that leaves waits for the store to take its leases back, in milliseconds.
+/// How long a worker that leaves waits for the store to end its leases, in milliseconds.
 const LEAVE_MS: u64 = 2_000;
 
-/// A worker at work. Dropping it ends it as [`Worker::leave`] does.
+/// A running worker. Dropping the value ends the worker as [`Worker::leave`] does.
 pub struct Worker {
     shared: Arc<Shared>,
     quiet: mpsc::Sender<Quiet>,
@@ -37,21 +37,22 @@ impl Worker {
         self.shared.running().len()
     }
 
-    /// Tells how the worker is, also after the worker has ended.
+    /// Returns a probe of the worker's health, which also works after the worker has ended.
     pub fn probe(&self) -> WorkerProbe {
         WorkerProbe(self.shared.clone())
     }
 
-    /// Has the worker take nothing new, finish running executions within the grace, pause the rest, and end.
+    /// Starts an orderly end: the worker takes no new executions, finishes running executions within the
+    /// grace, pauses the rest, and ends.
     pub fn shut_down(&self) {
         self.shared.enter(Stage::Finishing);
     }
 
-    /// Waits for the end of the worker. Returns an error if the worker ended by itself, since the store cannot be worked
-    /// with.
+    /// Waits for the end of the worker. Returns an error if the worker ended by itself, because the store
+    /// cannot be used.
     pub async fn wait(&mut self) -> Result<(), Error> {
         if let Some(task) = &mut self.task {
-            // The loop has no panics of its own. If it had, it would be over as well.
+            // The loop should never panic. If it does, it is over too.
             let _ = task.await;
             self.task = None;
             self.shared.make_room();
@@ -60,10 +61,10 @@ impl Worker {
         failure.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// Leaves at once: the leases of running executions end now, so that another worker goes on from the last
-    /// checkpoints. The process should end now, too.
+    /// Ends the worker at once. The leases of running executions end now, so another worker continues from
+    /// the last checkpoints. The process should end now too.
     pub async fn leave(mut self) {
-        // A heartbeat that is under way would list the worker again, and a claim would take new leases.
+        // A heartbeat in progress would list the worker again, and a claim would take new leases.
         let (told, is_quiet) = Quiet::new();
         let quiet = async {
             if self.quiet.send(told).await.is_ok() {
@@ -76,7 +77,7 @@ impl Worker {
         }
         let (repository, now) = (&self.shared.installation.repository, self.shared.installation.clock.now());
         let worker = self.shared.name();
-        // If the store does not answer, the leases run out by themselves.
+        // If the store does not answer, the leases expire by themselves.
         let _ = timeout(Duration::from_millis(LEAVE_MS), repository.expire_leases(worker, now)).await;
         let _ = timeout(Duration::from_millis(LEAVE_MS), repository.forget_worker(worker)).await;
     }

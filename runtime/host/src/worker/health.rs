@@ -1,4 +1,4 @@
-//! Whether a worker is well: for probes of supervisors.
+//! The health of a worker, for the probes of supervisors.
 
 use std::sync::Arc;
 
@@ -7,35 +7,37 @@ use serde::Serialize;
 use super::pulse::silent_ms_max;
 use super::shared::{Shared, Stage};
 
-/// How long running components may not have been asked whether they must end, in milliseconds.
+/// The maximum time since the last check whether running components must end, in milliseconds.
 const TICK_MS_MAX: u64 = 5_000;
 
-/// Tells how a worker is. Cheap to clone.
+/// Reports the health of a worker. Cheap to clone.
 #[derive(Clone)]
 pub struct WorkerProbe(pub(super) Arc<Shared>);
 
-/// How a worker is at this moment.
+/// The health of a worker at this moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WorkerHealth {
-    /// Its name.
+    /// The name of the worker.
     pub worker: String,
-    /// How far it is on its way to its end. That alone is no problem.
+    /// The stage of its shutdown. The stage alone is no problem.
     pub stage: Stage,
     /// How many executions it runs.
     pub running: usize,
-    /// How many it runs at most. As many running is no problem either.
+    /// The maximum number of executions that it runs. Reaching it is no problem.
     pub concurrency: usize,
-    /// How long ago its loop turned, in milliseconds. The loop turns twice a second, however long it has to wait for
-    /// anything.
+    /// How long ago its loop turned, in milliseconds. The loop turns twice a second, however long it waits
+    /// for other things.
     pub ms_since_turn: u64,
-    /// How long ago the store answered it, in milliseconds, or for how long it has left a question open.
+    /// How long ago the store answered it, in milliseconds, or how long a question has been without an
+    /// answer.
     pub ms_since_store: u64,
-    /// How long ago running components were asked whether they must end, in milliseconds.
+    /// When the sandbox last checked whether running components must end, in milliseconds ago.
     pub ms_since_tick: u64,
-    /// By how many milliseconds the clock of its machine is ahead of the store's; negative if it is behind. `None` if
-    /// the embedder gave another clock. That alone is no problem: nothing goes by that clock.
+    /// By how many milliseconds the clock of its machine is ahead of the store's clock; negative if it is
+    /// behind. `None` if the embedder gave another clock. The difference alone is no problem, because Stepbox
+    /// does not use that clock.
     pub clock_skew_ms: Option<i64>,
-    /// What is not as it should be; empty while all is well.
+    /// The problems of the worker; empty if all is well.
     pub problems: Vec<WorkerProblem>,
 }
 
@@ -45,14 +47,14 @@ pub struct WorkerHealth {
 pub enum WorkerProblem {
     /// Its loop no longer turns.
     LoopStuck,
-    /// The store does not answer, so that its leases are over.
+    /// The store does not answer, so its leases are over.
     StoreSilent,
-    /// Components are not asked whether they must end, so that no time limit holds.
+    /// The sandbox does not check whether components must end, so no time limit works.
     SandboxStuck,
 }
 
 impl WorkerProblem {
-    /// As programs read it.
+    /// The code for programs.
     pub const fn code(self) -> &'static str {
         match self {
             Self::LoopStuck => "loop-stuck",
@@ -61,7 +63,7 @@ impl WorkerProblem {
         }
     }
 
-    /// What it is, for people.
+    /// The text for people.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::LoopStuck => "it no longer looks for work",
@@ -70,7 +72,8 @@ impl WorkerProblem {
         }
     }
 
-    /// Whether a new process would be rid of it. Another one has the same store.
+    /// Whether a new process would solve the problem. A problem of the store stays, because a new process has
+    /// the same store.
     pub const fn is_of_the_process(self) -> bool {
         match self {
             Self::LoopStuck | Self::SandboxStuck => true,
@@ -80,24 +83,25 @@ impl WorkerProblem {
 }
 
 impl WorkerHealth {
-    /// Whether there is nothing to mend.
+    /// Whether there are no problems.
     pub fn is_well(&self) -> bool {
         self.problems.is_empty()
     }
 
-    /// Whether the process works; if not, it should be begun anew. Says nothing of the store.
+    /// Whether the process works. If not, restart it. This says nothing about the store.
     pub fn is_live(&self) -> bool {
         !self.problems.iter().any(|problem| problem.is_of_the_process())
     }
 
-    /// Whether it takes executions as places become free: it is well, and not about to end. One whose places are all
-    /// taken is ready, since a worker is sent nothing: it fetches what it has room for.
+    /// Whether it takes executions when places become free: it is well, and is not shutting down. A worker
+    /// without a free place is also ready, because nothing is sent to a worker: it fetches executions when it
+    /// has room.
     pub fn is_ready(&self) -> bool {
         self.is_well() && self.stage == Stage::Working
     }
 
-    /// The loop of a worker turns twice a second, and hears from the store once. After the time of a lease, the
-    /// executions that the worker runs are no longer its own.
+    /// Adds the problems. The loop of a worker turns twice a second, and gets an answer of the store once a
+    /// second. After the time of a lease, the executions that the worker runs no longer belong to it.
     fn judge(mut self, lease_ms: u64) -> Self {
         let silent_ms_max = silent_ms_max(lease_ms);
         let problems = [
@@ -112,7 +116,7 @@ impl WorkerHealth {
 }
 
 impl WorkerProbe {
-    /// How the worker is at this moment. Asks no other process, so that it answers at once.
+    /// The health of the worker at this moment. It asks no other process, so it answers at once.
     pub fn health(&self) -> WorkerHealth {
         let Self(shared) = self;
         let health = WorkerHealth {
@@ -143,7 +147,7 @@ mod tests {
 
     #[test]
     fn tells_what_is_not_well() {
-        // Whether it is live, and ready.
+        // The last two columns: whether the worker is live, and whether it is ready.
         let rows: [(Stage, [u64; 3], &[WorkerProblem], bool, bool); 9] = [
             (Stage::Working, [0, 0, 0], &[], true, true),
             (Stage::Working, [14_999, 14_999, 4_999], &[], true, true),
@@ -152,7 +156,8 @@ mod tests {
             (Stage::Working, [0, 15_000, 0], &[StoreSilent], true, false),
             (Stage::Working, [0, 0, 5_000], &[SandboxStuck], false, false),
             (Stage::Working, [60_000, 60_000, 60_000], &[LoopStuck, StoreSilent, SandboxStuck], false, false),
-            // One that ends is well, and takes nothing any more. Its loop turns to the end.
+            // A worker that is shutting down is well, and takes no new executions. Its loop turns until the
+            // end.
             (Stage::Finishing, [0, 0, 0], &[], true, false),
             (Stage::Pausing, [0, 0, 0], &[], true, false),
             (Stage::Finishing, [60_000, 0, 0], &[LoopStuck], false, false),

@@ -1,4 +1,4 @@
-//! What a worker's loop hears, and from where.
+//! The inputs of a worker's loop, and their sources.
 
 use std::future::{Future, pending};
 use std::pin::Pin;
@@ -17,16 +17,16 @@ use super::shared::Stage;
 use crate::error::Error;
 use crate::timing::RESCUE_MS;
 
-/// What a worker's loop hears.
+/// An input of a worker's loop.
 pub(super) enum WorkerInput {
     /// A run has ended, and its place is free. From the set of runs. `None` if its task panicked.
     RunEnded(Option<EndedRun>),
-    /// The queue may have something to take. From the store, which is asked to wait for that.
+    /// The queue may have an entry. From the store, which waits for one on request.
     MayHaveWork,
     /// The store has answered a claim.
     Claimed(Result<Vec<Claimed>, RepositoryError>),
-    /// The worker was moved to another stage: by its handle, by the grace, or by a store that cannot be worked with.
-    /// From the channel of stages.
+    /// The worker has entered another stage: because of its handle, the end of the grace, or a store that
+    /// cannot be used. From the channel of stages.
     Stage(Stage),
     /// The grace after a shutdown is over. From a timer.
     GraceOver,
@@ -36,11 +36,12 @@ pub(super) enum WorkerInput {
     Beaten(Result<(), RepositoryError>),
     /// All services in the background have done their work.
     BackgroundDone(Vec<Result<Vec<WorkerEvent>, RepositoryError>>),
-    /// The worker leaves, and must send no heartbeat and claim nothing any more. From the handle.
+    /// The worker is leaving, and must send no more heartbeats and claims. From the handle.
     Quiet(Quiet),
-    /// The store has forgotten the worker, or has failed to.
+    /// The store has removed the worker, or has failed to do so.
     Forgotten,
-    /// Nothing has happened for a while. From a timer: a loop that turns is well.
+    /// Nothing has happened for some time. From a timer, so that the loop still turns and shows that it is
+    /// well.
     Turn,
 }
 
@@ -51,21 +52,21 @@ pub(super) struct EndedRun {
     pub(super) ended: Result<JobExecution, Error>,
 }
 
-/// Asks the loop to send no heartbeat and to claim nothing any more. Dropped once neither is under way.
+/// Asks the loop to send no more heartbeats and claims. The loop drops it when neither is in progress.
 pub(super) struct Quiet(#[expect(dead_code, reason = "its end is the answer")] oneshot::Sender<()>);
 
 impl Quiet {
-    /// The request, and what ends once it is carried out.
+    /// The request, and a receiver that ends when the request is carried out.
     pub(super) fn new() -> (Self, oneshot::Receiver<()>) {
         let (sender, receiver) = oneshot::channel();
         (Self(sender), receiver)
     }
 }
 
-/// A future whose outcome the loop waits for; `None` while there is none.
+/// A future whose outcome the loop waits for; `None` if there is no such future.
 type Open<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
 
-/// Where each input comes from.
+/// The sources of the inputs.
 pub(super) struct Inputs {
     pub(super) runs: JoinSet<EndedRun>,
     pub(super) work: Open<()>,
@@ -115,7 +116,7 @@ impl Inputs {
     }
 }
 
-/// The outcome of a future, which is taken out then. Waits for ever while there is none.
+/// Waits for the outcome of a future and then removes the future. Without a future, it waits forever.
 async fn outcome<T>(open: &mut Open<T>) -> T {
     match open {
         Some(future) => {

@@ -1,11 +1,11 @@
-//! What a worker takes, and how.
+//! The options of a worker.
 
 use stepbox_batch::execution::queue::QueueFilter;
 use stepbox_batch::name::TenantId;
 
 use super::event::WorkerListener;
 
-/// What a worker takes, and how.
+/// Which executions a worker takes, and how it runs them.
 #[derive(Clone)]
 pub struct WorkerOptions {
     /// How many executions it runs at a time, at least 1.
@@ -14,14 +14,16 @@ pub struct WorkerOptions {
     pub tenants: Vec<TenantId>,
     /// Which of their executions it takes.
     pub filter: QueueFilter,
-    /// How long running executions may go on after a shutdown was asked for, before they are paused, in milliseconds.
+    /// How long running executions may continue after a shutdown was requested, before they are paused, in
+    /// milliseconds.
     pub grace_ms: u64,
-    /// Hears of each event.
+    /// Receives each event.
     pub listener: Option<WorkerListener>,
 }
 
 impl Default for WorkerOptions {
-    /// As many executions at a time as there are processors, of all tenants and jobs, with a grace of 5 seconds.
+    /// As many executions at a time as there are processors, of all tenants and jobs, with a grace of 5
+    /// seconds.
     fn default() -> Self {
         let concurrency = std::thread::available_parallelism().map_or(1, usize::from);
         Self {

@@ -1,4 +1,4 @@
-//! What a worker's loop shares with its handle, its probes and its runs.
+//! The state that a worker's loop shares with its handle, its probes and its runs.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,31 +17,31 @@ use super::pulse::Pulse;
 use crate::installation::Installation;
 use crate::listening::tell;
 
-/// How far a worker is on its way to its end.
+/// The stages of a worker's shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
     /// The worker takes executions from the queue.
     Working,
-    /// The worker takes nothing new, and lets running executions go on for the grace.
+    /// The worker takes no new executions. Running executions may continue for the grace.
     Finishing,
-    /// Running executions are to rest at their next checkpoint.
+    /// Running executions are asked to pause at their next checkpoint.
     Pausing,
 }
 
-/// What a worker's loop shares with its handle, its probes and its runs.
+/// The state that a worker's loop shares with its handle, its probes and its runs.
 pub(super) struct Shared {
     pub(super) installation: Arc<Installation>,
     pub(super) options: WorkerOptions,
-    /// The executions that run, each with what asks it to pause.
+    /// The running executions, each with the context that can ask it to pause.
     running: Mutex<BTreeMap<JobExecutionId, Arc<RunContext>>>,
-    /// Where the worker is, or was asked to be.
+    /// The stage that the worker is in, or was asked to enter.
     pub(super) stage: watch::Sender<Stage>,
-    /// When the worker was last seen to work.
+    /// When the worker last worked.
     pub(super) pulse: Pulse,
     /// Why the worker ends by itself.
     failure: Mutex<Option<RepositoryError>>,
-    /// Whether this is the worker of the installation.
+    /// Whether this is the current worker of the installation.
     is_the_one: AtomicBool,
 }
 
@@ -66,7 +66,7 @@ impl Shared {
         *self.stage.borrow()
     }
 
-    /// Moves on to a later stage. There is no way back.
+    /// Enters a later stage. A worker never returns to an earlier stage.
     pub(super) fn enter(&self, next: Stage) {
         self.stage.send_if_modified(|stage| {
             let is_later = next > *stage;
@@ -89,7 +89,7 @@ impl Shared {
         }
     }
 
-    /// Lets another worker of the installation start, once this one has ended.
+    /// Allows another worker of the installation to start, after this one has ended.
     pub(super) fn make_room(&self) {
         if self.is_the_one.swap(false, Ordering::AcqRel) {
             self.installation.has_worker.store(false, Ordering::Release);
