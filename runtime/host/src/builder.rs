@@ -84,8 +84,10 @@ impl Builder {
         self
     }
 
-    /// Adds a native reader that jobs may name. The factory creates a reader for each step from its
-    /// [`ElementSetup`]. Open files with `setup.reach`, so that the reader respects the tenant's policy.
+    /// Adds a native reader that jobs may name.
+    ///
+    /// The factory creates a reader for each step from its [`ElementSetup`]. Open files with `setup.reach`,
+    /// so that the reader respects the tenant's policy.
     #[must_use]
     pub fn reader(
         mut self,
@@ -96,7 +98,9 @@ impl Builder {
         self
     }
 
-    /// Adds a native processor that jobs may name. The factory works as for [`reader`](Self::reader).
+    /// Adds a native processor that jobs may name.
+    ///
+    /// The factory works as for [`reader`](Self::reader).
     #[must_use]
     pub fn processor(
         mut self,
@@ -107,7 +111,9 @@ impl Builder {
         self
     }
 
-    /// Adds a native writer that jobs may name. The factory works as for [`reader`](Self::reader).
+    /// Adds a native writer that jobs may name.
+    ///
+    /// The factory works as for [`reader`](Self::reader).
     #[must_use]
     pub fn writer(
         mut self,
@@ -118,7 +124,9 @@ impl Builder {
         self
     }
 
-    /// Adds a native tasklet that jobs may name. The factory works as for [`reader`](Self::reader).
+    /// Adds a native tasklet that jobs may name.
+    ///
+    /// The factory works as for [`reader`](Self::reader).
     #[must_use]
     pub fn tasklet(
         mut self,
@@ -136,9 +144,10 @@ impl Builder {
         self
     }
 
-    /// Sets how long leases last without a heartbeat, in milliseconds, at least [`LEASE_MS_MIN`]. There are
-    /// three heartbeats in that time. If this process sends no heartbeat for that long, another worker takes
-    /// over its executions. Use the same value for all processes on a store. The default is
+    /// Sets how long leases last without a heartbeat, in milliseconds, at least [`LEASE_MS_MIN`].
+    ///
+    /// There are three heartbeats in that time. If this process sends no heartbeat for that long, another
+    /// worker takes over its executions. Use the same value for all processes on a store. The default is
     /// [`LEASE_MS`](crate::LEASE_MS).
     #[must_use]
     pub fn lease_ms(mut self, lease_ms: u64) -> Self {
@@ -147,6 +156,7 @@ impl Builder {
     }
 
     /// Stores everything in a PostgreSQL database, version 15 or later, which any number of machines may use.
+    ///
     /// The database must be up to date: run [`migrate_store`](crate::migrate_store) to update it.
     #[must_use]
     pub fn database_url(mut self, url: DatabaseUrl) -> Self {
@@ -154,8 +164,10 @@ impl Builder {
         self
     }
 
-    /// Takes the time from this clock. By default, the time comes from the clock of the database or, with a
-    /// store in a file, from the clock of this machine.
+    /// Takes the time from this clock.
+    ///
+    /// By default, the time comes from the clock of the database or, with a store in a file, from the clock
+    /// of this machine.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
@@ -163,8 +175,9 @@ impl Builder {
     }
 
     /// Sets the storage for the data that workers on several machines must share beside the store: the bytes
-    /// of components, the logs and the rejected items. The data folder then has copies. All workers must use
-    /// the same storage. No tenant's job can name it.
+    /// of components, the logs and the rejected items.
+    ///
+    /// The data folder then has copies. All workers must use the same storage. No tenant's job can name it.
     #[must_use]
     pub fn shared_storage(mut self, storage: NamedStorage) -> Self {
         self.shared = Some(storage);
@@ -172,31 +185,40 @@ impl Builder {
     }
 
     /// Protects a file, or a folder with everything below it, from every job, as the data folder is
-    /// protected. Examples are a policy, a file with a secret, and a store outside the data folder.
+    /// protected.
+    ///
+    /// Examples are a policy, a file with a secret, and a store outside the data folder.
     #[must_use]
     pub fn own_path(mut self, path: impl Into<PathBuf>) -> Self {
         self.own.push(path.into());
         self
     }
 
-    /// Sets where components are compiled. The default is in this process. If other people upload components,
-    /// compile them in separate processes, which can be killed: [`Compiler::Process`].
+    /// Sets where components are compiled.
+    ///
+    /// The default is in this process. If other people upload components, compile them in separate processes,
+    /// which can be killed: [`Compiler::Process`].
     #[must_use]
     pub fn compiler(mut self, compiler: Compiler) -> Self {
         self.compiler = compiler;
         self
     }
 
-    /// Resolves the names of the hosts that steps call with this resolver instead of the system's. Whatever
-    /// addresses it returns, steps connect only to addresses that the tenant's policy allows.
+    /// Resolves the names of the hosts that steps call with this resolver instead of the system's.
+    ///
+    /// Whatever addresses it returns, steps connect only to addresses that the tenant's policy allows.
     #[must_use]
     pub fn resolver(mut self, resolver: Arc<dyn Resolver>) -> Self {
         self.resolver = resolver;
         self
     }
 
+    ///
     /// Opens the data folder and the store, starts the sandbox, and handles the executions that dead
-    /// processes have left behind: those that were in the queue wait there again, the others are FAILED.
+    /// processes have left behind.
+    ///
+    /// An execution from the queue waits there again, an execution with a stop request is STOPPED, and every
+    /// other execution is FAILED.
     pub async fn open(self) -> Result<Stepbox, Error> {
         for (tenant, policy) in &self.tenants {
             check_policy(tenant, policy, self.shared.as_ref())?;

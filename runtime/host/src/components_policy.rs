@@ -9,11 +9,15 @@ use crate::signature::{self, SignatureError, SigningKey};
 /// Which components may be uploaded and run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ComponentsPolicy {
-    /// Whether new components may be uploaded through the tenant's own handle. If not, only the operator may
-    /// upload them: `Stepbox::operator_of`. Components that are already stored can be used either way.
+    /// Whether new components may be uploaded through the tenant's own handle.
+    ///
+    /// If not, only the operator may upload them: `Stepbox::operator_of`. Components that are already stored
+    /// can be used either way.
     pub upload: bool,
     /// The keys whose signatures are accepted: each component needs the signature of one of these keys, to be
-    /// uploaded and to be run. `None` if no signature is required.
+    /// uploaded and to be run.
+    ///
+    /// `None` if no signature is required.
     pub signed_by: Option<Vec<SigningKey>>,
     /// The maximum number and the maximum size of components.
     pub quota: ComponentQuota,

@@ -125,7 +125,9 @@ impl Mistakes {
     }
 }
 
-/// A connector file whose words make sense together. Its components are not checked yet.
+/// A connector file whose words make sense together.
+///
+/// Its components are not checked yet.
 #[derive(Debug)]
 pub struct ConnectorFile {
     file: PathBuf,
@@ -164,7 +166,9 @@ impl ConnectorFile {
         Self::parse(file.clone(), &text, known)
     }
 
-    /// Reads the text of a connector file. `file` is for messages and for the folder of the components.
+    /// Reads the text of a connector file.
+    ///
+    /// `file` is for messages and for the folder of the components.
     pub fn parse(file: PathBuf, text: &str, known: &Known) -> Result<Self, ConnectorFileError> {
         let shape = shape::parse(text).map_err(|mistake| mistake.at(&file))?;
         let locations = Locations::of(text);
@@ -209,8 +213,9 @@ impl ConnectorFile {
         place(&self.file, &self.locations, Mistake { code, pointer, message, help, remedies: Vec::new() })
     }
 
-    /// Creates the connector after its components are known. `components` has the stored component for each
-    /// name in this file.
+    /// Creates the connector after its components are known.
+    ///
+    /// `components` has the stored component for each name in this file.
     pub fn into_connector(
         self,
         components: &BTreeMap<String, Component>,

@@ -19,7 +19,7 @@ pub use asked::AskedGrant;
 /// The most that a tenant's jobs may touch.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    /// The files that native elements may use, and that the granted folders of steps may contain.
+    /// The files that native elements and the granted folders of steps may use.
     pub files: FilesPolicy,
     /// The storages that jobs may name, beside the files.
     pub storages: Storages,
@@ -27,7 +27,9 @@ pub struct Policy {
     pub network: NetworkPolicy,
     /// The requests that may be sent at most, whatever was granted.
     pub http: HttpPolicy,
-    /// The secrets that requests may contain. The step does not know their values.
+    /// The secrets that requests may contain.
+    ///
+    /// The step does not know their values.
     pub secrets: Secrets,
     /// How much one step may use at most, whatever its job says.
     pub limits: LimitOverrides,
@@ -37,28 +39,38 @@ pub struct Policy {
     pub quotas: Quotas,
 }
 
-/// How much a tenant's jobs may use together. All quotas except the first two apply to one process. No quota
-/// can be switched off.
+/// How much a tenant's jobs may use together.
+///
+/// All quotas except the first two apply to one process. No quota can be switched off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quotas {
-    /// How many executions may run at a time. For executions that workers take from the queue, this counts
-    /// over all workers. Further executions wait in the queue, or are refused as `too-many-running`.
+    /// How many executions may run at a time.
+    ///
+    /// For executions that workers take from the queue, this counts over all workers. Further executions wait
+    /// in the queue, or are refused as `too-many-running`.
     pub running_max: usize,
-    /// How many executions may wait in the queue. Further executions are refused as `queue-full`.
+    /// How many executions may wait in the queue.
+    ///
+    /// Further executions are refused as `queue-full`.
     pub queued_max: u64,
-    /// How much memory all running components may use together, in bytes. A component that asks for more
-    /// fails its step.
+    /// How much memory all running components may use together, in bytes.
+    ///
+    /// A component that asks for more fails its step.
     pub memory_bytes_max: u64,
-    /// How many components may compute at a time. If several tenants compute, each gets its share of the
-    /// processors, and never more than this.
+    /// How many components may compute at a time.
+    ///
+    /// If several tenants compute, each gets its share of the processors, and never more than this.
     pub processors_max: usize,
-    /// How many bytes steps may have written to files, in executions that have not ended. A step that writes
-    /// more gets an error.
+    /// How many bytes steps may have written to files, in executions that have not ended.
+    ///
+    /// A step that writes more gets an error.
     pub disk_bytes_max: u64,
     /// How many files and folders steps may have created in these executions.
     pub disk_files_max: u64,
     /// How many connections of their requests may be open, including those that are kept open for later
-    /// requests. The step that needs one more gets an error.
+    /// requests.
+    ///
+    /// The step that needs one more gets an error.
     pub http_connections_max: u64,
     /// How long a component that never checks for a stop may continue after a stop request, in milliseconds.
     pub stop_grace_ms: u64,
@@ -104,12 +116,16 @@ impl Quotas {
 /// The files that a tenant's jobs may use.
 #[derive(Debug, Clone)]
 pub enum FilesPolicy {
-    /// All files that the process may use. This is for a user's own machine, and not for tenants.
+    /// All files that the process may use.
+    ///
+    /// This is for a user's own machine, and not for tenants.
     Anywhere {
         /// The folder where relative paths start.
         base: PathBuf,
     },
-    /// Only files below these folders. Relative paths start in the first folder.
+    /// Only files below these folders.
+    ///
+    /// Relative paths start in the first folder.
     Beneath(Vec<PathBuf>),
 }
 
@@ -162,8 +178,9 @@ impl Policy {
         self
     }
 
-    /// Limits how much one step may use at most, whatever its job says. A limit that is not set is decided by
-    /// the job.
+    /// Limits how much one step may use at most, whatever its job says.
+    ///
+    /// A limit that is not set is decided by the job.
     #[must_use]
     pub fn with_limits(mut self, limits: LimitOverrides) -> Self {
         self.limits = limits;

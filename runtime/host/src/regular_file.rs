@@ -4,8 +4,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
 use std::path::Path;
 
-/// Opens a regular file to read it. Pipes and devices are refused, because opening a pipe would wait and a
-/// device never ends.
+/// Opens a regular file to read it.
+///
+/// Pipes and devices are refused, because opening a pipe would wait and a device never ends.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);

@@ -34,7 +34,7 @@ const MARK_BYTES_MAX: u64 = 4 << 10;
 /// answer, opening continues, because much works without the folder. Each use of the folder checks again.
 const MARK_PATIENCE_MS: u64 = 2_000;
 
-/// The folder that the machines share. Cheap to clone. Its calls block; `wait` runs them outside the event
+/// The folder that the machines share. A clone is cheap. Its calls block; `wait` runs them outside the event
 /// loop.
 ///
 /// Nothing is read or written there before it is known that the folder belongs to this installation.

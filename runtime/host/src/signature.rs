@@ -11,8 +11,9 @@ use tokio::io::AsyncReadExt as _;
 /// The suffix of a signature's file name, after the component's file name.
 pub const SIGNATURE_SUFFIX: &str = ".minisig";
 
-/// The maximum length of a signature, in bytes. A signature with the longest trusted comment that `minisign`
-/// accepts has less than 9 KiB.
+/// The maximum length of a signature, in bytes.
+///
+/// A signature with the longest trusted comment that `minisign` accepts has less than 9 KiB.
 pub const SIGNATURE_BYTES_MAX: usize = 16 << 10;
 
 /// The maximum length of the name of a key, in bytes.
@@ -100,8 +101,9 @@ impl SigningKeyError {
     }
 }
 
-/// Why a component's signature is not accepted. The texts complete the sentence "the component is refused:
-/// …".
+/// Why a component's signature is not accepted.
+///
+/// The texts complete the sentence "the component is refused: …".
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignatureError {
@@ -133,7 +135,9 @@ pub enum SignatureError {
     },
 }
 
-/// What is wrong with a signature. The texts complete the sentence "its signature …".
+/// What is wrong with a signature.
+///
+/// The texts complete the sentence "its signature …".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignatureProblem {
@@ -191,8 +195,9 @@ impl SignatureError {
     }
 }
 
-/// Reads the text of a signature's file, up to the maximum length of a signature. `None` if there is no such
-/// file. Opening a pipe does not wait, and nothing is read from a device.
+/// Reads the text of a signature's file, up to the maximum length of a signature.
+///
+/// `None` if there is no such file. Opening a pipe does not wait, and nothing is read from a device.
 pub async fn read_signature(path: &Path) -> io::Result<Option<String>> {
     let mut options = OpenOptions::new();
     options.read(true);

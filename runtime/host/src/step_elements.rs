@@ -54,8 +54,9 @@ pub(crate) struct StepElements<'a> {
     pub(crate) outputs: Outputs,
     /// The folder where relative paths start; `None` for the folder of the policy.
     pub(crate) folder: Option<&'a str>,
-    /// The usage of all components of the step together, so far.
+    /// The tenant's share of the machine.
     pub(crate) share: Share,
+    /// The usage of all components of the step together, so far.
     pub(crate) usage: Usage,
     /// The tenant's secrets that the step's components ask for. Native elements get no secrets.
     pub(crate) secrets: StepSecrets,
@@ -362,7 +363,7 @@ impl StepElements<'_> {
 }
 
 /// An element's options with expanded templates. Some options of Stepbox's own readers and writers are paths.
-/// In a path, a parameter's value in the middle is a name and cannot contain folders.
+/// In a path, a parameter's value in the middle must be one plain name, so it cannot lead to another folder.
 pub(crate) fn expand(element: &Element, values: Values<'_>, has_paths: bool) -> Result<Value, TemplateError> {
     let none = Value::Object(serde_json::Map::new());
     let options = element.options.as_ref().unwrap_or(&none);

@@ -18,7 +18,9 @@ use crate::tenant::Tenant;
 use crate::tenants::{TenantStanding, check_policy};
 use crate::worker::{Worker, WorkerOptions, start_worker};
 
-/// An installation of Stepbox: a store, a sandbox, native elements and tenants. Cheap to clone.
+/// An installation of Stepbox: a store, a sandbox, native elements and tenants.
+///
+/// A clone is cheap.
 #[derive(Debug, Clone)]
 pub struct Stepbox {
     pub(crate) installation: Arc<Installation>,
@@ -33,9 +35,10 @@ impl Stepbox {
         }
     }
 
-    /// Adds a tenant, or changes the policy of an existing tenant. A step that is running keeps its policy
-    /// until it ends. Everything that begins later uses the new policy, including its quotas. A worker for
-    /// all tenants works for a new tenant at once.
+    /// Adds a tenant, or changes the policy of an existing tenant.
+    ///
+    /// A step that is running keeps its policy until it ends. Everything that begins later uses the new
+    /// policy, including its quotas. A worker for all tenants works for a new tenant at once.
     ///
     /// Fails like [`Builder::open`](crate::Builder::open) if the policy has a setting that is invalid or has
     /// no effect. The tenant then keeps its earlier policy.
@@ -59,9 +62,10 @@ impl Stepbox {
         Ok(Tenant::new(installation.clone(), id.clone(), state))
     }
 
-    /// Stops accepting and beginning executions of a tenant in this process. Publish, run, resume and restart
-    /// are refused as `tenant-suspended`, and the worker takes no executions of the tenant from the queue.
-    /// Running executions continue, and everything can be read and stopped.
+    /// Stops accepting and beginning executions of a tenant in this process.
+    ///
+    /// Publish, run, resume and restart are refused as `tenant-suspended`, and the worker takes no executions
+    /// of the tenant from the queue. Running executions continue, and everything can be read and stopped.
     /// [`resume_tenant`](Self::resume_tenant) ends the suspension.
     pub fn suspend_tenant(&self, id: &TenantId) -> Result<(), Error> {
         self.stand(id, TenantStanding::Suspended)
@@ -78,9 +82,10 @@ impl Stepbox {
         Ok(())
     }
 
-    /// Removes a tenant from this process. Its running executions become PAUSED at their next checkpoint.
-    /// Returns how many executions these are. The tenant's data stay in the store and are available again
-    /// when the tenant is set again.
+    /// Removes a tenant from this process.
+    ///
+    /// Its running executions become PAUSED at their next checkpoint. Returns how many executions these are.
+    /// The tenant's data stay in the store and are available again when the tenant is set again.
     pub fn remove_tenant(&self, id: &TenantId) -> Result<usize, Error> {
         let state = self.installation.tenants.remove(id).ok_or_else(|| Error::UnknownTenant(id.clone()))?;
         state.set_standing(TenantStanding::Removed);
@@ -116,13 +121,17 @@ impl Stepbox {
         Health { ms_since_tick: self.installation.sandbox.ms_since_tick() }
     }
 
-    /// The same tenant, for the operator of the installation. The operator may upload components even if the
-    /// tenant may not (`ComponentsPolicy::upload`). Signatures and quotas apply to the operator too.
+    /// The same tenant, for the operator of the installation.
+    ///
+    /// The operator may upload components even if the tenant may not (`ComponentsPolicy::upload`). Signatures
+    /// and quotas apply to the operator too.
     pub fn operator_of(&self, id: &TenantId) -> Result<Tenant, Error> {
         self.tenant(id).map(Tenant::for_operator)
     }
 
-    /// Starts a worker in this process. An installation has at most one worker at a time.
+    /// Starts a worker in this process.
+    ///
+    /// An installation has at most one worker at a time.
     pub async fn start_worker(&self, options: WorkerOptions) -> Result<Worker, Error> {
         start_worker(self.installation.clone(), options).await
     }
@@ -143,8 +152,10 @@ impl Stepbox {
     }
 
     /// The counters and timers of this process since it began, and the number of waiting executions in the
-    /// store. The result is a text for Prometheus of the type [`METRICS_TYPE`](crate::METRICS_TYPE). It
-    /// contains the names of the tenants.
+    /// store.
+    ///
+    /// The result is a text for Prometheus of the type [`METRICS_TYPE`](crate::METRICS_TYPE). It contains the
+    /// names of the tenants.
     pub async fn metrics(&self) -> String {
         let Installation { metrics, repository, clock, tenants, .. } = &*self.installation;
         let counters = tenants.all().into_iter().map(|(id, state)| (id.to_string(), state.tally.counters()));
@@ -161,8 +172,9 @@ impl Stepbox {
 /// The current health of an installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Health {
-    /// When the sandbox last checked whether running components must end, in milliseconds ago. The check runs
-    /// every 10 ms, if the machine is not overloaded. Without it, no time limit works. If the value is
-    /// several seconds, end the process.
+    /// The time since the sandbox last checked whether running components must end, in milliseconds.
+    ///
+    /// The check runs every 10 ms, if the machine is not overloaded. Without it, no time limit works. If the
+    /// value is several seconds, end the process.
     pub ms_since_tick: u64,
 }

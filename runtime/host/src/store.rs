@@ -20,13 +20,16 @@ use crate::data_folder::DataFolder;
 use crate::error::Error;
 
 /// The address of a PostgreSQL database and its user:
-/// `postgres://user:password@host:5432/database?sslmode=verify-full`. Its `Debug` output contains nothing of
-/// it.
+/// `postgres://user:password@host:5432/database?sslmode=verify-full`.
+///
+/// Its `Debug` output contains nothing of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseUrl(String);
 
 impl DatabaseUrl {
-    /// Creates a URL. It is checked when it is used.
+    /// Creates a URL.
+    ///
+    /// It is checked when it is used.
     pub fn new(url: impl Into<String>) -> Self {
         Self(url.into())
     }
@@ -67,13 +70,15 @@ pub enum StorePlace<'a> {
     Database(&'a DatabaseUrl),
 }
 
-/// Returns the contents of a store, and what is wrong with it. It reads everything, and changes or creates
-/// nothing.
+/// Returns the contents of a store, and what is wrong with it.
+///
+/// It reads everything, and changes or creates nothing.
 pub async fn check_store(place: StorePlace<'_>) -> Result<StoreReport, Error> {
     with_contents(place, false).await
 }
 
 /// Repairs the faults of a store that can be repaired, each in its own transaction, and reports them.
+///
 /// Executions that workers hold are not changed.
 pub async fn repair_store(place: StorePlace<'_>) -> Result<StoreReport, Error> {
     with_contents(place, true).await
@@ -100,7 +105,9 @@ async fn look_at_store(place: StorePlace<'_>) -> Result<StoreReport, Error> {
     }
 }
 
-/// Updates a store's schema, or creates the store. Returns the report of the store before the update.
+/// Updates a store's schema, or creates the store.
+///
+/// Returns the report of the store before the update.
 pub async fn migrate_store(place: StorePlace<'_>) -> Result<StoreReport, Error> {
     match place {
         StorePlace::DataFolder(data_dir) => {

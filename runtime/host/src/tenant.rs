@@ -30,7 +30,9 @@ pub use left_over::NotRemoved;
 pub use queue::PublishOptions;
 pub use reimport::Reimport;
 
-/// A tenant of an installation, and the user who acts there. Cheap to clone.
+/// A tenant of an installation, and the user who acts there.
+///
+/// A clone is cheap.
 #[derive(Clone)]
 pub struct Tenant {
     installation: Arc<Installation>,
@@ -56,14 +58,18 @@ impl Tenant {
         &self.id
     }
 
-    /// The store's current time. Every time that a caller passes is compared with it.
+    /// The store's current time.
+    ///
+    /// Every time that a caller passes is compared with it.
     pub fn now(&self) -> Timestamp {
         self.installation.clock.now()
     }
 
     /// The same tenant for one of its users: the audit trail shows everything that is done through this
-    /// handle under that name. The embedder must authenticate the user and check the user's rights. If the
-    /// name is not a valid [`UserName`], every action is refused.
+    /// handle under that name.
+    ///
+    /// The embedder must authenticate the user and check the user's rights. If the name is not a valid
+    /// [`UserName`], every action is refused.
     #[must_use]
     pub fn acting_as(&self, user: &str) -> Self {
         Self { user: Some(UserName::new(user)), ..self.clone() }
@@ -81,6 +87,7 @@ impl Tenant {
     }
 
     /// The current policy, which is the most that its jobs may touch.
+    ///
     /// [`Stepbox::set_tenant`](crate::Stepbox::set_tenant) changes it.
     pub fn policy(&self) -> Arc<Policy> {
         self.state.policy()

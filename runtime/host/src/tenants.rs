@@ -22,10 +22,14 @@ use crate::policy::Policy;
 pub enum TenantStanding {
     /// Its executions are accepted and begun.
     Active,
-    /// No execution is accepted or begun in this process. Running executions continue, waiting executions
-    /// keep their place, and everything can be read and stopped.
+    /// No execution is accepted or begun in this process.
+    ///
+    /// Running executions continue, waiting executions keep their place, and everything can be read and
+    /// stopped.
     Suspended,
-    /// This process no longer knows the tenant. Its data in the store are unchanged.
+    /// This process no longer knows the tenant.
+    ///
+    /// Its data in the store are unchanged.
     Removed,
 }
 

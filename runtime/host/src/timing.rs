@@ -2,7 +2,9 @@
 
 /// How long a lease lasts without a heartbeat, in milliseconds, unless the builder sets another value.
 pub const LEASE_MS: u64 = 15_000;
-/// The shortest lease, in milliseconds. With a shorter one, a busy machine would count as dead.
+/// The shortest lease, in milliseconds.
+///
+/// With a shorter one, a busy machine would count as dead.
 pub const LEASE_MS_MIN: u64 = 1_000;
 /// The number of heartbeats in the time of a lease: two may fail.
 pub(crate) const BEATS_PER_LEASE: u64 = 3;

@@ -300,9 +300,9 @@ impl WorkerLoop {
     }
 
     /// Tries again after an error that may pass, and ends the worker after an error that does not. An error
-    /// is final if no other question could get a better answer. It is also final if every answer during the
-    /// time of a lease was an error, and a person must correct the last one. A single damaged row does not
-    /// end the worker, because other questions are answered.
+    /// is final if every question would get the same answer. It is also final if every answer during the time
+    /// of a lease was an error, and a person must correct the last one. A single damaged row does not end the
+    /// worker, because other questions are answered.
     fn trouble(&self, error: RepositoryError) {
         let shared = &self.shared;
         let is_over = match error.outlook() {

@@ -54,7 +54,7 @@ impl LogSharing {
     /// Shares the last messages. A log that cannot be shared must not fail the job, and must not delay it.
     /// `is_in_haste` says that the run was asked to stop. The wait for the last messages is then shorter.
     pub(crate) async fn finish(self, is_in_haste: bool) {
-        // The task ends only because of this message.
+        // The task ends when it receives this message, so send it before the wait.
         let _ = self.end.send(());
         let patience = if is_in_haste { HASTE_MS } else { BEAT_MS };
         let _ = timeout(Duration::from_millis(patience), self.task).await;

@@ -77,7 +77,9 @@ impl From<Error> for ConfigError {
     }
 }
 
-/// Something that a file names and that cannot be used now. Only the steps that need it fail.
+/// Something that a file names and that cannot be used now.
+///
+/// Only the steps that need it fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigWarning {
     /// What is wrong, without any secret.

@@ -19,8 +19,10 @@ pub const TENANTS_FOLDER: &str = "tenants";
 /// The end of the name of a tenant's file.
 const SUFFIX: &str = ".yaml";
 
-/// `policy.yaml` and `tenants/NAME.yaml` in a data folder. A tenant with a file of its own uses only that
-/// file. All other tenants use `policy.yaml`. Without a file, nothing is opened.
+/// `policy.yaml` and `tenants/NAME.yaml` in a data folder.
+///
+/// A tenant with a file of its own uses only that file. All other tenants use `policy.yaml`. Without a file,
+/// nothing is opened.
 ///
 /// Settings for the whole process are in `policy.yaml` only: the storage that machines share, and the limits
 /// of compiling a component.
@@ -60,8 +62,9 @@ pub struct CheckedFile {
 }
 
 impl PolicyFiles {
-    /// Reads the files of a data folder. Relative paths in parameters of jobs start in `base`, unless a
-    /// policy names folders.
+    /// Reads the files of a data folder.
+    ///
+    /// Relative paths in parameters of jobs start in `base`, unless a policy names folders.
     pub fn read(data_dir: &Path, base: &Path) -> Result<Self, ConfigError> {
         let file = data_dir.join(POLICY_FILE);
         let common_stamp = Stamp::of(&file, None);
@@ -69,7 +72,9 @@ impl PolicyFiles {
         Ok(Self { data_dir: data_dir.to_owned(), base: base.to_owned(), common, common_stamp })
     }
 
-    /// Checks all files of a data folder. A wrong file does not keep the others from being checked.
+    /// Checks all files of a data folder.
+    ///
+    /// A wrong file does not keep the others from being checked.
     pub fn check(data_dir: &Path, base: &Path) -> Result<Vec<CheckedFile>, ConfigError> {
         let files = Self {
             data_dir: data_dir.to_owned(),
@@ -89,8 +94,9 @@ impl PolicyFiles {
         Ok(checked)
     }
 
-    /// The tenants that have a file of their own, sorted by name. A file whose name is not a valid tenant
-    /// name is left out.
+    /// The tenants that have a file of their own, sorted by name.
+    ///
+    /// A file whose name is not a valid tenant name is left out.
     pub fn tenants(&self) -> Result<Vec<TenantId>, ConfigError> {
         let folder = self.data_dir.join(TENANTS_FOLDER);
         let entries = match fs::read_dir(&folder) {
@@ -159,7 +165,9 @@ impl PolicyFiles {
         self.common.limit(process)
     }
 
-    /// The files of some tenants, and the files that they name. No job may touch them.
+    /// The files of some tenants, and the files that they name.
+    ///
+    /// No job may touch them.
     pub fn own_paths<'a>(&self, tenants: impl IntoIterator<Item = &'a TenantConfig>) -> Vec<PathBuf> {
         let mut paths = vec![self.data_dir.join(POLICY_FILE)];
         paths.extend(self.common.named_files(&self.data_dir));

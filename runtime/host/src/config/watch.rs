@@ -24,7 +24,9 @@ pub enum Served {
 /// A change in the operator's files, and its result.
 #[derive(Debug)]
 pub enum PolicyEvent {
-    /// A tenant has a new policy, or is new. Steps that are running keep the policy that they began with.
+    /// A tenant has a new policy, or is new.
+    ///
+    /// Steps that are running keep the policy that they began with.
     Changed {
         /// The tenant.
         tenant: TenantId,
@@ -35,22 +37,27 @@ pub enum PolicyEvent {
         /// What cannot be used now.
         warnings: Vec<ConfigWarning>,
     },
-    /// A tenant's file was removed, and the process no longer serves the tenant. Its running executions
-    /// become PAUSED.
+    /// A tenant's file was removed, and the process no longer serves the tenant.
+    ///
+    /// Its running executions become PAUSED.
     Removed {
         /// The tenant.
         tenant: TenantId,
         /// How many of its executions were running in this process.
         running: usize,
     },
-    /// The settings for a tenant cannot be used. The tenant keeps its earlier policy.
+    /// The settings for a tenant cannot be used.
+    ///
+    /// The tenant keeps its earlier policy.
     Refused {
         /// The tenant; `None` for all tenants.
         tenant: Option<TenantId>,
         /// The reason.
         error: ConfigError,
     },
-    /// A setting of the whole process changed. It applies from the next start on.
+    /// A setting of the whole process changed.
+    ///
+    /// It applies from the next start on.
     CountsAtNextStart,
 }
 
@@ -116,8 +123,9 @@ impl PolicyWatch {
         }
     }
 
-    /// Looks at the files, and applies the changes that the look before already found. Call this about once a
-    /// second. A look that finds no change reads no file.
+    /// Looks at the files, and applies the changes that the look before already found.
+    ///
+    /// Call this about once a second. A look that finds no change reads no file.
     pub async fn look(&mut self) -> Vec<PolicyEvent> {
         let seen: BTreeMap<_, _> =
             self.seen.iter().map(|(tenant, seen)| (tenant.clone(), seen.files.clone())).collect();

@@ -21,7 +21,9 @@ pub struct ConnectorFolder {
 }
 
 impl ConnectorFolder {
-    /// Opens the folder. Its own path may contain links, but nothing in the folder may be a link.
+    /// Opens the folder.
+    ///
+    /// Its own path may contain links, but nothing in the folder may be a link.
     pub fn open(path: &Path) -> io::Result<Self> {
         let folder = Arc::new(Dir::open_ambient_dir(path, ambient_authority())?);
         Ok(Self { path: path.to_owned(), folder, wall: Arc::default() })

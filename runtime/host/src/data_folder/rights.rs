@@ -86,9 +86,9 @@ fn judge(path: &Path, found: &Metadata, own: Own, owners: Owners) -> Result<(), 
 #[cfg(unix)]
 const LINKS_MAX: usize = 40;
 
-/// Refuses a path on which another user could replace a file. No other user may be able to change any folder
-/// on the path, including the paths of links. A sticky folder such as `/tmp` is allowed: everybody may write
-/// there, but the next part of the path must belong to the operator.
+/// Refuses a path on which another user could replace a file. No folder on the path, including the paths of
+/// links, may be writable by everybody. A sticky folder such as `/tmp` is an exception: the next part of the
+/// path must then belong to the operator.
 #[cfg(unix)]
 pub(crate) fn refuse_way_of_others(path: &Path, owners: Owners) -> Result<(), Error> {
     use std::io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};

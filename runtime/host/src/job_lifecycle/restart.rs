@@ -15,22 +15,26 @@ use crate::execution_log::LogListener;
 use crate::installation::TenantRef;
 use crate::outputs::check_outputs;
 
-/// How an execution is continued. The differences from the earlier execution are in the audit trail and in
-/// the log.
+/// How an execution is continued.
+///
+/// The differences from the earlier execution are in the audit trail and in the log.
 #[derive(Clone, Default)]
 pub struct RestartOptions {
     /// Whether the steps run with the components that are installed now, even if the interrupted execution
     /// had other components with the same names.
     pub newest_components: bool,
     /// Whether the execution uses the job as it is installed now: its limits, its settings of skip and retry,
-    /// its grants, and its components. The steps must be the same. A step that continues from a checkpoint
-    /// must also have the same elements and options.
+    /// its grants, and its components.
+    ///
+    /// The steps must be the same. A step that continues from a checkpoint must also have the same elements
+    /// and options.
     pub newest_job: bool,
     /// How many items the steps that have not completed may skip, instead of the limit in the job;
     /// `Some(None)` is any number.
     pub skip_limit: Option<Option<u64>>,
-    /// Whether the interrupted step starts again from the beginning, with its current input. It then runs in
-    /// one piece, even if its input was split. Values of the execution context stay.
+    /// Whether the interrupted step starts again from the beginning, with its current input.
+    ///
+    /// It then runs in one piece, even if its input was split. Values of the execution context stay.
     pub anew: bool,
     /// Receives each message of the log when it is logged.
     pub log: Option<LogListener>,

@@ -15,8 +15,10 @@ pub struct AskedGrant {
     pub asked: String,
     /// The most that the policy allows.
     pub policy: String,
-    /// The part that is allowed. If nothing is allowed, `nothing: …` with the reason. `known when it runs` if
-    /// it depends on the parameters of a run.
+    /// The part that is allowed.
+    ///
+    /// If nothing is allowed, `nothing: …` with the reason. `known when it runs` if it depends on the
+    /// parameters of a run.
     pub effective: String,
 }
 

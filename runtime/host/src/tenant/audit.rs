@@ -10,14 +10,17 @@ use super::executions::days_before;
 use crate::error::Error;
 
 impl Tenant {
-    /// Returns events of the audit trail, newest first. For the next page, ask for the events before the id
-    /// of the last one.
+    /// Returns events of the audit trail, newest first.
+    ///
+    /// For the next page, ask for the events before the id of the last one.
     pub async fn audit(&self, filter: &AuditFilter) -> Result<Listing<AuditEvent>, Error> {
         Ok(self.installation.repository.audit(&self.id, filter).await?)
     }
 
     /// Deletes the events that are older than this number of days, and adds an event that records the
-    /// deletion. Returns the number of deleted events.
+    /// deletion.
+    ///
+    /// Returns the number of deleted events.
     pub async fn purge_audit(&self, older_than_days: u32) -> Result<u64, Error> {
         let by = self.by()?;
         let before = days_before(by.at, older_than_days);

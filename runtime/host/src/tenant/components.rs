@@ -19,9 +19,13 @@ pub use stepbox_sandbox::{Inspected, receive as receive_component};
 pub struct Upload<'a> {
     /// The component.
     pub bytes: &'a [u8],
-    /// The text of a signature of these bytes. It is ignored if the policy requires no signature.
+    /// The text of a signature of these bytes.
+    ///
+    /// It is ignored if the policy requires no signature.
     pub signature: Option<&'a str>,
-    /// The name of the signature in error messages: its file, or the file that is missing. May be empty.
+    /// The name of the signature in error messages: its file, or the file that is missing.
+    ///
+    /// May be empty.
     pub signature_file: &'a str,
 }
 
@@ -55,7 +59,9 @@ impl Tenant {
         Ok(self.installation.sandbox.inspect(bytes).await?)
     }
 
-    /// The signer of a component, if the signature is accepted. `None` if the policy requires no signature.
+    /// Checks the signature of a component, and returns its signer.
+    ///
+    /// `None` if the policy requires no signature.
     pub fn signer_of(&self, upload: Upload<'_>) -> Result<Option<Signer>, SignatureError> {
         let policy = self.policy();
         let Some(keys) = &policy.components.signed_by else { return Ok(None) };
@@ -66,8 +72,9 @@ impl Tenant {
         }
     }
 
-    /// Checks and stores a component that arrives piece by piece without a signature. It reads no more than
-    /// the maximum size of a component.
+    /// Checks and stores a component that arrives piece by piece without a signature.
+    ///
+    /// It reads no more than the maximum size of a component.
     pub async fn upload_component_from(&self, stream: impl AsyncRead + Unpin) -> Result<Component, Error> {
         match receive_component(stream).await {
             Ok(bytes) => self.upload_component(&bytes).await,
@@ -79,14 +86,17 @@ impl Tenant {
         }
     }
 
-    /// Checks and stores a component without a signature. If the component is already stored, it is returned
-    /// unchanged.
+    /// Checks and stores a component without a signature.
+    ///
+    /// If the component is already stored, it is returned unchanged.
     pub async fn upload_component(&self, bytes: &[u8]) -> Result<Component, Error> {
         self.upload(Upload::unsigned(bytes)).await
     }
 
-    /// Checks and stores a component. The signature is checked first. A component that is already stored is
-    /// returned as it is and needs no signature again. A new signature replaces the earlier one.
+    /// Checks and stores a component.
+    ///
+    /// The signature is checked first. A component that is already stored is returned as it is and needs no
+    /// signature again. A new signature replaces the earlier one.
     pub async fn upload(&self, upload: Upload<'_>) -> Result<Component, Error> {
         let kept = self.admit(upload).await;
         if let Err(error) = &kept {

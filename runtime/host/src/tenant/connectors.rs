@@ -22,6 +22,7 @@ use crate::signature::{SIGNATURE_BYTES_MAX, SIGNATURE_SUFFIX};
 
 impl Tenant {
     /// Installs the connector in a folder with its components, or replaces the connector with the same code.
+    ///
     /// Fails if existing instances could run before and could not run with the new connector. Executions keep
     /// the job that they were submitted with.
     pub async fn install_connector(&self, folder: &Path) -> Result<Connector, Error> {

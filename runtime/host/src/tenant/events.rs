@@ -9,6 +9,7 @@ use crate::error::Error;
 
 impl Tenant {
     /// Returns the events of this tenant's executions after a number, in order, at most `limit` of them.
+    ///
     /// Begin with [`EventNumber::BEGINNING`], and continue with [`EventPage::next`]. Events are kept for a
     /// week.
     ///
@@ -18,16 +19,18 @@ impl Tenant {
         Ok(self.installation.repository.events_after(Some(&self.id), after, limit).await?)
     }
 
-    /// Waits until there may be an event after this number, but at most `timeout_ms` milliseconds. Events of
-    /// other tenants may also end the wait. So call [`events`](Self::events) then, and wait again with the
-    /// [`EventPage::next`] of that page.
+    /// Waits until there may be an event after this number, but at most `timeout_ms` milliseconds.
+    ///
+    /// Events of other tenants may also end the wait. So call [`events`](Self::events) then, and wait again
+    /// with the [`EventPage::next`] of that page.
     pub async fn wait_for_events(&self, after: EventNumber, timeout_ms: u64) {
         self.installation.repository.wait_for_events(after, timeout_ms).await;
     }
 
-    /// The progress of steps of this tenant's running executions that were saved at `since` or later. The
-    /// oldest save comes first, and there are at most `limit` steps. A checkpoint is not an event, so call
-    /// this regularly.
+    /// The progress of steps of this tenant's running executions that were saved at `since` or later.
+    ///
+    /// The oldest save comes first, and there are at most `limit` steps. A checkpoint is not an event, so
+    /// call this regularly.
     pub async fn checkpointed(&self, since: Timestamp, limit: u32) -> Result<Listing<Checkpointed>, Error> {
         Ok(self.installation.repository.checkpointed(Some(&self.id), since, limit).await?)
     }

@@ -27,7 +27,9 @@ use crate::rejected_file::RejectedFile;
 /// How a run differs from its instance.
 #[derive(Clone, Default)]
 pub struct RunOptions {
-    /// Parameters for this run only, by top-level key. A JSON object; `None` changes nothing.
+    /// Parameters for this run only, by top-level key.
+    ///
+    /// A JSON object; `None` changes nothing.
     pub overrides: Option<Value>,
     /// Receives each message of the log when it is logged.
     pub log: Option<LogListener>,
@@ -53,7 +55,9 @@ pub struct Purged {
     pub not_removed: Vec<NotRemoved>,
 }
 
-/// A run in this process. If this value is dropped, the run continues.
+/// A run in this process.
+///
+/// If this value is dropped, the run continues.
 #[derive(Debug)]
 pub struct Running {
     begun: BegunRun,
@@ -76,13 +80,16 @@ impl Running {
         self.tenant.stop_execution(self.id()).await
     }
 
-    /// Asks the run to pause at its next checkpoint. Its status is then PAUSED; [`Tenant::resume_execution`]
-    /// continues it.
+    /// Asks the run to pause at its next checkpoint.
+    ///
+    /// Its status is then PAUSED; [`Tenant::resume_execution`] continues it.
     pub fn pause(&self) {
         self.begun.run.request_pause();
     }
 
-    /// Waits for the end of the run, good or bad. A failed step is part of the execution and is not an error.
+    /// Waits for the end of the run, good or bad.
+    ///
+    /// A failed step is part of the execution and is not an error.
     pub async fn wait(&mut self) -> Result<JobExecution, Error> {
         self.begun.wait().await
     }
@@ -107,7 +114,9 @@ impl Tenant {
         Ok((new, instance.label))
     }
 
-    /// Continues an execution that is PAUSED. It stays the same execution and continues from its checkpoint.
+    /// Continues an execution that is PAUSED.
+    ///
+    /// It stays the same execution and continues from its checkpoint.
     pub async fn resume_execution(
         &self,
         id: JobExecutionId,
@@ -126,8 +135,10 @@ impl Tenant {
         Ok(Running { begun, tenant: self.clone() })
     }
 
-    /// Continues an execution that was stopped or failed, as a new execution. Completed steps are not run
-    /// again, unless their settings require it. The interrupted step resumes from its checkpoint.
+    /// Continues an execution that was stopped or failed, as a new execution.
+    ///
+    /// Completed steps are not run again, unless their settings require it. The interrupted step resumes from
+    /// its checkpoint.
     pub async fn restart_execution(
         &self,
         id: JobExecutionId,
@@ -167,9 +178,10 @@ impl Tenant {
         Ok(Running { begun, tenant: self.clone() })
     }
 
-    /// The files of the items that an execution's steps skipped, by step. The format is CSV like the input,
-    /// or JSON Lines, with the original columns and the reason for each item. A step without skipped items
-    /// has no file.
+    /// The files of the items that an execution's steps skipped, by step.
+    ///
+    /// The format is CSV like the input, or JSON Lines, with the original columns and the reason for each
+    /// item. A step without skipped items has no file.
     pub async fn rejected_items(&self, id: JobExecutionId) -> Result<Vec<(StepName, PathBuf)>, Error> {
         let execution = self.execution(id).await?;
         let data = &self.installation.data;
@@ -191,8 +203,10 @@ impl Tenant {
         found.ok_or_else(|| Error::no_execution(id))
     }
 
-    /// Returns executions as short entries for lists, newest first. All entries that match the filter are in
-    /// memory at once. To read all executions, read page by page, with [`ExecutionFilter::before`].
+    /// Returns executions as short entries for lists, newest first.
+    ///
+    /// All entries that match the filter are in memory at once. To read all executions, read page by page,
+    /// with [`ExecutionFilter::before`].
     pub async fn executions(&self, filter: &ExecutionFilter) -> Result<Listing<ExecutionSummary>, Error> {
         Ok(self.installation.repository.executions(&self.id, filter).await?)
     }
@@ -202,8 +216,9 @@ impl Tenant {
         self.installation.repository.remains(&self.id, id).await?.ok_or_else(|| Error::no_execution(id))
     }
 
-    /// The stored warnings of an execution, in their order. After them come the warnings of parts that are
-    /// not merged yet.
+    /// The stored warnings of an execution, in their order.
+    ///
+    /// After them come the warnings of parts that are not merged yet.
     pub async fn warnings(&self, id: JobExecutionId) -> Result<Listing<Warning>, Error> {
         let repository = &self.installation.repository;
         let steps = match self.execution(id).await {
@@ -244,7 +259,9 @@ impl Tenant {
         Ok(Vec::new())
     }
 
-    /// The parts of an execution's steps, by step and number. Most executions have no parts.
+    /// The parts of an execution's steps, by step and number.
+    ///
+    /// Most executions have no parts.
     pub async fn partitions(&self, id: JobExecutionId) -> Result<Vec<JobExecution>, Error> {
         Ok(self.installation.repository.partitions(&self.id, id).await?)
     }
@@ -272,8 +289,9 @@ impl Tenant {
         Ok(self.installation.repository.request_stop(&self.id, id, &self.by()?).await?)
     }
 
-    /// Abandons an execution that will not be restarted, and removes its unfinished outputs. Returns the
-    /// outputs that could not be removed.
+    /// Abandons an execution that will not be restarted, and removes its unfinished outputs.
+    ///
+    /// Returns the outputs that could not be removed.
     pub async fn abandon_execution(&self, id: JobExecutionId) -> Result<Vec<NotRemoved>, Error> {
         self.installation.repository.abandon(&self.id, id, &self.by()?).await?;
         let mut removal = Removal::of(self);
@@ -281,9 +299,10 @@ impl Tenant {
         Ok(removal.finish())
     }
 
-    /// Deletes executions that have ended, and their unfinished outputs. The latest COMPLETED execution of an
-    /// instance is never deleted. A few hundred are deleted at a time, so that other writers are not blocked.
-    /// If the purge is interrupted, the next purge deletes the rest.
+    /// Deletes executions that have ended, and their unfinished outputs.
+    ///
+    /// The latest COMPLETED execution of an instance is never deleted. A few hundred are deleted at a time,
+    /// so that other writers are not blocked. If the purge is interrupted, the next purge deletes the rest.
     pub async fn purge_executions(&self, purge: Purge) -> Result<Purged, Error> {
         let by = self.by()?;
         let is_by_age = purge.older_than_days > 0;

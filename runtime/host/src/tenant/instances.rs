@@ -23,9 +23,13 @@ pub struct NewInstance {
     pub job_type: String,
     /// The code, unique in its tenant.
     pub code: String,
-    /// A name for people. The default is the code.
+    /// A name for people.
+    ///
+    /// The default is the code.
     pub label: Option<String>,
-    /// The differences from the job's defaults. A JSON object.
+    /// The differences from the job's defaults.
+    ///
+    /// A JSON object.
     pub parameters: Value,
 }
 
@@ -34,7 +38,9 @@ pub struct NewInstance {
 pub struct InstanceEdit {
     /// A new label.
     pub label: Option<String>,
-    /// Parameters to set, by top-level key. A JSON object.
+    /// Parameters to set, by top-level key.
+    ///
+    /// A JSON object.
     pub set: Option<Value>,
     /// Parameters to reset to their defaults.
     pub unset: Vec<String>,
@@ -107,7 +113,9 @@ impl Tenant {
         Ok(instance)
     }
 
-    /// Deletes an instance. Its executions stay as history.
+    /// Deletes an instance.
+    ///
+    /// Its executions stay as history.
     pub async fn delete_instance(&self, code: &str) -> Result<(), Error> {
         let instance = self.instance(code).await?;
         Ok(self.installation.repository.delete_instance(&self.id, &instance.code, &self.by()?).await?)

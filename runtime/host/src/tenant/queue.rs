@@ -19,12 +19,17 @@ const CALENDAR: RangeInclusive<Timestamp> = Timestamp(0)..=Timestamp(253_402_207
 /// How an execution waits for a worker.
 #[derive(Debug, Clone)]
 pub struct PublishOptions {
-    /// Parameters for this execution only, by top-level key. A JSON object; `None` changes nothing.
+    /// Parameters for this execution only, by top-level key.
+    ///
+    /// A JSON object; `None` changes nothing.
     pub overrides: Option<Value>,
-    /// The priority within the tenant. Higher values come first; among equal values, the older execution
-    /// comes first.
+    /// The priority within the tenant.
+    ///
+    /// Higher values come first; among equal values, the older execution comes first.
     pub priority: i16,
-    /// The earliest start: no worker begins it before this moment. `None` is at once.
+    /// The earliest start: no worker begins it before this moment.
+    ///
+    /// `None` is at once.
     pub available_at: Option<Timestamp>,
     /// Whether the execution is not published while another execution with the same instance and parameters
     /// has not ended.

@@ -23,8 +23,9 @@ use crate::step_elements::{check_storages, expand};
 pub struct Reimport {
     /// The step that rejected the items.
     pub step: StepName,
-    /// The path of the file with the items, preferably absolute. A relative path starts in the same folder as
-    /// the paths of jobs.
+    /// The path of the file with the items, preferably absolute.
+    ///
+    /// A relative path starts in the same folder as the paths of jobs.
     pub file: String,
     /// Receives each message of the log when it is logged.
     pub log: Option<LogListener>,
@@ -35,8 +36,10 @@ const EXECUTION: &str = "%execution%";
 
 impl Tenant {
     /// Runs a step of an ended execution again, with a file of corrected items as its input, and then the
-    /// steps after it. Earlier steps are not run again. From this step on, native writers write to separate
-    /// files, with the number of the new execution before the extension, so that nothing is replaced.
+    /// steps after it.
+    ///
+    /// Earlier steps are not run again. From this step on, native writers write to separate files, with the
+    /// number of the new execution before the extension, so that nothing is replaced.
     pub async fn reimport(&self, id: JobExecutionId, reimport: Reimport) -> Result<Running, Error> {
         let earlier = self.execution(id).await?;
         check_ended(&earlier)?;

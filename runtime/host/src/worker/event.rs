@@ -50,7 +50,9 @@ pub enum WorkerEvent {
     },
     /// The watchdog took over an execution that another worker had lost.
     Rescued(Rescued),
-    /// The store does not answer. The worker tries again.
+    /// The store does not answer.
+    ///
+    /// The worker tries again.
     Trouble {
         /// The reason, as a stable code.
         code: &'static str,
@@ -58,20 +60,24 @@ pub enum WorkerEvent {
         reason: String,
     },
     /// The clock of the machine differs from the store's clock by a second or more, the difference has
-    /// changed, or there is no difference any more. Stepbox does not use that clock, but people who read
-    /// times on that machine should know it.
+    /// changed, or there is no difference any more.
+    ///
+    /// Stepbox does not use that clock, but people who read times on that machine should know it.
     ClockSkewed {
         /// By how many milliseconds the machine's clock is ahead; negative if it is behind.
         skew_ms: i64,
     },
-    /// The store cannot be used, and trying again does not help. The worker ends, and
-    /// [`Worker::wait`](crate::Worker::wait) returns the reason.
+    /// The store cannot be used, and trying again does not help.
+    ///
+    /// The worker ends, and [`Worker::wait`](crate::Worker::wait) returns the reason.
     GaveUp {
         /// The reason, as a stable code.
         code: &'static str,
         /// The reason, for people.
         reason: String,
-        /// How many executions the worker runs. Other workers take them over.
+        /// How many executions the worker runs.
+        ///
+        /// Other workers take them over.
         running: usize,
     },
     /// The worker takes no new executions, and waits for its running executions.

@@ -15,7 +15,9 @@ use crate::error::Error;
 /// How long a worker that leaves waits for the store to end its leases, in milliseconds.
 const LEAVE_MS: u64 = 2_000;
 
-/// A running worker. Dropping the value ends the worker as [`Worker::leave`] does.
+/// A running worker.
+///
+/// Dropping the value ends the worker as [`Worker::leave`] does.
 pub struct Worker {
     shared: Arc<Shared>,
     quiet: mpsc::Sender<Quiet>,
@@ -48,8 +50,9 @@ impl Worker {
         self.shared.enter(Stage::Finishing);
     }
 
-    /// Waits for the end of the worker. Returns an error if the worker ended by itself, because the store
-    /// cannot be used.
+    /// Waits for the end of the worker.
+    ///
+    /// Returns an error if the worker ended by itself, because the store cannot be used.
     pub async fn wait(&mut self) -> Result<(), Error> {
         if let Some(task) = &mut self.task {
             // The loop should never panic. If it does, it is over too.
@@ -61,8 +64,10 @@ impl Worker {
         failure.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// Ends the worker at once. The leases of running executions end now, so another worker continues from
-    /// the last checkpoints. The process should end now too.
+    /// Ends the worker at once.
+    ///
+    /// The leases of running executions end now, so another worker continues from the last checkpoints. The
+    /// process should end now too.
     pub async fn leave(mut self) {
         // A heartbeat in progress would list the worker again, and a claim would take new leases.
         let (told, is_quiet) = Quiet::new();

@@ -10,7 +10,9 @@ use super::shared::{Shared, Stage};
 /// The maximum time since the last check whether running components must end, in milliseconds.
 const TICK_MS_MAX: u64 = 5_000;
 
-/// Reports the health of a worker. Cheap to clone.
+/// Reports the health of a worker.
+///
+/// A clone is cheap.
 #[derive(Clone)]
 pub struct WorkerProbe(pub(super) Arc<Shared>);
 
@@ -19,23 +21,30 @@ pub struct WorkerProbe(pub(super) Arc<Shared>);
 pub struct WorkerHealth {
     /// The name of the worker.
     pub worker: String,
-    /// The stage of its shutdown. The stage alone is no problem.
+    /// The stage of its shutdown.
+    ///
+    /// The stage alone is no problem.
     pub stage: Stage,
     /// How many executions it runs.
     pub running: usize,
-    /// The maximum number of executions that it runs. Reaching it is no problem.
+    /// The maximum number of executions that it runs.
+    ///
+    /// Reaching it is no problem.
     pub concurrency: usize,
-    /// How long ago its loop turned, in milliseconds. The loop turns twice a second, however long it waits
-    /// for other things.
+    /// How long ago its loop turned, in milliseconds.
+    ///
+    /// The loop turns twice a second, however long it waits for other things.
     pub ms_since_turn: u64,
     /// How long ago the store answered it, in milliseconds, or how long a question has been without an
     /// answer.
     pub ms_since_store: u64,
-    /// When the sandbox last checked whether running components must end, in milliseconds ago.
+    /// The time since the sandbox last checked whether running components must end, in milliseconds.
     pub ms_since_tick: u64,
     /// By how many milliseconds the clock of its machine is ahead of the store's clock; negative if it is
-    /// behind. `None` if the embedder gave another clock. The difference alone is no problem, because Stepbox
-    /// does not use that clock.
+    /// behind.
+    ///
+    /// `None` if the embedder gave another clock. The difference alone is no problem, because Stepbox does
+    /// not use that clock.
     pub clock_skew_ms: Option<i64>,
     /// The problems of the worker; empty if all is well.
     pub problems: Vec<WorkerProblem>,
@@ -72,8 +81,9 @@ impl WorkerProblem {
         }
     }
 
-    /// Whether a new process would solve the problem. A problem of the store stays, because a new process has
-    /// the same store.
+    /// Whether a new process would solve the problem.
+    ///
+    /// A problem of the store stays, because a new process has the same store.
     pub const fn is_of_the_process(self) -> bool {
         match self {
             Self::LoopStuck | Self::SandboxStuck => true,
@@ -88,14 +98,17 @@ impl WorkerHealth {
         self.problems.is_empty()
     }
 
-    /// Whether the process works. If not, restart it. This says nothing about the store.
+    /// Whether the process works.
+    ///
+    /// If not, restart it. This says nothing about the store.
     pub fn is_live(&self) -> bool {
         !self.problems.iter().any(|problem| problem.is_of_the_process())
     }
 
-    /// Whether it takes executions when places become free: it is well, and is not shutting down. A worker
-    /// without a free place is also ready, because nothing is sent to a worker: it fetches executions when it
-    /// has room.
+    /// Whether it takes executions when places become free: it is well, and is not shutting down.
+    ///
+    /// A worker without a free place is also ready, because nothing is sent to a worker: it fetches
+    /// executions when it has room.
     pub fn is_ready(&self) -> bool {
         self.is_well() && self.stage == Stage::Working
     }
@@ -116,7 +129,9 @@ impl WorkerHealth {
 }
 
 impl WorkerProbe {
-    /// The health of the worker at this moment. It asks no other process, so it answers at once.
+    /// The health of the worker at this moment.
+    ///
+    /// It asks no other process, so it answers at once.
     pub fn health(&self) -> WorkerHealth {
         let Self(shared) = self;
         let health = WorkerHealth {

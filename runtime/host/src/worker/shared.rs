@@ -23,7 +23,9 @@ use crate::listening::tell;
 pub enum Stage {
     /// The worker takes executions from the queue.
     Working,
-    /// The worker takes no new executions. Running executions may continue for the grace.
+    /// The worker takes no new executions.
+    ///
+    /// Running executions may continue for the grace.
     Finishing,
     /// Running executions are asked to pause at their next checkpoint.
     Pausing,

@@ -58,8 +58,9 @@ pub(super) fn of_defaults<T>(filled: Result<T, GrantError>) -> Result<(), GrantE
     }
 }
 
-/// The optional parameters in grants, with their steps. A run without a value for such a parameter fails at
-/// that step.
+/// The optional parameters in grants, with their steps.
+///
+/// A run without a value for such a parameter fails at that step.
 pub fn optional_in_grants(job: &Job) -> Vec<(&StepName, String)> {
     let required = job.parameters.get("required").and_then(Value::as_array);
     let is_required =
