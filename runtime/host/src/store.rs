@@ -61,7 +61,7 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
-/// Which store.
+/// The place of a store.
 #[derive(Debug, Clone, Copy)]
 pub enum StorePlace<'a> {
     /// The embedded store in a data folder.
