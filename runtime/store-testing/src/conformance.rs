@@ -1,4 +1,4 @@
-//! What every store does: one suite, run against each of them.
+//! The behaviour of every store: one suite, which is run against each of them.
 //!
 //! A behaviour is a function that gets an empty store; [`conformance!`](crate::conformance!) makes a test of each. The
 //! name of a behaviour is its sentence: `leases::a_fenced_worker_cannot_write`.
@@ -24,8 +24,8 @@ pub mod watchdog;
 pub mod wholes;
 pub mod workers;
 
-/// Makes a `#[tokio::test]` of each behaviour. The argument names an async function that returns an
-/// empty store, or something that dereferences to one.
+/// Makes a `#[tokio::test]` of each behaviour. The argument names an async function that returns an empty store, or
+/// something that dereferences to one.
 #[macro_export]
 macro_rules! conformance {
     ($empty_store:ident) => {
@@ -206,7 +206,7 @@ macro_rules! conformance {
 
 #[cfg(test)]
 mod tests {
-    /// A behaviour that the macro forgets would never run.
+    /// A behaviour that is missing in the macro would never run.
     #[test]
     fn every_behaviour_is_a_test() {
         let list = include_str!("conformance.rs");
@@ -230,7 +230,7 @@ mod tests {
             include_str!("conformance/workers.rs"),
         ];
         for line in groups.iter().flat_map(|group| group.lines()) {
-            // A behaviour takes a store and nothing else.
+            // A behaviour has a store as its only argument.
             let Some(behaviour) = line.strip_prefix("pub async fn ") else { continue };
             let Some(name) = behaviour.strip_suffix("(store: &dyn JobRepository) {") else { continue };
             assert!(list.contains(&format!("                {name}\n")), "`{name}` is not in the list");

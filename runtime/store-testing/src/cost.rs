@@ -1,4 +1,4 @@
-//! What the lives of executions cost a store, for comparing two versions of it by turns.
+//! Measures what the lives of executions cost a store. To compare two versions, run them alternately.
 
 use std::time::{Duration, Instant};
 
@@ -9,13 +9,13 @@ use stepbox_batch::ports::JobRepository;
 
 use crate::sample::*;
 
-/// How many calls are under way at a time.
+/// How many calls are in progress at a time.
 const TOGETHER: usize = 16;
 
 /// How long each phase took.
 #[derive(Debug, Clone, Copy)]
 pub struct Cost {
-    /// Publishing them.
+    /// Publishing the executions.
     pub submitted: Duration,
     /// Claiming them, 16 at a time.
     pub claimed: Duration,
@@ -23,7 +23,7 @@ pub struct Cost {
     pub run: Duration,
 }
 
-/// Publishes executions of `nightly`, claims them and brings them to their end.
+/// Publishes executions of `nightly`, claims them and runs them to their end.
 pub async fn lives(store: &dyn JobRepository, count: usize) -> Cost {
     let new = NewJobExecution { queue: Some(Enqueue::at_once(EARLIER)), ..new("nightly") };
     let begin = Instant::now();

@@ -1,7 +1,7 @@
 //! A store that fails on purpose, the same way for the same seed.
 //!
-//! What a store may do to its callers at worst: refuse, be busy, take its time, or do what it was asked
-//! and lose the answer on the way.
+//! A store may fail its callers in these ways: it refuses, it is busy, it is slow, or it does the work and the
+//! answer is lost.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -13,14 +13,14 @@ use stepbox_batch::ports::{JobRepository, RepositoryError, Result};
 
 use crate::interposed::{Call, Interposed, Interposer};
 
-/// How often a late call lets others go first.
+/// How often a late call yields to others at most.
 const YIELDS_MAX: u64 = 20;
 
 /// A store that fails on purpose.
 pub type FaultyStore<S> = Interposed<S, Faults>;
 
 impl<S: JobRepository> FaultyStore<S> {
-    /// `rate` of 1000 calls meet with a fault; which ones, and with which, is up to the seed.
+    /// Makes a store in which `rate` of 1000 calls have a fault. The seed decides which calls, and which faults.
     pub fn new(store: S, seed: u64, rate: u32) -> Self {
         Self { store, interposer: Faults::new(seed, rate) }
     }
@@ -35,7 +35,7 @@ pub struct Faults {
     committed: Mutex<BTreeMap<(JobExecutionId, u32), Counts>>,
 }
 
-/// A generator of numbers that is the same on every machine.
+/// A generator of numbers that are the same on every machine.
 #[derive(Debug)]
 struct Numbers(u64);
 
@@ -49,7 +49,7 @@ impl Numbers {
     }
 }
 
-/// What a call meets with on one side of the store.
+/// What happens to a call before or after the store.
 enum Fate {
     Passes,
     IsLate { yields: u64 },
@@ -59,7 +59,8 @@ enum Fate {
 
 impl Faults {
     fn new(seed: u64, rate: u32) -> Self {
-        // A state of 0 would stay there, and the first numbers of small seeds are alike.
+        // The state must not be 0, because it would stay 0. The multiplication makes the first numbers of small
+        // seeds differ.
         let mut numbers = Numbers(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
         for _ in 0..8 {
             numbers.below(2);
@@ -67,14 +68,14 @@ impl Faults {
         Self { rate: u64::from(rate), numbers: Mutex::new(numbers), committed: Mutex::default() }
     }
 
-    /// The counts that the store took with a step's last checkpoint, also if its caller got an error.
+    /// The counts that the store accepted with a step's last checkpoint, even if the caller got an error.
     pub fn committed(&self, id: JobExecutionId, position: u32) -> Option<Counts> {
         self.committed.lock().unwrap_or_else(PoisonError::into_inner).get(&(id, position)).copied()
     }
 
     fn fate(&self, fates: u64) -> Fate {
         let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
-        // Each call is asked about twice.
+        // This is asked twice for each call.
         if numbers.below(2000) >= self.rate {
             return Fate::Passes;
         }

@@ -1,4 +1,4 @@
-//! A store with a listener before it, which hears of each call before and after the call is made.
+//! A store with a listener before it. The listener gets each call before and after the call is made.
 
 use async_trait::async_trait;
 use stepbox_batch::actor::Actor;
@@ -23,11 +23,11 @@ use stepbox_batch::worker::{Held, Worker};
 /// A call to the store.
 #[derive(Debug, Clone, Copy)]
 pub enum Call<'a> {
-    /// Changes nothing.
+    /// The call changes nothing.
     Read(&'static str),
-    /// Changes something.
+    /// The call changes something.
     Write(&'static str),
-    /// Saves what the holder of a lease has to say.
+    /// The call is a save by the holder of a lease.
     Save(&'a Lease, Save<'a>),
 }
 
@@ -44,10 +44,12 @@ impl Call<'_> {
 /// A listener before a store.
 #[async_trait]
 pub trait Interposer: Send + Sync + 'static {
-    /// Hears of a call about to be made; an error is the answer, and the store hears nothing.
+    /// Called before a call is made. If it returns an error, the caller gets the error, and the store is not
+    /// called.
     async fn before(&self, call: Call<'_>) -> Result<()>;
 
-    /// Hears of a call that succeeded; an error is the answer in the place of the store's.
+    /// Called after a call that succeeded. If it returns an error, the caller gets the error instead of the store's
+    /// answer.
     async fn after(&self, call: Call<'_>) -> Result<()>;
 }
 

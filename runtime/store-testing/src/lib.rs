@@ -1,18 +1,18 @@
 //! For tests of stores, and for tests of programs that use a store.
 //!
 //! - [`conformance`] is the suite that every store passes: a function for each behaviour that the ports in
-//!   [`stepbox_batch::ports`] promise, the events of executions and the audit trail included, and a model that explores
-//!   histories of executions, lost workers and parts.
+//!   [`stepbox_batch::ports`] promise, including the events of executions and the audit trail, and a model that
+//!   explores histories of executions, lost workers and parts.
 //! - [`faulty`] is a store that fails on purpose, the same way for the same seed.
-//! - [`interposed`] is a store with a listener before it, which hears of each call and may refuse it.
-//! - [`cost`] measures what the lives of executions cost, for comparing two versions of a store by turns.
-//! - [`sample`] has what the suite is shown on: one job, one instance, executions in any status.
+//! - [`interposed`] is a store with a listener before it, which gets each call and may refuse it.
+//! - [`cost`] measures what the lives of executions cost, to compare two versions of a store.
+//! - [`sample`] has the test data of the suite: one job, one instance, executions in any status.
 //!
 //! # A store of your own
 //!
-//! 1. Implement the traits in [`stepbox_batch::ports`]. The blanket implementation makes your store a
-//!    [`JobRepository`](stepbox_batch::ports::JobRepository) then. Ask the functions in [`stepbox_batch::execution`]
-//!    where a decision is to be made (`standing`, `rescue`, `fairness`, `event`): they are the same for every store.
+//! 1. Implement the traits in [`stepbox_batch::ports`]. The blanket implementation then makes your store a
+//!    [`JobRepository`](stepbox_batch::ports::JobRepository). Call the functions in [`stepbox_batch::execution`] for
+//!    decisions (`standing`, `rescue`, `fairness`, `event`): they are the same for every store.
 //! 2. In the tests of your crate, add `stepbox-store-testing`, and `tokio` with the features `macros` and `rt`.
 //! 3. Write an async function that returns an empty store, and pass its name to the macro:
 //!
@@ -31,7 +31,8 @@
 //! ```
 //!
 //! The macro makes a `#[tokio::test]` of each behaviour. The returned value may own more than the store, such as a
-//! temporary folder or a schema to drop. Nothing in the suite sleeps; moments come from the suite, not from a clock.
+//! temporary folder or a schema to drop. The suite does not sleep; its moments come from the suite, not from a
+//! clock.
 
 pub mod conformance;
 pub mod cost;

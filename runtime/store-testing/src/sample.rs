@@ -1,4 +1,4 @@
-//! What the behaviours are shown on: one job, one instance, executions in any status.
+//! The test data of the suite: one job, one instance, executions in any status.
 
 use std::task::Poll;
 
@@ -17,24 +17,24 @@ use stepbox_batch::job::{ComponentRef, Element, ElementSource, Job, JobInstance,
 use stepbox_batch::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId, JobName, StepName, TenantId};
 use stepbox_batch::ports::{JobRepository, Result};
 
-/// When everything is looked at.
+/// The moment at which everything is checked.
 pub const NOW: Timestamp = Timestamp(1_700_000_000_000);
-/// When everything was accepted and claimed: one minute before.
+/// The moment at which everything was accepted and claimed: one minute before.
 pub const EARLIER: Timestamp = Timestamp(NOW.0 - 60_000);
-/// A lease that runs out at [`NOW`] exactly, if it began [`EARLIER`], in milliseconds.
+/// The length of a lease that began at [`EARLIER`] and expires exactly at [`NOW`], in milliseconds.
 pub const LEASE_MS: u64 = 60_000;
 
-/// `ok`, or the code of the error: what a row of a table can hold.
+/// `ok`, or the code of the error, for a row of a table.
 pub fn told<T>(result: Result<T>) -> &'static str {
     result.map_or_else(|error| error.code(), |_| "ok")
 }
 
-/// Whether the lease of an execution is held when it is looked at.
+/// Whether the lease of an execution is held at [`NOW`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hold {
     /// No worker has it.
     Free,
-    /// It has just run out.
+    /// The lease has just expired.
     Over,
     /// A worker has it for one more millisecond.
     Held,
@@ -81,7 +81,7 @@ pub fn job(connector: &str, name: &str) -> Job {
     }
 }
 
-/// A component that says nothing of itself.
+/// A component without a description.
 pub fn component_ref(byte: u8, name: &str) -> ComponentRef {
     ComponentRef {
         name: name.to_owned(),
@@ -101,7 +101,7 @@ pub fn connector(code: &str, label: &str, jobs: &[&str]) -> Connector {
     }
 }
 
-/// A quota that nothing here comes near.
+/// A quota that is never reached here.
 pub const ROOM: ComponentQuota = ComponentQuota::UNBOUNDED;
 
 /// A released component: `name@1.2.3`.
@@ -153,12 +153,12 @@ pub fn by(at: Timestamp) -> Actor {
     Actor::new(Some("julia"), at)
 }
 
-/// The wish of a worker for a lease of [`LEASE_MS`].
+/// The request of a worker for a lease of [`LEASE_MS`].
 pub fn claim(worker: &str, now: Timestamp) -> Claim {
     Claim { worker: worker.to_owned(), now, lease_ms: LEASE_MS }
 }
 
-/// Whom the watchdog finds lost.
+/// The executions that the watchdog finds lost.
 pub async fn lost(store: &dyn JobRepository, now: Timestamp) -> Vec<(TenantId, JobExecutionId, Fate)> {
     let rescued = store.rescue_lost(now).await.unwrap();
     rescued.into_iter().map(|Rescued { tenant, id, fate, .. }| (tenant, id, fate)).collect()
@@ -197,7 +197,7 @@ pub async fn move_to(
     store.save(lease, Save { execution: Some(execution), ..Save::default() }).await.unwrap();
 }
 
-/// An execution of `nightly` in the given status, as a worker and perhaps a person would bring it there.
+/// An execution of `nightly` in the given status, brought there as a worker, and perhaps a person, would do.
 pub async fn in_status(store: &dyn JobRepository, status: BatchStatus, hold: Hold) -> (JobExecution, Lease) {
     use BatchStatus::*;
     let lease_ms = if hold == Hold::Held { LEASE_MS + 1 } else { LEASE_MS };
@@ -252,7 +252,7 @@ pub fn warning(reason: &str) -> Warning {
     }
 }
 
-/// A JSON object in which nothing is simple: order, depth, scripts, numbers, quotes, NUL.
+/// A JSON object with difficult content: order, depth, scripts, numbers, quotes, NUL.
 pub fn odd_object() -> Value {
     json!({
         "z": "first on purpose", "a": [null, true, -1, 0.5, u64::MAX, i64::MIN],

@@ -1,33 +1,33 @@
-//! What is wrong with what a store holds, and what can be done about it: the rules, for every store.
+//! The rules for a check of a store, for every store: what can be wrong with the stored rows, and how to mend it.
 
 use stepbox_batch::execution::Failure;
 use stepbox_batch::ports::Finding;
 
 use crate::numbers::{claimed, running, waiting};
 
-/// How many findings a report has at most. More are mended all the same.
+/// How many findings a report has at most. Further findings are mended, too.
 pub(crate) const FINDINGS_MAX: usize = 1_000;
-/// How many executions are looked up at a time.
+/// How many executions are read at a time.
 pub(crate) const TOGETHER: i64 = 500;
 
-/// A rule that the stored rows keep, also after a kill at any moment.
+/// A rule that the stored rows keep, even after a kill at any moment.
 pub(crate) struct Rule {
-    /// Finds what breaks it: tenant, id, and what else there is to say.
+    /// The statement that finds the rows that break the rule: tenant, id, and further facts.
     pub found: &'static str,
     pub reason: &'static str,
     pub cure: Cure,
-    /// What the cure has done.
+    /// What the cure has done, in words.
     pub remedy: &'static str,
 }
 
-/// What mends what breaks a rule.
+/// How an execution that breaks a rule is mended.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Cure {
     /// A statement about one execution of a tenant.
     Statement(&'static str),
-    /// It ends as a part that its whole has left behind.
+    /// The execution ends like a part that was left open after the end of its whole.
     EndWithWhole,
-    /// It is rescued anew, as one whose worker was lost just now.
+    /// The execution is rescued, as if its worker was lost just now.
     Rescue,
 }
 
@@ -135,11 +135,11 @@ impl Rule {
 pub(crate) const EXECUTIONS: &str =
     "SELECT tenant, id FROM job_executions WHERE id > :after ORDER BY id LIMIT :limit";
 
-/// The tenants that have anything but executions.
+/// The tenants that have anything other than executions.
 pub(crate) const TENANTS: &str = "SELECT tenant FROM connectors UNION SELECT tenant FROM components
     UNION SELECT tenant FROM job_instances ORDER BY tenant";
 
-/// Makes an execution be found as one whose worker was lost just now.
+/// Makes an execution look as if its worker was lost just now.
 pub(crate) const BE_LOST: &str = "UPDATE job_executions SET set_aside = NULL, lease_expires_at = :now
     WHERE tenant = :tenant AND id = :id AND ended_at IS NULL";
 
@@ -147,15 +147,15 @@ pub(crate) const BE_LOST: &str = "UPDATE job_executions SET set_aside = NULL, le
 pub(crate) const STANDS: &str = "SELECT coalesce(lease_expires_at, 0) > :now AS is_held,
     ended_at IS NOT NULL AS has_ended FROM job_executions WHERE tenant = :tenant AND id = :id";
 
-/// A cell that cannot be read and may be emptied, since nothing but itself is lost with it.
+/// A cell that cannot be read and may be emptied, because nothing else is lost with it.
 pub(crate) struct Cell {
-    /// The statement that empties it; the step of that name, if it is a step's.
+    /// The statement that empties the cell; `step` is set if the cell is a step's.
     pub statement: String,
     pub step: Option<String>,
     pub column: String,
 }
 
-/// What may be emptied, and with what.
+/// The cells that may be emptied: the column, whether it is a step's, and the empty value.
 const CELLS: [(&str, bool, &str); 8] = [
     ("checkpoint", true, "NULL"),
     ("summary", true, "'{}'"),
@@ -192,7 +192,7 @@ impl Cell {
 /// How many cells of an execution are emptied at most.
 pub(crate) const CELLS_MAX: usize = 100;
 
-/// What is stored of an execution that was ended because it cannot be read.
+/// The failure of an execution that was ended because it cannot be read.
 pub(crate) fn failure(reason: &str) -> Failure {
     Failure {
         code: "store-corrupt".to_owned(),
@@ -204,7 +204,7 @@ pub(crate) fn failure(reason: &str) -> Failure {
     }
 }
 
-/// What was done about an execution that cannot be read.
+/// What was done about an execution that cannot be read. `None` if nothing was done.
 pub(crate) fn emptied(columns: &[String], was_ended: bool) -> Option<String> {
     let emptied = (!columns.is_empty()).then(|| format!("emptied: {}", columns.join(", ")));
     match (was_ended, emptied) {

@@ -1,4 +1,5 @@
-//! What both stores do about rows that nobody can have written this way: they set an execution aside, and go on.
+//! Tests for both stores of rows that the store itself never writes: the store sets the execution aside, and
+//! continues.
 
 use stepbox_batch::audit::{AuditAction, AuditFilter};
 use stepbox_batch::execution::queue::{QueueClaim, QueueFilter, QueueState};
@@ -9,18 +10,18 @@ use stepbox_batch::ports::{Finding, JobRepository};
 use stepbox_store_testing::conformance::queue::{publish, queued};
 use stepbox_store_testing::sample::*;
 
-/// A store in which somebody else writes as they like.
+/// A store whose rows a test can change directly.
 #[allow(async_fn_in_trait, reason = "for tests of this crate alone")]
 pub(crate) trait Damageable {
     fn store(&self) -> &dyn JobRepository;
 
-    /// Runs statements past the store.
+    /// Runs statements without the store.
     fn sql(&self, statements: &str);
 
     /// A literal for bytes in hexadecimal.
     fn bytes(&self, hex: &str) -> String;
 
-    /// What a check finds.
+    /// The findings of a check; with `mends`, of a repair.
     async fn findings(&self, mends: bool) -> Vec<Finding>;
 }
 
@@ -35,7 +36,8 @@ macro_rules! damaged {
 }
 pub(crate) use damaged;
 
-/// Takes at most so many entries, with leases that run out at [`NOW`]; of the tenant, so many may run at a time.
+/// Takes at most `limit` entries, with leases that expire at [`NOW`]. `running_max` executions of the tenant may
+/// run at a time.
 async fn take(store: &dyn JobRepository, limit: u32, running_max: u64) -> Vec<JobExecutionId> {
     let wanted = QueueClaim {
         claim: claim("w-1", EARLIER),
@@ -58,7 +60,7 @@ async fn reasons(store: &dyn JobRepository, action: AuditAction) -> Vec<String> 
     events.into_iter().map(|event| format!("{}: {}", event.deed.subject, event.deed.detail)).collect()
 }
 
-/// What is wrong with the row, what mends it, and what the reason says.
+/// How the row is damaged, how it is mended, and a part of the reason.
 const UNRESCUABLE: [(&str, &str, &str); 2] = [
     ("UPDATE queue_entries SET losses = -1", "UPDATE queue_entries SET losses = 0", "`losses` of execution"),
     ("UPDATE job_executions SET status = 42", "UPDATE job_executions SET status = 3", "no batch status 42"),
@@ -91,7 +93,7 @@ pub(crate) async fn one_that_cannot_be_rescued_is_set_aside_and_the_others_are_r
             "{events:?}"
         );
 
-        // It runs nowhere, waits nowhere, and takes nobody's place.
+        // The execution does not run, does not wait, and does not use a place of another one.
         assert_eq!(store.held(EARLIER).await.unwrap(), []);
         let depths = store.queue_depths().await.unwrap();
         let depths: Vec<_> = depths.iter().map(|depth| (depth.state, depth.count)).collect();
@@ -104,7 +106,7 @@ pub(crate) async fn one_that_cannot_be_rescued_is_set_aside_and_the_others_are_r
         assert_eq!(stored(store, ids[1]).await.set_aside, Some(reason));
         let claimed = store.claim(&tenant(), ids[1], &claim("w-2", NOW), &by(NOW)).await;
         assert_eq!(told(claimed), "wrong-status");
-        // A person may end it, and the others.
+        // A person may end this execution, and the others.
         let stop = store.request_stop(&tenant(), ids[1], &by(NOW)).await.unwrap();
         assert_eq!(stop, StopRequest::StoppedAtOnce);
         let ended = stored(store, ids[1]).await;
@@ -148,7 +150,7 @@ pub(crate) async fn a_claim_passes_over_one_that_cannot_be_read(damageable: &imp
     assert_eq!(lost(store, NOW).await, expected, "those that are set aside are nobody's");
 }
 
-/// What is wrong, and what a repair does about it.
+/// Checks the findings, and what a repair does about them.
 async fn check_rules(damageable: &impl Damageable, of: &[(JobExecutionId, &str, &str)]) {
     let told = |findings: Vec<Finding>| {
         let line = |finding: Finding| {
@@ -209,7 +211,7 @@ pub(crate) async fn a_repair_makes_readable_what_can_be_and_ends_it(damageable: 
         "UPDATE step_executions SET checkpoint = {bytes} WHERE execution_id IN ({checkpoint}, {ended});
          UPDATE job_executions SET context = '{{', failures = '{{' WHERE id = {context};"
     ));
-    // One is set aside by a claim, the other one is found as it waits.
+    // One execution is set aside by a claim; the other is found by the check while it waits.
     assert_eq!(take(store, 1, 9).await, []);
     let of = [
         (checkpoint, "it is set aside: the store holds a `checkpoint`", "it is FAILED; emptied: checkpoint"),
@@ -244,7 +246,7 @@ pub(crate) async fn a_check_tells_what_could_not_be_rescued_and_changes_nothing(
     assert_eq!(stored(store, id).await.set_aside, None);
 }
 
-/// A whole that is in no queue and its two parts, all lost, as the schema before had them, for both stores.
+/// A whole that is in no queue, and its two parts, all lost: the rows of the schema before, for both stores.
 pub(crate) const LOST_IN_PARTS: &str = r#"
     INSERT INTO job_executions
         (tenant, instance, status, stoppable, created_at, updated_at, attempt, lease_token, lease_expires_at,
@@ -273,7 +275,7 @@ pub(crate) async fn a_lost_whole_in_parts_is_ended(store: &dyn JobRepository) {
         assert_eq!(stored(store, JobExecutionId(id)).await.status, status);
     }
     assert_eq!(lost(store, NOW).await, []);
-    // Of what was there before the events were, only that is told which has happened since.
+    // Of the rows that are older than the events, only changes since then have events.
     let events = all_events(store, None).await;
     let told: Vec<_> = events.iter().map(|event| (event.id.0, in_words(&event.happened))).collect();
     let expected = [(1, "ended FAILED"), (2, "ended STOPPED"), (3, "ended STOPPED")];

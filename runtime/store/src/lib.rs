@@ -1,9 +1,9 @@
 //! Stepbox's job repository: every instance, execution, step, warning and checkpoint, on a disk.
 //!
-//! [`SqliteStore`] keeps it all in one SQLite file and needs no set-up; [`PostgresStore`] keeps it in a PostgreSQL
-//! database, for many machines. Both are implementations of `stepbox-batch`'s
-//! [`JobRepository`](stepbox_batch::ports::JobRepository), whose documentation says what each method does;
-//! this crate says how it is kept.
+//! [`SqliteStore`] keeps everything in one SQLite file and needs no set-up; [`PostgresStore`] keeps everything in a
+//! PostgreSQL database, for many machines. Both implement `stepbox-batch`'s
+//! [`JobRepository`](stepbox_batch::ports::JobRepository), whose documentation says what each method does; this
+//! documentation says how the data is kept.
 //!
 //! ```
 //! use serde_json::json;
@@ -103,30 +103,31 @@
 //!
 //! # What they promise
 //!
-//! - **Durable before it is told**: an answer comes after the commit has reached the disk. Progress
-//!   ([`save_tracking`](stepbox_batch::ports::ExecutionJournal::save_tracking)) is the exception:
-//!   it survives the end of the process, not a power loss, and costs no wait for the disk.
-//! - **Waits are shared**: all calls that came while the disk was waited for are committed at once. A request
-//!   that is refused, or does not fit on the disk, takes nothing from its neighbours.
-//! - **Any number of processes** may use a store. One of them writes to a file at a time; the others wait up to
-//!   [`SqliteOptions::busy_timeout_ms`]. Reading never waits. In a database, only those calls wait for each other
-//!   that are about the same execution, or choose what begins next.
-//! - **Servers come and go**: what a worker saves is made again, and written once, when its connection breaks.
-//! - **Old and new versions** never misread each other: what is newer is refused, at opening and ever after, and
-//!   what is older is brought up to date, in one transaction.
-//! - **Private**: a new folder and file are for their owner only. A database's password is in nothing that is told.
+//! - **Durable before the answer**: a call returns after its commit has reached the disk. Progress
+//!   ([`save_tracking`](stepbox_batch::ports::ExecutionJournal::save_tracking)) is the exception: it survives the
+//!   end of the process, but not a power loss, and does not wait for the disk.
+//! - **Waits are shared**: all calls that came during a wait for the disk are committed together. A request that is
+//!   refused, or does not fit on the disk, does not affect the other requests.
+//! - **Any number of processes** may use a store. One process at a time writes to a file; the others wait up to
+//!   [`SqliteOptions::busy_timeout_ms`]. Reading never waits. In a database, calls wait for each other only if they
+//!   are about the same execution, or choose which execution begins next.
+//! - **A server may be restarted**: if its connection breaks, a worker's save is tried again, and is written once.
+//! - **Old and new versions** never misread each other: newer data is refused, at opening and in each later call,
+//!   and older data is brought up to date, in one transaction.
+//! - **Private**: a new folder and file are for their owner only. A database's password is never shown.
 //!
 //! # Where things are
 //!
-//! `record.rs` and its modules are the stored forms. What any store decides alike is in
+//! `record.rs` and its modules are the stored forms. The decisions that all stores share are in
 //! [`stepbox_batch::execution`]. `sqlite.rs` is the store and `sqlite/ports.rs` its table of contents;
-//! `sqlite/writer.rs` tells how requests share a commit. `postgres.rs`, `postgres/ports.rs` and `postgres/saves.rs` are
-//! the same for PostgreSQL. The suite that every store passes is in `stepbox-store-testing`.
+//! `sqlite/writer.rs` explains how requests share a commit. `postgres.rs`, `postgres/ports.rs` and
+//! `postgres/saves.rs` are the same for PostgreSQL. The suite that every store passes is in
+//! `stepbox-store-testing`.
 //!
 //! # Features
 //!
-//! `sqlite` ([`SqliteStore`]) and `postgres` ([`PostgresStore`]), both on by default. A program that needs one of them
-//! is spared the other one's dependencies.
+//! `sqlite` ([`SqliteStore`]) and `postgres` ([`PostgresStore`]), both on by default. A program that needs only one
+//! of them can turn the other off, to save its dependencies.
 
 mod check;
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! How a refusal names what it found.
+//! How a refusal names the things in its way.
 
 use stepbox_batch::ports::Result;
 
 use crate::record::Row;
 
-/// The most names that one message holds.
+/// The most names in one message.
 const NAMES_MAX: usize = 5;
 
 /// ``instances `a`, `b` and 3 more``: enough to act on, short enough to read.
@@ -18,7 +18,7 @@ pub(crate) fn some_of(kind: &str, names: &[String]) -> String {
     format!("{kind}{plural} {}{rest}", shown.join(", "))
 }
 
-/// `execution 118 (STARTED)`: what stands in the way of deleting an instance.
+/// `execution 118 (STARTED)`: the execution because of which an instance cannot be deleted.
 pub(crate) fn running(id: i64, status: i64) -> Result<String> {
     let status = Row(format!("execution {id}")).status(status)?;
     Ok(format!("execution {id} ({status})"))

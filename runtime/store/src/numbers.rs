@@ -1,7 +1,7 @@
-//! Stored numbers that statements have to spell out.
+//! Stored numbers that statements must contain as literals.
 //!
-//! A partial index (`WHERE state = 0`) is taken only if the server, or SQLite, sees the same number in the statement, so
-//! these cannot be parameters. Each is a literal, for `concat!`.
+//! A partial index (`WHERE state = 0`) is used only if the statement has the same number as a literal, in
+//! PostgreSQL and in SQLite. So these numbers cannot be parameters. Each is a literal, for `concat!`.
 
 /// [`QueueState::Waiting`](stepbox_batch::execution::queue::QueueState::Waiting).
 macro_rules! waiting {

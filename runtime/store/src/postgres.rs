@@ -53,27 +53,27 @@ use wake::Wake;
 /// How a database is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostgresOptions {
-    /// How many connections there are at most, at least 1, unless the URL says `pool_max`. A worker that waits for
-    /// work has one more. There are fewer while few wait for one.
+    /// How many connections there are at most, at least 1. `pool_max` in the URL overrides it. A worker that waits
+    /// for work has one more. There are fewer connections while few callers wait for one.
     pub connections_max: usize,
-    /// How long a connection stays open that nobody uses, in milliseconds.
+    /// How long an unused connection stays open, in milliseconds.
     pub idle_timeout_ms: u64,
-    /// How long to wait for one of them to be free, in milliseconds. After that the answer is
+    /// How long to wait for a free connection, in milliseconds. After that the answer is
     /// [`Busy`](stepbox_batch::ports::RepositoryError::Busy).
     pub pool_timeout_ms: u64,
     /// How long connecting may take, in milliseconds.
     pub connect_timeout_ms: u64,
-    /// How long the server may take to answer, in milliseconds. After that the connection is thrown away: the
-    /// network may be cut. The server gives up by then, too.
+    /// How long the server may take to answer, in milliseconds. After that the connection is dropped, because the
+    /// network may be cut. The server itself gives up at that time, too.
     pub response_timeout_ms: u64,
-    /// For how long a worker's save is made again while there is no connection, in milliseconds. Nothing else is
-    /// made again.
+    /// For how long a worker's save is tried again while there is no connection, in milliseconds. No other call is
+    /// tried again.
     pub save_patience_ms: u64,
 }
 
 impl Default for PostgresOptions {
-    /// 16 connections, closed after 30 s without use; waits 5 s for one of them, 5 s for a new one, 10 s for an
-    /// answer; makes saves again for 30 s.
+    /// 16 connections, closed after 30 s without use. Waits 5 s for a free connection, 5 s for a new one, 10 s for
+    /// an answer; tries saves again for 30 s.
     fn default() -> Self {
         Self {
             connections_max: 16,
@@ -86,12 +86,12 @@ impl Default for PostgresOptions {
     }
 }
 
-/// What a database has.
+/// The versions of a database's server and schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostgresSchema {
     /// The server's version: `15.13`.
     pub server: String,
-    /// The version of the schema; 0 if nothing is there.
+    /// The version of the schema; 0 if there is none.
     pub version: u32,
     /// The version that this program needs.
     pub known: u32,
@@ -108,7 +108,7 @@ pub struct PostgresStore {
 
 impl PostgresStore {
     /// Opens a database with `postgres://user:password@host:port/database?sslmode=verify-full`, and brings its
-    /// schema up to date. Tables are where the user's `search_path` leads.
+    /// schema up to date. The tables are in the schema to which the user's `search_path` leads.
     pub async fn open(url: &str, options: PostgresOptions) -> Result<Self> {
         Self::migrate(url, &options).await?;
         let (address, options) = (Arc::new(Address::parse(url, &options)?), Arc::new(options));
@@ -119,8 +119,8 @@ impl PostgresStore {
         Ok(Self { name, connections, desk, wake: Wake::new(address, options) })
     }
 
-    /// Brings the schema up to date, and tells what is there then. Needs the right to create tables, unless
-    /// nothing has to be done.
+    /// Brings the schema up to date, and returns its state after that. Needs the right to create tables, unless the
+    /// schema is up to date already.
     pub async fn migrate(url: &str, options: &PostgresOptions) -> Result<PostgresSchema> {
         let address = Address::parse(url, options)?;
         let outcome = async {
@@ -130,15 +130,15 @@ impl PostgresStore {
         explained(outcome.await, &address.name)
     }
 
-    /// Tells what is there, and changes nothing.
+    /// Returns the state of the database, and changes nothing.
     pub async fn check(url: &str, options: &PostgresOptions) -> Result<PostgresSchema> {
         let address = Address::parse(url, options)?;
         let outcome = async { migrate::look(&Db::open(&address, options).await?).await };
         explained(outcome.await, &address.name)
     }
 
-    /// Reads everything that an up-to-date database holds, tries whether what is lost could be rescued, and tells what
-    /// is wrong with it. Changes nothing, unless it is to mend what can be mended.
+    /// Reads everything in an up-to-date database, tries whether lost executions could be rescued, and returns what
+    /// is wrong. Changes nothing unless `mends` is true.
     pub async fn check_contents(url: &str, options: &PostgresOptions, mends: bool) -> Result<Vec<Finding>> {
         let address = Address::parse(url, options)?;
         let outcome = async {
@@ -149,12 +149,12 @@ impl PostgresStore {
         explained(outcome.await, &address.name)
     }
 
-    /// What errors call the database of a URL: `PostgreSQL at db.example.com:5432/stepbox`.
+    /// The name of the database of a URL in errors: `PostgreSQL at db.example.com:5432/stepbox`.
     pub fn name_of(url: &str) -> Result<String> {
         Ok(Address::parse(url, &PostgresOptions::default())?.name)
     }
 
-    /// What errors call it: `PostgreSQL at db.example.com:5432/stepbox`.
+    /// The name of the store in errors: `PostgreSQL at db.example.com:5432/stepbox`.
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -1,18 +1,17 @@
-//! The stored forms: what crosses to a disk is its own type, converted here.
+//! The stored forms: data on a disk has types of its own, which are converted here.
 //!
-//! A record holds nothing but texts, whole numbers and bytes, as columns do, so every store shares
-//! it. The domain stays free to change: a field it gains does not compile here until somebody has
-//! decided how it is stored.
+//! A record has only texts, whole numbers and bytes, as columns do, so every store can use it. The domain stays
+//! free to change: a new field of the domain does not compile here until its stored form is decided.
 //!
 //! Before a stored form changes, three questions have an answer:
 //!
-//! - *Old program, new data*: the store's schema version grows with each change of a form, also with
-//!   one that needs no SQL. A program that knows less than the stored version refuses with
-//!   [`RepositoryError::NewerVersion`], at opening and in each later transaction, so a program that
-//!   was running during the upgrade stops, too, before it reads or writes anything.
-//! - *New program, old data*: a migration converts what is small; a form that is kept for ever (a
-//!   job's definition, a checkpoint) carries a number of its own, and the program knows all of them.
-//! - *Anything else* is damage, and refused as [`RepositoryError::Corrupt`] with row and column.
+//! - *Old program, new data*: the store's schema version grows with each change of a form, even if the change needs
+//!   no SQL. A program that knows only older versions refuses with [`RepositoryError::NewerVersion`], at opening
+//!   and in each later transaction. So a program that was running during the upgrade also stops before it reads or
+//!   writes anything.
+//! - *New program, old data*: a migration converts small data. A form that is kept for ever (a job's definition, a
+//!   checkpoint) has a number of its own, and the program knows all these numbers.
+//! - *Any other data* is damage, and refused as [`RepositoryError::Corrupt`] with row and column.
 
 pub(crate) mod audit;
 pub(crate) mod checkpoint;
@@ -34,7 +33,7 @@ use stepbox_batch::execution::status::BatchStatus;
 use stepbox_batch::name::{InstallationId, JobExecutionId, NameError};
 use stepbox_batch::ports::{Damaged, RepositoryError, Result};
 
-/// A count as a column holds it. Columns are signed; what no job will ever reach is cut off.
+/// A count as a column holds it. Columns are signed, so a count that is too large for them is cut to their maximum.
 pub(crate) fn stored(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
@@ -49,12 +48,13 @@ pub(crate) fn json(document: &impl serde::Serialize) -> String {
     serde_json::to_string(document).expect("stored forms have texts for keys and no failing parts")
 }
 
-/// An end time belongs to what has ended, and to nothing else; without one it ended when it was saved.
+/// The end time to store. Only an execution that has ended has an end time; if `given` is `None`, the time of the
+/// save is used.
 pub(crate) fn ended_at(status: BatchStatus, given: Option<Timestamp>, saved: Timestamp) -> Option<i64> {
     status.has_ended().then(|| given.unwrap_or(saved).0)
 }
 
-/// Which row of a list it is: its kind, and its name or number.
+/// The identity of a row in a list: its kind, and its name or number.
 #[derive(Debug, Clone)]
 pub(crate) struct Listed {
     pub kind: &'static str,
@@ -63,24 +63,24 @@ pub(crate) struct Listed {
 }
 
 impl Listed {
-    /// A row that is called by a name.
+    /// A row that is identified by a name.
     pub(crate) fn named(kind: &'static str, name: impl Into<String>) -> Self {
         Self { kind, name: name.into(), number: None }
     }
 
-    /// A row that is called by a number.
+    /// A row that is identified by a number.
     pub(crate) fn numbered(kind: &'static str, number: i64) -> Self {
         Self { kind, name: number.to_string(), number: u64::try_from(number).ok() }
     }
 
-    /// Word of a row that cannot be read.
+    /// The entry for a row that cannot be read.
     pub(crate) fn damaged(self, reason: String) -> Damaged {
         let Self { kind, name, number } = self;
         Damaged { kind, name, number, reason }
     }
 }
 
-/// What is damaged, if that is what an error says; any other error comes back.
+/// The damage that an error reports; any other error is returned as it is.
 pub(crate) fn damage_of(error: RepositoryError) -> Result<String> {
     match error {
         RepositoryError::Corrupt { what, detail } => Ok(format!("{what}: {detail}")),
@@ -88,14 +88,14 @@ pub(crate) fn damage_of(error: RepositoryError) -> Result<String> {
     }
 }
 
-/// Which installation a store belongs to, if its row is there.
+/// The id of the installation; an error if the row is missing.
 pub(crate) fn installation(id: Option<String>) -> Result<InstallationId> {
     let row = Row("the installation".to_owned());
     let id = id.ok_or_else(|| row.corrupt("id", "it is gone"))?;
     InstallationId::parse(&id).ok_or_else(|| row.corrupt("id", "it is no 32 hexadecimal digits"))
 }
 
-/// Turns the columns of one row into the domain's types, and says which row and column are damaged.
+/// Turns the columns of one row into the domain's types, and reports which row and column are damaged.
 pub(crate) struct Row(pub String);
 
 impl Row {

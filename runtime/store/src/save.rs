@@ -1,4 +1,4 @@
-//! What is written, as records that own their data: they wait in a queue until the writer takes them.
+//! The data of writes, as records that own their data: they wait in a queue until the writer takes them.
 
 use stepbox_batch::execution::status::BatchStatus;
 use stepbox_batch::execution::{Claim, Claimed, ExecutionContext, JobExecution, Lease, Save};
@@ -28,7 +28,7 @@ impl From<&JobExecution> for NewRecord {
     }
 }
 
-/// What a worker got.
+/// The result of a claim.
 #[derive(Debug)]
 pub(crate) struct ClaimedExecution {
     pub execution: JobExecution,
@@ -43,7 +43,7 @@ impl ClaimedExecution {
     }
 }
 
-/// A worker's wish.
+/// A worker's request for a lease.
 #[derive(Debug)]
 pub(crate) struct ClaimRecord {
     pub worker: String,
@@ -75,7 +75,7 @@ impl From<&Lease> for LeaseRecord {
     }
 }
 
-/// What a worker saves.
+/// The data that a worker saves.
 #[derive(Debug)]
 pub(crate) struct SaveRecord {
     pub execution: Option<(BatchStatus, StateRecord)>,
@@ -98,7 +98,7 @@ impl From<Save<'_>> for SaveRecord {
     }
 }
 
-/// The execution context is stored as the JSON object it is.
+/// The execution context as JSON; it is stored as an object.
 fn context(context: &ExecutionContext) -> String {
     json(&context.0)
 }

@@ -52,15 +52,15 @@ pub struct SqliteOptions {
     /// How long to wait while another process writes, in milliseconds. After that the answer is
     /// [`RepositoryError::Busy`].
     pub busy_timeout_ms: u32,
-    /// How many calls may read at the same time, at least 1; more of them wait.
+    /// How many calls may read at the same time, at least 1; further calls wait.
     pub readers_max: usize,
-    /// How large the file may grow, in bytes; none leaves that to the disk. What would go past it is
-    /// refused as a full disk is. The write-ahead log beside the file comes on top.
+    /// How large the file may grow, in bytes; `None` if only the disk limits it. A write beyond the limit is
+    /// refused like a write to a full disk. The write-ahead log beside the file is not included.
     pub size_bytes_max: Option<u64>,
 }
 
 impl Default for SqliteOptions {
-    /// Waits 5 s, reads four at a time, grows as it must.
+    /// Waits 5 s, reads four at a time, and has no limit of size.
     fn default() -> Self {
         Self { busy_timeout_ms: 5000, readers_max: 4, size_bytes_max: None }
     }
@@ -68,7 +68,7 @@ impl Default for SqliteOptions {
 
 /// A job repository in an SQLite file. Calls need a Tokio runtime.
 ///
-/// Dropping it finishes what callers have asked for, and closes the file.
+/// When the store is dropped, it completes what callers have asked for, and closes the file.
 #[derive(Debug)]
 pub struct SqliteStore {
     place: Arc<Place>,
@@ -78,13 +78,13 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens a file with the default options. Makes it, and its folder, for their owner only, if they
-    /// do not exist; brings an older schema up to date. Blocks meanwhile.
+    /// Opens a file with the default options. If the file or its folder does not exist, creates it, for its owner
+    /// only; brings an older schema up to date. Blocks meanwhile.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_with(path, SqliteOptions::default())
     }
 
-    /// Opens a file with options of one's own.
+    /// Opens a file with the given options.
     pub fn open_with(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self> {
         let path = path_from_now_on(path.as_ref())?;
         let place = Arc::new(Place { path, options });
@@ -98,32 +98,33 @@ impl SqliteStore {
     /// The version of the schema that this program reads and writes.
     pub const SCHEMA_VERSION: u32 = migrate::SCHEMA_VERSION;
 
-    /// What a file has, without opening it for writing. Blocks for as long as it takes to read all of it.
+    /// The state of a file, without opening it for writing. Blocks while it reads the whole file.
     pub fn look(path: impl AsRef<Path>) -> Result<SqliteSchema> {
         let place = Place { path: path_from_now_on(path.as_ref())?, options: SqliteOptions::default() };
         place.explain(look::look(&place))
     }
 
-    /// Reads everything that an up-to-date file holds, tries whether what is lost could be rescued, and tells what is
-    /// wrong with it at that moment. Changes nothing, unless it is to mend what can be mended. Blocks meanwhile.
+    /// Reads everything in an up-to-date file, tries whether lost executions could be rescued, and returns what is
+    /// wrong at that moment. Changes nothing unless `mends` is true. Blocks meanwhile.
     pub fn check(path: impl AsRef<Path>, now: Timestamp, mends: bool) -> Result<Vec<Finding>> {
         let place = Place { path: path_from_now_on(path.as_ref())?, options: SqliteOptions::default() };
         place.explain(open::connect(&place).and_then(|mut db| check::check(&mut db, now, mends)))
     }
 
-    /// Where it is.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.place.path
     }
 
-    /// How many commits have waited for the disk since it was opened: what a write costs, since
-    /// everything else is thousandfold faster. Calls that are made at the same time share one.
+    /// How many commits have waited for the disk since the store was opened. This is the cost of writes, because
+    /// everything else is a thousand times faster. Calls at the same time share a commit.
     pub fn durable_commits(&self) -> u64 {
         self.writer.durable_commits()
     }
 }
 
-/// Readers are opened later, when this process may have another current folder.
+/// The path as an absolute path, because readers are opened later, when this process may have another current
+/// folder.
 fn path_from_now_on(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|error| RepositoryError::Unavailable {
         store: path.display().to_string(),

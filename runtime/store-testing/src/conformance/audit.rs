@@ -1,4 +1,4 @@
-//! The audit trail: an event for whatever changes something on somebody's behalf, and nothing else.
+//! The audit trail: an event for each change that a user or the runtime makes, and no other events.
 
 use serde_json::{Value, json};
 use stepbox_batch::actor::Actor;
@@ -13,7 +13,7 @@ use stepbox_batch::ports::JobRepository;
 
 use crate::sample::*;
 
-/// Does what the action is called, and says of what the event has to tell.
+/// Carries out the action. Returns the subject and the detail that its event must have.
 async fn carry_out(store: &dyn JobRepository, action: AuditAction, by: &Actor) -> (String, Value) {
     let (tenant, acme) = (tenant(), ConnectorCode::new("acme").unwrap());
     let pinned = json!([{ "name": "greet", "digest": digest(1) }]);
@@ -102,7 +102,7 @@ async fn carry_out(store: &dyn JobRepository, action: AuditAction, by: &Actor) -
             store.rescue_lost(NOW).await.unwrap();
             (lost.id.to_string(), json!({ "worker": "w-1", "becomes": "FAILED" }))
         }
-        // These two need a row that no store writes by itself: see `damaged.rs`.
+        // These two need a damaged row, which no store writes by itself: see `damaged.rs`.
         AuditAction::ExecutionSetAside | AuditAction::ExecutionRepaired => unreachable!("not asked for"),
         AuditAction::ExecutionPurged => {
             let (stopped, _) = in_status(store, Stopped, Hold::Free).await;
@@ -118,11 +118,11 @@ async fn carry_out(store: &dyn JobRepository, action: AuditAction, by: &Actor) -
     }
 }
 
-/// An action that is new needs an arm above.
+/// A new action needs an arm above.
 pub async fn each_action_leaves_its_event(store: &dyn JobRepository) {
     check(store, AuditAction::ConnectorInstalled).await;
     check(store, AuditAction::ConnectorRemoved).await;
-    // What follows needs an instance and a component.
+    // The following actions need an instance and a component.
     check(store, AuditAction::InstanceCreated).await;
     check(store, AuditAction::ComponentUploaded).await;
     let done = trail(store, &AuditFilter::default()).await;
@@ -175,7 +175,7 @@ pub async fn what_is_refused_leaves_no_event(store: &dyn JobRepository) {
         told(store.abandon(&tenant, running.id, &by).await),
     ];
     assert!(!answers.contains(&"ok"), "{answers:?}");
-    // What changes nothing is no event either.
+    // A call that changes nothing writes no event.
     let again = Component { uploaded_at: Timestamp(6), ..component(1, "greet", 5) };
     store.put_component(&tenant, &again, &ROOM, &by).await.unwrap();
     assert_eq!(trail(store, &AuditFilter::default()).await, before);

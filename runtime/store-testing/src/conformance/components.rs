@@ -1,4 +1,4 @@
-//! What is known of uploaded components.
+//! The descriptions of uploaded components.
 
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::component_quota::ComponentQuota;

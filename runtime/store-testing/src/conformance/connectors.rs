@@ -24,7 +24,7 @@ pub async fn come_back_as_they_went(store: &dyn JobRepository) {
     assert_eq!(found, [connector], "every part of a job, and the order of jobs");
 }
 
-/// A job that uses everything a job can have.
+/// A job that uses every feature of jobs.
 fn rich_job() -> Job {
     let mut job = job("acme", "rich");
     job.label = "Тест «rich»".to_owned();
@@ -94,7 +94,7 @@ fn rich_step() -> Step {
     }
 }
 
-/// A step that is alone in its branch.
+/// A step that is the only one in its branch.
 fn branch_step(number: u32) -> Step {
     let split = StepName::new("both").unwrap();
     Step {
@@ -172,7 +172,7 @@ async fn codes(store: &dyn JobRepository) -> String {
     found.iter().map(|connector| connector.code.as_str()).collect::<Vec<_>>().join(" ")
 }
 
-/// A value for each limit, another one for each; one of them is the largest there is.
+/// A different value for each limit; one of them is the largest possible number.
 fn all_limits() -> LimitOverrides {
     let mut limits = LimitOverrides::default();
     for (value, limit) in (0..).zip(LIMITS) {

@@ -1,4 +1,4 @@
-//! Giving an execution up.
+//! Abandoning an execution.
 
 use stepbox_batch::execution::status::BatchStatus::*;
 use stepbox_batch::execution::status::ExitStatus;

@@ -1,4 +1,4 @@
-//! The events of executions: exactly those of each life, in their order, and none is missed by a reader.
+//! The events of executions: exactly those of each life, in their order; a reader misses none.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use stepbox_batch::ports::{EventPage, JobRepository};
 
 use crate::sample::*;
 
-/// The life of an execution, as its events tell it.
+/// The life of an execution, in the words of its events.
 async fn life(store: &dyn JobRepository, id: JobExecutionId) -> String {
     let events = all_events(store, Some(&tenant())).await;
     let of_it = events.iter().filter(|event| event.id == id);
@@ -36,7 +36,7 @@ async fn end_of_stream(store: &dyn JobRepository) -> EventNumber {
     }
 }
 
-/// A published execution of `nightly` that has cost no worker yet and may cost two.
+/// A published execution of `nightly` that has lost no worker yet and may lose two.
 async fn published(store: &dyn JobRepository) -> JobExecution {
     let queue = Some(Enqueue { attempts_max: 2, ..Enqueue::at_once(EARLIER) });
     store.create_execution(&NewJobExecution { queue, ..new("nightly") }, None).await.unwrap().0
@@ -160,7 +160,7 @@ pub async fn belong_to_changes_alone(store: &dyn JobRepository) {
     let ended_step = StepExecution { status: Completed, ended_at: Some(NOW), ..step() };
     store.save(&lease, Save { step: Some(&ended_step), ..Save::default() }).await.unwrap();
     let before = all_events(store, None).await;
-    // Saves in which others see no change.
+    // Saves that make no change that others see.
     for status in [Started, Stopping] {
         let again = JobExecution { status, ..execution.clone() };
         let save = Save { execution: Some(&again), step: Some(&ended_step), ..Save::default() };
@@ -170,7 +170,7 @@ pub async fn belong_to_changes_alone(store: &dyn JobRepository) {
     store.save_tracking(&lease, 0, Tracking { processed: 7, ..Tracking::default() }, NOW).await.unwrap();
     store.heartbeat(&lease, NOW, LEASE_MS).await.unwrap();
     store.request_stop(&tenant(), execution.id, &by(NOW)).await.unwrap();
-    // What is refused.
+    // Saves that are refused.
     let completed = JobExecution { status: Completed, ended_at: Some(NOW), ..execution.clone() };
     let late = Lease { token: lease.token + 1, ..lease.clone() };
     let full = Some(Enqueue { queued_max: Some(0), ..Enqueue::at_once(NOW) });
@@ -183,7 +183,7 @@ pub async fn belong_to_changes_alone(store: &dyn JobRepository) {
     ];
     assert_eq!(answers, ["lease-lost", "not-found", "queue-full", "wrong-status"]);
     assert_eq!(all_events(store, None).await, before);
-    // The end is told once, however often it is saved.
+    // The end is one event, however often it is saved.
     for _ in 0..2 {
         store.save(&lease, Save { execution: Some(&completed), ..Save::default() }).await.unwrap();
     }
@@ -221,7 +221,7 @@ pub async fn come_page_by_page_and_by_tenant(store: &dyn JobRepository) {
     assert_eq!((told(&nothing), nothing.next), (Vec::new(), third.next));
 }
 
-/// How many writers there are, and how many executions each of them brings to their end.
+/// How many writers there are, and how many executions each of them runs to the end.
 const WRITERS: usize = 8;
 const EACH: usize = 6;
 
@@ -273,7 +273,7 @@ pub async fn who_waits_for_them_hears_of_them(store: &dyn JobRepository) {
     };
     let heard = async { tokio::join!(waits, ends) };
     tokio::time::timeout(Duration::from_secs(20), heard).await.expect("the wait ends with the event");
-    // What came before the wait ends it, too; where nothing comes, the time does.
+    // An event from before the wait ends the wait, too; without an event, the timeout ends it.
     tokio::time::timeout(Duration::from_secs(20), store.wait_for_events(end, 60_000)).await.unwrap();
     store.wait_for_events(end_of_stream(store).await, 1).await;
 }
@@ -292,7 +292,7 @@ pub async fn of_purged_executions_are_told_no_more(store: &dyn JobRepository) {
 pub async fn are_dropped_when_they_are_old(store: &dyn JobRepository) {
     with_instance(store).await;
     assert_eq!(store.drop_events(NOW, EVENTS_KEPT_MAX).await.unwrap(), 0);
-    // Some were read before they are dropped, others never.
+    // In one case the events are read before they are dropped, in the other case not.
     let reads = [true, false];
     for was_read in reads {
         let begin = end_of_stream(store).await;

@@ -1,4 +1,4 @@
-//! Which installation a store belongs to.
+//! The identity of the installation that a store belongs to.
 
 use stepbox_batch::ports::JobRepository;
 

@@ -23,7 +23,7 @@ pub async fn come_back_as_they_went(store: &dyn JobRepository) {
     assert_eq!(store.instance(&tenant(), &code("weekly")).await.unwrap(), None);
 }
 
-/// What people type is kept to the letter, here and in the audit trail.
+/// Texts of people are kept exactly, in the instance and in the audit trail.
 pub async fn keep_any_text(store: &dyn JobRepository) {
     for (index, text) in ["\0", "a\0\u{1a}", "\u{1a}0"].into_iter().enumerate() {
         let name = format!("julia{text}");

@@ -1,4 +1,4 @@
-//! Leases: who may write an execution's rows.
+//! Leases: which worker may write an execution's rows.
 
 use stepbox_batch::execution::status::BatchStatus::*;
 use stepbox_batch::execution::{Checkpoint, Fate, Lease, Save, StepExecution, Tracking, Whose};
@@ -81,7 +81,7 @@ pub async fn a_fenced_worker_cannot_write(store: &dyn JobRepository) {
     assert_eq!(told(store.heartbeat(&new, NOW, LEASE_MS).await), "ok");
 }
 
-/// Tries everything a worker can write.
+/// Tries every write of a worker.
 async fn refuses_everything(store: &dyn JobRepository, lease: &Lease) {
     let mut execution = stored(store, lease.id).await;
     execution.status = Started;
@@ -127,7 +127,7 @@ pub async fn given_back_is_gone(store: &dyn JobRepository) {
     assert!(next.token > lease.token);
 }
 
-/// What pauses for a deployment goes on in the next process, as if nothing had been.
+/// An execution that is paused for a deployment continues in the next process as if there had been no pause.
 pub async fn a_paused_one_is_resumed_as_itself(store: &dyn JobRepository) {
     with_instance(store).await;
     let (mut execution, lease) = started(store).await;

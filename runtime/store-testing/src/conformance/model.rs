@@ -1,9 +1,9 @@
-//! Every history of executions, wholes and parts: what may happen to them in any order, at every save.
+//! Every history of executions, wholes and parts: their actions in any order, at every save.
 //!
-//! `model/state.rs` says, without a store, what each action does; `model/world.rs` does the same in a store, and
-//! compares all that can be asked of it. Histories are explored to a depth, each state and each step between two of
-//! them once, and at random beyond. Each ends with the loss of all workers, and with another one that brings
-//! everything to its end.
+//! `model/state.rs` is the model: what each action does, without a store. `model/world.rs` does the same in a
+//! store, and compares everything that can be read from the store with the model. Histories are explored up to a
+//! depth, each state and each step between two states once; longer histories are random. Each history ends with the
+//! loss of all workers, and another worker brings everything to its end.
 
 #![expect(clippy::print_stdout, reason = "it tells how much was covered, and the seed")]
 
@@ -21,11 +21,11 @@ use crate::sample::NOW;
 use state::{Action, Model};
 use world::{Agreement, World};
 
-/// How many actions beyond the beginning every store is explored to, where a commit may take its time.
+/// How many actions after the beginning are explored in every store, also in a store whose commits are slow.
 const DEPTH: usize = 1;
-/// How many random histories every store goes through; `STEPBOX_MODEL_WALKS` says another number.
+/// How many random histories every store runs; `STEPBOX_MODEL_WALKS` overrides it.
 const WALKS: u64 = 20;
-/// How many actions one history has at most before it is wound up.
+/// How many actions one history has at most before it is brought to its end.
 const LENGTH_MAX: usize = 60;
 /// How many executions a random history has at most.
 const EXECUTIONS_MAX: usize = 9;
@@ -38,7 +38,8 @@ pub async fn random_histories_end_well(store: &dyn JobRepository) {
     walk_at_random(store, WALKS).await;
 }
 
-/// The beginnings, each with another tenant's execution that the same worker runs, and that must not suffer.
+/// The beginnings. Each also has an execution of another tenant, which the same worker runs, and which must not be
+/// affected.
 fn beginnings() -> Vec<(&'static str, Vec<Action>)> {
     use Action::*;
     let bystander = [Publish { tenant: 1, attempts_max: 5 }, ClaimNext { tenant: 1, by: 0 }, Begin(0)];
@@ -65,7 +66,7 @@ fn beginnings() -> Vec<(&'static str, Vec<Action>)> {
     rows.into_iter().map(after).collect()
 }
 
-/// What may happen next to a tenant's executions, what is refused included.
+/// The actions that are possible next for a tenant's executions, including those that will be refused.
 fn actions(model: &Model, workers: usize) -> Vec<Action> {
     use Action::*;
     let mut actions = vec![Rescue, Later, Purge { tenant: 0 }];
@@ -93,25 +94,25 @@ fn actions(model: &Model, workers: usize) -> Vec<Action> {
     actions
 }
 
-/// What was covered.
+/// How much was explored.
 #[derive(Debug, Default)]
 struct Covered {
     states: usize,
-    /// From one state to another, or to the same.
+    /// Steps from one state to another, or to the same.
     steps: usize,
     histories: usize,
     losses: u64,
 }
 
-/// A state that histories come to.
+/// A state that a history reaches.
 struct Place {
     model: Model,
-    /// The place before it, and what leads from there to here; none for the beginning.
+    /// The place before it, and the action that leads from there to here; `None` for the beginning.
     from: Option<(usize, Action)>,
     depth: usize,
-    /// What changes nothing here, and has not been tried.
+    /// Actions that change nothing here, and were not tried yet.
     idle: Vec<Action>,
-    /// What leads on, and has not been tried.
+    /// Actions that lead to another place, and were not tried yet.
     onward: Vec<Action>,
 }
 
@@ -141,7 +142,7 @@ impl Map {
             }
             next += 1;
         }
-        // From the farthest ones nothing leads on.
+        // The farthest places have no further actions.
         map.places[next..].iter_mut().for_each(|place| place.onward.clear());
         map
     }
@@ -157,12 +158,12 @@ impl Map {
         self.places.push(Place { model, from, depth, idle, onward });
     }
 
-    /// A place where something is left to be tried.
+    /// A place with an action that was not tried yet.
     fn untried(&self) -> Option<usize> {
         self.places.iter().position(|place| !place.onward.is_empty() || !place.idle.is_empty())
     }
 
-    /// The way from the beginning to a place.
+    /// The actions from the beginning to a place.
     fn way_to(&self, mut place: usize) -> Vec<Action> {
         let mut way = Vec::new();
         while let Some((before, action)) = self.places[place].from {
@@ -174,13 +175,13 @@ impl Map {
     }
 }
 
-/// A number in the environment.
+/// A number from an environment variable.
 fn said(name: &str) -> Option<u64> {
     env::var(name).ok().and_then(|text| text.parse().ok())
 }
 
-/// From the beginnings with this in their names, goes every step between the states within a depth, or that of
-/// `STEPBOX_MODEL_DEPTH`, in as few histories as come along.
+/// From the beginnings with this text in their names, runs every step between the states within a depth, in as few
+/// histories as possible. `STEPBOX_MODEL_DEPTH` overrides the depth.
 pub async fn explore(store: &dyn JobRepository, depth: usize, name: &str) {
     let depth = said("STEPBOX_MODEL_DEPTH").map_or(depth, |depth| depth as usize);
     let (mut now, mut all) = (NOW, Covered::default());
@@ -201,7 +202,7 @@ pub async fn explore(store: &dyn JobRepository, depth: usize, name: &str) {
     );
 }
 
-/// A history to a place where something was not tried, and on as long as there is more of that kind.
+/// Runs a history to a place with an untried action, and continues as long as there are more of them.
 async fn go(
     store: &dyn JobRepository,
     map: &mut Map,
@@ -234,7 +235,7 @@ async fn go(
     Ok(world.model.now)
 }
 
-/// Longer histories of more executions and three workers; the seed of each is told.
+/// Longer histories of more executions and three workers; the seed of each is printed.
 pub async fn walk_at_random(store: &dyn JobRepository, walks: u64) {
     let (first, walks) =
         (said("STEPBOX_MODEL_SEED").unwrap_or(1), said("STEPBOX_MODEL_WALKS").unwrap_or(walks));
@@ -277,7 +278,7 @@ async fn stroll(
         let action = choice[numbers.below(choice.len())];
         let mut then = world.model.clone();
         then.act(action);
-        // What changes nothing is tried now and then.
+        // Actions that change nothing are tried only now and then.
         if then.key() == world.model.key() && numbers.below(5) > 0 {
             continue;
         }
@@ -292,7 +293,7 @@ async fn stroll(
     Ok(world.model.now)
 }
 
-/// Numbers that look random and are the same each time: xorshift64*.
+/// Pseudo-random numbers that are the same each time: xorshift64*.
 struct Numbers(u64);
 
 impl Numbers {
@@ -310,7 +311,7 @@ mod tests {
 
     use super::*;
 
-    /// But for UNKNOWN, which no worker says of itself.
+    /// All statuses except UNKNOWN, which no worker saves.
     #[test]
     fn histories_come_to_every_status() {
         let mut found: Vec<BatchStatus> = Vec::new();

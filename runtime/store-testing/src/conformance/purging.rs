@@ -1,4 +1,4 @@
-//! Deleting what has ended.
+//! Purging executions that have ended.
 
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::status::BatchStatus::{self, *};

@@ -1,4 +1,4 @@
-//! The queue: what waits, whose turn it is, and what becomes of the entries of lost workers.
+//! The queue: what waits, which entry is next, and what happens to the entries of lost workers.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use stepbox_batch::ports::{JobRepository, RepositoryError};
 
 use crate::sample::*;
 
-/// Takes at most so many entries of the given tenants.
+/// A request for at most `limit` entries of the given tenants.
 fn wanting(tenants: &[&TenantId], limit: u32) -> QueueClaim {
     QueueClaim {
         claim: claim("w-1", NOW),
@@ -26,7 +26,7 @@ fn wanting(tenants: &[&TenantId], limit: u32) -> QueueClaim {
     }
 }
 
-/// Takes at most so many entries of the usual tenant.
+/// Takes at most `limit` entries of the usual tenant.
 async fn take(store: &dyn JobRepository, limit: u32) -> Vec<(JobExecution, Lease)> {
     claim_next(store, &wanting(&[&tenant()], limit)).await
 }
@@ -51,7 +51,7 @@ async fn entry(store: &dyn JobRepository, id: JobExecutionId) -> Option<QueueEnt
     store.queue_entry(&tenant(), id).await.unwrap()
 }
 
-/// Ends what was claimed.
+/// Ends an execution that was claimed.
 async fn complete(store: &dyn JobRepository, (mut execution, lease): (JobExecution, Lease)) {
     if execution.status != Started {
         move_to(store, &lease, &mut execution, Started).await;
@@ -117,7 +117,7 @@ async fn another_tenant(store: &dyn JobRepository, name: &str) -> TenantId {
     tenant
 }
 
-/// Five executions come through in good time, however many of somebody else's were there before.
+/// Five executions run soon, however many executions of another tenant were there before.
 pub async fn a_flood_of_one_tenant_is_no_wait_for_another(store: &dyn JobRepository) {
     let (flood, other) = (another_tenant(store, "flood").await, another_tenant(store, "other").await);
     for _ in 0..50 {
@@ -295,7 +295,8 @@ pub async fn what_is_handed_back_waits_again(store: &dyn JobRepository) {
     assert_eq!(told(store.save(&lease, Save::default()).await), "lease-lost");
 }
 
-/// A worker that dies costs what it did since the last checkpoint, until it has cost too many.
+/// The loss of a worker costs the work since the last checkpoint; with the loss of too many workers the execution
+/// ends.
 pub async fn what_a_lost_worker_held_goes_on_elsewhere(store: &dyn JobRepository) {
     with_instance(store).await;
     let queue = Enqueue { attempts_max: 3, ..Enqueue::at_once(EARLIER) };
@@ -345,7 +346,7 @@ pub async fn what_was_claimed_and_not_begun_goes_on_elsewhere(store: &dyn JobRep
     let (_, lease) = take(store, 1).await.remove(0);
     let later = NOW.plus_ms(LEASE_MS);
     assert_eq!(lost(store, later).await, [(tenant(), id, Fate::Requeued(later))]);
-    // As it was before: whoever looks for what nobody has begun finds it.
+    // The execution is as before: a process that looks for executions that have not begun finds it.
     let waiting = stored(store, id).await;
     assert_eq!((waiting.status, waiting.worker), (Starting, None));
     let wanted = QueueClaim { claim: claim("w-2", later), ..wanting(&[&tenant()], 1) };
@@ -380,7 +381,7 @@ pub async fn what_waits_is_stopped_and_given_up_at_once(store: &dyn JobRepositor
     assert_eq!(take(store, 9).await, []);
 }
 
-/// Whoever takes an execution by its number takes it out of the queue's reach.
+/// A process that claims an execution by its number makes it unavailable in the queue.
 pub async fn what_is_claimed_by_its_number_is_not_taken_twice(store: &dyn JobRepository) {
     with_instance(store).await;
     let id = publish(store, &queued("nightly")).await;
@@ -411,7 +412,7 @@ pub async fn each_entry_is_taken_once_by_many(store: &dyn JobRepository) {
 
 pub async fn who_waits_for_work_hears_of_it(store: &dyn JobRepository) {
     with_instance(store).await;
-    // What was there before is no news.
+    // Entries from before are not new.
     store.wait_for_work(0).await;
     let new = queued("nightly");
     let ((), id) = tokio::join!(store.wait_for_work(60_000), publish(store, &new));
@@ -465,7 +466,7 @@ pub async fn parts_are_accepted_by_the_holder_of_the_lease_alone(store: &dyn Job
     assert_eq!(take(store, 9).await, []);
 }
 
-/// A whole that is ended by somebody else takes its parts with it.
+/// If another process than its worker ends a whole, its parts end with it.
 pub async fn parts_end_with_the_whole(store: &dyn JobRepository) {
     with_instance(store).await;
     let (mut whole, lease) = started(store).await;
@@ -496,7 +497,7 @@ pub async fn parts_end_with_the_whole(store: &dyn JobRepository) {
     assert_eq!(states, [(Starting, false), (Stopped, true)]);
 }
 
-/// A part runs under the roof of the whole: it is not listed beside it, and goes with it.
+/// A part belongs to its whole: it is not listed beside it, and is deleted with it.
 pub async fn parts_wait_with_the_age_of_the_whole(store: &dyn JobRepository) {
     with_instance(store).await;
     let whole = publish(store, &queued("nightly")).await;
@@ -519,7 +520,7 @@ pub async fn parts_wait_with_the_age_of_the_whole(store: &dyn JobRepository) {
     for part in taken.into_iter().chain([(execution, lease)]) {
         complete(store, part).await;
     }
-    // The other one is the latest success of its instance, the whole is not.
+    // The other execution is the latest success of its instance; the whole is not.
     let all = ExecutionFilter::default();
     let going = store.purgeable(&tenant(), &all).await.unwrap();
     assert_eq!(going, [Purgeable { id: whole, partitions: parts }]);
@@ -528,7 +529,7 @@ pub async fn parts_wait_with_the_age_of_the_whole(store: &dyn JobRepository) {
     assert_eq!(store.purgeable(&tenant(), &all).await.unwrap(), []);
 }
 
-/// What is told of parts while they wait is what they are.
+/// The states of the parts agree with the parts.
 async fn check_states(store: &dyn JobRepository, whole: JobExecutionId) {
     let parts = store.partitions(&tenant(), whole).await.unwrap();
     let states = store.partition_states(&tenant(), whole, 0).await.unwrap();

@@ -1,4 +1,4 @@
-//! What a worker saves.
+//! The saves of a worker.
 
 use serde_json::json;
 use stepbox_batch::execution::status::{BatchStatus, ExitStatus};
@@ -210,7 +210,7 @@ pub async fn write_progress_alone(store: &dyn JobRepository) {
     assert_eq!(error.to_string(), format!("there is no step `1 of execution {}`", execution.id));
 }
 
-/// Steps, items and files hold any text, NUL among it, which not every database takes.
+/// Steps, items and files may hold any text, including NUL, which some databases do not accept.
 pub async fn hold_any_text(store: &dyn JobRepository) {
     with_instance(store).await;
     for text in

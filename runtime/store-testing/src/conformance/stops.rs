@@ -1,4 +1,4 @@
-//! Stop requests: somebody else's word, which no save takes back.
+//! Stop requests: they come from another process than the worker, and no save overwrites them.
 
 use stepbox_batch::execution::status::BatchStatus::*;
 use stepbox_batch::execution::status::ExitStatus;

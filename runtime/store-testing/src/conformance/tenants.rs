@@ -1,4 +1,4 @@
-//! Tenants never see each other.
+//! Tenants never see each other's data.
 
 use stepbox_batch::audit::AuditFilter;
 use stepbox_batch::execution::status::BatchStatus;
@@ -9,8 +9,8 @@ use stepbox_batch::ports::JobRepository;
 
 use crate::sample::*;
 
-/// Everything one tenant has, looked for and touched by another one, in every method that takes a
-/// tenant or a lease.
+/// Another tenant looks for everything of one tenant, and tries to change it, with every method that takes a tenant
+/// or a lease.
 pub async fn never_see_each_other(store: &dyn JobRepository) {
     let stranger = TenantId::new("stranger").unwrap();
     store.put_component(&tenant(), &component(1, "greet", 1), &ROOM, &by(NOW)).await.unwrap();
@@ -24,7 +24,7 @@ pub async fn never_see_each_other(store: &dyn JobRepository) {
     let waiting = waiting(store).await;
     let before = store.executions(&tenant(), &ExecutionFilter::default()).await.unwrap();
 
-    // Looking: nothing is there.
+    // Looking: nothing is found.
     assert_eq!(store.connectors(&stranger).await.unwrap(), []);
     assert_eq!(store.components(&stranger).await.unwrap(), []);
     assert_eq!(store.instances(&stranger, None).await.unwrap(), []);
@@ -39,7 +39,7 @@ pub async fn never_see_each_other(store: &dyn JobRepository) {
     assert_eq!(store.purgeable(&stranger, &ExecutionFilter::default()).await.unwrap(), []);
     assert_eq!(store.audit(&stranger, &AuditFilter::default()).await.unwrap(), []);
 
-    // Touching: there is nothing to touch.
+    // Changing: there is nothing to change.
     let acme = ConnectorCode::new("acme").unwrap();
     let theirs = JobInstance { tenant: stranger.clone(), ..instance("nightly") };
     let new = NewJobExecution { tenant: stranger.clone(), ..new("nightly") };
@@ -65,14 +65,14 @@ pub async fn never_see_each_other(store: &dyn JobRepository) {
     assert_eq!(store.purge(&stranger, &ExecutionFilter::default(), &by(NOW)).await.unwrap(), []);
     assert_eq!(store.purge_audit(&stranger, NOW.plus_ms(1), &by(NOW)).await.unwrap(), 0);
 
-    // Having the same: no name is taken, and nothing of the other's can be gone on from.
+    // The same names: no name is taken, and nothing of the other tenant can be continued.
     store.put_component(&stranger, &component(1, "greet", 2), &ROOM, &by(NOW)).await.unwrap();
     store.put_connector(&stranger, &connector("acme", "Acme", &["greet"]), &by(NOW)).await.unwrap();
     store.create_instance(&theirs, &by(NOW)).await.unwrap();
     let restart = NewJobExecution { restart_of: Some(ended.id), ..new };
     assert_eq!(told(store.create_execution(&restart, None).await), "not-found");
 
-    // Their leaving takes nothing along.
+    // The other tenant deletes its things; nothing of the first tenant is deleted.
     store.delete_instance(&stranger, &code("nightly"), &by(NOW)).await.unwrap();
     store.remove_connector(&stranger, &acme, &by(NOW)).await.unwrap();
     assert!(!store.remove_component(&stranger, &digest(1), &by(NOW)).await.unwrap());

@@ -1,4 +1,4 @@
-//! Executions whose worker is gone.
+//! Executions whose worker was lost.
 
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::queue::{Enqueue, QueueClaim, QueueFilter};
@@ -37,7 +37,7 @@ pub async fn fails_what_a_lost_worker_left_behind(store: &dyn JobRepository) {
     }
 }
 
-/// A step that runs whatever happened did not run where the last worker that an execution may cost was lost.
+/// Regression: a step with `always` did not run if the last worker that an execution may lose was lost.
 pub async fn what_is_to_run_whatever_happened_runs_once_more(store: &dyn JobRepository) {
     with_instance(store).await;
     let mut job = job("acme", "greet");
@@ -71,7 +71,7 @@ pub async fn what_is_to_run_whatever_happened_runs_once_more(store: &dyn JobRepo
             assert_eq!(rests.failures.len(), usize::from(!is_to_stop), "{name}");
             assert_eq!(rests.failures, rests.steps[0].failures, "{name}");
             assert_eq!(told(store.save(&lease, Save::default()).await), "lease-lost");
-            // It costs one worker more, and no other.
+            // It may lose exactly one worker more.
             assert_eq!(taken(store, now).await.0.id, execution.id);
             now = now.plus_ms(LEASE_MS);
         }

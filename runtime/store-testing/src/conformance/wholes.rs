@@ -1,4 +1,5 @@
-//! Executions in parts whose workers are lost: a whole and its parts end together, in whatever order they are found.
+//! Executions in parts whose workers are lost: a whole and its parts end together, in whatever order they are
+//! found.
 
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::queue::{Enqueue, QueueClaim, QueueFilter};
@@ -10,14 +11,14 @@ use stepbox_batch::ports::JobRepository;
 use super::queue::{create_parts, publish, queued};
 use crate::sample::*;
 
-/// How a whole stands when its worker is lost.
+/// The state of a whole when its worker is lost.
 #[derive(Debug, Clone, Copy)]
 enum Standing {
-    /// In the queue, with losses to spare.
+    /// In the queue; it may lose more workers.
     Queued,
-    /// In the queue, and about to stop.
+    /// In the queue, and a stop was requested.
     Stopping,
-    /// In the queue, and this worker was the last one that it may cost.
+    /// In the queue, and this worker was the last one that it may lose.
     Exhausted,
     /// In no queue.
     Unqueued,
@@ -26,7 +27,7 @@ enum Standing {
 const ENDING: [(Standing, BatchStatus); 3] =
     [(Standing::Stopping, Stopped), (Standing::Exhausted, Failed), (Standing::Unqueued, Failed)];
 
-/// Takes at most so many entries, with leases that run out at [`NOW`].
+/// Takes at most `limit` entries, with leases that expire at [`NOW`].
 async fn take(store: &dyn JobRepository, limit: u32) -> Vec<(JobExecution, Lease)> {
     let wanted = QueueClaim {
         claim: claim("w-1", EARLIER),
@@ -37,7 +38,7 @@ async fn take(store: &dyn JobRepository, limit: u32) -> Vec<(JobExecution, Lease
     store.claim_next(&wanted).await.unwrap().into_iter().map(Claimed::into_parts).collect()
 }
 
-/// A whole with three parts, of which two have been begun, in the order of its parts. All leases run out at [`NOW`].
+/// A whole with three parts, two of them begun, in the order of its parts. All leases expire at [`NOW`].
 async fn in_parts(store: &dyn JobRepository, standing: Standing) -> (JobExecution, Vec<Lease>) {
     let (mut whole, lease) = match standing {
         Standing::Unqueued => {
@@ -71,7 +72,7 @@ async fn parts(store: &dyn JobRepository, whole: JobExecutionId) -> Vec<JobExecu
     store.partitions(&tenant(), whole).await.unwrap()
 }
 
-/// Sees to it that all of them have ended as whole executions do: with an end time, and in no queue.
+/// Checks that all parts have ended as whole executions do: with an end time, and in no queue.
 async fn have_ended(store: &dyn JobRepository, whole: JobExecutionId, at: Timestamp) {
     for part in parts(store, whole).await {
         assert_eq!((part.status, part.ended_at), (Stopped, Some(at)), "{part:?}");
@@ -80,7 +81,7 @@ async fn have_ended(store: &dyn JobRepository, whole: JobExecutionId, at: Timest
     }
 }
 
-/// Others are published, taken and rescued as before.
+/// Checks that other executions are published, taken and rescued as before.
 async fn goes_on(store: &dyn JobRepository) {
     assert_eq!(lost(store, NOW.plus_ms(1)).await, []);
     let next = publish(store, &queued("nightly")).await;
@@ -90,8 +91,8 @@ async fn goes_on(store: &dyn JobRepository) {
     store.request_stop(&tenant(), next, &by(NOW)).await.unwrap();
 }
 
-/// Regression: the list of the lost was made once, the whole's end ended the parts as well, and then these were to
-/// wait again. No store could be opened any more.
+/// Regression: the list of lost executions was made once, and the end of the whole ended its parts as well. Then
+/// the rescue tried to queue these parts again, and no store could be opened any more.
 pub async fn lost_at_once_with_their_parts_end_together_or_go_on_together(store: &dyn JobRepository) {
     with_instance(store).await;
     for (standing, status) in ENDING {
@@ -159,7 +160,7 @@ pub async fn lost_after_their_parts_end_what_waits_again(store: &dyn JobReposito
     }
 }
 
-/// A worker that ends a whole while parts are open, since the store failed it in between.
+/// A worker ends a whole while parts are open, because the store failed in between.
 pub async fn that_ended_by_their_own_worker_leave_no_part_behind(store: &dyn JobRepository) {
     with_instance(store).await;
     let (mut whole, leases) = in_parts(store, Standing::Queued).await;

@@ -1,4 +1,4 @@
-//! Workers: who lives, and what each holds.
+//! Workers: which are alive, and what each holds.
 
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::queue::QueueFilter;

@@ -1,4 +1,4 @@
-//! Where a database is, how one gets there, and what may be said of it: never its password.
+//! The address of a database, the way to it, and its name in errors, which never has the password.
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -21,18 +21,18 @@ use url::Url;
 use super::PostgresOptions;
 use super::door::{Door, Doors, Encryption};
 
-/// How the machine of the database is reached, and what an error calls it.
+/// The address of the database, and its name in errors.
 #[derive(Clone)]
 pub(super) struct Address {
     config: Config,
     doors: Doors,
     /// `PostgreSQL at db.example.com:5432/stepbox`.
     pub(super) name: String,
-    /// How many connections a process may have at most, if the URL says so.
+    /// How many connections a process may have at most; `None` if the URL does not set it.
     pub(super) connections_max: Option<usize>,
 }
 
-/// What carries a connection.
+/// The task that carries a connection's bytes.
 pub(super) type Line = Connection<Socket, Door>;
 
 impl std::fmt::Debug for Address {
@@ -41,22 +41,22 @@ impl std::fmt::Debug for Address {
     }
 }
 
-/// What `sslmode` may ask for.
+/// The supported values of `sslmode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tls {
     Disable,
-    /// Encrypted where the server can do it; nobody looks who it is.
+    /// Encrypted if the server supports it; the server's identity is not checked.
     Prefer,
-    /// Encrypted; nobody looks who it is.
+    /// Encrypted; the server's identity is not checked.
     Require,
-    /// Encrypted, with a certificate for that host from somebody whom we trust.
+    /// Encrypted, with a certificate for that host from a trusted authority.
     VerifyFull,
 }
 
 impl Address {
     /// Reads `postgres://user:password@host:port/database?sslmode=…`.
     pub(super) fn parse(url: &str, options: &PostgresOptions) -> Result<Self> {
-        // What a parser complains of could be a piece of the password, so nothing it says is passed on.
+        // A parser's message could quote a piece of the password, so the message is not passed on.
         let mut parsed = Url::parse(url).map_err(|_| unreadable())?;
         if !matches!(parsed.scheme(), "postgres" | "postgresql") {
             return Err(unreadable());
@@ -64,7 +64,7 @@ impl Address {
         refuse_twice(&parsed)?;
         let Asked { tls: mode, certificates, connections_max } = take_ours(&mut parsed)?;
         let mut config: Config = parsed.as_str().parse().map_err(|_| unreadable())?;
-        // What is dialled is what is looked at, and nothing else.
+        // The host that is dialled must be the host that is checked.
         if !config.get_hostaddrs().is_empty() {
             return Err(failed("PostgreSQL", "`hostaddr` in its URL is not supported; name its host"));
         }
@@ -88,14 +88,15 @@ impl Address {
         }
         let is_direct = config.get_ssl_negotiation() == SslNegotiation::Direct;
         let encryption = match (mode, is_direct) {
-            // Whoever asks for encryption from the first byte on is not to get less of it, or none.
+            // A caller that asks for encryption from the first byte must not get less.
             (Tls::Disable | Tls::Prefer, true) => return Err(failed(&name, DIRECT)),
             (Tls::Disable, false) => Encryption::None,
             (Tls::Prefer, false) => Encryption::IfOffered,
             (Tls::Require | Tls::VerifyFull, true) => Encryption::AtOnce,
             (Tls::Require | Tls::VerifyFull, false) => Encryption::Required,
         };
-        // To the library all encryption is the door's, which is not to be asked whether it can.
+        // The library leaves all encryption to the door, and must not ask the server whether it supports
+        // encryption.
         config.ssl_mode(if is_local { SslMode::Disable } else { SslMode::Require });
         config.ssl_negotiation(SslNegotiation::Direct);
         let patience = Duration::from_millis(options.connect_timeout_ms);
@@ -110,7 +111,7 @@ impl Address {
         Ok(Self { config, doors, name, connections_max })
     }
 
-    /// A connection, and the line that somebody has to keep alive for it.
+    /// A connection, and its line, which the caller must run.
     pub(super) async fn connect(&self) -> std::result::Result<(Client, Line), tokio_postgres::Error> {
         self.config.connect(self.doors.clone()).await
     }
@@ -127,7 +128,7 @@ fn name(config: &Config) -> String {
     format!("PostgreSQL at {host}:{port}/{database}")
 }
 
-/// Refuses what is said twice: of two hosts, passwords or modes somebody would count on the other one.
+/// Refuses an option that appears twice: of two hosts, passwords or modes, the user might mean the ignored one.
 fn refuse_twice(url: &Url) -> Result<()> {
     let mut said: Vec<String> = Vec::new();
     let of_authority = [
@@ -140,7 +141,7 @@ fn refuse_twice(url: &Url) -> Result<()> {
     let names = of_authority.into_iter().filter(|(_, is_said)| *is_said).map(|(name, _)| name.to_owned());
     for name in names.chain(url.query_pairs().map(|(name, _)| name.into_owned())) {
         if said.contains(&name) {
-            // What has a name of its own may be a piece of the password.
+            // An unknown name may be a piece of the password, so it is not shown.
             let known = KNOWN.iter().find(|known| **known == name).copied().unwrap_or("an option");
             return Err(failed("PostgreSQL", format!("its URL says `{known}` twice")));
         }
@@ -164,7 +165,7 @@ const KNOWN: [&str; 11] = [
     "pool_max",
 ];
 
-/// What a URL says of encryption and of the pool.
+/// The URL's options for encryption and for the pool.
 #[derive(Debug, Default)]
 struct Asked {
     tls: Option<Tls>,
@@ -172,7 +173,7 @@ struct Asked {
     connections_max: Option<usize>,
 }
 
-/// Takes out of the URL the options that the library does not know, or knows only in part.
+/// Takes those options out of the URL that the library does not know, or knows only in part.
 fn take_ours(url: &mut Url) -> Result<Asked> {
     let (mut asked, mut others) = (Asked::default(), Vec::new());
     for (key, value) in url.query_pairs().into_owned() {
@@ -204,7 +205,7 @@ fn take_ours(url: &mut Url) -> Result<Asked> {
 const MODES: &str = "`sslmode` in its URL is `disable`, `prefer`, `require` (which looks at no certificate) or \
                      `verify-full`";
 
-/// The most connections that a URL may ask for: as many as a server has for everybody without being told.
+/// The most connections that a URL may ask for: as many as a server has in all by default.
 const POOL_MAX: usize = 100;
 
 const POOL: &str =
@@ -244,10 +245,11 @@ fn tls(mode: Tls, certificates: Option<&str>) -> std::result::Result<ClientConfi
     Ok(config)
 }
 
-/// How long a file with certificates may be, in bytes: those of all known authorities take a quarter of it.
+/// How long a file with certificates may be, in bytes. The certificates of all known authorities take a quarter of
+/// it.
 const ROOTS_BYTES_MAX: u64 = 1 << 20;
 
-/// Reads a file with certificates, one byte further than it may be long. A pipe would be waited for, and a device never
+/// Reads a file with certificates, at most one byte more than it may have. A pipe would block, and a device never
 /// ends.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {
@@ -272,8 +274,8 @@ fn roots(path: &Path) -> std::result::Result<RootCertStore, String> {
     if roots.is_empty() { Err(refuse("has no certificate".to_owned())) } else { Ok(roots) }
 }
 
-/// Takes any certificate, as `prefer` and `require` do everywhere: they are against listeners, not against
-/// impostors.
+/// Accepts any certificate, as `prefer` and `require` do in all programs: they protect against listeners, not
+/// against impostors.
 #[derive(Debug)]
 struct Anybody(Arc<CryptoProvider>);
 
@@ -354,7 +356,7 @@ mod tests {
             ("postgres://u:hun#ter2@h/d", "its URL cannot be read"),
             ("postgres:///d", "its URL cannot be read"),
             ("postgres:///d?sslmode=verify-full", "its URL cannot be read"),
-            // What is dialled decides.
+            // The dialled host decides.
             ("postgres:///d?hostaddr=127.0.0.1&user=u&password=hunter2&sslmode=verify-full", "`hostaddr`"),
             ("postgres://h/d?hostaddr=127.0.0.1&sslmode=verify-full", "`hostaddr`"),
             ("postgres:///d?host=%2Ftmp&hostaddr=127.0.0.1&sslmode=verify-full", "`hostaddr`"),

@@ -49,7 +49,7 @@ pub(super) async fn set_aside(
         let values = named! {"reason": reason, "now": now.0, "tenant": tenant, "id": id};
         db.execute(sql, &values).await?;
         queue::mark_claimed(db, tenant, id).await?;
-        // What is damaged beyond its name leaves no event.
+        // If the row is so damaged that only its name can be read, there is no event.
         let row = Row(format!("execution {id}"));
         let (Ok(owner), Ok(known)) = (row.name("tenant", tenant.to_owned()), row.id("id", id)) else {
             return Ok(None);

@@ -54,7 +54,7 @@ pub(super) async fn list(db: &Db, tenant: &TenantId, filter: &AuditFilter) -> Ou
     Ok(found)
 }
 
-/// No limit is a null.
+/// Null means no limit.
 pub(super) fn limit_of(limit: u32) -> Value<'static> {
     Value::Number((limit > 0).then_some(limit.into()))
 }
@@ -62,8 +62,8 @@ pub(super) fn limit_of(limit: u32) -> Value<'static> {
 pub(super) const PURGE: &str = "DELETE FROM audit_events WHERE tenant = :tenant AND at < :before AND id IN (
          SELECT id FROM audit_events WHERE tenant = :tenant AND at < :before ORDER BY id LIMIT :limit)";
 
-/// Deletes what is older, as much as goes together, and says so in an event that is not. What finds nothing after
-/// the first time says nothing.
+/// Deletes older events, at most as many as one transaction may delete, and writes an event about it, which is not
+/// deleted. Later passes write an event only if they have deleted something.
 pub(super) async fn purge(
     db: &Db,
     tenant: &TenantId,

@@ -1,4 +1,4 @@
-//! Reading everything there is, and mending what can be mended.
+//! Reads all rows, and mends those that can be mended.
 
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ use crate::record::Row;
 use crate::record::columns::Columns;
 use crate::record::execution;
 
-/// Tells what is wrong; mends it if that is wanted, each in a transaction of its own.
+/// Returns what is wrong. With `mends`, mends each finding in a transaction of its own.
 pub(super) async fn check(db: &Db, now: Timestamp, mends: bool) -> Outcome<Vec<Finding>> {
     let mut findings = Vec::new();
     for rule in &RULES {
@@ -122,8 +122,8 @@ async fn read_executions(db: &Db, now: Timestamp, mends: bool, findings: &mut Ve
     }
 }
 
-/// Reads all that is stored of an execution. If it cannot be read and that is to be mended, cells are emptied that may
-/// be, and it ends, unless a worker holds it.
+/// Reads all rows of an execution. If they cannot be read and `mends` is true, cells that may be emptied are
+/// emptied, and the execution ends, unless a worker holds it.
 async fn read(db: &Db, tenant: &str, id: i64, now: Timestamp, mends: bool) -> Outcome<Option<Finding>> {
     let Err(trouble) = whole(db, tenant, id).await else { return Ok(None) };
     if !trouble.is_of_one_row() {
@@ -148,7 +148,7 @@ async fn read(db: &Db, tenant: &str, id: i64, now: Timestamp, mends: bool) -> Ou
     Ok(Some(finding))
 }
 
-/// Empties cells until everything can be read, or what cannot may not be emptied.
+/// Empties cells until everything can be read, or until a damaged cell may not be emptied.
 async fn empty_cells(db: &Db, tenant: &str, id: i64, mut trouble: Trouble) -> Outcome<Vec<String>> {
     let mut columns = BTreeSet::new();
     for _ in 0..CELLS_MAX {
@@ -205,7 +205,7 @@ async fn read_inventories(db: &Db, findings: &mut Vec<Finding>) -> Outcome<()> {
     Ok(())
 }
 
-/// Rescues what is lost, and takes it back: what could not be rescued is told.
+/// Rescues lost executions, rolls that back, and reports those that could not be rescued.
 async fn try_rescue(db: &Db, now: Timestamp, findings: &mut Vec<Finding>) -> Outcome<()> {
     db.run("BEGIN").await?;
     for (tenant, id, _) in rescue::lost(db, now).await?.into_iter().flatten() {

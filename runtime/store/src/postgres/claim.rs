@@ -84,7 +84,7 @@ pub(super) async fn by_number(
     Ok(Row(format!("execution {id}")).count("lease_token", taken.number("lease_token")?)?)
 }
 
-/// The concurrency of its job holds for an execution that is taken by its number, too.
+/// The limit of executions of one instance at a time also applies to a claim by number.
 async fn check_concurrency_of(db: &Db, tenant: &TenantId, id: i64, claim: &ClaimRecord) -> Outcome<()> {
     let sql = "SELECT instance, job FROM job_executions
                WHERE tenant = :tenant AND id = :id AND partition_of IS NULL";
@@ -118,7 +118,7 @@ pub(super) const HEADS: &str = concat!(
     ORDER BY l.id, heads.priority DESC, heads.turn, heads.execution_id"
 );
 
-/// What runs of each tenant, and when it was served last.
+/// How many executions of each tenant run, and when the tenant was served last.
 pub(super) const STANDINGS: &str = "
     SELECT wanted.tenant,
            (SELECT count(*) FROM job_executions e
@@ -128,8 +128,8 @@ pub(super) const STANDINGS: &str = "
 
 /// Takes the chosen executions, but not those that are being stopped or claimed by number at this moment.
 ///
-/// Each row is looked up by itself (`OFFSET 0` keeps these apart): a list of ids would be compared with all entries
-/// of a tenant by a server that has counted the queue while it was empty.
+/// Each row is looked up by itself; `OFFSET 0` prevents a join. Otherwise a server that has counted the queue while
+/// it was empty compares the list of ids with all entries of a tenant.
 pub(super) fn take_statement() -> String {
     format!(
         "WITH wanted AS (SELECT * FROM unnest(CAST(:owners AS TEXT[]), CAST(:ids AS BIGINT[])) AS w (tenant, id)),
@@ -166,13 +166,14 @@ pub(super) fn take_statement() -> String {
     )
 }
 
-/// Begins a claim: no other process chooses meanwhile, and a claimer that the network has cut off holds up the others
-/// for no more than two seconds. The commit itself waits for no disk, so that the next one can choose at once;
-/// [`DURABLE`] waits.
+/// Begins a claim: no other process chooses meanwhile.
+///
+/// A claimer that the network has cut off holds up the others for at most two seconds. The commit itself does not
+/// wait for the disk, so that the next claimer can choose at once; [`DURABLE`] waits.
 const BEGIN: &str = "BEGIN; SET LOCAL synchronous_commit = off;
                      SET LOCAL idle_in_transaction_session_timeout = 2000";
 
-/// A commit of nothing but a mark in the log, which reaches the disk after everything that came before it.
+/// Commits only a mark in the log. The mark reaches the disk after everything before it.
 const DURABLE: &str = "SELECT pg_logical_emit_message(TRUE, 'stepbox', '')";
 
 /// An execution that was claimed and cannot be read.
@@ -184,8 +185,8 @@ pub(super) struct Damaged {
     pub reason: String,
 }
 
-/// Claims entries in turn, in three round trips: what waits, taking it, and the disk. What cannot be read is claimed
-/// as well, and has to be set aside.
+/// Claims entries in turn, in three round trips: what waits, taking it, and the disk. An execution that cannot be
+/// read is claimed as well, and the caller must set it aside.
 pub(super) async fn next(
     db: &Db,
     claim: &ClaimRecord,
@@ -221,7 +222,7 @@ pub(super) async fn next(
     }
 }
 
-/// What waits of each tenant, but for those of which nothing does.
+/// The waiting entries of each tenant, without tenants that have none.
 fn contenders<'a>(
     tenants: &'a [(TenantId, u64)],
     heads: &[SqlRow],
@@ -265,7 +266,7 @@ async fn take(
         served.retain(|earlier| *earlier != tenant.as_str());
         served.push(tenant.as_str());
     }
-    // Only the subject of the event differs, which the statement puts in.
+    // The events differ only in their subjects, which the statement inserts.
     let by = Actor::stepbox(Timestamp(claim.now));
     let event = AuditRecord::new(&Deed::execution_resumed(JobExecutionId(0), &claim.worker), &by);
     let ids: Vec<_> = chosen.iter().map(|(_, id)| *id).collect();
@@ -318,7 +319,7 @@ fn executed(row: &SqlRow, token: i64, steps: &[SqlRow]) -> Outcome<ClaimedExecut
     Ok(ClaimedExecution { execution, token })
 }
 
-/// The steps of what was chosen, of several tenants.
+/// The steps of the chosen executions, of several tenants.
 pub(super) const STEPS: &str = "
     SELECT s.* FROM unnest(CAST(:owners AS TEXT[]), CAST(:ids AS BIGINT[])) AS w (tenant, id)
     CROSS JOIN LATERAL (

@@ -1,4 +1,4 @@
-//! What is known of uploaded components.
+//! The descriptions of uploaded components.
 
 use stepbox_batch::actor::Actor;
 use stepbox_batch::audit::Deed;
@@ -23,7 +23,7 @@ pub(super) async fn put(
     quota: &ComponentQuota,
     by: &Actor,
 ) -> Outcome<()> {
-    // So that two at once cannot both take the last place, or the same version.
+    // So that two calls at once cannot both take the last place, or the same version.
     locks::inventory(db, tenant).await?;
     if component.is_release() {
         refuse_other_bytes(db, tenant, component).await?;
@@ -66,7 +66,7 @@ async fn refuse_without_room(
     }
 }
 
-/// A released version stands for the same bytes for good.
+/// Refuses other bytes for a released version: its bytes never change.
 async fn refuse_other_bytes(db: &Db, tenant: &TenantId, component: &Component) -> Outcome<()> {
     let Component { digest, name, version, .. } = component;
     let sql = format!(
@@ -114,8 +114,10 @@ pub(super) async fn remove(db: &Db, tenant: &TenantId, digest: &Digest, by: &Act
     Ok(kept.is_none())
 }
 
-/// Who pins a component: a connector's job, or an execution that has not ended. Removing is rare and running is
-/// not, so no table of pins is kept: the text is searched, and each hit looked at properly.
+/// The job or execution that pins a component: a connector's job, or an execution that has not ended.
+///
+/// Components are removed rarely and executions run often, so there is no table of pins: the texts are searched,
+/// and each hit is parsed.
 async fn user_of(db: &Db, tenant: &TenantId, digest: &Digest) -> Outcome<Option<String>> {
     let jobs = "SELECT 'connector `' || connector || '`' AS user_name, definition AS job FROM jobs
                 WHERE tenant = :tenant AND position(:digest IN definition) > 0 ORDER BY connector, position";
@@ -126,7 +128,7 @@ async fn user_of(db: &Db, tenant: &TenantId, digest: &Digest) -> Outcome<Option<
             let (user, text) = (row.text("user_name")?, row.text("job")?);
             let job = job::decode(&Row(user.clone()), "job", &text).map_err(Into::into);
             let pins = |job: Job| job.components().any(|component| component.digest == *digest);
-            // What cannot be read may well need it.
+            // A row that cannot be read may need the component.
             if listed(Listed::named("job", &user), job)?.map_or(true, pins) {
                 return Ok(Some(user));
             }

@@ -23,9 +23,9 @@ pub(super) type Named<'a, 'b> = &'a [(&'static str, Value<'b>)];
 #[derive(Debug)]
 pub(super) struct Db {
     client: Client,
-    /// By their text, as it is given.
+    /// The prepared statements, by their text.
     statements: Mutex<HashMap<String, Arc<Prepared>>>,
-    /// Since when the server may have plans for them.
+    /// The server's plans for them are at most as old as this moment.
     planned_at: Instant,
     response: Duration,
 }
@@ -33,7 +33,7 @@ pub(super) struct Db {
 #[derive(Debug)]
 struct Prepared {
     statement: Statement,
-    /// The named parameter that each number stands for, and where it was when this was prepared.
+    /// The named parameter of each number, and its index in the values when the statement was prepared.
     order: Vec<(usize, &'static str)>,
 }
 
@@ -50,7 +50,7 @@ impl Prepared {
 }
 
 impl Db {
-    /// Connects, and keeps the line alive as long as this is there.
+    /// Connects, and runs the line until this connection is dropped.
     pub(super) async fn open(address: &Address, options: &PostgresOptions) -> Outcome<Self> {
         let patience = Duration::from_millis(options.connect_timeout_ms);
         let connecting = timeout(patience, address.connect()).await;
@@ -63,8 +63,9 @@ impl Db {
 
     /// Sets how long the server may work, so that it does not work, or hold locks, after we gave up.
     ///
-    /// Tables are never read from end to end, nor joined but row by row through an index: the queue is empty when the
-    /// server counts, and a million entries long an hour later, with the plans of before.
+    /// Also forbids plans that read a table from end to end, and joins other than row by row through an index. The
+    /// server may count the queue while it is empty, and still use the plans of that time when the queue has a
+    /// million entries an hour later.
     pub(super) async fn bound(&self, options: &PostgresOptions) -> Outcome<()> {
         let ms = options.response_timeout_ms;
         let settings = format!(
@@ -75,28 +76,28 @@ impl Db {
         self.run(&settings).await
     }
 
-    /// Whether the other side has hung up, as far as is known.
+    /// Whether the connection is closed, as far as is known.
     pub(super) fn is_closed(&self) -> bool {
         self.client.is_closed()
     }
 
-    /// Whether the server may have plans that are as old as that.
+    /// Whether the server may have plans that are at least `age` old.
     pub(super) fn has_plans_since(&self, age: Duration) -> bool {
         self.planned_at.elapsed() >= age
     }
 
-    /// Has the server make new plans, for tables as long as they are now.
+    /// Makes the server plan again, for the present sizes of the tables.
     pub(super) async fn plan_anew(&mut self) -> Outcome<()> {
         self.planned_at = Instant::now();
         self.run("DISCARD PLANS").await
     }
 
-    /// Runs statements without parameters and without an answer.
+    /// Runs statements without parameters and without a result.
     pub(super) async fn run(&self, statements: &str) -> Outcome<()> {
         self.in_time(statements, self.client.batch_execute(statements)).await
     }
 
-    /// The rows that a statement gives.
+    /// The rows that a statement returns.
     pub(super) async fn rows(&self, sql: &str, values: Named<'_, '_>) -> Outcome<Vec<Row>> {
         let prepared = self.prepared(sql, values).await?;
         let ordered = prepared.ordered(values)?;
@@ -115,7 +116,7 @@ impl Db {
         self.in_time(sql, self.client.execute(&prepared.statement, &ordered)).await
     }
 
-    /// Makes sure that these statements need not be prepared any more, so that they can follow each other
+    /// Prepares these statements, unless they are prepared already, so that they can be sent one after the other
     /// without waiting.
     pub(super) async fn prepare_all<'a, 'v: 'a>(
         &self,
@@ -143,7 +144,7 @@ impl Db {
         sql: &str,
         answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Outcome<T> {
-        // The server gives up first, if it is there.
+        // If the server can be reached, its own limit ends the wait first.
         let patience = self.response + Duration::from_millis(500);
         let answer =
             timeout(patience, answer).await.map_err(|_| Trouble::Silent(patience.as_millis() as u64))?;
@@ -153,13 +154,13 @@ impl Db {
         })
     }
 
-    /// Makes a migration last as long as it takes.
+    /// Removes the limits of time, for a migration.
     pub(super) fn patient(self) -> Self {
         Self { response: Duration::from_secs(24 * 3600), ..self }
     }
 }
 
-/// What a statement asks for, in a word that people know: `SELECT`.
+/// The first word of a statement, for people: `SELECT`.
 fn request(sql: &str) -> String {
     match sql.split_whitespace().next() {
         Some(word) => format!("`{word}`"),
@@ -167,7 +168,7 @@ fn request(sql: &str) -> String {
     }
 }
 
-/// What the server's clock says.
+/// The time of the server's clock.
 pub(super) async fn now(db: &Db) -> Outcome<Timestamp> {
     let sql = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now";
     let row =

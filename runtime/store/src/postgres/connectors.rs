@@ -34,8 +34,8 @@ pub(super) async fn put(db: &Db, tenant: &TenantId, connector: &Connector, by: &
             "tenant": tenant.as_str(), "name": name, "connector": code.as_str(), "position": position as i64,
             "definition": &encoded,
         };
-        // The connector's own jobs are gone by now, so whoever has the name is another one, or the same
-        // connector names a job twice.
+        // The connector's old jobs are deleted by now. So the name belongs to another connector, or this connector
+        // names a job twice.
         if db.execute(sql, &values).await? == 0 {
             return Err(RepositoryError::AlreadyExists { kind: "job", name: name.to_owned() }.into());
         }
@@ -95,7 +95,7 @@ pub(super) async fn remove(db: &Db, tenant: &TenantId, code: &ConnectorCode, by:
         let (name, user) = (code.to_string(), some_of("instance", &users));
         return Err(RepositoryError::InUse { kind: "connector", name, user }.into());
     }
-    // Its jobs go with it.
+    // Its jobs are deleted with it.
     if db.execute("DELETE FROM connectors WHERE tenant = :tenant AND code = :code", &values).await? == 0 {
         return Err(RepositoryError::NotFound { kind: "connector", name: code.to_string() }.into());
     }

@@ -1,9 +1,9 @@
-//! The door to a server: the connection is encrypted as the URL asks before anything is said, and what the server
-//! says before it let us in is bounded and looked at.
+//! The door to a server. The connection is encrypted, as the URL asks, before anything is sent. What the server
+//! sends before the login is complete is limited and checked.
 //!
-//! The library asks for encryption by itself and then sends the password as the server wishes. Here the password never
-//! leaves in clear, and a server that talks without an end does not take all memory. Afterwards messages have a length
-//! that a store of ours may have.
+//! The library would ask for encryption itself, and then send the password in the way that the server wants. Here
+//! the password never leaves in clear text, and a server that sends data without end cannot use up all memory.
+//! After the login, the length of messages and answers is limited to what a store may need.
 
 use std::io;
 use std::pin::Pin;
@@ -14,33 +14,34 @@ use tokio_postgres::Socket;
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// How much a server may say before it lets us in, in bytes.
+/// How much a server may send before the login is complete, in bytes.
 const PREFACE_BYTES_MAX: u64 = 256 << 10;
 /// How long a message may be, in bytes: far more than the longest row of a store.
 const MESSAGE_BYTES_MAX: u64 = 64 << 20;
-/// How much an answer may have in all, in bytes: the library holds all of it. Lists that can grow come in pages.
+/// How long an answer may be in all, in bytes, because the library keeps all of it in memory. Lists that can grow
+/// are read in pages.
 const ANSWER_BYTES_MAX: u64 = 192 << 20;
-/// What the library keeps for a message beside its content, in bytes, or more.
+/// How much the library keeps for a message in addition to its content, at least, in bytes.
 const MESSAGE_BYTES: u64 = 128;
 /// How long an error or a notice may be, in bytes.
 const WORDS_BYTES_MAX: u64 = 1 << 20;
-/// What asks a server for encryption.
+/// The request for encryption.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 /// How a connection is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encryption {
-    /// Not at all.
+    /// Not encrypted.
     None,
-    /// If the server can do it.
+    /// Encrypted if the server supports it.
     IfOffered,
-    /// Always.
+    /// Always encrypted.
     Required,
-    /// Always, from the first byte on.
+    /// Always encrypted, from the first byte.
     AtOnce,
 }
 
-/// Makes doors. To the library it is what encrypts connections, so that each of them comes through here.
+/// Makes doors. The library takes it for the code that encrypts connections, so each connection goes through it.
 #[derive(Clone)]
 pub(super) struct Doors {
     pub(super) tls: MakeRustlsConnect,
@@ -68,7 +69,7 @@ impl MakeTlsConnect<Socket> for Doors {
 
 /// A door that is about to be opened.
 pub(super) struct Knock {
-    /// None for a connection that is not encrypted.
+    /// `None` for a connection that is not encrypted.
     tls: Option<Rustls>,
     encryption: Encryption,
 }
@@ -168,24 +169,24 @@ impl TlsStream for Door {
     }
 }
 
-/// Hears what the server says: which messages there are, and how long each is. Their contents are not its business,
-/// but for what the server wants to know.
+/// Reads what the server sends: the kinds of messages, and the length of each. It ignores their contents, except
+/// the kind of password that the server asks for.
 #[derive(Debug)]
 struct Ear {
     is_plain: bool,
     is_let_in: bool,
-    /// How much was said before that.
+    /// How many bytes were received before the login was complete.
     preface_bytes: u64,
-    /// How much of an answer there is so far.
+    /// The length of the present answer so far.
     answer_bytes: u64,
-    /// The kind, the length, and the first number of the message that is being heard.
+    /// The kind, the length, and the first number of the present message.
     head: [u8; 9],
     heard: usize,
-    /// How many bytes of the message are still to come.
+    /// How many bytes of the message are missing.
     left: u64,
 }
 
-/// Why a server is not listened to any more.
+/// Why the connection is closed by the door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 enum Deaf {
     #[error(
@@ -266,8 +267,8 @@ impl Ear {
         self.count_in_answer()
     }
 
-    /// An answer ends where the server is ready for the next question. Notices and notifications are passed on one by
-    /// one, and kept by nobody.
+    /// An answer ends when the server is ready for the next question. Notices and notifications are passed on one
+    /// by one and not kept, so they do not count.
     fn count_in_answer(&mut self) -> Result<(), Deaf> {
         match self.head[0] {
             b'Z' => self.answer_bytes = 0,
@@ -277,7 +278,7 @@ impl Ear {
         if self.answer_bytes > ANSWER_BYTES_MAX { Err(Deaf::Answer) } else { Ok(()) }
     }
 
-    /// How much of the number is missing that says what the server wants to know.
+    /// How many bytes of the number that says which kind of password the server wants are missing.
     fn wanted_of_the_number(&self) -> usize {
         let is_question = self.head[0] == b'R' && self.is_plain && !self.is_let_in;
         if is_question { (self.head.len() - self.heard).min(self.left as usize) } else { 0 }
@@ -304,7 +305,7 @@ mod tests {
         message(kind, content.len() as u32, content)
     }
 
-    /// What is said in one go, and byte by byte.
+    /// Checks messages that arrive in one piece, and byte by byte.
     fn check(is_plain: bool, messages: &[Vec<u8>], expected: Result<(), Deaf>) {
         let said = messages.concat();
         assert_eq!(Ear::new(is_plain).hear(&said), expected);
@@ -321,7 +322,8 @@ mod tests {
         check(true, &[asks(3)], Err(Deaf::PasswordInClear));
         check(true, &[whole(b'N', b"hello"), asks(3)], Err(Deaf::PasswordInClear));
         check(false, &[asks(3), let_in.clone(), ready.clone()], Ok(()));
-        // Nothing that looks like it is one.
+        // Only the real request is refused: not the same bytes in another kind of message, after the login, or cut
+        // short.
         check(true, &[whole(b'S', &3_u32.to_be_bytes()), let_in.clone(), ready.clone(), asks(3)], Ok(()));
         check(true, &[whole(b'R', b""), whole(b'R', b"\0\0")], Ok(()));
         let notice = whole(b'N', &[b'x'; 60_000]);
@@ -345,7 +347,7 @@ mod tests {
         let mut ear = Ear::new(true);
         ear.hear(&ready).unwrap();
         for _ in 0..2 {
-            // Each answer begins anew.
+            // The count begins again with each answer.
             ear.hear(&row.repeat(rows / 2)).unwrap();
             ear.hear(&ready).unwrap();
         }

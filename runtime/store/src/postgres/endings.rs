@@ -1,5 +1,5 @@
-//! How others than its worker end an execution: by a stop, or by giving it up. `rescue.rs` has what happens when
-//! its worker is gone.
+//! How an execution is ended by other processes than its worker: by a stop, or because a person abandons it.
+//! `rescue.rs` handles the loss of a worker.
 
 use stepbox_batch::actor::Actor;
 use stepbox_batch::audit::Deed;
@@ -20,7 +20,7 @@ use crate::record::columns::Columns;
 use crate::record::failure::failure as stored_failure;
 use crate::record::stored_id;
 
-/// Writes the request down, and ends the execution here if no worker is there to do it.
+/// Records the request. Ends the execution here if no worker holds it.
 pub(super) async fn request_stop(
     db: &Db,
     tenant: &TenantId,
@@ -40,7 +40,7 @@ pub(super) async fn request_stop(
     Ok(stop)
 }
 
-/// Gives an execution up. One that has ended before keeps its exit status and its end time.
+/// Abandons an execution. An execution that has ended before keeps its exit status and its end time.
 pub(super) async fn abandon(db: &Db, tenant: &TenantId, id: JobExecutionId, by: &Actor) -> Outcome<()> {
     let (known, now) = (stored_id(id), by.at);
     let standing = executions::standing(db, tenant.as_str(), known).await?;
@@ -95,7 +95,7 @@ pub(super) async fn end_steps(db: &Db, tenant: &str, id: i64, ending: &Ending) -
     put_ending(db, &steps, tenant, id, ending, EventKind::StepEnded).await
 }
 
-/// One failure more, if there is one. A stored array ends with its bracket.
+/// Appends a failure, if there is one: before the closing bracket of the stored array.
 pub(super) const FAILURES: &str = "CASE WHEN CAST(:failure AS TEXT) IS NULL THEN failures
      WHEN failures = '[]' THEN '[' || :failure || ']'
      ELSE left(failures, -1) || ',' || :failure || ']' END";
@@ -134,7 +134,7 @@ pub(super) async fn stop_partitions(db: &Db, tenant: &str, of: i64, now: Timesta
                 PartOfEnded::IsAsked => Ok(()),
             }
         });
-        // A part that is damaged keeps neither the whole nor the other parts from ending.
+        // A damaged part does not prevent the end of the whole or of the other parts.
         if let Err(reason) = stopped.await? {
             aside::set_aside(db, tenant, id, &reason, now).await?;
         }

@@ -21,10 +21,10 @@ use crate::record::execution::{
 };
 use crate::record::{Listed, stored_id};
 
-/// What reads more than one statement's worth sees one moment of it.
+/// A call that reads with several statements sees one moment of the data.
 pub(super) const ONE_MOMENT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
-/// How an execution stands, to decide what may happen to it. Nothing happens to it before the transaction ends.
+/// The values of an execution that decide which requests are allowed. Its row is locked until the transaction ends.
 pub(super) async fn standing(db: &Db, tenant: &str, id: i64) -> Outcome<Standing> {
     let sql = "SELECT status, stoppable, lease_expires_at, set_aside IS NOT NULL AS is_set_aside FROM job_executions
                WHERE tenant = :tenant AND id = :id FOR NO KEY UPDATE";
@@ -32,7 +32,7 @@ pub(super) async fn standing(db: &Db, tenant: &str, id: i64) -> Outcome<Standing
     read_standing(id, &found.ok_or_else(|| not_found(id))?)
 }
 
-/// An execution with its steps, of one moment, in one round trip.
+/// An execution with its steps, as of one moment, in one round trip.
 pub(super) async fn get(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outcome<Option<JobExecution>> {
     let id = stored_id(id);
     let sql = format!("SELECT {COLUMNS} FROM job_executions e WHERE e.tenant = :tenant AND e.id = :id");
@@ -49,7 +49,7 @@ pub(super) async fn get(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outco
     Ok(with_steps(&found, &steps)?.pop())
 }
 
-/// As lists show them, of one moment. No context and no checkpoint is read.
+/// The executions as lists show them, as of one moment. Contexts and checkpoints are not read.
 pub(super) async fn list(
     db: &Db,
     tenant: &TenantId,
@@ -100,7 +100,7 @@ pub(super) async fn ancestry(db: &Db, tenant: &TenantId, id: JobExecutionId) -> 
     found.iter().map(ancestor).collect()
 }
 
-/// What is left of a damaged execution.
+/// The readable rest of a damaged execution.
 pub(super) async fn remains(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outcome<Option<Remains>> {
     let values = named! {"tenant": tenant.as_str(), "id": stored_id(id), "ids": vec![stored_id(id)]};
     let sql = "SELECT * FROM job_executions WHERE tenant = :tenant AND id = :id";
@@ -118,7 +118,7 @@ pub(super) async fn remains(db: &Db, tenant: &TenantId, id: JobExecutionId) -> O
     Ok(Some(remains))
 }
 
-/// The columns of a row that hold something.
+/// The columns of a row that have a value.
 fn fields(row: &SqlRow, of: &str) -> Vec<(String, String)> {
     let mut fields = Vec::new();
     for column in row.columns() {
@@ -137,7 +137,7 @@ fn fields(row: &SqlRow, of: &str) -> Vec<(String, String)> {
     fields
 }
 
-/// The filter as SQL. Only what is asked for is written, so that each form finds its index.
+/// The filter as SQL. Only conditions that are set are written, so that each form can use its index.
 pub(super) fn conditions<'a>(
     tenant: &'a TenantId,
     filter: &'a ExecutionFilter,
@@ -159,7 +159,7 @@ pub(super) fn conditions<'a>(
     (texts.join(" AND "), values)
 }
 
-/// The executions of these rows, in their order, with the steps of those.
+/// The executions of these rows, in their order, each with its steps.
 pub(super) fn with_steps(executions: &[SqlRow], steps: &[SqlRow]) -> Outcome<Vec<JobExecution>> {
     let mut of: BTreeMap<i64, Vec<StepExecution>> = BTreeMap::new();
     for row in steps {

@@ -1,4 +1,4 @@
-//! Which installation it is.
+//! The identity of the installation.
 
 use stepbox_batch::name::InstallationId;
 

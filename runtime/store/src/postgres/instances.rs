@@ -47,7 +47,8 @@ pub(super) async fn update(db: &Db, instance: &JobInstance, by: &Actor) -> Outco
     audit::append(db, &instance.tenant, &Deed::instance_changed(&before, instance), by).await
 }
 
-/// Each call that accepts an execution locks its instance's row, so no execution can begin while this looks.
+/// Deletes an instance. Each call that accepts an execution locks its instance's row, so no execution can begin
+/// while this call looks for executions that have not ended.
 pub(super) async fn delete(db: &Db, tenant: &TenantId, code: &InstanceCode, by: &Actor) -> Outcome<()> {
     let values = named! {"tenant": tenant.as_str(), "code": code.as_str()};
     db.rows("SELECT 1 FROM job_instances WHERE tenant = :tenant AND code = :code FOR UPDATE", &values)
@@ -62,7 +63,7 @@ pub(super) async fn delete(db: &Db, tenant: &TenantId, code: &InstanceCode, by: 
     audit::append(db, tenant, &Deed::instance_deleted(code), by).await
 }
 
-/// `execution 118 (STARTED)`, if one has not ended.
+/// `execution 118 (STARTED)`, if an execution has not ended.
 async fn running_execution(db: &Db, tenant: &TenantId, code: &InstanceCode) -> Outcome<Option<String>> {
     let sql = "SELECT id, status FROM job_executions
                WHERE tenant = :tenant AND instance = :code AND ended_at IS NULL ORDER BY id LIMIT 1";

@@ -1,10 +1,10 @@
-//! What a worker does with the lease that it has: it keeps it alive, and writes as long as it holds. `saves.rs` has what
-//! it saves.
+//! What a worker does with its lease: the worker keeps it alive, and writes while it holds it. `saves.rs` has the
+//! saves.
 //!
-//! The token grows with each claim, and `lease_expires_at` is null while no worker holds the lease, so one condition
-//! fences every write: `lease_token = :token AND lease_expires_at IS NOT NULL`. A lease that ran out still
-//! holds until the watchdog or another worker acts on it: a slow worker is not a lost one. Each write under the lease locks
-//! the execution's row, so no other worker takes the lease in between.
+//! The token grows with each claim, and `lease_expires_at` is null while no worker holds the lease. So one
+//! condition fences every write: `lease_token = :token AND lease_expires_at IS NOT NULL`. A lease that has expired
+//! is still valid until the watchdog or another worker acts on it, because a slow worker is not a lost one. Each
+//! write under the lease locks the execution's row, so no other worker takes the lease in between.
 
 use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::ports::RepositoryError;
@@ -16,7 +16,7 @@ use crate::record::columns::Columns;
 use crate::record::step::TrackingRecord;
 use crate::save::LeaseRecord;
 
-/// Who holds a lease, in the words of every fenced statement.
+/// The condition of every fenced statement: the worker holds the lease.
 pub(super) const HELD: &str =
     "tenant = :tenant AND id = :id AND lease_token = :token AND lease_expires_at IS NOT NULL";
 
@@ -40,14 +40,15 @@ pub(super) const HEARTBEAT: &str = "
     WHERE tenant = :tenant AND id = :id AND lease_token = :token AND lease_expires_at IS NOT NULL
     RETURNING stop_requested_at IS NOT NULL AS is_stopping";
 
-/// Ends the leases of a worker now. Of all tenants, on purpose: a process works for all of them.
+/// Ends the leases of a worker now. For all tenants, on purpose: a process works for all of them.
 pub(super) async fn expire(db: &Db, worker: &str, now: i64) -> Outcome<()> {
     let sql = "UPDATE job_executions SET lease_expires_at = :now
                WHERE is_running AND worker = :worker AND lease_expires_at > :now";
     db.execute(sql, &named! {"now": now, "worker": worker}).await.map(drop)
 }
 
-/// Cuts leases that were written by a clock that was ahead. Of all tenants, on purpose: the clock is everybody's.
+/// Shortens leases that were written by a clock that was ahead. For all tenants, on purpose: all tenants share the
+/// clock.
 pub(super) async fn cut(db: &Db, now: i64) -> Outcome<()> {
     let sql = "UPDATE job_executions
                SET lease_expires_at = :now + (lease_expires_at - heartbeat_at), heartbeat_at = :now
@@ -65,7 +66,7 @@ pub(super) const IS_STOP_REQUESTED: &str = "
     SELECT stop_requested_at IS NOT NULL AS is_stopping FROM job_executions
     WHERE tenant = :tenant AND id = :id AND lease_token = :token AND lease_expires_at IS NOT NULL";
 
-/// Writes a step's progress alone. Its commit waits for no disk.
+/// Writes only a step's progress. Its commit does not wait for the disk.
 pub(super) async fn save_tracking(
     db: &Db,
     lease: &LeaseRecord,

@@ -1,4 +1,4 @@
-//! How the pool makes connections, and whether one that has rested can be used again.
+//! How the pool makes connections, and how it checks a connection that was unused for some time.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,10 +11,12 @@ use super::connection::Db;
 use super::migrate;
 use super::trouble::{Outcome, Trouble};
 
-/// After how long a connection has rested.
+/// After this time without use, a connection counts as rested.
 const RESTED: Duration = Duration::from_millis(100);
-/// How long a connection keeps the plans of its statements. One made for an empty queue reads a long one from end to
-/// end, and the server itself makes a new one only once it has counted again, which it may do a minute later.
+/// How long a connection keeps the plans of its statements.
+///
+/// A plan that was made for an empty queue reads a long queue from end to end. The server itself makes a new plan
+/// only after it has counted again, which may be a minute later.
 const PLANS_LAST: Duration = Duration::from_secs(5);
 
 /// Makes connections for the pool.
@@ -22,7 +24,7 @@ const PLANS_LAST: Duration = Duration::from_secs(5);
 pub(super) struct Maker {
     address: Arc<Address>,
     options: Arc<PostgresOptions>,
-    /// When a connection was found broken that had rested.
+    /// When a rested connection was found broken.
     broken_at: Mutex<Option<Instant>>,
 }
 
@@ -43,8 +45,8 @@ impl managed::Manager for Maker {
         Ok(db)
     }
 
-    /// A connection that has rested is asked for a sign of life: the server may have been restarted, or the
-    /// network cut, since. If there is none, no other one of its time is trusted either.
+    /// Checks a rested connection with a short request: the server may have been restarted, or the network cut, in
+    /// the meantime. If there is no answer, all other connections that were made before are dropped, too.
     async fn recycle(&self, db: &mut Db, metrics: &Metrics) -> RecycleResult<Trouble> {
         let broken_at = *self.broken_at.lock().unwrap_or_else(PoisonError::into_inner);
         if db.is_closed() || broken_at.is_some_and(|broken_at| metrics.created <= broken_at) {

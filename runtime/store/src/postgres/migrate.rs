@@ -1,7 +1,7 @@
 //! The schema's versions: numbered files, run once each, all missing ones in one transaction.
 //!
-//! A program that is older than the schema must not touch it. It looks when it opens a connection, and a
-//! migration ends all other connections, so that every process looks again.
+//! A program that is older than the schema must not touch it. The program checks the version when it opens a
+//! connection, and a migration ends all other connections, so that every process checks again.
 
 use stepbox_batch::clock::Timestamp;
 
@@ -12,10 +12,11 @@ use super::trouble::{Outcome, Trouble};
 use super::value::named;
 use crate::record::columns::Columns;
 
-/// The oldest server that is taken, as PostgreSQL writes it.
+/// The oldest server that is supported, as PostgreSQL writes its version.
 const SERVER_VERSION_MIN: i64 = 15_00_00;
 
-/// No other process migrates meanwhile. The first number, `Stbx`, tells our locks from other programs'.
+/// No other process migrates meanwhile. The first number, `Stbx`, distinguishes our locks from those of other
+/// programs.
 const LOCK: &str = "SELECT pg_advisory_lock(1400136312, 1)";
 
 /// Refuses a server that is too old, and a database that cannot hold every text. Returns the server's version.
@@ -34,7 +35,7 @@ pub(super) async fn refuse_unfit_server(db: &Db) -> Outcome<String> {
     }
 }
 
-/// What the database has. Nothing is changed.
+/// The versions of the database's server and schema. Nothing is changed.
 pub(super) async fn look(db: &Db) -> Outcome<PostgresSchema> {
     let server = refuse_unfit_server(db).await?;
     Ok(PostgresSchema { server, version: version(db).await?, known: SCHEMA_VERSION })
@@ -68,7 +69,7 @@ pub(super) async fn migrate(db: &Db, now: Timestamp) -> Outcome<PostgresSchema> 
     Ok(PostgresSchema { version: SCHEMA_VERSION, ..schema })
 }
 
-/// Ends the other sessions of this program's user, which may be an older program's.
+/// Ends the other sessions of this program's user, because an older program may use them.
 async fn end_others(db: &Db) -> Outcome<()> {
     let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
@@ -91,7 +92,7 @@ fn in_the_way(trouble: Trouble) -> Trouble {
     }
 }
 
-/// The version of what is there; 0 for nothing.
+/// The version of the schema; 0 if there is none.
 async fn version(db: &Db) -> Outcome<u32> {
     let there = db.row("SELECT to_regclass('stepbox_schema') IS NOT NULL AS is_there", &[]).await?;
     match there.map(|row| row.flag("is_there")).transpose()? {
@@ -106,7 +107,7 @@ async fn stored_version(db: &Db) -> Outcome<u32> {
     Ok(u32::try_from(version).unwrap_or(u32::MAX))
 }
 
-/// Refuses a newer version's database. Waits while another process brings it up to date.
+/// Refuses the database of a newer version. Waits while another process brings it up to date.
 pub(super) async fn refuse_newer(db: &Db) -> Outcome<()> {
     refuse(stored_version(db).await?)
 }

@@ -1,10 +1,11 @@
-//! The events of executions: each written in the transaction that it belongs to, and numbered by its readers.
+//! The events of executions: each event is written in the transaction of its change, and numbered by its readers.
 //!
-//! Transactions commit in another order than that in which they took their numbers from a sequence, so a reader that
-//! goes by such numbers misses what commits late. Writers would have to commit one after the other, each with its wait
-//! for the disk. So an event comes in without a number (`new_execution_events`); a reader that has read all numbered
-//! events gives numbers to the new ones that it sees, one reader at a time, and commits that before it returns them. An
-//! event that commits later gets a later number. Writers never wait, and make no more round trips.
+//! Transactions take numbers from a sequence in one order and commit in another, so a reader that goes by such
+//! numbers misses an event that commits late. To prevent that, writers would have to commit one after the other,
+//! each with its own wait for the disk. So an event is written without a number (`new_execution_events`). A reader
+//! that has read all numbered events gives numbers to the new ones that it sees, one reader at a time, and commits
+//! that before it returns them. An event that commits later gets a later number. Writers never wait, and make no
+//! more round trips.
 
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::event::{Checkpointed, EVENTS_PAGE_MAX, EventNumber};
@@ -21,11 +22,11 @@ use crate::record::{Listed, Row, stored};
 /// How many events are numbered, or deleted, in one transaction.
 pub(super) const TOGETHER: i64 = 10_000;
 
-/// What events begin with, before a list of columns or rows.
+/// The first part of the statement that inserts events; a list of columns and rows follows.
 pub(super) const INSERT: &str =
     "INSERT INTO new_execution_events (tenant, execution_id, at, kind, status, position)";
 
-/// Adds an event, in the transaction of the change that it belongs to.
+/// Adds an event, in the transaction of its change.
 pub(super) async fn append(db: &Db, tenant: &str, event: NewEvent) -> Outcome<()> {
     let NewEvent { execution_id, at, kind, status, position } = event;
     let sql = format!("{INSERT} VALUES (:tenant, :execution_id, :at, :kind, :status, :position)");
@@ -63,8 +64,8 @@ pub(super) const HAS_NEW: &str = "SELECT EXISTS (SELECT FROM new_execution_event
 /// No other process gives numbers, or drops events, before the transaction ends.
 const LOCK: &str = "SELECT last FROM execution_event_stream WHERE is_here FOR UPDATE";
 
-/// Gives numbers to new events, oldest first. The lock is taken in a statement of its own: what the next one sees
-/// includes all that the last holder of the lock has done.
+/// Gives numbers to new events, oldest first. The lock is taken in a statement of its own, so that the next
+/// statement sees everything that the last holder of the lock has done.
 async fn number(db: &Db) -> Outcome<()> {
     let values = named! {"limit": TOGETHER};
     db.prepare_all([(LOCK, &[][..]), (NUMBER, &values[..])].into_iter()).await?;
@@ -105,7 +106,8 @@ async fn numbered_after(
     if let Some(row) = db.row(stream, &[]).await? {
         (last, dropped) = (row.number("last")?, row.number("dropped")?);
     }
-    // Up to the last number that there was: the page must not tell of more, or the next one would not.
+    // Only up to the last number that was read before. Otherwise a page could have an event that its `next` does
+    // not cover.
     let mut values = Vec::from(named! {"after": after, "last": last, "limit": i64::from(limit)});
     if let Some(tenant) = tenant {
         values.push(("tenant", tenant.as_str().into()));
@@ -177,8 +179,7 @@ pub(super) fn checkpointed_statement(is_of_tenant: bool) -> String {
     )
 }
 
-/// Deletes the oldest events of those that have numbers, and of those that have none, and notes that a reader may miss
-/// some. In a transaction.
+/// Deletes the oldest events, numbered or not, and notes that a reader may miss some. In a transaction.
 pub(super) async fn drop_some(db: &Db, before: Timestamp, kept_max: u64) -> Outcome<u64> {
     db.rows(LOCK, &[]).await?;
     let values = named! {
@@ -189,7 +190,7 @@ pub(super) async fn drop_some(db: &Db, before: Timestamp, kept_max: u64) -> Outc
     let row = db.row(DROP_NEW, &values).await?;
     let new = row.map_or(Ok(0), |row| row.number("gone"))?;
     if new > 0 {
-        // They would have come after all numbered events. A number that no event has stands for them.
+        // Their numbers would have followed all others. A number that no event has is used instead of them.
         let sql = "UPDATE execution_event_stream SET last = last + 1, dropped = last + 1 WHERE is_here";
         db.execute(sql, &[]).await?;
     }
@@ -219,7 +220,7 @@ pub(super) const DROP_NEW: &str = "
         RETURNING id)
     SELECT count(*) AS gone FROM gone";
 
-/// Whether the oldest events are to be dropped. Looking locks nothing.
+/// Whether old events must be dropped. The check locks nothing.
 pub(super) async fn has_old_ones(db: &Db, before: Timestamp, kept_max: u64) -> Outcome<bool> {
     let row = db.row(HAS_OLD_ONES, &named! {"before": before.0, "kept_max": stored(kept_max)}).await?;
     row.map_or(Ok(false), |row| row.flag("has_old_ones"))

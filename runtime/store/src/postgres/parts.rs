@@ -12,7 +12,7 @@ use crate::record::columns::Columns;
 use crate::record::execution::{COLUMNS, PART_COLUMNS, PartitionStateRecord};
 use crate::record::stored_id;
 
-/// What finds them.
+/// The statement that finds the parts.
 pub(super) fn statement() -> String {
     format!(
         "SELECT {COLUMNS} FROM job_executions e WHERE e.tenant = :tenant AND e.partition_of = :of
@@ -20,7 +20,7 @@ pub(super) fn statement() -> String {
     )
 }
 
-/// All of them with their steps, of one moment, by step and number.
+/// All parts with their steps, as of one moment, by step and number.
 pub(super) async fn whole(db: &Db, tenant: &TenantId, of: JobExecutionId) -> Outcome<Vec<JobExecution>> {
     let values = named! {"tenant": tenant.as_str(), "of": stored_id(of)};
     let sql = statement();
@@ -41,7 +41,7 @@ pub(super) fn states_statement() -> String {
     )
 }
 
-/// How those of a step stand, by number.
+/// The states of the parts of a step, by number.
 pub(super) async fn states(
     db: &Db,
     tenant: &TenantId,

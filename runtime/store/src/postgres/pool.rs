@@ -1,4 +1,5 @@
-//! The connections of a process: few while little runs, more while many wait for one, and closed when they are idle.
+//! The connections of a process: few while there are few calls, more while many calls wait for one, and closed
+//! after some time without use.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ use super::trouble::{Outcome, Trouble};
 
 /// How many connections are made without waiting for one that is in use.
 const FEW: usize = 2;
-/// How long to wait for a connection in use before one more is made. Making one takes the server longer, and most
+/// How long to wait for a connection in use before one more is made. Making a connection takes longer, and most
 /// statements are answered sooner.
 const RATHER_WAITS: Duration = Duration::from_millis(10);
 
@@ -27,7 +28,7 @@ pub(super) struct Connections {
     pool: Pool<Maker>,
     places: Arc<Places>,
     options: Arc<PostgresOptions>,
-    /// Ends with the last clone.
+    /// Ends when the last clone is dropped.
     _sweeper: Arc<Sweeper>,
 }
 
@@ -38,7 +39,8 @@ impl Connections {
         let max = address.connections_max.unwrap_or(options.connections_max).max(1);
         let pool = Pool::builder(Maker::new(address, options.clone()))
             .max_size(max)
-            // What is not needed any more is always the same connection, and closed when it has been idle for long.
+            // If fewer connections are needed, it is always the same ones that are unused, and they are closed
+            // after some time.
             .queue_mode(QueueMode::Lifo)
             .runtime(Runtime::Tokio1)
             .create_timeout(Some(create))
@@ -76,7 +78,7 @@ impl Connections {
 #[derive(Debug)]
 struct Places {
     free: Arc<Semaphore>,
-    /// How many there are, and when the last one was added.
+    /// How many places there are, and when the last one was added.
     all: Mutex<(usize, Instant)>,
     max: usize,
 }
@@ -87,7 +89,7 @@ impl Places {
         Self { free: Arc::new(Semaphore::new(few)), all: Mutex::new((few, Instant::now())), max }
     }
 
-    /// Waits for a place for so long at most.
+    /// Waits for a place for at most this time.
     async fn take(&self, patience: Duration) -> Option<OwnedSemaphorePermit> {
         loop {
             let is_last_try = self.all().0 >= self.max;
@@ -100,7 +102,7 @@ impl Places {
         }
     }
 
-    /// One more, however many callers have waited for it at the same time.
+    /// Adds one place, however many callers have waited for it at the same time.
     fn add_one(&self) {
         let mut all = self.all();
         if all.0 < self.max && all.1.elapsed() >= RATHER_WAITS {
@@ -109,7 +111,7 @@ impl Places {
         }
     }
 
-    /// Takes idle places away, down to `places`.
+    /// Removes idle places, down to `places`.
     fn keep(&self, places: usize) {
         let mut all = self.all();
         while all.0 > places.max(FEW)
@@ -130,7 +132,7 @@ impl Places {
 struct Sweeper(JoinHandle<()>);
 
 impl Sweeper {
-    /// Looks several times within the time after which a connection is idle.
+    /// Checks several times within the time after which a connection counts as idle.
     fn start(pool: WeakPool<Maker>, places: Arc<Places>, idle: Duration) -> Self {
         Self(tokio::spawn(async move {
             let mut rounds = interval((idle / 4).max(Duration::from_millis(1)));
@@ -139,7 +141,7 @@ impl Sweeper {
                 rounds.tick().await;
                 let Some(pool) = pool.upgrade() else { break };
                 if !pool.retain(|_, metrics| metrics.last_used() < idle).removed.is_empty() {
-                    // The next burst makes as many as it needs.
+                    // The next burst of calls adds as many places as it needs.
                     places.keep(pool.status().size);
                 }
             }

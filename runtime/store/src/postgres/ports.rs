@@ -1,5 +1,5 @@
-//! The ports of the store for many machines. Each method makes records, and has the work done on a connection; what the
-//! work is stands in the module of its table.
+//! The ports of the store for many machines. Each method makes records and calls the module of its table, which
+//! does the work on a connection.
 
 use std::time::Duration;
 
@@ -38,13 +38,13 @@ use crate::record::stored_id;
 use crate::record::worker::WorkerRecord;
 use crate::save::{ClaimRecord, ClaimedExecution, LeaseRecord, NewRecord, SaveRecord};
 
-/// How often a reader that waits looks for events of other processes. Ends and new entries of this process are heard of
-/// at once.
+/// How often a waiting reader looks for events of other processes. Ends and new entries of this process wake the
+/// reader at once.
 const EVENTS_LOOK: Duration = Duration::from_millis(250);
 /// How many executions are rescued at the same time.
 const RESCUES_AT_A_TIME: usize = 4;
 
-/// Work on a connection that is one statement, or ends by itself what it begins.
+/// Work on a connection that is one statement, or that ends its own transaction.
 macro_rules! work {
     ($self:ident, |$db:ident| $work:expr) => {
         again!($self, |session| {
@@ -67,7 +67,7 @@ macro_rules! transaction {
     };
 }
 
-/// Does something on a connection, again if others were in the way.
+/// Works on a connection. Tries again if other transactions were in the way.
 macro_rules! again {
     ($self:ident, |$session:ident| $work:block) => {{
         let mut repeats = 0;
@@ -84,7 +84,8 @@ macro_rules! again {
     }};
 }
 
-/// Looks something up, on another connection if the first one was broken: it may have been so for long.
+/// Looks something up. Tries again on another connection if the first was broken, because it may have been broken
+/// for a long time.
 macro_rules! look {
     ($self:ident, |$db:ident| $work:expr) => {{
         let mut is_first = true;
@@ -277,7 +278,7 @@ impl ExecutionJournal for PostgresStore {
     async fn save(&self, lease: &Lease, save: Save<'_>) -> Result<()> {
         self.desk.save(LeaseRecord::from(lease), SaveRecord::from(save)).await?;
         if save.is_last {
-            // It may have made room, or wait again.
+            // The save may have made room for another entry, or its own entry may wait again.
             match save.execution {
                 Some(execution) if execution.status == BatchStatus::Paused => {
                     self.wake.everywhere(&self.connections).await;
@@ -313,7 +314,8 @@ impl JobQueue for PostgresStore {
             return Ok(Vec::new());
         }
         let mut claimed = Vec::new();
-        // Once more if nothing that was taken could be read. It is set aside then, and no longer in the way.
+        // Claims once more if no entry that was taken could be read. Such executions are set aside, so they are not
+        // in the way any more.
         while claimed.is_empty() {
             let (taken, damaged) = work!(self, |db| claim::next(db, &claim, tenants, filter, *limit))?;
             let has_to_make_way = !damaged.is_empty();
@@ -432,7 +434,7 @@ impl Outbox for PostgresStore {
     async fn wait_for_events(&self, after: EventNumber, timeout_ms: u64) {
         let end = Instant::now() + Duration::from_millis(timeout_ms);
         loop {
-            // A server that cannot be reached ends no wait but by its time.
+            // If the server cannot be reached, only the timeout ends the wait.
             let is_there: Result<bool> = look!(self, |db| outbox::may_be_after(db, after));
             let left = end.saturating_duration_since(Instant::now());
             if is_there.unwrap_or(false) || left.is_zero() {

@@ -1,4 +1,4 @@
-//! Executions that have ended are deleted.
+//! Deletes executions that have ended.
 
 use std::collections::BTreeMap;
 
@@ -21,8 +21,8 @@ use crate::record::columns::Columns;
 /// How many executions one statement deletes, so that each is short.
 const PURGED_TOGETHER: usize = 500;
 
-/// What finds them, oldest first. An instance keeps its last success as long as it exists: one after which
-/// another one came is not the last.
+/// The statement that finds the executions to delete, oldest first. The latest success of an instance is kept as
+/// long as the instance exists, so only successes that a later one follows are deleted.
 pub(super) fn statement(conditions: &str) -> String {
     format!(
         "SELECT e.id, e.instance, e.status FROM job_executions e
@@ -43,7 +43,7 @@ async fn found(db: &Db, tenant: &TenantId, filter: &ExecutionFilter) -> Outcome<
     db.rows(&statement(&conditions), &values).await
 }
 
-/// What a purge would delete.
+/// The executions that a purge would delete.
 pub(super) async fn purgeable(
     db: &Db,
     tenant: &TenantId,
@@ -65,7 +65,8 @@ pub(super) async fn purgeable(
     ids.into_iter().map(purgeable).collect()
 }
 
-/// Deletes what has ended and matches, oldest first; steps, warnings and parts go with it.
+/// Deletes executions that have ended and match, oldest first; their steps, warnings and parts are deleted with
+/// them.
 pub(super) async fn purge(
     db: &Db,
     tenant: &TenantId,

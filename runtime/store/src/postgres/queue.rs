@@ -13,7 +13,7 @@ use crate::record::Listed;
 use crate::record::columns::Columns;
 use crate::record::queue::{ENTRY_COLUMNS, depth, entry as read_entry};
 
-/// Says that an entry is a worker's, if there is one.
+/// Marks the entry of an execution as claimed, if there is an entry.
 pub(super) async fn mark_claimed(db: &Db, tenant: &str, id: i64) -> Outcome<()> {
     let sql = concat!(
         "UPDATE queue_entries SET state = ",
@@ -23,7 +23,7 @@ pub(super) async fn mark_claimed(db: &Db, tenant: &str, id: i64) -> Outcome<()> 
     db.execute(sql, &named! {"tenant": tenant, "id": id}).await.map(drop)
 }
 
-/// Whether a claim would have something to choose from. Of all tenants, on purpose: it is only a hint.
+/// Whether a claim would find an entry. For all tenants, on purpose: the answer is only a hint.
 pub(super) async fn has_work(db: &Db, now: i64) -> Outcome<bool> {
     let row = db.row(HAS_WORK, &named! {"now": now}).await?;
     row.map_or(Ok(false), |row| row.flag("has_work"))
@@ -37,7 +37,7 @@ pub(super) const HAS_WORK: &str = concat!(
     " AND available_at <= :now) AS has_work"
 );
 
-/// Has an entry wait again after its worker was lost.
+/// Makes an entry wait again after its worker was lost.
 pub(super) async fn requeue(db: &Db, tenant: &str, id: i64, loss: &Loss, now: Timestamp) -> Outcome<()> {
     let available_at = loss.available_at(now);
     let state = if available_at > now { QueueState::Delayed } else { QueueState::Waiting };
@@ -59,7 +59,7 @@ pub(super) async fn entry(db: &Db, tenant: &TenantId, id: i64) -> Outcome<Option
     found.map(|row| read_entry(id, &row)).transpose()
 }
 
-/// How much is in the queue. Of all tenants, on purpose: this is for the operator.
+/// How many entries are in the queue. For all tenants, on purpose: this is for the operator.
 pub(super) async fn depths(db: &Db) -> Outcome<Vec<QueueDepth>> {
     let sql = "SELECT tenant, state, count(*) AS count, min(available_at) AS oldest FROM queue_entries q
                WHERE NOT EXISTS (SELECT FROM job_executions e WHERE e.set_aside IS NOT NULL
@@ -72,7 +72,7 @@ pub(super) async fn depths(db: &Db) -> Outcome<Vec<QueueDepth>> {
     Ok(depths)
 }
 
-/// Delayed entries whose time has come wait from now on.
+/// Delayed entries whose time has come are waiting from now on.
 pub(super) const PROMOTE: &str = concat!(
     "UPDATE queue_entries SET state = ",
     waiting!(),

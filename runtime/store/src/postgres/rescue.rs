@@ -1,8 +1,9 @@
-//! What lost workers have left behind: queued again as long as it has not cost too many of them, ended otherwise.
-//! Of all tenants, on purpose: the watchdog belongs to no tenant.
+//! Executions of lost workers: they are queued again until they have lost too many workers, and end then. For all
+//! tenants, on purpose: the watchdog belongs to no tenant.
 //!
-//! Each execution is rescued in a transaction of its own, on what is stored of it then: others may have ended it since
-//! it was listed. One that cannot be rescued is set aside, and does not hold up the others.
+//! Each execution is rescued in a transaction of its own, by its stored state at that moment: another process may
+//! have ended it since it was listed. An execution that cannot be rescued is set aside, and does not hold up the
+//! others.
 
 use stepbox_batch::actor::Actor;
 use stepbox_batch::audit::Deed;
@@ -27,13 +28,13 @@ use crate::record::failure::failure;
 use crate::record::lost::LostRecord;
 use crate::record::{Row, job};
 
-/// Executions whose lease has run out.
+/// Executions whose lease has expired.
 pub(super) const LOST: &str = "
     SELECT tenant, id, coalesce(worker, '') AS worker, partition_of IS NOT NULL AS is_part FROM job_executions
     WHERE is_running AND lease_expires_at <= :now AND set_aside IS NULL
     ORDER BY lease_expires_at, id";
 
-/// Parts that their whole has left behind.
+/// Open parts whose whole has ended or was deleted.
 pub(super) const LEFT_BEHIND: &str = "
     SELECT p.tenant, p.id, coalesce(p.worker, '') AS worker, TRUE AS is_part FROM job_executions p
     WHERE p.partition_of IS NOT NULL AND p.ended_at IS NULL AND p.set_aside IS NULL
@@ -42,7 +43,7 @@ pub(super) const LEFT_BEHIND: &str = "
       AND (p.lease_expires_at IS NULL OR p.lease_expires_at > :now AND p.stop_requested_at IS NULL)
     ORDER BY p.id";
 
-/// Which executions to look at, each with the worker that had it last: wholes, then parts.
+/// The executions that may be lost, each with the worker that had it last: wholes, then parts.
 pub(super) async fn lost(db: &Db, now: Timestamp) -> Outcome<[Vec<(String, i64, String)>; 2]> {
     let mut lost = [Vec::new(), Vec::new()];
     for sql in [LOST, LEFT_BEHIND] {
@@ -128,8 +129,8 @@ async fn act(db: &Db, tenant: &str, id: i64, lost: Lost, now: Timestamp) -> Outc
     Ok(Some(Rescued { tenant: owner, id: known, fate, reason: None }))
 }
 
-/// Brings an execution to rest at its last checkpoint. Its token grows, so that a worker that still believes to hold
-/// the lease is fenced at once. One that was claimed and not begun waits as before.
+/// Pauses an execution at its last checkpoint. Its token grows, so that a worker that still believes to hold the
+/// lease is fenced at once. An execution that was claimed and not begun waits as before.
 async fn rest(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<()> {
     let execution = "
         UPDATE job_executions
@@ -151,7 +152,8 @@ async fn rest(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<()> {
     Ok(())
 }
 
-/// Whether a step is left that always runs. A job that cannot be read has no such step.
+/// Whether the job has a step with `always` that has not begun. A job that cannot be read counts as having no such
+/// step.
 async fn has_last_words(db: &Db, tenant: &str, id: i64) -> Outcome<bool> {
     let sql = "SELECT job FROM job_executions WHERE tenant = :tenant AND id = :id AND partition_of IS NULL";
     let Some(found) = db.row(sql, &named! {"tenant": tenant, "id": id}).await? else { return Ok(false) };
@@ -167,7 +169,8 @@ async fn has_last_words(db: &Db, tenant: &str, id: i64) -> Outcome<bool> {
     Ok(rescue::has_last_words(&job, &begun))
 }
 
-/// Ends the open steps, and lets the execution rest: the next worker runs the steps that always run, and ends it.
+/// Ends the open steps, and pauses the execution: the next worker runs the steps with `always`, and ends the
+/// execution.
 async fn let_speak(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outcome<()> {
     end_steps(db, tenant, id, ending).await?;
     rest(db, tenant, id, ending.now).await?;

@@ -1,12 +1,12 @@
-//! What workers save. All saves that wait when a connection comes free are committed together.
+//! The saves of workers. All saves that wait when a connection becomes free are committed together.
 //!
-//! A commit costs the server one wait for its disk (4 ms on a plain one), however much is in it. So saves gather
-//! while a few connections are busy, and go out as one transaction each: statements one behind the other, and one
-//! wait for all of them. Each is one statement that changes nothing if the lease does not hold, so none that is
-//! refused takes anything from its neighbours.
+//! A commit costs the server one wait for its disk (4 ms on an ordinary disk), however large it is. So saves
+//! collect while a few connections are busy, and are sent as one transaction per connection: all statements one
+//! after the other, and one wait for all of them. Each save is one statement that changes nothing if the lease is
+//! lost, so a refused save does not affect the others.
 //!
-//! A save that is made twice is as good as one that is made once. So where a connection breaks, and nobody knows
-//! what was done, it is made again on another one, for some seconds: a server that is restarted fails no job.
+//! A save that is made twice has the same effect as one. So if a connection breaks and the outcome is unknown, the
+//! save is tried again on another connection, for some seconds: a restart of the server does not fail a job.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -37,9 +37,9 @@ use crate::save::{LeaseRecord, SaveRecord};
 
 /// How many saves share a transaction at most, so that each gets its answer soon.
 const TOGETHER_MAX: usize = 64;
-/// How many transactions are under way at most: one waits for the disk while the next one is being made.
+/// How many transactions are in progress at most: one waits for the disk while the next one is sent.
 const LANES: usize = 6;
-/// How long to wait before a broken connection is followed by another one: at first, and at most.
+/// How long to wait before a broken connection is replaced, in milliseconds: at first, and at most.
 const PAUSE_MS: (u64, u64) = (50, 1000);
 
 /// A save that waits for its turn.
@@ -47,12 +47,12 @@ const PAUSE_MS: (u64, u64) = (50, 1000);
 struct Pending {
     lease: LeaseRecord,
     save: SaveRecord,
-    /// Grows with each save of this process.
+    /// Increases with each save of this process.
     number: i64,
     caller: oneshot::Sender<Result<()>>,
 }
 
-/// Where saves are handed in. A save that was handed in is done also if its caller has gone.
+/// Takes saves. A save that was handed in is made even if its caller does not wait any more.
 #[derive(Debug)]
 pub(super) struct Desk {
     requests: mpsc::UnboundedSender<Pending>,
@@ -90,7 +90,7 @@ impl Desk {
     }
 }
 
-/// Larger than any number that this process has used, and than those of processes that ended before.
+/// A number that is larger than all numbers of this process, and larger than those of processes that ended before.
 fn next_number() -> i64 {
     static LAST: AtomicI64 = AtomicI64::new(0);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
@@ -111,7 +111,7 @@ async fn serve(mut incoming: mpsc::UnboundedReceiver<Pending>, lane: Lane) {
         {
             together.push(next);
         }
-        // Two of them that touch the same rows do so in the same order as any other transaction.
+        // Two transactions that touch the same rows must do so in the same order.
         together.sort_by(|a, b| (&a.lease.tenant, a.lease.id).cmp(&(&b.lease.tenant, b.lease.id)));
         let lane = lane.clone();
         tokio::spawn(async move {
@@ -121,26 +121,26 @@ async fn serve(mut incoming: mpsc::UnboundedReceiver<Pending>, lane: Lane) {
     }
 }
 
-/// What commits.
+/// Commits saves.
 #[derive(Debug, Clone)]
 struct Lane {
     connections: Connections,
     store: Arc<str>,
-    /// For how long a save is made again.
+    /// For how long a save is tried again.
     patience: Duration,
     commits: Arc<AtomicU64>,
 }
 
-/// What became of a save.
+/// The outcome of a save.
 enum Fate {
     Done,
-    /// The lease did not hold, or the status must not follow.
+    /// The lease was lost, or the status may not follow the stored one.
     Refused,
 }
 
 impl Lane {
-    /// Commits saves together; where that fails, each alone, so that one that does not fit on the disk does not
-    /// fail its neighbours.
+    /// Commits saves together. If that fails, commits each alone, so that a save that does not fit on the disk does
+    /// not fail the others.
     async fn settle(&self, together: Vec<Pending>) {
         match self.patiently(&together).await {
             Ok(fates) => {
@@ -165,7 +165,7 @@ impl Lane {
         }
     }
 
-    /// Commits saves, again and again while there is no connection.
+    /// Commits saves. Tries again while there is no connection.
     async fn patiently(&self, together: &[Pending]) -> Outcome<Vec<Result<()>>> {
         let end = Instant::now() + self.patience;
         let (mut pause, mut repeats, mut is_again) = (PAUSE_MS.0, 0, false);
@@ -213,10 +213,10 @@ impl Lane {
     }
 }
 
-/// How often something is done again that others were in the way of.
+/// How often work is repeated if other transactions were in the way.
 pub(super) const REPEATS_MAX: u32 = 10;
 
-/// The same error for one more caller.
+/// A copy of the error for another caller.
 fn again(error: &RepositoryError) -> RepositoryError {
     match error {
         RepositoryError::Busy { detail } => RepositoryError::Busy { detail: detail.clone() },
@@ -239,7 +239,7 @@ async fn save(db: &Db, pending: &Pending) -> Outcome<Fate> {
     Ok(if row.is_some() { Fate::Done } else { Fate::Refused })
 }
 
-/// All in one transaction and one round trip.
+/// Makes all saves in one transaction and one round trip.
 async fn save_all(db: &Db, together: &[Pending]) -> Outcome<Vec<Fate>> {
     let statements: Vec<_> =
         together.iter().map(|one| statement(&one.lease, &one.save, one.number)).collect();
@@ -254,8 +254,8 @@ async fn save_all(db: &Db, together: &[Pending]) -> Outcome<Vec<Fate>> {
     Ok(rows.into_iter().map(|row| if row.is_some() { Fate::Done } else { Fate::Refused }).collect())
 }
 
-/// Why a save was refused. One that is made again may find that it was made the first time, if it was the last
-/// one: it gave the lease back itself.
+/// Why a save was refused. A last save gives the lease back; if it is tried again, it may find that the first
+/// attempt succeeded.
 async fn why(db: &Db, pending: &Pending, is_again: bool) -> Outcome<()> {
     let Pending { lease, save, .. } = pending;
     let sql = "SELECT status, stoppable, lease_token, lease_expires_at, updated_at FROM job_executions
@@ -276,7 +276,7 @@ async fn why(db: &Db, pending: &Pending, is_again: bool) -> Outcome<()> {
                 is_set_aside: false,
             };
             standing.become_status(*next)?;
-            // It may by now, so another worker has changed it in between.
+            // The status may follow by now, so another worker has changed it in between.
             Err(lost(lease).into())
         }
         (true, false, Some((next, state))) if is_again && save.is_last => {
@@ -289,8 +289,10 @@ async fn why(db: &Db, pending: &Pending, is_again: bool) -> Outcome<()> {
     }
 }
 
-/// A save as one statement, which gives a row if the lease holds and the status may follow. Its parts are written
-/// only if there is something in them, so each mix of parts is a statement of its own, prepared once.
+/// A save as one statement.
+///
+/// The statement returns a row if the lease is held and the status may follow. Only parts that have something to
+/// write are included, so each combination of parts is a statement of its own, prepared once.
 pub(super) fn statement<'a>(
     lease: &'a LeaseRecord,
     save: &'a SaveRecord,
@@ -324,7 +326,7 @@ pub(super) fn statement<'a>(
     (sql, values)
 }
 
-/// The execution's own row: changed or, where there is nothing to change, locked.
+/// The execution's own row: changed or, if there is nothing to change, locked.
 fn execution<'a>(save: &'a SaveRecord, values: &mut Vec<(&'static str, Value<'a>)>) -> String {
     let mut changes = Vec::new();
     let mut may_follow = "";
@@ -359,9 +361,10 @@ fn execution<'a>(save: &'a SaveRecord, values: &mut Vec<(&'static str, Value<'a>
     }
 }
 
-/// The events of a save, those of the step first: one statement gives them their order. What was stored before tells
-/// whether others see a change, so a save that is made again makes no second event. Most saves, such as checkpoints, have
-/// none of this in their statements.
+/// The events of a save, those of the step first: one statement gives them their order.
+///
+/// The stored row decides whether others see a change, so a repeated save makes no second event. Most saves, such
+/// as checkpoints, have no events in their statements.
 fn events(save: &SaveRecord, values: &mut Vec<(&'static str, Value<'_>)>) -> String {
     let mut rows = Vec::new();
     if let Some(step) = save.step.as_ref().filter(|step| step.ended_at.is_some()) {
@@ -393,7 +396,7 @@ fn events(save: &SaveRecord, values: &mut Vec<(&'static str, Value<'_>)>) -> Str
     }
 }
 
-/// From which a status may follow, itself among them.
+/// The statuses from which a status may follow, including itself.
 fn from(next: BatchStatus) -> Vec<i64> {
     let before = BatchStatus::ALL.into_iter().filter(|before| *before == next || before.may_become(next));
     before.map(|before| before.number().into()).collect()
@@ -409,8 +412,8 @@ const WARNINGS: &str = ", warnings AS (
          WITH ORDINALITY AS w (step, code, reason, place, item, number)
     ON CONFLICT DO NOTHING)";
 
-/// Lets go of an entry whose execution no worker holds any more: it is deleted if the execution has ended, and waits for
-/// the next worker if the execution rests.
+/// Releases the entry of an execution that no worker holds any more. It is deleted if the execution has ended, and
+/// waits for the next worker if the execution is paused.
 const LET_GO: &str = concat!(
     ", gone AS (
         DELETE FROM queue_entries WHERE tenant = :tenant AND execution_id = :id

@@ -1,7 +1,7 @@
 //! The schema's versions: numbered files, run once each.
 
-/// In order; the version of a schema is how many of them it has seen. Files that were released are never
-/// changed, only followed.
+/// In order; the version of a schema is how many of these files were run. A released file is never changed; changes
+/// are new files.
 pub(super) const MIGRATIONS: [&str; 6] = [
     include_str!("../../migrations/postgres/0001_first.sql"),
     include_str!("../../migrations/postgres/0002_set_aside.sql"),

@@ -1,4 +1,4 @@
-//! A connection on loan to a caller that works with it, and thrown away at the first doubt.
+//! A connection that is lent to a caller, and dropped at the first doubt.
 
 use deadpool::managed::Object;
 use tokio::sync::OwnedSemaphorePermit;
@@ -7,13 +7,13 @@ use super::connection::Db;
 use super::maker::Maker;
 use super::trouble::{Outcome, Trouble};
 
-/// A connection on loan. It goes back only if all that was begun on it has come to its end: not after an error,
-/// nor when the caller went away in the middle.
+/// A connection that is lent to a caller. It is given back only if all work on it is complete: not after an error,
+/// and not if the caller stopped waiting in the middle.
 #[derive(Debug)]
 pub(super) struct Session {
     connection: Option<Object<Maker>>,
     is_in_doubt: bool,
-    /// Given back after the connection.
+    /// The place is given back after the connection.
     _place: OwnedSemaphorePermit,
 }
 
@@ -22,7 +22,7 @@ impl Session {
         Self { connection: Some(connection), is_in_doubt: true, _place: place }
     }
 
-    /// Says that nothing is left open on the connection.
+    /// Notes that nothing is in progress on the connection.
     pub(super) fn give_back(mut self) {
         self.is_in_doubt = false;
     }
@@ -35,7 +35,7 @@ impl Session {
         outcome
     }
 
-    /// Ends a transaction: with what it did, or as if it had never begun.
+    /// Ends a transaction: commits it, or rolls it back.
     pub(super) async fn end<T>(self, outcome: Outcome<T>) -> Outcome<T> {
         let answer = match outcome {
             Ok(answer) => {

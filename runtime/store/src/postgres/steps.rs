@@ -12,8 +12,8 @@ use crate::record::columns::Columns;
 use crate::record::step::{StepRecord, WarningRecord};
 use crate::record::{Listed, stored_id};
 
-/// What stands around the columns `tenant` and `id`: a step's row is inserted, or replaces the one
-/// in its position. A row without checkpoint leaves the stored one.
+/// The parts of the statement before, between and after the columns `tenant` and `id`. A step's row is inserted, or
+/// replaces the row at its position. A row without a checkpoint keeps the stored one.
 pub(super) const PUT: [&str; 3] = [
     "INSERT INTO step_executions
          (tenant, execution_id, position, name, status, exit_code, exit_description, started_at, ended_at,
@@ -82,7 +82,7 @@ pub(super) const OF_EXECUTIONS: &str = "SELECT s.* FROM unnest(CAST(:ids AS BIGI
     JOIN step_executions s ON s.tenant = :tenant AND s.execution_id = wanted.id
     ORDER BY s.execution_id, s.position";
 
-/// The same as lists show them: no checkpoint is read.
+/// The same steps as lists show them: no checkpoint is read.
 pub(super) const SHOWN: &str = "SELECT s.execution_id, s.position, s.name, s.status, s.exit_code,
         s.exit_description, s.started_at, s.ended_at, s.updated_at, s.read_count, s.written_count,
         s.filtered_count, s.skipped_count, s.tracking_processed, s.tracking_total, s.tracking_is_estimate,
@@ -92,7 +92,7 @@ pub(super) const SHOWN: &str = "SELECT s.execution_id, s.position, s.name, s.sta
     JOIN step_executions s ON s.tenant = :tenant AND s.execution_id = wanted.id
     ORDER BY s.execution_id, s.position";
 
-/// A row of [`OF_EXECUTIONS`] or [`SHOWN`]: of which execution, and the step.
+/// Reads a row of [`OF_EXECUTIONS`] or [`SHOWN`]: the id of the execution, and the step.
 pub(super) fn step(row: &Row) -> Outcome<(i64, StepExecution)> {
     let id = row.number("execution_id")?;
     Ok((id, StepRecord::read(row)?.into_step(id)?))
@@ -101,7 +101,7 @@ pub(super) fn step(row: &Row) -> Outcome<(i64, StepExecution)> {
 pub(super) const WARNINGS: &str = "SELECT step, code, reason, place, item FROM warnings
                WHERE tenant = :tenant AND execution_id = :id ORDER BY lease_token, save_number, number";
 
-/// The warnings of an execution, in the order they came.
+/// The warnings of an execution, in the order in which they came.
 pub(super) async fn warnings(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outcome<Listing<Warning>> {
     let execution_id = stored_id(id);
     let mut found = Listing::default();

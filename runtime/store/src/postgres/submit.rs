@@ -1,9 +1,9 @@
-//! How an execution comes in: accepted, and perhaps put into the queue. It has the same table of contents as
-//! `sqlite/submit.rs`.
+//! How an execution is accepted, and put into the queue if it is to wait there. This file has the same table of
+//! contents as `sqlite/submit.rs`.
 //!
 //! A round trip costs more than a statement here, so most executions are accepted in one statement, which is a
-//! transaction in itself. What two at once would both find free is locked: SQLite needs no locks, as one process writes
-//! at a time.
+//! transaction in itself. Locks prevent that two calls at once both find the same place free. SQLite needs no
+//! locks: one process writes at a time.
 
 use stepbox_batch::audit::Deed;
 use stepbox_batch::execution::NewJobExecution;
@@ -23,8 +23,8 @@ use crate::record::execution::AcceptedRecord;
 use crate::record::{Row, stored};
 use crate::save::{ClaimRecord, LeaseRecord, NewRecord};
 
-/// Inserts an execution with its events and, if it is to wait, its entry: all that most executions need, in one
-/// statement, which is a transaction in itself. The row of the instance is locked, so it stays.
+/// Inserts an execution with its events and, if it is to wait, its entry. Most executions need nothing else, so
+/// this one statement is the whole transaction. The row of the instance is locked, so it is not deleted meanwhile.
 ///
 /// Nothing is inserted if there is no such instance, no such lane, or no room.
 pub(super) const ACCEPT: &str = "
@@ -64,7 +64,7 @@ pub(super) const ACCEPT: &str = "
     SELECT (SELECT id FROM execution) AS id, EXISTS (SELECT FROM known) AS is_known,
            EXISTS (SELECT FROM lane) AS has_lane";
 
-/// Whether one statement will do: nothing else has to be looked at, locked or written.
+/// Whether one statement is enough: nothing else must be read, locked or written.
 pub(super) fn is_plain(new: &NewJobExecution, claim: Option<&ClaimRecord>) -> bool {
     let is_unique = new.queue.as_ref().is_some_and(|queue| queue.is_unique);
     let is_limited = claim.is_some() && new.job.concurrency.is_some();
@@ -103,7 +103,7 @@ pub(super) async fn create_partitions(
     Ok(())
 }
 
-/// What needs locks of its own. Each is taken before anything is looked at.
+/// Checks that need locks of their own. Each lock is taken before anything is read.
 async fn check(
     db: &Db,
     new: &NewJobExecution,
@@ -132,9 +132,10 @@ async fn check(
     }
 }
 
-/// Two runs from the same checkpoint would write the same output, and one after the other would find
-/// it changed: only the last execution of a chain is continued. Its row is locked, so that of two at once one finds
-/// the other.
+/// Refuses a second restart of an execution: only the last execution of a chain may be continued.
+///
+/// Two runs from the same checkpoint at once would write the same output, and a later one would find the output
+/// changed. The row is locked, so that the second of two calls at once sees the first.
 async fn refuse_second_restart(db: &Db, tenant: &str, before: i64) -> Outcome<()> {
     executions::standing(db, tenant, before).await?.restart()?;
     let sql = "SELECT id FROM job_executions WHERE tenant = :tenant AND restart_of = :before LIMIT 1";
@@ -154,7 +155,7 @@ async fn insert(
     claim: Option<&ClaimRecord>,
 ) -> Outcome<i64> {
     let place = Place::new(new, claim.is_some());
-    // The subject is the id, which the statement puts in.
+    // The subject is the id, which the statement inserts.
     let event = AuditRecord::new(&Deed::execution_submitted(JobExecutionId(0), new), &new.by);
     let values = values(&place, record, claim, &event);
     loop {
@@ -214,19 +215,19 @@ pub(super) fn values<'a>(
     values
 }
 
-/// Where an execution that is about to be accepted will wait.
+/// The lane in which an execution that is about to be accepted will wait.
 #[derive(Debug)]
 pub(super) struct Place<'a> {
     new: &'a NewJobExecution,
     pub is_queued: bool,
     is_claimed: bool,
-    /// How many executions of the instance may run.
+    /// How many executions of the instance may run at a time.
     limit: Option<u32>,
 }
 
 impl<'a> Place<'a> {
     pub(super) fn new(new: &'a NewJobExecution, is_claimed: bool) -> Self {
-        // A part runs under the roof of the whole, which has its place already.
+        // A part uses the place of its whole, so the limit does not apply to it.
         let limit = new.job.concurrency.filter(|_| new.partition.is_none());
         Self { new, is_queued: new.queue.is_some(), is_claimed, limit }
     }
@@ -241,7 +242,7 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// All that a statement has to know of it.
+    /// The values of the execution's place in the queue, for a statement.
     pub(super) fn values(&self) -> Vec<(&'static str, Value<'a>)> {
         let queue = self.new.queue.as_ref();
         let now = self.new.by.at;
@@ -251,7 +252,7 @@ impl<'a> Place<'a> {
             (false, true) => QueueState::Delayed,
             (false, false) => QueueState::Waiting,
         };
-        // The last one for which there is room finds one less than may wait.
+        // The limit counts this entry, too: the last entry with room finds one entry less than the limit.
         let max = queue.and_then(|queue| queue.queued_max);
         let mut values = Vec::from(named! {
             "is_queued": self.is_queued,
@@ -266,7 +267,7 @@ impl<'a> Place<'a> {
         values
     }
 
-    /// Makes the lane, or gives it another limit.
+    /// Makes the lane, or changes its limit.
     pub(super) async fn make_lane(&self, db: &Db) -> Outcome<()> {
         let mut values = vec![("tenant", self.new.tenant.as_str().into())];
         values.extend(self.lane());
@@ -292,7 +293,7 @@ pub(super) const DOUBLE: &str = "SELECT id FROM job_executions
                  AND ended_at IS NULL AND partition_of IS NULL
                ORDER BY id LIMIT 1";
 
-/// Refuses a double of what has not ended.
+/// Refuses an execution if another one with the same parameters has not ended.
 async fn refuse_double(db: &Db, new: &NewJobExecution, parameters_key: &str) -> Outcome<()> {
     let values = named! {
         "tenant": new.tenant.as_str(), "instance": new.instance.as_str(), "key": parameters_key,

@@ -1,4 +1,5 @@
-//! What is particular to a server: it is far away, it comes and goes, and others are at it at the same time.
+//! Tests of what is particular to a server: it is far away, it is restarted, and other programs use it at the same
+//! time.
 
 mod conformance;
 mod cost;

@@ -1,4 +1,4 @@
-//! What PostgreSQL says, turned into what people can act on.
+//! PostgreSQL's errors, turned into errors on which people can act.
 
 use std::error::Error as _;
 
@@ -9,7 +9,7 @@ use tokio_postgres::error::SqlState;
 use super::schema::SCHEMA_VERSION;
 use crate::record::{Listed, damage_of};
 
-/// How much of what a server says is told, in bytes.
+/// How much of a server's message is passed on, in bytes.
 const WORDS_BYTES_MAX: usize = 1 << 10;
 
 /// The outcome of work on a connection, not yet explained for a caller.
@@ -18,17 +18,17 @@ pub(super) type Outcome<T> = std::result::Result<T, Trouble>;
 /// What went wrong.
 #[derive(Debug)]
 pub(crate) enum Trouble {
-    /// The server said so, or there was no talking to it.
+    /// The server returned an error, or could not be reached.
     Server(tokio_postgres::Error),
-    /// The other side hung up, or the way there broke, in the middle of something.
+    /// The connection was closed, or the network failed, in the middle of a request.
     HungUp {
-        /// What it was asked for: the first word of the statement.
+        /// The request: the first word of the statement.
         request: String,
         error: tokio_postgres::Error,
     },
     /// A column is not of the type that the schema promises.
     Column(tokio_postgres::Error),
-    /// No answer came in that many milliseconds.
+    /// There was no answer within that many milliseconds.
     Silent(u64),
     /// All connections were in use for that many milliseconds.
     Crowded { connections: usize, waited_ms: u64 },
@@ -36,21 +36,21 @@ pub(crate) enum Trouble {
     Newer(u32),
     /// The database has an encoding that cannot hold every text.
     Encoding(String),
-    /// It is no database for us.
+    /// The database cannot be used by this program.
     Unfit(String),
-    /// The answer is no.
+    /// The request is refused.
     Repository(RepositoryError),
 }
 
-/// What helps against it.
+/// What a caller can do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Remedy {
-    /// The transaction was taken back on account of others: once more, at once.
+    /// The transaction was rolled back because of others: repeat it at once.
     Repeat,
-    /// The connection is gone, and its last call may have been done or not: once more on another connection, if that does
-    /// no harm.
+    /// The connection is lost, and its last call may or may not have been made: repeat the call on another
+    /// connection, if a second call does no harm.
     Reconnect,
-    /// None.
+    /// Nothing helps.
     Nothing,
 }
 
@@ -71,11 +71,11 @@ impl Trouble {
         }
     }
 
-    /// Whether it is about the rows of one execution, so that others can be dealt with. What concerns the whole
-    /// store is not: it is locked, full, in doubt or gone.
+    /// Whether the cause is in the rows of one execution, so that work on other executions can continue. A cause in
+    /// the whole store is not: it is locked, full, in doubt or gone.
     pub(super) fn is_of_one_row(&self) -> bool {
         match self {
-            // Data, constraints, triggers, and what the server calls corrupt.
+            // Data, constraints, triggers, and data that the server reports as corrupt.
             Self::Server(error) => error
                 .code()
                 .and_then(|state| state.code().get(..2))
@@ -85,7 +85,7 @@ impl Trouble {
         }
     }
 
-    /// What it is, for people.
+    /// The cause, for people.
     pub(super) fn reason(&self) -> String {
         match self {
             Self::Server(error) | Self::Column(error) => told(error),
@@ -120,7 +120,7 @@ impl Trouble {
     }
 }
 
-/// What a row gives to a list: damage of the row stays with the row, any other trouble is the list's.
+/// The result of a row for a list: damage stays with the row, any other trouble fails the list.
 pub(super) fn listed<T>(row: Listed, outcome: Outcome<T>) -> Outcome<std::result::Result<T, Damaged>> {
     let reason = match outcome {
         Ok(item) => return Ok(Ok(item)),
@@ -176,7 +176,7 @@ fn explain_server(error: &tokio_postgres::Error, store: &str) -> RepositoryError
     }
 }
 
-/// The message for a call that got no answer.
+/// The message for a request that got no answer.
 fn hung_up(request: &str, error: &tokio_postgres::Error) -> String {
     format!(
         "it hung up before it had answered to {request} ({}): it was restarted, or ended the session, or what it sent \
@@ -185,7 +185,7 @@ fn hung_up(request: &str, error: &tokio_postgres::Error) -> String {
     )
 }
 
-/// The server or the way there is gone, for a while or for good.
+/// The server or the network is gone, for some time or for good.
 fn is_unreachable(state: &SqlState) -> bool {
     let class = state.code().get(..2);
     class == Some("08")
@@ -200,8 +200,8 @@ fn is_unreachable(state: &SqlState) -> bool {
         )
 }
 
-/// What the server said in one line, or what stood in the way of asking it. Details are left out: they quote
-/// what is stored.
+/// The server's message in one line, or why there was no answer. Details are left out, because they quote stored
+/// data.
 fn told(error: &tokio_postgres::Error) -> String {
     if let Some(said) = error.as_db_error() {
         return cut(said.message(), WORDS_BYTES_MAX).to_owned();

@@ -1,7 +1,7 @@
-//! What goes into a statement and comes out of a row.
+//! The parameters of statements, and the values of rows.
 //!
-//! PostgreSQL takes every text but NUL, which steps, items and files may well hold. So `\u{1a}` ("substitute",
-//! which nobody uses) begins an escape: `\u{1a}0` is NUL, and `\u{1a}1` is `\u{1a}` itself. Equal texts stay
+//! PostgreSQL accepts every text except NUL, but steps, items and files may contain NUL. So `\u{1a}` ("substitute",
+//! which is hardly used) begins an escape: `\u{1a}0` is NUL, and `\u{1a}1` is `\u{1a}` itself. Equal texts stay
 //! equal, and nothing else changes.
 
 use std::borrow::Cow;
@@ -16,7 +16,7 @@ use crate::record::columns::Columns;
 
 const ESCAPE: char = '\u{1a}';
 
-/// A parameter of a statement. Columns have few types, and so has this.
+/// A parameter of a statement. It has as few types as the columns.
 #[derive(Debug)]
 pub(super) enum Value<'a> {
     Flag(bool),
@@ -44,13 +44,13 @@ impl ToSql for Value<'_> {
     }
 
     fn accepts(_: &Type) -> bool {
-        true // each variant looks for itself
+        true // each variant checks the type itself
     }
 
     to_sql_checked!();
 }
 
-/// The text as PostgreSQL takes it.
+/// The text in the form that PostgreSQL accepts.
 fn escaped(text: &str) -> Cow<'_, str> {
     if memchr2(0, ESCAPE as u8, text.as_bytes()).is_none() {
         return Cow::Borrowed(text);
@@ -179,7 +179,7 @@ impl Columns for Row {
     }
 }
 
-/// A statement with numbered parameters in place of named ones, and which of the names each number stands for.
+/// A statement with numbered parameters instead of named ones, and the name that belongs to each number.
 pub(super) fn numbered(sql: &str, names: &[&str]) -> (String, Vec<usize>) {
     let (mut text, mut order) = (String::with_capacity(sql.len()), Vec::new());
     let mut rest = sql;
@@ -189,7 +189,7 @@ pub(super) fn numbered(sql: &str, names: &[&str]) -> (String, Vec<usize>) {
         let length = rest.find(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit() && c != '_');
         let (name, after) = rest.split_at(length.unwrap_or(rest.len()));
         let Some(index) = names.iter().position(|known| *known == name) else {
-            // A cast, or an array's bounds.
+            // A cast, or the bounds of an array.
             text.push(':');
             continue;
         };

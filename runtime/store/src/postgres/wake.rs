@@ -1,8 +1,7 @@
-//! Waiting for work: at once for what is published anywhere, as long as the server can be reached.
+//! Waiting for work: an entry of any process ends the wait at once, as long as the server can be reached.
 //!
-//! A publisher notifies the others after its commit, not within it: PostgreSQL lets commits that notify happen
-//! only one after the other, each with its wait for the disk. Those that publish at the same time share one
-//! notification.
+//! A publisher notifies the others after its commit, not in it: PostgreSQL makes commits with a notification only
+//! one after the other, each with its own wait for the disk. Publishers at the same time share one notification.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,17 +21,17 @@ use super::trouble::Outcome;
 /// How long to wait before listening on another connection.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// Who waits for work.
+/// The callers that wait for work.
 #[derive(Debug)]
 pub(super) struct Wake {
     address: Arc<Address>,
     options: Arc<PostgresOptions>,
-    /// How often something came in.
+    /// How many entries came in.
     news: watch::Sender<u64>,
-    /// What of it a claim has looked at.
+    /// How many of them were there at the last look of a claim.
     seen: AtomicU64,
     listener: OnceCell<Listener>,
-    /// How often the others were to be told, and how often they were.
+    /// How many notifications were asked for, and how many of them were sent.
     asked: AtomicU64,
     told: Mutex<u64>,
 }
@@ -60,13 +59,13 @@ impl Wake {
         }
     }
 
-    /// Something came in, for this process.
+    /// An entry came in: wakes the waiting callers of this process.
     pub(super) fn here(&self) {
         self.news.send_modify(|news| *news += 1);
     }
 
-    /// Something came in, for every process. If the others cannot be told, they find it when they look by
-    /// themselves.
+    /// An entry came in: wakes the waiting callers of every process. If the others cannot be notified, they find
+    /// the entry when they look by themselves.
     pub(super) async fn everywhere(&self, connections: &Connections) {
         self.here();
         let mine = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
@@ -79,12 +78,12 @@ impl Wake {
         }
     }
 
-    /// A claim looks at what there is.
+    /// Notes that a claim looks at the queue now.
     pub(super) fn look(&self) {
         self.seen.store(*self.news.borrow(), Ordering::SeqCst);
     }
 
-    /// Returns when something has come in since the last look, or after that many milliseconds.
+    /// Returns when an entry has come in since the last look; after `timeout_ms` milliseconds at the latest.
     pub(super) async fn wait(&self, timeout_ms: u64) {
         let end = Instant::now() + Duration::from_millis(timeout_ms);
         self.listener.get_or_init(|| async { self.listen() }).await;
@@ -94,8 +93,8 @@ impl Wake {
         self.look();
     }
 
-    /// Returns when something comes in after this was called, or after that time. Without a connection that listens: what
-    /// other processes do is heard only if a worker of this process waits for work.
+    /// Returns when an entry comes in after this call began, or after that time. This call opens no connection to
+    /// listen: entries of other processes are noticed only while a worker of this process waits for work.
     pub(super) async fn hear(&self, patience: Duration) {
         let mut news = self.news.subscribe();
         let _ = tokio::time::timeout(patience, news.changed()).await;
@@ -105,7 +104,7 @@ impl Wake {
         let (address, options, news) = (self.address.clone(), self.options.clone(), self.news.clone());
         Listener(tokio::spawn(async move {
             loop {
-                // After any end, another connection may work. Meanwhile workers look by themselves.
+                // If listening ends, another connection may work. Meanwhile workers look by themselves.
                 let _ = hear(&address, &options, &news).await;
                 sleep(AGAIN).await;
             }
@@ -132,7 +131,7 @@ async fn hear(
     let (client, mut line) = connected?;
     let listening = async {
         client.batch_execute("LISTEN stepbox_queue").await?;
-        // Entries from before this were not notified.
+        // Entries from before this moment were not notified.
         news.send_modify(|news| *news += 1);
         std::future::pending().await
     };

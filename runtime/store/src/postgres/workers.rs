@@ -1,4 +1,4 @@
-//! The workers, and what each holds.
+//! The workers, and the executions that each holds.
 
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::ports::Listing;
@@ -46,7 +46,7 @@ pub(super) const HELD: &str =
     WHERE is_running AND lease_expires_at > :now
     ORDER BY coalesce(worker, '') COLLATE \"C\", id";
 
-/// What is leased. Of all tenants, on purpose: a process works for all of them.
+/// The leased executions. For all tenants, on purpose: a process works for all of them.
 pub(super) async fn held(db: &Db, now: Timestamp) -> Outcome<Listing<Held>> {
     let mut held = Listing::default();
     for row in db.rows(HELD, &named! {"now": now.0}).await? {

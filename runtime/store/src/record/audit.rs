@@ -8,13 +8,13 @@ use stepbox_batch::ports::Result;
 use super::columns::Columns;
 use super::{Row, json};
 
-/// What stands for the runtime in the place of a user, whose name is never empty.
+/// Stored instead of a user if the runtime acts itself. A user's name is never empty.
 const RUNTIME: &str = "";
 
-/// A row of `audit_events`, but for its tenant.
+/// A row of `audit_events`, without its tenant.
 #[derive(Debug)]
 pub(crate) struct AuditRecord {
-    /// 0 until the store has given it one.
+    /// 0 until the store has given the event a number.
     pub id: i64,
     pub at: i64,
     pub user_name: Option<String>,

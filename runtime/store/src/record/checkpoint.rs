@@ -9,9 +9,9 @@
 //! rejected  length (u64), bytes; nothing follows
 //! ```
 //!
-//! Format 1, of the time before there was a rejected items file, ends after the writer. It is read, and
-//! never written. Only the known formats are taken, and only whole: resuming from half a checkpoint
-//! would repeat or lose items in silence.
+//! Format 1, from the time before the rejected items file, ends after the writer. It is read, but never written.
+//! Only the known formats are accepted, and only if they are complete: a resume from half a checkpoint would repeat
+//! or lose items silently.
 
 use stepbox_batch::execution::Checkpoint;
 
@@ -31,7 +31,7 @@ pub(crate) fn encode(checkpoint: &Checkpoint) -> Vec<u8> {
     bytes
 }
 
-/// The checkpoint of a stored form, or what is wrong with it.
+/// The checkpoint of a stored form. An error says what is wrong with the form.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Checkpoint, String> {
     match bytes.split_first() {
         Some((&format @ (FORMAT_1 | FORMAT), mut rest)) => {
@@ -81,7 +81,7 @@ mod tests {
         }
     }
 
-    /// What both formats begin with, of the sample.
+    /// The beginning of both formats, of the sample.
     fn until_writer() -> Vec<u8> {
         let parts = [
             &9u64.to_le_bytes()[..],

@@ -1,10 +1,10 @@
-//! A row, whichever engine it came from. Records are read through this, so one mapper serves all engines.
+//! A row of any engine. Records are read through this trait, so one mapper serves all engines.
 
 use stepbox_batch::ports::RepositoryError;
 
-/// What a row holds, by the name of the column.
+/// The values of a row, by the name of the column.
 pub(crate) trait Columns {
-    /// What goes wrong in this engine.
+    /// The errors of this engine.
     type Error: From<RepositoryError>;
 
     fn text(&self, column: &str) -> Result<String, Self::Error>;

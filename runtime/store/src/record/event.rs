@@ -1,4 +1,4 @@
-//! A row of `execution_events`, with columns of its execution and its step; and how far a running step is.
+//! A row of `execution_events`, with columns of its execution and its step; and the progress of a running step.
 
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::Counts;
@@ -33,7 +33,7 @@ impl NewEvent {
         }
     }
 
-    /// The event that a change to this status is, if others see a change in it.
+    /// The event of a change to this status; `None` if others see no change.
     pub(crate) fn of_status(execution_id: i64, status: BatchStatus, at: i64) -> Option<Self> {
         let kind = EventKind::of_status(status)?;
         let status = status.has_ended().then(|| status.number().into());
@@ -125,7 +125,7 @@ impl EventRecord {
 pub(crate) const CHECKPOINTED: &str = "s.tenant, s.execution_id, s.position, s.name, s.read_count, s.written_count,
     s.filtered_count, s.skipped_count, s.tracking_processed, s.tracking_total, s.tracking_is_estimate, s.updated_at";
 
-/// How far a running step is.
+/// The progress of a running step.
 #[derive(Debug)]
 pub(crate) struct CheckpointedRecord {
     tenant: String,

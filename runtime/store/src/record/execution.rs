@@ -1,4 +1,4 @@
-//! A row of `job_executions`, in the parts that are written by different people at different times.
+//! A row of `job_executions`, in parts that are written by different processes at different times.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use super::failure::{failures, failures_from};
 use super::step::TrackingRecord;
 use super::{Row, ended_at, job, json, stored_id};
 
-/// What never changes: written when the execution is accepted.
+/// The part that never changes: written when the execution is accepted.
 #[derive(Debug)]
 pub(crate) struct AcceptedRecord {
     pub tenant: String,
@@ -28,7 +28,7 @@ pub(crate) struct AcceptedRecord {
     pub restart_of: Option<i64>,
     pub user_name: Option<String>,
     pub parameters: String,
-    /// Equal for equal parameters in any order of their keys.
+    /// The same text for the same parameters, in any order of their keys.
     pub parameters_key: String,
     pub job: String,
     pub partition: Option<PartitionRecord>,
@@ -51,7 +51,7 @@ impl From<Partition> for PartitionRecord {
 }
 
 impl PartitionRecord {
-    /// `None` for an execution that is no part of another.
+    /// `None` for an execution that is not a part of another.
     fn read<C: Columns>(row: &C) -> std::result::Result<Option<Self>, C::Error> {
         let Some(of) = row.maybe_number("partition_of")? else { return Ok(None) };
         Ok(Some(Self {
@@ -89,7 +89,7 @@ impl From<&JobExecution> for AcceptedRecord {
     }
 }
 
-/// What its worker saves.
+/// The part that its worker saves.
 #[derive(Debug)]
 pub(crate) struct StateRecord {
     pub status: i64,
@@ -116,7 +116,7 @@ impl From<&JobExecution> for StateRecord {
     }
 }
 
-/// The whole row, but for its lease.
+/// The whole row, without its lease.
 #[derive(Debug)]
 pub(crate) struct ExecutionRecord {
     pub id: i64,
@@ -135,7 +135,7 @@ pub(crate) const COLUMNS: &str = "e.id, e.tenant, e.instance, e.stoppable, e.cre
     e.partition_count, e.status, e.exit_code, e.exit_description, e.started_at, e.ended_at, e.updated_at,
     e.failures, e.context, e.worker, e.attempt, e.stop_requested_at, e.set_aside";
 
-/// The same as lists show them: no context is read.
+/// The same columns for lists: without the context.
 pub(crate) fn columns_of_lists() -> String {
     COLUMNS.replace("e.context", "'' AS context")
 }
@@ -203,7 +203,7 @@ impl ExecutionRecord {
 }
 
 impl ExecutionRecord {
-    /// The row as lists show it. Its context was not read.
+    /// The summary of the row. Its context was not read.
     pub(crate) fn into_summary(self, steps: Vec<StepExecution>, jobs: &mut Jobs) -> Result<ExecutionSummary> {
         let Self { id, accepted, state, context: _, worker, attempt, stop_requested_at, set_aside } = self;
         let row = Row(format!("execution {id}"));
@@ -231,10 +231,10 @@ impl ExecutionRecord {
     }
 }
 
-/// How many different jobs a list keeps in mind.
+/// How many different jobs a list remembers.
 const JOBS_KEPT: usize = 16;
 
-/// The jobs of a list. Most executions have the same few, whose texts are read once.
+/// The jobs of a list. Most executions share a few jobs, whose texts are parsed once.
 #[derive(Default)]
 pub(crate) struct Jobs(Vec<(String, Arc<JobSummary>)>);
 
@@ -252,7 +252,7 @@ impl Jobs {
     }
 }
 
-/// What the step that was split has to know of a part: columns of the part's row and of its step's.
+/// The values of a part that the step that was split needs: columns of the part's row and of its step's row.
 #[derive(Debug)]
 pub(crate) struct PartitionStateRecord {
     pub id: i64,
@@ -262,7 +262,7 @@ pub(crate) struct PartitionStateRecord {
     pub set_aside: Option<String>,
     pub worker: Option<String>,
     pub failures: String,
-    /// None if the part has no step.
+    /// `None` if the part has no step.
     pub step: Option<PartitionStepRecord>,
 }
 
@@ -345,7 +345,7 @@ pub(crate) fn ancestor<C: Columns>(row: &C) -> std::result::Result<Ancestor, C::
     })
 }
 
-/// How an execution stands: `status`, `stoppable`, `lease_expires_at` and `is_set_aside`.
+/// The values that decide which requests are allowed: `status`, `stoppable`, `lease_expires_at` and `is_set_aside`.
 pub(crate) fn standing<C: Columns>(id: i64, row: &C) -> std::result::Result<Standing, C::Error> {
     let name = Row(format!("execution {id}"));
     Ok(Standing {
@@ -362,7 +362,7 @@ pub(crate) fn not_found(id: i64) -> RepositoryError {
     RepositoryError::NotFound { kind: "execution", name: id.to_string() }
 }
 
-/// The SHA-256 of parameters with their keys in order, and of where their relative paths begin.
+/// The SHA-256 of parameters with sorted keys, and of the folder of their relative paths.
 fn parameters_key(parameters: &Value, folder: Option<&str>) -> String {
     let mut sorted = parameters.clone();
     sorted.sort_all_objects();

@@ -1,4 +1,4 @@
-//! What is stored of failures: a JSON array.
+//! The stored form of failures: a JSON array.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -7,7 +7,7 @@ use stepbox_batch::ports::Result;
 
 use super::{Row, json};
 
-/// One of the JSON array in `failures`.
+/// An entry of the JSON array in `failures`.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FailureForm {
@@ -16,7 +16,7 @@ struct FailureForm {
     place: String,
     message: String,
     help: String,
-    /// Each is a JSON object. A reader leaves out those that it does not know.
+    /// Each remedy is a JSON object. A reader leaves out remedies that it does not know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     remedies: Vec<Value>,
 }

@@ -1,5 +1,5 @@
-//! What is installed or saved for later runs: components and job instances. A connector is its code,
-//! its label and its jobs' definitions; it needs no record of its own.
+//! Components and job instances: what is installed or saved for later runs. A connector is its code, its label and
+//! its jobs' definitions, so it needs no record of its own.
 
 use serde::{Deserialize, Serialize};
 use stepbox_batch::clock::Timestamp;
@@ -78,11 +78,11 @@ pub(crate) struct ComponentRecord {
     pub size_bytes: i64,
     pub uploaded_at: i64,
     pub description: String,
-    /// A [`SignerV1`], if somebody signed it.
+    /// A [`SignerV1`]; `None` if the component is not signed.
     pub signer: Option<String>,
 }
 
-/// Who signed a component, in the column `signer`.
+/// The signer of a component, in the column `signer`.
 #[derive(Debug, Serialize, Deserialize)]
 struct SignerV1 {
     name: String,

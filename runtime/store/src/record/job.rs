@@ -1,7 +1,7 @@
 //! A job's definition as JSON, kept with its connector and frozen into each execution.
 //!
-//! Form 1 has grown: keys that it did not have at first are always written, and where one is absent, it
-//! stands for what every job did at the time. `settings.rs` has them.
+//! Form 1 has grown. Keys that it did not have at first are always written. If such a key is missing, it means what
+//! every job did at that time. `settings.rs` has these keys.
 
 mod settings;
 
@@ -30,7 +30,7 @@ pub(crate) fn decode(row: &Row, column: &str, text: &str) -> Result<Job> {
     form.into_job(row, column)
 }
 
-/// Executions keep the form of their time, so all of them stay known.
+/// Executions keep the form of their time, so the program knows all forms.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "format")]
 enum JobForm {
@@ -51,7 +51,7 @@ struct JobV1 {
     concurrency: Option<u32>,
     parameters: Value,
     steps: Vec<StepV1>,
-    /// Came later; a definition has none.
+    /// This key came later. A definition does not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     folder: Option<String>,
 }
@@ -137,8 +137,8 @@ struct GrantsV1 {
 #[serde(transparent)]
 struct LimitsV1(LimitOverrides);
 
-/// The limits that there were at first. They are written also where they have their default; later ones are not, so that
-/// a job of before reads the same.
+/// The limits of the first version. They are written even if they have their default. Later limits are written only
+/// if they are set, so that an older job reads the same.
 const FIRST_LIMITS: [&str; 5] =
     ["memory_bytes_max", "time_ms_max", "disk_bytes_max", "log_bytes_max", "http_requests_max"];
 

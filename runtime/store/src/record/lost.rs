@@ -1,5 +1,5 @@
-//! What the watchdog has to know of an execution that may be lost: columns of its row, its place in the queue and its
-//! whole.
+//! The values that the watchdog needs of an execution that may be lost: columns of its row, of its place in the
+//! queue and of its whole.
 
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::rescue::Lost;

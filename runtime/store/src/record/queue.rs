@@ -6,7 +6,7 @@ use stepbox_batch::execution::queue::{QueueDepth, QueueEntry};
 use super::Row;
 use super::columns::Columns;
 
-/// What [`entry`] reads.
+/// The columns that [`entry`] reads.
 pub(crate) const ENTRY_COLUMNS: &str = "state, priority, available_at, losses, attempts_max";
 
 /// An execution's place in the queue.
@@ -21,7 +21,7 @@ pub(crate) fn entry<C: Columns>(id: i64, row: &C) -> Result<QueueEntry, C::Error
     })
 }
 
-/// How much is in the queue: `tenant`, `state`, `count` and `oldest`.
+/// How many entries are in the queue: `tenant`, `state`, `count` and `oldest`.
 pub(crate) fn depth<C: Columns>(row: &C) -> Result<QueueDepth, C::Error> {
     let tenant = row.text("tenant")?;
     let name = Row(format!("the queue of `{tenant}`"));

@@ -100,7 +100,7 @@ impl StepRecord {
         })
     }
 
-    /// The row of a step, with the given checkpoint in place of the step's own.
+    /// The row of a step, with the given checkpoint instead of the step's own.
     pub(crate) fn new(step: &StepExecution, checkpoint: Option<&Checkpoint>) -> Self {
         let ExitStatus { code, description } = &step.exit_status;
         let Counts { read, written, filtered, skipped } = step.counts;

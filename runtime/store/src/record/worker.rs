@@ -9,7 +9,7 @@ use stepbox_batch::worker::{Held, Worker};
 use super::columns::Columns;
 use super::{Row, json};
 
-/// How long a worker that is not heard of stays listed, in milliseconds: a day.
+/// How long a silent worker stays listed, in milliseconds: a day.
 pub(crate) const FORGOTTEN_MS: i64 = 24 * 3_600_000;
 
 /// A worker as columns hold it.
@@ -24,7 +24,7 @@ pub(crate) struct WorkerRecord {
     pub clock_skew_ms: Option<i64>,
 }
 
-/// What is in `takes`. Empty lists stand for all.
+/// The JSON in `takes`. An empty list means all.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TakesForm {
@@ -86,7 +86,7 @@ impl WorkerRecord {
     }
 }
 
-/// What a worker runs: `worker`, `tenant`, `id` and `instance`.
+/// An execution that a worker runs: `worker`, `tenant`, `id` and `instance`.
 pub(crate) fn held<C: Columns>(row: &C) -> std::result::Result<Held, C::Error> {
     let id = row.number("id")?;
     let name = Row(format!("execution {id}"));

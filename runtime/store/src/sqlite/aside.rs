@@ -25,7 +25,7 @@ pub(super) fn attempt<T>(db: &Db, work: impl FnOnce() -> Outcome<T>) -> Outcome<
             db.prepare_cached("ROLLBACK TO execution")?.execute([])?;
             Err(trouble.reason())
         }
-        // The whole request is taken back.
+        // The whole request is rolled back.
         Err(trouble) => return Err(trouble),
     };
     db.prepare_cached("RELEASE execution")?.execute([])?;
@@ -48,7 +48,7 @@ pub(super) fn set_aside(
         )?
         .execute(named_params! {":reason": reason, ":now": now.0, ":tenant": tenant, ":id": id})?;
         queue::mark_claimed(db, id)?;
-        // What is damaged beyond its name leaves no event.
+        // If the row is so damaged that only its name can be read, there is no event.
         let row = Row(format!("execution {id}"));
         let (Ok(owner), Ok(known)) = (row.name("tenant", tenant.to_owned()), row.id("id", id)) else {
             return Ok(None);

@@ -38,7 +38,7 @@ pub(super) fn list(db: &Db, tenant: &TenantId, filter: &AuditFilter) -> Outcome<
     Ok(found)
 }
 
-/// What a list is asked with.
+/// The statement of a list, and its values.
 pub(super) fn list_statement(tenant: &TenantId, filter: &AuditFilter) -> (String, Vec<Value>) {
     let AuditFilter { action, user, since, before, limit } = filter;
     let wanted = [
@@ -76,7 +76,7 @@ pub(super) const OLD_ONES: &str = "SELECT max(id) FROM (
          SELECT id FROM audit_events INDEXED BY audit_events_by_moment
          WHERE tenant = :tenant AND id > :after AND at < :before ORDER BY id LIMIT :limit)";
 
-/// Deletes those of these events that are older, and says so in an event that is not.
+/// Deletes the older ones of these events, and writes an event about it, which is not deleted.
 pub(super) fn purge(
     db: &Db,
     tenant: &TenantId,

@@ -99,7 +99,7 @@ pub(super) fn next(
     queue::promote(db, claim.now)?;
     let limit = limit as usize;
     let mut claimed = Vec::new();
-    // Once more if an execution could not be read. It is set aside then, and no longer in the way.
+    // Claims once more if an execution could not be read. It is set aside, so it is not in the way any more.
     loop {
         let wanted = limit - claimed.len();
         let mut waiting: Vec<(&TenantId, Contender)> = Vec::new();

@@ -1,4 +1,4 @@
-//! What is known of uploaded components.
+//! The descriptions of uploaded components.
 
 use rusqlite::{Connection as Db, OptionalExtension, named_params};
 use stepbox_batch::actor::Actor;
@@ -47,7 +47,7 @@ pub(super) fn put(
     audit::append(db, tenant, &Deed::component_uploaded(component), by)
 }
 
-/// In the transaction that inserts, so that two at once cannot both take the last place.
+/// Checked in the transaction that inserts, so that two calls at once cannot both take the last place.
 fn refuse_without_room(db: &Db, tenant: &TenantId, new: &Component, quota: &ComponentQuota) -> Outcome<()> {
     let (is_known, count, used): (bool, i64, i64) = db
         .prepare_cached(
@@ -65,7 +65,7 @@ fn refuse_without_room(db: &Db, tenant: &TenantId, new: &Component, quota: &Comp
     }
 }
 
-/// A released version stands for the same bytes for good.
+/// Refuses other bytes for a released version: its bytes never change.
 fn refuse_other_bytes(db: &Db, tenant: &TenantId, component: &Component) -> Outcome<()> {
     let Component { digest, name, version, .. } = component;
     let mut statement = db.prepare_cached(&format!(
@@ -120,8 +120,10 @@ pub(super) fn remove(db: &Db, tenant: &TenantId, digest: &Digest, by: &Actor) ->
     Ok(!is_kept)
 }
 
-/// Who pins a component: a connector's job, or an execution that has not ended. Removing is rare and
-/// running is not, so no table of pins is kept: the text is searched, and each hit looked at properly.
+/// The job or execution that pins a component: a connector's job, or an execution that has not ended.
+///
+/// Components are removed rarely and executions run often, so there is no table of pins: the texts are searched,
+/// and each hit is parsed.
 fn user_of(db: &Db, tenant: &TenantId, digest: &Digest) -> Outcome<Option<String>> {
     let jobs = "SELECT 'connector `' || connector || '`', definition FROM jobs
                 WHERE tenant = :tenant AND instr(definition, :digest) > 0 ORDER BY connector, position";
@@ -137,7 +139,7 @@ fn user_of(db: &Db, tenant: &TenantId, digest: &Digest) -> Outcome<Option<String
             let job =
                 text.map_err(Into::into).and_then(|text| Ok(job::decode(&Row(user.clone()), "job", &text)?));
             let pins = |job: Job| job.components().any(|component| component.digest == *digest);
-            // What cannot be read may well need it.
+            // A row that cannot be read may need the component.
             if listed(Listed::named("job", &user), job)?.map_or(true, pins) {
                 return Ok(Some(user));
             }

@@ -52,8 +52,8 @@ fn refuse_label_of_another(db: &Db, tenant: &str, connector: &Connector) -> Outc
     }
 }
 
-/// The connector's own jobs are gone by now, so whoever has the name is another one, or the same
-/// connector names a job twice.
+/// The connector's old jobs are deleted by now. So the name belongs to another connector, or this connector names a
+/// job twice.
 fn refuse_job_of_another(db: &Db, tenant: &str, name: &str) -> Outcome<()> {
     let is_taken = db
         .prepare_cached("SELECT 1 FROM jobs WHERE tenant = :tenant AND name = :name")?
@@ -116,7 +116,7 @@ pub(super) fn remove(db: &Db, tenant: &TenantId, code: &ConnectorCode, by: &Acto
         let (name, user) = (code.to_string(), some_of("instance", &users));
         return Err(RepositoryError::InUse { kind: "connector", name, user }.into());
     }
-    // Its jobs go with it.
+    // Its jobs are deleted with it.
     let gone = db
         .prepare_cached("DELETE FROM connectors WHERE tenant = :tenant AND code = :code RETURNING code")?
         .query_row(parameters, |_| Ok(()))

@@ -1,5 +1,5 @@
-//! How others than its worker end an execution: by a stop, or by giving it up. `rescue.rs` has what happens when
-//! its worker is gone.
+//! How an execution is ended by other processes than its worker: by a stop, or because a person abandons it.
+//! `rescue.rs` handles the loss of a worker.
 
 use rusqlite::{Connection as Db, named_params};
 use stepbox_batch::actor::Actor;
@@ -17,7 +17,7 @@ use crate::record::event::NewEvent;
 use crate::record::failure::failure as stored_failure;
 use crate::record::stored_id;
 
-/// Writes the request down, and ends the execution here if no worker is there to do it.
+/// Records the request. Ends the execution here if no worker holds it.
 pub(super) fn request_stop(
     db: &Db,
     tenant: &TenantId,
@@ -39,7 +39,7 @@ pub(super) fn request_stop(
     Ok(stop)
 }
 
-/// Gives an execution up. One that has ended before keeps its exit status and its end time.
+/// Abandons an execution. An execution that has ended before keeps its exit status and its end time.
 pub(super) fn abandon(db: &Db, tenant: &TenantId, id: JobExecutionId, by: &Actor) -> Outcome<()> {
     audit::append(db, tenant, &Deed::execution_abandoned(id), by)?;
     let (tenant, id, now) = (tenant.as_str(), stored_id(id), by.at);
@@ -81,7 +81,7 @@ pub(super) fn end(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outcome<()
     stop_partitions(db, tenant, id, *now)
 }
 
-/// Tells that an execution has this status now.
+/// Writes the event of an execution's new status.
 fn tell(db: &Db, tenant: &str, id: i64, status: BatchStatus, now: Timestamp) -> Outcome<()> {
     match NewEvent::of_status(id, status, now.0) {
         Some(event) => outbox::append(db, tenant, event),
@@ -126,7 +126,7 @@ pub(super) fn stop_partitions(db: &Db, tenant: &str, of: i64, now: Timestamp) ->
                 PartOfEnded::IsAsked => Ok(()),
             }
         })?;
-        // A part that is damaged keeps neither the whole nor the other parts from ending.
+        // A damaged part does not prevent the end of the whole or of the other parts.
         if let Err(reason) = stopped {
             aside::set_aside(db, tenant, id, &reason, now)?;
         }

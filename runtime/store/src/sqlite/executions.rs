@@ -19,8 +19,8 @@ pub(super) const STANDING: &str =
     "SELECT status, stoppable, lease_expires_at, set_aside IS NOT NULL AS is_set_aside
      FROM job_executions WHERE tenant = :tenant AND id = :id";
 
-/// How an execution stands, to decide what may happen to it. PostgreSQL locks the row here; SQLite lets one process write
-/// at a time.
+/// The values of an execution that decide which requests are allowed. PostgreSQL locks the row here; SQLite lets
+/// one process write at a time.
 pub(super) fn standing(db: &Db, tenant: &str, id: i64) -> Outcome<Standing> {
     let mut statement = db.prepare_cached(STANDING)?;
     let rows = statement.query(named_params! {":tenant": tenant, ":id": id})?;
@@ -35,7 +35,7 @@ pub(super) fn get(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outcome<Opt
     found.map(|record| with_steps(db, tenant, record)).transpose()
 }
 
-/// As lists show them. No context and no checkpoint is read.
+/// The executions as lists show them. Contexts and checkpoints are not read.
 pub(super) fn list(
     db: &Db,
     tenant: &TenantId,
@@ -59,7 +59,7 @@ fn summary(db: &Db, tenant: &TenantId, row: &SqlRow<'_>, jobs: &mut Jobs) -> Out
     Ok(record.into_summary(steps, jobs)?)
 }
 
-/// What a list is asked with.
+/// The statement of a list, and its values.
 pub(super) fn list_statement(tenant: &TenantId, filter: &ExecutionFilter) -> (String, Vec<Value>) {
     let (source, conditions, values) = conditions(tenant, filter);
     let (columns, limit) = (columns_of_lists(), limit(filter));
@@ -86,7 +86,7 @@ pub(super) fn ancestry(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outcom
     Ok(line)
 }
 
-/// What is left of a damaged execution.
+/// The readable rest of a damaged execution.
 pub(super) fn remains(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outcome<Option<Remains>> {
     let mut statement =
         db.prepare_cached("SELECT * FROM job_executions WHERE tenant = :tenant AND id = :id")?;
@@ -101,8 +101,8 @@ pub(super) fn remains(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outcome
     Ok(Some(remains))
 }
 
-/// The filter as SQL, whose parameter `?1` is the tenant: the table with the index to be used, and the conditions.
-/// SQLite would take another index than the right one for some of them, as it does not know what is rare.
+/// The filter as SQL, in which parameter `?1` is the tenant: the table with the index to use, and the conditions.
+/// The index is named because SQLite does not know which values are rare, and would sometimes use the wrong one.
 pub(super) fn conditions(tenant: &TenantId, filter: &ExecutionFilter) -> (String, String, Vec<Value>) {
     let ExecutionFilter { instance, status, created_before, before, limit: _ } = filter;
     let wanted = [

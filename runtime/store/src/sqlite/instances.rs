@@ -63,7 +63,7 @@ pub(super) fn delete(db: &Db, tenant: &TenantId, code: &InstanceCode, by: &Actor
 pub(super) const RUNNING: &str = "SELECT id, status FROM job_executions INDEXED BY job_executions_open
      WHERE tenant = :tenant AND instance = :code AND ended_at IS NULL ORDER BY id LIMIT 1";
 
-/// `execution 118 (STARTED)`, if one has not ended.
+/// `execution 118 (STARTED)`, if an execution has not ended.
 fn running_execution(db: &Db, tenant: &TenantId, code: &InstanceCode) -> Outcome<Option<String>> {
     let found: Option<(i64, i64)> = db
         .prepare_cached(RUNNING)?

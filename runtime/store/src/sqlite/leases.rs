@@ -1,8 +1,8 @@
-//! What a worker does with the lease that it has: it keeps it alive, and writes as long as it holds.
+//! What a worker does with its lease: the worker keeps it alive, and writes while it holds it.
 //!
-//! The token grows with each claim, and `lease_expires_at` is null while no worker holds the lease, so
-//! one condition fences every write: `lease_token = :token AND lease_expires_at IS NOT NULL`. A lease
-//! that ran out still holds until the watchdog or another worker acts on it: a slow worker is not a lost one.
+//! The token grows with each claim, and `lease_expires_at` is null while no worker holds the lease. So one
+//! condition fences every write: `lease_token = :token AND lease_expires_at IS NOT NULL`. A lease that has expired
+//! is still valid until the watchdog or another worker acts on it, because a slow worker is not a lost one.
 
 use rusqlite::{Connection as Db, OptionalExtension, named_params};
 use stepbox_batch::execution::standing::Standing;
@@ -36,13 +36,14 @@ pub(super) fn heartbeat(db: &Db, lease: &LeaseRecord, now: i64, lease_expires_at
     is_stopping.ok_or_else(|| lost(lease).into())
 }
 
-/// Ends the leases of a worker now. Of all tenants, on purpose: a process works for all of them.
+/// Ends the leases of a worker now. For all tenants, on purpose: a process works for all of them.
 pub(super) fn expire(db: &Db, worker: &str, now: i64) -> Outcome<()> {
     db.prepare_cached(EXPIRE)?.execute(named_params! {":now": now, ":worker": worker})?;
     Ok(())
 }
 
-/// Cuts leases that were written by a clock that was ahead. Of all tenants, on purpose: the clock is everybody's.
+/// Shortens leases that were written by a clock that was ahead. For all tenants, on purpose: all tenants share the
+/// clock.
 pub(super) fn cut(db: &Db, now: i64) -> Outcome<()> {
     db.prepare_cached(
         "UPDATE job_executions
@@ -53,12 +54,12 @@ pub(super) fn cut(db: &Db, now: i64) -> Outcome<()> {
     Ok(())
 }
 
-/// Whether a clock that was ahead has written a lease. Looking does not hold up writers.
+/// Whether a clock that was ahead has written a lease. The check does not hold up writers.
 pub(super) fn has_future(db: &Db, now: i64) -> Outcome<bool> {
     Ok(db.prepare_cached(FUTURE)?.exists(named_params! {":now": now})?)
 }
 
-/// Whether a worker has a lease that lasts.
+/// Whether a worker has a lease that has not expired.
 pub(super) fn has_any(db: &Db, worker: &str, now: i64) -> Outcome<bool> {
     Ok(db.prepare_cached(HELD)?.exists(named_params! {":now": now, ":worker": worker})?)
 }
@@ -113,7 +114,7 @@ pub(super) fn save(db: &Db, lease: &LeaseRecord, save: &SaveRecord) -> Outcome<(
     Ok(())
 }
 
-/// Writes a step's row. The end of a step is one event, also if it is saved again.
+/// Writes a step's row. The end of a step is one event, even if it is saved again.
 fn put_step(db: &Db, lease: &LeaseRecord, step: &StepRecord) -> Outcome<()> {
     let ends = step.ended_at.is_some() && !steps::has_ended(db, &lease.tenant, lease.id, step.position)?;
     steps::put(db, &lease.tenant, lease.id, step)?;
@@ -124,7 +125,7 @@ fn put_step(db: &Db, lease: &LeaseRecord, step: &StepRecord) -> Outcome<()> {
     Ok(())
 }
 
-/// Writes a step's progress alone.
+/// Writes only a step's progress.
 pub(super) fn save_tracking(
     db: &Db,
     lease: &LeaseRecord,
@@ -136,8 +137,8 @@ pub(super) fn save_tracking(
     steps::put_tracking(db, &lease.tenant, lease.id, position, tracking, now)
 }
 
-/// Lets only the holder of the lease through. What it sees stays true until the commit: the
-/// transaction has been the only writing one since it began.
+/// Fails unless the caller holds the lease. The answer stays true until the commit, because no other transaction
+/// has written since this one began.
 pub(super) fn fence(db: &Db, lease: &LeaseRecord) -> Outcome<Standing> {
     let is_held = db
         .prepare_cached(

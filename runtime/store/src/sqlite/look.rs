@@ -7,21 +7,21 @@ use rusqlite::{Connection, OpenFlags};
 use super::migrate;
 use super::trouble::{Outcome, Place};
 
-/// How many problems are told at most.
+/// How many problems are reported at most.
 const PROBLEMS_MAX: u32 = 20;
 
-/// What an SQLite file has.
+/// The state of an SQLite file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqliteSchema {
     /// The version of its schema; 0 for an empty file.
     pub version: u32,
     /// The version that this program reads and writes.
     pub known: u32,
-    /// What is damaged, in SQLite's words; empty for a whole file.
+    /// What is damaged, in SQLite's words; empty if nothing is.
     pub problems: Vec<String>,
 }
 
-/// Looks at the version, and at every page. It takes as long as reading the file.
+/// Reads the version, and checks every page. It takes as long as reading the file.
 pub(super) fn look(place: &Place) -> Outcome<SqliteSchema> {
     if !place.path.exists() {
         return Err(place.unavailable("there is no store yet; the first command creates it").into());

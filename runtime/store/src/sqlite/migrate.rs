@@ -5,8 +5,8 @@ use stepbox_batch::ports::RepositoryError;
 
 use super::trouble::{Outcome, Place};
 
-/// In order; the version of a schema is how many of them it has seen. Files that were released are
-/// never changed, only followed.
+/// In order; the version of a schema is how many of these files were run. A released file is never changed; changes
+/// are new files.
 pub(super) const MIGRATIONS: [&str; 11] = [
     include_str!("../../migrations/sqlite/0001_first.sql"),
     include_str!("../../migrations/sqlite/0002_settings.sql"),
@@ -24,7 +24,7 @@ pub(super) const MIGRATIONS: [&str; 11] = [
 /// The version that this program reads and writes.
 pub(super) const SCHEMA_VERSION: u32 = MIGRATIONS.len() as u32;
 
-/// `Stbx`: tells our files from other programs' in SQLite's header.
+/// `Stbx`: distinguishes our files from those of other programs, in SQLite's header.
 const APPLICATION_ID: u32 = 0x5374_6278;
 
 /// Brings the schema up to date. If another process does it at this moment, this call waits and finds nothing left to
@@ -43,9 +43,9 @@ pub(super) fn migrate(db: &mut Connection) -> Outcome<()> {
     Ok(transaction.commit()?)
 }
 
-/// Refuses, before anything is changed, a newer version's file and one that another program made.
+/// Refuses a file of a newer version and a file of another program, before anything is changed.
 pub(super) fn refuse_foreign(db: &mut Connection, place: &Place) -> Outcome<()> {
-    // In one transaction, since another process may be making the schema just now.
+    // In one transaction, because another process may be creating the schema at this moment.
     let db = db.transaction()?;
     let application: u32 = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
     if application == APPLICATION_ID {
@@ -58,13 +58,13 @@ pub(super) fn refuse_foreign(db: &mut Connection, place: &Place) -> Outcome<()> 
     Ok(())
 }
 
-/// Refuses a newer version's file.
+/// Refuses a file of a newer version.
 pub(super) fn refuse_newer(db: &Connection, place: &Place) -> Outcome<()> {
     newer_version(db)?.map_or(Ok(()), |found| Err(newer(found, place).into()))
 }
 
-/// The file's version if it is newer than this program. Asked in each transaction, since a newer
-/// program may bring the file up to its own version while this one has it open.
+/// The file's version if it is newer than this program. Checked in each transaction, because a newer program may
+/// bring the file up to its own version while this program has it open.
 pub(super) fn newer_version(db: &Connection) -> rusqlite::Result<Option<u32>> {
     Ok(Some(version(db)?).filter(|found| *found > SCHEMA_VERSION))
 }

@@ -1,4 +1,4 @@
-//! Opening the file: made private where it is new, and used only if it is ours.
+//! Opens the file: a new file is made private, and a file is used only if it is one of ours.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::ErrorKind;
@@ -14,9 +14,9 @@ use super::trouble::{Outcome, Place, Trouble};
 
 /// How many prepared statements a connection keeps: more than there are in this crate.
 const STATEMENTS_KEPT: usize = 128;
-/// How long the write-ahead log stays once a large transaction has stretched it, in bytes.
+/// How large the write-ahead log may stay after a large transaction, in bytes.
 const LOG_BYTES_KEPT: u32 = 64 << 20;
-/// SQLite's own, which it would choose anyway; stated because the size cap is counted in pages.
+/// SQLite's own default. It is set here because the limit of size is counted in pages.
 const PAGE_BYTES: u64 = 4096;
 
 /// Makes the file if there is none, and brings its schema up to date. Returns the writer's connection.
@@ -25,14 +25,14 @@ pub(super) fn open(place: &Place) -> Result<Connection> {
     place.explain(patiently(place, || prepare(place)))
 }
 
-/// Another connection to a file that was opened before, unable to write.
+/// Another connection to a file that was opened before; it cannot write.
 pub(super) fn open_reader(place: &Place) -> Outcome<Connection> {
     let db = connect(place)?;
     db.pragma_update(None, "query_only", true)?;
     Ok(db)
 }
 
-/// Creates folder and file for their owner only. What exists already keeps its permissions.
+/// Creates folder and file for their owner only. A file that exists already keeps its permissions.
 fn create_file(place: &Place) -> Result<()> {
     let path = &place.path;
     if path.is_dir() {
@@ -43,8 +43,8 @@ fn create_file(place: &Place) -> Result<()> {
             place.unavailable(format!("its folder `{}` cannot be made: {error}", folder.display()))
         })?;
     }
-    // Closing a file drops every lock this process has on it, SQLite's included. So an existing file
-    // is never opened here, and nobody in this process gets to one that is just being made.
+    // Closing a file drops every lock that this process has on it, including SQLite's. So an existing file is never
+    // opened here, and no other thread of this process can open a file that is just being made.
     static MAKING: Mutex<()> = Mutex::new(());
     let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut options = OpenOptions::new();
@@ -66,8 +66,8 @@ fn create_folder(folder: &Path) -> std::io::Result<()> {
     builder.create(folder)
 }
 
-/// While another process turns a new file into a write-ahead-log database, SQLite answers some calls
-/// with `busy` at once, whatever the timeout, so the timeout is kept here.
+/// While another process turns a new file into a database with a write-ahead log, SQLite answers some calls with
+/// `busy` at once, whatever the timeout. So this function waits itself.
 fn patiently<T>(place: &Place, attempt: impl Fn() -> Outcome<T>) -> Outcome<T> {
     let end = Instant::now() + Duration::from_millis(place.options.busy_timeout_ms.into());
     loop {
@@ -87,7 +87,8 @@ fn prepare(place: &Place) -> Outcome<Connection> {
     migrate::refuse_foreign(&mut db, place)?;
     let pages: u32 = db.pragma_query_value(None, "page_count", |row| row.get(0))?;
     if pages == 0 {
-        // What is deleted can be given back to the disk. A file that has pages would be written, and stay as it is.
+        // Lets deleted pages be given back to the disk. A file with pages is left out: the setting has no effect
+        // there, but the file would be written.
         db.pragma_update(None, "auto_vacuum", "incremental")?;
     }
     let journal: String = db.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;

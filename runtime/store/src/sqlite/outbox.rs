@@ -1,7 +1,7 @@
-//! The events of executions: each written in the transaction that it belongs to.
+//! The events of executions: each event is written in the transaction of its change.
 //!
-//! One process writes at a time, so numbers become visible in their order, and are given when an event is written.
-//! PostgreSQL cannot do so: see `postgres/outbox.rs`.
+//! One process writes at a time, so numbers become visible in their order, and an event gets its number when it is
+//! written. PostgreSQL cannot do so: see `postgres/outbox.rs`.
 
 use rusqlite::{Connection as Db, OptionalExtension, named_params};
 use stepbox_batch::clock::Timestamp;
@@ -16,8 +16,7 @@ use crate::record::{Listed, Row, stored};
 /// How many events are deleted in one transaction.
 pub(super) const DROPPED_TOGETHER: u64 = 10_000;
 
-/// Adds an event. If the change that it belongs to is refused later in the same request, the event is taken back with
-/// the change.
+/// Adds an event. If its change is refused later in the same request, the event is rolled back with the change.
 pub(super) fn append(db: &Db, tenant: &str, event: NewEvent) -> Outcome<()> {
     let NewEvent { execution_id, at, kind, status, position } = event;
     db.prepare_cached(
@@ -31,7 +30,7 @@ pub(super) fn append(db: &Db, tenant: &str, event: NewEvent) -> Outcome<()> {
     Ok(())
 }
 
-/// A page of events. All that it says is of one moment.
+/// A page of events. All its values are as of one moment.
 pub(super) fn after(
     db: &Db,
     tenant: Option<&TenantId>,
@@ -123,8 +122,8 @@ pub(super) fn checkpointed_statement(is_of_tenant: bool) -> String {
     )
 }
 
-/// The last of the oldest events that are dropped together; `None` if none of them is to be dropped. Looking does
-/// not hold up writers.
+/// The last of the oldest events that are dropped together; `None` if no event must be dropped. The check does not
+/// hold up writers.
 pub(super) fn old_ones(db: &Db, before: Timestamp, kept_max: u64) -> Outcome<Option<i64>> {
     let beyond = last(db)?.saturating_sub(stored(kept_max));
     let last = db.prepare_cached(OLD_ONES)?.query_row(

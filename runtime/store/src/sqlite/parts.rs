@@ -9,7 +9,7 @@ use super::trouble::Outcome;
 use crate::record::execution::{COLUMNS, ExecutionRecord, PART_COLUMNS, PartitionStateRecord};
 use crate::record::stored_id;
 
-/// All of them with their steps, by step and number.
+/// All parts with their steps, by step and number.
 pub(super) fn whole(db: &Db, tenant: &TenantId, of: JobExecutionId) -> Outcome<Vec<JobExecution>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM job_executions e INDEXED BY job_executions_by_partition
@@ -34,7 +34,7 @@ pub(super) fn states_statement() -> String {
     )
 }
 
-/// How those of a step stand, by number.
+/// The states of the parts of a step, by number.
 pub(super) fn states(
     db: &Db,
     tenant: &TenantId,

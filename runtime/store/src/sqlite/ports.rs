@@ -1,5 +1,5 @@
-//! The ports of the embedded store. Each method makes records that own their data, and has the work done by the writer
-//! or a reader; what the work is stands in the module of its table.
+//! The ports of the embedded store. Each method makes records that own their data, and passes them to the writer or
+//! a reader, which calls the module of the table.
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
@@ -235,7 +235,7 @@ impl ExecutionJournal for SqliteStore {
         let (lease, record, is_last) = (LeaseRecord::from(lease), SaveRecord::from(save), save.is_last);
         self.writer.write(Durability::Power, move |db| leases::save(db, &lease, &record)).await?;
         if is_last {
-            // It may have made room, or wait again.
+            // The save may have made room for another entry, or its own entry may wait again.
             self.wake.now();
         }
         Ok(())
@@ -261,7 +261,7 @@ impl ExecutionJournal for SqliteStore {
 impl JobQueue for SqliteStore {
     async fn claim_next(&self, wanted: &QueueClaim) -> Result<Vec<Claimed>> {
         let QueueClaim { claim, tenants, filter, limit } = wanted.clone();
-        // A look costs no turn of the writer's.
+        // The check for work does not need the writer.
         if limit == 0 || !self.readers.read(move |db| queue::has_work(db, claim.now.0)).await? {
             return Ok(Vec::new());
         }
@@ -298,7 +298,7 @@ impl Leases for SqliteStore {
 
     async fn expire_leases(&self, worker: &str, now: Timestamp) -> Result<()> {
         let (worker, asked) = (worker.to_owned(), worker.to_owned());
-        // Most processes leave none, and each command asks for those before it.
+        // Most processes leave no leases, and each command asks for the processes before it.
         if !self.readers.read(move |db| leases::has_any(db, &asked, now.0)).await? {
             return Ok(());
         }
@@ -306,7 +306,7 @@ impl Leases for SqliteStore {
     }
 
     async fn cut_leases(&self, now: Timestamp) -> Result<()> {
-        // Each command asks when it opens the store, and most of them only want to read.
+        // Each command checks this when it opens the store, and most commands only read.
         if !self.readers.read(move |db| leases::has_future(db, now.0)).await? {
             return Ok(());
         }
@@ -315,7 +315,7 @@ impl Leases for SqliteStore {
 
     async fn rescue_lost_of(&self, now: Timestamp, whose: &Whose) -> Result<Vec<Rescued>> {
         let lost = self.readers.read(move |db| rescue::lost(db, now)).await?;
-        // They come to the writer in this order, and share its commits.
+        // The requests reach the writer in this order, and share its commits.
         let lost = lost.into_iter().filter(|(_, _, worker)| whose.takes(worker));
         let rescues = lost.map(|(tenant, id, _)| {
             self.writer.write(Durability::Power, move |db| rescue::rescue(db, &tenant, id, now))
@@ -337,7 +337,7 @@ impl Workers for SqliteStore {
 
     async fn forget_worker(&self, name: &str) -> Result<()> {
         let (name, asked) = (name.to_owned(), name.to_owned());
-        // Most processes have never been listed, and each command forgets those before it.
+        // Most processes were never listed, and each command removes the processes before it.
         if !self.readers.read(move |db| workers::is_listed(db, &asked)).await? {
             return Ok(());
         }
@@ -428,7 +428,7 @@ impl Outbox for SqliteStore {
 const PAGES_GIVEN_BACK: u32 = 1000;
 
 impl SqliteStore {
-    /// Gives the disk back what was deleted, in small transactions.
+    /// Gives the space of deleted rows back to the disk, in small transactions.
     async fn give_back_room(&self) -> Result<()> {
         let give_back = |db: &_| purging::give_back_room(db, PAGES_GIVEN_BACK);
         while self.writer.write(Durability::Process, give_back).await? {}

@@ -1,4 +1,4 @@
-//! Executions that have ended are deleted, and the room that they took is given back.
+//! Deletes executions that have ended, and gives their space back.
 
 use rusqlite::types::Value;
 use rusqlite::{Connection as Db, named_params, params_from_iter};
@@ -13,7 +13,7 @@ use super::trouble::{Outcome, legible};
 use crate::numbers::{completed, ended};
 use crate::record::Row;
 
-/// What a purge would delete, oldest first.
+/// The executions that a purge would delete, oldest first.
 pub(super) fn purgeable(db: &Db, tenant: &TenantId, filter: &ExecutionFilter) -> Outcome<Vec<Purgeable>> {
     let (sql, values) = purge_statement(tenant, filter);
     let ids: Vec<i64> = db
@@ -33,8 +33,8 @@ fn with_partitions(db: &Db, id: i64) -> Outcome<Purgeable> {
     Ok(Purgeable { id: row.id("id", id)?, partitions })
 }
 
-/// Finds what a purge deletes. An instance keeps its last success as long as it exists: one after which another
-/// one came is not the last.
+/// Finds the executions that a purge deletes. The latest success of an instance is kept as long as the instance
+/// exists, so only successes that a later one follows are deleted.
 pub(super) fn purge_statement(tenant: &TenantId, filter: &ExecutionFilter) -> (String, Vec<Value>) {
     let (source, conditions, values) = conditions(tenant, filter);
     let sql = format!(
@@ -53,7 +53,8 @@ pub(super) fn purge_statement(tenant: &TenantId, filter: &ExecutionFilter) -> (S
     (sql, values)
 }
 
-/// Deletes what has ended and matches, oldest first; steps, warnings and parts go with it.
+/// Deletes executions that have ended and match, oldest first; their steps, warnings and parts are deleted with
+/// them.
 pub(super) fn purge(
     db: &Db,
     tenant: &TenantId,
@@ -79,8 +80,8 @@ pub(super) fn purge(
     Ok(purged)
 }
 
-/// Gives unused pages back to the disk, at most `pages_max`; returns whether some are left. A file that was made
-/// without this keeps its pages.
+/// Gives unused pages back to the disk, at most `pages_max`; returns whether some are left. A file that was created
+/// without this setting keeps its pages.
 pub(super) fn give_back_room(db: &Db, pages_max: u32) -> Outcome<bool> {
     const INCREMENTAL: u32 = 2;
     let mode: u32 = db.pragma_query_value(None, "auto_vacuum", |row| row.get(0))?;

@@ -12,15 +12,15 @@ use crate::numbers::{claimed, delayed, waiting};
 use crate::record::Listed;
 use crate::record::queue::{ENTRY_COLUMNS, depth, entry as read_entry};
 
-/// Says that an entry is a worker's, if there is one.
+/// Marks the entry of an execution as claimed, if there is an entry.
 pub(super) fn mark_claimed(db: &Db, id: i64) -> Outcome<()> {
     db.prepare_cached(concat!("UPDATE queue_entries SET state = ", claimed!(), " WHERE execution_id = :id"))?
         .execute(named_params! {":id": id})?;
     Ok(())
 }
 
-/// Lets go of an entry whose execution no worker holds any more: it is deleted if the execution has ended, and waits for
-/// the next worker if the execution rests.
+/// Releases the entry of an execution that no worker holds any more. It is deleted if the execution has ended, and
+/// waits for the next worker if the execution is paused.
 pub(super) fn let_go(db: &Db, id: i64) -> Outcome<()> {
     db.prepare_cached(
         "DELETE FROM queue_entries WHERE execution_id = :id
@@ -38,7 +38,7 @@ pub(super) fn let_go(db: &Db, id: i64) -> Outcome<()> {
     Ok(())
 }
 
-/// Whether a claim would have something to choose from.
+/// Whether a claim would find an entry.
 pub(super) fn has_work(db: &Db, now: i64) -> Outcome<bool> {
     let has_work = db
         .prepare_cached(concat!(
@@ -52,7 +52,7 @@ pub(super) fn has_work(db: &Db, now: i64) -> Outcome<bool> {
     Ok(has_work)
 }
 
-/// Has an entry wait again after its worker was lost.
+/// Makes an entry wait again after its worker was lost.
 pub(super) fn requeue(db: &Db, id: i64, loss: &Loss, now: Timestamp) -> Outcome<()> {
     let available_at = loss.available_at(now);
     let state = if available_at > now { QueueState::Delayed } else { QueueState::Waiting };
@@ -74,7 +74,7 @@ pub(super) fn entry(db: &Db, tenant: &TenantId, id: i64) -> Outcome<Option<Queue
     first(rows, |row| read_entry(id, row))
 }
 
-/// How much is in the queue. Of all tenants, on purpose: this is for the operator.
+/// How many entries are in the queue. For all tenants, on purpose: this is for the operator.
 pub(super) fn depths(db: &Db) -> Outcome<Vec<QueueDepth>> {
     let mut statement = db.prepare_cached(DEPTHS)?;
     let mut rows = statement.query([])?;
@@ -91,7 +91,7 @@ pub(super) const DEPTHS: &str =
      WHERE execution_id NOT IN (SELECT id FROM job_executions WHERE set_aside IS NOT NULL)
      GROUP BY tenant, state ORDER BY tenant, state";
 
-/// Delayed entries whose time has come wait from now on.
+/// Delayed entries whose time has come are waiting from now on.
 pub(super) fn promote(db: &Db, now: i64) -> Outcome<()> {
     db.prepare_cached(concat!(
         "UPDATE queue_entries SET state = ",

@@ -1,5 +1,5 @@
-//! A few connections that only read. A write-ahead log lets them see the last commit while the next
-//! one is being made, so readers never wait for writers.
+//! A few connections that only read. With a write-ahead log they see the last commit while the next one is being
+//! made, so readers never wait for writers.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -24,7 +24,7 @@ impl Readers {
         Self { place, idle: Arc::default(), free: Arc::new(free) }
     }
 
-    /// Reads in one transaction, so everything in the answer is of the same moment.
+    /// Reads in one transaction, so everything in the answer is as of the same moment.
     pub(super) async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Outcome<T> + Send + 'static,
@@ -51,7 +51,7 @@ fn read_with<T>(
 ) -> Outcome<T> {
     let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
     let mut db = kept.map_or_else(|| open::open_reader(place), Ok)?;
-    // A connection that fails is not kept: the next one starts afresh.
+    // A connection that fails is dropped: the next call opens a new one.
     let outcome = read_once(&mut db, place, work)?;
     idle.lock().unwrap_or_else(PoisonError::into_inner).push(db);
     Ok(outcome)

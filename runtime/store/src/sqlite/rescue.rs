@@ -1,8 +1,9 @@
-//! What lost workers have left behind: queued again as long as it has not cost too many of them, ended otherwise.
-//! Of all tenants, on purpose: the watchdog belongs to no tenant.
+//! Executions of lost workers: they are queued again until they have lost too many workers, and end then. For all
+//! tenants, on purpose: the watchdog belongs to no tenant.
 //!
-//! Each execution is rescued in a transaction of its own, on what is stored of it then: others may have ended it since
-//! it was listed. One that cannot be rescued is set aside, and does not hold up the others.
+//! Each execution is rescued in a transaction of its own, by its stored state at that moment: another process may
+//! have ended it since it was listed. An execution that cannot be rescued is set aside, and does not hold up the
+//! others.
 
 use rusqlite::{Connection as Db, OptionalExtension, named_params};
 use stepbox_batch::actor::Actor;
@@ -25,8 +26,8 @@ use crate::record::failure::failure;
 use crate::record::lost::LostRecord;
 use crate::record::{Row, job};
 
-/// Which executions to look at: those whose lease has run out, and parts that their whole has left behind, each with the
-/// worker that had it last. Wholes come before their parts.
+/// The executions that may be lost: those whose lease has expired, and open parts whose whole has ended or was
+/// deleted. Each is returned with the worker that had it last. Wholes come before their parts.
 pub(super) fn lost(db: &Db, now: Timestamp) -> Outcome<Vec<(String, i64, String)>> {
     let mut statement = db.prepare_cached(LOST)?;
     let rows = statement
@@ -57,7 +58,7 @@ pub(super) fn rescue(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<
     }
 }
 
-/// How an execution stands that has neither ended nor been set aside.
+/// The state of an execution that has neither ended nor been set aside.
 fn look(db: &Db, tenant: &str, id: i64) -> Outcome<Option<Lost>> {
     let mut statement = db.prepare_cached(
         "SELECT e.status, coalesce(e.worker, '') AS worker, e.lease_expires_at,
@@ -108,8 +109,8 @@ fn act(db: &Db, tenant: &str, id: i64, lost: Lost, now: Timestamp) -> Outcome<Op
     Ok(Some(Rescued { tenant: owner, id: known, fate, reason: None }))
 }
 
-/// Brings an execution to rest at its last checkpoint. Its token grows, so that a worker that still believes to hold
-/// the lease is fenced at once. One that was claimed and not begun waits as before.
+/// Pauses an execution at its last checkpoint. Its token grows, so that a worker that still believes to hold the
+/// lease is fenced at once. An execution that was claimed and not begun waits as before.
 fn rest(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<()> {
     let execution = "
         UPDATE job_executions
@@ -129,7 +130,8 @@ fn rest(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<()> {
     Ok(())
 }
 
-/// Whether a step is left that always runs. A job that cannot be read has no such step.
+/// Whether the job has a step with `always` that has not begun. A job that cannot be read counts as having no such
+/// step.
 fn has_last_words(db: &Db, tenant: &str, id: i64) -> Outcome<bool> {
     let job: Option<String> = db
         .prepare_cached(
@@ -152,7 +154,8 @@ fn has_last_words(db: &Db, tenant: &str, id: i64) -> Outcome<bool> {
     Ok(rescue::has_last_words(&job, &begun))
 }
 
-/// Ends the open steps, and lets the execution rest: the next worker runs the steps that always run, and ends it.
+/// Ends the open steps, and pauses the execution: the next worker runs the steps with `always`, and ends the
+/// execution.
 fn let_speak(db: &Db, tenant: &str, id: i64, ending: &Ending) -> Outcome<()> {
     end_steps(db, tenant, id, ending)?;
     rest(db, tenant, id, ending.now)?;

@@ -1,4 +1,4 @@
-//! A row of SQLite's, as records are read from it.
+//! A row of SQLite, from which records are read.
 
 use rusqlite::types::{FromSql, ValueRef};
 use rusqlite::{Row, Rows};
@@ -38,12 +38,12 @@ impl Columns for Row<'_> {
     }
 }
 
-/// What the first row says, if there is one.
+/// The first row as a value; `None` if there is no row.
 pub(super) fn first<T>(mut rows: Rows<'_>, read: impl FnOnce(&Row<'_>) -> Outcome<T>) -> Outcome<Option<T>> {
     rows.next()?.map(read).transpose()
 }
 
-/// The columns of a row that hold something, each with `of` before its name.
+/// The columns of a row that have a value, each with `of` before its name.
 pub(super) fn fields(row: &Row<'_>, of: &str) -> Outcome<Vec<(String, String)>> {
     let mut fields = Vec::new();
     for (index, name) in row.as_ref().column_names().enumerate() {

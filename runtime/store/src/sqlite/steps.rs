@@ -10,8 +10,7 @@ use super::trouble::{Outcome, listed};
 use crate::record::step::{StepRecord, TrackingRecord, WarningRecord};
 use crate::record::{Listed, stored_id};
 
-/// Inserts a step's row or replaces the one in its position. A row without checkpoint leaves the
-/// stored one.
+/// Inserts a step's row, or replaces the row at its position. A row without a checkpoint keeps the stored one.
 pub(super) fn put(db: &Db, tenant: &str, execution_id: i64, step: &StepRecord) -> Outcome<()> {
     db.prepare_cached(
         "INSERT INTO step_executions
@@ -67,7 +66,7 @@ pub(super) fn put(db: &Db, tenant: &str, execution_id: i64, step: &StepRecord) -
     Ok(())
 }
 
-/// Writes a step's progress alone.
+/// Writes only a step's progress.
 pub(super) fn put_tracking(
     db: &Db,
     tenant: &str,
@@ -137,7 +136,7 @@ pub(super) fn shown(db: &Db, tenant: &TenantId, execution_id: i64) -> Outcome<Ve
     all(statement.query(parameters)?, execution_id)
 }
 
-/// What is left of the steps of a damaged execution.
+/// The readable rest of the steps of a damaged execution.
 pub(super) fn remains(db: &Db, tenant: &TenantId, execution_id: i64, remains: &mut Remains) -> Outcome<()> {
     let mut statement = db.prepare_cached(
         "SELECT * FROM step_executions
@@ -155,7 +154,7 @@ pub(super) fn remains(db: &Db, tenant: &TenantId, execution_id: i64, remains: &m
     Ok(())
 }
 
-/// Appends a warning to those of an execution.
+/// Appends a warning to the warnings of an execution.
 pub(super) fn add_warning(db: &Db, tenant: &str, execution_id: i64, warning: &WarningRecord) -> Outcome<()> {
     let WarningRecord { step, code, reason, place, item } = warning;
     db.prepare_cached(
@@ -172,7 +171,7 @@ pub(super) fn add_warning(db: &Db, tenant: &str, execution_id: i64, warning: &Wa
 pub(super) const WARNINGS: &str = "SELECT id, step, code, reason, place, item FROM warnings
      WHERE tenant = :tenant AND execution_id = :execution_id ORDER BY id";
 
-/// The warnings of an execution, in the order they came.
+/// The warnings of an execution, in the order in which they came.
 pub(super) fn warnings(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outcome<Listing<Warning>> {
     let execution_id = stored_id(id);
     let mut statement = db.prepare_cached(WARNINGS)?;

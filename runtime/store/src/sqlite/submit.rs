@@ -1,8 +1,9 @@
-//! How an execution comes in: accepted, and perhaps put into the queue. It has the same table of contents as
-//! `postgres/submit.rs`.
+//! How an execution is accepted, and put into the queue if it is to wait there. This file has the same table of
+//! contents as `postgres/submit.rs`.
 //!
 //! SQLite lets one process write at a time, so nothing is locked here, and each check is a statement of its own. In
-//! PostgreSQL, most executions are accepted in one statement, and what would be checked by two at once is locked.
+//! PostgreSQL, most executions are accepted in one statement, and locks protect checks that two calls could make at
+//! once.
 
 use rusqlite::{Connection as Db, OptionalExtension, named_params};
 use stepbox_batch::audit::Deed;
@@ -72,8 +73,8 @@ pub(super) fn create_partitions(
     Ok(())
 }
 
-/// Two runs from the same checkpoint would write the same output, and one after the other would find
-/// it changed: only the last execution of a chain is continued.
+/// Refuses a second restart of an execution: only the last execution of a chain may be continued. Two runs from the
+/// same checkpoint at once would write the same output, and a later one would find the output changed.
 fn refuse_second_restart(db: &Db, tenant: &str, before: i64) -> Outcome<()> {
     executions::standing(db, tenant, before)?.restart()?;
     let next: Option<i64> = db
@@ -144,7 +145,7 @@ pub(super) const DOUBLE: &str = "SELECT id FROM job_executions INDEXED BY job_ex
        AND ended_at IS NULL AND partition_of IS NULL
      ORDER BY id LIMIT 1";
 
-/// Refuses a double of what has not ended.
+/// Refuses an execution if another one with the same parameters has not ended.
 fn refuse_double(db: &Db, new: &NewJobExecution, parameters_key: &str) -> Outcome<()> {
     let values = named_params! {
         ":tenant": new.tenant.as_str(), ":instance": new.instance.as_str(), ":key": parameters_key,
@@ -193,9 +194,9 @@ fn enqueue(db: &Db, id: i64, new: &NewJobExecution, queue: &Enqueue) -> Outcome<
     Ok(())
 }
 
-/// The lane of an execution, made if it is the first one there.
+/// The lane of an execution; it is created with its first execution.
 fn lane_of(db: &Db, new: &NewJobExecution) -> Outcome<i64> {
-    // A part runs under the roof of the whole, which has its place already.
+    // A part uses the place of its whole, so the limit does not apply to it.
     let limit = new.job.concurrency.filter(|_| new.partition.is_none());
     let instance = if limit.is_some() { new.instance.as_str() } else { "" };
     let lane = db

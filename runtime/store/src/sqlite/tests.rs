@@ -1,4 +1,4 @@
-//! What is particular to a file: who else has it open, what is in it, where it lies.
+//! Tests of what is particular to a file: other processes that have it open, its content, and its place.
 
 mod audit;
 mod conformance;
@@ -23,7 +23,7 @@ use tempfile::TempDir;
 
 use super::{SqliteOptions, SqliteStore};
 
-/// A store in a folder of its own, which goes when it goes.
+/// A store in a folder of its own, which is removed with the store.
 pub(super) struct TemporaryStore {
     store: SqliteStore,
     // Dropped last: the file is closed by then.
@@ -51,7 +51,7 @@ pub(super) fn store_with(options: SqliteOptions) -> TemporaryStore {
 }
 
 impl TemporaryStore {
-    /// Somebody else's connection to the same file.
+    /// The connection of another program to the same file.
     fn stranger(&self) -> Connection {
         Connection::open(self.store.path()).unwrap()
     }

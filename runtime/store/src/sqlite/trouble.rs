@@ -1,4 +1,4 @@
-//! What SQLite says, turned into what people can act on.
+//! SQLite's errors, turned into errors on which people can act.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use crate::record::{Listed, damage_of};
 /// The outcome of work on a connection, not yet explained for a caller.
 pub(super) type Outcome<T> = std::result::Result<T, Trouble>;
 
-/// Either SQLite failed, or the answer is no, or this crate has a defect.
+/// SQLite failed, the request is refused, or this crate has a defect.
 #[derive(Debug)]
 pub(crate) enum Trouble {
     Sqlite(rusqlite::Error),
@@ -21,12 +21,12 @@ pub(crate) enum Trouble {
 }
 
 impl Trouble {
-    /// Whether it is about the rows of one execution, so that others can be dealt with. What concerns the whole
-    /// store is not: it is locked, full, unreadable or gone.
+    /// Whether the cause is in the rows of one execution, so that work on other executions can continue. A cause in
+    /// the whole store is not: it is locked, full, unreadable or gone.
     pub(super) fn is_of_one_row(&self) -> bool {
         match self {
             Self::Sqlite(error) => match error.sqlite_error_code() {
-                // Not from SQLite but from reading a column.
+                // Not an error of SQLite, but of reading a column.
                 None => true,
                 Some(
                     ErrorCode::ConstraintViolation
@@ -42,7 +42,7 @@ impl Trouble {
         }
     }
 
-    /// What it is, for people.
+    /// The cause, for people.
     pub(super) fn reason(&self) -> String {
         match self {
             Self::Sqlite(error) => error.to_string(),
@@ -62,11 +62,11 @@ impl Trouble {
     }
 }
 
-/// What a row gives to a list: damage of the row stays with the row, any other trouble is the list's.
+/// The result of a row for a list: damage stays with the row, any other trouble fails the list.
 pub(super) fn listed<T>(row: Listed, outcome: Outcome<T>) -> Outcome<std::result::Result<T, Damaged>> {
     let reason = match outcome {
         Ok(item) => return Ok(Ok(item)),
-        // Not from SQLite but from reading a column.
+        // Not an error of SQLite, but of reading a column.
         Err(Trouble::Sqlite(error)) if error.sqlite_error_code().is_none() => error.to_string(),
         Err(Trouble::Repository(error)) => damage_of(error)?,
         Err(trouble) => return Err(trouble),
@@ -74,7 +74,7 @@ pub(super) fn listed<T>(row: Listed, outcome: Outcome<T>) -> Outcome<std::result
     Ok(Err(row.damaged(reason)))
 }
 
-/// A column's text as far as it is one, for calling a row by its name.
+/// A column's text as far as it is readable, to name a row.
 pub(super) fn legible(row: &rusqlite::Row<'_>, column: &str) -> rusqlite::Result<String> {
     use rusqlite::types::ValueRef;
     Ok(match row.get_ref(column)? {
@@ -97,7 +97,7 @@ impl From<RepositoryError> for Trouble {
     }
 }
 
-/// Which file it is, and how it was opened: what an error has to name.
+/// The path of a file and the options with which it was opened, for errors.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     pub path: PathBuf,
@@ -110,7 +110,7 @@ impl Place {
         outcome.map_err(|trouble| trouble.explain(self))
     }
 
-    /// An error of SQLite's for a caller.
+    /// An error of SQLite for a caller.
     pub(super) fn explain_sqlite(&self, error: &rusqlite::Error) -> RepositoryError {
         let said = error.to_string();
         match error.sqlite_error_code() {
@@ -142,17 +142,17 @@ impl Place {
                 self.unavailable(format!("reading or writing it failed ({said})"))
             }
             Some(_) => self.unavailable(said),
-            // Not from SQLite but from reading a column: not the type that the schema promises.
+            // Not an error of SQLite, but of reading a column: it does not have the type that the schema promises.
             None => self.corrupt("row", said),
         }
     }
 
-    /// There is no working with this file.
+    /// The file cannot be opened, read or written.
     pub(super) fn unavailable(&self, detail: impl Into<String>) -> RepositoryError {
         RepositoryError::Unavailable { store: self.path.display().to_string(), detail: detail.into() }
     }
 
-    /// The file is there, and is not for us as it is.
+    /// The file exists, but cannot be used as it is.
     fn refused(&self, detail: impl Into<String>) -> RepositoryError {
         RepositoryError::Refused { store: self.path.display().to_string(), detail: detail.into() }
     }

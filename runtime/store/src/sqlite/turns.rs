@@ -1,12 +1,13 @@
-//! Whose turn it is to write, among processes.
+//! Decides which process writes next.
 //!
-//! SQLite lets one process write at a time, and the others ask again and again, each after a while: under many of
-//! them some ask in vain until they give up. So whoever wants to write takes a lock first, which the operating
-//! system hands from one to the next, and gives it back as soon as SQLite has let it in: at any time a single
-//! process asks SQLite, and can ask often.
+//! SQLite lets one process write at a time, and the others ask again and again, with a pause between two questions.
+//! If there are many processes, some ask without success until they give up. So a process that wants to write takes
+//! a lock first, which the operating system passes from one process to the next. The process gives the lock back as
+//! soon as SQLite has let it in. So at any time only one process asks SQLite, and it can ask often.
 //!
-//! The lock is on the folder of the file, so nothing is left beside it. It is good manners, not safety: where
-//! there is no such lock, or another program writes without it, SQLite keeps order as ever.
+//! The lock is on the folder of the file, so no extra file is left. It only improves the order; it is not needed
+//! for safety. If the lock does not exist, or another program writes without it, SQLite itself lets one process
+//! write at a time.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -14,15 +15,15 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// How long a turn is waited for. Whoever has one gives it back as soon as SQLite lets it in or has kept it waiting
-/// for too long, so this is for those alone that stand still with it.
+/// How long to wait for a turn. A process with a turn gives it back as soon as SQLite lets it in, or has refused it
+/// for too long. So this limit matters only for a process that hangs while it has a turn.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The lock of a folder.
 #[derive(Debug)]
 pub(super) struct Turns {
     folder: PathBuf,
-    /// None where a folder cannot be locked.
+    /// `None` if the folder cannot be locked.
     handle: Option<File>,
     patience: Duration,
 }
@@ -30,20 +31,20 @@ pub(super) struct Turns {
 /// A turn, until it is dropped.
 #[derive(Debug)]
 pub(super) enum Turn<'a> {
-    /// Nobody else wanted it.
+    /// No other process wanted the lock.
     Now(&'a File),
-    /// It came from somebody else.
+    /// Another process had the lock before.
     Later(#[expect(dead_code, reason = "held, not used")] File),
-    /// There are no turns here.
+    /// Turns are not available here.
     Untaken,
 }
 
-/// Others had their turns for longer than this one would wait.
+/// Other processes had their turns for longer than this one waits.
 #[derive(Debug)]
 pub(super) struct NoTurn;
 
 impl Turns {
-    /// Those of the folder of a file.
+    /// The turns of the folder of a file.
     pub(super) fn of(file: &Path) -> Self {
         let folder = file.parent().unwrap_or(Path::new("/")).to_owned();
         let handle = File::open(&folder).ok();
@@ -60,8 +61,8 @@ impl Turns {
         }
     }
 
-    /// A wait in the operating system's row has no end of its own, so a thread does it. One that is left behind
-    /// passes its turn on.
+    /// Waits on a thread, because a wait for the operating system's lock has no timeout. If the caller gives up,
+    /// the thread passes its turn on.
     fn wait(&self) -> Result<Turn<'_>, NoTurn> {
         let (turn, came) = mpsc::channel();
         let folder = self.folder.clone();
@@ -87,7 +88,7 @@ impl Turns {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         if let Self::Now(handle) = self {
-            // It fails for a handle without a lock alone.
+            // It fails only for a handle without a lock.
             let _ = handle.unlock();
         }
     }

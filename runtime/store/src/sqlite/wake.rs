@@ -1,4 +1,4 @@
-//! Waiting for work: at once for what this process publishes, within [`POLL_MS`] for what another one does.
+//! Waiting for work: an entry of this process ends the wait at once, an entry of another one within [`POLL_MS`].
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,16 +10,16 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::open;
 use super::trouble::{Outcome, Place, Trouble};
 
-/// How often to look whether another process has written, in milliseconds. A look reads a number in shared
+/// How often to check whether another process has written, in milliseconds. A check reads a number in shared
 /// memory.
 const POLL_MS: u64 = 20;
 
-/// Who waits for work.
+/// The callers that wait for work.
 #[derive(Debug)]
 pub(super) struct Wake {
     place: Arc<Place>,
     published: Notify,
-    /// SQLite counts the commits of others for each connection, so it must always be the same one.
+    /// SQLite counts the commits of others for each connection, so this must always be the same connection.
     watch: Mutex<Watch>,
 }
 
@@ -34,16 +34,16 @@ impl Wake {
         Self { place, published: Notify::new(), watch: Mutex::default() }
     }
 
-    /// Something came in.
+    /// An entry came in: wakes the waiting callers.
     pub(super) fn now(&self) {
         self.published.notify_waiters();
     }
 
-    /// Returns when a process has written, or after that many milliseconds.
+    /// Returns when a process has written; after `timeout_ms` milliseconds at the latest.
     pub(super) async fn wait(&self, timeout_ms: u64) {
         let end = Instant::now() + Duration::from_millis(timeout_ms);
         let others = async {
-            // If the file cannot be looked at, the time alone ends the wait. The next call says why.
+            // If the file cannot be read, only the timeout ends the wait. The next call reports the reason.
             while !self.has_changed().unwrap_or(false) {
                 sleep(Duration::from_millis(POLL_MS)).await;
             }
@@ -54,8 +54,8 @@ impl Wake {
         }
     }
 
-    /// Returns when `is_there` is true, or after that many milliseconds. The question is asked at first, and each time that
-    /// a process has written. If the file cannot be looked at, the time alone ends the wait.
+    /// Returns when `is_there` is true; after `timeout_ms` milliseconds at the latest. `is_there` is called at
+    /// first, and each time that a process has written. If the file cannot be read, only the timeout ends the wait.
     pub(super) async fn wait_until(&self, timeout_ms: u64, is_there: impl Fn(&Connection) -> Outcome<bool>) {
         let end = Instant::now() + Duration::from_millis(timeout_ms);
         let mut seen = None;
@@ -64,7 +64,8 @@ impl Wake {
         }
     }
 
-    /// Each waiter keeps the version that it has seen, so that several of them do not take it from one another.
+    /// Each waiter keeps the version that it has seen, so that several waiters do not miss a change because another
+    /// has seen it.
     fn is_there(
         &self,
         seen: &mut Option<i64>,
@@ -95,7 +96,7 @@ impl Watch {
     }
 }
 
-/// Changes whenever another connection has written.
+/// A number that changes whenever another connection has written.
 fn version(db: &Connection) -> Outcome<i64> {
     Ok(db.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
 }

@@ -1,4 +1,4 @@
-//! The workers, and what each holds.
+//! The workers, and the executions that each holds.
 
 use rusqlite::{Connection as Db, named_params};
 use stepbox_batch::clock::Timestamp;
@@ -28,7 +28,7 @@ pub(super) fn beat(db: &Db, worker: &WorkerRecord) -> Outcome<()> {
     Ok(())
 }
 
-/// Whether a worker is among those that said that they live.
+/// Whether a worker is listed as alive.
 pub(super) fn is_listed(db: &Db, name: &str) -> Outcome<bool> {
     Ok(db
         .prepare_cached("SELECT 1 FROM workers WHERE name = :name")?
@@ -51,7 +51,7 @@ pub(super) fn list(db: &Db) -> Outcome<Listing<Worker>> {
     Ok(found)
 }
 
-/// What is leased. Of all tenants, on purpose: a process works for all of them.
+/// The leased executions. For all tenants, on purpose: a process works for all of them.
 pub(super) fn held(db: &Db, now: Timestamp) -> Outcome<Listing<Held>> {
     let mut statement = db.prepare_cached(
         "SELECT coalesce(worker, '') AS worker, tenant, id, instance FROM job_executions

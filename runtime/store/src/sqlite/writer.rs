@@ -1,9 +1,9 @@
-//! The one thread that writes. All requests that wait when it comes round are committed together.
+//! The only thread that writes. All requests that wait when it becomes free are committed together.
 //!
-//! A durable commit costs one wait for the disk (4 ms on a plain one), however much is in it. So the
-//! thread takes all requests that have gathered during the last wait, runs each in a savepoint of one
-//! transaction, and answers them after the commit: sixteen jobs that save at once share one wait. A
-//! request that is refused takes back its own savepoint and nothing else.
+//! A durable commit costs one wait for the disk (4 ms on an ordinary disk), however large it is. So the thread
+//! takes all requests that came during the last wait, runs each in a savepoint of one transaction, and answers them
+//! after the commit: sixteen jobs that save at once share one wait. A request that is refused rolls back only its
+//! own savepoint.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -20,22 +20,24 @@ use super::migrate;
 use super::trouble::{Outcome, Place, Trouble};
 use super::turns::{NoTurn, Turns};
 
-/// How long to wait between two questions whether SQLite lets this process write. One process at a time asks.
+/// How long to wait between two attempts to begin writing. One process at a time tries.
 const ASK_AGAIN: Duration = Duration::from_millis(1);
 
 /// How many requests share a transaction at most, so that each gets its answer soon.
 const TOGETHER_MAX: usize = 256;
 
-/// Whether a request must survive a power loss once it is answered.
+/// Whether a request must survive a power loss after its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Durability {
-    /// It survives the end of this process. Its commit waits for no disk, unless it shares one.
+    /// It survives the end of this process. Its commit does not wait for the disk, unless it shares a commit that
+    /// does.
     Process,
     /// It survives a power loss.
     Power,
 }
 
-/// A handle to the thread. Dropping it lets the thread finish what waits, and waits for that.
+/// A handle to the thread. When it is dropped, the thread completes the waiting requests, and the drop waits for
+/// that.
 #[derive(Debug)]
 pub(super) struct Writer {
     requests: Option<Sender<Box<dyn Request>>>,
@@ -64,8 +66,8 @@ impl Writer {
         Ok(Self { requests: Some(requests), thread: Some(thread), place, durable_commits })
     }
 
-    /// Has some work done and committed. The work may be done twice, in different transactions, of
-    /// which only the last is committed. A caller that stops waiting does not take it back.
+    /// Runs some work and commits it. The work may be run twice, in different transactions; only the last one is
+    /// committed. If the caller stops waiting, the work is still done.
     pub(super) async fn write<T: Send + 'static>(
         &self,
         durability: Durability,
@@ -79,7 +81,7 @@ impl Writer {
         answer.await.unwrap_or_else(|_| Err(gone()))
     }
 
-    /// How often the disk was waited for.
+    /// How often the thread has waited for the disk.
     pub(super) fn durable_commits(&self) -> u64 {
         self.durable_commits.load(Ordering::Relaxed)
     }
@@ -89,7 +91,7 @@ impl Drop for Writer {
     fn drop(&mut self) {
         self.requests = None;
         if let Some(thread) = self.thread.take() {
-            // If it panicked, its callers got an error.
+            // If the thread panicked, its callers got an error.
             let _ = thread.join();
         }
     }
@@ -98,11 +100,12 @@ impl Drop for Writer {
 /// Work that waits for its turn.
 trait Request: Send {
     fn durability(&self) -> Durability;
-    /// Does the work and keeps its outcome; says whether it succeeded.
+    /// Does the work and keeps its outcome; returns whether it succeeded.
     fn run(&mut self, db: &Connection) -> bool;
-    /// Tells the outcome, which is committed by now.
+    /// Sends the outcome, which is committed by now.
     fn answer(self: Box<Self>, place: &Place);
-    /// Tells that nothing was committed: its own failure, if it had one, or else the given reason.
+    /// Reports that nothing was committed: with the request's own failure, if it had one, or else with the given
+    /// reason.
     fn refuse(self: Box<Self>, place: &Place, reason: &Lost);
 }
 
@@ -119,15 +122,15 @@ impl<T: Send, W: FnMut(&Connection) -> Outcome<T> + Send> Request for Pending<T,
     }
 
     fn run(&mut self, db: &Connection) -> bool {
-        // A defect in one request must not end the thread that all others need. Nothing it left half
-        // done is seen again: its savepoint is taken back.
+        // A defect in one request must not end the thread that all others need. Its unfinished work is never
+        // visible: its savepoint is rolled back.
         let outcome = catch_unwind(AssertUnwindSafe(|| (self.work)(db)));
         self.outcome.insert(outcome.unwrap_or(Err(Trouble::Defect))).is_ok()
     }
 
     fn answer(self: Box<Self>, place: &Place) {
         if let Some(outcome) = self.outcome {
-            // The caller may have gone.
+            // The caller may have stopped waiting.
             let _ = self.caller.send(place.explain(outcome));
         }
     }
@@ -143,11 +146,11 @@ impl<T: Send, W: FnMut(&Connection) -> Outcome<T> + Send> Request for Pending<T,
 
 /// Why a transaction was not committed.
 enum Lost {
-    /// It could not begin, and could not for any other request either.
+    /// The transaction could not begin, so no other request could begin, either.
     AtBegin(rusqlite::Error),
-    /// Another program has brought the file to this version meanwhile.
+    /// Another program has brought the file to this version in the meantime.
     Newer(u32),
-    /// It was rolled back on account of one of its requests, or of them all.
+    /// The transaction was rolled back because of one of its requests, or because of all of them.
     Later(rusqlite::Error),
 }
 
@@ -160,14 +163,14 @@ impl Lost {
     }
 }
 
-/// What the thread has before it.
+/// The state of the thread.
 struct Desk {
     db: Connection,
     place: Arc<Place>,
     turns: Turns,
     /// How long to wait for SQLite.
     busy_timeout: Duration,
-    /// What the connection is set to.
+    /// The present setting of the connection.
     synchronous: Durability,
     durable_commits: Arc<AtomicU64>,
 }
@@ -181,8 +184,8 @@ impl Desk {
         }
     }
 
-    /// Commits requests together; where that fails, each alone, so that one that does not fit on the
-    /// disk does not fail its neighbours.
+    /// Commits requests together. If that fails, commits each alone, so that a request that does not fit on the
+    /// disk does not fail the others.
     fn settle(&mut self, mut together: Vec<Box<dyn Request>>) {
         match self.commit(&mut together) {
             Ok(()) => together.into_iter().for_each(|request| request.answer(&self.place)),
@@ -217,7 +220,7 @@ impl Desk {
         begun
     }
 
-    /// Asks until SQLite lets this process write.
+    /// Tries until SQLite lets this process write.
     fn ask_to_begin(&self) -> rusqlite::Result<()> {
         let end = Instant::now() + self.busy_timeout;
         loop {
@@ -243,7 +246,7 @@ impl Desk {
         for request in together {
             self.execute("SAVEPOINT request")?;
             if !request.run(&self.db) {
-                // Fails if SQLite gave up the whole transaction, as it may on a full disk.
+                // Fails if SQLite rolled back the whole transaction, as it may on a full disk.
                 self.execute("ROLLBACK TO request")?;
             }
             self.execute("RELEASE request")?;
@@ -251,11 +254,12 @@ impl Desk {
         self.execute("COMMIT")
     }
 
-    /// In a write-ahead log, `normal` commits without waiting for the disk; the next `full` commit
-    /// makes it durable as well.
+    /// Sets how commits reach the disk. In a write-ahead log, `normal` commits without waiting for the disk; the
+    /// next `full` commit makes it durable as well.
     fn set_synchronous(&mut self, durability: Durability) -> rusqlite::Result<()> {
         if self.synchronous != durability {
-            // Not through the cache of prepared statements: SQLite obeys when it prepares this one.
+            // Not through the cache of prepared statements: SQLite changes the setting when it prepares this
+            // statement.
             let level = match durability {
                 Durability::Process => "normal",
                 Durability::Power => "full",

@@ -1,4 +1,5 @@
-//! The pure model: what an execution, a whole and its parts are, without a store, and what each action does to them.
+//! The pure model: the states of an execution, a whole and its parts, without a store, and what each action does to
+//! them.
 
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::rescue::backoff_ms;
@@ -8,21 +9,21 @@ use crate::sample::{LEASE_MS, NOW};
 
 /// How many parts a whole is split into.
 pub(super) const PARTS: usize = 2;
-/// What [`Action::Later`] waits: longer than any wait after a loss.
+/// How long [`Action::Later`] waits, in milliseconds: longer than any wait after a loss.
 const LATER_MS: u64 = 300_000;
 
-/// What happens to the executions of a [`Model`], each named by its index.
+/// An action on the executions of a [`Model`], each named by its index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
-    /// Somebody publishes for a tenant, with so many attempts.
+    /// A user publishes an execution for a tenant, which may lose `attempts_max` workers.
     Publish { tenant: usize, attempts_max: u32 },
-    /// A process runs something itself: it is in no queue.
+    /// A process runs an execution itself: it is in no queue.
     Run { tenant: usize, by: usize },
-    /// Somebody publishes what goes on from an execution.
+    /// A user publishes an execution that continues another.
     Restart(usize),
     /// A worker takes the next entry of a tenant.
     ClaimNext { tenant: usize, by: usize },
-    /// A worker takes this one.
+    /// A worker takes this execution.
     Claim { execution: usize, by: usize },
     /// The holder of the lease saves that it has begun, with the step.
     Begin(usize),
@@ -34,27 +35,27 @@ pub(super) enum Action {
     Heed(usize),
     /// The holder saves that it is about to pause.
     Yield(usize),
-    /// The holder brings it to rest, and gives it back.
+    /// The holder saves the execution as PAUSED, and gives it back.
     Rest(usize),
-    /// The holder ends it, and gives it back.
+    /// The holder ends the execution, and gives it back.
     End(usize, BatchStatus),
     /// The holder prolongs its lease.
     Beat(usize),
-    /// Whoever held it before saves something.
+    /// A worker that held the execution before saves something.
     Late(usize),
-    /// A person asks for a stop.
+    /// A person requests a stop.
     Stop(usize),
-    /// A person gives it up.
+    /// A person abandons the execution.
     Abandon(usize),
-    /// A person deletes what has ended.
+    /// A person purges executions that have ended.
     Purge { tenant: usize },
-    /// The time of a lease passes, in which these workers (bits) are not heard of.
+    /// The time of a lease passes, in which these workers (bits) send no heartbeat.
     Lose(u8),
     /// A worker is known to be dead.
     Die(usize),
-    /// Time passes, in which all workers are heard of.
+    /// Time passes, in which all workers send heartbeats.
     Later,
-    /// The watchdog looks for what is lost.
+    /// The watchdog looks for lost executions.
     Rescue,
 }
 
@@ -71,11 +72,11 @@ pub(super) struct Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Hold {
     pub(super) worker: usize,
-    /// Whether the lease has run out, and nobody has acted on it.
+    /// Whether the lease has expired, and no process has acted on it.
     pub(super) is_over: bool,
 }
 
-/// An execution, as far as anything depends on it.
+/// An execution: all values on which its behaviour depends.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Execution {
     pub(super) tenant: usize,
@@ -91,7 +92,7 @@ pub(super) struct Execution {
     pub(super) is_to_stop: bool,
     pub(super) entry: Option<Entry>,
     pub(super) is_purged: bool,
-    /// What happened to it, as its events tell it.
+    /// Its events, in words.
     pub(super) events: Vec<String>,
 }
 
@@ -104,7 +105,7 @@ impl Execution {
         self.hold.is_some_and(|hold| !hold.is_over)
     }
 
-    /// A change of status is an event where others see something in it.
+    /// A change of status is an event if others see a difference.
     fn moves_to(&mut self, status: BatchStatus) {
         let event = match status {
             _ if status == self.status => None,
@@ -147,7 +148,8 @@ impl Model {
         Self { now, executions: Vec::new(), losses: 0 }
     }
 
-    /// The same state whenever it comes: without what only grows, and whichever of two workers is which.
+    /// The same value for equal states: without values that only grow, and without a difference between two
+    /// workers.
     pub(super) fn key(&self) -> Self {
         let mut key = self.clone();
         (key.now, key.losses) = (NOW, 0);
@@ -166,7 +168,7 @@ impl Model {
         key
     }
 
-    /// All executions, one a line, for whoever looks for what went wrong.
+    /// All executions, one per line, for a person who looks for an error.
     pub(super) fn told(&self) -> String {
         let lines = self.executions.iter().enumerate().map(|(index, execution)| {
             let Execution { status, part_of, hold, token, is_to_stop, entry, .. } = execution;
@@ -177,7 +179,7 @@ impl Model {
         lines.collect()
     }
 
-    /// What the action does; returns what the store must answer.
+    /// Carries out the action; returns the answer that the store must give.
     pub(super) fn act(&mut self, action: Action) -> String {
         use Action::*;
         match action {
@@ -270,7 +272,7 @@ impl Model {
         }
     }
 
-    /// Whose turn it is: a part waits with the age of the whole.
+    /// The execution that is next: a part waits with the age of the whole.
     fn next(&self, tenant: usize) -> Option<usize> {
         let waits = |execution: &Execution| {
             let entry = execution.entry?;
@@ -302,7 +304,7 @@ impl Model {
         }
     }
 
-    /// A lease that ran out holds until somebody acts on it.
+    /// An expired lease is still valid until a process acts on it.
     fn is_fenced(&self, index: usize) -> bool {
         self.executions[index].is_purged || self.executions[index].hold.is_none()
     }
@@ -389,7 +391,8 @@ impl Model {
         "ok"
     }
 
-    /// What has ended goes, but for the last success of a tenant's instance; parts go with the whole.
+    /// Deletes executions that have ended, except the last success of a tenant's instance; parts are deleted with
+    /// the whole.
     fn purge(&mut self, tenant: usize) -> Vec<usize> {
         let of_tenant = |execution: &Execution| {
             execution.tenant == tenant && execution.part_of.is_none() && !execution.is_purged
@@ -422,8 +425,8 @@ impl Model {
         }
     }
 
-    /// Deals with each lost execution, wholes first, and with what ended wholes have left; returns which, and what
-    /// became of it.
+    /// Handles each lost execution, wholes first, and the open parts of ended wholes. Returns the executions, and
+    /// what happened to each.
     fn rescue(&mut self) -> Vec<(usize, &'static str)> {
         let mut lost: Vec<_> =
             (0..self.executions.len()).filter(|index| self.executions[*index].is_lost()).collect();
@@ -484,7 +487,7 @@ impl Model {
         "requeued"
     }
 
-    /// Ends an execution by somebody else than its worker, and its parts with it.
+    /// Ends an execution without its worker, and its parts with it.
     fn end(&mut self, index: usize, status: BatchStatus) {
         let execution = &mut self.executions[index];
         if execution.step.is_some() {

@@ -17,17 +17,17 @@ use stepbox_batch::ports::{JobRepository, RepositoryError, Result as Answer};
 use super::state::{Action, Execution, Model, PARTS};
 use crate::sample::{LEASE_MS, all_events, by, claim, in_words, instance, new, step, told, warning};
 
-/// What went other than the model says.
+/// An error says where the store differs from the model.
 pub(super) type Agreement<T = ()> = Result<T, String>;
 
 /// The tenants of a world.
 const TENANTS: usize = 2;
 /// All workers, as bits.
 pub(super) const ALL_WORKERS: u8 = u8::MAX;
-/// Who comes in the end.
+/// The worker that brings everything to its end.
 const LAST_WORKER: usize = 7;
 
-/// Executions of tenants that nobody else has, in a store that may hold what other worlds have left behind.
+/// Executions of tenants that no other world uses, in a store that may have data of other worlds.
 pub(super) struct World<'a> {
     store: &'a dyn JobRepository,
     pub(super) model: Model,
@@ -54,7 +54,7 @@ impl<'a> World<'a> {
         Ok(Self { store, model, tenants, accepted: Vec::new() })
     }
 
-    /// Does an action in both, and compares the answers.
+    /// Carries out an action in both, and compares the answers.
     pub(super) async fn perform(&mut self, action: Action) -> Agreement<String> {
         let before = self.model.clone();
         let expected = self.model.act(action);
@@ -200,7 +200,7 @@ impl<'a> World<'a> {
         Ok("ok".to_owned())
     }
 
-    /// Those that live are heard of at the end of the time that passes.
+    /// The workers that are alive send a heartbeat at the end of the time that passes.
     async fn beat_all(&self, before: &Model) -> Answer<()> {
         for (index, execution) in self.model.executions.iter().enumerate() {
             if before.executions[index].is_held() && execution.is_held() {
@@ -210,7 +210,7 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// What the watchdog says. A part that ended with its whole may be told of or not.
+    /// The watchdog's answer. A part that ended with its whole may be included or not.
     async fn rescue(&self) -> Agreement<String> {
         let rescued = self.store.rescue_lost(self.model.now).await.map_err(failed)?;
         let mut told = Vec::new();
@@ -237,7 +237,7 @@ impl<'a> World<'a> {
         Ok(format!("{told:?}"))
     }
 
-    /// Whatever can be asked is answered, and as the model says.
+    /// Compares everything that can be read from the store with the model.
     pub(super) async fn check(&self) -> Agreement {
         for index in 0..self.accepted.len() {
             self.check_execution(index).await.map_err(|what| format!("execution {index}: {what}"))?;
@@ -321,7 +321,7 @@ impl<'a> World<'a> {
         agree("how many wait and are claimed", &found, &expected)
     }
 
-    /// Each life is told as it was, and nothing else is.
+    /// The events are exactly those of each life.
     async fn check_events(&self) -> Agreement {
         for (index, tenant) in self.tenants.iter().enumerate() {
             let mut found: BTreeMap<JobExecutionId, Vec<String>> = BTreeMap::new();
@@ -348,8 +348,8 @@ impl<'a> World<'a> {
         agree("who holds what", &found, &expected)
     }
 
-    /// From wherever it is, it comes to an end: all workers are lost, and another one does what is left. Nothing
-    /// is left behind for the worlds that follow.
+    /// Brings every execution to its end from any state: all workers are lost, and another one does the rest.
+    /// Nothing is left for the worlds that follow.
     pub(super) async fn wind_up(&mut self) -> Agreement {
         self.perform(Action::Lose(ALL_WORKERS)).await?;
         self.perform(Action::Rescue).await?;
@@ -370,13 +370,13 @@ impl<'a> World<'a> {
         self.check().await
     }
 
-    /// Brings one to its end, parts before their wholes.
+    /// Brings an execution to its end, parts before their wholes.
     async fn finish(&mut self, index: usize) -> Agreement {
         if !self.model.executions[index].is_open() {
             return Ok(());
         }
         if !self.model.executions[index].is_held() {
-            // In no queue: whoever paused it takes it up again by its number.
+            // It is in no queue: the process that paused it claims it again by its number.
             let claim = Action::Claim { execution: index, by: LAST_WORKER };
             agree("whether it can be taken up", &self.perform(claim).await?, &"ok".to_owned())?;
         }
@@ -410,7 +410,7 @@ impl<'a> World<'a> {
     }
 }
 
-/// A call that must not fail, whatever has happened.
+/// The message for a call that must not fail, whatever has happened.
 fn failed(error: RepositoryError) -> String {
     format!("the store fails: [{}] {error}", error.code())
 }

@@ -1,5 +1,5 @@
-//! What the lives of executions cost. `cargo test -p stepbox-store lives_cost -- --ignored --nocapture` tells it;
-//! run the test programs of two versions by turns.
+//! Measures the cost of the lives of executions. `cargo test -p stepbox-store lives_cost -- --ignored --nocapture`
+//! prints it. To compare two versions, run their test programs alternately.
 
 use std::io::Write as _;
 

@@ -1,4 +1,4 @@
-//! Events of transactions that commit in another order than that in which they began.
+//! Events of transactions that commit in another order than they began.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ async fn an_event_that_commits_late_comes_late() {
     let slow = waiting(&store).await.id;
     let begin = store.events_after(None, EventNumber::BEGINNING, 10).await.unwrap().next;
 
-    // It takes its place first, and commits last.
+    // This event is inserted first, and commits last.
     let db = Db::open(&Address::parse(&url, &options).unwrap(), &options).await.unwrap();
     db.run(&format!(
         "BEGIN; INSERT INTO new_execution_events (tenant, execution_id, at, kind) VALUES ('default', {slow}, 1, 2)"
@@ -39,7 +39,7 @@ async fn an_event_that_commits_late_comes_late() {
     assert_eq!(all_events(&store, None).await.len(), 3, "each has one number");
 }
 
-/// A transaction that lasts, in this database or another one, keeps no event from its readers.
+/// A transaction that lasts long, in this database or another one, does not hide events from readers.
 #[tokio::test]
 async fn a_transaction_that_lasts_holds_nothing_up() {
     let url = Server::shared().database().unwrap();

@@ -1,4 +1,4 @@
-//! Opening a database: what is made, what is refused, and what an error may tell.
+//! Opening a database: what is created, what is refused, and what an error may say.
 
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -52,7 +52,7 @@ async fn a_newer_versions_database_is_refused_also_while_it_is_open() {
     let store = opened(&url).await.unwrap();
     with_instance(&store).await;
     let newer = SCHEMA_VERSION + 1;
-    // What a newer program does when it brings the schema up to date.
+    // The same that a newer program does when it brings the schema up to date.
     let migration = format!(
         "BEGIN; LOCK TABLE stepbox_schema; INSERT INTO stepbox_schema VALUES ({newer}, 0);
          SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -91,7 +91,7 @@ async fn another_programs_tables_are_left_alone() {
     );
     assert_eq!(left.unwrap(), "jobs", "nothing was made");
 
-    // A schema of its own beside them.
+    // A schema of another name in the same database.
     server.sql(database_of(&url), "CREATE SCHEMA stepbox").unwrap();
     let own = format!("{url}?options=-csearch_path%3Dstepbox");
     let store = opened(&own).await.unwrap();
@@ -99,7 +99,7 @@ async fn another_programs_tables_are_left_alone() {
     assert_eq!(server.sql(database_of(&url), "SELECT count(*) FROM stepbox.job_instances").unwrap(), "1");
 }
 
-/// A user who may use the tables and nothing else runs it; somebody else has made them.
+/// The program's user may only use the tables; another user has created them.
 #[tokio::test]
 async fn needs_no_right_to_make_tables_once_they_are_there() {
     let server = Server::shared();
@@ -207,7 +207,7 @@ async fn encryption_is_what_the_url_asks_for() {
             }
             Err(error) => assert!(error.to_string().contains(expected), "{url}: {error}"),
         }
-        // So that the next row sees its own connections alone.
+        // The next row must see only its own connections.
         let sql =
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'stepbox'";
         server.sql("postgres", sql).unwrap();
@@ -239,7 +239,7 @@ async fn a_database_of_another_encoding_is_refused() {
     }
 }
 
-/// A server that is none: it offers no encryption, and then says what it was told to.
+/// A fake server: it offers no encryption, and then sends the given bytes.
 async fn impostor(says: Vec<u8>) -> (String, Arc<Mutex<Vec<u8>>>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -260,7 +260,7 @@ async fn impostor(says: Vec<u8>) -> (String, Arc<Mutex<Vec<u8>>>) {
     (address, heard)
 }
 
-/// The password went out in clear to whoever asked for it.
+/// Regression: the password was sent in clear text to any server that asked for it.
 #[tokio::test]
 async fn a_server_without_encryption_gets_no_password() {
     let asks_in_clear = b"R\0\0\0\x08\0\0\0\x03".to_vec();
@@ -288,7 +288,7 @@ async fn a_server_without_encryption_gets_no_password() {
     }
 }
 
-/// Nothing of a server is left when whoever started it was killed.
+/// Nothing of a server is left after the process that started it was killed.
 #[test]
 fn a_servers_guard_outlives_whoever_started_it() {
     let mut child = Command::new(std::env::current_exe().unwrap())
@@ -322,7 +322,8 @@ fn starts_a_server_and_waits() {
     std::thread::park_timeout(std::time::Duration::from_secs(600));
 }
 
-/// An older program's rescue failed on a whole and its parts that were lost together, and with it each opening.
+/// Regression: an older program's rescue failed on a whole and its parts that were lost together, and so did each
+/// opening.
 #[tokio::test]
 async fn a_database_that_an_older_version_could_not_open_any_more_is_mended_by_opening_it() {
     let server = Server::shared();

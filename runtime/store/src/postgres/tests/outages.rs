@@ -13,7 +13,7 @@ use stepbox_test_postgres::{Durability, Proxy, Server};
 
 use super::super::{PostgresOptions, PostgresStore};
 
-/// Waits less long than users do.
+/// Shorter waits than those of users.
 fn hasty() -> PostgresOptions {
     PostgresOptions {
         pool_timeout_ms: 1000,
@@ -23,8 +23,8 @@ fn hasty() -> PostgresOptions {
     }
 }
 
-/// Sixteen jobs save as fast as they can; the server crashes and is restarted meanwhile. Not one save fails, and
-/// nothing is written twice.
+/// Sixteen jobs save as fast as they can; the server crashes and is restarted meanwhile. No save fails, and nothing
+/// is written twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restarted_server_fails_no_job() {
     for mode in ["immediate", "fast"] {
@@ -52,10 +52,10 @@ async fn a_restarted_server_fails_no_job() {
     }
 }
 
-/// A job that saves until it is over, and a little longer.
+/// A job that saves until the test is over, and a little longer.
 async fn job(store: Arc<PostgresStore>, is_over: Arc<AtomicBool>) {
     let (mut execution, lease) = loop {
-        // Accepting may be refused while there is no server.
+        // Accepting an execution may be refused while there is no server.
         if let Ok((execution, lease)) =
             store.create_execution(&new("nightly"), Some(&claim("w-1", NOW))).await
         {
@@ -88,7 +88,7 @@ async fn job(store: Arc<PostgresStore>, is_over: Arc<AtomicBool>) {
     assert_eq!(told, expected, "each once, in order");
 }
 
-/// Two stores on a database, the first of them behind a network of its own.
+/// Two stores on a database; the first is behind a proxy, so its network can be cut.
 async fn behind_a_proxy(options: PostgresOptions) -> (PostgresStore, Proxy, PostgresStore) {
     let server = Server::shared();
     let url = server.database().unwrap();
@@ -98,7 +98,7 @@ async fn behind_a_proxy(options: PostgresOptions) -> (PostgresStore, Proxy, Post
     (far, proxy, near)
 }
 
-/// The worst moment: the save is done, and the answer is lost. It is made again, and is done once.
+/// The worst moment: the save is made, but the answer is lost. The save is tried again, and has its effect once.
 #[tokio::test]
 async fn a_save_whose_answer_is_lost_is_made_once() {
     let (far, proxy, near) = behind_a_proxy(PostgresOptions::default()).await;
@@ -113,7 +113,7 @@ async fn a_save_whose_answer_is_lost_is_made_once() {
             let (execution, step) = (Some(execution), Some(&step));
             Save { execution, step, warnings: &warnings, is_last, ..Save::default() }
         };
-        // So that the server knows the statement already, and the answer that is lost is that to the save.
+        // So that the server knows the statement already, and the lost answer is the answer to the save.
         far.save(&other_lease, of(&other)).await.unwrap();
         proxy.hold_answers();
         let breaking = async {
@@ -134,7 +134,7 @@ async fn a_save_whose_answer_is_lost_is_made_once() {
     }
 }
 
-/// As above, but somebody else has ended the execution in between: that is told.
+/// The same, but another process has ended the execution in between: the caller gets that answer.
 #[tokio::test]
 async fn a_last_save_that_came_too_late_is_refused_however_often_it_is_made() {
     let (far, proxy, near) = behind_a_proxy(hasty()).await;
@@ -169,7 +169,7 @@ async fn a_cut_network_is_noticed_and_saves_outlast_it() {
     let tracking = Tracking { processed: 7, ..Tracking::default() };
     let step = stepbox_batch::execution::StepExecution { tracking, ..step() };
     let mending = async {
-        // Something else that waits for the network, so it has been cut for longer than anybody waits.
+        // Another call also waits for the network, so the network was cut for longer than any call waits.
         assert_eq!(told(far.heartbeat(&lease, NOW, LEASE_MS).await), "store-unavailable");
         proxy.mend();
     };
@@ -210,7 +210,7 @@ async fn says_busy_when_no_connection_comes_free_and_when_a_row_stays_locked() {
 
     let waiting = store.heartbeat(&lease, NOW, LEASE_MS);
     let crowded = async {
-        // The one connection is taken by now.
+        // The only connection is taken by now.
         tokio::task::yield_now().await;
         store.instances(&tenant(), None).await
     };
@@ -227,7 +227,7 @@ async fn says_busy_when_no_connection_comes_free_and_when_a_row_stays_locked() {
     assert_eq!(store.connections_open(), 1);
 }
 
-/// A caller that goes away in the middle leaves no transaction open behind it.
+/// A caller that stops waiting in the middle leaves no open transaction.
 #[tokio::test]
 async fn whoever_goes_away_takes_the_connection_along() {
     let server = Server::shared();
@@ -248,14 +248,14 @@ async fn whoever_goes_away_takes_the_connection_along() {
     assert_eq!(found.len(), events.len(), "each with its event, or neither");
 }
 
-/// Comes to its end when it has been asked so often.
+/// Completes after it was polled `times` times.
 async fn polls(times: u32) {
     for _ in 0..times {
         tokio::task::yield_now().await;
     }
 }
 
-/// Who waits for work hears of it again after a restart.
+/// A worker that waits for work is notified again after a restart.
 #[tokio::test]
 async fn listening_goes_on_after_a_restart() {
     let server = Server::start(Durability::None).unwrap();
@@ -276,7 +276,7 @@ async fn listening_goes_on_after_a_restart() {
         }
         let begun = Instant::now();
         let publishing = async {
-            // The first one may come before anybody listens; of the others each is heard at once.
+            // The first entry may come before the worker listens; each of the others is noticed at once.
             publisher.create_execution(&new, None).await.unwrap().0.id
         };
         let waiting = async {

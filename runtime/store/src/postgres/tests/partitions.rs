@@ -1,4 +1,4 @@
-//! Tables that an operator has split by time, as `docs/operators.md` says.
+//! Tables that an operator has partitioned by time, as `docs/operators.md` describes.
 
 use stepbox_batch::execution::ExecutionFilter;
 use stepbox_batch::ports::{Executions, Instances};
@@ -9,7 +9,7 @@ use stepbox_test_postgres::Server;
 use super::super::schema::SCHEMA_VERSION;
 use super::super::{PostgresOptions, PostgresStore};
 
-/// The script, with its two numbers.
+/// The script of the documents, with its two numbers replaced.
 fn script(next: u64, end: u64) -> String {
     let script = include_str!("../../../../../docs/partition-postgres.sql");
     script.replace(":next", &next.to_string()).replace(":end", &end.to_string())

@@ -1,5 +1,5 @@
-//! What is asked all the time looks at what it is about, however much there was before: the server is asked for
-//! its plans, with a million executions that have ended, and counts the pages that a claim touches.
+//! Frequent statements read only the rows that they need, however long the history is. The tests ask the server for
+//! its plans, with a million ended executions, and count the pages that a claim touches.
 
 use stepbox_batch::audit::Deed;
 use stepbox_batch::clock::Timestamp;
@@ -20,11 +20,11 @@ use super::super::{
 use crate::record::audit::AuditRecord;
 use crate::save::{LeaseRecord, NewRecord, SaveRecord};
 
-/// What grows with time.
+/// The tables that grow with time.
 const BIG: [&str; 6] =
     ["job_executions", "step_executions", "warnings", "audit_events", "queue_entries", "execution_events"];
 
-/// Indexes that have nothing but what runs, or waits.
+/// Indexes that have only rows of executions that run or wait.
 const SMALL: [&str; 6] = [
     "job_executions_running",
     "job_executions_open_parts",
@@ -34,8 +34,8 @@ const SMALL: [&str; 6] = [
     "queue_entries_queued",
 ];
 
-/// Two tenants, a thousand instances, a million executions that have ended, a long queue, and what came with them. The
-/// indexes are made anew at the end, which takes a third of the time.
+/// Two tenants, a thousand instances, a million ended executions, a long queue, and the rows that belong to them.
+/// The indexes are created again at the end, which takes a third of the time.
 const ENDED: &str = "
     SET session_replication_role = replica;
     CREATE TEMP TABLE indexes AS
@@ -71,16 +71,16 @@ const ENDED: &str = "
     END $$;
     ANALYZE;";
 
-/// Statements with parameters, by what they are for.
+/// Statements with parameters, by their purpose.
 struct Plans {
     db: Db,
-    /// Whether a statement may go through all that a tenant has: a list does so, until it is long enough.
+    /// Whether a statement may read all rows of a tenant: a list does so, until it has enough rows.
     is_tenant_enough: bool,
     wrong: Vec<String>,
 }
 
 impl Plans {
-    /// Looks at the plan for these values, and at the one for any values.
+    /// Checks the plan for these values, and the plan for any values.
     async fn check(&mut self, what: &str, sql: &str, values: Named<'_, '_>) {
         let rows = self.db.rows(&format!("EXPLAIN {sql}"), values).await;
         let rows = rows.unwrap_or_else(|trouble| panic!("{what}: {trouble:?}"));
@@ -98,8 +98,8 @@ impl Plans {
         self.db.run("DEALLOCATE any_values").await.unwrap();
     }
 
-    /// A big table is read by an index, with a condition on more than the tenant, unless the index has nothing but
-    /// what is asked for.
+    /// A plan must read a big table by an index, with a condition on more than the tenant, unless the index has
+    /// only the rows that are asked for.
     fn look(&mut self, what: &str, plan: &[String]) {
         let is_wrong = |line: &String, next: Option<&String>| {
             let Some((_, scan)) = line.split_once("->").or(Some(("", line))) else { return false };
@@ -119,7 +119,7 @@ impl Plans {
     }
 }
 
-/// A database of its own, with the tables and nothing in them.
+/// A database of its own, with empty tables.
 struct Tables {
     server: &'static Server,
     url: String,
@@ -282,7 +282,7 @@ async fn lists(plans: &mut Plans) {
     }
 }
 
-/// Entries that wait, the first hundred of them with their executions.
+/// Waiting entries, the first hundred of them with their executions.
 const WAITING: &str = "
     SET session_replication_role = replica;
     INSERT INTO queue_lanes (tenant, type, job, instance) VALUES ('default', 'export', 'greet', '') ON CONFLICT DO NOTHING;
@@ -299,7 +299,8 @@ const WAITING: &str = "
     FROM generate_series(:from, :from + 99) n;
     ANALYZE;";
 
-/// The plans that a connection has from an empty queue would read a long one from end to end.
+/// Regression: with the plans that a connection has from an empty queue, the server would read a long queue from
+/// end to end.
 #[tokio::test]
 async fn plans_are_made_anew_for_tables_that_have_grown() {
     let tables = Tables::empty().await;
@@ -318,7 +319,7 @@ async fn plans_are_made_anew_for_tables_that_have_grown() {
     assert!(with_new_plans * 4 < with_old_plans, "{with_new_plans} pages instead of {with_old_plans}");
 }
 
-/// What one entry is taken with, as literals.
+/// The values for the claim of one entry, as literals.
 const PARAMETERS: [(&str, &str); 10] = [
     ("owners", "ARRAY['default']"),
     ("ids", "ARRAY[7]"),
@@ -332,7 +333,7 @@ const PARAMETERS: [(&str, &str); 10] = [
     ("served", "ARRAY['default']"),
 ];
 
-/// Pages instead of seconds: they are the same on every machine.
+/// Counts pages instead of seconds, because pages are the same on every machine.
 #[tokio::test]
 async fn a_claim_touches_as_many_pages_with_a_million_entries_as_with_a_thousand() {
     let tables = Tables::empty().await;
@@ -366,8 +367,8 @@ async fn pages_of_a_claim(db: &Db, first: i64) -> u64 {
     pages
 }
 
-/// How many pages a statement touches, as it explains itself; what it changes is taken back. Each part of the plan is
-/// counted with those below it: what a `WITH` changes stands below none.
+/// How many pages a statement touches, from its own explanation; its changes are rolled back. The count of each
+/// part of the plan includes the parts below it. The changes of a `WITH` are below no other part.
 async fn pages_of(db: &Db, explained: &str, values: Named<'_, '_>) -> u64 {
     db.run("BEGIN").await.unwrap();
     let rows = db.rows(explained, values).await.unwrap();

@@ -1,4 +1,4 @@
-//! How many connections a process has: as few as it needs, and no more than it may.
+//! How many connections a process has: as few as it needs, and never more than allowed.
 
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,7 @@ async fn a_process_that_does_one_thing_after_the_other_has_one_connection() {
     assert_eq!(store.connections_open(), 1);
 }
 
-/// Each of them had a connection, which stayed as long as the process.
+/// Regression: each caller had a connection, which stayed open as long as the process.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_short_calls_at_a_time_share_connections() {
     let store = store_with(PostgresOptions { connections_max: 100, ..PostgresOptions::default() }).await;
@@ -41,7 +41,7 @@ async fn many_short_calls_at_a_time_share_connections() {
     assert!(store.connections_open() < 50, "{} are open", store.connections_open());
 }
 
-/// By the options, and by the URL, which has the last word.
+/// By the options, and by the URL, which overrides them.
 #[tokio::test]
 async fn connections_are_made_up_to_the_bound_and_closed_when_they_are_idle() {
     let server = Server::shared();

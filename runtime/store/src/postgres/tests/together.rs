@@ -1,4 +1,4 @@
-//! Many at once: what they share, and what only one of them gets.
+//! Many calls at once: what they share, and what only one of them gets.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ async fn store() -> Arc<PostgresStore> {
     Arc::new(store)
 }
 
-/// What many calls that begin at the same moment are told, in order.
+/// The answers of many calls that begin at the same moment, in order.
 async fn at_once<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(
     call: impl Fn(usize) -> F,
 ) -> Vec<&'static str> {
@@ -110,7 +110,7 @@ async fn of_many_connectors_with_a_job_of_that_name_one_is_installed() {
     assert_eq!(answers.await, one_ok("already-exists"));
 }
 
-/// Either the instance is deleted and nothing begins, or something begins and it is kept.
+/// Either the instance is deleted and no execution begins, or an execution begins and the instance is kept.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nothing_begins_while_its_instance_is_deleted() {
     let store = store().await;
@@ -127,7 +127,7 @@ async fn nothing_begins_while_its_instance_is_deleted() {
     }
 }
 
-/// Workers that claim at the same moment keep to the limits all the same.
+/// Workers that claim at the same moment keep the limits.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_claims_at_once_keep_to_the_limits() {
     let store = store().await;
@@ -156,7 +156,7 @@ async fn many_claims_at_once_keep_to_the_limits() {
     assert_eq!((held.len(), of("nightly")), (7, 2));
 }
 
-/// Publishers of one job do not wait for each other, nor for whoever claims.
+/// Publishers of one job wait neither for each other nor for a claim.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_many_publish_is_claimed_once_each() {
     let store = store().await;
@@ -207,7 +207,7 @@ async fn jobs_that_save_at_once_share_commits_and_none_takes_from_another() {
         .map(|(index, (mut execution, lease))| {
             let store = store.clone();
             tokio::spawn(async move {
-                // Each third one must not become what it says.
+                // Every third save has a status that may not follow.
                 execution.status =
                     if index % 3 == 0 { BatchStatus::Abandoned } else { BatchStatus::Completed };
                 let step = StepExecution { warning_count: index as u64, ..step() };
@@ -226,7 +226,7 @@ async fn jobs_that_save_at_once_share_commits_and_none_takes_from_another() {
     assert!(commits < 30, "{commits} commits for 60 saves");
 }
 
-/// One that does not go into the database at all fails alone.
+/// A save that the database cannot hold at all fails alone.
 #[tokio::test]
 async fn a_save_that_the_database_refuses_takes_nothing_from_its_neighbours() {
     let store = store().await;
@@ -255,7 +255,7 @@ async fn a_save_that_the_database_refuses_takes_nothing_from_its_neighbours() {
     }
 }
 
-/// A hundred stores, opened and let go, leave no connection behind.
+/// A hundred stores that are opened and dropped leave no connection open.
 #[tokio::test]
 async fn stores_that_are_let_go_leave_no_connection() {
     let server = stepbox_test_postgres::Server::shared();
@@ -270,7 +270,7 @@ async fn stores_that_are_let_go_leave_no_connection() {
     let sql =
         format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}' AND pid <> pg_backend_pid()");
     let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    // The server needs a moment to see them go.
+    // The server needs a moment until it has closed the connections.
     while server.sql("postgres", &sql).unwrap() != "0" {
         assert!(std::time::Instant::now() < end, "{} are left", server.sql("postgres", &sql).unwrap());
         tokio::task::yield_now().await;

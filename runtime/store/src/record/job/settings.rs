@@ -1,6 +1,5 @@
-//! What form 1 did not have at first: how a step moves its items, what it tries again, where the job
-//! goes after it. The defaults here are those of jobs stored without these keys, whatever the domain's
-//! are now.
+//! The keys that form 1 did not have at first: how a step moves its items, what it tries again, which step follows
+//! it. The defaults here are for jobs that were stored without these keys, whatever the domain's defaults are now.
 
 use serde::{Deserialize, Serialize};
 use stepbox_batch::job::{
@@ -12,7 +11,8 @@ use stepbox_batch::ports::Result;
 
 use super::Row;
 
-/// The one default that no job had at its time: it changes how many calls there are, and no output.
+/// The only default here that differs from what jobs did at that time: it changes the number of calls, but not the
+/// output.
 pub(super) fn chunk_ms() -> u64 {
     1000
 }
@@ -46,7 +46,7 @@ impl Default for CheckpointV1 {
 #[serde(deny_unknown_fields)]
 pub(super) struct SkipV1 {
     limit: Option<u64>,
-    /// Not in what was stored when there was none.
+    /// Missing in data from before this key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     share: Option<Share>,
     on: Option<Vec<String>>,

@@ -1,11 +1,11 @@
-//! A job that was stored before there were settings of workers, skip, retry, restart and flow.
+//! A job that was stored before the settings for workers, skip, retry, restart and flow existed.
 
 use stepbox_batch::job::{Backoff, CheckpointInterval, Rerun, RetryPolicy, SkipPolicy, StepFlow};
 use stepbox_batch::name::StepName;
 
 use super::*;
 
-/// As version 0.1 wrote it, byte by byte: executions keep the form of their time.
+/// The bytes that version 0.1 wrote: executions keep the form of their time.
 const OF_VERSION_0_1: &str = concat!(
     r#"{"format":"1","connector":"acme","name":"acme_export","type":"export","label":"Acme","#,
     r#""stoppable":true,"parameters":{"properties":{}},"steps":[{"name":"export","work":{"item":{"#,

@@ -1,4 +1,4 @@
-//! What the file itself holds the audit trail to.
+//! Rules of the audit trail that the file itself enforces.
 
 use stepbox_batch::audit::{AuditFilter, Deed};
 use stepbox_batch::execution::ExecutionFilter;
@@ -9,7 +9,7 @@ use stepbox_store_testing::sample::*;
 
 use super::{TemporaryStore, empty_store};
 
-/// A store with something to change in each way.
+/// A store in which every kind of change is possible.
 async fn filled() -> TemporaryStore {
     let store = empty_store().await;
     store.put_component(&tenant(), &component(1, "greet", 1), &ROOM, &by(NOW)).await.unwrap();
@@ -21,7 +21,7 @@ async fn filled() -> TemporaryStore {
     store
 }
 
-/// What cannot be recorded does not happen: both are one transaction.
+/// A change that cannot be recorded is not made: both are one transaction.
 #[tokio::test]
 async fn nothing_happens_that_cannot_be_recorded() {
     let store = filled().await;

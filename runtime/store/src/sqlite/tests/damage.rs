@@ -1,4 +1,4 @@
-//! Rows that nobody can have written this way: found and named, never guessed at.
+//! Rows that the store itself never writes: they are found and named, and their values are never guessed.
 
 use stepbox_batch::audit::AuditFilter;
 use stepbox_batch::execution::queue::{Enqueue, QueueFilter};
@@ -11,7 +11,7 @@ use stepbox_store_testing::sample::*;
 
 use super::{TemporaryStore, empty_store};
 
-/// A store with one of everything.
+/// A store with one row of each kind.
 async fn filled() -> TemporaryStore {
     let store = empty_store().await;
     store.put_component(&tenant(), &component(1, "greet", 1), &ROOM, &by(NOW)).await.unwrap();
@@ -29,7 +29,7 @@ async fn filled() -> TemporaryStore {
     store
 }
 
-/// Lists everything there is; the first row that cannot be read.
+/// Lists everything; returns the first row that cannot be read.
 async fn first_complaint(store: &dyn JobRepository) -> Option<String> {
     let tenant = tenant();
     let execution = stepbox_batch::name::JobExecutionId(1);
@@ -96,7 +96,7 @@ async fn is_named_by_row_and_column() {
     }
 }
 
-/// A store with two of everything, of which the first is going to be damaged.
+/// A store with two rows of each kind; the test will damage the first.
 async fn doubled() -> TemporaryStore {
     let store = empty_store().await;
     for (byte, name) in [(1, "alpha"), (2, "beta")] {
@@ -136,7 +136,7 @@ async fn doubled() -> TemporaryStore {
     store
 }
 
-/// What each list says of the second one of everything, and how many rows there are besides.
+/// For each list and call: whether it still returns the second row, or succeeds.
 async fn seen(store: &dyn JobRepository) -> Vec<(&'static str, bool)> {
     let tenant = tenant();
     let all = ExecutionFilter::default();
@@ -171,7 +171,7 @@ async fn seen(store: &dyn JobRepository) -> Vec<(&'static str, bool)> {
     ]
 }
 
-/// Tables whose rows can be damaged, and which of them are.
+/// Tables whose rows can be damaged, and which rows are damaged.
 const DAMAGED: [(&str, &str); 10] = [
     ("connectors", "code = 'alpha'"),
     ("jobs", "name = 'alpha'"),
@@ -213,7 +213,7 @@ async fn of_any_column_hides_nothing_else() {
                 let damage = "PRAGMA ignore_check_constraints = on; PRAGMA foreign_keys = off;
                               DROP TRIGGER audit_events_stay_as_they_are;";
                 db.execute_batch(damage).unwrap();
-                // What the table refuses cannot come to pass.
+                // A value that the table refuses cannot be stored at all.
                 let changed = db.execute(&format!("UPDATE {table} SET {column} = {value} WHERE {which}"), []);
                 drop(db);
                 if changed.is_ok_and(|rows| rows > 0) {
@@ -236,10 +236,10 @@ async fn of_any_column_hides_nothing_else() {
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
-/// What the damaged row itself is needed for.
+/// Whether a call needs the damaged row itself, so that it may fail.
 fn is_its_own(table: &str, column: &str, what: &str) -> bool {
     match (table, column) {
-        // An execution of an instance that is called otherwise by now.
+        // The damaged row changes the name of the instance, so an execution of that instance cannot be accepted.
         ("job_instances", "code" | "tenant") => what == "new of the same",
         _ => false,
     }

@@ -1,4 +1,4 @@
-//! A store with a long history, made as fast as SQLite can, for whatever has to stay small and fast beside it.
+//! A store with a long history, made as fast as SQLite can, for tests of what must stay small and fast beside it.
 
 use std::path::Path;
 
@@ -7,18 +7,18 @@ use stepbox_store_testing::sample::{NOW, job};
 
 use crate::record::job;
 
-/// How much of a history there is.
+/// The size of a history.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct History {
-    /// One in twenty is FAILED, the others are COMPLETED; half of them are of the instance `nightly`. Four in a
-    /// hundred are parts of another one.
+    /// How many executions. One in twenty is FAILED, the others are COMPLETED; half of them are of the instance
+    /// `nightly`. Four in a hundred are parts of another one.
     pub executions: u32,
-    /// Of each execution.
+    /// How many warnings each execution has.
     pub warnings_each: u32,
 }
 
 impl History {
-    /// Adds it to a store with a schema, in one transaction. Executions begin a second apart.
+    /// Adds the history to a store with a schema, in one transaction. Executions begin one second apart.
     pub(super) fn write(self, file: &Path) {
         let mut db = Connection::open(file).unwrap();
         db.pragma_update(None, "synchronous", "off").unwrap();

@@ -54,7 +54,7 @@ async fn finds_pages_that_are_damaged() {
     let path = store.path().to_owned();
     let _folder = store.close();
     let mut bytes = fs::read(&path).unwrap();
-    // Every page but the first, which says that it is a database.
+    // Every page except the first, which identifies the file as a database.
     bytes[4096..].chunks_mut(4096).for_each(|page| page[..16].fill(0x5a));
     fs::write(&path, bytes).unwrap();
     let found = SqliteStore::look(&path);

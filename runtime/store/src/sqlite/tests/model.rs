@@ -1,4 +1,4 @@
-//! Histories that are longer than those that every store goes through.
+//! Longer histories than those of the suite for every store.
 
 use stepbox_store_testing::conformance::model::explore;
 
@@ -7,7 +7,7 @@ use std::path::Path;
 use super::{SqliteOptions, TemporaryStore};
 use crate::sqlite::SqliteStore;
 
-/// A store in memory, where there is a place for that: nothing here is about the disk.
+/// A store in memory, if the machine has a file system for that: these tests do not depend on the disk.
 fn fast_store() -> TemporaryStore {
     let memory = Path::new("/dev/shm");
     let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };

@@ -1,4 +1,4 @@
-//! Where the file lies, and whether it is one of ours.
+//! The place of the file, and whether it is one of ours.
 
 use std::fs;
 use std::path::Path;
@@ -123,7 +123,7 @@ fn refuses_a_place_where_nothing_can_be_made() {
     let found = refusal("store-unavailable", folder.path().join("file/deep/stepbox.db"));
     assert!(found.contains("its folder `") && found.contains("cannot be made: "), "{found}");
 
-    // Not even root makes a file there.
+    // Even root cannot create a file there.
     #[cfg(target_os = "linux")]
     {
         let found = refusal("store-unavailable", "/proc/stepbox.db");
@@ -150,7 +150,7 @@ async fn refuses_a_newer_version_and_leaves_it_alone() {
     with_instance(&*store).await;
     store.stranger().pragma_update(None, "user_version", 99).unwrap();
 
-    // One that has it open stops at the next call, whether it reads or writes.
+    // A program that has the file open fails at the next call, whether it reads or writes.
     let refused = [
         told(store.create_instance(&instance("weekly"), &by(NOW)).await),
         told(store.instances(&tenant(), None).await),
@@ -206,7 +206,7 @@ async fn brings_the_first_version_up_to_date() {
     assert_eq!(step.checkpoint, Some(checkpoint), "of the format without rejected items");
 }
 
-/// Regression: while one process made the schema, another saw its tables but not yet its mark, and took
+/// Regression: while one process created the schema, another process saw its tables but not yet its mark, and took
 /// the file for another program's.
 #[test]
 fn many_open_a_new_file_at_once() {
@@ -247,14 +247,15 @@ async fn opens_while_somebody_writes_but_waits_to_make_a_schema() {
     SqliteStore::open_with(&path, options.clone()).unwrap();
     stranger.execute_batch("BEGIN IMMEDIATE").unwrap();
     let store = SqliteStore::open_with(&path, options).unwrap();
-    // What each command asks when it begins, and mostly for nothing, waits for no writer.
+    // Checks that each command makes when it begins, mostly without a result, must not wait for a writer.
     store.cut_leases(Timestamp(1)).await.unwrap();
     store.expire_leases("gone", Timestamp(1)).await.unwrap();
     store.forget_worker("gone").await.unwrap();
     assert_eq!(store.rescue_lost_of(Timestamp(1), &Whose::All).await.unwrap(), []);
 }
 
-/// An older program's rescue failed on a whole and its parts that were lost together, and with it each opening.
+/// Regression: an older program's rescue failed on a whole and its parts that were lost together, and so did each
+/// opening.
 #[tokio::test]
 async fn a_file_that_an_older_version_could_not_open_any_more_is_mended_by_opening_it() {
     let folder = tempfile::tempdir().unwrap();

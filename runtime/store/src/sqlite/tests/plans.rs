@@ -1,5 +1,5 @@
-//! What is asked often looks at what it is about, however long the history is: SQLite is asked which index it
-//! takes.
+//! Frequent statements read only the rows that they need, however long the history is. The tests ask SQLite which
+//! index it uses.
 
 use rusqlite::Connection;
 use rusqlite::types::Value;
@@ -17,10 +17,10 @@ use super::super::{
 use super::empty_store;
 use super::history::History;
 
-/// What grows with time.
+/// The tables that grow with time.
 const BIG: [&str; 4] = ["job_executions", "step_executions", "warnings", "audit_events"];
 
-/// A statement's plan, a line for each table it reads. Names for parameters stand for nothing.
+/// A statement's plan, one line for each table it reads. Names of parameters have no values here.
 fn plan(db: &Connection, sql: &str, values: &[Value]) -> Vec<String> {
     let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
     for (index, value) in values.iter().enumerate() {
@@ -33,7 +33,7 @@ fn plan(db: &Connection, sql: &str, values: &[Value]) -> Vec<String> {
     lines
 }
 
-/// Whether a line reads something that grows without an index, or by the tenant alone.
+/// Whether a line reads a growing table without an index, or only by the tenant.
 fn is_wrong(line: &str) -> bool {
     let words: Vec<_> = line.split_whitespace().collect();
     let [how, table, ..] = words[..] else { return false };
@@ -43,7 +43,7 @@ fn is_wrong(line: &str) -> bool {
         && !line.contains("audit_events_by_moment")
         && !line.contains("job_executions_leased")
         && !line.contains("job_executions_open");
-    // What is set aside is little.
+    // There are few executions that are set aside.
     let is_scan = how == "SCAN" && !line.contains("job_executions_set_aside");
     is_big && (is_scan || is_by_tenant_alone)
 }
@@ -123,7 +123,7 @@ fn audit_lists() -> Vec<(&'static str, AuditFilter)> {
     ]
 }
 
-/// Which index each of the others takes.
+/// The expected index of each of the other statements.
 const STATEMENTS: [(&str, &str, &str); 17] = [
     ("an execution", "PRIMARY KEY", executions::STANDING),
     ("those it goes on from", "PRIMARY KEY", executions::ANCESTRY),

@@ -15,7 +15,7 @@ use super::{SqliteOptions, SqliteStore, empty_store};
 
 const FILE: &str = "STEPBOX_STORE_TEST_FILE";
 const ROLE: &str = "STEPBOX_STORE_TEST_ROLE";
-/// What others say begins with this; the rest is the test harness.
+/// Prefix of the output of other processes; all other output is from the test harness.
 const SAYS: &str = "process says ";
 
 fn start(role: &str, file: &Path) -> (Child, impl Iterator<Item = u64>) {
@@ -58,8 +58,8 @@ async fn accept_twenty(store: &SqliteStore) {
     }
 }
 
-/// How long each of many processes keeps the others from writing, and how long SQLite lets them wait, in
-/// milliseconds: all of them together need longer than one would wait for SQLite.
+/// How long each of many processes keeps the others from writing, and how long SQLite lets each of them wait, in
+/// milliseconds. All turns together take longer than one process would wait for SQLite.
 const SLOW_MS: u64 = 150;
 const BUSY_MS: u32 = 2000;
 const CROWD: u64 = 20;
@@ -158,7 +158,7 @@ async fn live_many_lives(store: &SqliteStore) {
     }
 }
 
-/// Whenever it dies: a change is there with its event, or neither is.
+/// Whenever the process is killed, a change is stored with its event, or neither is stored.
 #[tokio::test]
 async fn a_killed_process_leaves_no_change_without_its_event() {
     let store = empty_store().await;

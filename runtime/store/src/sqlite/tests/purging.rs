@@ -1,4 +1,4 @@
-//! Deleting much: in small transactions, whose room goes back to the disk.
+//! Large deletions: in small transactions, whose space is given back to the disk.
 
 use std::fs;
 
@@ -43,7 +43,7 @@ async fn takes_as_many_as_are_asked_for_until_none_are_left_and_gives_their_room
         purged.extend(gone);
     }
     assert!(purged.is_sorted());
-    // The last success of each instance stays; five of the 51 instances have none.
+    // The last success of each instance is kept; five of the 51 instances have no success.
     let left = count(&store, "job_executions");
     assert_eq!(left, 46);
     assert_eq!(count(&store, "warnings"), 10 * left);

@@ -1,4 +1,4 @@
-//! Damaged rows that keep nobody from going on.
+//! Damaged rows, which must not stop work on other rows.
 
 use stepbox_batch::ports::{Finding, JobRepository};
 use stepbox_store_testing::sample::NOW;

@@ -1,4 +1,4 @@
-//! Other connections to the same file, and a disk that others have filled.
+//! Other connections to the same file, and a disk that other programs have filled.
 
 use serde_json::json;
 use stepbox_batch::execution::Save;

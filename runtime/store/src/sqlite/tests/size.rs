@@ -1,7 +1,7 @@
-//! How long lists take, and how much they need, beside a long history.
+//! How long lists take, and how much memory they need, beside a long history.
 //!
-//! `STEPBOX_STORE_SIZE=100000 cargo test --release -p stepbox-store size -- --ignored --nocapture` measures
-//! with so many executions and ten times as many warnings; `STEPBOX_STORE_SIZE_FILE` keeps the store there.
+//! `STEPBOX_STORE_SIZE=100000 cargo test --release -p stepbox-store size -- --ignored --nocapture` measures with
+//! that many executions and ten times as many warnings. `STEPBOX_STORE_SIZE_FILE` keeps the store in that file.
 #![expect(clippy::print_stdout, reason = "a measurement is there to be read")]
 
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use stepbox_store_testing::sample::*;
 use super::SqliteStore;
 use super::history::History;
 
-/// What any list or show may take, at most.
+/// How long any list or show may take at most.
 const LIST_MAX: Duration = Duration::from_millis(50);
 
 #[tokio::test]

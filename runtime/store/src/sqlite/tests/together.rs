@@ -1,4 +1,4 @@
-//! Requests that are committed together, and what each of them is told.
+//! Requests that are committed together, and the answer of each.
 
 use std::sync::{Arc, mpsc};
 
@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use super::super::writer::Durability;
 use super::{SqliteOptions, TemporaryStore, empty_store, store_with};
 
-/// Keeps the writer busy; what is asked of it meanwhile waits until [`Held::let_go`].
+/// Keeps the writer busy; requests wait until [`Held::let_go`].
 struct Held {
     go_on: mpsc::Sender<()>,
     holding: JoinHandle<()>,
@@ -31,7 +31,7 @@ impl Held {
             };
             store.writer.write(Durability::Process, work).await.unwrap();
         });
-        // The runtime has one thread, so every task has asked for what it wants when this one is back.
+        // The runtime has one thread, so every task has sent its request when this task runs again.
         tokio::task::yield_now().await;
         held.recv().unwrap();
         Self { go_on, holding }
