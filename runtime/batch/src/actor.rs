@@ -5,8 +5,9 @@ use crate::clock::Timestamp;
 /// The user, or the runtime, that does something, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
-    /// The user who asked for it; `None` if the user is unknown. A user is never the runtime, even with the
-    /// runtime's name.
+    /// The user who asked for it; `None` if the user is unknown.
+    ///
+    /// A user is never the runtime, even with the runtime's name.
     pub user: Option<String>,
     /// Whether the runtime acts by itself.
     pub is_runtime: bool,

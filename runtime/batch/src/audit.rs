@@ -63,7 +63,7 @@ pub enum AuditAction {
     ExecutionResumed,
     /// A stop of an execution was requested.
     ExecutionStopRequested,
-    /// An execution was given up.
+    /// An execution was abandoned.
     ExecutionAbandoned,
     /// The worker of an execution was lost.
     ExecutionLost,
@@ -155,10 +155,13 @@ impl FromStr for AuditAction {
 pub struct Deed {
     /// What was done.
     pub action: AuditAction,
-    /// The name, code or number of the thing that it was done to; its kind is [`AuditAction::kind`]. Empty if the
-    /// thing has no name.
+    /// The name, code or number of the thing that it was done to; its kind is [`AuditAction::kind`].
+    ///
+    /// Empty if the thing has no name.
     pub subject: String,
-    /// Further facts. A JSON object.
+    /// Further facts.
+    ///
+    /// A JSON object.
     pub detail: Value,
 }
 
@@ -203,7 +206,9 @@ impl Deed {
         Self::new(AuditAction::ComponentUploaded, component.reference(), detail)
     }
 
-    /// A component was refused. `digest` is `None` if the upload was not read to its end.
+    /// A component was refused.
+    ///
+    /// `digest` is `None` if the upload was not read to its end.
     pub fn component_refused(digest: Option<&Digest>, code: &str, reason: &str) -> Self {
         let detail = json!({ "digest": digest, "code": code, "reason": cut(reason, REASON_BYTES_MAX) });
         Self::new(AuditAction::ComponentRefused, "", detail)
@@ -214,8 +219,9 @@ impl Deed {
         Self::new(AuditAction::ComponentRemoved, reference, json!({ "digest": digest }))
     }
 
-    /// A connector was installed. The event has the grants and the limits of its steps, and the components that
-    /// they pin.
+    /// A connector was installed.
+    ///
+    /// The event has the grants and the limits of its steps, and the components that they pin.
     pub fn connector_installed(connector: &Connector) -> Self {
         let Connector { code, label, jobs } = connector;
         let detail = json!({ "label": label, "jobs": jobs.iter().map(granted).collect::<Vec<_>>() });
@@ -235,8 +241,10 @@ impl Deed {
         Self::new(AuditAction::InstanceCreated, code, detail)
     }
 
-    /// An instance was changed. The event has its new label, or `null` if it kept the old one, and the names of the
-    /// parameters that were set, changed or removed.
+    /// An instance was changed.
+    ///
+    /// The event has its new label, or `null` if it kept the old one, and the names of the parameters that were
+    /// set, changed or removed.
     pub fn instance_changed(before: &JobInstance, after: &JobInstance) -> Self {
         let label = (before.label != after.label).then_some(&after.label);
         let parameters = changed(&before.raw_parameters, &after.raw_parameters);
@@ -280,12 +288,14 @@ impl Deed {
         Self::new(AuditAction::ExecutionStopRequested, id, json!({}))
     }
 
-    /// An execution was given up.
+    /// An execution was abandoned.
     pub fn execution_abandoned(id: JobExecutionId) -> Self {
         Self::new(AuditAction::ExecutionAbandoned, id, json!({}))
     }
 
-    /// The worker of an execution was lost. The execution waits for another worker, or it ended.
+    /// The worker of an execution was lost.
+    ///
+    /// The execution waits for another worker, or it ended.
     pub fn execution_lost(id: JobExecutionId, worker: &str, fate: Fate) -> Self {
         let becomes = match fate {
             Fate::Requeued(_) => "queued again",
@@ -308,7 +318,9 @@ impl Deed {
         Self::new(AuditAction::ExecutionRepaired, id, detail)
     }
 
-    /// An execution of an instance was deleted. `status` is its last status.
+    /// An execution of an instance was deleted.
+    ///
+    /// `status` is its last status.
     pub fn execution_purged(id: JobExecutionId, instance: &str, status: BatchStatus) -> Self {
         let detail = json!({ "instance": instance, "status": status.as_str() });
         Self::new(AuditAction::ExecutionPurged, id, detail)

@@ -39,8 +39,9 @@ pub trait Clock: Send + Sync + 'static {
     /// The time now.
     fn now(&self) -> Timestamp;
 
-    /// Microseconds since some moment in the past. This clock never goes back, so it can measure how long something
-    /// took.
+    /// Microseconds since some moment in the past.
+    ///
+    /// This clock never goes back, so it can measure how long something took.
     fn ticks_us(&self) -> u64;
 
     /// Returns after `ms` milliseconds.

@@ -7,7 +7,9 @@ pub struct ComponentQuota {
     pub count_max: u64,
     /// How large each component may be, in bytes.
     pub size_bytes_max: u64,
-    /// How large all components together may be, in bytes. A component that two tenants keep counts for both.
+    /// How large all components together may be, in bytes.
+    ///
+    /// A component that two tenants keep counts for both.
     pub total_bytes_max: u64,
 }
 

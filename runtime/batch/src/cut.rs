@@ -7,8 +7,9 @@ pub fn cut(text: &str, max: usize) -> &str {
     &text[..text.floor_char_boundary(max)]
 }
 
-/// The beginning of a text, with a mark that gives the length of the whole text. So a reader does not take the
-/// beginning for the whole. At most `max` bytes with the mark.
+/// The beginning of a text, with a mark that gives the length of the whole text.
+///
+/// So a reader does not take the beginning for the whole. At most `max` bytes with the mark.
 pub fn cut_with_mark(text: &str, max: usize) -> Cow<'_, str> {
     if text.len() <= max {
         return Cow::Borrowed(text);

@@ -8,7 +8,9 @@ use serde_json::Value;
 /// How many levels of arrays and objects a value may have.
 pub const DEPTH_MAX: usize = 64;
 
-/// Whether a value nests deeper than [`DEPTH_MAX`]. Deeper levels are not visited.
+/// Whether a value nests deeper than [`DEPTH_MAX`].
+///
+/// Deeper levels are not visited.
 pub fn is_too_deep(value: &Value) -> bool {
     is_deeper(value, DEPTH_MAX)
 }

@@ -11,7 +11,9 @@ use crate::job::ChunkLimit;
 use crate::rows::Rows;
 use crate::step_context::StepContext;
 
-/// The code of a call that ran longer than it may. The same items in smaller chunks may succeed.
+/// The code of a call that ran longer than it may.
+///
+/// The same items in smaller chunks may succeed.
 pub const TIME_LIMIT_CODE: &str = "step-time-limit";
 
 /// What an element does in its step.
@@ -52,8 +54,9 @@ pub struct Opening<'a> {
     pub fragment: Option<Fragment>,
 }
 
-/// A part of an output. Several step executions write one part each, and another step execution puts the parts
-/// together.
+/// A part of an output.
+///
+/// Several step executions write one part each, and another step execution puts the parts together.
 ///
 /// The name that a writer gives its part comes from the run and this number. All parts belong to one run
 /// ([`RunInfo`](crate::run_context::RunInfo)): the run of the execution that puts them together.
@@ -70,7 +73,9 @@ pub struct Chunk {
     pub rows: Rows,
     /// The line on which each row begins, from 1; empty if the reader does not know.
     pub lines: Vec<u64>,
-    /// Items that could not be read. They count as read and skipped.
+    /// Items that could not be read.
+    ///
+    /// They count as read and skipped.
     pub unreadable: Vec<Unreadable>,
 }
 
@@ -97,7 +102,9 @@ pub struct Unreadable {
     pub reason: String,
     /// Where the item is in the input: `line 41`.
     pub place: String,
-    /// The text of the item as it is in the input: JSON or any other text. A mark shows where text is left out.
+    /// The text of the item as it is in the input: JSON or any other text.
+    ///
+    /// A mark shows where text is left out.
     pub item: String,
 }
 
@@ -133,11 +140,14 @@ pub struct SkippedRow {
     pub reason: String,
 }
 
-/// The rows that a processor did not pass on. Together with the rows that it returns, they account for every row of
-/// the batch; the engine checks that.
+/// The rows that a processor did not pass on.
+///
+/// Together with the rows that it returns, they account for every row of the batch; the engine checks that.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SetAside {
-    /// Rows set aside, each with its reason. They become warnings.
+    /// Rows set aside, each with its reason.
+    ///
+    /// They become warnings.
     pub skipped: Vec<SkippedRow>,
     /// Indexes of the rows that were left out on purpose.
     pub filtered: Vec<u32>,
@@ -167,8 +177,9 @@ pub struct Rejected<'a> {
     pub item: &'a str,
 }
 
-/// Receives the skipped items, in the order they were read. The calls come in the order open, append …, checkpoint
-/// (now and then). After a failure it may be opened again.
+/// Receives the skipped items, in the order they were read.
+///
+/// The calls come in the order open, append …, checkpoint (now and then). After a failure it may be opened again.
 #[async_trait]
 pub trait RejectedItems: Send {
     /// Prepares for items with these columns, in the form that their reader gave, and undoes everything that was
@@ -194,8 +205,10 @@ pub trait RejectedItems: Send {
     async fn checkpoint(&mut self) -> Result<Vec<u8>, ElementError>;
 }
 
-/// Delivers items. The calls come in the order open, read …, state (now and then), close. After a failure it may be
-/// opened again, to continue from a state.
+/// Delivers items.
+///
+/// The calls come in the order open, read …, state (now and then), close. After a failure it may be opened again,
+/// to continue from a state.
 #[async_trait]
 pub trait ItemReader: Send {
     /// Returns the names of the columns that `read` will deliver.
@@ -210,7 +223,9 @@ pub trait ItemReader: Send {
     }
 
     /// Divides the items into at most `parts` parts of about the same size, so that several step executions can
-    /// read them side by side. Called instead of `open`.
+    /// read them side by side.
+    ///
+    /// Called instead of `open`.
     ///
     /// Returns at least one state, in the order of the parts. A reader that is opened with a state reads from there
     /// until the next part begins. It gives the same details of each item as without parts, for example the line.
@@ -222,6 +237,7 @@ pub trait ItemReader: Send {
     }
 
     /// How skipped items must be written so that this reader can read them again once they are corrected.
+    ///
     /// [`RejectedItems::open`] gets this form. Called after `open`; `None` if the reader has no such form.
     fn form(&self) -> Option<Vec<u8>> {
         None
@@ -236,15 +252,19 @@ pub trait ItemReader: Send {
     }
 }
 
-/// Changes items. The calls come in the order open, process …, state (now and then), close. After a failure it may
-/// be opened again, to continue from a state.
+/// Changes items.
+///
+/// The calls come in the order open, process …, state (now and then), close. After a failure it may be opened
+/// again, to continue from a state.
 #[async_trait]
 pub trait ItemProcessor: Send {
     /// Returns the names of the columns that `process` will return.
     async fn open(&mut self, opening: Opening<'_>) -> Result<Vec<String>, Halt>;
 
     /// Appends the results for `rows` to `output`, which is empty and set to the columns: the rows that are kept,
-    /// in their order. Returns the rows that were not kept.
+    /// in their order.
+    ///
+    /// Returns the rows that were not kept.
     async fn process(&mut self, rows: &Rows, output: &mut Rows) -> Result<SetAside, Halt>;
 
     /// All that `open` needs to continue after the last batch; empty for most processors.
@@ -258,8 +278,10 @@ pub trait ItemProcessor: Send {
     }
 }
 
-/// Receives items. The calls come in the order open, write …, checkpoint (now and then), complete. After a failure
-/// it may be opened again, to continue from a state.
+/// Receives items.
+///
+/// The calls come in the order open, write …, checkpoint (now and then), complete. After a failure it may be opened
+/// again, to continue from a state.
 #[async_trait]
 pub trait ItemWriter: Send {
     /// Prepares to write, and undoes everything that was written after the given state.
@@ -274,10 +296,12 @@ pub trait ItemWriter: Send {
     /// Writes all rows, except the skipped rows that it returns.
     async fn write(&mut self, rows: &Rows) -> Result<Vec<SkippedRow>, Halt>;
 
-    /// Makes what was written durable, and returns all that `open` needs to continue from here.
+    /// Makes all written rows durable, and returns all that `open` needs to continue from here.
     async fn checkpoint(&mut self) -> Result<Vec<u8>, Halt>;
 
-    /// Whether the writer can write fragments and absorb them. If so, its states are never empty.
+    /// Whether the writer can write fragments and absorb them.
+    ///
+    /// If so, its states are never empty.
     fn can_absorb(&self) -> bool {
         false
     }
@@ -302,6 +326,8 @@ pub trait ItemWriter: Send {
 /// One task without items.
 #[async_trait]
 pub trait Tasklet: Send {
-    /// Does the whole task. Returns the code of an exit status of its own, or `None`.
+    /// Does the whole task.
+    ///
+    /// Returns the code of an exit status of its own, or `None`.
     async fn run(&mut self, context: &StepContext) -> Result<Option<String>, Halt>;
 }

@@ -10,8 +10,9 @@ use crate::ports::error::RepositoryError;
 use crate::remedy::Remedy;
 use crate::rows::BadRows;
 
-/// Why an element cannot continue: something is wrong with the element or with its surroundings. The step fails, or
-/// tries again.
+/// Why an element cannot continue: something is wrong with the element or with its surroundings.
+///
+/// The step fails, or tries again.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct ElementError {
@@ -105,7 +106,9 @@ pub enum StepError {
     Element {
         /// Who: ``processor `normalise` ``.
         culprit: String,
-        /// Where: `items 1001 to 2000`. Empty before the first item.
+        /// Where: `items 1001 to 2000`.
+        ///
+        /// Empty before the first item.
         place: String,
         /// Why.
         source: Box<ElementError>,
@@ -134,8 +137,9 @@ pub enum StepError {
         skipped: u64,
         /// How many were read.
         read: u64,
-        /// Which share of them may be skipped. `None` if the step sets no share: then items were skipped and no
-        /// item was written.
+        /// Which share of them may be skipped.
+        ///
+        /// `None` if the step sets no share: then items were skipped and no item was written.
         share: Option<Share>,
     },
     /// More items were skipped than the step allows.
@@ -265,7 +269,9 @@ fn skip_share(skipped: u64, read: u64, share: Option<Share>) -> String {
 }
 
 impl StepError {
-    /// A failure of an element. `culprit` names the element for people; `place` is empty before the first item.
+    /// A failure of an element.
+    ///
+    /// `culprit` names the element for people; `place` is empty before the first item.
     pub fn element(culprit: impl Into<String>, place: impl Into<String>, source: ElementError) -> Self {
         Self::Element { culprit: culprit.into(), place: place.into(), source: Box::new(source) }
     }

@@ -2,7 +2,9 @@
 
 use crate::ports::error::RepositoryError;
 
-/// A kind of error. An exit code and an HTTP status belong to each.
+/// A kind of error.
+///
+/// An exit code and an HTTP status belong to each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
     /// The request itself is wrong.
@@ -19,7 +21,9 @@ pub enum ErrorKind {
     InUse,
     /// The request is right, but the state of the thing does not allow it now.
     WrongState,
-    /// A quota, a limit or the queue is full. The request may succeed later.
+    /// A quota, a limit or the queue is full.
+    ///
+    /// The request may succeed later.
     TooMany,
     /// A component is refused.
     ComponentRefused,

@@ -41,7 +41,9 @@ pub struct Findings {
     pub usage: ResourceUsage,
 }
 
-/// The reports of an element about the chunk that it works on. Empty for most elements.
+/// The reports of an element about the chunk that it works on.
+///
+/// Empty for most elements.
 #[derive(Debug, Default)]
 pub struct Reports {
     pub(crate) summary: BTreeMap<String, SummaryChange>,

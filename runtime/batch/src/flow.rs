@@ -61,8 +61,9 @@ pub enum Follows {
     End(BatchStatus),
 }
 
-/// What follows a step that ended with this status, and whether a transition of the step decided it. If so, a
-/// failure counts as handled.
+/// What follows a step that ended with this status, and whether a transition of the step decided it.
+///
+/// If so, a failure counts as handled.
 pub fn after(steps: &[Step], position: usize, status: BatchStatus, exit: &ExitStatus) -> (Follows, bool) {
     let own = match status {
         BatchStatus::Completed | BatchStatus::Failed => target(&steps[position], &exit.code),
@@ -98,7 +99,9 @@ pub enum Afterwards {
     Runs,
     /// It runs when the execution is resumed.
     Waits,
-    /// It does not run, because the execution is stopped. A restart runs it.
+    /// It does not run, because the execution is stopped.
+    ///
+    /// A restart runs it.
     IsStopped,
 }
 

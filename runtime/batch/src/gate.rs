@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The gate of one attempt at a step. Cheap to clone; all clones are the same gate.
+/// The gate of one attempt at a step.
+///
+/// Cheap to clone; all clones are the same gate.
 #[derive(Debug, Clone, Default)]
 pub struct Gate(Arc<Inner>);
 
@@ -23,7 +25,9 @@ struct Inner {
     calls: Mutex<Vec<(u64, Arc<str>)>>,
 }
 
-/// The right to save something. A gate that closes waits until this right is given back.
+/// The right to save something.
+///
+/// A gate that closes waits until this right is given back.
 #[derive(Debug)]
 pub struct SavePass<'a>(
     #[expect(dead_code, reason = "held for as long as it is there")] tokio::sync::MutexGuard<'a, ()>,
@@ -66,7 +70,9 @@ impl Gate {
         self.0.moves.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How often something has moved so far. While the number stays the same, nothing moves.
+    /// How often something has moved so far.
+    ///
+    /// While the number stays the same, nothing moves.
     pub fn moves(&self) -> u64 {
         self.0.moves.load(Ordering::Relaxed)
     }

@@ -12,13 +12,17 @@ use crate::name::{ConnectorCode, Digest};
 pub struct Connector {
     /// Unique in its tenant.
     pub code: ConnectorCode,
-    /// For people; commands accept it as a name, too. Unique in its tenant.
+    /// For people; commands accept it as a name, too.
+    ///
+    /// Unique in its tenant.
     pub label: String,
     /// Its jobs, whose names are unique in the tenant.
     pub jobs: Vec<Job>,
 }
 
-/// The description of an uploaded component. Its bytes are stored elsewhere, under the digest.
+/// The description of an uploaded component.
+///
+/// Its bytes are stored elsewhere, under the digest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Component {
     /// The SHA-256 of its bytes.
@@ -33,14 +37,18 @@ pub struct Component {
     pub size_bytes: u64,
     /// When it was uploaded.
     pub uploaded_at: Timestamp,
-    /// The component's whole answer to `describe`. A JSON object.
+    /// The component's whole answer to `describe`.
+    ///
+    /// A JSON object.
     pub description: Value,
     /// The owner of the key with which the component's signature was checked at its upload; `None` if no signature
     /// was asked for.
     pub signer: Option<Signer>,
 }
 
-/// The signer of a component. The key identifies the signer; the name is for people.
+/// The signer of a component.
+///
+/// The key identifies the signer; the name is for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signer {
     /// The operator's name for the key when the signature was checked.
@@ -55,8 +63,9 @@ impl Component {
         format!("{}@{}", self.name, self.version)
     }
 
-    /// Whether its version is a release: a release means the same bytes for good. A version `0.y.z` and a
-    /// pre-release, such as `1.2.0-dev`, are in development: they mean the newest upload.
+    /// Whether its version is a release: a release means the same bytes for good.
+    ///
+    /// A version `0.y.z` and a pre-release, such as `1.2.0-dev`, are in development: they mean the newest upload.
     pub fn is_release(&self) -> bool {
         // The text after a `+` is build metadata.
         let version = self.version.split('+').next().unwrap_or_default();

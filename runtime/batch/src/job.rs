@@ -12,7 +12,9 @@ use crate::name::{ConnectorCode, Digest, InstanceCode, JobName, StepName, Tenant
 use crate::pattern::Pattern;
 use crate::template::{self, OutputName};
 
-/// A definition: ordered steps and a parameter schema. Each execution keeps the definition with which it began.
+/// A definition: ordered steps and a parameter schema.
+///
+/// Each execution keeps the definition with which it began.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     /// The connector that the job belongs to.
@@ -53,8 +55,9 @@ impl Job {
 }
 
 impl Job {
-    /// The parameters that no step uses: their values have no effect. A component without options of its own gets
-    /// all parameters, so then all count as used.
+    /// The parameters that no step uses: their values have no effect.
+    ///
+    /// A component without options of its own gets all parameters, so then all count as used.
     pub fn unused_parameters(&self) -> Vec<&str> {
         let mut used = BTreeSet::new();
         for step in &self.steps {
@@ -179,8 +182,10 @@ impl StepKind {
 pub struct Element {
     /// The implementation.
     pub source: ElementSource,
-    /// Its options. Their texts may hold templates such as `${parameters.storage}`. `None` gives a component all
-    /// parameters of the job.
+    /// Its options.
+    ///
+    /// Their texts may hold templates such as `${parameters.storage}`. `None` gives a component all parameters of
+    /// the job.
     pub options: Option<Value>,
 }
 
@@ -204,7 +209,9 @@ pub struct ComponentRef {
     /// Whether several instances of it may work side by side; taken from its description.
     #[serde(default)]
     pub is_stateless: bool,
-    /// The columns it needs, if its description lists them. It does not get the other columns.
+    /// The columns it needs, if its description lists them.
+    ///
+    /// It does not get the other columns.
     #[serde(default)]
     pub columns_in: Option<Vec<String>>,
     /// A JSON Schema for its options, if its description has one.
@@ -228,11 +235,14 @@ impl Element {
 pub struct ItemSettings {
     /// The limit at which a chunk is full.
     pub chunk: ChunkLimit,
-    /// How long a chunk should take, in milliseconds. The slower a step's elements are, the fewer items make a
-    /// chunk, down to one.
+    /// How long a chunk should take, in milliseconds.
+    ///
+    /// The slower a step's elements are, the fewer items make a chunk, down to one.
     pub chunk_ms: u64,
-    /// How many instances of its processors work side by side, 1 to [`WORKERS_MAX`]. With 1, one thread reads,
-    /// processes and writes. With more, the reader and the writer have threads of their own.
+    /// How many instances of its processors work side by side, 1 to [`WORKERS_MAX`].
+    ///
+    /// With 1, one thread reads, processes and writes. With more, the reader and the writer have threads of their
+    /// own.
     pub workers: u32,
     /// Whether chunks are written in the order in which they were read.
     pub ordered: bool,
@@ -240,8 +250,9 @@ pub struct ItemSettings {
     pub checkpoint: CheckpointInterval,
     /// Which items may be set aside.
     pub skip: SkipPolicy,
-    /// Into how many parts its input is split, 1 to [`PARTITIONS_MAX`]. Any worker may take a part. 1 does not
-    /// split.
+    /// Into how many parts its input is split, 1 to [`PARTITIONS_MAX`].
+    ///
+    /// Any worker may take a part. 1 does not split.
     pub partitions: u32,
 }
 
@@ -286,13 +297,15 @@ impl Default for CheckpointInterval {
     }
 }
 
-/// Which items may be set aside, and how many. An item that is set aside becomes a warning and a row of the
-/// rejected items file.
+/// Which items may be set aside, and how many.
+///
+/// An item that is set aside becomes a warning and a row of the rejected items file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SkipPolicy {
-    /// How many items may be skipped, counted over all restarts. At the next one the step fails with `skip-limit`.
-    /// `None` sets no limit.
+    /// How many items may be skipped, counted over all restarts.
+    ///
+    /// At the next one the step fails with `skip-limit`. `None` sets no limit.
     pub limit: Option<u64>,
     /// Which share of the items read may be skipped.
     ///
@@ -301,6 +314,7 @@ pub struct SkipPolicy {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub share: Option<Share>,
     /// The codes with which an item may be set aside, by an element itself or because an element failed on it.
+    ///
     /// `None` allows all codes of items that elements set aside themselves, and no failure.
     pub on: Option<Vec<Pattern>>,
 }
@@ -329,7 +343,9 @@ impl fmt::Display for Share {
     }
 }
 
-/// A text is not a share. Shares are texts such as `5%` or `0.25%`.
+/// A text is not a share.
+///
+/// Shares are texts such as `5%` or `0.25%`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no share from 0% to 100%")]
 pub struct BadShare(String);
@@ -380,7 +396,9 @@ pub struct RetryPolicy {
     pub backoff: Backoff,
 }
 
-/// The wait before a retry. It doubles with each retry in a row.
+/// The wait before a retry.
+///
+/// It doubles with each retry in a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backoff {
     /// Before the first retry, in milliseconds.
@@ -421,16 +439,22 @@ pub struct StepFlow {
     pub branch: Option<Branch>,
 }
 
-/// Whether a step also runs after a failure or a stop. As JSON and YAML: `false`, `true` or `unless_stopped`.
+/// Whether a step also runs after a failure or a stop.
+///
+/// As JSON and YAML: `false`, `true` or `unless_stopped`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "AlwaysWritten", into = "AlwaysWritten")]
 pub enum Always {
     /// Only if the flow leads to it.
     #[default]
     No,
-    /// Also after a failure and after a stop. A stop or a pause that is requested while it runs does not end it.
+    /// Also after a failure and after a stop.
+    ///
+    /// A stop or a pause that is requested while it runs does not end it.
     Yes,
-    /// Also after a failure, but not after a stop. A stop or a pause applies to it as to any other step.
+    /// Also after a failure, but not after a stop.
+    ///
+    /// A stop or a pause applies to it as to any other step.
     UnlessStopped,
 }
 
@@ -487,8 +511,9 @@ pub enum Target {
     End,
     /// The job, or in a split the branch, ends as FAILED.
     Fail,
-    /// The job, or in a split the branch, ends as STOPPED. A restart continues with the next step in the order of
-    /// the job.
+    /// The job, or in a split the branch, ends as STOPPED.
+    ///
+    /// A restart continues with the next step in the order of the job.
     Stop,
     /// A step further down.
     Step(StepName),
@@ -506,9 +531,11 @@ pub struct Branch {
 /// The limit at which a chunk is full: `rows` rows or `bytes` bytes, whichever is reached first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChunkLimit {
-    /// At least 1.
+    /// How many rows fill a chunk, at least 1.
     pub rows: u32,
-    /// At least 1. The item that exceeds it still belongs to the chunk.
+    /// How many bytes fill a chunk, at least 1.
+    ///
+    /// The item that exceeds it still belongs to the chunk.
     pub bytes: u32,
 }
 
@@ -519,7 +546,9 @@ impl Default for ChunkLimit {
     }
 }
 
-/// The access that a step's components ask for. Texts may hold templates.
+/// The access that a step's components ask for.
+///
+/// Texts may hold templates.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct GrantRequest {
@@ -552,7 +581,9 @@ pub struct JobInstance {
     /// The job's type.
     #[serde(rename = "type")]
     pub job_type: String,
-    /// The parameters as they were given: only those that differ from the job's defaults. A JSON object.
+    /// The parameters as they were given: only those that differ from the job's defaults.
+    ///
+    /// A JSON object.
     pub raw_parameters: Value,
 }
 

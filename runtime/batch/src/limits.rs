@@ -45,8 +45,9 @@ impl Limit {
 
 macro_rules! limits {
     ($($(#[doc = $doc:literal])* $name:ident: $unit:ident, zero: $may_be_zero:literal;)*) => {
-        /// The limits of a step that differ from the defaults of the sandbox. In a policy: how far a step may raise
-        /// them.
+        /// The limits of a step that differ from the defaults of the sandbox.
+        ///
+        /// In a policy: how far a step may raise them.
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
         pub struct LimitOverrides {
             $($(#[doc = $doc])* pub $name: Option<u64>,)*

@@ -44,7 +44,9 @@ pub struct LogLine {
     pub message: String,
 }
 
-/// Takes the messages of one execution. Logging never fails a step: a message that cannot be written is lost.
+/// Takes the messages of one execution.
+///
+/// Logging never fails a step: a message that cannot be written is lost.
 pub trait ExecutionLog: Send + Sync {
     /// Adds a message about a step, or about the job if `step` is `None`.
     fn log(&self, level: LogLevel, step: Option<&str>, message: &str);

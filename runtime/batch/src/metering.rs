@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::counters::Tally;
 
-/// The resources that a step execution has used. In JSON, a missing field is 0.
+/// The resources that a step execution has used.
+///
+/// In JSON, a missing field is 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ResourceUsage {
@@ -64,7 +66,9 @@ impl ResourceUsage {
     }
 }
 
-/// Counts the resources that a running step uses. Several elements may count at the same time.
+/// Counts the resources that a running step uses.
+///
+/// Several elements may count at the same time.
 #[derive(Debug, Default)]
 pub struct Metering {
     earlier: ResourceUsage,
@@ -117,8 +121,9 @@ impl Metering {
         }
     }
 
-    /// Adds what a part of the step has used elsewhere. The part may have run on another machine, so peaks of
-    /// memory are not added: the higher peak counts.
+    /// Adds what a part of the step has used elsewhere.
+    ///
+    /// The part may have run on another machine, so peaks of memory are not added: the higher peak counts.
     pub fn add(&self, usage: &ResourceUsage) {
         self.memory_bytes_peak.fetch_max(usage.memory_bytes_peak, Ordering::Relaxed);
         for (counter, by) in self.counters(usage) {
@@ -126,7 +131,9 @@ impl Metering {
         }
     }
 
-    /// Subtracts what was added, because another run of the step will add it again. The peak stays.
+    /// Subtracts what was added, because another run of the step will add it again.
+    ///
+    /// The peak stays.
     pub fn take_back(&self, usage: &ResourceUsage) {
         for (counter, by) in self.counters(usage) {
             counter.fetch_sub(by, Ordering::Relaxed);

@@ -208,7 +208,9 @@ impl fmt::Display for JobExecutionId {
     }
 }
 
-/// The SHA-256 of a component's bytes. An execution pins this digest, whatever name the component was found under.
+/// The SHA-256 of a component's bytes.
+///
+/// An execution pins this digest, whatever name the component was found under.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Digest(String);
@@ -242,7 +244,9 @@ impl fmt::Display for Digest {
     }
 }
 
-/// The id of the installation that a store belongs to. It is random, made with the store, and never changes.
+/// The id of the installation that a store belongs to.
+///
+/// It is random, made with the store, and never changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstallationId(String);
 

@@ -3,7 +3,9 @@
 
 use serde_json::{Number, Value};
 
-/// The first number of a JSON text that would be rounded, and where it begins, in bytes. The text is JSON.
+/// The first number of a JSON text that would be rounded, and where it begins, in bytes.
+///
+/// `json` must be valid JSON.
 pub fn first_rounded(json: &str) -> Option<(usize, &str)> {
     let bytes = json.as_bytes();
     let mut at = 0;
@@ -36,8 +38,9 @@ fn is_of_number(byte: u8) -> bool {
     byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E')
 }
 
-/// Whether 64 bits hold a decimal number exactly as it is written. Also true for a text that is not a number: other
-/// checks refuse it.
+/// Whether 64 bits hold a decimal number exactly as it is written.
+///
+/// Also true for a text that is not a number: other checks refuse it.
 pub fn keeps_digits(text: &str) -> bool {
     if text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok() {
         return true;

@@ -5,7 +5,9 @@
 use crate::execution::Counts;
 use crate::metering::ResourceUsage;
 
-/// Receives what running steps have done. It must not wait.
+/// Receives what running steps have done.
+///
+/// It must not wait.
 pub trait Observer: Send + Sync + 'static {
     /// Receives one observation.
     fn observe(&self, observation: Observation);
@@ -14,8 +16,10 @@ pub trait Observer: Send + Sync + 'static {
 /// Something that a running step has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Observation {
-    /// A chunk was written. `us` is the time since it was asked for. If chains of processors work side by side,
-    /// this is how long the writer waited for the chunk and wrote it.
+    /// A chunk was written.
+    ///
+    /// `us` is the time since it was asked for. If chains of processors work side by side, this is how long the
+    /// writer waited for the chunk and wrote it.
     Chunk {
         /// Microseconds.
         us: u64,
@@ -24,7 +28,9 @@ pub enum Observation {
     Checkpoint {
         /// How long that took, in microseconds.
         us: u64,
-        /// The items since the last checkpoint. Items that were written and dropped again are in no checkpoint.
+        /// The items since the last checkpoint.
+        ///
+        /// Items that were written and dropped again are in no checkpoint.
         counts: Counts,
     },
     /// What the step has used since the last such observation.

@@ -23,8 +23,10 @@ pub use words::check_words;
 /// How many bytes the parameters of an instance or an execution may take as JSON.
 pub const PARAMETERS_BYTES_MAX: usize = 1 << 20;
 
-/// How many violations are reported. There is a limit because a person does not correct more at once, and because
-/// each violation may quote a long value.
+/// How many violations are reported.
+///
+/// There is a limit because a person does not correct more at once, and because each violation may quote a long
+/// value.
 pub const VIOLATIONS_MAX: usize = 100;
 
 /// A checked schema, ready to validate.
@@ -78,7 +80,9 @@ pub enum SchemaError {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("{}: {message}", if path.is_empty() { "parameters" } else { path.as_str() })]
 pub struct Violation {
-    /// The place of the value, as a JSON pointer: `/storage/type`. Empty for all parameters together.
+    /// The place of the value, as a JSON pointer: `/storage/type`.
+    ///
+    /// Empty for all parameters together.
     pub path: String,
     /// What is wrong, and what would be right.
     pub message: String,
@@ -221,8 +225,9 @@ impl ParameterSchema {
         &self.schema
     }
 
-    /// Effective parameters: defaults ← `raw` ← `overrides`, by top-level key. If the result has violations, they
-    /// are returned instead, at most [`VIOLATIONS_MAX`], sorted by path.
+    /// Effective parameters: defaults ← `raw` ← `overrides`, by top-level key.
+    ///
+    /// If the result has violations, they are returned instead, at most [`VIOLATIONS_MAX`], sorted by path.
     pub fn effective(&self, raw: &Value, overrides: &Value) -> Result<Value, Vec<Violation>> {
         let mut effective = self.defaults();
         for given in [raw, overrides] {

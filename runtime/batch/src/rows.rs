@@ -74,7 +74,9 @@ impl Rows {
         Self { columns, ..Self::default() }
     }
 
-    /// Makes a batch from parts that come from outside. Every rule is checked first.
+    /// Makes a batch from parts that come from outside.
+    ///
+    /// Every rule is checked first.
     pub fn from_parts(
         columns: usize,
         data: Vec<u8>,
@@ -175,15 +177,18 @@ impl Rows {
         self.nulls.clear();
     }
 
-    /// The emptied memory of a batch that is no longer needed: for the data and for the ends. A reader that makes a
-    /// batch itself fills this memory and gives it to `from_parts`.
+    /// The emptied memory of a batch that is no longer needed: for the data and for the ends.
+    ///
+    /// A reader that makes a batch itself fills this memory and gives it to `from_parts`.
     pub fn into_memory(mut self) -> (Vec<u8>, Vec<u32>) {
         self.data.clear();
         self.ends.clear();
         (self.data, self.ends)
     }
 
-    /// Appends the next cell. A row is complete after `columns` cells.
+    /// Appends the next cell.
+    ///
+    /// A row is complete after `columns` cells.
     pub fn push(&mut self, cell: &str) {
         self.data.extend_from_slice(cell.as_bytes());
         self.ends.push(self.data.len() as u32);

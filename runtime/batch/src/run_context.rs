@@ -15,8 +15,10 @@ use crate::log::{ExecutionLog, LogLevel};
 use crate::name::JobExecutionId;
 use crate::shared_values::SharedValues;
 
-/// The identity of a run, for names and placeholders. A run is one execution, or several that continue one another.
-/// All executions of a run use the same names, so each finds the files of the one before it.
+/// The identity of a run, for names and placeholders.
+///
+/// A run is one execution, or several that continue one another. All executions of a run use the same names, so
+/// each finds the files of the one before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunInfo {
     /// The first of these executions.
@@ -27,8 +29,9 @@ pub struct RunInfo {
     pub started_at: Timestamp,
 }
 
-/// Which attempt at a run this is. A later attempt is greater, even if it belongs to an execution that restarts
-/// another.
+/// Which attempt at a run this is.
+///
+/// A later attempt is greater, even if it belongs to an execution that restarts another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Attempt {
     /// The execution that runs now.
@@ -43,7 +46,9 @@ pub struct RunContext {
     pub info: RunInfo,
     /// Which attempt at the run this is.
     pub attempt: Attempt,
-    /// The effective parameters. A JSON object.
+    /// The effective parameters.
+    ///
+    /// A JSON object.
     pub parameters: Value,
     /// The parameters as text, made once for the components.
     pub parameters_text: String,
@@ -102,8 +107,9 @@ impl RunContext {
         self.stop_requested.store(true, Ordering::Relaxed);
     }
 
-    /// Requests that every step of this run makes a checkpoint and ends there, to continue later. A worker does so
-    /// before it ends.
+    /// Requests that every step of this run makes a checkpoint and ends there, to continue later.
+    ///
+    /// A worker does so before it ends.
     pub fn request_pause(&self) {
         self.pause_requested.store(true, Ordering::Relaxed);
     }
@@ -123,7 +129,9 @@ impl RunContext {
         self.stop_requested() || self.pause_requested()
     }
 
-    /// Whether the run will be PAUSED after its steps have ended. A stop request overrides a pause request.
+    /// Whether the run will be PAUSED after its steps have ended.
+    ///
+    /// A stop request overrides a pause request.
     pub fn should_pause(&self) -> bool {
         self.pause_requested() && !self.stop_requested()
     }

@@ -26,7 +26,9 @@ use crate::recorder::Recorder;
 use crate::run_context::RunContext;
 use crate::tasklet_point::TaskletPoint;
 
-/// A running step. Cheap to clone; all clones are the same step.
+/// A running step.
+///
+/// Cheap to clone; all clones are the same step.
 #[derive(Clone)]
 pub struct StepContext {
     inner: Arc<Inner>,
@@ -67,7 +69,9 @@ struct Saved {
 }
 
 impl StepContext {
-    /// A step of a run. `has_items` says whether the engine counts its items.
+    /// A step of a run.
+    ///
+    /// `has_items` says whether the engine counts its items.
     pub fn new(run: Arc<RunContext>, step: StepName, has_items: bool, findings: Findings) -> Self {
         Self::begin(run, step, has_items, false, findings)
     }
@@ -110,7 +114,9 @@ impl StepContext {
         Self { inner: self.inner.clone(), slip: Some(Arc::default()), gate: self.gate.clone() }
     }
 
-    /// The same step for elements that may be left behind. After the gate is closed they cannot change anything.
+    /// The same step for elements that may be left behind.
+    ///
+    /// After the gate is closed they cannot change anything.
     #[must_use]
     pub fn behind(&self, gate: &Gate) -> Self {
         Self { gate: gate.clone(), ..self.clone() }
@@ -141,8 +147,10 @@ impl StepContext {
         self.inner.run.should_stop() && !self.inner.runs_always
     }
 
-    /// The same as [`should_stop`](Self::should_stop), but called by an element. If a tasklet got the answer yes,
-    /// its return counts as a stop. If it never asked, its return means that all its work is done.
+    /// The same as [`should_stop`](Self::should_stop), but called by an element.
+    ///
+    /// If a tasklet got the answer yes, its return counts as a stop. If it never asked, its return means that all
+    /// its work is done.
     pub fn observe_stop(&self) -> bool {
         let should_stop = self.should_stop();
         if should_stop {
@@ -156,14 +164,18 @@ impl StepContext {
         self.inner.has_observed_stop.load(Ordering::Relaxed)
     }
 
-    /// Adds to the progress, for an element. In an item step the engine counts, and this function does nothing.
+    /// Adds to the progress, for an element.
+    ///
+    /// In an item step the engine counts, and this function does nothing.
     pub fn increment_processed_items(&self, by: u32) {
         if !self.inner.has_items && !self.gate.is_closed() {
             self.inner.processed.fetch_add(u64::from(by), Ordering::Relaxed);
         }
     }
 
-    /// Sets the total, for an element. In an item step the reader's total counts instead.
+    /// Sets the total, for an element.
+    ///
+    /// In an item step the reader's total counts instead.
     pub fn set_total_items(&self, total: u32) {
         if !self.inner.has_items && !self.gate.is_closed() {
             self.inner.total.store(u64::from(total), Ordering::Relaxed);
@@ -180,7 +192,9 @@ impl StepContext {
         self.inner.is_estimate.store(tracking.is_estimate, Ordering::Relaxed);
     }
 
-    /// The progress now. If more items are processed than the total, the total is raised.
+    /// The progress now.
+    ///
+    /// If more items are processed than the total, the total is raised.
     pub fn tracking(&self) -> Tracking {
         let processed = self.inner.processed.load(Ordering::Relaxed);
         let total = self.inner.total.load(Ordering::Relaxed);

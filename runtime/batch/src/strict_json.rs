@@ -21,7 +21,9 @@ pub struct JsonError {
     pub column: usize,
     /// What is wrong there.
     pub message: String,
-    /// Whether the cause is a number with too many digits. Such a number can be written as a text.
+    /// Whether the cause is a number with too many digits.
+    ///
+    /// Such a number can be written as a text.
     pub is_rounded_number: bool,
 }
 

@@ -27,8 +27,9 @@ impl TaskletPoint {
         Checkpoint { reader, ..Checkpoint::default() }
     }
 
-    /// The point in a stored checkpoint; `None` if there is none, or if it cannot be read. Then the tasklet counts
-    /// from zero.
+    /// The point in a stored checkpoint; `None` if there is none, or if it cannot be read.
+    ///
+    /// Then the tasklet counts from zero.
     pub fn of_checkpoint(checkpoint: Option<&Checkpoint>) -> Option<Self> {
         serde_json::from_slice(&checkpoint?.reader).ok()
     }

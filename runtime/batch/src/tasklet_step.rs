@@ -9,8 +9,10 @@ use crate::job::RetryPolicy;
 use crate::log::LogLevel;
 use crate::retry::{is_worth_a_retry, wait_ms, wait_to_retry};
 
-/// Runs a tasklet. A tasklet that returns after it got the answer that it should stop is STOPPED, whatever it
-/// returns. A tasklet that never asked has done all its work.
+/// Runs a tasklet.
+///
+/// A tasklet that returns after it got the answer that it should stop is STOPPED, whatever it returns. A tasklet
+/// that never asked has done all its work.
 pub async fn run(
     tasklet: &mut dyn Tasklet,
     name: &str,

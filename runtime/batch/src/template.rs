@@ -20,7 +20,9 @@ pub use holes::{Hole, Piece as TemplatePiece, Template, judge_name};
 pub struct Values<'a> {
     /// The parameters of the run.
     pub parameters: &'a Value,
-    /// The placeholder for each secret that may be named. Never the secret itself.
+    /// The placeholder for each secret that may be named.
+    ///
+    /// Never the secret itself.
     pub secrets: &'a BTreeMap<String, String>,
     /// The outputs of the steps before.
     pub outputs: &'a Outputs,
@@ -230,8 +232,9 @@ fn or_default(found: Option<&Value>, default: Option<&str>) -> Option<Value> {
     Some(plain.unwrap_or_else(|| Value::from(default)))
 }
 
-/// Expands every text in a JSON value. A text that consists of one template becomes the parameter's value, whatever
-/// its type.
+/// Expands every text in a JSON value.
+///
+/// A text that consists of one template becomes the parameter's value, whatever its type.
 pub fn expand(value: &Value, values: Values<'_>) -> Result<Value, TemplateError> {
     expand_judged(value, values, |_| Ok(()))
 }

@@ -11,8 +11,10 @@ use std::thread;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-/// Work on a thread of its own. If this handle is dropped, the work ends at its next await point. If the work does
-/// not reach one, the thread is left behind.
+/// Work on a thread of its own.
+///
+/// If this handle is dropped, the work ends at its next await point. If the work does not reach one, the thread is
+/// left behind.
 #[derive(Debug)]
 pub struct OwnThread<T> {
     outcome: oneshot::Receiver<T>,
@@ -25,7 +27,9 @@ pub struct OwnThread<T> {
 #[error("it panicked")]
 pub struct Panicked;
 
-/// Starts work on a thread of its own. Needs a Tokio runtime.
+/// Starts work on a thread of its own.
+///
+/// Needs a Tokio runtime.
 ///
 /// # Panics
 ///

@@ -9,8 +9,10 @@ use std::fmt::{self, Display};
 
 use serde::Serialize;
 
-/// Lines that are safe to show, each with its line end. [`Visible::line`] makes a line of one text, so nothing in
-/// that text ends the line. Texts of several lines are put after a name or an indent.
+/// Lines that are safe to show, each with its line end.
+///
+/// [`Visible::line`] makes a line of one text, so nothing in that text ends the line. Texts of several lines are
+/// put after a name or an indent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Visible(String);
 
@@ -20,7 +22,9 @@ impl Visible {
         Self(format!("{}\n", on_one_line(&text.to_string()).trim_end()))
     }
 
-    /// A name, followed by a text. Further lines of the text are indented to its first line.
+    /// A name, followed by a text.
+    ///
+    /// Further lines of the text are indented to its first line.
     pub fn named(name: &str, text: &str) -> Self {
         let indent = " ".repeat(name.chars().count());
         let mut lines = text.lines();
@@ -28,7 +32,9 @@ impl Visible {
         std::iter::once(first).chain(lines.map(|line| Self::line(format_args!("{indent}{line}")))).collect()
     }
 
-    /// JSON over several lines. Control characters in its strings appear only as JSON escapes.
+    /// JSON over several lines.
+    ///
+    /// Control characters in its strings appear only as JSON escapes.
     ///
     /// # Panics
     ///
@@ -147,8 +153,9 @@ pub(crate) fn unseen(character: char) -> Option<Unseen> {
     }
 }
 
-/// Whether a character moves the cursor, ends a line, or changes how other characters look. Joiners, which some
-/// scripts need, do not.
+/// Whether a character moves the cursor, ends a line, or changes how other characters look.
+///
+/// Joiners, which some scripts need, do not.
 pub fn steers(character: char) -> bool {
     unseen(character) == Some(Unseen::Steers)
 }

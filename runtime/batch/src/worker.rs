@@ -23,8 +23,9 @@ pub struct Worker {
     pub tenants: Vec<TenantId>,
     /// Whether it is shutting down, and takes no new entries.
     pub is_stopping: bool,
-    /// By how many milliseconds the clock of its machine is ahead of the store's; negative if it is behind. `None` if
-    /// the worker does not compare the two.
+    /// By how many milliseconds the clock of its machine is ahead of the store's; negative if it is behind.
+    ///
+    /// `None` if the worker does not compare the two.
     pub clock_skew_ms: Option<i64>,
 }
 

@@ -20,7 +20,9 @@ const YIELDS_MAX: u64 = 20;
 pub type FaultyStore<S> = Interposed<S, Faults>;
 
 impl<S: JobRepository> FaultyStore<S> {
-    /// Makes a store in which `rate` of 1000 calls have a fault. The seed decides which calls, and which faults.
+    /// Makes a store in which `rate` of 1000 calls have a fault.
+    ///
+    /// The seed decides which calls, and which faults.
     pub fn new(store: S, seed: u64, rate: u32) -> Self {
         Self { store, interposer: Faults::new(seed, rate) }
     }

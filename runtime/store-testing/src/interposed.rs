@@ -44,12 +44,14 @@ impl Call<'_> {
 /// A listener before a store.
 #[async_trait]
 pub trait Interposer: Send + Sync + 'static {
-    /// Called before a call is made. If it returns an error, the caller gets the error, and the store is not
-    /// called.
+    /// Called before a call is made.
+    ///
+    /// If it returns an error, the caller gets the error, and the store is not called.
     async fn before(&self, call: Call<'_>) -> Result<()>;
 
-    /// Called after a call that succeeded. If it returns an error, the caller gets the error instead of the store's
-    /// answer.
+    /// Called after a call that succeeded.
+    ///
+    /// If it returns an error, the caller gets the error instead of the store's answer.
     async fn after(&self, call: Call<'_>) -> Result<()>;
 }
 

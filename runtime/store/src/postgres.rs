@@ -53,21 +53,27 @@ use wake::Wake;
 /// How a database is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostgresOptions {
-    /// How many connections there are at most, at least 1. `pool_max` in the URL overrides it. A worker that waits
-    /// for work has one more. There are fewer connections while few callers wait for one.
+    /// How many connections there are at most, at least 1.
+    ///
+    /// `pool_max` in the URL overrides it. A worker that waits for work has one more. There are fewer connections
+    /// while few callers wait for one.
     pub connections_max: usize,
     /// How long an unused connection stays open, in milliseconds.
     pub idle_timeout_ms: u64,
-    /// How long to wait for a free connection, in milliseconds. After that the answer is
-    /// [`Busy`](stepbox_batch::ports::RepositoryError::Busy).
+    /// How long to wait for a free connection, in milliseconds.
+    ///
+    /// After that the answer is [`Busy`](stepbox_batch::ports::RepositoryError::Busy).
     pub pool_timeout_ms: u64,
     /// How long connecting may take, in milliseconds.
     pub connect_timeout_ms: u64,
-    /// How long the server may take to answer, in milliseconds. After that the connection is dropped, because the
-    /// network may be cut. The server itself gives up at that time, too.
+    /// How long the server may take to answer, in milliseconds.
+    ///
+    /// After that the connection is dropped, because the network may be cut. The server itself gives up at that
+    /// time, too.
     pub response_timeout_ms: u64,
-    /// For how long a worker's save is tried again while there is no connection, in milliseconds. No other call is
-    /// tried again.
+    /// For how long a worker's save is tried again while there is no connection, in milliseconds.
+    ///
+    /// No other call is tried again.
     pub save_patience_ms: u64,
 }
 
@@ -97,7 +103,9 @@ pub struct PostgresSchema {
     pub known: u32,
 }
 
-/// A job repository in a PostgreSQL database. Calls need the Tokio runtime in which it was opened.
+/// A job repository in a PostgreSQL database.
+///
+/// Calls need the Tokio runtime in which it was opened.
 #[derive(Debug)]
 pub struct PostgresStore {
     name: Arc<str>,
@@ -108,7 +116,9 @@ pub struct PostgresStore {
 
 impl PostgresStore {
     /// Opens a database with `postgres://user:password@host:port/database?sslmode=verify-full`, and brings its
-    /// schema up to date. The tables are in the schema to which the user's `search_path` leads.
+    /// schema up to date.
+    ///
+    /// The tables are in the schema to which the user's `search_path` leads.
     pub async fn open(url: &str, options: PostgresOptions) -> Result<Self> {
         Self::migrate(url, &options).await?;
         let (address, options) = (Arc::new(Address::parse(url, &options)?), Arc::new(options));
@@ -119,8 +129,9 @@ impl PostgresStore {
         Ok(Self { name, connections, desk, wake: Wake::new(address, options) })
     }
 
-    /// Brings the schema up to date, and returns its state after that. Needs the right to create tables, unless the
-    /// schema is up to date already.
+    /// Brings the schema up to date, and returns its state after that.
+    ///
+    /// Needs the right to create tables, unless the schema is up to date already.
     pub async fn migrate(url: &str, options: &PostgresOptions) -> Result<PostgresSchema> {
         let address = Address::parse(url, options)?;
         let outcome = async {
@@ -138,7 +149,9 @@ impl PostgresStore {
     }
 
     /// Reads everything in an up-to-date database, tries whether lost executions could be rescued, and returns what
-    /// is wrong. Changes nothing unless `mends` is true.
+    /// is wrong.
+    ///
+    /// Changes nothing unless `mends` is true.
     pub async fn check_contents(url: &str, options: &PostgresOptions, mends: bool) -> Result<Vec<Finding>> {
         let address = Address::parse(url, options)?;
         let outcome = async {

@@ -49,13 +49,16 @@ use writer::Writer;
 /// How a file is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqliteOptions {
-    /// How long to wait while another process writes, in milliseconds. After that the answer is
-    /// [`RepositoryError::Busy`].
+    /// How long to wait while another process writes, in milliseconds.
+    ///
+    /// After that the answer is [`RepositoryError::Busy`].
     pub busy_timeout_ms: u32,
     /// How many calls may read at the same time, at least 1; further calls wait.
     pub readers_max: usize,
-    /// How large the file may grow, in bytes; `None` if only the disk limits it. A write beyond the limit is
-    /// refused like a write to a full disk. The write-ahead log beside the file is not included.
+    /// How large the file may grow, in bytes; `None` if only the disk limits it.
+    ///
+    /// A write beyond the limit is refused like a write to a full disk. The write-ahead log beside the file is not
+    /// included.
     pub size_bytes_max: Option<u64>,
 }
 
@@ -66,7 +69,9 @@ impl Default for SqliteOptions {
     }
 }
 
-/// A job repository in an SQLite file. Calls need a Tokio runtime.
+/// A job repository in an SQLite file.
+///
+/// Calls need a Tokio runtime.
 ///
 /// When the store is dropped, it completes what callers have asked for, and closes the file.
 #[derive(Debug)]
@@ -78,8 +83,10 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens a file with the default options. If the file or its folder does not exist, creates it, for its owner
-    /// only; brings an older schema up to date. Blocks meanwhile.
+    /// Opens a file with the default options.
+    ///
+    /// If the file or its folder does not exist, creates it, for its owner only; brings an older schema up to date.
+    /// Blocks meanwhile.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_with(path, SqliteOptions::default())
     }
@@ -98,14 +105,18 @@ impl SqliteStore {
     /// The version of the schema that this program reads and writes.
     pub const SCHEMA_VERSION: u32 = migrate::SCHEMA_VERSION;
 
-    /// The state of a file, without opening it for writing. Blocks while it reads the whole file.
+    /// The state of a file, without opening it for writing.
+    ///
+    /// Blocks while it reads the whole file.
     pub fn look(path: impl AsRef<Path>) -> Result<SqliteSchema> {
         let place = Place { path: path_from_now_on(path.as_ref())?, options: SqliteOptions::default() };
         place.explain(look::look(&place))
     }
 
     /// Reads everything in an up-to-date file, tries whether lost executions could be rescued, and returns what is
-    /// wrong at that moment. Changes nothing unless `mends` is true. Blocks meanwhile.
+    /// wrong at that moment.
+    ///
+    /// Changes nothing unless `mends` is true. Blocks meanwhile.
     pub fn check(path: impl AsRef<Path>, now: Timestamp, mends: bool) -> Result<Vec<Finding>> {
         let place = Place { path: path_from_now_on(path.as_ref())?, options: SqliteOptions::default() };
         place.explain(open::connect(&place).and_then(|mut db| check::check(&mut db, now, mends)))
@@ -116,8 +127,10 @@ impl SqliteStore {
         &self.place.path
     }
 
-    /// How many commits have waited for the disk since the store was opened. This is the cost of writes, because
-    /// everything else is a thousand times faster. Calls at the same time share a commit.
+    /// How many commits have waited for the disk since the store was opened.
+    ///
+    /// This is the cost of writes, because everything else is a thousand times faster. Calls at the same time share
+    /// a commit.
     pub fn durable_commits(&self) -> u64 {
         self.writer.durable_commits()
     }

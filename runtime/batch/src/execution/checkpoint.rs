@@ -7,8 +7,12 @@ pub struct Checkpoint {
     pub reader: Vec<u8>,
     /// The processors' states, opaque, in order.
     pub processors: Vec<Vec<u8>>,
-    /// The writer's state, opaque. The output that it refers to is durable.
+    /// The writer's state, opaque.
+    ///
+    /// The output that it refers to is durable.
     pub writer: Vec<u8>,
-    /// The state of the rejected items file, opaque. The items that it refers to are durable.
+    /// The state of the rejected items file, opaque.
+    ///
+    /// The items that it refers to are durable.
     pub rejected: Vec<u8>,
 }

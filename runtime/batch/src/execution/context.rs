@@ -8,7 +8,9 @@ use serde_json::Value;
 /// How many bytes the values of an execution context may take together.
 pub const CONTEXT_BYTES_MAX: usize = 64 << 10;
 
-/// Key/values shared by the steps of a run, stored with each checkpoint. Values are JSON.
+/// Key/values shared by the steps of a run, stored with each checkpoint.
+///
+/// Values are JSON.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ExecutionContext(pub BTreeMap<String, Value>);

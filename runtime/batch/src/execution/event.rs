@@ -24,7 +24,9 @@ pub const EVENTS_KEPT_MAX: u64 = 1_000_000;
 /// How many events a page has at most.
 pub const EVENTS_PAGE_MAX: u32 = 10_000;
 
-/// The place of an event in the stream, from 1. Later events have larger numbers; some numbers are never given.
+/// The place of an event in the stream, from 1.
+///
+/// Later events have larger numbers; some numbers are never given.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EventNumber(pub u64);
@@ -108,7 +110,9 @@ impl Happened {
     }
 }
 
-/// The kinds of events. The numbers are stored.
+/// The kinds of events.
+///
+/// The numbers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EventKind {
     /// See [`Happened::Submitted`].

@@ -14,7 +14,9 @@ pub struct Warning {
     pub code: String,
     /// For people.
     pub reason: String,
-    /// Where the item is in the input, in words for people: `line 41`. Empty if unknown.
+    /// Where the item is in the input, in words for people: `line 41`.
+    ///
+    /// Empty if unknown.
     pub place: String,
     /// The text of the item, as far as it is known: JSON or any other text.
     pub item: String,
@@ -25,13 +27,19 @@ pub struct Warning {
 pub struct Failure {
     /// Stable, for machines and for `docs/errors.md`.
     pub code: String,
-    /// Who: ``processor `normalise` ``. Empty for the job itself.
+    /// Who: ``processor `normalise` ``.
+    ///
+    /// Empty for the job itself.
     pub culprit: String,
-    /// Where: `item 41 (line 42)`. Empty if there is no particular place.
+    /// Where: `item 41 (line 42)`.
+    ///
+    /// Empty if there is no particular place.
     pub place: String,
     /// What happened.
     pub message: String,
-    /// What to do about it. Empty if there is no advice, or if the remedies give it.
+    /// What to do about it.
+    ///
+    /// Empty if there is no advice, or if the remedies give it.
     pub help: String,
     /// Further next actions, which a front end puts in words.
     #[serde(default)]

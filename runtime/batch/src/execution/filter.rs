@@ -4,7 +4,9 @@ use super::status::BatchStatus;
 use crate::clock::Timestamp;
 use crate::name::{InstanceCode, JobExecutionId};
 
-/// Which executions to list. Parts of other executions are never listed.
+/// Which executions to list.
+///
+/// Parts of other executions are never listed.
 #[derive(Debug, Clone, Default)]
 pub struct ExecutionFilter {
     /// Only executions of this instance.

@@ -22,7 +22,9 @@ pub struct JobExecution {
     pub instance: InstanceCode,
     /// The job as it was at creation, with the digests of its components.
     pub job: Job,
-    /// Effective parameters: defaults ← instance ← override. A JSON object, never changed.
+    /// Effective parameters: defaults ← instance ← override.
+    ///
+    /// A JSON object, never changed.
     pub parameters: Value,
     /// The user who asked for it; `None` if the user is unknown.
     pub user: Option<String>,
@@ -42,10 +44,14 @@ pub struct JobExecution {
     pub worker: Option<String>,
     /// How many workers have begun it.
     pub attempt: u32,
-    /// Whether a stop was requested. Its worker never writes this.
+    /// Whether a stop was requested.
+    ///
+    /// Its worker never writes this.
     pub stop_requested: bool,
-    /// Why it was set aside. An execution that is set aside is not claimed by a worker or rescued by the watchdog,
-    /// until the store is repaired. `None` for almost all executions.
+    /// Why it was set aside.
+    ///
+    /// An execution that is set aside is not claimed by a worker or rescued by the watchdog, until the store is
+    /// repaired. `None` for almost all executions.
     pub set_aside: Option<String>,
     /// The execution that this one continues.
     pub restart_of: Option<JobExecutionId>,
@@ -75,7 +81,9 @@ pub struct Ancestor {
 pub struct Remains {
     /// The damage, row by row.
     pub damage: Vec<String>,
-    /// The columns that have a value, by name. A column of a step has the step's position before its name: `step 0
-    /// status`. The values are texts, as they are stored.
+    /// The columns that have a value, by name.
+    ///
+    /// A column of a step has the step's position before its name: `step 0 status`. The values are texts, as they
+    /// are stored.
     pub fields: Vec<(String, String)>,
 }

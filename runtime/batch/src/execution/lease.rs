@@ -21,7 +21,9 @@ pub struct Lease {
     pub tenant: TenantId,
     /// Which execution.
     pub id: JobExecutionId,
-    /// The fencing token. It grows with each claim, and the `WHERE` clause of each write compares it.
+    /// The fencing token.
+    ///
+    /// It grows with each claim, and the `WHERE` clause of each write compares it.
     pub token: u64,
 }
 

@@ -26,8 +26,10 @@ pub struct NewJobExecution {
     pub parameters: Value,
     /// The user who asked for it, and when.
     pub by: Actor,
-    /// The execution that it continues, if any. The context and the steps come from that execution: completed steps
-    /// are carried over, the interrupted step brings its checkpoint.
+    /// The execution that it continues, if any.
+    ///
+    /// The context and the steps come from that execution: completed steps are carried over, the interrupted step
+    /// brings its checkpoint.
     pub restart_of: Option<JobExecutionId>,
     /// The execution context to begin with.
     pub context: ExecutionContext,
@@ -42,8 +44,9 @@ pub struct NewJobExecution {
 }
 
 impl NewJobExecution {
-    /// The execution as a store accepts it. It has a worker if it is claimed in the same transaction. The store
-    /// sets its id.
+    /// The execution as a store accepts it.
+    ///
+    /// It has a worker if it is claimed in the same transaction. The store sets its id.
     pub fn accepted(&self, claim: Option<&Claim>) -> JobExecution {
         let Self { tenant, instance, job, parameters, by, restart_of, context, steps, partition, .. } =
             self.clone();

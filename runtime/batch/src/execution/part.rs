@@ -8,8 +8,9 @@ use super::step_execution::Tracking;
 use crate::clock::Timestamp;
 use crate::name::JobExecutionId;
 
-/// Which part of which step an execution is. The execution has only that step, with a lease of its own, so that any
-/// worker may run it.
+/// Which part of which step an execution is.
+///
+/// The execution has only that step, with a lease of its own, so that any worker may run it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Partition {
     /// The execution whose step was split.
@@ -45,8 +46,9 @@ pub struct PartitionState {
     pub failure: Option<Failure>,
 }
 
-/// The rule for a whole and its parts. A part ends with its whole. While the whole continues, the part's own losses
-/// decide.
+/// The rule for a whole and its parts.
+///
+/// A part ends with its whole. While the whole continues, the part's own losses decide.
 ///
 /// A store applies the rule to each open part when it ends a whole, and to a part when it rescues the part. So the
 /// two agree in any order.
@@ -54,7 +56,9 @@ pub struct PartitionState {
 pub enum PartOfEnded {
     /// No worker holds the part: it is STOPPED at once.
     Ends,
-    /// The part's worker gets a stop request. If that worker is dead, a later rescue finds the part free.
+    /// The part's worker gets a stop request.
+    ///
+    /// If that worker is dead, a later rescue finds the part free.
     IsAsked,
 }
 

@@ -22,10 +22,13 @@ pub struct Enqueue {
     pub available_at: Timestamp,
     /// Whether it is refused while another execution of the same instance and parameters has not ended.
     pub is_unique: bool,
-    /// How many workers may be lost over it, at least 1. With the loss of the last one it ends as FAILED.
+    /// How many workers may be lost over it, at least 1.
+    ///
+    /// With the loss of the last one it ends as FAILED.
     pub attempts_max: u32,
-    /// How many entries of its tenant may wait, including this one; `None` sets no limit. Concurrent publishers may
-    /// exceed the limit by one entry each.
+    /// How many entries of its tenant may wait, including this one; `None` sets no limit.
+    ///
+    /// Concurrent publishers may exceed the limit by one entry each.
     pub queued_max: Option<u64>,
 }
 
@@ -93,7 +96,9 @@ pub struct QueueEntry {
     pub attempts_max: u32,
 }
 
-/// Which entries a worker takes. An empty list does not filter.
+/// Which entries a worker takes.
+///
+/// An empty list does not filter.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct QueueFilter {

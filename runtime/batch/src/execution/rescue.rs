@@ -86,7 +86,9 @@ pub struct Loss {
 
 impl Loss {
     /// Decides by how many workers were lost before and how many may be lost in all; `losses` is `None` for an
-    /// execution that is in no queue. A part of an execution that has ended ends with that execution.
+    /// execution that is in no queue.
+    ///
+    /// A part of an execution that has ended ends with that execution.
     pub fn new(losses: Option<(u32, u32)>, is_stopping: bool, is_left_behind: bool, now: Timestamp) -> Self {
         if is_left_behind {
             return Self {
@@ -117,14 +119,17 @@ impl Loss {
     }
 }
 
-/// Whether a job has a step that always runs and has not begun yet. `begun` are the positions of the steps that
-/// have begun.
+/// Whether a job has a step that always runs and has not begun yet.
+///
+/// `begun` are the positions of the steps that have begun.
 pub fn has_last_words(job: &Job, begun: &[u32]) -> bool {
     (0..).zip(&job.steps).any(|(position, step)| step.flow.always != Always::No && !begun.contains(&position))
 }
 
-/// The outcome of a pass of the watchdog. If the store failed for some executions, those that were rescued are
-/// returned all the same; the next pass finds the others.
+/// The outcome of a pass of the watchdog.
+///
+/// If the store failed for some executions, those that were rescued are returned all the same; the next pass finds
+/// the others.
 pub fn rescued(answers: Vec<Result<Option<Rescued>>>) -> Result<Vec<Rescued>> {
     let (mut rescued, mut failed) = (Vec::new(), None);
     for answer in answers {

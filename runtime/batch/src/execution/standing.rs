@@ -28,7 +28,9 @@ pub struct Standing {
     pub stoppable: bool,
     /// When its lease ends; `None` while no worker holds a lease.
     pub lease_expires_at: Option<Timestamp>,
-    /// Whether it was set aside because it could be neither run nor rescued. If so, no worker holds it.
+    /// Whether it was set aside because it could be neither run nor rescued.
+    ///
+    /// If so, no worker holds it.
     pub is_set_aside: bool,
 }
 

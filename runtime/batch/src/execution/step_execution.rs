@@ -78,7 +78,9 @@ impl StepExecution {
     }
 }
 
-/// How many items were read, written, filtered and skipped. At a step's end, read = written + filtered + skipped.
+/// How many items were read, written, filtered and skipped.
+///
+/// At a step's end, read = written + filtered + skipped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Items that the reader found, readable or not.

@@ -21,9 +21,13 @@ pub struct ExecutionSummary {
     pub tenant: TenantId,
     /// The instance it runs.
     pub instance: InstanceCode,
-    /// The part of its job's definition that lists show. Executions of the same job share it.
+    /// The part of its job's definition that lists show.
+    ///
+    /// Executions of the same job share it.
     pub job: Arc<JobSummary>,
-    /// Effective parameters. A JSON object.
+    /// Effective parameters.
+    ///
+    /// A JSON object.
     pub parameters: Value,
     /// The user who asked for it; `None` if the user is unknown.
     pub user: Option<String>,

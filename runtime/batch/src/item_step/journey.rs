@@ -10,9 +10,13 @@ use crate::step_context::StepContext;
 /// How a step ended, if it did not fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StepOutcome {
-    /// All work is done. A tasklet may return an exit code of its own.
+    /// All work is done.
+    ///
+    /// A tasklet may return an exit code of its own.
     Completed(Option<String>),
-    /// A stop or a pause was requested. The step can continue from its checkpoint.
+    /// A stop or a pause was requested.
+    ///
+    /// The step can continue from its checkpoint.
     Stopped,
 }
 

@@ -18,7 +18,9 @@ use crate::findings::{Reports, SummaryChange};
 /// The results of a step execution that wrote a fragment.
 #[derive(Debug, Clone)]
 pub struct FragmentState {
-    /// The last checkpoint. The fragment ends there.
+    /// The last checkpoint.
+    ///
+    /// The fragment ends there.
     pub checkpoint: Checkpoint,
     /// The part's items.
     pub counts: Counts,
@@ -33,16 +35,19 @@ pub struct FragmentState {
 }
 
 impl FragmentState {
-    /// The results of a completed step execution, with its stored warnings. `None` if it has no checkpoint: then it
-    /// has written nothing.
+    /// The results of a completed step execution, with its stored warnings.
+    ///
+    /// `None` if it has no checkpoint: then it has written nothing.
     pub fn of(step: StepExecution, warnings: Vec<Warning>) -> Option<Self> {
         let StepExecution { counts, summary, warning_count, errors, .. } = step;
         Some(Self { checkpoint: step.checkpoint?, counts, summary, warning_count, warnings, errors })
     }
 }
 
-/// Puts the fragments of an item step together, from its checkpoint or from the beginning. `fragments` are all the
-/// fragments, in their order. The step's reader and processors are opened only to learn their columns.
+/// Puts the fragments of an item step together, from its checkpoint or from the beginning.
+///
+/// `fragments` are all the fragments, in their order. The step's reader and processors are opened only to learn
+/// their columns.
 pub async fn merge(
     step: ItemStep,
     fragments: &[FragmentState],

@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(chunks(1000, 1000, |_| 5_000_000), [16, 1, 1, 1, 1, 1]);
         assert_eq!(chunks(1000, 100, |_| 1000), [16, 64, 100, 100, 100, 100]);
         assert_eq!(chunks(5, 1000, |_| 10), [5; 6]);
-        // After one slow chunk, the size soon grows back to what it was.
+        // After one slow chunk, the size soon grows back to its former value.
         let slow_once = |chunk| if chunk == 3 { 100_000 } else { 10 };
         assert_eq!(chunks(1000, 1000, slow_once), [16, 64, 256, 1000, 10, 40]);
     }

@@ -8,14 +8,19 @@ use crate::template::{self, Names};
 /// The values that a component gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Given {
-    /// Options of its own. An option that the schema does not describe is refused.
+    /// Options of its own.
+    ///
+    /// An option that the schema does not describe is refused.
     Options,
-    /// All parameters of the job. Some of them may be for other components.
+    /// All parameters of the job.
+    ///
+    /// Some of them may be for other components.
     Parameters,
 }
 
-/// Checks options against the schema that a component describes for them. Returns the violations, at most
-/// [`VIOLATIONS_MAX`], sorted by path.
+/// Checks options against the schema that a component describes for them.
+///
+/// Returns the violations, at most [`VIOLATIONS_MAX`], sorted by path.
 ///
 /// `is_unknown` decides by the names in a template, as the author wrote it, whether its value is not known yet;
 /// such texts are not checked. A schema that is not valid is not applied: it was stored before schemas were

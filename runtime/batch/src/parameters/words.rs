@@ -68,8 +68,9 @@ const WITH_LIST: &[&str] = &["allOf", "anyOf", "oneOf", "prefixItems"];
 /// Keywords whose value is an object of schemas, by name.
 const WITH_NAMES: &[&str] = &["$defs", "dependentSchemas", "patternProperties", "properties"];
 
-/// Refuses keywords and formats that check nothing, and required properties that cannot be given. Keywords that
-/// begin with `x-` belong to the author and are allowed.
+/// Refuses keywords and formats that check nothing, and required properties that cannot be given.
+///
+/// Keywords that begin with `x-` belong to the author and are allowed.
 pub fn check_words(schema: &Value) -> Result<(), SchemaError> {
     walk(schema, "", true)?;
     jsonschema::options()

@@ -12,8 +12,10 @@ use crate::name::TenantId;
 /// How many events of the audit trail are deleted in one transaction.
 pub const EVENTS_PURGED_TOGETHER: u32 = 10_000;
 
-/// The audit trail. Every other port that takes an [`Actor`] writes to it. Only [`purge_audit`](Self::purge_audit)
-/// deletes its events.
+/// The audit trail.
+///
+/// Every other port that takes an [`Actor`] writes to it. Only [`purge_audit`](Self::purge_audit) deletes its
+/// events.
 #[async_trait]
 pub trait AuditTrail: Send + Sync + 'static {
     /// Adds an event that belongs to no change, such as a refusal.
@@ -22,7 +24,8 @@ pub trait AuditTrail: Send + Sync + 'static {
     /// Events, newest first.
     async fn audit(&self, tenant: &TenantId, filter: &AuditFilter) -> Result<Listing<AuditEvent>>;
 
-    /// Deletes the events from before a moment, in transactions of at most [`EVENTS_PURGED_TOGETHER`] events. Each
-    /// of these transactions writes an event of its own. Returns how many events were deleted.
+    /// Deletes the events from before a moment, in transactions of at most [`EVENTS_PURGED_TOGETHER`] events.
+    ///
+    /// Each of these transactions writes an event of its own. Returns how many events were deleted.
     async fn purge_audit(&self, tenant: &TenantId, before: Timestamp, by: &Actor) -> Result<u64>;
 }

@@ -98,7 +98,9 @@ pub enum RepositoryError {
         /// The newest version known.
         known: u32,
     },
-    /// The database is of an older version, or empty. An operator must bring it up to date.
+    /// The database is of an older version, or empty.
+    ///
+    /// An operator must bring it up to date.
     #[error("the store {store} has {}, and this program needs schema version {known}", schema(*found))]
     OlderVersion {
         /// The address of the store.
@@ -193,8 +195,9 @@ impl RepositoryError {
 pub enum Outlook {
     /// Another answer after some time, or to another question.
     Passing,
-    /// The same answer until the store is mended. Only some calls may fail in this way, for example at a damaged
-    /// row, while others succeed.
+    /// The same answer until the store is mended.
+    ///
+    /// Only some calls may fail in this way, for example at a damaged row, while others succeed.
     Lasting,
     /// The same answer to each question, for as long as this program runs.
     Final,

@@ -36,8 +36,9 @@ pub trait Executions: Send + Sync + 'static {
     /// An execution with its steps.
     async fn execution(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<JobExecution>>;
 
-    /// Executions as lists show them, newest first. A page is in memory as a whole: to see all executions, ask page by
-    /// page with [`ExecutionFilter::before`].
+    /// Executions as lists show them, newest first.
+    ///
+    /// A page is in memory as a whole: to see all executions, ask page by page with [`ExecutionFilter::before`].
     async fn executions(
         &self,
         tenant: &TenantId,
@@ -47,12 +48,14 @@ pub trait Executions: Send + Sync + 'static {
     /// The readable rest of a damaged execution; `None` if there is no such execution.
     async fn remains(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<Remains>>;
 
-    /// An execution and those that it continues, the latest first, up to the first that is missing. Empty if there
-    /// is no such execution.
+    /// An execution and those that it continues, the latest first, up to the first that is missing.
+    ///
+    /// Empty if there is no such execution.
     async fn ancestry(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Vec<Ancestor>>;
 
-    /// The stored warnings of an execution, in the order in which they came. A step stores at most
-    /// [`WARNINGS_STORED_MAX`](crate::findings::WARNINGS_STORED_MAX) warnings.
+    /// The stored warnings of an execution, in the order in which they came.
+    ///
+    /// A step stores at most [`WARNINGS_STORED_MAX`](crate::findings::WARNINGS_STORED_MAX) warnings.
     async fn warnings(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Listing<Warning>>;
 
     /// The executions that [`purge`](Self::purge) would delete, oldest first.

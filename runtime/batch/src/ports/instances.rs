@@ -17,12 +17,16 @@ pub trait Instances: Send + Sync + 'static {
     /// Replaces label and raw parameters of the instance with that code.
     async fn update_instance(&self, instance: &JobInstance, by: &Actor) -> Result<()>;
 
-    /// Removes an instance; its executions are kept as history. Refuses while an execution of it has not ended.
+    /// Removes an instance; its executions are kept as history.
+    ///
+    /// Refuses while an execution of it has not ended.
     async fn delete_instance(&self, tenant: &TenantId, code: &InstanceCode, by: &Actor) -> Result<()>;
 
     /// The instance with that code.
     async fn instance(&self, tenant: &TenantId, code: &InstanceCode) -> Result<Option<JobInstance>>;
 
-    /// All instances, sorted by type, then code. If `job_type` is given, only instances of that type.
+    /// All instances, sorted by type, then code.
+    ///
+    /// If `job_type` is given, only instances of that type.
     async fn instances(&self, tenant: &TenantId, job_type: Option<&str>) -> Result<Listing<JobInstance>>;
 }

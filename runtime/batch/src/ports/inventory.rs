@@ -12,11 +12,14 @@ use crate::name::{ConnectorCode, Digest, TenantId};
 /// What is installed for a tenant.
 #[async_trait]
 pub trait Inventory: Send + Sync + 'static {
-    /// Installs a connector, or replaces the connector with that code. Refuses a label or a job name that another
-    /// connector of the tenant has.
+    /// Installs a connector, or replaces the connector with that code.
+    ///
+    /// Refuses a label or a job name that another connector of the tenant has.
     async fn put_connector(&self, tenant: &TenantId, connector: &Connector, by: &Actor) -> Result<()>;
 
-    /// All connectors, by code. A damaged job is left out of its connector, and is reported separately.
+    /// All connectors, by code.
+    ///
+    /// A damaged job is left out of its connector, and is reported separately.
     async fn connectors(&self, tenant: &TenantId) -> Result<Listing<Connector>>;
 
     /// Removes a connector; refuses while an instance needs it.
@@ -38,7 +41,8 @@ pub trait Inventory: Send + Sync + 'static {
     /// All components, by name, then newest first.
     async fn components(&self, tenant: &TenantId) -> Result<Listing<Component>>;
 
-    /// Removes a component; refuses while a connector, or an execution that has not ended, needs it. Returns
-    /// whether no tenant has that digest any more, so that the bytes can be deleted.
+    /// Removes a component; refuses while a connector, or an execution that has not ended, needs it.
+    ///
+    /// Returns whether no tenant has that digest any more, so that the bytes can be deleted.
     async fn remove_component(&self, tenant: &TenantId, digest: &Digest, by: &Actor) -> Result<bool>;
 }

@@ -13,15 +13,19 @@ use crate::name::{JobExecutionId, TenantId};
 #[async_trait]
 pub trait Leases: Send + Sync + 'static {
     /// Takes the lease of an execution that is STARTING or PAUSED and whose lease is free or has expired, whether
-    /// or not the execution is in the queue. The limit of executions of one instance at a time applies here, too.
+    /// or not the execution is in the queue.
+    ///
+    /// The limit of executions of one instance at a time applies here, too.
     async fn claim(&self, tenant: &TenantId, id: JobExecutionId, claim: &Claim, by: &Actor) -> Result<Lease>;
 
     /// Ends the leases of a worker that is known to be dead, of all tenants, so that no one waits for them to
     /// expire.
     async fn expire_leases(&self, worker: &str, now: Timestamp) -> Result<()>;
 
-    /// Shortens leases whose last heartbeat is in the future, of all tenants. This happens if a clock was ahead,
-    /// and was corrected. A shortened lease lasts from now on as long as it did from that heartbeat.
+    /// Shortens leases whose last heartbeat is in the future, of all tenants.
+    ///
+    /// This happens if a clock was ahead, and was corrected. A shortened lease lasts from now on as long as it did
+    /// from that heartbeat.
     async fn cut_leases(&self, now: Timestamp) -> Result<()>;
 
     /// Rescues every execution whose worker let its lease expire, of all tenants.

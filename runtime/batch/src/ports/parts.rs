@@ -12,14 +12,18 @@ use crate::name::{JobExecutionId, TenantId};
 /// Access to parts by their whole.
 #[async_trait]
 pub trait Parts: Send + Sync + 'static {
-    /// Accepts the parts of a step and puts them into the queue: all of them or none. `lease` is the lease of the
-    /// step's execution. If that execution is ended by another process than its worker, its parts stop as well.
+    /// Accepts the parts of a step and puts them into the queue: all of them or none.
+    ///
+    /// `lease` is the lease of the step's execution. If that execution is ended by another process than its worker,
+    /// its parts stop as well.
     async fn create_partitions(&self, lease: &Lease, parts: &[NewJobExecution]) -> Result<()>;
 
     /// The parts of an execution's steps, by step and number.
     async fn partitions(&self, tenant: &TenantId, of: JobExecutionId) -> Result<Vec<JobExecution>>;
 
-    /// The state of the parts of one step, by number. The call is cheap enough to be made twenty times a second.
+    /// The state of the parts of one step, by number.
+    ///
+    /// The call is cheap enough to be made twenty times a second.
     async fn partition_states(
         &self,
         tenant: &TenantId,

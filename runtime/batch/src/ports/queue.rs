@@ -7,7 +7,9 @@ use crate::execution::claimed::Claimed;
 use crate::execution::queue::{QueueClaim, QueueDepth, QueueEntry};
 use crate::name::{JobExecutionId, TenantId};
 
-/// The queue. [`Executions::create_execution`](super::Executions::create_execution) and
+/// The queue.
+///
+/// [`Executions::create_execution`](super::Executions::create_execution) and
 /// [`Parts::create_partitions`](super::Parts::create_partitions) put entries in.
 #[async_trait]
 pub trait JobQueue: Send + Sync + 'static {
@@ -25,7 +27,8 @@ pub trait JobQueue: Send + Sync + 'static {
     /// An execution's place in the queue; `None` if it was never there or has ended.
     async fn queue_entry(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<QueueEntry>>;
 
-    /// How many entries are in the queue, for all tenants, by tenant and state. Entries whose state is unknown are
-    /// not counted.
+    /// How many entries are in the queue, for all tenants, by tenant and state.
+    ///
+    /// Entries whose state is unknown are not counted.
     async fn queue_depths(&self) -> Result<Vec<QueueDepth>>;
 }

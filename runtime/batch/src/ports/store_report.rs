@@ -13,7 +13,9 @@ pub struct StoreReport {
     pub version: u32,
     /// The version that this program reads and writes.
     pub known_version: u32,
-    /// What is damaged in the database itself; empty if nothing is. A PostgreSQL server checks this itself.
+    /// What is damaged in the database itself; empty if nothing is.
+    ///
+    /// A PostgreSQL server checks this itself.
     pub problems: Vec<String>,
     /// The rows that cannot be read, or that break a rule; at most a thousand.
     pub findings: Vec<Finding>,
@@ -40,7 +42,9 @@ pub struct Finding {
     pub execution: Option<i64>,
     /// What is wrong.
     pub reason: String,
-    /// What was done about it. `None` if no repair was asked for, or if none helped.
+    /// What was done about it.
+    ///
+    /// `None` if no repair was asked for, or if none helped.
     pub remedy: Option<String>,
 }
 

@@ -79,7 +79,9 @@ impl StepContext {
         );
     }
 
-    /// Records a warning. All warnings are counted; they are kept up to the limit.
+    /// Records a warning.
+    ///
+    /// All warnings are counted; they are kept up to the limit.
     pub fn add_warning(&self, code: &str, reason: &str, place: &str, item: &str) {
         let warning = || Warning {
             step: self.inner.step.clone(),
@@ -106,7 +108,9 @@ impl StepContext {
         }
     }
 
-    /// Whether the next warning would still be stored. If not, a caller need not make its text.
+    /// Whether the next warning would still be stored.
+    ///
+    /// If not, a caller need not make its text.
     pub fn keeps_warnings(&self) -> bool {
         lock(&self.inner.findings).warning_count < WARNINGS_STORED_MAX
     }
@@ -144,7 +148,9 @@ impl StepContext {
         reported.or_else(|| self.inner.run.values().now().0.get(key).map(Value::to_string))
     }
 
-    /// Keeps a value for later steps and a restart. Refuses a value that does not fit, and returns the reason.
+    /// Keeps a value for later steps and a restart.
+    ///
+    /// Refuses a value that does not fit, and returns the reason.
     pub fn put(&self, key: &str, value: Value) -> Result<(), String> {
         if key.is_empty() || key.len() > CONTEXT_KEY_BYTES_MAX {
             return Err(format!("a key has 1 to {CONTEXT_KEY_BYTES_MAX} bytes, this one {}", key.len()));

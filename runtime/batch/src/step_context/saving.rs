@@ -13,8 +13,9 @@ use crate::shared_values::Changes;
 use crate::tasklet_point::TaskletPoint;
 
 impl StepContext {
-    /// Saves the step with all reports of its elements. Elements that were left behind save nothing: they get the
-    /// error that the lease is lost.
+    /// Saves the step with all reports of its elements.
+    ///
+    /// Elements that were left behind save nothing: they get the error that the lease is lost.
     pub async fn save_step(
         &self,
         recorder: &Recorder,
@@ -99,7 +100,9 @@ impl StepContext {
         Snapshot { step: self.clone(), findings, values, point: point.0.clone(), changes, is_saved: false }
     }
 
-    /// Goes back to the last save, because the chunks after it will run again. Errors stay.
+    /// Goes back to the last save, because the chunks after it will run again.
+    ///
+    /// Errors stay.
     pub fn go_back_to_saved(&self) {
         self.inner.run.values().go_back(&self.inner.step);
         let (summary, warning_count, point) = {
@@ -127,7 +130,9 @@ impl StepContext {
         *lock(&self.inner.saved) = Saved { summary, warning_count, point };
     }
 
-    /// Goes back to the point from which a tasklet continues when it runs again. Errors stay.
+    /// Goes back to the point from which a tasklet continues when it runs again.
+    ///
+    /// Errors stay.
     pub fn go_back_to_point(&self) {
         let mut findings = lock(&self.inner.findings);
         let point = lock(&self.inner.point).0.clone().unwrap_or_default();
@@ -146,8 +151,9 @@ impl StepContext {
         *lock(&self.inner.point) = (Some(point), true);
     }
 
-    /// The point from which a tasklet continues. `None` if it begins from the start, and for item steps, which have
-    /// checkpoints.
+    /// The point from which a tasklet continues.
+    ///
+    /// `None` if it begins from the start, and for item steps, which have checkpoints.
     pub fn point(&self) -> Option<TaskletPoint> {
         lock(&self.inner.point).0.clone()
     }
@@ -158,8 +164,10 @@ impl StepContext {
         let _ = self.inner.saver.set((recorder, row));
     }
 
-    /// Makes durable what a tasklet has kept and counted until now. In an item step this function does nothing:
-    /// there, kept values are stored with the checkpoint of their chunk.
+    /// Makes durable what a tasklet has kept and counted until now.
+    ///
+    /// In an item step this function does nothing: there, kept values are stored with the checkpoint of their
+    /// chunk.
     pub async fn save(&self) -> Result<(), RepositoryError> {
         if self.inner.has_items {
             return Ok(());
@@ -170,7 +178,9 @@ impl StepContext {
         self.save_at_point().await
     }
 
-    /// Stores what a tasklet has kept since its last save, if there is anything. Returns whether there was.
+    /// Stores what a tasklet has kept since its last save, if there is anything.
+    ///
+    /// Returns whether there was.
     pub async fn save_if_changed(&self) -> Result<bool, RepositoryError> {
         let is_changed = lock(&self.inner.point).1;
         if is_changed {

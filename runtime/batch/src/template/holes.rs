@@ -76,7 +76,9 @@ impl Hole {
         self.of_step.as_deref()
     }
 
-    /// The run's value for this hole, as a text. An error if `judge` refuses the value.
+    /// The run's value for this hole, as a text.
+    ///
+    /// An error if `judge` refuses the value.
     pub fn text(
         &self,
         values: Values<'_>,
@@ -106,8 +108,9 @@ pub(super) fn shown(value: &str) -> String {
     format!("`{}`{rest}", start.escape_debug())
 }
 
-/// Whether a value is one plain name of a file or a folder. A path of several names, or a name that leads to
-/// another place, is refused.
+/// Whether a value is one plain name of a file or a folder.
+///
+/// A path of several names, or a name that leads to another place, is refused.
 pub fn judge_name(value: &str) -> Result<(), &'static str> {
     if value.is_empty() {
         Err("is empty, and stands for one name in a path")

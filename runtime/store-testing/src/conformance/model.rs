@@ -180,8 +180,10 @@ fn said(name: &str) -> Option<u64> {
     env::var(name).ok().and_then(|text| text.parse().ok())
 }
 
-/// From the beginnings with this text in their names, runs every step between the states within a depth, in as few
-/// histories as possible. `STEPBOX_MODEL_DEPTH` overrides the depth.
+/// From the beginnings with this text in their names, runs every step between the states within a depth, in few
+/// histories.
+///
+/// `STEPBOX_MODEL_DEPTH` overrides the depth.
 pub async fn explore(store: &dyn JobRepository, depth: usize, name: &str) {
     let depth = said("STEPBOX_MODEL_DEPTH").map_or(depth, |depth| depth as usize);
     let (mut now, mut all) = (NOW, Covered::default());

@@ -91,8 +91,9 @@ async fn goes_on(store: &dyn JobRepository) {
     store.request_stop(&tenant(), next, &by(NOW)).await.unwrap();
 }
 
-/// Regression: the list of lost executions was made once, and the end of the whole ended its parts as well. Then
-/// the rescue tried to queue these parts again, and no store could be opened any more.
+/// Regression: the list of lost executions was made once, and the end of the whole ended its parts as well.
+///
+/// Then the rescue tried to queue these parts again, and no store could be opened any more.
 pub async fn lost_at_once_with_their_parts_end_together_or_go_on_together(store: &dyn JobRepository) {
     with_instance(store).await;
     for (standing, status) in ENDING {

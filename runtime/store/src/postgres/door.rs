@@ -278,7 +278,7 @@ impl Ear {
         if self.answer_bytes > ANSWER_BYTES_MAX { Err(Deaf::Answer) } else { Ok(()) }
     }
 
-    /// How many bytes of the number that says which kind of password the server wants are missing.
+    /// How many bytes are missing of the number that names the kind of password that the server wants.
     fn wanted_of_the_number(&self) -> usize {
         let is_question = self.head[0] == b'R' && self.is_plain && !self.is_let_in;
         if is_question { (self.head.len() - self.heard).min(self.left as usize) } else { 0 }
