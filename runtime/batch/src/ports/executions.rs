@@ -17,7 +17,7 @@ use crate::name::{JobExecutionId, TenantId};
 /// The runs of job instances.
 #[async_trait]
 pub trait Executions: Send + Sync + 'static {
-    /// Accepts an execution as STARTING, and puts it into the queue if `queue` is set.
+    /// Accepts an execution as STARTING, and puts it into the queue if `new.queue` is set.
     ///
     /// With a claim, its lease begins in the same transaction. Then the execution is refused if the job limits how
     /// many executions of an instance run at a time, and that many run already.
