@@ -89,7 +89,7 @@ pub(crate) enum Workers {
 /// What can be done with the store itself.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Store {
-    /// Check the store: which one it is, the version of its schema, and whether its data is whole
+    /// Check the store: which one it is, its schema, and its data
     ///
     /// The command reads all data. It changes nothing without `--repair`. It exits with 0 if the store can be used as it
     /// is, and with 8 otherwise.
