@@ -244,21 +244,14 @@ impl Builder {
         let shared = match &self.shared {
             None => None,
             Some(shared) => {
-                let store = store_for_people(self.database_url.as_ref(), &data);
-                let shared = SharedFolder::of(shared, &repository.installation().await?, store);
-                shared.refuse_if_taken().await?;
-                Some(shared)
+                let store = store_for_people(url, &data);
+                Some(shared_folder(shared, store, repository.as_ref()).await?)
             }
         };
         let data = data.sharing(shared);
         let store_clock = match &self.clock {
             Some(_) => None,
-            None => {
-                let clock = Arc::new(StoreClock::default());
-                clock.look(repository.as_ref(), self.lease_ms).await?;
-                clock.begin_quiet_no_more();
-                Some(clock)
-            }
+            None => Some(store_clock(repository.as_ref(), self.lease_ms).await?),
         };
         let clock = match (&store_clock, self.clock) {
             (Some(clock), _) => clock.clone() as Arc<dyn Clock>,
@@ -307,6 +300,25 @@ impl Builder {
         retention::drop_old_events(&installation).await;
         Ok(Stepbox { installation: Arc::new(installation) })
     }
+}
+
+/// The folder that machines share, unless it belongs to another installation.
+async fn shared_folder(
+    shared: &NamedStorage,
+    store: String,
+    repository: &dyn JobRepository,
+) -> Result<SharedFolder, Error> {
+    let shared = SharedFolder::of(shared, &repository.installation().await?, store);
+    shared.refuse_if_taken().await?;
+    Ok(shared)
+}
+
+/// The store's time, compared with this machine's once.
+async fn store_clock(repository: &dyn JobRepository, lease_ms: u64) -> Result<Arc<StoreClock>, Error> {
+    let clock = Arc::new(StoreClock::default());
+    clock.look(repository, lease_ms).await?;
+    clock.begin_quiet_no_more();
+    Ok(clock)
 }
 
 /// The place of the store, as messages of other installations may show it: without a password.
