@@ -269,7 +269,7 @@ impl WorkerLoop {
                 }
             }
             let mut answers = Vec::with_capacity(services.len());
-            for service in &services {
+            for service in services.iter().filter(|service| service.is_due()) {
                 answers.push(shared.pulse.asking(Question::Background, service.tick()).await);
             }
             answers

@@ -32,19 +32,20 @@ impl Retention {
 
 #[async_trait]
 impl Background for Retention {
+    fn is_due(&self) -> bool {
+        let since_us = self.dropped_us.load(Ordering::Relaxed);
+        self.installation.clock.ticks_us().saturating_sub(since_us) / 1000 >= RETENTION_MS
+    }
+
     async fn tick(&self) -> Result<Vec<WorkerEvent>, RepositoryError> {
-        let now_us = self.installation.clock.ticks_us();
-        if now_us.saturating_sub(self.dropped_us.load(Ordering::Relaxed)) / 1000 >= RETENTION_MS {
-            self.dropped_us.store(now_us, Ordering::Relaxed);
-            drop_old_events(&self.installation).await;
-        }
+        drop_old_events(&self.installation).await?;
+        self.dropped_us.store(self.installation.clock.ticks_us(), Ordering::Relaxed);
         Ok(Vec::new())
     }
 }
 
-/// Deletes events that are older than a week, and all except the newest million. If the store fails, the next
-/// tick deletes them.
-pub(crate) async fn drop_old_events(installation: &Installation) {
+/// Deletes events that are older than a week, and all except the newest million.
+pub(crate) async fn drop_old_events(installation: &Installation) -> Result<(), RepositoryError> {
     let before = Timestamp(installation.clock.now().0.saturating_sub_unsigned(EVENTS_KEPT_MS));
-    let _ = installation.repository.drop_events(before, EVENTS_KEPT_MAX).await;
+    installation.repository.drop_events(before, EVENTS_KEPT_MAX).await.map(drop)
 }

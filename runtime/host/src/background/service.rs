@@ -11,6 +11,12 @@ pub(crate) trait Background: Send + Sync + 'static {
     /// Called once, before the first tick.
     async fn begin(&self) {}
 
+    /// Whether there is work to do. A service that is not due is not ticked: a tick counts as an answer of the
+    /// store, and so must ask it.
+    fn is_due(&self) -> bool {
+        true
+    }
+
     /// Does the work that is due now. Returns the events for the worker's listener.
     async fn tick(&self) -> Result<Vec<WorkerEvent>, RepositoryError>;
 }
