@@ -7,7 +7,9 @@
 //! # use std::sync::Arc;
 //! # use serde_json::json;
 //! # use stepbox_batch::{clock::Timestamp, execution::ExecutionContext, log::NoLog};
-//! # use stepbox_batch::{name::{JobExecutionId, StepName}, step_context::*};
+//! # use stepbox_batch::name::{JobExecutionId, StepName};
+//! # use stepbox_batch::run_context::{RunContext, RunInfo};
+//! # use stepbox_batch::{findings::Findings, step_context::StepContext};
 //! use stepbox_batch::element::{Chunk, More, Opening};
 //! use stepbox_batch::job::ChunkLimit;
 //! use stepbox_batch::name::TenantId;

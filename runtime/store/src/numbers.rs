@@ -31,7 +31,8 @@ macro_rules! completed {
     };
 }
 
-/// Each [`BatchStatus`](stepbox_batch::execution::status::BatchStatus) that has ended.
+/// Each [`BatchStatus`](stepbox_batch::execution::status::BatchStatus) that has ended. Only SQLite's statements need it.
+#[cfg(feature = "sqlite")]
 macro_rules! ended {
     () => {
         "1, 5, 6, 7, 8"
@@ -45,7 +46,9 @@ macro_rules! running {
     };
 }
 
-pub(crate) use {claimed, completed, delayed, ended, running, waiting};
+#[cfg(feature = "sqlite")]
+pub(crate) use ended;
+pub(crate) use {claimed, completed, delayed, running, waiting};
 
 #[cfg(test)]
 mod tests {
